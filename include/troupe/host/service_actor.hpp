@@ -1,0 +1,261 @@
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include "caf/actor_system.hpp"
+#include "caf/actor_system_config.hpp"
+#include "caf/delegated.hpp"
+#include "caf/expected.hpp"
+#include "caf/response_promise.hpp"
+#include "caf/stateful_actor.hpp"
+#include "caf/typed_event_based_actor.hpp"
+#include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/host/durable_core.hpp"
+#include "troupe/host/in_memory.hpp"
+#include "troupe/host/messages.hpp"
+
+namespace troupe::host {
+
+/// Puts the machine of a service on the network, over any host. Holds no rule:
+/// it reads the clock, passes messages in, carries effects out, keeps one timer
+/// armed and tells the core of callers that are gone.
+///
+/// A Service is a small class, made from an actor_system:
+///   machine, options; commands<…>, queries<…>, handle; name
+///   static event opening(options, token_floor)   the first event of each life
+///   static result_of(effect)   a result or caf::error, for effects that answer
+///   void carry_out(effect)     for all others
+/// A Host keeps what the core hands out (see in_memory for the least of them):
+///   load(core)                 brings it to where the last life ended; may block
+///   append(batch, home, done)  done(problem) on this actor, through home(job) if
+///                              it comes from another thread
+///   save(state), mark(now)     when there is time
+///   static token_floor()       for the first life
+template <class Service, class Host>
+class service_actor_state {
+public:
+  using machine_type = typename Service::machine;
+  using core = durable_core<machine_type>;
+  using handle = typename Service::handle;
+
+  static inline const char* name = Service::name;
+
+  /// What spawn() prepares where blocking is allowed.
+  struct prepared {
+    core inside;
+    Host host;
+    typename Service::options options;
+  };
+
+  service_actor_state(typename handle::pointer self, const std::shared_ptr<prepared>& from)
+    : self_(self),
+      service_(self->system()),
+      core_(std::move(from->inside)),
+      host_(std::move(from->host)),
+      started_(self->clock().now()),
+      born_(core_.time()) {
+    self_->set_down_handler([this](const caf::down_msg& gone) { forget(gone.source); });
+    auto floor = core_.index() == 0 ? Host::token_floor() : 0;
+    core_.start(now(), out_);
+    core_.step(now(), 0, notice<machine_type>{Service::opening(from->options, floor)}, out_);
+  }
+
+  service_actor_state(typename handle::pointer self, const typename Service::options& options)
+    : service_actor_state(self, std::make_shared<prepared>(prepared{core{}, Host{}, options})) {}
+
+  typename handle::behavior_type make_behavior() {
+    carry_out();
+    return make_behavior(typename Service::commands{}, typename Service::queries{});
+  }
+
+private:
+  template <class... Cs, class... Qs>
+  typename handle::behavior_type make_behavior(commands<Cs...>, queries<Qs...>) {
+    return {
+      [this](const open_session& what) { return ask<session_id>(what); },
+      [this](const close_session& what) { return ask<session_id>(what); },
+      [this](const keep_session& what) { return ask<session_id>(what); },
+      [this](const call& who, const Cs& what) {
+        return ask<typename Cs::result>(command<machine_type>{who, what});
+      }...,
+      [this](const Qs& what) -> caf::result<typename Qs::result> { return core_.answer(what); }...,
+    };
+  }
+
+  /// Takes the request of the current message into the core. "Delegated" is to
+  /// CAF whatever is answered later, through a promise.
+  template <class Result>
+  caf::delegated<Result> ask(const typename core::event& what) {
+    auto promise = self_->make_response_promise();
+    auto id = promise.pending() ? ++last_caller_ : 0; // zero: nobody asked for an answer
+    if (id != 0)
+      open_.emplace(id, std::move(promise));
+    core_.step(now(), id, what, out_);
+    carry_out();
+    if (auto found = open_.find(id); found != open_.end())
+      watch(found->second.source());
+    return {};
+  }
+
+  void watch(const caf::strong_actor_ptr& caller) {
+    if (caller && watched_.insert(caller->address()).second)
+      self_->monitor(caller);
+  }
+
+  void forget(const caf::actor_addr& gone) {
+    watched_.erase(gone);
+    std::erase_if(open_, [&](auto& each) {
+      auto& [id, promise] = each;
+      if (!promise.source() || promise.source()->address() != gone)
+        return false;
+      core_.step(now(), id, typename core::caller_gone{}, out_);
+      return true;
+    });
+    carry_out();
+  }
+
+  // -- effects -------------------------------------------------------------------
+
+  /// Carries out all effects, also those that they lead to, then sees to it that
+  /// the actor wakes in time.
+  void carry_out() {
+    while (!out_.empty())
+      for (auto& what : std::exchange(out_, {}))
+        std::visit([this](const auto& each) { handle_effect(each); }, what);
+    arm();
+  }
+
+  void handle_effect(const typename core::append& what) {
+    host_.append(what.records, home(), [this](const problem& why) { written(why); });
+  }
+
+  void handle_effect(const typename core::save& what) {
+    host_.save(what.state);
+  }
+
+  void handle_effect(const typename core::answered& what) {
+    auto deliver = [&](const auto& each) {
+      if constexpr (requires { each.id; })
+        close(what.id, Service::result_of(each));
+    };
+    std::visit(deliver, what.what);
+  }
+
+  void handle_effect(const typename core::session_done& what) {
+    close(what.id, what.session);
+  }
+
+  void handle_effect(const typename core::rejected& what) {
+    close(what.id, to_error(what.why));
+  }
+
+  void handle_effect(const typename core::perform& what) {
+    auto perform = [&](const auto& each) {
+      if constexpr (!requires { each.id; })
+        service_.carry_out(each);
+    };
+    std::visit(perform, what.what);
+  }
+
+  template <class Result>
+  void close(request_id id, const Result& result) {
+    if (auto found = open_.extract(id))
+      found.mapped().deliver(result);
+  }
+
+  // -- the disk and the clock ------------------------------------------------------
+
+  void written(const problem& why) {
+    switch (why.code) {
+      case errc::none:
+        return core_.step(now(), 0, typename core::synced{}, out_);
+      case errc::storage_full:
+        return core_.step(now(), 0, typename core::not_written{why}, out_);
+      default: // nobody knows what is on the disk: start again from there
+        for (auto& [id, promise] : std::exchange(open_, {}))
+          promise.deliver(to_error(why));
+        self_->quit(to_error(why));
+    }
+  }
+
+  /// Returns a function for any thread that brings a job back to this actor, if
+  /// it still lives. CAF runs an action that arrives as a message.
+  auto home() {
+    return [self = caf::weak_actor_ptr{self_->ctrl()}, this](std::function<void()> job) {
+      if (auto target = self.lock())
+        target->enqueue(nullptr, caf::make_message_id(),
+                        caf::make_message(caf::make_action([this, job = std::move(job)] {
+                          job();
+                          carry_out();
+                        })),
+                        nullptr);
+    };
+  }
+
+  void arm() {
+    auto next = core_.next_deadline();
+    if (!next)
+      return;
+    auto when = std::min(*next, now() + mark_every);
+    timer_.arm(self_, started_ + (when - born_), [this] {
+      core_.tick(now(), out_);
+      host_.mark(now());
+      carry_out();
+    });
+  }
+
+  /// Machine time: goes on where the journal ends; downtime does not count.
+  [[nodiscard]] time_point now() const {
+    return born_ + (self_->clock().now() - started_);
+  }
+
+  /// So much time of a lease, at most, is granted again by a crash.
+  static constexpr duration mark_every = std::chrono::seconds{1};
+
+  typename handle::pointer self_;
+  Service service_;
+  core core_;
+  Host host_;
+  typename core::effects out_;
+  std::map<request_id, caf::response_promise> open_;
+  std::set<caf::actor_addr> watched_;
+  request_id last_caller_ = 0;
+  deadline_timer timer_;
+  caf::actor_clock::time_point started_;
+  time_point born_;
+};
+
+template <class Service, class Host>
+using service_actor =
+  typename Service::handle::template stateful_impl<service_actor_state<Service, Host>>;
+
+/// Starts a service here. Reads the journal, so it blocks; returns damaged or
+/// incompatible if that cannot be.
+template <class Service, class Host = in_memory>
+caf::expected<typename Service::handle> spawn(caf::actor_system& sys,
+                                              const typename Service::options& options = {},
+                                              Host host = {}, core_options limits = {}) {
+  using state = service_actor_state<Service, Host>;
+  typename state::core core{limits};
+  if (auto why = host.load(core); why.code != errc::none)
+    return to_error(std::move(why));
+  return sys.spawn<service_actor<Service, Host>>(std::make_shared<typename state::prepared>(
+    typename state::prepared{std::move(core), std::move(host), options}));
+}
+
+/// Lets other nodes spawn the service here by its name, with
+/// `remote_spawn<handle>(node, name, make_message(options), wait)`.
+template <class Service>
+void add_service(caf::actor_system_config& cfg) {
+  cfg.add_actor_type<service_actor<Service, in_memory>, const typename Service::options&>(
+    Service::name);
+}
+
+} // namespace troupe::host

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+
+#include "caf/actor_system.hpp"
+#include "caf/telemetry/counter.hpp"
+#include "caf/telemetry/metric_registry.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/host/service_actor.hpp"
+#include "troupe/lock/lock_table.hpp"
+#include "troupe/lock/messages.hpp"
+
+namespace troupe::lock {
+
+/// What a host has to know of locks to put a lock_table on the network. Spawn it
+/// with `host::spawn<lock_service>(sys, options)`, give a host to make it durable.
+///
+/// Metric: troupe.lock-expired, leases that ran out while held.
+class lock_service {
+public:
+  using machine = lock_table;
+  using options = lock_options;
+  using commands = lock_commands;
+  using queries = lock_queries;
+  using handle = lock_actor;
+
+  static constexpr const char* name = "troupe.lock";
+
+  explicit lock_service(caf::actor_system& sys)
+    : expired_(sys.metrics().counter_singleton("troupe", "lock-expired",
+                                               "Leases that ran out while held.", "1", true)) {}
+
+  static event opening(const lock_options& bounds, std::uint64_t token_floor) {
+    return configure{bounds, token_floor};
+  }
+
+  static const lease& result_of(const accepted& answer) {
+    return answer.value;
+  }
+
+  static caf::error result_of(const refused& answer) {
+    return to_error(answer.why);
+  }
+
+  void carry_out(const expired&) {
+    expired_->inc();
+  }
+
+private:
+  caf::telemetry::int_counter* expired_;
+};
+
+} // namespace troupe::lock

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "troupe/core/random.hpp"
+
+namespace troupe::test {
+
+using troupe::random_source;
+
+/// Runs `body` for `count` seeds. A failure prints the command that replays it.
+template <class Body>
+void for_each_seed(std::uint64_t count, Body body) {
+  std::uint64_t first = 0;
+  if (const char* chosen = std::getenv("TROUPE_SEED")) {
+    first = std::stoull(chosen);
+    count = 1;
+  }
+  for (auto seed = first; seed < first + count; ++seed) {
+    INFO("replay with TROUPE_SEED=" << seed);
+    body(random_source{seed});
+  }
+}
+
+} // namespace troupe::test
