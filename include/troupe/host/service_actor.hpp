@@ -1,10 +1,16 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -65,6 +71,7 @@ public:
     auto floor = core_.index() == 0 ? Host::token_floor() : 0;
     core_.start(now(), out_);
     core_.step(now(), 0, notice<machine_type>{Service::opening(from->options, floor)}, out_);
+    core_.step(now(), 0, typename core::wall_is{utc_now()}, out_);
   }
 
   service_actor_state(typename handle::pointer self, const typename Service::options& options)
@@ -85,7 +92,7 @@ private:
       [this](const call& who, const Cs& what) {
         return ask<typename Cs::result>(command<machine_type>{who, what});
       }...,
-      [this](const Qs& what) -> caf::result<typename Qs::result> { return core_.answer(what); }...,
+      [this](const Qs& what) -> caf::result<typename Qs::result> { return look_up(what); }...,
     };
   }
 
@@ -102,6 +109,67 @@ private:
     if (auto found = open_.find(id); found != open_.end())
       watch(found->second.source());
     return {};
+  }
+
+  // -- questions -------------------------------------------------------------------
+
+  /// A question that waits for news, and whoever asked it.
+  struct parked {
+    std::function<bool()> has_news;
+    std::function<void()> answer;
+    caf::actor_clock::time_point ends;
+  };
+
+  template <class Question>
+  caf::result<typename Question::result> look_up(const Question& what) {
+    if constexpr (waiting_query<machine_type, Question>)
+      if (what.wait > duration::zero() && !core_.has_news(what))
+        return park(what);
+    return answer_to(what);
+  }
+
+  template <class Question>
+  caf::result<typename Question::result> answer_to(const Question& what) const {
+    auto found = core_.answer(what);
+    if constexpr (std::is_same_v<decltype(found), typename Question::result>)
+      return found;
+    else if (found)
+      return *std::move(found);
+    else
+      return to_error(found.error());
+  }
+
+  template <class Question>
+  caf::result<typename Question::result> park(const Question& what) {
+    if (parked_.size() >= max_parked)
+      return to_error({errc::limit_reached,
+                       std::to_string(max_parked) + " questions wait for news; ask without wait"});
+    auto promise = self_->template make_response_promise<typename Question::result>();
+    auto answer = [this, promise, what]() mutable {
+      auto found = core_.answer(what);
+      if constexpr (std::is_same_v<decltype(found), typename Question::result>)
+        promise.deliver(std::move(found));
+      else if (found)
+        promise.deliver(*std::move(found));
+      else
+        promise.deliver(to_error(found.error()));
+    };
+    parked_.push_back({[this, what] { return core_.has_news(what); }, std::move(answer),
+                       self_->clock().now() + std::min(what.wait, max_wait)});
+    arm();
+    return promise;
+  }
+
+  /// Answers whoever waits for news, if there are any, or has waited long enough.
+  void answer_parked() {
+    auto now = self_->clock().now();
+    auto changed = std::exchange(looked_at_, core_.index()) != core_.index();
+    parked_.remove_if([&](parked& each) {
+      if (each.ends > now && !(changed && each.has_news()))
+        return false;
+      each.answer();
+      return true;
+    });
   }
 
   void watch(const caf::strong_actor_ptr& caller) {
@@ -129,6 +197,8 @@ private:
     while (!out_.empty())
       for (auto& what : std::exchange(out_, {}))
         std::visit([this](const auto& each) { handle_effect(each); }, what);
+    if (!parked_.empty())
+      answer_parked();
     arm();
   }
 
@@ -200,15 +270,28 @@ private:
   }
 
   void arm() {
-    auto next = core_.next_deadline();
-    if (!next)
-      return;
-    auto when = std::min(*next, now() + mark_every);
-    timer_.arm(self_, started_ + (when - born_), [this] {
+    std::optional<caf::actor_clock::time_point> wake;
+    auto no_later
+      = [&wake](caf::actor_clock::time_point when) { wake = std::min(wake.value_or(when), when); };
+    if (auto next = core_.next_deadline())
+      no_later(started_ + (std::min(*next, now() + mark_every) - born_));
+    if (auto next = core_.next_wall_deadline())
+      no_later(self_->clock().now() + std::clamp(*next - utc_now(), duration::zero(), wall_every));
+    for (auto& each : parked_)
+      no_later(each.ends);
+    timer_.arm(self_, wake, [this] {
       core_.tick(now(), out_);
-      host_.mark(now());
+      if (core_.next_deadline())
+        host_.mark(now());
+      if (auto next = core_.next_wall_deadline(); next && *next <= utc_now())
+        core_.step(now(), 0, typename core::wall_is{utc_now()}, out_);
       carry_out();
     });
+  }
+
+  [[nodiscard]] static wall_time utc_now() {
+    auto since = std::chrono::system_clock::now().time_since_epoch();
+    return wall_time{std::chrono::duration_cast<duration>(since)};
   }
 
   /// Machine time: goes on where the journal ends; downtime does not count.
@@ -218,6 +301,11 @@ private:
 
   /// So much time of a lease, at most, is granted again by a crash.
   static constexpr duration mark_every = std::chrono::seconds{1};
+  /// The calendar may be set: look at it no less often, while anybody asks for it.
+  static constexpr duration wall_every = std::chrono::minutes{1};
+  /// A client that waits for news asks again after so long.
+  static constexpr duration max_wait = std::chrono::minutes{1};
+  static constexpr std::size_t max_parked = 10'000;
 
   typename handle::pointer self_;
   Service service_;
@@ -227,6 +315,8 @@ private:
   std::map<request_id, caf::response_promise> open_;
   std::set<caf::actor_addr> watched_;
   request_id last_caller_ = 0;
+  std::list<parked> parked_;
+  request_id looked_at_ = 0;
   deadline_timer timer_;
   caf::actor_clock::time_point started_;
   time_point born_;
