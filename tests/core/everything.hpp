@@ -90,6 +90,7 @@ struct everything {
   errc code = errc::none;
   duration span{};
   time_point at{};
+  wall_time due{};
   std::string text;
   std::vector<std::byte> bytes;
   std::array<std::byte, 5> key{};
@@ -141,13 +142,13 @@ bool inspect(Inspector& f, everything& x) {
     f.field("whole", x.whole), f.field("signed_number", x.signed_number),
     f.field("number", x.number), f.field("ratio", x.ratio), f.field("share", x.share),
     f.field("shade", x.shade), f.field("code", x.code), f.field("span", x.span),
-    f.field("at", x.at), f.field("text", x.text), f.field("bytes", x.bytes), f.field("key", x.key),
-    f.field("corner", x.corner), f.field("two", x.two), f.field("three", x.three),
-    f.field("flags", x.flags), f.field("problems", x.problems), f.field("names", x.names),
-    f.field("squares", x.squares), f.field("lines", x.lines), f.field("seats", x.seats),
-    f.field("maybe", x.maybe), f.field("perhaps", x.perhaps), f.field("naps", x.naps),
-    f.field("shape", x.shape), f.field("nested", x.nested), f.field("pairs", x.pairs),
-    f.field("seat", x.seat), f.field("root", x.root));
+    f.field("at", x.at), f.field("due", x.due), f.field("text", x.text), f.field("bytes", x.bytes),
+    f.field("key", x.key), f.field("corner", x.corner), f.field("two", x.two),
+    f.field("three", x.three), f.field("flags", x.flags), f.field("problems", x.problems),
+    f.field("names", x.names), f.field("squares", x.squares), f.field("lines", x.lines),
+    f.field("seats", x.seats), f.field("maybe", x.maybe), f.field("perhaps", x.perhaps),
+    f.field("naps", x.naps), f.field("shape", x.shape), f.field("nested", x.nested),
+    f.field("pairs", x.pairs), f.field("seat", x.seat), f.field("root", x.root));
 }
 
 /// Makes values that reach the ends of their ranges often.
@@ -221,6 +222,7 @@ public:
     x.code = static_cast<errc>(whole<std::uint8_t>());
     x.span = duration{whole<std::int64_t>()};
     x.at = time_point{duration{whole<std::int64_t>()}};
+    x.due = wall_time{duration{whole<std::int64_t>()}};
     x.text = text();
     x.bytes = many<std::vector<std::byte>>([&] { return whole<std::byte>(); });
     for (auto& each : x.key)

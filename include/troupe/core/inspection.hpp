@@ -101,7 +101,7 @@ constexpr shape find_shape() {
     return shape::real;
   else if constexpr (std::is_same_v<T, duration>)
     return shape::span;
-  else if constexpr (std::is_same_v<T, time_point>)
+  else if constexpr (std::is_same_v<T, time_point> || std::is_same_v<T, wall_time>)
     return shape::moment;
   else if constexpr (std::is_same_v<T, std::string>)
     return shape::text;
