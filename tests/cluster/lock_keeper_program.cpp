@@ -64,8 +64,8 @@ void run(caf::actor_system& sys, const std::string& file, host::session_id sessi
   std::cout << "session " << session.value << std::endl;
   auto owner_of = [&] { return std::to_string(session.value) + '/' + std::to_string(number); };
   auto last = ask<lock::lock_view>(self, *hdl, lock::find_lock{"lock " + owner_of()});
-  if (last.holder)
-    std::cout << "held " << number << ' ' << last.holder->token.value << std::endl;
+  if (!last.holders.empty())
+    std::cout << "held " << number << ' ' << last.holders.front().value.token.value << std::endl;
   else if (number > 1)
     std::cout << "lost " << number << std::endl;
   for (;; ++number) {

@@ -121,7 +121,7 @@ TEST_CASE_METHOD(fixture, "a lock service answers alike on every host", "[lock][
   }
   SECTION("a caller in line is answered when the lease runs out") {
     auto second = send(hdl, call{}, acquire{"db", "bob", 10s, 20s});
-    until([&] { return look(hdl, "db").waiters == 1; });
+    until([&] { return look(hdl, "db").line.size() == 1; });
     sched.advance_time(10s);
     auto granted = receive<lease>(second);
     REQUIRE(granted);
@@ -132,7 +132,7 @@ TEST_CASE_METHOD(fixture, "a lock service answers alike on every host", "[lock][
     auto repeat = ask(hdl, {session, 1}, acquire{"db", "ann", 10s, 0s});
     REQUIRE(repeat);
     CHECK(*repeat == *first);
-    CHECK_FALSE(look(hdl, "db").holder);
+    CHECK(look(hdl, "db").holders.empty());
   }
   SECTION("a repeat below what the client acknowledged is refused") {
     REQUIRE(ask(hdl, {session, 2, 1}, renew{"db", first->token, 5s}));
@@ -141,19 +141,19 @@ TEST_CASE_METHOD(fixture, "a lock service answers alike on every host", "[lock][
   SECTION("what a session waits for ends with it") {
     auto other = open(hdl);
     auto second = send(hdl, call{other, 1}, acquire{"db", "bob", 10s, 20s});
-    until([&] { return look(hdl, "db").waiters == 1; });
+    until([&] { return look(hdl, "db").line.size() == 1; });
     auto closed = send(hdl, host::close_session{other});
     CHECK(receive<lease>(second).error() == errc::withdrawn);
     CHECK(receive<session_id>(closed));
-    CHECK(look(hdl, "db").waiters == 0);
+    CHECK(look(hdl, "db").line.empty());
   }
   SECTION("a caller without a session that is gone leaves the line") {
     {
       caf::scoped_actor other{sys};
       other->request(hdl, caf::infinite, call{}, acquire{"db", "bob", 10s, 20s});
-      until([&] { return look(hdl, "db").waiters == 1; });
+      until([&] { return look(hdl, "db").line.size() == 1; });
     }
-    until([&] { return look(hdl, "db").waiters == 0; });
+    until([&] { return look(hdl, "db").line.empty(); });
   }
   stop(hdl);
 }
@@ -164,13 +164,13 @@ TEST_CASE_METHOD(fixture, "a durable lock service goes on where it ended", "[loc
   auto first = ask(hdl, {session, 1}, acquire{"db", "ann", 10s, 0s});
   REQUIRE(first);
   auto waiting = send(hdl, call{session, 2}, acquire{"db", "bob", 10s, 20s});
-  until([&] { return look(hdl, "db").waiters == 1; });
+  until([&] { return look(hdl, "db").line.size() == 1; });
   stop(hdl);
   CHECK_FALSE(receive<lease>(waiting));
   sched.advance_time(1h); // downtime does not count
   hdl = start_durable();
-  CHECK(look(hdl, "db").holder == *first);
-  CHECK(look(hdl, "db").waiters == 1); // it has a session and may come back
+  CHECK(look(hdl, "db").holders.at(0).value == *first);
+  CHECK(look(hdl, "db").line.size() == 1); // it has a session and may come back
   CHECK(*ask(hdl, {session, 1}, acquire{"db", "ann", 10s, 0s}) == *first);
   auto again = send(hdl, call{session, 2}, acquire{"db", "bob", 10s, 20s});
   REQUIRE(ask(hdl, {session, 3}, release{"db", first->token}));
@@ -189,9 +189,9 @@ TEST_CASE_METHOD(fixture, "time goes on after a restart where it was noted", "[l
   sched.advance_time(1h);
   hdl = start_durable();
   sched.advance_time(5s);
-  CHECK(look(hdl, "db").holder);
+  CHECK(look(hdl, "db").holders.size() == 1);
   sched.advance_time(1s);
-  until([&] { return !look(hdl, "db").holder; });
+  until([&] { return look(hdl, "db").holders.empty(); });
   stop(hdl);
 }
 
@@ -230,7 +230,7 @@ TEST_CASE_METHOD(fixture, "a disk that fails", "[lock][service]") {
   SECTION("refuses while it is full, and leaves the state as it is") {
     *next = errc::storage_full;
     CHECK(ask(hdl, {}, acquire{"log", "ann", 10s, 0s}).error() == errc::storage_full);
-    CHECK_FALSE(look(hdl, "log").holder);
+    CHECK(look(hdl, "log").holders.empty());
     *next = errc::none;
     sched.advance_time(1s); // it had a rest
     CHECK(ask(hdl, {}, acquire{"log", "ann", 10s, 0s}));

@@ -29,7 +29,7 @@ bool from_bytes(const caf::byte_buffer& bytes, T& value) {
 }
 
 const table_snapshot sample{
-  2, {{{"db", "ann", fencing_token{2}, 10s}, 4s, {{7, {"db", "bob", 10s, 30s}, 21s}}}}, {}};
+  2, {{{{{"db", "ann", fencing_token{2}, 10s}, 4s}}, {{7, {"db", "bob", 10s, 30s}, 21s}}}}, {}};
 
 } // namespace
 
@@ -56,5 +56,6 @@ TEST_CASE("type ids stay where other versions expect them", "[lock][wire]") {
   CHECK(caf::type_id_v<lock_options> == 1406);
   CHECK(caf::type_id_v<table_snapshot> == 1407);
   CHECK(caf::type_id_v<lock_view> == 1409);
+  CHECK(caf::type_id_v<lock_page> == 1414);
   CHECK(caf::type_id_v<host::call> == 1301);
 }

@@ -38,6 +38,10 @@ public:
     return answer.value;
   }
 
+  static const revoked_leases& result_of(const revoked& answer) {
+    return answer.value;
+  }
+
   static caf::error result_of(const refused& answer) {
     return to_error(answer.why);
   }

@@ -1,0 +1,418 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "caf/action.hpp"
+#include "caf/actor_cast.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/scoped_actor.hpp"
+#include "caf/send.hpp"
+#include "caf/stateful_actor.hpp"
+#include "troupe/core/backoff.hpp"
+#include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/host/messages.hpp"
+
+namespace troupe::host {
+
+/// How a client behaves. All spans count on the clock of its actor.
+struct client_options {
+  /// Commands and questions without an answer yet; more are refused.
+  std::size_t max_pending = 512;
+  /// How long between two tries while the service is out of reach.
+  backoff retry{std::chrono::milliseconds{20}, std::chrono::seconds{1}};
+  /// The service ends a session that is silent for its term (a minute).
+  duration keep_every = std::chrono::seconds{20};
+};
+
+namespace detail {
+
+/// Numbers the commands of one session and repeats them until they are answered
+/// or their time is over. Knows no protocol: what to send is in closures, which
+/// arrive as actions, so that messages need no type IDs of their own.
+class client_state {
+public:
+  using clock_point = caf::actor_clock::time_point;
+
+  /// Something that wants an answer. `send` puts it on the way, to be told by
+  /// done() or failed() with the same try; `fail` tells whoever waits.
+  struct request {
+    std::function<void(const call&, std::uint64_t id, std::uint32_t attempt)> send;
+    std::function<void(problem)> fail;
+    clock_point deadline;
+    bool numbered = true;
+  };
+
+  static inline const char* name = "troupe.client";
+
+  client_state(caf::event_based_actor* self, client_options options)
+    : self_(self), options_(options), random_(self->id()) {}
+
+  ~client_state() {
+    for (auto& [id, each] : open_)
+      each.what.fail({errc::withdrawn, "the client was closed before there was an answer"});
+  }
+
+  caf::behavior make_behavior() {
+      return caf::make_error(caf::sec::runtime_error, describe(why));
+    });
+    return {[](caf::ok_atom) {}}; // lives on the actions that arrive
+  }
+
+  [[nodiscard]] caf::event_based_actor* self() const {
+    return self_;
+  }
+
+  [[nodiscard]] const caf::strong_actor_ptr& target() const {
+    return target_;
+  }
+
+  /// What is left until `id` has to be answered, for the request that carries it.
+  [[nodiscard]] duration time_left(std::uint64_t id) const {
+    auto found = open_.find(id);
+    auto left = found != open_.end() ? found->second.what.deadline - self_->clock().now()
+                                     : duration::zero();
+    return std::max<duration>(left, std::chrono::milliseconds{1});
+  }
+
+  /// The service is reached there from now on; null: nowhere, for the time being.
+  void set_target(caf::strong_actor_ptr where) {
+    target_ = std::move(where);
+    opening_ = false;
+    if (target_)
+      send_all();
+  }
+
+  void ask(request what) {
+    if (open_.size() >= options_.max_pending)
+      return what.fail({errc::limit_reached, std::to_string(open_.size())
+                                               + " requests wait for an answer; retry with backoff "
+                                                 "or raise client_options::max_pending"});
+    auto id = ++last_id_;
+    auto number = what.numbered ? ++last_number_ : 0;
+    open_.emplace(id, pending{std::move(what), number});
+    send(id);
+    arm();
+  }
+
+  /// Returns whether the answer to `id` is the first.
+  bool done(std::uint64_t id) {
+    return open_.erase(id) > 0;
+  }
+
+  void failed(std::uint64_t id, std::uint32_t attempt, const caf::error& why) {
+    auto found = open_.find(id);
+    if (found == open_.end() || found->second.tries != attempt)
+      return; // answered, or under way again
+    auto& each = found->second;
+    if (why.category() == caf::type_id_v<errc>) {
+      auto said = to_problem(why);
+      if (said.code == errc::session_expired && each.what.numbered)
+        return session_ended(found);
+      return give_up(found, std::move(said));
+    }
+    if (why == caf::sec::request_timeout)
+      return; // the deadline does the rest
+    if (to_problem(why).code != errc::unreachable
+        && why.category()
+             == caf::type_id_v<
+               caf::sec> && (why == caf::sec::unexpected_message || why == caf::sec::runtime_error))
+      return give_up(found, to_problem(why));
+    again_at(self_->clock().now() + options_.retry.delay(std::min(attempt, 10U), random_));
+  }
+
+  /// Takes leave of the service, so that it does not have to wait for the term.
+  void close() {
+    if (target_ && session_ != session_id{})
+      caf::anon_send(caf::actor_cast<caf::actor>(target_), close_session{session_});
+    self_->quit();
+  }
+
+private:
+  struct pending {
+    request what;
+    std::uint64_t number = 0;
+    std::uint32_t tries = 0;
+    std::uint32_t tries_before = 0; // in an earlier session
+
+    /// How often it was sent in the session of its number.
+    [[nodiscard]] std::uint32_t tries_now() const {
+      return tries - tries_before;
+    }
+  };
+
+  // -- sending ---------------------------------------------------------------------
+
+  void send_all() {
+    for (auto& [id, each] : open_)
+      send(id);
+    arm();
+  }
+
+  void send(std::uint64_t id) {
+    if (!target_)
+      return;
+    auto& each = open_.at(id);
+    if (each.what.numbered && session_ == session_id{})
+      return open_session_now();
+    auto attempt = ++each.tries;
+    each.what.send(call{session_, each.number, acked()}, id, attempt);
+  }
+
+  /// All numbers up to this one have their answer.
+  [[nodiscard]] std::uint64_t acked() const {
+    for (auto& [id, each] : open_) // numbers rise with ids
+      if (each.number != 0)
+        return each.number - 1;
+    return last_number_;
+  }
+
+  void open_session_now() {
+    if (std::exchange(opening_, true))
+      return;
+    auto from = target_;
+    self_->request(caf::actor_cast<caf::actor>(target_), std::chrono::seconds{5}, open_session{})
+      .then(
+        [this, from](session_id opened) {
+          if (from != target_)
+            return;
+          opening_ = false;
+          session_ = opened;
+          keep_at_ = self_->clock().now() + options_.keep_every;
+          send_all();
+        },
+        [this, from](const caf::error&) {
+          if (from != target_)
+            return;
+          opening_ = false;
+          again_at(self_->clock().now() + options_.retry.delay(++opening_failures_, random_));
+        });
+  }
+
+  /// The service does not know the session any more. What was sent once was then not
+  /// carried out, and gets a number in the next session; of the rest nobody knows.
+  void session_ended(std::map<std::uint64_t, pending>::iterator teller) {
+    if (teller->second.tries_now() == 0)
+      return; // has a number in the next session already
+    session_ = {};
+    last_number_ = 0;
+    for (auto position = open_.begin(); position != open_.end();) {
+      auto found = position++;
+      auto& each = found->second;
+      if (!each.what.numbered)
+        continue;
+      if (each.tries_now() > 1) {
+        give_up(found, {errc::session_expired,
+                        "the session ended, so nobody knows if the request was carried out; look "
+                        "at the state before a repeat"});
+        continue;
+      }
+      each.tries_before = each.tries;
+      each.number = ++last_number_;
+    }
+    send_all();
+  }
+
+  // -- time ------------------------------------------------------------------------
+
+  void again_at(clock_point when) {
+    retry_at_ = std::min(retry_at_.value_or(when), when);
+    arm();
+  }
+
+  void arm() {
+    auto next = retry_at_;
+    auto no_later = [&next](clock_point when) { next = std::min(next.value_or(when), when); };
+    for (auto& [id, each] : open_)
+      no_later(each.what.deadline);
+    if (session_ != session_id{})
+      no_later(keep_at_);
+    timer_.arm(self_, next, [this] { wake(); });
+  }
+
+  void wake() {
+    auto now = self_->clock().now();
+    for (auto position = open_.begin(); position != open_.end();) {
+      auto found = position++;
+      if (found->second.what.deadline <= now)
+        give_up(found, too_late(found->second));
+    }
+    if (session_ != session_id{} && keep_at_ <= now) {
+      keep_at_ = now + options_.keep_every;
+      if (target_)
+        self_->send(caf::actor_cast<caf::actor>(target_), keep_session{session_});
+    }
+    if (retry_at_ && *retry_at_ <= now) {
+      retry_at_.reset();
+      return send_all();
+    }
+    arm();
+  }
+
+  static problem too_late(const pending& each) {
+    if (each.tries == 0)
+      return {errc::unreachable, "the service was out of reach all the time; nothing was done"};
+    if (each.number == 0)
+      return {errc::timed_out, "the service gave no answer in time; ask again"};
+    return {errc::outcome_unknown, "no answer in time; the request may have been carried out, look "
+                                   "at the state before a repeat"};
+  }
+
+  void give_up(std::map<std::uint64_t, pending>::iterator which, problem why) {
+    auto fail = std::move(which->second.what.fail);
+    open_.erase(which);
+    fail(std::move(why));
+  }
+
+  caf::event_based_actor* self_;
+  client_options options_;
+  random_source random_;
+  caf::strong_actor_ptr target_;
+  session_id session_;
+  bool opening_ = false;
+  std::uint32_t opening_failures_ = 0;
+  std::uint64_t last_id_ = 0;
+  std::uint64_t last_number_ = 0;
+  std::map<std::uint64_t, pending> open_;
+  std::optional<clock_point> retry_at_;
+  clock_point keep_at_{};
+  deadline_timer timer_;
+};
+
+using client_actor = caf::stateful_actor<client_state>;
+
+} // namespace detail
+
+/// Talks to one service on behalf of one program: commands in a session of its own, so
+/// that a command whose answer was lost is repeated and still carried out once;
+/// questions repeated at will. Rides through the loss of a link, a restart of a durable
+/// service and, in a cluster, a change of leader, within the deadline of each call.
+///
+/// Errors beside those of the request: unreachable (never sent; nothing was done),
+/// outcome_unknown (sent, but no answer in time), session_expired (the session ended in
+/// between; outcome unknown), limit_reached (client_options::max_pending), withdrawn (the client
+/// was closed meanwhile).
+///
+/// Copies share one session. Thread-safe. The blocking calls must not be made from
+/// inside an actor; use async() there.
+template <class Protocol>
+class client {
+public:
+  using handle = typename Protocol::handle;
+
+  /// A client that has nowhere to send yet; see set_target().
+  explicit client(caf::actor_system& sys, client_options options = {})
+    : inside_(std::make_shared<closer>(sys.spawn<detail::client_actor, caf::hidden>(options))) {}
+
+  client(caf::actor_system& sys, const handle& service, client_options options = {})
+    : client(sys, options) {
+    set_target(service);
+  }
+
+  /// The service is reached by this handle from now on; what waits is sent again.
+  void set_target(const handle& where) {
+    set_target(caf::actor_cast<caf::strong_actor_ptr>(where));
+  }
+
+  void set_target(caf::strong_actor_ptr where) {
+    inside_->run([where = std::move(where)](detail::client_state& state) mutable {
+      state.set_target(std::move(where));
+    });
+  }
+
+  /// Carries out `what`, waiting up to `wait` for the answer. Blocks.
+  template <class Request>
+  result<typename Request::result> ask(const Request& what, duration wait) {
+    auto promise = std::make_shared<std::promise<result<typename Request::result>>>();
+    auto answer = promise->get_future();
+    async(what, wait, [promise](result<typename Request::result> value) {
+      promise->set_value(std::move(value));
+    });
+    // The actor answers in time; beyond that it was killed with its system.
+    if (answer.wait_for(wait + std::chrono::seconds{5}) != std::future_status::ready)
+      return problem{errc::withdrawn, "the client's actor system has been stopped"};
+    return answer.get();
+  }
+
+  /// Carries out `what` and calls `done(result<Request::result>)` on the client's own
+  /// actor, within `wait`; `done` must not block.
+  template <class Request, class Done>
+  void async(const Request& what, duration wait, Done done) {
+    constexpr bool numbered = !is_question(what_kind<Request>{}, typename Protocol::queries{});
+    auto shared = std::make_shared<Done>(std::move(done));
+    auto job = [what, wait, shared, numbered](detail::client_state& state) {
+      state.ask({sender<Request>(state, what, shared),
+                 [shared](problem why) { (*shared)(std::move(why)); },
+                 state.self()->clock().now() + wait, numbered});
+    };
+    if (!inside_->run(job))
+      (*shared)(problem{errc::withdrawn, "the client's actor system has been stopped"});
+  }
+
+private:
+  template <class Request>
+  struct what_kind {};
+
+  template <class Request, class... Qs>
+  static constexpr bool is_question(what_kind<Request>, queries<Qs...>) {
+    return (std::is_same_v<Request, Qs> || ...);
+  }
+
+  template <class Request, class Shared>
+  static auto sender(detail::client_state& state, const Request& what, Shared shared) {
+    return [&state, what, shared](const call& who, std::uint64_t id, std::uint32_t attempt) {
+      auto finish = [&state, id, shared](typename Request::result& value) {
+        if (state.done(id))
+          (*shared)(std::move(value));
+      };
+      auto fail = [&state, id, attempt](const caf::error& why) { state.failed(id, attempt, why); };
+      auto target = caf::actor_cast<handle>(state.target());
+      if constexpr (is_question(what_kind<Request>{}, typename Protocol::queries{}))
+        state.self()->request(target, state.time_left(id), what).then(finish, fail);
+      else
+        state.self()->request(target, state.time_left(id), who, what).then(finish, fail);
+    };
+  }
+
+  /// Ends the actor with the last copy of the client.
+  class closer {
+  public:
+    explicit closer(caf::actor inside) : inside_(std::move(inside)) {}
+
+    ~closer() {
+      run([](detail::client_state& state) { state.close(); });
+    }
+
+    closer(const closer&) = delete;
+    closer& operator=(const closer&) = delete;
+
+    /// Runs `job` on the actor; returns false if there is none any more.
+    template <class Job>
+    bool run(Job job) {
+      auto* raw = caf::actor_cast<detail::client_actor*>(inside_);
+      auto action = caf::make_action([raw, job = std::move(job)]() mutable { job(raw->state); });
+      return inside_->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::move(action)),
+                              nullptr);
+    }
+
+  private:
+    caf::actor inside_;
+  };
+
+  std::shared_ptr<closer> inside_;
+};
+
+} // namespace troupe::host
