@@ -73,7 +73,7 @@ TEST_CASE("kill -9 takes back nothing that was said", "[cluster][host]") {
   test::random_source random{std::random_device{}()};
   std::string session;
   std::map<std::uint64_t, std::uint64_t> held;
-  for (auto life = 0; life < 12; ++life) {
+  for (auto life = 0; life < 20; ++life) {
     std::vector<std::string> command{TROUPE_BIN_DIR "/lock_keeper_program", folder / "locks"};
     if (!held.empty())
       command.insert(command.end(), {session, std::to_string(held.rbegin()->first)});
@@ -101,5 +101,5 @@ TEST_CASE("kill -9 takes back nothing that was said", "[cluster][host]") {
     INFO("life " << life);
     CHECK(held.size() > before);
   }
-  WARN(held.size() << " locks acknowledged over 12 lives");
+  WARN(held.size() << " locks acknowledged over 20 lives");
 }

@@ -67,8 +67,6 @@ public:
   }
 
   caf::behavior make_behavior() {
-      return caf::make_error(caf::sec::runtime_error, describe(why));
-    });
     return {[](caf::ok_atom) {}}; // lives on the actions that arrive
   }
 
@@ -349,10 +347,11 @@ public:
 
   /// Carries out `what` and calls `done(result<Request::result>)` on the client's own
   /// actor, within `wait`; `done` must not block.
-  template <class Request, class Done>
-  void async(const Request& what, duration wait, Done done) {
+  template <class Request>
+  void async(const Request& what, duration wait,
+             std::function<void(result<typename Request::result>)> done) {
     constexpr bool numbered = !is_question(what_kind<Request>{}, typename Protocol::queries{});
-    auto shared = std::make_shared<Done>(std::move(done));
+    auto shared = std::make_shared<decltype(done)>(std::move(done));
     auto job = [what, wait, shared, numbered](detail::client_state& state) {
       state.ask({sender<Request>(state, what, shared),
                  [shared](problem why) { (*shared)(std::move(why)); },

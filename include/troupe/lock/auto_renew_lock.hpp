@@ -1,0 +1,204 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "caf/actor_system.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/send.hpp"
+#include "caf/stateful_actor.hpp"
+#include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/lock/lock_client.hpp"
+
+namespace troupe::lock {
+
+/// Told once, on a thread of the actor system, when a lock is lost before its release.
+/// Must not block.
+using lost_handler = std::function<void(const problem& why)>;
+
+namespace detail {
+
+/// What the holder and the renewing actor share.
+struct hold_status {
+  lease held;
+  std::atomic<caf::actor_clock::duration_type::rep> valid_until{};
+  std::atomic<bool> lost = false;
+};
+
+/// Renews one lease every third of its ttl until told to stop, or until it is over.
+class renewer_state {
+public:
+  static inline const char* name = "troupe.auto-renew";
+
+  renewer_state(caf::event_based_actor* self, lock_client locks,
+                std::shared_ptr<hold_status> status, lost_handler on_lost)
+    : self_(self),
+      locks_(std::move(locks)),
+      status_(std::move(status)),
+      on_lost_(std::move(on_lost)) {}
+
+  caf::behavior make_behavior() {
+    renew_at_ = valid_until() - status_->held.ttl * 2 / 3;
+    arm();
+    return {[](caf::ok_atom) {}}; // lives on its timer and on actions
+  }
+
+private:
+  [[nodiscard]] caf::actor_clock::time_point valid_until() const {
+    return caf::actor_clock::time_point{
+      caf::actor_clock::duration_type{status_->valid_until.load()}};
+  }
+
+  void arm() {
+    timer_.arm(self_, std::min(renew_at_, valid_until()), [this] { wake(); });
+  }
+
+  void wake() {
+    auto now = self_->clock().now();
+    if (now >= valid_until())
+      return lose({errc::stale_token, "the lease of " + status_->held.name
+                                        + " could not be renewed in time; stop using it"});
+    if (now >= renew_at_) {
+      renew_at_ = now + status_->held.ttl / 3;
+      renew(now);
+    }
+    arm();
+  }
+
+  void renew(caf::actor_clock::time_point sent) {
+    auto home = caf::actor_cast<caf::actor>(self_->ctrl());
+    auto ttl = status_->held.ttl;
+    // Answers come on the actor of the client; they are worth something only here.
+    auto answered = [this, sent, ttl, weak = caf::weak_actor_ptr{self_->ctrl()}](auto answer) {
+      auto target = weak.lock();
+      if (!target)
+        return;
+      auto job = [this, sent, ttl, answer = std::move(answer)] {
+        if (answer)
+          status_->valid_until = (sent + ttl).time_since_epoch().count();
+        else if (answer.error().code == errc::stale_token)
+          lose(answer.error());
+      };
+      target->enqueue(nullptr, caf::make_message_id(),
+                      caf::make_message(caf::make_action(std::move(job))), nullptr);
+    };
+    locks_.service().async(lock::renew{status_->held.name, status_->held.token, ttl}, ttl,
+                           std::move(answered));
+  }
+
+  void lose(const problem& why) {
+    if (!status_->lost.exchange(true) && on_lost_)
+      on_lost_(why);
+    self_->quit();
+  }
+
+  caf::event_based_actor* self_;
+  lock_client locks_;
+  std::shared_ptr<hold_status> status_;
+  lost_handler on_lost_;
+  caf::actor_clock::time_point renew_at_;
+  deadline_timer timer_;
+};
+
+} // namespace detail
+
+/// Holds a lock as long as it lives: renews the lease in the background, every third of
+/// its ttl, tells the holder when it is lost, releases it at the end.
+///
+/// held() is true only while the lease is certain: it counts from the moment the last
+/// renewal was *sent*, and after a wait in line the lease is renewed once before it
+/// counts as held at all. A program that was stopped between held() and a write may
+/// still write late, so guard what matters with token() and a fenced_store.
+///
+/// Movable; calls are thread-safe. Must end before its actor_system does.
+class auto_renew_lock {
+public:
+  /// Blocks until the lock is held or `how.wait` is over. Errors: those of
+  /// lock_client::acquire.
+  static result<auto_renew_lock> hold(caf::actor_system& sys, lock_client locks,
+                                      const std::string& name, const hold_options& how = {},
+                                      lost_handler on_lost = {}) {
+    auto sent = sys.clock().now();
+    auto granted = locks.acquire(name, how);
+    if (granted && how.wait > duration::zero()) {
+      sent = sys.clock().now();
+      granted = locks.renew(*granted, how.ttl);
+    }
+    if (!granted)
+      return granted.error();
+    return auto_renew_lock{sys, std::move(locks), *granted, sent, std::move(on_lost)};
+  }
+
+  auto_renew_lock(auto_renew_lock&&) noexcept = default;
+
+  auto_renew_lock& operator=(auto_renew_lock&& other) noexcept {
+    if (this != &other) {
+      let_go();
+      locks_ = std::move(other.locks_);
+      status_ = std::move(other.status_);
+      renewer_ = std::move(other.renewer_);
+      sys_ = other.sys_;
+    }
+    return *this;
+  }
+
+  ~auto_renew_lock() {
+    let_go();
+  }
+
+  [[nodiscard]] bool held() const {
+    return !status_->lost
+           && sys_->clock().now().time_since_epoch().count() < status_->valid_until.load();
+  }
+
+  [[nodiscard]] fencing_token token() const {
+    return status_->held.token;
+  }
+
+  /// The lease as it was granted, for a fenced_store.
+  [[nodiscard]] const lease& value() const {
+    return status_->held;
+  }
+
+  /// Gives the lock back and waits for the answer. Blocks.
+  result<lease> release() {
+    stop();
+    return locks_.release(status_->held);
+  }
+
+private:
+  auto_renew_lock(caf::actor_system& sys, lock_client locks, lease granted,
+                  caf::actor_clock::time_point sent, lost_handler on_lost)
+    : sys_(&sys), locks_(std::move(locks)), status_(std::make_shared<detail::hold_status>()) {
+    status_->valid_until = (sent + granted.ttl).time_since_epoch().count();
+    status_->held = std::move(granted);
+    renewer_ = sys.spawn<caf::stateful_actor<detail::renewer_state>, caf::hidden>(
+      locks_, status_, std::move(on_lost));
+  }
+
+  void stop() {
+    status_->lost = true;
+    caf::anon_send_exit(std::exchange(renewer_, nullptr), caf::exit_reason::user_shutdown);
+  }
+
+  void let_go() {
+    if (!renewer_)
+      return; // moved from, or released
+    if (!status_->lost)
+      locks_.service().async(lock::release{status_->held.name, status_->held.token},
+                             lock_client::answer_within, [](const auto&) {});
+    stop();
+  }
+
+  caf::actor_system* sys_;
+  lock_client locks_;
+  std::shared_ptr<detail::hold_status> status_;
+  caf::actor renewer_;
+};
+
+} // namespace troupe::lock

@@ -1,0 +1,232 @@
+// What a program sees of locks: the client, the lock that renews itself, the store
+// behind it.
+
+#include "support/temporary_folder.hpp"
+#include "troupe/core/caf/init.hpp"
+#include "troupe/host/durable.hpp"
+#include "troupe/lock/auto_renew_lock.hpp"
+#include "troupe/lock/fenced_store.hpp"
+#include "troupe/lock/lock_service.hpp"
+#include "troupe/storage/sqlite_log.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <chrono>
+#include <future>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "caf/actor_system.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::lock;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+struct config : caf::actor_system_config {
+  config() {
+    init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
+                  caf::id_block::troupe_lock>();
+    set("caf.scheduler.max-threads", 2);
+  }
+};
+
+struct fixture {
+  config cfg;
+  caf::actor_system sys{cfg};
+  test::temporary_folder folder;
+  lock_actor service = start();
+
+  ~fixture() {
+    stop();
+  }
+
+  lock_actor start() {
+    auto made = host::spawn<lock_service>(
+      sys, {}, host::durable{std::make_unique<storage::sqlite_log>(folder / "locks")});
+    REQUIRE(made);
+    return *made;
+  }
+
+  /// Ends the service and waits until its file is closed.
+  void stop() {
+    if (!service)
+      return;
+    caf::scoped_actor self{sys};
+    self->monitor(service);
+    self->send_exit(service, caf::exit_reason::kill);
+    self->receive([](const caf::down_msg&) {});
+    service = nullptr;
+  }
+
+  template <class Condition>
+  void until(Condition condition) {
+    auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (!condition()) {
+      REQUIRE(std::chrono::steady_clock::now() < deadline);
+      std::this_thread::yield();
+    }
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a lock is held, renewed, released and listed", "[lock][client]") {
+  lock_client locks{sys, service};
+  auto held = locks.acquire("db", {.ttl = 30s, .label = "ann"});
+  REQUIRE(held);
+  auto second = locks.acquire("db", {.ttl = 30s});
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == errc::lock_held);
+  CHECK_THAT(second.error().detail, ContainsSubstring("ann holds db"));
+  CHECK(locks.renew(*held, 60s));
+  auto page = locks.list();
+  REQUIRE(page);
+  REQUIRE(page->locks.size() == 1);
+  CHECK(page->locks[0].holders.at(0).value.label == "ann");
+  CHECK(locks.release(*held));
+  CHECK(locks.release(*held).error().code == errc::stale_token);
+  CHECK(locks.find("db")->holders.empty());
+}
+
+TEST_CASE_METHOD(fixture, "a client rides through a restart of its service", "[lock][client]") {
+  lock_client locks{sys, service};
+  auto first = locks.acquire("db", {.ttl = 60s});
+  REQUIRE(first);
+  auto second = std::async(std::launch::async, [&] {
+    return locks.acquire("db", {.ttl = 60s, .wait = 60s});
+  });
+  until([&] { return locks.find("db")->line.size() == 1; });
+  stop();
+  service = start();
+  locks.service().set_target(service);
+  // In line once, not twice, and the session is the same.
+  until([&] { return locks.find("db")->line.size() == 1; });
+  REQUIRE(locks.release(*first));
+  auto granted = second.get();
+  REQUIRE(granted);
+  CHECK(granted->token > first->token);
+  CHECK(granted->service == first->service);
+}
+
+TEST_CASE_METHOD(fixture, "a client says when nothing was sent", "[lock][client]") {
+  lock_client locks{host::client<lock_protocol>{sys}};
+  auto answer = locks.service().ask(lock::acquire{"db", "ann", 1s, 0s}, 20ms);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code == errc::unreachable);
+}
+
+TEST_CASE_METHOD(fixture, "a client says when the outcome is unknown", "[lock][client]") {
+  lock_client locks{sys, service};
+  REQUIRE(locks.acquire("db", {.ttl = 60s}));
+  // In line when its time is over: the service may grant it later.
+  auto answer = locks.service().ask(lock::acquire{"db", "ann", 60s, 60s}, 50ms);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code == errc::outcome_unknown);
+}
+
+TEST_CASE_METHOD(fixture, "a session that the service forgot is replaced", "[lock][client]") {
+  lock_client locks{sys, service};
+  REQUIRE(locks.acquire("db", {.ttl = 60s}));
+  stop();
+  std::filesystem::remove(folder / "locks");
+  for (auto* ending : {"locks-wal", "locks-shm", "locks.mark"})
+    std::filesystem::remove(folder / ending);
+  service = start();
+  locks.service().set_target(service);
+  auto held = locks.acquire("db", {.ttl = 60s});
+  CHECK(held);
+}
+
+TEST_CASE_METHOD(fixture, "a lock outlives its ttl while its holder lives", "[lock][client]") {
+  lock_client locks{sys, service};
+  lock_client others{sys, service};
+  {
+    auto mine = auto_renew_lock::hold(sys, locks, "db", {.ttl = 300ms});
+    REQUIRE(mine);
+    // Longer than two leases: the other is refused all the time.
+    auto other = others.acquire("db", {.ttl = 10s, .wait = 700ms});
+    REQUIRE_FALSE(other);
+    CHECK(other.error().code == errc::timed_out);
+    CHECK(mine->held());
+  }
+  CHECK(others.acquire("db", {.ttl = 10s, .wait = 10s})); // released by its end
+}
+
+TEST_CASE_METHOD(fixture, "a holder is told that its lock is lost", "[lock][client]") {
+  lock_client locks{sys, service};
+  std::promise<problem> told;
+  auto mine = auto_renew_lock::hold(sys, locks, "db", {.ttl = 300ms, .wait = 1s},
+                                    [&](const problem& why) { told.set_value(why); });
+  REQUIRE(mine);
+  SECTION("when it was forced") {
+    REQUIRE(locks.force_release("db"));
+  }
+  SECTION("when the service is out of reach for longer than the lease") {
+    locks.service().set_target(caf::strong_actor_ptr{});
+  }
+  auto why = told.get_future();
+  REQUIRE(why.wait_for(20s) == std::future_status::ready);
+  CHECK(why.get().code == errc::stale_token);
+  CHECK_FALSE(mine->held());
+}
+
+TEST_CASE_METHOD(fixture, "a fenced store refuses a holder that slept too long", "[lock][fence]") {
+  lock_client locks{sys, service};
+  auto store = fenced_store::open(folder / "accounts");
+  REQUIRE(store);
+  REQUIRE(store->unguarded().run("CREATE TABLE notes(text TEXT)"));
+  auto note = [](const std::string& text) {
+    return [text](storage::database& file) -> problem {
+      auto row = file.prepare("INSERT INTO notes VALUES(?)");
+      return row.bind_text(1, text).run() ? problem{} : file.failed("note");
+    };
+  };
+  auto sleepy = locks.acquire("db", {.ttl = 60s});
+  REQUIRE(sleepy);
+  REQUIRE(store->write(*sleepy, note("first")).code == errc::none);
+  REQUIRE(locks.force_release("db")); // as if its lease had run out
+  auto next = locks.acquire("db", {.ttl = 60s});
+  REQUIRE(next);
+  SECTION("once its successor has written") {
+    REQUIRE(store->write(*next, note("second")).code == errc::none);
+    auto late = store->write(*sleepy, note("late"));
+    CHECK(late.code == errc::stale_token);
+    CHECK(store->unguarded().number("SELECT count(*) FROM notes") == 2);
+  }
+  SECTION("a reader may read above the mark, and never raises it") {
+    REQUIRE(locks.release(*next));
+    auto reader = locks.acquire("db", {.ttl = 60s, .mode = lock_mode::shared});
+    REQUIRE(reader);
+    auto look = [](storage::database&) { return problem{}; };
+    CHECK(store->read(*reader, look).code == errc::none);
+    CHECK(store->write(*reader, note("never")).code == errc::bad_argument);
+    CHECK(store->write(*next, note("second")).code == errc::none);
+    REQUIRE(locks.release(*reader));
+    auto writer = locks.acquire("db", {.ttl = 60s});
+    REQUIRE(writer);
+    CHECK(store->write(*writer, note("third")).code == errc::none);
+    CHECK(store->read(*reader, look).code == errc::stale_token);
+  }
+  SECTION("a write that fails leaves nothing, not even its mark") {
+    auto failing = [&](storage::database& file) -> problem {
+      file.run("INSERT INTO notes VALUES('lost')");
+      return {errc::failed, "as it happens"};
+    };
+    CHECK(store->write(*next, failing).code == errc::failed);
+    CHECK(store->unguarded().number("SELECT count(*) FROM notes") == 1);
+    CHECK(store->write(*sleepy, note("still the mark")).code == errc::none);
+  }
+  SECTION("tokens of another service are refused until an operator adopts it") {
+    auto foreign = *next;
+    foreign.service += 1;
+    CHECK(store->write(foreign, note("never")).code == errc::bad_argument);
+    REQUIRE(store->adopt(foreign.service).code == errc::none);
+    CHECK(store->write(foreign, note("now")).code == errc::none);
+    CHECK(store->write(*next, note("never")).code == errc::bad_argument);
+  }
+}
