@@ -28,3 +28,10 @@ TEST_CASE("text that some reader would take for another is refused", "[core][utf
     CHECK_FALSE(is_utf8(std::string{text} + "y"));
   }
 }
+
+TEST_CASE("the start of a text ends between two characters", "[core][utf8]") {
+  CHECK(troupe::utf8_prefix("abc", 3) == "abc");
+  CHECK(troupe::utf8_prefix("abc", 2) == "ab");
+  CHECK(troupe::utf8_prefix("a\xc3\xbc", 2) == "a");
+  CHECK(troupe::utf8_prefix("\xf0\x9f\x98\x80", 3).empty());
+}

@@ -42,6 +42,17 @@ constexpr bool is_utf8(std::string_view text) {
   return true;
 }
 
+/// Returns as much of the start of `text` as fits into `max_bytes` without cutting a
+/// character in two.
+/// @pre is_utf8(text)
+constexpr std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes)
+    return text;
+  while (max_bytes > 0 && (static_cast<unsigned char>(text[max_bytes]) & 0xc0U) == 0x80)
+    --max_bytes;
+  return text.substr(0, max_bytes);
+}
+
 static_assert(is_utf8("z\xc3\xbcrich") && !is_utf8("z\xfcrich"));
 
 } // namespace troupe

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "troupe/core/detail/tree_reader.hpp"
+#include "troupe/core/detail/tree_writer.hpp"
+#include "troupe/core/json_tree.hpp"
+
+/// JSON of every type that has an `inspect`, for people and for other languages.
+///
+/// - A struct is an object; unknown members are passed over, missing ones keep
+///   their default. A std::optional field without a value is absent (null is read,
+///   too); within lists it is null.
+/// - Integers are exact, also above 2^53. Real numbers come back bit by bit;
+///   infinity and NaN are refused. Where an integer is expected, 3.0 will do.
+/// - Time is whole nanoseconds.
+/// - An enum with a name_of() is its name, else its number; a number is read always.
+/// - A map whose keys are text, or have a text form, is an object; any other is a
+///   list of [key, value]. Lists, sets, tuples and arrays are lists.
+/// - Bytes are base64, padded.
+/// - A variant is an object with one member: {"circle": {…}} where the alternative
+///   has `static constexpr std::string_view json_name = "circle"`, else its index,
+///   {"0": {…}}. The index is read always.
+///
+/// Refusals are bad_argument and name the place: "tasks[3].runtime_s: expected a
+/// number, found "long"". Text has to be UTF-8, both ways.
+namespace troupe {
+
+/// Returns the tree for `value`. Refuses what JSON cannot say.
+template <class T>
+result<nlohmann::json> to_json_value(const T& value) {
+  nlohmann::json tree;
+  detail::tree_writer writer{detail::tree_form::json};
+  if (!writer.put(value, tree))
+    return writer.fault();
+  return tree;
+}
+
+/// Returns `value` as one line of text, members in the order of their names.
+template <class T>
+result<std::string> to_json(const T& value) {
+  auto tree = to_json_value(value);
+  if (!tree)
+    return tree.error();
+  return tree->dump();
+}
+
+/// Fills `value` from `tree`. After a refusal it may be filled in part.
+template <class T>
+[[nodiscard]] problem from_json_value(const nlohmann::json& tree, T& value) {
+  detail::tree_reader reader;
+  if (!reader.get(value, tree))
+    return reader.fault();
+  return {};
+}
+
+/// Returns the value that `text` stands for; see parse_json() for what is refused.
+template <class T>
+result<T> from_json(std::string_view text, json_limits limits = {}) {
+  auto tree = parse_json(text, limits);
+  if (!tree)
+    return tree.error();
+  T value{};
+  if (auto why = from_json_value(*tree, value); why.code != errc::none)
+    return why;
+  return value;
+}
+
+} // namespace troupe

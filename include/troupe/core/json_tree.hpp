@@ -1,0 +1,246 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/utf8.hpp"
+
+/// From text that may be hostile to a tree of values that is bounded.
+namespace troupe {
+
+/// Bounds of one document, JSON or MessagePack. Beyond them it is refused with
+/// errc::too_large before it costs more.
+struct json_limits {
+  /// Looked at before anything is read.
+  std::size_t max_bytes = std::size_t{64} << 20U;
+  /// Arrays and objects open at once.
+  std::size_t max_depth = 64;
+  /// Numbers, texts, arrays, … together; each takes up to 150 bytes of memory.
+  std::size_t max_values = 5'000'000;
+};
+
+namespace detail {
+
+/// Builds the tree from the events of a parser, and stops it at the first fault.
+class tree_builder {
+public:
+  using tree = nlohmann::json;
+
+  explicit tree_builder(json_limits limits) : limits_(limits) {}
+
+  bool null() {
+    return add(nullptr);
+  }
+
+  bool boolean(bool value) {
+    return add(value);
+  }
+
+  bool number_integer(std::int64_t value) {
+    return add(value);
+  }
+
+  bool number_unsigned(std::uint64_t value) {
+    return add(value);
+  }
+
+  bool number_float(double value, const std::string&) {
+    return add(value);
+  }
+
+  bool string(std::string& value) {
+    if (!is_utf8(value))
+      return fail(errc::bad_argument, "a text that is not UTF-8");
+    return add(std::move(value));
+  }
+
+  bool binary(tree::binary_t& value) {
+    return add(tree(std::move(value)));
+  }
+
+  bool key(std::string& name) {
+    if (!is_utf8(name))
+      return fail(errc::bad_argument, "a key that is not UTF-8");
+    auto [member, fresh] = open_.back()->emplace(std::move(name), nullptr);
+    member_ = &*member;
+    // Readers differ in which of the two they would take.
+    return fresh
+           || fail(errc::bad_argument,
+                   "the key \"" + std::string{utf8_prefix(member.key(), 40)} + "\" is given twice");
+  }
+
+  bool start_object(std::size_t) {
+    return open(tree::object());
+  }
+
+  bool end_object() {
+    open_.pop_back();
+    return true;
+  }
+
+  bool start_array(std::size_t) {
+    return open(tree::array());
+  }
+
+  bool end_array() {
+    open_.pop_back();
+    return true;
+  }
+
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& why) {
+    // Keep what is wrong; the place is ours to tell, and what was read may be anything.
+    std::string_view text{why.what()};
+    auto cut_after = [&](std::string_view mark) {
+      if (auto found = text.find(mark); found != std::string_view::npos)
+        text.remove_prefix(found + mark.size());
+    };
+    cut_after("] ");
+    if (text.starts_with("parse error at "))
+      cut_after(": ");
+    text = text.substr(0, std::min(text.find("; last read:"), text.find(" parsing '")));
+    return fail(errc::bad_argument, std::string{text});
+  }
+
+  /// What was wrong; errc::none if nothing was.
+  [[nodiscard]] const problem& fault() const {
+    return fault_;
+  }
+
+  [[nodiscard]] tree take() {
+    return std::move(root_);
+  }
+
+private:
+  bool fail(errc code, std::string detail) {
+    fault_ = {code, std::move(detail)};
+    return false;
+  }
+
+  bool open(tree value) {
+    if (open_.size() == limits_.max_depth)
+      return fail(errc::too_large, "nested deeper than json_limits::max_depth = "
+                                     + std::to_string(limits_.max_depth));
+    if (!add(std::move(value)))
+      return false;
+    open_.push_back(last_);
+    return true;
+  }
+
+  bool add(tree value) {
+    if (values_ == limits_.max_values)
+      return fail(errc::too_large, "more than json_limits::max_values = "
+                                     + std::to_string(limits_.max_values) + " values");
+    ++values_;
+    if (open_.empty()) {
+      root_ = std::move(value);
+      last_ = &root_;
+    } else if (open_.back()->is_array()) {
+      open_.back()->push_back(std::move(value));
+      last_ = &open_.back()->back();
+    } else {
+      *member_ = std::move(value);
+      last_ = member_;
+    }
+    return true;
+  }
+
+  json_limits limits_;
+  tree root_;
+  std::vector<tree*> open_; // stay where they are: only the innermost grows
+  tree* member_ = nullptr;
+  tree* last_ = nullptr;
+  std::size_t values_ = 0;
+  problem fault_;
+};
+
+/// Walks over text and leaves behind how far the parser has come.
+class tracked_iterator {
+public:
+  using iterator_category = std::forward_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  tracked_iterator() = default;
+
+  tracked_iterator(const char* at, const char** reached) : at_(at), reached_(reached) {}
+
+  reference operator*() const {
+    return *at_;
+  }
+
+  tracked_iterator& operator++() {
+    *reached_ = ++at_;
+    return *this;
+  }
+
+  tracked_iterator operator++(int) {
+    auto before = *this;
+    ++*this;
+    return before;
+  }
+
+  friend bool operator==(const tracked_iterator& a, const tracked_iterator& b) {
+    return a.at_ == b.at_;
+  }
+
+private:
+  const char* at_ = nullptr;
+  const char** reached_ = nullptr;
+};
+
+/// Returns the tree that `text` stands for. A refusal begins with the place, as
+/// `place(read)` names it for the part of `text` that was read.
+template <class Place>
+result<nlohmann::json> parse_tree(std::string_view text, nlohmann::json::input_format_t format,
+                                  json_limits limits, Place place) {
+  if (text.size() > limits.max_bytes)
+    return problem{errc::too_large, std::to_string(text.size())
+                                      + " bytes are more than json_limits::max_bytes = "
+                                      + std::to_string(limits.max_bytes)};
+  tree_builder builder{limits};
+  auto reached = text.data();
+  if (nlohmann::json::sax_parse(tracked_iterator{text.data(), &reached},
+                                tracked_iterator{text.data() + text.size(), &reached}, &builder,
+                                format))
+    return builder.take();
+  auto read = text.substr(0, static_cast<std::size_t>(reached - text.data()));
+  return problem{builder.fault().code, place(read) + ": " + builder.fault().detail};
+}
+
+/// Returns the place of the last character of `read`.
+inline std::string text_place(std::string_view read) {
+  std::size_t line = 1;
+  std::size_t column = 1;
+  for (auto each : read.substr(0, read.empty() ? 0 : read.size() - 1)) {
+    if (each == '\n') {
+      ++line;
+      column = 1;
+    } else if ((static_cast<unsigned char>(each) & 0xc0U) != 0x80) {
+      ++column;
+    }
+  }
+  return "line " + std::to_string(line) + ", column " + std::to_string(column);
+}
+
+} // namespace detail
+
+/// Returns the tree of the JSON document `text` (RFC 8259). Integers are exact from
+/// -2^63 to 2^64 - 1. Refuses with bad_argument what is no JSON, text that is not
+/// UTF-8 and an object that has the same key twice, with too_large what is beyond
+/// `limits`; names line and column, in characters.
+inline result<nlohmann::json> parse_json(std::string_view text, json_limits limits = {}) {
+  return detail::parse_tree(text, nlohmann::json::input_format_t::json, limits, detail::text_place);
+}
+
+} // namespace troupe
