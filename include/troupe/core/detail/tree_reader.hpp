@@ -295,6 +295,8 @@ private:
       return "an object of " + std::to_string(found.size());
     if (found.is_array())
       return "a list of " + std::to_string(found.size());
+    if (found.is_binary() && found.get_binary().has_subtype())
+      return "an extension";
     if (found.is_binary())
       return std::to_string(found.get_binary().size()) + " bytes";
     if (found.is_string())
