@@ -1,0 +1,81 @@
+#pragma once
+
+#include <utility>
+
+#include "caf/actor.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/behavior.hpp"
+#include "caf/config.hpp"
+#include "caf/error.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/message.hpp"
+#include "caf/message_id.hpp"
+#include "caf/sec.hpp"
+#include "caf/send.hpp"
+#include "caf/timespan.hpp"
+
+#if CAF_MAJOR_VERSION >= 1
+#include "caf/anon_mail.hpp"
+#include "caf/scheduler.hpp"
+#else
+#include "caf/byte.hpp"
+#include "caf/execution_unit.hpp"
+#endif
+
+/// The one place that knows which version of CAF this is: 0.18.7 or 1.x. Asks for
+/// CAF_MAJOR_VERSION only; CAF_VERSION expands to an invalid number in 1.x.
+namespace troupe::compat {
+
+#if CAF_MAJOR_VERSION >= 1
+using byte = std::byte;
+using execution_context = caf::scheduler;
+#else
+using byte = caf::byte;
+using execution_context = caf::execution_unit;
+#endif
+
+/// Sends `what` without a sender.
+template <class Handle, class... Ts>
+void anon_send(const Handle& receiver, Ts&&... what) {
+#if CAF_MAJOR_VERSION >= 1
+  caf::anon_mail(std::forward<Ts>(what)...).send(receiver);
+#else
+  caf::anon_send(receiver, std::forward<Ts>(what)...);
+#endif
+}
+
+/// Sends `what`, a message made elsewhere, as a request of `self`; calls `done` with
+/// whatever comes back, a message of any types, or `failed` with an error.
+template <class Self, class Done, class Failed>
+void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan timeout,
+           caf::message what, Done done, Failed failed) {
+  auto id = self->new_request_id(caf::message_priority::normal);
+  auto alarm = self->request_response_timeout(timeout, id);
+  auto handle = [alarm, done, failed](caf::error& why) mutable {
+    alarm.dispose();
+    // What no handler takes comes wrapped into an error: here that is every answer.
+    if (why == caf::sec::unexpected_response
+        && why.context().template match_elements<caf::message>())
+      done(why.context().template get_as<caf::message>(0));
+    else
+      failed(std::move(why));
+  };
+  self->add_multiplexed_response_handler(id.response_id(), caf::behavior{handle});
+  receiver->enqueue(self->ctrl(), id, std::move(what), self->context());
+}
+
+/// Starts an actor that calls `gone` once, when the link to `node` has ended and all
+/// that came over it is delivered. Kill it if that is not wanted any more.
+template <class Gone>
+caf::actor watch_node(caf::actor_system& sys, const caf::node_id& node, Gone gone) {
+  return sys.spawn<caf::hidden>([node, gone](caf::event_based_actor* self) -> caf::behavior {
+    self->set_node_down_handler([self, gone](caf::node_down_msg&) {
+      gone();
+      self->quit();
+    });
+    self->monitor(node);
+    return {[](caf::unit_t) {}};
+  });
+}
+
+} // namespace troupe::compat

@@ -1,0 +1,137 @@
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace troupe::net {
+
+/// The header that CAF's protocol BASP puts before each message: 32 bytes, big endian.
+struct basp_header {
+  static constexpr std::size_t wire_bytes = 32;
+
+  enum class operation : std::uint8_t {
+    server_handshake = 0,
+    client_handshake = 1,
+    direct_message = 2,
+    routed_message = 3,
+    monitor_message = 4,
+    down_message = 5,
+    heartbeat = 6,
+  };
+
+  /// The receiver is a server of CAF itself, not an actor's number.
+  static constexpr std::uint8_t named_receiver = 1;
+
+  operation what{};
+  std::uint8_t flags = 0;
+  std::uint32_t payload_bytes = 0;
+  std::uint64_t source = 0;
+  std::uint64_t destination = 0;
+
+  /// @pre `from` has wire_bytes.
+  static basp_header from_bytes(std::span<const std::byte> from) {
+    assert(from.size() >= wire_bytes);
+    auto number = [&](std::size_t at, std::size_t size) {
+      std::uint64_t result = 0;
+      for (auto each : from.subspan(at, size))
+        result = result << 8U | std::to_integer<std::uint64_t>(each);
+      return result;
+    };
+    return {static_cast<operation>(number(0, 1)), static_cast<std::uint8_t>(number(3, 1)),
+            static_cast<std::uint32_t>(number(4, 4)), number(16, 8), number(24, 8)};
+  }
+};
+
+/// What one link lets in.
+struct filter_options {
+  /// The longest payload of one message.
+  std::uint32_t max_payload_bytes = 64U << 20U;
+  /// The longest payload of BASP's own: handshake, monitor and down messages.
+  std::uint32_t max_control_bytes = 64U << 10U;
+  /// Whether peers may spawn the services that this node offers. If not, their
+  /// remote_spawn ends by its own time-out.
+  bool spawns = true;
+};
+
+/// Looks at what a peer sends before BASP does, which believes every header (it would
+/// allocate 4 GiB for one that says so).
+///
+/// Closed are links that send too much, a second handshake, a BASP node id other than
+/// the greeting's, monitor and down messages that are not from this peer to this node,
+/// and unknown operations. Dropped is what an honest peer may send but nobody here may
+/// receive: messages to be routed on, and to the spawn servers if `spawns` is off. So no
+/// node forwards for another, and no third node's actor is reached without a direct link.
+class basp_filter {
+public:
+  enum class decision : std::uint8_t { pass, drop, close };
+
+  struct verdict {
+    decision what = decision::pass;
+    std::string_view why = {};
+  };
+
+  /// `peer` and `self` are the BASP node ids of the greeting, serialized.
+  basp_filter(filter_options options, std::string peer, std::string self)
+    : options_(options), peer_(std::move(peer)), self_(std::move(self)) {}
+
+  /// Judges a header; its payload, if it has one and passes, goes to payload() next.
+  verdict header(const basp_header& seen) {
+    using enum basp_header::operation;
+    if (seen.payload_bytes > options_.max_payload_bytes)
+      return {decision::close, "payload above the limit"};
+    last_ = seen.what;
+    if (!shaken_) { // both sides send the server's handshake, once and first
+      if (seen.what != server_handshake || seen.payload_bytes == 0
+          || seen.payload_bytes > options_.max_control_bytes)
+        return {decision::close, "no BASP handshake"};
+      shaken_ = true;
+      return {};
+    }
+    switch (seen.what) {
+      case direct_message:
+        if ((seen.flags & basp_header::named_receiver) == 0 || options_.spawns)
+          return {};
+        return {decision::drop, "message to a spawn server"};
+      case routed_message:
+        return {decision::drop, "message to be routed"};
+      case monitor_message:
+      case down_message:
+        if (seen.payload_bytes > options_.max_control_bytes)
+          return {decision::close, "monitor or down message above the limit"};
+        return {};
+      case heartbeat:
+        return {};
+      case server_handshake:
+      case client_handshake:
+        return {decision::close, "second BASP handshake"};
+    }
+    return {decision::close, "unknown BASP operation"};
+  }
+
+  /// Judges the payload of the last header. Never drops.
+  [[nodiscard]] verdict payload(std::string_view seen) const {
+    using enum basp_header::operation;
+    auto pinned = true;
+    if (last_ == server_handshake)
+      pinned = seen.starts_with(peer_);
+    else if (last_ == monitor_message || last_ == down_message)
+      pinned = seen.starts_with(peer_) && seen.substr(peer_.size()).starts_with(self_);
+    if (!pinned)
+      return {decision::close, "BASP node id other than the greeting's"};
+    return {};
+  }
+
+private:
+  filter_options options_;
+  std::string peer_;
+  std::string self_;
+  bool shaken_ = false;
+  basp_header::operation last_{};
+};
+
+} // namespace troupe::net

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "troupe/net/side.hpp"
+
+namespace troupe::net {
+
+/// What came of one call on a byte_stream.
+enum class progress : std::uint8_t {
+  done,       ///< all went well, `bytes` moved
+  wait_read,  ///< call again when the descriptor is readable
+  wait_write, ///< call again when the descriptor is writable
+  failed,     ///< closed by the other side, or broken
+};
+
+struct transfer {
+  progress state = progress::failed;
+  std::size_t bytes = 0;
+};
+
+/// The bytes of one connection: what a link needs of TCP, or of whatever is laid over
+/// it. Never blocks. Belongs to one thread at a time: first the gate's, then CAF's
+/// I/O thread. Does not own the descriptor, which CAF closes in the end.
+///
+/// This is the seam where encryption enters: another implementation, and nothing
+/// else, decides what the wire sees.
+class byte_stream {
+public:
+  byte_stream() = default;
+  byte_stream(const byte_stream&) = delete;
+  byte_stream& operator=(const byte_stream&) = delete;
+  virtual ~byte_stream() = default;
+
+  /// Goes on with whatever the two sides do before the first byte of payload; called
+  /// until it is done.
+  virtual progress handshake() = 0;
+
+  /// @pre handshake() is done.
+  virtual transfer read(std::span<std::byte> into) = 0;
+
+  /// May take fewer bytes than given; takes at least a greeting at once.
+  virtual transfer write(std::span<const std::byte> from) = 0;
+
+  /// Returns how many bytes can be read that no poll will tell of.
+  [[nodiscard]] virtual std::size_t buffered() const = 0;
+};
+
+/// Makes the streams of a node; called in the gate's thread.
+using stream_maker = std::function<std::unique_ptr<byte_stream>(int descriptor, side end)>;
+
+} // namespace troupe::net

@@ -1,0 +1,150 @@
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include <poll.h>
+
+#include "troupe/net/byte_stream.hpp"
+#include "troupe/net/greeting.hpp"
+#include "troupe/net/side.hpp"
+#include "troupe/net/socket.hpp"
+#include "troupe/net/types.hpp"
+
+namespace troupe::net {
+
+/// A connection while it greets: connects, secures itself, then says and hears whole
+/// greetings. Takes nothing from the wire that comes after one, as that is BASP's.
+class connection {
+public:
+  /// The connection stands, encryption included.
+  struct ready {};
+
+  /// What next() found out; a verdict is the end.
+  using news = std::variant<ready, greeting, verdict>;
+
+  connection(socket from, side end)
+    : socket_(std::move(from)),
+      end_(end),
+      state_(end == side::dialled ? state::connecting : state::securing) {}
+
+  /// Goes on as far as it can without waiting. Returns nothing if it has to: poll for
+  /// interest(), then call again. @pre the last news were no verdict.
+  std::optional<news> next(const stream_maker& make_stream) {
+    if (state_ == state::connecting) {
+      if (!is_writable())
+        return std::nullopt;
+      if (connect_error(socket_) != 0)
+        return verdict::unreachable;
+      state_ = state::securing;
+    }
+    if (state_ == state::securing)
+      return secure(make_stream);
+    return hear();
+  }
+
+  /// What to poll for.
+  [[nodiscard]] short interest() const {
+    return interest_;
+  }
+
+  [[nodiscard]] int descriptor() const {
+    return socket_.get();
+  }
+
+  /// Returns false if the other side does not take it. A greeting fits into any empty
+  /// send buffer, so it goes out whole or not at all.
+  [[nodiscard]] bool say(const greeting& what) {
+    assert(state_ == state::talking);
+    auto bytes = to_wire(what);
+    auto sent = stream_->write(std::as_bytes(std::span{bytes}));
+    return sent.state == progress::done && sent.bytes == bytes.size();
+  }
+
+  /// Gives the descriptor and its stream to whoever goes on with them.
+  std::pair<int, std::unique_ptr<byte_stream>> release() {
+    return {socket_.release(), std::move(stream_)};
+  }
+
+private:
+  enum class state : std::uint8_t { connecting, securing, talking };
+
+  [[nodiscard]] bool is_writable() const {
+    pollfd asked{socket_.get(), POLLOUT, 0};
+    return ::poll(&asked, 1, 0) == 1;
+  }
+
+  std::optional<news> secure(const stream_maker& make_stream) {
+    if (!stream_) {
+      send_at_once(socket_);
+      stream_ = make_stream(socket_.get(), end_);
+    }
+    switch (stream_->handshake()) {
+      case progress::done:
+        state_ = state::talking;
+        interest_ = POLLIN;
+        return ready{};
+      case progress::wait_read:
+        interest_ = POLLIN;
+        return std::nullopt;
+      case progress::wait_write:
+        interest_ = POLLOUT;
+        return std::nullopt;
+      case progress::failed:
+        return verdict::closed;
+    }
+    return verdict::closed;
+  }
+
+  std::optional<news> hear() {
+    while (heard_.size() < wanted_) {
+      std::byte piece[max_greeting_bytes];
+      auto got = stream_->read({piece, wanted_ - heard_.size()});
+      switch (got.state) {
+        case progress::done:
+          heard_.append(reinterpret_cast<const char*>(piece), got.bytes);
+          break;
+        case progress::wait_read:
+          interest_ = POLLIN;
+          return std::nullopt;
+        case progress::wait_write:
+          interest_ = POLLOUT;
+          return std::nullopt;
+        case progress::failed:
+          return verdict::closed;
+      }
+      if (heard_.size() == greeting_head_bytes && wanted_ == greeting_head_bytes) {
+        auto size = body_bytes(heard_);
+        if (!size)
+          return verdict::bad_greeting;
+        wanted_ += *size;
+      }
+    }
+    // What else the stream holds by now came in one piece with the greeting.
+    if (stream_->buffered() > 0)
+      return verdict::bad_greeting;
+    auto said = from_wire(std::string_view{heard_}.substr(greeting_head_bytes));
+    heard_.clear();
+    wanted_ = greeting_head_bytes;
+    if (!said)
+      return verdict::bad_greeting;
+    return std::move(*said);
+  }
+
+  socket socket_;
+  side end_;
+  state state_;
+  short interest_ = POLLOUT;
+  std::unique_ptr<byte_stream> stream_;
+  std::string heard_;
+  std::size_t wanted_ = greeting_head_bytes;
+};
+
+} // namespace troupe::net

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "troupe/core/result.hpp"
+#include "troupe/net/address.hpp"
+
+namespace troupe::net {
+
+/// An address as the kernel takes it: IPv4 or IPv6, numbers only.
+class endpoint {
+public:
+  endpoint() = default;
+
+  /// @pre `size` bytes at `from` are a sockaddr of AF_INET or AF_INET6.
+  endpoint(const sockaddr* from, socklen_t size) : size_(size) {
+    std::memcpy(&storage_, from, size);
+  }
+
+  [[nodiscard]] const sockaddr* data() const {
+    return reinterpret_cast<const sockaddr*>(&storage_);
+  }
+
+  [[nodiscard]] socklen_t size() const {
+    return size_;
+  }
+
+  [[nodiscard]] int family() const {
+    return storage_.ss_family;
+  }
+
+  [[nodiscard]] std::uint16_t port() const {
+    return ntohs(family() == AF_INET6 ? as<sockaddr_in6>().sin6_port : as<sockaddr_in>().sin_port);
+  }
+
+  /// Returns whether no byte sent there leaves this machine.
+  [[nodiscard]] bool is_loopback() const {
+    if (family() == AF_INET)
+      return (ntohl(as<sockaddr_in>().sin_addr.s_addr) >> 24U) == IN_LOOPBACKNET;
+    auto there = as<sockaddr_in6>().sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(&there)
+           || (IN6_IS_ADDR_V4MAPPED(&there) && there.s6_addr[12] == IN_LOOPBACKNET);
+  }
+
+private:
+  template <class T>
+  [[nodiscard]] T as() const {
+    T result;
+    std::memcpy(&result, &storage_, sizeof(result));
+    return result;
+  }
+
+  sockaddr_storage storage_{};
+  socklen_t size_ = 0;
+};
+
+/// Returns the numbers of `where`, as in "127.0.0.1:6767" or "[::1]:6767".
+inline std::string to_string(const endpoint& where) {
+  std::array<char, NI_MAXHOST> host{};
+  if (::getnameinfo(where.data(), where.size(), host.data(), host.size(), nullptr, 0,
+                    NI_NUMERICHOST)
+      != 0)
+    return "an unknown address";
+  return to_string(address{host.data(), where.port()});
+}
+
+/// Returns all that `where` stands for, in the order in which to try them.
+///
+/// Blocks, for a name as long as the resolver of the system likes (often 5 s per name
+/// server): never call it from an actor or the gate's thread; core's worker_thread is
+/// one place for it. Returns unreachable if there is no such name or no answer.
+inline result<std::vector<endpoint>> resolve(const address& where) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  auto failed
+    = ::getaddrinfo(where.host.c_str(), std::to_string(where.port).c_str(), &hints, &found);
+  if (failed != 0)
+    return problem{errc::unreachable, "host '" + where.host + "' was not found ("
+                                        + ::gai_strerror(failed)
+                                        + "); check its spelling, or give its number"};
+  std::vector<endpoint> result;
+  for (auto* each = found; each != nullptr; each = each->ai_next)
+    if (each->ai_family == AF_INET || each->ai_family == AF_INET6)
+      result.emplace_back(each->ai_addr, each->ai_addrlen);
+  ::freeaddrinfo(found);
+  if (result.empty())
+    return problem{errc::unreachable, "host '" + where.host + "' has no IP address"};
+  return result;
+}
+
+} // namespace troupe::net

@@ -1,0 +1,149 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include <sys/socket.h>
+
+#include "caf/actor.hpp"
+#include "caf/actor_control_block.hpp"
+#include "troupe/net/greeting.hpp"
+#include "troupe/net/side.hpp"
+#include "troupe/net/types.hpp"
+
+namespace troupe::net {
+
+class gate;
+class link_scribe;
+
+/// One connection to one life of one node, from the greeting to its end. A peer that
+/// comes back is another link, with another number and other handles.
+///
+/// Every public function may be called by any thread.
+class link {
+public:
+  link(connection_id number, hello peer, side end, int descriptor)
+    : number_(number), peer_(std::move(peer)), end_(end), descriptor_(descriptor) {}
+
+  link(const link&) = delete;
+  link& operator=(const link&) = delete;
+
+  /// Tells this link from all others of this process.
+  [[nodiscard]] connection_id number() const {
+    return number_;
+  }
+
+  /// Who is there, as it greeted.
+  [[nodiscard]] const hello& peer() const {
+    return peer_;
+  }
+
+  /// Whether this node dialled.
+  [[nodiscard]] side end() const {
+    return end_;
+  }
+
+  /// The actor through which the peer is asked for everything else; none while the link
+  /// is not up, or if the peer has no such actor.
+  [[nodiscard]] caf::strong_actor_ptr entry_point() const {
+    std::lock_guard guard{mutex_};
+    return entry_point_;
+  }
+
+  /// Returns whether BASP carries messages over it; stays true once the link ends.
+  [[nodiscard]] bool has_been_up() const {
+    return is_up_.load(std::memory_order_acquire);
+  }
+
+  /// Returns how many bytes BASP has serialized and the kernel not taken yet. Messages
+  /// that still wait in BASP's own mailbox are not among them.
+  [[nodiscard]] std::size_t queued_bytes() const {
+    return queued_.load(std::memory_order_relaxed);
+  }
+
+  /// Returns how many bytes the peer has sent.
+  [[nodiscard]] std::uint64_t received_bytes() const {
+    return received_.load(std::memory_order_relaxed);
+  }
+
+  /// Returns how many of the peer's messages were thrown away (see basp_filter).
+  [[nodiscard]] std::uint64_t dropped_messages() const {
+    return dropped_.load(std::memory_order_relaxed);
+  }
+
+  /// Ends the link; on_down follows once everything received has been delivered. The
+  /// first reason stays.
+  void close(const std::string& why) {
+    std::lock_guard guard{mutex_};
+    if (reason_.empty())
+      reason_ = why;
+    if (descriptor_ >= 0)
+      ::shutdown(descriptor_, SHUT_RDWR);
+  }
+
+  /// Returns why it has ended or is about to, empty while it lives.
+  [[nodiscard]] std::string reason() const {
+    std::lock_guard guard{mutex_};
+    return reason_;
+  }
+
+private:
+  friend class gate;
+  friend class link_scribe;
+
+  using clock = std::chrono::steady_clock;
+
+  void received(std::size_t bytes) {
+    received_.fetch_add(bytes, std::memory_order_relaxed);
+    heard_at_.store(clock::now(), std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] clock::time_point heard_at() const {
+    return heard_at_.load(std::memory_order_relaxed);
+  }
+
+  /// CAF closes the descriptor now; another connection may get its number.
+  void forget_descriptor() {
+    std::lock_guard guard{mutex_};
+    descriptor_ = -1;
+  }
+
+  void came_up(caf::strong_actor_ptr entry_point, caf::actor watcher) {
+    std::lock_guard guard{mutex_};
+    entry_point_ = std::move(entry_point);
+    watcher_ = std::move(watcher);
+    is_up_.store(true, std::memory_order_release);
+  }
+
+  /// Lets go of all actors: the watcher holds the link, and a handle of the peer must
+  /// not outlive the actor system.
+  caf::actor release_actors() {
+    std::lock_guard guard{mutex_};
+    entry_point_ = nullptr;
+    return std::exchange(watcher_, nullptr);
+  }
+
+  const connection_id number_;
+  const hello peer_;
+  const side end_;
+  std::atomic<bool> is_up_{false};
+  std::atomic<std::size_t> queued_{0};
+  std::atomic<std::uint64_t> received_{0};
+  std::atomic<std::uint64_t> dropped_{0};
+  std::atomic<clock::time_point> heard_at_{clock::now()};
+  mutable std::mutex mutex_;
+  int descriptor_;
+  std::string reason_;
+  caf::strong_actor_ptr entry_point_;
+  caf::actor watcher_; ///< waits for BASP to forget the node
+};
+
+using link_ptr = std::shared_ptr<link>;
+
+} // namespace troupe::net

@@ -1,0 +1,464 @@
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/net/types.hpp"
+
+namespace troupe::net {
+
+/// Decides which connections of a node become links: one for each pair of nodes, also
+/// when both dial at once, and never none because of that. Moves no byte; whoever runs
+/// it makes connections, reads greetings and tells BASP.
+///
+/// The dialler says hello, the acceptor answers go and thereby reserves its place for
+/// the connection, the dialler commits. If both dialled and both said go, both keep the
+/// connection that the smaller id dialled: each sees it from the answer that it gets
+/// and the reservation that it has. Who knows that it dials a node, and has the smaller
+/// id, says so instead of go, which saves a connection. A reservation is never taken
+/// back but by that rule, by its time-out or by a later life of the same node.
+///
+/// A live link stays, whoever made it. A greeting with a higher boot replaces it, as the
+/// process behind it is dead; one with a lower boot is refused.
+///
+/// A hello without a cluster asks for the acceptor's and takes it with the answer;
+/// an acceptor without a cluster refuses everybody, so that two of them never make one.
+///
+/// Steps like any machine. It has no snapshot: connections do not outlive a process.
+class link_table {
+public:
+  using effects = std::vector<effect>;
+
+  /// @pre `self` is plausible, and no bound in `options` is zero.
+  explicit link_table(hello self, table_options options = {})
+    : self_(std::move(self)), options_(options) {
+    assert(is_plausible(self_) && options_.max_accepting > 0 && options_.max_remembered > 0);
+  }
+
+  /// Handles what has happened at `now`, after all that time itself brought about.
+  /// Events of connections that the table has dropped are ignored.
+  /// Whoever runs the table tells it which links are alive before time passes.
+  /// Cost: O(log n) in known nodes, O(n) in connections for a dial, a new connection
+  /// and a hello.
+  void step(time_point now, const event& what, effects& out) {
+    if (!std::holds_alternative<alive>(what)) // tells of the past: it comes before alarms
+      tick(now, out);
+    std::visit([&](const auto& each) { handle(now, each, out); }, what);
+  }
+
+  /// Lets time pass: drops connections and closes links that were silent too long.
+  void tick(time_point now, effects& out) {
+    while (!alarms_.empty() && alarms_.begin()->first <= now) {
+      auto due = alarms_.extract(alarms_.begin()).value().second;
+      if (auto waiting = attempts_.find(due); waiting != attempts_.end()) {
+        auto why = waiting->second.connecting ? verdict::unreachable : verdict::timed_out;
+        give_up(waiting, why, out);
+      } else if (auto silent = links_.find(due); silent != links_.end()) {
+        auto& link = silent->second;
+        shut(silent,
+             link.is_up ? "silent for " + troupe::to_string(link.silence)
+                        : std::string{"no BASP handshake in time"},
+             out);
+      }
+    }
+  }
+
+  /// Returns when tick() has to be called next, nothing if never.
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    if (alarms_.empty())
+      return std::nullopt;
+    return alarms_.begin()->first;
+  }
+
+  /// What this node says of itself now.
+  [[nodiscard]] const hello& self() const {
+    return self_;
+  }
+
+  /// Returns the link to `peer`, nothing if there is none.
+  [[nodiscard]] std::optional<connection_id> link_to(const node_id& peer) const {
+    auto known = peers_.find(peer);
+    return known != peers_.end() ? known->second.link : std::nullopt;
+  }
+
+  /// Returns how many connections are no links yet.
+  [[nodiscard]] std::size_t unfinished() const {
+    return attempts_.size();
+  }
+
+  /// Returns how many links there are, those that are ending included.
+  [[nodiscard]] std::size_t link_count() const {
+    return links_.size();
+  }
+
+private:
+  /// A connection that is no link yet.
+  struct attempt {
+    side end = side::dialled;
+    bool connecting = false;
+    time_point deadline{};
+    /// Who must be there (dialled), who is there (accepted): its peer knows us.
+    std::optional<node_id> who;
+    /// The peer as it greeted, once the acceptor has said go.
+    hello peer;
+  };
+
+  /// A connection that BASP has; lives until BASP has forgotten it.
+  struct live_link {
+    hello peer;
+    duration silence{};
+    std::optional<time_point> deadline;
+    bool is_up = false;
+  };
+
+  /// A node that has greeted, or that is being dialled by its id.
+  struct known_node {
+    boot_number boot = 0;
+    std::optional<connection_id> dialling;
+    std::optional<connection_id> accepting;
+    std::optional<connection_id> link;
+    /// Its place among those without a connection; zero while it has one.
+    std::uint64_t idle_since = 0;
+  };
+
+  using attempts = std::map<connection_id, attempt>;
+  using links = std::map<connection_id, live_link>;
+
+  // -- connections ---------------------------------------------------------------
+
+  void handle(time_point now, const dial& what, effects& out) {
+    auto refuse = [&](verdict why) { out.push_back(drop{what.connection, why, what.who}); };
+    if (count(side::dialled) >= options_.max_dialling)
+      return refuse(verdict::full);
+    if (what.who) {
+      if (*what.who == self_.node)
+        return refuse(verdict::myself);
+      auto& there = peers_[*what.who];
+      if (there.link || there.dialling || there.accepting)
+        return refuse(there.link ? verdict::linked : verdict::greeting);
+      there.dialling = what.connection;
+      keep(*what.who);
+    }
+    open(what.connection, {side::dialled, true, now + options_.connect_timeout, what.who, hello{}});
+  }
+
+  void handle(time_point now, const accepted& what, effects& out) {
+    if (count(side::accepted) >= options_.max_accepting)
+      give_up(oldest_accepted(), verdict::displaced, out);
+    open(what.connection,
+         {side::accepted, false, now + options_.greeting_timeout, std::nullopt, hello{}});
+  }
+
+  void handle(time_point now, const connected& what, effects& out) {
+    auto found = attempts_.find(what.connection);
+    if (found == attempts_.end() || !found->second.connecting)
+      return;
+    found->second.connecting = false;
+    rearm(what.connection, found->second.deadline, now + options_.greeting_timeout);
+    out.push_back(say{what.connection, self_});
+  }
+
+  void handle(time_point, const broken& what, effects& out) {
+    if (auto found = attempts_.find(what.connection); found != attempts_.end())
+      give_up(found, what.why, out);
+  }
+
+  // -- greetings -----------------------------------------------------------------
+
+  void handle(time_point now, const heard& what, effects& out) {
+    auto found = attempts_.find(what.connection);
+    if (found == attempts_.end())
+      return;
+    std::visit([&](const auto& said) { hear(now, found, said, out); }, what.what);
+  }
+
+  void hear(time_point, attempts::iterator from, const hello& said, effects& out) {
+    auto& [connection, it] = *from;
+    if (it.end == side::dialled || it.who)
+      return give_up(from, verdict::bad_greeting, out);
+    auto reply = judge_hello(said, out);
+    if (reply == verdict::go) {
+      auto& there = peers_[said.node];
+      there.accepting = connection;
+      keep(said.node);
+      it.who = said.node;
+      it.peer = said;
+    }
+    out.push_back(say{connection, answer{reply, self_}});
+    if (reply != verdict::go)
+      give_up(from, reply, out);
+  }
+
+  void hear(time_point now, attempts::iterator from, const answer& said, effects& out) {
+    auto& [connection, it] = *from;
+    if (it.end == side::accepted || it.connecting)
+      return give_up(from, verdict::bad_greeting, out);
+    auto why = said.said;
+    if (why == verdict::go && it.who && *it.who != said.from.node)
+      why = verdict::wrong_node;
+    if (why == verdict::go)
+      why = judge_answer(connection, said.from, out);
+    if (why != verdict::go)
+      return give_up(from, why, out, said.from.node);
+    auto& there = peers_[said.from.node];
+    for (auto other : {std::exchange(there.accepting, std::nullopt), there.dialling})
+      if (other && *other != connection)
+        give_up(attempts_.find(*other), verdict::crossed, out);
+    it.peer = said.from;
+    if (self_.cluster == cluster_id{}) {
+      self_.cluster = said.from.cluster;
+      out.push_back(adopt{self_.cluster});
+    }
+    out.push_back(say{connection, commit{}});
+    become_link(now, from, out);
+  }
+
+  void hear(time_point now, attempts::iterator from, const commit&, effects& out) {
+    auto& it = from->second;
+    if (it.end == side::dialled || !it.who)
+      return give_up(from, verdict::bad_greeting, out);
+    assert(peers_.at(*it.who).accepting == from->first && !peers_.at(*it.who).link);
+    become_link(now, from, out);
+  }
+
+  /// What acceptors say to `said`. Takes note of a later life.
+  verdict judge_hello(const hello& said, effects& out) {
+    if (!speaks(said))
+      return verdict::incompatible;
+    if (self_.cluster == cluster_id{})
+      return verdict::no_cluster;
+    if (said.cluster != self_.cluster && said.cluster != cluster_id{})
+      return verdict::foreign;
+    if (auto why = judge_life(said, out); why != verdict::go)
+      return why;
+    auto& there = peers_[said.node];
+    if (there.accepting)
+      return verdict::greeting;
+    if (there.dialling && self_.node < said.node)
+      return verdict::dialling;
+    return verdict::go;
+  }
+
+  /// Whether the dialler commits after it has heard "go" from `said`.
+  verdict judge_answer(connection_id connection, const hello& said, effects& out) {
+    if (!speaks(said))
+      return verdict::incompatible;
+    if (said.cluster == cluster_id{})
+      return verdict::no_cluster;
+    if (said.cluster != self_.cluster && self_.cluster != cluster_id{})
+      return verdict::foreign;
+    if (auto why = judge_life(said, out); why != verdict::go)
+      return why;
+    auto& there = peers_[said.node];
+    if (there.accepting && there.accepting != connection && said.node < self_.node)
+      return verdict::crossed; // the peer's own dial is the one to keep
+    return verdict::go;
+  }
+
+  /// What both sides check: whose life this is, and whether it has a link.
+  verdict judge_life(const hello& said, effects& out) {
+    if (said.node == self_.node)
+      return said.basp_node == self_.basp_node ? verdict::myself : verdict::duplicate;
+    if (said.basp_node == self_.basp_node)
+      return verdict::duplicate;
+    auto& there = peers_[said.node];
+    keep(said.node);
+    if (said.boot < there.boot)
+      return verdict::old_boot;
+    if (said.boot > there.boot) {
+      there.boot = said.boot;
+      if (there.accepting)
+        give_up(attempts_.find(*there.accepting), verdict::old_boot, out);
+      if (auto old = std::exchange(there.link, std::nullopt))
+        shut(links_.find(*old), "replaced by a later life of the node", out);
+      keep(said.node);
+    }
+    if (there.link)
+      return links_.at(*there.link).peer.basp_node == said.basp_node ? verdict::linked
+                                                                     : verdict::duplicate;
+    auto limit = said.as == role::member ? options_.max_members : options_.max_clients;
+    auto alike
+      = std::ranges::count(links_, said.as, [](auto& each) { return each.second.peer.as; });
+    return static_cast<std::size_t>(alike) < limit ? verdict::go : verdict::full;
+  }
+
+  [[nodiscard]] bool speaks(const hello& said) const {
+    return common_wire(self_.wire, said.wire).has_value();
+  }
+
+  // -- links ---------------------------------------------------------------------
+
+  void become_link(time_point now, attempts::iterator from, effects& out) {
+    auto connection = from->first;
+    auto who = from->second.peer;
+    auto end = from->second.end;
+    close(from);
+    auto& there = peers_[who.node];
+    there.link = connection;
+    keep(who.node);
+    auto& made = links_[connection];
+    made.peer = who;
+    made.silence = bounded(options_.link_timeout, who);
+    made.deadline = now + options_.handshake_timeout;
+    alarms_.emplace(*made.deadline, connection);
+    out.push_back(hand_over{connection, std::move(who), end});
+  }
+
+  void handle(time_point now, const up& what, effects&) {
+    auto found = links_.find(what.connection);
+    if (found == links_.end())
+      return;
+    found->second.is_up = true;
+    extend(found->first, found->second, now);
+  }
+
+  void handle(time_point, const alive& what, effects&) {
+    auto found = links_.find(what.connection);
+    if (found != links_.end() && found->second.is_up)
+      extend(found->first, found->second, what.at);
+  }
+
+  void handle(time_point now, const expect& what, effects&) {
+    auto found = links_.find(what.connection);
+    if (found == links_.end())
+      return;
+    found->second.silence = bounded(what.silence, found->second.peer);
+    if (found->second.is_up)
+      extend(found->first, found->second, now);
+  }
+
+  void handle(time_point, const ended& what, effects&) {
+    auto found = links_.find(what.connection);
+    if (found == links_.end())
+      return;
+    disarm(what.connection, found->second.deadline);
+    auto who = found->second.peer.node;
+    links_.erase(found);
+    if (auto& there = peers_[who]; there.link == what.connection)
+      there.link.reset();
+    keep(who);
+  }
+
+  void handle(time_point, const founded& what, effects&) {
+    assert(self_.cluster == cluster_id{} || self_.cluster == what.cluster);
+    self_.cluster = what.cluster;
+  }
+
+  /// Closes a link; its place stays taken until BASP has forgotten it.
+  void shut(links::iterator which, std::string why, effects& out) {
+    auto& [connection, it] = *which;
+    disarm(connection, std::exchange(it.deadline, std::nullopt));
+    out.push_back(close_link{connection, std::move(why)});
+  }
+
+  /// A link that is being closed has no deadline and gets none.
+  void extend(connection_id connection, live_link& it, time_point heard_at) {
+    if (!it.deadline)
+      return;
+    disarm(connection, it.deadline);
+    it.deadline = heard_at + it.silence;
+    alarms_.emplace(*it.deadline, connection);
+  }
+
+  static duration bounded(duration silence, const hello& peer) {
+    return std::max(silence, 2 * peer.heartbeat);
+  }
+
+  // -- bookkeeping ---------------------------------------------------------------
+
+  void open(connection_id connection, attempt what) {
+    alarms_.emplace(what.deadline, connection);
+    auto added = attempts_.emplace(connection, std::move(what)).second;
+    assert(added);
+    static_cast<void>(added);
+  }
+
+  /// Ends an attempt without a link.
+  void give_up(attempts::iterator which, verdict why, effects& out,
+               std::optional<node_id> peer = std::nullopt) {
+    out.push_back(drop{which->first, why, peer ? peer : which->second.who});
+    close(which);
+  }
+
+  /// Forgets an attempt, and with it what it has reserved.
+  void close(attempts::iterator which) {
+    auto connection = which->first;
+    disarm(connection, which->second.deadline);
+    auto who = which->second.who;
+    attempts_.erase(which);
+    if (!who)
+      return;
+    auto& there = peers_[*who];
+    if (there.dialling == connection)
+      there.dialling.reset();
+    if (there.accepting == connection)
+      there.accepting.reset();
+    keep(*who);
+  }
+
+  /// Who has said nothing yet gives way first.
+  attempts::iterator oldest_accepted() {
+    auto is_silent
+      = [](auto& each) { return each.second.end == side::accepted && !each.second.who; };
+    auto is_accepted = [](auto& each) { return each.second.end == side::accepted; };
+    auto silent = std::ranges::find_if(attempts_, is_silent);
+    return silent != attempts_.end() ? silent : std::ranges::find_if(attempts_, is_accepted);
+  }
+
+  [[nodiscard]] std::size_t count(side end) const {
+    return static_cast<std::size_t>(
+      std::ranges::count(attempts_, end, [](auto& each) { return each.second.end; }));
+  }
+
+  void rearm(connection_id connection, time_point& deadline, time_point next) {
+    disarm(connection, deadline);
+    deadline = next;
+    alarms_.emplace(next, connection);
+  }
+
+  void disarm(connection_id connection, std::optional<time_point> deadline) {
+    if (deadline)
+      alarms_.erase({*deadline, connection});
+  }
+
+  /// Files a node under those with or without a connection; of the latter only so many
+  /// are remembered.
+  void keep(const node_id& who) {
+    auto known = peers_.find(who);
+    auto& there = known->second;
+    if (there.idle_since != 0)
+      idle_.erase(there.idle_since);
+    there.idle_since = 0;
+    if (there.dialling || there.accepting || there.link)
+      return;
+    there.idle_since = ++last_idle_;
+    idle_.emplace(there.idle_since, who);
+    if (idle_.size() > options_.max_remembered) {
+      peers_.erase(idle_.begin()->second);
+      idle_.erase(idle_.begin());
+    }
+  }
+
+  // -- state ---------------------------------------------------------------------
+
+  hello self_;
+  table_options options_;
+  attempts attempts_;
+  links links_;
+  std::map<node_id, known_node> peers_;
+  /// Nodes without a connection, the longest gone first.
+  std::map<std::uint64_t, node_id> idle_;
+  std::uint64_t last_idle_ = 0;
+  /// One for each attempt and each link that is not being closed.
+  std::set<std::pair<time_point, connection_id>> alarms_;
+};
+
+} // namespace troupe::net

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <string>
+
+#include "troupe/core/problem.hpp"
+#include "troupe/net/greeting.hpp"
+
+namespace troupe::net {
+
+/// Returns what `why` means for whoever dialled `where`: what happened, and what to do.
+/// @pre `why` is not go.
+inline problem to_problem(verdict why, const std::string& where) {
+  auto is = [&](errc code, const std::string& sentence) {
+    return problem{code, where + " " + sentence};
+  };
+  switch (why) {
+    case verdict::go:
+      break;
+    case verdict::foreign:
+      return is(errc::bad_argument, "is a node of another cluster; check the address");
+    case verdict::no_cluster:
+      return is(errc::unreachable, "belongs to no cluster yet; retry once it has joined one, or "
+                                   "start it with --bootstrap");
+    case verdict::incompatible:
+      return is(errc::incompatible, "and this node have no version of the wire in common; upgrade "
+                                    "the older of the two");
+    case verdict::myself:
+      return is(errc::bad_argument, "is this node itself; give the address of another");
+    case verdict::duplicate:
+      return is(errc::in_use, "knows another live process with this node's identity; stop one of "
+                              "the two, data directories must not be copied");
+    case verdict::old_boot:
+      return is(errc::in_use, "has seen a later start of this node's identity; stop one of the two "
+                              "processes, or restore the newer data directory");
+    case verdict::linked:
+    case verdict::greeting:
+    case verdict::dialling:
+    case verdict::crossed:
+      return is(errc::busy, "has another connection with this node that did not become a link in "
+                            "time; retry");
+    case verdict::full:
+      return is(errc::limit_reached, "has no room for another link; retry with backoff, or raise "
+                                     "table_options::max_members or max_clients there");
+    case verdict::unreachable:
+      return is(errc::unreachable, "cannot be reached: no connection; check that a node listens "
+                                   "there, then retry");
+    case verdict::timed_out:
+      return is(errc::unreachable,
+                "accepted the connection but did not greet in time; it hangs, or "
+                "is no troupe node");
+    case verdict::closed:
+      return is(errc::unreachable, "closed the connection before there was a link; it is stopping, "
+                                   "or is no troupe node");
+    case verdict::bad_greeting:
+      return is(errc::bad_argument, "answered, but is no troupe node; check the address");
+    case verdict::wrong_node:
+      return is(errc::not_found, "is another node than the one that was dialled; look its address "
+                                 "up anew");
+    case verdict::displaced:
+      return is(errc::busy, "was given up for newer connections; retry with backoff");
+    case verdict::stopped:
+      return is(errc::cancelled, "was being dialled when this node stopped");
+  }
+  return is(errc::unreachable, "refused for a reason that this version does not know (number "
+                                 + std::to_string(static_cast<unsigned>(why))
+                                 + "); upgrade this node");
+}
+
+} // namespace troupe::net

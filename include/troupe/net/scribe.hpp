@@ -1,0 +1,345 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "caf/byte_buffer.hpp"
+#include "caf/io/basp_broker.hpp"
+#include "caf/io/network/default_multiplexer.hpp"
+#include "caf/io/network/interfaces.hpp"
+#include "caf/io/network/stream_impl.hpp"
+#include "caf/io/scribe.hpp"
+#include "troupe/core/caf/compat.hpp"
+#include "troupe/net/basp_filter.hpp"
+#include "troupe/net/byte_stream.hpp"
+#include "troupe/net/link.hpp"
+#include "troupe/net/link_options.hpp"
+
+namespace troupe::net {
+
+/// Who hears from the scribes of a node; outlives them.
+class link_owner {
+public:
+  link_owner() = default;
+  link_owner(const link_owner&) = delete;
+  link_owner& operator=(const link_owner&) = delete;
+  virtual ~link_owner() = default;
+
+  /// BASP's handshake is done. In CAF's I/O thread, like the next two.
+  virtual void came_up(const link_ptr& which) = 0;
+  virtual void filled(const link_ptr& which) = 0;
+  virtual void drained(const link_ptr& which) = 0;
+  /// CAF has closed the connection. In any thread.
+  virtual void disconnected(const link_ptr& which) = 0;
+  /// BASP has forgotten the node and delivered all that came from it. In any thread.
+  virtual void forgotten(const link_ptr& which) = 0;
+};
+
+/// Reads and writes one link for CAF; reads ahead, so that many small messages cost one
+/// system call.
+class link_transport {
+public:
+  using state = caf::io::network::rw_state;
+
+  link_transport(std::unique_ptr<byte_stream> stream, std::function<void(std::size_t)> on_read)
+    : stream_(std::move(stream)), on_read_(std::move(on_read)) {}
+
+  state read_some(std::size_t& count, caf::io::network::native_socket, void* into,
+                  std::size_t size) {
+    count = 0;
+    if (begin_ == end_) {
+      auto direct = size >= ahead_.size();
+      auto target = direct ? std::span{static_cast<std::byte*>(into), size} : std::span{ahead_};
+      auto got = stream_->read(target);
+      if (got.state == progress::failed)
+        return state::failure;
+      if (got.bytes > 0)
+        on_read_(got.bytes);
+      // "Success, nothing read" and never want_read: CAF would stop writing until the
+      // next read, and two links that do so wait for each other for ever.
+      if (direct || got.bytes == 0) {
+        count = got.bytes;
+        return state::success;
+      }
+      begin_ = 0;
+      end_ = got.bytes;
+    }
+    count = std::min(size, end_ - begin_);
+    std::memcpy(into, ahead_.data() + begin_, count);
+    begin_ += count;
+    return state::success;
+  }
+
+  state write_some(std::size_t& count, caf::io::network::native_socket, const void* from,
+                   std::size_t size) {
+    count = 0;
+    if (size == 0)
+      return state::indeterminate; // nothing to do is no success: CAF would spin
+    auto put = stream_->write({static_cast<const std::byte*>(from), size});
+    count = put.bytes;
+    return put.state == progress::failed ? state::failure : state::success;
+  }
+
+  bool must_read_more(caf::io::network::native_socket, std::size_t threshold) const {
+    return end_ - begin_ >= threshold || (begin_ == end_ && stream_->buffered() > 0);
+  }
+
+private:
+  std::unique_ptr<byte_stream> stream_;
+  std::function<void(std::size_t)> on_read_;
+  std::vector<std::byte> ahead_ = std::vector<std::byte>(64U << 10U);
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+};
+
+/// A link as BASP sees it: a connection that brings headers and payloads and takes bytes
+/// to write. Lets only through what basp_filter passes, collects long payloads as they
+/// come, counts what waits to be written and closes the link when that is too much.
+///
+/// CAF asks for the buffer to write into before it serializes, so a link that is closed
+/// for that reason hands out one that is thrown away. What waits as messages in BASP's
+/// mailbox cannot be bounded from here.
+class link_scribe final : public caf::io::scribe {
+public:
+  link_scribe(caf::io::network::default_multiplexer& multiplexer, int descriptor,
+              std::unique_ptr<byte_stream> stream, link_ptr which, const link_options& options,
+              std::string own_basp_node, std::shared_ptr<link_owner> owner)
+    // Not the descriptor, which BASP could meet again before it has cleaned up.
+    : caf::io::scribe(
+      caf::io::connection_handle::from_int(static_cast<std::int64_t>(which->number()))),
+      link_(std::move(which)),
+      options_(options),
+      owner_(std::move(owner)),
+      filter_(options.filter, link_->peer().basp_node, std::move(own_basp_node)),
+      stream_(multiplexer, descriptor, std::move(stream),
+              [to = link_.get()](std::size_t bytes) { to->received(bytes); }) {
+    stream_.ack_writes(true);
+  }
+
+  ~link_scribe() override {
+    link_->forget_descriptor();
+    owner_->disconnected(link_);
+  }
+
+  // -- reading -------------------------------------------------------------------
+
+  void configure_read(caf::io::receive_policy::config policy) override {
+    wanted_ = policy.second;
+    collecting_ = wanted_ > options_.chunk_bytes;
+    if (collecting_) {
+      collected_.clear();
+      policy.second = options_.chunk_bytes;
+    }
+    stream_.configure_read(policy);
+    if (!std::exchange(launched_, true))
+      stream_.start(this);
+  }
+
+  bool consume(compat::execution_context* context, const void* data, std::size_t size) override {
+    if (detached())
+      return false;
+    auto* bytes = static_cast<const std::byte*>(data);
+    if (to_skip_ > 0)
+      return skip(size);
+    if (!in_payload_)
+      return consume_header(context, bytes, size);
+    return consume_payload(context, bytes, size);
+  }
+
+  caf::byte_buffer& rd_buf() override {
+    return collecting_ ? collected_ : stream_.rd_buf();
+  }
+
+  // -- writing -------------------------------------------------------------------
+
+  void ack_writes(bool) override {} // always on, we count by them
+
+  caf::byte_buffer& wr_buf() override {
+    if (!too_slow_)
+      return stream_.wr_buf();
+    discarded_.clear();
+    return discarded_;
+  }
+
+  void flush() override {
+    if (too_slow_)
+      return;
+    waiting_ += stream_.wr_buf().size() - counted_;
+    stream_.flush(this);
+    counted_ = stream_.wr_buf().size(); // zero if the stream has taken it over
+    note_waiting();
+  }
+
+  void data_transferred(compat::execution_context*, std::size_t, std::size_t left) override {
+    auto behind = stream_.wr_buf().size();
+    waiting_ = left;
+    counted_ = left == behind ? 0 : behind; // equal: the stream takes it over right after
+    note_waiting();
+  }
+
+  // -- what else CAF asks --------------------------------------------------------
+
+  void graceful_shutdown() override {
+    link_->close("closed by this node");
+    stream_.graceful_shutdown();
+    detach(&stream_.backend(), false);
+  }
+
+  std::string addr() const override {
+    auto result = caf::io::network::remote_addr_of_fd(stream_.fd());
+    return result ? *result : std::string{};
+  }
+
+  std::uint16_t port() const override {
+    auto result = caf::io::network::remote_port_of_fd(stream_.fd());
+    return result ? *result : std::uint16_t{0};
+  }
+
+  void add_to_loop() override {
+    stream_.activate(this);
+  }
+
+  void remove_from_loop() override {
+    stream_.passivate();
+  }
+
+private:
+  using decision = basp_filter::decision;
+
+  bool consume_header(compat::execution_context* context, const std::byte* bytes,
+                      std::size_t size) {
+    auto header = basp_header::from_bytes({bytes, size});
+    auto judged = filter_.header(header);
+    switch (judged.what) {
+      case decision::close:
+        return refuse(context, judged.why);
+      case decision::drop:
+        link_->dropped_.fetch_add(1, std::memory_order_relaxed);
+        to_skip_ = header.payload_bytes;
+        if (to_skip_ > 0)
+          read_exactly(std::min(to_skip_, options_.chunk_bytes));
+        return true;
+      case decision::pass:
+        in_payload_ = header.payload_bytes > 0;
+        is_handshake_ = header.what == basp_header::operation::server_handshake;
+        return caf::io::scribe::consume(context, bytes, size);
+    }
+    return false;
+  }
+
+  bool consume_payload(compat::execution_context* context, const std::byte* bytes,
+                       std::size_t size) {
+    if (collecting_) {
+      if (!collect(bytes, size))
+        return refuse(context, "out of memory");
+      if (collected_.size() < wanted_) {
+        read_exactly(std::min(wanted_ - collected_.size(), options_.chunk_bytes));
+        return true;
+      }
+      bytes = reinterpret_cast<const std::byte*>(collected_.data());
+      size = collected_.size();
+    }
+    in_payload_ = false;
+    auto judged = filter_.payload({reinterpret_cast<const char*>(bytes), size});
+    if (judged.what != decision::pass)
+      return refuse(context, judged.why);
+    auto kept = caf::io::scribe::consume(context, bytes, size); // takes rd_buf()
+    if (collecting_) {
+      collecting_ = false;
+      collected_ = {}; // gives the memory back
+    }
+    if (is_handshake_ && kept && !detached())
+      came_up();
+    return kept;
+  }
+
+  /// Reserves address space for all that is announced, touches what has arrived.
+  bool collect(const std::byte* bytes, std::size_t size) {
+    try {
+      collected_.reserve(wanted_);
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    auto* first = reinterpret_cast<const compat::byte*>(bytes);
+    collected_.insert(collected_.end(), first, first + size);
+    return true;
+  }
+
+  /// A payload that nobody gets is read in pieces.
+  bool skip(std::size_t size) {
+    to_skip_ -= size;
+    read_exactly(to_skip_ > 0 ? std::min(to_skip_, options_.chunk_bytes) : basp_header::wire_bytes);
+    return true;
+  }
+
+  void read_exactly(std::size_t size) {
+    stream_.configure_read(caf::io::receive_policy::exactly(size));
+  }
+
+  bool refuse(compat::execution_context* context, std::string_view why) {
+    link_->close(std::string{why});
+    io_failure(context, caf::io::network::operation::read); // tells BASP
+    return false;
+  }
+
+  /// BASP has just entered the node into its table.
+  void came_up() {
+    auto* broker = static_cast<caf::io::basp_broker*>(parent());
+    auto node = broker->instance.tbl().lookup_direct(hdl());
+    if (!node)
+      return; // it refused: other application identifiers
+    auto number = link_->peer().entry_point;
+    auto entry_point = number != 0 ? broker->proxies().get_or_put(node, number) : nullptr;
+    auto watcher = compat::watch_node(broker->system(), node,
+                                      [owner = owner_, which = link_] { owner->forgotten(which); });
+    link_->came_up(std::move(entry_point), std::move(watcher));
+    owner_->came_up(link_);
+  }
+
+  void note_waiting() {
+    link_->queued_.store(waiting_, std::memory_order_relaxed);
+    if (waiting_ > options_.max_queued_bytes && !std::exchange(too_slow_, true))
+      link_->close("the peer is too slow: " + std::to_string(waiting_) + " bytes wait for it");
+    if (!is_full_ && waiting_ >= options_.full_bytes) {
+      is_full_ = true;
+      owner_->filled(link_);
+    } else if (is_full_ && waiting_ <= options_.drained_bytes) {
+      is_full_ = false;
+      owner_->drained(link_);
+    }
+  }
+
+  link_ptr link_;
+  const link_options options_;
+  std::shared_ptr<link_owner> owner_;
+  basp_filter filter_;
+  bool launched_ = false;
+  /// The next bytes are the payload of the last header.
+  bool in_payload_ = false;
+  bool is_handshake_ = false;
+  /// The payload is longer than one chunk and comes in pieces.
+  bool collecting_ = false;
+  std::size_t wanted_ = 0;
+  caf::byte_buffer collected_;
+  std::size_t to_skip_ = 0;
+  /// Above the bound: nothing more is written.
+  bool too_slow_ = false;
+  bool is_full_ = false;
+  caf::byte_buffer discarded_;
+  /// Bytes that wait to be written, and how many of them lie in the stream's buffer.
+  std::size_t waiting_ = 0;
+  std::size_t counted_ = 0;
+  caf::io::network::stream_impl<link_transport> stream_;
+};
+
+} // namespace troupe::net

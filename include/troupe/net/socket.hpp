@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "troupe/core/result.hpp"
+#include "troupe/net/endpoint.hpp"
+
+namespace troupe::net {
+
+/// Owns one descriptor.
+class socket {
+public:
+  socket() = default;
+
+  explicit socket(int descriptor) : descriptor_(descriptor) {}
+
+  socket(socket&& other) noexcept : descriptor_(other.release()) {}
+
+  socket& operator=(socket&& other) noexcept {
+    socket old{std::exchange(descriptor_, other.release())};
+    return *this;
+  }
+
+  ~socket() {
+    if (descriptor_ >= 0)
+      ::close(descriptor_);
+  }
+
+  /// Returns the descriptor, below zero if there is none.
+  [[nodiscard]] int get() const {
+    return descriptor_;
+  }
+
+  explicit operator bool() const {
+    return descriptor_ >= 0;
+  }
+
+  /// Gives the descriptor away.
+  int release() {
+    return std::exchange(descriptor_, -1);
+  }
+
+private:
+  int descriptor_ = -1;
+};
+
+/// Returns what the system says about `error`, an errno.
+inline std::string system_text(int error) {
+  return std::generic_category().message(error);
+}
+
+/// Starts to connect and returns at once; the socket is writable when it is decided.
+inline result<socket> start_connect(const endpoint& where) {
+  socket made{::socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (!made || (::connect(made.get(), where.data(), where.size()) != 0 && errno != EINPROGRESS))
+    return problem{errc::unreachable, to_string(where) + ": " + system_text(errno)};
+  return made;
+}
+
+/// Returns the errno of a connect that is decided, zero if it went well.
+inline int connect_error(const socket& made) {
+  auto error = 0;
+  socklen_t size = sizeof(error);
+  return ::getsockopt(made.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+/// Small messages leave at once (Nagle's algorithm would hold them for an ack).
+inline void send_at_once(const socket& made) {
+  auto on = 1;
+  ::setsockopt(made.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+/// Listens at `where`. Returns in_use if another process does, bad_argument if this
+/// machine has no such address or may not use the port.
+inline result<socket> start_listen(const endpoint& where) {
+  auto wrong = [&] {
+    auto error = errno;
+    if (error == EADDRINUSE)
+      return problem{errc::in_use, "port " + std::to_string(where.port()) + " of "
+                                     + to_string(where)
+                                     + " is used by another process; stop that one, or choose "
+                                       "another port (0 takes any free one)"};
+    return problem{errc::bad_argument,
+                   "cannot listen at " + to_string(where) + ": " + system_text(error)};
+  };
+  socket made{::socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (!made)
+    return wrong();
+  auto on = 1; // a node that starts again need not wait for the last life's connections
+  ::setsockopt(made.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (::bind(made.get(), where.data(), where.size()) != 0 || ::listen(made.get(), SOMAXCONN) != 0)
+    return wrong();
+  return made;
+}
+
+/// Returns where `made` is bound to: the port that "any free one" has become.
+inline endpoint local_endpoint(const socket& made) {
+  sockaddr_storage bound{};
+  socklen_t size = sizeof(bound);
+  ::getsockname(made.get(), reinterpret_cast<sockaddr*>(&bound), &size);
+  return {reinterpret_cast<const sockaddr*>(&bound), size};
+}
+
+} // namespace troupe::net

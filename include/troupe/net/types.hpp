@@ -1,0 +1,136 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/ids.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/net/greeting.hpp"
+#include "troupe/net/side.hpp"
+
+/// Vocabulary of the link table: what it is told, what it wants done.
+namespace troupe::net {
+
+/// Given by whoever runs the table, never reused: one connection, and the link that it
+/// may become.
+using connection_id = std::uint64_t;
+
+struct table_options {
+  /// From dialling to a TCP connection.
+  duration connect_timeout = std::chrono::seconds{1};
+  /// From there to the last word of the greeting, encryption included.
+  duration greeting_timeout = std::chrono::seconds{3};
+  /// From there to the end of BASP's handshake.
+  duration handshake_timeout = std::chrono::seconds{3};
+  /// A link that is silent for so long is closed; at least twice the peer's heartbeat.
+  duration link_timeout = std::chrono::seconds{8};
+  /// Accepted connections without a link yet; the oldest gives way to a new one.
+  std::uint32_t max_accepting = 64;
+  /// Dialled connections without a link yet; more are refused.
+  std::uint32_t max_dialling = 256;
+  std::uint32_t max_members = 2048; // full membership; beyond it come partial views
+  std::uint32_t max_clients = 1024;
+  /// Nodes without a link whose boot is remembered; the longest gone is forgotten.
+  std::uint32_t max_remembered = 4096;
+};
+
+// -- events -------------------------------------------------------------------------
+
+/// Somebody wants a link, and `connection` is being made for it. `who` is there, if the
+/// dialler knows.
+struct dial {
+  connection_id connection = 0;
+  std::optional<node_id> who;
+};
+
+/// A peer has connected.
+struct accepted {
+  connection_id connection = 0;
+};
+
+/// What was dialled is connected, encryption included.
+struct connected {
+  connection_id connection = 0;
+};
+
+struct heard {
+  connection_id connection = 0;
+  greeting what;
+};
+
+/// A connection that is no link yet has ended by itself.
+struct broken {
+  connection_id connection = 0;
+  verdict why = verdict::closed;
+};
+
+/// BASP's handshake is done.
+struct up {
+  connection_id connection = 0;
+};
+
+/// The peer has sent something, last at `at`.
+struct alive {
+  connection_id connection = 0;
+  time_point at{};
+};
+
+/// The link has a time-out of its own from now on.
+struct expect {
+  connection_id connection = 0;
+  duration silence{};
+};
+
+/// BASP has forgotten the link: its place is free.
+struct ended {
+  connection_id connection = 0;
+};
+
+/// This node has founded a cluster.
+struct founded {
+  cluster_id cluster{};
+};
+
+using event
+  = std::variant<dial, accepted, connected, heard, broken, up, alive, expect, ended, founded>;
+
+// -- effects ------------------------------------------------------------------------
+
+struct say {
+  connection_id connection = 0;
+  greeting what;
+};
+
+/// Close the connection: there will be no link. For whoever dialled it, this is the
+/// outcome; `peer` is who was there, if it said so.
+struct drop {
+  connection_id connection = 0;
+  verdict why = verdict::closed;
+  std::optional<node_id> peer;
+};
+
+/// The connection is the link now: give it to BASP.
+struct hand_over {
+  connection_id connection = 0;
+  hello peer;
+  side end = side::dialled;
+};
+
+/// Close a link; `ended` will follow.
+struct close_link {
+  connection_id connection = 0;
+  std::string why;
+};
+
+/// This node has no cluster yet and takes that of the node that it joins.
+struct adopt {
+  cluster_id cluster{};
+};
+
+using effect = std::variant<say, drop, hand_over, close_link, adopt>;
+
+} // namespace troupe::net

@@ -1,0 +1,256 @@
+#pragma once
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caf/actor_system.hpp"
+#include "caf/actor_system_config.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/io/middleman.hpp"
+#include "caf/scoped_actor.hpp"
+#include "troupe/core/caf/init.hpp"
+#include "troupe/core/messages.hpp"
+#include "troupe/net/gate.hpp"
+
+namespace troupe::test {
+
+/// What the entry points of these tests understand.
+struct greet_request {
+  std::string text;
+};
+
+struct greet_reply {
+  std::string text;
+};
+
+/// Never answered.
+struct wait_request {
+  std::uint32_t number = 0;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, greet_request& x) {
+  return f.object(x).fields(f.field("text", x.text));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, greet_reply& x) {
+  return f.object(x).fields(f.field("text", x.text));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, wait_request& x) {
+  return f.object(x).fields(f.field("number", x.number));
+}
+
+} // namespace troupe::test
+
+CAF_BEGIN_TYPE_ID_BLOCK(net_test, caf::first_custom_type_id)
+
+  CAF_ADD_TYPE_ID(net_test, (troupe::test::greet_request))
+  CAF_ADD_TYPE_ID(net_test, (troupe::test::greet_reply))
+  CAF_ADD_TYPE_ID(net_test, (troupe::test::wait_request))
+
+CAF_END_TYPE_ID_BLOCK(net_test)
+
+namespace troupe::test {
+
+inline node_id node_number(std::uint8_t number) {
+  node_id result{};
+  result.bytes.back() = std::byte{number};
+  return result;
+}
+
+inline cluster_id cluster_number(std::uint8_t number) {
+  cluster_id result{};
+  result.bytes.back() = std::byte{number};
+  return result;
+}
+
+inline net::endpoint loopback(std::uint16_t port = 0, const std::string& host = "127.0.0.1") {
+  auto found = net::resolve({host, port});
+  REQUIRE(found);
+  return found->front();
+}
+
+struct net_config : caf::actor_system_config {
+  net_config() {
+    init_messages<caf::id_block::net_test, caf::id_block::troupe_core>();
+    caf::io::middleman::init_global_meta_objects();
+    net::configure_links(*this);
+    set("caf.scheduler.max-threads", 1);
+  }
+};
+
+inline caf::behavior entry_point(caf::event_based_actor* self, std::string name) {
+  auto open = std::make_shared<std::vector<caf::response_promise>>();
+  return {
+    [name](const greet_request& what) { return greet_reply{what.text + ", says " + name}; },
+    [self, open](const wait_request&) -> caf::result<greet_reply> {
+      open->push_back(self->make_response_promise());
+      return caf::delegated<greet_reply>{};
+    },
+  };
+}
+
+struct node_options {
+  std::uint8_t node = 1;
+  std::uint64_t boot = 1;
+  std::uint8_t cluster = 7;
+  net::role as = net::role::member;
+  net::link_options links = {};
+};
+
+/// A process with links, as far as that can be had inside one process.
+class test_node {
+public:
+  explicit test_node(node_options options = {})
+    : entry_(sys_.spawn(entry_point, std::to_string(options.node))) {
+    net::hello self;
+    self.as = options.as;
+    self.node = node_number(options.node);
+    self.boot = options.boot;
+    self.cluster = cluster_number(options.cluster);
+    net::link_events events;
+    events.on_up = [this](const net::link_ptr& which) {
+      change([&] {
+        up_[which->number()] = which;
+        ++ups_;
+      });
+    };
+    events.on_down = [this](const net::link_ptr& which, const std::string& why) {
+      change([&] {
+        up_.erase(which->number());
+        ++downs_;
+        last_reason_ = why;
+      });
+    };
+    events.on_adopted = [this](const cluster_id& cluster) { change([&] { adopted_ = cluster; }); };
+    auto made = net::gate::start(sys_, self, caf::actor_cast<caf::strong_actor_ptr>(entry_), events,
+                                 options.links);
+    REQUIRE(made);
+    gate_ = std::move(*made);
+  }
+
+  ~test_node() {
+    stop();
+  }
+
+  void stop() {
+    gate_->stop();
+    change([&] { up_.clear(); });
+    caf::anon_send_exit(std::exchange(entry_, nullptr), caf::exit_reason::kill);
+  }
+
+  net::gate& gate() {
+    return *gate_;
+  }
+
+  caf::actor_system& system() {
+    return sys_;
+  }
+
+  net::endpoint listen(const std::string& host = "127.0.0.1") {
+    auto port = gate_->listen(loopback(0, host));
+    REQUIRE(port);
+    return loopback(*port, host);
+  }
+
+  std::future<result<net::link_ptr>> start_dial(const net::endpoint& where,
+                                                std::optional<node_id> who = {}) {
+    auto done = std::make_shared<std::promise<result<net::link_ptr>>>();
+    gate_->dial({where}, std::move(who),
+                [done](result<net::link_ptr> got) { done->set_value(std::move(got)); });
+    return done->get_future();
+  }
+
+  result<net::link_ptr> dial(const net::endpoint& where, std::optional<node_id> who = {}) {
+    auto pending = start_dial(where, std::move(who));
+    REQUIRE(pending.wait_for(std::chrono::seconds{20}) == std::future_status::ready);
+    return pending.get();
+  }
+
+  template <class Condition>
+  [[nodiscard]] bool wait_until(Condition condition,
+                                std::chrono::seconds limit = std::chrono::seconds{20}) {
+    std::unique_lock guard{mutex_};
+    return changed_.wait_for(guard, limit, condition);
+  }
+
+  /// Waits until there are `count` links that are up.
+  [[nodiscard]] bool wait_for_links(std::size_t count) {
+    return wait_until([&] { return up_.size() == count; });
+  }
+
+  net::link_ptr only_link() {
+    std::lock_guard guard{mutex_};
+    REQUIRE(up_.size() == 1);
+    return up_.begin()->second;
+  }
+
+  [[nodiscard]] int ups() {
+    std::lock_guard guard{mutex_};
+    return ups_;
+  }
+
+  [[nodiscard]] int downs() {
+    std::lock_guard guard{mutex_};
+    return downs_;
+  }
+
+  [[nodiscard]] std::string last_reason() {
+    std::lock_guard guard{mutex_};
+    return last_reason_;
+  }
+
+  [[nodiscard]] std::optional<cluster_id> adopted() {
+    std::lock_guard guard{mutex_};
+    return adopted_;
+  }
+
+  /// Returns what the entry point at the other end of `which` says, or the error.
+  std::string greet(const net::link_ptr& which, const std::string& text = "hello") {
+    caf::scoped_actor self{sys_};
+    std::string result;
+    self
+      ->request(caf::actor_cast<caf::actor>(which->entry_point()), std::chrono::seconds{10},
+                greet_request{text})
+      .receive([&](const greet_reply& reply) { result = reply.text; },
+               [&](const caf::error& why) { result = "error: " + to_string(why); });
+    return result;
+  }
+
+private:
+  template <class Change>
+  void change(Change make) {
+    std::lock_guard guard{mutex_};
+    make();
+    changed_.notify_all();
+  }
+
+  net_config cfg_;
+  caf::actor_system sys_{cfg_};
+  caf::actor entry_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<net::connection_id, net::link_ptr> up_;
+  int ups_ = 0;
+  int downs_ = 0;
+  std::string last_reason_;
+  std::optional<cluster_id> adopted_;
+  std::unique_ptr<net::gate> gate_;
+};
+
+} // namespace troupe::test
