@@ -1,0 +1,148 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/router/types.hpp"
+
+namespace troupe::router {
+
+/// Where an agent is and what finds it.
+struct location {
+  std::string agent;
+  /// The node that it runs on.
+  std::string node;
+  std::set<std::string> capabilities{};
+  std::set<std::string> groups{};
+  /// Work in hand, in units of its own.
+  std::uint32_t load = 0;
+
+  friend bool operator==(const location&, const location&) = default;
+};
+
+/// Which agents there are, as far as this node knows. Plain data: what the registry says
+/// goes in, who is meant comes out.
+///
+/// An id may stand for several agents only if none of them claimed it; a message to the
+/// id goes to the one on the node with the smallest id then.
+class directory {
+public:
+  /// Puts `what` in the place of what was known of that agent on that node. O(log n) for
+  /// each capability and group.
+  void put(location what) {
+    remove(what.agent, what.node);
+    key where{what.agent, what.node};
+    for (auto& each : what.capabilities)
+      by_capability_[each].insert(where);
+    for (auto& each : what.groups)
+      by_group_[each].insert(where);
+    agents_.insert_or_assign(std::move(where), std::move(what));
+  }
+
+  void remove(const std::string& agent, const std::string& node) {
+    auto found = agents_.find(key{agent, node});
+    if (found == agents_.end())
+      return;
+    for (auto& each : found->second.capabilities)
+      take_out(by_capability_, each, found->first);
+    for (auto& each : found->second.groups)
+      take_out(by_group_, each, found->first);
+    agents_.erase(found);
+  }
+
+  void clear() {
+    *this = {};
+  }
+
+  /// Returns the agents that `who` stands for, at most `most`, in the order of their ids.
+  /// any_with_capability turns round among the least loaded, so it is not const.
+  [[nodiscard]] std::vector<location> find(const recipients& who, std::size_t most) {
+    switch (who.who) {
+      case audience::agent:
+        return first_of(who.name);
+      case audience::any_with_capability:
+        return any_of(who.name);
+      case audience::all_with_capability:
+        return all_in(by_capability_, who.name, most);
+      case audience::group:
+        return all_in(by_group_, who.name, most);
+      case audience::everyone:
+        return everyone(most);
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::size_t size() const {
+    return agents_.size();
+  }
+
+private:
+  using key = std::pair<std::string, std::string>;
+  using index = std::map<std::string, std::set<key>, std::less<>>;
+
+  static void take_out(index& from, const std::string& name, const key& where) {
+    auto found = from.find(name);
+    found->second.erase(where);
+    if (found->second.empty())
+      from.erase(found);
+  }
+
+  [[nodiscard]] std::vector<location> first_of(const std::string& agent) const {
+    auto found = agents_.lower_bound(key{agent, {}});
+    if (found == agents_.end() || found->first.first != agent)
+      return {};
+    return {found->second};
+  }
+
+  [[nodiscard]] std::vector<location> any_of(const std::string& capability) {
+    auto found = by_capability_.find(capability);
+    if (found == by_capability_.end())
+      return {};
+    std::vector<const location*> best;
+    for (auto& each : found->second) {
+      auto& candidate = agents_.at(each);
+      if (!best.empty() && candidate.load < best.front()->load)
+        best.clear();
+      if (best.empty() || candidate.load == best.front()->load)
+        best.push_back(&candidate);
+    }
+    return {*best[turn_++ % best.size()]};
+  }
+
+  [[nodiscard]] std::vector<location> all_in(const index& where, const std::string& name,
+                                             std::size_t most) const {
+    std::vector<location> result;
+    auto found = where.find(name);
+    if (found == where.end())
+      return result;
+    for (auto& each : found->second) {
+      if (result.size() == most)
+        break;
+      result.push_back(agents_.at(each));
+    }
+    return result;
+  }
+
+  [[nodiscard]] std::vector<location> everyone(std::size_t most) const {
+    std::vector<location> result;
+    for (auto& [where, each] : agents_) {
+      if (result.size() == most)
+        break;
+      result.push_back(each);
+    }
+    return result;
+  }
+
+  std::map<key, location> agents_;
+  index by_capability_;
+  index by_group_;
+  std::uint64_t turn_ = 0;
+};
+
+} // namespace troupe::router

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "caf/actor_control_block.hpp"
+#include "caf/message.hpp"
+#include "caf/type_id.hpp"
+#include "troupe/core/caf/inspect_enum.hpp"
+#include "troupe/core/messages.hpp"
+#include "troupe/router/types.hpp"
+
+/// What routers say to each other, and what clients of a node may ask its router. The
+/// router is the entry point of its node: the one actor that a new link knows.
+namespace troupe::router {
+
+template <class Inspector>
+bool inspect(Inspector& f, audience& x) {
+  return inspect_enum(f, x);
+}
+
+/// From router to router: a message of the application for agents of the receiver's
+/// node. Sent as a request, to one agent, it is answered by the agent.
+struct envelope {
+  std::vector<std::string> to;
+  /// The agent that sent it; empty if that was none.
+  std::string from;
+  caf::message payload;
+};
+
+/// From a program to the router of a node: find out who is meant and hand it on. As a
+/// request to one: answered by the agent, or with not_found, unreachable, outcome_unknown or
+/// timed_out. To many: a send_report.
+struct dispatch {
+  recipients to;
+  std::string from;
+  /// For the answer of the agent.
+  duration timeout = std::chrono::seconds{10};
+  caf::message payload;
+};
+
+/// Asks for the handle of an agent of this very node, for raw CAF messages.
+struct find_agent {
+  using result = caf::strong_actor_ptr;
+
+  std::string id;
+};
+
+/// Where a service of the cluster is.
+struct service_place {
+  /// Its handle, if it is on the node that was asked.
+  caf::strong_actor_ptr handle;
+  /// Else where to ask instead, "HOST:PORT"; empty if that is not known.
+  std::string address;
+};
+
+/// Asks for a service of the cluster by its name.
+struct find_service {
+  using result = service_place;
+
+  std::string name;
+};
+
+struct find_router_statistics {
+  using result = router_statistics;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, envelope& x) {
+  return f.object(x).fields(f.field("to", x.to), f.field("from", x.from),
+                            f.field("payload", x.payload));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, dispatch& x) {
+  return f.object(x).fields(f.field("to", x.to), f.field("from", x.from),
+                            f.field("timeout", x.timeout), f.field("payload", x.payload));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, find_agent& x) {
+  return f.object(x).fields(f.field("id", x.id));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, service_place& x) {
+  return f.object(x).fields(f.field("handle", x.handle), f.field("address", x.address));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, find_service& x) {
+  return f.object(x).fields(f.field("name", x.name));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, find_router_statistics& x) {
+  return f.object(x).fields();
+}
+
+} // namespace troupe::router
+
+CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
+
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::envelope))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::dispatch))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::find_agent))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::service_place))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::find_service))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::find_router_statistics))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::router_statistics))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::send_report))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::audience))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::recipients))
+
+CAF_END_TYPE_ID_BLOCK(troupe_router)
+
+static_assert(caf::id_block::troupe_router::end <= troupe::type_ids::router + 100);

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "troupe/core/time.hpp"
+
+/// Vocabulary of the router: who a message is for, and what bounds it.
+namespace troupe::router {
+
+/// Whom a name stands for. Numbers go over the wire: append at the end.
+enum class audience : std::uint8_t {
+  /// The agent of that id.
+  agent = 0,
+  /// One agent that has that capability: the least loaded, in turn among equals.
+  any_with_capability = 1,
+  /// All agents that have that capability.
+  all_with_capability = 2,
+  /// All members of that group.
+  group = 3,
+  /// All agents of the cluster; the name says nothing.
+  everyone = 4,
+};
+
+inline constexpr std::array<std::string_view, 5> audience_names{
+  "agent", "any_with_capability", "all_with_capability", "group", "everyone"};
+
+constexpr std::string_view name_of(audience value) noexcept {
+  auto index = static_cast<std::size_t>(value);
+  return index < audience_names.size() ? audience_names[index] : "unknown";
+}
+
+/// Who is to get a message.
+struct recipients {
+  audience who = audience::agent;
+  std::string name;
+
+  friend bool operator==(const recipients&, const recipients&) = default;
+};
+
+inline recipients to_agent(std::string id) {
+  return {audience::agent, std::move(id)};
+}
+
+inline recipients to_any(std::string capability) {
+  return {audience::any_with_capability, std::move(capability)};
+}
+
+inline recipients to_all(std::string capability) {
+  return {audience::all_with_capability, std::move(capability)};
+}
+
+inline recipients to_group(std::string name) {
+  return {audience::group, std::move(name)};
+}
+
+inline recipients to_everyone() {
+  return {audience::everyone, {}};
+}
+
+/// Bounds of one router.
+struct router_options {
+  /// Agents of this node.
+  std::uint32_t max_agents = 100'000;
+  /// Messages that wait until there is a link to their node, all peers together.
+  std::uint32_t max_waiting = 10'000;
+  /// Requests to other nodes without an answer yet.
+  std::uint32_t max_pending = 100'000;
+  /// Agents that one message to many may reach.
+  std::uint32_t max_recipients = 10'000;
+};
+
+/// What became of a message to many.
+struct send_report {
+  /// Agents that it was handed to or put on the way to; at most once each.
+  std::uint32_t sent = 0;
+  /// Agents out of reach.
+  std::uint32_t unreachable = 0;
+
+  friend bool operator==(const send_report&, const send_report&) = default;
+};
+
+/// What a router has done since its start.
+struct router_statistics {
+  std::uint64_t delivered = 0;   ///< handed to agents of this node
+  std::uint64_t forwarded = 0;   ///< sent to other nodes
+  std::uint64_t unknown = 0;     ///< for agents that are not known here
+  std::uint64_t unreachable = 0; ///< for nodes out of reach
+  std::uint64_t refused = 0;     ///< beyond a bound
+  std::uint64_t failed = 0;      ///< requests that ended with their link
+  std::uint32_t agents = 0;
+  std::uint32_t links = 0;
+  std::uint32_t pending = 0;
+  std::uint32_t waiting = 0;
+
+  friend bool operator==(const router_statistics&, const router_statistics&) = default;
+};
+
+// -- inspection --------------------------------------------------------------------
+
+template <class Inspector>
+bool inspect(Inspector& f, recipients& x) {
+  return f.object(x).fields(f.field("who", x.who), f.field("name", x.name));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, send_report& x) {
+  return f.object(x).fields(f.field("sent", x.sent), f.field("unreachable", x.unreachable));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, router_statistics& x) {
+  return f.object(x).fields(f.field("delivered", x.delivered), f.field("forwarded", x.forwarded),
+                            f.field("unknown", x.unknown), f.field("unreachable", x.unreachable),
+                            f.field("refused", x.refused), f.field("failed", x.failed),
+                            f.field("agents", x.agents), f.field("links", x.links),
+                            f.field("pending", x.pending), f.field("waiting", x.waiting));
+}
+
+} // namespace troupe::router
