@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string_view>
+
+#include <openssl/evp.h>
+
+#include "troupe/core/fixed_bytes.hpp"
+
+namespace troupe {
+
+/// A SHA-256 digest: names content, and proves that it is the same. Against accidents
+/// alone crc32c() or a rolling_hash will do; for 100 bytes they take a half and an
+/// eighth of the time.
+using digest = fixed_bytes<struct digest_tag, 32>;
+
+/// Makes a digest of bytes that come piece by piece.
+/// Source: FIPS 180-4, section 6.2, in libcrypto's form.
+class sha256_stream {
+public:
+  /// Throws std::runtime_error where libcrypto has no SHA-256 (or no memory).
+  sha256_stream() : context_(EVP_MD_CTX_new()) {
+    check(context_ ? EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) : 0);
+  }
+
+  void update(std::string_view bytes) {
+    check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
+  }
+
+  /// Returns the digest of all bytes since the last call, and begins anew.
+  digest finish() {
+    digest made;
+    check(EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(made.bytes.data()),
+                             nullptr));
+    check(EVP_DigestInit_ex(context_.get(), nullptr, nullptr));
+    return made;
+  }
+
+private:
+  struct free_context {
+    void operator()(EVP_MD_CTX* context) const {
+      EVP_MD_CTX_free(context);
+    }
+  };
+
+  static void check(int done) {
+    if (done != 1)
+      throw std::runtime_error{"libcrypto gives no SHA-256"};
+  }
+
+  std::unique_ptr<EVP_MD_CTX, free_context> context_;
+};
+
+/// Returns the SHA-256 of `bytes`.
+inline digest sha256(std::string_view bytes) {
+  sha256_stream stream;
+  stream.update(bytes);
+  return stream.finish();
+}
+
+} // namespace troupe
