@@ -12,12 +12,12 @@ namespace troupe {
 /// OOPSLA 2014 (SplitMix64).
 class random_source {
 public:
-  random_source() = default;
+  constexpr random_source() = default;
 
-  explicit random_source(std::uint64_t seed) : state_(seed) {}
+  constexpr explicit random_source(std::uint64_t seed) : state_(seed) {}
 
   /// Returns 64 random bits.
-  std::uint64_t next() {
+  constexpr std::uint64_t next() {
     state_ += 0x9e3779b97f4a7c15U;
     auto bits = state_;
     bits = (bits ^ (bits >> 30U)) * 0xbf58476d1ce4e5b9U;
@@ -27,13 +27,13 @@ public:
 
   /// Returns a number in [0, bound); its bias is below bound / 2^64.
   /// @pre bound > 0
-  std::uint64_t below(std::uint64_t bound) {
+  constexpr std::uint64_t below(std::uint64_t bound) {
     assert(bound > 0);
     return next() % bound;
   }
 
   /// Returns true once in so many `calls`, on average.
-  bool one_in(std::uint64_t calls) {
+  constexpr bool one_in(std::uint64_t calls) {
     return below(calls) == 0;
   }
 
