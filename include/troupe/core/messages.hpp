@@ -25,6 +25,7 @@ inline constexpr caf::type_id_t scheduler = core + 400;
 inline constexpr caf::type_id_t router = core + 500;
 inline constexpr caf::type_id_t state = core + 600;
 inline constexpr caf::type_id_t node = core + 700;
+inline constexpr caf::type_id_t net = core + 800;
 /// IDs from here on belong to the application, too.
 inline constexpr caf::type_id_t end = core + 3000;
 
