@@ -130,7 +130,7 @@ TEST_CASE("a workflow that cannot run is refused with the place", "[workflow]") 
     {"a negative run time", alone([](task& x) { x.run_time = -1500ms; }), errc::bad_argument,
      "tasks[0] (\"a\"): run_time is -1.5 s; give 0 or more"},
     {"a run time beyond the bound", alone([](task& x) { x.run_time = 3601s; }), errc::too_large,
-     "run_time is 3601 s, more than dag_options::max_span (3600 s)"},
+     "run_time is 3601 s; give at most 3600 s (dag_options::max_span)"},
     {"no time at all", alone([](task& x) { x.timeout = 0s; }), errc::bad_argument, "timeout is 0"},
     {"a negative timeout", alone([](task& x) { x.timeout = -1s; }), errc::bad_argument,
      "timeout is -1 s"},
@@ -140,7 +140,7 @@ TEST_CASE("a workflow that cannot run is refused with the place", "[workflow]") 
      "handler has 9"},
     {"a long group", alone([](task& x) { x.group = "123456789"; }), errc::too_large, "group has 9"},
     {"a large input", alone([](task& x) { x.input = "12345"; }), errc::too_large,
-     "input has 5 bytes, more than dag_options::max_input_bytes (4)"},
+     "input has 5 bytes; give at most 4 (dag_options::max_input_bytes)"},
     {"many labels", alone([](task& x) {
        x.labels = {{"a", "1"}, {"b", "2"}};
      }),
@@ -154,11 +154,11 @@ TEST_CASE("a workflow that cannot run is refused with the place", "[workflow]") 
     {"many tasks",
      {named("a"), named("b"), named("c"), named("d")},
      errc::too_large,
-     "tasks has 4 entries, more than dag_options::max_tasks (3)"},
+     "tasks has 4 entries; give at most 3 (dag_options::max_tasks)"},
     {"many edges",
      {named("a"), named("b", {"a"}), named("c", {"a", "b"})},
      errc::too_large,
-     "tasks[2] (\"c\"): the parents up to here"},
+     "tasks[2] (\"c\"): the tasks up to here have 3 parents together; give at most 2"},
   };
   for (auto& each : refusals) {
     INFO(each.what);

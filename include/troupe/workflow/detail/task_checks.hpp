@@ -29,8 +29,8 @@ inline problem at_task(std::size_t position, std::string_view id, problem why) {
 inline problem over_bound(std::string_view field, std::string_view unit, std::size_t value,
                           std::string_view option, std::uint32_t bound) {
   return {errc::too_large, std::string{field} + " has " + std::to_string(value) + " "
-                             + std::string{unit} + ", more than dag_options::" + std::string{option}
-                             + " (" + std::to_string(bound) + ")"};
+                             + std::string{unit} + "; give at most " + std::to_string(bound)
+                             + " (dag_options::" + std::string{option} + ")"};
 }
 
 /// Checks a name that people will read: no control characters, not too long.
@@ -39,7 +39,7 @@ inline std::optional<problem> check_name(std::string_view field, std::string_vie
   if (name.size() > options.max_name_bytes)
     return over_bound(field, "bytes", name.size(), "max_name_bytes", options.max_name_bytes);
   if (!is_printable(name))
-    return problem{errc::bad_argument, std::string{field} + " is " + quoted(name)
+    return problem{errc::bad_argument, std::string{field} + " is " + in_quotes(name)
                                          + "; give UTF-8 without control characters"};
   return std::nullopt;
 }
@@ -50,8 +50,8 @@ inline std::optional<problem> check_span(std::string_view field, duration span,
   if (span < duration::zero())
     return problem{errc::bad_argument, value + "; give 0 or more"};
   if (span > options.max_span)
-    return problem{errc::too_large, value + ", more than dag_options::max_span ("
-                                      + seconds_text(options.max_span) + " s)"};
+    return problem{errc::too_large, value + "; give at most " + seconds_text(options.max_span)
+                                      + " s (dag_options::max_span)"};
   return std::nullopt;
 }
 
@@ -102,14 +102,16 @@ inline std::optional<problem> check_tasks(std::span<const task> tasks, const dag
       return at_task(position, each.id, *std::move(why));
     if (each.run_time > duration::max() - total)
       return at_task(position, each.id,
-                     {errc::too_large, "all run times up to here add up to more than 292 years"});
+                     {errc::too_large,
+                      "the run times up to here add up to more than 292 years; give less in sum"});
     total += each.run_time;
     edges += each.parents.size();
     if (edges > options.max_edges)
       return at_task(position, each.id,
-                     {errc::too_large, "the parents up to here are more than "
-                                       "dag_options::max_edges ("
-                                         + std::to_string(options.max_edges) + ")"});
+                     {errc::too_large, "the tasks up to here have " + std::to_string(edges)
+                                         + " parents together; give at most "
+                                         + std::to_string(options.max_edges)
+                                         + " (dag_options::max_edges)"});
   }
   return std::nullopt;
 }
@@ -135,7 +137,7 @@ inline result<std::vector<edge>> find_edges(std::span<const task> tasks, const i
     auto first = edges.size();
     auto refuse = [&](std::string_view parent, std::string why) {
       return at_task(by_id[child], each.id,
-                     {errc::bad_argument, "parent " + quoted(parent) + " is " + std::move(why)});
+                     {errc::bad_argument, "parent " + in_quotes(parent) + " is " + std::move(why)});
     };
     for (auto& name : each.parents) {
       auto parent = index.rank_of(name);

@@ -29,7 +29,7 @@ inline bool is_printable(std::string_view text) {
 
 /// Returns `text` in quotes: its first 60 bytes, with "?" for whatever a sentence
 /// cannot hold.
-inline std::string quoted(std::string_view text) {
+inline std::string in_quotes(std::string_view text) {
   constexpr std::size_t enough = 60; // the sentence stays readable
   std::string shown{utf8_prefix(text, enough)};
   auto rest = shown.size() < text.size() ? "…\"" : "\"";
@@ -42,7 +42,7 @@ inline std::string quoted(std::string_view text) {
 
 /// Returns where a task stands in its file or list: `tasks[3] ("align")`.
 inline std::string place_of(std::size_t position, std::string_view id) {
-  return "tasks[" + std::to_string(position) + "] (" + quoted(id) + ")";
+  return "tasks[" + std::to_string(position) + "] (" + in_quotes(id) + ")";
 }
 
 /// Returns `span` in seconds, exact, without zeros at the end: "12.015".
