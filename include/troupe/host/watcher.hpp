@@ -1,0 +1,215 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "caf/action.hpp"
+#include "caf/actor_cast.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/stateful_actor.hpp"
+#include "troupe/core/backoff.hpp"
+#include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/host/client.hpp"
+
+namespace troupe::host {
+
+/// How a watcher asks.
+struct watcher_options {
+  /// How long the service may hold a question while there is no news.
+  duration wait = std::chrono::seconds{30};
+  /// How long it may take beside that, a lost link included.
+  duration answer_within = std::chrono::seconds{10};
+  /// How long between two tries after a refusal or a time-out.
+  backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{10}};
+};
+
+namespace detail {
+
+/// Runs one job later, on an actor of its own.
+class alarm_state {
+public:
+  static inline const char* name = "troupe.watcher";
+
+  explicit alarm_state(caf::event_based_actor* self) : self_(self) {}
+
+  caf::behavior make_behavior() {
+    return {[](caf::ok_atom) {}}; // lives on the actions that arrive
+  }
+
+  void set(duration delay, std::function<void()> job) {
+    due_ = self_->clock().now() + delay;
+    job_ = std::move(job);
+    arm();
+  }
+
+  void close() {
+    self_->quit();
+  }
+
+private:
+  void arm() {
+    timer_.arm(self_, due_, [this] {
+      if (!job_)
+        return;
+      if (self_->clock().now() < due_)
+        return arm();
+      std::exchange(job_, nullptr)();
+    });
+  }
+
+  caf::event_based_actor* self_;
+  caf::actor_clock::time_point due_{};
+  std::function<void()> job_;
+  deadline_timer timer_;
+};
+
+using alarm_actor = caf::stateful_actor<alarm_state>;
+
+/// One question, asked again and again; what a watcher and the calls on their way share.
+template <class Protocol, class Question>
+class follower : public std::enable_shared_from_this<follower<Protocol, Question>> {
+public:
+  using answer = typename Question::result;
+  using callback = std::function<void(const result<answer>&)>;
+
+  follower(caf::actor_system& sys, client<Protocol> service, Question what, callback tell,
+           watcher_options options)
+    : service_(std::move(service)),
+      question_(std::move(what)),
+      tell_(std::move(tell)),
+      options_(options),
+      alarm_(sys.spawn<alarm_actor, caf::hidden>()),
+      random_(alarm_.id()) {}
+
+  ~follower() {
+    on_alarm([](alarm_state& state) { state.close(); });
+  }
+
+  follower(const follower&) = delete;
+  follower& operator=(const follower&) = delete;
+
+  void ask() {
+    std::lock_guard guard{mutex_};
+    if (!tell_)
+      return;
+    // After a failure it is news that there are answers again.
+    question_.wait = failures_ == 0 ? options_.wait : duration::zero();
+    service_.async(question_, question_.wait + options_.answer_within,
+                   [weak = this->weak_from_this()](result<answer> value) {
+                     if (auto self = weak.lock())
+                       self->hear(value);
+                   });
+  }
+
+  /// No call is under way afterwards, and none comes.
+  void stop() {
+    std::lock_guard guard{mutex_};
+    tell_ = nullptr;
+  }
+
+private:
+  void hear(const result<answer>& value) {
+    std::lock_guard guard{mutex_};
+    if (!tell_)
+      return;
+    auto tell = tell_; // it may end the watcher
+    if (!value) {
+      tell(value);
+      auto delay = options_.retry.delay(std::min(++failures_, 32U), random_);
+      return on_alarm([delay, weak = this->weak_from_this()](alarm_state& state) {
+        state.set(delay, [weak] {
+          if (auto self = weak.lock())
+            self->ask();
+        });
+      });
+    }
+    auto news = value->complete || value->revision != question_.after;
+    question_.after = value->revision;
+    if constexpr (requires { question_.since = value->since; })
+      question_.since = value->since;
+    if (std::exchange(failures_, 0) != 0 || news)
+      tell(value);
+    ask();
+  }
+
+  template <class Job>
+  void on_alarm(Job job) {
+    auto* raw = caf::actor_cast<alarm_actor*>(alarm_);
+    auto action = caf::make_action([raw, job = std::move(job)]() mutable { job(raw->state); });
+    alarm_->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::move(action)), nullptr);
+  }
+
+  std::recursive_mutex mutex_; // a callback may end its watcher
+  client<Protocol> service_;
+  Question question_;
+  callback tell_;
+  watcher_options options_;
+  caf::actor alarm_;
+  random_source random_;
+  std::uint32_t failures_ = 0;
+};
+
+} // namespace detail
+
+/// Follows the changes that a service tells of, as long as it lives: asks `Question`
+/// (a waiting_query with `after` and `wait`, whose result has `revision` and `complete`)
+/// again and again, each time after the revision of the last answer. Rides through a lost
+/// link, a restart of the service and a new target of its client, without a gap: what
+/// happened meanwhile is in the next answer, or that one is `complete`.
+///
+/// The callback gets each answer that has news, in order, one at a time, on a thread of
+/// the actor system; it must neither block nor call the blocking half of a client. It also
+/// gets the problem of each try that failed, and then the next answer whether it has news
+/// or not; the watcher itself goes on, with backoff, whatever the problem was.
+///
+/// The end of the watcher waits for a call under way, so that nothing is called after
+/// it; the callback itself may end its watcher. Movable; one thread at a time moves or ends
+/// it. Must end before its actor_system does.
+/// Cost: one hidden actor, and one question parked at the service.
+template <class Protocol, class Question>
+class watcher {
+public:
+  using answer = typename Question::result;
+  using callback = std::function<void(const result<answer>&)>;
+
+  /// Follows on from `what.after`; zero begins with a snapshot. `what.wait` is of no
+  /// account, see watcher_options.
+  watcher(caf::actor_system& sys, client<Protocol> service, Question what, callback tell,
+          watcher_options options = {})
+    : inside_(std::make_shared<detail::follower<Protocol, Question>>(
+      sys, std::move(service), std::move(what), std::move(tell), options)) {
+    inside_->ask();
+  }
+
+  watcher(watcher&&) noexcept = default;
+
+  watcher& operator=(watcher&& other) noexcept {
+    if (this != &other) {
+      stop();
+      inside_ = std::move(other.inside_);
+    }
+    return *this;
+  }
+
+  ~watcher() {
+    stop();
+  }
+
+  /// Ends it before its time. Harmless when it was moved from or has ended.
+  void stop() {
+    if (auto ended = std::exchange(inside_, nullptr))
+      ended->stop();
+  }
+
+private:
+  std::shared_ptr<detail::follower<Protocol, Question>> inside_;
+};
+
+} // namespace troupe::host
