@@ -74,8 +74,15 @@ public:
     core_.step(now(), 0, typename core::wall_is{utc_now()}, out_);
   }
 
-  service_actor_state(typename handle::pointer self, const typename Service::options& options)
-    : service_actor_state(self, std::make_shared<prepared>(prepared{core{}, Host{}, options})) {}
+  /// For remote spawn. Ends with `owner`, unless that is null.
+  service_actor_state(typename handle::pointer self, const typename Service::options& options,
+                      const caf::strong_actor_ptr& owner)
+    : service_actor_state(self, std::make_shared<prepared>(prepared{core{}, Host{}, options})) {
+    if (!owner)
+      return;
+    owner_ = owner->address();
+    self_->monitor(owner);
+  }
 
   typename handle::behavior_type make_behavior() {
     carry_out();
@@ -178,6 +185,8 @@ private:
   }
 
   void forget(const caf::actor_addr& gone) {
+    if (owner_ && gone == owner_)
+      return self_->quit(caf::exit_reason::user_shutdown);
     watched_.erase(gone);
     std::erase_if(open_, [&](auto& each) {
       auto& [id, promise] = each;
@@ -314,6 +323,7 @@ private:
   typename core::effects out_;
   std::map<request_id, caf::response_promise> open_;
   std::set<caf::actor_addr> watched_;
+  caf::actor_addr owner_;
   request_id last_caller_ = 0;
   std::list<parked> parked_;
   request_id looked_at_ = 0;
@@ -340,12 +350,11 @@ caf::expected<typename Service::handle> spawn(caf::actor_system& sys,
     typename state::prepared{std::move(core), std::move(host), options}));
 }
 
-/// Lets other nodes spawn the service here by its name, with
-/// `remote_spawn<handle>(node, name, make_message(options), wait)`.
+/// Lets other nodes spawn the service here by its name, see troupe::spawn_at().
 template <class Service>
 void add_service(caf::actor_system_config& cfg) {
-  cfg.add_actor_type<service_actor<Service, in_memory>, const typename Service::options&>(
-    Service::name);
+  cfg.add_actor_type<service_actor<Service, in_memory>, const typename Service::options&,
+                     const caf::strong_actor_ptr&>(Service::name);
 }
 
 } // namespace troupe::host

@@ -64,18 +64,4 @@ void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan time
   receiver->enqueue(self->ctrl(), id, std::move(what), self->context());
 }
 
-/// Starts an actor that calls `gone` once, when the link to `node` has ended and all
-/// that came over it is delivered. Kill it if that is not wanted any more.
-template <class Gone>
-caf::actor watch_node(caf::actor_system& sys, const caf::node_id& node, Gone gone) {
-  return sys.spawn<caf::hidden>([node, gone](caf::event_based_actor* self) -> caf::behavior {
-    self->set_node_down_handler([self, gone](caf::node_down_msg&) {
-      gone();
-      self->quit();
-    });
-    self->monitor(node);
-    return {[](caf::unit_t) {}};
-  });
-}
-
 } // namespace troupe::compat

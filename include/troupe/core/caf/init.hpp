@@ -1,24 +1,27 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <utility>
 
 #include "caf/init_global_meta_objects.hpp"
-#include "caf/raise_error.hpp"
 #include "caf/type_id.hpp"
 
 namespace troupe {
 
-/// Registers the messages of the given blocks. Call once, first thing in main,
-/// before any actor_system. CAF 0.18.7 aborts when a later block starts below
-/// an earlier one and ends above it, hence the check for ascending order.
+/// Registers the messages of the given blocks, in any order. Call once, first thing in
+/// main, before any actor_system. CAF 0.18.7 aborts when a later block starts below an
+/// earlier one and ends above it, hence the sorting.
 template <class... Blocks>
 void init_messages() {
-  caf::type_id_t last = 0;
-  auto ascending = [&last](caf::type_id_t begin) { return std::exchange(last, begin) < begin; };
-  if (!(ascending(Blocks::begin) && ...))
-    CAF_RAISE_ERROR("type-ID blocks must be given in ascending order");
+  using registration = std::pair<caf::type_id_t, void (*)()>;
+  std::array<registration, sizeof...(Blocks)> all{
+    registration{Blocks::begin, [] { caf::init_global_meta_objects<Blocks>(); }}...};
+  std::ranges::sort(all);
   caf::core::init_global_meta_objects();
-  (caf::init_global_meta_objects<Blocks>(), ...);
+  for (auto& [begin, add] : all)
+    add();
 }
 
 } // namespace troupe

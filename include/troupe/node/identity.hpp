@@ -1,0 +1,184 @@
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "troupe/core/entropy.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/json.hpp"
+#include "troupe/core/result.hpp"
+
+namespace troupe::node {
+
+/// What a node remembers of itself from one life to the next.
+struct identity {
+  node_id id{};
+  /// Counts its starts.
+  boot_number boot = 0;
+  /// All zero until it has founded or joined one.
+  cluster_id cluster{};
+  /// It has founded the cluster and hosts its services.
+  bool host = false;
+  /// Files of a higher format are of a newer release.
+  std::uint32_t format = 1;
+
+  friend bool operator==(const identity&, const identity&) = default;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, identity& x) {
+  return f.object(x).fields(f.field("id", x.id), f.field("boot", x.boot),
+                            f.field("cluster", x.cluster), f.field("host", x.host),
+                            f.field("format", x.format));
+}
+
+/// The folder in which one node keeps everything. Held by a file lock, so that no second
+/// process can take it; without a folder a node has a new identity at each start.
+class data_folder {
+public:
+  static constexpr std::uint32_t format = 1;
+
+  /// Opens or makes `path` and counts a new start. Errors: in_use (another process has it),
+  /// incompatible (of a newer release), damaged, bad_argument (it cannot be made), storage_full.
+  static result<data_folder> open(const std::filesystem::path& path) {
+    data_folder made;
+    made.path_ = path;
+    if (path.empty()) {
+      made.self_ = {random_id<node_id>(), 1, {}, false, format};
+      return made;
+    }
+    if (auto why = made.take(); why.code != errc::none)
+      return why;
+    if (auto why = made.load(); why.code != errc::none)
+      return why;
+    ++made.self_.boot;
+    if (auto why = made.save(); why.code != errc::none)
+      return why;
+    return made;
+  }
+
+  data_folder(data_folder&& other) noexcept
+    : path_(std::move(other.path_)),
+      self_(other.self_),
+      lock_(std::exchange(other.lock_, -1)) {}
+
+  data_folder& operator=(data_folder&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(self_, other.self_);
+    std::swap(lock_, other.lock_);
+    return *this;
+  }
+
+  ~data_folder() {
+    if (lock_ >= 0)
+      ::close(lock_);
+  }
+
+  [[nodiscard]] const identity& self() const {
+    return self_;
+  }
+
+  /// Whether anything outlives the process.
+  [[nodiscard]] bool is_durable() const {
+    return !path_.empty();
+  }
+
+  [[nodiscard]] std::filesystem::path file(const std::string& name) const {
+    return path_ / name;
+  }
+
+  /// Remembers the cluster, for good.
+  [[nodiscard]] problem belong_to(const cluster_id& cluster, bool as_host) {
+    self_.cluster = cluster;
+    self_.host = as_host;
+    return path_.empty() ? problem{} : save();
+  }
+
+private:
+  data_folder() = default;
+
+  problem take() {
+    std::error_code fault;
+    std::filesystem::create_directories(path_, fault);
+    if (fault)
+      return cannot("make the folder", fault.message());
+    auto name = (path_ / "lock").string();
+    lock_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (lock_ < 0)
+      return cannot("open " + name, std::strerror(errno));
+    if (::flock(lock_, LOCK_EX | LOCK_NB) == 0)
+      return {};
+    return {errc::in_use, path_.string() + " belongs to a running node; stop that, or give another "
+                                           "folder with --data"};
+  }
+
+  problem load() {
+    std::ifstream in{identity_file()};
+    if (!in) {
+      self_ = {random_id<node_id>(), 0, {}, false, format};
+      return {};
+    }
+    std::string text{std::istreambuf_iterator<char>{in}, {}};
+    auto found = from_json<identity>(text);
+    if (!found || found->id == node_id{})
+      return {errc::damaged, identity_file().string()
+                               + " is not readable as an identity; restore it from a backup, or "
+                                 "give an empty folder with --data to start as a new node"};
+    if (found->format > format)
+      return {errc::incompatible, path_.string() + " has format " + std::to_string(found->format)
+                                    + ", this release reads up to " + std::to_string(format)
+                                    + "; upgrade first"};
+    self_ = *found;
+    return {};
+  }
+
+  /// Whoever reads the file sees the old one or the new one, also after a crash.
+  problem save() {
+    auto text = to_json(self_);
+    if (!text)
+      return text.error();
+    auto fresh = identity_file().string() + ".new";
+    auto out = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (out < 0)
+      return cannot("write " + fresh, std::strerror(errno));
+    auto written = ::write(out, text->data(), text->size());
+    auto fault = written != static_cast<ssize_t>(text->size()) ? (written < 0 ? errno : ENOSPC)
+                 : ::fsync(out) != 0                           ? errno
+                                                               : 0;
+    ::close(out);
+    if (fault == ENOSPC)
+      return {errc::storage_full, path_.string() + " has no space left; make some, then start again"};
+    if (fault != 0 || ::rename(fresh.c_str(), identity_file().c_str()) != 0)
+      return cannot("write " + fresh, std::strerror(fault != 0 ? fault : errno));
+    if (auto folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); folder >= 0) {
+      ::fsync(folder); // the name of the new file
+      ::close(folder);
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::filesystem::path identity_file() const {
+    return path_ / "identity.json";
+  }
+
+  [[nodiscard]] problem cannot(const std::string& what, const std::string& why) const {
+    return {errc::bad_argument, "cannot " + what + ": " + why
+                                  + "; check --data " + path_.string() + " and its permissions"};
+  }
+
+  std::filesystem::path path_;
+  identity self_;
+  int lock_ = -1;
+};
+
+} // namespace troupe::node

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "caf/actor_system_config.hpp"
+#include "caf/io/middleman.hpp"
+#include "troupe/core/caf/init.hpp"
+#include "troupe/host/messages.hpp"
+#include "troupe/host/service_actor.hpp"
+#include "troupe/lock/lock_service.hpp"
+#include "troupe/registry/name_service.hpp"
+#include "troupe/registry/registry_service.hpp"
+#include "troupe/router/messages.hpp"
+#include "troupe/scheduler/scheduler_service.hpp"
+#include "troupe/state/state_service.hpp"
+
+namespace troupe {
+
+/// Registers the messages of troupe and of the application. Call once, first thing in
+/// main, before any actor_system_config is made; without it CAF crashes at the first
+/// message that leaves the process. Blocks of the application lie below or above those of
+/// troupe (see type_ids).
+template <class... Blocks>
+void init() {
+  caf::io::middleman::init_global_meta_objects();
+  init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host, caf::id_block::troupe_lock,
+                caf::id_block::troupe_registry, caf::id_block::troupe_scheduler,
+                caf::id_block::troupe_router, caf::id_block::troupe_state, Blocks...>();
+}
+
+/// Makes a configuration fit for nodes: the middleman, the scheduler with the shorter
+/// round trips, the heartbeat of links, and the services that others may spawn here. For
+/// those who hand their own actor_system to a node.
+inline void configure(caf::actor_system_config& cfg) {
+  cfg.load<caf::io::middleman>();
+  cfg.set("caf.scheduler.policy", "sharing"); // round trips are four times shorter
+  cfg.set("caf.middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{500}});
+  cfg.set("caf.middleman.connection-timeout", caf::timespan{std::chrono::seconds{8}});
+  cfg.set("caf.middleman.enable-automatic-connections", false); // it opens ports of its own
+  host::add_service<lock::lock_service>(cfg);
+  host::add_service<registry::registry_service>(cfg);
+  host::add_service<registry::name_service>(cfg);
+  host::add_service<scheduler::scheduler_service>(cfg);
+  host::add_service<state::state_service>(cfg);
+}
+
+/// A configuration as configure() makes it.
+class node_config : public caf::actor_system_config {
+public:
+  node_config() {
+    configure(*this);
+  }
+};
+
+} // namespace troupe

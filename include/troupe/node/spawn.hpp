@@ -1,0 +1,58 @@
+#pragma once
+
+#include <chrono>
+#include <utility>
+
+#include "caf/actor_control_block.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/expected.hpp"
+#include "caf/io/middleman.hpp"
+#include "caf/message.hpp"
+#include "caf/node_id.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/host/service_actor.hpp"
+
+namespace troupe {
+
+/// A process to spawn services on: what node::peer() gives for a name.
+struct peer {
+  caf::actor_system* here = nullptr;
+  caf::node_id there;
+  /// Services spawned there end with this actor; null leaves them running.
+  caf::strong_actor_ptr owner;
+};
+
+/// Starts a service in this process, in memory or on the host given:
+///
+///     auto locks = troupe::spawn<lock::lock_service>(sys, {.max_locks = 100});
+///
+/// Reads the journal of a durable host, so it blocks; returns what is wrong with it.
+template <class Service, class Host = host::in_memory>
+result<typename Service::handle> spawn(caf::actor_system& sys,
+                                       const typename Service::options& options = {},
+                                       Host host = {}, host::core_options limits = {}) {
+  auto made = host::spawn<Service>(sys, options, std::move(host), limits);
+  if (!made)
+    return to_problem(made.error());
+  return std::move(*made);
+}
+
+/// Starts a service in memory in another process, which has to offer it (configure() does)
+/// and to be linked to this one. The handle is used as one from spawn(). It ends with its
+/// link, so that nothing stays behind when this process dies.
+///
+/// Blocks up to `wait`. Errors: timed_out (out of reach, or it takes no spawns), failed (the
+/// service is not offered there).
+template <class Service>
+result<typename Service::handle> spawn_at(const peer& where,
+                                          const typename Service::options& options = {},
+                                          duration wait = std::chrono::seconds{5}) {
+  auto made = where.here->middleman().template remote_spawn<typename Service::handle>(
+    where.there, Service::name, caf::make_message(options, where.owner), wait);
+  if (!made)
+    return to_problem(made.error());
+  return std::move(*made);
+}
+
+} // namespace troupe
