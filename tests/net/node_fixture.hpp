@@ -87,7 +87,7 @@ inline net::endpoint loopback(std::uint16_t port = 0, const std::string& host = 
 
 struct net_config : caf::actor_system_config {
   net_config() {
-    init_messages<caf::id_block::net_test, caf::id_block::troupe_core>();
+    init_messages<caf::id_block::net_test, caf::id_block::troupe_core, caf::id_block::troupe_net>();
     caf::io::middleman::init_global_meta_objects();
     net::configure_links(*this);
     set("caf.scheduler.max-threads", 1);

@@ -513,8 +513,8 @@ private:
     }
 
     static void release(const link_ptr& which) {
-      if (auto watcher = which->release_actors())
-        caf::anon_send_exit(watcher, caf::exit_reason::kill);
+      if (auto carrier = which->release_actors())
+        compat::anon_send(carrier, link_lost{});
     }
 
     template <class... Parameters, class... Ts>

@@ -56,6 +56,13 @@ public:
     return entry_point_;
   }
 
+  /// The actor that carries requests over this link (see link_actor.hpp); none while the
+  /// link is not up.
+  [[nodiscard]] caf::actor carrier() const {
+    std::lock_guard guard{mutex_};
+    return carrier_;
+  }
+
   /// Returns whether BASP carries messages over it; stays true once the link ends.
   [[nodiscard]] bool has_been_up() const {
     return is_up_.load(std::memory_order_acquire);
@@ -114,19 +121,19 @@ private:
     descriptor_ = -1;
   }
 
-  void came_up(caf::strong_actor_ptr entry_point, caf::actor watcher) {
+  void came_up(caf::strong_actor_ptr entry_point, caf::actor carrier) {
     std::lock_guard guard{mutex_};
     entry_point_ = std::move(entry_point);
-    watcher_ = std::move(watcher);
+    carrier_ = std::move(carrier);
     is_up_.store(true, std::memory_order_release);
   }
 
-  /// Lets go of all actors: the watcher holds the link, and a handle of the peer must
-  /// not outlive the actor system.
+  /// Lets go of all actors: the carrier holds the link, and a handle must not outlive
+  /// its actor system.
   caf::actor release_actors() {
     std::lock_guard guard{mutex_};
     entry_point_ = nullptr;
-    return std::exchange(watcher_, nullptr);
+    return std::exchange(carrier_, nullptr);
   }
 
   const connection_id number_;
@@ -141,7 +148,7 @@ private:
   int descriptor_;
   std::string reason_;
   caf::strong_actor_ptr entry_point_;
-  caf::actor watcher_; ///< waits for BASP to forget the node
+  caf::actor carrier_;
 };
 
 using link_ptr = std::shared_ptr<link>;

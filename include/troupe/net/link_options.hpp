@@ -7,6 +7,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/net/basp_filter.hpp"
 #include "troupe/net/link.hpp"
+#include "troupe/net/link_actor.hpp"
 #include "troupe/net/types.hpp"
 
 namespace troupe::net {
@@ -17,6 +18,8 @@ struct link_options {
   table_options table;
   /// What peers may send.
   filter_options filter;
+  /// What this node asks over one link.
+  request_options requests;
   /// Payloads above are collected as they arrive, so that memory follows what was
   /// received, not what was announced.
   std::size_t chunk_bytes = 512U << 10U;

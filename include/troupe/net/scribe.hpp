@@ -23,6 +23,7 @@
 #include "troupe/net/basp_filter.hpp"
 #include "troupe/net/byte_stream.hpp"
 #include "troupe/net/link.hpp"
+#include "troupe/net/link_actor.hpp"
 #include "troupe/net/link_options.hpp"
 
 namespace troupe::net {
@@ -300,9 +301,10 @@ private:
       return; // it refused: other application identifiers
     auto number = link_->peer().entry_point;
     auto entry_point = number != 0 ? broker->proxies().get_or_put(node, number) : nullptr;
-    auto watcher = compat::watch_node(broker->system(), node,
-                                      [owner = owner_, which = link_] { owner->forgotten(which); });
-    link_->came_up(std::move(entry_point), std::move(watcher));
+    auto carrier = broker->system().spawn<link_actor, caf::hidden>(
+      node, "node " + to_string(link_->peer().node), options_.requests,
+      [owner = owner_, which = link_] { owner->forgotten(which); });
+    link_->came_up(std::move(entry_point), caf::actor_cast<caf::actor>(carrier));
     owner_->came_up(link_);
   }
 
