@@ -1,0 +1,347 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "troupe/scheduler/types.hpp"
+
+/// What can be asked of a task_scheduler, and what it answers.
+namespace troupe::scheduler {
+
+// -- workflows ---------------------------------------------------------------------
+
+struct run_receipt {
+  run_id run{};
+  run_state state = run_state::running;
+  /// The key was used before: this is the run of then.
+  bool repeated = false;
+
+  friend bool operator==(const run_receipt&, const run_receipt&) = default;
+};
+
+/// Starts a workflow; one task is a workflow of one.
+struct submit {
+  using result = run_receipt;
+
+  /// For people; at most 255 bytes.
+  std::string name{};
+  std::vector<task_spec> tasks{};
+  /// A second submission with the same key is the first one, as long as its run is
+  /// kept; empty is no key, at most 255 bytes.
+  std::string key{};
+  scheduler::priority priority = scheduler::priority::medium;
+  failure_policy policy = failure_policy::fail_fast;
+  retry_policy retry{};
+  /// Starts so much later.
+  duration delay{};
+
+  friend bool operator==(const submit&, const submit&) = default;
+};
+
+/// Ends a run: what is not over is cancelled, results that come later are refused.
+/// Harmless when the run is over.
+struct cancel_run {
+  using result = run_receipt;
+
+  run_id run{};
+};
+
+/// Starts nothing new; what runs goes on. Harmless when paused or over.
+struct pause_run {
+  using result = run_receipt;
+
+  run_id run{};
+};
+
+/// Ends a pause. Harmless without one.
+struct resume_run {
+  using result = run_receipt;
+
+  run_id run{};
+};
+
+// -- workers -----------------------------------------------------------------------
+
+struct worker_receipt {
+  worker_id worker{};
+  worker_state state = worker_state::active;
+  /// From now on; renew at the latest after a third of it.
+  duration lease{};
+
+  friend bool operator==(const worker_receipt&, const worker_receipt&) = default;
+};
+
+/// Offers a worker. A repeat with the same boot brings its words up to date. A
+/// higher boot says that the earlier ones are dead: their tasks run again.
+struct register_worker {
+  using result = worker_receipt;
+
+  /// Unique at its owner; 1 to 255 bytes.
+  std::string name{};
+  /// The node it runs on; at most 255 bytes.
+  std::string owner{};
+  /// Counts the starts of the owner.
+  std::uint64_t boot = 0;
+  resources capacity{};
+  std::vector<std::string> handlers{};
+  /// At least one of them; none is the group of those that name none.
+  std::vector<std::string> groups{};
+  scheduler::labels labels{};
+
+  friend bool operator==(const register_worker&, const register_worker&) = default;
+};
+
+/// Says that the worker is there. `open` are the attempts that it runs or whose
+/// outcome it has not got through; what it was told up to `seen` and does not name
+/// is lost and runs again. Without `seen` nothing is concluded.
+struct renew_worker {
+  using result = worker_receipt;
+
+  worker_id worker{};
+  std::uint64_t boot = 0;
+  std::uint64_t seen = 0;
+  std::vector<attempt_id> open{};
+};
+
+/// Gives the worker nothing new and forgets it when it has reported all it has.
+struct deregister_worker {
+  using result = worker_receipt;
+
+  worker_id worker{};
+  std::uint64_t boot = 0;
+};
+
+/// Starts or ends a time in which the worker gets nothing new.
+struct set_maintenance {
+  using result = worker_receipt;
+
+  worker_id worker{};
+  bool on = true;
+};
+
+struct loss_receipt {
+  std::uint32_t workers = 0;
+  /// Attempts that ended with them.
+  std::uint32_t attempts = 0;
+
+  friend bool operator==(const loss_receipt&, const loss_receipt&) = default;
+};
+
+/// Says that the process `boot` of `owner`, and all before, is gone for good: its
+/// workers are forgotten, their tasks run again.
+struct worker_lost {
+  using result = loss_receipt;
+
+  std::string owner{};
+  std::uint64_t boot = 0;
+  /// Only the worker of this name, if given.
+  std::string name{};
+};
+
+enum class outcome_kind : std::uint8_t {
+  completed = 0,
+  failed = 1,
+  /// The worker has no room by its own books; costs no attempt.
+  busy = 2,
+  /// Ended without an outcome: it was cancelled, or never began.
+  stopped = 3,
+  /// Not an end: how far it is.
+  progress = 4,
+};
+
+inline constexpr std::array<std::string_view, 5> outcome_kind_names{"completed", "failed", "busy",
+                                                                    "stopped", "progress"};
+
+constexpr std::string_view name_of(outcome_kind kind) {
+  return detail::name_in(outcome_kind_names, kind);
+}
+
+/// What became of an attempt.
+struct outcome {
+  attempt_id what{};
+  outcome_kind kind = outcome_kind::completed;
+  /// If completed. At most scheduler_options::max_payload_bytes, else the task has
+  /// failed with too_large.
+  std::string value{};
+  /// If failed.
+  problem why{};
+  /// Whether another attempt may do better.
+  bool retryable = false;
+  /// If progress.
+  std::uint16_t permille = 0;
+
+  friend bool operator==(const outcome&, const outcome&) = default;
+};
+
+/// An outcome that came too late or was never asked for. Forget it.
+struct stale_outcome {
+  attempt_id what{};
+
+  friend bool operator==(const stale_outcome&, const stale_outcome&) = default;
+};
+
+struct report_receipt {
+  std::uint32_t taken = 0;
+  std::vector<stale_outcome> stale{};
+
+  friend bool operator==(const report_receipt&, const report_receipt&) = default;
+};
+
+/// A worker's outcomes, in order. Renews its lease. Each is taken or stale; the
+/// capacity of either is free from here on.
+struct report {
+  using result = report_receipt;
+
+  worker_id worker{};
+  std::uint64_t boot = 0;
+  std::vector<outcome> outcomes{};
+};
+
+// -- events ------------------------------------------------------------------------
+
+/// Entered by the host, first of all and at every start: options for what comes.
+/// Takes nothing back.
+struct configure {
+  scheduler_options options{};
+};
+
+using event = std::variant<configure, submit, cancel_run, pause_run, resume_run, register_worker,
+                           renew_worker, deregister_worker, set_maintenance, worker_lost, report>;
+
+// -- effects: answers, each with the id of its request ---------------------------------
+
+template <class Result>
+struct answered {
+  request_id id = 0;
+  Result value;
+
+  friend bool operator==(const answered&, const answered&) = default;
+};
+
+struct refused {
+  request_id id = 0;
+  problem why{};
+
+  friend bool operator==(const refused&, const refused&) = default;
+};
+
+using effect = std::variant<answered<run_receipt>, answered<worker_receipt>, answered<loss_receipt>,
+                            answered<report_receipt>, refused>;
+
+using effects = std::vector<effect>;
+
+// -- inspection --------------------------------------------------------------------
+
+template <class Inspector>
+bool inspect(Inspector& f, run_receipt& x) {
+  return f.object(x).fields(f.field("run", x.run), f.field("state", x.state),
+                            f.field("repeated", x.repeated));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, submit& x) {
+  return f.object(x).fields(f.field("name", x.name), f.field("tasks", x.tasks),
+                            f.field("key", x.key), f.field("priority", x.priority),
+                            f.field("policy", x.policy), f.field("retry", x.retry),
+                            f.field("delay", x.delay));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, cancel_run& x) {
+  return f.object(x).fields(f.field("run", x.run));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, pause_run& x) {
+  return f.object(x).fields(f.field("run", x.run));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, resume_run& x) {
+  return f.object(x).fields(f.field("run", x.run));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, worker_receipt& x) {
+  return f.object(x).fields(f.field("worker", x.worker), f.field("state", x.state),
+                            f.field("lease", x.lease));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, register_worker& x) {
+  return f.object(x).fields(f.field("name", x.name), f.field("owner", x.owner),
+                            f.field("boot", x.boot), f.field("capacity", x.capacity),
+                            f.field("handlers", x.handlers), f.field("groups", x.groups),
+                            f.field("labels", x.labels));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, renew_worker& x) {
+  return f.object(x).fields(f.field("worker", x.worker), f.field("boot", x.boot),
+                            f.field("seen", x.seen), f.field("open", x.open));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, deregister_worker& x) {
+  return f.object(x).fields(f.field("worker", x.worker), f.field("boot", x.boot));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, set_maintenance& x) {
+  return f.object(x).fields(f.field("worker", x.worker), f.field("on", x.on));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, loss_receipt& x) {
+  return f.object(x).fields(f.field("workers", x.workers), f.field("attempts", x.attempts));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, worker_lost& x) {
+  return f.object(x).fields(f.field("owner", x.owner), f.field("boot", x.boot),
+                            f.field("name", x.name));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, outcome& x) {
+  return f.object(x).fields(f.field("what", x.what), f.field("kind", x.kind),
+                            f.field("value", x.value), f.field("why", x.why),
+                            f.field("retryable", x.retryable), f.field("permille", x.permille));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, stale_outcome& x) {
+  return f.object(x).fields(f.field("what", x.what));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, report_receipt& x) {
+  return f.object(x).fields(f.field("taken", x.taken), f.field("stale", x.stale));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, report& x) {
+  return f.object(x).fields(f.field("worker", x.worker), f.field("boot", x.boot),
+                            f.field("outcomes", x.outcomes));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, configure& x) {
+  return f.object(x).fields(f.field("options", x.options));
+}
+
+template <class Inspector, class Result>
+bool inspect(Inspector& f, answered<Result>& x) {
+  return f.object(x).fields(f.field("id", x.id), f.field("value", x.value));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, refused& x) {
+  return f.object(x).fields(f.field("id", x.id), f.field("why", x.why));
+}
+
+} // namespace troupe::scheduler

@@ -1,0 +1,149 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/scheduler/commands.hpp"
+#include "troupe/scheduler/detail/ready_queue.hpp"
+#include "troupe/scheduler/queries.hpp"
+
+namespace troupe::scheduler::detail {
+
+/// A task as the scheduler keeps it.
+struct task {
+  task_spec spec;
+  task_state state = task_state::pending;
+  /// The fence: grows with each start.
+  std::uint32_t attempt = 0;
+  /// Attempts that count against the retry policy.
+  std::uint32_t failures = 0;
+  std::uint32_t losses = 0;
+  std::uint16_t progress_permille = 0;
+  /// Ready, but no registered worker is good for it.
+  bool unplaceable = false;
+  /// Parents that are not over.
+  std::uint32_t waits_for = 0;
+  ready_queue::line_number line = ready_queue::no_line;
+  /// Where the last attempt runs or ran, and under which number it was told so.
+  worker_id worker;
+  std::uint64_t sequence = 0;
+  /// In its state since then.
+  time_point since{};
+  /// Ready: fails. Running: is out of time. Pending: is tried again.
+  std::optional<time_point> alarm;
+  duration waited{};
+  duration ran{};
+  std::string value;
+  problem why;
+};
+
+/// A workflow as the scheduler keeps it.
+struct run {
+  run_id id;
+  std::string name;
+  std::string key;
+  run_state state = run_state::waiting;
+  run_state before_pause = run_state::running;
+  scheduler::priority priority = scheduler::priority::medium;
+  failure_policy policy = failure_policy::fail_fast;
+  retry_policy retry;
+  std::vector<task> tasks;
+  std::uint32_t submitted_tasks = 0;
+  time_point submitted{};
+  time_point started{};
+  time_point ended{};
+  std::optional<time_point> starts_at;
+  problem why;
+  std::uint64_t bytes = 0;
+  std::array<std::uint32_t, task_states> counts{};
+
+  /// The children of all tasks, one after the other, and where those of each begin.
+  std::vector<std::uint32_t> children;
+  std::vector<std::uint32_t> children_from;
+
+  std::uint64_t revision = 0;
+  /// Changes up to this revision are not in the list any more.
+  std::uint64_t changes_before = 0;
+  std::vector<task_change> changes;
+
+  [[nodiscard]] std::uint32_t size() const {
+    return static_cast<std::uint32_t>(tasks.size());
+  }
+
+  [[nodiscard]] std::uint32_t count(task_state which) const {
+    return counts[static_cast<std::size_t>(which)];
+  }
+
+  /// Tasks that are not over.
+  [[nodiscard]] std::uint32_t live() const {
+    return count(task_state::pending) + count(task_state::ready) + count(task_state::running);
+  }
+
+  /// New attempts may start.
+  [[nodiscard]] bool starts_tasks() const {
+    return state == run_state::running || state == run_state::compensating;
+  }
+
+  template <class Visit>
+  void for_each_child(std::uint32_t parent, Visit visit) {
+    for (auto at = children_from[parent]; at < children_from[parent + 1]; ++at)
+      visit(children[at]);
+  }
+
+  /// Fills in children. O(tasks + edges).
+  /// @pre all parents are positions of tasks.
+  void link() {
+    children_from.assign(tasks.size() + 1, 0);
+    for (auto& each : tasks)
+      for (auto parent : each.spec.parents)
+        ++children_from[parent + 1];
+    for (std::size_t position = 0; position < tasks.size(); ++position)
+      children_from[position + 1] += children_from[position];
+    children.resize(children_from.back());
+    auto next = children_from;
+    for (std::uint32_t child = 0; child < size(); ++child)
+      for (auto parent : tasks[child].spec.parents)
+        children[next[parent]++] = child;
+  }
+
+  // -- watching ----------------------------------------------------------------------
+
+  /// Notes that task number `position` changed, keeping at least the last `max_changes`.
+  void note_change(std::uint32_t position, std::uint32_t max_changes) {
+    auto& changed = tasks[position];
+    if (changes.size() >= 2 * std::size_t{max_changes} + 1)
+      forget_changes(changes.size() - max_changes);
+    changes.push_back({++revision, position, changed.state, changed.attempt, changed.worker,
+                       changed.progress_permille});
+  }
+
+  void note_change() {
+    ++revision;
+  }
+
+  void forget_changes(std::size_t number) {
+    auto last = changes.begin() + static_cast<std::ptrdiff_t>(number);
+    changes_before = std::prev(last)->revision;
+    changes.erase(changes.begin(), last);
+  }
+
+  /// Position of the first change that a watcher may ask for. More are kept for a
+  /// while, as they are forgotten by the batch, but nobody shall see that.
+  [[nodiscard]] std::size_t first_change(std::uint32_t max_changes) const {
+    return changes.size() > max_changes ? changes.size() - max_changes : 0;
+  }
+
+  /// A watcher that knows less than this revision gets all states.
+  [[nodiscard]] std::uint64_t changes_after(std::uint32_t max_changes) const {
+    auto first = first_change(max_changes);
+    return first == 0 ? changes_before : changes[first - 1].revision;
+  }
+};
+
+} // namespace troupe::scheduler::detail

@@ -1,0 +1,192 @@
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "troupe/scheduler/commands.hpp"
+#include "troupe/scheduler/detail/ready_queue.hpp"
+#include "troupe/scheduler/queries.hpp"
+
+namespace troupe::scheduler::detail {
+
+inline bool fits(const resources& needs, const resources& used, const resources& capacity) {
+  return used.slots + needs.slots <= capacity.slots
+         && used.millicores + needs.millicores <= capacity.millicores
+         && used.memory_bytes + needs.memory_bytes <= capacity.memory_bytes
+         && used.gpus + needs.gpus <= capacity.gpus;
+}
+
+/// An attempt that is over for the scheduler and still takes room at its worker.
+struct leftover {
+  /// Of the order to give it up.
+  std::uint64_t sequence = 0;
+  resources needs;
+};
+
+/// One boot of a worker and what it has to do. It is told so by numbered orders; the
+/// list of what is not over yet is all there is to remember of them.
+struct worker {
+  worker_id id;
+  register_worker words;
+  bool silent = false;
+  bool maintenance = false;
+  bool draining = false;
+  /// By the books of the scheduler, leftovers included. More than the capacity after
+  /// a worker came back with less.
+  resources used{.slots = 0};
+  /// Of the last order.
+  std::uint64_t sequence = 0;
+  std::map<std::uint64_t, attempt_id> running;
+  std::map<attempt_id, leftover> leftovers;
+  std::map<std::uint64_t, attempt_id> cancellations;
+  time_point lease_ends{};
+  /// Gets nothing until then: it was busy.
+  time_point paused_until = time_point::min();
+  /// When to look at it again.
+  time_point alarm{};
+  /// In worker_pool's list of those with room, under this load.
+  std::optional<std::uint64_t> listed;
+
+  [[nodiscard]] worker_state state() const {
+    if (draining)
+      return worker_state::draining;
+    if (silent)
+      return worker_state::silent;
+    return maintenance ? worker_state::maintenance : worker_state::active;
+  }
+
+  [[nodiscard]] bool has_room() const {
+    return used.slots < words.capacity.slots;
+  }
+};
+
+/// Who can work and how much each has to do. Shares are integers, in 65,536ths.
+class worker_pool {
+public:
+  using workers = std::map<worker_id, worker>;
+
+  [[nodiscard]] const workers& all() const {
+    return workers_;
+  }
+
+  [[nodiscard]] worker* find(worker_id id) {
+    auto found = workers_.find(id);
+    return found != workers_.end() ? &found->second : nullptr;
+  }
+
+  [[nodiscard]] const worker* find(worker_id id) const {
+    auto found = workers_.find(id);
+    return found != workers_.end() ? &found->second : nullptr;
+  }
+
+  /// Returns the worker of that name, whatever its boot.
+  [[nodiscard]] worker* find(const std::string& owner, const std::string& name) {
+    auto found = names_.find({owner, name});
+    return found != names_.end() ? find(found->second) : nullptr;
+  }
+
+  worker& add(worker_id id, const register_worker& words) {
+    names_.insert_or_assign({words.owner, words.name}, id);
+    auto& made = workers_[id];
+    made.id = id;
+    made.words = words;
+    return made;
+  }
+
+  void remove(worker& which) {
+    unlist(which);
+    names_.erase({which.words.owner, which.words.name});
+    workers_.erase(which.id);
+  }
+
+  /// Takes room at a worker, or gives it back.
+  void take(worker& which, const resources& needs) {
+    which.used.millicores += needs.millicores;
+    which.used.memory_bytes += needs.memory_bytes;
+    which.used.gpus += needs.gpus;
+    which.used.slots += needs.slots;
+  }
+
+  void give_back(worker& which, const resources& needs) {
+    which.used.millicores -= needs.millicores;
+    which.used.memory_bytes -= needs.memory_bytes;
+    which.used.gpus -= needs.gpus;
+    which.used.slots -= needs.slots;
+  }
+
+  /// Call after any change of a worker.
+  void update(time_point now, placement policy, worker& which) {
+    std::optional<std::uint64_t> load;
+    if (which.state() == worker_state::active && which.paused_until <= now && which.has_room())
+      load = load_of(which, policy);
+    if (which.listed == load)
+      return;
+    unlist(which);
+    which.listed = load;
+    if (load)
+      listed_.insert({*load, which.id});
+  }
+
+  [[nodiscard]] bool anybody_has_room() const {
+    return !listed_.empty();
+  }
+
+  /// Returns the least loaded worker with room for `needs` among those that are
+  /// `good(id)`, nothing if there is none.
+  template <class Good>
+  worker* find_room(const resources& needs, Good good) {
+    for (auto& [load, id] : listed_)
+      if (good(id))
+        if (auto& found = workers_.find(id)->second; fits(needs, found.used, found.words.capacity))
+          return &found;
+    return nullptr;
+  }
+
+  /// Whether `words` promise what `asks` demands. Sizes are another matter.
+  static bool is_good(const register_worker& words, const demand& asks) {
+    auto has = [](const auto& list, const std::string& what) {
+      return std::ranges::find(list, what) != list.end();
+    };
+    auto in_group = words.groups.empty() ? asks.group.empty() : has(words.groups, asks.group);
+    auto labelled = std::ranges::all_of(asks.labels, [&](auto& label) {
+      auto found = words.labels.find(label.first);
+      return found != words.labels.end() && found->second == label.second;
+    });
+    return in_group && labelled && has(words.handlers, asks.handler);
+  }
+
+private:
+  static std::uint64_t load_of(const worker& which, placement policy) {
+    auto share = [](std::uint64_t used, std::uint64_t capacity) {
+      return capacity == 0 ? 0 : used * 65'536 / capacity;
+    };
+    auto& used = which.used;
+    auto& capacity = which.words.capacity;
+    auto slots = share(used.slots, capacity.slots);
+    if (policy == placement::least_loaded)
+      return slots;
+    return std::max({slots, share(used.millicores, capacity.millicores),
+                     share(used.memory_bytes, capacity.memory_bytes),
+                     share(used.gpus, capacity.gpus)});
+  }
+
+  void unlist(worker& which) {
+    if (which.listed)
+      listed_.erase({*which.listed, which.id});
+    which.listed.reset();
+  }
+
+  workers workers_;
+  /// The latest boot of each, by owner and name.
+  std::map<std::pair<std::string, std::string>, worker_id> names_;
+  /// Active ones with a slot, by load.
+  std::set<std::pair<std::uint64_t, worker_id>> listed_;
+};
+
+} // namespace troupe::scheduler::detail
