@@ -13,7 +13,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "caf/action.hpp"
 #include "caf/actor_cast.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
@@ -22,6 +21,7 @@
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/backoff.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/messages.hpp"
@@ -401,10 +401,7 @@ private:
     /// Runs `job` on the actor; returns false if there is none any more.
     template <class Job>
     bool run(Job job) {
-      auto* raw = caf::actor_cast<detail::client_actor*>(inside_);
-      auto action = caf::make_action([raw, job = std::move(job)]() mutable { job(raw->state); });
-      return inside_->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::move(action)),
-                              nullptr);
+      return run_on_state<detail::client_state>(inside_, std::move(job));
     }
 
   private:

@@ -22,6 +22,7 @@
 #include "caf/stateful_actor.hpp"
 #include "caf/typed_event_based_actor.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/host/durable_core.hpp"
 #include "troupe/host/in_memory.hpp"
@@ -265,16 +266,13 @@ private:
   }
 
   /// Returns a function for any thread that brings a job back to this actor, if
-  /// it still lives. CAF runs an action that arrives as a message.
+  /// it still lives.
   auto home() {
     return [self = caf::weak_actor_ptr{self_->ctrl()}, this](std::function<void()> job) {
-      if (auto target = self.lock())
-        target->enqueue(nullptr, caf::make_message_id(),
-                        caf::make_message(caf::make_action([this, job = std::move(job)] {
-                          job();
-                          carry_out();
-                        })),
-                        nullptr);
+      run_on(self, [this, job = std::move(job)] {
+        job();
+        carry_out();
+      });
     };
   }
 

@@ -13,6 +13,7 @@
 #include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/caf/run_on.hpp"
 #include "troupe/lock/lock_client.hpp"
 
 namespace troupe::lock {
@@ -71,21 +72,15 @@ private:
   }
 
   void renew(caf::actor_clock::time_point sent) {
-    auto home = caf::actor_cast<caf::actor>(self_->ctrl());
     auto ttl = status_->held.ttl;
     // Answers come on the actor of the client; they are worth something only here.
-    auto answered = [this, sent, ttl, weak = caf::weak_actor_ptr{self_->ctrl()}](auto answer) {
-      auto target = weak.lock();
-      if (!target)
-        return;
-      auto job = [this, sent, ttl, answer = std::move(answer)] {
+    auto answered = [this, sent, ttl, home = caf::weak_actor_ptr{self_->ctrl()}](auto answer) {
+      run_on(home, [this, sent, ttl, answer = std::move(answer)] {
         if (answer)
           status_->valid_until = (sent + ttl).time_since_epoch().count();
         else if (answer.error().code == errc::stale_token)
           lose(answer.error());
-      };
-      target->enqueue(nullptr, caf::make_message_id(),
-                      caf::make_message(caf::make_action(std::move(job))), nullptr);
+      });
     };
     locks_.service().async(lock::renew{status_->held.name, status_->held.token, ttl}, ttl,
                            std::move(answered));

@@ -12,13 +12,13 @@
 #include <utility>
 #include <vector>
 
-#include "caf/action.hpp"
 #include "caf/actor_cast.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/mailbox_element.hpp"
 #include "caf/response_promise.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/router/directory.hpp"
 #include "troupe/router/messages.hpp"
@@ -405,10 +405,7 @@ public:
   /// Runs `job(router_state&)` on the router; returns false if that has ended.
   template <class Job>
   bool run(Job job) const {
-    auto* raw = caf::actor_cast<router_actor*>(inside_);
-    auto action = caf::make_action([raw, job = std::move(job)]() mutable { job(raw->state); });
-    return inside_->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::move(action)),
-                            nullptr);
+    return run_on_state<router_state>(inside_, std::move(job));
   }
 
   [[nodiscard]] const caf::actor& handle() const {
