@@ -1,0 +1,124 @@
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "troupe/registry/detail/record_index.hpp"
+#include "troupe/registry/queries.hpp"
+
+namespace troupe::registry::detail {
+
+/// Most changes or records in one answer, whatever its question says.
+inline constexpr std::size_t max_page = 1'000;
+/// The texts in one answer, but for the last record of it.
+inline constexpr std::size_t max_page_bytes = std::size_t{1} << 20U;
+
+/// Tells how much fits into one answer.
+class page_room {
+public:
+  explicit page_room(std::uint32_t limit) : places_(std::clamp<std::size_t>(limit, 1, max_page)) {}
+
+  /// Returns whether another one fits.
+  [[nodiscard]] bool left() const {
+    return places_ > 0 && bytes_ < max_page_bytes;
+  }
+
+  void take(const record& value) {
+    --places_;
+    bytes_ += size_of(value);
+  }
+
+private:
+  std::size_t places_;
+  std::size_t bytes_ = 0;
+};
+
+/// The last changes of a table, numbered without a gap. Shares the records with the
+/// table, so a line is about 100 bytes until its record is outgrown.
+class change_log {
+public:
+  [[nodiscard]] std::uint64_t revision() const {
+    return revision_;
+  }
+
+  /// Revisions from here on lie above `floor`; who knows only lower ones begins anew.
+  void begin_above(std::uint64_t floor) {
+    if (floor <= revision_)
+      return;
+    revision_ = floor;
+    lines_.clear();
+  }
+
+  void note(change_kind kind, std::shared_ptr<const record> what, const appearance& shows) {
+    lines_.push_back({++revision_, kind, std::move(what), shows});
+  }
+
+  void keep_last(std::size_t most) {
+    while (lines_.size() > most)
+      lines_.pop_front();
+  }
+
+  /// Returns whether all that changed after `revision` is still here. Never for zero.
+  [[nodiscard]] bool reaches_back_to(std::uint64_t revision) const {
+    return revision != 0 && revision <= revision_ && revision + lines_.size() >= revision_;
+  }
+
+  /// Returns the changes after revision `after`.
+  /// @pre reaches_back_to(after)
+  [[nodiscard]] record_changes page(std::uint64_t after, page_room room) const {
+    assert(reaches_back_to(after));
+    record_changes result;
+    result.revision = after;
+    for (auto position = lines_.size() - (revision_ - after);
+         position < lines_.size() && room.left(); ++position) {
+      auto& line = lines_[position];
+      room.take(*line.what);
+      result.changes.push_back(to_change(line));
+      result.revision = line.revision;
+    }
+    result.more = result.revision != revision_;
+    return result;
+  }
+
+  [[nodiscard]] std::vector<change> snapshot() const {
+    std::vector<change> result;
+    for (auto& line : lines_)
+      result.push_back(to_change(line));
+    return result;
+  }
+
+  /// Goes on from `saved`. `share` returns a record equal to the one that it is given.
+  template <class Share>
+  void restore(std::uint64_t revision, const std::vector<change>& saved, Share share) {
+    revision_ = revision;
+    lines_.clear();
+    for (auto& each : saved) {
+      auto& [value, liveness, status, healthy, unseen_for] = each.what;
+      lines_.push_back({each.revision, each.kind, share(value), {liveness, status, healthy}});
+    }
+  }
+
+private:
+  struct logged {
+    std::uint64_t revision;
+    change_kind kind;
+    std::shared_ptr<const record> what;
+    appearance shows;
+  };
+
+  static change to_change(const logged& from) {
+    auto& [liveness, status, healthy] = from.shows;
+    return {from.revision, from.kind, {*from.what, liveness, status, healthy, {}}};
+  }
+
+  std::deque<logged> lines_;
+  std::uint64_t revision_ = 0;
+};
+
+} // namespace troupe::registry::detail

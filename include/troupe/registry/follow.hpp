@@ -1,0 +1,37 @@
+#pragma once
+
+#include <vector>
+
+#include "troupe/registry/types.hpp"
+
+namespace troupe::registry {
+
+/// Returns what brings a copy of a table (registry_options::copy) up to `news`, an answer
+/// to watch_records. If `news` is complete, begin with a new table: configured with the
+/// last one's revision as floor, so that those who watch the copy begin anew, too.
+///
+/// Health does not come along: each node judges by its own calls.
+inline std::vector<event> to_events(const record_changes& news) {
+  std::vector<event> result;
+  for (auto& [revision, kind, what] : news.changes) {
+    auto& value = what.value;
+    switch (kind) {
+      case change_kind::added:
+      case change_kind::updated:
+        result.emplace_back(put_records{{value}});
+        result.emplace_back(verdict{value.key.owner, value.boot, what.liveness});
+        break;
+      case change_kind::removed:
+        result.emplace_back(put_records{{value}});
+        break;
+      case change_kind::lost: // its boot is over, and with it all of that boot
+        result.emplace_back(forget{value.key.owner, value.boot});
+        break;
+      case change_kind::taken: // follows from the record that took the name
+        break;
+    }
+  }
+  return result;
+}
+
+} // namespace troupe::registry

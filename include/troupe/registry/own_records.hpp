@@ -1,0 +1,109 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/registry/queries.hpp"
+#include "troupe/registry/record.hpp"
+
+namespace troupe::registry {
+
+/// Returns the boot for a node that starts: its own count of starts, unless a registry
+/// has heard of it with that or a higher one (a disk that was restored or is new).
+inline std::uint64_t boot_above(std::uint64_t own_count, const owner_view& heard) {
+  return std::max({own_count, heard.boot + 1, std::uint64_t{1}});
+}
+
+/// A node's book of what it says of itself, its agents and its services: the one place
+/// that makes versions. Every change returns the record to put into registries; all()
+/// is what a registry needs that has lost everything.
+class own_records {
+public:
+  /// Removals that no registry has confirmed; beyond them the oldest is forgotten, and a
+  /// registry that missed it shows the record until the next boot.
+  static constexpr std::size_t max_removed = 10'000;
+
+  own_records(std::string owner, std::uint64_t boot) : owner_(std::move(owner)), boot_(boot) {}
+
+  [[nodiscard]] std::uint64_t boot() const {
+    return boot_;
+  }
+
+  /// Says `value` from now on: new, or in the place of the last of its kind and name.
+  /// Owner, boot and version are filled in.
+  record put(record value) {
+    value.key.owner = owner_;
+    value.boot = boot_;
+    value.version = ++last_version_;
+    value.removed = false;
+    removed_.erase(value.key);
+    return records_.insert_or_assign(value.key, value).first->second;
+  }
+
+  /// Returns what is said of `name`, to be changed and put again; nothing if nothing is.
+  [[nodiscard]] std::optional<record> find(record_kind kind, const std::string& name) const {
+    auto found = records_.find({kind, name, owner_});
+    return found != records_.end() ? std::optional{found->second} : std::nullopt;
+  }
+
+  /// Takes back what is said of `name`. Returns the removal, nothing if nothing was said.
+  std::optional<record> remove(record_kind kind, const std::string& name) {
+    auto found = records_.extract({kind, name, owner_});
+    if (found.empty())
+      return std::nullopt;
+    record gone{.key = found.key(),
+                .boot = boot_,
+                .version = ++last_version_,
+                .removed = true,
+                .token = found.mapped().token};
+    if (removed_.size() >= max_removed)
+      removed_.erase(std::ranges::min_element(
+        removed_, {}, [](const auto& each) { return each.second.version; }));
+    return removed_.insert_or_assign(gone.key, gone).first->second;
+  }
+
+  /// A registry has merged all() of up to `version`: removals up to there can go.
+  void confirm(std::uint64_t version) {
+    std::erase_if(removed_, [&](const auto& each) { return each.second.version <= version; });
+  }
+
+  /// Returns all that is said, with the removals that are not confirmed.
+  [[nodiscard]] std::vector<record> all() const {
+    std::vector<record> result;
+    for (auto* book : {&records_, &removed_})
+      for (auto& [key, each] : *book)
+        result.push_back(each);
+    return result;
+  }
+
+  /// The version of the last change.
+  [[nodiscard]] std::uint64_t version() const {
+    return last_version_;
+  }
+
+  /// Goes above what a registry has heard of this node: put all() again after it. A
+  /// higher boot ends whatever was said before, so removals need no word any more.
+  void rise_above(std::uint64_t boot) {
+    if (boot < boot_)
+      return;
+    boot_ = boot + 1;
+    removed_.clear();
+    for (auto& [key, each] : records_)
+      each.boot = boot_;
+  }
+
+private:
+  std::string owner_;
+  std::uint64_t boot_;
+  std::uint64_t last_version_ = 0;
+  std::map<record_key, record> records_;
+  std::map<record_key, record> removed_;
+};
+
+} // namespace troupe::registry

@@ -1,0 +1,129 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "troupe/core/problem.hpp"
+#include "troupe/core/utf8.hpp"
+#include "troupe/registry/record.hpp"
+
+namespace troupe::registry {
+
+/// Length of every name: of records, owners, capabilities, groups, metadata, hosts.
+inline constexpr std::size_t max_name_bytes = 255;
+/// Capabilities, groups, metadata and endpoints of one record, each.
+inline constexpr std::size_t max_tags = 64;
+/// The last start a node can count to; keeps a hostile one from ending the count.
+inline constexpr std::uint64_t max_boot = std::uint64_t{1} << 62;
+
+/// Returns whether `name` is 1 to 255 bytes of UTF-8 without control characters.
+constexpr bool is_name(std::string_view name) {
+  return !name.empty() && name.size() <= max_name_bytes && is_utf8(name)
+         && std::ranges::none_of(name, [](char each) {
+              return static_cast<unsigned char>(each) < 0x20 || each == '\x7f';
+            });
+}
+
+/// Returns whether `name` says whose it is ("echo@n1"). Such names need no claim, and
+/// cannot be claimed.
+constexpr bool is_own_name(std::string_view name) {
+  return name.find('@') != std::string_view::npos;
+}
+
+/// Returns `name` for a sentence: as it is, or its size if it is long or no name.
+inline std::string shortened(const std::string& name) {
+  constexpr std::size_t most = 64;
+  return name.size() <= most && is_name(name) ? name
+                                              : "of " + std::to_string(name.size()) + " bytes";
+}
+
+namespace detail {
+
+inline problem bad_name(const std::string& field, const std::string& name) {
+  return {errc::bad_argument, field + " " + shortened(name) + " is no name; give 1 to "
+                                + std::to_string(max_name_bytes)
+                                + " bytes of UTF-8 without control characters"};
+}
+
+template <class Names>
+problem check_names(const std::string& field, const Names& names) {
+  if (names.size() > max_tags)
+    return {errc::limit_reached, std::to_string(names.size()) + " " + field + "; give at most "
+                                   + std::to_string(max_tags)};
+  auto bad = std::ranges::find_if_not(names, [](auto& each) { return is_name(each); });
+  return bad != names.end() ? bad_name("one of the " + field + ":", *bad) : problem{};
+}
+
+inline problem check_endpoints(const record& value) {
+  if (value.endpoints.size() > max_tags)
+    return {errc::limit_reached, std::to_string(value.endpoints.size())
+                                   + " endpoints; give at most " + std::to_string(max_tags)};
+  for (auto& each : value.endpoints)
+    if (!is_name(each.host))
+      return bad_name("host", each.host);
+  return {};
+}
+
+inline problem check_metadata(const record& value) {
+  if (value.metadata.size() > max_tags)
+    return {errc::limit_reached, std::to_string(value.metadata.size())
+                                   + " entries in metadata; give at most "
+                                   + std::to_string(max_tags)};
+  for (auto& [name, text] : value.metadata) {
+    if (!is_name(name))
+      return bad_name("a key of metadata", name);
+    if (!is_utf8(text))
+      return {errc::bad_argument, "metadata " + name + " is not UTF-8; encode it, e.g. as base64"};
+  }
+  return {};
+}
+
+/// An agent has a claim to its name, or a name of its own node.
+inline problem check_claim(const record& value) {
+  auto& [kind, name, owner] = value.key;
+  if (kind != record_kind::agent)
+    return {};
+  if (value.token != 0 && is_own_name(name))
+    return {errc::bad_argument,
+            name + " holds an '@', so it cannot be claimed; register it without a token"};
+  if (value.token == 0 && !name.ends_with('@' + owner))
+    return {errc::bad_argument,
+            "agent " + name + " has no token; claim its name first, or call it " + "name@" + owner};
+  return {};
+}
+
+} // namespace detail
+
+/// Returns why no registry takes `value`, errc::none if it does. Bounds that are
+/// options of a table (its size) are not looked at here. Cost: O(bytes).
+inline problem check(const record& value) {
+  if (name_of(value.key.kind) == "unknown")
+    return {errc::bad_argument, "kind is " + std::to_string(static_cast<int>(value.key.kind))
+                                  + "; give node, agent or service"};
+  if (!is_name(value.key.name))
+    return detail::bad_name("name", value.key.name);
+  if (!is_name(value.key.owner) || is_own_name(value.key.owner))
+    return {errc::bad_argument,
+            "owner " + shortened(value.key.owner)
+              + " is no id of a node; give 1 to 255 bytes of UTF-8 without '@'"};
+  if (value.boot == 0 || value.boot > max_boot || value.version == 0)
+    return {errc::bad_argument, to_text(value.key) + " has boot " + std::to_string(value.boot)
+                                  + " and version " + std::to_string(value.version)
+                                  + "; both count from one"};
+  if (value.status > record_status::inactive)
+    return {errc::bad_argument, to_text(value.key) + " says it is "
+                                  + std::string{name_of(value.status)}
+                                  + "; give active, maintenance or inactive"};
+  for (auto why :
+       {detail::check_claim(value), detail::check_endpoints(value), detail::check_metadata(value),
+        detail::check_names("capabilities", value.capabilities),
+        detail::check_names("groups", value.groups)})
+    if (why.code != errc::none)
+      return {why.code, to_text(value.key) + ": " + why.detail};
+  return {};
+}
+
+} // namespace troupe::registry

@@ -1,0 +1,701 @@
+#include "troupe/registry/record_table.hpp" // the header under test
+#include "registry/clocked_table.hpp"
+#include "troupe/registry/follow.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::registry;
+using namespace troupe::registry::test;
+using Catch::Matchers::ContainsSubstring;
+using names = std::vector<std::string>;
+
+// -- finding -----------------------------------------------------------------------
+
+TEST_CASE("whatever a record has finds it", "[registry]") {
+  clocked_table registry;
+  auto painter = agent("painter", "n1", 2);
+  painter.capabilities = {"paint", "draw"};
+  painter.groups = {"art"};
+  painter.metadata = {{"zone", "a"}, {"colour", "red"}};
+  auto sketcher = agent("sketcher", "n2", 1);
+  sketcher.capabilities = {"draw"};
+  sketcher.metadata = {{"zone", "b"}};
+  registry.put({node("n1"), painter, sketcher, service("render", "n1", 3)});
+  CHECK(registry.look(painter.key).value == painter);
+  CHECK(registry.find({.capabilities = {"draw"}}) == names{"painter@n1", "sketcher@n2"});
+  CHECK(registry.find({.capabilities = {"draw", "paint"}}) == names{"painter@n1"});
+  CHECK(registry.find({.group = "art"}) == names{"painter@n1"});
+  CHECK(registry.find({.metadata = {{"zone", "b"}}}) == names{"sketcher@n2"});
+  CHECK(registry.find({.metadata = {{"zone", "a"}, {"colour", "blue"}}}).empty());
+  CHECK(registry.find({.kind = record_kind::service, .name = "render"}) == names{"render"});
+  CHECK(registry.find({.name = "render"}) == names{"render"});
+  CHECK(registry.find({.owner = "n1"}) == names{"n1", "painter@n1", "render"});
+  CHECK(registry.find({.owner = "n9"}).empty());
+  CHECK(registry.find({.kind = record_kind::agent, .owner = "n1", .capabilities = {"draw"}})
+        == names{"painter@n1"});
+  CHECK(registry.find({.capabilities = {"sing"}}).empty());
+  CHECK(registry.find({}).size() == 4);
+}
+
+TEST_CASE("a capability taken away at run time finds nobody any more", "[registry]") {
+  clocked_table registry;
+  auto painter = agent("painter", "n1");
+  painter.capabilities = {"paint"};
+  registry.put({painter});
+  painter.version = 2;
+  painter.capabilities = {"draw"};
+  registry.put({painter});
+  CHECK(registry.find({.capabilities = {"paint"}}).empty());
+  CHECK(registry.find({.capabilities = {"draw"}}) == names{"painter@n1"});
+  CHECK(registry.table.answer(count_records{}).by_capability
+        == std::map<std::string, std::uint32_t>{{"draw", 1}});
+}
+
+TEST_CASE("what is found comes in pages", "[registry]") {
+  clocked_table registry;
+  for (auto owner : {"n1", "n2", "n3"})
+    registry.put({node(owner), agent("a", owner, 2), agent("b", owner, 3), service("s", owner, 4)});
+  auto whole = registry.find({});
+  REQUIRE(whole.size() == 12);
+  for (auto kind : {std::optional<record_kind>{}, std::optional{record_kind::agent}}) {
+    for (std::uint32_t limit = 1; limit < 13; ++limit) {
+      find_records question{.kind = kind, .limit = limit};
+      names together;
+      for (auto more = true; more;) {
+        auto page = registry.table.answer(question);
+        REQUIRE((page.records.size() == limit || !page.more));
+        for (auto& each : page.records)
+          together.push_back(each.value.key.name);
+        more = page.more;
+        if (more)
+          question.after = page.records.back().value.key;
+      }
+      INFO("limit " << limit);
+      CHECK(together == registry.find({.kind = kind}));
+    }
+  }
+}
+
+TEST_CASE("of several services the best is found", "[registry]") {
+  clocked_table registry;
+  auto first = service("render", "n1");
+  first.status = record_status::maintenance;
+  auto second = service("render", "n2");
+  auto third = service("render", "n3");
+  registry.put({first, second, third});
+  registry.ask(report_outcome{second.key, call_outcome::condemned});
+  CHECK(registry.table.answer(get_record{record_kind::service, "render"}).found->value == third);
+}
+
+TEST_CASE("counts tell how many there are of each kind and status", "[registry]") {
+  clocked_table registry;
+  auto resting = node("n1");
+  resting.status = record_status::maintenance;
+  registry.put({resting, agent("a", "n1", 2), node("n2"), agent("b", "n2", 2),
+                service("s", "n2", 3), agent("c", "n2", 4)});
+  registry.put({removal(agent("c", "n2", 4))});
+  registry.ask(verdict{"n2", 1, record_status::disconnected});
+  registry.ask(report_outcome{agent("b", "n2").key, call_outcome::condemned});
+  auto counts = registry.table.answer(count_records{});
+  CHECK(counts.nodes == status_counts{0, 1, 0, 1});
+  CHECK(counts.agents == status_counts{0, 1, 0, 1});
+  CHECK(counts.services == status_counts{0, 0, 0, 1});
+  CHECK(counts.unhealthy == 1);
+  CHECK(counts.removed == 1);
+  CHECK(counts.owners == 2);
+}
+
+// -- merging -----------------------------------------------------------------------
+
+TEST_CASE("of one record the highest version is true, in whatever order they come", "[registry]") {
+  clocked_table registry;
+  auto old = agent("a", "n1", 1);
+  auto current = agent("a", "n1", 2);
+  current.capabilities = {"draw"};
+  CHECK(registry.put({current}) == put_report{1, 0, 0, 0});
+  CHECK(registry.put({old}) == put_report{0, 0, 1, 0});
+  CHECK(registry.put({current}) == put_report{0, 1, 0, 0});
+  CHECK(registry.look(current.key).value == current);
+}
+
+TEST_CASE("two nodes that live under one id are noticed", "[registry]") {
+  clocked_table registry;
+  auto one = agent("a", "n1");
+  one.load = 1;
+  auto other = agent("a", "n1");
+  other.load = 2;
+  registry.put({one});
+  CHECK(registry.put({other}).clashing == 1);
+  CHECK(registry.put({one}).clashing == 1);
+  CHECK(registry.look(one.key).value == other); // all tables agree on this one
+}
+
+SCENARIO("a removed record stays removed", "[registry]") {
+  GIVEN("a record that its node took back") {
+    clocked_table registry{{.retention = 1h}};
+    auto first = agent("a", "n1");
+    registry.put({first});
+    registry.put({removal(first)});
+    CHECK_FALSE(registry.shows(first.key));
+    WHEN("late news of it come in") {
+      THEN("they are stale") {
+        CHECK(registry.put({first}).stale == 1);
+        CHECK_FALSE(registry.shows(first.key));
+      }
+    }
+    WHEN("the retention time is over") {
+      registry.pass(70min); // in sweeps, up to an eighth later
+      CHECK(registry.table.answer(count_records{}).removed == 0);
+      THEN("late news of it are stale all the same") {
+        CHECK(registry.put({first}).stale == 1);
+        CHECK(registry.put({removal(first)}).stale == 1);
+        CHECK_FALSE(registry.shows(first.key));
+      }
+      THEN("its node may say it anew") {
+        CHECK(registry.put({agent("a", "n1", 3)}).merged == 1);
+        CHECK(registry.shows(first.key));
+      }
+    }
+    WHEN("its node says it anew") {
+      registry.put({agent("a", "n1", 3)});
+      THEN("it is not forgotten with its removal") {
+        registry.ask(heartbeat{"n1", 1});
+        registry.pass(70s);
+        CHECK(registry.shows(first.key));
+        CHECK(registry.table.answer(count_records{}).removed == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("a new boot of a node ends all that the last one said", "[registry]") {
+  clocked_table registry;
+  registry.put({node("n1"), agent("a", "n1", 2), agent("b", "n1", 3)});
+  registry.put({node("n1", 1, 2), agent("a", "n1", 2, 2)});
+  CHECK(registry.shows(agent("a", "n1").key));
+  CHECK_FALSE(registry.shows(agent("b", "n1").key));
+  CHECK(registry.put({agent("b", "n1", 9, 1)}).stale == 1);
+  CHECK(refusal(registry.ask(heartbeat{"n1", 1})).code == errc::conflict);
+  CHECK(registry.table.answer(find_owner{"n1"}).boot == 2);
+}
+
+TEST_CASE("a forgotten node has to go above the boot it had", "[registry]") {
+  clocked_table registry;
+  registry.put({node("n1", 1, 4), agent("a", "n1", 2, 4)});
+  registry.ask(forget{"n1", 3}); // an old wish
+  CHECK(registry.shows(node("n1").key));
+  registry.ask(forget{"n1", 4});
+  CHECK(registry.find({.owner = "n1"}).empty());
+  CHECK(registry.table.answer(find_owner{"n1"}).over);
+  CHECK(registry.put({node("n1", 99, 4)}).stale == 1);
+  CHECK(refusal(registry.ask(heartbeat{"n1", 4})).code == errc::conflict);
+  CHECK(registry.put({node("n1", 1, 5)}).merged == 1);
+  CHECK_FALSE(registry.table.answer(find_owner{"n1"}).over);
+}
+
+// -- status ------------------------------------------------------------------------
+
+SCENARIO("a silent node turns inactive, disconnected, and is forgotten", "[registry]") {
+  GIVEN("a node with an agent that were heard of just now") {
+    clocked_table registry;
+    auto worker = agent("worker", "n1", 2);
+    registry.put({node("n1"), worker});
+    registry.pass(5s);
+    registry.ask(heartbeat{"n1", 1});
+    auto status = [&] { return registry.look(worker.key).status; };
+    CHECK(registry.table.next_deadline() == registry.now + 30s);
+    WHEN("30 s pass in silence") {
+      registry.pass(30s - 1ns);
+      CHECK(status() == record_status::active);
+      registry.pass(1ns);
+      THEN("it shows inactive, and is not found unless asked for") {
+        CHECK(status() == record_status::inactive);
+        CHECK(registry.find({}).empty());
+        CHECK(registry.find({.statuses = all_statuses()}).size() == 2);
+        CHECK(registry.look(worker.key).unseen_for == 30s);
+      }
+      THEN("a heartbeat makes it active again") {
+        registry.ask(heartbeat{"n1", 1});
+        CHECK(status() == record_status::active);
+      }
+    }
+    WHEN("90 s pass in silence") {
+      registry.pass(90s);
+      THEN("it shows disconnected") {
+        CHECK(status() == record_status::disconnected);
+      }
+      THEN("a day later it is forgotten") {
+        registry.pass(24h - 1ns);
+        CHECK(registry.shows(worker.key));
+        registry.pass(1ns);
+        CHECK_FALSE(registry.shows(worker.key));
+        CHECK(registry.put({worker}).stale == 1);
+      }
+      THEN("a heartbeat within the day saves it") {
+        registry.pass(23h);
+        registry.ask(heartbeat{"n1", 1});
+        registry.pass(2h);
+        CHECK(registry.shows(worker.key));
+      }
+    }
+    WHEN("a timer is so late that several changes are due") {
+      registry.pass(2min);
+      CHECK(status() == record_status::disconnected);
+    }
+  }
+}
+
+TEST_CASE("what membership says of a node shows at once, until the node is heard", "[registry]") {
+  clocked_table registry;
+  auto worker = agent("worker", "n1", 2);
+  registry.put({node("n1"), worker});
+  registry.ask(verdict{"n1", 1, record_status::disconnected});
+  CHECK(registry.look(worker.key).status == record_status::disconnected);
+  registry.ask(heartbeat{"n1", 1});
+  CHECK(registry.look(worker.key).status == record_status::active);
+  registry.ask(verdict{"n1", 1, record_status::inactive});
+  registry.ask(verdict{"n1", 1, record_status::active});
+  CHECK(registry.look(worker.key).status == record_status::active);
+}
+
+TEST_CASE("a verdict on an earlier boot changes nothing", "[registry]") {
+  clocked_table registry;
+  registry.put({node("n1", 1, 2)});
+  registry.ask(verdict{"n1", 1, record_status::disconnected});
+  CHECK(registry.look(node("n1").key).status == record_status::active);
+}
+
+TEST_CASE("a good verdict does not hide silence", "[registry]") {
+  clocked_table registry;
+  registry.put({node("n1")});
+  registry.pass(40s);
+  registry.ask(verdict{"n1", 1, record_status::active});
+  CHECK(registry.look(node("n1").key).status == record_status::inactive);
+}
+
+TEST_CASE("a node in maintenance takes no new work for all that is on it", "[registry]") {
+  clocked_table registry;
+  auto worker = agent("worker", "n1", 2);
+  registry.put({node("n1"), worker});
+  auto resting = node("n1", 3);
+  resting.status = record_status::maintenance;
+  registry.put({resting});
+  CHECK(registry.look(worker.key).status == record_status::maintenance);
+  CHECK(registry.find({}).empty());
+  registry.ask(verdict{"n1", 1, record_status::disconnected});
+  CHECK(registry.look(worker.key).status == record_status::disconnected); // the worse one
+  registry.put({node("n1", 4)});
+  registry.ask(heartbeat{"n1", 1});
+  CHECK(registry.look(worker.key).status == record_status::active);
+}
+
+TEST_CASE("a record in maintenance leaves the others of its node alone", "[registry]") {
+  clocked_table registry;
+  auto resting = agent("resting", "n1", 2);
+  resting.status = record_status::maintenance;
+  registry.put({node("n1"), resting, agent("worker", "n1", 3)});
+  CHECK(registry.find({.kind = record_kind::agent}) == names{"worker@n1"});
+}
+
+TEST_CASE("a copy goes by verdicts alone", "[registry]") {
+  clocked_table registry{registry_options::copy()};
+  registry.put({node("n1")});
+  registry.pass(12h);
+  CHECK(registry.look(node("n1").key).status == record_status::active);
+  CHECK_FALSE(registry.table.next_deadline());
+}
+
+TEST_CASE("shortened spans count from the last heartbeat on", "[registry]") {
+  clocked_table registry;
+  registry.put({node("n1")});
+  registry.pass(20s);
+  registry.ask(configure{{.inactive_after = 10s}, 0});
+  CHECK(registry.look(node("n1").key).status == record_status::inactive);
+}
+
+// -- names -------------------------------------------------------------------------
+
+SCENARIO("the newest claim to a name shows, and no other", "[registry]") {
+  GIVEN("an agent with a claimed name") {
+    clocked_table registry;
+    auto first = claimed("echo", "n1", 7);
+    registry.put({first});
+    WHEN("another node has a newer claim to it") {
+      auto second = claimed("echo", "n2", 8);
+      auto out = registry.ask(put_records{{second}});
+      THEN("that one is found, and the first loses the name") {
+        CHECK(registry.table.answer(get_record{record_kind::agent, "echo"}).found->value == second);
+        CHECK(registry.find({.name = "echo"}) == names{"echo"});
+        CHECK(out.front() == effect{name_lost{first.key, "n2"}});
+      }
+      THEN("the first does not come back when the second is removed") {
+        registry.put({removal(second)});
+        CHECK(registry.find({.name = "echo"}).empty());
+      }
+      THEN("the first comes back with a newer claim") {
+        auto third = claimed("echo", "n1", 9, 2);
+        auto lost = registry.ask(put_records{{third}});
+        CHECK(lost.front() == effect{name_lost{second.key, "n1"}});
+        CHECK(registry.table.answer(get_record{record_kind::agent, "echo"}).found->value == third);
+      }
+      THEN("the first comes back when the second's node starts without it") {
+        registry.put({node("n2", 1, 2)});
+        CHECK(registry.shows(first.key));
+      }
+    }
+    WHEN("a late record has an older claim") {
+      auto out = registry.ask(put_records{{claimed("echo", "n0", 6)}});
+      THEN("it loses the name at once") {
+        CHECK(out.front() == effect{name_lost{claimed("echo", "n0", 6).key, "n1"}});
+        CHECK(registry.table.answer(get_record{record_kind::agent, "echo"}).found->value == first);
+      }
+    }
+  }
+}
+
+// -- health ------------------------------------------------------------------------
+
+SCENARIO("calls that find nobody make a record unhealthy", "[registry]") {
+  GIVEN("a healthy agent") {
+    clocked_table registry;
+    auto worker = agent("worker", "n1");
+    registry.put({worker});
+    auto report = [&](call_outcome outcome) {
+      auto out = registry.ask(report_outcome{worker.key, outcome});
+      return std::get<health_done>(out.front()).value;
+    };
+    auto healthy = [&] { return registry.look(worker.key).healthy; };
+    WHEN("it answers with errors of its own") {
+      for (int each = 0; each < 10; ++each)
+        report(call_outcome::failed);
+      THEN("it stays healthy") {
+        CHECK(healthy());
+        CHECK(registry.find({}).size() == 1);
+      }
+    }
+    WHEN("three calls in a row end without an answer") {
+      report(call_outcome::timed_out);
+      report(call_outcome::unreachable);
+      CHECK(healthy());
+      CHECK(report(call_outcome::timed_out) == health_view{worker.key, false, 3});
+      THEN("it is not found unless asked for") {
+        CHECK_FALSE(healthy());
+        CHECK(registry.find({}).empty());
+        CHECK(registry.find({.unhealthy_too = true}).size() == 1);
+      }
+      THEN("it is to be checked every 10 s") {
+        CHECK(registry.pass(10s - 1ns).empty());
+        CHECK(registry.pass(1ns) == effects{check_health{worker.key}});
+        CHECK(registry.pass(10s) == effects{check_health{worker.key}});
+      }
+      THEN("a check that passes makes it healthy") {
+        report(call_outcome::succeeded);
+        CHECK(healthy());
+        CHECK(registry.pass(30s).empty());
+      }
+      THEN("a minute later it gets another chance, but one only") {
+        registry.ask(heartbeat{"n1", 1});
+        registry.pass(1min);
+        CHECK(healthy());
+        CHECK_FALSE(report(call_outcome::timed_out).healthy);
+      }
+      THEN("its removal ends the checks") {
+        registry.put({removal(worker)});
+        CHECK(registry.pass(10s).empty());
+      }
+    }
+    WHEN("a success comes in between") {
+      report(call_outcome::timed_out);
+      report(call_outcome::timed_out);
+      report(call_outcome::succeeded);
+      THEN("the count begins anew") {
+        CHECK(report(call_outcome::timed_out) == health_view{worker.key, true, 1});
+      }
+    }
+    WHEN("it is marked by hand") {
+      report(call_outcome::condemned);
+      THEN("it is unhealthy at once") {
+        CHECK_FALSE(healthy());
+      }
+    }
+  }
+}
+
+// -- watching ----------------------------------------------------------------------
+
+namespace {
+
+/// Returns the kinds and names of changes: "added n1".
+names lines(const record_changes& news) {
+  names result;
+  for (auto& each : news.changes)
+    result.push_back(std::string{name_of(each.kind)} + ' ' + each.what.value.key.name);
+  return result;
+}
+
+} // namespace
+
+SCENARIO("a watcher gets a snapshot, then every change in order", "[registry]") {
+  GIVEN("a registry with a node and its agent") {
+    clocked_table registry;
+    registry.put({node("n1"), agent("a", "n1", 2)});
+    auto first = registry.table.answer(watch_records{});
+    CHECK(first.complete);
+    CHECK_FALSE(first.more);
+    CHECK(lines(first) == names{"added n1", "added a@n1"});
+    auto next = watch_records{}.next(first);
+    CHECK_FALSE(registry.table.has_news(next));
+    WHEN("records come, change and go") {
+      auto busy = agent("a", "n1", 3);
+      busy.load = 7;
+      registry.put({busy, agent("b", "n1", 4)});
+      registry.put({removal(busy)});
+      THEN("it hears of each") {
+        REQUIRE(registry.table.has_news(next));
+        auto news = registry.table.answer(next);
+        CHECK_FALSE(news.complete);
+        CHECK(lines(news) == names{"updated a@n1", "added b@n1", "removed a@n1"});
+        CHECK(news.changes[0].what.value.load == 7);
+      }
+    }
+    WHEN("time changes how they show") {
+      registry.pass(30s);
+      registry.pass(60s);
+      THEN("it hears of each") {
+        auto news = registry.table.answer(next);
+        CHECK(lines(news) == names{"updated n1", "updated a@n1", "updated n1", "updated a@n1"});
+        CHECK(news.changes[0].what.status == record_status::inactive);
+        CHECK(news.changes[3].what.status == record_status::disconnected);
+      }
+    }
+    WHEN("nothing changes how anything shows") {
+      registry.ask(heartbeat{"n1", 1});
+      registry.put({node("n1")});
+      registry.ask(report_outcome{agent("a", "n1").key, call_outcome::failed});
+      THEN("there is no news") {
+        CHECK_FALSE(registry.table.has_news(next));
+        CHECK(lines(registry.table.answer(next)).empty());
+      }
+    }
+    WHEN("the node starts again without its agent") {
+      registry.put({node("n1", 1, 2)});
+      THEN("the agent is lost") {
+        auto news = lines(registry.table.answer(next));
+        CHECK(std::ranges::count(news, "lost a@n1") == 1);
+        CHECK(news.back() == "added n1");
+      }
+    }
+    WHEN("it asks for less than there is") {
+      registry.put({agent("b", "n1", 3), agent("c", "n1", 4), agent("d", "n1", 5)});
+      next.limit = 2;
+      THEN("the rest is there at once") {
+        auto news = registry.table.answer(next);
+        CHECK(lines(news) == names{"added b@n1", "added c@n1"});
+        CHECK(news.more);
+        news = registry.table.answer(next.next(news));
+        CHECK(lines(news) == names{"added d@n1"});
+        CHECK_FALSE(news.more);
+      }
+    }
+    WHEN("the registry begins a new life") {
+      registry.ask(configure{{}, std::uint64_t{1} << 50U});
+      THEN("it gets a snapshot") {
+        REQUIRE(registry.table.has_news(next));
+        CHECK(registry.table.answer(next).complete);
+      }
+    }
+  }
+}
+
+TEST_CASE("a watcher of an empty registry learns that it is empty", "[registry]") {
+  clocked_table registry;
+  REQUIRE(registry.table.has_news(watch_records{}));
+  auto first = registry.table.answer(watch_records{});
+  CHECK(first.complete);
+  CHECK(first.changes.empty());
+  CHECK(first.revision != 0);
+  CHECK_FALSE(registry.table.has_news(watch_records{}.next(first)));
+}
+
+TEST_CASE("a watcher that falls too far behind begins anew", "[registry]") {
+  clocked_table registry{{.max_changes = 3}};
+  registry.put({node("n1")});
+  auto first = registry.table.answer(watch_records{});
+  for (std::uint64_t version = 2; version <= 4; ++version)
+    registry.put({agent("a", "n1", version)});
+  CHECK_FALSE(registry.table.answer(watch_records{}.next(first)).complete);
+  registry.put({agent("a", "n1", 5)});
+  CHECK(registry.table.answer(watch_records{}.next(first)).complete);
+}
+
+TEST_CASE("an answer is bounded in bytes, too", "[registry]") {
+  clocked_table registry;
+  for (std::uint64_t version = 1; version <= 100; ++version) {
+    auto large = agent("a" + std::to_string(version), "n1", version);
+    large.metadata = {{"text", std::string(16'000, 'x')}};
+    registry.put({large});
+  }
+  CHECK(registry.table.answer(find_records{.limit = 1000}).records.size() == 66);
+  CHECK(registry.table.answer(watch_records{.limit = 1000}).changes.size() == 66);
+}
+
+TEST_CASE("a copy that follows a registry shows the same", "[registry]") {
+  clocked_table registry;
+  clocked_table copy{registry_options::copy()};
+  watch_records question{.limit = 2};
+  auto follow = [&] {
+    while (registry.table.has_news(question)) {
+      auto news = registry.table.answer(question);
+      for (auto& each : to_events(news))
+        copy.ask(each);
+      question = question.next(news);
+    }
+    auto all = find_records{.statuses = all_statuses()};
+    auto ours = copy.table.answer(all).records;
+    auto theirs = registry.table.answer(all).records;
+    REQUIRE(ours.size() == theirs.size());
+    for (std::size_t each = 0; each < ours.size(); ++each) {
+      CHECK(ours[each].value == theirs[each].value);
+      CHECK(ours[each].status == theirs[each].status);
+    }
+  };
+  registry.put({node("n1"), agent("a", "n1", 2), claimed("echo", "n1", 5, 3)});
+  follow();
+  registry.put({node("n2"), claimed("echo", "n2", 6, 2), agent("b", "n2", 3)});
+  registry.ask(verdict{"n1", 1, record_status::disconnected});
+  follow();
+  registry.put({removal(agent("b", "n2", 3))});
+  registry.put({node("n1", 1, 2)});
+  follow();
+  registry.ask(forget{"n2", 1});
+  follow();
+}
+
+// -- refusals ----------------------------------------------------------------------
+
+TEST_CASE("requests outside the contract are refused by name", "[registry]") {
+  clocked_table registry{
+    {.max_records = 3, .max_owners = 2, .max_batch = 4, .max_record_bytes = 600}};
+  registry.put({node("n1"), agent("a", "n1", 2), node("n2")});
+  auto with = [](auto change) {
+    auto result = agent("x", "n1", 9);
+    change(result);
+    return event{put_records{{std::move(result)}}};
+  };
+  std::set<std::string> many;
+  for (int each = 0; each < 65; ++each)
+    many.insert("c" + std::to_string(each));
+  const std::vector<std::pair<event, errc>> cases = {
+    {with([](auto& r) { r.key.name = ""; }), errc::bad_argument},
+    {with([](auto& r) { r.key.name = std::string(253, 'x') + "@n1"; }), errc::bad_argument},
+    {with([](auto& r) { r.key.name = "a\nb@n1"; }), errc::bad_argument},
+    {with([](auto& r) { r.key.name = "\xff@n1"; }), errc::bad_argument},
+    {with([](auto& r) { r.key.name = "plain"; }), errc::bad_argument}, // and no token
+    {with([](auto& r) { r.key.name = "x@n2"; }), errc::bad_argument},  // not its own
+    {with([](auto& r) { r.token = 1; }), errc::bad_argument},          // '@' cannot be claimed
+    {with([](auto& r) { r.key.owner = ""; }), errc::bad_argument},
+    {with([](auto& r) { r.key.owner = "n@1"; }), errc::bad_argument},
+    {with([](auto& r) { r.key.kind = record_kind{9}; }), errc::bad_argument},
+    {with([](auto& r) { r.boot = 0; }), errc::bad_argument},
+    {with([](auto& r) { r.boot = ~std::uint64_t{0}; }), errc::bad_argument},
+    {with([](auto& r) { r.version = 0; }), errc::bad_argument},
+    {with([](auto& r) { r.status = record_status::disconnected; }), errc::bad_argument},
+    {with([](auto& r) { r.capabilities = {""}; }), errc::bad_argument},
+    {with([](auto& r) { r.groups = {"\x01"}; }), errc::bad_argument},
+    {with([](auto& r) {
+       r.metadata = {{"", "x"}};
+     }),
+     errc::bad_argument},
+    {with([](auto& r) {
+       r.metadata = {{"x", "\xc0"}};
+     }),
+     errc::bad_argument},
+    {with([](auto& r) {
+       r.endpoints = {{"", 1}};
+     }),
+     errc::bad_argument},
+    {with([&](auto& r) { r.capabilities = many; }), errc::limit_reached},
+    {with([](auto& r) {
+       r.metadata = {{"x", std::string(600, 'x')}};
+     }),
+     errc::too_large},
+    {with([](auto&) {}), errc::limit_reached},        // three records already
+    {put_records{{node("n3")}}, errc::limit_reached}, // two owners already
+    {put_records{std::vector<record>(5, node("n1"))}, errc::too_large},
+    {heartbeat{"n9", 1}, errc::not_found},
+    {heartbeat{"n1", 2}, errc::not_found},
+    {verdict{"n9", 1, record_status::inactive}, errc::not_found},
+    {verdict{"n1", 1, record_status::maintenance}, errc::bad_argument},
+    {verdict{"n1", 1, record_status{9}}, errc::bad_argument},
+    {forget{"", 1}, errc::bad_argument},
+    {forget{"n1", 0}, errc::bad_argument},
+    {forget{"n3", 1}, errc::limit_reached},
+    {report_outcome{agent("x", "n1").key, call_outcome::timed_out}, errc::not_found},
+  };
+  auto before = registry.table.snapshot();
+  for (std::size_t index = 0; index < cases.size(); ++index) {
+    INFO("case " << index);
+    auto why = refusal(registry.ask(cases[index].first));
+    CHECK(why.code == cases[index].second);
+    CHECK_FALSE(why.detail.empty());
+    CHECK(registry.table.snapshot() == before);
+  }
+}
+
+TEST_CASE("a batch with one bad record is refused as a whole, by its name", "[registry]") {
+  clocked_table registry;
+  auto bad = agent("b", "n1", 2);
+  bad.groups = {""};
+  auto why = refusal(registry.ask(put_records{{agent("a", "n1"), bad}}));
+  CHECK_THAT(why.detail, ContainsSubstring("agent b@n1 of n1"));
+  CHECK(registry.find({}).empty());
+}
+
+TEST_CASE("a full registry still takes changes and removals", "[registry]") {
+  clocked_table registry{{.max_records = 1}};
+  registry.put({agent("a", "n1")});
+  CHECK(registry.put({agent("a", "n1", 2)}).merged == 1);
+  CHECK(refusal(registry.ask(put_records{{agent("b", "n1", 3)}})).code == errc::limit_reached);
+  CHECK(registry.put({removal(agent("a", "n1", 3))}).merged == 1);
+  CHECK(registry.put({agent("b", "n1", 5)}).merged == 1);
+}
+
+TEST_CASE("removals beyond the bound are forgotten early, and stay stale", "[registry]") {
+  clocked_table registry{{.max_removed = 2}};
+  for (std::uint64_t each = 0; each < 5; ++each) {
+    auto passing = agent("a" + std::to_string(each), "n1", 2 * each + 1);
+    registry.put({passing});
+    registry.put({removal(passing)});
+  }
+  CHECK(registry.table.answer(count_records{}).removed == 2);
+  CHECK(registry.put({agent("a0", "n1", 1)}).stale == 1);
+}
+
+// -- restart -----------------------------------------------------------------------
+
+TEST_CASE("a restored registry goes on where it was", "[registry][snapshot]") {
+  clocked_table before;
+  auto worker = agent("worker", "n1", 2);
+  before.put({node("n1"), worker, claimed("echo", "n1", 5, 3), claimed("echo", "n2", 6)});
+  before.pass(20s);
+  before.ask(report_outcome{worker.key, call_outcome::condemned});
+  clocked_table after;
+  after.now = time_point{} + 100h; // another journal, another time
+  after.table.restore(after.now, before.table.snapshot());
+  CHECK(after.table.snapshot() == before.table.snapshot());
+  CHECK(after.table.next_deadline() == after.now + 10s);
+  CHECK(after.table.answer(count_records{}) == before.table.answer(count_records{}));
+  CHECK_FALSE(after.look(worker.key).healthy);
+  CHECK_FALSE(after.shows(claimed("echo", "n1", 5).key));
+  after.pass(10s);
+  CHECK(after.look(worker.key).status == record_status::inactive);
+}
