@@ -115,6 +115,16 @@ public:
   }
 
 private:
+  void ask_later() {
+    auto delay = options_.retry.delay(std::min(++failures_, 32U), random_);
+    on_alarm([delay, weak = this->weak_from_this()](alarm_state& state) {
+      state.set(delay, [weak] {
+        if (auto self = weak.lock())
+          self->ask();
+      });
+    });
+  }
+
   void hear(const result<answer>& value) {
     std::lock_guard guard{mutex_};
     if (!tell_)
@@ -122,21 +132,42 @@ private:
     auto tell = tell_; // it may end the watcher
     if (!value) {
       tell(value);
-      auto delay = options_.retry.delay(std::min(++failures_, 32U), random_);
-      return on_alarm([delay, weak = this->weak_from_this()](alarm_state& state) {
-        state.set(delay, [weak] {
-          if (auto self = weak.lock())
-            self->ask();
-        });
-      });
+      return ask_later();
     }
-    auto news = value->complete || value->revision != question_.after;
-    question_.after = value->revision;
-    if constexpr (requires { question_.since = value->since; })
-      question_.since = value->since;
+    if (auto why = fault_of(*value); why.code != errc::none) {
+      tell(std::move(why));
+      return ask_later();
+    }
+    auto news = has_news(*value);
+    question_ = next(*value);
     if (std::exchange(failures_, 0) != 0 || news)
       tell(value);
     ask();
+  }
+
+  /// Why an answer did not arrive as it was sent, if its type can tell.
+  [[nodiscard]] static problem fault_of(const answer& value) {
+    if constexpr (requires { Question::verify(value); })
+      return Question::verify(value);
+    else
+      return {};
+  }
+
+  [[nodiscard]] bool has_news(const answer& value) const {
+    if constexpr (requires { question_.rest; }) // the end of a snapshot is news, too
+      if (question_.rest)
+        return true;
+    return value.complete || value.revision != question_.after || !value.changes.empty();
+  }
+
+  [[nodiscard]] Question next(const answer& value) const {
+    if constexpr (requires { question_.next(value); }) {
+      return question_.next(value);
+    } else {
+      auto result = question_;
+      result.after = value.revision;
+      return result;
+    }
   }
 
   template <class Job>
@@ -159,8 +190,9 @@ private:
 } // namespace detail
 
 /// Follows the changes that a service tells of, as long as it lives: asks `Question`
-/// (a waiting_query with `after` and `wait`, whose result has `revision` and `complete`)
-/// again and again, each time after the revision of the last answer. Rides through a lost
+/// (a waiting_query with `after`, whose result has `revision`, `complete` and `changes`)
+/// again and again, each time as its next() says, or after the revision of the last
+/// answer; what its verify() does not believe is asked for once more. Rides through a lost
 /// link, a restart of the service and a new target of its client, without a gap: what
 /// happened meanwhile is in the next answer, or that one is `complete`.
 ///
