@@ -18,6 +18,8 @@ using scheduler_queries = host::queries<watch_assignments, find_run, list_runs, 
 /// longer than their wait.
 using scheduler_actor = host::service_handle<scheduler_commands, scheduler_queries>;
 
+using scheduler_protocol = host::protocol<scheduler_commands, scheduler_queries>;
+
 template <class Inspector>
 bool inspect(Inspector& f, task_state& x) {
   return inspect_enum(f, x);
