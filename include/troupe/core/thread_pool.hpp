@@ -1,0 +1,71 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace troupe {
+
+/// Up to so many threads for calls that block; started as they are needed, kept until the
+/// end. Whoever gives it jobs bounds their number. Its end waits for what is running and
+/// drops what has not begun.
+class thread_pool {
+public:
+  using job = std::function<void()>;
+
+  explicit thread_pool(std::size_t max_threads) : max_threads_(max_threads) {}
+
+  ~thread_pool() {
+    {
+      std::lock_guard guard{mutex_};
+      ended_ = true;
+      jobs_.clear();
+      arrived_.notify_all();
+    }
+    for (auto& each : threads_)
+      each.join();
+  }
+
+  thread_pool(const thread_pool&) = delete;
+  thread_pool& operator=(const thread_pool&) = delete;
+
+  void run(job what) {
+    std::lock_guard guard{mutex_};
+    jobs_.push_back(std::move(what));
+    if (jobs_.size() > idle_ && threads_.size() < max_threads_)
+      threads_.emplace_back([this] { work(); });
+    arrived_.notify_one();
+  }
+
+private:
+  void work() {
+    std::unique_lock guard{mutex_};
+    for (;;) {
+      ++idle_;
+      arrived_.wait(guard, [this] { return ended_ || !jobs_.empty(); });
+      --idle_;
+      if (ended_)
+        return;
+      auto next = std::move(jobs_.front());
+      jobs_.pop_front();
+      guard.unlock();
+      next();
+      guard.lock();
+    }
+  }
+
+  std::size_t max_threads_;
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<job> jobs_;
+  std::vector<std::thread> threads_;
+  std::size_t idle_ = 0;
+  bool ended_ = false;
+};
+
+} // namespace troupe
