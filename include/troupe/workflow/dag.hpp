@@ -1,7 +1,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -123,8 +123,8 @@ inline result<dag> make_dag(definition given, const dag_options& options = {}) {
     return edges.error();
   definition sorted{std::move(given.name), {}};
   sorted.tasks.reserve(given.tasks.size());
-  for (auto position : index.by_id()) {
-    auto& each = sorted.tasks.emplace_back(std::move(given.tasks[position]));
+  for (std::uint32_t rank = 0; rank < index.size(); ++rank) {
+    auto& each = sorted.tasks.emplace_back(std::move(given.tasks[index[rank]]));
     std::sort(each.parents.begin(), each.parents.end());
   }
   task_graph graph{static_cast<task_index>(sorted.tasks.size()), *edges};

@@ -159,7 +159,7 @@ private:
             {errc::bad_argument, "child " + in_quotes(name)
                                    + " is no task of this workflow; add it, or take it out of "
                                      "children"}));
-        given_.tasks[index.by_id()[*child]].parents.push_back(parent);
+        given_.tasks[index[*child]].parents.push_back(parent);
       }
     }
     for (auto& each : given_.tasks) {
@@ -184,7 +184,7 @@ private:
         from.fail("no task of workflow.specification has this id");
       if (from.fault())
         return measured.id;
-      auto position = index.by_id()[*rank];
+      auto position = index[*rank];
       if (seen[position])
         from.fail("listed twice; list it once");
       seen[position] = true;

@@ -117,26 +117,24 @@ inline std::optional<problem> check_tasks(std::span<const task> tasks, const dag
 }
 
 inline std::optional<problem> check_ids(std::span<const task> tasks, const id_index& index) {
-  auto same
-    = [&](std::uint32_t left, std::uint32_t right) { return tasks[left].id == tasks[right].id; };
-  auto by_id = index.by_id();
-  auto found = std::adjacent_find(by_id.begin(), by_id.end(), same);
-  if (found == by_id.end())
-    return std::nullopt;
-  return at_task(found[1], tasks[found[1]].id,
-                 {errc::bad_argument, "tasks[" + std::to_string(found[0])
-                                        + "] has the same id; give each task its own"});
+  for (std::uint32_t rank = 1; rank < index.size(); ++rank) {
+    auto& each = tasks[index[rank]];
+    if (each.id == tasks[index[rank - 1]].id)
+      return at_task(index[rank], each.id,
+                     {errc::bad_argument, "tasks[" + std::to_string(index[rank - 1])
+                                            + "] has the same id; give each task its own"});
+  }
+  return std::nullopt;
 }
 
 /// Returns the edges between ranks, or why a task cannot have the parents it names.
 inline result<std::vector<edge>> find_edges(std::span<const task> tasks, const id_index& index) {
   std::vector<edge> edges;
-  auto by_id = index.by_id();
-  for (std::uint32_t child = 0; child < by_id.size(); ++child) {
-    auto& each = tasks[by_id[child]];
+  for (std::uint32_t child = 0; child < index.size(); ++child) {
+    auto& each = tasks[index[child]];
     auto first = edges.size();
     auto refuse = [&](std::string_view parent, std::string why) {
-      return at_task(by_id[child], each.id,
+      return at_task(index[child], each.id,
                      {errc::bad_argument, "parent " + in_quotes(parent) + " is " + std::move(why)});
     };
     for (auto& name : each.parents) {
@@ -151,7 +149,7 @@ inline result<std::vector<edge>> find_edges(std::span<const task> tasks, const i
     std::sort(begin, edges.end());
     auto twice = std::adjacent_find(begin, edges.end());
     if (twice != edges.end())
-      return refuse(tasks[by_id[twice->first]].id, "listed twice; list it once");
+      return refuse(tasks[index[twice->first]].id, "listed twice; list it once");
   }
   return edges;
 }
