@@ -285,8 +285,9 @@ private:
       return links_.at(*there.link).peer.basp_node == said.basp_node ? verdict::linked
                                                                      : verdict::duplicate;
     auto limit = said.as == role::member ? options_.max_members : options_.max_clients;
-    auto alike
-      = std::ranges::count(links_, said.as, [](auto& each) { return each.second.peer.as; });
+    auto alike = std::ranges::count_if(links_, [&](auto& each) {
+      return each.second.peer.as == said.as && each.second.deadline; // not being closed
+    });
     return static_cast<std::size_t>(alike) < limit ? verdict::go : verdict::full;
   }
 
