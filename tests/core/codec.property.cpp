@@ -73,8 +73,12 @@ TEST_CASE("bytes that nest too deep are refused, however deep", "[core][codec]")
 }
 
 TEST_CASE("a count beyond the bytes that follow allocates nothing", "[core][codec]") {
-  CHECK_FALSE(from_bytes<std::vector<std::byte>>("\x01\xff\xff\xff\xff"));
-  CHECK_FALSE(from_bytes<std::vector<std::uint64_t>>("\x01\xff\xff\xff\x7f"));
+  std::vector<std::byte> bytes;
+  CHECK_FALSE(decoder{"\xff\xff\xff\x7f"}.get(bytes));
+  CHECK(bytes.capacity() == 0);
+  std::vector<std::uint64_t> numbers;
+  CHECK_FALSE(decoder{"\xff\xff\xff\x7f"}.get(numbers));
+  CHECK(numbers.capacity() == 0);
   CHECK_FALSE(from_bytes<std::string>("\x01\x02\x00\x00\x00z"s));
 }
 

@@ -189,3 +189,20 @@ TEST_CASE("only extensions of the three sizes are moments in time", "[core][msgp
   CHECK_FALSE(to_timestamp(*parse_msgpack("\xd5\xff\x00\x00"s)));         // another size
   CHECK_FALSE(to_timestamp(*parse_msgpack("\xd7\xff\xff\xff\xff\xff\x00\x00\x00\x00"s))); // > 10^9
 }
+
+TEST_CASE("a moment is written in the shortest form that holds it", "[core][msgpack]") {
+  constexpr std::int64_t one = 1;
+  struct row {
+    msgpack_timestamp moment;
+    std::size_t bytes;
+  };
+  for (auto& [moment, bytes] :
+       {row{{0, 0}, 4}, row{{(one << 32U) - 1, 0}, 4}, row{{one << 32U, 0}, 8}, row{{0, 1}, 8},
+        row{{(one << 34U) - 1, 999'999'999}, 8}, row{{one << 34U, 0}, 12}, row{{-1, 0}, 12},
+        row{{std::numeric_limits<std::int64_t>::min(), 999'999'999}, 12},
+        row{{std::numeric_limits<std::int64_t>::max(), 0}, 12}}) {
+    auto written = from_timestamp(moment);
+    CHECK(written.get_binary().size() == bytes);
+    CHECK(to_timestamp(*parse_msgpack(write_msgpack(written))) == moment);
+  }
+}
