@@ -10,7 +10,9 @@
 
 #include "troupe/registry/record_table.hpp"
 
-namespace troupe::registry::test {
+namespace troupe::test {
+
+using namespace registry;
 
 /// Returns what node `owner` says of itself.
 inline record node(const std::string& owner, std::uint64_t version = 1, std::uint64_t boot = 1) {
@@ -107,4 +109,4 @@ inline problem refusal(const effects& answers) {
   return {};
 }
 
-} // namespace troupe::registry::test
+} // namespace troupe::test

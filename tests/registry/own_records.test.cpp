@@ -5,7 +5,7 @@
 
 using namespace troupe;
 using namespace troupe::registry;
-using namespace troupe::registry::test;
+using namespace troupe::test;
 
 TEST_CASE("every change of a node's own records has a higher version", "[registry]") {
   own_records book{"n1", 3};

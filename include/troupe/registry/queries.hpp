@@ -149,7 +149,8 @@ enum class change_kind : std::uint8_t {
   removed = 2,
   /// Its node started again without it, or was forgotten.
   lost = 3,
-  /// Another node has a newer claim to its name.
+  /// Another node has a newer claim to its name. It may show again or be removed or lost,
+  /// also if it never showed.
   taken = 4,
 };
 

@@ -37,7 +37,7 @@ namespace troupe::registry {
 ///
 /// What shows is derived, never merged: a record is as bad as the worst of its own word,
 /// its node's and its node's silence or membership's verdict on it. If several hold a
-/// claim to one name, the highest token shows (removed or not), the others are `taken`.
+/// claim to one name, the highest token shows, the others are `taken`.
 /// Health is told by calls that found nobody, never by errors of the application.
 ///
 /// Source of the merge: Shapiro, Preguica, Baquero, Zawirski, "Conflict-free replicated
@@ -377,7 +377,7 @@ private:
   /// Takes an entry out of the table, for good.
   void lose(entry& what, effects& out) {
     auto& owner = owners_.find(what.key().owner)->second;
-    world_.hide(what, change_kind::lost);
+    world_.remove(what, change_kind::lost);
     health_.clear(what);
     set_present(owner, what);
     owner.records.erase(&what);
@@ -501,15 +501,15 @@ private:
   void settle_name(const record_key& key, effects& out) {
     const entry* newest = nullptr;
     for_each_of_name(key.kind, key.name, [&](const entry& each) {
-      if (newest == nullptr || each.is->token > newest->is->token)
+      if (!each.gone_since && (newest == nullptr || each.is->token > newest->is->token))
         newest = &each;
     });
     auto first = entries_.lower_bound({key.kind, key.name, {}});
     for (auto each = first; each != entries_.end() && of_name(each->first, key.kind, key.name);
          ++each) {
       auto& what = each->second;
-      auto taken = what.is->token != 0 && what.is->token < newest->is->token;
-      if (taken && !what.taken && !what.gone_since)
+      auto taken = !what.gone_since && what.is->token != 0 && what.is->token < newest->is->token;
+      if (taken && !what.taken)
         out.push_back(name_lost{what.key(), newest->key().owner});
       what.taken = taken;
       refresh(what);
@@ -532,9 +532,9 @@ private:
   /// Tells the world how `what` shows now, if that is news.
   void refresh(entry& what) {
     if (what.gone_since)
-      world_.hide(what, change_kind::removed);
+      world_.remove(what, change_kind::removed);
     else if (what.taken)
-      world_.hide(what, change_kind::taken);
+      world_.take_name(what);
     else
       world_.show(what, appearance_of(what));
   }

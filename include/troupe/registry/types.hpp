@@ -52,9 +52,10 @@ struct registry_options {
 
   friend bool operator==(const registry_options&, const registry_options&) = default;
 
-  /// For the copy on a node: the table that it follows tells who is silent.
+  /// For the copy on a node: the table that it follows tells who is silent and who is to
+  /// be forgotten.
   static registry_options copy() {
-    return {.inactive_after = {}, .disconnected_after = {}};
+    return {.inactive_after = {}, .disconnected_after = {}, .retention = {}};
   }
 };
 

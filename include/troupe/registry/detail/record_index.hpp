@@ -39,6 +39,8 @@ struct entry {
   /// As watchers and look-ups have it; nothing if it does not show.
   std::shared_ptr<const record> shown;
   appearance shows;
+  /// It would show, but for its name; watchers may remember it.
+  bool hidden = false;
 
   [[nodiscard]] const record_key& key() const {
     return is->key;

@@ -37,16 +37,23 @@ public:
       what.shows = shows;
       index_.add(what);
     }
+    what.hidden = false;
     log_.note(kind, what.is, shows);
   }
 
-  /// Shows `what` no more.
-  void hide(entry& what, change_kind why) {
-    if (!what.shown)
-      return;
-    index_.remove(what);
-    what.shown.reset();
-    log_.note(why, what.is, what.shows);
+  /// Shows `what` no more, as it is gone.
+  void remove(entry& what, change_kind why) {
+    if (what.shown || what.hidden)
+      log_.note(why, what.is, what.shows);
+    hide(what);
+  }
+
+  /// Hides `what` behind another of its name.
+  void take_name(entry& what) {
+    if (what.shown)
+      log_.note(change_kind::taken, what.is, what.shows);
+    hide(what);
+    what.hidden = true;
   }
 
   [[nodiscard]] change_log& log() {
@@ -88,6 +95,14 @@ public:
   }
 
 private:
+  void hide(entry& what) {
+    if (what.shown)
+      index_.remove(what);
+    what.shown.reset();
+    what.shows = {};
+    what.hidden = false;
+  }
+
   static bool meets(const entry& what, const find_records& question) {
     if (!what.shown || (!what.healthy && !question.unhealthy_too))
       return false;
