@@ -8,6 +8,7 @@
 #include <iterator>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -18,7 +19,7 @@
 #include "troupe/core/json.hpp"
 #include "troupe/core/result.hpp"
 
-namespace troupe::node {
+namespace troupe::cluster {
 
 /// What a node remembers of itself from one life to the next.
 struct identity {
@@ -31,6 +32,8 @@ struct identity {
   bool host = false;
   /// Files of a higher format are of a newer release.
   std::uint32_t format = 1;
+  /// Where it has met the cluster, as HOST:PORT.
+  std::vector<std::string> met{};
 
   friend bool operator==(const identity&, const identity&) = default;
 };
@@ -54,7 +57,7 @@ public:
     data_folder made;
     made.path_ = path;
     if (path.empty()) {
-      made.self_ = {random_id<node_id>(), 1, {}, false, format};
+      made.self_ = {random_id<node_id>(), 1, {}, false, format, {}};
       return made;
     }
     if (auto why = made.take(); why.code != errc::none)
@@ -68,9 +71,7 @@ public:
   }
 
   data_folder(data_folder&& other) noexcept
-    : path_(std::move(other.path_)),
-      self_(other.self_),
-      lock_(std::exchange(other.lock_, -1)) {}
+    : path_(std::move(other.path_)), self_(other.self_), lock_(std::exchange(other.lock_, -1)) {}
 
   data_folder& operator=(data_folder&& other) noexcept {
     std::swap(path_, other.path_);
@@ -98,9 +99,11 @@ public:
   }
 
   /// Remembers the cluster, for good.
-  [[nodiscard]] problem belong_to(const cluster_id& cluster, bool as_host) {
+  [[nodiscard]] problem belong_to(const cluster_id& cluster, bool as_host,
+                                  std::vector<std::string> met) {
     self_.cluster = cluster;
     self_.host = as_host;
+    self_.met = std::move(met);
     return path_.empty() ? problem{} : save();
   }
 
@@ -118,14 +121,15 @@ private:
       return cannot("open " + name, std::strerror(errno));
     if (::flock(lock_, LOCK_EX | LOCK_NB) == 0)
       return {};
-    return {errc::in_use, path_.string() + " belongs to a running node; stop that, or give another "
-                                           "folder with --data"};
+    return {errc::in_use, path_.string()
+                            + " belongs to a running node; stop that, or give another "
+                              "folder with --data"};
   }
 
   problem load() {
     std::ifstream in{identity_file()};
     if (!in) {
-      self_ = {random_id<node_id>(), 0, {}, false, format};
+      self_ = {random_id<node_id>(), 0, {}, false, format, {}};
       return {};
     }
     std::string text{std::istreambuf_iterator<char>{in}, {}};
@@ -157,7 +161,8 @@ private:
                                                                : 0;
     ::close(out);
     if (fault == ENOSPC)
-      return {errc::storage_full, path_.string() + " has no space left; make some, then start again"};
+      return {errc::storage_full,
+              path_.string() + " has no space left; make some, then start again"};
     if (fault != 0 || ::rename(fresh.c_str(), identity_file().c_str()) != 0)
       return cannot("write " + fresh, std::strerror(fault != 0 ? fault : errno));
     if (auto folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); folder >= 0) {
@@ -172,8 +177,8 @@ private:
   }
 
   [[nodiscard]] problem cannot(const std::string& what, const std::string& why) const {
-    return {errc::bad_argument, "cannot " + what + ": " + why
-                                  + "; check --data " + path_.string() + " and its permissions"};
+    return {errc::bad_argument, "cannot " + what + ": " + why + "; check --data " + path_.string()
+                                  + " and its permissions"};
   }
 
   std::filesystem::path path_;
@@ -181,4 +186,4 @@ private:
   int lock_ = -1;
 };
 
-} // namespace troupe::node
+} // namespace troupe::cluster

@@ -6,6 +6,7 @@
 #include "troupe/host/messages.hpp"
 #include "troupe/host/service_actor.hpp"
 #include "troupe/lock/lock_service.hpp"
+#include "troupe/net/gate.hpp"
 #include "troupe/registry/name_service.hpp"
 #include "troupe/registry/registry_service.hpp"
 #include "troupe/router/messages.hpp"
@@ -26,15 +27,10 @@ void init() {
                 caf::id_block::troupe_router, caf::id_block::troupe_state, Blocks...>();
 }
 
-/// Makes a configuration fit for nodes: the middleman, the scheduler with the shorter
-/// round trips, the heartbeat of links, and the services that others may spawn here. For
-/// those who hand their own actor_system to a node.
+/// Makes a configuration fit for nodes: what links need, and the services that others may
+/// spawn here. For those who hand their own actor_system to a node.
 inline void configure(caf::actor_system_config& cfg) {
-  cfg.load<caf::io::middleman>();
-  cfg.set("caf.scheduler.policy", "sharing"); // round trips are four times shorter
-  cfg.set("caf.middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{500}});
-  cfg.set("caf.middleman.connection-timeout", caf::timespan{std::chrono::seconds{8}});
-  cfg.set("caf.middleman.enable-automatic-connections", false); // it opens ports of its own
+  net::configure_links(cfg);
   host::add_service<lock::lock_service>(cfg);
   host::add_service<registry::registry_service>(cfg);
   host::add_service<registry::name_service>(cfg);

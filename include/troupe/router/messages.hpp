@@ -46,6 +46,15 @@ struct find_agent {
   std::string id;
 };
 
+/// Asks for the handle of an agent on any node, with a link to that if there is none. The
+/// handle is good as long as the link; look the agent up anew after that.
+struct resolve_agent {
+  using result = caf::strong_actor_ptr;
+
+  std::string id;
+  duration timeout = std::chrono::seconds{10};
+};
+
 /// Where a service of the cluster is.
 struct service_place {
   /// Its handle, if it is on the node that was asked.
@@ -83,6 +92,11 @@ bool inspect(Inspector& f, find_agent& x) {
 }
 
 template <class Inspector>
+bool inspect(Inspector& f, resolve_agent& x) {
+  return f.object(x).fields(f.field("id", x.id), f.field("timeout", x.timeout));
+}
+
+template <class Inspector>
 bool inspect(Inspector& f, service_place& x) {
   return f.object(x).fields(f.field("handle", x.handle), f.field("address", x.address));
 }
@@ -111,6 +125,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::send_report))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::audience))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::recipients))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::resolve_agent))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

@@ -61,6 +61,7 @@ public:
           return found->second;
         return to_error(no_agent(what.id));
       },
+      [this](const resolve_agent& what) { resolve(what); },
       [this](const find_service& what) -> caf::result<service_place> {
         if (auto found = services_.find(what.name); found != services_.end())
           return found->second;
@@ -233,9 +234,18 @@ private:
     }
     envelope letter{{where.agent}, std::move(what.from), std::move(what.payload)};
     if (id.is_request())
-      ask(where.node, std::move(letter), what.timeout);
+      ask(where.node, caf::make_message(std::move(letter)), what.timeout);
     else
       fire(where.node, std::move(letter));
+  }
+
+  void resolve(const resolve_agent& what) {
+    if (auto here = agents_.find(what.id); here != agents_.end())
+      return self_->make_response_promise().deliver(here->second);
+    auto found = places_.find(to_agent(what.id), 1);
+    if (found.empty() || found.front().node == node_)
+      return self_->make_response_promise().deliver(to_error(nobody(to_agent(what.id))));
+    ask(found.front().node, caf::make_message(find_agent{what.id}), what.timeout);
   }
 
   void send_to_many(dispatch& what) {
@@ -275,7 +285,7 @@ private:
     });
   }
 
-  void ask(const std::string& node, envelope letter, duration timeout) {
+  void ask(const std::string& node, caf::message letter, duration timeout) {
     auto promise = self_->make_response_promise();
     if (pending_.size() >= options_.max_pending) {
       ++counts_.refused;
@@ -296,7 +306,7 @@ private:
       ++counts_.forwarded;
       there->open.insert(id);
       compat::relay(
-        self_, there->entry, span, caf::make_message(std::move(letter)),
+        self_, there->entry, span, std::move(letter),
         [this, id](caf::message answer) {
           finish(id, [&](caf::response_promise& to) { to.deliver(std::move(answer)); });
         },

@@ -1,0 +1,171 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caf/actor_system.hpp"
+#include "caf/actor_system_config.hpp"
+#include "caf/scoped_actor.hpp"
+#include "caf/send.hpp"
+#include "troupe/core/entropy.hpp"
+#include "troupe/core/version.hpp"
+#include "troupe/net/gate.hpp"
+#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/service_clients.hpp"
+#include "troupe/router/messages.hpp"
+
+namespace troupe {
+
+/// A light client of a cluster: one link, no member, nothing that others could find. For
+/// tools and for programs that only ask. Thread-safe; calls block.
+class cluster_client {
+public:
+  /// Connects to the cluster that the node at one of `addresses` belongs to. Waits up to
+  /// `wait`; errors: unreachable, timed_out, incompatible, bad_argument (no troupe node, or a name
+  /// that is not known), with the last thing that went wrong.
+  static result<std::unique_ptr<cluster_client>> connect(std::vector<net::address> addresses,
+                                                         duration wait = std::chrono::seconds{5}) {
+    std::unique_ptr<cluster_client> made{new cluster_client};
+    if (auto why = made->start(std::move(addresses)); why.code != errc::none)
+      return why;
+    std::unique_lock guard{made->mutex_};
+    auto& here = *made;
+    auto decided = [&here] { return here.connected_ || !may_come_right(here.last_problem_.code); };
+    if (!here.changed_.wait_for(guard, wait, decided) || !here.connected_) {
+      auto why = here.last_problem_.code != errc::none
+                   ? here.last_problem_
+                   : problem{errc::timed_out, "the cluster gave no answer in time"};
+      guard.unlock();
+      return why;
+    }
+    guard.unlock();
+    return made;
+  }
+
+  cluster_client(const cluster_client&) = delete;
+  cluster_client& operator=(const cluster_client&) = delete;
+
+  ~cluster_client() {
+    if (access_) {
+      caf::scoped_actor self{system_};
+      self->monitor(access_);
+      run_on_state<cluster::access_state>(access_,
+                                          [](cluster::access_state& state) { state.stop(); });
+      self->receive([](const caf::down_msg&) {});
+      access_ = nullptr;
+    }
+    if (gate_)
+      gate_->stop();
+    entry_ = nullptr;
+  }
+
+  [[nodiscard]] cluster::service_clients& services() {
+    return clients_;
+  }
+
+  [[nodiscard]] caf::actor_system& system() {
+    return system_;
+  }
+
+  /// The node that it is linked to, as people write its address.
+  [[nodiscard]] std::string address() const {
+    std::lock_guard guard{mutex_};
+    return to_string(address_);
+  }
+
+  /// Sends a message to agents through the node and waits up to `wait` for the answer, a Result
+  /// (a router::send_report from many). Errors as node::request().
+  template <class Result, class... Ts>
+  result<Result> request(router::recipients to, duration wait, Ts&&... what) {
+    caf::strong_actor_ptr entry;
+    {
+      std::lock_guard guard{mutex_};
+      entry = entry_;
+    }
+    caf::scoped_actor self{system_};
+    result<Result> answer{problem{errc::timed_out, "no answer in time"}};
+    self
+      ->request(
+        caf::actor_cast<caf::actor>(entry), wait + std::chrono::seconds{1},
+        router::dispatch{std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...)})
+      .receive([&](Result& value) { answer = std::move(value); },
+               [&](const caf::error& why) { answer = to_problem(why); });
+    return answer;
+  }
+
+private:
+  struct config : caf::actor_system_config {
+    config() {
+      net::configure_links(*this);
+      set("caf.scheduler.max-threads", 2);
+    }
+  };
+
+  cluster_client() : clients_(system_) {}
+
+  /// Another try may do better: the node may be starting.
+  static bool may_come_right(errc code) {
+    return code != errc::bad_argument && code != errc::incompatible;
+  }
+
+  problem start(std::vector<net::address> addresses) {
+    cluster::access_options how{std::move(addresses)};
+    cluster::access_events events{[this](const std::map<std::string, caf::strong_actor_ptr>& found,
+                                         const net::address& where,
+                                         const caf::strong_actor_ptr& entry) {
+                                    clients_.bind(found);
+                                    std::lock_guard guard{mutex_};
+                                    connected_ = !found.empty();
+                                    address_ = where;
+                                    entry_ = entry;
+                                    changed_.notify_all();
+                                  },
+                                  [this](const problem& why) {
+                                    std::lock_guard guard{mutex_};
+                                    last_problem_ = why;
+                                    changed_.notify_all();
+                                  }};
+    access_ = system_.spawn<caf::stateful_actor<cluster::access_state>>(std::move(how),
+                                                                        std::move(events));
+    net::hello self;
+    self.as = net::role::client;
+    self.node = random_id<node_id>();
+    self.boot = 1;
+    self.release = to_string(library_version);
+    net::link_events links;
+    links.on_down = [this](const net::link_ptr& which, const std::string&) {
+      run_on_state<cluster::access_state>(
+        access_,
+        [number = which->number()](cluster::access_state& state) { state.link_down(number); });
+    };
+    auto made = net::gate::start(system_, std::move(self), nullptr, std::move(links));
+    if (!made)
+      return made.error();
+    gate_ = std::move(*made);
+    run_on_state<cluster::access_state>(
+      access_, [gate = gate_.get()](cluster::access_state& state) { state.start(gate); });
+    return {};
+  }
+
+  // In this order: the gate outlives the system, the clients do not.
+  std::unique_ptr<net::gate> gate_;
+  config config_;
+  caf::actor_system system_{config_};
+  cluster::service_clients clients_;
+  caf::actor access_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool connected_ = false;
+  problem last_problem_;
+  net::address address_;
+  caf::strong_actor_ptr entry_;
+};
+
+} // namespace troupe

@@ -1,0 +1,422 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caf/event_based_actor.hpp"
+#include "caf/stateful_actor.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/timer_queue.hpp"
+#include "troupe/core/worker_thread.hpp"
+#include "troupe/host/client.hpp"
+#include "troupe/host/watcher.hpp"
+#include "troupe/net/gate.hpp"
+#include "troupe/node/service_clients.hpp"
+#include "troupe/registry/messages.hpp"
+#include "troupe/registry/own_records.hpp"
+#include "troupe/router/router.hpp"
+#include "troupe/scheduler/messages.hpp"
+
+namespace troupe::cluster {
+
+/// How an agent is registered.
+struct agent_options {
+  std::set<std::string> capabilities{};
+  std::set<std::string> groups{};
+  std::map<std::string, std::string> metadata{};
+  /// The only one of its name in the cluster. Otherwise the name is one that several may
+  /// have, as a capability is, and needs no claim.
+  bool unique = true;
+};
+
+/// What a member has to know.
+struct member_setup {
+  std::string id;
+  boot_number boot = 0;
+  bool is_host = false;
+  duration lost_after{};
+  duration heartbeat_every{};
+  registry_client registry;
+  names_client names;
+  scheduler_client scheduler;
+  router::router_access router;
+  std::function<void(const std::string&)> log;
+};
+
+/// Speaks for one node in the cluster: says who it is and what agents it has, again
+/// whenever the registry may have forgotten; follows what the others say, so that the
+/// router finds them; makes links when there is something to send. On the host of the
+/// cluster it also declares nodes lost whose link stays away.
+class member_state {
+public:
+  static inline const char* name = "troupe.member";
+
+  using done_handler = std::function<void(problem)>;
+
+  member_state(caf::event_based_actor* self, member_setup setup)
+    : self_(self), setup_(std::move(setup)), own_(setup_.id, setup_.boot), timers_(self) {}
+
+  caf::behavior make_behavior() {
+    return {[](caf::ok_atom) {}}; // lives on the actions that arrive
+  }
+
+  /// Begins to follow the registry; `gate` outlives this actor.
+  void start(net::gate* gate) {
+    gate_ = gate;
+    watcher_.emplace(self_->system(), setup_.registry, registry::watch_records{},
+                     [this, home = caf::weak_actor_ptr{self_->ctrl()}](
+                       const result<registry::record_changes>& news) {
+                       if (news)
+                         run_on(home, [this, what = *news] { follow(what); });
+                     });
+    beat();
+  }
+
+  /// The registry can be reached, or again: says everything anew.
+  void bound() {
+    announce(own_.all());
+    claim_again();
+  }
+
+  // -- records -----------------------------------------------------------------------
+
+  /// Says something about this node or one of its services.
+  void put(registry::record what) {
+    announce({own_.put(std::move(what))});
+  }
+
+  /// Registers an agent and calls `done` once the cluster knows it.
+  void add_agent(const std::string& id, const agent_options& how, done_handler done) {
+    registry::record made;
+    made.key = {registry::record_kind::agent, id, setup_.id};
+    made.capabilities = how.capabilities;
+    made.groups = how.groups;
+    made.metadata = how.metadata;
+    made.registered = now_utc();
+    if (how.unique)
+      return claim(id, {std::move(made), std::move(done)});
+    show(made);
+    announce({own_.put(std::move(made))}, std::move(done));
+  }
+
+  void remove_agent(const std::string& id) {
+    setup_.router.run([id, node = setup_.id](router::router_state& state) {
+      state.remove_agent(id);
+      state.places().remove(id, node);
+    });
+    auto gone = own_.remove(registry::record_kind::agent, id);
+    if (!gone)
+      return;
+    announce({*gone});
+    if (gone->token != 0)
+      setup_.names.async(registry::release_names{{id}, setup_.id, own_.boot()}, answer_within,
+                         [](const auto&) {});
+  }
+
+  /// Takes back all that this node ever said, for good.
+  void leave(done_handler done) {
+    std::vector<registry::record> gone;
+    std::vector<std::string> names;
+    for (auto& each : own_.all())
+      if (auto removed = own_.remove(each.key.kind, each.key.name)) {
+        if (removed->token != 0)
+          names.push_back(removed->key.name);
+        gone.push_back(std::move(*removed));
+      }
+    if (!names.empty())
+      setup_.names.async(registry::release_names{names, setup_.id, own_.boot()}, answer_within,
+                         [](const auto&) {});
+    setup_.scheduler.async(scheduler::worker_lost{setup_.id, setup_.boot, {}}, answer_within,
+                           [](const auto&) {});
+    announce(std::move(gone), std::move(done));
+  }
+
+  // -- links -------------------------------------------------------------------------
+
+  void link_up(const net::link_ptr& which) {
+    auto& peer = which->peer();
+    if (peer.as == net::role::client)
+      return; // asks, and is not asked
+    auto id = to_string(peer.node);
+    links_[id] = which;
+    setup_.router.run([id, number = which->number(),
+                       entry = which->entry_point()](router::router_state& state) mutable {
+      if (entry)
+        state.link_up(id, number, std::move(entry));
+    });
+    if (!setup_.is_host)
+      return;
+    if (auto pending = lost_timers_.extract(id))
+      timers_.cancel(pending.mapped());
+    judge(id, peer.boot, registry::record_status::active);
+  }
+
+  void link_down(const net::link_ptr& which, const std::string& why) {
+    auto& peer = which->peer();
+    auto id = to_string(peer.node);
+    auto found = links_.find(id);
+    if (found == links_.end() || found->second->number() != which->number())
+      return; // another link has taken its place
+    links_.erase(found);
+    setup_.router.run(
+      [id, number = which->number()](router::router_state& state) { state.link_down(id, number); });
+    if (!setup_.is_host || peer.as == net::role::client)
+      return;
+    setup_.log("link to node " + called(id) + " lost (" + why + "); its work goes to others in "
+               + to_string(setup_.lost_after) + " unless it comes back");
+    lost_timers_[id] = timers_.after(setup_.lost_after, [this, id, boot = peer.boot] {
+      lost_timers_.erase(id);
+      declare_lost(id, boot);
+    });
+  }
+
+  /// The router has something for `node`.
+  void link_wanted(const std::string& node) {
+    dial(node, [this, node](const result<net::link_ptr>& got) {
+      if (!got)
+        setup_.router.run(
+          [node, why = got.error()](router::router_state& state) { state.link_failed(node, why); });
+    });
+  }
+
+  /// Gives the entry point of a node, by its name or id, with a link if there is none.
+  void find_entry(const std::string& called,
+                  std::function<void(result<caf::strong_actor_ptr>)> done) {
+    auto found = std::ranges::find_if(
+      nodes_, [&](auto& each) { return each.first == called || each.second.name == called; });
+    if (found == nodes_.end())
+      return done(problem{errc::not_found, "no node '" + called.substr(0, 64)
+                                             + "' is known; check its name, or wait until it has "
+                                               "joined"});
+    if (auto known = links_.find(found->first); known != links_.end())
+      return done(known->second->entry_point());
+    dial(found->first, [done = std::move(done)](const result<net::link_ptr>& got) {
+      if (got)
+        done((*got)->entry_point());
+      else
+        done(got.error());
+    });
+  }
+
+  /// Stops to follow; part of the end of the node.
+  void stop() {
+    watcher_.reset();
+    self_->quit();
+  }
+
+private:
+  struct unclaimed_agent {
+    registry::record what;
+    done_handler done;
+  };
+
+  struct known_node {
+    std::string name;
+    std::vector<registry::endpoint> endpoints;
+  };
+
+  static wall_time now_utc() {
+    return wall_time{
+      std::chrono::duration_cast<duration>(std::chrono::system_clock::now().time_since_epoch())};
+  }
+
+  /// For people.
+  [[nodiscard]] std::string called(const std::string& node) const {
+    auto found = nodes_.find(node);
+    return found != nodes_.end() && !found->second.name.empty() ? found->second.name
+                                                                : node.substr(0, 8);
+  }
+
+  /// Makes a link to a node that is known; `done` gets it on this actor.
+  void dial(const std::string& node, std::function<void(const result<net::link_ptr>&)> done) {
+    auto found = nodes_.find(node);
+    auto who = node_id::from_string(node);
+    if (found == nodes_.end() || found->second.endpoints.empty() || !who)
+      return done(problem{errc::unreachable, "the address of node " + called(node)
+                                               + " is not known; retry once it is registered"});
+    auto& where = found->second.endpoints.front();
+    auto tell
+      = [done = std::move(done), home = caf::weak_actor_ptr{self_->ctrl()}](
+          result<net::link_ptr> got) { run_on(home, [done, got = std::move(got)] { done(got); }); };
+    resolver_.run([gate = gate_, address = net::address{where.host, where.port}, who = *who, tell] {
+      auto endpoints = net::resolve(address);
+      if (endpoints)
+        gate->dial(std::move(*endpoints), who, tell);
+      else
+        tell(endpoints.error());
+    });
+  }
+
+  // -- what this node says -------------------------------------------------------------
+
+  void announce(std::vector<registry::record> what, done_handler done = {}) {
+    if (!done)
+      done = [this](const problem& why) {
+        if (why.code != errc::none && why.code != errc::unreachable)
+          setup_.log("the registry did not take a record: " + why.detail);
+      };
+    if (what.empty())
+      return done({});
+    constexpr std::size_t page = 500;
+    for (std::size_t first = 0; first < what.size(); first += page) {
+      auto last = std::min(first + page, what.size());
+      auto at
+        = [&](std::size_t index) { return what.begin() + static_cast<std::ptrdiff_t>(index); };
+      auto tell = last == what.size() ? std::move(done) : done_handler{};
+      setup_.registry.async(
+        registry::put_records{{at(first), at(last)}}, answer_within,
+        [this, tell = std::move(tell),
+         home = caf::weak_actor_ptr{self_->ctrl()}](result<registry::put_report> answer) {
+          run_on(home, [this, tell, answer = std::move(answer)] { announced(answer, tell); });
+        });
+    }
+  }
+
+  void announced(const result<registry::put_report>& answer, const done_handler& tell) {
+    if (answer && answer->clashing > 0)
+      setup_.log("another live process has this node's identity; stop one of the two, data "
+                 "folders must not be copied");
+    if (answer && answer->stale > 0)
+      rise();
+    if (tell)
+      tell(answer ? problem{} : answer.error());
+  }
+
+  /// The registry has heard of a later life of this node: goes above it.
+  void rise() {
+    if (std::exchange(rising_, true))
+      return;
+    setup_.registry.async(
+      registry::find_owner{setup_.id}, answer_within,
+      [this, home = caf::weak_actor_ptr{self_->ctrl()}](result<registry::owner_view> found) {
+        run_on(home, [this, found = std::move(found)] {
+          rising_ = false;
+          if (!found || found->boot < own_.boot())
+            return;
+          own_.rise_above(found->boot);
+          announce(own_.all());
+        });
+      });
+  }
+
+  void beat() {
+    setup_.registry.async(registry::heartbeat{setup_.id, own_.boot()}, answer_within,
+                          [](const auto&) {});
+    timers_.after(setup_.heartbeat_every, [this] { beat(); });
+  }
+
+  void claim(const std::string& id, unclaimed_agent what) {
+    auto shared = std::make_shared<unclaimed_agent>(std::move(what));
+    setup_.names.async(registry::claim_names{{id}, setup_.id, own_.boot()}, answer_within,
+                       [this, id, shared, home = caf::weak_actor_ptr{self_->ctrl()}](
+                         result<registry::claim_names::result> answer) {
+                         run_on(home, [this, id, shared, answer = std::move(answer)] {
+                           if (!answer)
+                             return shared->done(answer.error());
+                           shared->what.token = answer->token;
+                           show(shared->what);
+                           announce({own_.put(std::move(shared->what))}, std::move(shared->done));
+                         });
+                       });
+  }
+
+  /// The service of names may have forgotten: whoever had a name keeps it.
+  void claim_again() {
+    std::vector<std::string> names;
+    for (auto& each : own_.all())
+      if (each.token != 0 && !each.removed)
+        names.push_back(each.key.name);
+    if (!names.empty())
+      setup_.names.async(registry::claim_names{names, setup_.id, own_.boot()}, answer_within,
+                         [this](const auto& answer) {
+                           if (!answer)
+                             setup_.log("names could not be claimed anew: "
+                                        + answer.error().detail);
+                         });
+  }
+
+  /// Agents of this node are found here before the registry has told of them.
+  void show(const registry::record& what) {
+    setup_.router.run(
+      [where
+       = router::location{what.key.name, setup_.id, what.capabilities, what.groups, what.load}](
+        router::router_state& state) mutable { state.places().put(std::move(where)); });
+  }
+
+  // -- what others say -----------------------------------------------------------------
+
+  void follow(const registry::record_changes& news) {
+    if (news.complete) {
+      nodes_.clear();
+      setup_.router.run([](router::router_state& state) { state.places().clear(); });
+      for (auto& each : own_.all())
+        if (each.key.kind == registry::record_kind::agent && !each.removed)
+          show(each);
+    }
+    for (auto& each : news.changes) {
+      auto& value = each.what.value;
+      auto shown = registry::is_shown(each.kind);
+      if (value.key.kind == registry::record_kind::node)
+        follow_node(value, shown);
+      else if (value.key.kind == registry::record_kind::agent && value.key.owner != setup_.id)
+        follow_agent(value, shown && each.what.status == registry::record_status::active);
+    }
+  }
+
+  void follow_node(const registry::record& what, bool shown) {
+    if (!shown)
+      nodes_.erase(what.key.owner);
+    else
+      nodes_[what.key.owner] = {what.key.name, what.endpoints};
+  }
+
+  void follow_agent(const registry::record& what, bool shown) {
+    setup_.router.run([where = router::location{what.key.name, what.key.owner, what.capabilities,
+                                                what.groups, what.load},
+                       shown](router::router_state& state) mutable {
+      if (shown)
+        state.places().put(std::move(where));
+      else
+        state.places().remove(where.agent, where.node);
+    });
+  }
+
+  // -- the host's part -------------------------------------------------------------------
+
+  void judge(const std::string& node, boot_number boot, registry::record_status liveness) {
+    setup_.registry.async(registry::verdict{node, boot, liveness}, answer_within,
+                          [](const auto&) {});
+  }
+
+  void declare_lost(const std::string& node, boot_number boot) {
+    setup_.log("node " + called(node) + " is lost; its tasks run elsewhere");
+    judge(node, boot, registry::record_status::disconnected);
+    setup_.scheduler.async(scheduler::worker_lost{node, boot, {}}, answer_within,
+                           [](const auto&) {});
+  }
+
+  static constexpr duration answer_within = std::chrono::seconds{10};
+
+  caf::event_based_actor* self_;
+  member_setup setup_;
+  registry::own_records own_;
+  timer_queue<caf::event_based_actor> timers_;
+  net::gate* gate_ = nullptr;
+  std::optional<host::watcher<registry::registry_protocol, registry::watch_records>> watcher_;
+  std::map<std::string, known_node> nodes_;
+  std::map<std::string, net::link_ptr> links_;
+  std::map<std::string, timer_queue<caf::event_based_actor>::id> lost_timers_;
+  bool rising_ = false;
+  worker_thread resolver_;
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "troupe/host/durable_core.hpp"
+#include "troupe/lock/types.hpp"
+#include "troupe/net/address.hpp"
+#include "troupe/net/link_options.hpp"
+#include "troupe/registry/types.hpp"
+#include "troupe/router/types.hpp"
+#include "troupe/scheduler/types.hpp"
+#include "troupe/state/types.hpp"
+
+namespace troupe::cluster {
+
+/// The port of a node that names none.
+inline constexpr std::uint16_t default_port = 6767;
+
+/// Bounds of the services that a cluster's first node hosts.
+struct service_options {
+  lock::lock_options locks{};
+  registry::registry_options registry{};
+  scheduler::scheduler_options scheduler{};
+  state::state_options state{};
+  /// How each of them writes its journal.
+  host::core_options journal{};
+};
+
+/// How a node is set up. Every span counts on the node's own clock.
+struct node_options {
+  /// For people; the first 8 digits of its id if empty. At most 255 bytes.
+  std::string name{};
+  /// Where it takes links. Port 0 is any free one.
+  net::address listen{"127.0.0.1", default_port};
+  /// What others dial, where that differs (behind NAT, in a container).
+  std::optional<net::address> advertise{};
+  /// Nodes of the cluster to join, tried in turn. None: this node founds a cluster,
+  /// if its data folder knows of none yet.
+  std::vector<net::address> join{};
+  /// Founds a cluster also where `join` is given, unless one is found there.
+  bool bootstrap = false;
+  /// Where everything is kept; empty: nothing outlives the process.
+  std::filesystem::path data{};
+  /// A node whose link is lost for so long is taken for gone: its tasks run elsewhere,
+  /// its agents show disconnected.
+  duration lost_after = std::chrono::seconds{5};
+  /// How long between two tries to reach the cluster.
+  backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
+  service_options services{};
+  router::router_options router{};
+  net::link_options links{};
+  /// Gets a line for each thing that an operator should know; default: nobody.
+  std::function<void(const std::string&)> log{};
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "caf/actor_control_block.hpp"
+#include "caf/actor_system.hpp"
+#include "troupe/host/client.hpp"
+#include "troupe/lock/messages.hpp"
+#include "troupe/node/service_names.hpp"
+#include "troupe/registry/messages.hpp"
+#include "troupe/scheduler/messages.hpp"
+#include "troupe/state/messages.hpp"
+
+namespace troupe::cluster {
+
+using registry_client = host::client<registry::registry_protocol>;
+using names_client = host::client<registry::names_protocol>;
+using locks_client = host::client<lock::lock_protocol>;
+using scheduler_client = host::client<scheduler::scheduler_protocol>;
+using state_client = host::client<state::state_protocol>;
+
+/// One client for each service of a cluster; copies share their sessions. Calls wait, within
+/// their deadlines, while the services are out of reach.
+struct service_clients {
+  explicit service_clients(caf::actor_system& sys)
+    : registry(sys), names(sys), locks(sys), scheduler(sys), state(sys) {}
+
+  registry_client registry;
+  names_client names;
+  locks_client locks;
+  scheduler_client scheduler;
+  state_client state;
+
+  /// The services are there from now on, by their names; those that are missing nowhere.
+  void bind(const std::map<std::string, caf::strong_actor_ptr>& where) {
+    auto at = [&](const char* name) {
+      auto found = where.find(name);
+      return found != where.end() ? found->second : nullptr;
+    };
+    registry.set_target(at(registry_name));
+    names.set_target(at(names_name));
+    locks.set_target(at(locks_name));
+    scheduler.set_target(at(scheduler_name));
+    state.set_target(at(state_name));
+  }
+};
+
+} // namespace troupe::cluster
