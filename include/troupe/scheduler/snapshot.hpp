@@ -20,6 +20,8 @@ struct saved_task {
   std::uint32_t failures = 0;
   std::uint32_t losses = 0;
   std::uint16_t progress_permille = 0;
+  std::uint32_t waits_for = 0;
+  worker_id keeper{};
   worker_id worker{};
   std::uint64_t sequence = 0;
   duration since{};
@@ -103,10 +105,11 @@ bool inspect(Inspector& f, saved_task& x) {
   return f.object(x).fields(
     f.field("spec", x.spec), f.field("state", x.state), f.field("attempt", x.attempt),
     f.field("failures", x.failures), f.field("losses", x.losses),
-    f.field("progress_permille", x.progress_permille), f.field("worker", x.worker),
-    f.field("sequence", x.sequence), f.field("since", x.since), f.field("alarm", x.alarm),
-    f.field("waited", x.waited), f.field("ran", x.ran), f.field("unplaceable", x.unplaceable),
-    f.field("value", x.value), f.field("why", x.why));
+    f.field("progress_permille", x.progress_permille), f.field("waits_for", x.waits_for),
+    f.field("keeper", x.keeper), f.field("worker", x.worker), f.field("sequence", x.sequence),
+    f.field("since", x.since), f.field("alarm", x.alarm), f.field("waited", x.waited),
+    f.field("ran", x.ran), f.field("unplaceable", x.unplaceable), f.field("value", x.value),
+    f.field("why", x.why));
 }
 
 template <class Inspector>

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "troupe/core/utf8.hpp"
@@ -23,6 +25,12 @@ inline constexpr std::uint32_t max_tries = 1'000;
 
 inline problem bad(std::string detail) {
   return {errc::bad_argument, std::move(detail)};
+}
+
+inline problem full(const std::string& what, const std::string& option, std::uint64_t bound) {
+  return {errc::limit_reached,
+          "all " + std::to_string(bound) + " " + what
+            + " are in use; retry with backoff or raise scheduler_options::" + option};
 }
 
 /// Returns `text`, cut to what a sentence can carry.

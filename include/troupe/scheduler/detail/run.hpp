@@ -4,6 +4,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,6 +19,8 @@ namespace troupe::scheduler::detail {
 
 /// A task as the scheduler keeps it.
 struct task {
+  static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+
   task_spec spec;
   task_state state = task_state::pending;
   /// The fence: grows with each start.
@@ -27,15 +31,21 @@ struct task {
   std::uint16_t progress_permille = 0;
   /// Ready, but no registered worker is good for it.
   bool unplaceable = false;
-  /// Parents that are not over.
+  /// Parents that are not over. While the run is compensated: completed children
+  /// that are not undone.
   std::uint32_t waits_for = 0;
+  /// Position of the task that undoes it.
+  std::uint32_t undo = none;
   ready_queue::line_number line = ready_queue::no_line;
   /// Where the last attempt runs or ran, and under which number it was told so.
   worker_id worker;
   std::uint64_t sequence = 0;
+  /// The worker that keeps room for it.
+  worker_id keeper;
   /// In its state since then.
   time_point since{};
-  /// Ready: fails. Running: is out of time. Pending: is tried again.
+  /// Ready: fails, as no worker is good for it, or gets a keeper. Running: is out of
+  /// time. Pending: is tried again.
   std::optional<time_point> alarm;
   duration waited{};
   duration ran{};
@@ -90,26 +100,33 @@ struct run {
     return state == run_state::running || state == run_state::compensating;
   }
 
+  /// The task was added to undo another, its one parent.
+  [[nodiscard]] bool undoes(std::uint32_t position) const {
+    return position >= submitted_tasks;
+  }
+
+  /// @pre the task was submitted.
   template <class Visit>
   void for_each_child(std::uint32_t parent, Visit visit) {
     for (auto at = children_from[parent]; at < children_from[parent + 1]; ++at)
       visit(children[at]);
   }
 
-  /// Fills in children. O(tasks + edges).
+  /// Fills in children and task::undo. O(tasks + edges).
   /// @pre all parents are positions of tasks.
   void link() {
-    children_from.assign(tasks.size() + 1, 0);
-    for (auto& each : tasks)
-      for (auto parent : each.spec.parents)
+    children_from.assign(std::size_t{submitted_tasks} + 1, 0);
+    for (std::uint32_t child = 0; child < submitted_tasks; ++child)
+      for (auto parent : tasks[child].spec.parents)
         ++children_from[parent + 1];
-    for (std::size_t position = 0; position < tasks.size(); ++position)
-      children_from[position + 1] += children_from[position];
+    std::partial_sum(children_from.begin(), children_from.end(), children_from.begin());
     children.resize(children_from.back());
     auto next = children_from;
-    for (std::uint32_t child = 0; child < size(); ++child)
+    for (std::uint32_t child = 0; child < submitted_tasks; ++child)
       for (auto parent : tasks[child].spec.parents)
         children[next[parent]++] = child;
+    for (auto position = submitted_tasks; position < size(); ++position)
+      tasks[tasks[position].spec.parents.front()].undo = position;
   }
 
   // -- watching ----------------------------------------------------------------------

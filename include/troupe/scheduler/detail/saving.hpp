@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "troupe/scheduler/detail/run.hpp"
+#include "troupe/scheduler/detail/run_table.hpp"
 #include "troupe/scheduler/detail/worker_pool.hpp"
 #include "troupe/scheduler/snapshot.hpp"
 
@@ -28,6 +29,8 @@ inline saved_task save(const task& what, time_point now) {
           .failures = what.failures,
           .losses = what.losses,
           .progress_permille = what.progress_permille,
+          .waits_for = what.waits_for,
+          .keeper = what.keeper,
           .worker = what.worker,
           .sequence = what.sequence,
           .since = what.since - now,
@@ -47,6 +50,8 @@ inline task load(const saved_task& saved, time_point now) {
   result.failures = saved.failures;
   result.losses = saved.losses;
   result.progress_permille = saved.progress_permille;
+  result.waits_for = saved.waits_for;
+  result.keeper = saved.keeper;
   result.worker = saved.worker;
   result.sequence = saved.sequence;
   result.since = now + saved.since;
@@ -95,10 +100,6 @@ inline run load(const saved_run& saved, time_point now) {
   result.retry = saved.retry;
   for (auto& each : saved.tasks)
     result.tasks.push_back(load(each, now));
-  for (auto& each : result.tasks)
-    for (auto parent : each.spec.parents)
-      if (!is_final(result.tasks[parent].state))
-        ++each.waits_for;
   result.submitted_tasks = saved.submitted_tasks;
   result.submitted = now + saved.submitted;
   result.started = now + saved.started;
@@ -127,8 +128,9 @@ inline saved_worker save(const worker& what, time_point now) {
   return result;
 }
 
-/// Its running attempts are those of the runs.
-inline void load(worker& result, const saved_worker& saved, time_point now) {
+/// What runs there, and what it keeps room for, comes with the runs.
+inline void load(worker_pool& pool, const saved_worker& saved, time_point now) {
+  auto& result = pool.add(saved.worker, saved.words);
   result.silent = saved.silent;
   result.maintenance = saved.maintenance;
   result.draining = saved.draining;
@@ -139,6 +141,21 @@ inline void load(worker& result, const saved_worker& saved, time_point now) {
   for (auto& each : saved.leftovers) {
     result.leftovers.emplace(each.what, leftover{each.sequence, each.needs});
     result.cancellations.emplace(each.sequence, each.what);
+    pool.take(result, each.needs);
+  }
+}
+
+inline void load(run_table& runs, worker_pool& pool, const saved_run& saved, time_point now) {
+  auto& owner = runs.add(load(saved, now));
+  for (std::uint32_t position = 0; position < owner.size(); ++position) {
+    auto& each = owner.tasks[position];
+    if (each.state == task_state::running) {
+      auto& who = *pool.find(each.worker);
+      who.running.emplace(each.sequence, attempt_id{owner.id, position, each.attempt});
+      pool.take(who, each.spec.needs);
+    }
+    if (each.keeper != worker_id{})
+      pool.find(each.keeper)->kept_for = task_name{owner.id, position};
   }
 }
 

@@ -50,6 +50,8 @@ struct worker {
   time_point paused_until = time_point::min();
   /// When to look at it again.
   time_point alarm{};
+  /// Gets nothing but this task, or one of its line, until that has room.
+  std::optional<task_name> kept_for;
   /// In worker_pool's list of those with room, under this load.
   std::optional<std::uint64_t> listed;
 
@@ -138,13 +140,13 @@ public:
   }
 
   /// Returns the least loaded worker with room for `needs` among those that are
-  /// `good(id)`, nothing if there is none.
+  /// `good(worker)`, nothing if there is none.
   template <class Good>
   worker* find_room(const resources& needs, Good good) {
     for (auto& [load, id] : listed_)
-      if (good(id))
-        if (auto& found = workers_.find(id)->second; fits(needs, found.used, found.words.capacity))
-          return &found;
+      if (auto& found = workers_.find(id)->second;
+          fits(needs, found.used, found.words.capacity) && good(found))
+        return &found;
     return nullptr;
   }
 
@@ -161,7 +163,7 @@ public:
     return in_group && labelled && has(words.handlers, asks.handler);
   }
 
-private:
+  /// The share of it that is taken.
   static std::uint64_t load_of(const worker& which, placement policy) {
     auto share = [](std::uint64_t used, std::uint64_t capacity) {
       return capacity == 0 ? 0 : used * 65'536 / capacity;
@@ -176,6 +178,7 @@ private:
                      share(used.gpus, capacity.gpus)});
   }
 
+private:
   void unlist(worker& which) {
     if (which.listed)
       listed_.erase({*which.listed, which.id});

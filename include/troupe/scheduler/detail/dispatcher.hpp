@@ -1,0 +1,843 @@
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/core/random.hpp"
+#include "troupe/scheduler/commands.hpp"
+#include "troupe/scheduler/detail/admission.hpp"
+#include "troupe/scheduler/detail/ready_queue.hpp"
+#include "troupe/scheduler/detail/run_table.hpp"
+#include "troupe/scheduler/detail/views.hpp"
+#include "troupe/scheduler/detail/worker_pool.hpp"
+
+namespace troupe::scheduler::detail {
+
+/// Brings tasks and workers together, and knows what becomes of both: the life of an
+/// attempt, of a task, of a run and of a worker. Takes no requests and gives no
+/// answers; task_scheduler does.
+///
+/// Between two calls no ready task fits any worker that may run it.
+class dispatcher {
+public:
+  // -- state -----------------------------------------------------------------------
+
+  scheduler_options options;
+  random_source random;
+  run_table runs;
+  worker_pool pool;
+  scheduler_statistics statistics = no_statistics();
+  time_point now = time_point::min();
+
+  // -- time ------------------------------------------------------------------------
+
+  /// Lets time pass until `until`. Call dispatch() afterwards.
+  void pass(time_point until) {
+    assert(until >= now);
+    now = until;
+    while (!alarms_.empty() && alarms_.begin()->at <= now) {
+      auto due = *alarms_.begin();
+      alarms_.erase(alarms_.begin());
+      switch (due.kind) {
+        case alarm_kind::worker:
+          ring(*pool.find(worker_id{due.id}));
+          break;
+        case alarm_kind::run:
+          start(*runs.find(run_id{due.id}));
+          break;
+        case alarm_kind::task:
+          ring(*runs.find(run_id{due.id}), due.task);
+          break;
+      }
+    }
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    if (alarms_.empty())
+      return std::nullopt;
+    return alarms_.begin()->at;
+  }
+
+  /// Gives ready tasks to workers until there is no room or nothing that fits, and
+  /// drops what is over for long.
+  void dispatch() {
+    while (pool.anybody_has_room()) {
+      auto line = queue_.first();
+      if (!line)
+        break;
+      auto first = queue_.head(*line);
+      auto& owner = *runs.find(first.what.run);
+      auto* who = find_room(*line, owner.tasks[first.what.task]);
+      if (who == nullptr) {
+        wait_for_room(first.what);
+        queue_.block(*line);
+        continue;
+      }
+      take_out(owner, first.what.task);
+      begin_attempt(owner, first.what.task, *who);
+    }
+    runs.keep_finished(options.max_finished_runs);
+  }
+
+  /// Works out from runs and workers what is kept for speed. After a change of options
+  /// and after a restart.
+  void line_up_all() {
+    queue_ = {};
+    alarms_.clear();
+    unplaceable_.clear();
+    for (auto& [id, each] : pool.all())
+      refresh(*pool.find(id));
+    for (auto& [id, each] : runs.all())
+      if (!is_final(each.state))
+        line_up_again(*runs.find(id));
+  }
+
+  // -- runs ------------------------------------------------------------------------
+
+  /// Takes in a new run, which starts after `delay`.
+  run& add(run&& made, duration delay) {
+    auto& added = runs.add(std::move(made));
+    for (auto& each : added.tasks)
+      join_line(each);
+    ++statistics.runs_submitted;
+    if (delay > duration::zero())
+      set_alarm(added, now + delay);
+    else
+      start(added);
+    return added;
+  }
+
+  /// @pre The run is not over.
+  void cancel(run& owner) {
+    problem why{errc::cancelled, "the run was cancelled"};
+    if (owner.why.code == errc::none)
+      owner.why = why;
+    stop_rest(owner, task_state::cancelled, why);
+    finish(owner, run_state::cancelled);
+  }
+
+  /// @pre The run is neither over nor paused.
+  void pause(run& owner) {
+    for (std::uint32_t position = 0; position < owner.size(); ++position)
+      if (owner.tasks[position].state == task_state::ready)
+        take_out(owner, position);
+    if (owner.starts_at)
+      alarms_.erase({*owner.starts_at, alarm_kind::run, owner.id.value});
+    owner.before_pause = std::exchange(owner.state, run_state::paused);
+    owner.note_change();
+  }
+
+  /// @pre The run is paused.
+  void resume(run& owner) {
+    owner.state = owner.before_pause;
+    owner.note_change();
+    if (owner.state == run_state::waiting)
+      set_alarm(owner, std::max(*owner.starts_at, now));
+    for (std::uint32_t position = 0; position < owner.size(); ++position)
+      if (owner.tasks[position].state == task_state::ready)
+        line_up(owner, position);
+  }
+
+  // -- workers ---------------------------------------------------------------------
+
+  /// The worker gave a sign of life.
+  void hear(worker& who) {
+    who.lease_ends = now + options.lease;
+    who.silent = false;
+    refresh(who);
+  }
+
+  /// Call after whatever may give a worker more room, or less.
+  void refresh(worker& who) {
+    if (who.state() != worker_state::active)
+      stop_keeping(who);
+    pool.update(now, options.placement, who);
+    if (who.listed)
+      queue_.reopen(who.id);
+    set_alarm(who);
+  }
+
+  /// Tasks may go to the worker from here on.
+  void offer(worker& who) {
+    queue_.add_worker(who.id,
+                      [&](const demand& asks) { return worker_pool::is_good(who.words, asks); });
+    auto waiting = unplaceable_;
+    for (auto& each : waiting)
+      line_up_anew(each);
+  }
+
+  /// No more tasks go to the worker.
+  void withdraw_offer(worker& who) {
+    stop_keeping(who);
+    queue_.remove_worker(who.id, [&](ready_queue::line_number line) {
+      auto places = queue_.places(line);
+      for (auto& each : places)
+        line_up_anew(each.what);
+    });
+  }
+
+  /// The boot of the worker is dead. Returns how many attempts were lost with it.
+  std::uint32_t forget(worker& who) {
+    withdraw_offer(who);
+    auto result = lose_all(who, [](run&, std::uint32_t) {});
+    alarms_.erase({who.alarm, alarm_kind::worker, who.id.value});
+    pool.remove(who);
+    return result;
+  }
+
+  void forget_if_gone(worker& who) {
+    if (who.draining && who.running.empty() && who.leftovers.empty())
+      forget(who);
+  }
+
+  /// Takes an outcome in. Returns whether it was still wanted. Call refresh() after the
+  /// last of a worker.
+  bool take(worker& who, const outcome& what) {
+    auto* owner = runs.find(what.what.run);
+    auto position = what.what.task;
+    if (owner == nullptr || position >= owner->size() || !runs_at(*owner, what.what, who))
+      return take_leftover(who, what);
+    if (what.kind == outcome_kind::progress) {
+      owner->tasks[position].progress_permille = std::min<std::uint16_t>(what.permille, 1'000);
+      owner->note_change(position, options.max_changes);
+      return true;
+    }
+    release(who, *owner, position);
+    switch (what.kind) {
+      case outcome_kind::completed:
+        complete(*owner, position, what.value);
+        break;
+      case outcome_kind::failed:
+        ++statistics.failed;
+        if (what.retryable)
+          try_again(*owner, position, sentence(what.why));
+        else
+          fail(*owner, position, sentence(what.why));
+        break;
+      case outcome_kind::busy:
+        ++statistics.busy;
+        who.paused_until = now + options.busy_pause;
+        end_attempt(*owner, position);
+        make_ready(*owner, position);
+        break;
+      case outcome_kind::stopped:
+        lose(*owner, position);
+        break;
+      case outcome_kind::progress:
+        break; // above
+    }
+    settle(*owner);
+    return true;
+  }
+
+  /// What the worker was told, up to order `seen`, and does not name is lost.
+  void compare_books(worker& who, std::uint64_t seen, const std::vector<attempt_id>& named) {
+    std::set<attempt_id> open(named.begin(), named.end());
+    std::vector<attempt_id> lost;
+    for (auto& [sequence, what] : who.running)
+      if (sequence <= seen && !open.contains(what))
+        lost.push_back(what);
+    for (auto at = who.leftovers.begin(); at != who.leftovers.end();) {
+      auto each = at++;
+      if (each->second.sequence <= seen && !open.contains(each->first))
+        give_back(who, each);
+    }
+    for (auto& what : lost) {
+      auto& owner = *runs.find(what.run);
+      if (!runs_at(owner, what, who))
+        continue; // ended with another one
+      release(who, owner, what.task);
+      lose(owner, what.task);
+      settle(owner);
+    }
+    refresh(who);
+  }
+
+  // -- questions ---------------------------------------------------------------------
+
+  [[nodiscard]] std::size_t unplaceable() const {
+    return unplaceable_.size();
+  }
+
+  [[nodiscard]] const ready_queue& queue() const {
+    return queue_;
+  }
+
+private:
+  enum class alarm_kind : std::uint8_t { worker, run, task };
+
+  /// Rings when the one moment that its subject waits for has come.
+  struct alarm {
+    time_point at;
+    alarm_kind kind;
+    std::uint64_t id = 0;
+    std::uint32_t task = 0;
+
+    friend auto operator<=>(const alarm&, const alarm&) = default;
+  };
+
+  /// While no worker is registered at all, tasks that none is good for wait on.
+  static constexpr duration least_patience = std::chrono::seconds{1};
+
+  // -- alarms ------------------------------------------------------------------------
+
+  void ring(worker& who) {
+    if (who.silent && who.lease_ends + options.silence <= now) {
+      forget(who);
+      return;
+    }
+    if (!who.silent && who.lease_ends <= now)
+      go_silent(who);
+    refresh(who);
+  }
+
+  void ring(run& owner, std::uint32_t position) {
+    auto& due = owner.tasks[position];
+    due.alarm.reset();
+    switch (due.state) {
+      case task_state::pending:
+        make_ready(owner, position);
+        break;
+      case task_state::ready:
+        if (!due.unplaceable)
+          keep_room(owner, position);
+        else if (pool.all().empty())
+          set_alarm(owner, position, now + std::max(options.unplaceable_patience, least_patience));
+        else
+          fail(owner, position, why_unplaceable(due, queue_, pool));
+        break;
+      case task_state::running:
+        ++statistics.timed_out;
+        leave_over(owner, position);
+        try_again(owner, position,
+                  {errc::timed_out, "attempt " + std::to_string(due.attempt) + " took longer than "
+                                      + to_string(due.spec.timeout) + " (task_spec::timeout)"});
+        break;
+      case task_state::completed:
+      case task_state::failed:
+      case task_state::cancelled:
+      case task_state::skipped:
+        assert(!"a task that is over waits for nothing");
+    }
+    settle(owner);
+  }
+
+  void set_alarm(run& owner, std::uint32_t position, std::optional<time_point> at) {
+    auto& changed = owner.tasks[position];
+    if (changed.alarm)
+      alarms_.erase({*changed.alarm, alarm_kind::task, owner.id.value, position});
+    changed.alarm = at;
+    if (at)
+      alarms_.insert({*at, alarm_kind::task, owner.id.value, position});
+  }
+
+  void set_alarm(run& owner, time_point at) {
+    owner.starts_at = at;
+    alarms_.insert({at, alarm_kind::run, owner.id.value});
+  }
+
+  void set_alarm(worker& who) {
+    alarms_.erase({who.alarm, alarm_kind::worker, who.id.value});
+    who.alarm = who.silent ? who.lease_ends + options.silence : who.lease_ends;
+    if (who.paused_until > now)
+      who.alarm = std::min(who.alarm, who.paused_until);
+    alarms_.insert({who.alarm, alarm_kind::worker, who.id.value});
+  }
+
+  // -- workers -----------------------------------------------------------------------
+
+  /// Its tasks run elsewhere from here on, while it may still be at them.
+  void go_silent(worker& who) {
+    who.silent = true;
+    lose_all(who, [&](run& owner, std::uint32_t position) { leave_over(owner, position); });
+  }
+
+  template <class End>
+  std::uint32_t lose_all(worker& who, End end) {
+    std::uint32_t result = 0;
+    auto running = who.running;
+    for (auto& [sequence, what] : running) {
+      auto& owner = *runs.find(what.run);
+      if (!runs_at(owner, what, who))
+        continue; // ended with another one
+      end(owner, what.task);
+      lose(owner, what.task);
+      settle(owner);
+      ++result;
+    }
+    return result;
+  }
+
+  [[nodiscard]] static bool runs_at(const run& owner, const attempt_id& what, const worker& who) {
+    auto& each = owner.tasks[what.task];
+    return each.state == task_state::running && each.attempt == what.attempt
+           && each.worker == who.id;
+  }
+
+  /// An attempt that is over gives its room back; its outcome is of no use, unless it
+  /// says that it ended as it was told to.
+  bool take_leftover(worker& who, const outcome& what) {
+    auto found = who.leftovers.find(what.what);
+    if (found == who.leftovers.end() || what.kind == outcome_kind::progress)
+      return false;
+    give_back(who, found);
+    return what.kind == outcome_kind::stopped;
+  }
+
+  void give_back(worker& who, std::map<attempt_id, leftover>::iterator which) {
+    who.cancellations.erase(which->second.sequence);
+    pool.give_back(who, which->second.needs);
+    who.leftovers.erase(which);
+  }
+
+  // -- room --------------------------------------------------------------------------
+
+  [[nodiscard]] worker* find_room(ready_queue::line_number line, const task& next) {
+    return pool.find_room(next.spec.needs, [&](const worker& who) {
+      return queue_.is_good(line, who.id) && (!who.kept_for || line_of(*who.kept_for) == line);
+    });
+  }
+
+  [[nodiscard]] ready_queue::line_number line_of(const task_name& what) const {
+    return runs.find(what.run)->tasks[what.task].line;
+  }
+
+  /// Nobody has room for the first of a line: it will get a worker of its own if that
+  /// goes on.
+  void wait_for_room(const task_name& first) {
+    auto& owner = *runs.find(first.run);
+    auto& next = owner.tasks[first.task];
+    if (!next.alarm && next.keeper == worker_id{})
+      set_alarm(owner, first.task, std::max(next.since + options.reserve_after, now));
+  }
+
+  /// The task has waited for room for long: a worker that can hold it gets nothing
+  /// else until it can have it. Otherwise small tasks could keep it waiting for ever.
+  void keep_room(run& owner, std::uint32_t position) {
+    auto& next = owner.tasks[position];
+    worker* keeper = nullptr;
+    for (auto id : queue_.workers(next.line)) {
+      auto* who = pool.find(id);
+      if (who->state() == worker_state::active && !who->kept_for
+          && fits(next.spec.needs, {.slots = 0}, who->words.capacity)
+          && (keeper == nullptr
+              || worker_pool::load_of(*who, options.placement)
+                   < worker_pool::load_of(*keeper, options.placement)))
+        keeper = who;
+    }
+    if (keeper == nullptr)
+      return set_alarm(owner, position, now + std::max(options.reserve_after, least_patience));
+    keeper->kept_for = task_name{owner.id, position};
+    next.keeper = keeper->id;
+  }
+
+  /// The task does not wait in line any more.
+  void let_go(task& what) {
+    if (what.keeper == worker_id{})
+      return;
+    auto& who = *pool.find(std::exchange(what.keeper, {}));
+    who.kept_for.reset();
+    if (who.listed)
+      queue_.reopen(who.id);
+  }
+
+  /// The worker cannot keep what it was to keep.
+  void stop_keeping(worker& who) {
+    if (!who.kept_for)
+      return;
+    auto what = *std::exchange(who.kept_for, std::nullopt);
+    auto& owner = *runs.find(what.run);
+    owner.tasks[what.task].keeper = {};
+    set_alarm(owner, what.task, now + options.reserve_after);
+  }
+
+  // -- attempts ----------------------------------------------------------------------
+
+  void begin_attempt(run& owner, std::uint32_t position, worker& who) {
+    auto& next = owner.tasks[position];
+    auto& queue = statistics.queues[run_table::level_of(owner, next)];
+    next.waited = now - next.since;
+    ++queue.started;
+    queue.waited_total += next.waited;
+    queue.waited_longest = std::max(queue.waited_longest, next.waited);
+    ++statistics.attempts;
+    ++next.attempt;
+    next.progress_permille = 0;
+    next.worker = who.id;
+    next.sequence = ++who.sequence;
+    who.running.emplace(next.sequence, name(owner, position));
+    pool.take(who, next.spec.needs);
+    pool.update(now, options.placement, who);
+    set_state(owner, position, task_state::running);
+    if (next.spec.timeout > duration::zero())
+      set_alarm(owner, position, now + next.spec.timeout);
+  }
+
+  /// The worker is done with the attempt.
+  void release(worker& who, run& owner, std::uint32_t position) {
+    auto& ended = owner.tasks[position];
+    who.running.erase(ended.sequence);
+    pool.give_back(who, ended.spec.needs);
+  }
+
+  /// The attempt is over, and the worker is told so. Until it reports the end the room
+  /// is taken.
+  void leave_over(run& owner, std::uint32_t position) {
+    auto& ended = owner.tasks[position];
+    auto& who = *pool.find(ended.worker);
+    who.running.erase(ended.sequence);
+    auto sequence = ++who.sequence;
+    who.leftovers.emplace(name(owner, position), leftover{sequence, ended.spec.needs});
+    who.cancellations.emplace(sequence, name(owner, position));
+  }
+
+  void end_attempt(run& owner, std::uint32_t position) {
+    auto& ended = owner.tasks[position];
+    ended.ran = now - ended.since;
+    set_alarm(owner, position, std::nullopt);
+  }
+
+  void complete(run& owner, std::uint32_t position, const std::string& value) {
+    if (value.size() > options.max_payload_bytes) {
+      ++statistics.failed;
+      return fail(owner, position, check_payload("the result", value.size(), options));
+    }
+    if (!runs.make_room(value.size(), options.max_bytes)) {
+      ++statistics.failed;
+      return try_again(owner, position, full("bytes", "max_bytes", options.max_bytes));
+    }
+    end_attempt(owner, position);
+    ++statistics.completed;
+    runs.set_value(owner, position, value);
+    close(owner, position, task_state::completed, {});
+    if (owner.undoes(position))
+      return undone(owner, owner.tasks[position].spec.parents.front());
+    owner.for_each_child(position, [&](std::uint32_t child) {
+      auto& next = owner.tasks[child];
+      if (--next.waits_for == 0 && next.state == task_state::pending)
+        make_ready(owner, child);
+    });
+  }
+
+  /// The attempt failed for a reason that may pass.
+  void try_again(run& owner, std::uint32_t position, const problem& why) {
+    auto& failed = owner.tasks[position];
+    auto& policy = failed.spec.retry ? *failed.spec.retry : owner.retry;
+    if (++failed.failures >= policy.max_attempts)
+      return fail(owner, position, why);
+    end_attempt(owner, position);
+    runs.set_problem(owner, position, why);
+    set_state(owner, position, task_state::pending);
+    set_alarm(owner, position, now + policy.wait.delay(failed.failures, random));
+  }
+
+  /// The attempt was lost with its worker, which says nothing of the task.
+  void lose(run& owner, std::uint32_t position) {
+    auto& lost = owner.tasks[position];
+    ++statistics.lost;
+    if (++lost.losses > options.max_losses)
+      return fail(owner, position,
+                  {errc::failed, std::to_string(lost.losses)
+                                   + " workers were lost at this task; it may be what kills them "
+                                     "(scheduler_options::max_losses)"});
+    end_attempt(owner, position);
+    make_ready(owner, position);
+  }
+
+  // -- tasks -------------------------------------------------------------------------
+
+  void make_ready(run& owner, std::uint32_t position) {
+    auto& next = owner.tasks[position];
+    std::uint64_t bytes = next.spec.input.size();
+    for (auto parent : next.spec.parents)
+      bytes += owner.tasks[parent].value.size();
+    if (bytes > options.max_assignment_bytes && !owner.undoes(position))
+      return fail(owner, position,
+                  {errc::too_large, "its input and the results of its parents have "
+                                      + std::to_string(bytes) + " bytes; return less, at most "
+                                      + std::to_string(options.max_assignment_bytes)
+                                      + " together (scheduler_options::max_assignment_bytes)"});
+    set_state(owner, position, task_state::ready);
+    line_up(owner, position);
+  }
+
+  /// Puts a ready task where it waits: in line, or aside if no worker is good for it.
+  void line_up(run& owner, std::uint32_t position) {
+    auto& next = owner.tasks[position];
+    if (!owner.starts_tasks())
+      return;
+    if (is_placeable(next))
+      return queue_.push(next.line, place_of(owner, position));
+    next.unplaceable = true;
+    unplaceable_.insert({owner.id, position});
+    set_alarm(owner, position, now + options.unplaceable_patience);
+  }
+
+  void take_out(run& owner, std::uint32_t position) {
+    auto& each = owner.tasks[position];
+    if (!owner.starts_tasks())
+      return;
+    set_alarm(owner, position, std::nullopt);
+    if (std::exchange(each.unplaceable, false)) {
+      unplaceable_.erase({owner.id, position});
+      return;
+    }
+    let_go(each);
+    queue_.remove(each.line, place_of(owner, position));
+  }
+
+  /// Moves the task if it waits in the wrong place, now that workers have changed.
+  void line_up_anew(const task_name& what) {
+    auto& owner = *runs.find(what.run);
+    auto& each = owner.tasks[what.task];
+    if (is_placeable(each) != each.unplaceable)
+      return;
+    take_out(owner, what.task);
+    line_up(owner, what.task);
+  }
+
+  [[nodiscard]] ready_queue::place place_of(const run& owner, std::uint32_t position) const {
+    auto& next = owner.tasks[position];
+    auto rank = next.since.time_since_epoch();
+    rank -= options.ageing * static_cast<std::int64_t>(run_table::level_of(owner, next));
+    rank -= options.retry_head_start * (std::int64_t{next.failures} + next.losses);
+    return {rank.count(), {owner.id, position}};
+  }
+
+  [[nodiscard]] bool is_placeable(const task& next) const {
+    return std::ranges::any_of(queue_.workers(next.line), [&](worker_id id) {
+      return fits(next.spec.needs, {.slots = 0}, pool.find(id)->words.capacity);
+    });
+  }
+
+  void join_line(task& each) {
+    each.line = queue_.join(each.spec, [&](const demand& asks) {
+      std::vector<worker_id> good;
+      for (auto& [id, who] : pool.all())
+        if (!who.draining && worker_pool::is_good(who.words, asks))
+          good.push_back(id);
+      return good;
+    });
+  }
+
+  /// The task has failed for good.
+  void fail(run& owner, std::uint32_t position, const problem& why) {
+    if (owner.tasks[position].state == task_state::ready)
+      take_out(owner, position);
+    if (owner.tasks[position].state == task_state::running)
+      end_attempt(owner, position);
+    close(owner, position, task_state::failed, why);
+    auto who = "task " + in_quotes(owner.tasks[position].spec.id);
+    if (owner.why.code == errc::none)
+      owner.why = {why.code, who + ": " + why.detail};
+    if (owner.undoes(position)) // there is nothing better to do than to go on
+      undone(owner, owner.tasks[position].spec.parents.front());
+    else if (owner.policy == failure_policy::continue_what_can)
+      skip_descendants(owner, position, {errc::cancelled, who + " failed"});
+    else
+      stop_rest(owner, task_state::skipped, {errc::cancelled, who + " failed"});
+  }
+
+  void skip_descendants(run& owner, std::uint32_t failed, const problem& why) {
+    std::vector<std::uint32_t> open{failed};
+    while (!open.empty()) {
+      auto position = open.back();
+      open.pop_back();
+      owner.for_each_child(position, [&](std::uint32_t child) {
+        if (is_final(owner.tasks[child].state))
+          return;
+        close(owner, child, task_state::skipped, why);
+        open.push_back(child);
+      });
+    }
+  }
+
+  /// Ends whatever is not over: what runs is cancelled, what waits is `waiting_ends`.
+  void stop_rest(run& owner, task_state waiting_ends, const problem& why) {
+    for (std::uint32_t position = 0; position < owner.size(); ++position) {
+      auto& each = owner.tasks[position];
+      if (is_final(each.state))
+        continue;
+      auto ends = waiting_ends;
+      if (each.state == task_state::running) {
+        end_attempt(owner, position);
+        leave_over(owner, position);
+        ends = task_state::cancelled;
+      } else if (each.state == task_state::ready) {
+        take_out(owner, position);
+      }
+      close(owner, position, ends, why);
+    }
+  }
+
+  void close(run& owner, std::uint32_t position, task_state state, const problem& why) {
+    auto& ended = owner.tasks[position];
+    set_alarm(owner, position, std::nullopt);
+    runs.set_problem(owner, position, why);
+    set_state(owner, position, state);
+    queue_.leave(std::exchange(ended.line, ready_queue::no_line));
+  }
+
+  void set_state(run& owner, std::uint32_t position, task_state state) {
+    runs.set_state(owner, position, state);
+    owner.tasks[position].since = now;
+    owner.note_change(position, options.max_changes);
+  }
+
+  // -- runs --------------------------------------------------------------------------
+
+  void start(run& owner) {
+    owner.starts_at.reset();
+    owner.state = run_state::running;
+    owner.started = now;
+    owner.note_change();
+    for (std::uint32_t position = 0; position < owner.size(); ++position) {
+      auto& each = owner.tasks[position];
+      if (each.waits_for == 0 && each.state == task_state::pending)
+        make_ready(owner, position);
+    }
+    settle(owner);
+  }
+
+  /// Call after whatever may have ended the last task of a run.
+  void settle(run& owner) {
+    if (is_final(owner.state) || owner.live() > 0)
+      return;
+    if (owner.why.code != errc::none && owner.policy == failure_policy::compensate
+        && owner.size() == owner.submitted_tasks)
+      compensate(owner);
+    if (owner.live() == 0)
+      finish(owner, owner.why.code == errc::none ? run_state::completed : run_state::failed);
+  }
+
+  void finish(run& owner, run_state state) {
+    if (owner.starts_at)
+      alarms_.erase({*owner.starts_at, alarm_kind::run, owner.id.value});
+    owner.starts_at.reset();
+    owner.state = state;
+    owner.ended = now;
+    owner.note_change();
+    runs.finish(owner);
+    ++statistics.runs_finished;
+  }
+
+  /// Adds a task for each completed one that can be undone. It becomes ready once all
+  /// that came after is undone: the graph is walked backwards, waits_for counts down
+  /// again.
+  void compensate(run& owner) {
+    auto can_be_undone = [](const task& each) {
+      return each.state == task_state::completed && !each.spec.compensation.empty();
+    };
+    if (std::ranges::none_of(owner.tasks, can_be_undone))
+      return;
+    if (owner.state == run_state::paused)
+      owner.before_pause = run_state::compensating;
+    else
+      owner.state = run_state::compensating;
+    owner.note_change();
+    owner.tasks.reserve(
+      owner.submitted_tasks
+      + static_cast<std::size_t>(std::ranges::count_if(owner.tasks, can_be_undone)));
+    for (std::uint32_t position = 0; position < owner.submitted_tasks; ++position) {
+      auto& done = owner.tasks[position];
+      done.waits_for = 0;
+      owner.for_each_child(position, [&](std::uint32_t child) {
+        done.waits_for += owner.tasks[child].state == task_state::completed ? 1 : 0;
+      });
+      if (can_be_undone(done))
+        add_undo(owner, position);
+    }
+    std::vector<std::uint32_t> last;
+    for (std::uint32_t position = 0; position < owner.submitted_tasks; ++position)
+      if (auto& done = owner.tasks[position];
+          done.state == task_state::completed && done.waits_for == 0)
+        last.push_back(position);
+    for (auto position : last)
+      undo(owner, position);
+  }
+
+  void add_undo(run& owner, std::uint32_t position) {
+    task added;
+    added.spec = owner.tasks[position].spec;
+    added.spec.id = "undo " + added.spec.id;
+    added.spec.handler = std::exchange(added.spec.compensation, {});
+    added.spec.parents = {position};
+    added.since = now;
+    join_line(added);
+    owner.tasks[position].undo = owner.size();
+    owner.tasks.push_back(std::move(added));
+    runs.count_in(owner, owner.size() - 1);
+  }
+
+  /// All that came after a completed task is undone: now the task itself.
+  void undo(run& owner, std::uint32_t position) {
+    if (auto by = owner.tasks[position].undo; by != task::none)
+      make_ready(owner, by);
+    else
+      undone(owner, position);
+  }
+
+  void undone(run& owner, std::uint32_t position) {
+    std::vector<std::uint32_t> open{position};
+    while (!open.empty()) {
+      auto parents = owner.tasks[open.back()].spec.parents;
+      open.pop_back();
+      for (auto parent : parents) {
+        if (--owner.tasks[parent].waits_for > 0)
+          continue;
+        if (auto by = owner.tasks[parent].undo; by != task::none)
+          make_ready(owner, by);
+        else
+          open.push_back(parent);
+      }
+    }
+  }
+
+  void line_up_again(run& owner) {
+    if (owner.starts_at && owner.state == run_state::waiting)
+      alarms_.insert({*owner.starts_at, alarm_kind::run, owner.id.value});
+    for (std::uint32_t position = 0; position < owner.size(); ++position) {
+      auto& each = owner.tasks[position];
+      if (is_final(each.state))
+        continue;
+      join_line(each);
+      if (each.alarm)
+        alarms_.insert({*each.alarm, alarm_kind::task, owner.id.value, position});
+      if (each.unplaceable)
+        unplaceable_.insert({owner.id, position});
+      else if (each.state == task_state::ready && owner.starts_tasks())
+        queue_.push(each.line, place_of(owner, position));
+    }
+  }
+
+  // -- sentences ---------------------------------------------------------------------
+
+  static attempt_id name(const run& owner, std::uint32_t position) {
+    return {owner.id, position, owner.tasks[position].attempt};
+  }
+
+  [[nodiscard]] problem sentence(problem why) const {
+    if (why.code == errc::none)
+      why.code = errc::failed;
+    if (why.detail.size() > options.max_payload_bytes)
+      why.detail.resize(options.max_payload_bytes);
+    return why;
+  }
+
+  // -- worked out from the state, for speed --------------------------------------------
+
+  ready_queue queue_;
+  std::set<alarm> alarms_;
+  /// Ready tasks of runs that start tasks, for which no worker is good.
+  std::set<task_name> unplaceable_;
+};
+
+} // namespace troupe::scheduler::detail

@@ -1,0 +1,549 @@
+// What must hold on every schedule, not only on those we thought of.
+
+#include "troupe/scheduler/task_scheduler.hpp"
+#include "scheduler/simulated_worker.hpp"
+#include "support/seeds.hpp"
+#include "troupe/core/codec.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::scheduler;
+using troupe::test::random_source;
+using troupe::test::simulated_worker;
+
+namespace {
+
+using task_key = std::pair<run_id, std::uint32_t>;
+
+/// As REQUIRE, but cheap enough for millions.
+void must(bool holds, const char* what) {
+  if (!holds)
+    FAIL(what);
+}
+
+/// A second opinion on a scheduler, from what was submitted, what workers were told
+/// and which of their outcomes were taken.
+class task_witness {
+public:
+  void submitted(run_id run, const submit& what) {
+    REQUIRE(runs_.emplace(run, what).second);
+  }
+
+  /// A worker got an order that is new to it.
+  void ordered(const assignment& order, const register_worker& who) {
+    task_key key{order.what.run, order.what.task};
+    auto& spec = spec_of(order);
+    REQUIRE(std::ranges::find(who.handlers, order.handler) != who.handlers.end());
+    REQUIRE(in_group(who, spec.group));
+    REQUIRE(order.needs == spec.needs);
+    REQUIRE(attempts_[key].insert(order.what.attempt).second); // one worker for each attempt
+    if (order.task.starts_with("undo "))
+      return check_undo(order);
+    REQUIRE_FALSE(results_.contains(key)); // would be a late start: it is recorded already
+    REQUIRE(order.parents.size() == spec.parents.size());
+    for (std::size_t position = 0; position < order.parents.size(); ++position) {
+      auto recorded = results_.find({order.what.run, spec.parents[position]});
+      REQUIRE(recorded != results_.end());
+      REQUIRE(order.parents[position].value == recorded->second);
+    }
+  }
+
+  /// A worker's report was answered.
+  void reported(const report& what, const report_receipt& receipt) {
+    auto stale = receipt.stale;
+    for (auto& each : what.outcomes) {
+      auto found = std::ranges::find(stale, each.what, &stale_outcome::what);
+      if (found != stale.end())
+        stale.erase(found);
+      else if (each.kind == outcome_kind::completed)
+        completed(each);
+    }
+    REQUIRE(stale.empty());
+    REQUIRE(receipt.taken + receipt.stale.size() == what.outcomes.size());
+  }
+
+  /// The scheduler says that this is how things stand.
+  void check(const task_scheduler& all) {
+    for (auto& [run, what] : runs_) {
+      auto found = all.answer(find_run{run});
+      if (!found)
+        continue; // over for long
+      std::vector<std::uint32_t> counts(task_states);
+      for (std::uint32_t position = 0; position < found->tasks.size(); ++position) {
+        auto& each = found->tasks[position];
+        ++counts[static_cast<std::size_t>(each.state)];
+        task_key key{run, position};
+        auto [before, first] = final_.try_emplace(key, each.state);
+        if (!first && is_final(before->second))
+          must(before->second == each.state, "the first end of a task is its end");
+        before->second = each.state;
+        must(results_.contains(key) == (each.state == task_state::completed),
+             "a task is completed when a result of it was taken");
+      }
+      must(counts == found->run.counts, "the counts of a run are those of its tasks");
+    }
+  }
+
+  void check_results(const task_scheduler& all) const {
+    for (auto& [key, value] : results_)
+      if (auto found = all.answer(find_result{key.first, key.second}))
+        REQUIRE(found->value == value);
+  }
+
+  [[nodiscard]] const std::map<run_id, submit>& runs() const {
+    return runs_;
+  }
+
+private:
+  static bool in_group(const register_worker& who, const std::string& group) {
+    return who.groups.empty() ? group.empty()
+                              : std::ranges::find(who.groups, group) != who.groups.end();
+  }
+
+  const task_spec& spec_of(const assignment& order) {
+    auto& tasks = runs_.at(order.what.run).tasks;
+    if (order.what.task < tasks.size())
+      return tasks[order.what.task];
+    auto undone = std::ranges::find(tasks, order.task.substr(5), &task_spec::id);
+    REQUIRE(undone != tasks.end());
+    return *undone;
+  }
+
+  /// What came after a task and completed is undone before the task.
+  void check_undo(const assignment& order) {
+    auto& tasks = runs_.at(order.what.run).tasks;
+    auto done = [&](std::size_t position) {
+      return results_.contains({order.what.run, static_cast<std::uint32_t>(position)});
+    };
+    auto undone = static_cast<std::uint32_t>(
+      std::ranges::find(tasks, order.task.substr(5), &task_spec::id) - tasks.begin());
+    REQUIRE(done(undone));
+    REQUIRE(order.parents.size() == 1);
+    REQUIRE(order.parents[0].value == results_.at({order.what.run, undone}));
+    undo_began_[order.what.run].insert(undone);
+    for (std::uint32_t child = 0; child < tasks.size(); ++child)
+      if (done(child) && !tasks[child].compensation.empty()
+          && std::ranges::find(tasks[child].parents, undone) != tasks[child].parents.end())
+        REQUIRE(undo_began_[order.what.run].contains(child));
+  }
+
+  void completed(const outcome& what) {
+    task_key key{what.what.run, what.what.task};
+    REQUIRE(attempts_[key].contains(what.what.attempt));
+    REQUIRE(*attempts_[key].rbegin() == what.what.attempt); // no later one was begun
+    REQUIRE(results_.emplace(key, what.value).second);      // recorded once
+  }
+
+  std::map<run_id, submit> runs_;
+  std::map<task_key, std::set<std::uint32_t>> attempts_;
+  std::map<task_key, std::string> results_;
+  std::map<task_key, task_state> final_;
+  std::map<run_id, std::set<std::uint32_t>> undo_began_;
+};
+
+/// Follows a run by its news alone.
+class run_watcher {
+public:
+  explicit run_watcher(run_id run) : run_(run) {}
+
+  void look(const task_scheduler& all, random_source& random) {
+    auto news = all.answer(watch_run{
+      .run = run_, .after = revision_, .limit = static_cast<std::uint32_t>(1 + random.below(50))});
+    if (!news)
+      return;
+    if (news->complete)
+      states_ = news->states;
+    for (auto& each : news->changes) {
+      REQUIRE(each.revision > revision_);
+      states_.resize(std::max<std::size_t>(states_.size(), each.task + 1));
+      states_[each.task] = each.state;
+      revision_ = each.revision;
+    }
+    revision_ = news->revision;
+    if (revision_ == news->run.revision)
+      check(*all.answer(find_run{run_}));
+  }
+
+private:
+  void check(const run_details& truth) const {
+    for (std::size_t position = 0; position < truth.tasks.size(); ++position)
+      if (position < states_.size()) // tasks that undo others come later
+        must(states_[position] == truth.tasks[position].state, "news tell the truth");
+  }
+
+  run_id run_;
+  std::uint64_t revision_ = 0;
+  std::vector<task_state> states_;
+};
+
+scheduler_options small_options() {
+  return {.max_runs = 30,
+          .max_finished_runs = 8,
+          .max_changes = 12,
+          .lease = 10s,
+          .silence = 60s,
+          .busy_pause = 500ms,
+          .unplaceable_patience = 30s,
+          .ageing = 5s,
+          .retry_head_start = 2s,
+          .reserve_after = 3s,
+          .max_losses = 10,
+          .seed = 7};
+}
+
+/// A scheduler, its twin and some workers, driven by chance.
+class world {
+public:
+  explicit world(random_source random) : random_(random) {
+    tell(configure{small_options()});
+    for (std::uint32_t number = 0; number < 4; ++number)
+      workers_.emplace_back(random_words(number));
+  }
+
+  void run(std::uint32_t steps) {
+    for (std::uint32_t step = 0; step < steps; ++step) {
+      pass(std::chrono::milliseconds{random_.below(1500)});
+      act();
+      witness_.check(scheduler_);
+      if (random_.one_in(20))
+        twin_ = restored();
+    }
+  }
+
+  /// Faults end: all runs do, too.
+  void come_to_rest() {
+    for (auto& each : workers_)
+      recover(each);
+    for (auto& [run, what] : witness_.runs())
+      tell(resume_run{run});
+    for (std::uint32_t round = 0; !all_over(); ++round) {
+      REQUIRE(round < 3'000);
+      pass(1s);
+      for (auto& each : workers_)
+        work(each, outcome_kind::completed);
+      witness_.check(scheduler_);
+    }
+    witness_.check_results(scheduler_);
+    for (auto& each : workers_)
+      work(each, outcome_kind::completed);
+    for (auto& each : scheduler_.answer(list_workers{}).workers)
+      REQUIRE(each.used == resources{.slots = 0}); // all room is given back
+  }
+
+private:
+  // -- the machine -------------------------------------------------------------------
+
+  template <class Command>
+  effect tell(const Command& what) {
+    effects out;
+    effects twin_out;
+    ++last_id_;
+    scheduler_.step(now_, last_id_, what, out);
+    twin_.step(now_, last_id_, what, twin_out);
+    REQUIRE(out == twin_out);
+    compare();
+    if constexpr (std::is_same_v<Command, configure>) {
+      REQUIRE(out.empty());
+      return refused{};
+    } else {
+      REQUIRE(out.size() == 1);
+      REQUIRE(answered_by(out[0]) == last_id_);
+      return out[0];
+    }
+  }
+
+  template <class Command>
+  std::optional<typename Command::result> ask(const Command& what) {
+    auto answer = tell(what);
+    auto* good = std::get_if<answered<typename Command::result>>(&answer);
+    if (good == nullptr)
+      REQUIRE_FALSE(std::get<refused>(answer).why.detail.empty());
+    return good != nullptr ? std::optional{good->value} : std::nullopt;
+  }
+
+  void pass(duration span) {
+    now_ += span;
+    effects out;
+    scheduler_.tick(now_, out);
+    twin_.tick(now_, out);
+    REQUIRE(out.empty());
+    compare();
+  }
+
+  void compare() {
+    must(scheduler_.next_deadline() == twin_.next_deadline(), "twins wake alike");
+    if (!random_.one_in(8))
+      return;
+    auto saved = scheduler_.snapshot();
+    must(saved == twin_.snapshot(), "twins stay equal");
+    must(to_bytes(saved) == to_bytes(twin_.snapshot()), "equal states have equal bytes");
+  }
+
+  task_scheduler restored() {
+    auto saved = from_bytes<scheduler_snapshot>(to_bytes(scheduler_.snapshot()));
+    REQUIRE(saved);
+    task_scheduler result;
+    result.restore(now_, *saved);
+    return result;
+  }
+
+  // -- what happens ------------------------------------------------------------------
+
+  void act() {
+    auto& who = workers_[random_.below(workers_.size())];
+    switch (random_.below(24)) {
+      case 0:
+      case 1:
+        return submit_something();
+      case 2:
+        if (auto* run = any_run())
+          tell(cancel_run{*run});
+        return;
+      case 3:
+        if (auto* run = any_run())
+          tell(pause_run{*run});
+        return;
+      case 4:
+      case 5:
+        if (auto* run = any_run())
+          tell(resume_run{*run});
+        return;
+      case 6:
+        who.kill();
+        return;
+      case 7:
+        who.cut_off(now_ + std::chrono::seconds{random_.below(90)});
+        return;
+      case 8: // the node says what it saw
+        if (!who.is_up())
+          ask(worker_lost{who.words().owner, who.words().boot});
+        return;
+      case 9:
+        if (who.is_up() && who.is_registered())
+          ask(set_maintenance{who.id(), random_.one_in(2)});
+        return;
+      case 10:
+        if (who.is_up() && who.is_registered() && random_.one_in(3))
+          ask(deregister_worker{who.id(), who.words().boot});
+        return;
+      case 11:
+        if (!watchers_.empty())
+          watchers_[random_.below(watchers_.size())].look(scheduler_, random_);
+        return;
+      default:
+        if (!who.is_up() && random_.one_in(2))
+          who.restart();
+        return work(who, random_kind());
+    }
+  }
+
+  const run_id* any_run() {
+    if (witness_.runs().empty())
+      return nullptr;
+    auto position = random_.below(witness_.runs().size());
+    return &std::next(witness_.runs().begin(), static_cast<std::ptrdiff_t>(position))->first;
+  }
+
+  void recover(simulated_worker& who) {
+    if (!who.is_up())
+      who.restart();
+    who.reconnect();
+    if (who.is_registered())
+      ask(set_maintenance{who.id(), false});
+    if (auto receipt = ask(who.words()))
+      who.registered(*receipt);
+  }
+
+  /// One round of a worker: register, fetch, run, report, renew; each may be lost.
+  void work(simulated_worker& who, outcome_kind kind) {
+    if (!who.is_up() || who.is_cut_off(now_))
+      return;
+    if (!who.is_registered()) {
+      auto receipt = ask(who.words());
+      REQUIRE(receipt);
+      who.registered(*receipt);
+    }
+    if (auto orders = scheduler_.answer(who.ask_orders(random_)))
+      for (auto& each : who.take(*orders))
+        witness_.ordered(each, who.words());
+    else
+      return who.stop_all();
+    check_books(who);
+    std::vector<simulated_worker::job> jobs;
+    for (auto& [what, each] : who.jobs())
+      jobs.push_back(each);
+    for (auto& each : jobs)
+      if (each.cancelled ? !random_.one_in(3) : random_.one_in(2))
+        end(who, each, kind);
+    if (who.has_unsent() && !random_.one_in(4))
+      send(who);
+    if (who.is_registered() && random_.one_in(2) && !ask(who.make_renewal()))
+      who.stop_all();
+  }
+
+  void check_books(const simulated_worker& who) {
+    auto used = who.used();
+    auto& capacity = who.words().capacity;
+    REQUIRE(used.slots <= capacity.slots);
+    REQUIRE(used.millicores <= capacity.millicores);
+    REQUIRE(used.memory_bytes <= capacity.memory_bytes);
+    REQUIRE(used.gpus <= capacity.gpus);
+  }
+
+  void end(simulated_worker& who, const simulated_worker::job& which, outcome_kind kind) {
+    auto& what = which.what.what;
+    if (which.cancelled && random_.one_in(2))
+      kind = outcome_kind::stopped;
+    outcome how{.what = what, .kind = kind};
+    how.value = kind == outcome_kind::completed ? who.words().name + std::to_string(++last_value_)
+                                                : std::string{};
+    how.retryable = !random_.one_in(5);
+    how.permille = static_cast<std::uint16_t>(random_.below(2000));
+    if (kind == outcome_kind::failed)
+      how.why = {errc::failed, "as chance has it"};
+    if (kind != outcome_kind::progress)
+      return who.end(how);
+    report said{.worker = who.id(), .boot = who.words().boot, .outcomes = {how}};
+    if (auto receipt = ask(said))
+      witness_.reported(said, *receipt);
+  }
+
+  /// The report may be lost, or its answer.
+  void send(simulated_worker& who) {
+    auto said = who.make_report(random_);
+    if (random_.one_in(10))
+      return;
+    auto receipt = ask(said);
+    if (!receipt)
+      return who.stop_all();
+    witness_.reported(said, *receipt);
+    if (!random_.one_in(10))
+      who.report_arrived(said);
+  }
+
+  outcome_kind random_kind() {
+    switch (random_.below(12)) {
+      case 0:
+      case 1:
+        return outcome_kind::failed;
+      case 2:
+        return outcome_kind::busy;
+      case 3:
+        return outcome_kind::progress;
+      case 4:
+        return outcome_kind::stopped;
+      default:
+        return outcome_kind::completed;
+    }
+  }
+
+  [[nodiscard]] bool all_over() const {
+    return scheduler_.answer(find_statistics{}).runs_live == 0;
+  }
+
+  // -- what there is -----------------------------------------------------------------
+
+  register_worker random_words(std::uint32_t number) {
+    register_worker words{.name = "w" + std::to_string(number),
+                          .owner = "node" + std::to_string(number),
+                          .boot = 1,
+                          .capacity = {.millicores = 4'000,
+                                       .memory_bytes = 1'000 + random_.below(1'000),
+                                       .gpus = random_.below(2),
+                                       .slots = 1 + random_.below(4)},
+                          .handlers = {"cook", "clean"}};
+    if (random_.one_in(3))
+      words.groups = {"", "night"};
+    if (random_.one_in(3))
+      words.labels = {{"disk", "fast"}};
+    return words;
+  }
+
+  task_spec random_task(std::uint32_t position) {
+    task_spec spec{.id = "t" + std::to_string(position),
+                   .handler = random_.one_in(2) ? "cook" : "clean",
+                   .input = "in"};
+    for (std::uint32_t parent = 0; parent < position; ++parent)
+      if (random_.one_in(4))
+        spec.parents.push_back(parent);
+    spec.needs = {.millicores = random_.below(4'050),
+                  .memory_bytes = random_.below(1'500),
+                  .gpus = random_.one_in(8) ? 1U : 0U,
+                  .slots = 1};
+    if (random_.one_in(8))
+      spec.group = "night";
+    if (random_.one_in(8))
+      spec.labels = {{"disk", "fast"}};
+    if (random_.one_in(30))
+      spec.handler = "juggle"; // nobody can
+    if (random_.one_in(3))
+      spec.timeout = std::chrono::seconds{1 + random_.below(20)};
+    if (random_.one_in(4))
+      spec.priority = static_cast<scheduler::priority>(random_.below(4));
+    if (random_.one_in(4))
+      spec.retry = retry_policy{.max_attempts = static_cast<std::uint32_t>(1 + random_.below(4))};
+    if (random_.one_in(2))
+      spec.compensation = "clean";
+    return spec;
+  }
+
+  void submit_something() {
+    submit what{.name = "run",
+                .tasks = {},
+                .priority = static_cast<scheduler::priority>(random_.below(4)),
+                .policy = static_cast<failure_policy>(random_.below(3)),
+                .retry = {.max_attempts = 5}};
+    auto size = 1 + random_.below(9);
+    for (std::uint32_t position = 0; position < size; ++position)
+      what.tasks.push_back(random_task(position));
+    if (random_.one_in(3))
+      what.key = "key" + std::to_string(random_.below(6));
+    if (random_.one_in(5))
+      what.delay = std::chrono::seconds{random_.below(10)};
+    auto receipt = ask(what);
+    if (!receipt)
+      return; // full
+    if (receipt->repeated) {
+      REQUIRE(witness_.runs().at(receipt->run).key == what.key);
+      return;
+    }
+    witness_.submitted(receipt->run, what);
+    watchers_.emplace_back(receipt->run);
+  }
+
+  random_source random_;
+  time_point now_{};
+  request_id last_id_ = 0;
+  std::uint64_t last_value_ = 0;
+  task_scheduler scheduler_;
+  task_scheduler twin_;
+  std::vector<simulated_worker> workers_;
+  std::vector<run_watcher> watchers_;
+  task_witness witness_;
+};
+
+} // namespace
+
+// How: 300 random moves of clients, workers and faults, with a twin that is restored
+// from a snapshot now and then and gets the same calls; then faults end.
+TEST_CASE("no schedule records a result twice, overloads a worker or loses a task",
+          "[scheduler][property]") {
+  test::for_each_seed(200, [](random_source random) {
+    world all{random};
+    all.run(300);
+    all.come_to_rest();
+  });
+}
