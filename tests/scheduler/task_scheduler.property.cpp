@@ -223,7 +223,7 @@ public:
     }
   }
 
-  /// Faults end: all runs do, too.
+  /// Faults end: all runs do, too, and workers get back all their room.
   void come_to_rest() {
     for (auto& each : workers_)
       recover(each);
@@ -237,10 +237,6 @@ public:
       witness_.check(scheduler_);
     }
     witness_.check_results(scheduler_);
-    for (auto& each : workers_)
-      work(each, outcome_kind::completed);
-    for (auto& each : scheduler_.answer(list_workers{}).workers)
-      REQUIRE(each.used == resources{.slots = 0}); // all room is given back
   }
 
 private:
@@ -451,7 +447,9 @@ private:
   }
 
   [[nodiscard]] bool all_over() const {
-    return scheduler_.answer(find_statistics{}).runs_live == 0;
+    auto idle = [](const worker_view& each) { return each.used == resources{.slots = 0}; };
+    return scheduler_.answer(find_statistics{}).runs_live == 0
+           && std::ranges::all_of(scheduler_.answer(list_workers{}).workers, idle);
   }
 
   // -- what there is -----------------------------------------------------------------
