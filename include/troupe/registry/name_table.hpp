@@ -1,0 +1,253 @@
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/machine.hpp"
+#include "troupe/registry/name_types.hpp"
+#include "troupe/registry/record_bounds.hpp"
+
+namespace troupe::registry {
+
+/// Decides who may call itself what: a name has one owner at a time, and each claim a
+/// token above all before. A pure state machine.
+///
+/// A claim is of one boot of a node. When the node starts again, its first claim frees
+/// what earlier boots had, as they are dead; a claim of an earlier boot is refused, as
+/// two nodes then live under one id. A claim has no lease: it ends by release, by a newer
+/// boot, or when membership says that the node is gone.
+class name_table {
+public:
+  using event = names::event;
+  using effects = names::effects;
+  using query = names::find_claim;
+  using snapshot_type = names::name_snapshot;
+
+  /// Handles one request made at `now`. Every `id` but that of configure gets one answer,
+  /// in this call.
+  ///
+  /// Refusals: name_taken (another node has one of the names), in_use (a later boot of
+  /// the node has names), bad_argument (no name, or names outside 1 to 255 bytes of
+  /// UTF-8 without '@' and control characters; no owner; boot zero), too_large (too many
+  /// names in one request), limit_reached (too many names in all).
+  /// Cost: O(log n) for each name.
+  void step(time_point now, request_id id, const event& what, effects& out) {
+    tick(now, out);
+    std::visit([&](const auto& request) { handle(id, request, out); }, what);
+  }
+
+  /// Time changes nothing here.
+  /// @pre `now` never goes backwards.
+  void tick(time_point now, effects&) {
+    assert(now >= last_now_);
+    last_now_ = now;
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    return std::nullopt;
+  }
+
+  [[nodiscard]] names::claim_found answer(const names::find_claim& question) const {
+    auto found = claims_.find(question.name);
+    return found != claims_.end() ? names::claim_found{found->second} : names::claim_found{};
+  }
+
+  /// Cost: O(page), with an owner O(log n) for each claim of it.
+  [[nodiscard]] names::claim_page answer(const names::list_claims& question) const {
+    names::claim_page result;
+    auto room = std::clamp<std::size_t>(question.limit, 1, max_page);
+    auto take = [&](const names::name_claim& each) {
+      result.more = result.claimed.size() == room;
+      if (!result.more)
+        result.claimed.push_back(each);
+      return !result.more;
+    };
+    if (question.owner.empty()) {
+      auto each = claims_.upper_bound(question.after);
+      while (each != claims_.end() && take(each->second))
+        ++each;
+    } else if (auto owner = owners_.find(question.owner); owner != owners_.end()) {
+      auto each = owner->second.names.upper_bound(question.after);
+      while (each != owner->second.names.end() && take(claims_.find(*each)->second))
+        ++each;
+    }
+    return result;
+  }
+
+  /// Returns the state as of the last call. Equal states give equal snapshots.
+  [[nodiscard]] names::name_snapshot snapshot() const {
+    names::name_snapshot result{last_token_, {}, options_};
+    for (auto& [name, each] : claims_)
+      result.claimed.push_back(each);
+    return result;
+  }
+
+  /// Goes on from where `saved` was taken.
+  /// @pre `saved` comes from snapshot(); the host has verified its checksum.
+  void restore(time_point now, const names::name_snapshot& saved) {
+    *this = {};
+    last_now_ = now;
+    last_token_ = saved.last_token;
+    options_ = saved.options;
+    for (auto& each : saved.claimed) {
+      claims_.emplace(each.name, each);
+      auto& node = owners_[each.owner];
+      node.boot = each.boot;
+      node.names.insert(each.name);
+    }
+  }
+
+private:
+  static constexpr std::size_t max_page = 1'000;
+
+  // -- requests ----------------------------------------------------------------------
+
+  void handle(request_id id, const names::claim& request, effects& out) {
+    if (auto why = unfit(request.names, request.owner, request.boot); why.code != errc::none)
+      return refuse(id, std::move(why), out);
+    if (request.names.empty())
+      return refuse(id, {errc::bad_argument, "names is empty; give the names to claim"}, out);
+    auto node = owners_.find(request.owner);
+    if (node != owners_.end() && node->second.boot > request.boot)
+      return refuse(id, outlived(request.owner, request.boot, node->second.boot), out);
+    std::set<std::string> fresh;
+    for (auto& name : request.names) {
+      auto found = claims_.find(name);
+      if (found == claims_.end())
+        fresh.insert(name);
+      else if (found->second.owner != request.owner)
+        return refuse(id, taken(found->second), out);
+    }
+    if (!fresh.empty() && claims_.size() + fresh.size() > options_.max_names)
+      return refuse(id, full(), out);
+    if (node != owners_.end() && node->second.boot < request.boot)
+      free_all(node); // those of a boot that is dead
+    names::claims result;
+    for (auto& name : request.names)
+      result.claimed.push_back(grant(name, request));
+    out.push_back(names::granted{id, std::move(result)});
+  }
+
+  void handle(request_id id, const names::release& request, effects& out) {
+    if (auto why = unfit(request.names, request.owner, request.boot); why.code != errc::none)
+      return refuse(id, std::move(why), out);
+    names::freed result;
+    auto node = owners_.find(request.owner);
+    if (node != owners_.end() && node->second.boot == request.boot) {
+      for (auto& name : request.names)
+        if (node->second.names.erase(name) != 0) {
+          claims_.erase(name);
+          result.names.push_back(name);
+        }
+      if (node->second.names.empty())
+        owners_.erase(node);
+    }
+    out.push_back(names::released{id, std::move(result)});
+  }
+
+  void handle(request_id id, const names::owner_gone& request, effects& out) {
+    if (auto why = unfit({}, request.owner, request.boot); why.code != errc::none)
+      return refuse(id, std::move(why), out);
+    names::freed result;
+    if (auto node = owners_.find(request.owner);
+        node != owners_.end() && node->second.boot <= request.boot) {
+      result.names.assign(node->second.names.begin(), node->second.names.end());
+      free_all(node);
+    }
+    out.push_back(names::released{id, std::move(result)});
+  }
+
+  void handle(request_id, const names::configure& request, effects&) {
+    options_ = request.options;
+    last_token_ = std::max(last_token_, request.token_floor);
+  }
+
+  // -- transitions -------------------------------------------------------------------
+
+  /// A node that has names; all are of its latest boot.
+  struct node_names {
+    std::uint64_t boot = 0;
+    std::set<std::string> names;
+  };
+
+  using owners = std::map<std::string, node_names, std::less<>>;
+
+  const names::name_claim& grant(const std::string& name, const names::claim& request) {
+    auto [found, is_new] = claims_.try_emplace(name);
+    if (is_new) {
+      found->second = {name, request.owner, request.boot, ++last_token_};
+      auto& node = owners_[request.owner];
+      node.boot = request.boot;
+      node.names.insert(name);
+    }
+    return found->second;
+  }
+
+  void free_all(owners::iterator node) {
+    for (auto& name : node->second.names)
+      claims_.erase(name);
+    owners_.erase(node);
+  }
+
+  // -- refusals ----------------------------------------------------------------------
+
+  static void refuse(request_id id, problem why, effects& out) {
+    out.push_back(names::refused{id, std::move(why)});
+  }
+
+  [[nodiscard]] problem unfit(const std::vector<std::string>& asked, const std::string& owner,
+                              std::uint64_t boot) const {
+    if (!is_name(owner) || is_own_name(owner) || boot == 0 || boot > max_boot)
+      return {errc::bad_argument, "owner " + shortened(owner) + " with boot " + std::to_string(boot)
+                                    + " is no node; boots count from one"};
+    if (asked.size() > options_.max_batch)
+      return {errc::too_large, std::to_string(asked.size()) + " names in one request; give at most "
+                                 + std::to_string(options_.max_batch)
+                                 + " (name_options::max_batch)"};
+    for (auto& name : asked)
+      if (!is_name(name) || is_own_name(name))
+        return {errc::bad_argument, "name " + shortened(name)
+                                      + " cannot be claimed; give 1 to 255 bytes of UTF-8 without "
+                                        "'@' and control characters"};
+    return {};
+  }
+
+  static problem taken(const names::name_claim& holder) {
+    return {errc::name_taken, "node " + holder.owner + " has the name " + holder.name + " (token "
+                                + std::to_string(holder.token)
+                                + "); choose another, or register name@node"};
+  }
+
+  static problem outlived(const std::string& owner, std::uint64_t boot, std::uint64_t latest) {
+    return {errc::in_use, "node " + owner + " has started again as boot " + std::to_string(latest)
+                            + "; boot " + std::to_string(boot) + " claims no names any more"};
+  }
+
+  [[nodiscard]] problem full() const {
+    return {errc::limit_reached, "all " + std::to_string(options_.max_names)
+                                   + " names are in use; release some or raise "
+                                     "name_options::max_names"};
+  }
+
+  // -- state -------------------------------------------------------------------------
+
+  names::name_options options_;
+  std::map<std::string, names::name_claim> claims_;
+  owners owners_;
+  std::uint64_t last_token_ = 0;
+  time_point last_now_ = time_point::min();
+};
+
+static_assert(machine<name_table>);
+
+} // namespace troupe::registry

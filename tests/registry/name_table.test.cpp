@@ -1,0 +1,174 @@
+#include "troupe/registry/name_table.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+using namespace troupe;
+using namespace troupe::registry;
+using namespace troupe::registry::names;
+
+namespace {
+
+struct driven_table {
+  name_table table;
+  request_id last_id = 0;
+
+  explicit driven_table(const name_options& options = {}) {
+    effects out;
+    table.step({}, 0, configure{options, 0}, out);
+    CHECK(out.empty());
+  }
+
+  effects ask(const event& what) {
+    effects out;
+    table.step({}, ++last_id, what, out);
+    return out;
+  }
+
+  std::vector<name_claim> claimed(std::vector<std::string> names, const std::string& owner,
+                                  std::uint64_t boot = 1) {
+    auto out = ask(claim{std::move(names), owner, boot});
+    REQUIRE(out.size() == 1);
+    REQUIRE(std::holds_alternative<granted>(out[0]));
+    return std::get<granted>(out[0]).value.claimed;
+  }
+
+  [[nodiscard]] std::string owner_of(const std::string& name) const {
+    auto found = table.answer(find_claim{name}).found;
+    return found ? found->owner : "nobody";
+  }
+};
+
+problem refusal(const effects& answers) {
+  auto* found = answers.size() == 1 ? std::get_if<refused>(&answers[0]) : nullptr;
+  return found ? found->why : problem{};
+}
+
+std::vector<std::string> set_free(const effects& answers) {
+  REQUIRE(answers.size() == 1);
+  return std::get<released>(answers[0]).value.names;
+}
+
+} // namespace
+
+SCENARIO("a name has one owner at a time", "[registry][names]") {
+  GIVEN("a node that claimed two names") {
+    driven_table table;
+    auto first = table.claimed({"echo", "ping"}, "n1");
+    CHECK(first[0].token < first[1].token);
+    WHEN("another node claims one of them, with others") {
+      auto why = refusal(table.ask(claim{{"pong", "echo"}, "n2", 1}));
+      THEN("it is refused, and none is claimed") {
+        CHECK(why.code == errc::name_taken);
+        CHECK(why.detail
+              == "node n1 has the name echo (token 1); choose another, or register name@node");
+        CHECK(table.owner_of("pong") == "nobody");
+      }
+    }
+    WHEN("the node claims them again") {
+      auto again = table.claimed({"ping", "new", "ping"}, "n1");
+      THEN("it has them with the same tokens") {
+        CHECK(again[0] == first[1]);
+        CHECK(again[2] == first[1]);
+        CHECK(again[1].token > first[1].token);
+      }
+    }
+    WHEN("it gives one back") {
+      CHECK(set_free(table.ask(release{{"echo", "other"}, "n1", 1}))
+            == std::vector<std::string>{"echo"});
+      THEN("another can have it, with a higher token") {
+        CHECK(table.claimed({"echo"}, "n2")[0].token > first[1].token);
+        CHECK(table.owner_of("ping") == "n1");
+      }
+    }
+    WHEN("another node gives it back") {
+      CHECK(set_free(table.ask(release{{"echo"}, "n2", 1})).empty());
+      THEN("it stays") {
+        CHECK(table.owner_of("echo") == "n1");
+      }
+    }
+    WHEN("the node starts again and claims one of them") {
+      auto later = table.claimed({"echo"}, "n1", 2);
+      THEN("it has that with a higher token, and the other is free") {
+        CHECK(later[0].token > first[1].token);
+        CHECK(table.owner_of("ping") == "nobody");
+      }
+      THEN("its earlier boot claims and releases nothing any more") {
+        CHECK(refusal(table.ask(claim{{"ping"}, "n1", 1})).code == errc::in_use);
+        CHECK(set_free(table.ask(release{{"echo"}, "n1", 1})).empty());
+        CHECK(set_free(table.ask(owner_gone{"n1", 1})).empty());
+        CHECK(table.owner_of("echo") == "n1");
+      }
+    }
+    WHEN("the node is gone") {
+      CHECK(set_free(table.ask(owner_gone{"n1", 1})) == std::vector<std::string>{"echo", "ping"});
+      THEN("its names are free") {
+        CHECK(table.claimed({"echo"}, "n2")[0].token > first[1].token);
+      }
+    }
+  }
+}
+
+TEST_CASE("tokens of a new era lie above its floor", "[registry][names]") {
+  driven_table table;
+  table.claimed({"echo"}, "n1");
+  CHECK(table.ask(configure{{}, std::uint64_t{1} << 32U}).empty());
+  CHECK(table.claimed({"ping"}, "n1")[0].token == (std::uint64_t{1} << 32U) + 1);
+}
+
+TEST_CASE("claims are listed by name, in pages", "[registry][names]") {
+  driven_table table;
+  table.claimed({"d", "a", "c"}, "n1");
+  table.claimed({"b"}, "n2");
+  auto names = [&](const list_claims& question) {
+    std::string result;
+    auto page = table.table.answer(question);
+    for (auto& each : page.claimed)
+      result += each.name;
+    return result + (page.more ? "+" : "");
+  };
+  CHECK(names({}) == "abcd");
+  CHECK(names({.owner = "n1"}) == "acd");
+  CHECK(names({.owner = "n9"}).empty());
+  CHECK(names({.limit = 3}) == "abc+");
+  CHECK(names({.after = "c", .limit = 3}) == "d");
+  CHECK(names({.owner = "n1", .after = "a", .limit = 1}) == "c+");
+  CHECK(names({.limit = 4}) == "abcd");
+}
+
+TEST_CASE("claims outside the contract are refused by name", "[registry][names]") {
+  driven_table table{{.max_names = 3, .max_batch = 3}};
+  table.claimed({"a", "b"}, "n1", 2);
+  const std::vector<std::pair<event, errc>> cases = {
+    {claim{{}, "n1", 2}, errc::bad_argument},
+    {claim{{""}, "n1", 2}, errc::bad_argument},
+    {claim{{std::string(256, 'x')}, "n1", 2}, errc::bad_argument},
+    {claim{{std::string(1'000'000, 'x')}, "n1", 2}, errc::bad_argument},
+    {claim{{"x@n1"}, "n1", 2}, errc::bad_argument},
+    {claim{{"\xff"}, "n1", 2}, errc::bad_argument},
+    {claim{{"x"}, "", 2}, errc::bad_argument},
+    {claim{{"x"}, "n1", 0}, errc::bad_argument},
+    {claim{{"x"}, "n1", ~std::uint64_t{0}}, errc::bad_argument},
+    {claim{{"x"}, "n1", 1}, errc::in_use},
+    {claim{{"x", "a"}, "n2", 1}, errc::name_taken},
+    {claim{{"w", "x"}, "n2", 1}, errc::limit_reached},
+    {claim{{"w", "x", "y", "z"}, "n2", 1}, errc::too_large},
+    {release{{"@"}, "n1", 2}, errc::bad_argument},
+    {release{{"a"}, "n1", 0}, errc::bad_argument},
+    {owner_gone{"", 1}, errc::bad_argument},
+  };
+  auto before = table.table.snapshot();
+  for (std::size_t index = 0; index < cases.size(); ++index) {
+    INFO("case " << index);
+    auto why = refusal(table.ask(cases[index].first));
+    CHECK(why.code == cases[index].second);
+    CHECK(why.detail.size() < 300);
+    CHECK(table.table.snapshot() == before);
+  }
+  CHECK(table.claimed({"c", "c"}, "n2").size() == 2); // one name, so there is room
+  CHECK(table.claimed({"a"}, "n1", 2).size() == 1);   // nothing new
+}
