@@ -173,24 +173,22 @@ private:
     id_index index{given_.tasks};
     std::vector<bool> seen(given_.tasks.size(), false);
     read_list(execution, execution_place, [&](json_fields& from) {
-      task measured;
-      from.required("id", measured.id);
-      from.seconds("runtimeInSeconds", measured.run_time);
-      from.whole("coreCount", measured.cores);
-      from.whole("memoryInBytes", measured.memory_bytes);
-      from.whole("priority", measured.priority);
-      auto rank = index.rank_of(measured.id);
-      if (!from.fault() && !rank)
+      std::string id;
+      from.required("id", id);
+      auto rank = index.rank_of(id);
+      if (!rank)
         from.fail("no task of workflow.specification has this id");
-      if (from.fault())
-        return measured.id;
-      auto position = index[*rank];
-      if (seen[position])
+      else if (seen[index[*rank]])
         from.fail("listed twice; list it once");
-      seen[position] = true;
-      measured.parents = std::move(given_.tasks[position].parents);
-      given_.tasks[position] = std::move(measured);
-      return given_.tasks[position].id;
+      if (from.fault())
+        return id;
+      seen[index[*rank]] = true;
+      auto& each = given_.tasks[index[*rank]];
+      from.seconds("runtimeInSeconds", each.run_time);
+      from.whole("coreCount", each.cores);
+      from.whole("memoryInBytes", each.memory_bytes);
+      from.whole("priority", each.priority);
+      return id;
     });
     auto missing = std::find(seen.begin(), seen.end(), false);
     if (fault_ || missing == seen.end())
