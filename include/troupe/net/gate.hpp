@@ -245,8 +245,16 @@ private:
         jobs.post([this, which] { end(which); });
     }
 
+    /// BASP tells before it kills the proxies of the node, and has what is left to do in
+    /// its thread's queue then. A new link whose proxies come in between would lose them,
+    /// so the place is free only when that queue has been through.
     void forgotten(const link_ptr& which) override {
-      jobs.post([this, which] { end(which); });
+      if (jobs.is_closed())
+        return; // the actor system may be ending
+      auto& backend = sys_.middleman().backend();
+      backend.post([it = shared_from_this(), &backend, which] {
+        backend.post([it, which] { it->jobs.post([it = it.get(), which] { it->end(which); }); });
+      });
     }
 
     // -- the gate's thread -----------------------------------------------------------

@@ -59,9 +59,14 @@ public:
     return std::exchange(jobs_, {});
   }
 
+  [[nodiscard]] bool is_closed() const {
+    std::lock_guard guard{mutex_};
+    return closed_;
+  }
+
 private:
   socket wake_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<job> jobs_;
   bool closed_ = false;
 };
