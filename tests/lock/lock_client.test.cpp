@@ -97,9 +97,8 @@ TEST_CASE_METHOD(fixture, "a client rides through a restart of its service", "[l
   lock_client locks{sys, service};
   auto first = locks.acquire("db", {.ttl = 60s});
   REQUIRE(first);
-  auto second = std::async(std::launch::async, [&] {
-    return locks.acquire("db", {.ttl = 60s, .wait = 60s});
-  });
+  auto second = std::async(std::launch::async,
+                           [&] { return locks.acquire("db", {.ttl = 60s, .wait = 60s}); });
   until([&] { return locks.find("db")->line.size() == 1; });
   stop();
   service = start();

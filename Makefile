@@ -1,0 +1,73 @@
+# What people and CI run. Each target does all that it needs, also in a fresh clone.
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+DATA ?= $(realpath ../shared/data)
+configure = cmake --preset $(1) -DTROUPE_TEST_DATA="$(DATA)" $(2) > build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
+
+.DEFAULT_GOAL := build
+.PHONY: deps deps-tsan build demo test lint asan tsan tidy fuzz soak coverage bench docs install clean
+
+deps:
+	@tools/deps
+
+deps-tsan:
+	@tools/deps --tsan
+
+build: deps
+	@mkdir -p build
+	@$(call configure,release)
+	@cmake --build --preset release --parallel $(JOBS)
+	@ln -sf build/release/compile_commands.json compile_commands.json
+
+demo: build
+	@build/release/bin/troupe demo
+
+test: deps
+	@mkdir -p build
+	@$(call configure,dev)
+	@cmake --build --preset dev --parallel $(JOBS)
+	@ctest --preset dev --parallel $(JOBS)
+
+lint: deps
+	@tools/lint
+
+asan: deps
+	@mkdir -p build
+	@$(call configure,asan)
+	@cmake --build --preset asan --parallel $(JOBS)
+	@ctest --preset asan --parallel $(JOBS)
+
+tsan: deps-tsan
+	@mkdir -p build
+	@$(call configure,tsan)
+	@cmake --build --preset tsan --parallel $(JOBS)
+	@TSAN_OPTIONS="suppressions=$(CURDIR)/tools/tsan.supp" ctest --preset tsan --parallel 1
+
+tidy: deps
+	@mkdir -p build
+	@$(call configure,dev)
+	@tools/tidy
+
+fuzz: deps
+	@mkdir -p build
+	@$(call configure,fuzz)
+	@cmake --build --preset fuzz --parallel $(JOBS)
+	@tools/fuzz $(SECONDS_EACH)
+
+soak: test
+	@tools/soak
+
+coverage: deps
+	@tools/coverage
+
+bench: build
+	@tools/bench
+
+docs: deps
+	@tools/docs
+
+install: build
+	@cmake --install build/release
+
+clean:
+	@rm -rf build

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/net/address.hpp"
+
+/// What the commands of `troupe` share: how they end, what they print, whom they ask.
+namespace cli {
+
+using json = nlohmann::ordered_json;
+
+/// Exit statuses; scripts rely on them.
+inline constexpr int ok = 0;
+inline constexpr int failed = 1;
+inline constexpr int bad_input = 2;
+inline constexpr int timed_out = 3;
+
+/// What every command takes.
+struct common_options {
+  /// One JSON object a line instead of text for people.
+  bool json = false;
+  /// Nodes to ask, HOST:PORT.
+  std::vector<std::string> at{};
+  double wait_s = 10;
+
+  [[nodiscard]] troupe::duration wait() const {
+    return std::chrono::duration_cast<troupe::duration>(std::chrono::duration<double>{wait_s});
+  }
+};
+
+/// Writes `error: what; what to do` to stderr and returns the exit status.
+inline int complain(const troupe::problem& why) {
+  std::cerr << "error: " << why.detail << std::endl;
+  switch (why.code) {
+    case troupe::errc::bad_argument:
+    case troupe::errc::too_large:
+    case troupe::errc::incompatible:
+      return bad_input;
+    case troupe::errc::timed_out:
+      return timed_out;
+    default:
+      return failed;
+  }
+}
+
+/// Writes one JSON line, at once.
+inline void print(const json& line) {
+  std::cout << line.dump() << std::endl;
+}
+
+inline double seconds(troupe::duration span) {
+  return std::chrono::duration<double>(span).count();
+}
+
+/// Reads the addresses of --at.
+inline troupe::result<std::vector<troupe::net::address>>
+addresses(const std::vector<std::string>& texts) {
+  std::vector<troupe::net::address> result;
+  for (auto& each : texts) {
+    auto read = troupe::net::address::from_string(each);
+    if (!read)
+      return read.error();
+    result.push_back(*read);
+  }
+  return result;
+}
+
+/// Holds SIGINT and SIGTERM back from all threads made after it, so that one of them can
+/// wait for them.
+class held_signals {
+public:
+  held_signals() {
+    ::sigemptyset(&which_);
+    ::sigaddset(&which_, SIGINT);
+    ::sigaddset(&which_, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &which_, nullptr);
+  }
+
+  /// Waits for the next of them, for ever if `wait` is not given.
+  std::optional<int> wait(std::optional<std::chrono::milliseconds> wait = {}) const {
+    if (!wait) {
+      int number = 0;
+      ::sigwait(&which_, &number);
+      return number;
+    }
+    timespec span{static_cast<time_t>(wait->count() / 1'000), (wait->count() % 1'000) * 1'000'000};
+    auto number = ::sigtimedwait(&which_, nullptr, &span);
+    return number > 0 ? std::optional{number} : std::nullopt;
+  }
+
+private:
+  sigset_t which_{};
+};
+
+} // namespace cli

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli.hpp"
+
+/// The commands of `troupe`, one function each; what they return is the exit status.
+namespace cli {
+
+struct node_command {
+  std::string listen = "127.0.0.1:6767";
+  std::string advertise{};
+  std::vector<std::string> join{};
+  std::string data{};
+  std::string name{};
+  std::string group{};
+  std::uint32_t slots = 4;
+  bool bootstrap = false;
+  bool leave_on_term = false;
+};
+
+int run_node(const common_options& common, const node_command& what, const held_signals& signals);
+
+struct demo_command {
+  std::string file{};
+  double seconds = 15;
+  std::uint32_t slots = 4;
+};
+
+int run_demo(const common_options& common, const demo_command& what, const std::string& self);
+
+int run_dag(const common_options& common, const std::string& file);
+
+struct submit_command {
+  std::string file{};
+  double time_scale = 1;
+  std::string key{};
+  std::string priority = "medium";
+  std::string policy = "fail_fast";
+  bool resources = false;
+};
+
+int run_submit(const common_options& common, const submit_command& what);
+
+int run_workflows(const common_options& common);
+
+struct lock_command {
+  std::string name{};
+  double ttl_s = 10;
+  double wait_s = 0;
+  bool shared = false;
+  std::vector<std::string> command{};
+};
+
+int run_lock(const common_options& common, const lock_command& what);
+
+int run_locks(const common_options& common);
+
+int run_status(const common_options& common);
+
+int run_agents(const common_options& common);
+
+struct message_command {
+  std::string agent{};
+  std::string text{};
+  bool wants_answer = false;
+};
+
+int run_message(const common_options& common, const message_command& what);
+
+struct state_command {
+  enum class verb { get, put, watch } what = verb::get;
+  std::string key{};
+  std::string value{};
+  std::string level = "strong";
+};
+
+int run_state(const common_options& common, const state_command& what);
+
+} // namespace cli

@@ -1,0 +1,93 @@
+#include <chrono>
+#include <future>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "commands.hpp"
+#include "troupe/node/node.hpp"
+
+namespace cli {
+
+using namespace troupe;
+
+namespace {
+
+result<node_options> to_options(const node_command& what) {
+  node_options result;
+  auto listen = net::address::from_string(what.listen);
+  if (!listen)
+    return listen.error();
+  result.listen = *listen;
+  if (!what.advertise.empty()) {
+    auto advertise = net::address::from_string(what.advertise);
+    if (!advertise)
+      return advertise.error();
+    result.advertise = *advertise;
+  }
+  auto join = addresses(what.join);
+  if (!join)
+    return join.error();
+  result.join = *join;
+  result.name = what.name;
+  result.data = what.data;
+  result.bootstrap = what.bootstrap;
+  result.log = [](const std::string& line) { std::cerr << line << std::endl; };
+  return result;
+}
+
+/// Ends the process at the second signal, however far the first one has got.
+void stop_at_the_next(const held_signals& signals) {
+  std::thread{[&signals] {
+    signals.wait();
+    std::_Exit(failed);
+  }}.detach();
+}
+
+} // namespace
+
+int run_node(const common_options& common, const node_command& what, const held_signals& signals) {
+  auto options = to_options(what);
+  if (!options)
+    return complain(options.error());
+  auto started = node::start(*std::move(options));
+  if (!started)
+    return complain(started.error());
+  auto& me = **started;
+  std::optional<scheduler::worker> worker;
+  if (what.slots > 0) {
+    scheduler::worker_options how;
+    how.name = me.name();
+    how.capacity.slots = what.slots;
+    if (!what.group.empty())
+      how.groups = {what.group};
+    worker.emplace(me.work(how));
+  }
+  // People at a terminal have something to send to at once.
+  if (me.wait_joined(std::chrono::seconds{1})) {
+    agent_options how{.capabilities = {"echo"}, .unique = false};
+    me.agent("echo@" + me.name(), how, [](const std::string& text) { return text; });
+  }
+  if (common.json)
+    print({{"event", "ready"},
+           {"node", me.name()},
+           {"id", to_string(me.self().id)},
+           {"port", me.port()},
+           {"host", me.is_host()}});
+  else
+    std::cout << "node " << me.name() << " is ready at port " << me.port()
+              << (me.is_host() ? ", host of its cluster" : "") << std::endl;
+  signals.wait();
+  std::cerr << "stopping; once more to stop at once" << std::endl;
+  stop_at_the_next(signals);
+  if (worker)
+    worker->drain(std::chrono::seconds{30});
+  worker.reset();
+  if (what.leave_on_term)
+    me.leave();
+  else
+    me.stop();
+  return ok;
+}
+
+} // namespace cli

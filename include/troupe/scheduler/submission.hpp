@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "troupe/core/result.hpp"
+#include "troupe/scheduler/commands.hpp"
+#include "troupe/workflow/dag.hpp"
+
+namespace troupe::scheduler {
+
+/// How a workflow is to be run.
+struct submission_options {
+  /// A second submission with the same key is the first one; empty is no key.
+  std::string key{};
+  scheduler::priority priority = scheduler::priority::medium;
+  failure_policy policy = failure_policy::fail_fast;
+  /// For tasks that say nothing of their own.
+  retry_policy retry{};
+  duration delay{};
+  /// Tasks without a handler of their own sleep for their run time, times this.
+  double time_scale = 1;
+  /// Whether tasks take the cores and the memory that the workflow says they need; if
+  /// not, one slot each.
+  bool resources = false;
+};
+
+/// Returns `span` as sleep_handler reads it: seconds, exact to the nanosecond.
+inline std::string to_seconds(duration span) {
+  auto whole = std::to_string(span.count() / 1'000'000'000);
+  auto rest = std::to_string(span.count() % 1'000'000'000);
+  return whole + '.' + std::string(9 - rest.size(), '0') + rest;
+}
+
+/// Returns `span` times `factor`, rounded down; at most 100 years.
+inline duration scaled(duration span, double factor) {
+  constexpr auto most = 100.0 * 366 * 24 * 3600 * 1e9;
+  auto product = static_cast<double>(span.count()) * factor;
+  return duration{static_cast<std::int64_t>(product < most ? product : most)};
+}
+
+/// Returns the command that runs `flow`: tasks keep the numbers that they have in it.
+/// Tasks with a handler get their own input, those without sleep.
+inline submit to_submit(const workflow::dag& flow, const submission_options& how = {}) {
+  submit result{flow.name(), {}, how.key, how.priority, how.policy, how.retry, how.delay};
+  result.tasks.reserve(flow.size());
+  for (workflow::task_index each = 0; each < flow.size(); ++each) {
+    auto& from = flow[each];
+    auto& made = result.tasks.emplace_back();
+    made.id = from.id;
+    made.handler = from.handler.empty() ? "sleep" : from.handler;
+    made.input
+      = from.handler.empty() ? to_seconds(scaled(from.run_time, how.time_scale)) : from.input;
+    for (auto parent : flow.parents(each))
+      made.parents.push_back(parent);
+    made.needs.gpus = from.gpus;
+    if (how.resources) {
+      made.needs.millicores = std::uint64_t{from.cores} * 1'000;
+      made.needs.memory_bytes = from.memory_bytes;
+    }
+    made.group = from.group;
+    made.labels = from.labels;
+    made.timeout = from.timeout.value_or(duration::zero());
+    if (from.retries) {
+      made.retry = how.retry;
+      made.retry->max_attempts = *from.retries + 1;
+    }
+  }
+  return result;
+}
+
+} // namespace troupe::scheduler

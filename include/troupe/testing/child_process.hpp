@@ -1,0 +1,158 @@
+#pragma once
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace troupe::testing {
+
+/// A program of one's own, started to be watched and killed. It dies with the thread that
+/// started it, also when that is killed, and at the latest with this object. Not thread-safe.
+class child_process {
+public:
+  using clock = std::chrono::steady_clock;
+
+  /// Starts `command`: a path and its arguments. Its output is kept here line by line, what it
+  /// writes to stderr goes where ours does. Throws std::system_error if there is no process to
+  /// be had; a program that cannot be run ends with status 127.
+  explicit child_process(const std::vector<std::string>& command) {
+    std::vector<char*> words;
+    for (auto& each : command)
+      words.push_back(const_cast<char*>(each.c_str())); // exec changes nothing
+    words.push_back(nullptr);
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+      throw std::system_error{errno, std::generic_category(), "pipe"};
+    auto parent = ::getpid();
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (::getppid() != parent)
+        ::_exit(127); // it died before it could be watched
+      sigset_t none;
+      ::sigemptyset(&none);
+      ::sigprocmask(SIG_SETMASK, &none, nullptr);
+      ::dup2(ends[1], STDOUT_FILENO);
+      ::execv(words[0], words.data());
+      ::_exit(127);
+    }
+    ::close(ends[1]);
+    if (pid_ < 0) {
+      ::close(ends[0]);
+      throw std::system_error{errno, std::generic_category(), "fork"};
+    }
+    out_ = ends[0];
+  }
+
+  child_process(child_process&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)),
+      out_(std::exchange(other.out_, -1)),
+      buffer_(std::move(other.buffer_)),
+      status_(other.status_) {}
+
+  child_process& operator=(child_process&& other) noexcept {
+    std::swap(pid_, other.pid_);
+    std::swap(out_, other.out_);
+    std::swap(buffer_, other.buffer_);
+    std::swap(status_, other.status_);
+    return *this;
+  }
+
+  ~child_process() {
+    if (pid_ > 0 && !status_) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+    if (out_ >= 0)
+      ::close(out_);
+  }
+
+  [[nodiscard]] pid_t pid() const {
+    return pid_;
+  }
+
+  /// Returns the next line of its output, without its end; nothing if there is none by
+  /// `deadline` or any more.
+  std::optional<std::string> read_line(clock::time_point deadline) {
+    for (;;) {
+      if (auto end = buffer_.find('\n'); end != std::string::npos) {
+        auto line = buffer_.substr(0, end);
+        buffer_.erase(0, end + 1);
+        return line;
+      }
+      if (!wait_readable(deadline) || !fill())
+        return std::nullopt;
+    }
+  }
+
+  std::optional<std::string> read_line(std::chrono::milliseconds wait = std::chrono::seconds{20}) {
+    return read_line(clock::now() + wait);
+  }
+
+  /// Returns all that it still writes until it ends or `wait` is over.
+  std::string read_rest(std::chrono::milliseconds wait = std::chrono::seconds{20}) {
+    auto deadline = clock::now() + wait;
+    while (wait_readable(deadline) && fill()) {
+    }
+    return std::exchange(buffer_, {});
+  }
+
+  void send_signal(int number) const {
+    if (pid_ > 0 && !status_)
+      ::kill(pid_, number);
+  }
+
+  /// Waits for its end. Returns its exit status, or 128 and the signal that ended it, as a
+  /// shell does; nothing if it still runs after `wait`.
+  std::optional<int> wait_for_end(std::chrono::milliseconds wait = std::chrono::seconds{20}) {
+    if (status_)
+      return status_;
+    auto deadline = clock::now() + wait;
+    for (;;) {
+      int status = 0;
+      if (::waitpid(pid_, &status, WNOHANG) == pid_) {
+        status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        return status_;
+      }
+      if (clock::now() >= deadline)
+        return std::nullopt;
+      ::poll(nullptr, 0, 5);
+    }
+  }
+
+private:
+  bool wait_readable(clock::time_point deadline) const {
+    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - clock::now());
+    pollfd readable{out_, POLLIN, 0};
+    return ::poll(&readable, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) > 0;
+  }
+
+  bool fill() {
+    char bytes[4096];
+    auto count = ::read(out_, bytes, sizeof(bytes));
+    if (count > 0)
+      buffer_.append(bytes, static_cast<std::size_t>(count));
+    return count > 0;
+  }
+
+  pid_t pid_ = -1;
+  int out_ = -1;
+  std::string buffer_;
+  std::optional<int> status_;
+};
+
+} // namespace troupe::testing
