@@ -8,13 +8,12 @@
 #include <mutex>
 #include <utility>
 
-#include "caf/action.hpp"
-#include "caf/actor_cast.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/backoff.hpp"
-#include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/client.hpp"
 
@@ -32,21 +31,19 @@ struct watcher_options {
 
 namespace detail {
 
-/// Runs one job later, on an actor of its own.
+/// Waits for others, on an actor of its own.
 class alarm_state {
 public:
   static inline const char* name = "troupe.watcher";
 
-  explicit alarm_state(caf::event_based_actor* self) : self_(self) {}
+  explicit alarm_state(caf::event_based_actor* self) : self_(self), later_(self) {}
 
   caf::behavior make_behavior() {
-    return {[](caf::ok_atom) {}}; // lives on the actions that arrive
+    return {[](caf::ok_atom) {}}; // lives on the jobs that arrive
   }
 
-  void set(duration delay, std::function<void()> job) {
-    due_ = self_->clock().now() + delay;
-    job_ = std::move(job);
-    arm();
+  void after(duration delay, std::function<void()> job) {
+    later_.after(delay, std::move(job));
   }
 
   void close() {
@@ -54,23 +51,9 @@ public:
   }
 
 private:
-  void arm() {
-    timer_.arm(self_, due_, [this] {
-      if (!job_)
-        return;
-      if (self_->clock().now() < due_)
-        return arm();
-      std::exchange(job_, nullptr)();
-    });
-  }
-
   caf::event_based_actor* self_;
-  caf::actor_clock::time_point due_{};
-  std::function<void()> job_;
-  deadline_timer timer_;
+  timer_queue<caf::event_based_actor> later_;
 };
-
-using alarm_actor = caf::stateful_actor<alarm_state>;
 
 /// One question, asked again and again; what a watcher and the calls on their way share.
 template <class Protocol, class Question>
@@ -85,11 +68,11 @@ public:
       question_(std::move(what)),
       tell_(std::move(tell)),
       options_(options),
-      alarm_(sys.spawn<alarm_actor, caf::hidden>()),
+      alarm_(sys.spawn<caf::stateful_actor<alarm_state>, caf::hidden>()),
       random_(alarm_.id()) {}
 
   ~follower() {
-    on_alarm([](alarm_state& state) { state.close(); });
+    run_on_state<alarm_state>(alarm_, [](alarm_state& state) { state.close(); });
   }
 
   follower(const follower&) = delete;
@@ -117,12 +100,12 @@ public:
 private:
   void ask_later() {
     auto delay = options_.retry.delay(std::min(++failures_, 32U), random_);
-    on_alarm([delay, weak = this->weak_from_this()](alarm_state& state) {
-      state.set(delay, [weak] {
-        if (auto self = weak.lock())
-          self->ask();
-      });
-    });
+    auto job = [weak = this->weak_from_this()] {
+      if (auto self = weak.lock())
+        self->ask();
+    };
+    run_on_state<alarm_state>(alarm_,
+                              [delay, job](alarm_state& state) { state.after(delay, job); });
   }
 
   void hear(const result<answer>& value) {
@@ -168,13 +151,6 @@ private:
       result.after = value.revision;
       return result;
     }
-  }
-
-  template <class Job>
-  void on_alarm(Job job) {
-    auto* raw = caf::actor_cast<alarm_actor*>(alarm_);
-    auto action = caf::make_action([raw, job = std::move(job)]() mutable { job(raw->state); });
-    alarm_->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::move(action)), nullptr);
   }
 
   std::recursive_mutex mutex_; // a callback may end its watcher
