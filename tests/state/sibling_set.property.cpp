@@ -109,7 +109,7 @@ private:
     what.written_at = where.calendar;
     seal(what);
     writes_.push_back(what);
-    add(where.set, std::move(what), type_);
+    add_write(where.set, std::move(what), type_);
     past_.push_back(where.set);
   }
 
@@ -117,7 +117,7 @@ private:
     auto context = random_.one_in(2) ? where.set.clock : some_state().clock;
     removal what{{where.calendar, name_of(where), ++where.version}, context};
     removals_.push_back(what);
-    state::remove(where.set, what.stamp, what.context, type_);
+    add_removal(where.set, what.stamp, what.context, type_);
     past_.push_back(where.set);
   }
 
@@ -126,7 +126,7 @@ private:
       return;
     auto what = where.set.entries[random_.below(where.set.entries.size())];
     over_.push_back(what);
-    expire(where.set, what, type_);
+    add_expiry(where.set, what, type_);
     past_.push_back(where.set);
   }
 

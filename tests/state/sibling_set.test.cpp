@@ -62,7 +62,7 @@ private:
     what.version = set.clock.count_of(who) + 1;
     what.context = set.clock;
     what.written_at = wall_time{duration{stamp}};
-    add(set, what, type_);
+    add_write(set, what, type_);
   }
 
   void merge(const std::string& who, std::istream& in) {

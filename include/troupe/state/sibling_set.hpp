@@ -123,7 +123,7 @@ inline void join(sibling_set& set, const sibling_set& other, value_type type) {
 /// seen. (Not by join(): a set of it alone would claim to know all earlier writes of the
 /// replica, also those that the writer had not seen.)
 /// @pre The version of `what` is above all that the replica gave before.
-inline void add(sibling_set& set, entry what, value_type type) {
+inline void add_write(sibling_set& set, entry what, value_type type) {
   if (type == value_type::mv_register)
     detail::drop_seen(set, what.context);
   set.clock.merge(what.context);
@@ -136,8 +136,8 @@ inline void add(sibling_set& set, entry what, value_type type) {
 /// Takes in a removal that this replica makes for somebody who had seen `context`: of the
 /// writes in it and, unless the type keeps siblings, of all that are below `when`.
 /// @pre The version of `when` is above all that the replica gave before.
-inline void remove(sibling_set& set, const write_stamp& when, const vector_clock& context,
-                   value_type type) {
+inline void add_removal(sibling_set& set, const write_stamp& when, const vector_clock& context,
+                        value_type type) {
   set.clock.merge(context);
   set.clock.raise(when.replica, when.version);
   detail::note_removal(set, when, type);
@@ -149,7 +149,7 @@ inline void remove(sibling_set& set, const write_stamp& when, const vector_clock
 
 /// Lets one of its writes run out. All replicas do so alike, and it stands in the way of
 /// no other write, however late that is heard of.
-inline void expire(sibling_set& set, const entry& what, value_type type) {
+inline void add_expiry(sibling_set& set, const entry& what, value_type type) {
   detail::note_removal(set, stamp_of(what), type);
   std::erase_if(set.entries, [&](auto& each) { return compare(each, what) == clock_order::equal; });
 }

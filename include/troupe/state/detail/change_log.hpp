@@ -1,0 +1,163 @@
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <utility>
+#include <vector>
+
+#include "troupe/state/types.hpp"
+
+namespace troupe::state::detail {
+
+/// Most keys or changes in one answer, whatever its question says.
+inline constexpr std::size_t max_page = 1'000;
+/// The bytes in one answer, but for the last of it.
+inline constexpr std::size_t max_page_bytes = std::size_t{1} << 20U;
+
+/// Returns what an entry counts for where bytes are bounded.
+inline std::size_t size_of(const entry& value) {
+  return value.key.key.size() + value.value.size();
+}
+
+inline std::size_t size_of(const std::vector<entry>& entries) {
+  std::size_t sum = 0;
+  for (auto& each : entries)
+    sum += size_of(each);
+  return sum;
+}
+
+/// Tells how much fits into one answer.
+class page_room {
+public:
+  explicit page_room(std::uint32_t limit) : places_(std::clamp<std::size_t>(limit, 1, max_page)) {}
+
+  [[nodiscard]] bool left() const {
+    return places_ > 0 && bytes_ < max_page_bytes;
+  }
+
+  void take(std::size_t bytes) {
+    --places_;
+    bytes_ += bytes;
+  }
+
+private:
+  std::size_t places_;
+  std::size_t bytes_ = 0;
+};
+
+/// The last changes of a table, bounded by number and bytes.
+class change_log {
+public:
+  /// Changes outside its scope that a question waits through. Then it is answered without
+  /// any, so that looking for news stays cheap however many questions wait.
+  static constexpr std::size_t max_passed_over = 64;
+
+  [[nodiscard]] std::uint64_t revision() const {
+    return revision_;
+  }
+
+  [[nodiscard]] std::size_t size() const {
+    return changes_.size();
+  }
+
+  /// Returns the number of the next change.
+  std::uint64_t advance() {
+    return ++revision_;
+  }
+
+  /// @pre what.revision is what advance() gave last
+  void note(change what) {
+    assert(what.revision == revision_);
+    bytes_ += bytes_of(what);
+    changes_.push_back(std::move(what));
+  }
+
+  /// Revisions from here on lie above `floor`; who knows only lower ones begins anew.
+  template <class Forget>
+  void begin_above(std::uint64_t floor, Forget forget) {
+    if (floor <= revision_)
+      return;
+    keep_last(0, 0, forget);
+    revision_ = complete_after_ = floor;
+  }
+
+  /// Calls `forget(change)` for each that is kept no longer.
+  template <class Forget>
+  void keep_last(std::size_t most, std::uint64_t most_bytes, Forget forget) {
+    while (changes_.size() > most || bytes_ > most_bytes) {
+      auto gone = std::move(changes_.front());
+      changes_.pop_front();
+      bytes_ -= bytes_of(gone);
+      complete_after_ = gone.revision;
+      forget(gone);
+    }
+  }
+
+  /// Returns whether all that changed after `revision` is still here. Never for zero.
+  [[nodiscard]] bool reaches_back_to(std::uint64_t revision) const {
+    return revision != 0 && revision >= complete_after_ && revision <= revision_;
+  }
+
+  /// Returns whether to answer a question that waits. Cost: O(max_passed_over).
+  [[nodiscard]] bool has_news(std::uint64_t after, const key_scope& scope) const {
+    auto first = behind(after);
+    auto among = changes_.end() - first > static_cast<std::ptrdiff_t>(max_passed_over);
+    return among || std::any_of(first, changes_.end(), [&](auto& each) {
+             return contains(scope, each.key);
+           });
+  }
+
+  /// Returns the changes in `scope` after revision `after`.
+  /// @pre reaches_back_to(after)
+  [[nodiscard]] state_changes page(std::uint64_t after, const key_scope& scope,
+                                   page_room room) const {
+    assert(reaches_back_to(after));
+    state_changes result;
+    result.revision = after;
+    for (auto each = behind(after); each != changes_.end() && room.left(); ++each) {
+      result.revision = each->revision;
+      if (!contains(scope, each->key))
+        continue;
+      room.take(bytes_of(*each));
+      result.changes.push_back(*each);
+    }
+    result.more = result.revision != revision_;
+    return result;
+  }
+
+  // -- snapshot --------------------------------------------------------------------
+
+  void save(table_snapshot& to) const {
+    to.revision = revision_;
+    to.complete_after = complete_after_;
+    to.changes.assign(changes_.begin(), changes_.end());
+  }
+
+  void restore(const table_snapshot& saved) {
+    revision_ = saved.revision;
+    complete_after_ = saved.complete_after;
+    changes_.assign(saved.changes.begin(), saved.changes.end());
+    bytes_ = 0;
+    for (auto& each : changes_)
+      bytes_ += bytes_of(each);
+  }
+
+private:
+  static std::uint64_t bytes_of(const change& what) {
+    return what.key.key.size() + size_of(what.entries);
+  }
+
+  [[nodiscard]] std::deque<change>::const_iterator behind(std::uint64_t after) const {
+    return std::ranges::upper_bound(changes_, after, {}, &change::revision);
+  }
+
+  std::deque<change> changes_;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t revision_ = 0;
+  std::uint64_t complete_after_ = 0;
+};
+
+} // namespace troupe::state::detail

@@ -1,0 +1,185 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "troupe/state/detail/change_log.hpp"
+#include "troupe/state/types.hpp"
+
+namespace troupe::state::detail {
+
+/// What is known of a key, and since when.
+struct held_key {
+  sibling_set set;
+  /// Of its last change.
+  std::uint64_t revision = 0;
+};
+
+/// All keys in their order, also those that are gone but not forgotten; counts them and
+/// knows whose time runs out next.
+class key_table {
+public:
+  using keys = std::map<entry_key, held_key>;
+
+  /// Whose time runs out when.
+  struct expiry {
+    wall_time at;
+    entry_key key;
+    std::string replica;
+    std::uint64_t version = 0;
+
+    friend auto operator<=>(const expiry&, const expiry&) = default;
+  };
+
+  [[nodiscard]] const held_key* find(const entry_key& key) const {
+    auto found = keys_.find(key);
+    return found != keys_.end() ? &found->second : nullptr;
+  }
+
+  /// Makes revision `revision` of a key: calls `alter(sibling_set&)`. Returns its entries.
+  template <class Alter>
+  const std::vector<entry>& change(const entry_key& key, std::uint64_t revision, Alter alter) {
+    auto position = keys_.try_emplace(key).first;
+    auto& held = position->second;
+    if (held.revision != 0)
+      count_out(*position);
+    held.revision = revision;
+    alter(held.set);
+    count_in(*position);
+    return held.set.entries;
+  }
+
+  /// Forgets a key that is gone, unless it came back after `revision`.
+  void forget(const entry_key& key, std::uint64_t revision) {
+    auto found = keys_.find(key);
+    if (found == keys_.end() || found->second.revision != revision
+        || !found->second.set.entries.empty())
+      return;
+    count_out(*found);
+    keys_.erase(found);
+  }
+
+  [[nodiscard]] const std::set<expiry>& expiries() const {
+    return expiries_;
+  }
+
+  /// Calls `take` with what is there in `scope` behind a key, in the order of keys, until
+  /// it returns false. Cost: O(log n) and the keys that it is called with.
+  template <class Take>
+  void for_each_in(const key_scope& scope, const std::optional<entry_key>& after, Take take) const {
+    for (auto level : {consistency::eventual, consistency::causal, consistency::strong})
+      for (auto type :
+           {value_type::lww_register, value_type::mv_register, value_type::version_register})
+        if ((!scope.level || *scope.level == level) && (!scope.type || *scope.type == type)
+            && !for_each_of({level, type, scope.key.empty() ? scope.prefix : scope.key}, scope,
+                            after, take))
+          return;
+  }
+
+  // -- counts ----------------------------------------------------------------------
+
+  [[nodiscard]] const level_counts& counts(consistency level) const {
+    return counts_.at(static_cast<std::size_t>(level));
+  }
+
+  [[nodiscard]] std::uint64_t live_keys() const {
+    return counts_[0].keys + counts_[1].keys + counts_[2].keys;
+  }
+
+  [[nodiscard]] std::uint64_t bytes() const {
+    return counts_[0].bytes + counts_[1].bytes + counts_[2].bytes;
+  }
+
+  /// To count what happens, beside what is there.
+  [[nodiscard]] level_counts& history(consistency level) {
+    return counts_.at(static_cast<std::size_t>(level));
+  }
+
+  // -- snapshot --------------------------------------------------------------------
+
+  void save(table_snapshot& to) const {
+    for (auto& [key, held] : keys_)
+      to.keys.push_back({key, held.set, held.revision});
+    for (std::size_t level = 0; level < counts_.size(); ++level) {
+      auto& from = counts_[level];
+      to.history[level] = {from.puts, from.removals, from.expiries, from.conflicts};
+    }
+  }
+
+  void restore(const table_snapshot& saved) {
+    *this = {};
+    for (auto& each : saved.keys)
+      change(each.key, each.revision, [&](sibling_set& set) { set = each.set; });
+    for (std::size_t level = 0; level < counts_.size(); ++level) {
+      auto& to = counts_[level];
+      std::tie(to.puts, to.removals, to.expiries, to.conflicts)
+        = std::tie(saved.history[level].puts, saved.history[level].removals,
+                   saved.history[level].expiries, saved.history[level].conflicts);
+    }
+  }
+
+private:
+  /// Returns false if `take` did. All keys have the level and type of `first`.
+  template <class Take>
+  bool for_each_of(const entry_key& first, const key_scope& scope,
+                   const std::optional<entry_key>& after, Take& take) const {
+    auto each = after && first <= *after ? keys_.upper_bound(*after) : keys_.lower_bound(first);
+    for (; each != keys_.end() && each->first.level == first.level && each->first.type == first.type
+           && each->first.key.starts_with(first.key);
+         ++each) {
+      auto& [key, held] = *each;
+      if (!scope.key.empty() && key.key != scope.key)
+        break;
+      if (!held.set.entries.empty() && contains(scope, key) && !take(key, held))
+        return false;
+    }
+    return true;
+  }
+
+  void count_in(const keys::value_type& what) {
+    auto& [key, held] = what;
+    auto& entries = held.set.entries;
+    auto& level = history(key.level);
+    if (entries.empty()) {
+      ++level.tombstones;
+      return;
+    }
+    ++level.keys;
+    level.siblings += entries.size() - 1;
+    level.bytes += size_of(entries);
+    for (auto& each : entries)
+      if (each.expires_at)
+        expiries_.insert({*each.expires_at, key, each.replica, each.version});
+  }
+
+  void count_out(const keys::value_type& what) {
+    auto& [key, held] = what;
+    auto& entries = held.set.entries;
+    auto& level = history(key.level);
+    if (entries.empty()) {
+      --level.tombstones;
+      return;
+    }
+    --level.keys;
+    level.siblings -= entries.size() - 1;
+    level.bytes -= size_of(entries);
+    for (auto& each : entries)
+      if (each.expires_at)
+        expiries_.erase({*each.expires_at, key, each.replica, each.version});
+  }
+
+  keys keys_;
+  std::set<expiry> expiries_;
+  std::array<level_counts, 3> counts_{};
+};
+
+} // namespace troupe::state::detail

@@ -1,0 +1,461 @@
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/machine.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/state/detail/change_log.hpp"
+#include "troupe/state/detail/key_table.hpp"
+#include "troupe/state/types.hpp"
+
+namespace troupe::state {
+
+/// Keeps values under keys: one replica of them. A pure state machine.
+///
+/// Every write gets a version above all that the table gave before, whatever the key, so
+/// that a version that was read says exactly which state was seen, even if the key was
+/// removed in between. Revisions count the changes of the table; the version of a write
+/// is the revision that it made.
+///
+/// Values with a time to live go when the calendar, as the host tells it, has passed
+/// their end. Stamps follow the calendar, too, never back, and above those of what they
+/// replace.
+///
+/// What is removed is remembered as long as watchers can be told of the removal change by
+/// change; who comes later begins with a snapshot, where it is just not there. No other
+/// replica has to hear of it: this one is alone.
+class state_table {
+public:
+  using event = state::event;
+  using effects = state::effects;
+  using query = get;
+  using snapshot_type = table_snapshot;
+
+  /// Handles one request made at `now`. Every put and remove gets one answer, in this call.
+  ///
+  /// Refusals: bad_argument (a key that is empty or not UTF-8; an unknown level or type, or
+  /// siblings at level strong; a ttl out of range; a clock that is none), too_large (key,
+  /// value or clock), damaged (the value is not what put::content says), conflict (not
+  /// the expected version; at level strong not the last clock; a clock of another life),
+  /// limit_reached (too many keys, bytes or siblings), not_found (nothing to remove).
+  /// Cost: O(log n), one SHA-256 of the value, copies of it to the table and the log.
+  void step(time_point now, request_id id, const event& what, effects& out) {
+    tick(now, out);
+    std::visit([&](const auto& request) { handle(now, id, request, out); }, what);
+    keys_changed();
+  }
+
+  /// Nothing here waits for machine time.
+  /// @pre `now` never goes backwards.
+  void tick(time_point now, effects&) {
+    assert(now >= last_now_);
+    last_now_ = now;
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    return std::nullopt;
+  }
+
+  /// Returns when the next value runs out, nothing if none does.
+  [[nodiscard]] std::optional<wall_time> next_wall_deadline() const {
+    if (keys_.expiries().empty())
+      return std::nullopt;
+    return keys_.expiries().begin()->at;
+  }
+
+  // -- queries -------------------------------------------------------------------
+
+  [[nodiscard]] entries_found answer(const get& question) const {
+    auto* held = keys_.find(question.key);
+    return held != nullptr
+             ? entries_found{question.key, held->set.entries, held->set.clock, log_.revision()}
+             : entries_found{question.key, {}, {}, log_.revision()};
+  }
+
+  [[nodiscard]] key_page answer(const list_keys& question) const {
+    key_page result;
+    detail::page_room room{question.limit};
+    keys_.for_each_in(question.scope, question.after, [&](const auto& key, const auto& held) {
+      result.more = !room.left();
+      if (result.more)
+        return false;
+      room.take(key.key.size());
+      auto& newest = held.set.entries.back();
+      result.keys.push_back(
+        {key, newest.version, static_cast<std::uint32_t>(held.set.entries.size()),
+         newest.value.size(), newest.content, newest.written_at, newest.expires_at});
+      return true;
+    });
+    return result;
+  }
+
+  [[nodiscard]] state_counts answer(const count_entries&) const {
+    return {keys_.counts(consistency::eventual),
+            keys_.counts(consistency::causal),
+            keys_.counts(consistency::strong),
+            log_.revision(),
+            replica_,
+            log_.size()};
+  }
+
+  [[nodiscard]] bool has_news(const watch_state& question) const {
+    return question.rest || !log_.reaches_back_to(question.after)
+           || unfit(question.scope).code != errc::none
+           || log_.has_news(question.after, question.scope);
+  }
+
+  /// Refuses a scope that no key can be in: too_large. Cost: O(page), and the changes or
+  /// keys that are passed over.
+  [[nodiscard]] result<state_changes> answer(const watch_state& question) const {
+    if (auto why = unfit(question.scope); why.code != errc::none)
+      return why;
+    detail::page_room room{question.limit};
+    if (!log_.reaches_back_to(question.after))
+      return snapshot_page(question.scope, {}, log_.revision(), room);
+    if (question.rest)
+      return snapshot_page(question.scope, question.rest, question.after, room);
+    return log_.page(question.after, question.scope, room);
+  }
+
+  // -- snapshot --------------------------------------------------------------------
+
+  /// Returns the state as of the last call. Equal states give equal snapshots.
+  [[nodiscard]] table_snapshot snapshot() const {
+    table_snapshot result;
+    result.options = options_;
+    result.replica = replica_;
+    keys_.save(result);
+    log_.save(result);
+    result.told = told_;
+    result.told_ago = last_now_ - told_at_;
+    result.latest = latest_;
+    return result;
+  }
+
+  /// Goes on at `now` from where `saved` was taken, exactly so if `now` is the time of the
+  /// last call before.
+  /// @pre `saved` comes from snapshot() and has passed verify().
+  void restore(time_point now, const table_snapshot& saved) {
+    options_ = saved.options;
+    replica_ = saved.replica;
+    keys_.restore(saved);
+    log_.restore(saved);
+    told_ = saved.told;
+    told_at_ = now - saved.told_ago;
+    latest_ = saved.latest;
+    last_now_ = now;
+  }
+
+  /// Returns damaged unless all values in a snapshot are as they were written. Hosts ask
+  /// before they restore. Cost: one SHA-256 of each value.
+  [[nodiscard]] static problem verify(const table_snapshot& saved) {
+    for (auto& key : saved.keys)
+      for (auto& each : key.set.entries)
+        if (auto why = state::verify(each); why.code != errc::none)
+          return why;
+    for (auto& line : saved.changes)
+      for (auto& each : line.entries)
+        if (auto why = state::verify(each); why.code != errc::none)
+          return why;
+    return {};
+  }
+
+private:
+  // -- requests ----------------------------------------------------------------------
+
+  void handle(time_point now, request_id id, const put& request, effects& out) {
+    if (auto why = unfit(request); why.code != errc::none)
+      return refuse(id, std::move(why), out);
+    auto* held = keys_.find(request.key);
+    auto context = context_of(request, held);
+    if (!context)
+      return refuse(id, context.error(), out);
+    if (!request.context && !request.expect_version && request.key.type == value_type::mv_register)
+      *context = {}; // its writer has seen nothing
+    if (auto why = no_room(request, held, *context); why.code != errc::none)
+      return refuse(id, std::move(why), out);
+    if (!has_seen_all(held, *context))
+      ++keys_.history(request.key.level).conflicts;
+    ++keys_.history(request.key.level).puts;
+
+    entry made;
+    made.key = request.key;
+    made.value = request.value;
+    made.version = log_.advance();
+    made.replica = replica_;
+    made.context = std::move(*context);
+    made.written_at = stamp(now, held);
+    if (request.ttl)
+      made.expires_at = later(calendar(now), *request.ttl);
+    seal(made);
+    written answer{made.key, made.version, clock_of(made), 0, made.written_at, made.expires_at};
+    auto& entries = keys_.change(request.key, made.version, [&](sibling_set& set) {
+      add_write(set, std::move(made), request.key.type);
+    });
+    finish(id, std::move(answer), change_kind::put, entries, out);
+  }
+
+  void handle(time_point now, request_id id, const remove& request, effects& out) {
+    if (auto why = unfit(request.key); why.code != errc::none)
+      return refuse(id, std::move(why), out);
+    auto* held = keys_.find(request.key);
+    auto context = context_of(request, held);
+    if (!context)
+      return refuse(id, context.error(), out);
+    if (held == nullptr || held->set.entries.empty())
+      return refuse(id,
+                    {errc::not_found, "there is nothing under " + to_text(request.key)
+                                        + "; list_keys tells which keys there are"},
+                    out);
+    if (!has_seen_all(held, *context))
+      ++keys_.history(request.key.level).conflicts;
+    ++keys_.history(request.key.level).removals;
+
+    write_stamp when{stamp(now, held), replica_, log_.advance()};
+    auto clock = *context;
+    clock.raise(replica_, when.version);
+    auto& entries = keys_.change(request.key, when.version, [&](sibling_set& set) {
+      add_removal(set, when, *context, request.key.type);
+    });
+    finish(id, {request.key, when.version, std::move(clock), 0, when.at, {}}, change_kind::removed,
+           entries, out);
+  }
+
+  void handle(time_point now, request_id, const wall& request, effects& out) {
+    told_ = std::max(told_, request.now);
+    told_at_ = now;
+    while (!keys_.expiries().empty() && keys_.expiries().begin()->at <= told_) {
+      auto due = *keys_.expiries().begin();
+      auto gone = entry_of(due);
+      ++keys_.history(due.key.level).expiries;
+      auto& entries = keys_.change(due.key, log_.advance(),
+                                   [&](sibling_set& set) { add_expiry(set, gone, due.key.type); });
+      log_.note({log_.revision(), change_kind::expired, due.key, entries});
+      out.push_back(expired{due.key, due.version});
+    }
+  }
+
+  void handle(time_point, request_id, const configure& request, effects&) {
+    options_ = request.options;
+    log_.begin_above(std::max<std::uint64_t>(request.revision_floor, 1),
+                     [this](const change& line) { outlive(line); });
+    if (!replica_.empty())
+      return;
+    auto& wished = options_.replica;
+    auto fits
+      = !wished.empty() && wished.size() <= vector_clock::max_replica_bytes && is_utf8(wished);
+    replica_ = fits ? wished : "r" + std::to_string(log_.revision());
+  }
+
+  void finish(request_id id, written answer, change_kind kind, const std::vector<entry>& entries,
+              effects& out) {
+    answer.siblings = static_cast<std::uint32_t>(entries.size());
+    log_.note({answer.version, kind, answer.key, entries});
+    out.push_back(accepted{id, std::move(answer)});
+  }
+
+  /// Keeps to the bounds of what is remembered.
+  void keys_changed() {
+    log_.keep_last(options_.max_changes, options_.max_change_bytes,
+                   [this](const change& line) { outlive(line); });
+  }
+
+  /// A change is kept no longer: nor is what it removed.
+  void outlive(const change& line) {
+    if (line.entries.empty())
+      keys_.forget(line.key, line.revision);
+  }
+
+  [[nodiscard]] entry entry_of(const detail::key_table::expiry& due) const {
+    auto& entries = keys_.find(due.key)->set.entries;
+    return *std::ranges::find_if(entries, [&](auto& each) {
+      return each.replica == due.replica && each.version == due.version;
+    });
+  }
+
+  // -- what a writer has seen --------------------------------------------------------
+
+  /// Returns what the writer has seen of the key, all of it if it does not say. Refuses
+  /// one that is not where it thinks it is.
+  template <class Request>
+  [[nodiscard]] result<vector_clock> context_of(const Request& request,
+                                                const detail::held_key* held) const {
+    auto version = held != nullptr ? version_of(held->set.entries) : 0;
+    if (request.expect_version && *request.expect_version != version)
+      return problem{errc::conflict, to_text(request.key) + " has version "
+                                       + std::to_string(version) + ", expected was "
+                                       + std::to_string(*request.expect_version)
+                                       + "; read it again"};
+    if (!request.context)
+      return held != nullptr ? held->set.clock : vector_clock{};
+    if (auto why = request.context->check(); why.code != errc::none)
+      return why;
+    for (auto& [replica, count] : request.context->counts())
+      if (!(held != nullptr && held->set.clock.knows(replica, count))
+          && !(replica == replica_ && count <= log_.revision()))
+        return problem{errc::conflict, "the clock knows write " + std::to_string(count) + " of "
+                                         + replica + ", which is unknown here; read "
+                                         + to_text(request.key) + " again"};
+    if (request.key.level == consistency::strong && !has_seen_all(held, *request.context))
+      return problem{errc::conflict,
+                     to_text(request.key) + " was written since the clock was read; read it again"};
+    return *request.context;
+  }
+
+  static bool has_seen_all(const detail::held_key* held, const vector_clock& context) {
+    return held == nullptr || std::ranges::all_of(held->set.entries, [&](auto& each) {
+             return context.knows(each.replica, each.version);
+           });
+  }
+
+  // -- the calendar ------------------------------------------------------------------
+
+  /// As it was told last, and on from there; never back.
+  [[nodiscard]] wall_time calendar(time_point now) {
+    latest_ = std::max(latest_, told_ + (now - told_at_));
+    return latest_;
+  }
+
+  /// Returns a stamp above those of what a write replaces.
+  [[nodiscard]] wall_time stamp(time_point now, const detail::held_key* held) {
+    auto result = calendar(now);
+    if (held == nullptr)
+      return result;
+    constexpr duration least{1};
+    for (auto& each : held->set.entries)
+      result = std::max(result, each.written_at + least);
+    if (held->set.removed)
+      result = std::max(result, held->set.removed->at + least);
+    return result;
+  }
+
+  /// The calendar ends in 2262.
+  static wall_time later(wall_time from, duration span) {
+    return span > wall_time::max() - from ? wall_time::max() : from + span;
+  }
+
+  // -- refusals ----------------------------------------------------------------------
+
+  static void refuse(request_id id, problem why, effects& out) {
+    out.push_back(refused{id, std::move(why)});
+  }
+
+  static problem too_large(const std::string& what, std::size_t size, const std::string& option,
+                           std::uint64_t bound) {
+    return {errc::too_large, what + " has " + std::to_string(size) + " bytes; give at most "
+                               + std::to_string(bound) + " (state_options::" + option + ")"};
+  }
+
+  static problem full(const std::string& what, const std::string& option, std::uint64_t bound) {
+    return {errc::limit_reached, "all " + std::to_string(bound) + ' ' + what
+                                   + " are in use; remove some or raise state_options::" + option};
+  }
+
+  [[nodiscard]] problem unfit(const key_scope& scope) const {
+    auto longest = std::max(scope.prefix.size(), scope.key.size());
+    return longest > options_.max_key_bytes
+             ? too_large("key or prefix", longest, "max_key_bytes", options_.max_key_bytes)
+             : problem{};
+  }
+
+  [[nodiscard]] problem unfit(const entry_key& key) const {
+    if (key.key.size() > options_.max_key_bytes)
+      return too_large("key", key.key.size(), "max_key_bytes", options_.max_key_bytes);
+    if (key.key.empty() || !is_utf8(key.key))
+      return {errc::bad_argument, "key has to be UTF-8 and not empty; encode it, e.g. as base64"};
+    if (name_of(key.level) == "unknown" || name_of(key.type) == "unknown")
+      return {errc::bad_argument, "level " + std::to_string(static_cast<int>(key.level))
+                                    + " with type " + std::to_string(static_cast<int>(key.type))
+                                    + " is unknown here; upgrade first"};
+    if (key.level == consistency::strong && key.type == value_type::mv_register)
+      return {errc::bad_argument, "level strong has no siblings; give type lww_register"};
+    return {};
+  }
+
+  [[nodiscard]] problem unfit(const put& request) const {
+    if (auto why = unfit(request.key); why.code != errc::none)
+      return why;
+    if (request.value.size() > options_.max_value_bytes)
+      return too_large("value", request.value.size(), "max_value_bytes", options_.max_value_bytes);
+    if (request.ttl && (*request.ttl <= duration::zero() || *request.ttl > options_.max_ttl))
+      return {errc::bad_argument, "ttl is " + to_string(*request.ttl)
+                                    + "; give more than 0 ms, at most "
+                                    + to_string(options_.max_ttl) + " (state_options::max_ttl)"};
+    if (request.content && *request.content != sha256(view_of(request.value)))
+      return {errc::damaged, "the value for " + to_text(request.key)
+                               + " did not arrive as it was sent; send it again"};
+    return {};
+  }
+
+  /// Why there is no room for a put that takes the place of what is in `context`.
+  [[nodiscard]] problem no_room(const put& request, const detail::held_key* held,
+                                const vector_clock& context) const {
+    static const std::vector<entry> no_entries;
+    std::uint64_t freed = 0;
+    std::uint64_t stay = 0;
+    auto is_replaced = [&](const entry& each) {
+      return request.key.type != value_type::mv_register
+             || context.knows(each.replica, each.version);
+    };
+    for (auto& each : held != nullptr ? held->set.entries : no_entries)
+      is_replaced(each) ? freed += detail::size_of(each) : ++stay;
+    if (stay >= options_.max_siblings)
+      return {errc::limit_reached, to_text(request.key) + " has " + std::to_string(stay)
+                                     + " siblings that the writer has not seen; read them and put "
+                                       "one value with their clock as context"};
+    if ((held == nullptr || held->set.entries.empty()) && keys_.live_keys() >= options_.max_keys)
+      return full("keys", "max_keys", options_.max_keys);
+    auto after = keys_.bytes() - freed + request.key.key.size() + request.value.size();
+    if (after > options_.max_bytes && after > keys_.bytes())
+      return full("bytes", "max_bytes", options_.max_bytes);
+    return {};
+  }
+
+  // -- views -------------------------------------------------------------------------
+
+  /// Returns what is there behind a key, as a part of the snapshot as of `revision`. What
+  /// changed since is left out: it comes with the changes after it.
+  [[nodiscard]] state_changes snapshot_page(const key_scope& scope,
+                                            const std::optional<entry_key>& behind,
+                                            std::uint64_t revision, detail::page_room room) const {
+    state_changes answer{revision, !behind, {}, {}, false};
+    keys_.for_each_in(scope, behind, [&](const auto& key, const auto& held) {
+      if (held.revision > revision)
+        return true;
+      if (!room.left()) {
+        answer.rest = answer.changes.back().key;
+        return false;
+      }
+      room.take(detail::size_of(held.set.entries));
+      answer.changes.push_back({held.revision, change_kind::put, key, held.set.entries});
+      return true;
+    });
+    answer.more = answer.rest || revision != log_.revision();
+    return answer;
+  }
+
+  // -- state -------------------------------------------------------------------------
+
+  state_options options_;
+  std::string replica_;
+  detail::key_table keys_;
+  detail::change_log log_;
+  wall_time told_{};
+  time_point told_at_{};
+  wall_time latest_{};
+  time_point last_now_{};
+};
+
+static_assert(machine<state_table>);
+static_assert(wall_timed<state_table>);
+static_assert(waiting_query<state_table, watch_state>);
+
+} // namespace troupe::state

@@ -1,0 +1,332 @@
+// What a program sees of replicated state: the client, and the watcher that rides
+// through what happens to links and services.
+
+#include "troupe/state/state_client.hpp" // the header under test
+#include "support/temporary_folder.hpp"
+#include "troupe/core/caf/init.hpp"
+#include "troupe/host/durable.hpp"
+#include "troupe/state/state_service.hpp"
+#include "troupe/storage/sqlite_log.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caf/actor_system.hpp"
+#include "caf/scoped_actor.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::state;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+struct config : caf::actor_system_config {
+  config() {
+    init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
+                  caf::id_block::troupe_state>();
+    set("caf.scheduler.max-threads", 2);
+  }
+};
+
+const entry_key alpha{consistency::eventual, value_type::lww_register, "alpha"};
+const entry_key notes{consistency::causal, value_type::mv_register, "notes"};
+
+struct fixture {
+  config cfg;
+  caf::actor_system sys{cfg};
+  test::temporary_folder folder;
+  state_actor service = start();
+
+  ~fixture() {
+    stop();
+  }
+
+  state_actor start(const state_options& options = {}) {
+    auto made = host::spawn<state_service>(
+      sys, options, host::durable{std::make_unique<storage::sqlite_log>(folder / "state")});
+    REQUIRE(made);
+    return *made;
+  }
+
+  /// Ends the service and waits until its file is closed.
+  void stop() {
+    if (!service)
+      return;
+    caf::scoped_actor self{sys};
+    self->monitor(service);
+    self->send_exit(service, caf::exit_reason::kill);
+    self->receive([](const caf::down_msg&) {});
+    service = nullptr;
+  }
+};
+
+/// What a watcher was told, put together, for another thread to look at.
+class notebook {
+public:
+  void take(const result<state_changes>& answer) {
+    std::lock_guard guard{mutex_};
+    if (!answer) {
+      ++problems_;
+      last_problem_ = answer.error();
+      changed_.notify_all();
+      return;
+    }
+    ++answers_;
+    if (answer->complete) {
+      ++snapshots_;
+      table_.clear();
+    }
+    for (auto& each : answer->changes)
+      if (each.entries.empty())
+        table_.erase(each.key.key);
+      else
+        table_[each.key.key] = to_text(each.entries.back().value);
+    changed_.notify_all();
+  }
+
+  auto callback() {
+    return [this](const result<state_changes>& answer) { take(answer); };
+  }
+
+  /// Waits until it says what is expected.
+  void expect(const std::map<std::string, std::string>& table) {
+    until([&] { return table_ == table; });
+  }
+
+  template <class Condition>
+  void until(Condition condition) {
+    std::unique_lock guard{mutex_};
+    auto in_time = changed_.wait_for(guard, 20s, condition);
+    INFO("keys: " << table_.size() << ", answers: " << answers_ << ", problems: " << problems_
+                  << ' ' << last_problem_.detail);
+    REQUIRE(in_time);
+  }
+
+  int snapshots_ = 0;
+  int answers_ = 0;
+  int problems_ = 0;
+  problem last_problem_;
+
+private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, std::string> table_;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "values are put, read, listed and removed", "[state][client]") {
+  state_client values{sys, service};
+  auto first = values.put(alpha, "one");
+  REQUIRE(first);
+  auto found = values.get(alpha);
+  REQUIRE(found);
+  REQUIRE(found->entries.size() == 1);
+  CHECK(to_text(found->entries[0].value) == "one");
+  CHECK(found->entries[0].version == first->version);
+  CHECK(found->clock == first->clock);
+  SECTION("what is there can be replaced only by who knows it") {
+    CHECK(values.put(alpha, "two", {.expect_version = 0}).error().code == errc::conflict);
+    auto second = values.put(alpha, "two", {.expect_version = first->version});
+    REQUIRE(second);
+    CHECK(values.put(alpha, "three", {.expect_version = first->version}).error().code
+          == errc::conflict);
+    CHECK(to_text(values.get(alpha)->entries.at(0).value) == "two");
+  }
+  SECTION("keys are listed without their values") {
+    REQUIRE(values.put(notes, "n"));
+    auto page = values.list();
+    REQUIRE(page);
+    REQUIRE(page->keys.size() == 2);
+    CHECK(page->keys[0].key == alpha);
+    CHECK(page->keys[1].key == notes);
+    CHECK(page->keys[1].content == sha256("n"));
+    CHECK(values.list({.scope = {.prefix = "al"}})->keys.size() == 1);
+    CHECK(values.count()->causal.keys == 1);
+  }
+  SECTION("what is removed is gone") {
+    CHECK(values.remove(alpha, 7).error().code == errc::conflict);
+    CHECK(values.remove(alpha));
+    CHECK(values.get(alpha)->entries.empty());
+    CHECK(values.remove(alpha).error().code == errc::not_found);
+  }
+  SECTION("writers that have not seen each other are siblings") {
+    auto one = values.put(notes, "one");
+    auto other = values.put(notes, "other");
+    REQUIRE(other);
+    auto both = values.get(notes);
+    CHECK(both->entries.size() == 2);
+    CHECK(compare(both->entries[0], both->entries[1]) == clock_order::concurrent);
+    REQUIRE(values.put(notes, "merged", {.context = both->clock}));
+    CHECK(values.get(notes)->entries.size() == 1);
+    CHECK(values.count()->causal.conflicts == 1);
+  }
+  SECTION("a value of a mebibyte comes back as it was") {
+    bytes large(1'048'576, std::byte{0xff});
+    REQUIRE(values.put(alpha, large));
+    CHECK(values.get(alpha)->entries.at(0).value == large);
+    large.push_back({});
+    CHECK(values.put(alpha, large).error().code == errc::too_large);
+  }
+}
+
+TEST_CASE_METHOD(fixture, "values, versions and revisions survive a restart", "[state][client]") {
+  state_client values{sys, service};
+  auto first = values.put(alpha, "one", {.ttl = 1h});
+  REQUIRE(first);
+  REQUIRE(values.put(notes, "n"));
+  REQUIRE(values.remove(notes));
+  auto before = values.get(alpha);
+  auto counts = values.count();
+  stop();
+  service = start();
+  values.service().set_target(service);
+  CHECK(*values.get(alpha) == *before);
+  CHECK(*values.count() == *counts);
+  auto second = values.put(alpha, "two", {.expect_version = first->version});
+  REQUIRE(second);
+  CHECK(second->version > before->revision);
+}
+
+TEST_CASE_METHOD(fixture, "a value with a time to live goes by itself", "[state][client]") {
+  state_client values{sys, service};
+  notebook seen;
+  auto watching = values.watch({}, seen.callback());
+  REQUIRE(values.put(alpha, "short", {.ttl = 100ms}));
+  seen.expect({{"alpha", "short"}});
+  seen.expect({});
+  CHECK(values.get(alpha)->entries.empty());
+  CHECK(values.count()->eventual.expiries == 1);
+}
+
+TEST_CASE_METHOD(fixture, "a watcher has the keys, and every change of them", "[state][watcher]") {
+  state_client values{sys, service};
+  REQUIRE(values.put(alpha, "one"));
+  notebook seen;
+  auto watching = values.watch({.prefix = "al"}, seen.callback());
+  seen.expect({{"alpha", "one"}});
+  REQUIRE(values.put(notes, "not in its scope"));
+  REQUIRE(values.put(alpha, "two"));
+  seen.expect({{"alpha", "two"}});
+  REQUIRE(values.remove(alpha));
+  seen.expect({});
+  CHECK(seen.snapshots_ == 1);
+}
+
+TEST_CASE_METHOD(fixture, "a watcher goes on where a lost link broke it off", "[state][watcher]") {
+  state_client values{sys, service};
+  REQUIRE(values.put(alpha, "one"));
+  notebook seen;
+  host::client<state_protocol> link{sys, service};
+  host::watcher watching{sys, link, watch_state{}, seen.callback(),
+                         host::watcher_options{.wait = 200ms, .answer_within = 100ms}};
+  seen.expect({{"alpha", "one"}});
+  link.set_target(caf::strong_actor_ptr{});
+  REQUIRE(values.put(alpha, "two"));
+  seen.until([&] { return seen.problems_ > 0; });
+  CHECK(seen.last_problem_.code == errc::unreachable);
+  link.set_target(service);
+  seen.expect({{"alpha", "two"}});
+  CHECK(seen.snapshots_ == 1); // no gap, so no need for another
+  SECTION("and says so even if nothing changed meanwhile") {
+    auto answers = seen.answers_;
+    auto problems = seen.problems_;
+    link.set_target(caf::strong_actor_ptr{});
+    seen.until([&] { return seen.problems_ > problems; });
+    link.set_target(service);
+    seen.until([&] { return seen.answers_ > answers; });
+  }
+}
+
+TEST_CASE_METHOD(fixture, "a watcher rides through a restart of its service", "[state][watcher]") {
+  state_client values{sys, service};
+  REQUIRE(values.put(alpha, "one"));
+  notebook seen;
+  auto watching = values.watch({}, seen.callback());
+  seen.expect({{"alpha", "one"}});
+  stop();
+  SECTION("with what it had") {
+    service = start();
+    values.service().set_target(service);
+    REQUIRE(values.put(alpha, "two"));
+    seen.expect({{"alpha", "two"}});
+    CHECK(seen.snapshots_ == 1);
+  }
+  SECTION("and begins anew where that has lost its past") {
+    for (auto* file : {"state", "state-wal", "state-shm", "state.mark"})
+      std::filesystem::remove(folder / file);
+    service = start();
+    state_client others{sys, service};
+    REQUIRE(others.put(notes, "n"));
+    values.service().set_target(service);
+    seen.expect({{"notes", "n"}});
+    CHECK(seen.snapshots_ == 2);
+  }
+}
+
+TEST_CASE_METHOD(fixture, "a watcher tells why it is refused, and goes on", "[state][watcher]") {
+  notebook seen;
+  host::client<state_protocol> link{sys, service};
+  host::watcher watching{sys, link, watch_state{.scope = {.prefix = std::string(10'000, 'a')}},
+                         seen.callback(), host::watcher_options{.retry = {10ms, 20ms}}};
+  seen.until([&] { return seen.problems_ >= 3; });
+  CHECK(seen.last_problem_.code == errc::too_large);
+  CHECK_THAT(seen.last_problem_.detail, ContainsSubstring("max_key_bytes"));
+}
+
+TEST_CASE_METHOD(fixture, "nothing is told after the end of a watcher", "[state][watcher]") {
+  state_client values{sys, service};
+  SECTION("which may come while it is told") {
+    // Its end waits for the call, so that what the call uses may go right after it.
+    for (int round = 0; round < 50; ++round) {
+      auto told = std::make_unique<int>(0);
+      {
+        auto watching = values.watch({}, [&](const auto&) { ++*told; });
+        REQUIRE(values.put(alpha, std::to_string(round)));
+      }
+      told.reset();
+      REQUIRE(values.put(alpha, "after"));
+    }
+  }
+  SECTION("not even if that is told to end it") {
+    std::mutex mutex;
+    std::condition_variable done;
+    int told = 0;
+    std::optional<state_client::watcher> watching;
+    std::unique_lock guard{mutex};
+    watching = values.watch({}, [&](const auto&) {
+      std::lock_guard inner{mutex};
+      watching.reset();
+      ++told;
+      done.notify_all();
+    });
+    REQUIRE(done.wait_for(guard, 20s, [&] { return told == 1; }));
+    guard.unlock();
+    REQUIRE(values.put(alpha, "after"));
+    CHECK(told == 1);
+  }
+  SECTION("and the one it was moved to goes on") {
+    notebook seen;
+    notebook others;
+    auto watching = values.watch({}, seen.callback());
+    auto moved = std::move(watching);
+    REQUIRE(values.put(alpha, "one"));
+    seen.expect({{"alpha", "one"}});
+    moved = values.watch({}, others.callback());
+    REQUIRE(values.put(alpha, "two"));
+    others.expect({{"alpha", "two"}});
+    seen.expect({{"alpha", "one"}});
+  }
+}
