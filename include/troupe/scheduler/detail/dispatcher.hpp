@@ -157,7 +157,7 @@ public:
 
   /// Call after whatever may give a worker more room, or less.
   void refresh(worker& who) {
-    if (who.state() != worker_state::active)
+    if (who.state() != scheduler::worker_state::active)
       stop_keeping(who);
     pool.update(now, options.placement, who);
     if (who.listed)
@@ -426,7 +426,7 @@ private:
     worker* keeper = nullptr;
     for (auto id : queue_.workers(next.line)) {
       auto* who = pool.find(id);
-      if (who->state() == worker_state::active && !who->kept_for
+      if (who->state() == scheduler::worker_state::active && !who->kept_for
           && fits(next.spec.needs, {.slots = 0}, who->words.capacity)
           && (keeper == nullptr
               || worker_pool::load_of(*who, options.placement)

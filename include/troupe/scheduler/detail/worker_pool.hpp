@@ -55,12 +55,12 @@ struct worker {
   /// In worker_pool's list of those with room, under this load.
   std::optional<std::uint64_t> listed;
 
-  [[nodiscard]] worker_state state() const {
+  [[nodiscard]] scheduler::worker_state state() const {
     if (draining)
-      return worker_state::draining;
+      return scheduler::worker_state::draining;
     if (silent)
-      return worker_state::silent;
-    return maintenance ? worker_state::maintenance : worker_state::active;
+      return scheduler::worker_state::silent;
+    return maintenance ? scheduler::worker_state::maintenance : scheduler::worker_state::active;
   }
 
   [[nodiscard]] bool has_room() const {
@@ -125,7 +125,8 @@ public:
   /// Call after any change of a worker.
   void update(time_point now, placement policy, worker& which) {
     std::optional<std::uint64_t> load;
-    if (which.state() == worker_state::active && which.paused_until <= now && which.has_room())
+    if (which.state() == scheduler::worker_state::active && which.paused_until <= now
+        && which.has_room())
       load = load_of(which, policy);
     if (which.listed == load)
       return;
