@@ -7,7 +7,7 @@
 
 namespace troupe::state {
 
-using state_commands = host::commands<put, remove>;
+using state_commands = host::commands<put, remove_key>;
 using state_queries = host::queries<get, list_keys, watch_state, count_entries>;
 
 template <class Inspector>
@@ -44,7 +44,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_state, ::troupe::type_ids::state)
   CAF_ADD_TYPE_ID(troupe_state, (troupe::state::entry))
   CAF_ADD_TYPE_ID(troupe_state, (troupe::state::state_options))
   CAF_ADD_TYPE_ID(troupe_state, (troupe::state::put))
-  CAF_ADD_TYPE_ID(troupe_state, (troupe::state::remove))
+  CAF_ADD_TYPE_ID(troupe_state, (troupe::state::remove_key))
   CAF_ADD_TYPE_ID(troupe_state, (troupe::state::written))
   CAF_ADD_TYPE_ID(troupe_state, (troupe::state::get))
   CAF_ADD_TYPE_ID(troupe_state, (troupe::state::entries_found))

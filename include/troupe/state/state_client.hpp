@@ -62,7 +62,7 @@ public:
   result<written> remove(const entry_key& key,
                          std::optional<std::uint64_t> expect_version = std::nullopt,
                          std::optional<vector_clock> context = std::nullopt) {
-    return service_.ask(state::remove{key, expect_version, std::move(context)}, answer_within);
+    return service_.ask(remove_key{key, expect_version, std::move(context)}, answer_within);
   }
 
   result<key_page> list(const list_keys& question = {}) {

@@ -39,7 +39,7 @@ public:
   using query = get;
   using snapshot_type = table_snapshot;
 
-  /// Handles one request made at `now`. Every put and remove gets one answer, in this call.
+  /// Handles one request made at `now`. Every put and remove_key gets one answer, in this call.
   ///
   /// Refusals: bad_argument (a key that is empty or not UTF-8; an unknown level or type, or
   /// siblings at level strong; a ttl out of range; a clock that is none), too_large (key,
@@ -203,7 +203,7 @@ private:
     finish(id, std::move(answer), change_kind::put, entries, out);
   }
 
-  void handle(time_point now, request_id id, const remove& request, effects& out) {
+  void handle(time_point now, request_id id, const remove_key& request, effects& out) {
     if (auto why = unfit(request.key); why.code != errc::none)
       return refuse(id, std::move(why), out);
     auto* held = keys_.find(request.key);

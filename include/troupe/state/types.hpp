@@ -71,7 +71,7 @@ struct put {
   using result = written;
 
   entry_key key;
-  bytes value;
+  bytes value{};
   /// Refused with conflict unless this is the version of the key; zero: nothing is there.
   std::optional<std::uint64_t> expect_version{};
   /// How long it stays, by the calendar. None: for good.
@@ -84,14 +84,14 @@ struct put {
 };
 
 /// Takes back what is under a key; with a context, what of it the caller had seen.
-struct remove {
+struct remove_key {
   using result = written;
 
   entry_key key;
   std::optional<std::uint64_t> expect_version{};
   std::optional<vector_clock> context{};
 
-  friend bool operator==(const remove&, const remove&) = default;
+  friend bool operator==(const remove_key&, const remove_key&) = default;
 };
 
 /// Entered by the host, first of all and at every start: bounds for the requests from
@@ -102,7 +102,7 @@ struct configure {
   std::uint64_t revision_floor = 0;
 };
 
-using event = std::variant<put, remove, wall, configure>;
+using event = std::variant<put, remove_key, wall, configure>;
 
 // -- effects: what the caller of step() must carry out ----------------------------------
 
@@ -202,7 +202,7 @@ bool inspect(Inspector& f, put& x) {
 }
 
 template <class Inspector>
-bool inspect(Inspector& f, remove& x) {
+bool inspect(Inspector& f, remove_key& x) {
   return f.object(x).fields(f.field("key", x.key), f.field("expect_version", x.expect_version),
                             f.field("context", x.context));
 }
