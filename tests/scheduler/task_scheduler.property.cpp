@@ -50,7 +50,7 @@ public:
     REQUIRE(in_group(who, spec.group));
     REQUIRE(order.needs == spec.needs);
     REQUIRE(attempts_[key].insert(order.what.attempt).second); // one worker for each attempt
-    if (order.task.starts_with("undo "))
+    if (order.task.starts_with("undo:"))
       return check_undo(order);
     REQUIRE_FALSE(results_.contains(key)); // would be a late start: it is recorded already
     REQUIRE(order.parents.size() == spec.parents.size());

@@ -402,9 +402,9 @@ SCENARIO("what becomes of the rest when a task fails is a matter of policy", "[s
         CHECK(all.look(run).run.state == run_state::compensating);
         auto orders = all.orders(ann);
         REQUIRE(orders.assignments.size() == 1);
-        CHECK(orders.assignments[0].task == "undo a");
+        CHECK(orders.assignments[0].task == "undo:a");
         CHECK(orders.assignments[0].parents == std::vector<parent_result>{{"a", "result of a"}});
-        all.complete(ann, "undo a");
+        all.complete(ann, "undo:a");
         CHECK(all.look(run).run.state == run_state::failed);
       }
     }
@@ -423,14 +423,14 @@ TEST_CASE("tasks are undone in the opposite order of their graph", "[scheduler]"
   for (auto* task : {"a", "b", "not undone", "c", "other"})
     all.complete(ann, task);
   all.fail(ann, "bad", false);
-  CHECK(all.tasks_of(ann) == names{"undo c", "undo other"});
-  all.complete(ann, "undo other");
-  CHECK(all.tasks_of(ann) == names{"undo c"});
-  all.complete(ann, "undo c");
-  CHECK(all.tasks_of(ann) == names{"undo b"});
-  all.fail(ann, "undo b", false); // there is nothing better to do than to go on
-  CHECK(all.tasks_of(ann) == names{"undo a"});
-  all.complete(ann, "undo a");
+  CHECK(all.tasks_of(ann) == names{"undo:c", "undo:other"});
+  all.complete(ann, "undo:other");
+  CHECK(all.tasks_of(ann) == names{"undo:c"});
+  all.complete(ann, "undo:c");
+  CHECK(all.tasks_of(ann) == names{"undo:b"});
+  all.fail(ann, "undo:b", false); // there is nothing better to do than to go on
+  CHECK(all.tasks_of(ann) == names{"undo:a"});
+  all.complete(ann, "undo:a");
   CHECK(all.look(run).run.state == run_state::failed);
 }
 

@@ -767,7 +767,7 @@ private:
   void add_undo(run& owner, std::uint32_t position) {
     task added;
     added.spec = owner.tasks[position].spec;
-    added.spec.id = "undo " + added.spec.id;
+    added.spec.id = "undo:" + added.spec.id;
     added.spec.handler = std::exchange(added.spec.compensation, {});
     added.spec.parents = {position};
     added.since = now;
