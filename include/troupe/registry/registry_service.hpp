@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+
+#include "caf/actor_system.hpp"
+#include "caf/telemetry/counter.hpp"
+#include "caf/telemetry/metric_registry.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/host/service_actor.hpp"
+#include "troupe/registry/messages.hpp"
+#include "troupe/registry/record_table.hpp"
+
+namespace troupe::registry {
+
+/// What a host has to know of records to put a record_table on the network. In memory is
+/// enough for it: nodes put their records again where they are missing.
+///
+/// Metrics: troupe.registry-names-lost, records whose name went to a newer claim;
+/// troupe.registry-checks-due, health checks that were due. The nodes carry both out, by
+/// their own copies of the table.
+class registry_service {
+public:
+  using machine = record_table;
+  using options = registry_options;
+  using commands = registry_commands;
+  using queries = registry_queries;
+  using handle = registry_actor;
+
+  static constexpr const char* name = "troupe.registry";
+
+  explicit registry_service(caf::actor_system& sys)
+    : names_lost_(sys.metrics().counter_singleton(
+      "troupe", "registry-names-lost", "Records whose name went to a newer claim.", "1", true)),
+      checks_due_(sys.metrics().counter_singleton("troupe", "registry-checks-due",
+                                                  "Health checks that were due.", "1", true)) {}
+
+  static event opening(const registry_options& bounds, std::uint64_t revision_floor) {
+    return configure{bounds, revision_floor};
+  }
+
+  static const put_report& result_of(const put_done& answer) {
+    return answer.value;
+  }
+
+  static const owner_view& result_of(const owner_done& answer) {
+    return answer.value;
+  }
+
+  static const health_view& result_of(const health_done& answer) {
+    return answer.value;
+  }
+
+  static caf::error result_of(const refused& answer) {
+    return to_error(answer.why);
+  }
+
+  void carry_out(const name_lost&) {
+    names_lost_->inc();
+  }
+
+  void carry_out(const check_health&) {
+    checks_due_->inc();
+  }
+
+private:
+  caf::telemetry::int_counter* names_lost_;
+  caf::telemetry::int_counter* checks_due_;
+};
+
+} // namespace troupe::registry

@@ -1,0 +1,109 @@
+#include "troupe/registry/messages.hpp" // the header under test
+#include "registry/clocked_table.hpp"
+#include "troupe/core/codec.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "caf/binary_deserializer.hpp"
+#include "caf/binary_serializer.hpp"
+#include "caf/byte_buffer.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::registry;
+
+namespace {
+
+/// Returns the bytes of `value` as they go over the wire.
+template <class T>
+caf::byte_buffer to_wire(const T& value) {
+  caf::byte_buffer bytes;
+  caf::binary_serializer sink{nullptr, bytes};
+  REQUIRE(sink.apply(value));
+  return bytes;
+}
+
+/// Returns whether `bytes` are one whole T, which then is in `value`.
+template <class T>
+bool from_wire(const caf::byte_buffer& bytes, T& value) {
+  caf::binary_deserializer source{nullptr, bytes};
+  return source.apply(value) && source.remaining() == 0;
+}
+
+const record painter{.key = {record_kind::agent, "painter", "n1"},
+                     .boot = 3,
+                     .version = 9,
+                     .status = record_status::maintenance,
+                     .token = 77,
+                     .endpoints = {{"::1", 6767}, {"example.org", 80}},
+                     .capabilities = {"draw", "paint"},
+                     .groups = {"art"},
+                     .metadata = {{"zone", "a"}},
+                     .offers = {4'000, 1'000'000, 1},
+                     .load = 5,
+                     .registered = wall_time{1'700'000'000s}};
+
+const record_changes sample{
+  42,
+  true,
+  {{42, change_kind::added, {painter, record_status::inactive, record_status::inactive, false}}},
+  painter.key,
+  true};
+
+} // namespace
+
+TEST_CASE("an answer to a watcher arrives as it was sent", "[registry][wire]") {
+  record_changes received;
+  REQUIRE(from_wire(to_wire(sample), received));
+  CHECK(received == sample);
+}
+
+TEST_CASE("an answer to a watcher that is cut short anywhere is refused", "[registry][wire]") {
+  auto bytes = to_wire(sample);
+  while (!bytes.empty()) {
+    bytes.pop_back();
+    record_changes received;
+    INFO(bytes.size() << " bytes");
+    CHECK_FALSE(from_wire(bytes, received));
+  }
+}
+
+TEST_CASE("a kind or status of another release is refused on the wire", "[registry][wire]") {
+  record_kind kind{};
+  record_status status{};
+  CHECK_FALSE(from_wire(to_wire(std::uint8_t{3}), kind));
+  CHECK_FALSE(from_wire(to_wire(std::uint8_t{4}), status));
+  CHECK(from_wire(to_wire(std::uint8_t{2}), kind));
+  CHECK(kind == record_kind::service);
+}
+
+TEST_CASE("a registry is saved and read whole", "[registry][wire][snapshot]") {
+  test::clocked_table registry;
+  registry.put({painter, test::node("n1", 10, 3)});
+  registry.put({test::removal(painter)});
+  registry.ask(report_outcome{test::node("n1").key, call_outcome::condemned});
+  auto saved = registry.table.snapshot();
+  auto bytes = to_bytes(saved);
+  CHECK(from_bytes<table_snapshot>(bytes) == saved);
+  while (!bytes.empty()) {
+    bytes.pop_back();
+    CHECK_FALSE(from_bytes<table_snapshot>(bytes));
+  }
+}
+
+TEST_CASE("names are saved and read whole", "[registry][wire][snapshot]") {
+  names::name_snapshot saved{7, {{"echo", "n1", 2, 6}, {"ping", "n2", 1, 7}}, {5, 4}};
+  CHECK(from_bytes<names::name_snapshot>(to_bytes(saved)) == saved);
+}
+
+TEST_CASE("type ids of the registry stay where other versions expect them", "[registry][wire]") {
+  CHECK(caf::type_id_v<registry_actor> == 1500);
+  CHECK(caf::type_id_v<names_actor> == 1501);
+  CHECK(caf::type_id_v<record> == 1507);
+  CHECK(caf::type_id_v<put_records> == 1509);
+  CHECK(caf::type_id_v<owner_view> == 1514);
+  CHECK(caf::type_id_v<find_records> == 1521);
+  CHECK(caf::type_id_v<record_changes> == 1530);
+  CHECK(caf::type_id_v<names::claim> == 1533);
+  CHECK(caf::type_id_v<names::claim_page> == 1541);
+}
