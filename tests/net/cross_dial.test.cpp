@@ -66,7 +66,7 @@ std::chrono::nanoseconds random_skew(test::random_source& random) {
 
 TEST_CASE("two fresh nodes that dial each other get one link", "[net]") {
   test::random_source random{1};
-  for (auto trial = 0; trial < 500; ++trial) {
+  for (auto trial = 0; trial < 1'000; ++trial) {
     INFO("trial " << trial);
     test_node ann{{.node = 1}};
     test_node bob{{.node = 2}};

@@ -1,6 +1,7 @@
 #include "troupe/net/gate.hpp" // the header under test
 
 #include "net/node_fixture.hpp"
+#include "net/raw_peer.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -42,6 +43,324 @@ SCENARIO("a node hears at once that a link has ended", "[net]") {
         CHECK(ann.last_reason() == "closed by the peer");
         CHECK(std::chrono::steady_clock::now() - start < 2s);
         CHECK(ann.gate().links() == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("a link works over IPv6", "[net]") {
+  test_node ann{{.node = 1}};
+  test_node bob{{.node = 2}};
+  auto got = bob.dial(ann.listen("::1"));
+  REQUIRE(got);
+  CHECK(bob.greet(*got) == "hello, says 1");
+}
+
+TEST_CASE("a node listens at several addresses", "[net]") {
+  test_node ann{{.node = 1}};
+  auto first = ann.listen("127.0.0.1");
+  auto second = ann.listen("::1");
+  test_node bob{{.node = 2}};
+  test_node eve{{.node = 3}};
+  CHECK(bob.dial(first));
+  CHECK(eve.dial(second));
+}
+
+TEST_CASE("a dial tries one address after the other", "[net]") {
+  test_node ann{{.node = 1}};
+  auto where = ann.listen();
+  test_node bob{{.node = 2}};
+  auto nobody = net::local_endpoint(*net::start_listen(test::loopback())); // closed again
+  auto done = std::make_shared<std::promise<result<net::link_ptr>>>();
+  bob.gate().dial({nobody, where}, {}, [done](auto got) { done->set_value(std::move(got)); });
+  auto got = done->get_future().get();
+  REQUIRE(got);
+  CHECK((*got)->peer().node == node_number(1));
+}
+
+TEST_CASE("whoever dials a linked node gets the link there is", "[net]") {
+  test_node ann{{.node = 1}};
+  test_node bob{{.node = 2}};
+  auto at_ann = ann.listen();
+  auto at_bob = bob.listen();
+  auto first = bob.dial(at_ann);
+  REQUIRE(first);
+  REQUIRE(ann.wait_for_links(1));
+  for (auto who : {std::optional<node_id>{}, std::optional{node_number(1)}}) {
+    auto again = bob.dial(at_ann, who);
+    REQUIRE(again);
+    CHECK(*again == *first);
+  }
+  auto back = ann.dial(at_bob);
+  REQUIRE(back);
+  CHECK((*back)->end() == net::side::accepted);
+  CHECK(ann.ups() == 1);
+}
+
+TEST_CASE("a long message arrives whole", "[net]") {
+  test_node ann{{.node = 1}};
+  test_node bob{{.node = 2}};
+  auto got = bob.dial(ann.listen());
+  REQUIRE(got);
+  for (auto size :
+       {std::size_t{512} << 10U, (std::size_t{512} << 10U) + 1, std::size_t{5'000'000}}) {
+    std::string text(size, 'x');
+    CHECK(bob.greet(*got, text) == text + ", says 1");
+  }
+}
+
+SCENARIO("links are refused for a reason that the dialler is told", "[net]") {
+  GIVEN("node 1 of cluster 7, started twice") {
+    test_node ann{{.node = 1, .boot = 2}};
+    auto where = ann.listen();
+    auto dial_as = [&](test::node_options who, std::optional<node_id> expected = {}) {
+      test_node other{std::move(who)};
+      auto got = other.dial(where, expected);
+      REQUIRE_FALSE(got);
+      return got.error();
+    };
+    THEN("another cluster is refused") {
+      CHECK(dial_as({.node = 2, .cluster = 8}).code == errc::bad_argument);
+    }
+    THEN("another process with the same identity is refused") {
+      CHECK(dial_as({.node = 1, .boot = 2}).code == errc::in_use);
+      CHECK(dial_as({.node = 1, .boot = 9}).code == errc::in_use);
+    }
+    THEN("a node that expects another is told so") {
+      CHECK(dial_as({.node = 2}, node_number(3)).code == errc::not_found);
+    }
+    THEN("it does not link with itself") {
+      auto got = ann.dial(where);
+      REQUIRE_FALSE(got);
+      CHECK(got.error().code == errc::bad_argument);
+      CHECK(got.error().detail.find("itself") != std::string::npos);
+    }
+    WHEN("node 2 has been there in its fourth life") {
+      {
+        test_node bob{{.node = 2, .boot = 4}};
+        REQUIRE(bob.dial(where));
+      }
+      REQUIRE(ann.wait_for_links(0));
+      THEN("its third is refused") {
+        auto why = dial_as({.node = 2, .boot = 3});
+        CHECK(why.code == errc::in_use);
+        CHECK(why.detail.find("later start") != std::string::npos);
+      }
+    }
+  }
+}
+
+SCENARIO("a node that has started again takes the place of its earlier life", "[net]") {
+  GIVEN("a link to a process that hangs") {
+    test_node ann{{.node = 1}};
+    auto where = ann.listen();
+    test_node before{{.node = 2, .boot = 1}};
+    REQUIRE(before.dial(where));
+    REQUIRE(ann.wait_for_links(1));
+    WHEN("the next life dials") {
+      test_node after{{.node = 2, .boot = 2}};
+      auto got = after.dial(where);
+      THEN("it is linked, and the old one is not") {
+        REQUIRE(got);
+        CHECK(after.greet(*got) == "hello, says 1");
+        CHECK(before.wait_for_links(0));
+        CHECK(ann.wait_until([&] { return true; }));
+        CHECK(ann.wait_for_links(1));
+        CHECK(ann.only_link()->peer().boot == 2);
+        CHECK(ann.last_reason() == "replaced by a later life of the node");
+      }
+    }
+  }
+}
+
+SCENARIO("a node without a cluster takes that of the node that it joins", "[net]") {
+  GIVEN("a node of cluster 7 and two without one") {
+    test_node seed{{.node = 1}};
+    test_node joiner{{.node = 2, .cluster = 0}};
+    test_node other{{.node = 3, .cluster = 0}};
+    auto at_joiner = joiner.listen();
+    THEN("the two do not make one") {
+      auto got = other.dial(at_joiner);
+      REQUIRE_FALSE(got);
+      CHECK(got.error().code == errc::unreachable);
+      CHECK(got.error().detail.find("no cluster") != std::string::npos);
+    }
+    WHEN("one joins, and the other joins by it") {
+      REQUIRE(joiner.dial(seed.listen()));
+      REQUIRE(other.dial(at_joiner));
+      THEN("all are of the one cluster") {
+        for (auto* each : {&joiner, &other}) {
+          CHECK(each->adopted() == test::cluster_number(7));
+          CHECK(each->gate().self().cluster == test::cluster_number(7));
+        }
+      }
+    }
+    WHEN("one of them founds a cluster of its own") {
+      joiner.gate().found(test::cluster_number(9));
+      THEN("the other may join that") {
+        REQUIRE(other.dial(at_joiner));
+        CHECK(other.adopted() == test::cluster_number(9));
+        CHECK_FALSE(joiner.adopted());
+      }
+    }
+  }
+}
+
+TEST_CASE("a client has a link and is no member", "[net]") {
+  test_node ann{{.node = 1}};
+  test_node client{{.node = 2, .cluster = 0, .as = net::role::client}};
+  auto got = client.dial(ann.listen());
+  REQUIRE(got);
+  REQUIRE(ann.wait_for_links(1));
+  CHECK(ann.only_link()->peer().as == net::role::client);
+  CHECK((*got)->peer().as == net::role::member);
+}
+
+TEST_CASE("a port that another process has is named", "[net]") {
+  test_node ann{{.node = 1}};
+  test_node bob{{.node = 2}};
+  auto where = ann.listen();
+  auto got = bob.gate().listen(where);
+  REQUIRE_FALSE(got);
+  CHECK(got.error().code == errc::in_use);
+  CHECK(got.error().detail.find(std::to_string(where.port())) != std::string::npos);
+}
+
+TEST_CASE("an address that this machine does not have is refused", "[net]") {
+  test_node ann{{.node = 1, .links = {.allow_plain_beyond_loopback = true}}};
+  auto got = ann.gate().listen(test::loopback(0, "203.0.113.1"));
+  REQUIRE_FALSE(got);
+  CHECK(got.error().code == errc::bad_argument);
+}
+
+TEST_CASE("plain links stay on loopback unless that is asked for", "[net]") {
+  test_node ann{{.node = 1}};
+  for (auto host : {"0.0.0.0", "::", "203.0.113.1"}) {
+    auto got = ann.gate().listen(test::loopback(0, host));
+    REQUIRE_FALSE(got);
+    CHECK(got.error().code == errc::bad_argument);
+    CHECK(got.error().detail.find("not encrypted") != std::string::npos);
+  }
+  auto got = ann.dial(test::loopback(6767, "203.0.113.1"));
+  REQUIRE_FALSE(got);
+  CHECK(got.error().code == errc::bad_argument);
+  test_node bob{{.node = 2, .links = {.allow_plain_beyond_loopback = true}}};
+  CHECK(bob.gate().listen(test::loopback(0, "0.0.0.0")));
+}
+
+TEST_CASE("an actor system without a middleman cannot have links", "[net]") {
+  caf::actor_system_config cfg;
+  caf::actor_system sys{cfg};
+  net::hello self;
+  self.node = node_number(1);
+  auto got = net::gate::start(sys, self, nullptr);
+  REQUIRE_FALSE(got);
+  CHECK(got.error().code == errc::bad_argument);
+}
+
+TEST_CASE("dials that are under way end when the gate stops", "[net]") {
+  test::raw_server silent{[](test::raw_peer& peer) { peer.closes_within(20s); }};
+  test_node ann{{.node = 1}};
+  auto pending = ann.start_dial(silent.where());
+  ann.gate().stop();
+  REQUIRE(pending.wait_for(20s) == std::future_status::ready);
+  auto got = pending.get();
+  REQUIRE_FALSE(got);
+  CHECK(got.error().code == errc::cancelled);
+  auto late = ann.dial(silent.where());
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == errc::cancelled);
+}
+
+TEST_CASE("what is no troupe node is told from what is none at all", "[net]") {
+  net::link_options quick;
+  quick.table.greeting_timeout = 200ms;
+  struct {
+    std::string what;
+    std::function<void(test::raw_peer&)> serve;
+    errc code;
+    std::string says;
+  } given[] = {
+    {"an HTTP server",
+     [](test::raw_peer& peer) {
+       peer.receive(4);
+       peer.send("HTTP/1.1 400 Bad Request\r\n\r\n");
+       peer.closes_within(20s);
+     },
+     errc::bad_argument, "no troupe node"},
+    {"an echo server",
+     [](test::raw_peer& peer) {
+       auto head = peer.receive(net::greeting_head_bytes);
+       peer.send(head + peer.receive(*net::body_bytes(head)));
+       peer.closes_within(20s);
+     },
+     errc::bad_argument, "no troupe node"},
+    {"one that says nothing", [](test::raw_peer& peer) { peer.closes_within(20s); },
+     errc::unreachable, "did not greet"},
+    {"one that hangs up", [](test::raw_peer&) {}, errc::unreachable, "closed the connection"},
+    {"one that hangs up after the greeting",
+     [](test::raw_peer& peer) {
+       auto said = peer.hear();
+       auto self = std::get<net::hello>(*said);
+       self.node = node_number(9);
+       self.basp_node += "9";
+       peer.send(net::to_wire(net::answer{net::verdict::go, self}));
+       peer.hear();
+     },
+     errc::unreachable, "closed the connection"},
+  };
+  for (auto& each : given) {
+    INFO(each.what);
+    test::raw_server server{each.serve};
+    test_node ann{{.node = 1, .links = quick}};
+    auto got = ann.dial(server.where());
+    REQUIRE_FALSE(got);
+    INFO(got.error().detail);
+    CHECK(got.error().code == each.code);
+    CHECK(got.error().detail.find(each.says) != std::string::npos);
+    CHECK(got.error().detail.find(to_string(server.where())) != std::string::npos);
+    CHECK(ann.ups() == 0);
+  }
+}
+
+TEST_CASE("a port where nobody listens is unreachable", "[net]") {
+  auto nobody = net::local_endpoint(*net::start_listen(test::loopback())); // closed again
+  test_node ann{{.node = 1}};
+  auto got = ann.dial(nobody);
+  REQUIRE_FALSE(got);
+  CHECK(got.error().code == errc::unreachable);
+  CHECK(got.error().detail.find("cannot be reached") != std::string::npos);
+}
+
+SCENARIO("hosts that do not answer hold nobody up", "[net]") {
+  GIVEN("an address whose backlog is full, and a good node") {
+    net::socket hole{::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+    auto any = test::loopback();
+    REQUIRE(::bind(hole.get(), any.data(), any.size()) == 0);
+    REQUIRE(::listen(hole.get(), 0) == 0);
+    auto where = net::local_endpoint(hole);
+    std::vector<net::socket> fill;
+    for (auto count = 0; count < 4; ++count)
+      fill.push_back(std::move(*net::start_connect(where)));
+    test_node good{{.node = 1}};
+    auto at_good = good.listen();
+    WHEN("both are dialled") {
+      net::link_options quick;
+      quick.table.connect_timeout = 500ms;
+      test_node ann{{.node = 2, .links = quick}};
+      std::vector<std::future<result<net::link_ptr>>> pending;
+      for (auto count = 0; count < 10; ++count)
+        pending.push_back(ann.start_dial(where));
+      auto linked = ann.dial(at_good);
+      THEN("the good one is linked while the others are still tried") {
+        REQUIRE(linked);
+        CHECK(pending.front().wait_for(0s) == std::future_status::timeout);
+        for (auto& each : pending) {
+          REQUIRE(each.wait_for(20s) == std::future_status::ready);
+          auto got = each.get();
+          REQUIRE_FALSE(got);
+          CHECK(got.error().code == errc::unreachable);
+        }
       }
     }
   }

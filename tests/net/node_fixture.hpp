@@ -137,6 +137,8 @@ public:
         last_reason_ = why;
       });
     };
+    events.on_full = [this](const net::link_ptr&) { change([&] { ++fulls_; }); };
+    events.on_drained = [this](const net::link_ptr&) { change([&] { ++drains_; }); };
     events.on_adopted = [this](const cluster_id& cluster) { change([&] { adopted_ = cluster; }); };
     auto made = net::gate::start(sys_, self, caf::actor_cast<caf::strong_actor_ptr>(entry_), events,
                                  options.links);
@@ -210,6 +212,16 @@ public:
     return downs_;
   }
 
+  /// Waits until a link has been full; it may have drained since.
+  [[nodiscard]] bool wait_until_full() {
+    return wait_until([&] { return fulls_ > 0; });
+  }
+
+  /// Waits until no link is full.
+  [[nodiscard]] bool wait_until_drained() {
+    return wait_until([&] { return drains_ == fulls_; });
+  }
+
   [[nodiscard]] std::string last_reason() {
     std::lock_guard guard{mutex_};
     return last_reason_;
@@ -248,6 +260,8 @@ private:
   std::map<net::connection_id, net::link_ptr> up_;
   int ups_ = 0;
   int downs_ = 0;
+  int fulls_ = 0;
+  int drains_ = 0;
   std::string last_reason_;
   std::optional<cluster_id> adopted_;
   std::unique_ptr<net::gate> gate_;

@@ -63,6 +63,7 @@ public:
       lose();
       ended_();
     });
+    self_->set_default_handler(caf::drop); // peers can name any actor, we log nothing for them
     self_->monitor(node_);
     return {
       [this](relay& what) { return carry(what); },

@@ -15,11 +15,11 @@ namespace troupe::net {
 /// What bounds the links of a node.
 struct link_options {
   /// Time-outs, and how many there may be.
-  table_options table;
+  table_options table = {};
   /// What peers may send.
-  filter_options filter;
+  filter_options filter = {};
   /// What this node asks over one link.
-  request_options requests;
+  request_options requests = {};
   /// Payloads above are collected as they arrive, so that memory follows what was
   /// received, not what was announced.
   std::size_t chunk_bytes = 512U << 10U;

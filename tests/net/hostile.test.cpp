@@ -1,0 +1,419 @@
+// Bytes from strangers, and from peers that turn hostile after they have greeted. After
+// each, a good peer must still be linked, soon.
+
+#include "net/node_fixture.hpp"
+#include "net/raw_peer.hpp"
+#include "support/seeds.hpp"
+
+#include <filesystem>
+#include <fstream>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+using namespace std::literals;
+using namespace troupe;
+using test::basp_bytes;
+using test::node_number;
+using test::raw_peer;
+using test::test_node;
+using enum net::basp_header::operation;
+
+namespace {
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::size_t memory_factor = 20; // shadow memory, and freed blocks are kept
+#else
+constexpr std::size_t memory_factor = 1;
+#endif
+
+std::size_t resident_bytes() {
+  std::ifstream in{"/proc/self/statm"};
+  std::size_t all = 0;
+  std::size_t resident = 0;
+  in >> all >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::size_t open_descriptors() {
+  return static_cast<std::size_t>(
+    std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, {}));
+}
+
+/// Returns whether `condition` becomes true before the deadline.
+template <class Condition>
+bool eventually(Condition condition, std::chrono::milliseconds limit = 20s) {
+  auto deadline = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline)
+      return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+/// A node that is attacked.
+struct target {
+  explicit target(net::link_options links = {}) : node({.node = 1, .links = std::move(links)}) {}
+
+  /// A hello as a node of the same cluster would say it: BASP's node id has the shape of
+  /// the target's.
+  net::hello stranger() {
+    net::hello result = node.gate().self();
+    auto number = ++last_;
+    result.node.bytes[0] = static_cast<std::byte>(number >> 8U);
+    result.node.bytes[1] = static_cast<std::byte>(number);
+    result.basp_node[result.basp_node.size() - 1] ^= static_cast<char>(1 + number % 255);
+    result.basp_node[result.basp_node.size() - 2] ^= static_cast<char>(number / 255);
+    result.entry_point = 0;
+    return result;
+  }
+
+  /// Links a good node; fails if that takes long.
+  void check_good_peer() {
+    auto start = std::chrono::steady_clock::now();
+    test_node good{{.node = 250}};
+    auto got = good.dial(where);
+    REQUIRE(got);
+    CHECK(good.greet(*got) == "hello, says 1");
+    CHECK(std::chrono::steady_clock::now() - start < 3s);
+  }
+
+  test_node node;
+  net::endpoint where = node.listen();
+  std::size_t last_ = 0;
+};
+
+} // namespace
+
+TEST_CASE("random bytes before the greeting do no harm", "[net][hostile]") {
+  target here;
+  test::random_source random{1};
+  auto before = resident_bytes();
+  for (auto count = 0; count < 500; ++count) {
+    std::string bytes(1 + random.below(900), '\0');
+    for (auto& each : bytes)
+      each = static_cast<char>(random.below(256));
+    if (random.one_in(2))
+      bytes.replace(0, std::min<std::size_t>(bytes.size(), 3), "TRL");
+    raw_peer::connect(here.where).send(bytes);
+  }
+  // What a BASP header would be: 2 and 4 GiB of payload announced.
+  for (auto size : {0x7fffffffU, 0xfffffff0U})
+    for (auto count = 0; count < 50; ++count)
+      raw_peer::connect(here.where).send(basp_bytes({client_handshake, 0, size, 0, 0}));
+  here.check_good_peer();
+  CHECK(resident_bytes() < before + memory_factor * (32U << 20U));
+}
+
+TEST_CASE("strangers are told nothing before they have greeted", "[net][hostile]") {
+  target here;
+  auto peer = raw_peer::connect(here.where);
+  CHECK(peer.receive(1, 50ms).empty());
+  peer.send("GET / HTTP/1.0\r\n\r\n");
+  CHECK(peer.closes_within(20s));
+}
+
+SCENARIO("silent connections take a bounded number of descriptors", "[net][hostile]") {
+  GIVEN("a node with 300 silent connections, then 100 half greetings") {
+    net::link_options quick;
+    quick.table.greeting_timeout = 1s;
+    target here{quick};
+    auto before = open_descriptors();
+    std::vector<raw_peer> held;
+    for (auto count = 0; count < 300; ++count)
+      held.push_back(raw_peer::connect(here.where));
+    for (auto count = 0; count < 100; ++count) {
+      held.push_back(raw_peer::connect(here.where));
+      held.back().send(net::to_wire(here.stranger()).substr(0, 40));
+    }
+    auto taken = [&] { return open_descriptors() - before - held.size(); };
+    THEN("it keeps 64, a good peer comes in, and in the end all are gone") {
+      CHECK(eventually([&] { return taken() <= 64; }));
+      here.check_good_peer();
+      CHECK(eventually([&] { return taken() == 0; }));
+      for (auto& each : held)
+        REQUIRE(each.closes_within(20s));
+    }
+  }
+}
+
+TEST_CASE("a peer that greets and never speaks BASP is closed", "[net][hostile]") {
+  net::link_options quick;
+  quick.table.handshake_timeout = 200ms;
+  target here{quick};
+  auto peer = raw_peer::connect(here.where);
+  REQUIRE(peer.greet(here.stranger()) == net::verdict::go);
+  REQUIRE(peer.send(net::to_wire(net::commit{})));
+  CHECK(peer.closes_within(20s));
+  CHECK(eventually([&] { return here.node.gate().links() == 0; }));
+  CHECK(here.node.ups() == 0);
+  CHECK(here.node.downs() == 0);
+}
+
+TEST_CASE("a linked peer that falls silent is closed", "[net][hostile]") {
+  net::link_options quick;
+  quick.table.link_timeout = 200ms;
+  target here{quick};
+  auto self = here.stranger();
+  self.heartbeat = 50ms;
+  auto peer = raw_peer::linked(here.where, self);
+  REQUIRE(here.node.wait_for_links(1));
+  CHECK(here.node.wait_for_links(0));
+  CHECK(here.node.last_reason() == "silent for 200 ms");
+  here.check_good_peer();
+}
+
+TEST_CASE("a peer that sends its heartbeats is kept", "[net][hostile]") {
+  net::link_options quick;
+  quick.table.link_timeout = 200ms;
+  target here{quick};
+  auto self = here.stranger();
+  self.heartbeat = 50ms;
+  auto peer = raw_peer::linked(here.where, self);
+  REQUIRE(here.node.wait_for_links(1));
+  for (auto count = 0; count < 20; ++count) {
+    REQUIRE(peer.send(basp_bytes({heartbeat, 0, 0, 0, 0})));
+    CHECK_FALSE(peer.closes_within(50ms)); // as long as an honest one waits
+  }
+  CHECK(here.node.downs() == 0);
+}
+
+TEST_CASE("a link can have a time-out of its own", "[net][hostile]") {
+  target here;
+  auto self = here.stranger();
+  self.heartbeat = 50ms;
+  auto peer = raw_peer::linked(here.where, self);
+  REQUIRE(here.node.wait_for_links(1));
+  here.node.gate().set_timeout(here.node.only_link(), 150ms);
+  CHECK(here.node.wait_for_links(0));
+  CHECK(here.node.last_reason() == "silent for 150 ms");
+}
+
+TEST_CASE("a peer that breaks BASP's rules is closed, an honest mistake is dropped",
+          "[net][hostile]") {
+  struct given {
+    std::string what;
+    std::function<std::string(const std::string& mine, const std::string& theirs)> bytes;
+    std::string reason; ///< empty: the link stays
+    std::uint64_t dropped = 0;
+  };
+  auto id_bytes = [](const std::string& one, const std::string& other) {
+    return static_cast<std::uint32_t>(one.size() + other.size());
+  };
+  auto third = [](std::string id) {
+    id.back() = static_cast<char>(id.back() ^ 0x55);
+    return id;
+  };
+  given cases[] = {
+    {"2 GiB",
+     [](auto&, auto&) {
+       return basp_bytes({direct_message, 0, 0x7fffffffU, 1, 1});
+     },
+     "payload above the limit"},
+    {"4 GiB",
+     [](auto&, auto&) {
+       return basp_bytes({direct_message, 0, 0xfffffff0U, 1, 1});
+     },
+     "payload above the limit"},
+    {"a second handshake",
+     [](auto& mine, auto&) {
+       return basp_bytes({server_handshake, 0, static_cast<std::uint32_t>(mine.size()), 0, 0}, 4)
+              + mine;
+     },
+     "second BASP handshake"},
+    {"an operation that is none",
+     [](auto&, auto&) {
+       return basp_bytes({net::basp_header::operation{9}, 0, 0, 0, 0});
+     },
+     "unknown BASP operation"},
+    {"monitoring in another's name",
+     [&](auto& mine, auto& theirs) {
+       return basp_bytes({monitor_message, 0, id_bytes(mine, theirs), 0, 1}) + third(mine) + theirs;
+     },
+     "BASP node id other than the greeting's"},
+    {"monitoring to be forwarded",
+     [&](auto& mine, auto& theirs) {
+       return basp_bytes({monitor_message, 0, id_bytes(mine, theirs), 0, 1}) + mine + third(mine);
+     },
+     "BASP node id other than the greeting's"},
+    {"a message to be routed",
+     [](auto&, auto&) {
+       return basp_bytes({routed_message, 0, 100, 1, 1}) + std::string(100, '\0')
+              + basp_bytes({routed_message, 0, 0, 1, 1});
+     },
+     "", 2},
+    {"a long message to be routed",
+     [](auto&, auto&) {
+       return basp_bytes({routed_message, 0, 2'000'000, 1, 1}) + std::string(2'000'000, '\0');
+     },
+     "", 1},
+    {"a message to a spawn server",
+     [](auto&, auto&) {
+       return basp_bytes({direct_message, 1, 100, 1, 2}) + std::string(100, '\0');
+     },
+     "", 1},
+    {"a message that is none",
+     [](auto&, auto&) {
+       return basp_bytes({direct_message, 0, 100, 1, 1}) + std::string(100, '\xff');
+     },
+     ""},
+  };
+  for (auto& each : cases) {
+    INFO(each.what);
+    net::link_options strict;
+    strict.filter.spawns = false;
+    target here{strict};
+    auto self = here.stranger();
+    auto peer = raw_peer::linked(here.where, self);
+    REQUIRE(here.node.wait_for_links(1));
+    auto which = here.node.only_link();
+    peer.send(each.bytes(self.basp_node, here.node.gate().self().basp_node));
+    if (each.reason.empty()) {
+      auto before = which->received_bytes();
+      peer.send(basp_bytes({heartbeat, 0, 0, 0, 0}));
+      CHECK(eventually([&] { return which->received_bytes() > before; }));
+      CHECK(eventually([&] { return which->dropped_messages() == each.dropped; }));
+      CHECK(which->reason().empty());
+    } else {
+      CHECK(here.node.wait_for_links(0));
+      CHECK(here.node.last_reason() == each.reason);
+    }
+    here.check_good_peer();
+  }
+}
+
+TEST_CASE("a peer with another BASP node id than it greeted with is closed", "[net][hostile]") {
+  target here;
+  auto self = here.stranger();
+  auto peer = raw_peer::connect(here.where);
+  REQUIRE(peer.greet(self) == net::verdict::go);
+  REQUIRE(peer.send(net::to_wire(net::commit{})));
+  REQUIRE(peer.shake_hands(here.stranger().basp_node));
+  CHECK(peer.closes_within(20s));
+  CHECK(here.node.ups() == 0);
+}
+
+TEST_CASE("a peer that sends a message before BASP's handshake is closed", "[net][hostile]") {
+  target here;
+  auto peer = raw_peer::connect(here.where);
+  REQUIRE(peer.greet(here.stranger()) == net::verdict::go);
+  peer.send(net::to_wire(net::commit{}) + basp_bytes({direct_message, 0, 10, 1, 1})
+            + std::string(10, '\0'));
+  CHECK(peer.closes_within(20s));
+  CHECK(here.node.ups() == 0);
+}
+
+TEST_CASE("memory follows what peers have sent, not what they announce", "[net][hostile]") {
+  target here;
+  std::vector<raw_peer> peers;
+  for (auto count = 0; count < 20; ++count)
+    peers.push_back(raw_peer::linked(here.where, here.stranger()));
+  REQUIRE(here.node.wait_for_links(20));
+  auto before = resident_bytes();
+  std::string piece(1U << 20U, '\0');
+  for (auto& each : peers) {
+    REQUIRE(each.send(basp_bytes({direct_message, 0, 64U << 20U, 1, 1}))); // allowed
+    REQUIRE(each.send(piece));
+  }
+  here.check_good_peer();
+  CHECK(resident_bytes() < before + memory_factor * (100U << 20U));
+}
+
+TEST_CASE("random messages from linked peers do no harm", "[net][hostile]") {
+  target here;
+  auto entry_point = here.node.gate().self().entry_point;
+  auto before = resident_bytes();
+  test::for_each_seed(500, [&](test::random_source random) {
+    auto peer = raw_peer::linked(here.where, here.stranger());
+    for (auto left = 1 + random.below(3); left > 0; --left) {
+      std::string payload(random.below(120), '\0');
+      for (auto& each : payload)
+        each = static_cast<char>(random.one_in(3) ? random.below(256) : 0xff * random.below(2));
+      auto receiver = random.one_in(2) ? entry_point : random.below(4);
+      auto operation = static_cast<net::basp_header::operation>(random.one_in(2) ? std::uint64_t{2}
+                                                                                 : random.below(8));
+      if (!peer.send(
+            basp_bytes({operation, static_cast<std::uint8_t>(random.below(4)),
+                        static_cast<std::uint32_t>(payload.size()), random.below(3), receiver},
+                       random.one_in(2) ? std::uint64_t{1} << 62U : random.below(5))
+            + payload))
+        break;
+    }
+  });
+  here.check_good_peer();
+  CHECK(resident_bytes() < before + memory_factor * (64U << 20U));
+}
+
+SCENARIO("a peer that reads too slowly is closed before memory runs out", "[net][hostile]") {
+  GIVEN("a link to a peer that does not read") {
+    net::link_options bounds;
+    bounds.max_queued_bytes = 32U << 20U;
+    target here{bounds};
+    auto self = here.stranger();
+    self.entry_point = 1'000;
+    auto peer = raw_peer::linked(here.where, self);
+    REQUIRE(here.node.wait_for_links(1));
+    auto which = here.node.only_link();
+    auto send = [&](std::size_t bytes) {
+      for (std::size_t sent = 0; sent < bytes; sent += 64U << 10U)
+        caf::anon_send(caf::actor_cast<caf::actor>(which->entry_point()),
+                       test::greet_request{std::string(64U << 10U, 'x')});
+    };
+    WHEN("more is sent than may wait") {
+      send(64U << 20U);
+      THEN("the link is closed, and what is sent then is thrown away") {
+        CHECK(here.node.wait_for_links(0));
+        CHECK(here.node.last_reason().find("too slow") != std::string::npos);
+        here.check_good_peer();
+      }
+    }
+    WHEN("it reads in the end") {
+      send(16U << 20U); // the kernel takes some of it
+      CHECK(here.node.wait_until_full());
+      CHECK(peer.receive(16U << 20U).size() == 16U << 20U);
+      THEN("the node is told that there is room again") {
+        CHECK(here.node.wait_until_drained());
+        CHECK(which->reason().empty());
+      }
+    }
+  }
+}
+
+SCENARIO("a node without descriptors waits, and does not spin", "[net][hostile]") {
+  GIVEN("a node in a process that has none left, and somebody who wants in") {
+    target here;
+    net::socket client{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    rlimit original{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &original) == 0);
+    auto low = original;
+    low.rlim_cur = open_descriptors() + 8;
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+    std::vector<net::socket> fill;
+    for (int copy = 0; (copy = ::dup(client.get())) >= 0;)
+      fill.emplace_back(copy);
+    WHEN("it connects") {
+      auto connected = ::connect(client.get(), here.where.data(), here.where.size()) == 0;
+      auto cpu = [] {
+        rusage used{};
+        ::getrusage(RUSAGE_SELF, &used);
+        return std::chrono::seconds{used.ru_utime.tv_sec + used.ru_stime.tv_sec}
+               + std::chrono::microseconds{used.ru_utime.tv_usec + used.ru_stime.tv_usec};
+      };
+      auto before = cpu();
+      pollfd nothing{client.get(), POLLIN, 0};
+      auto silent = ::poll(&nothing, 1, 500) == 0;
+      auto used = cpu() - before;
+      fill.clear();
+      REQUIRE(::setrlimit(RLIMIT_NOFILE, &original) == 0);
+      THEN("next to no time is used, and later it comes in") {
+        CHECK(connected);
+        CHECK(silent);
+        CHECK(used < 100ms);
+        raw_peer late{std::move(client)};
+        CHECK(late.greet(here.stranger()) == net::verdict::go);
+        here.check_good_peer();
+      }
+    }
+  }
+}
