@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
   };
 
   cli::node_command node;
+  bool insecure = true; // accepted and implied, as there are no other links yet
   auto* run_node = prints(app.add_subcommand("node", "Runs a node until SIGTERM"));
   run_node->add_option("--listen", node.listen, "Where it takes links; port 0 is any free one");
   run_node->add_option("--advertise", node.advertise, "What others dial, where that differs");
@@ -53,7 +54,7 @@ int main(int argc, char** argv) {
   run_node->add_option("--group", node.group, "Group of its worker");
   run_node->add_flag("--bootstrap", node.bootstrap, "Founds a cluster if none is found");
   run_node->add_flag("--leave-on-term", node.leave_on_term, "Leaves for good at SIGTERM");
-  run_node->add_flag("--insecure", "Plain links, on loopback only; the only kind so far");
+  run_node->add_flag("--insecure", insecure, "Plain links, on loopback only; the only kind so far");
 
   cli::demo_command demo{demo_file()};
   auto* run_demo = prints(app.add_subcommand(

@@ -15,7 +15,6 @@
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
 #include "troupe/core/entropy.hpp"
-#include "troupe/core/version.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/service_clients.hpp"
@@ -138,7 +137,6 @@ private:
     self.as = net::role::client;
     self.node = random_id<node_id>();
     self.boot = 1;
-    self.release = to_string(library_version);
     net::link_events links;
     links.on_down = [this](const net::link_ptr& which, const std::string&) {
       run_on_state<cluster::access_state>(

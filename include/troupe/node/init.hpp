@@ -1,17 +1,14 @@
 #pragma once
 
-#include "caf/actor_system_config.hpp"
 #include "caf/io/middleman.hpp"
 #include "troupe/core/caf/init.hpp"
 #include "troupe/host/messages.hpp"
-#include "troupe/host/service_actor.hpp"
-#include "troupe/lock/lock_service.hpp"
-#include "troupe/net/gate.hpp"
-#include "troupe/registry/name_service.hpp"
-#include "troupe/registry/registry_service.hpp"
+#include "troupe/lock/messages.hpp"
+#include "troupe/net/messages.hpp"
+#include "troupe/registry/messages.hpp"
 #include "troupe/router/messages.hpp"
-#include "troupe/scheduler/scheduler_service.hpp"
-#include "troupe/state/state_service.hpp"
+#include "troupe/scheduler/messages.hpp"
+#include "troupe/state/messages.hpp"
 
 namespace troupe {
 
@@ -24,26 +21,8 @@ void init() {
   caf::io::middleman::init_global_meta_objects();
   init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host, caf::id_block::troupe_lock,
                 caf::id_block::troupe_registry, caf::id_block::troupe_scheduler,
-                caf::id_block::troupe_router, caf::id_block::troupe_state, Blocks...>();
+                caf::id_block::troupe_router, caf::id_block::troupe_state,
+                caf::id_block::troupe_net, Blocks...>();
 }
-
-/// Makes a configuration fit for nodes: what links need, and the services that others may
-/// spawn here. For those who hand their own actor_system to a node.
-inline void configure(caf::actor_system_config& cfg) {
-  net::configure_links(cfg);
-  host::add_service<lock::lock_service>(cfg);
-  host::add_service<registry::registry_service>(cfg);
-  host::add_service<registry::name_service>(cfg);
-  host::add_service<scheduler::scheduler_service>(cfg);
-  host::add_service<state::state_service>(cfg);
-}
-
-/// A configuration as configure() makes it.
-class node_config : public caf::actor_system_config {
-public:
-  node_config() {
-    configure(*this);
-  }
-};
 
 } // namespace troupe

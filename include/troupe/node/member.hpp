@@ -118,7 +118,7 @@ public:
       return;
     announce({*gone});
     if (gone->token != 0)
-      setup_.names.async(registry::release_names{{id}, setup_.id, own_.boot()}, answer_within,
+      setup_.names.async(registry::names::release{{id}, setup_.id, own_.boot()}, answer_within,
                          [](const auto&) {});
   }
 
@@ -133,7 +133,7 @@ public:
         gone.push_back(std::move(*removed));
       }
     if (!names.empty())
-      setup_.names.async(registry::release_names{names, setup_.id, own_.boot()}, answer_within,
+      setup_.names.async(registry::names::release{names, setup_.id, own_.boot()}, answer_within,
                          [](const auto&) {});
     setup_.scheduler.async(scheduler::worker_lost{setup_.id, setup_.boot, {}}, answer_within,
                            [](const auto&) {});
@@ -316,13 +316,13 @@ private:
 
   void claim(const std::string& id, unclaimed_agent what) {
     auto shared = std::make_shared<unclaimed_agent>(std::move(what));
-    setup_.names.async(registry::claim_names{{id}, setup_.id, own_.boot()}, answer_within,
-                       [this, id, shared, home = caf::weak_actor_ptr{self_->ctrl()}](
-                         result<registry::claim_names::result> answer) {
-                         run_on(home, [this, id, shared, answer = std::move(answer)] {
+    setup_.names.async(registry::names::claim{{id}, setup_.id, own_.boot()}, answer_within,
+                       [this, shared, home = caf::weak_actor_ptr{self_->ctrl()}](
+                         result<registry::names::claims> answer) {
+                         run_on(home, [this, shared, answer = std::move(answer)] {
                            if (!answer)
                              return shared->done(answer.error());
-                           shared->what.token = answer->token;
+                           shared->what.token = answer->claimed.front().token;
                            show(shared->what);
                            announce({own_.put(std::move(shared->what))}, std::move(shared->done));
                          });
@@ -336,7 +336,7 @@ private:
       if (each.token != 0 && !each.removed)
         names.push_back(each.key.name);
     if (!names.empty())
-      setup_.names.async(registry::claim_names{names, setup_.id, own_.boot()}, answer_within,
+      setup_.names.async(registry::names::claim{names, setup_.id, own_.boot()}, answer_within,
                          [this](const auto& answer) {
                            if (!answer)
                              setup_.log("names could not be claimed anew: "

@@ -21,6 +21,7 @@
 #include "caf/send.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
 #include "troupe/node/cluster_access.hpp"
+#include "troupe/node/configure.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/node/init.hpp"
 #include "troupe/node/member.hpp"
@@ -34,7 +35,6 @@
 namespace troupe {
 
 using cluster::agent_options;
-using cluster::node_config;
 using cluster::node_options;
 
 /// One process in a cluster: has agents, finds those of others, sends them messages, takes
@@ -277,7 +277,7 @@ public:
   }
 
   [[nodiscard]] state::state_client state() {
-    return state::state_client{clients_->state};
+    return state::state_client{*system_, clients_->state};
   }
 
   /// Runs tasks of the cluster's scheduler in this process until the worker ends.
@@ -313,8 +313,8 @@ private:
     auto id = to_string(data_.self().id);
     auto member = std::make_shared<caf::weak_actor_ptr>();
     router::router_events asks;
-    asks.link_wanted = [member](const std::string& node) {
-      run_on_member(*member, [node](cluster::member_state& state) { state.link_wanted(node); });
+    asks.link_wanted = [member](const std::string& where) {
+      run_on_member(*member, [where](cluster::member_state& state) { state.link_wanted(where); });
     };
     asks.agent_ended = [member](const std::string& agent) {
       run_on_member(*member, [agent](cluster::member_state& state) { state.remove_agent(agent); });
@@ -363,7 +363,6 @@ private:
     self.cluster = data_.self().cluster;
     self.node = data_.self().id;
     self.boot = data_.self().boot;
-    self.release = to_string(library_version);
     net::link_events events;
     events.on_up = [this](const net::link_ptr& which) {
       on_member([which](cluster::member_state& state) { state.link_up(which); });
@@ -420,17 +419,17 @@ private:
   // -- what happens ----------------------------------------------------------------------
 
   cluster::access_events access_events() {
-    return {
-      [this](const std::map<std::string, caf::strong_actor_ptr>& found, const net::address& where) {
-        if (!found.empty())
-          remember(where);
-        set_services({}, found.empty() ? std::string{} : to_string(where));
-        bound(found);
-      },
-      [this](const problem& why) {
-        if (std::exchange(last_complaint_, why.detail) != why.detail)
-          options_.log("no way to the cluster yet: " + why.detail);
-      }};
+    return {[this](const std::map<std::string, caf::strong_actor_ptr>& found,
+                   const net::address& where, const caf::strong_actor_ptr&) {
+              if (!found.empty())
+                remember(where);
+              set_services({}, found.empty() ? std::string{} : to_string(where));
+              bound(found);
+            },
+            [this](const problem& why) {
+              if (std::exchange(last_complaint_, why.detail) != why.detail)
+                options_.log("no way to the cluster yet: " + why.detail);
+            }};
   }
 
   /// Tells the router where the services are, for those who ask this node.
