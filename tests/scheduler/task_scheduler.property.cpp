@@ -227,11 +227,14 @@ public:
   void come_to_rest() {
     for (auto& each : workers_)
       recover(each);
+    tell_wall();
+    ask(remove_schedule{"each minute"});
     for (auto& [run, what] : witness_.runs())
       tell(resume_run{run});
     for (std::uint32_t round = 0; !all_over(); ++round) {
       REQUIRE(round < 3'000);
       pass(1s);
+      tell_wall();
       for (auto& each : workers_)
         work(each, outcome_kind::completed);
       witness_.check(scheduler_);
@@ -251,7 +254,7 @@ private:
     twin_.step(now_, last_id_, what, twin_out);
     REQUIRE(out == twin_out);
     compare();
-    if constexpr (std::is_same_v<Command, configure>) {
+    if constexpr (std::is_same_v<Command, configure> || std::is_same_v<Command, wall>) {
       REQUIRE(out.empty());
       return refused{};
     } else {
@@ -280,6 +283,8 @@ private:
   }
 
   void compare() {
+    must(scheduler_.next_wall_deadline() == twin_.next_wall_deadline(),
+         "twins keep the same appointments");
     must(scheduler_.next_deadline() == twin_.next_deadline(), "twins wake alike");
     if (!random_.one_in(8))
       return;
@@ -300,7 +305,7 @@ private:
 
   void act() {
     auto& who = workers_[random_.below(workers_.size())];
-    switch (random_.below(24)) {
+    switch (random_.below(26)) {
       case 0:
       case 1:
         return submit_something();
@@ -334,6 +339,12 @@ private:
       case 10:
         if (who.is_up() && who.is_registered() && random_.one_in(3))
           ask(deregister_worker{who.id(), who.words().boot});
+        return;
+      case 24:
+        return tell_wall();
+      case 25:
+        if (random_.one_in(6))
+          define_something();
         return;
       case 11:
         if (!watchers_.empty())
@@ -511,6 +522,8 @@ private:
       what.key = "key" + std::to_string(random_.below(6));
     if (random_.one_in(5))
       what.delay = std::chrono::seconds{random_.below(10)};
+    else if (random_.one_in(5))
+      what.start_at = wall_now() + std::chrono::seconds{random_.below(10)};
     auto receipt = ask(what);
     if (!receipt)
       return; // full
@@ -522,7 +535,35 @@ private:
     watchers_.emplace_back(receipt->run);
   }
 
+  // -- the calendar ------------------------------------------------------------------
+
+  [[nodiscard]] wall_time wall_now() const {
+    return wall_time{24h * 365} + now_.time_since_epoch();
+  }
+
+  void define_something() {
+    define_schedule what{.name = "each minute",
+                         .cron = "* * * * *",
+                         .what = {.name = "periodic", .tasks = {random_task(0)}},
+                         .overlap = random_.one_in(2)};
+    if (random_.one_in(4))
+      ask(remove_schedule{what.name});
+    else if (ask(what))
+      periodic_ = what;
+  }
+
+  void tell_wall() {
+    tell(wall{wall_now()});
+    for (auto& each : scheduler_.answer(list_runs{}).runs)
+      if (!witness_.runs().contains(each.run)) {
+        must(each.key.starts_with("each minute@"), "only a schedule starts runs of its own");
+        witness_.submitted(each.run, periodic_.what);
+        watchers_.emplace_back(each.run);
+      }
+  }
+
   random_source random_;
+  define_schedule periodic_;
   time_point now_{};
   request_id last_id_ = 0;
   std::uint64_t last_value_ = 0;

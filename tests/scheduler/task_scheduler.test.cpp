@@ -477,6 +477,125 @@ TEST_CASE("a delayed run starts when its time has come", "[scheduler]") {
   }
 }
 
+// -- the calendar ---------------------------------------------------------------------------
+
+namespace {
+
+/// Seconds after the midnight before a day of 2026.
+wall_time on_friday(duration time_of_day) {
+  using namespace std::chrono;
+  return wall_time{sys_days{2026y / November / 20}.time_since_epoch() + time_of_day};
+}
+
+void tell(clocked_scheduler& all, wall_time now) {
+  effects out;
+  all.machine.step(all.now, 0, wall{now}, out);
+  CHECK(out.empty());
+}
+
+} // namespace
+
+TEST_CASE("a run starts at its moment of the calendar", "[scheduler][cron]") {
+  clocked_scheduler all;
+  auto ann = all.add("ann", 1);
+  tell(all, on_friday(8h));
+  auto what = flow({work("bake")});
+  what.start_at = on_friday(9h);
+  auto run = all.ask(what).run;
+  CHECK(all.look(run).run.state == run_state::waiting);
+  CHECK(all.machine.next_wall_deadline() == on_friday(9h));
+  SECTION("not before") {
+    tell(all, on_friday(9h - 1s));
+    CHECK(all.tasks_of(ann).empty());
+    tell(all, on_friday(9h));
+    CHECK(all.tasks_of(ann) == names{"bake"});
+    CHECK_FALSE(all.machine.next_wall_deadline());
+  }
+  SECTION("nor while it is paused") {
+    all.ask(pause_run{run});
+    CHECK_FALSE(all.machine.next_wall_deadline());
+    tell(all, on_friday(10h));
+    CHECK(all.tasks_of(ann).empty());
+    all.ask(resume_run{run});
+    CHECK(all.tasks_of(ann) == names{"bake"});
+  }
+  SECTION("nor at all if it is cancelled") {
+    all.ask(cancel_run{run});
+    CHECK_FALSE(all.machine.next_wall_deadline());
+    tell(all, on_friday(10h));
+    CHECK(all.states(run) == states{cancelled});
+  }
+  SECTION("at once if that has passed") {
+    all.ask(cancel_run{run});
+    what.start_at = on_friday(7h);
+    all.ask(what);
+    CHECK(all.tasks_of(ann) == names{"bake"});
+  }
+}
+
+SCENARIO("a schedule starts a workflow again and again", "[scheduler][cron]") {
+  GIVEN("one for each full hour, defined at 8:30") {
+    clocked_scheduler all{{.max_runs = 2, .max_schedules = 1}};
+    auto ann = all.add("ann", 1);
+    define_schedule what{.name = "hourly", .cron = "@hourly", .what = flow({work("bake")})};
+    CHECK(all.ask(what) == schedule_receipt{"hourly", false});
+    auto standing = [&] { return all.machine.answer(list_schedules{}).schedules.at(0); };
+    CHECK(all.machine.next_wall_deadline() < on_friday(0s)); // it wants to know the time
+    tell(all, on_friday(8h + 30min));
+    CHECK(standing().next == on_friday(9h));
+    CHECK(all.machine.next_wall_deadline() == on_friday(9h));
+    CHECK(all.tasks_of(ann).empty());
+    WHEN("the hour comes") {
+      tell(all, on_friday(9h + 10s));
+      THEN("a run starts, with the moment as its key") {
+        CHECK(all.tasks_of(ann) == names{"bake"});
+        CHECK(all.look(run_id{1}).run.key == "hourly@2026-11-20T09:00Z");
+        CHECK(standing().started == 1);
+        CHECK(standing().last_run == run_id{1});
+        CHECK(standing().next == on_friday(10h));
+      }
+      THEN("the next is left out while this one is under way") {
+        tell(all, on_friday(10h));
+        CHECK(standing().started == 1);
+        CHECK(standing().skipped == 1);
+        all.complete(ann, "bake");
+        tell(all, on_friday(11h));
+        CHECK(standing().started == 2);
+      }
+      THEN("unless it says that they may overlap, as far as there is room") {
+        what.overlap = true;
+        CHECK(all.ask(what).replaced);
+        tell(all, on_friday(9h + 20s));
+        tell(all, on_friday(10h));
+        CHECK(all.statistics().runs_live == 2);
+        tell(all, on_friday(11h));
+        CHECK(standing().refused == 1);
+        CHECK(standing().why.code == errc::limit_reached);
+      }
+    }
+    WHEN("nobody looked for half a day") {
+      tell(all, on_friday(20h + 1min));
+      THEN("one run makes up for all that were missed") {
+        CHECK(standing().started == 1);
+        CHECK(standing().next == on_friday(21h));
+      }
+    }
+    WHEN("it is removed") {
+      CHECK(all.ask(remove_schedule{"hourly"}).replaced);
+      THEN("nothing starts any more") {
+        CHECK_FALSE(all.machine.next_wall_deadline());
+        tell(all, on_friday(9h));
+        CHECK(all.statistics().runs_submitted == 0);
+        CHECK(all.refusal(remove_schedule{"hourly"}).code == errc::not_found);
+      }
+    }
+    THEN("there is room for as many as the options say") {
+      what.name = "another";
+      CHECK(all.refusal(what).code == errc::limit_reached);
+    }
+  }
+}
+
 TEST_CASE("the same key is the same run, whatever else is said", "[scheduler]") {
   clocked_scheduler all;
   auto what = diamond();
@@ -986,6 +1105,11 @@ TEST_CASE("requests outside the contract are refused by name", "[scheduler]") {
     change(result);
     return result;
   };
+  auto schedule = [](auto change) {
+    define_schedule result{.name = "daily", .cron = "@daily", .what = flow({work("a")})};
+    change(result);
+    return result;
+  };
   auto words = [](auto change) {
     auto result = clocked_scheduler::worker_named("bob", 1);
     change(result);
@@ -1023,6 +1147,18 @@ TEST_CASE("requests outside the contract are refused by name", "[scheduler]") {
     {with([](auto& x) { x.priority = static_cast<priority>(9); }), errc::bad_argument},
     {with([](auto& x) { x.delay = -1s; }), errc::bad_argument},
     {with([](auto& x) { x.retry.wait.max = -1s; }), errc::bad_argument},
+    {with([](auto& x) {
+       x.delay = 1s;
+       x.start_at = wall_time{};
+     }),
+     errc::bad_argument},
+    {schedule([](auto& x) { x.name = ""; }), errc::bad_argument},
+    {schedule([](auto& x) { x.name = std::string(201, 'x'); }), errc::bad_argument},
+    {schedule([](auto& x) { x.cron = "each day"; }), errc::bad_argument},
+    {schedule([](auto& x) { x.what.tasks.clear(); }), errc::bad_argument},
+    {schedule([](auto& x) { x.what.key = "mine"; }), errc::bad_argument},
+    {schedule([](auto& x) { x.what.delay = 1s; }), errc::bad_argument},
+    {schedule([](auto& x) { x.what.start_at = wall_time{}; }), errc::bad_argument},
     {cancel_run{run_id{99}}, errc::not_found},
     {pause_run{run_id{99}}, errc::not_found},
     {resume_run{run_id{99}}, errc::not_found},

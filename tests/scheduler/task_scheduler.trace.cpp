@@ -239,6 +239,9 @@ private:
       [&](const answered<report_receipt>& answer) {
         text << "taken " << answer.value.taken << ", stale " << answer.value.stale.size() << '\n';
       },
+      [&](const answered<schedule_receipt>& answer) {
+        text << "schedule " << answer.value.name << '\n';
+      },
       [&](const refused& answer) {
         text << "refused " << name_of(answer.why.code) << ": " << answer.why.detail << '\n';
       },

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -38,6 +39,8 @@ struct submit {
   retry_policy retry{};
   /// Starts so much later.
   duration delay{};
+  /// Starts at this moment of the calendar, at once if it has passed. Not with `delay`.
+  std::optional<wall_time> start_at{};
 
   friend bool operator==(const submit&, const submit&) = default;
 };
@@ -62,6 +65,40 @@ struct resume_run {
   using result = run_receipt;
 
   run_id run{};
+};
+
+// -- by the calendar ---------------------------------------------------------------
+
+struct schedule_receipt {
+  std::string name;
+  /// There was one of that name.
+  bool replaced = false;
+
+  friend bool operator==(const schedule_receipt&, const schedule_receipt&) = default;
+};
+
+/// Starts a workflow again and again. What was due while no host ran is made up for by
+/// one run. Its runs have keys of the form NAME@2026-11-20T03:00Z.
+struct define_schedule {
+  using result = schedule_receipt;
+
+  /// Unique; another of that name takes its place. 1 to 200 bytes.
+  std::string name;
+  /// When, in UTC: see cron_expression.
+  std::string cron;
+  /// What; without a key, delay or start of its own.
+  submit what;
+  /// Starts the next run even while the one before is under way; else it is left out.
+  bool overlap = false;
+
+  friend bool operator==(const define_schedule&, const define_schedule&) = default;
+};
+
+/// Starts nothing more. Runs that were started go on.
+struct remove_schedule {
+  using result = schedule_receipt;
+
+  std::string name;
 };
 
 // -- workers -----------------------------------------------------------------------
@@ -210,7 +247,8 @@ struct configure {
 };
 
 using event = std::variant<configure, submit, cancel_run, pause_run, resume_run, register_worker,
-                           renew_worker, deregister_worker, set_maintenance, worker_lost, report>;
+                           renew_worker, deregister_worker, set_maintenance, worker_lost, report,
+                           define_schedule, remove_schedule, wall>;
 
 // -- effects: answers, each with the id of its request ---------------------------------
 
@@ -230,7 +268,7 @@ struct refused {
 };
 
 using effect = std::variant<answered<run_receipt>, answered<worker_receipt>, answered<loss_receipt>,
-                            answered<report_receipt>, refused>;
+                            answered<report_receipt>, refused, answered<schedule_receipt>>;
 
 using effects = std::vector<effect>;
 
@@ -247,7 +285,23 @@ bool inspect(Inspector& f, submit& x) {
   return f.object(x).fields(f.field("name", x.name), f.field("tasks", x.tasks),
                             f.field("key", x.key), f.field("priority", x.priority),
                             f.field("policy", x.policy), f.field("retry", x.retry),
-                            f.field("delay", x.delay));
+                            f.field("delay", x.delay), f.field("start_at", x.start_at));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, schedule_receipt& x) {
+  return f.object(x).fields(f.field("name", x.name), f.field("replaced", x.replaced));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, define_schedule& x) {
+  return f.object(x).fields(f.field("name", x.name), f.field("cron", x.cron),
+                            f.field("what", x.what), f.field("overlap", x.overlap));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, remove_schedule& x) {
+  return f.object(x).fields(f.field("name", x.name));
 }
 
 template <class Inspector>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "troupe/core/caf/inspect_enum.hpp"
+#include "troupe/core/caf/inspect_time.hpp"
 #include "troupe/host/messages.hpp"
 #include "troupe/scheduler/commands.hpp"
 #include "troupe/scheduler/queries.hpp"
@@ -9,9 +10,10 @@ namespace troupe::scheduler {
 
 using scheduler_commands
   = host::commands<submit, cancel_run, pause_run, resume_run, register_worker, renew_worker,
-                   deregister_worker, set_maintenance, worker_lost, report>;
+                   deregister_worker, set_maintenance, worker_lost, report, define_schedule,
+                   remove_schedule>;
 using scheduler_queries = host::queries<watch_assignments, find_run, list_runs, find_result,
-                                        watch_run, list_workers, find_statistics>;
+                                        watch_run, list_workers, find_statistics, list_schedules>;
 
 /// What clients and workers of the scheduler include: the handle and its messages.
 /// task_scheduler::step lists the refusals. Give the two watch questions a timeout
@@ -97,6 +99,11 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_scheduler, ::troupe::type_ids::scheduler)
   CAF_ADD_TYPE_ID(troupe_scheduler, (troupe::scheduler::list_workers))
   CAF_ADD_TYPE_ID(troupe_scheduler, (troupe::scheduler::scheduler_statistics))
   CAF_ADD_TYPE_ID(troupe_scheduler, (troupe::scheduler::find_statistics))
+  CAF_ADD_TYPE_ID(troupe_scheduler, (troupe::scheduler::schedule_receipt))
+  CAF_ADD_TYPE_ID(troupe_scheduler, (troupe::scheduler::define_schedule))
+  CAF_ADD_TYPE_ID(troupe_scheduler, (troupe::scheduler::remove_schedule))
+  CAF_ADD_TYPE_ID(troupe_scheduler, (troupe::scheduler::schedule_list))
+  CAF_ADD_TYPE_ID(troupe_scheduler, (troupe::scheduler::list_schedules))
 
 CAF_END_TYPE_ID_BLOCK(troupe_scheduler)
 

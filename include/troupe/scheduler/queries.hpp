@@ -193,6 +193,38 @@ struct watch_run {
   std::uint32_t limit = 1'000;
 };
 
+/// How a schedule stands.
+struct schedule_view {
+  std::string name{};
+  std::string cron{};
+  /// Not known until the host has told the wall time.
+  std::optional<wall_time> next{};
+  /// Zero if none was started.
+  run_id last_run{};
+  std::uint64_t started = 0;
+  /// Left out, as the run before was under way.
+  std::uint64_t skipped = 0;
+  /// Left out, as there was no room; why for the last of them.
+  std::uint64_t refused = 0;
+  problem why{};
+
+  friend bool operator==(const schedule_view&, const schedule_view&) = default;
+};
+
+struct schedule_list {
+  std::vector<schedule_view> schedules{};
+
+  friend bool operator==(const schedule_list&, const schedule_list&) = default;
+};
+
+/// Asks for schedules whose names come after `after`, at most `limit`.
+struct list_schedules {
+  using result = schedule_list;
+
+  std::string after{};
+  std::uint32_t limit = 1'000;
+};
+
 // -- the whole -----------------------------------------------------------------------
 
 struct worker_view {
@@ -369,6 +401,24 @@ template <class Inspector>
 bool inspect(Inspector& f, watch_run& x) {
   return f.object(x).fields(f.field("run", x.run), f.field("after", x.after),
                             f.field("wait", x.wait), f.field("limit", x.limit));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, schedule_view& x) {
+  return f.object(x).fields(f.field("name", x.name), f.field("cron", x.cron),
+                            f.field("next", x.next), f.field("last_run", x.last_run),
+                            f.field("started", x.started), f.field("skipped", x.skipped),
+                            f.field("refused", x.refused), f.field("why", x.why));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, schedule_list& x) {
+  return f.object(x).fields(f.field("schedules", x.schedules));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, list_schedules& x) {
+  return f.object(x).fields(f.field("after", x.after), f.field("limit", x.limit));
 }
 
 template <class Inspector>

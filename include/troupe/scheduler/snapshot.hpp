@@ -56,6 +56,7 @@ struct saved_run {
   std::uint64_t revision = 0;
   std::uint64_t changes_before = 0;
   std::vector<task_change> changes{};
+  std::optional<wall_time> starts_on{};
 
   friend bool operator==(const saved_run&, const saved_run&) = default;
 };
@@ -83,6 +84,13 @@ struct saved_worker {
   friend bool operator==(const saved_worker&, const saved_worker&) = default;
 };
 
+struct saved_schedule {
+  define_schedule words{};
+  schedule_view standing{};
+
+  friend bool operator==(const saved_schedule&, const saved_schedule&) = default;
+};
+
 struct scheduler_snapshot {
   scheduler_options options{};
   bool configured = false;
@@ -94,6 +102,9 @@ struct scheduler_snapshot {
   /// In the order in which they ended.
   std::vector<run_id> finished{};
   scheduler_statistics statistics{};
+  /// The last that was told.
+  std::optional<wall_time> wall_now{};
+  std::vector<saved_schedule> schedules{};
 
   friend bool operator==(const scheduler_snapshot&, const scheduler_snapshot&) = default;
 };
@@ -121,7 +132,8 @@ bool inspect(Inspector& f, saved_run& x) {
     f.field("tasks", x.tasks), f.field("submitted_tasks", x.submitted_tasks),
     f.field("submitted", x.submitted), f.field("started", x.started), f.field("ended", x.ended),
     f.field("starts_in", x.starts_in), f.field("why", x.why), f.field("revision", x.revision),
-    f.field("changes_before", x.changes_before), f.field("changes", x.changes));
+    f.field("changes_before", x.changes_before), f.field("changes", x.changes),
+    f.field("starts_on", x.starts_on));
 }
 
 template <class Inspector>
@@ -140,12 +152,18 @@ bool inspect(Inspector& f, saved_worker& x) {
 }
 
 template <class Inspector>
+bool inspect(Inspector& f, saved_schedule& x) {
+  return f.object(x).fields(f.field("words", x.words), f.field("standing", x.standing));
+}
+
+template <class Inspector>
 bool inspect(Inspector& f, scheduler_snapshot& x) {
   return f.object(x).fields(f.field("options", x.options), f.field("configured", x.configured),
                             f.field("random", x.random), f.field("last_run", x.last_run),
                             f.field("last_worker", x.last_worker), f.field("workers", x.workers),
                             f.field("runs", x.runs), f.field("finished", x.finished),
-                            f.field("statistics", x.statistics));
+                            f.field("statistics", x.statistics), f.field("wall_now", x.wall_now),
+                            f.field("schedules", x.schedules));
 }
 
 } // namespace troupe::scheduler

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cassert>
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +14,7 @@
 #include "troupe/scheduler/detail/admission.hpp"
 #include "troupe/scheduler/detail/dispatcher.hpp"
 #include "troupe/scheduler/detail/saving.hpp"
+#include "troupe/scheduler/detail/timetable.hpp"
 #include "troupe/scheduler/detail/views.hpp"
 #include "troupe/scheduler/queries.hpp"
 #include "troupe/scheduler/snapshot.hpp"
@@ -46,9 +47,9 @@ public:
   static constexpr std::uint32_t rules = 1;
 
   /// Handles one request made at `now`, after all that time itself brought about. Each
-  /// is answered in this call; configure has no answer.
+  /// is answered in this call; configure and wall have no answer.
   ///
-  /// Refusals: bad_argument (a field out of range; a graph with a cycle), too_large (a
+  /// Refusals: bad_argument (a field out of range; a graph with a cycle; no cron), too_large (a
   /// workflow or an input), limit_reached (runs, tasks, bytes, workers), not_found (no
   /// such run; no such worker or boot: register), conflict (a worker of an older boot).
   void step(time_point now, request_id id, const event& what, effects& out) {
@@ -66,6 +67,13 @@ public:
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     return inside_.next_deadline();
+  }
+
+  /// When the scheduler wants to know the wall time.
+  [[nodiscard]] std::optional<wall_time> next_wall_deadline() const {
+    auto start = inside_.next_appointment();
+    auto due = timetable_.next_deadline();
+    return start && due ? std::min(start, due) : start ? start : due;
   }
 
   // -- questions -------------------------------------------------------------------
@@ -121,6 +129,10 @@ public:
     return found == nullptr || found->revision != question.after || is_final(found->state);
   }
 
+  [[nodiscard]] schedule_list answer(const list_schedules& question) const {
+    return timetable_.answer(question);
+  }
+
   [[nodiscard]] worker_list answer(const list_workers& question) const {
     return detail::list_of(inside_.pool, question, inside_.now);
   }
@@ -139,7 +151,9 @@ public:
                              .random = inside_.random,
                              .last_run = last_run_,
                              .last_worker = last_worker_,
-                             .statistics = answer(find_statistics{})};
+                             .statistics = answer(find_statistics{}),
+                             .wall_now = inside_.wall_now,
+                             .schedules = timetable_.save()};
     for (auto& [id, each] : inside_.pool.all())
       saved.workers.push_back(detail::save(each, inside_.now));
     for (auto& [id, each] : inside_.runs.all())
@@ -161,6 +175,8 @@ public:
     inside_.options = saved.options;
     inside_.random = saved.random;
     inside_.statistics = saved.statistics;
+    inside_.wall_now = saved.wall_now;
+    timetable_.load(saved.schedules);
     for (auto& each : saved.workers)
       detail::load(inside_.pool, each, now);
     for (auto& each : saved.runs)
@@ -183,24 +199,28 @@ private:
   }
 
   void handle(request_id id, const submit& request, effects& out) {
+    if (!request.key.empty())
+      if (auto* known = inside_.runs.find(request.key))
+        return accept(id, run_receipt{known->id, known->state, true}, out);
+    if (auto made = admit(request))
+      accept(id, receipt_of(**made), out);
+    else
+      refuse(id, made.error(), out);
+  }
+
+  /// Makes a run if there is room for it.
+  result<detail::run*> admit(const submit& request) {
     auto& runs = inside_.runs;
     auto& options = inside_.options;
-    if (!request.key.empty())
-      if (auto* known = runs.find(request.key))
-        return accept(id, run_receipt{known->id, known->state, true}, out);
     if (auto why = detail::check(request, options); why.code != errc::none)
-      return refuse(id, std::move(why), out);
+      return why;
     if (runs.live() >= options.max_runs)
-      return refuse(id, detail::full("runs", "max_runs", options.max_runs), out);
+      return detail::full("runs", "max_runs", options.max_runs);
     if (runs.live_tasks() + request.tasks.size() > options.max_live_tasks)
-      return refuse(id, detail::full("tasks", "max_live_tasks", options.max_live_tasks), out);
-    std::uint64_t bytes = 0;
-    for (auto& given : request.tasks)
-      bytes += detail::bytes_of(given);
-    if (!runs.make_room(bytes, options.max_bytes))
-      return refuse(id, detail::full("bytes", "max_bytes", options.max_bytes), out);
-    auto& made = inside_.add(make_run(request), request.delay);
-    accept(id, receipt_of(made), out);
+      return detail::full("tasks", "max_live_tasks", options.max_live_tasks);
+    if (!runs.make_room(detail::bytes_of(request), options.max_bytes))
+      return detail::full("bytes", "max_bytes", options.max_bytes);
+    return &inside_.add(make_run(request));
   }
 
   [[nodiscard]] detail::run make_run(const submit& request) {
@@ -212,6 +232,9 @@ private:
     made.policy = request.policy;
     made.retry = request.retry;
     made.submitted = inside_.now;
+    if (request.delay > duration::zero())
+      made.starts_at = inside_.now + request.delay;
+    made.starts_on = request.start_at;
     made.submitted_tasks = static_cast<std::uint32_t>(request.tasks.size());
     made.tasks.resize(request.tasks.size());
     for (std::size_t position = 0; position < made.tasks.size(); ++position) {
@@ -249,6 +272,55 @@ private:
     if (found->state == run_state::paused)
       inside_.resume(*found);
     accept(id, receipt_of(*found), out);
+  }
+
+  // -- requests: the calendar --------------------------------------------------------
+
+  void handle(request_id id, const define_schedule& request, effects& out) {
+    auto& options = inside_.options;
+    if (auto why = detail::check(request, options); why.code != errc::none)
+      return refuse(id, std::move(why), out);
+    auto* known = timetable_.find(request.name);
+    if (known == nullptr && timetable_.size() >= options.max_schedules)
+      return refuse(id, detail::full("schedules", "max_schedules", options.max_schedules), out);
+    auto replaced = known != nullptr ? detail::bytes_of(known->words.what) : 0;
+    if (timetable_.bytes() - replaced + detail::bytes_of(request.what) > options.max_schedule_bytes)
+      return refuse(id, detail::full("bytes", "max_schedule_bytes", options.max_schedule_bytes),
+                    out);
+    timetable_.add(request);
+    accept(id, schedule_receipt{request.name, known != nullptr}, out);
+  }
+
+  void handle(request_id id, const remove_schedule& request, effects& out) {
+    if (timetable_.remove(request.name))
+      return accept(id, schedule_receipt{request.name, true}, out);
+    refuse(id,
+           {errc::not_found, "there is no schedule " + detail::in_quotes(request.name)
+                               + "; list_schedules names all"},
+           out);
+  }
+
+  void handle(request_id, const wall& told, effects&) {
+    inside_.pass(told.now);
+    timetable_.pass(told.now, [this](detail::timetable::entry& due, wall_time moment) {
+      auto& standing = due.standing;
+      auto* last = inside_.runs.find(standing.last_run);
+      if (last != nullptr && !is_final(last->state) && !due.words.overlap) {
+        ++standing.skipped;
+        return;
+      }
+      auto what = due.words.what;
+      what.key = due.words.name + "@" + minute_of(moment);
+      if (inside_.runs.find(what.key) != nullptr)
+        return; // somebody was first
+      if (auto made = admit(what)) {
+        ++standing.started;
+        standing.last_run = (*made)->id;
+      } else {
+        ++standing.refused;
+        standing.why = made.error();
+      }
+    });
   }
 
   // -- requests: workers -------------------------------------------------------------
@@ -386,11 +458,12 @@ private:
   // -- state -------------------------------------------------------------------------
 
   detail::dispatcher inside_;
+  detail::timetable timetable_;
   bool configured_ = false;
   std::uint64_t last_run_ = 0;
   std::uint64_t last_worker_ = 0;
 };
 
-static_assert(machine<task_scheduler>);
+static_assert(machine<task_scheduler> && wall_timed<task_scheduler>);
 
 } // namespace troupe::scheduler

@@ -264,6 +264,9 @@ struct scheduler_options {
   scheduler::placement placement = scheduler::placement::resource_aware;
   /// Of the jitter of retries.
   std::uint64_t seed = 0;
+  std::uint32_t max_schedules = 1'000;
+  /// All texts and inputs of their workflows.
+  std::uint64_t max_schedule_bytes = std::uint64_t{64} << 20U;
 
   friend bool operator==(const scheduler_options&, const scheduler_options&) = default;
 };

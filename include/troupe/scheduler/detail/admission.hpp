@@ -12,6 +12,7 @@
 
 #include "troupe/core/utf8.hpp"
 #include "troupe/scheduler/commands.hpp"
+#include "troupe/scheduler/cron.hpp"
 
 /// What a request has to look like, whatever the state. Each check returns the first
 /// thing wrong, or none.
@@ -213,6 +214,8 @@ inline problem check(const submit& request, const scheduler_options& options) {
     return why;
   if (auto why = check_span("delay", request.delay); why.code != errc::none)
     return why;
+  if (request.start_at && request.delay != duration::zero())
+    return bad("delay and start_at are both given; give one");
   if (request.tasks.empty())
     return bad("tasks is empty; give at least one");
   if (request.tasks.size() > options.max_tasks)
@@ -223,6 +226,19 @@ inline problem check(const submit& request, const scheduler_options& options) {
     if (auto why = check_task(given, options); why.code != errc::none)
       return why;
   return check_graph(request.tasks, options);
+}
+
+inline problem check(const define_schedule& request, const scheduler_options& options) {
+  constexpr std::size_t longest = 200;
+  if (request.name.empty() || request.name.size() > longest || !is_utf8(request.name))
+    return bad("name has " + std::to_string(request.name.size()) + " bytes; give 1 to "
+               + std::to_string(longest) + " of text");
+  if (!request.what.key.empty() || request.what.start_at || request.what.delay != duration::zero())
+    return bad("the workflow of a schedule has a key, a delay or a start of its own; leave them "
+               "to the schedule");
+  if (auto cron = cron_expression::parse(request.cron); !cron)
+    return cron.error();
+  return check(request.what, options);
 }
 
 inline problem check(const register_worker& request) {
@@ -253,6 +269,13 @@ inline std::uint64_t bytes_of(const task_spec& given) {
              + given.group.size() + given.compensation.size() + given.parents.size() * 8;
   for (auto& [key, value] : given.labels)
     sum += key.size() + value.size();
+  return sum;
+}
+
+inline std::uint64_t bytes_of(const submit& given) {
+  std::uint64_t sum = 0;
+  for (auto& each : given.tasks)
+    sum += bytes_of(each);
   return sum;
 }
 

@@ -36,6 +36,8 @@ public:
   worker_pool pool;
   scheduler_statistics statistics = no_statistics();
   time_point now = time_point::min();
+  /// The calendar, as it was told last.
+  std::optional<wall_time> wall_now;
 
   // -- time ------------------------------------------------------------------------
 
@@ -66,6 +68,19 @@ public:
     return alarms_.begin()->at;
   }
 
+  /// Lets the calendar pass. Call dispatch() afterwards.
+  void pass(wall_time until) {
+    wall_now = std::max(wall_now.value_or(until), until);
+    while (!appointments_.empty() && appointments_.begin()->first <= *wall_now)
+      start(*runs.find(appointments_.extract(appointments_.begin()).value().second));
+  }
+
+  [[nodiscard]] std::optional<wall_time> next_appointment() const {
+    if (appointments_.empty())
+      return std::nullopt;
+    return appointments_.begin()->first;
+  }
+
   /// Gives ready tasks to workers until there is no room or nothing that fits, and
   /// drops what is over for long.
   void dispatch() {
@@ -92,6 +107,7 @@ public:
   void line_up_all() {
     queue_ = {};
     alarms_.clear();
+    appointments_.clear();
     unplaceable_.clear();
     for (auto& [id, each] : pool.all())
       refresh(*pool.find(id));
@@ -102,16 +118,13 @@ public:
 
   // -- runs ------------------------------------------------------------------------
 
-  /// Takes in a new run, which starts after `delay`.
-  run& add(run&& made, duration delay) {
+  /// Takes in a new run, and starts it or waits for its start.
+  run& add(run&& made) {
     auto& added = runs.add(std::move(made));
     for (auto& each : added.tasks)
       join_line(each);
     ++statistics.runs_submitted;
-    if (delay > duration::zero())
-      set_alarm(added, now + delay);
-    else
-      start(added);
+    wait_for_start(added);
     return added;
   }
 
@@ -129,8 +142,7 @@ public:
     for (std::uint32_t position = 0; position < owner.size(); ++position)
       if (owner.tasks[position].state == task_state::ready)
         take_out(owner, position);
-    if (owner.starts_at)
-      alarms_.erase({*owner.starts_at, alarm_kind::run, owner.id.value});
+    forget_start(owner);
     owner.before_pause = std::exchange(owner.state, run_state::paused);
     owner.note_change();
   }
@@ -140,7 +152,7 @@ public:
     owner.state = owner.before_pause;
     owner.note_change();
     if (owner.state == run_state::waiting)
-      set_alarm(owner, std::max(*owner.starts_at, now));
+      return wait_for_start(owner);
     for (std::uint32_t position = 0; position < owner.size(); ++position)
       if (owner.tasks[position].state == task_state::ready)
         line_up(owner, position);
@@ -337,11 +349,6 @@ private:
     changed.alarm = at;
     if (at)
       alarms_.insert({*at, alarm_kind::task, owner.id.value, position});
-  }
-
-  void set_alarm(run& owner, time_point at) {
-    owner.starts_at = at;
-    alarms_.insert({at, alarm_kind::run, owner.id.value});
   }
 
   void set_alarm(worker& who) {
@@ -694,8 +701,25 @@ private:
 
   // -- runs --------------------------------------------------------------------------
 
+  void wait_for_start(run& owner) {
+    if (owner.starts_at && *owner.starts_at > now)
+      alarms_.insert({*owner.starts_at, alarm_kind::run, owner.id.value});
+    else if (owner.starts_on && (!wall_now || *owner.starts_on > *wall_now))
+      appointments_.emplace(*owner.starts_on, owner.id);
+    else
+      start(owner);
+  }
+
+  void forget_start(run& owner) {
+    if (owner.starts_at)
+      alarms_.erase({*owner.starts_at, alarm_kind::run, owner.id.value});
+    if (owner.starts_on)
+      appointments_.erase({*owner.starts_on, owner.id});
+  }
+
   void start(run& owner) {
     owner.starts_at.reset();
+    owner.starts_on.reset();
     owner.state = run_state::running;
     owner.started = now;
     owner.note_change();
@@ -719,9 +743,9 @@ private:
   }
 
   void finish(run& owner, run_state state) {
-    if (owner.starts_at)
-      alarms_.erase({*owner.starts_at, alarm_kind::run, owner.id.value});
+    forget_start(owner);
     owner.starts_at.reset();
+    owner.starts_on.reset();
     owner.state = state;
     owner.ended = now;
     owner.note_change();
@@ -802,8 +826,10 @@ private:
   }
 
   void line_up_again(run& owner) {
-    if (owner.starts_at && owner.state == run_state::waiting)
+    if (owner.state == run_state::waiting && owner.starts_at)
       alarms_.insert({*owner.starts_at, alarm_kind::run, owner.id.value});
+    if (owner.state == run_state::waiting && owner.starts_on)
+      appointments_.emplace(*owner.starts_on, owner.id);
     for (std::uint32_t position = 0; position < owner.size(); ++position) {
       auto& each = owner.tasks[position];
       if (is_final(each.state))
@@ -836,6 +862,8 @@ private:
 
   ready_queue queue_;
   std::set<alarm> alarms_;
+  /// Runs that start at a moment of the calendar.
+  std::set<std::pair<wall_time, run_id>> appointments_;
   /// Ready tasks of runs that start tasks, for which no worker is good.
   std::set<task_name> unplaceable_;
 };

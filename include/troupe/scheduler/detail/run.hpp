@@ -68,7 +68,9 @@ struct run {
   time_point submitted{};
   time_point started{};
   time_point ended{};
+  /// While it waits for its start, which is one of these.
   std::optional<time_point> starts_at;
+  std::optional<wall_time> starts_on;
   problem why;
   std::uint64_t bytes = 0;
   std::array<std::uint32_t, task_states> counts{};

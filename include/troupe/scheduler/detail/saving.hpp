@@ -81,6 +81,7 @@ inline saved_run save(const run& what, std::uint32_t max_changes, time_point now
                    .why = what.why,
                    .revision = what.revision,
                    .changes_before = what.changes_after(max_changes)};
+  result.starts_on = what.starts_on;
   for (auto& each : what.tasks)
     result.tasks.push_back(save(each, now));
   auto first = static_cast<std::ptrdiff_t>(what.first_change(max_changes));
@@ -105,6 +106,7 @@ inline run load(const saved_run& saved, time_point now) {
   result.started = now + saved.started;
   result.ended = now + saved.ended;
   result.starts_at = moment_in(saved.starts_in, now);
+  result.starts_on = saved.starts_on;
   result.why = saved.why;
   result.revision = saved.revision;
   result.changes_before = saved.changes_before;
