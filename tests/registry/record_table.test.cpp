@@ -600,8 +600,9 @@ TEST_CASE("requests outside the contract are refused by name", "[registry]") {
     {with([](auto& r) { r.key.name = "a\nb@n1"; }), errc::bad_argument},
     {with([](auto& r) { r.key.name = "\xff@n1"; }), errc::bad_argument},
     {with([](auto& r) { r.key.name = "plain"; }), errc::bad_argument}, // and no token
-    {with([](auto& r) { r.key.name = "x@n2"; }), errc::bad_argument},  // not its own
-    {with([](auto& r) { r.token = 1; }), errc::bad_argument},          // '@' cannot be claimed
+    {with([](auto& r) { r.key.name = "@n1"; }), errc::bad_argument},
+    {with([](auto& r) { r.key.name = "x@n2"; }), errc::bad_argument}, // not its own
+    {with([](auto& r) { r.token = 1; }), errc::bad_argument},         // '@' cannot be claimed
     {with([](auto& r) { r.key.owner = ""; }), errc::bad_argument},
     {with([](auto& r) { r.key.owner = "n@1"; }), errc::bad_argument},
     {with([](auto& r) { r.key.kind = record_kind{9}; }), errc::bad_argument},

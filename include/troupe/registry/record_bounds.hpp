@@ -87,11 +87,10 @@ inline problem check_claim(const record& value) {
   if (kind != record_kind::agent)
     return {};
   if (value.token != 0 && is_own_name(name))
+    return {errc::bad_argument, "a name with '@' cannot be claimed; register it without a token"};
+  if (value.token == 0 && (name.size() < owner.size() + 2 || !name.ends_with('@' + owner)))
     return {errc::bad_argument,
-            name + " holds an '@', so it cannot be claimed; register it without a token"};
-  if (value.token == 0 && !name.ends_with('@' + owner))
-    return {errc::bad_argument,
-            "agent " + name + " has no token; claim its name first, or call it " + "name@" + owner};
+            "it has no token; claim its name first, or give it a name like name@" + owner};
   return {};
 }
 

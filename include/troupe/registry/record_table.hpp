@@ -351,6 +351,7 @@ private:
     } else if (!what.gone_since) {
       set_gone(owner->second, what, now);
       health_.clear(what);
+      refresh(what);
     }
     if (old_token != 0 || what.is->token != 0)
       settle_name(what.key(), out);
@@ -505,15 +506,19 @@ private:
         newest = &each;
     });
     auto first = entries_.lower_bound({key.kind, key.name, {}});
-    for (auto each = first; each != entries_.end() && of_name(each->first, key.kind, key.name);
-         ++each) {
-      auto& what = each->second;
-      auto taken = !what.gone_since && what.is->token != 0 && what.is->token < newest->is->token;
-      if (taken && !what.taken)
-        out.push_back(name_lost{what.key(), newest->key().owner});
-      what.taken = taken;
-      refresh(what);
-    }
+    for (auto hides : {true, false}) // so that at no revision two show
+      for (auto each = first; each != entries_.end() && of_name(each->first, key.kind, key.name);
+           ++each) {
+        auto& what = each->second;
+        auto token = what.is->token;
+        auto taken = !what.gone_since && token != 0 && token < newest->is->token;
+        if (taken != hides)
+          continue;
+        if (taken && !what.taken)
+          out.push_back(name_lost{what.key(), newest->key().owner});
+        what.taken = taken;
+        refresh(what);
+      }
   }
 
   static bool of_name(const record_key& key, record_kind kind, const std::string& name) {
