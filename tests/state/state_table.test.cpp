@@ -114,6 +114,10 @@ SCENARIO("values whose writers have not seen each other stand side by side", "[s
       keys.write(text(all, "ann again", ann.clock));
       CHECK(keys.texts(all) == texts{"bob", "ann again"});
     }
+    WHEN("the second writes on, what it has not read stays, too") {
+      keys.write(text(all, "bob again", bob.clock));
+      CHECK(keys.texts(all) == texts{"ann", "bob again"});
+    }
     WHEN("somebody writes who has seen nothing") {
       keys.write(text(all, "blind"));
       CHECK(keys.texts(all) == texts{"ann", "bob", "blind"});

@@ -25,7 +25,9 @@ std::string replica(std::uint64_t number) {
 vector_clock random_clock(random_source& random) {
   vector_clock result;
   for (std::uint64_t each = 0; each < 3; ++each)
-    result.raise(replica(each), random.below(4));
+    result.raise(replica(each), random.below(3));
+  if (random.one_in(2))
+    result.add(replica(random.below(3)), 1 + random.below(4));
   return result;
 }
 
@@ -82,8 +84,12 @@ TEST_CASE("a clock is before what was written in its knowledge", "[state][clock]
   test::for_each_seed(500, [](random_source random) {
     auto seen = random_clock(random);
     auto written = seen;
-    auto number = written.increment(replica(random.below(3)));
-    REQUIRE(number > 0);
+    auto writer = replica(random.below(3));
+    auto number = 10 + random.below(3);
+    written.add(writer, number);
+    REQUIRE(written.knows(writer, number));
+    REQUIRE_FALSE(written.knows(writer, number - 1));
+    REQUIRE_FALSE(written.knows(writer, number + 1));
     REQUIRE(compare(seen, written) == clock_order::before);
     // A write that did not know of it is concurrent to it.
     auto other = seen;
@@ -107,6 +113,21 @@ TEST_CASE("clocks that know the same have the same bytes", "[state][clock]") {
   CHECK(to_text(one) == "a:1 b:2");
 }
 
+TEST_CASE("a single write is known until all up to it are", "[state][clock]") {
+  vector_clock clock;
+  clock.raise("a", 4);
+  clock.add("a", 3); // known already
+  clock.add("a", 6);
+  clock.add("a", 8);
+  clock.add("ab", 5);
+  CHECK(to_text(clock) == "a:4 +a:6 +a:8 +ab:5");
+  CHECK(clock.knows("a", 6));
+  CHECK_FALSE(clock.knows("a", 5));
+  clock.raise("a", 7);
+  CHECK(to_text(clock) == "a:7 +a:8 +ab:5");
+  CHECK(from_bytes<vector_clock>(to_bytes(clock)) == clock);
+}
+
 TEST_CASE("a clock from outside is looked at before it is believed", "[state][clock]") {
   vector_clock clock;
   CHECK(clock.check().code == errc::none);
@@ -119,6 +140,13 @@ TEST_CASE("a clock from outside is looked at before it is believed", "[state][cl
     clock.raise("one more", 1);
     CHECK(clock.check().code == errc::too_large);
   }
+  SECTION("it has no more dots than siblings need") {
+    for (std::size_t each = 0; each < vector_clock::max_dots; ++each)
+      clock.add("n1", 10 + each);
+    CHECK(clock.check().code == errc::none);
+    clock.add("n1", 9);
+    CHECK(clock.check().code == errc::too_large);
+  }
   SECTION("their names are short and UTF-8") {
     auto name = GENERATE(std::string{}, std::string{"\xff"},
                          std::string(vector_clock::max_replica_bytes + 1, 'n'));
@@ -127,7 +155,7 @@ TEST_CASE("a clock from outside is looked at before it is believed", "[state][cl
   }
   SECTION("a count of zero is not said") {
     auto bytes = to_bytes(clock);
-    bytes[bytes.size() - 8] = 0; // the low byte of 7
+    bytes[bytes.size() - 12] = 0; // the low byte of 7, before the count of dots
     auto forged = from_bytes<vector_clock>(bytes);
     REQUIRE(forged);
     CHECK(forged->check().code == errc::bad_argument);

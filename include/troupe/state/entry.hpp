@@ -127,12 +127,12 @@ struct entry {
 /// Returns the vector clock of a write: what its writer had seen, and the write itself.
 inline vector_clock clock_of(const entry& value) {
   auto result = value.context;
-  result.raise(value.replica, value.version);
+  result.add(value.replica, value.version);
   return result;
 }
 
 /// Returns how one write stands to another of the same key: before, if the writer of
-/// `right` had seen it. Cost: O(log n), no clocks are compared.
+/// `right` had seen it. Cost: O(log n).
 inline clock_order compare(const entry& left, const entry& right) {
   if (left.replica == right.replica && left.version == right.version)
     return clock_order::equal;

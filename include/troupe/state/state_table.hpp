@@ -197,10 +197,10 @@ private:
       made.expires_at = later(calendar(now), *request.ttl);
     seal(made);
     written answer{made.key, made.version, clock_of(made), 0, made.written_at, made.expires_at};
-    auto& entries = keys_.change(request.key, made.version, [&](sibling_set& set) {
-      add_write(set, std::move(made), request.key.type);
+    auto& set = keys_.change(request.key, made.version, [&](sibling_set& siblings) {
+      add_write(siblings, std::move(made), request.key.type);
     });
-    finish(id, std::move(answer), change_kind::put, entries, out);
+    finish(id, std::move(answer), change_kind::put, set, out);
   }
 
   void handle(time_point now, request_id id, const remove_key& request, effects& out) {
@@ -220,13 +220,11 @@ private:
     ++keys_.history(request.key.level).removals;
 
     write_stamp when{stamp(now, held), replica_, log_.advance()};
-    auto clock = *context;
-    clock.raise(replica_, when.version);
-    auto& entries = keys_.change(request.key, when.version, [&](sibling_set& set) {
-      add_removal(set, when, *context, request.key.type);
+    auto& set = keys_.change(request.key, when.version, [&](sibling_set& siblings) {
+      add_removal(siblings, when, *context, request.key.type);
     });
-    finish(id, {request.key, when.version, std::move(clock), 0, when.at, {}}, change_kind::removed,
-           entries, out);
+    finish(id, {request.key, when.version, *std::move(context), 0, when.at, {}},
+           change_kind::removed, set, out);
   }
 
   void handle(time_point now, request_id, const wall& request, effects& out) {
@@ -236,9 +234,10 @@ private:
       auto due = *keys_.expiries().begin();
       auto gone = entry_of(due);
       ++keys_.history(due.key.level).expiries;
-      auto& entries = keys_.change(due.key, log_.advance(),
-                                   [&](sibling_set& set) { add_expiry(set, gone, due.key.type); });
-      log_.note({log_.revision(), change_kind::expired, due.key, entries});
+      auto& set = keys_.change(due.key, log_.advance(), [&](sibling_set& siblings) {
+        add_expiry(siblings, gone, due.key.type);
+      });
+      log_.note({log_.revision(), change_kind::expired, due.key, set.entries});
       out.push_back(expired{due.key, due.version});
     }
   }
@@ -255,10 +254,12 @@ private:
     replica_ = fits ? wished : "r" + std::to_string(log_.revision());
   }
 
-  void finish(request_id id, written answer, change_kind kind, const std::vector<entry>& entries,
+  /// @pre answer.clock is what the writer has seen, its write included.
+  void finish(request_id id, written answer, change_kind kind, const sibling_set& set,
               effects& out) {
-    answer.siblings = static_cast<std::uint32_t>(entries.size());
-    log_.note({answer.version, kind, answer.key, entries});
+    answer.siblings = static_cast<std::uint32_t>(set.entries.size());
+    answer.clock = shortened(answer.clock, set);
+    log_.note({answer.version, kind, answer.key, set.entries});
     out.push_back(accepted{id, std::move(answer)});
   }
 
@@ -298,12 +299,11 @@ private:
       return held != nullptr ? held->set.clock : vector_clock{};
     if (auto why = request.context->check(); why.code != errc::none)
       return why;
-    for (auto& [replica, count] : request.context->counts())
-      if (!(held != nullptr && held->set.clock.knows(replica, count))
-          && !(replica == replica_ && count <= log_.revision()))
-        return problem{errc::conflict, "the clock knows write " + std::to_string(count) + " of "
-                                         + replica + ", which is unknown here; read "
-                                         + to_text(request.key) + " again"};
+    auto known = held != nullptr ? held->set.clock : vector_clock{};
+    known.raise(replica_, log_.revision()); // also what was forgotten
+    if (!known.covers(*request.context))
+      return problem{errc::conflict, "the clock knows writes that are unknown here; read "
+                                       + to_text(request.key) + " again"};
     if (request.key.level == consistency::strong && !has_seen_all(held, *request.context))
       return problem{errc::conflict,
                      to_text(request.key) + " was written since the clock was read; read it again"};
@@ -311,9 +311,26 @@ private:
   }
 
   static bool has_seen_all(const detail::held_key* held, const vector_clock& context) {
-    return held == nullptr || std::ranges::all_of(held->set.entries, [&](auto& each) {
-             return context.knows(each.replica, each.version);
-           });
+    return held == nullptr || has_seen_all(held->set, context);
+  }
+
+  static bool has_seen_all(const sibling_set& set, const vector_clock& context) {
+    return std::ranges::all_of(
+      set.entries, [&](auto& each) { return context.knows(each.replica, each.version); });
+  }
+
+  /// Returns a clock that tells the writes that stand from each other as `seen` does,
+  /// without a dot for each that is gone.
+  static vector_clock shortened(const vector_clock& seen, const sibling_set& set) {
+    if (has_seen_all(set, seen))
+      return set.clock;
+    vector_clock result;
+    for (auto& [replica, count] : seen.counts())
+      result.raise(replica, count);
+    for (auto& each : set.entries)
+      if (seen.knows(each.replica, each.version))
+        result.add(each.replica, each.version);
+    return result;
   }
 
   // -- the calendar ------------------------------------------------------------------

@@ -50,8 +50,8 @@ struct written {
   entry_key key;
   /// Of the write; above all that this table gave before.
   std::uint64_t version = 0;
-  /// What the writer has seen now: the context of its next write. Not what others wrote
-  /// that it has not seen.
+  /// What the writer has seen now: the context of its next write. Not among it are the
+  /// siblings of others that it has not read.
   vector_clock clock;
   /// Entries that stand there now.
   std::uint32_t siblings = 0;

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "troupe/core/problem.hpp"
 #include "troupe/core/utf8.hpp"
@@ -24,93 +27,110 @@ constexpr std::string_view name_of(clock_order order) noexcept {
   return index < clock_order_names.size() ? clock_order_names[index] : "unknown";
 }
 
-/// What is known of a history: of each replica, all of its writes up to a count. Counts
-/// rise, but need not follow on each other: whoever knows number 7 of a replica knows
-/// whatever lies below.
+/// What is known of a history: of each replica all writes up to a count and, beyond that,
+/// single writes ("dots"). Counts rise, but need not follow on each other.
+///
+/// The dots are for writers of whom several go through one replica: who has read up to
+/// number 4, and has then written number 6, may not have seen number 5.
 ///
 /// Clocks are ordered in part: of two that are concurrent neither knows all of the other.
 /// merge() is their least upper bound, so it is associative, commutative and idempotent.
 /// Sources: Fidge, "Timestamps in message-passing systems that preserve the partial
-/// ordering" (1988); Mattern, "Virtual time and global states of distributed systems" (1989).
+/// ordering" (1988); Mattern, "Virtual time and global states of distributed systems"
+/// (1989); for the dots: Almeida, Shoker, Baquero, "Delta state replicated data types"
+/// (2018), section 7.2.
 class vector_clock {
 public:
   /// Wider ones are refused where they come in.
   static constexpr std::size_t max_replicas = 64;
+  static constexpr std::size_t max_dots = 256;
   static constexpr std::size_t max_replica_bytes = 64;
 
-  /// Returns how far `replica` is known; zero if not at all.
+  /// Returns up to where all of `replica` is known; zero if nothing is.
   [[nodiscard]] std::uint64_t count_of(std::string_view replica) const {
     auto found = counts_.find(replica);
     return found != counts_.end() ? found->second : 0;
   }
 
   /// Returns whether write number `count` of `replica` is known.
-  [[nodiscard]] bool knows(std::string_view replica, std::uint64_t count) const {
-    return count <= count_of(replica);
+  [[nodiscard]] bool knows(const std::string& replica, std::uint64_t count) const {
+    return count <= count_of(replica) || dots_.contains({replica, count});
   }
 
   /// Counts one more write of `replica`; returns its number.
+  /// @pre All writes of `replica` are known; nobody but itself can tell.
   std::uint64_t increment(const std::string& replica) {
+    assert(dots_.lower_bound({replica, 0}) == dots_.lower_bound({replica + '\0', 0}));
     return ++counts_[replica];
   }
 
-  /// All writes of `replica` up to `count` are known from now on, if they were not.
+  /// All writes of `replica` up to `count` are known from now on.
   void raise(const std::string& replica, std::uint64_t count) {
-    if (count == 0)
+    if (count <= count_of(replica))
       return; // clocks that know the same have the same bytes
-    auto& known = counts_[replica];
-    known = std::max(known, count);
+    counts_[replica] = count;
+    dots_.erase(dots_.lower_bound({replica, 0}), dots_.upper_bound({replica, count}));
+  }
+
+  /// Write number `count` of `replica` is known from now on, whatever lies below.
+  void add(const std::string& replica, std::uint64_t count) {
+    if (!knows(replica, count))
+      dots_.emplace(replica, count);
   }
 
   /// From now on all is known that either knew. Cost: O(m log n).
   void merge(const vector_clock& other) {
     for (auto& [replica, count] : other.counts_)
       raise(replica, count);
+    for (auto& [replica, count] : other.dots_)
+      add(replica, count);
+  }
+
+  /// Returns whether all that `other` knows is known here. Cost: O(m log n).
+  [[nodiscard]] bool covers(const vector_clock& other) const {
+    return std::ranges::all_of(other.counts_,
+                               [this](auto& each) { return each.second <= count_of(each.first); })
+           && std::ranges::all_of(other.dots_,
+                                  [this](auto& each) { return knows(each.first, each.second); });
   }
 
   /// Returns how `left` stands to `right`: before, if right knows all of left and more.
-  /// Cost: O(n + m).
   friend clock_order compare(const vector_clock& left, const vector_clock& right) {
-    bool less = false;
-    bool more = false;
-    auto one = left.counts_.begin();
-    auto other = right.counts_.begin();
-    while (one != left.counts_.end() || other != right.counts_.end()) {
-      auto left_only
-        = other == right.counts_.end() || (one != left.counts_.end() && one->first < other->first);
-      auto right_only = !left_only && (one == left.counts_.end() || other->first < one->first);
-      auto mine = right_only ? 0 : (one++)->second;
-      auto yours = left_only ? 0 : (other++)->second;
-      less = less || mine < yours;
-      more = more || mine > yours;
-    }
-    if (less && more)
-      return clock_order::concurrent;
-    return less ? clock_order::before : more ? clock_order::after : clock_order::equal;
-  }
-
-  /// Returns whether all that `other` knows is known here.
-  [[nodiscard]] bool covers(const vector_clock& other) const {
-    auto order = compare(other, *this);
-    return order == clock_order::equal || order == clock_order::before;
+    auto not_more = right.covers(left);
+    auto not_less = left.covers(right);
+    if (not_more)
+      return not_less ? clock_order::equal : clock_order::before;
+    return not_less ? clock_order::after : clock_order::concurrent;
   }
 
   [[nodiscard]] bool empty() const {
-    return counts_.empty();
+    return counts_.empty() && dots_.empty();
   }
 
   [[nodiscard]] const std::map<std::string, std::uint64_t, std::less<>>& counts() const {
     return counts_;
   }
 
+  [[nodiscard]] const std::set<std::pair<std::string, std::uint64_t>>& dots() const {
+    return dots_;
+  }
+
   /// Returns why a clock that came from outside is none: bad_argument or too_large.
   [[nodiscard]] problem check() const {
-    if (counts_.size() > max_replicas)
-      return {errc::too_large, "the clock names " + std::to_string(counts_.size())
-                                 + " replicas; give at most " + std::to_string(max_replicas)};
-    for (auto& [replica, count] : counts_)
-      if (count == 0 || replica.empty() || replica.size() > max_replica_bytes || !is_utf8(replica))
-        return {errc::bad_argument, "the clock was not made here; hand back the one that was read"};
+    if (counts_.size() > max_replicas || dots_.size() > max_dots)
+      return {errc::too_large, "the clock has " + std::to_string(counts_.size()) + " replicas and "
+                                 + std::to_string(dots_.size()) + " dots; give at most "
+                                 + std::to_string(max_replicas) + " and "
+                                 + std::to_string(max_dots)};
+    auto is_good = [](auto& each) {
+      auto& [replica, count] = each;
+      return count != 0 && !replica.empty() && replica.size() <= max_replica_bytes
+             && is_utf8(replica);
+    };
+    auto is_beyond = [this](auto& each) { return each.second > count_of(each.first); };
+    if (!std::ranges::all_of(counts_, is_good) || !std::ranges::all_of(dots_, is_good)
+        || !std::ranges::all_of(dots_, is_beyond))
+      return {errc::bad_argument, "the clock was not made here; hand back the one that was read"};
     return {};
   }
 
@@ -118,18 +138,24 @@ public:
 
   template <class Inspector>
   friend bool inspect(Inspector& f, vector_clock& x) {
-    return f.object(x).fields(f.field("counts", x.counts_));
+    return f.object(x).fields(f.field("counts", x.counts_), f.field("dots", x.dots_));
   }
 
 private:
   std::map<std::string, std::uint64_t, std::less<>> counts_;
+  std::set<std::pair<std::string, std::uint64_t>> dots_;
 };
 
-/// Returns `clock` for people: "a:3 b:1".
+/// Returns `clock` for people: "a:3 b:1 +b:4", all of a up to 3 and of b up to 1, and 4.
 inline std::string to_text(const vector_clock& clock) {
   std::string result;
-  for (auto& [replica, count] : clock.counts())
-    result += (result.empty() ? "" : " ") + replica + ':' + std::to_string(count);
+  auto append = [&result](const std::string& sign, auto& each) {
+    result += (result.empty() ? "" : " ") + sign + each.first + ':' + std::to_string(each.second);
+  };
+  for (auto& each : clock.counts())
+    append("", each);
+  for (auto& each : clock.dots())
+    append("+", each);
   return result;
 }
 

@@ -45,9 +45,9 @@ public:
     return found != keys_.end() ? &found->second : nullptr;
   }
 
-  /// Makes revision `revision` of a key: calls `alter(sibling_set&)`. Returns its entries.
+  /// Makes revision `revision` of a key: calls `alter(sibling_set&)`. Returns what it is then.
   template <class Alter>
-  const std::vector<entry>& change(const entry_key& key, std::uint64_t revision, Alter alter) {
+  const sibling_set& change(const entry_key& key, std::uint64_t revision, Alter alter) {
     auto position = keys_.try_emplace(key).first;
     auto& held = position->second;
     if (held.revision != 0)
@@ -55,7 +55,7 @@ public:
     held.revision = revision;
     alter(held.set);
     count_in(*position);
-    return held.set.entries;
+    return held.set;
   }
 
   /// Forgets a key that is gone, unless it came back after `revision`.
