@@ -112,6 +112,16 @@ TEST_CASE_METHOD(fixture, "a client rides through a restart of its service", "[l
   CHECK(granted->service == first->service);
 }
 
+TEST_CASE_METHOD(fixture, "a client that says nothing keeps its session", "[lock][client]") {
+  lock_client locks{
+    host::client<lock_protocol>{sys, service, {.retry = {}, .keep_every = 20ms}}};
+  REQUIRE(locks.acquire("db", {.ttl = 60s}));
+  // The service looks at the calendar of its sessions only; words of keeping cost it nothing.
+  auto quiet = std::chrono::steady_clock::now() + 200ms;
+  until([&] { return std::chrono::steady_clock::now() > quiet; });
+  CHECK(locks.find("db")->holders.size() == 1);
+}
+
 TEST_CASE_METHOD(fixture, "a client says when nothing was sent", "[lock][client]") {
   lock_client locks{host::client<lock_protocol>{sys}};
   auto answer = locks.service().ask(lock::acquire{"db", "ann", 1s, 0s}, 20ms);

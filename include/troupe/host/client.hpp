@@ -21,6 +21,7 @@
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/backoff.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/result.hpp"
@@ -67,6 +68,7 @@ public:
   }
 
   caf::behavior make_behavior() {
+    ignore_strays(self_);
     return {[](caf::ok_atom) {}}; // lives on the actions that arrive
   }
 

@@ -22,6 +22,7 @@
 #include "caf/stateful_actor.hpp"
 #include "caf/typed_event_based_actor.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/host/durable_core.hpp"
@@ -68,6 +69,7 @@ public:
       host_(std::move(from->host)),
       started_(self->clock().now()),
       born_(core_.time()) {
+    ignore_strays(self_);
     self_->set_down_handler([this](const caf::down_msg& gone) { forget(gone.source); });
     auto floor = core_.index() == 0 ? Host::token_floor() : 0;
     core_.start(now(), out_);
@@ -108,10 +110,10 @@ private:
   /// CAF whatever is answered later, through a promise.
   template <class Result>
   caf::delegated<Result> ask(const typename core::event& what) {
-    auto promise = self_->make_response_promise();
-    auto id = promise.pending() ? ++last_caller_ : 0; // zero: nobody asked for an answer
-    if (id != 0)
-      open_.emplace(id, std::move(promise));
+    auto asked = self_->current_message_id().is_request();
+    auto id = asked ? ++last_caller_ : 0; // zero: nobody asked for an answer
+    if (asked) // a promise that nobody asked for would reach the sender as a stray
+      open_.emplace(id, self_->make_response_promise());
     core_.step(now(), id, what, out_);
     carry_out();
     if (auto found = open_.find(id); found != open_.end())

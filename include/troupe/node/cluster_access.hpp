@@ -16,6 +16,7 @@
 #include "caf/event_based_actor.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/backoff.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
@@ -59,6 +60,7 @@ public:
       random_(self->id()) {}
 
   caf::behavior make_behavior() {
+    ignore_strays(self_);
     return {[](caf::ok_atom) {}}; // lives on the actions that arrive
   }
 

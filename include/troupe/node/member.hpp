@@ -14,6 +14,7 @@
 
 #include "caf/event_based_actor.hpp"
 #include "caf/stateful_actor.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/worker_thread.hpp"
@@ -66,6 +67,7 @@ public:
     : self_(self), setup_(std::move(setup)), own_(setup_.id, setup_.boot), timers_(self) {}
 
   caf::behavior make_behavior() {
+    ignore_strays(self_);
     return {[](caf::ok_atom) {}}; // lives on the actions that arrive
   }
 

@@ -18,6 +18,7 @@
 #include "caf/response_promise.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/router/directory.hpp"
@@ -53,6 +54,7 @@ public:
   }
 
   caf::behavior make_behavior() {
+    ignore_strays(self_);
     return {
       [this](envelope& what) { receive(what); },
       [this](dispatch& what) { send(what); },

@@ -19,6 +19,7 @@
 #include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/backoff.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/thread_pool.hpp"
@@ -112,6 +113,7 @@ public:
   }
 
   caf::behavior make_behavior() {
+    ignore_strays(self_);
     enroll();
     return {[](caf::ok_atom) {}}; // lives on the actions that arrive
   }

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "caf/error.hpp"
+#include "caf/message.hpp"
+#include "caf/scheduled_actor.hpp"
+#include "caf/sec.hpp"
+#include "caf/system_messages.hpp"
+
+namespace troupe {
+
+/// Makes an actor that peers can reach go on whatever they send: by default CAF ends an
+/// actor that gets an error as a message, or an exit message of a stranger. A message that it
+/// does not understand is answered with unexpected_message if that was a request. Exit
+/// messages of this process still end it.
+inline void ignore_strays(caf::scheduled_actor* self) {
+  self->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
+  self->set_default_handler([](caf::scheduled_actor*, caf::message&) -> caf::skippable_result {
+    return caf::make_error(caf::sec::unexpected_message);
+  });
+  self->set_exit_handler([](caf::scheduled_actor* me, caf::exit_msg& what) {
+    auto ours = !what.source || what.source.node() == me->node();
+    if (ours && what.reason)
+      me->quit(what.reason);
+  });
+}
+
+} // namespace troupe
