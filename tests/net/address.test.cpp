@@ -95,7 +95,7 @@ TEST_CASE("only loopback is loopback", "[net]") {
 }
 
 TEST_CASE("a name that nobody has is unreachable", "[net]") {
-  auto found = resolve({"no-such-host.invalid", 1});
+  auto found = resolve({std::string(64, 'a'), 1}); // longer than DNS has, so that nobody is asked
   REQUIRE_FALSE(found);
   CHECK(found.error().code == errc::unreachable);
 }

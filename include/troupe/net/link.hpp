@@ -19,8 +19,11 @@
 
 namespace troupe::net {
 
-class gate;
 class link_scribe;
+
+namespace detail {
+class gate_loop;
+} // namespace detail
 
 /// One connection to one life of one node, from the greeting to its end. A peer that
 /// comes back is another link, with another number and other handles.
@@ -101,7 +104,7 @@ public:
   }
 
 private:
-  friend class gate;
+  friend class detail::gate_loop;
   friend class link_scribe;
 
   using clock = std::chrono::steady_clock;

@@ -1,0 +1,483 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cassert>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <shared_mutex>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "caf/actor_system.hpp"
+#include "caf/io/basp_broker.hpp"
+#include "caf/io/middleman.hpp"
+#include "caf/send.hpp"
+#include "troupe/core/caf/compat.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/net/connection.hpp"
+#include "troupe/net/endpoint.hpp"
+#include "troupe/net/job_queue.hpp"
+#include "troupe/net/link.hpp"
+#include "troupe/net/link_options.hpp"
+#include "troupe/net/link_table.hpp"
+#include "troupe/net/outcome.hpp"
+#include "troupe/net/plain_stream.hpp"
+#include "troupe/net/scribe.hpp"
+
+namespace troupe::net::detail {
+
+/// A wish for a link, until there is one or no address is left.
+struct dial_job {
+  std::vector<endpoint> where;
+  std::size_t tried = 0;
+  std::optional<node_id> who;
+  std::function<void(result<link_ptr>)> done;
+  problem last;
+
+  [[nodiscard]] std::string place() const {
+    return tried > 0 ? to_string(where[tried - 1]) : "the address";
+  }
+};
+
+/// A wish whose node makes the link itself.
+struct parked_dial {
+  node_id who;
+  time_point deadline;
+  dial_job job;
+};
+
+/// Everything that lives in the gate's thread. Scribes keep it until CAF is done with
+/// them, which may be after the gate.
+class gate_loop final : public link_owner, public std::enable_shared_from_this<gate_loop> {
+public:
+  gate_loop(caf::actor_system& sys, hello self, link_events events, link_options options,
+            stream_maker make_stream)
+    : sys_(sys),
+      options_(std::move(options)),
+      is_plain_(!make_stream),
+      make_stream_(is_plain_ ? make_plain_stream : std::move(make_stream)),
+      events_(std::move(events)),
+      self_(self),
+      table_(std::move(self), options_.table) {}
+
+  job_queue jobs;
+  std::atomic<std::size_t> link_count{0};
+
+  // -- any thread ----------------------------------------------------------------
+
+  [[nodiscard]] hello self() const {
+    std::lock_guard guard{self_mutex_};
+    return self_;
+  }
+
+  void set_cluster(const cluster_id& cluster) {
+    std::lock_guard guard{self_mutex_};
+    self_.cluster = cluster;
+  }
+
+  [[nodiscard]] problem refuse_plain(const endpoint& where, const std::string& what) const {
+    if (!is_plain_ || options_.allow_plain_beyond_loopback || where.is_loopback())
+      return {};
+    return {errc::bad_argument, "will not " + what + " " + to_string(where)
+                                  + ": links are not encrypted; use a loopback address, or set "
+                                    "link_options::allow_plain_beyond_loopback"};
+  }
+
+  /// After this no event is under way or comes.
+  void silence() {
+    std::unique_lock guard{events_mutex_};
+    events_ = {};
+  }
+
+  void came_up(const link_ptr& which) override {
+    tell(&link_events::on_up, which);
+    jobs.post([this, which] { bring_up(which); });
+  }
+
+  void filled(const link_ptr& which) override {
+    tell(&link_events::on_full, which);
+  }
+
+  void drained(const link_ptr& which) override {
+    tell(&link_events::on_drained, which);
+  }
+
+  void disconnected(const link_ptr& which) override {
+    if (!which->has_been_up()) // otherwise BASP has something to deliver yet
+      jobs.post([this, which] { end(which); });
+  }
+
+  /// BASP tells before it kills the proxies of the node, and has what is left to do in
+  /// its thread's queue then. A new link whose proxies come in between would lose them,
+  /// so the place is free only when that queue has been through.
+  void forgotten(const link_ptr& which) override {
+    if (jobs.is_closed())
+      return; // the actor system may be ending
+    auto& backend = sys_.middleman().backend();
+    backend.post([it = shared_from_this(), &backend, which] {
+      backend.post([it, which] { it->jobs.post([it = it.get(), which] { it->end(which); }); });
+    });
+  }
+
+  // -- the gate's thread -----------------------------------------------------------
+
+  void run() {
+    std::vector<pollfd> polled;
+    std::vector<connection_id> ids;
+    while (!stopping_) {
+      polled.assign(1, {jobs.descriptor(), POLLIN, 0});
+      auto accepts = now() >= paused_until_;
+      for (auto& each : listeners_)
+        polled.push_back({accepts ? each.get() : -1, POLLIN, 0});
+      ids.clear();
+      for (auto& [id, each] : connections_) {
+        ids.push_back(id);
+        polled.push_back({each.descriptor(), each.interest(), 0});
+      }
+      ::poll(polled.data(), polled.size(), wait_milliseconds(accepts));
+      let_time_pass();
+      for (auto& what : jobs.take())
+        what();
+      auto first = 1 + (polled.size() - 1 - ids.size());
+      for (std::size_t index = 0; index < ids.size(); ++index)
+        if (polled[first + index].revents != 0)
+          go_on(ids[index]);
+      for (std::size_t index = 1; index < first; ++index)
+        if (polled[index].revents != 0)
+          accept_from(polled[index].fd);
+    }
+    hang_up();
+    finish();
+  }
+
+  void stop() {
+    stopping_ = true;
+  }
+
+  void listen(socket from) {
+    listeners_.push_back(std::move(from));
+  }
+
+  void dial(dial_job job) {
+    if (stopping_)
+      return job.done(to_problem(verdict::stopped, job.place()));
+    if (job.tried == job.where.size())
+      return job.done(job.last.code != errc::none
+                        ? job.last
+                        : problem{errc::bad_argument, "there is no address to dial"});
+    auto& where = job.where[job.tried++];
+    if (job.last = refuse_plain(where, "dial"); job.last.code != errc::none)
+      return dial(std::move(job));
+    auto id = next_id();
+    auto who = job.who;
+    dials_.emplace(id, std::move(job));
+    step(net::dial{id, who});
+    auto waiting = dials_.find(id);
+    if (waiting == dials_.end())
+      return; // refused at once
+    auto made = start_connect(waiting->second.where[waiting->second.tried - 1]);
+    if (!made)
+      return step(broken{id, verdict::unreachable});
+    connections_.emplace(id, connection{std::move(*made), side::dialled});
+  }
+
+  void step(const event& what) {
+    auto moment = now();
+    tell_who_is_alive(moment);
+    table_.step(moment, what, out_);
+    carry_out();
+  }
+
+private:
+  using clock = std::chrono::steady_clock;
+
+  // -- waiting ---------------------------------------------------------------------
+
+  [[nodiscard]] time_point now() const {
+    return to_time(clock::now());
+  }
+
+  [[nodiscard]] time_point to_time(clock::time_point moment) const {
+    return time_point{moment - started_};
+  }
+
+  [[nodiscard]] int wait_milliseconds(bool accepts) const {
+    auto next = table_.next_deadline();
+    auto consider = [&](time_point other) { next = next ? std::min(*next, other) : other; };
+    if (!accepts)
+      consider(paused_until_);
+    for (auto& each : parked_)
+      consider(each.deadline);
+    if (!next)
+      return -1;
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - now()).count();
+    return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
+  }
+
+  void let_time_pass() {
+    auto moment = now();
+    tell_who_is_alive(moment);
+    table_.tick(moment, out_);
+    carry_out();
+    for (auto& each : take_parked([&](auto& it) { return it.deadline <= moment; }))
+      each.job.done(each.job.last);
+  }
+
+  /// Links are looked at when one of them seems to be silent, and only then.
+  void tell_who_is_alive(time_point moment) {
+    auto next = table_.next_deadline();
+    if (!next || *next > moment)
+      return;
+    for (auto& [id, which] : links_)
+      table_.step(moment, alive{id, to_time(which->heard_at())}, out_);
+  }
+
+  template <class Condition>
+  std::vector<parked_dial> take_parked(Condition condition) {
+    auto middle = std::stable_partition(parked_.begin(), parked_.end(),
+                                        [&](auto& each) { return !condition(each); });
+    std::vector<parked_dial> result{std::move_iterator{middle}, std::move_iterator{parked_.end()}};
+    parked_.erase(middle, parked_.end());
+    return result;
+  }
+
+  // -- connections -----------------------------------------------------------------
+
+  void accept_from(int listener) {
+    for (auto count = 0; count < max_accepts_in_a_row; ++count) {
+      socket made{::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+      if (!made) {
+        // No descriptor left: the connection stays, and poll would wake us for ever.
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+          paused_until_ = now() + accept_pause;
+        return;
+      }
+      auto id = next_id();
+      connections_.emplace(id, connection{std::move(made), side::accepted});
+      step(accepted{id});
+      go_on(id);
+    }
+  }
+
+  /// Takes a connection as far as it goes without waiting.
+  void go_on(connection_id id) {
+    for (;;) {
+      auto found = connections_.find(id);
+      if (found == connections_.end())
+        return;
+      auto news = found->second.next(make_stream_);
+      if (!news)
+        return;
+      std::visit([&](auto& each) { learn(id, each); }, *news);
+    }
+  }
+
+  void learn(connection_id id, connection::ready) {
+    if (dials_.contains(id))
+      step(connected{id});
+  }
+
+  void learn(connection_id id, greeting& said) {
+    step(heard{id, std::move(said)});
+  }
+
+  void learn(connection_id id, verdict why) {
+    step(broken{id, why});
+    assert(!connections_.contains(id));
+  }
+
+  // -- effects ---------------------------------------------------------------------
+
+  /// Carries out all effects, also those that they lead to.
+  void carry_out() {
+    if (std::exchange(carrying_out_, true))
+      return;
+    while (!out_.empty())
+      for (auto& what : std::exchange(out_, {}))
+        std::visit([this](auto& each) { perform(each); }, what);
+    carrying_out_ = false;
+  }
+
+  void perform(const say& what) {
+    auto found = connections_.find(what.connection);
+    if (found != connections_.end() && !found->second.say(what.what))
+      step(broken{what.connection, verdict::closed});
+  }
+
+  void perform(const drop& what) {
+    connections_.erase(what.connection);
+    auto found = dials_.extract(what.connection);
+    if (!found)
+      return;
+    auto& job = found.mapped();
+    job.last = to_problem(what.why, job.place());
+    switch (what.why) {
+      case verdict::linked:
+      case verdict::greeting:
+      case verdict::dialling:
+      case verdict::crossed: // the same node, another connection: it may still become a link
+        return what.peer ? park(*what.peer, std::move(job)) : job.done(job.last);
+      case verdict::unreachable:
+      case verdict::timed_out:
+      case verdict::closed: // the host may have another address
+        return dial(std::move(job));
+      default:
+        return job.done(job.last);
+    }
+  }
+
+  void park(const node_id& who, dial_job job) {
+    if (auto number = table_.link_to(who))
+      if (auto found = links_.find(*number); found != links_.end() && found->second->has_been_up())
+        return job.done(found->second);
+    auto& limits = options_.table;
+    if (parked_.size() >= limits.max_dialling)
+      return job.done(job.last);
+    parked_.push_back(
+      {who, now() + limits.connect_timeout + limits.greeting_timeout, std::move(job)});
+  }
+
+  void perform(hand_over& what) {
+    auto found = connections_.extract(what.connection);
+    if (!found)
+      return;
+    auto [descriptor, stream] = found.mapped().release();
+    auto made = std::make_shared<link>(what.connection, std::move(what.peer), what.end, descriptor);
+    links_.emplace(what.connection, made);
+    link_count = links_.size();
+    auto own_basp_node = table_.self().basp_node;
+    caf::io::scribe_ptr scribe{caf::make_counted<link_scribe>(
+      dynamic_cast<caf::io::network::default_multiplexer&>(sys_.middleman().backend()), descriptor,
+      std::move(stream), std::move(made), options_, std::move(own_basp_node), shared_from_this())};
+    // The message by which CAF's own tests join two instances: both write the server's
+    // handshake, so both check application identifiers, and a redundant connection is
+    // closed rather than kept as one that BASP does not know.
+    compat::anon_send(sys_.middleman().named_broker<caf::io::basp_broker>("BASP"),
+                      caf::publish_atom_v, std::move(scribe), std::uint16_t{0},
+                      caf::strong_actor_ptr{}, std::set<std::string>{});
+  }
+
+  void perform(const close_link& what) {
+    if (auto found = links_.find(what.connection); found != links_.end())
+      found->second->close(what.why);
+  }
+
+  void perform(const adopt& what) {
+    set_cluster(what.cluster);
+    tell(&link_events::on_adopted, what.cluster);
+  }
+
+  // -- links -----------------------------------------------------------------------
+
+  void bring_up(const link_ptr& which) {
+    step(up{which->number()});
+    if (auto found = dials_.extract(which->number()))
+      found.mapped().done(which);
+    for (auto& each : take_parked([&](auto& it) { return it.who == which->peer().node; }))
+      each.job.done(which);
+  }
+
+  void end(const link_ptr& which) {
+    if (links_.erase(which->number()) == 0)
+      return;
+    link_count = links_.size();
+    which->close("closed by the peer"); // unless there was a reason before
+    step(ended{which->number()});
+    release(which);
+    if (auto found = dials_.extract(which->number()))
+      found.mapped().done(to_problem(verdict::closed, found.mapped().place()));
+    if (which->has_been_up())
+      tell(&link_events::on_down, which, which->reason());
+  }
+
+  static void release(const link_ptr& which) {
+    if (auto carrier = which->release_actors())
+      compat::anon_send(carrier, link_lost{});
+  }
+
+  template <class... Parameters, class... Ts>
+  void tell(std::function<void(Parameters...)> link_events::*which, const Ts&... what) {
+    std::shared_lock guard{events_mutex_};
+    if (auto& call = events_.*which)
+      call(what...);
+  }
+
+  // -- the end ----------------------------------------------------------------------
+
+  /// Ends all that is under way, and gives BASP time to clean up while everything that
+  /// it needs for that is still there.
+  void hang_up() {
+    connections_.clear();
+    listeners_.clear();
+    for (auto& [id, job] : std::exchange(dials_, {}))
+      job.done(to_problem(verdict::stopped, job.place()));
+    for (auto& each : std::exchange(parked_, {}))
+      each.job.done(to_problem(verdict::stopped, each.job.place()));
+    for (auto& [id, which] : links_)
+      which->close("this node is stopping");
+    for (auto deadline = now() + longest_good_bye; !links_.empty() && now() < deadline;) {
+      auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now()).count();
+      pollfd polled{jobs.descriptor(), POLLIN, 0};
+      ::poll(&polled, 1, static_cast<int>(std::max<std::int64_t>(left, 0)));
+      for (auto& what : jobs.take())
+        what();
+    }
+  }
+
+  void finish() {
+    for (auto& what : jobs.close())
+      what();
+    for (auto& [id, which] : std::exchange(links_, {}))
+      release(which);
+    link_count = 0;
+  }
+
+  connection_id next_id() {
+    return ++last_id_;
+  }
+
+  static constexpr duration longest_good_bye = std::chrono::seconds{1};
+  static constexpr int max_accepts_in_a_row = 64;
+  static constexpr duration accept_pause = std::chrono::milliseconds{100};
+
+  caf::actor_system& sys_;
+  const link_options options_;
+  const bool is_plain_;
+  const stream_maker make_stream_;
+  const clock::time_point started_ = clock::now();
+  std::shared_mutex events_mutex_;
+  link_events events_;
+  mutable std::mutex self_mutex_;
+  hello self_;
+
+  // The gate's thread only, from here on.
+  bool stopping_ = false;
+  link_table table_;
+  link_table::effects out_;
+  bool carrying_out_ = false;
+  std::vector<socket> listeners_;
+  time_point paused_until_{};
+  std::map<connection_id, connection> connections_;
+  /// Those that wait for their connection, or for it to be an up link.
+  std::map<connection_id, dial_job> dials_;
+  std::vector<parked_dial> parked_;
+  std::map<connection_id, link_ptr> links_;
+  /// Above all descriptors, by which BASP knows its other connections.
+  connection_id last_id_ = connection_id{1} << 32U;
+};
+
+} // namespace troupe::net::detail
