@@ -1,8 +1,10 @@
 #include "troupe/registry/messages.hpp" // the header under test
 #include "registry/clocked_table.hpp"
 #include "troupe/core/codec.hpp"
+#include "troupe/core/json.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "caf/binary_deserializer.hpp"
 #include "caf/binary_serializer.hpp"
@@ -11,6 +13,7 @@
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::registry;
+using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
@@ -106,4 +109,14 @@ TEST_CASE("type ids of the registry stay where other versions expect them", "[re
   CHECK(caf::type_id_v<record_changes> == 1530);
   CHECK(caf::type_id_v<names::claim> == 1533);
   CHECK(caf::type_id_v<names::claim_page> == 1541);
+}
+
+TEST_CASE("people and other languages read what a watcher reads", "[registry][wire]") {
+  auto text = to_json(sample);
+  REQUIRE(text);
+  CHECK_THAT(*text, ContainsSubstring(R"("kind":"agent","name":"painter","owner":"n1")"));
+  CHECK_THAT(*text, ContainsSubstring(R"("metadata":{"zone":"a"})"));
+  auto read = from_json<record_changes>(*text);
+  REQUIRE(read);
+  CHECK(*read == sample);
 }

@@ -36,7 +36,7 @@ struct registry_options {
   duration unhealthy_for = std::chrono::minutes{1};
   /// How often an unhealthy one is to be pinged.
   duration check_every = std::chrono::seconds{10};
-  /// Records that are not removed, about 1 kB each with what finds them.
+  /// Records that are not removed, about 1,300 bytes each with what finds them.
   std::uint32_t max_records = 100'000;
   /// Nodes ever heard of: their boots are kept for good, about 200 bytes each.
   std::uint32_t max_owners = 100'000;
