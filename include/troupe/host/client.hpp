@@ -352,7 +352,9 @@ public:
   template <class Request>
   void async(const Request& what, duration wait,
              std::function<void(result<typename Request::result>)> done) {
-    constexpr bool numbered = !is_question(what_kind<Request>{}, typename Protocol::queries{});
+    constexpr bool numbered = is_command<Request>(typename Protocol::commands{});
+    static_assert(numbered || is_question<Request>(typename Protocol::queries{}),
+                  "the service knows no such request");
     auto shared = std::make_shared<decltype(done)>(std::move(done));
     auto job = [what, wait, shared, numbered](detail::client_state& state) {
       state.ask({sender<Request>(state, what, shared),
@@ -364,11 +366,13 @@ public:
   }
 
 private:
-  template <class Request>
-  struct what_kind {};
+  template <class Request, class... Cs>
+  static constexpr bool is_command(commands<Cs...>) {
+    return (std::is_same_v<Request, Cs> || ...);
+  }
 
   template <class Request, class... Qs>
-  static constexpr bool is_question(what_kind<Request>, queries<Qs...>) {
+  static constexpr bool is_question(queries<Qs...>) {
     return (std::is_same_v<Request, Qs> || ...);
   }
 
@@ -380,8 +384,8 @@ private:
           (*shared)(std::move(value));
       };
       auto fail = [&state, id, attempt](const caf::error& why) { state.failed(id, attempt, why); };
-      auto target = caf::actor_cast<handle>(state.target());
-      if constexpr (is_question(what_kind<Request>{}, typename Protocol::queries{}))
+      auto target = caf::actor_cast<caf::actor>(state.target()); // typed, it compiles for ages
+      if constexpr (is_question<Request>(typename Protocol::queries{}))
         state.self()->request(target, state.time_left(id), what).then(finish, fail);
       else
         state.self()->request(target, state.time_left(id), who, what).then(finish, fail);
