@@ -329,7 +329,7 @@ TEST_CASE("a port where nobody listens is unreachable", "[net]") {
   auto got = ann.dial(nobody);
   REQUIRE_FALSE(got);
   CHECK(got.error().code == errc::unreachable);
-  CHECK(got.error().detail.find("cannot be reached") != std::string::npos);
+  CHECK(got.error().detail.find("Connection refused") != std::string::npos);
 }
 
 SCENARIO("hosts that do not answer hold nobody up", "[net]") {
@@ -364,4 +364,18 @@ SCENARIO("hosts that do not answer hold nobody up", "[net]") {
       }
     }
   }
+}
+
+TEST_CASE("links that cannot work are refused at the start", "[net]") {
+  test::net_config cfg;
+  cfg.set("caf.middleman.heartbeat-interval", caf::timespan{0});
+  caf::actor_system sys{cfg};
+  net::hello self;
+  auto no_id = net::gate::start(sys, self, nullptr);
+  REQUIRE_FALSE(no_id);
+  CHECK(no_id.error().code == errc::bad_argument);
+  self.node = node_number(1);
+  auto no_heartbeat = net::gate::start(sys, self, nullptr);
+  REQUIRE_FALSE(no_heartbeat);
+  CHECK(no_heartbeat.error().detail.find("heartbeat-interval is 0 ms") != std::string::npos);
 }

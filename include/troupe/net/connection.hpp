@@ -41,8 +41,10 @@ public:
     if (state_ == state::connecting) {
       if (!is_writable())
         return std::nullopt;
-      if (connect_error(socket_) != 0)
+      if (auto error = connect_error(socket_); error != 0) {
+        system_says_ = system_text(error);
         return verdict::unreachable;
+      }
       state_ = state::securing;
     }
     if (state_ == state::securing)
@@ -57,6 +59,11 @@ public:
 
   [[nodiscard]] int descriptor() const {
     return socket_.get();
+  }
+
+  /// Why it is unreachable, in the system's words.
+  [[nodiscard]] const std::string& system_says() const {
+    return system_says_;
   }
 
   /// Returns false if the other side does not take it. A greeting fits into any empty
@@ -143,6 +150,7 @@ private:
   state state_;
   short interest_ = POLLOUT;
   std::unique_ptr<byte_stream> stream_;
+  std::string system_says_;
   std::string heard_;
   std::size_t wanted_ = greeting_head_bytes;
 };

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -44,8 +45,8 @@ public:
   /// itself (BASP's node id, heartbeat, `entry_point`'s number). `make_stream` lays
   /// encryption over connections; without it they are plain and for loopback only.
   ///
-  /// Returns bad_argument if `sys` has no middleman, limit_reached if the system has no
-  /// descriptor or thread left.
+  /// Returns bad_argument if `sys` has no middleman or no heartbeat, `self` no node id or
+  /// an option no value; limit_reached if the system has no descriptor or thread left.
   static result<std::unique_ptr<gate>> start(caf::actor_system& sys, hello self,
                                              caf::strong_actor_ptr entry_point,
                                              link_events events = {}, link_options options = {},
@@ -61,14 +62,21 @@ public:
     assert(written);
     static_cast<void>(written);
     self.basp_node.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    self.heartbeat = std::clamp(heartbeat_of(sys), min_heartbeat, max_heartbeat);
+    self.heartbeat = heartbeat_of(sys);
     self.entry_point = entry_point ? entry_point->id() : 0;
+    if (auto why = refuse(self, options); why.code != errc::none)
+      return why;
     auto inside = std::make_shared<detail::gate_loop>(sys, std::move(self), std::move(events),
                                                       options, std::move(make_stream));
     if (!inside->jobs.usable())
       return problem{errc::limit_reached, "no descriptor left for the gate of links: "
                                             + system_text(errno) + "; raise ulimit -n"};
-    return std::unique_ptr<gate>{new gate(sys, std::move(entry_point), std::move(inside))};
+    try {
+      return std::unique_ptr<gate>{new gate(sys, std::move(entry_point), std::move(inside))};
+    } catch (const std::system_error& why) {
+      return problem{errc::limit_reached, std::string{"no thread left for the gate of links: "}
+                                            + why.what() + "; raise ulimit -u"};
+    }
   }
 
   gate(const gate&) = delete;
@@ -101,7 +109,7 @@ public:
   /// Any thread.
   void dial(std::vector<endpoint> where, std::optional<node_id> who, on_dialled done) {
     auto what = std::make_shared<detail::dial_job>(
-      detail::dial_job{std::move(where), 0, std::move(who), std::move(done), {}});
+      detail::dial_job{std::move(where), 0, std::move(who), std::move(done), {}, {}});
     if (!loop_->jobs.post([it = loop_.get(), what] { it->dial(std::move(*what)); }))
       what->done(to_problem(verdict::stopped, "the address"));
   }
@@ -151,9 +159,25 @@ private:
   gate(caf::actor_system& sys, caf::strong_actor_ptr entry_point,
        std::shared_ptr<detail::gate_loop> inside)
     : sys_(sys), entry_point_(std::move(entry_point)), loop_(std::move(inside)) {
+    thread_ = std::thread{[it = loop_] { it->run(); }};
     if (entry_point_) // BASP finds receivers there
       sys_.registry().put(entry_point_->id(), entry_point_);
-    thread_ = std::thread{[it = loop_] { it->run(); }};
+  }
+
+  static problem refuse(const hello& self, const link_options& options) {
+    if (self.node == node_id{})
+      return {errc::bad_argument, "hello::node is zero; give the node's own id"};
+    if (self.heartbeat < min_heartbeat || self.heartbeat > max_heartbeat)
+      return {errc::bad_argument,
+              "caf.middleman.heartbeat-interval is " + troupe::to_string(self.heartbeat)
+                + "; links need one from " + troupe::to_string(min_heartbeat) + " to "
+                + troupe::to_string(max_heartbeat) + " (see net::configure_links)"};
+    assert(is_plausible(self));
+    if (options.table.max_accepting == 0 || options.table.max_remembered == 0
+        || options.chunk_bytes == 0)
+      return {errc::bad_argument, "table_options::max_accepting, table_options::max_remembered and "
+                                  "link_options::chunk_bytes must not be zero"};
+    return {};
   }
 
   static duration heartbeat_of(caf::actor_system& sys) {

@@ -8,8 +8,10 @@
 namespace troupe::net {
 
 /// Returns what `why` means for whoever dialled `where`: what happened, and what to do.
+/// @param system_says why there was no connection, in the system's words
 /// @pre `why` is not go.
-inline problem to_problem(verdict why, const std::string& where) {
+inline problem to_problem(verdict why, const std::string& where,
+                          const std::string& system_says = {}) {
   auto is = [&](errc code, const std::string& sentence) {
     return problem{code, where + " " + sentence};
   };
@@ -42,8 +44,9 @@ inline problem to_problem(verdict why, const std::string& where) {
       return is(errc::limit_reached, "has no room for another link; retry with backoff, or raise "
                                      "table_options::max_members or max_clients there");
     case verdict::unreachable:
-      return is(errc::unreachable, "cannot be reached: no connection; check that a node listens "
-                                   "there, then retry");
+      return is(errc::unreachable,
+                "cannot be reached: " + (system_says.empty() ? "no answer" : system_says)
+                  + "; check that a node listens there, then retry");
     case verdict::timed_out:
       return is(errc::unreachable,
                 "accepted the connection but did not greet in time; it hangs, or "

@@ -46,8 +46,8 @@ public:
   virtual void forgotten(const link_ptr& which) = 0;
 };
 
-/// Reads and writes one link for CAF; reads ahead, so that many small messages cost one
-/// system call.
+/// Reads and writes one link for CAF. Reads ahead, so that many small messages cost one
+/// system call, and keeps only what is ahead, so that an idle link has no buffer.
 class link_transport {
 public:
   using state = caf::io::network::rw_state;
@@ -58,26 +58,30 @@ public:
   state read_some(std::size_t& count, caf::io::network::native_socket, void* into,
                   std::size_t size) {
     count = 0;
-    if (begin_ == end_) {
-      auto direct = size >= ahead_.size();
-      auto target = direct ? std::span{static_cast<std::byte*>(into), size} : std::span{ahead_};
-      auto got = stream_->read(target);
-      if (got.state == progress::failed)
-        return state::failure;
-      if (got.bytes > 0)
-        on_read_(got.bytes);
-      // "Success, nothing read" and never want_read: CAF would stop writing until the
-      // next read, and two links that do so wait for each other for ever.
-      if (direct || got.bytes == 0) {
-        count = got.bytes;
-        return state::success;
-      }
-      begin_ = 0;
-      end_ = got.bytes;
+    if (begin_ < ahead_.size()) {
+      count = std::min(size, ahead_.size() - begin_);
+      std::memcpy(into, ahead_.data() + begin_, count);
+      begin_ += count;
+      return state::success;
     }
-    count = std::min(size, end_ - begin_);
-    std::memcpy(into, ahead_.data() + begin_, count);
-    begin_ += count;
+    auto* target = static_cast<std::byte*>(into);
+    auto& scratch = read_scratch();
+    auto direct = size >= scratch.size();
+    auto got = stream_->read(direct ? std::span{target, size} : std::span{scratch});
+    if (got.state == progress::failed)
+      return state::failure;
+    // "Success, nothing read" and never want_read: CAF would stop writing until the next
+    // read, and two links that do so wait for each other for ever.
+    if (got.bytes == 0)
+      return state::success;
+    on_read_(got.bytes);
+    count = std::min(size, got.bytes);
+    if (!direct) {
+      std::memcpy(target, scratch.data(), count);
+      ahead_.assign(scratch.begin() + static_cast<std::ptrdiff_t>(count),
+                    scratch.begin() + static_cast<std::ptrdiff_t>(got.bytes));
+      begin_ = 0;
+    }
     return state::success;
   }
 
@@ -92,15 +96,22 @@ public:
   }
 
   bool must_read_more(caf::io::network::native_socket, std::size_t threshold) const {
-    return end_ - begin_ >= threshold || (begin_ == end_ && stream_->buffered() > 0);
+    auto ahead = ahead_.size() - begin_;
+    return ahead >= threshold || (ahead == 0 && stream_->buffered() > 0);
   }
 
 private:
+  /// One for the I/O thread, not for each link: there may be thousands.
+  static std::vector<std::byte>& read_scratch() {
+    thread_local std::vector<std::byte> scratch(64U << 10U);
+    return scratch;
+  }
+
   std::unique_ptr<byte_stream> stream_;
   std::function<void(std::size_t)> on_read_;
-  std::vector<std::byte> ahead_ = std::vector<std::byte>(64U << 10U);
+  /// What was read and not asked for yet, from begin_ on.
+  std::vector<std::byte> ahead_;
   std::size_t begin_ = 0;
-  std::size_t end_ = 0;
 };
 
 /// A link as BASP sees it: a connection that brings headers and payloads and takes bytes

@@ -61,7 +61,7 @@ inline std::string system_text(int error) {
 inline result<socket> start_connect(const endpoint& where) {
   socket made{::socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (!made || (::connect(made.get(), where.data(), where.size()) != 0 && errno != EINPROGRESS))
-    return problem{errc::unreachable, to_string(where) + ": " + system_text(errno)};
+    return problem{errc::unreachable, system_text(errno)};
   return made;
 }
 

@@ -47,6 +47,8 @@ struct dial_job {
   std::optional<node_id> who;
   std::function<void(result<link_ptr>)> done;
   problem last;
+  /// Why there was no connection, if the system said so.
+  std::string system_says;
 
   [[nodiscard]] std::string place() const {
     return tried > 0 ? to_string(where[tried - 1]) : "the address";
@@ -190,8 +192,10 @@ public:
     if (waiting == dials_.end())
       return; // refused at once
     auto made = start_connect(waiting->second.where[waiting->second.tried - 1]);
-    if (!made)
+    if (!made) {
+      waiting->second.system_says = made.error().detail;
       return step(broken{id, verdict::unreachable});
+    }
     connections_.emplace(id, connection{std::move(*made), side::dialled});
   }
 
@@ -296,6 +300,8 @@ private:
   }
 
   void learn(connection_id id, verdict why) {
+    if (auto waiting = dials_.find(id); waiting != dials_.end())
+      waiting->second.system_says = connections_.at(id).system_says();
     step(broken{id, why});
     assert(!connections_.contains(id));
   }
@@ -324,20 +330,24 @@ private:
     if (!found)
       return;
     auto& job = found.mapped();
-    job.last = to_problem(what.why, job.place());
-    switch (what.why) {
-      case verdict::linked:
-      case verdict::greeting:
-      case verdict::dialling:
-      case verdict::crossed: // the same node, another connection: it may still become a link
-        return what.peer ? park(*what.peer, std::move(job)) : job.done(job.last);
-      case verdict::unreachable:
-      case verdict::timed_out:
-      case verdict::closed: // the host may have another address
-        return dial(std::move(job));
-      default:
-        return job.done(job.last);
-    }
+    job.last = to_problem(what.why, job.place(), std::exchange(job.system_says, {}));
+    if (what.peer && may_link_otherwise(what.why))
+      park(*what.peer, std::move(job));
+    else if (may_be_elsewhere(what.why))
+      dial(std::move(job));
+    else
+      job.done(job.last);
+  }
+
+  /// The same two nodes have another connection, which may be a link soon.
+  static bool may_link_otherwise(verdict why) {
+    return why == verdict::linked || why == verdict::greeting || why == verdict::dialling
+           || why == verdict::crossed;
+  }
+
+  /// Nobody of ours was there; the host may have another address.
+  static bool may_be_elsewhere(verdict why) {
+    return why == verdict::unreachable || why == verdict::timed_out || why == verdict::closed;
   }
 
   void park(const node_id& who, dial_job job) {
@@ -353,8 +363,7 @@ private:
 
   void perform(hand_over& what) {
     auto found = connections_.extract(what.connection);
-    if (!found)
-      return;
+    assert(found);
     auto [descriptor, stream] = found.mapped().release();
     auto made = std::make_shared<link>(what.connection, std::move(what.peer), what.end, descriptor);
     links_.emplace(what.connection, made);
