@@ -379,3 +379,20 @@ TEST_CASE("links that cannot work are refused at the start", "[net]") {
   REQUIRE_FALSE(no_heartbeat);
   CHECK(no_heartbeat.error().detail.find("heartbeat-interval is 0 ms") != std::string::npos);
 }
+
+TEST_CASE("a sender can see what BASP has not sent yet", "[net]") {
+  test_node ann{{.node = 1}};
+  test_node bob{{.node = 2}};
+  auto got = bob.dial(ann.listen());
+  REQUIRE(got);
+  auto receiver = caf::actor_cast<caf::actor>((*got)->entry_point());
+  std::promise<void> release;
+  bob.system().middleman().backend().post(
+    [held = release.get_future().share()] { held.wait(); }); // BASP sends nothing meanwhile
+  for (auto count = 0; count < 100; ++count)
+    caf::anon_send(receiver, test::greet_request{"hi"});
+  CHECK(bob.gate().waiting_messages() >= 100);
+  release.set_value();
+  CHECK(bob.greet(*got) == "hello, says 1");
+  CHECK(bob.gate().waiting_messages() < 100);
+}

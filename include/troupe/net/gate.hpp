@@ -22,6 +22,8 @@
 #include "caf/defaults.hpp"
 #include "caf/io/middleman.hpp"
 #include "caf/io/network/default_multiplexer.hpp"
+#include "caf/telemetry/gauge.hpp"
+#include "caf/telemetry/metric_family_impl.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/net/byte_stream.hpp"
 #include "troupe/net/detail/gate_loop.hpp"
@@ -140,6 +142,16 @@ public:
     return loop_->link_count.load();
   }
 
+  /// Returns how many messages to all peers wait in BASP's mailbox, which has no bound:
+  /// whoever sends in a loop on handles of peers looks here, and at the queued_bytes() of
+  /// its link, and waits while they grow. Zero if the actor system was not configured by
+  /// configure_links(). Any thread.
+  [[nodiscard]] std::size_t waiting_messages() const {
+    return waiting_ != nullptr
+             ? static_cast<std::size_t>(std::max<std::int64_t>(waiting_->value(), 0))
+             : 0;
+  }
+
   /// Closes everything, waits up to 1 s until BASP has done so, too, and ends the thread.
   /// Dials end with cancelled; on_down is not called. Afterwards the actor system may end.
   /// Any thread but the gate's and the scheduler's, so never an actor, an event or an
@@ -159,6 +171,8 @@ private:
   gate(caf::actor_system& sys, caf::strong_actor_ptr entry_point,
        std::shared_ptr<detail::gate_loop> inside)
     : sys_(sys), entry_point_(std::move(entry_point)), loop_(std::move(inside)) {
+    if (auto* gauges = sys.actor_metric_families().mailbox_size)
+      waiting_ = gauges->get_or_add({{"name", basp_name}});
     thread_ = std::thread{[it = loop_] { it->run(); }};
     if (entry_point_) // BASP finds receivers there
       sys_.registry().put(entry_point_->id(), entry_point_);
@@ -185,20 +199,27 @@ private:
                        caf::defaults::middleman::heartbeat_interval);
   }
 
+  static constexpr const char* basp_name = "caf.system.basp-broker";
+
+  friend void configure_links(caf::actor_system_config& cfg);
+
   caf::actor_system& sys_;
+  caf::telemetry::int_gauge* waiting_ = nullptr;
   caf::strong_actor_ptr entry_point_;
   std::shared_ptr<detail::gate_loop> loop_;
   std::thread thread_;
 };
 
 /// Makes `cfg` fit for links: loads CAF's middleman, lets BASP send a heartbeat every
-/// 500 ms and leaves time-outs to us, and takes the scheduler that answers over links
-/// four times sooner. For an actor system of one's own: call it before that is made.
+/// 500 ms and leaves time-outs to us, takes the scheduler that answers over links four
+/// times sooner, and lets gate::waiting_messages() count. For an actor system of one's own: call it
+/// before that is made.
 inline void configure_links(caf::actor_system_config& cfg) {
   cfg.load<caf::io::middleman>();
   cfg.set("caf.scheduler.policy", "sharing"); // idle workers of "stealing" sleep 50 us a hop
   cfg.set("caf.middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{500}});
   cfg.set("caf.middleman.connection-timeout", caf::timespan{std::chrono::hours{24}});
+  cfg.set("caf.metrics-filters.actors.includes", std::vector<std::string>{gate::basp_name});
 }
 
 } // namespace troupe::net
