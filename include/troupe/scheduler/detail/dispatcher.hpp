@@ -93,7 +93,7 @@ public:
       auto* who = find_room(*line, owner.tasks[first.what.task]);
       if (who == nullptr) {
         wait_for_room(first.what);
-        queue_.block(*line);
+        queue_.block(*line, owner.tasks[first.what.task].spec.needs);
         continue;
       }
       take_out(owner, first.what.task);
@@ -108,7 +108,6 @@ public:
     queue_ = {};
     alarms_.clear();
     appointments_.clear();
-    unplaceable_.clear();
     for (auto& [id, each] : pool.all())
       refresh(*pool.find(id));
     for (auto& [id, each] : runs.all())
@@ -177,13 +176,14 @@ public:
     set_alarm(who);
   }
 
-  /// Tasks may go to the worker from here on.
+  /// Tasks may go to the worker from here on. Call refresh() afterwards.
   void offer(worker& who) {
-    queue_.add_worker(who.id,
-                      [&](const demand& asks) { return worker_pool::is_good(who.words, asks); });
-    auto waiting = unplaceable_;
-    for (auto& each : waiting)
-      line_up_anew(each);
+    auto is_good = [&](const demand& asks) { return worker_pool::is_good(who.words, asks); };
+    queue_.add_worker(who.id, is_good, [&](ready_queue::line_number line) {
+      auto aside = queue_.aside(line);
+      for (auto& each : aside)
+        line_up_anew(each);
+    });
   }
 
   /// No more tasks go to the worker.
@@ -275,8 +275,9 @@ public:
 
   // -- questions ---------------------------------------------------------------------
 
+  /// Ready tasks of runs that start tasks, for which no worker is good.
   [[nodiscard]] std::size_t unplaceable() const {
-    return unplaceable_.size();
+    return queue_.aside();
   }
 
   [[nodiscard]] const ready_queue& queue() const {
@@ -408,9 +409,12 @@ private:
   // -- room --------------------------------------------------------------------------
 
   [[nodiscard]] worker* find_room(ready_queue::line_number line, const task& next) {
-    return pool.find_room(next.spec.needs, [&](const worker& who) {
+    auto good = [&](const worker& who) {
       return queue_.is_good(line, who.id) && (!who.kept_for || line_of(*who.kept_for) == line);
-    });
+    };
+    if (auto* some = queue_.only_workers(line, next.spec.needs))
+      return pool.find_room(next.spec.needs, *some, good);
+    return pool.find_room(next.spec.needs, good);
   }
 
   [[nodiscard]] ready_queue::line_number line_of(const task_name& what) const {
@@ -584,7 +588,7 @@ private:
     if (is_placeable(next))
       return queue_.push(next.line, place_of(owner, position));
     next.unplaceable = true;
-    unplaceable_.insert({owner.id, position});
+    queue_.set_aside(next.line, {owner.id, position});
     set_alarm(owner, position, now + options.unplaceable_patience);
   }
 
@@ -594,7 +598,7 @@ private:
       return;
     set_alarm(owner, position, std::nullopt);
     if (std::exchange(each.unplaceable, false)) {
-      unplaceable_.erase({owner.id, position});
+      queue_.take_back(each.line, {owner.id, position});
       return;
     }
     let_go(each);
@@ -838,7 +842,7 @@ private:
       if (each.alarm)
         alarms_.insert({*each.alarm, alarm_kind::task, owner.id.value, position});
       if (each.unplaceable)
-        unplaceable_.insert({owner.id, position});
+        queue_.set_aside(each.line, {owner.id, position});
       else if (each.state == task_state::ready && owner.starts_tasks())
         queue_.push(each.line, place_of(owner, position));
     }
@@ -864,8 +868,6 @@ private:
   std::set<alarm> alarms_;
   /// Runs that start at a moment of the calendar.
   std::set<std::pair<wall_time, run_id>> appointments_;
-  /// Ready tasks of runs that start tasks, for which no worker is good.
-  std::set<task_name> unplaceable_;
 };
 
 } // namespace troupe::scheduler::detail

@@ -43,9 +43,9 @@ struct demand {
 /// The tasks that wait for a worker, in the order in which they should get one.
 ///
 /// Tasks that demand the same wait in one line, so that a worker which is no good for
-/// the first is not asked again for all the others. Amounts are rounded up to the
-/// next eighth of a power of two to tell lines apart, so that there are few lines
-/// even if no two tasks are equal; only the head of a line is looked at.
+/// the first is not asked again for all the others. Amounts are rounded up to the next
+/// power of two or the middle between two to tell lines apart, so that there are few
+/// lines even if no two tasks are equal; only the head of a line is looked at.
 /// Source of the lines: Verma et al., "Large-scale cluster management at Google with
 /// Borg", EuroSys 2015, section 3.4, "equivalence classes".
 ///
@@ -92,15 +92,15 @@ public:
       drop_unused();
   }
 
-  /// `good(demand)` tells for which lines the worker is.
-  template <class Good>
-  void add_worker(worker_id worker, Good good) {
+  /// `good(demand)` tells for which lines the worker is; calls `changed(line)` for each.
+  template <class Good, class Changed>
+  void add_worker(worker_id worker, Good good, Changed changed) {
     for (auto& [asks, number] : numbers_) {
       if (!good(asks))
         continue;
       auto& workers = lines_[number].workers;
       workers.insert(std::ranges::lower_bound(workers, worker), worker);
-      reopen(number);
+      changed(number);
     }
   }
 
@@ -139,7 +139,7 @@ public:
       return;
     if (auto next = std::next(at); next != line.places.end() && !line.blocked)
       heads_.erase({*next, number});
-    unblock(line, number); // a new head, perhaps of another size
+    line.blocked = false; // a new head, perhaps of another size
     heads_.insert({where, number});
   }
 
@@ -154,9 +154,14 @@ public:
       return;
     if (!line.blocked)
       heads_.erase({where, number});
-    unblock(line, number);
-    if (!line.places.empty())
+    line.blocked = false;
+    if (!line.places.empty()) {
       heads_.insert({*line.places.begin(), number});
+      return;
+    }
+    line.refused.reset();
+    line.regained.clear();
+    refusing_.erase(number);
   }
 
   /// The line whose head comes first, of those that are not blocked.
@@ -175,22 +180,57 @@ public:
     return lines_[number].places;
   }
 
-  /// No worker has room for the head of the line; it is not looked at until one of
-  /// its workers has more.
-  void block(line_number number) {
+  /// No worker has room for `needs`, those of the head of the line. It is not looked at
+  /// until one of its workers has more.
+  void block(line_number number, const resources& needs) {
     auto& line = lines_[number];
     heads_.erase({*line.places.begin(), number});
     line.blocked = true;
-    blocked_.insert(number);
+    line.refused = needs;
+    line.regained.clear();
+    refusing_.insert(number);
   }
 
   /// The worker has more room than before.
   void reopen(worker_id worker) {
-    for (auto at = blocked_.begin(); at != blocked_.end();) {
-      auto number = *at++;
-      if (is_good(number, worker))
-        reopen(number);
+    for (auto number : refusing_) {
+      if (!is_good(number, worker))
+        continue;
+      auto& line = lines_[number];
+      auto at = std::ranges::lower_bound(line.regained, worker);
+      if (at == line.regained.end() || *at != worker)
+        line.regained.insert(at, worker);
+      if (std::exchange(line.blocked, false))
+        heads_.insert({*line.places.begin(), number});
     }
+  }
+
+  /// Returns the only workers that may have room for `needs`, nothing if all may.
+  [[nodiscard]] const std::vector<worker_id>* only_workers(line_number number,
+                                                           const resources& needs) const {
+    auto& line = lines_[number];
+    return line.refused && covers(needs, *line.refused) ? &line.regained : nullptr;
+  }
+
+  // -- aside ---------------------------------------------------------------------
+
+  /// Tasks of the line for which none of its workers is large enough.
+  [[nodiscard]] const std::set<task_name>& aside(line_number number) const {
+    return lines_[number].aside;
+  }
+
+  void set_aside(line_number number, const task_name& what) {
+    lines_[number].aside.insert(what);
+    ++aside_;
+  }
+
+  void take_back(line_number number, const task_name& what) {
+    lines_[number].aside.erase(what);
+    --aside_;
+  }
+
+  [[nodiscard]] std::size_t aside() const {
+    return aside_;
   }
 
   /// Tasks in all lines.
@@ -203,8 +243,12 @@ private:
     demand asks;
     std::set<place> places;
     std::vector<worker_id> workers;
+    std::set<task_name> aside;
     std::uint32_t tasks = 0;
     bool blocked = false;
+    /// What no worker had room for when it was tried last, and who got more since.
+    std::optional<resources> refused;
+    std::vector<worker_id> regained;
   };
 
   static constexpr std::uint32_t max_unused = 1'024;
@@ -219,11 +263,16 @@ private:
             rounded_up(what.needs.slots)};
   }
 
-  /// Keeps four bits. @pre `value` <= max_resource
+  /// Keeps two bits. @pre `value` <= max_resource
   static std::uint64_t rounded_up(std::uint64_t value) {
-    auto dropped = std::max(static_cast<int>(std::bit_width(value)) - 4, 0);
+    auto dropped = std::max(static_cast<int>(std::bit_width(value)) - 2, 0);
     auto mask = (std::uint64_t{1} << static_cast<unsigned>(dropped)) - 1;
     return (value + mask) & ~mask;
+  }
+
+  static bool covers(const resources& needs, const resources& least) {
+    return needs.slots >= least.slots && needs.millicores >= least.millicores
+           && needs.memory_bytes >= least.memory_bytes && needs.gpus >= least.gpus;
   }
 
   line_number new_line() {
@@ -240,25 +289,12 @@ private:
     std::erase_if(numbers_, [this](auto& each) {
       if (lines_[each.second].tasks > 0)
         return false;
-      assert(lines_[each.second].places.empty());
+      assert(lines_[each.second].places.empty() && lines_[each.second].aside.empty());
       lines_[each.second] = {};
       free_.push_back(each.second);
       return true;
     });
     unused_ = 0;
-  }
-
-  void reopen(line_number number) {
-    auto& line = lines_[number];
-    if (!line.blocked)
-      return;
-    unblock(line, number);
-    heads_.insert({*line.places.begin(), number});
-  }
-
-  void unblock(queue_line& which, line_number number) {
-    if (std::exchange(which.blocked, false))
-      blocked_.erase(number);
   }
 
   std::map<demand, line_number> numbers_;
@@ -267,8 +303,10 @@ private:
   std::uint32_t unused_ = 0;
   /// The heads of all lines that are neither empty nor blocked.
   std::set<std::pair<place, line_number>> heads_;
-  std::set<line_number> blocked_;
+  /// Lines with a `refused`.
+  std::set<line_number> refusing_;
   std::size_t size_ = 0;
+  std::size_t aside_ = 0;
 };
 
 } // namespace troupe::scheduler::detail

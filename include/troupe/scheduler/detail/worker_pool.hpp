@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "troupe/scheduler/commands.hpp"
 #include "troupe/scheduler/detail/ready_queue.hpp"
@@ -145,10 +146,21 @@ public:
   template <class Good>
   worker* find_room(const resources& needs, Good good) {
     for (auto& [load, id] : listed_)
-      if (auto& found = workers_.find(id)->second;
-          fits(needs, found.used, found.words.capacity) && good(found))
+      if (auto& found = workers_.find(id)->second; has_room(found, needs) && good(found))
         return &found;
     return nullptr;
+  }
+
+  /// The same, when only `some` come into question.
+  template <class Good>
+  worker* find_room(const resources& needs, const std::vector<worker_id>& some, Good good) {
+    worker* best = nullptr;
+    for (auto id : some)
+      if (auto* found = find(id); found != nullptr && found->listed && has_room(*found, needs)
+                                  && (best == nullptr || *found->listed < *best->listed)
+                                  && good(*found))
+        best = found;
+    return best;
   }
 
   /// Whether `words` promise what `asks` demands. Sizes are another matter.
@@ -180,6 +192,10 @@ public:
   }
 
 private:
+  static bool has_room(const worker& which, const resources& needs) {
+    return fits(needs, which.used, which.words.capacity);
+  }
+
   void unlist(worker& which) {
     if (which.listed)
       listed_.erase({*which.listed, which.id});
