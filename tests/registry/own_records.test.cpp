@@ -41,9 +41,12 @@ TEST_CASE("a node that hears of itself with a higher boot goes above it", "[regi
   registry.put({node("n1", 1, 9), agent("ghost", "n1", 2, 9)}); // before its disk was restored
   own_records book{"n1", 4};
   book.put(node("n1"));
-  CHECK(registry.put(book.all()).stale == 1);
+  book.put(agent("gone", "n1"));
+  book.remove(record_kind::agent, "gone@n1");
+  CHECK(registry.put(book.all()).stale == 2);
   book.rise_above(registry.table.answer(find_owner{"n1"}).boot);
   CHECK(book.boot() == 10);
+  CHECK(book.all().size() == 1); // a new boot ends the rest anyway
   CHECK(registry.put(book.all()).merged == 1);
   CHECK(registry.find({}) == std::vector<std::string>{"n1"});
 }

@@ -322,6 +322,21 @@ TEST_CASE("shortened spans count from the last heartbeat on", "[registry]") {
   CHECK(registry.look(node("n1").key).status == record_status::inactive);
 }
 
+TEST_CASE("a node of which nothing was known any more is heard of anew", "[registry]") {
+  clocked_table registry{{.retention = 1h}};
+  auto first = agent("a", "n1");
+  registry.put({first});
+  registry.put({removal(first)});
+  registry.pass(3h); // the removal is forgotten, and all that is left is the floor
+  auto second = agent("b", "n1", 3);
+  registry.put({second});
+  CHECK(registry.look(second.key).status == record_status::active);
+  registry.pass(29s);
+  CHECK(registry.look(second.key).status == record_status::active);
+  registry.pass(1h);
+  CHECK(registry.look(second.key).status == record_status::disconnected);
+}
+
 // -- names -------------------------------------------------------------------------
 
 SCENARIO("the newest claim to a name shows, and no other", "[registry]") {
