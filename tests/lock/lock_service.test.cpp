@@ -245,9 +245,10 @@ TEST_CASE_METHOD(fixture, "a disk that fails", "[lock][service]") {
 }
 
 TEST_CASE_METHOD(fixture, "other nodes can spawn the lock service by name", "[lock][service]") {
-  auto hdl = sys.spawn<lock_actor>("troupe.lock",
-                                   caf::make_message(lock_options{}, caf::strong_actor_ptr{}));
-  REQUIRE(hdl);
-  CHECK(ask(*hdl, {}, acquire{"db", "ann", 10s, 0s}));
-  stop(*hdl);
+  auto made = sys.spawn<caf::actor>("troupe.lock",
+                                    caf::make_message(lock_options{}, caf::strong_actor_ptr{}));
+  REQUIRE(made);
+  auto hdl = caf::actor_cast<lock_actor>(*made);
+  CHECK(ask(hdl, {}, acquire{"db", "ann", 10s, 0s}));
+  stop(hdl);
 }

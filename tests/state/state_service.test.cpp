@@ -164,9 +164,10 @@ TEST_CASE_METHOD(fixture, "revisions of another life are above", "[state][servic
 }
 
 TEST_CASE_METHOD(fixture, "other nodes can spawn the state service by name", "[state][service]") {
-  auto hdl = sys.spawn<state_actor>("troupe.state",
+  auto made = sys.spawn<caf::actor>("troupe.state",
                                     caf::make_message(state_options{}, caf::strong_actor_ptr{}));
-  REQUIRE(hdl);
-  CHECK(ask(*hdl, {}, text("one")));
-  stop(*hdl);
+  REQUIRE(made);
+  auto hdl = caf::actor_cast<state_actor>(*made);
+  CHECK(ask(hdl, {}, text("one")));
+  stop(hdl);
 }

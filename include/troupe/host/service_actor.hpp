@@ -14,17 +14,20 @@
 #include <utility>
 #include <variant>
 
+#include "caf/actor_cast.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/actor_system_config.hpp"
+#include "caf/behavior.hpp"
 #include "caf/delegated.hpp"
+#include "caf/event_based_actor.hpp"
 #include "caf/expected.hpp"
 #include "caf/response_promise.hpp"
 #include "caf/stateful_actor.hpp"
-#include "caf/typed_event_based_actor.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/host/any_host.hpp"
 #include "troupe/host/durable_core.hpp"
 #include "troupe/host/in_memory.hpp"
 #include "troupe/host/messages.hpp"
@@ -46,7 +49,7 @@ namespace troupe::host {
 ///                              it comes from another thread
 ///   save(state), mark(now)     when there is time
 ///   static token_floor()       for the first life
-template <class Service, class Host>
+template <class Service>
 class service_actor_state {
 public:
   using machine_type = typename Service::machine;
@@ -58,11 +61,11 @@ public:
   /// What spawn() prepares where blocking is allowed.
   struct prepared {
     core inside;
-    Host host;
+    std::unique_ptr<any_host<machine_type>> host;
     typename Service::options options;
   };
 
-  service_actor_state(typename handle::pointer self, const std::shared_ptr<prepared>& from)
+  service_actor_state(caf::event_based_actor* self, const std::shared_ptr<prepared>& from)
     : self_(self),
       service_(self->system()),
       core_(std::move(from->inside)),
@@ -71,30 +74,31 @@ public:
       born_(core_.time()) {
     ignore_strays(self_);
     self_->set_down_handler([this](const caf::down_msg& gone) { forget(gone.source); });
-    auto floor = core_.index() == 0 ? Host::token_floor() : 0;
+    auto floor = core_.index() == 0 ? host_->token_floor() : 0;
     core_.start(now(), out_);
     core_.step(now(), 0, notice<machine_type>{Service::opening(from->options, floor)}, out_);
     core_.step(now(), 0, typename core::wall_is{utc_now()}, out_);
   }
 
   /// For remote spawn. Ends with `owner`, unless that is null.
-  service_actor_state(typename handle::pointer self, const typename Service::options& options,
+  service_actor_state(caf::event_based_actor* self, const typename Service::options& options,
                       const caf::strong_actor_ptr& owner)
-    : service_actor_state(self, std::make_shared<prepared>(prepared{core{}, Host{}, options})) {
+    : service_actor_state(self, std::make_shared<prepared>(prepared{
+                                  core{}, make_host<machine_type>(in_memory{}), options})) {
     if (!owner)
       return;
     owner_ = owner->address();
     self_->monitor(owner);
   }
 
-  typename handle::behavior_type make_behavior() {
+  caf::behavior make_behavior() {
     carry_out();
     return make_behavior(typename Service::commands{}, typename Service::queries{});
   }
 
 private:
   template <class... Cs, class... Qs>
-  typename handle::behavior_type make_behavior(commands<Cs...>, queries<Qs...>) {
+  caf::behavior make_behavior(commands<Cs...>, queries<Qs...>) {
     return {
       [this](const open_session& what) { return ask<session_id>(what); },
       [this](const close_session& what) { return ask<session_id>(what); },
@@ -154,7 +158,7 @@ private:
     if (parked_.size() >= max_parked)
       return to_error({errc::limit_reached,
                        std::to_string(max_parked) + " questions wait for news; ask without wait"});
-    auto promise = self_->template make_response_promise<typename Question::result>();
+    auto promise = self_->make_response_promise<typename Question::result>();
     auto answer = [this, promise, what]() mutable {
       auto found = core_.answer(what);
       if constexpr (std::is_same_v<decltype(found), typename Question::result>)
@@ -215,11 +219,11 @@ private:
   }
 
   void handle_effect(const typename core::append& what) {
-    host_.append(what.records, home(), [this](const problem& why) { written(why); });
+    host_->append(what.records, home(), [this](const problem& why) { written(why); });
   }
 
   void handle_effect(const typename core::save& what) {
-    host_.save(what.state);
+    host_->save(what.state);
   }
 
   void handle_effect(const typename core::answered& what) {
@@ -291,7 +295,7 @@ private:
     timer_.arm(self_, wake, [this] {
       core_.tick(now(), out_);
       if (core_.next_deadline())
-        host_.mark(now());
+        host_->mark(now());
       if (auto next = core_.next_wall_deadline(); next && *next <= utc_now())
         core_.step(now(), 0, typename core::wall_is{utc_now()}, out_);
       carry_out();
@@ -316,10 +320,10 @@ private:
   static constexpr duration max_wait = std::chrono::minutes{1};
   static constexpr std::size_t max_parked = 10'000;
 
-  typename handle::pointer self_;
+  caf::event_based_actor* self_;
   Service service_;
   core core_;
-  Host host_;
+  std::unique_ptr<any_host<machine_type>> host_;
   typename core::effects out_;
   std::map<request_id, caf::response_promise> open_;
   std::set<caf::actor_addr> watched_;
@@ -332,9 +336,10 @@ private:
   time_point born_;
 };
 
-template <class Service, class Host>
-using service_actor =
-  typename Service::handle::template stateful_impl<service_actor_state<Service, Host>>;
+/// Handles of services are typed; their actors are not, as CAF's check of what a typed
+/// actor answers would cost each service seconds to compile. protocol says it once.
+template <class Service>
+using service_actor = caf::stateful_actor<service_actor_state<Service>>;
 
 /// Starts a service here. Reads the journal, so it blocks; returns damaged or
 /// incompatible if that cannot be.
@@ -342,18 +347,20 @@ template <class Service, class Host = in_memory>
 caf::expected<typename Service::handle> spawn(caf::actor_system& sys,
                                               const typename Service::options& options = {},
                                               Host host = {}, core_options limits = {}) {
-  using state = service_actor_state<Service, Host>;
+  using state = service_actor_state<Service>;
   typename state::core core{limits};
-  if (auto why = host.load(core); why.code != errc::none)
+  auto kept = make_host<typename Service::machine>(std::move(host));
+  if (auto why = kept->load(core); why.code != errc::none)
     return to_error(std::move(why));
-  return sys.spawn<service_actor<Service, Host>>(std::make_shared<typename state::prepared>(
-    typename state::prepared{std::move(core), std::move(host), options}));
+  auto made = sys.spawn<service_actor<Service>>(std::make_shared<typename state::prepared>(
+    typename state::prepared{std::move(core), std::move(kept), options}));
+  return caf::actor_cast<typename Service::handle>(made);
 }
 
 /// Lets other nodes spawn the service here by its name, see troupe::spawn_at().
 template <class Service>
 void add_service(caf::actor_system_config& cfg) {
-  cfg.add_actor_type<service_actor<Service, in_memory>, const typename Service::options&,
+  cfg.add_actor_type<service_actor<Service>, const typename Service::options&,
                      const caf::strong_actor_ptr&>(Service::name);
 }
 

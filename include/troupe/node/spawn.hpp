@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "caf/actor.hpp"
+#include "caf/actor_cast.hpp"
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/expected.hpp"
@@ -48,11 +50,11 @@ template <class Service>
 result<typename Service::handle> spawn_at(const peer& where,
                                           const typename Service::options& options = {},
                                           duration wait = std::chrono::seconds{5}) {
-  auto made = where.here->middleman().template remote_spawn<typename Service::handle>(
+  auto made = where.here->middleman().remote_spawn<caf::actor>(
     where.there, Service::name, caf::make_message(options, where.owner), wait);
   if (!made)
     return to_problem(made.error());
-  return std::move(*made);
+  return caf::actor_cast<typename Service::handle>(*made);
 }
 
 } // namespace troupe

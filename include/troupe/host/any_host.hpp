@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "troupe/host/durable_core.hpp"
+
+namespace troupe::host {
+
+/// Runs a job on the actor of a service, from any thread.
+using home = std::function<void(std::function<void()>)>;
+
+/// How a batch went.
+using written = std::function<void(const problem&)>;
+
+/// What keeps the records of a service: in_memory, durable, whatever has their five
+/// functions. Virtual, so that one actor serves all of them and is compiled once.
+template <machine M>
+class any_host {
+public:
+  any_host() = default;
+  any_host(const any_host&) = delete;
+  any_host& operator=(const any_host&) = delete;
+  virtual ~any_host() = default;
+
+  /// Brings the core to where the last life ended. May block.
+  virtual problem load(durable_core<M>& core) = 0;
+
+  /// Writes and syncs, then calls `done`, through `home` if from another thread.
+  virtual void append(const batch<M>& records, const home& back, const written& done) = 0;
+
+  virtual void save(const std::shared_ptr<const durable_snapshot<M>>& state) = 0;
+
+  virtual void mark(time_point now) = 0;
+
+  /// For the first life.
+  [[nodiscard]] virtual std::uint64_t token_floor() const = 0;
+};
+
+/// Wraps a host.
+template <machine M, class Host>
+std::unique_ptr<any_host<M>> make_host(Host host) {
+  class wrapped final : public any_host<M> {
+  public:
+    explicit wrapped(Host inside) : inside_(std::move(inside)) {}
+
+    problem load(durable_core<M>& core) override {
+      return inside_.load(core);
+    }
+
+    void append(const batch<M>& records, const home& back, const written& done) override {
+      inside_.append(records, back, done);
+    }
+
+    void save(const std::shared_ptr<const durable_snapshot<M>>& state) override {
+      inside_.save(state);
+    }
+
+    void mark(time_point now) override {
+      inside_.mark(now);
+    }
+
+    [[nodiscard]] std::uint64_t token_floor() const override {
+      return inside_.token_floor();
+    }
+
+  private:
+    Host inside_;
+  };
+  return std::make_unique<wrapped>(std::move(host));
+}
+
+} // namespace troupe::host
