@@ -10,10 +10,10 @@
 namespace troupe::host {
 
 /// Runs a job on the actor of a service, from any thread.
-using home = std::function<void(std::function<void()>)>;
+using job_runner = std::function<void(std::function<void()>)>;
 
 /// How a batch went.
-using written = std::function<void(const problem&)>;
+using write_done = std::function<void(const problem&)>;
 
 /// What keeps the records of a service: in_memory, durable, whatever has their five
 /// functions. Virtual, so that one actor serves all of them and is compiled once.
@@ -29,7 +29,7 @@ public:
   virtual problem load(durable_core<M>& core) = 0;
 
   /// Writes and syncs, then calls `done`, through `home` if from another thread.
-  virtual void append(const batch<M>& records, const home& back, const written& done) = 0;
+  virtual void append(const batch<M>& records, const job_runner& back, const write_done& done) = 0;
 
   virtual void save(const std::shared_ptr<const durable_snapshot<M>>& state) = 0;
 
@@ -50,7 +50,7 @@ std::unique_ptr<any_host<M>> make_host(Host host) {
       return inside_.load(core);
     }
 
-    void append(const batch<M>& records, const home& back, const written& done) override {
+    void append(const batch<M>& records, const job_runner& back, const write_done& done) override {
       inside_.append(records, back, done);
     }
 
