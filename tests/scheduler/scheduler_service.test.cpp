@@ -166,9 +166,10 @@ TEST_CASE_METHOD(fixture, "a durable scheduler goes on where it ended", "[schedu
 }
 
 TEST_CASE_METHOD(fixture, "other nodes can spawn the scheduler by name", "[scheduler][service]") {
-  auto hdl = sys.spawn<scheduler_actor>(
+  auto made = sys.spawn<caf::actor>(
     "troupe.scheduler", caf::make_message(scheduler_options{}, caf::strong_actor_ptr{}));
-  REQUIRE(hdl);
-  CHECK(ask(*hdl, worker_named("ann")));
-  stop(*hdl);
+  REQUIRE(made);
+  auto hdl = caf::actor_cast<scheduler_actor>(*made);
+  CHECK(ask(hdl, worker_named("ann")));
+  stop(hdl);
 }
