@@ -225,6 +225,21 @@ TEST_CASE_METHOD(fixture, "a watcher has the keys, and every change of them", "[
   CHECK(seen.snapshots_ == 1);
 }
 
+TEST_CASE_METHOD(fixture, "a snapshot may need many pages", "[state][watcher]") {
+  state_client values{sys, service};
+  std::map<std::string, std::string> expected;
+  for (int each = 0; each < 250; ++each) {
+    auto name = "k" + std::to_string(each);
+    REQUIRE(values.put({.key = name}, name));
+    expected[name] = name;
+  }
+  notebook seen;
+  auto watching = values.watch({}, seen.callback());
+  seen.expect(expected);
+  CHECK(seen.snapshots_ == 1);
+  CHECK(seen.answers_ == 3);
+}
+
 TEST_CASE_METHOD(fixture, "a watcher goes on where a lost link broke it off", "[state][watcher]") {
   state_client values{sys, service};
   REQUIRE(values.put(alpha, "one"));

@@ -187,6 +187,20 @@ TEST_CASE("a clock of another life is refused", "[state]") {
   CHECK(keys.texts(last) == texts{"one"});
 }
 
+TEST_CASE("a clock takes no more room than what it tells apart", "[state]") {
+  calendar_table keys;
+  keys.write(text(all, "one"));
+  for (auto* each : {"x", "y", "z"})
+    keys.write(text(last, each));
+  vector_clock many;
+  for (std::uint64_t each = 2; each < 6; ++each)
+    many.add("a", each);
+  auto made = keys.write(text(all, "two", many));
+  CHECK(keys.texts(all) == texts{"two"});
+  CHECK(keys.table.answer(get{all}).entries.at(0).context.dots().empty());
+  CHECK(made.clock.dots().empty());
+}
+
 // -- time --------------------------------------------------------------------------------
 
 SCENARIO("a value with a time to live goes when the calendar has passed its end", "[state]") {
@@ -254,6 +268,9 @@ TEST_CASE("stamps go on with machine time between two looks at the calendar", "[
   CHECK(first.written_at == keys.today + 5s);
   auto second = keys.write(text(last, "two"));
   CHECK(second.written_at > first.written_at); // of one moment, and still above
+  auto what = text(last, "three");
+  what.ttl = 10s;
+  CHECK(keys.write(what).expires_at == keys.today + 15s);
 }
 
 TEST_CASE("a time to live may end with the calendar itself", "[state]") {
@@ -392,6 +409,16 @@ TEST_CASE("a removed key is remembered as long as watchers can be told", "[state
   SECTION("and a writer that knew it may go on") {
     keys.write(text(all, "two", seen));
     CHECK(keys.texts(all) == texts{"two"});
+  }
+  SECTION("each time anew") {
+    keys.configure({.max_changes = 3});
+    keys.write(text(all, "two"));
+    keys.write(remove_key{all});
+    keys.write(text(all, "three"));
+    keys.write(remove_key{all});
+    keys.write(text(named("x"), "x")); // nothing of the first removal is left
+    CHECK(keys.table.answer(count_entries{}).causal.tombstones == 1);
+    CHECK_FALSE(keys.clock(all).empty());
   }
   SECTION("and stays if it came back") {
     keys.write(text(all, "two"));

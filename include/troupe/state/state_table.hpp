@@ -307,7 +307,7 @@ private:
     if (request.key.level == consistency::strong && !has_seen_all(held, *request.context))
       return problem{errc::conflict,
                      to_text(request.key) + " was written since the clock was read; read it again"};
-    return *request.context;
+    return held != nullptr ? shortened(*request.context, held->set) : vector_clock{};
   }
 
   static bool has_seen_all(const detail::held_key* held, const vector_clock& context) {
@@ -319,8 +319,8 @@ private:
       set.entries, [&](auto& each) { return context.knows(each.replica, each.version); });
   }
 
-  /// Returns a clock that tells the writes that stand from each other as `seen` does,
-  /// without a dot for each that is gone.
+  /// Returns a clock that tells the writes that stand from each other as `seen` does, and
+  /// no more: what a clock from outside says beyond that would only take room.
   static vector_clock shortened(const vector_clock& seen, const sibling_set& set) {
     if (has_seen_all(set, seen))
       return set.clock;
