@@ -396,3 +396,61 @@ TEST_CASE("a sender can see what BASP has not sent yet", "[net]") {
   CHECK(bob.greet(*got) == "hello, says 1");
   CHECK(bob.gate().waiting_messages() < 100);
 }
+
+TEST_CASE("a node hears of a link before the first message over it", "[net]") {
+  struct order {
+    std::mutex mutex;
+    std::vector<std::string> seen;
+  };
+  auto log = std::make_shared<order>();
+  test::net_config cfg;
+  caf::actor_system sys{cfg};
+  auto entry = sys.spawn([log](caf::event_based_actor*) -> caf::behavior {
+    auto note = [log](const std::string& what) {
+      std::lock_guard guard{log->mutex};
+      log->seen.push_back(what);
+    };
+    return {
+      [note](const test::wait_request&) { note("up"); },
+      [note](const test::greet_request& what) {
+        note(what.text);
+        return test::greet_reply{};
+      },
+    };
+  });
+  net::link_events events;
+  events.on_up = [entry](const net::link_ptr&) { caf::anon_send(entry, test::wait_request{}); };
+  net::hello self;
+  self.node = node_number(1);
+  self.cluster = test::cluster_number(7);
+  auto gate = net::gate::start(sys, self, caf::actor_cast<caf::strong_actor_ptr>(entry), events);
+  REQUIRE(gate);
+  auto where = test::loopback(*(*gate)->listen(test::loopback()));
+  {
+    test_node bob{{.node = 2}};
+    for (auto round = 0; round < 100; ++round) {
+      auto got = bob.dial(where);
+      REQUIRE(got);
+      CHECK(bob.greet(*got, "message") == "");
+      (*got)->close("test");
+      REQUIRE(bob.wait_for_links(0));
+    }
+  }
+  (*gate)->stop();
+  caf::anon_send_exit(entry, caf::exit_reason::kill);
+  std::lock_guard guard{log->mutex};
+  REQUIRE(log->seen.size() == 200);
+  for (std::size_t index = 0; index < log->seen.size(); index += 2) {
+    CHECK(log->seen[index] == "up");
+    CHECK(log->seen[index + 1] == "message");
+  }
+}
+
+TEST_CASE("a gate that has stopped takes nothing more", "[net]") {
+  test_node ann{{.node = 1}};
+  ann.gate().stop();
+  ann.gate().stop();
+  auto got = ann.gate().listen(test::loopback());
+  REQUIRE_FALSE(got);
+  CHECK(got.error().code == errc::cancelled);
+}

@@ -99,19 +99,21 @@ public:
       return made.error();
     auto port = local_endpoint(*made).port();
     auto kept = std::make_shared<socket>(std::move(*made));
-    loop_->jobs.post([it = loop_.get(), kept] { it->listen(std::move(*kept)); });
+    if (!loop_->jobs.post([it = loop_.get(), kept] { it->listen(std::move(*kept)); }))
+      return problem{errc::cancelled, "this node has stopped; it takes no connections any more"};
     return port;
   }
 
   /// Makes a link to whoever is at one of `where`, tried in this order, 1 s each to
   /// connect; `who` refuses all others. A link that is there already, or that the other
-  /// side makes meanwhile, is as good. Resolve names first: see resolve().
+  /// side makes meanwhile, is as good; where the other side does not know yet that it has
+  /// lost one, it is asked again for 4 s. Resolve names first: see resolve().
   ///
   /// Gives the problems of outcome.hpp; limit_reached above table_options::max_dialling.
   /// Any thread.
   void dial(std::vector<endpoint> where, std::optional<node_id> who, on_dialled done) {
     auto what = std::make_shared<detail::dial_job>(
-      detail::dial_job{std::move(where), 0, std::move(who), std::move(done), {}, {}});
+      detail::dial_job{.where = std::move(where), .who = std::move(who), .done = std::move(done)});
     if (!loop_->jobs.post([it = loop_.get(), what] { it->dial(std::move(*what)); }))
       what->done(to_problem(verdict::stopped, "the address"));
   }

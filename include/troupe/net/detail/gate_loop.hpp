@@ -26,7 +26,9 @@
 #include "caf/io/basp_broker.hpp"
 #include "caf/io/middleman.hpp"
 #include "caf/send.hpp"
+#include "troupe/core/backoff.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/random.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/net/connection.hpp"
 #include "troupe/net/endpoint.hpp"
@@ -42,23 +44,28 @@ namespace troupe::net::detail {
 
 /// A wish for a link, until there is one or no address is left.
 struct dial_job {
-  std::vector<endpoint> where;
+  std::vector<endpoint> where = {};
   std::size_t tried = 0;
-  std::optional<node_id> who;
-  std::function<void(result<link_ptr>)> done;
-  problem last;
+  std::optional<node_id> who = {};
+  std::function<void(result<link_ptr>)> done = {};
+  problem last = {};
   /// Why there was no connection, if the system said so.
-  std::string system_says;
+  std::string system_says = {};
+  /// How often the other side has had another connection with us, and until when that
+  /// is waited for.
+  std::uint32_t refusals = 0;
+  std::optional<time_point> gives_up = {};
 
   [[nodiscard]] std::string place() const {
     return tried > 0 ? to_string(where[tried - 1]) : "the address";
   }
 };
 
-/// A wish whose node makes the link itself.
+/// A wish whose node has another connection with us: one that becomes a link, or one
+/// that it does not know yet to be lost. Then it is dialled again.
 struct parked_dial {
   node_id who;
-  time_point deadline;
+  time_point again;
   dial_job job;
 };
 
@@ -225,7 +232,7 @@ private:
     if (!accepts)
       consider(paused_until_);
     for (auto& each : parked_)
-      consider(each.deadline);
+      consider(each.again);
     if (!next)
       return -1;
     auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - now()).count();
@@ -237,8 +244,10 @@ private:
     tell_who_is_alive(moment);
     table_.tick(moment, out_);
     carry_out();
-    for (auto& each : take_parked([&](auto& it) { return it.deadline <= moment; }))
-      each.job.done(each.job.last);
+    for (auto& each : take_parked([&](auto& it) { return it.again <= moment; })) {
+      --each.job.tried;
+      dial(std::move(each.job));
+    }
   }
 
   /// Links are looked at when one of them seems to be silent, and only then.
@@ -355,10 +364,13 @@ private:
       if (auto found = links_.find(*number); found != links_.end() && found->second->has_been_up())
         return job.done(found->second);
     auto& limits = options_.table;
-    if (parked_.size() >= limits.max_dialling)
+    auto moment = now();
+    if (!job.gives_up)
+      job.gives_up = moment + limits.connect_timeout + limits.greeting_timeout;
+    if (moment >= *job.gives_up || parked_.size() >= limits.max_dialling)
       return job.done(job.last);
-    parked_.push_back(
-      {who, now() + limits.connect_timeout + limits.greeting_timeout, std::move(job)});
+    auto again = moment + another_try.delay(++job.refusals, random_);
+    parked_.push_back({who, std::min(again, *job.gives_up), std::move(job)});
   }
 
   void perform(hand_over& what) {
@@ -459,6 +471,8 @@ private:
     return ++last_id_;
   }
 
+  static constexpr backoff another_try{.first = std::chrono::milliseconds{50},
+                                       .max = std::chrono::milliseconds{500}};
   static constexpr duration longest_good_bye = std::chrono::seconds{1};
   static constexpr int max_accepts_in_a_row = 64;
   static constexpr duration accept_pause = std::chrono::milliseconds{100};
@@ -484,6 +498,7 @@ private:
   /// Those that wait for their connection, or for it to be an up link.
   std::map<connection_id, dial_job> dials_;
   std::vector<parked_dial> parked_;
+  random_source random_{static_cast<std::uint64_t>(started_.time_since_epoch().count())};
   std::map<connection_id, link_ptr> links_;
   /// Above all descriptors, by which BASP knows its other connections.
   connection_id last_id_ = connection_id{1} << 32U;
