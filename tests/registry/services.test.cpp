@@ -238,13 +238,13 @@ TEST_CASE_METHOD(fixture, "a durable registry goes on where it ended", "[registr
 
 TEST_CASE_METHOD(fixture, "other nodes can spawn registry and names by name",
                  "[registry][service]") {
-  auto made = sys.spawn<caf::actor>(
-    "troupe.registry", caf::make_message(registry_options{}, caf::strong_actor_ptr{}));
+  auto made = sys.spawn<caf::actor>("troupe.registry",
+                                    caf::make_message(registry_options{}, caf::strong_actor_ptr{}));
   REQUIRE(made);
   auto records = caf::actor_cast<registry_actor>(*made);
   CHECK(ask(records, put_records{{node("n1")}}));
-  made = sys.spawn<caf::actor>(
-    "troupe.names", caf::make_message(names::name_options{}, caf::strong_actor_ptr{}));
+  made = sys.spawn<caf::actor>("troupe.names",
+                               caf::make_message(names::name_options{}, caf::strong_actor_ptr{}));
   REQUIRE(made);
   auto who = caf::actor_cast<names_actor>(*made);
   CHECK(ask(who, names::claim{{"echo"}, "n1", 1}));
