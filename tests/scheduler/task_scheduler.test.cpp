@@ -681,6 +681,35 @@ TEST_CASE("a task that fits nowhere does not hold up those that do", "[scheduler
   CHECK(all.tasks_of(ann) == names{"narrow", "another"});
 }
 
+TEST_CASE("a task starts at once when a larger one before it is cancelled", "[scheduler]") {
+  clocked_scheduler all;
+  auto ann = all.add({.name = "ann",
+                      .owner = "node",
+                      .boot = 1,
+                      .capacity = {.millicores = 1'000, .memory_bytes = 100, .slots = 4},
+                      .handlers = {"work"}});
+  auto sized = [](std::string id, std::uint64_t millicores, std::uint64_t memory_bytes) {
+    auto result = work(std::move(id));
+    result.needs.millicores = millicores;
+    result.needs.memory_bytes = memory_bytes;
+    return flow({result});
+  };
+  all.ask(sized("first", 450, 45));
+  SECTION("of memory") {
+    auto larger = all.ask(sized("larger", 500, 60)).run;
+    all.ask(sized("smaller", 500, 50));
+    CHECK(all.tasks_of(ann) == names{"first"});
+    all.ask(cancel_run{larger});
+  }
+  SECTION("of cores") {
+    auto larger = all.ask(sized("larger", 560, 50)).run;
+    all.ask(sized("smaller", 540, 50));
+    CHECK(all.tasks_of(ann) == names{"first"});
+    all.ask(cancel_run{larger});
+  }
+  CHECK(all.tasks_of(ann) == names{"first", "smaller"});
+}
+
 SCENARIO("small tasks do not keep a large one waiting for ever", "[scheduler]") {
   GIVEN("a worker whose two cores are always in use by tasks of one core") {
     clocked_scheduler all{{.reserve_after = 10s}};
