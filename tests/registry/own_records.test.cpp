@@ -44,7 +44,7 @@ TEST_CASE("a node that hears of itself with a higher boot goes above it", "[regi
   book.put(agent("gone", "n1"));
   book.remove(record_kind::agent, "gone@n1");
   CHECK(registry.put(book.all()).stale == 2);
-  book.rise_above(registry.table.answer(find_owner{"n1"}).boot);
+  CHECK(book.rise_above(registry.table.answer(find_owner{"n1"})));
   CHECK(book.boot() == 10);
   CHECK(book.all().size() == 1); // a new boot ends the rest anyway
   CHECK(registry.put(book.all()).merged == 1);
@@ -57,4 +57,17 @@ TEST_CASE("a node starts with its own count unless it was heard of", "[registry]
   CHECK(boot_above(5, {.boot = 4}) == 5);
   CHECK(boot_above(5, {.boot = 5}) == 6);
   CHECK(boot_above(1, {.boot = 9}) == 10);
+}
+
+TEST_CASE("late news of its own make no node start a new boot", "[registry]") {
+  clocked_table registry;
+  own_records book{"n1", 4};
+  auto first = book.put(node("n1"));
+  registry.put({book.put(node("n1"))});
+  CHECK(registry.put({first}).stale == 1);
+  CHECK_FALSE(book.rise_above(registry.table.answer(find_owner{"n1"})));
+  CHECK(book.boot() == 4);
+  registry.ask(forget{"n1", 4});
+  CHECK(book.rise_above(registry.table.answer(find_owner{"n1"})));
+  CHECK(registry.put(book.all()).merged == 1);
 }

@@ -87,8 +87,9 @@ public:
     return last_version_;
   }
 
-  /// Goes above what a registry has heard of this node: put all() again after it. A
-  /// higher boot ends whatever was said before, so removals need no word any more.
+  /// Goes above what a registry has heard of this node: put all() again after it, and
+  /// claim its names again, as a new boot frees those of the last. A higher boot ends
+  /// whatever was said before, so removals need no word any more.
   void rise_above(std::uint64_t boot) {
     if (boot < boot_)
       return;
@@ -96,6 +97,15 @@ public:
     removed_.clear();
     for (auto& [key, each] : records_)
       each.boot = boot_;
+  }
+
+  /// The same, if `heard` says that this boot is over or another has come after it; else
+  /// a stale record was only late news. Returns whether the boot is a new one.
+  bool rise_above(const owner_view& heard) {
+    if (heard.boot < boot_ || (heard.boot == boot_ && !heard.over))
+      return false;
+    rise_above(heard.boot);
+    return true;
   }
 
 private:

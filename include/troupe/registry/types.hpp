@@ -66,8 +66,8 @@ struct put_report {
   std::uint32_t merged = 0;
   /// Known, in these very words.
   std::uint32_t known = 0;
-  /// Older than what is known. If a node's own records are, it has to go above
-  /// find_owner's boot (own_records::rise_above).
+  /// Older than what is known: late news or, if find_owner says so, of a boot that is
+  /// over; the node then goes above it (own_records::rise_above).
   std::uint32_t stale = 0;
   /// As new as what is known, and different: two nodes live under one id.
   std::uint32_t clashing = 0;
