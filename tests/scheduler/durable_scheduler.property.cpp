@@ -1,0 +1,238 @@
+// What a scheduler on a disk owes its clients and workers, whenever it is killed.
+
+#include "scheduler/clocked_scheduler.hpp"
+#include "scheduler/simulated_worker.hpp"
+#include "support/seeds.hpp"
+#include "support/simulated_log.hpp"
+#include "troupe/host/journal.hpp"
+#include "troupe/scheduler/task_scheduler.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::scheduler;
+using test::random_source;
+using test::simulated_worker;
+using test::work;
+
+namespace {
+
+using core = host::durable_core<task_scheduler>;
+
+/// A scheduler on a simulated disk that is killed again and again, beside a client and
+/// two workers that live on and ask again.
+class killed_scheduler {
+public:
+  explicit killed_scheduler(random_source random) : random_(random) {
+    for (auto* name : {"ann", "bob"})
+      workers_.emplace_back(test::clocked_scheduler::worker_named(name, 2));
+    configure();
+  }
+
+  void run(std::uint32_t steps) {
+    for (std::uint32_t step = 0; step < steps; ++step) {
+      now_ += std::chrono::milliseconds{random_.below(800)};
+      tick();
+      if (random_.one_in(15))
+        kill();
+      else if (random_.one_in(6))
+        submit_something();
+      else
+        work_on(workers_[random_.below(workers_.size())]);
+      check();
+    }
+  }
+
+  /// Nobody is killed any more: all that was acknowledged comes to its end.
+  void come_to_rest() {
+    for (auto round = 0; round < 300; ++round) {
+      now_ += 1s;
+      tick();
+      for (auto& who : workers_)
+        work_on(who);
+    }
+    check();
+    for (auto& [key, run] : runs_) {
+      INFO(key);
+      REQUIRE(host_.answer(find_run{run})->run.state == run_state::completed);
+    }
+  }
+
+private:
+  // -- the shell -------------------------------------------------------------------
+
+  /// Puts one request to the disk and returns its answer; nothing if the scheduler was
+  /// killed before it gave one, with the request on the disk or not.
+  template <class Command>
+  std::optional<effect> ask(const Command& what) {
+    effect answer;
+    core::effects out;
+    host_.step(now_, 1, host::command<task_scheduler>{{}, what}, out);
+    while (!out.empty())
+      for (auto& each : std::exchange(out, {})) {
+        if (auto* records = std::get_if<core::append>(&each)) {
+          disk_.write(host::to_stored(*records->records));
+          if (random_.one_in(40)) {
+            kill();
+            return std::nullopt;
+          }
+          disk_.sync();
+          if (random_.one_in(40)) {
+            kill();
+            return std::nullopt;
+          }
+          host_.step(now_, 0, core::synced{}, out);
+        } else if (auto* state = std::get_if<core::save>(&each)) {
+          disk_.save(host::to_stored(*state->state));
+        } else if (auto* given = std::get_if<core::answered>(&each)) {
+          answer = given->what;
+        }
+      }
+    return answer;
+  }
+
+  template <class Command>
+  std::optional<typename Command::result> accepted(const Command& what) {
+    auto answer = ask(what);
+    if (!answer)
+      return std::nullopt;
+    auto* good = std::get_if<scheduler::answered<typename Command::result>>(&*answer);
+    return good != nullptr ? std::optional{good->value} : std::nullopt;
+  }
+
+  void settle(core::effects& out) {
+    while (!out.empty())
+      for (auto& each : std::exchange(out, {}))
+        if (auto* records = std::get_if<core::append>(&each)) {
+          disk_.append(host::to_stored(*records->records));
+          host_.step(now_, 0, core::synced{}, out);
+        } else if (auto* state = std::get_if<core::save>(&each)) {
+          disk_.save(host::to_stored(*state->state));
+        }
+  }
+
+  void tick() {
+    core::effects out;
+    host_.tick(now_, out);
+    settle(out);
+  }
+
+  void configure() {
+    core::effects out;
+    host_.step(now_, 0, host::notice<task_scheduler>{scheduler::configure{{.seed = 5}}}, out);
+    settle(out);
+  }
+
+  void kill() {
+    disk_.crash(random_);
+    restart();
+  }
+
+  void restart() {
+    host_ = core{host::core_options{.snapshot_every = 25}};
+    REQUIRE(host::recover(host_, disk_).code == errc::none);
+    now_ = host_.time();
+    core::effects out;
+    host_.start(now_, out);
+    settle(out);
+    configure();
+  }
+
+  // -- clients and workers -----------------------------------------------------------
+
+  void submit_something() {
+    auto number = runs_.size() + 1;
+    submit what{.name = "flow",
+                .tasks = {work("a"), work("b", {0}), work("c", {0}), work("d", {1, 2})},
+                .key = std::to_string(number)};
+    if (auto receipt = accepted(what))
+      runs_.emplace(what.key, receipt->run);
+  }
+
+  void work_on(simulated_worker& who) {
+    if (!who.is_registered()) {
+      auto receipt = accepted(who.words());
+      if (!receipt)
+        return;
+      who.registered(*receipt);
+    }
+    auto orders = host_.answer(who.ask_orders(random_));
+    if (!orders)
+      return who.stop_all();
+    who.take(*orders);
+    std::vector<attempt_id> jobs;
+    for (auto& [what, each] : who.jobs())
+      jobs.push_back(what);
+    for (auto& each : jobs)
+      if (random_.one_in(2))
+        who.end({.what = each, .value = "value " + std::to_string(++last_value_)});
+    auto said = who.make_report(random_);
+    auto answer = ask(said);
+    if (!answer)
+      return; // again next time
+    auto* receipt = std::get_if<scheduler::answered<report_receipt>>(&*answer);
+    if (receipt == nullptr)
+      return who.stop_all();
+    acknowledged(said, receipt->value);
+    who.report_arrived(said);
+  }
+
+  void acknowledged(const report& said, const report_receipt& receipt) {
+    auto stale = receipt.stale;
+    for (auto& each : said.outcomes) {
+      auto found = std::ranges::find(stale, each.what, &stale_outcome::what);
+      if (found != stale.end())
+        stale.erase(found);
+      else
+        REQUIRE(results_.emplace(std::pair{each.what.run, each.what.task}, each.value).second);
+    }
+  }
+
+  /// What was acknowledged is still there.
+  void check() {
+    for (auto& [key, run] : runs_) {
+      auto found = host_.answer(find_run{run});
+      REQUIRE(found);
+      REQUIRE(found->run.key == key);
+    }
+    for (auto& [what, value] : results_) {
+      auto found = host_.answer(find_result{what.first, what.second});
+      REQUIRE(found);
+      REQUIRE(found->state == task_state::completed);
+      REQUIRE(found->value == value);
+    }
+  }
+
+  random_source random_;
+  time_point now_{};
+  test::simulated_log disk_;
+  core host_{host::core_options{.snapshot_every = 25}};
+  std::vector<simulated_worker> workers_;
+  std::map<std::string, run_id> runs_;
+  std::map<std::pair<run_id, std::uint32_t>, std::string> results_;
+  std::uint64_t last_value_ = 0;
+};
+
+} // namespace
+
+// How: the scheduler is killed between its records and in the middle of a write, about
+// every tenth step; workers keep their books and report again.
+TEST_CASE("a killed scheduler goes on with every task and result that it acknowledged",
+          "[scheduler][property]") {
+  test::for_each_seed(60, [](random_source random) {
+    killed_scheduler all{random};
+    all.run(150);
+    all.come_to_rest();
+  });
+}
