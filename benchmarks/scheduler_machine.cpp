@@ -88,7 +88,7 @@ submit graph(std::uint32_t tasks, std::uint32_t parents) {
 }
 
 /// Returns tasks a second from submission to the last result, best of three.
-double measure(const std::vector<submit>& work, std::uint64_t tasks) {
+double measure(const std::vector<event>& work, std::uint64_t tasks) {
   double best = 0;
   for (auto round = 0; round < 3; ++round) {
     pair_of_workers all;
@@ -134,6 +134,6 @@ int main(int argc, char** argv) {
   print("one wide workflow", measure({graph(tasks, 0)}, tasks));
   print("narrow, three parents each", measure({graph(tasks, 3)}, tasks));
   print("chain", measure({graph(tasks, 1)}, tasks));
-  print("workflows of one", measure(std::vector<submit>(tasks, graph(1, 0)), tasks));
+  print("workflows of one", measure(std::vector<event>(tasks, graph(1, 0)), tasks));
   return 0;
 }
