@@ -30,16 +30,34 @@ endif()
 
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 
-# troupe_program(NAME SOURCES... [LIBRARIES ...]): the first program with LIBRARIES that
-# include CAF makes the precompiled header, the others share it.
+# What of troupe is long to compile, once for all programs here: see troupe/node/compiled.hpp.
+function(troupe_compiled_library)
+  if(TARGET troupe_compiled)
+    return()
+  endif()
+  set(source "${CMAKE_BINARY_DIR}/troupe_compiled.cpp")
+  file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"troupe/node/impl/all.ipp\"\n")
+  add_library(troupe_compiled STATIC "${source}")
+  add_library(troupe::compiled ALIAS troupe_compiled)
+  target_compile_definitions(troupe_compiled PUBLIC TROUPE_SEPARATE_COMPILATION)
+  target_link_libraries(troupe_compiled PUBLIC troupe::troupe PRIVATE troupe_build)
+endfunction()
+
+# troupe_program(NAME SOURCES... [LIBRARIES ...]): programs that include CAF share one
+# precompiled header; what needs a whole node names the library troupe::compiled.
 function(troupe_program name)
-  cmake_parse_arguments(arg "NO_PCH" "" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
-  target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} troupe_build)
-  if(NOT arg_NO_PCH AND arg_LIBRARIES MATCHES "troupe::(services|cluster|troupe)")
-    troupe_precompiled()
-    target_link_libraries(${name} PRIVATE troupe::troupe)
-    target_precompile_headers(${name} REUSE_FROM troupe_pch)
+  if("troupe::compiled" IN_LIST arg_LIBRARIES)
+    troupe_compiled_library()
+    target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} troupe_build)
+  else()
+    target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} troupe_build)
+    if(arg_LIBRARIES MATCHES "troupe::(services|cluster|troupe)")
+      troupe_precompiled()
+      target_link_libraries(${name} PRIVATE troupe::troupe)
+      target_precompile_headers(${name} REUSE_FROM troupe_pch)
+    endif()
   endif()
 endfunction()
 

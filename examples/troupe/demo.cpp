@@ -19,7 +19,6 @@
 #include "progress.hpp"
 #include "troupe/host/journal.hpp"
 #include "troupe/node/cluster_client.hpp"
-#include "troupe/node/init.hpp"
 #include "troupe/scheduler/submission.hpp"
 #include "troupe/scheduler/task_scheduler.hpp"
 #include "troupe/storage/sqlite_log.hpp"

@@ -71,7 +71,7 @@ int run_node(const common_options& common, const node_command& what, const held_
   if (common.json)
     print({{"event", "ready"},
            {"node", me.name()},
-           {"id", to_string(me.self().id)},
+           {"id", to_string(me.id())},
            {"port", me.port()},
            {"host", me.is_host()}});
   else

@@ -5,7 +5,6 @@
 #include "commands.hpp"
 #include "progress.hpp"
 #include "troupe/node/cluster_client.hpp"
-#include "troupe/node/init.hpp"
 #include "troupe/scheduler/submission.hpp"
 #include "troupe/workflow/analysis.hpp"
 #include "troupe/workflow/file.hpp"

@@ -328,9 +328,16 @@ public:
   }
 
   void set_target(caf::strong_actor_ptr where) {
+    if (!inside_)
+      return;
     inside_->run([where = std::move(where)](detail::client_state& state) mutable {
       state.set_target(std::move(where));
     });
+  }
+
+  /// Lets go of the session; calls end with withdrawn from here on.
+  void reset() {
+    inside_ = nullptr;
   }
 
   /// Carries out `what`, waiting up to `wait` for the answer. Blocks.
@@ -361,7 +368,7 @@ public:
                  [shared](problem why) { (*shared)(std::move(why)); },
                  state.self()->clock().now() + wait, numbered});
     };
-    if (!inside_->run(job))
+    if (!inside_ || !inside_->run(job))
       (*shared)(problem{errc::withdrawn, "the client's actor system has been stopped"});
   }
 

@@ -21,6 +21,7 @@
 #include "troupe/host/client.hpp"
 #include "troupe/host/watcher.hpp"
 #include "troupe/net/gate.hpp"
+#include "troupe/node/options.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/registry/messages.hpp"
 #include "troupe/registry/own_records.hpp"
@@ -28,16 +29,6 @@
 #include "troupe/scheduler/messages.hpp"
 
 namespace troupe::cluster {
-
-/// How an agent is registered.
-struct agent_options {
-  std::set<std::string> capabilities{};
-  std::set<std::string> groups{};
-  std::map<std::string, std::string> metadata{};
-  /// The only one of its name in the cluster. Otherwise the name is one that several may
-  /// have, as a capability is, and needs no claim.
-  bool unique = true;
-};
 
 /// What a member has to know.
 struct member_setup {

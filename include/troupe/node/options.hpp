@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,6 +59,16 @@ struct node_options {
   net::link_options links{};
   /// Gets a line for each thing that an operator should know; default: nobody.
   std::function<void(const std::string&)> log{};
+};
+
+/// How an agent is registered.
+struct agent_options {
+  std::set<std::string> capabilities{};
+  std::set<std::string> groups{};
+  std::map<std::string, std::string> metadata{};
+  /// The only one of its name in the cluster. Otherwise the name is one that several may
+  /// have, as a capability is, and needs no claim.
+  bool unique = true;
 };
 
 } // namespace troupe::cluster

@@ -32,6 +32,15 @@ struct service_clients {
   scheduler_client scheduler;
   state_client state;
 
+  /// Lets go of all of them, so that their actor system can end.
+  void reset() {
+    registry.reset();
+    names.reset();
+    locks.reset();
+    scheduler.reset();
+    state.reset();
+  }
+
   /// The services are there from now on, by their names; those that are missing nowhere.
   void bind(const std::map<std::string, caf::strong_actor_ptr>& where) {
     auto at = [&](const char* name) {

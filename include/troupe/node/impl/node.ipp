@@ -1,0 +1,411 @@
+#ifndef TROUPE_NODE_IMPL_NODE_IPP
+#define TROUPE_NODE_IMPL_NODE_IPP
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "troupe/net/gate.hpp"
+#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/identity.hpp"
+#include "troupe/node/member.hpp"
+#include "troupe/node/node.hpp"
+#include "troupe/node/services.hpp"
+#include "troupe/router/router.hpp"
+
+namespace troupe {
+
+/// All that a node is made of; its parts are wired in set_up().
+struct node::inside {
+  struct own_system {
+    node_config config;
+    caf::actor_system system{config};
+  };
+
+  inside(node_options given, cluster::data_folder folder, caf::actor_system* sys)
+    : options_(std::move(given)), data_(std::move(folder)) {
+    if (options_.name.empty())
+      options_.name = to_string(data_.self().id).substr(0, 8);
+    if (!options_.log)
+      options_.log = [](const std::string&) {};
+    if (sys == nullptr)
+      own_system_ = std::make_unique<own_system>();
+    system_ = sys != nullptr ? sys : &own_system_->system;
+    clients_.emplace(*system_);
+  }
+
+  ~inside() {
+    stop();
+    own_system_.reset(); // before the gate
+  }
+
+  // -- start and stop --------------------------------------------------------------------
+
+  problem set_up() {
+    auto id = to_string(data_.self().id);
+    auto member = std::make_shared<caf::weak_actor_ptr>();
+    router::router_events asks;
+    asks.link_wanted = [member](const std::string& where) {
+      run_on_member(*member, [where](cluster::member_state& state) { state.link_wanted(where); });
+    };
+    asks.agent_ended = [member](const std::string& agent) {
+      run_on_member(*member, [agent](cluster::member_state& state) { state.remove_agent(agent); });
+    };
+    router_.emplace(*system_, id, options_.router, std::move(asks));
+    auto founds = is_founder();
+    member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(
+      cluster::member_setup{id, data_.self().boot, founds, options_.lost_after,
+                            options_.services.registry.heartbeat_every, clients_->registry,
+                            clients_->names, clients_->scheduler, *router_, options_.log});
+    *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
+    if (!founds)
+      access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
+        cluster::access_options{addresses(), options_.retry}, access_events());
+    if (auto why = open_gate(); why.code != errc::none)
+      return why;
+    run_on_state<cluster::member_state>(
+      member_, [gate = gate_.get()](cluster::member_state& state) { state.start(gate); });
+    say_who_i_am();
+    if (founds)
+      return host_services();
+    run_on_state<cluster::access_state>(
+      access_, [gate = gate_.get()](cluster::access_state& state) { state.start(gate); });
+    return {};
+  }
+
+  /// Founds, or goes on as, the cluster's host.
+  [[nodiscard]] bool is_founder() const {
+    auto& self = data_.self();
+    if (self.cluster != cluster_id{})
+      return self.host;
+    return options_.join.empty() || options_.bootstrap;
+  }
+
+  [[nodiscard]] std::vector<net::address> addresses() const {
+    auto result = options_.join;
+    for (auto& each : data_.self().met)
+      if (auto known = net::address::from_string(each);
+          known && std::ranges::find(result, *known) == result.end())
+        result.push_back(*known);
+    return result;
+  }
+
+  problem open_gate() {
+    net::hello self;
+    self.cluster = data_.self().cluster;
+    self.node = data_.self().id;
+    self.boot = data_.self().boot;
+    net::link_events events;
+    events.on_up = [this](const net::link_ptr& which) {
+      on_member([which](cluster::member_state& state) { state.link_up(which); });
+    };
+    events.on_down = [this](const net::link_ptr& which, const std::string& why) {
+      on_member([which, why](cluster::member_state& state) { state.link_down(which, why); });
+      if (access_)
+        run_on_state<cluster::access_state>(
+          access_,
+          [number = which->number()](cluster::access_state& state) { state.link_down(number); });
+    };
+    auto made = net::gate::start(*system_, std::move(self),
+                                 caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
+                                 std::move(events), options_.links);
+    if (!made)
+      return made.error();
+    gate_ = std::move(*made);
+    auto where = net::resolve(options_.listen);
+    if (!where)
+      return where.error();
+    auto port = gate_->listen(where->front());
+    if (!port)
+      return port.error();
+    port_ = *port;
+    return {};
+  }
+
+  problem host_services() {
+    auto started = cluster::hosted_services::start(*system_, data_, options_.services);
+    if (!started)
+      return started.error();
+    services_ = std::move(*started);
+    auto cluster = data_.self().cluster;
+    if (cluster == cluster_id{}) {
+      cluster = random_id<cluster_id>();
+      if (auto why = data_.belong_to(cluster, true, {}); why.code != errc::none)
+        return why;
+      gate_->found(cluster);
+    }
+    set_services(services_->handles(), {});
+    bound(services_->handles());
+    return {};
+  }
+
+  void say_who_i_am() {
+    auto where = options_.advertise.value_or(net::address{options_.listen.host, port_});
+    registry::record self;
+    self.key = {registry::record_kind::node, options_.name, {}};
+    self.endpoints = {{where.host, where.port != 0 ? where.port : port_}};
+    self.metadata["release"] = to_string(library_version);
+    on_member([self](cluster::member_state& state) { state.put(self); });
+  }
+
+  // -- what happens ----------------------------------------------------------------------
+
+  cluster::access_events access_events() {
+    return {[this](const std::map<std::string, caf::strong_actor_ptr>& found,
+                   const net::address& where, const caf::strong_actor_ptr&) {
+              if (!found.empty())
+                remember(where);
+              set_services({}, found.empty() ? std::string{} : to_string(where));
+              bound(found);
+            },
+            [this](const problem& why) {
+              if (std::exchange(last_complaint_, why.detail) != why.detail)
+                options_.log("no way to the cluster yet: " + why.detail);
+            }};
+  }
+
+  /// Tells the router where the services are, for those who ask this node.
+  void set_services(const std::map<std::string, caf::strong_actor_ptr>& here,
+                    const std::string& elsewhere) {
+    router_->run([here, elsewhere](router::router_state& state) {
+      for (auto* each : cluster::cluster_services) {
+        auto found = here.find(each);
+        state.set_service(each, {found != here.end() ? found->second : nullptr, elsewhere});
+      }
+    });
+  }
+
+  /// Runs on the access actor, or in start().
+  void bound(const std::map<std::string, caf::strong_actor_ptr>& found) {
+    clients_->bind(found);
+    std::lock_guard guard{mutex_};
+    joined_ = !found.empty();
+    changed_.notify_all();
+    if (!joined_)
+      return;
+    last_complaint_.clear();
+    on_member([](cluster::member_state& state) { state.bound(); });
+  }
+
+  /// Keeps what the next start needs, when it is new.
+  void remember(const net::address& where) {
+    auto cluster = gate_->self().cluster;
+    auto place = to_string(where);
+    auto& self = data_.self();
+    if (self.cluster == cluster && std::ranges::find(self.met, place) != self.met.end())
+      return;
+    if (auto why = data_.belong_to(cluster, false, {place}); why.code != errc::none)
+      options_.log(why.detail);
+  }
+
+  void stop() {
+    if (stopped_.exchange(true))
+      return;
+    {
+      std::lock_guard guard{mutex_};
+      for (auto& each : agents_)
+        caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+      agents_.clear();
+    }
+    end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
+    end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
+    if (gate_)
+      gate_->stop();
+    clients_.reset();
+    if (services_)
+      services_->stop();
+    if (router_)
+      caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
+    router_.reset();
+  }
+
+  // -- jobs --------------------------------------------------------------------------
+
+  template <class Job>
+  static void run_on_member(const caf::weak_actor_ptr& where, Job job) {
+    if (auto there = where.lock())
+      run_on_state<cluster::member_state>(caf::actor_cast<caf::actor>(there), std::move(job));
+  }
+
+  template <class Job>
+  void on_member(Job job) {
+    run_on_state<cluster::member_state>(member_, std::move(job));
+  }
+
+  /// Runs `job` on the router and waits for what it returns.
+  template <class Result, class Job>
+  Result on_router(Job job) {
+    auto promise = std::make_shared<std::promise<Result>>();
+    auto answer = promise->get_future();
+    router_->run([promise, job = std::move(job)](router::router_state& state) {
+      promise->set_value(job(state));
+    });
+    return answer.get();
+  }
+
+  /// Waits until what `begin` was given is called.
+  template <class Begin>
+  static problem wait_for(Begin begin) {
+    auto promise = std::make_shared<std::promise<problem>>();
+    auto answer = promise->get_future();
+    begin([promise](problem why) { promise->set_value(std::move(why)); });
+    if (answer.wait_for(default_wait * 3) != std::future_status::ready)
+      return {errc::timed_out, "the node gave no answer in time; it is stopping, or overloaded"};
+    return answer.get();
+  }
+
+  template <class Value, class Begin>
+  static result<Value> wait_for_result(Begin begin, duration wait) {
+    auto promise = std::make_shared<std::promise<result<Value>>>();
+    auto answer = promise->get_future();
+    begin([promise](result<Value> value) { promise->set_value(std::move(value)); });
+    if (answer.wait_for(wait) != std::future_status::ready)
+      return problem{errc::timed_out, "no answer in time; retry, or wait longer"};
+    return answer.get();
+  }
+
+  /// Lets an actor end by itself and waits until it is gone.
+  template <class State, class Job>
+  void end(caf::actor& which, Job job) {
+    if (!which)
+      return;
+    caf::scoped_actor self{*system_};
+    self->monitor(which);
+    run_on_state<State>(which, std::move(job));
+    self->receive([](const caf::down_msg&) {});
+    which = nullptr;
+  }
+
+  node_options options_;
+  cluster::data_folder data_;
+  std::unique_ptr<net::gate> gate_; // outlives the system
+  std::unique_ptr<own_system> own_system_;
+  caf::actor_system* system_ = nullptr;
+  std::optional<cluster::service_clients> clients_;
+  std::optional<router::router_access> router_;
+  caf::actor member_;
+  caf::actor access_;
+  std::optional<cluster::hosted_services> services_;
+  std::uint16_t port_ = 0;
+  std::atomic<bool> stopped_ = false;
+  std::string last_complaint_; // the access actor's only
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool joined_ = false;
+  std::vector<caf::actor> agents_;
+};
+
+TROUPE_COMPILED node::node(std::unique_ptr<inside> made)
+  : inside_(std::move(made)),
+    system_(inside_->system_),
+    clients_(*inside_->clients_),
+    router_(inside_->router_->handle()) {}
+
+TROUPE_COMPILED node::~node() {
+  stop();
+}
+
+TROUPE_COMPILED result<std::unique_ptr<node>> node::start(node_options options,
+                                                          caf::actor_system* sys) {
+  auto data = cluster::data_folder::open(options.data);
+  if (!data)
+    return data.error();
+  auto made = std::make_unique<inside>(std::move(options), std::move(*data), sys);
+  if (auto why = made->set_up(); why.code != errc::none)
+    return why;
+  return std::unique_ptr<node>{new node(std::move(made))};
+}
+
+TROUPE_COMPILED void node::stop() {
+  clients_.reset();
+  router_ = nullptr;
+  inside_->stop();
+}
+
+TROUPE_COMPILED problem node::leave() {
+  auto why = inside::wait_for([this](std::function<void(problem)> done) {
+    inside_->on_member(
+      [done = std::move(done)](cluster::member_state& state) { state.leave(done); });
+  });
+  stop();
+  return why;
+}
+
+TROUPE_COMPILED const std::string& node::name() const {
+  return inside_->options_.name;
+}
+
+TROUPE_COMPILED const node_id& node::id() const {
+  return inside_->data_.self().id;
+}
+
+TROUPE_COMPILED boot_number node::boot() const {
+  return inside_->data_.self().boot;
+}
+
+TROUPE_COMPILED std::uint16_t node::port() const {
+  return inside_->port_;
+}
+
+TROUPE_COMPILED bool node::is_host() const {
+  return inside_->services_.has_value();
+}
+
+TROUPE_COMPILED bool node::wait_joined(duration wait) {
+  std::unique_lock guard{inside_->mutex_};
+  return inside_->changed_.wait_for(guard, wait, [this] { return inside_->joined_; });
+}
+
+TROUPE_COMPILED problem node::add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
+                                        const agent_options& how) {
+  auto why = inside_->on_router<problem>(
+    [id, actor](router::router_state& state) { return state.add_agent(id, actor); });
+  if (why.code != errc::none)
+    return why;
+  why = inside::wait_for([&](std::function<void(problem)> done) {
+    inside_->on_member([id, how, done = std::move(done)](cluster::member_state& state) {
+      state.add_agent(id, how, done);
+    });
+  });
+  if (why.code != errc::none)
+    remove_agent(id);
+  return why;
+}
+
+TROUPE_COMPILED problem node::adopt_agent(const std::string& id, const caf::actor& agent,
+                                          const agent_options& how) {
+  {
+    std::lock_guard guard{inside_->mutex_};
+    inside_->agents_.push_back(agent);
+  }
+  auto why = add_agent(id, caf::actor_cast<caf::strong_actor_ptr>(agent), how);
+  if (why.code != errc::none)
+    caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
+  return why;
+}
+
+TROUPE_COMPILED void node::remove_agent(const std::string& id) {
+  inside_->on_member([id](cluster::member_state& state) { state.remove_agent(id); });
+}
+
+TROUPE_COMPILED result<peer> node::find_peer(const std::string& name, duration wait) {
+  auto entry = inside::wait_for_result<caf::strong_actor_ptr>(
+    [&](std::function<void(result<caf::strong_actor_ptr>)> done) {
+      inside_->on_member([name, done = std::move(done)](cluster::member_state& state) {
+        state.find_entry(name, done);
+      });
+    },
+    wait);
+  if (!entry)
+    return entry.error();
+  return peer{system_, (*entry)->node(), caf::actor_cast<caf::strong_actor_ptr>(router_)};
+}
+
+} // namespace troupe
+
+#endif

@@ -1,0 +1,90 @@
+#ifndef TROUPE_NODE_IMPL_SERVICES_IPP
+#define TROUPE_NODE_IMPL_SERVICES_IPP
+
+#include <memory>
+#include <utility>
+
+#include "caf/actor_cast.hpp"
+#include "caf/scoped_actor.hpp"
+#include "caf/send.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/host/durable.hpp"
+#include "troupe/host/service_actor.hpp"
+#include "troupe/lock/lock_service.hpp"
+#include "troupe/net/gate.hpp"
+#include "troupe/node/configure.hpp"
+#include "troupe/node/services.hpp"
+#include "troupe/registry/name_service.hpp"
+#include "troupe/registry/registry_service.hpp"
+#include "troupe/scheduler/scheduler_service.hpp"
+#include "troupe/state/state_service.hpp"
+#include "troupe/storage/sqlite_log.hpp"
+
+namespace troupe {
+
+TROUPE_COMPILED void configure(caf::actor_system_config& cfg) {
+  net::configure_links(cfg);
+  host::add_service<lock::lock_service>(cfg);
+  host::add_service<registry::registry_service>(cfg);
+  host::add_service<registry::name_service>(cfg);
+  host::add_service<scheduler::scheduler_service>(cfg);
+  host::add_service<state::state_service>(cfg);
+}
+
+} // namespace troupe
+
+namespace troupe::cluster {
+
+template <class Service, class Host>
+problem hosted_services::add(const typename Service::options& options, Host host,
+                             const host::core_options& limits) {
+  auto made = host::spawn<Service>(*sys_, options, std::move(host), limits);
+  if (!made)
+    return to_problem(made.error());
+  handles_[Service::name] = caf::actor_cast<caf::strong_actor_ptr>(*made);
+  return {};
+}
+
+template <class Service>
+problem hosted_services::add_kept(const typename Service::options& options, const data_folder& data,
+                                  const char* file, const host::core_options& limits) {
+  if (!data.is_durable())
+    return add<Service>(options, host::in_memory{}, limits);
+  auto log = std::make_unique<storage::sqlite_log>(data.file(file));
+  return add<Service>(options, host::durable{std::move(log)}, limits);
+}
+
+TROUPE_COMPILED result<hosted_services> hosted_services::start(caf::actor_system& sys,
+                                                               const data_folder& data,
+                                                               const service_options& how) {
+  hosted_services made{sys};
+  auto why = made.add<registry::registry_service>(how.registry, host::in_memory{}, how.journal);
+  if (why.code == errc::none)
+    why = made.add_kept<registry::name_service>({}, data, "names.db", how.journal);
+  if (why.code == errc::none)
+    why = made.add_kept<lock::lock_service>(how.locks, data, "locks.db", how.journal);
+  if (why.code == errc::none)
+    why = made.add_kept<scheduler::scheduler_service>(how.scheduler, data, "scheduler.db",
+                                                      how.journal);
+  if (why.code == errc::none)
+    why = made.add_kept<state::state_service>(how.state, data, "state.db", how.journal);
+  if (why.code != errc::none)
+    return why;
+  return made;
+}
+
+TROUPE_COMPILED void hosted_services::stop() {
+  if (handles_.empty())
+    return;
+  caf::scoped_actor self{*sys_};
+  for (auto& [name, each] : handles_) {
+    self->monitor(each);
+    caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+  }
+  for (auto left = std::exchange(handles_, {}).size(); left > 0; --left)
+    self->receive([](const caf::down_msg&) {});
+}
+
+} // namespace troupe::cluster
+
+#endif
