@@ -51,8 +51,7 @@ tidy: deps
 fuzz: deps
 	@mkdir -p build
 	@$(call configure,fuzz)
-	@cmake --build --preset fuzz --parallel $(JOBS)
-	@tools/fuzz $(SECONDS_EACH)
+	@cmake --build --preset fuzz --target fuzz
 
 soak: test
 	@tools/soak
@@ -63,7 +62,7 @@ coverage: deps
 bench: build
 	@tools/bench
 
-docs: deps
+docs:
 	@tools/docs
 
 install: build

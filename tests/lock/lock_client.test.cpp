@@ -113,8 +113,7 @@ TEST_CASE_METHOD(fixture, "a client rides through a restart of its service", "[l
 }
 
 TEST_CASE_METHOD(fixture, "a client that says nothing keeps its session", "[lock][client]") {
-  lock_client locks{
-    host::client<lock_protocol>{sys, service, {.retry = {}, .keep_every = 20ms}}};
+  lock_client locks{host::client<lock_protocol>{sys, service, {.retry = {}, .keep_every = 20ms}}};
   REQUIRE(locks.acquire("db", {.ttl = 60s}));
   // The service looks at the calendar of its sessions only; words of keeping cost it nothing.
   auto quiet = std::chrono::steady_clock::now() + 200ms;

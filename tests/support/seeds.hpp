@@ -12,10 +12,13 @@ namespace troupe::test {
 
 using troupe::random_source;
 
-/// Runs `body` for `count` seeds. A failure prints the command that replays it.
+/// Runs `body` for `count` seeds, times TROUPE_SOAK if that is set. A failure prints the
+/// command that replays it.
 template <class Body>
 void for_each_seed(std::uint64_t count, Body body) {
   std::uint64_t first = 0;
+  if (const char* factor = std::getenv("TROUPE_SOAK"))
+    count *= std::stoull(factor);
   if (const char* chosen = std::getenv("TROUPE_SEED")) {
     first = std::stoull(chosen);
     count = 1;
