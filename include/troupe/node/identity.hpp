@@ -42,7 +42,7 @@ template <class Inspector>
 bool inspect(Inspector& f, identity& x) {
   return f.object(x).fields(f.field("id", x.id), f.field("boot", x.boot),
                             f.field("cluster", x.cluster), f.field("host", x.host),
-                            f.field("format", x.format));
+                            f.field("format", x.format), f.field("met", x.met));
 }
 
 /// The folder in which one node keeps everything. Held by a file lock, so that no second

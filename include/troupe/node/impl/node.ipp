@@ -140,6 +140,7 @@ struct node::inside {
       gate_->found(cluster);
     }
     set_services(services_->handles(), {});
+    on_member([all = services_->handles()](cluster::member_state& state) { state.guard(all); });
     bound(services_->handles());
     return {};
   }
@@ -150,6 +151,7 @@ struct node::inside {
     self.key = {registry::record_kind::node, options_.name, {}};
     self.endpoints = {{where.host, where.port != 0 ? where.port : port_}};
     self.metadata["release"] = to_string(library_version);
+    self.metadata["role"] = is_founder() ? "host" : "member";
     on_member([self](cluster::member_state& state) { state.put(self); });
   }
 
