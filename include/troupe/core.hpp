@@ -1,0 +1,25 @@
+#pragma once
+
+/// What every part shares: time, errors, ids, randomness, encodings. No CAF.
+
+#include "troupe/core/backoff.hpp"
+#include "troupe/core/base64.hpp"
+#include "troupe/core/checksum.hpp"
+#include "troupe/core/codec.hpp"
+#include "troupe/core/digest.hpp"
+#include "troupe/core/entropy.hpp"
+#include "troupe/core/errc.hpp"
+#include "troupe/core/fixed_bytes.hpp"
+#include "troupe/core/hex.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/json.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/msgpack.hpp"
+#include "troupe/core/overloaded.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/random.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/rolling_hash.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/core/utf8.hpp"
+#include "troupe/core/version.hpp"

@@ -1,0 +1,15 @@
+#pragma once
+
+/// Who is there: nodes, agents, services; unique names; choosing one of many.
+
+#include "troupe/core/caf/init.hpp"
+#include "troupe/registry/balancer.hpp"
+#include "troupe/registry/follow.hpp"
+#include "troupe/registry/hash_ring.hpp"
+#include "troupe/registry/messages.hpp"
+#include "troupe/registry/name_service.hpp"
+#include "troupe/registry/name_table.hpp"
+#include "troupe/registry/own_records.hpp"
+#include "troupe/registry/record_table.hpp"
+#include "troupe/registry/registry_service.hpp"
+#include "troupe/registry/types.hpp"

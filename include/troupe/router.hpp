@@ -1,0 +1,8 @@
+#pragma once
+
+/// Messages to agents by id, group or capability, wherever they live.
+
+#include "troupe/core/caf/init.hpp"
+#include "troupe/router/messages.hpp"
+#include "troupe/router/router.hpp"
+#include "troupe/router/types.hpp"

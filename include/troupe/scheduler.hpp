@@ -1,0 +1,13 @@
+#pragma once
+
+/// Runs workflows on workers: submit, watch, retry, survive the loss of either side.
+
+#include "troupe/core/caf/init.hpp"
+#include "troupe/scheduler/cron.hpp"
+#include "troupe/scheduler/messages.hpp"
+#include "troupe/scheduler/scheduler_service.hpp"
+#include "troupe/scheduler/submission.hpp"
+#include "troupe/scheduler/task_call.hpp"
+#include "troupe/scheduler/task_scheduler.hpp"
+#include "troupe/scheduler/types.hpp"
+#include "troupe/scheduler/worker.hpp"

@@ -1,0 +1,7 @@
+#pragma once
+
+/// What outlives a process: logs and databases on SQLite. No CAF.
+
+#include "troupe/storage/database.hpp"
+#include "troupe/storage/log.hpp"
+#include "troupe/storage/sqlite_log.hpp"
