@@ -1112,6 +1112,23 @@ TEST_CASE("what is full refuses and says which bound it is", "[scheduler]") {
   }
 }
 
+TEST_CASE("spans as long as can be said mean for ever", "[scheduler]") {
+  constexpr auto ever = duration::max();
+  clocked_scheduler all{{.lease = ever,
+                         .silence = ever,
+                         .unplaceable_patience = ever,
+                         .ageing = ever,
+                         .retry_head_start = ever,
+                         .reserve_after = ever}};
+  all.add("ann", 1);
+  auto unknown = work("juggle");
+  unknown.handler = "juggle";
+  unknown.priority = priority::urgent;
+  auto run = all.ask(flow({unknown, work("bake"), work("brew")})).run;
+  all.pass(24h * 300);
+  CHECK(all.states(run) == states{ready, running, ready});
+}
+
 TEST_CASE("lowered bounds take nothing back", "[scheduler]") {
   clocked_scheduler all;
   auto ann = all.add("ann", 2);
@@ -1208,6 +1225,7 @@ TEST_CASE("requests outside the contract are refused by name", "[scheduler]") {
     {deregister_worker{ann, 2}, errc::not_found},
     {set_maintenance{worker_id{99}}, errc::not_found},
     {report{ann, 2, {}}, errc::not_found},
+    {report{ann, 1, {{.kind = static_cast<outcome_kind>(9)}}}, errc::bad_argument},
   };
   for (std::size_t index = 0; index < cases.size(); ++index) {
     INFO("case " << index);

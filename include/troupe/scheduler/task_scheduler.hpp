@@ -192,9 +192,10 @@ private:
   void handle(request_id, const configure& request, effects&) {
     if (!std::exchange(configured_, true) || inside_.options.seed != request.options.seed)
       inside_.random = random_source{request.options.seed};
-    if (inside_.options == request.options)
+    auto options = detail::bounded(request.options);
+    if (inside_.options == options)
       return;
-    inside_.options = request.options;
+    inside_.options = options;
     inside_.line_up_all();
   }
 
@@ -404,6 +405,8 @@ private:
       inside_.statistics.stale_outcomes += request.outcomes.size();
       return refuse(id, unknown_worker(request.worker), out);
     }
+    if (auto why = detail::check(request); why.code != errc::none)
+      return refuse(id, std::move(why), out);
     report_receipt receipt;
     for (auto& each : request.outcomes)
       if (inside_.take(*who, each))

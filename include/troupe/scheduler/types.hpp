@@ -224,7 +224,8 @@ struct task_spec {
 
 // -- configuration -----------------------------------------------------------------
 
-/// Bounds and spans of one scheduler. Whatever lies beyond a bound is refused.
+/// Bounds and spans of one scheduler. Whatever lies beyond a bound is refused. Spans are
+/// at most 366 days, which is as good as for ever.
 struct scheduler_options {
   /// Runs that are not over, and tasks of all of them that are not.
   std::uint32_t max_runs = 100'000;
@@ -253,13 +254,13 @@ struct scheduler_options {
   /// A task for which no worker is good (handler, group, labels, size) fails after
   /// so long. While no worker is registered at all it waits on.
   duration unplaceable_patience = std::chrono::minutes{1};
-  /// A task that waits so long gets past one of the next higher priority.
+  /// A task that waits so long gets past one of the next higher priority. At most a day.
   duration ageing = std::chrono::seconds{30};
-  /// Each failure puts a task forward by so much.
+  /// Each failure puts a task forward by so much. At most a day.
   duration retry_head_start = std::chrono::seconds{10};
   /// A large task that waits so long keeps small ones from its worker.
   duration reserve_after = std::chrono::seconds{10};
-  /// A task that lost so many workers is thought to kill them.
+  /// A task that lost more workers than this is thought to kill them. At most 1,000.
   std::uint32_t max_losses = 20;
   scheduler::placement placement = scheduler::placement::resource_aware;
   /// Of the jitter of retries.

@@ -263,6 +263,27 @@ inline problem check(const register_worker& request) {
   return check_labels("labels", request.labels);
 }
 
+/// A number of another version is not guessed at.
+inline problem check(const report& request) {
+  for (auto& each : request.outcomes)
+    if (name_of(each.kind) == "unknown")
+      return bad("outcome kind " + std::to_string(static_cast<int>(each.kind))
+                 + " is unknown; give completed, failed, busy, stopped or progress");
+  return {};
+}
+
+/// Returns `given` with spans and counts that can be added up without overflow.
+inline scheduler_options bounded(scheduler_options given) {
+  for (auto* span : {&given.lease, &given.silence, &given.busy_pause, &given.unplaceable_patience,
+                     &given.reserve_after})
+    *span = std::clamp(*span, duration::zero(), max_span);
+  constexpr duration day = std::chrono::hours{24}; // times max_tries it is five years
+  for (auto* span : {&given.ageing, &given.retry_head_start})
+    *span = std::clamp(*span, duration::zero(), day);
+  given.max_losses = std::min(given.max_losses, max_tries);
+  return given;
+}
+
 /// What a task costs in bytes while its run is kept, beside its result.
 inline std::uint64_t bytes_of(const task_spec& given) {
   auto sum = std::uint64_t{given.id.size()} + given.handler.size() + given.input.size()
