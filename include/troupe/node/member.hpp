@@ -13,10 +13,13 @@
 #include <vector>
 
 #include "caf/event_based_actor.hpp"
+#include "caf/message.hpp"
 #include "caf/stateful_actor.hpp"
+#include "caf/system_messages.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
+#include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/worker_thread.hpp"
 #include "troupe/host/client.hpp"
 #include "troupe/host/watcher.hpp"
@@ -33,6 +36,7 @@ namespace troupe::cluster {
 /// What a member has to know.
 struct member_setup {
   std::string id;
+  std::string name;
   boot_number boot = 0;
   bool is_host = false;
   duration lost_after{};
@@ -55,7 +59,13 @@ public:
   using done_handler = std::function<void(problem)>;
 
   member_state(caf::event_based_actor* self, member_setup setup)
-    : self_(self), setup_(std::move(setup)), own_(setup_.id, setup_.boot), timers_(self) {}
+    : self_(self), setup_(std::move(setup)), own_(setup_.id, setup_.boot), timers_(self) {
+    self_->set_down_handler([this](const caf::down_msg& gone) {
+      if (auto found = guarded_.extract(gone.source))
+        setup_.log("service " + found.mapped() + " ended: " + to_string(gone.reason)
+                   + "; restart the node");
+    });
+  }
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
@@ -80,6 +90,14 @@ public:
     claim_again();
   }
 
+  /// Says so if one of these services of this node ends while the node goes on.
+  void guard(const std::map<std::string, caf::strong_actor_ptr>& services) {
+    for (auto& [called, handle] : services) {
+      guarded_[handle->address()] = called;
+      self_->monitor(handle);
+    }
+  }
+
   // -- records -----------------------------------------------------------------------
 
   /// Says something about this node or one of its services.
@@ -87,7 +105,8 @@ public:
     announce({own_.put(std::move(what))});
   }
 
-  /// Registers an agent and calls `done` once the cluster knows it.
+  /// Registers an agent and calls `done` once the cluster knows it. Ids that end with
+  /// "@" and the name of the node are its own and need no claim.
   void add_agent(const std::string& id, const agent_options& how, done_handler done) {
     registry::record made;
     made.key = {registry::record_kind::agent, id, setup_.id};
@@ -95,7 +114,15 @@ public:
     made.groups = how.groups;
     made.metadata = how.metadata;
     made.registered = now_utc();
-    if (how.unique)
+    if (how.on_name_taken)
+      on_name_taken_[id] = how.on_name_taken;
+    auto at = id.rfind('@');
+    if (at != std::string::npos && id.substr(at + 1) != setup_.name)
+      return done({errc::bad_argument, "agent id '" + id.substr(0, 64)
+                                         + "' names another node; "
+                                           "end it with @"
+                                         + setup_.name + " or leave out the @"});
+    if (how.unique && at == std::string::npos)
       return claim(id, {std::move(made), std::move(done)});
     show(made);
     announce({own_.put(std::move(made))}, std::move(done));
@@ -106,13 +133,13 @@ public:
       state.remove_agent(id);
       state.places().remove(id, node);
     });
-    auto gone = own_.remove(registry::record_kind::agent, id);
-    if (!gone)
-      return;
-    announce({*gone});
-    if (gone->token != 0)
-      setup_.names.async(registry::names::release{{id}, setup_.id, own_.boot()}, answer_within,
-                         [](const auto&) {});
+    on_name_taken_.erase(id);
+    claiming_.erase(id);
+    if (auto gone = own_.remove(registry::record_kind::agent, id)) {
+      announce({*gone});
+      if (gone->token != 0)
+        release({id});
+    }
   }
 
   /// Takes back all that this node ever said, for good.
@@ -126,8 +153,7 @@ public:
         gone.push_back(std::move(*removed));
       }
     if (!names.empty())
-      setup_.names.async(registry::names::release{names, setup_.id, own_.boot()}, answer_within,
-                         [](const auto&) {});
+      release(names);
     setup_.scheduler.async(scheduler::worker_lost{setup_.id, setup_.boot, {}}, answer_within,
                            [](const auto&) {});
     announce(std::move(gone), std::move(done));
@@ -249,6 +275,16 @@ private:
     });
   }
 
+  /// Asks a service; `then` gets the answer on this actor, if it still lives.
+  template <class Client, class Request, class Then>
+  void ask(Client& service, const Request& what, Then then) {
+    service.async(
+      what, answer_within,
+      [home = caf::weak_actor_ptr{self_->ctrl()}, then](result<typename Request::result> answer) {
+        run_on(home, [then, answer = std::move(answer)] { then(answer); });
+      });
+  }
+
   // -- what this node says -------------------------------------------------------------
 
   void announce(std::vector<registry::record> what, done_handler done = {}) {
@@ -284,57 +320,152 @@ private:
       tell(answer ? problem{} : answer.error());
   }
 
-  /// The registry has heard of a later life of this node: goes above it.
+  /// The registry may have heard of a later life of this node: if so, goes above it.
   void rise() {
     if (std::exchange(rising_, true))
       return;
-    setup_.registry.async(
-      registry::find_owner{setup_.id}, answer_within,
-      [this, home = caf::weak_actor_ptr{self_->ctrl()}](result<registry::owner_view> found) {
-        run_on(home, [this, found = std::move(found)] {
+    ask(setup_.registry, registry::find_owner{setup_.id},
+        [this](const result<registry::owner_view>& found) {
           rising_ = false;
-          if (!found || found->boot < own_.boot())
-            return;
-          own_.rise_above(found->boot);
-          announce(own_.all());
+          if (found && own_.rise_above(*found))
+            speak_anew();
         });
-      });
+  }
+
+  /// The same, for what the service of names has heard.
+  void rise_over_names() {
+    if (std::exchange(rising_, true))
+      return;
+    ask(setup_.names, registry::names::list_claims{setup_.id, {}, 1},
+        [this](const result<registry::names::claim_page>& found) {
+          rising_ = false;
+          if (!found || found->claimed.empty() || found->claimed.front().boot <= own_.boot())
+            return;
+          own_.rise_above(found->claimed.front().boot);
+          speak_anew();
+        });
+  }
+
+  void speak_anew() {
+    setup_.log("this node's identity was heard of with a later start (is its data folder restored "
+               "or copied?); it goes on as start "
+               + std::to_string(own_.boot()));
+    announce(own_.all());
+    claim_again();
   }
 
   void beat() {
-    setup_.registry.async(registry::heartbeat{setup_.id, own_.boot()}, answer_within,
-                          [](const auto&) {});
+    ask(setup_.registry, registry::heartbeat{setup_.id, own_.boot()},
+        [this](const result<registry::owner_view>& answer) {
+          if (answer)
+            return;
+          if (answer.error().code == errc::not_found)
+            announce(own_.all()); // it has forgotten
+          else if (answer.error().code == errc::conflict)
+            rise();
+        });
     timers_.after(setup_.heartbeat_every, [this] { beat(); });
   }
 
+  // -- names ---------------------------------------------------------------------------
+
   void claim(const std::string& id, unclaimed_agent what) {
+    claiming_.insert(id);
     auto shared = std::make_shared<unclaimed_agent>(std::move(what));
-    setup_.names.async(registry::names::claim{{id}, setup_.id, own_.boot()}, answer_within,
-                       [this, shared, home = caf::weak_actor_ptr{self_->ctrl()}](
-                         result<registry::names::claims> answer) {
-                         run_on(home, [this, shared, answer = std::move(answer)] {
-                           if (!answer)
-                             return shared->done(answer.error());
-                           shared->what.token = answer->claimed.front().token;
-                           show(shared->what);
-                           announce({own_.put(std::move(shared->what))}, std::move(shared->done));
-                         });
-                       });
+    ask(setup_.names, registry::names::claim{{id}, setup_.id, own_.boot()},
+        [this, id, shared](const result<registry::names::claims>& answer) {
+          auto wanted = claiming_.erase(id) > 0;
+          if (!answer) {
+            on_name_taken_.erase(id);
+            if (answer.error().code == errc::conflict)
+              rise_over_names();
+            else if (answer.error().code != errc::name_taken)
+              release({id}); // it may have been granted
+            return shared->done(answer.error());
+          }
+          if (!wanted) {
+            release({id});
+            return shared->done({errc::withdrawn, "agent '" + id
+                                                    + "' ended before the cluster "
+                                                      "knew it"});
+          }
+          shared->what.token = answer->claimed.front().token;
+          show(shared->what);
+          announce({own_.put(std::move(shared->what))}, std::move(shared->done));
+        });
   }
 
-  /// The service of names may have forgotten: whoever had a name keeps it.
+  /// The service of names may have forgotten, or this is a new boot: whoever had a name
+  /// keeps it, unless another was faster.
   void claim_again() {
     std::vector<std::string> names;
     for (auto& each : own_.all())
       if (each.token != 0 && !each.removed)
         names.push_back(each.key.name);
-    if (!names.empty())
-      setup_.names.async(registry::names::claim{names, setup_.id, own_.boot()}, answer_within,
-                         [this](const auto& answer) {
-                           if (!answer)
-                             setup_.log("names could not be claimed anew: "
-                                        + answer.error().detail);
-                         });
+    for (std::size_t first = 0; first < names.size(); first += max_claims) {
+      auto last = std::min(first + max_claims, names.size());
+      claim_again({names.begin() + static_cast<std::ptrdiff_t>(first),
+                   names.begin() + static_cast<std::ptrdiff_t>(last)});
+    }
+  }
+
+  void claim_again(const std::vector<std::string>& names) {
+    ask(setup_.names, registry::names::claim{names, setup_.id, own_.boot()},
+        [this, names](const result<registry::names::claims>& answer) {
+          if (answer)
+            return keep_tokens(answer->claimed);
+          if (answer.error().code == errc::conflict)
+            return rise_over_names();
+          if (answer.error().code != errc::name_taken)
+            return setup_.log("names could not be claimed anew: " + answer.error().detail);
+          if (names.size() == 1)
+            return lose_name(names.front(), answer.error());
+          for (auto& each : names) // all or none: see which it was
+            claim_again(std::vector{each});
+        });
+  }
+
+  /// Records carry the tokens of their claims.
+  void keep_tokens(const std::vector<registry::names::name_claim>& claims) {
+    std::vector<registry::record> changed;
+    for (auto& each : claims) {
+      auto known = own_.find(registry::record_kind::agent, each.name);
+      if (!known || known->token == each.token)
+        continue;
+      known->token = each.token;
+      changed.push_back(own_.put(std::move(*known)));
+    }
+    announce(std::move(changed));
+  }
+
+  /// Another has a newer claim: the agent gets nothing more from here on, and is told.
+  void lose_name(const std::string& id, const problem& why) {
+    setup_.log("agent '" + id + "' has lost its name: " + why.detail);
+    auto told = on_name_taken_.extract(id);
+    setup_.router.run([id, why, is_told = static_cast<bool>(told),
+                       node = setup_.id](router::router_state& state) {
+      auto agent = state.remove_agent(id);
+      state.places().remove(id, node);
+      if (agent && !is_told)
+        agent->enqueue(nullptr, caf::make_message_id(),
+                       caf::make_message(caf::exit_msg{agent->address(), to_error(why)}), nullptr);
+    });
+    if (auto gone = own_.remove(registry::record_kind::agent, id))
+      announce({*gone});
+    if (told)
+      told.mapped()(why);
+  }
+
+  void release(std::vector<std::string> names) {
+    for (std::size_t first = 0; first < names.size(); first += max_claims) {
+      auto last = std::min(first + max_claims, names.size());
+      setup_.names.async(
+        registry::names::release{{names.begin() + static_cast<std::ptrdiff_t>(first),
+                                  names.begin() + static_cast<std::ptrdiff_t>(last)},
+                                 setup_.id,
+                                 own_.boot()},
+        answer_within, [](const auto&) {});
+    }
   }
 
   /// Agents of this node are found here before the registry has told of them.
@@ -360,9 +491,29 @@ private:
       auto shown = registry::is_shown(each.kind);
       if (value.key.kind == registry::record_kind::node)
         follow_node(value, shown);
-      else if (value.key.kind == registry::record_kind::agent && value.key.owner != setup_.id)
+      else if (value.key.kind != registry::record_kind::agent)
+        continue;
+      else if (auto lost = own_name_lost(each); !lost.empty())
+        lose_name(value.key.name, {errc::name_taken, std::move(lost)});
+      else if (value.key.owner != setup_.id)
         follow_agent(value, shown && each.what.status == registry::record_status::active);
     }
+  }
+
+  /// Returns who has the name of an agent of this node now, for people; empty if that is
+  /// no news.
+  [[nodiscard]] std::string own_name_lost(const registry::change& news) const {
+    auto& value = news.what.value;
+    auto own = own_.find(registry::record_kind::agent, value.key.name);
+    if (!own || own->token == 0)
+      return {};
+    if (value.key.owner == setup_.id)
+      return news.kind == registry::change_kind::taken && value.token == own->token
+               ? "another node has a newer claim to '" + value.key.name + "'"
+               : std::string{};
+    return registry::is_shown(news.kind) && value.token > own->token
+             ? "node " + called(value.key.owner) + " has a newer claim to '" + value.key.name + "'"
+             : std::string{};
   }
 
   void follow_node(const registry::record& what, bool shown) {
@@ -385,9 +536,18 @@ private:
 
   // -- the host's part -------------------------------------------------------------------
 
+  /// Passes a verdict on the latest life of a node that the registry knows: it may have
+  /// gone above the one it greeted with.
   void judge(const std::string& node, boot_number boot, registry::record_status liveness) {
-    setup_.registry.async(registry::verdict{node, boot, liveness}, answer_within,
-                          [](const auto&) {});
+    ask(setup_.registry, registry::find_owner{node},
+        [this, node, boot, liveness](const result<registry::owner_view>& heard) {
+          auto is_linked = links_.contains(node);
+          if (is_linked != (liveness == registry::record_status::active))
+            return; // late
+          setup_.registry.async(
+            registry::verdict{node, heard ? std::max(heard->boot, boot) : boot, liveness},
+            answer_within, [](const auto&) {});
+        });
   }
 
   void declare_lost(const std::string& node, boot_number boot) {
@@ -398,6 +558,8 @@ private:
   }
 
   static constexpr duration answer_within = std::chrono::seconds{10};
+  /// As name_options::max_batch.
+  static constexpr std::size_t max_claims = 1'000;
 
   caf::event_based_actor* self_;
   member_setup setup_;
@@ -405,6 +567,11 @@ private:
   timer_queue<caf::event_based_actor> timers_;
   net::gate* gate_ = nullptr;
   std::optional<host::watcher<registry::registry_protocol, registry::watch_records>> watcher_;
+  std::map<caf::actor_addr, std::string> guarded_;
+  /// Of agents that want to be told.
+  std::map<std::string, std::function<void(const problem&)>> on_name_taken_;
+  /// Claims under way whose agents still live.
+  std::set<std::string> claiming_;
   std::map<std::string, known_node> nodes_;
   std::map<std::string, net::link_ptr> links_;
   std::map<std::string, timer_queue<caf::event_based_actor>::id> lost_timers_;

@@ -94,7 +94,8 @@ public:
   // -- agents ------------------------------------------------------------------------
 
   /// Registers an actor as the agent `id` (UTF-8, 1 to 255 bytes) and waits until the cluster
-  /// knows it. It is taken back when the actor ends. Errors: name_taken, bad_argument,
+  /// knows it. It is taken back when the actor ends. An id that ends with "@" and the name
+  /// of this node is this node's own and needs no claim. Errors: name_taken, bad_argument,
   /// limit_reached, unreachable (a unique name needs the cluster).
   TROUPE_COMPILED problem add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
                                     const agent_options& how = {});

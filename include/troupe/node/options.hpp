@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "troupe/core/problem.hpp"
 #include "troupe/host/durable_core.hpp"
 #include "troupe/lock/types.hpp"
 #include "troupe/net/address.hpp"
@@ -57,7 +58,8 @@ struct node_options {
   service_options services{};
   router::router_options router{};
   net::link_options links{};
-  /// Gets a line for each thing that an operator should know; default: nobody.
+  /// Gets a line for each thing that an operator should know, on any thread; default:
+  /// nobody.
   std::function<void(const std::string&)> log{};
 };
 
@@ -69,6 +71,11 @@ struct agent_options {
   /// The only one of its name in the cluster. Otherwise the name is one that several may
   /// have, as a capability is, and needs no claim.
   bool unique = true;
+  /// Called, on an actor of the node, when another node has a newer claim to the name (both
+  /// were in parts of a cluster that did not see each other): the agent gets no messages
+  /// of that name from then on. Must not block. Default: the agent gets an exit message
+  /// with name_taken.
+  std::function<void(const problem&)> on_name_taken{};
 };
 
 } // namespace troupe::cluster

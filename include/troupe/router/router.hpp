@@ -89,17 +89,18 @@ public:
     return {};
   }
 
-  void remove_agent(const std::string& id) {
-    auto found = agents_.find(id);
-    if (found == agents_.end())
-      return;
-    auto who = ids_.find(found->second->address());
+  /// Hands nothing to the agent from here on. Returns it, null if there was none.
+  caf::strong_actor_ptr remove_agent(const std::string& id) {
+    auto found = agents_.extract(id);
+    if (!found)
+      return nullptr;
+    auto who = ids_.find(found.mapped()->address());
     who->second.erase(id);
     if (who->second.empty()) {
       self_->demonitor(who->first);
       ids_.erase(who);
     }
-    agents_.erase(found);
+    return std::move(found.mapped());
   }
 
   // -- what the node knows -------------------------------------------------------------

@@ -59,7 +59,7 @@ struct node::inside {
     router_.emplace(*system_, id, options_.router, std::move(asks));
     auto founds = is_founder();
     member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(
-      cluster::member_setup{id, data_.self().boot, founds, options_.lost_after,
+      cluster::member_setup{id, options_.name, data_.self().boot, founds, options_.lost_after,
                             options_.services.registry.heartbeat_every, clients_->registry,
                             clients_->names, clients_->scheduler, *router_, options_.log});
     *member = caf::actor_cast<caf::weak_actor_ptr>(member_);

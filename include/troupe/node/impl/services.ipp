@@ -1,6 +1,7 @@
 #ifndef TROUPE_NODE_IMPL_SERVICES_IPP
 #define TROUPE_NODE_IMPL_SERVICES_IPP
 
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -35,6 +36,12 @@ TROUPE_COMPILED void configure(caf::actor_system_config& cfg) {
 
 namespace troupe::cluster {
 
+/// For hosts that would throw them away.
+inline host::core_options without_snapshots(host::core_options limits) {
+  limits.snapshot_every = std::numeric_limits<decltype(limits.snapshot_every)>::max();
+  return limits;
+}
+
 template <class Service, class Host>
 problem hosted_services::add(const typename Service::options& options, Host host,
                              const host::core_options& limits) {
@@ -49,7 +56,7 @@ template <class Service>
 problem hosted_services::add_kept(const typename Service::options& options, const data_folder& data,
                                   const char* file, const host::core_options& limits) {
   if (!data.is_durable())
-    return add<Service>(options, host::in_memory{}, limits);
+    return add<Service>(options, host::in_memory{}, without_snapshots(limits));
   auto log = std::make_unique<storage::sqlite_log>(data.file(file));
   return add<Service>(options, host::durable{std::move(log)}, limits);
 }
@@ -58,7 +65,8 @@ TROUPE_COMPILED result<hosted_services> hosted_services::start(caf::actor_system
                                                                const data_folder& data,
                                                                const service_options& how) {
   hosted_services made{sys};
-  auto why = made.add<registry::registry_service>(how.registry, host::in_memory{}, how.journal);
+  auto why = made.add<registry::registry_service>(how.registry, host::in_memory{},
+                                                  without_snapshots(how.journal));
   if (why.code == errc::none)
     why = made.add_kept<registry::name_service>({}, data, "names.db", how.journal);
   if (why.code == errc::none)
