@@ -121,6 +121,7 @@ public:
   /// Takes nothing new, reports what it has, then calls `done`.
   void drain(std::function<void()> done) {
     drained_ = std::move(done);
+    draining_ = true;
     if (id_ == worker_id{})
       return finish_draining();
     ask(deregister_worker{id_, words_.boot}, [](const auto&) {});
@@ -131,6 +132,8 @@ private:
   struct running {
     task_call call;
     resources needs;
+    /// Tells it from an attempt of the same number of an earlier registration.
+    std::uint64_t serial = 0;
     timer_queue<caf::event_based_actor>::id timer = 0;
   };
 
@@ -147,6 +150,8 @@ private:
   // -- the lease -------------------------------------------------------------------
 
   void enroll() {
+    if (draining_)
+      return finish_draining();
     auto sent = self_->clock().now();
     ask(words_, [this, sent](const result<worker_receipt>& answer) {
       if (!answer)
@@ -161,18 +166,20 @@ private:
     });
   }
 
-  /// The scheduler has forgotten this worker: what it runs, runs elsewhere.
+  /// The scheduler has forgotten this worker: what it runs, runs elsewhere. It takes room
+  /// here until it has ended.
   void start_anew() {
     ++life_;
     id_ = {};
     stop_all();
     outcomes_.clear();
-    open_.clear();
+    for (auto& [which, each] : std::exchange(open_, {}))
+      given_up_.emplace(each.serial, each.needs);
     enroll();
   }
 
   void renew_later(std::uint64_t life) {
-    timers_.after(lease_ / 3, [this, life] {
+    timers_.after(std::min(lease_ / 3, lease_left()), [this, life] {
       if (life == life_)
         renew();
     });
@@ -180,8 +187,6 @@ private:
 
   void renew() {
     auto sent = self_->clock().now();
-    if (sent - renewed_ > lease_)
-      stop_all(); // they are given to others by now
     renew_worker words{id_, words_.boot, sequence_, {}};
     for (auto& [what, each] : open_)
       words.open.push_back(what);
@@ -197,9 +202,17 @@ private:
           renewed_ = sent;
         else if (answer.error().code == errc::not_found)
           return start_anew();
+        else if (self_->clock().now() - renewed_ >= lease_)
+          stop_all(); // they are given to others now
         renew_later(life);
       },
-      lease_);
+      lease_left());
+  }
+
+  /// Of a lease that is over: a new one, to be asked for.
+  [[nodiscard]] duration lease_left() const {
+    auto left = std::chrono::duration_cast<duration>(renewed_ + lease_ - self_->clock().now());
+    return left > duration::zero() ? left : lease_;
   }
 
   void later(std::function<void()> what) {
@@ -240,17 +253,17 @@ private:
     if (!has_room(what.needs))
       return report_outcome({what.what, outcome_kind::busy, {}, {}, false, 0});
     auto home = caf::weak_actor_ptr{self_->ctrl()};
-    task_call call{what,
-                   {[this, home, which = what.what](result<std::string> value) {
-                      run_on(home, [this, which, value = std::move(value)] { end(which, value); });
-                    },
-                    [this, home, which = what.what](std::uint16_t permille) {
-                      run_on(home, [this, which, permille] {
-                        if (open_.contains(which))
-                          report_outcome({which, outcome_kind::progress, {}, {}, false, permille});
-                      });
-                    }}};
-    open_.emplace(what.what, running{call, what.needs});
+    auto serial = ++last_serial_;
+    task_call call{
+      what,
+      {[this, home, serial, which = what.what](result<std::string> value) {
+         run_on(home,
+                [this, serial, which, value = std::move(value)] { end(serial, which, value); });
+       },
+       [this, home, serial, which = what.what](std::uint16_t permille) {
+         run_on(home, [this, serial, which, permille] { progress(serial, which, permille); });
+       }}};
+    open_.emplace(what.what, running{call, what.needs, serial});
     take(what.needs);
     start(call);
   }
@@ -310,10 +323,26 @@ private:
 
   // -- outcomes ----------------------------------------------------------------------
 
-  void end(const attempt_id& which, const result<std::string>& value) {
-    auto found = open_.extract(which);
-    if (!found)
+  void progress(std::uint64_t serial, const attempt_id& which, std::uint16_t permille) {
+    auto found = open_.find(which);
+    if (found == open_.end() || found->second.serial != serial)
       return;
+    // Only the latest counts of what has not left.
+    for (auto index = in_flight_; index < outcomes_.size(); ++index)
+      if (outcomes_[index].what == which) {
+        outcomes_[index].permille = permille;
+        return;
+      }
+    report_outcome({which, outcome_kind::progress, {}, {}, false, permille});
+    send_outcomes();
+  }
+
+  void end(std::uint64_t serial, const attempt_id& which, const result<std::string>& value) {
+    if (auto old = given_up_.extract(serial)) {
+      give_back(old.mapped());
+      return finish_draining();
+    }
+    auto found = open_.extract(which);
     give_back(found.mapped().needs);
     if (found.mapped().call.is_cancelled() && !value)
       report_outcome({which, outcome_kind::stopped, {}, {}, false, 0});
@@ -341,12 +370,14 @@ private:
       return finish_draining();
     reporting_ = true;
     auto count = std::min<std::size_t>(outcomes_.size(), max_report);
+    in_flight_ = count;
     report words{id_,
                  words_.boot,
                  {outcomes_.begin(), outcomes_.begin() + static_cast<std::ptrdiff_t>(count)}};
     auto sent = self_->clock().now();
     ask(words, [this, count, sent, life = life_](const result<report_receipt>& answer) {
       reporting_ = false;
+      in_flight_ = 0;
       if (life != life_)
         return send_outcomes();
       if (!answer && answer.error().code == errc::not_found)
@@ -360,7 +391,7 @@ private:
   }
 
   void finish_draining() {
-    if (drained_ && open_.empty() && outcomes_.empty())
+    if (drained_ && open_.empty() && outcomes_.empty() && given_up_.empty())
       std::exchange(drained_, nullptr)();
   }
 
@@ -409,10 +440,16 @@ private:
   caf::actor_clock::time_point renewed_;
   std::uint64_t sequence_ = 0;
   std::map<attempt_id, running> open_;
+  /// What attempts of an earlier registration still take, by their serials.
+  std::map<std::uint64_t, resources> given_up_;
+  std::uint64_t last_serial_ = 0;
   std::vector<outcome> outcomes_;
   bool reporting_ = false;
+  /// The first of them are under way.
+  std::size_t in_flight_ = 0;
   resources used_{0, 0, 0, 0};
   std::function<void()> drained_;
+  bool draining_ = false;
 };
 
 } // namespace detail
