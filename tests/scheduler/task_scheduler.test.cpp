@@ -1066,6 +1066,25 @@ TEST_CASE("runs that are over are kept for a while, then dropped with their key"
   CHECK(all.ask(what).repeated);
 }
 
+TEST_CASE("a run that is dropped leaves nothing behind", "[scheduler]") {
+  clocked_scheduler all{{.max_finished_runs = 0}};
+  auto ann = all.add("ann", 2);
+  auto first = all.ask(diamond()).run;
+  all.ask(flow({work("bake")}));
+  for (auto* task : {"a", "bake", "b"})
+    all.complete(ann, task, "some result");
+  auto orders = all.orders(ann);
+  all.ask(cancel_run{first});
+  CHECK(all.machine.answer(find_run{first}).error().code == errc::not_found);
+  CHECK(all.machine.answer(list_runs{}).runs.empty());
+  CHECK(all.statistics().bytes == 0);
+  CHECK(all.statistics().tasks == std::vector<std::uint64_t>(task_states));
+  CHECK(all.orders(ann).cancellations.size() == 1); // its room is still taken
+  for (auto& each : orders.assignments)
+    all.report(ann, {.what = each.what});
+  CHECK(all.machine.answer(list_workers{}).workers.at(0).used == resources{.slots = 0});
+}
+
 TEST_CASE("results that are too large fail their task", "[scheduler]") {
   clocked_scheduler all{{.max_payload_bytes = 10, .max_assignment_bytes = 25}};
   auto ann = all.add("ann", 4);
@@ -1086,7 +1105,8 @@ TEST_CASE("results that are too large fail their task", "[scheduler]") {
 }
 
 TEST_CASE("what is full refuses and says which bound it is", "[scheduler]") {
-  clocked_scheduler all{{.max_runs = 2, .max_live_tasks = 5, .max_workers = 1, .max_bytes = 100}};
+  clocked_scheduler all{
+    {.max_runs = 2, .max_live_tasks = 5, .max_workers = 1, .max_bytes = 10'000}};
   auto ann = all.add("ann", 1);
   CHECK_THAT(all.refusal(clocked_scheduler::worker_named("bob", 1)).detail,
              ContainsSubstring("scheduler_options::max_workers"));
@@ -1095,7 +1115,7 @@ TEST_CASE("what is full refuses and says which bound it is", "[scheduler]") {
   CHECK(too_many.code == errc::limit_reached);
   CHECK_THAT(too_many.detail, ContainsSubstring("scheduler_options::max_live_tasks"));
   auto heavy = work("heavy");
-  heavy.input = std::string(100, 'x');
+  heavy.input = std::string(10'000, 'x');
   CHECK_THAT(all.refusal(flow({heavy})).detail, ContainsSubstring("scheduler_options::max_bytes"));
   all.ask(flow({work("bake")}));
   CHECK_THAT(all.refusal(flow({work("brew")})).detail,
@@ -1106,9 +1126,16 @@ TEST_CASE("what is full refuses and says which bound it is", "[scheduler]") {
   }
   SECTION("a result without room is tried again later") {
     all.ask(cancel_run{run_id{2}});
-    all.report(ann, {.what = all.attempt(ann, "a"), .value = std::string(90, 'x')});
+    all.report(ann, {.what = all.attempt(ann, "a"), .value = std::string(9'000, 'x')});
     CHECK(all.look(run_id{1}, 0).why.code == errc::limit_reached);
     CHECK(all.look(run_id{1}, 0).state == pending);
+  }
+  SECTION("a result makes what is over go") {
+    all.ask(cancel_run{run_id{2}});
+    auto before = all.statistics().bytes;
+    all.complete(ann, "a", std::string(10'000 - before + 100, 'x'));
+    CHECK(all.look(run_id{1}, 0).state == completed);
+    CHECK_FALSE(all.machine.answer(find_run{run_id{2}}));
   }
 }
 

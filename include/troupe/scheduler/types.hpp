@@ -241,7 +241,7 @@ struct scheduler_options {
   std::uint32_t max_payload_bytes = 64 * 1024;
   /// All results that go into one task.
   std::uint32_t max_assignment_bytes = 4 * 1024 * 1024;
-  /// All texts, inputs and results of all runs.
+  /// All runs with their texts, inputs and results; a task costs 500 bytes by itself.
   std::uint64_t max_bytes = std::uint64_t{1} << 30U;
   /// Changes of a run that a watcher may miss before it gets all tasks anew.
   std::uint32_t max_changes = 1'024;

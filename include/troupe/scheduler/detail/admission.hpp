@@ -284,9 +284,11 @@ inline scheduler_options bounded(scheduler_options given) {
   return given;
 }
 
-/// What a task costs in bytes while its run is kept, beside its result.
+/// What a task costs in bytes while its run is kept, beside its result. About right: the
+/// same on every machine is worth more.
 inline std::uint64_t bytes_of(const task_spec& given) {
-  auto sum = std::uint64_t{given.id.size()} + given.handler.size() + given.input.size()
+  constexpr std::uint64_t task_itself = 500;
+  auto sum = task_itself + given.id.size() + given.handler.size() + given.input.size()
              + given.group.size() + given.compensation.size() + given.parents.size() * 8;
   for (auto& [key, value] : given.labels)
     sum += key.size() + value.size();

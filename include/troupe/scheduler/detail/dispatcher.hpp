@@ -514,7 +514,7 @@ private:
     owner.state = state;
     owner.ended = now;
     owner.note_change();
-    runs.finish(owner);
+    runs.finish(owner, options.max_changes);
     ++statistics.runs_finished;
   }
 

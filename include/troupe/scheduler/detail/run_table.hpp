@@ -8,7 +8,9 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "troupe/scheduler/detail/admission.hpp"
 #include "troupe/scheduler/detail/run.hpp"
 
 namespace troupe::scheduler::detail {
@@ -50,7 +52,7 @@ public:
   void count_in(run& owner, std::uint32_t position) {
     auto& added = owner.tasks[position];
     count(owner, added, 1);
-    grow(owner, bytes_of(added.spec) + added.value.size() + added.why.detail.size());
+    grow(owner, detail::bytes_of(added.spec) + added.value.size() + added.why.detail.size());
   }
 
   void set_state(run& owner, std::uint32_t position, task_state state) {
@@ -73,8 +75,12 @@ public:
     grow(owner, why.detail.size());
   }
 
-  /// The run is over, in the state that it has.
-  void finish(run& owner) {
+  /// The run is over, in the state that it has. Keeps its last changes for who still
+  /// watches.
+  void finish(run& owner, std::uint32_t max_changes) {
+    if (auto first = owner.first_change(max_changes); first > 0)
+      owner.forget_changes(first);
+    grow(owner, bytes_of(owner.changes));
     for (std::size_t state = 0; state < task_states; ++state)
       tasks_[state] -= owner.counts[state];
     finished_.push_back(owner.id);
@@ -86,6 +92,8 @@ public:
 
   /// As finish(), for a run that was added when it was over already.
   void restore_finished(run_id id) {
+    auto& owner = runs_.at(id);
+    grow(owner, bytes_of(owner.changes));
     finished_.push_back(id);
   }
 
@@ -139,6 +147,11 @@ private:
     tasks_[state] += static_cast<std::uint64_t>(by);
     if (what.state == task_state::ready)
       ready_[level_of(owner, what)] += static_cast<std::uint64_t>(by);
+  }
+
+  static std::uint64_t bytes_of(const std::vector<task_change>& changes) {
+    constexpr std::uint64_t each = 40;
+    return each * changes.size();
   }
 
   void grow(run& owner, std::uint64_t by) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -65,6 +66,8 @@ inline task load(const saved_task& saved, time_point now) {
 }
 
 inline saved_run save(const run& what, std::uint32_t max_changes, time_point now) {
+  if (is_final(what.state))
+    max_changes = std::numeric_limits<std::uint32_t>::max(); // cut when it ended
   saved_run result{.run = what.id,
                    .name = what.name,
                    .key = what.key,
