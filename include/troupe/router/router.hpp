@@ -200,12 +200,14 @@ private:
     }
   }
 
-  /// The agent answers whoever sent the current message, if `id` asks for an answer.
+  /// The agent answers whoever sent the current message, if `id` asks for an answer. Else
+  /// it sees no sender: CAF would send what it returns there, and an actor that does
+  /// not expect that answers with an error, which ends the agent.
   void hand_to(const caf::strong_actor_ptr& agent, caf::message_id id,
                const caf::message& payload) {
     ++counts_.delivered;
-    agent->enqueue(caf::make_mailbox_element(self_->current_sender(), id, {}, payload),
-                   self_->context());
+    auto sender = id.is_request() ? self_->current_sender() : nullptr;
+    agent->enqueue(caf::make_mailbox_element(std::move(sender), id, {}, payload), self_->context());
   }
 
   // -- messages that go out ------------------------------------------------------------
@@ -283,8 +285,8 @@ private:
         return;
       }
       ++counts_.forwarded;
-      there->entry->enqueue(self_->ctrl(), caf::make_message_id(),
-                            caf::make_message(std::move(letter)), self_->context());
+      there->entry->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::move(letter)),
+                            self_->context());
     });
   }
 

@@ -14,7 +14,10 @@ namespace troupe {
 /// messages of this process still end it.
 inline void ignore_strays(caf::scheduled_actor* self) {
   self->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
-  self->set_default_handler([](caf::scheduled_actor*, caf::message&) -> caf::skippable_result {
+  self->set_default_handler([](caf::scheduled_actor* me, caf::message&) -> caf::skippable_result {
+    if (!me->current_message_id().is_request())
+      me->drop_current_message_id(); // an error would end a sender that is no better than CAF's
+                                     // default
     return caf::make_error(caf::sec::unexpected_message);
   });
   self->set_exit_handler([](caf::scheduled_actor* me, caf::exit_msg& what) {

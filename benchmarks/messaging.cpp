@@ -1,0 +1,201 @@
+// What does a message cost through troupe, beside raw CAF, in one process and over loopback?
+//
+// Usage: messaging [MESSAGES]; prints a JSON line for each way. "raw" is a typed message to a
+// plain CAF handle (over loopback: CAF's own transport); "find" the same message to a handle
+// from node::find; "router" a message by the agent's id. Nothing is pinned; both sides of a
+// loopback figure share the machine's cores.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <unistd.h>
+
+#include "caf/io/middleman.hpp"
+#include "caf/scoped_actor.hpp"
+#include "troupe/node/node.hpp"
+#include "troupe/testing/child_process.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+using steady = std::chrono::steady_clock;
+
+namespace {
+
+const std::string payload(64, 'x');
+
+/// Answers a text with its length, a number with how many texts have come.
+caf::behavior counter() {
+  auto seen = std::make_shared<std::uint64_t>(0);
+  return {
+    [seen](const std::string& text) {
+      ++*seen;
+      return static_cast<std::uint64_t>(text.size());
+    },
+    [seen](std::uint64_t) { return *seen; },
+  };
+}
+
+struct figures {
+  double requests_per_s = 0;
+  double p50_us = 0;
+  double p99_us = 0;
+  double fires_per_s = 0;
+};
+
+/// Measures one way to send: `request` sends a text and waits, `fire` only sends, `sync`
+/// waits until all is through.
+figures measure(std::uint64_t messages, const std::function<bool()>& request,
+                const std::function<void()>& fire, const std::function<bool()>& sync) {
+  figures result;
+  auto rounds = std::max<std::uint64_t>(messages / 20, 10);
+  std::vector<double> spans;
+  auto start = steady::now();
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    auto sent = steady::now();
+    if (!request())
+      return {};
+    spans.push_back(std::chrono::duration<double, std::micro>(steady::now() - sent).count());
+  }
+  result.requests_per_s
+    = static_cast<double>(rounds) / std::chrono::duration<double>(steady::now() - start).count();
+  std::ranges::sort(spans);
+  result.p50_us = spans[spans.size() / 2];
+  result.p99_us = spans[spans.size() * 99 / 100];
+  start = steady::now();
+  for (std::uint64_t each = 0; each < messages; ++each)
+    fire();
+  if (!sync())
+    return {};
+  result.fires_per_s
+    = static_cast<double>(messages) / std::chrono::duration<double>(steady::now() - start).count();
+  return result;
+}
+
+figures through_handle(caf::actor_system& sys, const caf::actor& to, std::uint64_t messages) {
+  caf::scoped_actor self{sys};
+  auto ask = [&](auto what) {
+    auto good = false;
+    self->request(to, 60s, std::move(what))
+      .receive(
+        [&](std::uint64_t) { good = true; },
+        [](const caf::error& why) { std::cerr << "error: " << to_string(why) << std::endl; });
+    return good;
+  };
+  return measure(
+    messages, [&] { return ask(payload); }, [&] { caf::anon_send(to, payload); },
+    [&] { return ask(std::uint64_t{0}); });
+}
+
+figures through_router(node& from, const std::string& agent, std::uint64_t messages) {
+  caf::scoped_actor self{from.system()};
+  auto ask = [&](auto what) {
+    auto good = false;
+    self
+      ->request(from.router(), 61s,
+                router::dispatch{to_agent(agent), {}, 60s, caf::make_message(std::move(what))})
+      .receive(
+        [&](std::uint64_t) { good = true; },
+        [](const caf::error& why) { std::cerr << "error: " << to_string(why) << std::endl; });
+    return good;
+  };
+  return measure(
+    messages, [&] { return ask(payload); }, [&] { from.send(to_agent(agent), payload); },
+    [&] { return ask(std::uint64_t{0}); });
+}
+
+void print(const std::string& where, const std::string& way, const figures& found,
+           const figures& raw) {
+  nlohmann::ordered_json line{{"benchmark", "messaging"},
+                              {"where", where},
+                              {"way", way},
+                              {"requests_per_s", found.requests_per_s},
+                              {"p50_us", found.p50_us},
+                              {"p99_us", found.p99_us},
+                              {"fires_per_s", found.fires_per_s},
+                              {"request_ratio", found.requests_per_s / raw.requests_per_s},
+                              {"fire_ratio", found.fires_per_s / raw.fires_per_s}};
+  std::cout << line.dump() << std::endl;
+}
+
+std::unique_ptr<node> start(std::uint16_t join) {
+  node_options options;
+  options.listen = {"127.0.0.1", 0};
+  if (join != 0)
+    options.join = {{"127.0.0.1", join}};
+  auto made = node::start(std::move(options));
+  if (!made || !(*made)->wait_joined(20s)) {
+    std::cerr << "error: no node: " << (made ? "it did not join" : made.error().detail)
+              << std::endl;
+    std::exit(1);
+  }
+  return std::move(*made);
+}
+
+/// The other process: an agent in a node, and the same behind CAF's own transport.
+[[noreturn]] void serve(std::uint16_t join) {
+  auto me = start(join);
+  auto agent = me->system().spawn(counter);
+  if (auto why = me->add_agent("far", agent); why.code != errc::none)
+    std::exit(1);
+  caf::actor_system_config cfg;
+  configure(cfg);
+  caf::actor_system sys{cfg};
+  auto raw = sys.spawn(counter);
+  auto port = sys.middleman().publish(raw, 0, "127.0.0.1");
+  std::cout << (port ? *port : 0) << std::endl;
+  for (;;) // until it is killed
+    ::pause();
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  troupe::init();
+  if (argc > 2)
+    serve(static_cast<std::uint16_t>(std::stoul(argv[2])));
+  auto messages = argc > 1 ? std::stoull(argv[1]) : 200'000;
+  auto me = start(0);
+  auto agent = me->system().spawn(counter);
+  if (me->add_agent("near", agent).code != errc::none)
+    return 1;
+  auto raw = through_handle(me->system(), agent, messages);
+  print("local", "raw", raw, raw);
+  if (auto found = me->find("near"))
+    print("local", "find", through_handle(me->system(), *found, messages), raw);
+  print("local", "router", through_router(*me, "near", messages), raw);
+
+  testing::child_process other{
+    {std::filesystem::canonical("/proc/self/exe"), "serve", std::to_string(me->port())}};
+  auto port = other.read_line(30s);
+  if (!port || *port == "0")
+    return 1;
+  {
+    caf::actor_system_config cfg;
+    configure(cfg);
+    caf::actor_system sys{cfg};
+    auto far
+      = sys.middleman().remote_actor("127.0.0.1", static_cast<std::uint16_t>(std::stoul(*port)));
+    if (!far)
+      return 1;
+    raw = through_handle(sys, *far, messages);
+    print("loopback", "raw", raw, raw);
+  }
+  auto found = me->find("far", 20s);
+  if (!found)
+    return 1;
+  print("loopback", "find", through_handle(me->system(), *found, messages), raw);
+  print("loopback", "router", through_router(*me, "far", messages), raw);
+  other.send_signal(SIGKILL);
+  caf::anon_send_exit(agent, caf::exit_reason::kill);
+  return 0;
+}
