@@ -1,12 +1,13 @@
 #pragma once
 
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
-#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -34,6 +35,8 @@ struct common_options {
   /// Nodes to ask, HOST:PORT.
   std::vector<std::string> at{};
   double wait_s = 10;
+  /// A JSON file of options; see settings.hpp.
+  std::string config{};
 
   [[nodiscard]] troupe::duration wait() const {
     return std::chrono::duration_cast<troupe::duration>(std::chrono::duration<double>{wait_s});
@@ -55,13 +58,53 @@ inline int complain(const troupe::problem& why) {
   }
 }
 
-/// Writes one JSON line, at once.
+/// The same for a problem with a file that the user named.
+inline int complain_of_file(const std::string& file, const troupe::problem& why) {
+  complain({why.code, file + ": " + why.detail});
+  return bad_input;
+}
+
+/// Writes one JSON line, at once. What is not UTF-8 in it is shown as U+FFFD.
 inline void print(const json& line) {
-  std::cout << line.dump() << std::endl;
+  std::cout << line.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
 }
 
 inline double seconds(troupe::duration span) {
   return std::chrono::duration<double>(span).count();
+}
+
+/// Reads a span, "10s", "500ms", "2m", "1h" or plain seconds.
+inline troupe::result<troupe::duration> to_duration(const std::string& text,
+                                                    const std::string& option) {
+  double number = 0;
+  auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string_view unit{end, static_cast<std::size_t>(text.data() + text.size() - end)};
+  auto unit_s = unit == "ms"                  ? 1e-3
+                : unit.empty() || unit == "s" ? 1.0
+                : unit == "m"                 ? 60.0
+                : unit == "h"                 ? 3'600.0
+                                              : 0.0;
+  constexpr double longest_s = 1e9;
+  if (fault != std::errc{} || unit_s == 0 || !(number >= 0) || number * unit_s > longest_s)
+    return troupe::problem{troupe::errc::bad_argument,
+                           option + " is '" + text
+                             + "'; give a span such as 500ms, 10s, 2m or plain seconds"};
+  return std::chrono::duration_cast<troupe::duration>(
+    std::chrono::duration<double>{number * unit_s});
+}
+
+/// Reads an enum with `count` values by the names that it has.
+template <class Enum>
+troupe::result<Enum> named(const std::string& text, const std::string& option, std::uint8_t count) {
+  std::string known;
+  for (std::uint8_t number = 0; number < count; ++number) {
+    auto value = static_cast<Enum>(number);
+    if (name_of(value) == text)
+      return value;
+    known += (known.empty() ? "" : ", ") + std::string{name_of(value)};
+  }
+  return troupe::problem{troupe::errc::bad_argument,
+                         option + " is '" + text + "'; give one of " + known};
 }
 
 /// Reads the addresses of --at.

@@ -49,8 +49,9 @@ int run_workflows(const common_options& common);
 
 struct lock_command {
   std::string name{};
-  double ttl_s = 10;
-  double wait_s = 0;
+  /// Spans as to_duration() reads them.
+  std::string ttl = "10s";
+  std::string wait = "0s";
   bool shared = false;
   std::vector<std::string> command{};
 };

@@ -198,7 +198,7 @@ public:
   int run() {
     auto flow = workflow::read_workflow(what_.file);
     if (!flow)
-      return complain(flow.error());
+      return complain_of_file(what_.file, flow.error());
     auto figures = workflow::analyse(*flow);
     auto slots = what_.slots * 3;
     auto ideal = workflow::list_schedule(*flow, slots);

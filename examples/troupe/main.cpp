@@ -2,10 +2,15 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "commands.hpp"
+#include "settings.hpp"
 #include "troupe/core/version.hpp"
 #include "troupe/node/init.hpp"
 
@@ -19,79 +24,224 @@ std::string demo_file() {
   return "epigenomics.json";
 }
 
+/// Reads the command line into the commands and calls the one that is meant.
+class command_line {
+public:
+  command_line() {
+    app_.set_version_flag("--version", "troupe " + to_string(troupe::library_version));
+    app_.require_subcommand(1);
+    app_.failure_message([](const CLI::App*, const CLI::Error& why) {
+      return "error: " + std::string{why.what()} + "; see troupe --help\n";
+    });
+    add_node();
+    add_demo();
+    add_workflows();
+    add_locks();
+    add_lists();
+    add_messages();
+    add_state();
+    add_config();
+  }
+
+  int run(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+      if (auto why = read_settings(); why.code != troupe::errc::none) {
+        cli::complain(why);
+        return cli::bad_input;
+      }
+    } catch (const CLI::ParseError& why) { // also --help and --version
+      return app_.exit(why) == 0 ? cli::ok : cli::bad_input;
+    }
+    troupe::init();
+    for (auto& [command, run_it] : calls_)
+      if (command->parsed())
+        return run_it();
+    return cli::bad_input;
+  }
+
+private:
+  using call = std::function<int()>;
+
+  CLI::App* add(const std::string& name, const std::string& what, call run) {
+    auto* command = app_.add_subcommand(name, what);
+    command->option_defaults()->always_capture_default();
+    command->add_flag("--json", common_.json, "One JSON object a line");
+    calls_.emplace_back(command, std::move(run));
+    return command;
+  }
+
+  void add_file(CLI::App* command) {
+    command->add_option("--config", common_.config, "JSON file of options; TROUPE_CONFIG")
+      ->capture_default_str();
+  }
+
+  void add_at(CLI::App* command) {
+    command->add_option("--at", common_.at, "A node to ask, HOST:PORT; more: repeat")
+      ->default_val(std::vector<std::string>{"127.0.0.1:6767"})
+      ->allow_extra_args(false)
+      ->delimiter(',');
+    command->add_option("--timeout", common_.wait_s, "Seconds to wait for an answer")
+      ->check(CLI::Range(0.01, 3600.0));
+  }
+
+  /// A command that asks a cluster.
+  CLI::App* add_asking(const std::string& name, const std::string& what, call run) {
+    auto* command = add(name, what, std::move(run));
+    add_at(command);
+    add_file(command);
+    return command;
+  }
+
+  void add_node_options(CLI::App* command) {
+    command->add_option("--listen", node_.listen, "Where it takes links; port 0 is any free one");
+    command->add_option("--advertise", node_.advertise, "What others dial, where that differs");
+    command->add_option("--join", node_.join, "Nodes of the cluster to join; none: founds one")
+      ->delimiter(',');
+    command->add_option("--data", node_.data, "Folder to keep everything in; none: in memory");
+    command->add_option("--name", node_.name, "What people call it");
+    command->add_option("--slots", node_.slots, "Tasks at once; 0: no worker");
+    command->add_option("--group", node_.group, "Group of its worker");
+    command->add_flag("--bootstrap", node_.bootstrap, "Founds a cluster if none is found");
+    command->add_flag("--leave-on-term", node_.leave_on_term, "Leaves for good at SIGTERM");
+    command->add_flag("--insecure", insecure_, "Plain links, on loopback only; the only kind yet");
+  }
+
+  void add_node() {
+    auto* command = add("node", "Runs a node until SIGTERM", [this] {
+      cli::held_signals signals; // before there are threads that would get them
+      return cli::run_node(common_, node_, signals);
+    });
+    add_node_options(command);
+    add_file(command);
+  }
+
+  void add_demo() {
+    demo_.file = demo_file();
+    auto* command
+      = add("demo", "Runs a real workflow on three processes and kills one of them in the middle",
+            [this] {
+              return cli::run_demo(common_, demo_, std::filesystem::canonical("/proc/self/exe"));
+            });
+    command->add_option("--file", demo_.file, "Another workflow");
+    command->add_option("--seconds", demo_.seconds, "About how long it should take")
+      ->check(CLI::Range(0.1, 3600.0));
+    command->add_option("--slots", demo_.slots, "Tasks at once on each node")
+      ->check(CLI::Range(1, 1000));
+  }
+
+  void add_workflows() {
+    add("dag", "Analyses a workflow file", [this] { return cli::run_dag(common_, dag_file_); })
+      ->add_option("FILE", dag_file_)
+      ->required();
+    auto* submit = add_asking("submit", "Runs a workflow file on a cluster",
+                              [this] { return cli::run_submit(common_, submit_); });
+    submit->add_option("FILE", submit_.file)->required();
+    submit->add_option("--time-scale", submit_.time_scale,
+                       "Tasks without a handler sleep for their run time, times this");
+    submit->add_option("--key", submit_.key, "The same key again is the same run");
+    submit->add_option("--priority", submit_.priority, "low, medium, high or urgent");
+    submit->add_option("--policy", submit_.policy, "fail_fast, continue_what_can or compensate");
+    submit->add_flag("--resources", submit_.resources, "Tasks take the cores and memory they name");
+    add_asking("workflows", "Lists the runs", [this] { return cli::run_workflows(common_); });
+  }
+
+  void add_locks() {
+    auto* command = add_asking("lock", "Runs a command while holding a lock",
+                               [this] { return cli::run_lock(common_, lock_); });
+    command->add_option("NAME", lock_.name)->required();
+    command->add_option("--ttl", lock_.ttl,
+                        "How long the lock stays with a holder that was killed: 500ms, 10s, 2m");
+    command->add_option("--wait", lock_.wait, "How long to wait in line for it; 0: not at all");
+    command->add_flag("--shared", lock_.shared, "Together with others that hold it shared");
+    command
+      ->add_option("COMMAND", lock_.command, "After --; it finds the fencing token in TROUPE_TOKEN")
+      ->required();
+    add_asking("locks", "Lists the locks, their holders and who waits",
+               [this] { return cli::run_locks(common_); });
+  }
+
+  void add_lists() {
+    add_asking("status", "Shows the members of a cluster and what it has to do",
+               [this] { return cli::run_status(common_); });
+    add_asking("agents", "Lists the agents", [this] { return cli::run_agents(common_); });
+  }
+
+  void add_message(const std::string& name, const std::string& what, bool wants_answer) {
+    auto* command = add_asking(name, what, [this, wants_answer] {
+      message_.wants_answer = wants_answer;
+      return cli::run_message(common_, message_);
+    });
+    command->add_option("AGENT", message_.agent)->required();
+    command->add_option("TEXT", message_.text)->required();
+  }
+
+  void add_messages() {
+    add_message("send", "Sends a text to an agent", false);
+    add_message("request", "Sends a text to an agent and prints its answer", true);
+  }
+
+  CLI::App* add_key(const std::string& name, const std::string& what,
+                    cli::state_command::verb verb) {
+    auto* command = add_asking(name, what, [this, verb] {
+      state_.what = verb;
+      return cli::run_state(common_, state_);
+    });
+    command->add_option("KEY", state_.key)->required();
+    command->add_option("--level", state_.level, "eventual, causal or strong; part of the key");
+    return command;
+  }
+
+  void add_state() {
+    add_key("get", "Prints a value of the shared state", cli::state_command::verb::get);
+    add_key("put", "Writes a value of the shared state", cli::state_command::verb::put)
+      ->add_option("VALUE", state_.value)
+      ->required();
+    add_key("watch", "Prints a value and each change of it", cli::state_command::verb::watch);
+  }
+
+  void add_config() {
+    config_ = add("config", "Shows the options that hold, and where each comes from",
+                  [this] { return cli::run_config(common_, *config_, origins_); });
+    add_node_options(config_);
+    add_at(config_);
+    add_file(config_);
+  }
+
+  /// Fills the options that have no flag.
+  troupe::problem read_settings() {
+    for (auto* command : app_.get_subcommands()) {
+      if (command->get_option_no_throw("--config") == nullptr)
+        continue;
+      if (auto* file = std::getenv("TROUPE_CONFIG"); file != nullptr && common_.config.empty())
+        common_.config = file;
+      auto from = cli::apply_settings(*command, *config_, common_.config);
+      if (!from)
+        return from.error();
+      origins_ = *std::move(from);
+    }
+    return {};
+  }
+
+  CLI::App app_{
+    "Networks of agents: programs that find each other, exchange messages, share state, "
+    "take locks and run workflows together."};
+  std::vector<std::pair<CLI::App*, call>> calls_;
+  CLI::App* config_ = nullptr;
+  cli::common_options common_;
+  cli::node_command node_;
+  bool insecure_ = true; // accepted and implied, as there are no other links yet
+  cli::demo_command demo_;
+  std::string dag_file_;
+  cli::submit_command submit_;
+  cli::lock_command lock_;
+  cli::message_command message_;
+  cli::state_command state_;
+  cli::origins origins_;
+};
+
 } // namespace
 
 int main(int argc, char** argv) {
-  cli::held_signals signals;
-  troupe::init();
-  CLI::App app{"Networks of agents: programs that find each other, exchange messages, share state, "
-               "take locks and run workflows together."};
-  app.set_version_flag("--version", "troupe " + to_string(troupe::library_version));
-  app.require_subcommand(1);
-  cli::common_options common;
-  auto asks = [&](CLI::App* command) {
-    command->add_option("--at", common.at, "Nodes to ask, HOST:PORT")
-      ->default_val(std::vector<std::string>{"127.0.0.1:6767"});
-    command->add_option("--timeout", common.wait_s, "Seconds to wait for an answer")
-      ->check(CLI::Range(0.01, 3600.0));
-    command->add_flag("--json", common.json, "One JSON object a line");
-    return command;
-  };
-  auto prints = [&](CLI::App* command) {
-    command->add_flag("--json", common.json, "One JSON object a line");
-    return command;
-  };
-
-  cli::node_command node;
-  bool insecure = true; // accepted and implied, as there are no other links yet
-  auto* run_node = prints(app.add_subcommand("node", "Runs a node until SIGTERM"));
-  run_node->add_option("--listen", node.listen, "Where it takes links; port 0 is any free one");
-  run_node->add_option("--advertise", node.advertise, "What others dial, where that differs");
-  run_node->add_option("--join", node.join, "Nodes of the cluster to join; none: founds one");
-  run_node->add_option("--data", node.data, "Folder to keep everything in; none: in memory");
-  run_node->add_option("--name", node.name, "What people call it");
-  run_node->add_option("--slots", node.slots, "Tasks at once; 0: no worker");
-  run_node->add_option("--group", node.group, "Group of its worker");
-  run_node->add_flag("--bootstrap", node.bootstrap, "Founds a cluster if none is found");
-  run_node->add_flag("--leave-on-term", node.leave_on_term, "Leaves for good at SIGTERM");
-  run_node->add_flag("--insecure", insecure, "Plain links, on loopback only; the only kind so far");
-
-  cli::demo_command demo{demo_file()};
-  auto* run_demo = prints(app.add_subcommand(
-    "demo", "Runs a real workflow on three processes and kills one of them in the middle"));
-  run_demo->add_option("--file", demo.file, "Another workflow");
-  run_demo->add_option("--seconds", demo.seconds, "About how long it should take")
-    ->check(CLI::Range(0.1, 3600.0));
-  run_demo->add_option("--slots", demo.slots, "Tasks at once on each node")
-    ->check(CLI::Range(1, 1000));
-
-  std::string dag_file;
-  auto* dag = prints(app.add_subcommand("dag", "Analyses a workflow file"));
-  dag->add_option("FILE", dag_file)->required();
-
-  cli::submit_command submit;
-  auto* run_submit = asks(app.add_subcommand("submit", "Runs a workflow file on a cluster"));
-  run_submit->add_option("FILE", submit.file)->required();
-  run_submit->add_option("--time-scale", submit.time_scale,
-                         "Tasks without a handler sleep for their run time, times this");
-  run_submit->add_option("--key", submit.key, "The same key again is the same run");
-  run_submit->add_option("--priority", submit.priority, "low, medium, high or urgent");
-  run_submit->add_option("--policy", submit.policy, "fail_fast, continue_what_can or compensate");
-  run_submit->add_flag("--resources", submit.resources,
-                       "Tasks take the cores and memory they name");
-
-  auto* workflows = asks(app.add_subcommand("workflows", "Lists the runs"));
-
-  CLI11_PARSE(app, argc, argv);
-  if (run_node->parsed())
-    return cli::run_node(common, node, signals);
-  if (run_demo->parsed())
-    return cli::run_demo(common, demo, std::filesystem::canonical("/proc/self/exe"));
-  if (dag->parsed())
-    return cli::run_dag(common, dag_file);
-  if (run_submit->parsed())
-    return cli::run_submit(common, submit);
-  if (workflows->parsed())
-    return cli::run_workflows(common);
-  return cli::bad_input;
+  return command_line{}.run(argc, argv);
 }

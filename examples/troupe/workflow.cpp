@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "commands.hpp"
+#include "connect.hpp"
 #include "progress.hpp"
-#include "troupe/node/cluster_client.hpp"
 #include "troupe/scheduler/submission.hpp"
 #include "troupe/workflow/analysis.hpp"
 #include "troupe/workflow/file.hpp"
@@ -18,7 +18,7 @@ using namespace std::literals;
 int run_dag(const common_options& common, const std::string& file) {
   auto flow = workflow::read_workflow(file);
   if (!flow)
-    return complain(flow.error());
+    return complain_of_file(file, flow.error());
   auto figures = workflow::analyse(*flow);
   if (common.json)
     print(workflow::to_json(*flow, figures));
@@ -28,18 +28,6 @@ int run_dag(const common_options& common, const std::string& file) {
 }
 
 namespace {
-
-template <class Enum>
-result<Enum> named(const std::string& text, const std::string& option, std::uint8_t count) {
-  std::string known;
-  for (std::uint8_t number = 0; number < count; ++number) {
-    auto value = static_cast<Enum>(number);
-    if (name_of(value) == text)
-      return value;
-    known += (known.empty() ? "" : ", ") + std::string{name_of(value)};
-  }
-  return problem{errc::bad_argument, option + " is '" + text + "'; give one of " + known};
-}
 
 std::string in_words(const scheduler::run_view& run) {
   auto at = [&](scheduler::task_state state) {
@@ -93,7 +81,7 @@ int run_submit(const common_options& common, const submit_command& what) {
                      "--time-scale is " + std::to_string(what.time_scale) + "; give 0 to 1000000"});
   auto flow = workflow::read_workflow(what.file);
   if (!flow)
-    return complain(flow.error());
+    return complain_of_file(what.file, flow.error());
   scheduler::submission_options how;
   how.key = what.key;
   how.time_scale = what.time_scale;
@@ -106,10 +94,7 @@ int run_submit(const common_options& common, const submit_command& what) {
     return complain(policy.error());
   how.priority = *priority;
   how.policy = *policy;
-  auto where = addresses(common.at);
-  if (!where)
-    return complain(where.error());
-  auto cluster = cluster_client::connect(*where, common.wait());
+  auto cluster = connect(common);
   if (!cluster)
     return complain(cluster.error());
   auto& service = (*cluster)->services().scheduler;
@@ -141,10 +126,7 @@ int run_submit(const common_options& common, const submit_command& what) {
 }
 
 int run_workflows(const common_options& common) {
-  auto where = addresses(common.at);
-  if (!where)
-    return complain(where.error());
-  auto cluster = cluster_client::connect(*where, common.wait());
+  auto cluster = connect(common);
   if (!cluster)
     return complain(cluster.error());
   scheduler::list_runs question{};

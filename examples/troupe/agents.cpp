@@ -1,0 +1,82 @@
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <string>
+
+#include "commands.hpp"
+#include "connect.hpp"
+
+namespace cli {
+
+using namespace troupe;
+using namespace std::literals;
+
+int run_agents(const common_options& common) {
+  auto cluster = connect(common);
+  if (!cluster)
+    return complain(cluster.error());
+  auto nodes = all_records(**cluster, registry::record_kind::node, common.wait());
+  if (!nodes)
+    return complain(nodes.error());
+  std::map<std::string, std::string> names; // of nodes, by their ids
+  for (auto& each : *nodes)
+    names[each.value.key.owner] = each.value.key.name;
+  auto agents = all_records(**cluster, registry::record_kind::agent, common.wait());
+  if (!agents)
+    return complain(agents.error());
+  for (auto& each : *agents) {
+    auto& what = each.value;
+    auto known = names.find(what.key.owner);
+    auto node = known != names.end() ? known->second : what.key.owner;
+    if (common.json) {
+      print({{"agent", what.key.name},
+             {"node", node},
+             {"status", std::string{name_of(each.status)}},
+             {"healthy", each.healthy},
+             {"capabilities", what.capabilities},
+             {"groups", what.groups}});
+      continue;
+    }
+    std::cout << what.key.name << "  " << name_of(each.status) << "  at " << node;
+    for (auto& capability : what.capabilities)
+      std::cout << "  " << capability;
+    std::cout << std::endl;
+  }
+  return ok;
+}
+
+namespace {
+
+/// Whether a message got to its agent, whatever that made of it.
+bool was_delivered(const problem& why) {
+  constexpr std::array never{errc::not_found, errc::unreachable, errc::limit_reached,
+                             errc::bad_argument, errc::too_large};
+  return std::ranges::find(never, why.code) == never.end();
+}
+
+} // namespace
+
+int run_message(const common_options& common, const message_command& what) {
+  auto cluster = connect(common);
+  if (!cluster)
+    return complain(cluster.error());
+  // A text that is only sent gets an answer all the same; so we know that the agent exists.
+  auto wait = what.wants_answer ? common.wait() : std::min<duration>(common.wait(), 1s);
+  auto answer = (*cluster)->request<std::string>(router::to_agent(what.agent), wait, what.text);
+  if (!answer && (what.wants_answer || !was_delivered(answer.error())))
+    return complain(answer.error());
+  if (!what.wants_answer) {
+    if (common.json)
+      print({{"event", "sent"}, {"agent", what.agent}});
+    else
+      std::cout << "sent to " << what.agent << std::endl;
+    return ok;
+  }
+  if (common.json)
+    print({{"event", "answer"}, {"agent", what.agent}, {"text", *answer}});
+  else
+    std::cout << *answer << std::endl;
+  return ok;
+}
+
+} // namespace cli

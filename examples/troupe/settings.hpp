@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "cli.hpp"
+
+/// Options from a file and from the environment. A flag wins over a variable, a variable over
+/// the file, the file over what is built in.
+///
+/// The file is a JSON object with the long names of options as keys, and texts, numbers, true,
+/// false or lists of texts: `{"listen": "127.0.0.1:0", "slots": 8}`. The variable of
+/// --leave-on-term is TROUPE_LEAVE_ON_TERM; a list in it is separated by commas.
+namespace cli {
+
+enum class origin : std::uint8_t { built_in = 0, file = 1, environment = 2, flag = 3 };
+
+constexpr std::string_view name_of(origin from) noexcept {
+  switch (from) {
+    case origin::built_in:
+      return "default";
+    case origin::file:
+      return "file";
+    case origin::environment:
+      return "environment";
+    case origin::flag:
+      return "flag";
+  }
+  return "unknown";
+}
+
+/// Where the options of one command come from, by their keys.
+using origins = std::map<std::string, origin>;
+
+/// Gives each option of `command` that has no flag the value of its variable or of `file`
+/// (none if that is empty). The keys are the options of `known`. Errors: bad_argument (a key that
+/// is not known, with the nearest one; a file that is no such object), not_found (the file);
+/// throws CLI::ParseError for values that an option does not take.
+troupe::result<origins> apply_settings(CLI::App& command, const CLI::App& known,
+                                       const std::string& file);
+
+/// Prints the effective options of `command`, and where each comes from.
+int run_config(const common_options& common, const CLI::App& command, const origins& from);
+
+} // namespace cli

@@ -1,0 +1,98 @@
+#include <string>
+
+#include "commands.hpp"
+#include "connect.hpp"
+#include "troupe/state/state_client.hpp"
+
+namespace cli {
+
+using namespace troupe;
+
+namespace {
+
+json to_line(const state::entry& what) {
+  return {{"key", what.key.key},
+          {"value", state::to_text(what.value)},
+          {"version", what.version},
+          {"replica", what.replica}};
+}
+
+void show(const state::change& what, bool as_json) {
+  auto event = std::string{name_of(what.kind)};
+  if (what.entries.empty()) {
+    if (as_json)
+      print({{"event", event}, {"key", what.key.key}});
+    else
+      std::cout << event << "  " << what.key.key << std::endl;
+  }
+  for (auto& each : what.entries) {
+    auto line = to_line(each);
+    line["event"] = event;
+    if (as_json)
+      print(line);
+    else
+      std::cout << event << "  " << each.key.key << "  " << state::to_text(each.value) << std::endl;
+  }
+}
+
+int get(state::state_client state, const state::entry_key& key, const common_options& common) {
+  auto found = state.get(key);
+  if (!found)
+    return complain(found.error());
+  if (found->entries.empty())
+    return complain({errc::not_found, "there is nothing at " + to_text(key)
+                                        + "; put it first, or name the level it was put at"});
+  for (auto& each : found->entries)
+    if (common.json)
+      print(to_line(each));
+    else
+      std::cout << state::to_text(each.value) << std::endl;
+  return ok;
+}
+
+int put(state::state_client state, const state::entry_key& key, const std::string& value,
+        const common_options& common) {
+  auto done = state.put(key, value);
+  if (!done)
+    return complain(done.error());
+  if (common.json)
+    print({{"key", key.key}, {"version", done->version}});
+  else
+    std::cout << "version " << done->version << std::endl;
+  return ok;
+}
+
+} // namespace
+
+int run_state(const common_options& common, const state_command& what) {
+  auto level = named<state::consistency>(what.level, "--level", 3);
+  if (!level)
+    return complain(level.error());
+  state::entry_key key{*level, state::value_type::lww_register, what.key};
+  std::optional<held_signals> signals; // before there are threads that would get them
+  if (what.what == state_command::verb::watch)
+    signals.emplace();
+  auto cluster = connect(common);
+  if (!cluster)
+    return complain(cluster.error());
+  state::state_client state{(*cluster)->system(), (*cluster)->services().state};
+  switch (what.what) {
+    case state_command::verb::get:
+      return get(state, key, common);
+    case state_command::verb::put:
+      return put(state, key, what.value, common);
+    case state_command::verb::watch:
+      break;
+  }
+  auto watcher = state.watch(state::only(key),
+                             [as_json = common.json](const result<state::state_changes>& news) {
+                               if (!news)
+                                 return void(complain(news.error())); // it goes on by itself
+                               for (auto& each : news->changes)
+                                 show(each, as_json);
+                             });
+  signals->wait();
+  return ok;
+}
+
+} // namespace cli
