@@ -38,9 +38,11 @@ public:
     auto& here = *made;
     auto decided = [&here] { return here.connected_ || !may_come_right(here.last_problem_.code); };
     if (!here.changed_.wait_for(guard, wait, decided) || !here.connected_) {
-      auto why = here.last_problem_.code != errc::none
-                   ? here.last_problem_
-                   : problem{errc::timed_out, "the cluster gave no answer in time"};
+      auto why
+        = here.last_problem_.code != errc::none
+            ? here.last_problem_
+            : problem{errc::timed_out, "no answer in time; see that a troupe node listens there, "
+                                       "or wait longer"};
       guard.unlock();
       return why;
     }
