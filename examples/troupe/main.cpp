@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -44,6 +45,8 @@ public:
   }
 
   int run(int argc, char** argv) {
+    if (auto why = check_name(argc > 1 ? argv[1] : "-"); why.code != troupe::errc::none)
+      return cli::complain(why);
     try {
       app_.parse(argc, argv);
       if (auto why = read_settings(); why.code != troupe::errc::none) {
@@ -62,6 +65,17 @@ public:
 
 private:
   using call = std::function<int()>;
+
+  /// The parser itself would only say that there is no command.
+  troupe::problem check_name(const std::string& name) const {
+    std::vector<std::string> known;
+    for (auto& [command, run_it] : calls_)
+      known.push_back(command->get_name());
+    if (name.starts_with('-') || std::ranges::find(known, name) != known.end())
+      return {};
+    return {troupe::errc::bad_argument, "'" + name + "' is no command; the nearest one is "
+                                          + cli::nearest(name, known) + ", see troupe --help"};
+  }
 
   CLI::App* add(const std::string& name, const std::string& what, call run) {
     auto* command = app_.add_subcommand(name, what);

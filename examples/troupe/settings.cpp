@@ -61,11 +61,6 @@ std::size_t edit_distance(std::string_view left, std::string_view right) {
   return row.back();
 }
 
-std::string nearest(std::string_view wrong, const std::vector<std::string>& known) {
-  return *std::ranges::min_element(
-    known, {}, [&](const std::string& each) { return edit_distance(wrong, each); });
-}
-
 /// A variable that is one slip away from one of ours; others are none of our business.
 problem check_environment(const std::vector<std::string>& known) {
   std::vector<std::string> variables;
@@ -128,6 +123,11 @@ result<file_values> read_file(const std::string& path, const std::vector<std::st
 }
 
 } // namespace
+
+std::string nearest(std::string_view wrong, const std::vector<std::string>& known) {
+  return *std::ranges::min_element(
+    known, {}, [&](const std::string& each) { return edit_distance(wrong, each); });
+}
 
 result<origins> apply_settings(CLI::App& command, const CLI::App& known, const std::string& file) {
   auto keys = keys_of(known);

@@ -37,6 +37,9 @@ constexpr std::string_view name_of(origin from) noexcept {
 /// Where the options of one command come from, by their keys.
 using origins = std::map<std::string, origin>;
 
+/// Returns the one of `known` (at least one) that takes the fewest changes to become `wrong`.
+std::string nearest(std::string_view wrong, const std::vector<std::string>& known);
+
 /// Gives each option of `command` that has no flag the value of its variable or of `file`
 /// (none if that is empty). The keys are the options of `known`. Errors: bad_argument (a key that
 /// is not known, with the nearest one; a file that is no such object), not_found (the file);
