@@ -1,0 +1,7 @@
+#pragma once
+
+/// For tests of programs that use troupe: a cluster in one process, a clock that moves
+/// when it is told to, child processes to be killed.
+#include "troupe/testing/child_process.hpp"
+#include "troupe/testing/cluster.hpp"
+#include "troupe/testing/fake_clock.hpp"

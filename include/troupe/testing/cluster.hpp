@@ -1,0 +1,98 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <poll.h>
+
+#include "troupe/node/node.hpp"
+
+namespace troupe::testing {
+
+/// A cluster of nodes in one process, each with an actor system of its own, linked over
+/// loopback as real ones are; the first hosts the services.
+///
+///     testing::cluster c{3};
+///     c[1].agent("echo", [](const std::string& text) { return text; });
+///     c.until([&] { return c[2].request<std::string>(to_agent("echo"), 1s, "hello"s); });
+///
+/// Call troupe::init() before, once. For faults of whole processes use child_process.
+class cluster {
+public:
+  using change = std::function<void(std::size_t index, node_options&)>;
+
+  /// Starts `count` nodes at free ports and waits until all have joined. `how` may change
+  /// the options of each. Throws std::runtime_error with the reason if that fails.
+  explicit cluster(std::size_t count, const change& how = {}) : options_(count), nodes_(count) {
+    for (std::size_t index = 0; index < count; ++index) {
+      auto& each = options_[index];
+      each.name = "n" + std::to_string(index);
+      each.listen = {"127.0.0.1", 0};
+      if (how)
+        how(index, each);
+      if (index > 0)
+        each.join = {{options_[0].listen.host, nodes_[0]->port()}};
+      start(index);
+    }
+    if (!until([this] { return all_are_known(); }))
+      throw std::runtime_error{"the nodes did not all join in time"};
+  }
+
+  /// @pre The node runs.
+  [[nodiscard]] node& operator[](std::size_t index) {
+    return *nodes_.at(index);
+  }
+
+  [[nodiscard]] std::size_t size() const {
+    return nodes_.size();
+  }
+
+  /// Stops one node, as SIGTERM does.
+  void stop(std::size_t index) {
+    nodes_.at(index).reset();
+  }
+
+  /// Starts a node that was stopped, with the same options and at the same port.
+  void start(std::size_t index) {
+    auto made = node::start(options_.at(index));
+    if (!made)
+      throw std::runtime_error{made.error().detail};
+    nodes_[index] = std::move(*made);
+    options_[index].listen.port = nodes_[index]->port();
+    if (!nodes_[index]->wait_joined(patience))
+      throw std::runtime_error{"node " + std::to_string(index) + " did not join in time"};
+  }
+
+  /// Waits until `condition()` holds, looking again and again. Returns whether it came to
+  /// hold within `wait`.
+  template <class Condition>
+  bool until(Condition condition, duration wait = patience) {
+    auto end = std::chrono::steady_clock::now() + wait;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() >= end)
+        return false;
+      ::poll(nullptr, 0, 2);
+    }
+    return true;
+  }
+
+  /// For whatever a healthy cluster does at once; long, as machines of tests are slow.
+  static constexpr duration patience = std::chrono::seconds{20};
+
+private:
+  bool all_are_known() {
+    auto found = nodes_[0]->registry().ask(registry::count_records{}, patience);
+    return found && found->nodes.active == nodes_.size();
+  }
+
+  std::vector<node_options> options_;
+  std::vector<std::unique_ptr<node>> nodes_;
+};
+
+} // namespace troupe::testing

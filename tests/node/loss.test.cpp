@@ -1,0 +1,151 @@
+#include "node/node_fixture.hpp"
+
+#include <catch2/generators/catch_generators.hpp>
+
+#include <future>
+
+#include "caf/send.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+
+namespace {
+
+auto echo() {
+  return [](const std::string& text) { return text; };
+}
+
+std::string answer_of(node& from, const std::string& agent) {
+  auto answer = from.request<std::string>(to_agent(agent), 5s, "hello"s);
+  return answer ? *answer : std::string{name_of(answer.error().code)};
+}
+
+/// Quick to notice.
+void hasten(std::size_t, node_options& how) {
+  how.lost_after = 200ms;
+  how.services.registry.heartbeat_every = 100ms;
+}
+
+/// How the registry shows an agent; empty if it does not.
+std::string status_of(node& asked, const std::string& agent) {
+  auto answer
+    = asked.registry().ask(registry::get_record{registry::record_kind::agent, agent, {}}, 5s);
+  return answer && answer->found ? std::string{name_of(answer->found->status)} : "";
+}
+
+/// Gets requests and never answers.
+caf::actor spawn_silent(caf::actor_system& sys, const std::shared_ptr<std::atomic<int>>& heard) {
+  return sys.spawn([heard](caf::event_based_actor* self) -> caf::behavior {
+    auto kept = std::make_shared<std::vector<caf::typed_response_promise<std::string>>>();
+    return {[self, heard, kept](const std::string&) -> caf::result<std::string> {
+      auto promise = self->make_response_promise<std::string>();
+      kept->push_back(promise);
+      ++*heard;
+      return promise;
+    }};
+  });
+}
+
+} // namespace
+
+TEST_CASE("requests that wait for a node fail when its link is lost", "[node]") {
+  testing::cluster c{3, hasten};
+  auto heard = std::make_shared<std::atomic<int>>(0);
+  auto silent = spawn_silent(c[1].system(), heard);
+  REQUIRE(c[1].add_agent("silent", silent).code == errc::none);
+  REQUIRE(c.until([&] { return c[2].find("silent").has_value(); }));
+  auto waiting = std::async(std::launch::async, [&] {
+    return c[2].request<std::string>(to_agent("silent"), 60s, "anybody?"s);
+  });
+  REQUIRE(c.until([&] { return *heard == 1; }));
+  auto began = std::chrono::steady_clock::now();
+  c[1].stop();
+  auto answer = waiting.get();
+  CHECK(std::chrono::steady_clock::now() - began < 10s);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code == errc::outcome_unknown);
+  SECTION("later ones find nobody, and its agents show disconnected") {
+    auto later = answer_of(c[2], "silent");
+    CHECK((later == "unreachable" || later == "not_found"));
+    CHECK(c.until([&] { return status_of(c[0], "silent") == "disconnected"; }));
+    CHECK(c.until([&] { return answer_of(c[2], "silent") == "not_found"; }));
+  }
+  caf::anon_send_exit(silent, caf::exit_reason::user_shutdown);
+}
+
+TEST_CASE("names of a node that is lost and kept nothing are free", "[node]") {
+  testing::cluster c{3, hasten};
+  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  CHECK(c[2].agent("echo", echo()).code == errc::name_taken);
+  c.stop(1);
+  CHECK(c.until([&] { return c[2].agent("echo", echo()).code == errc::none; }));
+  CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
+}
+
+TEST_CASE("a node that was taken for gone is taken back", "[node]") {
+  testing::cluster c{3, hasten};
+  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  REQUIRE(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
+  auto id = to_string(c[1].id());
+  REQUIRE(c[0].registry().ask(registry::forget{id, c[1].boot()}, 5s));
+  auto boot_of_echo = [&] {
+    auto answer
+      = c[0].registry().ask(registry::get_record{registry::record_kind::agent, "echo", {}}, 5s);
+    return answer && answer->found ? answer->found->value.boot : 0;
+  };
+  CHECK(c.until([&] { return boot_of_echo() > c[1].boot(); }));
+  CHECK(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
+  SECTION("and its names are its own, to be given back") {
+    CHECK(c[2].agent("echo", echo()).code == errc::name_taken);
+    c[1].remove_agent("echo");
+    CHECK(c.until([&] { return c[2].agent("echo", echo()).code == errc::none; }));
+  }
+  SECTION("and its loss is noticed as any other") {
+    c.stop(1);
+    CHECK(c.until([&] { return status_of(c[0], "echo") == "disconnected"; }));
+  }
+}
+
+TEST_CASE("an agent whose name another has claimed gets nothing more and is told", "[node]") {
+  testing::cluster c{2};
+  auto told = std::make_shared<std::atomic<bool>>(false);
+  agent_options how;
+  auto asks_to_be_told = GENERATE(false, true);
+  if (asks_to_be_told)
+    how.on_name_taken = [told](const problem& why) { *told = why.code == errc::name_taken; };
+  auto made = c[1].system().spawn([](caf::event_based_actor*) -> caf::behavior {
+    return {[](const std::string& text) { return text; }};
+  });
+  REQUIRE(c[1].add_agent("only", made, how).code == errc::none);
+  auto mine
+    = c[0].registry().ask(registry::get_record{registry::record_kind::agent, "only", {}}, 5s);
+  REQUIRE((mine && mine->found));
+  registry::record other;
+  other.key = {registry::record_kind::agent, "only", std::string(64, 'f')};
+  other.boot = other.version = 1;
+  other.token = mine->found->value.token + 1;
+  caf::scoped_actor self{c[1].system()};
+  self->monitor(made);
+  REQUIRE(c[0].registry().ask(registry::put_records{{other}}, 5s));
+  if (asks_to_be_told) {
+    CHECK(c.until([&] { return told->load(); }));
+    caf::anon_send_exit(made, caf::exit_reason::user_shutdown);
+  }
+  self->receive([&](const caf::down_msg& gone) {
+    CHECK((gone.reason == errc::name_taken) == !asks_to_be_told);
+  });
+  CHECK(c.until([&] { return answer_of(c[1], "only") != "hello"; }));
+}
+
+TEST_CASE("an operator is told of a service that has ended", "[node]") {
+  test::lines log;
+  testing::cluster c{1, [&](std::size_t, node_options& how) { how.log = log; }};
+  caf::scoped_actor self{c[0].system()};
+  self->request(c[0].router(), 5s, router::find_service{"troupe.lock"})
+    .receive(
+      [](const router::service_place& found) {
+        caf::anon_send_exit(caf::actor_cast<caf::actor>(found.handle), caf::exit_reason::kill);
+      },
+      [](const caf::error& why) { FAIL(to_string(why)); });
+  CHECK(c.until([&] { return log.contain("service troupe.lock ended"); }));
+}

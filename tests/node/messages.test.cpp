@@ -1,0 +1,154 @@
+#include "node/node_fixture.hpp"
+
+#include <array>
+
+#include "caf/typed_event_based_actor.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+
+namespace {
+
+using echo_actor = caf::typed_actor<caf::result<std::string>(std::string)>;
+
+auto echo() {
+  return [](const std::string& text) { return text; };
+}
+
+/// What an agent answers, or the name of the error.
+std::string answer_of(node& from, const std::string& agent) {
+  auto answer = from.request<std::string>(to_agent(agent), 5s, "hello"s);
+  return answer ? *answer : std::string{name_of(answer.error().code)};
+}
+
+} // namespace
+
+TEST_CASE("an agent is reached by its id from every node", "[node]") {
+  testing::cluster c{3};
+  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  for (std::size_t each = 0; each < c.size(); ++each) {
+    CHECK(c.until([&] { return answer_of(c[each], "echo") == "hello"; }));
+    CHECK(answer_of(c[each], "nobody") == "not_found");
+  }
+  SECTION("and by a handle that speaks raw CAF") {
+    auto found = c[2].find<echo_actor>("echo");
+    REQUIRE(found);
+    caf::scoped_actor self{c[2].system()};
+    std::string answer;
+    self->request(*found, 5s, "direct"s)
+      .receive([&](std::string& text) { answer = std::move(text); }, [](const caf::error&) {});
+    CHECK(answer == "direct");
+    CHECK(c[2].find("nobody").error().code == errc::not_found);
+  }
+  SECTION("until it is taken back") {
+    c[1].remove_agent("echo");
+    CHECK(c.until([&] { return answer_of(c[2], "echo") == "not_found"; }));
+    CHECK(c[2].agent("echo", echo()).code == errc::none);
+  }
+}
+
+TEST_CASE("messages of the application arrive typed, at other nodes too", "[node]") {
+  testing::cluster c{2};
+  REQUIRE(
+    c[1]
+      .agent("measure", [](const test::square& what) { return test::area{what.side * what.side}; })
+      .code
+    == errc::none);
+  REQUIRE(c.until([&] { return c[0].find("measure").has_value(); }));
+  auto answer
+    = c[0].request<test::area>(to_agent("measure"), 5s, test::square{7, {"red", "green"}});
+  REQUIRE(answer);
+  CHECK(answer->value == 49);
+  SECTION("and an agent that does not understand one says so") {
+    auto why = c[0].request<test::area>(to_agent("measure"), 5s, "a text"s);
+    REQUIRE_FALSE(why);
+    CHECK(why.error().code == errc::failed);
+  }
+}
+
+TEST_CASE("a message goes to a group, to all or to any with a capability, or to everyone",
+          "[node]") {
+  testing::cluster c{3};
+  std::array<std::atomic<int>, 3> heard{};
+  for (std::size_t each = 0; each < c.size(); ++each) {
+    agent_options how{.capabilities = {"count"}, .unique = false};
+    if (each > 0)
+      how.groups = {"tail"};
+    REQUIRE(c[each]
+              .agent("counter", how,
+                     [&heard, each](int number) {
+                       heard[each] += number;
+                       return static_cast<int>(each);
+                     })
+              .code
+            == errc::none);
+  }
+  auto reached = [&](const router::recipients& whom) {
+    auto report = c[0].broadcast(whom, 0);
+    return report ? report->sent : 0;
+  };
+  REQUIRE(c.until([&] { return reached(to_everyone()) == 3; }));
+  auto heard_are = [&](int first, int second, int third) {
+    return c.until([&] { return heard[0] == first && heard[1] == second && heard[2] == third; });
+  };
+  SECTION("a group") {
+    CHECK(reached(to_group("tail")) == 2);
+    c[0].send(to_group("tail"), 1);
+    CHECK(heard_are(0, 1, 1));
+  }
+  SECTION("all with a capability") {
+    c[0].send(to_all("count"), 1);
+    CHECK(heard_are(1, 1, 1));
+  }
+  SECTION("any with a capability, in turn") {
+    for (auto round = 0; round < 6; ++round)
+      CHECK(c[0].request<int>(to_any("count"), 5s, 1));
+    CHECK(heard_are(2, 2, 2));
+  }
+  SECTION("a group that nobody is in") {
+    CHECK(reached(to_group("nobody")) == 0);
+  }
+}
+
+TEST_CASE("a name belongs to one agent of the cluster", "[node]") {
+  testing::cluster c{3};
+  REQUIRE(c[1].agent("solo", echo()).code == errc::none);
+  CHECK(c[1].agent("solo", echo()).code == errc::name_taken);
+  CHECK(c[2].agent("solo", echo()).code == errc::name_taken);
+  CHECK(c[0].agent("solo", echo()).code == errc::name_taken);
+  SECTION("and goes with its node when that leaves") {
+    CHECK(c[1].leave().code == errc::none);
+    CHECK(c[2].agent("solo", echo()).code == errc::none);
+  }
+  SECTION("but not names that several may have, or that end with their node's") {
+    for (std::size_t each = 0; each < c.size(); ++each) {
+      CHECK(c[each].agent("many", {.unique = false}, echo()).code == errc::none);
+      CHECK(c[each].agent("own@n" + std::to_string(each), echo()).code == errc::none);
+    }
+    CHECK(c[1].agent("own@n2", echo()).code == errc::bad_argument);
+    CHECK(c.until([&] { return c[2].find("own@n1").has_value(); }));
+  }
+}
+
+TEST_CASE("an agent that ends is taken back", "[node]") {
+  testing::cluster c{2};
+  auto made = c[1].system().spawn([](caf::event_based_actor*) -> caf::behavior {
+    return {[](const std::string& text) { return text; }};
+  });
+  REQUIRE(c[1].add_agent("mortal", made).code == errc::none);
+  REQUIRE(c.until([&] { return c[0].find("mortal").has_value(); }));
+  caf::anon_send_exit(made, caf::exit_reason::user_shutdown);
+  CHECK(c.until([&] {
+    auto found
+      = c[0].registry().ask(registry::get_record{registry::record_kind::agent, "mortal", {}}, 5s);
+    return found && !found->found;
+  }));
+  CHECK(c.until([&] { return c[0].agent("mortal", echo()).code == errc::none; }));
+}
+
+TEST_CASE("ids of agents are checked", "[node]") {
+  testing::cluster c{1};
+  CHECK(c[0].agent("", echo()).code == errc::bad_argument);
+  CHECK(c[0].agent(std::string(256, 'x'), echo()).code == errc::bad_argument);
+  CHECK(c[0].agent("\xff", echo()).code == errc::bad_argument);
+}

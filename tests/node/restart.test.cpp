@@ -1,0 +1,131 @@
+#include "node/node_fixture.hpp"
+#include "support/temporary_folder.hpp"
+#include "troupe/node/cluster_client.hpp"
+
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+using namespace std::literals;
+using namespace troupe;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+auto echo() {
+  return [](const std::string& text) { return text; };
+}
+
+std::string answer_of(node& from, const std::string& agent) {
+  auto answer = from.request<std::string>(to_agent(agent), 5s, "hello"s);
+  return answer ? *answer : std::string{name_of(answer.error().code)};
+}
+
+testing::cluster::change with_data(const test::temporary_folder& folder) {
+  return [&folder](std::size_t index, node_options& how) {
+    how.data = folder / std::to_string(index);
+    how.lost_after = 200ms;
+  };
+}
+
+} // namespace
+
+TEST_CASE("a member that starts again with its data folder is the same node", "[node]") {
+  test::temporary_folder folder;
+  testing::cluster c{3, with_data(folder)};
+  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  auto id = c[1].id();
+  c.stop(1);
+  CHECK(c.until([&] { return answer_of(c[2], "echo") == "not_found"; }));
+  c.start(1);
+  CHECK(c[1].id() == id);
+  CHECK(c[1].boot() == 2);
+  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  CHECK(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
+}
+
+TEST_CASE("a host that starts again finds its members, locks and state", "[node]") {
+  test::temporary_folder folder;
+  testing::cluster c{3, with_data(folder)};
+  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  auto held = c[1].hold("db", {.ttl = 60s});
+  REQUIRE(held);
+  state::entry_key key{state::consistency::eventual, state::value_type::lww_register, "greeting"};
+  REQUIRE(c[2].state().put(key, "hello"));
+  c.stop(0);
+  c.start(0);
+  CHECK(c[0].is_host());
+  CHECK(c[0].boot() == 2);
+  auto lock = c[2].locks().find("db");
+  REQUIRE(lock);
+  REQUIRE(lock->holders.size() == 1);
+  CHECK(lock->holders[0].value.token == held->token());
+  CHECK(held->held());
+  auto kept = c[0].state().get(key);
+  REQUIRE(kept);
+  REQUIRE(kept->entries.size() == 1);
+  CHECK(state::to_text(kept->entries[0].value) == "hello");
+  CHECK(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
+  CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
+  CHECK(c[2].agent("echo", echo()).code == errc::name_taken);
+  CHECK(held->release());
+}
+
+TEST_CASE("a data folder belongs to one running node", "[node]") {
+  test::temporary_folder folder;
+  testing::cluster c{1, with_data(folder)};
+  auto second = node::start({.listen = {"127.0.0.1", 0}, .data = folder / "0"});
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == errc::in_use);
+  CHECK_THAT(second.error().detail, ContainsSubstring("--data"));
+}
+
+TEST_CASE("a port belongs to one node", "[node]") {
+  testing::cluster c{1};
+  auto second = node::start({.listen = {"127.0.0.1", c[0].port()}});
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == errc::in_use);
+  CHECK_THAT(second.error().detail, ContainsSubstring(std::to_string(c[0].port())));
+}
+
+TEST_CASE("nodes and clients say why they do not get into a cluster", "[node]") {
+  auto silent = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::bind(silent, reinterpret_cast<const sockaddr*>(&where), sizeof(where)) == 0);
+  socklen_t size = sizeof(where);
+  REQUIRE(::getsockname(silent, reinterpret_cast<sockaddr*>(&where), &size) == 0);
+  net::address there{"127.0.0.1", ntohs(where.sin_port)};
+  test::lines log;
+  SECTION("nobody listens there") {
+    auto made = node::start({.listen = {"127.0.0.1", 0}, .join = {there}, .log = log});
+    REQUIRE(made);
+    CHECK_FALSE((*made)->wait_joined(300ms));
+    CHECK(log.contain("no way to the cluster yet"));
+    CHECK((*made)->request<std::string>(to_agent("any"), 1s, "x"s).error().code == errc::not_found);
+    auto client = cluster_client::connect({there}, 500ms);
+    REQUIRE_FALSE(client);
+    CHECK(client.error().code == errc::unreachable);
+  }
+  SECTION("what listens there is no node") {
+    REQUIRE(::listen(silent, 4) == 0); // and never says a word
+    auto client = cluster_client::connect({there}, 4s);
+    REQUIRE_FALSE(client);
+    CHECK((client.error().code == errc::unreachable || client.error().code == errc::timed_out));
+  }
+  ::close(silent);
+}
+
+TEST_CASE("nodes meet over IPv6", "[node]") {
+  testing::cluster c{2, [](std::size_t, node_options& how) { how.listen.host = "::1"; }};
+  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
+  auto client = cluster_client::connect({{"::1", c[0].port()}});
+  REQUIRE(client);
+  auto answer = (*client)->request<std::string>(to_agent("echo"), 5s, "hi"s);
+  REQUIRE(answer);
+  CHECK(*answer == "hi");
+}
