@@ -13,6 +13,9 @@ if(TROUPE_SANITIZE STREQUAL "thread")
   list(PREPEND CMAKE_PREFIX_PATH "${_troupe_cache}/caf-0.18.7-tsan")
 endif()
 
+# So that a project which has troupe as a subdirectory sees them, too.
+set(_troupe_targets_global "${CMAKE_FIND_PACKAGE_TARGETS_GLOBAL}")
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_dependency(OpenSSL 3)
 find_dependency(SQLite3 3.40)
 find_dependency(nlohmann_json 3.11)
@@ -27,3 +30,4 @@ if(NOT CAF_FOUND)
   message(FATAL_ERROR "CAF 0.18.7 or later was not found; run tools/deps of troupe, or set CMAKE_PREFIX_PATH")
 endif()
 # CAF's headers are not free of warnings under C++20; imported targets are system headers.
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL "${_troupe_targets_global}")

@@ -1,0 +1,27 @@
+# Builds and runs the consumer: as a subdirectory if SOURCE is given, else against the install
+# of BUILD into a folder of its own. WORK is removed first. Configures with GENERATOR, COMPILER.
+file(REMOVE_RECURSE "${WORK}")
+file(MAKE_DIRECTORY "${WORK}")
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  if(NOT status EQUAL 0)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command}\nended with ${status}:\n${said}")
+  endif()
+endfunction()
+
+set(configure "${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}" -B "${WORK}/build"
+  -G "${GENERATOR}" "-DCMAKE_CXX_COMPILER=${COMPILER}" -DCMAKE_BUILD_TYPE=Debug
+  "-DCMAKE_CXX_FLAGS_DEBUG=-O0" "-DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}")
+if(SOURCE)
+  run(${configure} "-DTROUPE_SOURCE=${SOURCE}")
+  if(EXISTS "${WORK}/build/troupe/examples" OR EXISTS "${WORK}/build/troupe/tests")
+    message(FATAL_ERROR "a subdirectory builds troupe's own programs")
+  endif()
+else()
+  run("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${WORK}/prefix" --component Unspecified)
+  run(${configure} "-Dtroupe_DIR=${WORK}/prefix/${PACKAGE_DIR}")
+endif()
+run("${CMAKE_COMMAND}" --build "${WORK}/build")
+run("${WORK}/build/consumer")
