@@ -66,7 +66,7 @@ int run_node(const common_options& common, const node_command& what, const held_
   // People at a terminal have something to send to at once.
   if (me.wait_joined(std::chrono::seconds{1})) {
     agent_options how{.capabilities = {"echo"}};
-    auto why = me.agent("echo@" + me.name(), how, [](const std::string& text) { return text; });
+    auto why = me.agent("echo-" + me.name(), how, [](const std::string& text) { return text; });
     if (why.code != errc::none)
       std::cerr << "no echo here: " << why.detail << std::endl;
   }
