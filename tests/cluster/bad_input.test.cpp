@@ -1,0 +1,176 @@
+// What users get wrong, and what the command says to it.
+
+#include "troupe_command.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+using namespace troupe::test;
+
+namespace {
+
+/// Takes links and never says a word.
+class silent_listener {
+public:
+  silent_listener() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(where);
+    REQUIRE(::bind(socket_, reinterpret_cast<sockaddr*>(&where), size) == 0);
+    REQUIRE(::listen(socket_, 16) == 0);
+    REQUIRE(::getsockname(socket_, reinterpret_cast<sockaddr*>(&where), &size) == 0);
+    port_ = ::ntohs(where.sin_port);
+  }
+
+  ~silent_listener() {
+    ::close(socket_);
+  }
+
+  silent_listener(const silent_listener&) = delete;
+  silent_listener& operator=(const silent_listener&) = delete;
+
+  [[nodiscard]] std::string address() const {
+    return "127.0.0.1:" + std::to_string(port_);
+  }
+
+  /// Says `text` to the next that comes.
+  void say(const std::string& text) const {
+    auto peer = ::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC);
+    REQUIRE(peer >= 0);
+    REQUIRE(::write(peer, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    ::close(peer);
+  }
+
+private:
+  int socket_;
+  std::uint16_t port_ = 0;
+};
+
+/// A refusal: which status, and words that must be in the sentence.
+void check_refused(const words& arguments, int status, const words& sayings) {
+  auto done = run(arguments);
+  INFO("troupe " << arguments.front() << ' ' << arguments.back().substr(0, 100));
+  INFO(done);
+  CHECK(done.status == status);
+  CHECK(done.says("error: "));
+  CHECK(done.says("; "));
+  for (auto& each : sayings)
+    CHECK(done.says(each));
+}
+
+} // namespace
+
+TEST_CASE("wrong words on the command line are bad usage", "[cluster][cli]") {
+  need_command();
+  check_refused({"dance"}, 2, {"dance"});
+  check_refused({"status", "--colour", "red"}, 2, {"--colour"});
+  check_refused({"--json"}, 2, {});
+  check_refused({"lock", "press"}, 2, {"COMMAND"});
+  check_refused({"status", "--at", "nowhere"}, 2, {"nowhere", "HOST:PORT"});
+  check_refused({"get", "k", "--level", "loud"}, 2, {"loud", "eventual, causal, strong"});
+  check_refused({"node", "--slots", "many"}, 2, {"many"});
+  check_refused({"node", "--config", "/no/such/file"}, 2, {"/no/such/file"});
+  check_refused({"lock", "press", "--ttl", "soon", "--", "true"}, 2, {"soon", "10s"});
+  CHECK(run({"--help"}).status == 0);
+  CHECK(run({"lock", "--help"}).says("TROUPE_TOKEN"));
+  CHECK(run({"--version"}).output.starts_with("troupe "));
+}
+
+TEST_CASE("files that are no workflows are refused with the place", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  write_file(folder / "cycle.json",
+             R"({"schema": "troupe-dag/1", "name": "c", "tasks": [
+               {"id": "left", "runtime_s": 1, "parents": ["right"]},
+               {"id": "right", "runtime_s": 1, "parents": ["left"]}]})");
+  check_refused({"dag", folder / "cycle.json"}, 2, {"left", "right", "cycle"});
+  check_refused({"dag", folder / "none.json"}, 2, {"none.json"});
+  check_refused({"submit", folder / "none.json"}, 2, {"none.json"});
+  write_file(folder / "broken.json", "{\"schema\": ");
+  check_refused({"dag", folder / "broken.json"}, 2, {"line 1"});
+  write_file(folder / "large.json", "{");
+  std::filesystem::resize_file(folder / "large.json", 1'073'741'824);
+  check_refused({"dag", folder / "large.json"}, 2, {"1073741824"});
+  write_file(folder / "good.json", diamond(2));
+  check_refused({"submit", folder / "good.json", "--time-scale", "-1"}, 2, {"--time-scale"});
+  check_refused({"submit", folder / "good.json", "--priority", "utmost"}, 2, {"utmost", "urgent"});
+}
+
+TEST_CASE("whoever is no node or not there is named", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  write_file(folder / "good.json", diamond(2));
+  silent_listener silent;
+  std::string free_port;
+  {
+    silent_listener once;
+    free_port = once.address();
+  }
+  check_refused({"submit", folder / "good.json", "--timeout", "1", "--at", free_port}, 1, {});
+  check_refused({"submit", folder / "good.json", "--timeout", "1", "--at", silent.address()}, 3,
+                {});
+  auto asking = start({"status", "--timeout", "10", "--at", silent.address()});
+  silent.say("HTTP/1.1 400 Bad Request\r\n\r\n" + std::string(300, 'x'));
+  silent.say("HTTP/1.1 400 Bad Request\r\n\r\n" + std::string(300, 'x'));
+  auto done = finish(asking);
+  INFO(done);
+  CHECK(done.status == 2);
+  CHECK(done.says("error: "));
+}
+
+TEST_CASE("what another process uses is refused", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node node{{"--slots", "0", "--data", folder / "data"}};
+  check_refused({"node", "--slots", "0", "--listen", node.address()}, 1,
+                {node.address().substr(node.address().find(':') + 1)});
+  check_refused({"node", "--slots", "0", "--listen", "127.0.0.1:0", "--data", folder / "data"}, 1,
+                {(folder / "data").string()});
+}
+
+TEST_CASE("a copied data folder does not make a second node", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  {
+    running_node original{
+      {"--name", "n2", "--slots", "0", "--data", folder / "data", "--join", host.address()}};
+    REQUIRE(comes_true([&] { return run({"status", "--at", host.address()}).says("2 members"); }));
+    original.process().send_signal(SIGTERM);
+    REQUIRE(original.process().wait_for_end() == 0);
+  }
+  std::filesystem::copy(folder / "data", folder / "copy", std::filesystem::copy_options::recursive);
+  running_node original{
+    {"--name", "n2", "--slots", "0", "--data", folder / "data", "--join", host.address()}};
+  auto answers = [&] {
+    return run({"request", "echo-n2", "hello", "--at", host.address()}).output == "hello\n";
+  };
+  REQUIRE(comes_true(answers));
+  auto copy = start({"node", "--json", "--name", "n3", "--slots", "0", "--listen", "127.0.0.1:0",
+                     "--data", folder / "copy", "--join", host.address()});
+  // It may be refused at once or run without a way in: it must neither be a member nor harm
+  // the one whose identity it has.
+  auto line = copy.read_line(10s);
+  INFO(line.value_or("nothing said"));
+  CHECK(comes_true(answers));
+  auto seen = run({"status", "--json", "--at", host.address()});
+  INFO(seen);
+  CHECK(seen.line()["members"].size() == 2);
+  CHECK_FALSE(seen.says("n3"));
+}
+
+TEST_CASE("locks beyond their bounds are refused", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  auto at = node.address();
+  check_refused({"lock", "press", "--at", at, "--ttl", "0", "--", "true"}, 2, {"ttl"});
+  check_refused({"lock", "press", "--at", at, "--ttl", "11m", "--", "true"}, 2, {"ttl"});
+  check_refused({"lock", "press", "--at", at, "--wait", "11m", "--", "true"}, 2, {"wait"});
+  // The longest word that the kernel passes on to a program.
+  std::string name(131'000, 'n');
+  check_refused({"lock", name, "--at", at, "--", "true"}, 2, {"255"});
+  CHECK(run({"lock", "press", "--at", at, "--", "true"}).status == 0); // the node goes on
+}

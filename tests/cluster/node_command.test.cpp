@@ -1,0 +1,188 @@
+// Nodes as processes: how they meet, what they are asked, what their end does to others.
+
+#include "troupe_command.hpp"
+
+#include <map>
+#include <set>
+
+using namespace troupe::test;
+
+namespace {
+
+json status_at(const std::string& address) {
+  return run({"status", "--json", "--at", address}).line();
+}
+
+/// The members of a cluster with this status, by name.
+std::set<std::string> members_with(const std::string& status, const std::string& address) {
+  std::set<std::string> result;
+  auto seen = status_at(address);
+  for (auto& each : seen.value("members", json::array()))
+    if (each["status"] == status)
+      result.insert(each["node"].get<std::string>());
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("two nodes know each other's agents and pass messages on", "[cluster][cli]") {
+  need_command();
+  running_node first{{"--name", "n1", "--slots", "2"}};
+  running_node second{{"--name", "n2", "--slots", "3", "--join", first.address()}};
+  CHECK(first.ready()["host"] == true);
+  CHECK(second.ready()["host"] == false);
+  auto answers = [](const std::string& agent, const std::string& at) {
+    auto done = run({"request", agent, "hello", "--at", at});
+    UNSCOPED_INFO(done);
+    return done.status == 0 && done.output == "hello\n";
+  };
+  CHECK(comes_true([&] { return answers("echo-n2", first.address()); }));
+  CHECK(comes_true([&] { return answers("echo-n1", second.address()); }));
+  CHECK(run({"send", "echo-n2", "hello", "--at", first.address()}).status == 0);
+
+  auto listed = run({"agents", "--json", "--at", second.address()});
+  INFO(listed);
+  std::set<std::string> agents;
+  for (auto& each : listed.lines())
+    agents.insert(each["agent"].get<std::string>() + " at " + each["node"].get<std::string>());
+  CHECK(agents == std::set<std::string>{"echo-n1 at n1", "echo-n2 at n2"});
+
+  CHECK(comes_true([&] { return status_at(second.address()).value("workers", 0) == 2; }));
+  auto status = status_at(second.address());
+  INFO(status.dump());
+  CHECK(members_with("active", second.address()) == std::set<std::string>{"n1", "n2"});
+  CHECK(status["leader"] == "n1");
+  CHECK(status["slots"] == 5);
+  CHECK(status["agents"]["active"] == 2);
+  CHECK(run({"status", "--at", first.address()}).says("2 members"));
+
+  auto nobody = run({"request", "nobody", "hello", "--at", first.address()});
+  INFO(nobody);
+  CHECK(nobody.status == 1);
+  CHECK(nobody.says("error: "));
+  CHECK(run({"send", "nobody", "hello", "--at", first.address()}).status == 1);
+
+  second.process().send_signal(SIGTERM);
+  CHECK(second.process().wait_for_end() == 0);
+  first.process().send_signal(SIGTERM);
+  CHECK(first.process().wait_for_end() == 0);
+}
+
+TEST_CASE("a workflow outlives the worker that runs half of it", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  write_file(folder / "diamond.json", diamond(6));
+  running_node host{{"--name", "n1", "--slots", "1"}};
+  running_node worker{{"--name", "n2", "--slots", "4", "--join", host.address()}};
+  REQUIRE(comes_true([&] { return status_at(host.address()).value("workers", 0) == 2; }));
+  auto submit = start({"submit", folder / "diamond.json", "--json", "--at", host.address()});
+  // More than the host has slots for, so the other runs some.
+  REQUIRE(comes_true([&] { return status_at(host.address()).value("slots_used", 0) >= 3; }));
+  worker.kill();
+  auto done = finish(submit, 28s);
+  INFO(done);
+  REQUIRE(done.status == 0);
+  auto last = done.lines().back();
+  CHECK(last["event"] == "done");
+  CHECK(last["state"] == "completed");
+  CHECK(last["completed"] == 8);
+  auto runs = run({"workflows", "--json", "--at", host.address()});
+  INFO(runs);
+  CHECK(runs.line()["state"] == "completed");
+  CHECK(members_with("disconnected", host.address()) == std::set<std::string>{"n2"});
+}
+
+TEST_CASE("a cluster goes on where its host was killed", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  write_file(folder / "diamond.json", diamond(6));
+  words durable{"--name", "n1", "--slots", "0", "--data", folder / "n1"};
+  std::optional<running_node> host{durable};
+  auto address = host->address();
+  running_node member{{"--name", "n2", "--slots", "2", "--join", address}};
+  REQUIRE(run({"put", "colour", "blue", "--at", address}).status == 0);
+  auto holder
+    = start({"lock", "press", "--json", "--ttl", "20s", "--at", address, "--", "sleep", "60"});
+  auto held = json::parse(holder.read_line().value_or("{}"), nullptr, false);
+  REQUIRE(held.value("event", "") == "held");
+  auto submit = start({"submit", folder / "diamond.json", "--json", "--key", "k", "--at", address});
+  REQUIRE(comes_true([&] { return status_at(address).value("slots_used", 0) >= 2; }));
+
+  host->kill();
+  host.emplace(durable, address);
+  CHECK(host->ready()["host"] == true);
+
+  auto done = finish(submit, 25s);
+  INFO(done);
+  CHECK(done.status == 0);
+  REQUIRE(!done.lines().empty());
+  CHECK(done.lines().back()["completed"] == 8);
+  CHECK(run({"get", "colour", "--at", address}).output == "blue\n");
+  auto locks = run({"locks", "--json", "--at", address});
+  INFO(locks);
+  CHECK(locks.line()["lock"] == "press");
+  CHECK(locks.line()["holders"][0]["token"] == held["token"]);
+  CHECK(comes_true([&] {
+    return members_with("active", address) == std::set<std::string>{"n1", "n2"};
+  }));
+  auto again = run({"submit", folder / "diamond.json", "--json", "--key", "k", "--at", address});
+  INFO(again);
+  CHECK(again.line()["repeated"] == true);
+}
+
+TEST_CASE("values put are seen by those who get and watch them", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--name", "n1", "--slots", "0"}};
+  auto nothing = run({"get", "colour", "--at", node.address()});
+  INFO(nothing);
+  CHECK(nothing.status == 1);
+  CHECK(nothing.says("error: "));
+  auto watch = start({"watch", "colour", "--json", "--at", node.address()});
+  auto next = [&] { return json::parse(watch.read_line().value_or("{}"), nullptr, false); };
+  for (auto* value : {"red", "gr\"ün", ""}) {
+    REQUIRE(run({"put", "colour", value, "--at", node.address()}).status == 0);
+    auto seen = next();
+    INFO(seen.dump());
+    CHECK(seen["event"] == "put");
+    CHECK(seen["value"] == value);
+  }
+  CHECK(run({"get", "colour", "--json", "--at", node.address()}).line()["value"] == "");
+  // The same text at another level is another key.
+  CHECK(run({"get", "colour", "--level", "causal", "--at", node.address()}).status == 1);
+  watch.send_signal(SIGTERM);
+  CHECK(watch.wait_for_end() == 0);
+}
+
+TEST_CASE("flags win over variables, variables over the file", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  write_file(folder / "troupe.json", R"({"slots": 7, "name": "file", "join": ["a:1", "b:2"]})");
+  auto with = [&](const std::string& environment, const words& arguments) {
+    words command{"/bin/sh", "-c", environment + " exec \"$0\" \"$@\" 2>&1", command_path()};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    troupe::testing::child_process process{command};
+    return finish(process);
+  };
+  auto shown = with("TROUPE_NAME=variable TROUPE_GROUP=g",
+                    {"config", "--json", "--config", folder / "troupe.json", "--group", "flag"});
+  INFO(shown);
+  REQUIRE(shown.status == 0);
+  std::map<std::string, std::string> values;
+  for (auto& each : shown.lines())
+    values[each["key"]] = each["value"].get<std::string>() + " " + each["from"].get<std::string>();
+  CHECK(values["slots"] == "7 file");
+  CHECK(values["join"] == "a:1,b:2 file");
+  CHECK(values["name"] == "variable environment");
+  CHECK(values["group"] == "flag flag");
+  CHECK(values["listen"] == "127.0.0.1:6767 default");
+
+  write_file(folder / "wrong.json", R"({"slot": 7})");
+  auto wrong = with("", {"node", "--config", folder / "wrong.json"});
+  INFO(wrong);
+  CHECK(wrong.status == 2);
+  CHECK(wrong.says("'slot' is not known; the nearest one is 'slots'"));
+  auto misspelt = with("TROUPE_LISTNE=127.0.0.1:0", {"node"});
+  INFO(misspelt);
+  CHECK(misspelt.status == 2);
+  CHECK(misspelt.says("TROUPE_LISTEN"));
+}

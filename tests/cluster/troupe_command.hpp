@@ -1,0 +1,164 @@
+#pragma once
+
+#include "support/temporary_folder.hpp"
+#include "troupe/testing/child_process.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <poll.h>
+
+/// The command `troupe` as its users have it: processes, what they print, how they end.
+namespace troupe::test {
+
+using namespace std::literals;
+using json = nlohmann::json;
+using words = std::vector<std::string>;
+
+inline std::string command_path() {
+  return TROUPE_BIN_DIR "/troupe";
+}
+
+/// Skips the test where the command was not built.
+inline void need_command() {
+  if (!std::filesystem::exists(command_path()))
+    SKIP("the command troupe is not built");
+}
+
+/// Starts the command; what it writes to stderr comes with its output.
+inline testing::child_process start(words arguments) {
+  words command{"/bin/sh", "-c", "exec \"$0\" \"$@\" 2>&1", command_path()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return testing::child_process{command};
+}
+
+/// How a command ended.
+struct outcome {
+  /// As a shell has it; nothing if it had to be killed.
+  std::optional<int> status;
+  std::string output;
+
+  /// The line number `index` that is JSON.
+  [[nodiscard]] json line(std::size_t index = 0) const {
+    std::istringstream text{output};
+    for (std::string each; std::getline(text, each);)
+      if (auto read = json::parse(each, nullptr, false); read.is_object() && index-- == 0)
+        return read;
+    return json::object();
+  }
+
+  [[nodiscard]] std::vector<json> lines() const {
+    std::vector<json> result;
+    for (auto next = line(); !next.empty(); next = line(result.size()))
+      result.push_back(next);
+    return result;
+  }
+
+  [[nodiscard]] bool says(const std::string& what) const {
+    return output.find(what) != std::string::npos;
+  }
+};
+
+inline std::ostream& operator<<(std::ostream& out, const outcome& what) {
+  return out << "status " << what.status.value_or(-1) << ", " << what.output;
+}
+
+/// Waits for the end of `process`.
+inline outcome finish(testing::child_process& process, std::chrono::seconds wait = 25s) {
+  auto output = process.read_rest(wait);
+  return {process.wait_for_end(1s), output};
+}
+
+/// Runs the command to its end.
+inline outcome run(words arguments, std::chrono::seconds wait = 25s) {
+  auto process = start(std::move(arguments));
+  return finish(process, wait);
+}
+
+/// Calls `look` until it is content; returns false at the end of `wait`.
+template <class Look>
+bool comes_true(Look look, std::chrono::seconds wait = 20s) {
+  auto deadline = std::chrono::steady_clock::now() + wait;
+  while (!look()) {
+    if (std::chrono::steady_clock::now() >= deadline)
+      return false;
+    ::poll(nullptr, 0, 20); // what is looked at is in another process and cannot wake us
+  }
+  return true;
+}
+
+/// A node in a process of its own.
+class running_node {
+public:
+  /// Returns once it is ready.
+  explicit running_node(words options, const std::string& listen = "127.0.0.1:0")
+    : process_(start(with_defaults(std::move(options), listen))) {
+    auto deadline = std::chrono::steady_clock::now() + 20s;
+    std::string seen;
+    while (auto line = process_.read_line(deadline)) {
+      auto read = json::parse(*line, nullptr, false);
+      if (read.is_object() && read.value("event", "") == "ready") {
+        ready_ = read;
+        return;
+      }
+      seen += *line + '\n';
+    }
+    FAIL("the node did not start: " << seen);
+  }
+
+  [[nodiscard]] std::string address() const {
+    return "127.0.0.1:" + std::to_string(ready_.value("port", 0));
+  }
+
+  [[nodiscard]] const json& ready() const {
+    return ready_;
+  }
+
+  [[nodiscard]] testing::child_process& process() {
+    return process_;
+  }
+
+  void kill() {
+    process_.send_signal(SIGKILL);
+    process_.wait_for_end();
+  }
+
+private:
+  static words with_defaults(words options, const std::string& listen) {
+    words result{"node", "--json", "--listen", listen};
+    result.insert(result.end(), options.begin(), options.end());
+    return result;
+  }
+
+  testing::child_process process_;
+  json ready_;
+};
+
+inline void write_file(const std::filesystem::path& where, const std::string& text) {
+  std::ofstream{where, std::ios::binary} << text;
+}
+
+/// A first task, `width` tasks after it, and one after all of these; each takes a second.
+inline std::string diamond(std::size_t width) {
+  auto tasks = json::array({{{"id", "first"}, {"runtime_s", 1}}});
+  auto middle = json::array();
+  for (std::size_t each = 0; each < width; ++each) {
+    middle.push_back("middle" + std::to_string(each));
+    tasks.push_back({{"id", middle.back()}, {"runtime_s", 1}, {"parents", {"first"}}});
+  }
+  tasks.push_back({{"id", "last"}, {"runtime_s", 1}, {"parents", middle}});
+  return json{{"schema", "troupe-dag/1"}, {"name", "diamond"}, {"tasks", tasks}}.dump();
+}
+
+} // namespace troupe::test
