@@ -227,7 +227,7 @@ TEST_CASE_METHOD(fixture, "handlers are cancelled when the lease could not be re
   auto at_work = hands(with("long", work), 1);
   auto run = start({{.id = "t", .handler = "long"}});
   REQUIRE(until([&] { return *work.begun == 1; }));
-  client.set_target(nullptr); // the link is gone
+  client.set_target(caf::strong_actor_ptr{}); // the link is gone
   CHECK(until([&] { return *work.cancelled == 1; }));
   client.set_target(service);
   *work.go = true;
