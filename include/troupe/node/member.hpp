@@ -58,6 +58,9 @@ public:
 
   using done_handler = std::function<void(problem)>;
 
+  /// In the metadata of nodes without a data folder.
+  static constexpr const char* fleeting_mark = "fleeting";
+
   member_state(caf::event_based_actor* self, member_setup setup)
     : self_(self), setup_(std::move(setup)), own_(setup_.id, setup_.boot), timers_(self) {
     self_->set_down_handler([this](const caf::down_msg& gone) {
@@ -124,6 +127,9 @@ public:
                                          + setup_.name + " or leave out the @"});
     if (how.unique && at == std::string::npos)
       return claim(id, {std::move(made), std::move(done)});
+    made.key.name = unclaimed(id);
+    if (at == std::string::npos)
+      made.capabilities.insert(id); // several may have it
     show(made);
     announce({own_.put(std::move(made))}, std::move(done));
   }
@@ -135,7 +141,10 @@ public:
     });
     on_name_taken_.erase(id);
     claiming_.erase(id);
-    if (auto gone = own_.remove(registry::record_kind::agent, id)) {
+    auto gone = own_.remove(registry::record_kind::agent, id);
+    if (!gone)
+      gone = own_.remove(registry::record_kind::agent, unclaimed(id));
+    if (gone) {
       announce({*gone});
       if (gone->token != 0)
         release({id});
@@ -241,11 +250,27 @@ private:
   struct known_node {
     std::string name;
     std::vector<registry::endpoint> endpoints;
+    /// It has no data folder: once it has ended, nobody comes back under its id.
+    bool is_fleeting = false;
   };
 
   static wall_time now_utc() {
     return wall_time{
       std::chrono::duration_cast<duration>(std::chrono::system_clock::now().time_since_epoch())};
+  }
+
+  /// As the registry wants names that nobody claimed: with the id of their node.
+  [[nodiscard]] std::string unclaimed(const std::string& agent) const {
+    return agent + '@' + setup_.id;
+  }
+
+  /// What routers know of an agent.
+  static router::location place_of(const registry::record& what) {
+    auto& [kind, name, owner] = what.key;
+    auto agent = what.token == 0 && name.ends_with('@' + owner)
+                   ? name.substr(0, name.size() - owner.size() - 1)
+                   : name;
+    return {std::move(agent), owner, what.capabilities, what.groups, what.load};
   }
 
   /// For people.
@@ -470,10 +495,9 @@ private:
 
   /// Agents of this node are found here before the registry has told of them.
   void show(const registry::record& what) {
-    setup_.router.run(
-      [where
-       = router::location{what.key.name, setup_.id, what.capabilities, what.groups, what.load}](
-        router::router_state& state) mutable { state.places().put(std::move(where)); });
+    setup_.router.run([where = place_of(what)](router::router_state& state) mutable {
+      state.places().put(std::move(where));
+    });
   }
 
   // -- what others say -----------------------------------------------------------------
@@ -489,11 +513,14 @@ private:
     for (auto& each : news.changes) {
       auto& value = each.what.value;
       auto shown = registry::is_shown(each.kind);
-      if (value.key.kind == registry::record_kind::node)
+      if (value.key.kind == registry::record_kind::node) {
         follow_node(value, shown);
-      else if (value.key.kind != registry::record_kind::agent)
+        if (setup_.is_host && each.kind == registry::change_kind::lost)
+          settle_lost(value.key.owner);
+      }
+      if (value.key.kind != registry::record_kind::agent)
         continue;
-      else if (auto lost = own_name_lost(each); !lost.empty())
+      if (auto lost = own_name_lost(each); !lost.empty())
         lose_name(value.key.name, {errc::name_taken, std::move(lost)});
       else if (value.key.owner != setup_.id)
         follow_agent(value, shown && each.what.status == registry::record_status::active);
@@ -520,13 +547,12 @@ private:
     if (!shown)
       nodes_.erase(what.key.owner);
     else
-      nodes_[what.key.owner] = {what.key.name, what.endpoints};
+      nodes_[what.key.owner]
+        = {what.key.name, what.endpoints, what.metadata.contains(fleeting_mark)};
   }
 
   void follow_agent(const registry::record& what, bool shown) {
-    setup_.router.run([where = router::location{what.key.name, what.key.owner, what.capabilities,
-                                                what.groups, what.load},
-                       shown](router::router_state& state) mutable {
+    setup_.router.run([where = place_of(what), shown](router::router_state& state) mutable {
       if (shown)
         state.places().put(std::move(where));
       else
@@ -544,10 +570,27 @@ private:
           auto is_linked = links_.contains(node);
           if (is_linked != (liveness == registry::record_status::active))
             return; // late
-          setup_.registry.async(
-            registry::verdict{node, heard ? std::max(heard->boot, boot) : boot, liveness},
-            answer_within, [](const auto&) {});
+          auto latest = heard ? std::max(heard->boot, boot) : boot;
+          setup_.registry.async(registry::verdict{node, latest, liveness}, answer_within,
+                                [](const auto&) {});
+          auto known = nodes_.find(node);
+          if (!is_linked && known != nodes_.end() && known->second.is_fleeting)
+            free_names(node, latest);
         });
+  }
+
+  /// The registry has nothing of `node` any more: if it was forgotten, its names are free.
+  void settle_lost(const std::string& node) {
+    ask(setup_.registry, registry::find_owner{node},
+        [this, node](const result<registry::owner_view>& heard) {
+          if (heard && heard->over)
+            free_names(node, heard->boot);
+        });
+  }
+
+  /// A node that is there all the same claims them again, or loses them.
+  void free_names(const std::string& node, boot_number boot) {
+    setup_.names.async(registry::names::owner_gone{node, boot}, answer_within, [](const auto&) {});
   }
 
   void declare_lost(const std::string& node, boot_number boot) {

@@ -151,6 +151,8 @@ struct node::inside {
     self.key = {registry::record_kind::node, options_.name, {}};
     self.endpoints = {{where.host, where.port != 0 ? where.port : port_}};
     self.metadata["release"] = to_string(library_version);
+    if (!data_.is_durable())
+      self.metadata[cluster::member_state::fleeting_mark] = "yes";
     self.metadata["role"] = is_founder() ? "host" : "member";
     on_member([self](cluster::member_state& state) { state.put(self); });
   }
