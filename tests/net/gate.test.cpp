@@ -249,6 +249,7 @@ TEST_CASE("plain links stay on loopback unless that is asked for", "[net]") {
 }
 
 TEST_CASE("an actor system without a middleman cannot have links", "[net]") {
+  test::net_config registers_messages;
   caf::actor_system_config cfg;
   caf::actor_system sys{cfg};
   net::hello self;

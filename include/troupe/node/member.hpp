@@ -46,6 +46,8 @@ struct member_setup {
   scheduler_client scheduler;
   router::router_access router;
   std::function<void(const std::string&)> log;
+  /// The router knows all that the registry knew when it was asked.
+  std::function<void()> caught_up;
 };
 
 /// Speaks for one node in the cluster: says who it is and what agents it has, again
@@ -525,6 +527,8 @@ private:
       else if (value.key.owner != setup_.id)
         follow_agent(value, shown && each.what.status == registry::record_status::active);
     }
+    if (!news.more)
+      setup_.caught_up();
   }
 
   /// Returns who has the name of an agent of this node now, for people; empty if that is

@@ -88,7 +88,8 @@ public:
     return *system_;
   }
 
-  /// Waits up to `wait` until the services of the cluster are in reach.
+  /// Waits up to `wait` until the services of the cluster are in reach and this node knows
+  /// who was there before it.
   [[nodiscard]] TROUPE_COMPILED bool wait_joined(duration wait);
 
   // -- agents ------------------------------------------------------------------------

@@ -61,7 +61,11 @@ struct node::inside {
     member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(
       cluster::member_setup{id, options_.name, data_.self().boot, founds, options_.lost_after,
                             options_.services.registry.heartbeat_every, clients_->registry,
-                            clients_->names, clients_->scheduler, *router_, options_.log});
+                            clients_->names, clients_->scheduler, *router_, options_.log, [this] {
+                              std::lock_guard guard{mutex_};
+                              caught_up_ = true;
+                              changed_.notify_all();
+                            }});
     *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
     if (!founds)
       access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
@@ -301,6 +305,7 @@ struct node::inside {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool joined_ = false;
+  bool caught_up_ = false;
   std::vector<caf::actor> agents_;
 };
 
@@ -362,7 +367,8 @@ TROUPE_COMPILED bool node::is_host() const {
 
 TROUPE_COMPILED bool node::wait_joined(duration wait) {
   std::unique_lock guard{inside_->mutex_};
-  return inside_->changed_.wait_for(guard, wait, [this] { return inside_->joined_; });
+  return inside_->changed_.wait_for(guard, wait,
+                                    [this] { return inside_->joined_ && inside_->caught_up_; });
 }
 
 TROUPE_COMPILED problem node::add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
