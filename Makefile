@@ -30,6 +30,7 @@ test: deps
 
 lint: deps
 	@tools/lint
+	@tools/docs --check
 
 asan: deps
 	@mkdir -p build

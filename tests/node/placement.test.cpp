@@ -67,7 +67,7 @@ TEST_CASE("a registry serves here and elsewhere", "[node][placement]") {
   placed<registry::registry_service, registry::registry_protocol> at{is_remote};
   registry::record echo;
   echo.key = {registry::record_kind::agent, "echo", "ann"};
-  echo.boot = echo.version = 1;
+  echo.boot = echo.version = echo.token = 1;
   echo.capabilities = {"speak"};
   auto report = at.client.ask(registry::put_records{{echo}}, 5s);
   REQUIRE(report);
