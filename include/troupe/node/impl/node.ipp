@@ -214,13 +214,14 @@ struct node::inside {
   void stop() {
     if (stopped_.exchange(true))
       return;
+    // Before the agents: their ends are not news, the node is expected back with them.
+    end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
     {
       std::lock_guard guard{mutex_};
       for (auto& each : agents_)
         caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
       agents_.clear();
     }
-    end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
     end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
     if (gate_)
       gate_->stop();
