@@ -22,7 +22,8 @@ endif()
 find_program(TROUPE_CCACHE ccache)
 if(TROUPE_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${TROUPE_CCACHE})
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+    "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1 ${TROUPE_CCACHE}) # one cache for all clones
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(troupe_build INTERFACE -fpch-preprocess)
   endif()
