@@ -3,11 +3,15 @@
 #include "troupe/lock/lock_table.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 using namespace std::literals;
@@ -68,6 +72,94 @@ TEST_CASE("a record that is missing in the middle is named", "[host][journal]") 
   auto why = recover(core, log);
   CHECK(why.code == errc::damaged);
   CHECK_THAT(why.detail, ContainsSubstring("record 6 follows record 4"));
+}
+
+namespace {
+
+/// A release that, against the rules, does something else with the same record.
+class changed_table : public lock_table {
+public:
+  void step(time_point now, request_id id, const event& what, effects& out) {
+    lock_table::step(now, id, what, out);
+    for (auto& each : out)
+      if (auto* refusal = std::get_if<lock::refused>(&each)) {
+        refusal->why.detail += " Please.";
+        if (changes_codes)
+          refusal->why.code = errc::busy;
+      }
+  }
+
+  static inline bool changes_codes = false; // machines have no such thing, this one plays a build
+};
+
+/// The journal, as bytes, of a life with one refusal and two batches.
+std::vector<storage::stored_record> a_refusal_and_more() {
+  using core = durable_core<lock_table>;
+  core host;
+  std::vector<storage::stored_record> result;
+  core::effects out;
+  auto enter = [&](const core::event& what) {
+    host.step({}, 0, what, out);
+    auto& records = *std::get<core::append>(out.front()).records;
+    std::ranges::move(to_stored(records), std::back_inserter(result));
+    out.clear();
+    host.step({}, 0, core::synced{}, out);
+    out.clear();
+  };
+  enter(notice<lock_table>{lock::configure{}});
+  enter(command<lock_table>{{}, lock::acquire{"", "ann", 1min}});
+  enter(command<lock_table>{{}, lock::acquire{"db", "ann", 1min}});
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("a replay that leads elsewhere than it did is refused", "[host][journal]") {
+  changed_table::changes_codes = true;
+  test::simulated_log log;
+  REQUIRE(log.append(a_refusal_and_more()).code == errc::none);
+  durable_core<changed_table> core;
+  auto why = recover(core, log);
+  CHECK(why.code == errc::damaged);
+  CHECK_THAT(why.detail, ContainsSubstring("the records up to 2 lead elsewhere"));
+}
+
+TEST_CASE("a sentence that is worded anew is no other history", "[host][journal]") {
+  changed_table::changes_codes = false;
+  test::simulated_log log;
+  REQUIRE(log.append(a_refusal_and_more()).code == errc::none);
+  durable_core<changed_table> core;
+  CHECK(recover(core, log).code == errc::none);
+  CHECK(core.index() == 3);
+}
+
+TEST_CASE("a snapshot goes on with the history of its records", "[host][journal]") {
+  auto records = a_refusal_and_more();
+  durable_core<lock_table> first;
+  test::simulated_log log;
+  REQUIRE(log.append({records[0], records[1]}).code == errc::none);
+  REQUIRE(recover(first, log).code == errc::none);
+  for (auto& part : to_parts(first.snapshot(), 10))
+    REQUIRE(log.save(part).code == errc::none);
+  REQUIRE(log.append({records[2]}).code == errc::none);
+  durable_core<lock_table> second;
+  REQUIRE(recover(second, log).code == errc::none);
+  CHECK(second.index() == 3);
+}
+
+TEST_CASE("what nobody keeps makes no snapshots", "[host][journal]") {
+  using core = durable_core<lock_table>;
+  auto keeps = GENERATE(true, false);
+  core host{core_options{.snapshot_every = 2}};
+  if (!keeps)
+    host.keep_no_journal();
+  core::effects out;
+  for (auto turn = 0; turn < 3; ++turn) {
+    host.step({}, 0, notice<lock_table>{lock::configure{}}, out);
+    host.step({}, 0, core::synced{}, out);
+  }
+  auto is_save = [](auto& each) { return std::holds_alternative<core::save>(each); };
+  CHECK(std::ranges::any_of(out, is_save) == keeps);
 }
 
 TEST_CASE("a newer release switches the rules by a record", "[host][journal]") {

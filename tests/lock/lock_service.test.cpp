@@ -210,7 +210,7 @@ public:
     return {*next_, "as the test wants it"};
   }
 
-  problem save(const storage::stored_record&) {
+  problem save(const storage::snapshot_part&) {
     return {};
   }
 

@@ -94,7 +94,8 @@ private:
           }
           host_.step(now_, 0, core::synced{}, out);
         } else if (auto* state = std::get_if<core::save>(&each)) {
-          disk_.save(host::to_stored(*state->state));
+          for (auto& part : host::to_parts(*state->state))
+            disk_.save(part);
         } else if (auto* given = std::get_if<core::answered>(&each)) {
           answer = given->what;
         }
@@ -118,7 +119,8 @@ private:
           disk_.append(host::to_stored(*records->records));
           host_.step(now_, 0, core::synced{}, out);
         } else if (auto* state = std::get_if<core::save>(&each)) {
-          disk_.save(host::to_stored(*state->state));
+          for (auto& part : host::to_parts(*state->state))
+            disk_.save(part);
         }
   }
 

@@ -132,7 +132,7 @@ struct one_snapshot {
     return {};
   }
 
-  static problem save(const storage::stored_record&) {
+  static problem save(const storage::snapshot_part&) {
     return {};
   }
 

@@ -39,7 +39,9 @@ void check_journal_fixture(const std::filesystem::path& file,
     host::durable_core<M> core;
     for (auto& each : records)
       REQUIRE(core.replay(each).code == errc::none);
-    return to_bytes(core.snapshot());
+    auto state = core.snapshot();
+    state.history = {}; // what a state came from is no part of it
+    return to_bytes(state);
   };
   if (std::getenv("TROUPE_REWRITE") != nullptr && !std::filesystem::exists(file)) {
     std::ofstream out{file};
@@ -61,6 +63,7 @@ void check_journal_fixture(const std::filesystem::path& file,
   REQUIRE_FALSE(records.empty());
   auto then = from_bytes<host::durable_snapshot<M>>(bytes_of(last));
   REQUIRE(then);
+  then->history = {};
   // Written anew, as fields that came later stand in new bytes only.
   CHECK(to_bytes(*then) == state_after(records));
 }

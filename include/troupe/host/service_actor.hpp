@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdio>
 #include <functional>
 #include <list>
 #include <map>
@@ -28,6 +29,7 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/host/any_host.hpp"
+#include "troupe/host/calendar_watch.hpp"
 #include "troupe/host/durable_core.hpp"
 #include "troupe/host/in_memory.hpp"
 #include "troupe/host/messages.hpp"
@@ -77,14 +79,13 @@ public:
     auto floor = core_.index() == 0 ? host_->token_floor() : 0;
     core_.start(now(), out_);
     core_.step(now(), 0, notice<machine_type>{Service::opening(from->options, floor)}, out_);
-    core_.step(now(), 0, typename core::wall_is{utc_now()}, out_);
+    tell_calendar();
   }
 
   /// For remote spawn. Ends with `owner`, unless that is null.
   service_actor_state(caf::event_based_actor* self, const typename Service::options& options,
                       const caf::strong_actor_ptr& owner)
-    : service_actor_state(self, std::make_shared<prepared>(prepared{
-                                  core{}, make_host<machine_type>(in_memory{}), options})) {
+    : service_actor_state(self, in_memory_life(options)) {
     if (!owner)
       return;
     owner_ = owner->address();
@@ -97,6 +98,13 @@ public:
   }
 
 private:
+  static std::shared_ptr<prepared> in_memory_life(const typename Service::options& options) {
+    auto made
+      = std::make_shared<prepared>(prepared{core{}, make_host<machine_type>(in_memory{}), options});
+    made->host->load(made->inside); // has no way to fail
+    return made;
+  }
+
   template <class... Cs, class... Qs>
   caf::behavior make_behavior(commands<Cs...>, queries<Qs...>) {
     return {
@@ -297,9 +305,20 @@ private:
       if (core_.next_deadline())
         host_->mark(now());
       if (auto next = core_.next_wall_deadline(); next && *next <= utc_now())
-        core_.step(now(), 0, typename core::wall_is{utc_now()}, out_);
+        tell_calendar();
       carry_out();
     });
+  }
+
+  void tell_calendar() {
+    auto utc = utc_now();
+    if (auto moved = calendar_.look(utc, self_->clock().now().time_since_epoch()))
+      std::fprintf(stderr, "%s: the calendar was set %s by %s; %s\n", name,
+                   *moved > duration::zero() ? "forward" : "back",
+                   to_string(std::chrono::abs(*moved)).c_str(),
+                   *moved > duration::zero() ? "what expires by it does so now"
+                                             : "it is held until it has caught up");
+    core_.step(now(), 0, typename core::wall_is{utc}, out_);
   }
 
   [[nodiscard]] static wall_time utc_now() {
@@ -332,6 +351,7 @@ private:
   std::list<parked> parked_;
   request_id looked_at_ = 0;
   deadline_timer timer_;
+  calendar_watch calendar_;
   caf::actor_clock::time_point started_;
   time_point born_;
 };
