@@ -8,64 +8,21 @@
 #include "troupe/lock/lock_service.hpp"
 #include "troupe/storage/sqlite_log.hpp"
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <string>
-#include <thread>
-#include <vector>
 
 #include "caf/actor_system.hpp"
-#include "caf/event_based_actor.hpp"
 #include "caf/scoped_actor.hpp"
+#include "lock_pairs.hpp"
 
 using namespace std::literals;
 using namespace troupe;
+using namespace troupe::benchmark;
 
 namespace {
-
-using seconds = std::chrono::duration<double>;
-
-/// Takes and gives back a lock of its own until told to stop.
-caf::behavior client(caf::event_based_actor* self, lock::lock_actor hdl, int number,
-                     std::shared_ptr<std::atomic<std::uint64_t>> pairs) {
-  auto name = "lock" + std::to_string(number);
-  return {
-    [=](caf::ok_atom) {
-      self->request(hdl, caf::infinite, host::call{}, lock::acquire{name, name, 10s, 0s})
-        .then([=](const lock::lease& held) {
-          self->request(hdl, caf::infinite, host::call{}, lock::release{name, held.token})
-            .then([=](const lock::lease&) {
-              pairs->fetch_add(1, std::memory_order_relaxed);
-              self->send(self, caf::ok_atom_v);
-            });
-        });
-    },
-  };
-}
-
-double pairs_per_second(caf::actor_system& sys, const lock::lock_actor& hdl, int clients,
-                        seconds span) {
-  auto pairs = std::make_shared<std::atomic<std::uint64_t>>(0);
-  std::vector<caf::actor> all;
-  for (auto number = 0; number < clients; ++number)
-    caf::anon_send(all.emplace_back(sys.spawn(client, hdl, number, pairs)), caf::ok_atom_v);
-  std::this_thread::sleep_for(span / 5); // warm
-  auto before = pairs->load();
-  auto start = std::chrono::steady_clock::now();
-  std::this_thread::sleep_for(span);
-  auto result = static_cast<double>(pairs->load() - before)
-                / seconds{std::chrono::steady_clock::now() - start}.count();
-  for (auto& each : all)
-    caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
-  caf::scoped_actor {
-    sys
-    } -> wait_for(all);
-  return result;
-}
 
 /// Returns the pairs of records a second when `group` records share one sync.
 double bare_pairs_per_second(const std::filesystem::path& file, int group, seconds span) {
@@ -113,7 +70,8 @@ int main(int argc, char** argv) {
       sys, {}, host::durable{std::make_unique<storage::sqlite_log>(file)});
     auto durable = pairs_per_second(sys, *disk, clients, span);
     caf::anon_send_exit(*disk, caf::exit_reason::user_shutdown);
-    std::printf("%2d clients: durable %.0f pairs/s, bare SQLite %.0f, ratio %.2f; in memory %.0f\n",
+    std::printf("{\"benchmark\":\"durable_lock\",\"clients\":%d,\"pairs_per_s\":%.0f,"
+                "\"sqlite_pairs_per_s\":%.0f,\"ratio\":%.3f,\"in_memory_pairs_per_s\":%.0f}\n",
                 clients, durable, bare, durable / bare,
                 pairs_per_second(sys, *memory, clients, span));
     std::filesystem::remove(file.string() + ".bare");
