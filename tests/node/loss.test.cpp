@@ -8,17 +8,10 @@
 
 using namespace std::literals;
 using namespace troupe;
+using troupe::test::answer_of;
+using troupe::test::echo;
 
 namespace {
-
-auto echo() {
-  return [](const std::string& text) { return text; };
-}
-
-std::string answer_of(node& from, const std::string& agent) {
-  auto answer = from.request<std::string>(to_agent(agent), 5s, "hello"s);
-  return answer ? *answer : std::string{name_of(answer.error().code)};
-}
 
 /// Quick to notice.
 void hasten(std::size_t, node_options& how) {

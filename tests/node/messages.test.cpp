@@ -6,20 +6,12 @@
 
 using namespace std::literals;
 using namespace troupe;
+using troupe::test::answer_of;
+using troupe::test::echo;
 
 namespace {
 
 using echo_actor = caf::typed_actor<caf::result<std::string>(std::string)>;
-
-auto echo() {
-  return [](const std::string& text) { return text; };
-}
-
-/// What an agent answers, or the name of the error.
-std::string answer_of(node& from, const std::string& agent) {
-  auto answer = from.request<std::string>(to_agent(agent), 5s, "hello"s);
-  return answer ? *answer : std::string{name_of(answer.error().code)};
-}
 
 } // namespace
 

@@ -48,6 +48,18 @@ namespace troupe::test {
 
 inline const bool is_initialised = (init<caf::id_block::node_test>(), true);
 
+/// For an agent that gives back what it gets.
+inline auto echo() {
+  return [](const std::string& text) { return text; };
+}
+
+/// What an agent answers, or the name of the error.
+inline std::string answer_of(node& from, const std::string& agent) {
+  auto answer
+    = from.request<std::string>(to_agent(agent), std::chrono::seconds{5}, std::string{"hello"});
+  return answer ? *answer : std::string{name_of(answer.error().code)};
+}
+
 /// What nodes had to say to their operators.
 class lines {
 public:

@@ -11,17 +11,10 @@
 using namespace std::literals;
 using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
+using troupe::test::answer_of;
+using troupe::test::echo;
 
 namespace {
-
-auto echo() {
-  return [](const std::string& text) { return text; };
-}
-
-std::string answer_of(node& from, const std::string& agent) {
-  auto answer = from.request<std::string>(to_agent(agent), 5s, "hello"s);
-  return answer ? *answer : std::string{name_of(answer.error().code)};
-}
 
 testing::cluster::change with_data(const test::temporary_folder& folder) {
   return [&folder](std::size_t index, node_options& how) {

@@ -46,7 +46,8 @@ struct node_options {
   /// Nodes of the cluster to join, tried in turn. None: this node founds a cluster,
   /// if its data folder knows of none yet.
   std::vector<net::address> join{};
-  /// Founds a cluster also where `join` is given, unless one is found there.
+  /// Founds a cluster also where `join` is given; refused, with errc::conflict, if one is
+  /// found there. Without effect once the data folder knows its cluster.
   bool bootstrap = false;
   /// Where everything is kept; empty: nothing outlives the process.
   std::filesystem::path data{};

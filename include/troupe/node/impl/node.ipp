@@ -72,6 +72,9 @@ struct node::inside {
         cluster::access_options{addresses(), options_.retry}, access_events());
     if (auto why = open_gate(); why.code != errc::none)
       return why;
+    if (founds && data_.self().cluster == cluster_id{})
+      if (auto why = look_for_cluster(); why.code != errc::none)
+        return why;
     run_on_state<cluster::member_state>(
       member_, [gate = gate_.get()](cluster::member_state& state) { state.start(gate); });
     say_who_i_am();
@@ -128,6 +131,25 @@ struct node::inside {
     if (!port)
       return port.error();
     port_ = *port;
+    return {};
+  }
+
+  /// A cluster is born once: who may found one, but has addresses to join at, asks there first.
+  problem look_for_cluster() {
+    for (auto& each : options_.join) {
+      auto where = net::resolve(each);
+      if (!where)
+        continue;
+      auto promise = std::make_shared<std::promise<result<net::link_ptr>>>();
+      auto answer = promise->get_future();
+      gate_->dial(*where, std::nullopt,
+                  [promise](result<net::link_ptr> got) { promise->set_value(std::move(got)); });
+      auto found = answer.get(); // a dial has its own time-outs
+      if (found)
+        return {errc::conflict, "a cluster was found at " + to_string(each)
+                                  + "; leave out bootstrap to join it, or join to found another"};
+      options_.log("no cluster at " + to_string(each) + ": " + found.error().detail);
+    }
     return {};
   }
 
