@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -13,13 +14,20 @@ struct take_ticket { // a command: changes something, counts once however often 
 struct count_tickets { // a query: changes nothing
   using result = std::uint64_t;
 };
-
-template <class Inspector, class Message>
-requires(
-  std::is_same_v<Message,
-                 take_ticket> || std::is_same_v<Message, count_tickets>) bool inspect(Inspector& f,
-                                                                                      Message& x) {
+struct roll_opened {
+  std::uint64_t tickets = 0;
+};
+template <class Inspector>
+bool inspect(Inspector& f, take_ticket& x) {
   return f.object(x).fields();
+}
+template <class Inspector>
+bool inspect(Inspector& f, count_tickets& x) {
+  return f.object(x).fields();
+}
+template <class Inspector>
+bool inspect(Inspector& f, roll_opened& x) {
+  return f.object(x).fields(f.field("tickets", x.tickets));
 }
 
 CAF_BEGIN_TYPE_ID_BLOCK(tickets, caf::first_custom_type_id)
@@ -29,66 +37,43 @@ CAF_END_TYPE_ID_BLOCK(tickets)
 
 /// The rules: no clock, no thread, no network.
 struct ticket_roll {
-  struct opened {
-    std::uint64_t tickets = 0;
-  };
-  struct given {
-    troupe::request_id id = 0;
-    std::uint64_t number = 0;
-  };
-  struct refused {
-    troupe::request_id id = 0;
-    troupe::problem why;
-  };
-  using event = std::variant<opened, take_ticket>;
-  using effects = std::vector<std::variant<given, refused>>;
+  using event = std::variant<roll_opened, take_ticket>;
+  using effects = std::vector<std::variant<troupe::answered<std::uint64_t>, troupe::refused>>;
   using query = count_tickets;
-  using snapshot_type = std::uint64_t;
+  using snapshot_type = std::pair<std::uint64_t, std::uint64_t>;
 
   void step(troupe::time_point, troupe::request_id id, const event& what, effects& out) {
-    if (auto* roll = std::get_if<opened>(&what))
-      max = roll->tickets;
-    else if (taken < max)
-      out.push_back(given{id, ++taken});
+    if (auto* roll = std::get_if<roll_opened>(&what))
+      state.second = roll->tickets;
+    else if (state.first < state.second)
+      out.push_back(troupe::answered<std::uint64_t>{id, ++state.first});
     else
-      out.push_back(refused{id, {troupe::errc::limit_reached, "no tickets are left"}});
+      out.push_back(troupe::refused{id, {troupe::errc::limit_reached, "no tickets are left"}});
   }
   void tick(troupe::time_point, effects&) {}
   std::optional<troupe::time_point> next_deadline() const {
     return std::nullopt;
   }
   std::uint64_t answer(const count_tickets&) const {
-    return taken;
+    return state.first;
   }
   snapshot_type snapshot() const {
-    return taken;
+    return state;
   }
   void restore(troupe::time_point, snapshot_type saved) {
-    taken = saved;
+    state = saved;
   }
 
-  std::uint64_t taken = 0;
-  std::uint64_t max = 0;
+  snapshot_type state; // taken, of how many
 };
 
 /// What a host has to know to put the rules on the network.
-struct ticket_service {
-  using machine = ticket_roll;
+struct ticket_service : troupe::host::service<ticket_roll, troupe::host::commands<take_ticket>,
+                                              troupe::host::queries<count_tickets>> {
   using options = std::uint64_t;
-  using commands = troupe::host::commands<take_ticket>;
-  using queries = troupe::host::queries<count_tickets>;
-  using protocol = troupe::host::protocol<commands, queries>;
-  using handle = protocol::handle;
+  using service::service;
   static constexpr const char* name = "tickets";
-
-  explicit ticket_service(caf::actor_system&) {}
-  static ticket_roll::event opening(options max, std::uint64_t) {
-    return ticket_roll::opened{max};
-  }
-  static std::uint64_t result_of(const ticket_roll::given& what) {
-    return what.number;
-  }
-  static caf::error result_of(const ticket_roll::refused& what) {
-    return troupe::to_error(what.why);
+  static ticket_roll::event opening(options tickets, std::uint64_t) {
+    return roll_opened{tickets};
   }
 };

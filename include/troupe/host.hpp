@@ -7,6 +7,7 @@
 #include "troupe/host/durable.hpp"
 #include "troupe/host/in_memory.hpp"
 #include "troupe/host/messages.hpp"
+#include "troupe/host/service.hpp"
 #include "troupe/host/service_actor.hpp"
 #include "troupe/host/types.hpp"
 #include "troupe/host/watcher.hpp"

@@ -5,7 +5,7 @@
 #include "caf/actor_system.hpp"
 #include "caf/telemetry/counter.hpp"
 #include "caf/telemetry/metric_registry.hpp"
-#include "troupe/core/caf/to_error.hpp"
+#include "troupe/host/service.hpp"
 #include "troupe/host/service_actor.hpp"
 #include "troupe/lock/lock_table.hpp"
 #include "troupe/lock/messages.hpp"
@@ -16,34 +16,19 @@ namespace troupe::lock {
 /// with `host::spawn<lock_service>(sys, options)`, give a host to make it durable.
 ///
 /// Metric: troupe.lock-expired, leases that ran out while held.
-class lock_service {
+class lock_service : public host::service<lock_table, lock_commands, lock_queries> {
 public:
-  using machine = lock_table;
   using options = lock_options;
-  using commands = lock_commands;
-  using queries = lock_queries;
-  using handle = lock_actor;
 
   static constexpr const char* name = "troupe.lock";
 
   explicit lock_service(caf::actor_system& sys)
-    : expired_(sys.metrics().counter_singleton("troupe", "lock-expired",
+    : service(sys),
+      expired_(sys.metrics().counter_singleton("troupe", "lock-expired",
                                                "Leases that ran out while held.", "1", true)) {}
 
   static event opening(const lock_options& bounds, std::uint64_t token_floor) {
     return configure{bounds, token_floor};
-  }
-
-  static const lease& result_of(const accepted& answer) {
-    return answer.value;
-  }
-
-  static const revoked_leases& result_of(const revoked& answer) {
-    return answer.value;
-  }
-
-  static caf::error result_of(const refused& answer) {
-    return to_error(answer.why);
   }
 
   void carry_out(const expired&) {

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/answers.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 
@@ -122,28 +123,12 @@ struct list_claims {
 // -- effects: what the caller of step() must carry out ----------------------------------
 
 /// Answer `id` with the claims, in the order of the request.
-struct granted {
-  request_id id = 0;
-  claims value{};
-
-  friend bool operator==(const granted&, const granted&) = default;
-};
+using granted = answered<claims>;
 
 /// Answer `id` with the names that it set free.
-struct released {
-  request_id id = 0;
-  freed value{};
+using released = answered<freed>;
 
-  friend bool operator==(const released&, const released&) = default;
-};
-
-/// Answer `id` with an error.
-struct refused {
-  request_id id = 0;
-  problem why{};
-
-  friend bool operator==(const refused&, const refused&) = default;
-};
+using troupe::refused;
 
 using effect = std::variant<granted, released, refused>;
 
@@ -224,21 +209,6 @@ template <class Inspector>
 bool inspect(Inspector& f, list_claims& x) {
   return f.object(x).fields(f.field("owner", x.owner), f.field("after", x.after),
                             f.field("limit", x.limit));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, granted& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("value", x.value));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, released& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("value", x.value));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, refused& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("why", x.why));
 }
 
 template <class Inspector>

@@ -5,7 +5,7 @@
 #include "caf/actor_system.hpp"
 #include "caf/telemetry/counter.hpp"
 #include "caf/telemetry/metric_registry.hpp"
-#include "troupe/core/caf/to_error.hpp"
+#include "troupe/host/service.hpp"
 #include "troupe/host/service_actor.hpp"
 #include "troupe/registry/messages.hpp"
 #include "troupe/registry/record_table.hpp"
@@ -18,40 +18,21 @@ namespace troupe::registry {
 /// Metrics: troupe.registry-names-lost, records whose name went to a newer claim;
 /// troupe.registry-checks-due, health checks that were due. The nodes carry both out, by
 /// their own copies of the table.
-class registry_service {
+class registry_service : public host::service<record_table, registry_commands, registry_queries> {
 public:
-  using machine = record_table;
   using options = registry_options;
-  using commands = registry_commands;
-  using queries = registry_queries;
-  using handle = registry_actor;
 
   static constexpr const char* name = "troupe.registry";
 
   explicit registry_service(caf::actor_system& sys)
-    : names_lost_(sys.metrics().counter_singleton(
-      "troupe", "registry-names-lost", "Records whose name went to a newer claim.", "1", true)),
+    : service(sys),
+      names_lost_(sys.metrics().counter_singleton(
+        "troupe", "registry-names-lost", "Records whose name went to a newer claim.", "1", true)),
       checks_due_(sys.metrics().counter_singleton("troupe", "registry-checks-due",
                                                   "Health checks that were due.", "1", true)) {}
 
   static event opening(const registry_options& bounds, std::uint64_t revision_floor) {
     return configure{bounds, revision_floor};
-  }
-
-  static const put_report& result_of(const put_done& answer) {
-    return answer.value;
-  }
-
-  static const owner_view& result_of(const owner_done& answer) {
-    return answer.value;
-  }
-
-  static const health_view& result_of(const health_done& answer) {
-    return answer.value;
-  }
-
-  static caf::error result_of(const refused& answer) {
-    return to_error(answer.why);
   }
 
   void carry_out(const name_lost&) {

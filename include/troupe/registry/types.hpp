@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/answers.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -159,36 +160,13 @@ using event = std::variant<put_records, heartbeat, verdict, forget, report_outco
 // -- effects: what the caller of step() must carry out ----------------------------------
 
 /// Answer `id` with what became of its records.
-struct put_done {
-  request_id id = 0;
-  put_report value{};
-
-  friend bool operator==(const put_done&, const put_done&) = default;
-};
+using put_done = answered<put_report>;
 
 /// Answer `id` with how the node stands now.
-struct owner_done {
-  request_id id = 0;
-  owner_view value{};
-
-  friend bool operator==(const owner_done&, const owner_done&) = default;
-};
+using owner_done = answered<owner_view>;
 
 /// Answer `id` with how healthy the record is now.
-struct health_done {
-  request_id id = 0;
-  health_view value{};
-
-  friend bool operator==(const health_done&, const health_done&) = default;
-};
-
-/// Answer `id` with an error.
-struct refused {
-  request_id id = 0;
-  problem why{};
-
-  friend bool operator==(const refused&, const refused&) = default;
-};
+using health_done = answered<health_view>;
 
 /// `holder` has a newer claim to the name of `loser`. If that is an agent of this node it
 /// stops receiving at once and is told name_taken.
@@ -205,6 +183,8 @@ struct check_health {
 
   friend bool operator==(const check_health&, const check_health&) = default;
 };
+
+using troupe::refused;
 
 using effect = std::variant<put_done, owner_done, health_done, refused, name_lost, check_health>;
 
@@ -307,26 +287,6 @@ template <class Inspector>
 bool inspect(Inspector& f, configure& x) {
   return f.object(x).fields(f.field("options", x.options),
                             f.field("revision_floor", x.revision_floor));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, put_done& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("value", x.value));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, owner_done& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("value", x.value));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, health_done& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("value", x.value));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, refused& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("why", x.why));
 }
 
 template <class Inspector>

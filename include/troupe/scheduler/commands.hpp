@@ -252,20 +252,8 @@ using event = std::variant<configure, submit, cancel_run, pause_run, resume_run,
 
 // -- effects: answers, each with the id of its request ---------------------------------
 
-template <class Result>
-struct answered {
-  request_id id = 0;
-  Result value;
-
-  friend bool operator==(const answered&, const answered&) = default;
-};
-
-struct refused {
-  request_id id = 0;
-  problem why{};
-
-  friend bool operator==(const refused&, const refused&) = default;
-};
+using troupe::answered;
+using troupe::refused;
 
 using effect = std::variant<answered<run_receipt>, answered<worker_receipt>, answered<loss_receipt>,
                             answered<report_receipt>, refused, answered<schedule_receipt>>;
@@ -386,16 +374,6 @@ bool inspect(Inspector& f, report& x) {
 template <class Inspector>
 bool inspect(Inspector& f, configure& x) {
   return f.object(x).fields(f.field("options", x.options));
-}
-
-template <class Inspector, class Result>
-bool inspect(Inspector& f, answered<Result>& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("value", x.value));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, refused& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("why", x.why));
 }
 
 } // namespace troupe::scheduler

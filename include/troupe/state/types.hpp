@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/answers.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -107,20 +108,7 @@ using event = std::variant<put, remove_key, wall, configure>;
 // -- effects: what the caller of step() must carry out ----------------------------------
 
 /// Answer `id` with how the key stands now.
-struct accepted {
-  request_id id = 0;
-  written value;
-
-  friend bool operator==(const accepted&, const accepted&) = default;
-};
-
-/// Answer `id` with an error.
-struct refused {
-  request_id id = 0;
-  problem why;
-
-  friend bool operator==(const refused&, const refused&) = default;
-};
+using accepted = answered<written>;
 
 /// The time of an entry ran out. Nobody waits for this; watchers see it.
 struct expired {
@@ -129,6 +117,8 @@ struct expired {
 
   friend bool operator==(const expired&, const expired&) = default;
 };
+
+using troupe::refused;
 
 using effect = std::variant<accepted, refused, expired>;
 
@@ -211,16 +201,6 @@ template <class Inspector>
 bool inspect(Inspector& f, configure& x) {
   return f.object(x).fields(f.field("options", x.options),
                             f.field("revision_floor", x.revision_floor));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, accepted& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("value", x.value));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, refused& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("why", x.why));
 }
 
 template <class Inspector>
