@@ -60,6 +60,12 @@ int run_lock(const common_options& common, const lock_command& what);
 
 int run_locks(const common_options& common);
 
+struct leave_command {
+  bool force = false;
+};
+
+int run_leave(const common_options& common, const leave_command& what);
+
 int run_status(const common_options& common);
 
 int run_agents(const common_options& common);

@@ -35,6 +35,7 @@ public:
       return "error: " + std::string{why.what()} + "; see troupe --help\n";
     });
     add_node();
+    add_leave();
     add_demo();
     add_workflows();
     add_locks();
@@ -128,6 +129,12 @@ private:
     });
     add_node_options(command);
     add_file(command);
+  }
+
+  void add_leave() {
+    add_asking("leave", "Makes the node at --at leave its cluster for good and end", [this] {
+      return cli::run_leave(common_, leave_);
+    })->add_flag("--force", leave_.force, "Also the host, which takes the services with it");
   }
 
   void add_demo() {
@@ -245,6 +252,7 @@ private:
   cli::common_options common_;
   cli::node_command node_;
   bool insecure_ = true; // accepted and implied, as there are no other links yet
+  cli::leave_command leave_;
   cli::demo_command demo_;
   std::string dag_file_;
   cli::submit_command submit_;

@@ -186,3 +186,69 @@ TEST_CASE("flags win over variables, variables over the file", "[cluster][cli]")
   CHECK(misspelt.status == 2);
   CHECK(misspelt.says("TROUPE_LISTEN"));
 }
+
+TEST_CASE("a node that is told to leave is gone for good, and its tasks run elsewhere",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  write_file(folder / "diamond.json", diamond(6));
+  running_node host{{"--name", "n1", "--slots", "1"}};
+  running_node worker{{"--name", "n2", "--slots", "4", "--join", host.address()}};
+  REQUIRE(comes_true([&] { return status_at(host.address()).value("workers", 0) == 2; }));
+  REQUIRE(comes_true([&] { return run({"agents", "--at", host.address()}).says("echo-n2"); }));
+  auto submit = start({"submit", folder / "diamond.json", "--json", "--at", host.address()});
+  REQUIRE(comes_true([&] { return status_at(host.address()).value("slots_used", 0) >= 3; }));
+  auto left = run({"leave", "--json", "--at", worker.address()});
+  INFO(left);
+  REQUIRE(left.status == 0);
+  CHECK(left.line()["event"] == "left");
+  CHECK(left.line()["id"] == worker.ready()["id"]);
+  CHECK(worker.process().wait_for_end(5s) == 0);
+  auto status = status_at(host.address());
+  INFO(status.dump());
+  CHECK(status["members"].size() == 1);
+  CHECK(status["workers"] == 1);
+  CHECK_FALSE(run({"agents", "--at", host.address()}).says("echo-n2"));
+  auto done = finish(submit, 28s);
+  INFO(done);
+  REQUIRE(done.status == 0);
+  CHECK(done.lines().back()["completed"] == 8);
+  // Its name is free at once: nobody waits for it to come back.
+  running_node next{{"--name", "n2", "--slots", "0", "--join", host.address()}};
+  CHECK(comes_true([&] {
+    return run({"request", "echo-n2", "hello", "--at", host.address()}).output == "hello\n";
+  }));
+}
+
+TEST_CASE("a node leaves at SIGTERM where it was told to", "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0", "--leave-on-term"}};
+  running_node member{
+    {"--name", "n2", "--slots", "0", "--leave-on-term", "--join", host.address()}};
+  REQUIRE(comes_true([&] { return members_with("active", host.address()).size() == 2; }));
+  member.process().send_signal(SIGTERM);
+  CHECK(member.process().wait_for_end() == 0);
+  CHECK(status_at(host.address())["members"].size() == 1);
+  // The host only stops: what it keeps for the others must not be given up by a signal.
+  host.process().send_signal(SIGTERM);
+  auto said = host.process().read_rest();
+  INFO(said);
+  CHECK(said.find("did not leave for good") != std::string::npos);
+  CHECK(host.process().wait_for_end() == 0);
+}
+
+TEST_CASE("the host of a cluster leaves only when it is forced to", "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  auto refused = run({"leave", "--at", host.address()});
+  INFO(refused);
+  CHECK(refused.status == 1);
+  CHECK(refused.says("error: "));
+  CHECK(refused.says("--force"));
+  CHECK(status_at(host.address())["members"].size() == 1); // it goes on
+  auto left = run({"leave", "--force", "--json", "--at", host.address()});
+  INFO(left);
+  CHECK(left.status == 0);
+  CHECK(left.line()["event"] == "left");
+  CHECK(host.process().wait_for_end(5s) == 0);
+}

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -99,6 +100,22 @@ public:
       .receive([&](Result& value) { answer = std::move(value); },
                [&](const caf::error& why) { answer = to_problem(why); });
     return answer;
+  }
+
+  /// Makes a link to one node of the cluster, for what only that can answer, or gives the one
+  /// that there is. It lasts no longer than this client. Waits up to `wait`. Errors: those of
+  /// connect().
+  result<net::link_ptr> link_to(const net::address& where, duration wait) {
+    auto endpoints = net::resolve(where);
+    if (!endpoints)
+      return endpoints.error();
+    auto promise = std::make_shared<std::promise<result<net::link_ptr>>>();
+    auto answer = promise->get_future();
+    gate_->dial(std::move(*endpoints), std::nullopt,
+                [promise](result<net::link_ptr> got) { promise->set_value(std::move(got)); });
+    if (answer.wait_for(wait) != std::future_status::ready)
+      return problem{errc::timed_out, to_string(where) + " made no link in time; wait longer"};
+    return answer.get();
   }
 
 private:

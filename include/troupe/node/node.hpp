@@ -30,6 +30,7 @@
 namespace troupe {
 
 using cluster::agent_options;
+using cluster::leave_options;
 using cluster::node_options;
 using router::to_agent;
 using router::to_all;
@@ -65,9 +66,11 @@ public:
   /// cluster takes it for lost after node_options::lost_after.
   TROUPE_COMPILED void stop();
 
-  /// Leaves for good: takes back all that it said, then stops. Errors: those of the
-  /// registry; the node has stopped all the same.
-  TROUPE_COMPILED problem leave();
+  /// Leaves for good: takes back its agents, their names, its workers and all else that it
+  /// said, then stops. Errors: in_use (it hosts the services of its cluster, which needs
+  /// leave_options::force; the node goes on), those of the services (the node has stopped all
+  /// the same).
+  TROUPE_COMPILED problem leave(const leave_options& how = {});
 
   // -- who it is ---------------------------------------------------------------------
 

@@ -74,6 +74,21 @@ struct find_router_statistics {
   using result = router_statistics;
 };
 
+/// A node that was asked to leave is about to do so.
+struct leave_receipt {
+  /// Its id.
+  std::string node;
+};
+
+/// Asks the node of a router to leave its cluster for good and to end, which it does after
+/// the answer. Errors: in_use (it hosts the services of the cluster, and `force` is not set),
+/// failed (its program does not end when somebody asks for it).
+struct leave_cluster {
+  using result = leave_receipt;
+
+  bool force = false;
+};
+
 template <class Inspector>
 bool inspect(Inspector& f, envelope& x) {
   return f.object(x).fields(f.field("to", x.to), f.field("from", x.from),
@@ -111,6 +126,16 @@ bool inspect(Inspector& f, find_router_statistics& x) {
   return f.object(x).fields();
 }
 
+template <class Inspector>
+bool inspect(Inspector& f, leave_receipt& x) {
+  return f.object(x).fields(f.field("node", x.node));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, leave_cluster& x) {
+  return f.object(x).fields(f.field("force", x.force));
+}
+
 } // namespace troupe::router
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
@@ -126,6 +151,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::audience))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::recipients))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::resolve_agent))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::leave_receipt))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::leave_cluster))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

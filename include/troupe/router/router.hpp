@@ -32,6 +32,12 @@ struct router_events {
   std::function<void(const std::string& node)> link_wanted;
   /// An agent of this node has ended by itself.
   std::function<void(const std::string& agent)> agent_ended;
+  /// Somebody asks the node to leave its cluster: says why it does not.
+  std::function<problem(bool force)> may_leave = [](bool) {
+    return problem{errc::failed, "this router has no node that could leave; ask that of a node"};
+  };
+  /// Begin to leave; comes after the answer has gone out.
+  std::function<void(bool force)> leave{};
 };
 
 /// Brings messages to agents, wherever they live: the entry point of its node. Finds out
@@ -71,6 +77,7 @@ public:
                                             + "' is known here; wait until the node has joined"});
       },
       [this](const find_router_statistics&) { return statistics(); },
+      [this](const leave_cluster& what) { leave(what.force); },
     };
   }
 
@@ -183,6 +190,15 @@ private:
     caf::response_promise answer;
     std::string node;
   };
+
+  /// Answers first: the links end with the node.
+  void leave(bool force) {
+    auto answer = self_->make_response_promise();
+    if (auto why = events_.may_leave(force); why.code != errc::none)
+      return answer.deliver(to_error(std::move(why)));
+    answer.deliver(leave_receipt{node_});
+    events_.leave(force);
+  }
 
   // -- messages that come in ----------------------------------------------------------
 

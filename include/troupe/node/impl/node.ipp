@@ -56,8 +56,18 @@ struct node::inside {
     asks.agent_ended = [member](const std::string& agent) {
       run_on_member(*member, [agent](cluster::member_state& state) { state.remove_agent(agent); });
     };
-    router_.emplace(*system_, id, options_.router, std::move(asks));
     auto founds = is_founder();
+    asks.may_leave = [this, founds](bool force) {
+      return options_.on_leave_asked ? refuse_to_leave(founds, {force})
+                                     : problem{errc::failed, "the program of node " + options_.name
+                                                               + " does not end when asked to; "
+                                                                 "end it where it runs"};
+    };
+    asks.leave = [this](bool force) {
+      if (!std::exchange(leave_asked_, true))
+        options_.on_leave_asked({force});
+    };
+    router_.emplace(*system_, id, options_.router, std::move(asks));
     member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(
       cluster::member_setup{id, options_.name, data_.self().boot, founds, options_.lost_after,
                             options_.services.registry.heartbeat_every, clients_->registry,
@@ -88,6 +98,15 @@ struct node::inside {
     if (self.cluster != cluster_id{})
       return self.host;
     return options_.join.empty() || options_.bootstrap;
+  }
+
+  [[nodiscard]] problem refuse_to_leave(bool is_host, const leave_options& how) const {
+    if (!is_host || how.force)
+      return {};
+    return {errc::in_use, "node " + options_.name
+                            + " hosts the services of its cluster, and no other node can take "
+                              "them over yet; stop it to start it again later, or force it to "
+                              "leave (--force)"};
   }
 
   [[nodiscard]] std::vector<net::address> addresses() const {
@@ -303,6 +322,7 @@ struct node::inside {
   std::uint16_t port_ = 0;
   std::atomic<bool> stopped_ = false;
   std::string last_complaint_; // the access actor's only
+  bool leave_asked_ = false;   // the router's only
   std::mutex mutex_;
   std::condition_variable changed_;
   bool joined_ = false;
@@ -337,7 +357,9 @@ TROUPE_COMPILED void node::stop() {
   inside_->stop();
 }
 
-TROUPE_COMPILED problem node::leave() {
+TROUPE_COMPILED problem node::leave(const leave_options& how) {
+  if (auto refusal = inside_->refuse_to_leave(is_host(), how); refusal.code != errc::none)
+    return refusal;
   auto why = inside::wait_for([this](std::function<void(problem)> done) {
     inside_->on_member(
       [done = std::move(done)](cluster::member_state& state) { state.leave(done); });
