@@ -39,6 +39,37 @@ struct dispatch {
   caf::message payload;
 };
 
+/// From a program to the router of a node: hand it on as dispatch does, and say so. Answered
+/// with a send_report: for one agent once that has it in its mailbox, for many when it is on
+/// the way. Errors as of dispatch, but for those of the agent, which nobody waits for.
+struct post {
+  using result = send_report;
+
+  recipients to;
+  std::string from;
+  /// For the word of the other node.
+  duration timeout = std::chrono::seconds{10};
+  caf::message payload;
+};
+
+/// From router to router: an envelope for one agent, answered with a send_report once
+/// that has it in its mailbox, with not_found if there is none.
+struct parcel {
+  using result = send_report;
+
+  envelope what;
+};
+
+/// From router to router: this side has sent its last message and does not use the link
+/// any more. Answered with whether the other side does not, either, and sends nothing
+/// after that answer.
+struct rest_link {
+  using result = bool;
+
+  /// Who asks.
+  std::string node;
+};
+
 /// Asks for the handle of an agent of this very node, for raw CAF messages.
 struct find_agent {
   using result = caf::strong_actor_ptr;
@@ -102,6 +133,22 @@ bool inspect(Inspector& f, dispatch& x) {
 }
 
 template <class Inspector>
+bool inspect(Inspector& f, post& x) {
+  return f.object(x).fields(f.field("to", x.to), f.field("from", x.from),
+                            f.field("timeout", x.timeout), f.field("payload", x.payload));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, parcel& x) {
+  return f.object(x).fields(f.field("what", x.what));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, rest_link& x) {
+  return f.object(x).fields(f.field("node", x.node));
+}
+
+template <class Inspector>
 bool inspect(Inspector& f, find_agent& x) {
   return f.object(x).fields(f.field("id", x.id));
 }
@@ -153,6 +200,9 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::resolve_agent))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::leave_receipt))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::leave_cluster))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::post))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::parcel))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::rest_link))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 
