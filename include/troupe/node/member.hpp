@@ -91,7 +91,7 @@ public:
 
   /// The registry can be reached, or again: says everything anew.
   void bound() {
-    announce(own_.all());
+    announce_all();
     claim_again();
   }
 
@@ -335,10 +335,7 @@ private:
 
   void announce(std::vector<registry::record> what, done_handler done = {}) {
     if (!done)
-      done = [this](const problem& why) {
-        if (why.code != errc::none && why.code != errc::unreachable)
-          setup_.log("the registry did not take a record: " + why.detail);
-      };
+      done = [this](const problem& why) { log_refusal(why); };
     if (what.empty())
       return done({});
     constexpr std::size_t page = 500;
@@ -361,6 +358,20 @@ private:
       setup_.log("another live process has this node's identity; stop one of the two, data "
                  "folders must not be copied");
     if (answer && answer->stale > 0)
+  /// What was taken back has no need to be said again once a registry has heard it all.
+  void announce_all() {
+    announce(own_.all(), [this, boot = own_.boot(), version = own_.version()](const problem& why) {
+      if (why.code == errc::none && boot == own_.boot())
+        own_.confirm(version);
+      log_refusal(why);
+    });
+  }
+
+  void log_refusal(const problem& why) {
+    if (why.code != errc::none && why.code != errc::unreachable)
+      setup_.log("the registry did not take a record: " + why.detail);
+  }
+
       rise();
     tell(answer ? problem{} : answer.error());
   }
@@ -395,7 +406,7 @@ private:
     setup_.log("this node's identity was heard of with a later start (is its data folder restored "
                "or copied?); it goes on as start "
                + std::to_string(own_.boot()));
-    announce(own_.all());
+    announce_all();
     claim_again();
   }
 
@@ -405,7 +416,7 @@ private:
           if (answer)
             return;
           if (answer.error().code == errc::not_found)
-            announce(own_.all()); // it has forgotten
+            announce_all(); // it has forgotten
           else if (answer.error().code == errc::conflict)
             rise();
         });
