@@ -98,8 +98,11 @@ public:
   // -- agents ------------------------------------------------------------------------
 
   /// Registers an actor as the agent `id` (UTF-8, 1 to 255 bytes) and waits until the cluster
-  /// knows it. It is taken back when the actor ends. An id that ends with "@" and the name
-  /// of this node is this node's own and needs no claim. Errors: name_taken, bad_argument,
+  /// knows it. It is taken back when the actor ends. A node with an actor system of its own
+  /// ends all its agents when it stops, as that system waits for its actors: whoever spawns
+  /// others in system(), or takes agents back with remove_agent(), ends them first. In an
+  /// actor system that was given to start(), actors given here go on. An id that ends with "@" and
+  /// the name of this node is this node's own and needs no claim. Errors: name_taken, bad_argument,
   /// limit_reached, unreachable (a unique name needs the cluster).
   TROUPE_COMPILED problem add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
                                     const agent_options& how = {});

@@ -235,12 +235,6 @@ struct node::inside {
       return;
     // Before the agents: their ends are not news, the node is expected back with them.
     end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
-    {
-      std::lock_guard guard{mutex_};
-      for (auto& each : agents_)
-        caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
-      agents_.clear();
-    }
     end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
     if (gate_)
       gate_->stop();
@@ -249,8 +243,11 @@ struct node::inside {
       services_->stop();
     if (router_)
       caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
+    // Before the agents, too: whoever waits for one hears that the link is lost, not that the
+    // agent was not there.
     router_.reset();
   }
+    end_agents();
 
   // -- jobs --------------------------------------------------------------------------
 
@@ -259,6 +256,17 @@ struct node::inside {
     if (auto there = where.lock())
       run_on_state<cluster::member_state>(caf::actor_cast<caf::actor>(there), std::move(job));
   }
+  /// Those made here, and in an actor system of the node's own, which ends only after its
+  /// actors, all that were given.
+  void end_agents() {
+    std::lock_guard guard{mutex_};
+    for (auto& each : agents_)
+      caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+    agents_.clear();
+    if (own_system_ && router_)
+      router_->run([](router::router_state& state) { state.end_agents(); });
+  }
+
 
   template <class Job>
   void on_member(Job job) {
