@@ -220,7 +220,14 @@ public:
     });
   }
 
-  /// Gives the entry point of a node, by its name or id, with a link if there is none.
+  /// Neither side uses the link: it is made again for the next message.
+  void link_idle(const std::string& node, net::connection_id number) {
+    if (auto found = links_.find(node); found != links_.end() && found->second->number() == number)
+      found->second->close("idle");
+  }
+
+  /// Gives the entry point of a node, by its name or id, with a link if there is none. The
+  /// link then stays until it is lost.
   void find_entry(const std::string& called,
                   std::function<void(result<caf::strong_actor_ptr>)> done) {
     auto found = std::ranges::find_if(
@@ -229,14 +236,12 @@ public:
       return done(problem{errc::not_found, "no node '" + called.substr(0, 64)
                                              + "' is known; check its name, or wait until it has "
                                                "joined"});
-    if (auto known = links_.find(found->first); known != links_.end())
-      return done(known->second->entry_point());
-    dial(found->first, [done = std::move(done)](const result<net::link_ptr>& got) {
-      if (got)
-        done((*got)->entry_point());
-      else
-        done(got.error());
-    });
+    auto here = [home = caf::weak_actor_ptr{self_->ctrl()},
+                 done = std::move(done)](result<caf::strong_actor_ptr> got) {
+      run_on(home, [done, got = std::move(got)] { done(got); });
+    };
+    setup_.router.run(
+      [node = found->first, here](router::router_state& state) { state.reach(node, here); });
   }
 
   /// Stops to follow; part of the end of the node.
@@ -353,11 +358,6 @@ private:
     }
   }
 
-  void announced(const result<registry::put_report>& answer, const done_handler& tell) {
-    if (answer && answer->clashing > 0)
-      setup_.log("another live process has this node's identity; stop one of the two, data "
-                 "folders must not be copied");
-    if (answer && answer->stale > 0)
   /// What was taken back has no need to be said again once a registry has heard it all.
   void announce_all() {
     announce(own_.all(), [this, boot = own_.boot(), version = own_.version()](const problem& why) {
@@ -372,6 +372,11 @@ private:
       setup_.log("the registry did not take a record: " + why.detail);
   }
 
+  void announced(const result<registry::put_report>& answer, const done_handler& tell) {
+    if (answer && answer->clashing > 0)
+      setup_.log("another live process has this node's identity; stop one of the two, data "
+                 "folders must not be copied");
+    if (answer && answer->stale > 0)
       rise();
     tell(answer ? problem{} : answer.error());
   }

@@ -160,8 +160,9 @@ public:
   }
 
   /// Returns the handle of an agent, for messages at the speed of CAF. It is good as long
-  /// as the link to its node; messages after that are lost, requests run into their
-  /// time-out. Errors as request().
+  /// as the link to its node, which is not closed for idleness any more; messages after that
+  /// are lost, requests run into their time-out. Handles that come in messages do not hold
+  /// the link: send the ids of agents instead. Errors as request().
   template <class Handle = caf::actor>
   result<Handle> find(const std::string& id, duration wait = default_wait) {
     auto found = ask_router<caf::strong_actor_ptr>(wait, router::resolve_agent{id, wait});

@@ -57,17 +57,24 @@ struct node::inside {
       run_on_member(*member, [agent](cluster::member_state& state) { state.remove_agent(agent); });
     };
     auto founds = is_founder();
-    asks.may_leave = [this, founds](bool force) {
-      return options_.on_leave_asked ? refuse_to_leave(founds, {force})
-                                     : problem{errc::failed, "the program of node " + options_.name
-                                                               + " does not end when asked to; "
-                                                                 "end it where it runs"};
+    // By value: in an actor system of somebody else the router may outlive this node.
+    asks.may_leave = [tell = options_.on_leave_asked, name = options_.name, founds](bool force) {
+      return tell ? refuse_to_leave(name, founds, {force})
+                  : problem{errc::failed, "the program of node " + name
+                                            + " does not end when asked to; end it where it runs"};
     };
-    asks.leave = [this](bool force) {
-      if (!std::exchange(leave_asked_, true))
-        options_.on_leave_asked({force});
+    asks.leave = [tell = options_.on_leave_asked, is_told = false](bool force) mutable {
+      if (!std::exchange(is_told, true))
+        tell({force});
     };
-    router_.emplace(*system_, id, options_.router, std::move(asks));
+    asks.link_idle = [member](const std::string& where, net::connection_id number) {
+      run_on_member(
+        *member, [where, number](cluster::member_state& state) { state.link_idle(where, number); });
+    };
+    // What the host knows of the others it knows by their links.
+    router_.emplace(
+      *system_, id, options_.router, std::move(asks),
+      router::idle_options{.idle_after = options_.links.idle_after, .keeps_all = founds});
     member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(
       cluster::member_setup{id, options_.name, data_.self().boot, founds, options_.lost_after,
                             options_.services.registry.heartbeat_every, clients_->registry,
@@ -100,10 +107,10 @@ struct node::inside {
     return options_.join.empty() || options_.bootstrap;
   }
 
-  [[nodiscard]] problem refuse_to_leave(bool is_host, const leave_options& how) const {
+  static problem refuse_to_leave(const std::string& name, bool is_host, const leave_options& how) {
     if (!is_host || how.force)
       return {};
-    return {errc::in_use, "node " + options_.name
+    return {errc::in_use, "node " + name
                             + " hosts the services of its cluster, and no other node can take "
                               "them over yet; stop it to start it again later, or force it to "
                               "leave (--force)"};
@@ -236,26 +243,19 @@ struct node::inside {
     // Before the agents: their ends are not news, the node is expected back with them.
     end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
     end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
+    // Before the agents, too: whoever waits for one hears that the link is lost, not that the
+    // agent was not there.
     if (gate_)
       gate_->stop();
+    end_agents();
     clients_.reset();
     if (services_)
       services_->stop();
     if (router_)
       caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
-    // Before the agents, too: whoever waits for one hears that the link is lost, not that the
-    // agent was not there.
     router_.reset();
   }
-    end_agents();
 
-  // -- jobs --------------------------------------------------------------------------
-
-  template <class Job>
-  static void run_on_member(const caf::weak_actor_ptr& where, Job job) {
-    if (auto there = where.lock())
-      run_on_state<cluster::member_state>(caf::actor_cast<caf::actor>(there), std::move(job));
-  }
   /// Those made here, and in an actor system of the node's own, which ends only after its
   /// actors, all that were given.
   void end_agents() {
@@ -267,6 +267,13 @@ struct node::inside {
       router_->run([](router::router_state& state) { state.end_agents(); });
   }
 
+  // -- jobs --------------------------------------------------------------------------
+
+  template <class Job>
+  static void run_on_member(const caf::weak_actor_ptr& where, Job job) {
+    if (auto there = where.lock())
+      run_on_state<cluster::member_state>(caf::actor_cast<caf::actor>(there), std::move(job));
+  }
 
   template <class Job>
   void on_member(Job job) {
@@ -330,7 +337,6 @@ struct node::inside {
   std::uint16_t port_ = 0;
   std::atomic<bool> stopped_ = false;
   std::string last_complaint_; // the access actor's only
-  bool leave_asked_ = false;   // the router's only
   std::mutex mutex_;
   std::condition_variable changed_;
   bool joined_ = false;
@@ -366,7 +372,7 @@ TROUPE_COMPILED void node::stop() {
 }
 
 TROUPE_COMPILED problem node::leave(const leave_options& how) {
-  if (auto refusal = inside_->refuse_to_leave(is_host(), how); refusal.code != errc::none)
+  if (auto refusal = inside::refuse_to_leave(name(), is_host(), how); refusal.code != errc::none)
     return refusal;
   auto why = inside::wait_for([this](std::function<void(problem)> done) {
     inside_->on_member(
