@@ -30,7 +30,8 @@ struct demo_command {
   std::uint32_t slots = 4;
 };
 
-int run_demo(const common_options& common, const demo_command& what, const std::string& self);
+int run_demo(const common_options& common, const demo_command& what, const std::string& self,
+             const held_signals& signals);
 
 int run_dag(const common_options& common, const std::string& file);
 

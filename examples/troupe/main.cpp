@@ -139,11 +139,12 @@ private:
 
   void add_demo() {
     demo_.file = demo_file();
-    auto* command
-      = add("demo", "Runs a real workflow on three processes and kills one of them in the middle",
-            [this] {
-              return cli::run_demo(common_, demo_, std::filesystem::canonical("/proc/self/exe"));
-            });
+    auto* command = add(
+      "demo", "Runs a real workflow on three processes and kills one of them in the middle",
+      [this] {
+        cli::held_signals signals; // before there are threads that would get them
+        return cli::run_demo(common_, demo_, std::filesystem::canonical("/proc/self/exe"), signals);
+      });
     command->add_option("--file", demo_.file, "Another workflow");
     command->add_option("--seconds", demo_.seconds, "About how long it should take")
       ->check(CLI::Range(0.1, 3600.0));
