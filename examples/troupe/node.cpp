@@ -50,11 +50,18 @@ void stop_at_the_next(const held_signals& signals) {
 /// Whether this process has to leave its cluster, and how.
 class leaving {
 public:
-  /// Ends the process as its own SIGTERM does.
+  /// Ends the process as its own SIGTERM does, unless it is ending already: there a second
+  /// one would not let it finish what it runs.
   void ask(const leave_options& how) {
     std::lock_guard guard{mutex_};
     how_ = how;
-    ::kill(::getpid(), SIGTERM);
+    if (!is_ending_)
+      ::kill(::getpid(), SIGTERM);
+  }
+
+  void end() {
+    std::lock_guard guard{mutex_};
+    is_ending_ = true;
   }
 
   [[nodiscard]] std::optional<leave_options> asked() const {
@@ -65,6 +72,7 @@ public:
 private:
   mutable std::mutex mutex_;
   std::optional<leave_options> how_;
+  bool is_ending_ = false;
 };
 
 } // namespace
@@ -105,14 +113,15 @@ int run_node(const common_options& common, const node_command& what, const held_
     std::cout << "node " << me.name() << " is ready at port " << me.port()
               << (me.is_host() ? ", host of its cluster" : "") << std::endl;
   signals.wait();
-  auto how = leave.asked();
-  if (!how && what.leave_on_term)
-    how.emplace();
-  std::cerr << (how ? "leaving" : "stopping") << "; once more to stop at once" << std::endl;
+  leave.end();
+  std::cerr << "stopping; once more to stop at once" << std::endl;
   stop_at_the_next(signals);
   if (worker)
     worker->drain(std::chrono::seconds{30});
   worker.reset();
+  auto how = leave.asked();
+  if (!how && what.leave_on_term)
+    how.emplace();
   if (how)
     if (auto why = me.leave(*how); why.code != errc::none)
       std::cerr << "did not leave for good: " << why.detail << std::endl;
