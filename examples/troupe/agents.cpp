@@ -1,5 +1,3 @@
-#include <algorithm>
-#include <chrono>
 #include <map>
 #include <string>
 
@@ -9,7 +7,6 @@
 namespace cli {
 
 using namespace troupe;
-using namespace std::literals;
 
 int run_agents(const common_options& common) {
   auto cluster = connect(common);
@@ -45,33 +42,24 @@ int run_agents(const common_options& common) {
   return ok;
 }
 
-namespace {
-
-/// Whether a message got to its agent, whatever that made of it.
-bool was_delivered(const problem& why) {
-  constexpr std::array never{errc::not_found, errc::unreachable, errc::limit_reached,
-                             errc::bad_argument, errc::too_large};
-  return std::ranges::find(never, why.code) == never.end();
-}
-
-} // namespace
-
 int run_message(const common_options& common, const message_command& what) {
   auto cluster = connect(common);
   if (!cluster)
     return complain(cluster.error());
-  // A text that is only sent gets an answer all the same; so we know that the agent exists.
-  auto wait = what.wants_answer ? common.wait() : std::min<duration>(common.wait(), 1s);
-  auto answer = (*cluster)->request<std::string>(router::to_agent(what.agent), wait, what.text);
-  if (!answer && (what.wants_answer || !was_delivered(answer.error())))
-    return complain(answer.error());
   if (!what.wants_answer) {
+    auto sent = (*cluster)->send(router::to_agent(what.agent), common.wait(), what.text);
+    if (!sent)
+      return complain(sent.error());
     if (common.json)
       print({{"event", "sent"}, {"agent", what.agent}});
     else
       std::cout << "sent to " << what.agent << std::endl;
     return ok;
   }
+  auto answer
+    = (*cluster)->request<std::string>(router::to_agent(what.agent), common.wait(), what.text);
+  if (!answer)
+    return complain(answer.error());
   if (common.json)
     print({{"event", "answer"}, {"agent", what.agent}, {"text", *answer}});
   else

@@ -30,7 +30,8 @@ struct demo_command {
   std::uint32_t slots = 4;
 };
 
-int run_demo(const common_options& common, const demo_command& what, const std::string& self);
+int run_demo(const common_options& common, const demo_command& what, const std::string& self,
+             const held_signals& signals);
 
 int run_dag(const common_options& common, const std::string& file);
 
@@ -59,6 +60,12 @@ struct lock_command {
 int run_lock(const common_options& common, const lock_command& what);
 
 int run_locks(const common_options& common);
+
+struct leave_command {
+  bool force = false;
+};
+
+int run_leave(const common_options& common, const leave_command& what);
 
 int run_status(const common_options& common);
 

@@ -16,9 +16,9 @@
 #include <stdlib.h>
 
 #include "commands.hpp"
+#include "connect.hpp"
 #include "progress.hpp"
 #include "troupe/host/journal.hpp"
-#include "troupe/node/cluster_client.hpp"
 #include "troupe/scheduler/submission.hpp"
 #include "troupe/scheduler/task_scheduler.hpp"
 #include "troupe/storage/sqlite_log.hpp"
@@ -192,8 +192,9 @@ result<journal_count> count_results(const std::filesystem::path& file, scheduler
 /// One demo, from its processes to its summary.
 class demo {
 public:
-  demo(const common_options& common, const demo_command& what, std::string self)
-    : common_(common), what_(what), self_(std::move(self)) {}
+  demo(const common_options& common, const demo_command& what, std::string self,
+       const held_signals& signals)
+    : common_(common), what_(what), self_(std::move(self)), signals_(signals) {}
 
   int run() {
     auto flow = workflow::read_workflow(what_.file);
@@ -206,13 +207,18 @@ public:
     say("workflow " + flow->name() + ": " + std::to_string(figures.tasks) + " tasks, "
         + std::to_string(figures.edges) + " edges, sleeps scaled by " + std::to_string(scale_));
     if (!start_nodes())
-      return complain({errc::failed, "a node did not start; see above"});
-    auto cluster = cluster_client::connect({{"127.0.0.1", nodes_.front().port}}, 10s);
+      return is_interrupted() ? interrupted()
+                              : complain({errc::failed, "a node did not start; see above"});
+    auto where = common_;
+    where.at = {"127.0.0.1:" + std::to_string(nodes_.front().port)};
+    auto cluster = connect(where);
     if (!cluster)
       return complain(cluster.error());
     auto& service = (*cluster)->services().scheduler;
     if (!wait_for_workers(service))
-      return complain({errc::timed_out, "the workers did not register within 20 s"});
+      return is_interrupted()
+               ? interrupted()
+               : complain({errc::timed_out, "the workers did not register within 20 s"});
     return run_workflow(*flow, service);
   }
 
@@ -222,8 +228,20 @@ private:
       std::cout << line << std::endl;
   }
 
+  /// Looked at between all that blocks, so that everything is cleaned up on the usual way out.
+  bool is_interrupted() {
+    return interrupted_ = interrupted_ || signals_.wait(0ms).has_value();
+  }
+
+  int interrupted() {
+    bar_.close();
+    return complain({errc::cancelled, "interrupted; start it again to see the rest"});
+  }
+
   bool start_nodes() {
     for (auto* name : {"n1", "n2", "n3"}) {
+      if (is_interrupted())
+        return false;
       auto made = start_node(self_, name, folder_.path(), what_.slots,
                              nodes_.empty() ? std::uint16_t{0} : nodes_.front().port);
       if (!made)
@@ -242,7 +260,7 @@ private:
 
   bool wait_for_workers(cluster::scheduler_client& service) {
     auto deadline = clock::now() + 20s;
-    while (clock::now() < deadline) {
+    while (clock::now() < deadline && !is_interrupted()) {
       auto found = service.ask(scheduler::list_workers{}, 5s);
       if (found && found->workers.size() == nodes_.size()) {
         for (auto& each : found->workers)
@@ -263,8 +281,8 @@ private:
     if (!receipt)
       return complain(receipt.error());
     started_ = clock::now();
-    scheduler::watch_run question{receipt->run, 0, 20s, 1'000};
-    for (;;) {
+    scheduler::watch_run question{receipt->run, 0, 200ms, 1'000}; // to look at signals between
+    while (!is_interrupted()) {
       auto news = service.ask(question, 60s);
       if (!news)
         return complain(news.error());
@@ -277,6 +295,7 @@ private:
       if (!killed_at_ && done >= news->run.tasks * 2 / 5)
         kill_worker(done);
     }
+    return interrupted();
   }
 
   /// Keeps who runs what, to see when the killed worker's tasks run again.
@@ -375,7 +394,9 @@ private:
   const common_options& common_;
   const demo_command& what_;
   std::string self_;
-  scratch_folder folder_;
+  const held_signals& signals_;
+  bool interrupted_ = false;
+  scratch_folder folder_; // outlives the processes that write into it
   std::vector<started_node> nodes_;
   double scale_ = 1;
   scheduler::worker_id victim_;
@@ -390,8 +411,9 @@ private:
 
 } // namespace
 
-int run_demo(const common_options& common, const demo_command& what, const std::string& self) {
-  return demo{common, what, self}.run();
+int run_demo(const common_options& common, const demo_command& what, const std::string& self,
+             const held_signals& signals) {
+  return demo{common, what, self, signals}.run();
 }
 
 } // namespace cli

@@ -35,6 +35,7 @@ public:
       return "error: " + std::string{why.what()} + "; see troupe --help\n";
     });
     add_node();
+    add_leave();
     add_demo();
     add_workflows();
     add_locks();
@@ -130,13 +131,20 @@ private:
     add_file(command);
   }
 
+  void add_leave() {
+    add_asking("leave", "Makes the node at --at leave its cluster for good and end", [this] {
+      return cli::run_leave(common_, leave_);
+    })->add_flag("--force", leave_.force, "Also the host, which takes the services with it");
+  }
+
   void add_demo() {
     demo_.file = demo_file();
-    auto* command
-      = add("demo", "Runs a real workflow on three processes and kills one of them in the middle",
-            [this] {
-              return cli::run_demo(common_, demo_, std::filesystem::canonical("/proc/self/exe"));
-            });
+    auto* command = add(
+      "demo", "Runs a real workflow on three processes and kills one of them in the middle",
+      [this] {
+        cli::held_signals signals; // before there are threads that would get them
+        return cli::run_demo(common_, demo_, std::filesystem::canonical("/proc/self/exe"), signals);
+      });
     command->add_option("--file", demo_.file, "Another workflow");
     command->add_option("--seconds", demo_.seconds, "About how long it should take")
       ->check(CLI::Range(0.1, 3600.0));
@@ -245,6 +253,7 @@ private:
   cli::common_options common_;
   cli::node_command node_;
   bool insecure_ = true; // accepted and implied, as there are no other links yet
+  cli::leave_command leave_;
   cli::demo_command demo_;
   std::string dag_file_;
   cli::submit_command submit_;

@@ -1,8 +1,11 @@
 #include <chrono>
-#include <future>
+#include <csignal>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
+
+#include <unistd.h>
 
 #include "commands.hpp"
 #include "troupe/node/node.hpp"
@@ -44,12 +47,42 @@ void stop_at_the_next(const held_signals& signals) {
   }}.detach();
 }
 
+/// Whether this process has to leave its cluster, and how.
+class leaving {
+public:
+  /// Ends the process as its own SIGTERM does, unless it is ending already: there a second
+  /// one would not let it finish what it runs.
+  void ask(const leave_options& how) {
+    std::lock_guard guard{mutex_};
+    how_ = how;
+    if (!is_ending_)
+      ::kill(::getpid(), SIGTERM);
+  }
+
+  void end() {
+    std::lock_guard guard{mutex_};
+    is_ending_ = true;
+  }
+
+  [[nodiscard]] std::optional<leave_options> asked() const {
+    std::lock_guard guard{mutex_};
+    return how_;
+  }
+
+private:
+  mutable std::mutex mutex_;
+  std::optional<leave_options> how_;
+  bool is_ending_ = false;
+};
+
 } // namespace
 
 int run_node(const common_options& common, const node_command& what, const held_signals& signals) {
   auto options = to_options(what);
   if (!options)
     return complain(options.error());
+  leaving leave;
+  options->on_leave_asked = [&leave](const leave_options& how) { leave.ask(how); };
   auto started = node::start(*std::move(options));
   if (!started)
     return complain(started.error());
@@ -80,15 +113,19 @@ int run_node(const common_options& common, const node_command& what, const held_
     std::cout << "node " << me.name() << " is ready at port " << me.port()
               << (me.is_host() ? ", host of its cluster" : "") << std::endl;
   signals.wait();
+  leave.end();
   std::cerr << "stopping; once more to stop at once" << std::endl;
   stop_at_the_next(signals);
   if (worker)
     worker->drain(std::chrono::seconds{30});
   worker.reset();
-  if (what.leave_on_term)
-    me.leave();
-  else
-    me.stop();
+  auto how = leave.asked();
+  if (!how && what.leave_on_term)
+    how.emplace();
+  if (how)
+    if (auto why = me.leave(*how); why.code != errc::none)
+      std::cerr << "did not leave for good: " << why.detail << std::endl;
+  me.stop();
   return ok;
 }
 

@@ -70,6 +70,7 @@ TEST_CASE("wrong words on the command line are bad usage", "[cluster][cli]") {
   check_refused({"--json"}, 2, {});
   check_refused({"lock", "press"}, 2, {"COMMAND"});
   check_refused({"status", "--at", "nowhere"}, 2, {"nowhere", "HOST:PORT"});
+  check_refused({"leave", "--at", "a:1", "--at", "b:2"}, 2, {"2 nodes"});
   check_refused({"get", "k", "--level", "loud"}, 2, {"loud", "eventual, causal, strong"});
   check_refused({"node", "--slots", "many"}, 2, {"many"});
   check_refused({"node", "--config", "/no/such/file"}, 2, {"/no/such/file"});

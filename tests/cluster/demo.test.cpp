@@ -17,3 +17,33 @@ TEST_CASE("the demo loses a node and no result", "[cluster][cli]") {
   CHECK(last["recorded_twice"] == 0);
   CHECK(last["nodes_lost"] == 1);
 }
+
+TEST_CASE("a demo that is interrupted leaves no process and no file behind", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  words command{"/usr/bin/env",
+                "TMPDIR=" + (folder / "").string(),
+                command_path(),
+                "demo",
+                "--json",
+                "--seconds",
+                "20"};
+  troupe::testing::child_process demo{command};
+  std::vector<pid_t> nodes;
+  auto is_running = false;
+  while (!is_running) {
+    auto line = demo.read_line(20s);
+    REQUIRE(line);
+    auto said = json::parse(*line);
+    if (said["event"] == "node")
+      nodes.push_back(said["pid"].get<pid_t>());
+    is_running = said["event"] == "progress";
+  }
+  CHECK(nodes.size() == 3);
+  REQUIRE_FALSE(std::filesystem::is_empty(folder / ""));
+  demo.send_signal(SIGINT);
+  CHECK(demo.wait_for_end(10s) == 1);
+  CHECK(std::filesystem::is_empty(folder / ""));
+  for (auto each : nodes)
+    CHECK(::kill(each, 0) == -1);
+}

@@ -186,3 +186,147 @@ TEST_CASE("flags win over variables, variables over the file", "[cluster][cli]")
   CHECK(misspelt.status == 2);
   CHECK(misspelt.says("TROUPE_LISTEN"));
 }
+
+TEST_CASE("a node that is told to leave is gone for good, and its tasks run elsewhere",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  write_file(folder / "diamond.json", diamond(6));
+  running_node host{{"--name", "n1", "--slots", "1"}};
+  running_node worker{{"--name", "n2", "--slots", "4", "--join", host.address()}};
+  REQUIRE(comes_true([&] { return status_at(host.address()).value("workers", 0) == 2; }));
+  REQUIRE(comes_true([&] { return run({"agents", "--at", host.address()}).says("echo-n2"); }));
+  auto submit = start({"submit", folder / "diamond.json", "--json", "--at", host.address()});
+  REQUIRE(comes_true([&] { return status_at(host.address()).value("slots_used", 0) >= 3; }));
+  auto left = run({"leave", "--json", "--at", worker.address()});
+  INFO(left);
+  REQUIRE(left.status == 0);
+  CHECK(left.line()["event"] == "left");
+  CHECK(left.line()["id"] == worker.ready()["id"]);
+  CHECK(worker.process().wait_for_end(5s) == 0);
+  auto status = status_at(host.address());
+  INFO(status.dump());
+  CHECK(status["members"].size() == 1);
+  CHECK(status["workers"] == 1);
+  CHECK_FALSE(run({"agents", "--at", host.address()}).says("echo-n2"));
+  auto done = finish(submit, 28s);
+  INFO(done);
+  REQUIRE(done.status == 0);
+  CHECK(done.lines().back()["completed"] == 8);
+  // Its name is free at once: nobody waits for it to come back.
+  running_node next{{"--name", "n2", "--slots", "0", "--join", host.address()}};
+  CHECK(comes_true([&] {
+    return run({"request", "echo-n2", "hello", "--at", host.address()}).output == "hello\n";
+  }));
+}
+
+TEST_CASE("a node leaves at SIGTERM where it was told to", "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0", "--leave-on-term"}};
+  running_node member{
+    {"--name", "n2", "--slots", "0", "--leave-on-term", "--join", host.address()}};
+  REQUIRE(comes_true([&] { return members_with("active", host.address()).size() == 2; }));
+  member.process().send_signal(SIGTERM);
+  CHECK(member.process().wait_for_end() == 0);
+  CHECK(status_at(host.address())["members"].size() == 1);
+  // The host only stops: what it keeps for the others must not be given up by a signal.
+  host.process().send_signal(SIGTERM);
+  auto said = host.process().read_rest();
+  INFO(said);
+  CHECK(said.find("did not leave for good") != std::string::npos);
+  CHECK(host.process().wait_for_end() == 0);
+}
+
+TEST_CASE("the host of a cluster leaves only when it is forced to", "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  auto refused = run({"leave", "--at", host.address()});
+  INFO(refused);
+  CHECK(refused.status == 1);
+  CHECK(refused.says("error: "));
+  CHECK(refused.says("--force"));
+  CHECK(status_at(host.address())["members"].size() == 1); // it goes on
+  auto left = run({"leave", "--force", "--json", "--at", host.address()});
+  INFO(left);
+  CHECK(left.status == 0);
+  CHECK(left.line()["event"] == "left");
+  CHECK(host.process().wait_for_end(5s) == 0);
+}
+
+TEST_CASE("a worker that is stopped finishes what it runs, others do the rest", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  write_file(folder / "diamond.json", diamond(6));
+  running_node host{{"--name", "n1", "--slots", "1"}};
+  running_node worker{{"--name", "n2", "--slots", "4", "--join", host.address()}};
+  REQUIRE(comes_true([&] { return status_at(host.address()).value("workers", 0) == 2; }));
+  auto submit = start({"submit", folder / "diamond.json", "--json", "--at", host.address()});
+  REQUIRE(comes_true([&] { return status_at(host.address()).value("slots_used", 0) >= 3; }));
+  worker.process().send_signal(SIGTERM);
+  CHECK(worker.process().wait_for_end(10s) == 0);
+  auto done = finish(submit, 28s);
+  INFO(done);
+  REQUIRE(done.status == 0);
+  CHECK(done.lines().back()["completed"] == 8);
+}
+
+TEST_CASE("a second signal ends a node that waits for its tasks", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  write_file(folder / "diamond.json", diamond(2));
+  running_node node{{"--name", "n1", "--slots", "2"}};
+  auto submit = start(
+    {"submit", folder / "diamond.json", "--json", "--time-scale", "25", "--at", node.address()});
+  REQUIRE(comes_true([&] { return status_at(node.address()).value("slots_used", 0) == 1; }));
+  node.process().send_signal(SIGINT);
+  auto is_stopping = false;
+  while (!is_stopping) {
+    auto line = node.process().read_line();
+    REQUIRE(line);
+    is_stopping = line->starts_with("stopping");
+  }
+  REQUIRE(comes_true([&] { return run({"status", "--at", node.address()}).status == 0; }));
+  CHECK_FALSE(node.process().wait_for_end(0ms));
+  node.process().send_signal(SIGINT);
+  CHECK(node.process().wait_for_end(5s) == 1);
+}
+
+TEST_CASE("a run goes on when its host is stopped and started again", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  write_file(folder / "diamond.json", diamond(6));
+  words durable{"--name", "n1", "--slots", "1", "--data", folder / "n1"};
+  std::optional<running_node> host{durable};
+  auto address = host->address();
+  running_node member{{"--name", "n2", "--slots", "2", "--join", address}};
+  auto submit = start({"submit", folder / "diamond.json", "--json", "--at", address});
+  REQUIRE(comes_true([&] { return status_at(address).value("slots_used", 0) >= 2; }));
+  host->process().send_signal(SIGTERM);
+  CHECK(host->process().wait_for_end(10s) == 0);
+  host.emplace(durable, address);
+  auto done = finish(submit, 28s);
+  INFO(done);
+  CHECK(done.status == 0);
+  REQUIRE(!done.lines().empty());
+  CHECK(done.lines().back()["completed"] == 8);
+}
+
+TEST_CASE("messages of types that a node does not know or expect do it no harm", "[cluster]") {
+  need_command();
+  running_node node{{"--name", "n1", "--slots", "0"}};
+  troupe::testing::child_process stranger{{TROUPE_BIN_DIR "/stranger_program", node.address()}};
+  auto said = finish(stranger);
+  INFO(said);
+  REQUIRE(said.status == 0);
+  // The router and five services: a type that this node does not know cannot be read, so
+  // nobody answers; one that they do not expect is refused.
+  std::map<std::string, int> errors;
+  for (auto& each : said.lines())
+    ++errors[each["error"].get<std::string>().substr(0, 17)];
+  CHECK(errors == std::map<std::string, int>{{"no answer in time", 6}, {"caf::sec::unexpec", 6}});
+  CHECK(run({"request", "echo-n1", "hello", "--at", node.address()}).output == "hello\n");
+  CHECK(run({"lock", "press", "--at", node.address(), "--", "true"}).status == 0);
+  CHECK(run({"put", "colour", "blue", "--at", node.address()}).status == 0);
+  CHECK(status_at(node.address())["members"].size() == 1);
+  CHECK(run({"workflows", "--at", node.address()}).status == 0);
+}

@@ -1,4 +1,5 @@
 #include "node/node_fixture.hpp"
+#include "troupe/node/cluster_client.hpp"
 
 #include <array>
 
@@ -143,4 +144,47 @@ TEST_CASE("ids of agents are checked", "[node]") {
   CHECK(c[0].agent("", echo()).code == errc::bad_argument);
   CHECK(c[0].agent(std::string(256, 'x'), echo()).code == errc::bad_argument);
   CHECK(c[0].agent("\xff", echo()).code == errc::bad_argument);
+}
+
+TEST_CASE("a node ends the agents it was given with an actor system of its own", "[node]") {
+  testing::cluster c{2, [](std::size_t, node_options& how) { how.lost_after = 200ms; }};
+  for (auto* id : {"own", "shared"}) {
+    auto made = c[1].system().spawn([](caf::event_based_actor*) -> caf::behavior {
+      return {[](const std::string& text) { return text; }};
+    });
+    REQUIRE(c[1].add_agent(id, made, {.unique = id == "own"s}).code == errc::none);
+  }
+  c.stop(1); // comes back, as nothing is left that its actor system waits for
+  CHECK(c.until([&] { return answer_of(c[0], "own") == "not_found"; }));
+}
+
+TEST_CASE("agents of a program's own actor system outlive their node", "[node]") {
+  troupe::node_config config;
+  caf::actor_system sys{config};
+  auto made = sys.spawn([](caf::event_based_actor*) -> caf::behavior {
+    return {[](const std::string& text) { return text; }};
+  });
+  {
+    auto lone = node::start({.listen = {"127.0.0.1", 0}}, &sys);
+    REQUIRE(lone);
+    REQUIRE((*lone)->add_agent("mine", made).code == errc::none);
+  }
+  caf::scoped_actor self{sys};
+  std::string answer;
+  self->request(made, 20s, "still here"s)
+    .receive([&](std::string& text) { answer = std::move(text); }, [](const caf::error&) {});
+  CHECK(answer == "still here");
+  caf::anon_send_exit(made, caf::exit_reason::user_shutdown);
+}
+
+TEST_CASE("a light client hears whether its message was handed over", "[node]") {
+  testing::cluster c{3};
+  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  REQUIRE(c.until([&] { return c[0].find("echo").has_value(); }));
+  auto client = cluster_client::connect({{"127.0.0.1", c[2].port()}});
+  REQUIRE(client);
+  auto sent = (*client)->send(to_agent("echo"), 5s, "hello"s);
+  REQUIRE(sent);
+  CHECK(sent->sent == 1);
+  CHECK((*client)->send(to_agent("nobody"), 5s, "hello"s).error().code == errc::not_found);
 }

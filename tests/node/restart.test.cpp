@@ -66,6 +66,23 @@ TEST_CASE("a host that starts again finds its members, locks and state", "[node]
   CHECK(held->release());
 }
 
+TEST_CASE("a member dials the host again and again until that is back", "[node]") {
+  test::temporary_folder folder;
+  test::lines log;
+  auto with_folder = with_data(folder);
+  testing::cluster c{2, [&](std::size_t index, node_options& how) {
+                       with_folder(index, how);
+                       how.retry = {1ms, 20ms};
+                       how.log = log;
+                     }};
+  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  c.stop(0);
+  REQUIRE(c.until([&] { return log.contain("no way to the cluster yet"); }));
+  CHECK_FALSE(c[1].registry().ask(registry::count_records{}, 100ms));
+  c.start(0);
+  CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
+}
+
 TEST_CASE("a data folder belongs to one running node", "[node]") {
   test::temporary_folder folder;
   testing::cluster c{1, with_data(folder)};

@@ -3,11 +3,14 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <poll.h>
 
 #include "caf/actor_system.hpp"
 #include "caf/scoped_actor.hpp"
@@ -213,4 +216,85 @@ TEST_CASE_METHOD(fixture, "an agent that ends is unknown from then on", "[router
   CHECK(ended->get_future().get() == "mortal");
   CHECK(answer_to(ask(here, "mortal")) == "not_found");
   end(here);
+}
+
+TEST_CASE_METHOD(fixture, "whoever posts a message hears that the agent has it, not what it says",
+                 "[router]") {
+  auto here = make("n1");
+  auto there = make("n2");
+  add_echo(there, "far");
+  add_echo(here, "near");
+  tell(here, "far", "n2");
+  tell(here, "gone", "n2");
+  link(here, "n2", 1, there);
+  auto post_to = [&](const std::string& agent) {
+    std::string result;
+    self->request(here.handle(), 20s, post{to_agent(agent), {}, 10s, caf::make_message("hello"s)})
+      .receive([&](const send_report& got) { result = "sent to " + std::to_string(got.sent); },
+               [&](const caf::error& why) { result = name_of(to_problem(why).code); });
+    return result;
+  };
+  CHECK(post_to("near") == "sent to 1");
+  CHECK(post_to("far") == "sent to 1");
+  CHECK(post_to("gone") == "not_found"); // by word of its node
+  CHECK(post_to("nobody") == "not_found");
+  CHECK(statistics(there).delivered == 1);
+  end(here);
+  end(there);
+}
+
+TEST_CASE_METHOD(fixture, "a link that nobody uses is closed, and nothing that comes up is lost",
+                 "[router]") {
+  idle_options quick{.idle_after = 20ms};
+  auto closed = std::make_shared<std::promise<std::uint64_t>>();
+  auto wanted = std::make_shared<std::promise<std::string>>();
+  router_events events;
+  events.link_wanted = [wanted](const std::string& node) { wanted->set_value(node); };
+  events.agent_ended = [](const std::string&) {};
+  events.link_idle = [closed](const std::string&, std::uint64_t link) { closed->set_value(link); };
+  router_access here{sys, "n1", {}, events, quick};
+  router_access there{sys, "n2", {}, {[](const std::string&) {}, [](const std::string&) {}}, quick};
+  add_echo(there, "echo");
+  tell(here, "echo", "n2");
+  link(there, "n1", 1, here);
+  link(here, "n2", 7, there);
+  CHECK(closed->get_future().get() == 7);
+  auto waiting = ask(here, "echo");
+  CHECK(statistics(here).waiting == 1);
+  here.run([](router_state& state) { state.link_down("n2", 7); });
+  there.run([](router_state& state) { state.link_down("n1", 1); });
+  CHECK(wanted->get_future().get() == "n2");
+  link(there, "n1", 2, here);
+  link(here, "n2", 8, there);
+  CHECK(answer_to(std::move(waiting)) == "hello");
+  end(here);
+  end(there);
+}
+
+TEST_CASE_METHOD(fixture, "a link that is used or needed is not closed", "[router]") {
+  idle_options quick{.idle_after = 10ms, .answer_within = 50ms};
+  auto closed = std::make_shared<std::atomic<bool>>(false);
+  router_events events;
+  events.link_wanted = events.agent_ended = [](const std::string&) {};
+  events.link_idle = [closed](const std::string&, std::uint64_t) { *closed = true; };
+  router_access here{sys, "n1", {}, events, quick};
+  auto needs_it = quick;
+  needs_it.keeps_all = true; // as the host of a cluster does
+  router_access there{sys, "n2", {}, events, needs_it};
+  add_echo(there, "echo");
+  tell(here, "echo", "n2");
+  link(there, "n1", 1, here);
+  link(here, "n2", 7, there);
+  for (auto round = 0; round < 30; ++round) {
+    ::poll(nullptr, 0, 5 + round % 10); // so that some come up while the question is under way
+    REQUIRE(answer_to(ask(here, "echo")) == "hello");
+  }
+  // Nobody may stop another's messages.
+  auto agreed = true;
+  self->request(there.handle(), 20s, rest_link{"n1"})
+    .receive([&](bool said) { agreed = said; }, [&](const caf::error&) { agreed = false; });
+  CHECK_FALSE(agreed);
+  CHECK_FALSE(*closed);
+  end(here);
+  end(there);
 }

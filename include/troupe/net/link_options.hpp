@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -28,6 +29,9 @@ struct link_options {
   /// on_full is called above, on_drained below again.
   std::size_t full_bytes = 256U << 10U; // a round trip's worth of a fast network
   std::size_t drained_bytes = 64U << 10U;
+  /// Nodes close a link that neither has used for so long, and make it again for the next
+  /// message; zero: never. Links to the host of the cluster stay.
+  duration idle_after = std::chrono::seconds{60};
   /// Plain TCP is for loopback: everybody on the way reads it and writes into it. With
   /// this, other addresses are listened at and dialled all the same.
   bool allow_plain_beyond_loopback = false;

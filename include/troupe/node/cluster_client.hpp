@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -85,20 +86,35 @@ public:
   /// (a router::send_report from many). Errors as node::request().
   template <class Result, class... Ts>
   result<Result> request(router::recipients to, duration wait, Ts&&... what) {
-    caf::strong_actor_ptr entry;
-    {
-      std::lock_guard guard{mutex_};
-      entry = entry_;
-    }
-    caf::scoped_actor self{system_};
-    result<Result> answer{problem{errc::timed_out, "no answer in time"}};
-    self
-      ->request(
-        caf::actor_cast<caf::actor>(entry), wait + std::chrono::seconds{1},
-        router::dispatch{std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...)})
-      .receive([&](Result& value) { answer = std::move(value); },
-               [&](const caf::error& why) { answer = to_problem(why); });
-    return answer;
+    return ask_node<Result>(
+      wait,
+      router::dispatch{std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...)});
+  }
+
+  /// Sends a message to agents through the node, and waits up to `wait` until it is handed over:
+  /// to one agent once that has it in its mailbox, to many when it is on the way. What they
+  /// make of it, nobody says. Errors: not_found (no such agent), unreachable (nothing was
+  /// sent), outcome_unknown, timed_out, limit_reached.
+  template <class... Ts>
+  result<router::send_report> send(router::recipients to, duration wait, Ts&&... what) {
+    return ask_node<router::send_report>(
+      wait, router::post{std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...)});
+  }
+
+  /// Makes a link to one node of the cluster, for what only that can answer, or gives the one
+  /// that there is. It lasts no longer than this client. Waits up to `wait`. Errors: those of
+  /// connect().
+  result<net::link_ptr> link_to(const net::address& where, duration wait) {
+    auto endpoints = net::resolve(where);
+    if (!endpoints)
+      return endpoints.error();
+    auto promise = std::make_shared<std::promise<result<net::link_ptr>>>();
+    auto answer = promise->get_future();
+    gate_->dial(std::move(*endpoints), std::nullopt,
+                [promise](result<net::link_ptr> got) { promise->set_value(std::move(got)); });
+    if (answer.wait_for(wait) != std::future_status::ready)
+      return problem{errc::timed_out, to_string(where) + " made no link in time; wait longer"};
+    return answer.get();
   }
 
 private:
@@ -114,6 +130,26 @@ private:
   /// Another try may do better: the node may be starting.
   static bool may_come_right(errc code) {
     return code != errc::bad_argument && code != errc::incompatible;
+  }
+
+  template <class Result, class Question>
+  result<Result> ask_node(duration wait, Question what) {
+    caf::strong_actor_ptr entry;
+    {
+      std::lock_guard guard{mutex_};
+      entry = entry_;
+    }
+    if (!entry)
+      return problem{errc::unreachable, "the link to the cluster is lost, and is being made again; "
+                                        "nothing was sent, retry"};
+    caf::scoped_actor self{system_};
+    result<Result> answer{problem{errc::timed_out, "no answer in time"}};
+    // The node itself ends what takes too long, with better words.
+    self
+      ->request(caf::actor_cast<caf::actor>(entry), wait + std::chrono::seconds{1}, std::move(what))
+      .receive([&](Result& value) { answer = std::move(value); },
+               [&](const caf::error& why) { answer = to_problem(why); });
+    return answer;
   }
 
   problem start(std::vector<net::address> addresses) {

@@ -91,7 +91,7 @@ public:
 
   /// The registry can be reached, or again: says everything anew.
   void bound() {
-    announce(own_.all());
+    announce_all();
     claim_again();
   }
 
@@ -153,7 +153,8 @@ public:
     }
   }
 
-  /// Takes back all that this node ever said, for good.
+  /// Takes back all that this node ever said, for good. Calls `done` once all services have
+  /// heard it, with the first problem.
   void leave(done_handler done) {
     std::vector<registry::record> gone;
     std::vector<std::string> names;
@@ -163,11 +164,11 @@ public:
           names.push_back(removed->key.name);
         gone.push_back(std::move(*removed));
       }
-    if (!names.empty())
-      release(names);
-    setup_.scheduler.async(scheduler::worker_lost{setup_.id, setup_.boot, {}}, answer_within,
-                           [](const auto&) {});
-    announce(std::move(gone), std::move(done));
+    auto heard = once_all(3, std::move(done));
+    release(std::move(names), heard);
+    ask(setup_.scheduler, scheduler::worker_lost{setup_.id, setup_.boot, {}},
+        [heard](const auto& answer) { heard(answer ? problem{} : answer.error()); });
+    announce(std::move(gone), heard);
   }
 
   // -- links -------------------------------------------------------------------------
@@ -185,6 +186,7 @@ public:
     });
     if (!setup_.is_host)
       return;
+    left_.erase(id);
     if (auto pending = lost_timers_.extract(id))
       timers_.cancel(pending.mapped());
     judge(id, peer.boot, registry::record_status::active);
@@ -199,7 +201,7 @@ public:
     links_.erase(found);
     setup_.router.run(
       [id, number = which->number()](router::router_state& state) { state.link_down(id, number); });
-    if (!setup_.is_host || peer.as == net::role::client)
+    if (!setup_.is_host || left_.erase(id) > 0)
       return;
     setup_.log("link to node " + called(id) + " lost (" + why + "); its work goes to others in "
                + to_string(setup_.lost_after) + " unless it comes back");
@@ -218,7 +220,14 @@ public:
     });
   }
 
-  /// Gives the entry point of a node, by its name or id, with a link if there is none.
+  /// Neither side uses the link: it is made again for the next message.
+  void link_idle(const std::string& node, net::connection_id number) {
+    if (auto found = links_.find(node); found != links_.end() && found->second->number() == number)
+      found->second->close("idle");
+  }
+
+  /// Gives the entry point of a node, by its name or id, with a link if there is none. The
+  /// link then stays until it is lost.
   void find_entry(const std::string& called,
                   std::function<void(result<caf::strong_actor_ptr>)> done) {
     auto found = std::ranges::find_if(
@@ -227,14 +236,12 @@ public:
       return done(problem{errc::not_found, "no node '" + called.substr(0, 64)
                                              + "' is known; check its name, or wait until it has "
                                                "joined"});
-    if (auto known = links_.find(found->first); known != links_.end())
-      return done(known->second->entry_point());
-    dial(found->first, [done = std::move(done)](const result<net::link_ptr>& got) {
-      if (got)
-        done((*got)->entry_point());
-      else
-        done(got.error());
-    });
+    auto here = [home = caf::weak_actor_ptr{self_->ctrl()},
+                 done = std::move(done)](result<caf::strong_actor_ptr> got) {
+      run_on(home, [done, got = std::move(got)] { done(got); });
+    };
+    setup_.router.run(
+      [node = found->first, here](router::router_state& state) { state.reach(node, here); });
   }
 
   /// Stops to follow; part of the end of the node.
@@ -312,29 +319,57 @@ private:
       });
   }
 
+  /// Returns a handler that calls `done`, with the first problem, when it is called for the
+  /// last of `count` times.
+  static done_handler once_all(std::size_t count, done_handler done) {
+    struct tally {
+      std::size_t missing;
+      problem first;
+      done_handler done;
+    };
+    auto shared = std::make_shared<tally>(tally{count, {}, std::move(done)});
+    return [shared](problem why) {
+      if (shared->first.code == errc::none)
+        shared->first = std::move(why);
+      if (--shared->missing == 0)
+        shared->done(shared->first);
+    };
+  }
+
   // -- what this node says -------------------------------------------------------------
 
   void announce(std::vector<registry::record> what, done_handler done = {}) {
     if (!done)
-      done = [this](const problem& why) {
-        if (why.code != errc::none && why.code != errc::unreachable)
-          setup_.log("the registry did not take a record: " + why.detail);
-      };
+      done = [this](const problem& why) { log_refusal(why); };
     if (what.empty())
       return done({});
     constexpr std::size_t page = 500;
+    auto tell = once_all((what.size() + page - 1) / page, std::move(done));
     for (std::size_t first = 0; first < what.size(); first += page) {
       auto last = std::min(first + page, what.size());
       auto at
         = [&](std::size_t index) { return what.begin() + static_cast<std::ptrdiff_t>(index); };
-      auto tell = last == what.size() ? std::move(done) : done_handler{};
       setup_.registry.async(
         registry::put_records{{at(first), at(last)}}, answer_within,
-        [this, tell = std::move(tell),
+        [this, tell,
          home = caf::weak_actor_ptr{self_->ctrl()}](result<registry::put_report> answer) {
           run_on(home, [this, tell, answer = std::move(answer)] { announced(answer, tell); });
         });
     }
+  }
+
+  /// What was taken back has no need to be said again once a registry has heard it all.
+  void announce_all() {
+    announce(own_.all(), [this, boot = own_.boot(), version = own_.version()](const problem& why) {
+      if (why.code == errc::none && boot == own_.boot())
+        own_.confirm(version);
+      log_refusal(why);
+    });
+  }
+
+  void log_refusal(const problem& why) {
+    if (why.code != errc::none && why.code != errc::unreachable)
+      setup_.log("the registry did not take a record: " + why.detail);
   }
 
   void announced(const result<registry::put_report>& answer, const done_handler& tell) {
@@ -343,8 +378,7 @@ private:
                  "folders must not be copied");
     if (answer && answer->stale > 0)
       rise();
-    if (tell)
-      tell(answer ? problem{} : answer.error());
+    tell(answer ? problem{} : answer.error());
   }
 
   /// The registry may have heard of a later life of this node: if so, goes above it.
@@ -377,7 +411,7 @@ private:
     setup_.log("this node's identity was heard of with a later start (is its data folder restored "
                "or copied?); it goes on as start "
                + std::to_string(own_.boot()));
-    announce(own_.all());
+    announce_all();
     claim_again();
   }
 
@@ -387,7 +421,7 @@ private:
           if (answer)
             return;
           if (answer.error().code == errc::not_found)
-            announce(own_.all()); // it has forgotten
+            announce_all(); // it has forgotten
           else if (answer.error().code == errc::conflict)
             rise();
         });
@@ -483,15 +517,19 @@ private:
       told.mapped()(why);
   }
 
-  void release(std::vector<std::string> names) {
+  void release(
+    std::vector<std::string> names, done_handler done = [](const problem&) {}) {
+    if (names.empty())
+      return done({});
+    auto tell = once_all((names.size() + max_claims - 1) / max_claims, std::move(done));
     for (std::size_t first = 0; first < names.size(); first += max_claims) {
       auto last = std::min(first + max_claims, names.size());
-      setup_.names.async(
-        registry::names::release{{names.begin() + static_cast<std::ptrdiff_t>(first),
-                                  names.begin() + static_cast<std::ptrdiff_t>(last)},
-                                 setup_.id,
-                                 own_.boot()},
-        answer_within, [](const auto&) {});
+      ask(setup_.names,
+          registry::names::release{{names.begin() + static_cast<std::ptrdiff_t>(first),
+                                    names.begin() + static_cast<std::ptrdiff_t>(last)},
+                                   setup_.id,
+                                   own_.boot()},
+          [tell](const auto& answer) { tell(answer ? problem{} : answer.error()); });
     }
   }
 
@@ -519,6 +557,8 @@ private:
         follow_node(value, shown);
         if (setup_.is_host && each.kind == registry::change_kind::lost)
           settle_lost(value.key.owner);
+        if (setup_.is_host && each.kind == registry::change_kind::removed)
+          follow_leave(value);
       }
       if (value.key.kind != registry::record_kind::agent)
         continue;
@@ -565,6 +605,16 @@ private:
   }
 
   // -- the host's part -------------------------------------------------------------------
+
+  /// Its link will end, or has ended already: that is no loss.
+  void follow_leave(const registry::record& what) {
+    setup_.log("node " + what.key.name + " has left");
+    auto& id = what.key.owner;
+    if (links_.contains(id))
+      left_.insert(id);
+    if (auto pending = lost_timers_.extract(id))
+      timers_.cancel(pending.mapped());
+  }
 
   /// Passes a verdict on the latest life of a node that the registry knows: it may have
   /// gone above the one it greeted with.
@@ -622,6 +672,8 @@ private:
   std::map<std::string, known_node> nodes_;
   std::map<std::string, net::link_ptr> links_;
   std::map<std::string, timer_queue<caf::event_based_actor>::id> lost_timers_;
+  /// Nodes that have left and are linked yet.
+  std::set<std::string> left_;
   bool rising_ = false;
   worker_thread resolver_;
 };

@@ -30,6 +30,7 @@
 namespace troupe {
 
 using cluster::agent_options;
+using cluster::leave_options;
 using cluster::node_options;
 using router::to_agent;
 using router::to_all;
@@ -65,9 +66,11 @@ public:
   /// cluster takes it for lost after node_options::lost_after.
   TROUPE_COMPILED void stop();
 
-  /// Leaves for good: takes back all that it said, then stops. Errors: those of the
-  /// registry; the node has stopped all the same.
-  TROUPE_COMPILED problem leave();
+  /// Leaves for good: takes back its agents, their names, its workers and all else that it
+  /// said, then stops. Errors: in_use (it hosts the services of its cluster, which needs
+  /// leave_options::force; the node goes on), those of the services (the node has stopped all
+  /// the same).
+  TROUPE_COMPILED problem leave(const leave_options& how = {});
 
   // -- who it is ---------------------------------------------------------------------
 
@@ -95,8 +98,11 @@ public:
   // -- agents ------------------------------------------------------------------------
 
   /// Registers an actor as the agent `id` (UTF-8, 1 to 255 bytes) and waits until the cluster
-  /// knows it. It is taken back when the actor ends. An id that ends with "@" and the name
-  /// of this node is this node's own and needs no claim. Errors: name_taken, bad_argument,
+  /// knows it. It is taken back when the actor ends. A node with an actor system of its own
+  /// ends all its agents when it stops, as that system waits for its actors: whoever spawns
+  /// others in system(), or takes agents back with remove_agent(), ends them first. In an
+  /// actor system that was given to start(), actors given here go on. An id that ends with "@" and
+  /// the name of this node is this node's own and needs no claim. Errors: name_taken, bad_argument,
   /// limit_reached, unreachable (a unique name needs the cluster).
   TROUPE_COMPILED problem add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
                                     const agent_options& how = {});
@@ -154,8 +160,9 @@ public:
   }
 
   /// Returns the handle of an agent, for messages at the speed of CAF. It is good as long
-  /// as the link to its node; messages after that are lost, requests run into their
-  /// time-out. Errors as request().
+  /// as the link to its node, which is not closed for idleness any more; messages after that
+  /// are lost, requests run into their time-out. Handles that come in messages do not hold
+  /// the link: send the ids of agents instead. Errors as request().
   template <class Handle = caf::actor>
   result<Handle> find(const std::string& id, duration wait = default_wait) {
     auto found = ask_router<caf::strong_actor_ptr>(wait, router::resolve_agent{id, wait});

@@ -35,6 +35,13 @@ struct service_options {
   host::core_options journal{};
 };
 
+/// How a node leaves its cluster.
+struct leave_options {
+  /// Also where others need it: the host of the cluster takes the services with it, until
+  /// it starts again with its data folder.
+  bool force = false;
+};
+
 /// How a node is set up. Every span counts on the node's own clock.
 struct node_options {
   /// For people; the first 8 digits of its id if empty. At most 255 bytes.
@@ -62,6 +69,11 @@ struct node_options {
   /// Gets a line for each thing that an operator should know, on any thread; default:
   /// nobody.
   std::function<void(const std::string&)> log{};
+  /// Called once, on an actor of the node, when somebody asks this node to leave its cluster
+  /// (as `troupe leave` does) and it may: the program ends what it does, calls
+  /// node::leave() from a thread of its own and ends. Must not block. Default: nobody, such
+  /// requests are refused.
+  std::function<void(const leave_options&)> on_leave_asked{};
 };
 
 /// How an agent is registered.

@@ -39,6 +39,37 @@ struct dispatch {
   caf::message payload;
 };
 
+/// From a program to the router of a node: hand it on as dispatch does, and say so. Answered
+/// with a send_report: for one agent once that has it in its mailbox, for many when it is on
+/// the way. Errors as of dispatch, but for those of the agent, which nobody waits for.
+struct post {
+  using result = send_report;
+
+  recipients to;
+  std::string from;
+  /// For the word of the other node.
+  duration timeout = std::chrono::seconds{10};
+  caf::message payload;
+};
+
+/// From router to router: an envelope for one agent, answered with a send_report once
+/// that has it in its mailbox, with not_found if there is none.
+struct parcel {
+  using result = send_report;
+
+  envelope what;
+};
+
+/// From router to router: this side has sent its last message and does not use the link
+/// any more. Answered with whether the other side does not, either, and sends nothing
+/// after that answer.
+struct rest_link {
+  using result = bool;
+
+  /// Who asks.
+  std::string node;
+};
+
 /// Asks for the handle of an agent of this very node, for raw CAF messages.
 struct find_agent {
   using result = caf::strong_actor_ptr;
@@ -74,6 +105,21 @@ struct find_router_statistics {
   using result = router_statistics;
 };
 
+/// A node that was asked to leave is about to do so.
+struct leave_receipt {
+  /// Its id.
+  std::string node;
+};
+
+/// Asks the node of a router to leave its cluster for good and to end, which it does after
+/// the answer. Errors: in_use (it hosts the services of the cluster, and `force` is not set),
+/// failed (its program does not end when somebody asks for it).
+struct leave_cluster {
+  using result = leave_receipt;
+
+  bool force = false;
+};
+
 template <class Inspector>
 bool inspect(Inspector& f, envelope& x) {
   return f.object(x).fields(f.field("to", x.to), f.field("from", x.from),
@@ -84,6 +130,22 @@ template <class Inspector>
 bool inspect(Inspector& f, dispatch& x) {
   return f.object(x).fields(f.field("to", x.to), f.field("from", x.from),
                             f.field("timeout", x.timeout), f.field("payload", x.payload));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, post& x) {
+  return f.object(x).fields(f.field("to", x.to), f.field("from", x.from),
+                            f.field("timeout", x.timeout), f.field("payload", x.payload));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, parcel& x) {
+  return f.object(x).fields(f.field("what", x.what));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, rest_link& x) {
+  return f.object(x).fields(f.field("node", x.node));
 }
 
 template <class Inspector>
@@ -111,6 +173,16 @@ bool inspect(Inspector& f, find_router_statistics& x) {
   return f.object(x).fields();
 }
 
+template <class Inspector>
+bool inspect(Inspector& f, leave_receipt& x) {
+  return f.object(x).fields(f.field("node", x.node));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, leave_cluster& x) {
+  return f.object(x).fields(f.field("force", x.force));
+}
+
 } // namespace troupe::router
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
@@ -126,6 +198,11 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::audience))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::recipients))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::resolve_agent))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::leave_receipt))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::leave_cluster))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::post))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::parcel))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::rest_link))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

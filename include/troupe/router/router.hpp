@@ -10,18 +10,23 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "caf/actor_cast.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/mailbox_element.hpp"
 #include "caf/response_promise.hpp"
+#include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/result.hpp"
 #include "troupe/router/directory.hpp"
+#include "troupe/router/idle_links.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::router {
@@ -32,6 +37,15 @@ struct router_events {
   std::function<void(const std::string& node)> link_wanted;
   /// An agent of this node has ended by itself.
   std::function<void(const std::string& agent)> agent_ended;
+  /// Somebody asks the node to leave its cluster: says why it does not.
+  std::function<problem(bool force)> may_leave = [](bool) {
+    return problem{errc::failed, "this router has no node that could leave; ask that of a node"};
+  };
+  /// Begin to leave; comes after the answer has gone out.
+  std::function<void(bool force)> leave{};
+  /// Close that link: neither side uses it, and nothing is on the way.
+  std::function<void(const std::string& node, std::uint64_t number)> link_idle
+    = [](const std::string&, std::uint64_t) {};
 };
 
 /// Brings messages to agents, wherever they live: the entry point of its node. Finds out
@@ -40,7 +54,8 @@ struct router_events {
 /// An agent gets the application's own message and sees no envelope.
 ///
 /// Delivery is at most once. Messages from one sender to one agent keep their order as
-/// long as the link lasts.
+/// long as the link lasts. A link that neither side uses is closed (see idle_links) and
+/// made again for the next message; those over which handles were found stay.
 ///
 /// Public functions other than make_behavior() are for the node, through router_access.
 class router_state {
@@ -48,8 +63,13 @@ public:
   static inline const char* name = "troupe.router";
 
   router_state(caf::event_based_actor* self, std::string node, router_options options,
-               router_events events)
-    : self_(self), node_(std::move(node)), options_(options), events_(std::move(events)) {
+               router_events events, idle_options idle)
+    : self_(self),
+      node_(std::move(node)),
+      options_(options),
+      events_(std::move(events)),
+      idle_(node_, idle),
+      answer_within_(idle.answer_within) {
     self_->set_down_handler([this](const caf::down_msg& gone) { end_agent(gone.source); });
   }
 
@@ -57,7 +77,14 @@ public:
     ignore_strays(self_);
     return {
       [this](envelope& what) { receive(what); },
-      [this](dispatch& what) { send(what); },
+      [this](parcel& what) { receive(what); },
+      [this](dispatch& what) { send(what, word::answer); },
+      [this](post& what) {
+        dispatch as{std::move(what.to), std::move(what.from), what.timeout,
+                    std::move(what.payload)};
+        send(as, self_->current_message_id().is_request() ? word::receipt : word::answer);
+      },
+      [this](const rest_link& what) { let_rest(what.node); },
       [this](const find_agent& what) -> caf::result<caf::strong_actor_ptr> {
         if (auto found = agents_.find(what.id); found != agents_.end())
           return found->second;
@@ -71,10 +98,18 @@ public:
                                             + "' is known here; wait until the node has joined"});
       },
       [this](const find_router_statistics&) { return statistics(); },
+      [this](const leave_cluster& what) { leave(what.force); },
     };
   }
 
   // -- the node's agents -------------------------------------------------------------
+
+  /// Ends all agents that live in this process; one that catches exits may go on.
+  void end_agents() {
+    for (auto& [id, handle] : agents_)
+      if (handle->node() == self_->node())
+        caf::anon_send_exit(handle, caf::exit_reason::user_shutdown);
+  }
 
   /// Returns limit_reached or name_taken.
   [[nodiscard]] problem add_agent(const std::string& id, const caf::strong_actor_ptr& handle) {
@@ -120,11 +155,9 @@ public:
     auto& there = peers_[node];
     there.number = number;
     there.entry = std::move(entry);
-    there.wanted = false;
-    for (auto& send_now : std::exchange(there.line, {})) {
-      --waiting_;
-      send_now(&there, {});
-    }
+    there.wanted = there.held = there.rests = false;
+    step_idle(idle::linked{node});
+    flush(there);
   }
 
   /// Fails what was sent over it and not answered.
@@ -134,6 +167,8 @@ public:
       return; // another link has taken its place
     auto open = std::exchange(found->second.open, {});
     found->second.entry = nullptr;
+    found->second.rests = found->second.held = false;
+    step_idle(idle::unlinked{node});
     for (auto id : open)
       if (auto request = pending_.extract(id)) {
         ++counts_.failed;
@@ -142,8 +177,25 @@ public:
                                              + " was lost before the answer; the agent may have "
                                                "got the request"}));
       }
-    if (found->second.line.empty())
+    if (found->second.line.empty()) {
       peers_.erase(found);
+    } else { // came up while the link was let to rest
+      found->second.wanted = true;
+      events_.link_wanted(node);
+    }
+  }
+
+  /// Gives the router of `node` to one who uses it directly, with a link if there is none. The
+  /// link then stays until it is lost.
+  void reach(const std::string& node, std::function<void(result<caf::strong_actor_ptr>)> done) {
+    auto tell = [done](peer* there, const problem& why) {
+      if (there == nullptr)
+        return done(why);
+      there->held = true;
+      done(there->entry);
+    };
+    if (!with_link(node, tell))
+      done(too_much_waits());
   }
 
   /// There is no link to `node` and will be none for now: refuses what waits for it.
@@ -177,12 +229,29 @@ private:
     std::deque<std::function<void(peer*, const problem&)>> line;
     std::set<std::uint64_t> open;
     bool wanted = false;
+    /// Handles of actors there are in use, so the link must stay.
+    bool held = false;
+    /// Nothing may be sent until the link ends or the other side says that it stays.
+    bool rests = false;
+    caf::actor_clock::time_point used{};
   };
+
+  /// What the sender of a message to one agent wants to hear.
+  enum class word { answer, receipt };
 
   struct pending_request {
     caf::response_promise answer;
     std::string node;
   };
+
+  /// Answers first: the links end with the node.
+  void leave(bool force) {
+    auto answer = self_->make_response_promise();
+    if (auto why = events_.may_leave(force); why.code != errc::none)
+      return answer.deliver(to_error(std::move(why)));
+    answer.deliver(leave_receipt{node_});
+    events_.leave(force);
+  }
 
   // -- messages that come in ----------------------------------------------------------
 
@@ -200,6 +269,23 @@ private:
     }
   }
 
+  void receive(parcel& what) {
+    auto found = what.what.to.size() == 1 ? agents_.find(what.what.to.front()) : agents_.end();
+    if (found == agents_.end()) {
+      ++counts_.unknown;
+      return reply(to_error(no_agent(what.what.to.empty() ? std::string{} : what.what.to.front())));
+    }
+    hand_to(found->second, caf::make_message_id(), what.what.payload);
+    reply(send_report{1, 0});
+  }
+
+  /// Answers the current message, if it asks for an answer.
+  template <class Answer>
+  void reply(Answer what) {
+    if (self_->current_message_id().is_request())
+      self_->make_response_promise().deliver(std::move(what));
+  }
+
   /// The agent answers whoever sent the current message, if `id` asks for an answer. Else
   /// it sees no sender: CAF would send what it returns there, and an actor that does
   /// not expect that answers with an error, which ends the agent.
@@ -212,36 +298,46 @@ private:
 
   // -- messages that go out ------------------------------------------------------------
 
-  void send(dispatch& what) {
+  void send(dispatch& what, word wanted) {
     auto one = what.to.who == audience::agent || what.to.who == audience::any_with_capability;
     if (one)
-      send_to_one(what);
+      send_to_one(what, wanted);
     else
       send_to_many(what);
   }
 
-  void send_to_one(dispatch& what) {
-    auto id = self_->current_message_id();
-    if (auto here = what.to.who == audience::agent ? agents_.find(what.to.name) : agents_.end();
-        here != agents_.end())
-      return hand_to(here->second, self_->take_current_message_id(), what.payload);
+  void send_to_one(dispatch& what, word wanted) {
+    if (what.to.who == audience::agent && hand_over(what.to.name, what.payload, wanted))
+      return;
     auto found = places_.find(what.to, 1);
     if (found.empty()) {
       ++counts_.unknown;
-      if (id.is_request())
-        self_->make_response_promise().deliver(to_error(nobody(what.to)));
-      return;
+      return reply(to_error(nobody(what.to)));
     }
     auto& where = found.front();
-    if (where.node == node_) {
-      if (auto here = agents_.find(where.agent); here != agents_.end())
-        return hand_to(here->second, self_->take_current_message_id(), what.payload);
-    }
+    if (where.node == node_ && hand_over(where.agent, what.payload, wanted))
+      return;
     envelope letter{{where.agent}, std::move(what.from), std::move(what.payload)};
-    if (id.is_request())
+    if (wanted == word::receipt)
+      ask(where.node, caf::make_message(parcel{std::move(letter)}), what.timeout);
+    else if (self_->current_message_id().is_request())
       ask(where.node, caf::make_message(std::move(letter)), what.timeout);
     else
       fire(where.node, std::move(letter));
+  }
+
+  /// Gives it to an agent of this node; returns false if there is none of that id.
+  bool hand_over(const std::string& agent, const caf::message& payload, word wanted) {
+    auto here = agents_.find(agent);
+    if (here == agents_.end())
+      return false;
+    if (wanted == word::receipt) {
+      hand_to(here->second, caf::make_message_id(), payload);
+      reply(send_report{1, 0});
+    } else {
+      hand_to(here->second, self_->take_current_message_id(), payload);
+    }
+    return true;
   }
 
   void resolve(const resolve_agent& what) {
@@ -250,7 +346,7 @@ private:
     auto found = places_.find(to_agent(what.id), 1);
     if (found.empty() || found.front().node == node_)
       return self_->make_response_promise().deliver(to_error(nobody(to_agent(what.id))));
-    ask(found.front().node, caf::make_message(find_agent{what.id}), what.timeout);
+    ask(found.front().node, caf::make_message(find_agent{what.id}), what.timeout, true);
   }
 
   void send_to_many(dispatch& what) {
@@ -290,7 +386,8 @@ private:
     });
   }
 
-  void ask(const std::string& node, caf::message letter, duration timeout) {
+  /// @param holds The answer is a handle, so the link must stay.
+  void ask(const std::string& node, caf::message letter, duration timeout, bool holds = false) {
     auto promise = self_->make_response_promise();
     if (pending_.size() >= options_.max_pending) {
       ++counts_.refused;
@@ -302,14 +399,15 @@ private:
     auto span = std::clamp<duration>(timeout, std::chrono::milliseconds{1}, max_timeout);
     auto id = ++last_request_;
     pending_.emplace(id, pending_request{promise, node});
-    auto go = [this, id, span, letter = std::move(letter)](peer* there,
-                                                           const problem& why) mutable {
+    auto go = [this, id, span, holds, letter = std::move(letter)](peer* there,
+                                                                  const problem& why) mutable {
       if (there == nullptr) {
         ++counts_.unreachable;
         return finish(id, [&](caf::response_promise& answer) { answer.deliver(to_error(why)); });
       }
       ++counts_.forwarded;
       there->open.insert(id);
+      there->held |= holds;
       compat::relay(
         self_, there->entry, span, std::move(letter),
         [this, id](caf::message answer) {
@@ -320,18 +418,15 @@ private:
         });
     };
     if (!with_link(node, std::move(go)))
-      finish(id, [&](caf::response_promise& answer) {
-        answer.deliver(to_error(
-          {errc::limit_reached, std::to_string(waiting_)
-                                  + " messages wait for links; retry with backoff or raise "
-                                    "router_options::max_waiting"}));
-      });
+      finish(id,
+             [&](caf::response_promise& answer) { answer.deliver(to_error(too_much_waits())); });
   }
 
   /// Calls `send_now` once there is a link to `node`; returns false if too much waits.
   bool with_link(const std::string& node, std::function<void(peer*, const problem&)> send_now) {
     auto& there = peers_[node];
-    if (there.entry) {
+    if (there.entry && !there.rests) {
+      there.used = self_->clock().now();
       send_now(&there, {});
       return true;
     }
@@ -341,9 +436,18 @@ private:
     }
     ++waiting_;
     there.line.push_back(std::move(send_now));
-    if (!std::exchange(there.wanted, true))
+    if (!there.entry && !std::exchange(there.wanted, true))
       events_.link_wanted(node);
     return true;
+  }
+
+  /// Sends what has waited for the link.
+  void flush(peer& there) {
+    there.used = self_->clock().now();
+    for (auto& send_now : std::exchange(there.line, {})) {
+      --waiting_;
+      send_now(&there, {});
+    }
   }
 
   template <class Deliver>
@@ -356,7 +460,98 @@ private:
     deliver(found.mapped().answer);
   }
 
+  // -- links that nobody uses ----------------------------------------------------------
+
+  static time_point to_time(caf::actor_clock::time_point moment) {
+    return time_point{moment.time_since_epoch()};
+  }
+
+  void let_rest(const std::string& node) {
+    auto found = peers_.find(node);
+    auto& asks = self_->current_sender();
+    // Only the router of that node itself may stop what is sent to it.
+    if (found == peers_.end() || !found->second.entry || !asks
+        || asks->address() != found->second.entry->address())
+      return reply(false);
+    step_idle(idle::asked{node});
+  }
+
+  void step_idle(const idle::event& what) {
+    tell_idle_what_is_used();
+    idle_.step(to_time(self_->clock().now()), what, idle_out_);
+    carry_out_idle();
+  }
+
+  /// Links are looked at when one of them may have been idle for long, not at each message.
+  void tell_idle_what_is_used() {
+    auto now = self_->clock().now();
+    for (auto& [node, each] : peers_) {
+      auto busy = each.held || !each.open.empty();
+      idle_.step(to_time(now), idle::used{node, to_time(busy ? now : each.used)}, idle_out_);
+    }
+  }
+
+  void carry_out_idle() {
+    for (auto& what : std::exchange(idle_out_, {}))
+      std::visit([this](auto& each) { perform(each); }, what);
+    auto next = idle_.next_deadline();
+    if (!next)
+      return;
+    timer_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] {
+      tell_idle_what_is_used();
+      idle_.tick(to_time(self_->clock().now()), idle_out_);
+      carry_out_idle();
+    });
+  }
+
+  /// Null if its link has just ended.
+  peer* linked_peer(const std::string& node) {
+    auto found = peers_.find(node);
+    return found != peers_.end() && found->second.entry ? &found->second : nullptr;
+  }
+
+  void perform(const idle::ask& what) {
+    auto* there = linked_peer(what.peer);
+    if (there == nullptr)
+      return;
+    there->rests = true;
+    auto tell = [this, node = what.peer, number = there->number](bool agrees) {
+      if (auto* now = linked_peer(node); now != nullptr && now->number == number)
+        step_idle(idle::answered{node, agrees});
+    };
+    compat::relay(
+      self_, there->entry, answer_within_, caf::make_message(rest_link{node_}),
+      [tell](const caf::message& said) {
+        tell(said.match_elements<bool>() && said.get_as<bool>(0));
+      },
+      [tell](const caf::error&) { tell(false); });
+  }
+
+  void perform(const idle::answer& what) {
+    if (auto* there = linked_peer(what.peer); there != nullptr && what.agrees)
+      there->rests = true;
+    reply(what.agrees);
+  }
+
+  void perform(const idle::close& what) {
+    if (auto* there = linked_peer(what.peer))
+      events_.link_idle(what.peer, there->number);
+  }
+
+  void perform(const idle::go_on& what) {
+    if (auto* there = linked_peer(what.peer)) {
+      there->rests = false;
+      flush(*there);
+    }
+  }
+
   // -- errors -------------------------------------------------------------------------
+
+  [[nodiscard]] problem too_much_waits() const {
+    return {errc::limit_reached, std::to_string(waiting_)
+                                   + " messages wait for links; retry with backoff or raise "
+                                     "router_options::max_waiting"};
+  }
 
   /// What the agent itself answered stays as it is.
   static caf::error in_our_words(const caf::error& why) {
@@ -406,6 +601,10 @@ private:
   std::uint64_t last_request_ = 0;
   std::size_t waiting_ = 0;
   router_statistics counts_;
+  idle_links idle_;
+  idle_links::effects idle_out_;
+  duration answer_within_;
+  deadline_timer timer_;
 };
 
 using router_actor = caf::stateful_actor<router_state>;
@@ -414,8 +613,8 @@ using router_actor = caf::stateful_actor<router_state>;
 class router_access {
 public:
   router_access(caf::actor_system& sys, std::string node, router_options options,
-                router_events events)
-    : inside_(sys.spawn<router_actor>(std::move(node), options, std::move(events))) {}
+                router_events events, idle_options idle = {})
+    : inside_(sys.spawn<router_actor>(std::move(node), options, std::move(events), idle)) {}
 
   /// Runs `job(router_state&)` on the router; returns false if that has ended.
   template <class Job>

@@ -56,8 +56,25 @@ struct node::inside {
     asks.agent_ended = [member](const std::string& agent) {
       run_on_member(*member, [agent](cluster::member_state& state) { state.remove_agent(agent); });
     };
-    router_.emplace(*system_, id, options_.router, std::move(asks));
     auto founds = is_founder();
+    // By value: in an actor system of somebody else the router may outlive this node.
+    asks.may_leave = [tell = options_.on_leave_asked, name = options_.name, founds](bool force) {
+      return tell ? refuse_to_leave(name, founds, {force})
+                  : problem{errc::failed, "the program of node " + name
+                                            + " does not end when asked to; end it where it runs"};
+    };
+    asks.leave = [tell = options_.on_leave_asked, is_told = false](bool force) mutable {
+      if (!std::exchange(is_told, true))
+        tell({force});
+    };
+    asks.link_idle = [member](const std::string& where, net::connection_id number) {
+      run_on_member(
+        *member, [where, number](cluster::member_state& state) { state.link_idle(where, number); });
+    };
+    // What the host knows of the others it knows by their links.
+    router_.emplace(
+      *system_, id, options_.router, std::move(asks),
+      router::idle_options{.idle_after = options_.links.idle_after, .keeps_all = founds});
     member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(
       cluster::member_setup{id, options_.name, data_.self().boot, founds, options_.lost_after,
                             options_.services.registry.heartbeat_every, clients_->registry,
@@ -91,6 +108,15 @@ struct node::inside {
     if (self.cluster != cluster_id{})
       return self.host;
     return options_.join.empty() || options_.bootstrap;
+  }
+
+  static problem refuse_to_leave(const std::string& name, bool is_host, const leave_options& how) {
+    if (!is_host || how.force)
+      return {};
+    return {errc::in_use, "node " + name
+                            + " hosts the services of its cluster, and no other node can take "
+                              "them over yet; stop it to start it again later, or force it to "
+                              "leave (--force)"};
   }
 
   [[nodiscard]] std::vector<net::address> addresses() const {
@@ -238,21 +264,29 @@ struct node::inside {
       return;
     // Before the agents: their ends are not news, the node is expected back with them.
     end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
-    {
-      std::lock_guard guard{mutex_};
-      for (auto& each : agents_)
-        caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
-      agents_.clear();
-    }
     end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
+    // Before the agents, too: whoever waits for one hears that the link is lost, not that the
+    // agent was not there.
     if (gate_)
       gate_->stop();
+    end_agents();
     clients_.reset();
     if (services_)
       services_->stop();
     if (router_)
       caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
     router_.reset();
+  }
+
+  /// Those made here, and in an actor system of the node's own, which ends only after its
+  /// actors, all that were given.
+  void end_agents() {
+    std::lock_guard guard{mutex_};
+    for (auto& each : agents_)
+      caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+    agents_.clear();
+    if (own_system_ && router_)
+      router_->run([](router::router_state& state) { state.end_agents(); });
   }
 
   // -- jobs --------------------------------------------------------------------------
@@ -359,7 +393,9 @@ TROUPE_COMPILED void node::stop() {
   inside_->stop();
 }
 
-TROUPE_COMPILED problem node::leave() {
+TROUPE_COMPILED problem node::leave(const leave_options& how) {
+  if (auto refusal = inside::refuse_to_leave(name(), is_host(), how); refusal.code != errc::none)
+    return refusal;
   auto why = inside::wait_for([this](std::function<void(problem)> done) {
     inside_->on_member(
       [done = std::move(done)](cluster::member_state& state) { state.leave(done); });

@@ -1,0 +1,72 @@
+#include <algorithm>
+#include <chrono>
+#include <string>
+
+#include "caf/scoped_actor.hpp"
+#include "commands.hpp"
+#include "connect.hpp"
+
+namespace cli {
+
+using namespace troupe;
+
+namespace {
+
+/// Asks the node behind `entry` to leave. Returns its id once it has agreed.
+result<std::string> ask_to_leave(caf::scoped_actor& self, const caf::strong_actor_ptr& entry,
+                                 bool force, duration wait) {
+  result<std::string> agreed{problem{errc::timed_out, "no answer in time"}};
+  self->request(caf::actor_cast<caf::actor>(entry), wait, router::leave_cluster{force})
+    .receive([&](const router::leave_receipt& answer) { agreed = answer.node; },
+             [&](const caf::error& why) { agreed = to_problem(why); });
+  return agreed;
+}
+
+} // namespace
+
+int run_leave(const common_options& common, const leave_command& what) {
+  auto where = addresses(common.at);
+  if (!where)
+    return complain(where.error());
+  if (where->size() != 1)
+    return complain({errc::bad_argument, "--at names " + std::to_string(where->size())
+                                           + " nodes; give the one that is to leave"});
+  auto place = to_string(where->front());
+  auto cluster = connect(common);
+  if (!cluster)
+    return complain(cluster.error());
+  auto link = (*cluster)->link_to(where->front(), common.wait());
+  if (!link)
+    return complain(link.error());
+  auto entry = (*link)->entry_point();
+  if (!entry)
+    return complain({errc::unreachable, place + " closed the link at once; is it ending already?"});
+  caf::scoped_actor self{(*cluster)->system()};
+  self->monitor(entry);
+  auto node = ask_to_leave(self, entry, what.force, common.wait());
+  if (!node)
+    return complain(node.error());
+  auto is_gone = false;
+  self->receive([&](const caf::down_msg&) { is_gone = true; }, caf::after(common.wait()) >> [] {});
+  if (!is_gone)
+    return complain({errc::timed_out, place
+                                        + " finishes what it runs and leaves after that; see "
+                                          "troupe status, or wait longer with --timeout"});
+  // The host takes the list of members with it.
+  if ((*cluster)->address() != place) {
+    auto left = all_records(**cluster, registry::record_kind::node, common.wait());
+    if (!left)
+      return complain(left.error());
+    if (std::ranges::any_of(*left, [&](auto& each) { return each.value.key.owner == *node; }))
+      return complain({errc::outcome_unknown, place
+                                                + " has ended, but could not take back all "
+                                                  "that it said; see troupe status"});
+  }
+  if (common.json)
+    print({{"event", "left"}, {"id", *node}, {"at", place}});
+  else
+    std::cout << "the node at " << place << " has left" << std::endl;
+  return ok;
+}
+
+} // namespace cli

@@ -1,0 +1,214 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/time.hpp"
+
+namespace troupe::router {
+
+/// When links are left to rest.
+struct idle_options {
+  /// A link is closed that neither side has used for so long; zero: never.
+  duration idle_after = std::chrono::seconds{60};
+  /// For the other side to say whether it agrees; until then nothing is sent.
+  duration answer_within = std::chrono::seconds{5};
+  /// Who agreed and sees no end of the link goes on after this: longer than answer_within and
+  /// the time-out of a silent link together.
+  duration resume_after = std::chrono::seconds{15};
+  /// This side needs all its links, used or not.
+  bool keeps_all = false;
+};
+
+namespace idle {
+
+// -- events -------------------------------------------------------------------------
+
+struct linked {
+  std::string peer;
+};
+
+struct unlinked {
+  std::string peer;
+};
+
+/// Something was sent, last at `at`, or an answer is waited for (now).
+struct used {
+  std::string peer;
+  time_point at{};
+};
+
+/// The peer wants to close the link.
+struct asked {
+  std::string peer;
+};
+
+/// What the peer said to that.
+struct answered {
+  std::string peer;
+  bool agrees = false;
+};
+
+using event = std::variant<linked, unlinked, used, asked, answered>;
+
+// -- effects ------------------------------------------------------------------------
+
+/// Send nothing more, then ask the peer.
+struct ask {
+  std::string peer;
+};
+
+/// Tell the peer that asked; if this side agrees, send nothing after the answer.
+struct answer {
+  std::string peer;
+  bool agrees = false;
+};
+
+/// Nothing is on the way in either direction: close the link.
+struct close {
+  std::string peer;
+};
+
+/// The link stays: send what has waited.
+struct go_on {
+  std::string peer;
+};
+
+using effect = std::variant<ask, answer, close, go_on>;
+
+} // namespace idle
+
+/// Decides when a link that nobody uses is closed, so that no message is lost: both sides
+/// know when they have sent their last one, and messages from one to the other keep their
+/// order. The smaller id asks; it stops to send before that, the other with its answer. So
+/// all that either sent has arrived when the one that asked closes the link. What comes up
+/// meanwhile waits for the next link, or for the word that this one stays.
+///
+/// Steps like any machine. It has no snapshot: links do not outlive a process.
+class idle_links {
+public:
+  using effects = std::vector<idle::effect>;
+
+  idle_links(std::string self, idle_options options) : self_(std::move(self)), options_(options) {}
+
+  /// Handles what has happened at `now`. Whoever runs it tells which links were used before
+  /// time passes and before a peer's question. Cost: O(log n) in links.
+  void step(time_point now, const idle::event& what, effects& out) {
+    if (!std::holds_alternative<idle::used>(what)) // tells of the past: it comes before alarms
+      tick(now, out);
+    std::visit([&](const auto& each) { handle(now, each, out); }, what);
+  }
+
+  void tick(time_point now, effects& out) {
+    while (!alarms_.empty() && alarms_.begin()->first <= now) {
+      auto peer = alarms_.begin()->second;
+      auto& it = links_.at(peer);
+      if (it.state != phase::in_use) {
+        go_on(now, peer, it, out); // no answer, or no end of the link
+      } else if (it.used + options_.idle_after > now) {
+        arm(peer, it, it.used + options_.idle_after);
+      } else {
+        it.state = phase::asking;
+        arm(peer, it, now + options_.answer_within);
+        out.push_back(idle::ask{peer});
+      }
+    }
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    if (alarms_.empty())
+      return std::nullopt;
+    return alarms_.begin()->first;
+  }
+
+private:
+  enum class phase { in_use, asking, agreed, closing };
+
+  struct link {
+    phase state = phase::in_use;
+    time_point used{};
+    std::optional<time_point> alarm{};
+  };
+
+  void handle(time_point now, const idle::linked& what, effects&) {
+    auto& it = links_[what.peer];
+    it.state = phase::in_use;
+    it.used = now;
+    wait_for_idleness(what.peer, it);
+  }
+
+  void handle(time_point, const idle::unlinked& what, effects&) {
+    auto found = links_.find(what.peer);
+    if (found == links_.end())
+      return;
+    arm(what.peer, found->second, std::nullopt);
+    links_.erase(found);
+  }
+
+  void handle(time_point, const idle::used& what, effects&) {
+    if (auto found = links_.find(what.peer); found != links_.end())
+      found->second.used = std::max(found->second.used, what.at);
+  }
+
+  void handle(time_point now, const idle::asked& what, effects& out) {
+    auto found = links_.find(what.peer);
+    auto agrees = found != links_.end() && may_close()
+                  && (found->second.state == phase::agreed
+                      || (found->second.state == phase::in_use
+                          && found->second.used + options_.idle_after <= now));
+    if (agrees) {
+      found->second.state = phase::agreed;
+      arm(what.peer, found->second, now + options_.resume_after);
+    }
+    out.push_back(idle::answer{what.peer, agrees});
+  }
+
+  void handle(time_point now, const idle::answered& what, effects& out) {
+    auto found = links_.find(what.peer);
+    if (found == links_.end() || found->second.state != phase::asking)
+      return;
+    if (!what.agrees)
+      return go_on(now, what.peer, found->second, out);
+    found->second.state = phase::closing;
+    arm(what.peer, found->second, std::nullopt);
+    out.push_back(idle::close{what.peer});
+  }
+
+  void go_on(time_point now, const std::string& peer, link& it, effects& out) {
+    it.state = phase::in_use;
+    it.used = now;
+    wait_for_idleness(peer, it);
+    out.push_back(idle::go_on{peer});
+  }
+
+  void wait_for_idleness(const std::string& peer, link& it) {
+    auto asks = may_close() && self_ < peer;
+    arm(peer, it, asks ? std::optional{it.used + options_.idle_after} : std::nullopt);
+  }
+
+  [[nodiscard]] bool may_close() const {
+    return options_.idle_after > duration::zero() && !options_.keeps_all;
+  }
+
+  void arm(const std::string& peer, link& it, std::optional<time_point> when) {
+    if (it.alarm)
+      alarms_.erase({*it.alarm, peer});
+    it.alarm = when;
+    if (when)
+      alarms_.emplace(*when, peer);
+  }
+
+  std::string self_;
+  idle_options options_;
+  std::map<std::string, link> links_;
+  std::set<std::pair<time_point, std::string>> alarms_;
+};
+
+} // namespace troupe::router
