@@ -2,6 +2,7 @@
 
 #include "support/temporary_folder.hpp"
 #include "troupe/testing/child_process.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
@@ -16,8 +17,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <poll.h>
 
 /// The command `troupe` as its users have it: processes, what they print, how they end.
 namespace troupe::test {
@@ -86,17 +85,7 @@ inline outcome run(words arguments, std::chrono::seconds wait = 25s) {
   return finish(process, wait);
 }
 
-/// Calls `look` until it is content; returns false at the end of `wait`.
-template <class Look>
-bool comes_true(Look look, std::chrono::seconds wait = 20s) {
-  auto deadline = std::chrono::steady_clock::now() + wait;
-  while (!look()) {
-    if (std::chrono::steady_clock::now() >= deadline)
-      return false;
-    ::poll(nullptr, 0, 20); // what is looked at is in another process and cannot wake us
-  }
-  return true;
-}
+using testing::comes_true;
 
 /// A node in a process of its own.
 class running_node {
