@@ -35,11 +35,16 @@ inline void need_command() {
     SKIP("the command troupe is not built");
 }
 
-/// Starts the command; what it writes to stderr comes with its output.
-inline testing::child_process start(words arguments) {
+/// The words of a process that runs the command; what it writes to stderr comes with its
+/// output.
+inline words command_line(const words& arguments) {
   words command{"/bin/sh", "-c", "exec \"$0\" \"$@\" 2>&1", command_path()};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  return testing::child_process{command};
+  return command;
+}
+
+inline testing::child_process start(const words& arguments) {
+  return testing::child_process{command_line(arguments)};
 }
 
 /// How a command ended.
@@ -80,8 +85,8 @@ inline outcome finish(testing::child_process& process, std::chrono::seconds wait
 }
 
 /// Runs the command to its end.
-inline outcome run(words arguments, std::chrono::seconds wait = 25s) {
-  auto process = start(std::move(arguments));
+inline outcome run(const words& arguments, std::chrono::seconds wait = 25s) {
+  auto process = start(arguments);
   return finish(process, wait);
 }
 
@@ -92,7 +97,10 @@ class running_node {
 public:
   /// Returns once it is ready.
   explicit running_node(words options, const std::string& listen = "127.0.0.1:0")
-    : process_(start(with_defaults(std::move(options), listen))) {
+    : running_node(start(with_defaults(std::move(options), listen))) {}
+
+  /// Of a process that was started otherwise.
+  explicit running_node(testing::child_process process) : process_(std::move(process)) {
     auto deadline = std::chrono::steady_clock::now() + 20s;
     std::string seen;
     while (auto line = process_.read_line(deadline)) {
