@@ -11,6 +11,9 @@
 
 #include <chrono>
 #include <future>
+#include <string>
+#include <utility>
+#include <vector>
 
 using namespace std::literals;
 using namespace troupe;
@@ -40,6 +43,36 @@ TEST_CASE_METHOD(fixture, "a lock is held, renewed, released and listed", "[lock
   CHECK(locks.release(*held));
   CHECK(locks.release(*held).error().code == errc::stale_token);
   CHECK(locks.find("db")->holders.empty());
+}
+
+TEST_CASE_METHOD(fixture, "what is out of bounds is refused, and the service goes on",
+                 "[lock][client]") {
+  lock_client locks{sys, service};
+  const std::string huge(1'048'576, 'n');
+  const std::vector<std::pair<std::string, hold_options>> cases = {
+    {huge, {}},
+    {std::string(256, 'n'), {}},
+    {"", {}},
+    {"db", {.label = huge}},
+    {"db", {.ttl = 0s}},
+    {"db", {.ttl = -1s}},
+    {"db", {.ttl = 10min + 1ns}},
+    {"db", {.wait = 10min + 1ns}},
+  };
+  for (auto& [name, how] : cases) {
+    auto refused = locks.acquire(name, how);
+    REQUIRE_FALSE(refused);
+    INFO(refused.error().detail);
+    CHECK(refused.error().code == errc::bad_argument);
+    CHECK(refused.error().detail.size() < 1'000); // it does not say it all again
+  }
+  CHECK(locks.find(huge)->holders.empty());
+  CHECK(locks.force_release(huge).error().code != errc::none);
+  auto held = locks.acquire("db");
+  REQUIRE(held);
+  CHECK(locks.renew(*held, 0s).error().code == errc::bad_argument);
+  CHECK(locks.renew(*held, 11min).error().code == errc::bad_argument);
+  CHECK(locks.list()->locks.size() == 1);
 }
 
 TEST_CASE_METHOD(fixture, "a client rides through a restart of its service", "[lock][client]") {
