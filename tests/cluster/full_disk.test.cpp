@@ -138,6 +138,9 @@ public:
   void kill() {
     process_->send_signal(SIGKILL);
     process_->wait_for_end();
+    while (auto line = process_->read_line()) // what it had said before we listened
+      if (auto late = parse(*line); late.word == "held")
+        held_[late.name] = late.rest;
   }
 
 private:
@@ -152,8 +155,12 @@ private:
     if (!line)
       FAIL("it said nothing more, and ended with "
            << process_->wait_for_end(std::chrono::seconds{1}).value_or(0));
+    return parse(*line);
+  }
+
+  static said parse(const std::string& line) {
     said result;
-    std::istringstream words{*line};
+    std::istringstream words{line};
     words >> result.word >> result.name >> std::ws;
     std::getline(words, result.rest);
     return result;
