@@ -134,10 +134,11 @@ TEST_CASE_METHOD(fixture, "a lock outlives its ttl while its holder lives", "[lo
   lock_client locks{sys, service};
   lock_client others{sys, service};
   {
-    auto mine = auto_renew_lock::hold(sys, locks, "db", {.ttl = 300ms});
+    // Long enough for a disk that is busy with others between two renewals.
+    auto mine = auto_renew_lock::hold(sys, locks, "db", {.ttl = 1s});
     REQUIRE(mine);
     // Longer than two leases: the other is refused all the time.
-    auto other = others.acquire("db", {.ttl = 10s, .wait = 700ms});
+    auto other = others.acquire("db", {.ttl = 10s, .wait = 2'200ms});
     REQUIRE_FALSE(other);
     CHECK(other.error().code == errc::timed_out);
     CHECK(mine->held());
