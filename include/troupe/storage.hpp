@@ -4,4 +4,5 @@
 
 #include "troupe/storage/database.hpp"
 #include "troupe/storage/log.hpp"
+#include "troupe/storage/size_limit.hpp"
 #include "troupe/storage/sqlite_log.hpp"

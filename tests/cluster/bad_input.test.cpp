@@ -1,5 +1,6 @@
 // What users get wrong, and what the command says to it.
 
+#include "troupe/storage/database.hpp"
 #include "troupe_command.hpp"
 
 #include <arpa/inet.h>
@@ -130,6 +131,59 @@ TEST_CASE("what another process uses is refused", "[cluster][cli]") {
                 {node.address().substr(node.address().find(':') + 1)});
   check_refused({"node", "--slots", "0", "--listen", "127.0.0.1:0", "--data", folder / "data"}, 1,
                 {(folder / "data").string()});
+}
+
+// A node's name is for people; its id tells it from others.
+TEST_CASE("two nodes with one name are two members, and one of them has the name of its agent",
+          "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  auto at = host.address();
+  running_node first{{"--name", "twin", "--slots", "0", "--join", at}};
+  REQUIRE(comes_true([&] {
+    return run({"request", "echo-twin", "hello", "--at", at}).status == 0;
+  }));
+  auto second = start(
+    {"node", "--json", "--name", "twin", "--slots", "0", "--listen", "127.0.0.1:0", "--join", at});
+  auto refusal = second.read_line().value_or("nothing said");
+  INFO(refusal);
+  CHECK(refusal.find("has the name echo-twin") != std::string::npos);
+  CHECK(refusal.find("; choose another") != std::string::npos);
+  CHECK(comes_true([&] { return run({"status", "--at", at}).says("3 members"); }));
+  CHECK(run({"request", "echo-twin", "hello", "--at", at}).output == "hello\n");
+}
+
+TEST_CASE("a data folder of a newer release is refused", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node{{"--slots", "0", "--data", folder / "data"}}.kill();
+  auto is_refused = [&](const std::string& file) {
+    check_refused({"node", "--slots", "0", "--listen", "127.0.0.1:0", "--data", folder / "data"}, 2,
+                  {"upgrade first", file});
+  };
+  SECTION("by the format of a journal") {
+    std::string journal;
+    for (auto& each : std::filesystem::directory_iterator{folder / "data"})
+      if (std::filesystem::exists(each.path().string() + "-wal"))
+        journal = each.path();
+    REQUIRE(!journal.empty());
+    {
+      troupe::storage::database file;
+      REQUIRE(
+        file.open(journal, troupe::storage::database::sharing::exclusive, "PRAGMA user_version=7")
+          .code
+        == troupe::errc::none);
+    }
+    is_refused(journal);
+  }
+  SECTION("by the format of the folder") {
+    auto file = folder / "data" / "identity.json";
+    auto identity = json::parse(std::ifstream{file});
+    identity["format"] = 7;
+    write_file(file, identity.dump());
+    is_refused((folder / "data").string());
+    CHECK(json::parse(std::ifstream{file}) == identity); // left as it is
+  }
 }
 
 TEST_CASE("a copied data folder does not make a second node", "[cluster][cli]") {

@@ -2,6 +2,7 @@
 
 #include "support/temporary_folder.hpp"
 #include "troupe/testing/child_process.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
@@ -16,8 +17,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <poll.h>
 
 /// The command `troupe` as its users have it: processes, what they print, how they end.
 namespace troupe::test {
@@ -36,11 +35,16 @@ inline void need_command() {
     SKIP("the command troupe is not built");
 }
 
-/// Starts the command; what it writes to stderr comes with its output.
-inline testing::child_process start(words arguments) {
+/// The words of a process that runs the command; what it writes to stderr comes with its
+/// output.
+inline words command_line(const words& arguments) {
   words command{"/bin/sh", "-c", "exec \"$0\" \"$@\" 2>&1", command_path()};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  return testing::child_process{command};
+  return command;
+}
+
+inline testing::child_process start(const words& arguments) {
+  return testing::child_process{command_line(arguments)};
 }
 
 /// How a command ended.
@@ -81,29 +85,22 @@ inline outcome finish(testing::child_process& process, std::chrono::seconds wait
 }
 
 /// Runs the command to its end.
-inline outcome run(words arguments, std::chrono::seconds wait = 25s) {
-  auto process = start(std::move(arguments));
+inline outcome run(const words& arguments, std::chrono::seconds wait = 25s) {
+  auto process = start(arguments);
   return finish(process, wait);
 }
 
-/// Calls `look` until it is content; returns false at the end of `wait`.
-template <class Look>
-bool comes_true(Look look, std::chrono::seconds wait = 20s) {
-  auto deadline = std::chrono::steady_clock::now() + wait;
-  while (!look()) {
-    if (std::chrono::steady_clock::now() >= deadline)
-      return false;
-    ::poll(nullptr, 0, 20); // what is looked at is in another process and cannot wake us
-  }
-  return true;
-}
+using testing::comes_true;
 
 /// A node in a process of its own.
 class running_node {
 public:
   /// Returns once it is ready.
   explicit running_node(words options, const std::string& listen = "127.0.0.1:0")
-    : process_(start(with_defaults(std::move(options), listen))) {
+    : running_node(start(with_defaults(std::move(options), listen))) {}
+
+  /// Of a process that was started otherwise.
+  explicit running_node(testing::child_process process) : process_(std::move(process)) {
     auto deadline = std::chrono::steady_clock::now() + 20s;
     std::string seen;
     while (auto line = process_.read_line(deadline)) {

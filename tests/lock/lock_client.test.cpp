@@ -1,77 +1,29 @@
 // What a program sees of locks: the client, the lock that renews itself, the store
 // behind it.
 
-#include "support/temporary_folder.hpp"
-#include "troupe/core/caf/init.hpp"
-#include "troupe/host/durable.hpp"
+#include "support/services.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
 #include "troupe/lock/fenced_store.hpp"
 #include "troupe/lock/lock_service.hpp"
-#include "troupe/storage/sqlite_log.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <chrono>
 #include <future>
-#include <memory>
-#include <thread>
+#include <string>
 #include <utility>
-
-#include "caf/actor_system.hpp"
+#include <vector>
 
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::lock;
 using Catch::Matchers::ContainsSubstring;
+using testing::comes_true;
 
 namespace {
 
-struct config : caf::actor_system_config {
-  config() {
-    init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
-                  caf::id_block::troupe_lock>();
-    set("caf.scheduler.max-threads", 2);
-  }
-};
-
-struct fixture {
-  config cfg;
-  caf::actor_system sys{cfg};
-  test::temporary_folder folder;
-  lock_actor service = start();
-
-  ~fixture() {
-    stop();
-  }
-
-  lock_actor start() {
-    auto made = host::spawn<lock_service>(
-      sys, {}, host::durable{std::make_unique<storage::sqlite_log>(folder / "locks")});
-    REQUIRE(made);
-    return *made;
-  }
-
-  /// Ends the service and waits until its file is closed.
-  void stop() {
-    if (!service)
-      return;
-    caf::scoped_actor self{sys};
-    self->monitor(service);
-    self->send_exit(service, caf::exit_reason::kill);
-    self->receive([](const caf::down_msg&) {});
-    service = nullptr;
-  }
-
-  template <class Condition>
-  void until(Condition condition) {
-    auto deadline = std::chrono::steady_clock::now() + 20s;
-    while (!condition()) {
-      REQUIRE(std::chrono::steady_clock::now() < deadline);
-      std::this_thread::yield();
-    }
-  }
-};
+using fixture = test::live_service<caf::id_block::troupe_lock, lock_service>;
 
 } // namespace
 
@@ -93,18 +45,48 @@ TEST_CASE_METHOD(fixture, "a lock is held, renewed, released and listed", "[lock
   CHECK(locks.find("db")->holders.empty());
 }
 
+TEST_CASE_METHOD(fixture, "what is out of bounds is refused, and the service goes on",
+                 "[lock][client]") {
+  lock_client locks{sys, service};
+  const std::string huge(1'048'576, 'n');
+  const std::vector<std::pair<std::string, hold_options>> cases = {
+    {huge, {}},
+    {std::string(256, 'n'), {}},
+    {"", {}},
+    {"db", {.label = huge}},
+    {"db", {.ttl = 0s}},
+    {"db", {.ttl = -1s}},
+    {"db", {.ttl = 10min + 1ns}},
+    {"db", {.wait = 10min + 1ns}},
+  };
+  for (auto& [name, how] : cases) {
+    auto refused = locks.acquire(name, how);
+    REQUIRE_FALSE(refused);
+    INFO(refused.error().detail);
+    CHECK(refused.error().code == errc::bad_argument);
+    CHECK(refused.error().detail.size() < 1'000); // it does not say it all again
+  }
+  CHECK(locks.find(huge)->holders.empty());
+  CHECK(locks.force_release(huge).error().code != errc::none);
+  auto held = locks.acquire("db");
+  REQUIRE(held);
+  CHECK(locks.renew(*held, 0s).error().code == errc::bad_argument);
+  CHECK(locks.renew(*held, 11min).error().code == errc::bad_argument);
+  CHECK(locks.list()->locks.size() == 1);
+}
+
 TEST_CASE_METHOD(fixture, "a client rides through a restart of its service", "[lock][client]") {
   lock_client locks{sys, service};
   auto first = locks.acquire("db", {.ttl = 60s});
   REQUIRE(first);
   auto second = std::async(std::launch::async,
                            [&] { return locks.acquire("db", {.ttl = 60s, .wait = 60s}); });
-  until([&] { return locks.find("db")->line.size() == 1; });
+  REQUIRE(comes_true([&] { return locks.find("db")->line.size() == 1; }));
   stop();
-  service = start();
+  start();
   locks.service().set_target(service);
   // In line once, not twice, and the session is the same.
-  until([&] { return locks.find("db")->line.size() == 1; });
+  REQUIRE(comes_true([&] { return locks.find("db")->line.size() == 1; }));
   REQUIRE(locks.release(*first));
   auto granted = second.get();
   REQUIRE(granted);
@@ -117,7 +99,7 @@ TEST_CASE_METHOD(fixture, "a client that says nothing keeps its session", "[lock
   REQUIRE(locks.acquire("db", {.ttl = 60s}));
   // The service looks at the calendar of its sessions only; words of keeping cost it nothing.
   auto quiet = std::chrono::steady_clock::now() + 200ms;
-  until([&] { return std::chrono::steady_clock::now() > quiet; });
+  comes_true([&] { return std::chrono::steady_clock::now() > quiet; });
   CHECK(locks.find("db")->holders.size() == 1);
 }
 
@@ -141,10 +123,8 @@ TEST_CASE_METHOD(fixture, "a session that the service forgot is replaced", "[loc
   lock_client locks{sys, service};
   REQUIRE(locks.acquire("db", {.ttl = 60s}));
   stop();
-  std::filesystem::remove(folder / "locks");
-  for (auto* ending : {"locks-wal", "locks-shm", "locks.mark"})
-    std::filesystem::remove(folder / ending);
-  service = start();
+  remove_journal();
+  start();
   locks.service().set_target(service);
   auto held = locks.acquire("db", {.ttl = 60s});
   CHECK(held);
@@ -154,10 +134,11 @@ TEST_CASE_METHOD(fixture, "a lock outlives its ttl while its holder lives", "[lo
   lock_client locks{sys, service};
   lock_client others{sys, service};
   {
-    auto mine = auto_renew_lock::hold(sys, locks, "db", {.ttl = 300ms});
+    // Long enough for a disk that is busy with others between two renewals.
+    auto mine = auto_renew_lock::hold(sys, locks, "db", {.ttl = 1s});
     REQUIRE(mine);
     // Longer than two leases: the other is refused all the time.
-    auto other = others.acquire("db", {.ttl = 10s, .wait = 700ms});
+    auto other = others.acquire("db", {.ttl = 10s, .wait = 2'200ms});
     REQUIRE_FALSE(other);
     CHECK(other.error().code == errc::timed_out);
     CHECK(mine->held());

@@ -1,5 +1,5 @@
 #include "troupe/router/router.hpp" // the header under test
-#include "troupe/core/caf/init.hpp"
+#include "support/services.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -21,17 +21,8 @@ using namespace troupe::router;
 
 namespace {
 
-struct config : caf::actor_system_config {
-  config() {
-    init_messages<caf::id_block::troupe_core, caf::id_block::troupe_router>();
-    set("caf.scheduler.max-threads", 2);
-  }
-};
-
 /// Routers of two nodes in one system; the test makes and breaks the link between them.
-struct fixture {
-  config cfg;
-  caf::actor_system sys{cfg};
+struct fixture : test::live_system<caf::id_block::troupe_router> {
   caf::scoped_actor self{sys};
   std::vector<caf::actor> agents;
 

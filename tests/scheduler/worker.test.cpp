@@ -1,5 +1,5 @@
 #include "troupe/scheduler/worker.hpp" // the header under test
-#include "troupe/core/caf/init.hpp"
+#include "support/services.hpp"
 #include "troupe/scheduler/scheduler_service.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -11,43 +11,17 @@
 #include <string>
 #include <vector>
 
-#include <poll.h>
-
-#include "caf/actor_system.hpp"
-#include "caf/actor_system_config.hpp"
 #include "caf/send.hpp"
 
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::scheduler;
+using testing::comes_true;
 
 namespace {
 
-struct config : caf::actor_system_config {
-  config() {
-    init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
-                  caf::id_block::troupe_scheduler>();
-    set("caf.scheduler.policy", "sharing");
-    set("caf.scheduler.max-threads", 2);
-  }
-};
-
-/// Waits until `condition()` holds; returns whether it came to.
-template <class Condition>
-bool until(Condition condition, duration patience = 20s) {
-  auto end = std::chrono::steady_clock::now() + patience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end)
-      return false;
-    ::poll(nullptr, 0, 2);
-  }
-  return true;
-}
-
 /// A scheduler in memory with short leases, and workers for it.
-struct fixture {
-  config cfg;
-  caf::actor_system sys{cfg};
+struct fixture : test::live_system<caf::id_block::troupe_scheduler> {
   scheduler_actor service = *host::spawn<scheduler_service>(
     sys, {.lease = 400ms, .busy_pause = 10ms, .unplaceable_patience = 500ms});
   host::client<scheduler_protocol> client{sys, service};
@@ -78,7 +52,7 @@ struct fixture {
   }
 
   run_state end_of(run_id run) {
-    CHECK(until([&] { return is_final(look(run).run.state); }));
+    CHECK(comes_true([&] { return is_final(look(run).run.state); }));
     return look(run).run.state;
   }
 
@@ -103,7 +77,7 @@ struct long_work {
 
   result<std::string> operator()(const task_call& call) const {
     ++*begun;
-    until([&] { return call.is_cancelled() || *go; });
+    comes_true([&] { return call.is_cancelled() || *go; });
     if (!call.is_cancelled())
       return std::string{"done"};
     ++*cancelled;
@@ -171,11 +145,11 @@ TEST_CASE_METHOD(fixture, "a cancelled task's handler is told", "[scheduler][wor
   long_work work;
   auto at_work = hands(with("long", work));
   auto run = start({{.id = "t", .handler = "long"}});
-  REQUIRE(until([&] { return *work.begun == 1; }));
+  REQUIRE(comes_true([&] { return *work.begun == 1; }));
   REQUIRE(client.ask(cancel_run{run}, 5s));
-  CHECK(until([&] { return *work.cancelled == 1; }));
+  CHECK(comes_true([&] { return *work.cancelled == 1; }));
   CHECK(end_of(run) == run_state::cancelled);
-  CHECK(until([&] { return workers().at(0).attempts == 0; }));
+  CHECK(comes_true([&] { return workers().at(0).attempts == 0; }));
 }
 
 TEST_CASE_METHOD(fixture, "how far a task is can be watched", "[scheduler][worker]") {
@@ -183,11 +157,11 @@ TEST_CASE_METHOD(fixture, "how far a task is can be watched", "[scheduler][worke
   auto at_work = hands(with("long", [go](const task_call& call) -> result<std::string> {
     for (std::uint16_t permille = 0; permille <= 500; ++permille)
       call.progress(permille);
-    until([&] { return go->load(); });
+    comes_true([&] { return go->load(); });
     return std::string{};
   }));
   auto run = start({{.id = "t", .handler = "long"}});
-  CHECK(until([&] { return look(run).tasks.at(0).progress_permille == 500; }));
+  CHECK(comes_true([&] { return look(run).tasks.at(0).progress_permille == 500; }));
   *go = true;
   CHECK(end_of(run) == run_state::completed);
 }
@@ -197,13 +171,13 @@ TEST_CASE_METHOD(fixture, "a drained worker ends what it has and gets nothing ne
   long_work work;
   auto at_work = hands(with("long", work));
   auto run = start({{.id = "t", .handler = "long"}});
-  REQUIRE(until([&] { return *work.begun == 1; }));
+  REQUIRE(comes_true([&] { return *work.begun == 1; }));
   CHECK_FALSE(at_work.drain(50ms));
   *work.go = true;
   CHECK(end_of(run) == run_state::completed);
-  CHECK(until([&] { return workers().empty(); }));
+  CHECK(comes_true([&] { return workers().empty(); }));
   auto later = start({{.id = "t", .handler = "long"}});
-  CHECK_FALSE(until([&] { return look(later).tasks.at(0).attempt > 0; }, 300ms));
+  CHECK_FALSE(comes_true([&] { return look(later).tasks.at(0).attempt > 0; }, 300ms));
   CHECK(workers().empty());
 }
 
@@ -214,7 +188,7 @@ TEST_CASE_METHOD(fixture, "a worker takes no more than it has room for", "[sched
   for (auto* each : {"a", "b", "c"})
     tasks.push_back({.id = each, .handler = "long"});
   auto run = start(tasks);
-  REQUIRE(until([&] { return *work.begun == 2; }));
+  REQUIRE(comes_true([&] { return *work.begun == 2; }));
   CHECK(look(run).run.counts.at(static_cast<std::size_t>(task_state::ready)) == 1);
   *work.go = true;
   CHECK(end_of(run) == run_state::completed);
@@ -226,9 +200,9 @@ TEST_CASE_METHOD(fixture, "handlers are cancelled when the lease could not be re
   long_work work;
   auto at_work = hands(with("long", work), 1);
   auto run = start({{.id = "t", .handler = "long"}});
-  REQUIRE(until([&] { return *work.begun == 1; }));
+  REQUIRE(comes_true([&] { return *work.begun == 1; }));
   client.set_target(caf::strong_actor_ptr{}); // the link is gone
-  CHECK(until([&] { return *work.cancelled == 1; }));
+  CHECK(comes_true([&] { return *work.cancelled == 1; }));
   client.set_target(service);
   *work.go = true;
   CHECK(end_of(run) == run_state::completed);
@@ -243,12 +217,12 @@ TEST_CASE_METHOD(fixture, "what a forgotten worker ran gives its room back when 
   auto at_work = hands(with("stubborn",
                             [&go, begun](const task_call&) -> result<std::string> {
                               ++*begun;
-                              until([&] { return go.load(); }); // whatever it is told
+                              comes_true([&] { return go.load(); }); // whatever it is told
                               return std::string{};
                             }),
                        1);
   auto run = start({{.id = "t", .handler = "stubborn"}});
-  REQUIRE(until([&] { return *begun == 1; }));
+  REQUIRE(comes_true([&] { return *begun == 1; }));
   REQUIRE(client.ask(worker_lost{"node", 1, {}}, 5s));
   go = true;
   CHECK(end_of(run) == run_state::completed);

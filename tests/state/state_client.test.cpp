@@ -2,18 +2,14 @@
 // through what happens to links and services.
 
 #include "troupe/state/state_client.hpp" // the header under test
-#include "support/temporary_folder.hpp"
-#include "troupe/core/caf/init.hpp"
-#include "troupe/host/durable.hpp"
+#include "support/services.hpp"
 #include "troupe/state/state_service.hpp"
-#include "troupe/storage/sqlite_log.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <chrono>
 #include <condition_variable>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -22,9 +18,6 @@
 #include <utility>
 #include <vector>
 
-#include "caf/actor_system.hpp"
-#include "caf/scoped_actor.hpp"
-
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::state;
@@ -32,45 +25,10 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-struct config : caf::actor_system_config {
-  config() {
-    init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
-                  caf::id_block::troupe_state>();
-    set("caf.scheduler.max-threads", 2);
-  }
-};
-
 const entry_key alpha{consistency::eventual, value_type::lww_register, "alpha"};
 const entry_key notes{consistency::causal, value_type::mv_register, "notes"};
 
-struct fixture {
-  config cfg;
-  caf::actor_system sys{cfg};
-  test::temporary_folder folder;
-  state_actor service = start();
-
-  ~fixture() {
-    stop();
-  }
-
-  state_actor start(const state_options& options = {}) {
-    auto made = host::spawn<state_service>(
-      sys, options, host::durable{std::make_unique<storage::sqlite_log>(folder / "state")});
-    REQUIRE(made);
-    return *made;
-  }
-
-  /// Ends the service and waits until its file is closed.
-  void stop() {
-    if (!service)
-      return;
-    caf::scoped_actor self{sys};
-    self->monitor(service);
-    self->send_exit(service, caf::exit_reason::kill);
-    self->receive([](const caf::down_msg&) {});
-    service = nullptr;
-  }
-};
+using fixture = test::live_service<caf::id_block::troupe_state, state_service>;
 
 /// What a watcher was told, put together, for another thread to look at.
 class notebook {
@@ -191,7 +149,7 @@ TEST_CASE_METHOD(fixture, "values, versions and revisions survive a restart", "[
   auto before = values.get(alpha);
   auto counts = values.count();
   stop();
-  service = start();
+  start();
   values.service().set_target(service);
   CHECK(*values.get(alpha) == *before);
   CHECK(*values.count() == *counts);
@@ -273,16 +231,15 @@ TEST_CASE_METHOD(fixture, "a watcher rides through a restart of its service", "[
   seen.expect({{"alpha", "one"}});
   stop();
   SECTION("with what it had") {
-    service = start();
+    start();
     values.service().set_target(service);
     REQUIRE(values.put(alpha, "two"));
     seen.expect({{"alpha", "two"}});
     CHECK(seen.snapshots_ == 1);
   }
   SECTION("and begins anew where that has lost its past") {
-    for (auto* file : {"state", "state-wal", "state-shm", "state.mark"})
-      std::filesystem::remove(folder / file);
-    service = start();
+    remove_journal();
+    start();
     state_client others{sys, service};
     REQUIRE(others.put(notes, "n"));
     values.service().set_target(service);

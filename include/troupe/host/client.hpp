@@ -194,12 +194,22 @@ private:
           keep_at_ = self_->clock().now() + options_.keep_every;
           send_all();
         },
-        [this, from](const caf::error&) {
+        [this, from](const caf::error& why) {
           if (from != target_)
             return;
           opening_ = false;
+          if (why.category() == caf::type_id_v<errc>)
+            return refuse_numbered(to_problem(why));
           again_at(self_->clock().now() + options_.retry.delay(++opening_failures_, random_));
         });
+  }
+
+  /// The service gives us no session and says why: none of these was carried out.
+  void refuse_numbered(const problem& why) {
+    for (auto position = open_.begin(); position != open_.end();)
+      if (auto found = position++; found->second.what.numbered)
+        give_up(found, why);
+    arm();
   }
 
   /// The service does not know the session any more. What was sent once was then not

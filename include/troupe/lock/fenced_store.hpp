@@ -8,6 +8,7 @@
 #include "troupe/core/result.hpp"
 #include "troupe/lock/types.hpp"
 #include "troupe/storage/database.hpp"
+#include "troupe/storage/size_limit.hpp"
 
 namespace troupe::lock {
 
@@ -72,6 +73,7 @@ public:
   /// Takes tokens of `service` from here on, and of no other. All marks start again, so be
   /// sure that no holder of the old service is left.
   [[nodiscard]] problem adopt(std::uint64_t service) {
+    storage::size_limit_is_error guard;
     if (!database_.run("BEGIN IMMEDIATE") || !database_.run("DELETE FROM troupe_fence")
         || !bind_to(service) || !database_.run("COMMIT"))
       return database_.failed("adopt");
@@ -88,6 +90,7 @@ private:
 
   template <class Check>
   problem guarded(const lease& held, Check check) {
+    storage::size_limit_is_error guard;
     if (!database_.run("BEGIN IMMEDIATE"))
       return database_.failed("begin");
     auto why = known_service(held);

@@ -18,6 +18,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/json.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/storage/size_limit.hpp"
 
 namespace troupe::cluster {
 
@@ -114,11 +115,11 @@ private:
     std::error_code fault;
     std::filesystem::create_directories(path_, fault);
     if (fault)
-      return cannot("make the folder", fault.message());
+      return cannot("make the folder", fault.value());
     auto name = (path_ / "lock").string();
     lock_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (lock_ < 0)
-      return cannot("open " + name, std::strerror(errno));
+      return cannot("open " + name, errno);
     if (::flock(lock_, LOCK_EX | LOCK_NB) == 0)
       return {};
     return {errc::in_use, path_.string()
@@ -151,20 +152,18 @@ private:
     auto text = to_json(self_);
     if (!text)
       return text.error();
+    storage::size_limit_is_error guard;
     auto fresh = identity_file().string() + ".new";
     auto out = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (out < 0)
-      return cannot("write " + fresh, std::strerror(errno));
+      return cannot("write " + fresh, errno);
     auto written = ::write(out, text->data(), text->size());
     auto fault = written != static_cast<ssize_t>(text->size()) ? (written < 0 ? errno : ENOSPC)
                  : ::fsync(out) != 0                           ? errno
                                                                : 0;
     ::close(out);
-    if (fault == ENOSPC)
-      return {errc::storage_full,
-              path_.string() + " has no space left; make some, then start again"};
     if (fault != 0 || ::rename(fresh.c_str(), identity_file().c_str()) != 0)
-      return cannot("write " + fresh, std::strerror(fault != 0 ? fault : errno));
+      return cannot("write " + fresh, fault != 0 ? fault : errno);
     if (auto folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); folder >= 0) {
       ::fsync(folder); // the name of the new file
       ::close(folder);
@@ -176,9 +175,14 @@ private:
     return path_ / "identity.json";
   }
 
-  [[nodiscard]] problem cannot(const std::string& what, const std::string& why) const {
-    return {errc::bad_argument, "cannot " + what + ": " + why + "; check --data " + path_.string()
-                                  + " and its permissions"};
+  [[nodiscard]] problem cannot(const std::string& what, int fault) const {
+    if (fault == ENOSPC || fault == EDQUOT || fault == EFBIG)
+      return {errc::storage_full, "cannot " + what + ": " + std::strerror(fault) + "; "
+                                    + path_.string()
+                                    + " has no space left, make some, then start "
+                                      "again"};
+    return {errc::bad_argument, "cannot " + what + ": " + std::strerror(fault) + "; check --data "
+                                  + path_.string() + " and its permissions"};
   }
 
   std::filesystem::path path_;

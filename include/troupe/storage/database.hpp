@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -145,15 +146,22 @@ public:
   }
 
   /// Says what went wrong last, and takes back a transaction that is still open. Only
-  /// of a full disk is known that nothing stays behind.
+  /// of a full disk, quota or limit of file sizes is known that nothing stays behind.
   [[nodiscard]] problem failed(const char* doing) {
     auto code = sqlite3_extended_errcode(raw_);
+    auto cause = code == SQLITE_IOERR_WRITE ? failed_write() : 0;
     auto why = file_.string() + ": " + doing + ": " + sqlite3_errmsg(raw_);
     auto undone = raw_ != nullptr && (sqlite3_get_autocommit(raw_) != 0 || run("ROLLBACK"));
     switch (code & 0xff) {
       case SQLITE_FULL:
         if (undone)
           return {errc::storage_full, why + "; make space, then go on"};
+        break;
+      case SQLITE_IOERR: // to SQLite a disk is full with ENOSPC only
+        if (undone && (cause == EFBIG || cause == EDQUOT))
+          return {errc::storage_full, why
+                                        + "; make space, or raise the limit of file sizes "
+                                          "(ulimit -f) or the quota, then go on"};
         break;
       case SQLITE_BUSY:
       case SQLITE_LOCKED:
@@ -180,6 +188,16 @@ public:
   }
 
 private:
+  /// Returns the errno of the write-ahead log, where all is written first.
+  [[nodiscard]] int failed_write() const {
+    sqlite3_file* log = nullptr;
+    auto found = sqlite3_file_control(raw_, nullptr, SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    int cause = 0;
+    if (found == SQLITE_OK && log != nullptr && log->pMethods != nullptr)
+      log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &cause);
+    return cause;
+  }
+
   std::filesystem::path file_;
   sqlite3* raw_ = nullptr;
 };

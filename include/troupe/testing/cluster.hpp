@@ -9,9 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include <poll.h>
-
 #include "troupe/node/node.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 namespace troupe::testing {
 
@@ -73,17 +72,11 @@ public:
   /// hold within `wait`.
   template <class Condition>
   bool until(Condition condition, duration wait = patience) {
-    auto end = std::chrono::steady_clock::now() + wait;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() >= end)
-        return false;
-      ::poll(nullptr, 0, 2);
-    }
-    return true;
+    return comes_true(std::move(condition), wait);
   }
 
   /// For whatever a healthy cluster does at once; long, as machines of tests are slow.
-  static constexpr duration patience = std::chrono::seconds{20};
+  static constexpr duration patience = testing::patience;
 
 private:
   bool all_are_known() {

@@ -1,8 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <optional>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "caf/actor_system.hpp"
 #include "caf/actor_system_config.hpp"
@@ -11,6 +16,7 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 namespace troupe::testing {
 
@@ -20,12 +26,14 @@ namespace troupe::testing {
 ///
 ///     testing::fake_clock world;
 ///     auto locks = *spawn<lock::lock_service>(world.system());
-///     auto held = world.ask<lock::lease>(locks, host::call{}, lock::acquire{"db", "ann", 10s});
+///     auto held = world.ask(locks, host::call{}, lock::acquire{"db", "ann", 10s});
 ///     world.advance(10s); // the lease is over
+///     world.stop(locks);
 ///
-/// For services in memory and for actors of one's own. What has threads of its own (disks,
-/// links, blocking calls) must not send to its actors: CAF's test scheduler has no lock.
-/// Call troupe::init() or init_messages() before.
+/// What has threads of its own (a durable host's disk, a blocking call) may send to its
+/// actors: they see it when they run next, so wait for it with ask(), receive() or until().
+/// Call troupe::init() or init_messages() before, and stop() what still runs at the end: an
+/// actor system waits for its actors.
 class fake_clock {
 public:
   /// `change` may add to the configuration.
@@ -38,7 +46,7 @@ public:
 
   /// Lets actors run until none has anything to do.
   void run() {
-    scheduler_.run();
+    scheduler_.run_all();
   }
 
   /// Lets `span` pass: every timer goes off at its own time, and the actors run after each.
@@ -55,17 +63,62 @@ public:
     run();
   }
 
-  /// Sends `what` to an actor and lets actors run, without a step of the clock. Returns the
-  /// answer; timed_out if there is none yet.
-  template <class Result, class Handle, class... Ts>
-  result<Result> ask(const Handle& whom, Ts&&... what) {
-    auto pending = self_->request(whom, caf::infinite, std::forward<Ts>(what)...);
-    run();
+  /// Lets actors run until `condition()` holds, without a step of the clock. Returns whether
+  /// it came to hold within `wait` of real time, which is for threads that work for actors.
+  template <class Condition>
+  bool until(Condition condition, duration wait = patience) {
+    auto look = [&] {
+      run();
+      return static_cast<bool>(condition());
+    };
+    return comes_true(look, wait);
+  }
+
+  /// A request that may be answered later. Its end is the end of whoever asked.
+  template <class Result, class Response>
+  class pending {
+  public:
+    pending(std::unique_ptr<caf::scoped_actor> asker, Response response)
+      : asker_(std::move(asker)), response_(std::move(response)) {}
+
+    /// Whether receive() has something to return.
+    [[nodiscard]] bool is_answered() const {
+      return !(*asker_)->mailbox().empty();
+    }
+
+  private:
+    friend class fake_clock;
+
+    std::unique_ptr<caf::scoped_actor> asker_;
+    Response response_;
+  };
+
+  /// Sends a request on behalf of somebody new; nobody runs yet. `Result` is what the last
+  /// of `what` names as its result, if you do not say it.
+  template <class Result = void, class Handle, class... Ts>
+  [[nodiscard]] auto send(const Handle& whom, Ts&&... what) {
+    auto asker = std::make_unique<caf::scoped_actor>(system_);
+    auto response = (*asker)->request(whom, caf::infinite, std::forward<Ts>(what)...);
+    return pending<typename answer_of<Result, std::remove_cvref_t<Ts>...>::type,
+                   decltype(response)>{std::move(asker), std::move(response)};
+  }
+
+  /// Lets actors run until `request` is answered, without a step of the clock. Returns
+  /// timed_out if that takes longer than `wait` of real time. Call it once for each.
+  template <class Result, class Response>
+  result<Result> receive(pending<Result, Response>& request, duration wait = patience) {
     result<Result> answer{problem{errc::timed_out, "no answer at this time of the clock"}};
-    if (!self_->mailbox().empty())
-      pending.receive([&](Result& value) { answer = std::move(value); },
-                      [&](const caf::error& why) { answer = to_problem(why); });
+    if (until([&] { return request.is_answered(); }, wait))
+      request.response_.receive([&](Result& value) { answer = std::move(value); },
+                                [&](const caf::error& why) { answer = to_problem(why); });
     return answer;
+  }
+
+  /// send() and receive() in one.
+  template <class Result = void, class Handle, class... Ts>
+  auto ask(const Handle& whom, Ts&&... what) {
+    auto request = send<Result>(whom, std::forward<Ts>(what)...);
+    return receive(request);
   }
 
   /// Ends an actor.
@@ -76,12 +129,62 @@ public:
   }
 
 private:
+  /// CAF's test scheduler has no lock, so here what is sent from outside of an actor, by any
+  /// thread, waits behind one until the actors run.
+  class scheduler : public caf::scheduler::test_coordinator {
+  public:
+    using test_coordinator::test_coordinator;
+
+    /// Returns how often an actor ran.
+    std::size_t run_all() {
+      std::size_t result = 0;
+      while (take_in() || has_job())
+        result += run();
+      return result;
+    }
+
+  protected:
+    void enqueue(caf::resumable* what) override {
+      std::lock_guard guard{mutex_};
+      arrived_.push_back(what);
+    }
+
+    void stop() override {
+      while (run_all() > 0)
+        trigger_timeouts();
+    }
+
+  private:
+    bool take_in() {
+      std::lock_guard guard{mutex_};
+      jobs.insert(jobs.end(), arrived_.begin(), arrived_.end());
+      return !std::exchange(arrived_, {}).empty();
+    }
+
+    std::mutex mutex_;
+    std::vector<caf::resumable*> arrived_;
+  };
+
   struct config : caf::actor_system_config {
     explicit config(const std::function<void(caf::actor_system_config&)>& change) {
-      set("caf.scheduler.policy", "testing");
+      module_factories.push_back([](caf::actor_system& system) { return new scheduler(system); });
       if (change)
         change(*this);
     }
+  };
+
+  template <class Result, class... Ts>
+  struct answer_of {
+    using type = Result;
+  };
+
+  template <class T>
+  struct answer_of<void, T> {
+    using type = typename T::result;
+  };
+
+  template <class T, class... Ts>
+  requires(sizeof...(Ts) > 0) struct answer_of<void, T, Ts...> : answer_of<void, Ts...> {
   };
 
   [[nodiscard]] caf::actor_clock::time_point clock_now() {
@@ -98,8 +201,7 @@ private:
 
   config config_;
   caf::actor_system system_{config_};
-  caf::scheduler::test_coordinator& scheduler_
-    = dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
+  scheduler& scheduler_ = dynamic_cast<scheduler&>(system_.scheduler());
   caf::scoped_actor self_{system_};
 };
 

@@ -1,0 +1,279 @@
+// Disks that get full under real processes, and have space again.
+
+#include "troupe_command.hpp"
+
+#include <catch2/catch_template_test_macros.hpp>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <set>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+using namespace troupe::test;
+using troupe::testing::child_process;
+
+namespace {
+
+/// A file system of 4 MiB that only the processes started in it see. Outlives them.
+class small_disk {
+public:
+  small_disk() {
+    words command{"/usr/bin/unshare", "--mount"};
+    if (::geteuid() != 0)
+      command.insert(command.end(), {"--user", "--map-root-user"});
+    command.insert(command.end(), {"/bin/sh", "-c",
+                                   "mount -t tmpfs -o size=4m tmpfs \"$0\" && echo mounted && "
+                                   "exec sleep 600",
+                                   folder_ / ""});
+    holder_ = std::make_unique<child_process>(command);
+    if (holder_->read_line() != "mounted")
+      SKIP("this machine does not let us mount a file system");
+  }
+
+  [[nodiscard]] std::filesystem::path path(const std::string& name) const {
+    return folder_ / name;
+  }
+
+  /// The command that runs `program` where the disk is.
+  [[nodiscard]] words inside(words program) const {
+    words result{"/usr/bin/nsenter", "--mount", "--target", std::to_string(holder_->pid())};
+    if (::geteuid() != 0)
+      result.insert(result.end(), {"--user", "--preserve-credentials"});
+    result.insert(result.end(), program.begin(), program.end());
+    return result;
+  }
+
+  /// Leaves no byte.
+  void fill(const child_process&) {
+    std::ofstream ballast{seen_from_here("ballast"), std::ios::binary | std::ios::app};
+    while (ballast.write(std::string(4'096, 'b').data(), 4'096).flush()) {
+    }
+    REQUIRE(std::filesystem::space(seen_from_here("")).available == 0);
+  }
+
+  void make_space(const child_process&) {
+    std::filesystem::remove(seen_from_here("ballast"));
+  }
+
+  /// How the next process finds it.
+  static constexpr bool stays_full = true;
+
+private:
+  [[nodiscard]] std::filesystem::path seen_from_here(const std::string& name) const {
+    return "/proc/" + std::to_string(holder_->pid()) + "/root" + path(name).string();
+  }
+
+  temporary_folder folder_;
+  std::unique_ptr<child_process> holder_;
+};
+
+/// A limit of the process in place of a full disk (setrlimit(2), RLIMIT_FSIZE): another error,
+/// and a signal.
+class limited_files {
+public:
+  [[nodiscard]] std::filesystem::path path(const std::string& name) const {
+    return folder_ / name;
+  }
+
+  [[nodiscard]] static words inside(words program) {
+    return program;
+  }
+
+  void fill(const child_process& who) {
+    limit(who, 8'192); // files are longer already
+  }
+
+  void make_space(const child_process& who) {
+    limit(who, RLIM_INFINITY);
+  }
+
+  static constexpr bool stays_full = false;
+
+private:
+  static void limit(const child_process& who, rlim_t bytes) {
+    rlimit now{};
+    REQUIRE(::prlimit(who.pid(), RLIMIT_FSIZE, nullptr, &now) == 0);
+    now.rlim_cur = std::min(bytes, now.rlim_max);
+    REQUIRE(::prlimit(who.pid(), RLIMIT_FSIZE, &now, nullptr) == 0);
+  }
+
+  temporary_folder folder_;
+};
+
+/// Hears what a scarce_disk_program says and holds it to that.
+class witness {
+public:
+  /// Starts it in the next of its lives.
+  template <class Disk>
+  void start(const Disk& disk) {
+    process_ = std::make_unique<child_process>(
+      disk.inside({TROUPE_BIN_DIR "/scarce_disk_program", disk.path("locks")}));
+    std::map<std::string, std::string> there;
+    auto line = next();
+    for (; line.word == "there"; line = next())
+      there[line.name] = line.rest;
+    REQUIRE(line.word == "ready");
+    // It may know of one more: killed before it could say so.
+    for (auto& [name, token] : held_)
+      CHECK(there[name] == token);
+    CHECK(there.size() <= held_.size() + 1);
+    held_ = there;
+  }
+
+  [[nodiscard]] const child_process& process() const {
+    return *process_;
+  }
+
+  void acquires(std::size_t count) {
+    take_until([&, enough = held_.size() + count] { return held_.size() >= enough; });
+  }
+
+  void is_refused(std::size_t times) {
+    take_until([&, enough = refusals_ + times] { return refusals_ >= enough; });
+  }
+
+  void kill() {
+    process_->send_signal(SIGKILL);
+    process_->wait_for_end();
+    while (auto line = process_->read_line()) // what it had said before we listened
+      if (auto late = parse(*line); late.word == "held")
+        held_[late.name] = late.rest;
+  }
+
+private:
+  struct said {
+    std::string word;
+    std::string name;
+    std::string rest;
+  };
+
+  said next() {
+    auto line = process_->read_line();
+    if (!line)
+      FAIL("it said nothing more, and ended with "
+           << process_->wait_for_end(std::chrono::seconds{1}).value_or(0));
+    return parse(*line);
+  }
+
+  static said parse(const std::string& line) {
+    said result;
+    std::istringstream words{line};
+    words >> result.word >> result.name >> std::ws;
+    std::getline(words, result.rest);
+    return result;
+  }
+
+  template <class Condition>
+  void take_until(Condition condition) {
+    for (int lines = 0; !condition(); ++lines) {
+      REQUIRE(lines < 5'000); // else it goes on for ever as if nothing were
+      take(next());
+    }
+  }
+
+  void take(const said& line) {
+    INFO(line.word << ' ' << line.name << ' ' << line.rest);
+    if (line.word == "held") {
+      held_[line.name] = line.rest;
+      return;
+    }
+    REQUIRE(line.word == "refused");
+    CHECK(line.rest.starts_with("storage_full "));
+    CHECK(line.rest.find("make space") != std::string::npos);
+    CHECK_FALSE(held_.contains(line.name));
+    ++refusals_;
+    CHECK(next().word == "free");
+  }
+
+  std::unique_ptr<child_process> process_;
+  std::map<std::string, std::string> held_;
+  std::size_t refusals_ = 0;
+};
+
+} // namespace
+
+TEMPLATE_TEST_CASE("a durable service outlives a full disk", "[cluster][host]", small_disk,
+                   limited_files) {
+  TestType disk;
+  witness locks;
+  locks.start(disk);
+  locks.acquires(20);
+  disk.fill(locks.process());
+  locks.is_refused(2);
+  disk.make_space(locks.process());
+  locks.acquires(20);
+  disk.fill(locks.process());
+  locks.is_refused(1);
+  locks.kill();
+  locks.start(disk); // it starts on a full disk, too
+  if (TestType::stays_full)
+    locks.is_refused(1);
+  disk.make_space(locks.process());
+  locks.acquires(5);
+  locks.kill();
+  locks.start(disk);
+}
+
+TEST_CASE("a node on a full disk answers what it can and refuses the rest", "[cluster][cli]") {
+  need_command();
+  small_disk disk;
+  temporary_folder folder;
+  write_file(folder / "diamond.json", diamond(1));
+  auto start_node = [&](const std::string& name) {
+    return child_process{
+      disk.inside(command_line({"node", "--json", "--name", name, "--slots", "4", "--listen",
+                                "127.0.0.1:0", "--data", disk.path(name)}))};
+  };
+  std::string at;
+  auto asked = [&](words what) {
+    what.insert(what.end(), {"--at", at});
+    return run(what);
+  };
+  auto is_refused = [](const outcome& done) {
+    INFO(done);
+    CHECK(done.status != 0);
+    CHECK(done.says("error: "));
+    CHECK(done.says("make space"));
+  };
+  std::optional<running_node> node{start_node("n1")};
+  at = node->address();
+  REQUIRE(asked({"put", "colour", "blue"}).status == 0);
+
+  disk.fill(node->process());
+  for (int times = 0; times < 2; ++times) {
+    is_refused(asked({"put", "colour", "red"}));
+    is_refused(asked({"submit", folder / "diamond.json"}));
+    is_refused(run({"lock", "press", "--at", at, "--", "true"}));
+    CHECK(asked({"get", "colour"}).output == "blue\n");
+    CHECK(asked({"status"}).says("1 member"));
+    CHECK(asked({"locks"}).status == 0);
+  }
+  auto other = start_node("n2");
+  auto no_place = finish(other);
+  INFO(no_place);
+  CHECK(no_place.status == 1);
+  CHECK(no_place.says("no space left"));
+
+  disk.make_space(node->process());
+  CHECK(comes_true([&] { return asked({"put", "colour", "green"}).status == 0; }));
+  CHECK(run({"lock", "press", "--at", at, "--", "true"}).status == 0);
+  auto done = asked({"submit", folder / "diamond.json", "--time-scale", "0.01"});
+  INFO(done);
+  CHECK(done.status == 0);
+
+  disk.fill(node->process());
+  is_refused(asked({"put", "colour", "red"}));
+  node->kill();
+  auto too_early = start_node("n1");
+  auto refused = finish(too_early);
+  INFO(refused);
+  CHECK(refused.status == 1);
+  CHECK(refused.says("no space left"));
+  disk.make_space(too_early);
+  node.emplace(start_node("n1"));
+  at = node->address();
+  CHECK(asked({"get", "colour"}).output == "green\n");
+}
