@@ -19,6 +19,7 @@
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/router/messages.hpp"
+#include "troupe/router/router_client.hpp"
 
 namespace troupe {
 
@@ -90,15 +91,8 @@ public:
       std::lock_guard guard{mutex_};
       entry = entry_;
     }
-    caf::scoped_actor self{system_};
-    result<Result> answer{problem{errc::timed_out, "no answer in time"}};
-    self
-      ->request(
-        caf::actor_cast<caf::actor>(entry), wait + std::chrono::seconds{1},
-        router::dispatch{std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...)})
-      .receive([&](Result& value) { answer = std::move(value); },
-               [&](const caf::error& why) { answer = to_problem(why); });
-    return answer;
+    return router::router_client{system_, entry}.request<Result>(std::move(to), wait,
+                                                                 std::forward<Ts>(what)...);
   }
 
 private:

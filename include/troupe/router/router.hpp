@@ -1,26 +1,25 @@
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "caf/actor_cast.hpp"
 #include "caf/event_based_actor.hpp"
-#include "caf/mailbox_element.hpp"
 #include "caf/response_promise.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/router/detail/agent_table.hpp"
+#include "troupe/router/detail/delivery.hpp"
+#include "troupe/router/detail/open_requests.hpp"
 #include "troupe/router/directory.hpp"
 #include "troupe/router/messages.hpp"
 
@@ -49,7 +48,11 @@ public:
 
   router_state(caf::event_based_actor* self, std::string node, router_options options,
                router_events events)
-    : self_(self), node_(std::move(node)), options_(options), events_(std::move(events)) {
+    : self_(self),
+      node_(std::move(node)),
+      options_(options),
+      events_(std::move(events)),
+      agents_(self) {
     self_->set_down_handler([this](const caf::down_msg& gone) { end_agent(gone.source); });
   }
 
@@ -59,8 +62,8 @@ public:
       [this](envelope& what) { receive(what); },
       [this](dispatch& what) { send(what); },
       [this](const find_agent& what) -> caf::result<caf::strong_actor_ptr> {
-        if (auto found = agents_.find(what.id); found != agents_.end())
-          return found->second;
+        if (auto found = agents_.find(what.id))
+          return *found;
         return to_error(no_agent(what.id));
       },
       [this](const resolve_agent& what) { resolve(what); },
@@ -78,29 +81,12 @@ public:
 
   /// Returns limit_reached or name_taken.
   [[nodiscard]] problem add_agent(const std::string& id, const caf::strong_actor_ptr& handle) {
-    if (agents_.size() >= options_.max_agents)
-      return {errc::limit_reached, std::to_string(agents_.size())
-                                     + " agents are registered here; use another node or raise "
-                                       "router_options::max_agents"};
-    if (!agents_.try_emplace(id, handle).second)
-      return {errc::name_taken, "this node has an agent '" + id + "' already"};
-    ids_[handle->address()].insert(id);
-    self_->monitor(handle);
-    return {};
+    return agents_.add(id, handle, options_.max_agents);
   }
 
   /// Hands nothing to the agent from here on. Returns it, null if there was none.
   caf::strong_actor_ptr remove_agent(const std::string& id) {
-    auto found = agents_.extract(id);
-    if (!found)
-      return nullptr;
-    auto who = ids_.find(found.mapped()->address());
-    who->second.erase(id);
-    if (who->second.empty()) {
-      self_->demonitor(who->first);
-      ids_.erase(who);
-    }
-    return std::move(found.mapped());
+    return agents_.remove(id);
   }
 
   // -- what the node knows -------------------------------------------------------------
@@ -132,16 +118,13 @@ public:
     auto found = peers_.find(node);
     if (found == peers_.end() || found->second.number != number)
       return; // another link has taken its place
-    auto open = std::exchange(found->second.open, {});
     found->second.entry = nullptr;
-    for (auto id : open)
-      if (auto request = pending_.extract(id)) {
-        ++counts_.failed;
-        request.mapped().answer.deliver(
-          to_error({errc::outcome_unknown, "the link to node " + node
-                                             + " was lost before the answer; the agent may have "
-                                               "got the request"}));
-      }
+    counts_.failed += pending_.lost(node, [&](caf::response_promise& answer) {
+      answer.deliver(to_error(
+        {errc::outcome_unknown, "the link to node " + node
+                                  + " was lost before the answer; the agent may have got the "
+                                    "request"}));
+    });
     if (found->second.line.empty())
       peers_.erase(found);
   }
@@ -175,13 +158,7 @@ private:
     caf::strong_actor_ptr entry;
     /// What waits for the link; called with null if there will be none.
     std::deque<std::function<void(peer*, const problem&)>> line;
-    std::set<std::uint64_t> open;
     bool wanted = false;
-  };
-
-  struct pending_request {
-    caf::response_promise answer;
-    std::string node;
   };
 
   // -- messages that come in ----------------------------------------------------------
@@ -189,8 +166,8 @@ private:
   void receive(envelope& what) {
     auto only = what.to.size() == 1;
     for (auto& each : what.to) {
-      if (auto found = agents_.find(each); found != agents_.end()) {
-        hand_to(found->second, only ? self_->take_current_message_id() : caf::make_message_id(),
+      if (auto found = agents_.find(each)) {
+        hand_to(*found, only ? self_->take_current_message_id() : caf::make_message_id(),
                 what.payload);
         continue;
       }
@@ -200,14 +177,10 @@ private:
     }
   }
 
-  /// The agent answers whoever sent the current message, if `id` asks for an answer. Else
-  /// it sees no sender: CAF would send what it returns there, and an actor that does
-  /// not expect that answers with an error, which ends the agent.
   void hand_to(const caf::strong_actor_ptr& agent, caf::message_id id,
                const caf::message& payload) {
     ++counts_.delivered;
-    auto sender = id.is_request() ? self_->current_sender() : nullptr;
-    agent->enqueue(caf::make_mailbox_element(std::move(sender), id, {}, payload), self_->context());
+    detail::hand_to(self_, agent, id, payload);
   }
 
   // -- messages that go out ------------------------------------------------------------
@@ -222,20 +195,19 @@ private:
 
   void send_to_one(dispatch& what) {
     auto id = self_->current_message_id();
-    if (auto here = what.to.who == audience::agent ? agents_.find(what.to.name) : agents_.end();
-        here != agents_.end())
-      return hand_to(here->second, self_->take_current_message_id(), what.payload);
+    if (auto here = what.to.who == audience::agent ? agents_.find(what.to.name) : nullptr)
+      return hand_to(*here, self_->take_current_message_id(), what.payload);
     auto found = places_.find(what.to, 1);
     if (found.empty()) {
       ++counts_.unknown;
       if (id.is_request())
-        self_->make_response_promise().deliver(to_error(nobody(what.to)));
+        self_->make_response_promise().deliver(to_error(detail::nobody(what.to)));
       return;
     }
     auto& where = found.front();
     if (where.node == node_) {
-      if (auto here = agents_.find(where.agent); here != agents_.end())
-        return hand_to(here->second, self_->take_current_message_id(), what.payload);
+      if (auto here = agents_.find(where.agent))
+        return hand_to(*here, self_->take_current_message_id(), what.payload);
     }
     envelope letter{{where.agent}, std::move(what.from), std::move(what.payload)};
     if (id.is_request())
@@ -245,11 +217,11 @@ private:
   }
 
   void resolve(const resolve_agent& what) {
-    if (auto here = agents_.find(what.id); here != agents_.end())
-      return self_->make_response_promise().deliver(here->second);
+    if (auto here = agents_.find(what.id))
+      return self_->make_response_promise().deliver(*here);
     auto found = places_.find(to_agent(what.id), 1);
     if (found.empty() || found.front().node == node_)
-      return self_->make_response_promise().deliver(to_error(nobody(to_agent(what.id))));
+      return self_->make_response_promise().deliver(to_error(detail::nobody(to_agent(what.id))));
     ask(found.front().node, caf::make_message(find_agent{what.id}), what.timeout);
   }
 
@@ -263,8 +235,8 @@ private:
       auto count = static_cast<std::uint32_t>(agents.size());
       if (node == node_) {
         for (auto& each : agents)
-          if (auto here = agents_.find(each); here != agents_.end()) {
-            hand_to(here->second, caf::make_message_id(), what.payload);
+          if (auto here = agents_.find(each)) {
+            hand_to(*here, caf::make_message_id(), what.payload);
             ++report.sent;
           }
       } else if (fire(node, {std::move(agents), what.from, what.payload})) {
@@ -294,33 +266,31 @@ private:
     auto promise = self_->make_response_promise();
     if (pending_.size() >= options_.max_pending) {
       ++counts_.refused;
-      return promise.deliver(to_error(
-        {errc::limit_reached, std::to_string(pending_.size())
-                                + " requests wait for other nodes; retry with backoff or raise "
-                                  "router_options::max_pending"}));
+      return promise.deliver(to_error(detail::too_many_pending(pending_.size())));
     }
-    auto span = std::clamp<duration>(timeout, std::chrono::milliseconds{1}, max_timeout);
-    auto id = ++last_request_;
-    pending_.emplace(id, pending_request{promise, node});
+    auto span = detail::patience(timeout);
+    auto id = pending_.open(promise, node);
     auto go = [this, id, span, letter = std::move(letter)](peer* there,
                                                            const problem& why) mutable {
       if (there == nullptr) {
         ++counts_.unreachable;
-        return finish(id, [&](caf::response_promise& answer) { answer.deliver(to_error(why)); });
+        return pending_.finish(
+          id, [&](caf::response_promise& answer) { answer.deliver(to_error(why)); });
       }
       ++counts_.forwarded;
-      there->open.insert(id);
+      pending_.sent(id);
       compat::relay(
         self_, there->entry, span, std::move(letter),
         [this, id](caf::message answer) {
-          finish(id, [&](caf::response_promise& to) { to.deliver(std::move(answer)); });
+          pending_.finish(id, [&](caf::response_promise& to) { to.deliver(std::move(answer)); });
         },
         [this, id](const caf::error& said) {
-          finish(id, [&](caf::response_promise& to) { to.deliver(in_our_words(said)); });
+          pending_.finish(
+            id, [&](caf::response_promise& to) { to.deliver(detail::in_our_words(said)); });
         });
     };
     if (!with_link(node, std::move(go)))
-      finish(id, [&](caf::response_promise& answer) {
+      pending_.finish(id, [&](caf::response_promise& answer) {
         answer.deliver(to_error(
           {errc::limit_reached, std::to_string(waiting_)
                                   + " messages wait for links; retry with backoff or raise "
@@ -346,51 +316,18 @@ private:
     return true;
   }
 
-  template <class Deliver>
-  void finish(std::uint64_t id, Deliver deliver) {
-    auto found = pending_.extract(id);
-    if (!found)
-      return; // its link was lost before
-    if (auto there = peers_.find(found.mapped().node); there != peers_.end())
-      there->second.open.erase(id);
-    deliver(found.mapped().answer);
-  }
-
   // -- errors -------------------------------------------------------------------------
-
-  /// What the agent itself answered stays as it is.
-  static caf::error in_our_words(const caf::error& why) {
-    return why == caf::sec::request_timeout || why == caf::sec::request_receiver_down
-             ? to_error(to_problem(why))
-             : why;
-  }
 
   static problem no_agent(const std::string& id) {
     return {errc::not_found,
             "no agent '" + id.substr(0, max_shown) + "' is on this node; look it up again"};
   }
 
-  static problem nobody(const recipients& who) {
-    auto shown = who.name.substr(0, max_shown);
-    return who.who == audience::agent
-             ? problem{errc::not_found,
-                       "no agent '" + shown
-                         + "' is known; check its id, or wait until it is registered"}
-             : problem{errc::not_found,
-                       "no agent has the capability '" + shown + "'; check its name, or start one"};
-  }
-
   void end_agent(const caf::actor_addr& who) {
-    auto found = ids_.extract(who);
-    if (!found)
-      return;
-    for (auto& id : found.mapped()) {
-      agents_.erase(id);
+    for (auto& id : agents_.end_of(who))
       events_.agent_ended(id);
-    }
   }
 
-  static constexpr duration max_timeout = std::chrono::hours{1};
   static constexpr std::size_t max_shown = 64;
 
   caf::event_based_actor* self_;
@@ -398,24 +335,22 @@ private:
   router_options options_;
   router_events events_;
   directory places_;
-  std::map<std::string, caf::strong_actor_ptr, std::less<>> agents_;
-  std::map<caf::actor_addr, std::set<std::string>> ids_;
+  detail::agent_table agents_;
   std::map<std::string, service_place, std::less<>> services_;
   std::map<std::string, peer, std::less<>> peers_;
-  std::map<std::uint64_t, pending_request> pending_;
-  std::uint64_t last_request_ = 0;
+  detail::open_requests<std::string> pending_;
   std::size_t waiting_ = 0;
   router_statistics counts_;
 };
 
-using router_actor = caf::stateful_actor<router_state>;
+using node_router = caf::stateful_actor<router_state>;
 
 /// A router, for the node that owns it. Thread-safe: calls become jobs of its actor.
 class router_access {
 public:
   router_access(caf::actor_system& sys, std::string node, router_options options,
                 router_events events)
-    : inside_(sys.spawn<router_actor>(std::move(node), options, std::move(events))) {}
+    : inside_(sys.spawn<node_router>(std::move(node), options, std::move(events))) {}
 
   /// Runs `job(router_state&)` on the router; returns false if that has ended.
   template <class Job>
