@@ -13,6 +13,7 @@
 #include "caf/event_based_actor.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
+#include "troupe/node/agent_tasks.hpp"
 #include "troupe/node/compiled.hpp"
 #include "troupe/node/configure.hpp"
 #include "troupe/node/init.hpp"
@@ -187,9 +188,11 @@ public:
     return state::state_client{*system_, clients_.state};
   }
 
-  /// Runs tasks of the cluster's scheduler in this process until the worker ends.
+  /// Runs tasks of the cluster's scheduler in this process until the worker ends; also
+  /// those that agents do, see cluster::agent_tasks().
   [[nodiscard]] scheduler::worker work(const scheduler::worker_options& options = {},
                                        scheduler::task_handlers handlers = {}) {
+    handlers.handle_async(scheduler::agent_handlers, cluster::agent_tasks(*system_, router()));
     return scheduler::worker{*system_, clients_.scheduler, to_string(id()), boot(),
                              options,  std::move(handlers)};
   }
