@@ -17,7 +17,13 @@ struct node_command {
   std::string data{};
   std::string name{};
   std::string group{};
+  /// What its worker offers; zero of all but slots: tasks that need any go elsewhere.
   std::uint32_t slots = 4;
+  double cpus = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t gpus = 0;
+  std::vector<std::string> labels{};
+  bool allow_exec = false;
   bool bootstrap = false;
   bool leave_on_term = false;
 };

@@ -2,19 +2,18 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "commands.hpp"
 #include "connect.hpp"
+#include "troupe/core/process.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
 
 namespace cli {
@@ -49,9 +48,10 @@ public:
   /// Runs `command` to its end. Returns its exit status, or 128 and the signal that ended it, as
   /// a shell does; the problem that the lock was lost with, if it was.
   result<int> run(const std::vector<std::string>& command, lock::fencing_token token) {
-    if (!start(command, token))
-      return problem{errc::failed, "no process can be started: "s + std::strerror(errno)
-                                     + "; end some and try again"};
+    if (auto why = start(command, token); why.code == errc::not_found)
+      return complain(why), 127;
+    else if (why.code != errc::none)
+      return why;
     std::thread guardian{[this] { stop_when_lost(); }};
     siginfo_t ended{};
     while (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOWAIT) != 0)
@@ -67,31 +67,18 @@ public:
     std::lock_guard guard{mutex_};
     if (lost_.code != errc::none)
       return problem{lost_.code, "the command was stopped, as its lock was lost: " + lost_.detail};
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return exit_status(status);
   }
 
 private:
-  bool start(const std::vector<std::string>& command, lock::fencing_token token) {
-    // All of this before fork(): behind it, in a process with threads, little is allowed.
+  problem start(const std::vector<std::string>& command, lock::fencing_token token) {
     ::setenv("TROUPE_TOKEN", std::to_string(token.value).c_str(), 1);
-    std::vector<char*> words;
-    for (auto& each : command)
-      words.push_back(const_cast<char*>(each.c_str())); // exec changes nothing
-    words.push_back(nullptr);
-    auto cannot = "error: cannot run '" + command.front() + "'; check its name and its rights\n";
-    auto parent = ::getpid();
     std::lock_guard guard{mutex_};
-    pid_ = ::fork();
-    if (pid_ != 0)
-      return pid_ > 0;
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody renews for it any more
-    sigset_t none;
-    ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    if (::getppid() == parent)
-      ::execvp(words[0], words.data());
-    [[maybe_unused]] auto written = ::write(STDERR_FILENO, cannot.data(), cannot.size());
-    ::_exit(127);
+    auto started = start_program({.command = command});
+    if (!started)
+      return started.error();
+    pid_ = *started;
+    return {};
   }
 
   void stop_when_lost() {

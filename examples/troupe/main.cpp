@@ -116,7 +116,18 @@ private:
     command->add_option("--data", node_.data, "Folder to keep everything in; none: in memory");
     command->add_option("--name", node_.name, "What people call it");
     command->add_option("--slots", node_.slots, "Tasks at once; 0: no worker");
+    command->add_option("--cpus", node_.cpus, "Cores that its worker offers")
+      ->check(CLI::Range(0.0, 1e6));
+    command
+      ->add_option("--memory", node_.memory_bytes, "Memory that its worker offers: 512MB, 16GiB")
+      ->transform(CLI::AsSizeValue(true));
+    command->add_option("--gpus", node_.gpus, "GPUs that its worker offers");
     command->add_option("--group", node_.group, "Group of its worker");
+    command->add_option("--label", node_.labels, "Label of its worker, NAME=VALUE; more: repeat")
+      ->allow_extra_args(false)
+      ->delimiter(',');
+    command->add_flag("--allow-exec", node_.allow_exec,
+                      "Its worker runs programs for whoever submits tasks");
     command->add_flag("--bootstrap", node_.bootstrap, "Founds a cluster if none is found");
     command->add_flag("--leave-on-term", node_.leave_on_term, "Leaves for good at SIGTERM");
     command->add_flag("--insecure", insecure_, "Plain links, on loopback only; the only kind yet");

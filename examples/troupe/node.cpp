@@ -1,5 +1,7 @@
 #include <chrono>
+#include <cmath>
 #include <csignal>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -9,6 +11,7 @@
 
 #include "commands.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/scheduler/exec.hpp"
 
 namespace cli {
 
@@ -36,6 +39,24 @@ result<node_options> to_options(const node_command& what) {
   result.data = what.data;
   result.bootstrap = what.bootstrap;
   result.log = [](const std::string& line) { std::cerr << line << std::endl; };
+  return result;
+}
+
+/// What the node's worker offers.
+result<scheduler::worker_options> to_worker(const node_command& what) {
+  scheduler::worker_options result;
+  result.capacity = {.millicores = static_cast<std::uint64_t>(std::llround(what.cpus * 1'000)),
+                     .memory_bytes = what.memory_bytes,
+                     .gpus = what.gpus,
+                     .slots = what.slots};
+  if (!what.group.empty())
+    result.groups = {what.group};
+  for (auto& each : what.labels) {
+    auto end = each.find('=');
+    if (end == 0 || end == std::string::npos)
+      return problem{errc::bad_argument, "--label is '" + each + "'; give NAME=VALUE"};
+    result.labels[each.substr(0, end)] = each.substr(end + 1);
+  }
   return result;
 }
 
@@ -83,18 +104,20 @@ int run_node(const common_options& common, const node_command& what, const held_
     return complain(options.error());
   leaving leave;
   options->on_leave_asked = [&leave](const leave_options& how) { leave.ask(how); };
+  auto offer = to_worker(what);
+  if (!offer)
+    return complain(offer.error());
   auto started = node::start(*std::move(options));
   if (!started)
     return complain(started.error());
   auto& me = **started;
   std::optional<scheduler::worker> worker;
   if (what.slots > 0) {
-    scheduler::worker_options how;
-    how.name = me.name();
-    how.capacity.slots = what.slots;
-    if (!what.group.empty())
-      how.groups = {what.group};
-    worker.emplace(me.work(how));
+    offer->name = me.name();
+    scheduler::task_handlers handlers;
+    if (what.allow_exec)
+      handlers.handle(scheduler::exec_handler, scheduler::exec_programs());
+    worker.emplace(me.work(*offer, std::move(handlers)));
   }
   // People at a terminal have something to send to at once.
   if (me.wait_joined(std::chrono::seconds{1})) {

@@ -5,4 +5,6 @@
 #include "troupe/core/caf/init.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/router/router.hpp"
+#include "troupe/router/router_client.hpp"
+#include "troupe/router/router_service.hpp"
 #include "troupe/router/types.hpp"

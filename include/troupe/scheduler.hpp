@@ -4,6 +4,7 @@
 
 #include "troupe/core/caf/init.hpp"
 #include "troupe/scheduler/cron.hpp"
+#include "troupe/scheduler/exec.hpp"
 #include "troupe/scheduler/messages.hpp"
 #include "troupe/scheduler/scheduler_service.hpp"
 #include "troupe/scheduler/submission.hpp"

@@ -3,6 +3,8 @@
 #include "troupe/lock/lock_service.hpp"
 #include "troupe/registry/name_service.hpp"
 #include "troupe/registry/registry_service.hpp"
+#include "troupe/router/router_client.hpp"
+#include "troupe/router/router_service.hpp"
 #include "troupe/scheduler/scheduler_service.hpp"
 #include "troupe/state/state_service.hpp"
 
@@ -14,6 +16,21 @@ using namespace std::literals;
 using namespace troupe;
 
 namespace {
+
+using router_program = host::client<router::router_protocol>;
+
+/// Answers a text with its own name before it.
+auto sayer(const std::string& name) {
+  return [name](const std::string& text) { return name + ": " + text; };
+}
+
+template <class Handle>
+router::add_agent as_agent(const std::string& id, const Handle& who,
+                           std::set<std::string> capabilities = {},
+                           std::set<std::string> groups = {}) {
+  return {id, caf::actor_cast<caf::strong_actor_ptr>(who), std::move(capabilities),
+          std::move(groups)};
+}
 
 /// A service spawned on the second node of two, by that node itself or by the other.
 template <class Service, class Protocol>
@@ -121,4 +138,103 @@ TEST_CASE("a scheduler serves here and elsewhere", "[node][placement]") {
     return found && found->run.state == scheduler::run_state::completed;
   }));
   CHECK(hands.drain(10s));
+}
+
+TEST_CASE("a router serves here and elsewhere", "[node][placement]") {
+  auto is_remote = GENERATE(false, true);
+  INFO((is_remote ? "on another node" : "here"));
+  placed<router::router_service, router::router_protocol> at{is_remote, {.max_agents = 2}};
+  // One agent on each side, whichever the router's is.
+  REQUIRE(at.c[0].agent("at n0", sayer("n0")).code == errc::none);
+  REQUIRE(at.c[1].agent("at n1", sayer("n1")).code == errc::none);
+  caf::actor far;
+  REQUIRE(at.c.until([&] {
+    auto found = at.c[1].find("at n0");
+    far = found ? *found : caf::actor{};
+    return found.has_value();
+  }));
+  auto near = at.c[1].find("at n1");
+  REQUIRE(near);
+
+  auto added = at.client.ask(as_agent("far", far, {"speak"}, {"all"}), 5s);
+  REQUIRE(added);
+  CHECK(added->changed);
+  REQUIRE(at.client.ask(as_agent("near", *near, {"speak", "listen"}, {"all"}), 5s));
+  CHECK(at.client.ask(as_agent("far", *near), 5s).error().code == errc::name_taken);
+  CHECK(at.client.ask(as_agent("third", far), 5s).error().code == errc::limit_reached);
+  CHECK(at.client.ask(as_agent("", far), 5s).error().code == errc::bad_argument);
+  CHECK_FALSE(at.client.ask(as_agent("far", far, {"speak"}, {"all"}), 5s)->changed);
+
+  router::router_client messages{at.c[1].system(), at.handle};
+  auto say = [&](const router::recipients& to) {
+    auto answer = messages.request<std::string>(to, 5s, "hello"s);
+    return answer ? *answer : std::string{name_of(answer.error().code)};
+  };
+  CHECK(say(to_agent("far")) == "n0: hello");
+  CHECK(say(to_agent("near")) == "n1: hello");
+  CHECK(say(to_agent("nobody")) == "not_found");
+  CHECK(say(to_any("listen")) == "n1: hello");
+  CHECK(std::set{say(to_any("speak")), say(to_any("speak"))}
+        == std::set{"n0: hello"s, "n1: hello"s}); // in turn
+  auto heard = [&](const router::recipients& to) {
+    auto report = messages.broadcast(to, "hello"s);
+    return report ? report->sent : 0;
+  };
+  CHECK(heard(to_group("all")) == 2);
+  CHECK(heard(to_all("listen")) == 1);
+  CHECK(heard(to_everyone()) == 2);
+  CHECK(heard(to_group("none")) == 0);
+
+  CHECK(messages.find("far")->node() == at.c[0].system().node());
+  CHECK(messages.find("nobody").error().code == errc::not_found);
+  auto first = at.client.ask(router::list_agents{.limit = 1}, 5s);
+  REQUIRE(first);
+  CHECK(first->more);
+  CHECK(first->agents == std::vector<router::agent_view>{{"far", {"speak"}, {"all"}}});
+  auto rest = at.client.ask(router::list_agents{to_any("speak"), "far"}, 5s);
+  REQUIRE(rest);
+  CHECK_FALSE(rest->more);
+  CHECK(rest->agents == std::vector<router::agent_view>{{"near", {"listen", "speak"}, {"all"}}});
+
+  CHECK(at.client.ask(router::remove_agent{"far"}, 5s)->changed);
+  CHECK_FALSE(at.client.ask(router::remove_agent{"far"}, 5s)->changed);
+  CHECK(say(to_agent("far")) == "not_found");
+  at.c[1].remove_agent("at n1"); // of its node alone
+  CHECK(say(to_agent("near")) == "n1: hello");
+  caf::anon_send_exit(*near, caf::exit_reason::user_shutdown);
+  CHECK(at.c.until([&] { return say(to_agent("near")) == "not_found"; }));
+}
+
+TEST_CASE("what is only sent through a router arrives in order on both sides",
+          "[node][placement]") {
+  auto is_remote = GENERATE(false, true);
+  INFO((is_remote ? "on another node" : "here"));
+  placed<router::router_service, router::router_protocol> at{is_remote};
+  auto log = std::make_shared<std::string>();
+  auto agent = at.c[1].system().spawn([log](caf::event_based_actor*) -> caf::behavior {
+    return {[log](const std::string& text) { *log += text; }, [log](int) { return *log; }};
+  });
+  REQUIRE(at.client.ask(as_agent("log", agent), 5s));
+  router::router_client messages{at.c[1].system(), at.handle};
+  for (auto* each : {"a", "b", "c"})
+    messages.send(to_agent("log"), std::string{each});
+  // Another sender's message may overtake those.
+  CHECK(at.c.until([&] {
+    auto heard = messages.request<std::string>(to_agent("log"), 5s, 0);
+    return heard && *heard == "abc";
+  }));
+  caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
+}
+
+TEST_CASE("a router takes no agent that it or who asks may have no link to", "[node][placement]") {
+  testing::cluster c{3};
+  auto place = c[1].find_peer("n0");
+  REQUIRE(place);
+  auto there = spawn_at<router::router_service>(*place);
+  REQUIRE(there);
+  REQUIRE(c[2].agent("at n2", sayer("n2")).code == errc::none);
+  REQUIRE(c.until([&] { return c[1].find("at n2").has_value(); }));
+  router_program one{c[1].system(), *there};
+  CHECK(one.ask(as_agent("third", *c[1].find("at n2")), 5s).error().code == errc::unreachable);
+  one.reset();
 }

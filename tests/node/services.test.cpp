@@ -60,3 +60,93 @@ TEST_CASE("a light client uses what a member uses", "[node]") {
   CHECK(*answer == "hello");
   CHECK((*client)->services().registry.ask(registry::count_records{}, 5s));
 }
+
+namespace {
+
+/// A run of one task, followed to its end.
+struct single_task {
+  testing::cluster& c;
+  scheduler::run_id run;
+
+  single_task(testing::cluster& where, scheduler::task_spec what) : c(where) {
+    auto receipt
+      = c[0].scheduler().ask(scheduler::submit{.name = "one", .tasks = {std::move(what)}}, 5s);
+    REQUIRE(receipt);
+    run = receipt->run;
+  }
+
+  [[nodiscard]] scheduler::task_view look() const {
+    auto found = c[0].scheduler().ask(scheduler::find_run{run}, 5s);
+    REQUIRE(found);
+    return found->tasks.at(0);
+  }
+
+  scheduler::task_result end() {
+    REQUIRE(c.until([&] { return is_final(look().state); }));
+    auto found = c[0].scheduler().ask(scheduler::find_result{run, 0}, 5s);
+    REQUIRE(found);
+    return *found;
+  }
+};
+
+} // namespace
+
+TEST_CASE("an agent does a task, wherever it lives", "[node]") {
+  testing::cluster c{2};
+  auto worker = c[1].work();
+  REQUIRE(
+    c[0]
+      .agent(
+        "greeter", [](const std::string& name) { return "hello, " + name; }, [](int) { return 1; })
+      .code
+    == errc::none);
+  REQUIRE(c.until([&] { return c[1].find("greeter").has_value(); }));
+  single_task greeting{c, {.id = "t", .handler = "agent:greeter", .input = "ann"}};
+  CHECK(greeting.end().value == "hello, ann");
+  SECTION("that nobody is fails it for good") {
+    auto why = single_task{c, {.id = "t", .handler = "agent:nobody"}}.end();
+    CHECK(why.why.code == errc::not_found);
+    CHECK(why.attempt == 1);
+  }
+  SECTION("that answers no text fails it") {
+    REQUIRE(c[1].agent("count", [](const std::string&) { return 1; }).code == errc::none);
+    auto why = single_task{c, {.id = "t", .handler = "agent:count"}}.end();
+    CHECK(why.why.code == errc::bad_argument);
+    CHECK(why.why.detail.find("std::string") != std::string::npos);
+  }
+  CHECK(worker.drain(10s));
+}
+
+TEST_CASE("a task of an agent that does not answer can be cancelled, and ends with its time",
+          "[node]") {
+  testing::cluster c{2};
+  auto worker = c[1].work();
+  auto asked = std::make_shared<std::atomic<int>>(0);
+  auto kept = std::make_shared<std::vector<caf::response_promise>>();
+  auto silent = c[0].system().spawn([=](caf::event_based_actor* self) -> caf::behavior {
+    return {[=](const std::string&) -> caf::delegated<std::string> {
+      kept->push_back(self->make_response_promise());
+      ++*asked;
+      return {};
+    }};
+  });
+  REQUIRE(c[0].add_agent("silent", silent).code == errc::none);
+  REQUIRE(c.until([&] { return c[1].find("silent").has_value(); }));
+  SECTION("cancelled") {
+    single_task task{c, {.id = "t", .handler = "agent:silent"}};
+    REQUIRE(c.until([&] { return *asked == 1; }));
+    REQUIRE(c[0].scheduler().ask(scheduler::cancel_run{task.run}, 5s));
+    CHECK(c.until([&] { return is_final(task.look().state); }));
+    CHECK(worker.drain(10s)); // it waits for no answer any more
+  }
+  SECTION("out of time") {
+    single_task task{c,
+                     {.id = "t",
+                      .handler = "agent:silent",
+                      .timeout = 200ms,
+                      .retry = scheduler::retry_policy{.max_attempts = 1}}};
+    CHECK(task.end().why.code == errc::timed_out);
+  }
+  kept->clear();
+  caf::anon_send_exit(silent, caf::exit_reason::user_shutdown);
+}

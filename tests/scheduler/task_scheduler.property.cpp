@@ -471,7 +471,7 @@ private:
                           .boot = 1,
                           .capacity = {.millicores = 4'000,
                                        .memory_bytes = 1'000 + random_.below(1'000),
-                                       .gpus = random_.below(2),
+                                       .gpus = random_.below(4),
                                        .slots = 1 + random_.below(4)},
                           .handlers = {"cook", "clean"}};
     if (random_.one_in(3))
@@ -490,7 +490,7 @@ private:
         spec.parents.push_back(parent);
     spec.needs = {.millicores = random_.below(4'050),
                   .memory_bytes = random_.below(1'500),
-                  .gpus = random_.one_in(8) ? 1U : 0U,
+                  .gpus = random_.one_in(4) ? 1 + random_.below(3) : 0,
                   .slots = 1};
     if (random_.one_in(8))
       spec.group = "night";

@@ -873,6 +873,12 @@ SCENARIO("a task for which no worker is good waits for one, but not for ever", "
     all.add("ann", 1);
     auto unknown = work("juggle");
     unknown.handler = "juggle";
+    auto forbidden = work("run");
+    forbidden.handler = exec_handler;
+    auto forbidden_run = all.ask(flow({forbidden})).run;
+    CHECK_THAT(all.look(forbidden_run, 0).why.detail,
+               ContainsSubstring("troupe node --allow-exec"));
+    all.ask(cancel_run{forbidden_run});
     auto large = work("lift");
     large.needs.memory_bytes = 1'000'000;
     auto run = all.ask(flow({unknown})).run;

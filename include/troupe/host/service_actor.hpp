@@ -356,10 +356,32 @@ private:
   time_point born_;
 };
 
+/// A service that no machine can be the whole of, as it keeps handles of actors, which no
+/// journal can: it brings its own `actor`, a stateful_actor made from its options and the
+/// owner that it ends with (null: nobody), and has `options`, `handle` and `name`.
+template <class Service>
+concept keeps_handles = requires {
+  typename Service::actor;
+};
+
+namespace detail {
+
+template <class Service>
+struct actor_of {
+  using type = caf::stateful_actor<service_actor_state<Service>>;
+};
+
+template <keeps_handles Service>
+struct actor_of<Service> {
+  using type = typename Service::actor;
+};
+
+} // namespace detail
+
 /// Handles of services are typed; their actors are not, as CAF's check of what a typed
 /// actor answers would cost each service seconds to compile. protocol says it once.
 template <class Service>
-using service_actor = caf::stateful_actor<service_actor_state<Service>>;
+using service_actor = typename detail::actor_of<Service>::type;
 
 /// Starts a service here. Reads the journal, so it blocks; returns damaged or
 /// incompatible if that cannot be.
@@ -367,14 +389,20 @@ template <class Service, class Host = in_memory>
 caf::expected<typename Service::handle> spawn(caf::actor_system& sys,
                                               const typename Service::options& options = {},
                                               Host host = {}, core_options limits = {}) {
-  using state = service_actor_state<Service>;
-  typename state::core core{limits};
-  auto kept = make_host<typename Service::machine>(std::move(host));
-  if (auto why = kept->load(core); why.code != errc::none)
-    return to_error(std::move(why));
-  auto made = sys.spawn<service_actor<Service>>(std::make_shared<typename state::prepared>(
-    typename state::prepared{std::move(core), std::move(kept), options}));
-  return caf::actor_cast<typename Service::handle>(made);
+  if constexpr (keeps_handles<Service>) {
+    static_assert(std::is_same_v<Host, in_memory>, "no journal keeps the handles of actors");
+    auto made = sys.spawn<service_actor<Service>>(options, caf::strong_actor_ptr{});
+    return caf::actor_cast<typename Service::handle>(made);
+  } else {
+    using state = service_actor_state<Service>;
+    typename state::core core{limits};
+    auto kept = make_host<typename Service::machine>(std::move(host));
+    if (auto why = kept->load(core); why.code != errc::none)
+      return to_error(std::move(why));
+    auto made = sys.spawn<service_actor<Service>>(std::make_shared<typename state::prepared>(
+      typename state::prepared{std::move(core), std::move(kept), options}));
+    return caf::actor_cast<typename Service::handle>(made);
+  }
 }
 
 /// Lets other nodes spawn the service here by its name, see troupe::spawn_at().

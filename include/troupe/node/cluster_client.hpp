@@ -20,6 +20,7 @@
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/router/messages.hpp"
+#include "troupe/router/router_client.hpp"
 
 namespace troupe {
 
@@ -86,19 +87,14 @@ public:
   /// (a router::send_report from many). Errors as node::request().
   template <class Result, class... Ts>
   result<Result> request(router::recipients to, duration wait, Ts&&... what) {
-    return ask_node<Result>(
-      wait,
-      router::dispatch{std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...)});
+    return through().request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
   }
 
-  /// Sends a message to agents through the node, and waits up to `wait` until it is handed over:
-  /// to one agent once that has it in its mailbox, to many when it is on the way. What they
-  /// make of it, nobody says. Errors: not_found (no such agent), unreachable (nothing was
-  /// sent), outcome_unknown, timed_out, limit_reached.
+  /// Sends a message to agents through the node, and waits up to `wait` until it is handed over;
+  /// see router_client::post().
   template <class... Ts>
   result<router::send_report> send(router::recipients to, duration wait, Ts&&... what) {
-    return ask_node<router::send_report>(
-      wait, router::post{std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...)});
+    return through().post(std::move(to), wait, std::forward<Ts>(what)...);
   }
 
   /// Makes a link to one node of the cluster, for what only that can answer, or gives the one
@@ -132,24 +128,9 @@ private:
     return code != errc::bad_argument && code != errc::incompatible;
   }
 
-  template <class Result, class Question>
-  result<Result> ask_node(duration wait, Question what) {
-    caf::strong_actor_ptr entry;
-    {
-      std::lock_guard guard{mutex_};
-      entry = entry_;
-    }
-    if (!entry)
-      return problem{errc::unreachable, "the link to the cluster is lost, and is being made again; "
-                                        "nothing was sent, retry"};
-    caf::scoped_actor self{system_};
-    result<Result> answer{problem{errc::timed_out, "no answer in time"}};
-    // The node itself ends what takes too long, with better words.
-    self
-      ->request(caf::actor_cast<caf::actor>(entry), wait + std::chrono::seconds{1}, std::move(what))
-      .receive([&](Result& value) { answer = std::move(value); },
-               [&](const caf::error& why) { answer = to_problem(why); });
-    return answer;
+  [[nodiscard]] router::router_client through() {
+    std::lock_guard guard{mutex_};
+    return {system_, entry_};
   }
 
   problem start(std::vector<net::address> addresses) {

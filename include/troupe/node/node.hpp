@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,11 +11,9 @@
 #include "caf/actor_cast.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
-#include "caf/scoped_actor.hpp"
-#include "caf/send.hpp"
-#include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
+#include "troupe/node/agent_tasks.hpp"
 #include "troupe/node/compiled.hpp"
 #include "troupe/node/configure.hpp"
 #include "troupe/node/init.hpp"
@@ -24,6 +21,7 @@
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/spawn.hpp"
 #include "troupe/router/messages.hpp"
+#include "troupe/router/router_client.hpp"
 #include "troupe/scheduler/worker.hpp"
 #include "troupe/state/state_client.hpp"
 
@@ -138,15 +136,13 @@ public:
   /// Sends `what` to one or many; at most once, without word of what became of it.
   template <class... Ts>
   void send(router::recipients to, Ts&&... what) {
-    caf::anon_send(
-      router_, router::dispatch{
-                 std::move(to), {}, default_wait, caf::make_message(std::forward<Ts>(what)...)});
+    messages_.send(std::move(to), std::forward<Ts>(what)...);
   }
 
   /// Sends `what` to many and says to how many.
   template <class... Ts>
   result<router::send_report> broadcast(router::recipients to, Ts&&... what) {
-    return request<router::send_report>(std::move(to), default_wait, std::forward<Ts>(what)...);
+    return messages_.broadcast(std::move(to), std::forward<Ts>(what)...);
   }
 
   /// Sends `what` to one agent and waits up to `wait` for its answer, a Result. Errors:
@@ -154,9 +150,7 @@ public:
   /// answer), timed_out, limit_reached; failed with the agent's own words for its errors.
   template <class Result, class... Ts>
   result<Result> request(router::recipients to, duration wait, Ts&&... what) {
-    return ask_router<Result>(
-      wait,
-      router::dispatch{std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...)});
+    return messages_.request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
   }
 
   /// Returns the handle of an agent, for messages at the speed of CAF. It is good as long
@@ -165,15 +159,12 @@ public:
   /// the link: send the ids of agents instead. Errors as request().
   template <class Handle = caf::actor>
   result<Handle> find(const std::string& id, duration wait = default_wait) {
-    auto found = ask_router<caf::strong_actor_ptr>(wait, router::resolve_agent{id, wait});
-    if (!found)
-      return found.error();
-    return caf::actor_cast<Handle>(*found);
+    return messages_.find<Handle>(id, wait);
   }
 
   /// The router, for actors: takes router::dispatch.
   [[nodiscard]] const caf::actor& router() const {
-    return router_;
+    return messages_.router();
   }
 
   /// Another node as a place to spawn services on, by the name or id it is registered with.
@@ -204,14 +195,16 @@ public:
     return state::state_client{*system_, clients_.state};
   }
 
-  /// Runs tasks of the cluster's scheduler in this process until the worker ends.
+  /// Runs tasks of the cluster's scheduler in this process until the worker ends; also
+  /// those that agents do, see cluster::agent_tasks().
   [[nodiscard]] scheduler::worker work(const scheduler::worker_options& options = {},
                                        scheduler::task_handlers handlers = {}) {
+    handlers.handle_async(scheduler::agent_handlers, cluster::agent_tasks(*system_, router()));
     return scheduler::worker{*system_, clients_.scheduler, to_string(id()), boot(),
                              options,  std::move(handlers)};
   }
 
-  static constexpr duration default_wait = std::chrono::seconds{10};
+  static constexpr duration default_wait = router::router_client::default_wait;
 
 private:
   struct inside;
@@ -221,22 +214,11 @@ private:
   TROUPE_COMPILED problem adopt_agent(const std::string& id, const caf::actor& agent,
                                       const agent_options& how);
 
-  template <class Result, class Question>
-  result<Result> ask_router(duration wait, Question what) {
-    caf::scoped_actor self{*system_};
-    result<Result> answer{problem{errc::timed_out, "no answer in time"}};
-    // The router itself ends what takes too long, with better words.
-    self->request(router_, wait + std::chrono::seconds{1}, std::move(what))
-      .receive([&](Result& value) { answer = std::move(value); },
-               [&](const caf::error& why) { answer = to_problem(why); });
-    return answer;
-  }
-
   std::unique_ptr<inside> inside_;
   // What the templates above need of it.
   caf::actor_system* system_;
   cluster::service_clients clients_;
-  caf::actor router_;
+  router::router_client messages_;
 };
 
 } // namespace troupe

@@ -6,26 +6,15 @@
 #include <string>
 #include <string_view>
 
+#include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/utf8.hpp"
 #include "troupe/registry/record.hpp"
 
 namespace troupe::registry {
 
-/// Length of every name: of records, owners, capabilities, groups, metadata, hosts.
-inline constexpr std::size_t max_name_bytes = 255;
-/// Capabilities, groups, metadata and endpoints of one record, each.
-inline constexpr std::size_t max_tags = 64;
 /// The last start a node can count to; keeps a hostile one from ending the count.
 inline constexpr std::uint64_t max_boot = std::uint64_t{1} << 62;
-
-/// Returns whether `name` is 1 to 255 bytes of UTF-8 without control characters.
-constexpr bool is_name(std::string_view name) {
-  return !name.empty() && name.size() <= max_name_bytes && is_utf8(name)
-         && std::ranges::none_of(name, [](char each) {
-              return static_cast<unsigned char>(each) < 0x20 || each == '\x7f';
-            });
-}
 
 /// Returns whether `name` says whose it is ("echo@n1"). Such names need no claim, and
 /// cannot be claimed.
@@ -33,29 +22,7 @@ constexpr bool is_own_name(std::string_view name) {
   return name.find('@') != std::string_view::npos;
 }
 
-/// Returns `name` for a sentence: as it is, or its size if it is long or no name.
-inline std::string shortened(const std::string& name) {
-  constexpr std::size_t most = 64;
-  return name.size() <= most && is_name(name) ? name
-                                              : "of " + std::to_string(name.size()) + " bytes";
-}
-
 namespace detail {
-
-inline problem bad_name(const std::string& field, const std::string& name) {
-  return {errc::bad_argument, field + " " + shortened(name) + " is no name; give 1 to "
-                                + std::to_string(max_name_bytes)
-                                + " bytes of UTF-8 without control characters"};
-}
-
-template <class Names>
-problem check_names(const std::string& field, const Names& names) {
-  if (names.size() > max_tags)
-    return {errc::limit_reached, std::to_string(names.size()) + " " + field + "; give at most "
-                                   + std::to_string(max_tags)};
-  auto bad = std::ranges::find_if_not(names, [](auto& each) { return is_name(each); });
-  return bad != names.end() ? bad_name("one of the " + field + ":", *bad) : problem{};
-}
 
 inline problem check_endpoints(const record& value) {
   if (value.endpoints.size() > max_tags)
@@ -103,7 +70,7 @@ inline problem check(const record& value) {
     return {errc::bad_argument, "kind is " + std::to_string(static_cast<int>(value.key.kind))
                                   + "; give node, agent or service"};
   if (!is_name(value.key.name))
-    return detail::bad_name("name", value.key.name);
+    return bad_name("name", value.key.name);
   if (!is_name(value.key.owner) || is_own_name(value.key.owner))
     return {errc::bad_argument,
             "owner " + shortened(value.key.owner)
@@ -118,8 +85,7 @@ inline problem check(const record& value) {
                                   + "; give active, maintenance or inactive"};
   for (auto why :
        {detail::check_claim(value), detail::check_endpoints(value), detail::check_metadata(value),
-        detail::check_names("capabilities", value.capabilities),
-        detail::check_names("groups", value.groups)})
+        check_names("capabilities", value.capabilities), check_names("groups", value.groups)})
     if (why.code != errc::none)
       return {why.code, to_text(value.key) + ": " + why.detail};
   return {};

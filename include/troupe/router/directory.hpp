@@ -63,17 +63,24 @@ public:
   /// Returns the agents that `who` stands for, at most `most`, in the order of their ids.
   /// any_with_capability turns round among the least loaded, so it is not const.
   [[nodiscard]] std::vector<location> find(const recipients& who, std::size_t most) {
+    if (who.who == audience::any_with_capability)
+      return any_of(who.name);
+    return list(who, {}, most);
+  }
+
+  /// As find(), behind the id `after`; of any_with_capability all that could be meant.
+  [[nodiscard]] std::vector<location> list(const recipients& who, const std::string& after,
+                                           std::size_t most) const {
     switch (who.who) {
       case audience::agent:
-        return first_of(who.name);
+        return who.name > after && most > 0 ? first_of(who.name) : std::vector<location>{};
       case audience::any_with_capability:
-        return any_of(who.name);
       case audience::all_with_capability:
-        return all_in(by_capability_, who.name, most);
+        return all_in(by_capability_, who.name, after, most);
       case audience::group:
-        return all_in(by_group_, who.name, most);
+        return all_in(by_group_, who.name, after, most);
       case audience::everyone:
-        return everyone(most);
+        return everyone(after, most);
     }
     return {};
   }
@@ -116,27 +123,33 @@ private:
   }
 
   [[nodiscard]] std::vector<location> all_in(const index& where, const std::string& name,
-                                             std::size_t most) const {
+                                             const std::string& after, std::size_t most) const {
     std::vector<location> result;
     auto found = where.find(name);
     if (found == where.end())
       return result;
-    for (auto& each : found->second) {
+    auto& among = found->second;
+    for (auto each = among.lower_bound(behind(after)); each != among.end(); ++each) {
       if (result.size() == most)
         break;
-      result.push_back(agents_.at(each));
+      result.push_back(agents_.at(*each));
     }
     return result;
   }
 
-  [[nodiscard]] std::vector<location> everyone(std::size_t most) const {
+  [[nodiscard]] std::vector<location> everyone(const std::string& after, std::size_t most) const {
     std::vector<location> result;
-    for (auto& [where, each] : agents_) {
+    for (auto each = agents_.lower_bound(behind(after)); each != agents_.end(); ++each) {
       if (result.size() == most)
         break;
-      result.push_back(each);
+      result.push_back(each->second);
     }
     return result;
+  }
+
+  /// Not above the key of any agent behind the id `after`, and above all others.
+  static key behind(const std::string& after) {
+    return {after.empty() ? after : after + '\0', {}};
   }
 
   std::map<key, location> agents_;

@@ -1,17 +1,23 @@
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "caf/actor_control_block.hpp"
 #include "caf/message.hpp"
+#include "caf/result.hpp"
 #include "caf/type_id.hpp"
+#include "caf/typed_actor.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/messages.hpp"
+#include "troupe/host/messages.hpp"
 #include "troupe/router/types.hpp"
 
-/// What routers say to each other, and what clients of a node may ask its router. The
-/// router is the entry point of its node: the one actor that a new link knows.
+/// What routers say to each other, and what their clients may ask. A node's router is its
+/// entry point: the one actor that a new link knows. A router_service stands alone.
 namespace troupe::router {
 
 template <class Inspector>
@@ -120,6 +126,57 @@ struct leave_cluster {
   bool force = false;
 };
 
+/// Asks a router_service to bring messages to `agent` under this id. Once more for the same
+/// actor: what is said of it here takes the place of what was. It is taken out when it ends.
+///
+/// The agent lives with the service or with whoever asks, as no third process has a link
+/// to both for sure. Errors: bad_argument (no name), name_taken, limit_reached, unreachable.
+struct add_agent {
+  using result = agent_receipt;
+
+  std::string id;
+  caf::strong_actor_ptr agent;
+  std::set<std::string> capabilities{};
+  std::set<std::string> groups{};
+  /// Work in hand, in units of its own: of agents with a capability the least loaded is asked.
+  std::uint32_t load = 0;
+};
+
+struct remove_agent {
+  using result = agent_receipt;
+
+  std::string id;
+};
+
+/// Asks a router_service which agents `among` stands for (one of any_with_capability: all that
+/// could be meant), behind the id `after`, at most `limit` (and 1,000).
+struct list_agents {
+  using result = agent_page;
+
+  recipients among = to_everyone();
+  std::string after{};
+  std::uint32_t limit = 100;
+};
+
+using router_queries = host::queries<add_agent, remove_agent, list_agents, find_agent,
+                                     resolve_agent, find_router_statistics>;
+
+/// All that a host::client has to know of a router_service. No request counts more than
+/// once, so none needs a session.
+struct router_protocol {
+  using commands = host::commands<>;
+  using queries = router_queries;
+  using handle = caf::typed_actor<
+    caf::result<agent_receipt>(add_agent), caf::result<agent_receipt>(remove_agent),
+    caf::result<agent_page>(list_agents), caf::result<caf::strong_actor_ptr>(find_agent),
+    caf::result<caf::strong_actor_ptr>(resolve_agent),
+    caf::result<router_statistics>(find_router_statistics), caf::result<caf::message>(dispatch)>;
+};
+
+/// The handle of a router_service, here or elsewhere. What comes back for a dispatch is up to
+/// the agent, so ask with a router_client or through a caf::actor.
+using router_actor = router_protocol::handle;
+
 template <class Inspector>
 bool inspect(Inspector& f, envelope& x) {
   return f.object(x).fields(f.field("to", x.to), f.field("from", x.from),
@@ -183,6 +240,24 @@ bool inspect(Inspector& f, leave_cluster& x) {
   return f.object(x).fields(f.field("force", x.force));
 }
 
+template <class Inspector>
+bool inspect(Inspector& f, add_agent& x) {
+  return f.object(x).fields(f.field("id", x.id), f.field("agent", x.agent),
+                            f.field("capabilities", x.capabilities), f.field("groups", x.groups),
+                            f.field("load", x.load));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, remove_agent& x) {
+  return f.object(x).fields(f.field("id", x.id));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, list_agents& x) {
+  return f.object(x).fields(f.field("among", x.among), f.field("after", x.after),
+                            f.field("limit", x.limit));
+}
+
 } // namespace troupe::router
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
@@ -203,6 +278,14 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::post))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::parcel))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::rest_link))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::router_actor))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::router_options))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::add_agent))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::remove_agent))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::list_agents))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_view))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_page))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_receipt))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

@@ -1,13 +1,10 @@
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -15,7 +12,6 @@
 
 #include "caf/actor_cast.hpp"
 #include "caf/event_based_actor.hpp"
-#include "caf/mailbox_element.hpp"
 #include "caf/response_promise.hpp"
 #include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
@@ -25,6 +21,9 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/router/detail/agent_table.hpp"
+#include "troupe/router/detail/delivery.hpp"
+#include "troupe/router/detail/open_requests.hpp"
 #include "troupe/router/directory.hpp"
 #include "troupe/router/idle_links.hpp"
 #include "troupe/router/messages.hpp"
@@ -68,6 +67,7 @@ public:
       node_(std::move(node)),
       options_(options),
       events_(std::move(events)),
+      agents_(self),
       idle_(node_, idle),
       answer_within_(idle.answer_within) {
     self_->set_down_handler([this](const caf::down_msg& gone) { end_agent(gone.source); });
@@ -86,8 +86,8 @@ public:
       },
       [this](const rest_link& what) { let_rest(what.node); },
       [this](const find_agent& what) -> caf::result<caf::strong_actor_ptr> {
-        if (auto found = agents_.find(what.id); found != agents_.end())
-          return found->second;
+        if (auto found = agents_.find(what.id))
+          return *found;
         return to_error(no_agent(what.id));
       },
       [this](const resolve_agent& what) { resolve(what); },
@@ -106,36 +106,20 @@ public:
 
   /// Ends all agents that live in this process; one that catches exits may go on.
   void end_agents() {
-    for (auto& [id, handle] : agents_)
+    agents_.for_each([this](const caf::strong_actor_ptr& handle) {
       if (handle->node() == self_->node())
         caf::anon_send_exit(handle, caf::exit_reason::user_shutdown);
+    });
   }
 
   /// Returns limit_reached or name_taken.
   [[nodiscard]] problem add_agent(const std::string& id, const caf::strong_actor_ptr& handle) {
-    if (agents_.size() >= options_.max_agents)
-      return {errc::limit_reached, std::to_string(agents_.size())
-                                     + " agents are registered here; use another node or raise "
-                                       "router_options::max_agents"};
-    if (!agents_.try_emplace(id, handle).second)
-      return {errc::name_taken, "this node has an agent '" + id + "' already"};
-    ids_[handle->address()].insert(id);
-    self_->monitor(handle);
-    return {};
+    return agents_.add(id, handle, options_.max_agents);
   }
 
   /// Hands nothing to the agent from here on. Returns it, null if there was none.
   caf::strong_actor_ptr remove_agent(const std::string& id) {
-    auto found = agents_.extract(id);
-    if (!found)
-      return nullptr;
-    auto who = ids_.find(found.mapped()->address());
-    who->second.erase(id);
-    if (who->second.empty()) {
-      self_->demonitor(who->first);
-      ids_.erase(who);
-    }
-    return std::move(found.mapped());
+    return agents_.remove(id);
   }
 
   // -- what the node knows -------------------------------------------------------------
@@ -165,18 +149,15 @@ public:
     auto found = peers_.find(node);
     if (found == peers_.end() || found->second.number != number)
       return; // another link has taken its place
-    auto open = std::exchange(found->second.open, {});
     found->second.entry = nullptr;
     found->second.rests = found->second.held = false;
     step_idle(idle::unlinked{node});
-    for (auto id : open)
-      if (auto request = pending_.extract(id)) {
-        ++counts_.failed;
-        request.mapped().answer.deliver(
-          to_error({errc::outcome_unknown, "the link to node " + node
-                                             + " was lost before the answer; the agent may have "
-                                               "got the request"}));
-      }
+    counts_.failed += pending_.lost(node, [&](caf::response_promise& answer) {
+      answer.deliver(to_error(
+        {errc::outcome_unknown, "the link to node " + node
+                                  + " was lost before the answer; the agent may have got the "
+                                    "request"}));
+    });
     if (found->second.line.empty()) {
       peers_.erase(found);
     } else { // came up while the link was let to rest
@@ -227,7 +208,6 @@ private:
     caf::strong_actor_ptr entry;
     /// What waits for the link; called with null if there will be none.
     std::deque<std::function<void(peer*, const problem&)>> line;
-    std::set<std::uint64_t> open;
     bool wanted = false;
     /// Handles of actors there are in use, so the link must stay.
     bool held = false;
@@ -238,11 +218,6 @@ private:
 
   /// What the sender of a message to one agent wants to hear.
   enum class word { answer, receipt };
-
-  struct pending_request {
-    caf::response_promise answer;
-    std::string node;
-  };
 
   /// Answers first: the links end with the node.
   void leave(bool force) {
@@ -258,8 +233,8 @@ private:
   void receive(envelope& what) {
     auto only = what.to.size() == 1;
     for (auto& each : what.to) {
-      if (auto found = agents_.find(each); found != agents_.end()) {
-        hand_to(found->second, only ? self_->take_current_message_id() : caf::make_message_id(),
+      if (auto found = agents_.find(each)) {
+        hand_to(*found, only ? self_->take_current_message_id() : caf::make_message_id(),
                 what.payload);
         continue;
       }
@@ -270,12 +245,13 @@ private:
   }
 
   void receive(parcel& what) {
-    auto found = what.what.to.size() == 1 ? agents_.find(what.what.to.front()) : agents_.end();
-    if (found == agents_.end()) {
+    auto whom = what.what.to.size() == 1 ? what.what.to.front() : std::string{};
+    auto found = agents_.find(whom);
+    if (found == nullptr) {
       ++counts_.unknown;
-      return reply(to_error(no_agent(what.what.to.empty() ? std::string{} : what.what.to.front())));
+      return reply(to_error(no_agent(whom)));
     }
-    hand_to(found->second, caf::make_message_id(), what.what.payload);
+    hand_to(*found, caf::make_message_id(), what.what.payload);
     reply(send_report{1, 0});
   }
 
@@ -286,14 +262,10 @@ private:
       self_->make_response_promise().deliver(std::move(what));
   }
 
-  /// The agent answers whoever sent the current message, if `id` asks for an answer. Else
-  /// it sees no sender: CAF would send what it returns there, and an actor that does
-  /// not expect that answers with an error, which ends the agent.
   void hand_to(const caf::strong_actor_ptr& agent, caf::message_id id,
                const caf::message& payload) {
     ++counts_.delivered;
-    auto sender = id.is_request() ? self_->current_sender() : nullptr;
-    agent->enqueue(caf::make_mailbox_element(std::move(sender), id, {}, payload), self_->context());
+    detail::hand_to(self_, agent, id, payload);
   }
 
   // -- messages that go out ------------------------------------------------------------
@@ -312,7 +284,7 @@ private:
     auto found = places_.find(what.to, 1);
     if (found.empty()) {
       ++counts_.unknown;
-      return reply(to_error(nobody(what.to)));
+      return reply(to_error(detail::nobody(what.to)));
     }
     auto& where = found.front();
     if (where.node == node_ && hand_over(where.agent, what.payload, wanted))
@@ -329,23 +301,23 @@ private:
   /// Gives it to an agent of this node; returns false if there is none of that id.
   bool hand_over(const std::string& agent, const caf::message& payload, word wanted) {
     auto here = agents_.find(agent);
-    if (here == agents_.end())
+    if (here == nullptr)
       return false;
     if (wanted == word::receipt) {
-      hand_to(here->second, caf::make_message_id(), payload);
+      hand_to(*here, caf::make_message_id(), payload);
       reply(send_report{1, 0});
     } else {
-      hand_to(here->second, self_->take_current_message_id(), payload);
+      hand_to(*here, self_->take_current_message_id(), payload);
     }
     return true;
   }
 
   void resolve(const resolve_agent& what) {
-    if (auto here = agents_.find(what.id); here != agents_.end())
-      return self_->make_response_promise().deliver(here->second);
+    if (auto here = agents_.find(what.id))
+      return self_->make_response_promise().deliver(*here);
     auto found = places_.find(to_agent(what.id), 1);
     if (found.empty() || found.front().node == node_)
-      return self_->make_response_promise().deliver(to_error(nobody(to_agent(what.id))));
+      return self_->make_response_promise().deliver(to_error(detail::nobody(to_agent(what.id))));
     ask(found.front().node, caf::make_message(find_agent{what.id}), what.timeout, true);
   }
 
@@ -359,8 +331,8 @@ private:
       auto count = static_cast<std::uint32_t>(agents.size());
       if (node == node_) {
         for (auto& each : agents)
-          if (auto here = agents_.find(each); here != agents_.end()) {
-            hand_to(here->second, caf::make_message_id(), what.payload);
+          if (auto here = agents_.find(each)) {
+            hand_to(*here, caf::make_message_id(), what.payload);
             ++report.sent;
           }
       } else if (fire(node, {std::move(agents), what.from, what.payload})) {
@@ -391,35 +363,33 @@ private:
     auto promise = self_->make_response_promise();
     if (pending_.size() >= options_.max_pending) {
       ++counts_.refused;
-      return promise.deliver(to_error(
-        {errc::limit_reached, std::to_string(pending_.size())
-                                + " requests wait for other nodes; retry with backoff or raise "
-                                  "router_options::max_pending"}));
+      return promise.deliver(to_error(detail::too_many_pending(pending_.size())));
     }
-    auto span = std::clamp<duration>(timeout, std::chrono::milliseconds{1}, max_timeout);
-    auto id = ++last_request_;
-    pending_.emplace(id, pending_request{promise, node});
+    auto span = detail::patience(timeout);
+    auto id = pending_.open(promise, node);
     auto go = [this, id, span, holds, letter = std::move(letter)](peer* there,
                                                                   const problem& why) mutable {
       if (there == nullptr) {
         ++counts_.unreachable;
-        return finish(id, [&](caf::response_promise& answer) { answer.deliver(to_error(why)); });
+        return pending_.finish(
+          id, [&](caf::response_promise& answer) { answer.deliver(to_error(why)); });
       }
       ++counts_.forwarded;
-      there->open.insert(id);
+      pending_.sent(id);
       there->held |= holds;
       compat::relay(
         self_, there->entry, span, std::move(letter),
         [this, id](caf::message answer) {
-          finish(id, [&](caf::response_promise& to) { to.deliver(std::move(answer)); });
+          pending_.finish(id, [&](caf::response_promise& to) { to.deliver(std::move(answer)); });
         },
         [this, id](const caf::error& said) {
-          finish(id, [&](caf::response_promise& to) { to.deliver(in_our_words(said)); });
+          pending_.finish(
+            id, [&](caf::response_promise& to) { to.deliver(detail::in_our_words(said)); });
         });
     };
     if (!with_link(node, std::move(go)))
-      finish(id,
-             [&](caf::response_promise& answer) { answer.deliver(to_error(too_much_waits())); });
+      pending_.finish(
+        id, [&](caf::response_promise& answer) { answer.deliver(to_error(too_much_waits())); });
   }
 
   /// Calls `send_now` once there is a link to `node`; returns false if too much waits.
@@ -450,16 +420,6 @@ private:
     }
   }
 
-  template <class Deliver>
-  void finish(std::uint64_t id, Deliver deliver) {
-    auto found = pending_.extract(id);
-    if (!found)
-      return; // its link was lost before
-    if (auto there = peers_.find(found.mapped().node); there != peers_.end())
-      there->second.open.erase(id);
-    deliver(found.mapped().answer);
-  }
-
   // -- links that nobody uses ----------------------------------------------------------
 
   static time_point to_time(caf::actor_clock::time_point moment) {
@@ -486,7 +446,7 @@ private:
   void tell_idle_what_is_used() {
     auto now = self_->clock().now();
     for (auto& [node, each] : peers_) {
-      auto busy = each.held || !each.open.empty();
+      auto busy = each.held || pending_.waits_for(node);
       idle_.step(to_time(now), idle::used{node, to_time(busy ? now : each.used)}, idle_out_);
     }
   }
@@ -553,39 +513,16 @@ private:
                                      "router_options::max_waiting"};
   }
 
-  /// What the agent itself answered stays as it is.
-  static caf::error in_our_words(const caf::error& why) {
-    return why == caf::sec::request_timeout || why == caf::sec::request_receiver_down
-             ? to_error(to_problem(why))
-             : why;
-  }
-
   static problem no_agent(const std::string& id) {
     return {errc::not_found,
             "no agent '" + id.substr(0, max_shown) + "' is on this node; look it up again"};
   }
 
-  static problem nobody(const recipients& who) {
-    auto shown = who.name.substr(0, max_shown);
-    return who.who == audience::agent
-             ? problem{errc::not_found,
-                       "no agent '" + shown
-                         + "' is known; check its id, or wait until it is registered"}
-             : problem{errc::not_found,
-                       "no agent has the capability '" + shown + "'; check its name, or start one"};
-  }
-
   void end_agent(const caf::actor_addr& who) {
-    auto found = ids_.extract(who);
-    if (!found)
-      return;
-    for (auto& id : found.mapped()) {
-      agents_.erase(id);
+    for (auto& id : agents_.end_of(who))
       events_.agent_ended(id);
-    }
   }
 
-  static constexpr duration max_timeout = std::chrono::hours{1};
   static constexpr std::size_t max_shown = 64;
 
   caf::event_based_actor* self_;
@@ -593,12 +530,10 @@ private:
   router_options options_;
   router_events events_;
   directory places_;
-  std::map<std::string, caf::strong_actor_ptr, std::less<>> agents_;
-  std::map<caf::actor_addr, std::set<std::string>> ids_;
+  detail::agent_table agents_;
   std::map<std::string, service_place, std::less<>> services_;
   std::map<std::string, peer, std::less<>> peers_;
-  std::map<std::uint64_t, pending_request> pending_;
-  std::uint64_t last_request_ = 0;
+  detail::open_requests<std::string> pending_;
   std::size_t waiting_ = 0;
   router_statistics counts_;
   idle_links idle_;
@@ -607,14 +542,14 @@ private:
   deadline_timer timer_;
 };
 
-using router_actor = caf::stateful_actor<router_state>;
+using node_router = caf::stateful_actor<router_state>;
 
 /// A router, for the node that owns it. Thread-safe: calls become jobs of its actor.
 class router_access {
 public:
   router_access(caf::actor_system& sys, std::string node, router_options options,
                 router_events events, idle_options idle = {})
-    : inside_(sys.spawn<router_actor>(std::move(node), options, std::move(events), idle)) {}
+    : inside_(sys.spawn<node_router>(std::move(node), options, std::move(events), idle)) {}
 
   /// Runs `job(router_state&)` on the router; returns false if that has ended.
   template <class Job>

@@ -4,8 +4,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "troupe/core/time.hpp"
 
@@ -62,6 +65,33 @@ inline recipients to_everyone() {
   return {audience::everyone, {}};
 }
 
+/// One agent that a router_service brings messages to.
+struct agent_view {
+  std::string id;
+  std::set<std::string> capabilities{};
+  std::set<std::string> groups{};
+  /// Work in hand, in units of its own.
+  std::uint32_t load = 0;
+
+  friend bool operator==(const agent_view&, const agent_view&) = default;
+};
+
+struct agent_page {
+  std::vector<agent_view> agents;
+  /// There is more: ask again with `after` the last id.
+  bool more = false;
+
+  friend bool operator==(const agent_page&, const agent_page&) = default;
+};
+
+/// What came of a wish about an agent.
+struct agent_receipt {
+  /// Whether it made a difference; a repeat makes none.
+  bool changed = false;
+
+  friend bool operator==(const agent_receipt&, const agent_receipt&) = default;
+};
+
 /// Bounds of one router.
 struct router_options {
   /// Agents of this node.
@@ -105,6 +135,29 @@ struct router_statistics {
 template <class Inspector>
 bool inspect(Inspector& f, recipients& x) {
   return f.object(x).fields(f.field("who", x.who), f.field("name", x.name));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, agent_view& x) {
+  return f.object(x).fields(f.field("id", x.id), f.field("capabilities", x.capabilities),
+                            f.field("groups", x.groups), f.field("load", x.load));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, agent_page& x) {
+  return f.object(x).fields(f.field("agents", x.agents), f.field("more", x.more));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, agent_receipt& x) {
+  return f.object(x).fields(f.field("changed", x.changed));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, router_options& x) {
+  return f.object(x).fields(
+    f.field("max_agents", x.max_agents), f.field("max_waiting", x.max_waiting),
+    f.field("max_pending", x.max_pending), f.field("max_recipients", x.max_recipients));
 }
 
 template <class Inspector>

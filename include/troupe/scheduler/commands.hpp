@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -124,6 +125,7 @@ struct register_worker {
   /// Counts the starts of the owner.
   std::uint64_t boot = 0;
   resources capacity{};
+  /// One that ends with ':' stands for all names that begin with it.
   std::vector<std::string> handlers{};
   /// At least one of them; none is the group of those that name none.
   std::vector<std::string> groups{};
@@ -131,6 +133,13 @@ struct register_worker {
 
   friend bool operator==(const register_worker&, const register_worker&) = default;
 };
+
+/// Returns whether a worker with these handlers can run a task for `name`.
+inline bool offers(const std::vector<std::string>& handlers, const std::string& name) {
+  auto family = name.substr(0, name.find(':') + 1); // empty if there is no ':'
+  return std::ranges::any_of(
+    handlers, [&](auto& each) { return each == name || (!family.empty() && each == family); });
+}
 
 /// Says that the worker is there. `open` are the attempts that it runs or whose
 /// outcome it has not got through; what it was told up to `seen` and does not name

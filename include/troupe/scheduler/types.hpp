@@ -109,6 +109,12 @@ enum class failure_policy : std::uint8_t {
 inline constexpr std::array<std::string_view, 3> failure_policy_names{
   "fail_fast", "continue_what_can", "compensate"};
 
+/// The handler that runs a program; only workers that allow it offer it.
+inline constexpr const char* exec_handler = "exec";
+
+/// The handlers that are agents: "agent:" and the id of one.
+inline constexpr const char* agent_handlers = "agent:";
+
 enum class worker_state : std::uint8_t {
   active = 0,
   /// Its lease ran out: its tasks run elsewhere until it is heard of again.

@@ -39,7 +39,8 @@ struct worker_options {
   scheduler::labels labels{};
 };
 
-/// Which functions a worker offers, by name. "sleep" is built in.
+/// Which functions a worker offers, by name; one whose name ends with ':' gets the tasks of
+/// all names that begin with it. "sleep" is built in.
 class task_handlers {
 public:
   /// Offers `what` as `name`, in threads of the worker's own.
@@ -270,15 +271,22 @@ private:
 
   void start(const task_call& call) {
     auto& handler = call.order().handler;
-    if (auto quick = handlers_.async().find(handler); quick != handlers_.async().end())
+    if (auto quick = of_name(handlers_.async(), handler); quick != handlers_.async().end())
       return guarded(quick->second, call);
-    if (auto slow = handlers_.blocking().find(handler); slow != handlers_.blocking().end())
+    if (auto slow = of_name(handlers_.blocking(), handler); slow != handlers_.blocking().end())
       return threads_->run([what = slow->second, call] {
         guarded([&what](const task_call& each) { each.finish(what(each)); }, call);
       });
     if (handler == sleep_handler)
       return sleep(call);
     call.finish(problem{errc::not_found, "this worker has no handler '" + handler + "'"});
+  }
+
+  /// The handler of that name, or of all that begin like it up to a ':'.
+  template <class Handlers>
+  static typename Handlers::const_iterator of_name(const Handlers& among, const std::string& name) {
+    auto found = among.find(name);
+    return found != among.end() ? found : among.find(name.substr(0, name.find(':') + 1));
   }
 
   template <class Handler>

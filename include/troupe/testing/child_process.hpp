@@ -12,11 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "troupe/core/process.hpp"
 
 namespace troupe::testing {
 
@@ -30,37 +30,22 @@ public:
   /// writes to stderr goes where ours does. Throws std::system_error if there is no process to
   /// be had; a program that cannot be run ends with status 127.
   explicit child_process(const std::vector<std::string>& command) {
-    std::vector<char*> words;
-    for (auto& each : command)
-      words.push_back(const_cast<char*>(each.c_str())); // exec changes nothing
-    words.push_back(nullptr);
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0)
+    auto ends = make_pipe();
+    if (!ends)
       throw std::system_error{errno, std::generic_category(), "pipe"};
-    auto parent = ::getpid();
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      if (::getppid() != parent)
-        ::_exit(127); // it died before it could be watched
-      sigset_t none;
-      ::sigemptyset(&none);
-      ::sigprocmask(SIG_SETMASK, &none, nullptr);
-      ::dup2(ends[1], STDOUT_FILENO);
-      ::execv(words[0], words.data());
-      ::_exit(127);
-    }
-    ::close(ends[1]);
-    if (pid_ < 0) {
-      ::close(ends[0]);
+    auto started = start_program({.command = command, .output = ends->second.get()});
+    if (!started && started.error().code != errc::not_found)
       throw std::system_error{errno, std::generic_category(), "fork"};
-    }
-    out_ = ends[0];
+    if (started)
+      pid_ = *started;
+    else
+      status_ = 127;
+    out_ = std::move(ends->first);
   }
 
   child_process(child_process&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
-      out_(std::exchange(other.out_, -1)),
+      out_(std::move(other.out_)),
       buffer_(std::move(other.buffer_)),
       status_(other.status_) {}
 
@@ -77,8 +62,6 @@ public:
       ::kill(pid_, SIGKILL);
       ::waitpid(pid_, nullptr, 0);
     }
-    if (out_ >= 0)
-      ::close(out_);
   }
 
   [[nodiscard]] pid_t pid() const {
@@ -125,7 +108,7 @@ public:
     for (;;) {
       int status = 0;
       if (::waitpid(pid_, &status, WNOHANG) == pid_) {
-        status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        status_ = exit_status(status);
         return status_;
       }
       if (clock::now() >= deadline)
@@ -137,20 +120,20 @@ public:
 private:
   bool wait_readable(clock::time_point deadline) const {
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - clock::now());
-    pollfd readable{out_, POLLIN, 0};
+    pollfd readable{out_.get(), POLLIN, 0};
     return ::poll(&readable, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) > 0;
   }
 
   bool fill() {
     char bytes[4096];
-    auto count = ::read(out_, bytes, sizeof(bytes));
+    auto count = ::read(out_.get(), bytes, sizeof(bytes));
     if (count > 0)
       buffer_.append(bytes, static_cast<std::size_t>(count));
     return count > 0;
   }
 
   pid_t pid_ = -1;
-  int out_ = -1;
+  descriptor out_;
   std::string buffer_;
   std::optional<int> status_;
 };

@@ -10,6 +10,8 @@
 #include <optional>
 #include <vector>
 
+#include "caf/scoped_actor.hpp"
+#include "caf/send.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/identity.hpp"
@@ -370,7 +372,7 @@ TROUPE_COMPILED node::node(std::unique_ptr<inside> made)
   : inside_(std::move(made)),
     system_(inside_->system_),
     clients_(*inside_->clients_),
-    router_(inside_->router_->handle()) {}
+    messages_(*system_, inside_->router_->handle()) {}
 
 TROUPE_COMPILED node::~node() {
   stop();
@@ -389,7 +391,7 @@ TROUPE_COMPILED result<std::unique_ptr<node>> node::start(node_options options,
 
 TROUPE_COMPILED void node::stop() {
   clients_.reset();
-  router_ = nullptr;
+  messages_.reset();
   inside_->stop();
 }
 
@@ -472,7 +474,7 @@ TROUPE_COMPILED result<peer> node::find_peer(const std::string& name, duration w
     wait);
   if (!entry)
     return entry.error();
-  return peer{system_, (*entry)->node(), caf::actor_cast<caf::strong_actor_ptr>(router_)};
+  return peer{system_, (*entry)->node(), caf::actor_cast<caf::strong_actor_ptr>(router())};
 }
 
 } // namespace troupe

@@ -17,6 +17,7 @@
 #include "troupe/node/services.hpp"
 #include "troupe/registry/name_service.hpp"
 #include "troupe/registry/registry_service.hpp"
+#include "troupe/router/router_service.hpp"
 #include "troupe/scheduler/scheduler_service.hpp"
 #include "troupe/state/state_service.hpp"
 #include "troupe/storage/sqlite_log.hpp"
@@ -28,6 +29,7 @@ TROUPE_COMPILED void configure(caf::actor_system_config& cfg) {
   host::add_service<lock::lock_service>(cfg);
   host::add_service<registry::registry_service>(cfg);
   host::add_service<registry::name_service>(cfg);
+  host::add_service<router::router_service>(cfg);
   host::add_service<scheduler::scheduler_service>(cfg);
   host::add_service<state::state_service>(cfg);
 }

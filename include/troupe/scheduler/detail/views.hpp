@@ -116,10 +116,11 @@ inline problem why_unplaceable(const task& next, const ready_queue& queue,
               + std::to_string(needs.gpus) + " GPUs, more than any worker has that offers "
               + in_quotes(next.spec.handler) + "; ask for less or start a larger worker"};
   }
-  auto offered = std::ranges::any_of(pool.all(), [&](auto& each) {
-    return std::ranges::find(each.second.words.handlers, next.spec.handler)
-           != each.second.words.handlers.end();
-  });
+  auto offered = std::ranges::any_of(
+    pool.all(), [&](auto& each) { return offers(each.second.words.handlers, next.spec.handler); });
+  if (!offered && next.spec.handler == exec_handler)
+    return {errc::not_found, "no worker may run programs; allow it to one with troupe node "
+                             "--allow-exec, or offer scheduler::exec_programs()"};
   if (!offered)
     return {errc::not_found, "no worker offers the handler " + in_quotes(next.spec.handler)
                                + "; check its name, or start a worker that does"};

@@ -173,7 +173,7 @@ public:
       auto found = words.labels.find(label.first);
       return found != words.labels.end() && found->second == label.second;
     });
-    return in_group && labelled && has(words.handlers, asks.handler);
+    return in_group && labelled && offers(words.handlers, asks.handler);
   }
 
   /// The share of it that is taken.

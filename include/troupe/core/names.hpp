@@ -1,0 +1,51 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "troupe/core/problem.hpp"
+#include "troupe/core/utf8.hpp"
+
+/// What is a name: of agents, nodes, capabilities, groups.
+namespace troupe {
+
+/// Length of every name.
+inline constexpr std::size_t max_name_bytes = 255;
+/// Capabilities, groups, metadata and endpoints of one thing that has a name, each.
+inline constexpr std::size_t max_tags = 64;
+
+/// Returns whether `name` is 1 to 255 bytes of UTF-8 without control characters.
+constexpr bool is_name(std::string_view name) {
+  return !name.empty() && name.size() <= max_name_bytes && is_utf8(name)
+         && std::ranges::none_of(name, [](char each) {
+              return static_cast<unsigned char>(each) < 0x20 || each == '\x7f';
+            });
+}
+
+/// Returns `name` for a sentence: as it is, or its size if it is long or no name.
+inline std::string shortened(const std::string& name) {
+  constexpr std::size_t most = 64;
+  return name.size() <= most && is_name(name) ? name
+                                              : "of " + std::to_string(name.size()) + " bytes";
+}
+
+/// Returns the refusal of a `name` that is none; `field` says whose it is.
+inline problem bad_name(const std::string& field, const std::string& name) {
+  return {errc::bad_argument, field + " " + shortened(name) + " is no name; give 1 to "
+                                + std::to_string(max_name_bytes)
+                                + " bytes of UTF-8 without control characters"};
+}
+
+/// Returns limit_reached or bad_argument if these are too many names, or not all are names.
+template <class Names>
+problem check_names(const std::string& field, const Names& names) {
+  if (names.size() > max_tags)
+    return {errc::limit_reached, std::to_string(names.size()) + " " + field + "; give at most "
+                                   + std::to_string(max_tags)};
+  auto bad = std::ranges::find_if_not(names, [](auto& each) { return is_name(each); });
+  return bad != names.end() ? bad_name("one of the " + field + ":", *bad) : problem{};
+}
+
+} // namespace troupe

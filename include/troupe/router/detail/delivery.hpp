@@ -1,0 +1,60 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "caf/actor_control_block.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/mailbox_element.hpp"
+#include "caf/message.hpp"
+#include "caf/message_id.hpp"
+#include "caf/sec.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/router/types.hpp"
+
+/// What every router does with a message, and says where it cannot.
+namespace troupe::router::detail {
+
+/// Hands a message to an agent of this process. The agent answers whoever sent the current
+/// message, if `id` asks for an answer. Else it sees no sender: CAF would send what it
+/// returns there, and an actor that does not expect that answers with an error, which ends
+/// the agent.
+inline void hand_to(caf::event_based_actor* self, const caf::strong_actor_ptr& agent,
+                    caf::message_id id, const caf::message& payload) {
+  auto sender = id.is_request() ? self->current_sender() : nullptr;
+  agent->enqueue(caf::make_mailbox_element(std::move(sender), id, {}, payload), self->context());
+}
+
+/// Returns how long a request that asks for `wanted` waits for its answer.
+inline duration patience(duration wanted) {
+  return std::clamp<duration>(wanted, std::chrono::milliseconds{1}, std::chrono::hours{1});
+}
+
+/// What the agent itself answered stays as it is.
+inline caf::error in_our_words(const caf::error& why) {
+  return why == caf::sec::request_timeout || why == caf::sec::request_receiver_down
+           ? to_error(to_problem(why))
+           : why;
+}
+
+inline problem nobody(const recipients& who) {
+  constexpr std::size_t max_shown = 64;
+  auto shown = who.name.substr(0, max_shown);
+  return who.who == audience::agent
+           ? problem{errc::not_found,
+                     "no agent '" + shown
+                       + "' is known; check its id, or wait until it is registered"}
+           : problem{errc::not_found,
+                     "no agent has the capability '" + shown + "'; check its name, or start one"};
+}
+
+inline problem too_many_pending(std::size_t pending) {
+  return {errc::limit_reached, std::to_string(pending)
+                                 + " requests wait for other nodes; retry with backoff or raise "
+                                   "router_options::max_pending"};
+}
+
+} // namespace troupe::router::detail

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "caf/actor.hpp"
+#include "caf/actor_cast.hpp"
+#include "caf/actor_control_block.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/message.hpp"
+#include "caf/scoped_actor.hpp"
+#include "caf/send.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/router/messages.hpp"
+
+namespace troupe::router {
+
+/// Sends a program's messages through a router: that of a node, or a router_service here or
+/// elsewhere. Thread-safe. Calls that return a result block, so they must not be made from
+/// inside an actor: send router::dispatch messages to the router from there.
+class router_client {
+public:
+  template <class Handle>
+  router_client(caf::actor_system& sys, const Handle& router)
+    : system_(&sys), router_(caf::actor_cast<caf::actor>(router)) {}
+
+  [[nodiscard]] const caf::actor& router() const {
+    return router_;
+  }
+
+  /// Lets go of the router; nothing may be sent after that.
+  void reset() {
+    router_ = nullptr;
+  }
+
+  /// Sends `what` to one or many; at most once, without word of what became of it.
+  template <class... Ts>
+  void send(recipients to, Ts&&... what) const {
+    caf::anon_send(
+      router_,
+      dispatch{std::move(to), {}, default_wait, caf::make_message(std::forward<Ts>(what)...)});
+  }
+
+  /// Sends `what` to many and says to how many.
+  template <class... Ts>
+  result<send_report> broadcast(recipients to, Ts&&... what) const {
+    return request<send_report>(std::move(to), default_wait, std::forward<Ts>(what)...);
+  }
+
+  /// Sends `what` to one agent and waits up to `wait` for its answer, a Result. Errors:
+  /// not_found, unreachable (nothing was sent), outcome_unknown (the link was lost before the
+  /// answer), timed_out, limit_reached; failed with the agent's own words for its errors.
+  template <class Result, class... Ts>
+  result<Result> request(recipients to, duration wait, Ts&&... what) const {
+    return ask<Result>(
+      wait, dispatch{std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...)});
+  }
+
+  /// Sends `what` to one or many and waits up to `wait` until it is handed over: to one agent
+  /// once that has it in its mailbox, to many when it is on the way. What they make of it,
+  /// nobody says. Routers of nodes only. Errors: not_found (no such agent), unreachable
+  /// (nothing was sent), outcome_unknown, timed_out, limit_reached.
+  template <class... Ts>
+  result<send_report> post(recipients to, duration wait, Ts&&... what) const {
+    return ask<send_report>(
+      wait, router::post{std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...)});
+  }
+
+  /// Returns the handle of an agent, for messages at the speed of CAF. It is good as long
+  /// as the link to its node; messages after that are lost, requests run into their
+  /// time-out. Errors as request().
+  template <class Handle = caf::actor>
+  result<Handle> find(const std::string& id, duration wait = default_wait) const {
+    auto found = ask<caf::strong_actor_ptr>(wait, resolve_agent{id, wait});
+    if (!found)
+      return found.error();
+    return caf::actor_cast<Handle>(*found);
+  }
+
+  static constexpr duration default_wait = std::chrono::seconds{10};
+
+private:
+  template <class Result, class Question>
+  result<Result> ask(duration wait, Question what) const {
+    if (!router_)
+      return problem{errc::unreachable, "there is no way to the router for now; nothing was sent, "
+                                        "retry"};
+    caf::scoped_actor self{*system_};
+    result<Result> answer{problem{errc::timed_out, "no answer in time"}};
+    // The router itself ends what takes too long, with better words.
+    self->request(router_, wait + std::chrono::seconds{1}, std::move(what))
+      .receive([&](Result& value) { answer = std::move(value); },
+               [&](const caf::error& why) { answer = to_problem(why); });
+    return answer;
+  }
+
+  caf::actor_system* system_;
+  caf::actor router_;
+};
+
+} // namespace troupe::router

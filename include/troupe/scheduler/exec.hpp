@@ -1,0 +1,246 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "troupe/core/json.hpp"
+#include "troupe/core/process.hpp"
+#include "troupe/scheduler/task_call.hpp"
+
+namespace troupe::scheduler {
+
+/// What a worker lets tasks run.
+struct exec_options {
+  /// Of its output and of its errors, each; what goes beyond is read and dropped.
+  std::size_t max_output_bytes = 16 * 1024;
+};
+
+/// What a task for exec_handler says, as JSON. The program is started without a shell, in
+/// the folder, with the environment and the rights of the worker.
+struct exec_input {
+  /// Its name, looked up in PATH unless it has a '/', and its arguments.
+  std::vector<std::string> argv;
+  /// What it reads; nothing if absent.
+  std::optional<std::string> input{};
+  /// Whether the task fails unless the program ends with status 0.
+  bool check = true;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, exec_input& x) {
+  return f.object(x).fields(f.field("argv", x.argv), f.field("stdin", x.input),
+                            f.field("check", x.check));
+}
+
+/// How a program ended: the result of its task, as JSON. Bytes that are no UTF-8 become U+FFFD.
+struct exec_result {
+  /// Or 128 and the signal that ended it, as a shell has it.
+  int status = 0;
+  std::string output{};
+  std::string errors{};
+  /// Whether it wrote more than is kept: the first bytes.
+  bool truncated = false;
+};
+
+namespace detail {
+
+/// A program and all that it starts, for one task.
+class task_program {
+public:
+  task_program() = default;
+
+  task_program(const task_program&) = delete;
+  task_program& operator=(const task_program&) = delete;
+
+  ~task_program() {
+    end();
+  }
+
+  /// Runs `what` to its end. Errors: not_found, failed, cancelled, timed_out.
+  static result<exec_result> run(const task_call& call, const exec_input& what,
+                                 const exec_options& bounds) {
+    task_program made;
+    auto stopper = std::make_shared<descriptor>(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (auto why = made.start(what); why.code != errc::none)
+      return why;
+    call.on_cancel([stopper] { ::eventfd_write(stopper->get(), 1); });
+    auto timeout = call.order().timeout;
+    auto ends
+      = timeout > duration::zero()
+          ? std::optional{clock::now() + std::chrono::ceil<std::chrono::milliseconds>(timeout)}
+          : std::nullopt;
+    auto why = made.follow(stopper->get(), ends, bounds.max_output_bytes);
+    made.end();
+    if (why.code != errc::none)
+      return why;
+    return std::move(made.seen_);
+  }
+
+private:
+  using clock = std::chrono::steady_clock;
+
+  problem start(const exec_input& what) {
+    auto out = make_pipe();
+    auto errors = make_pipe();
+    // A file that nobody sees: no program that does not read can hold us up.
+    descriptor input{::memfd_create("input", MFD_CLOEXEC)};
+    if (!out || !errors || input.get() < 0)
+      return {errc::failed, "no descriptors are left; raise the limit of open files"};
+    auto text = what.input.value_or("");
+    if (::pwrite(input.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+      return {errc::failed, "no memory for its input; give it less"};
+    auto started = start_program({.command = what.argv,
+                                  .input = input.get(),
+                                  .output = out->second.get(),
+                                  .errors = errors->second.get(),
+                                  .own_group = true,
+                                  .alone = true});
+    if (!started)
+      return started.error();
+    pid_ = *started;
+    // By its number: the header of some versions of glibc is not meant for C++.
+    over_ = descriptor{static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0))};
+    output_ = std::move(out->first);
+    errors_ = std::move(errors->first);
+    for (auto* each : {&output_, &errors_})
+      ::fcntl(each->get(), F_SETFL, O_NONBLOCK);
+    return over_.get() >= 0 ? problem{} : stop({errc::failed, "its end cannot be watched"});
+  }
+
+  /// Reads what it writes until it ends, or kills it.
+  problem follow(int stopper, std::optional<clock::time_point> ends, std::size_t most) {
+    for (;;) {
+      std::array<pollfd, 4> news{{{output_.get(), POLLIN, 0},
+                                  {errors_.get(), POLLIN, 0},
+                                  {over_.get(), POLLIN, 0},
+                                  {stopper, POLLIN, 0}}};
+      auto wait = -1;
+      if (ends) {
+        auto left = std::chrono::ceil<std::chrono::milliseconds>(*ends - clock::now()).count();
+        wait = static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
+      }
+      auto ready = ::poll(news.data(), news.size(), wait);
+      if (ready < 0 && errno != EINTR)
+        return stop({errc::failed, "it cannot be watched"});
+      if (news[3].revents != 0)
+        return stop({errc::cancelled, "the program was killed, as its task was cancelled"});
+      if (ends && clock::now() >= *ends)
+        return stop({errc::timed_out, "the program was killed, as the time of its task was over"});
+      auto has_ended = ready > 0 && news[2].revents != 0;
+      read(output_, seen_.output, most);
+      read(errors_, seen_.errors, most);
+      if (has_ended)
+        return {};
+    }
+  }
+
+  void read(descriptor& from, std::string& to, std::size_t most) {
+    std::array<char, 4096> bytes{};
+    // So many rounds that a program which never stops writing can still be stopped.
+    for (auto round = 0; round < 64 && from.get() >= 0; ++round) {
+      auto count = ::read(from.get(), bytes.data(), bytes.size());
+      if (count < 0)
+        return; // nothing yet
+      if (count == 0)
+        return from.close();
+      auto taken = std::min(static_cast<std::size_t>(count), most - std::min(most, to.size()));
+      to.append(bytes.data(), taken);
+      seen_.truncated |= taken < static_cast<std::size_t>(count);
+    }
+  }
+
+  problem stop(problem why) {
+    ::kill(-pid_, SIGKILL);
+    end();
+    return why;
+  }
+
+  /// What the program left behind in its group goes with it.
+  void end() {
+    if (pid_ <= 0)
+      return;
+    ::kill(-pid_, SIGKILL); // before its number may be another's
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR)
+      continue;
+    seen_.status = exit_status(status);
+    pid_ = 0;
+  }
+
+  pid_t pid_ = 0;
+  descriptor over_;
+  descriptor output_;
+  descriptor errors_;
+  exec_result seen_;
+};
+
+/// Returns `what` as JSON of at most so many bytes; escapes may make it longer than it is.
+inline std::string to_text(exec_result what, std::size_t most) {
+  for (;;) {
+    nlohmann::json tree{{"status", what.status},
+                        {"stdout", what.output},
+                        {"stderr", what.errors},
+                        {"truncated", what.truncated}};
+    auto text = tree.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    if (text.size() <= most || (what.output.empty() && what.errors.empty()))
+      return text;
+    what.output.resize(what.output.size() / 2);
+    what.errors.resize(what.errors.size() / 2);
+    what.truncated = true;
+  }
+}
+
+inline result<exec_input> read_exec_input(const std::string& text) {
+  auto read = from_json<exec_input>(text);
+  if (read && !read->argv.empty() && !read->argv.front().empty())
+    return read;
+  return problem{errc::bad_argument, "the input of exec is {\"argv\": [program, arguments…]}"
+                                     ", with \"stdin\" and \"check\" if wanted"
+                                       + (read ? std::string{} : ": " + read.error().detail)};
+}
+
+} // namespace detail
+
+/// Returns the handler that runs programs, to be offered as exec_handler: whoever may submit
+/// tasks then runs what they like with the rights of this process. A program is killed with its
+/// process group when its task is cancelled, its lease is lost or its time is over, and dies with
+/// the worker. Its result is an exec_result as JSON, at most 60 kB. Errors: bad_argument
+/// (the input), not_found (the program), failed (a status other than 0, with the result).
+inline blocking_handler exec_programs(const exec_options& bounds = {}) {
+  return [bounds](const task_call& call) -> result<std::string> {
+    constexpr std::size_t max_result_bytes = 60'000; // below what a scheduler takes
+    auto what = detail::read_exec_input(call.input());
+    if (!what)
+      return what.error();
+    auto seen = detail::task_program::run(call, *what, bounds);
+    if (!seen)
+      return seen.error();
+    auto status = seen->status;
+    auto text = detail::to_text(*std::move(seen), max_result_bytes);
+    if (status != 0 && what->check)
+      return problem{errc::failed, "'" + what->argv.front() + "' ended with status "
+                                     + std::to_string(status) + ": " + text};
+    return text;
+  };
+}
+
+} // namespace troupe::scheduler

@@ -1,0 +1,107 @@
+// Programs as tasks of a workflow, on nodes that allow it.
+
+#include "troupe_command.hpp"
+
+#include <iterator>
+
+using namespace troupe::test;
+
+namespace {
+
+std::string content_of(const std::string& path) {
+  std::ifstream in{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+json shell(const std::string& script) {
+  return {{"argv", {"/bin/sh", "-c", script}}};
+}
+
+std::string flow(const json& tasks) {
+  return json{{"schema", "troupe-dag/1"}, {"name", "programs"}, {"tasks", tasks}}.dump();
+}
+
+} // namespace
+
+TEST_CASE("programs of a workflow run on the node that allows it", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  std::string made = folder / "made";
+  running_node host{{"--name", "n1", "--slots", "2"}};
+  running_node worker{{"--name", "n2", "--slots", "2", "--join", host.address(), "--allow-exec"}};
+  write_file(folder / "flow.json",
+             flow({{{"id", "write"},
+                    {"run", "exec"},
+                    {"input", {{"argv", {"tee", made}}, {"stdin", "by a task\n"}}}},
+                   {{"id", "more"},
+                    {"run", "exec"},
+                    {"parents", {"write"}},
+                    {"input", shell("echo of $PPID >> " + made)}}}));
+  auto done = run({"submit", folder / "flow.json", "--json", "--at", host.address()});
+  INFO(done);
+  CHECK(done.status == 0);
+  // Not the other node, which would have run it, too, if it could.
+  CHECK(content_of(made) == "by a task\nof " + std::to_string(worker.process().pid()) + "\n");
+
+  write_file(
+    folder / "wrong.json",
+    flow({{{"id", "fails"}, {"run", "exec"}, {"input", shell("echo no such luck >&2; exit 9")}}}));
+  auto failed = run({"submit", folder / "wrong.json", "--at", host.address()});
+  INFO(failed);
+  CHECK(failed.status == 1);
+  CHECK(failed.says("ended with status 9"));
+  CHECK(failed.says("no such luck"));
+}
+
+TEST_CASE("a program dies with the node that runs it", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  std::string made = folder / "made";
+  running_node node{{"--name", "n1", "--allow-exec"}};
+  write_file(folder / "flow.json",
+             flow({{{"id", "long"},
+                    {"run", "exec"},
+                    {"input", shell("echo $$ > " + made + "; exec sleep 600")}}}));
+  auto submit = start({"submit", folder / "flow.json", "--at", node.address()});
+  REQUIRE(comes_true([&] { return content_of(made).ends_with('\n'); }));
+  auto program = "/proc/" + content_of(made).substr(0, content_of(made).size() - 1);
+  CHECK(content_of(program + "/cmdline").starts_with("sleep"));
+  node.kill();
+  CHECK(comes_true([&] { return content_of(program + "/cmdline").empty(); })); // or a zombie
+}
+
+TEST_CASE("a node offers what its flags say, and tasks that need more go elsewhere",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node host{{"--name", "n1", "--slots", "4", "--allow-exec"}};
+  running_node large{{"--name", "n2", "--slots", "4", "--join", host.address(), "--cpus", "2.5",
+                      "--gpus", "1", "--memory", "1GB", "--label", "disk=fast", "--label", "zone=a",
+                      "--allow-exec"}};
+  std::string log = folder / "log";
+  auto needs = json{{"gpus", 1},
+                    {"cores", 2},
+                    {"memory_bytes", 1'000'000},
+                    {"labels", {{"disk", "fast"}, {"zone", "a"}}}};
+  auto tasks = json::array();
+  for (auto* each : {"a", "b"}) {
+    auto task = needs;
+    task.update(
+      {{"id", each},
+       {"run", "exec"},
+       {"input", shell("echo $PPID begins >> " + log + "; sleep 0.2; echo $PPID ends >> " + log)}});
+    tasks.push_back(task);
+  }
+  write_file(folder / "flow.json", flow(tasks));
+  auto done
+    = run({"submit", folder / "flow.json", "--resources", "--json", "--at", host.address()});
+  INFO(done);
+  CHECK(done.status == 0);
+  auto who = std::to_string(large.process().pid());
+  auto one = who + " begins\n" + who + " ends\n";
+  CHECK(content_of(log) == one + one); // one after the other: there is one GPU
+  auto wrong = run({"node", "--listen", "127.0.0.1:0", "--label", "fast"});
+  INFO(wrong);
+  CHECK(wrong.status == 2);
+  CHECK(wrong.says("--label is 'fast'; give NAME=VALUE"));
+}
