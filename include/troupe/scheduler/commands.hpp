@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/answers.hpp"
 #include "troupe/scheduler/types.hpp"
 
 /// What can be asked of a task_scheduler, and what it answers.
