@@ -35,6 +35,8 @@ int run_leave(const common_options& common, const leave_command& what) {
   auto cluster = connect(common);
   if (!cluster)
     return complain(cluster.error());
+  // The host takes the list of members with it.
+  auto others_know = (*cluster)->address() != place;
   auto link = (*cluster)->link_to(where->front(), common.wait());
   if (!link)
     return complain(link.error());
@@ -52,8 +54,7 @@ int run_leave(const common_options& common, const leave_command& what) {
     return complain({errc::timed_out, place
                                         + " finishes what it runs and leaves after that; see "
                                           "troupe status, or wait longer with --timeout"});
-  // The host takes the list of members with it.
-  if ((*cluster)->address() != place) {
+  if (others_know) {
     auto left = all_records(**cluster, registry::record_kind::node, common.wait());
     if (!left)
       return complain(left.error());

@@ -65,7 +65,7 @@ TEST_CASE("a program dies with the node that runs it", "[cluster][cli]") {
   auto submit = start({"submit", folder / "flow.json", "--at", node.address()});
   REQUIRE(comes_true([&] { return content_of(made).ends_with('\n'); }));
   auto program = "/proc/" + content_of(made).substr(0, content_of(made).size() - 1);
-  CHECK(content_of(program + "/cmdline").starts_with("sleep"));
+  REQUIRE(comes_true([&] { return content_of(program + "/cmdline").starts_with("sleep"); }));
   node.kill();
   CHECK(comes_true([&] { return content_of(program + "/cmdline").empty(); })); // or a zombie
 }

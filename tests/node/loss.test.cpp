@@ -130,6 +130,33 @@ TEST_CASE("an agent whose name another has claimed gets nothing more and is told
   CHECK(c.until([&] { return answer_of(c[1], "only") != "hello"; }));
 }
 
+TEST_CASE("an agent that callers did not reach is pinged, and healthy once it answers", "[node]") {
+  testing::cluster c{
+    2, [](std::size_t, node_options& how) { how.services.registry.check_every = 50ms; }};
+  auto owner = GENERATE(std::size_t{0}, std::size_t{1});
+  std::promise<void> go_on;
+  auto hangs = c[owner].system().spawn<caf::detached>(
+    [wait = go_on.get_future().share()](caf::event_based_actor*) -> caf::behavior {
+      return {[wait](const std::string&) { wait.get(); }};
+    });
+  REQUIRE(c[owner].add_agent("slow", hangs).code == errc::none);
+  auto health = [&] {
+    auto answer
+      = c[0].registry().ask(registry::get_record{registry::record_kind::agent, "slow", {}}, 5s);
+    return answer && answer->found && answer->found->healthy;
+  };
+  REQUIRE(health());
+  caf::anon_send(hangs, "hang"s);
+  registry::report_outcome condemned{
+    {registry::record_kind::agent, "slow", to_string(c[owner].id())},
+    registry::call_outcome::condemned};
+  REQUIRE(c[1].registry().ask(condemned, 5s));
+  CHECK_FALSE(c.until(health, 300ms)); // it is alive, and answers nobody
+  go_on.set_value();
+  CHECK(c.until(health));
+  caf::anon_send_exit(hangs, caf::exit_reason::user_shutdown);
+}
+
 TEST_CASE("an operator is told of a service that has ended", "[node]") {
   test::lines log;
   testing::cluster c{1, [&](std::size_t, node_options& how) { how.log = log; }};

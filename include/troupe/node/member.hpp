@@ -16,6 +16,7 @@
 #include "caf/message.hpp"
 #include "caf/stateful_actor.hpp"
 #include "caf/system_messages.hpp"
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
@@ -41,6 +42,8 @@ struct member_setup {
   bool is_host = false;
   duration lost_after{};
   duration heartbeat_every{};
+  /// How often unhealthy agents are pinged.
+  duration check_every{};
   registry_client registry;
   names_client names;
   scheduler_client scheduler;
@@ -87,6 +90,8 @@ public:
                          run_on(home, [this, what = *news] { follow(what); });
                      });
     beat();
+    if (setup_.is_host && setup_.check_every > duration::zero())
+      check_health();
   }
 
   /// The registry can be reached, or again: says everything anew.
@@ -545,6 +550,7 @@ private:
   void follow(const registry::record_changes& news) {
     if (news.complete) {
       nodes_.clear();
+      unhealthy_.clear();
       setup_.router.run([](router::router_state& state) { state.places().clear(); });
       for (auto& each : own_.all())
         if (each.key.kind == registry::record_kind::agent && !each.removed)
@@ -562,6 +568,10 @@ private:
       }
       if (value.key.kind != registry::record_kind::agent)
         continue;
+      if (shown && !each.what.healthy)
+        unhealthy_[value.key] = place_of(value).agent;
+      else
+        unhealthy_.erase(value.key);
       if (auto lost = own_name_lost(each); !lost.empty())
         lose_name(value.key.name, {errc::name_taken, std::move(lost)});
       else if (value.key.owner != setup_.id)
@@ -605,6 +615,37 @@ private:
   }
 
   // -- the host's part -------------------------------------------------------------------
+
+  /// Pings some of the agents that callers did not reach, the next ones at the next turn. Who
+  /// answers is healthy again.
+  void check_health() {
+    auto next = unhealthy_.upper_bound(last_checked_);
+    for (auto left = std::min(unhealthy_.size(), max_checks); left > 0; --left, ++next) {
+      if (next == unhealthy_.end())
+        next = unhealthy_.begin();
+      last_checked_ = next->first;
+      ping(next->first, next->second);
+    }
+    timers_.after(setup_.check_every, [this] { check_health(); });
+  }
+
+  void ping(const registry::record_key& what, const std::string& agent) {
+    auto link = links_.find(what.owner);
+    auto there = what.owner == setup_.id
+                   ? caf::actor_cast<caf::strong_actor_ptr>(setup_.router.handle())
+                 : link != links_.end() ? link->second->entry_point()
+                                        : nullptr;
+    if (!there || !pinged_.insert(what).second)
+      return; // out of reach, or it has not answered the last one
+    compat::relay(
+      self_, there, answer_within, caf::make_message(router::envelope{{agent}, {}, compat::ping()}),
+      [this, what](const caf::message&) {
+        pinged_.erase(what);
+        setup_.registry.async(registry::report_outcome{what, registry::call_outcome::succeeded},
+                              answer_within, [](const auto&) {});
+      },
+      [this, what](const caf::error&) { pinged_.erase(what); });
+  }
 
   /// Its link will end, or has ended already: that is no loss.
   void follow_leave(const registry::record& what) {
@@ -657,6 +698,7 @@ private:
   static constexpr duration answer_within = std::chrono::seconds{10};
   /// As name_options::max_batch.
   static constexpr std::size_t max_claims = 1'000;
+  static constexpr std::size_t max_checks = 100;
 
   caf::event_based_actor* self_;
   member_setup setup_;
@@ -674,6 +716,10 @@ private:
   std::map<std::string, timer_queue<caf::event_based_actor>::id> lost_timers_;
   /// Nodes that have left and are linked yet.
   std::set<std::string> left_;
+  /// Agents that show unhealthy, with their ids.
+  std::map<registry::record_key, std::string> unhealthy_;
+  registry::record_key last_checked_;
+  std::set<registry::record_key> pinged_;
   bool rising_ = false;
   worker_thread resolver_;
 };

@@ -16,8 +16,8 @@ namespace troupe::registry {
 /// enough for it: nodes put their records again where they are missing.
 ///
 /// Metrics: troupe.registry-names-lost, records whose name went to a newer claim;
-/// troupe.registry-checks-due, health checks that were due. The nodes carry both out, by
-/// their own copies of the table.
+/// troupe.registry-checks-due, health checks that were due. The nodes carry both out, by what
+/// they follow: see cluster::member_state.
 class registry_service : public host::service<record_table, registry_commands, registry_queries> {
 public:
   using options = registry_options;

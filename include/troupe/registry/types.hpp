@@ -35,7 +35,7 @@ struct registry_options {
   std::uint32_t unhealthy_after = 3;
   /// After so long it gets another chance: the next failure makes it unhealthy again.
   duration unhealthy_for = std::chrono::minutes{1};
-  /// How often an unhealthy one is to be pinged.
+  /// How often the host of the cluster pings those that are unhealthy, 100 agents at a time.
   duration check_every = std::chrono::seconds{10};
   /// Records that are not removed, about 1,300 bytes each with what finds them.
   std::uint32_t max_records = 100'000;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <utility>
 
 #include "caf/actor.hpp"
@@ -62,6 +63,11 @@ void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan time
   };
   self->add_multiplexed_response_handler(id.response_id(), caf::behavior{handle});
   receiver->enqueue(self->ctrl(), id, std::move(what), self->context());
+}
+
+/// A request that every event-based actor answers by itself, when its turn comes.
+inline caf::message ping() {
+  return caf::make_message(caf::sys_atom_v, caf::get_atom_v, std::string{"info"});
 }
 
 } // namespace troupe::compat

@@ -77,14 +77,14 @@ struct node::inside {
     router_.emplace(
       *system_, id, options_.router, std::move(asks),
       router::idle_options{.idle_after = options_.links.idle_after, .keeps_all = founds});
-    member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(
-      cluster::member_setup{id, options_.name, data_.self().boot, founds, options_.lost_after,
-                            options_.services.registry.heartbeat_every, clients_->registry,
-                            clients_->names, clients_->scheduler, *router_, options_.log, [this] {
-                              std::lock_guard guard{mutex_};
-                              caught_up_ = true;
-                              changed_.notify_all();
-                            }});
+    member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(cluster::member_setup{
+      id, options_.name, data_.self().boot, founds, options_.lost_after,
+      options_.services.registry.heartbeat_every, options_.services.registry.check_every,
+      clients_->registry, clients_->names, clients_->scheduler, *router_, options_.log, [this] {
+        std::lock_guard guard{mutex_};
+        caught_up_ = true;
+        changed_.notify_all();
+      }});
     *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
     if (!founds)
       access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
