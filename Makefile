@@ -5,7 +5,7 @@ DATA ?= $(realpath ../shared/data)
 configure = cmake --preset $(1) -DTROUPE_TEST_DATA="$(DATA)" $(2) > build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 
 .DEFAULT_GOAL := build
-.PHONY: deps deps-tsan build demo test lint asan tsan tidy fuzz soak coverage bench docs install clean
+.PHONY: deps deps-tsan build demo test lint asan asan-all tsan tidy fuzz soak coverage bench docs install clean
 
 deps:
 	@tools/deps
@@ -34,9 +34,12 @@ lint: deps
 
 asan: deps
 	@mkdir -p build
-	@$(call configure,asan)
+	@$(call configure,asan,$(SANITIZE))
 	@cmake --build --preset asan --parallel $(JOBS)
 	@ctest --preset asan --parallel $(JOBS)
+
+asan-all: SANITIZE = -DTROUPE_SANITIZE_ALL=ON
+asan-all: asan
 
 tsan: deps-tsan
 	@mkdir -p build

@@ -16,7 +16,6 @@
 #include "caf/message.hpp"
 #include "caf/stateful_actor.hpp"
 #include "caf/system_messages.hpp"
-#include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
@@ -25,6 +24,7 @@
 #include "troupe/host/client.hpp"
 #include "troupe/host/watcher.hpp"
 #include "troupe/net/gate.hpp"
+#include "troupe/node/health_checker.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/registry/messages.hpp"
@@ -67,7 +67,11 @@ public:
   static constexpr const char* fleeting_mark = "fleeting";
 
   member_state(caf::event_based_actor* self, member_setup setup)
-    : self_(self), setup_(std::move(setup)), own_(setup_.id, setup_.boot), timers_(self) {
+    : self_(self),
+      setup_(std::move(setup)),
+      own_(setup_.id, setup_.boot),
+      timers_(self),
+      health_(self, setup_.registry, [this](const std::string& node) { return router_of(node); }) {
     self_->set_down_handler([this](const caf::down_msg& gone) {
       if (auto found = guarded_.extract(gone.source))
         setup_.log("service " + found.mapped() + " ended: " + to_string(gone.reason)
@@ -550,7 +554,7 @@ private:
   void follow(const registry::record_changes& news) {
     if (news.complete) {
       nodes_.clear();
-      unhealthy_.clear();
+      health_.clear();
       setup_.router.run([](router::router_state& state) { state.places().clear(); });
       for (auto& each : own_.all())
         if (each.key.kind == registry::record_kind::agent && !each.removed)
@@ -569,9 +573,9 @@ private:
       if (value.key.kind != registry::record_kind::agent)
         continue;
       if (shown && !each.what.healthy)
-        unhealthy_[value.key] = place_of(value).agent;
+        health_.add(value.key, place_of(value).agent);
       else
-        unhealthy_.erase(value.key);
+        health_.remove(value.key);
       if (auto lost = own_name_lost(each); !lost.empty())
         lose_name(value.key.name, {errc::name_taken, std::move(lost)});
       else if (value.key.owner != setup_.id)
@@ -616,35 +620,17 @@ private:
 
   // -- the host's part -------------------------------------------------------------------
 
-  /// Pings some of the agents that callers did not reach, the next ones at the next turn. Who
-  /// answers is healthy again.
   void check_health() {
-    auto next = unhealthy_.upper_bound(last_checked_);
-    for (auto left = std::min(unhealthy_.size(), max_checks); left > 0; --left, ++next) {
-      if (next == unhealthy_.end())
-        next = unhealthy_.begin();
-      last_checked_ = next->first;
-      ping(next->first, next->second);
-    }
+    health_.check();
     timers_.after(setup_.check_every, [this] { check_health(); });
   }
 
-  void ping(const registry::record_key& what, const std::string& agent) {
-    auto link = links_.find(what.owner);
-    auto there = what.owner == setup_.id
-                   ? caf::actor_cast<caf::strong_actor_ptr>(setup_.router.handle())
-                 : link != links_.end() ? link->second->entry_point()
-                                        : nullptr;
-    if (!there || !pinged_.insert(what).second)
-      return; // out of reach, or it has not answered the last one
-    compat::relay(
-      self_, there, answer_within, caf::make_message(router::envelope{{agent}, {}, compat::ping()}),
-      [this, what](const caf::message&) {
-        pinged_.erase(what);
-        setup_.registry.async(registry::report_outcome{what, registry::call_outcome::succeeded},
-                              answer_within, [](const auto&) {});
-      },
-      [this, what](const caf::error&) { pinged_.erase(what); });
+  /// Null if there is no link.
+  caf::strong_actor_ptr router_of(const std::string& node) const {
+    if (node == setup_.id)
+      return caf::actor_cast<caf::strong_actor_ptr>(setup_.router.handle());
+    auto link = links_.find(node);
+    return link != links_.end() ? link->second->entry_point() : nullptr;
   }
 
   /// Its link will end, or has ended already: that is no loss.
@@ -698,7 +684,6 @@ private:
   static constexpr duration answer_within = std::chrono::seconds{10};
   /// As name_options::max_batch.
   static constexpr std::size_t max_claims = 1'000;
-  static constexpr std::size_t max_checks = 100;
 
   caf::event_based_actor* self_;
   member_setup setup_;
@@ -716,10 +701,7 @@ private:
   std::map<std::string, timer_queue<caf::event_based_actor>::id> lost_timers_;
   /// Nodes that have left and are linked yet.
   std::set<std::string> left_;
-  /// Agents that show unhealthy, with their ids.
-  std::map<registry::record_key, std::string> unhealthy_;
-  registry::record_key last_checked_;
-  std::set<registry::record_key> pinged_;
+  health_checker health_;
   bool rising_ = false;
   worker_thread resolver_;
 };
