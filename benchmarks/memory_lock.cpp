@@ -22,9 +22,9 @@
 #include <nlohmann/json.hpp>
 
 #include "lock_pairs.hpp"
+#include "loopback_node.hpp"
 #include "redis_server.hpp"
 #include "troupe/lock/lock_service.hpp"
-#include "troupe/node/node.hpp"
 #include "troupe/testing/child_process.hpp"
 
 using namespace std::literals;
@@ -103,20 +103,6 @@ double node_pairs_per_second(node& from, int clients, seconds span) {
     = static_cast<double>(pairs->load() - before) / seconds{steady::now() - start}.count();
   *stops = true;
   return result;
-}
-
-std::unique_ptr<node> start_node(std::uint16_t join) {
-  node_options options;
-  options.listen = {"127.0.0.1", 0};
-  if (join != 0)
-    options.join = {{"127.0.0.1", join}};
-  auto made = node::start(std::move(options));
-  if (!made || !(*made)->wait_joined(20s)) {
-    std::cerr << "error: no node: " << (made ? "it did not join" : made.error().detail)
-              << std::endl;
-    std::exit(1);
-  }
-  return std::move(*made);
 }
 
 [[noreturn]] void serve() {

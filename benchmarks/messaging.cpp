@@ -22,7 +22,7 @@
 
 #include "caf/io/middleman.hpp"
 #include "caf/scoped_actor.hpp"
-#include "troupe/node/node.hpp"
+#include "loopback_node.hpp"
 #include "troupe/testing/child_process.hpp"
 
 using namespace std::literals;
@@ -127,23 +127,9 @@ void print(const std::string& where, const std::string& way, const figures& foun
   std::cout << line.dump() << std::endl;
 }
 
-std::unique_ptr<node> start(std::uint16_t join) {
-  node_options options;
-  options.listen = {"127.0.0.1", 0};
-  if (join != 0)
-    options.join = {{"127.0.0.1", join}};
-  auto made = node::start(std::move(options));
-  if (!made || !(*made)->wait_joined(20s)) {
-    std::cerr << "error: no node: " << (made ? "it did not join" : made.error().detail)
-              << std::endl;
-    std::exit(1);
-  }
-  return std::move(*made);
-}
-
 /// The other process: an agent in a node, and the same behind CAF's own transport.
 [[noreturn]] void serve(std::uint16_t join) {
-  auto me = start(join);
+  auto me = benchmark::start_node(join);
   auto agent = me->system().spawn(counter);
   if (auto why = me->add_agent("far", agent); why.code != errc::none)
     std::exit(1);
@@ -164,7 +150,7 @@ int main(int argc, char** argv) {
   if (argc > 2)
     serve(static_cast<std::uint16_t>(std::stoul(argv[2])));
   auto messages = argc > 1 ? std::stoull(argv[1]) : 200'000;
-  auto me = start(0);
+  auto me = benchmark::start_node(0);
   auto agent = me->system().spawn(counter);
   if (me->add_agent("near", agent).code != errc::none)
     return 1;
