@@ -53,14 +53,18 @@ enum class errc : std::uint8_t {
   too_large = 19,
   /// The value is not the one that the caller expected. Read it again.
   conflict = 20,
+  /// Another replica leads the group. Ask that one, or retry.
+  not_leader = 21,
+  /// No majority of the group answers. Nothing was done; retry once more nodes are back.
+  no_quorum = 22,
 };
 
 /// The names of errc, in order of their numbers.
-inline constexpr std::array<std::string_view, 21> errc_names{
+inline constexpr std::array<std::string_view, 23> errc_names{
   "none",      "bad_argument",    "limit_reached", "timed_out",   "lock_held",    "stale_token",
   "withdrawn", "session_expired", "storage_full",  "damaged",     "incompatible", "outcome_unknown",
   "busy",      "name_taken",      "not_found",     "unreachable", "cancelled",    "failed",
-  "in_use",    "too_large",       "conflict"};
+  "in_use",    "too_large",       "conflict",      "not_leader",  "no_quorum"};
 
 /// Returns the name of `code` as written above, "unknown" for any other value.
 constexpr std::string_view name_of(errc code) noexcept {
@@ -68,6 +72,6 @@ constexpr std::string_view name_of(errc code) noexcept {
   return index < errc_names.size() ? errc_names[index] : "unknown";
 }
 
-static_assert(name_of(errc::conflict) == "conflict");
+static_assert(name_of(errc::no_quorum) == "no_quorum");
 
 } // namespace troupe

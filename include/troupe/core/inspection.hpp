@@ -89,6 +89,12 @@ concept map_like = list_like<T> && requires {
   typename T::mapped_type;
 };
 
+/// Of any clock, in nanoseconds: machine time, wall time, the time of a group.
+template <class T>
+constexpr bool is_moment = false;
+template <class Clock>
+constexpr bool is_moment<std::chrono::time_point<Clock, duration>> = true;
+
 template <class T>
 constexpr shape find_shape() {
   if constexpr (std::is_same_v<T, bool>)
@@ -101,7 +107,7 @@ constexpr shape find_shape() {
     return shape::real;
   else if constexpr (std::is_same_v<T, duration>)
     return shape::span;
-  else if constexpr (std::is_same_v<T, time_point> || std::is_same_v<T, wall_time>)
+  else if constexpr (is_moment<T>)
     return shape::moment;
   else if constexpr (std::is_same_v<T, std::string>)
     return shape::text;

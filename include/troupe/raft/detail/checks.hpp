@@ -1,0 +1,87 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <variant>
+
+#include "troupe/core/overloaded.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::raft::detail {
+
+/// Returns `how`.
+/// @throws std::invalid_argument naming the option that is out of its bounds
+inline const options& checked(const options& how) {
+  auto demand = [](bool holds, const char* sentence) {
+    if (!holds)
+      throw std::invalid_argument{sentence};
+  };
+  demand(how.heartbeat >= std::chrono::milliseconds{1}, "raft: heartbeat must be 1 ms or more");
+  demand(how.election_timeout >= 3 * how.heartbeat && how.election_timeout <= std::chrono::hours{1},
+         "raft: election_timeout must be three heartbeats or more, and at most an hour");
+  demand(how.max_message_entries > 0 && how.max_message_bytes > 0 && how.max_in_flight > 0
+           && how.max_uncommitted > 0 && how.max_uncommitted_bytes > 0 && how.max_command_bytes > 0
+           && how.max_reads > 0 && how.max_members > 0,
+         "raft: bounds must be 1 or more");
+  return how;
+}
+
+inline problem wrong(std::string what) {
+  return {errc::bad_argument, std::move(what) + "; the sender is broken or no replica"};
+}
+
+inline problem check_entries(const append& what, term_number term) {
+  auto index = what.previous_index;
+  auto last = what.previous_term;
+  for (auto& line : what.entries) {
+    if (line.index != ++index)
+      return wrong("entry " + std::to_string(line.index) + " stands where " + std::to_string(index)
+                   + " belongs");
+    if (line.term < last || line.term > term)
+      return wrong("entry " + std::to_string(line.index) + " is of term "
+                   + std::to_string(line.term));
+    last = line.term;
+  }
+  return {};
+}
+
+/// Returns what is wrong about a message whatever the state of its receiver.
+inline problem check(const message& what, const options& how) {
+  auto too_large = [](std::uint64_t number) { return number >= max_number; };
+  if (what.term == 0 || too_large(what.term))
+    return wrong("a message of term " + std::to_string(what.term));
+  return std::visit(
+    overloaded{
+      [&](const vote_request& body) -> problem {
+        if (too_large(body.last_index) || body.last_term > what.term)
+          return wrong("a log that ends at " + std::to_string(body.last_index));
+        return {};
+      },
+      [&](const append& body) -> problem {
+        if (too_large(body.previous_index) || too_large(body.commit) || too_large(body.round)
+            || body.previous_term > what.term)
+          return wrong("entries behind " + std::to_string(body.previous_index));
+        return check_entries(body, what.term);
+      },
+      [&](const append_answer& body) -> problem {
+        if (too_large(body.index) || too_large(body.hint_index) || too_large(body.last_index))
+          return wrong("an answer about entry " + std::to_string(body.index));
+        return {};
+      },
+      [&](const snapshot_part& body) -> problem {
+        if (too_large(body.header.index) || body.header.index == 0 || body.header.term > what.term)
+          return wrong("a snapshot at entry " + std::to_string(body.header.index));
+        if (body.size > how.max_snapshot_bytes)
+          return {errc::too_large, "a snapshot of " + std::to_string(body.size)
+                                     + " bytes; raise raft::options::max_snapshot_bytes"};
+        if (body.offset > body.size || body.bytes.size() > body.size - body.offset)
+          return wrong("a part of a snapshot that ends behind it");
+        return {};
+      },
+      [](const auto&) { return problem{}; },
+    },
+    what.body);
+}
+
+} // namespace troupe::raft::detail

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <utility>
+#include <vector>
+
+#include "troupe/raft/types.hpp"
+
+namespace troupe::raft::detail {
+
+/// Reads that wait until their leader knows that it still led when they came (thesis 6.4).
+/// All that come during one round of heartbeats share the next.
+class read_rounds {
+public:
+  struct read {
+    request_id id = 0;
+    /// Commit index when it came; applied so far, the state may be read.
+    log_index index = 0;
+    /// Confirmed by an answer to this round or a later one.
+    std::uint64_t round = 0;
+  };
+
+  void add(request_id id, log_index index, std::uint64_t round) {
+    reads_.push_back({id, index, round});
+  }
+
+  [[nodiscard]] std::size_t size() const {
+    return reads_.size();
+  }
+
+  [[nodiscard]] bool empty() const {
+    return reads_.empty();
+  }
+
+  /// The round that the latest read waits for.
+  [[nodiscard]] std::uint64_t last_round() const {
+    return reads_.empty() ? 0 : reads_.back().round;
+  }
+
+  /// Takes out what a round of a majority confirms.
+  std::vector<read> confirm(std::uint64_t round) {
+    std::vector<read> done;
+    while (!reads_.empty() && reads_.front().round <= round) {
+      done.push_back(reads_.front());
+      reads_.pop_front();
+    }
+    return done;
+  }
+
+  std::vector<read> take_all() {
+    return confirm(max_number);
+  }
+
+private:
+  std::deque<read> reads_;
+};
+
+} // namespace troupe::raft::detail

@@ -1,0 +1,392 @@
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/checksum.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+
+/// Vocabulary of consensus: what stands in the log, what replicas send each other, what
+/// they ask of their host. Terms are those of Ongaro, "Consensus: bridging theory and
+/// practice", Stanford 2014 (the thesis), unless said otherwise.
+namespace troupe::raft {
+
+/// A place in the log; counts from one, zero is before the first entry.
+using log_index = std::uint64_t;
+
+/// Counts elections. At most one replica leads in a term.
+using term_number = std::uint64_t;
+
+/// Neither is ever reached by counting; a message that says so is refused.
+inline constexpr std::uint64_t max_number = std::uint64_t{1} << 62U;
+
+/// A replica's place in the group: random, made with its log and kept with it. A disk that
+/// was emptied, copied or restored has lost its seat, and with it its vote. Zero: nobody.
+struct seat_id {
+  std::uint64_t value = 0;
+
+  friend auto operator<=>(const seat_id&, const seat_id&) = default;
+};
+
+/// The time of the group: zero at its birth; the leader tells it, and it never runs back,
+/// whoever leads. The machines that the group runs see it as theirs.
+struct group_clock {
+  using duration = troupe::duration;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<group_clock, duration>;
+  static constexpr bool is_steady = true;
+};
+
+using group_time = group_clock::time_point;
+
+// -- the log ------------------------------------------------------------------------
+
+/// A replica as the others know it.
+struct member {
+  /// Counts for majorities; else it is a learner, which only receives.
+  bool votes = false;
+  /// For the transport, opaque here: where to find it.
+  std::string contact;
+
+  friend bool operator==(const member&, const member&) = default;
+};
+
+/// Who is in the group. In force from the moment it stands in a log (thesis 4.1).
+struct configuration {
+  std::map<seat_id, member> members;
+
+  [[nodiscard]] std::set<seat_id> voters() const {
+    std::set<seat_id> found;
+    for (auto& [seat, who] : members)
+      if (who.votes)
+        found.insert(found.end(), seat);
+    return found;
+  }
+
+  [[nodiscard]] bool votes(seat_id seat) const {
+    auto found = members.find(seat);
+    return found != members.end() && found->second.votes;
+  }
+
+  friend bool operator==(const configuration&, const configuration&) = default;
+};
+
+/// The first entry of each term: lets a new leader commit what it inherited (thesis 3.6.2).
+struct no_op {
+  friend bool operator==(const no_op&, const no_op&) = default;
+};
+
+/// One line of the log. A command is bytes that mean nothing here.
+struct entry {
+  log_index index = 0;
+  term_number term = 0;
+  /// Stamped by the leader; never below the entry before.
+  group_time at{};
+  std::variant<no_op, std::string, configuration> what;
+
+  friend bool operator==(const entry&, const entry&) = default;
+};
+
+/// What an entry costs in a message or in memory, nearly.
+inline std::size_t size_of(const entry& line) {
+  constexpr std::size_t fixed = 64;
+  if (auto* bytes = std::get_if<std::string>(&line.what))
+    return fixed + bytes->size();
+  std::size_t size = fixed;
+  if (auto* members = std::get_if<configuration>(&line.what))
+    for (auto& [seat, who] : members->members)
+      size += fixed + who.contact.size();
+  return size;
+}
+
+/// Who this replica voted for in its latest term. Synced before anybody hears of it.
+struct ballot {
+  term_number term = 0;
+  seat_id vote;
+
+  friend bool operator==(const ballot&, const ballot&) = default;
+};
+
+/// Where a snapshot stands in the log.
+struct snapshot_header {
+  log_index index = 0;
+  term_number term = 0;
+  group_time at{};
+  configuration members;
+
+  friend bool operator==(const snapshot_header&, const snapshot_header&) = default;
+};
+
+/// The state after entry `header.index`; its bytes mean nothing here.
+struct snapshot {
+  snapshot_header header;
+  std::shared_ptr<const std::string> bytes;
+};
+
+/// What a disk gives back at the start.
+struct stored_state {
+  ballot last_ballot;
+  /// The header of the newest snapshot; its index is zero if there is none.
+  snapshot_header base;
+  /// Without gap, from base.index + 1 or below.
+  std::vector<entry> entries;
+  /// The group's time was not below this when the process ended.
+  group_time marked{};
+};
+
+// -- what replicas say to each other ---------------------------------------------------
+
+/// Asks for a vote, or, as a trial, whether there would be one (pre-vote, thesis 9.6). A
+/// trial changes nothing at the one who is asked.
+struct vote_request {
+  log_index last_index = 0;
+  term_number last_term = 0;
+  bool trial = false;
+  /// The leader itself wants this election (thesis 3.10).
+  bool forced = false;
+
+  friend bool operator==(const vote_request&, const vote_request&) = default;
+};
+
+struct vote_answer {
+  bool trial = false;
+  bool granted = false;
+
+  friend bool operator==(const vote_answer&, const vote_answer&) = default;
+};
+
+/// Entries to put behind `previous`; without entries it is a heartbeat.
+struct append {
+  log_index previous_index = 0;
+  term_number previous_term = 0;
+  log_index commit = 0;
+  /// The group's time at the leader.
+  group_time now{};
+  /// Counts the leader's heartbeats; the answer gives it back, so that the leader knows
+  /// when it still led (thesis 6.4).
+  std::uint64_t round = 0;
+  std::vector<entry> entries;
+
+  friend bool operator==(const append&, const append&) = default;
+};
+
+/// Accepted: all up to `index` is synced here and is as the leader has it. Refused: here is
+/// no entry `index` as the leader has it; try at `hint_index` or, if the leader has another
+/// term than `hint_term` there, before all entries of later terms than that.
+struct append_answer {
+  bool accepted = false;
+  log_index index = 0;
+  log_index hint_index = 0;
+  term_number hint_term = 0;
+  std::uint64_t round = 0;
+  /// Where the log of this replica ends.
+  log_index last_index = 0;
+
+  friend bool operator==(const append_answer&, const append_answer&) = default;
+};
+
+/// A piece of a snapshot, from byte `offset` of `size`.
+struct snapshot_part {
+  snapshot_header header;
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+  /// CRC-32C of all bytes.
+  std::uint32_t sum = 0;
+  std::string bytes;
+
+  friend bool operator==(const snapshot_part&, const snapshot_part&) = default;
+};
+
+/// Go on at byte `offset` of the snapshot at `index`.
+struct snapshot_answer {
+  log_index index = 0;
+  std::uint64_t offset = 0;
+
+  friend bool operator==(const snapshot_answer&, const snapshot_answer&) = default;
+};
+
+/// Stand for election at once: the leader hands over (thesis 3.10).
+struct take_over {
+  friend bool operator==(const take_over&, const take_over&) = default;
+};
+
+/// One message. The number of an alternative goes over the wire: new ones at the end.
+struct message {
+  /// The sender's term; of a trial vote the term that would be.
+  term_number term = 0;
+  std::variant<vote_request, vote_answer, append, append_answer, snapshot_part, snapshot_answer,
+               take_over>
+    body;
+
+  friend bool operator==(const message&, const message&) = default;
+};
+
+// -- roles ------------------------------------------------------------------------------
+
+enum class role : std::uint8_t {
+  follower = 0,
+  /// Asks whether it would be elected.
+  pre_candidate = 1,
+  candidate = 2,
+  leader = 3,
+};
+
+constexpr const char* name_of(role which) noexcept {
+  switch (which) {
+    case role::follower:
+      return "follower";
+    case role::pre_candidate:
+      return "pre_candidate";
+    case role::candidate:
+      return "candidate";
+    case role::leader:
+      return "leader";
+  }
+  return "unknown";
+}
+
+// -- options ----------------------------------------------------------------------------
+
+/// How one replica behaves. Not state of the group: replicas may differ, though unequal
+/// timers make the quicker ones lead.
+struct options {
+  /// Between two heartbeats of a leader. From 1 ms, at most a third of election_timeout.
+  duration heartbeat = std::chrono::milliseconds{100};
+  /// Without a leader for this and up to twice as long (at random): stand for election.
+  duration election_timeout = std::chrono::seconds{1};
+  /// What one message may carry.
+  std::uint32_t max_message_entries = 1'024;
+  std::uint32_t max_message_bytes = 512 * 1024;
+  /// Messages with entries that a follower has not answered yet.
+  std::uint32_t max_in_flight = 64;
+  /// Entries and bytes that are not committed yet; more is refused.
+  std::uint32_t max_uncommitted = 20'000;
+  std::uint64_t max_uncommitted_bytes = 64U * 1024 * 1024;
+  /// The largest command.
+  std::uint32_t max_command_bytes = 1024 * 1024;
+  /// Reads that wait for their round.
+  std::uint32_t max_reads = 100'000;
+  /// The largest snapshot that is taken from a leader.
+  std::uint64_t max_snapshot_bytes = 1024U * 1024 * 1024;
+  /// Entries that stay in memory and on disk behind a snapshot, for followers that are
+  /// a little behind.
+  std::uint32_t keep_entries = 5'000;
+  /// Members of a group, learners included.
+  std::uint32_t max_members = 32;
+  /// Of the random election time-outs: different for each replica and each start.
+  std::uint64_t seed = 0;
+};
+
+/// Timers for one machine or one rack.
+inline options lan() {
+  options made;
+  made.heartbeat = std::chrono::milliseconds{20};
+  made.election_timeout = std::chrono::milliseconds{200};
+  return made;
+}
+
+/// Timers for any network; the default.
+inline options wan() {
+  return {};
+}
+
+// -- inspection ---------------------------------------------------------------------------
+
+template <class Inspector>
+bool inspect(Inspector& f, seat_id& x) {
+  return f.object(x).fields(f.field("value", x.value));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, member& x) {
+  return f.object(x).fields(f.field("votes", x.votes), f.field("contact", x.contact));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, configuration& x) {
+  return f.object(x).fields(f.field("members", x.members));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, no_op& x) {
+  return f.object(x).fields();
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, entry& x) {
+  return f.object(x).fields(f.field("index", x.index), f.field("term", x.term), f.field("at", x.at),
+                            f.field("what", x.what));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, ballot& x) {
+  return f.object(x).fields(f.field("term", x.term), f.field("vote", x.vote));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, snapshot_header& x) {
+  return f.object(x).fields(f.field("index", x.index), f.field("term", x.term), f.field("at", x.at),
+                            f.field("members", x.members));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, vote_request& x) {
+  return f.object(x).fields(f.field("last_index", x.last_index), f.field("last_term", x.last_term),
+                            f.field("trial", x.trial), f.field("forced", x.forced));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, vote_answer& x) {
+  return f.object(x).fields(f.field("trial", x.trial), f.field("granted", x.granted));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, append& x) {
+  return f.object(x).fields(f.field("previous_index", x.previous_index),
+                            f.field("previous_term", x.previous_term), f.field("commit", x.commit),
+                            f.field("now", x.now), f.field("round", x.round),
+                            f.field("entries", x.entries));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, append_answer& x) {
+  return f.object(x).fields(f.field("accepted", x.accepted), f.field("index", x.index),
+                            f.field("hint_index", x.hint_index), f.field("hint_term", x.hint_term),
+                            f.field("round", x.round), f.field("last_index", x.last_index));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, snapshot_part& x) {
+  return f.object(x).fields(f.field("header", x.header), f.field("offset", x.offset),
+                            f.field("size", x.size), f.field("sum", x.sum),
+                            f.field("bytes", x.bytes));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, snapshot_answer& x) {
+  return f.object(x).fields(f.field("index", x.index), f.field("offset", x.offset));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, take_over& x) {
+  return f.object(x).fields();
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, message& x) {
+  return f.object(x).fields(f.field("term", x.term), f.field("body", x.body));
+}
+
+} // namespace troupe::raft

@@ -1,0 +1,9 @@
+#pragma once
+
+/// A simulated world: many processes under faults in one thread, one seed a run. Needs no CAF.
+
+#include "troupe/sim/faults.hpp"
+#include "troupe/sim/raft_laws.hpp"
+#include "troupe/sim/raft_process.hpp"
+#include "troupe/sim/raft_scenario.hpp"
+#include "troupe/sim/world.hpp"

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "troupe/core/time.hpp"
+
+namespace troupe::sim {
+
+/// What goes wrong in a simulated world, and how often. Chances are per million, so that no
+/// real number decides anything.
+struct faults {
+  static constexpr std::uint32_t always = 1'000'000;
+
+  // -- the network --------------------------------------------------------------------
+  /// Each message takes between these, drawn anew: so later ones overtake.
+  duration min_delay = std::chrono::microseconds{100};
+  duration max_delay = std::chrono::milliseconds{2};
+  /// Of a message, that it is lost.
+  std::uint32_t loss = 0;
+  /// Of a message, that it arrives twice.
+  std::uint32_t duplication = 0;
+  /// Of a message, that it takes up to so long instead.
+  std::uint32_t straggler = 0;
+  duration straggler_delay = std::chrono::seconds{1};
+
+  // -- processes; mean times between two of a kind, zero: never -----------------------------
+  duration kill_every{};
+  /// A killed process is back after up to so long.
+  duration down_for = std::chrono::seconds{2};
+  /// A paused process (SIGSTOP) sees nothing, then everything at once.
+  duration pause_every{};
+  duration pause_for = std::chrono::seconds{2};
+
+  // -- partitions -----------------------------------------------------------------------
+  duration partition_every{};
+  duration partition_for = std::chrono::seconds{3};
+  /// Of a partition, that only one direction is cut.
+  std::uint32_t one_way = 250'000;
+
+  // -- clocks and disks -----------------------------------------------------------------
+  /// A process's clock runs up to so much fast or slow, per million.
+  std::uint32_t clock_drift = 0;
+  /// A write is synced after between these.
+  duration min_sync = std::chrono::microseconds{200};
+  duration max_sync = std::chrono::milliseconds{5};
+};
+
+/// Returns a world in which everything goes wrong now and then.
+inline faults rough() {
+  faults made;
+  made.loss = 20'000;
+  made.duplication = 20'000;
+  made.straggler = 5'000;
+  made.kill_every = std::chrono::seconds{8};
+  made.pause_every = std::chrono::seconds{15};
+  made.partition_every = std::chrono::seconds{10};
+  made.clock_drift = 50'000;
+  return made;
+}
+
+} // namespace troupe::sim

@@ -1,0 +1,137 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/codec.hpp"
+#include "troupe/raft/replica.hpp"
+#include "troupe/sim/raft_process.hpp"
+
+namespace troupe::sim {
+
+/// Raft's five safety properties (Ongaro and Ousterhout, "In search of an understandable
+/// consensus algorithm", USENIX ATC 2014, figure 3), checked after every step of every
+/// replica, and that reads see all that was committed before they were asked.
+///
+/// Collects what is broken, in words; nothing is thrown.
+class raft_laws {
+public:
+  void stepped(process_id who, const raft::replica& replica, const raft::replica::effects& out) {
+    for (auto& what : out) {
+      if (auto* change = std::get_if<raft::replica::changed_role>(&what);
+          change && change->now == raft::role::leader)
+        leads(who, change->term);
+      if (auto* write = std::get_if<raft::replica::write>(&what))
+        writes(who, replica, *write);
+    }
+    if (replica.current_role() == raft::role::leader)
+      check_leader(who, replica);
+    else
+      led_.erase(who);
+  }
+
+  void applied(process_id who, const raft::entry& line, const applied_state& state) {
+    auto [found, is_new] = applied_.try_emplace(line.index, state);
+    if (is_new)
+      committed_[line.index] = line.term;
+    else if (found->second != state)
+      broken("state machine safety: process " + std::to_string(who) + " applies another entry "
+             + std::to_string(line.index));
+    highest_ = std::max(highest_, line.index);
+  }
+
+  /// The highest entry that any process has applied.
+  [[nodiscard]] raft::log_index highest() const {
+    return highest_;
+  }
+
+  void read(process_id who, raft::log_index at, raft::log_index asked_after) {
+    ++reads_;
+    if (at < asked_after)
+      broken("stale read: process " + std::to_string(who) + " answers from entry "
+             + std::to_string(at) + " where " + std::to_string(asked_after)
+             + " had been applied before");
+  }
+
+  void broken(std::string what) {
+    if (violations_.size() < 10)
+      violations_.push_back(std::move(what));
+  }
+
+  [[nodiscard]] const std::vector<std::string>& violations() const {
+    return violations_;
+  }
+
+  [[nodiscard]] std::size_t elections() const {
+    return leaders_.size();
+  }
+
+  [[nodiscard]] std::size_t reads() const {
+    return reads_;
+  }
+
+private:
+  struct known {
+    std::uint64_t hash = 0;
+    raft::term_number before = 0;
+  };
+
+  void leads(process_id who, raft::term_number term) {
+    auto [found, is_new] = leaders_.try_emplace(term, who);
+    if (!is_new && found->second != who)
+      broken("election safety: processes " + std::to_string(found->second) + " and "
+             + std::to_string(who) + " lead term " + std::to_string(term));
+  }
+
+  /// Entries of one index and term are the same everywhere, and so are all before them.
+  void writes(process_id who, const raft::replica& replica, const raft::replica::write& what) {
+    auto before = what.first > 0 ? replica.term_of(what.first - 1) : std::nullopt;
+    for (auto& line : what.entries) {
+      encoder bytes;
+      bytes.put(line);
+      rolling_hash hash;
+      hash.add(bytes.bytes());
+      known mine{hash.value(), before.value_or(0)};
+      auto [found, is_new] = entries_.try_emplace({line.index, line.term}, mine);
+      if (!is_new
+          && (found->second.hash != mine.hash || (before && found->second.before != mine.before)))
+        broken("log matching: entry " + std::to_string(line.index) + " of term "
+               + std::to_string(line.term) + " differs at process " + std::to_string(who));
+      before = line.term;
+    }
+  }
+
+  void check_leader(process_id who, const raft::replica& replica) {
+    auto now = std::pair{replica.term(), replica.last_index()};
+    auto [found, is_new] = led_.try_emplace(who, now);
+    if (!is_new && found->second.first == now.first) {
+      if (now.second < found->second.second)
+        broken("leader append-only: process " + std::to_string(who) + " cut its log");
+      found->second = now;
+      return;
+    }
+    found->second = now;
+    for (auto& [index, term] : committed_)
+      if (auto mine = replica.term_of(index);
+          index > replica.last_index() || (mine && *mine != term))
+        return broken("leader completeness: process " + std::to_string(who) + " leads term "
+                      + std::to_string(now.first) + " without the committed entry "
+                      + std::to_string(index));
+  }
+
+  std::map<raft::term_number, process_id> leaders_;
+  std::map<std::pair<raft::log_index, raft::term_number>, known> entries_;
+  std::map<raft::log_index, applied_state> applied_;
+  std::map<raft::log_index, raft::term_number> committed_;
+  std::map<process_id, std::pair<raft::term_number, raft::log_index>> led_;
+  raft::log_index highest_ = 0;
+  std::size_t reads_ = 0;
+  std::vector<std::string> violations_;
+};
+
+} // namespace troupe::sim

@@ -1,0 +1,249 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/codec.hpp"
+#include "troupe/core/overloaded.hpp"
+#include "troupe/raft/replica.hpp"
+#include "troupe/sim/world.hpp"
+
+namespace troupe::sim {
+
+/// What a replica's disk holds: what is synced, and the write that is under way.
+class raft_disk {
+public:
+  /// What a process has when it starts.
+  [[nodiscard]] const raft::stored_state& stored() const {
+    return synced_;
+  }
+
+  [[nodiscard]] const std::optional<raft::snapshot>& newest() const {
+    return snapshot_;
+  }
+
+  void write(const raft::replica::write& what) {
+    pending_ = what;
+  }
+
+  void sync() {
+    if (pending_)
+      apply(*std::exchange(pending_, {}));
+  }
+
+  /// A snapshot of one's own state; entries far behind it go.
+  void save(const raft::snapshot& what, std::uint64_t keep) {
+    snapshot_ = what;
+    synced_.base = what.header;
+    auto last = what.header.index > keep ? what.header.index - keep : 0;
+    std::erase_if(synced_.entries, [&](auto& line) { return line.index <= last; });
+  }
+
+  /// A write that was not synced is there as a whole, or not at all.
+  void crash(random_source& random) {
+    if (random.one_in(2))
+      sync();
+    pending_.reset();
+  }
+
+private:
+  void apply(const raft::replica::write& what) {
+    if (what.vote)
+      synced_.last_ballot = *what.vote;
+    if (what.base) {
+      snapshot_ = *what.base;
+      synced_.base = what.base->header;
+      synced_.entries.clear();
+    }
+    auto& lines = synced_.entries;
+    std::erase_if(lines, [&](auto& line) { return line.index >= what.first; });
+    lines.insert(lines.end(), what.entries.begin(), what.entries.end());
+  }
+
+  raft::stored_state synced_;
+  std::optional<raft::snapshot> snapshot_;
+  std::optional<raft::replica::write> pending_;
+};
+
+/// The state that a simulated group agrees on: what was applied, as one hash, and its length.
+struct applied_state {
+  rolling_hash hash;
+  raft::log_index index = 0;
+
+  void apply(const raft::entry& line) {
+    encoder bytes;
+    bytes.put(line);
+    hash.add(bytes.bytes());
+    index = line.index;
+  }
+
+  friend bool operator==(const applied_state&, const applied_state&) = default;
+
+  template <class Inspector>
+  friend bool inspect(Inspector& f, applied_state& x) {
+    return f.object(x).fields(f.field("hash", x.hash), f.field("index", x.index));
+  }
+};
+
+/// A process that is one replica of a Raft group and applies what it commits.
+class raft_process {
+public:
+  using message = raft::message;
+  using disk = raft_disk;
+  using home = environment<raft_process>;
+
+  /// What goes on inside, for whoever watches; set before the first start.
+  struct observer {
+    std::function<void(process_id, const raft::replica&, const raft::replica::effects&)> stepped;
+    std::function<void(process_id, const raft::entry&, const applied_state&)> applied;
+    std::function<void(process_id, request_id, raft::log_index)> read;
+  };
+
+  static constexpr std::uint64_t snapshot_every = 50;
+
+  static raft::seat_id seat_of(process_id which) {
+    return {std::uint64_t{which} + 1};
+  }
+
+  static raft::options timers(std::uint64_t seed) {
+    auto made = raft::lan();
+    made.seed = seed;
+    made.keep_entries = 20;
+    made.max_message_entries = 16;
+    made.max_message_bytes = 4'096;
+    made.max_in_flight = 8;
+    return made;
+  }
+
+  explicit raft_process(home& here)
+    : here_(here),
+      replica_(seat_of(here.self()), timers(here.random().next()), here.disk().stored(),
+               here.now()) {
+    if (auto& saved = here.disk().newest())
+      state_ = from_bytes<applied_state>(*saved->bytes).value();
+  }
+
+  void watched_by(std::shared_ptr<observer> who) {
+    observer_ = std::move(who);
+  }
+
+  void receive(process_id from, const message& what) {
+    step(0, raft::replica::received{seat_of(from), what});
+  }
+
+  void wake() {
+    raft::replica::effects out;
+    replica_.tick(here_.now(), out);
+    carry_out(out);
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    return replica_.next_deadline();
+  }
+
+  void step(request_id id, const raft::replica::event& what) {
+    raft::replica::effects out;
+    replica_.step(here_.now(), id, what, out);
+    carry_out(out);
+  }
+
+  [[nodiscard]] const raft::replica& inside() const {
+    return replica_;
+  }
+
+  [[nodiscard]] const applied_state& state() const {
+    return state_;
+  }
+
+private:
+  void carry_out(const raft::replica::effects& out) {
+    if (observer_ && observer_->stepped)
+      observer_->stepped(here_.self(), replica_, out);
+    for (auto& what : out)
+      std::visit([&](const auto& each) { handle(each); }, what);
+  }
+
+  void handle(const raft::replica::send& what) {
+    here_.send(static_cast<process_id>(what.to.value - 1), what.what);
+  }
+
+  void handle(const raft::replica::write& what) {
+    here_.disk().write(what);
+    here_.sync([this, number = what.number] {
+      here_.disk().sync();
+      step(0, raft::replica::written{number});
+    });
+  }
+
+  void handle(const raft::replica::committed& what) {
+    for (auto& line : what.entries) {
+      state_.apply(line);
+      if (observer_ && observer_->applied)
+        observer_->applied(here_.self(), line, state_);
+    }
+    answer_reads();
+    if (state_.index >= saved_ + snapshot_every)
+      save();
+  }
+
+  void save() {
+    saved_ = state_.index;
+    raft::snapshot made{replica_.header_at(state_.index),
+                        std::make_shared<const std::string>(to_bytes(state_))};
+    here_.sync([this, made] {
+      if (auto& newest = here_.disk().newest(); newest && newest->header.index >= made.header.index)
+        return;
+      here_.disk().save(made, timers(0).keep_entries);
+      step(0, raft::replica::compacted{made.header.index});
+    });
+  }
+
+  void handle(const raft::replica::installed& what) {
+    state_ = from_bytes<applied_state>(*what.what.bytes).value();
+    saved_ = state_.index;
+    answer_reads();
+  }
+
+  void handle(const raft::replica::load_snapshot&) {
+    here_.sync([this] {
+      if (auto& newest = here_.disk().newest())
+        step(0, raft::replica::loaded{*newest});
+    });
+  }
+
+  void handle(const raft::replica::read_at& what) {
+    reads_.emplace(what.index, what.id);
+    answer_reads();
+  }
+
+  template <class Other>
+  void handle(const Other&) {}
+
+  void answer_reads() {
+    while (!reads_.empty() && reads_.begin()->first <= state_.index) {
+      auto id = reads_.begin()->second;
+      reads_.erase(reads_.begin());
+      if (observer_ && observer_->read)
+        observer_->read(here_.self(), id, state_.index);
+    }
+  }
+
+  home& here_;
+  raft::replica replica_;
+  applied_state state_;
+  raft::log_index saved_ = 0;
+  std::multimap<raft::log_index, request_id> reads_;
+  std::shared_ptr<observer> observer_;
+};
+
+static_assert(process<raft_process>);
+
+} // namespace troupe::sim

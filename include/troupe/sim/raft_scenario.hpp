@@ -1,0 +1,191 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/sim/raft_laws.hpp"
+#include "troupe/sim/raft_process.hpp"
+#include "troupe/sim/world.hpp"
+
+namespace troupe::sim {
+
+/// One run of a scenario.
+struct scenario_options {
+  std::uint32_t nodes = 5;
+  std::uint64_t seed = 0;
+  /// Of virtual time, with faults; then the world is whole and has to go on.
+  duration span = std::chrono::seconds{60};
+  faults what = rough();
+};
+
+/// What came of it.
+struct raft_report {
+  std::vector<std::string> violations;
+  std::uint64_t trace = 0;
+  std::uint64_t events = 0;
+  std::uint64_t committed = 0;
+  std::uint64_t elections = 0;
+  std::uint64_t reads = 0;
+};
+
+/// A Raft group under faults, with clients that propose and read, and an operator who changes
+/// its members and its leader.
+class raft_scenario {
+public:
+  explicit raft_scenario(const scenario_options& how)
+    : span_(how.span), world_(how.seed, how.nodes, how.what) {
+    watcher_->stepped
+      = [this](auto who, auto& replica, auto& out) { laws_.stepped(who, replica, out); };
+    watcher_->applied
+      = [this](auto who, auto& line, auto& state) { laws_.applied(who, line, state); };
+    watcher_->read = [this](auto who, auto id, auto at) { laws_.read(who, at, asked_.at(id)); };
+  }
+
+  raft_report run() {
+    world_.observe([this](process_id who) { adopt(who); });
+    world_.start_all();
+    for (process_id who = 0; who < world_.size(); ++who)
+      adopt(who);
+    world_.at(0)->step(1, raft::replica::found_group{"0"});
+    world_.arm(0);
+    every(std::chrono::milliseconds{20}, [this] { propose(); });
+    every(std::chrono::milliseconds{50}, [this] { read(); });
+    every(std::chrono::milliseconds{700}, [this] { change_members(); });
+    every(std::chrono::seconds{7}, [this] { transfer(); });
+    world_.run_until(span_);
+    settle();
+    return {laws_.violations(), world_.trace(),    world_.events(),
+            laws_.highest(),    laws_.elections(), laws_.reads()};
+  }
+
+private:
+  void every(duration span, const std::function<void()>& job) {
+    world_.after(duration{static_cast<std::int64_t>(
+                   world_.random().below(static_cast<std::uint64_t>(2 * span.count())))},
+                 [this, span, job] {
+                   job();
+                   if (world_.now() < span_)
+                     every(span, job);
+                 });
+  }
+
+  void adopt(process_id who) {
+    if (auto* process = world_.at(who))
+      process->watched_by(watcher_);
+  }
+
+  raft_process* any() {
+    chosen_ = static_cast<process_id>(world_.random().below(world_.size()));
+    return world_.at(chosen_);
+  }
+
+  template <class Event>
+  void ask(Event what) {
+    if (auto* process = any()) {
+      adopt(chosen_);
+      process->step(++requests_, std::move(what));
+      world_.arm(chosen_);
+    }
+  }
+
+  void propose() {
+    std::vector<std::string> commands(1 + world_.random().below(4));
+    for (auto& each : commands)
+      each = std::string(world_.random().below(200), 'x') + std::to_string(++commands_);
+    for (process_id tries = 0; tries < world_.size(); ++tries)
+      ask(raft::replica::propose{commands});
+  }
+
+  void read() {
+    asked_.emplace(requests_ + 1, laws_.highest());
+    ask(raft::replica::read{});
+  }
+
+  void change_members() {
+    auto seat
+      = raft_process::seat_of(static_cast<process_id>(world_.random().below(world_.size())));
+    for (process_id tries = 0; tries < world_.size(); ++tries)
+      switch (world_.random().below(8)) {
+        case 0:
+          ask(raft::replica::remove{seat});
+          break;
+        case 1:
+        case 2:
+        case 3:
+          ask(raft::replica::add_learner{seat, std::to_string(seat.value)});
+          break;
+        default:
+          ask(raft::replica::promote{seat});
+      }
+  }
+
+  void transfer() {
+    for (process_id tries = 0; tries < world_.size(); ++tries)
+      ask(raft::replica::transfer{});
+  }
+
+  [[nodiscard]] raft_process* leader() {
+    for (process_id who = 0; who < world_.size(); ++who)
+      if (auto* process = world_.at(who); process && process->inside().is_settled())
+        return process;
+    return nullptr;
+  }
+
+  /// How all processes stand, in one line.
+  [[nodiscard]] std::string describe() {
+    std::string text;
+    for (process_id who = 0; who < world_.size(); ++who) {
+      auto found = world_.at(who)->inside().look(time_point{});
+      text += std::to_string(who) + ": " + raft::name_of(found.now) + " of term "
+              + std::to_string(found.term) + ", log to " + std::to_string(found.last) + ", commit "
+              + std::to_string(found.commit) + ", members";
+      for (auto& [seat, member] : found.members.members)
+        text += ' ' + std::to_string(seat.value - 1) + (member.votes ? "v" : "l");
+      text += "; ";
+    }
+    return text;
+  }
+
+  /// Once the faults have ended: a leader, new entries, and all members have them.
+  void settle() {
+    world_.end_faults();
+    for (process_id who = 0; who < world_.size(); ++who)
+      adopt(who);
+    auto patience = world_.now() + std::chrono::seconds{30};
+    if (!world_.run_until(patience, [this] { return leader() != nullptr; }))
+      return laws_.broken("liveness: nobody leads 30 s after the last fault; " + describe());
+    auto before = laws_.highest();
+    for (process_id who = 0; who < world_.size(); ++who) {
+      world_.at(who)->step(++requests_, raft::replica::propose{{"last"}});
+      world_.arm(who);
+    }
+    auto all_have_it = [&] {
+      auto* leads = leader();
+      if (leads == nullptr || laws_.highest() <= before)
+        return false;
+      for (auto& [seat, who] : leads->inside().members().members)
+        if (world_.at(static_cast<process_id>(seat.value - 1))->state() != leads->state())
+          return false;
+      return true;
+    };
+    if (!world_.run_until(patience + std::chrono::seconds{30}, all_have_it))
+      laws_.broken("liveness: not all members have the last entry 30 s after there is a leader; "
+                   + describe());
+  }
+
+  duration span_;
+  world<raft_process> world_;
+  raft_laws laws_;
+  std::shared_ptr<raft_process::observer> watcher_ = std::make_shared<raft_process::observer>();
+  std::map<request_id, raft::log_index> asked_;
+  request_id requests_ = 1;
+  std::uint64_t commands_ = 0;
+  process_id chosen_ = 0;
+};
+
+} // namespace troupe::sim

@@ -1,0 +1,480 @@
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/core/random.hpp"
+#include "troupe/core/rolling_hash.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/sim/faults.hpp"
+
+/// A simulated world: many processes in one thread, under a schedule that one seed decides.
+namespace troupe::sim {
+
+/// Names a process; counts from zero.
+using process_id = std::uint32_t;
+
+template <class Process>
+class world;
+
+/// What a process has of the world: a clock, a network, a disk. Its own until it is killed.
+template <class Process>
+class environment {
+public:
+  environment(world<Process>& home, process_id self, std::uint64_t life)
+    : home_(home), self_(self), life_(life) {}
+
+  [[nodiscard]] process_id self() const {
+    return self_;
+  }
+
+  /// Counts the starts of this process.
+  [[nodiscard]] std::uint64_t life() const {
+    return life_;
+  }
+
+  /// The process's own clock: steady, may drift against the others, goes on over restarts.
+  [[nodiscard]] time_point now() const;
+
+  /// May be lost, late or doubled. To oneself: always arrives.
+  void send(process_id to, typename Process::message what);
+
+  /// Calls `job` once a write that begins now is synced; never if the process is killed before.
+  void sync(std::function<void()> job);
+
+  /// Calls `job` after `span` of the world's time; never if the process is killed before.
+  void after(duration span, std::function<void()> job);
+
+  /// What outlives the process.
+  [[nodiscard]] typename Process::disk& disk();
+
+  [[nodiscard]] random_source& random();
+
+private:
+  world<Process>& home_;
+  process_id self_;
+  std::uint64_t life_;
+};
+
+/// What a world can run. `disk` is made once for each process; crash() is called when the
+/// process is killed, and takes what was not synced.
+template <class P>
+concept process
+  = requires(P subject, const P& frozen, environment<P>& here, const typename P::message& what,
+             typename P::disk& disk, random_source& random) {
+  P{here};
+  subject.receive(process_id{}, what);
+  subject.wake();
+  { frozen.next_deadline() } -> std::same_as<std::optional<time_point>>;
+  disk.crash(random);
+};
+
+/// Runs processes against each other in virtual time. One seed is one run, to the last
+/// event: all that is random comes from it, all that happens has its place in one queue.
+/// Not thread-safe. Cost of an event: O(log n) in events that are due.
+template <class Process>
+class world {
+public:
+  world(std::uint64_t seed, process_id count, const faults& what)
+    : random_(seed), faults_(what), places_(count) {
+    for (auto& place : places_)
+      place.rate = drift();
+    plan_faults();
+  }
+
+  world(const world&) = delete;
+  world& operator=(const world&) = delete;
+
+  /// Starts a process that is down.
+  void start(process_id which) {
+    auto& place = places_.at(which);
+    assert(!place.running);
+    ++place.life;
+    place.here = std::make_unique<environment<Process>>(*this, which, place.life);
+    place.running = std::make_unique<Process>(*place.here);
+    note(kind::start, which, place.life);
+    arm(which);
+  }
+
+  void start_all() {
+    for (process_id which = 0; which < size(); ++which)
+      start(which);
+  }
+
+  /// As kill -9: nothing unsynced stays.
+  void kill(process_id which) {
+    auto& place = places_.at(which);
+    if (!place.running)
+      return;
+    place.running.reset();
+    place.here.reset();
+    place.disk.crash(random_);
+    note(kind::kill, which, place.life);
+  }
+
+  /// As SIGSTOP: what happens meanwhile is seen when it goes on.
+  void pause(process_id which, duration span) {
+    places_.at(which).paused_until = now_ + span;
+    note(kind::pause, which, 0);
+  }
+
+  /// Cuts the way from each of `from` to each of `to`.
+  void cut(const std::set<process_id>& from, const std::set<process_id>& to) {
+    for (auto source : from)
+      for (auto target : to)
+        if (source != target)
+          cuts_.emplace(source, target);
+  }
+
+  void heal() {
+    cuts_.clear();
+  }
+
+  /// From here on nothing goes wrong: cuts are healed, processes that are down come back.
+  void end_faults() {
+    auto quiet = faults_;
+    quiet.loss = quiet.duplication = quiet.straggler = 0;
+    quiet.kill_every = quiet.pause_every = quiet.partition_every = duration{};
+    faults_ = quiet;
+    ++epoch_;
+    heal();
+    for (process_id which = 0; which < size(); ++which) {
+      places_[which].paused_until = std::min(places_[which].paused_until, now_);
+      if (!places_[which].running)
+        start(which);
+    }
+  }
+
+  /// Calls `look` after every event: an observer, which must change nothing.
+  void observe(std::function<void(process_id)> look) {
+    look_ = std::move(look);
+  }
+
+  /// Calls `job` at `span` from now, whatever runs: a client, an operator.
+  void after(duration span, std::function<void()> job) {
+    push(now_ + span, [job = std::move(job)] { job(); });
+  }
+
+  /// Lets time pass until nothing is due before `end` of the world's time.
+  void run_until(duration end) {
+    while (!queue_.empty() && queue_.top().at <= end)
+      step();
+    now_ = std::max(now_, end);
+  }
+
+  /// Runs until `done` or `end`; returns whether it was done.
+  template <class Done>
+  bool run_until(duration end, Done done) {
+    while (!done()) {
+      if (queue_.empty() || queue_.top().at > end)
+        return false;
+      step();
+    }
+    return true;
+  }
+
+  [[nodiscard]] duration now() const {
+    return now_;
+  }
+
+  [[nodiscard]] process_id size() const {
+    return static_cast<process_id>(places_.size());
+  }
+
+  /// Null while it is down.
+  [[nodiscard]] Process* at(process_id which) {
+    return places_.at(which).running.get();
+  }
+
+  [[nodiscard]] typename Process::disk& disk(process_id which) {
+    return places_.at(which).disk;
+  }
+
+  [[nodiscard]] random_source& random() {
+    return random_;
+  }
+
+  [[nodiscard]] std::uint64_t events() const {
+    return events_;
+  }
+
+  /// Of all that happened: equal for two runs of one seed.
+  [[nodiscard]] std::uint64_t trace() const {
+    return trace_.value();
+  }
+
+  /// The process has to be woken at another time than before: after whoever stepped it.
+  void arm(process_id which) {
+    auto& place = places_.at(which);
+    if (!place.running)
+      return;
+    auto next = place.running->next_deadline();
+    if (!next)
+      return;
+    auto at = std::max({now_, world_time(place, *next), place.paused_until});
+    if (place.armed_for && *place.armed_for <= at && *place.armed_for > now_)
+      return;
+    place.armed_for = at;
+    push(at, [this, which, life = place.life, at] { wake(which, life, at); });
+  }
+
+private:
+  friend class environment<Process>;
+
+  enum class kind : std::uint8_t { start, kill, pause, deliver, wake, sync, partition };
+
+  struct node {
+    std::unique_ptr<environment<Process>> here;
+    std::unique_ptr<Process> running;
+    typename Process::disk disk;
+    std::uint64_t life = 0;
+    duration paused_until{};
+    std::int64_t rate = 0; // of its clock, per million fast
+    std::optional<duration> armed_for;
+  };
+
+  struct due {
+    duration at{};
+    std::uint64_t order = 0;
+    std::shared_ptr<std::function<void()>> job;
+
+    friend bool operator<(const due& x, const due& y) { // the queue's top is its largest
+      return std::pair{x.at, x.order} > std::pair{y.at, y.order};
+    }
+  };
+
+  void push(duration at, std::function<void()> job) {
+    queue_.push({at, ++order_, std::make_shared<std::function<void()>>(std::move(job))});
+  }
+
+  void step() {
+    auto next = queue_.top();
+    queue_.pop();
+    now_ = std::max(now_, next.at);
+    ++events_;
+    (*next.job)();
+  }
+
+  void note(kind what, process_id which, std::uint64_t number) {
+    std::string line;
+    for (auto value : {static_cast<std::uint64_t>(now_.count()), static_cast<std::uint64_t>(what),
+                       std::uint64_t{which}, number})
+      for (unsigned byte = 0; byte < 8; ++byte)
+        line.push_back(static_cast<char>((value >> (8 * byte)) & 0xffU));
+    trace_.add(line);
+  }
+
+  void looked(process_id which) {
+    arm(which);
+    if (look_)
+      look_(which);
+  }
+
+  void wake(process_id which, std::uint64_t life, duration at) {
+    auto& place = places_[which];
+    if (!place.running || place.life != life || place.armed_for != at)
+      return;
+    place.armed_for.reset();
+    if (now_ < place.paused_until)
+      return arm(which);
+    note(kind::wake, which, 0);
+    place.running->wake();
+    looked(which);
+  }
+
+  // -- clocks -----------------------------------------------------------------------------
+
+  std::int64_t drift() {
+    if (faults_.clock_drift == 0)
+      return 0;
+    auto range = std::uint64_t{faults_.clock_drift};
+    return static_cast<std::int64_t>(random_.below(2 * range + 1))
+           - static_cast<std::int64_t>(range);
+  }
+
+  [[nodiscard]] static time_point local_time(const node& where, duration at) {
+    constexpr std::int64_t million = 1'000'000;
+    auto count = at.count();
+    return time_point{
+      at + duration{count / million * where.rate + count % million * where.rate / million}};
+  }
+
+  /// The first moment when the clock there shows `at` or later.
+  [[nodiscard]] static duration world_time(const node& where, time_point at) {
+    constexpr std::int64_t million = 1'000'000;
+    if (at == time_point::max())
+      return duration::max();
+    auto local = at.time_since_epoch();
+    auto result = duration{local / (million + where.rate) * million};
+    while (local_time(where, result) < at)
+      result += std::chrono::microseconds{1};
+    return result;
+  }
+
+  // -- the network --------------------------------------------------------------------------
+
+  duration between(duration low, duration high) {
+    return low
+           + duration{static_cast<std::int64_t>(
+             random_.below(static_cast<std::uint64_t>((high - low).count()) + 1))};
+  }
+
+  bool happens(std::uint32_t chance) {
+    return chance > 0 && random_.below(faults::always) < chance;
+  }
+
+  void transmit(process_id from, process_id to, typename Process::message what) {
+    if (to >= size())
+      return;
+    auto copies = 1;
+    if (from != to) {
+      if (cuts_.contains({from, to}) || happens(faults_.loss))
+        return;
+      copies += happens(faults_.duplication) ? 1 : 0;
+    }
+    auto shared = std::make_shared<typename Process::message>(std::move(what));
+    for (auto copy = 0; copy < copies; ++copy) {
+      auto delay = between(faults_.min_delay, faults_.max_delay);
+      if (happens(faults_.straggler))
+        delay = between(faults_.min_delay, faults_.straggler_delay);
+      push(now_ + delay, [this, from, to, shared] { arrive(from, to, shared); });
+    }
+  }
+
+  void arrive(process_id from, process_id to,
+              const std::shared_ptr<typename Process::message>& what) {
+    auto& place = places_[to];
+    if (!place.running || cuts_.contains({from, to}))
+      return;
+    if (now_ < place.paused_until) {
+      push(place.paused_until, [this, from, to, what] { arrive(from, to, what); });
+      return;
+    }
+    note(kind::deliver, to, from);
+    place.running->receive(from, *what);
+    looked(to);
+  }
+
+  void run_later(process_id which, std::uint64_t life, duration at, std::function<void()> job) {
+    push(at, [this, which, life, job = std::move(job)] {
+      auto& place = places_[which];
+      if (!place.running || place.life != life)
+        return;
+      if (now_ < place.paused_until)
+        return run_later(which, life, place.paused_until, job);
+      note(kind::sync, which, 0);
+      job();
+      looked(which);
+    });
+  }
+
+  // -- faults -------------------------------------------------------------------------------
+
+  void plan_faults() {
+    plan(faults_.kill_every, [this] { kill_one(); });
+    plan(faults_.pause_every, [this] { pause_one(); });
+    plan(faults_.partition_every, [this] { part(); });
+  }
+
+  void plan(duration every, std::function<void()> job) {
+    if (every <= duration::zero())
+      return;
+    auto repeat = [this, every, job, epoch = epoch_] {
+      if (epoch != epoch_)
+        return;
+      job();
+      plan(every, job);
+    };
+    push(now_ + between(duration{1}, 2 * every), repeat);
+  }
+
+  process_id any() {
+    return static_cast<process_id>(random_.below(size()));
+  }
+
+  void kill_one() {
+    auto which = any();
+    if (!places_[which].running)
+      return;
+    kill(which);
+    push(now_ + between(duration{1}, faults_.down_for), [this, which, epoch = epoch_] {
+      if (epoch == epoch_ && !places_[which].running)
+        start(which);
+    });
+  }
+
+  void pause_one() {
+    pause(any(), between(duration{1}, faults_.pause_for));
+  }
+
+  void part() {
+    std::set<process_id> one;
+    std::set<process_id> other;
+    for (process_id which = 0; which < size(); ++which)
+      (random_.one_in(2) ? one : other).insert(which);
+    note(kind::partition, static_cast<process_id>(one.size()), 0);
+    cut(one, other);
+    if (!happens(faults_.one_way))
+      cut(other, one);
+    push(now_ + between(duration{1}, faults_.partition_for), [this, epoch = epoch_] {
+      if (epoch == epoch_)
+        heal();
+    });
+  }
+
+  random_source random_;
+  faults faults_;
+  std::vector<node> places_;
+  std::set<std::pair<process_id, process_id>> cuts_;
+  std::priority_queue<due> queue_;
+  std::function<void(process_id)> look_;
+  rolling_hash trace_;
+  duration now_{};
+  std::uint64_t order_ = 0;
+  std::uint64_t events_ = 0;
+  std::uint64_t epoch_ = 0;
+};
+
+template <class Process>
+time_point environment<Process>::now() const {
+  return world<Process>::local_time(home_.places_[self_], home_.now_);
+}
+
+template <class Process>
+void environment<Process>::send(process_id to, typename Process::message what) {
+  home_.transmit(self_, to, std::move(what));
+}
+
+template <class Process>
+void environment<Process>::sync(std::function<void()> job) {
+  auto span = home_.between(home_.faults_.min_sync, home_.faults_.max_sync);
+  home_.run_later(self_, life_, home_.now_ + span, std::move(job));
+}
+
+template <class Process>
+void environment<Process>::after(duration span, std::function<void()> job) {
+  home_.run_later(self_, life_, home_.now_ + span, std::move(job));
+}
+
+template <class Process>
+typename Process::disk& environment<Process>::disk() {
+  return home_.places_[self_].disk;
+}
+
+template <class Process>
+random_source& environment<Process>::random() {
+  return home_.random_;
+}
+
+} // namespace troupe::sim
