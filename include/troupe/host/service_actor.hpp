@@ -302,8 +302,10 @@ private:
       no_later(each.ends);
     timer_.arm(self_, wake, [this] {
       core_.tick(now(), out_);
-      if (core_.next_deadline())
+      if (core_.next_deadline() && now() >= mark_at_) {
         host_->mark(now());
+        mark_at_ = now() + mark_every / 2;
+      }
       if (auto next = core_.next_wall_deadline(); next && *next <= utc_now())
         tell_calendar();
       carry_out();
@@ -354,6 +356,7 @@ private:
   calendar_watch calendar_;
   caf::actor_clock::time_point started_;
   time_point born_;
+  time_point mark_at_ = time_point::min();
 };
 
 /// A service that no machine can be the whole of, as it keeps handles of actors, which no
