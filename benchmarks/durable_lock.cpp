@@ -126,8 +126,9 @@ private:
     auto name = "lock" + std::to_string(client);
     auto token = tokens_[client];
     step(client + 1, host::command<lock::lock_table>{
-                       {}, token.value == 0 ? lock::event{lock::acquire{name, name, 10s, 0s}}
-                                            : lock::event{lock::release{name, token}}});
+                       {},
+                       token.value == 0 ? lock::event{lock::acquire{name, name, 10s, 0s}}
+                                        : lock::event{lock::release{name, token}}});
   }
 
   /// Waits until everybody has an answer.
