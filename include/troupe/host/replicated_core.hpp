@@ -1,0 +1,229 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/codec.hpp"
+#include "troupe/core/overloaded.hpp"
+#include "troupe/host/durable_core.hpp"
+
+namespace troupe::host {
+
+/// What one replica of a service puts into the log of its group: records, and a mark by
+/// which it knows them for its own when they come back.
+template <machine M>
+struct replicated_batch {
+  /// Of the life of the replica that wrote it: random.
+  std::uint64_t life = 0;
+  std::uint64_t number = 0;
+  std::vector<record<M>> records;
+};
+
+template <class Inspector, class M>
+bool inspect(Inspector& f, replicated_batch<M>& x) {
+  return f.object(x).fields(f.field("life", x.life), f.field("number", x.number),
+                            f.field("records", x.records));
+}
+
+/// Runs the machine M on several nodes that agree on one log, so that it survives the loss
+/// of a minority of them. A durable core whose disk is the log of a group: the replica on
+/// the leading node writes records, all replicas step what the group has committed, in one
+/// order, and the rolling hash tells if they ever differ.
+///
+/// The replica that leads has seen all that is committed before it writes. A request that
+/// was under way when its replica stopped leading is answered outcome_unknown; repeated in
+/// its session it is carried out once. A request that the machine keeps waiting keeps its
+/// place, whoever leads, and is answered by every replica that has callers for it.
+template <journaled M>
+class replicated_core {
+public:
+  using inner = durable_core<M>;
+
+  /// The group has committed this entry of the service. Entries come in the order of the log.
+  struct committed {
+    std::string payload;
+  };
+
+  /// All that was committed before has come; from here on this replica writes.
+  struct leads {};
+
+  struct follows {
+    problem why;
+  };
+
+  /// The group did not take the last proposal, nor will it.
+  struct not_taken {
+    problem why;
+  };
+
+  using event = std::variant<command<M>, open_session, close_session, keep_session, notice<M>,
+                             typename inner::caller_gone, typename inner::wall_is, committed, leads,
+                             follows, not_taken>;
+
+  /// Put this into the log of the group.
+  struct propose {
+    std::string payload;
+  };
+
+  using answered = typename inner::answered;
+  using session_done = typename inner::session_done;
+  using rejected = typename inner::rejected;
+
+  /// Not an answer: carry it out. Only where the service leads; zero or more times.
+  using perform = typename inner::perform;
+
+  /// This replica is not what the others are, or cannot read them: it must stop.
+  struct diverged {
+    problem why;
+  };
+
+  using effects
+    = std::vector<std::variant<propose, answered, session_done, rejected, perform, diverged>>;
+  using query = typename M::query;
+  using snapshot_type = typename inner::snapshot_type;
+
+  /// `life` is random, another one at each start of the process.
+  explicit replicated_core(std::uint64_t life, core_options options = {})
+    : life_(life), inside_(without_snapshots(options)) {
+    typename inner::effects none;
+    inside_.follow({errc::not_leader, "nobody leads yet; retry with backoff"}, none);
+  }
+
+  /// Takes one input; `now` is the time of the group where this replica leads.
+  void step(time_point now, request_id id, event what, effects& out) {
+    typename inner::effects made;
+    auto take = overloaded{
+      [&](const committed& line) { take_entry(now, line.payload, made, out); },
+      [&](const leads&) { inside_.lead(now, made); },
+      [&](const follows& line) { inside_.follow(line.why, made); },
+      [&](const not_taken& line) {
+        if (proposed_ != 0)
+          inside_.step(now, 0, typename inner::not_written{line.why}, made);
+        proposed_ = 0;
+      },
+      [&](auto line) { inside_.step(now, id, std::move(line), made); },
+    };
+    std::visit(take, std::move(what));
+    pass_on(made, out);
+  }
+
+  void tick(time_point now, effects& out) {
+    typename inner::effects made;
+    inside_.tick(now, made);
+    pass_on(made, out);
+  }
+
+  /// Nothing where this replica follows: time passes by records.
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    return inside_.next_deadline();
+  }
+
+  [[nodiscard]] std::optional<wall_time> next_wall_deadline() const {
+    return inside_.leads() ? inside_.next_wall_deadline() : std::nullopt;
+  }
+
+  template <class Question>
+  [[nodiscard]] bool has_news(const Question& question) const {
+    return inside_.has_news(question);
+  }
+
+  /// As of the last entry that came here: stale, unless a read of the group stands behind it.
+  template <class Question>
+  [[nodiscard]] auto answer(const Question& question) const {
+    return inside_.answer(question);
+  }
+
+  [[nodiscard]] bool is_leading() const {
+    return inside_.leads();
+  }
+
+  [[nodiscard]] request_id index() const {
+    return inside_.index();
+  }
+
+  [[nodiscard]] snapshot_type snapshot() const {
+    return inside_.snapshot();
+  }
+
+  void restore(time_point now, const snapshot_type& saved) {
+    inside_.restore(now, saved);
+  }
+
+  /// This service's part of a snapshot of the group.
+  [[nodiscard]] std::string section() const {
+    return to_bytes(inside_.snapshot());
+  }
+
+  /// Goes on from a section; whoever waits here is told that the outcome is unknown.
+  /// Returns damaged or incompatible, and does nothing, if it cannot be read.
+  [[nodiscard]] problem restore_section(std::string_view bytes, effects& out) {
+    auto saved = from_bytes<snapshot_type>(bytes);
+    if (!saved)
+      return {errc::damaged, "the snapshot of a service cannot be read; restore a backup"};
+    if (saved->rules > rules_of<M>())
+      return inner::newer_rules(saved->rules);
+    typename inner::effects made;
+    inside_.abandon({errc::outcome_unknown, "this replica was far behind and got a newer state; "
+                                            "look at it, or repeat the request in its session"},
+                    made);
+    inside_.restore(saved->at, *saved);
+    proposed_ = 0;
+    pass_on(made, out);
+    return {};
+  }
+
+private:
+  static core_options without_snapshots(core_options options) {
+    options.snapshot_every = std::numeric_limits<std::uint32_t>::max(); // the group has its own
+    return options;
+  }
+
+  void take_entry(time_point now, std::string_view payload, typename inner::effects& made,
+                  effects& out) {
+    auto batch = from_bytes<replicated_batch<M>>(payload);
+    if (!batch)
+      return stop({errc::incompatible, "an entry of the log cannot be read; upgrade first"}, out);
+    if (batch->life == life_ && batch->number == proposed_ && inside_.leads()) {
+      proposed_ = 0;
+      return inside_.step(now, 0, typename inner::synced{}, made);
+    }
+    for (auto& line : batch->records)
+      if (auto why = inside_.take(line, made); why.code != errc::none)
+        return stop(std::move(why), out);
+  }
+
+  static void stop(problem why, effects& out) {
+    out.push_back(diverged{std::move(why)});
+  }
+
+  void pass_on(typename inner::effects& made, effects& out) {
+    auto pass = overloaded{
+      [&](typename inner::append& what) {
+        proposed_ = ++last_proposed_;
+        out.push_back(propose{to_bytes(replicated_batch<M>{life_, proposed_, *what.records})});
+      },
+      [&](typename inner::save&) {},
+      [&](perform& what) {
+        if (inside_.leads())
+          out.push_back(std::move(what));
+      },
+      [&](auto& what) { out.push_back(std::move(what)); },
+    };
+    for (auto& each : made)
+      std::visit(pass, each);
+  }
+
+  std::uint64_t life_;
+  inner inside_;
+  std::uint64_t proposed_ = 0; // the batch that is under way
+  std::uint64_t last_proposed_ = 0;
+};
+
+} // namespace troupe::host

@@ -1,0 +1,204 @@
+#pragma once
+
+#include <cstdint>
+#include <istream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/sim/linearizability.hpp"
+#include "troupe/sim/models.hpp"
+
+namespace troupe::sim {
+
+/// One line of a history: what one client did and saw.
+struct operation {
+  std::string client;
+  std::string key;
+  step_of_history what;
+  /// What call_ns is in `what`; nothing where the outcome is not known.
+  std::optional<std::int64_t> end;
+};
+
+/// Writes down what clients did. Not thread-safe.
+class history {
+public:
+  /// Notes a call; returns its place, for the answer.
+  std::size_t call(std::string client, std::string key, step_of_history what) {
+    what.how = outcome::unknown;
+    operations_.push_back({std::move(client), std::move(key), std::move(what), std::nullopt});
+    return operations_.size() - 1;
+  }
+
+  void answer(std::size_t place, outcome how, std::optional<std::string> result, std::int64_t now) {
+    auto& line = operations_.at(place);
+    line.what.how = how;
+    line.what.result = std::move(result);
+    if (how != outcome::unknown)
+      line.end = now;
+  }
+
+  void add(operation what) {
+    operations_.push_back(std::move(what));
+  }
+
+  [[nodiscard]] const std::vector<operation>& operations() const {
+    return operations_;
+  }
+
+private:
+  std::vector<operation> operations_;
+};
+
+/// What became of a history; of each key that is not well, its name.
+struct history_report {
+  verdict outcome = verdict::linearizable;
+  std::size_t operations = 0;
+  std::vector<std::string> violated;
+  std::vector<std::string> undecided;
+};
+
+/// Judges each key for itself. @throws nothing; an unknown verb is a violation.
+template <class Model>
+history_report judge(const Model& model, const history& what, std::size_t max_states = 2'000'000) {
+  std::map<std::string, std::pair<std::vector<step_of_history>, std::vector<interval>>> keys;
+  for (auto& each : what.operations()) {
+    auto& [steps, when] = keys[each.key];
+    steps.push_back(each.what);
+    when.push_back({each.what.call, each.end});
+  }
+  history_report report{verdict::linearizable, what.operations().size(), {}, {}};
+  for (auto& [key, line] : keys)
+    switch (judge(model, line.first, line.second, max_states).outcome) {
+      case verdict::linearizable:
+        break;
+      case verdict::violated:
+        report.violated.push_back(key);
+        break;
+      case verdict::undecided:
+        report.undecided.push_back(key);
+    }
+  if (!report.violated.empty())
+    report.outcome = verdict::violated;
+  else if (!report.undecided.empty())
+    report.outcome = verdict::undecided;
+  return report;
+}
+
+// -- as JSON lines ----------------------------------------------------------------------
+
+namespace detail {
+
+/// Names of the arguments of a verb, in our order.
+inline std::pair<const char*, const char*> arguments_of(const std::string& verb) {
+  if (verb == "cas")
+    return {"from", "to"};
+  if (verb == "add")
+    return {"n", nullptr};
+  if (verb == "release")
+    return {"token", nullptr};
+  if (verb == "renew")
+    return {"token", "ttl_ns"};
+  if (verb == "acquire" || verb == "try_acquire")
+    return {nullptr, "ttl_ns"};
+  if (verb == "write" || verb == "put" || verb == "append" || verb == "push")
+    return {"value", nullptr};
+  return {nullptr, nullptr};
+}
+
+inline const char* result_of(const std::string& verb) {
+  return verb == "acquire" || verb == "try_acquire" ? "token" : "value";
+}
+
+/// Numbers are written as such, so that other checkers can compare them.
+inline nlohmann::json to_json(const std::string& text) {
+  auto is_number = !text.empty() && text.size() < 19
+                   && text.find_first_not_of("0123456789") == std::string::npos
+                   && (text == "0" || text.front() != '0');
+  return is_number ? nlohmann::json(std::stoull(text)) : nlohmann::json(text);
+}
+
+inline std::optional<std::string> from_json(const nlohmann::json& table, const char* name) {
+  if (name == nullptr || !table.is_object() || !table.contains(name) || table.at(name).is_null())
+    return std::nullopt;
+  auto& value = table.at(name);
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+} // namespace detail
+
+/// Writes one JSON object a line: client, op, key, args, result, outcome, call_ns, return_ns.
+inline void write_history(std::ostream& out, const history& what) {
+  for (auto& each : what.operations()) {
+    auto& step = each.what;
+    auto args = nlohmann::json::object();
+    auto [first, second] = detail::arguments_of(step.verb);
+    if (first != nullptr && step.argument)
+      args[first] = detail::to_json(*step.argument);
+    if (second != nullptr && step.second)
+      args[second] = detail::to_json(*step.second);
+    auto result = nlohmann::json::object();
+    if (step.how == outcome::ok)
+      result[detail::result_of(step.verb)]
+        = step.result ? detail::to_json(*step.result) : nlohmann::json{};
+    nlohmann::ordered_json line;
+    line["client"] = each.client;
+    line["op"] = step.verb;
+    line["key"] = each.key;
+    line["args"] = args;
+    line["result"] = result;
+    line["outcome"] = name_of(step.how);
+    line["call_ns"] = step.call;
+    line["return_ns"] = each.end ? nlohmann::json(*each.end) : nlohmann::json{};
+    out << line.dump() << '\n';
+  }
+}
+
+/// Reads what write_history() wrote. Returns bad_argument with the number of the line that is
+/// no operation.
+inline result<history> read_history(std::istream& in) {
+  history made;
+  std::string text;
+  for (std::size_t number = 1; std::getline(in, text); ++number) {
+    if (text.empty())
+      continue;
+    auto line = nlohmann::json::parse(text, nullptr, false);
+    auto bad = [&](const std::string& what) {
+      return problem{errc::bad_argument,
+                     "line " + std::to_string(number) + " of the history " + what};
+    };
+    if (!line.is_object() || !line.contains("op") || !line.contains("call_ns")
+        || !line["op"].is_string() || !line["call_ns"].is_number_integer())
+      return bad("is no operation; it needs op and call_ns");
+    operation each;
+    each.client = line.value("client", "");
+    each.key = line.value("key", "");
+    each.what.verb = line["op"];
+    each.what.call = line["call_ns"];
+    auto how = line.value("outcome", "");
+    if (how != "ok" && how != "fail" && how != "unknown")
+      return bad("has no outcome ok, fail or unknown");
+    each.what.how = how == "ok" ? outcome::ok : how == "fail" ? outcome::fail : outcome::unknown;
+    auto args = line.value("args", nlohmann::json::object());
+    auto [first, second] = detail::arguments_of(each.what.verb);
+    each.what.argument = detail::from_json(args, first);
+    each.what.second = detail::from_json(args, second);
+    each.what.result = detail::from_json(line.value("result", nlohmann::json::object()),
+                                         detail::result_of(each.what.verb));
+    if (each.what.how != outcome::unknown) {
+      if (!line.contains("return_ns") || !line["return_ns"].is_number_integer())
+        return bad("has an outcome and no return_ns");
+      each.end = line["return_ns"].get<std::int64_t>();
+    }
+    made.add(std::move(each));
+  }
+  return made;
+}
+
+} // namespace troupe::sim

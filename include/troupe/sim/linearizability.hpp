@@ -1,0 +1,149 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+/// Whether what clients saw can be told as one thing after the other.
+namespace troupe::sim {
+
+/// When an operation was under way, by one clock for all. Without an end nobody knows whether
+/// it took effect: it may have at any time since, or never.
+struct interval {
+  std::int64_t call = 0;
+  std::optional<std::int64_t> end;
+};
+
+enum class verdict : std::uint8_t {
+  linearizable = 0,
+  /// No order explains what clients saw.
+  violated = 1,
+  /// The search was given up.
+  undecided = 2,
+};
+
+/// What a search found. `stuck` are operations of which one would have to come next, where the
+/// longest explained part of the history ends.
+struct judgement {
+  verdict outcome = verdict::linearizable;
+  std::size_t explained = 0;
+  std::vector<std::size_t> stuck;
+};
+
+/// Searches for an order of `operations` that keeps to real time and that the sequential
+/// `model` allows. The model has a `state` (ordered, with an initial value) and
+/// `std::optional<state> apply(state, operation)`: nothing where the operation cannot come
+/// then with its outcome. An operation without an end is applied if the model allows it.
+///
+/// Sources: Wing and Gong, "Testing and verifying concurrent objects", JPDC 17 (1993); Lowe,
+/// "Testing for linearizability", CCPE 29 (2017), for the cache of states that were seen.
+/// Operations on different keys are best judged each for itself (Herlihy and Wing's
+/// locality). Cost: exponential in operations that overlap, at worst; `max_states` bounds it,
+/// about 100 bytes each and a bit per operation.
+template <class Model, class Operation>
+judgement judge(const Model& model, const std::vector<Operation>& operations,
+                const std::vector<interval>& when, std::size_t max_states = 2'000'000) {
+  constexpr auto never = std::numeric_limits<std::int64_t>::max();
+  using state = typename Model::state;
+  auto count = operations.size();
+
+  struct event {
+    std::int64_t at;
+    bool is_end;
+    std::size_t operation;
+  };
+
+  // A list of calls and ends by time; what is explained is taken out of it.
+  std::vector<event> events;
+  std::size_t known = 0;
+  for (std::size_t each = 0; each < count; ++each) {
+    events.push_back({when[each].call, false, each});
+    events.push_back({when[each].end.value_or(never), true, each});
+    known += when[each].end ? 1 : 0;
+  }
+  std::ranges::stable_sort(events, [](const event& x, const event& y) {
+    return std::pair{x.at, x.is_end} < std::pair{y.at, y.is_end};
+  });
+  auto size = events.size();
+  std::vector<std::size_t> next(size + 1);
+  std::vector<std::size_t> before(size + 1);
+  std::vector<std::size_t> end_of(count);
+  std::vector<std::size_t> call_of(count);
+  auto head = size; // the list is a ring through this place
+  for (std::size_t place = 0; place <= size; ++place) {
+    next[place] = place == size ? 0 : place + 1;
+    before[place] = place == 0 ? size : place - 1;
+  }
+  if (size == 0)
+    return {};
+  for (std::size_t place = 0; place < size; ++place)
+    (events[place].is_end ? end_of : call_of)[events[place].operation] = place;
+  auto take_out = [&](std::size_t place) {
+    next[before[place]] = next[place];
+    before[next[place]] = before[place];
+  };
+  auto put_back = [&](std::size_t place) {
+    next[before[place]] = place;
+    before[next[place]] = place;
+  };
+
+  struct choice {
+    std::size_t operation;
+    state previous;
+  };
+
+  std::vector<choice> chosen;
+  std::vector<bool> is_done(count, false);
+  std::set<std::pair<std::vector<bool>, state>> seen;
+  judgement best{verdict::violated, 0, {}};
+  auto current = state{};
+  std::size_t done_known = 0;
+  auto place = next[head];
+  while (done_known < known) {
+    if (place != head && !events[place].is_end) {
+      auto which = events[place].operation;
+      auto after = model.apply(current, operations[which]);
+      if (after) {
+        is_done[which] = true;
+        if (seen.emplace(is_done, *after).second) {
+          if (seen.size() > max_states)
+            return {verdict::undecided, best.explained, best.stuck};
+          chosen.push_back({which, std::exchange(current, *std::move(after))});
+          done_known += when[which].end ? 1 : 0;
+          take_out(call_of[which]);
+          take_out(end_of[which]);
+          place = next[head];
+          continue;
+        }
+        is_done[which] = false;
+      }
+      place = next[place];
+      continue;
+    }
+    // An operation has ended that nothing could come before: go back.
+    if (chosen.size() >= best.explained) {
+      best.explained = chosen.size();
+      best.stuck.clear();
+      for (auto each = next[head]; each != head && !events[each].is_end; each = next[each])
+        best.stuck.push_back(events[each].operation);
+    }
+    if (chosen.empty())
+      return best;
+    auto last = std::move(chosen.back());
+    chosen.pop_back();
+    is_done[last.operation] = false;
+    done_known -= when[last.operation].end ? 1 : 0;
+    current = std::move(last.previous);
+    put_back(end_of[last.operation]);
+    put_back(call_of[last.operation]);
+    place = next[call_of[last.operation]];
+  }
+  return {verdict::linearizable, chosen.size(), {}};
+}
+
+} // namespace troupe::sim

@@ -1,0 +1,157 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+
+/// What one client at a time would see of a register, a counter, a queue, a lock.
+namespace troupe::sim {
+
+/// What a client knows of an operation.
+enum class outcome : std::uint8_t {
+  /// It took effect, and gave `result`.
+  ok = 0,
+  /// The service said that it took no effect: compare failed, lock held, not the holder.
+  fail = 1,
+  /// Time ran out, or the connection broke.
+  unknown = 2,
+};
+
+constexpr const char* name_of(outcome how) noexcept {
+  switch (how) {
+    case outcome::ok:
+      return "ok";
+    case outcome::fail:
+      return "fail";
+    case outcome::unknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+/// One operation on one key. Values are texts, so that any value can be compared.
+struct step_of_history {
+  std::string verb;
+  /// The value written or pushed, the value to compare with, what is added, the token shown.
+  std::optional<std::string> argument;
+  /// Of cas: the value to write. Of a lease: its ttl in nanoseconds.
+  std::optional<std::string> second;
+  std::optional<std::string> result;
+  outcome how = outcome::ok;
+  /// Nanoseconds on the history's clock.
+  std::int64_t call = 0;
+};
+
+/// read -> value, write value, cas from to; get, put and append are the same for a key of a
+/// table, delete takes the value away.
+struct register_model {
+  using state = std::optional<std::string>;
+
+  [[nodiscard]] std::optional<state> apply(const state& now, const step_of_history& what) const {
+    auto is_known = what.how != outcome::unknown;
+    if (what.verb == "read" || what.verb == "get")
+      return !is_known || what.how == outcome::fail || now == what.result
+               ? std::optional<state>{now}
+               : std::nullopt;
+    if (what.how == outcome::fail)
+      return what.verb != "cas" || now != what.argument ? std::optional<state>{now} : std::nullopt;
+    if (what.verb == "write" || what.verb == "put")
+      return state{what.argument};
+    if (what.verb == "append")
+      return state{now.value_or("") + what.argument.value_or("")};
+    if (what.verb == "delete")
+      return std::optional<state>{std::in_place};
+    if (what.verb == "cas") {
+      if (now == what.argument)
+        return state{what.second};
+      return is_known ? std::nullopt : std::optional<state>{now};
+    }
+    return std::nullopt;
+  }
+};
+
+/// add n -> value (after); get -> value.
+struct counter_model {
+  using state = std::int64_t;
+
+  [[nodiscard]] std::optional<state> apply(state now, const step_of_history& what) const {
+    if (what.how == outcome::fail)
+      return now;
+    if (what.verb == "add")
+      now += std::stoll(what.argument.value_or("0"));
+    else if (what.verb != "get")
+      return std::nullopt;
+    auto fits = what.how == outcome::unknown || what.result == std::to_string(now);
+    return fits ? std::optional<state>{now} : std::nullopt;
+  }
+};
+
+/// push value; pop -> value or nothing.
+struct queue_model {
+  using state = std::deque<std::string>;
+
+  [[nodiscard]] std::optional<state> apply(const state& now, const step_of_history& what) const {
+    auto after = now;
+    if (what.how == outcome::fail)
+      return after;
+    if (what.verb == "push") {
+      after.push_back(what.argument.value_or(""));
+      return after;
+    }
+    if (what.verb != "pop")
+      return std::nullopt;
+    std::optional<std::string> first;
+    if (!after.empty()) {
+      first = after.front();
+      after.pop_front();
+    }
+    if (what.how == outcome::unknown || first == what.result)
+      return after;
+    return std::nullopt;
+  }
+};
+
+/// acquire, try_acquire -> token; release token; renew token; force_release. With no expiry
+/// in play. Tokens of one key strictly rise.
+struct lock_model {
+  struct state {
+    /// Nothing: free. Zero: held by somebody whose token nobody saw.
+    std::optional<std::uint64_t> holder;
+    std::uint64_t last = 0;
+
+    friend auto operator<=>(const state&, const state&) = default;
+  };
+
+  [[nodiscard]] std::optional<state> apply(state now, const step_of_history& what) const {
+    auto held_by = [&](const std::optional<std::string>& token) {
+      return now.holder && (*now.holder == 0 || std::to_string(*now.holder) == token);
+    };
+    if (what.verb == "acquire" || what.verb == "try_acquire") {
+      if (what.how == outcome::fail)
+        return now.holder ? std::optional{now} : std::nullopt;
+      if (now.holder)
+        return std::nullopt;
+      if (what.how == outcome::unknown)
+        return state{0, now.last};
+      auto token = std::stoull(what.result.value_or("0"));
+      if (token <= now.last)
+        return std::nullopt;
+      return state{token, token};
+    }
+    if (what.verb == "force_release")
+      return state{std::nullopt, now.last};
+    if (what.verb != "release" && what.verb != "renew")
+      return std::nullopt;
+    if (what.how == outcome::fail)
+      return held_by(what.argument) && *now.holder != 0 ? std::nullopt : std::optional{now};
+    if (!held_by(what.argument))
+      return what.how == outcome::unknown ? std::optional{now} : std::nullopt;
+    if (what.verb == "release")
+      now.holder.reset();
+    return now;
+  }
+};
+
+} // namespace troupe::sim

@@ -1,0 +1,168 @@
+#include "troupe/sim/linearizability.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <sstream>
+
+#include "support/seeds.hpp"
+#include "troupe/sim/history.hpp"
+
+using namespace troupe;
+using namespace troupe::sim;
+
+namespace {
+
+operation done(std::string verb, std::optional<std::string> argument,
+               std::optional<std::string> result, std::int64_t call, std::int64_t end,
+               outcome how = outcome::ok) {
+  return {"c", "k", {std::move(verb), std::move(argument), {}, std::move(result), how, call}, end};
+}
+
+operation lost(std::string verb, std::optional<std::string> argument, std::int64_t call) {
+  return {"c", "k", {std::move(verb), std::move(argument), {}, {}, outcome::unknown, call}, {}};
+}
+
+template <class Model>
+verdict of(const Model& model, const std::vector<operation>& lines) {
+  history all;
+  for (auto& each : lines)
+    all.add(each);
+  return judge(model, all).outcome;
+}
+
+} // namespace
+
+TEST_CASE("an empty history is linearizable") {
+  CHECK(of(register_model{}, {}) == verdict::linearizable);
+}
+
+TEST_CASE("a read sees the last write that ended before it") {
+  CHECK(of(register_model{}, {done("write", "1", {}, 0, 10), done("read", {}, "1", 20, 30)})
+        == verdict::linearizable);
+  CHECK(of(register_model{}, {done("write", "1", {}, 0, 10), done("read", {}, {}, 20, 30)})
+        == verdict::violated);
+}
+
+TEST_CASE("a read beside a write sees either") {
+  for (auto seen : {std::optional<std::string>{"1"}, std::optional<std::string>{}})
+    CHECK(of(register_model{}, {done("write", "1", {}, 0, 100), done("read", {}, seen, 20, 30)})
+          == verdict::linearizable);
+}
+
+TEST_CASE("what one read has seen the next one sees, too") {
+  CHECK(of(register_model{}, {done("write", "1", {}, 0, 100), done("read", {}, "1", 10, 20),
+                              done("read", {}, {}, 30, 40)})
+        == verdict::violated);
+}
+
+TEST_CASE("a write of unknown outcome may take effect at any time since, or never") {
+  CHECK(of(register_model{},
+           {lost("write", "1", 0), done("read", {}, {}, 10, 20), done("read", {}, "1", 30, 40)})
+        == verdict::linearizable);
+  CHECK(of(register_model{}, {lost("write", "1", 0), done("read", {}, {}, 10, 20)})
+        == verdict::linearizable);
+  CHECK(of(register_model{},
+           {lost("write", "1", 0), done("read", {}, "1", 10, 20), done("read", {}, {}, 30, 40)})
+        == verdict::violated);
+}
+
+TEST_CASE("compare and set takes effect only on the value it expects") {
+  operation swap{"c", "k", {"cas", "1", "2", {}, outcome::ok, 20}, 30};
+  CHECK(of(register_model{}, {done("write", "1", {}, 0, 10), swap, done("read", {}, "2", 40, 50)})
+        == verdict::linearizable);
+  CHECK(of(register_model{}, {done("write", "3", {}, 0, 10), swap}) == verdict::violated);
+  swap.what.how = outcome::fail;
+  CHECK(of(register_model{}, {done("write", "1", {}, 0, 10), swap}) == verdict::violated);
+}
+
+TEST_CASE("a lock has one holder, and its tokens rise") {
+  CHECK(of(lock_model{}, {done("acquire", {}, "5", 0, 10), done("release", "5", {}, 20, 30),
+                          done("acquire", {}, "6", 25, 60)})
+        == verdict::linearizable);
+  CHECK(of(lock_model{}, {done("acquire", {}, "5", 0, 10), done("acquire", {}, "6", 20, 30)})
+        == verdict::violated);
+  CHECK(of(lock_model{}, {done("acquire", {}, "5", 0, 10), done("release", "5", {}, 20, 30),
+                          done("acquire", {}, "4", 40, 60)})
+        == verdict::violated);
+  CHECK(
+    of(lock_model{}, {lost("acquire", {}, 0), done("try_acquire", {}, {}, 10, 20, outcome::fail)})
+    == verdict::linearizable);
+  CHECK(of(lock_model{}, {done("try_acquire", {}, {}, 10, 20, outcome::fail)})
+        == verdict::violated);
+}
+
+TEST_CASE("a queue gives each value once, in order") {
+  CHECK(of(queue_model{}, {done("push", "a", {}, 0, 10), done("push", "b", {}, 20, 30),
+                           done("pop", {}, "a", 40, 50), done("pop", {}, "b", 60, 70),
+                           done("pop", {}, {}, 80, 90)})
+        == verdict::linearizable);
+  CHECK(of(queue_model{}, {done("push", "a", {}, 0, 10), done("pop", {}, "a", 20, 30),
+                           done("pop", {}, "a", 40, 50)})
+        == verdict::violated);
+}
+
+TEST_CASE("a counter counts each addition once") {
+  CHECK(of(counter_model{}, {done("add", "2", "2", 0, 10), done("add", "3", "5", 5, 20),
+                             done("get", {}, "5", 30, 40)})
+        == verdict::linearizable);
+  CHECK(of(counter_model{}, {done("add", "2", "2", 0, 10), done("get", {}, "4", 30, 40)})
+        == verdict::violated);
+}
+
+TEST_CASE("a history that costs too much is undecided") {
+  history all;
+  for (int each = 0; each < 30; ++each)
+    all.add(done("write", std::to_string(each), {}, 0, 100));
+  all.add(done("read", {}, "none of them", 0, 100));
+  CHECK(judge(register_model{}, all, 1'000).outcome == verdict::undecided);
+}
+
+TEST_CASE("histories of a true register pass, and fail when a read is forged", "[property]") {
+  test::for_each_seed(200, [](random_source random) {
+    std::optional<std::string> value;
+    history good;
+    history bad;
+    std::int64_t now = 0;
+    for (int each = 0; each < 60; ++each) {
+      // It takes effect at `at`, somewhere inside of its interval.
+      now += 10;
+      auto call = now - static_cast<std::int64_t>(random.below(40));
+      auto end = now + static_cast<std::int64_t>(random.below(40));
+      auto line = done("read", {}, value, call, end);
+      if (random.one_in(2)) {
+        value = std::to_string(each);
+        line = done("write", value, {}, call, end);
+      }
+      good.add(line);
+      if (each == 59)
+        line = done("read", {}, "forged", call, end);
+      bad.add(line);
+    }
+    REQUIRE(judge(register_model{}, good).outcome == verdict::linearizable);
+    REQUIRE(judge(register_model{}, bad).outcome == verdict::violated);
+  });
+}
+
+TEST_CASE("a history reads back as it was written") {
+  history all;
+  all.add(done("write", "1", {}, 0, 10));
+  all.add(done("acquire", {}, "77", 0, 10));
+  all.add(lost("push", "x y", 5));
+  std::stringstream text;
+  write_history(text, all);
+  CHECK(text.str().starts_with(
+    R"({"client":"c","op":"write","key":"k","args":{"value":1},"result":{"value":null},"outcome":"ok","call_ns":0,"return_ns":10})"));
+  auto back = read_history(text);
+  REQUIRE(back);
+  REQUIRE(back->operations().size() == 3);
+  CHECK(back->operations()[1].what.result == "77");
+  CHECK(back->operations()[2].what.argument == "x y");
+  CHECK_FALSE(back->operations()[2].end);
+}
+
+TEST_CASE("a line that is no operation is named") {
+  std::istringstream text{"{\"op\":\"read\",\"call_ns\":1,\"outcome\":\"unknown\"}\nnot json\n"};
+  auto found = read_history(text);
+  REQUIRE_FALSE(found);
+  CHECK(found.error().detail.find("line 2") != std::string::npos);
+}
