@@ -100,8 +100,8 @@ public:
   using disk = raft_disk;
   using home = environment<raft_process>;
 
-  /// What goes on inside, for whoever watches; set before the first start.
-  struct observer {
+  /// What goes on inside, for whoever watches.
+  struct setting {
     std::function<void(process_id, const raft::replica&, const raft::replica::effects&)> stepped;
     std::function<void(process_id, const raft::entry&, const applied_state&)> applied;
     std::function<void(process_id, request_id, raft::log_index)> read;
@@ -129,10 +129,6 @@ public:
                here.now()) {
     if (auto& saved = here.disk().newest())
       state_ = from_bytes<applied_state>(*saved->bytes).value();
-  }
-
-  void watched_by(std::shared_ptr<observer> who) {
-    observer_ = std::move(who);
   }
 
   void receive(process_id from, const message& what) {
@@ -165,8 +161,8 @@ public:
 
 private:
   void carry_out(const raft::replica::effects& out) {
-    if (observer_ && observer_->stepped)
-      observer_->stepped(here_.self(), replica_, out);
+    if (auto& look = here_.setting().stepped)
+      look(here_.self(), replica_, out);
     for (auto& what : out)
       std::visit([&](const auto& each) { handle(each); }, what);
   }
@@ -186,8 +182,8 @@ private:
   void handle(const raft::replica::committed& what) {
     for (auto& line : what.entries) {
       state_.apply(line);
-      if (observer_ && observer_->applied)
-        observer_->applied(here_.self(), line, state_);
+      if (auto& look = here_.setting().applied)
+        look(here_.self(), line, state_);
     }
     answer_reads();
     if (state_.index >= saved_ + snapshot_every)
@@ -231,8 +227,8 @@ private:
     while (!reads_.empty() && reads_.begin()->first <= state_.index) {
       auto id = reads_.begin()->second;
       reads_.erase(reads_.begin());
-      if (observer_ && observer_->read)
-        observer_->read(here_.self(), id, state_.index);
+      if (auto& look = here_.setting().read)
+        look(here_.self(), id, state_.index);
     }
   }
 
@@ -241,7 +237,6 @@ private:
   applied_state state_;
   raft::log_index saved_ = 0;
   std::multimap<raft::log_index, request_id> reads_;
-  std::shared_ptr<observer> observer_;
 };
 
 static_assert(process<raft_process>);

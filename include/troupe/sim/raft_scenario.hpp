@@ -39,18 +39,15 @@ class raft_scenario {
 public:
   explicit raft_scenario(const scenario_options& how)
     : span_(how.span), world_(how.seed, how.nodes, how.what) {
-    watcher_->stepped
+    auto& watch = world_.setting();
+    watch.stepped
       = [this](auto who, auto& replica, auto& out) { laws_.stepped(who, replica, out); };
-    watcher_->applied
-      = [this](auto who, auto& line, auto& state) { laws_.applied(who, line, state); };
-    watcher_->read = [this](auto who, auto id, auto at) { laws_.read(who, at, asked_.at(id)); };
+    watch.applied = [this](auto who, auto& line, auto& state) { laws_.applied(who, line, state); };
+    watch.read = [this](auto who, auto id, auto at) { laws_.read(who, at, asked_.at(id)); };
   }
 
   raft_report run() {
-    world_.observe([this](process_id who) { adopt(who); });
     world_.start_all();
-    for (process_id who = 0; who < world_.size(); ++who)
-      adopt(who);
     world_.at(0)->step(1, raft::replica::found_group{"0"});
     world_.arm(0);
     every(std::chrono::milliseconds{20}, [this] { propose(); });
@@ -74,11 +71,6 @@ private:
                  });
   }
 
-  void adopt(process_id who) {
-    if (auto* process = world_.at(who))
-      process->watched_by(watcher_);
-  }
-
   raft_process* any() {
     chosen_ = static_cast<process_id>(world_.random().below(world_.size()));
     return world_.at(chosen_);
@@ -87,7 +79,6 @@ private:
   template <class Event>
   void ask(Event what) {
     if (auto* process = any()) {
-      adopt(chosen_);
       process->step(++requests_, std::move(what));
       world_.arm(chosen_);
     }
@@ -154,8 +145,6 @@ private:
   /// Once the faults have ended: a leader, new entries, and all members have them.
   void settle() {
     world_.end_faults();
-    for (process_id who = 0; who < world_.size(); ++who)
-      adopt(who);
     auto patience = world_.now() + std::chrono::seconds{30};
     if (!world_.run_until(patience, [this] { return leader() != nullptr; }))
       return laws_.broken("liveness: nobody leads 30 s after the last fault; " + describe());
@@ -181,7 +170,6 @@ private:
   duration span_;
   world<raft_process> world_;
   raft_laws laws_;
-  std::shared_ptr<raft_process::observer> watcher_ = std::make_shared<raft_process::observer>();
   std::map<request_id, raft::log_index> asked_;
   request_id requests_ = 1;
   std::uint64_t commands_ = 0;

@@ -59,6 +59,9 @@ public:
   /// What outlives the process.
   [[nodiscard]] typename Process::disk& disk();
 
+  /// What all processes of the world know from the start, and those who watch them.
+  [[nodiscard]] typename Process::setting& setting();
+
   [[nodiscard]] random_source& random();
 
 private:
@@ -68,7 +71,7 @@ private:
 };
 
 /// What a world can run. `disk` is made once for each process; crash() is called when the
-/// process is killed, and takes what was not synced.
+/// process is killed, and takes what was not synced. One `setting` is shared by all.
 template <class P>
 concept process
   = requires(P subject, const P& frozen, environment<P>& here, const typename P::message& what,
@@ -86,10 +89,17 @@ concept process
 template <class Process>
 class world {
 public:
-  world(std::uint64_t seed, process_id count, const faults& what)
-    : random_(seed), faults_(what), places_(count) {
-    for (auto& place : places_)
-      place.rate = drift();
+  /// The first `fragile` processes are killed and paused, and have disks and clocks that
+  /// misbehave; the others, clients say, only suffer from the network. All, if not said.
+  world(std::uint64_t seed, process_id count, const faults& what,
+        typename Process::setting shared = {}, std::optional<process_id> fragile = {})
+    : random_(seed),
+      faults_(what),
+      shared_(std::move(shared)),
+      places_(count),
+      fragile_(fragile.value_or(count)) {
+    for (process_id which = 0; which < fragile_; ++which)
+      places_[which].rate = drift();
     plan_faults();
   }
 
@@ -199,6 +209,10 @@ public:
 
   [[nodiscard]] typename Process::disk& disk(process_id which) {
     return places_.at(which).disk;
+  }
+
+  [[nodiscard]] typename Process::setting& setting() {
+    return shared_;
   }
 
   [[nodiscard]] random_source& random() {
@@ -400,7 +414,7 @@ private:
   }
 
   process_id any() {
-    return static_cast<process_id>(random_.below(size()));
+    return static_cast<process_id>(random_.below(fragile_));
   }
 
   void kill_one() {
@@ -435,7 +449,9 @@ private:
 
   random_source random_;
   faults faults_;
+  typename Process::setting shared_;
   std::vector<node> places_;
+  process_id fragile_;
   std::set<std::pair<process_id, process_id>> cuts_;
   std::priority_queue<due> queue_;
   std::function<void(process_id)> look_;
@@ -470,6 +486,11 @@ void environment<Process>::after(duration span, std::function<void()> job) {
 template <class Process>
 typename Process::disk& environment<Process>::disk() {
   return home_.places_[self_].disk;
+}
+
+template <class Process>
+typename Process::setting& environment<Process>::setting() {
+  return home_.shared_;
 }
 
 template <class Process>
