@@ -1,0 +1,382 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "troupe/core/checksum.hpp"
+#include "troupe/core/codec.hpp"
+#include "troupe/core/entropy.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/raft/replica.hpp"
+#include "troupe/storage/database.hpp"
+#include "troupe/storage/mark_file.hpp"
+#include "troupe/storage/size_limit.hpp"
+
+namespace troupe::host {
+
+/// All that a replica's disk has kept.
+struct stored_group {
+  /// Made with the log: a disk without it has no vote.
+  raft::seat_id seat;
+  raft::stored_state state;
+  /// The state after entry `state.base.index`; empty if there is no snapshot.
+  std::string snapshot;
+};
+
+/// The disk of a replica: vote, entries and snapshots of a group in one SQLite file, WAL,
+/// one sync for each write, a checksum for each row. FILE.mark says where the log ended and
+/// who had the vote when it was last synced; a file that ends before is damaged, and its
+/// replica must not vote.
+///
+/// Calls may block; one caller at a time. On a full disk a call is storage_full and nothing
+/// of it stays; after any other problem nobody knows what is on the disk.
+class group_log {
+public:
+  explicit group_log(std::filesystem::path file) : file_(std::move(file)) {}
+
+  ~group_log() {
+    storage::size_limit_is_error guard;
+    close();
+  }
+
+  group_log(const group_log&) = delete;
+  group_log& operator=(const group_log&) = delete;
+
+  /// Comes first. A file that is new gets a seat.
+  [[nodiscard]] problem load(stored_group& content) {
+    storage::size_limit_is_error guard;
+    close();
+    content = {};
+    if (auto why = open(); why.code != errc::none)
+      return why;
+    if (auto why = load_facts(content); why.code != errc::none)
+      return why;
+    auto newest = read_snapshot();
+    if (!newest)
+      return newest.error();
+    content.state.base = newest->header;
+    content.snapshot = *newest->bytes;
+    if (auto why = load_entries(content.state); why.code != errc::none)
+      return why;
+    return compare_mark(content.state);
+  }
+
+  /// Writes and syncs all of it, or nothing.
+  [[nodiscard]] problem write(const raft::replica::write& what) {
+    storage::size_limit_is_error guard;
+    if (!begin_.run() || !put(what) || !commit_.run())
+      return database_.failed("write");
+    if (what.vote)
+      kept_.vote = *what.vote;
+    if (what.base) {
+      kept_.last_index = what.base->header.index;
+      kept_.last_term = what.base->header.term;
+    }
+    if (!what.entries.empty()) {
+      kept_.last_index = what.entries.back().index;
+      kept_.last_term = what.entries.back().term;
+    }
+    write_mark();
+    return {};
+  }
+
+  /// Keeps a snapshot of one's own state; entries more than `keep` behind it go. In parts,
+  /// so that writes need not wait behind the whole: call it until it is done.
+  class saving {
+  public:
+    saving(const raft::snapshot& what, std::uint64_t keep)
+      : index_(what.header.index), keep_(keep), bytes_(to_row(what)) {}
+
+    [[nodiscard]] bool is_done() const {
+      return next_ == count();
+    }
+
+  private:
+    friend class group_log;
+
+    [[nodiscard]] std::size_t count() const {
+      return std::max<std::size_t>(1, (bytes_.size() + part_bytes - 1) / part_bytes);
+    }
+
+    raft::log_index index_;
+    std::uint64_t keep_;
+    std::string bytes_;
+    std::size_t next_ = 0;
+  };
+
+  /// Saves the next part.
+  [[nodiscard]] problem save(saving& what) {
+    storage::size_limit_is_error guard;
+    auto place = std::to_string(what.index_);
+    auto last = what.index_ > what.keep_ ? what.index_ - what.keep_ : 0;
+    auto drop_begun = "DELETE FROM snapshot WHERE place = " + place;
+    auto drop_older = "DELETE FROM snapshot WHERE place < " + place;
+    auto drop_entries = "DELETE FROM entry WHERE place <= " + std::to_string(last);
+    auto done = begin_.run() && (what.next_ > 0 || database_.run(drop_begun.c_str()))
+                && put_part(what.index_, what.bytes_, what.next_)
+                && (what.next_ + 1 < what.count()
+                    || (database_.run(drop_older.c_str()) && database_.run(drop_entries.c_str())))
+                && commit_.run();
+    if (done) {
+      ++what.next_;
+      return {};
+    }
+    auto why = database_.failed("snapshot");
+    [[maybe_unused]] auto freed = database_.run(drop_begun.c_str()); // the rest will not come
+    return why;
+  }
+
+  /// Returns the newest snapshot; its index is zero if there is none.
+  [[nodiscard]] result<raft::snapshot> newest() {
+    return read_snapshot();
+  }
+
+  /// Notes the group's time, unsynced.
+  void mark(raft::group_time now) {
+    kept_.now = now;
+    write_mark();
+  }
+
+private:
+  /// What FILE.mark holds, and what stands in the log.
+  struct kept_mark {
+    raft::log_index last_index = 0;
+    raft::term_number last_term = 0;
+    raft::ballot vote;
+    raft::group_time now{};
+  };
+
+  static constexpr std::int64_t format = 1;
+  static constexpr std::size_t part_bytes = 1024 * 1024;
+  static constexpr std::size_t mark_bytes = 5 * sizeof(std::uint64_t);
+
+  [[nodiscard]] problem damaged(const std::string& what) const {
+    return {errc::damaged, file_.string() + ": " + what
+                             + "; this node must not vote: move the file away, and the node comes "
+                               "back as a new member"};
+  }
+
+  // -- rows ---------------------------------------------------------------------------
+
+  static std::int64_t sum_of(std::uint64_t place, std::uint64_t part, std::string_view bytes) {
+    encoder head;
+    head.put(place);
+    head.put(part);
+    return crc32c(bytes, crc32c(head.take()));
+  }
+
+  static std::string to_row(const raft::snapshot& what) {
+    encoder row;
+    row.put(codec_format);
+    row.put(what.header);
+    row.put(*what.bytes);
+    return row.take();
+  }
+
+  bool put(const raft::replica::write& what) {
+    if (what.vote && !put_fact("ballot", to_bytes(*what.vote)))
+      return false;
+    if (what.base) {
+      auto row = to_row(*what.base);
+      if (!database_.run("DELETE FROM entry; DELETE FROM snapshot"))
+        return false;
+      for (std::size_t part = 0; part == 0 || part * part_bytes < row.size(); ++part)
+        if (!put_part(what.base->header.index, row, part))
+          return false;
+    } else if (what.first <= kept_.last_index
+               && !truncate_.bind(1, static_cast<std::int64_t>(what.first)).run()) {
+      return false;
+    }
+    return std::ranges::all_of(what.entries, [&](const raft::entry& line) {
+      auto bytes = to_bytes(line);
+      return insert_.bind(1, static_cast<std::int64_t>(line.index))
+        .bind_blob(2, bytes)
+        .bind(3, sum_of(line.index, 0, bytes))
+        .run();
+    });
+  }
+
+  bool put_part(raft::log_index place, std::string_view row, std::size_t part) {
+    auto bytes = row.substr(std::min(part * part_bytes, row.size()), part_bytes);
+    auto count = std::max<std::size_t>(1, (row.size() + part_bytes - 1) / part_bytes);
+    return insert_part_.bind(1, static_cast<std::int64_t>(place))
+      .bind(2, static_cast<std::int64_t>(part))
+      .bind(3, static_cast<std::int64_t>(count))
+      .bind_blob(4, bytes)
+      .bind(5, sum_of(place, part + 1, bytes))
+      .run();
+  }
+
+  bool put_fact(std::string_view name, std::string_view bytes) {
+    return insert_fact_.bind_text(1, name).bind_blob(2, bytes).bind(3, crc32c(bytes)).run();
+  }
+
+  // -- reading ------------------------------------------------------------------------
+
+  [[nodiscard]] problem load_facts(stored_group& content) {
+    auto rows = database_.prepare("SELECT name, bytes, sum FROM fact");
+    for (int state = rows.next(); state != SQLITE_DONE; state = rows.next()) {
+      if (state != SQLITE_ROW)
+        return database_.failed("read");
+      auto name = std::string{rows.bytes(0)};
+      auto bytes = std::string{rows.bytes(1)};
+      if (crc32c(bytes) != rows.integer(2))
+        return damaged("the " + name + " has a wrong checksum");
+      if (name == "seat")
+        content.seat = from_bytes<raft::seat_id>(bytes).value_or(raft::seat_id{});
+      if (name == "ballot")
+        content.state.last_ballot = from_bytes<raft::ballot>(bytes).value_or(raft::ballot{});
+    }
+    kept_.vote = content.state.last_ballot;
+    if (content.seat != raft::seat_id{})
+      return {};
+    content.seat = {random_seed() | 1U}; // never zero
+    return put_fact("seat", to_bytes(content.seat)) ? problem{} : database_.failed("open");
+  }
+
+  /// Parts whose last one is missing are of a snapshot that was never done.
+  [[nodiscard]] result<raft::snapshot> read_snapshot() {
+    auto place = database_.number("SELECT coalesce(max(place), 0) FROM (SELECT place FROM snapshot "
+                                  "GROUP BY place HAVING count(*) = max(parts))");
+    raft::snapshot found{{}, std::make_shared<const std::string>()};
+    if (place == 0)
+      return found;
+    auto select = "SELECT part, bytes, sum FROM snapshot WHERE place = " + std::to_string(place)
+                  + " ORDER BY part";
+    auto rows = database_.prepare(select.c_str());
+    std::string row;
+    for (int state = rows.next(); state != SQLITE_DONE; state = rows.next()) {
+      if (state != SQLITE_ROW)
+        return database_.failed("read");
+      auto part = static_cast<std::uint64_t>(rows.integer(0));
+      if (sum_of(static_cast<std::uint64_t>(place), part + 1, rows.bytes(1)) != rows.integer(2))
+        return damaged("the snapshot at entry " + std::to_string(place) + " has a wrong checksum");
+      row += rows.bytes(1);
+    }
+    decoder source{row};
+    std::uint8_t version = 0;
+    auto bytes = std::make_shared<std::string>();
+    if (!source.get(version) || version != codec_format || !source.get(found.header)
+        || !source.get(*bytes))
+      return damaged("the snapshot at entry " + std::to_string(place) + " cannot be read");
+    found.bytes = std::move(bytes);
+    return found;
+  }
+
+  [[nodiscard]] problem load_entries(raft::stored_state& content) {
+    kept_.last_index = content.base.index;
+    kept_.last_term = content.base.term;
+    auto rows = database_.prepare("SELECT place, bytes, sum FROM entry ORDER BY place");
+    for (int state = rows.next(); state != SQLITE_DONE; state = rows.next()) {
+      if (state != SQLITE_ROW)
+        return database_.failed("read");
+      auto place = static_cast<std::uint64_t>(rows.integer(0));
+      if (sum_of(place, 0, rows.bytes(1)) != rows.integer(2))
+        return damaged("entry " + std::to_string(place) + " has a wrong checksum");
+      auto line = from_bytes<raft::entry>(rows.bytes(1));
+      if (!line || line->index != place)
+        return {errc::incompatible, file_.string() + ": entry " + std::to_string(place)
+                                      + " cannot be read; upgrade first"};
+      auto follows = content.entries.empty() ? place <= content.base.index + 1
+                                             : place == content.entries.back().index + 1;
+      if (!follows)
+        return damaged("entries before " + std::to_string(place) + " are missing");
+      if (place >= kept_.last_index) {
+        kept_.last_index = place;
+        kept_.last_term = line->term;
+      }
+      content.entries.push_back(*std::move(line));
+    }
+    if (!content.entries.empty() && content.entries.back().index < content.base.index)
+      content.entries.clear(); // all of them stand in the snapshot
+    return {};
+  }
+
+  [[nodiscard]] problem compare_mark(raft::stored_state& content) {
+    auto body = mark_.read(mark_bytes);
+    decoder source{body};
+    kept_mark marked;
+    if (!source.get(marked.last_index) || !source.get(marked.last_term)
+        || !source.get(marked.vote.term) || !source.get(marked.vote.vote.value)
+        || !source.get(marked.now))
+      return {};
+    content.marked = kept_.now = marked.now;
+    // A log may become shorter, by entries of later terms only.
+    if (std::pair{kept_.last_term, kept_.last_index}
+        < std::pair{marked.last_term, marked.last_index})
+      return damaged("the log ends at entry " + std::to_string(kept_.last_index) + ", but "
+                     + std::to_string(marked.last_index) + " was synced");
+    if (kept_.vote.term < marked.vote.term
+        || (kept_.vote.term == marked.vote.term && marked.vote.vote != raft::seat_id{}
+            && kept_.vote.vote != marked.vote.vote))
+      return damaged("the vote of term " + std::to_string(marked.vote.term) + " is lost");
+    return {};
+  }
+
+  void write_mark() {
+    encoder body;
+    body.put(kept_.last_index);
+    body.put(kept_.last_term);
+    body.put(kept_.vote.term);
+    body.put(kept_.vote.vote.value);
+    body.put(kept_.now);
+    mark_.write(body.take());
+  }
+
+  // -- the file -------------------------------------------------------------------------
+
+  [[nodiscard]] problem open() {
+    constexpr auto schema = "CREATE TABLE IF NOT EXISTS fact"
+                            "(name TEXT PRIMARY KEY, bytes BLOB, sum INTEGER);"
+                            "CREATE TABLE IF NOT EXISTS entry"
+                            "(place INTEGER PRIMARY KEY, bytes BLOB, sum INTEGER);"
+                            "CREATE TABLE IF NOT EXISTS snapshot"
+                            "(place INTEGER, part INTEGER, parts INTEGER, bytes BLOB, sum INTEGER,"
+                            " PRIMARY KEY(place, part));";
+    if (auto why = database_.open(file_, storage::database::sharing::exclusive, schema);
+        why.code != errc::none)
+      return why;
+    if (auto found = database_.number("PRAGMA user_version"); found > format)
+      return {errc::incompatible, file_.string() + " has format " + std::to_string(found)
+                                    + ", this release reads up to " + std::to_string(format)
+                                    + "; upgrade first"};
+    else if (found < format && !database_.run("PRAGMA user_version=1"))
+      return database_.failed("open");
+    insert_ = database_.prepare("INSERT INTO entry VALUES(?,?,?)");
+    insert_part_ = database_.prepare("INSERT INTO snapshot VALUES(?,?,?,?,?)");
+    insert_fact_ = database_.prepare("INSERT OR REPLACE INTO fact VALUES(?,?,?)");
+    truncate_ = database_.prepare("DELETE FROM entry WHERE place >= ?");
+    begin_ = database_.prepare("BEGIN IMMEDIATE");
+    commit_ = database_.prepare("COMMIT");
+    if (!insert_ || !insert_part_ || !insert_fact_ || !truncate_ || !begin_ || !commit_)
+      return database_.failed("open");
+    return mark_.open(file_.string() + ".mark");
+  }
+
+  void close() {
+    for (auto* each : {&insert_, &insert_part_, &insert_fact_, &truncate_, &begin_, &commit_})
+      *each = {};
+    database_.close();
+    mark_.close();
+    kept_ = {};
+  }
+
+  std::filesystem::path file_;
+  storage::database database_;
+  storage::database::statement insert_;
+  storage::database::statement insert_part_;
+  storage::database::statement insert_fact_;
+  storage::database::statement truncate_;
+  storage::database::statement begin_;
+  storage::database::statement commit_;
+  storage::mark_file mark_;
+  kept_mark kept_;
+};
+
+} // namespace troupe::host

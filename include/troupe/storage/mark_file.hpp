@@ -1,0 +1,71 @@
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "troupe/core/checksum.hpp"
+#include "troupe/core/codec.hpp"
+#include "troupe/core/problem.hpp"
+
+namespace troupe::storage {
+
+/// A few bytes beside a log, written over and over and never synced: old after a crash of
+/// the machine, never ahead. Lost or torn, they protect nothing and harm nothing.
+class mark_file {
+public:
+  mark_file() = default;
+
+  ~mark_file() {
+    close();
+  }
+
+  mark_file(const mark_file&) = delete;
+  mark_file& operator=(const mark_file&) = delete;
+
+  [[nodiscard]] problem open(const std::filesystem::path& file) {
+    close();
+    descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (descriptor_ >= 0)
+      return {};
+    if (errno == ENOSPC)
+      return {errc::storage_full, file.string() + " cannot be made; make space, then go on"};
+    return {errc::bad_argument, file.string() + " cannot be opened; check the permissions"};
+  }
+
+  void close() {
+    if (descriptor_ >= 0)
+      ::close(std::exchange(descriptor_, -1));
+  }
+
+  /// A mark that could not be written is an old mark, and that is allowed.
+  void write(std::string body) {
+    encoder sum;
+    sum.put(crc32c(body));
+    body += sum.take();
+    [[maybe_unused]] auto written = ::pwrite(descriptor_, body.data(), body.size(), 0);
+  }
+
+  /// Returns the last body of `size` bytes, nothing if there is none that is whole.
+  [[nodiscard]] std::string read(std::size_t size) const {
+    std::string bytes(size + sizeof(std::uint32_t), '\0');
+    if (::pread(descriptor_, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+      return {};
+    decoder tail{std::string_view{bytes}.substr(size)};
+    std::uint32_t sum = 0;
+    tail.get(sum);
+    bytes.resize(size);
+    return sum == crc32c(bytes) ? bytes : std::string{};
+  }
+
+private:
+  int descriptor_ = -1;
+};
+
+} // namespace troupe::storage

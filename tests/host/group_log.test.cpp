@@ -1,0 +1,197 @@
+#include "troupe/host/group_log.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "support/temporary_folder.hpp"
+
+using namespace troupe;
+using namespace troupe::host;
+
+namespace {
+
+raft::entry line(raft::log_index index, raft::term_number term, std::string text) {
+  return {index, term, raft::group_time{duration{static_cast<std::int64_t>(index)}},
+          std::move(text)};
+}
+
+raft::replica::write entries(raft::log_index first, std::vector<raft::entry> lines) {
+  return {1, {}, {}, first, std::move(lines)};
+}
+
+raft::snapshot snapshot_at(raft::log_index index, std::string bytes) {
+  return {{index, 1, {}, {{{{7}, {true, "here"}}}}},
+          std::make_shared<const std::string>(std::move(bytes))};
+}
+
+void save(group_log& log, const raft::snapshot& what, std::uint64_t keep) {
+  group_log::saving saving{what, keep};
+  while (!saving.is_done())
+    REQUIRE(log.save(saving).code == errc::none);
+}
+
+struct fixture {
+  test::temporary_folder folder;
+  std::filesystem::path file = folder / "group";
+
+  stored_group loaded() {
+    group_log log{file};
+    stored_group found;
+    auto why = log.load(found);
+    INFO(why.detail);
+    REQUIRE(why.code == errc::none);
+    return found;
+  }
+
+  problem trouble() {
+    group_log log{file};
+    stored_group found;
+    return log.load(found);
+  }
+
+  template <class Job>
+  void with(Job job) {
+    group_log log{file};
+    stored_group found;
+    REQUIRE(log.load(found).code == errc::none);
+    job(log);
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a log that is new has a seat, and keeps it") {
+  auto first = loaded();
+  CHECK(first.seat != raft::seat_id{});
+  CHECK(loaded().seat == first.seat);
+  CHECK(first.state.entries.empty());
+}
+
+TEST_CASE_METHOD(fixture, "vote and entries are there after a restart") {
+  with([](group_log& log) {
+    auto what = entries(1, {line(1, 1, "a"), line(2, 1, "b")});
+    what.vote = raft::ballot{1, {9}};
+    REQUIRE(log.write(what).code == errc::none);
+  });
+  auto found = loaded();
+  CHECK(found.state.last_ballot == raft::ballot{1, {9}});
+  CHECK(found.state.entries == std::vector{line(1, 1, "a"), line(2, 1, "b")});
+}
+
+TEST_CASE_METHOD(fixture, "entries of a later term replace what stood there") {
+  with([](group_log& log) {
+    REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 1, "b"), line(3, 1, "c")})).code
+            == errc::none);
+    REQUIRE(log.write(entries(2, {line(2, 2, "x")})).code == errc::none);
+  });
+  CHECK(loaded().state.entries == std::vector{line(1, 1, "a"), line(2, 2, "x")});
+}
+
+TEST_CASE_METHOD(fixture, "a snapshot lets go of the entries far behind it") {
+  auto bytes = std::string(3'000'000, 's'); // three parts
+  with([&](group_log& log) {
+    std::vector<raft::entry> lines;
+    for (raft::log_index each = 1; each <= 10; ++each)
+      lines.push_back(line(each, 1, "x"));
+    REQUIRE(log.write(entries(1, lines)).code == errc::none);
+    save(log, snapshot_at(8, bytes), 3);
+    REQUIRE(log.newest()->bytes->size() == bytes.size());
+  });
+  auto found = loaded();
+  CHECK(found.snapshot == bytes);
+  CHECK(found.state.base == snapshot_at(8, "").header);
+  CHECK(found.state.entries.front().index == 6);
+  CHECK(found.state.entries.back().index == 10);
+}
+
+TEST_CASE_METHOD(fixture, "a snapshot that was not finished does not count") {
+  with([&](group_log& log) {
+    save(log, snapshot_at(4, "old"), 0);
+    group_log::saving saving{snapshot_at(9, std::string(3'000'000, 's')), 0};
+    REQUIRE(log.save(saving).code == errc::none);
+    REQUIRE_FALSE(saving.is_done());
+  });
+  CHECK(loaded().snapshot == "old");
+}
+
+TEST_CASE_METHOD(fixture, "a snapshot of the leader takes the place of everything") {
+  with([&](group_log& log) {
+    REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 1, "b")})).code == errc::none);
+    raft::replica::write what{2, {}, snapshot_at(50, "theirs"), 51, {line(51, 1, "next")}};
+    REQUIRE(log.write(what).code == errc::none);
+  });
+  auto found = loaded();
+  CHECK(found.snapshot == "theirs");
+  CHECK(found.state.entries == std::vector{line(51, 1, "next")});
+}
+
+TEST_CASE_METHOD(fixture, "a flipped bit in an entry is named, in the middle and at the end") {
+  for (auto victim : {2, 5}) {
+    std::filesystem::remove(file);
+    std::filesystem::remove(file.string() + ".mark");
+    with([](group_log& log) {
+      std::vector<raft::entry> lines;
+      for (raft::log_index each = 1; each <= 5; ++each)
+        lines.push_back(line(each, 1, "text"));
+      REQUIRE(log.write(entries(1, lines)).code == errc::none);
+    });
+    storage::database raw;
+    REQUIRE(raw.open(file, storage::database::sharing::shared, "").code == errc::none);
+    auto flip
+      = "UPDATE entry SET bytes = CAST(replace(bytes, 'text', 'teXt') AS BLOB) WHERE place = "
+        + std::to_string(victim);
+    REQUIRE(raw.run(flip.c_str()));
+    raw.close();
+    auto why = trouble();
+    CHECK(why.code == errc::damaged);
+    CHECK(why.detail.find("entry " + std::to_string(victim)) != std::string::npos);
+  }
+}
+
+TEST_CASE_METHOD(fixture, "a log that lost synced entries is damaged") {
+  with([](group_log& log) {
+    REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 1, "b")})).code == errc::none);
+  });
+  storage::database raw;
+  REQUIRE(raw.open(file, storage::database::sharing::shared, "").code == errc::none);
+  REQUIRE(raw.run("DELETE FROM entry WHERE place = 2"));
+  raw.close();
+  CHECK(trouble().code == errc::damaged);
+}
+
+TEST_CASE_METHOD(fixture, "a vote that was lost is found out") {
+  with([](group_log& log) {
+    raft::replica::write what{1, raft::ballot{3, {9}}, {}, 1, {}};
+    REQUIRE(log.write(what).code == errc::none);
+  });
+  storage::database raw;
+  REQUIRE(raw.open(file, storage::database::sharing::shared, "").code == errc::none);
+  REQUIRE(raw.run("DELETE FROM fact WHERE name = 'ballot'"));
+  raw.close();
+  CHECK(trouble().code == errc::damaged);
+}
+
+TEST_CASE_METHOD(fixture, "a log may become shorter by entries of a later term") {
+  with([](group_log& log) {
+    REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 1, "b"), line(3, 1, "c")})).code
+            == errc::none);
+  });
+  // As if the machine had died between the commit and its mark.
+  std::filesystem::copy_file(file.string() + ".mark", folder / "old.mark");
+  with(
+    [](group_log& log) { REQUIRE(log.write(entries(2, {line(2, 2, "x")})).code == errc::none); });
+  std::filesystem::copy_file(folder / "old.mark", file.string() + ".mark",
+                             std::filesystem::copy_options::overwrite_existing);
+  CHECK(loaded().state.entries.size() == 2);
+}
+
+TEST_CASE_METHOD(fixture, "another process keeps off") {
+  group_log log{file};
+  stored_group found;
+  REQUIRE(log.load(found).code == errc::none);
+  CHECK(trouble().code == errc::in_use);
+}
