@@ -15,6 +15,8 @@ using job_runner = std::function<void(std::function<void()>)>;
 /// How a batch went.
 using write_done = std::function<void(const problem&)>;
 
+class group_member;
+
 /// What keeps the records of a service: in_memory, durable, whatever has their five
 /// functions. Virtual, so that one actor serves all of them and is compiled once.
 template <machine M>
@@ -37,6 +39,9 @@ public:
 
   /// For the first life.
   [[nodiscard]] virtual std::uint64_t token_floor() const = 0;
+
+  /// The group that keeps the records instead; null: there is none.
+  [[nodiscard]] virtual group_member* group() const = 0;
 };
 
 /// Wraps a host.
@@ -64,6 +69,13 @@ std::unique_ptr<any_host<M>> make_host(Host host) {
 
     [[nodiscard]] std::uint64_t token_floor() const override {
       return inside_.token_floor();
+    }
+
+    [[nodiscard]] group_member* group() const override {
+      if constexpr (requires { inside_.group(); })
+        return inside_.group();
+      else
+        return nullptr;
     }
 
   private:

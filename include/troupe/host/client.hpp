@@ -122,7 +122,10 @@ public:
       auto said = to_problem(why);
       if (said.code == errc::session_expired && each.what.numbered)
         return session_ended(found);
-      return give_up(found, std::move(said));
+      if (!passes(said.code, each))
+        return give_up(found, std::move(said));
+      each.refusals += said.code == errc::not_leader ? 1 : 0;
+      return again_at(self_->clock().now() + options_.retry.delay(std::min(attempt, 10U), random_));
     }
     if (why == caf::sec::request_timeout)
       return; // the deadline does the rest
@@ -147,12 +150,18 @@ private:
     std::uint64_t number = 0;
     std::uint32_t tries = 0;
     std::uint32_t tries_before = 0; // in an earlier session
+    std::uint32_t refusals = 0;     // tries that were not carried out
 
     /// How often it was sent in the session of its number.
     [[nodiscard]] std::uint32_t tries_now() const {
       return tries - tries_before;
     }
   };
+
+  /// A change of leader: the same request again, under its number, is carried out once.
+  static bool passes(errc code, const pending& each) {
+    return code == errc::not_leader || (code == errc::outcome_unknown && each.number != 0);
+  }
 
   // -- sending ---------------------------------------------------------------------
 
@@ -198,8 +207,10 @@ private:
           if (from != target_)
             return;
           opening_ = false;
-          if (why.category() == caf::type_id_v<errc>)
-            return refuse_numbered(to_problem(why));
+          if (auto said = to_problem(why);
+              why.category() == caf::type_id_v<errc> && said.code != errc::not_leader
+              && said.code != errc::outcome_unknown)
+            return refuse_numbered(said);
           again_at(self_->clock().now() + options_.retry.delay(++opening_failures_, random_));
         });
   }
@@ -275,6 +286,9 @@ private:
   static problem too_late(const pending& each) {
     if (each.tries == 0)
       return {errc::unreachable, "the service was out of reach all the time; nothing was done"};
+    if (each.tries == each.refusals)
+      return {errc::no_quorum, "no node of the service led in all that time; nothing was done, "
+                               "retry once a majority of the nodes is back"};
     if (each.number == 0)
       return {errc::timed_out, "the service gave no answer in time; ask again"};
     return {errc::outcome_unknown, "no answer in time; the request may have been carried out, look "

@@ -41,7 +41,9 @@ bool inspect(Inspector& f, replicated_batch<M>& x) {
 /// was under way when its replica stopped leading is answered outcome_unknown; repeated in
 /// its session it is carried out once. A request that the machine keeps waiting keeps its
 /// place, whoever leads, and is answered by every replica that has callers for it.
-template <journaled M>
+/// A service that has no group is the same core with a log of its own: it leads for ever,
+/// and its batches go out as `append`, as those of its inner core.
+template <machine M>
 class replicated_core {
 public:
   using inner = durable_core<M>;
@@ -63,9 +65,17 @@ public:
     problem why;
   };
 
-  using event = std::variant<command<M>, open_session, close_session, keep_session, notice<M>,
-                             typename inner::caller_gone, typename inner::wall_is, committed, leads,
-                             follows, not_taken>;
+  using synced = typename inner::synced;
+  using not_written = typename inner::not_written;
+  using caller_gone = typename inner::caller_gone;
+  using wall_is = typename inner::wall_is;
+
+  using event
+    = std::variant<command<M>, open_session, close_session, keep_session, notice<M>, synced,
+                   not_written, caller_gone, wall_is, committed, leads, follows, not_taken>;
+
+  using append = typename inner::append;
+  using save = typename inner::save;
 
   /// Put this into the log of the group.
   struct propose {
@@ -84,12 +94,15 @@ public:
     problem why;
   };
 
-  using effects
-    = std::vector<std::variant<propose, answered, session_done, rejected, perform, diverged>>;
+  using effects = std::vector<
+    std::variant<append, save, propose, answered, session_done, rejected, perform, diverged>>;
   using query = typename M::query;
   using snapshot_type = typename inner::snapshot_type;
 
-  /// `life` is random, another one at each start of the process.
+  /// Without a group.
+  explicit replicated_core(inner inside) : inside_(std::move(inside)) {}
+
+  /// One of a group. `life` is random, another one at each start of the process, and not zero.
   explicit replicated_core(std::uint64_t life, core_options options = {})
     : life_(life), inside_(without_snapshots(options)) {
     typename inner::effects none;
@@ -100,7 +113,10 @@ public:
   void step(time_point now, request_id id, event what, effects& out) {
     typename inner::effects made;
     auto take = overloaded{
-      [&](const committed& line) { take_entry(now, line.payload, made, out); },
+      [&](const committed& line) {
+        if constexpr (journaled<M>)
+          take_entry(now, line.payload, made, out);
+      },
       [&](const leads&) { inside_.lead(now, made); },
       [&](const follows& line) { inside_.follow(line.why, made); },
       [&](const not_taken& line) {
@@ -156,14 +172,27 @@ public:
     inside_.restore(now, saved);
   }
 
+  /// What names open obligations and takes back what nobody waits for, at the start of a life
+  /// without a group.
+  void start(time_point now, effects& out) {
+    typename inner::effects made;
+    inside_.start(now, made);
+    pass_on(made, out);
+  }
+
+  [[nodiscard]] time_point time() const {
+    return inside_.time();
+  }
+
   /// This service's part of a snapshot of the group.
-  [[nodiscard]] std::string section() const {
+  [[nodiscard]] std::string section() const requires journaled<M> {
     return to_bytes(inside_.snapshot());
   }
 
   /// Goes on from a section; whoever waits here is told that the outcome is unknown.
   /// Returns damaged or incompatible, and does nothing, if it cannot be read.
-  [[nodiscard]] problem restore_section(std::string_view bytes, effects& out) {
+  [[nodiscard]] problem restore_section(std::string_view bytes,
+                                        effects& out) requires journaled<M> {
     auto saved = from_bytes<snapshot_type>(bytes);
     if (!saved)
       return {errc::damaged, "the snapshot of a service cannot be read; restore a backup"};
@@ -205,11 +234,15 @@ private:
 
   void pass_on(typename inner::effects& made, effects& out) {
     auto pass = overloaded{
-      [&](typename inner::append& what) {
+      [&](append& what) {
+        if (life_ == 0) {
+          out.push_back(std::move(what));
+          return;
+        }
         proposed_ = ++last_proposed_;
-        out.push_back(propose{to_bytes(replicated_batch<M>{life_, proposed_, *what.records})});
+        if constexpr (journaled<M>)
+          out.push_back(propose{to_bytes(replicated_batch<M>{life_, proposed_, *what.records})});
       },
-      [&](typename inner::save&) {},
       [&](perform& what) {
         if (inside_.leads())
           out.push_back(std::move(what));
@@ -220,7 +253,7 @@ private:
       std::visit(pass, each);
   }
 
-  std::uint64_t life_;
+  std::uint64_t life_ = 0; // none without a group
   inner inside_;
   std::uint64_t proposed_ = 0; // the batch that is under way
   std::uint64_t last_proposed_ = 0;

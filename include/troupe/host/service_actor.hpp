@@ -31,8 +31,10 @@
 #include "troupe/host/any_host.hpp"
 #include "troupe/host/calendar_watch.hpp"
 #include "troupe/host/durable_core.hpp"
+#include "troupe/host/group_member.hpp"
 #include "troupe/host/in_memory.hpp"
 #include "troupe/host/messages.hpp"
+#include "troupe/host/replicated_core.hpp"
 
 namespace troupe::host {
 
@@ -55,7 +57,7 @@ template <class Service>
 class service_actor_state {
 public:
   using machine_type = typename Service::machine;
-  using core = durable_core<machine_type>;
+  using core = replicated_core<machine_type>;
   using handle = typename Service::handle;
 
   static inline const char* name = Service::name;
@@ -70,16 +72,19 @@ public:
   service_actor_state(caf::event_based_actor* self, const std::shared_ptr<prepared>& from)
     : self_(self),
       service_(self->system()),
+      options_(from->options),
       core_(std::move(from->inside)),
       host_(std::move(from->host)),
       started_(self->clock().now()),
       born_(core_.time()) {
     ignore_strays(self_);
     self_->set_down_handler([this](const caf::down_msg& gone) { forget(gone.source); });
-    auto floor = core_.index() == 0 ? host_->token_floor() : 0;
-    core_.start(now(), out_);
-    core_.step(now(), 0, notice<machine_type>{Service::opening(from->options, floor)}, out_);
-    tell_calendar();
+    if (auto* group = host_->group()) {
+      group->join(home_, [this](group_event& what) { hear(what); });
+    } else {
+      core_.start(now(), out_);
+      open();
+    }
   }
 
   /// For remote spawn. Ends with `owner`, unless that is null.
@@ -99,10 +104,17 @@ public:
 
 private:
   static std::shared_ptr<prepared> in_memory_life(const typename Service::options& options) {
-    auto made
-      = std::make_shared<prepared>(prepared{core{}, make_host<machine_type>(in_memory{}), options});
-    made->host->load(made->inside); // has no way to fail
-    return made;
+    auto host = make_host<machine_type>(in_memory{});
+    durable_core<machine_type> inside;
+    host->load(inside); // has no way to fail
+    return std::make_shared<prepared>(prepared{core{std::move(inside)}, std::move(host), options});
+  }
+
+  /// The first event of a life: of the process, or of a leader.
+  void open() {
+    auto floor = core_.index() == 0 ? host_->token_floor() : 0;
+    core_.step(now(), 0, notice<machine_type>{Service::opening(options_, floor)}, out_);
+    tell_calendar();
   }
 
   template <class... Cs, class... Qs>
@@ -141,15 +153,53 @@ private:
   struct parked {
     std::function<bool()> has_news;
     std::function<void()> answer;
+    std::function<void(const problem&)> refuse;
     caf::actor_clock::time_point ends;
+  };
+
+  /// A question that waits until the group has confirmed that the state here is the latest.
+  struct unconfirmed {
+    std::function<void()> go_on;
+    std::function<void(const problem&)> refuse;
   };
 
   template <class Question>
   caf::result<typename Question::result> look_up(const Question& what) {
-    if constexpr (waiting_query<machine_type, Question>)
-      if (what.wait > duration::zero() && !core_.has_news(what))
-        return park(what);
+    if (auto* group = host_->group())
+      return confirm(*group, what);
+    if (has_to_wait(what))
+      return park(what, self_->make_response_promise<typename Question::result>());
     return answer_to(what);
+  }
+
+  template <class Question>
+  [[nodiscard]] bool has_to_wait(const Question& what) const {
+    if constexpr (waiting_query<machine_type, Question>)
+      return what.wait > duration::zero() && !core_.has_news(what);
+    else
+      return false;
+  }
+
+  /// Answers once it is certain that no other node has led meanwhile.
+  template <class Question>
+  caf::result<typename Question::result> confirm(group_member& group, const Question& what) {
+    using result = typename Question::result;
+    if (!core_.is_leading())
+      return to_error({errc::not_leader, "this node follows; ask the one that leads"});
+    if (unconfirmed_.size() >= max_parked)
+      return to_error(
+        {errc::limit_reached, std::to_string(max_parked) + " questions wait; retry with backoff"});
+    auto promise = self_->make_response_promise<result>();
+    auto go_on = [this, promise, what]() mutable {
+      if (has_to_wait(what))
+        park(what, promise);
+      else
+        deliver(promise, what);
+    };
+    auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
+    unconfirmed_.emplace(++last_question_, unconfirmed{std::move(go_on), std::move(refuse)});
+    group.read(last_question_);
+    return promise;
   }
 
   template <class Question>
@@ -163,24 +213,32 @@ private:
       return to_error(found.error());
   }
 
-  template <class Question>
-  caf::result<typename Question::result> park(const Question& what) {
-    if (parked_.size() >= max_parked)
-      return to_error({errc::limit_reached,
-                       std::to_string(max_parked) + " questions wait for news; ask without wait"});
-    auto promise = self_->make_response_promise<typename Question::result>();
-    auto answer = [this, promise, what]() mutable {
-      auto found = core_.answer(what);
-      if constexpr (std::is_same_v<decltype(found), typename Question::result>)
-        promise.deliver(std::move(found));
-      else if (found)
-        promise.deliver(*std::move(found));
-      else
-        promise.deliver(to_error(found.error()));
-    };
-    parked_.push_back({[this, what] { return core_.has_news(what); }, std::move(answer),
-                       self_->clock().now() + std::min(what.wait, max_wait)});
-    arm();
+  template <class Question, class Promise>
+  void deliver(Promise& promise, const Question& what) {
+    auto found = core_.answer(what);
+    if constexpr (std::is_same_v<decltype(found), typename Question::result>)
+      promise.deliver(std::move(found));
+    else if (found)
+      promise.deliver(*std::move(found));
+    else
+      promise.deliver(to_error(found.error()));
+  }
+
+  template <class Question, class Promise>
+  Promise park(const Question& what, Promise promise) {
+    if constexpr (waiting_query<machine_type, Question>) {
+      if (parked_.size() >= max_parked) {
+        promise.deliver(
+          to_error({errc::limit_reached,
+                    std::to_string(max_parked) + " questions wait for news; ask without wait"}));
+        return promise;
+      }
+      auto answer = [this, promise, what]() mutable { deliver(promise, what); };
+      auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
+      parked_.push_back({[this, what] { return core_.has_news(what); }, std::move(answer),
+                         std::move(refuse), self_->clock().now() + std::min(what.wait, max_wait)});
+      arm();
+    }
     return promise;
   }
 
@@ -239,6 +297,15 @@ private:
     host_->save(what.state);
   }
 
+  void handle_effect(const typename core::propose& what) {
+    host_->group()->propose(what.payload);
+  }
+
+  void handle_effect(const typename core::diverged& what) {
+    host_->group()->stop(what.why);
+    fail(what.why);
+  }
+
   void handle_effect(const typename core::answered& what) {
     auto deliver = [&](const auto& each) {
       if constexpr (requires { each.id; })
@@ -282,12 +349,72 @@ private:
       case errc::storage_full:
         return core_.step(now(), 0, typename core::not_written{why}, out_);
       default: // nobody knows what is on the disk: start again from there
-        if (caller_ != 0)
-          close(caller_, to_error(why));
-        for (auto& [id, promise] : std::exchange(open_, {}))
-          promise.deliver(to_error(why));
-        self_->quit(to_error(why));
+        fail(why);
     }
+  }
+
+  /// Ends with `why`, which all that wait here are told.
+  void fail(const problem& why) {
+    if (caller_ != 0)
+      close(caller_, to_error(why));
+    for (auto& [id, promise] : std::exchange(open_, {}))
+      promise.deliver(to_error(why));
+    refuse_questions(why);
+    self_->quit(to_error(why));
+  }
+
+  // -- the group -------------------------------------------------------------------
+
+  void hear(group_event& what) {
+    if constexpr (journaled<machine_type>)
+      std::visit([this](auto& each) { handle_group(each); }, what);
+  }
+
+  void handle_group(group_core::deliver& what) {
+    core_.step(now(), 0, typename core::committed{std::move(what.payload)}, out_);
+  }
+
+  /// The time goes on as the group has it.
+  void handle_group(group_core::lead& what) {
+    started_ = self_->clock().now();
+    born_ = time_point{what.now.time_since_epoch()};
+    core_.step(now(), 0, typename core::leads{}, out_);
+    open();
+  }
+
+  void handle_group(group_core::follow& what) {
+    refuse_questions(what.why);
+    core_.step(now(), 0, typename core::follows{std::move(what.why)}, out_);
+  }
+
+  void handle_group(group_core::not_taken& what) {
+    core_.step(now(), 0, typename core::not_taken{std::move(what.why)}, out_);
+  }
+
+  void handle_group(group_core::read_ready& what) {
+    if (auto found = unconfirmed_.extract(what.id))
+      found.mapped().go_on();
+  }
+
+  void handle_group(group_core::read_refused& what) {
+    if (auto found = unconfirmed_.extract(what.id))
+      found.mapped().refuse(what.why);
+  }
+
+  void handle_group(group_core::take_section& what) {
+    host_->group()->give_section(what.index, core_.section());
+  }
+
+  void handle_group(group_core::restore_section& what) {
+    if (auto why = core_.restore_section(what.bytes, out_); why.code != errc::none)
+      handle_effect(typename core::diverged{std::move(why)});
+  }
+
+  void refuse_questions(const problem& why) {
+    for (auto& [id, each] : std::exchange(unconfirmed_, {}))
+      each.refuse(why);
+    for (auto& each : std::exchange(parked_, {}))
+      each.refuse(why);
   }
 
   /// Returns a function for any thread that brings a job back to this actor, if
@@ -354,6 +481,7 @@ private:
 
   caf::event_based_actor* self_;
   Service service_;
+  typename Service::options options_;
   core core_;
   std::unique_ptr<any_host<machine_type>> host_;
   job_runner home_ = home();
@@ -366,6 +494,8 @@ private:
   caf::actor_addr owner_;
   request_id last_caller_ = 0;
   std::list<parked> parked_;
+  std::map<request_id, unconfirmed> unconfirmed_;
+  request_id last_question_ = 0;
   request_id looked_at_ = 0;
   deadline_timer timer_;
   calendar_watch calendar_;
@@ -413,10 +543,12 @@ caf::expected<typename Service::handle> spawn(caf::actor_system& sys,
     return caf::actor_cast<typename Service::handle>(made);
   } else {
     using state = service_actor_state<Service>;
-    typename state::core core{limits};
     auto kept = make_host<typename Service::machine>(std::move(host));
-    if (auto why = kept->load(core); why.code != errc::none)
+    durable_core<typename Service::machine> inside{limits};
+    if (auto why = kept->load(inside); why.code != errc::none)
       return to_error(std::move(why));
+    auto core = kept->group() != nullptr ? typename state::core{kept->group()->life(), limits}
+                                         : typename state::core{std::move(inside)};
     auto made = sys.spawn<service_actor<Service>>(std::make_shared<typename state::prepared>(
       typename state::prepared{std::move(core), std::move(kept), options}));
     return caf::actor_cast<typename Service::handle>(made);
