@@ -13,6 +13,10 @@ sim::scenario_options with_seed(std::uint64_t seed) {
   made.seed = seed;
   made.nodes = static_cast<std::uint32_t>(3 + seed % 3);
   made.span = 30s;
+  if (seed % 3 != 0)
+    made.what = sim::storm();
+  if (seed % 2 == 0)
+    made.churn = 100ms;
   return made;
 }
 

@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/raft/detail/checks.hpp"
@@ -308,6 +309,8 @@ public:
 
   /// The group's time as far as it is known here.
   [[nodiscard]] group_time time_of_group(time_point now) const {
+    if (planted_flaw == flaw::time_goes_back)
+      return group_time{now.time_since_epoch()};
     auto known
       = role_ == role::leader ? led_from_ + (now - led_since_) : heard_time_ + (now - heard_at_);
     return std::max(known, log_.last_at());
@@ -425,7 +428,7 @@ private:
       return;
     write what;
     what.number = ++write_number_;
-    if (std::exchange(ballot_dirty_, false))
+    if (std::exchange(ballot_dirty_, false) && planted_flaw != flaw::vote_not_persisted)
       what.vote = ballot_;
     what.base = std::exchange(base_, {});
     what.first = unwritten_;
@@ -434,6 +437,10 @@ private:
                    std::numeric_limits<std::size_t>::max());
     unwritten_ = log_.last_index() + 1;
     under_way_ = under_way{what.number, log_.last_index(), what.base};
+    if (planted_flaw == flaw::sync_skipped) {
+      written_ = what.number;
+      synced_ = what.base ? synced_ : log_.last_index();
+    }
     for (auto& each : held_)
       each.need = std::min(each.need, what.number); // all that is known goes with it
     put(std::move(what));
@@ -562,7 +569,8 @@ private:
 
   [[nodiscard]] bool is_up_to_date(const vote_request& what) const {
     return std::pair{what.last_term, what.last_index}
-           >= std::pair{log_.last_term(), log_.last_index()};
+             >= std::pair{log_.last_term(), log_.last_index()}
+           || planted_flaw == flaw::logs_not_compared;
   }
 
   void handle_body(seat_id from, term_number term, const vote_request& what) {
@@ -665,7 +673,9 @@ private:
     if (last <= commit_) // old news
       return answer_append(from, commit_, what);
     auto known = log_.term_at(what.previous_index);
-    if (what.previous_index > commit_ && known != what.previous_term)
+    auto follows = what.previous_index <= commit_ || known == what.previous_term;
+    if (!follows
+        && !(planted_flaw == flaw::entries_unchecked && what.previous_index <= log_.last_index()))
       return refuse_append(from, what);
     take_entries(what);
     commit_ = std::max(commit_, std::min(what.commit, last));
@@ -978,7 +988,8 @@ private:
     for (auto& [seat, peer] : peers_)
       reached.emplace(seat, peer.match);
     auto index = std::min(agreed(members().voters(), reached), log_.last_index());
-    if (index <= commit_ || log_.term_at(index) != ballot_.term)
+    auto is_own = log_.term_at(index) == ballot_.term || planted_flaw == flaw::old_terms_counted;
+    if (index <= commit_ || !is_own)
       return;
     for (auto each = commit_ + 1; each <= index; ++each)
       uncommitted_bytes_ -= size_of(log_.at(each));
@@ -1043,6 +1054,8 @@ private:
       return refuse(id,
                     {errc::limit_reached, std::to_string(reads_.size())
                                             + " reads wait for their round; retry with backoff"});
+    if (planted_flaw == flaw::stale_reads)
+      return put(read_at{id, commit_});
     reads_.add(id, std::max(commit_, term_start_), round_ + 1);
     if (confirmed_ == round_)
       begin_round();
@@ -1104,7 +1117,8 @@ private:
   void change_members(request_id id, configuration next) {
     if (auto why = closed(); why.code != errc::none)
       return refuse(id, why);
-    if (!is_settled() || log_.members_index() > commit_)
+    auto is_free = is_settled() && log_.members_index() <= commit_;
+    if (!is_free && planted_flaw != flaw::careless_changes)
       return refuse(id, {errc::busy, "another change is under way; retry when it is done"});
     if (next.members.size() > options_.max_members)
       return refuse(id, {errc::limit_reached, "a group has at most "

@@ -59,4 +59,18 @@ inline faults rough() {
   return made;
 }
 
+/// Returns a world in which hardly anything lasts: leaders fall before they have committed.
+inline faults storm() {
+  auto made = rough();
+  made.loss = 50'000;
+  made.kill_every = std::chrono::milliseconds{1'500};
+  made.down_for = std::chrono::milliseconds{800};
+  made.pause_every = std::chrono::seconds{3};
+  made.pause_for = std::chrono::milliseconds{800};
+  made.partition_every = std::chrono::milliseconds{1'200};
+  made.partition_for = std::chrono::seconds{1};
+  made.max_sync = std::chrono::milliseconds{30};
+  return made;
+}
+
 } // namespace troupe::sim

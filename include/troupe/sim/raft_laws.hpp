@@ -39,7 +39,12 @@ public:
     auto [found, is_new] = applied_.try_emplace(line.index, state);
     if (is_new)
       committed_[line.index] = line.term;
-    else if (found->second != state)
+    if (auto& last = last_at_[who]; line.index > last.first) {
+      if (line.at < last.second)
+        broken("time: entry " + std::to_string(line.index)
+               + " is stamped before the one before it");
+      last = {line.index, line.at};
+    } else if (found->second != state)
       broken("state machine safety: process " + std::to_string(who) + " applies another entry "
              + std::to_string(line.index));
     highest_ = std::max(highest_, line.index);
@@ -129,6 +134,7 @@ private:
   std::map<raft::log_index, applied_state> applied_;
   std::map<raft::log_index, raft::term_number> committed_;
   std::map<process_id, std::pair<raft::term_number, raft::log_index>> led_;
+  std::map<process_id, std::pair<raft::log_index, raft::group_time>> last_at_;
   raft::log_index highest_ = 0;
   std::size_t reads_ = 0;
   std::vector<std::string> violations_;

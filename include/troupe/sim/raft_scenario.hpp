@@ -21,6 +21,8 @@ struct scenario_options {
   /// Of virtual time, with faults; then the world is whole and has to go on.
   duration span = std::chrono::seconds{60};
   faults what = rough();
+  /// How often an operator changes the members of the group, on average.
+  duration churn = std::chrono::milliseconds{700};
 };
 
 /// What came of it.
@@ -38,7 +40,7 @@ struct raft_report {
 class raft_scenario {
 public:
   explicit raft_scenario(const scenario_options& how)
-    : span_(how.span), world_(how.seed, how.nodes, how.what) {
+    : how_(how), span_(how.span), world_(how.seed, how.nodes, how.what) {
     auto& watch = world_.setting();
     watch.stepped
       = [this](auto who, auto& replica, auto& out) { laws_.stepped(who, replica, out); };
@@ -52,7 +54,7 @@ public:
     world_.arm(0);
     every(std::chrono::milliseconds{20}, [this] { propose(); });
     every(std::chrono::milliseconds{50}, [this] { read(); });
-    every(std::chrono::milliseconds{700}, [this] { change_members(); });
+    every(how_.churn, [this] { change_members(); });
     every(std::chrono::seconds{7}, [this] { transfer(); });
     world_.run_until(span_);
     settle();
@@ -167,6 +169,7 @@ private:
                    + describe());
   }
 
+  scenario_options how_;
   duration span_;
   world<raft_process> world_;
   raft_laws laws_;

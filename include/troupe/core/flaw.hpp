@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+
+namespace troupe {
+
+/// Faults that can be built into a program on purpose, to see that the tests would find
+/// them: a test binary defines TROUPE_FLAW as one of these names. None costs anything where
+/// it is not planted, and no other program defines it.
+enum class flaw : std::uint8_t {
+  none,
+  /// Votes and terms are not written to the disk.
+  vote_not_persisted,
+  /// A replica counts entries, and tells of them, before they are synced.
+  sync_skipped,
+  /// Entries of older terms are committed by counting their copies.
+  old_terms_counted,
+  /// A follower takes entries whatever stands before them.
+  entries_unchecked,
+  /// A candidate gets a vote whatever its log lacks.
+  logs_not_compared,
+  /// A leader answers reads without asking whether it still leads.
+  stale_reads,
+  /// The time of a new leader begins with its own clock.
+  time_goes_back,
+  /// Members change several at a time, and before a leader has committed anything.
+  careless_changes,
+  /// A repeated request is carried out again.
+  no_dedup,
+  /// A lock table forgets its last token when it is restored.
+  token_reused,
+};
+
+#ifdef TROUPE_FLAW
+inline constexpr auto planted_flaw = flaw::TROUPE_FLAW;
+#else
+inline constexpr auto planted_flaw = flaw::none;
+#endif
+
+} // namespace troupe

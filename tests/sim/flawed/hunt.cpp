@@ -1,0 +1,34 @@
+// Runs a scenario over a build with a flaw planted (see core/flaw.hpp) until a law is found
+// broken. Exits with 0 if one was, with 1 if all seeds passed.
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "troupe/core/flaw.hpp"
+#include "troupe/sim/lock_scenario.hpp"
+#include "troupe/sim/raft_scenario.hpp"
+
+int main(int count, char** words) {
+  using namespace troupe;
+  static_assert(planted_flaw != flaw::none);
+  std::string scenario = count > 1 ? words[1] : "raft";
+  std::uint64_t seeds = count > 2 ? std::stoull(words[2]) : 200;
+  for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+    sim::scenario_options how;
+    how.seed = seed;
+    how.nodes = static_cast<std::uint32_t>(3 + 2 * (seed % 2));
+    how.span = std::chrono::seconds{30};
+    how.what = seed % 3 == 0 ? sim::rough() : sim::storm();
+    how.churn = std::chrono::milliseconds{seed % 2 == 0 ? 700 : 100};
+    auto found = scenario == "raft" ? sim::raft_scenario{how}.run().violations
+                                    : sim::lock_scenario{how}.run().violations;
+    if (found.empty())
+      continue;
+    std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), found.front().c_str());
+    return EXIT_SUCCESS;
+  }
+  std::printf("%llu seeds passed\n", static_cast<unsigned long long>(seeds));
+  return EXIT_FAILURE;
+}
