@@ -94,6 +94,16 @@ TEST_CASE_METHOD(test::clocked_cluster, "who claims names again hears which it h
   CHECK(first.lost == words{"b"});
 }
 
+TEST_CASE_METHOD(test::clocked_cluster, "a node hears of a later boot of its own",
+                 "[node][names]") {
+  claimant restored{*this, "n1"};
+  restored.boot = 7;
+  REQUIRE(restored.claim("painter") == "token");
+  restored.boot = 3;
+  CHECK(restored.claim("sculptor") == "in_use");
+  CHECK(restored.outlived == 7);
+}
+
 TEST_CASE_METHOD(test::clocked_cluster, "any number of names is given back", "[node][names]") {
   claimant first{*this, "n1"};
   words many;

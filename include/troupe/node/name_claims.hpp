@@ -49,7 +49,7 @@ public:
                   auto wanted = claiming_.erase(name) > 0;
                   if (answer && wanted)
                     return done(answer->claimed.front().token);
-                  if (!answer && answer.error().code == errc::conflict)
+                  if (!answer && answer.error().code == errc::in_use)
                     rise();
                   else if (answer || answer.error().code != errc::name_taken)
                     release({name}); // without an answer it may have been granted
@@ -103,7 +103,7 @@ private:
                 [this, names](const result<registry::names::claims>& answer) {
                   if (answer)
                     return setup_.kept(answer->claimed);
-                  if (answer.error().code == errc::conflict)
+                  if (answer.error().code == errc::in_use)
                     return rise();
                   if (answer.error().code != errc::name_taken)
                     return setup_.log("names could not be claimed anew: " + answer.error().detail);
