@@ -2,6 +2,8 @@
 
 #include "troupe_command.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include <map>
 #include <set>
 
@@ -245,6 +247,64 @@ TEST_CASE("a worker that is stopped finishes what it runs, others do the rest", 
   worker.process().send_signal(SIGTERM);
   CHECK(worker.process().wait_for_end(10s) == 0);
   flow.must_complete();
+}
+
+TEST_CASE("a node that leaves gives up tasks that take longer than its drain, and others run them",
+          "[cluster][cli]") {
+  need_command();
+  auto told = GENERATE("troupe leave", "SIGTERM");
+  INFO(told);
+  temporary_folder folder;
+  auto made = (folder / "made").string();
+  auto shell = [](const std::string& script) { return json{{"argv", {"/bin/sh", "-c", script}}}; };
+  // Only the first attempt takes long.
+  auto tasks = json::array(
+    {{{"id", "long"},
+      {"run", "exec"},
+      {"input", shell("echo ran >> " + made + "; [ $(wc -l < " + made + ") -gt 1 ] || sleep 60")}},
+     {{"id", "next"},
+      {"run", "exec"},
+      {"parents", {"long"}},
+      {"input", shell("echo next >> " + made)}}});
+  write_file(folder / "flow.json",
+             json{{"schema", "troupe-dag/1"}, {"name", "long"}, {"tasks", tasks}}.dump());
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  words worker{"--slots", "1", "--allow-exec", "--leave-on-term", "--join", host.address()};
+  auto named = [&](const std::string& name, const words& more) {
+    words result{"--name", name};
+    result.insert(result.end(), worker.begin(), worker.end());
+    result.insert(result.end(), more.begin(), more.end());
+    return result;
+  };
+  running_node leaver{named("n2", {"--drain", "300ms"})};
+  auto submit = start({"submit", folder / "flow.json", "--json", "--at", host.address()});
+  REQUIRE(comes_true([&] { return content_of(made) == "ran\n"; }));
+  running_node other{named("n3", {})};
+  await_workers(2, host.address());
+  if (told == std::string{"SIGTERM"})
+    leaver.process().send_signal(SIGTERM);
+  else
+    CHECK(run({"leave", "--at", leaver.address()}).status == 0);
+  CHECK(leaver.process().wait_for_end(10s) == 0);
+  auto done = finish(submit);
+  INFO(done);
+  CHECK(done.status == 0);
+  REQUIRE(!done.lines().empty());
+  CHECK(done.lines().back()["completed"] == 2);
+  // Its end was recorded once: what waits for it ran once.
+  CHECK(content_of(made) == "ran\nran\nnext\n");
+  auto status = status_at(host.address());
+  INFO(status.dump());
+  CHECK(status["members"].size() == 2);
+  CHECK(status["workers"] == 1);
+}
+
+TEST_CASE("a drain that is no span is refused", "[cluster][cli]") {
+  need_command();
+  auto refused = run({"node", "--listen", "127.0.0.1:0", "--drain", "soon"});
+  INFO(refused);
+  CHECK(refused.status == 2);
+  CHECK(refused.says("--drain is 'soon'"));
 }
 
 TEST_CASE("a second signal ends a node that waits for its tasks", "[cluster][cli]") {
