@@ -1,7 +1,6 @@
 #pragma once
 
 #include "support/services.hpp"
-#include "troupe/node/init.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/registry/name_service.hpp"
 #include "troupe/registry/registry_service.hpp"
@@ -15,8 +14,6 @@
 #include "troupe/core/caf/run_on.hpp"
 
 namespace troupe::test {
-
-inline const bool is_initialised = (init<>(), true);
 
 /// An actor for something that is part of one.
 template <class Part>
