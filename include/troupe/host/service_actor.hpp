@@ -111,8 +111,8 @@ private:
       [this](const open_session& what) { return ask<session_id>(what); },
       [this](const close_session& what) { return ask<session_id>(what); },
       [this](const keep_session& what) { return ask<session_id>(what); },
-      [this](const call& who, const Cs& what) {
-        return ask<typename Cs::result>(command<machine_type>{who, what});
+      [this](const call& who, Cs& what) { // CAF copies it only if others have the message, too
+        return ask<typename Cs::result>(command<machine_type>{who, std::move(what)});
       }...,
       [this](const Qs& what) -> caf::result<typename Qs::result> { return look_up(what); }...,
     };
@@ -121,15 +121,17 @@ private:
   /// Takes the request of the current message into the core. "Delegated" is to
   /// CAF whatever is answered later, through a promise.
   template <class Result>
-  caf::delegated<Result> ask(const typename core::event& what) {
+  caf::delegated<Result> ask(typename core::event what) {
     auto asked = self_->current_message_id().is_request();
-    auto id = asked ? ++last_caller_ : 0; // zero: nobody asked for an answer
+    caller_ = asked ? ++last_caller_ : 0; // zero: nobody asked for an answer
     if (asked) // a promise that nobody asked for would reach the sender as a stray
-      open_.emplace(id, self_->make_response_promise());
-    core_.step(now(), id, what, out_);
+      promise_ = self_->make_response_promise();
+    core_.step(now(), caller_, std::move(what), out_);
     carry_out();
-    if (auto found = open_.find(id); found != open_.end())
-      watch(found->second.source());
+    if (auto id = std::exchange(caller_, 0); id != 0) {
+      watch(promise_.source());
+      open_.emplace(id, std::move(promise_));
+    }
     return {};
   }
 
@@ -218,16 +220,19 @@ private:
   /// Carries out all effects, also those that they lead to, then sees to it that
   /// the actor wakes in time.
   void carry_out() {
-    while (!out_.empty())
-      for (auto& what : std::exchange(out_, {}))
+    while (!out_.empty()) {
+      doing_.swap(out_);
+      for (auto& what : doing_)
         std::visit([this](const auto& each) { handle_effect(each); }, what);
+      doing_.clear();
+    }
     if (!parked_.empty())
       answer_parked();
     arm();
   }
 
   void handle_effect(const typename core::append& what) {
-    host_->append(what.records, home(), [this](const problem& why) { written(why); });
+    host_->append(what.records, home_, [this](const problem& why) { written(why); });
   }
 
   void handle_effect(const typename core::save& what) {
@@ -260,8 +265,12 @@ private:
 
   template <class Result>
   void close(request_id id, const Result& result) {
-    if (auto found = open_.extract(id))
+    if (id == caller_) {
+      caller_ = 0;
+      promise_.deliver(result);
+    } else if (auto found = open_.extract(id)) {
       found.mapped().deliver(result);
+    }
   }
 
   // -- the disk and the clock ------------------------------------------------------
@@ -273,6 +282,8 @@ private:
       case errc::storage_full:
         return core_.step(now(), 0, typename core::not_written{why}, out_);
       default: // nobody knows what is on the disk: start again from there
+        if (caller_ != 0)
+          close(caller_, to_error(why));
         for (auto& [id, promise] : std::exchange(open_, {}))
           promise.deliver(to_error(why));
         self_->quit(to_error(why));
@@ -281,7 +292,7 @@ private:
 
   /// Returns a function for any thread that brings a job back to this actor, if
   /// it still lives.
-  auto home() {
+  job_runner home() {
     return [self = caf::weak_actor_ptr{self_->ctrl()}, this](std::function<void()> job) {
       run_on(self, [this, job = std::move(job)] {
         job();
@@ -302,8 +313,10 @@ private:
       no_later(each.ends);
     timer_.arm(self_, wake, [this] {
       core_.tick(now(), out_);
-      if (core_.next_deadline())
+      if (core_.next_deadline() && now() >= mark_at_) {
         host_->mark(now());
+        mark_at_ = now() + mark_every / 2;
+      }
       if (auto next = core_.next_wall_deadline(); next && *next <= utc_now())
         tell_calendar();
       carry_out();
@@ -343,8 +356,12 @@ private:
   Service service_;
   core core_;
   std::unique_ptr<any_host<machine_type>> host_;
+  job_runner home_ = home();
   typename core::effects out_;
+  typename core::effects doing_; // empty between two messages
   std::map<request_id, caf::response_promise> open_;
+  request_id caller_ = 0; // of the message at hand, until it has its answer
+  caf::response_promise promise_;
   std::set<caf::actor_addr> watched_;
   caf::actor_addr owner_;
   request_id last_caller_ = 0;
@@ -354,6 +371,7 @@ private:
   calendar_watch calendar_;
   caf::actor_clock::time_point started_;
   time_point born_;
+  time_point mark_at_ = time_point::min();
 };
 
 /// A service that no machine can be the whole of, as it keeps handles of actors, which no

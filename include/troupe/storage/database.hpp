@@ -113,7 +113,8 @@ public:
   [[nodiscard]] problem open(const std::filesystem::path& file, sharing mode, const char* schema) {
     close();
     file_ = file;
-    if (sqlite3_open(file.c_str(), &raw_) != SQLITE_OK)
+    constexpr auto one_thread = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(file.c_str(), &raw_, one_thread, nullptr) != SQLITE_OK)
       return failed("open");
     sqlite3_extended_result_codes(raw_, 1);
     if (mode == sharing::shared)
