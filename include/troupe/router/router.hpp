@@ -77,7 +77,7 @@ public:
     ignore_strays(self_);
     return {
       [this](envelope& what) { receive(what); },
-      [this](parcel& what) { receive(what); },
+      [this](bundle& what) { receive(what); },
       [this](dispatch& what) { send(what, word::answer); },
       [this](post& what) {
         dispatch as{std::move(what.to), std::move(what.from), what.timeout,
@@ -139,6 +139,7 @@ public:
     auto& there = peers_[node];
     there.number = number;
     there.entry = std::move(entry);
+    there.outbox = {};
     there.wanted = there.held = there.rests = false;
     step_idle(idle::linked{node});
     flush(there);
@@ -150,6 +151,7 @@ public:
     if (found == peers_.end() || found->second.number != number)
       return; // another link has taken its place
     found->second.entry = nullptr;
+    found->second.outbox = {};
     found->second.rests = found->second.held = false;
     step_idle(idle::unlinked{node});
     counts_.failed += pending_.lost(node, [&](caf::response_promise& answer) {
@@ -169,10 +171,11 @@ public:
   /// Gives the router of `node` to one who uses it directly, with a link if there is none. The
   /// link then stays until it is lost.
   void reach(const std::string& node, std::function<void(result<caf::strong_actor_ptr>)> done) {
-    auto tell = [done](peer* there, const problem& why) {
+    auto tell = [this, done](peer* there, const problem& why) {
       if (there == nullptr)
         return done(why);
       there->held = true;
+      close_bundle(*there);
       done(there->entry);
     };
     if (!with_link(node, tell))
@@ -206,6 +209,8 @@ private:
   struct peer {
     std::uint64_t number = 0;
     caf::strong_actor_ptr entry;
+    /// Letters that go at the end of the turn, or when there are many.
+    bundle outbox;
     /// What waits for the link; called with null if there will be none.
     std::deque<std::function<void(peer*, const problem&)>> line;
     bool wanted = false;
@@ -215,9 +220,6 @@ private:
     bool rests = false;
     caf::actor_clock::time_point used{};
   };
-
-  /// What the sender of a message to one agent wants to hear.
-  enum class word { answer, receipt };
 
   /// Answers first: the links end with the node.
   void leave(bool force) {
@@ -244,15 +246,40 @@ private:
     }
   }
 
-  void receive(parcel& what) {
-    auto whom = what.what.to.size() == 1 ? what.what.to.front() : std::string{};
-    auto found = agents_.find(whom);
-    if (found == nullptr) {
-      ++counts_.unknown;
-      return reply(to_error(no_agent(whom)));
+  void receive(bundle& what) {
+    auto arrived = what.take(self_->context());
+    auto& asks = self_->current_sender();
+    if (arrived.damage.code != errc::none)
+      ++counts_.damaged;
+    for (auto& each : arrived.letters) {
+      // Built anew from the number, so that no letter passes for an answer.
+      auto id = each.wanted == word::nothing || !asks
+                  ? caf::make_message_id()
+                  : caf::message_id{each.number & caf::message_id::request_id_mask}
+                      .with_normal_priority();
+      auto why = arrived.damage.code != errc::none ? arrived.damage : each.unreadable;
+      auto* agent = agents_.find(each.to);
+      if (why.code == errc::none && agent == nullptr) {
+        ++counts_.unknown;
+        why = no_agent(each.to);
+      }
+      if (why.code != errc::none) {
+        answer(asks, id, to_error(std::move(why)));
+      } else if (each.wanted == word::receipt) {
+        hand_to(*agent, caf::make_message_id(), each.payload);
+        answer(asks, id, send_report{1, 0});
+      } else {
+        hand_to(*agent, id, each.payload);
+      }
     }
-    hand_to(*found, caf::make_message_id(), what.what.payload);
-    reply(send_report{1, 0});
+  }
+
+  /// Answers the request `id` of `whom`, if it is one.
+  template <class Answer>
+  void answer(const caf::strong_actor_ptr& whom, caf::message_id id, Answer what) {
+    if (id.is_request())
+      whom->enqueue(self_->ctrl(), id.response_id(), caf::make_message(std::move(what)),
+                    self_->context());
   }
 
   /// Answers the current message, if it asks for an answer.
@@ -281,21 +308,20 @@ private:
   void send_to_one(dispatch& what, word wanted) {
     if (what.to.who == audience::agent && hand_over(what.to.name, what.payload, wanted))
       return;
-    auto found = places_.find(what.to, 1);
-    if (found.empty()) {
+    auto* where = places_.find_one(what.to);
+    if (where == nullptr) {
       ++counts_.unknown;
       return reply(to_error(detail::nobody(what.to)));
     }
-    auto& where = found.front();
-    if (where.node == node_ && hand_over(where.agent, what.payload, wanted))
+    if (where->node == node_ && hand_over(where->agent, what.payload, wanted))
       return;
-    envelope letter{{where.agent}, std::move(what.from), std::move(what.payload)};
-    if (wanted == word::receipt)
-      ask(where.node, caf::make_message(parcel{std::move(letter)}), what.timeout);
-    else if (self_->current_message_id().is_request())
-      ask(where.node, caf::make_message(std::move(letter)), what.timeout);
+    if (!self_->current_message_id().is_request())
+      wanted = word::nothing;
+    letter made{wanted, 0, where->agent, std::move(what.from), std::move(what.payload)};
+    if (wanted == word::nothing)
+      fire(where->node, std::move(made));
     else
-      fire(where.node, std::move(letter));
+      ask(where->node, std::move(made), what.timeout);
   }
 
   /// Gives it to an agent of this node; returns false if there is none of that id.
@@ -318,7 +344,13 @@ private:
     auto found = places_.find(to_agent(what.id), 1);
     if (found.empty() || found.front().node == node_)
       return self_->make_response_promise().deliver(to_error(detail::nobody(to_agent(what.id))));
-    ask(found.front().node, caf::make_message(find_agent{what.id}), what.timeout, true);
+    ask(found.front().node, what.timeout,
+        [this, id = what.id](peer& there, caf::message_id number) {
+          there.held = true; // the answer is a handle
+          there.entry->enqueue(self_->ctrl(), number, caf::make_message(find_agent{id}),
+                               self_->context());
+          return problem{};
+        });
   }
 
   void send_to_many(dispatch& what) {
@@ -345,7 +377,26 @@ private:
       self_->make_response_promise().deliver(report);
   }
 
-  /// Sends without an answer; returns false if there is no room to wait for a link.
+  /// Sends `what`, of which nothing is wanted.
+  void fire(const std::string& node, letter what) {
+    if (auto* there = ready_peer(node))
+      return forward(*there, what);
+    with_link(node, [this, what = std::move(what)](peer* there, const problem&) {
+      if (there == nullptr)
+        ++counts_.unreachable;
+      else
+        forward(*there, what);
+    });
+  }
+
+  void forward(peer& there, const letter& what) {
+    if (enclose(there, what).code == errc::none)
+      ++counts_.forwarded;
+    else
+      ++counts_.refused;
+  }
+
+  /// Sends to many agents of a node; returns false if there is no room to wait for a link.
   bool fire(const std::string& node, envelope letter) {
     return with_link(node, [this, letter = std::move(letter)](peer* there, const problem&) mutable {
       if (there == nullptr) {
@@ -353,13 +404,23 @@ private:
         return;
       }
       ++counts_.forwarded;
+      close_bundle(*there); // what was sent before goes first
       there->entry->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::move(letter)),
                             self_->context());
     });
   }
 
-  /// @param holds The answer is a handle, so the link must stay.
-  void ask(const std::string& node, caf::message letter, duration timeout, bool holds = false) {
+  /// Sends a letter and brings back what is wanted of it.
+  void ask(const std::string& node, letter what, duration timeout) {
+    ask(node, timeout, [this, what = std::move(what)](peer& there, caf::message_id id) mutable {
+      what.number = id.request_id().integer_value();
+      return enclose(there, what);
+    });
+  }
+
+  /// Calls `send(peer&, message_id) -> problem` once there is a link, and passes on the answer.
+  template <class Send>
+  void ask(const std::string& node, duration timeout, Send send) {
     auto promise = self_->make_response_promise();
     if (pending_.size() >= options_.max_pending) {
       ++counts_.refused;
@@ -367,18 +428,14 @@ private:
     }
     auto span = detail::patience(timeout);
     auto id = pending_.open(promise, node);
-    auto go = [this, id, span, holds, letter = std::move(letter)](peer* there,
-                                                                  const problem& why) mutable {
+    auto go = [this, id, span, send = std::move(send)](peer* there, const problem& why) mutable {
       if (there == nullptr) {
         ++counts_.unreachable;
-        return pending_.finish(
-          id, [&](caf::response_promise& answer) { answer.deliver(to_error(why)); });
+        return refuse(id, why);
       }
-      ++counts_.forwarded;
       pending_.sent(id);
-      there->held |= holds;
-      compat::relay(
-        self_, there->entry, span, std::move(letter),
+      auto number = compat::expect(
+        self_, span,
         [this, id](caf::message answer) {
           pending_.finish(id, [&](caf::response_promise& to) { to.deliver(std::move(answer)); });
         },
@@ -386,24 +443,83 @@ private:
           pending_.finish(
             id, [&](caf::response_promise& to) { to.deliver(detail::in_our_words(said)); });
         });
+      if (auto failed = send(*there, number); failed.code != errc::none) {
+        ++counts_.refused;
+        return refuse(id, failed); // what expects the answer ends with its time-out
+      }
+      ++counts_.forwarded;
     };
-    if (!with_link(node, std::move(go)))
-      pending_.finish(
-        id, [&](caf::response_promise& answer) { answer.deliver(to_error(too_much_waits())); });
+    if (auto* there = ready_peer(node))
+      go(there, {});
+    else if (!with_link(node, std::move(go)))
+      refuse(id, too_much_waits());
+  }
+
+  void refuse(std::uint64_t id, const problem& why) {
+    pending_.finish(id, [&](caf::response_promise& answer) { answer.deliver(to_error(why)); });
+  }
+
+  // -- bundles -------------------------------------------------------------------------
+
+  /// Puts a letter into the bundle that goes at the end of this turn: once all is done that
+  /// lies in the mailbox now, or when the bundle is full. A router that has nothing else to do
+  /// sends at once. Errors: bad_argument, if it cannot be written.
+  [[nodiscard]] problem enclose(peer& there, const letter& what) {
+    auto result = there.outbox.add(self_->context(), what);
+    if (result == bundle::added::no_room) {
+      close_bundle(there);
+      result = there.outbox.add(self_->context(), what);
+    }
+    if (result == bundle::added::unwritable)
+      return {errc::bad_argument, "the message holds a value that cannot be sent to another "
+                                  "node; send types that can be serialized"};
+    if (there.outbox.full())
+      close_bundle(there);
+    if (++enclosed_ >= bundle::max_letters)
+      close_bundles(); // of peers to whom there is less to say
+    else if (!std::exchange(turn_ends_, true))
+      run_on(caf::strong_actor_ptr{self_->ctrl()}, [this] {
+        turn_ends_ = false;
+        close_bundles();
+      });
+    return {};
+  }
+
+  void close_bundles() {
+    enclosed_ = 0;
+    for (auto& [node, each] : peers_)
+      close_bundle(each);
+  }
+
+  /// Sends what lies in the bundle for a peer, if anything does.
+  void close_bundle(peer& there) {
+    if (!there.outbox.empty())
+      there.entry->enqueue(self_->ctrl(), caf::make_message_id(),
+                           caf::make_message(std::exchange(there.outbox, {})), self_->context());
+  }
+
+  // -- links that there may not be yet ---------------------------------------------------
+
+  /// Null if something has to be waited for before `node` can be sent a message.
+  peer* ready_peer(const std::string& node) {
+    auto found = peers_.find(node);
+    if (found == peers_.end() || !found->second.entry || found->second.rests)
+      return nullptr;
+    found->second.used = self_->clock().now();
+    return &found->second;
   }
 
   /// Calls `send_now` once there is a link to `node`; returns false if too much waits.
   bool with_link(const std::string& node, std::function<void(peer*, const problem&)> send_now) {
-    auto& there = peers_[node];
-    if (there.entry && !there.rests) {
-      there.used = self_->clock().now();
-      send_now(&there, {});
+    if (auto* there = ready_peer(node)) {
+      send_now(there, {});
       return true;
     }
     if (waiting_ >= options_.max_waiting) {
       ++counts_.refused;
       return false;
     }
+    auto& there = peers_[node];
     ++waiting_;
     there.line.push_back(std::move(send_now));
     if (!there.entry && !std::exchange(there.wanted, true))
@@ -475,6 +591,7 @@ private:
     if (there == nullptr)
       return;
     there->rests = true;
+    close_bundle(*there);
     auto tell = [this, node = what.peer, number = there->number](bool agrees) {
       if (auto* now = linked_peer(node); now != nullptr && now->number == number)
         step_idle(idle::answered{node, agrees});
@@ -488,8 +605,10 @@ private:
   }
 
   void perform(const idle::answer& what) {
-    if (auto* there = linked_peer(what.peer); there != nullptr && what.agrees)
+    if (auto* there = linked_peer(what.peer); there != nullptr && what.agrees) {
       there->rests = true;
+      close_bundle(*there);
+    }
     reply(what.agrees);
   }
 
@@ -535,6 +654,10 @@ private:
   std::map<std::string, peer, std::less<>> peers_;
   detail::open_requests<std::string> pending_;
   std::size_t waiting_ = 0;
+  /// Letters in bundles since all were sent.
+  std::size_t enclosed_ = 0;
+  /// Whether the end of this turn lies in the mailbox.
+  bool turn_ends_ = false;
   router_statistics counts_;
   idle_links idle_;
   idle_links::effects idle_out_;
