@@ -433,6 +433,45 @@ TEST_CASE_METHOD(fixture,
   end(there);
 }
 
+TEST_CASE_METHOD(fixture, "a request that nobody answers ends with its time-out, in any order",
+                 "[router]") {
+  auto here = make("n1");
+  auto there = make("n2");
+  auto deaf = sys.spawn([](caf::event_based_actor* me) -> caf::behavior {
+    me->set_default_handler(caf::skip);
+    return {[](int) {}};
+  });
+  agents.push_back(deaf);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(deaf);
+  REQUIRE(on(there, [=](router_state& state) { return state.add_agent("deaf", handle); }).code
+          == errc::none);
+  add_echo(there, "far");
+  tell(here, "deaf", "n2");
+  tell(here, "far", "n2");
+  link(here, "n2", 1, there);
+  auto wait = [&](duration timeout) {
+    return self->request(here.handle(), 60s,
+                         dispatch{to_agent("deaf"), {}, timeout, caf::make_message("hello"s)});
+  };
+  auto longest = wait(1h);
+  auto longer = wait(30ms);
+  auto shorter = wait(10ms);
+  CHECK(answer_to(ask(here, "far")) == "hello");
+  CHECK(answer_to(std::move(shorter)) == "timed_out");
+  CHECK(answer_to(std::move(longer)) == "timed_out");
+  CHECK(statistics(here).pending == 1);
+  SECTION("and one that is open ends with its router") {
+    end(here);
+    CHECK(answer_to(std::move(longest)) != "hello");
+  }
+  SECTION("and one that is open ends with its link") {
+    here.run([](router_state& state) { state.link_down("n2", 1); });
+    CHECK(answer_to(std::move(longest)) == "outcome_unknown");
+    end(here);
+  }
+  end(there);
+}
+
 TEST_CASE_METHOD(fixture, "a link that nobody uses is closed, and nothing that comes up is lost",
                  "[router]") {
   idle_options quick{.idle_after = 20ms};

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -12,7 +13,7 @@
 
 #include "caf/actor_cast.hpp"
 #include "caf/event_based_actor.hpp"
-#include "caf/response_promise.hpp"
+#include "caf/mailbox_element.hpp"
 #include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/compat.hpp"
@@ -21,9 +22,8 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/result.hpp"
-#include "troupe/router/detail/agent_table.hpp"
 #include "troupe/router/detail/delivery.hpp"
-#include "troupe/router/detail/open_requests.hpp"
+#include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/directory.hpp"
 #include "troupe/router/idle_links.hpp"
 #include "troupe/router/messages.hpp"
@@ -61,23 +61,29 @@ class router_state {
 public:
   static inline const char* name = "troupe.router";
 
-  router_state(caf::event_based_actor* self, std::string node, router_options options,
-               router_events events, idle_options idle)
+  router_state(caf::event_based_actor* self, std::shared_ptr<detail::entrance> entrance,
+               std::string node, router_options options, router_events events, idle_options idle)
     : self_(self),
+      entrance_(std::move(entrance)),
       node_(std::move(node)),
       options_(options),
       events_(std::move(events)),
-      agents_(self),
       idle_(node_, idle),
       answer_within_(idle.answer_within) {
     self_->set_down_handler([this](const caf::down_msg& gone) { end_agent(gone.source); });
   }
 
+  router_state(const router_state&) = delete;
+  router_state& operator=(const router_state&) = delete;
+
+  ~router_state() {
+    entrance_->close(self_->ctrl());
+  }
+
+  /// For what does not end at the entrance.
   caf::behavior make_behavior() {
     ignore_strays(self_);
     return {
-      [this](envelope& what) { receive(what); },
-      [this](bundle& what) { receive(what); },
       [this](dispatch& what) { send(what, word::answer); },
       [this](post& what) {
         dispatch as{std::move(what.to), std::move(what.from), what.timeout,
@@ -86,9 +92,9 @@ public:
       },
       [this](const rest_link& what) { let_rest(what.node); },
       [this](const find_agent& what) -> caf::result<caf::strong_actor_ptr> {
-        if (auto found = agents_.find(what.id))
-          return *found;
-        return to_error(no_agent(what.id));
+        if (auto found = entrance_->agents.find(what.id))
+          return found;
+        return to_error(detail::no_agent(what.id));
       },
       [this](const resolve_agent& what) { resolve(what); },
       [this](const find_service& what) -> caf::result<service_place> {
@@ -106,20 +112,19 @@ public:
 
   /// Ends all agents that live in this process; one that catches exits may go on.
   void end_agents() {
-    agents_.for_each([this](const caf::strong_actor_ptr& handle) {
-      if (handle->node() == self_->node())
-        caf::anon_send_exit(handle, caf::exit_reason::user_shutdown);
-    });
+    for (auto& each : entrance_->agents.all())
+      if (each->node() == self_->node())
+        caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
   }
 
   /// Returns limit_reached or name_taken.
   [[nodiscard]] problem add_agent(const std::string& id, const caf::strong_actor_ptr& handle) {
-    return agents_.add(id, handle, options_.max_agents);
+    return entrance_->agents.add(self_, id, handle, options_.max_agents);
   }
 
   /// Hands nothing to the agent from here on. Returns it, null if there was none.
   caf::strong_actor_ptr remove_agent(const std::string& id) {
-    return agents_.remove(id);
+    return entrance_->agents.remove(self_, id);
   }
 
   // -- what the node knows -------------------------------------------------------------
@@ -154,12 +159,10 @@ public:
     found->second.outbox = {};
     found->second.rests = found->second.held = false;
     step_idle(idle::unlinked{node});
-    counts_.failed += pending_.lost(node, [&](caf::response_promise& answer) {
-      answer.deliver(to_error(
-        {errc::outcome_unknown, "the link to node " + node
-                                  + " was lost before the answer; the agent may have got the "
-                                    "request"}));
-    });
+    problem why{errc::outcome_unknown, "the link to node " + node
+                                         + " was lost before the answer; the agent may have got "
+                                           "the request"};
+    counts_.failed += entrance_->pending.lost(node, [&](detail::asker& each) { tell(each, why); });
     if (found->second.line.empty()) {
       peers_.erase(found);
     } else { // came up while the link was let to rest
@@ -196,8 +199,12 @@ public:
 
   [[nodiscard]] router_statistics statistics() const {
     auto result = counts_;
-    result.agents = static_cast<std::uint32_t>(agents_.size());
-    result.pending = static_cast<std::uint32_t>(pending_.size());
+    auto& counted = entrance_->counted();
+    result.delivered += counted.delivered.load();
+    result.unknown += counted.unknown.load();
+    result.damaged += counted.damaged.load();
+    result.agents = static_cast<std::uint32_t>(entrance_->agents.size());
+    result.pending = static_cast<std::uint32_t>(entrance_->pending.size());
     result.waiting = static_cast<std::uint32_t>(waiting_);
     for (auto& [node, each] : peers_)
       if (each.entry)
@@ -230,58 +237,6 @@ private:
     events_.leave(force);
   }
 
-  // -- messages that come in ----------------------------------------------------------
-
-  void receive(envelope& what) {
-    auto only = what.to.size() == 1;
-    for (auto& each : what.to) {
-      if (auto found = agents_.find(each)) {
-        hand_to(*found, only ? self_->take_current_message_id() : caf::make_message_id(),
-                what.payload);
-        continue;
-      }
-      ++counts_.unknown;
-      if (only && self_->current_message_id().is_request())
-        self_->make_response_promise().deliver(to_error(no_agent(each)));
-    }
-  }
-
-  void receive(bundle& what) {
-    auto arrived = what.take(self_->context());
-    auto& asks = self_->current_sender();
-    if (arrived.damage.code != errc::none)
-      ++counts_.damaged;
-    for (auto& each : arrived.letters) {
-      // Built anew from the number, so that no letter passes for an answer.
-      auto id = each.wanted == word::nothing || !asks
-                  ? caf::make_message_id()
-                  : caf::message_id{each.number & caf::message_id::request_id_mask}
-                      .with_normal_priority();
-      auto why = arrived.damage.code != errc::none ? arrived.damage : each.unreadable;
-      auto* agent = agents_.find(each.to);
-      if (why.code == errc::none && agent == nullptr) {
-        ++counts_.unknown;
-        why = no_agent(each.to);
-      }
-      if (why.code != errc::none) {
-        answer(asks, id, to_error(std::move(why)));
-      } else if (each.wanted == word::receipt) {
-        hand_to(*agent, caf::make_message_id(), each.payload);
-        answer(asks, id, send_report{1, 0});
-      } else {
-        hand_to(*agent, id, each.payload);
-      }
-    }
-  }
-
-  /// Answers the request `id` of `whom`, if it is one.
-  template <class Answer>
-  void answer(const caf::strong_actor_ptr& whom, caf::message_id id, Answer what) {
-    if (id.is_request())
-      whom->enqueue(self_->ctrl(), id.response_id(), caf::make_message(std::move(what)),
-                    self_->context());
-  }
-
   /// Answers the current message, if it asks for an answer.
   template <class Answer>
   void reply(Answer what) {
@@ -291,8 +246,7 @@ private:
 
   void hand_to(const caf::strong_actor_ptr& agent, caf::message_id id,
                const caf::message& payload) {
-    ++counts_.delivered;
-    detail::hand_to(self_, agent, id, payload);
+    entrance_->hand_to(agent, self_->current_sender(), id, payload, self_->context());
   }
 
   // -- messages that go out ------------------------------------------------------------
@@ -326,21 +280,21 @@ private:
 
   /// Gives it to an agent of this node; returns false if there is none of that id.
   bool hand_over(const std::string& agent, const caf::message& payload, word wanted) {
-    auto here = agents_.find(agent);
-    if (here == nullptr)
+    auto here = entrance_->agents.find(agent);
+    if (!here)
       return false;
     if (wanted == word::receipt) {
-      hand_to(*here, caf::make_message_id(), payload);
+      hand_to(here, caf::make_message_id(), payload);
       reply(send_report{1, 0});
     } else {
-      hand_to(*here, self_->take_current_message_id(), payload);
+      hand_to(here, self_->take_current_message_id(), payload);
     }
     return true;
   }
 
   void resolve(const resolve_agent& what) {
-    if (auto here = agents_.find(what.id))
-      return self_->make_response_promise().deliver(*here);
+    if (auto here = entrance_->agents.find(what.id))
+      return self_->make_response_promise().deliver(here);
     auto found = places_.find(to_agent(what.id), 1);
     if (found.empty() || found.front().node == node_)
       return self_->make_response_promise().deliver(to_error(detail::nobody(to_agent(what.id))));
@@ -363,8 +317,8 @@ private:
       auto count = static_cast<std::uint32_t>(agents.size());
       if (node == node_) {
         for (auto& each : agents)
-          if (auto here = agents_.find(each)) {
-            hand_to(*here, caf::make_message_id(), what.payload);
+          if (auto here = entrance_->agents.find(each)) {
+            hand_to(here, caf::make_message_id(), what.payload);
             ++report.sent;
           }
       } else if (fire(node, {std::move(agents), what.from, what.payload})) {
@@ -421,42 +375,55 @@ private:
   /// Calls `send(peer&, message_id) -> problem` once there is a link, and passes on the answer.
   template <class Send>
   void ask(const std::string& node, duration timeout, Send send) {
-    auto promise = self_->make_response_promise();
-    if (pending_.size() >= options_.max_pending) {
+    auto& pending = entrance_->pending;
+    auto asks = detail::asker::of(self_);
+    if (auto open = pending.size(); open >= options_.max_pending) {
       ++counts_.refused;
-      return promise.deliver(to_error(detail::too_many_pending(pending_.size())));
+      return tell(asks, detail::too_many_pending(open));
     }
-    auto span = detail::patience(timeout);
-    auto id = pending_.open(promise, node);
-    auto go = [this, id, span, send = std::move(send)](peer* there, const problem& why) mutable {
+    auto id = self_->new_request_id(caf::message_priority::normal);
+    auto number = id.request_id().integer_value();
+    pending.open(number, std::move(asks), node);
+    auto go = [this, id, number, span = detail::patience(timeout),
+               send = std::move(send)](peer* there, const problem& why) mutable {
       if (there == nullptr) {
         ++counts_.unreachable;
-        return refuse(id, why);
+        return refuse(number, why);
       }
-      pending_.sent(id);
-      auto number = compat::expect(
-        self_, span,
-        [this, id](caf::message answer) {
-          pending_.finish(id, [&](caf::response_promise& to) { to.deliver(std::move(answer)); });
-        },
-        [this, id](const caf::error& said) {
-          pending_.finish(
-            id, [&](caf::response_promise& to) { to.deliver(detail::in_our_words(said)); });
-        });
-      if (auto failed = send(*there, number); failed.code != errc::none) {
+      entrance_->pending.sent(number, to_time(self_->clock().now() + span));
+      await_deadlines();
+      if (auto failed = send(*there, id); failed.code != errc::none) {
         ++counts_.refused;
-        return refuse(id, failed); // what expects the answer ends with its time-out
+        return refuse(number, failed);
       }
       ++counts_.forwarded;
     };
     if (auto* there = ready_peer(node))
       go(there, {});
     else if (!with_link(node, std::move(go)))
-      refuse(id, too_much_waits());
+      refuse(number, too_much_waits());
   }
 
-  void refuse(std::uint64_t id, const problem& why) {
-    pending_.finish(id, [&](caf::response_promise& answer) { answer.deliver(to_error(why)); });
+  /// One timer for all requests: one for each would wake the clock's thread each time.
+  void await_deadlines() {
+    auto next = entrance_->pending.next_deadline();
+    if (!next)
+      return;
+    patience_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] {
+      auto late = detail::in_our_words(caf::make_error(caf::sec::request_timeout));
+      entrance_->pending.expire(to_time(self_->clock().now()), [&](detail::asker& asks) {
+        asks.tell(self_->ctrl(), caf::make_message(late), self_->context());
+      });
+      await_deadlines();
+    });
+  }
+
+  void refuse(std::uint64_t number, const problem& why) {
+    entrance_->pending.finish(number, [&](detail::asker& asks) { tell(asks, why); });
+  }
+
+  void tell(detail::asker& asks, const problem& why) {
+    asks.tell(self_->ctrl(), caf::make_message(to_error(why)), self_->context());
   }
 
   // -- bundles -------------------------------------------------------------------------
@@ -562,7 +529,7 @@ private:
   void tell_idle_what_is_used() {
     auto now = self_->clock().now();
     for (auto& [node, each] : peers_) {
-      auto busy = each.held || pending_.waits_for(node);
+      auto busy = each.held || entrance_->pending.waits_for(node);
       idle_.step(to_time(now), idle::used{node, to_time(busy ? now : each.used)}, idle_out_);
     }
   }
@@ -632,27 +599,19 @@ private:
                                      "router_options::max_waiting"};
   }
 
-  static problem no_agent(const std::string& id) {
-    return {errc::not_found,
-            "no agent '" + id.substr(0, max_shown) + "' is on this node; look it up again"};
-  }
-
   void end_agent(const caf::actor_addr& who) {
-    for (auto& id : agents_.end_of(who))
+    for (auto& id : entrance_->agents.end_of(who))
       events_.agent_ended(id);
   }
 
-  static constexpr std::size_t max_shown = 64;
-
   caf::event_based_actor* self_;
+  std::shared_ptr<detail::entrance> entrance_;
   std::string node_;
   router_options options_;
   router_events events_;
   directory places_;
-  detail::agent_table agents_;
   std::map<std::string, service_place, std::less<>> services_;
   std::map<std::string, peer, std::less<>> peers_;
-  detail::open_requests<std::string> pending_;
   std::size_t waiting_ = 0;
   /// Letters in bundles since all were sent.
   std::size_t enclosed_ = 0;
@@ -663,16 +622,37 @@ private:
   idle_links::effects idle_out_;
   duration answer_within_;
   deadline_timer timer_;
+  deadline_timer patience_;
 };
 
-using node_router = caf::stateful_actor<router_state>;
+/// The actor of a router. What its entrance takes never comes into its mailbox.
+class node_router : public caf::stateful_actor<router_state> {
+public:
+  template <class... Ts>
+  node_router(caf::actor_config& cfg, std::shared_ptr<detail::entrance> entrance, Ts&&... xs)
+    : caf::stateful_actor<router_state>(cfg, entrance, std::forward<Ts>(xs)...),
+      entrance_(std::move(entrance)) {}
+
+  using caf::stateful_actor<router_state>::enqueue;
+
+  bool enqueue(caf::mailbox_element_ptr what, compat::execution_context* context) override {
+    if (entrance_->take(ctrl(), *what, context))
+      return true;
+    return caf::stateful_actor<router_state>::enqueue(std::move(what), context);
+  }
+
+private:
+  /// Not in the state, which ends before the last message comes.
+  std::shared_ptr<detail::entrance> entrance_;
+};
 
 /// A router, for the node that owns it. Thread-safe: calls become jobs of its actor.
 class router_access {
 public:
   router_access(caf::actor_system& sys, std::string node, router_options options,
                 router_events events, idle_options idle = {})
-    : inside_(sys.spawn<node_router>(std::move(node), options, std::move(events), idle)) {}
+    : inside_(sys.spawn<node_router>(std::make_shared<detail::entrance>(), std::move(node), options,
+                                     std::move(events), idle)) {}
 
   /// Runs `job(router_state&)` on the router; returns false if that has ended.
   template <class Job>

@@ -45,10 +45,11 @@ void anon_send(const Handle& receiver, Ts&&... what) {
 #endif
 }
 
-/// Waits for the answer to a request of `self` that is sent under the id that this returns;
-/// calls `done` with whatever comes back, a message of any types, or `failed` with an error.
+/// Sends `what`, a message made elsewhere, as a request of `self`; calls `done` with
+/// whatever comes back, a message of any types, or `failed` with an error.
 template <class Self, class Done, class Failed>
-caf::message_id expect(Self* self, caf::timespan timeout, Done done, Failed failed) {
+void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan timeout,
+           caf::message what, Done done, Failed failed) {
   auto id = self->new_request_id(caf::message_priority::normal);
   auto alarm = self->request_response_timeout(timeout, id);
   auto handle = [alarm, done, failed](caf::error& why) mutable {
@@ -61,15 +62,6 @@ caf::message_id expect(Self* self, caf::timespan timeout, Done done, Failed fail
       failed(std::move(why));
   };
   self->add_multiplexed_response_handler(id.response_id(), caf::behavior{handle});
-  return id;
-}
-
-/// Sends `what`, a message made elsewhere, as a request of `self`; calls `done` or `failed` as
-/// expect() does.
-template <class Self, class Done, class Failed>
-void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan timeout,
-           caf::message what, Done done, Failed failed) {
-  auto id = expect(self, timeout, std::move(done), std::move(failed));
   receiver->enqueue(self->ctrl(), id, std::move(what), self->context());
 }
 
