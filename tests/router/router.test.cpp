@@ -472,6 +472,51 @@ TEST_CASE_METHOD(fixture, "a request that nobody answers ends with its time-out,
   end(there);
 }
 
+TEST_CASE_METHOD(fixture, "a busy router holds up no message for its agents, and no answer",
+                 "[router]") {
+  auto here = make("n1");
+  auto there = make("n2");
+  std::promise<void> arrived;
+  auto slow = sys.spawn([&arrived](caf::event_based_actor* me) -> caf::behavior {
+    auto answer = std::make_shared<caf::response_promise>();
+    return {[&arrived, answer, me](const std::string&) {
+              *answer = me->make_response_promise();
+              arrived.set_value();
+            },
+            [answer](int) { answer->deliver("hello"s); }};
+  });
+  agents.push_back(slow);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(slow);
+  REQUIRE(on(there, [=](router_state& state) { return state.add_agent("far", handle); }).code
+          == errc::none);
+  tell(here, "far", "n2");
+  link(here, "n2", 1, there);
+  // Holds up a router, and with it one of the two threads there are.
+  auto hold = [](const router_access& which, auto meanwhile) {
+    std::promise<void> ends;
+    std::promise<void> begun;
+    which.run([&](router_state&) {
+      begun.set_value();
+      ends.get_future().get();
+    });
+    begun.get_future().get();
+    meanwhile();
+    ends.set_value();
+    statistics(which); // it is past the hold, which may go now
+  };
+  std::vector<decltype(ask(here, "far"))> open;
+  hold(there, [&] {
+    open.push_back(ask(here, "far"));
+    CHECK(arrived.get_future().wait_for(20s) == std::future_status::ready);
+  });
+  hold(here, [&] {
+    caf::anon_send(slow, 1);
+    CHECK(answer_to(std::move(open.front())) == "hello");
+  });
+  end(here);
+  end(there);
+}
+
 TEST_CASE_METHOD(fixture, "a link that nobody uses is closed, and nothing that comes up is lost",
                  "[router]") {
   idle_options quick{.idle_after = 20ms};

@@ -62,6 +62,11 @@ public:
     return count_ >= max_letters || bytes_.size() >= max_bytes;
   }
 
+  /// Of one that is made here.
+  [[nodiscard]] std::size_t letters() const {
+    return count_;
+  }
+
   [[nodiscard]] std::size_t bytes() const {
     return bytes_.size();
   }

@@ -157,6 +157,7 @@ public:
       return; // another link has taken its place
     found->second.entry = nullptr;
     found->second.outbox = {};
+    std::erase(outgoing_, &found->second);
     found->second.rests = found->second.held = false;
     step_idle(idle::unlinked{node});
     problem why{errc::outcome_unknown, "the link to node " + node
@@ -440,6 +441,8 @@ private:
     if (result == bundle::added::unwritable)
       return {errc::bad_argument, "the message holds a value that cannot be sent to another "
                                   "node; send types that can be serialized"};
+    if (there.outbox.letters() == 1)
+      outgoing_.push_back(&there);
     if (there.outbox.full())
       close_bundle(there);
     if (++enclosed_ >= bundle::max_letters)
@@ -454,8 +457,8 @@ private:
 
   void close_bundles() {
     enclosed_ = 0;
-    for (auto& [node, each] : peers_)
-      close_bundle(each);
+    for (auto* each : std::exchange(outgoing_, {}))
+      close_bundle(*each);
   }
 
   /// Sends what lies in the bundle for a peer, if anything does.
@@ -613,6 +616,8 @@ private:
   std::map<std::string, service_place, std::less<>> services_;
   std::map<std::string, peer, std::less<>> peers_;
   std::size_t waiting_ = 0;
+  /// Who may have an open bundle. One that has none is no harm, nor is one twice.
+  std::vector<peer*> outgoing_;
   /// Letters in bundles since all were sent.
   std::size_t enclosed_ = 0;
   /// Whether the end of this turn lies in the mailbox.

@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "caf/actor_cast.hpp"
 #include "caf/actor_control_block.hpp"
 #include "caf/error.hpp"
 #include "caf/mailbox_element.hpp"
