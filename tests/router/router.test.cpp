@@ -517,6 +517,24 @@ TEST_CASE_METHOD(fixture, "a busy router holds up no message for its agents, and
   end(there);
 }
 
+TEST_CASE_METHOD(fixture, "a router that nobody holds any more ends what was asked through it",
+                 "[router]") {
+  auto waiting = [&] {
+    auto here = make("n1");
+    tell(here, "far", "n2");
+    auto open = ask(here, "far");
+    CHECK(statistics(here).waiting == 1);
+    return open;
+  }();
+  auto why = caf::sec::none;
+  waiting.receive([](const std::string&) {},
+                  [&](const caf::error& said) {
+                    if (said == caf::sec::broken_promise)
+                      why = caf::sec::broken_promise;
+                  });
+  CHECK(why == caf::sec::broken_promise);
+}
+
 TEST_CASE_METHOD(fixture, "a link that nobody uses is closed, and nothing that comes up is lost",
                  "[router]") {
   idle_options quick{.idle_after = 20ms};

@@ -77,7 +77,7 @@ public:
   router_state& operator=(const router_state&) = delete;
 
   ~router_state() {
-    entrance_->close(self_->ctrl());
+    entrance_->close();
   }
 
   /// For what does not end at the entrance.

@@ -99,11 +99,12 @@ public:
     detail::hand_to(agent, asks, id, payload, context);
   }
 
-  /// Ends all requests and lets go of all agents.
-  void close(const caf::strong_actor_ptr& self) {
+  /// Ends all requests and lets go of all agents. The answers have no sender: the router may be
+  /// at the end of its life, when nobody may hold it any more.
+  void close() {
     closed_.store(true, std::memory_order_release);
-    pending.clear([&](asker& each) {
-      each.tell(self, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
+    pending.clear([](asker& each) {
+      each.tell(nullptr, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
     });
     agents.clear();
   }
