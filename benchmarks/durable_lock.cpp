@@ -3,7 +3,8 @@
 // same file system by bare SQLite, one transaction for as many records as there are clients.
 //
 // Usage: durable_lock [SECONDS] [FOLDER]; prints a JSON line for each way and number of
-// clients. All ways take turns, a sixteenth of SECONDS each, as disks change their pace.
+// clients. All ways take turns, a fifteenth of SECONDS each and
+// each order as often, as disks change their pace and others use the cores.
 
 #include "troupe/core/caf/init.hpp"
 #include "troupe/host/durable.hpp"
@@ -33,7 +34,7 @@ using steady = std::chrono::steady_clock;
 
 namespace {
 
-constexpr int turns = 16;
+constexpr int turns = 15;
 
 /// As many records of 90 bytes as clients in each transaction.
 class bare_sqlite {
@@ -209,11 +210,17 @@ int main(int argc, char** argv) {
       bare_core alone{file + ".core"};
       auto disk = host::spawn<lock::lock_service>(
         sys, {}, host::durable{std::make_unique<storage::sqlite_log>(file)});
-      for (auto turn = 0; turn < turns; ++turn) {
-        bare += rival.pairs_per_second(clients, span / turns);
-        core += alone.pairs_per_second(clients, span / turns);
-        actor += pairs_per_second(sys, *disk, clients, span / turns);
-      }
+      for (auto turn = 0; turn < turns * 3; ++turn)
+        switch ((turn + turn / 3) % 3) {
+          case 0:
+            bare += rival.pairs_per_second(clients, span / turns);
+            break;
+          case 1:
+            core += alone.pairs_per_second(clients, span / turns);
+            break;
+          default:
+            actor += pairs_per_second(sys, *disk, clients, span / turns);
+        }
       caf::anon_send_exit(*disk, caf::exit_reason::user_shutdown);
       caf::scoped_actor {
         sys

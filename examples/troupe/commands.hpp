@@ -26,6 +26,8 @@ struct node_command {
   bool allow_exec = false;
   bool bootstrap = false;
   bool leave_on_term = false;
+  /// How long its tasks may take yet when it is to end; a span as to_duration() reads it.
+  std::string drain = "30s";
 };
 
 int run_node(const common_options& common, const node_command& what, const held_signals& signals);

@@ -130,6 +130,8 @@ private:
                       "Its worker runs programs for whoever submits tasks");
     command->add_flag("--bootstrap", node_.bootstrap, "Founds a cluster if none is found");
     command->add_flag("--leave-on-term", node_.leave_on_term, "Leaves for good at SIGTERM");
+    command->add_option("--drain", node_.drain,
+                        "How long its tasks may take yet when it is to end: 30s, 0");
     command->add_flag("--insecure", insecure_, "Plain links, on loopback only; the only kind yet");
   }
 

@@ -107,6 +107,9 @@ int run_node(const common_options& common, const node_command& what, const held_
   auto offer = to_worker(what);
   if (!offer)
     return complain(offer.error());
+  auto drain = to_duration(what.drain, "--drain");
+  if (!drain)
+    return complain(drain.error());
   auto started = node::start(*std::move(options));
   if (!started)
     return complain(started.error());
@@ -139,8 +142,9 @@ int run_node(const common_options& common, const node_command& what, const held_
   leave.end();
   std::cerr << "stopping; once more to stop at once" << std::endl;
   stop_at_the_next(signals);
-  if (worker)
-    worker->drain(std::chrono::seconds{30});
+  if (worker && !worker->drain(*drain))
+    std::cerr << "gives up tasks that took longer than --drain " << what.drain
+              << "; they run elsewhere" << std::endl;
   worker.reset();
   auto how = leave.asked();
   if (!how && what.leave_on_term)

@@ -2,16 +2,9 @@
 
 #include "troupe_command.hpp"
 
-#include <iterator>
-
 using namespace troupe::test;
 
 namespace {
-
-std::string content_of(const std::string& path) {
-  std::ifstream in{path, std::ios::binary};
-  return {std::istreambuf_iterator<char>{in}, {}};
-}
 
 json shell(const std::string& script) {
   return {{"argv", {"/bin/sh", "-c", script}}};

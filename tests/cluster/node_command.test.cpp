@@ -2,6 +2,8 @@
 
 #include "troupe_command.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include <map>
 #include <set>
 
@@ -21,6 +23,10 @@ std::set<std::string> members_with(const std::string& status, const std::string&
     if (each["status"] == status)
       result.insert(each["node"].get<std::string>());
   return result;
+}
+
+void await_workers(int count, const std::string& address) {
+  REQUIRE(comes_true([&] { return status_at(address).value("workers", 0) == count; }));
 }
 
 } // namespace
@@ -47,7 +53,7 @@ TEST_CASE("two nodes know each other's agents and pass messages on", "[cluster][
     agents.insert(each["agent"].get<std::string>() + " at " + each["node"].get<std::string>());
   CHECK(agents == std::set<std::string>{"echo-n1 at n1", "echo-n2 at n2"});
 
-  CHECK(comes_true([&] { return status_at(second.address()).value("workers", 0) == 2; }));
+  await_workers(2, second.address());
   auto status = status_at(second.address());
   INFO(status.dump());
   CHECK(members_with("active", second.address()) == std::set<std::string>{"n1", "n2"});
@@ -70,22 +76,13 @@ TEST_CASE("two nodes know each other's agents and pass messages on", "[cluster][
 
 TEST_CASE("a workflow outlives the worker that runs half of it", "[cluster][cli]") {
   need_command();
-  temporary_folder folder;
-  write_file(folder / "diamond.json", diamond(6));
   running_node host{{"--name", "n1", "--slots", "1"}};
   running_node worker{{"--name", "n2", "--slots", "4", "--join", host.address()}};
-  REQUIRE(comes_true([&] { return status_at(host.address()).value("workers", 0) == 2; }));
-  auto submit = start({"submit", folder / "diamond.json", "--json", "--at", host.address()});
+  await_workers(2, host.address());
   // More than the host has slots for, so the other runs some.
-  REQUIRE(comes_true([&] { return status_at(host.address()).value("slots_used", 0) >= 3; }));
+  submitted_diamond flow{host.address(), 6, 3};
   worker.kill();
-  auto done = finish(submit, 28s);
-  INFO(done);
-  REQUIRE(done.status == 0);
-  auto last = done.lines().back();
-  CHECK(last["event"] == "done");
-  CHECK(last["state"] == "completed");
-  CHECK(last["completed"] == 8);
+  flow.must_complete();
   auto runs = run({"workflows", "--json", "--at", host.address()});
   INFO(runs);
   CHECK(runs.line()["state"] == "completed");
@@ -95,7 +92,6 @@ TEST_CASE("a workflow outlives the worker that runs half of it", "[cluster][cli]
 TEST_CASE("a cluster goes on where its host was killed", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
-  write_file(folder / "diamond.json", diamond(6));
   words durable{"--name", "n1", "--slots", "0", "--data", folder / "n1"};
   std::optional<running_node> host{durable};
   auto address = host->address();
@@ -105,18 +101,13 @@ TEST_CASE("a cluster goes on where its host was killed", "[cluster][cli]") {
     = start({"lock", "press", "--json", "--ttl", "20s", "--at", address, "--", "sleep", "60"});
   auto held = json::parse(holder.read_line().value_or("{}"), nullptr, false);
   REQUIRE(held.value("event", "") == "held");
-  auto submit = start({"submit", folder / "diamond.json", "--json", "--key", "k", "--at", address});
-  REQUIRE(comes_true([&] { return status_at(address).value("slots_used", 0) >= 2; }));
+  submitted_diamond flow{address, 6, 2, {"--key", "k"}};
 
   host->kill();
   host.emplace(durable, address);
   CHECK(host->ready()["host"] == true);
 
-  auto done = finish(submit, 25s);
-  INFO(done);
-  CHECK(done.status == 0);
-  REQUIRE(!done.lines().empty());
-  CHECK(done.lines().back()["completed"] == 8);
+  flow.must_complete();
   CHECK(run({"get", "colour", "--at", address}).output == "blue\n");
   auto locks = run({"locks", "--json", "--at", address});
   INFO(locks);
@@ -125,7 +116,7 @@ TEST_CASE("a cluster goes on where its host was killed", "[cluster][cli]") {
   CHECK(comes_true([&] {
     return members_with("active", address) == std::set<std::string>{"n1", "n2"};
   }));
-  auto again = run({"submit", folder / "diamond.json", "--json", "--key", "k", "--at", address});
+  auto again = run({"submit", flow.file(), "--json", "--key", "k", "--at", address});
   INFO(again);
   CHECK(again.line()["repeated"] == true);
 }
@@ -190,14 +181,11 @@ TEST_CASE("flags win over variables, variables over the file", "[cluster][cli]")
 TEST_CASE("a node that is told to leave is gone for good, and its tasks run elsewhere",
           "[cluster][cli]") {
   need_command();
-  temporary_folder folder;
-  write_file(folder / "diamond.json", diamond(6));
   running_node host{{"--name", "n1", "--slots", "1"}};
   running_node worker{{"--name", "n2", "--slots", "4", "--join", host.address()}};
-  REQUIRE(comes_true([&] { return status_at(host.address()).value("workers", 0) == 2; }));
+  await_workers(2, host.address());
   REQUIRE(comes_true([&] { return run({"agents", "--at", host.address()}).says("echo-n2"); }));
-  auto submit = start({"submit", folder / "diamond.json", "--json", "--at", host.address()});
-  REQUIRE(comes_true([&] { return status_at(host.address()).value("slots_used", 0) >= 3; }));
+  submitted_diamond flow{host.address(), 6, 3};
   auto left = run({"leave", "--json", "--at", worker.address()});
   INFO(left);
   REQUIRE(left.status == 0);
@@ -209,10 +197,7 @@ TEST_CASE("a node that is told to leave is gone for good, and its tasks run else
   CHECK(status["members"].size() == 1);
   CHECK(status["workers"] == 1);
   CHECK_FALSE(run({"agents", "--at", host.address()}).says("echo-n2"));
-  auto done = finish(submit, 28s);
-  INFO(done);
-  REQUIRE(done.status == 0);
-  CHECK(done.lines().back()["completed"] == 8);
+  flow.must_complete();
   // Its name is free at once: nobody waits for it to come back.
   running_node next{{"--name", "n2", "--slots", "0", "--join", host.address()}};
   CHECK(comes_true([&] {
@@ -255,29 +240,77 @@ TEST_CASE("the host of a cluster leaves only when it is forced to", "[cluster][c
 
 TEST_CASE("a worker that is stopped finishes what it runs, others do the rest", "[cluster][cli]") {
   need_command();
-  temporary_folder folder;
-  write_file(folder / "diamond.json", diamond(6));
   running_node host{{"--name", "n1", "--slots", "1"}};
   running_node worker{{"--name", "n2", "--slots", "4", "--join", host.address()}};
-  REQUIRE(comes_true([&] { return status_at(host.address()).value("workers", 0) == 2; }));
-  auto submit = start({"submit", folder / "diamond.json", "--json", "--at", host.address()});
-  REQUIRE(comes_true([&] { return status_at(host.address()).value("slots_used", 0) >= 3; }));
+  await_workers(2, host.address());
+  submitted_diamond flow{host.address(), 6, 3};
   worker.process().send_signal(SIGTERM);
   CHECK(worker.process().wait_for_end(10s) == 0);
-  auto done = finish(submit, 28s);
+  flow.must_complete();
+}
+
+TEST_CASE("a node that leaves gives up tasks that take longer than its drain, and others run them",
+          "[cluster][cli]") {
+  need_command();
+  auto told = GENERATE("troupe leave", "SIGTERM");
+  INFO(told);
+  temporary_folder folder;
+  auto made = (folder / "made").string();
+  auto shell = [](const std::string& script) { return json{{"argv", {"/bin/sh", "-c", script}}}; };
+  // Only the first attempt takes long.
+  auto tasks = json::array(
+    {{{"id", "long"},
+      {"run", "exec"},
+      {"input", shell("echo ran >> " + made + "; [ $(wc -l < " + made + ") -gt 1 ] || sleep 60")}},
+     {{"id", "next"},
+      {"run", "exec"},
+      {"parents", {"long"}},
+      {"input", shell("echo next >> " + made)}}});
+  write_file(folder / "flow.json",
+             json{{"schema", "troupe-dag/1"}, {"name", "long"}, {"tasks", tasks}}.dump());
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  words worker{"--slots", "1", "--allow-exec", "--leave-on-term", "--join", host.address()};
+  auto named = [&](const std::string& name, const words& more) {
+    words result{"--name", name};
+    result.insert(result.end(), worker.begin(), worker.end());
+    result.insert(result.end(), more.begin(), more.end());
+    return result;
+  };
+  running_node leaver{named("n2", {"--drain", "300ms"})};
+  auto submit = start({"submit", folder / "flow.json", "--json", "--at", host.address()});
+  REQUIRE(comes_true([&] { return content_of(made) == "ran\n"; }));
+  running_node other{named("n3", {})};
+  await_workers(2, host.address());
+  if (told == std::string{"SIGTERM"})
+    leaver.process().send_signal(SIGTERM);
+  else
+    CHECK(run({"leave", "--at", leaver.address()}).status == 0);
+  CHECK(leaver.process().wait_for_end(10s) == 0);
+  auto done = finish(submit);
   INFO(done);
-  REQUIRE(done.status == 0);
-  CHECK(done.lines().back()["completed"] == 8);
+  CHECK(done.status == 0);
+  REQUIRE(!done.lines().empty());
+  CHECK(done.lines().back()["completed"] == 2);
+  // Its end was recorded once: what waits for it ran once.
+  CHECK(content_of(made) == "ran\nran\nnext\n");
+  auto status = status_at(host.address());
+  INFO(status.dump());
+  CHECK(status["members"].size() == 2);
+  CHECK(status["workers"] == 1);
+}
+
+TEST_CASE("a drain that is no span is refused", "[cluster][cli]") {
+  need_command();
+  auto refused = run({"node", "--listen", "127.0.0.1:0", "--drain", "soon"});
+  INFO(refused);
+  CHECK(refused.status == 2);
+  CHECK(refused.says("--drain is 'soon'"));
 }
 
 TEST_CASE("a second signal ends a node that waits for its tasks", "[cluster][cli]") {
   need_command();
-  temporary_folder folder;
-  write_file(folder / "diamond.json", diamond(2));
   running_node node{{"--name", "n1", "--slots", "2"}};
-  auto submit = start(
-    {"submit", folder / "diamond.json", "--json", "--time-scale", "25", "--at", node.address()});
-  REQUIRE(comes_true([&] { return status_at(node.address()).value("slots_used", 0) == 1; }));
+  submitted_diamond flow{node.address(), 2, 1, {"--time-scale", "25"}};
   node.process().send_signal(SIGINT);
   auto is_stopping = false;
   while (!is_stopping) {
@@ -294,21 +327,15 @@ TEST_CASE("a second signal ends a node that waits for its tasks", "[cluster][cli
 TEST_CASE("a run goes on when its host is stopped and started again", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
-  write_file(folder / "diamond.json", diamond(6));
   words durable{"--name", "n1", "--slots", "1", "--data", folder / "n1"};
   std::optional<running_node> host{durable};
   auto address = host->address();
   running_node member{{"--name", "n2", "--slots", "2", "--join", address}};
-  auto submit = start({"submit", folder / "diamond.json", "--json", "--at", address});
-  REQUIRE(comes_true([&] { return status_at(address).value("slots_used", 0) >= 2; }));
+  submitted_diamond flow{address, 6, 2};
   host->process().send_signal(SIGTERM);
   CHECK(host->process().wait_for_end(10s) == 0);
   host.emplace(durable, address);
-  auto done = finish(submit, 28s);
-  INFO(done);
-  CHECK(done.status == 0);
-  REQUIRE(!done.lines().empty());
-  CHECK(done.lines().back()["completed"] == 8);
+  flow.must_complete();
 }
 
 TEST_CASE("messages of types that a node does not know or expect do it no harm", "[cluster]") {

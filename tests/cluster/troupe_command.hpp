@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -146,6 +147,12 @@ inline void write_file(const std::filesystem::path& where, const std::string& te
   std::ofstream{where, std::ios::binary} << text;
 }
 
+/// Empty if there is no such file.
+inline std::string content_of(const std::string& path) {
+  std::ifstream in{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
 /// A first task, `width` tasks after it, and one after all of these; each takes a second.
 inline std::string diamond(std::size_t width) {
   auto tasks = json::array({{{"id", "first"}, {"runtime_s", 1}}});
@@ -157,5 +164,42 @@ inline std::string diamond(std::size_t width) {
   tasks.push_back({{"id", "last"}, {"runtime_s", 1}, {"parents", middle}});
   return json{{"schema", "troupe-dag/1"}, {"name", "diamond"}, {"tasks", tasks}}.dump();
 }
+
+/// A workflow file with diamond(width), submitted to the node at an address.
+class submitted_diamond {
+public:
+  /// Returns once `slots` of the cluster are in use for it. `more` are words of the command.
+  submitted_diamond(std::string address, std::size_t width, int slots, const words& more = {})
+    : address_(std::move(address)), tasks_(width + 2) {
+    write_file(file(), diamond(width));
+    words command{"submit", file(), "--json", "--at", address_};
+    command.insert(command.end(), more.begin(), more.end());
+    process_.emplace(start(command));
+    REQUIRE(comes_true([&] {
+      return run({"status", "--json", "--at", address_}).line().value("slots_used", 0) >= slots;
+    }));
+  }
+
+  /// Waits for its end, at which each task has one result.
+  void must_complete() {
+    auto done = test::finish(*process_, 28s);
+    INFO(done);
+    REQUIRE(done.status == 0);
+    auto last = done.lines().back();
+    CHECK(last["event"] == "done");
+    CHECK(last["state"] == "completed");
+    CHECK(last["completed"] == tasks_);
+  }
+
+  [[nodiscard]] std::string file() const {
+    return folder_ / "diamond.json";
+  }
+
+private:
+  temporary_folder folder_;
+  std::string address_;
+  std::size_t tasks_;
+  std::optional<testing::child_process> process_;
+};
 
 } // namespace troupe::test

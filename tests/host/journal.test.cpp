@@ -107,7 +107,7 @@ std::vector<storage::stored_record> a_refusal_and_more() {
     out.clear();
   };
   enter(notice<lock_table>{lock::configure{}});
-  enter(command<lock_table>{{}, lock::acquire{"", "ann", 1min}});
+  enter(command<lock_table>{{}, lock::release{"db", {7}}});
   enter(command<lock_table>{{}, lock::acquire{"db", "ann", 1min}});
   return result;
 }

@@ -130,6 +130,30 @@ TEST_CASE_METHOD(fixture, "a session that the service forgot is replaced", "[loc
   CHECK(held);
 }
 
+TEST_CASE_METHOD(fixture, "a client that gets no session says why at once", "[lock][client]") {
+  constexpr auto all = host::durable_core<lock_table>::max_sessions;
+  constexpr std::size_t at_once = 250;
+  caf::scoped_actor self{sys};
+  auto open = [&] {
+    return self->request(caf::actor_cast<caf::actor>(service), 10s, host::open_session{});
+  };
+  for (std::size_t opened = 0; opened < all; opened += at_once) {
+    std::vector<decltype(open())> answers;
+    for (std::size_t each = 0; each < at_once; ++each)
+      answers.push_back(open());
+    for (auto& each : answers)
+      each.receive([](host::session_id) {}, [](const caf::error& why) { FAIL(to_string(why)); });
+  }
+  lock_client locks{sys, service};
+  auto asked = std::chrono::steady_clock::now();
+  auto answer = locks.service().ask(lock::acquire{"db", "ann", 1s, 0s}, 20s);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code == errc::limit_reached);
+  CHECK_THAT(answer.error().detail, ContainsSubstring("sessions"));
+  CHECK(std::chrono::steady_clock::now() - asked < 10s); // not at its deadline
+  CHECK(locks.find("db"));                               // what needs no session is answered
+}
+
 TEST_CASE_METHOD(fixture, "a lock outlives its ttl while its holder lives", "[lock][client]") {
   lock_client locks{sys, service};
   lock_client others{sys, service};

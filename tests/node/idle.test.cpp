@@ -1,5 +1,6 @@
 #include "node/node_fixture.hpp"
 #include "troupe/core/random.hpp"
+#include "troupe/node/cluster_client.hpp"
 
 #include <array>
 
@@ -60,6 +61,37 @@ TEST_CASE("a link that nobody uses is closed, without loss, and made again", "[n
       .receive([&](std::string& text) { answer = std::move(text); }, [](const caf::error&) {});
     CHECK(answer == "direct");
   }
+}
+
+TEST_CASE("a light client lets go of the node that only showed it the way", "[node]") {
+  testing::cluster c{2};
+  net::address way{"127.0.0.1", c[1].port()};
+  net::link_options links;
+  links.idle_after = 100ms;
+  auto connected = cluster_client::connect({way}, 5s, links);
+  REQUIRE(connected);
+  auto& client = **connected;
+  CHECK(c.until([&] { return client.links() == 1; }));
+  CHECK(client.address() == to_string(net::address{"127.0.0.1", c[0].port()}));
+  CHECK(client.services().registry.ask(registry::count_records{}, 5s));
+  SECTION("but not of one that the program asked for") {
+    auto link = client.link_to(way, 5s);
+    REQUIRE(link);
+    CHECK_FALSE(c.until([&] { return client.links() == 1; }, 500ms));
+    CHECK((*link)->reason().empty());
+  }
+}
+
+TEST_CASE("a light client keeps the way if the program asks for it in time", "[node]") {
+  testing::cluster c{2};
+  net::address way{"127.0.0.1", c[1].port()};
+  net::link_options links;
+  links.idle_after = 1s;
+  auto client = cluster_client::connect({way}, 5s, links);
+  REQUIRE(client);
+  auto link = (*client)->link_to(way, 5s);
+  REQUIRE(link);
+  CHECK_FALSE(c.until([&] { return !(*link)->reason().empty(); }, 1500ms));
 }
 
 TEST_CASE("no message is lost over links that come and go", "[node]") {

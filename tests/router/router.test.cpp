@@ -60,9 +60,10 @@ struct fixture : test::live_system<caf::id_block::troupe_router> {
     where.run([=](router_state& state) { state.places().put({agent, node}); });
   }
 
-  auto ask(const router_access& where, const std::string& agent) {
+  template <class What = std::string>
+  auto ask(const router_access& where, const std::string& agent, What what = "hello"s) {
     return self->request(where.handle(), 20s,
-                         dispatch{to_agent(agent), {}, 10s, caf::make_message("hello"s)});
+                         dispatch{to_agent(agent), {}, 10s, caf::make_message(std::move(what))});
   }
 
   template <class Pending>
@@ -232,6 +233,306 @@ TEST_CASE_METHOD(fixture, "whoever posts a message hears that the agent has it, 
   CHECK(statistics(there).delivered == 1);
   end(here);
   end(there);
+}
+
+TEST_CASE_METHOD(fixture, "messages from one sender keep their order, whatever is wanted of them",
+                 "[router]") {
+  auto here = make("n1");
+  auto there = make("n2");
+  auto seen = std::make_shared<std::vector<int>>();
+  auto recorder = sys.spawn([seen](caf::event_based_actor*) -> caf::behavior {
+    return {[seen](int number) {
+              seen->push_back(number);
+              return number;
+            },
+            [seen](int number, const std::string&) { seen->push_back(number); }};
+  });
+  agents.push_back(recorder);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(recorder);
+  REQUIRE(on(there, [=](router_state& state) { return state.add_agent("far", handle); }).code
+          == errc::none);
+  tell(here, "far", "n2");
+  link(here, "n2", 1, there);
+  constexpr auto messages = 3'000;
+  const std::string long_text(2 * bundle::max_bytes, 'x');
+  std::vector<std::function<void()>> answers;
+  auto answered = 0;
+  auto wait_for = [&](auto pending) {
+    answers.push_back([&, pending = std::make_shared<decltype(pending)>(std::move(pending))] {
+      pending->receive([&](int) { ++answered; },
+                       [&](const caf::error& why) { FAIL(to_string(why)); });
+    });
+  };
+  auto posted = 0;
+  for (auto each = 0; each < messages; ++each) {
+    dispatch what{to_agent("far"), {}, 10s, caf::make_message(each)};
+    switch (each % 7) {
+      case 1:
+        wait_for(self->request(here.handle(), 20s, std::move(what)));
+        break;
+      case 3: {
+        auto pending = self->request(here.handle(), 20s,
+                                     post{std::move(what.to), {}, 10s, std::move(what.payload)});
+        auto kept = std::make_shared<decltype(pending)>(std::move(pending));
+        answers.push_back([&, kept] {
+          kept->receive([&](const send_report& got) { posted += static_cast<int>(got.sent); },
+                        [&](const caf::error& why) { FAIL(to_string(why)); });
+        });
+        break;
+      }
+      case 5: // as to many, in a message of its own
+        self->send(here.handle(), dispatch{to_everyone(), {}, 10s, std::move(what.payload)});
+        break;
+      default:
+        if (each % 500 == 0)
+          what.payload = caf::make_message(each, long_text);
+        self->send(here.handle(), std::move(what));
+    }
+  }
+  for (auto& each : answers)
+    each();
+  wait_for(ask(here, "far", messages));
+  answers.back()();
+  CHECK(answered == (messages + 5) / 7 + 1);
+  CHECK(posted == (messages + 3) / 7);
+  REQUIRE(seen->size() == messages + 1);
+  for (auto each = 0; each <= messages; ++each)
+    REQUIRE((*seen)[static_cast<std::size_t>(each)] == each);
+  end(here);
+  end(there);
+}
+
+TEST_CASE_METHOD(fixture, "messages that wait together go in bundles, each within its bounds",
+                 "[router]") {
+  auto here = make("n1");
+  struct arrival {
+    std::size_t letters = 0;
+    std::size_t bytes = 0;
+  };
+  auto seen = std::make_shared<std::vector<arrival>>();
+  auto peer = sys.spawn([seen](caf::event_based_actor* me) -> caf::behavior {
+    return {[me, seen](bundle& what) {
+              auto bytes = what.bytes();
+              seen->push_back({what.take(me->context()).letters.size(), bytes});
+            },
+            [seen](int) { return static_cast<std::uint64_t>(seen->size()); }};
+  });
+  agents.push_back(peer);
+  tell(here, "far", "n2");
+  constexpr std::size_t messages = 5'000;
+  // They wait for the link, so that all come up at once.
+  for (std::size_t each = 0; each < messages; ++each)
+    self->send(here.handle(),
+               dispatch{to_agent("far"),
+                        {},
+                        10s,
+                        caf::make_message(each % 1'000 == 999 ? std::string(100'000, 'x') : "x"s)});
+  CHECK(statistics(here).waiting == messages);
+  here.run([entry = caf::actor_cast<caf::strong_actor_ptr>(peer)](router_state& state) {
+    state.link_up("n2", 1, entry);
+  });
+  CHECK(statistics(here).forwarded == messages); // behind the end of that turn
+  self->request(peer, 20s, 1).receive([](std::uint64_t) {}, [](const caf::error&) {});
+  std::size_t letters = 0;
+  for (auto& each : *seen) {
+    letters += each.letters;
+    CHECK(each.letters <= bundle::max_letters);
+    CHECK((each.bytes <= bundle::max_bytes || each.letters == 1));
+  }
+  CHECK(letters == messages);
+  CHECK(seen->size() < 30);
+  end(here);
+}
+
+TEST_CASE_METHOD(fixture, "a link lost among messages answers each request once, and repeats none",
+                 "[router]") {
+  auto here = make("n1", {.max_waiting = 100'000});
+  auto there = make("n2");
+  auto seen = std::make_shared<std::vector<int>>();
+  auto recorder = sys.spawn([seen](caf::event_based_actor*) -> caf::behavior {
+    return {[seen](int number) {
+      seen->push_back(number);
+      return number;
+    }};
+  });
+  agents.push_back(recorder);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(recorder);
+  REQUIRE(on(there, [=](router_state& state) { return state.add_agent("far", handle); }).code
+          == errc::none);
+  tell(here, "far", "n2");
+  link(here, "n2", 1, there);
+  constexpr auto messages = 2'000;
+  using pending = decltype(ask(here, "far", 1));
+  std::vector<pending> open;
+  for (auto each = 0; each < messages; ++each) {
+    if (each == messages / 2)
+      here.run([](router_state& state) { state.link_down("n2", 1); });
+    if (each == messages / 2 + messages / 4)
+      link(here, "n2", 2, there);
+    if (each % 2 == 0)
+      open.push_back(ask(here, "far", each));
+    else
+      self->send(here.handle(), dispatch{to_agent("far"), {}, 10s, caf::make_message(each)});
+  }
+  auto answered = 0;
+  auto failed = 0;
+  for (auto& each : open)
+    each.receive([&](int) { ++answered; },
+                 [&](const caf::error& why) {
+                   CHECK(to_problem(why).code == errc::outcome_unknown);
+                   ++failed;
+                 });
+  CHECK(answered + failed == messages / 2);
+  CHECK(answered >= messages / 4); // all that came after the loss
+  CHECK(statistics(here).pending == 0);
+  ask(here, "far", messages).receive([](int) {}, [](const caf::error&) {});
+  for (std::size_t each = 1; each < seen->size(); ++each)
+    REQUIRE((*seen)[each - 1] < (*seen)[each]); // none twice, none out of order
+  end(here);
+  end(there);
+}
+
+TEST_CASE_METHOD(fixture,
+                 "what a router cannot read or write is answered and counted, and it goes on",
+                 "[router]") {
+  auto here = make("n1");
+  auto there = make("n2");
+  add_echo(there, "far");
+  tell(here, "far", "n2");
+  link(here, "n2", 1, there);
+  auto refused = errc::none;
+  self
+    ->request(here.handle(), 20s,
+              dispatch{to_agent("far"), {}, 10s, caf::make_message(caf::make_action([] {}))})
+    .receive([](const std::string&) {},
+             [&](const caf::error& why) { refused = to_problem(why).code; });
+  CHECK(refused == errc::bad_argument);
+  CHECK(statistics(here).pending == 0);
+
+  // Two letters, of which the second is cut short: nothing is delivered.
+  bundle good;
+  letter first{word::answer, 1, "far", {}, caf::make_message("hello"s)};
+  REQUIRE(good.add(nullptr, first) == bundle::added::yes);
+  caf::byte_buffer bytes;
+  caf::binary_serializer sink{nullptr, bytes};
+  REQUIRE(sink.apply(good));
+  REQUIRE(bytes.size() < 100); // its length is one byte
+  auto half = (bytes.size() - 1) / 2;
+  bytes.insert(bytes.end(), bytes.begin() + 1,
+               bytes.begin() + 1 + static_cast<std::ptrdiff_t>(half));
+  bytes.front() = static_cast<compat::byte>(bytes.size() - 1);
+  caf::binary_deserializer source{nullptr, bytes};
+  bundle bad;
+  REQUIRE(source.apply(bad));
+  auto delivered = statistics(there).delivered;
+  self->send(there.handle(), bad);
+  CHECK(statistics(there).damaged == 1);
+  CHECK(statistics(there).delivered == delivered);
+  CHECK(answer_to(ask(here, "far")) == "hello");
+  end(here);
+  end(there);
+}
+
+TEST_CASE_METHOD(fixture, "a request that nobody answers ends with its time-out, in any order",
+                 "[router]") {
+  auto here = make("n1");
+  auto there = make("n2");
+  auto deaf = sys.spawn([](caf::event_based_actor* me) -> caf::behavior {
+    me->set_default_handler(caf::skip);
+    return {[](int) {}};
+  });
+  agents.push_back(deaf);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(deaf);
+  REQUIRE(on(there, [=](router_state& state) { return state.add_agent("deaf", handle); }).code
+          == errc::none);
+  add_echo(there, "far");
+  tell(here, "deaf", "n2");
+  tell(here, "far", "n2");
+  link(here, "n2", 1, there);
+  auto wait = [&](duration timeout) {
+    return self->request(here.handle(), 60s,
+                         dispatch{to_agent("deaf"), {}, timeout, caf::make_message("hello"s)});
+  };
+  auto longest = wait(1h);
+  auto longer = wait(30ms);
+  auto shorter = wait(10ms);
+  CHECK(answer_to(ask(here, "far")) == "hello");
+  CHECK(answer_to(std::move(shorter)) == "timed_out");
+  CHECK(answer_to(std::move(longer)) == "timed_out");
+  CHECK(statistics(here).pending == 1);
+  SECTION("and one that is open ends with its router") {
+    end(here);
+    CHECK(answer_to(std::move(longest)) != "hello");
+  }
+  SECTION("and one that is open ends with its link") {
+    here.run([](router_state& state) { state.link_down("n2", 1); });
+    CHECK(answer_to(std::move(longest)) == "outcome_unknown");
+    end(here);
+  }
+  end(there);
+}
+
+TEST_CASE_METHOD(fixture, "a busy router holds up no message for its agents, and no answer",
+                 "[router]") {
+  auto here = make("n1");
+  auto there = make("n2");
+  std::promise<void> arrived;
+  auto slow = sys.spawn([&arrived](caf::event_based_actor* me) -> caf::behavior {
+    auto answer = std::make_shared<caf::response_promise>();
+    return {[&arrived, answer, me](const std::string&) {
+              *answer = me->make_response_promise();
+              arrived.set_value();
+            },
+            [answer](int) { answer->deliver("hello"s); }};
+  });
+  agents.push_back(slow);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(slow);
+  REQUIRE(on(there, [=](router_state& state) { return state.add_agent("far", handle); }).code
+          == errc::none);
+  tell(here, "far", "n2");
+  link(here, "n2", 1, there);
+  // Holds up a router, and with it one of the two threads there are.
+  auto hold = [](const router_access& which, auto meanwhile) {
+    std::promise<void> ends;
+    std::promise<void> begun;
+    which.run([&](router_state&) {
+      begun.set_value();
+      ends.get_future().get();
+    });
+    begun.get_future().get();
+    meanwhile();
+    ends.set_value();
+    statistics(which); // it is past the hold, which may go now
+  };
+  std::vector<decltype(ask(here, "far"))> open;
+  hold(there, [&] {
+    open.push_back(ask(here, "far"));
+    CHECK(arrived.get_future().wait_for(20s) == std::future_status::ready);
+  });
+  hold(here, [&] {
+    caf::anon_send(slow, 1);
+    CHECK(answer_to(std::move(open.front())) == "hello");
+  });
+  end(here);
+  end(there);
+}
+
+TEST_CASE_METHOD(fixture, "a router that nobody holds any more ends what was asked through it",
+                 "[router]") {
+  auto waiting = [&] {
+    auto here = make("n1");
+    tell(here, "far", "n2");
+    auto open = ask(here, "far");
+    CHECK(statistics(here).waiting == 1);
+    return open;
+  }();
+  auto why = caf::sec::none;
+  waiting.receive([](const std::string&) {},
+                  [&](const caf::error& said) {
+                    if (said == caf::sec::broken_promise)
+                      why = caf::sec::broken_promise;
+                  });
+  CHECK(why == caf::sec::broken_promise);
 }
 
 TEST_CASE_METHOD(fixture, "a link that nobody uses is closed, and nothing that comes up is lost",

@@ -387,12 +387,12 @@ public:
     static_assert(numbered || is_question<Request>(typename Protocol::queries{}),
                   "the service knows no such request");
     auto shared = std::make_shared<decltype(done)>(std::move(done));
-    auto job = [what, wait, shared, numbered](detail::client_state& state) {
-      state.ask({sender<Request>(state, what, shared),
+    auto job = [what, wait, shared, numbered](detail::client_state& state) mutable {
+      state.ask({sender<Request>(state, std::move(what), shared),
                  [shared](problem why) { (*shared)(std::move(why)); },
                  state.self()->clock().now() + wait, numbered});
     };
-    if (!inside_ || !inside_->run(job))
+    if (!inside_ || !inside_->run(std::move(job)))
       (*shared)(problem{errc::withdrawn, "the client's actor system has been stopped"});
   }
 
@@ -408,8 +408,9 @@ private:
   }
 
   template <class Request, class Shared>
-  static auto sender(detail::client_state& state, const Request& what, Shared shared) {
-    return [&state, what, shared](const call& who, std::uint64_t id, std::uint32_t attempt) {
+  static auto sender(detail::client_state& state, Request what, Shared shared) {
+    return [&state, what = std::move(what),
+            shared = std::move(shared)](const call& who, std::uint64_t id, std::uint32_t attempt) {
       auto finish = [&state, id, shared](typename Request::result& value) {
         if (state.done(id))
           (*shared)(std::move(value));

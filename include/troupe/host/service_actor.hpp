@@ -123,8 +123,8 @@ private:
       [this](const open_session& what) { return ask<session_id>(what); },
       [this](const close_session& what) { return ask<session_id>(what); },
       [this](const keep_session& what) { return ask<session_id>(what); },
-      [this](const call& who, const Cs& what) {
-        return ask<typename Cs::result>(command<machine_type>{who, what});
+      [this](const call& who, Cs& what) { // CAF copies it only if others have the message, too
+        return ask<typename Cs::result>(command<machine_type>{who, std::move(what)});
       }...,
       [this](const Qs& what) -> caf::result<typename Qs::result> { return look_up(what); }...,
     };

@@ -32,6 +32,9 @@ struct access_options {
   /// Nodes to ask, in turn.
   std::vector<net::address> addresses;
   backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
+  /// A link to a node that only showed the way is no longer needed after so long; zero: that is
+  /// not for the access to say, routers at both ends decide (see router::idle_links).
+  duration idle_after{};
 };
 
 /// Whom to tell. All are called on the actor of the access; none may block.
@@ -43,6 +46,8 @@ struct access_events {
     bound;
   /// A try has failed; there will be others.
   std::function<void(const problem&)> failed;
+  /// The link has shown the way, and nobody used it since for access_options::idle_after.
+  std::function<void(const net::link_ptr&)> idle{};
 };
 
 /// Keeps the way to the services of a cluster: dials one node after the other until one
@@ -131,6 +136,8 @@ private:
     auto entry = link->entry_point();
     if (!entry)
       return again({errc::unreachable, to_string(where) + " closed the link at once"});
+    if (auto resting = resting_.extract(link->number()))
+      timers_.cancel(resting.mapped());
     self_
       ->request(caf::actor_cast<caf::actor>(entry), answer_within,
                 router::find_service{cluster_services.front()})
@@ -141,9 +148,20 @@ private:
           auto there = net::address::from_string(place.address);
           if (!there || *there == where)
             return again({errc::unreachable, to_string(where) + " does not know the services"});
+          rest(link);
           dial(*there);
         },
         [this](const caf::error& why) { again(to_problem(why)); });
+  }
+
+  /// The way goes on from the node at the other end of `link`.
+  void rest(const net::link_ptr& link) {
+    if (options_.idle_after <= duration::zero())
+      return;
+    resting_[link->number()] = timers_.after(options_.idle_after, [this, link] {
+      resting_.erase(link->number());
+      events_.idle(link);
+    });
   }
 
   void bind(const net::link_ptr& link, const net::address& where, std::size_t next,
@@ -181,6 +199,8 @@ private:
   std::size_t turn_ = 0;
   /// The link that leads to the services; zero while there is none.
   net::connection_id link_ = 0;
+  /// Links that only showed the way, with the ends of their rest.
+  std::map<net::connection_id, timer_queue<caf::event_based_actor>::id> resting_;
   worker_thread resolver_;
 };
 

@@ -3,10 +3,12 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,16 +27,18 @@
 namespace troupe {
 
 /// A light client of a cluster: one link, no member, nothing that others could find. For
-/// tools and for programs that only ask. Thread-safe; calls block.
+/// tools and for programs that only ask. A link to a node that only showed the way to the
+/// services is closed after link_options::idle_after. Thread-safe; calls block.
 class cluster_client {
 public:
   /// Connects to the cluster that the node at one of `addresses` belongs to. Waits up to
-  /// `wait`; errors: unreachable, timed_out, incompatible, bad_argument (no troupe node, or a name
-  /// that is not known), with the last thing that went wrong.
+  /// `wait`; `links` bounds its links. Errors: unreachable, timed_out, incompatible, bad_argument
+  /// (no troupe node, or a name that is not known), with the last thing that went wrong.
   static result<std::unique_ptr<cluster_client>> connect(std::vector<net::address> addresses,
-                                                         duration wait = std::chrono::seconds{5}) {
+                                                         duration wait = std::chrono::seconds{5},
+                                                         const net::link_options& links = {}) {
     std::unique_ptr<cluster_client> made{new cluster_client};
-    if (auto why = made->start(std::move(addresses)); why.code != errc::none)
+    if (auto why = made->start(std::move(addresses), links); why.code != errc::none)
       return why;
     std::unique_lock guard{made->mutex_};
     auto& here = *made;
@@ -104,13 +108,23 @@ public:
     auto endpoints = net::resolve(where);
     if (!endpoints)
       return endpoints.error();
-    auto promise = std::make_shared<std::promise<result<net::link_ptr>>>();
-    auto answer = promise->get_future();
-    gate_->dial(std::move(*endpoints), std::nullopt,
-                [promise](result<net::link_ptr> got) { promise->set_value(std::move(got)); });
-    if (answer.wait_for(wait) != std::future_status::ready)
-      return problem{errc::timed_out, to_string(where) + " made no link in time; wait longer"};
-    return answer.get();
+    auto deadline = std::chrono::steady_clock::now() + wait;
+    for (;;) {
+      auto promise = std::make_shared<std::promise<result<net::link_ptr>>>();
+      auto answer = promise->get_future();
+      gate_->dial(*endpoints, std::nullopt,
+                  [promise](result<net::link_ptr> got) { promise->set_value(std::move(got)); });
+      if (answer.wait_until(deadline) != std::future_status::ready)
+        return problem{errc::timed_out, to_string(where) + " made no link in time; wait longer"};
+      auto got = answer.get();
+      if (!got || keep((*got)->number(), deadline))
+        return got;
+    }
+  }
+
+  /// Returns how many links there are, those included that are not up yet or ending.
+  [[nodiscard]] std::size_t links() const {
+    return gate_->links();
   }
 
 private:
@@ -133,8 +147,29 @@ private:
     return {system_, entry_};
   }
 
-  problem start(std::vector<net::address> addresses) {
-    cluster::access_options how{std::move(addresses)};
+  /// The program uses this link: it does not rest any more. Returns false if it is closed
+  /// already, then when it has ended: the next one is new.
+  bool keep(net::connection_id link, std::chrono::steady_clock::time_point deadline) {
+    std::unique_lock guard{mutex_};
+    if (!closing_.contains(link)) {
+      kept_.insert(link);
+      return true;
+    }
+    changed_.wait_until(guard, deadline, [&] { return !closing_.contains(link); });
+    return false;
+  }
+
+  void close_idle(const net::link_ptr& which) {
+    std::lock_guard guard{mutex_};
+    if (kept_.contains(which->number()) || !which->reason().empty())
+      return;
+    closing_.insert(which->number());
+    which->close("idle");
+  }
+
+  problem start(std::vector<net::address> addresses, const net::link_options& options) {
+    cluster::access_options how{.addresses = std::move(addresses),
+                                .idle_after = options.idle_after};
     cluster::access_events events{[this](const std::map<std::string, caf::strong_actor_ptr>& found,
                                          const net::address& where,
                                          const caf::strong_actor_ptr& entry) {
@@ -149,7 +184,8 @@ private:
                                     std::lock_guard guard{mutex_};
                                     last_problem_ = why;
                                     changed_.notify_all();
-                                  }};
+                                  },
+                                  [this](const net::link_ptr& which) { close_idle(which); }};
     access_ = system_.spawn<caf::stateful_actor<cluster::access_state>>(std::move(how),
                                                                         std::move(events));
     net::hello self;
@@ -158,11 +194,17 @@ private:
     self.boot = 1;
     net::link_events links;
     links.on_down = [this](const net::link_ptr& which, const std::string&) {
+      {
+        std::lock_guard guard{mutex_};
+        kept_.erase(which->number());
+        closing_.erase(which->number());
+        changed_.notify_all();
+      }
       run_on_state<cluster::access_state>(
         access_,
         [number = which->number()](cluster::access_state& state) { state.link_down(number); });
     };
-    auto made = net::gate::start(system_, std::move(self), nullptr, std::move(links));
+    auto made = net::gate::start(system_, std::move(self), nullptr, std::move(links), options);
     if (!made)
       return made.error();
     gate_ = std::move(*made);
@@ -183,6 +225,10 @@ private:
   problem last_problem_;
   net::address address_;
   caf::strong_actor_ptr entry_;
+  /// Links that the program asked for.
+  std::set<net::connection_id> kept_;
+  /// Idle links that have not ended yet.
+  std::set<net::connection_id> closing_;
 };
 
 } // namespace troupe

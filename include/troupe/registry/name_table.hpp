@@ -46,6 +46,12 @@ public:
     std::visit([&](const auto& request) { handle(id, request, out); }, what);
   }
 
+  /// Returns why step() would refuse `what` for its size, errc::none if it is to be stepped.
+  /// Cost: O(names).
+  [[nodiscard]] problem screen(const event& what) const {
+    return std::visit([this](const auto& request) { return screen(request); }, what);
+  }
+
   /// Time changes nothing here.
   /// @pre `now` never goes backwards.
   void tick(time_point now, effects&) {
@@ -200,6 +206,20 @@ private:
   }
 
   // -- refusals ----------------------------------------------------------------------
+
+  template <class Request>
+  [[nodiscard]] problem screen(const Request& request) const {
+    if constexpr (requires { request.names; }) {
+      auto is_long = [](auto& name) { return name.size() > max_name_bytes; };
+      if (is_long(request.owner) || request.names.size() > options_.max_batch
+          || std::ranges::any_of(request.names, is_long))
+        return unfit(request.names, request.owner, request.boot);
+    } else if constexpr (requires { request.owner; }) {
+      if (request.owner.size() > max_name_bytes)
+        return unfit({}, request.owner, request.boot);
+    }
+    return {};
+  }
 
   static void refuse(request_id id, problem why, effects& out) {
     out.push_back(names::refused{id, std::move(why)});

@@ -67,6 +67,12 @@ public:
     std::visit([&](const auto& request) { handle(now, id, request, out); }, what);
   }
 
+  /// Returns why step() would refuse `what` for its size, errc::none if it is to be stepped.
+  /// Cost: O(records and their tags).
+  [[nodiscard]] problem screen(const event& what) const {
+    return std::visit([this](const auto& request) { return screen(request); }, what);
+  }
+
   /// Lets time pass: silent nodes turn inactive, disconnected, and are forgotten at last.
   /// Harmless when early.
   /// @pre `now` never goes backwards.
@@ -252,12 +258,8 @@ private:
   }
 
   void handle(time_point now, request_id id, const verdict& request, effects& out) {
-    if (request.liveness != record_status::active && request.liveness != record_status::inactive
-        && request.liveness != record_status::disconnected)
-      return refuse(id,
-                    {errc::bad_argument, "liveness is " + std::string{name_of(request.liveness)}
-                                           + "; give active, inactive or disconnected"},
-                    out);
+    if (auto why = unfit(request); why.code != errc::none)
+      return refuse(id, std::move(why), out);
     auto found = owners_.find(request.owner);
     if (found == owners_.end() || request.boot > found->second.boot)
       return refuse(id, without_records(request.owner, request.boot), out);
@@ -269,12 +271,8 @@ private:
   }
 
   void handle(time_point now, request_id id, const forget& request, effects& out) {
-    if (!is_name(request.owner) || request.boot == 0 || request.boot > max_boot)
-      return refuse(id,
-                    {errc::bad_argument, "owner " + shortened(request.owner) + " with boot "
-                                           + std::to_string(request.boot)
-                                           + " is no node; boots count from one"},
-                    out);
+    if (auto why = unfit(request); why.code != errc::none)
+      return refuse(id, std::move(why), out);
     auto found = owners_.find(request.owner);
     if (found == owners_.end() && owners_.size() >= options_.max_owners)
       return refuse(id, full("owners", "max_owners", options_.max_owners), out);
@@ -289,11 +287,7 @@ private:
   void handle(time_point now, request_id id, const report_outcome& request, effects& out) {
     auto found = entries_.find(request.key);
     if (found == entries_.end() || found->second.gone_since)
-      return refuse(id,
-                    {errc::not_found, "there is no " + std::string{name_of(request.key.kind)} + ' '
-                                        + shortened(request.key.name) + " of "
-                                        + shortened(request.key.owner) + "; look it up again"},
-                    out);
+      return refuse(id, unknown(request.key), out);
     auto& what = found->second;
     health_.judge(now, what, request.outcome, options_);
     refresh(what);
@@ -571,6 +565,65 @@ private:
 
   static void refuse(request_id id, problem why, effects& out) {
     out.push_back(refused{id, std::move(why)});
+  }
+
+  [[nodiscard]] problem screen(const put_records& request) const {
+    auto is_large = [this](auto& each) { return size_of(each) > options_.max_record_bytes; };
+    return request.records.size() > options_.max_batch
+               || std::ranges::any_of(request.records, is_large)
+             ? unfit(request)
+             : problem{};
+  }
+
+  [[nodiscard]] static problem screen(const heartbeat& request) {
+    return is_long(request.owner) ? without_records(request.owner, request.boot) : problem{};
+  }
+
+  [[nodiscard]] static problem screen(const verdict& request) {
+    if (!is_long(request.owner))
+      return {};
+    auto why = unfit(request);
+    return why.code != errc::none ? why : without_records(request.owner, request.boot);
+  }
+
+  [[nodiscard]] static problem screen(const forget& request) {
+    return is_long(request.owner) ? unfit(request) : problem{};
+  }
+
+  [[nodiscard]] static problem screen(const report_outcome& request) {
+    return is_long(request.key.owner) || is_long(request.key.name) ? unknown(request.key)
+                                                                   : problem{};
+  }
+
+  [[nodiscard]] static problem screen(const configure&) {
+    return {};
+  }
+
+  /// Nothing in the table has such a name.
+  static bool is_long(const std::string& name) {
+    return name.size() > max_name_bytes;
+  }
+
+  static problem unfit(const verdict& request) {
+    if (request.liveness == record_status::active || request.liveness == record_status::inactive
+        || request.liveness == record_status::disconnected)
+      return {};
+    return {errc::bad_argument, "liveness is " + std::string{name_of(request.liveness)}
+                                  + "; give active, inactive or disconnected"};
+  }
+
+  static problem unfit(const forget& request) {
+    if (is_name(request.owner) && request.boot != 0 && request.boot <= max_boot)
+      return {};
+    return {errc::bad_argument, "owner " + shortened(request.owner) + " with boot "
+                                  + std::to_string(request.boot)
+                                  + " is no node; boots count from one"};
+  }
+
+  static problem unknown(const record_key& key) {
+    return {errc::not_found, "there is no " + std::string{name_of(key.kind)} + ' '
+                               + shortened(key.name) + " of " + shortened(key.owner)
+                               + "; look it up again"};
   }
 
   /// Looks at all before any is merged.

@@ -64,8 +64,17 @@ public:
   /// any_with_capability turns round among the least loaded, so it is not const.
   [[nodiscard]] std::vector<location> find(const recipients& who, std::size_t most) {
     if (who.who == audience::any_with_capability)
-      return any_of(who.name);
+      return only(any_in(who.name));
     return list(who, {}, most);
+  }
+
+  /// As find() for one of `who`; null if there is none. Good until the next change.
+  [[nodiscard]] const location* find_one(const recipients& who) {
+    if (who.who == audience::agent)
+      return one_of(who.name);
+    if (who.who == audience::any_with_capability)
+      return any_in(who.name);
+    return nullptr;
   }
 
   /// As find(), behind the id `after`; of any_with_capability all that could be meant.
@@ -73,7 +82,7 @@ public:
                                            std::size_t most) const {
     switch (who.who) {
       case audience::agent:
-        return who.name > after && most > 0 ? first_of(who.name) : std::vector<location>{};
+        return who.name > after && most > 0 ? only(one_of(who.name)) : std::vector<location>{};
       case audience::any_with_capability:
       case audience::all_with_capability:
         return all_in(by_capability_, who.name, after, most);
@@ -100,17 +109,19 @@ private:
       from.erase(found);
   }
 
-  [[nodiscard]] std::vector<location> first_of(const std::string& agent) const {
+  [[nodiscard]] const location* one_of(const std::string& agent) const {
     auto found = agents_.lower_bound(key{agent, {}});
-    if (found == agents_.end() || found->first.first != agent)
-      return {};
-    return {found->second};
+    return found != agents_.end() && found->first.first == agent ? &found->second : nullptr;
   }
 
-  [[nodiscard]] std::vector<location> any_of(const std::string& capability) {
+  static std::vector<location> only(const location* found) {
+    return found != nullptr ? std::vector{*found} : std::vector<location>{};
+  }
+
+  [[nodiscard]] const location* any_in(const std::string& capability) {
     auto found = by_capability_.find(capability);
     if (found == by_capability_.end())
-      return {};
+      return nullptr;
     std::vector<const location*> best;
     for (auto& each : found->second) {
       auto& candidate = agents_.at(each);
@@ -119,7 +130,7 @@ private:
       if (best.empty() || candidate.load == best.front()->load)
         best.push_back(&candidate);
     }
-    return {*best[turn_++ % best.size()]};
+    return best[turn_++ % best.size()];
   }
 
   [[nodiscard]] std::vector<location> all_in(const index& where, const std::string& name,

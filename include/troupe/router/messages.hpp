@@ -14,6 +14,7 @@
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/messages.hpp"
 #include "troupe/host/messages.hpp"
+#include "troupe/router/bundle.hpp"
 #include "troupe/router/types.hpp"
 
 /// What routers say to each other, and what their clients may ask. A node's router is its
@@ -25,8 +26,9 @@ bool inspect(Inspector& f, audience& x) {
   return inspect_enum(f, x);
 }
 
-/// From router to router: a message of the application for agents of the receiver's
-/// node. Sent as a request, to one agent, it is answered by the agent.
+/// From router to router: a message of the application for many agents of the receiver's
+/// node; what goes to one lies in a bundle. Sent as a request, to one agent, it is answered by
+/// the agent.
 struct envelope {
   std::vector<std::string> to;
   /// The agent that sent it; empty if that was none.
@@ -56,14 +58,6 @@ struct post {
   /// For the word of the other node.
   duration timeout = std::chrono::seconds{10};
   caf::message payload;
-};
-
-/// From router to router: an envelope for one agent, answered with a send_report once
-/// that has it in its mailbox, with not_found if there is none.
-struct parcel {
-  using result = send_report;
-
-  envelope what;
 };
 
 /// From router to router: this side has sent its last message and does not use the link
@@ -196,11 +190,6 @@ bool inspect(Inspector& f, post& x) {
 }
 
 template <class Inspector>
-bool inspect(Inspector& f, parcel& x) {
-  return f.object(x).fields(f.field("what", x.what));
-}
-
-template <class Inspector>
 bool inspect(Inspector& f, rest_link& x) {
   return f.object(x).fields(f.field("node", x.node));
 }
@@ -276,7 +265,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::leave_receipt))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::leave_cluster))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::post))
-  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::parcel))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::bundle))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::rest_link))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::router_actor))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::router_options))

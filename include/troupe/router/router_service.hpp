@@ -43,7 +43,7 @@ public:
 
   router_service_state(caf::event_based_actor* self, const router_options& options,
                        const caf::strong_actor_ptr& owner)
-    : self_(self), options_(options), agents_(self) {
+    : self_(self), options_(options) {
     self_->set_down_handler([this](const caf::down_msg& gone) { forget(gone.source); });
     if (!owner)
       return;
@@ -77,12 +77,13 @@ private:
       return to_error(why);
     location made{what.id, {}, what.capabilities, what.groups, what.load};
     auto known = agents_.find(what.id);
-    if (known != nullptr && *known == what.agent) {
+    if (known && known == what.agent) {
       auto changed = places_.list(to_agent(what.id), {}, 1).front() != made;
       places_.put(std::move(made));
       return agent_receipt{changed};
     }
-    if (auto why = agents_.add(what.id, what.agent, options_.max_agents); why.code != errc::none)
+    if (auto why = agents_.add(self_, what.id, what.agent, options_.max_agents);
+        why.code != errc::none)
       return to_error(why);
     places_.put(std::move(made));
     return agent_receipt{true};
@@ -112,7 +113,7 @@ private:
 
   agent_receipt remove(const std::string& id) {
     places_.remove(id, {});
-    return {agents_.remove(id) != nullptr};
+    return {agents_.remove(self_, id) != nullptr};
   }
 
   [[nodiscard]] agent_page list(const list_agents& what) const {
@@ -129,13 +130,13 @@ private:
 
   [[nodiscard]] caf::result<caf::strong_actor_ptr> find(const std::string& id) const {
     auto found = agents_.find(id);
-    if (found == nullptr)
+    if (!found)
       return to_error(detail::nobody(to_agent(id)));
-    if (!has_link((*found)->node()))
+    if (!has_link(found->node()))
       return to_error({errc::unreachable, "agent " + shortened(id)
                                             + " lives in a third process; send it messages "
                                               "through this router"});
-    return *found;
+    return found;
   }
 
   void forget(const caf::actor_addr& gone) {
@@ -169,19 +170,20 @@ private:
         self_->make_response_promise().deliver(to_error(detail::nobody(what.to)));
       return;
     }
-    auto& agent = *agents_.find(found.front().agent);
+    auto agent = agents_.find(found.front().agent);
     if (!asked)
       return fire(agent, what.payload);
     if (agent->node() != self_->node())
       return ask(agent, what);
     ++counts_.delivered;
-    detail::hand_to(self_, agent, self_->take_current_message_id(), what.payload);
+    detail::hand_to(agent, self_->current_sender(), self_->take_current_message_id(), what.payload,
+                    self_->context());
   }
 
   void send_to_many(const dispatch& what) {
     send_report report;
     for (auto& each : places_.find(what.to, options_.max_recipients)) {
-      fire(*agents_.find(each.agent), what.payload);
+      fire(agents_.find(each.agent), what.payload);
       ++report.sent;
     }
     if (self_->current_message_id().is_request())
@@ -190,7 +192,7 @@ private:
 
   void fire(const caf::strong_actor_ptr& agent, const caf::message& payload) {
     ++(agent->node() == self_->node() ? counts_.delivered : counts_.forwarded);
-    detail::hand_to(self_, agent, caf::make_message_id(), payload);
+    detail::hand_to(agent, nullptr, caf::make_message_id(), payload, self_->context());
   }
 
   /// The agent is elsewhere and may have no link to whoever asks: asks in its place.
@@ -201,7 +203,8 @@ private:
       return promise.deliver(to_error(detail::too_many_pending(pending_.size())));
     }
     ++counts_.forwarded;
-    auto id = pending_.open(std::move(promise), agent->address());
+    auto id = ++asked_;
+    pending_.open(id, std::move(promise), agent->address());
     pending_.sent(id);
     compat::relay(
       self_, agent, detail::patience(what.timeout), what.payload,
@@ -221,7 +224,8 @@ private:
   detail::agent_table agents_;
   /// All on the node "": where they live is in their handles.
   directory places_;
-  detail::open_requests<caf::actor_addr> pending_;
+  detail::open_requests<caf::actor_addr, caf::response_promise> pending_;
+  std::uint64_t asked_ = 0;
   caf::actor_addr owner_;
   router_statistics counts_;
 };

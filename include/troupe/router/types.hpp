@@ -122,6 +122,7 @@ struct router_statistics {
   std::uint64_t unreachable = 0; ///< for nodes out of reach
   std::uint64_t refused = 0;     ///< beyond a bound
   std::uint64_t failed = 0;      ///< requests that ended with their link
+  std::uint64_t damaged = 0;     ///< bundles of other routers that could not be read
   std::uint32_t agents = 0;
   std::uint32_t links = 0;
   std::uint32_t pending = 0;
@@ -170,8 +171,9 @@ bool inspect(Inspector& f, router_statistics& x) {
   return f.object(x).fields(f.field("delivered", x.delivered), f.field("forwarded", x.forwarded),
                             f.field("unknown", x.unknown), f.field("unreachable", x.unreachable),
                             f.field("refused", x.refused), f.field("failed", x.failed),
-                            f.field("agents", x.agents), f.field("links", x.links),
-                            f.field("pending", x.pending), f.field("waiting", x.waiting));
+                            f.field("damaged", x.damaged), f.field("agents", x.agents),
+                            f.field("links", x.links), f.field("pending", x.pending),
+                            f.field("waiting", x.waiting));
 }
 
 } // namespace troupe::router

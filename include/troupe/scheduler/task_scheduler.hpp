@@ -58,6 +58,12 @@ public:
     inside_.dispatch();
   }
 
+  /// Returns why step() would refuse `what` for its size, errc::none if it is to be stepped.
+  /// Cost: O(tasks).
+  [[nodiscard]] problem screen(const event& what) const {
+    return std::visit([this](const auto& request) { return screened(request); }, what);
+  }
+
   /// Lets time pass: leases, time-outs, retries, delays. Harmless when early.
   /// @pre `now` never goes backwards.
   void tick(time_point now, effects&) {
@@ -275,6 +281,35 @@ private:
     accept(id, receipt_of(*found), out);
   }
 
+  // -- requests: their size ----------------------------------------------------------
+
+  template <class Request>
+  [[nodiscard]] static problem screened(const Request&) {
+    return {};
+  }
+
+  [[nodiscard]] problem screened(const submit& request) const {
+    if (!detail::is_large(request, inside_.options)
+        || (!request.key.empty() && inside_.runs.find(request.key) != nullptr))
+      return {};
+    return detail::check(request, inside_.options);
+  }
+
+  [[nodiscard]] problem screened(const define_schedule& request) const {
+    if (!detail::is_large(request.what, inside_.options) && !detail::is_long(request.name)
+        && !detail::is_long(request.cron))
+      return {};
+    return detail::check(request, inside_.options);
+  }
+
+  [[nodiscard]] problem screened(const remove_schedule& request) const {
+    return detail::is_long(request.name) ? unknown_schedule(request.name) : problem{};
+  }
+
+  [[nodiscard]] static problem screened(const register_worker& request) {
+    return detail::check(request);
+  }
+
   // -- requests: the calendar --------------------------------------------------------
 
   void handle(request_id id, const define_schedule& request, effects& out) {
@@ -295,10 +330,7 @@ private:
   void handle(request_id id, const remove_schedule& request, effects& out) {
     if (timetable_.remove(request.name))
       return accept(id, schedule_receipt{request.name, true}, out);
-    refuse(id,
-           {errc::not_found, "there is no schedule " + detail::in_quotes(request.name)
-                               + "; list_schedules names all"},
-           out);
+    refuse(id, unknown_schedule(request.name), out);
   }
 
   void handle(request_id, const wall& told, effects&) {
@@ -451,6 +483,11 @@ private:
   static problem unknown_run(run_id id) {
     return {errc::not_found, "there is no run " + std::to_string(id.value)
                                + "; it was never submitted, or it is over and was dropped"};
+  }
+
+  static problem unknown_schedule(const std::string& name) {
+    return {errc::not_found,
+            "there is no schedule " + detail::in_quotes(name) + "; list_schedules names all"};
   }
 
   static problem unknown_worker(worker_id id) {

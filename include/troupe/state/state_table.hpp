@@ -53,6 +53,12 @@ public:
     keys_changed();
   }
 
+  /// Returns why step() would refuse `what` for its size, errc::none if it is to be stepped.
+  /// Cost: O(clock).
+  [[nodiscard]] problem screen(const event& what) const {
+    return std::visit([this](const auto& request) { return screen(request); }, what);
+  }
+
   /// Nothing here waits for machine time.
   /// @pre `now` never goes backwards.
   void tick(time_point now, effects&) {
@@ -381,6 +387,21 @@ private:
     return longest > options_.max_key_bytes
              ? too_large("key or prefix", longest, "max_key_bytes", options_.max_key_bytes)
              : problem{};
+  }
+
+  /// What step() looks at first says what is wrong, unless it is the clock.
+  template <class Request>
+  [[nodiscard]] problem screen(const Request& request) const {
+    if constexpr (requires { request.key; }) {
+      if (request.key.key.size() > options_.max_key_bytes)
+        return unfit(request.key);
+      if constexpr (requires { request.value; })
+        if (request.value.size() > options_.max_value_bytes)
+          return unfit(request);
+      if (request.context)
+        return request.context->check();
+    }
+    return {};
   }
 
   [[nodiscard]] problem unfit(const entry_key& key) const {

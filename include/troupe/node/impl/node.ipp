@@ -15,6 +15,7 @@
 #include "troupe/net/gate.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/identity.hpp"
+#include "troupe/node/known_nodes.hpp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/node/services.hpp"
@@ -53,7 +54,7 @@ struct node::inside {
     auto member = std::make_shared<caf::weak_actor_ptr>();
     router::router_events asks;
     asks.link_wanted = [member](const std::string& where) {
-      run_on_member(*member, [where](cluster::member_state& state) { state.link_wanted(where); });
+      run_on_member(*member, [where](cluster::member_state& state) { state.links().want(where); });
     };
     asks.agent_ended = [member](const std::string& agent) {
       run_on_member(*member, [agent](cluster::member_state& state) { state.remove_agent(agent); });
@@ -70,8 +71,9 @@ struct node::inside {
         tell({force});
     };
     asks.link_idle = [member](const std::string& where, net::connection_id number) {
-      run_on_member(
-        *member, [where, number](cluster::member_state& state) { state.link_idle(where, number); });
+      run_on_member(*member, [where, number](cluster::member_state& state) {
+        state.links().close_idle(where, number);
+      });
     };
     // What the host knows of the others it knows by their links.
     router_.emplace(
@@ -206,7 +208,7 @@ struct node::inside {
     self.endpoints = {{where.host, where.port != 0 ? where.port : port_}};
     self.metadata["release"] = to_string(library_version);
     if (!data_.is_durable())
-      self.metadata[cluster::member_state::fleeting_mark] = "yes";
+      self.metadata[cluster::known_nodes::fleeting_mark] = "yes";
     self.metadata["role"] = is_founder() ? "host" : "member";
     on_member([self](cluster::member_state& state) { state.put(self); });
   }
@@ -468,7 +470,7 @@ TROUPE_COMPILED result<peer> node::find_peer(const std::string& name, duration w
   auto entry = inside::wait_for_result<caf::strong_actor_ptr>(
     [&](std::function<void(result<caf::strong_actor_ptr>)> done) {
       inside_->on_member([name, done = std::move(done)](cluster::member_state& state) {
-        state.find_entry(name, done);
+        state.links().find_entry(name, done);
       });
     },
     wait);

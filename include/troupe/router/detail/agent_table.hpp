@@ -1,12 +1,13 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "caf/actor_addr.hpp"
 #include "caf/actor_control_block.hpp"
@@ -15,70 +16,96 @@
 
 namespace troupe::router::detail {
 
-/// The actors that a router hands messages to, by their ids as agents. Watches each, so that
-/// the router hears of its end and calls end_of(). One actor may have several ids.
+/// The actors that a router hands messages to, by their ids as agents. The router watches each,
+/// so that it hears of its end and calls end_of(). One actor may have several ids.
+///
+/// Thread-safe; add() and remove() are for the router's own actor, `self`. Calls nothing while
+/// it is locked.
 class agent_table {
 public:
-  explicit agent_table(caf::event_based_actor* self) : self_(self) {}
-
   /// Returns limit_reached or name_taken.
-  [[nodiscard]] problem add(const std::string& id, const caf::strong_actor_ptr& agent,
-                            std::size_t most) {
-    if (by_id_.contains(id))
-      return {errc::name_taken, "there is an agent '" + id + "' here already; take another id"};
-    if (by_id_.size() >= most)
-      return {errc::limit_reached, std::to_string(by_id_.size())
-                                     + " agents are registered here; use another node or raise "
-                                       "router_options::max_agents"};
-    by_id_.emplace(id, agent);
-    auto& ids = ids_[agent->address()];
-    if (ids.insert(id); ids.size() == 1)
-      self_->monitor(agent);
+  [[nodiscard]] problem add(caf::event_based_actor* self, const std::string& id,
+                            const caf::strong_actor_ptr& agent, std::size_t most) {
+    auto is_first = false;
+    {
+      std::lock_guard guard{mutex_};
+      if (by_id_.contains(id))
+        return {errc::name_taken, "there is an agent '" + id + "' here already; take another id"};
+      if (by_id_.size() >= most)
+        return {errc::limit_reached, std::to_string(by_id_.size())
+                                       + " agents are registered here; use another node or raise "
+                                         "router_options::max_agents"};
+      by_id_.emplace(id, agent);
+      auto& ids = ids_[agent->address()];
+      ids.insert(id);
+      is_first = ids.size() == 1;
+    }
+    if (is_first)
+      self->monitor(agent);
     return {};
   }
 
   /// Returns the agent that had this id, null if there was none.
-  caf::strong_actor_ptr remove(const std::string& id) {
-    auto found = by_id_.extract(id);
-    if (!found)
-      return nullptr;
-    auto who = ids_.find(found.mapped()->address());
-    who->second.erase(id);
-    if (who->second.empty()) {
-      self_->demonitor(who->first);
+  caf::strong_actor_ptr remove(caf::event_based_actor* self, const std::string& id) {
+    caf::strong_actor_ptr agent;
+    {
+      std::lock_guard guard{mutex_};
+      auto found = by_id_.extract(id);
+      if (!found)
+        return nullptr;
+      agent = std::move(found.mapped());
+      auto who = ids_.find(agent->address());
+      who->second.erase(id);
+      if (!who->second.empty())
+        return agent;
       ids_.erase(who);
     }
-    return std::move(found.mapped());
+    self->demonitor(agent->address());
+    return agent;
   }
 
   /// Takes out an actor that has ended and returns the ids that it had.
   std::set<std::string> end_of(const caf::actor_addr& who) {
+    std::vector<caf::strong_actor_ptr> gone; // let go of when the lock is
+    std::lock_guard guard{mutex_};
     auto found = ids_.extract(who);
     if (!found)
       return {};
     for (auto& id : found.mapped())
-      by_id_.erase(id);
+      gone.push_back(std::move(by_id_.extract(id).mapped()));
     return std::move(found.mapped());
   }
 
   /// Returns null if there is none of that id.
-  [[nodiscard]] const caf::strong_actor_ptr* find(std::string_view id) const {
+  [[nodiscard]] caf::strong_actor_ptr find(std::string_view id) const {
+    std::lock_guard guard{mutex_};
     auto found = by_id_.find(id);
-    return found != by_id_.end() ? &found->second : nullptr;
+    return found != by_id_.end() ? found->second : nullptr;
   }
 
-  template <class Visit>
-  void for_each(Visit visit) const {
+  [[nodiscard]] std::vector<caf::strong_actor_ptr> all() const {
+    std::lock_guard guard{mutex_};
+    std::vector<caf::strong_actor_ptr> result;
     for (auto& [id, agent] : by_id_)
-      visit(agent);
+      result.push_back(agent);
+    return result;
+  }
+
+  /// Lets go of all; they are watched until the router ends.
+  void clear() {
+    std::map<std::string, caf::strong_actor_ptr, std::less<>> gone;
+    std::lock_guard guard{mutex_};
+    gone.swap(by_id_);
+    ids_.clear();
   }
 
   [[nodiscard]] std::size_t size() const {
+    std::lock_guard guard{mutex_};
     return by_id_.size();
   }
 
 private:
-  caf::event_based_actor* self_;
+  mutable std::mutex mutex_;
   std::map<std::string, caf::strong_actor_ptr, std::less<>> by_id_;
   std::map<caf::actor_addr, std::set<std::string>> ids_;
 };

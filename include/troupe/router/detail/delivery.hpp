@@ -7,25 +7,25 @@
 #include <utility>
 
 #include "caf/actor_control_block.hpp"
-#include "caf/event_based_actor.hpp"
 #include "caf/mailbox_element.hpp"
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
 #include "caf/sec.hpp"
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/router/types.hpp"
 
 /// What every router does with a message, and says where it cannot.
 namespace troupe::router::detail {
 
-/// Hands a message to an agent of this process. The agent answers whoever sent the current
-/// message, if `id` asks for an answer. Else it sees no sender: CAF would send what it
-/// returns there, and an actor that does not expect that answers with an error, which ends
-/// the agent.
-inline void hand_to(caf::event_based_actor* self, const caf::strong_actor_ptr& agent,
-                    caf::message_id id, const caf::message& payload) {
-  auto sender = id.is_request() ? self->current_sender() : nullptr;
-  agent->enqueue(caf::make_mailbox_element(std::move(sender), id, {}, payload), self->context());
+/// Hands a message to an agent of this process. The agent answers `asks`, if `id` asks for an
+/// answer. Else it sees no sender: CAF would send what it returns there, and an actor that does
+/// not expect that answers with an error, which ends the agent.
+inline void hand_to(const caf::strong_actor_ptr& agent, const caf::strong_actor_ptr& asks,
+                    caf::message_id id, const caf::message& payload,
+                    compat::execution_context* context) {
+  agent->enqueue(caf::make_mailbox_element(id.is_request() ? asks : nullptr, id, {}, payload),
+                 context);
 }
 
 /// Returns how long a request that asks for `wanted` waits for its answer.
@@ -49,6 +49,13 @@ inline problem nobody(const recipients& who) {
                        + "' is known; check its id, or wait until it is registered"}
            : problem{errc::not_found,
                      "no agent has the capability '" + shown + "'; check its name, or start one"};
+}
+
+/// An agent was said to be on this node.
+inline problem no_agent(const std::string& id) {
+  constexpr std::size_t max_shown = 64;
+  return {errc::not_found,
+          "no agent '" + id.substr(0, max_shown) + "' is on this node; look it up again"};
 }
 
 inline problem too_many_pending(std::size_t pending) {

@@ -3,74 +3,147 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <mutex>
+#include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
-#include "caf/response_promise.hpp"
+#include "troupe/core/time.hpp"
 
 namespace troupe::router::detail {
 
-/// Requests that a router passes on, and who waits for their answers. A Key is whoever was
-/// asked, by what its loss is known: a node, or an agent.
-template <class Key>
+/// Requests that a router passes on, by their numbers, and who waits for their answers. A Key is
+/// whoever was asked, by what its loss is known: a node, or an agent. An Answer is the way to
+/// whoever asks. Thread-safe; calls nothing while it is locked.
+template <class Key, class Answer>
 class open_requests {
 public:
-  /// Returns the number of the request from here on.
-  std::uint64_t open(caf::response_promise answer, Key whom) {
-    auto id = ++last_;
-    requests_.emplace(id, request{std::move(answer), std::move(whom)});
-    return id;
+  /// @pre No open request has this number.
+  void open(std::uint64_t number, Answer answer, Key whom) {
+    std::lock_guard guard{mutex_};
+    requests_.emplace(number, request{std::move(answer), std::move(whom)});
   }
 
-  /// It is on its way: from here on lost() ends it.
-  void sent(std::uint64_t id) {
-    if (auto found = requests_.find(id); found != requests_.end())
-      sent_[found->second.whom].insert(id);
-  }
-
-  /// Ends a request with `deliver(promise)`, if it is not over already.
-  template <class Deliver>
-  void finish(std::uint64_t id, Deliver deliver) {
-    auto found = requests_.extract(id);
-    if (!found)
+  /// It is on its way: from here on lost() ends it, and expire() from `deadline` on.
+  void sent(std::uint64_t number, std::optional<time_point> deadline = std::nullopt) {
+    std::lock_guard guard{mutex_};
+    auto found = requests_.find(number);
+    if (found == requests_.end())
       return;
-    if (auto there = sent_.find(found.mapped().whom); there != sent_.end()) {
-      there->second.erase(id);
-      if (there->second.empty())
-        sent_.erase(there);
-    }
-    deliver(found.mapped().answer);
+    sent_[found->second.whom].insert(number);
+    found->second.deadline = deadline;
+    if (deadline)
+      deadlines_.emplace(*deadline, number);
   }
 
-  /// Ends with `deliver(promise)` whatever was sent to `whom`. Returns how many that were.
+  /// Ends with `deliver(answer)` what has waited too long.
+  template <class Deliver>
+  void expire(time_point now, Deliver deliver) {
+    for (;;) {
+      std::uint64_t number = 0;
+      {
+        std::lock_guard guard{mutex_};
+        if (deadlines_.empty() || deadlines_.begin()->first > now)
+          return;
+        number = deadlines_.begin()->second;
+      }
+      finish(number, deliver);
+    }
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    std::lock_guard guard{mutex_};
+    if (deadlines_.empty())
+      return std::nullopt;
+    return deadlines_.begin()->first;
+  }
+
+  /// Ends a request with `deliver(answer)`; returns false if it is over already.
+  template <class Deliver>
+  bool finish(std::uint64_t number, Deliver deliver) {
+    auto found = take(number);
+    if (!found)
+      return false;
+    deliver(found.mapped().answer);
+    return true;
+  }
+
+  /// Ends with `deliver(answer)` whatever was sent to `whom`. Returns how many that were.
   template <class Deliver>
   std::size_t lost(const Key& whom, Deliver deliver) {
-    auto gone = sent_.extract(whom);
-    if (!gone)
-      return 0;
-    for (auto id : gone.mapped())
-      deliver(requests_.extract(id).mapped().answer);
-    return gone.mapped().size();
+    std::vector<Answer> ended;
+    {
+      std::lock_guard guard{mutex_};
+      auto gone = sent_.extract(whom);
+      if (!gone)
+        return 0;
+      for (auto number : gone.mapped()) {
+        auto found = requests_.extract(number);
+        forget_deadline(number, found.mapped());
+        ended.push_back(std::move(found.mapped().answer));
+      }
+    }
+    for (auto& each : ended)
+      deliver(each);
+    return ended.size();
+  }
+
+  /// Ends all with `deliver(answer)`.
+  template <class Deliver>
+  void clear(Deliver deliver) {
+    std::map<std::uint64_t, request> ended;
+    {
+      std::lock_guard guard{mutex_};
+      ended.swap(requests_);
+      sent_.clear();
+      deadlines_.clear();
+    }
+    for (auto& [number, each] : ended)
+      deliver(each.answer);
   }
 
   /// Whether `whom` has an answer to give.
   [[nodiscard]] bool waits_for(const Key& whom) const {
+    std::lock_guard guard{mutex_};
     return sent_.contains(whom);
   }
 
   [[nodiscard]] std::size_t size() const {
+    std::lock_guard guard{mutex_};
     return requests_.size();
   }
 
 private:
   struct request {
-    caf::response_promise answer;
+    Answer answer;
     Key whom;
+    std::optional<time_point> deadline{};
   };
 
+  void forget_deadline(std::uint64_t number, const request& what) {
+    if (what.deadline)
+      deadlines_.erase({*what.deadline, number});
+  }
+
+  auto take(std::uint64_t number) {
+    std::lock_guard guard{mutex_};
+    auto found = requests_.extract(number);
+    if (!found)
+      return found;
+    forget_deadline(number, found.mapped());
+    if (auto there = sent_.find(found.mapped().whom); there != sent_.end()) {
+      there->second.erase(number);
+      if (there->second.empty())
+        sent_.erase(there);
+    }
+    return found;
+  }
+
+  mutable std::mutex mutex_;
   std::map<std::uint64_t, request> requests_;
   std::map<Key, std::set<std::uint64_t>> sent_;
-  std::uint64_t last_ = 0;
+  std::set<std::pair<time_point, std::uint64_t>> deadlines_;
 };
 
 } // namespace troupe::router::detail

@@ -272,6 +272,33 @@ inline problem check(const report& request) {
   return {};
 }
 
+// -- before anything is written down -----------------------------------------------------
+//
+// Whether a request is larger than any that the checks above let pass, at a fraction of
+// their cost. They say what is wrong.
+
+inline bool is_long(std::string_view name) {
+  return name.size() > max_name_bytes;
+}
+
+inline bool is_large(const labels& given) {
+  return given.size() > max_words || std::ranges::any_of(given, [](auto& each) {
+           return is_long(each.first) || is_long(each.second);
+         });
+}
+
+inline bool is_large(const submit& request, const scheduler_options& options) {
+  if (is_long(request.name) || is_long(request.key) || request.tasks.size() > options.max_tasks)
+    return true;
+  std::size_t edges = 0;
+  return std::ranges::any_of(request.tasks, [&](auto& each) {
+    edges += each.parents.size();
+    return edges > options.max_edges || is_long(each.id) || is_long(each.handler)
+           || is_long(each.compensation) || is_long(each.group) || is_large(each.labels)
+           || each.input.size() > options.max_payload_bytes;
+  });
+}
+
 /// Returns `given` with spans and counts that can be added up without overflow.
 inline scheduler_options bounded(scheduler_options given) {
   for (auto* span : {&given.lease, &given.silence, &given.busy_pause, &given.unplaceable_patience,

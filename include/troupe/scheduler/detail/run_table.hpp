@@ -38,6 +38,11 @@ public:
     return found != keys_.end() ? find(found->second) : nullptr;
   }
 
+  [[nodiscard]] const run* find(const std::string& key) const {
+    auto found = keys_.find(key);
+    return found != keys_.end() ? find(found->second) : nullptr;
+  }
+
   /// @pre run::counts and run::bytes are not filled in.
   run& add(run&& made) {
     if (!made.key.empty())

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "troupe/net/address.hpp"
+#include "troupe/registry/record.hpp"
+
+namespace troupe::cluster {
+
+/// The nodes of a cluster as the registry shows them.
+class known_nodes {
+public:
+  /// In the metadata of nodes without a data folder.
+  static constexpr const char* fleeting_mark = "fleeting";
+
+  /// @pre `what` is the record of a node.
+  void put(const registry::record& what) {
+    auto& made = nodes_[what.key.owner];
+    made = {what.key.name, std::nullopt, what.metadata.contains(fleeting_mark)};
+    if (!what.endpoints.empty())
+      made.where = net::address{what.endpoints.front().host, what.endpoints.front().port};
+  }
+
+  void remove(const std::string& id) {
+    nodes_.erase(id);
+  }
+
+  void clear() {
+    nodes_.clear();
+  }
+
+  /// Returns the id of the node with this name or id, if there is one. O(n).
+  [[nodiscard]] std::optional<std::string> find(const std::string& called) const {
+    auto found = std::ranges::find_if(
+      nodes_, [&](auto& each) { return each.first == called || each.second.name == called; });
+    return found != nodes_.end() ? std::optional{found->first} : std::nullopt;
+  }
+
+  /// Returns where it takes links; nothing if it is not known, or says no address.
+  [[nodiscard]] std::optional<net::address> address_of(const std::string& id) const {
+    auto found = nodes_.find(id);
+    return found != nodes_.end() ? found->second.where : std::nullopt;
+  }
+
+  /// Whether it is known to have no data folder: once it has ended, nobody comes back under
+  /// its id.
+  [[nodiscard]] bool is_fleeting(const std::string& id) const {
+    auto found = nodes_.find(id);
+    return found != nodes_.end() && found->second.is_fleeting;
+  }
+
+  /// Returns a name for people: the first digits of its id where it has none.
+  [[nodiscard]] std::string name_of(const std::string& id) const {
+    auto found = nodes_.find(id);
+    return found != nodes_.end() && !found->second.name.empty() ? found->second.name
+                                                                : id.substr(0, 8);
+  }
+
+private:
+  struct known {
+    std::string name;
+    std::optional<net::address> where;
+    bool is_fleeting = false;
+  };
+
+  std::map<std::string, known> nodes_;
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "caf/actor_control_block.hpp"
+#include "caf/event_based_actor.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/worker_thread.hpp"
+#include "troupe/net/gate.hpp"
+#include "troupe/node/known_nodes.hpp"
+#include "troupe/router/router.hpp"
+
+namespace troupe::cluster {
+
+/// The links of a node to the others, at most one to each: makes them when the router has
+/// something to send, and tells it when they come and go. Part of an actor, and used on it only.
+class peer_links {
+public:
+  /// `nodes` outlives this.
+  peer_links(caf::event_based_actor* self, router::router_access router, const known_nodes& nodes)
+    : self_(self), router_(std::move(router)), nodes_(nodes) {}
+
+  /// Links can be made; `gate` outlives the actor.
+  void start(net::gate* gate) {
+    gate_ = gate;
+  }
+
+  /// A link is up. Returns whether it is one to a node: clients ask, and are not asked.
+  bool up(const net::link_ptr& which) {
+    auto& peer = which->peer();
+    if (peer.as == net::role::client)
+      return false;
+    auto id = to_string(peer.node);
+    links_[id] = which;
+    router_.run([id, number = which->number(),
+                 entry = which->entry_point()](router::router_state& state) mutable {
+      if (entry)
+        state.link_up(id, number, std::move(entry));
+    });
+    return true;
+  }
+
+  /// A link has ended. Returns whether its node has no other now.
+  bool down(const net::link_ptr& which) {
+    auto id = to_string(which->peer().node);
+    auto found = links_.find(id);
+    if (found == links_.end() || found->second->number() != which->number())
+      return false; // another link has taken its place
+    links_.erase(found);
+    router_.run(
+      [id, number = which->number()](router::router_state& state) { state.link_down(id, number); });
+    return true;
+  }
+
+  /// The router has something for `node`.
+  void want(const std::string& node) {
+    dial(node, [this, node](const result<net::link_ptr>& got) {
+      if (!got)
+        router_.run(
+          [node, why = got.error()](router::router_state& state) { state.link_failed(node, why); });
+    });
+  }
+
+  /// Neither side uses the link: it is made again for the next message.
+  void close_idle(const std::string& node, net::connection_id number) {
+    if (auto found = links_.find(node); found != links_.end() && found->second->number() == number)
+      found->second->close("idle");
+  }
+
+  /// Returns the router of a linked node, null if there is no link.
+  [[nodiscard]] caf::strong_actor_ptr entry_point(const std::string& node) const {
+    auto link = links_.find(node);
+    return link != links_.end() ? link->second->entry_point() : nullptr;
+  }
+
+  /// Gives the entry point of a node, by its name or id, with a link if there is none. The
+  /// link then stays until it is lost.
+  void find_entry(const std::string& called,
+                  std::function<void(result<caf::strong_actor_ptr>)> done) {
+    auto found = nodes_.find(called);
+    if (!found)
+      return done(problem{errc::not_found, "no node '" + called.substr(0, 64)
+                                             + "' is known; check its name, or wait until it has "
+                                               "joined"});
+    auto here = [home = caf::weak_actor_ptr{self_->ctrl()},
+                 done = std::move(done)](result<caf::strong_actor_ptr> got) {
+      run_on(home, [done, got = std::move(got)] { done(got); });
+    };
+    router_.run([node = *found, here](router::router_state& state) { state.reach(node, here); });
+  }
+
+private:
+  /// Makes a link to a node that is known; `done` gets it on the actor.
+  void dial(const std::string& node, std::function<void(const result<net::link_ptr>&)> done) {
+    auto where = nodes_.address_of(node);
+    auto who = node_id::from_string(node);
+    if (!where || !who)
+      return done(problem{errc::unreachable, "the address of node " + nodes_.name_of(node)
+                                               + " is not known; retry once it is registered"});
+    auto tell
+      = [done = std::move(done), home = caf::weak_actor_ptr{self_->ctrl()}](
+          result<net::link_ptr> got) { run_on(home, [done, got = std::move(got)] { done(got); }); };
+    resolver_.run([gate = gate_, where = *where, who = *who, tell] {
+      auto endpoints = net::resolve(where);
+      if (endpoints)
+        gate->dial(std::move(*endpoints), who, tell);
+      else
+        tell(endpoints.error());
+    });
+  }
+
+  caf::event_based_actor* self_;
+  router::router_access router_;
+  const known_nodes& nodes_;
+  net::gate* gate_ = nullptr;
+  std::map<std::string, net::link_ptr> links_;
+  worker_thread resolver_;
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,240 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "caf/binary_deserializer.hpp"
+#include "caf/binary_serializer.hpp"
+#include "caf/byte_buffer.hpp"
+#include "caf/message.hpp"
+#include "caf/sec.hpp"
+#include "caf/span.hpp"
+#include "troupe/core/caf/compat.hpp"
+#include "troupe/core/problem.hpp"
+
+namespace troupe::router {
+
+/// What the sender of a message to one agent wants to hear of it. Numbers go over the wire:
+/// append at the end.
+enum class word : std::uint8_t {
+  nothing = 0,
+  /// What the agent says.
+  answer = 1,
+  /// A send_report once the agent has it in its mailbox, with not_found if there is none.
+  receipt = 2,
+};
+
+/// A message of the application for one agent of another node.
+struct letter {
+  word wanted = word::nothing;
+  /// Of the request, as the sender's router counts them; zero if nothing is wanted.
+  std::uint64_t number = 0;
+  std::string to;
+  /// The agent that sent it; empty if that was none.
+  std::string from;
+  caf::message payload;
+  /// Why the payload could not be read: incompatible, if a type of it is not known here.
+  problem unreadable{};
+};
+
+/// Letters from router to router in one message, which costs about as much over a link as each
+/// of them alone. They are delivered in their order, and none is if the bundle is damaged.
+///
+/// A letter is written once, when it is added, and read once, when the bundle arrives. That one
+/// cannot be read, as this node does not know its type, is no harm to the others.
+class bundle {
+public:
+  /// Bounds of a bundle with more than one letter: more costs no less for each, and whatever
+  /// comes next waits behind it.
+  static constexpr std::size_t max_letters = 512;
+  static constexpr std::size_t max_bytes = 64U << 10U;
+
+  [[nodiscard]] bool empty() const {
+    return bytes_.empty();
+  }
+
+  /// Whether one more letter may be one too many.
+  [[nodiscard]] bool full() const {
+    return count_ >= max_letters || bytes_.size() >= max_bytes;
+  }
+
+  /// Of one that is made here.
+  [[nodiscard]] std::size_t letters() const {
+    return count_;
+  }
+
+  [[nodiscard]] std::size_t bytes() const {
+    return bytes_.size();
+  }
+
+  enum class added : std::uint8_t {
+    yes,
+    /// Begin another bundle; an empty one has room for any letter.
+    no_room,
+    /// It holds a value that CAF cannot write.
+    unwritable,
+  };
+
+  /// Writes `what` behind the others, or leaves all as it was.
+  /// @pre `context` is that of a running actor, as payloads may hold handles of actors.
+  [[nodiscard]] added add(compat::execution_context* context, const letter& what) {
+    auto begin = bytes_.size();
+    if (begin == 0)
+      bytes_.reserve(first_bytes);
+    if (!write(context, what)) {
+      bytes_.resize(begin);
+      return added::unwritable;
+    }
+    if (begin > 0 && bytes_.size() > max_bytes) {
+      bytes_.resize(begin);
+      return added::no_room;
+    }
+    ++count_;
+    return added::yes;
+  }
+
+  /// What has arrived; damaged, if that is no bundle, with the letters before the damage.
+  struct content {
+    std::vector<letter> letters;
+    problem damage{};
+  };
+
+  /// Takes the letters out. A bundle that came from this process is read here.
+  [[nodiscard]] content take(compat::execution_context* context) {
+    if (!bytes_.empty())
+      return read(context, std::exchange(bytes_, {}));
+    return std::exchange(arrived_, {});
+  }
+
+  template <class Inspector>
+  friend bool inspect(Inspector& f, bundle& x) {
+    if constexpr (Inspector::is_loading) {
+      return x.load(f);
+    } else {
+      return f.begin_sequence(x.bytes_.size()) && f.value(caf::make_span(std::as_const(x.bytes_)))
+             && f.end_sequence();
+    }
+  }
+
+private:
+  /// Room for one short letter.
+  static constexpr std::size_t first_bytes = 256;
+
+  bool write(compat::execution_context* context, const letter& what) {
+    caf::binary_serializer sink{context, bytes_};
+    if (!sink.value(static_cast<std::uint8_t>(what.wanted)))
+      return false;
+    if (what.wanted != word::nothing && !sink.value(what.number))
+      return false;
+    if (!sink.value(what.to) || !sink.value(what.from))
+      return false;
+    auto size_at = bytes_.size();
+    sink.skip(sizeof(std::uint32_t));
+    if (!sink.apply(what.payload))
+      return false;
+    auto size = bytes_.size() - size_at - sizeof(std::uint32_t);
+    sink.seek(size_at);
+    return size <= 0xFFFFFFFFU && sink.value(static_cast<std::uint32_t>(size));
+  }
+
+  template <class Inspector>
+  bool load(Inspector& f) {
+    std::size_t size = 0;
+    if (!f.begin_sequence(size))
+      return false;
+    if constexpr (requires { f.remainder(); }) {
+      if (size > f.remaining()) {
+        f.emplace_error(caf::sec::end_of_stream);
+        return false;
+      }
+      bytes_.clear();
+      arrived_ = read(f.context(), f.remainder().subspan(0, size));
+      f.skip(size);
+      return f.end_sequence();
+    } else {
+      f.emplace_error(caf::sec::unsupported_operation, "bundles have CAF's binary form only");
+      return false;
+    }
+  }
+
+  /// Whether a bundle is being read in this thread: one inside it would let a peer fill our stack.
+  class reading {
+  public:
+    reading() : nested_(std::exchange(is_under_way(), true)) {}
+    reading(const reading&) = delete;
+    reading& operator=(const reading&) = delete;
+    ~reading() {
+      is_under_way() = nested_;
+    }
+
+    [[nodiscard]] bool nested() const {
+      return nested_;
+    }
+
+  private:
+    static bool& is_under_way() {
+      thread_local bool under_way = false;
+      return under_way;
+    }
+
+    bool nested_;
+  };
+
+  static content read(compat::execution_context* context, caf::span<const compat::byte> from) {
+    content result;
+    reading now;
+    if (now.nested()) {
+      result.damage = damaged("it lies in another");
+      return result;
+    }
+    caf::binary_deserializer source{context, from};
+    while (source.remaining() > 0 && result.damage.code == errc::none) {
+      if (result.letters.size() == max_letters)
+        result.damage = damaged("it has more than " + std::to_string(max_letters) + " letters");
+      else if (!read_letter(source, result.letters.emplace_back())) {
+        result.letters.pop_back();
+        result.damage = damaged("its letter " + std::to_string(result.letters.size() + 1)
+                                + " is cut short or none");
+      }
+    }
+    return result;
+  }
+
+  static bool read_letter(caf::binary_deserializer& source, letter& into) {
+    std::uint8_t wanted = 0;
+    if (!source.value(wanted) || wanted > static_cast<std::uint8_t>(word::receipt))
+      return false;
+    into.wanted = static_cast<word>(wanted);
+    if (into.wanted != word::nothing && !source.value(into.number))
+      return false;
+    std::uint32_t size = 0;
+    if (!source.value(into.to) || !source.value(into.from) || !source.value(size)
+        || size > source.remaining())
+      return false;
+    caf::binary_deserializer payload{source.context(), source.remainder().subspan(0, size)};
+    if (!payload.apply(into.payload) || payload.remaining() > 0) {
+      into.payload = {};
+      into.unreadable = {errc::incompatible, "the agent's node cannot read this message; check "
+                                             "that both know its types in the same version"};
+    }
+    source.skip(size);
+    return true;
+  }
+
+  static problem damaged(std::string_view how) {
+    return {errc::damaged, "a bundle of messages was refused, nothing of it delivered: "
+                             + std::string{how} + "; check the version of the node it comes from"};
+  }
+
+  /// To be sent.
+  caf::byte_buffer bytes_;
+  std::size_t count_ = 0;
+  /// Received.
+  content arrived_;
+};
+
+} // namespace troupe::router

@@ -1,0 +1,178 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "caf/actor_control_block.hpp"
+#include "caf/error.hpp"
+#include "caf/mailbox_element.hpp"
+#include "caf/message.hpp"
+#include "caf/message_id.hpp"
+#include "caf/sec.hpp"
+#include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/router/detail/agent_table.hpp"
+#include "troupe/router/detail/delivery.hpp"
+#include "troupe/router/detail/open_requests.hpp"
+#include "troupe/router/messages.hpp"
+
+namespace troupe::router::detail {
+
+/// Who waits for an answer. A response_promise would do, but for that only the actor that made
+/// it may keep it.
+struct asker {
+  caf::strong_actor_ptr who;
+  caf::message_id id;
+  caf::mailbox_element::forwarding_stack stages{};
+
+  /// The sender of the current message of `self`, which gets no other answer.
+  template <class Self>
+  static asker of(Self* self) {
+    auto* asks = self->current_mailbox_element();
+    asker result{asks->sender, asks->mid, asks->stages};
+    asks->mid.mark_as_answered();
+    return result;
+  }
+
+  void tell(caf::strong_actor_ptr from, caf::message answer, compat::execution_context* context) {
+    if (!id.is_request())
+      return;
+    if (!stages.empty()) { // the request came through a composition of actors
+      auto next = std::move(stages.back());
+      stages.pop_back();
+      next->enqueue(
+        caf::make_mailbox_element(std::move(who), id, std::move(stages), std::move(answer)),
+        context);
+    } else if (who) {
+      who->enqueue(std::move(from), id.response_id(), std::move(answer), context);
+    }
+  }
+};
+
+/// The part of a router that works in the thread which brings a message: hands on what comes
+/// for agents, and answers to those who wait for them. So between a link and either there is no
+/// hand-over to a thread of the router, and messages keep the order of their link. Whatever
+/// else a router gets, it handles in its own turn.
+///
+/// Thread-safe; outlives the state of its actor, which closes it.
+class entrance {
+public:
+  agent_table agents;
+  /// By the numbers of their requests.
+  open_requests<std::string, asker> pending;
+
+  struct counts {
+    std::atomic<std::uint64_t> delivered{0};
+    std::atomic<std::uint64_t> unknown{0};
+    std::atomic<std::uint64_t> damaged{0};
+  };
+
+  [[nodiscard]] const counts& counted() const {
+    return counts_;
+  }
+
+  /// Takes `what` if it is a message for agents or an answer to one; returns false if not, then
+  /// it is as it was. `self` is the router.
+  bool take(const caf::strong_actor_ptr& self, caf::mailbox_element& what,
+            compat::execution_context* context) {
+    if (closed_.load(std::memory_order_acquire))
+      return false;
+    if (what.mid.is_response())
+      return bring_back(self, what, context);
+    if (what.payload.match_elements<bundle>())
+      deliver(self, what.sender, what.payload.get_mutable_as<bundle>(0), context);
+    else if (what.payload.match_elements<envelope>())
+      deliver(self, what, what.payload.get_as<envelope>(0), context);
+    else
+      return false;
+    return true;
+  }
+
+  /// Hands a message to an agent of this process, which answers `asks` if `id` asks for an
+  /// answer.
+  void hand_to(const caf::strong_actor_ptr& agent, const caf::strong_actor_ptr& asks,
+               caf::message_id id, const caf::message& payload,
+               compat::execution_context* context) {
+    counts_.delivered.fetch_add(1, std::memory_order_relaxed);
+    detail::hand_to(agent, asks, id, payload, context);
+  }
+
+  /// Ends all requests and lets go of all agents. The answers have no sender: the router may be
+  /// at the end of its life, when nobody may hold it any more.
+  void close() {
+    closed_.store(true, std::memory_order_release);
+    pending.clear([](asker& each) {
+      each.tell(nullptr, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
+    });
+    agents.clear();
+  }
+
+private:
+  bool bring_back(const caf::strong_actor_ptr& self, caf::mailbox_element& what,
+                  compat::execution_context* context) {
+    return pending.finish(what.mid.request_id().integer_value(), [&](asker& to) {
+      to.tell(self,
+              what.payload.match_elements<caf::error>()
+                ? caf::make_message(in_our_words(what.payload.get_as<caf::error>(0)))
+                : std::move(what.payload),
+              context);
+    });
+  }
+
+  void deliver(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& asks, bundle& what,
+               compat::execution_context* context) {
+    auto arrived = what.take(context);
+    if (arrived.damage.code != errc::none)
+      counts_.damaged.fetch_add(1, std::memory_order_relaxed);
+    for (auto& each : arrived.letters) {
+      // Built anew from the number, so that no letter passes for an answer.
+      auto id = each.wanted == word::nothing || !asks
+                  ? caf::make_message_id()
+                  : caf::message_id{each.number & caf::message_id::request_id_mask}
+                      .with_normal_priority();
+      auto why = arrived.damage.code != errc::none ? arrived.damage : each.unreadable;
+      auto agent = why.code == errc::none ? agents.find(each.to) : nullptr;
+      if (why.code == errc::none && !agent)
+        why = unknown(each.to);
+      if (why.code != errc::none) {
+        answer(self, asks, id, to_error(std::move(why)), context);
+      } else if (each.wanted == word::receipt) {
+        hand_to(agent, nullptr, caf::make_message_id(), each.payload, context);
+        answer(self, asks, id, send_report{1, 0}, context);
+      } else {
+        hand_to(agent, asks, id, each.payload, context);
+      }
+    }
+  }
+
+  void deliver(const caf::strong_actor_ptr& self, const caf::mailbox_element& from,
+               const envelope& what, compat::execution_context* context) {
+    auto id = what.to.size() == 1 ? from.mid : caf::make_message_id();
+    for (auto& each : what.to) {
+      if (auto agent = agents.find(each))
+        hand_to(agent, from.sender, id, what.payload, context);
+      else
+        answer(self, from.sender, id, to_error(unknown(each)), context);
+    }
+  }
+
+  problem unknown(const std::string& agent) {
+    counts_.unknown.fetch_add(1, std::memory_order_relaxed);
+    return no_agent(agent);
+  }
+
+  /// Answers the request `id` of `whom`, if it is one.
+  template <class Answer>
+  static void answer(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& whom,
+                     caf::message_id id, Answer what, compat::execution_context* context) {
+    if (whom && id.is_request())
+      whom->enqueue(self, id.response_id(), caf::make_message(std::move(what)), context);
+  }
+
+  std::atomic<bool> closed_{false};
+  counts counts_;
+};
+
+} // namespace troupe::router::detail

@@ -1,0 +1,168 @@
+#include "troupe/router/bundle.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "support/services.hpp"
+#include "troupe/router/messages.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::router;
+
+namespace {
+
+/// What a bundle of routers holds goes over the wire behind its length.
+caf::byte_buffer framed(const caf::byte_buffer& content) {
+  caf::byte_buffer bytes;
+  caf::binary_serializer sink{nullptr, bytes};
+  REQUIRE(sink.begin_sequence(content.size()));
+  REQUIRE(sink.value(caf::make_span(content)));
+  return bytes;
+}
+
+caf::byte_buffer content_of(const bundle& value) {
+  caf::byte_buffer bytes;
+  caf::binary_serializer sink{nullptr, bytes};
+  REQUIRE(sink.apply(value));
+  caf::binary_deserializer source{nullptr, bytes};
+  std::size_t size = 0;
+  REQUIRE(source.begin_sequence(size));
+  REQUIRE(size == source.remaining());
+  return {bytes.end() - static_cast<std::ptrdiff_t>(size), bytes.end()};
+}
+
+bundle::content arrive(const caf::byte_buffer& content) {
+  auto bytes = framed(content);
+  caf::binary_deserializer source{nullptr, bytes};
+  bundle received;
+  REQUIRE(source.apply(received));
+  CHECK(source.remaining() == 0);
+  return received.take(nullptr);
+}
+
+letter fire(std::string to, std::string text) {
+  return {word::nothing, 0, std::move(to), {}, caf::make_message(std::move(text))};
+}
+
+bundle bundle_of(const std::vector<letter>& letters) {
+  bundle made;
+  for (auto& each : letters)
+    REQUIRE(made.add(nullptr, each) == bundle::added::yes);
+  return made;
+}
+
+struct fixture : test::live_system<caf::id_block::troupe_router> {};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "letters arrive as they were put into a bundle", "[router][wire]") {
+  auto made = bundle_of({fire("a", "one"),
+                         {word::answer, 77, "b", "me", caf::make_message("two"s, 2)},
+                         {word::receipt, 78, "", "", caf::message{}}});
+  auto received = arrive(content_of(made));
+  CHECK(received.damage.code == errc::none);
+  REQUIRE(received.letters.size() == 3);
+  CHECK(received.letters[0].wanted == word::nothing);
+  CHECK(received.letters[0].to == "a");
+  CHECK(to_string(received.letters[0].payload) == to_string(caf::make_message("one"s)));
+  CHECK(received.letters[1].wanted == word::answer);
+  CHECK(received.letters[1].number == 77);
+  CHECK(received.letters[1].from == "me");
+  CHECK(to_string(received.letters[1].payload) == to_string(caf::make_message("two"s, 2)));
+  CHECK(received.letters[2].wanted == word::receipt);
+  CHECK(received.letters[2].payload.empty());
+}
+
+TEST_CASE_METHOD(fixture, "a bundle has bounds, but takes one letter of any size", "[router]") {
+  bundle made;
+  REQUIRE(made.add(nullptr, fire("a", std::string(3 * bundle::max_bytes, 'x')))
+          == bundle::added::yes);
+  CHECK(made.full());
+  CHECK(made.add(nullptr, fire("a", "short")) == bundle::added::no_room);
+  CHECK(arrive(content_of(made)).letters.size() == 1);
+
+  made = bundle_of({fire("a", "short")});
+  auto before = content_of(made);
+  CHECK(made.add(nullptr, fire("a", std::string(bundle::max_bytes, 'x')))
+        == bundle::added::no_room);
+  CHECK(content_of(made) == before);
+
+  made = {};
+  while (!made.full())
+    REQUIRE(made.add(nullptr, fire("a", "")) == bundle::added::yes);
+  CHECK(arrive(content_of(made)).letters.size() == bundle::max_letters);
+}
+
+TEST_CASE_METHOD(fixture, "a value that cannot be written leaves a bundle as it was", "[router]") {
+  auto made = bundle_of({fire("a", "one")});
+  auto before = content_of(made);
+  letter local{word::nothing, 0, "a", {}, caf::make_message(caf::make_action([] {}))};
+  CHECK(made.add(nullptr, local) == bundle::added::unwritable);
+  CHECK(content_of(made) == before);
+}
+
+TEST_CASE_METHOD(fixture, "a letter that cannot be read is no harm to the others",
+                 "[router][wire]") {
+  auto bytes = content_of(bundle_of({fire("a", "one"), fire("b", "two")}));
+  // word, "a", "", size of the payload, number of its types, then the type
+  constexpr auto type_at = 1 + 2 + 1 + 4 + 1;
+  bytes[type_at] = bytes[type_at + 1] = compat::byte{0xFE};
+  auto received = arrive(bytes);
+  CHECK(received.damage.code == errc::none);
+  REQUIRE(received.letters.size() == 2);
+  CHECK(received.letters[0].to == "a");
+  CHECK(received.letters[0].unreadable.code == errc::incompatible);
+  CHECK(received.letters[1].unreadable.code == errc::none);
+  CHECK(to_string(received.letters[1].payload) == to_string(caf::make_message("two"s)));
+}
+
+TEST_CASE_METHOD(fixture, "a damaged bundle is found out", "[router][wire]") {
+  auto one = content_of(bundle_of({{word::answer, 7, "a", "b", caf::make_message("one"s)}}));
+  SECTION("cut short anywhere") {
+    for (auto size = one.size() - 1; size > 0; --size) {
+      INFO(size << " bytes");
+      auto received = arrive({one.begin(), one.begin() + static_cast<std::ptrdiff_t>(size)});
+      CHECK(received.damage.code == errc::damaged);
+      CHECK(received.damage.detail.find("letter 1") != std::string::npos);
+      CHECK(received.letters.empty());
+    }
+  }
+  SECTION("shorter than it says") {
+    auto bytes = framed(one);
+    bytes.pop_back();
+    caf::binary_deserializer source{nullptr, bytes};
+    bundle received;
+    CHECK_FALSE(source.apply(received));
+  }
+  SECTION("with an unknown word") {
+    one.front() = compat::byte{9};
+    CHECK(arrive(one).damage.code == errc::damaged);
+  }
+  SECTION("with too many letters") {
+    caf::byte_buffer many;
+    for (std::size_t each = 0; each <= bundle::max_letters; ++each)
+      many.insert(many.end(), one.begin(), one.end());
+    auto received = arrive(many);
+    CHECK(received.damage.detail.find(std::to_string(bundle::max_letters)) != std::string::npos);
+    CHECK(received.letters.size() == bundle::max_letters);
+  }
+  SECTION("inside another, at any depth") {
+    auto inner = caf::make_message(bundle_of({fire("a", "one")}));
+    for (auto depth = 0; depth < 3; ++depth) {
+      inner = caf::make_message(envelope{{"a"}, {}, inner});
+      auto received = arrive(content_of(bundle_of({{word::nothing, 0, "a", {}, inner}})));
+      REQUIRE(received.letters.size() == 1);
+      auto within = received.letters.front().payload;
+      while (within.match_elements<envelope>())
+        within = within.get_as<envelope>(0).payload;
+      auto opened = within.get_mutable_as<bundle>(0).take(nullptr);
+      CHECK(opened.damage.code == errc::damaged);
+      CHECK(opened.letters.empty());
+    }
+  }
+}
