@@ -96,4 +96,18 @@ struct state_command {
 
 int run_state(const common_options& common, const state_command& what);
 
+struct sim_command {
+  std::string scenario{};
+  std::uint32_t nodes = 5;
+  std::uint64_t seed = 0;
+  /// A..B, instead of one seed.
+  std::string seeds{};
+  std::uint32_t seconds = 60;
+  std::string faults = "rough";
+  /// Share of messages; below zero: as `faults` says.
+  double loss = -1;
+};
+
+int run_sim(const common_options& common, const sim_command& what);
+
 } // namespace cli

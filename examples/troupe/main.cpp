@@ -42,6 +42,7 @@ public:
     add_lists();
     add_messages();
     add_state();
+    add_sim();
     add_config();
   }
 
@@ -196,6 +197,21 @@ private:
                [this] { return cli::run_locks(common_); });
   }
 
+  void add_sim() {
+    auto* command = add("sim", "Runs a scenario in a simulated world full of faults",
+                        [this] { return cli::run_sim(common_, sim_); });
+    command->add_option("SCENARIO", sim_.scenario, "One of those that `sim list` names")
+      ->required();
+    command->add_option("--nodes", sim_.nodes, "Nodes of the world")->check(CLI::Range(1, 31));
+    auto* seed = command->add_option("--seed", sim_.seed, "One seed is one run");
+    command->add_option("--seeds", sim_.seeds, "A..B: a run for each")->excludes(seed);
+    command->add_option("--seconds", sim_.seconds, "Virtual seconds with faults")
+      ->check(CLI::Range(1, 86'400));
+    command->add_option("--faults", sim_.faults, "none, rough or storm");
+    command->add_option("--loss", sim_.loss, "Share of messages that are lost")
+      ->check(CLI::Range(0.0, 1.0));
+  }
+
   void add_lists() {
     add_asking("status", "Shows the members of a cluster and what it has to do",
                [this] { return cli::run_status(common_); });
@@ -269,6 +285,7 @@ private:
   cli::leave_command leave_;
   cli::demo_command demo_;
   std::string dag_file_;
+  cli::sim_command sim_;
   cli::submit_command submit_;
   cli::lock_command lock_;
   cli::message_command message_;

@@ -31,6 +31,12 @@ inline problem wrong(std::string what) {
   return {errc::bad_argument, std::move(what) + "; the sender is broken or no replica"};
 }
 
+/// Whether a time is one that a group can come to: 146 years.
+inline bool is_time(group_time at) {
+  constexpr auto longest = static_cast<duration::rep>(max_number);
+  return at >= group_time{} && at.time_since_epoch().count() < longest;
+}
+
 inline problem check_entries(const append& what, term_number term) {
   auto index = what.previous_index;
   auto last = what.previous_term;
@@ -38,7 +44,7 @@ inline problem check_entries(const append& what, term_number term) {
     if (line.index != ++index)
       return wrong("entry " + std::to_string(line.index) + " stands where " + std::to_string(index)
                    + " belongs");
-    if (line.term < last || line.term > term)
+    if (line.term < last || line.term > term || !is_time(line.at))
       return wrong("entry " + std::to_string(line.index) + " is of term "
                    + std::to_string(line.term));
     last = line.term;
@@ -60,7 +66,7 @@ inline problem check(const message& what, const options& how) {
       },
       [&](const append& body) -> problem {
         if (too_large(body.previous_index) || too_large(body.commit) || too_large(body.round)
-            || body.previous_term > what.term)
+            || body.previous_term > what.term || !is_time(body.now))
           return wrong("entries behind " + std::to_string(body.previous_index));
         return check_entries(body, what.term);
       },
@@ -70,7 +76,8 @@ inline problem check(const message& what, const options& how) {
         return {};
       },
       [&](const snapshot_part& body) -> problem {
-        if (too_large(body.header.index) || body.header.index == 0 || body.header.term > what.term)
+        if (too_large(body.header.index) || body.header.index == 0 || body.header.term > what.term
+            || !is_time(body.header.at))
           return wrong("a snapshot at entry " + std::to_string(body.header.index));
         if (body.size > how.max_snapshot_bytes)
           return {errc::too_large, "a snapshot of " + std::to_string(body.size)

@@ -1,0 +1,159 @@
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "commands.hpp"
+#include "troupe/sim/lock_scenario.hpp"
+#include "troupe/sim/raft_scenario.hpp"
+
+namespace cli {
+
+namespace {
+
+using namespace troupe;
+
+struct scenario {
+  const char* name;
+  const char* what;
+  std::function<std::vector<std::string>(const sim::scenario_options&, json&)> run;
+};
+
+const std::vector<scenario>& scenarios() {
+  static const std::vector<scenario> all{
+    {"raft", "A Raft group whose members and leaders change",
+     [](const sim::scenario_options& how, json& figures) {
+       auto found = sim::raft_scenario{how}.run();
+       figures["events"] = found.events;
+       figures["committed"] = found.committed;
+       figures["elections"] = found.elections;
+       figures["reads"] = found.reads;
+       figures["trace"] = found.trace;
+       return found.violations;
+     }},
+    {"lock", "A replicated lock service, its clients and the history they see",
+     [](const sim::scenario_options& how, json& figures) {
+       auto found = sim::lock_scenario{how}.run();
+       figures["events"] = found.events;
+       figures["operations"] = found.operations;
+       figures["answers"] = found.answers;
+       figures["trace"] = found.trace;
+       return found.violations;
+     }},
+  };
+  return all;
+}
+
+int list_scenarios(const common_options& common) {
+  for (auto& each : scenarios())
+    if (common.json)
+      print({{"scenario", each.name}, {"what", each.what}});
+    else
+      std::cout << each.name << "  " << each.what << '\n';
+  return ok;
+}
+
+std::optional<std::pair<std::uint64_t, std::uint64_t>> to_range(const std::string& text) {
+  auto dots = text.find("..");
+  auto number = [&](std::string_view part) -> std::optional<std::uint64_t> {
+    std::uint64_t value = 0;
+    auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    return error == std::errc{} && end == part.data() + part.size() ? std::optional{value}
+                                                                    : std::nullopt;
+  };
+  if (dots == std::string::npos)
+    return std::nullopt;
+  auto first = number(std::string_view{text}.substr(0, dots));
+  auto last = number(std::string_view{text}.substr(dots + 2));
+  if (!first || !last || *first > *last)
+    return std::nullopt;
+  return std::pair{*first, *last};
+}
+
+std::optional<sim::faults> to_faults(const sim_command& what) {
+  sim::faults made;
+  if (what.faults == "rough")
+    made = sim::rough();
+  else if (what.faults == "storm")
+    made = sim::storm();
+  else if (what.faults != "none")
+    return std::nullopt;
+  if (what.loss >= 0)
+    made.loss = static_cast<std::uint32_t>(what.loss * sim::faults::always);
+  return made;
+}
+
+std::uint64_t peak_rss() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  return static_cast<std::uint64_t>(used.ru_maxrss) * 1024;
+}
+
+} // namespace
+
+int run_sim(const common_options& common, const sim_command& what) {
+  if (what.scenario == "list")
+    return list_scenarios(common);
+  auto chosen = std::ranges::find(scenarios(), what.scenario, &scenario::name);
+  if (chosen == scenarios().end())
+    return complain(
+      {errc::bad_argument, "'" + what.scenario + "' is no scenario; troupe sim list names them"});
+  auto range
+    = what.seeds.empty() ? std::optional{std::pair{what.seed, what.seed}} : to_range(what.seeds);
+  auto faults = to_faults(what);
+  if (!range || !faults)
+    return complain({errc::bad_argument,
+                     !range ? "--seeds '" + what.seeds + "' is no range; give A..B, say 0..99"
+                            : "--faults '" + what.faults + "' is none of none, rough and storm"});
+  std::vector<std::uint64_t> failing;
+  for (auto seed = range->first; seed <= range->second; ++seed) {
+    sim::scenario_options how;
+    how.nodes = what.nodes;
+    how.seed = seed;
+    how.span = std::chrono::seconds{what.seconds};
+    how.what = *faults;
+    json figures{{"scenario", what.scenario},
+                 {"nodes", what.nodes},
+                 {"seed", seed},
+                 {"virtual_s", what.seconds}};
+    auto begin = std::chrono::steady_clock::now();
+    auto violations = chosen->run(how, figures);
+    std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    figures["real_s"] = took.count();
+    figures["peak_rss_bytes"] = peak_rss();
+    figures["violations"] = violations.size();
+    if (!violations.empty())
+      failing.push_back(seed);
+    if (common.json) {
+      print(figures);
+    } else {
+      std::cout << what.scenario << " seed " << seed << ": "
+                << (violations.empty() ? "all laws hold" : "BROKEN") << ", "
+                << figures["events"].get<std::uint64_t>() << " events in " << took.count()
+                << " s\n";
+    }
+    for (auto& each : violations)
+      std::cerr << "  " << each << '\n';
+    if (!violations.empty())
+      std::cerr << "  replay: troupe sim " << what.scenario << " --nodes " << what.nodes
+                << " --seconds " << what.seconds << " --faults " << what.faults << " --seed "
+                << seed << '\n';
+  }
+  auto runs = range->second - range->first + 1;
+  if (common.json && !what.seeds.empty())
+    print({{"runs", runs}, {"violations", failing.size()}, {"failing_seeds", failing}});
+  else if (!what.seeds.empty())
+    std::cout << runs << " runs, " << failing.size() << " broken\n";
+  return failing.empty() ? ok : failed;
+}
+
+} // namespace cli
