@@ -44,7 +44,6 @@ const std::vector<scenario>& scenarios() {
      [](const sim::scenario_options& how, json& figures) {
        auto found = sim::lock_scenario{how}.run();
        figures["events"] = found.events;
-       figures["operations"] = found.operations;
        figures["answers"] = found.answers;
        figures["trace"] = found.trace;
        return found.violations;

@@ -46,13 +46,13 @@ struct findings {
   }
 };
 
-/// How a simulation knows a service: its machine, what clients write down (`record`), the
-/// first event of each leader, and its clients: client<Home> is made from its environment.
+/// How a simulation knows a service: its machine, what its clients write down (`record`), the
+/// first event of each leader if there is one (`opening(token_floor)`), and its clients:
+/// client<Home> is made from its environment; see session_client.
 template <class S>
 concept simulated_service = requires {
   typename S::machine;
   typename S::record;
-  { S::opening(std::uint64_t{}) } -> std::convertible_to<typename S::machine::event>;
 };
 
 /// A node of a group that runs one service, or a client of it. The first `servers` processes
@@ -236,9 +236,10 @@ private:
     }
 
     void handle(host::group_core::lead&) {
-      auto floor = service_.index() == 0 ? first_token : 0;
+      [[maybe_unused]] auto floor = service_.index() == 0 ? first_token : 0;
       step_service(0, typename host::replicated_core<machine>::leads{});
-      step_service(0, host::notice<machine>{Service::opening(floor)});
+      if constexpr (requires { Service::opening(floor); })
+        step_service(0, host::notice<machine>{Service::opening(floor)});
     }
 
     void handle(host::group_core::follow& what) {

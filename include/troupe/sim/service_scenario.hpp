@@ -1,0 +1,94 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "troupe/sim/raft_scenario.hpp"
+#include "troupe/sim/service_process.hpp"
+
+namespace troupe::sim {
+
+struct service_report {
+  std::vector<std::string> violations;
+  std::uint64_t trace = 0;
+  std::uint64_t events = 0;
+  std::uint64_t answers = 0;
+};
+
+/// Clients of a replicated service while its nodes are killed, paused and parted. In the end
+/// all replicas must be equal to the byte, clients must have answers again, and the Service
+/// says what else is wrong: `check(record, findings)`. A record counts `answers`, and its clients
+/// ask for nothing more once it `is_over`.
+template <simulated_service Service>
+class service_scenario {
+public:
+  using node = service_process<Service>;
+
+  explicit service_scenario(const scenario_options& how, process_id clients = 6)
+    : span_(how.span),
+      servers_(how.nodes),
+      world_(how.seed, how.nodes + clients, how.what, {how.nodes, {}, {}}, how.nodes) {}
+
+  service_report run() {
+    auto& found = world_.setting().found;
+    auto& record = world_.setting().record;
+    world_.start_all();
+    world_.at(0)->found_group();
+    world_.arm(0);
+    grow();
+    world_.run_until(span_);
+    world_.end_faults();
+    world_.run_until(span_ + std::chrono::seconds{20});
+    auto before = record.answers;
+    world_.run_until(span_ + std::chrono::seconds{25});
+    if (record.answers == before)
+      found.broken("liveness: no client has an answer 20 s after the last fault");
+    record.is_over = true;
+    world_.run_until(span_ + std::chrono::seconds{40});
+    check_replicas();
+    Service::check(record, found);
+    return {found.violations, world_.trace(), world_.events(), record.answers};
+  }
+
+  [[nodiscard]] const typename Service::record& record() {
+    return world_.setting().record;
+  }
+
+private:
+  /// All nodes shall vote, sooner or later.
+  void grow() {
+    world_.after(std::chrono::milliseconds{300}, [this] {
+      for (process_id which = 0; which < servers_; ++which)
+        for (process_id who = 0; who < servers_; ++who) {
+          auto* process = world_.at(who);
+          if (process == nullptr || !process->group().consensus().is_settled())
+            continue;
+          auto seat = raft_process::seat_of(which);
+          auto& members = process->group().consensus().members();
+          if (!members.members.contains(seat))
+            process->ask(raft::replica::add_learner{seat, ""});
+          else if (!members.votes(seat))
+            process->ask(raft::replica::promote{seat});
+          world_.arm(who);
+        }
+      if (world_.now() < span_)
+        grow();
+    });
+  }
+
+  void check_replicas() {
+    auto expected = world_.at(0)->service().section();
+    for (process_id who = 1; who < servers_; ++who)
+      if (world_.at(who)->service().section() != expected)
+        world_.setting().found.broken("replicas: process " + std::to_string(who)
+                                      + " differs from process 0");
+  }
+
+  duration span_;
+  process_id servers_;
+  world<node> world_;
+};
+
+} // namespace troupe::sim
