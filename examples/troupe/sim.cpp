@@ -15,6 +15,7 @@
 #include "commands.hpp"
 #include "troupe/sim/lock_scenario.hpp"
 #include "troupe/sim/raft_scenario.hpp"
+#include "troupe/sim/scheduler_scenario.hpp"
 
 namespace cli {
 
@@ -45,6 +46,18 @@ const std::vector<scenario>& scenarios() {
        auto found = sim::lock_scenario{how}.run();
        figures["events"] = found.events;
        figures["answers"] = found.answers;
+       figures["trace"] = found.trace;
+       return found.violations;
+     }},
+    {"scheduler", "A replicated scheduler, workers that die and those who submit",
+     [](const sim::scenario_options& how, json& figures) {
+       sim::scheduler_scenario world{how};
+       auto found = world.run();
+       figures["events"] = found.events;
+       figures["answers"] = found.answers;
+       figures["runs"] = world.record().submitted.size();
+       figures["tasks"] = world.record().taken.size();
+       figures["executions"] = world.record().executions;
        figures["trace"] = found.trace;
        return found.violations;
      }},

@@ -10,6 +10,7 @@
 #include "troupe/sim/raft_laws.hpp"
 #include "troupe/sim/raft_process.hpp"
 #include "troupe/sim/raft_scenario.hpp"
+#include "troupe/sim/scheduler_scenario.hpp"
 #include "troupe/sim/service_process.hpp"
 #include "troupe/sim/service_scenario.hpp"
 #include "troupe/sim/session_client.hpp"

@@ -23,14 +23,23 @@ namespace troupe::sim {
 /// What goes over the simulated network of a replicated service.
 template <class M>
 struct service_message {
+  /// A question: `at` is called with the state once the group has confirmed that it is the
+  /// latest, and keeps what it finds where the asker has it. A repeat may be called, too.
+  struct look {
+    std::function<void(const host::replicated_core<M>&)> at;
+  };
+
   struct ask {
     request_id number = 0;
-    std::variant<host::open_session, host::keep_session, host::command<M>> what;
+    std::variant<host::open_session, host::keep_session, host::command<M>, look> what;
   };
+
+  /// What was asked by look has been found.
+  struct seen {};
 
   struct reply {
     request_id number = 0;
-    std::variant<host::session_id, effect_of<M>, problem> what;
+    std::variant<host::session_id, effect_of<M>, problem, seen> what;
   };
 
   std::variant<raft::message, ask, reply> body;
@@ -137,7 +146,13 @@ private:
         return;
       auto id = ++last_caller_;
       callers_.emplace(id, std::pair{from, asked->number});
-      std::visit([&](const auto& each) { step_service(id, each); }, asked->what);
+      if (auto* question = std::get_if<typename message::look>(&asked->what))
+        return look(id, *question);
+      auto take = overloaded{
+        [](const typename message::look&) {},
+        [&](const auto& each) { step_service(id, each); },
+      };
+      std::visit(take, asked->what);
     }
 
     void wake() {
@@ -158,9 +173,9 @@ private:
       return next;
     }
 
-    void step(const host::group_core::event& what) {
+    void step(const host::group_core::event& what, request_id id = 0) {
       host::group_core::effects out;
-      group_.step(here_.now(), 0, what, out);
+      group_.step(here_.now(), id, what, out);
       carry_out(out);
     }
 
@@ -250,6 +265,23 @@ private:
       step_service(0, typename host::replicated_core<machine>::not_taken{std::move(what.why)});
     }
 
+    void look(request_id id, const typename message::look& what) {
+      looks_.emplace(id, what.at);
+      step(host::group_core::read{the_service}, id);
+    }
+
+    void handle(host::group_core::read_ready& what) {
+      if (auto found = looks_.extract(what.id)) {
+        found.mapped()(service_);
+        reply(what.id, typename message::seen{});
+      }
+    }
+
+    void handle(host::group_core::read_refused& what) {
+      if (looks_.erase(what.id) > 0)
+        reply(what.id, std::move(what.why));
+    }
+
     void handle(host::group_core::take_section& what) {
       step(host::group_core::section{what.service, what.index, service_.section()});
     }
@@ -305,6 +337,7 @@ private:
     host::group_core group_;
     core service_;
     std::map<request_id, std::pair<process_id, request_id>> callers_;
+    std::map<request_id, std::function<void(const core&)>> looks_;
     request_id last_caller_ = 0;
   };
 

@@ -78,12 +78,21 @@ private:
     });
   }
 
+  /// At a moment when all replicas have come equally far.
   void check_replicas() {
+    auto all_as_far = [this] {
+      for (process_id who = 1; who < servers_; ++who)
+        if (world_.at(who)->service().index() != world_.at(0)->service().index())
+          return false;
+      return true;
+    };
+    auto& found = world_.setting().found;
+    if (!world_.run_until(world_.now() + std::chrono::seconds{20}, all_as_far))
+      return found.broken("replicas: they do not come equally far in 20 s");
     auto expected = world_.at(0)->service().section();
     for (process_id who = 1; who < servers_; ++who)
       if (world_.at(who)->service().section() != expected)
-        world_.setting().found.broken("replicas: process " + std::to_string(who)
-                                      + " differs from process 0");
+        found.broken("replicas: process " + std::to_string(who) + " differs from process 0");
   }
 
   duration span_;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -17,6 +18,7 @@ namespace troupe::sim {
 ///     void begin();                       a session is open, or another one: ask()
 ///     void answered(const effect&);       the answer of the machine; ask() or rest() next
 ///     void lost();                        nobody knows the outcome; a new session follows
+///     void seen();                        what look() was to find is there
 template <class Derived, class Home, machine M>
 class session_client {
 public:
@@ -42,6 +44,12 @@ public:
           return give_up();
         ++asked_; // not_leader, outcome_unknown: once more, after a moment
         wake_at_ = here_.now() + std::chrono::milliseconds{10 + here_.random().below(30)};
+      },
+      [&](const typename message::seen&) {
+        waits_ = false;
+        wake_at_.reset();
+        if constexpr (requires { self().seen(); })
+          self().seen();
       },
       [&](const effect_of<M>& answer) {
         waits_ = false;
@@ -74,6 +82,13 @@ protected:
   void ask(typename M::event what) {
     ++number_;
     send(host::command<M>{{session_, number_, acked_}, std::move(what)});
+  }
+
+  /// Asks for what `find(machine) -> Found` finds in the latest state; it is in `found` when
+  /// seen() is called.
+  template <class Found, class Find>
+  void look(const std::shared_ptr<Found>& found, Find find) {
+    send(typename message::look{[found, find](const auto& service) { *found = find(service); }});
   }
 
   /// Calls begin() again after `span`.
