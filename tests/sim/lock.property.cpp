@@ -22,7 +22,7 @@ sim::scenario_options with_seed(std::uint64_t seed) {
 
 TEST_CASE("a replicated lock service is linearizable under all faults", "[property]") {
   std::uint64_t answers = 0;
-  test::for_each_seed(200, [&](random_source random) {
+  test::for_each_seed(test::simulated_worlds, [&](random_source random) {
     auto found = sim::lock_scenario{with_seed(random.seed())}.run();
     for (auto& each : found.violations)
       UNSCOPED_INFO(each);

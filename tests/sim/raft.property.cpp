@@ -23,7 +23,7 @@ sim::scenario_options with_seed(std::uint64_t seed) {
 } // namespace
 
 TEST_CASE("a Raft group is safe under all faults and live after them", "[property]") {
-  test::for_each_seed(200, [](random_source random) {
+  test::for_each_seed(test::simulated_worlds, [](random_source random) {
     auto found = sim::raft_scenario{with_seed(random.seed())}.run();
     for (auto& each : found.violations)
       UNSCOPED_INFO(each);

@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 TEST_CASE("a replicated scheduler records each task once under all faults", "[property]") {
   std::uint64_t executions = 0;
   std::size_t tasks = 0;
-  test::for_each_seed(200, [&](random_source random) {
+  test::for_each_seed(test::simulated_worlds, [&](random_source random) {
     auto seed = random.seed();
     sim::scenario_options how;
     how.seed = seed;

@@ -12,6 +12,13 @@ namespace troupe::test {
 
 using troupe::random_source;
 
+/// What a test of many seconds may run under a sanitizer, which makes it many times slower.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr std::uint64_t simulated_worlds = 20;
+#else
+inline constexpr std::uint64_t simulated_worlds = 200;
+#endif
+
 /// Runs `body` for `count` seeds, times TROUPE_SOAK if that is set. A failure prints the
 /// command that replays it.
 template <class Body>
