@@ -122,6 +122,8 @@ constexpr bool may_pass(errc code) {
     case errc::failed:
     case errc::in_use:
     case errc::conflict:
+    case errc::not_leader:
+    case errc::no_quorum:
       return true;
   }
   return true;
