@@ -1086,6 +1086,8 @@ private:
     auto found = next.members.find(what.seat);
     if (found == next.members.end())
       return refuse(id, {errc::not_found, "that seat is not in the group; add it as a learner"});
+    if (found->second.votes)
+      return refuse(id, {errc::bad_argument, "that member votes already"});
     auto peer = peers_.find(what.seat);
     if (role_ == role::leader && peer != peers_.end()
         && peer->second.match + options_.max_message_entries < log_.last_index())
@@ -1108,6 +1110,8 @@ private:
     auto found = next.members.find(what.seat);
     if (found == next.members.end())
       return refuse(id, {errc::not_found, "that seat is not in the group"});
+    if (found->second.contact == what.contact)
+      return refuse(id, {errc::bad_argument, "that member is found there already"});
     found->second.contact = what.contact;
     change_members(id, std::move(next));
   }
