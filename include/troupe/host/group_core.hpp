@@ -14,12 +14,10 @@
 
 #include "troupe/core/codec.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/host/group_types.hpp"
 #include "troupe/raft/replica.hpp"
 
 namespace troupe::host {
-
-/// Names a service of a group in its log: stored, so a number is never used for another.
-using service_id = std::uint16_t;
 
 /// What a command of the group's log holds.
 struct group_entry {
@@ -109,51 +107,14 @@ public:
 
   // -- effects: for the services, to each in order ---------------------------------------------
 
-  /// Step committed.
-  struct deliver {
-    service_id service = 0;
-    std::string payload;
-  };
-
-  /// Step leads; the group's time is `now`.
-  struct lead {
-    service_id service = 0;
-    raft::group_time now{};
-  };
-
-  struct follow {
-    service_id service = 0;
-    problem why;
-  };
-
-  struct not_taken {
-    service_id service = 0;
-    problem why;
-  };
-
-  /// The question `id` may be answered from the state as it is.
-  struct read_ready {
-    service_id service = 0;
-    request_id id = 0;
-  };
-
-  struct read_refused {
-    service_id service = 0;
-    request_id id = 0;
-    problem why;
-  };
-
-  /// Step section with the state as it is.
-  struct take_section {
-    service_id service = 0;
-    raft::log_index index = 0;
-  };
-
-  /// The state is this from here on.
-  struct restore_section {
-    service_id service = 0;
-    std::string bytes;
-  };
+  using deliver = to_service::deliver;
+  using lead = to_service::lead;
+  using follow = to_service::follow;
+  using not_taken = to_service::not_taken;
+  using read_ready = to_service::read_ready;
+  using read_refused = to_service::read_refused;
+  using take_section = to_service::take_section;
+  using restore_section = to_service::restore_section;
 
   /// This node cannot go on.
   struct stop {

@@ -3,18 +3,11 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <variant>
 
 #include "troupe/host/any_host.hpp"
-#include "troupe/host/group_core.hpp"
+#include "troupe/host/group_types.hpp"
 
 namespace troupe::host {
-
-/// What the group tells one of its services.
-using group_event
-  = std::variant<group_core::deliver, group_core::lead, group_core::follow, group_core::not_taken,
-                 group_core::read_ready, group_core::read_refused, group_core::take_section,
-                 group_core::restore_section>;
 
 /// A service's way to the group that runs it. Thread-safe.
 class group_member {

@@ -370,42 +370,42 @@ private:
       std::visit([this](auto& each) { handle_group(each); }, what);
   }
 
-  void handle_group(group_core::deliver& what) {
+  void handle_group(to_service::deliver& what) {
     core_.step(now(), 0, typename core::committed{std::move(what.payload)}, out_);
   }
 
   /// The time goes on as the group has it.
-  void handle_group(group_core::lead& what) {
+  void handle_group(to_service::lead& what) {
     started_ = self_->clock().now();
     born_ = time_point{what.now.time_since_epoch()};
     core_.step(now(), 0, typename core::leads{}, out_);
     open();
   }
 
-  void handle_group(group_core::follow& what) {
+  void handle_group(to_service::follow& what) {
     refuse_questions(what.why);
     core_.step(now(), 0, typename core::follows{std::move(what.why)}, out_);
   }
 
-  void handle_group(group_core::not_taken& what) {
+  void handle_group(to_service::not_taken& what) {
     core_.step(now(), 0, typename core::not_taken{std::move(what.why)}, out_);
   }
 
-  void handle_group(group_core::read_ready& what) {
+  void handle_group(to_service::read_ready& what) {
     if (auto found = unconfirmed_.extract(what.id))
       found.mapped().go_on();
   }
 
-  void handle_group(group_core::read_refused& what) {
+  void handle_group(to_service::read_refused& what) {
     if (auto found = unconfirmed_.extract(what.id))
       found.mapped().refuse(what.why);
   }
 
-  void handle_group(group_core::take_section& what) {
+  void handle_group(to_service::take_section& what) {
     host_->group()->give_section(what.index, core_.section());
   }
 
-  void handle_group(group_core::restore_section& what) {
+  void handle_group(to_service::restore_section& what) {
     if (auto why = core_.restore_section(what.bytes, out_); why.code != errc::none)
       handle_effect(typename core::diverged{std::move(why)});
   }

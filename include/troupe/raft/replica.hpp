@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/checksum.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/random.hpp"

@@ -12,7 +12,6 @@
 #include <variant>
 #include <vector>
 
-#include "troupe/core/checksum.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"

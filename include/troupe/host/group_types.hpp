@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::host {
+
+/// Names a service of a group in its log: stored, so a number is never used for another.
+using service_id = std::uint16_t;
+
+/// What a group has to say to one of its services, in the order of its log.
+namespace to_service {
+
+/// Step committed.
+struct deliver {
+  service_id service = 0;
+  std::string payload;
+};
+
+/// Step leads; the group's time is `now`.
+struct lead {
+  service_id service = 0;
+  raft::group_time now{};
+};
+
+struct follow {
+  service_id service = 0;
+  problem why;
+};
+
+struct not_taken {
+  service_id service = 0;
+  problem why;
+};
+
+/// The question `id` may be answered from the state as it is.
+struct read_ready {
+  service_id service = 0;
+  request_id id = 0;
+};
+
+struct read_refused {
+  service_id service = 0;
+  request_id id = 0;
+  problem why;
+};
+
+/// Step section with the state as it is.
+struct take_section {
+  service_id service = 0;
+  raft::log_index index = 0;
+};
+
+/// The state is this from here on.
+struct restore_section {
+  service_id service = 0;
+  std::string bytes;
+};
+
+} // namespace to_service
+
+using group_event
+  = std::variant<to_service::deliver, to_service::lead, to_service::follow, to_service::not_taken,
+                 to_service::read_ready, to_service::read_refused, to_service::take_section,
+                 to_service::restore_section>;
+
+} // namespace troupe::host
