@@ -136,10 +136,17 @@ public:
       done({});
   }
 
+  /// This node takes part no more: its services lead nothing, and whoever waits is told why.
   void stop(const problem& why) {
     if (!core_)
       return;
-    core_.reset(); // it neither votes nor answers any more
+    core_.reset();
+    for (auto& [which, who] : services_) {
+      to_service::follow what{which, why};
+      handle(what);
+    }
+    for (auto& [id, done] : std::exchange(askers_, {}))
+      done(why);
     if (from_->listener.stopped)
       from_->listener.stopped(why);
   }
