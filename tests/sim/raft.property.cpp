@@ -15,8 +15,10 @@ sim::scenario_options with_seed(std::uint64_t seed) {
   made.span = 30s;
   if (seed % 3 != 0)
     made.what = sim::storm();
-  if (seed % 2 == 0)
+  if (seed % 4 < 2)
     made.churn = 100ms;
+  if (seed % 2 == 1)
+    made.strike = 300ms;
   return made;
 }
 

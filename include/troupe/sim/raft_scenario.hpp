@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,9 @@ struct scenario_options {
   faults what = rough();
   /// How often an operator changes the members of the group, on average.
   duration churn = std::chrono::milliseconds{700};
+  /// How often the leader itself is struck: killed, or left with one follower for a moment,
+  /// so that entries reach few. Zero: never.
+  duration strike{};
 };
 
 /// What came of it.
@@ -50,12 +54,13 @@ public:
 
   raft_report run() {
     world_.start_all();
-    world_.at(0)->step(1, raft::replica::found_group{"0"});
-    world_.arm(0);
+    be_born();
     every(std::chrono::milliseconds{20}, [this] { propose(); });
     every(std::chrono::milliseconds{50}, [this] { read(); });
     every(how_.churn, [this] { change_members(); });
     every(std::chrono::seconds{7}, [this] { transfer(); });
+    if (how_.strike > duration::zero())
+      every(how_.strike, [this] { strike(); });
     world_.run_until(span_);
     settle();
     return {laws_.violations(), world_.trace(),    world_.events(),
@@ -67,10 +72,19 @@ private:
     world_.after(duration{static_cast<std::int64_t>(
                    world_.random().below(static_cast<std::uint64_t>(2 * span.count())))},
                  [this, span, job] {
+                   if (world_.now() >= span_)
+                     return;
                    job();
-                   if (world_.now() < span_)
-                     every(span, job);
+                   every(span, job);
                  });
+  }
+
+  /// A group is born in peace.
+  void be_born() {
+    world_.at(0)->step(1, raft::replica::found_group{"0"});
+    world_.arm(0);
+    world_.run_until(std::chrono::seconds{1}, [this] { return laws_.highest() > 0; });
+    world_.begin_faults();
   }
 
   raft_process* any() {
@@ -120,6 +134,32 @@ private:
   void transfer() {
     for (process_id tries = 0; tries < world_.size(); ++tries)
       ask(raft::replica::transfer{});
+  }
+
+  void strike() {
+    for (process_id who = 0; who < world_.size(); ++who) {
+      auto* process = world_.at(who);
+      if (process == nullptr || process->inside().current_role() != raft::role::leader)
+        continue;
+      auto span = std::chrono::milliseconds{100 + world_.random().below(500)};
+      if (world_.random().one_in(2)) {
+        world_.kill(who);
+        world_.after(span, [this, who] {
+          if (world_.at(who) == nullptr)
+            world_.start(who);
+        });
+        return;
+      }
+      auto spared = static_cast<process_id>(world_.random().below(world_.size()));
+      std::set<process_id> others;
+      for (process_id each = 0; each < world_.size(); ++each)
+        if (each != who && each != spared)
+          others.insert(each);
+      world_.cut({who}, others);
+      world_.cut(others, {who});
+      world_.after(span, [this] { world_.heal(); });
+      return;
+    }
   }
 
   [[nodiscard]] raft_process* leader() {

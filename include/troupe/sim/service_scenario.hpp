@@ -35,8 +35,7 @@ public:
     auto& found = world_.setting().found;
     auto& record = world_.setting().record;
     world_.start_all();
-    world_.at(0)->found_group();
-    world_.arm(0);
+    be_born();
     grow();
     world_.run_until(span_);
     world_.end_faults();
@@ -57,6 +56,15 @@ public:
   }
 
 private:
+  /// A group is born in peace.
+  void be_born() {
+    world_.at(0)->found_group();
+    world_.arm(0);
+    world_.run_until(std::chrono::seconds{1},
+                     [this] { return world_.at(0)->group().applied() > 0; });
+    world_.begin_faults();
+  }
+
   /// All nodes shall vote, sooner or later.
   void grow() {
     world_.after(std::chrono::milliseconds{300}, [this] {

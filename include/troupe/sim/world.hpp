@@ -100,7 +100,6 @@ public:
       fragile_(fragile.value_or(count)) {
     for (process_id which = 0; which < fragile_; ++which)
       places_[which].rate = drift();
-    plan_faults();
   }
 
   world(const world&) = delete;
@@ -149,6 +148,11 @@ public:
 
   void heal() {
     cuts_.clear();
+  }
+
+  /// From here on processes are killed, paused and parted; messages are lost from the start.
+  void begin_faults() {
+    plan_faults();
   }
 
   /// From here on nothing goes wrong: cuts are healed, processes that are down come back.

@@ -21,7 +21,9 @@ int main(int count, char** words) {
     how.nodes = static_cast<std::uint32_t>(3 + 2 * (seed % 2));
     how.span = std::chrono::seconds{30};
     how.what = seed % 3 == 0 ? sim::rough() : sim::storm();
-    how.churn = std::chrono::milliseconds{seed % 2 == 0 ? 700 : 100};
+    how.churn = std::chrono::milliseconds{seed % 4 < 2 ? 700 : 100};
+    if (seed % 2 == 1)
+      how.strike = std::chrono::milliseconds{300};
     auto found = scenario == "raft" ? sim::raft_scenario{how}.run().violations
                                     : sim::lock_scenario{how}.run().violations;
     if (found.empty())
