@@ -65,6 +65,8 @@ const std::vector<scenario>& scenarios() {
   return all;
 }
 
+constexpr std::uint64_t max_runs = 1'000'000'000;
+
 int list_scenarios(const common_options& common) {
   for (auto& each : scenarios())
     if (common.json)
@@ -86,7 +88,7 @@ std::optional<std::pair<std::uint64_t, std::uint64_t>> to_range(const std::strin
     return std::nullopt;
   auto first = number(std::string_view{text}.substr(0, dots));
   auto last = number(std::string_view{text}.substr(dots + 2));
-  if (!first || !last || *first > *last)
+  if (!first || !last || *first > *last || *last - *first >= max_runs)
     return std::nullopt;
   return std::pair{*first, *last};
 }

@@ -41,6 +41,7 @@ bool inspect(Inspector& f, replicated_batch<M>& x) {
 /// was under way when its replica stopped leading is answered outcome_unknown; repeated in
 /// its session it is carried out once. A request that the machine keeps waiting keeps its
 /// place, whoever leads, and is answered by every replica that has callers for it.
+///
 /// A service that has no group is the same core with a log of its own: it leads for ever,
 /// and its batches go out as `append`, as those of its inner core.
 template <machine M>

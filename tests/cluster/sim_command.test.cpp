@@ -1,0 +1,30 @@
+// troupe sim, as a user runs it.
+
+#include "troupe_command.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <string>
+
+using namespace troupe::test;
+
+TEST_CASE("troupe sim runs seeds, and the same seed is the same run", "[cluster][cli]") {
+  need_command();
+  for (auto* scenario : {"raft", "lock", "scheduler"}) {
+    auto words_of = {"sim", scenario, "--seconds", "3", "--nodes", "3", "--seed", "4", "--json"};
+    auto first = run({words_of.begin(), words_of.end()});
+    INFO(first);
+    REQUIRE(first.status == 0);
+    CHECK(first.line().value("violations", 1) == 0);
+    auto second = run({words_of.begin(), words_of.end()});
+    CHECK(first.line().at("trace") == second.line().at("trace"));
+  }
+}
+
+TEST_CASE("troupe sim says what it does not know", "[cluster][cli]") {
+  need_command();
+  CHECK(run({"sim", "nothing"}).status == 2);
+  CHECK(run({"sim", "raft", "--faults", "bad"}).status == 2);
+  for (auto* range : {"5..2", "a..b", "3", "0..18446744073709551615"})
+    CHECK(run({"sim", "raft", "--seeds", range}).status == 2);
+}
