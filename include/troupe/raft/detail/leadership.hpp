@@ -68,7 +68,9 @@ public:
         return refuse(id,
                       {errc::too_large, "a command has " + std::to_string(each.size())
                                           + " bytes, at most "
-                                          + std::to_string(t.how.max_command_bytes) + " are taken"},
+                                          + std::to_string(t.how.max_command_bytes)
+                                          + " are taken; send less at once, or raise "
+                                            "raft::options::max_command_bytes"},
                       t);
       bytes += each.size();
     }

@@ -140,7 +140,8 @@ public:
   std::optional<snapshot> written(std::uint64_t number) {
     if (!under_way_ || under_way_->number != number)
       return std::nullopt;
-    auto done = *std::exchange(under_way_, {});
+    auto done = *std::move(under_way_);
+    under_way_.reset();
     written_ = done.number;
     synced_ = std::max(synced_, done.valid_to);
     if (!done.base || done.base->header.index != installing_)
@@ -154,7 +155,8 @@ public:
   bool not_written(time_point now) {
     if (!under_way_)
       return false;
-    auto lost = *std::exchange(under_way_, {});
+    auto lost = *std::move(under_way_);
+    under_way_.reset();
     --write_number_;
     is_ballot_dirty_ = true;
     if (lost.base && !base_ && installing_ == lost.base->header.index)
