@@ -54,7 +54,8 @@ public:
       delivered_(stored.base.index),
       elections_(random_source{how.seed ^ self.value}),
       heard_at_(now),
-      heard_time_(std::max(stored.marked, log().last_at())) {
+      told_time_(std::max(stored.marked, log().last_at())),
+      told_at_(now) {
     await_leader();
     if (members().votes(self_) && members().voters().size() == 1)
       elections_.stand_at_once(now); // nobody else to wait for
@@ -131,11 +132,12 @@ public:
             log().members_at(index)};
   }
 
-  /// The group's time as far as it is known here.
+  /// The group's time as far as it is known here: what the leader told last, and the time
+  /// since. Never below the log.
   [[nodiscard]] group_time time_of_group(time_point now) const {
     if (planted_flaw == flaw::time_goes_back)
       return group_time{now.time_since_epoch()};
-    return std::max(heard_time_ + (now - heard_at_), log().last_at());
+    return std::max(told_time_ + (now - told_at_), log().last_at());
   }
 
   [[nodiscard]] status look(time_point now) const {
@@ -247,7 +249,7 @@ private:
   }
 
   void lead() {
-    hear_time();
+    keep_time(time_of_group(now_));
     change_role(role::leader, self_, std::to_string(elections_.granted()) + " votes");
     elections_.clear();
     leading_.emplace(last_round_, turn());
@@ -256,7 +258,8 @@ private:
   void stop_leading() {
     last_round_ = leading_->end(turn());
     leading_.reset();
-    hear_time();
+    keep_time(time_of_group(now_));
+    heard_at_ = now_;
     await_leader();
   }
 
@@ -266,10 +269,11 @@ private:
     leading_->tick(turn());
   }
 
-  /// From here on the group's time goes on by the clock of this replica.
-  void hear_time() {
-    heard_time_ = time_of_group(now_); // it never runs back
-    heard_at_ = now_;
+  /// It is `time` now, and goes on by the clock of this replica until the leader tells anew:
+  /// else the fastest clock in the group would end every lease when its replica leads.
+  void keep_time(group_time time) {
+    told_time_ = planted_flaw == flaw::own_time_kept ? std::max(time_of_group(now_), time) : time;
+    told_at_ = now_;
   }
 
   // -- elections ----------------------------------------------------------------------
@@ -366,14 +370,14 @@ private:
     if (role_ != role::follower || leader_ != from)
       change_role(role::follower, from, "it won the election");
     await_leader();
-    hear_time();
+    heard_at_ = now_;
     return true;
   }
 
   void handle_body(seat_id from, term_number, const append& what) {
     if (!hear_leader(from))
       return;
-    heard_time_ = std::max(heard_time_, what.now);
+    keep_time(what.now);
     following_.take(from, what, turn());
   }
 
@@ -472,8 +476,9 @@ private:
   std::optional<detail::leadership> leading_; // while it leads
   std::uint64_t last_round_ = 0;              // of its heartbeats when it led last
 
-  time_point heard_at_{};   // from the leader, or led
-  group_time heard_time_{}; // then
+  time_point heard_at_{};  // from the leader, or led
+  group_time told_time_{}; // by the leader
+  time_point told_at_{};   // here, then
 };
 
 } // namespace troupe::raft
