@@ -31,6 +31,8 @@ enum class flaw : std::uint8_t {
   token_reused,
   /// A follower's idea of the group's time runs by its own clock, whatever the leader says.
   own_time_kept,
+  /// A state table forgets how many writes it has seen when it is restored.
+  counts_forgotten,
 };
 
 #ifdef TROUPE_FLAW
