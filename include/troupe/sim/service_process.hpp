@@ -162,12 +162,19 @@ private:
       typename host::replicated_core<machine>::effects made;
       service_.tick(group_now(), made);
       carry_out(made);
+      if (auto due = service_.next_wall_deadline(); due && *due <= here_.calendar())
+        tell_calendar();
     }
 
     [[nodiscard]] std::optional<time_point> next_deadline() const {
       auto next = group_.next_deadline();
       if (auto due = service_.next_deadline()) {
         auto local = here_.now() + std::max(*due - group_now(), duration::zero());
+        next = std::min(next.value_or(local), local);
+      }
+      if (auto due = service_.next_wall_deadline()) {
+        auto local
+          = here_.now() + std::clamp(*due - here_.calendar(), duration::zero(), calendar_every);
         next = std::min(next.value_or(local), local);
       }
       return next;
@@ -189,6 +196,8 @@ private:
 
   private:
     static constexpr std::uint64_t first_token = 1'000'000;
+    /// It may be set: looked at no less often, while the machine asks for it.
+    static constexpr duration calendar_every = std::chrono::milliseconds{500};
 
     static host::group_options how(std::uint64_t seed) {
       return {raft_process::timers(seed), 100};
@@ -255,6 +264,12 @@ private:
       step_service(0, typename host::replicated_core<machine>::leads{});
       if constexpr (requires { Service::opening(floor); })
         step_service(0, host::notice<machine>{Service::opening(floor)});
+      tell_calendar();
+    }
+
+    void tell_calendar() {
+      if constexpr (wall_timed<machine>)
+        step_service(0, typename host::replicated_core<machine>::wall_is{here_.calendar()});
     }
 
     void handle(host::group_core::follow& what) {
