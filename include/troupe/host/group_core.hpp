@@ -89,7 +89,7 @@ public:
   /// Of a service that leads.
   struct propose {
     service_id service = 0;
-    std::string payload;
+    proposal what;
   };
 
   /// A question of a service must see all that was committed before now.
@@ -175,11 +175,7 @@ public:
   void step(time_point now, request_id id, const event& what, effects& out) {
     auto take = overloaded{
       [&](const raft::replica::event& line) { replica_.step(now, own(id, {}), line, made_); },
-      [&](const propose& line) {
-        replica_.step(now, own(0, {line.service, kind::proposal}),
-                      raft::replica::propose{{to_bytes(group_entry{line.service, line.payload})}},
-                      made_);
-      },
+      [&](const propose& line) { put(now, line, out); },
       [&](const read& line) {
         auto mine = own(id, {line.service, kind::read});
         open_reads_.insert(mine);
@@ -230,6 +226,17 @@ private:
     std::map<service_id, std::uint64_t> hashes;
   };
 
+  void put(time_point now, const propose& line, effects& out) {
+    auto& [term, number, payload] = line.what;
+    if (!is_leading_ || term != replica_.term())
+      return out.push_back(not_taken{
+        line.service,
+        number,
+        {errc::not_leader, "this node has stopped leading the group; ask the one that leads"}});
+    replica_.step(now, own(number, {line.service, kind::proposal}),
+                  raft::replica::propose{{to_bytes(group_entry{line.service, payload})}}, made_);
+  }
+
   /// Ids of our own, as services count theirs each for itself.
   request_id own(request_id id, asker who) {
     who.id = id;
@@ -269,7 +276,7 @@ private:
           out.push_back(refused{who.id, std::move(what.why), what.leader});
         return;
       case kind::proposal:
-        return out.push_back(not_taken{who.service, std::move(what.why)});
+        return out.push_back(not_taken{who.service, who.id, std::move(what.why)});
       case kind::read:
         return out.push_back(read_refused{who.service, who.id, std::move(what.why)});
       case kind::checkpoint:
@@ -322,7 +329,7 @@ private:
       return;
     is_leading_ = true;
     for (auto each : services_)
-      out.push_back(lead{each, replica_.time_of_group(now)});
+      out.push_back(lead{each, replica_.time_of_group(now), term});
   }
 
   void apply(time_point, raft::term_number, std::string& bytes, effects& out) {

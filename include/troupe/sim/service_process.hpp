@@ -259,9 +259,9 @@ private:
       step_service(0, typename host::replicated_core<machine>::committed{std::move(what.payload)});
     }
 
-    void handle(host::group_core::lead&) {
+    void handle(host::group_core::lead& what) {
       [[maybe_unused]] auto floor = service_.index() == 0 ? first_token : 0;
-      step_service(0, typename host::replicated_core<machine>::leads{});
+      step_service(0, typename host::replicated_core<machine>::leads{what.term});
       if constexpr (requires { Service::opening(floor); })
         step_service(0, host::notice<machine>{Service::opening(floor)});
       tell_calendar();
@@ -277,7 +277,8 @@ private:
     }
 
     void handle(host::group_core::not_taken& what) {
-      step_service(0, typename host::replicated_core<machine>::not_taken{std::move(what.why)});
+      step_service(
+        0, typename host::replicated_core<machine>::not_taken{what.number, std::move(what.why)});
     }
 
     void look(request_id id, const typename message::look& what) {
@@ -317,7 +318,7 @@ private:
     using core = host::replicated_core<machine>;
 
     void handle(typename core::propose& what) {
-      step(host::group_core::propose{the_service, std::move(what.payload)});
+      step(host::group_core::propose{the_service, std::move(what.what)});
     }
 
     void handle(typename core::answered& what) {
