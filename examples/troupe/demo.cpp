@@ -191,7 +191,7 @@ private:
   /// Returns the name of the node that leads a group in which all vote and are up to date;
   /// nothing if it is not so.
   std::optional<std::string> leader(cluster_client& client) {
-    auto found = ask_voters(client, cluster::list_voters{}, 5s);
+    auto found = client.voters().list(5s);
     if (!found || found->seats.size() != nodes_.size())
       return std::nullopt;
     std::optional<std::string> result;
