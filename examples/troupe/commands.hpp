@@ -89,6 +89,17 @@ struct voters_command {
 
 int run_voters(const common_options& common, const voters_command& what);
 
+struct backup_command {
+  std::string file{};
+  std::string data{};
+};
+
+int run_backup(const common_options& common, const backup_command& what);
+
+int run_restore(const common_options& common, const backup_command& what);
+
+int run_recover(const common_options& common, const backup_command& what);
+
 int run_status(const common_options& common);
 
 int run_agents(const common_options& common);

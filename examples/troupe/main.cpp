@@ -37,6 +37,7 @@ public:
     add_node();
     add_leave();
     add_voters();
+    add_backups();
     add_demo();
     add_workflows();
     add_locks();
@@ -168,6 +169,21 @@ private:
     command->add_option("BY", voters_.by, "For replace: the node that takes its place");
     command->add_flag("--force", voters_.force,
                       "Removes a voter also where nobody can take its place");
+  }
+
+  void add_backups() {
+    add_asking("backup", "Writes all that a cluster keeps into a file",
+               [this] { return cli::run_backup(common_, backup_); })
+      ->add_option("FILE", backup_.file)
+      ->required();
+    auto* restore = add("restore", "Makes a data folder from a backup, for a new cluster",
+                        [this] { return cli::run_restore(common_, backup_); });
+    restore->add_option("FILE", backup_.file)->required();
+    restore->add_option("--data", backup_.data, "The folder, new or empty")->required();
+    add("recover", "Has a voter go on alone when the majority is gone for good",
+        [this] { return cli::run_recover(common_, backup_); })
+      ->add_option("--data", backup_.data, "The folder of a voter that does not run")
+      ->required();
   }
 
   void add_demo() {
@@ -303,6 +319,7 @@ private:
   bool insecure_ = true; // accepted and implied, as there are no other links yet
   cli::leave_command leave_;
   cli::voters_command voters_;
+  cli::backup_command backup_;
   cli::demo_command demo_;
   std::string dag_file_;
   cli::sim_command sim_;

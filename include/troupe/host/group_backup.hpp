@@ -38,9 +38,8 @@ struct group_backup {
 
 template <class Inspector>
 bool inspect(Inspector& f, group_backup& x) {
-  return f.object(x).fields(f.field("index", x.index), f.field("term", x.term),
-                            f.field("at", x.at), f.field("made", x.made),
-                            f.field("state", x.state));
+  return f.object(x).fields(f.field("index", x.index), f.field("term", x.term), f.field("at", x.at),
+                            f.field("made", x.made), f.field("state", x.state));
 }
 
 /// Returns what a file with the backup holds: the bytes of our own form, and their CRC-32C in
@@ -93,15 +92,17 @@ inline problem found_from(const group_backup& what, const std::filesystem::path&
 inline problem go_on_alone(const std::filesystem::path& file, const std::string& contact) {
   std::error_code fault;
   if (!std::filesystem::exists(file, fault))
-    return {errc::not_found, "there is no " + file.string() + "; give the data folder of a node "
-                                                              "that had a vote"};
+    return {errc::not_found, "there is no " + file.string()
+                               + "; give the data folder of a node "
+                                 "that had a vote"};
   group_log log{file};
   stored_group content;
   if (auto why = log.load(content); why.code != errc::none)
     return why;
   if (content.state.base.index == 0 && content.state.entries.empty())
-    return {errc::not_found, file.string() + " is empty: the node never had a vote; take the "
-                                             "folder of another one"};
+    return {errc::not_found, file.string()
+                               + " is empty: the node never had a vote; take the "
+                                 "folder of another one"};
   return log.begin_anew(content, contact);
 }
 

@@ -110,7 +110,10 @@ public:
     bool is_synced = true;
   };
 
-  using event = std::variant<raft::replica::event, propose, read, section, saved>;
+  /// Have all members make a snapshot, also if none is due.
+  struct snapshot_now {};
+
+  using event = std::variant<raft::replica::event, propose, read, section, saved, snapshot_now>;
 
   // -- effects: for the disk and the network -------------------------------------------------
 
@@ -183,6 +186,10 @@ public:
       },
       [&](const section& line) { add_section(line, out); },
       [&](const saved& line) { end_snapshot(now, line); },
+      [&](const snapshot_now&) {
+        is_snapshot_wanted_ = true;
+        propose_checkpoint(now);
+      },
     };
     std::visit(take, what);
     pass_on(now, out);
@@ -351,8 +358,10 @@ private:
   // -- snapshots ----------------------------------------------------------------------
 
   void propose_checkpoint(time_point now) {
-    if (!is_leading_ || is_checkpoint_asked_ || applied_ < checkpoint_ + options_.snapshot_every)
+    auto is_due = is_snapshot_wanted_ || applied_ >= checkpoint_ + options_.snapshot_every;
+    if (!is_leading_ || is_checkpoint_asked_ || making_ || !is_due)
       return;
+    is_snapshot_wanted_ = false;
     is_checkpoint_asked_ = true;
     checkpoint what{known_.index, to_string(library_version), known_.hashes};
     replica_.step(now, own(0, {itself, kind::checkpoint}),
@@ -406,6 +415,7 @@ private:
     making_.reset(); // instead of a failed one the next checkpoint makes another
     if (what.is_synced)
       replica_.step(now, own(0, {}), raft::replica::compacted{what.index}, made_);
+    propose_checkpoint(now);
   }
 
   void handle(time_point, raft::replica::installed& what, effects& out) {
@@ -442,6 +452,7 @@ private:
   raft::log_index applied_ = 0;
   raft::log_index checkpoint_ = 0; // the last one that was applied, or the snapshot
   bool is_checkpoint_asked_ = false;
+  bool is_snapshot_wanted_ = false;
   known_hashes known_; // of the snapshot made last
   std::optional<making> making_;
   bool is_leading_ = false;

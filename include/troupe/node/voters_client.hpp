@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -37,11 +38,28 @@ public:
     return ask(what, wait);
   }
 
+  /// Makes a backup of all that the group keeps and returns it, as host::group_backup has it in
+  /// a file; `wait` for each piece. Errors beside those of list(): those of make_backup.
+  result<std::string> back_up(duration wait) {
+    auto made = ask(make_backup{}, wait);
+    if (!made)
+      return made.error();
+    std::string bytes;
+    while (bytes.size() < made->bytes) {
+      auto piece = ask(read_backup{made->index, bytes.size()}, wait);
+      if (!piece)
+        return piece.error();
+      bytes += *piece;
+    }
+    return bytes;
+  }
+
 private:
   template <class Request>
-  result<voters_view> ask(const Request& what, duration wait) {
+  result<typename Request::result> ask(const Request& what, duration wait) {
+    using answer = typename Request::result;
     auto deadline = std::chrono::steady_clock::now() + wait;
-    result<voters_view> found{
+    result<answer> found{
       problem{errc::no_quorum, "no node leads a group of voters; retry once a majority is back. A "
                                "cluster that was founded without --data has none"}};
     for (;;) {
@@ -52,7 +70,7 @@ private:
         self
           ->request(caf::actor_cast<caf::actor>(leader),
                     std::max<duration>(left, std::chrono::milliseconds{1}), what)
-          .receive([&](const voters_view& answer) { found = answer; },
+          .receive([&](const answer& got) { found = got; },
                    [&](const caf::error& why) { found = to_problem(why); });
         if (found || !passes(found.error().code))
           return found;

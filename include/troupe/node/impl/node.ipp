@@ -104,12 +104,20 @@ struct node::inside {
     on_access([gate = gate_.get(), self = own_address()](cluster::access_state& state) {
       state.start(gate, self);
     });
+    if (founds)
+      await_lead();
     return {};
   }
 
   /// Founds a cluster, if nobody is found who has one.
   [[nodiscard]] bool is_founder() const {
     return data_.self().cluster == cluster_id{} && (options_.join.empty() || options_.bootstrap);
+  }
+
+  /// Nobody else could lead: it is a matter of a moment.
+  void await_lead() {
+    std::unique_lock guard{mutex_};
+    changed_.wait_for(guard, std::chrono::seconds{5}, [this] { return is_host_; });
   }
 
   cluster::member_setup member_setup() {
