@@ -2,7 +2,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -13,16 +12,14 @@
 #include <variant>
 #include <vector>
 
-#include <stdlib.h>
-
 #include "commands.hpp"
 #include "connect.hpp"
+#include "node_process.hpp"
 #include "progress.hpp"
 #include "troupe/host/journal.hpp"
 #include "troupe/scheduler/submission.hpp"
 #include "troupe/scheduler/task_scheduler.hpp"
 #include "troupe/storage/sqlite_log.hpp"
-#include "troupe/testing/child_process.hpp"
 #include "troupe/workflow/analysis.hpp"
 #include "troupe/workflow/file.hpp"
 
@@ -33,55 +30,6 @@ using namespace std::literals;
 using clock = std::chrono::steady_clock;
 
 namespace {
-
-/// A folder for the journals of one demo, gone at its end.
-class scratch_folder {
-public:
-  scratch_folder() {
-    auto pattern = (std::filesystem::temp_directory_path() / "troupe-demo-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) != nullptr)
-      path_ = pattern;
-  }
-
-  ~scratch_folder() {
-    std::error_code ignored; // what is left is in the system's folder for such
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  scratch_folder(const scratch_folder&) = delete;
-  scratch_folder& operator=(const scratch_folder&) = delete;
-
-  [[nodiscard]] const std::filesystem::path& path() const {
-    return path_;
-  }
-
-private:
-  std::filesystem::path path_;
-};
-
-struct started_node {
-  testing::child_process process;
-  std::string name;
-  std::uint16_t port = 0;
-};
-
-/// Starts `troupe node` as a process of its own and waits until it is ready.
-std::optional<started_node> start_node(const std::string& self, const std::string& name,
-                                       const std::filesystem::path& data, std::uint32_t slots,
-                                       std::uint16_t join) {
-  std::vector<std::string> command{
-    self, "node",   "--json",    "--listen", "127.0.0.1:0",        "--name",
-    name, "--data", data / name, "--slots",  std::to_string(slots)};
-  if (join != 0)
-    command.insert(command.end(), {"--join", "127.0.0.1:" + std::to_string(join)});
-  started_node result{testing::child_process{command}, name, 0};
-  auto line = result.process.read_line(20s);
-  auto ready = line ? json::parse(*line, nullptr, false) : json{};
-  if (!ready.is_object() || ready.value("event", "") != "ready")
-    return std::nullopt;
-  result.port = ready.value("port", std::uint16_t{0});
-  return result;
-}
 
 /// When a greedy list schedule ends, longest remaining path first, on `before` workers up to
 /// `change` and on `after` from then on; what ran on those that left begins anew.
@@ -242,8 +190,13 @@ private:
     for (auto* name : {"n1", "n2", "n3"}) {
       if (is_interrupted())
         return false;
-      auto made = start_node(self_, name, folder_.path(), what_.slots,
-                             nodes_.empty() ? std::uint16_t{0} : nodes_.front().port);
+      std::vector<std::string> options{"--listen", "127.0.0.1:0",
+                                       "--data",   folder_.path() / name,
+                                       "--slots",  std::to_string(what_.slots)};
+      if (!nodes_.empty())
+        options.insert(options.end(),
+                       {"--join", "127.0.0.1:" + std::to_string(nodes_.front().port)});
+      auto made = start_node(self_, name, options);
       if (!made)
         return false;
       if (common_.json)
@@ -396,7 +349,7 @@ private:
   std::string self_;
   const held_signals& signals_;
   bool interrupted_ = false;
-  scratch_folder folder_; // outlives the processes that write into it
+  scratch_folder folder_{"demo"}; // outlives the processes that write into it
   std::vector<started_node> nodes_;
   double scale_ = 1;
   scheduler::worker_id victim_;

@@ -288,7 +288,8 @@ private:
   static void add_to(std::vector<pollfd>& polled, const flow& each, clock::time_point now,
                      std::optional<clock::time_point>& next) {
     if (!each.is_connected) {
-      polled.push_back({each.near.get(), POLLRDHUP, 0}); // who dialled may give up
+      // While the connect hangs, who dialled may give up.
+      polled.push_back({each.far ? -1 : each.near.get(), POLLRDHUP, 0});
       polled.push_back({each.far.get(), POLLOUT, 0});
       return;
     }
