@@ -53,6 +53,7 @@ public:
                 .folder = folder_.path(),
                 .nodes = what.nodes,
                 .seed = what.seed,
+                .timers = what.timers,
                 .words = work_->node_words(),
                 .is_interrupted = [this] { return is_interrupted(); }}) {}
 
@@ -225,7 +226,7 @@ private:
                     {"fail", count(sim::outcome::fail)},
                     {"unknown", unknown},
                     {"faults", faults_},
-                    {"elections", cluster_.changes_of_leader()},
+                    {"elections", cluster_.elections()},
                     {"longest_unavailable_s", silence},
                     {"linearizable", is_linear},
                     {"violations", found.violations},
@@ -235,8 +236,8 @@ private:
               << "faults         ";
     for (auto& [kind, times] : faults_)
       std::cout << ' ' << kind << ' ' << times;
-    std::cout << "\nchanges of leader " << cluster_.changes_of_leader()
-              << "\nlongest time without any answer " << silence << " s\nlinearizable    "
+    std::cout << "\nelections       " << cluster_.elections() << "\nno answer for   " << silence
+              << " s at most\nlinearizable    "
               << (is_linear.is_null()     ? "undecided"
                   : is_linear.get<bool>() ? "yes"
                                           : "NO")

@@ -1,6 +1,8 @@
 #include "chaos_cluster.hpp"
 
+#include <algorithm>
 #include <csignal>
+#include <iterator>
 #include <utility>
 
 #include "connect.hpp"
@@ -75,7 +77,9 @@ problem chaos_cluster::start(node& which, bool founds) {
     return {errc::cancelled, "interrupted"};
   std::vector<std::string> words{"--listen",    to_string(net::address{which.host, which.port}),
                                  "--advertise", to_string(which.front),
-                                 "--data",      how_.folder / which.name};
+                                 "--data",      how_.folder / which.name,
+                                 "--voters",    std::to_string(nodes_.size()),
+                                 "--timers",    how_.timers};
   if (!founds)
     for (auto& each : nodes_)
       if (&each != &which)
@@ -88,24 +92,16 @@ problem chaos_cluster::start(node& which, bool founds) {
 }
 
 std::size_t chaos_cluster::leader() {
-  registry::find_records question;
-  question.kind = registry::record_kind::node;
-  question.statuses = registry::all_statuses();
-  question.unhealthy_too = true;
-  auto found = eye_->services().registry.ask(question, 300ms);
-  if (!found)
-    return leader_.value_or(0);
-  for (auto& each : found->records) {
-    auto role = each.value.metadata.find("role");
-    if (role == each.value.metadata.end() || role->second != "host")
-      continue;
-    for (std::size_t number = 0; number < nodes_.size(); ++number)
-      if (nodes_[number].name == each.value.key.name && leader_ != number) {
-        changes_of_leader_ += leader_ ? 1 : 0;
-        leader_ = number;
-      }
-  }
-  return leader_.value_or(0);
+  auto found = ask_voters(*eye_, cluster::list_voters{}, 300ms);
+  if (found)
+    for (auto& each : found->seats)
+      for (std::size_t number = 0; each.leads && number < nodes_.size(); ++number)
+        if (to_string(nodes_[number].front) == each.address) {
+          leader_ = number;
+          first_term_ = first_term_.value_or(found->term);
+          last_term_ = found->term;
+        }
+  return leader_;
 }
 
 /// `count` nodes, chosen by the dice.
@@ -223,6 +219,10 @@ problem chaos_cluster::end() {
 bool chaos_cluster::is_whole() {
   auto found = eye_->services().registry.ask(registry::count_records{}, 1s);
   if (!found || found->nodes.active != nodes_.size())
+    return false;
+  auto group = ask_voters(*eye_, cluster::list_voters{}, 1s);
+  auto votes = [](auto& each) { return each.votes && each.silent_for < 2s; };
+  if (!group || std::ranges::count_if(group->seats, votes) != std::ssize(nodes_))
     return false;
   auto workers = eye_->services().scheduler.ask(scheduler::list_workers{}, 1s);
   return workers && workers->workers.size() >= nodes_.size();

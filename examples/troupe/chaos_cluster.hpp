@@ -28,6 +28,8 @@ public:
     std::filesystem::path folder;
     std::size_t nodes = 3;
     std::uint64_t seed = 0;
+    /// Of the group: wan or lan.
+    std::string timers = "wan";
     /// More words for each node.
     std::vector<std::string> words{};
     std::function<bool()> is_interrupted{};
@@ -35,7 +37,7 @@ public:
 
   explicit chaos_cluster(options how);
 
-  /// Starts all nodes and waits until they are one cluster.
+  /// Starts all nodes and waits until they are one cluster, and all of them vote.
   [[nodiscard]] troupe::problem start();
 
   /// Where clients reach the nodes, the one number `first` before the others.
@@ -45,9 +47,9 @@ public:
   /// says nothing. Waits up to 300 ms.
   std::size_t leader();
 
-  /// How often leader() was another one than before.
-  [[nodiscard]] std::size_t changes_of_leader() const {
-    return changes_of_leader_;
+  /// How many terms the group has begun since leader() was asked first.
+  [[nodiscard]] std::uint64_t elections() const {
+    return last_term_ - first_term_.value_or(0);
   }
 
   /// Makes something go wrong. Returns whom it hits, in words.
@@ -79,8 +81,9 @@ private:
   troupe::testing::proxy network_;
   std::vector<node> nodes_;
   std::unique_ptr<troupe::cluster_client> eye_;
-  std::optional<std::size_t> leader_;
-  std::size_t changes_of_leader_ = 0;
+  std::size_t leader_ = 0;
+  std::optional<std::uint64_t> first_term_;
+  std::uint64_t last_term_ = 0;
   std::set<std::size_t> killed_;
   std::set<std::size_t> paused_;
 };

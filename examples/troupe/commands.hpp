@@ -28,6 +28,9 @@ struct node_command {
   bool leave_on_term = false;
   /// How long its tasks may take yet when it is to end; a span as to_duration() reads it.
   std::string drain = "30s";
+  std::uint32_t voters = 3;
+  /// Of the group that keeps the services: wan or lan.
+  std::string timers = "wan";
 };
 
 int run_node(const common_options& common, const node_command& what, const held_signals& signals);
@@ -75,6 +78,17 @@ struct leave_command {
 
 int run_leave(const common_options& common, const leave_command& what);
 
+struct voters_command {
+  /// list, add, remove, replace or lead.
+  std::string verb = "list";
+  std::string node{};
+  /// For replace: who takes its place.
+  std::string by{};
+  bool force = false;
+};
+
+int run_voters(const common_options& common, const voters_command& what);
+
 int run_status(const common_options& common);
 
 int run_agents(const common_options& common);
@@ -115,6 +129,8 @@ struct chaos_command {
   std::uint32_t seconds = 60;
   std::uint64_t seed = 0;
   std::uint32_t clients = 4;
+  /// Of the group that keeps the services: wan or lan.
+  std::string timers = "wan";
   std::string workload = "register";
   /// Kinds, by name; none: all of them.
   std::vector<std::string> faults{};
