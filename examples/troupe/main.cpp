@@ -45,6 +45,7 @@ public:
     add_messages();
     add_state();
     add_sim();
+    add_chaos();
     add_config();
   }
 
@@ -247,6 +248,34 @@ private:
       ->check(CLI::Range(0.0, 1.0));
   }
 
+  void add_chaos() {
+    auto* command = add(
+      "chaos", "Runs a cluster of processes, breaks it again and again, judges what clients saw",
+      [this] {
+        cli::held_signals signals; // before there are threads that would get them
+        return cli::run_chaos(common_, chaos_, std::filesystem::canonical("/proc/self/exe"),
+                              signals);
+      });
+    command->add_option("--nodes", chaos_.nodes, "Processes")->check(CLI::Range(3, 7));
+    command->add_option("--seconds", chaos_.seconds, "How long; the last 10 s are without faults")
+      ->check(CLI::Range(10, 500));
+    command->add_option("--seed", chaos_.seed, "The same seed is the same plan of faults");
+    command->add_option("--clients", chaos_.clients, "Who does one thing at a time each")
+      ->check(CLI::Range(1, 100));
+    command->add_option("--timers", chaos_.timers, "Of the nodes: wan or lan")
+      ->check(CLI::IsMember({"wan", "lan"}));
+    command->add_option("--workload", chaos_.workload, "What clients do")
+      ->check(CLI::IsMember({"register", "kv", "lock", "lease", "queue", "scheduler"}));
+    command
+      ->add_option("--faults", chaos_.faults,
+                   "Only these: kill_leader, kill_others, pause_leader, pause_others, "
+                   "isolate_leader, isolate_minority, isolate_all, one_way, slow, reset")
+      ->delimiter(',');
+    command->add_option("--history", chaos_.history,
+                        "File for what clients saw; without it only that of a bad run is kept");
+    command->add_flag("--insecure", insecure_, "Plain links, on loopback only; the only kind yet");
+  }
+
   void add_lists() {
     add_asking("status", "Shows the members of a cluster and what it has to do",
                [this] { return cli::run_status(common_); });
@@ -323,6 +352,7 @@ private:
   cli::demo_command demo_;
   std::string dag_file_;
   cli::sim_command sim_;
+  cli::chaos_command chaos_;
   cli::submit_command submit_;
   cli::lock_command lock_;
   cli::message_command message_;

@@ -4,6 +4,7 @@
 
 #include "troupe/sim/faults.hpp"
 #include "troupe/sim/history.hpp"
+#include "troupe/sim/lease_laws.hpp"
 #include "troupe/sim/lease_model.hpp"
 #include "troupe/sim/lease_scenario.hpp"
 #include "troupe/sim/linearizability.hpp"
