@@ -701,9 +701,11 @@ private:
   /// A heartbeat is answered at once, with what is synced; entries when they are.
   void answer_append(seat_id from, log_index last, const append& what) {
     auto found = append_answer{true, last, 0, 0, what.round, log_.last_index()};
-    if (ballot_dirty_ || !what.entries.empty())
+    if (ballot_dirty_ || !what.entries.empty()) {
+      said_ = found; // the commit that follows has no other answer
       return tell_when_written(from, found);
     found.index = std::min(last, synced_);
+    }
     if (std::exchange(said_, found) != found) // else it was sent to tell of commits
       tell(from, found);
   }
@@ -1198,7 +1200,7 @@ private:
   time_point heard_at_{};   // from the leader
   std::map<seat_id, bool> votes_;
   std::optional<arriving> arriving_;
-  append_answer said_; // to the last heartbeat
+  append_answer said_; // to what the leader sent last
 
   // -- a leader's ---------------------------------------------------------------------------
   std::map<seat_id, progress> peers_;
