@@ -507,7 +507,7 @@ private:
   // -- elections ----------------------------------------------------------------------------
 
   void await_leader(time_point from) {
-    auto bound = static_cast<std::uint64_t>(options_.election_timeout.count());
+    auto bound = static_cast<std::uint64_t>(options_.election_timeout.count() / 2);
     election_at_ = from + options_.election_timeout
                    + duration{static_cast<std::int64_t>(random_.below(bound))};
   }
