@@ -28,6 +28,9 @@ struct node_command {
   bool leave_on_term = false;
   /// How long its tasks may take yet when it is to end; a span as to_duration() reads it.
   std::string drain = "30s";
+  std::uint32_t voters = 3;
+  /// Of the group that keeps the services: wan or lan.
+  std::string timers = "wan";
 };
 
 int run_node(const common_options& common, const node_command& what, const held_signals& signals);
@@ -74,6 +77,17 @@ struct leave_command {
 };
 
 int run_leave(const common_options& common, const leave_command& what);
+
+struct voters_command {
+  /// list, add, remove, replace or lead.
+  std::string verb = "list";
+  std::string node{};
+  /// For replace: who takes its place.
+  std::string by{};
+  bool force = false;
+};
+
+int run_voters(const common_options& common, const voters_command& what);
 
 int run_status(const common_options& common);
 

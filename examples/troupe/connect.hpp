@@ -1,12 +1,18 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "caf/scoped_actor.hpp"
 #include "cli.hpp"
+#include "troupe/core/caf/to_error.hpp"
 #include "troupe/node/cluster_client.hpp"
+#include "troupe/node/messages.hpp"
 
 /// The way of every command to the cluster, and the lists that several of them show.
 namespace cli {
@@ -18,6 +24,68 @@ connect(const common_options& common) {
   if (!where)
     return where.error();
   return troupe::cluster_client::connect(*std::move(where), common.wait());
+}
+
+/// Asks the node that leads, and the next one if that changes, until there is an answer.
+template <class Request>
+troupe::result<troupe::cluster::voters_view>
+ask_voters(troupe::cluster_client& client, const Request& what, troupe::duration wait) {
+  using namespace troupe;
+  auto deadline = std::chrono::steady_clock::now() + wait;
+  result<cluster::voters_view> found{problem{errc::not_found, "no voters"}};
+  for (;;) {
+    auto leader = client.voters();
+    auto left = std::chrono::duration_cast<duration>(deadline - std::chrono::steady_clock::now());
+    if (!leader && left <= duration::zero())
+      return problem{errc::bad_argument,
+                     "this cluster keeps what it has in the memory of one node, so it has no "
+                     "voters; found it with --data"};
+    if (leader) {
+      caf::scoped_actor self{client.system()};
+      self
+        ->request(caf::actor_cast<caf::actor>(leader),
+                  std::max<duration>(left, std::chrono::milliseconds{1}), what)
+        .receive([&](const cluster::voters_view& answer) { found = answer; },
+                 [&](const caf::error& why) { found = to_problem(why); });
+      auto passes
+        = !found
+          && (found.error().code == errc::not_leader || found.error().code == errc::unreachable);
+      if (!passes || std::chrono::steady_clock::now() >= deadline)
+        return found;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+  }
+}
+
+/// The group as one JSON object; `called` gives the name of a node by its id.
+template <class Names>
+json to_json(const troupe::cluster::voters_view& what, Names called) {
+  auto seats = json::array();
+  for (auto& each : what.seats)
+    seats.push_back({{"node", called(each.node)},
+                     {"id", each.node},
+                     {"address", each.address},
+                     {"votes", each.votes},
+                     {"leads", each.leads},
+                     {"lag", each.lag},
+                     {"silent_s", seconds(each.silent_for)}});
+  return {{"term", what.term},
+          {"commit", what.commit},
+          {"last", what.last},
+          {"wanted", what.wanted},
+          {"voters", seats}};
+}
+
+/// What people want to know of the group, in a line.
+inline std::string describe(const troupe::cluster::voters_view& what) {
+  auto votes = std::ranges::count_if(what.seats, [](auto& each) { return each.votes; });
+  auto text = std::to_string(votes) + " of " + std::to_string(what.wanted) + " voters, term "
+              + std::to_string(what.term) + ", " + std::to_string(what.commit)
+              + " entries committed";
+  if (votes < 3)
+    text += "; forming " + std::to_string(votes) + "/" + std::to_string(what.wanted)
+            + ": one loss is fatal";
+  return text;
 }
 
 /// Every record of one kind, whatever its status.

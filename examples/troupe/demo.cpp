@@ -6,22 +6,18 @@
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <queue>
 #include <set>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <stdlib.h>
 
 #include "commands.hpp"
 #include "connect.hpp"
+#include "demo_figures.hpp"
 #include "progress.hpp"
-#include "troupe/host/journal.hpp"
 #include "troupe/scheduler/submission.hpp"
-#include "troupe/scheduler/task_scheduler.hpp"
-#include "troupe/storage/sqlite_log.hpp"
 #include "troupe/testing/child_process.hpp"
 #include "troupe/workflow/analysis.hpp"
 #include "troupe/workflow/file.hpp"
@@ -68,124 +64,19 @@ struct started_node {
 /// Starts `troupe node` as a process of its own and waits until it is ready.
 std::optional<started_node> start_node(const std::string& self, const std::string& name,
                                        const std::filesystem::path& data, std::uint32_t slots,
-                                       std::uint16_t join) {
+                                       const std::vector<std::uint16_t>& join) {
   std::vector<std::string> command{
-    self, "node",   "--json",    "--listen", "127.0.0.1:0",        "--name",
-    name, "--data", data / name, "--slots",  std::to_string(slots)};
-  if (join != 0)
-    command.insert(command.end(), {"--join", "127.0.0.1:" + std::to_string(join)});
+    self, "node",   "--json",    "--listen", "127.0.0.1:0",         "--name",
+    name, "--data", data / name, "--slots",  std::to_string(slots), "--timers",
+    "lan"};
+  for (auto each : join)
+    command.insert(command.end(), {"--join", "127.0.0.1:" + std::to_string(each)});
   started_node result{testing::child_process{command}, name, 0};
   auto line = result.process.read_line(20s);
   auto ready = line ? json::parse(*line, nullptr, false) : json{};
   if (!ready.is_object() || ready.value("event", "") != "ready")
     return std::nullopt;
   result.port = ready.value("port", std::uint16_t{0});
-  return result;
-}
-
-/// When a greedy list schedule ends, longest remaining path first, on `before` workers up to
-/// `change` and on `after` from then on; what ran on those that left begins anew.
-duration list_schedule_with_loss(const workflow::dag& flow, double scale, std::size_t before,
-                                 std::size_t after, duration change) {
-  auto length
-    = [&](workflow::task_index each) { return scheduler::scaled(flow[each].run_time, scale); };
-  auto order = flow.topological_order();
-  std::vector<duration> rest(flow.size());
-  std::vector<std::size_t> missing(flow.size());
-  for (auto each = order.rbegin(); each != order.rend(); ++each) {
-    for (auto child : flow.children(*each))
-      rest[*each] = std::max(rest[*each], rest[child]);
-    rest[*each] += length(*each);
-    missing[*each] = flow.parents(*each).size();
-  }
-  auto later = [&](workflow::task_index left, workflow::task_index right) {
-    return std::pair{rest[left], right} < std::pair{rest[right], left};
-  };
-  std::priority_queue<workflow::task_index, std::vector<workflow::task_index>, decltype(later)>
-    ready{later};
-  for (auto each : flow.sources())
-    ready.push(each);
-  std::multimap<duration, workflow::task_index> running;
-  duration now{};
-  auto workers = before;
-  auto changed = false;
-  while (!ready.empty() || !running.empty()) {
-    while (!ready.empty() && running.size() < workers) {
-      running.emplace(now + length(ready.top()), ready.top());
-      ready.pop();
-    }
-    auto next = running.begin();
-    if (!changed && next->first > change) {
-      changed = true;
-      now = change;
-      workers = after;
-      while (running.size() > workers) { // those that would have ended last
-        ready.push(std::prev(running.end())->second);
-        running.erase(std::prev(running.end()));
-      }
-      continue;
-    }
-    now = next->first;
-    for (auto child : flow.children(next->second))
-      if (--missing[child] == 0)
-        ready.push(child);
-    running.erase(next);
-  }
-  return now;
-}
-
-/// What the journal of a scheduler says of one run.
-struct journal_count {
-  std::size_t recorded = 0;
-  std::size_t twice = 0;
-  std::size_t late = 0;
-};
-
-/// Steps the journal once more and counts, for each task, how often a result was taken.
-result<journal_count> count_results(const std::filesystem::path& file, scheduler::run_id run) {
-  using machine = scheduler::task_scheduler;
-  storage::sqlite_log log{file};
-  storage::stored_log content;
-  if (auto why = log.load(content); why.code != errc::none)
-    return why;
-  if (content.snapshot)
-    return problem{errc::failed, "the journal begins with a snapshot, so its start cannot be "
-                                 "counted; run a smaller workflow"};
-  machine rules;
-  std::map<std::uint32_t, std::size_t> taken;
-  journal_count result;
-  for (auto& each : content.records) {
-    auto line = from_bytes<host::record<machine>>(each.bytes);
-    if (!line)
-      return problem{errc::incompatible, "record " + std::to_string(each.index)
-                                           + " of the journal is of a newer release"};
-    machine::effects out;
-    rules.tick(line->at, out);
-    const scheduler::event* what = nullptr;
-    if (auto* asked = std::get_if<host::command<machine>>(&line->what))
-      what = &asked->what;
-    else if (auto* entered = std::get_if<host::notice<machine>>(&line->what))
-      what = &entered->what;
-    if (what == nullptr)
-      continue;
-    rules.step(line->at, line->index, *what, out);
-    auto* report = std::get_if<scheduler::report>(what);
-    if (report == nullptr || out.empty())
-      continue;
-    auto* answer = std::get_if<scheduler::answered<scheduler::report_receipt>>(&out.back());
-    if (answer == nullptr)
-      continue;
-    for (auto& outcome : report->outcomes) {
-      if (outcome.kind != scheduler::outcome_kind::completed || outcome.what.run != run)
-        continue;
-      auto stale = std::ranges::any_of(answer->value.stale,
-                                       [&](auto& late) { return late.what == outcome.what; });
-      ++(stale ? result.late : taken[outcome.what.task]);
-    }
-  }
-  result.recorded = taken.size();
-  result.twice = static_cast<std::size_t>(
-    std::ranges::count_if(taken, [](auto& each) { return each.second > 1; }));
   return result;
 }
 
@@ -211,18 +102,26 @@ public:
                               : complain({errc::failed, "a node did not start; see above"});
     auto where = common_;
     where.at = {"127.0.0.1:" + std::to_string(nodes_.front().port)};
-    auto cluster = connect(where);
-    if (!cluster)
-      return complain(cluster.error());
-    auto& service = (*cluster)->services().scheduler;
-    if (!wait_for_workers(service))
+    auto client = connect(where);
+    if (!client)
+      return complain(client.error());
+    if (!wait_for_workers(**client))
       return is_interrupted()
                ? interrupted()
                : complain({errc::timed_out, "the workers did not register within 20 s"});
-    return run_workflow(*flow, service);
+    return run_workflow(*flow, **client);
   }
 
 private:
+  /// A node that was killed, and its tasks, with their attempts, that do not run again yet.
+  struct loss {
+    std::string node;
+    clock::time_point at;
+    std::map<std::uint32_t, std::uint32_t> tasks;
+    std::size_t count = 0;
+    std::optional<clock::time_point> recovered_at;
+  };
+
   void say(const std::string& line) {
     if (!common_.json)
       std::cout << line << std::endl;
@@ -239,33 +138,49 @@ private:
   }
 
   bool start_nodes() {
-    for (auto* name : {"n1", "n2", "n3"}) {
-      if (is_interrupted())
+    for (auto* name : {"n1", "n2", "n3"})
+      if (is_interrupted() || !start(name))
         return false;
-      auto made = start_node(self_, name, folder_.path(), what_.slots,
-                             nodes_.empty() ? std::uint16_t{0} : nodes_.front().port);
-      if (!made)
-        return false;
-      if (common_.json)
-        print(
-          {{"event", "node"}, {"node", name}, {"pid", made->process.pid()}, {"port", made->port}});
-      else
-        say("node " + std::string{name} + ": process " + std::to_string(made->process.pid())
-            + ", port " + std::to_string(made->port) + ", " + std::to_string(what_.slots) + " slots"
-            + (nodes_.empty() ? ", host of the cluster" : ""));
-      nodes_.push_back(std::move(*made));
-    }
     return true;
   }
 
-  bool wait_for_workers(cluster::scheduler_client& service) {
+  /// Starts a node, or starts it again on its folder.
+  bool start(const std::string& name) {
+    std::vector<std::uint16_t> others;
+    for (auto& each : nodes_)
+      if (each.name != name)
+        others.push_back(each.port);
+    auto made = start_node(self_, name, folder_.path(), what_.slots, others);
+    if (!made)
+      return false;
+    bar_.close();
+    if (common_.json)
+      print(
+        {{"event", "node"}, {"node", name}, {"pid", made->process.pid()}, {"port", made->port}});
+    else
+      say("node " + name + ": process " + std::to_string(made->process.pid()) + ", port "
+          + std::to_string(made->port) + ", " + std::to_string(what_.slots) + " slots"
+          + (find(name) != nullptr ? ", back on its data" : ""));
+    if (auto* old = find(name))
+      *old = std::move(*made);
+    else
+      nodes_.push_back(std::move(*made));
+    return true;
+  }
+
+  started_node* find(const std::string& name) {
+    auto found = std::ranges::find(nodes_, name, &started_node::name);
+    return found != nodes_.end() ? &*found : nullptr;
+  }
+
+  bool wait_for_workers(cluster_client& client) {
     auto deadline = clock::now() + 20s;
     while (clock::now() < deadline && !is_interrupted()) {
-      auto found = service.ask(scheduler::list_workers{}, 5s);
-      if (found && found->workers.size() == nodes_.size()) {
+      auto found = client.services().scheduler.ask(scheduler::list_workers{}, 5s);
+      if (found && found->workers.size() == nodes_.size() && leader(client)) {
         for (auto& each : found->workers)
-          if (each.name == nodes_.back().name)
-            victim_ = each.worker;
+          workers_[each.name] = each.worker;
+        say("all three keep what the cluster has; " + *leader(client) + " leads");
         return true;
       }
       nodes_.front().process.read_line(20ms); // a node says nothing more: only a short wait
@@ -273,7 +188,25 @@ private:
     return false;
   }
 
-  int run_workflow(const workflow::dag& flow, cluster::scheduler_client& service) {
+  /// Returns the name of the node that leads a group in which all vote and are up to date;
+  /// nothing if it is not so.
+  std::optional<std::string> leader(cluster_client& client) {
+    auto found = ask_voters(client, cluster::list_voters{}, 5s);
+    if (!found || found->seats.size() != nodes_.size())
+      return std::nullopt;
+    std::optional<std::string> result;
+    for (auto& each : found->seats) {
+      if (!each.votes || each.lag > 10 || each.silent_for > 1s)
+        return std::nullopt;
+      for (auto& node : nodes_)
+        if (each.leads && each.address == "127.0.0.1:" + std::to_string(node.port))
+          result = node.name;
+    }
+    return result;
+  }
+
+  int run_workflow(const workflow::dag& flow, cluster_client& client) {
+    auto& service = client.services().scheduler;
     scheduler::submission_options how;
     how.time_scale = scale_;
     how.key = "demo";
@@ -292,22 +225,47 @@ private:
       show(done, news->run);
       if (is_final(news->run.state))
         return finish(flow, news->run);
-      if (!killed_at_ && done >= news->run.tasks * 2 / 5)
-        kill_worker(done);
+      if (!next_fault(client, double(done) / news->run.tasks))
+        return complain({errc::failed, "a node did not start again; see above"});
     }
     return interrupted();
   }
 
-  /// Keeps who runs what, to see when the killed worker's tasks run again.
+  /// A worker is killed, and comes back when others have its tasks; then whoever leads.
+  bool next_fault(cluster_client& client, double done) {
+    if (losses_.empty() && done >= 0.25) {
+      auto leads = leader(client);
+      if (leads)
+        kill(*leads == "n3" ? "n2" : "n3", "a worker");
+    } else if (losses_.size() == 1 && losses_.front().recovered_at && !is_back_) {
+      if (!start(losses_.front().node))
+        return false;
+      is_back_ = true;
+      changes_.push_back(clock::now());
+    } else if (losses_.size() == 1 && is_back_ && done >= 0.5) {
+      if (auto leads = leader(client))
+        kill(*leads, "the leader");
+    }
+    return true;
+  }
+
+  /// Keeps who runs what, to see when the tasks of a killed node run again.
   void look_at(const scheduler::run_news& news) {
     for (auto& each : news.changes) {
-      if (each.state == scheduler::task_state::running)
-        runs_on_[each.task] = each.worker;
+      auto runs = each.state == scheduler::task_state::running;
+      if (runs)
+        running_[each.task] = {each.worker, each.attempt};
       else
-        runs_on_.erase(each.task);
-      if (killed_at_ && each.state == scheduler::task_state::running && each.worker != victim_
-          && lost_.erase(each.task) > 0 && lost_.empty())
-        recovered_at_ = clock::now();
+        running_.erase(each.task);
+      for (auto& gone : losses_)
+        if (auto lost = gone.tasks.find(each.task);
+            lost != gone.tasks.end()
+            && ((runs && each.attempt > lost->second)
+                || each.state == scheduler::task_state::completed)) {
+          gone.tasks.erase(lost);
+          if (gone.tasks.empty())
+            gone.recovered_at = clock::now();
+        }
     }
   }
 
@@ -320,27 +278,35 @@ private:
     auto text
       = std::to_string(run.counts.at(static_cast<std::size_t>(scheduler::task_state::running)))
         + " running";
-    if (killed_at_)
-      text += lost_.empty() ? ", n3 killed, its tasks run elsewhere" : ", n3 killed";
+    for (auto& each : losses_)
+      text += ", " + each.node + " killed" + (each.tasks.empty() ? ", its tasks run again" : "");
     bar_.show(done, run.tasks, text);
   }
 
-  void kill_worker(std::uint32_t done) {
-    nodes_.back().process.send_signal(SIGKILL);
-    killed_at_ = clock::now();
-    for (auto& [task, worker] : runs_on_)
-      if (worker == victim_)
-        lost_.insert(task);
-    lost_count_ = lost_.size();
+  void kill(const std::string& name, const std::string& as) {
+    auto& node = *find(name);
+    node.process.send_signal(SIGKILL);
+    loss made{name, clock::now(), {}, 0, {}};
+    for (auto& [task, where] : running_)
+      if (where.first == workers_[name])
+        made.tasks[task] = where.second;
+    made.count = made.tasks.size();
+    if (made.tasks.empty())
+      made.recovered_at = made.at;
+    changes_.push_back(made.at);
     bar_.close();
     if (common_.json)
-      print({{"event", "killed"},
-             {"node", nodes_.back().name},
-             {"done", done},
-             {"running", lost_count_}});
+      print({{"event", "killed"}, {"node", name}, {"as", as}, {"running", made.count}});
     else
-      say("SIGKILL for node n3, process " + std::to_string(nodes_.back().process.pid())
-          + ", which runs " + std::to_string(lost_count_) + " tasks");
+      say("SIGKILL for " + as + ", node " + name + ", process " + std::to_string(node.process.pid())
+          + ", which runs " + std::to_string(made.count) + " tasks");
+    losses_.push_back(std::move(made));
+  }
+
+  /// The file of a node that was there to the end.
+  [[nodiscard]] std::filesystem::path surviving_log() const {
+    auto lives = [this](auto& node) { return losses_.empty() || losses_.back().node != node.name; };
+    return folder_.path() / std::ranges::find_if(nodes_, lives)->name / "group.db";
   }
 
   int finish(const workflow::dag& flow, const scheduler::run_view& run) {
@@ -350,15 +316,23 @@ private:
       each.process.send_signal(SIGTERM);
     for (auto& each : nodes_)
       each.process.wait_for_end(20s);
-    auto counted = count_results(folder_.path() / "n1" / "scheduler.db", run.run);
+    auto counted = count_results(surviving_log(), run.run);
     if (!counted)
       return complain(counted.error());
-    auto killed_after = killed_at_ ? *killed_at_ - started_ : clock::duration::max();
-    auto bound = list_schedule_with_loss(flow, scale_, std::size_t{what_.slots} * 3,
-                                         std::size_t{what_.slots} * 2,
-                                         std::chrono::duration_cast<duration>(killed_after));
+    std::map<duration, std::size_t> workers{{duration::zero(), std::size_t{what_.slots} * 3}};
+    for (auto& each : changes_) // a node goes, comes, goes
+      workers[std::chrono::duration_cast<duration>(each - started_)]
+        = std::size_t{what_.slots} * (workers.size() % 2 == 1 ? 2 : 3);
+    auto bound = list_schedule_with_losses(flow, scale_, workers);
     auto completed = run.counts.at(static_cast<std::size_t>(scheduler::task_state::completed));
-    auto recovery = killed_at_ && recovered_at_ ? seconds(*recovered_at_ - *killed_at_) : 0.0;
+    auto recovery = 0.0;
+    std::size_t lost = 0;
+    std::string nodes;
+    for (auto& each : losses_) {
+      recovery = std::max(recovery, seconds(each.recovered_at.value_or(each.at) - each.at));
+      lost += each.count;
+      nodes += (nodes.empty() ? "" : " and ") + each.node;
+    }
     auto good = run.state == scheduler::run_state::completed && completed == run.tasks
                 && counted->recorded == run.tasks && counted->twice == 0;
     if (common_.json) {
@@ -368,8 +342,8 @@ private:
              {"recorded", counted->recorded},
              {"recorded_twice", counted->twice},
              {"late_refused", counted->late},
-             {"nodes_lost", killed_at_ ? 1 : 0},
-             {"lost_running", lost_count_},
+             {"nodes_lost", losses_.size()},
+             {"lost_running", lost},
              {"recovery_s", recovery},
              {"makespan_s", makespan},
              {"bound_s", seconds(bound)}});
@@ -379,9 +353,8 @@ private:
           + " tasks");
       say("recorded once   " + std::to_string(counted->recorded - counted->twice)
           + " results, read from the journal; twice: " + std::to_string(counted->twice));
-      say("nodes lost      " + std::to_string(killed_at_ ? 1 : 0) + ", with "
-          + std::to_string(lost_count_) + " tasks; all of them ran again after "
-          + std::to_string(recovery) + " s");
+      say("nodes lost      " + nodes + ", with " + std::to_string(lost)
+          + " tasks; all of them ran again after " + std::to_string(recovery) + " s at most");
       say("total time      " + std::to_string(makespan) + " s; list schedule for the workers that "
           + "were alive: " + std::to_string(seconds(bound)) + " s");
     }
@@ -399,13 +372,15 @@ private:
   scratch_folder folder_; // outlives the processes that write into it
   std::vector<started_node> nodes_;
   double scale_ = 1;
-  scheduler::worker_id victim_;
   clock::time_point started_;
-  std::optional<clock::time_point> killed_at_;
-  std::optional<clock::time_point> recovered_at_;
-  std::map<std::uint32_t, scheduler::worker_id> runs_on_;
-  std::set<std::uint32_t> lost_;
-  std::size_t lost_count_ = 0;
+  /// By the names of their nodes.
+  std::map<std::string, scheduler::worker_id> workers_;
+  /// What runs where, in which attempt.
+  std::map<std::uint32_t, std::pair<scheduler::worker_id, std::uint32_t>> running_;
+  std::vector<loss> losses_;
+  bool is_back_ = false;
+  /// When a node went, came, went.
+  std::vector<clock::time_point> changes_;
   progress_bar bar_;
 };
 

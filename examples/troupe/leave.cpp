@@ -22,6 +22,20 @@ result<std::string> ask_to_leave(caf::scoped_actor& self, const caf::strong_acto
   return agreed;
 }
 
+/// Has the group go on without the node. Nothing to do where it has no seat in one.
+problem give_up_vote(cluster_client& client, const std::string& node, bool force, duration wait) {
+  if (!client.voters())
+    return {};
+  auto found = ask_voters(client, cluster::list_voters{}, wait);
+  if (!found)
+    return force ? problem{} : found.error();
+  if (std::ranges::none_of(found->seats, [&](auto& each) { return each.node == node; }))
+    return {};
+  found
+    = ask_voters(client, cluster::change_voters{cluster::voter_change::remove, node, force}, wait);
+  return found || force ? problem{} : found.error();
+}
+
 } // namespace
 
 int run_leave(const common_options& common, const leave_command& what) {
@@ -32,18 +46,22 @@ int run_leave(const common_options& common, const leave_command& what) {
     return complain({errc::bad_argument, "--at names " + std::to_string(where->size())
                                            + " nodes; give the one that is to leave"});
   auto place = to_string(where->front());
-  auto cluster = connect(common);
-  if (!cluster)
-    return complain(cluster.error());
+  auto client = connect(common);
+  if (!client)
+    return complain(client.error());
   // The host takes the list of members with it.
-  auto others_know = (*cluster)->address() != place;
-  auto link = (*cluster)->link_to(where->front(), common.wait());
+  auto others_know = (*client)->address() != place;
+  auto link = (*client)->link_to(where->front(), common.wait());
   if (!link)
     return complain(link.error());
   auto entry = (*link)->entry_point();
   if (!entry)
     return complain({errc::unreachable, place + " closed the link at once; is it ending already?"});
-  caf::scoped_actor self{(*cluster)->system()};
+  // A voter is replaced while it still votes.
+  if (auto why = give_up_vote(**client, to_string((*link)->peer().node), what.force, common.wait());
+      why.code != errc::none)
+    return complain(why);
+  caf::scoped_actor self{(*client)->system()};
   self->monitor(entry);
   auto node = ask_to_leave(self, entry, what.force, common.wait());
   if (!node)
@@ -55,7 +73,7 @@ int run_leave(const common_options& common, const leave_command& what) {
                                         + " finishes what it runs and leaves after that; see "
                                           "troupe status, or wait longer with --timeout"});
   if (others_know) {
-    auto left = all_records(**cluster, registry::record_kind::node, common.wait());
+    auto left = all_records(**client, registry::record_kind::node, common.wait());
     if (!left)
       return complain(left.error());
     if (std::ranges::any_of(*left, [&](auto& each) { return each.value.key.owner == *node; }))

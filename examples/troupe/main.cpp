@@ -36,6 +36,7 @@ public:
     });
     add_node();
     add_leave();
+    add_voters();
     add_demo();
     add_workflows();
     add_locks();
@@ -131,6 +132,12 @@ private:
                       "Its worker runs programs for whoever submits tasks");
     command->add_flag("--bootstrap", node_.bootstrap, "Founds a cluster if none is found");
     command->add_flag("--leave-on-term", node_.leave_on_term, "Leaves for good at SIGTERM");
+    command
+      ->add_option("--voters", node_.voters,
+                   "Nodes with --data that keep what the cluster has; 3 stand a loss, 5 two")
+      ->check(CLI::Range(1, 7));
+    command->add_option("--timers", node_.timers,
+                        "How soon a lost leader is replaced: wan (1 to 2 s), lan (0.2 to 0.4 s)");
     command->add_option("--drain", node_.drain,
                         "How long its tasks may take yet when it is to end: 30s, 0");
     command->add_flag("--insecure", insecure_, "Plain links, on loopback only; the only kind yet");
@@ -146,9 +153,21 @@ private:
   }
 
   void add_leave() {
-    add_asking("leave", "Makes the node at --at leave its cluster for good and end", [this] {
-      return cli::run_leave(common_, leave_);
-    })->add_flag("--force", leave_.force, "Also the host, which takes the services with it");
+    add_asking("leave", "Makes the node at --at leave its cluster for good and end",
+               [this] { return cli::run_leave(common_, leave_); })
+      ->add_flag("--force", leave_.force,
+                 "Also a voter that nobody can replace, and the only host");
+  }
+
+  void add_voters() {
+    auto* command = add_asking("voters", "Shows or changes which nodes keep what the cluster has",
+                               [this] { return cli::run_voters(common_, voters_); });
+    command->add_option("VERB", voters_.verb, "list, add, remove, replace or lead")
+      ->check(CLI::IsMember({"list", "add", "remove", "replace", "lead"}));
+    command->add_option("NODE", voters_.node, "Name or id of a node");
+    command->add_option("BY", voters_.by, "For replace: the node that takes its place");
+    command->add_flag("--force", voters_.force,
+                      "Removes a voter also where nobody can take its place");
   }
 
   void add_demo() {
@@ -283,6 +302,7 @@ private:
   cli::node_command node_;
   bool insecure_ = true; // accepted and implied, as there are no other links yet
   cli::leave_command leave_;
+  cli::voters_command voters_;
   cli::demo_command demo_;
   std::string dag_file_;
   cli::sim_command sim_;

@@ -38,6 +38,12 @@ result<node_options> to_options(const node_command& what) {
   result.name = what.name;
   result.data = what.data;
   result.bootstrap = what.bootstrap;
+  result.voters = what.voters;
+  if (what.timers == "lan")
+    result.group.consensus = raft::lan();
+  else if (what.timers != "wan")
+    return problem{errc::bad_argument,
+                   "--timers is '" + what.timers + "'; give wan, or lan for one rack"};
   result.log = [](const std::string& line) { std::cerr << line << std::endl; };
   return result;
 }
@@ -137,7 +143,7 @@ int run_node(const common_options& common, const node_command& what, const held_
            {"host", me.is_host()}});
   else
     std::cout << "node " << me.name() << " is ready at port " << me.port()
-              << (me.is_host() ? ", host of its cluster" : "") << std::endl;
+              << (me.is_host() ? ", leads its cluster" : "") << std::endl;
   signals.wait();
   leave.end();
   std::cerr << "stopping; once more to stop at once" << std::endl;

@@ -1,11 +1,17 @@
 #include "troupe/host/group_log.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/resource.h>
 
 #include "support/temporary_folder.hpp"
 
@@ -150,6 +156,83 @@ TEST_CASE_METHOD(fixture, "a flipped bit in an entry is named, in the middle and
     CHECK(why.code == errc::damaged);
     CHECK(why.detail.find("entry " + std::to_string(victim)) != std::string::npos);
   }
+}
+
+TEST_CASE_METHOD(fixture, "one flipped bit in the WAL of a group is found out") {
+  with([this](group_log& log) {
+    for (raft::log_index each = 1; each <= 20; ++each)
+      REQUIRE(log.write(entries(each, {line(each, 1, std::string(200, 'x'))})).code == errc::none);
+    for (auto* ending : {"", "-wal", ".mark"})
+      std::filesystem::copy_file(file.string() + ending, folder / (std::string{"killed"} + ending));
+  });
+  file = folder / "killed"; // as kill -9 leaves it
+  auto wal = file.string() + "-wal";
+  auto position = static_cast<std::streamoff>(std::filesystem::file_size(wal) / 2);
+  std::fstream bytes{wal, std::ios::in | std::ios::out | std::ios::binary};
+  bytes.seekg(position);
+  auto byte = static_cast<char>(bytes.get() ^ 1);
+  bytes.seekp(position);
+  bytes.put(byte);
+  bytes.close();
+  auto why = trouble();
+  CHECK(why.code == errc::damaged);
+  CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring("must not vote"));
+}
+
+TEST_CASE_METHOD(fixture, "a snapshot that was cut short on the disk is named") {
+  auto [harm, named] = GENERATE(table<std::string, std::string>({
+    {"UPDATE snapshot SET bytes = substr(bytes, 1, 100) WHERE part = 1", "snapshot at entry 8"},
+    {"UPDATE snapshot SET bytes = x'' WHERE part = 2", "snapshot at entry 8"},
+    {"DELETE FROM snapshot WHERE part = 1", "entries before"},
+    {"DELETE FROM snapshot WHERE part = 2; DELETE FROM entry", "the log ends at entry 0"},
+  }));
+  with([](group_log& log) {
+    std::vector<raft::entry> lines;
+    for (raft::log_index each = 1; each <= 10; ++each)
+      lines.push_back(line(each, 1, "x"));
+    REQUIRE(log.write(entries(1, lines)).code == errc::none);
+    save(log, snapshot_at(8, std::string(3'000'000, 's')), 3);
+  });
+  storage::database raw;
+  REQUIRE(raw.open(file, storage::database::sharing::shared, "").code == errc::none);
+  REQUIRE(raw.run(harm.c_str()));
+  raw.close();
+  auto why = trouble();
+  INFO(harm);
+  CHECK(why.code == errc::damaged);
+  CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring(named));
+}
+
+TEST_CASE_METHOD(fixture, "of a write that the disk has no room for nothing stays") {
+  group_log log{file};
+  stored_group found;
+  REQUIRE(log.load(found).code == errc::none);
+  REQUIRE(log.write(entries(1, {line(1, 1, "a")})).code == errc::none);
+  save(log, snapshot_at(1, "old"), 10);
+  auto next = entries(2, {line(2, 1, "b"), line(3, 1, std::string(100'000, 'c'))});
+  next.vote = raft::ballot{2, {9}};
+
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  auto limited = before;
+  limited.rlim_cur = 65'536;
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &limited) == 0);
+  auto refused = log.write(next);
+  group_log::saving saving{snapshot_at(1, std::string(200'000, 's')), 10};
+  auto not_saved = log.save(saving);
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+
+  CHECK(refused.code == errc::storage_full);
+  CHECK_THAT(refused.detail, Catch::Matchers::ContainsSubstring("ulimit -f"));
+  CHECK(not_saved.code == errc::storage_full);
+  REQUIRE(log.load(found).code == errc::none);
+  CHECK(found.state.entries == std::vector{line(1, 1, "a")});
+  CHECK(found.state.last_ballot == raft::ballot{});
+
+  REQUIRE(log.write(next).code == errc::none); // the same again, once there is room
+  REQUIRE(log.load(found).code == errc::none);
+  CHECK(found.state.entries.size() == 3);
+  CHECK(found.state.last_ballot == raft::ballot{2, {9}});
 }
 
 TEST_CASE_METHOD(fixture, "a log that lost synced entries is damaged") {

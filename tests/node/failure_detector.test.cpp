@@ -17,7 +17,10 @@ namespace {
 struct watched_node : test::clocked_cluster {
   watched_node() {
     REQUIRE(ask(registry_actor, host::call{}, registry::put_records{{test::node("n1")}}));
-    detector.run([](failure_detector& it) { it.link_up("n1", 1); });
+    detector.run([](failure_detector& it) {
+      it.begin();
+      it.link_up("n1", 1);
+    });
     REQUIRE(status() == registry::record_status::active);
   }
 

@@ -29,6 +29,10 @@ enum class flaw : std::uint8_t {
   no_dedup,
   /// A lock table forgets its last token when it is restored.
   token_reused,
+  /// A follower's idea of the group's time runs by its own clock, whatever the leader says.
+  own_time_kept,
+  /// A state table forgets how many writes it has seen when it is restored.
+  counts_forgotten,
 };
 
 #ifdef TROUPE_FLAW

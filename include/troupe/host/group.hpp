@@ -349,8 +349,8 @@ public:
           group_state_actor& group) mutable { group.join(which, std::move(who)); });
   }
 
-  void propose(std::string payload) override {
-    step(0, group_core::propose{which_, std::move(payload)});
+  void propose(proposal what) override {
+    step(0, group_core::propose{which_, std::move(what)});
   }
 
   void read(request_id id) override {

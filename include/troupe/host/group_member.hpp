@@ -20,7 +20,7 @@ public:
   /// From here on `tell` is called for what the group has to say, in its order, through `home`.
   virtual void join(job_runner home, std::function<void(group_event&)> tell) = 0;
 
-  virtual void propose(std::string payload) = 0;
+  virtual void propose(proposal what) = 0;
 
   /// Asks for read_ready, once all that was committed before now has been told.
   virtual void read(request_id id) = 0;

@@ -13,6 +13,16 @@ namespace troupe::host {
 /// Names a service of a group in its log: stored, so a number is never used for another.
 using service_id = std::uint16_t;
 
+/// What a service that leads wants in the log.
+struct proposal {
+  /// Of the lead that it follows on: on the way here its replica may have stopped leading, and
+  /// lead again, and what was right then is not now.
+  raft::term_number term = 0;
+  /// For not_taken.
+  std::uint64_t number = 0;
+  std::string payload;
+};
+
 /// What a group has to say to one of its services, in the order of its log.
 namespace to_service {
 
@@ -22,10 +32,11 @@ struct deliver {
   std::string payload;
 };
 
-/// Step leads; the group's time is `now`.
+/// Step leads; the group's time is `now`. Proposals carry the term.
 struct lead {
   service_id service = 0;
   raft::group_time now{};
+  raft::term_number term = 0;
 };
 
 struct follow {
@@ -33,8 +44,10 @@ struct follow {
   problem why;
 };
 
+/// The proposal of this number is not in the log, nor will it be.
 struct not_taken {
   service_id service = 0;
+  std::uint64_t number = 0;
   problem why;
 };
 

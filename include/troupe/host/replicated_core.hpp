@@ -13,6 +13,7 @@
 #include "troupe/core/codec.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/host/durable_core.hpp"
+#include "troupe/host/group_types.hpp"
 
 namespace troupe::host {
 
@@ -83,14 +84,17 @@ public:
   };
 
   /// All that was committed before has come; from here on this replica writes.
-  struct leads {};
+  struct leads {
+    raft::term_number term = 0;
+  };
 
   struct follows {
     problem why;
   };
 
-  /// The group did not take the last proposal, nor will it.
+  /// The group did not take the proposal of this number, nor will it.
   struct not_taken {
+    std::uint64_t number = 0;
     problem why;
   };
 
@@ -108,7 +112,7 @@ public:
 
   /// Put this into the log of the group.
   struct propose {
-    std::string payload;
+    proposal what;
   };
 
   using answered = typename inner::answered;
@@ -146,12 +150,19 @@ public:
         if constexpr (journaled<M>)
           take_entry(now, line.payload, made, out);
       },
-      [&](const leads&) { inside_.lead(now, made); },
-      [&](const follows& line) { inside_.follow(line.why, made); },
+      [&](const leads& line) {
+        term_ = line.term;
+        inside_.lead(now, made);
+      },
+      [&](const follows& line) {
+        proposed_ = 0; // what becomes of it is told by the log
+        inside_.follow(line.why, made);
+      },
       [&](const not_taken& line) {
-        if (proposed_ != 0)
-          inside_.step(now, 0, typename inner::not_written{line.why}, made);
+        if (proposed_ == 0 || line.number != proposed_)
+          return; // of an earlier leadership
         proposed_ = 0;
+        inside_.step(now, 0, typename inner::not_written{line.why}, made);
       },
       [&](auto line) { inside_.step(now, id, std::move(line), made); },
     };
@@ -272,7 +283,8 @@ private:
         proposed_ = ++last_proposed_;
         if constexpr (journaled<M>)
           out.push_back(
-            propose{to_bytes(detail::batch_view<M>{life_, proposed_, what.records.get()})});
+            propose{{term_, proposed_,
+                     to_bytes(detail::batch_view<M>{life_, proposed_, what.records.get()})}});
       },
       [&](perform& what) {
         if (inside_.leads())
@@ -285,6 +297,7 @@ private:
   }
 
   std::uint64_t life_ = 0; // none without a group
+  raft::term_number term_ = 0;
   inner inside_;
   std::uint64_t proposed_ = 0; // the batch that is under way
   std::uint64_t last_proposed_ = 0;

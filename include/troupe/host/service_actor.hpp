@@ -298,7 +298,7 @@ private:
   }
 
   void handle_effect(const typename core::propose& what) {
-    host_->group()->propose(what.payload);
+    host_->group()->propose(what.what);
   }
 
   void handle_effect(const typename core::diverged& what) {
@@ -378,7 +378,7 @@ private:
   void handle_group(to_service::lead& what) {
     started_ = self_->clock().now();
     born_ = time_point{what.now.time_since_epoch()};
-    core_.step(now(), 0, typename core::leads{}, out_);
+    core_.step(now(), 0, typename core::leads{what.term}, out_);
     open();
   }
 
@@ -388,7 +388,7 @@ private:
   }
 
   void handle_group(to_service::not_taken& what) {
-    core_.step(now(), 0, typename core::not_taken{std::move(what.why)}, out_);
+    core_.step(now(), 0, typename core::not_taken{what.number, std::move(what.why)}, out_);
   }
 
   void handle_group(to_service::read_ready& what) {

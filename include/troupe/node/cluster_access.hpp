@@ -22,6 +22,7 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/worker_thread.hpp"
 #include "troupe/net/gate.hpp"
+#include "troupe/node/messages.hpp"
 #include "troupe/node/service_names.hpp"
 #include "troupe/router/messages.hpp"
 
@@ -37,13 +38,23 @@ struct access_options {
   duration idle_after{};
 };
 
+/// Where the services of a cluster are.
+struct service_binding {
+  /// By their names; none: they are out of reach.
+  std::map<std::string, caf::strong_actor_ptr> handles;
+  /// The node that they are on, and its router.
+  net::address where;
+  caf::strong_actor_ptr entry;
+  /// Nodes that may know where they are when that one is gone.
+  std::vector<net::address> others;
+  /// That node is this one.
+  bool is_here = false;
+};
+
 /// Whom to tell. All are called on the actor of the access; none may block.
 struct access_events {
-  /// The services are reached through these handles now, at that node with that router;
-  /// none: they are out of reach.
-  std::function<void(const std::map<std::string, caf::strong_actor_ptr>&, const net::address&,
-                     const caf::strong_actor_ptr&)>
-    bound;
+  /// The services are reached like this from now on.
+  std::function<void(const service_binding&)> bound;
   /// A try has failed; there will be others.
   std::function<void(const problem&)> failed;
   /// The link has shown the way, and nobody used it since for access_options::idle_after.
@@ -51,8 +62,10 @@ struct access_events {
 };
 
 /// Keeps the way to the services of a cluster: dials one node after the other until one
-/// is there, asks it where the services are, goes there, and begins again when that link is
-/// lost. For nodes that host none, and for light clients.
+/// is there, asks it where the services are, goes there, and waits there for word that they have
+/// moved. Begins again when that comes, when the link is lost, or when the node is silent; what
+/// was bound stays so until there is something better, or its link has ended. For all
+/// nodes that do not host the services themselves, and for light clients.
 class access_state {
 public:
   static inline const char* name = "troupe.access";
@@ -69,10 +82,14 @@ public:
     return {[](caf::ok_atom) {}}; // lives on the actions that arrive
   }
 
-  /// Begins; `gate` outlives this actor.
-  void start(net::gate* gate) {
+  /// Begins; `gate` outlives this actor. `self` is where this node takes links itself.
+  void start(net::gate* gate, const std::optional<net::address>& self = std::nullopt) {
     gate_ = gate;
-    dial_next();
+    self_address_ = self;
+    if (self)
+      std::erase(options_.addresses, *self);
+    if (!is_here_ && !is_seeking_)
+      seek();
   }
 
   /// A link has ended.
@@ -80,8 +97,46 @@ public:
     if (number != link_)
       return;
     link_ = 0;
-    events_.bound({}, {}, {});
-    dial_next();
+    events_.bound({});
+    if (!is_seeking_)
+      seek();
+  }
+
+  /// The services are on this node since this turn (see voters_setup::lead).
+  void lead_here(std::uint64_t turn, const service_binding& how) {
+    if (turn < turn_)
+      return;
+    turn_ = turn;
+    is_here_ = true;
+    is_seeking_ = false;
+    ++search_;
+    link_ = 0;
+    events_.bound(how);
+  }
+
+  /// They are elsewhere since this turn, at `where` if that is known.
+  void follow(std::uint64_t turn, const std::string& where) {
+    if (turn < turn_)
+      return;
+    turn_ = turn;
+    if (std::exchange(is_here_, false))
+      events_.bound({});
+    auto address = net::address::from_string(where);
+    if (gate_ == nullptr || (address && link_ != 0 && *address == where_))
+      return;
+    if (address)
+      seek(*address);
+    else if (link_ == 0 && !is_seeking_)
+      seek();
+  }
+
+  /// Looks for the services at these addresses, too, from now on.
+  void learn(const std::vector<std::string>& addresses) {
+    for (auto& each : addresses)
+      if (auto where = net::address::from_string(each);
+          where && options_.addresses.size() < max_addresses && *where != self_address_
+          && std::ranges::find(options_.addresses, *where) == options_.addresses.end())
+        options_.addresses.push_back(*where);
   }
 
   /// Part of the end of the node.
@@ -89,28 +144,43 @@ public:
     self_->quit();
   }
 
-  /// Looks for the services here, too, from now on.
-  void add_address(net::address where) {
-    if (std::ranges::find(options_.addresses, where) == options_.addresses.end())
-      options_.addresses.push_back(std::move(where));
+private:
+  // -- the search ------------------------------------------------------------------------
+
+  /// Whether what a search asked for is of interest yet.
+  [[nodiscard]] bool is_current(std::uint64_t search) const {
+    return search == search_;
   }
 
-private:
-  void dial_next() {
+  void seek(const std::optional<net::address>& first = std::nullopt) {
+    auto search = ++search_;
+    hops_ = 0;
+    is_seeking_ = true;
+    if (first)
+      dial(search, *first);
+    else
+      dial_next(search);
+  }
+
+  void dial_next(std::uint64_t search) {
+    hops_ = 0;
     if (options_.addresses.empty())
-      return;
-    dial(options_.addresses[turn_++ % options_.addresses.size()]);
+      is_seeking_ = false;
+    else
+      dial(search, options_.addresses[next_address_++ % options_.addresses.size()]);
   }
 
   /// Names are resolved in a thread, as that blocks.
-  void dial(const net::address& where) {
+  void dial(std::uint64_t search, const net::address& where) {
     auto home = caf::weak_actor_ptr{self_->ctrl()};
-    auto done = [this, home, where](result<net::link_ptr> got) {
-      run_on(home, [this, where, got = std::move(got)] {
+    auto done = [this, home, search, where](result<net::link_ptr> got) {
+      run_on(home, [this, search, where, got = std::move(got)] {
+        if (!is_current(search))
+          return;
         if (got)
-          ask(*got, where);
+          ask(search, *got, where);
         else
-          again(got.error());
+          again(search, got.error());
       });
     };
     resolver_.run([gate = gate_, where, done] {
@@ -122,41 +192,52 @@ private:
     });
   }
 
-  void again(const problem& why) {
+  void again(std::uint64_t search, const problem& why) {
+    if (!is_current(search))
+      return;
     events_.failed(why);
-    timers_.after(options_.retry.delay(std::min(++failures_, 10U), random_), [this] {
-      if (link_ == 0)
-        dial_next();
+    timers_.after(options_.retry.delay(std::min(++failures_, 10U), random_), [this, search] {
+      if (is_current(search))
+        dial_next(search);
     });
+  }
+
+  template <class Then>
+  void find(std::uint64_t search, const net::link_ptr& link, const router::find_service& what,
+            Then then) {
+    self_->request(caf::actor_cast<caf::actor>(link->entry_point()), answer_within, what)
+      .then(
+        [this, search, then](const router::service_place& place) mutable {
+          if (is_current(search))
+            then(place);
+        },
+        [this, search](const caf::error& why) { again(search, to_problem(why)); });
   }
 
   /// Asks the node at the other end of `link` for the first service; the others are there,
   /// too.
-  void ask(const net::link_ptr& link, const net::address& where) {
-    auto entry = link->entry_point();
-    if (!entry)
-      return again({errc::unreachable, to_string(where) + " closed the link at once"});
+  void ask(std::uint64_t search, const net::link_ptr& link, const net::address& where) {
+    if (!link->entry_point())
+      return again(search, {errc::unreachable, to_string(where) + " closed the link at once"});
     if (auto resting = resting_.extract(link->number()))
       timers_.cancel(resting.mapped());
-    self_
-      ->request(caf::actor_cast<caf::actor>(entry), answer_within,
-                router::find_service{cluster_services.front()})
-      .then(
-        [this, link, where](const router::service_place& place) {
-          if (place.handle)
-            return bind(link, where, 0, {});
-          auto there = net::address::from_string(place.address);
-          if (!there || *there == where)
-            return again({errc::unreachable, to_string(where) + " does not know the services"});
-          rest(link);
-          dial(*there);
-        },
-        [this](const caf::error& why) { again(to_problem(why)); });
+    find(search, link, {cluster_services.front(), 0, {}},
+         [this, search, link, where](const router::service_place& place) {
+           learn(place.others);
+           if (place.handle)
+             return bind(search, link, {{}, where, link->entry_point(), {}}, place.revision, 0);
+           auto there = net::address::from_string(place.address);
+           if (!there || *there == where || ++hops_ > max_hops)
+             return again(search, {errc::unreachable,
+                                   to_string(where) + " does not know where the services are"});
+           rest(link);
+           dial(search, *there);
+         });
   }
 
   /// The way goes on from the node at the other end of `link`.
   void rest(const net::link_ptr& link) {
-    if (options_.idle_after <= duration::zero())
+    if (options_.idle_after <= duration::zero() || link->number() == link_)
       return;
     resting_[link->number()] = timers_.after(options_.idle_after, [this, link] {
       resting_.erase(link->number());
@@ -164,30 +245,82 @@ private:
     });
   }
 
-  void bind(const net::link_ptr& link, const net::address& where, std::size_t next,
-            std::map<std::string, caf::strong_actor_ptr> found) {
-    if (next == cluster_services.size()) {
-      failures_ = 0;
-      link_ = link->number();
-      add_address(where);
-      if (!link->reason().empty())
-        return link_down(link_); // it ended while we asked
-      return events_.bound(found, where, link->entry_point());
-    }
+  void bind(std::uint64_t search, const net::link_ptr& link, service_binding how,
+            std::uint64_t revision, std::size_t next) {
+    if (next == cluster_services.size())
+      return bind_voters(search, link, std::move(how), revision);
     auto service = cluster_services[next];
-    self_
-      ->request(caf::actor_cast<caf::actor>(link->entry_point()), answer_within,
-                router::find_service{service})
-      .then(
-        [this, link, where, next, service,
-         found = std::move(found)](const router::service_place& place) mutable {
-          found[service] = place.handle;
-          bind(link, where, next + 1, std::move(found));
-        },
-        [this](const caf::error& why) { again(to_problem(why)); });
+    find(search, link, {service, 0, {}},
+         [this, search, link, how = std::move(how), revision, next,
+          service](const router::service_place& place) mutable {
+           how.handles[service] = place.handle;
+           bind(search, link, std::move(how), revision, next + 1);
+         });
   }
 
-  static constexpr duration answer_within = std::chrono::seconds{3};
+  /// Only clusters that keep their services on several nodes have these.
+  void bind_voters(std::uint64_t search, const net::link_ptr& link, service_binding how,
+                   std::uint64_t revision) {
+    auto go_on = [this, search, link, how = std::move(how),
+                  revision](const caf::strong_actor_ptr& voters) mutable {
+      if (!is_current(search))
+        return;
+      if (voters)
+        how.handles[voters_name] = voters;
+      bound(search, link, std::move(how), revision);
+    };
+    self_
+      ->request(caf::actor_cast<caf::actor>(link->entry_point()), answer_within,
+                router::find_service{voters_name})
+      .then([go_on](const router::service_place& place) mutable { go_on(place.handle); },
+            [go_on](const caf::error&) mutable { go_on(nullptr); });
+  }
+
+  void bound(std::uint64_t search, const net::link_ptr& link, service_binding how,
+             std::uint64_t revision) {
+    failures_ = 0;
+    is_seeking_ = false;
+    link_ = link->number();
+    where_ = how.where;
+    front_ = how.handles[cluster_services.front()];
+    learn({to_string(how.where)});
+    if (!link->reason().empty())
+      return link_down(link_); // it ended while we asked
+    how.others = options_.addresses;
+    events_.bound(how);
+    wait_for_news(search, link, revision);
+  }
+
+  // -- when there is one ---------------------------------------------------------------------
+
+  /// Hears at once that the services have moved, and soon that their node is silent.
+  void wait_for_news(std::uint64_t search, const net::link_ptr& link, std::uint64_t revision) {
+    self_
+      ->request(caf::actor_cast<caf::actor>(link->entry_point()), check_every + answer_within,
+                router::find_service{cluster_services.front(), revision, check_every})
+      .then(
+        [this, search, link, revision](const router::service_place& place) {
+          if (!is_current(search) || link->number() != link_)
+            return;
+          learn(place.others);
+          if (place.handle == front_)
+            return wait_for_news(search, link, place.revision);
+          if (place.handle)
+            return seek(where_);
+          auto there = net::address::from_string(place.address);
+          seek(there ? std::optional{*there} : std::nullopt);
+        },
+        [this, search, link](const caf::error&) {
+          if (is_current(search) && link->number() == link_)
+            seek(); // it hangs, or its link does
+        });
+  }
+
+  static constexpr duration answer_within = std::chrono::milliseconds{1'500};
+  static constexpr duration check_every = std::chrono::seconds{1};
+  /// Nodes that show the way to others, without a rest between.
+  static constexpr std::size_t max_hops = 3;
+  static constexpr std::size_t max_addresses = 100;
 
   caf::event_based_actor* self_;
   access_options options_;
@@ -196,9 +329,19 @@ private:
   random_source random_;
   std::uint32_t failures_ = 0;
   net::gate* gate_ = nullptr;
-  std::size_t turn_ = 0;
+  std::size_t next_address_ = 0;
+  /// Counts searches: what an earlier one brings is of no use.
+  std::uint64_t search_ = 0;
+  bool is_seeking_ = false;
+  std::size_t hops_ = 0;
   /// The link that leads to the services; zero while there is none.
   net::connection_id link_ = 0;
+  net::address where_;
+  caf::strong_actor_ptr front_;
+  std::optional<net::address> self_address_;
+  /// The services are on this node.
+  bool is_here_ = false;
+  std::uint64_t turn_ = 0;
   /// Links that only showed the way, with the ends of their rest.
   std::map<net::connection_id, timer_queue<caf::event_based_actor>::id> resting_;
   worker_thread resolver_;

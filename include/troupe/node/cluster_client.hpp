@@ -70,7 +70,7 @@ public:
     }
     if (gate_)
       gate_->stop();
-    entry_ = nullptr;
+    entry_ = voters_ = nullptr;
   }
 
   [[nodiscard]] cluster::service_clients& services() {
@@ -85,6 +85,14 @@ public:
   [[nodiscard]] std::string address() const {
     std::lock_guard guard{mutex_};
     return to_string(address_);
+  }
+
+  /// The actor that answers cluster::list_voters and cluster::change_voters, on the node that
+  /// leads now; null for a cluster that keeps its services in the memory of one node, or while
+  /// none is in reach.
+  [[nodiscard]] caf::strong_actor_ptr voters() const {
+    std::lock_guard guard{mutex_};
+    return voters_;
   }
 
   /// Sends a message to agents through the node and waits up to `wait` for the answer, a Result
@@ -170,14 +178,15 @@ private:
   problem start(std::vector<net::address> addresses, const net::link_options& options) {
     cluster::access_options how{.addresses = std::move(addresses),
                                 .idle_after = options.idle_after};
-    cluster::access_events events{[this](const std::map<std::string, caf::strong_actor_ptr>& found,
-                                         const net::address& where,
-                                         const caf::strong_actor_ptr& entry) {
-                                    clients_.bind(found);
+    cluster::access_events events{[this](const cluster::service_binding& place) {
+                                    clients_.bind(place.handles);
+                                    auto voters = place.handles.find(cluster::voters_name);
                                     std::lock_guard guard{mutex_};
-                                    connected_ = !found.empty();
-                                    address_ = where;
-                                    entry_ = entry;
+                                    connected_ = !place.handles.empty();
+                                    voters_
+                                      = voters != place.handles.end() ? voters->second : nullptr;
+                                    address_ = place.where;
+                                    entry_ = place.entry;
                                     changed_.notify_all();
                                   },
                                   [this](const problem& why) {
@@ -225,6 +234,7 @@ private:
   problem last_problem_;
   net::address address_;
   caf::strong_actor_ptr entry_;
+  caf::strong_actor_ptr voters_;
   /// Links that the program asked for.
   std::set<net::connection_id> kept_;
   /// Idle links that have not ended yet.

@@ -15,8 +15,8 @@
 
 namespace troupe::cluster {
 
-/// Decides, on the host of a cluster, which nodes are alive: a node is lost once its link has
-/// been away for a while, unless it has left. Tells the registry, has the scheduler run the
+/// Decides, on the node that leads a cluster, which nodes are alive: a node is lost once its link
+/// has been away for a while, unless it has left. Tells the registry, has the scheduler run the
 /// node's tasks elsewhere, and frees the names of nodes that cannot come back. Part of an actor,
 /// and used on it only.
 class failure_detector {
@@ -37,31 +37,50 @@ public:
   failure_detector(caf::event_based_actor* self, setup how)
     : self_(self), setup_(std::move(how)), timers_(self) {}
 
+  /// Decides from here on; before that it only takes note of links.
+  void begin() {
+    decides_ = true;
+    for (auto& [node, boot] : linked_)
+      judge(node, boot, registry::record_status::active);
+  }
+
+  /// Another node decides from here on.
+  void end() {
+    decides_ = false;
+    for (auto& [node, timer] : std::exchange(lost_timers_, {}))
+      timers_.cancel(timer);
+    left_.clear();
+  }
+
   /// A node is linked that greeted with this boot.
   void link_up(const std::string& node, boot_number boot) {
-    linked_.insert(node);
+    linked_[node] = boot;
     left_.erase(node);
     forgive(node);
-    judge(node, boot, registry::record_status::active);
+    if (decides_)
+      judge(node, boot, registry::record_status::active);
   }
 
   /// Its link is gone, and no other has taken its place.
   void link_down(const std::string& node, boot_number boot, const std::string& why) {
     linked_.erase(node);
-    if (left_.erase(node) > 0)
+    if (left_.erase(node) > 0 || !decides_)
       return;
     setup_.log("link to node " + setup_.called(node) + " lost (" + why
                + "); its work goes to others in " + to_string(setup_.lost_after)
                + " unless it comes back");
-    lost_timers_[node] = timers_.after(setup_.lost_after, [this, node, boot] {
-      lost_timers_.erase(node);
-      declare_lost(node, boot);
-    });
+    await(node, boot);
+  }
+
+  /// A node that was there before this one led: it is lost, too, if it does not come.
+  void expect(const std::string& node, boot_number boot) {
+    if (!linked_.contains(node))
+      await(node, boot);
   }
 
   /// It has taken back its record. Its link will end, or has ended already: that is no loss.
   void left(const std::string& node) {
-    if (linked_.contains(node))
+    if (decides_ && linked_.contains(node))
       left_.insert(node);
     forgive(node);
   }
@@ -70,12 +89,20 @@ public:
   void forgotten(const std::string& node) {
     ask_service(self_, setup_.registry, registry::find_owner{node},
                 [this, node](const result<registry::owner_view>& heard) {
-                  if (heard && heard->over)
+                  if (decides_ && heard && heard->over)
                     free_names(node, heard->boot);
                 });
   }
 
 private:
+  void await(const std::string& node, boot_number boot) {
+    forgive(node);
+    lost_timers_[node] = timers_.after(setup_.lost_after, [this, node, boot] {
+      lost_timers_.erase(node);
+      declare_lost(node, boot);
+    });
+  }
+
   void forgive(const std::string& node) {
     if (auto pending = lost_timers_.extract(node))
       timers_.cancel(pending.mapped());
@@ -93,7 +120,7 @@ private:
     ask_service(self_, setup_.registry, registry::find_owner{node},
                 [this, node, boot, liveness](const result<registry::owner_view>& heard) {
                   auto is_linked = linked_.contains(node);
-                  if (is_linked != (liveness == registry::record_status::active))
+                  if (!decides_ || is_linked != (liveness == registry::record_status::active))
                     return; // late
                   auto latest = heard ? std::max(heard->boot, boot) : boot;
                   tell_service(setup_.registry, registry::verdict{node, latest, liveness});
@@ -110,7 +137,9 @@ private:
   caf::event_based_actor* self_;
   setup setup_;
   timer_queue<caf::event_based_actor> timers_;
-  std::set<std::string> linked_;
+  bool decides_ = false;
+  /// With the boots that they greeted with.
+  std::map<std::string, boot_number> linked_;
   std::map<std::string, timer_queue<caf::event_based_actor>::id> lost_timers_;
   /// Nodes that have left and are linked yet.
   std::set<std::string> left_;

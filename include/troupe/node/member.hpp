@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -41,7 +42,8 @@ struct member_setup {
   std::string id;
   std::string name;
   boot_number boot = 0;
-  bool is_host = false;
+  /// It may come to lead, and has to know then what the last leader's registry knew.
+  bool may_lead = false;
   duration lost_after{};
   duration heartbeat_every{};
   /// How often unhealthy agents are pinged.
@@ -53,11 +55,17 @@ struct member_setup {
   std::function<void(const std::string&)> log;
   /// The router knows all that the registry knew when it was asked.
   std::function<void()> caught_up;
+  /// A link to a node is up, or down.
+  std::function<void(const net::link_ptr&)> linked = [](const net::link_ptr&) {};
+  std::function<void(const std::string& node)> unlinked = [](const std::string&) {};
+  /// What the registry says of a node: where it is, or that it has left.
+  std::function<void(const registry::record&)> node_is = [](const registry::record&) {};
+  std::function<void(const std::string& node)> node_left = [](const std::string&) {};
 };
 
 /// Speaks for one node in the cluster: says who it is and what agents it has; follows what the
-/// others say, so that the router finds them; makes links when there is something to send. On
-/// the host of the cluster it also feeds the failure detector.
+/// others say, so that the router finds them; makes links when there is something to send. Where
+/// the services of the cluster are it also feeds the failure detector.
 class member_state {
 public:
   static inline const char* name = "troupe.member";
@@ -75,13 +83,10 @@ public:
                [this](const auto& claims) { keep_tokens(claims); },
                [this](const std::string& id, const problem& why) { lose_name(id, why); },
                [this](boot_number heard) { announcer_.rise_above(heard); }, setup_.log}),
+      failures_(self, {setup_.lost_after, setup_.registry, setup_.names, setup_.scheduler,
+                       setup_.log, [this](const std::string& node) { return nodes_.name_of(node); },
+                       [this](const std::string& node) { return nodes_.is_fleeting(node); }}),
       health_(self, setup_.registry, [this](const std::string& node) { return router_of(node); }) {
-    if (setup_.is_host)
-      failures_.emplace(
-        self, failure_detector::setup{
-                setup_.lost_after, setup_.registry, setup_.names, setup_.scheduler, setup_.log,
-                [this](const std::string& node) { return nodes_.name_of(node); },
-                [this](const std::string& node) { return nodes_.is_fleeting(node); }});
     self_->set_down_handler([this](const caf::down_msg& gone) {
       if (auto found = guarded_.extract(gone.source))
         setup_.log("service " + found.mapped() + " ended: " + to_string(gone.reason)
@@ -104,8 +109,31 @@ public:
                          run_on(home, [this, what = *news] { follow(what); });
                      });
     announcer_.beat();
-    if (setup_.is_host && setup_.check_every > duration::zero())
+  }
+
+  /// The services are on this node from here on. What it knows of the other nodes goes into
+  /// `registry` if that is a new one (else null), so that nobody misses what was there before;
+  /// then calls `done`.
+  void lead(const caf::strong_actor_ptr& registry, std::function<void()> done) {
+    is_leading_ = true;
+    failures_.begin();
+    for (auto& [key, each] : records_)
+      if (key.kind == registry::record_kind::node)
+        failures_.expect(key.owner, each.value.boot);
+    timers_.cancel(check_timer_);
+    if (setup_.check_every > duration::zero())
       check_health();
+    if (registry)
+      tell_all(registry, std::move(done));
+    else
+      done();
+  }
+
+  /// The services are elsewhere from here on.
+  void follow() {
+    is_leading_ = false;
+    failures_.end();
+    timers_.cancel(check_timer_);
   }
 
   /// The registry can be reached, or again: says everything anew.
@@ -185,13 +213,18 @@ public:
   // -- links -------------------------------------------------------------------------
 
   void link_up(const net::link_ptr& which) {
-    if (links_.up(which) && failures_)
-      failures_->link_up(to_string(which->peer().node), which->peer().boot);
+    if (!links_.up(which))
+      return;
+    failures_.link_up(to_string(which->peer().node), which->peer().boot);
+    setup_.linked(which);
   }
 
   void link_down(const net::link_ptr& which, const std::string& why) {
-    if (links_.down(which) && failures_)
-      failures_->link_down(to_string(which->peer().node), which->peer().boot, why);
+    if (!links_.down(which))
+      return;
+    auto node = to_string(which->peer().node);
+    failures_.link_down(node, which->peer().boot, why);
+    setup_.unlinked(node);
   }
 
   [[nodiscard]] peer_links& links() {
@@ -290,6 +323,7 @@ private:
   void follow(const registry::record_changes& news) {
     if (news.complete) {
       nodes_.clear();
+      records_.clear();
       health_.clear();
       setup_.router.run([](router::router_state& state) { state.places().clear(); });
       for (auto& each : announcer_.book().all())
@@ -299,14 +333,18 @@ private:
     for (auto& each : news.changes) {
       auto& value = each.what.value;
       auto shown = registry::is_shown(each.kind);
+      if (setup_.may_lead)
+        keep(each.what, shown);
       if (value.key.kind == registry::record_kind::node) {
         follow_node(value, shown);
-        if (failures_ && each.kind == registry::change_kind::lost)
-          failures_->forgotten(value.key.owner);
-        if (failures_ && each.kind == registry::change_kind::removed) {
+        if (each.kind == registry::change_kind::removed)
+          setup_.node_left(value.key.owner);
+        if (each.kind == registry::change_kind::lost)
+          failures_.forgotten(value.key.owner);
+        if (is_leading_ && each.kind == registry::change_kind::removed)
           setup_.log("node " + value.key.name + " has left");
-          failures_->left(value.key.owner);
-        }
+        if (each.kind == registry::change_kind::removed)
+          failures_.left(value.key.owner);
       }
       if (value.key.kind != registry::record_kind::agent)
         continue;
@@ -341,10 +379,10 @@ private:
   }
 
   void follow_node(const registry::record& what, bool shown) {
-    if (shown)
-      nodes_.put(what);
-    else
-      nodes_.remove(what.key.owner);
+    if (!shown)
+      return nodes_.remove(what.key.owner);
+    nodes_.put(what);
+    setup_.node_is(what);
   }
 
   void follow_agent(const registry::record& what, bool shown) {
@@ -356,11 +394,45 @@ private:
     });
   }
 
-  // -- the host's part -------------------------------------------------------------------
+  // -- the part of the leader ------------------------------------------------------------
+
+  void keep(const registry::record_view& what, bool shown) {
+    if (shown && what.value.key.owner != setup_.id)
+      records_.insert_or_assign(what.value.key, what);
+    else
+      records_.erase(what.value.key);
+  }
+
+  /// Tells a new registry what the last one knew of other nodes; what they say themselves
+  /// is newer, or the same.
+  void tell_all(const caf::strong_actor_ptr& registry, std::function<void()> done) {
+    auto to = std::make_shared<registry_client>(self_->system());
+    to->set_target(registry);
+    std::vector<registry::put_records> pages;
+    std::map<std::string, boot_number> lost;
+    for (auto& [key, each] : records_) {
+      if (pages.empty() || pages.back().records.size() == page)
+        pages.emplace_back();
+      pages.back().records.push_back(each.value);
+      if (each.liveness == registry::record_status::disconnected)
+        lost[key.owner] = std::max(lost[key.owner], each.value.boot);
+    }
+    auto heard = once_all(pages.size() + 1, [this, to, lost, done](const problem& why) {
+      if (why.code != errc::none)
+        setup_.log("the new registry did not take all that was known: " + why.detail);
+      for (auto& [node, boot] : lost)
+        tell_service(*to, registry::verdict{node, boot, registry::record_status::disconnected});
+      done();
+    });
+    for (auto& each : pages)
+      ask_service(self_, *to, each,
+                  [heard](const auto& answer) { heard(answer ? problem{} : answer.error()); });
+    heard({});
+  }
 
   void check_health() {
     health_.check();
-    timers_.after(setup_.check_every, [this] { check_health(); });
+    check_timer_ = timers_.after(setup_.check_every, [this] { check_health(); });
   }
 
   /// Null if there is no link.
@@ -379,11 +451,17 @@ private:
   name_claims claims_;
   std::optional<host::watcher<registry::registry_protocol, registry::watch_records>> watcher_;
   std::map<caf::actor_addr, std::string> guarded_;
+  /// What the registry has told of other nodes, for the next one.
+  std::map<registry::record_key, registry::record_view> records_;
   /// Of agents that want to be told.
   std::map<std::string, std::function<void(const problem&)>> on_name_taken_;
-  /// On the host of the cluster.
-  std::optional<failure_detector> failures_;
+  /// Where the services are.
+  failure_detector failures_;
+  bool is_leading_ = false;
   health_checker health_;
+  timer_queue<caf::event_based_actor>::id check_timer_ = 0;
+
+  static constexpr std::size_t page = 500;
 };
 
 } // namespace troupe::cluster

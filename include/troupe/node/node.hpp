@@ -60,14 +60,16 @@ public:
 
   TROUPE_COMPILED ~node();
 
-  /// Stops: agents and services end, links close, the process is expected back. The
-  /// cluster takes it for lost after node_options::lost_after.
+  /// Stops: agents and services end, links close, the process is expected back and keeps its
+  /// vote. If it leads, another node does first (up to 3 s). The cluster takes it for lost
+  /// after node_options::lost_after.
   TROUPE_COMPILED void stop();
 
-  /// Leaves for good: takes back its agents, their names, its workers and all else that it
-  /// said, then stops. Errors: in_use (it hosts the services of its cluster, which needs
-  /// leave_options::force; the node goes on), those of the services (the node has stopped all
-  /// the same).
+  /// Leaves for good: gives up its vote, once another node has taken its place, takes back its
+  /// agents, their names, its workers and all else that it said, then stops. Errors: in_use (it
+  /// hosts the services of its cluster alone, or nobody could take its place among the voters,
+  /// which needs leave_options::force), no_quorum (nobody leads); the node goes on after these.
+  /// Those of the services (the node has stopped all the same).
   TROUPE_COMPILED problem leave(const leave_options& how = {});
 
   // -- who it is ---------------------------------------------------------------------
@@ -82,7 +84,8 @@ public:
   /// The port that it listens at.
   [[nodiscard]] TROUPE_COMPILED std::uint16_t port() const;
 
-  /// Whether it hosts the services of its cluster.
+  /// Whether the services of its cluster are on it: it leads those that keep them, or has them
+  /// in its memory.
   [[nodiscard]] TROUPE_COMPILED bool is_host() const;
 
   [[nodiscard]] caf::actor_system& system() {

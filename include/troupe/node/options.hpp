@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -12,6 +13,7 @@
 
 #include "troupe/core/problem.hpp"
 #include "troupe/host/durable_core.hpp"
+#include "troupe/host/group_core.hpp"
 #include "troupe/lock/types.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/link_options.hpp"
@@ -25,7 +27,7 @@ namespace troupe::cluster {
 /// The port of a node that names none.
 inline constexpr std::uint16_t default_port = 6767;
 
-/// Bounds of the services that a cluster's first node hosts.
+/// Bounds of the services of a cluster; those of the node that leads count.
 struct service_options {
   lock::lock_options locks{};
   registry::registry_options registry{};
@@ -37,8 +39,8 @@ struct service_options {
 
 /// How a node leaves its cluster.
 struct leave_options {
-  /// Also where others need it: the host of the cluster takes the services with it, until
-  /// it starts again with its data folder.
+  /// Also where others need it: a voter whose place nobody can take, so that the cluster stands
+  /// fewer losses; the only host, which takes the services with it.
   bool force = false;
 };
 
@@ -51,13 +53,20 @@ struct node_options {
   /// What others dial, where that differs (behind NAT, in a container).
   std::optional<net::address> advertise{};
   /// Nodes of the cluster to join, tried in turn. None: this node founds a cluster,
-  /// if its data folder knows of none yet.
+  /// if its data folder knows of none yet. A cluster that was founded without a data folder
+  /// keeps its services in the memory of its founder, and ends with that.
   std::vector<net::address> join{};
   /// Founds a cluster also where `join` is given; refused, with errc::conflict, if one is
   /// found there. Without effect once the data folder knows its cluster.
   bool bootstrap = false;
   /// Where everything is kept; empty: nothing outlives the process.
   std::filesystem::path data{};
+  /// How many nodes with a data folder the cluster has keep its services, as far as it goes by
+  /// this node, which counts when that leads: a minority of them may be lost. Odd numbers up
+  /// to 7 are of use.
+  std::size_t voters = 3;
+  /// How those agree; see raft::lan() for one machine or rack. The same on all nodes.
+  host::group_options group{};
   /// A node whose link is lost for so long is taken for gone: its tasks run elsewhere,
   /// its agents show disconnected.
   duration lost_after = std::chrono::seconds{5};

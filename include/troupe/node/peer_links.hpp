@@ -71,6 +71,16 @@ public:
       found->second->close("idle");
   }
 
+  /// Makes a link to a node that the registry need not know, unless there is one. A failure is
+  /// not told: ask again.
+  void reach(const std::string& node, const std::string& address) {
+    auto where = net::address::from_string(address);
+    auto who = node_id::from_string(node);
+    if (links_.contains(node) || !where || !who)
+      return;
+    dial(*where, *who, [](const result<net::link_ptr>&) {});
+  }
+
   /// Returns the router of a linked node, null if there is no link.
   [[nodiscard]] caf::strong_actor_ptr entry_point(const std::string& node) const {
     auto link = links_.find(node);
@@ -101,10 +111,15 @@ private:
     if (!where || !who)
       return done(problem{errc::unreachable, "the address of node " + nodes_.name_of(node)
                                                + " is not known; retry once it is registered"});
+    dial(*where, *who, std::move(done));
+  }
+
+  void dial(const net::address& where, const node_id& who,
+            std::function<void(const result<net::link_ptr>&)> done) {
     auto tell
       = [done = std::move(done), home = caf::weak_actor_ptr{self_->ctrl()}](
           result<net::link_ptr> got) { run_on(home, [done, got = std::move(got)] { done(got); }); };
-    resolver_.run([gate = gate_, where = *where, who = *who, tell] {
+    resolver_.run([gate = gate_, where, who, tell] {
       auto endpoints = net::resolve(where);
       if (endpoints)
         gate->dial(std::move(*endpoints), who, tell);

@@ -1,26 +1,42 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/host/group.hpp"
 #include "troupe/node/compiled.hpp"
-#include "troupe/node/identity.hpp"
 #include "troupe/node/options.hpp"
 
 namespace troupe::cluster {
 
-/// The services that the first node of a cluster hosts: durable where it has a data
-/// folder, else in memory. The registry is always in memory, as every node says again what
-/// it says.
+/// The services of a cluster as one node hosts them: in memory, or as a member of the group
+/// that keeps them. The registry is always in memory, as every node says again what it says: of
+/// a group, the member has one that leads.
 class hosted_services {
 public:
-  /// Starts all of them or none. Reads the journals, so it blocks.
+  /// What stands in the group's log under these numbers, for ever.
+  static constexpr host::service_id names_number = 1;
+  static constexpr host::service_id locks_number = 2;
+  static constexpr host::service_id scheduler_number = 3;
+  static constexpr host::service_id state_number = 4;
+
+  static std::set<host::service_id> numbers() {
+    return {names_number, locks_number, scheduler_number, state_number};
+  }
+
+  /// Starts all of them in memory, or none.
+  TROUPE_COMPILED static result<hosted_services> start(caf::actor_system& sys,
+                                                       const service_options& how);
+
+  /// Starts all but the registry as members of `group`, or none. The group is to be started
+  /// after that.
   TROUPE_COMPILED static result<hosted_services>
-  start(caf::actor_system& sys, const data_folder& data, const service_options& how);
+  start(caf::actor_system& sys, const host::group& group, const service_options& how);
 
   hosted_services(hosted_services&&) noexcept = default;
 
@@ -49,13 +65,13 @@ private:
   problem add(const typename Service::options& options, Host host,
               const host::core_options& limits);
 
-  template <class Service>
-  problem add_kept(const typename Service::options& options, const data_folder& data,
-                   const char* file, const host::core_options& limits);
-
   caf::actor_system* sys_;
   std::map<std::string, caf::strong_actor_ptr> handles_;
 };
+
+/// Starts an empty registry, for a node that leads.
+TROUPE_COMPILED caf::strong_actor_ptr start_registry(caf::actor_system& sys,
+                                                     const service_options& how);
 
 } // namespace troupe::cluster
 

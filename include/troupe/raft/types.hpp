@@ -274,8 +274,8 @@ struct options {
   /// Entries and bytes that are not committed yet; more is refused.
   std::uint32_t max_uncommitted = 20'000;
   std::uint64_t max_uncommitted_bytes = 64U * 1024 * 1024;
-  /// The largest command.
-  std::uint32_t max_command_bytes = 1024 * 1024;
+  /// The largest command: services put the requests of many callers into one.
+  std::uint32_t max_command_bytes = 16 * 1024 * 1024;
   /// Reads that wait for their round.
   std::uint32_t max_reads = 100'000;
   /// The largest snapshot that is taken from a leader.

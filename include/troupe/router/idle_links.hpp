@@ -56,7 +56,12 @@ struct answered {
   bool agrees = false;
 };
 
-using event = std::variant<linked, unlinked, used, asked, answered>;
+/// This side needs all its links from now on, or does so no more.
+struct keep {
+  bool all = false;
+};
+
+using event = std::variant<linked, unlinked, used, asked, answered, keep>;
 
 // -- effects ------------------------------------------------------------------------
 
@@ -179,6 +184,16 @@ private:
     found->second.state = phase::closing;
     arm(what.peer, found->second, std::nullopt);
     out.push_back(idle::close{what.peer});
+  }
+
+  /// What is under way goes on.
+  void handle(time_point now, const idle::keep& what, effects&) {
+    options_.keeps_all = what.all;
+    for (auto& [peer, it] : links_)
+      if (it.state == phase::in_use) {
+        it.used = now;
+        wait_for_idleness(peer, it);
+      }
   }
 
   void go_on(time_point now, const std::string& peer, link& it, effects& out) {

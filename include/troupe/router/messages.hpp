@@ -92,13 +92,21 @@ struct service_place {
   caf::strong_actor_ptr handle;
   /// Else where to ask instead, "HOST:PORT"; empty if that is not known.
   std::string address;
+  /// Where to ask if all else fails.
+  std::vector<std::string> others{};
+  /// Counts the changes that the node that was asked has seen.
+  std::uint64_t revision = 0;
 };
 
-/// Asks for a service of the cluster by its name.
+/// Asks for a service of the cluster by its name. Answered at once if the place has another
+/// revision than `known`, else when that comes to be, at the latest after `wait` (at most
+/// 30 s).
 struct find_service {
   using result = service_place;
 
   std::string name;
+  std::uint64_t known = 0;
+  duration wait{};
 };
 
 struct find_router_statistics {
@@ -206,12 +214,14 @@ bool inspect(Inspector& f, resolve_agent& x) {
 
 template <class Inspector>
 bool inspect(Inspector& f, service_place& x) {
-  return f.object(x).fields(f.field("handle", x.handle), f.field("address", x.address));
+  return f.object(x).fields(f.field("handle", x.handle), f.field("address", x.address),
+                            f.field("others", x.others), f.field("revision", x.revision));
 }
 
 template <class Inspector>
 bool inspect(Inspector& f, find_service& x) {
-  return f.object(x).fields(f.field("name", x.name));
+  return f.object(x).fields(f.field("name", x.name), f.field("known", x.known),
+                            f.field("wait", x.wait));
 }
 
 template <class Inspector>

@@ -24,6 +24,7 @@
 #include "troupe/core/result.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/entrance.hpp"
+#include "troupe/router/detail/service_places.hpp"
 #include "troupe/router/directory.hpp"
 #include "troupe/router/idle_links.hpp"
 #include "troupe/router/messages.hpp"
@@ -68,6 +69,7 @@ public:
       node_(std::move(node)),
       options_(options),
       events_(std::move(events)),
+      services_(self),
       idle_(node_, idle),
       answer_within_(idle.answer_within) {
     self_->set_down_handler([this](const caf::down_msg& gone) { end_agent(gone.source); });
@@ -97,12 +99,7 @@ public:
         return to_error(detail::no_agent(what.id));
       },
       [this](const resolve_agent& what) { resolve(what); },
-      [this](const find_service& what) -> caf::result<service_place> {
-        if (auto found = services_.find(what.name); found != services_.end())
-          return found->second;
-        return to_error({errc::not_found, "no service '" + what.name
-                                            + "' is known here; wait until the node has joined"});
-      },
+      [this](const find_service& what) { return services_.find(what); },
       [this](const find_router_statistics&) { return statistics(); },
       [this](const leave_cluster& what) { leave(what.force); },
     };
@@ -134,7 +131,7 @@ public:
   }
 
   void set_service(const std::string& what, service_place where) {
-    services_.insert_or_assign(what, std::move(where));
+    services_.set(what, std::move(where));
   }
 
   // -- links -------------------------------------------------------------------------
@@ -148,6 +145,11 @@ public:
     there.wanted = there.held = there.rests = false;
     step_idle(idle::linked{node});
     flush(there);
+  }
+
+  /// This side needs all its links from now on, used or not; or does so no more.
+  void keep_links(bool all) {
+    step_idle(idle::keep{all});
   }
 
   /// Fails what was sent over it and not answered.
@@ -613,7 +615,7 @@ private:
   router_options options_;
   router_events events_;
   directory places_;
-  std::map<std::string, service_place, std::less<>> services_;
+  detail::service_places services_;
   std::map<std::string, peer, std::less<>> peers_;
   std::size_t waiting_ = 0;
   /// Who may have an open bundle. One that has none is no harm, nor is one twice.

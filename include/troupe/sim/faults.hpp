@@ -38,6 +38,11 @@ struct faults {
   /// Of a partition, that only one direction is cut.
   std::uint32_t one_way = 250'000;
 
+  // -- calendars, as services ask of the time of day ------------------------------------
+  /// The calendar of a process is set back by so much, or right again; never ahead.
+  duration calendar_every{};
+  duration calendar_back = std::chrono::hours{1};
+
   // -- clocks and disks -----------------------------------------------------------------
   /// A process's clock runs up to so much fast or slow, per million.
   std::uint32_t clock_drift = 0;

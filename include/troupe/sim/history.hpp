@@ -7,6 +7,7 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -64,13 +65,24 @@ struct history_report {
   std::vector<std::string> undecided;
 };
 
+/// Whether a Model wants to know when an operation ended: time passes in it.
+template <class Model>
+concept timed_model
+  = requires(const Model& model, const typename Model::state& now, const operation& what) {
+  model.apply(now, what);
+};
+
 /// Judges each key for itself. @throws nothing; an unknown verb is a violation.
 template <class Model>
 history_report judge(const Model& model, const history& what, std::size_t max_states = 2'000'000) {
-  std::map<std::string, std::pair<std::vector<step_of_history>, std::vector<interval>>> keys;
+  using step = std::conditional_t<timed_model<Model>, operation, step_of_history>;
+  std::map<std::string, std::pair<std::vector<step>, std::vector<interval>>> keys;
   for (auto& each : what.operations()) {
     auto& [steps, when] = keys[each.key];
-    steps.push_back(each.what);
+    if constexpr (timed_model<Model>)
+      steps.push_back(each);
+    else
+      steps.push_back(each.what);
     when.push_back({each.what.call, each.end});
   }
   history_report report{verdict::linearizable, what.operations().size(), {}, {}};

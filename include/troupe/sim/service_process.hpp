@@ -162,12 +162,19 @@ private:
       typename host::replicated_core<machine>::effects made;
       service_.tick(group_now(), made);
       carry_out(made);
+      if (auto due = service_.next_wall_deadline(); due && *due <= here_.calendar())
+        tell_calendar();
     }
 
     [[nodiscard]] std::optional<time_point> next_deadline() const {
       auto next = group_.next_deadline();
       if (auto due = service_.next_deadline()) {
         auto local = here_.now() + std::max(*due - group_now(), duration::zero());
+        next = std::min(next.value_or(local), local);
+      }
+      if (auto due = service_.next_wall_deadline()) {
+        auto local
+          = here_.now() + std::clamp(*due - here_.calendar(), duration::zero(), calendar_every);
         next = std::min(next.value_or(local), local);
       }
       return next;
@@ -189,6 +196,8 @@ private:
 
   private:
     static constexpr std::uint64_t first_token = 1'000'000;
+    /// It may be set: looked at no less often, while the machine asks for it.
+    static constexpr duration calendar_every = std::chrono::milliseconds{500};
 
     static host::group_options how(std::uint64_t seed) {
       return {raft_process::timers(seed), 100};
@@ -250,11 +259,17 @@ private:
       step_service(0, typename host::replicated_core<machine>::committed{std::move(what.payload)});
     }
 
-    void handle(host::group_core::lead&) {
+    void handle(host::group_core::lead& what) {
       [[maybe_unused]] auto floor = service_.index() == 0 ? first_token : 0;
-      step_service(0, typename host::replicated_core<machine>::leads{});
+      step_service(0, typename host::replicated_core<machine>::leads{what.term});
       if constexpr (requires { Service::opening(floor); })
         step_service(0, host::notice<machine>{Service::opening(floor)});
+      tell_calendar();
+    }
+
+    void tell_calendar() {
+      if constexpr (wall_timed<machine>)
+        step_service(0, typename host::replicated_core<machine>::wall_is{here_.calendar()});
     }
 
     void handle(host::group_core::follow& what) {
@@ -262,7 +277,8 @@ private:
     }
 
     void handle(host::group_core::not_taken& what) {
-      step_service(0, typename host::replicated_core<machine>::not_taken{std::move(what.why)});
+      step_service(
+        0, typename host::replicated_core<machine>::not_taken{what.number, std::move(what.why)});
     }
 
     void look(request_id id, const typename message::look& what) {
@@ -302,7 +318,7 @@ private:
     using core = host::replicated_core<machine>;
 
     void handle(typename core::propose& what) {
-      step(host::group_core::propose{the_service, std::move(what.payload)});
+      step(host::group_core::propose{the_service, std::move(what.what)});
     }
 
     void handle(typename core::answered& what) {

@@ -29,7 +29,8 @@ public:
   explicit service_scenario(const scenario_options& how, process_id clients = 6)
     : span_(how.span),
       servers_(how.nodes),
-      world_(how.seed, how.nodes + clients, how.what, {how.nodes, {}, {}}, how.nodes) {}
+      world_(how.seed, how.nodes + clients, with_calendars(how.what), {how.nodes, {}, {}},
+             how.nodes) {}
 
   service_report run() {
     auto& found = world_.setting().found;
@@ -56,6 +57,14 @@ public:
   }
 
 private:
+  /// Services that ask for the time of day get it wrong, if anything goes wrong at all.
+  static faults with_calendars(faults what) {
+    if (wall_timed<typename Service::machine> && what.partition_every > duration::zero()
+        && what.calendar_every == duration::zero())
+      what.calendar_every = what.partition_every;
+    return what;
+  }
+
   /// A group is born in peace.
   void be_born() {
     world_.at(0)->found_group();

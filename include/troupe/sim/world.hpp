@@ -47,6 +47,9 @@ public:
   /// The process's own clock: steady, may drift against the others, goes on over restarts.
   [[nodiscard]] time_point now() const;
 
+  /// What the process's calendar says: may be set back, see faults.
+  [[nodiscard]] wall_time calendar() const;
+
   /// May be lost, late or doubled. To oneself: always arrives.
   void send(process_id to, typename Process::message what);
 
@@ -160,11 +163,13 @@ public:
     auto quiet = faults_;
     quiet.loss = quiet.duplication = quiet.straggler = 0;
     quiet.kill_every = quiet.pause_every = quiet.partition_every = duration{};
+    quiet.calendar_every = {};
     faults_ = quiet;
     ++epoch_;
     heal();
     for (process_id which = 0; which < size(); ++which) {
       places_[which].paused_until = std::min(places_[which].paused_until, now_);
+      places_[which].calendar_behind = {};
       if (!places_[which].running)
         start(which);
     }
@@ -259,6 +264,7 @@ private:
     std::uint64_t life = 0;
     duration paused_until{};
     std::int64_t rate = 0; // of its clock, per million fast
+    duration calendar_behind{};
     std::optional<duration> armed_for;
   };
 
@@ -403,6 +409,10 @@ private:
     plan(faults_.kill_every, [this] { kill_one(); });
     plan(faults_.pause_every, [this] { pause_one(); });
     plan(faults_.partition_every, [this] { part(); });
+    plan(faults_.calendar_every, [this] {
+      auto& place = places_[any()];
+      place.calendar_behind = random_.one_in(2) ? faults_.calendar_back : duration{};
+    });
   }
 
   void plan(duration every, std::function<void()> job) {
@@ -469,6 +479,12 @@ private:
 template <class Process>
 time_point environment<Process>::now() const {
   return world<Process>::local_time(home_.places_[self_], home_.now_);
+}
+
+template <class Process>
+wall_time environment<Process>::calendar() const {
+  constexpr auto birth = std::chrono::hours{500'000}; // in 2027: calendars are not near zero
+  return wall_time{birth + home_.now_ - home_.places_[self_].calendar_behind};
 }
 
 template <class Process>

@@ -6,6 +6,7 @@
 #include "troupe/lock/messages.hpp"
 #include "troupe/net/messages.hpp"
 #include "troupe/node/init.hpp"
+#include "troupe/node/messages.hpp"
 #include "troupe/registry/messages.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/scheduler/messages.hpp"
@@ -23,6 +24,7 @@ TROUPE_COMPILED void list_blocks(message_blocks& list) {
   list.add<caf::id_block::troupe_router>();
   list.add<caf::id_block::troupe_state>();
   list.add<caf::id_block::troupe_net>();
+  list.add<caf::id_block::troupe_node>();
 }
 
 } // namespace troupe::detail

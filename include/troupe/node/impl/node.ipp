@@ -8,16 +8,19 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
+#include "troupe/core/caf/to_error.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/node/known_nodes.hpp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/node/seat.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/router/router.hpp"
 
@@ -59,10 +62,13 @@ struct node::inside {
     asks.agent_ended = [member](const std::string& agent) {
       run_on_member(*member, [agent](cluster::member_state& state) { state.remove_agent(agent); });
     };
-    auto founds = is_founder();
+    if (data_.is_durable())
+      if (auto why = open_seat(); why.code != errc::none)
+        return why;
+    auto in_memory = is_founder() && !seat_;
     // By value: in an actor system of somebody else the router may outlive this node.
-    asks.may_leave = [tell = options_.on_leave_asked, name = options_.name, founds](bool force) {
-      return tell ? refuse_to_leave(name, founds, {force})
+    asks.may_leave = [tell = options_.on_leave_asked, name = options_.name, in_memory](bool force) {
+      return tell ? refuse_to_leave(name, in_memory, {force})
                   : problem{errc::failed, "the program of node " + name
                                             + " does not end when asked to; end it where it runs"};
     };
@@ -75,43 +81,207 @@ struct node::inside {
         state.links().close_idle(where, number);
       });
     };
-    // What the host knows of the others it knows by their links.
+    // What the node that leads knows of the others it knows by their links.
     router_.emplace(
       *system_, id, options_.router, std::move(asks),
-      router::idle_options{.idle_after = options_.links.idle_after, .keeps_all = founds});
-    member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(cluster::member_setup{
-      id, options_.name, data_.self().boot, founds, options_.lost_after,
-      options_.services.registry.heartbeat_every, options_.services.registry.check_every,
-      clients_->registry, clients_->names, clients_->scheduler, *router_, options_.log, [this] {
-        std::lock_guard guard{mutex_};
-        caught_up_ = true;
-        changed_.notify_all();
-      }});
+      router::idle_options{.idle_after = options_.links.idle_after, .keeps_all = in_memory});
+    member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(member_setup());
     *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
-    if (!founds)
-      access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
-        cluster::access_options{addresses(), options_.retry}, access_events());
+    access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
+      cluster::access_options{addresses(), options_.retry}, access_events());
     if (auto why = open_gate(); why.code != errc::none)
       return why;
-    if (founds && data_.self().cluster == cluster_id{})
+    auto founds = is_founder();
+    if (founds)
       if (auto why = look_for_cluster(); why.code != errc::none)
         return why;
-    run_on_state<cluster::member_state>(
-      member_, [gate = gate_.get()](cluster::member_state& state) { state.start(gate); });
-    say_who_i_am();
-    if (founds)
-      return host_services();
-    run_on_state<cluster::access_state>(
-      access_, [gate = gate_.get()](cluster::access_state& state) { state.start(gate); });
+    on_member([gate = gate_.get()](cluster::member_state& state) { state.start(gate); });
+    say_who_i_am(in_memory);
+    if (auto why = seat_    ? take_seat(founds)
+                   : founds ? host_services()
+                            : problem{};
+        why.code != errc::none)
+      return why;
+    on_access([gate = gate_.get(), self = own_address()](cluster::access_state& state) {
+      state.start(gate, self);
+    });
     return {};
   }
 
-  /// Founds, or goes on as, the cluster's host.
+  /// Founds a cluster, if nobody is found who has one.
   [[nodiscard]] bool is_founder() const {
+    return data_.self().cluster == cluster_id{} && (options_.join.empty() || options_.bootstrap);
+  }
+
+  cluster::member_setup member_setup() {
+    cluster::member_setup made{to_string(data_.self().id),
+                               options_.name,
+                               data_.self().boot,
+                               seat_ != nullptr,
+                               options_.lost_after,
+                               options_.services.registry.heartbeat_every,
+                               options_.services.registry.check_every,
+                               clients_->registry,
+                               clients_->names,
+                               clients_->scheduler,
+                               *router_,
+                               options_.log,
+                               [this] {
+                                 std::lock_guard guard{mutex_};
+                                 caught_up_ = true;
+                                 changed_.notify_all();
+                               }};
+    if (!seat_)
+      return made;
+    made.linked = [this](const net::link_ptr& which) {
+      seat_->run([which](cluster::voters_state& state) { state.link_up(which); });
+    };
+    made.unlinked = [this](const std::string& node) {
+      seat_->run([node](cluster::voters_state& state) { state.link_down(node); });
+    };
+    made.node_is = [this](const registry::record& what) {
+      if (what.endpoints.empty())
+        return;
+      auto& where = what.endpoints.front();
+      seat_->run([node = what.key.owner, called = what.key.name,
+                  address = to_string(net::address{where.host, where.port})](
+                   cluster::voters_state& state) { state.node_is(node, called, address); });
+    };
+    made.node_left = [this](const std::string& node) {
+      seat_->run([node](cluster::voters_state& state) { state.node_left(node); });
+    };
+    return made;
+  }
+
+  // -- the group -------------------------------------------------------------------------
+
+  /// Reads the log of the group, so that the node is known to be sound before anybody
+  /// hears of it.
+  problem open_seat() {
+    cluster::voters_setup setup;
+    setup.node = to_string(data_.self().id);
+    setup.address = [this] { return to_string(own_address()); };
+    setup.voters = options_.voters;
+    setup.lead = [this](std::uint64_t turn) { lead(turn); };
+    setup.follow = [this](std::uint64_t turn, const std::string& leader) { follow(turn, leader); };
+    setup.others = [this](const std::vector<std::string>& others) {
+      on_access([others](cluster::access_state& access) { access.learn(others); });
+      {
+        std::lock_guard guard{mutex_};
+        places_.others = others;
+      }
+      tell_places();
+    };
+    setup.reach = [this](const cluster::seat_contact& where) {
+      on_member(
+        [where](cluster::member_state& state) { state.links().reach(where.node, where.address); });
+    };
+    setup.set_timeout = [this](const net::link_ptr& which, duration silence) {
+      gate_->set_timeout(which, silence);
+    };
+    setup.seated = [this](bool is_seated) {
+      is_seated_ = is_seated;
+      router_->run([is_seated](router::router_state& state) { state.keep_links(is_seated); });
+    };
+    setup.log = options_.log;
+    auto opened = cluster::seat::open(*system_, data_.file("group.db"), options_.group,
+                                      options_.services, std::move(setup));
+    if (!opened)
+      return opened.error();
+    seat_ = std::move(*opened);
+    return {};
+  }
+
+  problem take_seat(bool founds) {
     auto& self = data_.self();
-    if (self.cluster != cluster_id{})
-      return self.host;
-    return options_.join.empty() || options_.bootstrap;
+    if (self.host && seat_->is_new() && addresses().empty())
+      return {errc::damaged, "this node founded its cluster, and its log is gone from "
+                               + data_.file("group.db").string()
+                               + "; restore a backup, or give nodes of the cluster to join"};
+    on_member([all = seat_->services()](cluster::member_state& state) { state.guard(all); });
+    seat_->start();
+    set_places({}, {});
+    if (!founds)
+      return {};
+    if (seat_->is_new())
+      if (auto why = seat_->found({to_string(self.id), to_string(own_address())});
+          why.code != errc::none)
+        return why;
+    // Only now, or a crash between would leave a cluster without a group.
+    return found_cluster();
+  }
+
+  /// Nobody has heard of the cluster before.
+  problem found_cluster() {
+    auto cluster = random_id<cluster_id>();
+    if (auto why = data_.belong_to(cluster, true, {}); why.code != errc::none)
+      return why;
+    gate_->found(cluster);
+    return {};
+  }
+
+  /// This node leads from here on. Runs on the actor of its seat, as follow().
+  void lead(std::uint64_t turn) {
+    auto registry = cluster::start_registry(*system_, options_.services);
+    cluster::service_binding here{.handles = seat_->services(),
+                                  .where = own_address(),
+                                  .entry = entry(),
+                                  .others = {},
+                                  .is_here = true};
+    here.handles[cluster::registry_name] = registry;
+    here.handles[cluster::voters_name] = caf::actor_cast<caf::strong_actor_ptr>(seat_->voters());
+    std::swap(registry_, registry);
+    end_registry(registry);
+    on_member([this, turn, here](cluster::member_state& state) {
+      state.lead(here.handles.at(cluster::registry_name), [this, turn, here] {
+        on_access([turn, here](cluster::access_state& access) { access.lead_here(turn, here); });
+      });
+    });
+  }
+
+  void follow(std::uint64_t turn, const std::string& leader) {
+    end_registry(std::exchange(registry_, nullptr));
+    on_member([](cluster::member_state& state) { state.follow(); });
+    set_places({}, leader);
+    on_access([turn, leader](cluster::access_state& access) { access.follow(turn, leader); });
+  }
+
+  static void end_registry(const caf::strong_actor_ptr& which) {
+    if (which)
+      caf::anon_send_exit(caf::actor_cast<caf::actor>(which), caf::exit_reason::user_shutdown);
+  }
+
+  /// Gives up its seat before it leaves, so that the others are enough without it.
+  problem leave_group(const leave_options& how) {
+    if (!seat_ || !is_seated_)
+      return {};
+    constexpr duration patience = std::chrono::seconds{40};
+    auto deadline = std::chrono::steady_clock::now() + patience;
+    problem why{errc::no_quorum, "no node leads the cluster, so this one cannot give up its seat; "
+                                 "retry, or force it (--force)"};
+    do {
+      caf::strong_actor_ptr leader;
+      {
+        std::lock_guard guard{mutex_};
+        leader = voters_;
+      }
+      auto is_done = false;
+      if (leader) {
+        caf::scoped_actor self{*system_};
+        self
+          ->request(caf::actor_cast<caf::actor>(leader), std::chrono::seconds{35},
+                    cluster::change_voters{cluster::voter_change::remove,
+                                           to_string(data_.self().id), how.force})
+          .receive([&](const cluster::voters_view&) { is_done = true; },
+                   [&](const caf::error& said) { why = to_problem(said); });
+      }
+      if (is_done)
+        return {};
+      if (leader && why.code != errc::not_leader && why.code != errc::unreachable)
+        break;
+      std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    } while (std::chrono::steady_clock::now() < deadline);
+    return how.force ? problem{} : why;
   }
 
   static problem refuse_to_leave(const std::string& name, bool is_host, const leave_options& how) {
@@ -143,10 +313,8 @@ struct node::inside {
     };
     events.on_down = [this](const net::link_ptr& which, const std::string& why) {
       on_member([which, why](cluster::member_state& state) { state.link_down(which, why); });
-      if (access_)
-        run_on_state<cluster::access_state>(
-          access_,
-          [number = which->number()](cluster::access_state& state) { state.link_down(number); });
+      on_access(
+        [number = which->number()](cluster::access_state& state) { state.link_down(number); });
     };
     auto made = net::gate::start(*system_, std::move(self),
                                  caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
@@ -184,44 +352,61 @@ struct node::inside {
   }
 
   problem host_services() {
-    auto started = cluster::hosted_services::start(*system_, data_, options_.services);
+    auto started = cluster::hosted_services::start(*system_, options_.services);
     if (!started)
       return started.error();
     services_ = std::move(*started);
-    auto cluster = data_.self().cluster;
-    if (cluster == cluster_id{}) {
-      cluster = random_id<cluster_id>();
-      if (auto why = data_.belong_to(cluster, true, {}); why.code != errc::none)
-        return why;
-      gate_->found(cluster);
-    }
-    set_services(services_->handles(), {});
-    on_member([all = services_->handles()](cluster::member_state& state) { state.guard(all); });
-    bound(services_->handles());
+    if (auto why = found_cluster(); why.code != errc::none)
+      return why;
+    on_member([all = services_->handles()](cluster::member_state& state) {
+      state.guard(all);
+      state.lead(nullptr, [] {});
+    });
+    cluster::service_binding here{.handles = services_->handles(),
+                                  .where = own_address(),
+                                  .entry = entry(),
+                                  .others = {},
+                                  .is_here = true};
+    on_access([here](cluster::access_state& access) { access.lead_here(1, here); });
     return {};
   }
 
-  void say_who_i_am() {
+  [[nodiscard]] net::address own_address() const {
     auto where = options_.advertise.value_or(net::address{options_.listen.host, port_});
+    if (where.port == 0)
+      where.port = port_;
+    return where;
+  }
+
+  [[nodiscard]] caf::strong_actor_ptr entry() const {
+    return caf::actor_cast<caf::strong_actor_ptr>(router_->handle());
+  }
+
+  void say_who_i_am(bool is_host) {
+    auto where = own_address();
     registry::record self;
     self.key = {registry::record_kind::node, options_.name, {}};
-    self.endpoints = {{where.host, where.port != 0 ? where.port : port_}};
+    self.endpoints = {{where.host, where.port}};
     self.metadata["release"] = to_string(library_version);
     if (!data_.is_durable())
       self.metadata[cluster::known_nodes::fleeting_mark] = "yes";
-    self.metadata["role"] = is_founder() ? "host" : "member";
+    self.metadata["role"] = is_host ? "host" : "member";
     on_member([self](cluster::member_state& state) { state.put(self); });
   }
 
   // -- what happens ----------------------------------------------------------------------
 
+  /// On the access actor.
   cluster::access_events access_events() {
-    return {[this](const std::map<std::string, caf::strong_actor_ptr>& found,
-                   const net::address& where, const caf::strong_actor_ptr&) {
-              if (!found.empty())
-                remember(where);
-              set_services({}, found.empty() ? std::string{} : to_string(where));
-              bound(found);
+    return {[this](const cluster::service_binding& how) {
+              auto is_bound = !how.handles.empty();
+              if (is_bound && !how.is_here)
+                remember(how);
+              if (how.is_here)
+                set_places(how.handles, {});
+              else if (is_bound || !seat_) // a seat knows better
+                set_places({}, is_bound ? to_string(how.where) : std::string{});
+              bound(how);
             },
             [this](const problem& why) {
               if (std::exchange(last_complaint_, why.detail) != why.detail)
@@ -229,22 +414,41 @@ struct node::inside {
             }};
   }
 
-  /// Tells the router where the services are, for those who ask this node.
-  void set_services(const std::map<std::string, caf::strong_actor_ptr>& here,
-                    const std::string& elsewhere) {
-    router_->run([here, elsewhere](router::router_state& state) {
-      for (auto* each : cluster::cluster_services) {
-        auto found = here.find(each);
-        state.set_service(each, {found != here.end() ? found->second : nullptr, elsewhere});
-      }
+  /// Says where the services are to those who ask this node.
+  void set_places(const std::map<std::string, caf::strong_actor_ptr>& here,
+                  const std::string& elsewhere) {
+    {
+      std::lock_guard guard{mutex_};
+      places_.here = here;
+      places_.elsewhere = elsewhere;
+    }
+    tell_places();
+  }
+
+  void tell_places() {
+    std::lock_guard guard{mutex_}; // in the order of the changes
+    std::map<std::string, caf::strong_actor_ptr> found;
+    for (auto* each : cluster::cluster_services)
+      found[each] = nullptr;
+    if (seat_)
+      found[cluster::voters_name] = nullptr;
+    for (auto& [called, handle] : places_.here)
+      found[called] = handle;
+    if (seat_)
+      found[cluster::seat_name] = caf::actor_cast<caf::strong_actor_ptr>(seat_->voters());
+    router_->run([found, places = places_](router::router_state& state) {
+      for (auto& [called, handle] : found)
+        state.set_service(called, {handle, places.elsewhere, places.others});
     });
   }
 
-  /// Runs on the access actor, or in start().
-  void bound(const std::map<std::string, caf::strong_actor_ptr>& found) {
-    clients_->bind(found);
+  void bound(const cluster::service_binding& how) {
+    clients_->bind(how.handles);
+    auto voters = how.handles.find(cluster::voters_name);
     std::lock_guard guard{mutex_};
-    joined_ = !found.empty();
+    voters_ = voters != how.handles.end() ? voters->second : nullptr;
+    joined_ = !how.handles.empty();
+    is_host_ = how.is_here;
     changed_.notify_all();
     if (!joined_)
       return;
@@ -253,19 +457,25 @@ struct node::inside {
   }
 
   /// Keeps what the next start needs, when it is new.
-  void remember(const net::address& where) {
+  void remember(const cluster::service_binding& how) {
     auto cluster = gate_->self().cluster;
-    auto place = to_string(where);
     auto& self = data_.self();
-    if (self.cluster == cluster && std::ranges::find(self.met, place) != self.met.end())
+    std::vector<std::string> places{to_string(how.where)};
+    for (auto& each : how.others)
+      if (auto text = to_string(each); text != places.front() && text != to_string(own_address()))
+        places.push_back(std::move(text));
+    auto known = [&](auto& place) { return std::ranges::find(self.met, place) != self.met.end(); };
+    if (self.cluster == cluster && std::ranges::all_of(places, known))
       return;
-    if (auto why = data_.belong_to(cluster, false, {place}); why.code != errc::none)
+    if (auto why = data_.belong_to(cluster, self.host, std::move(places)); why.code != errc::none)
       options_.log(why.detail);
   }
 
   void stop() {
     if (stopped_.exchange(true))
       return;
+    if (seat_)
+      seat_->hand_over();
     // Before the agents: their ends are not news, the node is expected back with them.
     end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
     end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
@@ -277,6 +487,11 @@ struct node::inside {
     clients_.reset();
     if (services_)
       services_->stop();
+    seat_.reset();
+    end_registry(std::exchange(registry_, nullptr));
+    member_ = access_ = nullptr; // before the system
+    voters_ = nullptr;
+    places_.here.clear();
     if (router_)
       caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
     router_.reset();
@@ -304,6 +519,11 @@ struct node::inside {
   template <class Job>
   void on_member(Job job) {
     run_on_state<cluster::member_state>(member_, std::move(job));
+  }
+
+  template <class Job>
+  void on_access(Job job) {
+    run_on_state<cluster::access_state>(access_, std::move(job));
   }
 
   /// Runs `job` on the router and waits for what it returns.
@@ -340,14 +560,13 @@ struct node::inside {
 
   /// Lets an actor end by itself and waits until it is gone.
   template <class State, class Job>
-  void end(caf::actor& which, Job job) {
+  void end(const caf::actor& which, Job job) {
     if (!which)
       return;
     caf::scoped_actor self{*system_};
     self->monitor(which);
     run_on_state<State>(which, std::move(job));
     self->receive([](const caf::down_msg&) {});
-    which = nullptr;
   }
 
   node_options options_;
@@ -359,7 +578,12 @@ struct node::inside {
   std::optional<router::router_access> router_;
   caf::actor member_;
   caf::actor access_;
+  /// Of a node without a data folder that has founded its cluster.
   std::optional<cluster::hosted_services> services_;
+  /// Of a node with a data folder.
+  std::unique_ptr<cluster::seat> seat_;
+  caf::strong_actor_ptr registry_; // the seat's actor only, and where it leads
+  std::atomic<bool> is_seated_ = false;
   std::uint16_t port_ = 0;
   std::atomic<bool> stopped_ = false;
   std::string last_complaint_; // the access actor's only
@@ -367,6 +591,13 @@ struct node::inside {
   std::condition_variable changed_;
   bool joined_ = false;
   bool caught_up_ = false;
+  bool is_host_ = false;
+  caf::strong_actor_ptr voters_; // where the services are, if they are on a group
+  struct {
+    std::map<std::string, caf::strong_actor_ptr> here;
+    std::string elsewhere;
+    std::vector<std::string> others;
+  } places_;
   std::vector<caf::actor> agents_;
 };
 
@@ -398,7 +629,10 @@ TROUPE_COMPILED void node::stop() {
 }
 
 TROUPE_COMPILED problem node::leave(const leave_options& how) {
-  if (auto refusal = inside::refuse_to_leave(name(), is_host(), how); refusal.code != errc::none)
+  auto refusal = inside::refuse_to_leave(name(), inside_->services_.has_value(), how);
+  if (refusal.code == errc::none)
+    refusal = inside_->leave_group(how);
+  if (refusal.code != errc::none)
     return refusal;
   auto why = inside::wait_for([this](std::function<void(problem)> done) {
     inside_->on_member(
@@ -425,7 +659,8 @@ TROUPE_COMPILED std::uint16_t node::port() const {
 }
 
 TROUPE_COMPILED bool node::is_host() const {
-  return inside_->services_.has_value();
+  std::lock_guard guard{inside_->mutex_};
+  return inside_->is_host_;
 }
 
 TROUPE_COMPILED bool node::wait_joined(duration wait) {

@@ -9,7 +9,7 @@
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
 #include "troupe/core/caf/to_error.hpp"
-#include "troupe/host/durable.hpp"
+#include "troupe/host/replicated.hpp"
 #include "troupe/host/service_actor.hpp"
 #include "troupe/lock/lock_service.hpp"
 #include "troupe/net/gate.hpp"
@@ -20,7 +20,6 @@
 #include "troupe/router/router_service.hpp"
 #include "troupe/scheduler/scheduler_service.hpp"
 #include "troupe/state/state_service.hpp"
-#include "troupe/storage/sqlite_log.hpp"
 
 namespace troupe {
 
@@ -54,33 +53,46 @@ problem hosted_services::add(const typename Service::options& options, Host host
   return {};
 }
 
-template <class Service>
-problem hosted_services::add_kept(const typename Service::options& options, const data_folder& data,
-                                  const char* file, const host::core_options& limits) {
-  if (!data.is_durable())
-    return add<Service>(options, host::in_memory{}, without_snapshots(limits));
-  auto log = std::make_unique<storage::sqlite_log>(data.file(file));
-  return add<Service>(options, host::durable{std::move(log)}, limits);
-}
-
 TROUPE_COMPILED result<hosted_services> hosted_services::start(caf::actor_system& sys,
-                                                               const data_folder& data,
                                                                const service_options& how) {
   hosted_services made{sys};
-  auto why = made.add<registry::registry_service>(how.registry, host::in_memory{},
-                                                  without_snapshots(how.journal));
+  auto limits = without_snapshots(how.journal);
+  auto why = made.add<registry::registry_service>(how.registry, host::in_memory{}, limits);
   if (why.code == errc::none)
-    why = made.add_kept<registry::name_service>({}, data, "names.db", how.journal);
+    why = made.add<registry::name_service>({}, host::in_memory{}, limits);
   if (why.code == errc::none)
-    why = made.add_kept<lock::lock_service>(how.locks, data, "locks.db", how.journal);
+    why = made.add<lock::lock_service>(how.locks, host::in_memory{}, limits);
   if (why.code == errc::none)
-    why = made.add_kept<scheduler::scheduler_service>(how.scheduler, data, "scheduler.db",
-                                                      how.journal);
+    why = made.add<scheduler::scheduler_service>(how.scheduler, host::in_memory{}, limits);
   if (why.code == errc::none)
-    why = made.add_kept<state::state_service>(how.state, data, "state.db", how.journal);
+    why = made.add<state::state_service>(how.state, host::in_memory{}, limits);
   if (why.code != errc::none)
     return why;
   return made;
+}
+
+TROUPE_COMPILED result<hosted_services> hosted_services::start(caf::actor_system& sys,
+                                                               const host::group& group,
+                                                               const service_options& how) {
+  hosted_services made{sys};
+  auto at = [&group](host::service_id number) { return host::replicated{group.seat(number)}; };
+  auto why = made.add<registry::name_service>({}, at(names_number), how.journal);
+  if (why.code == errc::none)
+    why = made.add<lock::lock_service>(how.locks, at(locks_number), how.journal);
+  if (why.code == errc::none)
+    why = made.add<scheduler::scheduler_service>(how.scheduler, at(scheduler_number), how.journal);
+  if (why.code == errc::none)
+    why = made.add<state::state_service>(how.state, at(state_number), how.journal);
+  if (why.code != errc::none)
+    return why;
+  return made;
+}
+
+TROUPE_COMPILED caf::strong_actor_ptr start_registry(caf::actor_system& sys,
+                                                     const service_options& how) {
+  auto made = host::spawn<registry::registry_service>(sys, how.registry, host::in_memory{},
+                                                      without_snapshots(how.journal));
+  return made ? caf::actor_cast<caf::strong_actor_ptr>(*made) : nullptr;
 }
 
 TROUPE_COMPILED void hosted_services::stop() {

@@ -33,11 +33,6 @@ public:
     return reads_.empty();
   }
 
-  /// The round that the latest read waits for.
-  [[nodiscard]] std::uint64_t last_round() const {
-    return reads_.empty() ? 0 : reads_.back().round;
-  }
-
   /// Takes out what a round of a majority confirms.
   std::vector<read> confirm(std::uint64_t round) {
     std::vector<read> done;

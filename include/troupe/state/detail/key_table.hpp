@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/flaw.hpp"
 #include "troupe/state/detail/change_log.hpp"
 #include "troupe/state/types.hpp"
 
@@ -121,6 +122,8 @@ public:
       change(each.key, each.revision, [&](sibling_set& set) { set = each.set; });
     for (std::size_t level = 0; level < counts_.size(); ++level) {
       auto& to = counts_[level];
+      if (planted_flaw == flaw::counts_forgotten)
+        continue;
       std::tie(to.puts, to.removals, to.expiries, to.conflicts)
         = std::tie(saved.history[level].puts, saved.history[level].removals,
                    saved.history[level].expiries, saved.history[level].conflicts);

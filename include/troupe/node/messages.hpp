@@ -1,0 +1,159 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "caf/actor_control_block.hpp"
+#include "caf/type_id.hpp"
+#include "troupe/core/caf/inspect_enum.hpp"
+#include "troupe/core/messages.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/host/messages.hpp"
+
+/// What the nodes that keep a cluster's services say to each other, and what people may ask of
+/// them: see voters.hpp.
+namespace troupe::cluster {
+
+/// By this name routers know the actor that answers these; only where the services are.
+inline constexpr const char* voters_name = "troupe.voters";
+/// The same on each node that may vote.
+inline constexpr const char* seat_name = "troupe.seat";
+
+/// A node's place in the group, and the actor that takes the messages of the group.
+struct seat_card {
+  std::string node;
+  std::uint64_t seat = 0;
+  caf::strong_actor_ptr group;
+};
+
+/// Node to node, on a new link: here is mine, give me yours.
+struct exchange_seats {
+  using result = seat_card;
+
+  seat_card mine;
+};
+
+/// A member of the group as the leader sees it.
+struct seat_view {
+  /// The id of its node.
+  std::string node;
+  std::string address;
+  std::uint64_t seat = 0;
+  /// Counts for majorities; else it only receives.
+  bool votes = false;
+  bool leads = false;
+  /// Entries of the leader's log that it has not synced.
+  std::uint64_t lag = 0;
+  /// Since it was heard of last.
+  duration silent_for{};
+
+  friend bool operator==(const seat_view&, const seat_view&) = default;
+};
+
+struct voters_view {
+  std::uint64_t term = 0;
+  /// The last entry that a majority has synced.
+  std::uint64_t commit = 0;
+  /// The last entry of the leader's log.
+  std::uint64_t last = 0;
+  /// So many voters the cluster should have.
+  std::uint64_t wanted = 0;
+  std::vector<seat_view> seats;
+
+  friend bool operator==(const voters_view&, const voters_view&) = default;
+};
+
+struct list_voters {
+  using result = voters_view;
+};
+
+enum class voter_change : std::uint8_t {
+  /// The node becomes a voter, beside the others.
+  add = 0,
+  /// It votes no more; another takes its place before, where the cluster would have too few.
+  remove = 1,
+  /// It leads.
+  lead = 2,
+};
+
+constexpr const char* name_of(voter_change which) noexcept {
+  switch (which) {
+    case voter_change::add:
+      return "add";
+    case voter_change::remove:
+      return "remove";
+    case voter_change::lead:
+      return "lead";
+  }
+  return "unknown";
+}
+
+/// Asks the leader for a change, and is answered once that is made. Once more does no harm.
+/// Errors: not_found (no such node), in_use (nobody could take its place, and `force` is not
+/// set), bad_argument (the last voter stays), not_leader and unreachable (ask again: leadership
+/// has moved), timed_out (it goes on; see list_voters).
+struct change_voters {
+  using result = voters_view;
+
+  voter_change what = voter_change::add;
+  /// Its name or id.
+  std::string node;
+  bool force = false;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, seat_card& x) {
+  return f.object(x).fields(f.field("node", x.node), f.field("seat", x.seat),
+                            f.field("group", x.group));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, exchange_seats& x) {
+  return f.object(x).fields(f.field("mine", x.mine));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, seat_view& x) {
+  return f.object(x).fields(f.field("node", x.node), f.field("address", x.address),
+                            f.field("seat", x.seat), f.field("votes", x.votes),
+                            f.field("leads", x.leads), f.field("lag", x.lag),
+                            f.field("silent_for", x.silent_for));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, voters_view& x) {
+  return f.object(x).fields(f.field("term", x.term), f.field("commit", x.commit),
+                            f.field("last", x.last), f.field("wanted", x.wanted),
+                            f.field("seats", x.seats));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, list_voters& x) {
+  return f.object(x).fields();
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, voter_change& x) {
+  return inspect_enum(f, x);
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, change_voters& x) {
+  return f.object(x).fields(f.field("what", x.what), f.field("node", x.node),
+                            f.field("force", x.force));
+}
+
+} // namespace troupe::cluster
+
+CAF_BEGIN_TYPE_ID_BLOCK(troupe_node, ::troupe::type_ids::node)
+
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::seat_card))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::exchange_seats))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::voters_view))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::list_voters))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::change_voters))
+
+CAF_END_TYPE_ID_BLOCK(troupe_node)
+
+static_assert(caf::id_block::troupe_node::end <= troupe::type_ids::net);

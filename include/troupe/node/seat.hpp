@@ -1,0 +1,155 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "caf/actor.hpp"
+#include "caf/actor_cast.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/scoped_actor.hpp"
+#include "caf/stateful_actor.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/host/group.hpp"
+#include "troupe/node/options.hpp"
+#include "troupe/node/services.hpp"
+#include "troupe/node/voters.hpp"
+
+namespace troupe::cluster {
+
+/// What a node with a data folder has of the group that keeps the services of its cluster: the
+/// log, the services on it, and the actor that speaks with the other members. A node has
+/// it before the group takes it in, and also if it never does.
+class seat {
+public:
+  /// Reads the log in `file`, so it blocks. `setup` lacks only the group. Errors: damaged,
+  /// incompatible, in_use, storage_full, with what to do.
+  static result<std::unique_ptr<seat>> open(caf::actor_system& sys,
+                                            const std::filesystem::path& file,
+                                            const host::group_options& how,
+                                            const service_options& bounds, voters_setup setup) {
+    auto made = std::unique_ptr<seat>{new seat(sys)};
+    auto group = host::group::open(sys, file, hosted_services::numbers(), how, made->listener());
+    if (!group)
+      return to_problem(group.error());
+    made->group_ = std::move(*group);
+    auto services = hosted_services::start(sys, made->group_, bounds);
+    if (!services)
+      return services.error();
+    made->services_ = std::make_unique<hosted_services>(std::move(*services));
+    setup.group = made->group_;
+    made->voters_ = sys.spawn<caf::stateful_actor<voters_state>>(std::move(setup));
+    *made->home_ = caf::actor_cast<caf::weak_actor_ptr>(made->voters_);
+    return made;
+  }
+
+  seat(const seat&) = delete;
+  seat& operator=(const seat&) = delete;
+
+  ~seat() {
+    stop();
+  }
+
+  /// Takes part from here on.
+  void start() {
+    group_.start();
+  }
+
+  /// Whether the log is empty: the group is to be founded, or joined.
+  [[nodiscard]] bool is_new() const {
+    return group_.is_new();
+  }
+
+  /// Founds the group with this node as its only voter. Blocks until that is synced.
+  problem found(const seat_contact& self) {
+    auto promise = std::make_shared<std::promise<problem>>();
+    auto answer = promise->get_future();
+    group_.ask(raft::replica::found_group{to_string(self)},
+               [promise](const problem& why) { promise->set_value(why); });
+    return answer.get();
+  }
+
+  /// All but the registry, by their names.
+  [[nodiscard]] const std::map<std::string, caf::strong_actor_ptr>& services() const {
+    return services_->handles();
+  }
+
+  [[nodiscard]] const caf::actor& voters() const {
+    return voters_;
+  }
+
+  /// Runs `job(voters_state&)`.
+  template <class Job>
+  void run(Job job) const {
+    run_on_state<voters_state>(voters_, std::move(job));
+  }
+
+  /// Has another node lead, if this one does. Blocks for 3 s at most.
+  void hand_over() {
+    auto promise = std::make_shared<std::promise<void>>();
+    auto answer = promise->get_future();
+    run([promise](voters_state& state) { state.hand_over([promise] { promise->set_value(); }); });
+    answer.wait_for(std::chrono::seconds{5});
+  }
+
+  /// Ends all of it and waits until the file is closed.
+  void stop() {
+    if (services_)
+      services_->stop();
+    caf::scoped_actor self{sys_};
+    if (voters_) {
+      self->monitor(voters_);
+      run([](voters_state& state) { state.stop(); });
+      self->receive([](const caf::down_msg&) {});
+      voters_ = nullptr;
+    }
+    if (group_.handle()) {
+      self->monitor(group_.handle());
+      group_.stop();
+      self->receive([](const caf::down_msg&) {});
+      group_ = {};
+    }
+  }
+
+private:
+  explicit seat(caf::actor_system& sys) : sys_(sys) {}
+
+  host::group_listener listener() {
+    auto to_voters = [home = home_](auto job) {
+      if (auto there = home->lock())
+        run_on_state<voters_state>(caf::actor_cast<caf::actor>(there), std::move(job));
+    };
+    host::group_listener made;
+    made.changed_role = [to_voters](const host::group_core::changed_role& what) {
+      to_voters([what](voters_state& state) { state.changed_role(what); });
+    };
+    made.members_are = [to_voters](const raft::configuration& members) {
+      to_voters([members](voters_state& state) { state.members_are(members); });
+    };
+    made.wants_peer = [to_voters](raft::seat_id which, const std::string& contact) {
+      to_voters([which, contact](voters_state& state) { state.wants_peer(which, contact); });
+    };
+    made.forgot = [to_voters](raft::seat_id which) {
+      to_voters([which](voters_state& state) { state.forgot(which); });
+    };
+    made.stopped = [to_voters](const problem& why) {
+      to_voters([why](voters_state& state) { state.stopped(why); });
+    };
+    return made;
+  }
+
+  caf::actor_system& sys_;
+  /// The actor, once there is one.
+  std::shared_ptr<caf::weak_actor_ptr> home_ = std::make_shared<caf::weak_actor_ptr>();
+  host::group group_;
+  std::unique_ptr<hosted_services> services_;
+  caf::actor voters_;
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,203 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/core/time.hpp"
+#include "troupe/raft/replica.hpp"
+
+namespace troupe::cluster {
+
+/// Where a member of the group is found: its node's id, and the address of that.
+struct seat_contact {
+  std::string node;
+  std::string address;
+
+  friend bool operator==(const seat_contact&, const seat_contact&) = default;
+};
+
+/// As raft::member::contact has it: NODE@HOST:PORT.
+inline std::string to_string(const seat_contact& where) {
+  return where.node + '@' + where.address;
+}
+
+inline seat_contact to_seat_contact(const std::string& text) {
+  auto end = text.find('@');
+  if (end == std::string::npos)
+    return {text, {}};
+  return {text.substr(0, end), text.substr(end + 1)};
+}
+
+/// What a cluster wants of its group of voters.
+struct voter_wishes {
+  /// So many voters.
+  std::size_t voters = 3;
+  /// Nodes that vote, whatever their number.
+  std::set<std::string> add{};
+  /// Nodes that have no seat.
+  std::set<std::string> remove{};
+  /// Seats whose disk has lost what it had synced.
+  std::set<raft::seat_id> forgotten{};
+};
+
+/// Decides the next change of the members of a group, one at a time, as its leader sees it. A
+/// rule without state: asked again after each change, it ends with nothing to do.
+///
+/// A node that joins learns first and votes once it has caught up. Voters come in odd numbers:
+/// a second one is promoted when there is a third, as two stand no loss that one would not.
+/// Who is to go is replaced before it goes. A seat whose node has another one now, or
+/// which has forgotten, goes at once: its vote is worth nothing (semantics of seats: a disk that
+/// was emptied or restored comes back as a learner).
+class voter_plan {
+public:
+  using change = raft::replica::event;
+
+  /// A node that is linked and could vote.
+  struct candidate {
+    raft::seat_id seat;
+    std::string address;
+  };
+
+  /// `linked` by node id, this node among them; `self` is its id.
+  voter_plan(const raft::replica::status& now, const std::string& self,
+             const std::map<std::string, candidate>& linked, const voter_wishes& wishes)
+    : now_(now), self_(self), linked_(linked), wishes_(wishes) {
+    for (auto& [seat, who] : now.members.members)
+      seats_.emplace(to_seat_contact(who.contact).node, seat);
+    choose();
+  }
+
+  /// Returns what to ask of the group next; nothing if all is as it should be, or something has
+  /// to happen first.
+  [[nodiscard]] std::optional<change> next() const {
+    using rule = std::optional<change> (voter_plan::*)() const;
+    for (rule each : {&voter_plan::void_seat, &voter_plan::moved_seat, &voter_plan::missing_seat,
+                      &voter_plan::ready_learner, &voter_plan::unwanted_seat})
+      if (auto found = (this->*each)())
+        return found;
+    return std::nullopt;
+  }
+
+  /// Returns whether somebody could take the place of a voter that goes.
+  [[nodiscard]] bool has_replacement() const {
+    return wanted_.size() >= std::min(wishes_.voters, count_voters());
+  }
+
+private:
+  [[nodiscard]] std::size_t count_voters() const {
+    return now_.members.voters().size();
+  }
+
+  [[nodiscard]] bool votes(const std::string& node) const {
+    auto found = seats_.find(node);
+    return found != seats_.end() && now_.members.votes(found->second);
+  }
+
+  [[nodiscard]] bool is_unwanted(const std::string& node) const {
+    return wishes_.remove.contains(node);
+  }
+
+  /// The nodes that should vote: those that do, those that are asked for, then learners, then
+  /// others in the order of their ids.
+  void choose() {
+    for (auto& [node, seat] : seats_)
+      if (now_.members.votes(seat) && !is_unwanted(node))
+        wanted_.insert(node);
+    for (auto& node : wishes_.add)
+      if (!is_unwanted(node))
+        wanted_.insert(node);
+    for (auto learners : {true, false})
+      for (auto& [node, who] : linked_)
+        if (wanted_.size() < wishes_.voters && seats_.contains(node) == learners
+            && !is_unwanted(node))
+          wanted_.insert(node);
+  }
+
+  [[nodiscard]] std::optional<change> void_seat() const {
+    for (auto& [node, seat] : seats_) {
+      auto there = linked_.find(node);
+      auto is_other = there != linked_.end() && there->second.seat != seat;
+      if (seat != now_.self && (is_other || wishes_.forgotten.contains(seat)))
+        return raft::replica::remove{seat};
+    }
+    return std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<change> moved_seat() const {
+    for (auto& [node, seat] : seats_) {
+      auto there = linked_.find(node);
+      if (there == linked_.end())
+        continue;
+      auto contact = to_string(seat_contact{node, there->second.address});
+      if (contact != now_.members.members.at(seat).contact)
+        return raft::replica::move{seat, std::move(contact)};
+    }
+    return std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<change> missing_seat() const {
+    for (auto& node : wanted_)
+      if (auto there = linked_.find(node); there != linked_.end() && !seats_.contains(node))
+        return raft::replica::add_learner{there->second.seat,
+                                          to_string(seat_contact{node, there->second.address})};
+    return std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<change> ready_learner() const {
+    std::vector<std::string> ready;
+    for (auto& each : now_.others)
+      if (auto node = to_seat_contact(each.who.contact).node;
+          !each.who.votes && wanted_.contains(node) && is_caught_up(each))
+        ready.push_back(std::move(node));
+    if (ready.empty())
+      return std::nullopt;
+    auto voters = count_voters();
+    auto replaces = std::ranges::any_of(wishes_.remove, [&](auto& node) { return votes(node); });
+    auto asked
+      = std::ranges::find_if(ready, [&](auto& node) { return wishes_.add.contains(node); });
+    if (asked != ready.end())
+      return raft::replica::promote{seats_.at(*asked)};
+    if (voters % 2 == 0 || ready.size() > 1 || voters + 1 == wishes_.voters || replaces)
+      return raft::replica::promote{seats_.at(ready.front())};
+    return std::nullopt;
+  }
+
+  /// Last, when all that should vote do.
+  [[nodiscard]] std::optional<change> unwanted_seat() const {
+    auto all_vote = std::ranges::all_of(wanted_, [&](auto& node) { return votes(node); });
+    for (auto& [node, seat] : seats_) {
+      if (!is_unwanted(node))
+        continue;
+      if (!now_.members.votes(seat))
+        return raft::replica::remove{seat};
+      if (!all_vote || count_voters() < 2)
+        continue;
+      if (node == self_)
+        return raft::replica::transfer{};
+      return raft::replica::remove{seat};
+    }
+    return std::nullopt;
+  }
+
+  /// It is heard, and at most a moment behind.
+  [[nodiscard]] bool is_caught_up(const raft::replica::member_status& who) const {
+    constexpr raft::log_index a_little = 100;
+    constexpr duration long_silent = std::chrono::seconds{3};
+    return who.match + a_little >= now_.last && !who.by_snapshot && who.silent_for < long_silent;
+  }
+
+  const raft::replica::status& now_;
+  const std::string& self_;
+  const std::map<std::string, candidate>& linked_;
+  const voter_wishes& wishes_;
+  std::map<std::string, raft::seat_id> seats_;
+  std::set<std::string> wanted_;
+};
+
+} // namespace troupe::cluster

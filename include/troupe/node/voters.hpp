@@ -1,0 +1,491 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caf/actor.hpp"
+#include "caf/actor_cast.hpp"
+#include "caf/behavior.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/response_promise.hpp"
+#include "caf/result.hpp"
+#include "caf/typed_response_promise.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/timer_queue.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/host/group.hpp"
+#include "troupe/net/gate.hpp"
+#include "troupe/node/messages.hpp"
+#include "troupe/node/voter_plan.hpp"
+#include "troupe/router/messages.hpp"
+
+namespace troupe::cluster {
+
+/// What a node's part in the group has to know and whom it tells. All functions are called on
+/// its actor; none may block.
+struct voters_setup {
+  /// The id of this node.
+  std::string node;
+  /// Where this node takes links; asked for when there are some.
+  std::function<std::string()> address;
+  /// Voters that the cluster should have, as far as it goes by this node.
+  std::size_t voters = 3;
+  host::group group;
+  /// This node leads from here on. Turns rise with each change of who leads, as far as this
+  /// node knows.
+  std::function<void(std::uint64_t turn)> lead;
+  /// It does not: another leads at that address; empty: nobody that is known.
+  std::function<void(std::uint64_t turn, const std::string&)> follow;
+  /// These are the addresses of all other members.
+  std::function<void(const std::vector<std::string>&)> others;
+  /// Make a link to that node.
+  std::function<void(const seat_contact&)> reach;
+  /// That link is one between members: it may be silent for so long.
+  std::function<void(const net::link_ptr&, duration)> set_timeout;
+  /// This node has or has not a seat in the group.
+  std::function<void(bool)> seated;
+  std::function<void(const std::string&)> log;
+};
+
+/// A node's part in the group of nodes that keeps the services of its cluster: finds the
+/// other members, says who leads, and, where it leads itself, keeps the group as large as it
+/// should be (see voter_plan).
+class voters_state {
+public:
+  static inline const char* name = voters_name;
+
+  voters_state(caf::event_based_actor* self, voters_setup setup)
+    : self_(self), setup_(std::move(setup)), timers_(self) {
+    wishes_.voters = std::max<std::size_t>(setup_.voters, 1);
+  }
+
+  caf::behavior make_behavior() {
+    ignore_strays(self_);
+    return {
+      [this](const exchange_seats& what) {
+        know(what.mine);
+        return card();
+      },
+      [this](const list_voters&) {
+        auto promise = self_->make_response_promise<voters_view>();
+        look([this, promise](const host::group_status& now) mutable {
+          promise.deliver(view_of(now.consensus));
+        });
+        return promise;
+      },
+      [this](const change_voters& what) { return change(what); },
+    };
+  }
+
+  // -- what the group says: see host::group_listener ----------------------------------------
+
+  void changed_role(const host::group_core::changed_role& what) {
+    role_ = what.now;
+    auto turn = ++turn_;
+    if (what.now == raft::role::leader) {
+      setup_.log("leads the cluster in term " + std::to_string(what.term) + ": " + what.cause);
+      said_leader_ = setup_.node;
+      setup_.lead(turn);
+      return review();
+    }
+    cause_ = what.cause;
+    tell_who_leads(turn);
+  }
+
+  void members_are(const raft::configuration& members) {
+    members_ = members;
+    tell_others(members);
+    setup_.seated(members.members.contains(setup_.group.seat()));
+    for (auto& [node, link] : links_)
+      watch_closely(node, link);
+    if (role_ != raft::role::leader)
+      tell_who_leads(++turn_); // where it is stands in the members
+    review();
+  }
+
+  void wants_peer(raft::seat_id, const std::string& contact) {
+    auto where = to_seat_contact(contact);
+    auto now = self_->clock().now();
+    if (auto& again = reach_again_[where.node]; again <= now) {
+      again = now + reach_every;
+      setup_.reach(where);
+    }
+  }
+
+  void forgot(raft::seat_id seat) {
+    setup_.log("a voter has lost what it had synced; its seat is taken away, and it comes back as "
+               "a learner");
+    wishes_.forgotten.insert(seat);
+    review();
+  }
+
+  void stopped(const problem& why) {
+    setup_.log("this node takes part in the cluster's group no more: " + why.detail);
+    role_ = raft::role::follower;
+    setup_.follow(++turn_, {});
+    for (auto& each : std::exchange(changes_, {}))
+      each.promise.deliver(to_error({errc::not_leader, why.detail}));
+    finish_hand_over();
+  }
+
+  // -- what the node says ------------------------------------------------------------------
+
+  /// A link to another node is up.
+  void link_up(const net::link_ptr& which) {
+    auto node = to_string(which->peer().node);
+    links_[node] = which;
+    reach_again_.erase(node);
+    if (which->entry_point())
+      self_
+        ->request(caf::actor_cast<caf::actor>(which->entry_point()), answer_within,
+                  router::find_service{seat_name})
+        .then([this](const router::service_place& place) { greet(place.handle); },
+              [](const caf::error&) {}); // has no seat
+  }
+
+  void link_down(const std::string& node) {
+    links_.erase(node);
+    cards_.erase(node);
+    if (!seat_of(node))
+      wishes_.remove.erase(node); // it may come back as any other
+  }
+
+  /// What the registry says of another node.
+  void node_is(const std::string& node, const std::string& called, const std::string& address) {
+    known_[node] = {called, address};
+  }
+
+  void node_left(const std::string& node) {
+    if (role_ == raft::role::leader && seat_of(node)) {
+      wishes_.remove.insert(node);
+      review();
+    }
+    known_.erase(node);
+  }
+
+  /// Has another node lead, if this one does and there is another; `done` is called when that is
+  /// so, or it took too long.
+  void hand_over(std::function<void()> done) {
+    if (role_ != raft::role::leader || members_.voters().size() < 2)
+      return done();
+    handed_over_ = std::move(done);
+    timers_.after(hand_over_within, [this] { finish_hand_over(); });
+    setup_.group.ask(raft::replica::transfer{}, on_self<problem>([this](const problem& why) {
+                       if (why.code != errc::none)
+                         finish_hand_over();
+                     }));
+  }
+
+  void stop() {
+    self_->quit();
+  }
+
+private:
+  struct known_node {
+    std::string called;
+    std::string address;
+  };
+
+  /// Somebody waits for it.
+  struct asked_change {
+    change_voters what;
+    std::string node; // its id
+    caf::typed_response_promise<voters_view> promise;
+    caf::actor_clock::time_point ends;
+  };
+
+  // -- jobs on the group ---------------------------------------------------------------------
+
+  /// Returns a function for any thread that runs `job` here.
+  template <class What>
+  std::function<void(const What&)> on_self(std::function<void(const What&)> job) {
+    return [home = caf::weak_actor_ptr{self_->ctrl()}, job = std::move(job)](const What& what) {
+      run_on(home, [job, what] { job(what); });
+    };
+  }
+
+  void look(std::function<void(const host::group_status&)> then) {
+    setup_.group.look(on_self<host::group_status>(std::move(then)));
+  }
+
+  // -- who leads ---------------------------------------------------------------------------
+
+  void tell_others(const raft::configuration& members) {
+    std::vector<std::string> others;
+    for (auto& [seat, who] : members.members)
+      if (seat != setup_.group.seat())
+        others.push_back(to_seat_contact(who.contact).address);
+    setup_.others(others);
+  }
+
+  /// @pre it is not this node
+  void tell_who_leads(std::uint64_t turn) {
+    look([this, turn](const host::group_status& now) {
+      if (turn != turn_)
+        return;
+      tell_others(now.consensus.members);
+      auto& members = now.consensus.members.members;
+      auto found = members.find(now.consensus.leader);
+      auto where = found != members.end() ? to_seat_contact(found->second.contact) : seat_contact{};
+      if (!where.node.empty() && std::exchange(said_leader_, where.node) != where.node)
+        setup_.log("node " + name_of_node(where.node) + " leads the cluster in term "
+                   + std::to_string(now.consensus.term) + ": " + cause_);
+      setup_.follow(turn, where.address);
+      settle_lost(where.node, now.consensus);
+    });
+  }
+
+  // -- the other members -------------------------------------------------------------------
+
+  [[nodiscard]] seat_card card() const {
+    return {setup_.node, setup_.group.seat().value,
+            caf::actor_cast<caf::strong_actor_ptr>(setup_.group.handle())};
+  }
+
+  void greet(const caf::strong_actor_ptr& other) {
+    if (other)
+      self_->request(caf::actor_cast<caf::actor>(other), answer_within, exchange_seats{card()})
+        .then([this](const seat_card& theirs) { know(theirs); }, [](const caf::error&) {});
+  }
+
+  void know(const seat_card& theirs) {
+    if (!theirs.group || theirs.node == setup_.node)
+      return;
+    cards_[theirs.node] = theirs;
+    setup_.group.set_peer(raft::seat_id{theirs.seat}, theirs.group);
+    if (auto link = links_.find(theirs.node); link != links_.end())
+      watch_closely(theirs.node, link->second);
+    review();
+  }
+
+  /// Links between members end sooner: the group waits for them.
+  void watch_closely(const std::string& node, const net::link_ptr& link) {
+    if (seat_of(node) && members_.members.contains(setup_.group.seat()))
+      setup_.set_timeout(link, member_silence);
+  }
+
+  [[nodiscard]] std::optional<raft::seat_id> seat_of(const std::string& node) const {
+    for (auto& [seat, who] : members_.members)
+      if (to_seat_contact(who.contact).node == node)
+        return seat;
+    return std::nullopt;
+  }
+
+  [[nodiscard]] std::string name_of_node(const std::string& node) const {
+    auto found = known_.find(node);
+    return found != known_.end() ? found->second.called : node.substr(0, 8);
+  }
+
+  // -- the leader's part -----------------------------------------------------------------------
+
+  /// Looks at the group and makes the next change, now and then again.
+  void review() {
+    if (role_ != raft::role::leader || std::exchange(reviewing_, true))
+      return;
+    look([this](const host::group_status& now) {
+      reviewing_ = false;
+      auto& group = now.consensus;
+      if (role_ != raft::role::leader || group.now != raft::role::leader)
+        return;
+      auto linked = candidates();
+      voter_plan plan{group, setup_.node, linked, wishes_};
+      settle(group, plan);
+      auto next = plan.next();
+      if (next)
+        setup_.group.ask(*next, [](const problem&) {}); // refused: it comes again
+      review_in(next || !changes_.empty() ? soon : sometimes);
+    });
+  }
+
+  void review_in(duration span) {
+    timers_.cancel(review_timer_);
+    review_timer_ = timers_.after(span, [this] { review(); });
+  }
+
+  [[nodiscard]] std::map<std::string, voter_plan::candidate> candidates() const {
+    std::map<std::string, voter_plan::candidate> found;
+    for (auto& [node, theirs] : cards_)
+      if (auto where = known_.find(node); where != known_.end() && links_.contains(node))
+        found[node] = {raft::seat_id{theirs.seat}, where->second.address};
+    found[setup_.node] = {setup_.group.seat(), setup_.address()};
+    return found;
+  }
+
+  caf::result<voters_view> change(const change_voters& what) {
+    if (role_ != raft::role::leader)
+      return to_error({errc::not_leader, "this node follows; ask the one that leads"});
+    auto node = find_node(what.node);
+    if (!node)
+      return to_error({errc::not_found, "no node '" + what.node.substr(0, 64)
+                                          + "' is known; see troupe status for their names"});
+    if (changes_.size() >= max_changes)
+      return to_error({errc::limit_reached, "too many changes are under way; retry later"});
+    if (what.what == voter_change::add && *node != setup_.node && !cards_.contains(*node)
+        && !seat_of(*node))
+      return to_error({errc::bad_argument, "node " + what.node
+                                             + " cannot vote: it has no data folder, or there is "
+                                               "no link to it; start it with --data"});
+    changes_.push_back({what, *node, self_->make_response_promise<voters_view>(),
+                        self_->clock().now() + change_within});
+    if (what.what == voter_change::add) {
+      wishes_.remove.erase(*node);
+      wishes_.add.insert(*node);
+    } else if (what.what == voter_change::remove) {
+      wishes_.add.erase(*node);
+      wishes_.remove.insert(*node);
+    } else if (auto seat = seat_of(*node); seat && *node != setup_.node) {
+      setup_.group.ask(raft::replica::transfer{*seat}, [](const problem&) {});
+    }
+    auto promise = changes_.back().promise;
+    review_in(duration::zero());
+    return promise;
+  }
+
+  [[nodiscard]] std::optional<std::string> find_node(const std::string& called) const {
+    if (called == setup_.node)
+      return called;
+    for (auto& [node, who] : known_)
+      if (node == called || who.called == called)
+        return node;
+    for (auto& [seat, who] : members_.members) // it may be gone for good
+      if (auto where = to_seat_contact(who.contact);
+          where.node == called || where.address == called)
+        return where.node;
+    return std::nullopt;
+  }
+
+  /// Answers those whose change is made, or cannot be.
+  void settle(const raft::replica::status& now, const voter_plan& plan) {
+    for (auto each = changes_.begin(); each != changes_.end();) {
+      auto why = problem_with(*each, now, plan);
+      if (!is_made(*each, now) && why.code == errc::none) {
+        ++each;
+        continue;
+      }
+      if (why.code == errc::none)
+        each->promise.deliver(view_of(now));
+      else
+        each->promise.deliver(to_error(why));
+      wishes_.add.erase(each->node); // from here on it counts as any other
+      if (each->what.what != voter_change::remove || why.code == errc::in_use)
+        wishes_.remove.erase(each->node);
+      each = changes_.erase(each);
+    }
+  }
+
+  [[nodiscard]] bool is_made(const asked_change& each, const raft::replica::status& now) const {
+    auto is_there = false;
+    auto votes = false;
+    for (auto& [seat, who] : now.members.members)
+      if (to_seat_contact(who.contact).node == each.node) {
+        is_there = true;
+        votes = who.votes;
+      }
+    switch (each.what.what) {
+      case voter_change::add:
+        return votes;
+      case voter_change::remove:
+        return !is_there;
+      case voter_change::lead:
+        return each.node == setup_.node;
+    }
+    return false;
+  }
+
+  [[nodiscard]] problem problem_with(const asked_change& each, const raft::replica::status& now,
+                                     const voter_plan& plan) const {
+    if (is_made(each, now))
+      return {};
+    auto seat = seat_of(each.node);
+    auto votes = seat && now.members.votes(*seat);
+    if (each.what.what == voter_change::remove && votes) {
+      if (now.members.voters().size() == 1)
+        return {errc::in_use, "node " + name_of_node(each.node)
+                                + " is the only voter and keeps all that the cluster has; add "
+                                  "another one first"};
+      if (!each.what.force && !plan.has_replacement())
+        return {errc::in_use, "no node could take the place of voter " + name_of_node(each.node)
+                                + ", and the cluster would stand fewer losses; add one with a data "
+                                  "folder first, or force it (--force)"};
+    }
+    if (each.what.what == voter_change::lead && !votes)
+      return {errc::bad_argument, "node " + name_of_node(each.node)
+                                    + " does not vote, so it cannot lead; add it first"};
+    if (self_->clock().now() >= each.ends)
+      return {errc::timed_out, "the change is not made yet and goes on; see troupe voters"};
+    return {};
+  }
+
+  /// This node does not lead any more: whoever waits asks the next leader.
+  void settle_lost(const std::string& leader, const raft::replica::status& now) {
+    for (auto& each : std::exchange(changes_, {}))
+      if (each.what.what == voter_change::lead && each.node == leader)
+        each.promise.deliver(view_of(now));
+      else
+        each.promise.deliver(to_error({errc::not_leader, "leadership has moved; ask again"}));
+    wishes_.add.clear();
+    wishes_.remove.clear();
+    wishes_.forgotten.clear();
+    finish_hand_over();
+  }
+
+  void finish_hand_over() {
+    if (auto done = std::exchange(handed_over_, nullptr))
+      done();
+  }
+
+  [[nodiscard]] voters_view view_of(const raft::replica::status& now) const {
+    voters_view made{now.term, now.commit, now.last, wishes_.voters, {}};
+    std::map<raft::seat_id, const raft::replica::member_status*> others;
+    for (auto& each : now.others)
+      others[each.seat] = &each;
+    for (auto& [seat, who] : now.members.members) {
+      auto where = to_seat_contact(who.contact);
+      seat_view each{where.node, where.address, seat.value, who.votes, seat == now.leader, 0, {}};
+      if (auto found = others.find(seat); found != others.end()) {
+        each.lag = now.last - std::min(now.last, found->second->match);
+        each.silent_for = found->second->silent_for;
+      }
+      made.seats.push_back(std::move(each));
+    }
+    return made;
+  }
+
+  static constexpr duration answer_within = std::chrono::seconds{5};
+  static constexpr duration reach_every = std::chrono::milliseconds{500};
+  static constexpr duration member_silence = std::chrono::seconds{2};
+  static constexpr duration hand_over_within = std::chrono::seconds{3};
+  static constexpr duration change_within = std::chrono::seconds{30};
+  static constexpr duration soon = std::chrono::milliseconds{50};
+  static constexpr duration sometimes = std::chrono::seconds{1};
+  static constexpr std::size_t max_changes = 100;
+
+  caf::event_based_actor* self_;
+  voters_setup setup_;
+  timer_queue<caf::event_based_actor> timers_;
+  timer_queue<caf::event_based_actor>::id review_timer_ = 0;
+  raft::role role_ = raft::role::follower;
+  std::uint64_t turn_ = 0;
+  raft::configuration members_; // committed
+  voter_wishes wishes_;
+  std::list<asked_change> changes_;
+  std::map<std::string, net::link_ptr> links_;
+  std::map<std::string, seat_card> cards_;
+  std::map<std::string, known_node> known_;
+  std::map<std::string, caf::actor_clock::time_point> reach_again_;
+  std::string said_leader_;
+  std::string cause_;
+  std::function<void()> handed_over_;
+  bool reviewing_ = false;
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,137 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include "troupe/core/flaw.hpp"
+#include "troupe/core/random.hpp"
+#include "troupe/raft/detail/turn.hpp"
+#include "troupe/raft/quorum.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::raft::detail {
+
+/// When a replica stands for election, whom it asks, and who has voted for it; and whether
+/// another may have its vote (thesis 3.4, 3.6.1, 9.6).
+class elections {
+public:
+  explicit elections(random_source random) : random_(random) {}
+
+  // -- the time-out -----------------------------------------------------------------------
+
+  /// Gives a leader until one to one and a half election time-outs after `from`, at random, so
+  /// that seldom two stand at a time.
+  void await_leader(time_point from, duration timeout) {
+    auto extra = random_.below(static_cast<std::uint64_t>(timeout.count() / 2));
+    due_ = from + timeout + duration{static_cast<std::int64_t>(extra)};
+  }
+
+  void stand_at_once(time_point now) {
+    due_ = now;
+  }
+
+  /// A leader whose process has died is missed by all at once, and nobody has to wait for the
+  /// whole time-out: the voters stand one after the other, a heartbeat apart. If it lives, it
+  /// has that time to be heard again, and those that still hear it would not vote (thesis
+  /// 9.6). Beyond the thesis, which knows no links.
+  void stand_soon(seat_id leader, const turn& t) {
+    auto place = 1;
+    for (auto seat : t.members().voters())
+      place += seat < t.self && seat != leader ? 1 : 0;
+    due_ = std::min(due_, t.now + place * t.how.heartbeat);
+  }
+
+  [[nodiscard]] time_point due() const {
+    return due_;
+  }
+
+  // -- one's own votes --------------------------------------------------------------------
+
+  void clear() {
+    votes_.clear();
+  }
+
+  void add(seat_id from, bool granted) {
+    votes_.emplace(from, granted);
+  }
+
+  [[nodiscard]] std::size_t granted() const {
+    return static_cast<std::size_t>(
+      std::ranges::count_if(votes_, [](const auto& vote) { return vote.second; }));
+  }
+
+  [[nodiscard]] election outcome(const configuration& members) const {
+    return count(members.voters(), votes_);
+  }
+
+  /// Asks whether there would be votes in the next term.
+  static void ask_whether(const turn& t) {
+    vote_request what{t.log().last_index(), t.log().last_term(), true, false};
+    for (auto seat : t.members().voters())
+      if (seat != t.self)
+        t.put(replica_types::send{seat, {t.disk.term() + 1, what}});
+  }
+
+  /// Asks for votes in this term once one's own vote is on the disk, and then counts that.
+  static void ask(bool forced, const turn& t) {
+    vote_request what{t.log().last_index(), t.log().last_term(), false, forced};
+    for (auto seat : t.members().voters())
+      if (seat != t.self)
+        t.tell_when_written(seat, what);
+    t.tell_when_written(t.self, vote_answer{false, true});
+  }
+
+  // -- the votes of others ----------------------------------------------------------------
+
+  /// Answers who wants a vote in the term `wanted`. A trial changes nothing; one vote is given
+  /// in a term, and only to who has all that may be committed.
+  void answer(seat_id from, term_number wanted, const vote_request& what, seat_id leader,
+              bool has_leader, const turn& t) {
+    auto term = t.disk.term();
+    if (what.trial) {
+      auto granted = wanted > term && !has_leader && is_up_to_date(what, t.log());
+      return t.put(
+        replica_types::send{from, {granted ? wanted : term, vote_answer{true, granted}}});
+    }
+    if (wanted < term)
+      return t.tell(from, vote_answer{false, false});
+    auto vote = t.disk.vote();
+    auto is_free = vote == from || (vote == seat_id{} && leader == seat_id{});
+    auto granted = is_free && is_up_to_date(what, t.log());
+    if (granted) {
+      t.disk.vote_for(from);
+      await_leader(t.now, t.how.election_timeout);
+    }
+    t.tell_when_written(from, vote_answer{false, granted});
+  }
+
+  /// Who is about to be removed may be the only one that can go on (thesis 4.2.2).
+  [[nodiscard]] static bool may_stand(const turn& t) {
+    return t.members().votes(t.self) || t.log().members_at(t.commit).votes(t.self);
+  }
+
+  /// Whether a message is of a term that is only thought of.
+  [[nodiscard]] static bool is_trial(const message& what) {
+    if (auto* wish = std::get_if<vote_request>(&what.body))
+      return wish->trial;
+    auto* answer = std::get_if<vote_answer>(&what.body);
+    return answer && answer->trial && answer->granted;
+  }
+
+private:
+  [[nodiscard]] static bool is_up_to_date(const vote_request& what, const entry_log& log) {
+    return std::pair{what.last_term, what.last_index}
+             >= std::pair{log.last_term(), log.last_index()}
+           || planted_flaw == flaw::logs_not_compared;
+  }
+
+  random_source random_;
+  time_point due_{};
+  std::map<seat_id, bool> votes_;
+};
+
+} // namespace troupe::raft::detail

@@ -1,0 +1,125 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "troupe/core/checksum.hpp"
+#include "troupe/core/flaw.hpp"
+#include "troupe/raft/detail/turn.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::raft::detail {
+
+/// How a replica takes entries and snapshots of the leader of its term, and what it answers
+/// (thesis 3.5, 5).
+class follower {
+public:
+  /// Whether only the leader of its term sends such a message.
+  [[nodiscard]] static bool is_of_leader(const message& what) {
+    return std::holds_alternative<append>(what.body)
+           || std::holds_alternative<snapshot_part>(what.body);
+  }
+
+  /// Answers have to be given anew in a new term.
+  void enter_term() {
+    said_ = {};
+  }
+
+  void take(seat_id leader, const append& what, const turn& t) {
+    auto last = what.previous_index + what.entries.size();
+    if (last <= t.commit) // old news
+      return answer(leader, t.commit, what, t);
+    auto follows = what.previous_index <= t.commit
+                   || t.log().term_at(what.previous_index) == what.previous_term;
+    if (!follows
+        && !(planted_flaw == flaw::entries_unchecked
+             && what.previous_index <= t.log().last_index()))
+      return refuse(leader, what, t);
+    take_entries(what, t);
+    t.commit = std::max(t.commit, std::min(what.commit, last));
+    answer(leader, last, what, t);
+  }
+
+  void take(seat_id leader, const snapshot_part& what, const turn& t) {
+    auto& header = what.header;
+    if (header.index <= t.commit || t.log().term_at(header.index) == header.term) {
+      arriving_.reset();
+      t.commit = std::max(t.commit, header.index);
+      return t.tell_when_written(leader, caught_up(t, header.index));
+    }
+    if (!arriving_ || arriving_->header != header || arriving_->sum != what.sum || what.offset == 0)
+      arriving_ = arriving{header, what.sum, {}};
+    if (what.offset == arriving_->bytes.size())
+      arriving_->bytes += what.bytes;
+    if (arriving_->bytes.size() < what.size)
+      return t.tell(leader, snapshot_answer{header.index, arriving_->bytes.size()});
+    auto bytes = std::move(arriving_->bytes);
+    arriving_.reset();
+    if (crc32c(bytes) != what.sum) {
+      t.put(replica_types::ignored{
+        leader,
+        {errc::damaged, "the snapshot at entry " + std::to_string(header.index)
+                          + " arrived with a wrong checksum; it is asked for again"}});
+      return t.tell(leader, snapshot_answer{header.index, 0});
+    }
+    t.disk.install({header, std::make_shared<const std::string>(std::move(bytes))});
+    t.commit = header.index;
+    t.tell_when_written(leader, caught_up(t, header.index));
+  }
+
+private:
+  /// A snapshot of which parts have come.
+  struct arriving {
+    snapshot_header header;
+    std::uint32_t sum = 0;
+    std::string bytes;
+  };
+
+  static append_answer caught_up(const turn& t, log_index index) {
+    return {true, index, 0, 0, 0, t.log().last_index()};
+  }
+
+  /// @pre the entry before the first is as the leader has it, or committed
+  static void take_entries(const append& what, const turn& t) {
+    for (auto& line : what.entries) {
+      if (line.index <= t.commit)
+        continue;
+      if (line.index <= t.log().last_index()) {
+        if (t.log().term_at(line.index) == line.term)
+          continue;
+        t.disk.truncate(line.index);
+      }
+      t.disk.push(line);
+    }
+  }
+
+  /// A heartbeat is answered at once, with what is synced; entries when they are.
+  void answer(seat_id leader, log_index last, const append& what, const turn& t) {
+    append_answer found{true, last, 0, 0, what.round, t.log().last_index()};
+    if (t.disk.is_ballot_dirty() || !what.entries.empty()) {
+      said_ = found; // the commit that follows has no other answer
+      return t.tell_when_written(leader, found);
+    }
+    found.index = std::min(last, t.disk.synced());
+    if (std::exchange(said_, found) != found) // else it was sent to tell of commits
+      t.tell(leader, found);
+  }
+
+  void refuse(seat_id leader, const append& what, const turn& t) {
+    said_ = {};
+    auto place = t.log().last_not_above(what.previous_index, what.previous_term);
+    append_answer found{false,      what.previous_index, place, *t.log().term_at(place),
+                        what.round, t.log().last_index()};
+    t.disk.is_ballot_dirty() ? t.tell_when_written(leader, found) : t.tell(leader, found);
+  }
+
+  std::optional<arriving> arriving_;
+  append_answer said_; // to what the leader sent last
+};
+
+} // namespace troupe::raft::detail

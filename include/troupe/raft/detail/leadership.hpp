@@ -1,0 +1,249 @@
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/core/flaw.hpp"
+#include "troupe/raft/detail/read_rounds.hpp"
+#include "troupe/raft/detail/replication.hpp"
+#include "troupe/raft/detail/turn.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::raft::detail {
+
+/// What a replica does for as long as it leads: puts commands and changes of members into the
+/// log, counts who has them, confirms reads, hands leadership over. There is one from an
+/// election that was won until its replica leads no more.
+class leadership {
+public:
+  /// Begins with an entry of its own term, which lets it commit what it inherited (thesis
+  /// 3.6.2). Rounds of heartbeats go on from `last_round`.
+  leadership(std::uint64_t last_round, const turn& t)
+    : replication_(last_round), confirmed_(last_round) {
+    for (auto index = t.commit + 1; index <= t.log().last_index(); ++index)
+      uncommitted_bytes_ += size_of(t.log().at(index));
+    replication_.update_members(t);
+    push(no_op{}, t);
+    term_start_ = t.log().last_index();
+    begin_round(t);
+  }
+
+  [[nodiscard]] const replication& others() const {
+    return replication_;
+  }
+
+  // -- time -------------------------------------------------------------------------------
+
+  /// A leader that a majority has not answered for so long may not be one any more.
+  [[nodiscard]] bool has_lost_quorum(const turn& t) const {
+    return t.now >= quorum_lost_at(t.self, t.members(), t.how);
+  }
+
+  void tick(const turn& t) {
+    if (handover_ && t.now >= handover_->ends)
+      handover_.reset();
+    if (t.now >= heartbeat_at_)
+      begin_round(t);
+  }
+
+  [[nodiscard]] time_point next_deadline(seat_id self, const configuration& members,
+                                         const options& how) const {
+    auto next = std::min(heartbeat_at_, quorum_lost_at(self, members, how));
+    return handover_ ? std::min(next, handover_->ends) : next;
+  }
+
+  // -- requests ---------------------------------------------------------------------------
+
+  void propose(request_id id, const std::vector<std::string>& commands, const turn& t) {
+    if (handover_)
+      return refuse(id, hands_over(), t);
+    std::uint64_t bytes = 0;
+    for (auto& each : commands) {
+      if (each.size() > t.how.max_command_bytes)
+        return refuse(id,
+                      {errc::too_large, "a command has " + std::to_string(each.size())
+                                          + " bytes, at most "
+                                          + std::to_string(t.how.max_command_bytes)
+                                          + " are taken; send less at once, or raise "
+                                            "raft::options::max_command_bytes"},
+                      t);
+      bytes += each.size();
+    }
+    auto waiting = t.log().last_index() - t.commit;
+    if (waiting + commands.size() > t.how.max_uncommitted
+        || uncommitted_bytes_ + bytes > t.how.max_uncommitted_bytes)
+      return refuse(id,
+                    {errc::limit_reached, std::to_string(waiting)
+                                            + " entries are not committed yet; retry with backoff"},
+                    t);
+    auto first = t.log().last_index() + 1;
+    for (auto& each : commands)
+      push(each, t);
+    t.put(replica_types::proposed{id, first, t.disk.term()});
+  }
+
+  /// Reads wait for a round of heartbeats that begins after they came (thesis 6.4).
+  void read(request_id id, const turn& t) {
+    if (reads_.size() >= t.how.max_reads)
+      return refuse(id,
+                    {errc::limit_reached, std::to_string(reads_.size())
+                                            + " reads wait for their round; retry with backoff"},
+                    t);
+    if (planted_flaw == flaw::stale_reads)
+      return t.put(replica_types::read_at{id, t.commit});
+    reads_.add(id, std::max(t.commit, term_start_), replication_.round() + 1);
+    if (confirmed_ == replication_.round())
+      begin_round(t);
+  }
+
+  /// Whether this learner lacks so much that a group could hardly commit with its vote.
+  [[nodiscard]] bool is_behind(seat_id seat, const turn& t) const {
+    return replication_.contains(seat)
+           && replication_.match(seat) + t.how.max_message_entries < t.log().last_index();
+  }
+
+  /// One at a time, and none before an entry of one's own term is committed: else two
+  /// majorities may not meet (thesis 4.1; Ongaro, raft-dev, July 2015).
+  void change_members(request_id id, configuration next, const turn& t) {
+    if (handover_)
+      return refuse(id, hands_over(), t);
+    auto is_settled = t.log().term_at(t.commit) == t.disk.term();
+    auto is_free = is_settled && t.log().members_index() <= t.commit;
+    if (!is_free && planted_flaw != flaw::careless_changes)
+      return refuse(id, {errc::busy, "another change is under way; retry when it is done"}, t);
+    if (next.members.size() > t.how.max_members)
+      return refuse(id,
+                    {errc::limit_reached, "a group has at most " + std::to_string(t.how.max_members)
+                                            + " members; remove one first"},
+                    t);
+    push(std::move(next), t);
+    replication_.update_members(t);
+    t.put(replica_types::proposed{id, t.log().last_index(), t.disk.term()});
+  }
+
+  /// Takes nothing new until `to` has all entries and stands for election, or for one
+  /// election time-out (thesis 3.10).
+  void hand_over(request_id id, seat_id to, const turn& t) {
+    if (handover_)
+      return refuse(id, hands_over(), t);
+    if (to == seat_id{})
+      to = replication_.most_advanced(t.members());
+    if (!replication_.contains(to) || !t.members().votes(to))
+      return refuse(id, {errc::bad_argument, "there is no other voter of that seat to lead"}, t);
+    handover_ = handover{to, t.now + t.how.election_timeout};
+    t.put(replica_types::proposed{id, t.log().last_index(), t.disk.term()});
+    let_take_over(to, t);
+  }
+
+  // -- what others say --------------------------------------------------------------------
+
+  void take(seat_id from, const append_answer& what, const turn& t) {
+    if (!replication_.contains(from))
+      return;
+    if (replication_.take(from, what, t) && handover_ && handover_->to == from)
+      let_take_over(from, t);
+    confirm_reads(t);
+  }
+
+  void take(seat_id from, const snapshot_answer& what, const turn& t) {
+    replication_.take(from, what, t);
+  }
+
+  void take(const snapshot& loaded, const turn& t) {
+    replication_.take(loaded, t);
+  }
+
+  void lose_link(seat_id seat) {
+    replication_.lose_link(seat);
+  }
+
+  // -- the end of each step ---------------------------------------------------------------
+
+  /// Only entries of one's own term are counted (thesis 3.6.2). Returns whether more is
+  /// committed than before.
+  bool advance_commit(const turn& t) {
+    auto index = std::min(replication_.agreed_index(t), t.log().last_index());
+    auto is_own
+      = t.log().term_at(index) == t.disk.term() || planted_flaw == flaw::old_terms_counted;
+    if (index <= t.commit || !is_own)
+      return false;
+    for (auto each = t.commit + 1; each <= index; ++each)
+      uncommitted_bytes_ -= size_of(t.log().at(each));
+    t.commit = index;
+    return true;
+  }
+
+  void send_on(const turn& t) {
+    replication_.send_on(t);
+  }
+
+  /// It leads no more: whoever waits is told. Returns its last round.
+  std::uint64_t end(const turn& t) {
+    for (auto& each : reads_.take_all())
+      refuse(each.id, {errc::not_leader, "it leads no more; ask the new leader"}, t);
+    return replication_.round();
+  }
+
+private:
+  struct handover {
+    seat_id to;
+    time_point ends{};
+  };
+
+  static void refuse(request_id id, problem why, const turn& t) {
+    t.put(replica_types::refused{id, std::move(why), {}});
+  }
+
+  static problem hands_over() {
+    return {errc::busy, "leadership is handed over; retry in a moment"};
+  }
+
+  template <class What>
+  void push(What what, const turn& t) {
+    entry line{t.log().last_index() + 1, t.disk.term(), t.time, std::move(what)};
+    uncommitted_bytes_ += size_of(line);
+    t.disk.push(std::move(line));
+  }
+
+  void begin_round(const turn& t) {
+    heartbeat_at_ = t.now + t.how.heartbeat;
+    replication_.begin_round(t);
+    confirm_reads(t);
+  }
+
+  /// Answers reads that a majority has confirmed, and sees to the round of those that wait.
+  void confirm_reads(const turn& t) {
+    auto round = replication_.round();
+    confirmed_ = std::max(confirmed_, std::min(replication_.agreed_round(t), round));
+    for (auto& each : reads_.confirm(confirmed_))
+      t.put(replica_types::read_at{each.id, each.index});
+    if (!reads_.empty() && confirmed_ == round)
+      begin_round(t);
+  }
+
+  [[nodiscard]] time_point quorum_lost_at(seat_id self, const configuration& members,
+                                          const options& how) const {
+    auto heard = replication_.quorum_heard(self, members);
+    return heard ? *heard + how.election_timeout : time_point::max();
+  }
+
+  void let_take_over(seat_id to, const turn& t) {
+    if (replication_.match(to) == t.log().last_index())
+      t.tell(to, take_over{});
+  }
+
+  replication replication_;
+  read_rounds reads_;
+  std::uint64_t confirmed_; // the last round that a majority has answered
+  log_index term_start_ = 0;
+  std::uint64_t uncommitted_bytes_ = 0;
+  time_point heartbeat_at_{};
+  std::optional<handover> handover_;
+};
+
+} // namespace troupe::raft::detail

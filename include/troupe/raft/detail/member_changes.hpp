@@ -1,0 +1,48 @@
+#pragma once
+
+#include <utility>
+
+#include "troupe/core/result.hpp"
+#include "troupe/raft/replica_types.hpp"
+#include "troupe/raft/types.hpp"
+
+/// What each change makes of the members of a group, or why it cannot be.
+namespace troupe::raft::detail {
+
+inline result<configuration> changed(configuration members,
+                                     const replica_types::add_learner& what) {
+  if (what.seat == seat_id{}
+      || !members.members.try_emplace(what.seat, member{false, what.contact}).second)
+    return problem{errc::bad_argument, "that seat is none, or in the group already"};
+  return members;
+}
+
+inline result<configuration> changed(configuration members, const replica_types::promote& what) {
+  auto found = members.members.find(what.seat);
+  if (found == members.members.end())
+    return problem{errc::not_found, "that seat is not in the group; add it as a learner"};
+  if (found->second.votes)
+    return problem{errc::bad_argument, "that member votes already"};
+  found->second.votes = true;
+  return members;
+}
+
+inline result<configuration> changed(configuration members, const replica_types::remove& what) {
+  if (members.members.erase(what.seat) == 0)
+    return problem{errc::not_found, "that seat is not in the group"};
+  if (members.voters().empty())
+    return problem{errc::bad_argument, "the last voter stays; promote another one first"};
+  return members;
+}
+
+inline result<configuration> changed(configuration members, const replica_types::move& what) {
+  auto found = members.members.find(what.seat);
+  if (found == members.members.end())
+    return problem{errc::not_found, "that seat is not in the group"};
+  if (found->second.contact == what.contact)
+    return problem{errc::bad_argument, "that member is found there already"};
+  found->second.contact = what.contact;
+  return members;
+}
+
+} // namespace troupe::raft::detail

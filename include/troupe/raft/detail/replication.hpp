@@ -1,0 +1,296 @@
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/core/checksum.hpp"
+#include "troupe/raft/detail/progress.hpp"
+#include "troupe/raft/detail/turn.hpp"
+#include "troupe/raft/quorum.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::raft::detail {
+
+/// How a leader brings its log to the other members: finds where theirs agrees with it, sends
+/// ahead of their answers, and a snapshot to whom the log does not reach back (thesis 3.5, 5,
+/// 10.2.1). Heartbeats go in rounds, so that answers tell when the leader still led.
+class replication {
+public:
+  /// Rounds go on from `last_round`.
+  explicit replication(std::uint64_t last_round) : round_(last_round) {}
+
+  // -- what the others have --------------------------------------------------------------
+
+  [[nodiscard]] bool contains(seat_id seat) const {
+    return peers_.contains(seat);
+  }
+
+  /// Synced there, and as it is here; zero for who is no member.
+  [[nodiscard]] log_index match(seat_id seat) const {
+    auto found = peers_.find(seat);
+    return found == peers_.end() ? 0 : found->second.match;
+  }
+
+  [[nodiscard]] std::uint64_t round() const {
+    return round_;
+  }
+
+  /// What a majority of the voters has, this replica among them.
+  [[nodiscard]] log_index agreed_index(const turn& t) const {
+    return agreed_on<log_index>(t, t.disk.synced(), [](auto& peer) { return peer.match; });
+  }
+
+  /// The last round that a majority has answered.
+  [[nodiscard]] std::uint64_t agreed_round(const turn& t) const {
+    return agreed_on<std::uint64_t>(t, round_, [](auto& peer) { return peer.round; });
+  }
+
+  /// When a majority was last heard; nothing if this replica is one.
+  [[nodiscard]] std::optional<time_point> quorum_heard(seat_id self,
+                                                       const configuration& members) const {
+    std::map<seat_id, duration::rep> heard{{self, duration::max().count()}};
+    for (auto& [seat, peer] : peers_)
+      heard.emplace(seat, peer.heard.time_since_epoch().count());
+    auto last = duration{agreed(members.voters(), heard)};
+    return last == duration::max() ? std::nullopt : std::optional{time_point{last}};
+  }
+
+  /// The other voter with the longest log; nobody if there is none.
+  [[nodiscard]] seat_id most_advanced(const configuration& members) const {
+    seat_id best;
+    for (auto& [seat, peer] : peers_)
+      if (members.votes(seat) && (best == seat_id{} || peer.match > match(best)))
+        best = seat;
+    return best;
+  }
+
+  [[nodiscard]] std::vector<replica_types::member_status> look(const configuration& members,
+                                                               time_point now) const {
+    std::vector<replica_types::member_status> found;
+    for (auto& [seat, peer] : peers_)
+      found.push_back({seat, members.members.at(seat), peer.match, now - peer.heard,
+                       peer.state == progress::pace::snapshot});
+    return found;
+  }
+
+  /// The entry of the snapshot that members are getting, if any are.
+  [[nodiscard]] std::optional<log_index> snapshot_on_its_way() const {
+    return outgoing_ ? std::optional{outgoing_->header.index} : std::nullopt;
+  }
+
+  // -- what happens -----------------------------------------------------------------------
+
+  /// The members are others than before.
+  void update_members(const turn& t) {
+    auto& members = t.members().members;
+    std::erase_if(peers_, [&](auto& each) { return !members.contains(each.first); });
+    for (auto& [seat, who] : members)
+      if (seat != t.self && !peers_.contains(seat)) {
+        auto& peer = peers_[seat];
+        peer.next = t.log().last_index() + 1;
+        peer.heard = t.now;
+      }
+  }
+
+  /// Sends a heartbeat to all.
+  void begin_round(const turn& t) {
+    ++round_;
+    for (auto& [seat, peer] : peers_) {
+      peer.waits = peer.waits && peer.state == progress::pace::snapshot
+                   && t.now < peer.sent + t.how.election_timeout;
+      if (peer.state != progress::pace::snapshot) {
+        send_entries(seat, peer, false, t);
+        continue;
+      }
+      t.tell(seat, append{0, 0, 0, t.time, round_, {}}); // parts are no heartbeats
+      ask_for_snapshot(t);
+    }
+  }
+
+  /// Sends all that members lack, as far as their answers allow.
+  void send_on(const turn& t) {
+    for (auto& [seat, peer] : peers_)
+      send_on(seat, peer, t);
+  }
+
+  /// Returns whether the member is as far as it says.
+  bool take(seat_id from, const append_answer& what, const turn& t) {
+    auto found = peers_.find(from);
+    if (found == peers_.end())
+      return false;
+    auto& peer = found->second;
+    peer.heard = t.now;
+    peer.round = std::max(peer.round, std::min(what.round, round_));
+    if (!what.accepted) {
+      refused(from, peer, what, t);
+      return false;
+    }
+    if (what.index > t.log().last_index()) {
+      t.put(replica_types::ignored{from, {errc::damaged, "it has entries that no leader sent"}});
+      return false;
+    }
+    accepted(peer, what.index, t);
+    return true;
+  }
+
+  void take(seat_id from, const snapshot_answer& what, const turn& t) {
+    auto found = peers_.find(from);
+    if (found == peers_.end())
+      return;
+    auto& peer = found->second;
+    peer.heard = t.now;
+    if (peer.state != progress::pace::snapshot || peer.snapshot_index != what.index)
+      return;
+    peer.offset = what.offset;
+    peer.waits = false;
+  }
+
+  /// What was on the way to this member is lost.
+  void lose_link(seat_id seat) {
+    auto found = peers_.find(seat);
+    if (found == peers_.end())
+      return;
+    auto& peer = found->second;
+    peer.waits = false;
+    if (peer.state == progress::pace::stream)
+      peer.begin_probe(peer.match + 1);
+  }
+
+  /// The snapshot that was asked for.
+  void take(const snapshot& what, const turn& t) {
+    is_loading_ = false;
+    if (what.header.index < t.log().base_index())
+      return;
+    outgoing_ = what;
+    outgoing_sum_ = crc32c(*what.bytes);
+  }
+
+private:
+  using peers = std::map<seat_id, progress>;
+
+  template <class Value, class Of>
+  [[nodiscard]] Value agreed_on(const turn& t, Value own, Of of) const {
+    std::map<seat_id, Value> reached{{t.self, own}};
+    for (auto& [seat, peer] : peers_)
+      reached.emplace(seat, of(peer));
+    return agreed(t.members().voters(), reached);
+  }
+
+  // -- entries ----------------------------------------------------------------------------
+
+  void send_on(seat_id seat, progress& peer, const turn& t) {
+    switch (peer.state) {
+      case progress::pace::probe:
+        if (!peer.waits)
+          send_entries(seat, peer, false, t);
+        return;
+      case progress::pace::snapshot:
+        if (!peer.waits && outgoing_)
+          send_part(seat, peer, t);
+        return;
+      case progress::pace::stream:
+        while (peer.state == progress::pace::stream && peer.next <= t.log().last_index()
+               && peer.in_flight.size() < t.how.max_in_flight)
+          send_entries(seat, peer, true, t);
+        if (peer.state == progress::pace::stream && peer.told_commit < t.commit
+            && peer.next > t.log().last_index())
+          send_entries(seat, peer, false, t);
+    }
+  }
+
+  /// Heartbeats, probes, and what only tells of commits carry no entries.
+  void send_entries(seat_id seat, progress& peer, bool with_entries, const turn& t) {
+    auto previous = peer.next - 1;
+    auto term = t.log().term_at(previous);
+    if (!term)
+      return begin_snapshot(peer, t);
+    append what{previous, *term, t.commit, t.time, round_, {}};
+    if (with_entries) {
+      what.entries = t.log().slice(peer.next, t.log().last_index(), t.how.max_message_entries,
+                                   t.how.max_message_bytes);
+      peer.next += what.entries.size();
+      peer.in_flight.push_back(peer.next - 1);
+    }
+    peer.told_commit = t.commit;
+    peer.waits = peer.state == progress::pace::probe;
+    peer.sent = t.now;
+    t.tell(seat, std::move(what));
+  }
+
+  void accepted(progress& peer, log_index index, const turn& t) {
+    if (index > peer.match) {
+      peer.match = index;
+      peer.match_round = round_;
+    }
+    peer.answered_up_to(index);
+    peer.next = std::max(peer.next, peer.match + 1);
+    if (peer.state == progress::pace::probe)
+      peer.begin_stream();
+    if (peer.state == progress::pace::snapshot && t.log().term_at(peer.match)) {
+      peer.begin_probe(peer.match + 1);
+      auto waits = [](auto& each) { return each.second.state == progress::pace::snapshot; };
+      if (std::ranges::none_of(peers_, waits))
+        outgoing_.reset();
+    }
+  }
+
+  /// Goes back as far as the two logs may agree, at most one message for each term that
+  /// they disagree on.
+  void refused(seat_id from, progress& peer, const append_answer& what, const turn& t) {
+    if (what.last_index < peer.match && what.round > peer.match_round)
+      return t.put(replica_types::forgot{from, peer.match, what.last_index});
+    auto is_old = peer.state == progress::pace::stream ? what.index <= peer.match
+                                                       : what.index != peer.next - 1;
+    if (is_old || peer.state == progress::pace::snapshot)
+      return;
+    auto place = t.log().last_not_above(what.hint_index, what.hint_term);
+    if (what.hint_index < t.log().base_index() || *t.log().term_at(place) > what.hint_term)
+      return begin_snapshot(peer, t);
+    peer.begin_probe(std::min(what.index, place + 1));
+  }
+
+  // -- snapshots --------------------------------------------------------------------------
+
+  void begin_snapshot(progress& peer, const turn& t) {
+    peer.begin_snapshot();
+    ask_for_snapshot(t);
+  }
+
+  /// Sees to one that the log goes on from.
+  void ask_for_snapshot(const turn& t) {
+    if (outgoing_ && outgoing_->header.index < t.log().base_index())
+      outgoing_.reset();
+    if (!outgoing_ && !std::exchange(is_loading_, true))
+      t.put(replica_types::load_snapshot{});
+  }
+
+  /// @pre there is one on its way
+  void send_part(seat_id seat, progress& peer, const turn& t) {
+    assert(outgoing_);
+    auto& bytes = *outgoing_->bytes;
+    if (peer.snapshot_index != outgoing_->header.index)
+      peer.offset = 0;
+    peer.snapshot_index = outgoing_->header.index;
+    peer.waits = true;
+    peer.sent = t.now;
+    auto offset = static_cast<std::size_t>(std::min<std::uint64_t>(peer.offset, bytes.size()));
+    t.tell(seat, snapshot_part{outgoing_->header, offset, bytes.size(), outgoing_sum_,
+                               bytes.substr(offset, t.how.max_message_bytes)});
+  }
+
+  peers peers_;
+  std::uint64_t round_;
+  std::optional<snapshot> outgoing_;
+  std::uint32_t outgoing_sum_ = 0;
+  bool is_loading_ = false;
+};
+
+} // namespace troupe::raft::detail

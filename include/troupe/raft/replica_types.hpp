@@ -1,0 +1,192 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::raft {
+
+/// What a replica is told, what it wants done, and what can be seen of it. Users know these
+/// as members of `replica`.
+struct replica_types {
+  // -- events ---------------------------------------------------------------------
+
+  /// Makes a group of this replica alone. Refused unless the log is empty.
+  struct found_group {
+    std::string contact;
+  };
+
+  struct received {
+    seat_id from;
+    message what;
+  };
+
+  /// Put these commands into the log, one entry each, all or none.
+  struct propose {
+    std::vector<std::string> commands;
+  };
+
+  /// Answered by read_at once this replica is known to lead still.
+  struct read {};
+
+  struct add_learner {
+    seat_id seat;
+    std::string contact;
+  };
+
+  /// A learner that has caught up becomes a voter.
+  struct promote {
+    seat_id seat;
+  };
+
+  struct remove {
+    seat_id seat;
+  };
+
+  /// Where a member is found from now on.
+  struct move {
+    seat_id seat;
+    std::string contact;
+  };
+
+  /// Hands leadership over; nobody in particular: whoever has the longest log.
+  struct transfer {
+    seat_id to;
+  };
+
+  /// The write of this number is synced.
+  struct written {
+    std::uint64_t number = 0;
+  };
+
+  /// It is not, nor any part of it; it comes again after a rest.
+  struct not_written {
+    problem why;
+  };
+
+  /// A snapshot up to `index` is synced, so that the log before it is not needed.
+  struct compacted {
+    log_index index = 0;
+  };
+
+  /// What was asked by load_snapshot.
+  struct loaded {
+    snapshot what;
+  };
+
+  /// The link to this member is gone, with whatever was on the way.
+  struct lost_link {
+    seat_id seat;
+  };
+
+  using event = std::variant<found_group, received, propose, read, add_learner, promote, remove,
+                             move, transfer, written, not_written, compacted, loaded, lost_link>;
+
+  // -- effects --------------------------------------------------------------------
+
+  struct send {
+    seat_id to;
+    message what;
+  };
+
+  /// Write all this as one, sync it, then step `written`.
+  struct write {
+    std::uint64_t number = 0;
+    std::optional<ballot> vote;
+    /// Takes the place of the whole log and of every older snapshot.
+    std::optional<snapshot> base;
+    /// Entries from here on are replaced by `entries`.
+    log_index first = 0;
+    std::vector<entry> entries;
+  };
+
+  /// Apply these; each entry comes once, in order.
+  struct committed {
+    std::vector<entry> entries;
+  };
+
+  /// The state is this now; what is committed next follows it.
+  struct installed {
+    snapshot what;
+  };
+
+  /// The commands are entries from `first` on, of this term. They count once they are
+  /// committed; entries of another term in their place say that they never will.
+  struct proposed {
+    request_id id = 0;
+    log_index first = 0;
+    term_number term = 0;
+  };
+
+  struct refused {
+    request_id id = 0;
+    problem why;
+    /// Who may do better; nobody if that is not known.
+    seat_id leader;
+  };
+
+  /// A state with all up to `index` applied answers this read.
+  struct read_at {
+    request_id id = 0;
+    log_index index = 0;
+  };
+
+  struct changed_role {
+    role now = role::follower;
+    term_number term = 0;
+    seat_id leader;
+    /// For people.
+    std::string cause;
+  };
+
+  /// A member needs the newest snapshot: step `loaded`.
+  struct load_snapshot {};
+
+  /// This member had synced entries that it has no more: take its seat away.
+  struct forgot {
+    seat_id seat;
+    log_index synced = 0;
+    log_index found = 0;
+  };
+
+  /// A message that no replica sends; dropped.
+  struct ignored {
+    seat_id from;
+    problem why;
+  };
+
+  using effects = std::vector<std::variant<send, write, committed, installed, proposed, refused,
+                                           read_at, changed_role, load_snapshot, forgot, ignored>>;
+
+  // -- what can be seen ---------------------------------------------------------------
+
+  struct member_status {
+    seat_id seat;
+    member who;
+    log_index match = 0;
+    duration silent_for{};
+    bool by_snapshot = false;
+  };
+
+  struct status {
+    seat_id self;
+    role now = role::follower;
+    term_number term = 0;
+    seat_id leader;
+    log_index first = 0;
+    log_index last = 0;
+    log_index synced = 0;
+    log_index commit = 0;
+    configuration members;
+    /// Of the leader only.
+    std::vector<member_status> others;
+  };
+};
+
+} // namespace troupe::raft

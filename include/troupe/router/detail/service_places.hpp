@@ -1,0 +1,82 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "caf/event_based_actor.hpp"
+#include "caf/response_promise.hpp"
+#include "caf/result.hpp"
+#include "troupe/core/caf/timer_queue.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/router/messages.hpp"
+
+namespace troupe::router::detail {
+
+/// Where the services of the cluster are, and who waits to hear of a change. Part of an actor,
+/// and used on it only.
+class service_places {
+public:
+  /// A question that waits longer is answered with what was known before.
+  static constexpr duration max_wait = std::chrono::seconds{30};
+  /// Above this, questions are answered at once.
+  static constexpr std::size_t max_waiting = 10'000;
+
+  explicit service_places(caf::event_based_actor* self) : self_(self), timers_(self) {}
+
+  /// From now on `name` is there. Its revision is given here.
+  void set(const std::string& name, service_place where) {
+    auto& known = places_[name];
+    if (known.revision != 0 && known.handle == where.handle && known.address == where.address
+        && known.others == where.others)
+      return;
+    where.revision = known.revision + 1;
+    known = std::move(where);
+    for (auto each = waiting_.begin(); each != waiting_.end();) {
+      auto next = std::next(each);
+      if (each->name == name)
+        answer(each);
+      each = next;
+    }
+  }
+
+  /// Errors: not_found.
+  caf::result<service_place> find(const find_service& what) {
+    auto found = places_.find(what.name);
+    if (found == places_.end())
+      return to_error({errc::not_found, "no service '" + what.name.substr(0, 64)
+                                          + "' is known here; wait until the node has joined"});
+    if (what.wait <= duration::zero() || found->second.revision != what.known
+        || waiting_.size() >= max_waiting)
+      return found->second;
+    auto promise = self_->make_response_promise<service_place>();
+    auto mine = waiting_.insert(waiting_.end(), {what.name, promise, {}});
+    mine->timer = timers_.after(std::min(what.wait, max_wait), [this, mine] { answer(mine); });
+    return promise;
+  }
+
+private:
+  struct question {
+    std::string name;
+    caf::typed_response_promise<service_place> promise;
+    timer_queue<caf::event_based_actor>::id timer;
+  };
+
+  void answer(std::list<question>::iterator which) {
+    timers_.cancel(which->timer);
+    which->promise.deliver(places_.at(which->name));
+    waiting_.erase(which);
+  }
+
+  caf::event_based_actor* self_;
+  std::map<std::string, service_place> places_;
+  std::list<question> waiting_;
+  timer_queue<caf::event_based_actor> timers_;
+};
+
+} // namespace troupe::router::detail

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <algorithm>
+#include <compare>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "troupe/sim/history.hpp"
+
+namespace troupe::sim {
+
+/// A lock whose leases run out: acquire ttl -> token; release token; renew token ttl. Somebody
+/// else may have it once the lease before could have ended; until then nobody. Tokens of one
+/// key strictly rise.
+///
+/// A lease lasts its ttl by the service's clock, and longer if leaders change. So it cannot
+/// have ended before its ttl, on the fastest clock there is, has passed since it was asked
+/// for. When it has ended at last nobody can say.
+struct lease_model {
+  /// A second may pass on a clock in so many nanoseconds.
+  std::int64_t shortest_second = 1'000'000'000;
+
+  struct state {
+    /// Nothing: free. Zero: held by somebody whose token nobody saw.
+    std::optional<std::uint64_t> holder;
+    /// From then on it may be free.
+    std::int64_t ends = 0;
+    std::uint64_t last = 0;
+
+    friend auto operator<=>(const state&, const state&) = default;
+  };
+
+  [[nodiscard]] std::optional<state> apply(const state& now, const operation& line) const {
+    auto& what = line.what;
+    auto end = line.end.value_or(std::numeric_limits<std::int64_t>::max());
+    auto may_be_over = !now.holder || end >= now.ends;
+    auto is_holder = now.holder && std::to_string(*now.holder) == what.argument;
+    auto with_lease = [&](std::uint64_t token) {
+      return state{token, what.call + shortest(what), std::max(token, now.last)};
+    };
+    if (what.verb == "acquire")
+      switch (what.how) {
+        case outcome::fail:
+          return now.holder ? std::optional{now} : std::nullopt;
+        case outcome::unknown:
+          return may_be_over ? std::optional{state{0, what.call, now.last}} : std::nullopt;
+        case outcome::ok: {
+          auto token = std::stoull(what.result.value_or("0"));
+          return may_be_over && token > now.last ? std::optional{with_lease(token)} : std::nullopt;
+        }
+      }
+    if (what.verb != "release" && what.verb != "renew")
+      return std::nullopt;
+    switch (what.how) {
+      case outcome::fail:
+        return !is_holder || may_be_over ? std::optional{now} : std::nullopt;
+      case outcome::unknown:
+        if (!is_holder)
+          return now;
+        break;
+      case outcome::ok:
+        if (!is_holder)
+          return std::nullopt;
+    }
+    if (what.verb == "release")
+      return state{std::nullopt, 0, now.last};
+    return with_lease(*now.holder);
+  }
+
+private:
+  [[nodiscard]] std::int64_t shortest(const step_of_history& what) const {
+    auto ttl = std::stoll(what.second.value_or("0"));
+    constexpr std::int64_t second = 1'000'000'000;
+    return ttl / second * shortest_second + ttl % second * shortest_second / second;
+  }
+};
+
+} // namespace troupe::sim

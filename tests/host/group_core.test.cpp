@@ -1,0 +1,253 @@
+#include "troupe/host/group_core.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+using namespace troupe;
+using namespace troupe::host;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+constexpr service_id notes = 1;
+constexpr service_id more_notes = 2;
+
+/// Three nodes of a group whose disks and links cost nothing, and two services on each that
+/// write down what they are told.
+class small_group {
+public:
+  struct node {
+    std::unique_ptr<group_core> core;
+    std::map<service_id, std::string> states;
+    std::vector<raft::snapshot> saved;
+    std::vector<problem> refusals;
+    std::optional<problem> stopped;
+  };
+
+  explicit small_group(group_options how = options()) : how_(how) {
+    for (std::uint64_t each = 1; each <= 3; ++each) {
+      stored_.base.members.members[{each}] = {true, ""};
+      nodes_[each];
+    }
+    for (auto& [seat, each] : nodes_)
+      each.core = std::make_unique<group_core>(raft::seat_id{seat}, how_, services(), stored_,
+                                               time_point{});
+    now_ = nodes_[1].core->next_deadline().value();
+    step(1, [this](group_core& core, auto& out) { core.tick(now_, out); });
+    REQUIRE(nodes_[1].core->consensus().is_settled());
+  }
+
+  static group_options options() {
+    group_options made;
+    made.consensus = raft::lan();
+    made.snapshot_every = 10;
+    return made;
+  }
+
+  static std::set<service_id> services() {
+    return {notes, more_notes};
+  }
+
+  /// A service of the leader writes this.
+  void note(const std::string& text, service_id which = notes) {
+    give(1, group_core::propose{which, text});
+  }
+
+  void note_many(int count) {
+    for (auto each = 0; each < count; ++each)
+      note("note " + std::to_string(each) + "; ", each % 2 == 0 ? notes : more_notes);
+  }
+
+  void give(std::uint64_t which, const group_core::event& what) {
+    step(which, [&](group_core& core, auto& out) { core.step(now_, 7, what, out); });
+  }
+
+  [[nodiscard]] node& at(std::uint64_t which) {
+    return nodes_.at(which);
+  }
+
+  /// Messages to and from this node are lost from here on.
+  void cut_off(std::uint64_t which) {
+    is_cut_off_.insert(which);
+  }
+
+private:
+  struct letter {
+    raft::seat_id from;
+    raft::seat_id to;
+    raft::message what;
+  };
+
+  template <class Job>
+  void step(std::uint64_t which, Job job) {
+    do_step(which, job);
+    while (!mail_.empty()) {
+      auto next = std::move(mail_.front());
+      mail_.pop_front();
+      if (!is_cut_off_.contains(next.from.value) && !is_cut_off_.contains(next.to.value))
+        do_step(next.to.value, [&](group_core& core, auto& out) {
+          core.step(now_, 0, raft::replica::event{raft::replica::received{next.from, next.what}},
+                    out);
+        });
+    }
+  }
+
+  template <class Job>
+  void do_step(std::uint64_t which, Job job) {
+    if (nodes_[which].stopped)
+      return;
+    group_core::effects out;
+    job(*nodes_[which].core, out);
+    for (auto& what : out)
+      std::visit([&](auto& each) { handle(which, each); }, what);
+  }
+
+  void again(std::uint64_t which, const group_core::event& what) {
+    do_step(which, [&](group_core& core, auto& out) { core.step(now_, 0, what, out); });
+  }
+
+  void handle(std::uint64_t which, group_core::send& what) {
+    mail_.push_back({{which}, what.to, std::move(what.what)});
+  }
+
+  void handle(std::uint64_t which, group_core::write& what) {
+    again(which, raft::replica::event{raft::replica::written{what.number}});
+  }
+
+  void handle(std::uint64_t which, group_core::save& what) {
+    nodes_[which].saved.push_back(what.what);
+    again(which, group_core::saved{what.what.header.index, true});
+  }
+
+  void handle(std::uint64_t which, group_core::deliver& what) {
+    nodes_[which].states[what.service] += what.payload;
+  }
+
+  void handle(std::uint64_t which, group_core::take_section& what) {
+    again(which, group_core::section{what.service, what.index, nodes_[which].states[what.service]});
+  }
+
+  void handle(std::uint64_t which, group_core::not_taken& what) {
+    nodes_[which].refusals.push_back(what.why);
+  }
+
+  void handle(std::uint64_t which, group_core::stop& what) {
+    if (!nodes_[which].stopped)
+      nodes_[which].stopped = what.why;
+  }
+
+  template <class Other>
+  void handle(std::uint64_t, Other&) {}
+
+  group_options how_;
+  raft::stored_state stored_;
+  std::map<std::uint64_t, node> nodes_;
+  std::deque<letter> mail_;
+  std::set<std::uint64_t> is_cut_off_;
+  time_point now_{};
+};
+
+raft::replica::event raw(const std::string& payload, service_id which) {
+  return raft::replica::propose{{to_bytes(group_entry{which, payload})}};
+}
+
+} // namespace
+
+TEST_CASE("all replicas of a group make their snapshots of the same states") {
+  small_group group;
+  group.note_many(50);
+  auto& first = group.at(1).saved;
+  REQUIRE(first.size() >= 3);
+  for (std::uint64_t other : {2, 3}) {
+    auto& saved = group.at(other).saved;
+    REQUIRE(saved.size() + 1 >= first.size()); // the leader hears first what is committed
+    for (std::size_t each = 0; each < saved.size(); ++each) {
+      CHECK(saved[each].header == first[each].header);
+      CHECK(*saved[each].bytes == *first[each].bytes);
+    }
+  }
+}
+
+TEST_CASE("a replica whose state is not the leader's stops, and says which service it is") {
+  small_group group;
+  group.note_many(5);
+  group.at(2).states[more_notes][3] ^= 1; // a bit of its memory
+  group.note_many(40);
+  REQUIRE(group.at(2).stopped);
+  CHECK(group.at(2).stopped->code == errc::damaged);
+  CHECK_THAT(group.at(2).stopped->detail,
+             ContainsSubstring("service 2") && ContainsSubstring("move its log away"));
+  CHECK_FALSE(group.at(1).stopped);
+  CHECK_FALSE(group.at(3).stopped);
+  group.note("last");
+  CHECK(group.at(3).states == group.at(1).states);
+}
+
+TEST_CASE("what a leader of another release had is not compared") {
+  small_group group;
+  group.note_many(15);
+  auto last = group.at(1).saved.back().header.index;
+  auto strange = [&](const std::string& release) {
+    return raw(to_bytes(checkpoint{last, release, {{notes, 1}}}), group_core::itself);
+  };
+  group.give(1, strange("99.0.0"));
+  group.note_many(3);
+  CHECK_FALSE(group.at(2).stopped);
+  last = group.at(1).saved.back().header.index;
+  group.give(1, strange(to_string(library_version)));
+  group.note_many(3);
+  CHECK(group.at(2).stopped);
+}
+
+TEST_CASE("a snapshot of a group that was cut short anywhere is damaged, and no part is taken") {
+  small_group group;
+  group.note_many(15);
+  auto whole = *group.at(1).saved.back().bytes;
+  group_core fresh{{9}, small_group::options(), small_group::services(), {}, time_point{}};
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    group_core::effects out;
+    auto why = fresh.begin(whole.substr(0, size), out);
+    INFO(size);
+    CHECK(why.code == errc::damaged);
+    CHECK(out.empty());
+  }
+  group_core::effects out;
+  CHECK(fresh.begin(whole, out).code == errc::none);
+  CHECK(out.size() == 2);
+}
+
+TEST_CASE("an entry of a service that is not known here stops the replica") {
+  small_group group;
+  group.give(1, raw("text", 77));
+  REQUIRE(group.at(1).stopped);
+  CHECK(group.at(1).stopped->code == errc::incompatible);
+  CHECK_THAT(group.at(1).stopped->detail, ContainsSubstring("upgrade first"));
+}
+
+TEST_CASE("a service that asks too much of its group is refused, and the group goes on") {
+  auto how = small_group::options();
+  how.consensus.max_uncommitted = 5;
+  how.consensus.max_command_bytes = 1'000;
+  small_group group{how};
+  group.note(std::string(1'001, 'x'));
+  REQUIRE(group.at(1).refusals.size() == 1);
+  CHECK(group.at(1).refusals.back().code == errc::too_large);
+  group.note("small");
+  CHECK(group.at(3).states.at(notes) == "small");
+  group.cut_off(1);
+  for (auto each = 0; each < 100; ++each)
+    group.note("flood");
+  CHECK(group.at(1).refusals.size() == 1 + 95);
+  CHECK(group.at(1).refusals.back().code == errc::limit_reached);
+}

@@ -1,0 +1,306 @@
+// What a replica does with messages that no replica sends, requests beyond its bounds, and
+// snapshots that do not arrive whole.
+
+#include "troupe/raft/replica.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/checksum.hpp"
+
+using namespace std::chrono_literals;
+using namespace troupe;
+using namespace troupe::raft;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+constexpr auto huge = std::uint64_t{1} << 63U;
+
+/// Replica 1 of three, whose disk has three entries of term 1, and what it said.
+class subject {
+public:
+  explicit subject(options how = lan()) : inside_({1}, how, disk(), time_point{}) {}
+
+  void hear(message what, seat_id from = {2}) {
+    step(replica::received{from, std::move(what)});
+  }
+
+  void step(const replica::event& what) {
+    out_.clear();
+    replica::effects out;
+    inside_.step(now_, ++requests_, what, out);
+    carry_out(out);
+  }
+
+  /// Wins an election of term 2.
+  void lead() {
+    replica::effects out;
+    now_ = inside_.next_deadline().value();
+    inside_.tick(now_, out);
+    carry_out(out);
+    hear({2, vote_answer{true, true}});
+    hear({2, vote_answer{false, true}});
+    REQUIRE(inside_.current_role() == role::leader);
+    out_.clear();
+  }
+
+  /// What came of the last step, of one kind.
+  template <class Effect>
+  [[nodiscard]] std::vector<Effect> all() const {
+    std::vector<Effect> found;
+    for (auto& what : out_)
+      if (auto* one = std::get_if<Effect>(&what))
+        found.push_back(*one);
+    return found;
+  }
+
+  template <class Effect>
+  [[nodiscard]] Effect only() const {
+    auto found = all<Effect>();
+    REQUIRE(found.size() == 1);
+    return found.front();
+  }
+
+  /// The body of the one message that it sent.
+  template <class Body>
+  [[nodiscard]] Body said() const {
+    auto what = only<replica::send>().what.body;
+    REQUIRE(std::holds_alternative<Body>(what));
+    return std::get<Body>(what);
+  }
+
+  [[nodiscard]] const replica& operator*() const {
+    return inside_;
+  }
+
+private:
+  static stored_state disk() {
+    stored_state made;
+    made.last_ballot = {1, {}};
+    for (std::uint64_t each = 1; each <= 3; ++each)
+      made.base.members.members[{each}] = {true, ""};
+    made.entries = {{1, 1, {}, no_op{}}, {2, 1, {}, std::string{"x"}}, {3, 1, {}, no_op{}}};
+    return made;
+  }
+
+  void carry_out(const replica::effects& out) {
+    for (auto& what : out) {
+      out_.push_back(what);
+      if (auto* write = std::get_if<replica::write>(&what)) {
+        replica::effects more;
+        inside_.step(now_, 0, replica::written{write->number}, more);
+        carry_out(more);
+      }
+    }
+  }
+
+  replica inside_;
+  time_point now_{};
+  request_id requests_ = 0;
+  replica::effects out_;
+};
+
+append entries_behind(log_index index, term_number term, std::vector<entry> lines) {
+  return {index, term, 0, {}, 1, std::move(lines)};
+}
+
+snapshot_header header_at(log_index index) {
+  return {index, 1, {}, {{{{1}, {true, ""}}, {{2}, {true, ""}}, {{3}, {true, ""}}}}};
+}
+
+snapshot_part part_of(const std::string& whole, std::size_t offset, std::size_t size) {
+  return {header_at(50), offset, whole.size(), crc32c(whole), whole.substr(offset, size)};
+}
+
+} // namespace
+
+TEST_CASE("a message with numbers that no group counts to is dropped and named") {
+  auto far = group_time{duration::max()};
+  auto bad = GENERATE_COPY(values<message>({
+    {0, take_over{}},
+    {huge, take_over{}},
+    {std::numeric_limits<std::uint64_t>::max(), vote_request{3, 1, true, false}},
+    {1, vote_request{huge, 1, false, false}},
+    {1, vote_request{3, 7, false, false}},
+    {1, entries_behind(huge, 1, {})},
+    {1, entries_behind(3, huge, {})},
+    {1, append{3, 1, huge, {}, 1, {}}},
+    {1, append{3, 1, 0, {}, huge, {}}},
+    {1, append{3, 1, 0, far, 1, {}}},
+    {1, append{3, 1, 0, group_time{-1ns}, 1, {}}},
+    {1, entries_behind(3, 1, {{huge, 1, {}, no_op{}}})},
+    {1, entries_behind(3, 1, {{5, 1, {}, no_op{}}})},
+    {1, entries_behind(3, 1, {{4, 2, {}, no_op{}}})},
+    {1, entries_behind(3, 1, {{4, 0, {}, no_op{}}})},
+    {1, entries_behind(3, 1, {{4, 1, far, no_op{}}})},
+    {1, append_answer{true, huge, 0, 0, 1, 3}},
+    {1, append_answer{false, 3, huge, 1, 1, 3}},
+    {1, append_answer{false, 3, 0, 1, 1, huge}},
+    {1, snapshot_part{header_at(huge), 0, 5, 0, "state"}},
+    {1, snapshot_part{header_at(0), 0, 5, 0, "state"}},
+    {1, snapshot_part{header_at(50), huge, 5, 0, "state"}},
+    {1, snapshot_part{header_at(50), 2, 5, 0, "state"}},
+    {1, snapshot_part{header_at(50), 0, huge, 0, "state"}},
+  }));
+  subject replica;
+  auto term = (*replica).term();
+  auto last = (*replica).last_index();
+  replica.hear(bad);
+  auto why = replica.only<replica::ignored>();
+  CHECK(why.from == seat_id{2});
+  CHECK_FALSE(why.why.detail.empty());
+  CHECK(replica.all<replica::send>().empty());
+  CHECK(replica.all<replica::write>().empty());
+  CHECK((*replica).term() == term);
+  CHECK((*replica).last_index() == last);
+}
+
+TEST_CASE("an answer about entries that a leader never had does not move it") {
+  subject replica;
+  replica.lead();
+  auto commit = (*replica).commit_index();
+  auto last = (*replica).last_index();
+  replica.hear({2, append_answer{true, last + 1, 0, 0, 1, last + 1}});
+  CHECK_THAT(replica.only<replica::ignored>().why.detail,
+             ContainsSubstring("entries that no leader sent"));
+  CHECK((*replica).commit_index() == commit);
+  replica.hear({2, snapshot_answer{max_number, max_number}});
+  replica.hear({2, append_answer{true, last, 0, 0, max_number - 1, last}}); // a round to come
+  CHECK((*replica).commit_index() == last);
+  replica.step(replica::read{});
+  CHECK(replica.all<replica::read_at>().empty()); // not confirmed by that
+}
+
+TEST_CASE("a command over its bound is refused with the remedy, and all with it") {
+  auto how = lan();
+  how.max_command_bytes = 100;
+  subject replica{how};
+  replica.lead();
+  auto last = (*replica).last_index();
+  replica.step(replica::propose{{"small", std::string(101, 'x')}});
+  auto why = replica.only<replica::refused>().why;
+  CHECK(why.code == errc::too_large);
+  CHECK_THAT(why.detail, ContainsSubstring("101 bytes") && ContainsSubstring("at most 100")
+                           && ContainsSubstring("max_command_bytes"));
+  CHECK((*replica).last_index() == last);
+  replica.step(replica::propose{{std::string(100, 'x')}});
+  CHECK(replica.only<replica::proposed>().first == last + 1);
+}
+
+TEST_CASE("a flood of commands is bounded by number and by bytes, and ends with the commits") {
+  auto how = lan();
+  how.max_uncommitted = 10;
+  how.max_uncommitted_bytes = 2'000;
+  auto size = GENERATE(std::size_t{1}, std::size_t{500});
+  subject replica{how};
+  replica.lead(); // nobody answers, so nothing is committed
+  auto taken = 0;
+  problem why;
+  while (why.code == errc::none && taken < 1'000) {
+    replica.step(replica::propose{{std::string(size, 'x')}});
+    if (auto refused = replica.all<replica::refused>(); !refused.empty())
+      why = refused.front().why;
+    else
+      ++taken;
+  }
+  CHECK(why.code == errc::limit_reached);
+  CHECK_THAT(why.detail, ContainsSubstring("retry with backoff"));
+  CHECK(taken > 0);
+  CHECK(taken <= 10);
+  auto last = (*replica).last_index();
+  CHECK(last <= 3 + 10);
+  replica.hear({2, append_answer{true, last, 0, 0, 1, last}});
+  REQUIRE((*replica).commit_index() == last);
+  replica.step(replica::propose{{std::string(size, 'x')}});
+  CHECK(replica.only<replica::proposed>().first == last + 1);
+}
+
+TEST_CASE("a flood of reads is bounded") {
+  auto how = lan();
+  how.max_reads = 5;
+  subject replica{how};
+  replica.lead();
+  for (auto each = 0; each < 5; ++each) {
+    replica.step(replica::read{});
+    CHECK(replica.all<replica::refused>().empty());
+  }
+  replica.step(replica::read{});
+  CHECK(replica.only<replica::refused>().why.code == errc::limit_reached);
+}
+
+TEST_CASE("a flood of members is bounded") {
+  auto how = lan();
+  how.max_members = 3;
+  subject replica{how};
+  replica.lead();
+  auto last = (*replica).last_index();
+  replica.hear({2, append_answer{true, last, 0, 0, 1, last}});
+  replica.step(replica::add_learner{{9}, "nine"});
+  auto why = replica.only<replica::refused>().why;
+  CHECK(why.code == errc::limit_reached);
+  CHECK_THAT(why.detail, ContainsSubstring("remove one first"));
+}
+
+TEST_CASE("a snapshot that loses bytes on its way is asked for again, and changes nothing") {
+  std::string whole(1'000, 's');
+  subject replica;
+  auto term = (*replica).term();
+  replica.hear({term, part_of(whole, 0, 600)});
+  CHECK(replica.said<snapshot_answer>().offset == 600);
+
+  SECTION("a part that was cut short leaves a gap: it goes on where that is") {
+    auto cut = part_of(whole, 600, 100);
+    replica.hear({term, cut});
+    CHECK(replica.said<snapshot_answer>().offset == 700);
+    replica.hear({term, part_of(whole, 900, 100)}); // the one between was lost
+    CHECK(replica.said<snapshot_answer>().offset == 700);
+    replica.hear({term, part_of(whole, 0, 600)}); // the leader begins again
+    CHECK(replica.said<snapshot_answer>().offset == 600);
+  }
+  SECTION("a flipped byte is found by the checksum of the whole") {
+    auto last = part_of(whole, 600, 400);
+    last.bytes[10] = 't';
+    replica.hear({term, last});
+    auto why = replica.only<replica::ignored>().why;
+    CHECK(why.code == errc::damaged);
+    CHECK_THAT(why.detail, ContainsSubstring("asked for again"));
+    CHECK(replica.said<snapshot_answer>().offset == 0);
+    CHECK(replica.all<replica::write>().empty());
+    replica.hear({term, part_of(whole, 0, 600)});
+  }
+  SECTION("parts of another snapshot are not mixed with it") {
+    std::string other(1'000, 't');
+    replica.hear({term, part_of(other, 600, 400)});
+    CHECK(replica.said<snapshot_answer>().offset == 0);
+    replica.hear({term, part_of(whole, 0, 600)});
+  }
+  CHECK(replica.all<replica::installed>().empty());
+  CHECK((*replica).last_index() == 3);
+
+  replica.hear({term, part_of(whole, 600, 400)});
+  auto state = replica.only<replica::installed>().what;
+  CHECK(*state.bytes == whole);
+  CHECK(state.header == header_at(50));
+  CHECK((*replica).last_index() == 50);
+}
+
+TEST_CASE("a snapshot over its bound is refused with the remedy") {
+  auto how = lan();
+  how.max_snapshot_bytes = 999;
+  subject replica{how};
+  replica.hear({(*replica).term(), part_of(std::string(1'000, 's'), 0, 600)});
+  auto why = replica.only<replica::ignored>().why;
+  CHECK(why.code == errc::too_large);
+  CHECK_THAT(why.detail, ContainsSubstring("raise raft::options::max_snapshot_bytes"));
+}

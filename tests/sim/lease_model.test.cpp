@@ -1,0 +1,62 @@
+#include "troupe/sim/lease_model.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace troupe::sim;
+
+namespace {
+
+/// Leases of 100 ns, on clocks that may be twice as fast: over after 50 at the earliest.
+constexpr lease_model rules{500'000'000};
+
+operation acquired(std::string token, std::int64_t call, std::int64_t end) {
+  return {"c", "k", {"acquire", {}, "100", std::move(token), outcome::ok, call}, end};
+}
+
+operation done(std::string verb, std::string token, std::int64_t call, std::int64_t end,
+               outcome how = outcome::ok) {
+  return {"c", "k", {std::move(verb), std::move(token), "100", {}, how, call}, end};
+}
+
+verdict of(const std::vector<operation>& lines) {
+  history all;
+  for (auto& each : lines)
+    all.add(each);
+  return judge(rules, all).outcome;
+}
+
+} // namespace
+
+TEST_CASE("a lease may be granted to another once the one before could have ended") {
+  CHECK(of({acquired("1", 0, 10), acquired("2", 40, 50)}) == verdict::linearizable);
+  CHECK(of({acquired("1", 0, 10), acquired("2", 40, 49)}) == verdict::violated);
+}
+
+TEST_CASE("tokens of leases rise") {
+  CHECK(of({acquired("2", 0, 10), acquired("1", 200, 210)}) == verdict::violated);
+}
+
+TEST_CASE("a renewal counts from when it was asked for") {
+  CHECK(of({acquired("1", 0, 10), done("renew", "1", 40, 60), acquired("2", 70, 89)})
+        == verdict::violated);
+  CHECK(of({acquired("1", 0, 10), done("renew", "1", 40, 60), acquired("2", 70, 90)})
+        == verdict::linearizable);
+}
+
+TEST_CASE("a lease that was given back is free at once, and is nobody's any more") {
+  CHECK(of({acquired("1", 0, 10), done("release", "1", 15, 20), acquired("2", 21, 25)})
+        == verdict::linearizable);
+  CHECK(of({acquired("1", 0, 10), done("release", "1", 15, 20), done("renew", "1", 21, 25)})
+        == verdict::violated);
+}
+
+TEST_CASE("a holder is called stale only where its lease may have ended") {
+  CHECK(of({acquired("1", 0, 10), done("renew", "1", 20, 30, outcome::fail)}) == verdict::violated);
+  CHECK(of({acquired("1", 0, 10), done("renew", "1", 20, 50, outcome::fail)})
+        == verdict::linearizable);
+}
