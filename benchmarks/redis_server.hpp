@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "free_port.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/socket.hpp"
 #include "troupe/testing/child_process.hpp"
@@ -78,10 +79,6 @@ private:
     std::string release;
     bool holds = false;
   };
-
-  static std::uint16_t free_port() {
-    return net::local_endpoint(*net::start_listen(net::resolve({"127.0.0.1", 0})->front())).port();
-  }
 
   [[nodiscard]] net::socket connect() const {
     net::socket made{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};

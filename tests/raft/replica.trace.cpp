@@ -31,6 +31,7 @@ namespace {
 ///   timeout N                             its election time-out passes
 ///   beat N | pass SPAN
 ///   deliver [A>B]… | drop [A>B]… | cut A B | heal
+///   unlink N M                            its link to M is lost
 ///   slow N | sync N | full N              its disk takes its time, is done, refuses
 ///   found N | propose N TEXT… | read N | learner N M | promote N M | remove N M | transfer N [M]
 ///   compact N INDEX | restart N | show
@@ -152,6 +153,8 @@ private:
       return replica::add_learner{{number(in)}, ""};
     if (verb == "promote")
       return replica::promote{{number(in)}};
+    if (verb == "unlink")
+      return replica::lost_link{{number(in)}};
     if (verb == "remove")
       return replica::remove{{number(in)}};
     if (verb == "transfer") {

@@ -33,6 +33,34 @@ bool inspect(Inspector& f, replicated_batch<M>& x) {
                             f.field("records", x.records));
 }
 
+namespace detail {
+
+/// The beginning of a replicated_batch: enough to know one's own by.
+struct batch_mark {
+  std::uint64_t life = 0;
+  std::uint64_t number = 0;
+
+  template <class Inspector>
+  friend bool inspect(Inspector& f, batch_mark& x) {
+    return f.object(x).fields(f.field("life", x.life), f.field("number", x.number));
+  }
+};
+
+/// A replicated_batch to be written, whose records need not be copied for that.
+template <machine M>
+struct batch_view {
+  std::uint64_t life;
+  std::uint64_t number;
+  const std::vector<record<M>>* records;
+
+  friend bool inspect(encoder& f, batch_view& x) {
+    return f.object(x).fields(f.field("life", x.life), f.field("number", x.number),
+                              f.field("records", *x.records));
+  }
+};
+
+} // namespace detail
+
 /// Runs the machine M on several nodes that agree on one log, so that it survives the loss
 /// of a minority of them. A durable core whose disk is the log of a group: the replica on
 /// the leading node writes records, all replicas step what the group has committed, in one
@@ -228,13 +256,14 @@ private:
 
   void take_entry(time_point now, std::string_view payload, typename inner::effects& made,
                   effects& out) {
-    auto batch = from_bytes<replicated_batch<M>>(payload);
-    if (!batch)
-      return stop({errc::incompatible, "an entry of the log cannot be read; upgrade first"}, out);
-    if (batch->life == life_ && batch->number == proposed_ && inside_.leads()) {
+    auto mark = from_bytes<detail::batch_mark>(payload);
+    if (mark && mark->life == life_ && mark->number == proposed_ && inside_.leads()) {
       proposed_ = 0;
       return inside_.step(now, 0, typename inner::synced{}, made);
     }
+    auto batch = from_bytes<replicated_batch<M>>(payload);
+    if (!batch)
+      return stop({errc::incompatible, "an entry of the log cannot be read; upgrade first"}, out);
     for (auto& line : batch->records)
       if (auto why = inside_.take(line, made); why.code != errc::none)
         return stop(std::move(why), out);
@@ -253,8 +282,9 @@ private:
         }
         proposed_ = ++last_proposed_;
         if constexpr (journaled<M>)
-          out.push_back(propose{
-            {term_, proposed_, to_bytes(replicated_batch<M>{life_, proposed_, *what.records})}});
+          out.push_back(
+            propose{{term_, proposed_,
+                     to_bytes(detail::batch_view<M>{life_, proposed_, what.records.get()})}});
       },
       [&](perform& what) {
         if (inside_.leads())

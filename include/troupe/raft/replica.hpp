@@ -307,7 +307,9 @@ private:
 
   /// Whether this replica has a leader that it hears of: then it helps nobody to overthrow it.
   [[nodiscard]] bool has_leader() const {
-    return leading_ || (leader_ != seat_id{} && now_ < heard_at_ + options_.election_timeout);
+    return leading_
+           || (leader_ != seat_id{} && !misses_leader_
+               && now_ < heard_at_ + options_.election_timeout);
   }
 
   void handle_body(seat_id from, term_number wanted, const vote_request& what) {
@@ -370,6 +372,7 @@ private:
     if (role_ != role::follower || leader_ != from)
       change_role(role::follower, from, "it won the election");
     await_leader();
+    misses_leader_ = false;
     heard_at_ = now_;
     return true;
   }
@@ -398,7 +401,11 @@ private:
 
   void handle(request_id, const lost_link& what) {
     if (leading_)
-      leading_->lose_link(what.seat);
+      return leading_->lose_link(what.seat);
+    if (role_ != role::follower || what.seat != leader_)
+      return;
+    misses_leader_ = true;
+    elections_.stand_soon(leader_, turn());
   }
 
   void handle(request_id, const loaded& what) {
@@ -470,6 +477,7 @@ private:
 
   role role_ = role::follower;
   seat_id leader_;
+  bool misses_leader_ = false; // its link is lost, and nothing was heard of it since
   term_number said_term_ = 0;
   detail::elections elections_;
   detail::follower following_;

@@ -263,7 +263,8 @@ constexpr const char* name_of(role which) noexcept {
 struct options {
   /// Between two heartbeats of a leader. From 1 ms, at most a third of election_timeout.
   duration heartbeat = std::chrono::milliseconds{100};
-  /// Without a leader for this and up to twice as long (at random): stand for election.
+  /// Without a leader for this and up to half as long again (at random): stand for election.
+  /// Votes take milliseconds, so that a wider span would only be waited for.
   duration election_timeout = std::chrono::seconds{1};
   /// What one message may carry.
   std::uint32_t max_message_entries = 1'024;

@@ -108,6 +108,8 @@ public:
   };
 
   static constexpr std::uint64_t snapshot_every = 50;
+  /// Links end without any fault, too, once in so many messages.
+  static constexpr std::uint64_t link_lost_every = 200;
 
   static raft::seat_id seat_of(process_id which) {
     return {std::uint64_t{which} + 1};
@@ -133,6 +135,8 @@ public:
 
   void receive(process_id from, const message& what) {
     step(0, raft::replica::received{seat_of(from), what});
+    if (here_.random().one_in(link_lost_every)) // and made again at once
+      step(0, raft::replica::lost_link{seat_of(from)});
   }
 
   void wake() {

@@ -201,7 +201,12 @@ private:
     made.written_at = stamp(now, held);
     if (request.ttl)
       made.expires_at = later(calendar(now), *request.ttl);
-    seal(made);
+    if (request.content) { // found to be right just now
+      made.content = *request.content;
+      made.checksum = checksum_of(made);
+    } else {
+      seal(made);
+    }
     written answer{made.key, made.version, clock_of(made), 0, made.written_at, made.expires_at};
     auto& set = keys_.change(request.key, made.version, [&](sibling_set& siblings) {
       add_write(siblings, std::move(made), request.key.type);

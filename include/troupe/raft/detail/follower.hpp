@@ -101,8 +101,10 @@ private:
   /// A heartbeat is answered at once, with what is synced; entries when they are.
   void answer(seat_id leader, log_index last, const append& what, const turn& t) {
     append_answer found{true, last, 0, 0, what.round, t.log().last_index()};
-    if (t.disk.is_ballot_dirty() || !what.entries.empty())
+    if (t.disk.is_ballot_dirty() || !what.entries.empty()) {
+      said_ = found; // the commit that follows has no other answer
       return t.tell_when_written(leader, found);
+    }
     found.index = std::min(last, t.disk.synced());
     if (std::exchange(said_, found) != found) // else it was sent to tell of commits
       t.tell(leader, found);
@@ -117,7 +119,7 @@ private:
   }
 
   std::optional<arriving> arriving_;
-  append_answer said_; // to the last heartbeat
+  append_answer said_; // to what the leader sent last
 };
 
 } // namespace troupe::raft::detail

@@ -1,0 +1,275 @@
+// What does it cost that three nodes keep state and locks together, synced to disk, and how
+// long does a lost leader hold them up? Rival is etcd, three processes of it on the same disk,
+// with the same timers; without etcd on the PATH its figures are left out. Both groups are up
+// while they are measured and take turns.
+//
+// Clients are closed loops in this one process: each waits for its answer before it asks again.
+// A put has 256 bytes under one of 16 keys of the client; a lock cycle is acquire and release,
+// by etcd as its own concurrency.Mutex does it (one lease for each client). Speaks gRPC to
+// etcd in one thread.
+//
+// Usage: replication [--OPTION VALUE]...
+//   --what puts,locks,idle,leader   what to measure; all
+//   --clients 1,16,64               of puts
+//   --turns 1                       of each side; figures are medians
+//   --seconds 1                     of each turn
+//   --idle-seconds 2
+//   --kills 10                      how often the leader is lost
+//   --signal KILL,STOP              by which signal; KILL
+//   --timers 20/200,100/1000        heartbeat and election time-out in ms for that; 20/200
+//   --folder DIR                    for the data; the system's for temporary files
+//
+// Prints a JSON line for each measurement, and one for each group when it idles. cpu_us is
+// processor time for one operation, of all three servers together; client_cpu_us that of this
+// process; resident_mib the largest of the three.
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+#include <stdlib.h>
+
+#include "closed_loop.hpp"
+#include "etcd_cluster.hpp"
+#include "troupe/core/random.hpp"
+#include "troupe_group.hpp"
+
+namespace {
+
+using namespace troupe;
+using namespace troupe::benchmark;
+using json_line = nlohmann::ordered_json;
+
+std::map<std::string, std::string> settings{
+  {"what", "puts,locks,idle,leader"},
+  {"clients", "1,16,64"},
+  {"turns", "1"},
+  {"seconds", "1"},
+  {"idle-seconds", "2"},
+  {"kills", "10"},
+  {"signal", "KILL"},
+  {"timers", "20/200"},
+  {"folder", ""},
+};
+
+std::vector<std::string> list_of(const std::string& name) {
+  std::vector<std::string> found;
+  std::istringstream words{settings.at(name)};
+  for (std::string word; std::getline(words, word, ',');)
+    found.push_back(word);
+  return found;
+}
+
+bool wants(const std::string& what) {
+  auto all = list_of("what");
+  return std::ranges::find(all, what) != all.end();
+}
+
+timers timers_of(const std::string& text) {
+  auto middle = text.find('/');
+  return {std::chrono::milliseconds{std::stol(text.substr(0, middle))},
+          std::chrono::milliseconds{std::stol(text.substr(middle + 1))}};
+}
+
+double median(std::vector<double> values) {
+  return quantile(std::move(values), 0.5);
+}
+
+void print(const json_line& line) {
+  std::cout << line.dump() << std::endl;
+}
+
+/// Both sides, or ours alone.
+struct sides {
+  sides(const std::filesystem::path& folder, const timers& how) : ours(folder / "troupe", how) {
+    if (etcd_cluster::program())
+      theirs.emplace(folder / "etcd", how);
+    if (!ours.await_whole() || (theirs && !theirs->await_whole()))
+      throw std::runtime_error{"a group of three does not come to be"};
+  }
+
+  troupe_group ours;
+  std::optional<etcd_cluster> theirs;
+};
+
+// -- throughput ------------------------------------------------------------------------
+
+void compare(sides& both, workload what, std::size_t clients) {
+  seconds span{std::stod(settings.at("seconds"))};
+  std::vector<figures> ours;
+  std::vector<figures> theirs;
+  for (auto turn = std::stoi(settings.at("turns")); turn > 0; --turn) {
+    if (both.theirs)
+      theirs.push_back(both.theirs->run(what, clients, span));
+    ours.push_back(both.ours.run(what, clients, span));
+  }
+  json_line line{{"benchmark", "replication"}, {"what", name_of(what)}, {"clients", clients}};
+  auto add = [&](const std::string& name, const std::vector<figures>& found,
+                 const std::vector<pid_t>& processes) {
+    auto of = [&](double figures::*field) {
+      std::vector<double> values;
+      for (auto& each : found)
+        values.push_back(each.*field);
+      return median(values);
+    };
+    line[name + "_per_s"] = of(&figures::per_s);
+    line[name + "_p50_us"] = of(&figures::p50_us);
+    line[name + "_p99_us"] = of(&figures::p99_us);
+    line[name + "_cpu_us"] = of(&figures::server_cpu_us);
+    line[name + "_client_cpu_us"] = of(&figures::client_cpu_us);
+    line[name + "_resident_mib"] = resident_mib(processes);
+    return of(&figures::per_s);
+  };
+  auto found = add("troupe", ours, both.ours.processes());
+  if (both.theirs) {
+    line["ratio"] = found / add("etcd", theirs, both.theirs->processes());
+    std::vector<double> ratios;
+    for (std::size_t turn = 0; turn < ours.size(); ++turn)
+      ratios.push_back(ours[turn].per_s / theirs[turn].per_s);
+    line["ratio_least"] = std::ranges::min(ratios);
+    line["ratio_most"] = std::ranges::max(ratios);
+  }
+  print(line);
+}
+
+// -- at rest ---------------------------------------------------------------------------
+
+template <class Group>
+void rest(Group& group) {
+  seconds span{std::stod(settings.at("idle-seconds"))};
+  auto processes = group.processes();
+  auto before = cpu_seconds(processes);
+  std::this_thread::sleep_for(span);
+  auto used = cpu_seconds(processes) - before;
+  print({{"benchmark", "replication"},
+         {"what", "idle"},
+         {"who", Group::name},
+         {"cpu_percent", 100 * used / span.count()}, // of one core, all three together
+         {"resident_mib", resident_mib(processes)}});
+}
+
+// -- a lost leader ---------------------------------------------------------------------
+
+/// Returns the spans without a leader in ms.
+template <class Group>
+std::vector<double> lose_leaders(Group& group, int signal, const timers& how) {
+  std::vector<double> found;
+  random_source random{1};
+  for (auto left = std::stoi(settings.at("kills")); left > 0; --left) {
+    auto leader = group.await_whole();
+    if (!leader)
+      throw std::runtime_error{std::string{Group::name} + " does not come back"};
+    // At any moment between two heartbeats.
+    auto most = static_cast<std::uint64_t>(how.heartbeat.count());
+    std::this_thread::sleep_for(2 * how.heartbeat + std::chrono::milliseconds{random.below(most)});
+    auto took = group.until_next_write(*leader, signal);
+    if (signal == SIGKILL) {
+      group.await_end(*leader);
+      group.start(*leader);
+    } else {
+      group.send_signal(*leader, SIGCONT);
+    }
+    if (!took)
+      throw std::runtime_error{std::string{Group::name} + " takes no writes any more"};
+    found.push_back(took->count() * 1'000);
+  }
+  return found;
+}
+
+void lose_leaders(const std::filesystem::path& folder, const std::string& timers_text,
+                  const std::string& signal) {
+  auto how = timers_of(timers_text);
+  auto number = signal == "STOP" ? SIGSTOP : SIGKILL;
+  sides both{folder, how};
+  json_line line{{"benchmark", "replication"},
+                 {"what", "leader_lost"},
+                 {"signal", signal},
+                 {"timers_ms", timers_text},
+                 {"times", std::stoi(settings.at("kills"))}};
+  auto add = [&](const std::string& name, const std::vector<double>& spans) {
+    line[name + "_p50_ms"] = median(spans);
+    line[name + "_p99_ms"] = quantile(spans, 0.99);
+    line[name + "_max_ms"] = quantile(spans, 1);
+    return median(spans);
+  };
+  auto found = add("troupe", lose_leaders(both.ours, number, how));
+  if (both.theirs)
+    line["ratio"] = found / add("etcd", lose_leaders(*both.theirs, number, how));
+  print(line);
+}
+
+void measure(const std::filesystem::path& folder) {
+  if (!etcd_cluster::program())
+    std::cerr << "replication: no etcd on the PATH, so its figures are left out (Debian: "
+                 "etcd-server)"
+              << std::endl;
+  if (wants("idle") || wants("puts") || wants("locks")) {
+    sides both{folder / "load", {}};
+    if (wants("idle")) {
+      rest(both.ours);
+      if (both.theirs)
+        rest(*both.theirs);
+    }
+    if (wants("puts"))
+      for (auto& clients : list_of("clients"))
+        compare(both, workload::puts, std::stoul(clients));
+    if (wants("locks")) {
+      compare(both, workload::own_locks, 1);
+      compare(both, workload::own_locks, 16);
+      compare(both, workload::one_lock, 16);
+    }
+  }
+  if (wants("leader"))
+    for (auto& how : list_of("timers"))
+      for (auto& signal : list_of("signal"))
+        lose_leaders(folder / (signal + how.substr(0, how.find('/'))), how, signal);
+}
+
+} // namespace
+
+int main(int count, char** words) {
+  init_group_messages();
+  if (count > 1 && words[1] == std::string{"serve"})
+    troupe_group::serve(words + 2);
+  for (auto each = 1; each < count; each += 2) {
+    auto name = std::string{words[each]}.substr(std::min<std::size_t>(2, std::strlen(words[each])));
+    if (!settings.contains(name) || each + 1 == count) {
+      std::cerr << "error: unknown option " << words[each]
+                << ", or no value for it; see the head of "
+                << "benchmarks/replication.cpp" << std::endl;
+      return 2;
+    }
+    settings[name] = words[each + 1];
+  }
+  auto parent = settings.at("folder").empty() ? std::filesystem::temp_directory_path()
+                                              : std::filesystem::path{settings.at("folder")};
+  auto folder = (parent / "troupe-replication-XXXXXX").string();
+  if (::mkdtemp(folder.data()) == nullptr) {
+    std::cerr << "error: no folder can be made in " << parent << std::endl;
+    return 1;
+  }
+  auto status = 0;
+  try {
+    measure(folder);
+  } catch (const std::exception& why) {
+    std::cerr << "error: " << why.what() << std::endl;
+    status = 1;
+  }
+  std::filesystem::remove_all(folder);
+  return status;
+}
