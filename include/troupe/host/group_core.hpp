@@ -270,8 +270,17 @@ private:
 
   void handle(time_point, raft::replica::proposed& what, effects& out) {
     auto who = askers_.at(what.id);
+    if (who.what == kind::proposal)
+      proposals_[what.first] = who;
     if (who.what == kind::member && who.id != 0)
       out.push_back(proposed{who.id, what.first, what.term});
+  }
+
+  void handle(time_point, raft::replica::taken_back& what, effects& out) {
+    is_checkpoint_asked_ = false; // it is proposed again
+    for (auto each = proposals_.lower_bound(what.first); each != proposals_.end();
+         each = proposals_.erase(each))
+      out.push_back(not_taken{each->second.service, each->second.id, what.why});
   }
 
   void handle(time_point, raft::replica::refused& what, effects& out) {
@@ -308,6 +317,7 @@ private:
 
   void handle(time_point, raft::replica::changed_role& what, effects& out) {
     if (what.now != raft::role::leader) {
+      proposals_.clear();
       problem why{errc::not_leader,
                   "this node leads the group no more: " + what.cause + "; ask the one that leads"};
       is_checkpoint_asked_ = false;
@@ -323,6 +333,7 @@ private:
   }
 
   void handle(time_point now, raft::replica::committed& what, effects& out) {
+    proposals_.erase(proposals_.begin(), proposals_.upper_bound(what.entries.back().index));
     for (auto& line : what.entries) {
       applied_ = line.index;
       std::visit([&](auto& each) { apply(now, line.term, each, out); }, line.what);
@@ -447,6 +458,7 @@ private:
   raft::replica::effects made_; // empty between two steps
   std::map<request_id, asker> askers_;
   std::set<request_id> open_reads_;
+  std::map<raft::log_index, asker> proposals_; // by their entries, until those are committed
   std::multimap<raft::log_index, request_id> waiting_; // for entries to be applied
   request_id last_id_ = 0;
   raft::log_index applied_ = 0;
