@@ -92,7 +92,7 @@ problem chaos_cluster::start(node& which, bool founds) {
 }
 
 std::size_t chaos_cluster::leader() {
-  auto found = ask_voters(*eye_, cluster::list_voters{}, 300ms);
+  auto found = eye_->voters().list(300ms);
   if (found)
     for (auto& each : found->seats)
       for (std::size_t number = 0; each.leads && number < nodes_.size(); ++number)
@@ -220,7 +220,7 @@ bool chaos_cluster::is_whole() {
   auto found = eye_->services().registry.ask(registry::count_records{}, 1s);
   if (!found || found->nodes.active != nodes_.size())
     return false;
-  auto group = ask_voters(*eye_, cluster::list_voters{}, 1s);
+  auto group = eye_->voters().list(1s);
   auto votes = [](auto& each) { return each.votes && each.silent_for < 2s; };
   if (!group || std::ranges::count_if(group->seats, votes) != std::ssize(nodes_))
     return false;
