@@ -89,6 +89,17 @@ struct voters_command {
 
 int run_voters(const common_options& common, const voters_command& what);
 
+struct backup_command {
+  std::string file{};
+  std::string data{};
+};
+
+int run_backup(const common_options& common, const backup_command& what);
+
+int run_restore(const common_options& common, const backup_command& what);
+
+int run_recover(const common_options& common, const backup_command& what);
+
 int run_status(const common_options& common);
 
 int run_agents(const common_options& common);
@@ -123,5 +134,22 @@ struct sim_command {
 };
 
 int run_sim(const common_options& common, const sim_command& what);
+
+struct chaos_command {
+  std::uint32_t nodes = 3;
+  std::uint32_t seconds = 60;
+  std::uint64_t seed = 0;
+  std::uint32_t clients = 4;
+  /// Of the group that keeps the services: wan or lan.
+  std::string timers = "wan";
+  std::string workload = "register";
+  /// Kinds, by name; none: all of them.
+  std::vector<std::string> faults{};
+  /// Where the history goes; none: only that of a bad run is kept, here.
+  std::string history{};
+};
+
+int run_chaos(const common_options& common, const chaos_command& what, const std::string& self,
+              const held_signals& signals);
 
 } // namespace cli

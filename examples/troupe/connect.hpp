@@ -1,16 +1,12 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include "caf/scoped_actor.hpp"
 #include "cli.hpp"
-#include "troupe/core/caf/to_error.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/messages.hpp"
 
@@ -24,37 +20,6 @@ connect(const common_options& common) {
   if (!where)
     return where.error();
   return troupe::cluster_client::connect(*std::move(where), common.wait());
-}
-
-/// Asks the node that leads, and the next one if that changes, until there is an answer.
-template <class Request>
-troupe::result<troupe::cluster::voters_view>
-ask_voters(troupe::cluster_client& client, const Request& what, troupe::duration wait) {
-  using namespace troupe;
-  auto deadline = std::chrono::steady_clock::now() + wait;
-  result<cluster::voters_view> found{problem{errc::not_found, "no voters"}};
-  for (;;) {
-    auto leader = client.voters();
-    auto left = std::chrono::duration_cast<duration>(deadline - std::chrono::steady_clock::now());
-    if (!leader && left <= duration::zero())
-      return problem{errc::bad_argument,
-                     "this cluster keeps what it has in the memory of one node, so it has no "
-                     "voters; found it with --data"};
-    if (leader) {
-      caf::scoped_actor self{client.system()};
-      self
-        ->request(caf::actor_cast<caf::actor>(leader),
-                  std::max<duration>(left, std::chrono::milliseconds{1}), what)
-        .receive([&](const cluster::voters_view& answer) { found = answer; },
-                 [&](const caf::error& why) { found = to_problem(why); });
-      auto passes
-        = !found
-          && (found.error().code == errc::not_leader || found.error().code == errc::unreachable);
-      if (!passes || std::chrono::steady_clock::now() >= deadline)
-        return found;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds{50});
-  }
 }
 
 /// The group as one JSON object; `called` gives the name of a node by its id.

@@ -11,14 +11,12 @@
 #include <utility>
 #include <vector>
 
-#include <stdlib.h>
-
 #include "commands.hpp"
 #include "connect.hpp"
 #include "demo_figures.hpp"
+#include "node_process.hpp"
 #include "progress.hpp"
 #include "troupe/scheduler/submission.hpp"
-#include "troupe/testing/child_process.hpp"
 #include "troupe/workflow/analysis.hpp"
 #include "troupe/workflow/file.hpp"
 
@@ -29,56 +27,6 @@ using namespace std::literals;
 using clock = std::chrono::steady_clock;
 
 namespace {
-
-/// A folder for the journals of one demo, gone at its end.
-class scratch_folder {
-public:
-  scratch_folder() {
-    auto pattern = (std::filesystem::temp_directory_path() / "troupe-demo-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) != nullptr)
-      path_ = pattern;
-  }
-
-  ~scratch_folder() {
-    std::error_code ignored; // what is left is in the system's folder for such
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  scratch_folder(const scratch_folder&) = delete;
-  scratch_folder& operator=(const scratch_folder&) = delete;
-
-  [[nodiscard]] const std::filesystem::path& path() const {
-    return path_;
-  }
-
-private:
-  std::filesystem::path path_;
-};
-
-struct started_node {
-  testing::child_process process;
-  std::string name;
-  std::uint16_t port = 0;
-};
-
-/// Starts `troupe node` as a process of its own and waits until it is ready.
-std::optional<started_node> start_node(const std::string& self, const std::string& name,
-                                       const std::filesystem::path& data, std::uint32_t slots,
-                                       const std::vector<std::uint16_t>& join) {
-  std::vector<std::string> command{
-    self, "node",   "--json",    "--listen", "127.0.0.1:0",         "--name",
-    name, "--data", data / name, "--slots",  std::to_string(slots), "--timers",
-    "lan"};
-  for (auto each : join)
-    command.insert(command.end(), {"--join", "127.0.0.1:" + std::to_string(each)});
-  started_node result{testing::child_process{command}, name, 0};
-  auto line = result.process.read_line(20s);
-  auto ready = line ? json::parse(*line, nullptr, false) : json{};
-  if (!ready.is_object() || ready.value("event", "") != "ready")
-    return std::nullopt;
-  result.port = ready.value("port", std::uint16_t{0});
-  return result;
-}
 
 /// One demo, from its processes to its summary.
 class demo {
@@ -146,11 +94,14 @@ private:
 
   /// Starts a node, or starts it again on its folder.
   bool start(const std::string& name) {
-    std::vector<std::uint16_t> others;
+    std::vector<std::string> options{"--listen", "127.0.0.1:0",
+                                     "--data",   folder_.path() / name,
+                                     "--slots",  std::to_string(what_.slots),
+                                     "--timers", "lan"};
     for (auto& each : nodes_)
       if (each.name != name)
-        others.push_back(each.port);
-    auto made = start_node(self_, name, folder_.path(), what_.slots, others);
+        options.insert(options.end(), {"--join", "127.0.0.1:" + std::to_string(each.port)});
+    auto made = start_node(self_, name, options);
     if (!made)
       return false;
     bar_.close();
@@ -191,7 +142,7 @@ private:
   /// Returns the name of the node that leads a group in which all vote and are up to date;
   /// nothing if it is not so.
   std::optional<std::string> leader(cluster_client& client) {
-    auto found = ask_voters(client, cluster::list_voters{}, 5s);
+    auto found = client.voters().list(5s);
     if (!found || found->seats.size() != nodes_.size())
       return std::nullopt;
     std::optional<std::string> result;
@@ -369,7 +320,7 @@ private:
   std::string self_;
   const held_signals& signals_;
   bool interrupted_ = false;
-  scratch_folder folder_; // outlives the processes that write into it
+  scratch_folder folder_{"demo"}; // outlives the processes that write into it
   std::vector<started_node> nodes_;
   double scale_ = 1;
   clock::time_point started_;

@@ -24,15 +24,14 @@ result<std::string> ask_to_leave(caf::scoped_actor& self, const caf::strong_acto
 
 /// Has the group go on without the node. Nothing to do where it has no seat in one.
 problem give_up_vote(cluster_client& client, const std::string& node, bool force, duration wait) {
-  if (!client.voters())
+  if (!client.has_voters())
     return {};
-  auto found = ask_voters(client, cluster::list_voters{}, wait);
+  auto found = client.voters().list(wait);
   if (!found)
     return force ? problem{} : found.error();
   if (std::ranges::none_of(found->seats, [&](auto& each) { return each.node == node; }))
     return {};
-  found
-    = ask_voters(client, cluster::change_voters{cluster::voter_change::remove, node, force}, wait);
+  found = client.voters().change({cluster::voter_change::remove, node, force}, wait);
   return found || force ? problem{} : found.error();
 }
 

@@ -37,6 +37,7 @@ public:
     add_node();
     add_leave();
     add_voters();
+    add_backups();
     add_demo();
     add_workflows();
     add_locks();
@@ -44,6 +45,7 @@ public:
     add_messages();
     add_state();
     add_sim();
+    add_chaos();
     add_config();
   }
 
@@ -170,6 +172,21 @@ private:
                       "Removes a voter also where nobody can take its place");
   }
 
+  void add_backups() {
+    add_asking("backup", "Writes all that a cluster keeps into a file",
+               [this] { return cli::run_backup(common_, backup_); })
+      ->add_option("FILE", backup_.file)
+      ->required();
+    auto* restore = add("restore", "Makes a data folder from a backup, for a new cluster",
+                        [this] { return cli::run_restore(common_, backup_); });
+    restore->add_option("FILE", backup_.file)->required();
+    restore->add_option("--data", backup_.data, "The folder, new or empty")->required();
+    add("recover", "Has a voter go on alone when the majority is gone for good",
+        [this] { return cli::run_recover(common_, backup_); })
+      ->add_option("--data", backup_.data, "The folder of a voter that does not run")
+      ->required();
+  }
+
   void add_demo() {
     demo_.file = demo_file();
     auto* command = add(
@@ -229,6 +246,34 @@ private:
     command->add_option("--faults", sim_.faults, "none, rough or storm");
     command->add_option("--loss", sim_.loss, "Share of messages that are lost")
       ->check(CLI::Range(0.0, 1.0));
+  }
+
+  void add_chaos() {
+    auto* command = add(
+      "chaos", "Runs a cluster of processes, breaks it again and again, judges what clients saw",
+      [this] {
+        cli::held_signals signals; // before there are threads that would get them
+        return cli::run_chaos(common_, chaos_, std::filesystem::canonical("/proc/self/exe"),
+                              signals);
+      });
+    command->add_option("--nodes", chaos_.nodes, "Processes")->check(CLI::Range(3, 7));
+    command->add_option("--seconds", chaos_.seconds, "How long; the last 10 s are without faults")
+      ->check(CLI::Range(10, 500));
+    command->add_option("--seed", chaos_.seed, "The same seed is the same plan of faults");
+    command->add_option("--clients", chaos_.clients, "Who does one thing at a time each")
+      ->check(CLI::Range(1, 100));
+    command->add_option("--timers", chaos_.timers, "Of the nodes: wan or lan")
+      ->check(CLI::IsMember({"wan", "lan"}));
+    command->add_option("--workload", chaos_.workload, "What clients do")
+      ->check(CLI::IsMember({"register", "kv", "lock", "lease", "queue", "scheduler"}));
+    command
+      ->add_option("--faults", chaos_.faults,
+                   "Only these: kill_leader, kill_others, pause_leader, pause_others, "
+                   "isolate_leader, isolate_minority, isolate_all, one_way, slow, reset")
+      ->delimiter(',');
+    command->add_option("--history", chaos_.history,
+                        "File for what clients saw; without it only that of a bad run is kept");
+    command->add_flag("--insecure", insecure_, "Plain links, on loopback only; the only kind yet");
   }
 
   void add_lists() {
@@ -303,9 +348,11 @@ private:
   bool insecure_ = true; // accepted and implied, as there are no other links yet
   cli::leave_command leave_;
   cli::voters_command voters_;
+  cli::backup_command backup_;
   cli::demo_command demo_;
   std::string dag_file_;
   cli::sim_command sim_;
+  cli::chaos_command chaos_;
   cli::submit_command submit_;
   cli::lock_command lock_;
   cli::message_command message_;

@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "troupe/sim/lease_scenario.hpp"
 #include "troupe/sim/lock_scenario.hpp"
 #include "troupe/sim/raft_scenario.hpp"
 #include "troupe/sim/scheduler_scenario.hpp"
+#include "troupe/sim/state_scenario.hpp"
 
 namespace cli {
 
@@ -46,6 +48,28 @@ const std::vector<scenario>& scenarios() {
        auto found = sim::lock_scenario{how}.run();
        figures["events"] = found.events;
        figures["answers"] = found.answers;
+       figures["trace"] = found.trace;
+       return found.violations;
+     }},
+    {"lease", "Short leases of the same, holders that oversleep, and what the locks guard",
+     [](const sim::scenario_options& how, json& figures) {
+       sim::lease_scenario world{how};
+       auto found = world.run();
+       figures["events"] = found.events;
+       figures["answers"] = found.answers;
+       figures["written"] = world.record().written;
+       figures["fenced_off"] = world.record().fenced_off;
+       figures["trace"] = found.trace;
+       return found.violations;
+     }},
+    {"state", "Strong state, conditional writes and expiry, on calendars that are set back",
+     [](const sim::scenario_options& how, json& figures) {
+       sim::state_scenario world{how};
+       auto found = world.run();
+       figures["events"] = found.events;
+       figures["answers"] = found.answers;
+       figures["conflicts"] = world.record().conflicts;
+       figures["expiries"] = world.record().expiries;
        figures["trace"] = found.trace;
        return found.violations;
      }},

@@ -73,8 +73,8 @@ int run_status(const common_options& common) {
   if (!locks)
     return complain(locks.error());
   std::optional<cluster::voters_view> voters; // only where there is a group
-  if ((*client)->voters()) {
-    auto found = ask_voters(**client, cluster::list_voters{}, common.wait());
+  if ((*client)->has_voters()) {
+    auto found = (*client)->voters().list(common.wait());
     if (!found)
       return complain(found.error());
     voters = *std::move(found);

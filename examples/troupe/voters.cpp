@@ -23,19 +23,17 @@ problem check(const voters_command& what) {
 
 result<cluster::voters_view> change(cluster_client& client, const voters_command& what,
                                     duration wait) {
-  using cluster::change_voters;
   using cluster::voter_change;
   if (what.verb == "list")
-    return ask_voters(client, cluster::list_voters{}, wait);
+    return client.voters().list(wait);
   if (what.verb == "lead")
-    return ask_voters(client, change_voters{voter_change::lead, what.node, false}, wait);
+    return client.voters().change({voter_change::lead, what.node, false}, wait);
   if (what.verb == "add")
-    return ask_voters(client, change_voters{voter_change::add, what.node, false}, wait);
+    return client.voters().change({voter_change::add, what.node, false}, wait);
   if (what.verb == "replace") // the new one first: the others are never fewer
-    if (auto added = ask_voters(client, change_voters{voter_change::add, what.by, false}, wait);
-        !added)
+    if (auto added = client.voters().change({voter_change::add, what.by, false}, wait); !added)
       return added;
-  return ask_voters(client, change_voters{voter_change::remove, what.node, what.force}, wait);
+  return client.voters().change({voter_change::remove, what.node, what.force}, wait);
 }
 
 } // namespace

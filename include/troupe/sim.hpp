@@ -4,6 +4,9 @@
 
 #include "troupe/sim/faults.hpp"
 #include "troupe/sim/history.hpp"
+#include "troupe/sim/lease_laws.hpp"
+#include "troupe/sim/lease_model.hpp"
+#include "troupe/sim/lease_scenario.hpp"
 #include "troupe/sim/linearizability.hpp"
 #include "troupe/sim/lock_scenario.hpp"
 #include "troupe/sim/models.hpp"
@@ -14,4 +17,5 @@
 #include "troupe/sim/service_process.hpp"
 #include "troupe/sim/service_scenario.hpp"
 #include "troupe/sim/session_client.hpp"
+#include "troupe/sim/state_scenario.hpp"
 #include "troupe/sim/world.hpp"

@@ -61,7 +61,7 @@ public:
 
   /// A service of the leader writes this.
   void note(const std::string& text, service_id which = notes) {
-    give(1, group_core::propose{which, text});
+    give(1, group_core::propose{which, {at(1).core->consensus().term(), 1, text}});
   }
 
   void note_many(int count) {

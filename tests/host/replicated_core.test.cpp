@@ -1,127 +1,160 @@
-#include "troupe/host/replicated_core.hpp" // the header under test
-
-#include "troupe/host/group_core.hpp"
-#include "troupe/lock/lock_table.hpp"
+#include "troupe/host/replicated_core.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <optional>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
-using namespace std::literals;
+#include "troupe/lock/lock_table.hpp"
+#include "troupe/state/state_table.hpp"
+
+using namespace std::chrono_literals;
 using namespace troupe;
+using namespace troupe::host;
 
 namespace {
 
-using core = host::replicated_core<lock::lock_table>;
-
-/// One replica of a lock service, without its group: what that would say comes late.
-struct lone_replica {
-  lone_replica() {
-    step(core::leads{1});
-    for (auto& each : proposals())
-      commit(each); // what every new leader enters
-  }
-
-  void step(core::event what, request_id caller = 0) {
-    inside.step(time_point{1s}, caller, std::move(what), out);
-  }
-
-  void acquire(const std::string& name, request_id caller) {
-    step(host::command<lock::lock_table>{{}, lock::acquire{name, "me", 1min, 0s, {}, {}}}, caller);
-  }
-
-  std::vector<host::proposal> proposals() {
-    std::vector<host::proposal> found;
-    for (auto& each : out)
-      if (auto* made = std::get_if<core::propose>(&each))
-        found.push_back(std::move(made->what));
-    out.clear();
-    return found;
-  }
-
-  void commit(const host::proposal& what) {
-    step(core::committed{what.payload});
-  }
-
-  /// What the caller was told: its lease, or the name of an error; "nothing" yet.
-  std::string told(request_id caller) const {
-    for (auto& each : out) {
-      if (auto* refused = std::get_if<core::rejected>(&each); refused && refused->id == caller)
-        return std::string{name_of(refused->why.code)};
-      if (auto* answered = std::get_if<core::answered>(&each); answered && answered->id == caller)
-        return "granted";
-    }
-    return "nothing";
-  }
+/// One replica of a service, in a group that takes what it proposes, up to a size.
+template <machine M>
+struct member {
+  using core = replicated_core<M>;
 
   core inside{7};
-  core::effects out;
+  std::size_t max_bytes = 1'000'000;
+  /// What the group has taken, for other replicas.
+  std::vector<std::string> log;
+  std::map<request_id, effect_of<M>> answers;
+  std::map<request_id, problem> refusals;
+  std::size_t refused_proposals = 0;
+  bool is_slow = false;
+  std::vector<proposal> waiting;
+
+  void give(time_point now, request_id caller, typename core::event what) {
+    typename core::effects out;
+    inside.step(now, caller, std::move(what), out);
+    carry_out(now, out);
+  }
+
+  void ask(time_point now, request_id caller, typename M::event what) {
+    give(now, caller, command<M>{{}, std::move(what)});
+  }
+
+  /// The group has taken all that it was slow with.
+  void catch_up(time_point now) {
+    is_slow = false;
+    for (auto& each : std::exchange(waiting, {}))
+      take(now, each);
+  }
+
+private:
+  void carry_out(time_point now, typename core::effects& out) {
+    for (auto& what : out)
+      std::visit([&](auto& each) { handle(now, each); }, what);
+  }
+
+  void handle(time_point now, typename core::propose& what) {
+    is_slow ? waiting.push_back(what.what) : take(now, what.what);
+  }
+
+  void take(time_point now, const proposal& what) {
+    if (what.payload.size() > max_bytes) {
+      ++refused_proposals;
+      return give(now, 0,
+                  typename core::not_taken{what.number, {errc::too_large, "that is too much"}});
+    }
+    log.push_back(what.payload);
+    give(now, 0, typename core::committed{what.payload});
+  }
+
+  void handle(time_point, typename core::answered& what) {
+    answers.emplace(what.id, what.what);
+  }
+
+  void handle(time_point, typename core::rejected& what) {
+    refusals.emplace(what.id, what.why);
+  }
+
+  template <class Other>
+  void handle(time_point, Other&) {}
 };
+
+time_point at(duration since) {
+  return time_point{since};
+}
 
 } // namespace
 
-TEST_CASE_METHOD(lone_replica,
-                 "a refusal that comes when a replica has stopped leading does no harm",
-                 "[host][replicated]") {
-  acquire("door", 1);
-  auto sent = proposals();
-  REQUIRE(sent.size() == 1);
-  step(core::follows{{errc::not_leader, "there is another"}});
-  CHECK(told(1) == "outcome_unknown");
-  out.clear();
-  step(core::not_taken{sent.front().number, {errc::not_leader, "late"}});
-  CHECK(out.empty());
+TEST_CASE("requests that are too large for one entry go in several", "[host]") {
+  member<lock::lock_table> locks;
+  locks.give(at(1s), 0, replicated_core<lock::lock_table>::leads{});
+  locks.give(at(1s), 0, notice<lock::lock_table>{lock::configure{{}, 1'000}});
+  locks.max_bytes = 1'000;
+  locks.is_slow = true;
+  for (request_id caller = 1; caller <= 100; ++caller) // all but the first wait for the first
+    locks.ask(at(2s), caller,
+              lock::acquire{"lock-" + std::to_string(caller), std::string(200, 'o'), 1min, {}});
+  CHECK(locks.answers.empty());
+  locks.catch_up(at(3s));
+  CHECK(locks.refusals.empty());
+  CHECK(locks.refused_proposals > 0);
+  REQUIRE(locks.answers.size() == 100);
+  std::uint64_t last = 0;
+  for (auto& [caller, answer] : locks.answers) { // in the order in which they came
+    auto token = std::get<lock::accepted>(answer).value.token.value;
+    CHECK(token > last);
+    last = token;
+  }
+
+  // One that is too large alone is refused alone.
+  locks.is_slow = true;
+  locks.ask(at(4s), 200, lock::acquire{"a", "o", 1min, {}});
+  locks.ask(
+    at(4s), 201,
+    lock::acquire{std::string(250, 'x'), std::string(250, 'o'), 1min, {}, std::string(250, 'l')});
+  locks.ask(at(4s), 202, lock::acquire{"b", "o", 1min, {}});
+  locks.max_bytes = 500;
+  locks.catch_up(at(5s));
+  locks.give(at(6s), 0, keep_session{}); // it rests after a refusal
+  CHECK(locks.answers.contains(200));
+  CHECK(locks.answers.contains(202));
+  REQUIRE(locks.refusals.contains(201));
+  CHECK(locks.refusals.at(201).code == errc::too_large);
 }
 
-TEST_CASE_METHOD(lone_replica, "a refusal of an earlier leadership is none of what is under way",
-                 "[host][replicated]") {
-  acquire("door", 1);
-  auto old = proposals().front();
-  step(core::follows{{errc::not_leader, "there is another"}});
-  step(core::leads{3});
-  for (auto& each : proposals())
-    commit(each);
-  acquire("gate", 2);
-  auto sent = proposals();
-  REQUIRE(sent.size() == 1);
-  CHECK(sent.front().term == 3);
-  step(core::not_taken{old.number, {errc::not_leader, "late"}});
-  CHECK(told(2) == "nothing");
-  commit(sent.front());
-  CHECK(told(2) == "granted");
-}
+TEST_CASE("a calendar that is set back by an hour is held, whoever leads, and time goes on",
+          "[host][wall]") {
+  using core = replicated_core<state::state_table>;
+  constexpr wall_time noon{500'000h};
+  const state::entry_key key{state::consistency::strong, state::value_type::lww_register, "k"};
+  member<state::state_table> first;
+  first.give(at(1s), 0, core::leads{});
+  first.give(at(1s), 0, notice<state::state_table>{state::configure{{}, 1'000}});
+  first.give(at(1s), 0, core::wall_is{noon});
+  state::put what{key, state::to_value("early")};
+  what.ttl = 10min;
+  first.ask(at(2s), 1, what);
+  auto written = std::get<state::accepted>(first.answers.at(1)).value;
+  CHECK(written.written_at >= noon);
+  first.give(at(3s), 0, core::wall_is{noon - 1h});
+  first.ask(at(4s), 2, state::put{{key.level, key.type, "other"}, state::to_value("late")});
+  CHECK(std::get<state::accepted>(first.answers.at(2)).value.written_at >= written.written_at);
 
-TEST_CASE("a group takes no proposal of an earlier leadership", "[host][replicated]") {
-  host::group_options how;
-  how.consensus.seed = 1;
-  host::group_core group{raft::seat_id{5}, how, {1}, {}, time_point{}};
-  host::group_core::effects out;
-  std::optional<raft::term_number> leads;
-  std::vector<std::uint64_t> refused;
-  auto carry_out = [&] {
-    while (!out.empty())
-      for (auto& each : std::exchange(out, {})) {
-        if (auto* what = std::get_if<host::group_core::write>(&each))
-          group.step(time_point{}, 0, raft::replica::event{raft::replica::written{what->number}},
-                     out);
-        if (auto* what = std::get_if<host::group_core::lead>(&each))
-          leads = what->term;
-        if (auto* what = std::get_if<host::group_core::not_taken>(&each))
-          refused.push_back(what->number);
-      }
-  };
-  group.step(time_point{}, 0, raft::replica::event{raft::replica::found_group{"here"}}, out);
-  carry_out();
-  group.tick(time_point{10s}, out);
-  carry_out();
-  REQUIRE(leads);
-  group.step(time_point{10s}, 0, host::group_core::propose{1, {*leads - 1, 8, "old"}}, out);
-  carry_out();
-  CHECK(refused == std::vector<std::uint64_t>{8});
-  group.step(time_point{10s}, 0, host::group_core::propose{1, {*leads, 9, "new"}}, out);
-  carry_out();
-  CHECK(refused.size() == 1);
+  member<state::state_table> second; // whose calendar is an hour behind
+  for (auto& each : first.log)
+    second.give(at(0s), 0, core::committed{each});
+  second.give(at(5s), 0, core::leads{});
+  second.give(at(5s), 0, core::wall_is{noon - 1h});
+  second.ask(at(6s), 3, state::put{{key.level, key.type, "third"}, state::to_value("later")});
+  auto third = std::get<state::accepted>(second.answers.at(3)).value;
+  CHECK(third.written_at >= written.written_at);
+  CHECK_FALSE(second.inside.answer(state::get{key}).entries.empty());
+  second.give(at(7s), 0, core::wall_is{noon + 11min});
+  CHECK(second.inside.answer(state::get{key}).entries.empty());
+  CHECK(second.inside.time() == at(7s));
 }

@@ -78,6 +78,28 @@ TEST_CASE("a dial tries one address after the other", "[net]") {
   CHECK((*got)->peer().node == node_number(1));
 }
 
+TEST_CASE("a node dials from the loopback address that it listens at", "[net]") {
+  auto door = net::start_listen(test::loopback(0, "127.0.0.3"));
+  REQUIRE(door);
+  auto caller = [&](test_node& who) {
+    who.gate().dial({net::local_endpoint(*door)}, {}, [](const auto&) {});
+    pollfd polled{door->get(), POLLIN, 0};
+    REQUIRE(::poll(&polled, 1, 10'000) == 1);
+    sockaddr_storage peer{};
+    socklen_t size = sizeof(peer);
+    auto* raw = reinterpret_cast<sockaddr*>(&peer);
+    net::socket made{::accept(door->get(), raw, &size)};
+    REQUIRE(made);
+    return to_string(net::endpoint{raw, size}.with_port(0));
+  };
+  test_node ann{{.node = 1}};
+  ann.listen("127.0.0.2");
+  CHECK(caller(ann) == "127.0.0.2:0");
+  test_node bob{{.node = 2, .links = {.allow_plain_beyond_loopback = true}}};
+  bob.listen("0.0.0.0");
+  CHECK(caller(bob) == "127.0.0.1:0");
+}
+
 TEST_CASE("whoever dials a linked node gets the link there is", "[net]") {
   test_node ann{{.node = 1}};
   test_node bob{{.node = 2}};

@@ -333,6 +333,10 @@ private:
         + std::to_string(what.synced) + ", has " + std::to_string(what.found));
   }
 
+  void handle(std::uint64_t, const std::string& name, const replica::taken_back& what) {
+    say(name + " takes back entries from " + std::to_string(what.first) + ": " + what.why.detail);
+  }
+
   void handle(std::uint64_t, const std::string& name, const replica::ignored& what) {
     say(name + " ignores " + std::to_string(what.from.value) + ": " + what.why.detail);
   }

@@ -20,7 +20,7 @@ namespace {
 
 /// Plays node m; links rest after 60 s. Understands, with spans in seconds:
 ///   linked PEER | unlinked PEER | used PEER | asked PEER | answered PEER yes|no | pass SPAN
-///   host (it keeps all links)
+///   host (it keeps all links) | keep yes|no (it does so from here on, or no more)
 class idle_interpreter {
 public:
   std::string answer(const std::string& command) {
@@ -49,6 +49,8 @@ private:
       return idle::used{peer, now_};
     if (verb == "asked")
       return idle::asked{peer};
+    if (verb == "keep")
+      return idle::keep{peer == "yes"};
     if (verb == "answered") {
       std::string word;
       in >> word;

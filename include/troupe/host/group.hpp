@@ -25,9 +25,11 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/core/worker_thread.hpp"
+#include "troupe/host/group_backup.hpp"
 #include "troupe/host/group_core.hpp"
 #include "troupe/host/group_log.hpp"
 #include "troupe/host/group_member.hpp"
+#include "troupe/host/group_metrics.hpp"
 #include "troupe/host/messages.hpp"
 
 namespace troupe::host {
@@ -67,7 +69,7 @@ public:
   };
 
   group_state_actor(caf::event_based_actor* self, const std::shared_ptr<prepared>& from)
-    : self_(self), from_(from), started_(self->clock().now()) {
+    : self_(self), from_(from), started_(self->clock().now()), metrics_(self->system()) {
     ignore_strays(self_);
     self_->set_down_handler([this](const caf::down_msg& gone) { lost(gone.source); });
   }
@@ -136,6 +138,17 @@ public:
       done({});
   }
 
+  /// See group::back_up().
+  void back_up(std::function<void(result<group_backup>)> done) {
+    if (!core_ || core_->consensus().current_role() != raft::role::leader)
+      return done(problem{errc::not_leader, "this node follows; ask the one that leads"});
+    if (back_up_)
+      return done(problem{errc::busy, "a backup is being made; retry when it is done"});
+    back_up_ = std::move(done);
+    back_up_after_ = core_->applied();
+    step(0, group_core::snapshot_now{});
+  }
+
   /// This node takes part no more: its services lead nothing, and whoever waits is told why.
   void stop(const problem& why) {
     if (!core_)
@@ -146,6 +159,8 @@ public:
       handle(what);
     }
     for (auto& [id, done] : std::exchange(askers_, {}))
+      done(why);
+    if (auto done = std::exchange(back_up_, nullptr))
       done(why);
     if (from_->listener.stopped)
       from_->listener.stopped(why);
@@ -179,6 +194,8 @@ private:
         if (core_)
           std::visit([this](auto& each) { handle(each); }, what);
     out_.clear();
+    if (core_)
+      metrics_.applied(core_->applied());
     arm();
   }
 
@@ -207,7 +224,9 @@ private:
   void handle(group_core::write& what) {
     writer_.run([this, back = home(), log = from_->log,
                  kept = std::make_shared<const group_core::write>(std::move(what))] {
+      auto begun = std::chrono::steady_clock::now();
       auto why = log->write(*kept);
+      metrics_.synced(kept->entries.size(), std::chrono::steady_clock::now() - begun);
       back([this, number = kept->number, why] { written(number, why); });
     });
   }
@@ -236,9 +255,27 @@ private:
         if (why.code != errc::none)
           step(0, group_core::saved{index, false});
         else if (what->is_done())
-          step(0, group_core::saved{index, true});
+          saved(index);
         else
           save_next(what, index);
+      });
+    });
+  }
+
+  void saved(raft::log_index index) {
+    step(0, group_core::saved{index, true});
+    if (!back_up_ || index <= back_up_after_)
+      return;
+    writer_.run([this, back = home(), log = from_->log] {
+      auto found = log->newest();
+      back([this, found] {
+        auto done = std::exchange(back_up_, nullptr);
+        if (!done)
+          return;
+        if (!found)
+          return done(found.error());
+        auto& header = found->header;
+        done(group_backup{header.index, header.term, header.at, {}, *found->bytes});
       });
     });
   }
@@ -269,11 +306,15 @@ private:
   // -- effects: the program ------------------------------------------------------------------
 
   void handle(group_core::changed_role& what) {
+    metrics_.changed_role(what.now, what.term, what.leader);
+    if (auto done = what.now != raft::role::leader ? std::exchange(back_up_, nullptr) : nullptr)
+      done(problem{errc::not_leader, "this node follows now; ask the one that leads"});
     if (from_->listener.changed_role)
       from_->listener.changed_role(what);
   }
 
   void handle(group_core::members_are& what) {
+    metrics_.members_are(what.members);
     if (from_->listener.members_are)
       from_->listener.members_are(what.members);
   }
@@ -326,12 +367,15 @@ private:
   caf::event_based_actor* self_;
   std::shared_ptr<prepared> from_;
   caf::actor_clock::time_point started_;
+  group_metrics metrics_;
   std::optional<group_core> core_; // none before the start, and after a stop
   group_core::effects out_;
   std::map<raft::seat_id, caf::strong_actor_ptr> peers_;
   std::map<service_id, service> services_;
   std::map<request_id, std::function<void(const problem&)>> askers_;
   request_id last_asker_ = 0;
+  std::function<void(result<group_backup>)> back_up_;
+  raft::log_index back_up_after_ = 0;
   deadline_timer timer_;
   time_point mark_at_{};
   worker_thread writer_;
@@ -341,8 +385,8 @@ using group_actor = caf::stateful_actor<group_state_actor>;
 
 class group_seat final : public group_member {
 public:
-  group_seat(caf::actor group, service_id which, std::uint64_t life)
-    : group_(std::move(group)), which_(which), life_(life) {}
+  group_seat(caf::actor group, service_id which, std::uint64_t life, bool is_recovered)
+    : group_(std::move(group)), which_(which), life_(life), is_recovered_(is_recovered) {}
 
   void join(job_runner home, std::function<void(group_event&)> tell) override {
     run([which = which_, who = group_state_actor::service{std::move(home), std::move(tell)}](
@@ -369,6 +413,10 @@ public:
     return life_;
   }
 
+  [[nodiscard]] bool is_recovered() const override {
+    return is_recovered_;
+  }
+
 private:
   template <class Job>
   void run(Job job) {
@@ -382,6 +430,7 @@ private:
   caf::actor group_;
   service_id which_;
   std::uint64_t life_;
+  bool is_recovered_;
 };
 
 } // namespace detail
@@ -408,6 +457,7 @@ public:
     from->services = services;
     group made;
     made.seat_ = from->stored.seat;
+    made.is_recovered_ = from->stored.is_recovered;
     made.is_new_ = from->stored.state.last_ballot.term == 0 && from->stored.state.base.index == 0;
     made.life_ = random_seed() | 1U;
     made.inside_ = sys.spawn<detail::group_actor, caf::hidden>(from);
@@ -416,7 +466,7 @@ public:
 
   /// For host::replicated: where the service of this number takes part.
   [[nodiscard]] std::shared_ptr<group_member> seat(service_id which) const {
-    return std::make_shared<detail::group_seat>(inside_, which, life_);
+    return std::make_shared<detail::group_seat>(inside_, which, life_, is_recovered_);
   }
 
   void start() const {
@@ -455,6 +505,12 @@ public:
     run([done = std::move(done)](detail::group_state_actor& state) { state.look(done); });
   }
 
+  /// Makes a snapshot of all that is committed when this is asked; `done` gets it on the group's
+  /// actor. Errors: not_leader, busy (one is being made), failed.
+  void back_up(std::function<void(result<group_backup>)> done) const {
+    run([done = std::move(done)](detail::group_state_actor& state) { state.back_up(done); });
+  }
+
   /// Takes part no more; what is committed stays.
   void stop() const {
     if (inside_)
@@ -472,6 +528,7 @@ private:
   raft::seat_id seat_;
   std::uint64_t life_ = 0;
   bool is_new_ = false;
+  bool is_recovered_ = false;
 };
 
 } // namespace troupe::host

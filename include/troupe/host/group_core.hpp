@@ -110,7 +110,10 @@ public:
     bool is_synced = true;
   };
 
-  using event = std::variant<raft::replica::event, propose, read, section, saved>;
+  /// Have all members make a snapshot, also if none is due.
+  struct snapshot_now {};
+
+  using event = std::variant<raft::replica::event, propose, read, section, saved, snapshot_now>;
 
   // -- effects: for the disk and the network -------------------------------------------------
 
@@ -183,6 +186,10 @@ public:
       },
       [&](const section& line) { add_section(line, out); },
       [&](const saved& line) { end_snapshot(now, line); },
+      [&](const snapshot_now&) {
+        is_snapshot_wanted_ = true;
+        propose_checkpoint(now);
+      },
     };
     std::visit(take, what);
     pass_on(now, out);
@@ -263,8 +270,17 @@ private:
 
   void handle(time_point, raft::replica::proposed& what, effects& out) {
     auto who = askers_.at(what.id);
+    if (who.what == kind::proposal)
+      proposals_[what.first] = who;
     if (who.what == kind::member && who.id != 0)
       out.push_back(proposed{who.id, what.first, what.term});
+  }
+
+  void handle(time_point, raft::replica::taken_back& what, effects& out) {
+    is_checkpoint_asked_ = false; // it is proposed again
+    for (auto each = proposals_.lower_bound(what.first); each != proposals_.end();
+         each = proposals_.erase(each))
+      out.push_back(not_taken{each->second.service, each->second.id, what.why});
   }
 
   void handle(time_point, raft::replica::refused& what, effects& out) {
@@ -301,6 +317,7 @@ private:
 
   void handle(time_point, raft::replica::changed_role& what, effects& out) {
     if (what.now != raft::role::leader) {
+      proposals_.clear();
       problem why{errc::not_leader,
                   "this node leads the group no more: " + what.cause + "; ask the one that leads"};
       is_checkpoint_asked_ = false;
@@ -316,6 +333,7 @@ private:
   }
 
   void handle(time_point now, raft::replica::committed& what, effects& out) {
+    proposals_.erase(proposals_.begin(), proposals_.upper_bound(what.entries.back().index));
     for (auto& line : what.entries) {
       applied_ = line.index;
       std::visit([&](auto& each) { apply(now, line.term, each, out); }, line.what);
@@ -351,8 +369,10 @@ private:
   // -- snapshots ----------------------------------------------------------------------
 
   void propose_checkpoint(time_point now) {
-    if (!is_leading_ || is_checkpoint_asked_ || applied_ < checkpoint_ + options_.snapshot_every)
+    auto is_due = is_snapshot_wanted_ || applied_ >= checkpoint_ + options_.snapshot_every;
+    if (!is_leading_ || is_checkpoint_asked_ || making_ || !is_due)
       return;
+    is_snapshot_wanted_ = false;
     is_checkpoint_asked_ = true;
     checkpoint what{known_.index, to_string(library_version), known_.hashes};
     replica_.step(now, own(0, {itself, kind::checkpoint}),
@@ -406,6 +426,7 @@ private:
     making_.reset(); // instead of a failed one the next checkpoint makes another
     if (what.is_synced)
       replica_.step(now, own(0, {}), raft::replica::compacted{what.index}, made_);
+    propose_checkpoint(now);
   }
 
   void handle(time_point, raft::replica::installed& what, effects& out) {
@@ -437,11 +458,13 @@ private:
   raft::replica::effects made_; // empty between two steps
   std::map<request_id, asker> askers_;
   std::set<request_id> open_reads_;
+  std::map<raft::log_index, asker> proposals_; // by their entries, until those are committed
   std::multimap<raft::log_index, request_id> waiting_; // for entries to be applied
   request_id last_id_ = 0;
   raft::log_index applied_ = 0;
   raft::log_index checkpoint_ = 0; // the last one that was applied, or the snapshot
   bool is_checkpoint_asked_ = false;
+  bool is_snapshot_wanted_ = false;
   known_hashes known_; // of the snapshot made last
   std::optional<making> making_;
   bool is_leading_ = false;

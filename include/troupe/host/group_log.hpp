@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,9 @@ struct stored_group {
   raft::stored_state state;
   /// The state after entry `state.base.index`; empty if there is no snapshot.
   std::string snapshot;
+  /// The group began anew here, from a backup or without its other members: there may have been
+  /// acknowledged what it does not know of.
+  bool is_recovered = false;
 };
 
 /// The disk of a replica: vote, entries and snapshots of a group in one SQLite file, WAL,
@@ -132,6 +136,33 @@ public:
     return why;
   }
 
+  /// Makes this the log of a new group with this disk, under a new seat, as its only voter: with
+  /// the state `base` if there is one, else with all that it has. Once more is no harm.
+  /// @pre `content` is what load() gave
+  [[nodiscard]] problem begin_anew(const stored_group& content, const std::string& contact,
+                                   std::optional<raft::snapshot> base = std::nullopt) {
+    storage::size_limit_is_error guard;
+    raft::seat_id seat{random_seed() | 1U};
+    raft::configuration alone{{{seat, raft::member{true, contact}}}};
+    raft::replica::write what;
+    auto term = std::max(content.state.last_ballot.term, kept_.last_term);
+    what.first = kept_.last_index + 1;
+    if (base) {
+      term = std::max(term, base->header.term);
+      base->header.members = std::move(alone);
+      what.first = base->header.index + 1;
+      what.base = std::move(base);
+    } else {
+      auto at
+        = content.state.entries.empty() ? content.state.base.at : content.state.entries.back().at;
+      what.entries.push_back({what.first, term + 1, at, std::move(alone)});
+    }
+    what.vote = raft::ballot{term + 1, {}};
+    if (!put_fact("seat", to_bytes(seat)) || !put_fact("recovered", "yes"))
+      return database_.failed("write");
+    return write(what);
+  }
+
   /// Returns the newest snapshot; its index is zero if there is none.
   [[nodiscard]] result<raft::snapshot> newest() {
     return read_snapshot();
@@ -230,6 +261,7 @@ private:
         return damaged("the " + name + " has a wrong checksum");
       if (name == "seat")
         content.seat = from_bytes<raft::seat_id>(bytes).value_or(raft::seat_id{});
+      content.is_recovered |= name == "recovered";
       if (name == "ballot")
         content.state.last_ballot = from_bytes<raft::ballot>(bytes).value_or(raft::ballot{});
     }

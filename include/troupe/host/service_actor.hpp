@@ -112,7 +112,9 @@ private:
 
   /// The first event of a life: of the process, or of a leader.
   void open() {
-    auto floor = core_.index() == 0 ? host_->token_floor() : 0;
+    auto* group = host_->group();
+    auto is_first = core_.index() == 0 || (group != nullptr && group->is_recovered());
+    auto floor = is_first ? host_->token_floor() : 0;
     core_.step(now(), 0, notice<machine_type>{Service::opening(options_, floor)}, out_);
     tell_calendar();
   }

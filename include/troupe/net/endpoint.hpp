@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -41,6 +42,16 @@ public:
 
   [[nodiscard]] std::uint16_t port() const {
     return ntohs(family() == AF_INET6 ? as<sockaddr_in6>().sin6_port : as<sockaddr_in>().sin_port);
+  }
+
+  /// Returns the same host with another port.
+  [[nodiscard]] endpoint with_port(std::uint16_t port) const {
+    static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+    auto result = *this;
+    auto in_network_order = htons(port);
+    std::memcpy(reinterpret_cast<char*>(&result.storage_) + offsetof(sockaddr_in, sin_port),
+                &in_network_order, sizeof(in_network_order));
+    return result;
   }
 
   /// Returns whether no byte sent there leaves this machine.

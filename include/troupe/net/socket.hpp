@@ -2,10 +2,12 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -57,9 +59,20 @@ inline std::string system_text(int error) {
   return std::generic_category().message(error);
 }
 
-/// Starts to connect and returns at once; the socket is writable when it is decided.
-inline result<socket> start_connect(const endpoint& where) {
+/// Starts to connect and returns at once; the socket is writable when it is decided. The other
+/// side sees `source` as the host that it comes from, if given.
+/// @pre `source` is of the family of `where`.
+inline result<socket> start_connect(const endpoint& where,
+                                    const std::optional<endpoint>& source = std::nullopt) {
   socket made{::socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (made && source) {
+    auto on = 1; // its port is chosen by the connect, so that many connections can share one
+    ::setsockopt(made.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+    auto from = source->with_port(0);
+    if (::bind(made.get(), from.data(), from.size()) != 0)
+      return problem{errc::unreachable,
+                     "cannot connect from " + to_string(from) + ": " + system_text(errno)};
+  }
   if (!made || (::connect(made.get(), where.data(), where.size()) != 0 && errno != EINPROGRESS))
     return problem{errc::unreachable, system_text(errno)};
   return made;

@@ -21,6 +21,7 @@
 #include "troupe/net/gate.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/service_clients.hpp"
+#include "troupe/node/voters_client.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/router/router_client.hpp"
 
@@ -87,12 +88,18 @@ public:
     return to_string(address_);
   }
 
-  /// The actor that answers cluster::list_voters and cluster::change_voters, on the node that
-  /// leads now; null for a cluster that keeps its services in the memory of one node, or while
-  /// none is in reach.
-  [[nodiscard]] caf::strong_actor_ptr voters() const {
+  /// Whether it is linked to a cluster that keeps its services on a group of voters.
+  [[nodiscard]] bool has_voters() const {
     std::lock_guard guard{mutex_};
-    return voters_;
+    return voters_ != nullptr;
+  }
+
+  /// Shows and changes the voters. No longer than this client.
+  [[nodiscard]] cluster::voters_client voters() {
+    return {system_, [this] {
+              std::lock_guard guard{mutex_};
+              return voters_;
+            }};
   }
 
   /// Sends a message to agents through the node and waits up to `wait` for the answer, a Result

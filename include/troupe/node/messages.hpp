@@ -102,6 +102,42 @@ struct change_voters {
   bool force = false;
 };
 
+/// A backup that can be read for a few minutes, from the node that was asked.
+struct backup_receipt {
+  /// The last entry of the log that is in it.
+  std::uint64_t index = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// Asks the leader for a backup of all that the group keeps, as of now or a little later. It
+/// takes the place of the last one. Errors: not_leader, busy, and those of the disk.
+struct make_backup {
+  using result = backup_receipt;
+};
+
+/// Asks for a piece of it. Errors: not_found (there is another one by now, or none).
+struct read_backup {
+  using result = std::string;
+
+  std::uint64_t index = 0;
+  std::uint64_t offset = 0;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, backup_receipt& x) {
+  return f.object(x).fields(f.field("index", x.index), f.field("bytes", x.bytes));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, make_backup& x) {
+  return f.object(x).fields();
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, read_backup& x) {
+  return f.object(x).fields(f.field("index", x.index), f.field("offset", x.offset));
+}
+
 template <class Inspector>
 bool inspect(Inspector& f, seat_card& x) {
   return f.object(x).fields(f.field("node", x.node), f.field("seat", x.seat),
@@ -153,6 +189,9 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_node, ::troupe::type_ids::node)
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::voters_view))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::list_voters))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::change_voters))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::backup_receipt))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::make_backup))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::read_backup))
 
 CAF_END_TYPE_ID_BLOCK(troupe_node)
 

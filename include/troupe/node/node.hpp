@@ -20,6 +20,7 @@
 #include "troupe/node/options.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/spawn.hpp"
+#include "troupe/node/voters_client.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/router/router_client.hpp"
 #include "troupe/scheduler/worker.hpp"
@@ -83,6 +84,9 @@ public:
 
   /// The port that it listens at.
   [[nodiscard]] TROUPE_COMPILED std::uint16_t port() const;
+
+  /// Shows and changes which nodes keep the services of its cluster. No longer than this node.
+  [[nodiscard]] TROUPE_COMPILED cluster::voters_client voters();
 
   /// Whether the services of its cluster are on it: it leads those that keep them, or has them
   /// in its memory.

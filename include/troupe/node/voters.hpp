@@ -6,6 +6,7 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -83,6 +84,12 @@ public:
         return promise;
       },
       [this](const change_voters& what) { return change(what); },
+      [this](const make_backup&) { return back_up(); },
+      [this](const read_backup& what) -> caf::result<std::string> {
+        if (!backup_ || backup_index_ != what.index || what.offset > backup_->size())
+          return to_error({errc::not_found, "that backup is gone; make another one"});
+        return backup_->substr(what.offset, backup_piece);
+      },
     };
   }
 
@@ -350,6 +357,25 @@ private:
     return promise;
   }
 
+  /// Of all that is committed now.
+  caf::result<backup_receipt> back_up() {
+    auto promise = self_->make_response_promise<backup_receipt>();
+    setup_.group.back_up(on_self<result<host::group_backup>>(
+      [this, promise](const result<host::group_backup>& made) mutable {
+        if (!made)
+          return promise.deliver(to_error(made.error()));
+        auto what = *made;
+        what.made = wall_time{std::chrono::duration_cast<duration>(
+          std::chrono::system_clock::now().time_since_epoch())};
+        backup_ = std::make_shared<const std::string>(host::to_file(what));
+        backup_index_ = what.index;
+        timers_.cancel(backup_timer_);
+        backup_timer_ = timers_.after(backup_stays, [this] { backup_ = nullptr; });
+        promise.deliver(backup_receipt{what.index, backup_->size()});
+      }));
+    return promise;
+  }
+
   [[nodiscard]] std::optional<std::string> find_node(const std::string& called) const {
     if (called == setup_.node)
       return called;
@@ -468,6 +494,9 @@ private:
   static constexpr duration soon = std::chrono::milliseconds{50};
   static constexpr duration sometimes = std::chrono::seconds{1};
   static constexpr std::size_t max_changes = 100;
+  /// Heartbeats pass between pieces of this size.
+  static constexpr std::size_t backup_piece = 256 * 1024;
+  static constexpr duration backup_stays = std::chrono::minutes{5};
 
   caf::event_based_actor* self_;
   voters_setup setup_;
@@ -486,6 +515,9 @@ private:
   std::string cause_;
   std::function<void()> handed_over_;
   bool reviewing_ = false;
+  std::shared_ptr<const std::string> backup_;
+  raft::log_index backup_index_ = 0;
+  timer_queue<caf::event_based_actor>::id backup_timer_ = 0;
 };
 
 } // namespace troupe::cluster

@@ -207,6 +207,8 @@ private:
   void handle(request_id, const not_written& what) {
     if (!disk_.not_written(now_))
       return;
+    if (leading_ && leading_->take_back(what.why, turn()))
+      return;
     if (leading_)
       change_role(role::follower, {}, "the disk refuses to write: " + what.why.detail);
     await_leader(); // and lets the others go first

@@ -155,6 +155,13 @@ struct replica_types {
     log_index found = 0;
   };
 
+  /// A leader without other members has taken back its entries from here on: the disk has no
+  /// room for them, and nobody has seen them.
+  struct taken_back {
+    log_index first = 0;
+    problem why;
+  };
+
   /// A message that no replica sends; dropped.
   struct ignored {
     seat_id from;
@@ -162,7 +169,8 @@ struct replica_types {
   };
 
   using effects = std::vector<std::variant<send, write, committed, installed, proposed, refused,
-                                           read_at, changed_role, load_snapshot, forgot, ignored>>;
+                                           read_at, changed_role, load_snapshot, forgot, taken_back,
+                                           ignored>>;
 
   // -- what can be seen ---------------------------------------------------------------
 

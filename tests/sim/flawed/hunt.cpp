@@ -1,5 +1,6 @@
-// Runs a scenario over a build with a flaw planted (see core/flaw.hpp) until a law is found
-// broken. Exits with 0 if one was, with 1 if all seeds passed.
+// Runs a scenario (TROUPE_SCENARIO of TROUPE_SCENARIO_HEADER) over a build with a flaw planted
+// (see core/flaw.hpp) until a law is found broken. Exits with 0 if one was, with 1 if all seeds
+// passed.
 
 #include <cstdint>
 #include <cstdio>
@@ -7,14 +8,12 @@
 #include <string>
 
 #include "troupe/core/flaw.hpp"
-#include "troupe/sim/lock_scenario.hpp"
-#include "troupe/sim/raft_scenario.hpp"
+#include TROUPE_SCENARIO_HEADER
 
 int main(int count, char** words) {
   using namespace troupe;
   static_assert(planted_flaw != flaw::none);
-  std::string scenario = count > 1 ? words[1] : "raft";
-  std::uint64_t seeds = count > 2 ? std::stoull(words[2]) : 200;
+  std::uint64_t seeds = count > 1 ? std::stoull(words[1]) : 200;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     sim::scenario_options how;
     how.seed = seed;
@@ -24,8 +23,7 @@ int main(int count, char** words) {
     how.churn = std::chrono::milliseconds{seed % 4 < 2 ? 700 : 100};
     if (seed % 2 == 1)
       how.strike = std::chrono::milliseconds{300};
-    auto found = scenario == "raft" ? sim::raft_scenario{how}.run().violations
-                                    : sim::lock_scenario{how}.run().violations;
+    auto found = sim::TROUPE_SCENARIO{how}.run().violations;
     if (found.empty())
       continue;
     std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), found.front().c_str());

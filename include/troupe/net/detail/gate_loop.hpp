@@ -178,6 +178,9 @@ public:
   }
 
   void listen(socket from) {
+    if (auto here = local_endpoint(from);
+        !source_ && here.is_loopback() && here.family() == AF_INET) // of IPv6 there is but one
+      source_ = here;
     listeners_.push_back(std::move(from));
   }
 
@@ -198,7 +201,8 @@ public:
     auto waiting = dials_.find(id);
     if (waiting == dials_.end())
       return; // refused at once
-    auto made = start_connect(waiting->second.where[waiting->second.tried - 1]);
+    auto& next = waiting->second.where[waiting->second.tried - 1];
+    auto made = start_connect(next, source_for(next));
     if (!made) {
       waiting->second.system_says = made.error().detail;
       return step(broken{id, verdict::unreachable});
@@ -269,6 +273,13 @@ private:
   }
 
   // -- connections -----------------------------------------------------------------
+
+  /// Who listens at a loopback address also calls from it, so that nodes of one machine can
+  /// be told apart. Elsewhere the routes of the system decide.
+  [[nodiscard]] std::optional<endpoint> source_for(const endpoint& where) const {
+    auto fits = where.is_loopback() && where.family() == AF_INET;
+    return fits ? source_ : std::nullopt;
+  }
 
   void accept_from(int listener) {
     for (auto count = 0; count < max_accepts_in_a_row; ++count) {
@@ -493,6 +504,8 @@ private:
   link_table::effects out_;
   bool carrying_out_ = false;
   std::vector<socket> listeners_;
+  /// The first loopback address that it listens at.
+  std::optional<endpoint> source_;
   time_point paused_until_{};
   std::map<connection_id, connection> connections_;
   /// Those that wait for their connection, or for it to be an up link.

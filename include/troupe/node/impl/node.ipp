@@ -8,12 +8,10 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
-#include "troupe/core/caf/to_error.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/identity.hpp"
@@ -22,6 +20,7 @@
 #include "troupe/node/node.hpp"
 #include "troupe/node/seat.hpp"
 #include "troupe/node/services.hpp"
+#include "troupe/node/voters_client.hpp"
 #include "troupe/router/router.hpp"
 
 namespace troupe {
@@ -105,12 +104,20 @@ struct node::inside {
     on_access([gate = gate_.get(), self = own_address()](cluster::access_state& state) {
       state.start(gate, self);
     });
+    if (founds)
+      await_lead();
     return {};
   }
 
   /// Founds a cluster, if nobody is found who has one.
   [[nodiscard]] bool is_founder() const {
     return data_.self().cluster == cluster_id{} && (options_.join.empty() || options_.bootstrap);
+  }
+
+  /// Nobody else could lead: it is a matter of a moment.
+  void await_lead() {
+    std::unique_lock guard{mutex_};
+    changed_.wait_for(guard, std::chrono::seconds{5}, [this] { return is_host_; });
   }
 
   cluster::member_setup member_setup() {
@@ -251,37 +258,27 @@ struct node::inside {
       caf::anon_send_exit(caf::actor_cast<caf::actor>(which), caf::exit_reason::user_shutdown);
   }
 
+  /// Shows and changes the voters.
+  [[nodiscard]] cluster::voters_client voters() {
+    return {*system_, [this] {
+              std::lock_guard guard{mutex_};
+              return voters_;
+            }};
+  }
+
+  [[nodiscard]] bool has_leader() {
+    std::lock_guard guard{mutex_};
+    return voters_ != nullptr;
+  }
+
   /// Gives up its seat before it leaves, so that the others are enough without it.
   problem leave_group(const leave_options& how) {
-    if (!seat_ || !is_seated_)
+    if (!seat_ || (!is_seated_ && !has_leader())) // it hears of its seat after the leader
       return {};
     constexpr duration patience = std::chrono::seconds{40};
-    auto deadline = std::chrono::steady_clock::now() + patience;
-    problem why{errc::no_quorum, "no node leads the cluster, so this one cannot give up its seat; "
-                                 "retry, or force it (--force)"};
-    do {
-      caf::strong_actor_ptr leader;
-      {
-        std::lock_guard guard{mutex_};
-        leader = voters_;
-      }
-      auto is_done = false;
-      if (leader) {
-        caf::scoped_actor self{*system_};
-        self
-          ->request(caf::actor_cast<caf::actor>(leader), std::chrono::seconds{35},
-                    cluster::change_voters{cluster::voter_change::remove,
-                                           to_string(data_.self().id), how.force})
-          .receive([&](const cluster::voters_view&) { is_done = true; },
-                   [&](const caf::error& said) { why = to_problem(said); });
-      }
-      if (is_done)
-        return {};
-      if (leader && why.code != errc::not_leader && why.code != errc::unreachable)
-        break;
-      std::this_thread::sleep_for(std::chrono::milliseconds{100});
-    } while (std::chrono::steady_clock::now() < deadline);
-    return how.force ? problem{} : why;
+    auto done = voters().change(
+      {cluster::voter_change::remove, to_string(data_.self().id), how.force}, patience);
+    return done || how.force ? problem{} : done.error();
   }
 
   static problem refuse_to_leave(const std::string& name, bool is_host, const leave_options& how) {
@@ -656,6 +653,10 @@ TROUPE_COMPILED boot_number node::boot() const {
 
 TROUPE_COMPILED std::uint16_t node::port() const {
   return inside_->port_;
+}
+
+TROUPE_COMPILED cluster::voters_client node::voters() {
+  return inside_->voters();
 }
 
 TROUPE_COMPILED bool node::is_host() const {

@@ -178,6 +178,22 @@ public:
     return true;
   }
 
+  /// The disk has no room. Who leads alone goes on leading, as nobody else could, without the
+  /// entries that are not synced. Returns false, and does nothing, where it is not alone, or
+  /// has not committed an entry of its term yet.
+  bool take_back(const problem& why, const turn& t) {
+    if (t.members().members.size() != 1 || t.commit < term_start_)
+      return false;
+    auto first = t.disk.synced() + 1;
+    if (first > t.log().last_index())
+      return true;
+    for (auto each = first; each <= t.log().last_index(); ++each)
+      uncommitted_bytes_ -= size_of(t.log().at(each));
+    t.disk.truncate(first);
+    t.put(replica_types::taken_back{first, why});
+    return true;
+  }
+
   void send_on(const turn& t) {
     replication_.send_on(t);
   }

@@ -1,0 +1,131 @@
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "commands.hpp"
+#include "connect.hpp"
+#include "troupe/core/entropy.hpp"
+#include "troupe/host/group_backup.hpp"
+#include "troupe/node/identity.hpp"
+#include "troupe/node/voter_plan.hpp"
+
+namespace cli {
+
+using namespace troupe;
+
+namespace {
+
+problem cannot(const std::string& file) {
+  return {errno == ENOSPC ? errc::storage_full : errc::bad_argument,
+          "cannot write " + file + ": " + std::strerror(errno) + "; check the path and the disk"};
+}
+
+/// Writes and syncs all of it, or leaves no file.
+problem write_whole(const std::string& file, const std::string& bytes) {
+  auto out = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (out < 0)
+    return cannot(file);
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    auto more = ::write(out, bytes.data() + done, bytes.size() - done);
+    if (more <= 0)
+      break;
+    done += static_cast<std::size_t>(more);
+  }
+  auto why = done == bytes.size() && ::fsync(out) == 0 ? problem{} : cannot(file);
+  ::close(out);
+  if (why.code != errc::none)
+    ::unlink(file.c_str());
+  return why;
+}
+
+/// Has the folder be the first of a cluster of its own.
+result<std::string> found_anew(cluster::data_folder& data) {
+  auto id = to_string(data.self().id);
+  if (auto why = data.belong_to(random_id<cluster_id>(), true, {}); why.code != errc::none)
+    return why;
+  return to_string(cluster::seat_contact{id, {}}); // the node says where it is when it leads
+}
+
+int tell(const common_options& common, const std::string& event, const json& more,
+         const std::string& line) {
+  auto said = more;
+  said["event"] = event;
+  if (common.json)
+    print(said);
+  else
+    std::cout << line << std::endl;
+  return ok;
+}
+
+} // namespace
+
+int run_backup(const common_options& common, const backup_command& what) {
+  auto client = connect(common);
+  if (!client)
+    return complain(client.error());
+  auto bytes = (*client)->voters().back_up(common.wait());
+  if (!bytes)
+    return complain(bytes.error());
+  if (auto why = write_whole(what.file, *bytes); why.code != errc::none)
+    return complain(why);
+  auto made = host::backup_from(*bytes);
+  if (!made)
+    return complain(made.error());
+  return tell(common, "backed_up",
+              {{"file", what.file}, {"entry", made->index}, {"bytes", bytes->size()}},
+              what.file + " has all up to entry " + std::to_string(made->index) + ", "
+                + std::to_string(bytes->size()) + " bytes");
+}
+
+int run_restore(const common_options& common, const backup_command& what) {
+  std::ifstream in{what.file, std::ios::binary};
+  if (!in)
+    return complain({errc::not_found, "cannot read " + what.file + "; check the path"});
+  auto found = host::backup_from(std::string{std::istreambuf_iterator<char>{in}, {}});
+  if (!found)
+    return complain({found.error().code, what.file + ": " + found.error().detail});
+  std::error_code fault;
+  if (std::filesystem::exists(what.data, fault) && !std::filesystem::is_empty(what.data, fault))
+    return complain({errc::in_use, what.data + " is not empty; give a new folder with --data"});
+  auto data = cluster::data_folder::open(what.data);
+  if (!data)
+    return complain(data.error());
+  auto contact = found_anew(*data);
+  if (!contact)
+    return complain(contact.error());
+  if (auto why = host::found_from(*found, data->file("group.db"), *contact); why.code != errc::none)
+    return complain(why);
+  return tell(common, "restored", {{"data", what.data}, {"entry", found->index}},
+              what.data + " begins a new cluster with all up to entry "
+                + std::to_string(found->index) + "; start it with troupe node --data " + what.data
+                + ", then join others with empty folders");
+}
+
+int run_recover(const common_options& common, const backup_command& what) {
+  if (!std::filesystem::exists(what.data))
+    return complain({errc::not_found, "there is no " + what.data
+                                        + "; give the data folder of a "
+                                          "node that had a vote"});
+  auto data = cluster::data_folder::open(what.data);
+  if (!data)
+    return complain(data.error());
+  auto id = to_string(data->self().id);
+  if (auto why
+      = host::go_on_alone(data->file("group.db"), to_string(cluster::seat_contact{id, {}}));
+      why.code != errc::none)
+    return complain(why);
+  if (auto contact = found_anew(*data); !contact)
+    return complain(contact.error());
+  return tell(common, "recovered", {{"data", what.data}},
+              what.data
+                + " goes on alone, as a new cluster; never start the other old voters "
+                  "again, join nodes with empty folders instead");
+}
+
+} // namespace cli

@@ -1,0 +1,274 @@
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "chaos_cluster.hpp"
+#include "chaos_faults.hpp"
+#include "chaos_workloads.hpp"
+#include "commands.hpp"
+
+namespace cli {
+
+using namespace troupe;
+using namespace std::literals;
+
+namespace {
+
+/// The longest time in which no client got an answer, from `begin` to `end`.
+std::int64_t longest_silence(const sim::history& lines, std::int64_t begin, std::int64_t end) {
+  std::vector<std::int64_t> answers{begin, end};
+  for (auto& each : lines.operations())
+    if (each.what.how == sim::outcome::ok && *each.end > begin && *each.end < end)
+      answers.push_back(*each.end);
+  std::ranges::sort(answers);
+  std::int64_t longest = 0;
+  for (std::size_t place = 1; place < answers.size(); ++place)
+    longest = std::max(longest, answers[place] - answers[place - 1]);
+  return longest;
+}
+
+/// One run, from its processes to its summary.
+class chaos_run {
+public:
+  chaos_run(const common_options& common, const chaos_command& what,
+            std::vector<chaos::fault_kind> kinds, std::string self, const held_signals& signals)
+    : common_(common),
+      what_(what),
+      signals_(signals),
+      plan_(chaos::plan_faults(what.seed, std::chrono::seconds{what.seconds}, kinds)),
+      work_(chaos::make_workload(what.workload, folder_.path())),
+      cluster_({.self = std::move(self),
+                .folder = folder_.path(),
+                .nodes = what.nodes,
+                .seed = what.seed,
+                .timers = what.timers,
+                .words = work_->node_words(),
+                .is_interrupted = [this] { return is_interrupted(); }}) {}
+
+  int run() {
+    if (auto why = cluster_.start(); why.code != errc::none)
+      return interrupted_ ? interrupted() : complain_with_logs(why);
+    say({{"event", "started"}, {"nodes", what_.nodes}},
+        std::to_string(what_.nodes) + " nodes are a cluster");
+    if (auto why = start_clients(); why.code != errc::none)
+      return complain_with_logs(why);
+    auto why = break_things();
+    over_ = true;
+    for (auto& each : threads_)
+      each.join();
+    if (interrupted_)
+      return interrupted();
+    if (why.code != errc::none)
+      return complain_with_logs(why);
+    return finish();
+  }
+
+private:
+  struct user {
+    std::unique_ptr<cluster_client> cluster;
+    std::optional<chaos::client> who;
+  };
+
+  void say(const json& line, const std::string& text) {
+    if (common_.json)
+      print(line);
+    else
+      std::cout << text << std::endl;
+  }
+
+  bool is_interrupted() {
+    return interrupted_ = interrupted_ || signals_.wait(0ms).has_value();
+  }
+
+  int interrupted() {
+    return complain({errc::cancelled, "interrupted; start it again to see the rest"});
+  }
+
+  /// The folder of the nodes goes with this process, so what they said last is shown.
+  int complain_with_logs(const problem& why) {
+    for (auto& each : std::filesystem::directory_iterator{folder_.path()})
+      if (each.path().extension() == ".log") {
+        std::ifstream in{each.path()};
+        std::cerr << each.path().filename().string() << ":\n"
+                  << std::string{std::istreambuf_iterator<char>{in}, {}};
+      }
+    return complain(why);
+  }
+
+  problem start_clients() {
+    for (std::size_t number = 0; number < what_.clients; ++number) {
+      auto made = cluster_client::connect(cluster_.fronts(number), 20s);
+      if (!made)
+        return made.error();
+      auto& each = users_.emplace_back();
+      each.cluster = std::move(*made);
+      each.who.emplace(number + 1, what_.seed * 1'000 + number, *each.cluster, recorder_);
+    }
+    begin_ns_ = recorder_.now_ns();
+    for (auto& each : users_)
+      threads_.emplace_back([this, &each] {
+        while (!over_)
+          work_->go_on(*each.who);
+      });
+    return {};
+  }
+
+  [[nodiscard]] duration elapsed() const {
+    return duration{recorder_.now_ns() - begin_ns_};
+  }
+
+  /// Waits until so much of the run has passed, or it is interrupted. Looks who leads.
+  void wait_until(duration moment) {
+    while (elapsed() < moment && !is_interrupted()) {
+      cluster_.leader();
+      std::this_thread::sleep_for(std::clamp<duration>(moment - elapsed(), 0ms, 200ms));
+    }
+  }
+
+  problem break_things() {
+    for (auto& each : plan_) {
+      wait_until(each.at);
+      if (interrupted_)
+        return {};
+      auto words = cluster_.begin(each);
+      ++faults_[std::string{name_of(each.kind)}];
+      auto at = seconds(elapsed());
+      say({{"event", "fault"}, {"at_s", at}, {"what", words}, {"span_s", seconds(each.span)}},
+          std::to_string(at) + " s: " + words + ", for " + std::to_string(seconds(each.span))
+            + " s");
+      wait_until(each.at + each.span);
+      if (auto why = cluster_.end(); why.code != errc::none)
+        return why;
+    }
+    calm_ns_ = recorder_.now_ns();
+    wait_until(std::chrono::seconds{what_.seconds});
+    return {};
+  }
+
+  int finish() {
+    auto end_ns = recorder_.now_ns();
+    chaos::findings found;
+    for (auto& each : users_)
+      if (each.who->answered_ns() < calm_ns_)
+        found.violations.push_back("client " + each.who->name()
+                                   + " got no answer after the last fault");
+    if (!cluster_.wait_until_whole(30s) && !interrupted_)
+      found.violations.push_back("the nodes were no cluster again 30 s after the end");
+    auto last = cluster_client::connect(cluster_.fronts(), 20s);
+    if (!last)
+      return complain_with_logs(last.error());
+    chaos::client reader{0, what_.seed, **last, recorder_};
+    if (auto why = work_->finish(reader); why.code != errc::none)
+      found.violations.push_back("the state that is left cannot be looked at: " + why.detail);
+    if (is_interrupted())
+      return interrupted();
+    auto& lines = recorder_.lines();
+    work_->check(lines, found);
+    auto is_good = found.violations.empty() && found.undecided.empty();
+    auto file = what_.history;
+    if (file.empty() && !is_good)
+      file = "chaos-" + what_.workload + "-" + std::to_string(what_.seed) + ".jsonl";
+    if (!file.empty())
+      if (auto why = save(file); why.code != errc::none)
+        return complain(why);
+    summarise(lines, end_ns, found, file);
+    for (auto& each : found.violations)
+      std::cerr << "  " << each << '\n';
+    for (auto& each : found.undecided)
+      std::cerr << "  " << each << '\n';
+    return is_good ? ok
+                   : complain({errc::failed, "the run with seed " + std::to_string(what_.seed)
+                                               + " went wrong; its history is in " + file});
+  }
+
+  [[nodiscard]] problem save(const std::string& file) const {
+    std::ofstream out{file};
+    sim::write_history(out, recorder_.lines());
+    if (auto fences = work_->fence_log(); !fences.empty())
+      std::ofstream{file + ".fence"} << fences;
+    return out.good() ? problem{}
+                      : problem{errc::bad_argument, "cannot write the history to '" + file
+                                                      + "'; check its folder and rights"};
+  }
+
+  void summarise(const sim::history& lines, std::int64_t end_ns, const chaos::findings& found,
+                 const std::string& file) {
+    auto count = [&](sim::outcome how) {
+      return std::ranges::count_if(lines.operations(),
+                                   [&](auto& each) { return each.what.how == how; });
+    };
+    auto silence = seconds(duration{longest_silence(lines, begin_ns_, end_ns)});
+    auto is_linear
+      = found.violations.empty() ? found.undecided.empty() ? json(true) : json{} : json(false);
+    auto operations = lines.operations().size();
+    auto unknown = count(sim::outcome::unknown);
+    if (common_.json)
+      return print({{"event", "done"},
+                    {"workload", what_.workload},
+                    {"nodes", what_.nodes},
+                    {"clients", what_.clients},
+                    {"seed", what_.seed},
+                    {"seconds", what_.seconds},
+                    {"operations", operations},
+                    {"ok", count(sim::outcome::ok)},
+                    {"fail", count(sim::outcome::fail)},
+                    {"unknown", unknown},
+                    {"faults", faults_},
+                    {"elections", cluster_.elections()},
+                    {"longest_unavailable_s", silence},
+                    {"linearizable", is_linear},
+                    {"violations", found.violations},
+                    {"history", file}});
+    std::cout << "operations      " << operations << ", " << unknown
+              << " of them with unknown outcome\n"
+              << "faults         ";
+    for (auto& [kind, times] : faults_)
+      std::cout << ' ' << kind << ' ' << times;
+    std::cout << "\nelections       " << cluster_.elections() << "\nno answer for   " << silence
+              << " s at most\nlinearizable    "
+              << (is_linear.is_null()     ? "undecided"
+                  : is_linear.get<bool>() ? "yes"
+                                          : "NO")
+              << std::endl;
+  }
+
+  const common_options& common_;
+  const chaos_command& what_;
+  const held_signals& signals_;
+  bool interrupted_ = false;
+  const std::vector<chaos::fault> plan_;
+  scratch_folder folder_{"chaos"}; // outlives the processes that write into it
+  std::unique_ptr<chaos::workload> work_;
+  chaos::chaos_cluster cluster_;
+  chaos::recorder recorder_;
+  std::vector<user> users_;
+  std::atomic<bool> over_ = false;
+  std::vector<std::thread> threads_;
+  std::int64_t begin_ns_ = 0;
+  std::int64_t calm_ns_ = 0;
+  std::map<std::string, std::size_t> faults_;
+};
+
+} // namespace
+
+int run_chaos(const common_options& common, const chaos_command& what, const std::string& self,
+              const held_signals& signals) {
+  auto kinds = chaos::to_fault_kinds(what.faults);
+  if (!kinds)
+    return complain(kinds.error());
+  return chaos_run{common, what, *std::move(kinds), self, signals}.run();
+}
+
+} // namespace cli

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli.hpp"
+#include "troupe/core/random.hpp"
+#include "troupe/core/time.hpp"
+
+/// What goes wrong in a run of `troupe chaos`, and when.
+namespace cli::chaos {
+
+enum class fault_kind : std::uint8_t {
+  /// kill -9; it starts again with its data folder.
+  kill_leader,
+  kill_others,
+  /// SIGSTOP for longer than an election takes, then SIGCONT.
+  pause_leader,
+  pause_others,
+  /// Cut off from the other nodes, from clients as well or not.
+  isolate_leader,
+  isolate_minority,
+  /// No node hears another one, so that no side has a majority.
+  isolate_all,
+  /// One node is heard and does not hear, or the other way round.
+  one_way,
+  /// Everything is late and little passes.
+  slow,
+  /// All connections between nodes are reset, once.
+  reset,
+};
+
+inline constexpr std::array<std::string_view, 10> fault_kind_names{
+  "kill_leader",      "kill_others", "pause_leader", "pause_others", "isolate_leader",
+  "isolate_minority", "isolate_all", "one_way",      "slow",         "reset"};
+
+constexpr std::string_view name_of(fault_kind kind) {
+  auto index = static_cast<std::size_t>(kind);
+  return index < fault_kind_names.size() ? fault_kind_names[index] : "unknown";
+}
+
+struct fault {
+  /// Since the start of the clients.
+  troupe::duration at{};
+  troupe::duration span{};
+  fault_kind kind = fault_kind::reset;
+  /// Decides on whom it hits, once it is known who leads.
+  std::uint64_t dice = 0;
+};
+
+/// How long the end of a run is without faults: clients have to get answers again.
+inline troupe::duration calm_of(troupe::duration whole) {
+  return std::min<troupe::duration>(std::chrono::seconds{10}, whole / 2);
+}
+
+/// Reads the names of kinds; none: all of them.
+inline troupe::result<std::vector<fault_kind>>
+to_fault_kinds(const std::vector<std::string>& names) {
+  std::vector<fault_kind> kinds;
+  for (auto& each : names) {
+    auto kind = named<fault_kind>(each, "--faults", fault_kind_names.size());
+    if (!kind)
+      return kind.error();
+    kinds.push_back(*kind);
+  }
+  if (kinds.empty())
+    for (std::uint8_t each = 0; each < fault_kind_names.size(); ++each)
+      kinds.push_back(static_cast<fault_kind>(each));
+  return kinds;
+}
+
+/// One fault after the other until the calm end of a run that takes `whole`; the same seed is
+/// the same plan. Kinds come in a random order, each once before any comes again.
+inline std::vector<fault> plan_faults(std::uint64_t seed, troupe::duration whole,
+                                      const std::vector<fault_kind>& kinds) {
+  using namespace std::chrono_literals;
+  troupe::random_source random{seed};
+  auto between = [&](troupe::duration from, troupe::duration to) {
+    return from
+           + troupe::duration{static_cast<std::int64_t>(
+             random.below(static_cast<std::uint64_t>((to - from).count())))};
+  };
+  std::vector<fault> plan;
+  std::vector<fault_kind> deck;
+  auto end = whole - calm_of(whole);
+  for (troupe::duration at = 1s;;) {
+    if (deck.empty()) {
+      deck = kinds;
+      for (auto left = deck.size(); left > 1; --left)
+        std::swap(deck[left - 1], deck[random.below(left)]);
+    }
+    fault next{at, {}, deck.back(), random.next()};
+    deck.pop_back();
+    switch (next.kind) {
+      case fault_kind::kill_leader:
+      case fault_kind::kill_others:
+        next.span = between(500ms, 4s);
+        break;
+      case fault_kind::reset:
+        next.span = between(100ms, 1s);
+        break;
+      case fault_kind::pause_leader:
+      case fault_kind::pause_others:
+      case fault_kind::isolate_leader:
+      case fault_kind::isolate_minority:
+      case fault_kind::isolate_all:
+      case fault_kind::one_way:
+      case fault_kind::slow:
+        next.span = between(3s, 6s);
+    }
+    if (at + next.span > end)
+      next.span = end - at; // the last one is cut short
+    if (next.span < 100ms)
+      return plan;
+    plan.push_back(next);
+    at += next.span + between(1s, 3s);
+    if (at >= end)
+      return plan;
+  }
+}
+
+} // namespace cli::chaos

@@ -1,0 +1,240 @@
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "chaos_workloads.hpp"
+#include "cli.hpp"
+#include "troupe/lock/fenced_store.hpp"
+#include "troupe/lock/messages.hpp"
+#include "troupe/sim/lease_laws.hpp"
+
+/// Workloads on locks.
+namespace cli::chaos {
+
+using namespace troupe;
+using namespace std::literals;
+
+namespace {
+
+std::optional<std::string> token_of(const lock::lease& held) {
+  return std::to_string(held.token.value);
+}
+
+std::optional<std::string> nothing(const lock::lease&) {
+  return std::nullopt;
+}
+
+/// One try to hold the lock `key`, for a first time or longer. `shows_ttl`: the lease may run
+/// out, so its length belongs to the history.
+class lock_user {
+public:
+  lock_user(client& who, std::string key, duration ttl, bool shows_ttl)
+    : who_(who), key_(std::move(key)), ttl_(ttl) {
+    if (shows_ttl)
+      shown_ttl_ = std::to_string(ttl.count());
+  }
+
+  result<lock::lease> acquire(duration wait) {
+    auto ask = [&] {
+      static std::atomic<std::uint64_t> owners = 0;
+      auto owner = std::to_string(::getpid()) + '/' + std::to_string(++owners);
+      return who_.services().locks.ask(lock::acquire{key_, owner, ttl_, wait, who_.name(), {}},
+                                       wait + client::patience);
+    };
+    auto meaning = [](const problem& why) {
+      return judge(why, {errc::lock_held, errc::timed_out});
+    };
+    return who_.perform(key_, wants("acquire", {}, shown_ttl_), ask, meaning, token_of);
+  }
+
+  result<lock::lease> renew(const lock::lease& held) {
+    auto ask = [&] {
+      return who_.services().locks.ask(lock::renew{key_, held.token, ttl_}, client::patience);
+    };
+    return who_.perform(key_, wants("renew", token_of(held), shown_ttl_), ask, judge_stale,
+                        nothing);
+  }
+
+  result<lock::lease> release(const lock::lease& held) {
+    auto ask = [&] {
+      return who_.services().locks.ask(lock::release{key_, held.token}, client::patience);
+    };
+    return who_.perform(key_, wants("release", token_of(held)), ask, judge_stale, nothing);
+  }
+
+private:
+  static verdict judge_stale(const problem& why) {
+    return judge(why, {errc::stale_token});
+  }
+
+  client& who_;
+  std::string key_;
+  duration ttl_;
+  std::optional<std::string> shown_ttl_;
+};
+
+/// Locks that outlast the run. Where an outcome is not known nobody knows who holds the lock,
+/// so it is not used again.
+class lock_workload final : public workload {
+public:
+  void go_on(client& who) override {
+    auto key = ring_.take(who.random());
+    use(who, key);
+    if (who.is_unsure())
+      ring_.unsure(key);
+    who.rest(20ms);
+  }
+
+  problem finish(client& who) override {
+    for (auto& key : ring_.all()) {
+      auto held = lock_user{who, key, ttl, false}.acquire(0s);
+      if (!held && held.error().code != errc::lock_held)
+        return held.error();
+    }
+    return {};
+  }
+
+  void check(const sim::history& lines, findings& found) const override {
+    check_linearizable(sim::lock_model{}, lines, found);
+  }
+
+private:
+  static void use(client& who, const std::string& key) {
+    lock_user user{who, key, ttl, false};
+    auto held = user.acquire(who.random().one_in(2) ? duration::zero() : duration{1s});
+    if (!held)
+      return;
+    who.rest(10ms);
+    if (who.random().one_in(3) && !user.renew(*held))
+      return;
+    static_cast<void>(user.release(*held));
+  }
+
+  static constexpr duration ttl = 10min;
+
+  key_ring ring_{"lock-", 2, 0};
+};
+
+/// Locks that run out now and then before their holders have noticed, and what they guard: a
+/// store that looks at tokens.
+class lease_workload final : public workload {
+public:
+  explicit lease_workload(const std::filesystem::path& folder) {
+    auto made = lock::fenced_store::open(folder / "guarded.db");
+    if (made)
+      store_.emplace(std::move(*made));
+    if (!store_ || !store_->unguarded().run("CREATE TABLE IF NOT EXISTS line(token INTEGER)"))
+      broken_ = "the guarded store could not be made";
+  }
+
+  void go_on(client& who) override {
+    auto key = ring_.take(who.random());
+    lock_user user{who, key, ttl, true};
+    auto held = user.acquire(who.random().one_in(2) ? duration::zero() : duration{2s});
+    if (!held)
+      return who.rest(50ms);
+    write(who, *held, key);
+    if (who.random().one_in(3) && !user.renew(*held))
+      return;
+    if (who.random().one_in(6)) { // sleeps longer than it may, and does not look at the clock
+      ::poll(nullptr, 0, static_cast<int>(ttl / 1ms) + 300);
+      write(who, *held, key);
+    } else {
+      who.rest(100ms);
+      write(who, *held, key);
+    }
+    if (!who.random().one_in(6))
+      static_cast<void>(user.release(*held));
+  }
+
+  problem finish(client& who) override {
+    for (auto& key : ring_.all()) {
+      lock_user user{who, key, ttl, true};
+      auto held = user.acquire(ttl * 2);
+      if (!held)
+        return held.error();
+      write(who, *held, key);
+    }
+    return {};
+  }
+
+  void check(const sim::history& lines, findings& found) const override {
+    for (auto& each : sim::broken_leases(lines))
+      found.violations.push_back(each);
+    if (!broken_.empty())
+      found.violations.push_back(broken_);
+    std::map<std::string, std::uint64_t> last;
+    for (auto& each : fences_) {
+      auto& mark = last[each.resource];
+      if (each.accepted && each.token < mark)
+        found.violations.push_back("what " + each.resource + " guards took token "
+                                   + std::to_string(each.token) + " after " + std::to_string(mark));
+      if (each.accepted)
+        mark = each.token;
+    }
+  }
+
+  [[nodiscard]] std::string fence_log() const override {
+    std::string text;
+    for (auto& each : fences_)
+      text += json{{"resource", each.resource},
+                   {"token", each.token},
+                   {"accepted", each.accepted},
+                   {"at_ns", each.at_ns}}
+                .dump()
+              + '\n';
+    return text;
+  }
+
+private:
+  struct fence_line {
+    std::string resource;
+    std::uint64_t token = 0;
+    bool accepted = false;
+    std::int64_t at_ns = 0;
+  };
+
+  void write(client& who, const lock::lease& held, const std::string& key) {
+    std::lock_guard guard{mutex_};
+    if (!store_)
+      return;
+    auto why = store_->write(held, [&](storage::database& inside) -> problem {
+      auto add = inside.prepare("INSERT INTO line VALUES(?)");
+      return add.bind(1, static_cast<std::int64_t>(held.token.value)).run()
+               ? problem{}
+               : inside.failed("write a line");
+    });
+    if (why.code != errc::none && why.code != errc::stale_token)
+      broken_ = why.detail;
+    fences_.push_back({key, held.token.value, why.code == errc::none, who.now_ns()});
+  }
+
+  static constexpr duration ttl = 1500ms;
+
+  key_ring ring_{"lease-", 2, 1'000};
+  std::mutex mutex_;
+  std::optional<lock::fenced_store> store_;
+  std::string broken_;
+  std::vector<fence_line> fences_;
+};
+
+} // namespace
+
+std::unique_ptr<workload> make_lock_workload() {
+  return std::make_unique<lock_workload>();
+}
+
+std::unique_ptr<workload> make_lease_workload(const std::filesystem::path& folder) {
+  return std::make_unique<lease_workload>(folder);
+}
+
+} // namespace cli::chaos

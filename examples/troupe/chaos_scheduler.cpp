@@ -1,0 +1,162 @@
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "chaos_workloads.hpp"
+#include "cli.hpp"
+#include "troupe/scheduler/messages.hpp"
+
+/// Workflows under faults. Beside the models of other checkers, the history has two verbs:
+/// submit -> the number of the run, collect -> the results of its tasks; the key is that of
+/// the submission.
+namespace cli::chaos {
+
+using namespace troupe;
+using namespace std::literals;
+
+namespace {
+
+/// Each task gives a text that no other execution gives: who records a second result is found
+/// out.
+constexpr auto unique_text = R"({"argv":["cat","/proc/sys/kernel/random/uuid"]})";
+
+/// A first task, two after it, one after these.
+scheduler::submit diamond(const std::string& key) {
+  scheduler::submit made;
+  made.name = "chaos";
+  made.key = key;
+  for (std::uint32_t number = 0; number < 4; ++number) {
+    auto& each = made.tasks.emplace_back();
+    each.id = "task" + std::to_string(number);
+    each.handler = scheduler::exec_handler;
+    each.input = unique_text;
+  }
+  made.tasks[1].parents = {0};
+  made.tasks[2].parents = {0};
+  made.tasks[3].parents = {1, 2};
+  return made;
+}
+
+class scheduler_workload final : public workload {
+public:
+  void go_on(client& who) override {
+    std::string key;
+    {
+      std::lock_guard guard{mutex_};
+      key = "run-" + std::to_string(++last_);
+    }
+    if (auto run = submit(who, key))
+      static_cast<void>(collect(who, key, *run, 10s));
+    who.rest(50ms);
+  }
+
+  problem finish(client& who) override {
+    for (std::uint64_t number = 1; number <= last_; ++number) {
+      auto key = "run-" + std::to_string(number);
+      auto run = submit(who, key);
+      if (!run)
+        return run.error();
+      auto results = collect(who, key, *run, 30s);
+      if (!results)
+        return results.error();
+    }
+    return {};
+  }
+
+  /// All that was seen of a key is the same.
+  void check(const sim::history& lines, findings& found) const override {
+    std::map<std::pair<std::string, std::string>, std::string> known;
+    std::map<std::string, std::string> keys;
+    for (auto& each : lines.operations()) {
+      if (each.what.how != sim::outcome::ok)
+        continue;
+      auto value = each.what.result.value_or("");
+      auto& first = known.try_emplace({each.key, each.what.verb}, value).first->second;
+      if (first != value)
+        found.violations.push_back(each.what.verb + " of " + each.key + " gave " + first
+                                   + " and then " + value);
+      if (each.what.verb != "submit")
+        continue;
+      auto& key = keys.try_emplace(value, each.key).first->second;
+      if (key != each.key)
+        found.violations.push_back(each.key + " and " + key + " are both run " + value);
+    }
+    found.violations.insert(found.violations.end(), failed_.begin(), failed_.end());
+  }
+
+  [[nodiscard]] std::vector<std::string> node_words() const override {
+    return {"--allow-exec", "--slots", "4"};
+  }
+
+private:
+  static result<scheduler::run_id> submit(client& who, const std::string& key) {
+    auto ask = [&]() -> result<scheduler::run_id> {
+      auto got = who.services().scheduler.ask(diamond(key), client::patience);
+      if (!got)
+        return got.error();
+      return got->run;
+    };
+    return who.perform(key, wants("submit"), ask, judge_plain, [](const scheduler::run_id& what) {
+      return std::optional{std::to_string(what.value)};
+    });
+  }
+
+  /// Waits for the end of a run and looks at its results, up to `wait`.
+  result<std::string> collect(client& who, const std::string& key, scheduler::run_id run,
+                              duration wait) {
+    auto ask = [&] { return results(who, key, run, recorder::clock::now() + wait); };
+    return who.perform(
+      key, wants("collect"), ask, [](const problem&) { return verdict{}; },
+      [](const std::string& what) { return std::optional{what}; });
+  }
+
+  result<std::string> results(client& who, const std::string& key, scheduler::run_id run,
+                              recorder::clock::time_point deadline) {
+    auto& service = who.services().scheduler;
+    scheduler::watch_run question{run, 0, 1s, 100};
+    result<scheduler::run_news> news{problem{errc::timed_out, "the run did not end in time"}};
+    do {
+      if (recorder::clock::now() > deadline)
+        return problem{errc::timed_out, key + " did not end in time"};
+      news = service.ask(question, client::patience);
+      if (news)
+        question.after = news->revision;
+    } while (!news || !is_final(news->run.state));
+    if (news->run.state != scheduler::run_state::completed)
+      fail(key + " ended as " + std::string{name_of(news->run.state)} + ": "
+           + news->run.why.detail);
+    std::string all;
+    for (std::uint32_t task = 0; task < 4; ++task) {
+      auto one = service.ask(scheduler::find_result{run, task}, client::patience);
+      if (!one)
+        return one.error();
+      auto value = json::parse(one->value, nullptr, false);
+      if (one->state != scheduler::task_state::completed || !value.is_object())
+        fail("task " + std::to_string(task) + " of " + key + " has no result: " + one->why.detail);
+      all += value.is_object() ? value.value("output", "") : "";
+    }
+    return all;
+  }
+
+  void fail(const std::string& what) {
+    std::lock_guard guard{mutex_};
+    failed_.insert(what);
+  }
+
+  std::mutex mutex_;
+  std::uint64_t last_ = 0;
+  std::set<std::string> failed_;
+};
+
+} // namespace
+
+std::unique_ptr<workload> make_scheduler_workload() {
+  return std::make_unique<scheduler_workload>();
+}
+
+} // namespace cli::chaos

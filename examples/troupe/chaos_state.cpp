@@ -1,0 +1,240 @@
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "chaos_workloads.hpp"
+#include "cli.hpp"
+#include "troupe/state/messages.hpp"
+#include "troupe/state/queries.hpp"
+
+/// Workloads on strong state: registers, tables, queues.
+namespace cli::chaos {
+
+using namespace troupe;
+using namespace std::literals;
+
+namespace {
+
+state::entry_key strong(const std::string& key) {
+  return {state::consistency::strong, state::value_type::lww_register, key};
+}
+
+/// What stands under a key.
+struct seen {
+  std::optional<std::string> value;
+  std::uint64_t version = 0;
+};
+
+result<seen> look(client& who, const std::string& key) {
+  auto found = who.services().state.ask(state::get{strong(key)}, client::patience);
+  if (!found)
+    return found.error();
+  seen result{std::nullopt, state::version_of(found->entries)};
+  if (found->entries.empty())
+    return result;
+  auto& last = found->entries.back();
+  if (auto why = state::verify(last); why.code != errc::none)
+    return why;
+  result.value = state::to_text(last.value);
+  return result;
+}
+
+result<state::written> write(client& who, const std::string& key, const std::string& text,
+                             std::optional<std::uint64_t> expected = {}) {
+  auto value = state::to_value(text);
+  auto content = sha256(state::view_of(value));
+  state::put what{strong(key), std::move(value), expected, {}, {}, content};
+  return who.services().state.ask(what, client::patience);
+}
+
+std::optional<std::string> nothing(const state::written&) {
+  return std::nullopt;
+}
+
+/// Registers whose values are numbers that come once.
+class register_workload final : public workload {
+public:
+  explicit register_workload(std::size_t keys) : is_table_(keys > 1), ring_("key-", keys, 3) {}
+
+  void go_on(client& who) override {
+    auto key = ring_.take(who.random());
+    auto dice = who.random().below(100);
+    if (dice < 40)
+      static_cast<void>(read(who, key));
+    else if (dice < 65)
+      put(who, key);
+    else if (dice < 75 && is_table_)
+      remove(who, key);
+    else if (auto before = read(who, key))
+      compare_and_set(who, key, *before);
+    if (who.is_unsure())
+      ring_.unsure(key);
+    who.rest(20ms);
+  }
+
+  problem finish(client& who) override {
+    for (auto& key : ring_.all())
+      if (auto found = read(who, key); !found)
+        return found.error();
+    return {};
+  }
+
+  void check(const sim::history& lines, findings& found) const override {
+    check_linearizable(sim::register_model{}, lines, found);
+    if (damaged_ > 0)
+      found.violations.push_back(std::to_string(damaged_.load()) + " values came damaged");
+  }
+
+private:
+  result<seen> read(client& who, const std::string& key) {
+    auto found = who.perform(
+      key, wants(is_table_ ? "get" : "read"), [&] { return look(who, key); },
+      [](const problem&) { return verdict{}; }, [](const seen& what) { return what.value; });
+    if (!found && found.error().code == errc::damaged)
+      ++damaged_;
+    return found;
+  }
+
+  void put(client& who, const std::string& key) {
+    auto value = std::to_string(++values_);
+    static_cast<void>(who.perform(
+      key, wants(is_table_ ? "put" : "write", value), [&] { return write(who, key, value); },
+      judge_plain, nothing));
+  }
+
+  void remove(client& who, const std::string& key) {
+    auto ask
+      = [&] { return who.services().state.ask(state::remove_key{strong(key)}, client::patience); };
+    auto meaning = [](const problem& why) { return judge(why, {errc::not_found}); };
+    static_cast<void>(who.perform(key, wants("delete"), ask, meaning, nothing));
+  }
+
+  void compare_and_set(client& who, const std::string& key, const seen& before) {
+    auto value = std::to_string(++values_);
+    auto meaning = [](const problem& why) { return judge(why, {errc::conflict}); };
+    static_cast<void>(who.perform(
+      key, wants("cas", before.value, value),
+      [&] { return write(who, key, value, before.version); }, meaning, nothing));
+  }
+
+  bool is_table_;
+  key_ring ring_;
+  std::atomic<std::uint64_t> values_ = 0;
+  std::atomic<std::uint64_t> damaged_ = 0;
+};
+
+/// Queues that clients keep together: all of one is one value, and whoever changes it puts it in
+/// the place of the value that it has read. So a push or a pop takes effect with its put.
+class queue_workload final : public workload {
+public:
+  queue_workload() : ring_("queue-", 2, 2) {}
+
+  void go_on(client& who) override {
+    auto key = ring_.take(who.random());
+    if (who.random().one_in(2))
+      push(who, key, std::to_string(++values_));
+    else
+      static_cast<void>(pop(who, key));
+    if (who.is_unsure())
+      ring_.unsure(key);
+    who.rest(20ms);
+  }
+
+  problem finish(client& who) override {
+    for (auto& key : ring_.all())
+      for (;;) {
+        auto popped = pop(who, key);
+        if (!popped)
+          return popped.error();
+        if (!popped->value)
+          break;
+      }
+    return {};
+  }
+
+  void check(const sim::history& lines, findings& found) const override {
+    check_linearizable(sim::queue_model{}, lines, found);
+  }
+
+private:
+  using items = std::deque<std::string>;
+
+  static void push(client& who, const std::string& key, const std::string& value) {
+    auto ask = [&] {
+      return change(who, key, [&](items& all) {
+        all.push_back(value);
+        return true;
+      });
+    };
+    static_cast<void>(who.perform(key, wants("push", value), ask, judge_change,
+                                  [](const seen&) { return std::nullopt; }));
+  }
+
+  /// Returns what was first, without a value if the queue was empty.
+  static result<seen> pop(client& who, const std::string& key) {
+    std::optional<std::string> first;
+    auto ask = [&]() -> result<seen> {
+      auto done = change(who, key, [&](items& all) {
+        first.reset();
+        if (all.empty())
+          return false;
+        first = all.front();
+        all.pop_front();
+        return true;
+      });
+      if (done)
+        done->value = first;
+      return done;
+    };
+    return who.perform(key, wants("pop"), ask, judge_change,
+                       [](const seen& what) { return what.value; });
+  }
+
+  /// Reads, changes and puts back, until nobody was faster. Ends without a put if `how()`
+  /// returns false.
+  template <class Change>
+  static result<seen> change(client& who, const std::string& key, Change how) {
+    for (auto tries = 0; tries < max_tries; ++tries) {
+      auto before = look(who, key);
+      if (!before)
+        return problem{errc::unreachable, before.error().detail}; // nothing was put
+      items all;
+      if (before->value)
+        all = json::parse(*before->value).get<items>();
+      if (!how(all))
+        return seen{};
+      auto done = write(who, key, json(all).dump(), before->version);
+      if (done)
+        return seen{};
+      if (done.error().code != errc::conflict)
+        return done.error();
+    }
+    return problem{errc::busy, "others were faster each time"};
+  }
+
+  /// Nothing was done in both cases, but only one of them is the word of the service.
+  static verdict judge_change(const problem& why) {
+    return why.code == errc::busy ? verdict{sim::outcome::fail, true} : judge_plain(why);
+  }
+
+  static constexpr int max_tries = 20;
+
+  key_ring ring_;
+  std::atomic<std::uint64_t> values_ = 0;
+};
+
+} // namespace
+
+std::unique_ptr<workload> make_register_workload(std::size_t keys) {
+  return std::make_unique<register_workload>(keys);
+}
+
+std::unique_ptr<workload> make_queue_workload() {
+  return std::make_unique<queue_workload>();
+}
+
+} // namespace cli::chaos

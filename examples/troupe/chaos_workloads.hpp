@@ -1,0 +1,83 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chaos_client.hpp"
+
+/// What clients do in a run of `troupe chaos`, and what must hold of what they saw.
+namespace cli::chaos {
+
+/// What a check has found.
+struct findings {
+  std::vector<std::string> violations;
+  /// Where the search was given up.
+  std::vector<std::string> undecided;
+};
+
+class workload {
+public:
+  virtual ~workload() = default;
+
+  /// What one client does next. Called by many threads.
+  virtual void go_on(client& who) = 0;
+
+  /// Looks at the state that is left, once all is well and the clients are gone. Returns what
+  /// could not be looked at.
+  [[nodiscard]] virtual troupe::problem finish(client& who) = 0;
+
+  virtual void check(const troupe::sim::history& lines, findings& found) const = 0;
+
+  /// More words for each node.
+  [[nodiscard]] virtual std::vector<std::string> node_words() const {
+    return {};
+  }
+
+  /// What belongs to the history beside it, as JSON lines: what the guarded resource saw.
+  [[nodiscard]] virtual std::string fence_log() const {
+    return {};
+  }
+};
+
+/// A register, or a table of several keys, with compare-and-set.
+std::unique_ptr<workload> make_register_workload(std::size_t keys);
+/// A queue, kept in one value.
+std::unique_ptr<workload> make_queue_workload();
+/// Locks that do not run out.
+std::unique_ptr<workload> make_lock_workload();
+/// Locks that do, and a resource that they guard in `folder`.
+std::unique_ptr<workload> make_lease_workload(const std::filesystem::path& folder);
+/// Workflows, submitted and waited for.
+std::unique_ptr<workload> make_scheduler_workload();
+
+/// Returns nothing if there is none of that name.
+inline std::unique_ptr<workload> make_workload(const std::string& name,
+                                               const std::filesystem::path& folder) {
+  if (name == "register")
+    return make_register_workload(1);
+  if (name == "kv")
+    return make_register_workload(4);
+  if (name == "queue")
+    return make_queue_workload();
+  if (name == "lock")
+    return make_lock_workload();
+  if (name == "lease")
+    return make_lease_workload(folder);
+  if (name == "scheduler")
+    return make_scheduler_workload();
+  return nullptr;
+}
+
+/// Judges each key of a history by a model.
+template <class Model>
+void check_linearizable(const Model& model, const troupe::sim::history& lines, findings& found) {
+  auto report = troupe::sim::judge(model, lines);
+  for (auto& key : report.violated)
+    found.violations.push_back("the history of " + key + " is not linearizable");
+  for (auto& key : report.undecided)
+    found.undecided.push_back("the search for an order of the history of " + key + " was given up");
+}
+
+} // namespace cli::chaos

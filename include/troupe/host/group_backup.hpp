@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "troupe/core/checksum.hpp"
+#include "troupe/core/codec.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/host/group_log.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::host {
+
+/// The state of a group as it was at one place of its log, to be kept elsewhere.
+struct group_backup {
+  raft::log_index index = 0;
+  raft::term_number term = 0;
+  /// The group's time there.
+  raft::group_time at{};
+  /// By the calendar of the node that made it.
+  wall_time made{};
+  /// As snapshots of the group are.
+  std::string state;
+
+  friend bool operator==(const group_backup&, const group_backup&) = default;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, group_backup& x) {
+  return f.object(x).fields(f.field("index", x.index), f.field("term", x.term), f.field("at", x.at),
+                            f.field("made", x.made), f.field("state", x.state));
+}
+
+/// Returns what a file with the backup holds: the bytes of our own form, and their CRC-32C in
+/// four bytes behind, the lowest first.
+inline std::string to_file(const group_backup& what) {
+  auto bytes = to_bytes(what);
+  auto sum = crc32c(bytes);
+  for (auto shift : {0U, 8U, 16U, 24U})
+    bytes.push_back(static_cast<char>((sum >> shift) & 0xffU));
+  return bytes;
+}
+
+/// Reads what to_file() made. Errors: damaged, incompatible.
+inline result<group_backup> backup_from(std::string bytes) {
+  constexpr std::size_t tail = 4;
+  std::uint32_t sum = 0;
+  if (bytes.size() >= tail)
+    for (auto at = bytes.size(); at > bytes.size() - tail; --at)
+      sum = (sum << 8U) | static_cast<unsigned char>(bytes[at - 1]);
+  bytes.resize(bytes.size() >= tail ? bytes.size() - tail : 0);
+  if (bytes.empty() || crc32c(bytes) != sum)
+    return problem{errc::damaged, "this is no backup, or not the whole of one: its checksum is "
+                                  "wrong; take another copy"};
+  auto found = from_bytes<group_backup>(bytes);
+  if (!found)
+    return problem{errc::incompatible, "the backup is of a newer release; upgrade first"};
+  return *std::move(found);
+}
+
+/// Makes the log `file` that begins with the state of a backup, of a new group that has this
+/// node as its only voter. Errors: in_use (there is a log already), and those of group_log.
+inline problem found_from(const group_backup& what, const std::filesystem::path& file,
+                          const std::string& contact) {
+  std::error_code fault;
+  if (std::filesystem::exists(file, fault))
+    return {errc::in_use, file.string() + " is there already; give an empty folder"};
+  group_log log{file};
+  stored_group content;
+  if (auto why = log.load(content); why.code != errc::none)
+    return why;
+  raft::snapshot base{{what.index, what.term, what.at, {}},
+                      std::make_shared<const std::string>(what.state)};
+  return log.begin_anew(content, contact, std::move(base));
+}
+
+/// Has the log `file` go on as that of a new group with this node as its only voter: for when a
+/// majority of the old one is gone for good. What only the others had is lost; what this one
+/// had and nobody had acknowledged may come to be. The old members must never run again.
+/// Errors: not_found (no log), those of group_log.
+inline problem go_on_alone(const std::filesystem::path& file, const std::string& contact) {
+  std::error_code fault;
+  if (!std::filesystem::exists(file, fault))
+    return {errc::not_found, "there is no " + file.string()
+                               + "; give the data folder of a node "
+                                 "that had a vote"};
+  group_log log{file};
+  stored_group content;
+  if (auto why = log.load(content); why.code != errc::none)
+    return why;
+  if (content.state.base.index == 0 && content.state.entries.empty())
+    return {errc::not_found, file.string()
+                               + " is empty: the node never had a vote; take the "
+                                 "folder of another one"};
+  return log.begin_anew(content, contact);
+}
+
+} // namespace troupe::host

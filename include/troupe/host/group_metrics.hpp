@@ -1,0 +1,78 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "caf/actor_system.hpp"
+#include "caf/span.hpp"
+#include "caf/telemetry/counter.hpp"
+#include "caf/telemetry/gauge.hpp"
+#include "caf/telemetry/histogram.hpp"
+#include "caf/telemetry/metric_registry.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::host {
+
+/// What a group tells those who watch its process, in the metrics of the actor system:
+/// troupe.group-term, -leads, -commit, -voters, -changes-of-leader, -elections-won,
+/// -sync-seconds, -synced-entries.
+class group_metrics {
+public:
+  explicit group_metrics(caf::actor_system& sys) {
+    auto& all = sys.metrics();
+    term_ = all.gauge_singleton("troupe", "group-term", "Raft's term.");
+    leads_ = all.gauge_singleton("troupe", "group-leads", "Whether this node leads.");
+    commit_ = all.gauge_singleton("troupe", "group-commit", "The last entry that was applied.");
+    voters_ = all.gauge_singleton("troupe", "group-voters", "Members that vote.");
+    changes_ = all.counter_singleton("troupe", "group-changes-of-leader",
+                                     "Leaders that this node has heard of.", "1", true);
+    won_ = all.counter_singleton("troupe", "group-elections-won", "Elections won.", "1", true);
+    std::array seconds{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0};
+    syncs_
+      = all.histogram_singleton<double>("troupe", "group-sync", caf::make_span(seconds),
+                                        "Time of a write to the log with its sync.", "seconds");
+    std::array entries{1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 1024.0};
+    batches_ = all.histogram_singleton<double>("troupe", "group-synced-entries",
+                                               caf::make_span(entries), "Entries of a write.");
+  }
+
+  void changed_role(raft::role now, raft::term_number term, raft::seat_id leader) {
+    term_->value(static_cast<std::int64_t>(term));
+    leads_->value(now == raft::role::leader ? 1 : 0);
+    if (leader != raft::seat_id{} && leader != leader_)
+      changes_->inc();
+    leader_ = leader;
+    if (now == raft::role::leader)
+      won_->inc();
+  }
+
+  void applied(raft::log_index index) {
+    commit_->value(static_cast<std::int64_t>(index));
+  }
+
+  void members_are(const raft::configuration& members) {
+    voters_->value(static_cast<std::int64_t>(members.voters().size()));
+  }
+
+  /// Any thread.
+  void synced(std::size_t entries, duration took) {
+    syncs_->observe(std::chrono::duration<double>(took).count());
+    batches_->observe(static_cast<double>(entries));
+  }
+
+private:
+  caf::telemetry::int_gauge* term_ = nullptr;
+  caf::telemetry::int_gauge* leads_ = nullptr;
+  caf::telemetry::int_gauge* commit_ = nullptr;
+  caf::telemetry::int_gauge* voters_ = nullptr;
+  caf::telemetry::int_counter* changes_ = nullptr;
+  caf::telemetry::int_counter* won_ = nullptr;
+  caf::telemetry::dbl_histogram* syncs_ = nullptr;
+  caf::telemetry::dbl_histogram* batches_ = nullptr;
+  raft::seat_id leader_;
+};
+
+} // namespace troupe::host

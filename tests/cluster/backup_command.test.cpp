@@ -1,0 +1,97 @@
+// What is left of a cluster when its machines are not.
+
+#include "troupe_command.hpp"
+
+#include <filesystem>
+#include <string>
+
+using namespace troupe::test;
+
+namespace {
+
+std::uint64_t token_of(const json& line) {
+  return line.value("token", std::uint64_t{0});
+}
+
+/// Takes a lock for a moment and returns its token.
+std::uint64_t take_lock(const std::string& at) {
+  auto done = run({"lock", "door", "--json", "--ttl", "20s", "--at", at, "--", "true"});
+  INFO(done);
+  REQUIRE(done.status == 0);
+  return token_of(done.line());
+}
+
+} // namespace
+
+TEST_CASE("a backup begins a new cluster with all that the old one had", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  auto file = folder / "cluster.backup";
+  std::uint64_t before = 0;
+  {
+    running_node old{{"--name", "old", "--slots", "0", "--data", folder / "old"}};
+    REQUIRE(run({"put", "colour", "blue", "--at", old.address()}).status == 0);
+    auto made = run({"backup", file, "--json", "--at", old.address()});
+    INFO(made);
+    REQUIRE(made.status == 0);
+    before = take_lock(old.address()); // the backup does not know of this one
+    old.kill();
+  }
+  auto restored = run({"restore", file, "--json", "--data", folder / "new"});
+  INFO(restored);
+  REQUIRE(restored.status == 0);
+  running_node anew{{"--name", "new", "--slots", "0", "--data", folder / "new"}};
+  running_node second{
+    {"--name", "2nd", "--slots", "0", "--data", folder / "2", "--join", anew.address()}};
+  running_node third{
+    {"--name", "3rd", "--slots", "0", "--data", folder / "3", "--join", anew.address()}};
+  CHECK(run({"get", "colour", "--at", second.address()}).output == "blue\n");
+  CHECK(take_lock(third.address()) > before);
+  CHECK(comes_true([&] { return run({"status", "--at", third.address()}).says("3 of 3 voters"); }));
+}
+
+TEST_CASE("a voter goes on alone when the majority is gone for good", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  std::uint64_t before = 0;
+  {
+    running_node first{{"--name", "n1", "--slots", "0", "--timers", "lan", "--data", folder / "1"}};
+    running_node second{{"--name", "n2", "--slots", "0", "--timers", "lan", "--data", folder / "2",
+                         "--join", first.address()}};
+    running_node third{{"--name", "n3", "--slots", "0", "--timers", "lan", "--data", folder / "3",
+                        "--join", first.address()}};
+    REQUIRE(comes_true([&] {
+      return run({"status", "--at", third.address()}).says("3 of 3 voters");
+    }));
+    REQUIRE(run({"put", "colour", "blue", "--at", third.address()}).status == 0);
+    before = take_lock(third.address());
+    first.kill();
+    second.kill();
+    third.kill();
+  }
+  auto recovered = run({"recover", "--data", folder / "3"});
+  INFO(recovered);
+  REQUIRE(recovered.status == 0);
+  running_node alone{{"--name", "n3", "--slots", "0", "--data", folder / "3"}};
+  CHECK(alone.ready()["host"] == true);
+  CHECK(run({"get", "colour", "--at", alone.address()}).output == "blue\n");
+  CHECK(take_lock(alone.address()) > before);
+}
+
+TEST_CASE("backups and folders that are none are refused", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  write_file(folder / "short", "abc");
+  auto refused = run({"restore", folder / "short", "--data", folder / "new"});
+  INFO(refused);
+  CHECK(refused.status == 1);
+  CHECK(refused.says("checksum"));
+  CHECK(run({"restore", folder / "none", "--data", folder / "new"}).status == 1);
+  CHECK(run({"recover", "--data", folder / "none"}).status == 1);
+  running_node in_memory{{"--name", "n1", "--slots", "0"}};
+  auto none = run({"backup", folder / "b", "--at", in_memory.address(), "--timeout", "1"});
+  INFO(none);
+  CHECK(none.status == 1);
+  CHECK(none.says("--data"));
+  CHECK_FALSE(std::filesystem::exists(folder / "b"));
+}

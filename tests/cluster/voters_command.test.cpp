@@ -1,0 +1,168 @@
+// Clusters whose services live on several processes, as people run them.
+
+#include "troupe_command.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+using namespace troupe::test;
+
+namespace {
+
+/// Three nodes that vote, each in a process of its own with a folder of its own.
+class three_voters {
+public:
+  three_voters() {
+    need_command();
+    for (auto each : {0, 1, 2})
+      start_node(each);
+    REQUIRE(comes_true([this] { return is_whole(); }));
+  }
+
+  void start_node(int index) {
+    words how{"--name",   name(index), "--data",  folder_ / name(index),
+              "--timers", "lan",       "--slots", "2"};
+    for (auto other : {0, 1, 2})
+      if (other != index && nodes_.contains(other))
+        how.insert(how.end(), {"--join", nodes_.at(other)->address()});
+    auto listen = nodes_.contains(index) ? nodes_.at(index)->address() : "127.0.0.1:0";
+    nodes_[index] = std::make_unique<running_node>(how, listen);
+  }
+
+  [[nodiscard]] static std::string name(int index) {
+    return "n" + std::to_string(index);
+  }
+
+  [[nodiscard]] running_node& operator[](int index) {
+    return *nodes_.at(index);
+  }
+
+  /// All that may answer, for --at.
+  [[nodiscard]] std::string addresses() const {
+    std::string all;
+    for (auto& [index, each] : nodes_)
+      all += (all.empty() ? "" : ",") + each->address();
+    return all;
+  }
+
+  json voters() {
+    return run({"voters", "--json", "--at", addresses()}).line();
+  }
+
+  /// All three vote and are up to date.
+  bool is_whole() {
+    auto seen = voters();
+    auto& seats = seen["voters"];
+    return seats.is_array() && seats.size() == 3 && std::ranges::all_of(seats, [](auto& each) {
+             return each["votes"] == true && each["lag"] == 0 && each["silent_s"] < 1.0;
+           });
+  }
+
+  /// Returns the number of the node that leads, once one does; `but` is not meant.
+  int leader(int but = -1) {
+    std::optional<int> found;
+    comes_true([&] {
+      auto seen = voters();
+      for (auto& each : seen.value("voters", json::array()))
+        for (auto index : {0, 1, 2})
+          if (index != but && each["leads"] == true && each["node"] == name(index))
+            found = index;
+      return found.has_value();
+    });
+    return found.value();
+  }
+
+private:
+  temporary_folder folder_;
+  std::map<int, std::unique_ptr<running_node>> nodes_;
+};
+
+} // namespace
+
+TEST_CASE("a cluster of three loses its leader to SIGKILL and nothing else", "[cluster][cli]") {
+  three_voters cluster;
+  auto leads = cluster.leader();
+  auto stays = (leads + 1) % 3;
+  REQUIRE(run({"put", "colour", "blue", "--at", cluster[stays].address()}).status == 0);
+  auto holder = start(
+    {"lock", "press", "--json", "--ttl", "20s", "--at", cluster.addresses(), "--", "sleep", "60"});
+  auto held = json::parse(holder.read_line().value_or("{}"), nullptr, false);
+  REQUIRE(held.value("event", "") == "held");
+  submitted_diamond flow{cluster[stays].address(), 6, 2};
+
+  cluster[leads].kill();
+
+  CHECK(cluster.leader(leads) != leads);
+  flow.must_complete();
+  CHECK(run({"get", "colour", "--at", cluster[stays].address()}).output == "blue\n");
+  auto locks = run({"locks", "--json", "--at", cluster[stays].address()});
+  INFO(locks);
+  CHECK(locks.line()["holders"][0]["token"] == held["token"]);
+  auto status = run({"status", "--json", "--at", cluster[stays].address()});
+  INFO(status);
+  CHECK(status.line()["group"]["term"].get<int>() > 1);
+
+  cluster.start_node(leads);
+  CHECK(comes_true([&] { return cluster.is_whole(); }));
+}
+
+TEST_CASE("all voters are restarted one after the other under load", "[cluster][cli]") {
+  three_voters cluster;
+  auto holder = start(
+    {"lock", "press", "--json", "--ttl", "20s", "--at", cluster.addresses(), "--", "sleep", "60"});
+  auto held = json::parse(holder.read_line().value_or("{}"), nullptr, false);
+  REQUIRE(held.value("event", "") == "held");
+  std::vector<std::string> written;
+  for (auto index : {0, 1, 2}) {
+    CAPTURE(index);
+    cluster[index].process().send_signal(SIGTERM);
+    while (!cluster[index].process().wait_for_end(std::chrono::milliseconds{1})) {
+      auto key = "key-" + std::to_string(written.size());
+      auto put = run({"put", key, "value", "--at", cluster.addresses()});
+      INFO(put);
+      REQUIRE(put.status == 0);
+      written.push_back(key);
+    }
+    cluster.start_node(index);
+    REQUIRE(comes_true([&] { return cluster.is_whole(); }));
+  }
+  for (auto& key : written)
+    CHECK(run({"get", key, "--at", cluster.addresses()}).output == "value\n");
+  auto locks = run({"locks", "--json", "--at", cluster.addresses()});
+  INFO(locks);
+  CHECK(locks.line()["holders"][0]["token"] == held["token"]);
+}
+
+TEST_CASE("without a majority commands say so, and nothing is lost", "[cluster][cli]") {
+  three_voters cluster;
+  REQUIRE(run({"put", "colour", "blue", "--at", cluster.addresses()}).status == 0);
+  cluster[0].kill();
+  cluster[1].kill();
+  auto refused = run({"put", "colour", "red", "--at", cluster[2].address(), "--timeout", "2"});
+  INFO(refused);
+  CHECK(refused.status != 0);
+  CHECK(refused.says("error: "));
+  cluster.start_node(0);
+  CHECK(comes_true([&] {
+    auto got = run({"get", "colour", "--at", cluster[2].address()});
+    return got.output == "blue\n" || got.output == "red\n"; // the put may have been under way
+  }));
+}
+
+TEST_CASE("the command for voters refuses what makes no sense", "[cluster][cli]") {
+  need_command();
+  CHECK(run({"voters", "crown", "n1"}).status == 2);
+  CHECK(run({"voters", "add"}).status == 2);
+  CHECK(run({"voters", "list", "n1"}).status == 2);
+  CHECK(run({"voters", "replace", "n1"}).status == 2);
+  running_node alone{{"--name", "n1", "--slots", "0"}};
+  auto none = run({"voters", "--at", alone.address(), "--timeout", "1"});
+  INFO(none);
+  CHECK(none.status == 1);
+  CHECK(none.says("--data"));
+}

@@ -1,0 +1,242 @@
+#include "node/node_fixture.hpp"
+#include "support/temporary_folder.hpp"
+
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+
+using namespace std::literals;
+using namespace troupe;
+using Catch::Matchers::ContainsSubstring;
+using cluster::voter_change;
+using troupe::test::answer_of;
+using troupe::test::echo;
+
+namespace {
+
+/// Nodes with data folders, in one process.
+struct group_of_nodes {
+  explicit group_of_nodes(std::size_t count)
+    : nodes(count, [this](std::size_t index, node_options& how) {
+        how.data = folder / std::to_string(index);
+        how.lost_after = 500ms;
+        how.group.consensus.heartbeat = 50ms;
+        how.group.consensus.election_timeout = 500ms;
+        how.log = log;
+      }) {
+    REQUIRE(becomes(std::min<std::size_t>(count, 3)));
+  }
+
+  /// Waits until so many vote, and nobody only learns.
+  bool becomes(std::size_t voters) {
+    return nodes.until([&] {
+      auto found = view();
+      return found && found->seats.size() == voters
+             && std::ranges::all_of(found->seats, &cluster::seat_view::votes);
+    });
+  }
+
+  result<cluster::voters_view> view() {
+    return any().voters().list(5s);
+  }
+
+  node& any() {
+    return nodes[stopped == 0 ? 1 : 0];
+  }
+
+  std::set<std::string> voters() {
+    std::set<std::string> found;
+    for (std::size_t index = 0; index < nodes.size(); ++index)
+      if (auto seen = view())
+        for (auto& each : seen->seats)
+          if (index != stopped && each.votes && each.node == to_string(nodes[index].id()))
+            found.insert(nodes[index].name());
+    return found;
+  }
+
+  std::size_t leader() {
+    std::optional<std::size_t> found;
+    nodes.until([&] {
+      for (std::size_t index = 0; index < nodes.size(); ++index)
+        if (index != stopped && nodes[index].is_host())
+          found = index;
+      return found.has_value();
+    });
+    return found.value();
+  }
+
+  void stop(std::size_t index) {
+    nodes.stop(index);
+    stopped = index;
+  }
+
+  void start(std::size_t index) {
+    nodes.start(index);
+    stopped = none;
+  }
+
+  static constexpr std::size_t none = 1'000;
+  std::size_t stopped = none;
+  test::temporary_folder folder;
+  test::lines log;
+  testing::cluster nodes;
+};
+
+} // namespace
+
+TEST_CASE("three nodes keep what the cluster has, and any of them may stop", "[node][voters]") {
+  group_of_nodes group{3};
+  REQUIRE(group.nodes[1].agent("echo", echo()).code == errc::none);
+  for (std::size_t round = 0; round < 3; ++round) {
+    CAPTURE(round);
+    auto name = "lock " + std::to_string(round);
+    auto held = group.nodes[2].locks().acquire(name, {.ttl = 60s});
+    REQUIRE(held);
+    auto leads = group.leader();
+    group.stop(leads);
+    CHECK(group.leader() != leads);
+    auto seen = group.any().locks().find(name);
+    REQUIRE(seen);
+    REQUIRE(seen->holders.size() == 1);
+    CHECK(seen->holders.front().value.token == held->token);
+    group.start(leads);
+    REQUIRE(group.becomes(3));
+    if (leads == 1) // its agents ended with it
+      REQUIRE(group.nodes[1].agent("echo", echo()).code == errc::none);
+    for (std::size_t from = 0; from < 3; ++from)
+      CHECK(group.nodes.until([&] { return answer_of(group.nodes[from], "echo") == "hello"; }));
+  }
+}
+
+TEST_CASE("agents are found all the time while leadership moves", "[node][voters]") {
+  group_of_nodes group{3};
+  for (std::size_t index = 0; index < 3; ++index)
+    REQUIRE(group.nodes[index].agent("echo-" + std::to_string(index), echo()).code == errc::none);
+  for (std::size_t from = 0; from < 3; ++from)
+    for (std::size_t to = 0; to < 3; ++to)
+      REQUIRE(group.nodes.until(
+        [&] { return answer_of(group.nodes[from], "echo-" + std::to_string(to)) == "hello"; }));
+  auto next = (group.leader() + 1) % 3;
+  auto moved
+    = group.nodes[0].voters().change({voter_change::lead, group.nodes[next].name(), false}, 20s);
+  REQUIRE(moved);
+  for (auto round = 0; round < 20; ++round)
+    for (std::size_t from = 0; from < 3; ++from)
+      for (std::size_t to = 0; to < 3; ++to)
+        CHECK(answer_of(group.nodes[from], "echo-" + std::to_string(to)) == "hello");
+  CHECK(group.leader() == next);
+}
+
+TEST_CASE("voters are added, removed and replaced while the cluster runs", "[node][voters]") {
+  group_of_nodes group{4};
+  auto before = group.voters();
+  REQUIRE(before.size() == 3);
+  std::string other;
+  for (std::size_t index = 0; index < 4; ++index)
+    if (!before.contains(group.nodes[index].name()))
+      other = group.nodes[index].name();
+  auto leads = group.nodes[group.leader()].name();
+  auto goes = *std::ranges::find_if(before, [&](auto& name) { return name != leads; });
+  auto voters = group.nodes[0].voters();
+  SECTION("one beside the others") {
+    REQUIRE(voters.change({voter_change::add, other, false}, 20s));
+    CHECK(group.voters().size() == 4);
+  }
+  SECTION("one that goes is replaced") {
+    REQUIRE(voters.change({voter_change::remove, goes, false}, 20s));
+    auto after = group.voters();
+    CHECK(after.size() == 3);
+    CHECK(after.contains(other));
+    CHECK_FALSE(after.contains(goes));
+  }
+  SECTION("the leader, too") {
+    REQUIRE(voters.change({voter_change::remove, leads, false}, 20s));
+    CHECK_FALSE(group.voters().contains(leads));
+    CHECK(group.nodes[group.leader()].name() != leads);
+  }
+  SECTION("once more is no harm") {
+    REQUIRE(voters.change({voter_change::remove, goes, false}, 20s));
+    CHECK(voters.change({voter_change::remove, goes, false}, 20s));
+  }
+  SECTION("only nodes that are there") {
+    auto refused = voters.change({voter_change::add, "nobody", false}, 20s);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == errc::not_found);
+    auto led = voters.change({voter_change::lead, other, false}, 20s);
+    REQUIRE_FALSE(led);
+    CHECK(led.error().code == errc::bad_argument);
+  }
+  auto held = group.nodes[3].locks().acquire("after", {.ttl = 60s});
+  CHECK(held);
+}
+
+TEST_CASE("a voter leaves once another one has taken its place", "[node][voters]") {
+  SECTION("not where there is none") {
+    group_of_nodes group{3};
+    auto why = group.nodes[2].leave();
+    CHECK(why.code == errc::in_use);
+    CHECK_THAT(why.detail, ContainsSubstring("--force"));
+    CHECK(group.voters().size() == 3); // it goes on
+    CHECK(group.nodes[2].leave({.force = true}).code == errc::none);
+    group.stopped = 2;
+    CHECK(group.becomes(2));
+  }
+  SECTION("where there is one") {
+    group_of_nodes group{4};
+    auto leads = group.leader();
+    CHECK(group.nodes[leads].leave().code == errc::none);
+    group.stopped = leads;
+    CHECK(group.becomes(3));
+  }
+}
+
+TEST_CASE("a node whose log was lost comes back with another seat", "[node][voters]") {
+  group_of_nodes group{3};
+  auto victim = (group.leader() + 1) % 3;
+  auto seat_of = [&](std::size_t index) {
+    auto seen = group.view();
+    for (auto& each : seen ? seen->seats : std::vector<cluster::seat_view>{})
+      if (each.node == to_string(group.nodes[index].id()))
+        return each.seat;
+    return std::uint64_t{0};
+  };
+  auto before = seat_of(victim);
+  REQUIRE(before != 0);
+  auto held = group.nodes[0].locks().acquire("kept", {.ttl = 60s});
+  REQUIRE(held);
+  group.stop(victim);
+  auto data = group.folder / std::to_string(victim);
+  for (auto& each : std::filesystem::directory_iterator{data})
+    if (each.path().filename().string().starts_with("group.db"))
+      std::filesystem::remove(each.path());
+  group.start(victim);
+  CHECK(group.nodes.until([&] {
+    auto now = seat_of(victim);
+    return now != 0 && now != before;
+  }));
+  CHECK(group.becomes(3));
+  auto seen = group.nodes[victim].locks().find("kept");
+  REQUIRE(seen);
+  CHECK(seen->holders.size() == 1);
+}
+
+TEST_CASE("a damaged log is named, and its node does not vote", "[node][voters]") {
+  group_of_nodes group{3};
+  auto victim = (group.leader() + 1) % 3;
+  group.stop(victim);
+  auto data = group.folder / std::to_string(victim);
+  for (auto& each : std::filesystem::directory_iterator{data})
+    if (each.path().filename() == "group.db-wal")
+      std::filesystem::remove(each.path());
+  std::filesystem::resize_file(data / "group.db", 4096);
+  auto again = node::start(
+    {.listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", group.any().port()}}, .data = data});
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code == errc::damaged);
+  CHECK_THAT(again.error().detail, ContainsSubstring("group.db"));
+  CHECK(group.any().locks().acquire("on", {.ttl = 60s}));
+}

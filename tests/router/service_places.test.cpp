@@ -1,0 +1,77 @@
+#include "troupe/router/detail/service_places.hpp" // the header under test
+
+#include "support/services.hpp"
+#include "troupe/router/router.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <string>
+
+#include "caf/scoped_actor.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::router;
+
+namespace {
+
+struct fixture : test::live_system<caf::id_block::troupe_router> {
+  router_access router{sys, "n1", {}, {}};
+  caf::scoped_actor self{sys};
+
+  ~fixture() {
+    caf::anon_send_exit(router.handle(), caf::exit_reason::user_shutdown);
+  }
+
+  /// The service is at that address from here on.
+  void move(const std::string& address) {
+    router.run([address](router_state& state) {
+      state.set_service("locks", {nullptr, address, {"there:1"}});
+    });
+  }
+
+  auto ask(std::uint64_t known, duration wait, const std::string& name = "locks") {
+    return self->request(router.handle(), 20s, find_service{name, known, wait});
+  }
+
+  template <class Asked>
+  static service_place answer(Asked& asked) {
+    service_place found;
+    asked.receive([&](const service_place& what) { found = what; },
+                  [&](const caf::error& why) { FAIL(to_string(why)); });
+    return found;
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "who asks where a service is hears at once when it has moved",
+                 "[router][services]") {
+  move("here:1");
+  auto first = ask(0, 20s);
+  auto now = answer(first);
+  CHECK(now.address == "here:1");
+  CHECK(now.others == std::vector<std::string>{"there:1"});
+  auto waits = ask(now.revision, 20s);
+  move("here:1"); // no news
+  move("here:2");
+  auto next = answer(waits);
+  CHECK(next.address == "here:2");
+  CHECK(next.revision == now.revision + 1);
+}
+
+TEST_CASE_METHOD(fixture, "a question for a service ends with what is known after its time",
+                 "[router][services]") {
+  move("here:1");
+  auto asked = ask(1, 5ms);
+  CHECK(answer(asked).revision == 1);
+}
+
+TEST_CASE_METHOD(fixture, "a service that nobody has heard of is not waited for",
+                 "[router][services]") {
+  auto asked = ask(0, 20s, "nothing");
+  auto code = errc::none;
+  asked.receive([](const service_place&) {},
+                [&](const caf::error& why) { code = to_problem(why).code; });
+  CHECK(code == errc::not_found);
+}
