@@ -253,6 +253,9 @@ private:
     find(search, link, {service, 0, {}},
          [this, search, link, how = std::move(how), revision, next,
           service](const router::service_place& place) mutable {
+           if (!place.handle)
+             return again(search, {errc::unreachable, to_string(how.where)
+                                                        + " hosts the services no more"});
            how.handles[service] = place.handle;
            bind(search, link, std::move(how), revision, next + 1);
          });
@@ -303,7 +306,7 @@ private:
           if (!is_current(search) || link->number() != link_)
             return;
           learn(place.others);
-          if (place.handle == front_)
+          if (place.handle && place.handle == front_)
             return wait_for_news(search, link, place.revision);
           if (place.handle)
             return seek(where_);

@@ -168,9 +168,9 @@ struct replica_types {
     problem why;
   };
 
-  using effects = std::vector<std::variant<send, write, committed, installed, proposed, refused,
-                                           read_at, changed_role, load_snapshot, forgot, taken_back,
-                                           ignored>>;
+  using effects
+    = std::vector<std::variant<send, write, committed, installed, proposed, refused, read_at,
+                               changed_role, load_snapshot, forgot, taken_back, ignored>>;
 
   // -- what can be seen ---------------------------------------------------------------
 
