@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -183,6 +184,8 @@ private:
     if (!file.empty())
       if (auto why = save(file); why.code != errc::none)
         return complain(why);
+    if (!is_good)
+      keep_logs(file);
     summarise(lines, end_ns, found, file);
     for (auto& each : found.violations)
       std::cerr << "  " << each << '\n';
@@ -191,6 +194,16 @@ private:
     return is_good ? ok
                    : complain({errc::failed, "the run with seed " + std::to_string(what_.seed)
                                                + " went wrong; its history is in " + file});
+  }
+
+  /// What the nodes of a bad run said, beside its history.
+  void keep_logs(const std::string& file) const {
+    for (auto& each : std::filesystem::directory_iterator{folder_.path()})
+      if (each.path().extension() == ".log") {
+        std::error_code ignored; // the history is what counts
+        std::filesystem::copy_file(each.path(), file + "." + each.path().filename().string(),
+                                   std::filesystem::copy_options::overwrite_existing, ignored);
+      }
   }
 
   [[nodiscard]] problem save(const std::string& file) const {

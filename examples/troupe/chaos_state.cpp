@@ -128,10 +128,12 @@ private:
 };
 
 /// Queues that clients keep together: all of one is one value, and whoever changes it puts it in
-/// the place of the value that it has read. So a push or a pop takes effect with its put.
+/// the place of the value that it has read. So a push or a pop takes effect with its put. A queue
+/// with an operation of unknown outcome is used no more: a push that may have been shows only
+/// when all before it has been popped, and the search for an order would grow beyond all bounds.
 class queue_workload final : public workload {
 public:
-  queue_workload() : ring_("queue-", 2, 2) {}
+  queue_workload() : ring_("queue-", 2, 0) {}
 
   void go_on(client& who) override {
     auto key = ring_.take(who.random());
