@@ -254,8 +254,8 @@ private:
          [this, search, link, how = std::move(how), revision, next,
           service](const router::service_place& place) mutable {
            if (!place.handle)
-             return again(search, {errc::unreachable, to_string(how.where)
-                                                        + " hosts the services no more"});
+             return again(
+               search, {errc::unreachable, to_string(how.where) + " hosts the services no more"});
            how.handles[service] = place.handle;
            bind(search, link, std::move(how), revision, next + 1);
          });
