@@ -110,9 +110,8 @@ public:
     REQUIRE(says(ann, "wrote"));
     auto bob = start();
     REQUIRE(says(ann, "wrote"));
-    ann.send_signal(SIGSTOP);
-    while (ann.read_line(100ms)) { // of the time before
-    }
+    ann.send_signal(SIGUSR1);
+    REQUIRE(says(ann, "stops"));
     REQUIRE(says(bob, "wrote"));
     ann.send_signal(SIGCONT);
     auto line = ann.read_line(20s);
@@ -157,9 +156,7 @@ TEST_CASE("a lock alone does not keep out a holder that was stopped for longer t
           "[cluster][chaos]") {
   need_command();
   guarded_resource plain{"plain"};
-  // Now and then the signal comes just before it looks whether it still holds the lock.
-  for (auto tries = 0; tries < 5 && plain.stop_the_holder() != "wrote"; ++tries) {
-  }
+  CHECK(plain.stop_the_holder() == "wrote");
   auto tokens = plain.tokens();
   CHECK_FALSE(std::ranges::is_sorted(tokens));
 }
@@ -168,13 +165,8 @@ TEST_CASE("a fenced store keeps out a holder that was stopped for longer than it
           "[cluster][chaos]") {
   need_command();
   guarded_resource fenced{"fenced"};
-  auto said = fenced.stop_the_holder();
-  for (auto tries = 0; tries < 5 && said != "refused"; ++tries) {
-    CHECK(said == "lost");
-    said = fenced.stop_the_holder();
-  }
-  CHECK(said == "refused");
+  CHECK(fenced.stop_the_holder() == "refused");
   auto tokens = fenced.tokens();
-  CHECK(tokens.size() >= 3);
+  CHECK(tokens.size() >= 2);
   CHECK(std::ranges::is_sorted(tokens));
 }

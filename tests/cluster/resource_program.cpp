@@ -1,7 +1,9 @@
-// Holds a lock as long as it can, and writes into what the lock guards; to be stopped in between.
+// Holds a lock as long as it can, and writes into what the lock guards. SIGUSR1 has it stop, as
+// SIGSTOP does, where that hurts most: once it has seen that it holds the lock, before it writes.
 //
 // Usage: resource_program ADDRESS FILE fenced|plain
-// Says "wrote TOKEN", "refused TOKEN" (the store did), or "lost TOKEN" (it knows by itself).
+// Says "wrote TOKEN", "refused TOKEN" (the store did), "lost TOKEN" (it knows by itself), or
+// "stops TOKEN".
 
 #include "troupe/lock/auto_renew_lock.hpp"
 #include "troupe/lock/fenced_store.hpp"
@@ -9,6 +11,7 @@
 #include "troupe/node/init.hpp"
 
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <iostream>
 #include <string>
@@ -19,6 +22,8 @@ using namespace std::literals;
 using namespace troupe;
 
 namespace {
+
+volatile std::sig_atomic_t shall_stop = 0;
 
 int complain(const problem& why) {
   std::cout << "error: " << why.detail << std::endl;
@@ -37,6 +42,7 @@ int main(int argc, char** argv) {
   if (argc != 4)
     return complain({errc::bad_argument, "give ADDRESS FILE fenced|plain"});
   init();
+  std::signal(SIGUSR1, [](int) { shall_stop = 1; });
   auto where = net::address::from_string(argv[1]);
   auto cluster = where ? cluster_client::connect({*where}, 10s) : where.error();
   if (!cluster)
@@ -54,6 +60,11 @@ int main(int argc, char** argv) {
     auto token = held->token().value;
     while (held->held()) {
       ::poll(nullptr, 0, 50); // makes up its mind what to write
+      if (shall_stop != 0 && held->held()) {
+        shall_stop = 0;
+        std::cout << "stops " << token << std::endl;
+        std::raise(SIGSTOP);
+      }
       auto write = [&](storage::database& into) { return write_line(into, token); };
       auto why = looks_at_tokens ? store->write(held->value(), write) : write(store->unguarded());
       if (why.code != errc::none && why.code != errc::stale_token)
