@@ -9,6 +9,8 @@
 #include <set>
 #include <string>
 
+#include "caf/telemetry/metric_registry.hpp"
+
 using namespace std::literals;
 using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
@@ -222,6 +224,26 @@ TEST_CASE("a node whose log was lost comes back with another seat", "[node][vote
   auto seen = group.nodes[victim].locks().find("kept");
   REQUIRE(seen);
   CHECK(seen->holders.size() == 1);
+}
+
+TEST_CASE("the metrics of a node tell how its group stands", "[node][voters]") {
+  group_of_nodes group{3};
+  auto gauge = [&](std::size_t index, const char* name) {
+    return group.nodes[index].system().metrics().gauge_singleton("troupe", name, "")->value();
+  };
+  auto leads = group.leader();
+  auto follows = (leads + 1) % 3;
+  CHECK(gauge(leads, "group-leads") == 1);
+  CHECK(gauge(follows, "group-leads") == 0);
+  CHECK(group.nodes.until([&] { return gauge(follows, "group-voters") == 3; }));
+  CHECK(gauge(follows, "group-term") == gauge(leads, "group-term"));
+  auto before = gauge(leads, "group-commit");
+  REQUIRE(group.nodes[follows].locks().acquire("counted", {.ttl = 60s}));
+  CHECK(gauge(leads, "group-commit") > before);
+  group.stop(leads);
+  auto next = group.leader();
+  CHECK(gauge(next, "group-leads") == 1);
+  CHECK(gauge(next, "group-term") > 1);
 }
 
 TEST_CASE("a damaged log is named, and its node does not vote", "[node][voters]") {
