@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,25 @@ TEST_CASE("all voters are restarted one after the other under load", "[cluster][
   auto locks = run({"locks", "--json", "--at", cluster.addresses()});
   INFO(locks);
   CHECK(locks.line()["holders"][0]["token"] == held["token"]);
+}
+
+TEST_CASE("a dead voter is replaced by a new node", "[cluster][cli]") {
+  three_voters cluster;
+  auto dead = (cluster.leader() + 1) % 3;
+  REQUIRE(run({"put", "colour", "blue", "--at", cluster.addresses()}).status == 0);
+  cluster.start_node(3);
+  cluster[dead].kill();
+  words replace{"voters", "replace", cluster[dead].address(), three_voters::name(3), "--json"};
+  replace.insert(replace.end(), {"--at", cluster.addresses(), "--timeout", "20"});
+  CHECK(comes_true([&] { return run(replace).status == 0; })); // once the new one is known
+  CHECK(comes_true([&] { return cluster.is_whole(); }));
+  std::set<std::string> names;
+  auto seen = cluster.voters();
+  for (auto& each : seen["voters"])
+    names.insert(each["node"].get<std::string>());
+  CHECK(names.contains(three_voters::name(3)));
+  CHECK_FALSE(names.contains(three_voters::name(dead)));
+  CHECK(run({"get", "colour", "--at", cluster[3].address()}).output == "blue\n");
 }
 
 TEST_CASE("without a majority commands say so, and nothing is lost", "[cluster][cli]") {
