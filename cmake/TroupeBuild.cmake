@@ -29,15 +29,20 @@ if(TROUPE_CCACHE)
   endif()
 endif()
 
+# Files of one program include the same headers, and what gcc does with those takes nearly all of
+# its time: eight of them at once take a third of the time of eight. Whoever works on one file has
+# it quicker without.
+option(TROUPE_UNITY "Compile the source files of a program eight at once" ON)
+
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 
-# What of troupe is long to compile, once for all programs here: see troupe/node/compiled.hpp.
+# What of troupe is long to compile, once for all programs here: see troupe/core/compiled.hpp.
 function(troupe_compiled_library)
   if(TARGET troupe_compiled)
     return()
   endif()
   set(sources)
-  foreach(part init node services) # one file each, so that they compile side by side
+  foreach(part client init node services) # one file each, so that they compile side by side
     set(source "${CMAKE_BINARY_DIR}/troupe_compiled_${part}.cpp")
     file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"troupe/node/impl/${part}.ipp\"\n")
     list(APPEND sources "${source}")
@@ -53,6 +58,7 @@ endfunction()
 function(troupe_program name)
   cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${TROUPE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
   if("troupe::compiled" IN_LIST arg_LIBRARIES)
     troupe_compiled_library()
     target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} troupe_build)

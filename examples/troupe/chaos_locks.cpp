@@ -29,7 +29,7 @@ std::optional<std::string> token_of(const lock::lease& held) {
   return std::to_string(held.token.value);
 }
 
-std::optional<std::string> nothing(const lock::lease&) {
+std::optional<std::string> without_token(const lock::lease&) {
   return std::nullopt;
 }
 
@@ -61,14 +61,14 @@ public:
       return who_.services().locks.ask(lock::renew{key_, held.token, ttl_}, client::patience);
     };
     return who_.perform(key_, wants("renew", token_of(held), shown_ttl_), ask, judge_stale,
-                        nothing);
+                        without_token);
   }
 
   result<lock::lease> release(const lock::lease& held) {
     auto ask = [&] {
       return who_.services().locks.ask(lock::release{key_, held.token}, client::patience);
     };
-    return who_.perform(key_, wants("release", token_of(held)), ask, judge_stale, nothing);
+    return who_.perform(key_, wants("release", token_of(held)), ask, judge_stale, without_token);
   }
 
 private:

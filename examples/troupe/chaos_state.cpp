@@ -51,7 +51,7 @@ result<state::written> write(client& who, const std::string& key, const std::str
   return who.services().state.ask(what, client::patience);
 }
 
-std::optional<std::string> nothing(const state::written&) {
+std::optional<std::string> without_value(const state::written&) {
   return std::nullopt;
 }
 
@@ -103,14 +103,14 @@ private:
     auto value = std::to_string(++values_);
     static_cast<void>(who.perform(
       key, wants(is_table_ ? "put" : "write", value), [&] { return write(who, key, value); },
-      judge_plain, nothing));
+      judge_plain, without_value));
   }
 
   void remove(client& who, const std::string& key) {
     auto ask
       = [&] { return who.services().state.ask(state::remove_key{strong(key)}, client::patience); };
     auto meaning = [](const problem& why) { return judge(why, {errc::not_found}); };
-    static_cast<void>(who.perform(key, wants("delete"), ask, meaning, nothing));
+    static_cast<void>(who.perform(key, wants("delete"), ask, meaning, without_value));
   }
 
   void compare_and_set(client& who, const std::string& key, const seen& before) {
@@ -118,7 +118,7 @@ private:
     auto meaning = [](const problem& why) { return judge(why, {errc::conflict}); };
     static_cast<void>(who.perform(
       key, wants("cas", before.value, value),
-      [&] { return write(who, key, value, before.version); }, meaning, nothing));
+      [&] { return write(who, key, value, before.version); }, meaning, without_value));
   }
 
   bool is_table_;

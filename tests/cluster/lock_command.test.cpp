@@ -16,7 +16,7 @@ words lock(const running_node& node, words options, words command) {
   return result;
 }
 
-words shell(const std::string& script) {
+words sh(const std::string& script) {
   return {"/bin/sh", "-c", script};
 }
 
@@ -25,16 +25,16 @@ words shell(const std::string& script) {
 TEST_CASE("a command runs under a lock and its status passes through", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto done = run(lock(node, {}, shell("echo token $TROUPE_TOKEN; exit 7")));
+  auto done = run(lock(node, {}, sh("echo token $TROUPE_TOKEN; exit 7")));
   INFO(done);
   CHECK(done.status == 7);
   REQUIRE(done.output.starts_with("token "));
   auto first = std::stoull(done.output.substr(6));
-  auto next = run(lock(node, {}, shell("echo token $TROUPE_TOKEN")));
+  auto next = run(lock(node, {}, sh("echo token $TROUPE_TOKEN")));
   INFO(next);
   CHECK(next.status == 0); // it was given back
   CHECK(std::stoull(next.output.substr(6)) > first);
-  CHECK(run(lock(node, {}, shell("kill -9 $$"))).status == 128 + SIGKILL);
+  CHECK(run(lock(node, {}, sh("kill -9 $$"))).status == 128 + SIGKILL);
   auto missing = run(lock(node, {}, {"/no/such/program"}));
   INFO(missing);
   CHECK(missing.status == 127);
@@ -45,7 +45,7 @@ TEST_CASE("a command runs under a lock and its status passes through", "[cluster
 TEST_CASE("whoever comes second waits, or is told to", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto holder = start(lock(node, {"--ttl", "5s"}, shell("echo mine; exec sleep 60")));
+  auto holder = start(lock(node, {"--ttl", "5s"}, sh("echo mine; exec sleep 60")));
   REQUIRE(holder.read_line() == "mine");
   auto refused = run(lock(node, {}, {"true"}));
   INFO(refused);
@@ -54,7 +54,7 @@ TEST_CASE("whoever comes second waits, or is told to", "[cluster][cli]") {
   auto late = run(lock(node, {"--wait", "300ms"}, {"true"}));
   INFO(late);
   CHECK(late.status == 3);
-  auto patient = start(lock(node, {"--wait", "20s"}, shell("echo mine")));
+  auto patient = start(lock(node, {"--wait", "20s"}, sh("echo mine")));
   REQUIRE(comes_true([&] {
     return run({"locks", "--json", "--at", node.address()}).line().value("waiting", 0) == 1;
   }));
@@ -69,7 +69,7 @@ TEST_CASE("whoever comes second waits, or is told to", "[cluster][cli]") {
 TEST_CASE("readers share a lock and a writer does not", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto reader = start(lock(node, {"--shared"}, shell("echo mine; exec sleep 60")));
+  auto reader = start(lock(node, {"--shared"}, sh("echo mine; exec sleep 60")));
   REQUIRE(reader.read_line() == "mine");
   CHECK(run(lock(node, {"--shared"}, {"true"})).status == 0);
   CHECK(run(lock(node, {}, {"true"})).status == 3);
@@ -78,7 +78,7 @@ TEST_CASE("readers share a lock and a writer does not", "[cluster][cli]") {
 TEST_CASE("the lock of a killed holder is free after its ttl", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto holder = start(lock(node, {"--ttl", "2s"}, shell("echo $$; exec sleep 60")));
+  auto holder = start(lock(node, {"--ttl", "2s"}, sh("echo $$; exec sleep 60")));
   auto command = holder.read_line();
   REQUIRE(command);
   holder.send_signal(SIGKILL);
@@ -92,7 +92,7 @@ TEST_CASE("the lock of a killed holder is free after its ttl", "[cluster][cli]")
 TEST_CASE("a command is stopped when its lock is lost", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto holder = start(lock(node, {"--ttl", "2s"}, shell("echo mine; exec sleep 60")));
+  auto holder = start(lock(node, {"--ttl", "2s"}, sh("echo mine; exec sleep 60")));
   REQUIRE(holder.read_line() == "mine");
   node.kill(); // nothing outlives it, so the lease cannot be renewed
   auto lost = finish(holder);

@@ -23,11 +23,11 @@ using testing::comes_true;
 
 namespace {
 
-using fixture = test::live_service<caf::id_block::troupe_lock, lock_service>;
+using live_locks = test::live_service<caf::id_block::troupe_lock, lock_service>;
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "a lock is held, renewed, released and listed", "[lock][client]") {
+TEST_CASE_METHOD(live_locks, "a lock is held, renewed, released and listed", "[lock][client]") {
   lock_client locks{sys, service};
   auto held = locks.acquire("db", {.ttl = 30s, .label = "ann"});
   REQUIRE(held);
@@ -45,7 +45,7 @@ TEST_CASE_METHOD(fixture, "a lock is held, renewed, released and listed", "[lock
   CHECK(locks.find("db")->holders.empty());
 }
 
-TEST_CASE_METHOD(fixture, "what is out of bounds is refused, and the service goes on",
+TEST_CASE_METHOD(live_locks, "what is out of bounds is refused, and the service goes on",
                  "[lock][client]") {
   lock_client locks{sys, service};
   const std::string huge(1'048'576, 'n');
@@ -75,7 +75,7 @@ TEST_CASE_METHOD(fixture, "what is out of bounds is refused, and the service goe
   CHECK(locks.list()->locks.size() == 1);
 }
 
-TEST_CASE_METHOD(fixture, "a client rides through a restart of its service", "[lock][client]") {
+TEST_CASE_METHOD(live_locks, "a client rides through a restart of its service", "[lock][client]") {
   lock_client locks{sys, service};
   auto first = locks.acquire("db", {.ttl = 60s});
   REQUIRE(first);
@@ -94,7 +94,7 @@ TEST_CASE_METHOD(fixture, "a client rides through a restart of its service", "[l
   CHECK(granted->service == first->service);
 }
 
-TEST_CASE_METHOD(fixture, "a client that says nothing keeps its session", "[lock][client]") {
+TEST_CASE_METHOD(live_locks, "a client that says nothing keeps its session", "[lock][client]") {
   lock_client locks{host::client<lock_protocol>{sys, service, {.retry = {}, .keep_every = 20ms}}};
   REQUIRE(locks.acquire("db", {.ttl = 60s}));
   // The service looks at the calendar of its sessions only; words of keeping cost it nothing.
@@ -103,14 +103,14 @@ TEST_CASE_METHOD(fixture, "a client that says nothing keeps its session", "[lock
   CHECK(locks.find("db")->holders.size() == 1);
 }
 
-TEST_CASE_METHOD(fixture, "a client says when nothing was sent", "[lock][client]") {
+TEST_CASE_METHOD(live_locks, "a client says when nothing was sent", "[lock][client]") {
   lock_client locks{host::client<lock_protocol>{sys}};
   auto answer = locks.service().ask(lock::acquire{"db", "ann", 1s, 0s}, 20ms);
   REQUIRE_FALSE(answer);
   CHECK(answer.error().code == errc::unreachable);
 }
 
-TEST_CASE_METHOD(fixture, "a client says when the outcome is unknown", "[lock][client]") {
+TEST_CASE_METHOD(live_locks, "a client says when the outcome is unknown", "[lock][client]") {
   lock_client locks{sys, service};
   REQUIRE(locks.acquire("db", {.ttl = 60s}));
   // In line when its time is over: the service may grant it later.
@@ -119,7 +119,7 @@ TEST_CASE_METHOD(fixture, "a client says when the outcome is unknown", "[lock][c
   CHECK(answer.error().code == errc::outcome_unknown);
 }
 
-TEST_CASE_METHOD(fixture, "a session that the service forgot is replaced", "[lock][client]") {
+TEST_CASE_METHOD(live_locks, "a session that the service forgot is replaced", "[lock][client]") {
   lock_client locks{sys, service};
   REQUIRE(locks.acquire("db", {.ttl = 60s}));
   stop();
@@ -130,7 +130,7 @@ TEST_CASE_METHOD(fixture, "a session that the service forgot is replaced", "[loc
   CHECK(held);
 }
 
-TEST_CASE_METHOD(fixture, "a client that gets no session says why at once", "[lock][client]") {
+TEST_CASE_METHOD(live_locks, "a client that gets no session says why at once", "[lock][client]") {
   constexpr auto all = host::durable_core<lock_table>::max_sessions;
   constexpr std::size_t at_once = 250;
   caf::scoped_actor self{sys};
@@ -154,7 +154,7 @@ TEST_CASE_METHOD(fixture, "a client that gets no session says why at once", "[lo
   CHECK(locks.find("db"));                               // what needs no session is answered
 }
 
-TEST_CASE_METHOD(fixture, "a lock outlives its ttl while its holder lives", "[lock][client]") {
+TEST_CASE_METHOD(live_locks, "a lock outlives its ttl while its holder lives", "[lock][client]") {
   lock_client locks{sys, service};
   lock_client others{sys, service};
   {
@@ -170,7 +170,7 @@ TEST_CASE_METHOD(fixture, "a lock outlives its ttl while its holder lives", "[lo
   CHECK(others.acquire("db", {.ttl = 10s, .wait = 10s})); // released by its end
 }
 
-TEST_CASE_METHOD(fixture, "a holder is told that its lock is lost", "[lock][client]") {
+TEST_CASE_METHOD(live_locks, "a holder is told that its lock is lost", "[lock][client]") {
   lock_client locks{sys, service};
   std::promise<problem> told;
   auto mine = auto_renew_lock::hold(sys, locks, "db", {.ttl = 300ms, .wait = 1s},
@@ -188,7 +188,8 @@ TEST_CASE_METHOD(fixture, "a holder is told that its lock is lost", "[lock][clie
   CHECK_FALSE(mine->held());
 }
 
-TEST_CASE_METHOD(fixture, "a fenced store refuses a holder that slept too long", "[lock][fence]") {
+TEST_CASE_METHOD(live_locks, "a fenced store refuses a holder that slept too long",
+                 "[lock][fence]") {
   lock_client locks{sys, service};
   auto store = fenced_store::open(folder / "accounts");
   REQUIRE(store);

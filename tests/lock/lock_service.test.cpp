@@ -18,7 +18,7 @@ using host::session_id;
 
 namespace {
 
-struct fixture : test::clocked_services<caf::id_block::troupe_lock, lock_service> {
+struct clocked_locks : test::clocked_services<caf::id_block::troupe_lock, lock_service> {
   lock_view look(const lock_actor& hdl, const std::string& name) {
     return clocked_services::look(hdl, find_lock{name});
   }
@@ -34,7 +34,7 @@ struct fixture : test::clocked_services<caf::id_block::troupe_lock, lock_service
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "a lock service answers alike on every host", "[lock][service]") {
+TEST_CASE_METHOD(clocked_locks, "a lock service answers alike on every host", "[lock][service]") {
   auto on_disk = GENERATE(false, true);
   INFO((on_disk ? "durable" : "in memory"));
   auto hdl = start(on_disk);
@@ -86,7 +86,8 @@ TEST_CASE_METHOD(fixture, "a lock service answers alike on every host", "[lock][
   stop(hdl);
 }
 
-TEST_CASE_METHOD(fixture, "a durable lock service goes on where it ended", "[lock][service]") {
+TEST_CASE_METHOD(clocked_locks, "a durable lock service goes on where it ended",
+                 "[lock][service]") {
   auto hdl = start();
   auto session = open(hdl);
   auto first = ask(hdl, call{session, 1}, acquire{"db", "ann", 10s, 0s});
@@ -108,7 +109,8 @@ TEST_CASE_METHOD(fixture, "a durable lock service goes on where it ended", "[loc
   stop(hdl);
 }
 
-TEST_CASE_METHOD(fixture, "time goes on after a restart where it was noted", "[lock][service]") {
+TEST_CASE_METHOD(clocked_locks, "time goes on after a restart where it was noted",
+                 "[lock][service]") {
   auto hdl = start();
   REQUIRE(ask(hdl, call{}, acquire{"db", "ann", 10s, 0s}));
   world.advance(4s); // noted every second
@@ -149,7 +151,7 @@ private:
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "a disk that fails", "[lock][service]") {
+TEST_CASE_METHOD(clocked_locks, "a disk that fails", "[lock][service]") {
   auto next = std::make_shared<std::atomic<errc>>(errc::none);
   auto hdl = start_on<lock_service>(host::durable{std::make_unique<failing_log>(next)});
   REQUIRE(ask(hdl, call{}, acquire{"db", "ann", 10s, 0s}));
@@ -169,7 +171,8 @@ TEST_CASE_METHOD(fixture, "a disk that fails", "[lock][service]") {
   stop(hdl);
 }
 
-TEST_CASE_METHOD(fixture, "other nodes can spawn the lock service by name", "[lock][service]") {
+TEST_CASE_METHOD(clocked_locks, "other nodes can spawn the lock service by name",
+                 "[lock][service]") {
   auto hdl = start_by_name<lock_actor>("troupe.lock", lock_options{});
   CHECK(ask(hdl, call{}, acquire{"db", "ann", 10s, 0s}));
   stop(hdl);

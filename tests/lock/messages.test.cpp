@@ -14,7 +14,7 @@ namespace {
 
 /// Returns the bytes of `value` as they go over the wire and into the journal.
 template <class T>
-caf::byte_buffer to_bytes(const T& value) {
+caf::byte_buffer caf_bytes_of(const T& value) {
   caf::byte_buffer bytes;
   caf::binary_serializer sink{nullptr, bytes};
   REQUIRE(sink.apply(value));
@@ -35,12 +35,12 @@ const table_snapshot sample{
 
 TEST_CASE("a snapshot arrives as it was sent", "[lock][wire]") {
   table_snapshot received;
-  REQUIRE(from_bytes(to_bytes(sample), received));
+  REQUIRE(from_bytes(caf_bytes_of(sample), received));
   CHECK(received == sample);
 }
 
 TEST_CASE("a snapshot cut short anywhere is refused", "[lock][wire]") {
-  auto bytes = to_bytes(sample);
+  auto bytes = caf_bytes_of(sample);
   while (!bytes.empty()) {
     bytes.pop_back();
     table_snapshot received;

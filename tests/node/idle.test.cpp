@@ -6,6 +6,7 @@
 
 using namespace std::literals;
 using namespace troupe;
+using troupe::test::answer_of;
 
 namespace {
 
@@ -25,11 +26,6 @@ std::uint32_t links_of(node& asked) {
     .receive([&](const router::router_statistics& seen) { result = seen.links; },
              [](const caf::error&) {});
   return result;
-}
-
-std::string answer_of(node& from, const std::string& agent) {
-  auto answer = from.request<std::string>(to_agent(agent), 5s, "hello"s);
-  return answer ? *answer : std::string{name_of(answer.error().code)};
 }
 
 } // namespace

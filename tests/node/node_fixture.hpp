@@ -54,7 +54,7 @@ inline auto echo() {
 }
 
 /// What an agent answers, or the name of the error.
-inline std::string answer_of(node& from, const std::string& agent) {
+inline std::string answer_of(troupe::node& from, const std::string& agent) {
   auto answer
     = from.request<std::string>(to_agent(agent), std::chrono::seconds{5}, std::string{"hello"});
   return answer ? *answer : std::string{name_of(answer.error().code)};

@@ -56,11 +56,12 @@ bundle bundle_of(const std::vector<letter>& letters) {
   return made;
 }
 
-struct fixture : test::live_system<caf::id_block::troupe_router> {};
+struct bundle_readers : test::live_system<caf::id_block::troupe_router> {};
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "letters arrive as they were put into a bundle", "[router][wire]") {
+TEST_CASE_METHOD(bundle_readers, "letters arrive as they were put into a bundle",
+                 "[router][wire]") {
   auto made = bundle_of({fire("a", "one"),
                          {word::answer, 77, "b", "me", caf::make_message("two"s, 2)},
                          {word::receipt, 78, "", "", caf::message{}}});
@@ -78,7 +79,8 @@ TEST_CASE_METHOD(fixture, "letters arrive as they were put into a bundle", "[rou
   CHECK(received.letters[2].payload.empty());
 }
 
-TEST_CASE_METHOD(fixture, "a bundle has bounds, but takes one letter of any size", "[router]") {
+TEST_CASE_METHOD(bundle_readers, "a bundle has bounds, but takes one letter of any size",
+                 "[router]") {
   bundle made;
   REQUIRE(made.add(nullptr, fire("a", std::string(3 * bundle::max_bytes, 'x')))
           == bundle::added::yes);
@@ -98,7 +100,8 @@ TEST_CASE_METHOD(fixture, "a bundle has bounds, but takes one letter of any size
   CHECK(arrive(content_of(made)).letters.size() == bundle::max_letters);
 }
 
-TEST_CASE_METHOD(fixture, "a value that cannot be written leaves a bundle as it was", "[router]") {
+TEST_CASE_METHOD(bundle_readers, "a value that cannot be written leaves a bundle as it was",
+                 "[router]") {
   auto made = bundle_of({fire("a", "one")});
   auto before = content_of(made);
   letter local{word::nothing, 0, "a", {}, caf::make_message(caf::make_action([] {}))};
@@ -106,7 +109,7 @@ TEST_CASE_METHOD(fixture, "a value that cannot be written leaves a bundle as it 
   CHECK(content_of(made) == before);
 }
 
-TEST_CASE_METHOD(fixture, "a letter that cannot be read is no harm to the others",
+TEST_CASE_METHOD(bundle_readers, "a letter that cannot be read is no harm to the others",
                  "[router][wire]") {
   auto bytes = content_of(bundle_of({fire("a", "one"), fire("b", "two")}));
   // word, "a", "", size of the payload, number of its types, then the type
@@ -121,7 +124,7 @@ TEST_CASE_METHOD(fixture, "a letter that cannot be read is no harm to the others
   CHECK(to_string(received.letters[1].payload) == to_string(caf::make_message("two"s)));
 }
 
-TEST_CASE_METHOD(fixture, "a damaged bundle is found out", "[router][wire]") {
+TEST_CASE_METHOD(bundle_readers, "a damaged bundle is found out", "[router][wire]") {
   auto one = content_of(bundle_of({{word::answer, 7, "a", "b", caf::make_message("one"s)}}));
   SECTION("cut short anywhere") {
     for (auto size = one.size() - 1; size > 0; --size) {

@@ -22,11 +22,11 @@ using namespace troupe::router;
 namespace {
 
 /// Routers of two nodes in one system; the test makes and breaks the link between them.
-struct fixture : test::live_system<caf::id_block::troupe_router> {
+struct live_routers : test::live_system<caf::id_block::troupe_router> {
   caf::scoped_actor self{sys};
   std::vector<caf::actor> agents;
 
-  ~fixture() {
+  ~live_routers() {
     for (auto& each : agents)
       caf::anon_send_exit(each, caf::exit_reason::kill);
   }
@@ -91,7 +91,7 @@ struct fixture : test::live_system<caf::id_block::troupe_router> {
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "what is sent before there is a link waits for it", "[router]") {
+TEST_CASE_METHOD(live_routers, "what is sent before there is a link waits for it", "[router]") {
   auto here = make("n1");
   auto there = make("n2");
   add_echo(there, "echo");
@@ -114,7 +114,7 @@ TEST_CASE_METHOD(fixture, "what is sent before there is a link waits for it", "[
   end(there);
 }
 
-TEST_CASE_METHOD(fixture, "a router keeps to its bounds", "[router]") {
+TEST_CASE_METHOD(live_routers, "a router keeps to its bounds", "[router]") {
   auto there = make("n2");
   SECTION("agents") {
     auto here = make("n1", {.max_agents = 1});
@@ -170,7 +170,8 @@ TEST_CASE_METHOD(fixture, "a router keeps to its bounds", "[router]") {
   end(there);
 }
 
-TEST_CASE_METHOD(fixture, "a lost link fails what was sent over it, and no other", "[router]") {
+TEST_CASE_METHOD(live_routers, "a lost link fails what was sent over it, and no other",
+                 "[router]") {
   auto here = make("n1");
   auto there = make("n2");
   auto deaf = sys.spawn([](caf::event_based_actor* me) -> caf::behavior {
@@ -195,7 +196,7 @@ TEST_CASE_METHOD(fixture, "a lost link fails what was sent over it, and no other
   end(there);
 }
 
-TEST_CASE_METHOD(fixture, "an agent that ends is unknown from then on", "[router]") {
+TEST_CASE_METHOD(live_routers, "an agent that ends is unknown from then on", "[router]") {
   auto ended = std::make_shared<std::promise<std::string>>();
   router_access here{
     sys,
@@ -210,7 +211,8 @@ TEST_CASE_METHOD(fixture, "an agent that ends is unknown from then on", "[router
   end(here);
 }
 
-TEST_CASE_METHOD(fixture, "whoever posts a message hears that the agent has it, not what it says",
+TEST_CASE_METHOD(live_routers,
+                 "whoever posts a message hears that the agent has it, not what it says",
                  "[router]") {
   auto here = make("n1");
   auto there = make("n2");
@@ -235,7 +237,8 @@ TEST_CASE_METHOD(fixture, "whoever posts a message hears that the agent has it, 
   end(there);
 }
 
-TEST_CASE_METHOD(fixture, "messages from one sender keep their order, whatever is wanted of them",
+TEST_CASE_METHOD(live_routers,
+                 "messages from one sender keep their order, whatever is wanted of them",
                  "[router]") {
   auto here = make("n1");
   auto there = make("n2");
@@ -302,7 +305,7 @@ TEST_CASE_METHOD(fixture, "messages from one sender keep their order, whatever i
   end(there);
 }
 
-TEST_CASE_METHOD(fixture, "messages that wait together go in bundles, each within its bounds",
+TEST_CASE_METHOD(live_routers, "messages that wait together go in bundles, each within its bounds",
                  "[router]") {
   auto here = make("n1");
   struct arrival {
@@ -344,7 +347,8 @@ TEST_CASE_METHOD(fixture, "messages that wait together go in bundles, each withi
   end(here);
 }
 
-TEST_CASE_METHOD(fixture, "a link lost among messages answers each request once, and repeats none",
+TEST_CASE_METHOD(live_routers,
+                 "a link lost among messages answers each request once, and repeats none",
                  "[router]") {
   auto here = make("n1", {.max_waiting = 100'000});
   auto there = make("n2");
@@ -392,7 +396,7 @@ TEST_CASE_METHOD(fixture, "a link lost among messages answers each request once,
   end(there);
 }
 
-TEST_CASE_METHOD(fixture,
+TEST_CASE_METHOD(live_routers,
                  "what a router cannot read or write is answered and counted, and it goes on",
                  "[router]") {
   auto here = make("n1");
@@ -433,7 +437,7 @@ TEST_CASE_METHOD(fixture,
   end(there);
 }
 
-TEST_CASE_METHOD(fixture, "a request that nobody answers ends with its time-out, in any order",
+TEST_CASE_METHOD(live_routers, "a request that nobody answers ends with its time-out, in any order",
                  "[router]") {
   auto here = make("n1");
   auto there = make("n2");
@@ -472,7 +476,7 @@ TEST_CASE_METHOD(fixture, "a request that nobody answers ends with its time-out,
   end(there);
 }
 
-TEST_CASE_METHOD(fixture, "a busy router holds up no message for its agents, and no answer",
+TEST_CASE_METHOD(live_routers, "a busy router holds up no message for its agents, and no answer",
                  "[router]") {
   auto here = make("n1");
   auto there = make("n2");
@@ -517,7 +521,7 @@ TEST_CASE_METHOD(fixture, "a busy router holds up no message for its agents, and
   end(there);
 }
 
-TEST_CASE_METHOD(fixture, "a router that nobody holds any more ends what was asked through it",
+TEST_CASE_METHOD(live_routers, "a router that nobody holds any more ends what was asked through it",
                  "[router]") {
   auto waiting = [&] {
     auto here = make("n1");
@@ -535,7 +539,8 @@ TEST_CASE_METHOD(fixture, "a router that nobody holds any more ends what was ask
   CHECK(why == caf::sec::broken_promise);
 }
 
-TEST_CASE_METHOD(fixture, "a link that nobody uses is closed, and nothing that comes up is lost",
+TEST_CASE_METHOD(live_routers,
+                 "a link that nobody uses is closed, and nothing that comes up is lost",
                  "[router]") {
   idle_options quick{.idle_after = 20ms};
   auto closed = std::make_shared<std::promise<std::uint64_t>>();
@@ -563,7 +568,7 @@ TEST_CASE_METHOD(fixture, "a link that nobody uses is closed, and nothing that c
   end(there);
 }
 
-TEST_CASE_METHOD(fixture, "a link that is used or needed is not closed", "[router]") {
+TEST_CASE_METHOD(live_routers, "a link that is used or needed is not closed", "[router]") {
   idle_options quick{.idle_after = 10ms, .answer_within = 50ms};
   auto closed = std::make_shared<std::atomic<bool>>(false);
   router_events events;

@@ -15,11 +15,11 @@ using namespace troupe::router;
 
 namespace {
 
-struct fixture : test::live_system<caf::id_block::troupe_router> {
+struct asking_routers : test::live_system<caf::id_block::troupe_router> {
   router_access router{sys, "n1", {}, {}};
   caf::scoped_actor self{sys};
 
-  ~fixture() {
+  ~asking_routers() {
     caf::anon_send_exit(router.handle(), caf::exit_reason::user_shutdown);
   }
 
@@ -45,7 +45,7 @@ struct fixture : test::live_system<caf::id_block::troupe_router> {
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "who asks where a service is hears at once when it has moved",
+TEST_CASE_METHOD(asking_routers, "who asks where a service is hears at once when it has moved",
                  "[router][services]") {
   move("here:1");
   auto first = ask(0, 20s);
@@ -60,14 +60,14 @@ TEST_CASE_METHOD(fixture, "who asks where a service is hears at once when it has
   CHECK(next.revision == now.revision + 1);
 }
 
-TEST_CASE_METHOD(fixture, "a question for a service ends with what is known after its time",
+TEST_CASE_METHOD(asking_routers, "a question for a service ends with what is known after its time",
                  "[router][services]") {
   move("here:1");
   auto asked = ask(1, 5ms);
   CHECK(answer(asked).revision == 1);
 }
 
-TEST_CASE_METHOD(fixture, "a service that nobody has heard of is not waited for",
+TEST_CASE_METHOD(asking_routers, "a service that nobody has heard of is not waited for",
                  "[router][services]") {
   auto asked = ask(0, 20s, "nothing");
   auto code = errc::none;

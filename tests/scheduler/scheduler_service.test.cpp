@@ -14,7 +14,8 @@ using host::call;
 
 namespace {
 
-struct fixture : test::clocked_services<caf::id_block::troupe_scheduler, scheduler_service> {
+struct clocked_schedulers
+  : test::clocked_services<caf::id_block::troupe_scheduler, scheduler_service> {
   template <class Command>
   auto ask(const scheduler_actor& hdl, const Command& what) {
     return clocked_services::ask(hdl, call{}, what);
@@ -42,7 +43,7 @@ submit two_in_a_row() {
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "a scheduler service answers alike on every host",
+TEST_CASE_METHOD(clocked_schedulers, "a scheduler service answers alike on every host",
                  "[scheduler][service]") {
   auto on_disk = GENERATE(false, true);
   INFO((on_disk ? "durable" : "in memory"));
@@ -86,7 +87,8 @@ TEST_CASE_METHOD(fixture, "a scheduler service answers alike on every host",
   stop(hdl);
 }
 
-TEST_CASE_METHOD(fixture, "a durable scheduler goes on where it ended", "[scheduler][service]") {
+TEST_CASE_METHOD(clocked_schedulers, "a durable scheduler goes on where it ended",
+                 "[scheduler][service]") {
   auto hdl = start(true);
   auto worker = ask(hdl, worker_named("ann"));
   REQUIRE(worker);
@@ -104,7 +106,8 @@ TEST_CASE_METHOD(fixture, "a durable scheduler goes on where it ended", "[schedu
   stop(hdl);
 }
 
-TEST_CASE_METHOD(fixture, "other nodes can spawn the scheduler by name", "[scheduler][service]") {
+TEST_CASE_METHOD(clocked_schedulers, "other nodes can spawn the scheduler by name",
+                 "[scheduler][service]") {
   auto hdl = start_by_name<scheduler_actor>("troupe.scheduler", scheduler_options{});
   CHECK(ask(hdl, worker_named("ann")));
   stop(hdl);

@@ -21,12 +21,12 @@ using testing::comes_true;
 namespace {
 
 /// A scheduler in memory with short leases, and workers for it.
-struct fixture : test::live_system<caf::id_block::troupe_scheduler> {
+struct live_workers : test::live_system<caf::id_block::troupe_scheduler> {
   scheduler_actor service = *host::spawn<scheduler_service>(
     sys, {.lease = 400ms, .busy_pause = 10ms, .unplaceable_patience = 500ms});
   host::client<scheduler_protocol> client{sys, service};
 
-  ~fixture() {
+  ~live_workers() {
     client.reset();
     caf::anon_send_exit(service, caf::exit_reason::user_shutdown);
   }
@@ -93,7 +93,7 @@ task_handlers with(const std::string& name, blocking_handler what) {
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "a worker sleeps as long as it is told to", "[scheduler][worker]") {
+TEST_CASE_METHOD(live_workers, "a worker sleeps as long as it is told to", "[scheduler][worker]") {
   auto at_work = hands();
   auto began = std::chrono::steady_clock::now();
   auto run = start({{.id = "nap", .handler = "sleep", .input = "0.05"}});
@@ -108,7 +108,7 @@ TEST_CASE_METHOD(fixture, "a worker sleeps as long as it is told to", "[schedule
   }
 }
 
-TEST_CASE_METHOD(fixture, "a handler gets the input and what its parents gave",
+TEST_CASE_METHOD(live_workers, "a handler gets the input and what its parents gave",
                  "[scheduler][worker]") {
   task_handlers handlers;
   handlers.handle("say", [](const task_call& call) -> result<std::string> {
@@ -122,7 +122,8 @@ TEST_CASE_METHOD(fixture, "a handler gets the input and what its parents gave",
   CHECK(result_of(run, 1).value == "hello, world");
 }
 
-TEST_CASE_METHOD(fixture, "a task whose handler throws is tried again", "[scheduler][worker]") {
+TEST_CASE_METHOD(live_workers, "a task whose handler throws is tried again",
+                 "[scheduler][worker]") {
   auto tries = std::make_shared<std::atomic<int>>(0);
   auto at_work = hands(with("shaky", [tries](const task_call&) -> result<std::string> {
     if (++*tries < 3)
@@ -141,7 +142,7 @@ TEST_CASE_METHOD(fixture, "a task whose handler throws is tried again", "[schedu
   }
 }
 
-TEST_CASE_METHOD(fixture, "a cancelled task's handler is told", "[scheduler][worker]") {
+TEST_CASE_METHOD(live_workers, "a cancelled task's handler is told", "[scheduler][worker]") {
   long_work work;
   auto at_work = hands(with("long", work));
   auto run = start({{.id = "t", .handler = "long"}});
@@ -152,7 +153,7 @@ TEST_CASE_METHOD(fixture, "a cancelled task's handler is told", "[scheduler][wor
   CHECK(comes_true([&] { return workers().at(0).attempts == 0; }));
 }
 
-TEST_CASE_METHOD(fixture, "how far a task is can be watched", "[scheduler][worker]") {
+TEST_CASE_METHOD(live_workers, "how far a task is can be watched", "[scheduler][worker]") {
   auto go = std::make_shared<std::atomic<bool>>(false);
   auto at_work = hands(with("long", [go](const task_call& call) -> result<std::string> {
     for (std::uint16_t permille = 0; permille <= 500; ++permille)
@@ -166,7 +167,7 @@ TEST_CASE_METHOD(fixture, "how far a task is can be watched", "[scheduler][worke
   CHECK(end_of(run) == run_state::completed);
 }
 
-TEST_CASE_METHOD(fixture, "a drained worker ends what it has and gets nothing new",
+TEST_CASE_METHOD(live_workers, "a drained worker ends what it has and gets nothing new",
                  "[scheduler][worker]") {
   long_work work;
   auto at_work = hands(with("long", work));
@@ -181,7 +182,8 @@ TEST_CASE_METHOD(fixture, "a drained worker ends what it has and gets nothing ne
   CHECK(workers().empty());
 }
 
-TEST_CASE_METHOD(fixture, "a worker takes no more than it has room for", "[scheduler][worker]") {
+TEST_CASE_METHOD(live_workers, "a worker takes no more than it has room for",
+                 "[scheduler][worker]") {
   long_work work;
   auto at_work = hands(with("long", work), 2);
   std::vector<task_spec> tasks;
@@ -195,7 +197,7 @@ TEST_CASE_METHOD(fixture, "a worker takes no more than it has room for", "[sched
   CHECK(*work.begun == 3);
 }
 
-TEST_CASE_METHOD(fixture, "handlers are cancelled when the lease could not be renewed",
+TEST_CASE_METHOD(live_workers, "handlers are cancelled when the lease could not be renewed",
                  "[scheduler][worker]") {
   long_work work;
   auto at_work = hands(with("long", work), 1);
@@ -210,7 +212,7 @@ TEST_CASE_METHOD(fixture, "handlers are cancelled when the lease could not be re
   CHECK(result_of(run).attempt == 2);
 }
 
-TEST_CASE_METHOD(fixture, "what a forgotten worker ran gives its room back when it ends",
+TEST_CASE_METHOD(live_workers, "what a forgotten worker ran gives its room back when it ends",
                  "[scheduler][worker]") {
   std::atomic<bool> go = false;
   auto begun = std::make_shared<std::atomic<int>>(0);
@@ -229,7 +231,7 @@ TEST_CASE_METHOD(fixture, "what a forgotten worker ran gives its room back when 
   CHECK(end_of(start({{.id = "t", .handler = "stubborn"}})) == run_state::completed);
 }
 
-TEST_CASE_METHOD(fixture, "a task for which nobody has a handler fails in the end",
+TEST_CASE_METHOD(live_workers, "a task for which nobody has a handler fails in the end",
                  "[scheduler][worker]") {
   auto at_work = hands();
   auto run = start({{.id = "t", .handler = "unheard-of"}});

@@ -25,10 +25,10 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-const entry_key alpha{consistency::eventual, value_type::lww_register, "alpha"};
+const entry_key letter{consistency::eventual, value_type::lww_register, "alpha"};
 const entry_key notes{consistency::causal, value_type::mv_register, "notes"};
 
-using fixture = test::live_service<caf::id_block::troupe_state, state_service>;
+using live_state = test::live_service<caf::id_block::troupe_state, state_service>;
 
 /// What a watcher was told, put together, for another thread to look at.
 class notebook {
@@ -85,40 +85,40 @@ private:
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "values are put, read, listed and removed", "[state][client]") {
+TEST_CASE_METHOD(live_state, "values are put, read, listed and removed", "[state][client]") {
   state_client values{sys, service};
-  auto first = values.put(alpha, "one");
+  auto first = values.put(letter, "one");
   REQUIRE(first);
-  auto found = values.get(alpha);
+  auto found = values.get(letter);
   REQUIRE(found);
   REQUIRE(found->entries.size() == 1);
   CHECK(to_text(found->entries[0].value) == "one");
   CHECK(found->entries[0].version == first->version);
   CHECK(found->clock == first->clock);
   SECTION("what is there can be replaced only by who knows it") {
-    CHECK(values.put(alpha, "two", {.expect_version = 0}).error().code == errc::conflict);
-    auto second = values.put(alpha, "two", {.expect_version = first->version});
+    CHECK(values.put(letter, "two", {.expect_version = 0}).error().code == errc::conflict);
+    auto second = values.put(letter, "two", {.expect_version = first->version});
     REQUIRE(second);
-    CHECK(values.put(alpha, "three", {.expect_version = first->version}).error().code
+    CHECK(values.put(letter, "three", {.expect_version = first->version}).error().code
           == errc::conflict);
-    CHECK(to_text(values.get(alpha)->entries.at(0).value) == "two");
+    CHECK(to_text(values.get(letter)->entries.at(0).value) == "two");
   }
   SECTION("keys are listed without their values") {
     REQUIRE(values.put(notes, "n"));
     auto page = values.list();
     REQUIRE(page);
     REQUIRE(page->keys.size() == 2);
-    CHECK(page->keys[0].key == alpha);
+    CHECK(page->keys[0].key == letter);
     CHECK(page->keys[1].key == notes);
     CHECK(page->keys[1].content == sha256("n"));
     CHECK(values.list({.scope = {.prefix = "al"}})->keys.size() == 1);
     CHECK(values.count()->causal.keys == 1);
   }
   SECTION("what is removed is gone") {
-    CHECK(values.remove(alpha, 7).error().code == errc::conflict);
-    CHECK(values.remove(alpha));
-    CHECK(values.get(alpha)->entries.empty());
-    CHECK(values.remove(alpha).error().code == errc::not_found);
+    CHECK(values.remove(letter, 7).error().code == errc::conflict);
+    CHECK(values.remove(letter));
+    CHECK(values.get(letter)->entries.empty());
+    CHECK(values.remove(letter).error().code == errc::not_found);
   }
   SECTION("writers that have not seen each other are siblings") {
     auto one = values.put(notes, "one");
@@ -133,57 +133,59 @@ TEST_CASE_METHOD(fixture, "values are put, read, listed and removed", "[state][c
   }
   SECTION("a value of a mebibyte comes back as it was") {
     bytes large(1'048'576, std::byte{0xff});
-    REQUIRE(values.put(alpha, large));
-    CHECK(values.get(alpha)->entries.at(0).value == large);
+    REQUIRE(values.put(letter, large));
+    CHECK(values.get(letter)->entries.at(0).value == large);
     large.push_back({});
-    CHECK(values.put(alpha, large).error().code == errc::too_large);
+    CHECK(values.put(letter, large).error().code == errc::too_large);
   }
 }
 
-TEST_CASE_METHOD(fixture, "values, versions and revisions survive a restart", "[state][client]") {
+TEST_CASE_METHOD(live_state, "values, versions and revisions survive a restart",
+                 "[state][client]") {
   state_client values{sys, service};
-  auto first = values.put(alpha, "one", {.ttl = 1h});
+  auto first = values.put(letter, "one", {.ttl = 1h});
   REQUIRE(first);
   REQUIRE(values.put(notes, "n"));
   REQUIRE(values.remove(notes));
-  auto before = values.get(alpha);
+  auto before = values.get(letter);
   auto counts = values.count();
   stop();
   start();
   values.service().set_target(service);
-  CHECK(*values.get(alpha) == *before);
+  CHECK(*values.get(letter) == *before);
   CHECK(*values.count() == *counts);
-  auto second = values.put(alpha, "two", {.expect_version = first->version});
+  auto second = values.put(letter, "two", {.expect_version = first->version});
   REQUIRE(second);
   CHECK(second->version > before->revision);
 }
 
-TEST_CASE_METHOD(fixture, "a value with a time to live goes by itself", "[state][client]") {
+TEST_CASE_METHOD(live_state, "a value with a time to live goes by itself", "[state][client]") {
   state_client values{sys, service};
   notebook seen;
   auto watching = values.watch({}, seen.callback());
-  REQUIRE(values.put(alpha, "short", {.ttl = 100ms}));
+  REQUIRE(values.put(letter, "short", {.ttl = 100ms}));
   seen.expect({{"alpha", "short"}});
   seen.expect({});
-  CHECK(values.get(alpha)->entries.empty());
+  CHECK(values.get(letter)->entries.empty());
   CHECK(values.count()->eventual.expiries == 1);
 }
 
-TEST_CASE_METHOD(fixture, "a watcher has the keys, and every change of them", "[state][watcher]") {
+TEST_CASE_METHOD(live_state, "a watcher has the keys, and every change of them",
+                 "[state][watcher]") {
   state_client values{sys, service};
-  REQUIRE(values.put(alpha, "one"));
+  REQUIRE(values.put(letter, "one"));
   notebook seen;
   auto watching = values.watch({.prefix = "al"}, seen.callback());
   seen.expect({{"alpha", "one"}});
   REQUIRE(values.put(notes, "not in its scope"));
-  REQUIRE(values.put(alpha, "two"));
+  REQUIRE(values.put(letter, "two"));
   seen.expect({{"alpha", "two"}});
-  REQUIRE(values.remove(alpha));
+  REQUIRE(values.remove(letter));
   seen.expect({});
   CHECK(seen.snapshots_ == 1);
 }
 
-TEST_CASE_METHOD(fixture, "a snapshot may need many pages", "[state][watcher]") {
+TEST_CASE_METHOD(live_state, "a snapshot may need many pages", "[state][watcher]") {
   state_client values{sys, service};
   std::map<std::string, std::string> expected;
   for (int each = 0; each < 250; ++each) {
@@ -198,16 +200,17 @@ TEST_CASE_METHOD(fixture, "a snapshot may need many pages", "[state][watcher]") 
   CHECK(seen.answers_ == 3);
 }
 
-TEST_CASE_METHOD(fixture, "a watcher goes on where a lost link broke it off", "[state][watcher]") {
+TEST_CASE_METHOD(live_state, "a watcher goes on where a lost link broke it off",
+                 "[state][watcher]") {
   state_client values{sys, service};
-  REQUIRE(values.put(alpha, "one"));
+  REQUIRE(values.put(letter, "one"));
   notebook seen;
   host::client<state_protocol> link{sys, service};
   host::watcher watching{sys, link, watch_state{}, seen.callback(),
                          host::watcher_options{.wait = 200ms, .answer_within = 100ms}};
   seen.expect({{"alpha", "one"}});
   link.set_target(caf::strong_actor_ptr{});
-  REQUIRE(values.put(alpha, "two"));
+  REQUIRE(values.put(letter, "two"));
   seen.until([&] { return seen.problems_ > 0; });
   CHECK(seen.last_problem_.code == errc::unreachable);
   link.set_target(service);
@@ -223,9 +226,10 @@ TEST_CASE_METHOD(fixture, "a watcher goes on where a lost link broke it off", "[
   }
 }
 
-TEST_CASE_METHOD(fixture, "a watcher rides through a restart of its service", "[state][watcher]") {
+TEST_CASE_METHOD(live_state, "a watcher rides through a restart of its service",
+                 "[state][watcher]") {
   state_client values{sys, service};
-  REQUIRE(values.put(alpha, "one"));
+  REQUIRE(values.put(letter, "one"));
   notebook seen;
   auto watching = values.watch({}, seen.callback());
   seen.expect({{"alpha", "one"}});
@@ -233,7 +237,7 @@ TEST_CASE_METHOD(fixture, "a watcher rides through a restart of its service", "[
   SECTION("with what it had") {
     start();
     values.service().set_target(service);
-    REQUIRE(values.put(alpha, "two"));
+    REQUIRE(values.put(letter, "two"));
     seen.expect({{"alpha", "two"}});
     CHECK(seen.snapshots_ == 1);
   }
@@ -248,7 +252,7 @@ TEST_CASE_METHOD(fixture, "a watcher rides through a restart of its service", "[
   }
 }
 
-TEST_CASE_METHOD(fixture, "a watcher tells why it is refused, and goes on", "[state][watcher]") {
+TEST_CASE_METHOD(live_state, "a watcher tells why it is refused, and goes on", "[state][watcher]") {
   notebook seen;
   host::client<state_protocol> link{sys, service};
   host::watcher watching{sys, link, watch_state{.scope = {.prefix = std::string(10'000, 'a')}},
@@ -258,7 +262,7 @@ TEST_CASE_METHOD(fixture, "a watcher tells why it is refused, and goes on", "[st
   CHECK_THAT(seen.last_problem_.detail, ContainsSubstring("max_key_bytes"));
 }
 
-TEST_CASE_METHOD(fixture, "nothing is told after the end of a watcher", "[state][watcher]") {
+TEST_CASE_METHOD(live_state, "nothing is told after the end of a watcher", "[state][watcher]") {
   state_client values{sys, service};
   SECTION("which may come while it is told") {
     // Its end waits for the call, so that what the call uses may go right after it.
@@ -266,10 +270,10 @@ TEST_CASE_METHOD(fixture, "nothing is told after the end of a watcher", "[state]
       auto told = std::make_unique<int>(0);
       {
         auto watching = values.watch({}, [&](const auto&) { ++*told; });
-        REQUIRE(values.put(alpha, std::to_string(round)));
+        REQUIRE(values.put(letter, std::to_string(round)));
       }
       told.reset();
-      REQUIRE(values.put(alpha, "after"));
+      REQUIRE(values.put(letter, "after"));
     }
   }
   SECTION("not even if that is told to end it") {
@@ -286,7 +290,7 @@ TEST_CASE_METHOD(fixture, "nothing is told after the end of a watcher", "[state]
     });
     REQUIRE(done.wait_for(guard, 20s, [&] { return told == 1; }));
     guard.unlock();
-    REQUIRE(values.put(alpha, "after"));
+    REQUIRE(values.put(letter, "after"));
     CHECK(told == 1);
   }
   SECTION("and the one it was moved to goes on") {
@@ -294,10 +298,10 @@ TEST_CASE_METHOD(fixture, "nothing is told after the end of a watcher", "[state]
     notebook others;
     auto watching = values.watch({}, seen.callback());
     auto moved = std::move(watching);
-    REQUIRE(values.put(alpha, "one"));
+    REQUIRE(values.put(letter, "one"));
     seen.expect({{"alpha", "one"}});
     moved = values.watch({}, others.callback());
-    REQUIRE(values.put(alpha, "two"));
+    REQUIRE(values.put(letter, "two"));
     others.expect({{"alpha", "two"}});
     seen.expect({{"alpha", "one"}});
   }

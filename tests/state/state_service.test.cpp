@@ -16,7 +16,7 @@ using host::session_id;
 
 namespace {
 
-struct fixture : test::clocked_services<caf::id_block::troupe_state, state_service> {
+struct clocked_state : test::clocked_services<caf::id_block::troupe_state, state_service> {
   state_actor start(bool on_disk) {
     return clocked_services::start<state_service>(on_disk, "state");
   }
@@ -30,7 +30,7 @@ put text(std::string_view value) {
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "a state service answers alike on every host", "[state][service]") {
+TEST_CASE_METHOD(clocked_state, "a state service answers alike on every host", "[state][service]") {
   auto on_disk = GENERATE(false, true);
   INFO((on_disk ? "durable" : "in memory"));
   auto hdl = start(on_disk);
@@ -74,7 +74,7 @@ TEST_CASE_METHOD(fixture, "a state service answers alike on every host", "[state
   stop(hdl);
 }
 
-TEST_CASE_METHOD(fixture, "revisions of another life are above", "[state][service]") {
+TEST_CASE_METHOD(clocked_state, "revisions of another life are above", "[state][service]") {
   auto hdl = start(false);
   auto old = ask(hdl, call{}, text("one"));
   REQUIRE(old);
@@ -89,7 +89,8 @@ TEST_CASE_METHOD(fixture, "revisions of another life are above", "[state][servic
   stop(hdl);
 }
 
-TEST_CASE_METHOD(fixture, "other nodes can spawn the state service by name", "[state][service]") {
+TEST_CASE_METHOD(clocked_state, "other nodes can spawn the state service by name",
+                 "[state][service]") {
   auto hdl = start_by_name<state_actor>("troupe.state", state_options{});
   CHECK(ask(hdl, call{}, text("one")));
   stop(hdl);

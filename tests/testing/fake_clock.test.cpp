@@ -18,11 +18,11 @@ using namespace troupe::lock;
 
 namespace {
 
-using fixture = test::clocked_services<caf::id_block::troupe_lock, lock_service>;
+using clocked_locks = test::clocked_services<caf::id_block::troupe_lock, lock_service>;
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "hours of leases pass at once", "[testing]") {
+TEST_CASE_METHOD(clocked_locks, "hours of leases pass at once", "[testing]") {
   auto locks = start<lock_service>();
   REQUIRE(ask(locks, host::call{}, acquire{"db", "ann", 9min, 0s}));
   auto second = send(locks, host::call{}, acquire{"db", "bob", 10min, 10min});
@@ -33,7 +33,7 @@ TEST_CASE_METHOD(fixture, "hours of leases pass at once", "[testing]") {
   CHECK(receive(second)->owner == "bob");
 }
 
-TEST_CASE_METHOD(fixture, "what does not come at this time of the clock is timed out",
+TEST_CASE_METHOD(clocked_locks, "what does not come at this time of the clock is timed out",
                  "[testing]") {
   auto locks = start<lock_service>();
   REQUIRE(ask(locks, host::call{}, acquire{"db", "ann", 10s, 0s}));
@@ -44,7 +44,7 @@ TEST_CASE_METHOD(fixture, "what does not come at this time of the clock is timed
   CHECK(receive(second));
 }
 
-TEST_CASE_METHOD(fixture, "whoever drops a request is gone", "[testing]") {
+TEST_CASE_METHOD(clocked_locks, "whoever drops a request is gone", "[testing]") {
   auto locks = start<lock_service>();
   REQUIRE(ask(locks, host::call{}, acquire{"db", "ann", 10s, 0s}));
   {
@@ -54,7 +54,7 @@ TEST_CASE_METHOD(fixture, "whoever drops a request is gone", "[testing]") {
   CHECK(look(locks, find_lock{"db"}).line.empty());
 }
 
-TEST_CASE_METHOD(fixture, "threads may send to actors of a fake clock", "[testing]") {
+TEST_CASE_METHOD(clocked_locks, "threads may send to actors of a fake clock", "[testing]") {
   constexpr auto actors = 100;
   constexpr auto rounds = 10'000;
   auto seen = 0;

@@ -79,9 +79,9 @@ private:
 };
 
 /// Something that listens, a front before it, and callers.
-class fixture {
+class proxied_network {
 public:
-  fixture() : door_(listen_at(target)), network_(1) {
+  proxied_network() : door_(listen_at(target)), network_(1) {
     auto made = network_.open(target, {target, net::local_endpoint(door_).port()});
     REQUIRE(made);
     front_ = *made;
@@ -123,7 +123,7 @@ constexpr auto a_while = 100ms;
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "a front passes on what both sides say", "[testing]") {
+TEST_CASE_METHOD(proxied_network, "a front passes on what both sides say", "[testing]") {
   auto ann = dial();
   auto bob = accept();
   ann.say("hello");
@@ -139,7 +139,7 @@ TEST_CASE_METHOD(fixture, "a front passes on what both sides say", "[testing]") 
   CHECK(heard == large);
 }
 
-TEST_CASE_METHOD(fixture, "the end of what one side says is passed on, the other may go on",
+TEST_CASE_METHOD(proxied_network, "the end of what one side says is passed on, the other may go on",
                  "[testing]") {
   auto ann = dial();
   auto bob = accept();
@@ -154,7 +154,7 @@ TEST_CASE_METHOD(fixture, "the end of what one side says is passed on, the other
   CHECK(comes_true([&] { return network_.connections() == 0; }));
 }
 
-TEST_CASE_METHOD(fixture, "a cut path holds back what is said on it until it is healed",
+TEST_CASE_METHOD(proxied_network, "a cut path holds back what is said on it until it is healed",
                  "[testing]") {
   auto ann = dial();
   auto bob = accept();
@@ -169,7 +169,8 @@ TEST_CASE_METHOD(fixture, "a cut path holds back what is said on it until it is 
   CHECK(bob.hear(9) == "meanwhile");
 }
 
-TEST_CASE_METHOD(fixture, "paths are cut for one host and not for the others", "[testing]") {
+TEST_CASE_METHOD(proxied_network, "paths are cut for one host and not for the others",
+                 "[testing]") {
   network_.set_path(caller, target, {.cut = true});
   network_.set_path(target, caller, {.cut = true});
   auto ann = dial();
@@ -181,7 +182,8 @@ TEST_CASE_METHOD(fixture, "paths are cut for one host and not for the others", "
   CHECK(bob.hear(5) == "hello");
 }
 
-TEST_CASE_METHOD(fixture, "a connection over a cut path hangs until it is healed", "[testing]") {
+TEST_CASE_METHOD(proxied_network, "a connection over a cut path hangs until it is healed",
+                 "[testing]") {
   for (auto from_target : {false, true}) {
     network_.set_path(from_target ? target : caller, from_target ? caller : target, {.cut = true});
     auto ann = dial();
@@ -193,7 +195,8 @@ TEST_CASE_METHOD(fixture, "a connection over a cut path hangs until it is healed
   }
 }
 
-TEST_CASE_METHOD(fixture, "who gives up a connection that hangs never was there", "[testing]") {
+TEST_CASE_METHOD(proxied_network, "who gives up a connection that hangs never was there",
+                 "[testing]") {
   network_.set_path(caller, target, {.cut = true});
   {
     auto ann = dial();
@@ -204,7 +207,8 @@ TEST_CASE_METHOD(fixture, "who gives up a connection that hangs never was there"
   CHECK_FALSE(is_called(a_while));
 }
 
-TEST_CASE_METHOD(fixture, "the end of a process is not heard over a cut path", "[testing]") {
+TEST_CASE_METHOD(proxied_network, "the end of a process is not heard over a cut path",
+                 "[testing]") {
   auto ann = dial();
   auto bob = accept();
   network_.set_path(target, caller, {.cut = true});
@@ -218,7 +222,8 @@ TEST_CASE_METHOD(fixture, "the end of a process is not heard over a cut path", "
   CHECK(comes_true([&] { return network_.connections() == 0; }));
 }
 
-TEST_CASE_METHOD(fixture, "what waits is bounded, and its sender has to wait", "[testing]") {
+TEST_CASE_METHOD(proxied_network, "what waits is bounded, and its sender has to wait",
+                 "[testing]") {
   auto ann = dial();
   auto bob = accept();
   network_.set_path(caller, target, {.delay = 1min});
@@ -233,7 +238,7 @@ TEST_CASE_METHOD(fixture, "what waits is bounded, and its sender has to wait", "
   CHECK(said >= testing::proxy::max_waiting_bytes);
 }
 
-TEST_CASE_METHOD(fixture, "a slow path takes its time, in order", "[testing]") {
+TEST_CASE_METHOD(proxied_network, "a slow path takes its time, in order", "[testing]") {
   auto ann = dial();
   auto bob = accept();
   network_.set_path(caller, target, {.delay = 50ms, .jitter = 50ms});
@@ -249,7 +254,8 @@ TEST_CASE_METHOD(fixture, "a slow path takes its time, in order", "[testing]") {
   CHECK(clock::now() - begin >= 50ms);
 }
 
-TEST_CASE_METHOD(fixture, "a narrow path passes on so many bytes in a second", "[testing]") {
+TEST_CASE_METHOD(proxied_network, "a narrow path passes on so many bytes in a second",
+                 "[testing]") {
   auto ann = dial();
   auto bob = accept();
   network_.set_path(caller, target, {.bytes_per_second = 1'000'000});
@@ -260,7 +266,7 @@ TEST_CASE_METHOD(fixture, "a narrow path passes on so many bytes in a second", "
   CHECK(clock::now() - begin >= 290ms);
 }
 
-TEST_CASE_METHOD(fixture, "a reset is heard by both sides, and by no others", "[testing]") {
+TEST_CASE_METHOD(proxied_network, "a reset is heard by both sides, and by no others", "[testing]") {
   auto ann = dial();
   auto bob = accept();
   auto eve = dial("127.0.0.4");
@@ -274,7 +280,7 @@ TEST_CASE_METHOD(fixture, "a reset is heard by both sides, and by no others", "[
   CHECK(to_eve.hear(10) == "still here");
 }
 
-TEST_CASE_METHOD(fixture, "a front whose target is not there closes, and serves it later",
+TEST_CASE_METHOD(proxied_network, "a front whose target is not there closes, and serves it later",
                  "[testing]") {
   auto where = net::local_endpoint(door_);
   door_ = {};

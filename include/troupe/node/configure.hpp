@@ -1,7 +1,7 @@
 #pragma once
 
 #include "caf/actor_system_config.hpp"
-#include "troupe/node/compiled.hpp"
+#include "troupe/core/compiled.hpp"
 
 namespace troupe {
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "troupe/core/caf/init.hpp"
-#include "troupe/node/compiled.hpp"
+#include "troupe/core/compiled.hpp"
 
 namespace troupe {
 

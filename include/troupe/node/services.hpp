@@ -7,9 +7,9 @@
 
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
+#include "troupe/core/compiled.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/group.hpp"
-#include "troupe/node/compiled.hpp"
 #include "troupe/node/options.hpp"
 
 namespace troupe::cluster {

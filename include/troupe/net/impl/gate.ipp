@@ -1,0 +1,164 @@
+#ifndef TROUPE_NET_IMPL_GATE_IPP
+#define TROUPE_NET_IMPL_GATE_IPP
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "caf/actor_registry.hpp"
+#include "caf/actor_system_config.hpp"
+#include "caf/binary_serializer.hpp"
+#include "caf/byte_buffer.hpp"
+#include "caf/defaults.hpp"
+#include "caf/io/middleman.hpp"
+#include "caf/io/network/default_multiplexer.hpp"
+#include "caf/telemetry/metric_family_impl.hpp"
+#include "troupe/net/detail/gate_loop.hpp"
+#include "troupe/net/gate.hpp"
+#include "troupe/net/outcome.hpp"
+
+namespace troupe::net::detail {
+
+inline problem refuse(const hello& self, const link_options& options) {
+  if (self.node == node_id{})
+    return {errc::bad_argument, "hello::node is zero; give the node's own id"};
+  if (self.heartbeat < min_heartbeat || self.heartbeat > max_heartbeat)
+    return {errc::bad_argument,
+            "caf.middleman.heartbeat-interval is " + troupe::to_string(self.heartbeat)
+              + "; links need one from " + troupe::to_string(min_heartbeat) + " to "
+              + troupe::to_string(max_heartbeat) + " (see net::configure_links)"};
+  assert(is_plausible(self));
+  if (options.table.max_accepting == 0 || options.table.max_remembered == 0
+      || options.chunk_bytes == 0)
+    return {errc::bad_argument, "table_options::max_accepting, table_options::max_remembered and "
+                                "link_options::chunk_bytes must not be zero"};
+  return {};
+}
+
+inline duration heartbeat_of(caf::actor_system& sys) {
+  return caf::get_or(sys.config(), "caf.middleman.heartbeat-interval",
+                     caf::defaults::middleman::heartbeat_interval);
+}
+
+} // namespace troupe::net::detail
+
+namespace troupe::net {
+
+TROUPE_COMPILED result<std::unique_ptr<gate>> gate::start(caf::actor_system& sys, hello self,
+                                                          caf::strong_actor_ptr entry_point,
+                                                          link_events events, link_options options,
+                                                          stream_maker make_stream) {
+  if (!sys.has_middleman()
+      || dynamic_cast<caf::io::network::default_multiplexer*>(&sys.middleman().backend())
+           == nullptr)
+    return problem{errc::bad_argument, "the actor system has no middleman; load "
+                                       "caf::io::middleman into its configuration"};
+  caf::byte_buffer bytes;
+  caf::binary_serializer sink{sys, bytes};
+  auto written = sink.apply(sys.node());
+  assert(written);
+  static_cast<void>(written);
+  self.basp_node.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  self.heartbeat = detail::heartbeat_of(sys);
+  self.entry_point = entry_point ? entry_point->id() : 0;
+  if (auto why = detail::refuse(self, options); why.code != errc::none)
+    return why;
+  auto inside = std::make_shared<detail::gate_loop>(sys, std::move(self), std::move(events),
+                                                    options, std::move(make_stream));
+  if (!inside->jobs.usable())
+    return problem{errc::limit_reached, "no descriptor left for the gate of links: "
+                                          + system_text(errno) + "; raise ulimit -n"};
+  try {
+    return std::unique_ptr<gate>{new gate(sys, std::move(entry_point), std::move(inside))};
+  } catch (const std::system_error& why) {
+    return problem{errc::limit_reached, std::string{"no thread left for the gate of links: "}
+                                          + why.what() + "; raise ulimit -u"};
+  }
+}
+
+TROUPE_COMPILED gate::~gate() {
+  stop();
+}
+
+TROUPE_COMPILED result<std::uint16_t> gate::listen(const endpoint& where) {
+  if (auto why = loop_->refuse_plain(where, "listen at"); why.code != errc::none)
+    return why;
+  auto made = start_listen(where);
+  if (!made)
+    return made.error();
+  auto port = local_endpoint(*made).port();
+  auto kept = std::make_shared<socket>(std::move(*made));
+  if (!loop_->jobs.post([it = loop_.get(), kept] { it->listen(std::move(*kept)); }))
+    return problem{errc::cancelled, "this node has stopped; it takes no connections any more"};
+  return port;
+}
+
+TROUPE_COMPILED void gate::dial(std::vector<endpoint> where, std::optional<node_id> who,
+                                on_dialled done) {
+  auto what = std::make_shared<detail::dial_job>(
+    detail::dial_job{.where = std::move(where), .who = std::move(who), .done = std::move(done)});
+  if (!loop_->jobs.post([it = loop_.get(), what] { it->dial(std::move(*what)); }))
+    what->done(to_problem(verdict::stopped, "the address"));
+}
+
+TROUPE_COMPILED void gate::found(const cluster_id& cluster) {
+  loop_->set_cluster(cluster);
+  loop_->jobs.post([it = loop_.get(), cluster] { it->step(founded{cluster}); });
+}
+
+TROUPE_COMPILED void gate::set_timeout(const link_ptr& which, duration silence) {
+  loop_->jobs.post([it = loop_.get(), number = which->number(), silence] {
+    it->step(expect{number, silence});
+  });
+}
+
+TROUPE_COMPILED hello gate::self() const {
+  return loop_->self();
+}
+
+TROUPE_COMPILED std::size_t gate::links() const {
+  return loop_->link_count.load();
+}
+
+TROUPE_COMPILED std::size_t gate::waiting_messages() const {
+  return waiting_ != nullptr
+           ? static_cast<std::size_t>(std::max<std::int64_t>(waiting_->value(), 0))
+           : 0;
+}
+
+TROUPE_COMPILED void gate::stop() {
+  if (!thread_.joinable())
+    return;
+  loop_->silence();
+  loop_->jobs.post([it = loop_.get()] { it->stop(); });
+  thread_.join();
+  if (entry_point_)
+    sys_.registry().erase(entry_point_->id());
+  entry_point_ = nullptr;
+}
+
+TROUPE_COMPILED gate::gate(caf::actor_system& sys, caf::strong_actor_ptr entry_point,
+                           std::shared_ptr<detail::gate_loop> inside)
+  : sys_(sys), entry_point_(std::move(entry_point)), loop_(std::move(inside)) {
+  if (auto* gauges = sys.actor_metric_families().mailbox_size)
+    waiting_ = gauges->get_or_add({{"name", basp_name}});
+  thread_ = std::thread{[it = loop_] { it->run(); }};
+  if (entry_point_) // BASP finds receivers there
+    sys_.registry().put(entry_point_->id(), entry_point_);
+}
+
+TROUPE_COMPILED void configure_links(caf::actor_system_config& cfg) {
+  cfg.load<caf::io::middleman>();
+  cfg.set("caf.scheduler.policy", "sharing"); // idle workers of "stealing" sleep 50 us a hop
+  cfg.set("caf.middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{500}});
+  cfg.set("caf.middleman.connection-timeout", caf::timespan{std::chrono::hours{24}});
+  cfg.set("caf.metrics-filters.actors.includes", std::vector<std::string>{gate::basp_name});
+}
+
+} // namespace troupe::net
+
+#endif

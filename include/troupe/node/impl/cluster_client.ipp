@@ -1,0 +1,157 @@
+#ifndef TROUPE_NODE_IMPL_CLUSTER_CLIENT_IPP
+#define TROUPE_NODE_IMPL_CLUSTER_CLIENT_IPP
+
+#include <future>
+#include <optional>
+
+#include "caf/scoped_actor.hpp"
+#include "caf/send.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/entropy.hpp"
+#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/cluster_client.hpp"
+#include "troupe/router/messages.hpp"
+
+namespace troupe::cluster {
+
+/// Another try may do better: the node may be starting.
+inline bool may_come_right(errc code) {
+  return code != errc::bad_argument && code != errc::incompatible;
+}
+
+} // namespace troupe::cluster
+
+namespace troupe {
+
+TROUPE_COMPILED result<std::unique_ptr<cluster_client>>
+cluster_client::connect(std::vector<net::address> addresses, duration wait,
+                        const net::link_options& links) {
+  std::unique_ptr<cluster_client> made{new cluster_client};
+  if (auto why = made->start(std::move(addresses), links); why.code != errc::none)
+    return why;
+  std::unique_lock guard{made->mutex_};
+  auto& here = *made;
+  auto decided
+    = [&here] { return here.connected_ || !cluster::may_come_right(here.last_problem_.code); };
+  if (!here.changed_.wait_for(guard, wait, decided) || !here.connected_) {
+    auto why
+      = here.last_problem_.code != errc::none
+          ? here.last_problem_
+          : problem{errc::timed_out, "no answer in time; see that a troupe node listens there, "
+                                     "or wait longer"};
+    guard.unlock();
+    return why;
+  }
+  guard.unlock();
+  return made;
+}
+
+TROUPE_COMPILED cluster_client::~cluster_client() {
+  if (access_) {
+    caf::scoped_actor self{system_};
+    self->monitor(access_);
+    run_on_state<cluster::access_state>(access_,
+                                        [](cluster::access_state& state) { state.stop(); });
+    self->receive([](const caf::down_msg&) {});
+    access_ = nullptr;
+  }
+  if (gate_)
+    gate_->stop();
+  entry_ = voters_ = nullptr;
+}
+
+TROUPE_COMPILED result<net::link_ptr> cluster_client::link_to(const net::address& where,
+                                                              duration wait) {
+  auto endpoints = net::resolve(where);
+  if (!endpoints)
+    return endpoints.error();
+  auto deadline = std::chrono::steady_clock::now() + wait;
+  for (;;) {
+    auto promise = std::make_shared<std::promise<result<net::link_ptr>>>();
+    auto answer = promise->get_future();
+    gate_->dial(*endpoints, std::nullopt,
+                [promise](result<net::link_ptr> got) { promise->set_value(std::move(got)); });
+    if (answer.wait_until(deadline) != std::future_status::ready)
+      return problem{errc::timed_out, to_string(where) + " made no link in time; wait longer"};
+    auto got = answer.get();
+    if (!got || keep((*got)->number(), deadline))
+      return got;
+  }
+}
+
+TROUPE_COMPILED cluster_client::config::config() {
+  net::configure_links(*this);
+  set("caf.scheduler.max-threads", 2);
+}
+
+TROUPE_COMPILED cluster_client::cluster_client() : clients_(system_) {}
+
+TROUPE_COMPILED bool cluster_client::keep(net::connection_id link,
+                                          std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock guard{mutex_};
+  if (!closing_.contains(link)) {
+    kept_.insert(link);
+    return true;
+  }
+  changed_.wait_until(guard, deadline, [&] { return !closing_.contains(link); });
+  return false;
+}
+
+TROUPE_COMPILED void cluster_client::close_idle(const net::link_ptr& which) {
+  std::lock_guard guard{mutex_};
+  if (kept_.contains(which->number()) || !which->reason().empty())
+    return;
+  closing_.insert(which->number());
+  which->close("idle");
+}
+
+TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresses,
+                                              const net::link_options& options) {
+  cluster::access_options how{.addresses = std::move(addresses), .idle_after = options.idle_after};
+  cluster::access_events events{[this](const cluster::service_binding& place) {
+                                  clients_.bind(place.handles);
+                                  auto voters = place.handles.find(cluster::voters_name);
+                                  std::lock_guard guard{mutex_};
+                                  connected_ = !place.handles.empty();
+                                  voters_
+                                    = voters != place.handles.end() ? voters->second : nullptr;
+                                  address_ = place.where;
+                                  entry_ = place.entry;
+                                  changed_.notify_all();
+                                },
+                                [this](const problem& why) {
+                                  std::lock_guard guard{mutex_};
+                                  last_problem_ = why;
+                                  changed_.notify_all();
+                                },
+                                [this](const net::link_ptr& which) { close_idle(which); }};
+  access_
+    = system_.spawn<caf::stateful_actor<cluster::access_state>>(std::move(how), std::move(events));
+  net::hello self;
+  self.as = net::role::client;
+  self.node = random_id<node_id>();
+  self.boot = 1;
+  net::link_events links;
+  links.on_down = [this](const net::link_ptr& which, const std::string&) {
+    {
+      std::lock_guard guard{mutex_};
+      kept_.erase(which->number());
+      closing_.erase(which->number());
+      changed_.notify_all();
+    }
+    run_on_state<cluster::access_state>(
+      access_,
+      [number = which->number()](cluster::access_state& state) { state.link_down(number); });
+  };
+  auto made = net::gate::start(system_, std::move(self), nullptr, std::move(links), options);
+  if (!made)
+    return made.error();
+  gate_ = std::move(*made);
+  run_on_state<cluster::access_state>(
+    access_, [gate = gate_.get()](cluster::access_state& state) { state.start(gate); });
+  return {};
+}
+
+} // namespace troupe
+
+#endif
