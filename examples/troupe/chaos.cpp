@@ -55,6 +55,7 @@ public:
                 .nodes = what.nodes,
                 .seed = what.seed,
                 .timers = what.timers,
+                .raft_log = what.raft_log,
                 .words = work_->node_words(),
                 .is_interrupted = [this] { return is_interrupted(); }}) {}
 
@@ -177,6 +178,8 @@ private:
       return interrupted();
     auto& lines = recorder_.lines();
     work_->check(lines, found);
+    for (auto& each : cluster_.judge_replicas())
+      found.violations.push_back("the replicas' own words: " + each);
     auto is_good = found.violations.empty() && found.undecided.empty();
     auto file = what_.history;
     if (file.empty() && !is_good)

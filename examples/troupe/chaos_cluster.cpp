@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <csignal>
+#include <fstream>
 #include <iterator>
 #include <utility>
 
 #include "connect.hpp"
+#include "troupe/sim/raft_event_laws.hpp"
 #include "troupe/testing/comes_true.hpp"
 
 namespace cli::chaos {
@@ -34,11 +36,22 @@ result<std::uint16_t> free_port(const std::string& host, random_source& random) 
   return last;
 }
 
+/// Lines of another run would be judged with those of this one.
+problem prepare_raft_log(const std::filesystem::path& folder) {
+  std::error_code failed;
+  if (folder.empty() || std::filesystem::create_directories(folder, failed)
+      || (!failed && std::filesystem::is_empty(folder, failed) && !failed))
+    return {};
+  return {errc::bad_argument, "--raft-log is '" + folder.string() + "'; give an empty folder"};
+}
+
 } // namespace
 
 chaos_cluster::chaos_cluster(options how) : how_(std::move(how)), network_(how_.seed) {}
 
 problem chaos_cluster::start() {
+  if (auto why = prepare_raft_log(how_.raft_log); why.code != errc::none)
+    return why;
   random_source random{how_.seed ^ static_cast<std::uint64_t>(::getpid())};
   for (std::size_t number = 0; number < how_.nodes; ++number) {
     node made{"n" + std::to_string(number + 1), "127.0.0." + std::to_string(number + 2), 0, {}, {}};
@@ -84,6 +97,8 @@ problem chaos_cluster::start(node& which, bool founds) {
     for (auto& each : nodes_)
       if (&each != &which)
         words.insert(words.end(), {"--join", to_string(each.front)});
+  if (!how_.raft_log.empty())
+    words.insert(words.end(), {"--raft-log", how_.raft_log / (which.name + ".jsonl")});
   words.insert(words.end(), how_.words.begin(), how_.words.end());
   which.process = start_node(how_.self, which.name, words, how_.folder / (which.name + ".log"));
   return which.process
@@ -226,6 +241,20 @@ bool chaos_cluster::is_whole() {
     return false;
   auto workers = eye_->services().scheduler.ask(scheduler::list_workers{}, 1s);
   return workers && workers->workers.size() >= nodes_.size();
+}
+
+std::vector<std::string> chaos_cluster::judge_replicas() const {
+  sim::raft_event_laws laws;
+  if (how_.raft_log.empty())
+    return {};
+  for (auto& each : nodes_) {
+    std::ifstream in{how_.raft_log / (each.name + ".jsonl")};
+    if (auto why = laws.read(in, each.name + ".jsonl"); why.code != errc::none)
+      return {why.detail};
+  }
+  if (laws.applied() == 0)
+    return {"the nodes wrote no Raft log in " + how_.raft_log.string()};
+  return laws.violations();
 }
 
 bool chaos_cluster::wait_until_whole(duration wait) {

@@ -30,6 +30,8 @@ public:
     std::uint64_t seed = 0;
     /// Of the group: wan or lan.
     std::string timers = "wan";
+    /// Where the nodes write down what their replicas do, n1.jsonl and so on; empty: nowhere.
+    std::filesystem::path raft_log{};
     /// More words for each node.
     std::vector<std::string> words{};
     std::function<bool()> is_interrupted{};
@@ -57,6 +59,9 @@ public:
 
   /// Ends what begin() began. Returns a problem if a node does not start again.
   [[nodiscard]] troupe::problem end();
+
+  /// Judges what the replicas have written down so far. Returns what is broken, in words.
+  [[nodiscard]] std::vector<std::string> judge_replicas() const;
 
   /// Waits until all nodes are active members again. Returns whether they were in time.
   bool wait_until_whole(troupe::duration wait);

@@ -31,6 +31,8 @@ struct node_command {
   std::uint32_t voters = 3;
   /// Of the group that keeps the services: wan or lan.
   std::string timers = "wan";
+  /// Where it writes what its replica does; none: nowhere.
+  std::string raft_log{};
 };
 
 int run_node(const common_options& common, const node_command& what, const held_signals& signals);
@@ -147,6 +149,8 @@ struct chaos_command {
   std::vector<std::string> faults{};
   /// Where the history goes; none: only that of a bad run is kept, here.
   std::string history{};
+  /// The folder where each node writes down what its replica does; none: nowhere.
+  std::string raft_log{};
 };
 
 int run_chaos(const common_options& common, const chaos_command& what, const std::string& self,

@@ -138,6 +138,8 @@ private:
       ->add_option("--voters", node_.voters,
                    "Nodes with --data that keep what the cluster has; 3 stand a loss, 5 two")
       ->check(CLI::Range(1, 7));
+    command->add_option("--raft-log", node_.raft_log,
+                        "A file for all that its replica of the log does; grows without end");
     command->add_option("--timers", node_.timers,
                         "How soon a lost leader is replaced: wan (1 to 2 s), lan (0.2 to 0.4 s)");
     command->add_option("--drain", node_.drain,
@@ -271,6 +273,8 @@ private:
                    "Only these: kill_leader, kill_others, pause_leader, pause_others, "
                    "isolate_leader, isolate_minority, isolate_all, one_way, slow, reset")
       ->delimiter(',');
+    command->add_option("--raft-log", chaos_.raft_log,
+                        "An empty folder for what the replicas of the log did, to be judged, too");
     command->add_option("--history", chaos_.history,
                         "File for what clients saw; without it only that of a bad run is kept");
     command->add_flag("--insecure", insecure_, "Plain links, on loopback only; the only kind yet");

@@ -44,6 +44,10 @@ result<node_options> to_options(const node_command& what) {
   else if (what.timers != "wan")
     return problem{errc::bad_argument,
                    "--timers is '" + what.timers + "'; give wan, or lan for one rack"};
+  if (!what.raft_log.empty() && what.data.empty())
+    return problem{errc::bad_argument,
+                   "--raft-log is for nodes that keep a replica of the log; give --data, too"};
+  result.group.event_log = what.raft_log;
   result.log = [](const std::string& line) { std::cerr << line << std::endl; };
   return result;
 }

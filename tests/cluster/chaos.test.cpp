@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
+using namespace std::literals;
 using namespace troupe::test;
 
 namespace {
@@ -20,8 +22,9 @@ void check_chaos(const std::string& workload, std::size_t at_least, const words&
   need_command();
   temporary_folder folder;
   auto file = (folder / "history.jsonl").string();
-  words command{"chaos", "--json", "--workload", workload,    "--seconds",
-                "15",    "--seed", "7",          "--history", file};
+  auto raft_log = (folder / "raft").string();
+  words command{"chaos",  "--json", "--workload", workload, "--seconds",  "15",
+                "--seed", "7",      "--history",  file,     "--raft-log", raft_log};
   command.insert(command.end(), more.begin(), more.end());
   auto done = run(command, 100s);
   INFO(done);
@@ -31,6 +34,8 @@ void check_chaos(const std::string& workload, std::size_t at_least, const words&
   CHECK(last["linearizable"] == true);
   CHECK(last["faults"].size() >= 1);
   CHECK(last["ok"].get<std::size_t>() >= at_least);
+  for (auto* node : {"n1", "n2", "n3"})
+    CHECK(std::filesystem::file_size(folder / "raft" / (node + ".jsonl"s)) > 1'000);
   std::ifstream in{file};
   auto history = troupe::sim::read_history(in);
   REQUIRE(history);
@@ -74,6 +79,10 @@ TEST_CASE("troupe chaos says what it does not know", "[cluster][cli]") {
   CHECK(run({"chaos", "--workload", "nothing"}).status == 2);
   CHECK(run({"chaos", "--faults", "kill_leader,rain"}).status == 2);
   CHECK(run({"chaos", "--nodes", "2"}).status == 2);
+  temporary_folder folder;
+  std::ofstream{folder / "n1.jsonl"} << "of another run\n";
+  CHECK(run({"chaos", "--raft-log", (folder / "").string()}).status == 2);
+  CHECK(run({"node", "--raft-log", (folder / "log").string()}).status == 2);
 }
 
 TEST_CASE("chaos that is interrupted leaves no process and no file behind", "[cluster][cli]") {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -66,6 +67,7 @@ public:
     std::set<service_id> services;
     std::shared_ptr<group_log> log;
     stored_group stored;
+    std::ofstream events;
   };
 
   group_state_actor(caf::event_based_actor* self, const std::shared_ptr<prepared>& from)
@@ -97,6 +99,8 @@ public:
   /// From here on messages and time count; all services have joined.
   void start() {
     core_.emplace(from_->stored.seat, from_->how, from_->services, from_->stored.state, now());
+    if (from_->events.is_open())
+      core_->write_events(&events_.emplace(from_->events, from_->stored.seat, from_->stored.state));
     if (from_->stored.state.base.index > 0)
       if (auto why = core_->begin(from_->stored.snapshot, out_); why.code != errc::none)
         out_.push_back(group_core::stop{std::move(why)});
@@ -368,6 +372,7 @@ private:
   std::shared_ptr<prepared> from_;
   caf::actor_clock::time_point started_;
   group_metrics metrics_;
+  std::optional<raft::event_log> events_;
   std::optional<group_core> core_; // none before the start, and after a stop
   group_core::effects out_;
   std::map<raft::seat_id, caf::strong_actor_ptr> peers_;
@@ -442,7 +447,7 @@ public:
   group() = default;
 
   /// Reads the log in `file`, so it blocks. Returns damaged, incompatible or in_use if that
-  /// cannot be.
+  /// cannot be; failed if group_options::event_log cannot be written.
   static caf::expected<group> open(caf::actor_system& sys, const std::filesystem::path& file,
                                    const std::set<service_id>& services, group_options how = {},
                                    group_listener listener = {}) {
@@ -452,6 +457,12 @@ public:
       return to_error(std::move(why));
     if (how.consensus.seed == 0)
       how.consensus.seed = random_seed();
+    if (!how.event_log.empty()) {
+      from->events.open(how.event_log, std::ios::app);
+      if (!from->events)
+        return to_error({errc::failed, "the Raft event log " + how.event_log.string()
+                                         + " cannot be written; see that its folder is there"});
+    }
     from->how = how;
     from->listener = std::move(listener);
     from->services = services;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "troupe/core/rolling_hash.hpp"
 #include "troupe/core/version.hpp"
 #include "troupe/host/group_types.hpp"
+#include "troupe/raft/event_log.hpp"
 #include "troupe/raft/replica.hpp"
 
 namespace troupe::host {
@@ -64,6 +66,9 @@ struct group_options {
   raft::options consensus;
   /// A snapshot after so many entries; bounds the log and a restart.
   std::uint32_t snapshot_every = 10'000;
+  /// Where to write what the replica does (see raft::event_log), behind what is there. It has no
+  /// bound: for tests. Empty: nowhere.
+  std::filesystem::path event_log{};
 };
 
 /// One node's share of a group that runs several services on one log: the replica of the
@@ -175,9 +180,14 @@ public:
     return share_out(newest, out);
   }
 
+  /// Writes down all that the replica does from here on; null: no more. It outlives this.
+  void write_events(raft::event_log* where) {
+    events_ = where;
+  }
+
   void step(time_point now, request_id id, const event& what, effects& out) {
     auto take = overloaded{
-      [&](const raft::replica::event& line) { replica_.step(now, own(id, {}), line, made_); },
+      [&](const raft::replica::event& line) { tell(now, own(id, {}), line); },
       [&](const propose& line) { put(now, line, out); },
       [&](const read& line) {
         auto mine = own(id, {line.service, kind::read});
@@ -251,10 +261,19 @@ private:
     return last_id_;
   }
 
+  void tell(time_point now, request_id id, const raft::replica::event& what) {
+    if (events_ != nullptr)
+      events_->heard(what);
+    replica_.step(now, id, what, made_);
+  }
+
   void pass_on(time_point now, effects& out) {
-    while (!made_.empty())
+    while (!made_.empty()) {
+      if (events_ != nullptr)
+        events_->made(replica_, made_);
       for (auto& what : std::exchange(made_, {}))
         std::visit([&](auto& each) { handle(now, each, out); }, what);
+    }
     askers_.erase(askers_.begin(), askers_.lower_bound(oldest_open()));
   }
 
@@ -425,7 +444,7 @@ private:
       return;
     making_.reset(); // instead of a failed one the next checkpoint makes another
     if (what.is_synced)
-      replica_.step(now, own(0, {}), raft::replica::compacted{what.index}, made_);
+      tell(now, own(0, {}), raft::replica::compacted{what.index});
     propose_checkpoint(now);
   }
 
@@ -455,6 +474,7 @@ private:
   group_options options_;
   std::set<service_id> services_;
   raft::replica replica_;
+  raft::event_log* events_ = nullptr;
   raft::replica::effects made_; // empty between two steps
   std::map<request_id, asker> askers_;
   std::set<request_id> open_reads_;

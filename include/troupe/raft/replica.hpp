@@ -114,6 +114,11 @@ public:
     return log().term_at(index);
   }
 
+  /// @pre term_of(index), and index is not that of the snapshot below the log
+  [[nodiscard]] const entry& entry_at(log_index index) const {
+    return log().at(index);
+  }
+
   [[nodiscard]] const configuration& members() const {
     return log().members();
   }

@@ -44,7 +44,8 @@ public:
         broken("time: entry " + std::to_string(line.index)
                + " is stamped before the one before it");
       last = {line.index, line.at};
-    } else if (found->second != state)
+    }
+    if (found->second != state)
       broken("state machine safety: process " + std::to_string(who) + " applies another entry "
              + std::to_string(line.index));
     highest_ = std::max(highest_, line.index);

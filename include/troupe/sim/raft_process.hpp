@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <variant>
@@ -13,6 +14,7 @@
 
 #include "troupe/core/codec.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/raft/event_log.hpp"
 #include "troupe/raft/replica.hpp"
 #include "troupe/sim/world.hpp"
 
@@ -105,6 +107,8 @@ public:
     std::function<void(process_id, const raft::replica&, const raft::replica::effects&)> stepped;
     std::function<void(process_id, const raft::entry&, const applied_state&)> applied;
     std::function<void(process_id, request_id, raft::log_index)> read;
+    /// Where all of them write down what they do, see raft::event_log; null: nowhere.
+    std::ostream* events = nullptr;
   };
 
   static constexpr std::uint64_t snapshot_every = 50;
@@ -131,6 +135,8 @@ public:
                here.now()) {
     if (auto& saved = here.disk().newest())
       state_ = from_bytes<applied_state>(*saved->bytes).value();
+    if (auto* where = here.setting().events)
+      events_.emplace(*where, seat_of(here.self()), here.disk().stored());
   }
 
   void receive(process_id from, const message& what) {
@@ -151,6 +157,8 @@ public:
 
   void step(request_id id, const raft::replica::event& what) {
     raft::replica::effects out;
+    if (events_)
+      events_->heard(what);
     replica_.step(here_.now(), id, what, out);
     carry_out(out);
   }
@@ -165,6 +173,8 @@ public:
 
 private:
   void carry_out(const raft::replica::effects& out) {
+    if (events_)
+      events_->made(replica_, out);
     if (auto& look = here_.setting().stepped)
       look(here_.self(), replica_, out);
     for (auto& what : out)
@@ -238,6 +248,7 @@ private:
 
   home& here_;
   raft::replica replica_;
+  std::optional<raft::event_log> events_;
   applied_state state_;
   raft::log_index saved_ = 0;
   std::multimap<raft::log_index, request_id> reads_;

@@ -52,6 +52,11 @@ public:
     watch.read = [this](auto who, auto id, auto at) { laws_.read(who, at, asked_.at(id)); };
   }
 
+  /// Has all replicas write down what they do, see raft::event_log. `where` outlives the run.
+  void write_events(std::ostream& where) {
+    world_.setting().events = &where;
+  }
+
   raft_report run() {
     world_.start_all();
     be_born();

@@ -1,0 +1,264 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <istream>
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/core/problem.hpp"
+
+namespace troupe::sim {
+
+/// Checks what replicas wrote down (see raft::event_log) against Raft's safety properties
+/// (Ongaro and Ousterhout, "In search of an understandable consensus algorithm", USENIX ATC 2014,
+/// figure 3) and against what each may say after what it has said: votes, terms, commits and
+/// applies that go back, gaps, entries that are cut although they are committed.
+///
+/// Lines of one node come in their order; those of several may be mixed, or come one node after
+/// the other. Memory and time grow with the lines; leader completeness costs the entries times
+/// the elections.
+class raft_event_laws {
+public:
+  /// Takes in all lines of `in`, called `name` in errors. Returns bad_argument with the line's
+  /// number. What a killed process has not written to its end is passed over: the line before a
+  /// restart.
+  problem read(std::istream& in, const std::string& name) {
+    problem torn;
+    std::string text;
+    for (std::size_t number = 1; std::getline(in, text); ++number) {
+      auto line = json::parse(text, nullptr, false);
+      auto is_good = line.is_object() && line.contains("node") && line["node"].is_string()
+                     && line.contains("ev") && line["ev"].is_string();
+      if (torn.code != errc::none && (!is_good || line["ev"] != "restart"))
+        return torn;
+      torn = {};
+      if (is_good && take(line))
+        continue;
+      torn = {errc::bad_argument, name + ", line " + std::to_string(number)
+                                    + ": not an event of a Raft log; see docs/formats"};
+    }
+    return {}; // the last line may be torn
+  }
+
+  /// What is broken, in words; at most ten. Call it once, at the end.
+  [[nodiscard]] std::vector<std::string> violations() {
+    for (auto& each : elections_)
+      check_completeness(each);
+    elections_.clear();
+    return found_;
+  }
+
+  [[nodiscard]] std::size_t elections() const {
+    return leaders_.size();
+  }
+
+  /// The highest entry that any node has applied.
+  [[nodiscard]] std::uint64_t applied() const {
+    return applied_.empty() ? 0 : applied_.rbegin()->first;
+  }
+
+private:
+  using json = nlohmann::json;
+  using count = std::uint64_t;
+
+  struct written {
+    count term = 0;
+    std::string hash;
+
+    friend bool operator==(const written&, const written&) = default;
+  };
+
+  struct node {
+    count term = 0;
+    std::map<count, std::string> votes;
+    /// Of the entries behind base.
+    count base = 0;
+    std::vector<count> terms;
+    count commit = 0;
+    /// None: it goes on behind its snapshot, wherever that is.
+    count applied = 0;
+    bool is_fresh = true;
+    count snapshot = 0;
+
+    [[nodiscard]] count last() const {
+      return base + terms.size();
+    }
+  };
+
+  struct election {
+    std::string who;
+    count term = 0;
+    count base = 0;
+    std::vector<count> terms;
+  };
+
+  bool take(const json& what) {
+    auto name = what["node"].get<std::string>();
+    auto& who = nodes_[name];
+    auto event = what["ev"].get<std::string>();
+    auto has
+      = [&](const char* field) { return what.contains(field) && what[field].is_number_unsigned(); };
+    auto get = [&](const char* field) { return what[field].get<count>(); };
+    auto word = [&](const char* field) {
+      return what.contains(field) && what[field].is_string() ? what[field].get<std::string>()
+                                                             : std::string{};
+    };
+    if (event == "restart")
+      return restart(who);
+    if (event == "truncate")
+      return has("from") && cut(name, who, get("from"));
+    if (event == "compact")
+      return has("index") && (who.snapshot = std::max(who.snapshot, get("index")), true);
+    if (event == "install")
+      return has("index") && install(who, get("index"));
+    if (!has("term"))
+      return false;
+    auto term = get("term");
+    if (event == "append")
+      return has("index") && append(name, who, get("index"), {term, word("hash")});
+    if (event == "apply")
+      return has("index") && apply(name, who, get("index"), {term, word("hash")});
+    enter(name, who, term);
+    if (event == "vote")
+      return vote(name, who, term, word("for"));
+    if (event == "leader")
+      return lead(name, who, term);
+    if (event == "commit")
+      return has("index") && commit(name, who, get("index"), term);
+    return event == "follower" || event == "term";
+  }
+
+  bool restart(node& who) {
+    who.commit = who.applied = 0;
+    who.is_fresh = true;
+    return true;
+  }
+
+  bool install(node& who, count index) {
+    who.base = who.commit = who.applied = who.snapshot = index;
+    who.terms.clear();
+    who.is_fresh = false;
+    return true;
+  }
+
+  void enter(const std::string& name, node& who, count term) {
+    if (term < who.term)
+      broken("terms go back: node " + name + " is in term " + std::to_string(term) + " after "
+             + std::to_string(who.term));
+    who.term = std::max(who.term, term);
+  }
+
+  bool vote(const std::string& name, node& who, count term, const std::string& whom) {
+    auto [found, is_new] = who.votes.try_emplace(term, whom);
+    if (!is_new && found->second != whom)
+      broken("one vote: node " + name + " votes for two in term " + std::to_string(term));
+    return !whom.empty();
+  }
+
+  bool lead(const std::string& name, node& who, count term) {
+    auto [found, is_new] = leaders_.try_emplace(term, name);
+    if (!is_new && found->second != name)
+      broken("election safety: nodes " + found->second + " and " + name + " lead term "
+             + std::to_string(term));
+    elections_.push_back({name, term, who.base, who.terms});
+    return true;
+  }
+
+  bool append(const std::string& name, node& who, count index, const written& what) {
+    if (who.terms.empty() && who.base == 0 && who.snapshot > 0 && index > 1)
+      who.base = index - 1;
+    if (index != who.last() + 1)
+      broken("a log has no gaps: node " + name + " puts entry " + std::to_string(index) + " behind "
+             + std::to_string(who.last()));
+    else
+      who.terms.push_back(what.term);
+    auto before = who.terms.size() > 1 ? who.terms[who.terms.size() - 2] : 0;
+    auto [found, is_new] = entries_.try_emplace({index, what.term}, std::pair{what.hash, before});
+    auto& known = found->second;
+    if (known.second == 0)
+      known.second = before;
+    if (known.first != what.hash || (before != 0 && known.second != before))
+      broken("log matching: entry " + std::to_string(index) + " of term "
+             + std::to_string(what.term) + " differs at node " + name);
+    return true;
+  }
+
+  bool cut(const std::string& name, node& who, count from) {
+    if (from == 0)
+      return false;
+    if (from <= who.commit)
+      broken("what is committed stays: node " + name + " cuts its log from entry "
+             + std::to_string(from) + " on after it committed " + std::to_string(who.commit));
+    if (from <= who.base)
+      who.terms.clear(), who.base = from - 1;
+    else if (from <= who.last())
+      who.terms.resize(static_cast<std::size_t>(from - who.base - 1));
+    return true;
+  }
+
+  bool commit(const std::string& name, node& who, count index, count term) {
+    if (index < who.commit || index > who.last())
+      broken("commits do not go back nor ahead of the log: node " + name + " commits "
+             + std::to_string(index) + " after " + std::to_string(who.commit)
+             + ", with a log up to " + std::to_string(who.last()));
+    who.commit = std::max(who.commit, index);
+    auto [found, is_new] = commits_.try_emplace(index, term);
+    found->second = std::min(found->second, term);
+    return true;
+  }
+
+  bool apply(const std::string& name, node& who, count index, const written& what) {
+    auto follows = who.is_fresh ? index <= who.snapshot + 1 : index == who.applied + 1;
+    if (!follows)
+      broken("applies leave nothing out: node " + name + " applies entry " + std::to_string(index)
+             + " after " + std::to_string(who.is_fresh ? who.snapshot : who.applied));
+    who.is_fresh = false;
+    who.applied = index;
+    auto [found, is_new] = applied_.try_emplace(index, what);
+    if (found->second != what)
+      broken("state machine safety: node " + name + " applies another entry "
+             + std::to_string(index));
+    return true;
+  }
+
+  /// Whoever leads has all that was committed in terms before.
+  void check_completeness(const election& which) {
+    auto least = std::numeric_limits<count>::max(); // the first term that had it committed
+    for (auto each = applied_.rbegin(); each != applied_.rend(); ++each) {
+      for (auto known = commits_.lower_bound(each->first);
+           known != commits_.end() && known->first == each->first; ++known)
+        least = std::min(least, known->second);
+      auto index = each->first;
+      if (least >= which.term || index <= which.base)
+        continue;
+      auto place = static_cast<std::size_t>(index - which.base - 1);
+      if (place >= which.terms.size() || which.terms[place] != each->second.term)
+        return broken("leader completeness: node " + which.who + " leads term "
+                      + std::to_string(which.term) + " without the committed entry "
+                      + std::to_string(index));
+    }
+  }
+
+  void broken(std::string what) {
+    if (found_.size() < 10)
+      found_.push_back(std::move(what));
+  }
+
+  std::map<std::string, node> nodes_;
+  std::map<count, std::string> leaders_;
+  std::vector<election> elections_;
+  /// By index and term: the hash, and the term of the entry before.
+  std::map<std::pair<count, count>, std::pair<std::string, count>> entries_;
+  std::map<count, written> applied_;
+  /// The least term in which a node said that all up to here is committed.
+  std::map<count, count> commits_;
+  std::vector<std::string> found_;
+};
+
+} // namespace troupe::sim
