@@ -177,16 +177,19 @@ private:
     if (is_interrupted())
       return interrupted();
     auto& lines = recorder_.lines();
+    auto file = what_.history;
+    if (!file.empty()) // before it is judged, which may take long
+      if (auto why = save(file); why.code != errc::none)
+        return complain(why);
     work_->check(lines, found);
     for (auto& each : cluster_.judge_replicas())
       found.violations.push_back("the replicas' own words: " + each);
     auto is_good = found.violations.empty() && found.undecided.empty();
-    auto file = what_.history;
-    if (file.empty() && !is_good)
+    if (file.empty() && !is_good) {
       file = "chaos-" + what_.workload + "-" + std::to_string(what_.seed) + ".jsonl";
-    if (!file.empty())
       if (auto why = save(file); why.code != errc::none)
         return complain(why);
+    }
     if (!is_good)
       keep_logs(file);
     summarise(lines, end_ns, found, file);

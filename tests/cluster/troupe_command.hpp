@@ -132,13 +132,14 @@ public:
     process_.wait_for_end();
   }
 
-private:
+  /// The words of the command for a node with these options.
   static words with_defaults(words options, const std::string& listen) {
     words result{"node", "--json", "--listen", listen};
     result.insert(result.end(), options.begin(), options.end());
     return result;
   }
 
+private:
   testing::child_process process_;
   json ready_;
 };

@@ -1,6 +1,6 @@
 // Clusters whose services live on several processes, as people run them.
 
-#include "troupe_command.hpp"
+#include "three_voters.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,78 +12,6 @@
 #include <vector>
 
 using namespace troupe::test;
-
-namespace {
-
-/// Three nodes that vote, each in a process of its own with a folder of its own.
-class three_voters {
-public:
-  three_voters() {
-    need_command();
-    for (auto each : {0, 1, 2})
-      start_node(each);
-    REQUIRE(comes_true([this] { return is_whole(); }));
-  }
-
-  void start_node(int index) {
-    words how{"--name",   name(index), "--data",  folder_ / name(index),
-              "--timers", "lan",       "--slots", "2"};
-    for (auto other : {0, 1, 2})
-      if (other != index && nodes_.contains(other))
-        how.insert(how.end(), {"--join", nodes_.at(other)->address()});
-    auto listen = nodes_.contains(index) ? nodes_.at(index)->address() : "127.0.0.1:0";
-    nodes_[index] = std::make_unique<running_node>(how, listen);
-  }
-
-  [[nodiscard]] static std::string name(int index) {
-    return "n" + std::to_string(index);
-  }
-
-  [[nodiscard]] running_node& operator[](int index) {
-    return *nodes_.at(index);
-  }
-
-  /// All that may answer, for --at.
-  [[nodiscard]] std::string addresses() const {
-    std::string all;
-    for (auto& [index, each] : nodes_)
-      all += (all.empty() ? "" : ",") + each->address();
-    return all;
-  }
-
-  json voters() {
-    return run({"voters", "--json", "--at", addresses()}).line();
-  }
-
-  /// All three vote and are up to date.
-  bool is_whole() {
-    auto seen = voters();
-    auto& seats = seen["voters"];
-    return seats.is_array() && seats.size() == 3 && std::ranges::all_of(seats, [](auto& each) {
-             return each["votes"] == true && each["lag"] == 0 && each["silent_s"] < 1.0;
-           });
-  }
-
-  /// Returns the number of the node that leads, once one does; `but` is not meant.
-  int leader(int but = -1) {
-    std::optional<int> found;
-    comes_true([&] {
-      auto seen = voters();
-      for (auto& each : seen.value("voters", json::array()))
-        for (auto index : {0, 1, 2})
-          if (index != but && each["leads"] == true && each["node"] == name(index))
-            found = index;
-      return found.has_value();
-    });
-    return found.value();
-  }
-
-private:
-  temporary_folder folder_;
-  std::map<int, std::unique_ptr<running_node>> nodes_;
-};
-
-} // namespace
 
 TEST_CASE("a cluster of three loses its leader to SIGKILL and nothing else", "[cluster][cli]") {
   three_voters cluster;

@@ -143,6 +143,38 @@ TEST_CASE("histories of a true register pass, and fail when a read is forged", "
   });
 }
 
+TEST_CASE("a long queue with pushes at one time is judged quickly", "[property]") {
+  test::for_each_seed(20, [](random_source random) {
+    std::vector<std::string> in_order;
+    history good;
+    for (int round = 0; round < 100; ++round) {
+      std::vector<std::string> at_once;
+      for (int each = 0; each < 4; ++each)
+        at_once.push_back(std::to_string(4 * round + each));
+      for (auto& value : at_once)
+        good.add(done("push", value, {}, round * 10, round * 10 + 5));
+      for (; !at_once.empty(); at_once.pop_back()) {
+        std::swap(at_once[random.below(at_once.size())], at_once.back());
+        in_order.push_back(at_once.back());
+      }
+    }
+    auto bad = good;
+    auto pop_all = [](history& into, const std::vector<std::string>& values) {
+      std::int64_t now = 10'000;
+      for (auto& value : values) {
+        into.add(done("pop", {}, value, now, now + 5));
+        now += 10;
+      }
+    };
+    pop_all(good, in_order);
+    std::swap(in_order[40], in_order[80]);
+    pop_all(bad, in_order);
+    constexpr std::size_t few = 10'000;
+    REQUIRE(judge(queue_model{}, good, few).outcome == verdict::linearizable);
+    REQUIRE(judge(queue_model{}, bad, few).outcome == verdict::violated);
+  });
+}
+
 TEST_CASE("a history reads back as it was written") {
   history all;
   all.add(done("write", "1", {}, 0, 10));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <istream>
 #include <map>
@@ -72,6 +73,13 @@ concept timed_model
   model.apply(now, what);
 };
 
+/// Whether a Model searches less when it knows the whole history of a key first.
+template <class Model>
+concept foreseeing_model
+  = requires(const std::vector<step_of_history>& all, const std::vector<interval>& when) {
+  { Model::knowing(all, when) } -> std::same_as<Model>;
+};
+
 /// Judges each key for itself. @throws nothing; an unknown verb is a violation.
 template <class Model>
 history_report judge(const Model& model, const history& what, std::size_t max_states = 2'000'000) {
@@ -86,8 +94,14 @@ history_report judge(const Model& model, const history& what, std::size_t max_st
     when.push_back({each.what.call, each.end});
   }
   history_report report{verdict::linearizable, what.operations().size(), {}, {}};
+  auto judge_key = [&](const auto& line) {
+    if constexpr (foreseeing_model<Model>)
+      return judge(Model::knowing(line.first, line.second), line.first, line.second, max_states);
+    else
+      return judge(model, line.first, line.second, max_states);
+  };
   for (auto& [key, line] : keys)
-    switch (judge(model, line.first, line.second, max_states).outcome) {
+    switch (judge_key(line).outcome) {
       case verdict::linearizable:
         break;
       case verdict::violated:

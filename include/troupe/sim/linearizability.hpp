@@ -35,6 +35,43 @@ struct judgement {
   std::vector<std::size_t> stuck;
 };
 
+namespace detail {
+
+/// Which operations have been taken. Nearly all of the early ones have, and none of the late ones,
+/// so that only what is between needs to be kept.
+class taken_set {
+public:
+  /// How many words are full, and the words after them without the empty ones at the end.
+  using key = std::pair<std::size_t, std::vector<std::uint64_t>>;
+
+  explicit taken_set(std::size_t size) : words_(size / 64 + 1) {}
+
+  void add(std::size_t which) {
+    words_[which / 64] |= bit(which);
+  }
+
+  void remove(std::size_t which) {
+    words_[which / 64] &= ~bit(which);
+  }
+
+  [[nodiscard]] key as_key() const {
+    auto first = std::ranges::find_if(words_, [](auto each) { return ~each != 0; });
+    auto last = words_.end();
+    while (last != first && *(last - 1) == 0)
+      --last;
+    return {static_cast<std::size_t>(first - words_.begin()), {first, last}};
+  }
+
+private:
+  static std::uint64_t bit(std::size_t which) {
+    return std::uint64_t{1} << which % 64;
+  }
+
+  std::vector<std::uint64_t> words_;
+};
+
+} // namespace detail
+
 /// Searches for an order of `operations` that keeps to real time and that the sequential
 /// `model` allows. The model has a `state` (ordered, with an initial value) and
 /// `std::optional<state> apply(state, operation)`: nothing where the operation cannot come
@@ -44,7 +81,7 @@ struct judgement {
 /// "Testing for linearizability", CCPE 29 (2017), for the cache of states that were seen.
 /// Operations on different keys are best judged each for itself (Herlihy and Wing's
 /// locality). Cost: exponential in operations that overlap, at worst; `max_states` bounds it,
-/// about 100 bytes each and a bit per operation.
+/// about 100 bytes each and the size of a state.
 template <class Model, class Operation>
 judgement judge(const Model& model, const std::vector<Operation>& operations,
                 const std::vector<interval>& when, std::size_t max_states = 2'000'000) {
@@ -98,8 +135,8 @@ judgement judge(const Model& model, const std::vector<Operation>& operations,
   };
 
   std::vector<choice> chosen;
-  std::vector<bool> is_done(count, false);
-  std::set<std::pair<std::vector<bool>, state>> seen;
+  detail::taken_set taken{count};
+  std::set<std::pair<detail::taken_set::key, state>> seen;
   judgement best{verdict::violated, 0, {}};
   auto current = state{};
   std::size_t done_known = 0;
@@ -109,8 +146,8 @@ judgement judge(const Model& model, const std::vector<Operation>& operations,
       auto which = events[place].operation;
       auto after = model.apply(current, operations[which]);
       if (after) {
-        is_done[which] = true;
-        if (seen.emplace(is_done, *after).second) {
+        taken.add(which);
+        if (seen.emplace(taken.as_key(), *after).second) {
           if (seen.size() > max_states)
             return {verdict::undecided, best.explained, best.stuck};
           chosen.push_back({which, std::exchange(current, *std::move(after))});
@@ -120,7 +157,7 @@ judgement judge(const Model& model, const std::vector<Operation>& operations,
           place = next[head];
           continue;
         }
-        is_done[which] = false;
+        taken.remove(which);
       }
       place = next[place];
       continue;
@@ -136,7 +173,7 @@ judgement judge(const Model& model, const std::vector<Operation>& operations,
       return best;
     auto last = std::move(chosen.back());
     chosen.pop_back();
-    is_done[last.operation] = false;
+    taken.remove(last.operation);
     done_known -= when[last.operation].end ? 1 : 0;
     current = std::move(last.previous);
     put_back(end_of[last.operation]);

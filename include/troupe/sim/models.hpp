@@ -1,10 +1,18 @@
 #pragma once
 
+#include <algorithm>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/sim/linearizability.hpp"
 
 /// What one client at a time would see of a register, a counter, a queue, a lock.
 namespace troupe::sim {
@@ -90,27 +98,79 @@ struct counter_model {
 
 /// push value; pop -> value or nothing.
 struct queue_model {
-  using state = std::deque<std::string>;
+  struct state {
+    std::deque<std::string> items;
+    /// How many have been pushed so far.
+    std::size_t pushes = 0;
+
+    friend auto operator<=>(const state&, const state&) = default;
+  };
+
+  /// For a whole history: of two values that were popped one after the other, the first was
+  /// pushed before. Without this, the order of pushes at one time is only guessed until the
+  /// values come out, and the search grows with the length of the queue as 2 to its power.
+  [[nodiscard]] static queue_model knowing(const std::vector<step_of_history>& all,
+                                           const std::vector<interval>& when) {
+    queue_model made;
+    std::set<std::string> twice;
+    for (std::size_t each = 0; each < all.size(); ++each)
+      if (all[each].verb == "pop" && all[each].how == outcome::ok && all[each].result) {
+        made.ends_.push_back(when[each].end.value_or(when[each].call));
+        if (!made.pops_.try_emplace(*all[each].result, when[each]).second)
+          twice.insert(*all[each].result);
+      }
+    for (auto& each : twice)
+      made.pops_.erase(each);
+    std::ranges::sort(made.ends_);
+    return made;
+  }
 
   [[nodiscard]] std::optional<state> apply(const state& now, const step_of_history& what) const {
-    auto after = now;
     if (what.how == outcome::fail)
-      return after;
+      return now;
     if (what.verb == "push") {
-      after.push_back(what.argument.value_or(""));
+      auto value = what.argument.value_or("");
+      if (now.pushes < pushes_before(value)
+          || std::ranges::any_of(now.items, [&](auto& each) { return is_before(value, each); }))
+        return std::nullopt;
+      auto after = now;
+      after.items.push_back(std::move(value));
+      ++after.pushes;
       return after;
     }
     if (what.verb != "pop")
       return std::nullopt;
-    std::optional<std::string> first;
-    if (!after.empty()) {
-      first = after.front();
-      after.pop_front();
-    }
-    if (what.how == outcome::unknown || first == what.result)
-      return after;
-    return std::nullopt;
+    auto first = now.items.empty() ? std::nullopt : std::optional{now.items.front()};
+    if (what.how != outcome::unknown && first != what.result)
+      return std::nullopt;
+    auto after = now;
+    if (first)
+      after.items.pop_front();
+    return after;
   }
+
+private:
+  /// Whether `first` has come out before the pop of `second` was asked for.
+  [[nodiscard]] bool is_before(const std::string& first, const std::string& second) const {
+    auto one = pops_.find(first);
+    auto other = pops_.find(second);
+    return one != pops_.end() && other != pops_.end() && one->second.end
+           && *one->second.end < other->second.call;
+  }
+
+  /// How many have come out before the pop of `value` was asked for, at least.
+  [[nodiscard]] std::size_t pushes_before(const std::string& value) const {
+    auto found = pops_.find(value);
+    if (found == pops_.end())
+      return 0;
+    auto end = std::ranges::lower_bound(ends_, found->second.call);
+    return static_cast<std::size_t>(end - ends_.begin());
+  }
+
+  /// By their values.
+  std::map<std::string, interval> pops_;
+  /// Of all pops that gave a value.
+  std::vector<std::int64_t> ends_;
 };
 
 /// acquire, try_acquire -> token; release token; renew token; force_release. With no expiry

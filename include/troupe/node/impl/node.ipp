@@ -14,12 +14,13 @@
 #include "caf/send.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/cluster_access.hpp"
+#include "troupe/node/group_part.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/node/known_nodes.hpp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/node.hpp"
-#include "troupe/node/seat.hpp"
 #include "troupe/node/services.hpp"
+#include "troupe/node/signpost.hpp"
 #include "troupe/node/voters_client.hpp"
 #include "troupe/router/router.hpp"
 
@@ -62,9 +63,9 @@ struct node::inside {
       run_on_member(*member, [agent](cluster::member_state& state) { state.remove_agent(agent); });
     };
     if (data_.is_durable())
-      if (auto why = open_seat(); why.code != errc::none)
+      if (auto why = open_group(); why.code != errc::none)
         return why;
-    auto in_memory = is_founder() && !seat_;
+    auto in_memory = is_founder() && !group_;
     // By value: in an actor system of somebody else the router may outlive this node.
     asks.may_leave = [tell = options_.on_leave_asked, name = options_.name, in_memory](bool force) {
       return tell ? refuse_to_leave(name, in_memory, {force})
@@ -84,6 +85,7 @@ struct node::inside {
     router_.emplace(
       *system_, id, options_.router, std::move(asks),
       router::idle_options{.idle_after = options_.links.idle_after, .keeps_all = in_memory});
+    signpost_.emplace(*router_);
     member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(member_setup());
     *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
     access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
@@ -96,7 +98,7 @@ struct node::inside {
         return why;
     on_member([gate = gate_.get()](cluster::member_state& state) { state.start(gate); });
     say_who_i_am(in_memory);
-    if (auto why = seat_    ? take_seat(founds)
+    if (auto why = group_   ? take_seat(founds)
                    : founds ? host_services()
                             : problem{};
         why.code != errc::none)
@@ -124,7 +126,7 @@ struct node::inside {
     cluster::member_setup made{to_string(data_.self().id),
                                options_.name,
                                data_.self().boot,
-                               seat_ != nullptr,
+                               group_ != nullptr,
                                options_.lost_after,
                                options_.services.registry.heartbeat_every,
                                options_.services.registry.check_every,
@@ -138,80 +140,50 @@ struct node::inside {
                                  caught_up_ = true;
                                  changed_.notify_all();
                                }};
-    if (!seat_)
-      return made;
-    made.linked = [this](const net::link_ptr& which) {
-      seat_->run([which](cluster::voters_state& state) { state.link_up(which); });
-    };
-    made.unlinked = [this](const std::string& node) {
-      seat_->run([node](cluster::voters_state& state) { state.link_down(node); });
-    };
-    made.node_is = [this](const registry::record& what) {
-      if (what.endpoints.empty())
-        return;
-      auto& where = what.endpoints.front();
-      seat_->run([node = what.key.owner, called = what.key.name,
-                  address = to_string(net::address{where.host, where.port})](
-                   cluster::voters_state& state) { state.node_is(node, called, address); });
-    };
-    made.node_left = [this](const std::string& node) {
-      seat_->run([node](cluster::voters_state& state) { state.node_left(node); });
-    };
+    if (group_)
+      group_->listen_to(made);
     return made;
   }
 
   // -- the group -------------------------------------------------------------------------
 
-  /// Reads the log of the group, so that the node is known to be sound before anybody
-  /// hears of it.
-  problem open_seat() {
-    cluster::voters_setup setup;
-    setup.node = to_string(data_.self().id);
-    setup.address = [this] { return to_string(own_address()); };
-    setup.voters = options_.voters;
-    setup.lead = [this](std::uint64_t turn) { lead(turn); };
-    setup.follow = [this](std::uint64_t turn, const std::string& leader) { follow(turn, leader); };
-    setup.others = [this](const std::vector<std::string>& others) {
-      on_access([others](cluster::access_state& access) { access.learn(others); });
-      {
-        std::lock_guard guard{mutex_};
-        places_.others = others;
-      }
-      tell_places();
-    };
-    setup.reach = [this](const cluster::seat_contact& where) {
-      on_member(
-        [where](cluster::member_state& state) { state.links().reach(where.node, where.address); });
-    };
-    setup.set_timeout = [this](const net::link_ptr& which, duration silence) {
+  problem open_group() {
+    cluster::group_surroundings around;
+    around.node = to_string(data_.self().id);
+    around.address = [this] { return own_address(); };
+    around.entry = [this] { return entry(); };
+    around.on_member = [this](auto job) { on_member(std::move(job)); };
+    around.on_access = [this](auto job) { on_access(std::move(job)); };
+    around.point_to = [this](const std::string& where) { signpost_->point({}, where); };
+    around.set_others = [this](const auto& others) { signpost_->set_others(others); };
+    around.set_timeout = [this](const net::link_ptr& which, duration silence) {
       gate_->set_timeout(which, silence);
     };
-    setup.seated = [this](bool is_seated) {
-      is_seated_ = is_seated;
-      router_->run([is_seated](router::router_state& state) { state.keep_links(is_seated); });
+    around.keep_links = [this](bool are_needed) {
+      router_->run([are_needed](router::router_state& state) { state.keep_links(are_needed); });
     };
-    setup.log = options_.log;
-    auto opened = cluster::seat::open(*system_, data_.file("group.db"), options_.group,
-                                      options_.services, std::move(setup));
+    auto opened
+      = cluster::group_part::open(*system_, data_.file("group.db"), options_, std::move(around));
     if (!opened)
       return opened.error();
-    seat_ = std::move(*opened);
+    group_ = std::move(*opened);
     return {};
   }
 
   problem take_seat(bool founds) {
     auto& self = data_.self();
-    if (self.host && seat_->is_new() && addresses().empty())
+    auto& seat = group_->own_seat();
+    if (self.host && seat.is_new() && addresses().empty())
       return {errc::damaged, "this node founded its cluster, and its log is gone from "
                                + data_.file("group.db").string()
                                + "; restore a backup, or give nodes of the cluster to join"};
-    on_member([all = seat_->services()](cluster::member_state& state) { state.guard(all); });
-    seat_->start();
-    set_places({}, {});
+    on_member([all = seat.services()](cluster::member_state& state) { state.guard(all); });
+    seat.start();
+    signpost_->add_seat(caf::actor_cast<caf::strong_actor_ptr>(seat.voters()));
     if (!founds)
       return {};
-    if (seat_->is_new())
-      if (auto why = seat_->found({to_string(self.id), to_string(own_address())});
+    if (seat.is_new())
+      if (auto why = seat.found({to_string(self.id), to_string(own_address())});
           why.code != errc::none)
         return why;
     // Only now, or a crash between would leave a cluster without a group.
@@ -227,37 +199,6 @@ struct node::inside {
     return {};
   }
 
-  /// This node leads from here on. Runs on the actor of its seat, as follow().
-  void lead(std::uint64_t turn) {
-    auto registry = cluster::start_registry(*system_, options_.services);
-    cluster::service_binding here{.handles = seat_->services(),
-                                  .where = own_address(),
-                                  .entry = entry(),
-                                  .others = {},
-                                  .is_here = true};
-    here.handles[cluster::registry_name] = registry;
-    here.handles[cluster::voters_name] = caf::actor_cast<caf::strong_actor_ptr>(seat_->voters());
-    std::swap(registry_, registry);
-    end_registry(registry);
-    on_member([this, turn, here](cluster::member_state& state) {
-      state.lead(here.handles.at(cluster::registry_name), [this, turn, here] {
-        on_access([turn, here](cluster::access_state& access) { access.lead_here(turn, here); });
-      });
-    });
-  }
-
-  void follow(std::uint64_t turn, const std::string& leader) {
-    end_registry(std::exchange(registry_, nullptr));
-    on_member([](cluster::member_state& state) { state.follow(); });
-    set_places({}, leader);
-    on_access([turn, leader](cluster::access_state& access) { access.follow(turn, leader); });
-  }
-
-  static void end_registry(const caf::strong_actor_ptr& which) {
-    if (which)
-      caf::anon_send_exit(caf::actor_cast<caf::actor>(which), caf::exit_reason::user_shutdown);
-  }
-
   /// Shows and changes the voters.
   [[nodiscard]] cluster::voters_client voters() {
     return {*system_, [this] {
@@ -271,14 +212,8 @@ struct node::inside {
     return voters_ != nullptr;
   }
 
-  /// Gives up its seat before it leaves, so that the others are enough without it.
   problem leave_group(const leave_options& how) {
-    if (!seat_ || (!is_seated_ && !has_leader())) // it hears of its seat after the leader
-      return {};
-    constexpr duration patience = std::chrono::seconds{40};
-    auto done = voters().change(
-      {cluster::voter_change::remove, to_string(data_.self().id), how.force}, patience);
-    return done || how.force ? problem{} : done.error();
+    return group_ ? group_->leave(voters(), has_leader(), how) : problem{};
   }
 
   static problem refuse_to_leave(const std::string& name, bool is_host, const leave_options& how) {
@@ -400,43 +335,15 @@ struct node::inside {
               if (is_bound && !how.is_here)
                 remember(how);
               if (how.is_here)
-                set_places(how.handles, {});
-              else if (is_bound || !seat_) // a seat knows better
-                set_places({}, is_bound ? to_string(how.where) : std::string{});
+                signpost_->point(how.handles, {});
+              else if (is_bound || !group_) // a seat knows better
+                signpost_->point({}, is_bound ? to_string(how.where) : std::string{});
               bound(how);
             },
             [this](const problem& why) {
               if (std::exchange(last_complaint_, why.detail) != why.detail)
                 options_.log("no way to the cluster yet: " + why.detail);
             }};
-  }
-
-  /// Says where the services are to those who ask this node.
-  void set_places(const std::map<std::string, caf::strong_actor_ptr>& here,
-                  const std::string& elsewhere) {
-    {
-      std::lock_guard guard{mutex_};
-      places_.here = here;
-      places_.elsewhere = elsewhere;
-    }
-    tell_places();
-  }
-
-  void tell_places() {
-    std::lock_guard guard{mutex_}; // in the order of the changes
-    std::map<std::string, caf::strong_actor_ptr> found;
-    for (auto* each : cluster::cluster_services)
-      found[each] = nullptr;
-    if (seat_)
-      found[cluster::voters_name] = nullptr;
-    for (auto& [called, handle] : places_.here)
-      found[called] = handle;
-    if (seat_)
-      found[cluster::seat_name] = caf::actor_cast<caf::strong_actor_ptr>(seat_->voters());
-    router_->run([found, places = places_](router::router_state& state) {
-      for (auto& [called, handle] : found)
-        state.set_service(called, {handle, places.elsewhere, places.others});
-    });
   }
 
   void bound(const cluster::service_binding& how) {
@@ -471,8 +378,8 @@ struct node::inside {
   void stop() {
     if (stopped_.exchange(true))
       return;
-    if (seat_)
-      seat_->hand_over();
+    if (group_)
+      group_->own_seat().hand_over();
     // Before the agents: their ends are not news, the node is expected back with them.
     end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
     end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
@@ -484,13 +391,14 @@ struct node::inside {
     clients_.reset();
     if (services_)
       services_->stop();
-    seat_.reset();
-    end_registry(std::exchange(registry_, nullptr));
+    group_.reset();
     member_ = access_ = nullptr; // before the system
     voters_ = nullptr;
-    places_.here.clear();
+    if (signpost_)
+      signpost_->clear();
     if (router_)
       caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
+    signpost_.reset();
     router_.reset();
   }
 
@@ -573,14 +481,13 @@ struct node::inside {
   caf::actor_system* system_ = nullptr;
   std::optional<cluster::service_clients> clients_;
   std::optional<router::router_access> router_;
+  std::optional<cluster::signpost> signpost_;
   caf::actor member_;
   caf::actor access_;
   /// Of a node without a data folder that has founded its cluster.
   std::optional<cluster::hosted_services> services_;
   /// Of a node with a data folder.
-  std::unique_ptr<cluster::seat> seat_;
-  caf::strong_actor_ptr registry_; // the seat's actor only, and where it leads
-  std::atomic<bool> is_seated_ = false;
+  std::unique_ptr<cluster::group_part> group_;
   std::uint16_t port_ = 0;
   std::atomic<bool> stopped_ = false;
   std::string last_complaint_; // the access actor's only
@@ -590,11 +497,6 @@ struct node::inside {
   bool caught_up_ = false;
   bool is_host_ = false;
   caf::strong_actor_ptr voters_; // where the services are, if they are on a group
-  struct {
-    std::map<std::string, caf::strong_actor_ptr> here;
-    std::string elsewhere;
-    std::vector<std::string> others;
-  } places_;
   std::vector<caf::actor> agents_;
 };
 

@@ -1,0 +1,177 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caf/actor_cast.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/send.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/member.hpp"
+#include "troupe/node/options.hpp"
+#include "troupe/node/seat.hpp"
+#include "troupe/node/services.hpp"
+#include "troupe/node/voters_client.hpp"
+
+namespace troupe::cluster {
+
+/// What a node's part in the group has to do with its other parts. All may be called by any
+/// thread; none blocks.
+struct group_surroundings {
+  /// Who this node is: its id.
+  std::string node;
+  std::function<net::address()> address;
+  std::function<caf::strong_actor_ptr()> entry;
+  /// Runs a job on that actor of the node.
+  std::function<void(std::function<void(member_state&)>)> on_member;
+  std::function<void(std::function<void(access_state&)>)> on_access;
+  /// The services are not here but there; empty: nobody knows.
+  std::function<void(const std::string&)> point_to;
+  std::function<void(const std::vector<std::string>&)> set_others;
+  std::function<void(const net::link_ptr&, duration)> set_timeout;
+  /// Whether this node needs its links to other members, used or not.
+  std::function<void(bool)> keep_links;
+};
+
+/// A node's part in the group that keeps the services of its cluster: its seat, and what
+/// leading and following are for the rest of the node. Where it leads, it has the registry,
+/// which is not in the log: an empty one is begun with each lead, filled by what the nodes say.
+class group_part {
+public:
+  /// Reads the log of the group, so that the node is known to be sound before anybody
+  /// hears of it. Blocks. Errors: those of seat::open().
+  static result<std::unique_ptr<group_part>> open(caf::actor_system& sys,
+                                                  const std::filesystem::path& log,
+                                                  const node_options& how,
+                                                  group_surroundings around) {
+    auto made = std::unique_ptr<group_part>{new group_part(sys, how.services, std::move(around))};
+    auto opened = seat::open(sys, log, how.group, how.services, made->setup(how));
+    if (!opened)
+      return opened.error();
+    made->seat_ = std::move(*opened);
+    return made;
+  }
+
+  group_part(const group_part&) = delete;
+  group_part& operator=(const group_part&) = delete;
+
+  ~group_part() {
+    seat_.reset();
+    end(std::exchange(registry_, nullptr));
+  }
+
+  [[nodiscard]] seat& own_seat() {
+    return *seat_;
+  }
+
+  /// Has the seat hear what the member hears of other nodes.
+  void listen_to(member_setup& member) const {
+    member.linked = [this](const net::link_ptr& which) {
+      seat_->run([which](voters_state& state) { state.link_up(which); });
+    };
+    member.unlinked = [this](const std::string& node) {
+      seat_->run([node](voters_state& state) { state.link_down(node); });
+    };
+    member.node_is = [this](const registry::record& what) {
+      if (what.endpoints.empty())
+        return;
+      auto& where = what.endpoints.front();
+      seat_->run([node = what.key.owner, called = what.key.name,
+                  address = to_string(net::address{where.host, where.port})](voters_state& state) {
+        state.node_is(node, called, address);
+      });
+    };
+    member.node_left = [this](const std::string& node) {
+      seat_->run([node](voters_state& state) { state.node_left(node); });
+    };
+  }
+
+  /// Gives up the seat, once another node has taken its place, so that the others are enough
+  /// without it. `knows_leader`: a member hears of its own seat after it hears of the leader.
+  /// Blocks for 40 s at most. Errors: those of voters_client::change(), none with `force`.
+  problem leave(voters_client voters, bool knows_leader, const leave_options& how) const {
+    if (!is_seated_ && !knows_leader)
+      return {};
+    constexpr duration patience = std::chrono::seconds{40};
+    auto done = voters.change({voter_change::remove, around_.node, how.force}, patience);
+    return done || how.force ? problem{} : done.error();
+  }
+
+private:
+  group_part(caf::actor_system& sys, const service_options& services, group_surroundings around)
+    : sys_(sys), services_(services), around_(std::move(around)) {}
+
+  voters_setup setup(const node_options& how) {
+    voters_setup made;
+    made.node = around_.node;
+    made.address = [this] { return to_string(around_.address()); };
+    made.voters = how.voters;
+    made.lead = [this](std::uint64_t turn) { lead(turn); };
+    made.follow = [this](std::uint64_t turn, const std::string& leader) { follow(turn, leader); };
+    made.others = [this](const std::vector<std::string>& others) {
+      around_.on_access([others](access_state& access) { access.learn(others); });
+      around_.set_others(others);
+    };
+    made.reach = [this](const seat_contact& where) {
+      around_.on_member(
+        [where](member_state& state) { state.links().reach(where.node, where.address); });
+    };
+    made.set_timeout = around_.set_timeout;
+    made.seated = [this](bool is_seated) {
+      is_seated_ = is_seated;
+      around_.keep_links(is_seated);
+    };
+    made.log = how.log;
+    return made;
+  }
+
+  // -- on the actor of the seat ------------------------------------------------------------
+
+  /// This node leads from here on.
+  void lead(std::uint64_t turn) {
+    auto registry = start_registry(sys_, services_);
+    service_binding here{.handles = seat_->services(),
+                         .where = around_.address(),
+                         .entry = around_.entry(),
+                         .others = {},
+                         .is_here = true};
+    here.handles[registry_name] = registry;
+    here.handles[voters_name] = caf::actor_cast<caf::strong_actor_ptr>(seat_->voters());
+    std::swap(registry_, registry);
+    end(registry);
+    around_.on_member([this, turn, here](member_state& state) {
+      state.lead(here.handles.at(registry_name), [this, turn, here] {
+        around_.on_access([turn, here](access_state& access) { access.lead_here(turn, here); });
+      });
+    });
+  }
+
+  void follow(std::uint64_t turn, const std::string& leader) {
+    end(std::exchange(registry_, nullptr));
+    around_.on_member([](member_state& state) { state.follow(); });
+    around_.point_to(leader);
+    around_.on_access([turn, leader](access_state& access) { access.follow(turn, leader); });
+  }
+
+  static void end(const caf::strong_actor_ptr& which) {
+    if (which)
+      caf::anon_send_exit(caf::actor_cast<caf::actor>(which), caf::exit_reason::user_shutdown);
+  }
+
+  caf::actor_system& sys_;
+  const service_options services_;
+  const group_surroundings around_;
+  std::unique_ptr<seat> seat_;
+  caf::strong_actor_ptr registry_; // the seat's actor only, and where it leads
+  std::atomic<bool> is_seated_ = false;
+};
+
+} // namespace troupe::cluster
