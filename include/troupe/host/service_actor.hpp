@@ -28,6 +28,7 @@
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/calendar.hpp"
 #include "troupe/host/any_host.hpp"
 #include "troupe/host/calendar_watch.hpp"
 #include "troupe/host/durable_core.hpp"
@@ -437,7 +438,8 @@ private:
     if (auto next = core_.next_deadline())
       no_later(started_ + (std::min(*next, now() + mark_every) - born_));
     if (auto next = core_.next_wall_deadline())
-      no_later(self_->clock().now() + std::clamp(*next - utc_now(), duration::zero(), wall_every));
+      no_later(self_->clock().now()
+               + std::clamp(*next - read_calendar(), duration::zero(), wall_every));
     for (auto& each : parked_)
       no_later(each.ends);
     timer_.arm(self_, wake, [this] {
@@ -446,14 +448,14 @@ private:
         host_->mark(now());
         mark_at_ = now() + mark_every / 2;
       }
-      if (auto next = core_.next_wall_deadline(); next && *next <= utc_now())
+      if (auto next = core_.next_wall_deadline(); next && *next <= read_calendar())
         tell_calendar();
       carry_out();
     });
   }
 
   void tell_calendar() {
-    auto utc = utc_now();
+    auto utc = read_calendar();
     if (auto moved = calendar_.look(utc, self_->clock().now().time_since_epoch()))
       std::fprintf(stderr, "%s: the calendar was set %s by %s; %s\n", name,
                    *moved > duration::zero() ? "forward" : "back",
@@ -461,11 +463,6 @@ private:
                    *moved > duration::zero() ? "what expires by it does so now"
                                              : "it is held until it has caught up");
     core_.step(now(), 0, typename core::wall_is{utc}, out_);
-  }
-
-  [[nodiscard]] static wall_time utc_now() {
-    auto since = std::chrono::system_clock::now().time_since_epoch();
-    return wall_time{std::chrono::duration_cast<duration>(since)};
   }
 
   /// Machine time: goes on where the journal ends; downtime does not count.

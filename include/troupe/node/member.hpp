@@ -19,6 +19,7 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/calendar.hpp"
 #include "troupe/core/once_all.hpp"
 #include "troupe/host/watcher.hpp"
 #include "troupe/net/gate.hpp"
@@ -165,7 +166,7 @@ public:
     made.capabilities = how.capabilities;
     made.groups = how.groups;
     made.metadata = how.metadata;
-    made.registered = now_utc();
+    made.registered = read_calendar();
     if (how.on_name_taken)
       on_name_taken_[id] = how.on_name_taken;
     auto at = id.rfind('@');
@@ -238,11 +239,6 @@ public:
   }
 
 private:
-  static wall_time now_utc() {
-    return wall_time{
-      std::chrono::duration_cast<duration>(std::chrono::system_clock::now().time_since_epoch())};
-  }
-
   /// As the registry wants names that nobody claimed: with the id of their node.
   [[nodiscard]] std::string unclaimed(const std::string& agent) const {
     return agent + '@' + setup_.id;

@@ -23,6 +23,7 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/calendar.hpp"
 #include "troupe/host/group.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/messages.hpp"
@@ -365,8 +366,7 @@ private:
         if (!made)
           return promise.deliver(to_error(made.error()));
         auto what = *made;
-        what.made = wall_time{std::chrono::duration_cast<duration>(
-          std::chrono::system_clock::now().time_since_epoch())};
+        what.made = read_calendar();
         backup_ = std::make_shared<const std::string>(host::to_file(what));
         backup_index_ = what.index;
         timers_.cancel(backup_timer_);
