@@ -347,7 +347,7 @@ private:
       return;
     is_leading_ = true;
     for (auto each : services_)
-      out.push_back(lead{each, replica_.time_of_group(now), term});
+      out.push_back(lead{each, replica_.time_of_group(now), term, now});
   }
 
   void apply(time_point, raft::term_number, std::string& bytes, effects& out) {
