@@ -9,6 +9,7 @@
 #include "troupe/sim/lease_scenario.hpp"
 #include "troupe/sim/linearizability.hpp"
 #include "troupe/sim/lock_scenario.hpp"
+#include "troupe/sim/mailbox.hpp"
 #include "troupe/sim/models.hpp"
 #include "troupe/sim/raft_laws.hpp"
 #include "troupe/sim/raft_process.hpp"

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "troupe/core/codec.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/rolling_hash.hpp"
 #include "troupe/core/version.hpp"
@@ -235,7 +236,8 @@ private:
 
   void put(time_point now, const propose& line, effects& out) {
     auto& [term, number, payload] = line.what;
-    if (!is_leading_ || term != replica_.term())
+    auto is_of_now = term == replica_.term() || planted_flaw == flaw::old_proposals_taken;
+    if (!is_leading_ || !is_of_now)
       return out.push_back(not_taken{
         line.service,
         number,
