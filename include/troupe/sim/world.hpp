@@ -343,8 +343,10 @@ private:
     constexpr std::int64_t million = 1'000'000;
     if (at == time_point::max())
       return duration::max();
-    auto local = at.time_since_epoch();
+    auto local = at.time_since_epoch().count();
+    auto rest = local % (million + where.rate);
     auto result = duration{local / (million + where.rate) * million};
+    result += std::chrono::microseconds{rest * million / (million + where.rate) / 1'000};
     while (local_time(where, result) < at)
       result += std::chrono::microseconds{1};
     return result;
