@@ -15,7 +15,7 @@
 #include "cli.hpp"
 #include "troupe/lock/fenced_store.hpp"
 #include "troupe/lock/messages.hpp"
-#include "troupe/sim/lease_laws.hpp"
+#include "troupe/sim/lease_model.hpp"
 
 /// Workloads on locks.
 namespace cli::chaos {
@@ -168,8 +168,7 @@ public:
   }
 
   void check(const sim::history& lines, findings& found) const override {
-    for (auto& each : sim::broken_leases(lines))
-      found.violations.push_back(each);
+    check_linearizable(sim::lease_model{}, lines, found);
     if (!broken_.empty())
       found.violations.push_back(broken_);
     std::map<std::string, std::uint64_t> last;

@@ -31,60 +31,60 @@ struct scenario {
   std::function<std::vector<std::string>(const sim::scenario_options&, json&)> run;
 };
 
+/// A row of the table: runs a Scenario; `add(scenario, report, figures)` tells what is not common
+/// to all of them.
+template <class Scenario, class Add>
+scenario row(const char* name, const char* what, Add add) {
+  auto run = [add](const sim::scenario_options& how, json& figures) {
+    Scenario world{how};
+    auto found = world.run();
+    figures["events"] = found.events;
+    figures["trace"] = found.trace;
+    add(world, found, figures);
+    return found.violations;
+  };
+  return {name, what, run};
+}
+
+/// The same for services: `add(record, figures)`.
+template <class Scenario, class Add>
+scenario service_row(const char* name, const char* what, Add add) {
+  return row<Scenario>(name, what, [add](auto& world, auto& found, json& figures) {
+    figures["answers"] = found.answers;
+    add(world.record(), figures);
+  });
+}
+
 const std::vector<scenario>& scenarios() {
   static const std::vector<scenario> all{
-    {"raft", "A Raft group whose members and leaders change",
-     [](const sim::scenario_options& how, json& figures) {
-       auto found = sim::raft_scenario{how}.run();
-       figures["events"] = found.events;
-       figures["committed"] = found.committed;
-       figures["elections"] = found.elections;
-       figures["reads"] = found.reads;
-       figures["trace"] = found.trace;
-       return found.violations;
-     }},
-    {"lock", "A replicated lock service, its clients and the history they see",
-     [](const sim::scenario_options& how, json& figures) {
-       auto found = sim::lock_scenario{how}.run();
-       figures["events"] = found.events;
-       figures["answers"] = found.answers;
-       figures["trace"] = found.trace;
-       return found.violations;
-     }},
-    {"lease", "Short leases of the same, holders that oversleep, and what the locks guard",
-     [](const sim::scenario_options& how, json& figures) {
-       sim::lease_scenario world{how};
-       auto found = world.run();
-       figures["events"] = found.events;
-       figures["answers"] = found.answers;
-       figures["written"] = world.record().written;
-       figures["fenced_off"] = world.record().fenced_off;
-       figures["trace"] = found.trace;
-       return found.violations;
-     }},
-    {"state", "Strong state, conditional writes and expiry, on calendars that are set back",
-     [](const sim::scenario_options& how, json& figures) {
-       sim::state_scenario world{how};
-       auto found = world.run();
-       figures["events"] = found.events;
-       figures["answers"] = found.answers;
-       figures["conflicts"] = world.record().conflicts;
-       figures["expiries"] = world.record().expiries;
-       figures["trace"] = found.trace;
-       return found.violations;
-     }},
-    {"scheduler", "A replicated scheduler, workers that die and those who submit",
-     [](const sim::scenario_options& how, json& figures) {
-       sim::scheduler_scenario world{how};
-       auto found = world.run();
-       figures["events"] = found.events;
-       figures["answers"] = found.answers;
-       figures["runs"] = world.record().submitted.size();
-       figures["tasks"] = world.record().taken.size();
-       figures["executions"] = world.record().executions;
-       figures["trace"] = found.trace;
-       return found.violations;
-     }},
+    row<sim::raft_scenario>("raft", "A Raft group whose members and leaders change",
+                            [](auto&, auto& found, json& figures) {
+                              figures["committed"] = found.committed;
+                              figures["elections"] = found.elections;
+                              figures["reads"] = found.reads;
+                            }),
+    service_row<sim::lock_scenario>(
+      "lock", "A replicated lock service, its clients and the history they see",
+      [](auto&, json&) {}),
+    service_row<sim::lease_scenario>(
+      "lease", "Short leases of the same, holders that oversleep, and what the locks guard",
+      [](auto& record, json& figures) {
+        figures["written"] = record.written;
+        figures["fenced_off"] = record.fenced_off;
+      }),
+    service_row<sim::state_scenario>(
+      "state", "Strong state, conditional writes and expiry, on calendars that are set back",
+      [](auto& record, json& figures) {
+        figures["conflicts"] = record.conflicts;
+        figures["expiries"] = record.expiries;
+      }),
+    service_row<sim::scheduler_scenario>(
+      "scheduler", "A replicated scheduler, workers that die and those who submit",
+      [](auto& record, json& figures) {
+        figures["runs"] = record.submitted.size();
+        figures["tasks"] = record.taken.size();
+        figures["executions"] = record.executions;
+      }),
   };
   return all;
 }

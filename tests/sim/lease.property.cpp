@@ -1,6 +1,6 @@
 #include <catch2/catch_test_macros.hpp>
 
-#include "support/seeds.hpp"
+#include "support/worlds.hpp"
 #include "troupe/sim/lease_scenario.hpp"
 
 using namespace troupe;
@@ -9,12 +9,7 @@ using namespace std::chrono_literals;
 namespace {
 
 sim::scenario_options with_seed(std::uint64_t seed) {
-  sim::scenario_options made;
-  made.seed = seed;
-  made.nodes = static_cast<std::uint32_t>(3 + 2 * (seed % 2));
-  made.span = 20s;
-  made.what = seed % 3 == 0 ? sim::rough() : sim::storm();
-  return made;
+  return test::varied_world(seed, 20s);
 }
 
 } // namespace
@@ -23,12 +18,7 @@ TEST_CASE("a lease lasts its time under all faults, and who oversleeps is fenced
           "[property]") {
   std::uint64_t written = 0;
   std::uint64_t fenced_off = 0;
-  test::for_each_seed(test::simulated_worlds, [&](random_source random) {
-    sim::lease_scenario world{with_seed(random.seed())};
-    auto found = world.run();
-    for (auto& each : found.violations)
-      UNSCOPED_INFO(each);
-    REQUIRE(found.violations.empty());
+  test::for_each_world<sim::lease_scenario>(with_seed, [&](auto& world, auto&) {
     written += world.record().written;
     fenced_off += world.record().fenced_off;
   });
@@ -37,6 +27,5 @@ TEST_CASE("a lease lasts its time under all faults, and who oversleeps is fenced
 }
 
 TEST_CASE("one seed of the lease scenario is one run", "[property]") {
-  auto first = sim::lease_scenario{with_seed(5)}.run();
-  CHECK(sim::lease_scenario{with_seed(5)}.run().trace == first.trace);
+  test::check_replay<sim::lease_scenario>(with_seed(5));
 }

@@ -1,6 +1,6 @@
 #include <catch2/catch_test_macros.hpp>
 
-#include "support/seeds.hpp"
+#include "support/worlds.hpp"
 #include "troupe/sim/state_scenario.hpp"
 
 using namespace troupe;
@@ -9,12 +9,7 @@ using namespace std::chrono_literals;
 namespace {
 
 sim::scenario_options with_seed(std::uint64_t seed) {
-  sim::scenario_options made;
-  made.seed = seed;
-  made.nodes = static_cast<std::uint32_t>(3 + 2 * (seed % 2));
-  made.span = 20s;
-  made.what = seed % 3 == 0 ? sim::rough() : sim::storm();
-  return made;
+  return test::varied_world(seed, 20s);
 }
 
 } // namespace
@@ -24,12 +19,7 @@ TEST_CASE("strong state is linearizable under all faults, also where calendars a
   std::uint64_t answers = 0;
   std::uint64_t conflicts = 0;
   std::uint64_t expiries = 0;
-  test::for_each_seed(test::simulated_worlds, [&](random_source random) {
-    sim::state_scenario world{with_seed(random.seed())};
-    auto found = world.run();
-    for (auto& each : found.violations)
-      UNSCOPED_INFO(each);
-    REQUIRE(found.violations.empty());
+  test::for_each_world<sim::state_scenario>(with_seed, [&](auto& world, auto& found) {
     answers += found.answers;
     conflicts += world.record().conflicts;
     expiries += world.record().expiries;
@@ -40,6 +30,5 @@ TEST_CASE("strong state is linearizable under all faults, also where calendars a
 }
 
 TEST_CASE("one seed of the state scenario is one run", "[property]") {
-  auto first = sim::state_scenario{with_seed(4)}.run();
-  CHECK(sim::state_scenario{with_seed(4)}.run().trace == first.trace);
+  test::check_replay<sim::state_scenario>(with_seed(4));
 }

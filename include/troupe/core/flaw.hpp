@@ -33,6 +33,8 @@ enum class flaw : std::uint8_t {
   own_time_kept,
   /// A state table forgets how many writes it has seen when it is restored.
   counts_forgotten,
+  /// A group takes what a service proposed under an earlier leadership of the same replica.
+  old_proposals_taken,
 };
 
 #ifdef TROUPE_FLAW

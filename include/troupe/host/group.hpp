@@ -71,7 +71,7 @@ public:
   };
 
   group_state_actor(caf::event_based_actor* self, const std::shared_ptr<prepared>& from)
-    : self_(self), from_(from), started_(self->clock().now()), metrics_(self->system()) {
+    : self_(self), from_(from), metrics_(self->system()) {
     ignore_strays(self_);
     self_->set_down_handler([this](const caf::down_msg& gone) { lost(gone.source); });
   }
@@ -171,8 +171,9 @@ public:
   }
 
 private:
+  /// As the clock of the actors shows it: services go on from there.
   [[nodiscard]] time_point now() const {
-    return time_point{self_->clock().now() - started_};
+    return time_point{self_->clock().now().time_since_epoch()};
   }
 
   void receive(const group_message& what) {
@@ -353,7 +354,7 @@ private:
     auto next = core_->next_deadline();
     if (!next)
       return;
-    timer_.arm(self_, started_ + next->time_since_epoch(), [this] {
+    timer_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] {
       if (!core_)
         return;
       core_->tick(now(), out_);
@@ -370,7 +371,6 @@ private:
 
   caf::event_based_actor* self_;
   std::shared_ptr<prepared> from_;
-  caf::actor_clock::time_point started_;
   group_metrics metrics_;
   std::optional<raft::event_log> events_;
   std::optional<group_core> core_; // none before the start, and after a stop

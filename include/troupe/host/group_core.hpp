@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "troupe/core/codec.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/rolling_hash.hpp"
 #include "troupe/core/version.hpp"
@@ -245,7 +246,8 @@ private:
 
   void put(time_point now, const propose& line, effects& out) {
     auto& [term, number, payload] = line.what;
-    if (!is_leading_ || term != replica_.term())
+    auto is_of_now = term == replica_.term() || planted_flaw == flaw::old_proposals_taken;
+    if (!is_leading_ || !is_of_now)
       return out.push_back(not_taken{
         line.service,
         number,
@@ -366,7 +368,7 @@ private:
       return;
     is_leading_ = true;
     for (auto each : services_)
-      out.push_back(lead{each, replica_.time_of_group(now), term});
+      out.push_back(lead{each, replica_.time_of_group(now), term, now});
   }
 
   void apply(time_point, raft::term_number, std::string& bytes, effects& out) {

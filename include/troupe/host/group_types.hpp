@@ -6,6 +6,7 @@
 
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
 #include "troupe/raft/types.hpp"
 
 namespace troupe::host {
@@ -32,11 +33,14 @@ struct deliver {
   std::string payload;
 };
 
-/// Step leads; the group's time is `now`. Proposals carry the term.
+/// Step leads; the group's time was `now` when the clock here showed `at`, and has gone on by
+/// that clock since: a service that counted from when it hears this would be behind, and the
+/// next leader's would end its leases early. Proposals carry the term.
 struct lead {
   service_id service = 0;
   raft::group_time now{};
   raft::term_number term = 0;
+  time_point at{};
 };
 
 struct follow {

@@ -379,7 +379,7 @@ private:
 
   /// The time goes on as the group has it.
   void handle_group(to_service::lead& what) {
-    started_ = self_->clock().now();
+    started_ = caf::actor_clock::time_point{what.at.time_since_epoch()};
     born_ = time_point{what.now.time_since_epoch()};
     core_.step(now(), 0, typename core::leads{what.term}, out_);
     open();

@@ -32,6 +32,17 @@ struct faults {
   duration pause_every{};
   duration pause_for = std::chrono::seconds{2};
 
+  // -- threads of one process -----------------------------------------------------------
+  /// What one tells another is heard after up to so long.
+  duration max_handover = std::chrono::microseconds{200};
+  /// Of such a message, that whoever is to hear it is busy for up to so long.
+  std::uint32_t busy = 10'000;
+  duration busy_for = std::chrono::milliseconds{5};
+  /// Of such a message, that whoever is to hear it gets no time for up to so long: enough for
+  /// the other thread's replica to fall as a leader and to lead again.
+  std::uint32_t starved = 0;
+  duration starved_for = std::chrono::seconds{1};
+
   // -- partitions -----------------------------------------------------------------------
   duration partition_every{};
   duration partition_for = std::chrono::seconds{3};
@@ -59,6 +70,7 @@ inline faults rough() {
   made.straggler = 5'000;
   made.kill_every = std::chrono::seconds{8};
   made.pause_every = std::chrono::seconds{15};
+  made.starved = 200;
   made.partition_every = std::chrono::seconds{10};
   made.clock_drift = 50'000;
   return made;
@@ -72,6 +84,7 @@ inline faults storm() {
   made.down_for = std::chrono::milliseconds{800};
   made.pause_every = std::chrono::seconds{3};
   made.pause_for = std::chrono::milliseconds{800};
+  made.starved = 1'000;
   made.partition_every = std::chrono::milliseconds{1'200};
   made.partition_for = std::chrono::seconds{1};
   made.max_sync = std::chrono::milliseconds{30};

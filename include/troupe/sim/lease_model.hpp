@@ -32,13 +32,20 @@ struct lease_model {
     friend auto operator<=>(const state&, const state&) = default;
   };
 
+  /// Returns how long a lease of `ttl` nanoseconds lasts at least.
+  [[nodiscard]] std::int64_t shortest(std::int64_t ttl) const {
+    constexpr std::int64_t second = 1'000'000'000;
+    return ttl / second * shortest_second + ttl % second * shortest_second / second;
+  }
+
   [[nodiscard]] std::optional<state> apply(const state& now, const operation& line) const {
     auto& what = line.what;
     auto end = line.end.value_or(std::numeric_limits<std::int64_t>::max());
     auto may_be_over = !now.holder || end >= now.ends;
     auto is_holder = now.holder && std::to_string(*now.holder) == what.argument;
     auto with_lease = [&](std::uint64_t token) {
-      return state{token, what.call + shortest(what), std::max(token, now.last)};
+      auto lasts = shortest(std::stoll(what.second.value_or("0")));
+      return state{token, what.call + lasts, std::max(token, now.last)};
     };
     if (what.verb == "acquire")
       switch (what.how) {
@@ -67,13 +74,6 @@ struct lease_model {
     if (what.verb == "release")
       return state{std::nullopt, 0, now.last};
     return with_lease(*now.holder);
-  }
-
-private:
-  [[nodiscard]] std::int64_t shortest(const step_of_history& what) const {
-    auto ttl = std::stoll(what.second.value_or("0"));
-    constexpr std::int64_t second = 1'000'000'000;
-    return ttl / second * shortest_second + ttl % second * shortest_second / second;
   }
 };
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "troupe/core/overloaded.hpp"
 #include "troupe/host/group_core.hpp"
 #include "troupe/host/replicated_core.hpp"
+#include "troupe/sim/mailbox.hpp"
 #include "troupe/sim/raft_process.hpp"
 #include "troupe/sim/world.hpp"
 
@@ -122,13 +124,20 @@ public:
   }
 
 private:
+  /// Of two threads, as in a real process: the group's and its service's. They tell each other
+  /// by messages alone, so that neither knows how the other stands now.
   class server {
+    using core = host::replicated_core<machine>;
+
   public:
     explicit server(home& here)
       : here_(here),
         group_(raft_process::seat_of(here.self()), how(here.random().next()), {the_service},
                here.disk().stored(), here.now()),
-        service_(here.random().next()) {
+        service_(here.random().next()),
+        started_(here.now()),
+        to_group_(here, [this](for_group& what) { step(what.what, what.id); }),
+        to_service_(here, [this](host::group_event& what) { hear(what); }) {
       if (auto& newest = here.disk().newest()) {
         host::group_core::effects out;
         if (auto why = group_.begin(*newest->bytes, out); why.code != errc::none)
@@ -138,6 +147,8 @@ private:
     }
 
     void receive(process_id from, const message& what) {
+      if (is_stopped_)
+        return;
       if (auto* line = std::get_if<raft::message>(&what.body))
         return step(
           raft::replica::event{raft::replica::received{raft_process::seat_of(from), *line}});
@@ -146,41 +157,44 @@ private:
         return;
       auto id = ++last_caller_;
       callers_.emplace(id, std::pair{from, asked->number});
-      if (auto* question = std::get_if<typename message::look>(&asked->what))
-        return look(id, *question);
       auto take = overloaded{
-        [](const typename message::look&) {},
+        [&](const typename message::look& each) { look(id, each); },
         [&](const auto& each) { step_service(id, each); },
       };
       std::visit(take, asked->what);
     }
 
     void wake() {
-      host::group_core::effects out;
-      group_.tick(here_.now(), out);
-      carry_out(out);
-      typename host::replicated_core<machine>::effects made;
-      service_.tick(group_now(), made);
-      carry_out(made);
+      if (auto due = group_.next_deadline(); due && *due <= here_.now()) {
+        host::group_core::effects out;
+        group_.tick(here_.now(), out);
+        carry_out(out);
+      }
+      if (auto due = service_deadline(); due && *due <= here_.now()) {
+        typename core::effects made;
+        service_.tick(service_now(), made);
+        carry_out(made);
+      }
       if (auto due = service_.next_wall_deadline(); due && *due <= here_.calendar())
         tell_calendar();
     }
 
     [[nodiscard]] std::optional<time_point> next_deadline() const {
+      if (is_stopped_)
+        return std::nullopt;
       auto next = group_.next_deadline();
-      if (auto due = service_.next_deadline()) {
-        auto local = here_.now() + std::max(*due - group_now(), duration::zero());
-        next = std::min(next.value_or(local), local);
-      }
-      if (auto due = service_.next_wall_deadline()) {
-        auto local
-          = here_.now() + std::clamp(*due - here_.calendar(), duration::zero(), calendar_every);
-        next = std::min(next.value_or(local), local);
-      }
+      auto no_later = [&next](time_point when) { next = std::min(next.value_or(when), when); };
+      if (auto due = service_deadline())
+        no_later(*due);
+      if (auto due = service_.next_wall_deadline())
+        no_later(here_.now()
+                 + std::clamp(*due - here_.calendar(), duration::zero(), calendar_every));
       return next;
     }
 
     void step(const host::group_core::event& what, request_id id = 0) {
+      if (is_stopped_)
+        return;
       host::group_core::effects out;
       group_.step(here_.now(), id, what, out);
       carry_out(out);
@@ -190,11 +204,17 @@ private:
       return group_;
     }
 
-    [[nodiscard]] const host::replicated_core<machine>& service() const {
+    [[nodiscard]] const core& service() const {
       return service_;
     }
 
   private:
+    /// What the service has to say to the group.
+    struct for_group {
+      request_id id = 0;
+      host::group_core::event what;
+    };
+
     static constexpr std::uint64_t first_token = 1'000'000;
     /// It may be set: looked at no less often, while the machine asks for it.
     static constexpr duration calendar_every = std::chrono::milliseconds{500};
@@ -203,20 +223,11 @@ private:
       return {raft_process::timers(seed), 100};
     }
 
-    [[nodiscard]] time_point group_now() const {
-      return time_point{group_.consensus().time_of_group(here_.now()).time_since_epoch()};
-    }
-
+    /// Takes part no more, and says so to whoever runs this world.
     void broken(const problem& why) {
+      is_stopped_ = true;
       here_.setting().found.broken("process " + std::to_string(here_.self())
                                    + " stops: " + why.detail);
-    }
-
-    template <class Event>
-    void step_service(request_id id, Event what) {
-      typename host::replicated_core<machine>::effects made;
-      service_.step(group_now(), id, std::move(what), made);
-      carry_out(made);
     }
 
     template <class Effects>
@@ -225,7 +236,10 @@ private:
         std::visit([&](auto& each) { handle(each); }, what);
     }
 
-    // -- of the group -------------------------------------------------------------------
+    template <class Other>
+    void handle(Other&) {}
+
+    // -- the group: its effects ---------------------------------------------------------
 
     void handle(host::group_core::send& what) {
       here_.send(static_cast<process_id>(what.to.value - 1), message{std::move(what.what)});
@@ -255,13 +269,48 @@ private:
       });
     }
 
-    void handle(host::group_core::deliver& what) {
-      step_service(0, typename host::replicated_core<machine>::committed{std::move(what.payload)});
+    void handle(host::group_core::stop& what) {
+      broken(what.why);
     }
 
-    void handle(host::group_core::lead& what) {
+    template <class Effect>
+    requires std::is_constructible_v<host::group_event, Effect>
+    void handle(Effect& what) {
+      to_service_.put(std::move(what));
+    }
+
+    // -- the service: what it hears of the group --------------------------------------------
+
+    /// The time of the group where this service leads.
+    [[nodiscard]] time_point service_now() const {
+      return born_ + (here_.now() - started_);
+    }
+
+    [[nodiscard]] std::optional<time_point> service_deadline() const {
+      auto due = service_.next_deadline();
+      return due ? std::optional{started_ + (std::max(*due, born_) - born_)} : std::nullopt;
+    }
+
+    void step_service(request_id id, typename core::event what) {
+      typename core::effects made;
+      service_.step(service_now(), id, std::move(what), made);
+      carry_out(made);
+    }
+
+    void hear(host::group_event& what) {
+      if (!is_stopped_)
+        std::visit([this](auto& each) { handle_group(each); }, what);
+    }
+
+    void handle_group(host::to_service::deliver& what) {
+      step_service(0, typename core::committed{std::move(what.payload)});
+    }
+
+    void handle_group(host::to_service::lead& what) {
+      started_ = what.at;
+      born_ = time_point{what.now.time_since_epoch()};
       [[maybe_unused]] auto floor = service_.index() == 0 ? first_token : 0;
-      step_service(0, typename host::replicated_core<machine>::leads{what.term});
+      step_service(0, typename core::leads{what.term});
       if constexpr (requires { Service::opening(floor); })
         step_service(0, host::notice<machine>{Service::opening(floor)});
       tell_calendar();
@@ -269,56 +318,53 @@ private:
 
     void tell_calendar() {
       if constexpr (wall_timed<machine>)
-        step_service(0, typename host::replicated_core<machine>::wall_is{here_.calendar()});
+        step_service(0, typename core::wall_is{here_.calendar()});
     }
 
-    void handle(host::group_core::follow& what) {
-      step_service(0, typename host::replicated_core<machine>::follows{std::move(what.why)});
+    void handle_group(host::to_service::follow& what) {
+      for (auto& [id, at] : std::exchange(looks_, {}))
+        reply(id, what.why);
+      step_service(0, typename core::follows{std::move(what.why)});
     }
 
-    void handle(host::group_core::not_taken& what) {
-      step_service(
-        0, typename host::replicated_core<machine>::not_taken{what.number, std::move(what.why)});
+    void handle_group(host::to_service::not_taken& what) {
+      step_service(0, typename core::not_taken{what.number, std::move(what.why)});
     }
 
     void look(request_id id, const typename message::look& what) {
+      if (!service_.is_leading())
+        return reply(id, problem{errc::not_leader, "this node follows; ask the one that leads"});
       looks_.emplace(id, what.at);
-      step(host::group_core::read{the_service}, id);
+      to_group_.put({id, host::group_core::read{the_service}});
     }
 
-    void handle(host::group_core::read_ready& what) {
+    void handle_group(host::to_service::read_ready& what) {
       if (auto found = looks_.extract(what.id)) {
         found.mapped()(service_);
         reply(what.id, typename message::seen{});
       }
     }
 
-    void handle(host::group_core::read_refused& what) {
+    void handle_group(host::to_service::read_refused& what) {
       if (looks_.erase(what.id) > 0)
         reply(what.id, std::move(what.why));
     }
 
-    void handle(host::group_core::take_section& what) {
-      step(host::group_core::section{what.service, what.index, service_.section()});
+    void handle_group(host::to_service::take_section& what) {
+      to_group_.put({0, host::group_core::section{what.service, what.index, service_.section()}});
     }
 
-    void handle(host::group_core::restore_section& what) {
-      typename host::replicated_core<machine>::effects made;
+    void handle_group(host::to_service::restore_section& what) {
+      typename core::effects made;
       if (auto why = service_.restore_section(what.bytes, made); why.code != errc::none)
         broken(why);
       carry_out(made);
     }
 
-    void handle(host::group_core::stop& what) {
-      broken(what.why);
-    }
-
-    // -- of the service -----------------------------------------------------------------
-
-    using core = host::replicated_core<machine>;
+    // -- the service: its effects -----------------------------------------------------------
 
     void handle(typename core::propose& what) {
-      step(host::group_core::propose{the_service, std::move(what.what)});
+      to_group_.put({0, host::group_core::propose{the_service, std::move(what.what)}});
     }
 
     void handle(typename core::answered& what) {
@@ -337,9 +383,6 @@ private:
       broken(what.why);
     }
 
-    template <class Other>
-    void handle(Other&) {}
-
     template <class What>
     void reply(request_id id, What what) {
       auto found = callers_.extract(id);
@@ -352,6 +395,12 @@ private:
     home& here_;
     host::group_core group_;
     core service_;
+    bool is_stopped_ = false;
+    /// It was `born_` by the group's time when the clock here showed `started_`.
+    time_point started_;
+    time_point born_;
+    mailbox<home, for_group> to_group_;
+    mailbox<home, host::group_event> to_service_;
     std::map<request_id, std::pair<process_id, request_id>> callers_;
     std::map<request_id, std::function<void(const core&)>> looks_;
     request_id last_caller_ = 0;

@@ -38,6 +38,7 @@ public:
     world_.start_all();
     be_born();
     grow();
+    hand_over(hand_over_every);
     world_.run_until(span_);
     world_.end_faults();
     world_.run_until(span_ + std::chrono::seconds{20});
@@ -57,6 +58,8 @@ public:
   }
 
 private:
+  static constexpr duration hand_over_every = std::chrono::seconds{3};
+
   /// Services that ask for the time of day get it wrong, if anything goes wrong at all.
   static faults with_calendars(faults what) {
     if (wall_timed<typename Service::machine> && what.partition_every > duration::zero()
@@ -92,6 +95,22 @@ private:
         }
       if (world_.now() < span_)
         grow();
+    });
+  }
+
+  /// An operator has the leader hand over at about `moment`, and often others after it at once,
+  /// so that a replica may lead again before its service has heard that it did not.
+  void hand_over(duration moment) {
+    auto span = static_cast<std::uint64_t>(2 * moment.count());
+    world_.after(duration{static_cast<std::int64_t>(world_.random().below(span))}, [this] {
+      if (world_.now() >= span_)
+        return;
+      for (process_id who = 0; who < servers_; ++who)
+        if (auto* process = world_.at(who)) {
+          process->ask(raft::replica::transfer{});
+          world_.arm(who);
+        }
+      hand_over(world_.random().one_in(4) ? hand_over_every : std::chrono::milliseconds{100});
     });
   }
 

@@ -11,16 +11,14 @@
 #include <utility>
 #include <variant>
 
-#include "troupe/sim/history.hpp"
+#include "troupe/sim/recording_client.hpp"
 #include "troupe/sim/service_scenario.hpp"
-#include "troupe/sim/session_client.hpp"
 #include "troupe/state/state_table.hpp"
 
 namespace troupe::sim {
 
 /// What the clients of a state service saw at level strong.
-struct state_record {
-  history lines;
+struct state_record : client_record {
   /// Which write a version names; the same for all who see it.
   std::map<std::uint64_t, std::string> writes;
   /// When they were made, by the calendar, of each key.
@@ -30,22 +28,20 @@ struct state_record {
   std::set<std::string> violations;
   std::uint64_t expiries = 0;
   std::uint64_t conflicts = 0;
-  std::uint64_t clients = 0;
-  std::uint64_t answers = 0;
-  bool is_over = false;
 };
 
 /// A client that reads and writes a few keys that all share, half of the writes on the
 /// condition that nobody has written since, and looks after a key of its own whose value
 /// has a time to live. It writes down what it saw.
 template <class Home>
-class state_client : public session_client<state_client<Home>, Home, state::state_table> {
-  using base = session_client<state_client<Home>, Home, state::state_table>;
+class state_client : public recording_client<state_client<Home>, Home, state::state_table> {
+  using base = recording_client<state_client<Home>, Home, state::state_table>;
+  using base::record;
   using service = host::replicated_core<state::state_table>;
 
 public:
   explicit state_client(Home& here) : base(here) {
-    be_another();
+    this->rename();
   }
 
   void begin() {
@@ -79,8 +75,7 @@ public:
     if (key_ == own_key()) {
       if (found.entries.empty() && record().passing.erase(key_) > 0)
         ++record().expiries;
-      ++record().answers;
-      return rest_a_little();
+      return this->go_on_soon();
     }
     known_.erase(key_);
     std::optional<std::string> value;
@@ -90,13 +85,14 @@ public:
       note(entry.version, *value, entry.written_at);
     }
     known_[key_] = {state::version_of(found.entries), value};
-    finish(outcome::ok, value);
+    this->finish(outcome::ok, value);
   }
 
   /// Nobody knows whether it was written: the history says so.
-  void lost() {
+  void be_another() {
     record().passing.erase(own_key());
-    be_another();
+    known_.clear();
+    this->rename();
   }
 
 private:
@@ -109,36 +105,17 @@ private:
   /// Keys are given up after so many answers, so that no history gets too long to judge.
   static constexpr std::uint64_t keys_change_every = 300;
 
-  [[nodiscard]] state_record& record() {
-    return this->here().setting().record;
-  }
-
-  [[nodiscard]] std::int64_t clock() {
-    return this->here().now().time_since_epoch().count(); // clients have true clocks
-  }
-
-  void be_another() {
-    name_ = "client-" + std::to_string(++record().clients);
-    known_.clear();
-  }
-
   [[nodiscard]] std::string own_key() const {
-    return "own-" + name_;
+    return "own-" + this->name();
   }
 
   static state::entry_key strong(std::string key) {
     return {state::consistency::strong, state::value_type::lww_register, std::move(key)};
   }
 
-  void call(std::string verb, const std::string& key) {
-    key_ = key;
-    line_
-      = record().lines.call(name_, key, {std::move(verb), {}, {}, {}, outcome::unknown, clock()});
-  }
-
   void read(const std::string& key) {
     if (key != own_key())
-      call("get", key);
+      this->call(key, "get");
     key_ = key;
     found_ = std::make_shared<std::optional<state::entries_found>>();
     this->look(found_, [key](const service& state) {
@@ -148,29 +125,30 @@ private:
 
   /// On condition, if this client knows what is there.
   void put(const std::string& key) {
-    value_ = name_ + '/' + std::to_string(++writes_);
+    key_ = key;
+    value_ = this->name() + '/' + std::to_string(++writes_);
     state::put what{strong(key), state::to_value(value_)};
-    step_of_history line{"put", value_, {}, {}, outcome::unknown, clock()};
     if (auto before = known_.find(key); before != known_.end() && this->here().random().one_in(2)) {
       what.expect_version = before->second.version;
-      line = {"cas", before->second.value, value_, {}, outcome::unknown, clock()};
+      this->call(key, "cas", before->second.value, value_);
+    } else {
+      this->call(key, "put", value_);
     }
     known_.erase(key);
-    key_ = key;
-    line_ = record().lines.call(name_, key, std::move(line));
     this->ask(std::move(what));
   }
 
   void remove(const std::string& key) {
+    key_ = key;
     known_.erase(key);
-    call("delete", key);
+    this->call(key, "delete");
     value_.clear();
     this->ask(state::remove_key{strong(key), {}, {}});
   }
 
   void put_for_a_while() {
     key_ = own_key();
-    value_ = name_ + '/' + std::to_string(++writes_);
+    value_ = this->name() + '/' + std::to_string(++writes_);
     record().passing.insert(key_);
     state::put what{strong(key_), state::to_value(value_)};
     what.ttl = std::chrono::milliseconds{200 + this->here().random().below(2'000)};
@@ -179,13 +157,11 @@ private:
 
   void handle(const state::accepted& what) {
     note(what.value.version, value_, what.value.written_at);
-    if (key_ == own_key()) {
-      ++record().answers;
-      return rest_a_little();
-    }
+    if (key_ == own_key())
+      return this->go_on_soon();
     if (!value_.empty())
       known_[key_] = {what.value.version, value_};
-    finish(outcome::ok, {});
+    this->finish(outcome::ok);
   }
 
   void handle(const refused& what) {
@@ -193,7 +169,7 @@ private:
       record().violations.insert("a put was refused: " + what.why.detail);
     if (what.why.code == errc::conflict)
       ++record().conflicts;
-    finish(outcome::fail, {});
+    this->finish(outcome::fail);
   }
 
   template <class Other>
@@ -217,22 +193,10 @@ private:
       broken("of " + key_ + " is stamped no earlier than the one behind it");
   }
 
-  void finish(outcome how, std::optional<std::string> result) {
-    ++record().answers;
-    record().lines.answer(line_, how, std::move(result), clock());
-    rest_a_little();
-  }
-
-  void rest_a_little() {
-    this->rest(std::chrono::milliseconds{this->here().random().below(100)});
-  }
-
-  std::string name_;
   std::uint64_t writes_ = 0;
   std::map<std::string, known> known_;
-  std::string key_;      // of what is under way
-  std::string value_;    // that it writes, if it does
-  std::size_t line_ = 0; // in the history
+  std::string key_;   // of what is under way
+  std::string value_; // that it writes, if it does
   std::shared_ptr<std::optional<state::entries_found>> found_;
 };
 
@@ -251,11 +215,7 @@ struct state_service_model {
       found.broken(each);
     for (auto& key : what.passing)
       found.broken("expiry: " + key + " is there long after its time");
-    auto report = judge(register_model{}, what.lines);
-    for (auto& key : report.violated)
-      found.broken("linearizability: " + key);
-    for (auto& key : report.undecided)
-      found.broken("linearizability of " + key + " is undecided");
+    check_history(register_model{}, what.lines, found);
   }
 };
 

@@ -59,6 +59,10 @@ public:
   /// Calls `job` after `span` of the world's time; never if the process is killed before.
   void after(duration span, std::function<void()> job);
 
+  /// Returns how long another thread of this process takes to hear what it is told now; drawn
+  /// anew each time, see mailbox.
+  [[nodiscard]] duration handover();
+
   /// What outlives the process.
   [[nodiscard]] typename Process::disk& disk();
 
@@ -161,7 +165,7 @@ public:
   /// From here on nothing goes wrong: cuts are healed, processes that are down come back.
   void end_faults() {
     auto quiet = faults_;
-    quiet.loss = quiet.duplication = quiet.straggler = 0;
+    quiet.loss = quiet.duplication = quiet.straggler = quiet.starved = 0;
     quiet.kill_every = quiet.pause_every = quiet.partition_every = duration{};
     quiet.calendar_every = {};
     faults_ = quiet;
@@ -339,8 +343,10 @@ private:
     constexpr std::int64_t million = 1'000'000;
     if (at == time_point::max())
       return duration::max();
-    auto local = at.time_since_epoch();
+    auto local = at.time_since_epoch().count();
+    auto rest = local % (million + where.rate);
     auto result = duration{local / (million + where.rate) * million};
+    result += std::chrono::microseconds{rest * million / (million + where.rate) / 1'000};
     while (local_time(where, result) < at)
       result += std::chrono::microseconds{1};
     return result;
@@ -501,6 +507,15 @@ void environment<Process>::sync(std::function<void()> job) {
 template <class Process>
 void environment<Process>::after(duration span, std::function<void()> job) {
   home_.run_later(self_, life_, home_.now_ + span, std::move(job));
+}
+
+template <class Process>
+duration environment<Process>::handover() {
+  auto& what = home_.faults_;
+  auto at_most = home_.happens(what.starved) ? what.starved_for
+                 : home_.happens(what.busy)  ? what.busy_for
+                                             : what.max_handover;
+  return home_.between(duration::zero(), at_most);
 }
 
 template <class Process>

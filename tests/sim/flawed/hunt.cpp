@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "support/varied_world.hpp"
 #include "troupe/core/flaw.hpp"
 #include TROUPE_SCENARIO_HEADER
 
@@ -15,14 +16,7 @@ int main(int count, char** words) {
   static_assert(planted_flaw != flaw::none);
   std::uint64_t seeds = count > 1 ? std::stoull(words[1]) : 200;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
-    sim::scenario_options how;
-    how.seed = seed;
-    how.nodes = static_cast<std::uint32_t>(3 + 2 * (seed % 2));
-    how.span = std::chrono::seconds{30};
-    how.what = seed % 3 == 0 ? sim::rough() : sim::storm();
-    how.churn = std::chrono::milliseconds{seed % 4 < 2 ? 700 : 100};
-    if (seed % 2 == 1)
-      how.strike = std::chrono::milliseconds{300};
+    auto how = test::varied_group(seed, std::chrono::seconds{30});
     auto found = sim::TROUPE_SCENARIO{how}.run().violations;
     if (found.empty())
       continue;

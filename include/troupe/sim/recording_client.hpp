@@ -1,0 +1,89 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "troupe/sim/history.hpp"
+#include "troupe/sim/service_process.hpp"
+#include "troupe/sim/session_client.hpp"
+
+namespace troupe::sim {
+
+/// What clients saw whose histories are judged. A service may add to it.
+struct client_record {
+  history lines;
+  std::uint64_t clients = 0;
+  std::uint64_t answers = 0;
+  bool is_over = false;
+};
+
+/// A client of a simulated service that writes a history: under one name until it does not know
+/// an outcome, then under another, as if the first were never heard of again. `Derived` is as
+/// for session_client, and says what a new name means: void be_another().
+template <class Derived, class Home, machine M>
+class recording_client : public session_client<Derived, Home, M> {
+  using base = session_client<Derived, Home, M>;
+
+public:
+  explicit recording_client(Home& here) : base(here) {}
+
+  void lost() {
+    static_cast<Derived&>(*this).be_another();
+  }
+
+protected:
+  [[nodiscard]] auto& record() {
+    return this->here().setting().record;
+  }
+
+  /// Of the history, in nanoseconds. Clients have true clocks.
+  [[nodiscard]] std::int64_t clock() {
+    return this->here().now().time_since_epoch().count();
+  }
+
+  [[nodiscard]] const std::string& name() const {
+    return name_;
+  }
+
+  void rename() {
+    name_ = "client-" + std::to_string(++record().clients);
+  }
+
+  /// Notes that it asks for this now; finish() says what came of it.
+  void call(const std::string& key, std::string verb, std::optional<std::string> argument = {},
+            std::optional<std::string> second = {}) {
+    line_ = record().lines.call(
+      name_, key,
+      {std::move(verb), std::move(argument), std::move(second), {}, outcome::unknown, clock()});
+  }
+
+  void finish(outcome how, std::optional<std::string> result = {}) {
+    record().lines.answer(line_, how, std::move(result), clock());
+    go_on_soon();
+  }
+
+  void go_on_soon() {
+    ++record().answers;
+    this->rest(std::chrono::milliseconds{this->here().random().below(100)});
+  }
+
+private:
+  std::string name_;
+  std::size_t line_ = 0; // in the history, of what is under way
+};
+
+/// Says what is wrong with a history, by the rules of `model`.
+template <class Model>
+void check_history(const Model& model, const history& lines, findings& found) {
+  auto report = judge(model, lines);
+  for (auto& key : report.violated)
+    found.broken("linearizability: " + key);
+  for (auto& key : report.undecided)
+    found.broken("linearizability of " + key + " is undecided");
+}
+
+} // namespace troupe::sim

@@ -1,0 +1,70 @@
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "caf/actor_system.hpp"
+#include "caf/actor_system_config.hpp"
+#include "troupe/core/caf/init.hpp"
+#include "troupe/host/replicated.hpp"
+#include "troupe/lock/lock_service.hpp"
+
+using namespace std::chrono_literals;
+using namespace troupe;
+
+namespace {
+
+/// A group that says one thing, and hears one.
+class scripted_group final : public host::group_member {
+public:
+  void join(host::job_runner home, std::function<void(host::group_event&)> tell) override {
+    joined.set_value({std::move(home), std::move(tell)});
+  }
+
+  void propose(host::proposal what) override {
+    proposed.set_value(std::move(what));
+  }
+
+  void read(request_id) override {}
+  void give_section(raft::log_index, std::string) override {}
+  void stop(problem) override {}
+
+  [[nodiscard]] std::uint64_t life() const override {
+    return 7;
+  }
+
+  [[nodiscard]] bool is_recovered() const override {
+    return false;
+  }
+
+  std::promise<std::pair<host::job_runner, std::function<void(host::group_event&)>>> joined;
+  std::promise<host::proposal> proposed;
+};
+
+} // namespace
+
+TEST_CASE("a service that hears late that it leads is not behind the time of its group",
+          "[host][replicated]") {
+  init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
+                caf::id_block::troupe_lock>();
+  caf::actor_system_config cfg;
+  caf::actor_system system{cfg};
+  auto group = std::make_shared<scripted_group>();
+  auto service = host::spawn<lock::lock_service>(system, {}, host::replicated{group});
+  REQUIRE(service);
+  auto [home, tell] = group->joined.get_future().get();
+  auto said_at = time_point{system.clock().now().time_since_epoch()} - 5s;
+  host::group_event what = host::to_service::lead{1, raft::group_time{100s}, 3, said_at};
+  home([tell = tell, what]() mutable { tell(what); });
+  auto made = group->proposed.get_future().get();
+  CHECK(made.term == 3);
+  auto batch = from_bytes<host::replicated_batch<lock::lock_table>>(made.payload);
+  REQUIRE(batch);
+  CHECK(batch->records.front().at >= time_point{105s});
+  CHECK(batch->records.front().at < time_point{135s});
+  caf::anon_send_exit(*service, caf::exit_reason::kill);
+}

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+
+#include "troupe/sim/raft_scenario.hpp"
+
+namespace troupe::test {
+
+/// Returns a world of 3 or 5 nodes in which things go wrong now and then, or all the time.
+inline sim::scenario_options varied_world(std::uint64_t seed, duration span) {
+  sim::scenario_options made;
+  made.seed = seed;
+  made.nodes = static_cast<std::uint32_t>(3 + 2 * (seed % 2));
+  made.span = span;
+  made.what = seed % 3 == 0 ? sim::rough() : sim::storm();
+  return made;
+}
+
+/// The same, and how often members change and leaders are struck.
+inline sim::scenario_options varied_group(std::uint64_t seed, duration span) {
+  auto made = varied_world(seed, span);
+  made.churn = std::chrono::milliseconds{seed % 4 < 2 ? 700 : 100};
+  if (seed % 2 == 1)
+    made.strike = std::chrono::milliseconds{300};
+  return made;
+}
+
+} // namespace troupe::test
