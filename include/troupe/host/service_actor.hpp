@@ -140,6 +140,7 @@ private:
     caller_ = asked ? ++last_caller_ : 0; // zero: nobody asked for an answer
     if (asked) // a promise that nobody asked for would reach the sender as a stray
       promise_ = self_->make_response_promise();
+    gather();
     core_.step(now(), caller_, std::move(what), out_);
     carry_out();
     if (auto id = std::exchange(caller_, 0); id != 0) {
@@ -147,6 +148,14 @@ private:
       open_.emplace(id, std::move(promise_));
     }
     return {};
+  }
+
+  /// Has the requests that wait in the mailbox already written in one batch with this one.
+  void gather() {
+    if (!core_.is_idle())
+      return;
+    core_.hold();
+    home_([this] { core_.let_go(now(), out_); });
   }
 
   // -- questions -------------------------------------------------------------------
