@@ -51,6 +51,7 @@ public:
   static group_options options() {
     group_options made;
     made.consensus = raft::lan();
+    made.consensus.tell_commits_within = {};
     made.snapshot_every = 10;
     return made;
   }

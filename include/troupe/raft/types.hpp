@@ -287,6 +287,9 @@ struct options {
   std::uint32_t max_members = 32;
   /// Of the random election time-outs: different for each replica and each start.
   std::uint64_t seed = 0;
+  /// A commit is told to followers with the next entries, and alone after so long or with the next
+  /// heartbeat: requests are answered where the group is led, so that hardly anybody waits for it.
+  duration tell_commits_within = std::chrono::milliseconds{10};
 };
 
 /// Timers for one machine or one rack.
