@@ -243,8 +243,9 @@ private:
   }
 
   void handle(group_core::save& what) {
-    auto saving = std::make_shared<group_log::saving>(what.what, from_->how.consensus.keep_entries);
-    save_next(saving, what.what.header.index);
+    auto index = what.what.header.index;
+    auto expendable = core_->consensus().expendable(index);
+    save_next(std::make_shared<group_log::saving>(what.what, expendable), index);
   }
 
   /// Part by part, with entries in between.

@@ -64,6 +64,9 @@ struct group_options {
   raft::options consensus;
   /// A snapshot after so many entries; bounds the log and a restart.
   std::uint32_t snapshot_every = 10'000;
+  /// And after so many bytes of them, or as many as the snapshot before it had if that is more:
+  /// a large state is not written again for each small change.
+  std::uint64_t snapshot_every_bytes = 2U * 1024 * 1024;
 };
 
 /// One node's share of a group that runs several services on one log: the replica of the
@@ -175,16 +178,16 @@ public:
     return share_out(newest, out);
   }
 
-  void step(time_point now, request_id id, const event& what, effects& out) {
+  void step(time_point now, request_id id, event what, effects& out) {
     auto take = overloaded{
       [&](const raft::replica::event& line) { replica_.step(now, own(id, {}), line, made_); },
-      [&](const propose& line) { put(now, line, out); },
+      [&](propose& line) { put(now, line, out); },
       [&](const read& line) {
         auto mine = own(id, {line.service, kind::read});
         open_reads_.insert(mine);
         replica_.step(now, mine, raft::replica::read{}, made_);
       },
-      [&](const section& line) { add_section(line, out); },
+      [&](section& line) { add_section(line, out); },
       [&](const saved& line) { end_snapshot(now, line); },
       [&](const snapshot_now&) {
         is_snapshot_wanted_ = true;
@@ -233,7 +236,7 @@ private:
     std::map<service_id, std::uint64_t> hashes;
   };
 
-  void put(time_point now, const propose& line, effects& out) {
+  void put(time_point now, propose& line, effects& out) {
     auto& [term, number, payload] = line.what;
     if (!is_leading_ || term != replica_.term())
       return out.push_back(not_taken{
@@ -241,7 +244,8 @@ private:
         number,
         {errc::not_leader, "this node has stopped leading the group; ask the one that leads"}});
     replica_.step(now, own(number, {line.service, kind::proposal}),
-                  raft::replica::propose{{to_bytes(group_entry{line.service, payload})}}, made_);
+                  raft::replica::propose{{to_bytes(group_entry{line.service, std::move(payload)})}},
+                  made_);
   }
 
   /// Ids of our own, as services count theirs each for itself.
@@ -336,6 +340,7 @@ private:
     proposals_.erase(proposals_.begin(), proposals_.upper_bound(what.entries.back().index));
     for (auto& line : what.entries) {
       applied_ = line.index;
+      bytes_since_ += raft::size_of(line);
       std::visit([&](auto& each) { apply(now, line.term, each, out); }, line.what);
     }
     answer_reads(out);
@@ -369,7 +374,8 @@ private:
   // -- snapshots ----------------------------------------------------------------------
 
   void propose_checkpoint(time_point now) {
-    auto is_due = is_snapshot_wanted_ || applied_ >= checkpoint_ + options_.snapshot_every;
+    auto is_due = is_snapshot_wanted_ || applied_ >= checkpoint_ + options_.snapshot_every
+                  || bytes_since_ >= std::max(options_.snapshot_every_bytes, newest_bytes_);
     if (!is_leading_ || is_checkpoint_asked_ || making_ || !is_due)
       return;
     is_snapshot_wanted_ = false;
@@ -381,6 +387,7 @@ private:
 
   void take_checkpoint(const checkpoint& what, effects& out) {
     checkpoint_ = applied_;
+    bytes_since_ = 0;
     is_checkpoint_asked_ = false;
     if (auto why = compare(what); why.code != errc::none)
       return out.push_back(stop{std::move(why)});
@@ -405,18 +412,19 @@ private:
     return {};
   }
 
-  void add_section(const section& what, effects& out) {
+  void add_section(section& what, effects& out) {
     if (!making_ || making_->header.index != what.index)
       return;
     rolling_hash hash;
     hash.add(what.bytes);
     making_->hashes[what.service] = hash.value();
-    making_->state.sections[what.service] = what.bytes;
+    making_->state.sections[what.service] = std::move(what.bytes);
     if (making_->state.sections.size() < services_.size())
       return;
     known_ = {what.index, std::move(making_->hashes)};
     auto bytes = std::make_shared<const std::string>(to_bytes(making_->state));
     making_->state = {};
+    newest_bytes_ = bytes->size();
     out.push_back(save{{making_->header, std::move(bytes)}});
   }
 
@@ -431,6 +439,7 @@ private:
 
   void handle(time_point, raft::replica::installed& what, effects& out) {
     applied_ = checkpoint_ = what.what.header.index;
+    bytes_since_ = 0;
     making_.reset();
     known_ = {};
     if (auto why = share_out(*what.what.bytes, out); why.code != errc::none)
@@ -439,7 +448,8 @@ private:
     answer_reads(out);
   }
 
-  [[nodiscard]] problem share_out(const std::string& bytes, effects& out) const {
+  [[nodiscard]] problem share_out(const std::string& bytes, effects& out) {
+    newest_bytes_ = bytes.size();
     auto state = from_bytes<group_state>(bytes);
     if (!state)
       return {errc::damaged, "the snapshot of the group cannot be read; restore a backup"};
@@ -463,6 +473,8 @@ private:
   request_id last_id_ = 0;
   raft::log_index applied_ = 0;
   raft::log_index checkpoint_ = 0; // the last one that was applied, or the snapshot
+  std::uint64_t bytes_since_ = 0;  // the checkpoint
+  std::uint64_t newest_bytes_ = 0; // of the snapshot made or installed last
   bool is_checkpoint_asked_ = false;
   bool is_snapshot_wanted_ = false;
   known_hashes known_; // of the snapshot made last
