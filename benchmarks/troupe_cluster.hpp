@@ -19,6 +19,7 @@
 
 #include "closed_loop.hpp"
 #include "free_port.hpp"
+#include "troupe/core/one_heap.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/testing/child_process.hpp"
@@ -37,6 +38,7 @@ public:
 
   /// Is a node, as the words say that start() gave, until it is killed.
   [[noreturn]] static void serve(const std::vector<std::string>& words) {
+    use_one_heap(); // as `troupe node` does
     node_options options;
     options.data = words.at(0);
     options.group.consensus.heartbeat = std::chrono::milliseconds{std::stol(words.at(1))};
