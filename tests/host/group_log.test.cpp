@@ -98,7 +98,7 @@ TEST_CASE_METHOD(fixture, "entries of a later term replace what stood there") {
 }
 
 TEST_CASE_METHOD(fixture, "a snapshot lets go of the entries far behind it") {
-  auto bytes = std::string(3'000'000, 's'); // three parts
+  auto bytes = std::string(3'000'000, 's'); // several parts
   with([&](group_log& log) {
     std::vector<raft::entry> lines;
     for (raft::log_index each = 1; each <= 10; ++each)

@@ -41,7 +41,7 @@ struct stored_group {
 /// Calls may block; one caller at a time. On a full disk a call is storage_full and nothing
 /// of it stays; after any other problem nobody knows what is on the disk.
 class group_log {
-  static constexpr std::size_t part_bytes = 1024 * 1024;
+  static constexpr std::size_t part_bytes = 256 * 1024; // entries wait no longer than for one
 
   /// A snapshot as its rows have it, in parts, without a copy of the whole.
   class snapshot_row {
@@ -389,6 +389,8 @@ private:
     if (auto why = database_.open(file_, storage::database::sharing::exclusive, schema);
         why.code != errc::none)
       return why;
+    if (!database_.run("PRAGMA cache_size=-512")) // KiB; what is written is hardly ever read
+      return database_.failed("open");
     if (auto found = database_.number("PRAGMA user_version"); found > format)
       return {errc::incompatible, file_.string() + " has format " + std::to_string(found)
                                     + ", this release reads up to " + std::to_string(format)
