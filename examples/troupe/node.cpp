@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "commands.hpp"
+#include "troupe/core/one_heap.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/scheduler/exec.hpp"
 
@@ -109,6 +110,7 @@ private:
 } // namespace
 
 int run_node(const common_options& common, const node_command& what, const held_signals& signals) {
+  use_one_heap();
   auto options = to_options(what);
   if (!options)
     return complain(options.error());

@@ -17,6 +17,7 @@
 #include "troupe/core/msgpack.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/once_all.hpp"
+#include "troupe/core/one_heap.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/process.hpp"

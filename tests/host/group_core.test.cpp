@@ -51,6 +51,7 @@ public:
   static group_options options() {
     group_options made;
     made.consensus = raft::lan();
+    made.consensus.tell_commits_within = {};
     made.snapshot_every = 10;
     return made;
   }
@@ -177,6 +178,31 @@ TEST_CASE("all replicas of a group make their snapshots of the same states") {
       CHECK(*saved[each].bytes == *first[each].bytes);
     }
   }
+}
+
+TEST_CASE("a snapshot is made after so many bytes of entries, however few they are") {
+  auto how = small_group::options();
+  how.snapshot_every = 1'000'000;
+  how.snapshot_every_bytes = 10'000;
+  small_group group{how};
+  for (auto each = 0; each < 9; ++each)
+    group.note(std::string(1'000, 'x'));
+  CHECK(group.at(1).saved.empty());
+  group.note(std::string(1'000, 'x'));
+  group.note("the others hear of the commit");
+  for (std::uint64_t each : {1, 2, 3})
+    CHECK(group.at(each).saved.size() == 1);
+}
+
+TEST_CASE("a state larger than that is written again only after as many bytes of entries") {
+  auto how = small_group::options();
+  how.snapshot_every = 1'000'000;
+  how.snapshot_every_bytes = 1'000;
+  small_group group{how};
+  for (auto each = 0; each < 64; ++each)
+    group.note(std::string(1'000, 'x')); // which the state keeps
+  CHECK(group.at(1).saved.size() >= 6);  // each twice the one before
+  CHECK(group.at(1).saved.size() <= 8);
 }
 
 TEST_CASE("a replica whose state is not the leader's stops, and says which service it is") {

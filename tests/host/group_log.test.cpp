@@ -34,8 +34,8 @@ raft::snapshot snapshot_at(raft::log_index index, std::string bytes) {
           std::make_shared<const std::string>(std::move(bytes))};
 }
 
-void save(group_log& log, const raft::snapshot& what, std::uint64_t keep) {
-  group_log::saving saving{what, keep};
+void save(group_log& log, const raft::snapshot& what, raft::log_index expendable) {
+  group_log::saving saving{what, expendable};
   while (!saving.is_done())
     REQUIRE(log.save(saving).code == errc::none);
 }
@@ -98,13 +98,13 @@ TEST_CASE_METHOD(fixture, "entries of a later term replace what stood there") {
 }
 
 TEST_CASE_METHOD(fixture, "a snapshot lets go of the entries far behind it") {
-  auto bytes = std::string(3'000'000, 's'); // three parts
+  auto bytes = std::string(3'000'000, 's'); // several parts
   with([&](group_log& log) {
     std::vector<raft::entry> lines;
     for (raft::log_index each = 1; each <= 10; ++each)
       lines.push_back(line(each, 1, "x"));
     REQUIRE(log.write(entries(1, lines)).code == errc::none);
-    save(log, snapshot_at(8, bytes), 3);
+    save(log, snapshot_at(8, bytes), 5);
     REQUIRE(log.newest()->bytes->size() == bytes.size());
   });
   auto found = loaded();
@@ -208,7 +208,7 @@ TEST_CASE_METHOD(fixture, "of a write that the disk has no room for nothing stay
   stored_group found;
   REQUIRE(log.load(found).code == errc::none);
   REQUIRE(log.write(entries(1, {line(1, 1, "a")})).code == errc::none);
-  save(log, snapshot_at(1, "old"), 10);
+  save(log, snapshot_at(1, "old"), 0);
   auto next = entries(2, {line(2, 1, "b"), line(3, 1, std::string(100'000, 'c'))});
   next.vote = raft::ballot{2, {9}};
 
@@ -218,7 +218,7 @@ TEST_CASE_METHOD(fixture, "of a write that the disk has no room for nothing stay
   limited.rlim_cur = 65'536;
   REQUIRE(::setrlimit(RLIMIT_FSIZE, &limited) == 0);
   auto refused = log.write(next);
-  group_log::saving saving{snapshot_at(1, std::string(200'000, 's')), 10};
+  group_log::saving saving{snapshot_at(1, std::string(200'000, 's')), 0};
   auto not_saved = log.save(saving);
   REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
 

@@ -86,6 +86,7 @@ private:
     auto made = raft::lan();
     made.seed = self;
     made.keep_entries = 0;
+    made.tell_commits_within = {};
     made.max_message_bytes = 256;
     return made;
   }

@@ -8,18 +8,23 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "caf/actor.hpp"
 #include "caf/actor_cast.hpp"
+#include "caf/actor_clock.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/behavior.hpp"
 #include "caf/event_based_actor.hpp"
+#include "caf/mailbox_element.hpp"
 #include "caf/stateful_actor.hpp"
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
@@ -35,8 +40,8 @@
 
 namespace troupe::host {
 
-/// What a group tells the program that runs this node. Called on the group's actor: must not
-/// block.
+/// What a group tells the program that runs this node: in the order in which it happens, one
+/// call at a time, on any thread. Must not block.
 struct group_listener {
   std::function<void(const group_core::changed_role&)> changed_role;
   std::function<void(const raft::configuration&)> members_are;
@@ -56,183 +61,255 @@ struct group_status {
 
 namespace detail {
 
-/// The actor around a group_core: clock, disk thread and peers. Holds no rule.
-class group_state_actor {
+/// Drives a group_core: clock, disk thread, peers and services. Holds no rule.
+///
+/// Whoever brings an input steps the core, under a lock: a link's thread a message, the disk's
+/// that something is written, a service a proposal. It also carries out what comes of that,
+/// without the lock; or, if another thread does so just then, leaves it to that one. So no
+/// thread has to be woken for a step, and effects are carried out in their order.
+class group_driver : public std::enable_shared_from_this<group_driver> {
 public:
-  static inline const char* name = "troupe.group";
-
   struct prepared {
     group_options how;
     group_listener listener;
     std::set<service_id> services;
     std::shared_ptr<group_log> log;
     stored_group stored;
+    /// Of group_options::event_log.
     std::ofstream events;
   };
-
-  group_state_actor(caf::event_based_actor* self, const std::shared_ptr<prepared>& from)
-    : self_(self), from_(from), metrics_(self->system()) {
-    ignore_strays(self_);
-    self_->set_down_handler([this](const caf::down_msg& gone) { lost(gone.source); });
-  }
-
-  caf::behavior make_behavior() {
-    return {
-      [this](const group_message& what) {
-        if (core_ && what.to == core_->consensus().self())
-          receive(what);
-      },
-    };
-  }
-
-  // -- jobs, all on this actor ---------------------------------------------------------
 
   struct service {
     job_runner home;
     std::function<void(group_event&)> tell;
   };
 
+  group_driver(caf::actor_system& sys, prepared from)
+    : clock_(sys.clock()),
+      from_(std::move(from)),
+      seat_(from_.stored.seat),
+      metrics_(sys),
+      writer_(std::make_unique<worker_thread>()) {}
+
+  /// The actor that has the timer. Comes first.
+  void set_home(const caf::actor& self) {
+    home_ = caf::actor_cast<caf::weak_actor_ptr>(self);
+  }
+
+  /// Before start().
   void join(service_id which, service who) {
+    std::lock_guard guard{mutex_};
     services_[which] = std::move(who);
   }
 
   /// From here on messages and time count; all services have joined.
   void start() {
-    core_.emplace(from_->stored.seat, from_->how, from_->services, from_->stored.state, now());
-    if (from_->events.is_open())
-      core_->write_events(&events_.emplace(from_->events, from_->stored.seat, from_->stored.state));
-    if (from_->stored.state.base.index > 0)
-      if (auto why = core_->begin(from_->stored.snapshot, out_); why.code != errc::none)
+    std::unique_lock guard{mutex_};
+    if (!writer_ || core_)
+      return;
+    auto& stored = from_.stored;
+    core_.emplace(seat_, from_.how, from_.services, stored.state, now());
+    if (from_.events.is_open())
+      core_->write_events(&events_.emplace(from_.events, seat_, stored.state));
+    if (stored.state.base.index > 0)
+      if (auto why = core_->begin(stored.snapshot, out_); why.code != errc::none)
         out_.push_back(group_core::stop{std::move(why)});
-    from_->stored = {};
-    carry_out();
+    stored = {};
+    go_on(guard);
   }
 
-  void step(request_id id, const group_core::event& what) {
+  /// Of the actor, when its timer ends.
+  void wake() {
+    std::unique_lock guard{mutex_};
+    wake_at_.reset();
     if (!core_)
       return;
-    core_->step(now(), id, what, out_);
-    carry_out();
+    core_->tick(now(), out_);
+    if (core_->consensus().current_role() == raft::role::leader && now() >= mark_at_) {
+      mark_at_ = now() + mark_every;
+      writer_->run(
+        [log = from_.log, time = core_->consensus().time_of_group(now())] { log->mark(time); });
+    }
+    go_on(guard);
   }
 
-  void set_peer(raft::seat_id seat, const caf::strong_actor_ptr& who) {
-    if (auto known = peers_.find(seat); known != peers_.end()) {
-      if (known->second == who)
-        return;
-      peers_.erase(known);
-    }
-    if (!who)
+  void step(request_id id, group_core::event what) {
+    std::unique_lock guard{mutex_};
+    step(guard, id, std::move(what));
+  }
+
+  void receive(const group_message& what) {
+    if (what.to != seat_)
       return;
-    peers_[seat] = who;
-    self_->monitor(who);
+    if (auto content = from_bytes<raft::message>(what.bytes))
+      step(0, raft::replica::event{raft::replica::received{what.from, *std::move(content)}});
+  }
+
+  /// Returns false if that is known.
+  bool set_peer(raft::seat_id seat, const caf::strong_actor_ptr& who) {
+    std::lock_guard guard{mutex_};
+    auto known = peers_.find(seat);
+    if (known != peers_.end() && known->second == who)
+      return false;
+    if (who)
+      peers_[seat] = who;
+    else
+      peers_.erase(seat);
+    return true;
+  }
+
+  void lost(const caf::actor_addr& gone) {
+    std::unique_lock guard{mutex_};
+    std::vector<raft::seat_id> seats;
+    std::erase_if(peers_, [&](auto& each) {
+      auto is_gone = each.second->address() == gone;
+      if (is_gone)
+        seats.push_back(each.first);
+      return is_gone;
+    });
+    for (auto each : seats)
+      if (core_)
+        core_->step(now(), 0, raft::replica::event{raft::replica::lost_link{each}}, out_);
+    go_on(guard);
   }
 
   void ask(const raft::replica::event& what, std::function<void(const problem&)> done) {
-    if (!core_)
+    std::unique_lock guard{mutex_};
+    if (!core_) {
+      guard.unlock();
       return done({errc::unreachable, "the group has not started on this node; retry"});
+    }
     auto id = ++last_asker_;
     askers_.emplace(id, std::move(done));
-    step(id, what);
+    step(guard, id, what);
   }
 
   void look(const std::function<void(const group_status&)>& done) {
-    if (core_)
-      done({core_->consensus().look(now()), core_->applied()});
-    else
-      done({});
+    group_status found;
+    {
+      std::lock_guard guard{mutex_};
+      if (core_)
+        found = {core_->consensus().look(now()), core_->applied()};
+    }
+    done(found);
   }
 
   /// See group::back_up().
   void back_up(std::function<void(result<group_backup>)> done) {
-    if (!core_ || core_->consensus().current_role() != raft::role::leader)
+    std::unique_lock guard{mutex_};
+    if (!core_ || core_->consensus().current_role() != raft::role::leader) {
+      guard.unlock();
       return done(problem{errc::not_leader, "this node follows; ask the one that leads"});
-    if (back_up_)
+    }
+    if (back_up_) {
+      guard.unlock();
       return done(problem{errc::busy, "a backup is being made; retry when it is done"});
+    }
     back_up_ = std::move(done);
     back_up_after_ = core_->applied();
-    step(0, group_core::snapshot_now{});
+    step(guard, 0, group_core::snapshot_now{});
   }
 
   /// This node takes part no more: its services lead nothing, and whoever waits is told why.
   void stop(const problem& why) {
-    if (!core_)
-      return;
+    std::unique_lock guard{mutex_};
+    if (core_)
+      out_.push_back(group_core::stop{why});
+    go_on(guard);
+  }
+
+  /// The end: no input counts any more, and the file is closed on return.
+  void close() {
+    std::unique_lock guard{mutex_};
     core_.reset();
-    for (auto& [which, who] : services_) {
-      to_service::follow what{which, why};
-      handle(what);
-    }
-    for (auto& [id, done] : std::exchange(askers_, {}))
-      done(why);
-    if (auto done = std::exchange(back_up_, nullptr))
-      done(why);
-    if (from_->listener.stopped)
-      from_->listener.stopped(why);
+    out_.clear();
+    auto writer = std::move(writer_);
+    guard.unlock();
+    writer.reset(); // what was given to it is written
+    from_.log.reset();
   }
 
 private:
+  using lock = std::unique_lock<std::mutex>;
+
   /// As the clock of the actors shows it: services go on from there.
   [[nodiscard]] time_point now() const {
-    return time_point{self_->clock().now().time_since_epoch()};
+    return time_point{clock_.now().time_since_epoch()};
   }
 
-  void receive(const group_message& what) {
-    auto content = from_bytes<raft::message>(what.bytes);
-    if (content)
-      step(0, raft::replica::event{raft::replica::received{what.from, *std::move(content)}});
+  void step(lock& guard, request_id id, group_core::event what) {
+    if (!core_)
+      return;
+    core_->step(now(), id, std::move(what), out_);
+    go_on(guard);
   }
 
-  void lost(const caf::actor_addr& gone) {
-    for (auto each = peers_.begin(); each != peers_.end();)
-      if (each->second && each->second->address() == gone) {
-        auto seat = each->first;
-        each = peers_.erase(each);
-        step(0, raft::replica::event{raft::replica::lost_link{seat}});
-      } else {
-        ++each;
-      }
-  }
-
-  void carry_out() {
-    while (!out_.empty() && core_)
-      for (auto& what : std::exchange(out_, {}))
-        if (core_)
+  /// After each input: carries out what it led to, and sees to it that the actor wakes in time.
+  void go_on(lock& guard) {
+    if (auto next = core_ ? core_->next_deadline() : std::nullopt;
+        next && (!wake_at_ || *next < *wake_at_)) {
+      wake_at_ = next;
+      wants_timer_ = true;
+    }
+    if (std::exchange(is_carrying_out_, true))
+      return; // whoever does that takes ours along
+    while (!out_.empty() || wants_timer_) {
+      doing_.swap(out_);
+      auto timer = std::exchange(wants_timer_, false) ? wake_at_ : std::nullopt;
+      auto applied = core_ ? core_->applied() : 0;
+      guard.unlock();
+      for (auto& what : doing_)
+        if (!is_stopped_)
           std::visit([this](auto& each) { handle(each); }, what);
-    out_.clear();
-    if (core_)
-      metrics_.applied(core_->applied());
-    arm();
+      doing_.clear();
+      if (applied > 0)
+        metrics_.applied(applied);
+      if (timer)
+        wake_at(*timer);
+      guard.lock();
+    }
+    is_carrying_out_ = false;
   }
+
+  inline void wake_at(time_point when); // needs the actor
 
   // -- effects: the network --------------------------------------------------------------
 
   void handle(group_core::send& what) {
-    auto found = peers_.find(what.to);
-    if (found == peers_.end()) {
-      auto& members = core_->consensus().members().members;
-      if (auto who = members.find(what.to); who != members.end() && from_->listener.wants_peer)
-        from_->listener.wants_peer(what.to, who->second.contact);
-      return;
+    std::optional<std::string> contact;
+    caf::strong_actor_ptr peer;
+    {
+      std::lock_guard guard{mutex_};
+      if (auto found = peers_.find(what.to); found != peers_.end())
+        peer = found->second;
+      else if (core_)
+        if (auto& members = core_->consensus().members().members; members.contains(what.to))
+          contact = members.at(what.to).contact;
     }
-    self_->send(caf::actor_cast<caf::actor>(found->second),
-                group_message{core_->consensus().self(), what.to, to_bytes(what.what)});
+    if (peer)
+      compat::anon_send(caf::actor_cast<caf::actor>(peer),
+                        group_message{seat_, what.to, to_bytes(what.what)});
+    else if (contact && from_.listener.wants_peer)
+      from_.listener.wants_peer(what.to, *contact);
   }
 
   // -- effects: the disk -------------------------------------------------------------------
 
-  job_runner home() {
-    return [self = caf::weak_actor_ptr{self_->ctrl()}](std::function<void()> job) {
-      run_on(self, std::move(job));
-    };
+  /// Runs `job(group_log&)` on the disk's thread.
+  template <class Job>
+  void run_on_disk(Job job) {
+    std::lock_guard guard{mutex_};
+    if (writer_)
+      writer_->run([log = from_.log, job = std::move(job)]() mutable { job(*log); });
   }
 
   void handle(group_core::write& what) {
-    writer_.run([this, back = home(), log = from_->log,
-                 kept = std::make_shared<const group_core::write>(std::move(what))] {
+    auto kept = std::make_shared<const group_core::write>(std::move(what));
+    run_on_disk([self = shared_from_this(), kept](group_log& log) {
       auto begun = std::chrono::steady_clock::now();
-      auto why = log->write(*kept);
-      metrics_.synced(kept->entries.size(), std::chrono::steady_clock::now() - begun);
-      back([this, number = kept->number, why] { written(number, why); });
+      auto why = log.write(*kept);
+      self->metrics_.synced(kept->entries.size(), std::chrono::steady_clock::now() - begun);
+      self->written(kept->number, why);
     });
   }
 
@@ -248,51 +325,51 @@ private:
   }
 
   void handle(group_core::save& what) {
-    auto saving = std::make_shared<group_log::saving>(what.what, from_->how.consensus.keep_entries);
-    save_next(saving, what.what.header.index);
+    auto index = what.what.header.index;
+    raft::log_index expendable = 0;
+    {
+      std::lock_guard guard{mutex_};
+      if (!core_)
+        return;
+      expendable = core_->consensus().expendable(index);
+    }
+    save_next(std::make_shared<group_log::saving>(what.what, expendable), index);
   }
 
   /// Part by part, with entries in between.
   void save_next(const std::shared_ptr<group_log::saving>& what, raft::log_index index) {
-    writer_.run([this, back = home(), log = from_->log, what, index] {
-      auto why = log->save(*what);
-      back([this, what, index, why] {
-        if (why.code != errc::none)
-          step(0, group_core::saved{index, false});
-        else if (what->is_done())
-          saved(index);
-        else
-          save_next(what, index);
-      });
+    run_on_disk([self = shared_from_this(), what, index](group_log& log) {
+      auto why = log.save(*what);
+      if (why.code != errc::none)
+        self->step(0, group_core::saved{index, false});
+      else if (what->is_done())
+        self->saved(index, log);
+      else
+        self->save_next(what, index);
     });
   }
 
-  void saved(raft::log_index index) {
+  /// On the disk's thread.
+  void saved(raft::log_index index, group_log& log) {
     step(0, group_core::saved{index, true});
-    if (!back_up_ || index <= back_up_after_)
+    lock guard{mutex_};
+    auto done = index > back_up_after_ ? std::exchange(back_up_, nullptr) : nullptr;
+    guard.unlock();
+    if (!done)
       return;
-    writer_.run([this, back = home(), log = from_->log] {
-      auto found = log->newest();
-      back([this, found] {
-        auto done = std::exchange(back_up_, nullptr);
-        if (!done)
-          return;
-        if (!found)
-          return done(found.error());
-        auto& header = found->header;
-        done(group_backup{header.index, header.term, header.at, {}, *found->bytes});
-      });
-    });
+    auto found = log.newest();
+    if (!found)
+      return done(found.error());
+    auto& header = found->header;
+    done(group_backup{header.index, header.term, header.at, {}, *found->bytes});
   }
 
   void handle(group_core::load_snapshot&) {
-    writer_.run([this, back = home(), log = from_->log] {
-      auto found = log->newest();
-      back([this, found] {
-        if (!found)
-          return stop(found.error());
-        step(0, raft::replica::event{raft::replica::loaded{*found}});
-      });
+    run_on_disk([self = shared_from_this()](group_log& log) {
+      auto found = log.newest();
+      if (!found)
+        return self->stop(found.error());
+      self->step(0, raft::replica::event{raft::replica::loaded{*found}});
     });
   }
 
@@ -312,21 +389,22 @@ private:
 
   void handle(group_core::changed_role& what) {
     metrics_.changed_role(what.now, what.term, what.leader);
-    if (auto done = what.now != raft::role::leader ? std::exchange(back_up_, nullptr) : nullptr)
-      done(problem{errc::not_leader, "this node follows now; ask the one that leads"});
-    if (from_->listener.changed_role)
-      from_->listener.changed_role(what);
+    if (what.now != raft::role::leader)
+      if (auto done = take_back_up())
+        done(problem{errc::not_leader, "this node follows now; ask the one that leads"});
+    if (from_.listener.changed_role)
+      from_.listener.changed_role(what);
   }
 
   void handle(group_core::members_are& what) {
     metrics_.members_are(what.members);
-    if (from_->listener.members_are)
-      from_->listener.members_are(what.members);
+    if (from_.listener.members_are)
+      from_.listener.members_are(what.members);
   }
 
   void handle(group_core::forgot& what) {
-    if (from_->listener.forgot)
-      from_->listener.forgot(what.seat);
+    if (from_.listener.forgot)
+      from_.listener.forgot(what.seat);
   }
 
   void handle(group_core::ignored&) {}
@@ -340,78 +418,155 @@ private:
   }
 
   void handle(group_core::stop& what) {
-    stop(what.why);
+    is_stopped_ = true;
+    lock guard{mutex_};
+    core_.reset();
+    auto askers = std::exchange(askers_, {});
+    guard.unlock();
+    for (auto& [which, who] : services_) {
+      to_service::follow told{which, what.why};
+      handle(told);
+    }
+    for (auto& [id, done] : askers)
+      done(what.why);
+    if (auto done = take_back_up())
+      done(what.why);
+    if (from_.listener.stopped)
+      from_.listener.stopped(what.why);
   }
 
   void answer(request_id id, const problem& why) {
-    if (auto found = askers_.extract(id))
+    lock guard{mutex_};
+    auto found = askers_.extract(id);
+    guard.unlock();
+    if (found)
       found.mapped()(why);
   }
 
-  void arm() {
-    if (!core_)
-      return;
-    auto next = core_->next_deadline();
-    if (!next)
-      return;
-    timer_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] {
-      if (!core_)
-        return;
-      core_->tick(now(), out_);
-      if (core_->consensus().current_role() == raft::role::leader && now() >= mark_at_) {
-        mark_at_ = now() + mark_every;
-        writer_.run(
-          [log = from_->log, time = core_->consensus().time_of_group(now())] { log->mark(time); });
-      }
-      carry_out();
-    });
+  [[nodiscard]] std::function<void(result<group_backup>)> take_back_up() {
+    std::lock_guard guard{mutex_};
+    return std::exchange(back_up_, nullptr);
   }
 
   static constexpr duration mark_every = std::chrono::seconds{1};
 
-  caf::event_based_actor* self_;
-  std::shared_ptr<prepared> from_;
+  caf::actor_clock& clock_;
+  prepared from_;
+  const raft::seat_id seat_;
+  caf::weak_actor_ptr home_;
+  std::map<service_id, service> services_; // does not change after the start
+
+  // -- of whoever carries out --------------------------------------------------------------
+
   group_metrics metrics_;
+  group_core::effects doing_;
+  bool is_stopped_ = false;
+
+  // -- under the lock ------------------------------------------------------------------------
+
+  std::mutex mutex_;
   std::optional<raft::event_log> events_;
   std::optional<group_core> core_; // none before the start, and after a stop
   group_core::effects out_;
+  bool is_carrying_out_ = false;
   std::map<raft::seat_id, caf::strong_actor_ptr> peers_;
-  std::map<service_id, service> services_;
   std::map<request_id, std::function<void(const problem&)>> askers_;
   request_id last_asker_ = 0;
   std::function<void(result<group_backup>)> back_up_;
   raft::log_index back_up_after_ = 0;
-  deadline_timer timer_;
+  std::optional<time_point> wake_at_; // when the timer of the actor ends
+  bool wants_timer_ = false;
   time_point mark_at_{};
-  worker_thread writer_;
+  std::unique_ptr<worker_thread> writer_; // none after close()
 };
 
-using group_actor = caf::stateful_actor<group_state_actor>;
+/// What of a group needs an actor: its timer, and word of peers that are gone.
+class group_state_actor {
+public:
+  static inline const char* name = "troupe.group";
+
+  group_state_actor(caf::event_based_actor* self, std::shared_ptr<group_driver> driver)
+    : self_(self), driver_(std::move(driver)) {
+    ignore_strays(self_);
+    self_->set_down_handler([this](const caf::down_msg& gone) { driver_->lost(gone.source); });
+  }
+
+  ~group_state_actor() {
+    driver_->close();
+  }
+
+  group_state_actor(const group_state_actor&) = delete;
+  group_state_actor& operator=(const group_state_actor&) = delete;
+
+  caf::behavior make_behavior() {
+    return {
+      [this](const group_message& what) { driver_->receive(what); },
+    };
+  }
+
+  /// The driver hears when it is gone.
+  void watch(const caf::strong_actor_ptr& who) {
+    self_->monitor(who);
+  }
+
+  void arm(caf::actor_clock::time_point when) {
+    timer_.arm(self_, when, [this] { driver_->wake(); });
+  }
+
+private:
+  caf::event_based_actor* self_;
+  std::shared_ptr<group_driver> driver_;
+  deadline_timer timer_;
+};
+
+/// Hands messages of the group to its driver in the thread that brings them.
+class group_actor : public caf::stateful_actor<group_state_actor> {
+public:
+  group_actor(caf::actor_config& how, const std::shared_ptr<group_driver>& driver)
+    : caf::stateful_actor<group_state_actor>(how, driver), driver_(driver) {}
+
+  bool enqueue(caf::mailbox_element_ptr what, compat::execution_context* context) override {
+    if (!what->content().match_elements<group_message>())
+      return caf::stateful_actor<group_state_actor>::enqueue(std::move(what), context);
+    driver_->receive(what->content().get_as<group_message>(0));
+    return true;
+  }
+
+private:
+  std::shared_ptr<group_driver> driver_;
+};
+
+inline void group_driver::wake_at(time_point when) {
+  if (auto self = home_.lock())
+    run_on_state<group_state_actor>(caf::actor_cast<caf::actor>(self),
+                                    [when = caf::actor_clock::time_point{when.time_since_epoch()}](
+                                      group_state_actor& state) { state.arm(when); });
+}
 
 class group_seat final : public group_member {
 public:
-  group_seat(caf::actor group, service_id which, std::uint64_t life, bool is_recovered)
+  group_seat(std::shared_ptr<group_driver> group, service_id which, std::uint64_t life,
+             bool is_recovered)
     : group_(std::move(group)), which_(which), life_(life), is_recovered_(is_recovered) {}
 
   void join(job_runner home, std::function<void(group_event&)> tell) override {
-    run([which = which_, who = group_state_actor::service{std::move(home), std::move(tell)}](
-          group_state_actor& group) mutable { group.join(which, std::move(who)); });
+    group_->join(which_, {std::move(home), std::move(tell)});
   }
 
   void propose(proposal what) override {
-    step(0, group_core::propose{which_, std::move(what)});
+    group_->step(0, group_core::propose{which_, std::move(what)});
   }
 
   void read(request_id id) override {
-    step(id, group_core::read{which_});
+    group_->step(id, group_core::read{which_});
   }
 
   void give_section(raft::log_index index, std::string bytes) override {
-    step(0, group_core::section{which_, index, std::move(bytes)});
+    group_->step(0, group_core::section{which_, index, std::move(bytes)});
   }
 
   void stop(problem why) override {
-    run([why = std::move(why)](group_state_actor& group) { group.stop(why); });
+    group_->stop(why);
   }
 
   [[nodiscard]] std::uint64_t life() const override {
@@ -423,16 +578,7 @@ public:
   }
 
 private:
-  template <class Job>
-  void run(Job job) {
-    run_on_state<group_state_actor>(group_, std::move(job));
-  }
-
-  void step(request_id id, group_core::event what) {
-    run([id, what = std::move(what)](group_state_actor& group) { group.step(id, what); });
-  }
-
-  caf::actor group_;
+  std::shared_ptr<group_driver> group_;
   service_id which_;
   std::uint64_t life_;
   bool is_recovered_;
@@ -451,37 +597,40 @@ public:
   static caf::expected<group> open(caf::actor_system& sys, const std::filesystem::path& file,
                                    const std::set<service_id>& services, group_options how = {},
                                    group_listener listener = {}) {
-    auto from = std::make_shared<detail::group_state_actor::prepared>();
-    from->log = std::make_shared<group_log>(file);
-    if (auto why = from->log->load(from->stored); why.code != errc::none)
+    detail::group_driver::prepared from;
+    from.log = std::make_shared<group_log>(file);
+    if (auto why = from.log->load(from.stored); why.code != errc::none)
       return to_error(std::move(why));
     if (how.consensus.seed == 0)
       how.consensus.seed = random_seed();
     if (!how.event_log.empty()) {
-      from->events.open(how.event_log, std::ios::app);
-      if (!from->events)
+      from.events.open(how.event_log, std::ios::app);
+      if (!from.events)
         return to_error({errc::failed, "the Raft event log " + how.event_log.string()
                                          + " cannot be written; see that its folder is there"});
     }
-    from->how = how;
-    from->listener = std::move(listener);
-    from->services = services;
+    from.how = how;
+    from.listener = std::move(listener);
+    from.services = services;
     group made;
-    made.seat_ = from->stored.seat;
-    made.is_recovered_ = from->stored.is_recovered;
-    made.is_new_ = from->stored.state.last_ballot.term == 0 && from->stored.state.base.index == 0;
+    made.seat_ = from.stored.seat;
+    made.is_recovered_ = from.stored.is_recovered;
+    made.is_new_ = from.stored.state.last_ballot.term == 0 && from.stored.state.base.index == 0;
     made.life_ = random_seed() | 1U;
-    made.inside_ = sys.spawn<detail::group_actor, caf::hidden>(from);
+    made.driver_ = std::make_shared<detail::group_driver>(sys, std::move(from));
+    made.inside_ = sys.spawn<detail::group_actor, caf::hidden>(made.driver_);
+    made.driver_->set_home(made.inside_);
     return made;
   }
 
   /// For host::replicated: where the service of this number takes part.
   [[nodiscard]] std::shared_ptr<group_member> seat(service_id which) const {
-    return std::make_shared<detail::group_seat>(inside_, which, life_, is_recovered_);
+    return std::make_shared<detail::group_seat>(driver_, which, life_, is_recovered_);
   }
 
   void start() const {
-    run([](detail::group_state_actor& state) { state.start(); });
+    if (driver_)
+      driver_->start();
   }
 
   /// The seat of this node's log.
@@ -501,25 +650,30 @@ public:
 
   /// The member `seat` is reached there; null: nowhere.
   void set_peer(raft::seat_id seat, const caf::strong_actor_ptr& where) const {
-    run([seat, where](detail::group_state_actor& state) { state.set_peer(seat, where); });
+    if (driver_ && driver_->set_peer(seat, where) && where)
+      run_on_state<detail::group_state_actor>(
+        inside_, [where](detail::group_state_actor& state) { state.watch(where); });
   }
 
-  /// Founds, adds, promotes, removes, moves or hands over; `done` is called on the group's
-  /// actor: with errc::none once the request is in the log, not_leader where this node
-  /// does not lead.
+  /// Founds, adds, promotes, removes, moves or hands over; `done` is called on any thread, must
+  /// not block: with errc::none once the request is in the log, not_leader where this node does
+  /// not lead.
   void ask(const raft::replica::event& what, std::function<void(const problem&)> done) const {
-    run(
-      [what, done = std::move(done)](detail::group_state_actor& state) { state.ask(what, done); });
+    if (driver_)
+      driver_->ask(what, std::move(done));
   }
 
-  void look(std::function<void(const group_status&)> done) const {
-    run([done = std::move(done)](detail::group_state_actor& state) { state.look(done); });
+  /// Calls `done` before it returns.
+  void look(const std::function<void(const group_status&)>& done) const {
+    if (driver_)
+      driver_->look(done);
   }
 
-  /// Makes a snapshot of all that is committed when this is asked; `done` gets it on the group's
-  /// actor. Errors: not_leader, busy (one is being made), failed.
+  /// Makes a snapshot of all that is committed when this is asked; `done` gets it on any thread,
+  /// must not block. Errors: not_leader, busy (one is being made), failed.
   void back_up(std::function<void(result<group_backup>)> done) const {
-    run([done = std::move(done)](detail::group_state_actor& state) { state.back_up(done); });
+    if (driver_)
+      driver_->back_up(std::move(done));
   }
 
   /// Takes part no more; what is committed stays.
@@ -529,13 +683,8 @@ public:
   }
 
 private:
-  template <class Job>
-  void run(Job job) const {
-    if (inside_)
-      run_on_state<detail::group_state_actor>(inside_, std::move(job));
-  }
-
   caf::actor inside_;
+  std::shared_ptr<detail::group_driver> driver_;
   raft::seat_id seat_;
   std::uint64_t life_ = 0;
   bool is_new_ = false;

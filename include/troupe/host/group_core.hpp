@@ -67,6 +67,9 @@ struct group_options {
   raft::options consensus;
   /// A snapshot after so many entries; bounds the log and a restart.
   std::uint32_t snapshot_every = 10'000;
+  /// And after so many bytes of them, or as many as the snapshot before it had if that is more:
+  /// a large state is not written again for each small change.
+  std::uint64_t snapshot_every_bytes = 3U * 1024 * 1024;
   /// Where to write what the replica does (see raft::event_log), behind what is there. It has no
   /// bound: for tests. Empty: nowhere.
   std::filesystem::path event_log{};
@@ -186,16 +189,16 @@ public:
     events_ = where;
   }
 
-  void step(time_point now, request_id id, const event& what, effects& out) {
+  void step(time_point now, request_id id, event what, effects& out) {
     auto take = overloaded{
       [&](const raft::replica::event& line) { tell(now, own(id, {}), line); },
-      [&](const propose& line) { put(now, line, out); },
+      [&](propose& line) { put(now, line, out); },
       [&](const read& line) {
         auto mine = own(id, {line.service, kind::read});
         open_reads_.insert(mine);
         replica_.step(now, mine, raft::replica::read{}, made_);
       },
-      [&](const section& line) { add_section(line, out); },
+      [&](section& line) { add_section(line, out); },
       [&](const saved& line) { end_snapshot(now, line); },
       [&](const snapshot_now&) {
         is_snapshot_wanted_ = true;
@@ -244,7 +247,7 @@ private:
     std::map<service_id, std::uint64_t> hashes;
   };
 
-  void put(time_point now, const propose& line, effects& out) {
+  void put(time_point now, propose& line, effects& out) {
     auto& [term, number, payload] = line.what;
     auto is_of_now = term == replica_.term() || planted_flaw == flaw::old_proposals_taken;
     if (!is_leading_ || !is_of_now)
@@ -253,7 +256,8 @@ private:
         number,
         {errc::not_leader, "this node has stopped leading the group; ask the one that leads"}});
     replica_.step(now, own(number, {line.service, kind::proposal}),
-                  raft::replica::propose{{to_bytes(group_entry{line.service, payload})}}, made_);
+                  raft::replica::propose{{to_bytes(group_entry{line.service, std::move(payload)})}},
+                  made_);
   }
 
   /// Ids of our own, as services count theirs each for itself.
@@ -357,6 +361,7 @@ private:
     proposals_.erase(proposals_.begin(), proposals_.upper_bound(what.entries.back().index));
     for (auto& line : what.entries) {
       applied_ = line.index;
+      bytes_since_ += raft::size_of(line);
       std::visit([&](auto& each) { apply(now, line.term, each, out); }, line.what);
     }
     answer_reads(out);
@@ -390,7 +395,8 @@ private:
   // -- snapshots ----------------------------------------------------------------------
 
   void propose_checkpoint(time_point now) {
-    auto is_due = is_snapshot_wanted_ || applied_ >= checkpoint_ + options_.snapshot_every;
+    auto is_due = is_snapshot_wanted_ || applied_ >= checkpoint_ + options_.snapshot_every
+                  || bytes_since_ >= std::max(options_.snapshot_every_bytes, newest_bytes_);
     if (!is_leading_ || is_checkpoint_asked_ || making_ || !is_due)
       return;
     is_snapshot_wanted_ = false;
@@ -402,6 +408,7 @@ private:
 
   void take_checkpoint(const checkpoint& what, effects& out) {
     checkpoint_ = applied_;
+    bytes_since_ = 0;
     is_checkpoint_asked_ = false;
     if (auto why = compare(what); why.code != errc::none)
       return out.push_back(stop{std::move(why)});
@@ -426,18 +433,19 @@ private:
     return {};
   }
 
-  void add_section(const section& what, effects& out) {
+  void add_section(section& what, effects& out) {
     if (!making_ || making_->header.index != what.index)
       return;
     rolling_hash hash;
     hash.add(what.bytes);
     making_->hashes[what.service] = hash.value();
-    making_->state.sections[what.service] = what.bytes;
+    making_->state.sections[what.service] = std::move(what.bytes);
     if (making_->state.sections.size() < services_.size())
       return;
     known_ = {what.index, std::move(making_->hashes)};
     auto bytes = std::make_shared<const std::string>(to_bytes(making_->state));
     making_->state = {};
+    newest_bytes_ = bytes->size();
     out.push_back(save{{making_->header, std::move(bytes)}});
   }
 
@@ -452,6 +460,7 @@ private:
 
   void handle(time_point, raft::replica::installed& what, effects& out) {
     applied_ = checkpoint_ = what.what.header.index;
+    bytes_since_ = 0;
     making_.reset();
     known_ = {};
     if (auto why = share_out(*what.what.bytes, out); why.code != errc::none)
@@ -460,7 +469,8 @@ private:
     answer_reads(out);
   }
 
-  [[nodiscard]] problem share_out(const std::string& bytes, effects& out) const {
+  [[nodiscard]] problem share_out(const std::string& bytes, effects& out) {
+    newest_bytes_ = bytes.size();
     auto state = from_bytes<group_state>(bytes);
     if (!state)
       return {errc::damaged, "the snapshot of the group cannot be read; restore a backup"};
@@ -485,6 +495,8 @@ private:
   request_id last_id_ = 0;
   raft::log_index applied_ = 0;
   raft::log_index checkpoint_ = 0; // the last one that was applied, or the snapshot
+  std::uint64_t bytes_since_ = 0;  // the checkpoint
+  std::uint64_t newest_bytes_ = 0; // of the snapshot made or installed last
   bool is_checkpoint_asked_ = false;
   bool is_snapshot_wanted_ = false;
   known_hashes known_; // of the snapshot made last

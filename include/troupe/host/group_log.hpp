@@ -41,6 +41,35 @@ struct stored_group {
 /// Calls may block; one caller at a time. On a full disk a call is storage_full and nothing
 /// of it stays; after any other problem nobody knows what is on the disk.
 class group_log {
+  static constexpr std::size_t part_bytes = 256 * 1024; // entries wait no longer than for one
+
+  /// A snapshot as its rows have it, in parts, without a copy of the whole.
+  class snapshot_row {
+  public:
+    explicit snapshot_row(const raft::snapshot& what) : bytes_(what.bytes) {
+      encoder head;
+      head.put(codec_format);
+      head.put(what.header);
+      head.put(static_cast<std::uint32_t>(bytes_->size())); // as of any text
+      head_ = head.take();
+    }
+
+    [[nodiscard]] std::size_t parts() const {
+      return (head_.size() + bytes_->size() + part_bytes - 1) / part_bytes;
+    }
+
+    [[nodiscard]] std::string part(std::size_t number) const {
+      auto first = number * part_bytes;
+      std::string found{std::string_view{head_}.substr(std::min(first, head_.size()), part_bytes)};
+      auto begin = std::max(first, head_.size()) - head_.size();
+      return found.append(*bytes_, std::min(begin, bytes_->size()), part_bytes - found.size());
+    }
+
+  private:
+    std::string head_;
+    std::shared_ptr<const std::string> bytes_;
+  };
+
 public:
   explicit group_log(std::filesystem::path file) : file_(std::move(file)) {}
 
@@ -90,27 +119,24 @@ public:
     return {};
   }
 
-  /// Keeps a snapshot of one's own state; entries more than `keep` behind it go. In parts,
-  /// so that writes need not wait behind the whole: call it until it is done.
+  /// Keeps a snapshot of one's own state; entries up to `expendable` go. In parts, so that
+  /// writes need not wait behind the whole: call it until it is done.
   class saving {
   public:
-    saving(const raft::snapshot& what, std::uint64_t keep)
-      : index_(what.header.index), keep_(keep), bytes_(to_row(what)) {}
+    /// @pre expendable <= what.header.index
+    saving(const raft::snapshot& what, raft::log_index expendable)
+      : index_(what.header.index), expendable_(expendable), row_(what) {}
 
     [[nodiscard]] bool is_done() const {
-      return next_ == count();
+      return next_ == row_.parts();
     }
 
   private:
     friend class group_log;
 
-    [[nodiscard]] std::size_t count() const {
-      return std::max<std::size_t>(1, (bytes_.size() + part_bytes - 1) / part_bytes);
-    }
-
     raft::log_index index_;
-    std::uint64_t keep_;
-    std::string bytes_;
+    raft::log_index expendable_;
+    snapshot_row row_;
     std::size_t next_ = 0;
   };
 
@@ -118,13 +144,12 @@ public:
   [[nodiscard]] problem save(saving& what) {
     storage::size_limit_is_error guard;
     auto place = std::to_string(what.index_);
-    auto last = what.index_ > what.keep_ ? what.index_ - what.keep_ : 0;
     auto drop_begun = "DELETE FROM snapshot WHERE place = " + place;
     auto drop_older = "DELETE FROM snapshot WHERE place < " + place;
-    auto drop_entries = "DELETE FROM entry WHERE place <= " + std::to_string(last);
+    auto drop_entries = "DELETE FROM entry WHERE place <= " + std::to_string(what.expendable_);
     auto done = begin_.run() && (what.next_ > 0 || database_.run(drop_begun.c_str()))
-                && put_part(what.index_, what.bytes_, what.next_)
-                && (what.next_ + 1 < what.count()
+                && put_part(what.index_, what.row_, what.next_)
+                && (what.next_ + 1 < what.row_.parts()
                     || (database_.run(drop_older.c_str()) && database_.run(drop_entries.c_str())))
                 && commit_.run();
     if (done) {
@@ -184,7 +209,6 @@ private:
   };
 
   static constexpr std::int64_t format = 1;
-  static constexpr std::size_t part_bytes = 1024 * 1024;
   static constexpr std::size_t mark_bytes = 5 * sizeof(std::uint64_t);
 
   [[nodiscard]] problem damaged(const std::string& what) const {
@@ -202,22 +226,14 @@ private:
     return crc32c(bytes, crc32c(head.take()));
   }
 
-  static std::string to_row(const raft::snapshot& what) {
-    encoder row;
-    row.put(codec_format);
-    row.put(what.header);
-    row.put(*what.bytes);
-    return row.take();
-  }
-
   bool put(const raft::replica::write& what) {
     if (what.vote && !put_fact("ballot", to_bytes(*what.vote)))
       return false;
     if (what.base) {
-      auto row = to_row(*what.base);
+      snapshot_row row{*what.base};
       if (!database_.run("DELETE FROM entry; DELETE FROM snapshot"))
         return false;
-      for (std::size_t part = 0; part == 0 || part * part_bytes < row.size(); ++part)
+      for (std::size_t part = 0; part < row.parts(); ++part)
         if (!put_part(what.base->header.index, row, part))
           return false;
     } else if (what.first <= kept_.last_index
@@ -233,12 +249,11 @@ private:
     });
   }
 
-  bool put_part(raft::log_index place, std::string_view row, std::size_t part) {
-    auto bytes = row.substr(std::min(part * part_bytes, row.size()), part_bytes);
-    auto count = std::max<std::size_t>(1, (row.size() + part_bytes - 1) / part_bytes);
+  bool put_part(raft::log_index place, const snapshot_row& row, std::size_t part) {
+    auto bytes = row.part(part);
     return insert_part_.bind(1, static_cast<std::int64_t>(place))
       .bind(2, static_cast<std::int64_t>(part))
-      .bind(3, static_cast<std::int64_t>(count))
+      .bind(3, static_cast<std::int64_t>(row.parts()))
       .bind_blob(4, bytes)
       .bind(5, sum_of(place, part + 1, bytes))
       .run();
@@ -374,6 +389,8 @@ private:
     if (auto why = database_.open(file_, storage::database::sharing::exclusive, schema);
         why.code != errc::none)
       return why;
+    if (!database_.run("PRAGMA cache_size=-512")) // KiB; what is written is hardly ever read
+      return database_.failed("open");
     if (auto found = database_.number("PRAGMA user_version"); found > format)
       return {errc::incompatible, file_.string() + " has format " + std::to_string(found)
                                     + ", this release reads up to " + std::to_string(format)

@@ -176,6 +176,21 @@ public:
     pass_on(made, out);
   }
 
+  /// See durable_core.
+  void hold() {
+    inside_.hold();
+  }
+
+  void let_go(time_point now, effects& out) {
+    typename inner::effects made;
+    inside_.let_go(now, made);
+    pass_on(made, out);
+  }
+
+  [[nodiscard]] bool is_idle() const {
+    return inside_.is_idle();
+  }
+
   /// Nothing where this replica follows: time passes by records.
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     return inside_.next_deadline();

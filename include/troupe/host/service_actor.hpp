@@ -141,6 +141,8 @@ private:
     caller_ = asked ? ++last_caller_ : 0; // zero: nobody asked for an answer
     if (asked) // a promise that nobody asked for would reach the sender as a stray
       promise_ = self_->make_response_promise();
+    if (core_.is_idle())
+      gather();
     core_.step(now(), caller_, std::move(what), out_);
     carry_out();
     if (auto id = std::exchange(caller_, 0); id != 0) {
@@ -148,6 +150,18 @@ private:
       open_.emplace(id, std::move(promise_));
     }
     return {};
+  }
+
+  /// Has the requests that wait in the mailbox already written in one batch with what is to be
+  /// written now.
+  void gather() {
+    if (std::exchange(gathers_, true))
+      return;
+    core_.hold();
+    home_([this] {
+      gathers_ = false;
+      core_.let_go(now(), out_);
+    });
   }
 
   // -- questions -------------------------------------------------------------------
@@ -374,6 +388,8 @@ private:
   }
 
   void handle_group(to_service::deliver& what) {
+    if (core_.is_leading())
+      gather(); // this may be the end of the last batch
     core_.step(now(), 0, typename core::committed{std::move(what.payload)}, out_);
   }
 
@@ -484,6 +500,7 @@ private:
   core core_;
   std::unique_ptr<any_host<machine_type>> host_;
   job_runner home_ = home();
+  bool gathers_ = false;
   typename core::effects out_;
   typename core::effects doing_; // empty between two messages
   std::map<request_id, caf::response_promise> open_;

@@ -145,6 +145,12 @@ public:
     return std::max(told_time_ + (now - told_at_), log().last_at());
   }
 
+  /// Entries up to here are of no use once there is a snapshot of the state after entry
+  /// `snapshot`, for a disk: the memory keeps more while a snapshot is on its way.
+  [[nodiscard]] log_index expendable(log_index snapshot) const {
+    return kept_behind(snapshot, 1);
+  }
+
   [[nodiscard]] status look(time_point now) const {
     status found{self_,        role_,          term(),  leader_,   log().base_index() + 1,
                  last_index(), disk_.synced(), commit_, members(), {}};
@@ -222,12 +228,15 @@ private:
   /// Keeps a little for followers that are behind, and more while one gets a snapshot, or
   /// it would be of no use when it has arrived.
   void handle(request_id, const compacted& what) {
-    auto keep = std::uint64_t{options_.keep_entries};
-    auto behind = [&](std::uint64_t count) { return what.index > count ? what.index - count : 0; };
-    auto index = behind(keep);
+    auto index = expendable(what.index);
     if (auto sent = leading_ ? leading_->others().snapshot_on_its_way() : std::nullopt)
-      index = std::max(std::min(index, *sent), behind(10 * keep));
-    disk_.compact(std::min(index, delivered_));
+      index = std::max(std::min(index, *sent), kept_behind(what.index, 10));
+    disk_.compact(index);
+  }
+
+  [[nodiscard]] log_index kept_behind(log_index snapshot, std::uint64_t times) const {
+    return log().keeping(std::min(snapshot, delivered_), times * options_.keep_entries,
+                         times * options_.keep_bytes);
   }
 
   // -- roles and terms ----------------------------------------------------------------

@@ -281,12 +281,18 @@ struct options {
   /// The largest snapshot that is taken from a leader.
   std::uint64_t max_snapshot_bytes = 1024U * 1024 * 1024;
   /// Entries that stay in memory and on disk behind a snapshot, for followers that are
-  /// a little behind.
+  /// a little behind: so many, but no more than keep_bytes.
   std::uint32_t keep_entries = 5'000;
   /// Members of a group, learners included.
   std::uint32_t max_members = 32;
   /// Of the random election time-outs: different for each replica and each start.
   std::uint64_t seed = 0;
+  /// A commit is told to followers with the next entries, and alone after so long or with the next
+  /// heartbeat: requests are answered where the group is led, so that hardly anybody waits for it.
+  duration tell_commits_within = std::chrono::milliseconds{10};
+  /// What entries behind a snapshot may take of memory and disk. A follower that lacks more gets
+  /// the snapshot; while one is on its way, ten times that.
+  std::uint64_t keep_bytes = 1024U * 1024;
 };
 
 /// Timers for one machine or one rack.

@@ -20,6 +20,8 @@ inline const options& checked(const options& how) {
   demand(how.heartbeat >= std::chrono::milliseconds{1}, "raft: heartbeat must be 1 ms or more");
   demand(how.election_timeout >= 3 * how.heartbeat && how.election_timeout <= std::chrono::hours{1},
          "raft: election_timeout must be three heartbeats or more, and at most an hour");
+  demand(how.tell_commits_within >= duration::zero(),
+         "raft: tell_commits_within must not be negative");
   demand(how.max_message_entries > 0 && how.max_message_bytes > 0 && how.max_in_flight > 0
            && how.max_uncommitted > 0 && how.max_uncommitted_bytes > 0 && how.max_command_bytes > 0
            && how.max_reads > 0 && how.max_members > 0,

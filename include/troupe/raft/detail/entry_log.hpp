@@ -117,6 +117,19 @@ public:
     return std::prev(configurations_.upper_bound(index))->second;
   }
 
+  /// Returns where to compact to, so that of what is there up to `index` only the last entries
+  /// stay, no more than so many and so many bytes. Cost: O(entries that stay).
+  /// @pre index <= last_index()
+  [[nodiscard]] log_index keeping(log_index index, std::uint64_t max_entries,
+                                  std::uint64_t max_bytes) const {
+    std::uint64_t bytes = 0;
+    std::uint64_t entries = 0;
+    for (; index > base_index_ && entries < max_entries; --index, ++entries)
+      if (bytes += size_of(at(index)); bytes > max_bytes)
+        break;
+    return index;
+  }
+
   /// Returns entries from `first` on, at least one if there is any, within the bounds.
   [[nodiscard]] std::vector<entry> slice(log_index first, log_index last, std::size_t max_entries,
                                          std::size_t max_bytes) const {

@@ -54,6 +54,7 @@ public:
   [[nodiscard]] time_point next_deadline(seat_id self, const configuration& members,
                                          const options& how) const {
     auto next = std::min(heartbeat_at_, quorum_lost_at(self, members, how));
+    next = std::min(next, tell_commit_at_.value_or(next));
     return handover_ ? std::min(next, handover_->ends) : next;
   }
 
@@ -175,6 +176,8 @@ public:
     for (auto each = t.commit + 1; each <= index; ++each)
       uncommitted_bytes_ -= size_of(t.log().at(each));
     t.commit = index;
+    if (!tell_commit_at_)
+      tell_commit_at_ = t.now + t.how.tell_commits_within;
     return true;
   }
 
@@ -194,8 +197,12 @@ public:
     return true;
   }
 
+  /// Sends what the others lack.
   void send_on(const turn& t) {
-    replication_.send_on(t);
+    auto tells = tell_commit_at_ && t.now >= *tell_commit_at_;
+    if (tells)
+      tell_commit_at_.reset();
+    replication_.send_on(tells, t);
   }
 
   /// It leads no more: whoever waits is told. Returns its last round.
@@ -259,6 +266,7 @@ private:
   log_index term_start_ = 0;
   std::uint64_t uncommitted_bytes_ = 0;
   time_point heartbeat_at_{};
+  std::optional<time_point> tell_commit_at_; // to those who have not heard of it until then
   std::optional<handover> handover_;
 };
 

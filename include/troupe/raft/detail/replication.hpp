@@ -115,10 +115,11 @@ public:
     }
   }
 
-  /// Sends all that members lack, as far as their answers allow.
-  void send_on(const turn& t) {
+  /// Sends all entries that members lack, as far as their answers allow; if it `tells_commits`,
+  /// also what is committed to those that lack only that.
+  void send_on(bool tells_commits, const turn& t) {
     for (auto& [seat, peer] : peers_)
-      send_on(seat, peer, t);
+      send_on(seat, peer, tells_commits, t);
   }
 
   /// Returns whether the member is as far as it says.
@@ -186,7 +187,7 @@ private:
 
   // -- entries ----------------------------------------------------------------------------
 
-  void send_on(seat_id seat, progress& peer, const turn& t) {
+  void send_on(seat_id seat, progress& peer, bool tells_commits, const turn& t) {
     switch (peer.state) {
       case progress::pace::probe:
         if (!peer.waits)
@@ -200,7 +201,7 @@ private:
         while (peer.state == progress::pace::stream && peer.next <= t.log().last_index()
                && peer.in_flight.size() < t.how.max_in_flight)
           send_entries(seat, peer, true, t);
-        if (peer.state == progress::pace::stream && peer.told_commit < t.commit
+        if (tells_commits && peer.state == progress::pace::stream && peer.told_commit < t.commit
             && peer.next > t.log().last_index())
           send_entries(seat, peer, false, t);
     }

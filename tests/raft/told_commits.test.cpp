@@ -1,0 +1,141 @@
+// When a leader tells its followers what is committed.
+
+#include "troupe/raft/replica.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <utility>
+#include <variant>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace troupe;
+using namespace troupe::raft;
+
+namespace {
+
+/// The leader of three, whose disk costs nothing, and what it says to the others.
+class leader_of_three {
+public:
+  explicit leader_of_three(const options& how) : inside_({1}, how, disk(), time_point{}) {
+    now_ = inside_.next_deadline().value();
+    tick();
+    hear({2}, {1, vote_answer{true, true}});
+    hear({2}, {1, vote_answer{false, true}});
+    REQUIRE(inside_.current_role() == role::leader);
+    acknowledge();
+    pass(20ms);
+    acknowledge();
+    said_.clear();
+  }
+
+  void propose() {
+    step(replica::propose{{"command"}});
+  }
+
+  /// Both followers have synced all that there is.
+  void acknowledge() {
+    auto last = inside_.last_index();
+    for (std::uint64_t each : {2, 3})
+      hear({each}, {1, append_answer{true, last, 0, 0, 0, last}});
+    REQUIRE(inside_.commit_index() == last);
+  }
+
+  void pass(duration span) {
+    now_ += span;
+    tick();
+  }
+
+  /// The commits that it has told since it was asked, to each in turn.
+  std::vector<log_index> told() {
+    std::vector<log_index> found;
+    for (auto& what : std::exchange(said_, {}))
+      if (auto* line = std::get_if<append>(&what.what.body))
+        found.push_back(line->commit);
+    return found;
+  }
+
+  [[nodiscard]] const replica& inside() const {
+    return inside_;
+  }
+
+private:
+  static stored_state disk() {
+    stored_state made;
+    for (std::uint64_t each : {1, 2, 3})
+      made.base.members.members[{each}] = {true, ""};
+    return made;
+  }
+
+  void hear(seat_id from, message what) {
+    step(replica::received{from, std::move(what)});
+  }
+
+  void step(const replica::event& what) {
+    replica::effects out;
+    inside_.step(now_, 1, what, out);
+    carry_out(out);
+  }
+
+  void tick() {
+    replica::effects out;
+    inside_.tick(now_, out);
+    carry_out(out);
+  }
+
+  void carry_out(const replica::effects& out) {
+    for (auto& what : out)
+      if (auto* send = std::get_if<replica::send>(&what))
+        said_.push_back(*send);
+    for (auto& what : out)
+      if (auto* write = std::get_if<replica::write>(&what))
+        step(replica::written{write->number});
+  }
+
+  replica inside_;
+  time_point now_{};
+  std::vector<replica::send> said_;
+};
+
+options telling_within(duration span) {
+  options made;
+  made.tell_commits_within = span;
+  return made;
+}
+
+} // namespace
+
+TEST_CASE("a commit goes to the followers with the next entries") {
+  leader_of_three leader{telling_within(10ms)};
+  leader.propose();
+  leader.told();
+  leader.acknowledge();
+  auto commit = leader.inside().commit_index();
+  CHECK(leader.told().empty());
+  leader.propose();
+  CHECK(leader.told() == std::vector{commit, commit});
+  leader.pass(10ms);
+  CHECK(leader.told().empty());
+}
+
+TEST_CASE("a commit that no entries follow is told within its time") {
+  leader_of_three leader{telling_within(10ms)};
+  leader.propose();
+  leader.told();
+  leader.acknowledge();
+  auto commit = leader.inside().commit_index();
+  leader.pass(9ms);
+  CHECK(leader.told().empty());
+  leader.pass(1ms);
+  CHECK(leader.told() == std::vector{commit, commit});
+}
+
+TEST_CASE("a commit is told at once where that is wanted") {
+  leader_of_three leader{telling_within({})};
+  leader.propose();
+  leader.told();
+  leader.acknowledge();
+  CHECK(leader.told() == std::vector<log_index>(2, leader.inside().commit_index()));
+}
