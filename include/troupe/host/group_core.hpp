@@ -66,7 +66,7 @@ struct group_options {
   std::uint32_t snapshot_every = 10'000;
   /// And after so many bytes of them, or as many as the snapshot before it had if that is more:
   /// a large state is not written again for each small change.
-  std::uint64_t snapshot_every_bytes = 3U * 1024 * 1024;
+  std::uint64_t snapshot_every_bytes = 6U * 1024 * 1024;
 };
 
 /// One node's share of a group that runs several services on one log: the replica of the
