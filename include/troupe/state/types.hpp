@@ -36,7 +36,7 @@ struct state_options {
   /// remembered as long as its removal is among them.
   std::uint32_t max_changes = 10'000;
   /// Of keys and values in them.
-  std::uint64_t max_change_bytes = 1'048'576; // every snapshot of the table has them
+  std::uint64_t max_change_bytes = 524'288; // every snapshot of the table has them
   /// What this replica signs its writes with, 1 to 64 bytes of UTF-8. Taken once, at the
   /// birth of the table; empty: a number made then.
   std::string replica{};
