@@ -36,6 +36,9 @@ struct access_options {
   /// A link to a node that only showed the way is no longer needed after so long; zero: that is
   /// not for the access to say, routers at both ends decide (see router::idle_links).
   duration idle_after{};
+  /// How often the node where the services are says that it is there, at least. Each costs it a
+  /// message, and the other side an answer.
+  duration check_every = std::chrono::seconds{1};
 };
 
 /// Where the services of a cluster are.
@@ -97,6 +100,7 @@ public:
     if (number != link_)
       return;
     link_ = 0;
+    handles_.clear();
     events_.bound({});
     if (!is_seeking_)
       seek();
@@ -155,6 +159,7 @@ private:
   void seek(const std::optional<net::address>& first = std::nullopt) {
     auto search = ++search_;
     hops_ = 0;
+    sign_ = {};
     is_seeking_ = true;
     if (first)
       dial(search, *first);
@@ -164,10 +169,16 @@ private:
 
   void dial_next(std::uint64_t search) {
     hops_ = 0;
-    if (options_.addresses.empty())
+    auto& all = options_.addresses;
+    if (all.empty()) {
       is_seeking_ = false;
-    else
-      dial(search, options_.addresses[next_address_++ % options_.addresses.size()]);
+      return;
+    }
+    auto next = [&] { return all[next_address_++ % all.size()]; };
+    auto where = next();
+    if (where == silent_)
+      where = next(); // the same one, if there is no other
+    dial(search, where);
   }
 
   /// Names are resolved in a thread, as that blocks.
@@ -196,6 +207,10 @@ private:
     if (!is_current(search))
       return;
     events_.failed(why);
+    if (auto from = std::exchange(sign_, {}); from.link)
+      return wait_at(search, from);
+    if (failures_ >= slow_after)
+      silent_.reset(); // it may only have been slow
     timers_.after(options_.retry.delay(std::min(++failures_, 10U), random_), [this, search] {
       if (is_current(search))
         dial_next(search);
@@ -223,16 +238,53 @@ private:
       timers_.cancel(resting.mapped());
     find(search, link, {cluster_services.front(), 0, {}},
          [this, search, link, where](const router::service_place& place) {
-           learn(place.others);
-           if (place.handle)
-             return bind(search, link, {{}, where, link->entry_point(), {}}, place.revision, 0);
-           auto there = net::address::from_string(place.address);
-           if (!there || *there == where || ++hops_ > max_hops)
-             return again(search, {errc::unreachable,
-                                   to_string(where) + " does not know where the services are"});
-           rest(link);
-           dial(search, *there);
+           go_by(search, {link, where, place.revision}, place);
          });
+  }
+
+  /// A node that has said where the services are, or that it does not know; and how often it had
+  /// changed its mind.
+  struct sign {
+    net::link_ptr link = nullptr;
+    net::address where{};
+    std::uint64_t revision = 0;
+  };
+
+  void go_by(std::uint64_t search, const sign& from, const router::service_place& place) {
+    learn(place.others);
+    if (place.handle)
+      return bind(search, from.link, {{}, from.where, from.link->entry_point(), {}}, place.revision,
+                  0);
+    auto there = net::address::from_string(place.address);
+    if (!there || *there != from.where)
+      sign_ = from;
+    if (!there || *there == from.where || silent_ == *there || ++hops_ > max_hops)
+      return again(search, {errc::unreachable,
+                            to_string(from.where) + " does not know where the services are"});
+    rest(from.link);
+    dial(search, *there);
+  }
+
+  /// The way that a node has shown leads nowhere: it may soon know another one.
+  void wait_at(std::uint64_t search, const sign& from) {
+    if (!from.link->entry_point())
+      return again(search, {errc::unreachable, to_string(from.where) + " closed its link"});
+    if (auto resting = resting_.extract(from.link->number()))
+      timers_.cancel(resting.mapped());
+    self_
+      ->request(caf::actor_cast<caf::actor>(from.link->entry_point()),
+                options_.check_every + answer_within,
+                router::find_service{cluster_services.front(), from.revision, options_.check_every})
+      .then(
+        [this, search, from](const router::service_place& place) {
+          if (!is_current(search))
+            return;
+          if (place.revision != from.revision)
+            return go_by(search, {from.link, from.where, place.revision}, place);
+          rest(from.link);
+          again(search, {errc::unreachable, to_string(from.where) + " knows no node that leads"});
+        },
+        [this, search](const caf::error& why) { again(search, to_problem(why)); });
   }
 
   /// The way goes on from the node at the other end of `link`.
@@ -283,14 +335,17 @@ private:
              std::uint64_t revision) {
     failures_ = 0;
     is_seeking_ = false;
-    link_ = link->number();
+    sign_ = {};
+    silent_ = {};
     where_ = how.where;
-    front_ = how.handles[cluster_services.front()];
     learn({to_string(how.where)});
+    how.others = options_.addresses;
+    auto is_news = std::exchange(link_, link->number()) != link_ || handles_ != how.handles;
+    handles_ = how.handles;
     if (!link->reason().empty())
       return link_down(link_); // it ended while we asked
-    how.others = options_.addresses;
-    events_.bound(how);
+    if (is_news)               // else its node was only slow to answer
+      events_.bound(how);
     wait_for_news(search, link, revision);
   }
 
@@ -299,14 +354,14 @@ private:
   /// Hears at once that the services have moved, and soon that their node is silent.
   void wait_for_news(std::uint64_t search, const net::link_ptr& link, std::uint64_t revision) {
     self_
-      ->request(caf::actor_cast<caf::actor>(link->entry_point()), check_every + answer_within,
-                router::find_service{cluster_services.front(), revision, check_every})
+      ->request(caf::actor_cast<caf::actor>(link->entry_point()), options_.check_every + patience,
+                router::find_service{cluster_services.front(), revision, options_.check_every})
       .then(
         [this, search, link, revision](const router::service_place& place) {
           if (!is_current(search) || link->number() != link_)
             return;
           learn(place.others);
-          if (place.handle && place.handle == front_)
+          if (place.handle && place.handle == handles_[cluster_services.front()])
             return wait_for_news(search, link, place.revision);
           if (place.handle)
             return seek(where_);
@@ -314,13 +369,18 @@ private:
           seek(there ? std::optional{*there} : std::nullopt);
         },
         [this, search, link](const caf::error&) {
-          if (is_current(search) && link->number() == link_)
-            seek(); // it hangs, or its link does
+          if (!is_current(search) || link->number() != link_)
+            return;
+          silent_ = where_; // it hangs, or its link does
+          seek();
         });
   }
 
   static constexpr duration answer_within = std::chrono::milliseconds{1'500};
-  static constexpr duration check_every = std::chrono::seconds{1};
+  /// A node that has not said in time that it is there is looked past after so much more.
+  static constexpr duration patience = std::chrono::milliseconds{500};
+  /// Failures in turn, some 2 s, until it is asked again.
+  static constexpr std::uint32_t slow_after = 4;
   /// Nodes that show the way to others, without a rest between.
   static constexpr std::size_t max_hops = 3;
   static constexpr std::size_t max_addresses = 100;
@@ -340,7 +400,12 @@ private:
   /// The link that leads to the services; zero while there is none.
   net::connection_id link_ = 0;
   net::address where_;
-  caf::strong_actor_ptr front_;
+  /// What was bound there last.
+  std::map<std::string, caf::strong_actor_ptr> handles_;
+  /// Where it was that did not answer; none if they do.
+  std::optional<net::address> silent_;
+  /// The node that has shown the way; without a link if none has.
+  sign sign_;
   std::optional<net::address> self_address_;
   /// The services are on this node.
   bool is_here_ = false;

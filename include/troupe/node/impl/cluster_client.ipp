@@ -107,7 +107,9 @@ TROUPE_COMPILED void cluster_client::close_idle(const net::link_ptr& which) {
 
 TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresses,
                                               const net::link_options& options) {
-  cluster::access_options how{.addresses = std::move(addresses), .idle_after = options.idle_after};
+  cluster::access_options how{.addresses = std::move(addresses),
+                              .idle_after = options.idle_after,
+                              .check_every = std::chrono::milliseconds{250}};
   cluster::access_events events{[this](const cluster::service_binding& place) {
                                   clients_.bind(place.handles);
                                   auto voters = place.handles.find(cluster::voters_name);
