@@ -115,10 +115,23 @@ private:
       auto last = std::min(first + page, what.size());
       auto at
         = [&](std::size_t index) { return what.begin() + static_cast<std::ptrdiff_t>(index); };
-      ask_service(
-        self_, registry_, registry::put_records{{at(first), at(last)}},
-        [this, tell](const result<registry::put_report>& answer) { announced(answer, tell); });
+      say({{at(first), at(last)}}, max_tries, tell);
     }
+  }
+
+  /// A registry that has just begun knows no session of the last one. To say a record again does
+  /// no harm: it has a version.
+  void say(registry::put_records what, int tries, const done_handler& tell) {
+    ask_service(self_, registry_, what,
+                [this, what, tries, tell](const result<registry::put_report>& answer) {
+                  auto is_open = !answer
+                                 && (answer.error().code == errc::session_expired
+                                     || answer.error().code == errc::outcome_unknown);
+                  if (is_open && tries > 1)
+                    say(what, tries - 1, tell);
+                  else
+                    announced(answer, tell);
+                });
   }
 
   void announced(const result<registry::put_report>& answer, const done_handler& tell) {
@@ -154,6 +167,8 @@ private:
     put_all();
     setup_.risen();
   }
+
+  static constexpr int max_tries = 5;
 
   caf::event_based_actor* self_;
   registry_client registry_;
