@@ -28,7 +28,7 @@ namespace troupe::raft {
 ///     {"ev":"commit","index":7,"term":3}                the term is the replica's
 ///     {"ev":"apply","index":7,"term":3,"hash":"…"}
 ///     {"ev":"compact","index":6}                        it has a snapshot of all up to there
-///     {"ev":"install","index":6,"term":2,"state":"…"}   a snapshot of another one's
+///     {"ev":"install","index":6,"term":2}               a snapshot of another one's
 ///     {"ev":"restart"}                  then a compact, and a truncate of what had not been synced
 ///
 /// Nodes are seats, in hex; hashes are of a command alone. Each step is flushed, so that the lines

@@ -40,8 +40,9 @@ public:
       torn = {};
       if (is_good && take(line))
         continue;
-      torn = {errc::bad_argument, name + ", line " + std::to_string(number)
-                                    + ": not an event of a Raft log; see docs/formats"};
+      torn = {errc::bad_argument,
+              name + ", line " + std::to_string(number)
+                + ": not an event of a Raft log; see raft::event_log for what they are"};
     }
     return {}; // the last line may be torn
   }
@@ -140,9 +141,14 @@ private:
     return true;
   }
 
-  bool install(node& who, count index) {
-    who.base = who.commit = who.applied = who.snapshot = index;
+  static void begin_log(node& who, count base) {
+    who.base = base;
     who.terms.clear();
+  }
+
+  bool install(node& who, count index) {
+    begin_log(who, index);
+    who.commit = who.applied = who.snapshot = index;
     who.is_fresh = false;
     return true;
   }
@@ -196,7 +202,7 @@ private:
       broken("what is committed stays: node " + name + " cuts its log from entry "
              + std::to_string(from) + " on after it committed " + std::to_string(who.commit));
     if (from <= who.base)
-      who.terms.clear(), who.base = from - 1;
+      begin_log(who, from - 1);
     else if (from <= who.last())
       who.terms.resize(static_cast<std::size_t>(from - who.base - 1));
     return true;
