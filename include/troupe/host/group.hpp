@@ -145,9 +145,11 @@ public:
       step(0, raft::replica::event{raft::replica::received{what.from, *std::move(content)}});
   }
 
-  /// Returns false if that is known.
+  /// Returns false if that is known, and after the end.
   bool set_peer(raft::seat_id seat, const caf::strong_actor_ptr& who) {
     std::lock_guard guard{mutex_};
+    if (!writer_)
+      return false;
     auto known = peers_.find(seat);
     if (known != peers_.end() && known->second == who)
       return false;
@@ -223,6 +225,7 @@ public:
     std::unique_lock guard{mutex_};
     core_.reset();
     out_.clear();
+    auto peers = std::exchange(peers_, {}); // drivers that know each other would keep each other
     auto writer = std::move(writer_);
     guard.unlock();
     writer.reset(); // what was given to it is written
