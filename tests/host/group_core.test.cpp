@@ -33,16 +33,19 @@ public:
     std::vector<raft::snapshot> saved;
     std::vector<problem> refusals;
     std::optional<problem> stopped;
+    std::vector<std::uint32_t> allowed; // rules of notes
   };
 
-  explicit small_group(group_options how = options()) : how_(how) {
+  /// The nodes know notes by rules up to these.
+  explicit small_group(group_options how = options(), std::vector<std::uint32_t> rules = {1, 1, 1})
+    : how_(how) {
     for (std::uint64_t each = 1; each <= 3; ++each) {
       stored_.base.members.members[{each}] = {true, ""};
       nodes_[each];
     }
     for (auto& [seat, each] : nodes_)
-      each.core = std::make_unique<group_core>(raft::seat_id{seat}, how_, services(), stored_,
-                                               time_point{});
+      each.core = std::make_unique<group_core>(raft::seat_id{seat}, how_,
+                                               services(rules.at(seat - 1)), stored_, time_point{});
     now_ = nodes_[1].core->next_deadline().value();
     step(1, [this](group_core& core, auto& out) { core.tick(now_, out); });
     REQUIRE(nodes_[1].core->consensus().is_settled());
@@ -56,8 +59,8 @@ public:
     return made;
   }
 
-  static std::set<service_id> services() {
-    return {notes, more_notes};
+  static std::map<service_id, std::uint32_t> services(std::uint32_t rules = 1) {
+    return {{notes, rules}, {more_notes, 1}};
   }
 
   /// A service of the leader writes this.
@@ -76,6 +79,12 @@ public:
 
   [[nodiscard]] node& at(std::uint64_t which) {
     return nodes_.at(which);
+  }
+
+  /// A round of heartbeats.
+  void beat() {
+    now_ += how_.consensus.heartbeat;
+    step(1, [this](group_core& core, auto& out) { core.tick(now_, out); });
   }
 
   /// Messages to and from this node are lost from here on.
@@ -146,6 +155,11 @@ private:
   void handle(std::uint64_t which, group_core::stop& what) {
     if (!nodes_[which].stopped)
       nodes_[which].stopped = what.why;
+  }
+
+  void handle(std::uint64_t which, group_core::allow_rules& what) {
+    CHECK(what.service == notes);
+    nodes_[which].allowed.push_back(what.number);
   }
 
   template <class Other>
@@ -276,4 +290,29 @@ TEST_CASE("a service that asks too much of its group is refused, and the group g
     group.note("flood");
   CHECK(group.at(1).refusals.size() == 1 + 95);
   CHECK(group.at(1).refusals.back().code == errc::limit_reached);
+}
+
+TEST_CASE("new rules are allowed when every member has said that it knows them") {
+  using numbers = std::vector<std::uint32_t>;
+  SECTION("all do") {
+    small_group group{small_group::options(), {3, 4, 3}};
+    group.beat();
+    group.beat();
+    CHECK(group.at(1).allowed == numbers{3});
+  }
+  SECTION("one does not") {
+    small_group group{small_group::options(), {3, 2, 3}};
+    group.beat();
+    CHECK(group.at(1).allowed == numbers{2});
+    group.give(1, raft::replica::event{raft::replica::remove{{2}}});
+    group.note("which tells of the commit");
+    CHECK(group.at(1).allowed == numbers{2, 3});
+  }
+  SECTION("one has not been heard of: who knows what it is") {
+    small_group group{small_group::options(), {3, 3, 3}};
+    CHECK(group.at(1).allowed == numbers{3}); // by what it said to the first heartbeat
+    small_group other{small_group::options(), {3, 3, 1}};
+    other.beat();
+    CHECK(other.at(1).allowed.empty());
+  }
 }

@@ -21,7 +21,8 @@ namespace {
 /// A group that says one thing, and hears one.
 class scripted_group final : public host::group_member {
 public:
-  void join(host::job_runner home, std::function<void(host::group_event&)> tell) override {
+  void join(std::uint32_t, host::job_runner home,
+            std::function<void(host::group_event&)> tell) override {
     joined.set_value({std::move(home), std::move(tell)});
   }
 

@@ -329,6 +329,10 @@ private:
       step(which, replica::loaded{*newest});
   }
 
+  void handle(std::uint64_t, const std::string& name, const replica::told_about& what) {
+    say(name + " hears of " + std::to_string(what.seat.value) + ": " + what.about);
+  }
+
   void handle(std::uint64_t, const std::string& name, const replica::forgot& what) {
     say(name + " finds that " + std::to_string(what.seat.value) + " forgot entries: had "
         + std::to_string(what.synced) + ", has " + std::to_string(what.found));

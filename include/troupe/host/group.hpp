@@ -80,6 +80,7 @@ public:
   };
 
   struct service {
+    std::uint32_t rules = 1;
     job_runner home;
     std::function<void(group_event&)> tell;
   };
@@ -108,7 +109,10 @@ public:
     if (!writer_ || core_)
       return;
     auto& stored = from_.stored;
-    core_.emplace(seat_, from_.how, from_.services, stored.state, now());
+    std::map<service_id, std::uint32_t> rules;
+    for (auto each : from_.services)
+      rules[each] = services_.contains(each) ? services_.at(each).rules : 1;
+    core_.emplace(seat_, from_.how, rules, stored.state, now());
     if (from_.events.is_open())
       core_->write_events(&events_.emplace(from_.events, seat_, stored.state));
     if (stored.state.base.index > 0)
@@ -552,8 +556,8 @@ public:
              bool is_recovered)
     : group_(std::move(group)), which_(which), life_(life), is_recovered_(is_recovered) {}
 
-  void join(job_runner home, std::function<void(group_event&)> tell) override {
-    group_->join(which_, {std::move(home), std::move(tell)});
+  void join(std::uint32_t rules, job_runner home, std::function<void(group_event&)> tell) override {
+    group_->join(which_, {rules, std::move(home), std::move(tell)});
   }
 
   void propose(proposal what) override {

@@ -53,6 +53,22 @@ struct checkpoint {
   }
 };
 
+/// What a member says of itself to whoever leads: the newest rules that it knows of each service.
+/// A service that is not named is at rules 1, as in releases that say nothing.
+struct known_rules {
+  std::map<service_id, std::uint32_t> numbers;
+
+  [[nodiscard]] std::uint32_t of(service_id which) const {
+    auto found = numbers.find(which);
+    return found == numbers.end() ? 1 : found->second;
+  }
+
+  template <class Inspector>
+  friend bool inspect(Inspector& f, known_rules& x) {
+    return f.object(x).fields(f.field("numbers", x.numbers));
+  }
+};
+
 /// The state of a group: a section for each service.
 struct group_state {
   std::map<service_id, std::string> sections;
@@ -155,6 +171,7 @@ public:
   using not_taken = to_service::not_taken;
   using read_ready = to_service::read_ready;
   using read_refused = to_service::read_refused;
+  using allow_rules = to_service::allow_rules;
   using take_section = to_service::take_section;
   using restore_section = to_service::restore_section;
 
@@ -163,17 +180,19 @@ public:
     problem why;
   };
 
-  using effects
-    = std::vector<std::variant<send, write, load_snapshot, changed_role, forgot, ignored, save,
-                               proposed, refused, members_are, deliver, lead, follow, not_taken,
-                               read_ready, read_refused, take_section, restore_section, stop>>;
+  using effects = std::vector<
+    std::variant<send, write, load_snapshot, changed_role, forgot, ignored, save, proposed, refused,
+                 members_are, deliver, lead, follow, not_taken, read_ready, read_refused,
+                 allow_rules, take_section, restore_section, stop>>;
 
-  /// Goes on from what the disk had; `newest` are the bytes of its snapshot, if there is one.
-  group_core(raft::seat_id self, const group_options& how, const std::set<service_id>& services,
-             const raft::stored_state& stored, time_point now)
+  /// Goes on from what the disk had. `services` has the newest rules that each knows here.
+  group_core(raft::seat_id self, const group_options& how,
+             const std::map<service_id, std::uint32_t>& services, const raft::stored_state& stored,
+             time_point now)
     : options_(how),
-      services_(services),
-      replica_(self, how.consensus, stored, now),
+      rules_{services},
+      services_(numbers_of(services)),
+      replica_(self, saying(how.consensus, rules_), stored, now),
       applied_(stored.base.index),
       checkpoint_(stored.base.index) {
     assert(!services.contains(itself));
@@ -227,6 +246,18 @@ public:
   }
 
 private:
+  static std::set<service_id> numbers_of(const std::map<service_id, std::uint32_t>& services) {
+    std::set<service_id> found;
+    for (auto& [each, rules] : services)
+      found.insert(each);
+    return found;
+  }
+
+  static raft::options saying(raft::options how, const known_rules& what) {
+    how.about = to_bytes(what);
+    return how;
+  }
+
   enum class kind : std::uint8_t { member, proposal, read, checkpoint };
 
   struct asker {
@@ -346,6 +377,8 @@ private:
       problem why{errc::not_leader,
                   "this node leads the group no more: " + what.cause + "; ask the one that leads"};
       is_checkpoint_asked_ = false;
+      others_know_.clear();
+      allowed_.clear();
       if (std::exchange(is_leading_, false))
         for (auto each : services_)
           out.push_back(follow{each, why});
@@ -374,6 +407,7 @@ private:
     is_leading_ = true;
     for (auto each : services_)
       out.push_back(lead{each, replica_.time_of_group(now), term, now});
+    allow_what_all_know(out);
   }
 
   void apply(time_point, raft::term_number, std::string& bytes, effects& out) {
@@ -390,6 +424,32 @@ private:
 
   void apply(time_point, raft::term_number, raft::configuration& members, effects& out) {
     out.push_back(members_are{std::move(members)});
+    allow_what_all_know(out);
+  }
+
+  // -- rules --------------------------------------------------------------------------
+
+  void handle(time_point, raft::replica::told_about& what, effects& out) {
+    if (auto known = from_bytes<known_rules>(what.about))
+      others_know_[what.seat] = *std::move(known);
+    allow_what_all_know(out);
+  }
+
+  /// New rules come into force when every member has said that it knows them: one that is away
+  /// could not read what is written under them when it comes back.
+  void allow_what_all_know(effects& out) {
+    if (!is_leading_)
+      return;
+    for (auto service : services_) {
+      auto number = rules_.of(service);
+      for (auto& [seat, who] : replica_.members().members)
+        if (seat != replica_.self())
+          number = std::min(number, others_know_[seat].of(service));
+      if (auto& allowed = allowed_.try_emplace(service, 1).first->second; number > allowed) {
+        allowed = number;
+        out.push_back(allow_rules{service, number});
+      }
+    }
   }
 
   // -- snapshots ----------------------------------------------------------------------
@@ -484,6 +544,7 @@ private:
   }
 
   group_options options_;
+  known_rules rules_;
   std::set<service_id> services_;
   raft::replica replica_;
   raft::event_log* events_ = nullptr;
@@ -502,6 +563,8 @@ private:
   known_hashes known_; // of the snapshot made last
   std::optional<making> making_;
   bool is_leading_ = false;
+  std::map<raft::seat_id, known_rules> others_know_; // while it leads, as told in this term
+  std::map<service_id, std::uint32_t> allowed_;
 };
 
 } // namespace troupe::host

@@ -18,7 +18,9 @@ public:
   virtual ~group_member() = default;
 
   /// From here on `tell` is called for what the group has to say, in its order, through `home`.
-  virtual void join(job_runner home, std::function<void(group_event&)> tell) = 0;
+  /// This release of the service knows `rules` and all before.
+  virtual void join(std::uint32_t rules, job_runner home, std::function<void(group_event&)> tell)
+    = 0;
 
   virtual void propose(proposal what) = 0;
 

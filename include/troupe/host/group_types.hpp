@@ -73,6 +73,12 @@ struct take_section {
   raft::log_index index = 0;
 };
 
+/// All members of the group know rules up to this number, so that they may come into force.
+struct allow_rules {
+  service_id service = 0;
+  std::uint32_t number = 1;
+};
+
 /// The state is this from here on.
 struct restore_section {
   service_id service = 0;
@@ -83,7 +89,7 @@ struct restore_section {
 
 using group_event
   = std::variant<to_service::deliver, to_service::lead, to_service::follow, to_service::not_taken,
-                 to_service::read_ready, to_service::read_refused, to_service::take_section,
-                 to_service::restore_section>;
+                 to_service::read_ready, to_service::read_refused, to_service::allow_rules,
+                 to_service::take_section, to_service::restore_section>;
 
 } // namespace troupe::host

@@ -98,14 +98,15 @@ public:
     problem why;
   };
 
+  using rules_allowed = typename inner::rules_allowed;
   using synced = typename inner::synced;
   using not_written = typename inner::not_written;
   using caller_gone = typename inner::caller_gone;
   using wall_is = typename inner::wall_is;
 
-  using event
-    = std::variant<command<M>, open_session, close_session, keep_session, notice<M>, synced,
-                   not_written, caller_gone, wall_is, committed, leads, follows, not_taken>;
+  using event = std::variant<command<M>, open_session, close_session, keep_session, notice<M>,
+                             synced, not_written, caller_gone, wall_is, rules_allowed, committed,
+                             leads, follows, not_taken>;
 
   using append = typename inner::append;
   using save = typename inner::save;

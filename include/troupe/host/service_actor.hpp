@@ -81,7 +81,7 @@ public:
     ignore_strays(self_);
     self_->set_down_handler([this](const caf::down_msg& gone) { forget(gone.source); });
     if (auto* group = host_->group()) {
-      group->join(home_, [this](group_event& what) { hear(what); });
+      group->join(rules_of<machine_type>(), home_, [this](group_event& what) { hear(what); });
     } else {
       core_.start(now(), out_);
       open();
@@ -418,6 +418,10 @@ private:
   void handle_group(to_service::read_refused& what) {
     if (auto found = unconfirmed_.extract(what.id))
       found.mapped().refuse(what.why);
+  }
+
+  void handle_group(to_service::allow_rules& what) {
+    core_.step(now(), 0, typename core::rules_allowed{what.number}, out_);
   }
 
   void handle_group(to_service::take_section& what) {

@@ -155,6 +155,12 @@ struct replica_types {
     log_index found = 0;
   };
 
+  /// To a leader, of another member: what its options::about says. Again when it has changed.
+  struct told_about {
+    seat_id seat;
+    std::string about;
+  };
+
   /// A leader without other members has taken back its entries from here on: the disk has no
   /// room for them, and nobody has seen them.
   struct taken_back {
@@ -168,9 +174,9 @@ struct replica_types {
     problem why;
   };
 
-  using effects
-    = std::vector<std::variant<send, write, committed, installed, proposed, refused, read_at,
-                               changed_role, load_snapshot, forgot, taken_back, ignored>>;
+  using effects = std::vector<
+    std::variant<send, write, committed, installed, proposed, refused, read_at, changed_role,
+                 load_snapshot, forgot, told_about, taken_back, ignored>>;
 
   // -- what can be seen ---------------------------------------------------------------
 

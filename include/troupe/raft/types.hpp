@@ -192,6 +192,8 @@ struct append_answer {
   std::uint64_t round = 0;
   /// Where the log of this replica ends.
   log_index last_index = 0;
+  /// options::about of this replica; with answers to heartbeats only.
+  std::string about{};
 
   friend bool operator==(const append_answer&, const append_answer&) = default;
 };
@@ -293,6 +295,9 @@ struct options {
   /// What entries behind a snapshot may take of memory and disk. A follower that lacks more gets
   /// the snapshot; while one is on its way, ten times that.
   std::uint64_t keep_bytes = 1024U * 1024;
+  /// What each leader is to know of this replica, in words that only the host understands; at
+  /// most 256 bytes.
+  std::string about{};
 };
 
 /// Timers for one machine or one rack.
@@ -370,7 +375,8 @@ template <class Inspector>
 bool inspect(Inspector& f, append_answer& x) {
   return f.object(x).fields(f.field("accepted", x.accepted), f.field("index", x.index),
                             f.field("hint_index", x.hint_index), f.field("hint_term", x.hint_term),
-                            f.field("round", x.round), f.field("last_index", x.last_index));
+                            f.field("round", x.round), f.field("last_index", x.last_index),
+                            f.field("about", x.about));
 }
 
 template <class Inspector>

@@ -132,8 +132,8 @@ private:
   public:
     explicit server(home& here)
       : here_(here),
-        group_(raft_process::seat_of(here.self()), how(here.random().next()), {the_service},
-               here.disk().stored(), here.now()),
+        group_(raft_process::seat_of(here.self()), how(here.random().next()),
+               {{the_service, rules_of<machine>()}}, here.disk().stored(), here.now()),
         service_(here.random().next()),
         started_(here.now()),
         to_group_(here, [this](for_group& what) { step(what.what, what.id); }),
@@ -348,6 +348,10 @@ private:
     void handle_group(host::to_service::read_refused& what) {
       if (looks_.erase(what.id) > 0)
         reply(what.id, std::move(what.why));
+    }
+
+    void handle_group(host::to_service::allow_rules& what) {
+      step_service(0, typename core::rules_allowed{what.number});
     }
 
     void handle_group(host::to_service::take_section& what) {

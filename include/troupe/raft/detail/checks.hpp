@@ -10,6 +10,9 @@
 
 namespace troupe::raft::detail {
 
+/// Bytes that a replica says of itself.
+inline constexpr std::size_t max_about = 256;
+
 /// Returns `how`.
 /// @throws std::invalid_argument naming the option that is out of its bounds
 inline const options& checked(const options& how) {
@@ -26,6 +29,7 @@ inline const options& checked(const options& how) {
            && how.max_uncommitted > 0 && how.max_uncommitted_bytes > 0 && how.max_command_bytes > 0
            && how.max_reads > 0 && how.max_members > 0,
          "raft: bounds must be 1 or more");
+  demand(how.about.size() <= max_about, "raft: about must not have more than 256 bytes");
   return how;
 }
 
@@ -75,6 +79,8 @@ inline problem check(const message& what, const options& how) {
       [&](const append_answer& body) -> problem {
         if (too_large(body.index) || too_large(body.hint_index) || too_large(body.last_index))
           return wrong("an answer about entry " + std::to_string(body.index));
+        if (body.about.size() > max_about)
+          return wrong(std::to_string(body.about.size()) + " bytes about itself");
         return {};
       },
       [&](const snapshot_part& body) -> problem {

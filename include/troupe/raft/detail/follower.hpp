@@ -101,6 +101,8 @@ private:
   /// A heartbeat is answered at once, with what is synced; entries when they are.
   void answer(seat_id leader, log_index last, const append& what, const turn& t) {
     append_answer found{true, last, 0, 0, what.round, t.log().last_index()};
+    if (what.entries.empty())
+      found.about = t.how.about;
     if (t.disk.is_ballot_dirty() || !what.entries.empty()) {
       said_ = found; // the commit that follows has no other answer
       return t.tell_when_written(leader, found);

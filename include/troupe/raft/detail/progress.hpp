@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <string>
 
 #include "troupe/raft/types.hpp"
 
@@ -35,6 +36,8 @@ struct progress {
   bool waits = false;
   time_point sent{};
   log_index told_commit = 0;
+  /// What it said last of itself.
+  std::string about;
 
   /// The part of the snapshot that is next.
   log_index snapshot_index = 0;

@@ -130,6 +130,10 @@ public:
     auto& peer = found->second;
     peer.heard = t.now;
     peer.round = std::max(peer.round, std::min(what.round, round_));
+    if (!what.about.empty() && what.about != peer.about) {
+      peer.about = what.about;
+      t.put(replica_types::told_about{from, what.about});
+    }
     if (!what.accepted) {
       refused(from, peer, what, t);
       return false;
