@@ -138,6 +138,55 @@ SCENARIO("the tasks of a lost worker run elsewhere, their late results are refus
   }
 }
 
+TEST_CASE("a worker is silent when its host says so", "[scheduler]") {
+  clocked_scheduler all;
+  all.machine.use_rules(2);
+  auto ann = all.add("ann", 1);
+  auto bob = all.add("bob", 1);
+  auto run = all.ask(flow({work("bake")})).run;
+  auto first = all.attempt(ann, "bake");
+  auto seen = all.orders(ann).sequence;
+  auto silence_of = [&](worker_id who) {
+    effects out;
+    all.machine.step(all.now, 0, silence{who.value}, out);
+    CHECK(out.empty());
+  };
+  CHECK(all.machine.lives() == std::vector{ann.value, bob.value});
+  CHECK(all.machine.life_of(check_in{ann, 1}) == ann.value);
+  CHECK_FALSE(all.machine.life_of(check_in{ann, 2})); // a boot that is not known
+
+  all.pass(1h);
+  CHECK(all.tasks_of(ann) == names{"bake"});
+  CHECK(all.machine.answer(check_in{ann, 1, seen, {first}}));
+  CHECK(all.machine.answer(check_in{ann, 1, seen - 1, {}})); // has not heard of it
+  CHECK(all.machine.answer(check_in{ann, 1, seen, {}}).error().code == errc::conflict);
+  CHECK(all.machine.answer(check_in{ann, 2, seen, {}}).error().code == errc::not_found);
+
+  silence_of(ann);
+  silence_of(ann); // says it twice
+  silence_of(worker_id{77});
+  CHECK(all.tasks_of(bob) == names{"bake"});
+  CHECK(all.machine.lives() == std::vector{bob.value});
+  CHECK(all.machine.answer(check_in{ann, 1, seen, {first}}).error().code == errc::conflict);
+  CHECK(all.report(ann, {.what = first, .value = "burnt"}).stale
+        == std::vector<stale_outcome>{{first}});
+  CHECK(all.states(run) == states{running});
+
+  SECTION("it is forgotten after so long, counted from when it was told") {
+    silence_of(bob);
+    all.pass(9min);
+    CHECK(all.machine.answer(list_workers{}).workers.size() == 2);
+    all.pass(2min);
+    CHECK(all.machine.answer(list_workers{}).workers.size() == 1); // ann reported
+  }
+  SECTION("a snapshot knows the rules") {
+    task_scheduler copy;
+    copy.restore(all.now, all.machine.snapshot());
+    CHECK(copy.snapshot() == all.machine.snapshot());
+    CHECK(copy.lives() == all.machine.lives());
+  }
+}
+
 TEST_CASE("a restarted worker takes the place of its dead self", "[scheduler]") {
   clocked_scheduler all;
   auto words = clocked_scheduler::worker_named("ann", 1);

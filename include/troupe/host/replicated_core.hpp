@@ -212,6 +212,12 @@ public:
     return inside_.answer(question);
   }
 
+  /// See durable_core.
+  template <class Question>
+  void hear_of(time_point now, const Question& question) {
+    inside_.hear_of(now, question);
+  }
+
   [[nodiscard]] bool is_leading() const {
     return inside_.leads();
   }

@@ -220,7 +220,8 @@ private:
   }
 
   template <class Question>
-  caf::result<typename Question::result> answer_to(const Question& what) const {
+  caf::result<typename Question::result> answer_to(const Question& what) {
+    core_.hear_of(now(), what);
     auto found = core_.answer(what);
     if constexpr (std::is_same_v<decltype(found), typename Question::result>)
       return found;
@@ -232,6 +233,7 @@ private:
 
   template <class Question, class Promise>
   void deliver(Promise& promise, const Question& what) {
+    core_.hear_of(now(), what);
     auto found = core_.answer(what);
     if constexpr (std::is_same_v<decltype(found), typename Question::result>)
       promise.deliver(std::move(found));

@@ -142,9 +142,9 @@ inline bool offers(const std::vector<std::string>& handlers, const std::string& 
     handlers, [&](auto& each) { return each == name || (!family.empty() && each == family); });
 }
 
-/// Says that the worker is there. `open` are the attempts that it runs or whose
-/// outcome it has not got through; what it was told up to `seen` and does not name
-/// is lost and runs again. Without `seen` nothing is concluded.
+/// Says that the worker is there, in a record; check_in says it without. `open` are the attempts
+/// that it runs or whose outcome it has not got through; what it was told up to `seen` and does not
+/// name is lost and runs again. Without `seen` nothing is concluded.
 struct renew_worker {
   using result = worker_receipt;
 
@@ -258,7 +258,7 @@ struct configure {
 
 using event = std::variant<configure, submit, cancel_run, pause_run, resume_run, register_worker,
                            renew_worker, deregister_worker, set_maintenance, worker_lost, report,
-                           define_schedule, remove_schedule, wall>;
+                           define_schedule, remove_schedule, wall, silence>;
 
 // -- effects: answers, each with the id of its request ---------------------------------
 

@@ -12,8 +12,9 @@ using scheduler_commands
   = host::commands<submit, cancel_run, pause_run, resume_run, register_worker, renew_worker,
                    deregister_worker, set_maintenance, worker_lost, report, define_schedule,
                    remove_schedule>;
-using scheduler_queries = host::queries<watch_assignments, find_run, list_runs, find_result,
-                                        watch_run, list_workers, find_statistics, list_schedules>;
+using scheduler_queries
+  = host::queries<watch_assignments, find_run, list_runs, find_result, watch_run, list_workers,
+                  find_statistics, list_schedules, check_in>;
 
 /// What clients and workers of the scheduler include: the handle and its messages.
 /// task_scheduler::step lists the refusals. Give the two watch questions a timeout
@@ -104,6 +105,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_scheduler, ::troupe::type_ids::scheduler)
   CAF_ADD_TYPE_ID(troupe_scheduler, (troupe::scheduler::remove_schedule))
   CAF_ADD_TYPE_ID(troupe_scheduler, (troupe::scheduler::schedule_list))
   CAF_ADD_TYPE_ID(troupe_scheduler, (troupe::scheduler::list_schedules))
+  CAF_ADD_TYPE_ID(troupe_scheduler, (troupe::scheduler::check_in))
 
 CAF_END_TYPE_ID_BLOCK(troupe_scheduler)
 

@@ -64,6 +64,18 @@ struct watch_assignments {
   std::uint32_t limit = 1'000;
 };
 
+/// Says that the worker is there, as renew_worker does, and costs no record. Refused with conflict
+/// where the scheduler has other attempts in its books, or has given the worker up: it has to
+/// renew, then.
+struct check_in {
+  using result = worker_receipt;
+
+  worker_id worker{};
+  std::uint64_t boot = 0;
+  std::uint64_t seen = 0;
+  std::vector<attempt_id> open{};
+};
+
 // -- runs ----------------------------------------------------------------------------
 
 /// How a task stands. Without its result: ask find_result.
@@ -241,7 +253,8 @@ struct worker_view {
   /// Attempts it has, and of these the ones that it has to give up.
   std::uint32_t attempts = 0;
   std::uint32_t cancelled = 0;
-  /// What is left of its lease; zero if it is silent.
+  /// What is left of its lease as far as records tell: signs of life without a record prolong
+  /// it. Zero if it is silent.
   duration lease_left{};
 
   friend bool operator==(const worker_view&, const worker_view&) = default;
@@ -329,6 +342,12 @@ bool inspect(Inspector& f, watch_assignments& x) {
   return f.object(x).fields(f.field("worker", x.worker), f.field("boot", x.boot),
                             f.field("after", x.after), f.field("wait", x.wait),
                             f.field("limit", x.limit));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, check_in& x) {
+  return f.object(x).fields(f.field("worker", x.worker), f.field("boot", x.boot),
+                            f.field("seen", x.seen), f.field("open", x.open));
 }
 
 template <class Inspector>

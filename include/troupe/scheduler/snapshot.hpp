@@ -105,6 +105,7 @@ struct scheduler_snapshot {
   /// The last that was told.
   std::optional<wall_time> wall_now{};
   std::vector<saved_schedule> schedules{};
+  std::uint32_t rules = 1;
 
   friend bool operator==(const scheduler_snapshot&, const scheduler_snapshot&) = default;
 };
@@ -163,7 +164,7 @@ bool inspect(Inspector& f, scheduler_snapshot& x) {
                             f.field("last_worker", x.last_worker), f.field("workers", x.workers),
                             f.field("runs", x.runs), f.field("finished", x.finished),
                             f.field("statistics", x.statistics), f.field("wall_now", x.wall_now),
-                            f.field("schedules", x.schedules));
+                            f.field("schedules", x.schedules), f.field("rules", x.rules));
 }
 
 } // namespace troupe::scheduler

@@ -44,7 +44,8 @@ public:
   using query = find_run;
   using snapshot_type = scheduler_snapshot;
 
-  static constexpr std::uint32_t rules = 1;
+  /// 1: leases of workers end by the time of the records. 2: the host says who is silent.
+  static constexpr std::uint32_t rules = 2;
 
   /// Handles one request made at `now`, after all that time itself brought about. Each
   /// is answered in this call; configure and wall have no answer.
@@ -82,7 +83,53 @@ public:
     return start && due ? std::min(start, due) : start ? start : due;
   }
 
+  /// From here on records mean what they mean under these rules.
+  void use_rules(std::uint32_t number) {
+    inside_.rules = number;
+    inside_.line_up_all();
+  }
+
+  // -- signs of life ---------------------------------------------------------------
+
+  [[nodiscard]] std::optional<duration> life_term() const {
+    return inside_.rules < 2 || inside_.pool.all().empty() ? std::nullopt
+                                                           : std::optional{inside_.options.lease};
+  }
+
+  [[nodiscard]] std::vector<std::uint64_t> lives() const {
+    std::vector<std::uint64_t> found;
+    if (inside_.rules >= 2)
+      for (auto& [id, who] : inside_.pool.all())
+        if (!who.silent)
+          found.push_back(id.value);
+    return found;
+  }
+
+  [[nodiscard]] std::optional<std::uint64_t> life_of(const check_in& question) const {
+    return life_of(question.worker, question.boot);
+  }
+
+  [[nodiscard]] std::optional<std::uint64_t> life_of(const event& what) const {
+    if (auto* renewed = std::get_if<renew_worker>(&what))
+      return life_of(renewed->worker, renewed->boot);
+    if (auto* reported = std::get_if<report>(&what))
+      return life_of(reported->worker, reported->boot);
+    return std::nullopt;
+  }
+
   // -- questions -------------------------------------------------------------------
+
+  /// Refusals: not_found (register first), conflict (renew).
+  [[nodiscard]] result<worker_receipt> answer(const check_in& question) const {
+    auto* who = find(question.worker, question.boot);
+    if (who == nullptr)
+      return unknown_worker(question.worker);
+    if (inside_.rules < 2 || who->silent || !detail::agrees(*who, question.seen, question.open))
+      return problem{errc::conflict, "the scheduler has other attempts of worker "
+                                       + std::to_string(question.worker.value)
+                                       + " in its books; send renew_worker"};
+    return receipt_of(*who);
+  }
 
   /// Refusals: not_found (register first).
   [[nodiscard]] result<worker_orders> answer(const watch_assignments& question) const {
@@ -159,7 +206,8 @@ public:
                              .last_worker = last_worker_,
                              .statistics = answer(find_statistics{}),
                              .wall_now = inside_.wall_now,
-                             .schedules = timetable_.save()};
+                             .schedules = timetable_.save(),
+                             .rules = inside_.rules};
     for (auto& [id, each] : inside_.pool.all())
       saved.workers.push_back(detail::save(each, inside_.now));
     for (auto& [id, each] : inside_.runs.all())
@@ -178,6 +226,7 @@ public:
     last_run_ = saved.last_run;
     last_worker_ = saved.last_worker;
     inside_.now = now;
+    inside_.rules = saved.rules;
     inside_.options = saved.options;
     inside_.random = saved.random;
     inside_.statistics = saved.statistics;
@@ -399,6 +448,14 @@ private:
     inside_.forget_if_gone(*who);
   }
 
+  void handle(request_id, const silence& what, effects&) {
+    auto* who = inside_.pool.find(worker_id{what.who});
+    if (who == nullptr || who->silent)
+      return;
+    who->lease_ends = inside_.now; // since its last record it was heard without one
+    inside_.go_silent(*who);
+  }
+
   void handle(request_id id, const deregister_worker& request, effects& out) {
     auto* who = find(request.worker, request.boot);
     if (who == nullptr)
@@ -470,6 +527,10 @@ private:
     return {who.id, who.state(), inside_.options.lease};
   }
 
+  [[nodiscard]] std::optional<std::uint64_t> life_of(worker_id id, std::uint64_t boot) const {
+    return find(id, boot) != nullptr ? std::optional{id.value} : std::nullopt;
+  }
+
   [[nodiscard]] const detail::worker* find(worker_id id, std::uint64_t boot) const {
     auto* found = inside_.pool.find(id);
     return found != nullptr && found->words.boot == boot ? found : nullptr;
@@ -504,6 +565,7 @@ private:
   std::uint64_t last_worker_ = 0;
 };
 
-static_assert(machine<task_scheduler> && wall_timed<task_scheduler>);
+static_assert(
+  machine<task_scheduler> && wall_timed<task_scheduler> && life_watching<task_scheduler>);
 
 } // namespace troupe::scheduler

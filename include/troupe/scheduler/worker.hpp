@@ -186,9 +186,20 @@ private:
     });
   }
 
+  /// Without a record where that will do: as long as both sides have the same in their books.
   void renew() {
+    say_alive<check_in>([this](const problem& why) {
+      if (why.code == errc::conflict || why.code == errc::failed) // or it knows no check_in
+        say_alive<renew_worker>([this](const problem&) { renew_later(life_); });
+      else
+        renew_later(life_);
+    });
+  }
+
+  template <class Words>
+  void say_alive(std::function<void(const problem&)> failed) {
     auto sent = self_->clock().now();
-    renew_worker words{id_, words_.boot, sequence_, {}};
+    Words words{id_, words_.boot, sequence_, {}};
     for (auto& [what, each] : open_)
       words.open.push_back(what);
     for (auto& each : outcomes_)
@@ -196,16 +207,18 @@ private:
         words.open.push_back(each.what);
     ask(
       words,
-      [this, sent, life = life_](const result<worker_receipt>& answer) {
+      [this, sent, life = life_, failed](const result<worker_receipt>& answer) {
         if (life != life_)
           return;
-        if (answer)
+        if (answer) {
           renewed_ = sent;
-        else if (answer.error().code == errc::not_found)
+          return renew_later(life);
+        }
+        if (answer.error().code == errc::not_found)
           return start_anew();
-        else if (self_->clock().now() - renewed_ >= lease_)
+        if (self_->clock().now() - renewed_ >= lease_)
           stop_all(); // they are given to others now
-        renew_later(life);
+        failed(answer.error());
       },
       lease_left());
   }

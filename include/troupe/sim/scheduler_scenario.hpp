@@ -60,7 +60,12 @@ public:
   }
 
   void seen() {
-    is_worker_ ? take_orders() : look_on();
+    if (!is_worker_)
+      look_on();
+    else if (std::exchange(checks_in_, false))
+      checked_in();
+    else
+      take_orders();
   }
 
   void lost() {
@@ -183,18 +188,24 @@ private:
     }
     if (now >= renew_at_) {
       renew_at_ = now + std::chrono::milliseconds{500};
-      scheduler::renew_worker what{*worker_, boot_, seen_, {}};
-      for (auto& each : jobs_)
-        what.open.push_back(each.what);
-      return this->ask(std::move(what));
+      checks_in_ = true;
+      return this->inquire(check_, sign_of_life<scheduler::check_in>());
     }
-    this->look(orders_,
-               [question = scheduler::watch_assignments{*worker_, boot_, seen_}](
-                 const service& state) -> std::optional<scheduler::worker_orders> {
-                 if (auto found = state.answer(question))
-                   return *found;
-                 return std::nullopt;
-               });
+    this->inquire(orders_, scheduler::watch_assignments{*worker_, boot_, seen_});
+  }
+
+  template <class Words>
+  [[nodiscard]] Words sign_of_life() const {
+    Words what{*worker_, boot_, seen_, {}};
+    for (auto& each : jobs_)
+      what.open.push_back(each.what);
+    return what;
+  }
+
+  void checked_in() {
+    if (!*check_ && check_->error().code == errc::conflict)
+      return this->ask(sign_of_life<scheduler::renew_worker>());
+    rest_a_little();
   }
 
   void take_orders() {
@@ -243,6 +254,7 @@ private:
 
   void die() {
     ++boot_;
+    checks_in_ = false;
     worker_.reset();
     jobs_.clear();
     seen_ = 0;
@@ -262,8 +274,11 @@ private:
   std::vector<job> jobs_;
   time_point renew_at_{};
   std::optional<scheduler::report> reported_;
-  std::shared_ptr<std::optional<scheduler::worker_orders>> orders_
-    = std::make_shared<std::optional<scheduler::worker_orders>>();
+  bool checks_in_ = false;
+  std::shared_ptr<result<scheduler::worker_receipt>> check_
+    = std::make_shared<result<scheduler::worker_receipt>>(problem{errc::not_found, "not asked"});
+  std::shared_ptr<result<scheduler::worker_orders>> orders_
+    = std::make_shared<result<scheduler::worker_orders>>(problem{errc::not_found, "not asked"});
 };
 
 struct scheduler_service_model {

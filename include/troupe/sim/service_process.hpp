@@ -28,7 +28,7 @@ struct service_message {
   /// A question: `at` is called with the state once the group has confirmed that it is the
   /// latest, and keeps what it finds where the asker has it. A repeat may be called, too.
   struct look {
-    std::function<void(const host::replicated_core<M>&)> at;
+    std::function<void(host::replicated_core<M>&, time_point)> at;
   };
 
   struct ask {
@@ -340,7 +340,7 @@ private:
 
     void handle_group(host::to_service::read_ready& what) {
       if (auto found = looks_.extract(what.id)) {
-        found.mapped()(service_);
+        found.mapped()(service_, service_now());
         reply(what.id, typename message::seen{});
       }
     }
@@ -406,7 +406,7 @@ private:
     mailbox<home, for_group> to_group_;
     mailbox<home, host::group_event> to_service_;
     std::map<request_id, std::pair<process_id, request_id>> callers_;
-    std::map<request_id, std::function<void(const core&)>> looks_;
+    std::map<request_id, decltype(message::look::at)> looks_;
     request_id last_caller_ = 0;
   };
 

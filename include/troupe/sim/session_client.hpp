@@ -88,7 +88,17 @@ protected:
   /// seen() is called.
   template <class Found, class Find>
   void look(const std::shared_ptr<Found>& found, Find find) {
-    send(typename message::look{[found, find](const auto& service) { *found = find(service); }});
+    send(typename message::look{
+      [found, find](const auto& service, time_point) { *found = find(service); }});
+  }
+
+  /// Has `question` answered as a node would; the answer is in `found` when seen() is called.
+  template <class Found, class Question>
+  void inquire(const std::shared_ptr<Found>& found, const Question& question) {
+    send(typename message::look{[found, question](auto& service, time_point now) {
+      service.hear_of(now, question);
+      *found = service.answer(question);
+    }});
   }
 
   /// Calls begin() again after `span`.

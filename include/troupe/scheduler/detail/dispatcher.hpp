@@ -134,6 +134,13 @@ public:
     refresh(who);
   }
 
+  /// Its tasks run elsewhere from here on, while it may still be at them.
+  void go_silent(worker& who) {
+    who.silent = true;
+    lose_all(who, [&](run& owner, std::uint32_t position) { leave_over(owner, position); });
+    refresh(who);
+  }
+
   /// The boot of the worker is dead. Returns how many attempts were lost with it.
   std::uint32_t forget(worker& who) {
     withdraw_offer(who);
@@ -219,8 +226,8 @@ private:
       forget(who);
       return;
     }
-    if (!who.silent && who.lease_ends <= now)
-      go_silent(who);
+    if (rules < 2 && !who.silent && who.lease_ends <= now)
+      return go_silent(who);
     refresh(who);
   }
 
@@ -256,12 +263,6 @@ private:
   }
 
   // -- workers -----------------------------------------------------------------------
-
-  /// Its tasks run elsewhere from here on, while it may still be at them.
-  void go_silent(worker& who) {
-    who.silent = true;
-    lose_all(who, [&](run& owner, std::uint32_t position) { leave_over(owner, position); });
-  }
 
   template <class End>
   std::uint32_t lose_all(worker& who, End end) {

@@ -88,7 +88,8 @@ inline worker_view view_of(const worker& who, time_point now) {
           .labels = who.words.labels,
           .attempts = static_cast<std::uint32_t>(who.running.size() + who.leftovers.size()),
           .cancelled = static_cast<std::uint32_t>(who.leftovers.size()),
-          .lease_left = std::max(who.lease_ends - now, duration::zero())};
+          .lease_left
+          = who.silent ? duration::zero() : std::max(who.lease_ends - now, duration::zero())};
 }
 
 inline worker_list list_of(const worker_pool& pool, const list_workers& question, time_point now) {

@@ -26,6 +26,8 @@ public:
   run_table runs;
   worker_pool pool;
   time_point now = time_point::min();
+  /// Up to rules 1 a lease ends by the time of the records; since then the host says so.
+  std::uint32_t rules = 1;
   /// The calendar, as it was told last.
   std::optional<wall_time> wall_now;
 
@@ -128,10 +130,13 @@ protected:
 
   void set_alarm(worker& who) {
     alarms_.erase({who.alarm, alarm_kind::worker, who.id.value});
-    who.alarm = who.silent ? who.lease_ends + options.silence : who.lease_ends;
+    who.alarm = who.silent  ? who.lease_ends + options.silence
+                : rules < 2 ? who.lease_ends
+                            : time_point::max();
     if (who.paused_until > now)
       who.alarm = std::min(who.alarm, who.paused_until);
-    alarms_.insert({who.alarm, alarm_kind::worker, who.id.value});
+    if (who.alarm < time_point::max())
+      alarms_.insert({who.alarm, alarm_kind::worker, who.id.value});
   }
 
   /// Returns whether the start of the run is to come.

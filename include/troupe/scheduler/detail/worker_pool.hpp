@@ -69,6 +69,17 @@ struct worker {
   }
 };
 
+/// Whether all that the worker was told up to `seen`, and that is not over, is in `named`.
+/// Without `seen` nothing is concluded.
+inline bool agrees(const worker& who, std::uint64_t seen, const std::vector<attempt_id>& named) {
+  std::set<attempt_id> open(named.begin(), named.end());
+  return std::ranges::all_of(
+           who.running, [&](auto& each) { return each.first > seen || open.contains(each.second); })
+         && std::ranges::all_of(who.leftovers, [&](auto& each) {
+              return each.second.sequence > seen || open.contains(each.first);
+            });
+}
+
 /// Who can work and how much each has to do. Shares are integers, in 65,536ths.
 class worker_pool {
 public:
