@@ -1,0 +1,457 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "caf/actor.hpp"
+#include "caf/actor_cast.hpp"
+#include "caf/actor_clock.hpp"
+#include "caf/actor_system.hpp"
+#include "troupe/core/caf/compat.hpp"
+#include "troupe/core/worker_thread.hpp"
+#include "troupe/host/any_host.hpp"
+#include "troupe/host/group_backup.hpp"
+#include "troupe/host/group_core.hpp"
+#include "troupe/host/group_listener.hpp"
+#include "troupe/host/group_log.hpp"
+#include "troupe/host/group_metrics.hpp"
+#include "troupe/host/messages.hpp"
+
+namespace troupe::host::detail {
+
+/// Drives a group_core: clock, disk thread, peers and services. Holds no rule.
+///
+/// Whoever brings an input steps the core, under a lock: a link's thread a message, the disk's
+/// that something is written, a service a proposal. It also carries out what comes of that,
+/// without the lock; or, if another thread does so just then, leaves it to that one. So no
+/// thread has to be woken for a step, and effects are carried out in their order.
+class group_driver : public std::enable_shared_from_this<group_driver> {
+public:
+  struct prepared {
+    group_options how;
+    group_listener listener;
+    std::set<service_id> services;
+    std::shared_ptr<group_log> log;
+    stored_group stored;
+    /// Of group_options::event_log.
+    std::ofstream events;
+  };
+
+  struct service {
+    std::uint32_t rules = 1;
+    job_runner home;
+    std::function<void(group_event&)> tell;
+  };
+
+  group_driver(caf::actor_system& sys, prepared from)
+    : clock_(sys.clock()),
+      from_(std::move(from)),
+      seat_(from_.stored.seat),
+      metrics_(sys),
+      writer_(std::make_unique<worker_thread>()) {}
+
+  /// Has wake() called once it is that time, and no sooner. Comes first.
+  void set_alarm(std::function<void(time_point)> alarm) {
+    alarm_ = std::move(alarm);
+  }
+
+  /// Before start().
+  void join(service_id which, service who) {
+    std::lock_guard guard{mutex_};
+    services_[which] = std::move(who);
+  }
+
+  /// From here on messages and time count; all services have joined.
+  void start() {
+    std::unique_lock guard{mutex_};
+    if (!writer_ || core_)
+      return;
+    auto& stored = from_.stored;
+    std::map<service_id, std::uint32_t> rules;
+    for (auto each : from_.services)
+      rules[each] = services_.contains(each) ? services_.at(each).rules : 1;
+    core_.emplace(seat_, from_.how, rules, stored.state, now());
+    if (from_.events.is_open())
+      core_->write_events(&events_.emplace(from_.events, seat_, stored.state));
+    if (stored.state.base.index > 0)
+      if (auto why = core_->begin(stored.snapshot, out_); why.code != errc::none)
+        out_.push_back(group_core::stop{std::move(why)});
+    stored = {};
+    go_on(guard);
+  }
+
+  /// When it is the time that the alarm was set to.
+  void wake() {
+    std::unique_lock guard{mutex_};
+    wake_at_.reset();
+    if (!core_)
+      return;
+    core_->tick(now(), out_);
+    if (core_->consensus().current_role() == raft::role::leader && now() >= mark_at_) {
+      mark_at_ = now() + mark_every;
+      writer_->run(
+        [log = from_.log, time = core_->consensus().time_of_group(now())] { log->mark(time); });
+    }
+    go_on(guard);
+  }
+
+  void step(request_id id, group_core::event what) {
+    std::unique_lock guard{mutex_};
+    step(guard, id, std::move(what));
+  }
+
+  void receive(const group_message& what) {
+    if (what.to != seat_)
+      return;
+    if (auto content = from_bytes<raft::message>(what.bytes))
+      step(0, raft::replica::event{raft::replica::received{what.from, *std::move(content)}});
+  }
+
+  /// Returns false if that is known, and after the end.
+  bool set_peer(raft::seat_id seat, const caf::strong_actor_ptr& who) {
+    std::lock_guard guard{mutex_};
+    if (!writer_)
+      return false;
+    auto known = peers_.find(seat);
+    if (known != peers_.end() && known->second == who)
+      return false;
+    if (who)
+      peers_[seat] = who;
+    else
+      peers_.erase(seat);
+    return true;
+  }
+
+  void lost(const caf::actor_addr& gone) {
+    std::unique_lock guard{mutex_};
+    std::vector<raft::seat_id> seats;
+    std::erase_if(peers_, [&](auto& each) {
+      auto is_gone = each.second->address() == gone;
+      if (is_gone)
+        seats.push_back(each.first);
+      return is_gone;
+    });
+    for (auto each : seats)
+      if (core_)
+        core_->step(now(), 0, raft::replica::event{raft::replica::lost_link{each}}, out_);
+    go_on(guard);
+  }
+
+  void ask(const raft::replica::event& what, std::function<void(const problem&)> done) {
+    std::unique_lock guard{mutex_};
+    if (!core_) {
+      guard.unlock();
+      return done({errc::unreachable, "the group has not started on this node; retry"});
+    }
+    auto id = ++last_asker_;
+    askers_.emplace(id, std::move(done));
+    step(guard, id, what);
+  }
+
+  void look(const std::function<void(const group_status&)>& done) {
+    group_status found;
+    {
+      std::lock_guard guard{mutex_};
+      if (core_)
+        found = {core_->consensus().look(now()), core_->applied()};
+    }
+    done(found);
+  }
+
+  /// See group::back_up().
+  void back_up(std::function<void(result<group_backup>)> done) {
+    std::unique_lock guard{mutex_};
+    if (!core_ || core_->consensus().current_role() != raft::role::leader) {
+      guard.unlock();
+      return done(problem{errc::not_leader, "this node follows; ask the one that leads"});
+    }
+    if (back_up_) {
+      guard.unlock();
+      return done(problem{errc::busy, "a backup is being made; retry when it is done"});
+    }
+    back_up_ = std::move(done);
+    back_up_after_ = core_->applied();
+    step(guard, 0, group_core::snapshot_now{});
+  }
+
+  /// This node takes part no more: its services lead nothing, and whoever waits is told why.
+  void stop(const problem& why) {
+    std::unique_lock guard{mutex_};
+    if (core_)
+      out_.push_back(group_core::stop{why});
+    go_on(guard);
+  }
+
+  /// The end: no input counts any more, and the file is closed on return.
+  void close() {
+    std::unique_lock guard{mutex_};
+    core_.reset();
+    out_.clear();
+    auto peers = std::exchange(peers_, {}); // drivers that know each other would keep each other
+    auto writer = std::move(writer_);
+    guard.unlock();
+    writer.reset(); // what was given to it is written
+    from_.log.reset();
+  }
+
+private:
+  using lock = std::unique_lock<std::mutex>;
+
+  /// As the clock of the actors shows it: services go on from there.
+  [[nodiscard]] time_point now() const {
+    return time_point{clock_.now().time_since_epoch()};
+  }
+
+  void step(lock& guard, request_id id, group_core::event what) {
+    if (!core_)
+      return;
+    core_->step(now(), id, std::move(what), out_);
+    go_on(guard);
+  }
+
+  /// After each input: carries out what it led to, and sees to it that the actor wakes in time.
+  void go_on(lock& guard) {
+    if (auto next = core_ ? core_->next_deadline() : std::nullopt;
+        next && (!wake_at_ || *next < *wake_at_)) {
+      wake_at_ = next;
+      wants_timer_ = true;
+    }
+    if (std::exchange(is_carrying_out_, true))
+      return; // whoever does that takes ours along
+    while (!out_.empty() || wants_timer_) {
+      doing_.swap(out_);
+      auto timer = std::exchange(wants_timer_, false) ? wake_at_ : std::nullopt;
+      auto applied = core_ ? core_->applied() : 0;
+      guard.unlock();
+      for (auto& what : doing_)
+        if (!is_stopped_)
+          std::visit([this](auto& each) { handle(each); }, what);
+      doing_.clear();
+      if (applied > 0)
+        metrics_.applied(applied);
+      if (timer)
+        alarm_(*timer);
+      guard.lock();
+    }
+    is_carrying_out_ = false;
+  }
+
+  // -- effects: the network --------------------------------------------------------------
+
+  void handle(group_core::send& what) {
+    std::optional<std::string> contact;
+    caf::strong_actor_ptr peer;
+    {
+      std::lock_guard guard{mutex_};
+      if (auto found = peers_.find(what.to); found != peers_.end())
+        peer = found->second;
+      else if (core_)
+        if (auto& members = core_->consensus().members().members; members.contains(what.to))
+          contact = members.at(what.to).contact;
+    }
+    if (peer)
+      compat::anon_send(caf::actor_cast<caf::actor>(peer),
+                        group_message{seat_, what.to, to_bytes(what.what)});
+    else if (contact && from_.listener.wants_peer)
+      from_.listener.wants_peer(what.to, *contact);
+  }
+
+  // -- effects: the disk -------------------------------------------------------------------
+
+  /// Runs `job(group_log&)` on the disk's thread.
+  template <class Job>
+  void run_on_disk(Job job) {
+    std::lock_guard guard{mutex_};
+    if (writer_)
+      writer_->run([log = from_.log, job = std::move(job)]() mutable { job(*log); });
+  }
+
+  void handle(group_core::write& what) {
+    auto kept = std::make_shared<const group_core::write>(std::move(what));
+    run_on_disk([self = shared_from_this(), kept](group_log& log) {
+      auto begun = std::chrono::steady_clock::now();
+      auto why = log.write(*kept);
+      self->metrics_.synced(kept->entries.size(), std::chrono::steady_clock::now() - begun);
+      self->written(kept->number, why);
+    });
+  }
+
+  void written(std::uint64_t number, const problem& why) {
+    switch (why.code) {
+      case errc::none:
+        return step(0, raft::replica::event{raft::replica::written{number}});
+      case errc::storage_full:
+        return step(0, raft::replica::event{raft::replica::not_written{why}});
+      default:
+        stop(why);
+    }
+  }
+
+  void handle(group_core::save& what) {
+    auto index = what.what.header.index;
+    raft::log_index expendable = 0;
+    {
+      std::lock_guard guard{mutex_};
+      if (!core_)
+        return;
+      expendable = core_->consensus().expendable(index);
+    }
+    save_next(std::make_shared<group_log::saving>(what.what, expendable), index);
+  }
+
+  /// Part by part, with entries in between.
+  void save_next(const std::shared_ptr<group_log::saving>& what, raft::log_index index) {
+    run_on_disk([self = shared_from_this(), what, index](group_log& log) {
+      auto why = log.save(*what);
+      if (why.code != errc::none)
+        self->step(0, group_core::saved{index, false});
+      else if (what->is_done())
+        self->saved(index, log);
+      else
+        self->save_next(what, index);
+    });
+  }
+
+  /// On the disk's thread.
+  void saved(raft::log_index index, group_log& log) {
+    step(0, group_core::saved{index, true});
+    lock guard{mutex_};
+    auto done = index > back_up_after_ ? std::exchange(back_up_, nullptr) : nullptr;
+    guard.unlock();
+    if (!done)
+      return;
+    auto found = log.newest();
+    if (!found)
+      return done(found.error());
+    auto& header = found->header;
+    done(group_backup{header.index, header.term, header.at, {}, *found->bytes});
+  }
+
+  void handle(group_core::load_snapshot&) {
+    run_on_disk([self = shared_from_this()](group_log& log) {
+      auto found = log.newest();
+      if (!found)
+        return self->stop(found.error());
+      self->step(0, raft::replica::event{raft::replica::loaded{*found}});
+    });
+  }
+
+  // -- effects: the services ---------------------------------------------------------------
+
+  template <class Effect>
+  requires std::is_constructible_v<group_event, Effect>
+  void handle(Effect& what) {
+    auto found = services_.find(what.service);
+    if (found == services_.end())
+      return;
+    found->second.home([tell = found->second.tell,
+                        kept = std::make_shared<group_event>(std::move(what))] { tell(*kept); });
+  }
+
+  // -- effects: the program ------------------------------------------------------------------
+
+  void handle(group_core::changed_role& what) {
+    metrics_.changed_role(what.now, what.term, what.leader);
+    if (what.now != raft::role::leader)
+      if (auto done = take_back_up())
+        done(problem{errc::not_leader, "this node follows now; ask the one that leads"});
+    if (from_.listener.changed_role)
+      from_.listener.changed_role(what);
+  }
+
+  void handle(group_core::members_are& what) {
+    metrics_.members_are(what.members);
+    if (from_.listener.members_are)
+      from_.listener.members_are(what.members);
+  }
+
+  void handle(group_core::forgot& what) {
+    if (from_.listener.forgot)
+      from_.listener.forgot(what.seat);
+  }
+
+  void handle(group_core::ignored&) {}
+
+  void handle(group_core::proposed& what) {
+    answer(what.id, {});
+  }
+
+  void handle(group_core::refused& what) {
+    answer(what.id, what.why);
+  }
+
+  void handle(group_core::stop& what) {
+    is_stopped_ = true;
+    lock guard{mutex_};
+    core_.reset();
+    auto askers = std::exchange(askers_, {});
+    guard.unlock();
+    for (auto& [which, who] : services_) {
+      to_service::follow told{which, what.why};
+      handle(told);
+    }
+    for (auto& [id, done] : askers)
+      done(what.why);
+    if (auto done = take_back_up())
+      done(what.why);
+    if (from_.listener.stopped)
+      from_.listener.stopped(what.why);
+  }
+
+  void answer(request_id id, const problem& why) {
+    lock guard{mutex_};
+    auto found = askers_.extract(id);
+    guard.unlock();
+    if (found)
+      found.mapped()(why);
+  }
+
+  [[nodiscard]] std::function<void(result<group_backup>)> take_back_up() {
+    std::lock_guard guard{mutex_};
+    return std::exchange(back_up_, nullptr);
+  }
+
+  static constexpr duration mark_every = std::chrono::seconds{1};
+
+  caf::actor_clock& clock_;
+  prepared from_;
+  const raft::seat_id seat_;
+  std::function<void(time_point)> alarm_;
+  std::map<service_id, service> services_; // does not change after the start
+
+  // -- of whoever carries out --------------------------------------------------------------
+
+  group_metrics metrics_;
+  group_core::effects doing_;
+  bool is_stopped_ = false;
+
+  // -- under the lock ------------------------------------------------------------------------
+
+  std::mutex mutex_;
+  std::optional<raft::event_log> events_;
+  std::optional<group_core> core_; // none before the start, and after a stop
+  group_core::effects out_;
+  bool is_carrying_out_ = false;
+  std::map<raft::seat_id, caf::strong_actor_ptr> peers_;
+  std::map<request_id, std::function<void(const problem&)>> askers_;
+  request_id last_asker_ = 0;
+  std::function<void(result<group_backup>)> back_up_;
+  raft::log_index back_up_after_ = 0;
+  std::optional<time_point> wake_at_; // what the alarm is set to
+  bool wants_timer_ = false;
+  time_point mark_at_{};
+  std::unique_ptr<worker_thread> writer_; // none after close()
+};
+
+} // namespace troupe::host::detail

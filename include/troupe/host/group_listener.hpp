@@ -1,0 +1,29 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "troupe/host/group_core.hpp"
+
+namespace troupe::host {
+
+/// What a group tells the program that runs this node: in the order in which it happens, one
+/// call at a time, on any thread. Must not block.
+struct group_listener {
+  std::function<void(const group_core::changed_role&)> changed_role;
+  std::function<void(const raft::configuration&)> members_are;
+  /// A message for this seat had nowhere to go: make a link to `contact`, then set_peer().
+  std::function<void(raft::seat_id, const std::string& contact)> wants_peer;
+  /// This member has lost what it had synced: remove it.
+  std::function<void(raft::seat_id)> forgot;
+  /// This node takes part no more.
+  std::function<void(const problem&)> stopped;
+};
+
+/// How a group stands, for people and tests.
+struct group_status {
+  raft::replica::status consensus;
+  raft::log_index applied = 0;
+};
+
+} // namespace troupe::host
