@@ -262,3 +262,30 @@ TEST_CASE("a damaged log is named, and its node does not vote", "[node][voters]"
   CHECK_THAT(again.error().detail, ContainsSubstring("group.db"));
   CHECK(group.any().locks().acquire("on", {.ttl = 60s}));
 }
+
+TEST_CASE("a light client keeps a second node that tells it where the services have moved",
+          "[node][voters]") {
+  group_of_nodes group{3};
+  auto leads = group.leader();
+  auto way = net::address{"127.0.0.1", group.nodes[leads == 0 ? 1 : 0].port()};
+  net::link_options links;
+  links.idle_after = 100ms;
+  auto connected = cluster_client::connect({way}, 5s, links);
+  REQUIRE(connected);
+  auto& client = **connected;
+  CHECK(client.address() == to_string(net::address{"127.0.0.1", group.nodes[leads].port()}));
+  CHECK_FALSE(group.nodes.until([&] { return client.links() != 2; }, 500ms));
+  for (int round = 0; round < 2; ++round) {
+    group.stop(leads);
+    leads = group.leader();
+    auto there = to_string(net::address{"127.0.0.1", group.nodes[leads].port()});
+    CHECK(group.nodes.until([&] { return client.address() == there; }));
+    CHECK(client.services().state.ask(
+      state::put{{state::consistency::strong, state::value_type::version_register, "any"},
+                 state::to_value("value")},
+      5s));
+    group.start(group.stopped);
+    REQUIRE(group.becomes(3));
+    CHECK(group.nodes.until([&] { return client.links() == 2; })); // it has found another one
+  }
+}

@@ -22,6 +22,7 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/worker_thread.hpp"
 #include "troupe/net/gate.hpp"
+#include "troupe/node/access_guide.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/service_names.hpp"
 #include "troupe/router/messages.hpp"
@@ -78,7 +79,13 @@ public:
       options_(std::move(options)),
       events_(std::move(events)),
       timers_(self),
-      random_(self->id()) {}
+      random_(self->id()),
+      guide_({self,
+              [this](const net::address& where, const link_taker& then) { dial(where, then); },
+              [this](const net::address& there) {
+                if (!is_here_)
+                  seek(there);
+              }}) {}
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
@@ -115,6 +122,7 @@ public:
     is_seeking_ = false;
     ++search_;
     link_ = 0;
+    guide_.let_go();
     events_.bound(how);
   }
 
@@ -149,6 +157,8 @@ public:
   }
 
 private:
+  using link_taker = std::function<void(const result<net::link_ptr>&)>;
+
   // -- the search ------------------------------------------------------------------------
 
   /// Whether what a search asked for is of interest yet.
@@ -181,17 +191,24 @@ private:
     dial(search, where);
   }
 
-  /// Names are resolved in a thread, as that blocks.
   void dial(std::uint64_t search, const net::address& where) {
-    auto home = caf::weak_actor_ptr{self_->ctrl()};
-    auto done = [this, home, search, where](result<net::link_ptr> got) {
-      run_on(home, [this, search, where, got = std::move(got)] {
-        if (!is_current(search))
-          return;
+    dial(where, [this, search, where](const result<net::link_ptr>& got) {
+      if (!is_current(search))
+        return;
+      if (got)
+        ask(search, *got, where);
+      else
+        again(search, got.error());
+    });
+  }
+
+  /// Names are resolved in a thread, as that blocks.
+  void dial(const net::address& where, const link_taker& then) {
+    auto done = [home = caf::weak_actor_ptr{self_->ctrl()}, this, then](result<net::link_ptr> got) {
+      run_on(home, [this, then, got = std::move(got)] {
         if (got)
-          ask(search, *got, where);
-        else
-          again(search, got.error());
+          use(*got);
+        then(got);
       });
     };
     resolver_.run([gate = gate_, where, done] {
@@ -234,8 +251,6 @@ private:
   void ask(std::uint64_t search, const net::link_ptr& link, const net::address& where) {
     if (!link->entry_point())
       return again(search, {errc::unreachable, to_string(where) + " closed the link at once"});
-    if (auto resting = resting_.extract(link->number()))
-      timers_.cancel(resting.mapped());
     find(search, link, {cluster_services.front(), 0, {}},
          [this, search, link, where](const router::service_place& place) {
            go_by(search, {link, where, place.revision}, place);
@@ -269,8 +284,7 @@ private:
   void wait_at(std::uint64_t search, const sign& from) {
     if (!from.link->entry_point())
       return again(search, {errc::unreachable, to_string(from.where) + " closed its link"});
-    if (auto resting = resting_.extract(from.link->number()))
-      timers_.cancel(resting.mapped());
+    use(from.link);
     self_
       ->request(caf::actor_cast<caf::actor>(from.link->entry_point()),
                 options_.check_every + answer_within,
@@ -287,9 +301,16 @@ private:
         [this, search](const caf::error& why) { again(search, to_problem(why)); });
   }
 
+  /// It does not rest any more.
+  void use(const net::link_ptr& link) {
+    if (auto resting = resting_.extract(link->number()))
+      timers_.cancel(resting.mapped());
+  }
+
   /// The way goes on from the node at the other end of `link`.
   void rest(const net::link_ptr& link) {
-    if (options_.idle_after <= duration::zero() || link->number() == link_)
+    if (options_.idle_after <= duration::zero() || link->number() == link_
+        || guide_.uses(link->number()))
       return;
     resting_[link->number()] = timers_.after(options_.idle_after, [this, link] {
       resting_.erase(link->number());
@@ -335,7 +356,7 @@ private:
              std::uint64_t revision) {
     failures_ = 0;
     is_seeking_ = false;
-    sign_ = {};
+    auto way = std::exchange(sign_, {});
     silent_ = {};
     where_ = how.where;
     learn({to_string(how.where)});
@@ -346,7 +367,19 @@ private:
       return link_down(link_); // it ended while we asked
     if (is_news)               // else its node was only slow to answer
       events_.bound(how);
+    if (how.handles.contains(voters_name))
+      have_guide(way);
+    else
+      guide_.let_go();
     wait_for_news(search, link, revision);
+  }
+
+  /// The one that has shown the way is first: there is a link to it.
+  void have_guide(const sign& way) {
+    auto all = options_.addresses;
+    if (way.link)
+      all.insert(all.begin(), way.where);
+    guide_.keep(std::move(all), where_);
   }
 
   // -- when there is one ---------------------------------------------------------------------
@@ -412,6 +445,7 @@ private:
   std::uint64_t turn_ = 0;
   /// Links that only showed the way, with the ends of their rest.
   std::map<net::connection_id, timer_queue<caf::event_based_actor>::id> resting_;
+  access_guide guide_;
   worker_thread resolver_;
 };
 
