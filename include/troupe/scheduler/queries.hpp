@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "troupe/scheduler/commands.hpp"
 #include "troupe/scheduler/types.hpp"
 
 /// What anybody may look at. Answers are as of the last record; spans count back
