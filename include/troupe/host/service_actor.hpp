@@ -24,6 +24,7 @@
 #include "caf/expected.hpp"
 #include "caf/response_promise.hpp"
 #include "caf/stateful_actor.hpp"
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
@@ -48,6 +49,8 @@ namespace troupe::host {
 ///   static event opening(options, token_floor)   the first event of each life
 ///   static result_of(effect)   a result or caf::error, for effects that answer
 ///   void carry_out(effect)     for all others
+///   static constexpr bool steps_are_brief = true   if no step takes longer than some ms: then
+///                              links step it themselves (see compat::near_links)
 /// A Host keeps what the core hands out (see in_memory for the least of them):
 ///   load(core)                 brings it to where the last life ended; may block
 ///   append(batch, home, done)  done(problem) on this actor, through home(job) if
@@ -539,6 +542,14 @@ namespace detail {
 template <class Service>
 struct actor_of {
   using type = caf::stateful_actor<service_actor_state<Service>>;
+};
+
+template <class Service>
+requires requires {
+  requires Service::steps_are_brief;
+}
+struct actor_of<Service> {
+  using type = compat::near_links<caf::stateful_actor<service_actor_state<Service>>>;
 };
 
 template <keeps_handles Service>

@@ -21,6 +21,7 @@ public:
   using options = lock_options;
 
   static constexpr const char* name = "troupe.lock";
+  static constexpr bool steps_are_brief = true;
 
   explicit lock_service(caf::actor_system& sys)
     : service(sys),

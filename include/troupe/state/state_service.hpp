@@ -21,6 +21,7 @@ public:
   using options = state_options;
 
   static constexpr const char* name = "troupe.state";
+  static constexpr bool steps_are_brief = true;
 
   explicit state_service(caf::actor_system& sys)
     : service(sys),

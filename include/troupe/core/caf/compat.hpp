@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <string>
 #include <utility>
 
@@ -21,6 +23,8 @@
 #else
 #include "caf/byte.hpp"
 #include "caf/execution_unit.hpp"
+#include "caf/mailbox_element.hpp"
+#include "caf/resumable.hpp"
 #endif
 
 /// The one place that knows which version of CAF this is: 0.18.7 or 1.x. Asks for
@@ -33,6 +37,60 @@ using execution_context = caf::scheduler;
 #else
 using byte = caf::byte;
 using execution_context = caf::execution_unit;
+#endif
+
+/// Who runs what this thread brings just now; null if nobody said so. See run_on().
+inline thread_local execution_context* bringer = nullptr;
+
+/// Says so for its life.
+class bringing {
+public:
+  explicit bringing(execution_context* who) : before_(std::exchange(bringer, who)) {}
+
+  ~bringing() {
+    bringer = before_;
+  }
+
+  bringing(const bringing&) = delete;
+  bringing& operator=(const bringing&) = delete;
+
+private:
+  execution_context* before_;
+};
+
+#if CAF_MAJOR_VERSION >= 1
+template <class Base>
+using near_links = Base;
+#else
+/// An actor that handles what links bring in the thread that reads them, after all that came
+/// with it, as brokers do: no other thread has to be woken. For actors whose steps take
+/// microseconds and never block, as all links wait meanwhile. What comes from elsewhere runs on
+/// the scheduler.
+template <class Base>
+class near_links : public Base {
+public:
+  using Base::Base;
+
+  bool enqueue(caf::mailbox_element_ptr what, caf::execution_unit* context) override {
+    auto before = std::exchange(is_given_work, true);
+    auto taken = Base::enqueue(std::move(what), context);
+    is_given_work = before;
+    return taken;
+  }
+
+  /// By this the multiplexer tells whom it runs itself.
+  [[nodiscard]] caf::resumable::subtype_t subtype() const override {
+    return is_given_work ? caf::resumable::io_actor : Base::subtype();
+  }
+
+  caf::resumable::resume_result resume(caf::execution_unit* context, std::size_t most) override {
+    return Base::resume(context, std::min(most, most_at_once)); // then links have a turn
+  }
+
+private:
+  static constexpr std::size_t most_at_once = 256;
+  static inline thread_local bool is_given_work = false;
+};
 #endif
 
 /// Sends `what` without a sender.

@@ -9,16 +9,18 @@
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
 #include "caf/stateful_actor.hpp"
+#include "troupe/core/caf/compat.hpp"
 
 namespace troupe {
 
 /// Runs `job()` on an actor, from any thread: CAF runs an action that arrives as a
-/// message, so that no message type is needed. Returns false if the actor has ended.
+/// message, so that no message type is needed. Returns false if the actor has ended. Where links
+/// bring what leads to this (compat::bringing), an actor near links runs it there.
 template <class Job>
 bool run_on(const caf::strong_actor_ptr& where, Job job) {
   return where
          && where->enqueue(nullptr, caf::make_message_id(),
-                           caf::make_message(caf::make_action(std::move(job))), nullptr);
+                           caf::make_message(caf::make_action(std::move(job))), compat::bringer);
 }
 
 /// As above, for an actor that is held weakly.

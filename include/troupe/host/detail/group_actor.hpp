@@ -71,6 +71,7 @@ public:
   bool enqueue(caf::mailbox_element_ptr what, compat::execution_context* context) override {
     if (!what->content().match_elements<group_message>())
       return caf::stateful_actor<group_state_actor>::enqueue(std::move(what), context);
+    compat::bringing here{context};
     driver_->receive(what->content().get_as<group_message>(0));
     return true;
   }

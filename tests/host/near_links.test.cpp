@@ -1,0 +1,107 @@
+#include "troupe/core/caf/compat.hpp" // the header under test
+#include "troupe/core/caf/init.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/lock/messages.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "caf/actor_system.hpp"
+#include "caf/actor_system_config.hpp"
+#include "caf/scoped_actor.hpp"
+#include "caf/stateful_actor.hpp"
+
+using namespace troupe;
+
+#if CAF_MAJOR_VERSION < 1
+
+namespace {
+
+/// Writes down on which thread it was told what.
+struct witness_state {
+  explicit witness_state(caf::event_based_actor*) {}
+
+  caf::behavior make_behavior() {
+    return {
+      [this](const std::string& what) {
+        heard.push_back(what);
+        where = std::this_thread::get_id();
+        return what;
+      },
+    };
+  }
+
+  std::vector<std::string> heard;
+  std::thread::id where;
+};
+
+using witness = compat::near_links<caf::stateful_actor<witness_state>>;
+
+/// Keeps what a thread that reads links keeps to run itself, and gives the rest to the scheduler.
+class reader : public caf::execution_unit {
+public:
+  explicit reader(caf::actor_system& sys) : caf::execution_unit(&sys) {}
+
+  void exec_later(caf::resumable* what) override {
+    if (what->subtype() == caf::resumable::io_actor)
+      due.push_back(what);
+    else
+      system().scheduler().enqueue(what);
+  }
+
+  void run_all() {
+    for (auto* each : std::exchange(due, {}))
+      if (each->resume(this, 1'000) == caf::resumable::awaiting_message)
+        caf::intrusive_ptr_release(each);
+  }
+
+  std::vector<caf::resumable*> due;
+};
+
+} // namespace
+
+TEST_CASE("an actor near links runs in the thread that brings it something", "[host]") {
+  init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
+                caf::id_block::troupe_lock>();
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  auto subject = caf::actor_cast<caf::strong_actor_ptr>(system.spawn<witness>());
+  auto& state = caf::actor_cast<witness*>(subject)->state;
+  caf::scoped_actor self{system};
+  auto ask = [&] { // from elsewhere; returns when all before has been handled
+    self->request(caf::actor_cast<caf::actor>(subject), caf::infinite, std::string{"asked"})
+      .receive([](const std::string&) {}, [](const caf::error& why) { FAIL(to_string(why)); });
+  };
+  ask();
+  CHECK(state.where != std::this_thread::get_id());
+
+  reader here{system};
+  for (auto* text : {"first", "second"})
+    subject->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::string{text}), &here);
+  REQUIRE(here.due.size() == 1); // both at once
+  CHECK(here.due[0]->subtype() == caf::resumable::scheduled_actor);
+  CHECK(state.heard.size() == 1);
+  here.run_all();
+  CHECK(state.heard == std::vector<std::string>{"asked", "first", "second"});
+  CHECK(state.where == std::this_thread::get_id());
+
+  SECTION("and what is run on it because of that") {
+    {
+      compat::bringing bring{&here};
+      run_on(subject, [&state] { state.heard.emplace_back("job"); });
+    }
+    CHECK(state.heard.size() == 3);
+    here.run_all();
+    CHECK(state.heard.back() == "job");
+    run_on(subject, [&state] { state.heard.emplace_back("another"); });
+    CHECK(here.due.empty());
+    ask();
+    CHECK(state.heard.size() == 6);
+  }
+}
+
+#endif
