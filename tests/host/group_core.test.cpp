@@ -136,8 +136,8 @@ private:
   }
 
   void handle(std::uint64_t which, group_core::save& what) {
-    nodes_[which].saved.push_back(what.what);
-    again(which, group_core::saved{what.what.header.index, true});
+    nodes_[which].saved.push_back(group_core::to_snapshot(what));
+    again(which, group_core::saved{what.header.index, true});
   }
 
   void handle(std::uint64_t which, group_core::deliver& what) {
@@ -145,7 +145,8 @@ private:
   }
 
   void handle(std::uint64_t which, group_core::take_section& what) {
-    again(which, group_core::section{what.service, what.index, nodes_[which].states[what.service]});
+    again(which,
+          group_core::section_of(what.service, what.index, nodes_[which].states[what.service]));
   }
 
   void handle(std::uint64_t which, group_core::not_taken& what) {
@@ -217,6 +218,14 @@ TEST_CASE("a state larger than that is written again only after as many bytes of
     group.note(std::string(1'000, 'x')); // which the state keeps
   CHECK(group.at(1).saved.size() >= 6);  // each twice the one before
   CHECK(group.at(1).saved.size() <= 8);
+}
+
+TEST_CASE("the size of a snapshot is known before it is written") {
+  group_state state;
+  for (service_id each = 0; each < 5; ++each) {
+    CHECK(written_bytes(state) == to_bytes(state).size());
+    state.sections[each] = std::string(each * 100U, 'x');
+  }
 }
 
 TEST_CASE("a replica whose state is not the leader's stops, and says which service it is") {

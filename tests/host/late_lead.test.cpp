@@ -31,7 +31,7 @@ public:
   }
 
   void read(request_id) override {}
-  void give_section(raft::log_index, std::string) override {}
+  void give_section(raft::log_index, std::function<std::string()>) override {}
   void stop(problem) override {}
 
   [[nodiscard]] std::uint64_t life() const override {

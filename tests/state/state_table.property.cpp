@@ -198,8 +198,8 @@ auto hear(value_witness& witness, const calendar_table& keys) {
 std::map<entry_key, std::vector<entry>> contents(const state_table& table, const key_scope& scope) {
   std::map<entry_key, std::vector<entry>> result;
   for (auto& each : table.snapshot().keys)
-    if (!each.set.entries.empty() && contains(scope, each.key))
-      result[each.key] = each.set.entries;
+    if (!each->set.entries.empty() && contains(scope, each->key))
+      result[each->key] = each->set.entries;
   return result;
 }
 
@@ -294,8 +294,8 @@ TEST_CASE("no bound is passed, and the counts are true", "[state][property]") {
       auto saved = keys.table.snapshot();
       std::map<consistency, level_counts> counted;
       for (auto& each : saved.keys) {
-        auto& level = counted[each.key.level];
-        auto& entries = each.set.entries;
+        auto& level = counted[each->key.level];
+        auto& entries = each->set.entries;
         REQUIRE(entries.size() <= small.max_siblings);
         ++(entries.empty() ? level.tombstones : level.keys);
         level.siblings += entries.empty() ? 0 : entries.size() - 1;
@@ -319,6 +319,22 @@ TEST_CASE("no bound is passed, and the counts are true", "[state][property]") {
       REQUIRE(live_bytes <= small.max_bytes);
       REQUIRE(said.changes <= small.max_changes);
       REQUIRE(saved.keys.size() <= small.max_keys + small.max_changes);
+    }
+  });
+}
+
+// How: the bytes of a snapshot are made at once and again after more calls. A snapshot of a
+// large table is written down while the table goes on.
+TEST_CASE("a snapshot stays what it was", "[state][property][snapshot]") {
+  test::for_each_seed(60, [](random_source random) {
+    calendar_table keys{small};
+    value_witness witness;
+    for (int round = 0; round < 20; ++round) {
+      auto saved = keys.table.snapshot();
+      auto bytes = to_bytes(saved);
+      for (int step = 0; step < 10; ++step)
+        live(keys, random, witness, hear(witness, keys));
+      REQUIRE(to_bytes(saved) == bytes);
     }
   });
 }

@@ -1,5 +1,6 @@
 #include "troupe/state/state_table.hpp" // the header under test
 #include "state/calendar_table.hpp"
+#include "troupe/core/codec.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -551,6 +552,50 @@ TEST_CASE("what is refused changes nothing", "[state]") {
   CHECK(keys.refusal(put{.key = all, .expect_version = 99}).code == errc::conflict);
   CHECK(keys.refusal(remove_key{last}).code == errc::not_found);
   CHECK(keys.table.snapshot() == before);
+}
+
+TEST_CASE("a snapshot does not show what came after it", "[state][snapshot]") {
+  calendar_table keys{{.max_changes = 2}};
+  keys.write(text(last, "one"));
+  keys.write(text(all, "one"));
+  keys.write(text(highest, "one"));
+  keys.write(put{.key = one, .value = to_value("short"), .ttl = 10s});
+  keys.write(text(named("gone"), "one"));
+  keys.write(remove_key{named("gone")});
+  auto frozen = keys.table.snapshot();
+  const auto bytes = to_bytes(frozen);
+
+  keys.write(text(last, "two"));
+  keys.write(text(all, "a sibling"));
+  keys.write(remove_key{highest});
+  keys.pass(1min); // one is over
+  keys.write(text(named("new"), "one"));
+  keys.write(text(named("gone"), "back"));
+  CHECK_FALSE(keys.table.snapshot() == frozen);
+  CHECK(to_bytes(frozen) == bytes);
+
+  SECTION("nor does it lose what the table forgets") {
+    keys.table.restore(keys.now, {});
+    CHECK(to_bytes(frozen) == bytes);
+  }
+  SECTION("and a table that goes on from it leaves it as it is") {
+    keys.table.restore(keys.now, frozen);
+    keys.write(text(last, "three"));
+    CHECK(to_bytes(frozen) == bytes);
+  }
+}
+
+TEST_CASE("a frozen key is written and compared as what it holds", "[state][snapshot]") {
+  calendar_table keys;
+  keys.write(text(all, "one"));
+  keys.write(text(all, "a sibling"));
+  auto frozen = keys.table.snapshot().keys.at(0);
+  CHECK(to_bytes(frozen) == to_bytes(*frozen));
+  auto read = from_bytes<frozen_key>(to_bytes(*frozen));
+  REQUIRE(read);
+  CHECK(*read == frozen);
+  CHECK_FALSE(*read == frozen_key{});
+  CHECK(frozen_key{} == frozen_key{saved_key{}});
 }
 
 TEST_CASE("lowered bounds take nothing back", "[state]") {

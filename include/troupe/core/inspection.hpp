@@ -24,6 +24,8 @@
 ///     bool inspect(Inspector& f, point& x) {
 ///       return f.object(x).fields(f.field("x", x.x), f.field("y", x.y));
 ///     }
+///
+/// `Inspector::is_loading` says which way it goes, of CAF's and of ours alike.
 namespace troupe {
 
 /// How deep structs may nest inside each other. Only a type that contains itself can

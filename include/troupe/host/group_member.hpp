@@ -27,7 +27,8 @@ public:
   /// Asks for read_ready, once all that was committed before now has been told.
   virtual void read(request_id id) = 0;
 
-  virtual void give_section(raft::log_index index, std::string bytes) = 0;
+  /// What take_section asked for: `write` is called once, on a thread that has time for it.
+  virtual void give_section(raft::log_index index, std::function<std::string()> write) = 0;
 
   /// This replica is not what the others are: it must not vote on.
   virtual void stop(problem why) = 0;

@@ -67,7 +67,7 @@ struct read_refused {
   problem why;
 };
 
-/// Step section with the state as it is.
+/// Step section with the state as it is; it may be written down while the service goes on.
 struct take_section {
   service_id service = 0;
   raft::log_index index = 0;

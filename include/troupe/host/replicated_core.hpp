@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -246,7 +247,15 @@ public:
     return inside_.time();
   }
 
-  /// This service's part of a snapshot of the group.
+  /// This service's part of a snapshot of the group, as it stands now. To be written down where
+  /// nobody waits for that: what is returned does it, on any thread.
+  [[nodiscard]] std::function<std::string()> frozen_section() const requires journaled<M> {
+    return [frozen = std::make_shared<const snapshot_type>(inside_.snapshot())] {
+      return to_bytes(*frozen);
+    };
+  }
+
+  /// The same, written down at once.
   [[nodiscard]] std::string section() const requires journaled<M> {
     return to_bytes(inside_.snapshot());
   }

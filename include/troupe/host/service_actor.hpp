@@ -430,7 +430,7 @@ private:
   }
 
   void handle_group(to_service::take_section& what) {
-    host_->group()->give_section(what.index, core_.section());
+    host_->group()->give_section(what.index, core_.frozen_section());
   }
 
   void handle_group(to_service::restore_section& what) {

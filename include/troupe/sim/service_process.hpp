@@ -254,7 +254,7 @@ private:
     }
 
     void handle(host::group_core::save& what) {
-      here_.sync([this, made = what.what] {
+      here_.sync([this, made = host::group_core::to_snapshot(what)] {
         auto& newest = here_.disk().newest();
         if (!newest || newest->header.index < made.header.index)
           here_.disk().save(made, raft_process::timers(0).keep_entries);
@@ -355,7 +355,8 @@ private:
     }
 
     void handle_group(host::to_service::take_section& what) {
-      to_group_.put({0, host::group_core::section{what.service, what.index, service_.section()}});
+      to_group_.put(
+        {0, host::group_core::section_of(what.service, what.index, service_.section())});
     }
 
     void handle_group(host::to_service::restore_section& what) {

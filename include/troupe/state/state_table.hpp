@@ -89,14 +89,14 @@ public:
   [[nodiscard]] key_page answer(const list_keys& question) const {
     key_page result;
     detail::page_room room{question.limit};
-    keys_.for_each_in(question.scope, question.after, [&](const auto& key, const auto& held) {
+    keys_.for_each_in(question.scope, question.after, [&](const saved_key& held) {
       result.more = !room.left();
       if (result.more)
         return false;
-      room.take(key.key.size());
+      room.take(held.key.key.size());
       auto& newest = held.set.entries.back();
       result.keys.push_back(
-        {key, newest.version, static_cast<std::uint32_t>(held.set.entries.size()),
+        {held.key, newest.version, static_cast<std::uint32_t>(held.set.entries.size()),
          newest.value.size(), newest.content, newest.written_at, newest.expires_at});
       return true;
     });
@@ -164,7 +164,7 @@ public:
   /// before they restore. Cost: one SHA-256 of each value.
   [[nodiscard]] static problem verify(const table_snapshot& saved) {
     for (auto& key : saved.keys)
-      for (auto& each : key.set.entries)
+      for (auto& each : key->set.entries)
         if (auto why = state::verify(each); why.code != errc::none)
           return why;
     for (auto& line : saved.changes)
@@ -299,7 +299,7 @@ private:
   /// one that is not where it thinks it is.
   template <class Request>
   [[nodiscard]] result<vector_clock> context_of(const Request& request,
-                                                const detail::held_key* held) const {
+                                                const saved_key* held) const {
     auto version = held != nullptr ? version_of(held->set.entries) : 0;
     if (request.expect_version && *request.expect_version != version)
       return problem{errc::conflict, to_text(request.key) + " has version "
@@ -321,7 +321,7 @@ private:
     return held != nullptr ? shortened(*request.context, held->set) : vector_clock{};
   }
 
-  static bool has_seen_all(const detail::held_key* held, const vector_clock& context) {
+  static bool has_seen_all(const saved_key* held, const vector_clock& context) {
     return held == nullptr || has_seen_all(held->set, context);
   }
 
@@ -353,7 +353,7 @@ private:
   }
 
   /// Returns a stamp above those of what a write replaces.
-  [[nodiscard]] wall_time stamp(time_point now, const detail::held_key* held) {
+  [[nodiscard]] wall_time stamp(time_point now, const saved_key* held) {
     auto result = calendar(now);
     if (held == nullptr)
       return result;
@@ -439,7 +439,7 @@ private:
   }
 
   /// Why there is no room for a put that takes the place of what is in `context`.
-  [[nodiscard]] problem no_room(const put& request, const detail::held_key* held,
+  [[nodiscard]] problem no_room(const put& request, const saved_key* held,
                                 const vector_clock& context) const {
     static const std::vector<entry> no_entries;
     std::uint64_t freed = 0;
@@ -470,7 +470,7 @@ private:
                                             const std::optional<entry_key>& behind,
                                             std::uint64_t revision, detail::page_room room) const {
     state_changes answer{revision, !behind, {}, {}, false};
-    keys_.for_each_in(scope, behind, [&](const auto& key, const auto& held) {
+    keys_.for_each_in(scope, behind, [&](const saved_key& held) {
       if (held.revision > revision)
         return true;
       if (!room.left()) {
@@ -478,7 +478,7 @@ private:
         return false;
       }
       room.take(detail::size_of(held.set.entries));
-      answer.changes.push_back({held.revision, change_kind::put, key, held.set.entries});
+      answer.changes.push_back({held.revision, change_kind::put, held.key, held.set.entries});
       return true;
     });
     answer.more = answer.rest || revision != log_.revision();

@@ -3,8 +3,10 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -126,6 +128,7 @@ using effects = std::vector<effect>;
 
 // -- snapshot --------------------------------------------------------------------------
 
+/// What is known of a key, and since when.
 struct saved_key {
   entry_key key;
   sibling_set set;
@@ -133,6 +136,37 @@ struct saved_key {
   std::uint64_t revision = 0;
 
   friend bool operator==(const saved_key&, const saved_key&) = default;
+};
+
+/// A saved_key that does not change any more. A table and its snapshots share it, so that a
+/// snapshot of many keys is made at once, and can be written down by another thread while the
+/// table goes on. It compares, and is written and read, as what it holds.
+class frozen_key {
+public:
+  /// Nothing is known of it. These share one, as there is one for each key that is read.
+  frozen_key() : what_(nothing()) {}
+
+  explicit frozen_key(saved_key what) : what_(std::make_shared<const saved_key>(std::move(what))) {}
+
+  const saved_key& operator*() const {
+    return *what_;
+  }
+
+  const saved_key* operator->() const {
+    return what_.get();
+  }
+
+  friend bool operator==(const frozen_key& left, const frozen_key& right) {
+    return left.what_ == right.what_ || *left == *right;
+  }
+
+private:
+  static const std::shared_ptr<const saved_key>& nothing() {
+    static const auto made = std::make_shared<const saved_key>();
+    return made;
+  }
+
+  std::shared_ptr<const saved_key> what_;
 };
 
 /// What a level has seen since its birth; the rest is counted anew.
@@ -150,7 +184,7 @@ struct table_snapshot {
   state_options options;
   std::string replica;
   std::uint64_t revision = 0;
-  std::vector<saved_key> keys;
+  std::vector<frozen_key> keys;
   /// All changes after this revision are kept.
   std::uint64_t complete_after = 0;
   std::vector<change> changes;
@@ -212,6 +246,19 @@ template <class Inspector>
 bool inspect(Inspector& f, saved_key& x) {
   return f.object(x).fields(f.field("key", x.key), f.field("set", x.set),
                             f.field("revision", x.revision));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, frozen_key& x) {
+  if constexpr (Inspector::is_loading) {
+    saved_key read;
+    if (!inspect(f, read))
+      return false;
+    x = frozen_key{std::move(read)};
+    return true;
+  } else {
+    return inspect(f, const_cast<saved_key&>(*x)); // who writes only reads
+  }
 }
 
 template <class Inspector>

@@ -27,6 +27,8 @@ class tree_reader {
 public:
   using tree = nlohmann::json;
 
+  static constexpr bool is_loading = true;
+
   template <class T>
   auto object(T&) {
     return fields_of<tree_reader>{*this};

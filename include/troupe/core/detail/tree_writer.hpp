@@ -29,6 +29,8 @@ class tree_writer {
 public:
   using tree = nlohmann::json;
 
+  static constexpr bool is_loading = false;
+
   explicit tree_writer(tree_form form) : form_(form) {}
 
   template <class T>

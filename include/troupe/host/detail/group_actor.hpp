@@ -111,8 +111,8 @@ public:
     group_->step(id, group_core::read{which_});
   }
 
-  void give_section(raft::log_index index, std::string bytes) override {
-    group_->step(0, group_core::section{which_, index, std::move(bytes)});
+  void give_section(raft::log_index index, std::function<std::string()> write) override {
+    group_->give_section(which_, index, std::move(write));
   }
 
   void stop(problem why) override {

@@ -30,12 +30,15 @@
 
 namespace troupe::host::detail {
 
-/// Drives a group_core: clock, disk thread, peers and services. Holds no rule.
+/// Drives a group_core: clock, threads, peers and services. Holds no rule.
 ///
 /// Whoever brings an input steps the core, under a lock: a link's thread a message, the disk's
 /// that something is written, a service a proposal. It also carries out what comes of that,
 /// without the lock; or, if another thread does so just then, leaves it to that one. So no
 /// thread has to be woken for a step, and effects are carried out in their order.
+///
+/// What takes long has threads of its own: one for the disk, and one that writes snapshots down,
+/// as neither a service nor a sync nor a heartbeat may wait for a large state.
 class group_driver : public std::enable_shared_from_this<group_driver> {
 public:
   struct prepared {
@@ -109,6 +112,14 @@ public:
   void step(request_id id, group_core::event what) {
     std::unique_lock guard{mutex_};
     step(guard, id, std::move(what));
+  }
+
+  /// See group_member.
+  void give_section(service_id which, raft::log_index index, std::function<std::string()> write) {
+    run_aside([which, index, write = std::move(write)](group_driver& self) mutable {
+      auto made = group_core::section_of(which, index, std::exchange(write, nullptr)());
+      self.step(0, std::move(made));
+    });
   }
 
   void receive(const group_message& what) {
@@ -200,7 +211,9 @@ public:
     out_.clear();
     auto peers = std::exchange(peers_, {}); // drivers that know each other would keep each other
     auto writer = std::move(writer_);
+    auto scribe = std::move(scribe_);
     guard.unlock();
+    scribe.reset(); // ends with what it is at
     writer.reset(); // what was given to it is written
     from_.log.reset();
   }
@@ -245,6 +258,27 @@ private:
       guard.lock();
     }
     is_carrying_out_ = false;
+  }
+
+  // -- what takes long --------------------------------------------------------------------
+
+  /// Runs `job(group_driver&)` where nobody waits for it; not at all once this has stopped.
+  template <class Job>
+  void run_aside(Job job) {
+    std::lock_guard guard{mutex_};
+    if (!core_)
+      return;
+    if (!scribe_)
+      scribe_ = std::make_unique<worker_thread>();
+    scribe_->run([self = shared_from_this(), job = std::move(job)]() mutable {
+      if (self->is_running())
+        job(*self);
+    });
+  }
+
+  [[nodiscard]] bool is_running() {
+    std::lock_guard guard{mutex_};
+    return core_.has_value();
   }
 
   // -- effects: the network --------------------------------------------------------------
@@ -299,7 +333,7 @@ private:
   }
 
   void handle(group_core::save& what) {
-    auto index = what.what.header.index;
+    auto index = what.header.index;
     raft::log_index expendable = 0;
     {
       std::lock_guard guard{mutex_};
@@ -307,7 +341,11 @@ private:
         return;
       expendable = core_->consensus().expendable(index);
     }
-    save_next(std::make_shared<group_log::saving>(what.what, expendable), index);
+    run_aside([kept = std::make_shared<const group_core::save>(std::move(what)), index,
+               expendable](group_driver& self) {
+      self.save_next(
+        std::make_shared<group_log::saving>(group_core::to_snapshot(*kept), expendable), index);
+    });
   }
 
   /// Part by part, with entries in between.
@@ -452,6 +490,7 @@ private:
   bool wants_timer_ = false;
   time_point mark_at_{};
   std::unique_ptr<worker_thread> writer_; // none after close()
+  std::unique_ptr<worker_thread> scribe_; // none before the first snapshot, and after close()
 };
 
 } // namespace troupe::host::detail
