@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <chrono>
 #include <string>
 #include <thread>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include "caf/actor_system.hpp"
 #include "caf/actor_system_config.hpp"
+#include "caf/proxy_registry.hpp"
 #include "caf/scoped_actor.hpp"
 #include "caf/stateful_actor.hpp"
 
@@ -62,6 +64,16 @@ public:
   std::vector<caf::resumable*> due;
 };
 
+/// What a reader has that takes messages of links apart.
+class no_nodes : public caf::proxy_registry::backend {
+public:
+  caf::strong_actor_ptr make_proxy(caf::node_id, caf::actor_id) override {
+    return nullptr;
+  }
+
+  void set_last_hop(caf::node_id*) override {}
+};
+
 } // namespace
 
 TEST_CASE("an actor near links runs in the thread that brings it something", "[host]") {
@@ -102,6 +114,40 @@ TEST_CASE("an actor near links runs in the thread that brings it something", "[h
     ask();
     CHECK(state.heard.size() == 6);
   }
+}
+
+TEST_CASE("an actor that talks over links stays with them", "[host]") {
+  init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
+                caf::id_block::troupe_lock>();
+  using faithful = compat::near_links<caf::stateful_actor<witness_state>, //
+                                      compat::elsewhere::by_links>;
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  auto subject = caf::actor_cast<caf::strong_actor_ptr>(system.spawn<faithful>());
+  auto& state = caf::actor_cast<faithful*>(subject)->state;
+  caf::scoped_actor self{system};
+  auto ask = [&] {
+    return self->request(caf::actor_cast<caf::actor>(subject), std::chrono::seconds{10},
+                         std::string{"asked"});
+  };
+  ask().receive([](const std::string&) {}, [](const caf::error& why) { FAIL(to_string(why)); });
+  CHECK(state.where != std::this_thread::get_id());
+
+  no_nodes nodes;
+  caf::proxy_registry known{system, nodes};
+  reader links{system};
+  links.proxy_registry_ptr(&known);
+  subject->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::string{"brought"}),
+                   &links);
+  links.run_all();
+  auto second = ask(); // from elsewhere, and still for the links
+  REQUIRE(links.due.size() == 1);
+  links.run_all();
+  std::move(second).receive([](const std::string&) {},
+                            [](const caf::error& why) { FAIL(to_string(why)); });
+  CHECK(state.heard == std::vector<std::string>{"asked", "brought", "asked"});
+  CHECK(state.where == std::this_thread::get_id());
+  links.proxy_registry_ptr(nullptr);
 }
 
 #endif

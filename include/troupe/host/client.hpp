@@ -12,14 +12,17 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "caf/actor_cast.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
+#include "caf/message_id.hpp"
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/backoff.hpp"
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
@@ -49,9 +52,10 @@ public:
   using clock_point = caf::actor_clock::time_point;
 
   /// Something that wants an answer. `send` puts it on the way, to be told by
-  /// done() or failed() with the same try; `fail` tells whoever waits.
+  /// done() or failed() with the same try, and returns by what the answer will be known; `fail`
+  /// tells whoever waits.
   struct request {
-    std::function<void(const call&, std::uint64_t id, std::uint32_t attempt)> send;
+    std::function<caf::message_id(const call&, std::uint64_t id, std::uint32_t attempt)> send;
     std::function<void(problem)> fail;
     clock_point deadline;
     bool numbered = true;
@@ -80,14 +84,6 @@ public:
     return target_;
   }
 
-  /// What is left until `id` has to be answered, for the request that carries it.
-  [[nodiscard]] duration time_left(std::uint64_t id) const {
-    auto found = open_.find(id);
-    auto left = found != open_.end() ? found->second.what.deadline - self_->clock().now()
-                                     : duration::zero();
-    return std::max<duration>(left, std::chrono::milliseconds{1});
-  }
-
   /// The service is reached there from now on; null: nowhere, for the time being.
   void set_target(caf::strong_actor_ptr where) {
     target_ = std::move(where);
@@ -110,7 +106,10 @@ public:
 
   /// Returns whether the answer to `id` is the first.
   bool done(std::uint64_t id) {
-    return open_.erase(id) > 0;
+    auto found = open_.extract(id);
+    if (found && found.mapped().tries > 1)
+      withdraw(found.mapped());
+    return !found.empty();
   }
 
   void failed(std::uint64_t id, std::uint32_t attempt, const caf::error& why) {
@@ -127,8 +126,6 @@ public:
       each.refusals += said.code == errc::not_leader ? 1 : 0;
       return again_at(self_->clock().now() + options_.retry.delay(std::min(attempt, 10U), random_));
     }
-    if (why == caf::sec::request_timeout)
-      return; // the deadline does the rest
     if (to_problem(why).code != errc::unreachable
         && why.category()
              == caf::type_id_v<
@@ -149,8 +146,9 @@ private:
     request what;
     std::uint64_t number = 0;
     std::uint32_t tries = 0;
-    std::uint32_t tries_before = 0; // in an earlier session
-    std::uint32_t refusals = 0;     // tries that were not carried out
+    std::uint32_t tries_before = 0;         // in an earlier session
+    std::uint32_t refusals = 0;             // tries that were not carried out
+    std::vector<caf::message_id> awaited{}; // an answer to each try
 
     /// How often it was sent in the session of its number.
     [[nodiscard]] std::uint32_t tries_now() const {
@@ -178,7 +176,14 @@ private:
     if (each.what.numbered && session_ == session_id{})
       return open_session_now();
     auto attempt = ++each.tries;
-    each.what.send(call{session_, each.number, acked()}, id, attempt);
+    each.awaited.push_back(each.what.send(call{session_, each.number, acked()}, id, attempt));
+  }
+
+  /// No answer to it counts any more. One timer for all requests sees to their deadlines, so
+  /// that none has to be set for each.
+  void withdraw(const pending& what) {
+    for (auto each : what.awaited)
+      compat::withdraw(self_, each);
   }
 
   /// All numbers up to this one have their answer.
@@ -296,9 +301,9 @@ private:
   }
 
   void give_up(std::map<std::uint64_t, pending>::iterator which, problem why) {
-    auto fail = std::move(which->second.what.fail);
-    open_.erase(which);
-    fail(std::move(why));
+    auto gone = open_.extract(which);
+    withdraw(gone.mapped());
+    gone.mapped().what.fail(std::move(why));
   }
 
   caf::event_based_actor* self_;
@@ -316,7 +321,8 @@ private:
   deadline_timer timer_;
 };
 
-using client_actor = caf::stateful_actor<client_state>;
+using client_actor
+  = compat::near_links<caf::stateful_actor<client_state>, compat::elsewhere::by_links>;
 
 } // namespace detail
 
@@ -379,7 +385,8 @@ public:
   }
 
   /// Carries out `what` and calls `done(result<Request::result>)` on the client's own
-  /// actor, within `wait`; `done` must not block.
+  /// actor, within `wait`; `done` must not block, and be brief: it may run in the thread that
+  /// reads links.
   template <class Request>
   void async(const Request& what, duration wait,
              std::function<void(result<typename Request::result>)> done) {
@@ -417,10 +424,14 @@ private:
       };
       auto fail = [&state, id, attempt](const caf::error& why) { state.failed(id, attempt, why); };
       auto target = caf::actor_cast<caf::actor>(state.target()); // typed, it compiles for ages
+      auto then = [&](auto asked) {
+        asked.then(finish, fail);
+        return asked.id();
+      };
       if constexpr (is_question<Request>(typename Protocol::queries{}))
-        state.self()->request(target, state.time_left(id), what).then(finish, fail);
+        return then(state.self()->request(target, caf::infinite, what));
       else
-        state.self()->request(target, state.time_left(id), who, what).then(finish, fail);
+        return then(state.self()->request(target, caf::infinite, who, what));
     };
   }
 

@@ -87,7 +87,7 @@ public:
     service_.async(question_, question_.wait + options_.answer_within,
                    [weak = this->weak_from_this()](result<answer> value) {
                      if (auto self = weak.lock())
-                       self->hear(value);
+                       self->hear_aside(std::move(value));
                    });
   }
 
@@ -106,6 +106,15 @@ private:
     };
     run_on_state<alarm_state>(alarm_,
                               [delay, job](alarm_state& state) { state.after(delay, job); });
+  }
+
+  /// The callback may take its time, where links would wait for it: it has its own actor.
+  void hear_aside(result<answer> value) {
+    run_on_state<alarm_state>(
+      alarm_, [weak = this->weak_from_this(), value = std::move(value)](alarm_state&) {
+        if (auto self = weak.lock())
+          self->hear(value);
+      });
   }
 
   void hear(const result<answer>& value) {

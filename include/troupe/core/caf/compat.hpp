@@ -1,7 +1,9 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -58,20 +60,34 @@ private:
   execution_context* before_;
 };
 
+/// Where an actor near links handles what no link has brought.
+enum class elsewhere : std::uint8_t {
+  /// On the scheduler.
+  by_scheduler,
+  /// By the links as well, once they have brought something: for actors that say next to
+  /// everything over links, so that the thread which writes to them is the only one to be woken.
+  by_links,
+};
+
 #if CAF_MAJOR_VERSION >= 1
-template <class Base>
+template <class Base, elsewhere = elsewhere::by_scheduler>
 using near_links = Base;
 #else
 /// An actor that handles what links bring in the thread that reads them, after all that came
 /// with it, as brokers do: no other thread has to be woken. For actors whose steps take
-/// microseconds and never block, as all links wait meanwhile. What comes from elsewhere runs on
-/// the scheduler.
-template <class Base>
+/// microseconds and never block, as all links wait meanwhile.
+template <class Base, elsewhere Others = elsewhere::by_scheduler>
 class near_links : public Base {
 public:
   using Base::Base;
 
   bool enqueue(caf::mailbox_element_ptr what, caf::execution_unit* context) override {
+    if constexpr (Others == elsewhere::by_links) {
+      if (context != nullptr && context->proxy_registry_ptr() != nullptr)
+        links_ = context;
+      else if (auto* links = links_.load())
+        context = links;
+    }
     auto before = std::exchange(is_given_work, true);
     auto taken = Base::enqueue(std::move(what), context);
     is_given_work = before;
@@ -90,6 +106,7 @@ public:
 private:
   static constexpr std::size_t most_at_once = 256;
   static inline thread_local bool is_given_work = false;
+  std::atomic<caf::execution_unit*> links_ = nullptr;
 };
 #endif
 
@@ -121,6 +138,20 @@ void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan time
   };
   self->add_multiplexed_response_handler(id.response_id(), caf::behavior{handle});
   receiver->enqueue(self->ctrl(), id, std::move(what), self->context());
+}
+
+/// Ends the wait of `self` for the answer to a request, as a time-out of that does: its handler
+/// hears of request_timeout, next. Unlike a time-out it costs no timer.
+template <class Self>
+void withdraw(Self* self, caf::message_id response) {
+#if CAF_MAJOR_VERSION >= 1
+  self->enqueue(caf::make_mailbox_element(nullptr, response, make_error(caf::sec::request_timeout)),
+                self->context());
+#else
+  self->enqueue(
+    caf::make_mailbox_element(nullptr, response, {}, make_error(caf::sec::request_timeout)),
+    self->context());
+#endif
 }
 
 /// A request that every event-based actor answers by itself, when its turn comes.
