@@ -136,7 +136,7 @@ public:
   }
 
   problem slow(const std::vector<direction>& which, std::uint64_t dice) override {
-    return made_->set_path(which, {.lost_percent = static_cast<std::uint32_t>(1 + dice % 10),
+    return made_->set_path(which, {.lost_percent = static_cast<std::uint32_t>(5 + dice % 16),
                                    .bytes_per_second = 200'000});
   }
 
