@@ -17,6 +17,7 @@
 
 #include "chaos_cluster.hpp"
 #include "chaos_faults.hpp"
+#include "chaos_network.hpp"
 #include "chaos_workloads.hpp"
 #include "commands.hpp"
 
@@ -44,7 +45,8 @@ std::int64_t longest_silence(const sim::history& lines, std::int64_t begin, std:
 class chaos_run {
 public:
   chaos_run(const common_options& common, const chaos_command& what,
-            std::vector<chaos::fault_kind> kinds, std::string self, const held_signals& signals)
+            std::vector<chaos::fault_kind> kinds, chaos::network& network, std::string self,
+            const held_signals& signals)
     : common_(common),
       what_(what),
       signals_(signals),
@@ -53,11 +55,11 @@ public:
       cluster_({.self = std::move(self),
                 .folder = folder_.path(),
                 .nodes = what.nodes,
-                .seed = what.seed,
                 .timers = what.timers,
                 .raft_log = what.raft_log,
                 .words = work_->node_words(),
-                .is_interrupted = [this] { return is_interrupted(); }}) {}
+                .is_interrupted = [this] { return is_interrupted(); }},
+               network) {}
 
   int run() {
     if (auto why = cluster_.start(); why.code != errc::none)
@@ -111,7 +113,7 @@ private:
 
   problem start_clients() {
     for (std::size_t number = 0; number < what_.clients; ++number) {
-      auto made = cluster_client::connect(cluster_.fronts(number), 20s);
+      auto made = cluster_.connect(number);
       if (!made)
         return made.error();
       auto& each = users_.emplace_back();
@@ -145,10 +147,12 @@ private:
       if (interrupted_)
         return {};
       auto words = cluster_.begin(each);
+      if (!words)
+        return words.error();
       ++faults_[std::string{name_of(each.kind)}];
       auto at = seconds(elapsed());
-      say({{"event", "fault"}, {"at_s", at}, {"what", words}, {"span_s", seconds(each.span)}},
-          std::to_string(at) + " s: " + words + ", for " + std::to_string(seconds(each.span))
+      say({{"event", "fault"}, {"at_s", at}, {"what", *words}, {"span_s", seconds(each.span)}},
+          std::to_string(at) + " s: " + *words + ", for " + std::to_string(seconds(each.span))
             + " s");
       wait_until(each.at + each.span);
       if (auto why = cluster_.end(); why.code != errc::none)
@@ -168,7 +172,7 @@ private:
                                    + " got no answer after the last fault");
     if (!cluster_.wait_until_whole(30s) && !interrupted_)
       found.violations.push_back("the nodes were no cluster again 30 s after the end");
-    auto last = cluster_client::connect(cluster_.fronts(), 20s);
+    auto last = cluster_.connect();
     if (!last)
       return complain_with_logs(last.error());
     chaos::client reader{0, what_.seed, **last, recorder_};
@@ -236,6 +240,7 @@ private:
     if (common_.json)
       return print({{"event", "done"},
                     {"workload", what_.workload},
+                    {"network", what_.network},
                     {"nodes", what_.nodes},
                     {"clients", what_.clients},
                     {"seed", what_.seed},
@@ -287,7 +292,12 @@ int run_chaos(const common_options& common, const chaos_command& what, const std
   auto kinds = chaos::to_fault_kinds(what.faults);
   if (!kinds)
     return complain(kinds.error());
-  return chaos_run{common, what, *std::move(kinds), self, signals}.run();
+  auto network = chaos::make_network(what.network, what.seed);
+  if (!network) {
+    complain(network.error());
+    return bad_input;
+  }
+  return chaos_run{common, what, *std::move(kinds), **network, self, signals}.run();
 }
 
 } // namespace cli

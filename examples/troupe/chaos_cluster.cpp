@@ -17,25 +17,6 @@ using namespace std::literals;
 
 namespace {
 
-constexpr auto client_host = "127.0.0.1";
-
-/// A port of `host` that nobody listens at. Below those that the system gives to calls, as one
-/// of these would be in the way of a node that comes back.
-result<std::uint16_t> free_port(const std::string& host, random_source& random) {
-  problem last;
-  for (auto count = 0; count < 100; ++count) {
-    auto port = static_cast<std::uint16_t>(20'000 + random.below(12'000));
-    auto where = net::resolve({host, port});
-    if (!where)
-      return where.error();
-    auto made = net::start_listen(where->front());
-    if (made)
-      return port;
-    last = made.error();
-  }
-  return last;
-}
-
 /// Lines of another run would be judged with those of this one.
 problem prepare_raft_log(const std::filesystem::path& folder) {
   std::error_code failed;
@@ -47,28 +28,21 @@ problem prepare_raft_log(const std::filesystem::path& folder) {
 
 } // namespace
 
-chaos_cluster::chaos_cluster(options how) : how_(std::move(how)), network_(how_.seed) {}
+chaos_cluster::chaos_cluster(options how, network& links) : how_(std::move(how)), network_(links) {}
 
 problem chaos_cluster::start() {
   if (auto why = prepare_raft_log(how_.raft_log); why.code != errc::none)
     return why;
-  random_source random{how_.seed ^ static_cast<std::uint64_t>(::getpid())};
   for (std::size_t number = 0; number < how_.nodes; ++number) {
-    node made{"n" + std::to_string(number + 1), "127.0.0." + std::to_string(number + 2), 0, {}, {}};
-    auto port = free_port(made.host, random);
-    if (!port)
-      return port.error();
-    made.port = *port;
-    auto front = network_.open(made.host, {made.host, made.port});
-    if (!front)
-      return front.error();
-    made.front = *front;
-    nodes_.push_back(std::move(made));
+    auto where = network_.add_node();
+    if (!where)
+      return where.error();
+    nodes_.push_back({"n" + std::to_string(number + 1), *std::move(where), {}});
   }
   for (auto& each : nodes_)
     if (auto why = start(each, &each == &nodes_.front()); why.code != errc::none)
       return why;
-  auto eye = cluster_client::connect(fronts(), 20s);
+  auto eye = connect();
   if (!eye)
     return eye.error();
   eye_ = std::move(*eye);
@@ -78,29 +52,32 @@ problem chaos_cluster::start() {
                      "the nodes were no cluster within 30 s; see above what they said"};
 }
 
-std::vector<net::address> chaos_cluster::fronts(std::size_t first) const {
-  std::vector<net::address> result;
+result<std::unique_ptr<cluster_client>> chaos_cluster::connect(std::size_t first) const {
+  std::vector<net::address> fronts;
   for (std::size_t count = 0; count < nodes_.size(); ++count)
-    result.push_back(nodes_[(first + count) % nodes_.size()].front);
-  return result;
+    fronts.push_back(nodes_[(first + count) % nodes_.size()].where.front);
+  return cluster_client::connect(std::move(fronts), 20s, network_.client_links());
 }
 
 problem chaos_cluster::start(node& which, bool founds) {
   if (how_.is_interrupted())
     return {errc::cancelled, "interrupted"};
-  std::vector<std::string> words{"--listen",    to_string(net::address{which.host, which.port}),
-                                 "--advertise", to_string(which.front),
+  std::vector<std::string> words{"--listen",    to_string(which.where.listen),
+                                 "--advertise", to_string(which.where.front),
                                  "--data",      how_.folder / which.name,
                                  "--voters",    std::to_string(nodes_.size()),
                                  "--timers",    how_.timers};
   if (!founds)
     for (auto& each : nodes_)
       if (&each != &which)
-        words.insert(words.end(), {"--join", to_string(each.front)});
+        words.insert(words.end(), {"--join", to_string(each.where.front)});
   if (!how_.raft_log.empty())
     words.insert(words.end(), {"--raft-log", how_.raft_log / (which.name + ".jsonl")});
-  words.insert(words.end(), how_.words.begin(), how_.words.end());
-  which.process = start_node(how_.self, which.name, words, how_.folder / (which.name + ".log"));
+  for (auto& more : {network_.node_words(), how_.words})
+    words.insert(words.end(), more.begin(), more.end());
+  network_.at(which.where.host, [&] {
+    which.process = start_node(how_.self, which.name, words, how_.folder / (which.name + ".log"));
+  });
   return which.process
            ? problem{}
            : problem{errc::failed, "node " + which.name + " did not start; see above what it said"};
@@ -111,7 +88,7 @@ std::size_t chaos_cluster::leader() {
   if (found)
     for (auto& each : found->seats)
       for (std::size_t number = 0; each.leads && number < nodes_.size(); ++number)
-        if (to_string(nodes_[number].front) == each.address) {
+        if (to_string(nodes_[number].where.front) == each.address) {
           leader_ = number;
           first_term_ = first_term_.value_or(found->term);
           last_term_ = found->term;
@@ -130,32 +107,41 @@ std::set<std::size_t> chaos_cluster::some(std::size_t count, std::uint64_t dice,
   return chosen;
 }
 
-void chaos_cluster::cut(const std::string& from, const std::string& to) {
-  network_.set_path(from, to, {.cut = true});
-}
-
-void chaos_cluster::cut_off(const std::set<std::size_t>& which, bool from_clients) {
+std::vector<direction> chaos_cluster::around(const std::set<std::size_t>& which,
+                                             bool clients_too) const {
+  std::vector<direction> found;
+  auto add = [&](const std::string& one, const std::string& other) {
+    found.emplace_back(one, other);
+    found.emplace_back(other, one);
+  };
   for (auto inside : which) {
-    auto& host = nodes_[inside].host;
-    if (from_clients) {
-      cut(client_host, host);
-      cut(host, client_host);
-    }
+    auto& host = nodes_[inside].where.host;
+    if (clients_too)
+      add(host, network_.client_host());
     for (std::size_t other = 0; other < nodes_.size(); ++other)
-      if (!which.contains(other)) {
-        cut(host, nodes_[other].host);
-        cut(nodes_[other].host, host);
-      }
+      if (!which.contains(other))
+        add(host, nodes_[other].where.host);
   }
+  return found;
 }
 
-std::string chaos_cluster::begin(const fault& what) {
+std::vector<direction> chaos_cluster::everywhere(bool clients_too) const {
+  std::vector<direction> found;
+  for (std::size_t each = 0; each < nodes_.size(); ++each) {
+    auto more = around({each}, clients_too);
+    found.insert(found.end(), more.begin(), more.end());
+  }
+  return found;
+}
+
+result<std::string> chaos_cluster::begin(const fault& what) {
   auto leads = leader();
   auto minority = (nodes_.size() - 1) / 2;
   auto few = 1 + static_cast<std::size_t>(what.dice % minority);
   auto also_clients = what.dice / 7 % 2 == 0;
   std::set<std::size_t> whom{leads};
   auto words = std::string{name_of(what.kind)};
+  problem why;
   switch (what.kind) {
     case fault_kind::kill_others:
       whom = some(few, what.dice, leads);
@@ -179,42 +165,33 @@ std::string chaos_cluster::begin(const fault& what) {
       whom = some(few, what.dice, leads);
       [[fallthrough]];
     case fault_kind::isolate_leader:
-      cut_off(whom, also_clients);
+      why = network_.cut(around(whom, also_clients));
       words += also_clients ? " from nodes and clients" : " from nodes";
       break;
     case fault_kind::isolate_all:
       whom.clear();
-      for (std::size_t each = 0; each < nodes_.size(); ++each)
-        cut_off({each}, false);
+      why = network_.cut(everywhere(false));
       break;
     case fault_kind::one_way: {
       whom = some(1, what.dice, {});
-      auto& victim = nodes_[*whom.begin()];
+      auto& victim = nodes_[*whom.begin()].where.host;
       auto is_deaf = what.dice / 11 % 2 == 0;
       words += is_deaf ? ", is heard and does not hear" : ", hears and is not heard";
-      for (auto& each : nodes_)
-        if (&each != &victim)
-          is_deaf ? cut(each.host, victim.host) : cut(victim.host, each.host);
+      auto which = around(whom, false);
+      std::erase_if(which, [&](auto& each) { return (each.second == victim) != is_deaf; });
+      why = network_.cut(which);
       break;
     }
     case fault_kind::slow:
       whom.clear();
-      for (auto& from : nodes_)
-        for (auto& to : nodes_)
-          if (&from != &to)
-            network_.set_path(from.host, to.host,
-                              {.delay = 10ms + 1ms * static_cast<int>(what.dice / 13 % 50),
-                               .jitter = 50ms,
-                               .bytes_per_second = 200'000});
+      why = network_.slow(everywhere(false), what.dice / 13);
       break;
     case fault_kind::reset:
       whom.clear();
-      for (auto& one : nodes_) {
-        network_.reset(one.host, client_host);
-        for (auto& other : nodes_)
-          network_.reset(one.host, other.host);
-      }
+      why = network_.reset(everywhere(true));
   }
+  if (why.code != errc::none)
+    return why;
   for (auto each : whom)
     words += (each == *whom.begin() ? ": " : ", ") + nodes_[each].name
              + (each == leads ? " (leader)" : "");
@@ -222,7 +199,8 @@ std::string chaos_cluster::begin(const fault& what) {
 }
 
 problem chaos_cluster::end() {
-  network_.heal();
+  if (auto why = network_.heal(); why.code != errc::none)
+    return why;
   for (auto each : std::exchange(paused_, {}))
     nodes_[each].process->process.send_signal(SIGCONT);
   for (auto each : std::exchange(killed_, {}))

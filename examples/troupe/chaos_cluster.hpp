@@ -12,22 +12,20 @@
 #include <vector>
 
 #include "chaos_faults.hpp"
+#include "chaos_network.hpp"
 #include "node_process.hpp"
 #include "troupe/node/cluster_client.hpp"
-#include "troupe/testing/proxy.hpp"
 
 namespace cli::chaos {
 
-/// The nodes of a run: processes behind a network that can be broken. Node number k, from 0,
-/// listens at 127.0.0.(k+2) and calls from there; clients call from 127.0.0.1. All of them reach
-/// it at its front. To be used by one thread, with which the nodes die.
+/// The nodes of a run: processes on a network that can be broken. To be used by one thread, with
+/// which the nodes die.
 class chaos_cluster {
 public:
   struct options {
     std::string self;
     std::filesystem::path folder;
     std::size_t nodes = 3;
-    std::uint64_t seed = 0;
     /// Of the group: wan or lan.
     std::string timers = "wan";
     /// Where the nodes write down what their replicas do, n1.jsonl and so on; empty: nowhere.
@@ -37,13 +35,15 @@ public:
     std::function<bool()> is_interrupted{};
   };
 
-  explicit chaos_cluster(options how);
+  /// The network is to outlive it.
+  chaos_cluster(options how, network& links);
 
   /// Starts all nodes and waits until they are one cluster, and all of them vote.
   [[nodiscard]] troupe::problem start();
 
-  /// Where clients reach the nodes, the one number `first` before the others.
-  [[nodiscard]] std::vector<troupe::net::address> fronts(std::size_t first = 0) const;
+  /// Connects a client, to the node number `first` rather than to others. Waits up to 20 s.
+  [[nodiscard]] troupe::result<std::unique_ptr<troupe::cluster_client>> connect(std::size_t first
+                                                                                = 0) const;
 
   /// The number of the node that leads, as the cluster itself says: the last one known while it
   /// says nothing. Waits up to 300 ms.
@@ -54,10 +54,11 @@ public:
     return last_term_ - first_term_.value_or(0);
   }
 
-  /// Makes something go wrong. Returns whom it hits, in words.
-  std::string begin(const fault& what);
+  /// Makes something go wrong. Returns whom it hits, in words, or why it cannot be done.
+  [[nodiscard]] troupe::result<std::string> begin(const fault& what);
 
-  /// Ends what begin() began. Returns a problem if a node does not start again.
+  /// Ends what begin() began. Returns a problem if that cannot be done, or a node does not start
+  /// again.
   [[nodiscard]] troupe::problem end();
 
   /// Judges what the replicas have written down so far. Returns what is broken, in words.
@@ -69,21 +70,22 @@ public:
 private:
   struct node {
     std::string name;
-    std::string host;
-    std::uint16_t port = 0;
-    troupe::net::address front;
+    network::place where;
     std::optional<started_node> process;
   };
 
   [[nodiscard]] troupe::problem start(node& which, bool founds);
   [[nodiscard]] std::set<std::size_t> some(std::size_t count, std::uint64_t dice,
                                            std::optional<std::size_t> without) const;
-  void cut(const std::string& from, const std::string& to);
-  void cut_off(const std::set<std::size_t>& which, bool from_clients);
+  /// Both ways between these nodes and all others, and clients if they are meant, too.
+  [[nodiscard]] std::vector<direction> around(const std::set<std::size_t>& which,
+                                              bool clients_too) const;
+  /// Both ways between all nodes, and clients if they are meant, too.
+  [[nodiscard]] std::vector<direction> everywhere(bool clients_too) const;
   [[nodiscard]] bool is_whole();
 
   options how_;
-  troupe::testing::proxy network_;
+  network& network_;
   std::vector<node> nodes_;
   std::unique_ptr<troupe::cluster_client> eye_;
   std::size_t leader_ = 0;

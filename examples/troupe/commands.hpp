@@ -33,6 +33,8 @@ struct node_command {
   std::string timers = "wan";
   /// Where it writes what its replica does; none: nowhere.
   std::string raft_log{};
+  /// Takes and makes links at any address, though everybody on the way reads them.
+  bool plain_beyond_loopback = false;
 };
 
 int run_node(const common_options& common, const node_command& what, const held_signals& signals);
@@ -145,6 +147,8 @@ struct chaos_command {
   /// Of the group that keeps the services: wan or lan.
   std::string timers = "wan";
   std::string workload = "register";
+  /// What is between the processes: proxy or namespaces.
+  std::string network = "proxy";
   /// Kinds, by name; none: all of them.
   std::vector<std::string> faults{};
   /// Where the history goes; none: only that of a bad run is kept, here.

@@ -154,6 +154,10 @@ private:
     });
     add_node_options(command);
     add_file(command);
+    // Not among add_node_options(): it is said with each call, never for good in a file.
+    command->add_flag("--plain-beyond-loopback", node_.plain_beyond_loopback,
+                      "Links at any address, though everybody on the way reads them and writes "
+                      "into them: for networks made for a test");
   }
 
   void add_leave() {
@@ -268,6 +272,11 @@ private:
       ->check(CLI::IsMember({"wan", "lan"}));
     command->add_option("--workload", chaos_.workload, "What clients do")
       ->check(CLI::IsMember({"register", "kv", "lock", "lease", "queue", "scheduler"}));
+    command
+      ->add_option("--network", chaos_.network,
+                   "Between them: proxy, which needs no rights, or namespaces, the kernel's own "
+                   "network, which needs root and the programs ip and nft")
+      ->check(CLI::IsMember({"proxy", "namespaces"}));
     command
       ->add_option("--faults", chaos_.faults,
                    "Only these: kill_leader, kill_others, pause_leader, pause_others, "

@@ -49,6 +49,7 @@ result<node_options> to_options(const node_command& what) {
     return problem{errc::bad_argument,
                    "--raft-log is for nodes that keep a replica of the log; give --data, too"};
   result.group.event_log = what.raft_log;
+  result.links.allow_plain_beyond_loopback = what.plain_beyond_loopback;
   result.log = [](const std::string& line) { std::cerr << line << std::endl; };
   return result;
 }
@@ -114,6 +115,10 @@ int run_node(const common_options& common, const node_command& what, const held_
   auto options = to_options(what);
   if (!options)
     return complain(options.error());
+  if (what.plain_beyond_loopback)
+    std::cerr
+      << "--plain-beyond-loopback: everybody on the way reads its links and writes into them"
+      << std::endl;
   leaving leave;
   options->on_leave_asked = [&leave](const leave_options& how) { leave.ask(how); };
   auto offer = to_worker(what);

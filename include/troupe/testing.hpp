@@ -7,4 +7,5 @@
 #include "troupe/testing/cluster.hpp"
 #include "troupe/testing/comes_true.hpp"
 #include "troupe/testing/fake_clock.hpp"
+#include "troupe/testing/namespace_network.hpp"
 #include "troupe/testing/proxy.hpp"

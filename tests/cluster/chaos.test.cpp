@@ -2,14 +2,20 @@
 
 #include "troupe/sim/history.hpp"
 #include "troupe/storage/database.hpp"
+#include "troupe/testing/namespace_network.hpp"
 #include "troupe_command.hpp"
 
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <set>
 #include <string>
+#include <system_error>
 #include <vector>
+
+#include <net/if.h>
 
 using namespace std::literals;
 using namespace troupe::test;
@@ -32,6 +38,8 @@ void check_chaos(const std::string& workload, std::size_t at_least, const words&
   auto last = done.lines().back();
   CHECK(last["event"] == "done");
   CHECK(last["linearizable"] == true);
+  CHECK(last["network"]
+        == (std::ranges::find(more, "namespaces") == more.end() ? "proxy" : "namespaces"));
   CHECK(last["faults"].size() >= 1);
   CHECK(last["ok"].get<std::size_t>() >= at_least);
   for (auto* node : {"n1", "n2", "n3"})
@@ -74,11 +82,137 @@ TEST_CASE("each task of a workflow has one result while processes are killed, st
   check_chaos("scheduler", 10);
 }
 
+namespace {
+
+void need_namespaces() {
+  if (auto why = troupe::testing::namespace_network::missing(); why.code != troupe::errc::none)
+    SKIP(why.detail);
+}
+
+/// What the machine has of networks with a name: links, and namespaces of `ip netns`.
+std::set<std::string> named_networks() {
+  std::set<std::string> found;
+  auto* links = ::if_nameindex();
+  for (auto* each = links; each != nullptr && each->if_index != 0; ++each)
+    found.insert(each->if_name);
+  ::if_freenameindex(links);
+  std::error_code none; // the folder is made by the first of them
+  for (auto& each : std::filesystem::directory_iterator{"/run/netns", none})
+    found.insert("netns " + each.path().filename().string());
+  return found;
+}
+
+/// The network namespace of a process; empty if there is no such process.
+std::string namespace_of(const std::string& pid) {
+  std::error_code gone;
+  return std::filesystem::read_symlink("/proc/" + pid + "/ns/net", gone).string();
+}
+
+/// The processes that `parent` has started and that run, by their numbers.
+words children_of(pid_t parent) {
+  words found;
+  for (auto& each : std::filesystem::directory_iterator{"/proc"}) {
+    auto pid = each.path().filename().string();
+    auto status = content_of("/proc/" + pid + "/status");
+    if (status.find("\nPPid:\t" + std::to_string(parent) + "\n") != std::string::npos)
+      found.push_back(pid);
+  }
+  return found;
+}
+
+/// How many processes are in one of these namespaces.
+std::ptrdiff_t inhabitants_of(const std::set<std::string>& namespaces) {
+  std::ptrdiff_t count = 0;
+  for (auto& each : std::filesystem::directory_iterator{"/proc"})
+    count += namespaces.contains(namespace_of(each.path().filename().string())) ? 1 : 0;
+  return count;
+}
+
+} // namespace
+
+TEST_CASE("registers are linearizable in a network of the kernel that loses packets",
+          "[cluster][chaos][namespaces]") {
+  need_namespaces();
+  auto before = named_networks();
+  check_chaos("register", 100, {"--network", "namespaces"});
+  CHECK(named_networks() == before);
+}
+
+TEST_CASE("locks are linearizable in a network of the kernel that loses packets",
+          "[cluster][chaos][namespaces]") {
+  need_namespaces();
+  auto before = named_networks();
+  check_chaos("lock", 50, {"--network", "namespaces"});
+  CHECK(named_networks() == before);
+}
+
+TEST_CASE("chaos in a network of the kernel that is killed leaves no process, link or namespace",
+          "[cluster][cli][namespaces]") {
+  need_command();
+  need_namespaces();
+  temporary_folder folder; // the only thing that a killed command cannot remove
+  auto before = named_networks();
+  words command{"/usr/bin/env",
+                "TMPDIR=" + (folder / "").string(),
+                command_path(),
+                "chaos",
+                "--json",
+                "--network",
+                "namespaces",
+                "--faults",
+                "isolate_all",
+                "--seconds",
+                "60"};
+  troupe::testing::child_process chaos{command};
+  for (auto* event : {"started", "fault"}) {
+    auto line = chaos.read_line(30s);
+    REQUIRE(line);
+    REQUIRE(json::parse(*line)["event"] == event);
+  }
+  auto nodes = children_of(chaos.pid());
+  REQUIRE(nodes.size() == 3);
+  std::set<std::string> inside{namespace_of(std::to_string(chaos.pid()))};
+  for (auto& each : nodes)
+    inside.insert(namespace_of(each));
+  CHECK(inside.size() == 4);
+  CHECK_FALSE(inside.contains(""));
+  CHECK_FALSE(inside.contains(namespace_of("self")));
+  CHECK(named_networks() == before);
+  chaos.send_signal(SIGKILL);
+  CHECK(chaos.wait_for_end() == 128 + SIGKILL);
+  CHECK(comes_true([&] { return inhabitants_of(inside) == 0; }));
+  CHECK(named_networks() == before);
+}
+
+TEST_CASE("chaos in a network of the kernel says what it lacks, and takes no other network",
+          "[cluster][cli]") {
+  need_command();
+  auto run_with = [](words command) {
+    command.insert(command.end(), {"/bin/sh", "-c", "exec \"$0\" \"$@\" 2>&1", command_path(),
+                                   "chaos", "--network", "namespaces"});
+    troupe::testing::child_process process{command};
+    return finish(process);
+  };
+  auto without_rights
+    = run_with(::geteuid() == 0 ? words{"/usr/bin/setpriv", "--bounding-set=-sys_admin,-net_admin"}
+                                : words{"/usr/bin/env"});
+  INFO(without_rights);
+  CHECK(without_rights.status == 2);
+  CHECK(without_rights.says("run this as root"));
+  CHECK(without_rights.says("--network proxy"));
+  need_namespaces();
+  auto without_programs = run_with({"/usr/bin/env", "PATH=/nowhere"});
+  INFO(without_programs);
+  CHECK(without_programs.status == 2);
+  CHECK(without_programs.says("install the package iproute2"));
+}
+
 TEST_CASE("troupe chaos says what it does not know", "[cluster][cli]") {
   need_command();
   CHECK(run({"chaos", "--workload", "nothing"}).status == 2);
   CHECK(run({"chaos", "--faults", "kill_leader,rain"}).status == 2);
   CHECK(run({"chaos", "--nodes", "2"}).status == 2);
+  CHECK(run({"chaos", "--network", "ether"}).status == 2);
   temporary_folder folder;
   std::ofstream{folder / "n1.jsonl"} << "of another run\n";
   CHECK(run({"chaos", "--raft-log", (folder / "").string()}).status == 2);
