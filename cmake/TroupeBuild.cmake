@@ -11,7 +11,9 @@ endif()
 
 set(TROUPE_SANITIZE "" CACHE STRING "address (with undefined) or thread")
 if(TROUPE_SANITIZE STREQUAL "address")
-  target_compile_options(troupe_build INTERFACE -fsanitize=address,undefined
+  # vptr looks at memory through a pipe: it takes sound objects for damaged ones while a test
+  # leaves no descriptor for that. All parts share a precompiled header, and so the options.
+  target_compile_options(troupe_build INTERFACE -fsanitize=address,undefined -fno-sanitize=vptr
     -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(troupe_build INTERFACE -fsanitize=address,undefined)
 elseif(TROUPE_SANITIZE STREQUAL "thread")
