@@ -134,7 +134,7 @@ TEST_CASE("registers are linearizable in a network of the kernel that loses pack
           "[cluster][chaos][namespaces]") {
   need_namespaces();
   auto before = named_networks();
-  check_chaos("register", 100, {"--network", "namespaces"});
+  check_chaos("register", 100, {"--network", "namespaces", "--faults", "isolate_leader,one_way"});
   CHECK(named_networks() == before);
 }
 
@@ -142,7 +142,7 @@ TEST_CASE("locks are linearizable in a network of the kernel that loses packets"
           "[cluster][chaos][namespaces]") {
   need_namespaces();
   auto before = named_networks();
-  check_chaos("lock", 50, {"--network", "namespaces"});
+  check_chaos("lock", 50, {"--network", "namespaces", "--faults", "slow,reset"});
   CHECK(named_networks() == before);
 }
 

@@ -178,6 +178,23 @@ TEST_CASE("flags win over variables, variables over the file", "[cluster][cli]")
   CHECK(misspelt.says("TROUPE_LISTEN"));
 }
 
+TEST_CASE("a node takes links beyond loopback only where its command line says so",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  CHECK(run({"node", "--listen", "0.0.0.0:0"}).status == 2);
+  write_file(folder / "node.json", R"({"plain-beyond-loopback": true})");
+  auto by_file = run({"node", "--listen", "0.0.0.0:0", "--config", folder / "node.json"});
+  INFO(by_file);
+  CHECK(by_file.status == 2);
+  CHECK(by_file.says("'plain-beyond-loopback' is not known"));
+  troupe::testing::child_process by_variable{{"/usr/bin/env", "TROUPE_PLAIN_BEYOND_LOOPBACK=true",
+                                              command_path(), "node", "--listen", "0.0.0.0:0"}};
+  CHECK(by_variable.wait_for_end() == 2);
+  running_node told{{"--plain-beyond-loopback", "--advertise", "127.0.0.1:0"}, "0.0.0.0:0"};
+  CHECK(run({"status", "--at", told.address()}).status == 0);
+}
+
 TEST_CASE("a node that is told to leave is gone for good, and its tasks run elsewhere",
           "[cluster][cli]") {
   need_command();

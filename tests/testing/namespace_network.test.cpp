@@ -186,6 +186,13 @@ TEST_CASE("bytes get through a narrow path that loses packets, late and unharmed
   CHECK(info.tcpi_total_retrans > 0);
 }
 
+TEST_CASE("a network of namespaces knows no paths to hosts that it lacks",
+          "[testing][namespaces]") {
+  connected_hosts c;
+  CHECK(c.network->set_path({{c.there(), "198.18.9.2"}}, {.cut = true}).code == errc::bad_argument);
+  CHECK(c.network->set_path({{"localhost", c.there()}}, {}).code == errc::bad_argument);
+}
+
 TEST_CASE("a network of namespaces has no name outside, and nothing of it is left at its end",
           "[testing][namespaces]") {
   auto before = links();

@@ -61,8 +61,8 @@ struct packet_path {
 /// killed. A namespace may outlive them, unseen, while its kernel still closes connections.
 ///
 /// Not thread-safe: for one thread, which moves to a host of its own, here(), until this
-/// object ends; so do the threads and processes that it starts meanwhile. There is no way from
-/// the hosts to the outside.
+/// object ends, on that thread; so do the threads and processes that it starts meanwhile. There is
+/// no way from the hosts to the outside.
 class namespace_network {
 public:
   /// A direction: from the one host to the other.
@@ -134,11 +134,16 @@ public:
   }
 
   /// From now on, packets travel so in these directions; all change at the same moment. Errors:
-  /// failed; nothing has changed then.
+  /// bad_argument (no such host), failed; nothing has changed then.
   problem set_path(const std::vector<direction>& which, const packet_path& how) {
     auto wanted = paths_;
-    for (auto& each : which)
+    for (auto& each : which) {
+      for (auto& host : {each.first, each.second})
+        if (!hosts_.contains(host))
+          return {errc::bad_argument,
+                  "'" + host + "' is no host of this network; give here() or one of add_host()"};
       wanted[each] = how;
+    }
     return change_to(std::move(wanted));
   }
 
