@@ -409,9 +409,14 @@ TEST_CASE("a sender can see what BASP has not sent yet", "[net]") {
   auto got = bob.dial(ann.listen());
   REQUIRE(got);
   auto receiver = caf::actor_cast<caf::actor>((*got)->entry_point());
+  std::promise<void> holding;
   std::promise<void> release;
   bob.system().middleman().backend().post(
-    [held = release.get_future().share()] { held.wait(); }); // BASP sends nothing meanwhile
+    [&holding, held = release.get_future().share()] { // BASP sends nothing meanwhile
+      holding.set_value();
+      held.wait();
+    });
+  holding.get_future().wait();
   for (auto count = 0; count < 100; ++count)
     caf::anon_send(receiver, test::greet_request{"hi"});
   CHECK(bob.gate().waiting_messages() >= 100);
