@@ -87,18 +87,26 @@ protected:
   /// Asks for what `find(machine) -> Found` finds in the latest state; it is in `found` when
   /// seen() is called.
   template <class Found, class Find>
-  void look(const std::shared_ptr<Found>& found, Find find) {
+  void look(std::shared_ptr<Found>& found, Find find) {
+    renew(found);
     send(typename message::look{
       [found, find](const auto& service, time_point) { *found = find(service); }});
   }
 
   /// Has `question` answered as a node would; the answer is in `found` when seen() is called.
   template <class Found, class Question>
-  void inquire(const std::shared_ptr<Found>& found, const Question& question) {
+  void inquire(std::shared_ptr<Found>& found, const Question& question) {
+    renew(found);
     send(typename message::look{[found, question](auto& service, time_point now) {
       service.hear_of(now, question);
       *found = service.answer(question);
     }});
+  }
+
+  /// An earlier question that comes to its node only now has its answer elsewhere.
+  template <class Found>
+  static void renew(std::shared_ptr<Found>& found) {
+    found = std::make_shared<Found>(*found);
   }
 
   /// Calls begin() again after `span`.
