@@ -40,6 +40,13 @@ void save(group_log& log, const raft::snapshot& what, raft::log_index expendable
     REQUIRE(log.save(saving).code == errc::none);
 }
 
+/// One by one, and each so large that old entries go.
+void write_a_lot(group_log& log, raft::log_index first, raft::log_index last) {
+  for (auto each = first; each <= last; ++each)
+    REQUIRE(log.write(entries(each, {line(each, 1, std::string(300'000, 'x'))})).code
+            == errc::none);
+}
+
 struct fixture {
   test::temporary_folder folder;
   std::filesystem::path file = folder / "group";
@@ -97,7 +104,7 @@ TEST_CASE_METHOD(fixture, "entries of a later term replace what stood there") {
   CHECK(loaded().state.entries == std::vector{line(1, 1, "a"), line(2, 2, "x")});
 }
 
-TEST_CASE_METHOD(fixture, "a snapshot lets go of the entries far behind it") {
+TEST_CASE_METHOD(fixture, "with what is written after a snapshot, entries far behind it go") {
   auto bytes = std::string(3'000'000, 's'); // several parts
   with([&](group_log& log) {
     std::vector<raft::entry> lines;
@@ -106,12 +113,53 @@ TEST_CASE_METHOD(fixture, "a snapshot lets go of the entries far behind it") {
     REQUIRE(log.write(entries(1, lines)).code == errc::none);
     save(log, snapshot_at(8, bytes), 5);
     REQUIRE(log.newest()->bytes->size() == bytes.size());
+    write_a_lot(log, 11, 13);
   });
   auto found = loaded();
   CHECK(found.snapshot == bytes);
   CHECK(found.state.base == snapshot_at(8, "").header);
   CHECK(found.state.entries.front().index == 6);
+  CHECK(found.state.entries.back().index == 13);
+}
+
+TEST_CASE_METHOD(fixture, "the file of a log that goes on for ever does not grow for ever") {
+  constexpr raft::log_index every = 100;
+  std::uintmax_t early = 0;
+  with([&](group_log& log) {
+    for (raft::log_index each = 1; each <= 30 * every; ++each) {
+      REQUIRE(log.write(entries(each, {line(each, 1, std::string(5'000, 'x'))})).code
+              == errc::none);
+      if (each % every == 0)
+        save(log, snapshot_at(each, std::string(1'000'000, 's')), each - 10);
+      if (each == 4 * every)
+        early = std::filesystem::file_size(file);
+    }
+  });
+  CHECK(std::filesystem::file_size(file) < 2 * early);
+  auto found = loaded();
+  CHECK(found.state.base.index == 30 * every);
+  CHECK(found.state.entries.size() <= 3 * every);
+}
+
+TEST_CASE_METHOD(fixture, "entries that were about to go when the process ended do no harm") {
+  with([](group_log& log) {
+    std::vector<raft::entry> lines;
+    for (raft::log_index each = 1; each <= 10; ++each)
+      lines.push_back(line(each, 1, "x"));
+    REQUIRE(log.write(entries(1, lines)).code == errc::none);
+    save(log, snapshot_at(3, "old"), 3);
+    save(log, snapshot_at(8, "new"), 8);
+  });
+  auto found = loaded();
+  CHECK(found.snapshot == "new");
+  CHECK(found.state.base.index == 8);
   CHECK(found.state.entries.back().index == 10);
+  with([](group_log& log) {
+    save(log, snapshot_at(9, "newest"), 9);
+    write_a_lot(log, 11, 16);
+  });
+  CHECK(loaded().snapshot == "newest");
+  CHECK(loaded().state.entries.front().index == 10);
 }
 
 TEST_CASE_METHOD(fixture, "a snapshot that was not finished does not count") {
@@ -192,6 +240,7 @@ TEST_CASE_METHOD(fixture, "a snapshot that was cut short on the disk is named") 
       lines.push_back(line(each, 1, "x"));
     REQUIRE(log.write(entries(1, lines)).code == errc::none);
     save(log, snapshot_at(8, std::string(3'000'000, 's')), 3);
+    write_a_lot(log, 11, 13);
   });
   storage::database raw;
   REQUIRE(raw.open(file, storage::database::sharing::shared, "").code == errc::none);

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -42,6 +44,8 @@ struct stored_group {
 /// of it stays; after any other problem nobody knows what is on the disk.
 class group_log {
   static constexpr std::size_t part_bytes = 256 * 1024; // entries wait no longer than for one
+  /// A page that loses entries is written anew, so not with each entry; 0.5 MiB take some 5 ms.
+  static constexpr std::uint64_t drop_every_bytes = part_bytes;
 
   /// A snapshot as its rows have it, in parts, without a copy of the whole.
   class snapshot_row {
@@ -94,6 +98,7 @@ public:
     if (!newest)
       return newest.error();
     content.state.base = newest->header;
+    newest_ = newest->header.index;
     content.snapshot = *newest->bytes;
     if (auto why = load_entries(content.state); why.code != errc::none)
       return why;
@@ -119,8 +124,9 @@ public:
     return {};
   }
 
-  /// Keeps a snapshot of one's own state; entries up to `expendable` go. In parts, so that
-  /// writes need not wait behind the whole: call it until it is done.
+  /// Keeps a snapshot of one's own state. In parts, so that writes need not wait behind the whole:
+  /// call it until it is done. Entries up to `expendable` go with later writes, the snapshot
+  /// before goes with the parts of the next one: little by little, for the same reason.
   class saving {
   public:
     /// @pre expendable <= what.header.index
@@ -143,17 +149,15 @@ public:
   /// Saves the next part.
   [[nodiscard]] problem save(saving& what) {
     storage::size_limit_is_error guard;
-    auto place = std::to_string(what.index_);
-    auto drop_begun = "DELETE FROM snapshot WHERE place = " + place;
-    auto drop_older = "DELETE FROM snapshot WHERE place < " + place;
-    auto drop_entries = "DELETE FROM entry WHERE place <= " + std::to_string(what.expendable_);
+    auto drop_begun = "DELETE FROM snapshot WHERE place = " + std::to_string(what.index_);
     auto done = begin_.run() && (what.next_ > 0 || database_.run(drop_begun.c_str()))
                 && put_part(what.index_, what.row_, what.next_)
-                && (what.next_ + 1 < what.row_.parts()
-                    || (database_.run(drop_older.c_str()) && database_.run(drop_entries.c_str())))
-                && commit_.run();
+                && drop_parts_.bind(1, static_cast<std::int64_t>(newest_)).run() && commit_.run();
     if (done) {
-      ++what.next_;
+      if (++what.next_ == what.row_.parts()) {
+        newest_ = what.index_;
+        expendable_ = what.expendable_;
+      }
       return {};
     }
     auto why = database_.failed("snapshot");
@@ -229,6 +233,8 @@ private:
   bool put(const raft::replica::write& what) {
     if (what.vote && !put_fact("ballot", to_bytes(*what.vote)))
       return false;
+    if (written_bytes_ >= drop_every_bytes && !drop_expendable())
+      return false;
     if (what.base) {
       snapshot_row row{*what.base};
       if (!database_.run("DELETE FROM entry; DELETE FROM snapshot"))
@@ -236,17 +242,33 @@ private:
       for (std::size_t part = 0; part < row.parts(); ++part)
         if (!put_part(what.base->header.index, row, part))
           return false;
+      oldest_ = what.first;
+      newest_ = what.base->header.index;
+      expendable_ = 0;
     } else if (what.first <= kept_.last_index
                && !truncate_.bind(1, static_cast<std::int64_t>(what.first)).run()) {
       return false;
     }
     return std::ranges::all_of(what.entries, [&](const raft::entry& line) {
       auto bytes = to_bytes(line);
+      ++written_;
+      written_bytes_ += bytes.size();
       return insert_.bind(1, static_cast<std::int64_t>(line.index))
         .bind_blob(2, bytes)
         .bind(3, sum_of(line.index, 0, bytes))
         .run();
     });
+  }
+
+  /// For each entry written two old ones go, so that the file stays bounded: what they leave is
+  /// used for the new.
+  bool drop_expendable() {
+    auto end = std::min(expendable_ + 1, oldest_ + 2 * written_);
+    if (oldest_ < end && !drop_entries_.bind(1, static_cast<std::int64_t>(end)).run())
+      return false;
+    oldest_ = std::max(oldest_, end);
+    written_ = written_bytes_ = 0;
+    return true;
   }
 
   bool put_part(raft::log_index place, const snapshot_row& row, std::size_t part) {
@@ -340,6 +362,8 @@ private:
       }
       content.entries.push_back(*std::move(line));
     }
+    oldest_ = content.entries.empty() ? kept_.last_index + 1 : content.entries.front().index;
+    expendable_ = 0; // until the next snapshot
     if (!content.entries.empty() && content.entries.back().index < content.base.index)
       content.entries.clear(); // all of them stand in the snapshot
     return {};
@@ -401,15 +425,23 @@ private:
     insert_part_ = database_.prepare("INSERT INTO snapshot VALUES(?,?,?,?,?)");
     insert_fact_ = database_.prepare("INSERT OR REPLACE INTO fact VALUES(?,?,?)");
     truncate_ = database_.prepare("DELETE FROM entry WHERE place >= ?");
+    drop_entries_ = database_.prepare("DELETE FROM entry WHERE place < ?");
+    drop_parts_ = database_.prepare("DELETE FROM snapshot WHERE rowid IN "
+                                    "(SELECT rowid FROM snapshot WHERE place < ? LIMIT 2)");
     begin_ = database_.prepare("BEGIN IMMEDIATE");
     commit_ = database_.prepare("COMMIT");
-    if (!insert_ || !insert_part_ || !insert_fact_ || !truncate_ || !begin_ || !commit_)
+    if (!std::ranges::all_of(statements(), [](auto* each) { return static_cast<bool>(*each); }))
       return database_.failed("open");
     return mark_.open(file_.string() + ".mark");
   }
 
+  std::array<storage::database::statement*, 8> statements() {
+    return {&insert_,       &insert_part_, &insert_fact_, &truncate_,
+            &drop_entries_, &drop_parts_,  &begin_,       &commit_};
+  }
+
   void close() {
-    for (auto* each : {&insert_, &insert_part_, &insert_fact_, &truncate_, &begin_, &commit_})
+    for (auto* each : statements())
       *each = {};
     database_.close();
     mark_.close();
@@ -422,10 +454,17 @@ private:
   storage::database::statement insert_part_;
   storage::database::statement insert_fact_;
   storage::database::statement truncate_;
+  storage::database::statement drop_entries_;
+  storage::database::statement drop_parts_;
   storage::database::statement begin_;
   storage::database::statement commit_;
   storage::mark_file mark_;
   kept_mark kept_;
+  std::uint64_t written_ = 0;       // entries since some were dropped
+  std::uint64_t written_bytes_ = 0; // of them
+  raft::log_index oldest_ = 1;      // entry on the disk
+  raft::log_index expendable_ = 0;  // entries up to here go
+  raft::log_index newest_ = 0;      // snapshot; those before it go
 };
 
 } // namespace troupe::host

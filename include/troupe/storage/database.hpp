@@ -146,6 +146,11 @@ public:
     return rows.next() == SQLITE_ROW ? rows.integer(0) : 0;
   }
 
+  /// Returns how many rows the last statement has inserted, changed or deleted.
+  [[nodiscard]] std::int64_t changed_rows() const {
+    return sqlite3_changes64(raw_);
+  }
+
   /// Says what went wrong last, and takes back a transaction that is still open. Only
   /// of a full disk, quota or limit of file sizes is known that nothing stays behind.
   [[nodiscard]] problem failed(const char* doing) {
