@@ -17,8 +17,10 @@
 #include <vector>
 
 #include "troupe/core/machine.hpp"
+#include "troupe/core/overloaded.hpp"
 #include "troupe/registry/detail/health_book.hpp"
 #include "troupe/registry/detail/record_index.hpp"
+#include "troupe/registry/detail/refusals.hpp"
 #include "troupe/registry/detail/showcase.hpp"
 #include "troupe/registry/record_bounds.hpp"
 #include "troupe/registry/types.hpp"
@@ -70,7 +72,11 @@ public:
   /// Returns why step() would refuse `what` for its size, errc::none if it is to be stepped.
   /// Cost: O(records and their tags).
   [[nodiscard]] problem screen(const event& what) const {
-    return std::visit([this](const auto& request) { return screen(request); }, what);
+    auto look = overloaded{
+      [this](const put_records& request) { return screen(request); },
+      [](const auto& request) { return detail::screen(request); },
+    };
+    return std::visit(look, what);
   }
 
   /// Lets time pass: silent nodes turn inactive, disconnected, and are forgotten at last.
@@ -247,10 +253,10 @@ private:
   void handle(time_point now, request_id id, const heartbeat& request, effects& out) {
     auto found = owners_.find(request.owner);
     if (found == owners_.end() || request.boot > found->second.boot)
-      return refuse(id, without_records(request.owner, request.boot), out);
+      return refuse(id, detail::without_records(request.owner, request.boot), out);
     auto& owner = found->second;
     if (request.boot < owner.boot || owner.floor == boot_is_over)
-      return refuse(id, outlived(found->first, request.boot, owner.boot), out);
+      return refuse(id, detail::outlived(found->first, request.boot, owner.boot), out);
     owner.heard = now;
     owner.verdict = record_status::active;
     settle(now, found, out);
@@ -258,11 +264,11 @@ private:
   }
 
   void handle(time_point now, request_id id, const verdict& request, effects& out) {
-    if (auto why = unfit(request); why.code != errc::none)
+    if (auto why = detail::unfit(request); why.code != errc::none)
       return refuse(id, std::move(why), out);
     auto found = owners_.find(request.owner);
     if (found == owners_.end() || request.boot > found->second.boot)
-      return refuse(id, without_records(request.owner, request.boot), out);
+      return refuse(id, detail::without_records(request.owner, request.boot), out);
     if (request.boot == found->second.boot) { // else it is on one that is over anyway
       found->second.verdict = request.liveness;
       settle(now, found, out);
@@ -271,11 +277,11 @@ private:
   }
 
   void handle(time_point now, request_id id, const forget& request, effects& out) {
-    if (auto why = unfit(request); why.code != errc::none)
+    if (auto why = detail::unfit(request); why.code != errc::none)
       return refuse(id, std::move(why), out);
     auto found = owners_.find(request.owner);
     if (found == owners_.end() && owners_.size() >= options_.max_owners)
-      return refuse(id, full("owners", "max_owners", options_.max_owners), out);
+      return refuse(id, detail::full("owners", "max_owners", options_.max_owners), out);
     if (found == owners_.end())
       found = owners_.try_emplace(request.owner).first;
     if (request.boot >= found->second.boot)
@@ -287,7 +293,7 @@ private:
   void handle(time_point now, request_id id, const report_outcome& request, effects& out) {
     auto found = entries_.find(request.key);
     if (found == entries_.end() || found->second.gone_since)
-      return refuse(id, unknown(request.key), out);
+      return refuse(id, detail::unknown(request.key), out);
     auto& what = found->second;
     health_.judge(now, what, request.outcome, options_);
     refresh(what);
@@ -575,57 +581,6 @@ private:
              : problem{};
   }
 
-  [[nodiscard]] static problem screen(const heartbeat& request) {
-    return is_long(request.owner) ? without_records(request.owner, request.boot) : problem{};
-  }
-
-  [[nodiscard]] static problem screen(const verdict& request) {
-    if (!is_long(request.owner))
-      return {};
-    auto why = unfit(request);
-    return why.code != errc::none ? why : without_records(request.owner, request.boot);
-  }
-
-  [[nodiscard]] static problem screen(const forget& request) {
-    return is_long(request.owner) ? unfit(request) : problem{};
-  }
-
-  [[nodiscard]] static problem screen(const report_outcome& request) {
-    return is_long(request.key.owner) || is_long(request.key.name) ? unknown(request.key)
-                                                                   : problem{};
-  }
-
-  [[nodiscard]] static problem screen(const configure&) {
-    return {};
-  }
-
-  /// Nothing in the table has such a name.
-  static bool is_long(const std::string& name) {
-    return name.size() > max_name_bytes;
-  }
-
-  static problem unfit(const verdict& request) {
-    if (request.liveness == record_status::active || request.liveness == record_status::inactive
-        || request.liveness == record_status::disconnected)
-      return {};
-    return {errc::bad_argument, "liveness is " + std::string{name_of(request.liveness)}
-                                  + "; give active, inactive or disconnected"};
-  }
-
-  static problem unfit(const forget& request) {
-    if (is_name(request.owner) && request.boot != 0 && request.boot <= max_boot)
-      return {};
-    return {errc::bad_argument, "owner " + shortened(request.owner) + " with boot "
-                                  + std::to_string(request.boot)
-                                  + " is no node; boots count from one"};
-  }
-
-  static problem unknown(const record_key& key) {
-    return {errc::not_found, "there is no " + std::string{name_of(key.kind)} + ' '
-                               + shortened(key.name) + " of " + shortened(key.owner)
-                               + "; look it up again"};
-  }
-
   /// Looks at all before any is merged.
   [[nodiscard]] problem unfit(const put_records& request) const {
     if (request.records.size() > options_.max_batch)
@@ -649,28 +604,11 @@ private:
         new_records.insert(each.key);
     }
     if (!new_owners.empty() && owners_.size() + new_owners.size() > options_.max_owners)
-      return full("owners", "max_owners", options_.max_owners);
+      return detail::full("owners", "max_owners", options_.max_owners);
     if (!new_records.empty()
         && entries_.size() - gone_.size() + new_records.size() > options_.max_records)
-      return full("records", "max_records", options_.max_records);
+      return detail::full("records", "max_records", options_.max_records);
     return {};
-  }
-
-  static problem full(const std::string& what, const std::string& option, std::uint32_t bound) {
-    return {errc::limit_reached,
-            "all " + std::to_string(bound) + " " + what
-              + " are in use; remove some or raise registry_options::" + option};
-  }
-
-  static problem without_records(const std::string& owner, std::uint64_t boot) {
-    return {errc::not_found, "no record of node " + shortened(owner) + " with boot "
-                               + std::to_string(boot) + " is known; put its records first"};
-  }
-
-  static problem outlived(const std::string& owner, std::uint64_t boot, std::uint64_t known) {
-    return {errc::conflict, "boot " + std::to_string(boot) + " of node " + owner
-                              + " is over; go above boot " + std::to_string(known)
-                              + " and put its records again"};
   }
 
   // -- spans -------------------------------------------------------------------------

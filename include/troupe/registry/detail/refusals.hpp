@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "troupe/core/names.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/registry/record_bounds.hpp"
+#include "troupe/registry/types.hpp"
+
+/// Why the registry refuses a request, as far as the request itself tells.
+namespace troupe::registry::detail {
+
+[[nodiscard]] inline problem unknown(const record_key& key) {
+  return {errc::not_found, "there is no " + std::string{name_of(key.kind)} + ' '
+                             + shortened(key.name) + " of " + shortened(key.owner)
+                             + "; look it up again"};
+}
+
+[[nodiscard]] inline problem full(const std::string& what, const std::string& option,
+                                  std::uint32_t bound) {
+  return {errc::limit_reached, "all " + std::to_string(bound) + " " + what
+                                 + " are in use; remove some or raise registry_options::" + option};
+}
+
+[[nodiscard]] inline problem without_records(const std::string& owner, std::uint64_t boot) {
+  return {errc::not_found, "no record of node " + shortened(owner) + " with boot "
+                             + std::to_string(boot) + " is known; put its records first"};
+}
+
+[[nodiscard]] inline problem outlived(const std::string& owner, std::uint64_t boot,
+                                      std::uint64_t known) {
+  return {errc::conflict, "boot " + std::to_string(boot) + " of node " + owner
+                            + " is over; go above boot " + std::to_string(known)
+                            + " and put its records again"};
+}
+
+[[nodiscard]] inline problem unfit(const verdict& request) {
+  if (request.liveness == record_status::active || request.liveness == record_status::inactive
+      || request.liveness == record_status::disconnected)
+    return {};
+  return {errc::bad_argument, "liveness is " + std::string{name_of(request.liveness)}
+                                + "; give active, inactive or disconnected"};
+}
+
+[[nodiscard]] inline problem unfit(const forget& request) {
+  if (is_name(request.owner) && request.boot != 0 && request.boot <= max_boot)
+    return {};
+  return {errc::bad_argument, "owner " + shortened(request.owner) + " with boot "
+                                + std::to_string(request.boot)
+                                + " is no node; boots count from one"};
+}
+
+// -- what is refused whatever the table holds ---------------------------------------------
+
+/// Nothing in the table has such a name.
+[[nodiscard]] inline bool is_long(const std::string& name) {
+  return name.size() > max_name_bytes;
+}
+
+[[nodiscard]] inline problem screen(const heartbeat& request) {
+  return is_long(request.owner) ? without_records(request.owner, request.boot) : problem{};
+}
+
+[[nodiscard]] inline problem screen(const verdict& request) {
+  if (!is_long(request.owner))
+    return {};
+  auto why = unfit(request);
+  return why.code != errc::none ? why : without_records(request.owner, request.boot);
+}
+
+[[nodiscard]] inline problem screen(const forget& request) {
+  return is_long(request.owner) ? unfit(request) : problem{};
+}
+
+[[nodiscard]] inline problem screen(const report_outcome& request) {
+  return is_long(request.key.owner) || is_long(request.key.name) ? unknown(request.key) : problem{};
+}
+
+[[nodiscard]] inline problem screen(const configure&) {
+  return {};
+}
+
+} // namespace troupe::registry::detail
