@@ -24,6 +24,23 @@ void apply(sim::raft_laws& laws, sim::process_id who, const std::vector<std::str
   }
 }
 
+/// Has a process lead alone in the term after `last`, and commit what its election brings: of all
+/// that the others have done it knows nothing.
+void lead_alone(sim::raft_laws& laws, sim::process_id who, raft::term_number last) {
+  raft::stored_state stored;
+  stored.base.members.members[{who + 1}] = {true, "here"};
+  stored.last_ballot = {last, {}};
+  raft::replica replica{{who + 1}, {}, stored, time_point{}};
+  raft::replica::effects out;
+  replica.tick(time_point{}, out);
+  for (std::uint64_t write = 1; !out.empty(); ++write) {
+    laws.stepped(who, replica, out);
+    out.clear();
+    replica.step(time_point{}, 0, raft::replica::written{write}, out);
+  }
+  REQUIRE(replica.current_role() == raft::role::leader);
+}
+
 } // namespace
 
 TEST_CASE("replicas that apply the same entries are well") {
@@ -48,4 +65,16 @@ TEST_CASE("an answer that lacks what was applied before the question is found") 
   CHECK(laws.violations().empty());
   laws.read(0, 3, 4);
   CHECK(laws.violations().size() == 1);
+}
+
+TEST_CASE(
+  "who leads a later term without what is committed is found, a leader of the past is not") {
+  sim::raft_laws laws;
+  lead_alone(laws, 0, 4);
+  lead_alone(laws, 1, 2); // the votes for it were late
+  CHECK(laws.violations().empty());
+  lead_alone(laws, 2, 7);
+  REQUIRE(laws.violations().size() == 1);
+  CHECK_THAT(laws.violations().front(),
+             ContainsSubstring("leader completeness: process 2 leads term 8"));
 }

@@ -28,6 +28,9 @@ public:
         leads(who, change->term);
       if (auto* write = std::get_if<raft::replica::write>(&what))
         writes(who, replica, *write);
+      if (auto* news = std::get_if<raft::replica::committed>(&what))
+        for (auto& line : news->entries)
+          committed_.try_emplace(line.index, commitment{line.term, replica.term()});
     }
     if (replica.current_role() == raft::role::leader)
       check_leader(who, replica);
@@ -36,9 +39,7 @@ public:
   }
 
   void applied(process_id who, const raft::entry& line, const applied_state& state) {
-    auto [found, is_new] = applied_.try_emplace(line.index, state);
-    if (is_new)
-      committed_[line.index] = line.term;
+    auto found = applied_.try_emplace(line.index, state).first;
     if (auto& last = last_at_[who]; line.index > last.first) {
       if (line.at < last.second)
         broken("time: entry " + std::to_string(line.index)
@@ -87,6 +88,13 @@ private:
     raft::term_number before = 0;
   };
 
+  struct commitment {
+    raft::term_number term = 0;
+    /// The term of who heard first that it is committed. Of terms before there may yet be leaders
+    /// that lack it: elected by votes that were late, they can commit nothing.
+    raft::term_number known_in = 0;
+  };
+
   void leads(process_id who, raft::term_number term) {
     auto [found, is_new] = leaders_.try_emplace(term, who);
     if (!is_new && found->second != who)
@@ -122,9 +130,10 @@ private:
       return;
     }
     found->second = now;
-    for (auto& [index, term] : committed_)
+    for (auto& [index, entry] : committed_)
       if (auto mine = replica.term_of(index);
-          index > replica.last_index() || (mine && *mine != term))
+          replica.term() > entry.known_in
+          && (index > replica.last_index() || (mine && *mine != entry.term)))
         return broken("leader completeness: process " + std::to_string(who) + " leads term "
                       + std::to_string(now.first) + " without the committed entry "
                       + std::to_string(index));
@@ -133,7 +142,7 @@ private:
   std::map<raft::term_number, process_id> leaders_;
   std::map<std::pair<raft::log_index, raft::term_number>, known> entries_;
   std::map<raft::log_index, applied_state> applied_;
-  std::map<raft::log_index, raft::term_number> committed_;
+  std::map<raft::log_index, commitment> committed_;
   std::map<process_id, std::pair<raft::term_number, raft::log_index>> led_;
   std::map<process_id, std::pair<raft::log_index, raft::group_time>> last_at_;
   raft::log_index highest_ = 0;
