@@ -1,0 +1,127 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <map>
+#include <ranges>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/flaw.hpp"
+#include "troupe/host/types.hpp"
+
+namespace troupe::host::detail {
+
+/// The sessions of a service and what each remembers, so that a numbered request is carried out
+/// once. State: records alone change it.
+///
+/// Source: Ongaro, "Consensus: Bridging Theory and Practice", 2014, section 6.3 (RIFL-like
+/// sessions, with answers forgotten as clients acknowledge them).
+template <machine M>
+class session_books {
+public:
+  /// Requests a client may have without its `acked`; sessions at once.
+  static constexpr std::size_t max_calls = 1'024;
+  static constexpr std::size_t max_sessions = 10'000;
+
+  /// For each number the record that is to be answered yet, or the answer.
+  using answer = std::variant<request_id, effect_of<M>>;
+  using books = std::map<session_id, session_book<M>>;
+
+  /// What is to be done with a request: repeat its answer, refuse it, or carry it out.
+  struct carry_out {};
+  using decision = std::variant<carry_out, answer, problem>;
+
+  session_books() = default;
+
+  explicit session_books(books saved) : books_(std::move(saved)) {}
+
+  [[nodiscard]] const books& all() const {
+    return books_;
+  }
+
+  [[nodiscard]] auto ids() const {
+    return std::views::keys(books_);
+  }
+
+  [[nodiscard]] bool contains(session_id id) const {
+    return books_.contains(id);
+  }
+
+  /// Returns limit_reached, and does nothing, if there are too many.
+  [[nodiscard]] problem open(session_id id) {
+    if (books_.size() >= max_sessions)
+      return {errc::limit_reached, "all sessions are in use; close one"};
+    books_.try_emplace(id);
+    return {};
+  }
+
+  /// Returns the records of the session that have no answer yet.
+  std::vector<request_id> close(session_id id) {
+    std::vector<request_id> pending;
+    auto book = books_.extract(id);
+    if (!book.empty())
+      for (auto& [number, what] : book.mapped().calls)
+        if (auto* open = std::get_if<request_id>(&what))
+          pending.push_back(*open);
+    return pending;
+  }
+
+  /// Takes the request that record `index` holds; `who` has a session.
+  [[nodiscard]] decision take(const call& who, request_id index) {
+    auto found = books_.find(who.session);
+    if (found == books_.end())
+      return unknown(who);
+    auto& [acked, calls] = found->second;
+    acked = std::max(acked, who.acked);
+    forget_answers(calls, acked);
+    if (who.number <= acked && planted_flaw != flaw::no_dedup)
+      return expired(who, "was acknowledged");
+    if (auto known = calls.find(who.number); known != calls.end() && planted_flaw != flaw::no_dedup)
+      return known->second;
+    if (calls.size() >= max_calls)
+      return problem{errc::limit_reached, "1024 answers are kept; raise call::acked"};
+    calls.emplace(who.number, index);
+    return carry_out{};
+  }
+
+  /// Whether take() would have it carried out, as things are.
+  [[nodiscard]] bool is_new(const call& who) const {
+    auto found = books_.find(who.session);
+    return found != books_.end() && who.number > found->second.acked
+           && !found->second.calls.contains(who.number) && found->second.calls.size() < max_calls;
+  }
+
+  /// Nothing if it was forgotten meanwhile.
+  void write_down(const call& who, const effect_of<M>& what) {
+    if (auto book = books_.find(who.session); book != books_.end())
+      if (auto asked = book->second.calls.find(who.number); asked != book->second.calls.end())
+        asked->second = what;
+  }
+
+  /// Why a request of a session that is over is refused.
+  [[nodiscard]] static problem unknown(const call& who) {
+    return expired(who, "is unknown here");
+  }
+
+private:
+  /// What is pending stays, so that it ends with its session at the latest.
+  static void forget_answers(std::map<std::uint64_t, answer>& calls, std::uint64_t acked) {
+    for (auto each = calls.begin(); each != calls.end() && each->first <= acked;)
+      each = std::holds_alternative<request_id>(each->second) ? std::next(each) : calls.erase(each);
+  }
+
+  static problem expired(const call& who, const std::string& why) {
+    return {errc::session_expired, "request " + std::to_string(who.number) + " of session "
+                                     + std::to_string(who.session.value) + ' ' + why
+                                     + "; look at the state, then open a new session"};
+  }
+
+  books books_;
+};
+
+} // namespace troupe::host::detail

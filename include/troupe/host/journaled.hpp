@@ -1,0 +1,30 @@
+#pragma once
+
+#include <variant>
+
+#include "troupe/core/codec.hpp"
+#include "troupe/core/machine.hpp"
+
+namespace troupe::host {
+
+namespace detail {
+
+template <class T>
+concept has_inspect = requires(encoder& f, T& x) {
+  inspect(f, x);
+};
+
+template <class Variant>
+constexpr bool all_have_inspect = false;
+template <class... Ts>
+constexpr bool all_have_inspect<std::variant<Ts...>> = (has_inspect<Ts> && ...);
+
+} // namespace detail
+
+/// A machine whose records and answers can be written down, as a durable host does: all its
+/// events and effects have an `inspect`. The others run in memory only.
+template <class M>
+concept journaled = machine<M> && detail::all_have_inspect<
+  typename M::event> && detail::all_have_inspect<effect_of<M>>;
+
+} // namespace troupe::host
