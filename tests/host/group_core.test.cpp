@@ -92,6 +92,10 @@ public:
     is_cut_off_.insert(which);
   }
 
+  void connect(std::uint64_t which) {
+    is_cut_off_.erase(which);
+  }
+
 private:
   struct letter {
     raft::seat_id from;
@@ -299,6 +303,23 @@ TEST_CASE("a service that asks too much of its group is refused, and the group g
     group.note("flood");
   CHECK(group.at(1).refusals.size() == 1 + 95);
   CHECK(group.at(1).refusals.back().code == errc::limit_reached);
+}
+
+TEST_CASE("a snapshot that was asked for is made as soon as the log takes it") {
+  auto how = small_group::options();
+  how.consensus.max_uncommitted = 5;
+  how.snapshot_every = 1'000;
+  small_group group{how};
+  group.cut_off(1);
+  for (auto each = 0; each < 10; ++each)
+    group.note("flood");
+  group.give(1, group_core::snapshot_now{});
+  CHECK(group.at(1).saved.empty());
+  group.connect(1);
+  for (auto each = 0; each < 3; ++each)
+    group.beat();
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    CHECK(group.at(each).saved.size() == 1);
 }
 
 TEST_CASE("new rules are allowed when every member has said that it knows them") {

@@ -155,7 +155,8 @@ public:
     bool is_synced = true;
   };
 
-  /// Have all members make a snapshot, also if none is due.
+  /// Have all members make a snapshot, also if none is due: now, or once the log takes it. For
+  /// as long as this replica leads.
   struct snapshot_now {};
 
   using event = std::variant<raft::replica::event, propose, read, section, saved, snapshot_now>;
@@ -246,7 +247,7 @@ public:
       [&](section& line) { add_section(line, out); },
       [&](const saved& line) { end_snapshot(now, line); },
       [&](const snapshot_now&) {
-        is_snapshot_wanted_ = true;
+        is_snapshot_wanted_ = replica_.current_role() == raft::role::leader;
         propose_checkpoint(now);
       },
     };
@@ -256,6 +257,8 @@ public:
 
   void tick(time_point now, effects& out) {
     replica_.tick(now, made_);
+    if (is_snapshot_wanted_)
+      propose_checkpoint(now); // in case that it was not taken
     pass_on(now, out);
   }
 
@@ -402,7 +405,7 @@ private:
       proposals_.clear();
       problem why{errc::not_leader,
                   "this node leads the group no more: " + what.cause + "; ask the one that leads"};
-      is_checkpoint_asked_ = false;
+      is_checkpoint_asked_ = is_snapshot_wanted_ = false;
       others_know_.clear();
       allowed_.clear();
       if (std::exchange(is_leading_, false))
@@ -485,7 +488,6 @@ private:
                   || bytes_since_ >= std::max(options_.snapshot_every_bytes, newest_bytes_);
     if (!is_leading_ || is_checkpoint_asked_ || making_ || !is_due)
       return;
-    is_snapshot_wanted_ = false;
     is_checkpoint_asked_ = true;
     checkpoint what{known_.index, to_string(library_version), known_.hashes};
     replica_.step(now, own(0, {itself, kind::checkpoint}),
@@ -500,6 +502,7 @@ private:
       return out.push_back(stop{std::move(why)});
     if (making_)
       return; // the disk is slow
+    is_snapshot_wanted_ = false;
     making_ = making{replica_.header_at(applied_), {}, {}};
     for (auto each : services_)
       out.push_back(take_section{each, applied_});

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -353,7 +354,7 @@ private:
     run_on_disk([self = shared_from_this(), what, index](group_log& log) {
       auto why = log.save(*what);
       if (why.code != errc::none)
-        self->step(0, group_core::saved{index, false});
+        self->not_saved(index, why);
       else if (what->is_done())
         self->saved(index, log);
       else
@@ -361,12 +362,16 @@ private:
     });
   }
 
+  void not_saved(raft::log_index index, const problem& why) {
+    step(0, group_core::saved{index, false});
+    if (auto done = take_back_up(index))
+      done(why);
+  }
+
   /// On the disk's thread.
   void saved(raft::log_index index, group_log& log) {
     step(0, group_core::saved{index, true});
-    lock guard{mutex_};
-    auto done = index > back_up_after_ ? std::exchange(back_up_, nullptr) : nullptr;
-    guard.unlock();
+    auto done = take_back_up(index);
     if (!done)
       return;
     auto found = log.newest();
@@ -455,9 +460,11 @@ private:
       found.mapped()(why);
   }
 
-  [[nodiscard]] std::function<void(result<group_backup>)> take_back_up() {
+  /// Returns who waits for a backup, if a snapshot at entry `index` is late enough for it.
+  [[nodiscard]] std::function<void(result<group_backup>)>
+  take_back_up(raft::log_index index = std::numeric_limits<raft::log_index>::max()) {
     std::lock_guard guard{mutex_};
-    return std::exchange(back_up_, nullptr);
+    return index > back_up_after_ ? std::exchange(back_up_, nullptr) : nullptr;
   }
 
   static constexpr duration mark_every = std::chrono::seconds{1};
