@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -128,8 +129,16 @@ private:
   }
 
   problem load() {
+    errno = 0;
     std::ifstream in{identity_file()};
+    if (!in && errno != ENOENT)
+      return cannot("read " + identity_file().string(), errno);
     if (!in) {
+      if (has_databases())
+        return {errc::damaged, path_.string()
+                                 + " has data, but no identity.json that says whose; restore that "
+                                   "file from a backup, or give an empty folder with --data to "
+                                   "start as a new node"};
       self_ = {random_id<node_id>(), 0, {}, false, format, {}};
       return {};
     }
@@ -145,6 +154,15 @@ private:
                                     + "; upgrade first"};
     self_ = *found;
     return {};
+  }
+
+  /// Whether a node has kept anything here before.
+  [[nodiscard]] bool has_databases() const {
+    std::error_code fault;
+    for (auto& each : std::filesystem::directory_iterator{path_, fault})
+      if (each.path().extension() == ".db")
+        return true;
+    return false;
   }
 
   /// Whoever reads the file sees the old one or the new one, also after a crash.
