@@ -115,13 +115,16 @@ int run_recover(const common_options& common, const backup_command& what) {
   auto data = cluster::data_folder::open(what.data);
   if (!data)
     return complain(data.error());
-  auto id = to_string(data->self().id);
-  if (auto why
-      = host::go_on_alone(data->file("group.db"), to_string(cluster::seat_contact{id, {}}));
-      why.code != errc::none)
+  auto log = data->file("group.db");
+  if (auto why = host::may_go_on_alone(log); why.code != errc::none)
     return complain(why);
-  if (auto contact = found_anew(*data); !contact)
+  // The identity first: the old log under a new cluster does nothing until it is done again, the
+  // other way round it would lead beside the old cluster.
+  auto contact = found_anew(*data);
+  if (!contact)
     return complain(contact.error());
+  if (auto why = host::go_on_alone(log, *contact); why.code != errc::none)
+    return complain(why);
   return tell(common, "recovered", {{"data", what.data}},
               what.data
                 + " goes on alone, as a new cluster; never start the other old voters "

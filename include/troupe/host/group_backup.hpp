@@ -85,11 +85,8 @@ inline problem found_from(const group_backup& what, const std::filesystem::path&
   return log.begin_anew(content, contact, std::move(base));
 }
 
-/// Has the log `file` go on as that of a new group with this node as its only voter: for when a
-/// majority of the old one is gone for good. What only the others had is lost; what this one
-/// had and nobody had acknowledged may come to be. The old members must never run again.
-/// Errors: not_found (no log), those of group_log.
-inline problem go_on_alone(const std::filesystem::path& file, const std::string& contact) {
+/// Returns why go_on_alone() would refuse the log `file`; errc::none if it would not.
+inline problem may_go_on_alone(const std::filesystem::path& file) {
   std::error_code fault;
   if (!std::filesystem::exists(file, fault))
     return {errc::not_found, "there is no " + file.string()
@@ -103,6 +100,20 @@ inline problem go_on_alone(const std::filesystem::path& file, const std::string&
     return {errc::not_found, file.string()
                                + " is empty: the node never had a vote; take the "
                                  "folder of another one"};
+  return {};
+}
+
+/// Has the log `file` go on as that of a new group with this node as its only voter: for when a
+/// majority of the old one is gone for good. What only the others had is lost; what this one
+/// had and nobody had acknowledged may come to be. The old members must never run again.
+/// Errors: not_found (no log), those of group_log.
+inline problem go_on_alone(const std::filesystem::path& file, const std::string& contact) {
+  if (auto why = may_go_on_alone(file); why.code != errc::none)
+    return why;
+  group_log log{file};
+  stored_group content;
+  if (auto why = log.load(content); why.code != errc::none)
+    return why;
   return log.begin_anew(content, contact);
 }
 
