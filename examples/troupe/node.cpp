@@ -4,6 +4,7 @@
 #include <future>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <thread>
 #include <utility>
 
@@ -139,13 +140,22 @@ int run_node(const common_options& common, const node_command& what, const held_
       handlers.handle(scheduler::exec_handler, scheduler::exec_programs());
     worker.emplace(me.work(*offer, std::move(handlers)));
   }
-  // People at a terminal have something to send to at once.
-  if (me.wait_joined(std::chrono::seconds{1})) {
+  // People at a terminal have something to send to at once, or once there is a cluster.
+  auto begin_echo = [&me] {
     agent_options how{.capabilities = {"echo"}};
     auto why = me.agent("echo-" + me.name(), how, [](const std::string& text) { return text; });
     if (why.code != errc::none)
       std::cerr << "no echo here: " << why.detail << std::endl;
-  }
+  };
+  std::jthread late_echo;
+  if (me.wait_joined(std::chrono::seconds{1}))
+    begin_echo();
+  else
+    late_echo = std::jthread{[&me, begin_echo](const std::stop_token& ends) {
+      while (!ends.stop_requested())
+        if (me.wait_joined(std::chrono::milliseconds{200}))
+          return begin_echo();
+    }};
   if (common.json)
     print({{"event", "ready"},
            {"node", me.name()},
@@ -156,6 +166,7 @@ int run_node(const common_options& common, const node_command& what, const held_
     std::cout << "node " << me.name() << " is ready at port " << me.port()
               << (me.is_host() ? ", leads its cluster" : "") << std::endl;
   signals.wait();
+  late_echo = {};
   leave.end();
   std::cerr << "stopping; once more to stop at once" << std::endl;
   stop_at_the_next(signals);
