@@ -86,6 +86,21 @@ TEST_CASE("a dead voter is replaced by a new node", "[cluster][cli]") {
   CHECK(run({"get", "colour", "--at", cluster[3].address()}).output == "blue\n");
 }
 
+TEST_CASE("a change that is asked of a leader that stands still is made by the next one",
+          "[cluster][cli]") {
+  three_voters cluster;
+  auto leads = cluster.leader();
+  auto next = (leads + 1) % 3;
+  cluster[leads].process().send_signal(SIGSTOP);
+  words change{"voters", "lead", three_voters::name(next), "--json", "--timeout", "20"};
+  change.insert(change.end(), {"--at", cluster[next].address()});
+  auto made = run(change);
+  INFO(made);
+  CHECK(made.status == 0);
+  cluster[leads].process().send_signal(SIGCONT);
+  CHECK(comes_true([&] { return cluster.is_whole(); }));
+}
+
 TEST_CASE("without a majority commands say so, and nothing is lost", "[cluster][cli]") {
   three_voters cluster;
   REQUIRE(run({"put", "colour", "blue", "--at", cluster.addresses()}).status == 0);

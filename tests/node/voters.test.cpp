@@ -133,6 +133,41 @@ TEST_CASE("agents are found all the time while leadership moves", "[node][voters
   CHECK(group.leader() == next);
 }
 
+TEST_CASE("each change of leadership is said, with its cause, by who led and by who leads",
+          "[node][voters]") {
+  group_of_nodes group{3};
+  auto& next = group.nodes[(group.leader() + 1) % 3];
+  CHECK_FALSE(group.log.contain("leads the cluster no more"));
+  REQUIRE(group.nodes[0].voters().change({voter_change::lead, next.name(), false}, 20s));
+  CHECK(group.nodes.until([&] {
+    return group.log.contain("leads the cluster no more: ")
+           && group.log.contain("node " + next.name() + " leads the cluster in term ");
+  }));
+}
+
+TEST_CASE("of several nodes of one name the one that is meant is named by its id",
+          "[node][voters]") {
+  test::temporary_folder folder;
+  testing::cluster nodes{3, [&](std::size_t index, node_options& how) {
+                           how.data = folder / std::to_string(index);
+                           how.name = index == 0 ? "first" : "twin";
+                           how.group.consensus.heartbeat = 50ms;
+                           how.group.consensus.election_timeout = 500ms;
+                         }};
+  auto voters = nodes[0].voters();
+  REQUIRE(nodes.until([&] {
+    auto found = voters.list(5s);
+    return found && found->seats.size() == 3
+           && std::ranges::all_of(found->seats, &cluster::seat_view::votes);
+  }));
+  auto refused = voters.change({voter_change::remove, "twin", true}, 20s);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == errc::bad_argument);
+  CHECK_THAT(refused.error().detail, ContainsSubstring("2 nodes are called 'twin'"));
+  CHECK(voters.list(5s)->seats.size() == 3);
+  CHECK(voters.change({voter_change::remove, to_string(nodes[1].id()), true}, 20s));
+}
+
 TEST_CASE("voters are added, removed and replaced while the cluster runs", "[node][voters]") {
   group_of_nodes group{4};
   auto before = group.voters();

@@ -361,7 +361,8 @@ private:
     where_ = how.where;
     learn({to_string(how.where)});
     how.others = options_.addresses;
-    auto is_news = std::exchange(link_, link->number()) != link_ || handles_ != how.handles;
+    auto is_news = link_ != link->number() || handles_ != how.handles;
+    link_ = link->number();
     handles_ = how.handles;
     if (!link->reason().empty())
       return link_down(link_); // it ended while we asked

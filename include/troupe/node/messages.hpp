@@ -91,8 +91,9 @@ constexpr const char* name_of(voter_change which) noexcept {
 
 /// Asks the leader for a change, and is answered once that is made. Once more does no harm.
 /// Errors: not_found (no such node), in_use (nobody could take its place, and `force` is not
-/// set), bad_argument (the last voter stays), not_leader and unreachable (ask again: leadership
-/// has moved), timed_out (it goes on; see list_voters).
+/// set), bad_argument (the last voter stays, or several nodes have that name), not_leader and
+/// unreachable (ask again: leadership has moved), timed_out (after 30 s; a removal goes on, see
+/// list_voters, the others are to be asked again).
 struct change_voters {
   using result = voters_view;
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -76,9 +77,9 @@ public:
   void reach(const std::string& node, const std::string& address) {
     auto where = net::address::from_string(address);
     auto who = node_id::from_string(node);
-    if (links_.contains(node) || !where || !who)
+    if (links_.contains(node) || !where || !who || !reached_for_.insert(node).second)
       return;
-    dial(*where, *who, [](const result<net::link_ptr>&) {});
+    dial(*where, *who, [this, node](const result<net::link_ptr>&) { reached_for_.erase(node); });
   }
 
   /// Returns the router of a linked node, null if there is no link.
@@ -133,6 +134,7 @@ private:
   const known_nodes& nodes_;
   net::gate* gate_ = nullptr;
   std::map<std::string, net::link_ptr> links_;
+  std::set<std::string> reached_for_;
   worker_thread resolver_;
 };
 

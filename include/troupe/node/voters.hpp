@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/calendar.hpp"
+#include "troupe/core/result.hpp"
 #include "troupe/host/group.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/messages.hpp"
@@ -97,14 +99,16 @@ public:
   // -- what the group says: see host::group_listener ----------------------------------------
 
   void changed_role(const host::group_core::changed_role& what) {
-    role_ = what.now;
+    auto has_led = std::exchange(role_, what.now) == raft::role::leader;
     auto turn = ++turn_;
     if (what.now == raft::role::leader) {
       setup_.log("leads the cluster in term " + std::to_string(what.term) + ": " + what.cause);
-      said_leader_ = setup_.node;
+      said_leader_ = {what.term, setup_.node};
       setup_.lead(turn);
       return review();
     }
+    if (has_led)
+      setup_.log("leads the cluster no more: " + what.cause);
     cause_ = what.cause;
     tell_who_leads(turn);
   }
@@ -125,7 +129,10 @@ public:
     auto now = self_->clock().now();
     if (auto& again = reach_again_[where.node]; again <= now) {
       again = now + reach_every;
-      setup_.reach(where);
+      if (auto link = links_.find(where.node); link != links_.end())
+        meet(link->second); // what was asked over it got no answer
+      else
+        setup_.reach(where);
     }
   }
 
@@ -152,12 +159,7 @@ public:
     auto node = to_string(which->peer().node);
     links_[node] = which;
     reach_again_.erase(node);
-    if (which->entry_point())
-      self_
-        ->request(caf::actor_cast<caf::actor>(which->entry_point()), answer_within,
-                  router::find_service{seat_name})
-        .then([this](const router::service_place& place) { greet(place.handle); },
-              [](const caf::error&) {}); // has no seat
+    meet(which);
   }
 
   void link_down(const std::string& node) {
@@ -244,9 +246,12 @@ private:
       auto& members = now.consensus.members.members;
       auto found = members.find(now.consensus.leader);
       auto where = found != members.end() ? to_seat_contact(found->second.contact) : seat_contact{};
-      if (!where.node.empty() && std::exchange(said_leader_, where.node) != where.node)
+      auto leader = std::pair{now.consensus.term, where.node};
+      if (!where.node.empty() && leader != said_leader_) {
         setup_.log("node " + name_of_node(where.node) + " leads the cluster in term "
                    + std::to_string(now.consensus.term) + ": " + cause_);
+        said_leader_ = std::move(leader);
+      }
       setup_.follow(turn, where.address);
       settle_lost(where.node, now.consensus);
     });
@@ -257,6 +262,17 @@ private:
   [[nodiscard]] seat_card card() const {
     return {setup_.node, setup_.group.seat().value,
             caf::actor_cast<caf::strong_actor_ptr>(setup_.group.handle())};
+  }
+
+  /// Asks the node behind a link for its seat. No answer: asked again when something is to be sent
+  /// to that seat.
+  void meet(const net::link_ptr& which) {
+    if (which->entry_point())
+      self_
+        ->request(caf::actor_cast<caf::actor>(which->entry_point()), answer_within,
+                  router::find_service{seat_name})
+        .then([this](const router::service_place& place) { greet(place.handle); },
+              [](const caf::error&) {}); // has no seat
   }
 
   void greet(const caf::strong_actor_ptr& other) {
@@ -333,8 +349,7 @@ private:
       return to_error({errc::not_leader, "this node follows; ask the one that leads"});
     auto node = find_node(what.node);
     if (!node)
-      return to_error({errc::not_found, "no node '" + what.node.substr(0, 64)
-                                          + "' is known; see troupe status for their names"});
+      return to_error(node.error());
     if (changes_.size() >= max_changes)
       return to_error({errc::limit_reached, "too many changes are under way; retry later"});
     if (what.what == voter_change::add && *node != setup_.node && !cards_.contains(*node)
@@ -376,17 +391,27 @@ private:
     return promise;
   }
 
-  [[nodiscard]] std::optional<std::string> find_node(const std::string& called) const {
-    if (called == setup_.node)
+  /// Returns the id of the node of that name, id or address.
+  [[nodiscard]] result<std::string> find_node(const std::string& called) const {
+    if (called == setup_.node || known_.contains(called))
       return called;
+    std::set<std::string> found;
     for (auto& [node, who] : known_)
-      if (node == called || who.called == called)
-        return node;
+      if (who.called == called)
+        found.insert(node);
     for (auto& [seat, who] : members_.members) // it may be gone for good
       if (auto where = to_seat_contact(who.contact);
           where.node == called || where.address == called)
-        return where.node;
-    return std::nullopt;
+        found.insert(where.node);
+    if (found.size() == 1)
+      return *found.begin();
+    auto shown = "'" + called.substr(0, 64) + "'";
+    if (found.empty())
+      return problem{errc::not_found,
+                     "no node " + shown + " is known; see troupe status for their names"};
+    return problem{errc::bad_argument,
+                   std::to_string(found.size()) + " nodes are called " + shown
+                     + "; give the id of the one you mean, see troupe voters --json"};
   }
 
   /// Answers those whose change is made, or cannot be.
@@ -447,7 +472,11 @@ private:
       return {errc::bad_argument, "node " + name_of_node(each.node)
                                     + " does not vote, so it cannot lead; add it first"};
     if (self_->clock().now() >= each.ends)
-      return {errc::timed_out, "the change is not made yet and goes on; see troupe voters"};
+      return {errc::timed_out,
+              each.what.what == voter_change::remove
+                ? "the change is not made yet and goes on; see troupe voters"
+                : "the change could not be made in time; what the node has learned stays, so ask "
+                  "again"};
     return {};
   }
 
@@ -511,7 +540,7 @@ private:
   std::map<std::string, seat_card> cards_;
   std::map<std::string, known_node> known_;
   std::map<std::string, caf::actor_clock::time_point> reach_again_;
-  std::string said_leader_;
+  std::pair<raft::term_number, std::string> said_leader_;
   std::string cause_;
   std::function<void()> handed_over_;
   bool reviewing_ = false;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <future>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -11,7 +13,7 @@
 #include "caf/actor_cast.hpp"
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
-#include "caf/scoped_actor.hpp"
+#include "caf/event_based_actor.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
@@ -39,7 +41,8 @@ public:
   }
 
   /// Makes a backup of all that the group keeps and returns it, as host::group_backup has it in
-  /// a file; `wait` for each piece. Errors beside those of list(): those of make_backup.
+  /// a file; `wait` for each piece. Errors beside those of list(): those of make_backup, and
+  /// not_found if leadership moves meanwhile (make another).
   result<std::string> back_up(duration wait) {
     auto made = ask(make_backup{}, wait);
     if (!made)
@@ -55,6 +58,25 @@ public:
   }
 
 private:
+  using time = std::chrono::steady_clock::time_point;
+
+  template <class Request>
+  std::future<result<typename Request::result>> send(const caf::strong_actor_ptr& to,
+                                                     const Request& what, time deadline) {
+    using answer = typename Request::result;
+    auto promise = std::make_shared<std::promise<result<answer>>>();
+    auto left = std::chrono::duration_cast<duration>(deadline - std::chrono::steady_clock::now());
+    sys_.spawn<caf::hidden>([=](caf::event_based_actor* self) {
+      self
+        ->request(caf::actor_cast<caf::actor>(to),
+                  std::max<duration>(left, std::chrono::milliseconds{1}), what)
+        .then([promise](const answer& got) { promise->set_value(got); },
+              [promise](const caf::error& why) { promise->set_value(to_problem(why)); });
+    });
+    return promise->get_future();
+  }
+
+  /// Repeats it where another node leads meanwhile: none of the requests is harmful twice.
   template <class Request>
   result<typename Request::result> ask(const Request& what, duration wait) {
     using answer = typename Request::result;
@@ -64,14 +86,13 @@ private:
                                "cluster that was founded without --data has none"}};
     for (;;) {
       if (auto leader = leader_()) {
-        caf::scoped_actor self{sys_};
-        auto left
-          = std::chrono::duration_cast<duration>(deadline - std::chrono::steady_clock::now());
-        self
-          ->request(caf::actor_cast<caf::actor>(leader),
-                    std::max<duration>(left, std::chrono::milliseconds{1}), what)
-          .receive([&](const answer& got) { found = got; },
-                   [&](const caf::error& why) { found = to_problem(why); });
+        auto asked = send(leader, what, deadline);
+        while (asked.wait_for(look_every) != std::future_status::ready && leader_() == leader)
+          ;
+        if (asked.wait_for(duration::zero()) == std::future_status::ready)
+          found = asked.get();
+        else
+          found = problem{errc::not_leader, "leadership has moved; ask again"};
         if (found || !passes(found.error().code))
           return found;
       }
@@ -85,6 +106,9 @@ private:
   static bool passes(errc code) {
     return code == errc::not_leader || code == errc::unreachable;
   }
+
+  /// How soon a change of leader is noticed.
+  static constexpr duration look_every = std::chrono::milliseconds{100};
 
   caf::actor_system& sys_;
   std::function<caf::strong_actor_ptr()> leader_;
