@@ -1,12 +1,15 @@
 #include "troupe/sim/linearizability.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <sstream>
+#include <string>
 
 #include "support/seeds.hpp"
 #include "troupe/sim/history.hpp"
 
+using namespace std::literals;
 using namespace troupe;
 using namespace troupe::sim;
 
@@ -197,4 +200,22 @@ TEST_CASE("a line that is no operation is named") {
   auto found = read_history(text);
   REQUIRE_FALSE(found);
   CHECK(found.error().detail.find("line 2") != std::string::npos);
+}
+
+TEST_CASE("a line whose client, key or outcome is no text is named") {
+  auto* member = GENERATE("client", "key", "outcome");
+  auto line = R"({"op":"read","call_ns":1,")"s + member + "\":7}";
+  std::istringstream text{line};
+  auto found = read_history(text);
+  REQUIRE_FALSE(found);
+  CHECK(found.error().code == errc::bad_argument);
+}
+
+TEST_CASE("a text where a number should be is a violation") {
+  history all;
+  all.add(done("add", "x", {}, 0, 10));
+  CHECK(judge(counter_model{}, all).outcome == verdict::violated);
+  history locks;
+  locks.add(done("acquire", {}, "many", 0, 10));
+  CHECK(judge(lock_model{}, locks).outcome == verdict::violated);
 }

@@ -80,7 +80,8 @@ concept foreseeing_model
   { Model::knowing(all, when) } -> std::same_as<Model>;
 };
 
-/// Judges each key for itself. @throws nothing; an unknown verb is a violation.
+/// Judges each key for itself. @throws nothing; an unknown verb, or a text where a number should
+/// be, is a violation.
 template <class Model>
 history_report judge(const Model& model, const history& what, std::size_t max_states = 2'000'000) {
   using step = std::conditional_t<timed_model<Model>, operation, step_of_history>;
@@ -150,6 +151,14 @@ inline nlohmann::json to_json(const std::string& text) {
   return is_number ? nlohmann::json(std::stoull(text)) : nlohmann::json(text);
 }
 
+/// The member of that name, if it is a text; empty if there is none.
+inline std::optional<std::string> word_of(const nlohmann::json& table, const char* name) {
+  auto found = table.find(name);
+  if (found == table.end())
+    return std::string{};
+  return found->is_string() ? std::optional{found->get<std::string>()} : std::nullopt;
+}
+
 inline std::optional<std::string> from_json(const nlohmann::json& table, const char* name) {
   if (name == nullptr || !table.is_object() || !table.contains(name) || table.at(name).is_null())
     return std::nullopt;
@@ -203,11 +212,15 @@ inline result<history> read_history(std::istream& in) {
         || !line["op"].is_string() || !line["call_ns"].is_number_integer())
       return bad("is no operation; it needs op and call_ns");
     operation each;
-    each.client = line.value("client", "");
-    each.key = line.value("key", "");
+    auto client = detail::word_of(line, "client");
+    auto key = detail::word_of(line, "key");
+    if (!client || !key)
+      return bad("has a client or a key that is no text");
+    each.client = *std::move(client);
+    each.key = *std::move(key);
     each.what.verb = line["op"];
     each.what.call = line["call_ns"];
-    auto how = line.value("outcome", "");
+    auto how = detail::word_of(line, "outcome");
     if (how != "ok" && how != "fail" && how != "unknown")
       return bad("has no outcome ok, fail or unknown");
     each.what.how = how == "ok" ? outcome::ok : how == "fail" ? outcome::fail : outcome::unknown;

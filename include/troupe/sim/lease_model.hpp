@@ -43,9 +43,11 @@ struct lease_model {
     auto end = line.end.value_or(std::numeric_limits<std::int64_t>::max());
     auto may_be_over = !now.holder || end >= now.ends;
     auto is_holder = now.holder && std::to_string(*now.holder) == what.argument;
+    auto asked = detail::number_in<std::int64_t>(what.second);
+    if (!asked)
+      return std::nullopt;
     auto with_lease = [&](std::uint64_t token) {
-      auto lasts = shortest(std::stoll(what.second.value_or("0")));
-      return state{token, what.call + lasts, std::max(token, now.last)};
+      return state{token, what.call + shortest(*asked), std::max(token, now.last)};
     };
     if (what.verb == "acquire")
       switch (what.how) {
@@ -54,7 +56,7 @@ struct lease_model {
         case outcome::unknown:
           return may_be_over ? std::optional{state{0, what.call, now.last}} : std::nullopt;
         case outcome::ok: {
-          auto token = std::stoull(what.result.value_or("0"));
+          auto token = detail::number_in<std::uint64_t>(what.result).value_or(0);
           return may_be_over && token > now.last ? std::optional{with_lease(token)} : std::nullopt;
         }
       }

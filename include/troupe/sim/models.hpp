@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -52,6 +54,21 @@ struct step_of_history {
   std::int64_t call = 0;
 };
 
+namespace detail {
+
+/// Returns the number that a text is, zero for none; nothing if it is another text.
+template <class Number>
+std::optional<Number> number_in(const std::optional<std::string>& text) {
+  if (!text)
+    return Number{};
+  Number found{};
+  auto* end = text->data() + text->size();
+  auto [last, fault] = std::from_chars(text->data(), end, found);
+  return fault == std::errc{} && last == end ? std::optional{found} : std::nullopt;
+}
+
+} // namespace detail
+
 /// read -> value, write value, cas from to; get, put and append are the same for a key of a
 /// table, delete takes the value away.
 struct register_model {
@@ -87,10 +104,14 @@ struct counter_model {
   [[nodiscard]] std::optional<state> apply(state now, const step_of_history& what) const {
     if (what.how == outcome::fail)
       return now;
-    if (what.verb == "add")
-      now += std::stoll(what.argument.value_or("0"));
-    else if (what.verb != "get")
+    if (what.verb == "add") {
+      auto more = detail::number_in<state>(what.argument);
+      if (!more)
+        return std::nullopt;
+      now += *more;
+    } else if (what.verb != "get") {
       return std::nullopt;
+    }
     auto fits = what.how == outcome::unknown || what.result == std::to_string(now);
     return fits ? std::optional<state>{now} : std::nullopt;
   }
@@ -195,7 +216,7 @@ struct lock_model {
         return std::nullopt;
       if (what.how == outcome::unknown)
         return state{0, now.last};
-      auto token = std::stoull(what.result.value_or("0"));
+      auto token = detail::number_in<std::uint64_t>(what.result).value_or(0);
       if (token <= now.last)
         return std::nullopt;
       return state{token, token};
