@@ -154,6 +154,29 @@ TEST_CASE_METHOD(live_locks, "a client that gets no session says why at once", "
   CHECK(locks.find("db"));                               // what needs no session is answered
 }
 
+TEST_CASE_METHOD(live_locks, "a command that waits for long keeps no other from going on",
+                 "[lock][client]") {
+  lock_client others{sys, service};
+  auto busy = others.acquire("busy", {.ttl = 60s});
+  REQUIRE(busy);
+  lock_client locks{sys, service};
+  std::promise<result<lease>> promise;
+  auto answer = promise.get_future();
+  locks.service().async(lock::acquire{.name = "busy", .owner = "ann", .ttl = 60s, .wait = 60s}, 60s,
+                        [&](result<lease> got) { promise.set_value(std::move(got)); });
+  for (std::size_t each = 0; each < host::durable_core<lock_table>::max_calls; ++each) {
+    auto held = locks.acquire("free", {.ttl = 60s});
+    INFO(each);
+    REQUIRE(held);
+    REQUIRE(locks.release(*held));
+  }
+  CHECK(answer.wait_for(0s) != std::future_status::ready);
+  REQUIRE(others.release(*busy));
+  REQUIRE(answer.wait_for(20s) == std::future_status::ready);
+  CHECK(answer.get());
+  CHECK(locks.acquire("free", {.ttl = 60s}));
+}
+
 TEST_CASE_METHOD(live_locks, "a lock outlives its ttl while its holder lives", "[lock][client]") {
   lock_client locks{sys, service};
   lock_client others{sys, service};

@@ -87,7 +87,8 @@ public:
   /// The service is reached there from now on; null: nowhere, for the time being.
   void set_target(caf::strong_actor_ptr where) {
     target_ = std::move(where);
-    opening_ = false;
+    for (auto& [which, each] : sessions_)
+      each.is_opening = false;
     if (target_)
       send_all();
   }
@@ -98,8 +99,10 @@ public:
                                                + " requests wait for an answer; retry with backoff "
                                                  "or raise client_options::max_pending"});
     auto id = ++last_id_;
-    auto number = what.numbered ? ++last_number_ : 0;
-    open_.emplace(id, pending{std::move(what), number});
+    pending made{std::move(what)};
+    if (made.what.numbered)
+      enlist(made);
+    open_.emplace(id, std::move(made));
     send(id);
     arm();
   }
@@ -107,9 +110,12 @@ public:
   /// Returns whether the answer to `id` is the first.
   bool done(std::uint64_t id) {
     auto found = open_.extract(id);
-    if (found && found.mapped().tries > 1)
+    if (!found)
+      return false;
+    if (found.mapped().tries > 1)
       withdraw(found.mapped());
-    return !found.empty();
+    leave_session(found.mapped());
+    return true;
   }
 
   void failed(std::uint64_t id, std::uint32_t attempt, const caf::error& why) {
@@ -136,14 +142,24 @@ public:
 
   /// Takes leave of the service, so that it does not have to wait for the term.
   void close() {
-    if (target_ && session_ != session_id{})
-      caf::anon_send(caf::actor_cast<caf::actor>(target_), close_session{session_});
+    for (auto& [which, each] : sessions_)
+      close(each);
     self_->quit();
   }
 
 private:
+  /// A line of numbers that the service knows. There is one, and another one for as long as a
+  /// command waits that keeps the first from going on.
+  struct session {
+    session_id id;
+    bool is_opening = false;
+    std::uint64_t last_number = 0;
+    std::size_t open = 0; // commands without an answer
+  };
+
   struct pending {
     request what;
+    std::uint64_t session = 0; // of sessions_
     std::uint64_t number = 0;
     std::uint32_t tries = 0;
     std::uint32_t tries_before = 0;         // in an earlier session
@@ -173,10 +189,15 @@ private:
     if (!target_)
       return;
     auto& each = open_.at(id);
-    if (each.what.numbered && session_ == session_id{})
-      return open_session_now();
+    call who;
+    if (each.what.numbered) {
+      auto& line = sessions_.at(each.session);
+      if (line.id == session_id{})
+        return open_session_now(each.session);
+      who = {line.id, each.number, acked(each.session)};
+    }
     auto attempt = ++each.tries;
-    each.awaited.push_back(each.what.send(call{session_, each.number, acked()}, id, attempt));
+    each.awaited.push_back(each.what.send(who, id, attempt));
   }
 
   /// No answer to it counts any more. One timer for all requests sees to their deadlines, so
@@ -186,44 +207,82 @@ private:
       compat::withdraw(self_, each);
   }
 
-  /// All numbers up to this one have their answer.
-  [[nodiscard]] std::uint64_t acked() const {
-    for (auto& [id, each] : open_) // numbers rise with ids
-      if (each.number != 0)
-        return each.number - 1;
-    return last_number_;
+  // -- sessions --------------------------------------------------------------------
+
+  /// Gives a command its number. The service keeps all answers behind the first that is open, and
+  /// no more than so many: where a command waits for long, those after it go in another session.
+  void enlist(pending& what) {
+    if (auto& newest = sessions_[newest_session_];
+        newest.open > 0 && newest.last_number - acked(newest_session_) >= max_spread)
+      ++newest_session_;
+    auto& line = sessions_[newest_session_];
+    ++line.open;
+    what.session = newest_session_;
+    what.number = ++line.last_number;
   }
 
-  void open_session_now() {
-    if (std::exchange(opening_, true))
+  /// A session that is not the newest ends with its last command.
+  void leave_session(const pending& what) {
+    if (!what.what.numbered)
+      return;
+    auto found = sessions_.find(what.session);
+    if (--found->second.open > 0 || found->first == newest_session_)
+      return;
+    close(found->second);
+    sessions_.erase(found);
+  }
+
+  [[nodiscard]] bool has_session() const {
+    return std::ranges::any_of(sessions_,
+                               [](auto& each) { return each.second.id != session_id{}; });
+  }
+
+  void close(const session& which) {
+    if (target_ && which.id != session_id{})
+      caf::anon_send(caf::actor_cast<caf::actor>(target_), close_session{which.id});
+  }
+
+  /// All numbers of the session up to this one have their answer.
+  [[nodiscard]] std::uint64_t acked(std::uint64_t which) const {
+    for (auto& [id, each] : open_) // numbers rise with ids
+      if (each.what.numbered && each.session == which)
+        return each.number - 1;
+    return sessions_.at(which).last_number;
+  }
+
+  void open_session_now(std::uint64_t which) {
+    if (std::exchange(sessions_.at(which).is_opening, true))
       return;
     auto from = target_;
     self_->request(caf::actor_cast<caf::actor>(target_), std::chrono::seconds{5}, open_session{})
       .then(
-        [this, from](session_id opened) {
-          if (from != target_)
+        [this, from, which](session_id opened) {
+          auto found = sessions_.find(which);
+          if (from != target_ || found == sessions_.end())
             return;
-          opening_ = false;
-          session_ = opened;
+          found->second.is_opening = false;
+          found->second.id = opened;
+          opening_failures_ = 0;
           keep_at_ = self_->clock().now() + options_.keep_every;
           send_all();
         },
-        [this, from](const caf::error& why) {
-          if (from != target_)
+        [this, from, which](const caf::error& why) {
+          auto found = sessions_.find(which);
+          if (from != target_ || found == sessions_.end())
             return;
-          opening_ = false;
+          found->second.is_opening = false;
           if (auto said = to_problem(why);
               why.category() == caf::type_id_v<errc> && said.code != errc::not_leader
               && said.code != errc::outcome_unknown)
-            return refuse_numbered(said);
+            return refuse_all(which, said);
           again_at(self_->clock().now() + options_.retry.delay(++opening_failures_, random_));
         });
   }
 
   /// The service gives us no session and says why: none of these was carried out.
-  void refuse_numbered(const problem& why) {
+  void refuse_all(std::uint64_t session, const problem& why) {
     for (auto position = open_.begin(); position != open_.end();)
-      if (auto found = position++; found->second.what.numbered)
+      if (auto found = position++; found->second.what.numbered && found->second.session == session)
         give_up(found, why);
     arm();
   }
@@ -233,12 +292,15 @@ private:
   void session_ended(std::map<std::uint64_t, pending>::iterator teller) {
     if (teller->second.tries_now() == 0)
       return; // has a number in the next session already
-    session_ = {};
-    last_number_ = 0;
+    auto which = teller->second.session;
+    auto& line = sessions_.at(which);
+    line.id = {};
+    line.last_number = 0;
+    ++line.open; // so that it stays
     for (auto position = open_.begin(); position != open_.end();) {
       auto found = position++;
       auto& each = found->second;
-      if (!each.what.numbered)
+      if (!each.what.numbered || each.session != which)
         continue;
       if (each.tries_now() > 1) {
         give_up(found, {errc::session_expired,
@@ -247,15 +309,19 @@ private:
         continue;
       }
       each.tries_before = each.tries;
-      each.number = ++last_number_;
+      each.number = ++line.last_number;
     }
+    if (--line.open == 0 && which != newest_session_)
+      sessions_.erase(which);
     send_all();
   }
 
   // -- time ------------------------------------------------------------------------
 
+  /// The first that fails says when: the least of many would be at once.
   void again_at(clock_point when) {
-    retry_at_ = std::min(retry_at_.value_or(when), when);
+    if (!retry_at_)
+      retry_at_ = when;
     arm();
   }
 
@@ -264,7 +330,7 @@ private:
     auto no_later = [&next](clock_point when) { next = std::min(next.value_or(when), when); };
     for (auto& [id, each] : open_)
       no_later(each.what.deadline);
-    if (session_ != session_id{})
+    if (has_session())
       no_later(keep_at_);
     timer_.arm(self_, next, [this] { wake(); });
   }
@@ -276,10 +342,11 @@ private:
       if (found->second.what.deadline <= now)
         give_up(found, too_late(found->second));
     }
-    if (session_ != session_id{} && keep_at_ <= now) {
+    if (has_session() && keep_at_ <= now) {
       keep_at_ = now + options_.keep_every;
-      if (target_)
-        self_->send(caf::actor_cast<caf::actor>(target_), keep_session{session_});
+      for (auto& [which, each] : sessions_)
+        if (target_ && each.id != session_id{})
+          self_->send(caf::actor_cast<caf::actor>(target_), keep_session{each.id});
     }
     if (retry_at_ && *retry_at_ <= now) {
       retry_at_.reset();
@@ -303,18 +370,21 @@ private:
   void give_up(std::map<std::uint64_t, pending>::iterator which, problem why) {
     auto gone = open_.extract(which);
     withdraw(gone.mapped());
+    leave_session(gone.mapped());
     gone.mapped().what.fail(std::move(why));
   }
+
+  /// Half of what a service keeps; as many may be under way again.
+  static constexpr std::uint64_t max_spread = 512;
 
   caf::event_based_actor* self_;
   client_options options_;
   random_source random_;
   caf::strong_actor_ptr target_;
-  session_id session_;
-  bool opening_ = false;
+  std::map<std::uint64_t, session> sessions_;
+  std::uint64_t newest_session_ = 0;
   std::uint32_t opening_failures_ = 0;
   std::uint64_t last_id_ = 0;
-  std::uint64_t last_number_ = 0;
   std::map<std::uint64_t, pending> open_;
   std::optional<clock_point> retry_at_;
   clock_point keep_at_{};
@@ -326,18 +396,20 @@ using client_actor
 
 } // namespace detail
 
-/// Talks to one service on behalf of one program: commands in a session of its own, so
+/// Talks to one service on behalf of one program: commands in sessions of its own, so
 /// that a command whose answer was lost is repeated and still carried out once;
 /// questions repeated at will. Rides through the loss of a link, a restart of a durable
 /// service and, in a cluster, a change of leader, within the deadline of each call.
 ///
-/// Errors beside those of the request: unreachable (never sent; nothing was done),
-/// outcome_unknown (sent, but no answer in time), session_expired (the session ended in
-/// between; outcome unknown), limit_reached (client_options::max_pending), withdrawn (the client
-/// was closed meanwhile).
+/// Errors beside those of the request: unreachable (never sent; nothing was done), no_quorum (no
+/// node led all the time; nothing was done), outcome_unknown (sent, but no answer in time),
+/// timed_out (a question without an answer in time), session_expired (the session ended in
+/// between; outcome unknown), limit_reached (client_options::max_pending, or the service has too
+/// many sessions or requests), withdrawn (the client was closed meanwhile).
 ///
-/// Copies share one session. Thread-safe. The blocking calls must not be made from
-/// inside an actor; use async() there.
+/// Copies share their sessions. Thread-safe, but for reset() of a copy that another thread uses.
+/// The blocking calls must not be made from inside an actor; use async() there. All copies must
+/// end before their actor system.
 template <class Protocol>
 class client {
 public:
