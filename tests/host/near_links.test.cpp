@@ -2,6 +2,7 @@
 #include "troupe/core/caf/init.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/lock/messages.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -64,6 +65,13 @@ public:
   std::vector<caf::resumable*> due;
 };
 
+/// Waits until nobody runs the actor: it may have answered a moment before.
+template <class Actor>
+void wait_until_idle(const caf::strong_actor_ptr& which) {
+  auto* subject = caf::actor_cast<Actor*>(which);
+  REQUIRE(testing::comes_true([&] { return subject->mailbox().blocked(); }));
+}
+
 /// What a reader has that takes messages of links apart.
 class no_nodes : public caf::proxy_registry::backend {
 public:
@@ -89,6 +97,7 @@ TEST_CASE("an actor near links runs in the thread that brings it something", "[h
       .receive([](const std::string&) {}, [](const caf::error& why) { FAIL(to_string(why)); });
   };
   ask();
+  wait_until_idle<witness>(subject);
   CHECK(state.where != std::this_thread::get_id());
 
   reader here{system};
@@ -116,6 +125,81 @@ TEST_CASE("an actor near links runs in the thread that brings it something", "[h
   }
 }
 
+namespace {
+
+/// Takes its time for some messages.
+struct slow_state {
+  explicit slow_state(caf::event_based_actor* self) : self_(self) {}
+
+  caf::behavior make_behavior() {
+    return {
+      [this](const std::string& what) {
+        if (what != "slow")
+          return note(what);
+        is_due_ = true;
+        run_next_on(caf::strong_actor_ptr{self_->ctrl()}, [this] {
+          is_due_ = false;
+          note("slow");
+        });
+      },
+      [](caf::get_atom) { return caf::ok_atom_v; },
+    };
+  }
+
+  [[nodiscard]] bool wants_time() const {
+    return is_due_;
+  }
+
+  std::vector<std::pair<std::string, std::thread::id>> heard;
+
+private:
+  void note(const std::string& what) {
+    heard.emplace_back(what, std::this_thread::get_id());
+  }
+
+  caf::event_based_actor* self_;
+  bool is_due_ = false;
+};
+
+} // namespace
+
+TEST_CASE("an actor near links leaves them for a step that takes time, and keeps the order",
+          "[host]") {
+  init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
+                caf::id_block::troupe_lock>();
+  using slow = compat::near_links<caf::stateful_actor<slow_state>>;
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  auto subject = caf::actor_cast<caf::strong_actor_ptr>(system.spawn<slow>());
+  auto& state = caf::actor_cast<slow*>(subject)->state;
+  caf::scoped_actor self{system};
+  auto wait = [&] { // until all before has been handled
+    self->request(caf::actor_cast<caf::actor>(subject), caf::infinite, caf::get_atom_v)
+      .receive([](caf::ok_atom) {}, [](const caf::error& why) { FAIL(to_string(why)); });
+  };
+  wait();
+  wait_until_idle<slow>(subject);
+  reader here{system};
+  auto bring = [&](const char* text) {
+    subject->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::string{text}), &here);
+  };
+  for (auto* text : {"a", "b", "slow", "c"})
+    bring(text);
+  here.run_all();
+  wait();
+  wait_until_idle<slow>(subject);
+  bring("d");
+  REQUIRE(here.due.size() == 1); // it is near them again
+  here.run_all();
+  std::vector<std::string> order;
+  for (auto& [text, where] : state.heard) {
+    order.push_back(text);
+    INFO(text);
+    CHECK((where == std::this_thread::get_id()) == (text == "a" || text == "b" || text == "d"));
+  }
+  CHECK(order == std::vector<std::string>{"a", "b", "slow", "c", "d"});
+}
+
 TEST_CASE("an actor that talks over links stays with them", "[host]") {
   init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
                 caf::id_block::troupe_lock>();
@@ -131,6 +215,7 @@ TEST_CASE("an actor that talks over links stays with them", "[host]") {
                          std::string{"asked"});
   };
   ask().receive([](const std::string&) {}, [](const caf::error& why) { FAIL(to_string(why)); });
+  wait_until_idle<faithful>(subject);
   CHECK(state.where != std::this_thread::get_id());
 
   no_nodes nodes;

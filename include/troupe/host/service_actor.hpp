@@ -50,7 +50,8 @@ namespace troupe::host {
 ///   static result_of(effect)   a result or caf::error, for effects that answer
 ///   void carry_out(effect)     for all others
 ///   static constexpr bool steps_are_brief = true   if no step takes longer than some ms: then
-///                              links step it themselves (see compat::near_links)
+///                              links step it themselves (see compat::near_links), but for
+///                              snapshots of a group
 /// A Host keeps what the core hands out (see in_memory for the least of them):
 ///   load(core)                 brings it to where the last life ended; may block
 ///   append(batch, home, done)  done(problem) on this actor, through home(job) if
@@ -104,6 +105,11 @@ public:
   caf::behavior make_behavior() {
     carry_out();
     return make_behavior(typename Service::commands{}, typename Service::queries{});
+  }
+
+  /// Whether what comes next takes too long for the thread that reads links.
+  [[nodiscard]] bool wants_time() const {
+    return long_step_ != nullptr;
   }
 
 private:
@@ -214,7 +220,7 @@ private:
       if (has_to_wait(what))
         park(what, promise);
       else
-        deliver(promise, what);
+        promise.deliver(answer_to(what));
     };
     auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
     unconfirmed_.emplace(++last_question_, unconfirmed{std::move(go_on), std::move(refuse)});
@@ -223,7 +229,7 @@ private:
   }
 
   template <class Question>
-  caf::result<typename Question::result> answer_to(const Question& what) {
+  caf::expected<typename Question::result> answer_to(const Question& what) {
     core_.hear_of(now(), what);
     auto found = core_.answer(what);
     if constexpr (std::is_same_v<decltype(found), typename Question::result>)
@@ -235,18 +241,6 @@ private:
   }
 
   template <class Question, class Promise>
-  void deliver(Promise& promise, const Question& what) {
-    core_.hear_of(now(), what);
-    auto found = core_.answer(what);
-    if constexpr (std::is_same_v<decltype(found), typename Question::result>)
-      promise.deliver(std::move(found));
-    else if (found)
-      promise.deliver(*std::move(found));
-    else
-      promise.deliver(to_error(found.error()));
-  }
-
-  template <class Question, class Promise>
   Promise park(const Question& what, Promise promise) {
     if constexpr (waiting_query<machine_type, Question>) {
       if (parked_.size() >= max_parked) {
@@ -255,7 +249,7 @@ private:
                     std::to_string(max_parked) + " questions wait for news; ask without wait"}));
         return promise;
       }
-      auto answer = [this, promise, what]() mutable { deliver(promise, what); };
+      auto answer = [this, promise, what]() mutable { promise.deliver(answer_to(what)); };
       auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
       parked_.push_back({[this, what] { return core_.has_news(what); }, std::move(answer),
                          std::move(refuse), self_->clock().now() + std::min(what.wait, max_wait)});
@@ -430,12 +424,28 @@ private:
   }
 
   void handle_group(to_service::take_section& what) {
-    host_->group()->give_section(what.index, core_.frozen_section());
+    take_time(
+      [this, index = what.index] { host_->group()->give_section(index, core_.frozen_section()); });
   }
 
   void handle_group(to_service::restore_section& what) {
-    if (auto why = core_.restore_section(what.bytes, out_); why.code != errc::none)
-      handle_effect(typename core::diverged{std::move(why)});
+    take_time([this, bytes = std::make_shared<const std::string>(std::move(what.bytes))] {
+      if (auto why = core_.restore_section(*bytes, out_); why.code != errc::none)
+        handle_effect(typename core::diverged{std::move(why)});
+    });
+  }
+
+  /// Runs `job` before the next message, where no link waits for it.
+  void take_time(std::function<void()> job) {
+    if constexpr (requires { requires Service::steps_are_brief; }) {
+      long_step_ = std::move(job);
+      run_next_on(caf::strong_actor_ptr{self_->ctrl()}, [this] {
+        std::exchange(long_step_, nullptr)();
+        carry_out();
+      });
+    } else {
+      job();
+    }
   }
 
   void refuse_questions(const problem& why) {
@@ -510,6 +520,7 @@ private:
   std::unique_ptr<any_host<machine_type>> host_;
   job_runner home_ = home();
   bool gathers_ = false;
+  std::function<void()> long_step_; // for which it leaves the links
   typename core::effects out_;
   typename core::effects doing_; // empty between two messages
   std::map<request_id, caf::response_promise> open_;

@@ -75,7 +75,8 @@ using near_links = Base;
 #else
 /// An actor that handles what links bring in the thread that reads them, after all that came
 /// with it, as brokers do: no other thread has to be woken. For actors whose steps take
-/// microseconds and never block, as all links wait meanwhile.
+/// microseconds and never block, as all links wait meanwhile. One whose state wants_time() leaves
+/// them to a thread of the scheduler, before its next message.
 template <class Base, elsewhere Others = elsewhere::by_scheduler>
 class near_links : public Base {
 public:
@@ -100,10 +101,29 @@ public:
   }
 
   caf::resumable::resume_result resume(caf::execution_unit* context, std::size_t most) override {
-    return Base::resume(context, std::min(most, most_at_once)); // then links have a turn
+    most = std::min(most, most_at_once); // then links have a turn
+    if constexpr (requires(const Base& self) { self.state.wants_time(); }) {
+      while (most-- > 0) {
+        auto found = Base::resume(context, 1);
+        if (found != caf::resumable::resume_later)
+          return found;
+        if (this->state.wants_time())
+          return go_elsewhere();
+      }
+      return caf::resumable::resume_later;
+    } else {
+      return Base::resume(context, most);
+    }
   }
 
 private:
+  /// To whoever runs it now it seems to wait for a message.
+  caf::resumable::resume_result go_elsewhere() {
+    caf::intrusive_ptr_add_ref(this->ctrl());
+    this->home_system().scheduler().enqueue(this);
+    return caf::resumable::awaiting_message;
+  }
+
   static constexpr std::size_t most_at_once = 256;
   static inline thread_local bool is_given_work = false;
   std::atomic<caf::execution_unit*> links_ = nullptr;

@@ -8,6 +8,7 @@
 #include "caf/event_based_actor.hpp"
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
+#include "caf/message_priority.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/compat.hpp"
 
@@ -23,7 +24,15 @@ bool run_on(const caf::strong_actor_ptr& where, Job job) {
                            caf::make_message(caf::make_action(std::move(job))), compat::bringer);
 }
 
-/// As above, for an actor that is held weakly.
+/// As above, before all that waits in the mailbox of the actor.
+template <class Job>
+bool run_next_on(const caf::strong_actor_ptr& where, Job job) {
+  return where
+         && where->enqueue(nullptr, caf::make_message_id(caf::message_priority::high),
+                           caf::make_message(caf::make_action(std::move(job))), compat::bringer);
+}
+
+/// As run_on(), for an actor that is held weakly.
 template <class Job>
 bool run_on(const caf::weak_actor_ptr& where, Job job) {
   return run_on(where.lock(), std::move(job));
