@@ -108,19 +108,15 @@ public:
   /// Writes and syncs all of it, or nothing.
   [[nodiscard]] problem write(const raft::replica::write& what) {
     storage::size_limit_is_error guard;
-    if (!begin_.run() || !put(what) || !commit_.run())
+    if (!begin_.run() || !put(what))
       return database_.failed("write");
-    if (what.vote)
-      kept_.vote = *what.vote;
-    if (what.base) {
-      kept_.last_index = what.base->header.index;
-      kept_.last_term = what.base->header.term;
-    }
-    if (!what.entries.empty()) {
-      kept_.last_index = what.entries.back().index;
-      kept_.last_term = what.entries.back().term;
-    }
-    write_mark();
+    auto next = kept_after(what);
+    if (std::pair{next.last_term, next.last_index} < std::pair{kept_.last_term, kept_.last_index})
+      write_mark(next, true); // before the log becomes shorter, or it would seem to have lost some
+    if (!commit_.run())
+      return database_.failed("write");
+    kept_ = next;
+    write_mark(kept_);
     return {};
   }
 
@@ -200,7 +196,7 @@ public:
   /// Notes the group's time, unsynced.
   void mark(raft::group_time now) {
     kept_.now = now;
-    write_mark();
+    write_mark(kept_);
   }
 
 private:
@@ -365,7 +361,8 @@ private:
     oldest_ = content.entries.empty() ? kept_.last_index + 1 : content.entries.front().index;
     expendable_ = 0; // until the next snapshot
     if (!content.entries.empty() && content.entries.back().index < content.base.index)
-      content.entries.clear(); // all of them stand in the snapshot
+      return damaged("the log ends at entry " + std::to_string(content.entries.back().index)
+                     + ", before its snapshot");
     return {};
   }
 
@@ -378,7 +375,7 @@ private:
         || !source.get(marked.now))
       return {};
     content.marked = kept_.now = marked.now;
-    // A log may become shorter, by entries of later terms only.
+    // A log that becomes shorter says so before.
     if (std::pair{kept_.last_term, kept_.last_index}
         < std::pair{marked.last_term, marked.last_index})
       return damaged("the log ends at entry " + std::to_string(kept_.last_index) + ", but "
@@ -390,14 +387,31 @@ private:
     return {};
   }
 
-  void write_mark() {
+  [[nodiscard]] kept_mark kept_after(const raft::replica::write& what) const {
+    auto next = kept_;
+    if (what.vote)
+      next.vote = *what.vote;
+    if (what.base) {
+      next.last_index = what.base->header.index;
+      next.last_term = what.base->header.term;
+    }
+    if (!what.entries.empty()) {
+      next.last_index = what.entries.back().index;
+      next.last_term = what.entries.back().term;
+    }
+    return next;
+  }
+
+  void write_mark(const kept_mark& what, bool is_synced = false) {
     encoder body;
-    body.put(kept_.last_index);
-    body.put(kept_.last_term);
-    body.put(kept_.vote.term);
-    body.put(kept_.vote.vote.value);
-    body.put(kept_.now);
+    body.put(what.last_index);
+    body.put(what.last_term);
+    body.put(what.vote.term);
+    body.put(what.vote.vote.value);
+    body.put(what.now);
     mark_.write(body.take());
+    if (is_synced)
+      mark_.sync();
   }
 
   // -- the file -------------------------------------------------------------------------

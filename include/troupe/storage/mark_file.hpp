@@ -52,6 +52,11 @@ public:
     [[maybe_unused]] auto written = ::pwrite(descriptor_, body.data(), body.size(), 0);
   }
 
+  /// On return the last mark outlives the machine, too.
+  void sync() {
+    ::fdatasync(descriptor_);
+  }
+
   /// Returns the last body of `size` bytes, nothing if there is none that is whole.
   [[nodiscard]] std::string read(std::size_t size) const {
     std::string bytes(size + sizeof(std::uint32_t), '\0');
