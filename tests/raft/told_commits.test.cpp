@@ -3,6 +3,7 @@
 #include "troupe/raft/replica.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -138,4 +139,28 @@ TEST_CASE("a commit is told at once where that is wanted") {
   leader.told();
   leader.acknowledge();
   CHECK(leader.told() == std::vector<log_index>(2, leader.inside().commit_index()));
+}
+
+TEST_CASE("a follower that has answered the entries has nothing to say of their commit") {
+  options how;
+  how.about = GENERATE("", "what it knows");
+  stored_state disk;
+  for (std::uint64_t each : {1, 2, 3})
+    disk.base.members.members[{each}] = {true, ""};
+  replica follower{{2}, how, disk, time_point{}};
+  auto answers_to = [&](const append& what) {
+    std::size_t count = 0;
+    replica::effects out;
+    follower.step({}, 0, replica::received{{1}, {1, what}}, out);
+    for (std::size_t each = 0; each < out.size(); ++each)
+      if (auto* write = std::get_if<replica::write>(&out[each]))
+        follower.step({}, 0, replica::written{write->number}, out);
+      else if (std::holds_alternative<replica::send>(out[each]))
+        ++count;
+    return count;
+  };
+  entry line{1, 1, {}, std::string{"command"}};
+  CHECK(answers_to({0, 0, 0, {}, 1, {line}}) == 1);
+  CHECK(answers_to({1, 1, 1, {}, 1, {}}) == 0);
+  CHECK(answers_to({1, 1, 1, {}, 2, {}}) == 1); // a round of heartbeats
 }

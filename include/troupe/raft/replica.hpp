@@ -226,11 +226,14 @@ private:
   }
 
   /// Keeps a little for followers that are behind, and more while one gets a snapshot, or
-  /// it would be of no use when it has arrived.
+  /// it would be of no use when it has arrived: as much as the snapshot has, as entries take no
+  /// longer on the way.
   void handle(request_id, const compacted& what) {
     auto index = expendable(what.index);
-    if (auto sent = leading_ ? leading_->others().snapshot_on_its_way() : std::nullopt)
-      index = std::max(std::min(index, *sent), kept_behind(what.index, 10));
+    if (auto* sent = leading_ ? leading_->others().on_its_way() : nullptr) {
+      auto times = std::max<std::uint64_t>(10, sent->bytes->size() / options_.keep_bytes + 1);
+      index = std::max(std::min(index, sent->header.index), kept_behind(what.index, times));
+    }
     disk_.compact(index);
   }
 
@@ -472,14 +475,15 @@ private:
     detail::changed(members, what);
   }
   void handle(request_id id, const Change& what) {
+    if (!leads(id))
+      return;
     auto next = detail::changed(members(), what);
     if (!next)
       return refuse(id, next.error());
     if constexpr (std::is_same_v<Change, promote>)
-      if (leading_ && leading_->is_behind(what.seat, turn()))
+      if (leading_->is_behind(what.seat, turn()))
         return refuse(id, {errc::busy, "that learner has not caught up; retry when it has"});
-    if (leads(id))
-      leading_->change_members(id, *std::move(next), turn());
+    leading_->change_members(id, *std::move(next), turn());
   }
 
   seat_id self_;

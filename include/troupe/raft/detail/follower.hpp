@@ -41,6 +41,7 @@ public:
              && what.previous_index <= t.log().last_index()))
       return refuse(leader, what, t);
     take_entries(what, t);
+    arriving_.reset(); // no snapshot is needed
     t.commit = std::max(t.commit, std::min(what.commit, last));
     answer(leader, last, what, t);
   }
@@ -101,14 +102,15 @@ private:
   /// A heartbeat is answered at once, with what is synced; entries when they are.
   void answer(seat_id leader, log_index last, const append& what, const turn& t) {
     append_answer found{true, last, 0, 0, what.round, t.log().last_index()};
+    auto waits = t.disk.is_ballot_dirty() || !what.entries.empty();
+    if (!waits)
+      found.index = std::min(last, t.disk.synced());
+    auto is_news = std::exchange(said_, found) != found;
     if (what.entries.empty())
       found.about = t.how.about;
-    if (t.disk.is_ballot_dirty() || !what.entries.empty()) {
-      said_ = found; // the commit that follows has no other answer
-      return t.tell_when_written(leader, found);
-    }
-    found.index = std::min(last, t.disk.synced());
-    if (std::exchange(said_, found) != found) // else it was sent to tell of commits
+    if (waits)
+      t.tell_when_written(leader, found);
+    else if (is_news) // else it was sent to tell of commits, and has no other answer
       t.tell(leader, found);
   }
 

@@ -81,9 +81,9 @@ public:
     return found;
   }
 
-  /// The entry of the snapshot that members are getting, if any are.
-  [[nodiscard]] std::optional<log_index> snapshot_on_its_way() const {
-    return outgoing_ ? std::optional{outgoing_->header.index} : std::nullopt;
+  /// The snapshot that members are getting, null if none is.
+  [[nodiscard]] const snapshot* on_its_way() const {
+    return outgoing_ ? &*outgoing_ : nullptr;
   }
 
   // -- what happens -----------------------------------------------------------------------
@@ -98,6 +98,7 @@ public:
         peer.next = t.log().last_index() + 1;
         peer.heard = t.now;
       }
+    forget_snapshot(t);
   }
 
   /// Sends a heartbeat to all.
@@ -111,8 +112,9 @@ public:
         continue;
       }
       t.tell(seat, append{0, 0, 0, t.time, round_, {}}); // parts are no heartbeats
-      ask_for_snapshot(t);
+      ask_for_snapshot(peer, t);
     }
+    forget_snapshot(t);
   }
 
   /// Sends all entries that members lack, as far as their answers allow; if it `tells_commits`,
@@ -241,9 +243,7 @@ private:
       peer.begin_stream();
     if (peer.state == progress::pace::snapshot && t.log().term_at(peer.match)) {
       peer.begin_probe(peer.match + 1);
-      auto waits = [](auto& each) { return each.second.state == progress::pace::snapshot; };
-      if (std::ranges::none_of(peers_, waits))
-        outgoing_.reset();
+      forget_snapshot(t);
     }
   }
 
@@ -266,15 +266,25 @@ private:
 
   void begin_snapshot(progress& peer, const turn& t) {
     peer.begin_snapshot();
-    ask_for_snapshot(t);
+    ask_for_snapshot(peer, t);
+  }
+
+  /// Whether it could take a snapshot now, so that one is worth its memory.
+  [[nodiscard]] static bool could_take_one(const progress& peer, const turn& t) {
+    return peer.state == progress::pace::snapshot && t.now < peer.heard + t.how.election_timeout;
   }
 
   /// Sees to one that the log goes on from.
-  void ask_for_snapshot(const turn& t) {
+  void ask_for_snapshot(const progress& peer, const turn& t) {
     if (outgoing_ && outgoing_->header.index < t.log().base_index())
       outgoing_.reset();
-    if (!outgoing_ && !std::exchange(is_loading_, true))
+    if (!outgoing_ && could_take_one(peer, t) && !std::exchange(is_loading_, true))
       t.put(replica_types::load_snapshot{});
+  }
+
+  void forget_snapshot(const turn& t) {
+    if (std::ranges::none_of(peers_, [&](auto& each) { return could_take_one(each.second, t); }))
+      outgoing_.reset();
   }
 
   /// @pre there is one on its way
