@@ -266,8 +266,10 @@ TEST_CASE("what a leader of another release had is not compared") {
 TEST_CASE("a snapshot of a group that was cut short anywhere is damaged, and no part is taken") {
   small_group group;
   group.note_many(15);
+  raft::stored_state stored;
+  stored.base = group.at(1).saved.back().header;
   auto whole = *group.at(1).saved.back().bytes;
-  group_core fresh{{9}, small_group::options(), small_group::services(), {}, time_point{}};
+  group_core fresh{{3}, small_group::options(), small_group::services(), stored, time_point{}};
   for (std::size_t size = 0; size < whole.size(); ++size) {
     group_core::effects out;
     auto why = fresh.begin(whole.substr(0, size), out);
@@ -277,7 +279,11 @@ TEST_CASE("a snapshot of a group that was cut short anywhere is damaged, and no 
   }
   group_core::effects out;
   CHECK(fresh.begin(whole, out).code == errc::none);
-  CHECK(out.size() == 2);
+  REQUIRE(out.size() == 3);
+  CHECK(std::holds_alternative<group_core::restore_section>(out[1]));
+  auto* known = std::get_if<group_core::members_are>(&out[2]); // no entry will tell them again
+  REQUIRE(known != nullptr);
+  CHECK(known->members.voters().size() == 3);
 }
 
 TEST_CASE("an entry of a service that is not known here stops the replica") {

@@ -225,9 +225,13 @@ public:
     assert(!services.contains(itself));
   }
 
-  /// What the services start with. Returns what is wrong with the bytes, if anything.
+  /// What the services start with, and who the members were then. Returns what is wrong with the
+  /// bytes, if anything.
   [[nodiscard]] problem begin(const std::string& newest, effects& out) {
-    return share_out(newest, out);
+    if (auto why = share_out(newest, out); why.code != errc::none)
+      return why;
+    out.push_back(members_are{replica_.header_at(applied_).members});
+    return {};
   }
 
   /// Writes down all that the replica does from here on; null: no more. It outlives this.
