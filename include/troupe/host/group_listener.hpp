@@ -16,6 +16,8 @@ struct group_listener {
   std::function<void(raft::seat_id, const std::string& contact)> wants_peer;
   /// This member has lost what it had synced: remove it.
   std::function<void(raft::seat_id)> forgot;
+  /// A message of a member was dropped; as often as that comes.
+  std::function<void(const group_core::ignored&)> ignored;
   /// This node takes part no more.
   std::function<void(const problem&)> stopped;
 };

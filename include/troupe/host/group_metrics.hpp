@@ -18,7 +18,7 @@ namespace troupe::host {
 
 /// What a group tells those who watch its process, in the metrics of the actor system:
 /// troupe.group-term, -leads, -commit, -voters, -changes-of-leader, -elections-won,
-/// -sync-seconds, -synced-entries.
+/// -ignored-messages, -sync-seconds, -synced-entries.
 class group_metrics {
 public:
   explicit group_metrics(caf::actor_system& sys) {
@@ -30,6 +30,8 @@ public:
     changes_ = all.counter_singleton("troupe", "group-changes-of-leader",
                                      "Leaders that this node has heard of.", "1", true);
     won_ = all.counter_singleton("troupe", "group-elections-won", "Elections won.", "1", true);
+    ignored_ = all.counter_singleton("troupe", "group-ignored-messages",
+                                     "Messages of members that were dropped.", "1", true);
     std::array seconds{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0};
     syncs_
       = all.histogram_singleton<double>("troupe", "group-sync", caf::make_span(seconds),
@@ -57,6 +59,10 @@ public:
     voters_->value(static_cast<std::int64_t>(members.voters().size()));
   }
 
+  void ignored() {
+    ignored_->inc();
+  }
+
   /// Any thread.
   void synced(std::size_t entries, duration took) {
     syncs_->observe(std::chrono::duration<double>(took).count());
@@ -70,6 +76,7 @@ private:
   caf::telemetry::int_gauge* voters_ = nullptr;
   caf::telemetry::int_counter* changes_ = nullptr;
   caf::telemetry::int_counter* won_ = nullptr;
+  caf::telemetry::int_counter* ignored_ = nullptr;
   caf::telemetry::dbl_histogram* syncs_ = nullptr;
   caf::telemetry::dbl_histogram* batches_ = nullptr;
   raft::seat_id leader_;

@@ -139,6 +139,9 @@ private:
     made.forgot = [to_voters](raft::seat_id which) {
       to_voters([which](voters_state& state) { state.forgot(which); });
     };
+    made.ignored = [to_voters](const host::group_core::ignored& what) {
+      to_voters([what](voters_state& state) { state.ignored(what); });
+    };
     made.stopped = [to_voters](const problem& why) {
       to_voters([why](voters_state& state) { state.stopped(why); });
     };

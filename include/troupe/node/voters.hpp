@@ -143,6 +143,16 @@ public:
     review();
   }
 
+  /// Said once in a while: whoever sends such a message sends it again.
+  void ignored(const host::group_core::ignored& what) {
+    auto now = self_->clock().now();
+    if (now < say_ignored_at_)
+      return;
+    say_ignored_at_ = now + say_ignored_every;
+    setup_.log("drops messages of a member (" + std::to_string(what.from.value)
+               + "): " + what.why.detail);
+  }
+
   void stopped(const problem& why) {
     setup_.log("this node takes part in the cluster's group no more: " + why.detail);
     role_ = raft::role::follower;
@@ -515,6 +525,7 @@ private:
     return made;
   }
 
+  static constexpr duration say_ignored_every = std::chrono::seconds{10};
   static constexpr duration answer_within = std::chrono::seconds{5};
   static constexpr duration reach_every = std::chrono::milliseconds{500};
   static constexpr duration member_silence = std::chrono::seconds{2};
@@ -540,6 +551,7 @@ private:
   std::map<std::string, seat_card> cards_;
   std::map<std::string, known_node> known_;
   std::map<std::string, caf::actor_clock::time_point> reach_again_;
+  caf::actor_clock::time_point say_ignored_at_{};
   std::pair<raft::term_number, std::string> said_leader_;
   std::string cause_;
   std::function<void()> handed_over_;

@@ -127,7 +127,11 @@ public:
     if (what.to != seat_)
       return;
     if (auto content = from_bytes<raft::message>(what.bytes))
-      step(0, raft::replica::event{raft::replica::received{what.from, *std::move(content)}});
+      return step(0, raft::replica::event{raft::replica::received{what.from, *std::move(content)}});
+    std::unique_lock guard{mutex_};
+    if (core_)
+      out_.push_back(group_core::ignored{what.from, {errc::damaged, "a message without sense"}});
+    go_on(guard);
   }
 
   /// Returns false if that is known, and after the end.
@@ -363,6 +367,8 @@ private:
   }
 
   void not_saved(raft::log_index index, const problem& why) {
+    if (why.code != errc::storage_full)
+      return stop(why); // nobody knows what is on the disk
     step(0, group_core::saved{index, false});
     if (auto done = take_back_up(index))
       done(why);
@@ -424,7 +430,11 @@ private:
       from_.listener.forgot(what.seat);
   }
 
-  void handle(group_core::ignored&) {}
+  void handle(group_core::ignored& what) {
+    metrics_.ignored();
+    if (from_.listener.ignored)
+      from_.listener.ignored(what);
+  }
 
   void handle(group_core::proposed& what) {
     answer(what.id, {});
