@@ -20,6 +20,7 @@
 #include "troupe/storage/database.hpp"
 #include "troupe/storage/mark_file.hpp"
 #include "troupe/storage/size_limit.hpp"
+#include "troupe/storage/snapshot_rows.hpp"
 
 namespace troupe::host {
 
@@ -47,10 +48,11 @@ class group_log {
   /// A page that loses entries is written anew, so not with each entry; 0.5 MiB take some 5 ms.
   static constexpr std::uint64_t drop_every_bytes = part_bytes;
 
-  /// A snapshot as its rows have it, in parts, without a copy of the whole.
-  class snapshot_row {
+  /// A snapshot as the disk has it, in parts, without a copy of the whole.
+  class snapshot_parts {
   public:
-    explicit snapshot_row(const raft::snapshot& what) : bytes_(what.bytes) {
+    explicit snapshot_parts(const raft::snapshot& what)
+      : index_(what.header.index), bytes_(what.bytes) {
       encoder head;
       head.put(codec_format);
       head.put(what.header);
@@ -58,18 +60,21 @@ class group_log {
       head_ = head.take();
     }
 
-    [[nodiscard]] std::size_t parts() const {
-      return (head_.size() + bytes_->size() + part_bytes - 1) / part_bytes;
+    [[nodiscard]] std::uint32_t count() const {
+      return static_cast<std::uint32_t>((head_.size() + bytes_->size() + part_bytes - 1)
+                                        / part_bytes);
     }
 
-    [[nodiscard]] std::string part(std::size_t number) const {
+    [[nodiscard]] storage::snapshot_part part(std::uint32_t number) const {
       auto first = number * part_bytes;
       std::string found{std::string_view{head_}.substr(std::min(first, head_.size()), part_bytes)};
       auto begin = std::max(first, head_.size()) - head_.size();
-      return found.append(*bytes_, std::min(begin, bytes_->size()), part_bytes - found.size());
+      found.append(*bytes_, std::min(begin, bytes_->size()), part_bytes - found.size());
+      return {index_, number, count(), std::move(found)};
     }
 
   private:
+    raft::log_index index_;
     std::string head_;
     std::shared_ptr<const std::string> bytes_;
   };
@@ -98,7 +103,6 @@ public:
     if (!newest)
       return newest.error();
     content.state.base = newest->header;
-    newest_ = newest->header.index;
     content.snapshot = *newest->bytes;
     if (auto why = load_entries(content.state); why.code != errc::none)
       return why;
@@ -116,6 +120,8 @@ public:
     if (!commit_.run())
       return database_.failed("write");
     kept_ = next;
+    if (what.base)
+      snapshots_.committed({what.base->header.index, 0, 1, {}});
     write_mark(kept_);
     return {};
   }
@@ -127,37 +133,33 @@ public:
   public:
     /// @pre expendable <= what.header.index
     saving(const raft::snapshot& what, raft::log_index expendable)
-      : index_(what.header.index), expendable_(expendable), row_(what) {}
+      : expendable_(expendable), parts_(what) {}
 
     [[nodiscard]] bool is_done() const {
-      return next_ == row_.parts();
+      return next_ == parts_.count();
     }
 
   private:
     friend class group_log;
 
-    raft::log_index index_;
     raft::log_index expendable_;
-    snapshot_row row_;
-    std::size_t next_ = 0;
+    snapshot_parts parts_;
+    std::uint32_t next_ = 0;
   };
 
   /// Saves the next part.
   [[nodiscard]] problem save(saving& what) {
     storage::size_limit_is_error guard;
-    auto drop_begun = "DELETE FROM snapshot WHERE place = " + std::to_string(what.index_);
-    auto done = begin_.run() && (what.next_ > 0 || database_.run(drop_begun.c_str()))
-                && put_part(what.index_, what.row_, what.next_)
-                && drop_parts_.bind(1, static_cast<std::int64_t>(newest_)).run() && commit_.run();
-    if (done) {
-      if (++what.next_ == what.row_.parts()) {
-        newest_ = what.index_;
+    auto part = what.parts_.part(what.next_);
+    if (begin_.run() && snapshots_.put(part) && commit_.run()) {
+      snapshots_.committed(part);
+      ++what.next_;
+      if (what.is_done())
         expendable_ = what.expendable_;
-      }
       return {};
     }
     auto why = database_.failed("snapshot");
-    [[maybe_unused]] auto freed = database_.run(drop_begun.c_str()); // the rest will not come
+    [[maybe_unused]] auto freed = snapshots_.drop(part.index); // the rest will not come
     return why;
   }
 
@@ -209,20 +211,19 @@ private:
   };
 
   static constexpr std::int64_t format = 1;
+  static constexpr auto must_not_vote
+    = "this node must not vote: move the file away, and the node comes back as a new member";
   static constexpr std::size_t mark_bytes = 5 * sizeof(std::uint64_t);
 
   [[nodiscard]] problem damaged(const std::string& what) const {
-    return {errc::damaged, file_.string() + ": " + what
-                             + "; this node must not vote: move the file away, and the node comes "
-                               "back as a new member"};
+    return {errc::damaged, file_.string() + ": " + what + "; " + must_not_vote};
   }
 
   // -- rows ---------------------------------------------------------------------------
 
-  static std::int64_t sum_of(std::uint64_t place, std::uint64_t part, std::string_view bytes) {
+  static std::int64_t sum_of(std::uint64_t place, std::string_view bytes) {
     encoder head;
     head.put(place);
-    head.put(part);
     return crc32c(bytes, crc32c(head.take()));
   }
 
@@ -232,14 +233,13 @@ private:
     if (written_bytes_ >= drop_every_bytes && !drop_expendable())
       return false;
     if (what.base) {
-      snapshot_row row{*what.base};
-      if (!database_.run("DELETE FROM entry; DELETE FROM snapshot"))
+      snapshot_parts parts{*what.base};
+      if (!database_.run("DELETE FROM entry") || !snapshots_.clear())
         return false;
-      for (std::size_t part = 0; part < row.parts(); ++part)
-        if (!put_part(what.base->header.index, row, part))
+      for (std::uint32_t each = 0; each < parts.count(); ++each)
+        if (!snapshots_.put(parts.part(each)))
           return false;
       oldest_ = what.first;
-      newest_ = what.base->header.index;
       expendable_ = 0;
     } else if (what.first <= kept_.last_index
                && !truncate_.bind(1, static_cast<std::int64_t>(what.first)).run()) {
@@ -251,7 +251,7 @@ private:
       written_bytes_ += bytes.size();
       return insert_.bind(1, static_cast<std::int64_t>(line.index))
         .bind_blob(2, bytes)
-        .bind(3, sum_of(line.index, 0, bytes))
+        .bind(3, sum_of(line.index, bytes))
         .run();
     });
   }
@@ -265,16 +265,6 @@ private:
     oldest_ = std::max(oldest_, end);
     written_ = written_bytes_ = 0;
     return true;
-  }
-
-  bool put_part(raft::log_index place, const snapshot_row& row, std::size_t part) {
-    auto bytes = row.part(part);
-    return insert_part_.bind(1, static_cast<std::int64_t>(place))
-      .bind(2, static_cast<std::int64_t>(part))
-      .bind(3, static_cast<std::int64_t>(row.parts()))
-      .bind_blob(4, bytes)
-      .bind(5, sum_of(place, part + 1, bytes))
-      .run();
   }
 
   bool put_fact(std::string_view name, std::string_view bytes) {
@@ -305,31 +295,19 @@ private:
     return put_fact("seat", to_bytes(content.seat)) ? problem{} : database_.failed("open");
   }
 
-  /// Parts whose last one is missing are of a snapshot that was never done.
   [[nodiscard]] result<raft::snapshot> read_snapshot() {
-    auto place = database_.number("SELECT coalesce(max(place), 0) FROM (SELECT place FROM snapshot "
-                                  "GROUP BY place HAVING count(*) = max(parts))");
+    auto row = snapshots_.load();
+    if (!row)
+      return row.error();
     raft::snapshot found{{}, std::make_shared<const std::string>()};
-    if (place == 0)
+    if (row->index == 0)
       return found;
-    auto select = "SELECT part, bytes, sum FROM snapshot WHERE place = " + std::to_string(place)
-                  + " ORDER BY part";
-    auto rows = database_.prepare(select.c_str());
-    std::string row;
-    for (int state = rows.next(); state != SQLITE_DONE; state = rows.next()) {
-      if (state != SQLITE_ROW)
-        return database_.failed("read");
-      auto part = static_cast<std::uint64_t>(rows.integer(0));
-      if (sum_of(static_cast<std::uint64_t>(place), part + 1, rows.bytes(1)) != rows.integer(2))
-        return damaged("the snapshot at entry " + std::to_string(place) + " has a wrong checksum");
-      row += rows.bytes(1);
-    }
-    decoder source{row};
+    decoder source{row->bytes};
     std::uint8_t version = 0;
     auto bytes = std::make_shared<std::string>();
     if (!source.get(version) || version != codec_format || !source.get(found.header)
         || !source.get(*bytes))
-      return damaged("the snapshot at entry " + std::to_string(place) + " cannot be read");
+      return damaged("the snapshot at entry " + std::to_string(row->index) + " cannot be read");
     found.bytes = std::move(bytes);
     return found;
   }
@@ -342,7 +320,7 @@ private:
       if (state != SQLITE_ROW)
         return database_.failed("read");
       auto place = static_cast<std::uint64_t>(rows.integer(0));
-      if (sum_of(place, 0, rows.bytes(1)) != rows.integer(2))
+      if (sum_of(place, rows.bytes(1)) != rows.integer(2))
         return damaged("entry " + std::to_string(place) + " has a wrong checksum");
       auto line = from_bytes<raft::entry>(rows.bytes(1));
       if (!line || line->index != place)
@@ -417,46 +395,38 @@ private:
   // -- the file -------------------------------------------------------------------------
 
   [[nodiscard]] problem open() {
-    constexpr auto schema = "CREATE TABLE IF NOT EXISTS fact"
-                            "(name TEXT PRIMARY KEY, bytes BLOB, sum INTEGER);"
-                            "CREATE TABLE IF NOT EXISTS entry"
-                            "(place INTEGER PRIMARY KEY, bytes BLOB, sum INTEGER);"
-                            "CREATE TABLE IF NOT EXISTS snapshot"
-                            "(place INTEGER, part INTEGER, parts INTEGER, bytes BLOB, sum INTEGER,"
-                            " PRIMARY KEY(place, part));";
-    if (auto why = database_.open(file_, storage::database::sharing::exclusive, schema);
+    auto schema = std::string{"CREATE TABLE IF NOT EXISTS fact"
+                              "(name TEXT PRIMARY KEY, bytes BLOB, sum INTEGER);"
+                              "CREATE TABLE IF NOT EXISTS entry"
+                              "(place INTEGER PRIMARY KEY, bytes BLOB, sum INTEGER);"}
+                  + storage::snapshot_rows::schema;
+    if (auto why = database_.open(file_, storage::database::sharing::exclusive, schema.c_str());
         why.code != errc::none)
       return why;
     if (!database_.run("PRAGMA cache_size=-512")) // KiB; what is written is hardly ever read
       return database_.failed("open");
-    if (auto found = database_.number("PRAGMA user_version"); found > format)
-      return {errc::incompatible, file_.string() + " has format " + std::to_string(found)
-                                    + ", this release reads up to " + std::to_string(format)
-                                    + "; upgrade first"};
-    else if (found < format && !database_.run("PRAGMA user_version=1"))
-      return database_.failed("open");
+    if (auto why = database_.use_format(format); why.code != errc::none)
+      return why;
     insert_ = database_.prepare("INSERT INTO entry VALUES(?,?,?)");
-    insert_part_ = database_.prepare("INSERT INTO snapshot VALUES(?,?,?,?,?)");
     insert_fact_ = database_.prepare("INSERT OR REPLACE INTO fact VALUES(?,?,?)");
     truncate_ = database_.prepare("DELETE FROM entry WHERE place >= ?");
     drop_entries_ = database_.prepare("DELETE FROM entry WHERE place < ?");
-    drop_parts_ = database_.prepare("DELETE FROM snapshot WHERE rowid IN "
-                                    "(SELECT rowid FROM snapshot WHERE place < ? LIMIT 2)");
     begin_ = database_.prepare("BEGIN IMMEDIATE");
     commit_ = database_.prepare("COMMIT");
-    if (!std::ranges::all_of(statements(), [](auto* each) { return static_cast<bool>(*each); }))
+    if (!std::ranges::all_of(statements(), [](auto* each) { return static_cast<bool>(*each); })
+        || !snapshots_.prepare())
       return database_.failed("open");
     return mark_.open(file_.string() + ".mark");
   }
 
-  std::array<storage::database::statement*, 8> statements() {
-    return {&insert_,       &insert_part_, &insert_fact_, &truncate_,
-            &drop_entries_, &drop_parts_,  &begin_,       &commit_};
+  std::array<storage::database::statement*, 6> statements() {
+    return {&insert_, &insert_fact_, &truncate_, &drop_entries_, &begin_, &commit_};
   }
 
   void close() {
     for (auto* each : statements())
       *each = {};
+    snapshots_.close();
     database_.close();
     mark_.close();
     kept_ = {};
@@ -464,12 +434,11 @@ private:
 
   std::filesystem::path file_;
   storage::database database_;
+  storage::snapshot_rows snapshots_{database_, "entry", must_not_vote};
   storage::database::statement insert_;
-  storage::database::statement insert_part_;
   storage::database::statement insert_fact_;
   storage::database::statement truncate_;
   storage::database::statement drop_entries_;
-  storage::database::statement drop_parts_;
   storage::database::statement begin_;
   storage::database::statement commit_;
   storage::mark_file mark_;
@@ -478,7 +447,6 @@ private:
   std::uint64_t written_bytes_ = 0; // of them
   raft::log_index oldest_ = 1;      // entry on the disk
   raft::log_index expendable_ = 0;  // entries up to here go
-  raft::log_index newest_ = 0;      // snapshot; those before it go
 };
 
 } // namespace troupe::host

@@ -130,6 +130,18 @@ public:
     sqlite3_close(std::exchange(raw_, nullptr));
   }
 
+  /// Returns why this release, which writes files of `format`, cannot use this one: incompatible if
+  /// it is of a higher one. A lower one is its own from here on.
+  [[nodiscard]] problem use_format(std::int64_t format) {
+    auto found = number("PRAGMA user_version");
+    if (found > format)
+      return {errc::incompatible, file_.string() + " has format " + std::to_string(found)
+                                    + ", this release reads up to " + std::to_string(format)
+                                    + "; upgrade first"};
+    auto mine = "PRAGMA user_version=" + std::to_string(format);
+    return found == format || run(mine.c_str()) ? problem{} : failed("open");
+  }
+
   [[nodiscard]] statement prepare(const char* text) {
     statement result;
     sqlite3_prepare_v2(raw_, text, -1, &result.raw_, nullptr);
@@ -144,11 +156,6 @@ public:
   [[nodiscard]] std::int64_t number(const char* text) {
     auto rows = prepare(text);
     return rows.next() == SQLITE_ROW ? rows.integer(0) : 0;
-  }
-
-  /// Returns how many rows the last statement has inserted, changed or deleted.
-  [[nodiscard]] std::int64_t changed_rows() const {
-    return sqlite3_changes64(raw_);
   }
 
   /// Says what went wrong last, and takes back a transaction that is still open. Only
