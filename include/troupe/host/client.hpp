@@ -150,7 +150,7 @@ public:
 private:
   /// A line of numbers that the service knows. There is one, and another one for as long as a
   /// command waits that keeps the first from going on.
-  struct session {
+  struct session_line {
     session_id id;
     bool is_opening = false;
     std::uint64_t last_number = 0;
@@ -237,7 +237,7 @@ private:
                                [](auto& each) { return each.second.id != session_id{}; });
   }
 
-  void close(const session& which) {
+  void close(const session_line& which) {
     if (target_ && which.id != session_id{})
       caf::anon_send(caf::actor_cast<caf::actor>(target_), close_session{which.id});
   }
@@ -280,9 +280,9 @@ private:
   }
 
   /// The service gives us no session and says why: none of these was carried out.
-  void refuse_all(std::uint64_t session, const problem& why) {
+  void refuse_all(std::uint64_t which, const problem& why) {
     for (auto position = open_.begin(); position != open_.end();)
-      if (auto found = position++; found->second.what.numbered && found->second.session == session)
+      if (auto found = position++; found->second.what.numbered && found->second.session == which)
         give_up(found, why);
     arm();
   }
@@ -381,7 +381,7 @@ private:
   client_options options_;
   random_source random_;
   caf::strong_actor_ptr target_;
-  std::map<std::uint64_t, session> sessions_;
+  std::map<std::uint64_t, session_line> sessions_;
   std::uint64_t newest_session_ = 0;
   std::uint32_t opening_failures_ = 0;
   std::uint64_t last_id_ = 0;
