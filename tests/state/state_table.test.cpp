@@ -282,6 +282,21 @@ TEST_CASE("a time to live may end with the calendar itself", "[state]") {
   CHECK(keys.write(what).expires_at == wall_time::max());
 }
 
+TEST_CASE("of many values that end at once each step takes some, and the rest is due", "[state]") {
+  calendar_table keys;
+  keys.pass(1h);
+  for (auto each = 0; each < 1'500; ++each) {
+    auto what = text(named(std::to_string(each)), "short");
+    what.ttl = 1s;
+    keys.write(what);
+  }
+  CHECK(keys.pass(2s).size() == 1'000);
+  REQUIRE(keys.table.next_wall_deadline());
+  CHECK(*keys.table.next_wall_deadline() <= keys.today);
+  CHECK(keys.pass({}).size() == 500);
+  CHECK_FALSE(keys.table.next_wall_deadline());
+}
+
 // -- watching ----------------------------------------------------------------------------
 
 SCENARIO("a watcher begins with a snapshot and goes on with every change", "[state][watch]") {

@@ -175,6 +175,9 @@ public:
   }
 
 private:
+  /// Of one step, which links may wait for; next_wall_deadline() asks for the rest at once.
+  static constexpr int max_expiries = 1'000;
+
   // -- requests ----------------------------------------------------------------------
 
   void handle(time_point now, request_id id, const put& request, effects& out) {
@@ -241,7 +244,9 @@ private:
   void handle(time_point now, request_id, const wall& request, effects& out) {
     told_ = std::max(told_, request.now);
     told_at_ = now;
-    while (!keys_.expiries().empty() && keys_.expiries().begin()->at <= told_) {
+    for (auto count = 0;
+         count < max_expiries && !keys_.expiries().empty() && keys_.expiries().begin()->at <= told_;
+         ++count) {
       auto due = *keys_.expiries().begin();
       auto gone = entry_of(due);
       ++keys_.history(due.key.level).expiries;
