@@ -114,7 +114,8 @@ struct group_options {
 /// hashed to. A replica that had another state then stops: whatever made it differ (memory, a
 /// rule that is not deterministic) it would spread. Finds what batches' rolling hashes cannot:
 /// state that has not shown in any effect yet. Large sections are written, hashed and wrapped by
-/// whoever has the time, not here, so that no heartbeat waits for them.
+/// whoever has the time, not here, so that no heartbeat waits for them; one that is installed is
+/// taken apart here, at the cost of a copy.
 class group_core {
 public:
   /// The number that no service has: of the group's own entries.

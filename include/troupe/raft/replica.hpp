@@ -269,7 +269,8 @@ private:
 
   void lead() {
     keep_time(time_of_group(now_));
-    change_role(role::leader, self_, std::to_string(elections_.granted()) + " votes");
+    auto votes = elections_.granted();
+    change_role(role::leader, self_, votes == 1 ? "1 vote" : std::to_string(votes) + " votes");
     elections_.clear();
     leading_.emplace(last_round_, turn());
   }
@@ -429,7 +430,7 @@ private:
 
   void handle(request_id, const loaded& what) {
     if (leading_)
-      leading_->take(what.what, turn());
+      leading_->take(what, turn());
   }
 
   // -- requests -----------------------------------------------------------------------

@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
+#include "troupe/core/checksum.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/raft/types.hpp"
@@ -75,9 +77,12 @@ struct replica_types {
     log_index index = 0;
   };
 
-  /// What was asked by load_snapshot.
+  /// What was asked by load_snapshot. Cost of making it: that of the checksum.
   struct loaded {
+    explicit loaded(snapshot from) : what(std::move(from)), sum(crc32c(*what.bytes)) {}
+
     snapshot what;
+    std::uint32_t sum;
   };
 
   /// The link to this member is gone, with whatever was on the way.

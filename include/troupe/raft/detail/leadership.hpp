@@ -155,8 +155,8 @@ public:
     replication_.take(from, what, t);
   }
 
-  void take(const snapshot& loaded, const turn& t) {
-    replication_.take(loaded, t);
+  void take(const replica_types::loaded& what, const turn& t) {
+    replication_.take(what, t);
   }
 
   void lose_link(seat_id seat) {

@@ -11,7 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "troupe/core/checksum.hpp"
 #include "troupe/raft/detail/progress.hpp"
 #include "troupe/raft/detail/turn.hpp"
 #include "troupe/raft/quorum.hpp"
@@ -172,12 +171,12 @@ public:
   }
 
   /// The snapshot that was asked for.
-  void take(const snapshot& what, const turn& t) {
+  void take(const replica_types::loaded& what, const turn& t) {
     is_loading_ = false;
-    if (what.header.index < t.log().base_index())
+    if (what.what.header.index < t.log().base_index())
       return;
-    outgoing_ = what;
-    outgoing_sum_ = crc32c(*what.bytes);
+    outgoing_ = what.what;
+    outgoing_sum_ = what.sum;
   }
 
 private:
