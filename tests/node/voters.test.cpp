@@ -22,8 +22,9 @@ namespace {
 
 /// Nodes with data folders, in one process.
 struct group_of_nodes {
-  explicit group_of_nodes(std::size_t count)
-    : nodes(count, [this](std::size_t index, node_options& how) {
+  explicit group_of_nodes(std::size_t count, std::uint32_t snapshot_every = 10'000)
+    : nodes(count, [this, snapshot_every](std::size_t index, node_options& how) {
+        how.group.snapshot_every = snapshot_every;
         how.data = folder / std::to_string(index);
         how.lost_after = 500ms;
         how.group.consensus.heartbeat = 50ms;
@@ -257,6 +258,26 @@ TEST_CASE("a node whose log was lost comes back with another seat", "[node][vote
   }));
   CHECK(group.becomes(3));
   auto seen = group.nodes[victim].locks().find("kept");
+  REQUIRE(seen);
+  CHECK(seen->holders.size() == 1);
+}
+
+TEST_CASE("a node that starts behind a snapshot knows who votes", "[node][voters]") {
+  group_of_nodes group{3, 5};
+  auto voters = [&](std::size_t index) {
+    return group.nodes[index]
+      .system()
+      .metrics()
+      .gauge_singleton("troupe", "group-voters", "")
+      ->value();
+  };
+  for (auto each = 0; each < 20; ++each)
+    REQUIRE(group.nodes[0].locks().acquire("lock " + std::to_string(each), {.ttl = 60s}));
+  auto victim = (group.leader() + 1) % 3;
+  group.stop(victim);
+  group.start(victim);
+  CHECK(group.nodes.until([&] { return voters(victim) == 3; }));
+  auto seen = group.nodes[victim].locks().find("lock 7");
   REQUIRE(seen);
   CHECK(seen->holders.size() == 1);
 }
