@@ -78,6 +78,27 @@ TEST_CASE("a voter goes on alone when the majority is gone for good", "[cluster]
   CHECK(take_lock(alone.address()) > before);
 }
 
+TEST_CASE("a backup is written over nothing, and restored over nothing", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  auto file = folder / "cluster.backup";
+  running_node node{{"--name", "old", "--slots", "0", "--data", folder / "old"}};
+  write_file(file, "the only copy");
+  auto refused = run({"backup", file, "--at", node.address()});
+  INFO(refused);
+  CHECK(refused.status == 1);
+  CHECK(content_of(file) == "the only copy");
+  std::filesystem::remove(file);
+  REQUIRE(run({"backup", file, "--at", node.address()}).status == 0);
+  auto running = run({"restore", file, "--data", folder / "old"});
+  CHECK(running.status == 1);
+  REQUIRE(run({"restore", file, "--data", folder / "new"}).status == 0);
+  auto again = run({"restore", file, "--data", folder / "new"});
+  INFO(again);
+  CHECK(again.status == 1);
+  CHECK(run({"recover", "--data", folder / "old"}).says("running node"));
+}
+
 TEST_CASE("backups and folders that are none are refused", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
