@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "troupe/core/machine.hpp"
+#include "troupe/core/page_room.hpp"
 #include "troupe/registry/name_types.hpp"
 #include "troupe/registry/record_bounds.hpp"
 
@@ -114,8 +115,6 @@ public:
   }
 
 private:
-  static constexpr std::size_t max_page = 1'000;
-
   // -- requests ----------------------------------------------------------------------
 
   void handle(request_id id, const names::claim& request, effects& out) {

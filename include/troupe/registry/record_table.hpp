@@ -18,6 +18,7 @@
 
 #include "troupe/core/machine.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/page_room.hpp"
 #include "troupe/registry/detail/health_book.hpp"
 #include "troupe/registry/detail/record_index.hpp"
 #include "troupe/registry/detail/refusals.hpp"
@@ -134,7 +135,7 @@ public:
   /// than it takes to fill it.
   [[nodiscard]] found_records answer(const find_records& question) const {
     found_records result;
-    detail::page_room room{question.limit};
+    page_room room{question.limit};
     auto owner = owners_.find(question.owner);
     auto* owned = question.owner.empty()   ? nullptr
                   : owner == owners_.end() ? &nobodys_
@@ -143,7 +144,7 @@ public:
       result.more = !room.left();
       if (result.more)
         return false;
-      room.take(*each.shown);
+      room.take(size_of(*each.shown));
       result.records.push_back(view_of(each));
       return true;
     });

@@ -22,6 +22,7 @@
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/names.hpp"
+#include "troupe/core/page_room.hpp"
 #include "troupe/router/detail/agent_table.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/open_requests.hpp"
@@ -216,8 +217,6 @@ private:
                         [&](caf::response_promise& to) { to.deliver(detail::in_our_words(said)); });
       });
   }
-
-  static constexpr std::size_t max_page = 1'000;
 
   caf::event_based_actor* self_;
   router_options options_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "troupe/core/machine.hpp"
+#include "troupe/core/page_room.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/state/detail/change_log.hpp"
 #include "troupe/state/detail/key_table.hpp"
@@ -88,7 +89,7 @@ public:
 
   [[nodiscard]] key_page answer(const list_keys& question) const {
     key_page result;
-    detail::page_room room{question.limit};
+    page_room room{question.limit};
     keys_.for_each_in(question.scope, question.after, [&](const saved_key& held) {
       result.more = !room.left();
       if (result.more)
@@ -123,7 +124,7 @@ public:
   [[nodiscard]] result<state_changes> answer(const watch_state& question) const {
     if (auto why = unfit(question.scope); why.code != errc::none)
       return why;
-    detail::page_room room{question.limit};
+    page_room room{question.limit};
     if (!log_.reaches_back_to(question.after))
       return snapshot_page(question.scope, {}, log_.revision(), room);
     if (question.rest)
@@ -473,7 +474,7 @@ private:
   /// changed since is left out: it comes with the changes after it.
   [[nodiscard]] state_changes snapshot_page(const key_scope& scope,
                                             const std::optional<entry_key>& behind,
-                                            std::uint64_t revision, detail::page_room room) const {
+                                            std::uint64_t revision, page_room room) const {
     state_changes answer{revision, !behind, {}, {}, false};
     keys_.for_each_in(scope, behind, [&](const saved_key& held) {
       if (held.revision > revision)

@@ -9,35 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/page_room.hpp"
 #include "troupe/registry/detail/record_index.hpp"
 #include "troupe/registry/queries.hpp"
 
 namespace troupe::registry::detail {
-
-/// Most changes or records in one answer, whatever its question says.
-inline constexpr std::size_t max_page = 1'000;
-/// The texts in one answer, but for the last record of it.
-inline constexpr std::size_t max_page_bytes = std::size_t{1} << 20U;
-
-/// Tells how much fits into one answer.
-class page_room {
-public:
-  explicit page_room(std::uint32_t limit) : places_(std::clamp<std::size_t>(limit, 1, max_page)) {}
-
-  /// Returns whether another one fits.
-  [[nodiscard]] bool left() const {
-    return places_ > 0 && bytes_ < max_page_bytes;
-  }
-
-  void take(const record& value) {
-    --places_;
-    bytes_ += size_of(value);
-  }
-
-private:
-  std::size_t places_;
-  std::size_t bytes_ = 0;
-};
 
 /// The last changes of a table, numbered without a gap. Shares the records with the
 /// table, so a line is about 100 bytes until its record is outgrown.
@@ -78,7 +54,7 @@ public:
     for (auto position = lines_.size() - (revision_ - after);
          position < lines_.size() && room.left(); ++position) {
       auto& line = lines_[position];
-      room.take(*line.what);
+      room.take(size_of(*line.what));
       result.changes.push_back(to_change(line));
       result.revision = line.revision;
     }

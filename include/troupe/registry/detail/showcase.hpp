@@ -163,7 +163,7 @@ private:
         result.rest = result.changes.back().what.value.key;
         break;
       }
-      room.take(*what.shown);
+      room.take(size_of(*what.shown));
       auto& [liveness, status, healthy] = what.shows;
       result.changes.push_back(
         {revision, change_kind::added, {*what.shown, liveness, status, healthy, {}}});

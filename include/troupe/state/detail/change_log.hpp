@@ -8,14 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/page_room.hpp"
 #include "troupe/state/types.hpp"
 
 namespace troupe::state::detail {
-
-/// Most keys or changes in one answer, whatever its question says.
-inline constexpr std::size_t max_page = 1'000;
-/// The bytes in one answer, but for the last of it.
-inline constexpr std::size_t max_page_bytes = std::size_t{1} << 20U;
 
 /// Returns what an entry counts for where bytes are bounded.
 inline std::size_t size_of(const entry& value) {
@@ -28,25 +24,6 @@ inline std::size_t size_of(const std::vector<entry>& entries) {
     sum += size_of(each);
   return sum;
 }
-
-/// Tells how much fits into one answer.
-class page_room {
-public:
-  explicit page_room(std::uint32_t limit) : places_(std::clamp<std::size_t>(limit, 1, max_page)) {}
-
-  [[nodiscard]] bool left() const {
-    return places_ > 0 && bytes_ < max_page_bytes;
-  }
-
-  void take(std::size_t bytes) {
-    --places_;
-    bytes_ += bytes;
-  }
-
-private:
-  std::size_t places_;
-  std::size_t bytes_ = 0;
-};
 
 /// The last changes of a table, bounded by number and bytes.
 class change_log {

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace troupe {
+
+/// Most lines in one answer of a service, whatever its question says.
+inline constexpr std::size_t max_page = 1'000;
+/// The bytes in one answer, but for the last line of it.
+inline constexpr std::size_t max_page_bytes = std::size_t{1} << 20U;
+
+/// Tells how much fits into one answer.
+class page_room {
+public:
+  explicit page_room(std::uint32_t limit) : places_(std::clamp<std::size_t>(limit, 1, max_page)) {}
+
+  /// Returns whether another line fits.
+  [[nodiscard]] bool left() const {
+    return places_ > 0 && bytes_ < max_page_bytes;
+  }
+
+  void take(std::size_t bytes) {
+    --places_;
+    bytes_ += bytes;
+  }
+
+private:
+  std::size_t places_;
+  std::size_t bytes_ = 0;
+};
+
+} // namespace troupe
