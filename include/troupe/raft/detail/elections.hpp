@@ -109,9 +109,10 @@ public:
     t.tell_when_written(from, vote_answer{false, granted});
   }
 
-  /// Who is about to be removed may be the only one that can go on (thesis 4.2.2).
+  /// Who is about to be removed may be the only one that can go on (thesis 4.2.2). After a restart
+  /// nobody knows which of the changes behind the snapshot are committed.
   [[nodiscard]] static bool may_stand(const turn& t) {
-    return t.members().votes(t.self) || t.log().members_at(t.commit).votes(t.self);
+    return t.log().votes_since(t.commit, t.self);
   }
 
   /// Whether a message is of a term that is only thought of.

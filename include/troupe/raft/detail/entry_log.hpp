@@ -117,6 +117,12 @@ public:
     return std::prev(configurations_.upper_bound(index))->second;
   }
 
+  /// Whether `seat` has a vote in any configuration that was in force at `index` or behind it.
+  [[nodiscard]] bool votes_since(log_index index, seat_id seat) const {
+    return std::any_of(std::prev(configurations_.upper_bound(index)), configurations_.end(),
+                       [&](auto& each) { return each.second.votes(seat); });
+  }
+
   /// Returns where to compact to, so that of what is there up to `index` only the last entries
   /// stay, no more than so many and so many bytes. Cost: O(entries that stay).
   /// @pre index <= last_index()
