@@ -135,6 +135,7 @@ public:
       return;
     place.running.reset();
     place.here.reset();
+    place.armed_for.reset(); // that alarm rings for nobody
     place.disk.crash(random_);
     note(kind::kill, which, place.life);
   }
