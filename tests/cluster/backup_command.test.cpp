@@ -86,7 +86,7 @@ TEST_CASE("a backup is written over nothing, and restored over nothing", "[clust
   write_file(file, "the only copy");
   auto refused = run({"backup", file, "--at", node.address()});
   INFO(refused);
-  CHECK(refused.status == 1);
+  CHECK(refused.status == 2);
   CHECK(content_of(file) == "the only copy");
   std::filesystem::remove(file);
   REQUIRE(run({"backup", file, "--at", node.address()}).status == 0);
