@@ -142,8 +142,9 @@ private:
   }
 
   problem break_things() {
+    duration late{}; // a node that takes its time to come back
     for (auto& each : plan_) {
-      wait_until(each.at);
+      wait_until(each.at + late);
       if (interrupted_)
         return {};
       auto words = cluster_.begin(each);
@@ -154,12 +155,16 @@ private:
       say({{"event", "fault"}, {"at_s", at}, {"what", *words}, {"span_s", seconds(each.span)}},
           std::to_string(at) + " s: " + *words + ", for " + std::to_string(seconds(each.span))
             + " s");
-      wait_until(each.at + each.span);
+      wait_until(elapsed() + each.span);
       if (auto why = cluster_.end(); why.code != errc::none)
         return why;
+      late = std::max(late, elapsed() - (each.at + each.span));
     }
-    calm_ns_ = recorder_.now_ns();
-    wait_until(std::chrono::seconds{what_.seconds});
+    auto whole = duration{std::chrono::seconds{what_.seconds}};
+    auto calm = chaos::calm_of(whole);
+    auto end = std::max(whole, elapsed() + calm);
+    answers_since_ns_ = recorder_.now_ns() + (calm / 2).count();
+    wait_until(end);
     return {};
   }
 
@@ -167,9 +172,9 @@ private:
     auto end_ns = recorder_.now_ns();
     chaos::findings found;
     for (auto& each : users_)
-      if (each.who->answered_ns() < calm_ns_)
+      if (each.who->answered_ns() < answers_since_ns_)
         found.violations.push_back("client " + each.who->name()
-                                   + " got no answer after the last fault");
+                                   + " got no more answers after the last fault");
     if (!cluster_.wait_until_whole(30s) && !interrupted_)
       found.violations.push_back("the nodes were no cluster again 30 s after the end");
     auto last = cluster_.connect();
@@ -281,7 +286,9 @@ private:
   std::atomic<bool> over_ = false;
   std::vector<std::thread> threads_;
   std::int64_t begin_ns_ = 0;
-  std::int64_t calm_ns_ = 0;
+  /// The middle of the calm end. Whoever is stuck has no answer from then on; an answer that only
+  /// crossed the end of the last fault says little.
+  std::int64_t answers_since_ns_ = 0;
   std::map<std::string, std::size_t> faults_;
 };
 

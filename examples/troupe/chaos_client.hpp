@@ -101,13 +101,12 @@ public:
   template <class Ask, class Judge, class Show>
   auto perform(const std::string& key, troupe::sim::step_of_history what, Ask ask, Judge judge,
                Show show) {
-    auto called = lines_.now_ns();
     auto place = lines_.call(name_, key, std::move(what));
     auto got = ask();
     auto said = got ? verdict{troupe::sim::outcome::ok, true} : judge(got.error());
     lines_.answer(place, said.how, got ? show(*got) : std::nullopt);
     if (said.is_answer)
-      answered_ns_ = called;
+      answered_ns_ = lines_.now_ns();
     if (said.how == troupe::sim::outcome::unknown)
       rename();
     unsure_ = said.how == troupe::sim::outcome::unknown;
@@ -119,7 +118,7 @@ public:
     return unsure_;
   }
 
-  /// When the last operation that was answered began.
+  /// When the last answer came; below zero: never.
   [[nodiscard]] std::int64_t answered_ns() const {
     return answered_ns_;
   }

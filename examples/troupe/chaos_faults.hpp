@@ -75,8 +75,14 @@ to_fault_kinds(const std::vector<std::string>& names) {
   return kinds;
 }
 
+/// The least share of its span, in percent, to which a fault is cut: with the timers `lan` an
+/// election still fits into a pause.
+inline constexpr std::int64_t least_share = 40;
+
 /// One fault after the other until the calm end of a run that takes `whole`; the same seed is
-/// the same plan. Kinds come in a random order, each once before any comes again.
+/// the same plan. Kinds come in a random order, each once before any comes again. Where the time
+/// is short, all of the first round is shorter, so that each kind comes once; if that would take
+/// them below `least_share`, some do not come.
 inline std::vector<fault> plan_faults(std::uint64_t seed, troupe::duration whole,
                                       const std::vector<fault_kind>& kinds) {
   using namespace std::chrono_literals;
@@ -86,25 +92,13 @@ inline std::vector<fault> plan_faults(std::uint64_t seed, troupe::duration whole
            + troupe::duration{static_cast<std::int64_t>(
              random.below(static_cast<std::uint64_t>((to - from).count())))};
   };
-  std::vector<fault> plan;
-  std::vector<fault_kind> deck;
-  auto end = whole - calm_of(whole);
-  for (troupe::duration at = 1s;;) {
-    if (deck.empty()) {
-      deck = kinds;
-      for (auto left = deck.size(); left > 1; --left)
-        std::swap(deck[left - 1], deck[random.below(left)]);
-    }
-    fault next{at, {}, deck.back(), random.next()};
-    deck.pop_back();
-    switch (next.kind) {
+  auto span_of = [&](fault_kind kind) {
+    switch (kind) {
       case fault_kind::kill_leader:
       case fault_kind::kill_others:
-        next.span = between(500ms, 4s);
-        break;
+        return between(500ms, 4s);
       case fault_kind::reset:
-        next.span = between(100ms, 1s);
-        break;
+        return between(100ms, 1s);
       case fault_kind::pause_leader:
       case fault_kind::pause_others:
       case fault_kind::isolate_leader:
@@ -112,17 +106,39 @@ inline std::vector<fault> plan_faults(std::uint64_t seed, troupe::duration whole
       case fault_kind::isolate_all:
       case fault_kind::one_way:
       case fault_kind::slow:
-        next.span = between(3s, 6s);
+        break;
     }
-    if (at + next.span > end)
-      next.span = end - at; // the last one is cut short
-    if (next.span < 100ms)
-      return plan;
-    plan.push_back(next);
-    at += next.span + between(1s, 3s);
-    if (at >= end)
-      return plan;
+    return between(3s, 6s);
+  };
+  struct turn {
+    fault what;
+    troupe::duration rest;
+  };
+  std::vector<fault> plan;
+  auto end = whole - calm_of(whole);
+  for (troupe::duration at = 1s; at < end && !kinds.empty();) {
+    std::vector<turn> round;
+    troupe::duration wanted{};
+    for (auto kind : kinds) {
+      round.push_back({{{}, span_of(kind), kind, random.next()}, between(1s, 3s)});
+      wanted += round.back().what.span + round.back().rest;
+    }
+    for (auto left = round.size(); left > 1; --left)
+      std::swap(round[left - 1], round[random.below(left)]);
+    wanted -= round.back().rest; // the calm end is one
+    auto share
+      = plan.empty() ? std::clamp((end - at) * 100 / wanted, least_share, std::int64_t{100}) : 100;
+    for (auto& [next, rest] : round) {
+      next.at = at;
+      auto least = next.span * least_share / 100;
+      next.span = std::min(next.span * share / 100, end - at); // the last one is cut short
+      if (next.span < least)
+        return plan;
+      plan.push_back(next);
+      at += next.span + rest * share / 100;
+    }
   }
+  return plan;
 }
 
 } // namespace cli::chaos

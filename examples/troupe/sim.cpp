@@ -130,6 +130,15 @@ std::optional<sim::faults> to_faults(const sim_command& what) {
   return made;
 }
 
+/// The command that runs one seed again.
+std::string replay_of(const sim_command& what, std::uint64_t seed) {
+  auto words = "troupe sim " + what.scenario + " --nodes " + std::to_string(what.nodes)
+               + " --seconds " + std::to_string(what.seconds) + " --faults " + what.faults;
+  if (what.loss >= 0)
+    words += " --loss " + json(what.loss).dump(); // all its digits
+  return words + " --seed " + std::to_string(seed);
+}
+
 std::uint64_t peak_rss() {
   rusage used{};
   getrusage(RUSAGE_SELF, &used);
@@ -162,7 +171,8 @@ int run_sim(const common_options& common, const sim_command& what) {
     json figures{{"scenario", what.scenario},
                  {"nodes", what.nodes},
                  {"seed", seed},
-                 {"virtual_s", what.seconds}};
+                 {"virtual_s", what.seconds},
+                 {"replay", replay_of(what, seed)}};
     auto begin = std::chrono::steady_clock::now();
     auto violations = chosen->run(how, figures);
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
@@ -182,9 +192,7 @@ int run_sim(const common_options& common, const sim_command& what) {
     for (auto& each : violations)
       std::cerr << "  " << each << '\n';
     if (!violations.empty())
-      std::cerr << "  replay: troupe sim " << what.scenario << " --nodes " << what.nodes
-                << " --seconds " << what.seconds << " --faults " << what.faults << " --seed "
-                << seed << '\n';
+      std::cerr << "  replay: " << replay_of(what, seed) << '\n';
   }
   auto runs = range->second - range->first + 1;
   if (common.json && !what.seeds.empty())

@@ -1,11 +1,15 @@
 // Real clusters that are broken on purpose, and what their clients saw.
 
+#include "../../examples/troupe/chaos_faults.hpp"
+#include "support/network_links.hpp"
+#include "support/seeds.hpp"
 #include "troupe/sim/history.hpp"
 #include "troupe/storage/database.hpp"
 #include "troupe/testing/namespace_network.hpp"
 #include "troupe_command.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -15,33 +19,62 @@
 #include <system_error>
 #include <vector>
 
-#include <net/if.h>
-
 using namespace std::literals;
 using namespace troupe::test;
 
 namespace {
 
-/// Runs a workload on three nodes under one fault after the other, and checks what the command
-/// says of it.
-void check_chaos(const std::string& workload, std::size_t at_least, const words& more = {}) {
+/// A run on three nodes, which elect soon.
+struct chaos_plan {
+  std::string workload;
+  words faults;
+  std::size_t min_answers = 50;
+  std::size_t seconds = 15;
+  std::string network = "proxy";
+};
+
+std::string joined(const words& parts, char between) {
+  std::string all;
+  for (auto& each : parts)
+    all += (all.empty() ? "" : std::string{between}) + each;
+  return all;
+}
+
+/// Checks what the command says of such a run: that each fault came, and all that it promises.
+void check_chaos(const chaos_plan& what) {
   need_command();
   temporary_folder folder;
   auto file = (folder / "history.jsonl").string();
-  auto raft_log = (folder / "raft").string();
-  words command{"chaos",  "--json", "--workload", workload, "--seconds",  "15",
-                "--seed", "7",      "--history",  file,     "--raft-log", raft_log};
-  command.insert(command.end(), more.begin(), more.end());
+  words command{"chaos",
+                "--workload",
+                what.workload,
+                "--network",
+                what.network,
+                "--faults",
+                joined(what.faults, ','),
+                "--timers",
+                "lan",
+                "--seconds",
+                std::to_string(what.seconds),
+                "--seed",
+                std::to_string(given_seed().value_or(7))};
+  INFO("replay with: troupe " << joined(command, ' '));
+  command.insert(command.end(), {"--json", "--history", file, "--raft-log", folder / "raft"});
   auto done = run(command, 100s);
   INFO(done);
+  if (done.status != 0)
+    folder.keep(); // the history, and what the nodes said
   REQUIRE(done.status == 0);
   auto last = done.lines().back();
   CHECK(last["event"] == "done");
   CHECK(last["linearizable"] == true);
-  CHECK(last["network"]
-        == (std::ranges::find(more, "namespaces") == more.end() ? "proxy" : "namespaces"));
-  CHECK(last["faults"].size() >= 1);
-  CHECK(last["ok"].get<std::size_t>() >= at_least);
+  CHECK(last["network"] == what.network);
+  for (auto& kind : what.faults) {
+    INFO(kind);
+    CHECK(last["faults"].value(kind, 0) >= 1);
+    CHECK((!kind.ends_with("_leader") || last["elections"] >= 1));
+  }
+  CHECK(last["ok"].get<std::size_t>() >= what.min_answers);
   for (auto* node : {"n1", "n2", "n3"})
     CHECK(std::filesystem::file_size(folder / "raft" / (node + ".jsonl"s)) > 1'000);
   std::ifstream in{file};
@@ -52,34 +85,64 @@ void check_chaos(const std::string& workload, std::size_t at_least, const words&
 
 } // namespace
 
-TEST_CASE("registers are linearizable while processes are killed, stopped and cut off",
-          "[cluster][chaos]") {
-  check_chaos("register", 100);
+TEST_CASE("registers are linearizable while leaders are killed and stopped", "[cluster][chaos]") {
+  check_chaos({"register", {"kill_leader", "pause_leader"}, 100});
 }
 
-TEST_CASE("tables are linearizable while processes are killed, stopped and cut off",
+TEST_CASE("tables are linearizable while leaders are cut off and others are killed",
           "[cluster][chaos]") {
-  check_chaos("kv", 100);
+  check_chaos({"kv", {"isolate_leader", "kill_others"}, 100});
 }
 
-TEST_CASE("a queue in strong state is linearizable while processes are killed, stopped and cut off",
-          "[cluster][chaos]") {
-  check_chaos("queue", 50);
+TEST_CASE(
+  "a queue in strong state is linearizable while no node hears another and while some are stopped",
+  "[cluster][chaos]") {
+  check_chaos({"queue", {"isolate_all", "pause_others"}});
 }
 
-TEST_CASE("locks are linearizable while processes are killed, stopped and cut off",
+TEST_CASE("locks are linearizable while leaders are killed and while nodes are cut off one way",
           "[cluster][chaos]") {
-  check_chaos("lock", 50);
+  check_chaos({"lock", {"kill_leader", "one_way"}});
 }
 
-TEST_CASE("leases last as long as was granted, and their tokens rise, under all faults",
+TEST_CASE("leases last as long as was granted, and their tokens rise, while leaders are stopped "
+          "and links are slow",
           "[cluster][chaos]") {
-  check_chaos("lease", 20);
+  check_chaos({"lease", {"pause_leader", "slow"}, 20});
 }
 
-TEST_CASE("each task of a workflow has one result while processes are killed, stopped and cut off",
-          "[cluster][chaos]") {
-  check_chaos("scheduler", 10);
+TEST_CASE(
+  "each task of a workflow has one result while processes are killed and connections are reset",
+  "[cluster][chaos]") {
+  check_chaos({"scheduler", {"kill_leader", "kill_others", "reset"}, 10});
+}
+
+TEST_CASE("a plan of chaos has each fault once before any comes again", "[cluster][chaos]") {
+  using namespace cli::chaos;
+  auto all = to_fault_kinds({});
+  REQUIRE(all);
+  for_each_seed(100, [&](random_source random) {
+    auto check = [&](troupe::duration whole, const std::vector<fault_kind>& kinds) {
+      auto plan = plan_faults(random.seed(), whole, kinds);
+      REQUIRE(plan.size() >= kinds.size());
+      std::set<fault_kind> first_round;
+      troupe::duration free = 1s;
+      for (auto& each : plan) {
+        if (first_round.size() < kinds.size())
+          CHECK(first_round.insert(each.kind).second);
+        CHECK(each.at >= free);
+        free = each.at + each.span + 400ms;
+        auto least = each.kind < fault_kind::pause_leader ? 200ms : 1'200ms;
+        CHECK((each.span >= least || each.kind == fault_kind::reset));
+        CHECK(each.at + each.span <= whole - calm_of(whole));
+      }
+    };
+    check(60s, *all);
+    for (auto one : *all)
+      for (auto other : *all)
+        if (one < other)
+          check(15s, {one, other});
+  });
 }
 
 namespace {
@@ -91,15 +154,20 @@ void need_namespaces() {
 
 /// What the machine has of networks with a name: links, and namespaces of `ip netns`.
 std::set<std::string> named_networks() {
-  std::set<std::string> found;
-  auto* links = ::if_nameindex();
-  for (auto* each = links; each != nullptr && each->if_index != 0; ++each)
-    found.insert(each->if_name);
-  ::if_freenameindex(links);
+  auto found = network_links();
   std::error_code none; // the folder is made by the first of them
   for (auto& each : std::filesystem::directory_iterator{"/run/netns", none})
     found.insert("netns " + each.path().filename().string());
   return found;
+}
+
+/// check_chaos() in a network of the kernel, of which nothing may be left.
+void check_chaos_in_namespaces(chaos_plan what) {
+  need_namespaces();
+  auto before = named_networks();
+  what.network = "namespaces";
+  check_chaos(what);
+  CHECK(named_networks() == before);
 }
 
 /// The network namespace of a process; empty if there is no such process.
@@ -130,20 +198,16 @@ std::ptrdiff_t inhabitants_of(const std::set<std::string>& namespaces) {
 
 } // namespace
 
-TEST_CASE("registers are linearizable in a network of the kernel that loses packets",
+TEST_CASE("registers are linearizable in a network of the kernel while leaders are cut off",
           "[cluster][chaos][namespaces]") {
-  need_namespaces();
-  auto before = named_networks();
-  check_chaos("register", 100, {"--network", "namespaces", "--faults", "isolate_leader,one_way"});
-  CHECK(named_networks() == before);
+  check_chaos_in_namespaces({"register", {"isolate_leader", "one_way"}, 100});
 }
 
-TEST_CASE("locks are linearizable in a network of the kernel that loses packets",
-          "[cluster][chaos][namespaces]") {
-  need_namespaces();
-  auto before = named_networks();
-  check_chaos("lock", 50, {"--network", "namespaces", "--faults", "slow,reset"});
-  CHECK(named_networks() == before);
+TEST_CASE(
+  "locks are linearizable in a network of the kernel that loses packets and resets connections",
+  "[cluster][chaos][namespaces]") {
+  check_chaos_in_namespaces(
+    {.workload = "lock", .faults = {"isolate_minority", "slow", "reset"}, .seconds = 20});
 }
 
 TEST_CASE("chaos in a network of the kernel that is killed leaves no process, link or namespace",

@@ -48,7 +48,9 @@ std::vector<std::string> lines_until_killed(const std::vector<std::string>& comm
 
 TEST_CASE("kill -9 takes back nothing that was said", "[cluster][host]") {
   test::temporary_folder folder;
-  test::random_source random{std::random_device{}()};
+  auto seed = test::given_seed().value_or(std::random_device{}());
+  INFO("replay with TROUPE_SEED=" << seed);
+  test::random_source random{seed};
   std::string session;
   std::map<std::uint64_t, std::uint64_t> held;
   for (auto life = 0; life < 20; ++life) {

@@ -4,6 +4,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
+#include <iterator>
+#include <sstream>
 #include <string>
 
 using namespace troupe::test;
@@ -19,6 +22,24 @@ TEST_CASE("troupe sim runs seeds, and the same seed is the same run", "[cluster]
     auto second = run({words_of.begin(), words_of.end()});
     CHECK(first.line().at("trace") == second.line().at("trace"));
   }
+}
+
+TEST_CASE("the command that troupe sim prints for a run replays it", "[cluster][cli]") {
+  need_command();
+  auto first = run({"sim", "raft", "--seconds", "3", "--nodes", "3", "--faults", "storm", "--loss",
+                    "0.123456789", "--seeds", "8..8", "--json"});
+  INFO(first);
+  REQUIRE(first.status == 0);
+  std::istringstream printed{first.line().at("replay").get<std::string>()};
+  words command{std::istream_iterator<std::string>{printed}, {}};
+  REQUIRE(command.front() == "troupe");
+  CHECK(std::ranges::find(command, "0.123456789") != command.end());
+  command.erase(command.begin());
+  command.push_back("--json");
+  auto second = run(command);
+  INFO(second);
+  REQUIRE(second.status == 0);
+  CHECK(first.line().at("trace") == second.line().at("trace"));
 }
 
 TEST_CASE("troupe sim says what it does not know", "[cluster][cli]") {

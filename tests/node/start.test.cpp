@@ -35,12 +35,6 @@ TEST_CASE("a cluster is founded where nobody answers, if that is asked for", "[n
   CHECK((*founder)->is_host());
 }
 
-TEST_CASE("nodes meet over IPv6", "[node][start]") {
-  testing::cluster c{2, [](std::size_t, node_options& how) { how.listen = {"::1", 0}; }};
-  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
-  CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
-}
-
 TEST_CASE("others dial what a node advertises", "[node][start]") {
   // The second node listens everywhere, and says that it is at 127.0.0.2.
   testing::cluster c{3, [](std::size_t index, node_options& how) {

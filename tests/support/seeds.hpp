@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
 #include "troupe/core/random.hpp"
@@ -19,6 +20,12 @@ inline constexpr std::uint64_t simulated_worlds = 20;
 inline constexpr std::uint64_t simulated_worlds = 200;
 #endif
 
+/// TROUPE_SEED, by which a test is replayed; nothing if it is not set.
+inline std::optional<std::uint64_t> given_seed() {
+  const char* chosen = std::getenv("TROUPE_SEED");
+  return chosen != nullptr ? std::optional<std::uint64_t>{std::stoull(chosen)} : std::nullopt;
+}
+
 /// Runs `body` for `count` seeds, times TROUPE_SOAK if that is set. A failure prints the
 /// command that replays it.
 template <class Body>
@@ -26,8 +33,8 @@ void for_each_seed(std::uint64_t count, Body body) {
   std::uint64_t first = 0;
   if (const char* factor = std::getenv("TROUPE_SOAK"))
     count *= std::stoull(factor);
-  if (const char* chosen = std::getenv("TROUPE_SEED")) {
-    first = std::stoull(chosen);
+  if (auto chosen = given_seed()) {
+    first = *chosen;
     count = 1;
   }
   for (auto seed = first; seed < first + count; ++seed) {

@@ -1,11 +1,11 @@
 #include "troupe/testing/namespace_network.hpp" // the header under test
 
+#include "support/network_links.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/socket.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -25,16 +25,6 @@ using namespace troupe;
 namespace {
 
 constexpr std::uint16_t far_port = 4711;
-
-/// The links that this thread sees.
-std::set<std::string> links() {
-  std::set<std::string> found;
-  auto* all = ::if_nameindex();
-  for (auto* each = all; each != nullptr && each->if_index != 0; ++each)
-    found.insert(each->if_name);
-  ::if_freenameindex(all);
-  return found;
-}
 
 bool is_ready(const net::socket& which, short what, std::chrono::milliseconds wait) {
   pollfd polled{which.get(), what, 0};
@@ -195,10 +185,10 @@ TEST_CASE("a network of namespaces knows no paths to hosts that it lacks",
 
 TEST_CASE("a network of namespaces has no name outside, and nothing of it is left at its end",
           "[testing][namespaces]") {
-  auto before = links();
+  auto before = test::network_links();
   {
     connected_hosts c;
-    CHECK(links() == std::set{"lo"s, "eth0"s});
+    CHECK(test::network_links() == std::set{"lo"s, "eth0"s});
   }
-  CHECK(links() == before);
+  CHECK(test::network_links() == before);
 }
