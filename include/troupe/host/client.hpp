@@ -185,6 +185,14 @@ private:
     arm();
   }
 
+  /// The commands of one session; what else is under way is not sent twice for it.
+  void send_all_of(std::uint64_t session) {
+    for (auto& [id, each] : open_)
+      if (each.what.numbered && each.session == session)
+        send(id);
+    arm();
+  }
+
   void send(std::uint64_t id) {
     if (!target_)
       return;
@@ -264,7 +272,7 @@ private:
           found->second.id = opened;
           opening_failures_ = 0;
           keep_at_ = self_->clock().now() + options_.keep_every;
-          send_all();
+          send_all_of(which);
         },
         [this, from, which](const caf::error& why) {
           auto found = sessions_.find(which);
@@ -311,9 +319,9 @@ private:
       each.tries_before = each.tries;
       each.number = ++line.last_number;
     }
+    send_all_of(which);
     if (--line.open == 0 && which != newest_session_)
       sessions_.erase(which);
-    send_all();
   }
 
   // -- time ------------------------------------------------------------------------
