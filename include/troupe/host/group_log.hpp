@@ -44,7 +44,8 @@ struct stored_group {
 /// Calls may block; one caller at a time. On a full disk a call is storage_full and nothing
 /// of it stays; after any other problem nobody knows what is on the disk.
 class group_log {
-  static constexpr std::size_t part_bytes = 256 * 1024; // entries wait no longer than for one
+  /// Entries wait no longer than for one.
+  static constexpr auto part_bytes = std::size_t{256} * 1024;
   /// A page that loses entries is written anew, so not with each entry; 0.5 MiB take some 5 ms.
   static constexpr std::uint64_t drop_every_bytes = part_bytes;
 

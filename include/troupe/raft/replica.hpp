@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -197,7 +198,7 @@ private:
     delivered_ = std::max(delivered_, log().base_index()); // an installed snapshot has those
     auto last = std::min(commit_, disk_.synced());
     while (delivered_ < last) {
-      auto next = log().slice(delivered_ + 1, last, 4'096, 16U * 1024 * 1024);
+      auto next = log().slice(delivered_ + 1, last, 4'096, std::size_t{16} * 1024 * 1024);
       delivered_ += next.size();
       put(committed{std::move(next)});
     }

@@ -275,13 +275,13 @@ struct options {
   std::uint32_t max_in_flight = 64;
   /// Entries and bytes that are not committed yet; more is refused.
   std::uint32_t max_uncommitted = 20'000;
-  std::uint64_t max_uncommitted_bytes = 64U * 1024 * 1024;
+  std::uint64_t max_uncommitted_bytes = std::uint64_t{64} * 1024 * 1024;
   /// The largest command: services put the requests of many callers into one.
   std::uint32_t max_command_bytes = 16 * 1024 * 1024;
   /// Reads that wait for their round.
   std::uint32_t max_reads = 100'000;
   /// The largest snapshot that is taken from a leader.
-  std::uint64_t max_snapshot_bytes = 1024U * 1024 * 1024;
+  std::uint64_t max_snapshot_bytes = std::uint64_t{1024} * 1024 * 1024;
   /// Entries that stay in memory and on disk behind a snapshot, for followers that are
   /// a little behind: so many, but no more than keep_bytes.
   std::uint32_t keep_entries = 5'000;
@@ -293,8 +293,9 @@ struct options {
   /// heartbeat: requests are answered where the group is led, so that hardly anybody waits for it.
   duration tell_commits_within = std::chrono::milliseconds{10};
   /// What entries behind a snapshot may take of memory and disk. A follower that lacks more gets
-  /// the snapshot; while one is on its way, ten times that.
-  std::uint64_t keep_bytes = 1024U * 1024;
+  /// the snapshot; while one is on its way, ten times that, or as much as the snapshot has if that
+  /// is more.
+  std::uint64_t keep_bytes = std::uint64_t{1024} * 1024;
   /// What each leader is to know of this replica, in words that only the host understands; at
   /// most 256 bytes.
   std::string about{};
