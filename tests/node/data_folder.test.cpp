@@ -33,21 +33,22 @@ TEST_CASE("a data folder that has lost its identity makes no new one over what i
           "[node]") {
   test::temporary_folder folder;
   REQUIRE(data_folder::open(folder / "a"));
-  auto identity = folder / "a" / "identity.json";
+  std::filesystem::path identity = folder / "a" / "identity.json";
+  auto is_refused = [&](errc code, const char* words) {
+    auto why = trouble(folder / "a");
+    CHECK(why.code == code);
+    CHECK_THAT(why.detail, ContainsSubstring(words));
+  };
   SECTION("the file is gone, the log is there") {
     std::ofstream{folder / "a" / "group.db"} << "log";
     std::filesystem::remove(identity);
-    auto why = trouble(folder / "a");
-    CHECK(why.code == errc::damaged);
-    CHECK_THAT(why.detail, ContainsSubstring("identity.json"));
+    is_refused(errc::damaged, "identity.json");
     CHECK_FALSE(std::filesystem::exists(identity));
   }
   SECTION("the file is there, and cannot be read") {
     std::filesystem::remove(identity);
     std::filesystem::create_symlink("identity.json", identity);
-    auto why = trouble(folder / "a");
-    CHECK(why.code == errc::bad_argument);
-    CHECK_THAT(why.detail, ContainsSubstring("cannot read"));
+    is_refused(errc::bad_argument, "cannot read");
     CHECK(std::filesystem::is_symlink(identity));
   }
   SECTION("nothing is there: it is a new one") {

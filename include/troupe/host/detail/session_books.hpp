@@ -19,8 +19,8 @@ namespace troupe::host::detail {
 /// The sessions of a service and what each remembers, so that a numbered request is carried out
 /// once. State: records alone change it.
 ///
-/// Source: Ongaro, "Consensus: Bridging Theory and Practice", 2014, section 6.3 (RIFL-like
-/// sessions, with answers forgotten as clients acknowledge them).
+/// Source: Ongaro, "Consensus: Bridging Theory and Practice", 2014, section 6.3 (linearizable
+/// semantics by sessions).
 template <machine M>
 class session_books {
 public:
