@@ -35,6 +35,8 @@ enum class flaw : std::uint8_t {
   counts_forgotten,
   /// A group takes what a service proposed under an earlier leadership of the same replica.
   old_proposals_taken,
+  /// A leader without room on its disk takes back what the one other member may have.
+  shared_taken_back,
 };
 
 #ifdef TROUPE_FLAW
