@@ -158,3 +158,35 @@ TEST_CASE("a calendar that is set back by an hour is held, whoever leads, and ti
   CHECK(second.inside.answer(state::get{key}).entries.empty());
   CHECK(second.inside.time() == at(7s));
 }
+
+TEST_CASE(
+  "a replica that reaches no majority says so to who asks it, and who waits goes on waiting",
+  "[host][quorum]") {
+  using core = replicated_core<lock::lock_table>;
+  member<lock::lock_table> locks;
+  locks.give(at(1s), 0, core::leads{1});
+  locks.give(at(1s), 0, notice<lock::lock_table>{lock::configure{{}, 1'000}});
+  locks.ask(at(2s), 1, lock::acquire{"press", "first", 1min, {}});
+  locks.ask(at(2s), 2, lock::acquire{"press", "second", 1min, 10min});
+  REQUIRE(locks.answers.contains(1));
+
+  locks.give(at(3s), 0, core::follows{{errc::not_leader, "another leads"}});
+  locks.ask(at(3s), 3, lock::acquire{"other", "third", 1min, {}});
+  CHECK(locks.refusals.at(3).code == errc::not_leader);
+  CHECK(locks.inside.refusal().code == errc::not_leader);
+
+  problem missing{errc::no_quorum, "it misses B, C"};
+  locks.give(at(4s), 0, core::without_quorum{missing});
+  locks.ask(at(4s), 4, lock::acquire{"other", "third", 1min, {}});
+  locks.give(at(4s), 5, open_session{});
+  CHECK(locks.refusals.at(4) == missing);
+  CHECK(locks.refusals.at(5) == missing);
+  CHECK(locks.inside.refusal() == missing);
+  CHECK_FALSE(locks.refusals.contains(2));
+
+  locks.give(at(5s), 0, core::without_quorum{});
+  locks.ask(at(5s), 6, lock::acquire{"other", "third", 1min, {}});
+  CHECK(locks.refusals.at(6).code == errc::not_leader);
+  locks.give(at(6s), 0, core::leads{3});
+  CHECK(locks.inside.refusal().code == errc::none);
+}
