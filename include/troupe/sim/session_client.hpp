@@ -42,7 +42,10 @@ public:
       [&](const problem& why) {
         if (why.code == errc::session_expired)
           return give_up();
-        ++asked_; // not_leader, outcome_unknown: once more, after a moment
+        if (why.code == errc::busy)
+          here_.setting().found.broken("a hand-over of leadership shows: a client hears "
+                                       + why.detail);
+        ++asked_; // not_leader, no_quorum, outcome_unknown: once more, after a moment
         wake_at_ = here_.now() + std::chrono::milliseconds{10 + here_.random().below(30)};
       },
       [&](const typename message::seen&) {
