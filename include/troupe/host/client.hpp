@@ -27,6 +27,7 @@
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/entropy.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/messages.hpp"
 
@@ -152,6 +153,7 @@ private:
   /// command waits that keeps the first from going on.
   struct session_line {
     session_id id;
+    std::uint64_t key = 0; // of its opening
     bool is_opening = false;
     std::uint64_t last_number = 0;
     std::size_t open = 0; // commands without an answer
@@ -262,7 +264,10 @@ private:
     if (std::exchange(sessions_.at(which).is_opening, true))
       return;
     auto from = target_;
-    self_->request(caf::actor_cast<caf::actor>(target_), std::chrono::seconds{5}, open_session{})
+    auto& key = sessions_.at(which).key;
+    if (key == 0)
+      key = random_seed();
+    self_->request(caf::actor_cast<caf::actor>(target_), std::chrono::seconds{5}, open_session{key})
       .then(
         [this, from, which](session_id opened) {
           auto found = sessions_.find(which);
@@ -303,6 +308,7 @@ private:
     auto which = teller->second.session;
     auto& line = sessions_.at(which);
     line.id = {};
+    line.key = 0;
     line.last_number = 0;
     ++line.open; // so that it stays
     for (auto position = open_.begin(); position != open_.end();) {
