@@ -53,7 +53,7 @@ public:
       disk_(stored),
       commit_(stored.base.index),
       delivered_(stored.base.index),
-      elections_(random_source{how.seed ^ self.value}),
+      elections_(random_source{random_source{how.seed}.next() ^ self.value}),
       heard_at_(now),
       told_time_(std::max(stored.marked, log().last_at())),
       told_at_(now) {
