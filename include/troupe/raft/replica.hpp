@@ -364,6 +364,8 @@ private:
       return put(ignored{what.from, why});
     if (what.from == self_ || what.from == seat_id{})
       return put(ignored{what.from, {errc::bad_argument, "a message of oneself"}});
+    if (auto why = detail::check_term(what.what, term()); why.code != errc::none)
+      return put(ignored{what.from, why});
     receive(what.from, what.what);
   }
 
