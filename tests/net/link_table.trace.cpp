@@ -44,7 +44,8 @@ verdict read_verdict(const std::string& word) {
 /// milliseconds. Understands:
 ///   dial C [NODE] | accepted C | connected C | closed C | up C | alive C | expect C SPAN
 ///   hello C NODE [boot=B] [cluster=K] [client] [process=P] [wire=W]
-///   answer C VERDICT NODE […] | commit C | ended C | found K | pass SPAN | bounds A D L R
+///   answer C VERDICT NODE [heard=B] […] | commit C | ended C | found K | rise B | pass SPAN
+///   bounds A D L R
 class table_interpreter {
 public:
   std::string answer(const std::string& command) {
@@ -77,6 +78,21 @@ private:
     result.max_dialling = read_number(in);
     result.max_members = read_number(in);
     result.max_remembered = read_number(in);
+    return result;
+  }
+
+  static net::answer read_answer(std::istream& in) {
+    std::string text;
+    in >> text;
+    net::answer result;
+    result.said = read_verdict(text);
+    std::getline(in, text);
+    if (auto place = text.find(" heard="); place != std::string::npos) {
+      result.heard = std::stoull(text.substr(place + 7));
+      text.erase(place, text.find(' ', place + 1) - place);
+    }
+    std::istringstream rest{text};
+    result.from = read_hello(rest);
     return result;
   }
 
@@ -134,11 +150,10 @@ private:
       return heard{connection, commit{}};
     if (verb == "found")
       return founded{test::member(1, static_cast<std::uint8_t>(connection)).cluster};
-    if (verb == "answer") {
-      std::string word;
-      in >> word;
-      return heard{connection, net::answer{read_verdict(word), read_hello(in)}};
-    }
+    if (verb == "rise")
+      return risen{connection};
+    if (verb == "answer")
+      return heard{connection, read_answer(in)};
     throw std::invalid_argument{"unknown command: " + verb};
   }
 
@@ -153,8 +168,14 @@ private:
     auto greet = overloaded{
       [&](const hello& said) {
         text << "hello, cluster " << std::to_integer<int>(said.cluster.bytes.back());
+        if (said.boot > 1)
+          text << ", boot " << said.boot;
       },
-      [&](const net::answer& said) { text << to_word(said.said); },
+      [&](const net::answer& said) {
+        text << to_word(said.said);
+        if (said.heard > 0)
+          text << ", heard " << said.heard;
+      },
       [&](const commit&) { text << "commit"; },
     };
     auto print = overloaded{
@@ -179,6 +200,7 @@ private:
       [&](const adopt& what) {
         text << "adopt cluster " << std::to_integer<int>(what.cluster.bytes.back()) << '\n';
       },
+      [&](const outlived& what) { text << "outlived: " << what.heard << '\n'; },
     };
     for (auto& what : out)
       std::visit(print, what);

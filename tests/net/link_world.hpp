@@ -261,6 +261,10 @@ private:
 
   void perform(std::size_t, const net::adopt&) {}
 
+  void perform(std::size_t node, const net::outlived& what) {
+    step(node, net::risen{what.heard + 1});
+  }
+
   void send(const arrival& from, message what) {
     auto& to = other_end(from);
     if (!to.is_closed)

@@ -70,6 +70,9 @@ public:
   /// @pre it had none, or the same.
   void found(const cluster_id& cluster);
 
+  /// This node goes on as this boot, which is on its disk. Any thread.
+  void rise(boot_number boot);
+
   /// Gives `which` a time-out of its own; never below twice the peer's heartbeat. Any
   /// thread.
   void set_timeout(const link_ptr& which, duration silence);

@@ -73,6 +73,9 @@ enum class verdict : std::uint8_t {
 struct answer {
   verdict said = verdict::go;
   hello from;
+  /// With old_boot: the boot of the dialler's identity that was heard of, unless a process with
+  /// that lives; else zero. The dialler's folder may have been restored: it goes above.
+  boot_number heard = 0;
 
   friend bool operator==(const answer&, const answer&) = default;
 };
@@ -85,6 +88,10 @@ struct commit {
 using greeting = std::variant<hello, answer, commit>;
 
 // -- wire form ----------------------------------------------------------------------
+
+/// How far above the last one heard of a boot is believed: that many starts nobody misses, and a
+/// claim beyond leaves no room to go above it.
+inline constexpr boot_number max_boot_jump = 1'000'000;
 
 /// No greeting is longer, head included.
 inline constexpr std::size_t max_greeting_bytes = 256;
@@ -110,7 +117,8 @@ bool inspect(Inspector& f, hello& x) {
 
 template <class Inspector>
 bool inspect(Inspector& f, answer& x) {
-  return f.object(x).fields(f.field("said", x.said), f.field("from", x.from));
+  return f.object(x).fields(f.field("said", x.said), f.field("from", x.from),
+                            f.field("heard", x.heard));
 }
 
 template <class Inspector>

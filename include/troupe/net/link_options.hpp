@@ -51,6 +51,9 @@ struct link_events {
   std::function<void(const link_ptr&)> on_drained;
   /// In the gate's thread: this node had no cluster and takes that of a peer.
   std::function<void(const cluster_id&)> on_adopted;
+  /// In the gate's thread: a peer refuses this node, as it has heard of a later life of it. Keep
+  /// a boot above, and tell gate::rise().
+  std::function<void(boot_number heard)> on_outlived;
 };
 
 } // namespace troupe::net

@@ -27,7 +27,9 @@ namespace troupe::net {
 /// back but by that rule, by its time-out or by a later life of the same node.
 ///
 /// A live link stays, whoever made it. A greeting with a higher boot replaces it, as the
-/// process behind it is dead; one with a lower boot is refused.
+/// process behind it is dead; one with a lower boot is refused. Where the higher one has no link,
+/// the refused node is told of it and may go above it, a few times: its data are older, or were
+/// restored. A boot far above the last one heard of is not believed, by either side.
 ///
 /// A hello without a cluster asks for the acceptor's and takes it with the answer;
 /// an acceptor without a cluster refuses everybody, so that two of them never make one.
@@ -192,7 +194,8 @@ private:
       it.who = said.node;
       it.peer = said;
     }
-    out.push_back(say{connection, answer{reply, self_}});
+    if (reply < verdict::unreachable)
+      out.push_back(say{connection, answer{reply, self_, outlived_by(said, reply)}});
     if (reply != verdict::go)
       give_up(from, reply, out);
   }
@@ -202,6 +205,9 @@ private:
     if (it.end == side::accepted || it.connecting)
       return give_up(from, verdict::bad_greeting, out);
     auto why = said.said;
+    if (why == verdict::old_boot && said.heard >= self_.boot
+        && said.heard - self_.boot < max_boot_jump && rises_ < options_.max_rises)
+      out.push_back(outlived{said.heard});
     if (why == verdict::go && it.who && *it.who != said.from.node)
       why = verdict::wrong_node;
     if (why == verdict::go)
@@ -273,6 +279,8 @@ private:
     keep(said.node);
     if (said.boot < there.boot)
       return verdict::old_boot;
+    if (there.boot > 0 && said.boot - there.boot > max_boot_jump)
+      return verdict::bad_greeting;
     if (said.boot > there.boot) {
       there.boot = said.boot;
       if (there.accepting)
@@ -289,6 +297,15 @@ private:
       return each.second.peer.as == said.as && each.second.deadline; // not being closed
     });
     return static_cast<std::size_t>(alike) < limit ? verdict::go : verdict::full;
+  }
+
+  /// What a refused node is told, so that it can go above it. Not while the later life has a link:
+  /// then two processes have one identity, and that one stays.
+  [[nodiscard]] boot_number outlived_by(const hello& said, verdict reply) const {
+    auto known = peers_.find(said.node);
+    return reply == verdict::old_boot && known != peers_.end() && !known->second.link
+             ? known->second.boot
+             : 0;
   }
 
   [[nodiscard]] bool speaks(const hello& said) const {
@@ -351,6 +368,13 @@ private:
   void handle(time_point, const founded& what, effects&) {
     assert(self_.cluster == cluster_id{} || self_.cluster == what.cluster);
     self_.cluster = what.cluster;
+  }
+
+  void handle(time_point, const risen& what, effects&) {
+    if (what.boot <= self_.boot)
+      return;
+    self_.boot = what.boot;
+    ++rises_;
   }
 
   /// Closes a link; its place stays taken until BASP has forgotten it.
@@ -452,6 +476,7 @@ private:
 
   hello self_;
   table_options options_;
+  std::uint32_t rises_ = 0;
   attempts attempts_;
   links links_;
   std::map<node_id, known_node> peers_;

@@ -32,8 +32,8 @@ inline problem to_problem(verdict why, const std::string& where,
       return is(errc::in_use, "knows another live process with this node's identity; stop one of "
                               "the two, data directories must not be copied");
     case verdict::old_boot:
-      return is(errc::in_use, "has seen a later start of this node's identity; stop one of the two "
-                              "processes, or restore the newer data directory");
+      return is(errc::in_use, "has seen a later start of this node's identity; if another process "
+                              "has a copy of its data directory, stop one of the two");
     case verdict::linked:
     case verdict::greeting:
     case verdict::dialling:

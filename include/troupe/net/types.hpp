@@ -34,6 +34,9 @@ struct table_options {
   std::uint32_t max_dialling = 256;
   std::uint32_t max_members = 2048; // full membership; beyond it come partial views
   std::uint32_t max_clients = 1024;
+  /// How often in its life this node goes above a boot that peers have heard of: two processes
+  /// with one identity would go above each other for ever.
+  std::uint32_t max_rises = 3;
   /// Nodes without a link whose boot is remembered; the longest gone is forgotten.
   std::uint32_t max_remembered = 4096;
 };
@@ -95,8 +98,13 @@ struct founded {
   cluster_id cluster{};
 };
 
-using event
-  = std::variant<dial, accepted, connected, heard, broken, up, alive, expect, ended, founded>;
+/// This node goes on as this boot: it was outlived.
+struct risen {
+  boot_number boot = 0;
+};
+
+using event = std::variant<dial, accepted, connected, heard, broken, up, alive, expect, ended,
+                           founded, risen>;
 
 // -- effects ------------------------------------------------------------------------
 
@@ -131,6 +139,12 @@ struct adopt {
   cluster_id cluster{};
 };
 
-using effect = std::variant<say, drop, hand_over, close_link, adopt>;
+/// A peer has heard of a later life of this node, which is over: the data of this one are older,
+/// or restored. It is refused until it goes on as a boot above.
+struct outlived {
+  boot_number heard = 0;
+};
+
+using effect = std::variant<say, drop, hand_over, close_link, adopt, outlived>;
 
 } // namespace troupe::net

@@ -98,6 +98,11 @@ public:
     self_.cluster = cluster;
   }
 
+  void set_boot(boot_number boot) {
+    std::lock_guard guard{self_mutex_};
+    self_.boot = boot;
+  }
+
   [[nodiscard]] problem refuse_plain(const endpoint& where, const std::string& what) const {
     if (!is_plain_ || options_.allow_plain_beyond_loopback || where.is_loopback())
       return {};
@@ -411,6 +416,10 @@ private:
   void perform(const adopt& what) {
     set_cluster(what.cluster);
     tell(&link_events::on_adopted, what.cluster);
+  }
+
+  void perform(const outlived& what) {
+    tell(&link_events::on_outlived, what.heard);
   }
 
   // -- links -----------------------------------------------------------------------

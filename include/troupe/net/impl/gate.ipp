@@ -110,6 +110,11 @@ TROUPE_COMPILED void gate::found(const cluster_id& cluster) {
   loop_->jobs.post([it = loop_.get(), cluster] { it->step(founded{cluster}); });
 }
 
+TROUPE_COMPILED void gate::rise(boot_number boot) {
+  loop_->set_boot(boot);
+  loop_->jobs.post([it = loop_.get(), boot] { it->step(risen{boot}); });
+}
+
 TROUPE_COMPILED void gate::set_timeout(const link_ptr& which, duration silence) {
   loop_->jobs.post([it = loop_.get(), number = which->number(), silence] {
     it->step(expect{number, silence});
