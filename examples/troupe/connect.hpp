@@ -28,17 +28,18 @@ json to_json(const troupe::cluster::voters_view& what, Names called) {
   auto seats = json::array();
   for (auto& each : what.seats)
     seats.push_back({{"node", called(each.node)},
+                     {"seat", each.seat},
                      {"id", each.node},
                      {"address", each.address},
                      {"votes", each.votes},
                      {"leads", each.leads},
                      {"lag", each.lag},
                      {"silent_s", seconds(each.silent_for)}});
-  return {{"term", what.term},
-          {"commit", what.commit},
-          {"last", what.last},
-          {"wanted", what.wanted},
-          {"voters", seats}};
+  auto kept_out = json::array();
+  for (auto& each : what.kept_out)
+    kept_out.push_back(called(each));
+  return {{"term", what.term},     {"commit", what.commit}, {"last", what.last},
+          {"wanted", what.wanted}, {"voters", seats},       {"kept_out", kept_out}};
 }
 
 /// What people want to know of the group, in a line.

@@ -31,7 +31,7 @@ problem give_up_vote(cluster_client& client, const std::string& node, bool force
     return force ? problem{} : found.error();
   if (std::ranges::none_of(found->seats, [&](auto& each) { return each.node == node; }))
     return {};
-  found = client.voters().change({cluster::voter_change::remove, node, force}, wait);
+  found = client.voters().change({cluster::voter_change::leave, node, force}, wait);
   return found || force ? problem{} : found.error();
 }
 

@@ -63,6 +63,8 @@ int run_voters(const common_options& common, const voters_command& what) {
     std::cout << called(each.node) << "  " << (each.votes ? "voter" : "learner") << "  "
               << each.address << "  " << each.lag << " entries behind"
               << (each.leads ? "  leader" : "") << '\n';
+  for (auto& each : found->kept_out)
+    std::cout << called(each) << "  removed; add it to have it back\n";
   std::cout << describe(*found) << std::endl;
   return ok;
 }

@@ -1,9 +1,12 @@
 #include "troupe/node/voter_plan.hpp" // the header under test
+#include "troupe/node/change_pace.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -46,17 +49,20 @@ struct planned_group {
     for (auto& [seat, who] : now.members.members)
       if (seat != now.self) {
         auto match = behind.contains(seat) ? raft::log_index{10} : now.last;
-        now.others.push_back({seat, who, match, 10ms, false});
+        now.others.push_back(
+          {seat, who, match, silent.contains(seat) ? 5s : 10ms, by_snapshot.contains(seat)});
       }
-    return voter_plan{now, "a", linked, wishes}.next();
+    return voter_plan{now, name(now.self), linked, wishes}.next();
   }
 
-  /// Makes changes until there is none. Returns them as words.
+  /// Makes changes until there is none, or another one leads. Returns them as words.
   std::vector<std::string> run() {
     std::vector<std::string> made;
     while (auto change = next()) {
-      REQUIRE(made.size() < 20);
+      REQUIRE(made.size() < 200);
       made.push_back(std::visit([this](auto& what) { return make(what); }, *change));
+      if (made.back() == "hand over")
+        break;
     }
     return made;
   }
@@ -85,9 +91,24 @@ struct planned_group {
     return "move " + name(what.seat) + " to " + what.contact;
   }
 
+  std::string make(const raft::replica::keep_out& what) {
+    now.members.kept_out.insert(what.name);
+    return "keep out " + what.name;
+  }
+
+  std::string make(const raft::replica::let_in& what) {
+    now.members.kept_out.erase(what.name);
+    return "let in " + what.name;
+  }
+
   std::string make(const raft::replica::transfer&) {
-    wishes.remove.clear(); // the next leader has wishes of its own
     return "hand over";
+  }
+
+  /// Another node leads: it knows nothing of what this one was asked.
+  void lead(const std::string& node) {
+    now.self = now.leader = seat_of(node);
+    wishes = {};
   }
 
   template <class Other>
@@ -99,6 +120,8 @@ struct planned_group {
   std::map<std::string, voter_plan::candidate> linked;
   cluster::voter_wishes wishes;
   std::set<raft::seat_id> behind;
+  std::set<raft::seat_id> silent;
+  std::set<raft::seat_id> by_snapshot;
 };
 
 using steps = std::vector<std::string>;
@@ -127,6 +150,19 @@ TEST_CASE_METHOD(planned_group, "nobody votes who has not caught up", "[node][vo
   CHECK(run() == steps{"voter b", "voter c"});
 }
 
+TEST_CASE_METHOD(planned_group, "a learner that gets a snapshot, or is silent, does not vote",
+                 "[node][voters]") {
+  link("b");
+  link("c");
+  auto& trouble = GENERATE(true, false) ? silent : by_snapshot;
+  trouble = {seat_of("b")};
+  CHECK(run() == steps{"learner b", "learner c"});
+  wishes.add = {"b"}; // also where it is asked for
+  CHECK(run().empty());
+  trouble.clear();
+  CHECK(run() == steps{"voter b", "voter c"});
+}
+
 TEST_CASE_METHOD(planned_group, "as many vote as are wanted", "[node][voters]") {
   for (auto* node : {"b", "c", "d", "e", "f"})
     link(node);
@@ -150,19 +186,72 @@ TEST_CASE_METHOD(planned_group, "a voter that is to go is replaced before", "[no
     link(node);
   run();
   SECTION("another one") {
-    wishes.remove = {"b"};
+    wishes.leave = {"b"};
     CHECK(run() == steps{"learner d", "voter d", "remove b"});
   }
+  SECTION("by a node that has caught up and votes") {
+    wishes.leave = {"b"};
+    behind = {seat_of("d")};
+    CHECK(run() == steps{"learner d"});
+    behind.clear();
+    CHECK(run() == steps{"voter d", "remove b"});
+  }
   SECTION("the leader, who hands over then") {
-    wishes.remove = {"a"};
+    wishes.leave = {"a"};
     CHECK(run() == steps{"learner d", "voter d", "hand over"});
   }
   SECTION("unless there is nobody") {
     linked.erase("d");
-    wishes.remove = {"b"};
+    wishes.leave = {"b"};
     CHECK_FALSE(voter_plan{now, "a", linked, wishes}.has_replacement());
     CHECK(run() == steps{"remove b"});
   }
+}
+
+TEST_CASE_METHOD(planned_group, "a removed voter stays out, whoever leads, until it is added",
+                 "[node][voters]") {
+  for (auto* node : {"b", "c", "d"})
+    link(node);
+  wishes.voters = 4;
+  run();
+  wishes.remove = {"b"};
+  CHECK(run() == steps{"keep out b", "remove b"});
+  SECTION("under the next leader") {
+    lead("c");
+    wishes.voters = 4;
+    CHECK(run().empty());
+    wishes.add = {"b"};
+    CHECK(run() == steps{"let in b", "learner b", "voter b"});
+  }
+  SECTION("unless its removal was refused in the end") {
+    wishes = {.voters = 4, .let_in = {"b"}};
+    CHECK(run() == steps{"let in b", "learner b", "voter b"});
+  }
+}
+
+TEST_CASE_METHOD(planned_group, "the next leader goes on with a removal", "[node][voters]") {
+  for (auto* node : {"b", "c", "d"})
+    link(node);
+  run();
+  wishes.remove = {"a"};
+  CHECK(run() == steps{"keep out a", "learner d", "voter d", "hand over"});
+  lead("b");
+  CHECK(run() == steps{"remove a"});
+}
+
+TEST_CASE_METHOD(planned_group, "of many nodes that are kept out one that is away gives way",
+                 "[node][voters]") {
+  for (auto* node : {"b", "c"})
+    link(node);
+  run();
+  for (std::size_t each = 0; each < raft::max_kept_out; ++each)
+    now.members.kept_out.insert("away-" + std::to_string(100 + each));
+  wishes.remove = {"b"};
+  CHECK(voter_plan{now, "a", linked, wishes}.can_keep_out("b"));
+  CHECK(run() == steps{"let in away-100", "keep out b", "remove b"});
+  for (auto& each : now.members.kept_out)
+    linked[each] = {};
+  CHECK_FALSE(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
 }
 
 TEST_CASE_METHOD(planned_group, "who is asked to vote does so beside the others",
@@ -185,9 +274,37 @@ TEST_CASE_METHOD(planned_group, "a seat whose disk was lost goes, and its node l
   }
   SECTION("when it was seen to have forgotten") {
     wishes.forgotten = {seat_of("b")};
-    linked.erase("b");
-    CHECK(run() == steps{"remove b"});
+    CHECK(run() == steps{"remove b"}); // and does not come again under that seat
+    wishes.add = {"b"};
+    CHECK(run().empty()); // nor where it is asked for
+    linked["b"].seat = raft::seat_id{9};
+    CHECK(run() == steps{"learner i", "voter i"});
   }
+  SECTION("when it was seen to have forgotten, and has another seat already") {
+    wishes.forgotten = {seat_of("b")};
+    linked["b"].seat = raft::seat_id{9};
+    CHECK(run() == steps{"remove b", "learner i", "voter i"});
+  }
+  SECTION("when it has forgotten, and another node can take its place") {
+    link("d");
+    wishes.forgotten = {seat_of("b")};
+    CHECK(run() == steps{"remove b", "learner d", "voter d"});
+  }
+}
+
+TEST_CASE("the members of a group change a bounded number of times in ten seconds",
+          "[node][voters]") {
+  cluster::change_pace pace;
+  time_point now{1h};
+  for (std::size_t each = 0; each < cluster::change_pace::max_changes; ++each) {
+    CHECK(pace.is_free(now + each * 1ms));
+    pace.count(now + each * 1ms);
+  }
+  CHECK_FALSE(pace.is_free(now + 1s));
+  CHECK_FALSE(pace.is_free(now + cluster::change_pace::span - 1ms));
+  CHECK(pace.is_free(now + cluster::change_pace::span));
+  pace.count(now + cluster::change_pace::span);
+  CHECK_FALSE(pace.is_free(now + cluster::change_pace::span));
 }
 
 TEST_CASE_METHOD(planned_group, "a member is found where its node is now", "[node][voters]") {

@@ -50,7 +50,6 @@ public:
     from.listener = std::move(listener);
     from.services = services;
     group made;
-    made.seat_ = from.stored.seat;
     made.is_recovered_ = from.stored.is_recovered;
     made.is_new_ = from.stored.state.last_ballot.term == 0 && from.stored.state.base.index == 0;
     made.life_ = random_seed() | 1U;
@@ -71,7 +70,15 @@ public:
 
   /// The seat of this node's log.
   [[nodiscard]] raft::seat_id seat() const {
-    return seat_;
+    return driver_ ? driver_->seat() : raft::seat_id{};
+  }
+
+  /// Gives up the seat `lost`, whose disk has lost what it had synced, for a new one; nothing if
+  /// this node has another one by now. Then calls `done`, on any thread; it must not block.
+  /// Errors: those of the disk.
+  void change_seat(raft::seat_id lost, std::function<void(const problem&)> done) const {
+    if (driver_)
+      driver_->change_seat(lost, raft::seat_id{random_seed() | 1U}, std::move(done));
   }
 
   /// Whether the log is empty: the group is to be founded, or joined.
@@ -128,7 +135,6 @@ public:
 private:
   caf::actor inside_;
   std::shared_ptr<detail::group_driver> driver_;
-  raft::seat_id seat_;
   std::uint64_t life_ = 0;
   bool is_new_ = false;
   bool is_recovered_ = false;

@@ -191,6 +191,12 @@ public:
     return write(what);
   }
 
+  /// Gives this disk another seat, synced.
+  [[nodiscard]] problem change_seat(raft::seat_id seat) {
+    storage::size_limit_is_error guard;
+    return put_fact("seat", to_bytes(seat)) ? problem{} : database_.failed("write");
+  }
+
   /// Returns the newest snapshot; its index is zero if there is none.
   [[nodiscard]] result<raft::snapshot> newest() {
     return read_snapshot();

@@ -101,7 +101,7 @@ public:
     if (!is_seated_ && !knows_leader)
       return {};
     constexpr duration patience = std::chrono::seconds{40};
-    auto done = voters.change({voter_change::remove, around_.node, how.force}, patience);
+    auto done = voters.change({voter_change::leave, around_.node, how.force}, patience);
     return done || how.force ? problem{} : done.error();
   }
 

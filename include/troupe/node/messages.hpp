@@ -32,6 +32,9 @@ struct exchange_seats {
   using result = seat_card;
 
   seat_card mine;
+  /// From the leader: the disk of this seat of yours has lost what it had synced, so that the seat
+  /// is void; take another one. Zero: none.
+  std::uint64_t forgotten = 0;
 };
 
 /// A member of the group as the leader sees it.
@@ -60,6 +63,8 @@ struct voters_view {
   /// So many voters the cluster should have.
   std::uint64_t wanted = 0;
   std::vector<seat_view> seats;
+  /// Nodes that were removed, and get a seat only when they are added again: by their ids.
+  std::vector<std::string> kept_out{};
 
   friend bool operator==(const voters_view&, const voters_view&) = default;
 };
@@ -71,10 +76,13 @@ struct list_voters {
 enum class voter_change : std::uint8_t {
   /// The node becomes a voter, beside the others.
   add = 0,
-  /// It votes no more; another takes its place before, where the cluster would have too few.
+  /// It votes no more, and has no seat until it is added again, whoever leads; another takes its
+  /// place before, where the cluster would have too few.
   remove = 1,
   /// It leads.
   lead = 2,
+  /// As remove, but it may come back as any other node.
+  leave = 3,
 };
 
 constexpr const char* name_of(voter_change which) noexcept {
@@ -85,6 +93,8 @@ constexpr const char* name_of(voter_change which) noexcept {
       return "remove";
     case voter_change::lead:
       return "lead";
+    case voter_change::leave:
+      return "leave";
   }
   return "unknown";
 }
@@ -147,7 +157,7 @@ bool inspect(Inspector& f, seat_card& x) {
 
 template <class Inspector>
 bool inspect(Inspector& f, exchange_seats& x) {
-  return f.object(x).fields(f.field("mine", x.mine));
+  return f.object(x).fields(f.field("mine", x.mine), f.field("forgotten", x.forgotten));
 }
 
 template <class Inspector>
@@ -162,7 +172,7 @@ template <class Inspector>
 bool inspect(Inspector& f, voters_view& x) {
   return f.object(x).fields(f.field("term", x.term), f.field("commit", x.commit),
                             f.field("last", x.last), f.field("wanted", x.wanted),
-                            f.field("seats", x.seats));
+                            f.field("seats", x.seats), f.field("kept_out", x.kept_out));
 }
 
 template <class Inspector>

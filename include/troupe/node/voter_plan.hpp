@@ -40,9 +40,15 @@ struct voter_wishes {
   std::size_t voters = 3;
   /// Nodes that vote, whatever their number.
   std::set<std::string> add{};
-  /// Nodes that have no seat.
+  /// Nodes that lose their seat and get none until they are to be added: the group remembers them
+  /// as kept out.
   std::set<std::string> remove{};
-  /// Seats whose disk has lost what it had synced.
+  /// Nodes that lose their seat, and may come back as any other.
+  std::set<std::string> leave{};
+  /// Nodes that are kept out no more.
+  std::set<std::string> let_in{};
+  /// Seats whose disk has lost what it had synced. They go, and are not added again: their
+  /// nodes come with others.
   std::set<raft::seat_id> forgotten{};
 };
 
@@ -77,7 +83,8 @@ public:
   /// to happen first.
   [[nodiscard]] std::optional<change> next() const {
     using rule = std::optional<change> (voter_plan::*)() const;
-    for (rule each : {&voter_plan::void_seat, &voter_plan::moved_seat, &voter_plan::missing_seat,
+    for (rule each : {&voter_plan::void_seat, &voter_plan::moved_seat, &voter_plan::welcome_node,
+                      &voter_plan::kept_out_node, &voter_plan::missing_seat,
                       &voter_plan::ready_learner, &voter_plan::unwanted_seat})
       if (auto found = (this->*each)())
         return found;
@@ -87,6 +94,12 @@ public:
   /// Returns whether somebody could take the place of a voter that goes.
   [[nodiscard]] bool has_replacement() const {
     return wanted_.size() >= std::min(wishes_.voters, count_voters());
+  }
+
+  /// Returns whether the group has room to remember that this node is kept out.
+  [[nodiscard]] bool can_keep_out(const std::string& node) const {
+    return is_kept_out(node) || now_.members.kept_out.size() < raft::max_kept_out
+           || dispensable() != nullptr;
   }
 
 private:
@@ -99,8 +112,14 @@ private:
     return found != seats_.end() && now_.members.votes(found->second);
   }
 
+  [[nodiscard]] bool is_kept_out(const std::string& node) const {
+    return now_.members.kept_out.contains(node);
+  }
+
   [[nodiscard]] bool is_unwanted(const std::string& node) const {
-    return wishes_.remove.contains(node);
+    auto may_come = wishes_.add.contains(node) || wishes_.let_in.contains(node);
+    return wishes_.remove.contains(node) || wishes_.leave.contains(node)
+           || (is_kept_out(node) && !may_come);
   }
 
   /// The nodes that should vote: those that do, those that are asked for, then learners, then
@@ -115,7 +134,7 @@ private:
     for (auto learners : {true, false})
       for (auto& [node, who] : linked_)
         if (wanted_.size() < wishes_.voters && seats_.contains(node) == learners
-            && !is_unwanted(node))
+            && !is_unwanted(node) && !wishes_.forgotten.contains(who.seat))
           wanted_.insert(node);
   }
 
@@ -141,9 +160,39 @@ private:
     return std::nullopt;
   }
 
+  [[nodiscard]] std::optional<change> welcome_node() const {
+    for (auto* wished : {&wishes_.add, &wishes_.let_in})
+      for (auto& node : *wished)
+        if (is_kept_out(node))
+          return raft::replica::let_in{node};
+    return std::nullopt;
+  }
+
+  /// Returns one that is kept out and not there; null: all are there.
+  [[nodiscard]] const std::string* dispensable() const {
+    for (auto& node : now_.members.kept_out)
+      if (!linked_.contains(node) && !seats_.contains(node))
+        return &node;
+    return nullptr;
+  }
+
+  /// Where too many are kept out, one that is not there gives way.
+  [[nodiscard]] std::optional<change> kept_out_node() const {
+    for (auto& node : wishes_.remove) {
+      if (is_kept_out(node))
+        continue;
+      if (now_.members.kept_out.size() < raft::max_kept_out)
+        return raft::replica::keep_out{node};
+      if (auto* away = dispensable())
+        return raft::replica::let_in{*away};
+    }
+    return std::nullopt;
+  }
+
   [[nodiscard]] std::optional<change> missing_seat() const {
     for (auto& node : wanted_)
-      if (auto there = linked_.find(node); there != linked_.end() && !seats_.contains(node))
+      if (auto there = linked_.find(node); there != linked_.end() && !seats_.contains(node)
+                                           && !wishes_.forgotten.contains(there->second.seat))
         return raft::replica::add_learner{there->second.seat,
                                           to_string(seat_contact{node, there->second.address})};
     return std::nullopt;
@@ -158,7 +207,8 @@ private:
     if (ready.empty())
       return std::nullopt;
     auto voters = count_voters();
-    auto replaces = std::ranges::any_of(wishes_.remove, [&](auto& node) { return votes(node); });
+    auto replaces = std::ranges::any_of(
+      seats_, [&](auto& each) { return is_unwanted(each.first) && votes(each.first); });
     auto asked
       = std::ranges::find_if(ready, [&](auto& node) { return wishes_.add.contains(node); });
     if (asked != ready.end())

@@ -28,6 +28,7 @@
 #include "troupe/core/result.hpp"
 #include "troupe/host/group.hpp"
 #include "troupe/net/gate.hpp"
+#include "troupe/node/change_pace.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/voter_plan.hpp"
 #include "troupe/router/messages.hpp"
@@ -75,8 +76,10 @@ public:
   caf::behavior make_behavior() {
     ignore_strays(self_);
     return {
-      [this](const exchange_seats& what) {
+      [this](const exchange_seats& what) -> caf::result<seat_card> {
         know(what.mine);
+        if (what.forgotten != 0)
+          return give_up_seat(what);
         return card();
       },
       [this](const list_voters&) {
@@ -114,6 +117,8 @@ public:
   }
 
   void members_are(const raft::configuration& members) {
+    if (auto text = describe(members); text != said_members_)
+      setup_.log(said_members_ = std::move(text));
     members_ = members;
     tell_others(members);
     setup_.seated(members.members.contains(setup_.group.seat()));
@@ -137,9 +142,10 @@ public:
   }
 
   void forgot(raft::seat_id seat) {
-    setup_.log("a voter has lost what it had synced; its seat is taken away, and it comes back as "
-               "a learner");
-    wishes_.forgotten.insert(seat);
+    if (!wishes_.forgotten.insert(seat).second)
+      return; // said with each answer of that seat
+    setup_.log("a member has lost what it had synced; its seat is taken away, and its node comes "
+               "back as a learner with another one");
     review();
   }
 
@@ -176,7 +182,7 @@ public:
     links_.erase(node);
     cards_.erase(node);
     if (!seat_of(node))
-      wishes_.remove.erase(node); // it may come back as any other
+      wishes_.leave.erase(node); // it may come back as any other
   }
 
   /// What the registry says of another node.
@@ -186,7 +192,7 @@ public:
 
   void node_left(const std::string& node) {
     if (role_ == raft::role::leader && seat_of(node)) {
-      wishes_.remove.insert(node);
+      wishes_.leave.insert(node);
       review();
     }
     known_.erase(node);
@@ -281,13 +287,16 @@ private:
       self_
         ->request(caf::actor_cast<caf::actor>(which->entry_point()), answer_within,
                   router::find_service{seat_name})
-        .then([this](const router::service_place& place) { greet(place.handle); },
+        .then([this, node = to_string(which->peer().node)](
+                const router::service_place& place) { greet(node, place.handle); },
               [](const caf::error&) {}); // has no seat
   }
 
-  void greet(const caf::strong_actor_ptr& other) {
+  void greet(const std::string& node, const caf::strong_actor_ptr& other) {
     if (other)
-      self_->request(caf::actor_cast<caf::actor>(other), answer_within, exchange_seats{card()})
+      self_
+        ->request(caf::actor_cast<caf::actor>(other), answer_within,
+                  exchange_seats{card(), seat_lost_by(node)})
         .then([this](const seat_card& theirs) { know(theirs); }, [](const caf::error&) {});
   }
 
@@ -301,6 +310,73 @@ private:
     review();
   }
 
+  // -- disks that forget ---------------------------------------------------------------------
+
+  /// Returns the seat of a node whose disk has lost what it had synced under it; zero: none.
+  [[nodiscard]] std::uint64_t seat_lost_by(const std::string& node) const {
+    auto theirs = cards_.find(node);
+    auto is_lost
+      = theirs != cards_.end() && wishes_.forgotten.contains(raft::seat_id{theirs->second.seat});
+    return is_lost ? theirs->second.seat : 0;
+  }
+
+  /// Tells nodes which of their seats are void, until they have others.
+  void settle_forgotten(const raft::configuration& members) {
+    if (wishes_.forgotten.empty())
+      return;
+    std::set<raft::seat_id> held;
+    auto now = self_->clock().now();
+    for (auto& [node, theirs] : cards_) {
+      held.insert(raft::seat_id{theirs.seat});
+      auto link = links_.find(node);
+      if (seat_lost_by(node) == 0 || link == links_.end())
+        continue;
+      if (auto& again = reach_again_[node]; again <= now) {
+        again = now + reach_every;
+        meet(link->second);
+      }
+    }
+    std::erase_if(wishes_.forgotten, [&](raft::seat_id each) {
+      return !members.members.contains(each) && !held.contains(each);
+    });
+  }
+
+  /// The leader has seen that the disk of this node lost what it had synced: it takes part as a
+  /// newcomer, under a seat that has promised nothing. Answered with the card of that.
+  caf::result<seat_card> give_up_seat(const exchange_seats& what) {
+    auto lost = setup_.group.seat();
+    if (what.forgotten != lost.value)
+      return card(); // it has another one by now
+    if (!is_of_leader(what.mine))
+      return to_error({errc::bad_argument, "only the node that leads the group, over its own link, "
+                                           "may say that a seat is void"});
+    auto now = self_->clock().now();
+    if (now < change_seat_at_)
+      return to_error({errc::busy, "this node has just taken another seat; ask again"});
+    change_seat_at_ = now + change_seat_every;
+    setup_.log("the disk of this node has lost what it had synced (is its folder an older copy?); "
+               "it gives up its seat, and learns before it votes again");
+    auto promise = self_->make_response_promise<seat_card>();
+    setup_.group.change_seat(lost, on_self<problem>([this, promise](const problem& why) mutable {
+                               if (why.code != errc::none)
+                                 return promise.deliver(to_error(why));
+                               setup_.seated(members_.members.contains(setup_.group.seat()));
+                               promise.deliver(card());
+                             }));
+    return promise;
+  }
+
+  /// Whether the message being handled came from the node that leads, over its link. An old log
+  /// may not have the leader among the members, so its card counts.
+  [[nodiscard]] bool is_of_leader(const seat_card& from) const {
+    raft::seat_id leader;
+    setup_.group.look([&](const host::group_status& now) { leader = now.consensus.leader; });
+    auto link = links_.find(from.node);
+    auto& sender = self_->current_sender();
+    return leader != raft::seat_id{} && leader.value == from.seat && link != links_.end() && sender
+           && link->second->entry_point() && sender->node() == link->second->entry_point()->node();
+  }
+
   /// Links between members end sooner: the group waits for them.
   void watch_closely(const std::string& node, const net::link_ptr& link) {
     if (seat_of(node) && members_.members.contains(setup_.group.seat()))
@@ -312,6 +388,19 @@ private:
       if (to_seat_contact(who.contact).node == node)
         return seat;
     return std::nullopt;
+  }
+
+  /// Who votes and who learns, for people.
+  [[nodiscard]] std::string describe(const raft::configuration& members) const {
+    std::string voters;
+    std::string learners;
+    for (auto& [seat, who] : members.members) {
+      auto& list = who.votes ? voters : learners;
+      auto node = to_seat_contact(who.contact).node;
+      list += (list.empty() ? "" : ", ") + (node == setup_.node ? "this node" : name_of_node(node));
+    }
+    auto text = "voters of the cluster: " + voters;
+    return learners.empty() ? text : text + "; learners: " + learners;
   }
 
   [[nodiscard]] std::string name_of_node(const std::string& node) const {
@@ -330,14 +419,30 @@ private:
       auto& group = now.consensus;
       if (role_ != raft::role::leader || group.now != raft::role::leader)
         return;
+      settle_forgotten(group.members);
       auto linked = candidates();
-      voter_plan plan{group, setup_.node, linked, wishes_};
-      settle(group, plan);
-      auto next = plan.next();
+      settle(group, voter_plan{group, setup_.node, linked, wishes_});
+      auto next = voter_plan{group, setup_.node, linked, wishes_}.next();
       if (next)
-        setup_.group.ask(*next, [](const problem&) {}); // refused: it comes again
+        make(*next);
       review_in(next || !changes_.empty() ? soon : sometimes);
     });
+  }
+
+  void make(const voter_plan::change& what) {
+    auto now = self_->clock().now();
+    auto moment = time_point{now.time_since_epoch()};
+    if (pace_.is_free(moment))
+      return setup_.group.ask(what, on_self<problem>([this, moment](const problem& why) {
+                                if (why.code == errc::none) // refused: it comes again
+                                  pace_.count(moment);
+                              }));
+    if (now < say_pace_at_)
+      return;
+    say_pace_at_ = now + change_pace::span;
+    setup_.log("the members of the group have changed " + std::to_string(change_pace::max_changes)
+               + " times within " + troupe::to_string(change_pace::span)
+               + "; the next change waits. See who comes and goes with troupe voters");
   }
 
   void review_in(duration span) {
@@ -369,18 +474,24 @@ private:
                                                "no link to it; start it with --data"});
     changes_.push_back({what, *node, self_->make_response_promise<voters_view>(),
                         self_->clock().now() + change_within});
-    if (what.what == voter_change::add) {
-      wishes_.remove.erase(*node);
-      wishes_.add.insert(*node);
-    } else if (what.what == voter_change::remove) {
-      wishes_.add.erase(*node);
-      wishes_.remove.insert(*node);
-    } else if (auto seat = seat_of(*node); seat && *node != setup_.node) {
-      setup_.group.ask(raft::replica::transfer{*seat}, [](const problem&) {});
-    }
+    wish(what.what, *node);
     auto promise = changes_.back().promise;
     review_in(duration::zero());
     return promise;
+  }
+
+  void wish(voter_change what, const std::string& node) {
+    if (what == voter_change::lead) {
+      if (auto seat = seat_of(node); seat && node != setup_.node)
+        setup_.group.ask(raft::replica::transfer{*seat}, [](const problem&) {});
+      return;
+    }
+    for (auto* other : {&wishes_.add, &wishes_.remove, &wishes_.leave, &wishes_.let_in})
+      other->erase(node);
+    auto& wanted = what == voter_change::add      ? wishes_.add
+                   : what == voter_change::remove ? wishes_.remove
+                                                  : wishes_.leave;
+    wanted.insert(node);
   }
 
   /// Of all that is committed now.
@@ -436,11 +547,37 @@ private:
         each->promise.deliver(view_of(now));
       else
         each->promise.deliver(to_error(why));
-      wishes_.add.erase(each->node); // from here on it counts as any other
-      if (each->what.what != voter_change::remove || why.code == errc::in_use)
-        wishes_.remove.erase(each->node);
+      auto goes_on = takes_seat(each->what.what) && why.code == errc::timed_out;
+      if (!goes_on && each->what.what != voter_change::lead)
+        forget_wish(each->node, now, why.code);
       each = changes_.erase(each);
     }
+    std::erase_if(wishes_.let_in, [&](auto& node) { return !now.members.kept_out.contains(node); });
+    std::erase_if(wishes_.leave, [&](auto& node) {
+      return !links_.contains(node) && node != setup_.node && !has_seat(node, now.members)
+             && std::ranges::none_of(changes_, [&](auto& each) { return each.node == node; });
+    });
+  }
+
+  static bool has_seat(const std::string& node, const raft::configuration& members) {
+    return std::ranges::any_of(members.members, [&](auto& each) {
+      return to_seat_contact(each.second.contact).node == node;
+    });
+  }
+
+  static bool takes_seat(voter_change what) {
+    return what == voter_change::remove || what == voter_change::leave;
+  }
+
+  /// From here on the node counts as any other, or as one that is kept out. Not that, if its
+  /// removal was refused. Who leaves is wished away until its link is gone.
+  void forget_wish(const std::string& node, const raft::replica::status& now, errc why) {
+    auto was_removed = wishes_.remove.erase(node) > 0;
+    wishes_.add.erase(node);
+    if (why != errc::none)
+      wishes_.leave.erase(node);
+    if (was_removed && why != errc::none && now.members.kept_out.contains(node))
+      wishes_.let_in.insert(node);
   }
 
   [[nodiscard]] bool is_made(const asked_change& each, const raft::replica::status& now) const {
@@ -453,8 +590,10 @@ private:
       }
     switch (each.what.what) {
       case voter_change::add:
-        return votes;
+        return votes && !now.members.kept_out.contains(each.node);
       case voter_change::remove:
+        return !is_there && members_.kept_out.contains(each.node);
+      case voter_change::leave:
         return !is_there;
       case voter_change::lead:
         return each.node == setup_.node;
@@ -468,7 +607,7 @@ private:
       return {};
     auto seat = seat_of(each.node);
     auto votes = seat && now.members.votes(*seat);
-    if (each.what.what == voter_change::remove && votes) {
+    if (takes_seat(each.what.what) && votes) {
       if (now.members.voters().size() == 1)
         return {errc::in_use, "node " + name_of_node(each.node)
                                 + " is the only voter and keeps all that the cluster has; add "
@@ -478,12 +617,16 @@ private:
                                 + ", and the cluster would stand fewer losses; add one with a data "
                                   "folder first, or force it (--force)"};
     }
+    if (each.what.what == voter_change::remove && !plan.can_keep_out(each.node))
+      return {errc::limit_reached, std::to_string(raft::max_kept_out)
+                                     + " removed nodes that are there are kept out of the group; "
+                                       "stop those that are not needed, or add one of them again"};
     if (each.what.what == voter_change::lead && !votes)
       return {errc::bad_argument, "node " + name_of_node(each.node)
                                     + " does not vote, so it cannot lead; add it first"};
     if (self_->clock().now() >= each.ends)
       return {errc::timed_out,
-              each.what.what == voter_change::remove
+              takes_seat(each.what.what)
                 ? "the change is not made yet and goes on; see troupe voters"
                 : "the change could not be made in time; what the node has learned stays, so ask "
                   "again"};
@@ -497,9 +640,7 @@ private:
         each.promise.deliver(view_of(now));
       else
         each.promise.deliver(to_error({errc::not_leader, "leadership has moved; ask again"}));
-    wishes_.add.clear();
-    wishes_.remove.clear();
-    wishes_.forgotten.clear();
+    wishes_ = {.voters = wishes_.voters};
     finish_hand_over();
   }
 
@@ -509,7 +650,9 @@ private:
   }
 
   [[nodiscard]] voters_view view_of(const raft::replica::status& now) const {
-    voters_view made{now.term, now.commit, now.last, wishes_.voters, {}};
+    auto& kept_out = now.members.kept_out;
+    voters_view made{now.term,       now.commit, now.last,
+                     wishes_.voters, {},         {kept_out.begin(), kept_out.end()}};
     std::map<raft::seat_id, const raft::replica::member_status*> others;
     for (auto& each : now.others)
       others[each.seat] = &each;
@@ -531,6 +674,8 @@ private:
   static constexpr duration member_silence = std::chrono::seconds{2};
   static constexpr duration hand_over_within = std::chrono::seconds{3};
   static constexpr duration change_within = std::chrono::seconds{30};
+  /// Whoever says so, a seat is not given up more often.
+  static constexpr duration change_seat_every = std::chrono::seconds{10};
   static constexpr duration soon = std::chrono::milliseconds{50};
   static constexpr duration sometimes = std::chrono::seconds{1};
   static constexpr std::size_t max_changes = 100;
@@ -546,6 +691,9 @@ private:
   std::uint64_t turn_ = 0;
   raft::configuration members_; // committed
   voter_wishes wishes_;
+  change_pace pace_;
+  caf::actor_clock::time_point say_pace_at_{};
+  caf::actor_clock::time_point change_seat_at_{};
   std::list<asked_change> changes_;
   std::map<std::string, net::link_ptr> links_;
   std::map<std::string, seat_card> cards_;
@@ -554,6 +702,7 @@ private:
   caf::actor_clock::time_point say_ignored_at_{};
   std::pair<raft::term_number, std::string> said_leader_;
   std::string cause_;
+  std::string said_members_;
   std::function<void()> handed_over_;
   bool reviewing_ = false;
   std::shared_ptr<const std::string> backup_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <fstream>
@@ -85,9 +86,9 @@ public:
     std::map<service_id, std::uint32_t> rules;
     for (auto each : from_.services)
       rules[each] = services_.contains(each) ? services_.at(each).rules : 1;
-    core_.emplace(seat_, from_.how, rules, stored.state, now());
+    core_.emplace(seat(), from_.how, rules, stored.state, now());
     if (from_.events.is_open())
-      core_->write_events(&events_.emplace(from_.events, seat_, stored.state));
+      core_->write_events(&events_.emplace(from_.events, seat(), stored.state));
     if (stored.state.base.index > 0)
       if (auto why = core_->begin(stored.snapshot, out_); why.code != errc::none)
         out_.push_back(group_core::stop{std::move(why)});
@@ -125,8 +126,29 @@ public:
     });
   }
 
+  [[nodiscard]] raft::seat_id seat() const {
+    return seat_;
+  }
+
+  /// Gives up the seat `lost`, whose disk has lost what it had synced, for `fresh`; then calls
+  /// `done`, on any thread.
+  /// Errors: those of the disk; the seat stays.
+  void change_seat(raft::seat_id lost, raft::seat_id fresh,
+                   std::function<void(const problem&)> done) {
+    run_on_disk([self = shared_from_this(), lost, fresh, done = std::move(done)](group_log& log) {
+      if (self->seat() != lost)
+        return done({});
+      auto why = log.change_seat(fresh);
+      if (why.code == errc::none) {
+        self->seat_ = fresh;
+        self->step(0, raft::replica::event{raft::replica::change_seat{fresh}});
+      }
+      done(why);
+    });
+  }
+
   void receive(const group_message& what) {
-    if (what.to != seat_)
+    if (what.to != seat())
       return;
     if (auto content = from_bytes<raft::message>(what.bytes))
       return step(0, raft::replica::event{raft::replica::received{what.from, *std::move(content)}});
@@ -311,7 +333,7 @@ private:
     }
     if (peer)
       compat::anon_send(caf::actor_cast<caf::actor>(peer),
-                        group_message{seat_, what.to, to_bytes(what.what)});
+                        group_message{seat(), what.to, to_bytes(what.what)});
     else if (contact && from_.listener.wants_peer)
       from_.listener.wants_peer(what.to, *contact);
   }
@@ -491,7 +513,7 @@ private:
 
   caf::actor_clock& clock_;
   prepared from_;
-  const raft::seat_id seat_;
+  std::atomic<raft::seat_id> seat_; // changes on the disk's thread only
   std::function<void(time_point)> alarm_;
   std::map<service_id, service> services_; // does not change after the start
 
