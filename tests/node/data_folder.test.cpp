@@ -56,3 +56,31 @@ TEST_CASE("a data folder that has lost its identity makes no new one over what i
     CHECK(trouble(folder / "a").code == errc::none);
   }
 }
+
+TEST_CASE("a data folder that hears of a later start goes on above it, also the next time",
+          "[node]") {
+  test::temporary_folder folder;
+  {
+    auto data = data_folder::open(folder / "a");
+    REQUIRE(data);
+    CHECK(data->rise_above(40).code == errc::none);
+    CHECK(data->self().boot == 41);
+    CHECK(data->rise_above(40).code == errc::none); // old news
+    CHECK(data->self().boot == 41);
+  }
+  CHECK(data_folder::open(folder / "a")->self().boot == 42);
+}
+
+TEST_CASE("a log that is of no cluster is discarded with all that is kept beside it", "[node]") {
+  test::temporary_folder folder;
+  auto data = data_folder::open(folder / "a");
+  REQUIRE(data);
+  for (auto* name : {"group.db", "group.db-wal", "group.db.mark", "other.db"})
+    std::ofstream{folder / "a" / name} << "content";
+  CHECK(data->discard("group.db").code == errc::none);
+  CHECK_FALSE(std::filesystem::exists(folder / "a" / "group.db"));
+  CHECK_FALSE(std::filesystem::exists(folder / "a" / "group.db-wal"));
+  CHECK_FALSE(std::filesystem::exists(folder / "a" / "group.db.mark"));
+  CHECK(std::filesystem::exists(folder / "a" / "other.db"));
+  CHECK(std::filesystem::exists(folder / "a" / "identity.json"));
+}

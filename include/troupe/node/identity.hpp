@@ -100,6 +100,32 @@ public:
     return path_ / name;
   }
 
+  /// The file `name` and what SQLite and its owner keep beside it go: they are of a cluster that
+  /// was never born. Errors: bad_argument (a file cannot be removed).
+  [[nodiscard]] problem discard(const std::string& name) const {
+    for (auto* end : {"", "-wal", "-shm", "-journal", ".mark"}) {
+      std::error_code fault;
+      auto each = file(name + end);
+      std::filesystem::remove(each, fault);
+      if (fault)
+        return cannot("remove " + each.string(), fault.value());
+    }
+    return {};
+  }
+
+  /// Another process has been this node with the start `heard`: its folder is an older copy, or
+  /// was restored. This start counts as the one after that. Errors: those of the disk; nothing has
+  /// changed then.
+  [[nodiscard]] problem rise_above(boot_number heard) {
+    if (heard < self_.boot)
+      return {};
+    auto before = std::exchange(self_.boot, heard + 1);
+    auto why = path_.empty() ? problem{} : save();
+    if (why.code != errc::none)
+      self_.boot = before;
+    return why;
+  }
+
   /// Remembers the cluster, for good.
   [[nodiscard]] problem belong_to(const cluster_id& cluster, bool as_host,
                                   std::vector<std::string> met) {

@@ -62,6 +62,8 @@ struct member_setup {
   /// What the registry says of a node: where it is, or that it has left.
   std::function<void(const registry::record&)> node_is = [](const registry::record&) {};
   std::function<void(const std::string& node)> node_left = [](const std::string&) {};
+  /// The services have heard of a later life of this node, so it goes on as this boot.
+  std::function<void(boot_number)> risen = [](boot_number) {};
 };
 
 /// Speaks for one node in the cluster: says who it is and what agents it has; follows what the
@@ -76,9 +78,12 @@ public:
       setup_(std::move(setup)),
       timers_(self),
       links_(self, setup_.router, nodes_),
-      announcer_(
-        self, setup_.registry,
-        {setup_.id, setup_.boot, setup_.heartbeat_every, setup_.log, [this] { claim_again(); }}),
+      announcer_(self, setup_.registry,
+                 {setup_.id, setup_.boot, setup_.heartbeat_every, setup_.log,
+                  [this] {
+                    claim_again();
+                    setup_.risen(announcer_.book().boot());
+                  }}),
       claims_(self, setup_.names,
               {setup_.id, [this] { return announcer_.book().boot(); },
                [this](const auto& claims) { keep_tokens(claims); },
@@ -141,6 +146,11 @@ public:
   void bound() {
     announcer_.put_all();
     claim_again();
+  }
+
+  /// Somebody has heard of that boot of this node: it goes on above it.
+  void rise_above(boot_number heard) {
+    announcer_.rise_above(heard);
   }
 
   /// Says so if one of these services of this node ends while the node goes on.
@@ -207,7 +217,8 @@ public:
       if (each.token != 0)
         names.push_back(each.key.name);
     claims_.release(names, heard);
-    ask_service(self_, setup_.scheduler, scheduler::worker_lost{setup_.id, setup_.boot, {}},
+    ask_service(self_, setup_.scheduler,
+                scheduler::worker_lost{setup_.id, announcer_.book().boot(), {}},
                 [heard](const auto& answer) { heard(answer ? problem{} : answer.error()); });
   }
 

@@ -79,7 +79,8 @@ public:
 
   [[nodiscard]] TROUPE_COMPILED const node_id& id() const;
 
-  /// How often it has started with its data folder.
+  /// How often it has started with its data folder; more, if the cluster has heard of later starts
+  /// than the folder knows of (it was restored).
   [[nodiscard]] TROUPE_COMPILED boot_number boot() const;
 
   /// The port that it listens at.
@@ -207,7 +208,7 @@ public:
   [[nodiscard]] scheduler::worker work(const scheduler::worker_options& options = {},
                                        scheduler::task_handlers handlers = {}) {
     handlers.handle_async(scheduler::agent_handlers, cluster::agent_tasks(*system_, router()));
-    return scheduler::worker{*system_, clients_.scheduler, to_string(id()), boot(),
+    return scheduler::worker{*system_, clients_.scheduler, to_string(id()), present_boot(),
                              options,  std::move(handlers)};
   }
 
@@ -217,6 +218,9 @@ private:
   struct inside;
 
   TROUPE_COMPILED node(std::unique_ptr<inside> made);
+
+  /// Gives boot() also after the end of this node.
+  [[nodiscard]] TROUPE_COMPILED std::function<boot_number()> present_boot() const;
 
   TROUPE_COMPILED problem adopt_agent(const std::string& id, const caf::actor& agent,
                                       const agent_options& how);

@@ -1,11 +1,14 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <functional>
 #include <future>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -72,13 +75,14 @@ public:
     return group_.is_new();
   }
 
-  /// Founds the group with this node as its only voter. Blocks until that is synced.
+  /// Founds the group with this node as its only voter. Blocks until that is committed, so
+  /// synced. Errors: in_use (the log is not empty), those of the disk, timed_out after 20 s.
   problem found(const seat_contact& self) {
-    auto promise = std::make_shared<std::promise<problem>>();
-    auto answer = promise->get_future();
-    group_.ask(raft::replica::found_group{to_string(self)},
-               [promise](const problem& why) { promise->set_value(why); });
-    return answer.get();
+    group_.ask(raft::replica::found_group{to_string(self)}, [birth = birth_](const problem& why) {
+      if (why.code != errc::none)
+        birth->end(why);
+    });
+    return birth_->wait();
   }
 
   /// All but the registry, by their names.
@@ -129,6 +133,32 @@ public:
   }
 
 private:
+  /// Of a group: it is over once the group has members, or cannot have any.
+  class birth {
+  public:
+    void end(const problem& why) {
+      std::lock_guard guard{mutex_};
+      if (!outcome_)
+        outcome_ = why;
+      changed_.notify_all();
+    }
+
+    [[nodiscard]] problem wait() {
+      constexpr duration patience = std::chrono::seconds{20};
+      std::unique_lock guard{mutex_};
+      if (!changed_.wait_for(guard, patience, [this] { return outcome_.has_value(); }))
+        return {errc::timed_out, "the disk has not taken the first entry of the log within "
+                                   + troupe::to_string(patience)
+                                   + "; see that it has space and works, then start again"};
+      return *outcome_;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::optional<problem> outcome_;
+  };
+
   explicit seat(caf::actor_system& sys) : sys_(sys) {}
 
   host::group_listener listener() {
@@ -140,7 +170,9 @@ private:
     made.changed_role = [to_voters](const host::group_core::changed_role& what) {
       to_voters([what](voters_state& state) { state.changed_role(what); });
     };
-    made.members_are = [to_voters](const raft::configuration& members) {
+    made.members_are = [to_voters, birth = birth_](const raft::configuration& members) {
+      if (!members.members.empty())
+        birth->end({});
       to_voters([members](voters_state& state) { state.members_are(members); });
     };
     made.wants_peer = [to_voters](raft::seat_id which, const std::string& contact) {
@@ -152,13 +184,15 @@ private:
     made.ignored = [to_voters](const host::group_core::ignored& what) {
       to_voters([what](voters_state& state) { state.ignored(what); });
     };
-    made.stopped = [to_voters](const problem& why) {
+    made.stopped = [to_voters, birth = birth_](const problem& why) {
+      birth->end(why);
       to_voters([why](voters_state& state) { state.stopped(why); });
     };
     return made;
   }
 
   caf::actor_system& sys_;
+  std::shared_ptr<birth> birth_ = std::make_shared<birth>();
   /// The actor, once there is one.
   std::shared_ptr<caf::weak_actor_ptr> home_ = std::make_shared<caf::weak_actor_ptr>();
   host::group group_;

@@ -91,10 +91,11 @@ public:
   static inline const char* name = "troupe.worker";
 
   worker_state(caf::event_based_actor* self, host::client<scheduler_protocol> scheduler,
-               register_worker words, task_handlers handlers)
+               register_worker words, std::function<std::uint64_t()> boot, task_handlers handlers)
     : self_(self),
       scheduler_(std::move(scheduler)),
       words_(std::move(words)),
+      boot_(std::move(boot)),
       handlers_(std::move(handlers)),
       timers_(self),
       random_(self->id()),
@@ -154,6 +155,7 @@ private:
     if (draining_)
       return finish_draining();
     auto sent = self_->clock().now();
+    words_.boot = boot_();
     ask(words_, [this, sent](const result<worker_receipt>& answer) {
       if (!answer)
         return later([this] { enroll(); });
@@ -448,6 +450,7 @@ private:
   caf::event_based_actor* self_;
   host::client<scheduler_protocol> scheduler_;
   register_worker words_;
+  std::function<std::uint64_t()> boot_;
   task_handlers handlers_;
   timer_queue<caf::event_based_actor> timers_;
   random_source random_;
@@ -484,11 +487,18 @@ public:
   /// `owner` and `boot` name the process: its boot is dead when it is.
   worker(caf::actor_system& sys, host::client<scheduler_protocol> scheduler, std::string owner,
          std::uint64_t boot, const worker_options& options, task_handlers handlers)
+    : worker(
+      sys, std::move(scheduler), std::move(owner), [boot] { return boot; }, options,
+      std::move(handlers)) {}
+
+  /// Of a process whose boot may rise: `boot` is asked, on any thread, when the worker registers.
+  worker(caf::actor_system& sys, host::client<scheduler_protocol> scheduler, std::string owner,
+         std::function<std::uint64_t()> boot, const worker_options& options, task_handlers handlers)
     : inside_(sys.spawn<caf::stateful_actor<detail::worker_state>>(
       std::move(scheduler),
       register_worker{
-        options.name, std::move(owner), boot, options.capacity, {}, options.groups, options.labels},
-      std::move(handlers))) {}
+        options.name, std::move(owner), 0, options.capacity, {}, options.groups, options.labels},
+      std::move(boot), std::move(handlers))) {}
 
   worker(worker&& other) noexcept : inside_(std::exchange(other.inside_, nullptr)) {}
 

@@ -34,7 +34,9 @@ struct node::inside {
   };
 
   inside(node_options given, cluster::data_folder folder, caf::actor_system* sys)
-    : options_(std::move(given)), data_(std::move(folder)) {
+    : options_(std::move(given)),
+      data_(std::move(folder)),
+      boot_(std::make_shared<std::atomic<boot_number>>(data_.self().boot)) {
     if (options_.name.empty())
       options_.name = to_string(data_.self().id).substr(0, 8);
     if (!options_.log)
@@ -140,6 +142,9 @@ struct node::inside {
                                  caught_up_ = true;
                                  changed_.notify_all();
                                }};
+    made.risen = [this](boot_number boot) {
+      on_access([this, boot](cluster::access_state&) { rise_above(boot - 1); });
+    };
     if (group_)
       group_->listen_to(made);
     return made;
@@ -148,6 +153,10 @@ struct node::inside {
   // -- the group -------------------------------------------------------------------------
 
   problem open_group() {
+    // What a founder left that was killed before its cluster had a name: nobody has heard of it.
+    if (data_.self().cluster == cluster_id{})
+      if (auto why = data_.discard(log_file); why.code != errc::none)
+        return why;
     cluster::group_surroundings around;
     around.node = to_string(data_.self().id);
     around.address = [this] { return own_address(); };
@@ -163,7 +172,7 @@ struct node::inside {
       router_->run([are_needed](router::router_state& state) { state.keep_links(are_needed); });
     };
     auto opened
-      = cluster::group_part::open(*system_, data_.file("group.db"), options_, std::move(around));
+      = cluster::group_part::open(*system_, data_.file(log_file), options_, std::move(around));
     if (!opened)
       return opened.error();
     group_ = std::move(*opened);
@@ -175,17 +184,16 @@ struct node::inside {
     auto& seat = group_->own_seat();
     if (self.host && seat.is_new() && addresses().empty())
       return {errc::damaged, "this node founded its cluster, and its log is gone from "
-                               + data_.file("group.db").string()
+                               + data_.file(log_file).string()
                                + "; restore a backup, or give nodes of the cluster to join"};
     on_member([all = seat.services()](cluster::member_state& state) { state.guard(all); });
     seat.start();
     signpost_->add_seat(caf::actor_cast<caf::strong_actor_ptr>(seat.voters()));
     if (!founds)
       return {};
-    if (seat.is_new())
-      if (auto why = seat.found({to_string(self.id), to_string(own_address())});
-          why.code != errc::none)
-        return why;
+    if (auto why = seat.found({to_string(self.id), to_string(own_address())});
+        why.code != errc::none)
+      return why;
     // Only now, or a crash between would leave a cluster without a group.
     return found_cluster();
   }
@@ -247,6 +255,9 @@ struct node::inside {
       on_member([which, why](cluster::member_state& state) { state.link_down(which, why); });
       on_access(
         [number = which->number()](cluster::access_state& state) { state.link_down(number); });
+    };
+    events.on_outlived = [this](boot_number heard) {
+      on_access([this, heard](cluster::access_state&) { rise_above(heard); });
     };
     auto made = net::gate::start(*system_, std::move(self),
                                  caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
@@ -375,6 +386,17 @@ struct node::inside {
       options_.log(why.detail);
   }
 
+  /// The cluster has heard of a later life of this node. On the access actor.
+  void rise_above(boot_number heard) {
+    if (heard < data_.self().boot)
+      return;
+    if (auto why = data_.rise_above(heard); why.code != errc::none)
+      return options_.log(why.detail); // it is told again
+    *boot_ = data_.self().boot;
+    gate_->rise(data_.self().boot);
+    on_member([heard](cluster::member_state& state) { state.rise_above(heard); });
+  }
+
   void stop() {
     if (stopped_.exchange(true))
       return;
@@ -474,9 +496,12 @@ struct node::inside {
     self->receive([](const caf::down_msg&) {});
   }
 
+  static constexpr auto log_file = "group.db";
+
   node_options options_;
   cluster::data_folder data_;
-  std::unique_ptr<net::gate> gate_; // outlives the system
+  std::shared_ptr<std::atomic<boot_number>> boot_; // as in data_, which only the access actor reads
+  std::unique_ptr<net::gate> gate_;                // outlives the system
   std::unique_ptr<own_system> own_system_;
   caf::actor_system* system_ = nullptr;
   std::optional<cluster::service_clients> clients_;
@@ -550,7 +575,11 @@ TROUPE_COMPILED const node_id& node::id() const {
 }
 
 TROUPE_COMPILED boot_number node::boot() const {
-  return inside_->data_.self().boot;
+  return *inside_->boot_;
+}
+
+TROUPE_COMPILED std::function<boot_number()> node::present_boot() const {
+  return [boot = inside_->boot_] { return boot->load(); };
 }
 
 TROUPE_COMPILED std::uint16_t node::port() const {
