@@ -3,6 +3,7 @@
 #include "troupe_command.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -26,8 +27,7 @@ public:
   }
 
   void start_node(int index) {
-    words how{"--name",   name(index), "--data",  folder_ / name(index),
-              "--timers", "lan",       "--slots", "2"};
+    words how{"--name", name(index), "--data", data(index), "--timers", "lan", "--slots", "2"};
     for (auto other : {0, 1, 2})
       if (other != index && nodes_.contains(other))
         how.insert(how.end(), {"--join", nodes_.at(other)->address()});
@@ -40,6 +40,11 @@ public:
 
   [[nodiscard]] static std::string name(int index) {
     return "n" + std::to_string(index);
+  }
+
+  /// The data folder of a node.
+  [[nodiscard]] std::filesystem::path data(int index) const {
+    return folder_ / name(index);
   }
 
   [[nodiscard]] running_node& operator[](int index) {

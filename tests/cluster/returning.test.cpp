@@ -1,0 +1,275 @@
+// Nodes that come back with less than they had, or from the first moments of their lives.
+
+#include "three_voters.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+using namespace troupe::test;
+using troupe::testing::child_process;
+
+namespace {
+
+void copy_folder(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::filesystem::remove_all(to);
+  std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+}
+
+std::uint64_t seat_of(three_voters& cluster, int index) {
+  auto seen = cluster.voters();
+  for (auto& each : seen.value("voters", json::array()))
+    if (each["node"] == three_voters::name(index))
+      return each.value("seat", std::uint64_t{0});
+  return 0;
+}
+
+std::uint64_t last_entry(three_voters& cluster) {
+  return cluster.voters().value("last", std::uint64_t{0});
+}
+
+/// Every configuration of the group in its order, as a node said it: who votes, who learns.
+struct configuration {
+  std::set<std::string> voters;
+  std::set<std::string> learners;
+};
+
+std::set<std::string> names_in(const std::string& list, const std::string& node) {
+  std::set<std::string> found;
+  std::istringstream text{list};
+  for (std::string each; std::getline(text >> std::ws, each, ',');)
+    found.insert(each == "this node" ? node : each);
+  return found;
+}
+
+/// Ends the node.
+std::vector<configuration> configurations_of(three_voters& cluster, int index) {
+  cluster[index].kill();
+  std::vector<configuration> found;
+  std::istringstream output{cluster[index].process().read_rest()};
+  auto name = three_voters::name(index);
+  const std::string begin = "voters of the cluster: ";
+  const std::string middle = "; learners: ";
+  for (std::string line; std::getline(output, line);) {
+    auto place = line.find(begin);
+    if (place == std::string::npos)
+      continue;
+    auto lists = line.substr(place + begin.size());
+    auto end = lists.find(middle);
+    auto learners = end == std::string::npos ? "" : lists.substr(end + middle.size());
+    found.push_back({names_in(lists.substr(0, end), name), names_in(learners, name)});
+  }
+  return found;
+}
+
+/// What became of a node from one configuration to the next.
+words steps_of(const std::string& node, const std::vector<configuration>& all) {
+  words steps;
+  for (auto& each : all) {
+    auto step = each.voters.contains(node)     ? "votes"s
+                : each.learners.contains(node) ? "learns"s
+                                               : "has no seat"s;
+    if (steps.empty() || steps.back() != step)
+      steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
+/// A node whose disk is slow from its first moment on.
+child_process start_slowly(const words& node) {
+  words command{"/usr/bin/env", "LD_PRELOAD=" TROUPE_SLOW_DISK, "SLOW_WRITE_MS=20"};
+  auto own = command_line(node);
+  command.insert(command.end(), own.begin(), own.end());
+  return child_process{command};
+}
+
+/// When a founder is killed: so long after it was started, or after it has won its election.
+struct moment {
+  std::string after{};
+  std::chrono::milliseconds span{};
+};
+
+} // namespace
+
+TEST_CASE("a voter whose folder is an older copy learns anew under another seat, once",
+          "[cluster][cli]") {
+  three_voters cluster;
+  auto forgets = (cluster.leader() + 1) % 3;
+  temporary_folder copies;
+  cluster[forgets].kill();
+  copy_folder(cluster.data(forgets), copies / "older");
+  cluster.start_node(forgets);
+  REQUIRE(comes_true([&] { return cluster.is_whole(); }));
+  for (auto each = 0; each < 20; ++each)
+    REQUIRE(run({"put", "key-" + std::to_string(each), "value", "--at", cluster.addresses()}).status
+            == 0);
+  REQUIRE(comes_true([&] { return cluster.is_whole(); }));
+  auto before = seat_of(cluster, forgets);
+  REQUIRE(before != 0);
+  cluster[forgets].kill();
+  copy_folder(copies / "older", cluster.data(forgets));
+  auto last = last_entry(cluster);
+
+  cluster.start_node(forgets);
+
+  CHECK(comes_true([&] {
+    auto now = seat_of(cluster, forgets);
+    return now != 0 && now != before && cluster.is_whole();
+  }));
+  auto after = seat_of(cluster, forgets);
+  for (auto each = 0; each < 5; ++each)
+    CHECK(cluster.is_whole());
+  CHECK(seat_of(cluster, forgets) == after);
+  auto entries = last_entry(cluster) - last;
+  CHECK(entries >= 3);  // its old seat goes, it learns, it votes
+  CHECK(entries <= 50); // with what the services write of themselves
+  CHECK(run({"get", "key-7", "--at", cluster[forgets].address()}).output == "value\n");
+  auto steps = steps_of(three_voters::name(forgets), configurations_of(cluster, cluster.leader()));
+  steps.erase(steps.begin(), std::ranges::find(steps, "votes"));
+  CHECK(steps == words{"votes", "has no seat", "learns", "votes"});
+}
+
+TEST_CASE("a voter that is removed is replaced before, and never are there fewer",
+          "[cluster][cli]") {
+  three_voters cluster;
+  auto leads = cluster.leader();
+  auto goes = three_voters::name((leads + 1) % 3);
+  cluster.start_node(3);
+  auto comes = three_voters::name(3);
+  CHECK(comes_true([&] {
+    return run({"voters", "remove", goes, "--timeout", "20", "--at", cluster.addresses()}).status
+           == 0; // once the new one is known
+  }));
+  auto all = configurations_of(cluster, leads);
+  auto whole = std::ranges::find_if(all, [](auto& each) { return each.voters.size() == 3; });
+  all.erase(all.begin(), whole);
+  REQUIRE(all.size() > 1);
+  for (auto& each : all)
+    CHECK(each.voters.size() >= 3);
+  CHECK(steps_of(goes, all) == words{"votes", "has no seat"});
+  CHECK(steps_of(comes, all) == words{"has no seat", "learns", "votes"});
+}
+
+TEST_CASE("a folder that was put back is in the cluster within seconds, whatever starts it missed",
+          "[cluster][cli]") {
+  three_voters cluster;
+  auto returns = (cluster.leader() + 1) % 3;
+  temporary_folder copies;
+  cluster[returns].kill();
+  copy_folder(cluster.data(returns), copies / "older");
+  for (auto life = 0; life < 4; ++life) {
+    cluster.start_node(returns);
+    REQUIRE(comes_true([&] { return cluster.is_whole(); }));
+    cluster[returns].kill();
+  }
+  copy_folder(copies / "older", cluster.data(returns));
+  cluster.start_node(returns);
+  CHECK(comes_true([&] { return cluster.is_whole(); }));
+  CHECK(comes_true([&] { // its worker, too
+    auto seen = run({"status", "--json", "--at", cluster[returns].address()}).line();
+    return seen.value("slots", 0) == 6;
+  }));
+  INFO("it keeps what it has risen to");
+  cluster[returns].kill();
+  cluster.start_node(returns);
+  CHECK(comes_true([&] { return cluster.is_whole(); }));
+}
+
+TEST_CASE("a founder that is killed at any moment of its birth starts again", "[cluster][cli]") {
+  need_command();
+  std::vector<moment> moments;
+  for (auto span = 0ms; span < 900ms; span += 150ms)
+    moments.push_back({{}, span});
+  for (auto span = 0ms; span <= 100ms; span += 20ms) // its log is being written then
+    moments.push_back({"leads the cluster", span});
+  auto unready = 0;
+  for (auto& [after, span] : moments) {
+    CAPTURE(after, span.count());
+    temporary_folder folder;
+    words options{"--name", "n0", "--slots", "0", "--timers", "lan", "--data", folder / "n0"};
+    {
+      auto born = start_slowly(running_node::with_defaults(options, "127.0.0.1:0"));
+      auto deadline = std::chrono::steady_clock::now() + (after.empty() ? span : 20s);
+      auto is_ready = false;
+      auto is_near = after.empty();
+      while (auto line = born.read_line(deadline)) {
+        is_ready |= line->find("\"ready\"") != std::string::npos;
+        if (!is_near && line->starts_with(after)) {
+          is_near = true;
+          deadline = std::chrono::steady_clock::now() + span;
+        }
+      }
+      born.send_signal(SIGKILL);
+      born.wait_for_end();
+      REQUIRE(is_near);
+      unready += is_ready ? 0 : 1;
+    }
+    running_node again{options};
+    CHECK(again.ready()["host"] == true);
+    CHECK(run({"put", "colour", "blue", "--at", again.address()}).status == 0);
+  }
+  CHECK(unready >= 3);
+}
+
+TEST_CASE("a half-born founder that is told to join another cluster founds none",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node first{{"--name", "n0", "--slots", "0", "--timers", "lan", "--data", folder / "n0"}};
+  words born{"--name", "n1", "--slots", "0", "--timers", "lan", "--data", folder / "n1"};
+  {
+    running_node alone{born};
+    alone.kill();
+  }
+  // As if it had been killed before its identity named a cluster.
+  auto file = folder / "n1" / "identity.json";
+  auto identity = json::parse(content_of(file));
+  identity["cluster"] = std::string(32, '0');
+  identity["host"] = false;
+  write_file(file, identity.dump());
+  born.insert(born.end(), {"--join", first.address()});
+  running_node joins{born};
+  CHECK(comes_true([&] {
+    auto seen = run({"voters", "--json", "--at", joins.address()}).line();
+    std::set<std::string> names;
+    for (auto& each : seen.value("voters", json::array()))
+      names.insert(each["node"].get<std::string>());
+    return names == std::set<std::string>{"n0", "n1"};
+  }));
+}
+
+TEST_CASE("a removed voter stays out under the next leader, until it is added again",
+          "[cluster][cli]") {
+  three_voters cluster;
+  auto leads = cluster.leader();
+  auto goes = (leads + 1) % 3;
+  auto next = (leads + 2) % 3;
+  auto change = [&](words what) {
+    what.insert(what.begin(), "voters");
+    what.insert(what.end(), {"--json", "--timeout", "20", "--at", cluster.addresses()});
+    auto made = run(what, 30s);
+    INFO(made);
+    CHECK(made.status == 0);
+  };
+  auto names = [&] {
+    std::set<std::string> found;
+    auto seen = cluster.voters();
+    for (auto& each : seen.value("voters", json::array()))
+      found.insert(each["node"].get<std::string>());
+    return found;
+  };
+  change({"remove", three_voters::name(goes), "--force"});
+  change({"lead", three_voters::name(next)});
+  REQUIRE(cluster.leader(leads) == next);
+  cluster.start_node(3); // takes the free place, which the removed one does not
+  auto with = [](int index) { return three_voters::name(index); };
+  CHECK(comes_true([&] { return names().contains(with(3)); }));
+  CHECK(names() == std::set<std::string>{with(leads), with(next), with(3)});
+  change({"add", three_voters::name(goes)});
+  CHECK(comes_true([&] { return names().contains(with(goes)); }));
+}
