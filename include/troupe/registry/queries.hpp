@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "troupe/core/machine.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/record.hpp"
 
@@ -206,6 +208,15 @@ struct watch_records {
   std::optional<record_key> rest{};
   duration wait{};
   std::uint32_t limit = 1'000; // fewer end a snapshot later, or not while more changes
+
+  /// See indexed_query: every change concerns it.
+  [[nodiscard]] static interest about() {
+    return {};
+  }
+
+  [[nodiscard]] watch_records later(std::uint64_t revision) const {
+    return {std::max(after, revision), rest, wait, limit};
+  }
 
   /// Returns the question that follows on `last`.
   [[nodiscard]] watch_records next(const record_changes& last) const {

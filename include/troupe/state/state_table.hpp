@@ -134,6 +134,18 @@ public:
     });
   }
 
+  [[nodiscard]] std::uint64_t change_mark() const {
+    return log_.revision();
+  }
+
+  /// Topics are the texts of keys. Cost: O(log n), and the keys that changed since.
+  template <class Take>
+  [[nodiscard]] bool for_each_topic(std::uint64_t mark, Take take) const {
+    return mark >= keys_.forgotten_up_to()
+           && keys_.for_each_changed(mark,
+                                     [&](const saved_key& each) { return take(each.key.key); });
+  }
+
   /// Refuses a scope that no key can be in: too_large. Cost: O(page), and the changes or
   /// keys that are passed over.
   [[nodiscard]] result<state_changes> answer(const watch_state& question) const {
@@ -567,6 +579,6 @@ private:
 
 static_assert(machine<state_table>);
 static_assert(wall_timed<state_table>);
-static_assert(waiting_query<state_table, watch_state>);
+static_assert(indexed_query<state_table, watch_state>);
 
 } // namespace troupe::state
