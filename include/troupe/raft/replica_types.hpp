@@ -153,7 +153,8 @@ struct replica_types {
   /// A member needs the newest snapshot: step `loaded`.
   struct load_snapshot {};
 
-  /// This member had synced entries that it has no more: take its seat away.
+  /// This member had synced entries that it has no more: take its seat away. Until then it gets
+  /// no entries, and none count as had by it. Again with each of its answers.
   struct forgot {
     seat_id seat;
     log_index synced = 0;
