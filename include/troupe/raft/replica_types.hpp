@@ -42,7 +42,8 @@ struct replica_types {
     std::string contact;
   };
 
-  /// A learner that has caught up becomes a voter.
+  /// A learner that has caught up becomes a voter: one that has acknowledged to this leader that it
+  /// is a member, and has nearly all entries.
   struct promote {
     seat_id seat;
   };
@@ -189,9 +190,12 @@ struct replica_types {
   struct member_status {
     seat_id seat;
     member who;
+    /// Zero for one that has forgotten entries, see `forgot`.
     log_index match = 0;
     duration silent_for{};
     bool by_snapshot = false;
+    /// Whether it has acknowledged the latest configuration, and so that it is a member.
+    bool knows_members = false;
   };
 
   struct status {

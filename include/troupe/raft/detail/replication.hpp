@@ -73,12 +73,13 @@ public:
     return best;
   }
 
-  [[nodiscard]] std::vector<replica_types::member_status> look(const configuration& members,
+  [[nodiscard]] std::vector<replica_types::member_status> look(const entry_log& log,
                                                                time_point now) const {
     std::vector<replica_types::member_status> found;
     for (auto& [seat, peer] : peers_)
-      found.push_back({seat, members.members.at(seat), peer.match, now - peer.heard,
-                       peer.state == progress::pace::snapshot});
+      found.push_back({seat, log.members().members.at(seat), peer.counted(), now - peer.heard,
+                       peer.state == progress::pace::snapshot,
+                       peer.counted() >= log.members_index()});
     return found;
   }
 
