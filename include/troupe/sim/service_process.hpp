@@ -335,8 +335,8 @@ private:
     }
 
     void look(request_id id, const typename message::look& what) {
-      if (!service_.is_leading())
-        return reply(id, problem{errc::not_leader, "this node follows; ask the one that leads"});
+      if (auto why = service_.refusal(); why.code != errc::none)
+        return reply(id, std::move(why));
       looks_.emplace(id, what.at);
       to_group_.put({id, host::group_core::read{the_service}});
     }
@@ -351,6 +351,10 @@ private:
     void handle_group(host::to_service::read_refused& what) {
       if (looks_.erase(what.id) > 0)
         reply(what.id, std::move(what.why));
+    }
+
+    void handle_group(host::to_service::without_quorum& what) {
+      step_service(0, typename core::without_quorum{std::move(what.why)});
     }
 
     void handle_group(host::to_service::allow_rules& what) {
