@@ -246,6 +246,8 @@ private:
     }
 
     void handle(host::group_core::write& what) {
+      if (!here_.has_room())
+        return here_.sync([this] { step(raft::replica::event{raft_disk::full()}); });
       here_.disk().write(what);
       here_.sync([this, number = what.number] {
         here_.disk().sync();
@@ -256,9 +258,10 @@ private:
     void handle(host::group_core::save& what) {
       here_.sync([this, made = host::group_core::to_snapshot(what)] {
         auto& newest = here_.disk().newest();
-        if (!newest || newest->header.index < made.header.index)
+        auto has_room = here_.has_room();
+        if (has_room && (!newest || newest->header.index < made.header.index))
           here_.disk().save(made, raft_process::timers(0).keep_entries);
-        step(host::group_core::saved{made.header.index, true});
+        step(host::group_core::saved{made.header.index, has_room});
       });
     }
 
