@@ -24,6 +24,7 @@
 #include "troupe/core/random.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/rolling_hash.hpp"
+#include "troupe/core/supervised_program.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/utf8.hpp"
 #include "troupe/core/version.hpp"
