@@ -49,6 +49,24 @@ TEST_CASE("programs of a workflow run on the node that allows it", "[cluster][cl
   CHECK(failed.says("no such luck"));
 }
 
+TEST_CASE("the priorities of a workflow file order what one slot runs", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  std::string log = folder / "log";
+  running_node node{{"--slots", "1", "--allow-exec"}};
+  auto tasks = json::array();
+  for (auto priority : {10, -5, 1'000, 11, 12})
+    tasks.push_back({{"id", "of " + std::to_string(priority)},
+                     {"run", "exec"},
+                     {"priority", priority},
+                     {"input", shell("echo " + std::to_string(priority) + " >> " + log)}});
+  write_file(folder / "flow.json", flow(tasks));
+  auto done = run({"submit", folder / "flow.json", "--at", node.address()});
+  INFO(done);
+  CHECK(done.status == 0);
+  CHECK(content_of(log) == "1000\n12\n11\n10\n-5\n");
+}
+
 TEST_CASE("a program dies with the node that runs it, and so does all that it has started",
           "[cluster][cli]") {
   need_command();
