@@ -10,6 +10,7 @@
 #include "troupe/core/entropy.hpp"
 #include "troupe/core/errc.hpp"
 #include "troupe/core/fixed_bytes.hpp"
+#include "troupe/core/guarded.hpp"
 #include "troupe/core/hex.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/json.hpp"
