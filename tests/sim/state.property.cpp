@@ -19,14 +19,20 @@ TEST_CASE("strong state is linearizable under all faults, also where calendars a
   std::uint64_t answers = 0;
   std::uint64_t conflicts = 0;
   std::uint64_t expiries = 0;
+  std::uint64_t taken_as_seen = 0;
+  std::uint64_t late = 0;
   test::for_each_world<sim::state_scenario>(with_seed, [&](auto& world, auto& found) {
     answers += found.answers;
     conflicts += world.record().conflicts;
     expiries += world.record().expiries;
+    taken_as_seen += world.record().taken_as_seen;
+    late += world.record().late;
   });
   CHECK(answers > 100);
   CHECK(conflicts > 10);
   CHECK(expiries > 10);
+  CHECK(taken_as_seen > 10);
+  CHECK(late > 10);
 }
 
 TEST_CASE("one seed of the state scenario is one run", "[property]") {

@@ -25,6 +25,8 @@ const entry_key last{consistency::eventual, value_type::lww_register, "k"};
 const entry_key all{consistency::causal, value_type::mv_register, "k"};
 const entry_key highest{consistency::eventual, value_type::version_register, "k"};
 const entry_key one{consistency::strong, value_type::lww_register, "k"};
+const entry_key other_one{consistency::strong, value_type::lww_register, "l"};
+const entry_key strong_highest{consistency::strong, value_type::version_register, "k"};
 
 put text(const entry_key& key, std::string_view value) {
   return {.key = key, .value = to_value(value)};
@@ -165,6 +167,108 @@ TEST_CASE("at level strong a writer has to know the last write", "[state]") {
   keys.write(text(one, "cid", next));
   keys.write(text(one, "whatever is there"));
   CHECK(keys.texts(one) == texts{"whatever is there"});
+}
+
+SCENARIO("at level strong a writer has to know that a key is gone, too", "[state]") {
+  GIVEN("a key, and a writer that has read it") {
+    auto key = GENERATE(one, strong_highest);
+    calendar_table keys{{.max_changes = 3}};
+    auto for_a_while = text(key, "start");
+    for_a_while.ttl = 10s;
+    keys.write(for_a_while);
+    auto read = keys.clock(key);
+    auto is_refused = [&](const vector_clock& context) {
+      auto why = keys.refusal(text(key, "mine", context));
+      CHECK(why.code == errc::conflict);
+      CHECK_THAT(why.detail, ContainsSubstring("read it again"));
+      CHECK(keys.refusal(remove_key{key, {}, context}).code == errc::conflict);
+    };
+    WHEN("it is removed") {
+      auto removed = keys.write(remove_key{key}).clock;
+      THEN("what was read before is refused, what was read after is not") {
+        is_refused(read);
+        auto absent = keys.clock(key);
+        keys.write(text(key, "next", absent));
+        is_refused(absent); // it came back meanwhile
+        is_refused(removed);
+      }
+      AND_WHEN("the one that removed it goes on, so may it") {
+        keys.write(text(key, "next", removed));
+      }
+      AND_WHEN("its removal is forgotten, and a later one of another key") {
+        for (auto* name : {"w", "x", "y", "z"}) {
+          keys.write(text(named(name), name));
+          keys.write(remove_key{named(name)});
+        }
+        REQUIRE(keys.table.answer(count_entries{}).strong.tombstones == 0);
+        THEN("what was read before is refused all the same") {
+          is_refused(read);
+          is_refused(removed); // nobody can tell that nothing came after it
+          keys.write(text(key, "next", keys.clock(key)));
+        }
+      }
+      AND_WHEN("it comes and goes") {
+        auto absent = keys.clock(key);
+        keys.write(text(key, "next"));
+        keys.write(remove_key{key});
+        THEN("a writer that read that nothing is there is refused") {
+          is_refused(absent);
+          is_refused({});
+        }
+      }
+    }
+    WHEN("its time runs out") {
+      keys.pass(10s);
+      REQUIRE(keys.texts(key).empty());
+      THEN("what was read before is refused, what was read after is not") {
+        is_refused(read);
+        keys.write(text(key, "next", keys.clock(key)));
+      }
+    }
+    WHEN("other keys change, a writer may go on") {
+      for (auto* value : {"1", "2", "3", "4", "5"})
+        keys.write(text(named("x"), value));
+      keys.write(text(key, "mine", read));
+    }
+  }
+  GIVEN("a writer that read that nothing is there") {
+    calendar_table keys{{.max_changes = 3}};
+    auto absent = keys.clock(one);
+    WHEN("others put, it may go on") {
+      for (auto* value : {"1", "2", "3", "4", "5"})
+        keys.write(text(named("x"), value));
+      keys.write(text(one, "mine", absent));
+    }
+    WHEN("somebody puts, it is refused") {
+      keys.write(text(one, "theirs"));
+      CHECK(keys.refusal(text(one, "mine", absent)).code == errc::conflict);
+    }
+  }
+}
+
+SCENARIO("at level strong what was read before a restore is refused", "[state]") {
+  GIVEN("a backup, and a writer that read something after it") {
+    calendar_table keys;
+    auto at_backup = keys.write(text(one, "old")).clock;
+    auto backup = keys.table.snapshot();
+    auto absent = keys.clock(other_one);
+    auto lost = keys.write(text(one, "new")).clock;
+    auto lost_removal = keys.write(remove_key{one}).clock;
+    WHEN("the backup is restored") {
+      keys.table.restore(keys.now, backup);
+      keys.configure({}, 1'000);
+      THEN("whatever was read before is refused, and what is read now is not") {
+        for (auto& each : {at_backup, lost, lost_removal}) {
+          auto why = keys.refusal(text(one, "mine", each));
+          CHECK(why.code == errc::conflict);
+          CHECK_THAT(why.detail, ContainsSubstring("read it again"));
+        }
+        CHECK(keys.refusal(text(other_one, "mine", absent)).code == errc::conflict);
+        keys.write(text(one, "mine", keys.clock(one)));
+        keys.write(text(other_one, "mine", keys.clock(other_one)));
+      }
+    }
+  }
 }
 
 TEST_CASE("the same text at another level or of another type is another key", "[state]") {
@@ -316,7 +420,7 @@ SCENARIO("a watcher begins with a snapshot and goes on with every change", "[sta
       keys.write(text(named("d"), "d2"));  // would be on the next
       keys.write(remove_key{named("e")});  // would be on the last
       keys.write(text(named("aa"), "aa")); // behind us by now
-      THEN("the pages show the rest as it was, and the changes follow in order") {
+      THEN("the pages show further keys as they stand, and what changed of those before") {
         texts heard;
         for (question = question.next(page); page.more; question = question.next(page)) {
           page = watch(keys, question);
@@ -324,7 +428,7 @@ SCENARIO("a watcher begins with a snapshot and goes on with every change", "[sta
           for (auto& each : page.changes)
             heard.push_back(each.key.key + (each.revision > snapshot ? " later" : ""));
         }
-        CHECK(heard == texts{"c", "a later", "d later", "e later", "aa later"});
+        CHECK(heard == texts{"c", "a later", "d later", "aa later"});
         CHECK(page.revision == keys.table.answer(count_entries{}).revision);
         CHECK_FALSE(keys.table.has_news(question));
       }
@@ -354,8 +458,8 @@ TEST_CASE("a watcher waits through what is out of its scope, but not for ever", 
   keys.write(text(named("a"), "a"));
   watch_state question{.scope = {.prefix = "a"},
                        .after = keys.table.answer(count_entries{}).revision};
-  for (std::size_t each = 0; each < state::detail::change_log::max_passed_over; ++each)
-    keys.write(text(named("b"), "b"));
+  for (std::size_t each = 0; each < state_table::max_passed_over; ++each)
+    keys.write(text(named("b" + std::to_string(each)), "b"));
   CHECK_FALSE(keys.table.has_news(question));
   keys.write(text(named("b"), "b"));
   CHECK(keys.table.has_news(question)); // so that its place does not get too old
@@ -364,39 +468,58 @@ TEST_CASE("a watcher waits through what is out of its scope, but not for ever", 
   CHECK_FALSE(keys.table.has_news(question.next(page)));
 }
 
-TEST_CASE("who falls too far behind begins anew", "[state][watch]") {
-  SECTION("by number") {
-    calendar_table keys{{.max_changes = 3}};
-    auto start = keys.write(text(last, "start")).version;
-    for (auto* each : {"one", "two", "three"})
-      keys.write(text(last, each));
-    CHECK(watch(keys, {.after = start}).changes.size() == 3);
-    keys.write(text(last, "four"));
+TEST_CASE("a watcher that is further behind than changes are kept is told how keys stand",
+          "[state][watch]") {
+  auto of_three = GENERATE(state_options{.max_changes = 3}, state_options{.max_change_bytes = 20});
+  calendar_table keys{of_three};
+  auto start = keys.write(text(last, "start")).version;
+  keys.write(text(named("gone"), "1"));
+  keys.write(text(named("x"), "1"));
+  keys.write(text(last, "two"));
+  keys.write(text(named("x"), "2"));
+  keys.write(remove_key{named("gone")});
+  for (auto* each : {"3", "4", "5", "6", "7", "8", "9"})
+    keys.write(text(named("x"), each));
+  auto page = watch(keys, {.after = start});
+  CHECK_FALSE(page.complete);
+  CHECK_FALSE(page.more);
+  REQUIRE(page.changes.size() == 3); // in the order of their last changes
+  CHECK(page.changes[0].key == last);
+  CHECK(page.changes[1].key == named("gone"));
+  CHECK(page.changes[1].kind == change_kind::removed);
+  CHECK(page.changes[2].key == named("x"));
+  CHECK(to_text(page.changes[2].entries.at(0).value) == "9");
+  CHECK(page.revision == keys.table.answer(count_entries{}).revision);
+}
+
+TEST_CASE("a watcher that missed more removals than are remembered begins anew", "[state][watch]") {
+  calendar_table keys{{.max_changes = 2}};
+  for (auto* name : {"a", "b", "c", "d"})
+    keys.write(text(named(name), name));
+  auto start = keys.table.answer(count_entries{}).revision;
+  keys.write(remove_key{named("a")});
+  keys.write(remove_key{named("b")});
+  CHECK(watch(keys, {.after = start}).changes.size() == 2);
+  SECTION("after it") {
+    keys.write(remove_key{named("c")});
     auto anew = watch(keys, {.after = start});
     CHECK(anew.complete);
     CHECK(anew.changes.size() == 1);
     CHECK(keys.table.has_news({.after = start}));
-  }
-  SECTION("by bytes") {
-    calendar_table keys{{.max_change_bytes = 100}};
-    auto start = keys.write(text(last, "start")).version;
-    keys.write(text(last, std::string(95, 'x')));
-    CHECK_FALSE(watch(keys, {.after = start}).complete);
-    keys.write(text(last, "more"));
-    CHECK(watch(keys, {.after = start}).complete);
+    CHECK_FALSE(watch(keys, {.after = start + 1}).complete); // has heard of the first
   }
   SECTION("in the middle of a snapshot") {
-    calendar_table keys{{.max_changes = 3}};
-    for (auto* name : {"a", "b", "c"})
-      keys.write(text(named(name), name));
     watch_state question{.limit = 1};
     auto page = watch(keys, question);
-    for (auto* each : {"one", "two", "three", "four"})
-      keys.write(text(named("c"), each));
+    REQUIRE(page.rest == named("c"));
+    for (auto* name : {"x", "y", "z"}) {
+      keys.write(text(named(name), name));
+      keys.write(remove_key{named(name)});
+    }
     auto anew = watch(keys, question.next(page));
     CHECK(anew.complete);
     REQUIRE(anew.changes.size() == 1);
-    CHECK(anew.changes[0].key.key == "a");
+    CHECK(anew.changes[0].key.key == "c");
   }
 }
 
@@ -411,38 +534,43 @@ TEST_CASE("a watcher from a lost past or future begins anew", "[state][watch]") 
   CHECK(keys.table.answer(count_entries{}).replica == "a");
 }
 
-TEST_CASE("a removed key is remembered as long as watchers can be told", "[state][watch]") {
-  calendar_table keys{{.max_changes = 2}};
-  auto seen = keys.write(text(all, "one")).clock;
-  keys.write(remove_key{all});
-  CHECK(keys.table.answer(count_entries{}).causal.tombstones == 1);
-  CHECK_FALSE(keys.clock(all).empty());
-  keys.write(text(named("x"), "x"));
-  CHECK(keys.table.answer(count_entries{}).causal.tombstones == 1);
-  keys.write(text(named("x"), "x"));
-  CHECK(keys.table.answer(count_entries{}).causal.tombstones == 0);
-  CHECK(keys.clock(all).empty());
-  SECTION("and a writer that knew it may go on") {
-    keys.write(text(all, "two", seen));
+TEST_CASE("of removed keys the last ones are remembered", "[state][watch]") {
+  auto tombstones
+    = [](calendar_table& keys) { return keys.table.answer(count_entries{}).causal.tombstones; };
+  SECTION("by number") {
+    calendar_table keys{{.max_changes = 2}};
+    auto seen = keys.write(text(all, "one")).clock;
+    keys.write(remove_key{all});
+    for (auto* each : {"1", "2", "3", "4"})
+      keys.write(text(named("x"), each)); // what else changes does not count
+    CHECK(tombstones(keys) == 1);
+    CHECK_FALSE(keys.clock(all).empty());
+    keys.write(remove_key{named("x")});
+    keys.write(text(named("y"), "y"));
+    keys.write(remove_key{named("y")});
+    CHECK(tombstones(keys) == 0);
+    CHECK(keys.clock(all).empty());
+    keys.write(text(all, "two", seen)); // a writer that knew it may go on
     CHECK(keys.texts(all) == texts{"two"});
   }
-  SECTION("each time anew") {
-    keys.configure({.max_changes = 3});
-    keys.write(text(all, "two"));
+  SECTION("by the bytes of keys") {
+    calendar_table keys{{.max_change_bytes = 100}};
+    keys.write(text(all, "one"));
     keys.write(remove_key{all});
-    keys.write(text(all, "three"));
-    keys.write(remove_key{all});
-    keys.write(text(named("x"), "x")); // nothing of the first removal is left
-    CHECK(keys.table.answer(count_entries{}).causal.tombstones == 1);
-    CHECK_FALSE(keys.clock(all).empty());
+    auto longer = named(std::string(100, 'x'));
+    keys.write(text(longer, "x"));
+    CHECK(tombstones(keys) == 1);
+    keys.write(remove_key{longer});
+    CHECK(tombstones(keys) == 0);
   }
-  SECTION("and stays if it came back") {
-    keys.write(text(all, "two"));
+  SECTION("and one that came back is no longer among them") {
+    calendar_table keys{{.max_changes = 1}};
+    keys.write(text(all, "one"));
     keys.write(remove_key{all});
-    keys.write(text(all, "three"));
+    keys.write(text(all, "two"));
     keys.write(text(named("x"), "x"));
-    keys.write(text(named("x"), "x"));
-    CHECK(keys.texts(all) == texts{"three"});
+    keys.write(remove_key{named("x")});
+    CHECK(keys.texts(all) == texts{"two"});
   }
 }
 

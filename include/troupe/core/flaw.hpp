@@ -33,8 +33,12 @@ enum class flaw : std::uint8_t {
   own_time_kept,
   /// A state table forgets how many writes it has seen when it is restored.
   counts_forgotten,
+  /// A state table takes a write whose writer has not seen that its key is gone.
+  removals_overlooked,
   /// A group takes what a service proposed under an earlier leadership of the same replica.
   old_proposals_taken,
+  /// A leader without room on its disk takes back what the one other member may have.
+  shared_taken_back,
 };
 
 #ifdef TROUPE_FLAW

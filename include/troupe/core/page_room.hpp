@@ -14,11 +14,17 @@ inline constexpr std::size_t max_page_bytes = std::size_t{1} << 20U;
 /// Tells how much fits into one answer.
 class page_room {
 public:
-  explicit page_room(std::uint32_t limit) : places_(std::clamp<std::size_t>(limit, 1, max_page)) {}
+  explicit page_room(std::uint32_t limit)
+    : places_(std::clamp<std::size_t>(limit, 1, max_page)), half_of_them_(places_ / 2) {}
 
   /// Returns whether another line fits.
   [[nodiscard]] bool left() const {
     return places_ > 0 && bytes_ < max_page_bytes;
+  }
+
+  /// Returns whether another line fits into the first half.
+  [[nodiscard]] bool half_left() const {
+    return places_ > half_of_them_ && bytes_ < max_page_bytes / 2;
   }
 
   void take(std::size_t bytes) {
@@ -28,6 +34,7 @@ public:
 
 private:
   std::size_t places_;
+  std::size_t half_of_them_;
   std::size_t bytes_ = 0;
 };
 

@@ -27,6 +27,7 @@
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/entropy.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/messages.hpp"
 
@@ -89,11 +90,26 @@ public:
     target_ = std::move(where);
     for (auto& [which, each] : sessions_)
       each.is_opening = false;
-    if (target_)
-      send_all();
+    if (!target_)
+      return;
+    refusal_.reset();
+    send_all();
+  }
+
+  /// See client::refuse().
+  void refuse(problem why) {
+    target_ = nullptr;
+    for (auto position = open_.begin(); position != open_.end();) {
+      auto found = position++;
+      give_up(found, refused(why, found->second, found->second.tries));
+    }
+    refusal_ = std::move(why);
+    arm();
   }
 
   void ask(request what) {
+    if (refusal_)
+      return what.fail(*refusal_);
     if (open_.size() >= options_.max_pending)
       return what.fail({errc::limit_reached, std::to_string(open_.size())
                                                + " requests wait for an answer; retry with backoff "
@@ -127,6 +143,8 @@ public:
       auto said = to_problem(why);
       if (said.code == errc::session_expired && each.what.numbered)
         return session_ended(found);
+      if (said.code == errc::no_quorum)
+        return give_up(found, refused(said, each, each.tries - 1));
       if (!passes(said.code, each))
         return give_up(found, std::move(said));
       each.refusals += said.code == errc::not_leader ? 1 : 0;
@@ -152,6 +170,7 @@ private:
   /// command waits that keeps the first from going on.
   struct session_line {
     session_id id;
+    std::uint64_t key = 0; // of its opening
     bool is_opening = false;
     std::uint64_t last_number = 0;
     std::size_t open = 0; // commands without an answer
@@ -262,7 +281,10 @@ private:
     if (std::exchange(sessions_.at(which).is_opening, true))
       return;
     auto from = target_;
-    self_->request(caf::actor_cast<caf::actor>(target_), std::chrono::seconds{5}, open_session{})
+    auto& key = sessions_.at(which).key;
+    if (key == 0)
+      key = random_seed();
+    self_->request(caf::actor_cast<caf::actor>(target_), std::chrono::seconds{5}, open_session{key})
       .then(
         [this, from, which](session_id opened) {
           auto found = sessions_.find(which);
@@ -303,6 +325,7 @@ private:
     auto which = teller->second.session;
     auto& line = sessions_.at(which);
     line.id = {};
+    line.key = 0;
     line.last_number = 0;
     ++line.open; // so that it stays
     for (auto position = open_.begin(); position != open_.end();) {
@@ -363,6 +386,15 @@ private:
     arm();
   }
 
+  /// The end of a request that was tried `before`, and is refused with `why`.
+  static problem refused(const problem& why, const pending& each, std::uint32_t before) {
+    if (each.number == 0 || before <= each.refusals)
+      return why;
+    return {errc::outcome_unknown,
+            "the request may have been carried out, look at the state before a repeat; "
+              + why.detail};
+  }
+
   static problem too_late(const pending& each) {
     if (each.tries == 0)
       return {errc::unreachable, "the service was out of reach all the time; nothing was done"};
@@ -389,6 +421,7 @@ private:
   client_options options_;
   random_source random_;
   caf::strong_actor_ptr target_;
+  std::optional<problem> refusal_; // until there is a target
   std::map<std::uint64_t, session_line> sessions_;
   std::uint64_t newest_session_ = 0;
   std::uint32_t opening_failures_ = 0;
@@ -409,8 +442,9 @@ using client_actor
 /// questions repeated at will. Rides through the loss of a link, a restart of a durable
 /// service and, in a cluster, a change of leader, within the deadline of each call.
 ///
-/// Errors beside those of the request: unreachable (never sent; nothing was done), no_quorum (no
-/// node led all the time; nothing was done), outcome_unknown (sent, but no answer in time),
+/// Errors beside those of the request: unreachable (never sent; nothing was done), no_quorum (too
+/// few voters are reached, or no node led all the time; nothing was done), outcome_unknown (sent,
+/// but no answer in time, or too few voters are left to give one),
 /// timed_out (a question without an answer in time), session_expired (the session ended in
 /// between; outcome unknown), limit_reached (client_options::max_pending, or the service has too
 /// many sessions or requests), withdrawn (the client was closed meanwhile).
@@ -442,6 +476,17 @@ public:
       return;
     inside_->run([where = std::move(where)](detail::client_state& state) mutable {
       state.set_target(std::move(where));
+    });
+  }
+
+  /// The service can be reached nowhere, and `why` says so better than a time-out: what waits ends
+  /// with it (outcome_unknown if it may have been carried out), as does what is asked until the
+  /// next set_target() of a service.
+  void refuse(problem why) {
+    if (!inside_)
+      return;
+    inside_->run([why = std::move(why)](detail::client_state& state) mutable {
+      state.refuse(std::move(why));
     });
   }
 

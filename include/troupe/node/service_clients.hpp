@@ -5,6 +5,7 @@
 
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/host/client.hpp"
 #include "troupe/lock/messages.hpp"
 #include "troupe/node/service_names.hpp"
@@ -52,6 +53,15 @@ struct service_clients {
     locks.set_target(at(locks_name));
     scheduler.set_target(at(scheduler_name));
     state.set_target(at(state_name));
+  }
+
+  /// The services can be reached nowhere, as `why` says; see host::client::refuse().
+  void refuse(const problem& why) {
+    registry.refuse(why);
+    names.refuse(why);
+    locks.refuse(why);
+    scheduler.refuse(why);
+    state.refuse(why);
   }
 };
 

@@ -53,7 +53,7 @@ public:
       disk_(stored),
       commit_(stored.base.index),
       delivered_(stored.base.index),
-      elections_(random_source{how.seed ^ self.value}),
+      elections_(random_source{random_source{how.seed}.next() ^ self.value}),
       heard_at_(now),
       told_time_(std::max(stored.marked, log().last_at())),
       told_at_(now) {
@@ -364,6 +364,8 @@ private:
       return put(ignored{what.from, why});
     if (what.from == self_ || what.from == seat_id{})
       return put(ignored{what.from, {errc::bad_argument, "a message of oneself"}});
+    if (auto why = detail::check_term(what.what, term()); why.code != errc::none)
+      return put(ignored{what.from, why});
     receive(what.from, what.what);
   }
 

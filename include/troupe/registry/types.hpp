@@ -55,9 +55,14 @@ struct registry_options {
   friend bool operator==(const registry_options&, const registry_options&) = default;
 
   /// For the copy on a node: the table that it follows tells who is silent and who is to
-  /// be forgotten.
+  /// be forgotten. `bounds` are that table's.
+  static registry_options copy(registry_options bounds) {
+    bounds.inactive_after = bounds.disconnected_after = bounds.retention = {};
+    return bounds;
+  }
+
   static registry_options copy() {
-    return {.inactive_after = {}, .disconnected_after = {}, .retention = {}};
+    return copy(registry_options{});
   }
 };
 

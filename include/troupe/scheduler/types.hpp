@@ -336,7 +336,8 @@ bool inspect(Inspector& f, scheduler_options& x) {
     f.field("busy_pause", x.busy_pause), f.field("unplaceable_patience", x.unplaceable_patience),
     f.field("ageing", x.ageing), f.field("retry_head_start", x.retry_head_start),
     f.field("reserve_after", x.reserve_after), f.field("max_losses", x.max_losses),
-    f.field("placement", x.placement), f.field("seed", x.seed));
+    f.field("placement", x.placement), f.field("seed", x.seed),
+    f.field("max_schedules", x.max_schedules), f.field("max_schedule_bytes", x.max_schedule_bytes));
 }
 
 } // namespace troupe::scheduler

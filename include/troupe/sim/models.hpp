@@ -97,6 +97,61 @@ struct register_model {
   }
 };
 
+/// A key of a table that numbers its changes, so that a value that was removed meanwhile, or came
+/// back, is not taken for the one that was read:
+/// get -> number value, or the number alone where nothing is there; put value -> number;
+/// delete -> number; cas from to -> number; put_seen and delete_seen of a number that was read or
+/// given -> number: taken only if the key has not changed since. These may be refused for
+/// less, as the table may have forgotten when a key that is gone was removed.
+struct numbered_register_model {
+  struct state {
+    std::optional<std::string> value;
+    /// Of the last change, or below it if nobody saw its number.
+    std::uint64_t last = 0;
+
+    friend auto operator<=>(const state&, const state&) = default;
+  };
+
+  [[nodiscard]] std::optional<state> apply(const state& now, const step_of_history& what) const {
+    if (what.verb == "get")
+      return what.how != outcome::ok || shows(now, what.result.value_or("")) ? std::optional{now}
+                                                                             : std::nullopt;
+    auto is_cas = what.verb == "cas";
+    auto is_seen = what.verb == "put_seen" || what.verb == "delete_seen";
+    auto fits = (!is_cas || now.value == what.argument)
+                && (!is_seen || now.last <= number_of(what.argument));
+    if (what.how == outcome::fail)
+      return is_cas && fits ? std::nullopt : std::optional{now};
+    auto after = now;
+    if (what.verb == "put")
+      after.value = what.argument;
+    else if (what.verb == "delete" || what.verb == "delete_seen")
+      after.value.reset();
+    else if (is_cas || is_seen)
+      after.value = what.second;
+    else
+      return std::nullopt;
+    if (what.how == outcome::unknown) {
+      ++after.last;
+      return fits ? after : now;
+    }
+    after.last = number_of(what.result);
+    return fits && after.last > now.last ? std::optional{after} : std::nullopt;
+  }
+
+private:
+  static std::uint64_t number_of(const std::optional<std::string>& text) {
+    return detail::number_in<std::uint64_t>(text).value_or(0);
+  }
+
+  /// Whether a reader may have found `now`. Its number is of the table, so no less than the key's.
+  static bool shows(const state& now, const std::string& found) {
+    auto space = found.find(' ');
+    auto value = space != std::string::npos ? std::optional{found.substr(space + 1)} : std::nullopt;
+    return now.value == value && now.last <= number_of(found.substr(0, space));
+  }
+};
+
 /// add n -> value (after); get -> value.
 struct counter_model {
   using state = std::int64_t;

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -16,7 +18,8 @@ namespace troupe::sim {
 
 /// Raft's five safety properties (Ongaro and Ousterhout, "In search of an understandable
 /// consensus algorithm", USENIX ATC 2014, figure 3), checked after every step of every
-/// replica, and that reads see all that was committed before they were asked.
+/// replica, that reads see all that was committed before they were asked, and that no replica
+/// accuses another one: all of them are honest, and their disks keep what they synced.
 ///
 /// Collects what is broken, in words; nothing is thrown.
 class raft_laws {
@@ -28,6 +31,15 @@ public:
         leads(who, change->term);
       if (auto* write = std::get_if<raft::replica::write>(&what))
         writes(who, replica, *write);
+      if (auto* gone = std::get_if<raft::replica::taken_back>(&what))
+        takes_back(who, replica.term(), gone->first);
+      if (auto* lost = std::get_if<raft::replica::forgot>(&what))
+        broken("honest disks: process " + std::to_string(who) + " misses entries up to "
+               + std::to_string(lost->synced) + " at process "
+               + std::to_string(lost->seat.value - 1));
+      if (auto* bad = std::get_if<raft::replica::ignored>(&what))
+        broken("honest members: process " + std::to_string(who) + " ignores process "
+               + std::to_string(bad->from.value - 1) + ": " + bad->why.detail);
       if (auto* news = std::get_if<raft::replica::committed>(&what))
         for (auto& line : news->entries)
           committed_.try_emplace(line.index, commitment{line.term, replica.term()});
@@ -86,6 +98,8 @@ private:
   struct known {
     std::uint64_t hash = 0;
     raft::term_number before = 0;
+    /// Who wrote it, and has not taken it back.
+    std::set<process_id> writers;
   };
 
   struct commitment {
@@ -110,13 +124,26 @@ private:
       bytes.put(line);
       rolling_hash hash;
       hash.add(bytes.bytes());
-      known mine{hash.value(), before.value_or(0)};
+      known mine{hash.value(), before.value_or(0), {}};
       auto [found, is_new] = entries_.try_emplace({line.index, line.term}, mine);
-      if (!is_new
-          && (found->second.hash != mine.hash || (before && found->second.before != mine.before)))
+      auto& first = found->second;
+      if (!is_new && (first.hash != mine.hash || (before && first.before != mine.before)))
         broken("log matching: entry " + std::to_string(line.index) + " of term "
                + std::to_string(line.term) + " differs at process " + std::to_string(who));
+      first.writers.insert(who);
       before = line.term;
+    }
+  }
+
+  /// The leader of a term may use its indexes again, for what it alone has had.
+  void takes_back(process_id who, raft::term_number term, raft::log_index first) {
+    if (auto led = led_.find(who); led != led_.end())
+      led->second.second = first - 1;
+    for (auto each = entries_.lower_bound({first, 0}); each != entries_.end();) {
+      auto& [place, what] = *each;
+      if (place.second == term)
+        what.writers.erase(who);
+      each = what.writers.empty() ? entries_.erase(each) : std::next(each);
     }
   }
 

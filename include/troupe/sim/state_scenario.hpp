@@ -28,11 +28,16 @@ struct state_record : client_record {
   std::set<std::string> violations;
   std::uint64_t expiries = 0;
   std::uint64_t conflicts = 0;
+  /// Writes with the context of what was read that were taken.
+  std::uint64_t taken_as_seen = 0;
+  /// Those of writers that had not seen that their value's time was over; all are refused.
+  std::uint64_t late = 0;
 };
 
-/// A client that reads and writes a few keys that all share, half of the writes on the
-/// condition that nobody has written since, and looks after a key of its own whose value
-/// has a time to live. It writes down what it saw.
+/// A client that reads, writes and removes a few keys that all share, half of the time on the
+/// condition that nobody has since it read: by version or by context. It looks after a key of
+/// its own whose value has a time to live, and may overlook that this is over. It writes down
+/// what it saw.
 template <class Home>
 class state_client : public recording_client<state_client<Home>, Home, state::state_table> {
   using base = recording_client<state_client<Home>, Home, state::state_table>;
@@ -84,13 +89,14 @@ public:
       value = state::to_text(entry.value);
       note(entry.version, *value, entry.written_at);
     }
-    known_[key_] = {state::version_of(found.entries), value};
-    this->finish(outcome::ok, value);
+    known_[key_] = {state::version_of(found.entries), value, found.clock, found.revision};
+    this->finish(outcome::ok, std::to_string(found.revision) + (value ? ' ' + *value : ""));
   }
 
   /// Nobody knows whether it was written: the history says so.
   void be_another() {
     record().passing.erase(own_key());
+    own_context_.reset();
     known_.clear();
     this->rename();
   }
@@ -100,6 +106,8 @@ private:
   struct known {
     std::uint64_t version = 0;
     std::optional<std::string> value;
+    state::vector_clock context;
+    std::uint64_t revision = 0;
   };
 
   /// Keys are given up after so many answers, so that no history gets too long to judge.
@@ -123,27 +131,43 @@ private:
     });
   }
 
-  /// On condition, if this client knows what is there.
+  /// Returns what this client knows of the key, for a write on that condition, or nothing for
+  /// one without.
+  std::optional<known> condition(const std::string& key) {
+    auto found = known_.extract(key);
+    is_seen_ = !found.empty() && this->here().random().one_in(2);
+    return is_seen_ ? std::optional{std::move(found.mapped())} : std::nullopt;
+  }
+
   void put(const std::string& key) {
     key_ = key;
     value_ = this->name() + '/' + std::to_string(++writes_);
     state::put what{strong(key), state::to_value(value_)};
-    if (auto before = known_.find(key); before != known_.end() && this->here().random().one_in(2)) {
-      what.expect_version = before->second.version;
-      this->call(key, "cas", before->second.value, value_);
-    } else {
+    auto before = condition(key);
+    if (!before) {
       this->call(key, "put", value_);
+    } else if (this->here().random().one_in(2)) {
+      is_seen_ = false;
+      what.expect_version = before->version;
+      this->call(key, "cas", before->value, value_);
+    } else {
+      what.context = before->context;
+      this->call(key, "put_seen", std::to_string(before->revision), value_);
     }
-    known_.erase(key);
     this->ask(std::move(what));
   }
 
   void remove(const std::string& key) {
     key_ = key;
-    known_.erase(key);
-    this->call(key, "delete");
     value_.clear();
-    this->ask(state::remove_key{strong(key), {}, {}});
+    state::remove_key what{strong(key), {}, {}};
+    if (auto before = condition(key)) {
+      what.context = before->context;
+      this->call(key, "delete_seen", std::to_string(before->revision));
+    } else {
+      this->call(key, "delete");
+    }
+    this->ask(std::move(what));
   }
 
   void put_for_a_while() {
@@ -152,21 +176,39 @@ private:
     record().passing.insert(key_);
     state::put what{strong(key_), state::to_value(value_)};
     what.ttl = std::chrono::milliseconds{200 + this->here().random().below(2'000)};
+    is_late_ = own_context_ && this->here().random().one_in(2);
+    if (is_late_)
+      what.context = own_context_; // of the last put, whose time is over
     this->ask(std::move(what));
   }
 
   void handle(const state::accepted& what) {
-    note(what.value.version, value_, what.value.written_at);
-    if (key_ == own_key())
+    auto& [key, version, clock, siblings, written_at, expires_at] = what.value;
+    note(version, value_, written_at);
+    if (key_ == own_key()) {
+      if (is_late_)
+        record().violations.insert("a put was taken whose writer had not seen that " + key_
+                                   + " was over");
+      own_context_ = clock;
       return this->go_on_soon();
-    if (!value_.empty())
-      known_[key_] = {what.value.version, value_};
-    this->finish(outcome::ok);
+    }
+    if (is_seen_)
+      ++record().taken_as_seen;
+    auto is_put = !value_.empty();
+    known_[key_]
+      = {is_put ? version : 0, is_put ? std::optional{value_} : std::nullopt, clock, version};
+    this->finish(outcome::ok, std::to_string(version));
   }
 
   void handle(const refused& what) {
-    if (key_ == own_key())
-      record().violations.insert("a put was refused: " + what.why.detail);
+    if (key_ == own_key()) {
+      if (!is_late_)
+        record().violations.insert("a put was refused: " + what.why.detail);
+      own_context_.reset();
+      record().passing.erase(key_);
+      ++record().late;
+      return this->go_on_soon();
+    }
     if (what.why.code == errc::conflict)
       ++record().conflicts;
     this->finish(outcome::fail);
@@ -195,8 +237,11 @@ private:
 
   std::uint64_t writes_ = 0;
   std::map<std::string, known> known_;
-  std::string key_;   // of what is under way
-  std::string value_; // that it writes, if it does
+  std::string key_;      // of what is under way
+  std::string value_;    // that it writes, if it does
+  bool is_seen_ = false; // whether with the context of what it knows
+  bool is_late_ = false; // whether with the context of a value that is over
+  std::optional<state::vector_clock> own_context_; // of its last put for a while
   std::shared_ptr<std::optional<state::entries_found>> found_;
 };
 
@@ -207,7 +252,7 @@ struct state_service_model {
   using client = state_client<Home>;
 
   static state::event opening(std::uint64_t floor) {
-    return state::configure{{}, floor};
+    return state::configure{{.max_changes = 20}, floor}; // so few that removals are forgotten
   }
 
   static void check(const state_record& what, findings& found) {
@@ -215,7 +260,7 @@ struct state_service_model {
       found.broken(each);
     for (auto& key : what.passing)
       found.broken("expiry: " + key + " is there long after its time");
-    check_history(register_model{}, what.lines, found);
+    check_history(numbered_register_model{}, what.lines, found);
   }
 };
 

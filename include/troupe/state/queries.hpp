@@ -44,7 +44,7 @@ struct entries_found {
   /// None if there is nothing; several if they are concurrent. The newest is the last.
   std::vector<entry> entries;
   /// What whoever reads this has seen: the context of the next put. Known for a while
-  /// also of what is gone.
+  /// also of what is gone; at level strong always.
   vector_clock clock;
   /// Of the table: a watch after it goes on from here.
   std::uint64_t revision = 0;
@@ -131,7 +131,7 @@ struct state_changes {
   /// A snapshot begins here: drop what you have.
   bool complete = false;
   std::vector<change> changes;
-  /// The snapshot goes on behind this key.
+  /// The snapshot goes on: the keys up to here have come.
   std::optional<entry_key> rest;
   /// More can be had at once.
   bool more = false;
@@ -140,11 +140,18 @@ struct state_changes {
 };
 
 /// Asks for what changed in `scope` after revision `after`; zero asks for a snapshot
-/// first. Waits up to `wait` while there is nothing. Whoever asks again and again, as
-/// next() says, has the keys: a snapshot as of one revision, then every change in order,
-/// without a gap; put together they are the table at every revision. Only who falls
-/// further behind than state_options::max_changes begins anew with a snapshot. A page has
-/// at most `limit` (and 1,000) changes and about 1 MiB, or one change.
+/// first. Waits up to `wait` while there is nothing. A watcher that asks again and again, as
+/// next() says, has the keys: first a snapshot, then every change in order, without a gap.
+///
+/// A snapshot comes in pages by the order of keys, as they stand when the page is made, between
+/// them what changed of the keys that have come. It ends with a page after which the watcher
+/// has the table exactly as of that page's revision. That takes 2 n / limit pages for n keys,
+/// and up to n / (limit - c) more if c keys change between two pages.
+///
+/// A watcher that falls further behind than state_options::max_changes is told of each key
+/// that changed meanwhile how it stands, in the order of their last changes; if it has missed
+/// more removals than that, it begins anew with a snapshot. A page has at most `limit` (and
+/// 1,000) changes and about 1 MiB, or one change.
 struct watch_state {
   using result = state_changes;
 
@@ -152,7 +159,7 @@ struct watch_state {
   std::uint64_t after = 0;
   std::optional<entry_key> rest{};
   duration wait{};
-  std::uint32_t limit = 100;
+  std::uint32_t limit = 1'000; // fewer end a snapshot later, or not while more keys change
 
   /// Returns the question that follows on `last`.
   [[nodiscard]] watch_state next(const state_changes& last) const {

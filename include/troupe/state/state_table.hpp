@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/page_room.hpp"
 #include "troupe/core/result.hpp"
@@ -30,9 +32,14 @@ namespace troupe::state {
 /// their end. Stamps follow the calendar, too, never back, and above those of what they
 /// replace.
 ///
-/// What is removed is remembered as long as watchers can be told of the removal change by
-/// change; who comes later begins with a snapshot, where it is just not there. No other
-/// replica has to hear of it: this one is alone.
+/// At level strong a put with a context is a conditional write of one linearizable register:
+/// the context of a read says up to which revision of the table the key is known, and the put
+/// is refused if its key changed since, or may have: if a removal of it may be forgotten, or
+/// another era has begun (see configure).
+///
+/// Of removals the last ones are remembered, and up to which revision others may be forgotten:
+/// a watcher that knows no more than that begins anew with a snapshot, where what is gone is
+/// just not there. No other replica has to hear of a removal: this one is alone.
 class state_table {
 public:
   using event = state::event;
@@ -40,12 +47,16 @@ public:
   using query = get;
   using snapshot_type = table_snapshot;
 
+  /// Changed keys outside its scope that a watcher is led past in one answer.
+  static constexpr std::size_t max_passed_over = 10'000;
+
   /// Handles one request made at `now`. Every put and remove_key gets one answer, in this call.
   ///
   /// Refusals: bad_argument (a key that is empty or not UTF-8; an unknown level or type, or
   /// siblings at level strong; a ttl out of range; a clock that is none), too_large (key,
   /// value or clock), damaged (the value is not what put::content says), conflict (not
-  /// the expected version; at level strong not the last clock; a clock of another life),
+  /// the expected version; at level strong a context that lacks the last change of the key or
+  /// comes from another era; a clock of another life),
   /// limit_reached (too many keys, bytes or siblings), not_found (nothing to remove).
   /// Cost: O(log n), one SHA-256 of the value, copies of it to the table and the log.
   void step(time_point now, request_id id, const event& what, effects& out) {
@@ -81,10 +92,12 @@ public:
   // -- queries -------------------------------------------------------------------
 
   [[nodiscard]] entries_found answer(const get& question) const {
-    auto* held = keys_.find(question.key);
-    return held != nullptr
-             ? entries_found{question.key, held->set.entries, held->set.clock, log_.revision()}
-             : entries_found{question.key, {}, {}, log_.revision()};
+    entries_found result{question.key, {}, {}, log_.revision()};
+    if (auto* held = keys_.find(question.key))
+      std::tie(result.entries, result.clock) = std::tie(held->set.entries, held->set.clock);
+    if (question.key.level == consistency::strong)
+      result.clock.raise(replica_, log_.revision()); // that nothing is there is known up to here
+    return result;
   }
 
   [[nodiscard]] key_page answer(const list_keys& question) const {
@@ -113,10 +126,14 @@ public:
             log_.size()};
   }
 
+  /// Cost: O(log n), and the keys that changed since, max_passed_over at most.
   [[nodiscard]] bool has_news(const watch_state& question) const {
-    return question.rest || !log_.reaches_back_to(question.after)
-           || unfit(question.scope).code != errc::none
-           || log_.has_news(question.after, question.scope);
+    if (question.rest || !may_go_on(question) || unfit(question.scope).code != errc::none)
+      return true;
+    std::size_t passed = 0;
+    return !keys_.for_each_changed(question.after, [&](const saved_key& each) {
+      return !contains(question.scope, each.key) && ++passed <= max_passed_over;
+    });
   }
 
   /// Refuses a scope that no key can be in: too_large. Cost: O(page), and the changes or
@@ -125,11 +142,11 @@ public:
     if (auto why = unfit(question.scope); why.code != errc::none)
       return why;
     page_room room{question.limit};
-    if (!log_.reaches_back_to(question.after))
-      return snapshot_page(question.scope, {}, log_.revision(), room);
-    if (question.rest)
-      return snapshot_page(question.scope, question.rest, question.after, room);
-    return log_.page(question.after, question.scope, room);
+    if (!may_go_on(question))
+      return first_page(question.scope, room);
+    if (!question.rest && log_.reaches_back_to(question.after))
+      return log_.page(question.after, question.scope, room);
+    return next_page(question, room);
   }
 
   // -- snapshot --------------------------------------------------------------------
@@ -144,6 +161,7 @@ public:
     result.told = told_;
     result.told_ago = last_now_ - told_at_;
     result.latest = latest_;
+    result.era = era_;
     return result;
   }
 
@@ -158,6 +176,7 @@ public:
     told_ = saved.told;
     told_at_ = now - saved.told_ago;
     latest_ = saved.latest;
+    era_ = saved.era;
     last_now_ = now;
   }
 
@@ -261,8 +280,11 @@ private:
 
   void handle(time_point, request_id, const configure& request, effects&) {
     options_ = request.options;
-    log_.begin_above(std::max<std::uint64_t>(request.revision_floor, 1),
-                     [this](const change& line) { outlive(line); });
+    if (auto floor = std::max<std::uint64_t>(request.revision_floor, 1); floor > log_.revision()) {
+      log_.begin_above(floor);
+      keys_.forget_gone(floor);
+      era_ = floor;
+    }
     if (!replica_.empty())
       return;
     auto& wished = options_.replica;
@@ -282,14 +304,8 @@ private:
 
   /// Keeps to the bounds of what is remembered.
   void keys_changed() {
-    log_.keep_last(options_.max_changes, options_.max_change_bytes,
-                   [this](const change& line) { outlive(line); });
-  }
-
-  /// A change is kept no longer: nor is what it removed.
-  void outlive(const change& line) {
-    if (line.entries.empty())
-      keys_.forget(line.key, line.revision);
+    log_.keep_last(options_.max_changes, options_.max_change_bytes);
+    keys_.keep_gone(options_.max_changes, options_.max_change_bytes);
   }
 
   [[nodiscard]] entry entry_of(const detail::key_table::expiry& due) const {
@@ -321,10 +337,22 @@ private:
     if (!known.covers(*request.context))
       return problem{errc::conflict, "the clock knows writes that are unknown here; read "
                                        + to_text(request.key) + " again"};
-    if (request.key.level == consistency::strong && !has_seen_all(held, *request.context))
-      return problem{errc::conflict,
-                     to_text(request.key) + " was written since the clock was read; read it again"};
+    if (request.key.level == consistency::strong && !is_as_seen(held, *request.context))
+      return problem{errc::conflict, to_text(request.key)
+                                       + " changed since the clock was read, or that is too long "
+                                         "ago to tell; read it again"};
     return held != nullptr ? shortened(*request.context, held->set) : vector_clock{};
+  }
+
+  /// Returns whether it is certain that a key of level strong has not changed since `context`
+  /// was read.
+  [[nodiscard]] bool is_as_seen(const saved_key* held, const vector_clock& context) const {
+    if (planted_flaw == flaw::removals_overlooked)
+      return has_seen_all(held, context);
+    auto read_at = context.last_of(replica_);
+    if (held == nullptr)
+      return read_at >= keys_.forgotten_up_to();
+    return read_at >= era_ && context.knows(replica_, held->revision);
   }
 
   static bool has_seen_all(const saved_key* held, const vector_clock& context) {
@@ -470,25 +498,83 @@ private:
 
   // -- views -------------------------------------------------------------------------
 
-  /// Returns what is there behind a key, as a part of the snapshot as of `revision`. What
-  /// changed since is left out: it comes with the changes after it.
-  [[nodiscard]] state_changes snapshot_page(const key_scope& scope,
-                                            const std::optional<entry_key>& behind,
-                                            std::uint64_t revision, page_room room) const {
-    state_changes answer{revision, !behind, {}, {}, false};
-    keys_.for_each_in(scope, behind, [&](const saved_key& held) {
-      if (held.revision > revision)
-        return true;
-      if (!room.left()) {
-        answer.rest = answer.changes.back().key;
+  /// Returns whether a watcher knows all removals that are forgotten here.
+  [[nodiscard]] bool may_go_on(const watch_state& question) const {
+    return question.after != 0 && question.after >= keys_.forgotten_up_to()
+           && question.after <= log_.revision();
+  }
+
+  /// Begins a snapshot.
+  [[nodiscard]] state_changes first_page(const key_scope& scope, page_room room) const {
+    state_changes page{log_.revision(), true, {}, {}, false};
+    if (add_keys(page, scope, room, &page_room::left))
+      page.rest.reset();
+    page.more = page.rest.has_value();
+    return page;
+  }
+
+  /// Goes on with a snapshot, or with a watcher that the log does not reach back to: further
+  /// keys as they stand and, of those that the watcher has, how they stand if they changed
+  /// after `question.after`, in the order of their last changes. So a key that changes twice
+  /// between two pages is one line, and nothing is kept here for the watcher.
+  ///
+  /// Invariant: of each key up to `rest` the watcher has a state of the page's revision or
+  /// later, and all that changed after that revision is still to come. So at a page whose
+  /// revision is that of the table it has exactly the table up to `rest`. Only such a page
+  /// ends the snapshot.
+  ///
+  /// Progress: half a page is for further keys as long as there are any, so all n keys have
+  /// come after 2n / limit pages, however fast they change. From then on, of d keys that the
+  /// watcher does not have as they stand, d - limit + c are left after a page if c keys change
+  /// until the next one. So if c < limit it has the table after n / (limit - c) more pages.
+  [[nodiscard]] state_changes next_page(const watch_state& question, page_room room) const {
+    auto& [scope, after, rest, wait, limit] = question;
+    state_changes page{after, false, {}, rest, true};
+    auto all_keys = !rest || add_keys(page, scope, room, &page_room::half_left);
+    std::size_t passed = 0;
+    auto all_changes = keys_.for_each_changed(after, [&](const saved_key& held) {
+      auto is_told = contains(scope, held.key) && (!rest || held.key <= *rest);
+      if (is_told ? !room.left() : ++passed > max_passed_over)
         return false;
-      }
-      room.take(detail::size_of(held.set.entries));
-      answer.changes.push_back({held.revision, change_kind::put, held.key, held.set.entries});
+      page.revision = held.revision;
+      if (is_told)
+        add_key(page, held, room);
       return true;
     });
-    answer.more = answer.rest || revision != log_.revision();
-    return answer;
+    if (all_changes) {
+      page.revision = log_.revision();
+      if (all_keys || add_keys(page, scope, room, &page_room::left))
+        page.rest.reset();
+      page.more = page.rest.has_value();
+    }
+    return page;
+  }
+
+  /// Adds the keys behind page.rest while there is room, and moves page.rest to the last of
+  /// them. Returns whether there are no more.
+  bool add_keys(state_changes& page, const key_scope& scope, page_room& room,
+                bool (page_room::*has_room)() const) const {
+    auto are_all = true;
+    auto first = page.changes.size();
+    keys_.for_each_in(scope, page.rest, [&](const saved_key& held) {
+      are_all = (room.*has_room)();
+      if (are_all)
+        add_key(page, held, room);
+      return are_all;
+    });
+    if (page.changes.size() > first)
+      page.rest = page.changes.back().key;
+    return are_all;
+  }
+
+  /// Adds how a key stands.
+  static void add_key(state_changes& page, const saved_key& held, page_room& room) {
+    auto& [key, set, revision] = held;
+    auto is_removed = set.removed && set.removed->version == revision;
+    auto gone = is_removed ? change_kind::removed : change_kind::expired;
+    room.take(key.key.size() + detail::size_of(set.entries));
+    page.changes.push_back(
+      {revision, set.entries.empty() ? gone : change_kind::put, key, set.entries});
   }
 
   // -- state -------------------------------------------------------------------------
@@ -500,6 +586,7 @@ private:
   wall_time told_{};
   time_point told_at_{};
   wall_time latest_{};
+  std::uint64_t era_ = 0; // the revision at which it began
   time_point last_now_{};
 };
 

@@ -25,7 +25,7 @@ namespace troupe::state {
 
 /// Bounds of one table. Whatever lies beyond them is refused.
 struct state_options {
-  /// Keys with a value, about 600 bytes each beside key and value.
+  /// Keys with a value, about 700 bytes each beside key and value.
   std::uint32_t max_keys = 100'000;
   std::uint32_t max_key_bytes = 512;
   std::uint32_t max_value_bytes = 1'048'576; // beyond it, a blob and its digest
@@ -34,10 +34,11 @@ struct state_options {
   /// Concurrent values of one key.
   std::uint32_t max_siblings = 16;
   duration max_ttl = std::chrono::hours{24} * 3'660; // about ten years: longer is for good
-  /// Changes kept for watchers; those that are further behind begin anew. A removed key is
-  /// remembered as long as its removal is among them.
+  /// Changes kept for watchers. One that is further behind is told how each key that changed
+  /// meanwhile stands, not each change. As many removed keys are remembered; a watcher that
+  /// has missed more removals begins anew.
   std::uint32_t max_changes = 10'000;
-  /// Of keys and values in them.
+  /// Bytes of keys and values in those changes, and of the removed keys.
   std::uint64_t max_change_bytes = 524'288; // every snapshot of the table has them
   /// What this replica signs its writes with, 1 to 64 bytes of UTF-8. Taken once, at the
   /// birth of the table; empty: a number made then.
@@ -69,7 +70,8 @@ struct written {
 /// With a context, the writer says what of the key it had seen (the clock of what it read).
 /// An mv_register then keeps beside the new value whatever is not in it; without one, all.
 /// On the other registers the new value wins in any case, but a conflict is counted. At
-/// level strong, a context that lacks anything is refused.
+/// level strong the put is refused if the key was written or removed, or its value expired,
+/// since the context was read, or if the state was restored from a backup since.
 struct put {
   using result = written;
 
@@ -86,7 +88,8 @@ struct put {
   friend bool operator==(const put&, const put&) = default;
 };
 
-/// Takes back what is under a key; with a context, what of it the caller had seen.
+/// Removes what is under a key; with a context, what of it the caller had seen. At level strong
+/// the context is judged as that of a put.
 struct remove_key {
   using result = written;
 
@@ -98,8 +101,9 @@ struct remove_key {
 };
 
 /// Entered by the host, first of all and at every start: bounds for the requests from
-/// here on. Revisions and versions from here on lie above `revision_floor`, so that
-/// whoever knows something of a lost past finds out.
+/// here on. Revisions and versions from here on lie above `revision_floor`. A floor above the
+/// revision of the table begins a new era, as after a restore from a backup: watchers of before
+/// begin anew, and contexts of before are refused at level strong.
 struct configure {
   state_options options;
   std::uint64_t revision_floor = 0;
@@ -194,6 +198,10 @@ struct table_snapshot {
   wall_time told{};
   duration told_ago{};
   wall_time latest{};
+  /// The revision at which this era began.
+  std::uint64_t era = 0;
+  /// Removals up to this revision may be forgotten.
+  std::uint64_t forgotten_up_to = 0;
 
   friend bool operator==(const table_snapshot&, const table_snapshot&) = default;
 };
@@ -273,7 +281,8 @@ bool inspect(Inspector& f, table_snapshot& x) {
     f.field("options", x.options), f.field("replica", x.replica), f.field("revision", x.revision),
     f.field("keys", x.keys), f.field("complete_after", x.complete_after),
     f.field("changes", x.changes), f.field("history", x.history), f.field("told", x.told),
-    f.field("told_ago", x.told_ago), f.field("latest", x.latest));
+    f.field("told_ago", x.told_ago), f.field("latest", x.latest), f.field("era", x.era),
+    f.field("forgotten_up_to", x.forgotten_up_to));
 }
 
 } // namespace troupe::state

@@ -5,6 +5,8 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <limits>
 #include <map>
 #include <set>
 #include <string>
@@ -50,6 +52,14 @@ public:
   [[nodiscard]] std::uint64_t count_of(std::string_view replica) const {
     auto found = counts_.find(replica);
     return found != counts_.end() ? found->second : 0;
+  }
+
+  /// Returns the last write of `replica` that is known; zero if none is.
+  [[nodiscard]] std::uint64_t last_of(const std::string& replica) const {
+    auto behind = dots_.upper_bound({replica, std::numeric_limits<std::uint64_t>::max()});
+    if (behind != dots_.begin() && std::prev(behind)->first == replica)
+      return std::prev(behind)->second; // dots lie above the count
+    return count_of(replica);
   }
 
   /// Returns whether write number `count` of `replica` is known.

@@ -184,10 +184,12 @@ public:
   /// The disk has no room. Who leads alone goes on leading, as nobody else could, without the
   /// entries that are not synced. Returns false, and does nothing, where it is not alone, or
   /// has not committed an entry of its term yet. Nor where it is alone by an entry that is to go:
-  /// another member may have those before it.
+  /// another member may have those before it. A leader that was removed is not the one who is left.
   bool take_back(const problem& why, const turn& t) {
-    if (t.members().members.size() != 1 || t.log().members_index() > t.disk.synced()
-        || t.commit < term_start_)
+    auto& members = t.members().members;
+    auto is_alone = members.size() == 1
+                    && (members.contains(t.self) || planted_flaw == flaw::shared_taken_back);
+    if (!is_alone || t.log().members_index() > t.disk.synced() || t.commit < term_start_)
       return false;
     auto first = t.disk.synced() + 1;
     if (first > t.log().last_index())

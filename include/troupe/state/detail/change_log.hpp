@@ -28,10 +28,6 @@ inline std::size_t size_of(const std::vector<entry>& entries) {
 /// The last changes of a table, bounded by number and bytes.
 class change_log {
 public:
-  /// Changes outside its scope that a question waits through. Then it is answered without
-  /// any, so that looking for news stays cheap however many questions wait.
-  static constexpr std::size_t max_passed_over = 64;
-
   [[nodiscard]] std::uint64_t revision() const {
     return revision_;
   }
@@ -52,39 +48,24 @@ public:
     changes_.push_back(std::move(what));
   }
 
-  /// Revisions from here on lie above `floor`; who knows only lower ones begins anew.
-  template <class Forget>
-  void begin_above(std::uint64_t floor, Forget forget) {
-    if (floor <= revision_)
-      return;
-    keep_last(0, 0, forget);
+  /// Revisions from here on lie above `floor`.
+  /// @pre floor > revision()
+  void begin_above(std::uint64_t floor) {
+    keep_last(0, 0);
     revision_ = complete_after_ = floor;
   }
 
-  /// Calls `forget(change)` for each that is kept no longer.
-  template <class Forget>
-  void keep_last(std::size_t most, std::uint64_t most_bytes, Forget forget) {
+  void keep_last(std::size_t most, std::uint64_t most_bytes) {
     while (changes_.size() > most || bytes_ > most_bytes) {
-      auto gone = std::move(changes_.front());
+      bytes_ -= bytes_of(changes_.front());
+      complete_after_ = changes_.front().revision;
       changes_.pop_front();
-      bytes_ -= bytes_of(gone);
-      complete_after_ = gone.revision;
-      forget(gone);
     }
   }
 
-  /// Returns whether all that changed after `revision` is still here. Never for zero.
+  /// Returns whether every change after `revision` is still here.
   [[nodiscard]] bool reaches_back_to(std::uint64_t revision) const {
-    return revision != 0 && revision >= complete_after_ && revision <= revision_;
-  }
-
-  /// Returns whether to answer a question that waits. Cost: O(max_passed_over).
-  [[nodiscard]] bool has_news(std::uint64_t after, const key_scope& scope) const {
-    auto first = behind(after);
-    auto among = changes_.end() - first > static_cast<std::ptrdiff_t>(max_passed_over);
-    return among || std::any_of(first, changes_.end(), [&](auto& each) {
-             return contains(scope, each.key);
-           });
+    return revision >= complete_after_ && revision <= revision_;
   }
 
   /// Returns the changes in `scope` after revision `after`.

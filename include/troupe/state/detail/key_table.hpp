@@ -18,9 +18,9 @@
 
 namespace troupe::state::detail {
 
-/// All keys in their order, also those that are gone but not forgotten; counts them and
-/// knows whose time runs out next. What it holds of a key is never altered: a change makes it
-/// anew, as snapshots share it.
+/// All keys, also those that are gone but not forgotten, in their order and in the order of
+/// their last changes; counts them and knows whose time runs out next. What it holds of a key
+/// is never altered: a change makes it anew, as snapshots share it.
 class key_table {
 public:
   /// Whose time runs out when.
@@ -49,14 +49,38 @@ public:
     return held->set;
   }
 
-  /// Forgets a key that is gone, unless it came back after `revision`.
-  void forget(const entry_key& key, std::uint64_t revision) {
-    auto found = keys_.find(key);
-    if (found == keys_.end() || found->second->revision != revision
-        || !found->second->set.entries.empty())
-      return;
-    count_out(*found->second);
-    keys_.erase(found);
+  // -- what changed ----------------------------------------------------------------
+
+  /// Forgets keys that are gone, the earliest removals first, until no more than `most` with
+  /// `most_bytes` of text are left.
+  void keep_gone(std::size_t most, std::uint64_t most_bytes) {
+    while (gone_.size() > most || gone_bytes_ > most_bytes) {
+      forgotten_up_to_ = *gone_.begin();
+      auto key = changed_.find(forgotten_up_to_)->second->key;
+      auto found = keys_.find(key);
+      count_out(*found->second);
+      keys_.erase(found);
+    }
+  }
+
+  /// Forgets all keys that are gone: whoever knows a revision up to this one misses some.
+  void forget_gone(std::uint64_t revision) {
+    keep_gone(0, 0);
+    forgotten_up_to_ = revision;
+  }
+
+  /// Returns the revision up to which removals may be forgotten.
+  [[nodiscard]] std::uint64_t forgotten_up_to() const {
+    return forgotten_up_to_;
+  }
+
+  /// Calls `take(saved_key)` with each key that changed after `revision`, also if it is gone, in
+  /// the order of their last changes, until it returns false; returns whether it never did. All
+  /// that changed is among them if revision >= forgotten_up_to().
+  template <class Take>
+  bool for_each_changed(std::uint64_t revision, Take take) const {
+    return std::all_of(changed_.upper_bound(revision), changed_.end(),
+                       [&take](auto& each) { return take(*each.second); });
   }
 
   [[nodiscard]] const std::set<expiry>& expiries() const {
@@ -99,6 +123,7 @@ public:
 
   /// Cost: O(n), about 0.16 us for each key, however large it is.
   void save(table_snapshot& to) const {
+    to.forgotten_up_to = forgotten_up_to_;
     to.keys.reserve(keys_.size());
     for (auto& [key, held] : keys_)
       to.keys.push_back(held);
@@ -110,6 +135,7 @@ public:
 
   void restore(const table_snapshot& saved) {
     *this = {};
+    forgotten_up_to_ = saved.forgotten_up_to;
     for (auto& each : saved.keys)
       replace(keys_.try_emplace(keys_.end(), each->key)->second, each);
     for (std::size_t level = 0; level < counts_.size(); ++level) {
@@ -144,15 +170,18 @@ private:
     if (held->revision != 0)
       count_out(*held);
     held = std::move(with);
-    count_in(*held);
+    count_in(held);
   }
 
-  void count_in(const saved_key& what) {
-    auto& [key, set, revision] = what;
+  void count_in(const frozen_key& what) {
+    auto& [key, set, revision] = *what;
+    changed_.emplace_hint(changed_.end(), revision, what);
     auto& entries = set.entries;
     auto& level = history(key.level);
     if (entries.empty()) {
       ++level.tombstones;
+      gone_.insert(gone_.end(), revision);
+      gone_bytes_ += key.key.size();
       return;
     }
     ++level.keys;
@@ -169,17 +198,26 @@ private:
     auto& level = history(key.level);
     if (entries.empty()) {
       --level.tombstones;
-      return;
+      gone_.erase(revision);
+      gone_bytes_ -= key.key.size();
+    } else {
+      --level.keys;
+      level.siblings -= entries.size() - 1;
+      level.bytes -= size_of(entries);
+      for (auto& each : entries)
+        if (each.expires_at)
+          expiries_.erase({*each.expires_at, key, each.replica, each.version});
     }
-    --level.keys;
-    level.siblings -= entries.size() - 1;
-    level.bytes -= size_of(entries);
-    for (auto& each : entries)
-      if (each.expires_at)
-        expiries_.erase({*each.expires_at, key, each.replica, each.version});
+    changed_.erase(revision); // the last thing: `what` may be held by it alone
   }
 
   std::map<entry_key, frozen_key> keys_;
+  /// The same, each by the revision of its last change.
+  std::map<std::uint64_t, frozen_key> changed_;
+  /// Of those that are gone.
+  std::set<std::uint64_t> gone_;
+  std::uint64_t gone_bytes_ = 0; // of their texts
+  std::uint64_t forgotten_up_to_ = 0;
   std::set<expiry> expiries_;
   std::array<level_counts, 3> counts_{};
 };
