@@ -13,6 +13,7 @@
 #include "commands.hpp"
 #include "troupe/core/calendar.hpp"
 #include "troupe/core/log_line.hpp"
+#include "troupe/core/names.hpp"
 #include "troupe/core/one_heap.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/scheduler/exec.hpp"
@@ -34,6 +35,8 @@ void say(log_level level, const node& who, const std::string& text) {
 
 result<node_options> to_options(const node_command& what) {
   node_options result;
+  if (!what.name.empty() && !is_name(what.name))
+    return bad_name("--name", what.name);
   auto listen = net::address::from_string(what.listen);
   if (!listen)
     return listen.error();
@@ -73,6 +76,8 @@ result<scheduler::worker_options> to_worker(const node_command& what) {
                      .memory_bytes = what.memory_bytes,
                      .gpus = what.gpus,
                      .slots = what.slots};
+  if (!what.group.empty() && !is_name(what.group))
+    return bad_name("--group", what.group);
   if (!what.group.empty())
     result.groups = {what.group};
   for (auto& each : what.labels) {
@@ -81,6 +86,8 @@ result<scheduler::worker_options> to_worker(const node_command& what) {
       return problem{errc::bad_argument, "--label is '" + each + "'; give NAME=VALUE"};
     result.labels[each.substr(0, end)] = each.substr(end + 1);
   }
+  if (auto why = scheduler::check(result); why.code != errc::none)
+    return problem{why.code, "its worker cannot be offered: " + why.detail};
   return result;
 }
 

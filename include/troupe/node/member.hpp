@@ -199,6 +199,18 @@ public:
     announcer_.put({std::move(made)}, std::move(done));
   }
 
+  /// Says that this node is in maintenance, or no longer is, and has its workers get nothing new.
+  /// Calls `done` once registry and scheduler have heard it.
+  void maintain(bool on, done_handler done) {
+    auto self = announcer_.book().find(registry::record_kind::node, setup_.name);
+    if (!self)
+      return done({}); // it says so when it begins to speak
+    auto heard = once_all(2, std::move(done));
+    self->status = on ? registry::record_status::maintenance : registry::record_status::active;
+    announcer_.put({std::move(*self)}, heard);
+    maintain_workers({}, on, heard);
+  }
+
   void remove_agent(const std::string& id) {
     setup_.router.run([id, node = setup_.id](router::router_state& state) {
       state.remove_agent(id);
@@ -266,6 +278,31 @@ private:
                    ? name.substr(0, name.size() - owner.size() - 1)
                    : name;
     return {std::move(agent), owner, what.capabilities, what.groups, what.load};
+  }
+
+  /// Page by page: the workers of this node behind `after`.
+  void maintain_workers(scheduler::worker_id after, bool on, const done_handler& done) {
+    ask_service(
+      self_, setup_.scheduler, scheduler::list_workers{.after = after},
+      [this, on, done](const result<scheduler::worker_list>& answer) {
+        if (!answer)
+          return done(answer.error());
+        if (answer->workers.empty())
+          return done({});
+        auto heard = once_all(answer->workers.size() + 1,
+                              [=, this, last = answer->workers.back()](const problem& why) {
+                                if (why.code != errc::none && why.code != errc::not_found)
+                                  return done(why);
+                                maintain_workers(last.worker, on, done);
+                              });
+        heard({});
+        for (auto& each : answer->workers)
+          if (each.owner != setup_.id)
+            heard({});
+          else
+            ask_service(self_, setup_.scheduler, scheduler::set_maintenance{each.worker, on},
+                        [heard](const auto& set) { heard(set ? problem{} : set.error()); });
+      });
   }
 
   // -- names ---------------------------------------------------------------------------

@@ -47,9 +47,11 @@ struct leave_options {
 
 /// How a node is set up. Every span counts on the node's own clock.
 struct node_options {
-  /// For people; the first 8 digits of its id if empty. At most 255 bytes.
+  /// For people; the first 8 digits of its id if empty. At most 255 bytes of UTF-8 without
+  /// control characters.
   std::string name{};
-  /// Where it takes links. Port 0 is any free one.
+  /// Where it takes links: at each address that a name stands for. Port 0 is any free one. What
+  /// of them this machine does not have is a line of the log; it starts if it has one.
   net::address listen{"127.0.0.1", default_port};
   /// What others dial, where that differs (behind NAT, in a container).
   std::optional<net::address> advertise{};

@@ -131,6 +131,21 @@ struct leave_cluster {
   bool force = false;
 };
 
+/// What a node that was asked for maintenance has done.
+struct maintenance_receipt {
+  /// Its id.
+  std::string node;
+  bool on = false;
+};
+
+/// Asks the node of a router to take no new work, or to take it again. Errors: those of
+/// node::maintain(), failed (a router without a node).
+struct maintain_node {
+  using result = maintenance_receipt;
+
+  bool on = true;
+};
+
 /// Asks a router_service to bring messages to `agent` under this id. Once more for the same
 /// actor: what is said of it here takes the place of what was. It is taken out when it ends.
 ///
@@ -244,6 +259,16 @@ bool inspect(Inspector& f, leave_cluster& x) {
 }
 
 template <class Inspector>
+bool inspect(Inspector& f, maintenance_receipt& x) {
+  return f.object(x).fields(f.field("node", x.node), f.field("on", x.on));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, maintain_node& x) {
+  return f.object(x).fields(f.field("on", x.on));
+}
+
+template <class Inspector>
 bool inspect(Inspector& f, add_agent& x) {
   return f.object(x).fields(f.field("id", x.id), f.field("agent", x.agent),
                             f.field("capabilities", x.capabilities), f.field("groups", x.groups),
@@ -289,6 +314,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_view))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_page))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_receipt))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::maintenance_receipt))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::maintain_node))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

@@ -9,6 +9,7 @@
 #include "caf/actor_cast.hpp"
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
+#include "troupe/core/caf/print_to_stderr.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/node/cluster_access.hpp"
@@ -152,6 +153,7 @@ TROUPE_COMPILED void cluster_client::close_idle(const net::link_ptr& which) {
 
 TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresses,
                                               const net::link_options& options) {
+  print_to_stderr(system_);
   cluster::access_options how{.addresses = std::move(addresses),
                               .idle_after = options.idle_after,
                               .check_every = std::chrono::milliseconds{250}};

@@ -6,13 +6,22 @@
 #include <condition_variable>
 #include <future>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
+#include "troupe/core/caf/print_to_stderr.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/guarded.hpp"
+#include "troupe/core/names.hpp"
+#include "troupe/core/once_all.hpp"
 #include "troupe/net/gate.hpp"
+#include "troupe/net/listen_at_each.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/identity.hpp"
@@ -39,8 +48,11 @@ struct node::inside {
     if (options_.name.empty())
       options_.name = to_string(data_.self().id).substr(0, 8);
     log_ = {options_.name, options_.log};
-    if (sys == nullptr)
+    if (sys == nullptr) {
       own_system_ = std::make_unique<own_system>();
+      print_to_stderr(own_system_->system);
+    }
+    *in_maintenance_ = data_.self().maintenance;
     system_ = sys != nullptr ? sys : &own_system_->system;
     clients_.emplace(*system_);
   }
@@ -76,6 +88,13 @@ struct node::inside {
       if (!std::exchange(is_told, true))
         tell({force});
     };
+    auto access = std::make_shared<caf::weak_actor_ptr>();
+    asks.maintain = [this, access](bool on, done_handler done) {
+      if (auto there = access->lock()) // as long as that lives, so does this
+        run_on(there, [this, on, done = std::move(done)] { maintain(on, done); });
+      else
+        done({errc::cancelled, "this node has stopped"});
+    };
     asks.link_idle = [member](const std::string& where, net::connection_id number) {
       run_on_member(*member, [where, number](cluster::member_state& state) {
         state.links().close_idle(where, number);
@@ -91,6 +110,7 @@ struct node::inside {
     signpost_->set_knowledge(caf::actor_cast<caf::strong_actor_ptr>(member_));
     access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
       cluster::access_options{addresses(), options_.retry}, access_events());
+    *access = caf::actor_cast<caf::weak_actor_ptr>(access_);
     if (auto why = open_gate(); why.code != errc::none)
       return why;
     auto founds = is_founder();
@@ -291,10 +311,12 @@ struct node::inside {
     auto where = net::resolve(options_.listen);
     if (!where)
       return where.error();
-    auto port = gate_->listen(where->front());
-    if (!port)
-      return port.error();
-    port_ = *port;
+    auto listens = net::listen_at_each(*gate_, *where);
+    if (!listens)
+      return listens.error();
+    for (auto& each : listens->refused)
+      log_.warn("no links at one address of " + options_.listen.host + ": " + each.detail);
+    port_ = listens->port;
     return {};
   }
 
@@ -357,6 +379,8 @@ struct node::inside {
     if (!data_.is_durable())
       self.metadata[cluster::known_nodes::fleeting_mark] = "yes";
     self.metadata["role"] = is_host ? "host" : "member";
+    if (data_.self().maintenance)
+      self.status = registry::record_status::maintenance;
     on_member([self](cluster::member_state& state) { state.put(self); });
   }
 
@@ -413,6 +437,14 @@ struct node::inside {
       log_.complain("what this node needs for its next start is not kept", why.detail);
   }
 
+  /// On the access actor, which writes the data folder. Remembers it before anybody is told.
+  void maintain(bool on, const done_handler& done) {
+    if (auto why = data_.set_maintenance(on); why.code != errc::none)
+      return done(why);
+    *in_maintenance_ = on;
+    on_member([on, done](cluster::member_state& state) { state.maintain(on, done); });
+  }
+
   void stop() {
     if (stopped_.exchange(true))
       return;
@@ -444,7 +476,7 @@ struct node::inside {
   /// actors, all that were given.
   void end_agents() {
     std::lock_guard guard{mutex_};
-    for (auto& each : agents_)
+    for (auto& [id, each] : agents_)
       caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
     agents_.clear();
     if (own_system_ && router_)
@@ -539,13 +571,17 @@ struct node::inside {
   bool is_host_ = false;
   caf::strong_actor_ptr voters_; // where the services are, if they are on a group
   problem why_;                  // why they are nowhere, if that is known
-  std::vector<caf::actor> agents_;
+  /// Made of functions. One whose name is not given yet may be a second one of it.
+  std::multimap<std::string, caf::actor> agents_;
+  /// What workers of this node say when they register.
+  std::shared_ptr<std::atomic<bool>> in_maintenance_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 TROUPE_COMPILED node::node(std::unique_ptr<inside> made)
   : inside_(std::move(made)),
     system_(inside_->system_),
     clients_(*inside_->clients_),
+    in_maintenance_(inside_->in_maintenance_),
     messages_(*system_, inside_->router_->handle()) {}
 
 TROUPE_COMPILED node::~node() {
@@ -554,6 +590,8 @@ TROUPE_COMPILED node::~node() {
 
 TROUPE_COMPILED result<std::unique_ptr<node>> node::start(node_options options,
                                                           caf::actor_system* sys) {
+  if (!options.name.empty() && !is_name(options.name))
+    return bad_name("node_options::name", options.name);
   auto data = cluster::data_folder::open(options.data);
   if (!data)
     return data.error();
@@ -616,6 +654,12 @@ TROUPE_COMPILED bool node::wait_joined(duration wait) {
 
 TROUPE_COMPILED problem node::add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
                                         const agent_options& how) {
+  if (!is_name(id))
+    return bad_name("agent id", id);
+  for (auto& why :
+       {check_names("capabilities", how.capabilities), check_names("groups", how.groups)})
+    if (why.code != errc::none)
+      return why;
   auto why = inside_->on_router<problem>(
     [id, actor](router::router_state& state) { return state.add_agent(id, actor); });
   if (why.code != errc::none)
@@ -632,18 +676,44 @@ TROUPE_COMPILED problem node::add_agent(const std::string& id, const caf::strong
 
 TROUPE_COMPILED problem node::adopt_agent(const std::string& id, const caf::actor& agent,
                                           const agent_options& how) {
+  auto& made = inside_->agents_;
   {
     std::lock_guard guard{inside_->mutex_};
-    inside_->agents_.push_back(agent);
+    made.emplace(id, agent);
   }
   auto why = add_agent(id, caf::actor_cast<caf::strong_actor_ptr>(agent), how);
-  if (why.code != errc::none)
+  if (why.code != errc::none) {
     caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
+    std::lock_guard guard{inside_->mutex_};
+    std::erase_if(made, [&](auto& each) { return each.second == agent; });
+  }
   return why;
+}
+
+TROUPE_COMPILED std::function<caf::error(std::exception_ptr&)>
+node::ends_agent(const std::string& id) const {
+  return [id, log = inside_->log_](std::exception_ptr& thrown) {
+    auto why = guarded([&] { std::rethrow_exception(thrown); });
+    why.detail = "agent '" + id + "' has ended, as one of its functions threw: " + why.detail;
+    log.warn(why.detail);
+    return to_error(why);
+  };
 }
 
 TROUPE_COMPILED void node::remove_agent(const std::string& id) {
   inside_->on_member([id](cluster::member_state& state) { state.remove_agent(id); });
+  std::lock_guard guard{inside_->mutex_};
+  auto [first, last] = inside_->agents_.equal_range(id);
+  for (auto each = first; each != last; ++each)
+    caf::anon_send_exit(each->second, caf::exit_reason::user_shutdown);
+  inside_->agents_.erase(first, last);
+}
+
+TROUPE_COMPILED problem node::maintain(bool on) {
+  return inside::wait_for([&](done_handler done) {
+    inside_->on_access(
+      [this, on, done = std::move(done)](cluster::access_state&) { inside_->maintain(on, done); });
+  });
 }
 
 TROUPE_COMPILED result<peer> node::find_peer(const std::string& name, duration wait) {
