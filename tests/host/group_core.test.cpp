@@ -3,6 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -14,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+using namespace std::chrono_literals;
 using namespace troupe;
 using namespace troupe::host;
 using Catch::Matchers::ContainsSubstring;
@@ -34,6 +36,7 @@ public:
     std::vector<problem> refusals;
     std::optional<problem> stopped;
     std::vector<std::uint32_t> allowed; // rules of notes
+    problem quorum;                     // as notes was told last
   };
 
   /// The nodes know notes by rules up to these.
@@ -85,6 +88,18 @@ public:
   void beat() {
     now_ += how_.consensus.heartbeat;
     step(1, [this](group_core& core, auto& out) { core.tick(now_, out); });
+  }
+
+  /// All nodes see to their timers, every few milliseconds, for so long.
+  void run(duration span) {
+    for (auto end = now_ + span; now_ < end;) {
+      now_ += std::chrono::milliseconds{10};
+      for (auto& [which, each] : nodes_)
+        step(which, [this](group_core& core, auto& out) {
+          if (core.next_deadline() <= now_)
+            core.tick(now_, out);
+        });
+    }
   }
 
   /// Messages to and from this node are lost from here on.
@@ -160,6 +175,11 @@ private:
   void handle(std::uint64_t which, group_core::stop& what) {
     if (!nodes_[which].stopped)
       nodes_[which].stopped = what.why;
+  }
+
+  void handle(std::uint64_t which, group_core::without_quorum& what) {
+    if (what.service == notes)
+      nodes_[which].quorum = what.why;
   }
 
   void handle(std::uint64_t which, group_core::allow_rules& what) {
@@ -351,4 +371,36 @@ TEST_CASE("new rules are allowed when every member has said that it knows them")
     other.beat();
     CHECK(other.at(1).allowed.empty());
   }
+}
+
+TEST_CASE("who is left without a majority says who is missing, and takes it back") {
+  auto how = small_group::options();
+  how.name_of = [](const std::string&) { return std::string{"a node"}; };
+  small_group group{how};
+  group.run(1s);
+  for (std::uint64_t each : {1, 2, 3})
+    CHECK(group.at(each).quorum.code == errc::none);
+
+  group.cut_off(1); // a leader, and then a follower, that is alone
+  group.run(quorum_watch::min_patience - 300ms);
+  CHECK(group.at(1).quorum.code == errc::none);
+  group.run(600ms);
+  CHECK(group.at(1).quorum.code == errc::no_quorum);
+  CHECK_THAT(group.at(1).quorum.detail, ContainsSubstring("reaches 1 of 3 voters"));
+  CHECK_THAT(group.at(1).quorum.detail, ContainsSubstring("a node, a node"));
+  for (std::uint64_t each : {2, 3}) // a majority, also while they elect
+    CHECK(group.at(each).quorum.code == errc::none);
+
+  group.cut_off(2);
+  group.cut_off(3);
+  group.run(quorum_watch::min_patience + 500ms);
+  for (std::uint64_t each : {1, 2, 3})
+    CHECK(group.at(each).quorum.code == errc::no_quorum);
+
+  group.connect(1);
+  group.connect(2);
+  group.run(1s);
+  CHECK(group.at(1).quorum.code == errc::none);
+  CHECK(group.at(2).quorum.code == errc::none);
+  CHECK(group.at(3).quorum.code == errc::no_quorum);
 }

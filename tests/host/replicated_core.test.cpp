@@ -31,13 +31,23 @@ struct member {
   std::vector<std::string> log;
   std::map<request_id, effect_of<M>> answers;
   std::map<request_id, problem> refusals;
+  /// Callers who got a session.
+  std::vector<request_id> sessions;
   std::size_t refused_proposals = 0;
+  /// The group refuses all, as its leadership is handed over.
+  bool hands_over = false;
   bool is_slow = false;
   std::vector<proposal> waiting;
 
   void give(time_point now, request_id caller, typename core::event what) {
     typename core::effects out;
     inside.step(now, caller, std::move(what), out);
+    carry_out(now, out);
+  }
+
+  void tick(time_point now) {
+    typename core::effects out;
+    inside.tick(now, out);
     carry_out(now, out);
   }
 
@@ -63,6 +73,11 @@ private:
   }
 
   void take(time_point now, const proposal& what) {
+    if (hands_over) {
+      ++refused_proposals;
+      return give(now, 0,
+                  typename core::not_taken{what.number, {errc::busy, "leadership is handed over"}});
+    }
     if (what.payload.size() > max_bytes) {
       ++refused_proposals;
       return give(now, 0,
@@ -74,6 +89,10 @@ private:
 
   void handle(time_point, typename core::answered& what) {
     answers.emplace(what.id, what.what);
+  }
+
+  void handle(time_point, typename core::session_done& what) {
+    sessions.push_back(what.id);
   }
 
   void handle(time_point, typename core::rejected& what) {
@@ -157,4 +176,72 @@ TEST_CASE("a calendar that is set back by an hour is held, whoever leads, and ti
   second.give(at(7s), 0, core::wall_is{noon + 11min});
   CHECK(second.inside.answer(state::get{key}).entries.empty());
   CHECK(second.inside.time() == at(7s));
+}
+
+TEST_CASE(
+  "a replica that reaches no majority says so to who asks it, and who waits goes on waiting",
+  "[host][quorum]") {
+  using core = replicated_core<lock::lock_table>;
+  member<lock::lock_table> locks;
+  locks.give(at(1s), 0, core::leads{1});
+  locks.give(at(1s), 0, notice<lock::lock_table>{lock::configure{{}, 1'000}});
+  locks.ask(at(2s), 1, lock::acquire{"press", "first", 1min, {}});
+  locks.ask(at(2s), 2, lock::acquire{"press", "second", 1min, 10min});
+  REQUIRE(locks.answers.contains(1));
+
+  locks.give(at(3s), 0, core::follows{{errc::not_leader, "another leads"}});
+  locks.ask(at(3s), 3, lock::acquire{"other", "third", 1min, {}});
+  CHECK(locks.refusals.at(3).code == errc::not_leader);
+  CHECK(locks.inside.refusal().code == errc::not_leader);
+
+  problem missing{errc::no_quorum, "it misses B, C"};
+  locks.give(at(4s), 0, core::without_quorum{missing});
+  locks.ask(at(4s), 4, lock::acquire{"other", "third", 1min, {}});
+  locks.give(at(4s), 5, open_session{});
+  CHECK(locks.refusals.at(4) == missing);
+  CHECK(locks.refusals.at(5) == missing);
+  CHECK(locks.inside.refusal() == missing);
+  CHECK_FALSE(locks.refusals.contains(2));
+
+  locks.give(at(5s), 0, core::without_quorum{});
+  locks.ask(at(5s), 6, lock::acquire{"other", "third", 1min, {}});
+  CHECK(locks.refusals.at(6).code == errc::not_leader);
+  locks.give(at(6s), 0, core::leads{3});
+  CHECK(locks.inside.refusal().code == errc::none);
+}
+
+TEST_CASE("what comes while leadership is handed over waits for the next leader", "[host]") {
+  using core = replicated_core<lock::lock_table>;
+  member<lock::lock_table> locks;
+  locks.give(at(1s), 0, core::leads{1});
+  locks.give(at(1s), 0, notice<lock::lock_table>{lock::configure{{}, 1'000}});
+  locks.hands_over = true;
+  locks.ask(at(2s), 1, lock::acquire{"a", "first", 1min, {}});
+  locks.ask(at(2s), 2, lock::acquire{"b", "second", 1min, {}});
+  locks.give(at(2s), 3, open_session{});
+  CHECK(locks.refusals.empty());
+  CHECK(locks.refused_proposals == 1);
+
+  // It is tried again after a rest, not without a pause.
+  REQUIRE(locks.inside.next_deadline() == at(2s + durable_core<lock::lock_table>::rest));
+  locks.tick(at(2s + durable_core<lock::lock_table>::rest / 2));
+  CHECK(locks.refused_proposals == 1);
+
+  SECTION("another one leads: it was not carried out, and may be asked of that") {
+    locks.give(at(2s + 20ms), 0, core::follows{{errc::not_leader, "another leads"}});
+    for (request_id each : {1, 2, 3})
+      CHECK(locks.refusals.at(each).code == errc::not_leader);
+    CHECK(locks.log.size() == 1);
+  }
+  SECTION("this one goes on: it is carried out once, in its order") {
+    locks.hands_over = false;
+    locks.tick(*locks.inside.next_deadline());
+    CHECK(locks.refusals.empty());
+    auto token_of = [&](request_id caller) {
+      return std::get<lock::accepted>(locks.answers.at(caller)).value.token.value;
+    };
+    CHECK(token_of(1) < token_of(2));
+    CHECK(locks.sessions == std::vector<request_id>{3});
+    CHECK(locks.log.size() == 2);
+  }
 }

@@ -238,3 +238,37 @@ TEST_CASE("a killed scheduler goes on with every task and result that it acknowl
     all.come_to_rest();
   });
 }
+
+TEST_CASE("a durable scheduler with other bounds than the usual ones starts again",
+          "[scheduler][property]") {
+  core host;
+  test::simulated_log disk;
+  std::vector<errc> refusals;
+  auto step = [&](core::event what) {
+    core::effects out;
+    host.step(host.time(), 1, std::move(what), out);
+    while (!out.empty())
+      for (auto& each : std::exchange(out, {}))
+        if (auto* records = std::get_if<core::append>(&each)) {
+          disk.append(host::to_stored(*records->records));
+          host.step(host.time(), 0, core::synced{}, out);
+        } else if (auto* given = std::get_if<core::answered>(&each)) {
+          if (auto* why = std::get_if<scheduler::refused>(&given->what))
+            refusals.push_back(why->why.code);
+        }
+  };
+  auto define = [&](std::string name, std::string input) {
+    auto task = work("a");
+    task.input = std::move(input);
+    step(host::command<task_scheduler>{
+      {}, define_schedule{.name = std::move(name), .cron = "@daily", .what = {.tasks = {task}}}});
+  };
+  step(host::notice<task_scheduler>{configure{{.max_schedules = 1, .max_schedule_bytes = 1'000}}});
+  define("large", std::string(2'000, 'x'));
+  define("first", "");
+  define("second", "");
+  CHECK(refusals == std::vector{errc::limit_reached, errc::limit_reached});
+  core restarted;
+  CHECK(host::recover(restarted, disk).code == errc::none);
+  CHECK((to_bytes(restarted.snapshot()) == to_bytes(host.snapshot())));
+}

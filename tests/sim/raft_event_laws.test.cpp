@@ -69,6 +69,10 @@ TEST_CASE("what replicas write down is well where they are") {
                     "a append 2 1 y", "a commit 2 1", "a apply 2 1 y"})
         == "well");
   CHECK(verdict_on({"a install 7", "a append 8 2 x", "a commit 8 2", "a apply 8 2 x"}) == "well");
+  // A leader alone, whose disk has no room for what it takes back.
+  CHECK(verdict_on({"a leader 2", "a append 1 2 x", "a commit 1 2", "a truncate 2",
+                    "a append 2 2 y", "a truncate 2", "a append 2 2 z"})
+        == "well");
 }
 
 TEST_CASE("each law finds who breaks it") {
@@ -79,6 +83,12 @@ TEST_CASE("each law finds who breaks it") {
   CHECK_THAT(verdict_on({"a append 2 1 x"}), ContainsSubstring("no gaps"));
   CHECK_THAT(verdict_on({"a append 1 1 x", "b append 1 1 y"}), ContainsSubstring("log matching"));
   CHECK_THAT(verdict_on({"a append 1 1 x", "a append 2 3 z", "b append 1 2 y", "b append 2 3 z"}),
+             ContainsSubstring("log matching"));
+  CHECK_THAT(verdict_on({"a leader 2", "a append 1 2 x", "b append 1 2 x", "a truncate 1",
+                         "a append 1 2 y"}),
+             ContainsSubstring("log matching"));
+  CHECK_THAT(verdict_on({"a leader 2", "a append 1 2 x", "a truncate 1", "a append 1 2 y",
+                         "b append 1 2 x"}),
              ContainsSubstring("log matching"));
   CHECK_THAT(verdict_on({"a append 1 1 x", "a commit 1 1", "a truncate 1"}),
              ContainsSubstring("what is committed stays"));

@@ -16,7 +16,8 @@ enum class errc : std::uint8_t {
   bad_argument = 1,
   /// A configured bound is reached. Retry later, with backoff.
   limit_reached = 2,
-  /// The caller's time to wait ran out. Retry is safe.
+  /// The caller's time to wait ran out. A place in a lock's line is given up, and a question can be
+  /// asked again: retry is safe. A request to an agent may have been handled: look before a repeat.
   timed_out = 3,
   /// Another owner holds the lock. Retry is safe.
   lock_held = 4,
@@ -55,7 +56,8 @@ enum class errc : std::uint8_t {
   conflict = 20,
   /// Another replica leads the group. Ask that one, or retry.
   not_leader = 21,
-  /// No majority of the group answers. Nothing was done; retry once more nodes are back.
+  /// Fewer than a majority of the voters is reached: the sentence names those that are missing. Or
+  /// none led in the caller's time. Nothing was done; retry once they are back.
   no_quorum = 22,
 };
 

@@ -105,6 +105,13 @@ public:
       driver_->look(done);
   }
 
+  /// What this node knows of the quorum: who leads or since when nobody does, the voters, who of
+  /// them is reached, and what to tell callers once too few are. Empty before the start and after
+  /// the end. Does not block; any thread.
+  [[nodiscard]] quorum_view quorum() const {
+    return driver_ ? driver_->quorum() : quorum_view{};
+  }
+
   /// Makes a snapshot of all that is committed when this is asked; `done` gets it on any thread,
   /// must not block. Errors: not_leader, busy (one is being made), failed.
   void back_up(std::function<void(result<group_backup>)> done) const {

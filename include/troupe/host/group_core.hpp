@@ -20,6 +20,7 @@
 #include "troupe/core/rolling_hash.hpp"
 #include "troupe/core/version.hpp"
 #include "troupe/host/group_types.hpp"
+#include "troupe/host/quorum_watch.hpp"
 #include "troupe/raft/event_log.hpp"
 #include "troupe/raft/replica.hpp"
 
@@ -100,6 +101,8 @@ struct group_options {
   /// Where to write what the replica does (see raft::event_log), behind what is there. It has no
   /// bound: for tests. Empty: nowhere.
   std::filesystem::path event_log{};
+  /// What people call the node at a contact of raft::member; null: the contact itself.
+  quorum_watch::naming name_of = nullptr;
 };
 
 /// One node's share of a group that runs several services on one log: the replica of the
@@ -160,7 +163,13 @@ public:
   /// as long as this replica leads.
   struct snapshot_now {};
 
-  using event = std::variant<raft::replica::event, propose, read, section, saved, snapshot_now>;
+  /// There is a link to this member. Its end is raft::replica::lost_link.
+  struct linked {
+    raft::seat_id seat;
+  };
+
+  using event
+    = std::variant<raft::replica::event, propose, read, section, saved, snapshot_now, linked>;
 
   // -- effects: for the disk and the network -------------------------------------------------
 
@@ -202,6 +211,7 @@ public:
   using allow_rules = to_service::allow_rules;
   using take_section = to_service::take_section;
   using restore_section = to_service::restore_section;
+  using without_quorum = to_service::without_quorum;
 
   /// This node cannot go on.
   struct stop {
@@ -211,7 +221,7 @@ public:
   using effects = std::vector<
     std::variant<send, write, load_snapshot, changed_role, forgot, ignored, save, proposed, refused,
                  members_are, deliver, lead, follow, not_taken, read_ready, read_refused,
-                 allow_rules, take_section, restore_section, stop>>;
+                 allow_rules, take_section, restore_section, without_quorum, stop>>;
 
   /// Goes on from what the disk had. `services` has the newest rules that each knows here.
   group_core(raft::seat_id self, const group_options& how,
@@ -221,6 +231,7 @@ public:
       rules_{services},
       services_(numbers_of(services)),
       replica_(self, saying(how.consensus, rules_), stored, now),
+      watch_(self, how.consensus, how.name_of, now),
       applied_(stored.base.index),
       checkpoint_(stored.base.index) {
     assert(!services.contains(itself));
@@ -241,8 +252,12 @@ public:
   }
 
   void step(time_point now, request_id id, event what, effects& out) {
+    watch_.time_is(now);
     auto take = overloaded{
-      [&](const raft::replica::event& line) { tell(now, own(id, {}), line); },
+      [&](const raft::replica::event& line) {
+        notice(line);
+        tell(now, own(id, {}), line);
+      },
       [&](propose& line) { put(now, line, out); },
       [&](const read& line) {
         auto mine = own(id, {line.service, kind::read});
@@ -255,12 +270,14 @@ public:
         is_snapshot_wanted_ = replica_.current_role() == raft::role::leader;
         propose_checkpoint(now);
       },
+      [&](const linked& line) { watch_.linked(line.seat); },
     };
     std::visit(take, what);
     pass_on(now, out);
   }
 
   void tick(time_point now, effects& out) {
+    watch_.time_is(now);
     replica_.tick(now, made_);
     if (is_snapshot_wanted_)
       propose_checkpoint(now); // in case that it was not taken
@@ -268,7 +285,15 @@ public:
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
-    return replica_.next_deadline();
+    auto next = replica_.next_deadline();
+    if (auto review = watch_.next_deadline())
+      next = std::min(next.value_or(*review), *review);
+    return next;
+  }
+
+  /// What this replica knows of the quorum, whoever leads.
+  [[nodiscard]] quorum_view quorum(time_point now) const {
+    return watch_.look(replica_.members(), now);
   }
 
   [[nodiscard]] const raft::replica& consensus() const {
@@ -332,6 +357,16 @@ private:
     return last_id_;
   }
 
+  /// What it says of who is reached.
+  void notice(const raft::replica::event& what) {
+    if (auto* message = std::get_if<raft::replica::received>(&what)) {
+      if (replica_.members().members.contains(message->from))
+        watch_.heard(message->from, message->what);
+    } else if (auto* link = std::get_if<raft::replica::lost_link>(&what)) {
+      watch_.lost_link(link->seat);
+    }
+  }
+
   void tell(time_point now, request_id id, const raft::replica::event& what) {
     if (events_ != nullptr)
       events_->heard(what);
@@ -346,6 +381,9 @@ private:
         std::visit([&](auto& each) { handle(now, each, out); }, what);
     }
     askers_.erase(askers_.begin(), askers_.lower_bound(oldest_open()));
+    if (auto why = watch_.review(replica_.leader(), replica_.members()))
+      for (auto each : services_)
+        out.push_back(without_quorum{each, *why});
   }
 
   /// Only reads wait beyond their step.
@@ -577,6 +615,7 @@ private:
   known_rules rules_;
   std::set<service_id> services_;
   raft::replica replica_;
+  quorum_watch watch_;
   raft::event_log* events_ = nullptr;
   raft::replica::effects made_; // empty between two steps
   std::map<request_id, asker> askers_;

@@ -85,11 +85,18 @@ struct restore_section {
   std::string bytes;
 };
 
+/// Step without_quorum: this replica reaches no majority, so that nobody can be found here who
+/// carries anything out. errc::none: it does again.
+struct without_quorum {
+  service_id service = 0;
+  problem why;
+};
+
 } // namespace to_service
 
 using group_event
   = std::variant<to_service::deliver, to_service::lead, to_service::follow, to_service::not_taken,
                  to_service::read_ready, to_service::read_refused, to_service::allow_rules,
-                 to_service::take_section, to_service::restore_section>;
+                 to_service::take_section, to_service::restore_section, to_service::without_quorum>;
 
 } // namespace troupe::host

@@ -99,6 +99,12 @@ public:
     problem why;
   };
 
+  /// This replica reaches no majority of its group: a leader cannot be found here. errc::none: it
+  /// does again.
+  struct without_quorum {
+    problem why;
+  };
+
   using rules_allowed = typename inner::rules_allowed;
   using synced = typename inner::synced;
   using not_written = typename inner::not_written;
@@ -107,7 +113,7 @@ public:
 
   using event = std::variant<command<M>, open_session, close_session, keep_session, notice<M>,
                              synced, not_written, caller_gone, wall_is, rules_allowed, committed,
-                             leads, follows, not_taken>;
+                             leads, follows, not_taken, without_quorum>;
 
   using append = typename inner::append;
   using save = typename inner::save;
@@ -166,10 +172,24 @@ public:
         proposed_ = 0;
         inside_.step(now, 0, typename inner::not_written{line.why}, made);
       },
-      [&](auto line) { inside_.step(now, id, std::move(line), made); },
+      [&](without_quorum line) { quorum_ = std::move(line.why); },
+      [&](auto line) {
+        if (auto why = refusal(); id != 0 && why.code == errc::no_quorum)
+          out.push_back(rejected{id, std::move(why)});
+        else
+          inside_.step(now, id, std::move(line), made);
+      },
     };
     std::visit(take, std::move(what));
     pass_on(made, out);
+  }
+
+  /// What whoever asks for something meets here: errc::none where this replica leads, no_quorum
+  /// once it has reached too few others for a while, not_leader otherwise. Nothing was done then.
+  [[nodiscard]] problem refusal() const {
+    if (inside_.leads())
+      return {};
+    return quorum_.code != errc::none ? quorum_ : inner::follows();
   }
 
   void tick(time_point now, effects& out) {
@@ -342,6 +362,7 @@ private:
   inner inside_;
   std::uint64_t proposed_ = 0; // the batch that is under way
   std::uint64_t last_proposed_ = 0;
+  problem quorum_; // see without_quorum
 };
 
 } // namespace troupe::host

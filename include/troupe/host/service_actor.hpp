@@ -202,8 +202,8 @@ private:
   template <class Question>
   caf::result<typename Question::result> confirm(group_member& group, const Question& what) {
     using result = typename Question::result;
-    if (!core_.is_leading())
-      return to_error({errc::not_leader, "this node follows; ask the one that leads"});
+    if (auto why = core_.refusal(); why.code != errc::none)
+      return to_error(std::move(why));
     if (unconfirmed_.size() >= max_parked)
       return to_error(
         {errc::limit_reached, std::to_string(max_parked) + " questions wait; retry with backoff"});
@@ -439,6 +439,10 @@ private:
   void handle_group(to_service::read_refused& what) {
     if (auto found = unconfirmed_.extract(what.id))
       found.mapped().refuse(what.why);
+  }
+
+  void handle_group(to_service::without_quorum& what) {
+    core_.step(now(), 0, typename core::without_quorum{std::move(what.why)}, out_);
   }
 
   void handle_group(to_service::allow_rules& what) {

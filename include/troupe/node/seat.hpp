@@ -36,7 +36,12 @@ public:
                                             const host::group_options& how,
                                             const service_options& bounds, voters_setup setup) {
     auto made = std::unique_ptr<seat>{new seat(sys)};
-    auto group = host::group::open(sys, file, hosted_services::numbers(), how, made->listener());
+    auto named = how;
+    named.name_of = [](const std::string& contact) {
+      auto where = to_seat_contact(contact);
+      return where.address.empty() ? where.node : where.address;
+    };
+    auto group = host::group::open(sys, file, hosted_services::numbers(), named, made->listener());
     if (!group)
       return to_problem(group.error());
     made->group_ = std::move(*group);
@@ -83,6 +88,11 @@ public:
 
   [[nodiscard]] const caf::actor& voters() const {
     return voters_;
+  }
+
+  /// What this node knows of the quorum, see host::group. Contacts are seat_contacts.
+  [[nodiscard]] host::quorum_view quorum() const {
+    return group_.quorum();
   }
 
   /// Runs `job(voters_state&)`.

@@ -5,6 +5,7 @@
 
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/host/client.hpp"
 #include "troupe/lock/messages.hpp"
 #include "troupe/node/service_names.hpp"
@@ -39,6 +40,15 @@ struct service_clients {
     locks.reset();
     scheduler.reset();
     state.reset();
+  }
+
+  /// They will be out of reach for a while: see host::client::refuse().
+  void refuse(const problem& why) {
+    registry.refuse(why);
+    names.refuse(why);
+    locks.refuse(why);
+    scheduler.refuse(why);
+    state.refuse(why);
   }
 
   /// The services are there from now on, by their names; those that are missing nowhere.

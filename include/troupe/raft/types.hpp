@@ -30,6 +30,13 @@ using term_number = std::uint64_t;
 /// Neither is ever reached by counting; a message that says so is refused.
 inline constexpr std::uint64_t max_number = std::uint64_t{1} << 62U;
 
+/// A message of a term that is further above one's own is refused: taken, a single one of the
+/// highest term would end the group, as terms never go back and none could follow. A group that
+/// is honest does not count so far while a member is away: each term takes an election, each
+/// election a majority that writes it down, and sixteen of them a second, without a pause, take
+/// eight years. The member itself counts on only with a majority (pre-vote).
+inline constexpr term_number max_term_jump = term_number{1} << 32U;
+
 /// A replica's place in the group: random, made with its log and kept with it. A disk that
 /// was emptied, copied or restored has lost its seat, and with it its vote. Zero: nobody.
 struct seat_id {

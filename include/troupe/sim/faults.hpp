@@ -60,6 +60,10 @@ struct faults {
   /// A write is synced after between these.
   duration min_sync = std::chrono::microseconds{200};
   duration max_sync = std::chrono::milliseconds{5};
+  /// Mean time between two moments when a disk is full, zero: never; it has room again after up
+  /// to so long.
+  duration disk_full_every{};
+  duration disk_full_for = std::chrono::seconds{1};
 };
 
 /// Returns a world in which everything goes wrong now and then.
@@ -73,6 +77,7 @@ inline faults rough() {
   made.starved = 200;
   made.partition_every = std::chrono::seconds{10};
   made.clock_drift = 50'000;
+  made.disk_full_every = std::chrono::seconds{9};
   return made;
 }
 
@@ -88,6 +93,7 @@ inline faults storm() {
   made.partition_every = std::chrono::milliseconds{1'200};
   made.partition_for = std::chrono::seconds{1};
   made.max_sync = std::chrono::milliseconds{30};
+  made.disk_full_every = std::chrono::seconds{2};
   return made;
 }
 

@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <istream>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -75,8 +77,18 @@ private:
     friend bool operator==(const written&, const written&) = default;
   };
 
+  struct shared_entry {
+    std::string hash;
+    /// Of the entry before; zero if nobody has said it.
+    count term_before = 0;
+    /// Who put it into their log, but for a leader that took it back.
+    std::set<std::string> writers;
+  };
+
   struct node {
     count term = 0;
+    /// The term that it leads; zero: none.
+    count leads = 0;
     std::map<count, std::string> votes;
     /// Of the entries behind base.
     count base = 0;
@@ -126,6 +138,8 @@ private:
     if (event == "apply")
       return has("index") && apply(name, who, get("index"), {term, word("hash")});
     enter(name, who, term);
+    if (event == "follower")
+      who.leads = 0;
     if (event == "vote")
       return vote(name, who, term, word("for"));
     if (event == "leader")
@@ -136,7 +150,7 @@ private:
   }
 
   bool restart(node& who) {
-    who.commit = who.applied = 0;
+    who.commit = who.applied = who.leads = 0;
     who.is_fresh = true;
     return true;
   }
@@ -157,6 +171,8 @@ private:
     if (term < who.term)
       broken("terms go back: node " + name + " is in term " + std::to_string(term) + " after "
              + std::to_string(who.term));
+    if (term > who.term)
+      who.leads = 0;
     who.term = std::max(who.term, term);
   }
 
@@ -173,6 +189,7 @@ private:
       broken("election safety: nodes " + found->second + " and " + name + " lead term "
              + std::to_string(term));
     elections_.push_back({name, term, who.base, who.terms});
+    who.leads = term;
     return true;
   }
 
@@ -185,14 +202,25 @@ private:
     else
       who.terms.push_back(what.term);
     auto before = who.terms.size() > 1 ? who.terms[who.terms.size() - 2] : 0;
-    auto [found, is_new] = entries_.try_emplace({index, what.term}, std::pair{what.hash, before});
-    auto& known = found->second;
-    if (known.second == 0)
-      known.second = before;
-    if (known.first != what.hash || (before != 0 && known.second != before))
+    auto [found, is_new]
+      = entries_.try_emplace({index, what.term}, shared_entry{what.hash, before, {}});
+    auto& first = found->second;
+    if (first.term_before == 0)
+      first.term_before = before;
+    if (first.hash != what.hash || (before != 0 && first.term_before != before))
       broken("log matching: entry " + std::to_string(index) + " of term "
              + std::to_string(what.term) + " differs at node " + name);
+    first.writers.insert(name);
     return true;
+  }
+
+  /// A leader without room on its disk takes back what nobody else has, and uses the index again.
+  void take_back(const std::string& name, count term, count from) {
+    for (auto each = entries_.lower_bound({from, 0}); each != entries_.end();) {
+      if (each->first.second == term)
+        each->second.writers.erase(name);
+      each = each->second.writers.empty() ? entries_.erase(each) : std::next(each);
+    }
   }
 
   bool cut(const std::string& name, node& who, count from) {
@@ -201,6 +229,8 @@ private:
     if (from <= who.commit)
       broken("what is committed stays: node " + name + " cuts its log from entry "
              + std::to_string(from) + " on after it committed " + std::to_string(who.commit));
+    if (who.leads != 0)
+      take_back(name, who.leads, from);
     if (from <= who.base)
       begin_log(who, from - 1);
     else if (from <= who.last())
@@ -259,8 +289,8 @@ private:
   std::map<std::string, node> nodes_;
   std::map<count, std::string> leaders_;
   std::vector<election> elections_;
-  /// By index and term: the hash, and the term of the entry before.
-  std::map<std::pair<count, count>, std::pair<std::string, count>> entries_;
+  /// By index and term.
+  std::map<std::pair<count, count>, shared_entry> entries_;
   std::map<count, written> applied_;
   /// The least term in which a node said that all up to here is committed.
   std::map<count, count> commits_;

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -16,7 +18,9 @@ namespace troupe::sim {
 
 /// Raft's five safety properties (Ongaro and Ousterhout, "In search of an understandable
 /// consensus algorithm", USENIX ATC 2014, figure 3), checked after every step of every
-/// replica, and that reads see all that was committed before they were asked.
+/// replica, that reads see all that was committed before they were asked, that who gets a vote
+/// knows that it is a member, and that no replica accuses another one: all of them are honest, and
+/// their disks keep what they synced.
 ///
 /// Collects what is broken, in words; nothing is thrown.
 class raft_laws {
@@ -28,6 +32,15 @@ public:
         leads(who, change->term);
       if (auto* write = std::get_if<raft::replica::write>(&what))
         writes(who, replica, *write);
+      if (auto* gone = std::get_if<raft::replica::taken_back>(&what))
+        takes_back(who, replica.term(), gone->first);
+      if (auto* lost = std::get_if<raft::replica::forgot>(&what))
+        broken("honest disks: process " + std::to_string(who) + " misses entries up to "
+               + std::to_string(lost->synced) + " at process "
+               + std::to_string(lost->seat.value - 1));
+      if (auto* bad = std::get_if<raft::replica::ignored>(&what))
+        broken("honest members: process " + std::to_string(who) + " ignores process "
+               + std::to_string(bad->from.value - 1) + ": " + bad->why.detail);
       if (auto* news = std::get_if<raft::replica::committed>(&what))
         for (auto& line : news->entries)
           committed_.try_emplace(line.index, commitment{line.term, replica.term()});
@@ -86,6 +99,8 @@ private:
   struct known {
     std::uint64_t hash = 0;
     raft::term_number before = 0;
+    /// Who wrote it, and has not taken it back.
+    std::set<process_id> writers;
   };
 
   struct commitment {
@@ -110,13 +125,51 @@ private:
       bytes.put(line);
       rolling_hash hash;
       hash.add(bytes.bytes());
-      known mine{hash.value(), before.value_or(0)};
+      known mine{hash.value(), before.value_or(0), {}};
       auto [found, is_new] = entries_.try_emplace({line.index, line.term}, mine);
-      if (!is_new
-          && (found->second.hash != mine.hash || (before && found->second.before != mine.before)))
+      auto& first = found->second;
+      if (!is_new && (first.hash != mine.hash || (before && first.before != mine.before)))
         broken("log matching: entry " + std::to_string(line.index) + " of term "
                + std::to_string(line.term) + " differs at process " + std::to_string(who));
+      first.writers.insert(who);
       before = line.term;
+      if (auto* members = std::get_if<raft::configuration>(&line.what))
+        check_new_voters(replica, {line.index, line.term}, *members);
+    }
+    if (what.base)
+      installed_[who] = std::max(installed_[who], what.base->header.index);
+  }
+
+  using place = std::pair<raft::log_index, raft::term_number>;
+
+  /// Who gets a vote has written down that it is a member.
+  void check_new_voters(const raft::replica& replica, place where,
+                        const raft::configuration& members) {
+    auto next = configurations_.try_emplace(where, members).first;
+    while (next != configurations_.begin()) {
+      auto& [before, members_before] = *--next;
+      if (replica.term_of(before.first) != before.second)
+        continue; // of another log, or compacted
+      for (auto& [seat, each] : members_before.members) {
+        auto who = static_cast<process_id>(seat.value - 1);
+        if (!each.votes && members.votes(seat) && installed_[who] < before.first
+            && !entries_[before].writers.contains(who))
+          broken("new voters know that they are members: process " + std::to_string(who)
+                 + " votes by entry " + std::to_string(where.first));
+      }
+      return;
+    }
+  }
+
+  /// The leader of a term may use its indexes again, for what it alone has had.
+  void takes_back(process_id who, raft::term_number term, raft::log_index first) {
+    if (auto led = led_.find(who); led != led_.end())
+      led->second.second = first - 1;
+    for (auto each = entries_.lower_bound({first, 0}); each != entries_.end();) {
+      auto& [where, what] = *each;
+      if (where.second == term)
+        what.writers.erase(who);
+      each = what.writers.empty() ? entries_.erase(each) : std::next(each);
     }
   }
 
@@ -140,7 +193,9 @@ private:
   }
 
   std::map<raft::term_number, process_id> leaders_;
-  std::map<std::pair<raft::log_index, raft::term_number>, known> entries_;
+  std::map<place, known> entries_;
+  std::map<place, raft::configuration> configurations_;
+  std::map<process_id, raft::log_index> installed_;
   std::map<raft::log_index, applied_state> applied_;
   std::map<raft::log_index, commitment> committed_;
   std::map<process_id, std::pair<raft::term_number, raft::log_index>> led_;

@@ -36,6 +36,11 @@ public:
     pending_ = what;
   }
 
+  /// What a full disk says of a write; nothing of it stays.
+  [[nodiscard]] static raft::replica::not_written full() {
+    return {{errc::storage_full, "the disk is full"}};
+  }
+
   void sync() {
     if (pending_)
       apply(*std::exchange(pending_, {}));
@@ -186,6 +191,8 @@ private:
   }
 
   void handle(const raft::replica::write& what) {
+    if (!here_.has_room())
+      return here_.sync([this] { step(0, raft_disk::full()); });
     here_.disk().write(what);
     here_.sync([this, number = what.number] {
       here_.disk().sync();
@@ -209,7 +216,8 @@ private:
     raft::snapshot made{replica_.header_at(state_.index),
                         std::make_shared<const std::string>(to_bytes(state_))};
     here_.sync([this, made] {
-      if (auto& newest = here_.disk().newest(); newest && newest->header.index >= made.header.index)
+      auto& newest = here_.disk().newest();
+      if (!here_.has_room() || (newest && newest->header.index >= made.header.index))
         return;
       here_.disk().save(made, timers(0).keep_entries);
       step(0, raft::replica::compacted{made.header.index});

@@ -24,8 +24,8 @@ struct scenario_options {
   faults what = rough();
   /// How often an operator changes the members of the group, on average.
   duration churn = std::chrono::milliseconds{700};
-  /// How often the leader itself is struck: killed, or left with one follower for a moment,
-  /// so that entries reach few. Zero: never.
+  /// How often the leader itself is struck: killed, left with one follower for a moment, so that
+  /// entries reach few, removed, or without room on its disk. Zero: never.
   duration strike{};
 };
 
@@ -73,6 +73,8 @@ public:
   }
 
 private:
+  static constexpr duration swing = std::chrono::seconds{4};
+
   void every(duration span, const std::function<void()>& job) {
     world_.after(duration{static_cast<std::int64_t>(
                    world_.random().below(static_cast<std::uint64_t>(2 * span.count())))},
@@ -118,22 +120,21 @@ private:
     ask(raft::replica::read{});
   }
 
+  /// Groups grow for a while, then shrink: with few members a leader may be the last, or go.
   void change_members() {
     auto seat
       = raft_process::seat_of(static_cast<process_id>(world_.random().below(world_.size())));
-    for (process_id tries = 0; tries < world_.size(); ++tries)
-      switch (world_.random().below(8)) {
-        case 0:
-          ask(raft::replica::remove{seat});
-          break;
-        case 1:
-        case 2:
-        case 3:
-          ask(raft::replica::add_learner{seat, std::to_string(seat.value)});
-          break;
-        default:
-          ask(raft::replica::promote{seat});
-      }
+    auto shrinks = world_.now() / swing % 2 == 1;
+    auto removals = shrinks ? 5U : 1U;
+    for (process_id tries = 0; tries < world_.size(); ++tries) {
+      auto choice = world_.random().below(8);
+      if (choice < removals)
+        ask(raft::replica::remove{seat});
+      else if (choice < (shrinks ? 6U : 4U))
+        ask(raft::replica::add_learner{seat, std::to_string(seat.value)});
+      else
+        ask(raft::replica::promote{seat});
+    }
   }
 
   void transfer() {
@@ -147,24 +148,52 @@ private:
       if (process == nullptr || process->inside().current_role() != raft::role::leader)
         continue;
       auto span = std::chrono::milliseconds{100 + world_.random().below(500)};
-      if (world_.random().one_in(2)) {
-        world_.kill(who);
-        world_.after(span, [this, who] {
-          if (world_.at(who) == nullptr)
-            world_.start(who);
-        });
-        return;
+      switch (world_.random().below(4)) {
+        case 0:
+          return kill(who, span);
+        case 1:
+          return world_.fill(who, span);
+        case 2:
+          return leave_with_a_full_disk(who, span);
+        default:
+          return isolate(who, span);
       }
-      auto spared = static_cast<process_id>(world_.random().below(world_.size()));
-      std::set<process_id> others;
-      for (process_id each = 0; each < world_.size(); ++each)
-        if (each != who && each != spared)
-          others.insert(each);
-      world_.cut({who}, others);
-      world_.cut(others, {who});
-      world_.after(span, [this] { world_.heal(); });
-      return;
     }
+  }
+
+  void kill(process_id who, duration span) {
+    world_.kill(who);
+    world_.after(span, [this, who] {
+      if (world_.at(who) == nullptr)
+        world_.start(who);
+    });
+  }
+
+  /// Leaves it with one follower.
+  void isolate(process_id who, duration span) {
+    auto spared = static_cast<process_id>(world_.random().below(world_.size()));
+    auto others = all_but(who);
+    others.erase(spared);
+    world_.cut({who}, others);
+    world_.cut(others, {who});
+    world_.after(span, [this] { world_.heal(); });
+  }
+
+  /// It removes itself, is not heard to have been, and has no room for more.
+  void leave_with_a_full_disk(process_id who, duration span) {
+    world_.at(who)->step(++requests_, raft::replica::remove{raft_process::seat_of(who)});
+    world_.arm(who);
+    world_.cut(all_but(who), {who});
+    world_.after(how_.what.max_sync, [this, who, span] { world_.fill(who, span / 2); });
+    world_.after(span, [this] { world_.heal(); });
+  }
+
+  [[nodiscard]] std::set<process_id> all_but(process_id who) const {
+    std::set<process_id> others;
+    for (process_id each = 0; each < world_.size(); ++each)
+      if (each != who)
+        others.insert(each);
+    return others;
   }
 
   [[nodiscard]] raft_process* leader() {
@@ -196,10 +225,7 @@ private:
     if (!world_.run_until(patience, [this] { return leader() != nullptr; }))
       return laws_.broken("liveness: nobody leads 30 s after the last fault; " + describe());
     auto before = laws_.highest();
-    for (process_id who = 0; who < world_.size(); ++who) {
-      world_.at(who)->step(++requests_, raft::replica::propose{{"last"}});
-      world_.arm(who);
-    }
+    propose_beyond(before);
     auto all_have_it = [&] {
       auto* leads = leader();
       if (leads == nullptr || laws_.highest() <= before)
@@ -212,6 +238,17 @@ private:
     if (!world_.run_until(patience + std::chrono::seconds{30}, all_have_it))
       laws_.broken("liveness: not all members have the last entry 30 s after there is a leader; "
                    + describe());
+  }
+
+  /// A leader alone may take an entry back: what it wrote when the last disk had no room.
+  void propose_beyond(raft::log_index before) {
+    if (laws_.highest() > before)
+      return;
+    for (process_id who = 0; who < world_.size(); ++who) {
+      world_.at(who)->step(++requests_, raft::replica::propose{{"last"}});
+      world_.arm(who);
+    }
+    world_.after(std::chrono::seconds{1}, [this, before] { propose_beyond(before); });
   }
 
   scenario_options how_;

@@ -246,6 +246,8 @@ private:
     }
 
     void handle(host::group_core::write& what) {
+      if (!here_.has_room())
+        return here_.sync([this] { step(raft::replica::event{raft_disk::full()}); });
       here_.disk().write(what);
       here_.sync([this, number = what.number] {
         here_.disk().sync();
@@ -256,9 +258,10 @@ private:
     void handle(host::group_core::save& what) {
       here_.sync([this, made = host::group_core::to_snapshot(what)] {
         auto& newest = here_.disk().newest();
-        if (!newest || newest->header.index < made.header.index)
+        auto has_room = here_.has_room();
+        if (has_room && (!newest || newest->header.index < made.header.index))
           here_.disk().save(made, raft_process::timers(0).keep_entries);
-        step(host::group_core::saved{made.header.index, true});
+        step(host::group_core::saved{made.header.index, has_room});
       });
     }
 
@@ -332,8 +335,8 @@ private:
     }
 
     void look(request_id id, const typename message::look& what) {
-      if (!service_.is_leading())
-        return reply(id, problem{errc::not_leader, "this node follows; ask the one that leads"});
+      if (auto why = service_.refusal(); why.code != errc::none)
+        return reply(id, std::move(why));
       looks_.emplace(id, what.at);
       to_group_.put({id, host::group_core::read{the_service}});
     }
@@ -348,6 +351,10 @@ private:
     void handle_group(host::to_service::read_refused& what) {
       if (looks_.erase(what.id) > 0)
         reply(what.id, std::move(what.why));
+    }
+
+    void handle_group(host::to_service::without_quorum& what) {
+      step_service(0, typename core::without_quorum{std::move(what.why)});
     }
 
     void handle_group(host::to_service::allow_rules& what) {

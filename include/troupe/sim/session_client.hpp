@@ -42,7 +42,10 @@ public:
       [&](const problem& why) {
         if (why.code == errc::session_expired)
           return give_up();
-        ++asked_; // not_leader, outcome_unknown: once more, after a moment
+        if (why.code == errc::busy)
+          here_.setting().found.broken("a hand-over of leadership shows: a client hears "
+                                       + why.detail);
+        ++asked_; // not_leader, no_quorum, outcome_unknown: once more, after a moment
         wake_at_ = here_.now() + std::chrono::milliseconds{10 + here_.random().below(30)};
       },
       [&](const typename message::seen&) {
@@ -139,7 +142,8 @@ private:
   void open() {
     session_ = {};
     number_ = acked_ = 0;
-    send(host::open_session{});
+    auto moment = static_cast<std::uint64_t>(here_.now().time_since_epoch().count());
+    send(host::open_session{moment * 64 + here_.self() + 1}); // of no other, and no other time
   }
 
   template <class What>

@@ -56,6 +56,9 @@ public:
   /// Calls `job` once a write that begins now is synced; never if the process is killed before.
   void sync(std::function<void()> job);
 
+  /// Whether the disk takes what is written now.
+  [[nodiscard]] bool has_room() const;
+
   /// Calls `job` after `span` of the world's time; never if the process is killed before.
   void after(duration span, std::function<void()> job);
 
@@ -146,6 +149,12 @@ public:
     note(kind::pause, which, 0);
   }
 
+  /// Its disk is full.
+  void fill(process_id which, duration span) {
+    places_.at(which).full_until = now_ + span;
+    note(kind::full, which, 0);
+  }
+
   /// Cuts the way from each of `from` to each of `to`.
   void cut(const std::set<process_id>& from, const std::set<process_id>& to) {
     for (auto source : from)
@@ -158,7 +167,8 @@ public:
     cuts_.clear();
   }
 
-  /// From here on processes are killed, paused and parted; messages are lost from the start.
+  /// From here on processes are killed, paused and parted, and disks are full; messages are lost
+  /// from the start.
   void begin_faults() {
     plan_faults();
   }
@@ -168,13 +178,14 @@ public:
     auto quiet = faults_;
     quiet.loss = quiet.duplication = quiet.straggler = quiet.starved = 0;
     quiet.kill_every = quiet.pause_every = quiet.partition_every = duration{};
-    quiet.calendar_every = {};
+    quiet.calendar_every = quiet.disk_full_every = {};
     faults_ = quiet;
     ++epoch_;
     heal();
     for (process_id which = 0; which < size(); ++which) {
       places_[which].paused_until = std::min(places_[which].paused_until, now_);
       places_[which].calendar_behind = {};
+      places_[which].full_until = now_;
       if (!places_[which].running)
         start(which);
     }
@@ -260,7 +271,7 @@ public:
 private:
   friend class environment<Process>;
 
-  enum class kind : std::uint8_t { start, kill, pause, deliver, wake, sync, partition };
+  enum class kind : std::uint8_t { start, kill, pause, deliver, wake, sync, partition, full };
 
   struct node {
     std::unique_ptr<environment<Process>> here;
@@ -268,6 +279,7 @@ private:
     typename Process::disk disk;
     std::uint64_t life = 0;
     duration paused_until{};
+    duration full_until{}; // its disk
     std::int64_t rate = 0; // of its clock, per million fast
     duration calendar_behind{};
     std::optional<duration> armed_for;
@@ -420,6 +432,8 @@ private:
       auto& place = places_[any()];
       place.calendar_behind = random_.one_in(2) ? faults_.calendar_back : duration{};
     });
+    plan(faults_.disk_full_every,
+         [this] { fill(any(), between(duration{1}, faults_.disk_full_for)); });
   }
 
   void plan(duration every, std::function<void()> job) {
@@ -503,6 +517,11 @@ template <class Process>
 void environment<Process>::sync(std::function<void()> job) {
   auto span = home_.between(home_.faults_.min_sync, home_.faults_.max_sync);
   home_.run_later(self_, life_, home_.now_ + span, std::move(job));
+}
+
+template <class Process>
+bool environment<Process>::has_room() const {
+  return home_.now_ >= home_.places_[self_].full_until;
 }
 
 template <class Process>

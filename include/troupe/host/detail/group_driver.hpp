@@ -92,6 +92,8 @@ public:
       if (auto why = core_->begin(stored.snapshot, out_); why.code != errc::none)
         out_.push_back(group_core::stop{std::move(why)});
     stored = {};
+    for (auto& [seat, who] : peers_)
+      core_->step(now(), 0, group_core::linked{seat}, out_);
     go_on(guard);
   }
 
@@ -136,16 +138,18 @@ public:
 
   /// Returns false if that is known, and after the end.
   bool set_peer(raft::seat_id seat, const caf::strong_actor_ptr& who) {
-    std::lock_guard guard{mutex_};
+    std::unique_lock guard{mutex_};
     if (!writer_)
       return false;
     auto known = peers_.find(seat);
     if (known != peers_.end() && known->second == who)
       return false;
-    if (who)
+    if (who) {
       peers_[seat] = who;
-    else
+      step(guard, 0, group_core::linked{seat});
+    } else {
       peers_.erase(seat);
+    }
     return true;
   }
 
@@ -183,6 +187,12 @@ public:
         found = {core_->consensus().look(now()), core_->applied()};
     }
     done(found);
+  }
+
+  /// See group::quorum().
+  [[nodiscard]] quorum_view quorum() {
+    std::lock_guard guard{mutex_};
+    return core_ ? core_->quorum(now()) : quorum_view{};
   }
 
   /// See group::back_up().

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "troupe/core/flaw.hpp"
+#include "troupe/core/result.hpp"
 #include "troupe/host/types.hpp"
 
 namespace troupe::host::detail {
@@ -38,7 +39,11 @@ public:
 
   session_books() = default;
 
-  explicit session_books(books saved) : books_(std::move(saved)) {}
+  explicit session_books(books saved) : books_(std::move(saved)) {
+    for (auto& [id, book] : books_)
+      if (book.key != 0)
+        by_key_.emplace(book.key, id);
+  }
 
   [[nodiscard]] const books& all() const {
     return books_;
@@ -52,22 +57,29 @@ public:
     return books_.contains(id);
   }
 
-  /// Returns limit_reached, and does nothing, if there are too many.
-  [[nodiscard]] problem open(session_id id) {
+  /// Opens session `id`, or finds the one that was opened under this key before: its opener did
+  /// not hear of it. Returns limit_reached, and does nothing, if there are too many.
+  [[nodiscard]] result<session_id> open(session_id id, std::uint64_t key) {
+    if (auto known = by_key_.find(key); known != by_key_.end())
+      return known->second;
     if (books_.size() >= max_sessions)
-      return {errc::limit_reached, "all sessions are in use; close one"};
-    books_.try_emplace(id);
-    return {};
+      return problem{errc::limit_reached, "all sessions are in use; close one"};
+    books_[id].key = key;
+    if (key != 0)
+      by_key_.emplace(key, id);
+    return id;
   }
 
   /// Returns the records of the session that have no answer yet.
   std::vector<request_id> close(session_id id) {
     std::vector<request_id> pending;
     auto book = books_.extract(id);
-    if (!book.empty())
-      for (auto& [number, what] : book.mapped().calls)
-        if (auto* open = std::get_if<request_id>(&what))
-          pending.push_back(*open);
+    if (book.empty())
+      return pending;
+    by_key_.erase(book.mapped().key);
+    for (auto& [number, what] : book.mapped().calls)
+      if (auto* open = std::get_if<request_id>(&what))
+        pending.push_back(*open);
     return pending;
   }
 
@@ -76,7 +88,8 @@ public:
     auto found = books_.find(who.session);
     if (found == books_.end())
       return unknown(who);
-    auto& [acked, calls] = found->second;
+    auto& acked = found->second.acked;
+    auto& calls = found->second.calls;
     acked = std::max(acked, who.acked);
     forget_answers(calls, acked);
     if (who.number <= acked && planted_flaw != flaw::no_dedup)
@@ -122,6 +135,7 @@ private:
   }
 
   books books_;
+  std::map<std::uint64_t, session_id> by_key_; // of those that have one
 };
 
 } // namespace troupe::host::detail

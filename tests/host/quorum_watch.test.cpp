@@ -1,0 +1,187 @@
+#include "troupe/host/quorum_watch.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+using namespace std::chrono_literals;
+using namespace troupe;
+using namespace troupe::host;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+constexpr raft::seat_id a{1};
+constexpr raft::seat_id b{2};
+constexpr raft::seat_id c{3};
+constexpr raft::seat_id nobody{};
+
+/// What replica a of {a, b, c} hears.
+struct listener {
+  raft::configuration members{{{a, {true, "A"}}, {b, {true, "B"}}, {c, {true, "C"}}}};
+  quorum_watch watch{a, raft::wan(), nullptr, time_point{}};
+  time_point now{};
+  raft::seat_id leader = nobody;
+  problem told;
+
+  /// Steps of a replica come at least this often.
+  void run(duration span) {
+    for (auto end = now + span; now < end;)
+      wake(100ms);
+  }
+
+  void wake(duration later) {
+    now += later;
+    watch.time_is(now);
+    review();
+  }
+
+  void hears_answer_of(raft::seat_id from) {
+    watch.time_is(now);
+    watch.heard(from, {1, raft::vote_answer{true, false}});
+    review();
+  }
+
+  void hears_heartbeat_of(raft::seat_id from) {
+    watch.time_is(now);
+    watch.heard(from, {1, raft::append{}});
+    review();
+  }
+
+  [[nodiscard]] quorum_view view() const {
+    return watch.look(members, now);
+  }
+
+private:
+  void review() {
+    if (auto why = watch.review(leader, members))
+      told = *why;
+  }
+};
+
+} // namespace
+
+TEST_CASE("a majority that was not heard for 2 s is missing, and is named", "[host][quorum]") {
+  listener one;
+  one.hears_answer_of(b);
+  one.run(1900ms);
+  CHECK(one.told.code == errc::none);
+  CHECK(one.view().reached() == 2);
+  one.run(200ms);
+  CHECK(one.told.code == errc::no_quorum);
+  CHECK_THAT(one.told.detail,
+             ContainsSubstring("reaches 1 of 3 voters, a majority is 2; it misses B, C:"));
+  CHECK(one.view().why == one.told);
+  CHECK(one.view().lost_for == one.now - time_point{});
+
+  one.hears_answer_of(c);
+  CHECK(one.told.code == errc::none);
+  CHECK(one.view().why.code == errc::none);
+  CHECK(one.view().reached() == 2);
+}
+
+TEST_CASE("an election among a majority is no lost quorum, however long it takes",
+          "[host][quorum]") {
+  listener one;
+  for (auto each = 0; each < 20; ++each) {
+    one.run(1500ms); // the longest time between two requests for votes
+    one.hears_answer_of(b);
+    CHECK(one.told.code == errc::none);
+  }
+  CHECK(one.view().leader == nobody);
+  CHECK(one.view().leaderless_for == 30s);
+}
+
+TEST_CASE("a voter that comes or goes meanwhile is named anew", "[host][quorum]") {
+  listener one;
+  auto d = raft::seat_id{4};
+  auto e = raft::seat_id{5};
+  one.members.members[d] = {true, "D"};
+  one.members.members[e] = {true, "E"};
+  one.run(2s);
+  CHECK_THAT(one.told.detail, ContainsSubstring("reaches 1 of 5 voters"));
+  one.hears_answer_of(d);
+  CHECK_THAT(one.told.detail, ContainsSubstring("reaches 2 of 5 voters, a majority is 3; it misses "
+                                                "B, C, E:"));
+  one.run(2s);
+  CHECK_THAT(one.told.detail, ContainsSubstring("it misses B, C, D, E:"));
+}
+
+TEST_CASE("heartbeats of the leader stand for a majority", "[host][quorum]") {
+  listener one;
+  one.leader = b;
+  one.watch.linked(c);
+  for (auto each = 0; each < 100; ++each) {
+    one.wake(100ms);
+    one.hears_heartbeat_of(b);
+  }
+  CHECK(one.told.code == errc::none);
+  CHECK(one.view().leader == b);
+  CHECK(one.view().leaderless_for == duration::zero());
+  CHECK(one.view().reached() == 3); // followers say nothing to each other, but there is a link
+  one.watch.lost_link(c);
+  CHECK(one.view().reached() == 2);
+
+  // Its vote requests do not: it asks because it leads nobody.
+  one.leader = nobody;
+  one.members.members[{4}] = {true, "D"};
+  one.members.members[{5}] = {true, "E"};
+  one.wake(0s);
+  one.run(1s);
+  one.hears_answer_of(b);
+  CHECK(one.view().leaderless_for == 1s);
+  one.run(1s);
+  CHECK(one.told.code == errc::no_quorum);
+  CHECK_THAT(one.told.detail, ContainsSubstring("reaches 2 of 5 voters"));
+}
+
+TEST_CASE("a voter whose link has ended is not reached until it is heard again", "[host][quorum]") {
+  listener one;
+  one.hears_answer_of(b);
+  one.hears_answer_of(c);
+  CHECK(one.view().reached() == 3);
+  one.watch.lost_link(c);
+  CHECK(one.view().reached() == 2);
+  one.hears_answer_of(c);
+  CHECK(one.view().reached() == 3);
+}
+
+TEST_CASE("a process that stood still counts anew, as it could hear nobody", "[host][quorum]") {
+  listener one;
+  one.leader = a;
+  one.run(1s);
+  one.hears_answer_of(b);
+  one.wake(10s);
+  CHECK(one.told.code == errc::none);
+  one.run(1900ms);
+  CHECK(one.told.code == errc::none);
+  one.run(200ms);
+  CHECK(one.told.code == errc::no_quorum);
+}
+
+TEST_CASE("who has no vote, or nobody else to ask, never misses the quorum", "[host][quorum]") {
+  listener learner;
+  learner.members.members[a].votes = false;
+  learner.run(1min);
+  CHECK(learner.told.code == errc::none);
+  listener stranger;
+  stranger.members = {};
+  stranger.run(1min);
+  CHECK(stranger.told.code == errc::none);
+  CHECK(stranger.view().voters.empty());
+  listener alone;
+  alone.members = {{{a, {true, "A"}}}};
+  alone.run(1min);
+  CHECK(alone.told.code == errc::none);
+}
+
+TEST_CASE("a group of patient timers is given two election time-outs", "[host][quorum]") {
+  auto slow = raft::wan();
+  slow.election_timeout = 5s;
+  CHECK(quorum_watch{a, slow, nullptr, time_point{}}.patience() == 10s);
+  CHECK(quorum_watch{a, raft::lan(), nullptr, time_point{}}.patience() == 2s);
+}
