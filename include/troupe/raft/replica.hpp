@@ -473,6 +473,13 @@ private:
       leading_->hand_over(id, what.to, turn());
   }
 
+  void handle(request_id, const change_seat& what) {
+    if (role_ != role::follower)
+      change_role(role::follower, {}, "it has lost what it had synced");
+    disk_.forget_answers();
+    self_ = what.seat;
+  }
+
   /// What changes the members: who asks for it, gets an answer once it is in the log.
   template <class Change>
   requires requires(configuration members, const Change& what) {

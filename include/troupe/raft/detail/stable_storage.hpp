@@ -184,6 +184,11 @@ public:
     held_.push_back({is_dirty() ? write_number_ + 1 : write_number_, {to, std::move(what)}});
   }
 
+  /// What waits is not said.
+  void forget_answers() {
+    held_.clear();
+  }
+
   /// Returns the next message that has waited long enough.
   [[nodiscard]] std::optional<letter> release() {
     if (held_.empty() || held_.front().need > written_)
