@@ -337,7 +337,10 @@ private:
   }
 
   void handle_effect(const typename core::rejected& what) {
-    close(what.id, to_error(what.why));
+    if (what.id != 0)
+      return close(what.id, to_error(what.why));
+    std::fprintf(stderr, "%s: an entry of this service is too large and was dropped: %s\n", name,
+                 what.why.detail.c_str());
   }
 
   void handle_effect(const typename core::perform& what) {
