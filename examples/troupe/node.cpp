@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "commands.hpp"
+#include "troupe/core/calendar.hpp"
+#include "troupe/core/log_line.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/one_heap.hpp"
 #include "troupe/node/node.hpp"
@@ -21,6 +23,15 @@ namespace cli {
 using namespace troupe;
 
 namespace {
+
+/// Writes a line of the log to stderr, whole.
+void say(const log_line& line) {
+  std::cerr << to_string(line) + '\n' << std::flush;
+}
+
+void say(log_level level, const node& who, const std::string& text) {
+  say({read_calendar(), level, who.name(), text});
+}
 
 result<node_options> to_options(const node_command& what) {
   node_options result;
@@ -54,7 +65,7 @@ result<node_options> to_options(const node_command& what) {
                    "--raft-log is for nodes that keep a replica of the log; give --data, too"};
   result.group.event_log = what.raft_log;
   result.links.allow_plain_beyond_loopback = what.plain_beyond_loopback;
-  result.log = [](const std::string& line) { std::cerr << line << std::endl; };
+  result.log = [](const log_line& line) { say(line); };
   return result;
 }
 
@@ -152,7 +163,7 @@ int run_node(const common_options& common, const node_command& what, const held_
     agent_options how{.capabilities = {"echo"}};
     auto why = me.agent("echo-" + me.name(), how, [](const std::string& text) { return text; });
     if (why.code != errc::none)
-      std::cerr << "no echo here: " << why.detail << std::endl;
+      say(log_level::warning, me, "no echo here: " + why.detail);
   };
   std::jthread late_echo;
   if (me.wait_joined(std::chrono::seconds{1}))
@@ -175,18 +186,18 @@ int run_node(const common_options& common, const node_command& what, const held_
   signals.wait();
   late_echo = {};
   leave.end();
-  std::cerr << "stopping; once more to stop at once" << std::endl;
+  say(log_level::info, me, "stopping; once more to stop at once");
   stop_at_the_next(signals);
   if (worker && !worker->drain(*drain))
-    std::cerr << "gives up tasks that took longer than --drain " << what.drain
-              << "; they run elsewhere" << std::endl;
+    say(log_level::warning, me,
+        "gives up tasks that took longer than --drain " + what.drain + "; they run elsewhere");
   worker.reset();
   auto how = leave.asked();
   if (!how && what.leave_on_term)
     how.emplace();
   if (how)
     if (auto why = me.leave(*how); why.code != errc::none)
-      std::cerr << "did not leave for good: " << why.detail << std::endl;
+      say(log_level::warning, me, "did not leave for good: " + why.detail);
   me.stop();
   return ok;
 }

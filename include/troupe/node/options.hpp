@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "troupe/core/log_line.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/host/durable_core.hpp"
 #include "troupe/host/group_core.hpp"
@@ -77,9 +78,10 @@ struct node_options {
   service_options services{};
   router::router_options router{};
   net::link_options links{};
-  /// Gets a line for each thing that an operator should know, on any thread; default:
+  /// Gets a line for each thing that an operator should know, on any thread, one at a time; must
+  /// not block. What goes wrong again and again is said when it begins, changes and ends. Default:
   /// nobody.
-  std::function<void(const std::string&)> log{};
+  std::function<void(const log_line&)> log{};
   /// Called once, on an actor of the node, when somebody asks this node to leave its cluster
   /// (as `troupe leave` does) and it may: the program ends what it does, calls
   /// node::leave() from a thread of its own and ends. Must not block. Default: nobody, such

@@ -156,7 +156,7 @@ public:
     status found{self_,        role_,          term(),  leader_,   log().base_index() + 1,
                  last_index(), disk_.synced(), commit_, members(), {}};
     if (leading_)
-      found.others = leading_->others().look(members(), now);
+      found.others = leading_->others().look(log(), now);
     return found;
   }
 
@@ -473,6 +473,13 @@ private:
       leading_->hand_over(id, what.to, turn());
   }
 
+  void handle(request_id, const change_seat& what) {
+    if (role_ != role::follower)
+      change_role(role::follower, {}, "it has lost what it had synced");
+    disk_.forget_answers();
+    self_ = what.seat;
+  }
+
   /// What changes the members: who asks for it, gets an answer once it is in the log.
   template <class Change>
   requires requires(configuration members, const Change& what) {
@@ -485,8 +492,10 @@ private:
     if (!next)
       return refuse(id, next.error());
     if constexpr (std::is_same_v<Change, promote>)
-      if (leading_->is_behind(what.seat, turn()))
-        return refuse(id, {errc::busy, "that learner has not caught up; retry when it has"});
+      if (!leading_->is_changing(turn()) && leading_->is_behind(what.seat, turn()))
+        return refuse(id,
+                      {errc::busy, "that learner has not caught up, or not acknowledged yet that "
+                                   "it is a member; retry when it has"});
     leading_->change_members(id, *std::move(next), turn());
   }
 

@@ -13,6 +13,7 @@
 #include "caf/typed_actor.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/messages.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/host/messages.hpp"
 #include "troupe/router/bundle.hpp"
 #include "troupe/router/types.hpp"
@@ -96,6 +97,8 @@ struct service_place {
   std::vector<std::string> others{};
   /// Counts the changes that the node that was asked has seen.
   std::uint64_t revision = 0;
+  /// Why it will be nowhere for a while: no_quorum, with who is missing. errc::none otherwise.
+  problem why{};
 };
 
 /// Asks for a service of the cluster by its name. Answered at once if the place has another
@@ -230,7 +233,8 @@ bool inspect(Inspector& f, resolve_agent& x) {
 template <class Inspector>
 bool inspect(Inspector& f, service_place& x) {
   return f.object(x).fields(f.field("handle", x.handle), f.field("address", x.address),
-                            f.field("others", x.others), f.field("revision", x.revision));
+                            f.field("others", x.others), f.field("revision", x.revision),
+                            f.field("why", x.why));
 }
 
 template <class Inspector>

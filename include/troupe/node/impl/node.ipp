@@ -28,6 +28,7 @@
 #include "troupe/node/known_nodes.hpp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/node/node_log.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/node/signpost.hpp"
 #include "troupe/node/voters_client.hpp"
@@ -46,8 +47,7 @@ struct node::inside {
     : options_(std::move(given)), data_(std::move(folder)) {
     if (options_.name.empty())
       options_.name = to_string(data_.self().id).substr(0, 8);
-    if (!options_.log)
-      options_.log = [](const std::string&) {};
+    log_ = {options_.name, options_.log};
     if (sys == nullptr) {
       own_system_ = std::make_unique<own_system>();
       print_to_stderr(own_system_->system);
@@ -107,6 +107,7 @@ struct node::inside {
     signpost_.emplace(*router_);
     member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(member_setup());
     *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
+    signpost_->set_knowledge(caf::actor_cast<caf::strong_actor_ptr>(member_));
     access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
       cluster::access_options{addresses(), options_.retry}, access_events());
     *access = caf::actor_cast<caf::weak_actor_ptr>(access_);
@@ -146,7 +147,6 @@ struct node::inside {
     cluster::member_setup made{to_string(data_.self().id),
                                options_.name,
                                data_.self().boot,
-                               group_ != nullptr,
                                options_.lost_after,
                                options_.services.registry.heartbeat_every,
                                options_.services.registry.check_every,
@@ -154,15 +154,42 @@ struct node::inside {
                                clients_->names,
                                clients_->scheduler,
                                *router_,
-                               options_.log,
+                               log_,
                                [this] {
                                  std::lock_guard guard{mutex_};
                                  caught_up_ = true;
                                  changed_.notify_all();
                                }};
+    made.show
+      = [this](std::function<void(const cluster::node_view&)> then) { show(std::move(then)); };
+    made.bounds = options_.services.registry;
     if (group_)
       group_->listen_to(made);
     return made;
+  }
+
+  /// Calls `then` with what this node knows of its cluster, on any thread.
+  void show(std::function<void(const cluster::node_view&)> then) const {
+    cluster::node_view seen;
+    seen.node = to_string(data_.self().id);
+    seen.name = options_.name;
+    signpost_->show(seen, to_string(own_address()));
+    if (!group_)
+      return then(seen);
+    group_->show([seen, then = std::move(then)](const cluster::voters_view& group,
+                                                const problem& why) mutable {
+      seen.group = group;
+      seen.why = why;
+      then(seen);
+    });
+  }
+
+  /// Nobody leads, and no majority of the voters is reached; errc::none takes it back.
+  void refuse(const problem& why) {
+    signpost_->refuse(why);
+    clients_->refuse(why);
+    std::lock_guard guard{mutex_};
+    why_ = why;
   }
 
   // -- the group -------------------------------------------------------------------------
@@ -179,6 +206,8 @@ struct node::inside {
     around.set_timeout = [this](const net::link_ptr& which, duration silence) {
       gate_->set_timeout(which, silence);
     };
+    around.without_quorum = [this](const problem& why) { refuse(why); };
+    around.log = log_;
     around.keep_links = [this](bool are_needed) {
       router_->run([are_needed](router::router_state& state) { state.keep_links(are_needed); });
     };
@@ -221,9 +250,14 @@ struct node::inside {
 
   /// Shows and changes the voters.
   [[nodiscard]] cluster::voters_client voters() {
-    return {*system_, [this] {
+    return {*system_,
+            [this] {
               std::lock_guard guard{mutex_};
               return voters_;
+            },
+            [this] {
+              std::lock_guard guard{mutex_};
+              return why_;
             }};
   }
 
@@ -281,7 +315,7 @@ struct node::inside {
     if (!listens)
       return listens.error();
     for (auto& each : listens->refused)
-      options_.log("no links at one address of " + options_.listen.host + ": " + each.detail);
+      log_.warn("no links at one address of " + options_.listen.host + ": " + each.detail);
     port_ = listens->port;
     return {};
   }
@@ -300,7 +334,7 @@ struct node::inside {
       if (found)
         return {errc::conflict, "a cluster was found at " + to_string(each)
                                   + "; leave out bootstrap to join it, or join to found another"};
-      options_.log("no cluster at " + to_string(each) + ": " + found.error().detail);
+      log_("no cluster at " + to_string(each) + ": " + found.error().detail);
     }
     return {};
   }
@@ -364,14 +398,19 @@ struct node::inside {
                 signpost_->point({}, is_bound ? to_string(how.where) : std::string{});
               bound(how);
             },
+            [this](const problem& why) { log_.complain(no_way, why.detail); },
+            {},
+            [](const net::link_ptr&, const net::address&) {},
             [this](const problem& why) {
-              if (std::exchange(last_complaint_, why.detail) != why.detail)
-                options_.log("no way to the cluster yet: " + why.detail);
+              if (!group_) // a seat knows better
+                refuse(why);
             }};
   }
 
   void bound(const cluster::service_binding& how) {
     clients_->bind(how.handles);
+    if (!how.handles.empty())
+      log_.settle(no_way);
     auto voters = how.handles.find(cluster::voters_name);
     std::lock_guard guard{mutex_};
     voters_ = voters != how.handles.end() ? voters->second : nullptr;
@@ -380,7 +419,6 @@ struct node::inside {
     changed_.notify_all();
     if (!joined_)
       return;
-    last_complaint_.clear();
     on_member([](cluster::member_state& state) { state.bound(); });
   }
 
@@ -396,7 +434,7 @@ struct node::inside {
     if (self.cluster == cluster && std::ranges::all_of(places, known))
       return;
     if (auto why = data_.belong_to(cluster, self.host, std::move(places)); why.code != errc::none)
-      options_.log(why.detail);
+      log_.complain("what this node needs for its next start is not kept", why.detail);
   }
 
   /// On the access actor, which writes the data folder. Remembers it before anybody is told.
@@ -506,7 +544,11 @@ struct node::inside {
     self->receive([](const caf::down_msg&) {});
   }
 
+  /// What the log calls it while the services are out of reach.
+  static constexpr const char* no_way = "no way to the cluster";
+
   node_options options_;
+  cluster::node_log log_;
   cluster::data_folder data_;
   std::unique_ptr<net::gate> gate_; // outlives the system
   std::unique_ptr<own_system> own_system_;
@@ -522,13 +564,13 @@ struct node::inside {
   std::unique_ptr<cluster::group_part> group_;
   std::uint16_t port_ = 0;
   std::atomic<bool> stopped_ = false;
-  std::string last_complaint_; // the access actor's only
   std::mutex mutex_;
   std::condition_variable changed_;
   bool joined_ = false;
   bool caught_up_ = false;
   bool is_host_ = false;
   caf::strong_actor_ptr voters_; // where the services are, if they are on a group
+  problem why_;                  // why they are nowhere, if that is known
   /// Made of functions. One whose name is not given yet may be a second one of it.
   std::multimap<std::string, caf::actor> agents_;
   /// What workers of this node say when they register.
@@ -650,10 +692,10 @@ TROUPE_COMPILED problem node::adopt_agent(const std::string& id, const caf::acto
 
 TROUPE_COMPILED std::function<caf::error(std::exception_ptr&)>
 node::ends_agent(const std::string& id) const {
-  return [id, log = inside_->options_.log](std::exception_ptr& thrown) {
+  return [id, log = inside_->log_](std::exception_ptr& thrown) {
     auto why = guarded([&] { std::rethrow_exception(thrown); });
     why.detail = "agent '" + id + "' has ended, as one of its functions threw: " + why.detail;
-    log(why.detail);
+    log.warn(why.detail);
     return to_error(why);
   };
 }
