@@ -3,6 +3,7 @@
 #include "node/node_fixture.hpp"
 #include "support/temporary_folder.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cstdio>

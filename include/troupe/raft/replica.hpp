@@ -236,6 +236,8 @@ private:
       index = std::max(std::min(index, sent->header.index), kept_behind(what.index, times));
     }
     disk_.compact(index);
+    if (leading_)
+      leading_->renew_snapshot();
   }
 
   [[nodiscard]] log_index kept_behind(log_index snapshot, std::uint64_t times) const {
@@ -471,6 +473,13 @@ private:
   void handle(request_id id, const transfer& what) {
     if (leads(id))
       leading_->hand_over(id, what.to, turn());
+  }
+
+  void handle(request_id, const change_seat& what) {
+    if (role_ != role::follower)
+      change_role(role::follower, {}, "it has lost what it had synced");
+    disk_.forget_answers();
+    self_ = what.seat;
   }
 
   /// What changes the members: who asks for it, gets an answer once it is in the log.

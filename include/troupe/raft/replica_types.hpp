@@ -58,6 +58,23 @@ struct replica_types {
     std::string contact;
   };
 
+  /// Adds a name to configuration::kept_out.
+  struct keep_out {
+    std::string name;
+  };
+
+  /// Takes it from there.
+  struct let_in {
+    std::string name;
+  };
+
+  /// This replica has another seat from here on, which its disk has synced: what its old one
+  /// acknowledged it may have lost. It leads, stands and votes no more until the group has made
+  /// the new seat a voter.
+  struct change_seat {
+    seat_id seat;
+  };
+
   /// Hands leadership over; nobody in particular: whoever has the longest log.
   struct transfer {
     seat_id to;
@@ -92,7 +109,8 @@ struct replica_types {
   };
 
   using event = std::variant<found_group, received, propose, read, add_learner, promote, remove,
-                             move, transfer, written, not_written, compacted, loaded, lost_link>;
+                             move, transfer, written, not_written, compacted, loaded, lost_link,
+                             keep_out, let_in, change_seat>;
 
   // -- effects --------------------------------------------------------------------
 

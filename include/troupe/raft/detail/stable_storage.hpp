@@ -103,6 +103,7 @@ public:
   /// Forgets entries up to `index`, which a snapshot on the disk has.
   void compact(log_index index) {
     log_.compact(index);
+    unwritten_ = std::max(unwritten_, log_.base_index() + 1);
   }
 
   // -- writing --------------------------------------------------------------------------
@@ -182,6 +183,11 @@ public:
   /// Keeps `what` until all that is known now is on the disk.
   void hold(seat_id to, message what) {
     held_.push_back({is_dirty() ? write_number_ + 1 : write_number_, {to, std::move(what)}});
+  }
+
+  /// What waits is not said.
+  void forget_answers() {
+    held_.clear();
   }
 
   /// Returns the next message that has waited long enough.
