@@ -140,10 +140,14 @@ public:
 
   // -- messages ----------------------------------------------------------------------
 
-  /// Sends `what` to one or many; at most once, without word of what became of it.
+  /// Sends `what` to one or many; at most once. Does not block: whether it goes out is known at
+  /// once, what becomes of it then nobody says. Errors: not_found (no such agent is known),
+  /// limit_reached (too much waits for its node, see router_options::max_waiting_bytes: wait and
+  /// retry; of many: some of them get nothing), too_large, bad_argument (a value that cannot be
+  /// written), cancelled (this node is stopping).
   template <class... Ts>
-  void send(router::recipients to, Ts&&... what) {
-    messages_.send(std::move(to), std::forward<Ts>(what)...);
+  problem send(const router::recipients& to, Ts&&... what) {
+    return send_message(to, caf::make_message(std::forward<Ts>(what)...));
   }
 
   /// Sends `what` to many and says to how many.
@@ -153,8 +157,9 @@ public:
   }
 
   /// Sends `what` to one agent and waits up to `wait` for its answer, a Result. Errors:
-  /// not_found, unreachable (nothing was sent), outcome_unknown (the link was lost before the
-  /// answer), timed_out, limit_reached; failed with the agent's own words for its errors.
+  /// not_found, unreachable, limit_reached, too_large (nothing was sent), outcome_unknown (the
+  /// link was lost before the answer), timed_out; failed with the agent's own words for its
+  /// errors.
   template <class Result, class... Ts>
   result<Result> request(router::recipients to, duration wait, Ts&&... what) {
     return messages_.request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
@@ -169,7 +174,8 @@ public:
     return messages_.find<Handle>(id, wait);
   }
 
-  /// The router, for actors: takes router::dispatch.
+  /// The router, for actors: takes router::dispatch. As a request it is answered when it is
+  /// refused, as a plain message nobody hears of that.
   [[nodiscard]] const caf::actor& router() const {
     return messages_.router();
   }
@@ -220,6 +226,8 @@ private:
 
   TROUPE_COMPILED problem adopt_agent(const std::string& id, const caf::actor& agent,
                                       const agent_options& how);
+  TROUPE_COMPILED problem send_message(const router::recipients& to, const caf::message& what);
+
 
   std::unique_ptr<inside> inside_;
   // What the templates above need of it.

@@ -254,6 +254,9 @@ struct node::inside {
     if (!made)
       return made.error();
     gate_ = std::move(*made);
+    // What the router sends goes on only as far as the link has room.
+    events.on_full = [this](const net::link_ptr& which) { tell_router(which, true); };
+    events.on_drained = [this](const net::link_ptr& which) { tell_router(which, false); };
     auto where = net::resolve(options_.listen);
     if (!where)
       return where.error();
@@ -270,6 +273,11 @@ struct node::inside {
       auto where = net::resolve(each);
       if (!where)
         continue;
+  void tell_router(const net::link_ptr& which, bool is_full) {
+    router_->run([node = to_string(which->peer().node), number = which->number(), is_full](
+                   router::router_state& state) { state.link_full(node, number, is_full); });
+  }
+
       auto promise = std::make_shared<std::promise<result<net::link_ptr>>>();
       auto answer = promise->get_future();
       gate_->dial(*where, std::nullopt,
@@ -620,3 +628,9 @@ TROUPE_COMPILED result<peer> node::find_peer(const std::string& name, duration w
 } // namespace troupe
 
 #endif
+TROUPE_COMPILED problem node::send_message(const router::recipients& to, const caf::message& what) {
+  if (!inside_->router_)
+    return {errc::cancelled, "this node has stopped; nothing was sent"};
+  return inside_->router_->send(to, what);
+}
+
