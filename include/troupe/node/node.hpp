@@ -104,8 +104,10 @@ public:
 
   /// Registers an actor as the agent `id` (UTF-8, 1 to 255 bytes) and waits until the cluster
   /// knows it. It is taken back when the actor ends. A node with an actor system of its own
-  /// ends all its agents when it stops, as that system waits for its actors: whoever spawns
-  /// others in system(), or takes agents back with remove_agent(), ends them first. In an
+  /// ends all its agents when it stops: they finish what is in their mailboxes, within
+  /// node_options::agents_end_within. That system waits for other actors no longer than a few
+  /// seconds: whoever spawns others in system(), or takes agents back with remove_agent(), ends
+  /// them first. In an
   /// actor system that was given to start(), actors given here go on. An id that ends with "@" and
   /// the name of this node is this node's own and needs no claim. Errors: name_taken, bad_argument,
   /// limit_reached, unreachable (a unique name needs the cluster).
@@ -224,10 +226,10 @@ private:
 
   TROUPE_COMPILED node(std::unique_ptr<inside> made);
 
-  TROUPE_COMPILED problem adopt_agent(const std::string& id, const caf::actor& agent,
-                                      const agent_options& how);
   TROUPE_COMPILED problem send_message(const router::recipients& to, const caf::message& what);
 
+  TROUPE_COMPILED problem adopt_agent(const std::string& id, const caf::actor& agent,
+                                      const agent_options& how);
 
   std::unique_ptr<inside> inside_;
   // What the templates above need of it.

@@ -33,6 +33,13 @@
 
 namespace troupe::router {
 
+/// Ends an actor before its next message.
+inline void kill_next(const caf::strong_actor_ptr& which) {
+  which->enqueue(nullptr, caf::make_message_id(caf::message_priority::high),
+                 caf::make_message(caf::exit_msg{which->address(), caf::exit_reason::kill}),
+                 nullptr);
+}
+
 /// What a router asks of its node. Called on the router's actor; must not block.
 struct router_events {
   /// There is something to send to that node and no link to it.
@@ -118,6 +125,18 @@ public:
         caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
   }
 
+  /// Ends them before their next message, however many wait; none may go on.
+  void kill_agents() {
+    for (auto& each : entrance_->agents.all())
+      if (each->node() == self_->node())
+        kill_next(each);
+  }
+
+  /// Returns the ids of agents that live in this process.
+  [[nodiscard]] std::vector<std::string> agents_left() const {
+    return entrance_->agents.ids_on(self_->node());
+  }
+
   /// Returns limit_reached or name_taken.
   [[nodiscard]] problem add_agent(const std::string& id, const caf::strong_actor_ptr& handle) {
     return entrance_->agents.add(self_, id, handle, options_.max_agents);
@@ -153,8 +172,18 @@ public:
     there.number = number;
     there.entry = std::move(entry);
     there.wanted = there.held = there.rests = false;
+    ways().link_up(node);
     step_idle(idle::linked{node});
     flush(there);
+  }
+
+  /// Others have filled that link, or it has drained.
+  void link_full(const std::string& node, std::uint64_t number, bool is_full) {
+    auto* there = linked_peer(node);
+    if (there == nullptr || there->number != number)
+      return;
+    ways().hold(node, is_full);
+    flush(*there);
   }
 
   /// This side needs all its links from now on, used or not; or does so no more.
@@ -173,20 +202,10 @@ public:
     there.rests = there.held = false;
     ways().link_down(node);
     step_idle(idle::unlinked{node});
-    ways().link_up(node);
     problem why{errc::outcome_unknown, "the link to node " + node
                                          + " was lost before the answer; the agent may have got "
                                            "the request"};
     counts_.failed += entrance_->pending.lost(node, [&](detail::asker& each) { tell(each, why); });
-  /// Others have filled that link, or it has drained.
-  void link_full(const std::string& node, std::uint64_t number, bool is_full) {
-    auto* there = linked_peer(node);
-    if (there == nullptr || there->number != number)
-      return;
-    ways().hold(node, is_full);
-    flush(*there);
-  }
-
     if (there.line.empty() && there.outbox.empty())
       forget(found);
     else
@@ -241,7 +260,19 @@ public:
   }
 
 private:
+  struct peer;
+
+  /// What goes to a peer at once.
+  struct parcel {
+    bundle what;
+    /// The requests in it.
+    std::vector<std::uint64_t> asked;
+    /// Instead of a bundle; called with null if there will be no link.
+    std::function<void(peer*, const problem&)> call;
+  };
+
   struct peer {
+    std::string node;
     std::uint64_t number = 0;
     caf::strong_actor_ptr entry;
     /// Letters that go at the end of the turn, or when there are many, or when there is room; and
@@ -260,23 +291,15 @@ private:
     caf::actor_clock::time_point used{};
   };
 
+  [[nodiscard]] detail::routes& ways() {
+    return entrance_->ways;
+  }
+
   /// Answers first: the links end with the node.
   void leave(bool force) {
     auto answer = self_->make_response_promise();
     if (auto why = events_.may_leave(force); why.code != errc::none)
-  struct peer;
-
-  /// What goes to a peer at once.
-  struct parcel {
-    bundle what;
-    /// The requests in it.
-    std::vector<std::uint64_t> asked;
-    /// Instead of a bundle; called with null if there will be no link.
-    std::function<void(peer*, const problem&)> call;
-  };
-
       return answer.deliver(to_error(std::move(why)));
-    std::string node;
     answer.deliver(leave_receipt{node_});
     events_.leave(force);
   }
@@ -291,10 +314,6 @@ private:
   bool hand_to(const caf::strong_actor_ptr& agent, caf::message_id id,
                const caf::message& payload) {
     return entrance_->hand_to(agent, self_->current_sender(), id, payload, self_->context());
-  [[nodiscard]] detail::routes& ways() {
-    return entrance_->ways;
-  }
-
   }
 
   // -- messages that go out ------------------------------------------------------------
@@ -353,6 +372,8 @@ private:
         ++counts_.unreachable;
         return refuse(number.request_id().integer_value(), why);
       }
+      there->held = true; // the answer is a handle
+      entrance_->pending.sent(number.request_id().integer_value());
       ++counts_.forwarded;
       there->entry->enqueue(self_->ctrl(), number, caf::make_message(find_agent{id}),
                             self_->context());
@@ -399,8 +420,6 @@ private:
   /// too many.
   std::optional<caf::message_id> open_request(const std::string& node, duration timeout) {
     auto& pending = entrance_->pending;
-      there->held = true; // the answer is a handle
-      entrance_->pending.sent(number.request_id().integer_value());
     auto asks = detail::asker::of(self_);
     if (auto open = pending.size(); open >= options_.max_pending) {
       ++counts_.refused;
@@ -448,6 +467,8 @@ private:
     auto result = there.outbox.add(self_->context(), what);
     if (result == bundle::added::no_room) {
       close_bundle(there);
+      flush(there);
+      before = 0;
       result = there.outbox.add(self_->context(), what);
     }
     if (result == bundle::added::unwritable) {
@@ -463,6 +484,8 @@ private:
     want_link(there);
     if (there.outbox.full()) {
       close_bundle(there);
+      flush(there);
+    }
     if (++enclosed_ >= bundle::max_letters)
       flush_all(); // also to peers to whom there is less to say
     else if (!std::exchange(turn_ends_, true))
@@ -473,8 +496,6 @@ private:
     return {};
   }
 
-      flush(there);
-      before = 0;
   void flush_all() {
     enclosed_ = 0;
     for (auto* each : std::exchange(outgoing_, {}))
@@ -484,8 +505,6 @@ private:
   /// Puts what lies in the bundle for a peer at the end of the line.
   static void close_bundle(peer& there) {
     if (!there.outbox.empty())
-      flush(there);
-    }
       there.line.push_back(
         {std::exchange(there.outbox, {}), std::exchange(there.asked, {}), nullptr});
   }
@@ -621,6 +640,7 @@ private:
     auto* there = linked_peer(what.peer);
     if (there == nullptr)
       return;
+    flush(*there);
     there->rests = true;
     auto tell = [this, node = what.peer, number = there->number](bool agrees) {
       if (auto* now = linked_peer(node); now != nullptr && now->number == number)
@@ -636,9 +656,9 @@ private:
 
   void perform(const idle::answer& what) {
     if (auto* there = linked_peer(what.peer); there != nullptr && what.agrees) {
+      flush(*there);
       there->rests = true;
     }
-    flush(*there);
     reply(what.agrees);
   }
 
@@ -655,7 +675,6 @@ private:
   }
 
   // -- errors -------------------------------------------------------------------------
-      flush(*there);
 
   void end_agent(const caf::actor_addr& who) {
     for (auto& id : entrance_->agents.end_of(who))
@@ -742,9 +761,9 @@ public:
   }
 
 private:
+  caf::actor_system* system_;
+  std::shared_ptr<detail::entrance> entrance_;
   caf::actor inside_;
 };
 
 } // namespace troupe::router
-  caf::actor_system* system_;
-  std::shared_ptr<detail::entrance> entrance_;
