@@ -9,6 +9,7 @@
 //            and says in JSON what became of them, waiting so long for the last to arrive; with
 //            the bounds given, in bytes, instead of those of router_options
 
+#include "troupe/core/log_line.hpp"
 #include "troupe/node/node.hpp"
 
 #include <algorithm>
@@ -50,7 +51,7 @@ std::unique_ptr<node> start(const net::address& listen, const std::string& folde
   how.group.consensus = raft::lan();
   how.group.consensus.heartbeat = 50ms;
   how.group.consensus.election_timeout = 500ms;
-  how.log = [](const std::string& line) { std::cerr << line << std::endl; };
+  how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
   auto made = node::start(std::move(how));
   if (!made || !(*made)->wait_joined(20s))
     fail(made ? "it did not join" : made.error().detail);

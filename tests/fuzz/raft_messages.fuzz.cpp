@@ -34,8 +34,10 @@ public:
 
   void hear(seat_id from, const message& what) {
     replica::effects out;
+    auto term = inside_.term();
     inside_.step(now_, 0, replica::received{from, what}, out);
     carry_out(out);
+    test::must_hold(inside_.term() <= term + max_term_jump + 1, "no message ends the terms");
   }
 
   void pass() {

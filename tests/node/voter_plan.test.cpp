@@ -46,7 +46,7 @@ struct planned_group {
     for (auto& [seat, who] : now.members.members)
       if (seat != now.self) {
         auto match = behind.contains(seat) ? raft::log_index{10} : now.last;
-        now.others.push_back({seat, who, match, 10ms, false});
+        now.others.push_back({seat, who, match, 10ms, false, !silent.contains(seat)});
       }
     return voter_plan{now, "a", linked, wishes}.next();
   }
@@ -99,6 +99,7 @@ struct planned_group {
   std::map<std::string, voter_plan::candidate> linked;
   cluster::voter_wishes wishes;
   std::set<raft::seat_id> behind;
+  std::set<raft::seat_id> silent;
 };
 
 using steps = std::vector<std::string>;
@@ -124,6 +125,17 @@ TEST_CASE_METHOD(planned_group, "nobody votes who has not caught up", "[node][vo
   behind.erase(seat_of("b"));
   CHECK(run().empty());
   behind.clear();
+  CHECK(run() == steps{"voter b", "voter c"});
+}
+
+TEST_CASE_METHOD(planned_group, "nobody votes who has not said that it knows of its seat",
+                 "[node][voters]") {
+  now.last = now.commit = 20; // even nothing at all is nearly all of such a log
+  behind = silent = {seat_of("b"), seat_of("c")};
+  link("b");
+  link("c");
+  CHECK(run() == steps{"learner b", "learner c"});
+  silent.clear();
   CHECK(run() == steps{"voter b", "voter c"});
 }
 

@@ -367,6 +367,29 @@ TEST_CASE("a damaged log is named, and its node does not vote", "[node][voters]"
   CHECK(group.any().locks().acquire("on", {.ttl = 60s}));
 }
 
+TEST_CASE("a node that reaches no majority of the voters says who is missing until one is back",
+          "[node][voters]") {
+  group_of_nodes group{3};
+  auto stays = (group.leader() + 1) % 3;
+  auto& node = group.nodes[stays];
+  REQUIRE(node.agent("own", echo()).code == errc::none);
+  for (std::size_t index = 0; index < 3; ++index)
+    if (index != stays)
+      group.nodes.stop(index);
+  auto refused = node.locks().acquire("any", {.ttl = 60s});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == errc::no_quorum);
+  CHECK_THAT(refused.error().detail, ContainsSubstring("1 of 3 voters"));
+  CHECK(node.voters().list(20s).error().code == errc::no_quorum);
+  CHECK(answer_of(node, "own") == "hello");
+  CHECK(group.nodes.until([&] { return group.log.contain("no leader: 1 of 3 voters reachable"); }));
+  CHECK_FALSE(group.log.contain("over: no leader"));
+
+  group.nodes.start((stays + 1) % 3);
+  CHECK(node.locks().acquire("any", {.ttl = 60s}));
+  CHECK(group.nodes.until([&] { return group.log.contain("over: no leader"); }));
+}
+
 TEST_CASE("a light client keeps a second node that tells it where the services have moved",
           "[node][voters]") {
   group_of_nodes group{3};

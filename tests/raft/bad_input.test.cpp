@@ -166,6 +166,53 @@ TEST_CASE("a message with numbers that no group counts to is dropped and named")
   CHECK((*replica).last_index() == last);
 }
 
+TEST_CASE("a message of a term that no group has counted to ends no group") {
+  auto term = GENERATE(max_number - 1, 1 + max_term_jump + 1);
+  auto body = GENERATE(values<decltype(message::body)>({
+    vote_request{3, 1, false, false},
+    vote_request{3, 1, false, true},
+    vote_request{3, 1, true, false},
+    vote_answer{true, true},
+    vote_answer{false, false},
+    entries_behind(3, 1, {}),
+    entries_behind(3, 1, {{4, 1, {}, no_op{}}}),
+    append_answer{false, 3, 0, 1, 1, 3},
+    part_of("state", 0, 5),
+    snapshot_answer{50, 0},
+    take_over{},
+  }));
+  subject replica;
+  replica.hear({term, body});
+  auto why = replica.only<replica::ignored>().why;
+  CHECK(why.code == errc::limit_reached);
+  CHECK_THAT(why.detail, ContainsSubstring("term " + std::to_string(term)));
+  CHECK(replica.all<replica::send>().empty());
+  CHECK(replica.all<replica::write>().empty());
+  CHECK((*replica).term() == 1);
+  replica.lead(); // in the next term
+  replica.hear({term + 1, body});
+  CHECK((*replica).current_role() == role::leader);
+}
+
+TEST_CASE("a member that was away takes the term of the group, however often that has elected") {
+  subject replica;
+  replica.hear({1 + max_term_jump, entries_behind(3, 1, {})});
+  CHECK((*replica).term() == 1 + max_term_jump);
+  CHECK((*replica).leader() == seat_id{2});
+}
+
+TEST_CASE("a new member takes the term of the leader that adds it, not that of a candidate") {
+  constexpr auto term = 2 * max_term_jump;
+  replica fresh{{9}, lan(), stored_state{}, time_point{}};
+  replica::effects out;
+  fresh.step(time_point{}, 1, replica::received{{2}, {term, vote_request{3, 1, false, false}}},
+             out);
+  CHECK(fresh.term() == 0);
+  fresh.step(time_point{}, 2, replica::received{{2}, {term, append{}}}, out);
+  CHECK(fresh.term() == term);
+  CHECK(fresh.leader() == seat_id{2});
+}
+
 TEST_CASE("an answer about entries that a leader never had does not move it") {
   subject replica;
   replica.lead();

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -52,7 +54,7 @@ public:
   /// Starts a node with an actor system of its own, or in `sys`, whose configuration went
   /// through configure(). Returns once it takes links; see wait_joined() for more. Errors:
   /// in_use (the port, the data folder), damaged and incompatible (the data folder),
-  /// bad_argument (an address), unreachable (a host name that is not known).
+  /// bad_argument (an address, the name), unreachable (a host name that is not known).
   TROUPE_COMPILED static result<std::unique_ptr<node>> start(node_options options = {},
                                                              caf::actor_system* sys = nullptr);
 
@@ -100,6 +102,12 @@ public:
   /// who was there before it.
   [[nodiscard]] TROUPE_COMPILED bool wait_joined(duration wait);
 
+  /// Starts or ends maintenance: while it lasts the node shows `maintenance`, its workers get no
+  /// new tasks and finish those that they have. A data folder remembers it over restarts. Errors:
+  /// those of the services (the node remembers it all the same, and says it when they are back),
+  /// storage_full (nothing has changed).
+  TROUPE_COMPILED problem maintain(bool on = true);
+
   // -- agents ------------------------------------------------------------------------
 
   /// Registers an actor as the agent `id` (UTF-8, 1 to 255 bytes) and waits until the cluster
@@ -123,12 +131,16 @@ public:
   }
 
   /// Makes an agent of functions, one for each message that it understands; what one returns
-  /// is the answer. It ends with the node.
+  /// is the answer. It ends with the node and with remove_agent(). A function that throws ends it,
+  /// too: whoever asked gets errc::failed with what was thrown, and node_options::log a line.
   template <class... Functions>
   requires(sizeof...(Functions) > 0) problem
     agent(const std::string& id, const agent_options& how, Functions... functions) {
     auto made = system_->spawn(
-      [functions...](caf::event_based_actor*) -> caf::behavior { return {functions...}; });
+      [functions..., on_throw = ends_agent(id)](caf::event_based_actor* self) -> caf::behavior {
+        self->set_exception_handler(on_throw);
+        return {functions...};
+      });
     return adopt_agent(id, made, how);
   }
 
@@ -138,6 +150,8 @@ public:
     return agent(id, agent_options{}, std::move(first), std::move(others)...);
   }
 
+  /// Takes an agent back. One that agent() made ends; an actor that was given to add_agent() goes
+  /// on.
   TROUPE_COMPILED void remove_agent(const std::string& id);
 
   // -- messages ----------------------------------------------------------------------
@@ -215,8 +229,13 @@ public:
   [[nodiscard]] scheduler::worker work(const scheduler::worker_options& options = {},
                                        scheduler::task_handlers handlers = {}) {
     handlers.handle_async(scheduler::agent_handlers, cluster::agent_tasks(*system_, router()));
-    return scheduler::worker{*system_, clients_.scheduler, to_string(id()), boot(),
-                             options,  std::move(handlers)};
+    return scheduler::worker{*system_,
+                             clients_.scheduler,
+                             to_string(id()),
+                             boot(),
+                             options,
+                             std::move(handlers),
+                             [flag = in_maintenance_] { return flag->load(); }};
   }
 
   static constexpr duration default_wait = router::router_client::default_wait;
@@ -228,6 +247,10 @@ private:
 
   TROUPE_COMPILED problem send_message(const router::recipients& to, const caf::message& what);
 
+  /// For the functions of an agent: what they throw ends it.
+  [[nodiscard]] TROUPE_COMPILED std::function<caf::error(std::exception_ptr&)>
+  ends_agent(const std::string& id) const;
+
   TROUPE_COMPILED problem adopt_agent(const std::string& id, const caf::actor& agent,
                                       const agent_options& how);
 
@@ -235,6 +258,7 @@ private:
   // What the templates above need of it.
   caf::actor_system* system_;
   cluster::service_clients clients_;
+  std::shared_ptr<const std::atomic<bool>> in_maintenance_;
   router::router_client messages_;
 };
 

@@ -53,7 +53,7 @@ public:
       disk_(stored),
       commit_(stored.base.index),
       delivered_(stored.base.index),
-      elections_(random_source{how.seed ^ self.value}),
+      elections_(random_source{random_source{how.seed}.next() ^ self.value}),
       heard_at_(now),
       told_time_(std::max(stored.marked, log().last_at())),
       told_at_(now) {
@@ -156,7 +156,7 @@ public:
     status found{self_,        role_,          term(),  leader_,   log().base_index() + 1,
                  last_index(), disk_.synced(), commit_, members(), {}};
     if (leading_)
-      found.others = leading_->others().look(members(), now);
+      found.others = leading_->others().look(log(), now);
     return found;
   }
 
@@ -236,6 +236,8 @@ private:
       index = std::max(std::min(index, sent->header.index), kept_behind(what.index, times));
     }
     disk_.compact(index);
+    if (leading_)
+      leading_->renew_snapshot();
   }
 
   [[nodiscard]] log_index kept_behind(log_index snapshot, std::uint64_t times) const {
@@ -364,6 +366,8 @@ private:
       return put(ignored{what.from, why});
     if (what.from == self_ || what.from == seat_id{})
       return put(ignored{what.from, {errc::bad_argument, "a message of oneself"}});
+    if (auto why = detail::check_term(what.what, term()); why.code != errc::none)
+      return put(ignored{what.from, why});
     receive(what.from, what.what);
   }
 
@@ -471,6 +475,13 @@ private:
       leading_->hand_over(id, what.to, turn());
   }
 
+  void handle(request_id, const change_seat& what) {
+    if (role_ != role::follower)
+      change_role(role::follower, {}, "it has lost what it had synced");
+    disk_.forget_answers();
+    self_ = what.seat;
+  }
+
   /// What changes the members: who asks for it, gets an answer once it is in the log.
   template <class Change>
   requires requires(configuration members, const Change& what) {
@@ -483,8 +494,10 @@ private:
     if (!next)
       return refuse(id, next.error());
     if constexpr (std::is_same_v<Change, promote>)
-      if (leading_->is_behind(what.seat, turn()))
-        return refuse(id, {errc::busy, "that learner has not caught up; retry when it has"});
+      if (!leading_->is_changing(turn()) && leading_->is_behind(what.seat, turn()))
+        return refuse(id,
+                      {errc::busy, "that learner has not caught up, or not acknowledged yet that "
+                                   "it is a member; retry when it has"});
     leading_->change_members(id, *std::move(next), turn());
   }
 

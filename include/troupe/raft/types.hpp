@@ -30,6 +30,17 @@ using term_number = std::uint64_t;
 /// Neither is ever reached by counting; a message that says so is refused.
 inline constexpr std::uint64_t max_number = std::uint64_t{1} << 62U;
 
+/// A message of a term that is further above one's own is refused: taken, a single one of the
+/// highest term would end the group, as terms never go back and none could follow. A group that
+/// is honest does not count so far while a member is away: each term takes an election, each
+/// election a majority that writes it down, and sixteen of them a second, without a pause, take
+/// eight years. The member itself counts on only with a majority (pre-vote).
+inline constexpr term_number max_term_jump = term_number{1} << 32U;
+
+/// Names that a configuration keeps out, and the bytes of each.
+inline constexpr std::size_t max_kept_out = 64;
+inline constexpr std::size_t max_kept_out_bytes = 256;
+
 /// A replica's place in the group: random, made with its log and kept with it. A disk that
 /// was emptied, copied or restored has lost its seat, and with it its vote. Zero: nobody.
 struct seat_id {
@@ -65,6 +76,8 @@ struct member {
 /// Who is in the group. In force from the moment it stands in a log (thesis 4.1).
 struct configuration {
   std::map<seat_id, member> members;
+  /// For the host, opaque here: whom it does not add by itself.
+  std::set<std::string> kept_out{};
 
   [[nodiscard]] std::set<seat_id> voters() const {
     std::set<seat_id> found;
@@ -107,6 +120,9 @@ inline std::size_t size_of(const entry& line) {
   if (auto* members = std::get_if<configuration>(&line.what))
     for (auto& [seat, who] : members->members)
       size += fixed + who.contact.size();
+  if (auto* members = std::get_if<configuration>(&line.what))
+    for (auto& each : members->kept_out)
+      size += fixed + each.size();
   return size;
 }
 
@@ -280,7 +296,8 @@ struct options {
   std::uint32_t max_command_bytes = 16 * 1024 * 1024;
   /// Reads that wait for their round.
   std::uint32_t max_reads = 100'000;
-  /// The largest snapshot that is taken from a leader.
+  /// The largest snapshot that is sent to a member, or taken from a leader; at most 4 GiB - 1. A
+  /// larger one serves its own replica only: members that are new or far behind do not catch up.
   std::uint64_t max_snapshot_bytes = std::uint64_t{1024} * 1024 * 1024;
   /// Entries that stay in memory and on disk behind a snapshot, for followers that are
   /// a little behind: so many, but no more than keep_bytes.
@@ -328,7 +345,7 @@ bool inspect(Inspector& f, member& x) {
 
 template <class Inspector>
 bool inspect(Inspector& f, configuration& x) {
-  return f.object(x).fields(f.field("members", x.members));
+  return f.object(x).fields(f.field("members", x.members), f.field("kept_out", x.kept_out));
 }
 
 template <class Inspector>

@@ -31,7 +31,8 @@ struct registry_options {
   duration disconnected_after = std::chrono::seconds{90};
   /// What is removed, or disconnected without a break, is forgotten after so long.
   duration retention = std::chrono::hours{24};
-  /// Calls in a row that found nobody before a record shows unhealthy.
+  /// Calls in a row that found nobody, as report_outcome tells, before a record shows unhealthy.
+  /// Calls through routers are not told.
   std::uint32_t unhealthy_after = 3;
   /// After so long it gets another chance: the next failure makes it unhealthy again.
   duration unhealthy_for = std::chrono::minutes{1};
@@ -54,9 +55,14 @@ struct registry_options {
   friend bool operator==(const registry_options&, const registry_options&) = default;
 
   /// For the copy on a node: the table that it follows tells who is silent and who is to
-  /// be forgotten.
+  /// be forgotten. `bounds` are that table's.
+  static registry_options copy(registry_options bounds) {
+    bounds.inactive_after = bounds.disconnected_after = bounds.retention = {};
+    return bounds;
+  }
+
   static registry_options copy() {
-    return {.inactive_after = {}, .disconnected_after = {}, .retention = {}};
+    return copy(registry_options{});
   }
 };
 
@@ -141,6 +147,8 @@ constexpr std::string_view name_of(call_outcome outcome) noexcept {
   return index < call_outcome_names.size() ? call_outcome_names[index] : "unknown";
 }
 
+/// Callers do not send this by themselves: a record shows unhealthy by the word of whoever
+/// sends it.
 struct report_outcome {
   using result = health_view;
 

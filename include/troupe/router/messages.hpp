@@ -13,6 +13,7 @@
 #include "caf/typed_actor.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/messages.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/host/messages.hpp"
 #include "troupe/router/bundle.hpp"
 #include "troupe/router/types.hpp"
@@ -93,6 +94,8 @@ struct service_place {
   std::vector<std::string> others{};
   /// Counts the changes that the node that was asked has seen.
   std::uint64_t revision = 0;
+  /// Why it will be nowhere for a while: no_quorum, with who is missing. errc::none otherwise.
+  problem why{};
 };
 
 /// Asks for a service of the cluster by its name. Answered at once if the place has another
@@ -123,6 +126,21 @@ struct leave_cluster {
   using result = leave_receipt;
 
   bool force = false;
+};
+
+/// What a node that was asked for maintenance has done.
+struct maintenance_receipt {
+  /// Its id.
+  std::string node;
+  bool on = false;
+};
+
+/// Asks the node of a router to take no new work, or to take it again. Errors: those of
+/// node::maintain(), failed (a router without a node).
+struct maintain_node {
+  using result = maintenance_receipt;
+
+  bool on = true;
 };
 
 /// Asks a router_service to bring messages to `agent` under this id. Once more for the same
@@ -211,7 +229,8 @@ bool inspect(Inspector& f, resolve_agent& x) {
 template <class Inspector>
 bool inspect(Inspector& f, service_place& x) {
   return f.object(x).fields(f.field("handle", x.handle), f.field("address", x.address),
-                            f.field("others", x.others), f.field("revision", x.revision));
+                            f.field("others", x.others), f.field("revision", x.revision),
+                            f.field("why", x.why));
 }
 
 template <class Inspector>
@@ -233,6 +252,16 @@ bool inspect(Inspector& f, leave_receipt& x) {
 template <class Inspector>
 bool inspect(Inspector& f, leave_cluster& x) {
   return f.object(x).fields(f.field("force", x.force));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, maintenance_receipt& x) {
+  return f.object(x).fields(f.field("node", x.node), f.field("on", x.on));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, maintain_node& x) {
+  return f.object(x).fields(f.field("on", x.on));
 }
 
 template <class Inspector>
@@ -281,6 +310,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_view))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_page))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_receipt))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::maintenance_receipt))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::maintain_node))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

@@ -23,6 +23,7 @@
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/once_all.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/entrance.hpp"
@@ -52,6 +53,11 @@ struct router_events {
   };
   /// Begin to leave; comes after the answer has gone out.
   std::function<void(bool force)> leave{};
+  /// Somebody asks the node for maintenance, or to end it; `done` may be called on any thread.
+  std::function<void(bool on, done_handler done)> maintain = [](bool, const done_handler& done) {
+    done(
+      {errc::failed, "this router has no node that could be in maintenance; ask that of a node"});
+  };
   /// Close that link: neither side uses it, and nothing is on the way.
   std::function<void(const std::string& node, std::uint64_t number)> link_idle
     = [](const std::string&, std::uint64_t) {};
@@ -113,6 +119,7 @@ public:
       [this](const find_service& what) { return services_.find(what); },
       [this](const find_router_statistics&) { return statistics(); },
       [this](const leave_cluster& what) { leave(what.force); },
+      [this](const maintain_node& what) { maintain(what.on); },
     };
   }
 
@@ -302,6 +309,18 @@ private:
       return answer.deliver(to_error(std::move(why)));
     answer.deliver(leave_receipt{node_});
     events_.leave(force);
+  }
+
+  void maintain(bool on) {
+    auto answer = self_->make_response_promise();
+    auto home = caf::weak_actor_ptr{self_->ctrl()};
+    events_.maintain(on, [this, home, on, answer](const problem& why) {
+      run_on(home, [this, on, why, answer]() mutable {
+        if (why.code != errc::none)
+          return answer.deliver(to_error(why));
+        answer.deliver(maintenance_receipt{node_, on});
+      });
+    });
   }
 
   /// Answers the current message, if it asks for an answer.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -29,6 +31,8 @@ inline const options& checked(const options& how) {
            && how.max_uncommitted > 0 && how.max_uncommitted_bytes > 0 && how.max_command_bytes > 0
            && how.max_reads > 0 && how.max_members > 0,
          "raft: bounds must be 1 or more");
+  demand(how.max_snapshot_bytes <= std::numeric_limits<std::uint32_t>::max(),
+         "raft: max_snapshot_bytes must be less than 4 GiB");
   demand(how.about.size() <= max_about, "raft: about must not have more than 256 bytes");
   return how;
 }
@@ -97,6 +101,22 @@ inline problem check(const message& what, const options& how) {
       [](const auto&) { return problem{}; },
     },
     what.body);
+}
+
+/// Returns what is wrong about a message for a replica that is in the term `mine`. One that has
+/// heard of no term yet takes that of the leader which adds it, however far the group has counted.
+inline problem check_term(const message& what, term_number mine) {
+  auto is_first = mine == 0
+                  && (std::holds_alternative<append>(what.body)
+                      || std::holds_alternative<snapshot_part>(what.body));
+  if (is_first || what.term <= mine || what.term - mine <= max_term_jump)
+    return {};
+  return {errc::limit_reached,
+          "a message of term " + std::to_string(what.term) + ", while this replica is in term "
+            + std::to_string(mine)
+            + ": no group holds so many elections; look for a sender that is broken or no replica. "
+              "If it is this node that has been away for years, move its log away, and it comes "
+              "back as a new member"};
 }
 
 } // namespace troupe::raft::detail

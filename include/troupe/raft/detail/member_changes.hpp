@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <utility>
 
 #include "troupe/core/result.hpp"
@@ -42,6 +43,25 @@ inline result<configuration> changed(configuration members, const replica_types:
   if (found->second.contact == what.contact)
     return problem{errc::bad_argument, "that member is found there already"};
   found->second.contact = what.contact;
+  return members;
+}
+
+inline result<configuration> changed(configuration members, const replica_types::keep_out& what) {
+  if (what.name.empty() || what.name.size() > max_kept_out_bytes)
+    return problem{errc::bad_argument, "a name that is kept out has 1 to "
+                                         + std::to_string(max_kept_out_bytes) + " bytes"};
+  if (members.kept_out.contains(what.name))
+    return problem{errc::bad_argument, "that name is kept out already"};
+  if (members.kept_out.size() >= max_kept_out)
+    return problem{errc::limit_reached,
+                   std::to_string(max_kept_out) + " names are kept out; let one of them in first"};
+  members.kept_out.insert(what.name);
+  return members;
+}
+
+inline result<configuration> changed(configuration members, const replica_types::let_in& what) {
+  if (members.kept_out.erase(what.name) == 0)
+    return problem{errc::not_found, "that name is not kept out"};
   return members;
 }
 

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "troupe/core/time.hpp"
+
+namespace troupe {
+
+/// Decides what a process writes into its log of things that are wrong for a while and tried
+/// again and again. Each is a topic with changing details. A line is due when a complaint
+/// begins, when it has a detail that was not said lately, and when it ends, with how often it
+/// came up; all else is only counted. Details that take turns are said once each.
+///
+/// Holds at most `max_topics` complaints (the one that did not come up for longest gives way) and
+/// `max_details` details of each.
+class complaints {
+public:
+  static constexpr std::size_t max_topics = 100;
+  static constexpr std::size_t max_details = 8;
+  /// A detail that did not come up for so long is news again.
+  static constexpr duration forgotten_after = std::chrono::minutes{10};
+
+  /// `topic` is wrong at `now` because of `detail`. Returns the line that is due.
+  [[nodiscard]] std::optional<std::string> raise(time_point now, const std::string& topic,
+                                                 const std::string& detail) {
+    auto known = open_.find(topic);
+    if (known == open_.end()) {
+      make_room();
+      open_.emplace(topic, complaint{now, now, 1, {{detail, now}}});
+      return topic + ": " + detail;
+    }
+    auto& what = known->second;
+    ++what.count;
+    what.last = now;
+    if (!is_news(now, what, detail))
+      return std::nullopt;
+    return topic + ": " + detail + extent(now, what);
+  }
+
+  /// `topic` is well at `now`. Returns the line that is due: none if nothing was wrong.
+  [[nodiscard]] std::optional<std::string> settle(time_point now, const std::string& topic) {
+    auto known = open_.extract(topic);
+    if (!known)
+      return std::nullopt;
+    return "over: " + topic + extent(now, known.mapped());
+  }
+
+  /// Returns how many complaints have begun and not ended.
+  [[nodiscard]] std::size_t size() const {
+    return open_.size();
+  }
+
+private:
+  struct said {
+    std::string detail;
+    time_point last;
+  };
+
+  struct complaint {
+    time_point began;
+    time_point last;
+    std::uint64_t count = 0;
+    std::vector<said> details;
+  };
+
+  static bool is_news(time_point now, complaint& what, const std::string& detail) {
+    auto known = std::ranges::find(what.details, detail, &said::detail);
+    if (known == what.details.end() && what.details.size() < max_details) {
+      what.details.push_back({detail, now});
+      return true;
+    }
+    if (known == what.details.end()) {
+      known = std::ranges::min_element(what.details, {}, &said::last);
+      if (now - known->last < forgotten_after)
+        return false; // too many take turns to say them all
+      known->detail = detail;
+    }
+    auto is_forgotten = now - known->last >= forgotten_after;
+    known->last = now;
+    return is_forgotten;
+  }
+
+  /// " (7 times in 1500 ms)"
+  static std::string extent(time_point now, const complaint& what) {
+    return " (" + std::to_string(what.count) + (what.count == 1 ? " time in " : " times in ")
+           + to_string(now - what.began) + ")";
+  }
+
+  void make_room() {
+    if (open_.size() < max_topics)
+      return;
+    open_.erase(std::ranges::min_element(open_, {}, [](auto& each) { return each.second.last; }));
+  }
+
+  std::map<std::string, complaint> open_;
+};
+
+} // namespace troupe

@@ -1,0 +1,73 @@
+#include "troupe/raft/replica.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <string>
+#include <variant>
+
+using namespace std::literals;
+using namespace troupe;
+using raft::replica;
+
+namespace {
+
+/// A replica that has founded a group of its own, and a disk that is done at once.
+struct founder {
+  founder() {
+    step(replica::found_group{"here"});
+  }
+
+  /// Returns why it was refused, if it was.
+  problem step(const replica::event& what) {
+    problem refused;
+    replica::effects out;
+    self.step(now, ++last_id, what, out);
+    while (!out.empty()) {
+      replica::effects more;
+      for (auto& each : out)
+        if (auto* line = std::get_if<replica::write>(&each))
+          self.step(now, 0, replica::written{line->number}, more);
+        else if (auto* why = std::get_if<replica::refused>(&each))
+          refused = why->why;
+      out = std::move(more);
+    }
+    return refused;
+  }
+
+  time_point now{1h};
+  request_id last_id = 0;
+  replica self{raft::seat_id{1}, raft::lan(), {}, now};
+};
+
+} // namespace
+
+TEST_CASE_METHOD(founder, "a group remembers who is kept out, up to a bound", "[raft]") {
+  CHECK(step(replica::keep_out{"b"}).code == errc::none);
+  CHECK(self.members().kept_out == std::set<std::string>{"b"});
+  CHECK(step(replica::keep_out{"b"}).code == errc::bad_argument);
+  CHECK(step(replica::keep_out{""}).code == errc::bad_argument);
+  CHECK(step(replica::keep_out{std::string(raft::max_kept_out_bytes + 1, 'x')}).code
+        == errc::bad_argument);
+  for (std::size_t each = 1; each < raft::max_kept_out; ++each)
+    REQUIRE(step(replica::keep_out{std::to_string(each)}).code == errc::none);
+  CHECK(step(replica::keep_out{"one more"}).code == errc::limit_reached);
+  CHECK(step(replica::let_in{"b"}).code == errc::none);
+  CHECK(step(replica::let_in{"b"}).code == errc::not_found);
+  CHECK(step(replica::keep_out{"one more"}).code == errc::none);
+  CHECK(self.header_at(self.commit_index()).members.kept_out.contains("one more"));
+}
+
+TEST_CASE_METHOD(founder, "a replica with another seat neither leads nor stands", "[raft]") {
+  REQUIRE(self.current_role() == raft::role::leader);
+  auto term = self.term();
+  step(replica::change_seat{raft::seat_id{9}});
+  CHECK(self.self() == raft::seat_id{9});
+  CHECK(self.current_role() == raft::role::follower);
+  for (auto each = 0; each < 100; ++each) {
+    replica::effects out;
+    self.tick(now += 1s, out);
+  }
+  CHECK(self.current_role() == raft::role::follower);
+  CHECK(self.term() == term);
+}
