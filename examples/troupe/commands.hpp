@@ -82,6 +82,14 @@ struct leave_command {
 
 int run_leave(const common_options& common, const leave_command& what);
 
+struct maintain_command {
+  /// Name or id.
+  std::string node{};
+  bool off = false;
+};
+
+int run_maintain(const common_options& common, const maintain_command& what);
+
 struct voters_command {
   /// list, add, remove, replace or lead.
   std::string verb = "list";

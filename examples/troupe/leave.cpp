@@ -45,7 +45,7 @@ int run_leave(const common_options& common, const leave_command& what) {
     return complain({errc::bad_argument, "--at names " + std::to_string(where->size())
                                            + " nodes; give the one that is to leave"});
   auto place = to_string(where->front());
-  auto client = connect(common);
+  auto client = connect_to_services(common);
   if (!client)
     return complain(client.error());
   // The host takes the list of members with it.

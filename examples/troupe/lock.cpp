@@ -1,19 +1,23 @@
-#include <atomic>
+#include <array>
 #include <chrono>
-#include <condition_variable>
+#include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include <sys/wait.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "commands.hpp"
 #include "connect.hpp"
 #include "troupe/core/process.hpp"
+#include "troupe/core/supervised_program.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
 
 namespace cli {
@@ -23,83 +27,76 @@ using namespace std::literals;
 
 namespace {
 
-/// A command that runs as long as a lock is held. It gets our input and output, dies with
-/// this process, and is stopped when the lock is lost. Thread-safe.
+/// A command that runs as long as a lock is held, with all that it starts. It gets our input and
+/// output, dies with this process, and is stopped when the lock is lost. Thread-safe.
 class guarded_command {
 public:
-  /// Between the SIGTERM for a lost lock and the SIGKILL.
+  /// Between the SIGTERM that stops it and the SIGKILL.
   static constexpr auto grace = 5s;
 
   /// The lock is gone; from here on nothing must run.
   void lose(const problem& why) {
     std::lock_guard guard{mutex_};
     lost_ = why;
-    changed_.notify_all();
+    ::eventfd_write(has_lost_.get(), 1);
   }
 
   /// Passes a signal on; returns false if nothing runs yet.
   bool pass_on(int number) {
     std::lock_guard guard{mutex_};
-    if (pid_ > 0 && !over_)
-      ::kill(pid_, number);
-    return pid_ > 0;
+    if (program_)
+      program_->signal(number);
+    return was_started_;
   }
 
-  /// Runs `command` to its end. Returns its exit status, or 128 and the signal that ended it, as
-  /// a shell does; the problem that the lock was lost with, if it was.
+  /// Runs `command` to its end and stops what it leaves behind. Returns its exit status, or 128
+  /// and the signal that ended it, as a shell does; the problem that the lock was lost with, if it
+  /// was.
   result<int> run(const std::vector<std::string>& command, lock::fencing_token token) {
     if (auto why = start(command, token); why.code == errc::not_found)
       return complain(why), 127;
     else if (why.code != errc::none)
       return why;
-    std::thread guardian{[this] { stop_when_lost(); }};
-    siginfo_t ended{};
-    while (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOWAIT) != 0)
-      continue; // interrupted
-    {
-      std::lock_guard guard{mutex_};
-      over_ = true; // from here on its number may be another's
-      changed_.notify_all();
+    for (auto is_lost = false; !is_lost && !program_->has_ended(); program_->look()) {
+      std::array<pollfd, 2> news{{{program_->news(), POLLIN, 0}, {has_lost_.get(), POLLIN, 0}}};
+      ::poll(news.data(), news.size(), -1);
+      is_lost = news[1].revents != 0;
     }
-    guardian.join();
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
+    program_->signal(SIGTERM);
+    program_->signal(SIGCONT); // one that was stopped at a terminal has to hear it, too
+    if (!program_->wait_until_gone(grace))
+      program_->kill();
+    auto status = program_->status();
     std::lock_guard guard{mutex_};
+    program_.reset();
     if (lost_.code != errc::none)
       return problem{lost_.code, "the command was stopped, as its lock was lost: " + lost_.detail};
-    return exit_status(status);
+    return status;
   }
 
 private:
   problem start(const std::vector<std::string>& command, lock::fencing_token token) {
     ::setenv("TROUPE_TOKEN", std::to_string(token.value).c_str(), 1);
     std::lock_guard guard{mutex_};
-    auto started = start_program({.command = command});
+    // In our process group: at a terminal it can read, be interrupted and be suspended.
+    auto started = supervised_program::start({.command = command});
     if (!started)
       return started.error();
-    pid_ = *started;
+    program_ = std::move(*started);
+    was_started_ = true;
     return {};
   }
 
-  void stop_when_lost() {
-    std::unique_lock guard{mutex_};
-    changed_.wait(guard, [this] { return over_ || lost_.code != errc::none; });
-    if (over_)
-      return;
-    ::kill(pid_, SIGTERM);
-    if (!changed_.wait_for(guard, grace, [this] { return over_; }))
-      ::kill(pid_, SIGKILL);
-  }
-
+  descriptor has_lost_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   std::mutex mutex_;
-  std::condition_variable changed_;
-  pid_t pid_ = 0;
-  bool over_ = false;
+  /// Made and ended under the mutex; only run() changes it between.
+  std::optional<supervised_program> program_;
+  bool was_started_ = false;
   problem lost_;
 };
 
-/// From here on SIGTERM is for the command, once it runs; until then it ends us. What is
-/// typed at a terminal reaches the command by itself.
+/// From here on SIGTERM is for the command and what it started, once it runs; until then it ends
+/// us. What is typed at a terminal reaches the command by itself.
 void pass_signals_to(const std::shared_ptr<guarded_command>& command,
                      const std::shared_ptr<held_signals>& signals) {
   std::thread{[command, signals] {

@@ -36,6 +36,7 @@ public:
     });
     add_node();
     add_leave();
+    add_maintain();
     add_voters();
     add_backups();
     add_demo();
@@ -165,6 +166,13 @@ private:
                [this] { return cli::run_leave(common_, leave_); })
       ->add_flag("--force", leave_.force,
                  "Also a voter that nobody can replace, and the only host");
+  }
+
+  void add_maintain() {
+    auto* command = add_asking("maintain", "Has a node take no new tasks, until --off",
+                               [this] { return cli::run_maintain(common_, maintain_); });
+    command->add_option("NODE", maintain_.node, "Name or id of a node")->required();
+    command->add_flag("--off", maintain_.off, "It takes tasks again");
   }
 
   void add_voters() {
@@ -360,6 +368,7 @@ private:
   cli::node_command node_;
   bool insecure_ = true; // accepted and implied, as there are no other links yet
   cli::leave_command leave_;
+  cli::maintain_command maintain_;
   cli::voters_command voters_;
   cli::backup_command backup_;
   cli::demo_command demo_;

@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 #include "commands.hpp"
+#include "troupe/core/calendar.hpp"
+#include "troupe/core/log_line.hpp"
+#include "troupe/core/names.hpp"
 #include "troupe/core/one_heap.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/scheduler/exec.hpp"
@@ -21,8 +24,19 @@ using namespace troupe;
 
 namespace {
 
+/// Writes a line of the log to stderr, whole.
+void say(const log_line& line) {
+  std::cerr << to_string(line) + '\n' << std::flush;
+}
+
+void say(log_level level, const node& who, const std::string& text) {
+  say({read_calendar(), level, who.name(), text});
+}
+
 result<node_options> to_options(const node_command& what) {
   node_options result;
+  if (!what.name.empty() && !is_name(what.name))
+    return bad_name("--name", what.name);
   auto listen = net::address::from_string(what.listen);
   if (!listen)
     return listen.error();
@@ -51,7 +65,7 @@ result<node_options> to_options(const node_command& what) {
                    "--raft-log is for nodes that keep a replica of the log; give --data, too"};
   result.group.event_log = what.raft_log;
   result.links.allow_plain_beyond_loopback = what.plain_beyond_loopback;
-  result.log = [](const std::string& line) { std::cerr << line << std::endl; };
+  result.log = [](const log_line& line) { say(line); };
   return result;
 }
 
@@ -62,6 +76,8 @@ result<scheduler::worker_options> to_worker(const node_command& what) {
                      .memory_bytes = what.memory_bytes,
                      .gpus = what.gpus,
                      .slots = what.slots};
+  if (!what.group.empty() && !is_name(what.group))
+    return bad_name("--group", what.group);
   if (!what.group.empty())
     result.groups = {what.group};
   for (auto& each : what.labels) {
@@ -70,6 +86,8 @@ result<scheduler::worker_options> to_worker(const node_command& what) {
       return problem{errc::bad_argument, "--label is '" + each + "'; give NAME=VALUE"};
     result.labels[each.substr(0, end)] = each.substr(end + 1);
   }
+  if (auto why = scheduler::check(result); why.code != errc::none)
+    return problem{why.code, "its worker cannot be offered: " + why.detail};
   return result;
 }
 
@@ -145,7 +163,7 @@ int run_node(const common_options& common, const node_command& what, const held_
     agent_options how{.capabilities = {"echo"}};
     auto why = me.agent("echo-" + me.name(), how, [](const std::string& text) { return text; });
     if (why.code != errc::none)
-      std::cerr << "no echo here: " << why.detail << std::endl;
+      say(log_level::warning, me, "no echo here: " + why.detail);
   };
   std::jthread late_echo;
   if (me.wait_joined(std::chrono::seconds{1}))
@@ -168,18 +186,18 @@ int run_node(const common_options& common, const node_command& what, const held_
   signals.wait();
   late_echo = {};
   leave.end();
-  std::cerr << "stopping; once more to stop at once" << std::endl;
+  say(log_level::info, me, "stopping; once more to stop at once");
   stop_at_the_next(signals);
   if (worker && !worker->drain(*drain))
-    std::cerr << "gives up tasks that took longer than --drain " << what.drain
-              << "; they run elsewhere" << std::endl;
+    say(log_level::warning, me,
+        "gives up tasks that took longer than --drain " + what.drain + "; they run elsewhere");
   worker.reset();
   auto how = leave.asked();
   if (!how && what.leave_on_term)
     how.emplace();
   if (how)
     if (auto why = me.leave(*how); why.code != errc::none)
-      std::cerr << "did not leave for good: " << why.detail << std::endl;
+      say(log_level::warning, me, "did not leave for good: " + why.detail);
   me.stop();
   return ok;
 }

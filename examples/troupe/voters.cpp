@@ -1,5 +1,6 @@
-#include <iomanip>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "commands.hpp"
 #include "connect.hpp"
@@ -44,10 +45,27 @@ int run_voters(const common_options& common, const voters_command& what) {
   auto client = connect(common);
   if (!client)
     return complain(client.error());
-  auto found = change(**client, what, common.wait());
+  std::optional<cluster::node_view> alone; // what one node knows, where nobody leads
+  result<cluster::voters_view> found{problem{errc::no_quorum, {}}};
+  if (what.verb != "list" || finds_services(**client, common.wait()))
+    found = change(**client, what, common.wait());
+  if (!found && what.verb == "list" && is_of_services(found.error().code)) {
+    auto seen = (*client)->look(common.wait());
+    if (!seen)
+      return complain(seen.error());
+    if (!seen->group.seats.empty()) {
+      found = seen->group;
+      alone = *std::move(seen);
+    } else if (found.error().detail.empty()) {
+      found = problem{errc::no_quorum, describe_leaderless(*seen) + ", and node " + seen->name
+                                         + " has no data folder, so it knows no voters; ask one "
+                                           "that was started with --data"};
+    }
+  }
   if (!found)
     return complain(found.error());
-  auto nodes = all_records(**client, registry::record_kind::node, common.wait());
+  auto nodes = alone ? known_records(**client, registry::record_kind::node, *alone, common.wait())
+                     : all_records(**client, registry::record_kind::node, common.wait());
   auto called = [&](const std::string& id) {
     if (nodes)
       for (auto& each : *nodes)
@@ -56,16 +74,23 @@ int run_voters(const common_options& common, const voters_command& what) {
     return id.substr(0, 8);
   };
   if (common.json) {
-    print(to_json(*found, called));
+    auto line = to_json(*found, called);
+    line["voters_reachable"] = count_voters(*found).reached;
+    if (alone)
+      line["leaderless_s"] = seconds(alone->leaderless_for);
+    print(line);
     return ok;
   }
-  for (auto& each : found->seats)
+  for (auto& each : found->seats) {
     std::cout << called(each.node) << "  " << (each.votes ? "voter" : "learner") << "  "
-              << each.address << "  " << each.lag << " entries behind"
-              << (each.leads ? "  leader" : "") << '\n';
+              << each.address;
+    if (!alone)
+      std::cout << "  " << each.lag << " entries behind";
+    std::cout << (each.is_reached ? "" : "  unreachable") << (each.leads ? "  leader" : "") << '\n';
+  }
   for (auto& each : found->kept_out)
     std::cout << called(each) << "  removed; add it to have it back\n";
-  std::cout << describe(*found) << std::endl;
+  std::cout << (alone ? describe_leaderless(*alone) : describe(*found)) << std::endl;
   return ok;
 }
 

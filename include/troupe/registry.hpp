@@ -1,9 +1,8 @@
 #pragma once
 
-/// Who is there: nodes, agents, services; unique names; choosing one of many.
+/// Who is there: nodes, agents, services; unique names.
 
 #include "troupe/core/caf/init.hpp"
-#include "troupe/registry/balancer.hpp"
 #include "troupe/registry/follow.hpp"
 #include "troupe/registry/hash_ring.hpp"
 #include "troupe/registry/messages.hpp"

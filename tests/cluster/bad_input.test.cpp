@@ -133,6 +133,19 @@ TEST_CASE("what another process uses is refused", "[cluster][cli]") {
                 {(folder / "data").string()});
 }
 
+TEST_CASE("a node whose name or worker no cluster would take does not start", "[cluster][cli]") {
+  need_command();
+  auto refused = [](const std::string& option, const std::string& value, const words& sayings) {
+    check_refused({"node", "--listen", "127.0.0.1:0", option, value}, 2, sayings);
+  };
+  refused("--name", std::string(300, 'x'), {"--name of 300 bytes is no name", "1 to 255 bytes"});
+  refused("--name", "two\nlines", {"--name of 9 bytes is no name", "without control characters"});
+  refused("--group", std::string(300, 'x'), {"--group of 300 bytes is no name"});
+  refused("--label", std::string(300, 'x') + "=1", {"labels key has 300 bytes"});
+  running_node longest{{"--name", std::string(255, 'x'), "--slots", "0"}};
+  CHECK(longest.ready()["node"] == std::string(255, 'x'));
+}
+
 // A node's name is for people; its id tells it from others.
 TEST_CASE("two nodes with one name are two members, and one of them has the name of its agent",
           "[cluster][cli]") {

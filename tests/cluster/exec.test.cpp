@@ -10,6 +10,9 @@ json shell(const std::string& script) {
   return {{"argv", {"/bin/sh", "-c", script}}};
 }
 
+/// For scripts: the process of the node. The parent of a program is the one that keeps it.
+const std::string worker = "$(cut -d' ' -f4 /proc/$PPID/stat)";
+
 std::string flow(const json& tasks) {
   return json{{"schema", "troupe-dag/1"}, {"name", "programs"}, {"tasks", tasks}}.dump();
 }
@@ -21,7 +24,7 @@ TEST_CASE("programs of a workflow run on the node that allows it", "[cluster][cl
   temporary_folder folder;
   std::string made = folder / "made";
   running_node host{{"--name", "n1", "--slots", "2"}};
-  running_node worker{{"--name", "n2", "--slots", "2", "--join", host.address(), "--allow-exec"}};
+  running_node runner{{"--name", "n2", "--slots", "2", "--join", host.address(), "--allow-exec"}};
   write_file(folder / "flow.json",
              flow({{{"id", "write"},
                     {"run", "exec"},
@@ -29,12 +32,12 @@ TEST_CASE("programs of a workflow run on the node that allows it", "[cluster][cl
                    {{"id", "more"},
                     {"run", "exec"},
                     {"parents", {"write"}},
-                    {"input", shell("echo of $PPID >> " + made)}}}));
+                    {"input", shell("echo of " + worker + " >> " + made)}}}));
   auto done = run({"submit", folder / "flow.json", "--json", "--at", host.address()});
   INFO(done);
   CHECK(done.status == 0);
   // Not the other node, which would have run it, too, if it could.
-  CHECK(content_of(made) == "by a task\nof " + std::to_string(worker.process().pid()) + "\n");
+  CHECK(content_of(made) == "by a task\nof " + std::to_string(runner.process().pid()) + "\n");
 
   write_file(
     folder / "wrong.json",
@@ -46,7 +49,26 @@ TEST_CASE("programs of a workflow run on the node that allows it", "[cluster][cl
   CHECK(failed.says("no such luck"));
 }
 
-TEST_CASE("a program dies with the node that runs it", "[cluster][cli]") {
+TEST_CASE("the priorities of a workflow file order what one slot runs", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  std::string log = folder / "log";
+  running_node node{{"--slots", "1", "--allow-exec"}};
+  auto tasks = json::array();
+  for (auto priority : {10, -5, 1'000, 11, 12})
+    tasks.push_back({{"id", "of " + std::to_string(priority)},
+                     {"run", "exec"},
+                     {"priority", priority},
+                     {"input", shell("echo " + std::to_string(priority) + " >> " + log)}});
+  write_file(folder / "flow.json", flow(tasks));
+  auto done = run({"submit", folder / "flow.json", "--at", node.address()});
+  INFO(done);
+  CHECK(done.status == 0);
+  CHECK(content_of(log) == "1000\n12\n11\n10\n-5\n");
+}
+
+TEST_CASE("a program dies with the node that runs it, and so does all that it has started",
+          "[cluster][cli]") {
   need_command();
   temporary_folder folder;
   std::string made = folder / "made";
@@ -54,13 +76,22 @@ TEST_CASE("a program dies with the node that runs it", "[cluster][cli]") {
   write_file(folder / "flow.json",
              flow({{{"id", "long"},
                     {"run", "exec"},
-                    {"input", shell("echo $$ > " + made + "; exec sleep 600")}}}));
+                    {"input", shell("sleep 600 & one=$!; "
+                                    "two=$(setsid sh -c 'sleep 600 >/dev/null & echo $!'); "
+                                    "echo $$ $one $two > "
+                                    + made + ".new; mv " + made + ".new " + made + "; wait")}}}));
   auto submit = start({"submit", folder / "flow.json", "--at", node.address()});
-  REQUIRE(comes_true([&] { return content_of(made).ends_with('\n'); }));
-  auto program = "/proc/" + content_of(made).substr(0, content_of(made).size() - 1);
-  REQUIRE(comes_true([&] { return content_of(program + "/cmdline").starts_with("sleep"); }));
+  REQUIRE(comes_true([&] { return !content_of(made).empty(); }));
+  std::istringstream numbers{content_of(made)};
+  words programs;
+  for (std::string each; numbers >> each;)
+    programs.push_back("/proc/" + each + "/cmdline");
+  REQUIRE(programs.size() == 3);
+  for (auto& each : programs)
+    CHECK_FALSE(content_of(each).empty());
   node.kill();
-  CHECK(comes_true([&] { return content_of(program + "/cmdline").empty(); })); // or a zombie
+  for (auto& each : programs)
+    CHECK(comes_true([&] { return content_of(each).empty(); })); // or a zombie
 }
 
 TEST_CASE("a node offers what its flags say, and tasks that need more go elsewhere",
@@ -79,10 +110,10 @@ TEST_CASE("a node offers what its flags say, and tasks that need more go elsewhe
   auto tasks = json::array();
   for (auto* each : {"a", "b"}) {
     auto task = needs;
-    task.update(
-      {{"id", each},
-       {"run", "exec"},
-       {"input", shell("echo $PPID begins >> " + log + "; sleep 0.2; echo $PPID ends >> " + log)}});
+    task.update({{"id", each},
+                 {"run", "exec"},
+                 {"input", shell("echo " + worker + " begins >> " + log + "; sleep 0.2; echo "
+                                 + worker + " ends >> " + log)}});
     tasks.push_back(task);
   }
   write_file(folder / "flow.json", flow(tasks));

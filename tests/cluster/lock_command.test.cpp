@@ -2,7 +2,11 @@
 
 #include "troupe_command.hpp"
 
+#include <sys/stat.h>
+
+#include <sstream>
 #include <string>
+#include <vector>
 
 using namespace troupe::test;
 
@@ -19,6 +23,68 @@ words lock(const running_node& node, words options, words command) {
 words sh(const std::string& script) {
   return {"/bin/sh", "-c", script};
 }
+
+/// A script that leaves two processes in the background, one of them in a session of its own whose
+/// parent is gone, and says its number and theirs.
+const std::string tree = "sleep 600 & one=$!; "
+                         "two=$(setsid sh -c 'sleep 600 >/dev/null 2>&1 & echo $!'); "
+                         "echo $$ $one $two; ";
+
+std::vector<std::string> numbers_in(const std::string& line) {
+  std::istringstream text{line};
+  std::vector<std::string> result;
+  for (std::string each; text >> each;)
+    result.push_back(each);
+  return result;
+}
+
+/// Whether all these processes have ended; those that wait for their parent to look count.
+bool all_over(const std::vector<std::string>& processes) {
+  for (auto& each : processes)
+    if (!content_of("/proc/" + each + "/cmdline").empty())
+      return false;
+  return true;
+}
+
+/// A command at a terminal of its own, to which the test types.
+class at_terminal {
+public:
+  explicit at_terminal(const words& arguments) {
+    REQUIRE(::mkfifo(keys().c_str(), 0600) == 0);
+    std::string line = command_path();
+    for (auto& each : arguments)
+      line += " '" + each + "'";
+    process_.emplace(words{
+      "/bin/sh", "-c", "exec script --quiet --return --flush --command \"$1\" /dev/null < \"$0\"",
+      keys(), line});
+    keyboard_.open(keys(), std::ios::binary); // waits for the other side
+  }
+
+  void type(const std::string& what) {
+    keyboard_ << what << std::flush;
+  }
+
+  /// The next line that holds `what`.
+  std::string line_with(const std::string& what) {
+    for (auto line = process_->read_line(); line; line = process_->read_line())
+      if (line->find(what) != std::string::npos)
+        return line->substr(line->find(what));
+    return "nothing said";
+  }
+
+  std::optional<int> wait_for_end() {
+    return process_->wait_for_end();
+  }
+
+private:
+  [[nodiscard]] std::string keys() const {
+    return folder_ / "keys";
+  }
+
+  temporary_folder folder_;
+  std::optional<troupe::testing::child_process> process_;
+  std::ofstream keyboard_;
+};
 
 } // namespace
 
@@ -85,7 +151,7 @@ TEST_CASE("the lock of a killed holder is free after its ttl", "[cluster][cli]")
   auto next = run(lock(node, {"--wait", "15s"}, {"true"}));
   INFO(next);
   CHECK(next.status == 0);
-  // Nobody renews for its command any more, so that must not go on.
+  // The lease is not renewed from here on, so the command must not go on.
   CHECK(comes_true([&] { return ::kill(std::stoi(*command), 0) != 0; }));
 }
 
@@ -99,4 +165,87 @@ TEST_CASE("a command is stopped when its lock is lost", "[cluster][cli]") {
   INFO(lost);
   CHECK(lost.status == 1);
   CHECK(lost.says("error: the command was stopped, as its lock was lost"));
+}
+
+TEST_CASE("all that a command has started is stopped when its lock is lost", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  SECTION("with SIGTERM, which it may use to clean up") {
+    temporary_folder folder;
+    auto last_words = "trap 'echo bye > " + (folder / "bye").string() + "; exit' TERM; ";
+    auto holder
+      = start(lock(node, {"--ttl", "2s"},
+                   sh("(" + last_words + "while :; do sleep 0.1; done) & " + tree + "wait")));
+    auto processes = numbers_in(holder.read_line().value_or(""));
+    REQUIRE(processes.size() == 3);
+    node.kill();
+    auto lost = finish(holder);
+    INFO(lost);
+    CHECK(lost.status == 1);
+    CHECK(all_over(processes));
+    CHECK(content_of(folder / "bye") == "bye\n");
+  }
+  SECTION("with SIGKILL after 5 s if it does not hear that") {
+    auto holder = start(
+      lock(node, {"--ttl", "2s"}, sh("trap '' TERM; " + tree + "while :; do sleep 600; done")));
+    auto processes = numbers_in(holder.read_line().value_or(""));
+    REQUIRE(processes.size() == 3);
+    node.kill();
+    auto lost = finish(holder);
+    INFO(lost);
+    CHECK(lost.status == 1);
+    CHECK(lost.says("error: the command was stopped, as its lock was lost"));
+    CHECK(all_over(processes));
+  }
+}
+
+TEST_CASE("all that a command has started dies with the process that holds its lock",
+          "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  auto holder = start(lock(node, {}, sh(tree + "wait")));
+  auto processes = numbers_in(holder.read_line().value_or(""));
+  REQUIRE(processes.size() == 3);
+  CHECK_FALSE(all_over(processes));
+  holder.send_signal(SIGKILL);
+  CHECK(comes_true([&] { return all_over(processes); }));
+}
+
+TEST_CASE("what a command leaves behind is stopped before its lock is given back",
+          "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  auto done = run(lock(node, {}, sh(tree + "exit 3")));
+  INFO(done);
+  CHECK(done.status == 3);
+  auto processes = numbers_in(done.output);
+  REQUIRE(processes.size() == 3);
+  CHECK(all_over(processes));
+}
+
+TEST_CASE("SIGTERM to the holder of a lock reaches all that its command has started",
+          "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  auto holder = start(lock(node, {}, sh(tree + "wait")));
+  auto processes = numbers_in(holder.read_line().value_or(""));
+  REQUIRE(processes.size() == 3);
+  holder.send_signal(SIGTERM);
+  CHECK(holder.wait_for_end() == 128 + SIGTERM);
+  CHECK(all_over(processes));
+  CHECK(run(lock(node, {}, {"true"})).status == 0);
+}
+
+TEST_CASE("a command under a lock reads from the terminal and ends at Ctrl-C", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  at_terminal one{lock(node, {},
+                       sh("trap \"echo interrupted; exit 9\" INT; read word; "
+                          "echo got $word; while :; do sleep 0.1; done"))};
+  one.type("hello\n");
+  CHECK(one.line_with("got") == "got hello\r");
+  one.type("\003");
+  CHECK(one.line_with("interrupted") == "interrupted\r");
+  CHECK(one.wait_for_end() == 9);
+  CHECK(run(lock(node, {}, {"true"})).status == 0);
 }

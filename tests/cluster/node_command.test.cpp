@@ -333,7 +333,7 @@ TEST_CASE("a second signal ends a node that waits for its tasks", "[cluster][cli
   while (!is_stopping) {
     auto line = node.process().read_line();
     REQUIRE(line);
-    is_stopping = line->starts_with("stopping");
+    is_stopping = line->find(": stopping; ") != std::string::npos;
   }
   REQUIRE(comes_true([&] { return run({"status", "--at", node.address()}).status == 0; }));
   CHECK_FALSE(node.process().wait_for_end(0ms));

@@ -13,6 +13,7 @@
 
 #include <sys/resource.h>
 
+#include "support/lossy_disk.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace troupe;
@@ -64,6 +65,15 @@ struct fixture {
     group_log log{file};
     stored_group found;
     return log.load(found);
+  }
+
+  /// Calls `job` while the log is open that gave this.
+  template <class Job>
+  void with_content(Job job) {
+    group_log log{file};
+    stored_group found;
+    REQUIRE(log.load(found).code == errc::none);
+    job(found);
   }
 
   template <class Job>
@@ -282,6 +292,39 @@ TEST_CASE_METHOD(fixture, "of a write that the disk has no room for nothing stay
   REQUIRE(log.load(found).code == errc::none);
   CHECK(found.state.entries.size() == 3);
   CHECK(found.state.last_ballot == raft::ballot{2, {9}});
+}
+
+TEST_CASE("what a group's log gives is on the disk, though a sync had failed before") {
+  test::lossy_disk disk;
+  fixture here;
+  auto restarted = here.folder / "restarted";
+  here.with([&](group_log& log) {
+    REQUIRE(log.write(entries(1, {line(1, 1, "kept")})).code == errc::none);
+    disk.fail_next_sync();
+    auto vote = entries(2, {line(2, 2, "not synced")});
+    vote.vote = raft::ballot{2, {7}};
+    REQUIRE(log.write(vote).code == errc::damaged);
+    disk.restart(here.file, restarted);
+  });
+  here.file = restarted;
+  SECTION("it is brought there again") {
+    raft::stored_state found;
+    here.with_content([&](const stored_group& content) {
+      found = content.state;
+      disk.lose_power(restarted, here.folder / "after");
+    });
+    REQUIRE(found.entries.size() == 2); // or the test shows nothing
+    here.file = here.folder / "after";
+    auto left = here.loaded().state;
+    CHECK(left.entries == found.entries);
+    CHECK(left.last_ballot == found.last_ballot);
+  }
+  SECTION("or the log is not loaded") {
+    disk.fail_next_sync();
+    auto why = here.trouble();
+    CHECK(why.code == errc::damaged);
+    CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring("check the disk"));
+  }
 }
 
 TEST_CASE_METHOD(fixture, "a log that lost synced entries is damaged") {

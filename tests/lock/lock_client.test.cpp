@@ -119,6 +119,53 @@ TEST_CASE_METHOD(live_locks, "a client says when the outcome is unknown", "[lock
   CHECK(answer.error().code == errc::outcome_unknown);
 }
 
+TEST_CASE_METHOD(live_locks,
+                 "a client that hears why its service will be away for long passes that on",
+                 "[lock][client]") {
+  const problem why{errc::no_quorum, "1 of 3 voters reachable"};
+  lock_client locks{sys, service};
+  REQUIRE(locks.acquire("db", {.ttl = 60s}));
+  std::promise<errc> patient;
+  auto patiently = patient.get_future();
+  SECTION("at once to whoever asks, and nothing was done") {
+    locks.service().set_target(caf::strong_actor_ptr{});
+    locks.service().refuse(why);
+    CHECK(locks.service().ask(acquire{"other", "ann", 1s, 0s}, 20s).error() == why);
+    CHECK(locks.list().error() == why);
+    locks.service().set_target(service);
+    CHECK(locks.acquire("other", {.ttl = 1s}));
+  }
+  SECTION("to who waits, who may have been heard") {
+    auto asked = std::async(std::launch::async, [&] {
+      return locks.service().ask(acquire{"db", "ann", 60s, 60s}, 20s).error();
+    });
+    REQUIRE(comes_true([&] { return locks.find("db")->line.size() == 1; }));
+    locks.service().refuse(why); // not while it is there
+    CHECK(asked.wait_for(50ms) == std::future_status::timeout);
+    locks.service().set_target(caf::strong_actor_ptr{});
+    auto said = asked.get();
+    CHECK(said.code == errc::outcome_unknown);
+    CHECK_THAT(said.detail, ContainsSubstring("1 of 3 voters reachable"));
+  }
+  SECTION("not to programs that go on by themselves") {
+    locks.service().set_target(caf::strong_actor_ptr{});
+    locks.service().refuse(why);
+    locks.service().async(acquire{"other", "ann", 1s, 0s}, 20s, [&](const auto& answer) {
+      patient.set_value(answer ? errc::none : answer.error().code);
+    });
+    CHECK(patiently.wait_for(50ms) == std::future_status::timeout);
+    locks.service().set_target(service);
+    CHECK(patiently.get() == errc::none);
+  }
+  SECTION("until that is over") {
+    locks.service().set_target(caf::strong_actor_ptr{});
+    locks.service().refuse(why);
+    locks.service().refuse({});
+    CHECK(locks.service().ask(acquire{"other", "ann", 1s, 0s}, 20ms).error().code
+          == errc::unreachable);
+  }
+}
+
 TEST_CASE_METHOD(live_locks, "a session that the service forgot is replaced", "[lock][client]") {
   lock_client locks{sys, service};
   REQUIRE(locks.acquire("db", {.ttl = 60s}));

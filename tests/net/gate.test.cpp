@@ -2,6 +2,7 @@
 
 #include "net/node_fixture.hpp"
 #include "net/raw_peer.hpp"
+#include "troupe/net/listen_at_each.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -64,6 +65,35 @@ TEST_CASE("a node listens at several addresses", "[net]") {
   test_node eve{{.node = 3}};
   CHECK(bob.dial(first));
   CHECK(eve.dial(second));
+}
+
+TEST_CASE("a node listens at each address of a name, at one port", "[net]") {
+  test_node ann{{.node = 1}};
+  auto none_such = test::loopback(0, "192.0.2.1"); // of TEST-NET-1: no machine has it
+  auto got = net::listen_at_each(
+    ann.gate(), {test::loopback(), none_such, test::loopback(0, "::1"), test::loopback()});
+  REQUIRE(got);
+  REQUIRE(got->refused.size() == 1);
+  CHECK(got->refused.front().detail.find("192.0.2.1") != std::string::npos);
+  test_node bob{{.node = 2}};
+  test_node eve{{.node = 3}};
+  CHECK(bob.dial(test::loopback(got->port, "127.0.0.1")));
+  CHECK(eve.dial(test::loopback(got->port, "::1")));
+}
+
+TEST_CASE("a node does not listen at a name whose port another process has at one address",
+          "[net]") {
+  auto taken = net::start_listen(test::loopback(0, "::1"));
+  REQUIRE(taken);
+  auto port = net::local_endpoint(*taken).port();
+  test_node ann{{.node = 1}};
+  auto got = net::listen_at_each(ann.gate(), {test::loopback(port), test::loopback(port, "::1")});
+  REQUIRE_FALSE(got);
+  CHECK(got.error().code == errc::in_use);
+  CHECK(got.error().detail.find("::1") != std::string::npos);
+  auto nowhere = net::listen_at_each(ann.gate(), {test::loopback(0, "192.0.2.1")});
+  REQUIRE_FALSE(nowhere);
+  CHECK(nowhere.error().code == errc::bad_argument);
 }
 
 TEST_CASE("a dial tries one address after the other", "[net]") {

@@ -36,10 +36,14 @@ struct watched_node : test::clocked_cluster {
   bool is_fleeting = false;
   hosted<failure_detector> detector{
     *this, [this](auto* self, auto& part) {
-      part.emplace(
-        self, failure_detector::setup{5s, registry, names, scheduler, [](const std::string&) {},
-                                      [](const std::string& node) { return node; },
-                                      [this](const std::string&) { return is_fleeting; }});
+      part.emplace(self,
+                   failure_detector::setup{5s,
+                                           registry,
+                                           names,
+                                           scheduler,
+                                           {},
+                                           [](const std::string& node) { return node; },
+                                           [this](const std::string&) { return is_fleeting; }});
     }};
 };
 

@@ -20,13 +20,15 @@ public:
     : claims_(where, [this, &where, node](auto* self, auto& part) {
         part.emplace(self, where.names,
                      name_claims::setup{
-                       node, [this] { return boot; },
+                       node,
+                       [this] { return boot; },
                        [this](const auto& claims) {
                          for (auto& each : claims)
                            kept.push_back(each.name);
                        },
                        [this](const std::string& name, const problem&) { lost.push_back(name); },
-                       [this](boot_number heard) { outlived = heard; }, [](const std::string&) {}});
+                       [this](boot_number heard) { outlived = heard; },
+                       {}});
       }) {}
 
   /// Claims a name whose agent may end at once. Returns "token", or the name of the error.

@@ -63,9 +63,9 @@ inline std::string answer_of(troupe::node& from, const std::string& agent) {
 /// What nodes had to say to their operators.
 class lines {
 public:
-  void operator()(const std::string& line) {
+  void operator()(const log_line& line) {
     std::lock_guard guard{inside_->mutex};
-    inside_->text += line + '\n';
+    inside_->text += to_string(line) + '\n';
   }
 
   [[nodiscard]] bool contain(const std::string& words) const {

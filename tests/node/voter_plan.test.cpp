@@ -49,8 +49,8 @@ struct planned_group {
     for (auto& [seat, who] : now.members.members)
       if (seat != now.self) {
         auto match = behind.contains(seat) ? raft::log_index{10} : now.last;
-        now.others.push_back(
-          {seat, who, match, silent.contains(seat) ? 5s : 10ms, by_snapshot.contains(seat)});
+        now.others.push_back({seat, who, match, silent.contains(seat) ? 5s : 10ms,
+                              by_snapshot.contains(seat), !mute.contains(seat)});
       }
     return voter_plan{now, name(now.self), linked, wishes}.next();
   }
@@ -122,6 +122,7 @@ struct planned_group {
   std::set<raft::seat_id> behind;
   std::set<raft::seat_id> silent;
   std::set<raft::seat_id> by_snapshot;
+  std::set<raft::seat_id> mute; // have not said that they know of their seats
 };
 
 using steps = std::vector<std::string>;
@@ -160,6 +161,17 @@ TEST_CASE_METHOD(planned_group, "a learner that gets a snapshot, or is silent, d
   wishes.add = {"b"}; // also where it is asked for
   CHECK(run().empty());
   trouble.clear();
+  CHECK(run() == steps{"voter b", "voter c"});
+}
+
+TEST_CASE_METHOD(planned_group, "nobody votes who has not said that it knows of its seat",
+                 "[node][voters]") {
+  now.last = now.commit = 20; // even nothing at all is nearly all of such a log
+  behind = mute = {seat_of("b"), seat_of("c")};
+  link("b");
+  link("c");
+  CHECK(run() == steps{"learner b", "learner c"});
+  mute.clear();
   CHECK(run() == steps{"voter b", "voter c"});
 }
 

@@ -8,6 +8,7 @@
 #include "troupe/registry/own_records.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
 #include <array>
@@ -388,6 +389,42 @@ TEST_CASE("no watcher misses a change", "[registry][property]") {
       who.check(registry.table);
     }
   });
+}
+
+// How: between two pages come 500 changes of records all over the table, or of the first ones.
+TEST_CASE("a watcher that answers each page at once has all records, however fast they change",
+          "[registry][property][watch]") {
+  constexpr std::uint64_t count = 20'000;
+  auto where = GENERATE(std::uint64_t{1}, std::uint64_t{50}); // all records, or the first of them
+  clocked_table registry;
+  std::uint64_t version = 0;
+  auto change = [&](std::uint64_t which) {
+    auto digits = std::to_string(which);
+    registry.put({agent("a" + std::string(5 - digits.size(), '0') + digits, "n1", ++version)});
+  };
+  for (std::uint64_t each = 0; each < count; ++each)
+    change(each);
+  random_source random{1};
+  std::map<record_key, std::uint64_t> has; // the version of each record
+  watch_records question;
+  int pages = 0;
+  auto goes_on = true;
+  while (goes_on && pages < 200) {
+    auto page = registry.table.answer(question);
+    ++pages;
+    CHECK(page.complete == (pages == 1));
+    for (auto& each : page.changes)
+      has[each.what.value.key] = each.what.value.version;
+    question = question.next(page);
+    goes_on = page.more;
+    for (int each = 0; goes_on && each < 500; ++each)
+      change(random.below(count / where));
+  }
+  REQUIRE_FALSE(goes_on);
+  CHECK(pages <= static_cast<int>(count / 500) + 1);
+  REQUIRE(has.size() == registry.table.answer(count_records{}).agents.active);
+  for (auto& [key, last] : has)
+    REQUIRE(registry.look(key).value.version == last);
 }
 
 // How: a copy follows through answers alone, begins anew when it is told to, and is

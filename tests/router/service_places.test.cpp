@@ -24,9 +24,9 @@ struct asking_routers : test::live_system<caf::id_block::troupe_router> {
   }
 
   /// The service is at that address from here on.
-  void move(const std::string& address) {
-    router.run([address](router_state& state) {
-      state.set_service("locks", {nullptr, address, {"there:1"}});
+  void move(const std::string& address, const problem& why = {}) {
+    router.run([address, why](router_state& state) {
+      state.set_service("locks", {nullptr, address, {"there:1"}, 0, why});
     });
   }
 
@@ -58,6 +58,16 @@ TEST_CASE_METHOD(asking_routers, "who asks where a service is hears at once when
   auto next = answer(waits);
   CHECK(next.address == "here:2");
   CHECK(next.revision == now.revision + 1);
+}
+
+TEST_CASE_METHOD(asking_routers, "who asks where a service is hears at once why it is nowhere",
+                 "[router][services]") {
+  move("here:1");
+  auto waits = ask(1, 20s);
+  move("", {errc::no_quorum, "1 of 3 voters reachable"});
+  auto next = answer(waits);
+  CHECK(next.address.empty());
+  CHECK(next.why == problem{errc::no_quorum, "1 of 3 voters reachable"});
 }
 
 TEST_CASE_METHOD(asking_routers, "a question for a service ends with what is known after its time",

@@ -262,6 +262,31 @@ TEST_CASE("a worker in maintenance finishes what it has and gets nothing new", "
   CHECK(all.tasks_of(ann) == names{"brew"});
 }
 
+TEST_CASE("a worker that registers in maintenance gets nothing until that ends", "[scheduler]") {
+  clocked_scheduler all;
+  auto words = clocked_scheduler::worker_named("ann", 2);
+  words.maintenance = true;
+  auto ann = all.add(words);
+  all.ask(flow({work("bake")}));
+  CHECK(all.tasks_of(ann).empty());
+  SECTION("by hand") {
+    CHECK(all.ask(set_maintenance{ann, false}).state == worker_state::active);
+    CHECK(all.tasks_of(ann) == names{"bake"});
+  }
+  SECTION("not by a repeat without the word") {
+    words.maintenance = false;
+    words.capacity.slots = 3;
+    CHECK(all.add(words) == ann);
+    CHECK(all.tasks_of(ann).empty());
+  }
+  SECTION("with its next start, if that does not say so again") {
+    words.maintenance = false;
+    words.boot = 2;
+    auto later = all.ask(words);
+    CHECK(later.state == worker_state::active);
+  }
+}
+
 // -- the end of attempts ----------------------------------------------------------------
 
 SCENARIO("a cancelled task takes room until its worker reports the end", "[scheduler]") {

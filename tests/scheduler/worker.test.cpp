@@ -122,6 +122,27 @@ TEST_CASE_METHOD(live_workers, "a handler gets the input and what its parents ga
   CHECK(result_of(run, 1).value == "hello, world");
 }
 
+TEST_CASE_METHOD(live_workers, "whatever a handler throws fails its task and nothing else",
+                 "[scheduler][worker]") {
+  task_handlers handlers;
+  handlers.handle("number", [](const task_call&) -> result<std::string> { throw 42; });
+  handlers.handle_async("text", [](const task_call&) { throw "a text"; }); // NOLINT
+  handlers.handle_async("exception", [](const task_call&) { throw std::runtime_error{"late"}; });
+  auto at_work = hands(handlers);
+  for (auto* each : {"number", "text", "exception"}) {
+    INFO(each);
+    auto run = start({{.id = "t", .handler = each}});
+    CHECK(end_of(run) == run_state::failed);
+    auto why = result_of(run).why;
+    CHECK(why.code == errc::failed);
+    CHECK(why.detail.find("the handler '"s + each + "' threw: ") != std::string::npos);
+    CHECK(why.detail.find(each == "exception"s ? "late" : "no std::exception")
+          != std::string::npos);
+  }
+  auto later = start({{.id = "t", .handler = "sleep", .input = "0"}});
+  CHECK(end_of(later) == run_state::completed); // the worker goes on
+}
+
 TEST_CASE_METHOD(live_workers, "a task whose handler throws is tried again",
                  "[scheduler][worker]") {
   auto tries = std::make_shared<std::atomic<int>>(0);

@@ -69,6 +69,33 @@ TEST_CASE("a write of unknown outcome may take effect at any time since, or neve
         == verdict::violated);
 }
 
+TEST_CASE("a write that overlooks what came and went since its writer read is noticed") {
+  auto put_seen = [](const std::string& seen, const std::string& number) {
+    return operation{"c", "k", {"put_seen", seen, "b", number, outcome::ok, 60}, 70};
+  };
+  auto judged = [](const operation& last) {
+    return of(numbered_register_model{},
+              {done("get", {}, "10", 0, 10), done("put", "a", "11", 20, 30),
+               done("delete", {}, "12", 40, 50), last, done("get", {}, "15 b", 80, 90)});
+  };
+  CHECK(judged(put_seen("12", "13")) == verdict::linearizable);
+  CHECK(judged(put_seen("14", "15")) == verdict::linearizable); // other keys changed, too
+  CHECK(judged(put_seen("10", "13")) == verdict::violated);     // read before the put
+  CHECK(judged(put_seen("11", "13")) == verdict::violated);     // read before the removal
+  CHECK(judged(put_seen("12", "12")) == verdict::violated);     // a number that came before
+  CHECK(judged(put_seen("12", "16")) == verdict::violated);     // was read too early
+}
+
+TEST_CASE("of a write on what was read that is refused nothing is judged") {
+  operation refused{"c", "k", {"put_seen", "1", "b", {}, outcome::fail, 20}, 30};
+  CHECK(of(numbered_register_model{},
+           {done("put", "a", "5", 0, 10), refused, done("get", {}, "7 a", 40, 50)})
+        == verdict::linearizable);
+  CHECK(of(numbered_register_model{},
+           {done("put", "a", "5", 0, 10), refused, done("get", {}, "7 b", 40, 50)})
+        == verdict::violated);
+}
+
 TEST_CASE("compare and set takes effect only on the value it expects") {
   operation swap{"c", "k", {"cas", "1", "2", {}, outcome::ok, 20}, 30};
   CHECK(of(register_model{}, {done("write", "1", {}, 0, 10), swap, done("read", {}, "2", 40, 50)})

@@ -194,7 +194,7 @@ TEST_CASE_METHOD(live_state, "a snapshot may need many pages", "[state][watcher]
     expected[name] = name;
   }
   notebook seen;
-  auto watching = values.watch({}, seen.callback());
+  host::watcher watching{sys, values.service(), watch_state{.limit = 100}, seen.callback()};
   seen.expect(expected);
   CHECK(seen.snapshots_ == 1);
   CHECK(seen.answers_ == 3);

@@ -6,6 +6,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <string>
+#include <vector>
 
 using namespace std::literals;
 using namespace troupe;
@@ -66,6 +67,23 @@ TEST_CASE_METHOD(clocked_state, "a state service answers alike on every host", "
       world.advance(10s);
       CHECK(receive(nothing)->changes.empty());
     }
+  }
+  SECTION("a change reaches all watchers that it concerns, and no others") {
+    auto known = look(hdl, watch_state{});
+    watch_state of_alpha{.scope = only(alpha), .after = known.revision, .wait = 10s};
+    watch_state of_beta{.scope = {.prefix = "beta"}, .after = known.revision, .wait = 10s};
+    auto other = send(hdl, of_beta);
+    std::vector<decltype(send(hdl, of_alpha))> waiting;
+    for (int each = 0; each < 600; ++each)
+      waiting.push_back(send(hdl, of_alpha));
+    world.run();
+    REQUIRE(ask(hdl, call{}, text("two")));
+    for (auto& each : waiting) {
+      auto news = receive(each);
+      REQUIRE(news);
+      CHECK(news->changes.size() == 1);
+    }
+    CHECK_FALSE(other.is_answered());
   }
   SECTION("a watch that cannot be is refused") {
     auto waiting = send(hdl, watch_state{.scope = {.prefix = std::string(513, 'k')}, .wait = 1s});

@@ -458,7 +458,7 @@ TEST_CASE("a watcher waits through what is out of its scope, but not for ever", 
   keys.write(text(named("a"), "a"));
   watch_state question{.scope = {.prefix = "a"},
                        .after = keys.table.answer(count_entries{}).revision};
-  for (std::size_t each = 0; each < state_table::max_passed_over; ++each)
+  for (std::size_t each = 0; each < max_passed_over; ++each)
     keys.write(text(named("b" + std::to_string(each)), "b"));
   CHECK_FALSE(keys.table.has_news(question));
   keys.write(text(named("b"), "b"));

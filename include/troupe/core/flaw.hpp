@@ -39,6 +39,10 @@ enum class flaw : std::uint8_t {
   old_proposals_taken,
   /// A leader without room on its disk takes back what the one other member may have.
   shared_taken_back,
+  /// A learner that has acknowledged nothing gets a vote.
+  silent_promoted,
+  /// Entries that a replica has lost count as had by it.
+  forgotten_counted,
 };
 
 #ifdef TROUPE_FLAW

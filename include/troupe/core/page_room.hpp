@@ -10,6 +10,9 @@ namespace troupe {
 inline constexpr std::size_t max_page = 1'000;
 /// The bytes in one answer, but for the last line of it.
 inline constexpr std::size_t max_page_bytes = std::size_t{1} << 20U;
+/// Most changes that a watcher is led past in one answer, as it may not see them or has not come
+/// to their keys.
+inline constexpr std::size_t max_passed_over = 10'000;
 
 /// Tells how much fits into one answer.
 class page_room {

@@ -60,6 +60,8 @@ public:
     std::function<void(problem)> fail;
     clock_point deadline;
     bool numbered = true;
+    /// Somebody waits who would rather hear that nothing can be done for now: see refuse().
+    bool hurries = false;
   };
 
   static inline const char* name = "troupe.client";
@@ -91,29 +93,26 @@ public:
     for (auto& [which, each] : sessions_)
       each.is_opening = false;
     if (!target_)
-      return;
-    refusal_.reset();
+      return refuse_hurried();
+    refusal_ = {};
     send_all();
   }
 
-  /// See client::refuse().
+  /// While there is no target, requests that hurry end with `why`, those that come later, too.
+  /// errc::none, or a target, takes it back.
   void refuse(problem why) {
-    target_ = nullptr;
-    for (auto position = open_.begin(); position != open_.end();) {
-      auto found = position++;
-      give_up(found, refused(why, found->second, found->second.tries));
-    }
     refusal_ = std::move(why);
-    arm();
+    if (!target_)
+      refuse_hurried();
   }
 
   void ask(request what) {
-    if (refusal_)
-      return what.fail(*refusal_);
     if (open_.size() >= options_.max_pending)
       return what.fail({errc::limit_reached, std::to_string(open_.size())
                                                + " requests wait for an answer; retry with backoff "
                                                  "or raise client_options::max_pending"});
+    if (what.hurries && !target_ && refusal_.code != errc::none)
+      return what.fail(refusal_);
     auto id = ++last_id_;
     pending made{std::move(what)};
     if (made.what.numbered)
@@ -143,11 +142,12 @@ public:
       auto said = to_problem(why);
       if (said.code == errc::session_expired && each.what.numbered)
         return session_ended(found);
-      if (said.code == errc::no_quorum)
+      if (said.code == errc::no_quorum && each.what.hurries)
         return give_up(found, refused(said, each, each.tries - 1));
       if (!passes(said.code, each))
         return give_up(found, std::move(said));
-      each.refusals += said.code == errc::not_leader ? 1 : 0;
+      auto was_done = said.code == errc::outcome_unknown;
+      each.refusals += was_done ? 0 : 1;
       return again_at(self_->clock().now() + options_.retry.delay(std::min(attempt, 10U), random_));
     }
     if (to_problem(why).code != errc::unreachable
@@ -193,7 +193,8 @@ private:
 
   /// A change of leader: the same request again, under its number, is carried out once.
   static bool passes(errc code, const pending& each) {
-    return code == errc::not_leader || (code == errc::outcome_unknown && each.number != 0);
+    return code == errc::not_leader || code == errc::no_quorum
+           || (code == errc::outcome_unknown && each.number != 0);
   }
 
   // -- sending ---------------------------------------------------------------------
@@ -303,16 +304,21 @@ private:
           found->second.is_opening = false;
           if (auto said = to_problem(why);
               why.category() == caf::type_id_v<errc> && said.code != errc::not_leader
-              && said.code != errc::outcome_unknown)
-            return refuse_all(which, said);
+              && said.code != errc::outcome_unknown) {
+            refuse_all(which, said);
+            if (said.code != errc::no_quorum)
+              return;
+          }
           again_at(self_->clock().now() + options_.retry.delay(++opening_failures_, random_));
         });
   }
 
-  /// The service gives us no session and says why: none of these was carried out.
+  /// The service gives us no session and says why: none of these was carried out. Those that have
+  /// time wait for a majority.
   void refuse_all(std::uint64_t which, const problem& why) {
     for (auto position = open_.begin(); position != open_.end();)
-      if (auto found = position++; found->second.what.numbered && found->second.session == which)
+      if (auto found = position++; found->second.what.numbered && found->second.session == which
+                                   && (why.code != errc::no_quorum || found->second.what.hurries))
         give_up(found, why);
     arm();
   }
@@ -407,6 +413,15 @@ private:
                                    "at the state before a repeat"};
   }
 
+  void refuse_hurried() {
+    if (refusal_.code == errc::none)
+      return;
+    for (auto position = open_.begin(); position != open_.end();)
+      if (auto found = position++; found->second.what.hurries)
+        give_up(found, refused(refusal_, found->second, found->second.tries));
+    arm();
+  }
+
   void give_up(std::map<std::uint64_t, pending>::iterator which, problem why) {
     auto gone = open_.extract(which);
     withdraw(gone.mapped());
@@ -421,7 +436,7 @@ private:
   client_options options_;
   random_source random_;
   caf::strong_actor_ptr target_;
-  std::optional<problem> refusal_; // until there is a target
+  problem refusal_; // see refuse()
   std::map<std::uint64_t, session_line> sessions_;
   std::uint64_t newest_session_ = 0;
   std::uint32_t opening_failures_ = 0;
@@ -479,15 +494,12 @@ public:
     });
   }
 
-  /// The service can be reached nowhere, and `why` says so better than a time-out: what waits ends
-  /// with it (outcome_unknown if it may have been carried out), as does what is asked until the
-  /// next set_target() of a service.
-  void refuse(problem why) {
-    if (!inside_)
-      return;
-    inside_->run([why = std::move(why)](detail::client_state& state) mutable {
-      state.refuse(std::move(why));
-    });
+  /// The service is out of reach and will be for a while: as long as that is so ask() ends with
+  /// `why`, or with outcome_unknown where the request was sent before. errc::none, or a target,
+  /// takes it back. What async() does goes on until its time is over.
+  void refuse(const problem& why) {
+    if (inside_)
+      inside_->run([why](detail::client_state& state) { state.refuse(why); });
   }
 
   /// Lets go of the session; calls end with withdrawn from here on.
@@ -500,7 +512,7 @@ public:
   result<typename Request::result> ask(const Request& what, duration wait) {
     auto promise = std::make_shared<std::promise<result<typename Request::result>>>();
     auto answer = promise->get_future();
-    async(what, wait, [promise](result<typename Request::result> value) {
+    begin(what, wait, true, [promise](result<typename Request::result> value) {
       promise->set_value(std::move(value));
     });
     // The actor answers in time; beyond that it was killed with its system.
@@ -515,20 +527,26 @@ public:
   template <class Request>
   void async(const Request& what, duration wait,
              std::function<void(result<typename Request::result>)> done) {
+    begin(what, wait, false, std::move(done));
+  }
+
+private:
+  template <class Request>
+  void begin(const Request& what, duration wait, bool hurries,
+             std::function<void(result<typename Request::result>)> done) {
     constexpr bool numbered = is_command<Request>(typename Protocol::commands{});
     static_assert(numbered || is_question<Request>(typename Protocol::queries{}),
                   "the service knows no such request");
     auto shared = std::make_shared<decltype(done)>(std::move(done));
-    auto job = [what, wait, shared, numbered](detail::client_state& state) mutable {
+    auto job = [what, wait, shared, numbered, hurries](detail::client_state& state) mutable {
       state.ask({sender<Request>(state, std::move(what), shared),
                  [shared](problem why) { (*shared)(std::move(why)); },
-                 state.self()->clock().now() + wait, numbered});
+                 state.self()->clock().now() + wait, numbered, hurries});
     };
     if (!inside_ || !inside_->run(std::move(job)))
       (*shared)(problem{errc::withdrawn, "the client's actor system has been stopped"});
   }
 
-private:
   template <class Request, class... Cs>
   static constexpr bool is_command(commands<Cs...>) {
     return (std::is_same_v<Request, Cs> || ...);

@@ -27,8 +27,9 @@ public:
     leads_ = all.gauge_singleton("troupe", "group-leads", "Whether this node leads.");
     commit_ = all.gauge_singleton("troupe", "group-commit", "The last entry that was applied.");
     voters_ = all.gauge_singleton("troupe", "group-voters", "Members that vote.");
-    changes_ = all.counter_singleton("troupe", "group-changes-of-leader",
-                                     "Leaders that this node has heard of.", "1", true);
+    changes_
+      = all.counter_singleton("troupe", "group-changes-of-leader",
+                              "How often another one came to lead than the last.", "1", true);
     won_ = all.counter_singleton("troupe", "group-elections-won", "Elections won.", "1", true);
     ignored_ = all.counter_singleton("troupe", "group-ignored-messages",
                                      "Messages of members that were dropped.", "1", true);
@@ -44,9 +45,11 @@ public:
   void changed_role(raft::role now, raft::term_number term, raft::seat_id leader) {
     term_->value(static_cast<std::int64_t>(term));
     leads_->value(now == raft::role::leader ? 1 : 0);
-    if (leader != raft::seat_id{} && leader != leader_)
-      changes_->inc();
-    leader_ = leader;
+    if (leader != raft::seat_id{}) {
+      if (leader_ != raft::seat_id{} && leader != leader_)
+        changes_->inc();
+      leader_ = leader;
+    }
     if (now == raft::role::leader)
       won_->inc();
   }
@@ -79,7 +82,7 @@ private:
   caf::telemetry::int_counter* ignored_ = nullptr;
   caf::telemetry::dbl_histogram* syncs_ = nullptr;
   caf::telemetry::dbl_histogram* batches_ = nullptr;
-  raft::seat_id leader_;
+  raft::seat_id leader_; // the last that was heard of
 };
 
 } // namespace troupe::host

@@ -227,6 +227,16 @@ public:
     return inside_.has_news(question);
   }
 
+  /// See tells_topics.
+  [[nodiscard]] std::uint64_t change_mark() const {
+    return inside_.change_mark();
+  }
+
+  template <class Take>
+  [[nodiscard]] bool for_each_topic(std::uint64_t mark, Take take) const {
+    return inside_.for_each_topic(mark, take);
+  }
+
   /// As of the last entry that came here: stale, unless a read of the group stands behind it.
   template <class Question>
   [[nodiscard]] auto answer(const Question& question) const {

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdio>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,6 +36,7 @@
 #include "troupe/host/in_memory.hpp"
 #include "troupe/host/messages.hpp"
 #include "troupe/host/replicated_core.hpp"
+#include "troupe/host/waiting_questions.hpp"
 
 namespace troupe::host {
 
@@ -56,7 +56,9 @@ namespace troupe::host {
 ///   load(core)                 brings it to where the last life ended; may block
 ///   append(batch, home, done)  done(problem) on this actor, through home(job) if
 ///                              it comes from another thread
-///   save(state), mark(now)     when there is time
+///   save(state, home, failed)  when there is time; failed(problem) only if nobody knows what is
+///                              on the disk
+///   mark(now)                  when there is time
 ///   static token_floor()       for the first life
 template <class Service>
 class service_actor_state {
@@ -175,14 +177,6 @@ private:
 
   // -- questions -------------------------------------------------------------------
 
-  /// A question that waits for news, and whoever asked it.
-  struct parked {
-    std::function<bool()> has_news;
-    std::function<void()> answer;
-    std::function<void(const problem&)> refuse;
-    caf::actor_clock::time_point ends;
-  };
-
   /// A question that waits until the group has confirmed that the state here is the latest.
   struct unconfirmed {
     std::function<void()> go_on;
@@ -243,31 +237,61 @@ private:
   template <class Question, class Promise>
   Promise park(const Question& what, Promise promise) {
     if constexpr (waiting_query<machine_type, Question>) {
-      if (parked_.size() >= max_parked) {
+      if (waiting_.size() >= max_parked) {
         promise.deliver(
           to_error({errc::limit_reached,
                     std::to_string(max_parked) + " questions wait for news; ask without wait"}));
         return promise;
       }
-      auto answer = [this, promise, what]() mutable { promise.deliver(answer_to(what)); };
-      auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
-      parked_.push_back({[this, what] { return core_.has_news(what); }, std::move(answer),
-                         std::move(refuse), self_->clock().now() + std::min(what.wait, max_wait)});
+      constexpr auto is_indexed = indexed_query<machine_type, Question>;
+      auto since = [what]([[maybe_unused]] std::uint64_t seen) {
+        if constexpr (is_indexed)
+          return what.later(seen);
+        else
+          return what;
+      };
+      if (waiting_.size() == 0)
+        see_all();
+      waiting_questions::question made;
+      if constexpr (is_indexed)
+        made.about = what.about();
+      made.has_news = [this, since](std::uint64_t seen) { return core_.has_news(since(seen)); };
+      made.answer = [this, promise, since](std::uint64_t seen) mutable {
+        promise.deliver(answer_to(since(seen)));
+      };
+      made.refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
+      made.ends = self_->clock().now() + std::min(what.wait, max_wait);
+      waiting_.add(std::move(made));
       arm();
     }
     return promise;
   }
 
-  /// Answers whoever waits for news, if there are any, or has waited long enough.
-  void answer_parked() {
-    auto now = self_->clock().now();
-    auto changed = std::exchange(looked_at_, core_.index()) != core_.index();
-    parked_.remove_if([&](parked& each) {
-      if (each.ends > now && !(changed && each.has_news()))
-        return false;
-      each.answer();
-      return true;
-    });
+  /// What changed so far is no news to questions that wait from here on.
+  void see_all() {
+    looked_at_ = core_.index();
+    if constexpr (tells_topics<machine_type>)
+      waiting_.seen(core_.change_mark());
+  }
+
+  /// Looks for questions that a change concerns, and answers some of those, and of those that
+  /// have waited long enough; then comes back for the rest, after what else is to be done.
+  void answer_waiting() {
+    if (looked_at_ != core_.index()) {
+      waiting_.look();
+      if constexpr (tells_topics<machine_type>) {
+        auto look = [this](const std::string& topic) {
+          waiting_.look(topic);
+          return true;
+        };
+        if (!core_.for_each_topic(waiting_.seen(), look))
+          waiting_.look_at_all();
+      }
+      see_all();
+    }
+    waiting_.tick(self_->clock().now());
+    if (waiting_.answer_some(max_answers) && !std::exchange(comes_back_, true))
+      home_([this] { comes_back_ = false; });
   }
 
   void watch(const caf::strong_actor_ptr& caller) {
@@ -300,8 +324,8 @@ private:
         std::visit([this](const auto& each) { handle_effect(each); }, what);
       doing_.clear();
     }
-    if (!parked_.empty())
-      answer_parked();
+    if (waiting_.size() > 0)
+      answer_waiting();
     arm();
   }
 
@@ -310,7 +334,7 @@ private:
   }
 
   void handle_effect(const typename core::save& what) {
-    host_->save(what.state);
+    host_->save(what.state, home_, [this](const problem& why) { fail(why); });
   }
 
   void handle_effect(const typename core::propose& what) {
@@ -335,7 +359,10 @@ private:
   }
 
   void handle_effect(const typename core::rejected& what) {
-    close(what.id, to_error(what.why));
+    if (what.id != 0)
+      return close(what.id, to_error(what.why));
+    std::fprintf(stderr, "%s: an entry of this service is too large and was dropped: %s\n", name,
+                 what.why.detail.c_str());
   }
 
   void handle_effect(const typename core::perform& what) {
@@ -455,8 +482,7 @@ private:
   void refuse_questions(const problem& why) {
     for (auto& [id, each] : std::exchange(unconfirmed_, {}))
       each.refuse(why);
-    for (auto& each : std::exchange(parked_, {}))
-      each.refuse(why);
+    waiting_.refuse_all(why);
   }
 
   /// Returns a function for any thread that brings a job back to this actor, if
@@ -479,8 +505,8 @@ private:
     if (auto next = core_.next_wall_deadline())
       no_later(self_->clock().now()
                + std::clamp(*next - read_calendar(), duration::zero(), wall_every));
-    for (auto& each : parked_)
-      no_later(each.ends);
+    if (auto next = waiting_.next_deadline())
+      no_later(*next);
     timer_.arm(self_, wake, [this] {
       core_.tick(now(), out_);
       if (core_.next_deadline() && now() >= mark_at_) {
@@ -516,6 +542,8 @@ private:
   /// A client that waits for news asks again after so long.
   static constexpr duration max_wait = std::chrono::minutes{1};
   static constexpr std::size_t max_parked = 10'000;
+  /// To questions that waited, before the next message is handled.
+  static constexpr std::size_t max_answers = 256;
 
   caf::event_based_actor* self_;
   Service service_;
@@ -533,7 +561,8 @@ private:
   std::set<caf::actor_addr> watched_;
   caf::actor_addr owner_;
   request_id last_caller_ = 0;
-  std::list<parked> parked_;
+  waiting_questions waiting_;
+  bool comes_back_ = false; // to answer more of them
   std::map<request_id, unconfirmed> unconfirmed_;
   request_id last_question_ = 0;
   request_id looked_at_ = 0;

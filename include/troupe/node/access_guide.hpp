@@ -45,6 +45,15 @@ public:
     find();
   }
 
+  /// Its link; null while there is no guide.
+  [[nodiscard]] const net::link_ptr& link() const {
+    return link_;
+  }
+
+  [[nodiscard]] const net::address& where() const {
+    return where_;
+  }
+
   [[nodiscard]] bool uses(net::connection_id link) const {
     return link_ && link_->number() == link;
   }

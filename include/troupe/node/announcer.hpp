@@ -13,6 +13,7 @@
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/once_all.hpp"
+#include "troupe/node/node_log.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/service_request.hpp"
 #include "troupe/registry/own_records.hpp"
@@ -28,7 +29,7 @@ public:
     std::string node;
     boot_number boot = 0;
     duration heartbeat_every{};
-    std::function<void(const std::string&)> log;
+    node_log log;
     /// The node has another boot, and has said all with it: what else carries the boot is void.
     std::function<void()> risen;
   };
@@ -136,16 +137,20 @@ private:
 
   void announced(const result<registry::put_report>& answer, const done_handler& tell) {
     if (answer && answer->clashing > 0)
-      setup_.log("another live process has this node's identity; stop one of the two, data "
-                 "folders must not be copied");
+      setup_.log.complain("another live process has this node's identity",
+                          "stop one of the two; data folders must not be copied");
     if (answer && answer->stale > 0)
       rise();
     tell(answer ? problem{} : answer.error());
   }
 
+  /// That there is no way to the registry is said elsewhere.
   void log_refusal(const problem& why) {
-    if (why.code != errc::none && why.code != errc::unreachable)
-      setup_.log("the registry did not take a record: " + why.detail);
+    constexpr const char* not_taken = "the registry did not take a record";
+    if (why.code == errc::none)
+      setup_.log.settle(not_taken);
+    else if (why.code != errc::unreachable && why.code != errc::no_quorum)
+      setup_.log.complain(not_taken, why.detail);
   }
 
   /// The registry may have heard of a later life of this node: if so, goes above it.
@@ -161,9 +166,10 @@ private:
   }
 
   void speak_anew() {
-    setup_.log("this node's identity was heard of with a later start (is its data folder restored "
-               "or copied?); it goes on as start "
-               + std::to_string(book_.boot()));
+    setup_.log.warn(
+      "this node's identity was heard of with a later start (is its data folder restored "
+      "or copied?); it goes on as start "
+      + std::to_string(book_.boot()));
     put_all();
     setup_.risen();
   }

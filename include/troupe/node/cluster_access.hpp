@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,6 +64,13 @@ struct access_events {
   std::function<void(const problem&)> failed;
   /// The link has shown the way, and nobody used it since for access_options::idle_after.
   std::function<void(const net::link_ptr&)> idle{};
+  /// This node answers, so that what it knows can be asked of it, and messages go through it,
+  /// whether or not the services are found. Null: none does.
+  std::function<void(const net::link_ptr&, const net::address&)> met
+    = [](const net::link_ptr&, const net::address&) {};
+  /// The services are nowhere and will be for a while, by what that node says: no_quorum, with
+  /// who is missing. errc::none: they may be found soon.
+  std::function<void(const problem&)> without_quorum = [](const problem&) {};
 };
 
 /// Keeps the way to the services of a cluster: dials one node after the other until one
@@ -104,6 +112,8 @@ public:
 
   /// A link has ended.
   void link_down(net::connection_id number) {
+    if (contact_ && contact_->number() == number)
+      part();
     if (number != link_)
       return;
     link_ = 0;
@@ -111,6 +121,10 @@ public:
     events_.bound({});
     if (!is_seeking_)
       seek();
+    if (contact_)
+      listen_anew(0);
+    else if (auto guide = guide_.link())
+      meet(guide, guide_.where(), {});
   }
 
   /// The services are on this node since this turn (see voters_setup::lead).
@@ -123,6 +137,7 @@ public:
     ++search_;
     link_ = 0;
     guide_.let_go();
+    forget_quorum();
     events_.bound(how);
   }
 
@@ -153,6 +168,7 @@ public:
 
   /// Part of the end of the node.
   void stop() {
+    contact_.reset();
     self_->quit();
   }
 
@@ -196,9 +212,9 @@ private:
       if (!is_current(search))
         return;
       if (got)
-        ask(search, *got, where);
-      else
-        again(search, got.error());
+        return ask(search, *got, where);
+      tried(where);
+      again(search, got.error());
     });
   }
 
@@ -243,7 +259,13 @@ private:
           if (is_current(search))
             then(place);
         },
-        [this, search](const caf::error& why) { again(search, to_problem(why)); });
+        [this, search, number = link->number()](const caf::error& why) {
+          if (contact_ && contact_->number() == number)
+            part();
+          if (is_current(search))
+            tried(asked_);
+          again(search, to_problem(why));
+        });
   }
 
   /// Asks the node at the other end of `link` for the first service; the others are there,
@@ -251,11 +273,101 @@ private:
   void ask(std::uint64_t search, const net::link_ptr& link, const net::address& where) {
     if (!link->entry_point())
       return again(search, {errc::unreachable, to_string(where) + " closed the link at once"});
+    asked_ = where;
     find(search, link, {cluster_services.front(), 0, {}},
          [this, search, link, where](const router::service_place& place) {
+           meet(link, where, place);
            go_by(search, {link, where, place.revision}, place);
          });
   }
+
+  // -- the node that answers -------------------------------------------------------------
+
+  /// The node at the other end of `link` answers; one that did before stays the contact.
+  void meet(const net::link_ptr& link, const net::address& where,
+            const router::service_place& place) {
+    if (contact_)
+      return;
+    contact_ = link;
+    contact_at_ = where;
+    events_.met(contact_, contact_at_);
+    hear(place.why);
+    listen_anew(place.revision);
+  }
+
+  void part() {
+    contact_.reset();
+    ++contact_turn_;
+    hear({});
+    events_.met(nullptr, {});
+  }
+
+  void listen_anew(std::uint64_t revision) {
+    listen(++contact_turn_, revision);
+  }
+
+  /// While the services are nowhere: hears from the contact at once where they are, and why not.
+  void listen(std::uint64_t turn, std::uint64_t revision) {
+    if (turn != contact_turn_ || link_ != 0 || is_here_)
+      return;
+    auto entry = contact_->entry_point();
+    if (!entry)
+      return part();
+    self_
+      ->request(caf::actor_cast<caf::actor>(entry), options_.check_every + answer_within,
+                router::find_service{cluster_services.front(), revision, options_.check_every})
+      .then(
+        [this, turn, revision](const router::service_place& place) {
+          if (turn != contact_turn_ || link_ != 0 || is_here_)
+            return;
+          hear(place.why);
+          if (place.revision != revision)
+            follow_contact(place);
+          listen(turn, place.revision);
+        },
+        [this, turn](const caf::error&) {
+          if (turn == contact_turn_ && link_ == 0 && !is_here_)
+            part();
+        });
+  }
+
+  void follow_contact(const router::service_place& place) {
+    learn(place.others);
+    auto there = place.handle ? contact_at_ : net::address::from_string(place.address);
+    if (there && *there != silent_)
+      seek(*there);
+  }
+
+  /// What the contact says of the quorum.
+  void hear(const problem& why) {
+    heard_ = why;
+    tell_quorum();
+  }
+
+  /// This node was asked, or cannot be: the services are not found by it.
+  void tried(const net::address& where) {
+    if (link_ != 0 || is_here_)
+      return;
+    tried_.insert(to_string(where));
+    tell_quorum();
+  }
+
+  /// The contact may be cut off from a majority that others reach: those come first.
+  void tell_quorum() {
+    auto are_tried = std::ranges::all_of(
+      options_.addresses, [this](auto& each) { return tried_.contains(to_string(each)); });
+    auto why = are_tried || tried_.size() >= enough_tried ? heard_ : problem{};
+    if (why != quorum_)
+      events_.without_quorum(quorum_ = why);
+  }
+
+  /// The services are found.
+  void forget_quorum() {
+    tried_.clear();
+    hear({});
+  }
+
+  // -- the way on ------------------------------------------------------------------------
 
   /// A node that has said where the services are, or that it does not know; and how often it had
   /// changed its mind.
@@ -271,6 +383,7 @@ private:
       return bind(search, from.link, {{}, from.where, from.link->entry_point(), {}}, place.revision,
                   0);
     auto there = net::address::from_string(place.address);
+    tried(from.where);
     if (!there || *there != from.where)
       sign_ = from;
     if (!there || *there == from.where || silent_ == *there || ++hops_ > max_hops)
@@ -314,6 +427,8 @@ private:
       return;
     resting_[link->number()] = timers_.after(options_.idle_after, [this, link] {
       resting_.erase(link->number());
+      if (link == contact_ && link_ == 0)
+        return rest(link); // there is nobody else to ask
       events_.idle(link);
     });
   }
@@ -364,6 +479,7 @@ private:
     auto is_news = link_ != link->number() || handles_ != how.handles;
     link_ = link->number();
     handles_ = how.handles;
+    forget_quorum();
     if (!link->reason().empty())
       return link_down(link_); // it ended while we asked
     if (is_news)               // else its node was only slow to answer
@@ -399,8 +515,9 @@ private:
             return wait_for_news(search, link, place.revision);
           if (place.handle)
             return seek(where_);
-          auto there = net::address::from_string(place.address);
-          seek(there ? std::optional{*there} : std::nullopt);
+          if (auto there = net::address::from_string(place.address))
+            return seek(*there);
+          unbind(link, place);
         },
         [this, search, link](const caf::error&) {
           if (!is_current(search) || link->number() != link_)
@@ -408,6 +525,19 @@ private:
           silent_ = where_; // it hangs, or its link does
           seek();
         });
+  }
+
+  /// The services are no more where they were, and nobody knows another place.
+  void unbind(const net::link_ptr& link, const router::service_place& place) {
+    auto where = where_;
+    link_ = 0;
+    handles_.clear();
+    events_.bound({});
+    seek();
+    if (contact_)
+      listen_anew(0);
+    else
+      meet(link, where, place);
   }
 
   static constexpr duration answer_within = std::chrono::milliseconds{1'500};
@@ -418,6 +548,8 @@ private:
   /// Nodes that show the way to others, without a rest between.
   static constexpr std::size_t max_hops = 3;
   static constexpr std::size_t max_addresses = 100;
+  /// Of many addresses so many are tried before the word of one node counts.
+  static constexpr std::size_t enough_tried = 5;
 
   caf::event_based_actor* self_;
   access_options options_;
@@ -427,6 +559,8 @@ private:
   std::uint32_t failures_ = 0;
   net::gate* gate_ = nullptr;
   std::size_t next_address_ = 0;
+  /// By the search.
+  net::address asked_;
   /// Counts searches: what an earlier one brings is of no use.
   std::uint64_t search_ = 0;
   bool is_seeking_ = false;
@@ -446,6 +580,16 @@ private:
   std::uint64_t turn_ = 0;
   /// Links that only showed the way, with the ends of their rest.
   std::map<net::connection_id, timer_queue<caf::event_based_actor>::id> resting_;
+  /// The node that answers; null while none does.
+  net::link_ptr contact_;
+  net::address contact_at_;
+  /// Counts what is heard of contacts: answers of an earlier turn are ignored.
+  std::uint64_t contact_turn_ = 0;
+  /// What it says of the quorum, and what was told of that.
+  problem heard_;
+  problem quorum_;
+  /// Addresses of nodes that do not lead to the services, since they were found last.
+  std::set<std::string> tried_;
   access_guide guide_;
   worker_thread resolver_;
 };

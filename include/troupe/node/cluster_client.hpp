@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -13,23 +14,33 @@
 #include "caf/actor.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/actor_system_config.hpp"
+#include "caf/scoped_actor.hpp"
+#include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/gate.hpp"
+#include "troupe/node/messages.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/voters_client.hpp"
 #include "troupe/router/router_client.hpp"
 
 namespace troupe {
 
-/// A light client of a cluster: one link, no member, nothing that others could find. For
-/// tools and for programs that only ask. A link to a node that only showed the way to the
-/// services is closed after link_options::idle_after. Thread-safe; calls block.
+/// A light client of a cluster: no member, nothing that others could find. For tools and for
+/// programs that only ask. It asks the first node that answers, and the one where the services
+/// are once that is found; messages to agents go through either. A link to a node that only showed
+/// the way to the services, and carried nothing else, is closed after link_options::idle_after.
+/// Thread-safe; calls block.
+///
+/// What needs the services waits for them, within its time, while a majority of the voters may
+/// elect a leader. Once the node that was asked has missed a majority for 2 s, such calls end with
+/// no_quorum, which names who is missing, or outcome_unknown where they may have been carried out.
 class cluster_client {
 public:
-  /// Connects to the cluster that the node at one of `addresses` belongs to. Waits up to
-  /// `wait`; `links` bounds its links. Errors: unreachable, timed_out, incompatible, bad_argument
-  /// (no troupe node, or a name that is not known), with the last thing that went wrong.
+  /// Connects to the cluster that the node at one of `addresses` belongs to, as soon as one
+  /// answers. Waits up to `wait`; `links` bounds its links. Errors: unreachable, timed_out,
+  /// incompatible, bad_argument (no troupe node, or a name that is not known), with the last thing
+  /// that went wrong.
   static result<std::unique_ptr<cluster_client>> connect(std::vector<net::address> addresses,
                                                          duration wait = std::chrono::seconds{5},
                                                          const net::link_options& links = {});
@@ -47,10 +58,26 @@ public:
     return system_;
   }
 
-  /// The node that it is linked to, as people write its address.
+  /// The node that it asks, as people write its address: where the services are, or while they
+  /// are not found any one that answers.
   [[nodiscard]] std::string address() const {
     std::lock_guard guard{mutex_};
-    return to_string(address_);
+    return to_string(entry_ ? address_ : contact_address_);
+  }
+
+  /// Waits up to `wait` until the services are found. Errors: no_quorum (at once where no majority
+  /// of the voters is reached), unreachable, timed_out.
+  problem await_services(duration wait);
+
+  /// Asks a node what it knows of its cluster, whoever leads: the one that address() names. Errors:
+  /// unreachable, timed_out.
+  result<cluster::node_view> look(duration wait);
+
+  /// Asks that node's copy of the registry, which has what the registry said last: find_records,
+  /// get_record or count_records. Errors: unreachable, timed_out.
+  template <class Question>
+  result<typename Question::result> ask_copy(const Question& what, duration wait) {
+    return ask_node<typename Question::result>(wait, what);
   }
 
   /// Whether it is linked to a cluster that keeps its services on a group of voters.
@@ -61,9 +88,14 @@ public:
 
   /// Shows and changes the voters. No longer than this client.
   [[nodiscard]] cluster::voters_client voters() {
-    return {system_, [this] {
+    return {system_,
+            [this] {
               std::lock_guard guard{mutex_};
               return voters_;
+            },
+            [this] {
+              std::lock_guard guard{mutex_};
+              return why_;
             }};
   }
 
@@ -98,9 +130,36 @@ private:
 
   cluster_client();
 
+  /// A node that carries a request may be asked for nothing else, and its link stays all the same.
   [[nodiscard]] router::router_client through() {
     std::lock_guard guard{mutex_};
-    return {system_, entry_};
+    if (!entry_ && contact_)
+      kept_.insert(contact_link_);
+    return {system_, entry_ ? entry_ : contact_};
+  }
+
+  /// The actor that answers what a node knows, of the node that address() names.
+  result<caf::actor> knowledge(std::chrono::steady_clock::time_point deadline);
+
+  template <class Answer, class Question>
+  result<Answer> ask_node(duration wait, const Question& what) {
+    auto deadline = std::chrono::steady_clock::now() + wait;
+    auto there = knowledge(deadline);
+    if (!there)
+      return there.error();
+    return ask<Answer>(*there, deadline, what);
+  }
+
+  template <class Answer, class Question>
+  result<Answer> ask(const caf::actor& whom, std::chrono::steady_clock::time_point deadline,
+                     const Question& what) {
+    caf::scoped_actor self{system_};
+    result<Answer> answer{problem{errc::timed_out, "no answer in time"}};
+    auto left = deadline - std::chrono::steady_clock::now();
+    self->request(whom, std::max<duration>(left, std::chrono::milliseconds{1}), what)
+      .receive([&](Answer& got) { answer = std::move(got); },
+               [&](const caf::error& why) { answer = to_problem(why); });
+    return answer;
   }
 
   /// The program uses this link: it does not rest any more. Returns false if it is closed
@@ -119,10 +178,16 @@ private:
   caf::actor access_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  bool connected_ = false;
   problem last_problem_;
-  net::address address_;
+  /// Where the services are; null while they are not found.
   caf::strong_actor_ptr entry_;
+  net::address address_;
+  /// Of the node that answers, whether or not it knows that; null while none does.
+  caf::strong_actor_ptr contact_;
+  net::address contact_address_;
+  net::connection_id contact_link_ = 0;
+  /// no_quorum while it says so.
+  problem why_;
   caf::strong_actor_ptr voters_;
   /// Links that the program asked for.
   std::set<net::connection_id> kept_;

@@ -10,6 +10,7 @@
 #include "caf/event_based_actor.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/node/node_log.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/service_request.hpp"
 
@@ -27,7 +28,7 @@ public:
     registry_client registry;
     names_client names;
     scheduler_client scheduler;
-    std::function<void(const std::string&)> log;
+    node_log log;
     /// What people call a node.
     std::function<std::string(const std::string& node)> called;
     /// Whether nobody comes back under the id of a node once it has ended.
@@ -66,9 +67,9 @@ public:
     linked_.erase(node);
     if (left_.erase(node) > 0 || !decides_)
       return;
-    setup_.log("link to node " + setup_.called(node) + " lost (" + why
-               + "); its work goes to others in " + to_string(setup_.lost_after)
-               + " unless it comes back");
+    setup_.log.warn("link to node " + setup_.called(node) + " lost (" + why
+                    + "); its work goes to others in " + troupe::to_string(setup_.lost_after)
+                    + " unless it comes back");
     await(node, boot);
   }
 
@@ -109,7 +110,7 @@ private:
   }
 
   void declare_lost(const std::string& node, boot_number boot) {
-    setup_.log("node " + setup_.called(node) + " is lost; its tasks run elsewhere");
+    setup_.log.warn("node " + setup_.called(node) + " is lost; its tasks run elsewhere");
     judge(node, boot, registry::record_status::disconnected);
     tell_service(setup_.scheduler, scheduler::worker_lost{node, boot, {}});
   }

@@ -16,6 +16,7 @@
 #include "troupe/core/result.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/member.hpp"
+#include "troupe/node/node_log.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/seat.hpp"
 #include "troupe/node/services.hpp"
@@ -39,6 +40,9 @@ struct group_surroundings {
   std::function<void(const net::link_ptr&, duration)> set_timeout;
   /// Whether this node needs its links to other members, used or not.
   std::function<void(bool)> keep_links;
+  /// See voters_setup::without_quorum.
+  std::function<void(const problem&)> without_quorum;
+  node_log log;
 };
 
 /// A node's part in the group that keeps the services of its cluster: its seat, and what
@@ -94,6 +98,11 @@ public:
     };
   }
 
+  /// Calls `then` with what the seat knows of the group: see voters_state::show().
+  void show(std::function<void(const voters_view&, const problem&)> then) const {
+    seat_->run([then = std::move(then)](voters_state& state) { state.show(then); });
+  }
+
   /// Gives up the seat, once another node has taken its place, so that the others are enough
   /// without it. `knows_leader`: a member hears of its own seat after it hears of the leader.
   /// Blocks for 40 s at most. Errors: those of voters_client::change(), none with `force`.
@@ -129,7 +138,8 @@ private:
       is_seated_ = is_seated;
       around_.keep_links(is_seated);
     };
-    made.log = how.log;
+    made.without_quorum = around_.without_quorum;
+    made.log = around_.log;
     return made;
   }
 

@@ -36,6 +36,8 @@ struct identity {
   std::uint32_t format = 1;
   /// Where it has met the cluster, as HOST:PORT.
   std::vector<std::string> met{};
+  /// Set by hand: it takes no new work.
+  bool maintenance = false;
 
   friend bool operator==(const identity&, const identity&) = default;
 };
@@ -44,7 +46,8 @@ template <class Inspector>
 bool inspect(Inspector& f, identity& x) {
   return f.object(x).fields(f.field("id", x.id), f.field("boot", x.boot),
                             f.field("cluster", x.cluster), f.field("host", x.host),
-                            f.field("format", x.format), f.field("met", x.met));
+                            f.field("format", x.format), f.field("met", x.met),
+                            f.field("maintenance", x.maintenance));
 }
 
 /// The folder in which one node keeps everything. Held by a file lock, so that no second
@@ -59,7 +62,7 @@ public:
     data_folder made;
     made.path_ = path;
     if (path.empty()) {
-      made.self_ = {random_id<node_id>(), 1, {}, false, format, {}};
+      made.self_ = {random_id<node_id>(), 1, {}, false, format, {}, false};
       return made;
     }
     if (auto why = made.take(); why.code != errc::none)
@@ -135,6 +138,16 @@ public:
     return path_.empty() ? problem{} : save();
   }
 
+  /// Remembers whether it is in maintenance. Errors: storage_full, bad_argument (the folder cannot
+  /// be written); it is as before then.
+  [[nodiscard]] problem set_maintenance(bool on) {
+    auto before = std::exchange(self_.maintenance, on);
+    auto why = path_.empty() ? problem{} : save();
+    if (why.code != errc::none)
+      self_.maintenance = before;
+    return why;
+  }
+
 private:
   data_folder() = default;
 
@@ -165,7 +178,7 @@ private:
                                  + " has data, but no identity.json that says whose; restore that "
                                    "file from a backup, or give an empty folder with --data to "
                                    "start as a new node"};
-      self_ = {random_id<node_id>(), 0, {}, false, format, {}};
+      self_ = {random_id<node_id>(), 0, {}, false, format, {}, false};
       return {};
     }
     std::string text{std::istreambuf_iterator<char>{in}, {}};

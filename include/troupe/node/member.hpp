@@ -7,14 +7,17 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "caf/event_based_actor.hpp"
 #include "caf/message.hpp"
+#include "caf/result.hpp"
 #include "caf/stateful_actor.hpp"
 #include "caf/system_messages.hpp"
+#include "caf/typed_response_promise.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
@@ -27,9 +30,12 @@
 #include "troupe/node/failure_detector.hpp"
 #include "troupe/node/health_checker.hpp"
 #include "troupe/node/known_nodes.hpp"
+#include "troupe/node/messages.hpp"
 #include "troupe/node/name_claims.hpp"
+#include "troupe/node/node_log.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/peer_links.hpp"
+#include "troupe/node/registry_copy.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/service_request.hpp"
 #include "troupe/registry/messages.hpp"
@@ -43,8 +49,6 @@ struct member_setup {
   std::string id;
   std::string name;
   boot_number boot = 0;
-  /// It may come to lead, and has to know then what the last leader's registry knew.
-  bool may_lead = false;
   duration lost_after{};
   duration heartbeat_every{};
   /// How often unhealthy agents are pinged.
@@ -53,9 +57,13 @@ struct member_setup {
   names_client names;
   scheduler_client scheduler;
   router::router_access router;
-  std::function<void(const std::string&)> log;
+  node_log log;
   /// The router knows all that the registry knew when it was asked.
   std::function<void()> caught_up;
+  /// Calls what it is given with what this node knows of its cluster, on any thread.
+  std::function<void(std::function<void(const node_view&)>)> show{};
+  /// Of the copy of the registry.
+  registry::registry_options bounds{};
   /// A link to a node is up, or down.
   std::function<void(const net::link_ptr&)> linked = [](const net::link_ptr&) {};
   std::function<void(const std::string& node)> unlinked = [](const std::string&) {};
@@ -78,6 +86,7 @@ public:
       setup_(std::move(setup)),
       timers_(self),
       links_(self, setup_.router, nodes_),
+      copy_(setup_.bounds),
       announcer_(self, setup_.registry,
                  {setup_.id, setup_.boot, setup_.heartbeat_every, setup_.log,
                   [this] {
@@ -95,14 +104,19 @@ public:
       health_(self, setup_.registry, [this](const std::string& node) { return router_of(node); }) {
     self_->set_down_handler([this](const caf::down_msg& gone) {
       if (auto found = guarded_.extract(gone.source))
-        setup_.log("service " + found.mapped() + " ended: " + to_string(gone.reason)
-                   + "; restart the node");
+        setup_.log.fail("service " + found.mapped() + " ended: " + to_string(gone.reason)
+                        + "; restart the node");
     });
   }
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
-    return {[](caf::ok_atom) {}}; // lives on the actions that arrive
+    return {
+      [this](const show_node&) { return show(); },
+      [this](const registry::find_records& what) { return copy_.table().answer(what); },
+      [this](const registry::get_record& what) { return copy_.table().answer(what); },
+      [this](const registry::count_records& what) { return copy_.table().answer(what); },
+    };
   }
 
   /// Begins to follow the registry; `gate` outlives this actor.
@@ -123,9 +137,11 @@ public:
   void lead(const caf::strong_actor_ptr& registry, std::function<void()> done) {
     is_leading_ = true;
     failures_.begin();
-    for (auto& [key, each] : records_)
-      if (key.kind == registry::record_kind::node)
+    copy_.for_each([this](const registry::record_view& each) {
+      auto& key = each.value.key;
+      if (key.kind == registry::record_kind::node && key.owner != setup_.id)
         failures_.expect(key.owner, each.value.boot);
+    });
     timers_.cancel(check_timer_);
     if (setup_.check_every > duration::zero())
       check_health();
@@ -192,6 +208,18 @@ public:
       made.capabilities.insert(id); // several may have it
     show(made);
     announcer_.put({std::move(made)}, std::move(done));
+  }
+
+  /// Says that this node is in maintenance, or no longer is, and has its workers get nothing new.
+  /// Calls `done` once registry and scheduler have heard it.
+  void maintain(bool on, done_handler done) {
+    auto self = announcer_.book().find(registry::record_kind::node, setup_.name);
+    if (!self)
+      return done({}); // it says so when it begins to speak
+    auto heard = once_all(2, std::move(done));
+    self->status = on ? registry::record_status::maintenance : registry::record_status::active;
+    announcer_.put({std::move(*self)}, heard);
+    maintain_workers({}, on, heard);
   }
 
   void remove_agent(const std::string& id) {
@@ -264,6 +292,31 @@ private:
     return {std::move(agent), owner, what.capabilities, what.groups, what.load};
   }
 
+  /// Page by page: the workers of this node behind `after`.
+  void maintain_workers(scheduler::worker_id after, bool on, const done_handler& done) {
+    ask_service(
+      self_, setup_.scheduler, scheduler::list_workers{.after = after},
+      [this, on, done](const result<scheduler::worker_list>& answer) {
+        if (!answer)
+          return done(answer.error());
+        if (answer->workers.empty())
+          return done({});
+        auto heard = once_all(answer->workers.size() + 1,
+                              [=, this, last = answer->workers.back()](const problem& why) {
+                                if (why.code != errc::none && why.code != errc::not_found)
+                                  return done(why);
+                                maintain_workers(last.worker, on, done);
+                              });
+        heard({});
+        for (auto& each : answer->workers)
+          if (each.owner != setup_.id)
+            heard({});
+          else
+            ask_service(self_, setup_.scheduler, scheduler::set_maintenance{each.worker, on},
+                        [heard](const auto& set) { heard(set ? problem{} : set.error()); });
+      });
+  }
+
   // -- names ---------------------------------------------------------------------------
 
   void claim(registry::record what, done_handler done) {
@@ -303,7 +356,7 @@ private:
 
   /// Another has a newer claim: the agent gets nothing more from here on, and is told.
   void lose_name(const std::string& id, const problem& why) {
-    setup_.log("agent '" + id + "' has lost its name: " + why.detail);
+    setup_.log.warn("agent '" + id + "' has lost its name: " + why.detail);
     auto told = on_name_taken_.extract(id);
     setup_.router.run([id, why, is_told = static_cast<bool>(told),
                        node = setup_.id](router::router_state& state) {
@@ -328,20 +381,14 @@ private:
   // -- what others say -----------------------------------------------------------------
 
   void follow(const registry::record_changes& news) {
-    if (news.complete) {
-      nodes_.clear();
-      records_.clear();
-      health_.clear();
-      setup_.router.run([](router::router_state& state) { state.places().clear(); });
-      for (auto& each : announcer_.book().all())
-        if (each.key.kind == registry::record_kind::agent && !each.removed)
-          show(each);
-    }
+    keep(news);
+    if (news.complete)
+      snapshot_.emplace();
     for (auto& each : news.changes) {
       auto& value = each.what.value;
       auto shown = registry::is_shown(each.kind);
-      if (setup_.may_lead)
-        keep(each.what, shown);
+      if (snapshot_)
+        snapshot_->note(each.what, shown);
       if (value.key.kind == registry::record_kind::node) {
         follow_node(value, shown);
         if (each.kind == registry::change_kind::removed)
@@ -364,8 +411,42 @@ private:
       else if (value.key.owner != setup_.id)
         follow_agent(value, shown && each.what.status == registry::record_status::active);
     }
+    if (snapshot_ && !news.rest)
+      forget_all_but(*std::exchange(snapshot_, std::nullopt));
     if (!news.more)
       setup_.caught_up();
+  }
+
+  /// What a snapshot of the registry has shown so far. It comes in pages: until the last one
+  /// all that was known before is found, too.
+  struct shown_records {
+    std::set<registry::record_key> keys;
+    std::set<std::string> nodes;
+    /// Agents, each with its node.
+    std::set<std::pair<std::string, std::string>> places;
+
+    void note(const registry::record_view& what, bool shown) {
+      auto& key = what.value.key;
+      auto change = [shown](auto& among, const auto& each) {
+        if (shown)
+          among.insert(each);
+        else
+          among.erase(each);
+      };
+      change(keys, key);
+      if (key.kind == registry::record_kind::node)
+        change(nodes, key.owner);
+      else if (key.kind == registry::record_kind::agent)
+        change(places, std::pair{place_of(what.value).agent, key.owner});
+    }
+  };
+
+  void forget_all_but(shown_records those) {
+    nodes_.remove_if([&](const std::string& id) { return !those.nodes.contains(id); });
+    health_.remove_if([&](const auto& key) { return !those.keys.contains(key); });
+    setup_.router.run([places = std::move(those.places)](router::router_state& state) {
+      state.places().keep_others(places);
+    });
   }
 
   /// Returns who has the name of an agent of this node now, for people; empty if that is
@@ -401,32 +482,53 @@ private:
     });
   }
 
-  // -- the part of the leader ------------------------------------------------------------
+  // -- what this node knows --------------------------------------------------------------
 
-  void keep(const registry::record_view& what, bool shown) {
-    if (shown && what.value.key.owner != setup_.id)
-      records_.insert_or_assign(what.value.key, what);
-    else
-      records_.erase(what.value.key);
+  void keep(const registry::record_changes& news) {
+    constexpr const char* not_kept = "what the registry tells is not kept here";
+    auto why = copy_.take(time_point{self_->clock().now().time_since_epoch()}, news);
+    if (why.code != errc::none)
+      setup_.log.complain(not_kept, why.detail);
+    else if (news.complete)
+      setup_.log.settle(not_kept);
   }
 
-  /// Tells a new registry what the last one knew of other nodes; what they say themselves
-  /// is newer, or the same.
+  caf::result<node_view> show() {
+    auto promise = self_->make_response_promise<node_view>();
+    setup_.show([home = caf::weak_actor_ptr{self_->ctrl()}, promise](const node_view& seen) {
+      run_on(home, [promise, seen]() mutable { promise.deliver(seen); });
+    });
+    return promise;
+  }
+
+  // -- the part of the leader ------------------------------------------------------------
+
+  /// Tells a new registry what the last one knew of other nodes, and what this node says: whoever
+  /// asks the new one finds all that the last one had. What nodes say themselves is newer, or the
+  /// same.
   void tell_all(const caf::strong_actor_ptr& registry, std::function<void()> done) {
     auto to = std::make_shared<registry_client>(self_->system());
     to->set_target(registry);
     std::vector<registry::put_records> pages;
     std::map<std::string, boot_number> lost;
-    for (auto& [key, each] : records_) {
+    auto add = [&](const registry::record& what) {
       if (pages.empty() || pages.back().records.size() == page)
         pages.emplace_back();
-      pages.back().records.push_back(each.value);
+      pages.back().records.push_back(what);
+    };
+    for (auto& each : announcer_.book().all())
+      add(each);
+    copy_.for_each([&](const registry::record_view& each) {
+      auto& owner = each.value.key.owner;
+      if (owner == setup_.id)
+        return;
+      add(each.value);
       if (each.liveness == registry::record_status::disconnected)
-        lost[key.owner] = std::max(lost[key.owner], each.value.boot);
-    }
+        lost[owner] = std::max(lost[owner], each.value.boot);
+    });
     auto heard = once_all(pages.size() + 1, [this, to, lost, done](const problem& why) {
       if (why.code != errc::none)
-        setup_.log("the new registry did not take all that was known: " + why.detail);
+        setup_.log.warn("the new registry did not take all that was known: " + why.detail);
       for (auto& [node, boot] : lost)
         tell_service(*to, registry::verdict{node, boot, registry::record_status::disconnected});
       done();
@@ -454,12 +556,14 @@ private:
   timer_queue<caf::event_based_actor> timers_;
   known_nodes nodes_;
   peer_links links_;
+  /// What the registry has told, for the next one and for those who ask while there is none.
+  registry_copy copy_;
   announcer announcer_;
   name_claims claims_;
   std::optional<host::watcher<registry::registry_protocol, registry::watch_records>> watcher_;
   std::map<caf::actor_addr, std::string> guarded_;
-  /// What the registry has told of other nodes, for the next one.
-  std::map<registry::record_key, registry::record_view> records_;
+  /// Of the registry, while its pages come in.
+  std::optional<shown_records> snapshot_;
   /// Of agents that want to be told.
   std::map<std::string, std::function<void(const problem&)>> on_name_taken_;
   /// Where the services are.

@@ -8,6 +8,7 @@
 #include "caf/type_id.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/messages.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/host/messages.hpp"
 
@@ -19,6 +20,9 @@ namespace troupe::cluster {
 inline constexpr const char* voters_name = "troupe.voters";
 /// The same on each node that may vote.
 inline constexpr const char* seat_name = "troupe.seat";
+/// The same on every node: what it knows of its cluster, whoever leads. It answers show_node and
+/// the registry's find_records, get_record and count_records from its copy of the registry.
+inline constexpr const char* knowledge_name = "troupe.node";
 
 /// A node's place in the group, and the actor that takes the messages of the group.
 struct seat_card {
@@ -37,7 +41,7 @@ struct exchange_seats {
   std::uint64_t forgotten = 0;
 };
 
-/// A member of the group as the leader sees it.
+/// A member of the group as the leader sees it, or as another member does.
 struct seat_view {
   /// The id of its node.
   std::string node;
@@ -46,10 +50,13 @@ struct seat_view {
   /// Counts for majorities; else it only receives.
   bool votes = false;
   bool leads = false;
-  /// Entries of the leader's log that it has not synced.
+  /// Entries of the leader's log that it has not synced. Of the leader's view only.
   std::uint64_t lag = 0;
-  /// Since it was heard of last.
+  /// Since it was heard of last. Of the leader's view only.
   duration silent_for{};
+  /// It is this node, or was heard of by it lately; a voter that a follower is linked to and has
+  /// no reason to hear of is, too.
+  bool is_reached = false;
 
   friend bool operator==(const seat_view&, const seat_view&) = default;
 };
@@ -71,6 +78,30 @@ struct voters_view {
 
 struct list_voters {
   using result = voters_view;
+};
+
+/// What one node knows of its cluster, whoever leads.
+struct node_view {
+  /// Its id, and what people call it.
+  std::string node;
+  std::string name;
+  /// The address of the node that leads; empty: none that it knows.
+  std::string leader;
+  /// Zero while there is a leader.
+  duration leaderless_for{};
+  /// How often another one came to lead than the last, since this node started.
+  std::uint64_t changes_of_leader = 0;
+  /// By its own replica; without seats if it has none.
+  voters_view group;
+  /// no_quorum and who is missing, once it has reached no majority of the voters for a while;
+  /// errc::none otherwise.
+  problem why;
+
+  friend bool operator==(const node_view&, const node_view&) = default;
+};
+
+struct show_node {
+  using result = node_view;
 };
 
 enum class voter_change : std::uint8_t {
@@ -162,10 +193,10 @@ bool inspect(Inspector& f, exchange_seats& x) {
 
 template <class Inspector>
 bool inspect(Inspector& f, seat_view& x) {
-  return f.object(x).fields(f.field("node", x.node), f.field("address", x.address),
-                            f.field("seat", x.seat), f.field("votes", x.votes),
-                            f.field("leads", x.leads), f.field("lag", x.lag),
-                            f.field("silent_for", x.silent_for));
+  return f.object(x).fields(
+    f.field("node", x.node), f.field("address", x.address), f.field("seat", x.seat),
+    f.field("votes", x.votes), f.field("leads", x.leads), f.field("lag", x.lag),
+    f.field("silent_for", x.silent_for), f.field("is_reached", x.is_reached));
 }
 
 template <class Inspector>
@@ -173,6 +204,19 @@ bool inspect(Inspector& f, voters_view& x) {
   return f.object(x).fields(f.field("term", x.term), f.field("commit", x.commit),
                             f.field("last", x.last), f.field("wanted", x.wanted),
                             f.field("seats", x.seats), f.field("kept_out", x.kept_out));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, node_view& x) {
+  return f.object(x).fields(
+    f.field("node", x.node), f.field("name", x.name), f.field("leader", x.leader),
+    f.field("leaderless_for", x.leaderless_for), f.field("changes_of_leader", x.changes_of_leader),
+    f.field("group", x.group), f.field("why", x.why));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, show_node& x) {
+  return f.object(x).fields();
 }
 
 template <class Inspector>
@@ -203,6 +247,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_node, ::troupe::type_ids::node)
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::backup_receipt))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::make_backup))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::read_backup))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::node_view))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::show_node))
 
 CAF_END_TYPE_ID_BLOCK(troupe_node)
 

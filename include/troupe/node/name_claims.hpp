@@ -13,6 +13,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/once_all.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/node/node_log.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/service_request.hpp"
 #include "troupe/registry/name_types.hpp"
@@ -34,7 +35,7 @@ public:
     std::function<void(const std::string& name, const problem&)> lost;
     /// The service has heard of the node with this boot, later than ours: claim again above it.
     std::function<void(boot_number)> outlived;
-    std::function<void(const std::string&)> log;
+    node_log log;
   };
 
   name_claims(caf::event_based_actor* self, names_client names, setup how)
@@ -101,12 +102,14 @@ private:
   void claim_batch(const std::vector<std::string>& names) {
     ask_service(self_, names_, registry::names::claim{names, setup_.node, setup_.boot()},
                 [this, names](const result<registry::names::claims>& answer) {
-                  if (answer)
+                  if (answer) {
+                    setup_.log.settle(not_claimed);
                     return setup_.kept(answer->claimed);
+                  }
                   if (answer.error().code == errc::in_use)
                     return rise();
                   if (answer.error().code != errc::name_taken)
-                    return setup_.log("names could not be claimed anew: " + answer.error().detail);
+                    return setup_.log.complain(not_claimed, answer.error().detail);
                   if (names.size() == 1)
                     return setup_.lost(names.front(), answer.error());
                   for (auto& each : names) // all or none: see which it was
@@ -126,6 +129,8 @@ private:
                     setup_.outlived(found->claimed.front().boot);
                 });
   }
+
+  static constexpr const char* not_claimed = "names could not be claimed anew";
 
   caf::event_based_actor* self_;
   names_client names_;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -52,7 +54,7 @@ public:
   /// Starts a node with an actor system of its own, or in `sys`, whose configuration went
   /// through configure(). Returns once it takes links; see wait_joined() for more. Errors:
   /// in_use (the port, the data folder), damaged and incompatible (the data folder),
-  /// bad_argument (an address), unreachable (a host name that is not known).
+  /// bad_argument (an address, the name), unreachable (a host name that is not known).
   TROUPE_COMPILED static result<std::unique_ptr<node>> start(node_options options = {},
                                                              caf::actor_system* sys = nullptr);
 
@@ -101,12 +103,20 @@ public:
   /// who was there before it.
   [[nodiscard]] TROUPE_COMPILED bool wait_joined(duration wait);
 
+  /// Starts or ends maintenance: while it lasts the node shows `maintenance`, its workers get no
+  /// new tasks and finish those that they have. A data folder remembers it over restarts. Errors:
+  /// those of the services (the node remembers it all the same, and says it when they are back),
+  /// storage_full (nothing has changed).
+  TROUPE_COMPILED problem maintain(bool on = true);
+
   // -- agents ------------------------------------------------------------------------
 
   /// Registers an actor as the agent `id` (UTF-8, 1 to 255 bytes) and waits until the cluster
   /// knows it. It is taken back when the actor ends. A node with an actor system of its own
-  /// ends all its agents when it stops, as that system waits for its actors: whoever spawns
-  /// others in system(), or takes agents back with remove_agent(), ends them first. In an
+  /// ends all its agents when it stops: they finish what is in their mailboxes, within
+  /// node_options::agents_end_within. That system waits for other actors no longer than a few
+  /// seconds: whoever spawns others in system(), or takes agents back with remove_agent(), ends
+  /// them first. In an
   /// actor system that was given to start(), actors given here go on. An id that ends with "@" and
   /// the name of this node is this node's own and needs no claim. Errors: name_taken, bad_argument,
   /// limit_reached, unreachable (a unique name needs the cluster).
@@ -122,12 +132,16 @@ public:
   }
 
   /// Makes an agent of functions, one for each message that it understands; what one returns
-  /// is the answer. It ends with the node.
+  /// is the answer. It ends with the node and with remove_agent(). A function that throws ends it,
+  /// too: whoever asked gets errc::failed with what was thrown, and node_options::log a line.
   template <class... Functions>
   requires(sizeof...(Functions) > 0) problem
     agent(const std::string& id, const agent_options& how, Functions... functions) {
     auto made = system_->spawn(
-      [functions...](caf::event_based_actor*) -> caf::behavior { return {functions...}; });
+      [functions..., on_throw = ends_agent(id)](caf::event_based_actor* self) -> caf::behavior {
+        self->set_exception_handler(on_throw);
+        return {functions...};
+      });
     return adopt_agent(id, made, how);
   }
 
@@ -137,14 +151,20 @@ public:
     return agent(id, agent_options{}, std::move(first), std::move(others)...);
   }
 
+  /// Takes an agent back. One that agent() made ends; an actor that was given to add_agent() goes
+  /// on.
   TROUPE_COMPILED void remove_agent(const std::string& id);
 
   // -- messages ----------------------------------------------------------------------
 
-  /// Sends `what` to one or many; at most once, without word of what became of it.
+  /// Sends `what` to one or many; at most once. Does not block: whether it goes out is known at
+  /// once, what becomes of it then nobody says. Errors: not_found (no such agent is known),
+  /// limit_reached (too much waits for its node, see router_options::max_waiting_bytes: wait and
+  /// retry; of many: some of them get nothing), too_large, bad_argument (a value that cannot be
+  /// written), cancelled (this node is stopping).
   template <class... Ts>
-  void send(router::recipients to, Ts&&... what) {
-    messages_.send(std::move(to), std::forward<Ts>(what)...);
+  problem send(const router::recipients& to, Ts&&... what) {
+    return send_message(to, caf::make_message(std::forward<Ts>(what)...));
   }
 
   /// Sends `what` to many and says to how many.
@@ -154,8 +174,9 @@ public:
   }
 
   /// Sends `what` to one agent and waits up to `wait` for its answer, a Result. Errors:
-  /// not_found, unreachable (nothing was sent), outcome_unknown (the link was lost before the
-  /// answer), timed_out, limit_reached; failed with the agent's own words for its errors.
+  /// not_found, unreachable, limit_reached, too_large (nothing was sent), outcome_unknown (the
+  /// link was lost before the answer), timed_out; failed with the agent's own words for its
+  /// errors.
   template <class Result, class... Ts>
   result<Result> request(router::recipients to, duration wait, Ts&&... what) {
     return messages_.request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
@@ -170,7 +191,8 @@ public:
     return messages_.find<Handle>(id, wait);
   }
 
-  /// The router, for actors: takes router::dispatch.
+  /// The router, for actors: takes router::dispatch. As a request it is answered when it is
+  /// refused, as a plain message nobody hears of that.
   [[nodiscard]] const caf::actor& router() const {
     return messages_.router();
   }
@@ -208,8 +230,13 @@ public:
   [[nodiscard]] scheduler::worker work(const scheduler::worker_options& options = {},
                                        scheduler::task_handlers handlers = {}) {
     handlers.handle_async(scheduler::agent_handlers, cluster::agent_tasks(*system_, router()));
-    return scheduler::worker{*system_, clients_.scheduler, to_string(id()), present_boot(),
-                             options,  std::move(handlers)};
+    return scheduler::worker{*system_,
+                             clients_.scheduler,
+                             to_string(id()),
+                             present_boot(),
+                             options,
+                             std::move(handlers),
+                             [flag = in_maintenance_] { return flag->load(); }};
   }
 
   static constexpr duration default_wait = router::router_client::default_wait;
@@ -222,6 +249,12 @@ private:
   /// Gives boot() also after the end of this node.
   [[nodiscard]] TROUPE_COMPILED std::function<boot_number()> present_boot() const;
 
+  TROUPE_COMPILED problem send_message(const router::recipients& to, const caf::message& what);
+
+  /// For the functions of an agent: what they throw ends it.
+  [[nodiscard]] TROUPE_COMPILED std::function<caf::error(std::exception_ptr&)>
+  ends_agent(const std::string& id) const;
+
   TROUPE_COMPILED problem adopt_agent(const std::string& id, const caf::actor& agent,
                                       const agent_options& how);
 
@@ -229,6 +262,7 @@ private:
   // What the templates above need of it.
   caf::actor_system* system_;
   cluster::service_clients clients_;
+  std::shared_ptr<const std::atomic<bool>> in_maintenance_;
   router::router_client messages_;
 };
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "troupe/core/log_line.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/host/durable_core.hpp"
 #include "troupe/host/group_core.hpp"
@@ -46,9 +47,11 @@ struct leave_options {
 
 /// How a node is set up. Every span counts on the node's own clock.
 struct node_options {
-  /// For people; the first 8 digits of its id if empty. At most 255 bytes.
+  /// For people; the first 8 digits of its id if empty. At most 255 bytes of UTF-8 without
+  /// control characters.
   std::string name{};
-  /// Where it takes links. Port 0 is any free one.
+  /// Where it takes links: at each address that a name stands for. Port 0 is any free one. What
+  /// of them this machine does not have is a line of the log; it starts if it has one.
   net::address listen{"127.0.0.1", default_port};
   /// What others dial, where that differs (behind NAT, in a container).
   std::optional<net::address> advertise{};
@@ -70,14 +73,19 @@ struct node_options {
   /// A node whose link is lost for so long is taken for gone: its tasks run elsewhere,
   /// its agents show disconnected.
   duration lost_after = std::chrono::seconds{5};
+  /// How long the agents of a node with an actor system of its own may go on, when it stops, with
+  /// what is in their mailboxes; the rest of that is dropped. An agent ends no sooner than what it
+  /// does at that moment.
+  duration agents_end_within = std::chrono::seconds{2};
   /// How long between two tries to reach the cluster.
   backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
   service_options services{};
   router::router_options router{};
   net::link_options links{};
-  /// Gets a line for each thing that an operator should know, on any thread; default:
+  /// Gets a line for each thing that an operator should know, on any thread, one at a time; must
+  /// not block. What goes wrong again and again is said when it begins, changes and ends. Default:
   /// nobody.
-  std::function<void(const std::string&)> log{};
+  std::function<void(const log_line&)> log{};
   /// Called once, on an actor of the node, when somebody asks this node to leave its cluster
   /// (as `troupe leave` does) and it may: the program ends what it does, calls
   /// node::leave() from a thread of its own and ends. Must not block. Default: nobody, such

@@ -42,6 +42,15 @@ struct service_clients {
     state.reset();
   }
 
+  /// They will be out of reach for a while: see host::client::refuse().
+  void refuse(const problem& why) {
+    registry.refuse(why);
+    names.refuse(why);
+    locks.refuse(why);
+    scheduler.refuse(why);
+    state.refuse(why);
+  }
+
   /// The services are there from now on, by their names; those that are missing nowhere.
   void bind(const std::map<std::string, caf::strong_actor_ptr>& where) {
     auto at = [&](const char* name) {
@@ -53,15 +62,6 @@ struct service_clients {
     locks.set_target(at(locks_name));
     scheduler.set_target(at(scheduler_name));
     state.set_target(at(state_name));
-  }
-
-  /// The services can be reached nowhere, as `why` says; see host::client::refuse().
-  void refuse(const problem& why) {
-    registry.refuse(why);
-    names.refuse(why);
-    locks.refuse(why);
-    scheduler.refuse(why);
-    state.refuse(why);
   }
 };
 

@@ -235,11 +235,12 @@ private:
     return std::nullopt;
   }
 
-  /// It is heard, and at most a moment behind.
+  /// It is heard, has said that it knows of its seat, and is at most a moment behind.
   [[nodiscard]] bool is_caught_up(const raft::replica::member_status& who) const {
     constexpr raft::log_index a_little = 100;
     constexpr duration long_silent = std::chrono::seconds{3};
-    return who.match + a_little >= now_.last && !who.by_snapshot && who.silent_for < long_silent;
+    return who.knows_members && who.match + a_little >= now_.last && !who.by_snapshot
+           && who.silent_for < long_silent;
   }
 
   const raft::replica::status& now_;

@@ -30,6 +30,7 @@
 #include "troupe/net/gate.hpp"
 #include "troupe/node/change_pace.hpp"
 #include "troupe/node/messages.hpp"
+#include "troupe/node/node_log.hpp"
 #include "troupe/node/voter_plan.hpp"
 #include "troupe/router/messages.hpp"
 
@@ -58,7 +59,10 @@ struct voters_setup {
   std::function<void(const net::link_ptr&, duration)> set_timeout;
   /// This node has or has not a seat in the group.
   std::function<void(bool)> seated;
-  std::function<void(const std::string&)> log;
+  /// Nobody leads, and fewer than a majority of the voters are reached: no_quorum, with who is
+  /// missing. errc::none: it is over.
+  std::function<void(const problem&)> without_quorum;
+  node_log log;
 };
 
 /// A node's part in the group of nodes that keeps the services of its cluster: finds the
@@ -108,10 +112,11 @@ public:
       setup_.log("leads the cluster in term " + std::to_string(what.term) + ": " + what.cause);
       said_leader_ = {what.term, setup_.node};
       setup_.lead(turn);
+      watch_quorum();
       return review();
     }
     if (has_led)
-      setup_.log("leads the cluster no more: " + what.cause);
+      setup_.log.warn("leads the cluster no more: " + what.cause);
     cause_ = what.cause;
     tell_who_leads(turn);
   }
@@ -144,23 +149,24 @@ public:
   void forgot(raft::seat_id seat) {
     if (!wishes_.forgotten.insert(seat).second)
       return; // said with each answer of that seat
-    setup_.log("a member has lost what it had synced; its seat is taken away, and its node comes "
-               "back as a learner with another one");
+    setup_.log.warn(
+      "a member has lost what it had synced; its seat is taken away, and its node comes "
+      "back as a learner with another one");
     review();
   }
 
-  /// Said once in a while: whoever sends such a message sends it again.
+  /// Whoever sends such a message sends it again.
   void ignored(const host::group_core::ignored& what) {
-    auto now = self_->clock().now();
-    if (now < say_ignored_at_)
-      return;
-    say_ignored_at_ = now + say_ignored_every;
-    setup_.log("drops messages of a member (" + std::to_string(what.from.value)
-               + "): " + what.why.detail);
+    setup_.log.complain("drops messages of member " + std::to_string(what.from.value),
+                        what.why.detail);
+  }
+
+  void warned(const problem& why) {
+    setup_.log(why.detail);
   }
 
   void stopped(const problem& why) {
-    setup_.log("this node takes part in the cluster's group no more: " + why.detail);
+    setup_.log.fail("this node takes part in the cluster's group no more: " + why.detail);
     role_ = raft::role::follower;
     setup_.follow(++turn_, {});
     for (auto& each : std::exchange(changes_, {}))
@@ -196,6 +202,14 @@ public:
       review();
     }
     known_.erase(node);
+  }
+
+  /// Calls `then` with what this node knows of the group, whoever leads: also what callers are to
+  /// be told where no majority is reached.
+  void show(std::function<void(const voters_view&, const problem&)> then) {
+    look([this, then = std::move(then)](const host::group_status& now) {
+      then(view_of(now.consensus), refusal(setup_.group.quorum()));
+    });
   }
 
   /// Has another node lead, if this one does and there is another; `done` is called when that is
@@ -269,8 +283,51 @@ private:
         said_leader_ = std::move(leader);
       }
       setup_.follow(turn, where.address);
+      watch_quorum();
       settle_lost(where.node, now.consensus);
     });
+  }
+
+  // -- whether a majority is reached ------------------------------------------------------------
+
+  /// While nobody is known to lead: tells the node, and its operator.
+  void watch_quorum() {
+    timers_.cancel(quorum_timer_);
+    auto known = setup_.group.quorum();
+    if (auto why = refusal(known); why != said_quorum_)
+      setup_.without_quorum(said_quorum_ = why);
+    if (known.leader != raft::seat_id{} || known.voters.empty()) {
+      setup_.log.settle(no_leader);
+      said_missing_.clear();
+      return;
+    }
+    if (auto missing = missing_of(known);
+        known.leaderless_for >= say_leaderless_after && missing != said_missing_)
+      setup_.log.complain(no_leader, said_missing_ = std::move(missing));
+    quorum_timer_ = timers_.after(watch_quorum_every, [this] { watch_quorum(); });
+  }
+
+  /// As the group has it, but with the names of nodes.
+  [[nodiscard]] problem refusal(const host::quorum_view& known) const {
+    if (known.why.code == errc::none)
+      return {};
+    return {known.why.code, "no majority of the voters answers: " + missing_of(known)
+                              + "; start them or mend the network, then retry"};
+  }
+
+  /// "1 of 3 voters reachable, not n0 (127.0.0.1:1), n1 (127.0.0.1:2)"
+  [[nodiscard]] std::string missing_of(const host::quorum_view& known) const {
+    auto text = std::to_string(known.reached()) + " of " + std::to_string(known.voters.size())
+                + " voters reachable";
+    auto between = ", not ";
+    for (auto& each : known.voters) {
+      if (each.is_reached)
+        continue;
+      auto where = to_seat_contact(each.contact);
+      text += between + name_of_node(where.node) + " (" + where.address + ")";
+      between = ", ";
+    }
+    return text;
   }
 
   // -- the other members -------------------------------------------------------------------
@@ -656,9 +713,16 @@ private:
     std::map<raft::seat_id, const raft::replica::member_status*> others;
     for (auto& each : now.others)
       others[each.seat] = &each;
+    std::map<raft::seat_id, bool> is_reached;
+    for (auto& each : setup_.group.quorum().voters)
+      is_reached[each.seat] = each.is_reached;
     for (auto& [seat, who] : now.members.members) {
       auto where = to_seat_contact(who.contact);
       seat_view each{where.node, where.address, seat.value, who.votes, seat == now.leader, 0, {}};
+      auto known = is_reached.find(seat);
+      each.is_reached = known != is_reached.end()
+                          ? known->second
+                          : where.node == setup_.node || links_.contains(where.node);
       if (auto found = others.find(seat); found != others.end()) {
         each.lag = now.last - std::min(now.last, found->second->match);
         each.silent_for = found->second->silent_for;
@@ -668,7 +732,10 @@ private:
     return made;
   }
 
-  static constexpr duration say_ignored_every = std::chrono::seconds{10};
+  static constexpr const char* no_leader = "no leader";
+  /// An election takes less.
+  static constexpr duration say_leaderless_after = std::chrono::seconds{2};
+  static constexpr duration watch_quorum_every = std::chrono::milliseconds{250};
   static constexpr duration answer_within = std::chrono::seconds{5};
   static constexpr duration reach_every = std::chrono::milliseconds{500};
   static constexpr duration member_silence = std::chrono::seconds{2};
@@ -699,8 +766,10 @@ private:
   std::map<std::string, seat_card> cards_;
   std::map<std::string, known_node> known_;
   std::map<std::string, caf::actor_clock::time_point> reach_again_;
-  caf::actor_clock::time_point say_ignored_at_{};
   std::pair<raft::term_number, std::string> said_leader_;
+  problem said_quorum_;
+  std::string said_missing_;
+  timer_queue<caf::event_based_actor>::id quorum_timer_ = 0;
   std::string cause_;
   std::string said_members_;
   std::function<void()> handed_over_;

@@ -25,12 +25,14 @@ namespace troupe::cluster {
 /// inside an actor; they ride through a change of leader. Thread-safe.
 class voters_client {
 public:
-  /// `leader` gives the actor of the node that leads now, null while none is in reach.
-  voters_client(caf::actor_system& sys, std::function<caf::strong_actor_ptr()> leader)
-    : sys_(sys), leader_(std::move(leader)) {}
+  /// `leader` gives the actor of the node that leads now, null while none is in reach; `refusal`
+  /// why none will be for a while, errc::none if one may be soon.
+  voters_client(caf::actor_system& sys, std::function<caf::strong_actor_ptr()> leader,
+                std::function<problem()> refusal)
+    : sys_(sys), leader_(std::move(leader)), refusal_(std::move(refusal)) {}
 
-  /// Errors: no_quorum (nobody leads, or the cluster keeps its services in the memory of one
-  /// node and has no voters).
+  /// Errors: no_quorum (nobody leads: at once where no majority of the voters is reached; or the
+  /// cluster keeps its services in the memory of one node and has no voters).
   result<voters_view> list(duration wait) {
     return ask(list_voters{}, wait);
   }
@@ -96,6 +98,8 @@ private:
         if (found || !passes(found.error().code))
           return found;
       }
+      if (auto why = refusal_(); why.code != errc::none && !leader_())
+        return why;
       if (std::chrono::steady_clock::now() >= deadline)
         return found;
       std::this_thread::sleep_for(std::chrono::milliseconds{50});
@@ -112,6 +116,7 @@ private:
 
   caf::actor_system& sys_;
   std::function<caf::strong_actor_ptr()> leader_;
+  std::function<problem()> refusal_;
 };
 
 } // namespace troupe::cluster

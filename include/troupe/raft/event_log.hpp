@@ -93,17 +93,15 @@ private:
   void take(const replica::write& what) {
     if (what.vote)
       votes_[what.number] = *what.vote;
-    if (!what.base)
-      return;
+    if (!what.base || what.base->header.index <= base_)
+      return; // or written again, as the disk had no room for it
     auto& header = what.base->header;
     begin("install");
     number("index", header.index);
     number("term", header.term);
     end();
-    if (header.index > base_) {
-      base_ = header.index;
-      terms_.clear();
-    }
+    base_ = header.index;
+    terms_.clear();
   }
 
   /// Where the log of the replica is another one than was written down.

@@ -156,7 +156,7 @@ public:
     status found{self_,        role_,          term(),  leader_,   log().base_index() + 1,
                  last_index(), disk_.synced(), commit_, members(), {}};
     if (leading_)
-      found.others = leading_->others().look(members(), now);
+      found.others = leading_->others().look(log(), now);
     return found;
   }
 
@@ -236,6 +236,8 @@ private:
       index = std::max(std::min(index, sent->header.index), kept_behind(what.index, times));
     }
     disk_.compact(index);
+    if (leading_)
+      leading_->renew_snapshot();
   }
 
   [[nodiscard]] log_index kept_behind(log_index snapshot, std::uint64_t times) const {
@@ -492,8 +494,10 @@ private:
     if (!next)
       return refuse(id, next.error());
     if constexpr (std::is_same_v<Change, promote>)
-      if (leading_->is_behind(what.seat, turn()))
-        return refuse(id, {errc::busy, "that learner has not caught up; retry when it has"});
+      if (!leading_->is_changing(turn()) && leading_->is_behind(what.seat, turn()))
+        return refuse(id,
+                      {errc::busy, "that learner has not caught up, or not acknowledged yet that "
+                                   "it is a member; retry when it has"});
     leading_->change_members(id, *std::move(next), turn());
   }
 

@@ -42,7 +42,8 @@ struct replica_types {
     std::string contact;
   };
 
-  /// A learner that has caught up becomes a voter.
+  /// A learner that has caught up becomes a voter: one that has acknowledged to this leader that it
+  /// is a member, and has nearly all entries.
   struct promote {
     seat_id seat;
   };
@@ -171,7 +172,8 @@ struct replica_types {
   /// A member needs the newest snapshot: step `loaded`.
   struct load_snapshot {};
 
-  /// This member had synced entries that it has no more: take its seat away.
+  /// This member had synced entries that it has no more: take its seat away. Until then it gets
+  /// no entries, and none count as had by it. Again with each of its answers.
   struct forgot {
     seat_id seat;
     log_index synced = 0;
@@ -206,9 +208,12 @@ struct replica_types {
   struct member_status {
     seat_id seat;
     member who;
+    /// Zero for one that has forgotten entries, see `forgot`.
     log_index match = 0;
     duration silent_for{};
     bool by_snapshot = false;
+    /// Whether it has acknowledged the latest configuration, and so that it is a member.
+    bool knows_members = false;
   };
 
   struct status {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "troupe/core/machine.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/record.hpp"
 
@@ -182,7 +184,7 @@ struct record_changes {
   /// A snapshot begins here: drop what you have.
   bool complete = false;
   std::vector<change> changes{};
-  /// The snapshot goes on behind this key.
+  /// The snapshot goes on: the records up to here have come.
   std::optional<record_key> rest{};
   /// More can be had at once.
   bool more = false;
@@ -192,18 +194,29 @@ struct record_changes {
 
 /// Asks for what changed after revision `after`; zero asks for a snapshot first. Waits up
 /// to `wait` while there is nothing. Whoever asks again and again, as next() says, has
-/// the table: a snapshot, then every change in order without a gap. Only who falls more
-/// than registry_options::max_changes behind begins anew with a snapshot. While one is
-/// under way its pages may show changes that come again with the changes after it: the
-/// last word on a key counts. A page has at most `limit` (and 1,000) changes and about
-/// 1 MiB.
+/// the table: a snapshot, then every change in order without a gap. Only a watcher that falls
+/// more than registry_options::max_changes behind begins anew with a snapshot.
+///
+/// A snapshot comes in pages by the order of keys, as they show when the page is made, between
+/// them what changed of the records that have come; a change may come twice: the last word on a
+/// key counts. It ends with a page after which the watcher has the table as of that page's
+/// revision. A page has at most `limit` (and 1,000) changes and about 1 MiB.
 struct watch_records {
   using result = record_changes;
 
   std::uint64_t after = 0;
   std::optional<record_key> rest{};
   duration wait{};
-  std::uint32_t limit = 100;
+  std::uint32_t limit = 1'000; // fewer end a snapshot later, or not while more changes
+
+  /// See indexed_query: every change concerns it.
+  [[nodiscard]] static interest about() {
+    return {};
+  }
+
+  [[nodiscard]] watch_records later(std::uint64_t revision) const {
+    return {std::max(after, revision), rest, wait, limit};
+  }
 
   /// Returns the question that follows on `last`.
   [[nodiscard]] watch_records next(const record_changes& last) const {

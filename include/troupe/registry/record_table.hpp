@@ -168,6 +168,16 @@ public:
     return question.rest || question.after == 0 || question.after != world_.log().revision();
   }
 
+  [[nodiscard]] std::uint64_t change_mark() const {
+    return world_.log().revision();
+  }
+
+  /// All changes are of one topic.
+  template <class Take>
+  [[nodiscard]] bool for_each_topic(std::uint64_t mark, Take take) const {
+    return mark >= change_mark() || take(std::string{});
+  }
+
   /// Cost: O(page).
   [[nodiscard]] record_changes answer(const watch_records& question) const {
     return world_.answer(entries_, question);
@@ -672,5 +682,6 @@ private:
 };
 
 static_assert(machine<record_table>);
+static_assert(indexed_query<record_table, watch_records>);
 
 } // namespace troupe::registry

@@ -31,7 +31,8 @@ struct registry_options {
   duration disconnected_after = std::chrono::seconds{90};
   /// What is removed, or disconnected without a break, is forgotten after so long.
   duration retention = std::chrono::hours{24};
-  /// Calls in a row that found nobody before a record shows unhealthy.
+  /// Calls in a row that found nobody, as report_outcome tells, before a record shows unhealthy.
+  /// Calls through routers are not told.
   std::uint32_t unhealthy_after = 3;
   /// After so long it gets another chance: the next failure makes it unhealthy again.
   duration unhealthy_for = std::chrono::minutes{1};
@@ -146,6 +147,8 @@ constexpr std::string_view name_of(call_outcome outcome) noexcept {
   return index < call_outcome_names.size() ? call_outcome_names[index] : "unknown";
 }
 
+/// Callers do not send this by themselves: a record shows unhealthy by the word of whoever
+/// sends it.
 struct report_outcome {
   using result = health_view;
 

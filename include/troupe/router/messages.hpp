@@ -13,6 +13,7 @@
 #include "caf/typed_actor.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/messages.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/host/messages.hpp"
 #include "troupe/router/bundle.hpp"
 #include "troupe/router/types.hpp"
@@ -26,19 +27,16 @@ bool inspect(Inspector& f, audience& x) {
   return inspect_enum(f, x);
 }
 
-/// From router to router: a message of the application for many agents of the receiver's
-/// node; what goes to one lies in a bundle. Sent as a request, to one agent, it is answered by
-/// the agent.
+/// To the router of a node: a message for one of its agents, past all that waits for that node.
+/// Sent as a request, it is answered by the agent. What applications send lies in a bundle.
 struct envelope {
-  std::vector<std::string> to;
-  /// The agent that sent it; empty if that was none.
-  std::string from;
+  std::string to;
   caf::message payload;
 };
 
 /// From a program to the router of a node: find out who is meant and hand it on. As a
-/// request to one: answered by the agent, or with not_found, unreachable, outcome_unknown or
-/// timed_out. To many: a send_report.
+/// request to one: answered by the agent, or with not_found, unreachable, limit_reached, too_large
+/// (nothing was sent), outcome_unknown or timed_out. To many: a send_report.
 struct dispatch {
   recipients to;
   std::string from;
@@ -96,6 +94,8 @@ struct service_place {
   std::vector<std::string> others{};
   /// Counts the changes that the node that was asked has seen.
   std::uint64_t revision = 0;
+  /// Why it will be nowhere for a while: no_quorum, with who is missing. errc::none otherwise.
+  problem why{};
 };
 
 /// Asks for a service of the cluster by its name. Answered at once if the place has another
@@ -126,6 +126,21 @@ struct leave_cluster {
   using result = leave_receipt;
 
   bool force = false;
+};
+
+/// What a node that was asked for maintenance has done.
+struct maintenance_receipt {
+  /// Its id.
+  std::string node;
+  bool on = false;
+};
+
+/// Asks the node of a router to take no new work, or to take it again. Errors: those of
+/// node::maintain(), failed (a router without a node).
+struct maintain_node {
+  using result = maintenance_receipt;
+
+  bool on = true;
 };
 
 /// Asks a router_service to bring messages to `agent` under this id. Once more for the same
@@ -181,8 +196,7 @@ using router_actor = router_protocol::handle;
 
 template <class Inspector>
 bool inspect(Inspector& f, envelope& x) {
-  return f.object(x).fields(f.field("to", x.to), f.field("from", x.from),
-                            f.field("payload", x.payload));
+  return f.object(x).fields(f.field("to", x.to), f.field("payload", x.payload));
 }
 
 template <class Inspector>
@@ -215,7 +229,8 @@ bool inspect(Inspector& f, resolve_agent& x) {
 template <class Inspector>
 bool inspect(Inspector& f, service_place& x) {
   return f.object(x).fields(f.field("handle", x.handle), f.field("address", x.address),
-                            f.field("others", x.others), f.field("revision", x.revision));
+                            f.field("others", x.others), f.field("revision", x.revision),
+                            f.field("why", x.why));
 }
 
 template <class Inspector>
@@ -237,6 +252,16 @@ bool inspect(Inspector& f, leave_receipt& x) {
 template <class Inspector>
 bool inspect(Inspector& f, leave_cluster& x) {
   return f.object(x).fields(f.field("force", x.force));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, maintenance_receipt& x) {
+  return f.object(x).fields(f.field("node", x.node), f.field("on", x.on));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, maintain_node& x) {
+  return f.object(x).fields(f.field("on", x.on));
 }
 
 template <class Inspector>
@@ -285,6 +310,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_view))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_page))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_receipt))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::maintenance_receipt))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::maintain_node))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

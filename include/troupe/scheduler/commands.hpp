@@ -131,6 +131,8 @@ struct register_worker {
   /// At least one of them; none is the group of those that name none.
   std::vector<std::string> groups{};
   scheduler::labels labels{};
+  /// Gets nothing until set_maintenance says otherwise. A repeat without it leaves what is set.
+  bool maintenance = false;
 
   friend bool operator==(const register_worker&, const register_worker&) = default;
 };
@@ -162,7 +164,8 @@ struct deregister_worker {
   std::uint64_t boot = 0;
 };
 
-/// Starts or ends a time in which the worker gets nothing new.
+/// Starts or ends a time in which the worker gets nothing new. What it runs goes on. Lasts as long
+/// as the registration: a higher boot says it anew.
 struct set_maintenance {
   using result = worker_receipt;
 
@@ -328,7 +331,7 @@ bool inspect(Inspector& f, register_worker& x) {
   return f.object(x).fields(f.field("name", x.name), f.field("owner", x.owner),
                             f.field("boot", x.boot), f.field("capacity", x.capacity),
                             f.field("handlers", x.handlers), f.field("groups", x.groups),
-                            f.field("labels", x.labels));
+                            f.field("labels", x.labels), f.field("maintenance", x.maintenance));
 }
 
 template <class Inspector>

@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,12 +17,11 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "troupe/core/json.hpp"
 #include "troupe/core/process.hpp"
+#include "troupe/core/supervised_program.hpp"
 #include "troupe/scheduler/task_call.hpp"
 
 namespace troupe::scheduler {
@@ -66,15 +64,6 @@ namespace detail {
 /// A program and all that it starts, for one task.
 class task_program {
 public:
-  task_program() = default;
-
-  task_program(const task_program&) = delete;
-  task_program& operator=(const task_program&) = delete;
-
-  ~task_program() {
-    end();
-  }
-
   /// Runs `what` to its end. Errors: not_found, failed, cancelled, timed_out.
   static result<exec_result> run(const task_call& call, const exec_input& what,
                                  const exec_options& bounds) {
@@ -89,9 +78,10 @@ public:
           ? std::optional{clock::now() + std::chrono::ceil<std::chrono::milliseconds>(timeout)}
           : std::nullopt;
     auto why = made.follow(stopper->get(), ends, bounds.max_output_bytes);
-    made.end();
+    made.program_->kill(); // or what it left behind
     if (why.code != errc::none)
       return why;
+    made.seen_.status = made.program_->status();
     return std::move(made.seen_);
   }
 
@@ -108,30 +98,28 @@ private:
     auto text = what.input.value_or("");
     if (::pwrite(input.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
       return {errc::failed, "no memory for its input; give it less"};
-    auto started = start_program({.command = what.argv,
-                                  .input = input.get(),
-                                  .output = out->second.get(),
-                                  .errors = errors->second.get(),
-                                  .own_group = true,
-                                  .alone = true});
+    auto started = supervised_program::start({.command = what.argv,
+                                              .input = input.get(),
+                                              .output = out->second.get(),
+                                              .errors = errors->second.get(),
+                                              .own_group = true,
+                                              .alone = true});
     if (!started)
       return started.error();
-    pid_ = *started;
-    // By its number: the header of some versions of glibc is not meant for C++.
-    over_ = descriptor{static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0))};
+    program_ = std::move(*started);
     output_ = std::move(out->first);
     errors_ = std::move(errors->first);
     for (auto* each : {&output_, &errors_})
       ::fcntl(each->get(), F_SETFL, O_NONBLOCK);
-    return over_.get() >= 0 ? problem{} : stop({errc::failed, "its end cannot be watched"});
+    return {};
   }
 
-  /// Reads what it writes until it ends, or kills it.
+  /// Reads what it writes until it ends, or returns why it has to.
   problem follow(int stopper, std::optional<clock::time_point> ends, std::size_t most) {
     for (;;) {
       std::array<pollfd, 4> news{{{output_.get(), POLLIN, 0},
                                   {errors_.get(), POLLIN, 0},
-                                  {over_.get(), POLLIN, 0},
+                                  {program_->news(), POLLIN, 0},
                                   {stopper, POLLIN, 0}}};
       auto wait = -1;
       if (ends) {
@@ -140,12 +128,13 @@ private:
       }
       auto ready = ::poll(news.data(), news.size(), wait);
       if (ready < 0 && errno != EINTR)
-        return stop({errc::failed, "it cannot be watched"});
+        return {errc::failed, "it cannot be watched; raise the limit of open files"};
       if (news[3].revents != 0)
-        return stop({errc::cancelled, "the program was killed, as its task was cancelled"});
+        return {errc::cancelled, "the program was killed, as its task was cancelled"};
       if (ends && clock::now() >= *ends)
-        return stop({errc::timed_out, "the program was killed, as the time of its task was over"});
-      auto has_ended = ready > 0 && news[2].revents != 0;
+        return {errc::timed_out, "the program was killed, as the time of its task was over"};
+      program_->look();
+      auto has_ended = program_->has_ended(); // what it wrote is there before
       read(output_, seen_.output, most);
       read(errors_, seen_.errors, most);
       if (has_ended)
@@ -168,26 +157,7 @@ private:
     }
   }
 
-  problem stop(problem why) {
-    ::kill(-pid_, SIGKILL);
-    end();
-    return why;
-  }
-
-  /// What the program left behind in its group goes with it.
-  void end() {
-    if (pid_ <= 0)
-      return;
-    ::kill(-pid_, SIGKILL); // before its number may be another's
-    int status = 0;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR)
-      continue;
-    seen_.status = exit_status(status);
-    pid_ = 0;
-  }
-
-  pid_t pid_ = 0;
-  descriptor over_;
+  std::optional<supervised_program> program_;
   descriptor output_;
   descriptor errors_;
   exec_result seen_;
@@ -221,10 +191,11 @@ inline result<exec_input> read_exec_input(const std::string& text) {
 } // namespace detail
 
 /// Returns the handler that runs programs, to be offered as exec_handler: whoever may submit
-/// tasks then runs what they like with the rights of this process. A program is killed with its
-/// process group when its task is cancelled, its lease is lost or its time is over, and dies with
-/// the worker. Its result is an exec_result as JSON, at most 60 kB. Errors: bad_argument
-/// (the input), not_found (the program), failed (a status other than 0, with the result).
+/// tasks then runs what they like with the rights of this process. A program is killed, with all
+/// that it started, when its task is cancelled, its lease is lost or its time is over, and dies
+/// with the worker; what it leaves behind when it ends is killed, too (see supervised_program).
+/// Its result is an exec_result as JSON, at most 60 kB. Errors: bad_argument (the input),
+/// not_found (the program), failed (a status other than 0, with the result).
 inline blocking_handler exec_programs(const exec_options& bounds = {}) {
   return [bounds](const task_call& call) -> result<std::string> {
     constexpr std::size_t max_result_bytes = 60'000; // below what a scheduler takes

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -40,11 +42,28 @@ inline duration scaled(duration span, double factor) {
   return duration{static_cast<std::int64_t>(product < most ? product : most)};
 }
 
+namespace detail {
+
+/// How many steps each priority of `flow` is behind the highest.
+inline std::map<std::int32_t, std::uint32_t> steps_of(const workflow::dag& flow) {
+  std::map<std::int32_t, std::uint32_t> result;
+  for (workflow::task_index each = 0; each < flow.size(); ++each)
+    result.emplace(flow[each].priority, 0);
+  std::uint32_t steps = 0;
+  for (auto each = result.rbegin(); each != result.rend(); ++each)
+    each->second = std::min(steps++, max_steps_behind);
+  return result;
+}
+
+} // namespace detail
+
 /// Returns the command that runs `flow`: tasks keep the numbers that they have in it.
-/// Tasks with a handler get their own input, those without sleep.
+/// Tasks with a handler get their own input, those without sleep. The highest priority that the
+/// flow gives is as the run's own; each lower one, whatever its number, is a step behind that.
 inline submit to_submit(const workflow::dag& flow, const submission_options& how = {}) {
   submit result{flow.name(), {}, how.key, how.priority, how.policy, how.retry, how.delay};
   result.tasks.reserve(flow.size());
+  auto steps = detail::steps_of(flow);
   for (workflow::task_index each = 0; each < flow.size(); ++each) {
     auto& from = flow[each];
     auto& made = result.tasks.emplace_back();
@@ -61,6 +80,7 @@ inline submit to_submit(const workflow::dag& flow, const submission_options& how
     }
     made.group = from.group;
     made.labels = from.labels;
+    made.steps_behind = steps.at(from.priority);
     made.timeout = from.timeout.value_or(duration::zero());
     if (from.retries) {
       made.retry = how.retry;

@@ -426,10 +426,12 @@ private:
       if (pool.all().size() >= inside_.options.max_workers)
         return refuse(id, detail::full("workers", "max_workers", inside_.options.max_workers), out);
       known = &pool.add(worker_id{++last_worker_}, request);
+      known->maintenance = request.maintenance;
       inside_.offer(*known);
     } else if (known->words != request || known->draining) {
       inside_.withdraw_offer(*known);
       known->words = request;
+      known->maintenance |= request.maintenance;
       known->draining = false;
       inside_.offer(*known);
     }

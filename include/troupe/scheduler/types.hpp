@@ -91,6 +91,9 @@ constexpr bool is_final(run_state state) {
   return state >= run_state::completed;
 }
 
+/// Keeps a task's place in line within the range of the clock.
+inline constexpr std::uint32_t max_steps_behind = 10'000;
+
 enum class priority : std::uint8_t { low = 0, medium = 1, high = 2, urgent = 3 };
 
 inline constexpr std::array<std::string_view, 4> priority_names{"low", "medium", "high", "urgent"};
@@ -224,6 +227,9 @@ struct task_spec {
   /// Handler that undoes it (failure_policy::compensate); empty if nothing does.
   /// Its input is that of the task, its one parent is the task.
   std::string compensation{};
+  /// Tasks of one priority: each step lets those that become ready up to
+  /// scheduler_options::ageing later go first. At most max_steps_behind.
+  std::uint32_t steps_behind = 0;
 
   friend bool operator==(const task_spec&, const task_spec&) = default;
 };
@@ -314,7 +320,8 @@ bool inspect(Inspector& f, task_spec& x) {
     f.field("id", x.id), f.field("handler", x.handler), f.field("input", x.input),
     f.field("parents", x.parents), f.field("needs", x.needs), f.field("group", x.group),
     f.field("labels", x.labels), f.field("timeout", x.timeout), f.field("retry", x.retry),
-    f.field("priority", x.priority), f.field("compensation", x.compensation));
+    f.field("priority", x.priority), f.field("compensation", x.compensation),
+    f.field("steps_behind", x.steps_behind));
 }
 
 template <class Inspector>

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <future>
 #include <map>
@@ -22,8 +21,10 @@
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
+#include "troupe/core/guarded.hpp"
 #include "troupe/core/thread_pool.hpp"
 #include "troupe/host/client.hpp"
+#include "troupe/scheduler/detail/admission.hpp"
 #include "troupe/scheduler/messages.hpp"
 #include "troupe/scheduler/task_call.hpp"
 
@@ -38,6 +39,18 @@ struct worker_options {
   std::vector<std::string> groups{};
   scheduler::labels labels{};
 };
+
+/// Returns why no scheduler takes a worker like this; errc::none if one does. A worker that is
+/// refused is not told so: it tries again and again.
+inline problem check(const worker_options& what) {
+  return detail::check(register_worker{.name = what.name,
+                                       .owner = "node",
+                                       .boot = 1,
+                                       .capacity = what.capacity,
+                                       .handlers = {"sleep"},
+                                       .groups = what.groups,
+                                       .labels = what.labels});
+}
 
 /// Which functions a worker offers, by name; one whose name ends with ':' gets the tasks of
 /// all names that begin with it. "sleep" is built in.
@@ -91,12 +104,14 @@ public:
   static inline const char* name = "troupe.worker";
 
   worker_state(caf::event_based_actor* self, host::client<scheduler_protocol> scheduler,
-               register_worker words, std::function<std::uint64_t()> boot, task_handlers handlers)
+               register_worker words, std::function<std::uint64_t()> boot, task_handlers handlers,
+               std::function<bool()> in_maintenance)
     : self_(self),
       scheduler_(std::move(scheduler)),
       words_(std::move(words)),
       boot_(std::move(boot)),
       handlers_(std::move(handlers)),
+      in_maintenance_(std::move(in_maintenance)),
       timers_(self),
       random_(self->id()),
       threads_(std::make_shared<thread_pool>(
@@ -156,6 +171,7 @@ private:
       return finish_draining();
     auto sent = self_->clock().now();
     words_.boot = boot_();
+    words_.maintenance = in_maintenance_();
     ask(words_, [this, sent](const result<worker_receipt>& answer) {
       if (!answer)
         return later([this] { enroll(); });
@@ -287,10 +303,10 @@ private:
   void start(const task_call& call) {
     auto& handler = call.order().handler;
     if (auto quick = of_name(handlers_.async(), handler); quick != handlers_.async().end())
-      return guarded(quick->second, call);
+      return carry_out(quick->second, call);
     if (auto slow = of_name(handlers_.blocking(), handler); slow != handlers_.blocking().end())
       return threads_->run([what = slow->second, call] {
-        guarded([&what](const task_call& each) { each.finish(what(each)); }, call);
+        carry_out([&what](const task_call& each) { each.finish(what(each)); }, call);
       });
     if (handler == sleep_handler)
       return sleep(call);
@@ -304,13 +320,12 @@ private:
     return found != among.end() ? found : among.find(name.substr(0, name.find(':') + 1));
   }
 
+  /// Whatever a handler throws fails its task.
   template <class Handler>
-  static void guarded(const Handler& what, const task_call& call) {
-    try {
-      what(call);
-    } catch (const std::exception& why) {
-      call.finish(problem{errc::failed, why.what()});
-    }
+  static void carry_out(const Handler& what, const task_call& call) {
+    if (auto why = guarded([&] { what(call); }); why.code != errc::none)
+      call.finish(
+        problem{why.code, "the handler '" + call.order().handler + "' threw: " + why.detail});
   }
 
   void sleep(const task_call& call) {
@@ -452,6 +467,7 @@ private:
   register_worker words_;
   std::function<std::uint64_t()> boot_;
   task_handlers handlers_;
+  std::function<bool()> in_maintenance_;
   timer_queue<caf::event_based_actor> timers_;
   random_source random_;
   backoff retry_{std::chrono::milliseconds{50}, std::chrono::seconds{2}};
@@ -484,21 +500,26 @@ private:
 /// its actor_system does.
 class worker {
 public:
-  /// `owner` and `boot` name the process: its boot is dead when it is.
-  worker(caf::actor_system& sys, host::client<scheduler_protocol> scheduler, std::string owner,
-         std::uint64_t boot, const worker_options& options, task_handlers handlers)
+  /// `owner` and `boot` name the process: its boot is dead when it is. `in_maintenance` says,
+  /// on an actor and at each registration, whether it is to get no tasks; see set_maintenance.
+  worker(
+    caf::actor_system& sys, host::client<scheduler_protocol> scheduler, std::string owner,
+    std::uint64_t boot, const worker_options& options, task_handlers handlers,
+    std::function<bool()> in_maintenance = [] { return false; })
     : worker(
       sys, std::move(scheduler), std::move(owner), [boot] { return boot; }, options,
-      std::move(handlers)) {}
+      std::move(handlers), std::move(in_maintenance)) {}
 
   /// Of a process whose boot may rise: `boot` is asked, on any thread, when the worker registers.
-  worker(caf::actor_system& sys, host::client<scheduler_protocol> scheduler, std::string owner,
-         std::function<std::uint64_t()> boot, const worker_options& options, task_handlers handlers)
+  worker(
+    caf::actor_system& sys, host::client<scheduler_protocol> scheduler, std::string owner,
+    std::function<std::uint64_t()> boot, const worker_options& options, task_handlers handlers,
+    std::function<bool()> in_maintenance = [] { return false; })
     : inside_(sys.spawn<caf::stateful_actor<detail::worker_state>>(
       std::move(scheduler),
       register_worker{
         options.name, std::move(owner), 0, options.capacity, {}, options.groups, options.labels},
-      std::move(boot), std::move(handlers))) {}
+      std::move(boot), std::move(handlers), std::move(in_maintenance))) {}
 
   worker(worker&& other) noexcept : inside_(std::exchange(other.inside_, nullptr)) {}
 

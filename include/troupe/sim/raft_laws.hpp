@@ -18,8 +18,9 @@ namespace troupe::sim {
 
 /// Raft's five safety properties (Ongaro and Ousterhout, "In search of an understandable
 /// consensus algorithm", USENIX ATC 2014, figure 3), checked after every step of every
-/// replica, that reads see all that was committed before they were asked, and that no replica
-/// accuses another one: all of them are honest, and their disks keep what they synced.
+/// replica, that reads see all that was committed before they were asked, that who gets a vote
+/// knows that it is a member, and that no replica accuses another one: all of them are honest, and
+/// their disks keep what they synced.
 ///
 /// Collects what is broken, in words; nothing is thrown.
 class raft_laws {
@@ -132,6 +133,31 @@ private:
                + std::to_string(line.term) + " differs at process " + std::to_string(who));
       first.writers.insert(who);
       before = line.term;
+      if (auto* members = std::get_if<raft::configuration>(&line.what))
+        check_new_voters(replica, {line.index, line.term}, *members);
+    }
+    if (what.base)
+      installed_[who] = std::max(installed_[who], what.base->header.index);
+  }
+
+  using place = std::pair<raft::log_index, raft::term_number>;
+
+  /// Who gets a vote has written down that it is a member.
+  void check_new_voters(const raft::replica& replica, place where,
+                        const raft::configuration& members) {
+    auto next = configurations_.try_emplace(where, members).first;
+    while (next != configurations_.begin()) {
+      auto& [before, members_before] = *--next;
+      if (replica.term_of(before.first) != before.second)
+        continue; // of another log, or compacted
+      for (auto& [seat, each] : members_before.members) {
+        auto who = static_cast<process_id>(seat.value - 1);
+        if (!each.votes && members.votes(seat) && installed_[who] < before.first
+            && !entries_[before].writers.contains(who))
+          broken("new voters know that they are members: process " + std::to_string(who)
+                 + " votes by entry " + std::to_string(where.first));
+      }
+      return;
     }
   }
 
@@ -140,8 +166,8 @@ private:
     if (auto led = led_.find(who); led != led_.end())
       led->second.second = first - 1;
     for (auto each = entries_.lower_bound({first, 0}); each != entries_.end();) {
-      auto& [place, what] = *each;
-      if (place.second == term)
+      auto& [where, what] = *each;
+      if (where.second == term)
         what.writers.erase(who);
       each = what.writers.empty() ? entries_.erase(each) : std::next(each);
     }
@@ -167,7 +193,9 @@ private:
   }
 
   std::map<raft::term_number, process_id> leaders_;
-  std::map<std::pair<raft::log_index, raft::term_number>, known> entries_;
+  std::map<place, known> entries_;
+  std::map<place, raft::configuration> configurations_;
+  std::map<process_id, raft::log_index> installed_;
   std::map<raft::log_index, applied_state> applied_;
   std::map<raft::log_index, commitment> committed_;
   std::map<process_id, std::pair<raft::term_number, raft::log_index>> led_;

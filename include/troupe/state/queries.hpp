@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -7,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/state/entry.hpp"
@@ -164,6 +166,15 @@ struct watch_state {
   /// Returns the question that follows on `last`.
   [[nodiscard]] watch_state next(const state_changes& last) const {
     return {scope, last.revision, last.rest, wait, limit};
+  }
+
+  /// See indexed_query: topics are the texts of keys.
+  [[nodiscard]] interest about() const {
+    return {scope.key.empty() ? scope.prefix : scope.key, !scope.key.empty()};
+  }
+
+  [[nodiscard]] watch_state later(std::uint64_t revision) const {
+    return {scope, std::max(after, revision), rest, wait, limit};
   }
 
   /// Returns damaged unless all entries are as they were written.

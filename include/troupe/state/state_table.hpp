@@ -15,6 +15,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/page_room.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/watch_pages.hpp"
 #include "troupe/state/detail/change_log.hpp"
 #include "troupe/state/detail/key_table.hpp"
 #include "troupe/state/types.hpp"
@@ -46,9 +47,6 @@ public:
   using effects = state::effects;
   using query = get;
   using snapshot_type = table_snapshot;
-
-  /// Changed keys outside its scope that a watcher is led past in one answer.
-  static constexpr std::size_t max_passed_over = 10'000;
 
   /// Handles one request made at `now`. Every put and remove_key gets one answer, in this call.
   ///
@@ -136,17 +134,29 @@ public:
     });
   }
 
+  [[nodiscard]] std::uint64_t change_mark() const {
+    return log_.revision();
+  }
+
+  /// Topics are the texts of keys. Cost: O(log n), and the keys that changed since.
+  template <class Take>
+  [[nodiscard]] bool for_each_topic(std::uint64_t mark, Take take) const {
+    return mark >= keys_.forgotten_up_to()
+           && keys_.for_each_changed(mark,
+                                     [&](const saved_key& each) { return take(each.key.key); });
+  }
+
   /// Refuses a scope that no key can be in: too_large. Cost: O(page), and the changes or
   /// keys that are passed over.
   [[nodiscard]] result<state_changes> answer(const watch_state& question) const {
     if (auto why = unfit(question.scope); why.code != errc::none)
       return why;
     page_room room{question.limit};
-    if (!may_go_on(question))
-      return first_page(question.scope, room);
-    if (!question.rest && log_.reaches_back_to(question.after))
+    if (!question.rest && may_go_on(question) && log_.reaches_back_to(question.after))
       return log_.page(question.after, question.scope, room);
-    return next_page(question, room);
+    scope_view view{*this, question.scope};
+    watch_pages<scope_view> pages{view, room};
+    return may_go_on(question) ? pages.next(question.after, question.rest) : pages.first();
   }
 
   // -- snapshot --------------------------------------------------------------------
@@ -195,6 +205,8 @@ public:
   }
 
 private:
+  struct scope_view;
+
   /// Of one step, which links may wait for; next_wall_deadline() asks for the rest at once.
   static constexpr int max_expiries = 1'000;
 
@@ -504,78 +516,53 @@ private:
            && question.after <= log_.revision();
   }
 
-  /// Begins a snapshot.
-  [[nodiscard]] state_changes first_page(const key_scope& scope, page_room room) const {
-    state_changes page{log_.revision(), true, {}, {}, false};
-    if (add_keys(page, scope, room, &page_room::left))
-      page.rest.reset();
-    page.more = page.rest.has_value();
-    return page;
-  }
+  /// What a watcher of `scope` may see: how keys stand, and how those that changed after a
+  /// revision stand, in the order of their last changes.
+  struct scope_view {
+    using page = state_changes;
+    using key = entry_key;
 
-  /// Goes on with a snapshot, or with a watcher that the log does not reach back to: further
-  /// keys as they stand and, of those that the watcher has, how they stand if they changed
-  /// after `question.after`, in the order of their last changes. So a key that changes twice
-  /// between two pages is one line, and nothing is kept here for the watcher.
-  ///
-  /// Invariant: of each key up to `rest` the watcher has a state of the page's revision or
-  /// later, and all that changed after that revision is still to come. So at a page whose
-  /// revision is that of the table it has exactly the table up to `rest`. Only such a page
-  /// ends the snapshot.
-  ///
-  /// Progress: half a page is for further keys as long as there are any, so all n keys have
-  /// come after 2n / limit pages, however fast they change. From then on, of d keys that the
-  /// watcher does not have as they stand, d - limit + c are left after a page if c keys change
-  /// until the next one. So if c < limit it has the table after n / (limit - c) more pages.
-  [[nodiscard]] state_changes next_page(const watch_state& question, page_room room) const {
-    auto& [scope, after, rest, wait, limit] = question;
-    state_changes page{after, false, {}, rest, true};
-    auto all_keys = !rest || add_keys(page, scope, room, &page_room::half_left);
-    std::size_t passed = 0;
-    auto all_changes = keys_.for_each_changed(after, [&](const saved_key& held) {
-      auto is_told = contains(scope, held.key) && (!rest || held.key <= *rest);
-      if (is_told ? !room.left() : ++passed > max_passed_over)
-        return false;
-      page.revision = held.revision;
-      if (is_told)
-        add_key(page, held, room);
-      return true;
-    });
-    if (all_changes) {
-      page.revision = log_.revision();
-      if (all_keys || add_keys(page, scope, room, &page_room::left))
-        page.rest.reset();
-      page.more = page.rest.has_value();
+    [[nodiscard]] std::uint64_t revision() const {
+      return table.log_.revision();
     }
-    return page;
-  }
 
-  /// Adds the keys behind page.rest while there is room, and moves page.rest to the last of
-  /// them. Returns whether there are no more.
-  bool add_keys(state_changes& page, const key_scope& scope, page_room& room,
-                bool (page_room::*has_room)() const) const {
-    auto are_all = true;
-    auto first = page.changes.size();
-    keys_.for_each_in(scope, page.rest, [&](const saved_key& held) {
-      are_all = (room.*has_room)();
-      if (are_all)
-        add_key(page, held, room);
-      return are_all;
-    });
-    if (page.changes.size() > first)
-      page.rest = page.changes.back().key;
-    return are_all;
-  }
+    template <class Take>
+    void for_each_behind(const std::optional<key>& rest, Take take) const {
+      table.keys_.for_each_in(scope, rest, take);
+    }
 
-  /// Adds how a key stands.
-  static void add_key(state_changes& page, const saved_key& held, page_room& room) {
-    auto& [key, set, revision] = held;
-    auto is_removed = set.removed && set.removed->version == revision;
-    auto gone = is_removed ? change_kind::removed : change_kind::expired;
-    room.take(key.key.size() + detail::size_of(set.entries));
-    page.changes.push_back(
-      {revision, set.entries.empty() ? gone : change_kind::put, key, set.entries});
-  }
+    template <class Take>
+    bool for_each_changed(std::uint64_t after, Take take) const {
+      return table.keys_.for_each_changed(after, take);
+    }
+
+    [[nodiscard]] bool sees(const saved_key& held) const {
+      return contains(scope, held.key);
+    }
+
+    static const key& key_of(const saved_key& held) {
+      return held.key;
+    }
+
+    static std::uint64_t revision_of(const saved_key& held) {
+      return held.revision;
+    }
+
+    static std::size_t size_of(const saved_key& held) {
+      return held.key.key.size() + detail::size_of(held.set.entries);
+    }
+
+    static change line_of(const saved_key& held) {
+      auto& entries = held.set.entries;
+      auto& removed = held.set.removed;
+      auto gone = removed && removed->version == held.revision ? change_kind::removed
+                                                               : change_kind::expired;
+      return {held.revision, entries.empty() ? gone : change_kind::put, held.key, entries};
+    }
+
+    const state_table& table;
+    const key_scope& scope;
+  };
 
   // -- state -------------------------------------------------------------------------
 
@@ -592,6 +579,6 @@ private:
 
 static_assert(machine<state_table>);
 static_assert(wall_timed<state_table>);
-static_assert(waiting_query<state_table, watch_state>);
+static_assert(indexed_query<state_table, watch_state>);
 
 } // namespace troupe::state

@@ -1,11 +1,15 @@
 #ifndef TROUPE_NODE_IMPL_CLUSTER_CLIENT_IPP
 #define TROUPE_NODE_IMPL_CLUSTER_CLIENT_IPP
 
+#include <algorithm>
+#include <chrono>
 #include <future>
 #include <optional>
 
+#include "caf/actor_cast.hpp"
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
+#include "troupe/core/caf/print_to_stderr.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/node/cluster_access.hpp"
@@ -31,9 +35,10 @@ cluster_client::connect(std::vector<net::address> addresses, duration wait,
     return why;
   std::unique_lock guard{made->mutex_};
   auto& here = *made;
+  auto is_connected = [&here] { return here.entry_ || here.contact_; };
   auto decided
-    = [&here] { return here.connected_ || !cluster::may_come_right(here.last_problem_.code); };
-  if (!here.changed_.wait_for(guard, wait, decided) || !here.connected_) {
+    = [&] { return is_connected() || !cluster::may_come_right(here.last_problem_.code); };
+  if (!here.changed_.wait_for(guard, wait, decided) || !is_connected()) {
     auto why
       = here.last_problem_.code != errc::none
           ? here.last_problem_
@@ -42,6 +47,10 @@ cluster_client::connect(std::vector<net::address> addresses, duration wait,
     guard.unlock();
     return why;
   }
+  // Where somebody leads, that is found at once.
+  constexpr duration moment = std::chrono::seconds{1};
+  here.changed_.wait_for(guard, std::min(wait, moment),
+                         [&] { return here.entry_ || here.last_problem_.code != errc::none; });
   guard.unlock();
   return made;
 }
@@ -57,7 +66,7 @@ TROUPE_COMPILED cluster_client::~cluster_client() {
   }
   if (gate_)
     gate_->stop();
-  entry_ = voters_ = nullptr;
+  entry_ = contact_ = voters_ = nullptr;
 }
 
 TROUPE_COMPILED result<net::link_ptr> cluster_client::link_to(const net::address& where,
@@ -77,6 +86,43 @@ TROUPE_COMPILED result<net::link_ptr> cluster_client::link_to(const net::address
     if (!got || keep((*got)->number(), deadline))
       return got;
   }
+}
+
+TROUPE_COMPILED problem cluster_client::await_services(duration wait) {
+  std::unique_lock guard{mutex_};
+  changed_.wait_for(guard, wait, [this] { return entry_ || why_.code != errc::none; });
+  if (entry_)
+    return {};
+  if (why_.code != errc::none)
+    return why_;
+  if (last_problem_.code != errc::none)
+    return last_problem_;
+  return {errc::timed_out, "no node that leads was found in time; wait longer"};
+}
+
+TROUPE_COMPILED result<cluster::node_view> cluster_client::look(duration wait) {
+  return ask_node<cluster::node_view>(wait, cluster::show_node{});
+}
+
+TROUPE_COMPILED result<caf::actor>
+cluster_client::knowledge(std::chrono::steady_clock::time_point deadline) {
+  caf::strong_actor_ptr entry;
+  {
+    std::unique_lock guard{mutex_};
+    changed_.wait_until(guard, deadline, [this] { return entry_ || contact_; });
+    if (!entry_ && contact_)
+      kept_.insert(contact_link_);
+    entry = entry_ ? entry_ : contact_;
+  }
+  if (!entry)
+    return problem{errc::unreachable, "no node of the cluster answers; retry once one is back"};
+  auto found = ask<router::service_place>(caf::actor_cast<caf::actor>(entry), deadline,
+                                          router::find_service{cluster::knowledge_name});
+  if (!found)
+    return found.error();
+  if (!found->handle)
+    return problem{errc::unreachable, "the node is starting or stopping; retry"};
+  return caf::actor_cast<caf::actor>(found->handle);
 }
 
 TROUPE_COMPILED cluster_client::config::config() {
@@ -107,6 +153,7 @@ TROUPE_COMPILED void cluster_client::close_idle(const net::link_ptr& which) {
 
 TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresses,
                                               const net::link_options& options) {
+  print_to_stderr(system_);
   cluster::access_options how{.addresses = std::move(addresses),
                               .idle_after = options.idle_after,
                               .check_every = std::chrono::milliseconds{250}};
@@ -114,11 +161,11 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   clients_.bind(place.handles);
                                   auto voters = place.handles.find(cluster::voters_name);
                                   std::lock_guard guard{mutex_};
-                                  connected_ = !place.handles.empty();
                                   voters_
                                     = voters != place.handles.end() ? voters->second : nullptr;
                                   address_ = place.where;
                                   entry_ = place.entry;
+                                  last_problem_ = {};
                                   changed_.notify_all();
                                 },
                                 [this](const problem& why) {
@@ -126,7 +173,22 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   last_problem_ = why;
                                   changed_.notify_all();
                                 },
-                                [this](const net::link_ptr& which) { close_idle(which); }};
+                                [this](const net::link_ptr& which) { close_idle(which); },
+                                [this](const net::link_ptr& which, const net::address& where) {
+                                  std::lock_guard guard{mutex_};
+                                  contact_ = which ? which->entry_point() : nullptr;
+                                  contact_link_ = which ? which->number() : 0;
+                                  contact_address_ = where;
+                                  if (which)
+                                    last_problem_ = {}; // that was of others
+                                  changed_.notify_all();
+                                },
+                                [this](const problem& why) {
+                                  clients_.refuse(why);
+                                  std::lock_guard guard{mutex_};
+                                  why_ = why;
+                                  changed_.notify_all();
+                                }};
   access_
     = system_.spawn<caf::stateful_actor<cluster::access_state>>(std::move(how), std::move(events));
   net::hello self;

@@ -3,22 +3,36 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <future>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include "caf/abstract_actor.hpp"
+#include "caf/actor_registry.hpp"
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
+#include "troupe/core/caf/print_to_stderr.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/guarded.hpp"
+#include "troupe/core/names.hpp"
+#include "troupe/core/once_all.hpp"
 #include "troupe/net/gate.hpp"
+#include "troupe/net/listen_at_each.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/node/known_nodes.hpp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/node/node_log.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/node/signpost.hpp"
 #include "troupe/node/voters_client.hpp"
@@ -39,16 +53,19 @@ struct node::inside {
       boot_(std::make_shared<std::atomic<boot_number>>(data_.self().boot)) {
     if (options_.name.empty())
       options_.name = to_string(data_.self().id).substr(0, 8);
-    if (!options_.log)
-      options_.log = [](const std::string&) {};
-    if (sys == nullptr)
+    log_ = {options_.name, options_.log};
+    if (sys == nullptr) {
       own_system_ = std::make_unique<own_system>();
+      print_to_stderr(own_system_->system);
+    }
+    *in_maintenance_ = data_.self().maintenance;
     system_ = sys != nullptr ? sys : &own_system_->system;
     clients_.emplace(*system_);
   }
 
   ~inside() {
     stop();
+    end_system();
     own_system_.reset(); // before the gate
   }
 
@@ -78,6 +95,13 @@ struct node::inside {
       if (!std::exchange(is_told, true))
         tell({force});
     };
+    auto access = std::make_shared<caf::weak_actor_ptr>();
+    asks.maintain = [this, access](bool on, done_handler done) {
+      if (auto there = access->lock()) // as long as that lives, so does this
+        run_on(there, [this, on, done = std::move(done)] { maintain(on, done); });
+      else
+        done({errc::cancelled, "this node has stopped"});
+    };
     asks.link_idle = [member](const std::string& where, net::connection_id number) {
       run_on_member(*member, [where, number](cluster::member_state& state) {
         state.links().close_idle(where, number);
@@ -90,8 +114,10 @@ struct node::inside {
     signpost_.emplace(*router_);
     member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(member_setup());
     *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
+    signpost_->set_knowledge(caf::actor_cast<caf::strong_actor_ptr>(member_));
     access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
       cluster::access_options{addresses(), options_.retry}, access_events());
+    *access = caf::actor_cast<caf::weak_actor_ptr>(access_);
     if (auto why = open_gate(); why.code != errc::none)
       return why;
     auto founds = is_founder();
@@ -128,7 +154,6 @@ struct node::inside {
     cluster::member_setup made{to_string(data_.self().id),
                                options_.name,
                                data_.self().boot,
-                               group_ != nullptr,
                                options_.lost_after,
                                options_.services.registry.heartbeat_every,
                                options_.services.registry.check_every,
@@ -136,7 +161,7 @@ struct node::inside {
                                clients_->names,
                                clients_->scheduler,
                                *router_,
-                               options_.log,
+                               log_,
                                [this] {
                                  std::lock_guard guard{mutex_};
                                  caught_up_ = true;
@@ -145,9 +170,36 @@ struct node::inside {
     made.risen = [this](boot_number boot) {
       on_access([this, boot](cluster::access_state&) { rise_above(boot - 1); });
     };
+    made.show
+      = [this](std::function<void(const cluster::node_view&)> then) { show(std::move(then)); };
+    made.bounds = options_.services.registry;
     if (group_)
       group_->listen_to(made);
     return made;
+  }
+
+  /// Calls `then` with what this node knows of its cluster, on any thread.
+  void show(std::function<void(const cluster::node_view&)> then) const {
+    cluster::node_view seen;
+    seen.node = to_string(data_.self().id);
+    seen.name = options_.name;
+    signpost_->show(seen, to_string(own_address()));
+    if (!group_)
+      return then(seen);
+    group_->show([seen, then = std::move(then)](const cluster::voters_view& group,
+                                                const problem& why) mutable {
+      seen.group = group;
+      seen.why = why;
+      then(seen);
+    });
+  }
+
+  /// Nobody leads, and no majority of the voters is reached; errc::none takes it back.
+  void refuse(const problem& why) {
+    signpost_->refuse(why);
+    clients_->refuse(why);
+    std::lock_guard guard{mutex_};
+    why_ = why;
   }
 
   // -- the group -------------------------------------------------------------------------
@@ -168,6 +220,8 @@ struct node::inside {
     around.set_timeout = [this](const net::link_ptr& which, duration silence) {
       gate_->set_timeout(which, silence);
     };
+    around.without_quorum = [this](const problem& why) { refuse(why); };
+    around.log = log_;
     around.keep_links = [this](bool are_needed) {
       router_->run([are_needed](router::router_state& state) { state.keep_links(are_needed); });
     };
@@ -209,9 +263,14 @@ struct node::inside {
 
   /// Shows and changes the voters.
   [[nodiscard]] cluster::voters_client voters() {
-    return {*system_, [this] {
+    return {*system_,
+            [this] {
               std::lock_guard guard{mutex_};
               return voters_;
+            },
+            [this] {
+              std::lock_guard guard{mutex_};
+              return why_;
             }};
   }
 
@@ -259,6 +318,9 @@ struct node::inside {
     events.on_outlived = [this](boot_number heard) {
       on_access([this, heard](cluster::access_state&) { rise_above(heard); });
     };
+    // What the router sends goes on only as far as the link has room.
+    events.on_full = [this](const net::link_ptr& which) { tell_router(which, true); };
+    events.on_drained = [this](const net::link_ptr& which) { tell_router(which, false); };
     auto made = net::gate::start(*system_, std::move(self),
                                  caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
                                  std::move(events), options_.links);
@@ -268,11 +330,18 @@ struct node::inside {
     auto where = net::resolve(options_.listen);
     if (!where)
       return where.error();
-    auto port = gate_->listen(where->front());
-    if (!port)
-      return port.error();
-    port_ = *port;
+    auto listens = net::listen_at_each(*gate_, *where);
+    if (!listens)
+      return listens.error();
+    for (auto& each : listens->refused)
+      log_.warn("no links at one address of " + options_.listen.host + ": " + each.detail);
+    port_ = listens->port;
     return {};
+  }
+
+  void tell_router(const net::link_ptr& which, bool is_full) {
+    router_->run([node = to_string(which->peer().node), number = which->number(), is_full](
+                   router::router_state& state) { state.link_full(node, number, is_full); });
   }
 
   /// A cluster is born once: who may found one, but has addresses to join at, asks there first.
@@ -289,7 +358,7 @@ struct node::inside {
       if (found)
         return {errc::conflict, "a cluster was found at " + to_string(each)
                                   + "; leave out bootstrap to join it, or join to found another"};
-      options_.log("no cluster at " + to_string(each) + ": " + found.error().detail);
+      log_("no cluster at " + to_string(each) + ": " + found.error().detail);
     }
     return {};
   }
@@ -334,6 +403,8 @@ struct node::inside {
     if (!data_.is_durable())
       self.metadata[cluster::known_nodes::fleeting_mark] = "yes";
     self.metadata["role"] = is_host ? "host" : "member";
+    if (data_.self().maintenance)
+      self.status = registry::record_status::maintenance;
     on_member([self](cluster::member_state& state) { state.put(self); });
   }
 
@@ -351,14 +422,19 @@ struct node::inside {
                 signpost_->point({}, is_bound ? to_string(how.where) : std::string{});
               bound(how);
             },
+            [this](const problem& why) { log_.complain(no_way, why.detail); },
+            {},
+            [](const net::link_ptr&, const net::address&) {},
             [this](const problem& why) {
-              if (std::exchange(last_complaint_, why.detail) != why.detail)
-                options_.log("no way to the cluster yet: " + why.detail);
+              if (!group_) // a seat knows better
+                refuse(why);
             }};
   }
 
   void bound(const cluster::service_binding& how) {
     clients_->bind(how.handles);
+    if (!how.handles.empty())
+      log_.settle(no_way);
     auto voters = how.handles.find(cluster::voters_name);
     std::lock_guard guard{mutex_};
     voters_ = voters != how.handles.end() ? voters->second : nullptr;
@@ -367,7 +443,6 @@ struct node::inside {
     changed_.notify_all();
     if (!joined_)
       return;
-    last_complaint_.clear();
     on_member([](cluster::member_state& state) { state.bound(); });
   }
 
@@ -383,7 +458,15 @@ struct node::inside {
     if (self.cluster == cluster && std::ranges::all_of(places, known))
       return;
     if (auto why = data_.belong_to(cluster, self.host, std::move(places)); why.code != errc::none)
-      options_.log(why.detail);
+      log_.complain("what this node needs for its next start is not kept", why.detail);
+  }
+
+  /// On the access actor, which writes the data folder. Remembers it before anybody is told.
+  void maintain(bool on, const done_handler& done) {
+    if (auto why = data_.set_maintenance(on); why.code != errc::none)
+      return done(why);
+    *in_maintenance_ = on;
+    on_member([on, done](cluster::member_state& state) { state.maintain(on, done); });
   }
 
   /// The cluster has heard of a later life of this node. On the access actor.
@@ -391,7 +474,7 @@ struct node::inside {
     if (heard < data_.self().boot)
       return;
     if (auto why = data_.rise_above(heard); why.code != errc::none)
-      return options_.log(why.detail); // it is told again
+      return log_.complain("this node cannot go above a later start", why.detail);
     *boot_ = data_.self().boot;
     gate_->rise(data_.self().boot);
     on_member([heard](cluster::member_state& state) { state.rise_above(heard); });
@@ -427,12 +510,76 @@ struct node::inside {
   /// Those made here, and in an actor system of the node's own, which ends only after its
   /// actors, all that were given.
   void end_agents() {
-    std::lock_guard guard{mutex_};
-    for (auto& each : agents_)
+    std::multimap<std::string, caf::actor> made;
+    {
+      std::lock_guard guard{mutex_};
+      made.swap(agents_);
+    }
+    for (auto& [id, each] : made)
       caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
-    agents_.clear();
-    if (own_system_ && router_)
-      router_->run([](router::router_state& state) { state.end_agents(); });
+    if (!own_system_ || !router_)
+      return;
+    router_->run([](router::router_state& state) { state.end_agents(); });
+    std::vector<std::string> left;
+    auto have_ended = [&] {
+      left = on_router<std::vector<std::string>>(
+        [](router::router_state& state) { return state.agents_left(); });
+      return left.empty();
+    };
+    auto in_time = wait_until(have_ended, options_.agents_end_within);
+    for (auto& [id, each] : made)
+      router::kill_next(caf::actor_cast<caf::strong_actor_ptr>(each));
+    if (in_time)
+      return;
+    router_->run([](router::router_state& state) { state.kill_agents(); });
+    log_.warn("the node stops: " + listed(left) + " did not end within "
+              + troupe::to_string(options_.agents_end_within)
+              + " (node_options::agents_end_within); what waited for them is dropped");
+  }
+
+  /// An actor system waits for its actors, and some have nobody who would end them: those that
+  /// peers have spawned here without an owner.
+  void end_system() {
+    if (!own_system_)
+      return;
+    auto& registry = system_->registry();
+    auto is_empty = [&] { return registry.running() == 0; };
+    if (wait_until(is_empty, longest_end))
+      return;
+    auto left = registry.running();
+    for (caf::actor_id id = 1; id <= system_->latest_actor_id(); ++id) // all that peers know of
+      if (auto found = registry.get(id); found && is_counted(found))
+        router::kill_next(found);
+    if (!wait_until(is_empty, longest_end))
+      system_->await_actors_before_shutdown(false);
+    log_.warn("the node stops: " + std::to_string(left)
+              + " actors that nobody ended were ended with it");
+  }
+
+  /// Whether the actor system waits for it.
+  static bool is_counted(const caf::strong_actor_ptr& which) {
+    return caf::actor_cast<caf::abstract_actor*>(which)->getf(
+      caf::abstract_actor::is_registered_flag);
+  }
+
+  template <class Condition>
+  static bool wait_until(Condition condition, duration wait) {
+    auto deadline = std::chrono::steady_clock::now() + wait;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() >= deadline)
+        return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds{2});
+    }
+    return true;
+  }
+
+  /// Names agents, for people.
+  static std::string listed(const std::vector<std::string>& agents) {
+    constexpr std::size_t max_shown = 5;
+    auto result = std::to_string(agents.size()) + (agents.size() == 1 ? " agent (" : " agents (");
+    for (std::size_t each = 0; each < std::min(agents.size(), max_shown); ++each)
+      result += (each > 0 ? ", '" : "'") + agents[each].substr(0, 64) + "'";
+    return result + (agents.size() > max_shown ? ", …)" : ")");
   }
 
   // -- jobs --------------------------------------------------------------------------
@@ -497,8 +644,14 @@ struct node::inside {
   }
 
   static constexpr auto log_file = "group.db";
+  /// For actors to end that have nothing to wait for.
+  static constexpr duration longest_end = std::chrono::seconds{2};
+
+  /// What the log calls it while the services are out of reach.
+  static constexpr const char* no_way = "no way to the cluster";
 
   node_options options_;
+  cluster::node_log log_;
   cluster::data_folder data_;
   std::shared_ptr<std::atomic<boot_number>> boot_; // as in data_, which only the access actor reads
   std::unique_ptr<net::gate> gate_;                // outlives the system
@@ -515,20 +668,24 @@ struct node::inside {
   std::unique_ptr<cluster::group_part> group_;
   std::uint16_t port_ = 0;
   std::atomic<bool> stopped_ = false;
-  std::string last_complaint_; // the access actor's only
   std::mutex mutex_;
   std::condition_variable changed_;
   bool joined_ = false;
   bool caught_up_ = false;
   bool is_host_ = false;
   caf::strong_actor_ptr voters_; // where the services are, if they are on a group
-  std::vector<caf::actor> agents_;
+  problem why_;                  // why they are nowhere, if that is known
+  /// Made of functions. One whose name is not given yet may be a second one of it.
+  std::multimap<std::string, caf::actor> agents_;
+  /// What workers of this node say when they register.
+  std::shared_ptr<std::atomic<bool>> in_maintenance_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 TROUPE_COMPILED node::node(std::unique_ptr<inside> made)
   : inside_(std::move(made)),
     system_(inside_->system_),
     clients_(*inside_->clients_),
+    in_maintenance_(inside_->in_maintenance_),
     messages_(*system_, inside_->router_->handle()) {}
 
 TROUPE_COMPILED node::~node() {
@@ -537,6 +694,8 @@ TROUPE_COMPILED node::~node() {
 
 TROUPE_COMPILED result<std::unique_ptr<node>> node::start(node_options options,
                                                           caf::actor_system* sys) {
+  if (!options.name.empty() && !is_name(options.name))
+    return bad_name("node_options::name", options.name);
   auto data = cluster::data_folder::open(options.data);
   if (!data)
     return data.error();
@@ -603,6 +762,12 @@ TROUPE_COMPILED bool node::wait_joined(duration wait) {
 
 TROUPE_COMPILED problem node::add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
                                         const agent_options& how) {
+  if (!is_name(id))
+    return bad_name("agent id", id);
+  for (auto& why :
+       {check_names("capabilities", how.capabilities), check_names("groups", how.groups)})
+    if (why.code != errc::none)
+      return why;
   auto why = inside_->on_router<problem>(
     [id, actor](router::router_state& state) { return state.add_agent(id, actor); });
   if (why.code != errc::none)
@@ -619,18 +784,50 @@ TROUPE_COMPILED problem node::add_agent(const std::string& id, const caf::strong
 
 TROUPE_COMPILED problem node::adopt_agent(const std::string& id, const caf::actor& agent,
                                           const agent_options& how) {
+  auto& made = inside_->agents_;
   {
     std::lock_guard guard{inside_->mutex_};
-    inside_->agents_.push_back(agent);
+    made.emplace(id, agent);
   }
   auto why = add_agent(id, caf::actor_cast<caf::strong_actor_ptr>(agent), how);
-  if (why.code != errc::none)
+  if (why.code != errc::none) {
     caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
+    std::lock_guard guard{inside_->mutex_};
+    std::erase_if(made, [&](auto& each) { return each.second == agent; });
+  }
   return why;
+}
+
+TROUPE_COMPILED problem node::send_message(const router::recipients& to, const caf::message& what) {
+  if (!inside_->router_)
+    return {errc::cancelled, "this node has stopped; nothing was sent"};
+  return inside_->router_->send(to, what);
+}
+
+TROUPE_COMPILED std::function<caf::error(std::exception_ptr&)>
+node::ends_agent(const std::string& id) const {
+  return [id, log = inside_->log_](std::exception_ptr& thrown) {
+    auto why = guarded([&] { std::rethrow_exception(thrown); });
+    why.detail = "agent '" + id + "' has ended, as one of its functions threw: " + why.detail;
+    log.warn(why.detail);
+    return to_error(why);
+  };
 }
 
 TROUPE_COMPILED void node::remove_agent(const std::string& id) {
   inside_->on_member([id](cluster::member_state& state) { state.remove_agent(id); });
+  std::lock_guard guard{inside_->mutex_};
+  auto [first, last] = inside_->agents_.equal_range(id);
+  for (auto each = first; each != last; ++each)
+    caf::anon_send_exit(each->second, caf::exit_reason::user_shutdown);
+  inside_->agents_.erase(first, last);
+}
+
+TROUPE_COMPILED problem node::maintain(bool on) {
+  return inside::wait_for([&](done_handler done) {
+    inside_->on_access(
+      [this, on, done = std::move(done)](cluster::access_state&) { inside_->maintain(on, done); });
+  });
 }
 
 TROUPE_COMPILED result<peer> node::find_peer(const std::string& name, duration wait) {

@@ -102,10 +102,20 @@ public:
       begin_round(t);
   }
 
-  /// Whether this learner lacks so much that a group could hardly commit with its vote.
+  /// Whether this learner lacks so much that a group could hardly commit with its vote. One that
+  /// has not acknowledged that it is a member may be dead, or have another disk by now, though a
+  /// log is so short that it lacks little.
   [[nodiscard]] bool is_behind(seat_id seat, const turn& t) const {
+    auto match = replication_.match(seat);
+    auto knows = match >= t.log().members_index() || planted_flaw == flaw::silent_promoted;
     return replication_.contains(seat)
-           && replication_.match(seat) + t.how.max_message_entries < t.log().last_index();
+           && (!knows || match + t.how.max_message_entries < t.log().last_index());
+  }
+
+  /// Whether the members are not settled: a change of them is not committed, or nothing of this
+  /// term is.
+  [[nodiscard]] static bool is_changing(const turn& t) {
+    return t.log().term_at(t.commit) != t.disk.term() || t.log().members_index() > t.commit;
   }
 
   /// One at a time, and none before an entry of one's own term is committed: else two
@@ -113,9 +123,7 @@ public:
   void change_members(request_id id, configuration next, const turn& t) {
     if (handover_)
       return refuse(id, hands_over(), t);
-    auto is_settled = t.log().term_at(t.commit) == t.disk.term();
-    auto is_free = is_settled && t.log().members_index() <= t.commit;
-    if (!is_free && planted_flaw != flaw::careless_changes)
+    if (is_changing(t) && planted_flaw != flaw::careless_changes)
       return refuse(id, {errc::busy, "another change is under way; retry when it is done"}, t);
     if (next.members.size() > t.how.max_members)
       return refuse(id,
@@ -161,6 +169,10 @@ public:
 
   void lose_link(seat_id seat) {
     replication_.lose_link(seat);
+  }
+
+  void renew_snapshot() {
+    replication_.renew_snapshot();
   }
 
   // -- the end of each step ---------------------------------------------------------------

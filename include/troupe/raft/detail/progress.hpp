@@ -5,6 +5,7 @@
 #include <deque>
 #include <string>
 
+#include "troupe/core/flaw.hpp"
 #include "troupe/raft/types.hpp"
 
 namespace troupe::raft::detail {
@@ -23,6 +24,8 @@ struct progress {
   pace state = pace::probe;
   /// Synced there, and as it is here.
   log_index match = 0;
+  /// It has lost what it had synced up to `match`.
+  bool has_forgotten = false;
   /// What is sent next.
   log_index next = 1;
   /// The leader's round when `match` rose last.
@@ -42,6 +45,11 @@ struct progress {
   /// The part of the snapshot that is next.
   log_index snapshot_index = 0;
   std::uint64_t offset = 0;
+
+  /// What counts as had by it, for commits and promotions.
+  [[nodiscard]] log_index counted() const {
+    return has_forgotten && planted_flaw != flaw::forgotten_counted ? 0 : match;
+  }
 
   void begin_probe(log_index from) {
     state = pace::probe;

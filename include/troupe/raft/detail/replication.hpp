@@ -32,10 +32,10 @@ public:
     return peers_.contains(seat);
   }
 
-  /// Synced there, and as it is here; zero for who is no member.
+  /// Synced there, and as it is here; zero for one that is no member, or has forgotten entries.
   [[nodiscard]] log_index match(seat_id seat) const {
     auto found = peers_.find(seat);
-    return found == peers_.end() ? 0 : found->second.match;
+    return found == peers_.end() ? 0 : found->second.counted();
   }
 
   [[nodiscard]] std::uint64_t round() const {
@@ -44,7 +44,7 @@ public:
 
   /// What a majority of the voters has, this replica among them.
   [[nodiscard]] log_index agreed_index(const turn& t) const {
-    return agreed_on<log_index>(t, t.disk.synced(), [](auto& peer) { return peer.match; });
+    return agreed_on<log_index>(t, t.disk.synced(), [](auto& peer) { return peer.counted(); });
   }
 
   /// The last round that a majority has answered.
@@ -62,21 +62,24 @@ public:
     return last == duration::max() ? std::nullopt : std::optional{time_point{last}};
   }
 
-  /// The other voter with the longest log; nobody if there is none.
+  /// The other voter with the longest log, of those that have lost nothing; nobody if there is
+  /// none.
   [[nodiscard]] seat_id most_advanced(const configuration& members) const {
     seat_id best;
     for (auto& [seat, peer] : peers_)
-      if (members.votes(seat) && (best == seat_id{} || peer.match > match(best)))
+      if (members.votes(seat) && !peer.has_forgotten
+          && (best == seat_id{} || peer.match > match(best)))
         best = seat;
     return best;
   }
 
-  [[nodiscard]] std::vector<replica_types::member_status> look(const configuration& members,
+  [[nodiscard]] std::vector<replica_types::member_status> look(const entry_log& log,
                                                                time_point now) const {
     std::vector<replica_types::member_status> found;
     for (auto& [seat, peer] : peers_)
-      found.push_back({seat, members.members.at(seat), peer.match, now - peer.heard,
-                       peer.state == progress::pace::snapshot});
+      found.push_back({seat, log.members().members.at(seat), peer.counted(), now - peer.heard,
+                       peer.state == progress::pace::snapshot,
+                       peer.counted() >= log.members_index()});
     return found;
   }
 
@@ -104,13 +107,17 @@ public:
   void begin_round(const turn& t) {
     ++round_;
     for (auto& [seat, peer] : peers_) {
+      if (peer.has_forgotten) {
+        send_bare_heartbeat(seat, t);
+        continue;
+      }
       peer.waits = peer.waits && peer.state == progress::pace::snapshot
                    && t.now < peer.sent + t.how.election_timeout;
       if (peer.state != progress::pace::snapshot) {
         send_entries(seat, peer, false, t);
         continue;
       }
-      t.tell(seat, append{0, 0, 0, t.time, round_, {}}); // parts are no heartbeats
+      send_bare_heartbeat(seat, t); // parts are no heartbeats
       ask_for_snapshot(peer, t);
     }
     forget_snapshot(t);
@@ -135,8 +142,14 @@ public:
       peer.about = what.about;
       t.put(replica_types::told_about{from, what.about});
     }
+    if (!what.accepted && what.last_index < peer.match && what.round > peer.match_round)
+      peer.has_forgotten = true;
+    if (peer.has_forgotten) {
+      t.put(replica_types::forgot{from, peer.match, what.last_index});
+      return false;
+    }
     if (!what.accepted) {
-      refused(from, peer, what, t);
+      refused(peer, what, t);
       return false;
     }
     if (what.index > t.log().last_index()) {
@@ -170,13 +183,22 @@ public:
       peer.begin_probe(peer.match + 1);
   }
 
-  /// The snapshot that was asked for.
+  /// The snapshot that was asked for. One that no member would take is not sent, nor asked for
+  /// again until there is another.
   void take(const replica_types::loaded& what, const turn& t) {
     is_loading_ = false;
     if (what.what.header.index < t.log().base_index())
       return;
+    is_too_large_ = what.what.bytes->size() > t.how.max_snapshot_bytes;
+    if (is_too_large_)
+      return;
     outgoing_ = what.what;
     outgoing_sum_ = what.sum;
+  }
+
+  /// There is a newer one than before.
+  void renew_snapshot() {
+    is_too_large_ = false;
   }
 
 private:
@@ -192,7 +214,14 @@ private:
 
   // -- entries ----------------------------------------------------------------------------
 
+  /// One that asks for nothing and is accepted by any log.
+  void send_bare_heartbeat(seat_id seat, const turn& t) const {
+    t.tell(seat, append{0, 0, 0, t.time, round_, {}});
+  }
+
   void send_on(seat_id seat, progress& peer, bool tells_commits, const turn& t) {
+    if (peer.has_forgotten)
+      return;
     switch (peer.state) {
       case progress::pace::probe:
         if (!peer.waits)
@@ -248,9 +277,7 @@ private:
 
   /// Goes back as far as the two logs may agree, at most one message for each term that
   /// they disagree on.
-  void refused(seat_id from, progress& peer, const append_answer& what, const turn& t) {
-    if (what.last_index < peer.match && what.round > peer.match_round)
-      return t.put(replica_types::forgot{from, peer.match, what.last_index});
+  void refused(progress& peer, const append_answer& what, const turn& t) {
     auto is_old = peer.state == progress::pace::stream ? what.index <= peer.match
                                                        : what.index != peer.next - 1;
     if (is_old || peer.state == progress::pace::snapshot)
@@ -270,14 +297,16 @@ private:
 
   /// Whether it could take a snapshot now, so that one is worth its memory.
   [[nodiscard]] static bool could_take_one(const progress& peer, const turn& t) {
-    return peer.state == progress::pace::snapshot && t.now < peer.heard + t.how.election_timeout;
+    return peer.state == progress::pace::snapshot && !peer.has_forgotten
+           && t.now < peer.heard + t.how.election_timeout;
   }
 
   /// Sees to one that the log goes on from.
   void ask_for_snapshot(const progress& peer, const turn& t) {
     if (outgoing_ && outgoing_->header.index < t.log().base_index())
       outgoing_.reset();
-    if (!outgoing_ && could_take_one(peer, t) && !std::exchange(is_loading_, true))
+    if (!outgoing_ && !is_too_large_ && could_take_one(peer, t)
+        && !std::exchange(is_loading_, true))
       t.put(replica_types::load_snapshot{});
   }
 
@@ -305,6 +334,7 @@ private:
   std::optional<snapshot> outgoing_;
   std::uint32_t outgoing_sum_ = 0;
   bool is_loading_ = false;
+  bool is_too_large_ = false; // the one that was loaded last
 };
 
 } // namespace troupe::raft::detail

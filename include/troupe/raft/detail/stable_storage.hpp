@@ -103,6 +103,7 @@ public:
   /// Forgets entries up to `index`, which a snapshot on the disk has.
   void compact(log_index index) {
     log_.compact(index);
+    unwritten_ = std::max(unwritten_, log_.base_index() + 1);
   }
 
   // -- writing --------------------------------------------------------------------------
@@ -125,7 +126,7 @@ public:
     what.first = unwritten_;
     what.entries = log_.slice(unwritten_, log_.last_index(), all, all);
     unwritten_ = log_.last_index() + 1;
-    under_way_ = under_way{what.number, log_.last_index(), what.base};
+    under_way_ = under_way{what.number, what.first, log_.last_index(), what.base};
     if (planted_flaw == flaw::sync_skipped) {
       written_ = what.number;
       synced_ = what.base ? synced_ : log_.last_index();
@@ -161,7 +162,7 @@ public:
     is_ballot_dirty_ = true;
     if (lost.base && !base_ && installing_ == lost.base->header.index)
       base_ = std::move(lost.base);
-    unwritten_ = std::min({unwritten_, synced_ + 1, log_.last_index() + 1});
+    unwritten_ = std::min({unwritten_, lost.first, log_.last_index() + 1});
     unwritten_ = std::max(unwritten_, log_.base_index() + 1);
     rests_until_ = now + rest;
     return true;
@@ -206,6 +207,7 @@ private:
 
   struct under_way {
     std::uint64_t number = 0;
+    log_index first = 0;    // entry
     log_index valid_to = 0; // what it has behind that was replaced since
     std::optional<snapshot> base;
   };

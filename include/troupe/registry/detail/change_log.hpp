@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "troupe/core/page_room.hpp"
 #include "troupe/registry/detail/record_index.hpp"
 #include "troupe/registry/queries.hpp"
 
@@ -19,6 +18,18 @@ namespace troupe::registry::detail {
 /// table, so a line is about 100 bytes until its record is outgrown.
 class change_log {
 public:
+  struct line {
+    std::uint64_t revision;
+    change_kind kind;
+    std::shared_ptr<const record> what;
+    appearance shows;
+  };
+
+  static change to_change(const line& from) {
+    auto& [liveness, status, healthy] = from.shows;
+    return {from.revision, from.kind, {*from.what, liveness, status, healthy, {}}};
+  }
+
   [[nodiscard]] std::uint64_t revision() const {
     return revision_;
   }
@@ -45,27 +56,20 @@ public:
     return revision != 0 && revision <= revision_ && revision + lines_.size() >= revision_;
   }
 
-  /// Returns the changes after revision `after`.
-  /// @pre reaches_back_to(after)
-  [[nodiscard]] record_changes page(std::uint64_t after, page_room room) const {
-    assert(reaches_back_to(after));
-    record_changes result;
-    result.revision = after;
-    for (auto position = lines_.size() - (revision_ - after);
-         position < lines_.size() && room.left(); ++position) {
-      auto& line = lines_[position];
-      room.take(size_of(*line.what));
-      result.changes.push_back(to_change(line));
-      result.revision = line.revision;
-    }
-    result.more = result.revision != revision_;
-    return result;
+  /// Calls `take(line)` with the changes after a revision until it returns false; returns
+  /// whether it never did.
+  /// @pre reaches_back_to(revision)
+  template <class Take>
+  bool for_each_after(std::uint64_t revision, Take take) const {
+    assert(reaches_back_to(revision));
+    auto known = static_cast<std::ptrdiff_t>(lines_.size() - (revision_ - revision));
+    return std::all_of(lines_.begin() + known, lines_.end(), take);
   }
 
   [[nodiscard]] std::vector<change> snapshot() const {
     std::vector<change> result;
-    for (auto& line : lines_)
-      result.push_back(to_change(line));
+    for (auto& each : lines_)
+      result.push_back(to_change(each));
     return result;
   }
 
@@ -81,19 +85,7 @@ public:
   }
 
 private:
-  struct logged {
-    std::uint64_t revision;
-    change_kind kind;
-    std::shared_ptr<const record> what;
-    appearance shows;
-  };
-
-  static change to_change(const logged& from) {
-    auto& [liveness, status, healthy] = from.shows;
-    return {from.revision, from.kind, {*from.what, liveness, status, healthy, {}}};
-  }
-
-  std::deque<logged> lines_;
+  std::deque<line> lines_;
   std::uint64_t revision_ = 0;
 };
 

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/page_room.hpp"
+#include "troupe/core/watch_pages.hpp"
 #include "troupe/registry/detail/change_log.hpp"
 #include "troupe/registry/detail/record_index.hpp"
 #include "troupe/registry/queries.hpp"
@@ -86,15 +88,15 @@ public:
   }
 
   [[nodiscard]] record_changes answer(const entries& all, const watch_records& question) const {
-    page_room room{question.limit};
-    if (!log_.reaches_back_to(question.after))
-      return snapshot_page(all, {}, log_.revision(), room);
-    if (question.rest)
-      return snapshot_page(all, question.rest, question.after, room);
-    return log_.page(question.after, room);
+    view seen{all, log_};
+    watch_pages<view> pages{seen, page_room{question.limit}};
+    return log_.reaches_back_to(question.after) ? pages.next(question.after, question.rest)
+                                                : pages.first();
   }
 
 private:
+  struct view;
+
   void hide(entry& what) {
     if (what.shown)
       index_.remove(what);
@@ -148,29 +150,63 @@ private:
     }
   }
 
-  /// Returns what shows behind a key, as a part of the snapshot that is good as of
-  /// `revision` once the changes after it are added.
-  [[nodiscard]] record_changes snapshot_page(const entries& all,
-                                             const std::optional<record_key>& behind,
-                                             std::uint64_t revision, page_room room) const {
-    record_changes result{revision, !behind, {}, {}, false};
-    auto each = behind ? all.upper_bound(*behind) : all.begin();
-    for (; each != all.end(); ++each) {
-      auto& what = each->second;
-      if (!what.shown)
-        continue;
-      if (!room.left()) {
-        result.rest = result.changes.back().what.value.key;
-        break;
-      }
-      room.take(size_of(*what.shown));
-      auto& [liveness, status, healthy] = what.shows;
-      result.changes.push_back(
-        {revision, change_kind::added, {*what.shown, liveness, status, healthy, {}}});
+  /// What watchers may see: the records that show, and the changes of that.
+  struct view {
+    using page = record_changes;
+    using key = record_key;
+
+    [[nodiscard]] std::uint64_t revision() const {
+      return log.revision();
     }
-    result.more = result.rest || revision != log_.revision();
-    return result;
-  }
+
+    template <class Take>
+    void for_each_behind(const std::optional<key>& rest, Take take) const {
+      auto each = rest ? all.upper_bound(*rest) : all.begin();
+      while (each != all.end() && (!each->second.shown || take(each->second)))
+        ++each;
+    }
+
+    template <class Take>
+    bool for_each_changed(std::uint64_t after, Take take) const {
+      return log.for_each_after(after, take);
+    }
+
+    template <class Item>
+    static bool sees(const Item&) {
+      return true;
+    }
+
+    static const key& key_of(const entry& what) {
+      return what.key();
+    }
+
+    static const key& key_of(const change_log::line& what) {
+      return what.what->key;
+    }
+
+    static std::uint64_t revision_of(const change_log::line& what) {
+      return what.revision;
+    }
+
+    static std::size_t size_of(const entry& what) {
+      return registry::size_of(*what.shown);
+    }
+
+    static std::size_t size_of(const change_log::line& what) {
+      return registry::size_of(*what.what);
+    }
+
+    [[nodiscard]] change line_of(const entry& what) const {
+      return change_log::to_change({revision(), change_kind::added, what.shown, what.shows});
+    }
+
+    static change line_of(const change_log::line& what) {
+      return change_log::to_change(what);
+    }
+
+    const entries& all;
+    const change_log& log;
+  };
 
   record_index index_;
   change_log log_;

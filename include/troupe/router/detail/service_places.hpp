@@ -33,7 +33,7 @@ public:
   void set(const std::string& name, service_place where) {
     auto& known = places_[name];
     if (known.revision != 0 && known.handle == where.handle && known.address == where.address
-        && known.others == where.others)
+        && known.others == where.others && known.why == where.why)
       return;
     where.revision = known.revision + 1;
     known = std::move(where);

@@ -118,6 +118,9 @@ inline problem check_task(const task_spec& given, const scheduler_options& optio
     return why;
   if (given.priority && name_of(*given.priority) == "unknown")
     return bad(field("priority is unknown; give low, medium, high or urgent"));
+  if (given.steps_behind > max_steps_behind)
+    return bad(field("steps_behind is " + std::to_string(given.steps_behind) + "; give at most "
+                     + std::to_string(max_steps_behind)));
   if (given.retry)
     return check_retry(field("retry"), *given.retry);
   return {};

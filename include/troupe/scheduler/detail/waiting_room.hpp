@@ -262,6 +262,7 @@ protected:
     auto& next = owner.tasks[position];
     auto rank = next.since.time_since_epoch();
     rank -= options.ageing * static_cast<std::int64_t>(run_table::level_of(owner, next));
+    rank += options.ageing * std::int64_t{next.spec.steps_behind};
     rank -= options.retry_head_start * (std::int64_t{next.failures} + next.losses);
     return {rank.count(), {owner.id, position}};
   }

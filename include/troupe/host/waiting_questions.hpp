@@ -1,0 +1,191 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <iterator>
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
+
+namespace troupe::host {
+
+/// Questions that wait for news, found by what they wait for: a change is looked at for the
+/// questions whose interest its topic meets, not for all that wait. Those that say no interest
+/// are asked after every change. Answers are given in pieces, so that a change that concerns
+/// all of ten thousand watchers keeps nobody waiting for them all.
+///
+/// A plain class: the caller says what time it is, what changed, and how much to do at once.
+class waiting_questions {
+public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  /// One question. Its functions get the mark (see indexed_query) of the last look that found
+  /// nothing for it.
+  struct question {
+    /// None: any change may be news.
+    std::optional<interest> about;
+    std::function<bool(std::uint64_t seen)> has_news;
+    std::function<void(std::uint64_t seen)> answer;
+    std::function<void(const problem&)> refuse;
+    /// Answered then with or without news.
+    time_point ends;
+  };
+
+  void add(question what) {
+    auto which = waiting_.emplace(waiting_.end());
+    which->what = std::move(what);
+    which->alarm = alarms_.emplace(which->what.ends, which);
+    auto& about = which->what.about;
+    auto& those = about ? (about->exact ? exact_ : prefixes_)[about->topic] : any_;
+    which->place = those.insert(those.end(), which);
+    if (about && !about->exact)
+      ++lengths_[about->topic.size()];
+  }
+
+  /// Something changed: asks the questions without an interest if they have news.
+  void look() {
+    ask_all(any_);
+  }
+
+  /// Asks the questions if they have news that a change of `topic` concerns.
+  /// Cost: O(lengths of prefixes that are waited for, no more than in the topic), and O(1) for
+  /// each question.
+  void look(std::string_view topic) {
+    ask_all_of(exact_, topic);
+    for (auto each = lengths_.begin(); each != lengths_.end() && each->first <= topic.size();) {
+      auto length = each->first;
+      ++each; // as the last question of a length takes it away
+      ask_all_of(prefixes_, topic.substr(0, length));
+    }
+  }
+
+  /// Asks all questions if they have news.
+  void look_at_all() {
+    for (auto each = waiting_.begin(); each != waiting_.end();)
+      ask(each++);
+  }
+
+  /// All topics up to `mark` have been looked at.
+  void seen(std::uint64_t mark) {
+    seen_ = mark;
+  }
+
+  [[nodiscard]] std::uint64_t seen() const {
+    return seen_;
+  }
+
+  /// Those who have waited long enough are to be answered.
+  void tick(time_point now) {
+    while (!alarms_.empty() && alarms_.begin()->first <= now)
+      settle(alarms_.begin()->second);
+  }
+
+  /// Gives up to `most` answers; returns whether more are due.
+  bool answer_some(std::size_t most) {
+    for (; most > 0 && !due_.empty(); --most) {
+      auto [what, since] = std::move(due_.front());
+      due_.pop_front();
+      what.answer(since);
+    }
+    return !due_.empty();
+  }
+
+  void refuse_all(const problem& why) {
+    auto due = std::exchange(due_, {});
+    while (!waiting_.empty())
+      settle(waiting_.begin());
+    std::ranges::move(std::exchange(due_, {}), std::back_inserter(due));
+    for (auto& [what, since] : due)
+      what.refuse(why);
+  }
+
+  /// Of those that wait and those that are due.
+  [[nodiscard]] std::size_t size() const {
+    return waiting_.size() + due_.size();
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    return alarms_.empty() ? std::nullopt : std::optional{alarms_.begin()->first};
+  }
+
+  /// How often a question was asked if it has news: the work that changes have made.
+  [[nodiscard]] std::uint64_t looks() const {
+    return looks_;
+  }
+
+private:
+  struct entry;
+  using entries = std::list<entry>;
+  using places = std::list<entries::iterator>;
+  using index = std::map<std::string, places, std::less<>>;
+  using alarms = std::multimap<time_point, entries::iterator>;
+
+  struct entry {
+    question what;
+    places::iterator place;
+    alarms::iterator alarm;
+  };
+
+  void ask_all_of(const index& in, std::string_view topic) {
+    if (auto found = in.find(topic); found != in.end())
+      ask_all(found->second);
+  }
+
+  /// Those that are due leave the list, and with the last one it may go, too.
+  void ask_all(const places& those) {
+    auto each = those.begin();
+    for (auto left = those.size(); left > 0; --left)
+      ask(*each++);
+  }
+
+  void ask(entries::iterator which) {
+    ++looks_;
+    if (which->what.has_news(seen_))
+      settle(which);
+  }
+
+  /// It waits no longer: its answer is due.
+  void settle(entries::iterator which) {
+    alarms_.erase(which->alarm);
+    if (auto& about = which->what.about)
+      take_out_of(about->exact ? exact_ : prefixes_, *which);
+    else
+      any_.erase(which->place);
+    due_.emplace_back(std::move(which->what), seen_);
+    waiting_.erase(which);
+  }
+
+  void take_out_of(index& in, const entry& what) {
+    auto& [topic, exact] = *what.what.about;
+    auto found = in.find(topic);
+    found->second.erase(what.place);
+    if (found->second.empty())
+      in.erase(found);
+    auto length = lengths_.find(topic.size());
+    if (!exact && --length->second == 0)
+      lengths_.erase(length);
+  }
+
+  entries waiting_;
+  places any_;
+  index exact_;
+  index prefixes_;
+  /// Of prefixes that are waited for, and how many questions wait for such.
+  std::map<std::size_t, std::size_t> lengths_;
+  alarms alarms_;
+  std::deque<std::pair<question, std::uint64_t>> due_; // and the mark of the last look before
+  std::uint64_t seen_ = 0;
+  std::uint64_t looks_ = 0;
+};
+
+} // namespace troupe::host

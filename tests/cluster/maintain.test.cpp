@@ -1,0 +1,124 @@
+// Maintenance by hand: a node that takes no new tasks for a while.
+
+#include "troupe_command.hpp"
+
+using namespace troupe::test;
+
+namespace {
+
+json member(const std::string& at, const std::string& node) {
+  auto status = run({"status", "--json", "--at", at});
+  for (auto& each : status.line().value("members", json::array()))
+    if (each.value("node", "") == node)
+      return each;
+  return json::object();
+}
+
+/// Runs a workflow of that many tasks, one after the other on each slot, and returns where each
+/// ran: the process of the node.
+words places_of_tasks(const std::string& at, int tasks) {
+  temporary_folder folder;
+  std::string log = folder / "log";
+  auto list = json::array();
+  for (auto each = 0; each < tasks; ++each)
+    list.push_back(
+      {{"id", "t" + std::to_string(each)},
+       {"run", "exec"},
+       {"input",
+        {{"argv",
+          {"/bin/sh", "-c", "cut -d' ' -f4 /proc/$PPID/stat >> " + log + "; sleep 0.2"}}}}});
+  write_file(folder / "flow.json",
+             json{{"schema", "troupe-dag/1"}, {"name", "where"}, {"tasks", list}}.dump());
+  auto done = run({"submit", folder / "flow.json", "--at", at});
+  INFO(done);
+  CHECK(done.status == 0);
+  std::istringstream text{content_of(log)};
+  words result;
+  for (std::string each; text >> each;)
+    result.push_back(each);
+  return result;
+}
+
+bool names(const words& among, const running_node& node) {
+  auto wanted = std::to_string(const_cast<running_node&>(node).process().pid());
+  return std::ranges::find(among, wanted) != among.end();
+}
+
+} // namespace
+
+TEST_CASE("a node in maintenance gets no new tasks and finishes what it runs", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  std::string begun = folder / "begun";
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  auto at = host.address();
+  running_node first{{"--name", "n2", "--slots", "2", "--allow-exec", "--join", at}};
+  REQUIRE(comes_true([&] { return run({"status", "--at", at}).says("1 workers"); }));
+  write_file(folder / "long.json", json{{"schema", "troupe-dag/1"},
+                                        {"name", "long"},
+                                        {"tasks",
+                                         {{{"id", "long"},
+                                           {"run", "exec"},
+                                           {"input",
+                                            {{"argv",
+                                              {"/bin/sh", "-c",
+                                               "echo yes > " + begun + "; while [ -e " + begun
+                                                 + " ]; do sleep 0.05; done; echo done"}}}}}}}}
+                                     .dump());
+  auto running = start({"submit", folder / "long.json", "--json", "--at", at});
+  REQUIRE(comes_true([&] { return content_of(begun) == "yes\n"; }));
+  auto rests = run({"maintain", "n2", "--json", "--at", at});
+  INFO(rests);
+  REQUIRE(rests.status == 0);
+  CHECK(rests.line()["event"] == "maintenance");
+  CHECK(rests.line()["node"] == "n2");
+  CHECK(rests.line()["id"] == first.ready()["id"]);
+  CHECK(rests.line()["on"] == true);
+  CHECK(member(at, "n2")["status"] == "maintenance");
+  running_node second{{"--name", "n3", "--slots", "1", "--allow-exec", "--join", at}};
+  REQUIRE(comes_true([&] { return run({"status", "--at", at}).says("2 workers"); }));
+  auto places = places_of_tasks(at, 3);
+  CHECK(places.size() == 3);
+  CHECK_FALSE(names(places, first));
+  std::filesystem::remove(begun);
+  auto ended = finish(running);
+  INFO(ended);
+  CHECK(ended.status == 0); // it has finished what it had
+  auto works = run({"maintain", "n2", "--off", "--at", at});
+  INFO(works);
+  CHECK(works.status == 0);
+  CHECK(works.says("node n2 takes tasks again"));
+  CHECK(member(at, "n2")["status"] == "active");
+  CHECK(names(places_of_tasks(at, 6), first));
+}
+
+TEST_CASE("a node with a data folder is in maintenance until that is ended, over restarts",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node host{{"--name", "n1", "--slots", "1", "--allow-exec"}};
+  auto at = host.address();
+  words options{"--name", "n2", "--slots", "4",          "--allow-exec",
+                "--join", at,   "--data",  folder / "n2"};
+  {
+    running_node first{options};
+    REQUIRE(comes_true([&] { return member(at, "n2")["status"] == "active"; }));
+    REQUIRE(run({"maintain", first.ready()["id"], "--at", at}).status == 0); // by its id
+    first.kill();
+  }
+  running_node again{options};
+  REQUIRE(comes_true([&] { return run({"status", "--at", at}).says("2 workers"); }));
+  REQUIRE(comes_true([&] { return member(at, "n2")["status"] == "maintenance"; }));
+  CHECK_FALSE(names(places_of_tasks(at, 4), again));
+  REQUIRE(run({"maintain", "n2", "--off", "--at", at}).status == 0);
+  CHECK(names(places_of_tasks(at, 6), again));
+}
+
+TEST_CASE("maintenance of a node that is not there is refused", "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  auto none = run({"maintain", "nobody", "--at", host.address()});
+  INFO(none);
+  CHECK(none.status == 1);
+  CHECK(none.says("no node is called 'nobody'; see troupe status"));
+}

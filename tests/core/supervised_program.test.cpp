@@ -1,0 +1,138 @@
+#include "troupe/core/supervised_program.hpp" // the header under test
+#include "support/temporary_folder.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <poll.h>
+
+using namespace std::literals;
+using namespace troupe;
+
+namespace {
+
+supervised_program start(const std::string& script) {
+  auto made = supervised_program::start({.command = {"/bin/sh", "-c", script}});
+  REQUIRE(made);
+  return std::move(*made);
+}
+
+template <class Condition>
+bool until(Condition condition, std::chrono::seconds patience = 20s) {
+  auto end = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end)
+      return false;
+    ::poll(nullptr, 0, 2);
+  }
+  return true;
+}
+
+/// The numbers of processes in a file that a script moves there when it is whole.
+std::vector<int> numbers_in(const std::string& file) {
+  std::ifstream in{file};
+  std::vector<int> result;
+  for (int each = 0; in >> each;)
+    result.push_back(each);
+  return result;
+}
+
+/// Gone, or only its entry is left until somebody looks at it.
+bool is_over(int process) {
+  std::ifstream in{"/proc/" + std::to_string(process) + "/stat"};
+  std::string number;
+  std::string name;
+  std::string state;
+  in >> number >> name >> state;
+  return !in || state == "Z" || state == "X";
+}
+
+} // namespace
+
+TEST_CASE("a supervised program says how it ended, and whether all of it has", "[core]") {
+  auto one = start("exit 7");
+  REQUIRE(one.wait_until_gone(20s));
+  CHECK(one.has_ended());
+  CHECK(one.status() == 7);
+  auto killed = start("kill -9 $$");
+  REQUIRE(killed.wait_until_gone(20s));
+  CHECK(killed.status() == 128 + SIGKILL);
+  auto missing = supervised_program::start({.command = {"/no/such/program"}});
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().code == errc::not_found);
+}
+
+TEST_CASE("a supervised program takes with it all that it started, in whatever session", "[core]") {
+  test::temporary_folder folder;
+  std::string file = folder / "numbers";
+  auto tell = " > " + file + ".new; mv " + file + ".new " + file + "; ";
+  // The second is in a session of its own, and its parent ends before it.
+  auto script
+    = "sleep 600 & one=$!; two=$(setsid sh -c 'sleep 600 >/dev/null & echo $!'); echo $$ $one $two"
+      + tell;
+  auto all_over = [&] {
+    for (auto each : numbers_in(file))
+      if (!is_over(each))
+        return false;
+    return true;
+  };
+  SECTION("when its owner lets go of it") {
+    {
+      auto one = start(script + "wait");
+      REQUIRE(until([&] { return numbers_in(file).size() == 3; }));
+      CHECK_FALSE(all_over());
+    }
+    CHECK(all_over());
+  }
+  SECTION("when it is killed after its end") {
+    auto one = start(script + "exit 3");
+    REQUIRE(until([&] {
+      one.look();
+      return one.has_ended();
+    }));
+    CHECK(one.status() == 3);
+    CHECK_FALSE(one.is_gone());
+    one.kill();
+    CHECK(all_over());
+  }
+  SECTION("when a signal is sent to it") {
+    auto one = start(script + "wait");
+    REQUIRE(until([&] { return numbers_in(file).size() == 3; }));
+    one.signal(SIGTERM);
+    CHECK(one.wait_until_gone(20s));
+    CHECK(all_over());
+    CHECK(one.status() == 128 + SIGTERM);
+  }
+  SECTION("when the process of its owner is killed") {
+    auto owner = ::fork();
+    if (owner == 0) {
+      auto one
+        = supervised_program::start({.command = {"/bin/sh", "-c", script + "wait"}}); // NOLINT
+      for (;;)
+        ::pause();
+    }
+    REQUIRE(until([&] { return numbers_in(file).size() == 3; }));
+    ::kill(owner, SIGKILL);
+    ::waitpid(owner, nullptr, 0);
+    CHECK(until(all_over));
+  }
+  REQUIRE(numbers_in(file).size() == 3);
+}
+
+TEST_CASE("a supervised program is in our process group, unless it wants its own", "[core]") {
+  test::temporary_folder folder;
+  std::string file = folder / "group";
+  auto group_of = [&](bool own) {
+    auto made = supervised_program::start(
+      {.command = {"/bin/sh", "-c", "cut -d' ' -f5 /proc/$$/stat > " + file}, .own_group = own});
+    REQUIRE(made);
+    REQUIRE(made->wait_until_gone(20s));
+    return numbers_in(file).at(0);
+  };
+  CHECK(group_of(false) == ::getpgrp());
+  CHECK(group_of(true) != ::getpgrp());
+}

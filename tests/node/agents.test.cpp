@@ -1,0 +1,146 @@
+// The agents of one node: how they end, and what is no agent.
+
+#include "node/node_fixture.hpp"
+#include "support/temporary_folder.hpp"
+
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "caf/scoped_actor.hpp"
+#include "caf/send.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+using Catch::Matchers::ContainsSubstring;
+using troupe::test::answer_of;
+using troupe::test::echo;
+
+namespace {
+
+/// Has this process write to files instead of stdout and stderr.
+class captured_output {
+public:
+  captured_output() {
+    for (auto number : {STDOUT_FILENO, STDERR_FILENO}) {
+      std::fflush(nullptr);
+      before_[number] = ::dup(number);
+      auto file = ::open(path(number).c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+      REQUIRE(file >= 0);
+      ::dup2(file, number);
+      ::close(file);
+    }
+  }
+
+  ~captured_output() {
+    std::fflush(nullptr);
+    for (auto number : {STDOUT_FILENO, STDERR_FILENO}) {
+      ::dup2(before_[number], number);
+      ::close(before_[number]);
+    }
+  }
+
+  captured_output(const captured_output&) = delete;
+  captured_output& operator=(const captured_output&) = delete;
+
+  [[nodiscard]] std::string text(int number) const {
+    std::ifstream in{path(number)};
+    return {std::istreambuf_iterator<char>{in}, {}};
+  }
+
+private:
+  [[nodiscard]] std::string path(int number) const {
+    return folder_ / std::to_string(number);
+  }
+
+  test::temporary_folder folder_;
+  int before_[3] = {-1, -1, -1};
+};
+
+} // namespace
+
+TEST_CASE("an agent of functions ends when it is taken back", "[node][agents]") {
+  testing::cluster c{1};
+  auto& registry = c[0].system().registry();
+  REQUIRE(c[0].agent("stays", echo()).code == errc::none);
+  auto before = registry.running();
+  for (auto each = 0; each < 50; ++each) {
+    auto name = "goes-" + std::to_string(each);
+    REQUIRE(c[0].agent(name, echo()).code == errc::none);
+    c[0].remove_agent(name);
+  }
+  CHECK(c.until([&] { return registry.running() <= before; }));
+  CHECK(answer_of(c[0], "stays") == "hello");
+  CHECK(answer_of(c[0], "goes-0") == "not_found");
+  REQUIRE(c[0].agent("goes-0", echo()).code == errc::none); // its name is free
+  CHECK(answer_of(c[0], "goes-0") == "hello");
+  SECTION("an actor of one's own goes on") {
+    auto own = c[0].system().spawn(
+      [](caf::event_based_actor*) -> caf::behavior { return {[](int x) { return x; }}; });
+    REQUIRE(c[0].add_agent("own", own).code == errc::none);
+    c[0].remove_agent("own");
+    CHECK(c.until([&] { return answer_of(c[0], "own") == "not_found"; }));
+    caf::scoped_actor self{c[0].system()};
+    auto heard = 0;
+    self->request(own, 5s, 7).receive([&](int x) { heard = x; }, [](const caf::error&) {});
+    CHECK(heard == 7);
+    self->send_exit(own, caf::exit_reason::user_shutdown);
+  }
+}
+
+TEST_CASE("what a function of an agent throws ends that agent, and its caller is told",
+          "[node][agents]") {
+  test::lines log;
+  testing::cluster c{2, [&](std::size_t, node_options& how) { how.log = log; }};
+  auto throws = [](const std::string& what) -> std::string {
+    if (what == "number")
+      throw 42;
+    throw std::runtime_error{"out of " + what};
+  };
+  auto who = GENERATE("exception"s, "number"s);
+  REQUIRE(c[1].agent("shaky", throws).code == errc::none);
+  REQUIRE(c[1].agent("steady", echo()).code == errc::none);
+  REQUIRE(c.until([&] { return c[0].find("shaky").has_value(); }));
+  auto answer = c[0].request<std::string>(to_agent("shaky"), 5s, who);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code == errc::failed);
+  CHECK_THAT(answer.error().detail,
+             ContainsSubstring(who == "number" ? "no std::exception" : "out of exception"));
+  CHECK(log.contain("agent 'shaky' has ended, as one of its functions threw: "));
+  CHECK(c.until([&] { return answer_of(c[0], "shaky") == "not_found"; }));
+  CHECK(answer_of(c[0], "steady") == "hello");
+}
+
+TEST_CASE("what CAF prints of an actor that throws goes to stderr", "[node][agents]") {
+  captured_output output;
+  testing::cluster c{1};
+  auto thrower = c[0].system().spawn([](caf::event_based_actor*) -> caf::behavior {
+    return {[](const std::string&) -> std::string { throw std::runtime_error{"out of eggs"}; }};
+  });
+  caf::anon_send(thrower, "hello"s);
+  CHECK(
+    c.until([&] { return output.text(STDERR_FILENO).find("out of eggs") != std::string::npos; }));
+  CHECK(output.text(STDOUT_FILENO).empty());
+}
+
+TEST_CASE("what is no name is refused at once", "[node][agents]") {
+  testing::cluster c{1};
+  for (auto& bad : {std::string(256, 'x'), "two\nlines"s, "\xff"s}) {
+    auto refused = node::start({.name = bad, .listen = {"127.0.0.1", 0}});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == errc::bad_argument);
+    CHECK_THAT(refused.error().detail, ContainsSubstring("node_options::name of "));
+    CHECK(c[0].agent(bad, echo()).code == errc::bad_argument);
+    CHECK(c[0].agent("a", {.capabilities = {bad}}, echo()).code == errc::bad_argument);
+    CHECK(c[0].agent("a", {.groups = {bad}}, echo()).code == errc::bad_argument);
+  }
+  CHECK(c[0].agent("", echo()).code == errc::bad_argument);
+  CHECK(answer_of(c[0], "a") == "not_found");
+}
