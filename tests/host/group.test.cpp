@@ -1,6 +1,7 @@
 #include "troupe/host/group.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -22,6 +23,7 @@
 
 using namespace std::chrono_literals;
 using namespace troupe;
+using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
@@ -105,12 +107,13 @@ public:
   /// A group of three voters.
   void make_group() {
     start(0);
-    REQUIRE(ask(0, raft::replica::found_group{"0"}).code == errc::none);
+    REQUIRE(ask(0, raft::replica::found_group{"voter-0"}).code == errc::none);
     for (std::size_t each : {1, 2}) {
       start(each);
       auto seat = members[each]->group.seat();
       REQUIRE(testing::comes_true([&] {
-        return ask(0, raft::replica::add_learner{seat, std::to_string(each)}).code == errc::none;
+        return ask(0, raft::replica::add_learner{seat, "voter-" + std::to_string(each)}).code
+               == errc::none;
       }));
       REQUIRE(testing::comes_true(
         [&] { return ask(0, raft::replica::promote{seat}).code == errc::none; }));
@@ -247,12 +250,21 @@ TEST_CASE_METHOD(group_fixture,
   for (std::size_t each = 0; each < 3; ++each)
     if (each != kept)
       end(each);
-  auto first = acquire("a", 2s); // was under way when the leader gave up
+  auto begun = std::chrono::steady_clock::now();
+  auto first = acquire("a", 1min); // was under way when the leader gave up
   REQUIRE_FALSE(first);
   CHECK(first.error().code == errc::outcome_unknown);
-  auto second = acquire("b", 1s);
+  CHECK_THAT(first.error().detail, ContainsSubstring("reaches 1 of 3 voters"));
+  auto second = acquire("b", 1min);
   REQUIRE_FALSE(second);
   CHECK(second.error().code == errc::no_quorum);
+  for (std::size_t each = 0; each < 3; ++each)
+    if (each != kept)
+      CHECK_THAT(second.error().detail, ContainsSubstring("voter-" + std::to_string(each)));
+  auto question = client->ask(lock::find_lock{"before"}, 1min);
+  REQUIRE_FALSE(question);
+  CHECK(question.error() == second.error());
+  CHECK(std::chrono::steady_clock::now() - begun < 30s); // none has waited for its time
   start((kept + 1) % 3);
   follow_leader();
   REQUIRE(testing::comes_true([&] {
