@@ -57,7 +57,7 @@ result<router::maintenance_receipt> ask(cluster_client& client, const registry::
 } // namespace
 
 int run_maintain(const common_options& common, const maintain_command& what) {
-  auto client = connect(common);
+  auto client = connect_to_services(common);
   if (!client)
     return complain(client.error());
   auto node = find_node(**client, what.node, common.wait());
