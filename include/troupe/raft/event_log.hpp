@@ -93,15 +93,18 @@ private:
   void take(const replica::write& what) {
     if (what.vote)
       votes_[what.number] = *what.vote;
-    if (!what.base || what.base->header.index <= base_)
+    if (!what.base || what.base->header.index == installed_)
       return; // or written again, as the disk had no room for it
     auto& header = what.base->header;
+    installed_ = header.index;
     begin("install");
     number("index", header.index);
     number("term", header.term);
     end();
-    base_ = header.index;
-    terms_.clear();
+    if (header.index > base_) {
+      base_ = header.index;
+      terms_.clear();
+    }
   }
 
   /// Where the log of the replica is another one than was written down.
@@ -205,6 +208,7 @@ private:
   std::ostream& out_;
   std::string self_;
   term_number term_;
+  log_index installed_ = 0; // the snapshot that was written down last
   /// The terms of all entries behind this one.
   log_index base_ = 0;
   std::deque<term_number> terms_;
