@@ -68,7 +68,7 @@ public:
     if (left_.erase(node) > 0 || !decides_)
       return;
     setup_.log.warn("link to node " + setup_.called(node) + " lost (" + why
-                    + "); its work goes to others in " + to_string(setup_.lost_after)
+                    + "); its work goes to others in " + troupe::to_string(setup_.lost_after)
                     + " unless it comes back");
     await(node, boot);
   }
