@@ -145,26 +145,6 @@ TEST_CASE("an agent that ends is taken back", "[node]") {
   CHECK(c.until([&] { return c[0].agent("mortal", echo()).code == errc::none; }));
 }
 
-TEST_CASE("agents that have ended unheard of are forgotten with the next snapshot of the registry",
-          "[node]") {
-  // Whoever misses two changes begins anew with a snapshot.
-  testing::cluster c{3,
-                     [](std::size_t, node_options& how) { how.services.registry.max_changes = 1; }};
-  auto made = c[1].system().spawn([](caf::event_based_actor*) -> caf::behavior {
-    return {[](const std::string& text) { return text; }};
-  });
-  constexpr auto count = 50;
-  for (auto each = 0; each < count; ++each)
-    REQUIRE(c[1].add_agent("a" + std::to_string(each), made, {.unique = false}).code == errc::none);
-  auto known = [&] {
-    auto report = c[2].broadcast(to_everyone(), "hello"s);
-    return report ? static_cast<int>(report->sent) : -1;
-  };
-  REQUIRE(c.until([&] { return known() == count; }));
-  caf::anon_send_exit(made, caf::exit_reason::user_shutdown); // all at once
-  CHECK(c.until([&] { return known() == 0; }));
-}
-
 TEST_CASE("ids of agents are checked", "[node]") {
   testing::cluster c{1};
   CHECK(c[0].agent("", echo()).code == errc::bad_argument);
