@@ -225,7 +225,7 @@ TEST_CASE("with one voter dead status counts two of three, and changes of leader
   REQUIRE(before >= 0);
   cluster.start_node(dead);
   REQUIRE(comes_true([&] { return cluster.is_whole(); }));
-  // Twice, so that the same node leads and counts.
+  // Twice, so that the one that is asked leads, and has counted both.
   for (auto next : {stays, leads})
     REQUIRE(
       run({"voters", "lead", cluster.name(next), "--at", cluster.addresses(), "--timeout", "20"})

@@ -24,6 +24,7 @@ namespace {
 
 constexpr service_id notes = 1;
 constexpr service_id more_notes = 2;
+constexpr auto forget_all = "forget all";
 
 /// Three nodes of a group whose disks and links cost nothing, and two services on each that
 /// write down what they are told.
@@ -35,6 +36,8 @@ public:
     std::vector<raft::snapshot> saved;
     std::vector<problem> refusals;
     std::optional<problem> stopped;
+    std::vector<problem> warnings;
+    std::size_t loads = 0;              // of a snapshot for others
     std::vector<std::uint32_t> allowed; // rules of notes
     problem quorum;                     // as notes was told last
   };
@@ -159,8 +162,23 @@ private:
     again(which, group_core::saved{what.header.index, true});
   }
 
+  void handle(std::uint64_t which, group_core::load_snapshot&) {
+    ++nodes_[which].loads;
+    if (!nodes_[which].saved.empty())
+      again(which, raft::replica::event{raft::replica::loaded{nodes_[which].saved.back()}});
+  }
+
   void handle(std::uint64_t which, group_core::deliver& what) {
-    nodes_[which].states[what.service] += what.payload;
+    auto& state = nodes_[which].states[what.service];
+    state = what.payload == forget_all ? "" : state + what.payload;
+  }
+
+  void handle(std::uint64_t which, group_core::restore_section& what) {
+    nodes_[which].states[what.service] = what.bytes;
+  }
+
+  void handle(std::uint64_t which, group_core::warned& what) {
+    nodes_[which].warnings.push_back(what.why);
   }
 
   void handle(std::uint64_t which, group_core::take_section& what) {
@@ -242,6 +260,36 @@ TEST_CASE("a state larger than that is written again only after as many bytes of
     group.note(std::string(1'000, 'x')); // which the state keeps
   CHECK(group.at(1).saved.size() >= 6);  // each twice the one before
   CHECK(group.at(1).saved.size() <= 8);
+}
+
+TEST_CASE("a state that is too large to be sent is kept, said and not sent until it is smaller") {
+  auto how = small_group::options();
+  how.consensus.max_snapshot_bytes = 2'000;
+  how.consensus.keep_entries = 1;
+  small_group group{how};
+  group.cut_off(3);
+  for (auto each = 0; each < 30; ++each)
+    group.note(std::string(200, 'x'));
+  CHECK_FALSE(group.at(1).saved.empty()); // so that its log stays short
+  CHECK(group.at(1).core->consensus().look({}).first > 10);
+  REQUIRE_FALSE(group.at(1).warnings.empty());
+  CHECK(group.at(1).warnings.back().code == errc::limit_reached);
+  CHECK_THAT(group.at(1).warnings.back().detail, ContainsSubstring("max_snapshot_bytes"));
+
+  group.connect(3);
+  for (auto each = 0; each < 20; ++each)
+    group.beat();
+  CHECK(group.at(3).states[notes].empty());
+  CHECK(group.at(1).loads == 1);
+
+  group.note(forget_all);
+  auto warnings = group.at(1).warnings.size();
+  for (auto each = 0; each < 12; ++each)
+    group.note("few words; ");
+  for (auto each = 0; each < 20; ++each)
+    group.beat();
+  CHECK(group.at(3).states[notes] == group.at(1).states[notes]);
+  CHECK(group.at(1).warnings.size() == warnings);
 }
 
 TEST_CASE("the size of a snapshot is known before it is written") {

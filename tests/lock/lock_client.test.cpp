@@ -128,7 +128,7 @@ TEST_CASE_METHOD(live_locks,
   std::promise<errc> patient;
   auto patiently = patient.get_future();
   SECTION("at once to whoever asks, and nothing was done") {
-    locks.service().set_target(nullptr);
+    locks.service().set_target(caf::strong_actor_ptr{});
     locks.service().refuse(why);
     CHECK(locks.service().ask(acquire{"other", "ann", 1s, 0s}, 20s).error() == why);
     CHECK(locks.list().error() == why);
@@ -142,13 +142,13 @@ TEST_CASE_METHOD(live_locks,
     REQUIRE(comes_true([&] { return locks.find("db")->line.size() == 1; }));
     locks.service().refuse(why); // not while it is there
     CHECK(asked.wait_for(50ms) == std::future_status::timeout);
-    locks.service().set_target(nullptr);
+    locks.service().set_target(caf::strong_actor_ptr{});
     auto said = asked.get();
     CHECK(said.code == errc::outcome_unknown);
     CHECK_THAT(said.detail, ContainsSubstring("1 of 3 voters reachable"));
   }
   SECTION("not to programs that go on by themselves") {
-    locks.service().set_target(nullptr);
+    locks.service().set_target(caf::strong_actor_ptr{});
     locks.service().refuse(why);
     locks.service().async(acquire{"other", "ann", 1s, 0s}, 20s, [&](const auto& answer) {
       patient.set_value(answer ? errc::none : answer.error().code);
@@ -158,7 +158,7 @@ TEST_CASE_METHOD(live_locks,
     CHECK(patiently.get() == errc::none);
   }
   SECTION("until that is over") {
-    locks.service().set_target(nullptr);
+    locks.service().set_target(caf::strong_actor_ptr{});
     locks.service().refuse(why);
     locks.service().refuse({});
     CHECK(locks.service().ask(acquire{"other", "ann", 1s, 0s}, 20ms).error().code

@@ -129,7 +129,10 @@ namespace {
 /// A log whose appends from the second on end as told, until it is told `none`.
 class failing_log {
 public:
-  explicit failing_log(std::shared_ptr<std::atomic<errc>> next) : next_(std::move(next)) {}
+  using answers = std::shared_ptr<std::atomic<errc>>;
+
+  explicit failing_log(answers next, answers next_save = std::make_shared<std::atomic<errc>>())
+    : next_(std::move(next)), next_save_(std::move(next_save)) {}
 
   problem load(storage::stored_log&) {
     return {};
@@ -140,13 +143,14 @@ public:
   }
 
   problem save(const storage::snapshot_part&) {
-    return {};
+    return {*next_save_, "as the test wants it"};
   }
 
   void mark(time_point) {}
 
 private:
-  std::shared_ptr<std::atomic<errc>> next_;
+  answers next_;
+  answers next_save_;
 };
 
 } // namespace
@@ -168,6 +172,23 @@ TEST_CASE_METHOD(clocked_locks, "a disk that fails", "[lock][service]") {
     CHECK(ask(hdl, call{}, acquire{"log", "ann", 10s, 0s}).error().code == errc::damaged);
     CHECK(ask(hdl, find_lock{"db"}).error().code == errc::unreachable);
   }
+  stop(hdl);
+}
+
+TEST_CASE_METHOD(clocked_locks,
+                 "a disk that fails at a snapshot stops the service, a full one does not",
+                 "[lock][service]") {
+  auto next = std::make_shared<std::atomic<errc>>(errc::none);
+  auto save = std::make_shared<std::atomic<errc>>(errc::storage_full);
+  auto hdl = start_on<lock_service>(host::durable{std::make_unique<failing_log>(next, save)},
+                                    {.snapshot_every = 1});
+  for (auto* each : {"a", "b", "c"})
+    CHECK(ask(hdl, call{}, acquire{each, "ann", 10s, 0s}));
+  *save = errc::damaged;
+  until([&] {
+    auto answer = ask(hdl, call{}, acquire{"db", "ann", 10s, 0s});
+    return !answer && answer.error().code == errc::unreachable;
+  });
   stop(hdl);
 }
 

@@ -1,7 +1,13 @@
 #include "node/node_fixture.hpp"
+#include "troupe/lock/lock_service.hpp"
 #include "troupe/node/cluster_client.hpp"
+#include "troupe/node/spawn.hpp"
 
 #include <array>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
 
 #include "caf/typed_event_based_actor.hpp"
 
@@ -139,6 +145,26 @@ TEST_CASE("an agent that ends is taken back", "[node]") {
   CHECK(c.until([&] { return c[0].agent("mortal", echo()).code == errc::none; }));
 }
 
+TEST_CASE("agents that have ended unheard of are forgotten with the next snapshot of the registry",
+          "[node]") {
+  // Whoever misses two changes begins anew with a snapshot.
+  testing::cluster c{3,
+                     [](std::size_t, node_options& how) { how.services.registry.max_changes = 1; }};
+  auto made = c[1].system().spawn([](caf::event_based_actor*) -> caf::behavior {
+    return {[](const std::string& text) { return text; }};
+  });
+  constexpr auto count = 50;
+  for (auto each = 0; each < count; ++each)
+    REQUIRE(c[1].add_agent("a" + std::to_string(each), made, {.unique = false}).code == errc::none);
+  auto known = [&] {
+    auto report = c[2].broadcast(to_everyone(), "hello"s);
+    return report ? static_cast<int>(report->sent) : -1;
+  };
+  REQUIRE(c.until([&] { return known() == count; }));
+  caf::anon_send_exit(made, caf::exit_reason::user_shutdown); // all at once
+  CHECK(c.until([&] { return known() == 0; }));
+}
+
 TEST_CASE("ids of agents are checked", "[node]") {
   testing::cluster c{1};
   CHECK(c[0].agent("", echo()).code == errc::bad_argument);
@@ -156,6 +182,70 @@ TEST_CASE("a node ends the agents it was given with an actor system of its own",
   }
   c.stop(1); // comes back, as nothing is left that its actor system waits for
   CHECK(c.until([&] { return answer_of(c[0], "own") == "not_found"; }));
+}
+
+TEST_CASE("the end of a node does not wait for all that its agents have to do", "[node]") {
+  test::lines log;
+  testing::cluster c{2, [&](std::size_t, node_options& how) {
+                       how.agents_end_within = 200ms;
+                       how.log = log;
+                     }};
+  auto handled = std::make_shared<std::atomic<int>>(0);
+  auto slow = [handled](int) {
+    std::this_thread::sleep_for(5ms);
+    ++*handled;
+  };
+  constexpr auto messages = 4'000; // 20 s
+  REQUIRE(c[1].agent("slow", slow).code == errc::none);
+  REQUIRE(c[1].agent("quick", echo()).code == errc::none);
+  REQUIRE(c.until([&] { return c[0].find("slow").has_value(); }));
+  for (auto each = 0; each < messages; ++each)
+    REQUIRE(c[0].send(to_agent("slow"), each).code == errc::none);
+  REQUIRE(c.until([&] { return *handled > 0; }));
+  auto begun = std::chrono::steady_clock::now();
+  c.stop(1);
+  CHECK(std::chrono::steady_clock::now() - begun < 8s);
+  CHECK(*handled < messages);
+  CHECK(log.contain("1 agent ('slow') did not end within 200 ms"));
+  CHECK(log.contain("what waited for them is dropped"));
+}
+
+TEST_CASE("agents finish what they have got when their node ends, if there is time", "[node]") {
+  test::lines log;
+  testing::cluster c{1, [&](std::size_t, node_options& how) {
+                       how.agents_end_within = 20s;
+                       how.log = log;
+                     }};
+  auto handled = std::make_shared<std::atomic<int>>(0);
+  constexpr auto messages = 100;
+  auto slow = [handled](int) {
+    std::this_thread::sleep_for(1ms);
+    ++*handled;
+  };
+  REQUIRE(c[0].agent("slow", slow).code == errc::none);
+  for (auto each = 0; each < messages; ++each)
+    REQUIRE(c[0].send(to_agent("slow"), each).code == errc::none);
+  c.stop(0);
+  CHECK(*handled == messages);
+  CHECK_FALSE(log.contain("dropped"));
+}
+
+TEST_CASE("an actor that a peer has spawned without an owner does not keep a node from its end",
+          "[node]") {
+  test::lines log;
+  testing::cluster c{2, [&](std::size_t, node_options& how) {
+                       how.agents_end_within = 200ms;
+                       how.log = log;
+                     }};
+  auto there = c[0].find_peer("n1");
+  REQUIRE(there);
+  there->owner = nullptr;
+  auto made = spawn_at<lock::lock_service>(*there, {});
+  REQUIRE(made);
+  auto begun = std::chrono::steady_clock::now();
+  c.stop(1);
+  CHECK(std::chrono::steady_clock::now() - begun < 8s);
+  CHECK(log.contain("actors that nobody ended were ended with it"));
 }
 
 TEST_CASE("agents of a program's own actor system outlive their node", "[node]") {

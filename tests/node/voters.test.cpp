@@ -5,10 +5,16 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
+#include <future>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "caf/telemetry/metric_registry.hpp"
 
@@ -116,23 +122,64 @@ TEST_CASE("three nodes keep what the cluster has, and any of them may stop", "[n
   }
 }
 
-TEST_CASE("agents are found all the time while leadership moves", "[node][voters]") {
+TEST_CASE("agents are found all the time while leadership moves, however many there are",
+          "[node][voters]") {
   group_of_nodes group{3};
-  for (std::size_t index = 0; index < 3; ++index)
-    REQUIRE(group.nodes[index].agent("echo-" + std::to_string(index), echo()).code == errc::none);
+  // More than the registry tells of at once.
+  constexpr auto count = 1'500;
+  auto agent_of = [](int number) { return "echo-" + std::to_string(number); };
+  auto made = group.nodes[1].system().spawn([](caf::event_based_actor*) -> caf::behavior {
+    return {[](const std::string& text) { return text; }};
+  });
+  std::vector<std::future<bool>> added; // in parallel: each waits for the disk
+  for (auto part = 0; part < 10; ++part)
+    added.push_back(std::async(std::launch::async, [&, part] {
+      for (auto each = part; each < count; each += 10)
+        if (group.nodes[1].add_agent(agent_of(each), made).code != errc::none)
+          return false;
+      return true;
+    }));
+  for (auto& each : added)
+    REQUIRE(each.get());
   for (std::size_t from = 0; from < 3; ++from)
-    for (std::size_t to = 0; to < 3; ++to)
-      REQUIRE(group.nodes.until(
-        [&] { return answer_of(group.nodes[from], "echo-" + std::to_string(to)) == "hello"; }));
-  auto next = (group.leader() + 1) % 3;
-  auto moved
-    = group.nodes[0].voters().change({voter_change::lead, group.nodes[next].name(), false}, 20s);
-  REQUIRE(moved);
-  for (auto round = 0; round < 20; ++round)
+    REQUIRE(group.nodes.until([&] {
+      auto report = group.nodes[from].broadcast(to_everyone(), "hello"s);
+      return report && report->sent == count;
+    }));
+  // One from each part of the table, again and again: before, while and after leadership moves.
+  std::atomic<int> moves{0};
+  std::map<std::string, int> failures;
+  auto asked_while_moving = 0;
+  std::mutex mutex;
+  std::vector<std::jthread> callers;
+  for (std::size_t from = 0; from < 3; ++from)
+    callers.emplace_back([&, from](const std::stop_token& ends) {
+      for (auto number = static_cast<int>(from); !ends.stop_requested();
+           number = (number + 97) % count) {
+        auto answer = answer_of(group.nodes[from], agent_of(number));
+        std::lock_guard guard{mutex};
+        asked_while_moving += moves > 0 ? 1 : 0;
+        if (answer != "hello")
+          ++failures["n" + std::to_string(from) + ": " + answer];
+      }
+    });
+  for (; moves < 4; ++moves) {
+    auto next = (group.leader() + 1) % 3;
+    auto moved
+      = group.nodes[0].voters().change({voter_change::lead, group.nodes[next].name(), false}, 20s);
+    REQUIRE(moved);
+    REQUIRE(group.nodes.until([&] { return group.leader() == next; }));
+    // The followers know it when they have heard of an agent that came after it.
+    auto later = "later-" + std::to_string(moves);
+    REQUIRE(group.nodes[1].agent(later, echo()).code == errc::none);
     for (std::size_t from = 0; from < 3; ++from)
-      for (std::size_t to = 0; to < 3; ++to)
-        CHECK(answer_of(group.nodes[from], "echo-" + std::to_string(to)) == "hello");
-  CHECK(group.leader() == next);
+      CHECK(group.nodes.until([&] { return answer_of(group.nodes[from], later) == "hello"; }));
+  }
+  callers.clear();
+  for (auto& [what, times] : failures)
+    UNSCOPED_INFO(what << ", " << times << " times");
+  CHECK(failures.empty());
+  CHECK(asked_while_moving > 0);
 }
 
 TEST_CASE("each change of leadership is said, with its cause, by who led and by who leads",
@@ -318,6 +365,29 @@ TEST_CASE("a damaged log is named, and its node does not vote", "[node][voters]"
   CHECK(again.error().code == errc::damaged);
   CHECK_THAT(again.error().detail, ContainsSubstring("group.db"));
   CHECK(group.any().locks().acquire("on", {.ttl = 60s}));
+}
+
+TEST_CASE("a node that reaches no majority of the voters says who is missing until one is back",
+          "[node][voters]") {
+  group_of_nodes group{3};
+  auto stays = (group.leader() + 1) % 3;
+  auto& node = group.nodes[stays];
+  REQUIRE(node.agent("own", echo()).code == errc::none);
+  for (std::size_t index = 0; index < 3; ++index)
+    if (index != stays)
+      group.nodes.stop(index);
+  auto refused = node.locks().acquire("any", {.ttl = 60s});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == errc::no_quorum);
+  CHECK_THAT(refused.error().detail, ContainsSubstring("1 of 3 voters"));
+  CHECK(node.voters().list(20s).error().code == errc::no_quorum);
+  CHECK(answer_of(node, "own") == "hello");
+  CHECK(group.nodes.until([&] { return group.log.contain("no leader: 1 of 3 voters reachable"); }));
+  CHECK_FALSE(group.log.contain("over: no leader"));
+
+  group.nodes.start((stays + 1) % 3);
+  CHECK(node.locks().acquire("any", {.ttl = 60s}));
+  CHECK(group.nodes.until([&] { return group.log.contain("over: no leader"); }));
 }
 
 TEST_CASE("a light client keeps a second node that tells it where the services have moved",

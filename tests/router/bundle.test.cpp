@@ -46,7 +46,7 @@ bundle::content arrive(const caf::byte_buffer& content) {
 }
 
 letter fire(std::string to, std::string text) {
-  return {word::nothing, 0, std::move(to), {}, caf::make_message(std::move(text))};
+  return {word::nothing, 0, {std::move(to)}, {}, caf::make_message(std::move(text))};
 }
 
 bundle bundle_of(const std::vector<letter>& letters) {
@@ -63,13 +63,13 @@ struct bundle_readers : test::live_system<caf::id_block::troupe_router> {};
 TEST_CASE_METHOD(bundle_readers, "letters arrive as they were put into a bundle",
                  "[router][wire]") {
   auto made = bundle_of({fire("a", "one"),
-                         {word::answer, 77, "b", "me", caf::make_message("two"s, 2)},
-                         {word::receipt, 78, "", "", caf::message{}}});
+                         {word::answer, 77, {"b"}, "me", caf::make_message("two"s, 2)},
+                         {word::receipt, 78, {""}, "", caf::message{}}});
   auto received = arrive(content_of(made));
   CHECK(received.damage.code == errc::none);
   REQUIRE(received.letters.size() == 3);
   CHECK(received.letters[0].wanted == word::nothing);
-  CHECK(received.letters[0].to == "a");
+  CHECK(received.letters[0].to == std::vector{"a"s});
   CHECK(to_string(received.letters[0].payload) == to_string(caf::make_message("one"s)));
   CHECK(received.letters[1].wanted == word::answer);
   CHECK(received.letters[1].number == 77);
@@ -98,13 +98,20 @@ TEST_CASE_METHOD(bundle_readers, "a bundle has bounds, but takes one letter of a
   while (!made.full())
     REQUIRE(made.add(nullptr, fire("a", "")) == bundle::added::yes);
   CHECK(arrive(content_of(made)).letters.size() == bundle::max_letters);
+
+  letter named{word::nothing, 0, {}, {}, caf::make_message("one"s)};
+  named.to.assign(bundle::max_recipients, "a");
+  made = bundle_of({fire("a", "short")});
+  CHECK(made.add(nullptr, named) == bundle::added::no_room);
+  made = bundle_of({named});
+  CHECK(made.full());
 }
 
 TEST_CASE_METHOD(bundle_readers, "a value that cannot be written leaves a bundle as it was",
                  "[router]") {
   auto made = bundle_of({fire("a", "one")});
   auto before = content_of(made);
-  letter local{word::nothing, 0, "a", {}, caf::make_message(caf::make_action([] {}))};
+  letter local{word::nothing, 0, {"a"}, {}, caf::make_message(caf::make_action([] {}))};
   CHECK(made.add(nullptr, local) == bundle::added::unwritable);
   CHECK(content_of(made) == before);
 }
@@ -112,20 +119,20 @@ TEST_CASE_METHOD(bundle_readers, "a value that cannot be written leaves a bundle
 TEST_CASE_METHOD(bundle_readers, "a letter that cannot be read is no harm to the others",
                  "[router][wire]") {
   auto bytes = content_of(bundle_of({fire("a", "one"), fire("b", "two")}));
-  // word, "a", "", size of the payload, number of its types, then the type
-  constexpr auto type_at = 1 + 2 + 1 + 4 + 1;
+  // word, count of agents, "a", "", size of the payload, number of its types, then the type
+  constexpr auto type_at = 1 + 1 + 2 + 1 + 4 + 1;
   bytes[type_at] = bytes[type_at + 1] = compat::byte{0xFE};
   auto received = arrive(bytes);
   CHECK(received.damage.code == errc::none);
   REQUIRE(received.letters.size() == 2);
-  CHECK(received.letters[0].to == "a");
+  CHECK(received.letters[0].to == std::vector{"a"s});
   CHECK(received.letters[0].unreadable.code == errc::incompatible);
   CHECK(received.letters[1].unreadable.code == errc::none);
   CHECK(to_string(received.letters[1].payload) == to_string(caf::make_message("two"s)));
 }
 
 TEST_CASE_METHOD(bundle_readers, "a damaged bundle is found out", "[router][wire]") {
-  auto one = content_of(bundle_of({{word::answer, 7, "a", "b", caf::make_message("one"s)}}));
+  auto one = content_of(bundle_of({{word::answer, 7, {"a"}, "b", caf::make_message("one"s)}}));
   SECTION("cut short anywhere") {
     for (auto size = one.size() - 1; size > 0; --size) {
       INFO(size << " bytes");
@@ -154,11 +161,29 @@ TEST_CASE_METHOD(bundle_readers, "a damaged bundle is found out", "[router][wire
     CHECK(received.damage.detail.find(std::to_string(bundle::max_letters)) != std::string::npos);
     CHECK(received.letters.size() == bundle::max_letters);
   }
+  SECTION("with a letter for nobody") {
+    one[1 + 8] = compat::byte{0}; // behind the word and the number
+    CHECK(arrive(one).damage.code == errc::damaged);
+  }
+  SECTION("with an answer that many owe") {
+    auto asked = content_of(bundle_of({{word::answer, 7, {"a", "b"}, "c", caf::make_message(1)}}));
+    CHECK(arrive(asked).damage.code == errc::damaged);
+  }
+  SECTION("for too many agents") {
+    letter named{word::nothing, 0, {}, {}, caf::make_message("one"s)};
+    named.to.assign(bundle::max_recipients, "a");
+    CHECK(arrive(content_of(bundle_of({named}))).letters.size() == 1);
+    auto two = content_of(bundle_of({named}));
+    two.insert(two.end(), one.begin(), one.end());
+    CHECK(arrive(two).damage.code == errc::damaged);
+    named.to.emplace_back("a");
+    CHECK(arrive(content_of(bundle_of({named}))).damage.code == errc::damaged);
+  }
   SECTION("inside another, at any depth") {
     auto inner = caf::make_message(bundle_of({fire("a", "one")}));
     for (auto depth = 0; depth < 3; ++depth) {
-      inner = caf::make_message(envelope{{"a"}, {}, inner});
-      auto received = arrive(content_of(bundle_of({{word::nothing, 0, "a", {}, inner}})));
+      inner = caf::make_message(envelope{"a", inner});
+      auto received = arrive(content_of(bundle_of({{word::nothing, 0, {"a"}, {}, inner}})));
       REQUIRE(received.letters.size() == 1);
       auto within = received.letters.front().payload;
       while (within.match_elements<envelope>())

@@ -5,15 +5,18 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <poll.h>
 
 #include "caf/actor_system.hpp"
 #include "caf/scoped_actor.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -66,6 +69,14 @@ struct live_routers : test::live_system<caf::id_block::troupe_router> {
                          dispatch{to_agent(agent), {}, 10s, caf::make_message(std::move(what))});
   }
 
+  send_report broadcast(const router_access& where, const recipients& to, std::string what = "x") {
+    send_report report;
+    self->request(where.handle(), 20s, dispatch{to, {}, 1s, caf::make_message(std::move(what))})
+      .receive([&](const send_report& value) { report = value; },
+               [](const caf::error& why) { FAIL(to_string(why)); });
+    return report;
+  }
+
   template <class Pending>
   std::string answer_to(Pending pending) {
     std::string result;
@@ -80,6 +91,45 @@ struct live_routers : test::live_system<caf::id_block::troupe_router> {
 
   static void end(const router_access& which) {
     caf::anon_send_exit(which.handle(), caf::exit_reason::user_shutdown);
+  }
+
+  /// A peer that takes bundles and says that it has them when it is told to.
+  struct slow_peer {
+    std::vector<bundle> got;
+    std::deque<caf::response_promise> owed;
+  };
+
+  caf::actor add_slow_peer() {
+    auto seen = std::make_shared<slow_peer>();
+    auto made = sys.spawn([seen](caf::event_based_actor* me) -> caf::behavior {
+      return {[me, seen](bundle& what) {
+                seen->got.push_back(std::move(what));
+                if (me->current_message_id().is_request())
+                  seen->owed.push_back(me->make_response_promise());
+              },
+              [seen](int receipts) {
+                for (; receipts > 0 && !seen->owed.empty(); --receipts) {
+                  seen->owed.front().deliver(caf::message{});
+                  seen->owed.pop_front();
+                }
+              },
+              [seen](caf::get_atom) {
+                std::uint64_t bytes = 0;
+                for (auto& each : seen->got)
+                  bytes += each.bytes();
+                return bytes;
+              }};
+    });
+    agents.push_back(made);
+    return made;
+  }
+
+  /// How many bytes a slow peer has got.
+  std::uint64_t bytes_at(const caf::actor& slow) {
+    std::uint64_t result = 0;
+    self->request(slow, 20s, caf::get_atom_v)
+      .receive([&](std::uint64_t bytes) { result = bytes; }, [](const caf::error&) {});
+    return result;
   }
 
   static void link(const router_access& from, const std::string& node, std::uint64_t number,
@@ -128,20 +178,35 @@ TEST_CASE_METHOD(live_routers, "a router keeps to its bounds", "[router]") {
           == errc::none);
     end(here);
   }
-  SECTION("a full line of messages that wait for links") {
-    auto here = make("n1", {.max_waiting = 2});
+  SECTION("bytes that wait for a link") {
+    auto here = make("n1", {.max_waiting_bytes = 3'000});
     tell(here, "echo", "n2");
-    auto first = ask(here, "echo");
-    auto second = ask(here, "echo");
-    auto third = ask(here, "echo");
+    const std::string large(1'000, 'x');
+    auto first = ask(here, "echo", large);
+    auto second = ask(here, "echo", large);
+    auto third = ask(here, "echo", large);
     CHECK(answer_to(std::move(third)) == "limit_reached");
     CHECK(statistics(here).refused == 1);
+    CHECK(statistics(here).forwarded == 0);
     CHECK(statistics(here).pending == 2);
+    CHECK(statistics(here).waiting == 2);
+    CHECK(statistics(here).waiting_bytes > 2'000);
     add_echo(there, "echo");
     link(here, "n2", 1, there);
-    CHECK(answer_to(std::move(first)) == "hello");
-    CHECK(answer_to(std::move(second)) == "hello");
+    CHECK(answer_to(std::move(first)) == large);
+    CHECK(answer_to(std::move(second)) == large);
     CHECK(answer_to(ask(here, "echo")) == "hello");
+    CHECK(statistics(here).forwarded == 3);
+    CHECK(statistics(here).waiting_bytes == 0);
+    end(here);
+  }
+  SECTION("bytes of one message") {
+    auto here = make("n1", {.max_message_bytes = 1'000});
+    add_echo(there, "echo");
+    tell(here, "echo", "n2");
+    link(here, "n2", 1, there);
+    CHECK(answer_to(ask(here, "echo", std::string(1'000, 'x'))) == "too_large");
+    CHECK(answer_to(ask(here, "echo", std::string(900, 'x'))) == std::string(900, 'x'));
     end(here);
   }
   SECTION("requests to other nodes without an answer") {
@@ -161,12 +226,175 @@ TEST_CASE_METHOD(live_routers, "a router keeps to its bounds", "[router]") {
       add_echo(here, each);
       tell(here, each, "n1");
     }
-    send_report report;
-    self->request(here.handle(), 10s, dispatch{to_everyone(), {}, 1s, caf::make_message("x"s)})
-      .receive([&](const send_report& value) { report = value; }, [](const caf::error&) {});
+    auto report = broadcast(here, to_everyone());
     CHECK(report.sent == 2);
+    CHECK(report.left_out == 1);
+    CHECK(statistics(here).refused == 1);
+    auto why = here.send(to_everyone(), caf::make_message("x"s));
+    CHECK(why.code == errc::limit_reached);
+    CHECK(why.detail.find("max_recipients") != std::string::npos);
     end(here);
   }
+  end(there);
+}
+
+TEST_CASE_METHOD(live_routers,
+                 "what waits for a slow node is bounded, and whoever sends more is told",
+                 "[router]") {
+  constexpr std::uint64_t window = 4'000;
+  constexpr std::uint64_t most = 20'000;
+  auto here = make("n1", {.max_waiting_bytes = most, .window_bytes = window});
+  tell(here, "far", "n2");
+  auto slow = add_slow_peer();
+  here.run([entry = caf::actor_cast<caf::strong_actor_ptr>(slow)](router_state& state) {
+    state.link_up("n2", 1, entry);
+  });
+  REQUIRE(statistics(here).links == 1); // the router has done what it was told
+  // Fills the link: nothing goes out until the peer says that it has it.
+  REQUIRE(here.send(to_agent("far"), caf::make_message(std::string(window, 'x'))).code
+          == errc::none);
+  REQUIRE(testing::comes_true([&] { return bytes_at(slow) > 0; }));
+  // Several threads, as programs have them.
+  const std::string text(500, 'x');
+  std::atomic<std::uint64_t> taken{1};
+  std::atomic<std::uint64_t> refused{0};
+  {
+    std::vector<std::jthread> senders;
+    for (auto thread = 0; thread < 3; ++thread)
+      senders.emplace_back([&] {
+        for (auto each = 0; each < 100; ++each) {
+          auto why = here.send(to_agent("far"), caf::make_message(text));
+          ++(why.code == errc::none ? taken : refused);
+          if (why.code != errc::none)
+            CHECK(why.detail.find("router_options::max_waiting_bytes") != std::string::npos);
+        }
+      });
+  }
+  CHECK(taken + refused == 301);
+  CHECK(refused > 0);
+  auto counted = statistics(here);
+  CHECK(counted.forwarded + counted.waiting == taken);
+  CHECK(counted.refused == refused);
+  CHECK(counted.waiting_bytes <= most);
+  auto on_link = bytes_at(slow);
+  CHECK(on_link < window + bundle::max_bytes);
+  CHECK(answer_to(ask(here, "far")) == "limit_reached");
+  CHECK(broadcast(here, to_everyone()).refused == 1);
+  SECTION("until that has drained; what was taken arrives, all of it") {
+    for (std::uint64_t arrived = 0; arrived < taken;) {
+      self->send(slow, 1);
+      bytes_at(slow);
+      arrived = statistics(here).forwarded;
+    }
+    CHECK(statistics(here).waiting_bytes == 0);
+    self->send(slow, 1'000);
+    bytes_at(slow);
+    CHECK(here.send(to_agent("far"), caf::make_message(text)).code == errc::none);
+    CHECK(testing::comes_true([&] { return statistics(here).forwarded == taken + 1; }));
+  }
+  SECTION("and what waits goes over the next link when this one is lost") {
+    auto there = make("n2");
+    auto heard = std::make_shared<std::atomic<std::uint64_t>>(0);
+    auto counter = sys.spawn([heard](caf::event_based_actor*) -> caf::behavior {
+      return {[heard](const std::string&) { ++*heard; }};
+    });
+    agents.push_back(counter);
+    auto handle = caf::actor_cast<caf::strong_actor_ptr>(counter);
+    REQUIRE(on(there, [=](router_state& state) { return state.add_agent("far", handle); }).code
+            == errc::none);
+    auto waited = counted.waiting;
+    here.run([](router_state& state) { state.link_down("n2", 1); });
+    link(here, "n2", 2, there);
+    CHECK(testing::comes_true([&] { return *heard == waited; }));
+    end(there);
+  }
+  SECTION("and it is refused when there is no link any more") {
+    here.run([](router_state& state) { state.link_down("n2", 1); });
+    here.run([](router_state& state) {
+      state.link_failed("n2", {errc::unreachable, "nobody answers there"});
+    });
+    CHECK(statistics(here).unreachable == counted.waiting);
+    CHECK(statistics(here).waiting_bytes == 0);
+  }
+  end(here);
+}
+
+TEST_CASE_METHOD(live_routers, "nothing more is sent over a link that others have filled",
+                 "[router]") {
+  auto here = make("n1");
+  auto there = make("n2");
+  add_echo(there, "far");
+  tell(here, "far", "n2");
+  link(here, "n2", 7, there);
+  here.run([](router_state& state) { state.link_full("n2", 6, true); }); // of an earlier link
+  CHECK(answer_to(ask(here, "far")) == "hello");
+  here.run([](router_state& state) { state.link_full("n2", 7, true); });
+  auto open = ask(here, "far");
+  statistics(here); // the turn in which it would have gone out is over then
+  CHECK(statistics(here).waiting == 1);
+  here.run([](router_state& state) { state.link_full("n2", 7, false); });
+  CHECK(answer_to(std::move(open)) == "hello");
+  CHECK(statistics(here).waiting == 0);
+  end(here);
+  end(there);
+}
+
+TEST_CASE_METHOD(live_routers, "a receipt is given for what is in the mailbox only", "[router]") {
+  auto here = make("n1");
+  auto there = make("n2");
+  auto far = add_echo(there, "far");
+  tell(here, "far", "n2");
+  link(here, "n2", 1, there);
+  // The router does not hear of the end of its agent meanwhile.
+  std::promise<void> ends;
+  std::promise<void> begun;
+  there.run([&](router_state&) {
+    begun.set_value();
+    ends.get_future().get();
+  });
+  begun.get_future().get();
+  self->monitor(far);
+  caf::anon_send_exit(far, caf::exit_reason::kill);
+  self->receive([](const caf::down_msg&) {});
+  auto posted = errc::none;
+  self->request(here.handle(), 20s, post{to_agent("far"), {}, 10s, caf::make_message("hello"s)})
+    .receive([](const send_report&) {},
+             [&](const caf::error& why) { posted = to_problem(why).code; });
+  CHECK(posted == errc::not_found);
+  CHECK(answer_to(ask(here, "far")) != "hello");
+  ends.set_value();
+  CHECK(statistics(there).delivered == 0);
+  end(here);
+  end(there);
+}
+
+TEST_CASE_METHOD(live_routers, "a message for more agents than a bundle names goes in several",
+                 "[router]") {
+  auto here = make("n1", {.max_recipients = 30'000});
+  auto there = make("n2");
+  auto heard = std::make_shared<std::atomic<int>>(0);
+  auto counter = sys.spawn([heard](caf::event_based_actor*) -> caf::behavior {
+    return {[heard](const std::string&) { ++*heard; }};
+  });
+  agents.push_back(counter);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(counter);
+  constexpr auto count = 2 * static_cast<int>(bundle::max_recipients) + 1;
+  auto added = on(there, [=](router_state& state) {
+    auto good = 0;
+    for (auto each = 0; each < count; ++each)
+      good += state.add_agent("a" + std::to_string(each), handle).code == errc::none ? 1 : 0;
+    return good;
+  });
+  REQUIRE(added == count);
+  here.run([](router_state& state) {
+    for (auto each = 0; each < count; ++each)
+      state.places().put({"a" + std::to_string(each), "n2"});
+  });
+  link(here, "n2", 1, there);
+  CHECK(broadcast(here, to_everyone()).sent == count);
+  CHECK(testing::comes_true([&] { return *heard == count; }));
+  CHECK(statistics(here).waiting_bytes == 0);
+  end(here);
   end(there);
 }
 
@@ -307,7 +535,7 @@ TEST_CASE_METHOD(live_routers,
 
 TEST_CASE_METHOD(live_routers, "messages that wait together go in bundles, each within its bounds",
                  "[router]") {
-  auto here = make("n1");
+  auto here = make("n1", {.window_bytes = 8U << 20U});
   struct arrival {
     std::size_t letters = 0;
     std::size_t bytes = 0;
@@ -350,7 +578,7 @@ TEST_CASE_METHOD(live_routers, "messages that wait together go in bundles, each 
 TEST_CASE_METHOD(live_routers,
                  "a link lost among messages answers each request once, and repeats none",
                  "[router]") {
-  auto here = make("n1", {.max_waiting = 100'000});
+  auto here = make("n1");
   auto there = make("n2");
   auto seen = std::make_shared<std::vector<int>>();
   auto recorder = sys.spawn([seen](caf::event_based_actor*) -> caf::behavior {
@@ -415,7 +643,7 @@ TEST_CASE_METHOD(live_routers,
 
   // Two letters, of which the second is cut short: nothing is delivered.
   bundle good;
-  letter first{word::answer, 1, "far", {}, caf::make_message("hello"s)};
+  letter first{word::answer, 1, {"far"}, {}, caf::make_message("hello"s)};
   REQUIRE(good.add(nullptr, first) == bundle::added::yes);
   caf::byte_buffer bytes;
   caf::binary_serializer sink{nullptr, bytes};

@@ -79,9 +79,9 @@ public:
 
   /// Starts a service on `host`.
   template <class Service, class Host>
-  auto start_on(Host host) {
+  auto start_on(Host host, const host::core_options& how = {}) {
     return started<typename Service::handle>(
-      *host::spawn<Service>(world.system(), {}, std::move(host)));
+      *host::spawn<Service>(world.system(), {}, std::move(host), how));
   }
 
   template <class Handle>

@@ -33,7 +33,11 @@ public:
   /// Writes and syncs, then calls `done`, through `home` if from another thread.
   virtual void append(const batch<M>& records, const job_runner& back, const write_done& done) = 0;
 
-  virtual void save(const std::shared_ptr<const durable_snapshot<M>>& state) = 0;
+  /// Keeps it when there is time. Calls `failed` as append calls `done`, but only if nobody knows
+  /// what is on the disk afterwards.
+  virtual void save(const std::shared_ptr<const durable_snapshot<M>>& state, const job_runner& back,
+                    const write_done& failed)
+    = 0;
 
   virtual void mark(time_point now) = 0;
 
@@ -59,8 +63,9 @@ std::unique_ptr<any_host<M>> make_host(Host host) {
       inside_.append(records, back, done);
     }
 
-    void save(const std::shared_ptr<const durable_snapshot<M>>& state) override {
-      inside_.save(state);
+    void save(const std::shared_ptr<const durable_snapshot<M>>& state, const job_runner& back,
+              const write_done& failed) override {
+      inside_.save(state, back, failed);
     }
 
     void mark(time_point now) override {

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -218,10 +219,15 @@ public:
     problem why;
   };
 
+  /// It can, but whoever runs it has to do something.
+  struct warned {
+    problem why;
+  };
+
   using effects = std::vector<
     std::variant<send, write, load_snapshot, changed_role, forgot, ignored, save, proposed, refused,
                  members_are, deliver, lead, follow, not_taken, read_ready, read_refused,
-                 allow_rules, take_section, restore_section, without_quorum, stop>>;
+                 allow_rules, take_section, restore_section, without_quorum, stop, warned>>;
 
   /// Goes on from what the disk had. `services` has the newest rules that each knows here.
   group_core(raft::seat_id self, const group_options& how,
@@ -256,6 +262,8 @@ public:
     auto take = overloaded{
       [&](const raft::replica::event& line) {
         notice(line);
+        if (auto* found = std::get_if<raft::replica::loaded>(&line))
+          look_at_size(found->what.bytes->size(), out);
         tell(now, own(id, {}), line);
       },
       [&](propose& line) { put(now, line, out); },
@@ -316,6 +324,9 @@ private:
     how.about = to_bytes(what);
     return how;
   }
+
+  /// A length on the disk has 32 bits.
+  static constexpr std::uint64_t max_kept_bytes = std::numeric_limits<std::uint32_t>::max();
 
   enum class kind : std::uint8_t { member, proposal, read, checkpoint };
 
@@ -574,7 +585,24 @@ private:
       return;
     known_ = {what.index, std::move(making_->hashes)};
     newest_bytes_ = written_bytes(making_->state);
+    look_at_size(newest_bytes_, out);
+    if (newest_bytes_ > max_kept_bytes)
+      return making_.reset(); // the log stays, until a state after it is smaller
     out.push_back(save{making_->header, std::exchange(making_->state, {})});
+  }
+
+  /// A snapshot that is too large to be sent is kept all the same: without it the log would grow
+  /// for ever, and the restart with it.
+  void look_at_size(std::uint64_t bytes, effects& out) const {
+    auto most = options_.consensus.max_snapshot_bytes;
+    if (bytes <= most)
+      return;
+    auto what = "the state of the group has " + std::to_string(bytes) + " bytes, more than "
+                + std::to_string(most) + " (raft::options::max_snapshot_bytes): "
+                + (bytes > max_kept_bytes ? "no disk keeps a snapshot of it, and the log grows"
+                                          : "a member that is new or far behind does not catch up");
+    out.push_back(warned{
+      {errc::limit_reached, what + "; remove what is not needed, or raise it on all nodes"}});
   }
 
   void end_snapshot(time_point now, const saved& what) {

@@ -18,6 +18,8 @@ struct group_listener {
   std::function<void(raft::seat_id)> forgot;
   /// A message of a member was dropped; as often as that comes.
   std::function<void(const group_core::ignored&)> ignored;
+  /// The group goes on, but somebody has to do something; as often as it is found.
+  std::function<void(const problem&)> warned;
   /// This node takes part no more.
   std::function<void(const problem&)> stopped;
 };

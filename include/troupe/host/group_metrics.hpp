@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include "caf/actor_system.hpp"
 #include "caf/span.hpp"
@@ -30,7 +29,7 @@ public:
     voters_ = all.gauge_singleton("troupe", "group-voters", "Members that vote.");
     changes_
       = all.counter_singleton("troupe", "group-changes-of-leader",
-                              "Leaders that this node has heard of after the first.", "1", true);
+                              "How often another one came to lead than the last.", "1", true);
     won_ = all.counter_singleton("troupe", "group-elections-won", "Elections won.", "1", true);
     ignored_ = all.counter_singleton("troupe", "group-ignored-messages",
                                      "Messages of members that were dropped.", "1", true);
@@ -46,9 +45,11 @@ public:
   void changed_role(raft::role now, raft::term_number term, raft::seat_id leader) {
     term_->value(static_cast<std::int64_t>(term));
     leads_->value(now == raft::role::leader ? 1 : 0);
-    if (leader != raft::seat_id{} && leader != leader_ && std::exchange(has_begun_, true))
-      changes_->inc();
-    leader_ = leader;
+    if (leader != raft::seat_id{}) {
+      if (leader_ != raft::seat_id{} && leader != leader_)
+        changes_->inc();
+      leader_ = leader;
+    }
     if (now == raft::role::leader)
       won_->inc();
   }
@@ -81,8 +82,7 @@ private:
   caf::telemetry::int_counter* ignored_ = nullptr;
   caf::telemetry::dbl_histogram* syncs_ = nullptr;
   caf::telemetry::dbl_histogram* batches_ = nullptr;
-  raft::seat_id leader_;
-  bool has_begun_ = false;
+  raft::seat_id leader_; // the last that was heard of
 };
 
 } // namespace troupe::host

@@ -26,8 +26,8 @@ public:
   template <machine M, class Home, class Done>
   void append(const batch<M>&, const Home&, const Done&) {} // goes to the group
 
-  template <machine M>
-  void save(const std::shared_ptr<const durable_snapshot<M>>&) {}
+  template <machine M, class Home, class Failed>
+  void save(const std::shared_ptr<const durable_snapshot<M>>&, const Home&, const Failed&) {}
 
   void mark(time_point) {}
 

@@ -56,7 +56,9 @@ namespace troupe::host {
 ///   load(core)                 brings it to where the last life ended; may block
 ///   append(batch, home, done)  done(problem) on this actor, through home(job) if
 ///                              it comes from another thread
-///   save(state), mark(now)     when there is time
+///   save(state, home, failed)  when there is time; failed(problem) only if nobody knows what is
+///                              on the disk
+///   mark(now)                  when there is time
 ///   static token_floor()       for the first life
 template <class Service>
 class service_actor_state {
@@ -332,7 +334,7 @@ private:
   }
 
   void handle_effect(const typename core::save& what) {
-    host_->save(what.state);
+    host_->save(what.state, home_, [this](const problem& why) { fail(why); });
   }
 
   void handle_effect(const typename core::propose& what) {
@@ -357,7 +359,10 @@ private:
   }
 
   void handle_effect(const typename core::rejected& what) {
-    close(what.id, to_error(what.why));
+    if (what.id != 0)
+      return close(what.id, to_error(what.why));
+    std::fprintf(stderr, "%s: an entry of this service is too large and was dropped: %s\n", name,
+                 what.why.detail.c_str());
   }
 
   void handle_effect(const typename core::perform& what) {

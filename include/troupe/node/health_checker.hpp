@@ -40,8 +40,10 @@ public:
     unhealthy_.erase(what);
   }
 
-  void clear() {
-    unhealthy_.clear();
+  /// As remove(), of all for which `condition` holds.
+  template <class Condition>
+  void remove_if(Condition condition) {
+    std::erase_if(unhealthy_, [&](auto& each) { return condition(each.first); });
   }
 
   /// Pings at most `max_checks`, the next ones at the next call. Who has not answered the last
@@ -64,7 +66,7 @@ private:
     if (!there || !pinged_.insert(what).second)
       return;
     compat::relay(
-      self_, there, answer_within, caf::make_message(router::envelope{{id}, {}, compat::ping()}),
+      self_, there, answer_within, caf::make_message(router::envelope{id, compat::ping()}),
       [this, what](const caf::message&) {
         pinged_.erase(what);
         registry_.async(registry::report_outcome{what, registry::call_outcome::succeeded},

@@ -28,8 +28,10 @@ public:
     nodes_.erase(id);
   }
 
-  void clear() {
-    nodes_.clear();
+  /// Forgets the nodes for whose id `condition` holds.
+  template <class Condition>
+  void remove_if(Condition condition) {
+    std::erase_if(nodes_, [&](auto& each) { return condition(each.first); });
   }
 
   /// Returns the id of the node with this name or id, if there is one. O(n).

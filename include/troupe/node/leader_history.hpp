@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
-#include <utility>
 
 #include "troupe/core/time.hpp"
 
@@ -20,9 +19,12 @@ public:
   void leads(time_point now, const std::string& who) {
     if (who.empty() && !leader_.empty())
       leaderless_since_ = now;
-    if (!who.empty() && who != leader_ && std::exchange(has_begun_, true))
-      ++changes_;
     leader_ = who;
+    if (who.empty() || who == last_)
+      return;
+    if (!last_.empty())
+      ++changes_;
+    last_ = who;
   }
 
   /// Empty while none is known.
@@ -35,7 +37,7 @@ public:
     return leader_.empty() ? std::max(now - leaderless_since_, duration::zero()) : duration::zero();
   }
 
-  /// How often one came to lead after the first that was heard of, the same one again included.
+  /// How often another one came to lead than the last that was heard of.
   [[nodiscard]] std::uint64_t changes() const {
     return changes_;
   }
@@ -43,7 +45,8 @@ public:
 private:
   std::string leader_;
   time_point leaderless_since_;
-  bool has_begun_ = false;
+  /// Who led last.
+  std::string last_;
   std::uint64_t changes_ = 0;
 };
 

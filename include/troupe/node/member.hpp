@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -370,17 +371,13 @@ private:
 
   void follow(const registry::record_changes& news) {
     keep(news);
-    if (news.complete) {
-      nodes_.clear();
-      health_.clear();
-      setup_.router.run([](router::router_state& state) { state.places().clear(); });
-      for (auto& each : announcer_.book().all())
-        if (each.key.kind == registry::record_kind::agent && !each.removed)
-          show(each);
-    }
+    if (news.complete)
+      snapshot_.emplace();
     for (auto& each : news.changes) {
       auto& value = each.what.value;
       auto shown = registry::is_shown(each.kind);
+      if (snapshot_)
+        snapshot_->note(each.what, shown);
       if (value.key.kind == registry::record_kind::node) {
         follow_node(value, shown);
         if (each.kind == registry::change_kind::removed)
@@ -403,8 +400,42 @@ private:
       else if (value.key.owner != setup_.id)
         follow_agent(value, shown && each.what.status == registry::record_status::active);
     }
+    if (snapshot_ && !news.rest)
+      forget_all_but(*std::exchange(snapshot_, std::nullopt));
     if (!news.more)
       setup_.caught_up();
+  }
+
+  /// What a snapshot of the registry has shown so far. It comes in pages: until the last one
+  /// all that was known before is found, too.
+  struct shown_records {
+    std::set<registry::record_key> keys;
+    std::set<std::string> nodes;
+    /// Agents, each with its node.
+    std::set<std::pair<std::string, std::string>> places;
+
+    void note(const registry::record_view& what, bool shown) {
+      auto& key = what.value.key;
+      auto change = [shown](auto& among, const auto& each) {
+        if (shown)
+          among.insert(each);
+        else
+          among.erase(each);
+      };
+      change(keys, key);
+      if (key.kind == registry::record_kind::node)
+        change(nodes, key.owner);
+      else if (key.kind == registry::record_kind::agent)
+        change(places, std::pair{place_of(what.value).agent, key.owner});
+    }
+  };
+
+  void forget_all_but(shown_records those) {
+    nodes_.remove_if([&](const std::string& id) { return !those.nodes.contains(id); });
+    health_.remove_if([&](const auto& key) { return !those.keys.contains(key); });
+    setup_.router.run([places = std::move(those.places)](router::router_state& state) {
+      state.places().keep_others(places);
+    });
   }
 
   /// Returns who has the name of an agent of this node now, for people; empty if that is
@@ -461,20 +492,26 @@ private:
 
   // -- the part of the leader ------------------------------------------------------------
 
-  /// Tells a new registry what the last one knew of other nodes; what they say themselves
-  /// is newer, or the same.
+  /// Tells a new registry what the last one knew of other nodes, and what this node says: whoever
+  /// asks the new one finds all that the last one had. What nodes say themselves is newer, or the
+  /// same.
   void tell_all(const caf::strong_actor_ptr& registry, std::function<void()> done) {
     auto to = std::make_shared<registry_client>(self_->system());
     to->set_target(registry);
     std::vector<registry::put_records> pages;
     std::map<std::string, boot_number> lost;
+    auto add = [&](const registry::record& what) {
+      if (pages.empty() || pages.back().records.size() == page)
+        pages.emplace_back();
+      pages.back().records.push_back(what);
+    };
+    for (auto& each : announcer_.book().all())
+      add(each);
     copy_.for_each([&](const registry::record_view& each) {
       auto& owner = each.value.key.owner;
       if (owner == setup_.id)
         return;
-      if (pages.empty() || pages.back().records.size() == page)
-        pages.emplace_back();
-      pages.back().records.push_back(each.value);
+      add(each.value);
       if (each.liveness == registry::record_status::disconnected)
         lost[owner] = std::max(lost[owner], each.value.boot);
     });
@@ -514,6 +551,8 @@ private:
   name_claims claims_;
   std::optional<host::watcher<registry::registry_protocol, registry::watch_records>> watcher_;
   std::map<caf::actor_addr, std::string> guarded_;
+  /// Of the registry, while its pages come in.
+  std::optional<shown_records> snapshot_;
   /// Of agents that want to be told.
   std::map<std::string, std::function<void(const problem&)>> on_name_taken_;
   /// Where the services are.

@@ -84,7 +84,7 @@ struct node_view {
   std::string leader;
   /// Zero while there is a leader.
   duration leaderless_for{};
-  /// How often another one came to lead, or the same one again, since this node started.
+  /// How often another one came to lead than the last, since this node started.
   std::uint64_t changes_of_leader = 0;
   /// By its own replica; without seats if it has none.
   voters_view group;

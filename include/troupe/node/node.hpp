@@ -112,8 +112,10 @@ public:
 
   /// Registers an actor as the agent `id` (UTF-8, 1 to 255 bytes) and waits until the cluster
   /// knows it. It is taken back when the actor ends. A node with an actor system of its own
-  /// ends all its agents when it stops, as that system waits for its actors: whoever spawns
-  /// others in system(), or takes agents back with remove_agent(), ends them first. In an
+  /// ends all its agents when it stops: they finish what is in their mailboxes, within
+  /// node_options::agents_end_within. That system waits for other actors no longer than a few
+  /// seconds: whoever spawns others in system(), or takes agents back with remove_agent(), ends
+  /// them first. In an
   /// actor system that was given to start(), actors given here go on. An id that ends with "@" and
   /// the name of this node is this node's own and needs no claim. Errors: name_taken, bad_argument,
   /// limit_reached, unreachable (a unique name needs the cluster).
@@ -154,10 +156,14 @@ public:
 
   // -- messages ----------------------------------------------------------------------
 
-  /// Sends `what` to one or many; at most once, without word of what became of it.
+  /// Sends `what` to one or many; at most once. Does not block: whether it goes out is known at
+  /// once, what becomes of it then nobody says. Errors: not_found (no such agent is known),
+  /// limit_reached (too much waits for its node, see router_options::max_waiting_bytes: wait and
+  /// retry; of many: some of them get nothing), too_large, bad_argument (a value that cannot be
+  /// written), cancelled (this node is stopping).
   template <class... Ts>
-  void send(router::recipients to, Ts&&... what) {
-    messages_.send(std::move(to), std::forward<Ts>(what)...);
+  problem send(const router::recipients& to, Ts&&... what) {
+    return send_message(to, caf::make_message(std::forward<Ts>(what)...));
   }
 
   /// Sends `what` to many and says to how many.
@@ -167,8 +173,9 @@ public:
   }
 
   /// Sends `what` to one agent and waits up to `wait` for its answer, a Result. Errors:
-  /// not_found, unreachable (nothing was sent), outcome_unknown (the link was lost before the
-  /// answer), timed_out, limit_reached; failed with the agent's own words for its errors.
+  /// not_found, unreachable, limit_reached, too_large (nothing was sent), outcome_unknown (the
+  /// link was lost before the answer), timed_out; failed with the agent's own words for its
+  /// errors.
   template <class Result, class... Ts>
   result<Result> request(router::recipients to, duration wait, Ts&&... what) {
     return messages_.request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
@@ -183,7 +190,8 @@ public:
     return messages_.find<Handle>(id, wait);
   }
 
-  /// The router, for actors: takes router::dispatch.
+  /// The router, for actors: takes router::dispatch. As a request it is answered when it is
+  /// refused, as a plain message nobody hears of that.
   [[nodiscard]] const caf::actor& router() const {
     return messages_.router();
   }
@@ -236,6 +244,8 @@ private:
   struct inside;
 
   TROUPE_COMPILED node(std::unique_ptr<inside> made);
+
+  TROUPE_COMPILED problem send_message(const router::recipients& to, const caf::message& what);
 
   /// For the functions of an agent: what they throw ends it.
   [[nodiscard]] TROUPE_COMPILED std::function<caf::error(std::exception_ptr&)>

@@ -73,6 +73,10 @@ struct node_options {
   /// A node whose link is lost for so long is taken for gone: its tasks run elsewhere,
   /// its agents show disconnected.
   duration lost_after = std::chrono::seconds{5};
+  /// How long the agents of a node with an actor system of its own may go on, when it stops, with
+  /// what is in their mailboxes; the rest of that is dropped. An agent ends no sooner than what it
+  /// does at that moment.
+  duration agents_end_within = std::chrono::seconds{2};
   /// How long between two tries to reach the cluster.
   backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
   service_options services{};

@@ -152,6 +152,9 @@ private:
     made.ignored = [to_voters](const host::group_core::ignored& what) {
       to_voters([what](voters_state& state) { state.ignored(what); });
     };
+    made.warned = [to_voters](const problem& why) {
+      to_voters([why](voters_state& state) { state.warned(why); });
+    };
     made.stopped = [to_voters](const problem& why) {
       to_voters([why](voters_state& state) { state.stopped(why); });
     };

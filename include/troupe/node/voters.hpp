@@ -155,6 +155,10 @@ public:
                         what.why.detail);
   }
 
+  void warned(const problem& why) {
+    setup_.log(why.detail);
+  }
+
   void stopped(const problem& why) {
     setup_.log.fail("this node takes part in the cluster's group no more: " + why.detail);
     role_ = raft::role::follower;

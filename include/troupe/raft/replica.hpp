@@ -236,6 +236,8 @@ private:
       index = std::max(std::min(index, sent->header.index), kept_behind(what.index, times));
     }
     disk_.compact(index);
+    if (leading_)
+      leading_->renew_snapshot();
   }
 
   [[nodiscard]] log_index kept_behind(log_index snapshot, std::uint64_t times) const {

@@ -296,7 +296,8 @@ struct options {
   std::uint32_t max_command_bytes = 16 * 1024 * 1024;
   /// Reads that wait for their round.
   std::uint32_t max_reads = 100'000;
-  /// The largest snapshot that is taken from a leader.
+  /// The largest snapshot that is sent to a member, or taken from a leader; at most 4 GiB - 1. A
+  /// larger one serves its own replica only: members that are new or far behind do not catch up.
   std::uint64_t max_snapshot_bytes = std::uint64_t{1024} * 1024 * 1024;
   /// Entries that stay in memory and on disk behind a snapshot, for followers that are
   /// a little behind: so many, but no more than keep_bytes.

@@ -28,12 +28,13 @@ enum class word : std::uint8_t {
   receipt = 2,
 };
 
-/// A message of the application for one agent of another node.
+/// A message of the application for agents of another node.
 struct letter {
   word wanted = word::nothing;
   /// Of the request, as the sender's router counts them; zero if nothing is wanted.
   std::uint64_t number = 0;
-  std::string to;
+  /// One, if anything is wanted.
+  std::vector<std::string> to;
   /// The agent that sent it; empty if that was none.
   std::string from;
   caf::message payload;
@@ -51,6 +52,8 @@ public:
   /// Bounds of a bundle with more than one letter: more costs no less for each, and whatever
   /// comes next waits behind it.
   static constexpr std::size_t max_letters = 512;
+  /// Of all letters together; one with more goes in several.
+  static constexpr std::size_t max_recipients = 10'000;
   static constexpr std::size_t max_bytes = 64U << 10U;
 
   [[nodiscard]] bool empty() const {
@@ -59,7 +62,7 @@ public:
 
   /// Whether one more letter may be one too many.
   [[nodiscard]] bool full() const {
-    return count_ >= max_letters || bytes_.size() >= max_bytes;
+    return count_ >= max_letters || recipients_ >= max_recipients || bytes_.size() >= max_bytes;
   }
 
   /// Of one that is made here.
@@ -80,9 +83,12 @@ public:
   };
 
   /// Writes `what` behind the others, or leaves all as it was.
-  /// @pre `context` is that of a running actor, as payloads may hold handles of actors.
+  /// @pre `context` is that of a running actor, as payloads may hold handles of actors; `what` is
+  /// for one agent or, if nothing is wanted, for at most max_recipients.
   [[nodiscard]] added add(compat::execution_context* context, const letter& what) {
     auto begin = bytes_.size();
+    if (begin > 0 && recipients_ + what.to.size() > max_recipients)
+      return added::no_room;
     if (begin == 0)
       bytes_.reserve(first_bytes);
     if (!write(context, what)) {
@@ -94,6 +100,7 @@ public:
       return added::no_room;
     }
     ++count_;
+    recipients_ += what.to.size();
     return added::yes;
   }
 
@@ -130,7 +137,12 @@ private:
       return false;
     if (what.wanted != word::nothing && !sink.value(what.number))
       return false;
-    if (!sink.value(what.to) || !sink.value(what.from))
+    if (!sink.begin_sequence(what.to.size()))
+      return false;
+    for (auto& each : what.to)
+      if (!sink.value(each))
+        return false;
+    if (!sink.value(what.from))
       return false;
     auto size_at = bytes_.size();
     sink.skip(sizeof(std::uint32_t));
@@ -192,28 +204,37 @@ private:
       return result;
     }
     caf::binary_deserializer source{context, from};
+    std::size_t recipients = 0;
     while (source.remaining() > 0 && result.damage.code == errc::none) {
       if (result.letters.size() == max_letters)
         result.damage = damaged("it has more than " + std::to_string(max_letters) + " letters");
-      else if (!read_letter(source, result.letters.emplace_back())) {
+      else if (!read_letter(source, max_recipients - recipients, result.letters.emplace_back())) {
         result.letters.pop_back();
         result.damage = damaged("its letter " + std::to_string(result.letters.size() + 1)
-                                + " is cut short or none");
+                                + " is cut short, is none, or is one for too many");
+      } else {
+        recipients += result.letters.back().to.size();
       }
     }
     return result;
   }
 
-  static bool read_letter(caf::binary_deserializer& source, letter& into) {
+  static bool read_letter(caf::binary_deserializer& source, std::size_t most, letter& into) {
     std::uint8_t wanted = 0;
     if (!source.value(wanted) || wanted > static_cast<std::uint8_t>(word::receipt))
       return false;
     into.wanted = static_cast<word>(wanted);
     if (into.wanted != word::nothing && !source.value(into.number))
       return false;
+    std::size_t count = 0;
+    if (!source.begin_sequence(count) || count == 0 || count > most
+        || (count > 1 && into.wanted != word::nothing))
+      return false;
+    for (; count > 0; --count)
+      if (!source.value(into.to.emplace_back()))
+        return false;
     std::uint32_t size = 0;
-    if (!source.value(into.to) || !source.value(into.from) || !source.value(size)
-        || size > source.remaining())
+    if (!source.value(into.from) || !source.value(size) || size > source.remaining())
       return false;
     caf::binary_deserializer payload{source.context(), source.remainder().subspan(0, size)};
     if (!payload.apply(into.payload) || payload.remaining() > 0) {
@@ -233,6 +254,7 @@ private:
   /// To be sent.
   caf::byte_buffer bytes_;
   std::size_t count_ = 0;
+  std::size_t recipients_ = 0;
   /// Received.
   content arrived_;
 };

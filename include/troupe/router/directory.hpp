@@ -56,8 +56,19 @@ public:
     agents_.erase(found);
   }
 
-  void clear() {
-    *this = {};
+  /// Forgets all for which `condition(agent, node)` holds. O(n).
+  template <class Condition>
+  void remove_if(Condition condition) {
+    std::erase_if(agents_, [&](auto& each) {
+      auto goes = condition(each.first.first, each.first.second);
+      if (goes) {
+        for (auto& name : each.second.capabilities)
+          take_out(by_capability_, name, each.first);
+        for (auto& name : each.second.groups)
+          take_out(by_group_, name, each.first);
+      }
+      return goes;
+    });
   }
 
   /// Returns the agents that `who` stands for, at most `most`, in the order of their ids.
@@ -94,8 +105,24 @@ public:
     return {};
   }
 
-  [[nodiscard]] std::size_t size() const {
-    return agents_.size();
+  /// Returns how many agents `who` stands for; of any_with_capability all that could be meant.
+  [[nodiscard]] std::size_t count(const recipients& who) const {
+    auto size_of = [&](const index& among) {
+      auto found = among.find(who.name);
+      return found != among.end() ? found->second.size() : 0;
+    };
+    switch (who.who) {
+      case audience::agent:
+        return one_of(who.name) != nullptr ? 1 : 0;
+      case audience::any_with_capability:
+      case audience::all_with_capability:
+        return size_of(by_capability_);
+      case audience::group:
+        return size_of(by_group_);
+      case audience::everyone:
+        return agents_.size();
+    }
+    return 0;
   }
 
 private:

@@ -27,19 +27,16 @@ bool inspect(Inspector& f, audience& x) {
   return inspect_enum(f, x);
 }
 
-/// From router to router: a message of the application for many agents of the receiver's
-/// node; what goes to one lies in a bundle. Sent as a request, to one agent, it is answered by
-/// the agent.
+/// To the router of a node: a message for one of its agents, past all that waits for that node.
+/// Sent as a request, it is answered by the agent. What applications send lies in a bundle.
 struct envelope {
-  std::vector<std::string> to;
-  /// The agent that sent it; empty if that was none.
-  std::string from;
+  std::string to;
   caf::message payload;
 };
 
 /// From a program to the router of a node: find out who is meant and hand it on. As a
-/// request to one: answered by the agent, or with not_found, unreachable, outcome_unknown or
-/// timed_out. To many: a send_report.
+/// request to one: answered by the agent, or with not_found, unreachable, limit_reached, too_large
+/// (nothing was sent), outcome_unknown or timed_out. To many: a send_report.
 struct dispatch {
   recipients to;
   std::string from;
@@ -199,8 +196,7 @@ using router_actor = router_protocol::handle;
 
 template <class Inspector>
 bool inspect(Inspector& f, envelope& x) {
-  return f.object(x).fields(f.field("to", x.to), f.field("from", x.from),
-                            f.field("payload", x.payload));
+  return f.object(x).fields(f.field("to", x.to), f.field("payload", x.payload));
 }
 
 template <class Inspector>

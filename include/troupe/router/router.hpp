@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -25,12 +27,19 @@
 #include "troupe/core/result.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/entrance.hpp"
+#include "troupe/router/detail/routes.hpp"
 #include "troupe/router/detail/service_places.hpp"
-#include "troupe/router/directory.hpp"
 #include "troupe/router/idle_links.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::router {
+
+/// Ends an actor before its next message.
+inline void kill_next(const caf::strong_actor_ptr& which) {
+  which->enqueue(nullptr, caf::make_message_id(caf::message_priority::high),
+                 caf::make_message(caf::exit_msg{which->address(), caf::exit_reason::kill}),
+                 nullptr);
+}
 
 /// What a router asks of its node. Called on the router's actor; must not block.
 struct router_events {
@@ -60,8 +69,10 @@ struct router_events {
 /// An agent gets the application's own message and sees no envelope.
 ///
 /// Delivery is at most once. Messages from one sender to one agent keep their order as
-/// long as the link lasts. A link that neither side uses is closed (see idle_links) and
-/// made again for the next message; those over which handles were found stay.
+/// long as the link lasts. What waits for a link, or for room on it, is bounded in bytes (see
+/// link_flow); beyond that messages are refused. The answers of agents are not. A link that
+/// neither side uses is closed (see idle_links) and made again for the next message; those over
+/// which handles were found stay.
 ///
 /// Public functions other than make_behavior() are for the node, through router_access.
 class router_state {
@@ -121,6 +132,18 @@ public:
         caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
   }
 
+  /// Ends them before their next message, however many wait; none may go on.
+  void kill_agents() {
+    for (auto& each : entrance_->agents.all())
+      if (each->node() == self_->node())
+        kill_next(each);
+  }
+
+  /// Returns the ids of agents that live in this process.
+  [[nodiscard]] std::vector<std::string> agents_left() const {
+    return entrance_->agents.ids_on(self_->node());
+  }
+
   /// Returns limit_reached or name_taken.
   [[nodiscard]] problem add_agent(const std::string& id, const caf::strong_actor_ptr& handle) {
     return entrance_->agents.add(self_, id, handle, options_.max_agents);
@@ -133,8 +156,14 @@ public:
 
   // -- what the node knows -------------------------------------------------------------
 
-  [[nodiscard]] directory& places() {
-    return places_;
+  [[nodiscard]] detail::routes& places() {
+    return entrance_->ways;
+  }
+
+  /// Sends what was taken for `where`; nobody hears what becomes of it.
+  void send(std::vector<detail::stop> where, const std::string& from, const caf::message& payload) {
+    for (auto& each : where)
+      fire(each, from, payload);
   }
 
   void set_service(const std::string& what, service_place where) {
@@ -145,13 +174,23 @@ public:
 
   /// Link number `number` leads to the router `entry` of `node`.
   void link_up(const std::string& node, std::uint64_t number, caf::strong_actor_ptr entry) {
-    auto& there = peers_[node];
+    auto& there = peer_of(node);
+    forget_receipts(there);
     there.number = number;
     there.entry = std::move(entry);
-    there.outbox = {};
     there.wanted = there.held = there.rests = false;
+    ways().link_up(node);
     step_idle(idle::linked{node});
     flush(there);
+  }
+
+  /// Others have filled that link, or it has drained.
+  void link_full(const std::string& node, std::uint64_t number, bool is_full) {
+    auto* there = linked_peer(node);
+    if (there == nullptr || there->number != number)
+      return;
+    ways().hold(node, is_full);
+    flush(*there);
   }
 
   /// This side needs all its links from now on, used or not; or does so no more.
@@ -159,40 +198,36 @@ public:
     step_idle(idle::keep{all});
   }
 
-  /// Fails what was sent over it and not answered.
+  /// Fails what was sent over it and not answered. What waited for room on it waits for the next.
   void link_down(const std::string& node, std::uint64_t number) {
     auto found = peers_.find(node);
     if (found == peers_.end() || found->second.number != number)
       return; // another link has taken its place
-    found->second.entry = nullptr;
-    found->second.outbox = {};
-    std::erase(outgoing_, &found->second);
-    found->second.rests = found->second.held = false;
+    auto& there = found->second;
+    forget_receipts(there);
+    there.entry = nullptr;
+    there.rests = there.held = false;
+    ways().link_down(node);
     step_idle(idle::unlinked{node});
     problem why{errc::outcome_unknown, "the link to node " + node
                                          + " was lost before the answer; the agent may have got "
                                            "the request"};
     counts_.failed += entrance_->pending.lost(node, [&](detail::asker& each) { tell(each, why); });
-    if (found->second.line.empty()) {
-      peers_.erase(found);
-    } else { // came up while the link was let to rest
-      found->second.wanted = true;
-      events_.link_wanted(node);
-    }
+    if (there.line.empty() && there.outbox.empty())
+      forget(found);
+    else
+      want_link(there);
   }
 
   /// Gives the router of `node` to one who uses it directly, with a link if there is none. The
   /// link then stays until it is lost.
   void reach(const std::string& node, std::function<void(result<caf::strong_actor_ptr>)> done) {
-    auto tell = [this, done](peer* there, const problem& why) {
+    with_link(node, [done](peer* there, const problem& why) {
       if (there == nullptr)
         return done(why);
       there->held = true;
-      close_bundle(*there);
       done(there->entry);
-    };
-    if (!with_link(node, tell))
-      done(too_much_waits());
+    });
   }
 
   /// There is no link to `node` and will be none for now: refuses what waits for it.
@@ -200,11 +235,17 @@ public:
     auto found = peers_.find(node);
     if (found == peers_.end() || found->second.entry)
       return;
-    for (auto& send_now : std::exchange(found->second.line, {})) {
-      --waiting_;
-      send_now(nullptr, why);
+    auto& there = found->second;
+    close_bundle(there);
+    for (auto& each : std::exchange(there.line, {})) {
+      if (each.call)
+        each.call(nullptr, why);
+      counts_.unreachable += each.what.letters();
+      ways().drop(node, each.what.bytes());
+      for (auto number : each.asked)
+        refuse(number, why);
     }
-    peers_.erase(node);
+    forget(found);
   }
 
   [[nodiscard]] router_statistics statistics() const {
@@ -215,21 +256,40 @@ public:
     result.damaged += counted.damaged.load();
     result.agents = static_cast<std::uint32_t>(entrance_->agents.size());
     result.pending = static_cast<std::uint32_t>(entrance_->pending.size());
-    result.waiting = static_cast<std::uint32_t>(waiting_);
-    for (auto& [node, each] : peers_)
-      if (each.entry)
-        ++result.links;
+    entrance_->ways.add_to(result);
+    for (auto& [node, each] : peers_) {
+      result.links += each.entry ? 1 : 0;
+      result.waiting += static_cast<std::uint32_t>(each.outbox.letters());
+      for (auto& next : each.line)
+        result.waiting += static_cast<std::uint32_t>(next.call ? 1 : next.what.letters());
+    }
     return result;
   }
 
 private:
+  struct peer;
+
+  /// What goes to a peer at once.
+  struct parcel {
+    bundle what;
+    /// The requests in it.
+    std::vector<std::uint64_t> asked;
+    /// Instead of a bundle; called with null if there will be no link.
+    std::function<void(peer*, const problem&)> call;
+  };
+
   struct peer {
+    std::string node;
     std::uint64_t number = 0;
     caf::strong_actor_ptr entry;
-    /// Letters that go at the end of the turn, or when there are many.
+    /// Letters that go at the end of the turn, or when there are many, or when there is room; and
+    /// the requests among them.
     bundle outbox;
-    /// What waits for the link; called with null if there will be none.
-    std::deque<std::function<void(peer*, const problem&)>> line;
+    std::vector<std::uint64_t> asked;
+    /// What waits for the link, or for room on it, before the outbox.
+    std::deque<parcel> line;
+    /// Bundles of which the peer is to say that it has them.
+    std::deque<caf::message_id> receipts;
     bool wanted = false;
     /// Handles of actors there are in use, so the link must stay.
     bool held = false;
@@ -237,6 +297,10 @@ private:
     bool rests = false;
     caf::actor_clock::time_point used{};
   };
+
+  [[nodiscard]] detail::routes& ways() {
+    return entrance_->ways;
+  }
 
   /// Answers first: the links end with the node.
   void leave(bool force) {
@@ -266,164 +330,126 @@ private:
       self_->make_response_promise().deliver(std::move(what));
   }
 
-  void hand_to(const caf::strong_actor_ptr& agent, caf::message_id id,
+  bool hand_to(const caf::strong_actor_ptr& agent, caf::message_id id,
                const caf::message& payload) {
-    entrance_->hand_to(agent, self_->current_sender(), id, payload, self_->context());
+    return entrance_->hand_to(agent, self_->current_sender(), id, payload, self_->context());
   }
 
   // -- messages that go out ------------------------------------------------------------
 
   void send(dispatch& what, word wanted) {
-    auto one = what.to.who == audience::agent || what.to.who == audience::any_with_capability;
-    if (one)
-      send_to_one(what, wanted);
+    auto where = entrance_->plan(self_->system(), what.to, what.from, what.payload);
+    if (where.refusal.code != errc::none)
+      return reply(to_error(std::move(where.refusal)));
+    if (what.to.who == audience::agent || what.to.who == audience::any_with_capability)
+      send_to_one(where.stops.front(), what, wanted);
     else
-      send_to_many(what);
+      send_to_many(where, what);
   }
 
-  void send_to_one(dispatch& what, word wanted) {
-    if (what.to.who == audience::agent && hand_over(what.to.name, what.payload, wanted))
-      return;
-    auto* where = places_.find_one(what.to);
-    if (where == nullptr) {
-      ++counts_.unknown;
-      return reply(to_error(detail::nobody(what.to)));
-    }
-    if (where->node == node_ && hand_over(where->agent, what.payload, wanted))
-      return;
+  void send_to_one(detail::stop& where, dispatch& what, word wanted) {
+    if (where.node == node_)
+      return hand_over(where.agents.front(), what.payload, wanted);
     if (!self_->current_message_id().is_request())
-      wanted = word::nothing;
-    letter made{wanted, 0, where->agent, std::move(what.from), std::move(what.payload)};
-    if (wanted == word::nothing)
-      fire(where->node, std::move(made));
-    else
-      ask(where->node, std::move(made), what.timeout);
+      return fire(where, what.from, what.payload);
+    auto number = open_request(where.node, what.timeout);
+    if (!number)
+      return ways().drop(where.node, where.bytes);
+    auto why
+      = enclose(where, {wanted, number->request_id().integer_value(), std::move(where.agents),
+                        std::move(what.from), std::move(what.payload)});
+    if (why.code == errc::none)
+      return;
+    ++counts_.refused;
+    refuse(number->request_id().integer_value(), why);
   }
 
-  /// Gives it to an agent of this node; returns false if there is none of that id.
-  bool hand_over(const std::string& agent, const caf::message& payload, word wanted) {
+  /// Gives it to an agent of this node.
+  void hand_over(const std::string& agent, const caf::message& payload, word wanted) {
     auto here = entrance_->agents.find(agent);
     if (!here)
-      return false;
-    if (wanted == word::receipt) {
-      hand_to(here, caf::make_message_id(), payload);
-      reply(send_report{1, 0});
-    } else {
+      return reply(to_error(detail::no_agent(agent)));
+    if (wanted != word::receipt)
       hand_to(here, self_->take_current_message_id(), payload);
-    }
-    return true;
+    else if (hand_to(here, caf::make_message_id(), payload))
+      reply(send_report{1});
+    else
+      reply(to_error(detail::no_agent(agent)));
   }
 
   void resolve(const resolve_agent& what) {
     if (auto here = entrance_->agents.find(what.id))
       return self_->make_response_promise().deliver(here);
-    auto found = places_.find(to_agent(what.id), 1);
-    if (found.empty() || found.front().node == node_)
+    auto node = ways().node_of(what.id);
+    if (node.empty() || node == node_)
       return self_->make_response_promise().deliver(to_error(detail::nobody(to_agent(what.id))));
-    ask(found.front().node, what.timeout,
-        [this, id = what.id](peer& there, caf::message_id number) {
-          there.held = true; // the answer is a handle
-          there.entry->enqueue(self_->ctrl(), number, caf::make_message(find_agent{id}),
-                               self_->context());
-          return problem{};
-        });
-  }
-
-  void send_to_many(dispatch& what) {
-    auto found = places_.find(what.to, options_.max_recipients);
-    std::map<std::string, std::vector<std::string>> by_node;
-    for (auto& each : found)
-      by_node[each.node].push_back(each.agent);
-    send_report report;
-    for (auto& [node, agents] : by_node) {
-      auto count = static_cast<std::uint32_t>(agents.size());
-      if (node == node_) {
-        for (auto& each : agents)
-          if (auto here = entrance_->agents.find(each)) {
-            hand_to(here, caf::make_message_id(), what.payload);
-            ++report.sent;
-          }
-      } else if (fire(node, {std::move(agents), what.from, what.payload})) {
-        report.sent += count;
-      } else {
-        report.unreachable += count;
-      }
-    }
-    if (self_->current_message_id().is_request())
-      self_->make_response_promise().deliver(report);
-  }
-
-  /// Sends `what`, of which nothing is wanted.
-  void fire(const std::string& node, letter what) {
-    if (auto* there = ready_peer(node))
-      return forward(*there, what);
-    with_link(node, [this, what = std::move(what)](peer* there, const problem&) {
-      if (there == nullptr)
-        ++counts_.unreachable;
-      else
-        forward(*there, what);
-    });
-  }
-
-  void forward(peer& there, const letter& what) {
-    if (enclose(there, what).code == errc::none)
-      ++counts_.forwarded;
-    else
-      ++counts_.refused;
-  }
-
-  /// Sends to many agents of a node; returns false if there is no room to wait for a link.
-  bool fire(const std::string& node, envelope letter) {
-    return with_link(node, [this, letter = std::move(letter)](peer* there, const problem&) mutable {
+    auto number = open_request(node, what.timeout);
+    if (!number)
+      return;
+    with_link(node, [this, number = *number, id = what.id](peer* there, const problem& why) {
       if (there == nullptr) {
         ++counts_.unreachable;
-        return;
+        return refuse(number.request_id().integer_value(), why);
       }
+      there->held = true; // the answer is a handle
+      entrance_->pending.sent(number.request_id().integer_value());
       ++counts_.forwarded;
-      close_bundle(*there); // what was sent before goes first
-      there->entry->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::move(letter)),
+      there->entry->enqueue(self_->ctrl(), number, caf::make_message(find_agent{id}),
                             self_->context());
     });
   }
 
-  /// Sends a letter and brings back what is wanted of it.
-  void ask(const std::string& node, letter what, duration timeout) {
-    ask(node, timeout, [this, what = std::move(what)](peer& there, caf::message_id id) mutable {
-      what.number = id.request_id().integer_value();
-      return enclose(there, what);
-    });
+  void send_to_many(detail::route& where, const dispatch& what) {
+    for (auto& each : where.stops) {
+      if (each.node != node_) {
+        fire(each, what.from, what.payload);
+        continue;
+      }
+      for (auto& agent : each.agents) {
+        auto here = entrance_->agents.find(agent);
+        if (!here || !hand_to(here, caf::make_message_id(), what.payload))
+          --where.report.sent;
+      }
+    }
+    reply(where.report);
   }
 
-  /// Calls `send(peer&, message_id) -> problem` once there is a link, and passes on the answer.
-  template <class Send>
-  void ask(const std::string& node, duration timeout, Send send) {
+  /// Sends a message of which nothing is wanted.
+  void fire(detail::stop& where, const std::string& from, const caf::message& payload) {
+    if (where.node == node_) {
+      for (auto& each : where.agents)
+        if (auto here = entrance_->agents.find(each))
+          entrance_->hand_to(here, nullptr, caf::make_message_id(), payload, self_->context());
+      return;
+    }
+    while (where.agents.size() > bundle::max_recipients) {
+      detail::stop some{where.node, {}, where.bytes / 2};
+      auto middle = where.agents.end() - bundle::max_recipients;
+      some.agents.assign(std::move_iterator{middle}, std::move_iterator{where.agents.end()});
+      where.agents.erase(middle, where.agents.end());
+      where.bytes -= some.bytes;
+      fire(some, from, payload);
+    }
+    if (enclose(where, {word::nothing, 0, std::move(where.agents), from, payload}).code
+        != errc::none)
+      ++counts_.refused;
+  }
+
+  /// Opens a request to `node` for the sender of the current message, which is told if there are
+  /// too many.
+  std::optional<caf::message_id> open_request(const std::string& node, duration timeout) {
     auto& pending = entrance_->pending;
     auto asks = detail::asker::of(self_);
     if (auto open = pending.size(); open >= options_.max_pending) {
       ++counts_.refused;
-      return tell(asks, detail::too_many_pending(open));
+      tell(asks, detail::too_many_pending(open));
+      return std::nullopt;
     }
     auto id = self_->new_request_id(caf::message_priority::normal);
-    auto number = id.request_id().integer_value();
-    pending.open(number, std::move(asks), node);
-    auto go = [this, id, number, span = detail::patience(timeout),
-               send = std::move(send)](peer* there, const problem& why) mutable {
-      if (there == nullptr) {
-        ++counts_.unreachable;
-        return refuse(number, why);
-      }
-      entrance_->pending.sent(number, to_time(self_->clock().now() + span));
-      await_deadlines();
-      if (auto failed = send(*there, id); failed.code != errc::none) {
-        ++counts_.refused;
-        return refuse(number, failed);
-      }
-      ++counts_.forwarded;
-    };
-    if (auto* there = ready_peer(node))
-      go(there, {});
-    else if (!with_link(node, std::move(go)))
-      refuse(number, too_much_waits());
+    pending.open(id.request_id().integer_value(), std::move(asks), node,
+                 to_time(self_->clock().now() + detail::patience(timeout)));
+    await_deadlines();
+    return id;
   }
 
   /// One timer for all requests: one for each would wake the clock's thread each time.
@@ -452,79 +478,130 @@ private:
 
   /// Puts a letter into the bundle that goes at the end of this turn: once all is done that
   /// lies in the mailbox now, or when the bundle is full. A router that has nothing else to do
-  /// sends at once. Errors: bad_argument, if it cannot be written.
-  [[nodiscard]] problem enclose(peer& there, const letter& what) {
+  /// sends at once. Without a link, or room on it, the bundle waits. Errors: bad_argument, if the
+  /// letter cannot be written.
+  [[nodiscard]] problem enclose(const detail::stop& where, const letter& what) {
+    auto& there = peer_of(where.node);
+    auto before = there.outbox.bytes();
     auto result = there.outbox.add(self_->context(), what);
     if (result == bundle::added::no_room) {
       close_bundle(there);
+      flush(there);
+      before = 0;
       result = there.outbox.add(self_->context(), what);
     }
-    if (result == bundle::added::unwritable)
-      return {errc::bad_argument, "the message holds a value that cannot be sent to another "
-                                  "node; send types that can be serialized"};
+    if (result == bundle::added::unwritable) {
+      ways().drop(where.node, where.bytes);
+      return detail::unwritable();
+    }
+    ways().correct(where.node, where.bytes, there.outbox.bytes() - before);
+    there.used = self_->clock().now();
+    if (what.wanted != word::nothing)
+      there.asked.push_back(what.number);
     if (there.outbox.letters() == 1)
       outgoing_.push_back(&there);
-    if (there.outbox.full())
+    want_link(there);
+    if (there.outbox.full()) {
       close_bundle(there);
+      flush(there);
+    }
     if (++enclosed_ >= bundle::max_letters)
-      close_bundles(); // of peers to whom there is less to say
+      flush_all(); // also to peers to whom there is less to say
     else if (!std::exchange(turn_ends_, true))
       run_on(caf::strong_actor_ptr{self_->ctrl()}, [this] {
         turn_ends_ = false;
-        close_bundles();
+        flush_all();
       });
     return {};
   }
 
-  void close_bundles() {
+  void flush_all() {
     enclosed_ = 0;
     for (auto* each : std::exchange(outgoing_, {}))
-      close_bundle(*each);
+      flush(*each);
   }
 
-  /// Sends what lies in the bundle for a peer, if anything does.
-  void close_bundle(peer& there) {
+  /// Puts what lies in the bundle for a peer at the end of the line.
+  static void close_bundle(peer& there) {
     if (!there.outbox.empty())
-      there.entry->enqueue(self_->ctrl(), caf::make_message_id(),
-                           caf::make_message(std::exchange(there.outbox, {})), self_->context());
+      there.line.push_back(
+        {std::exchange(there.outbox, {}), std::exchange(there.asked, {}), nullptr});
+  }
+
+  /// Sends what waits for a peer, as far as there is room.
+  void flush(peer& there) {
+    if (!there.entry || there.rests)
+      return;
+    while (!there.line.empty()) {
+      if (!there.line.front().call && !ways().has_room(there.node))
+        return;
+      auto next = std::move(there.line.front());
+      there.line.pop_front();
+      there.used = self_->clock().now();
+      if (next.call)
+        next.call(&there, {});
+      else
+        send_bundle(there, std::move(next.what), next.asked);
+    }
+    if (!there.outbox.empty() && ways().has_room(there.node))
+      send_bundle(there, std::exchange(there.outbox, {}), std::exchange(there.asked, {}));
+  }
+
+  void send_bundle(peer& there, bundle what, const std::vector<std::uint64_t>& asked) {
+    counts_.forwarded += what.letters();
+    for (auto number : asked)
+      entrance_->pending.sent(number);
+    auto id = caf::make_message_id();
+    if (ways().send(there.node, what.bytes())) {
+      id = self_->new_request_id(caf::message_priority::normal);
+      there.receipts.push_back(id);
+      compat::when_answered(self_, id, [this, node = there.node, id] { received(node, id); });
+    }
+    there.entry->enqueue(self_->ctrl(), id, caf::make_message(std::move(what)), self_->context());
+  }
+
+  /// The router of `node` has a bundle; one of an earlier link says nothing.
+  void received(const std::string& node, caf::message_id which) {
+    auto* there = linked_peer(node);
+    if (there == nullptr || there->receipts.empty() || there->receipts.front() != which)
+      return;
+    there->receipts.pop_front();
+    ways().received(node);
+    flush(*there);
+  }
+
+  /// Nobody says any more what has arrived.
+  void forget_receipts(peer& there) {
+    for (auto& each : std::exchange(there.receipts, {}))
+      compat::withdraw(self_, each.response_id());
   }
 
   // -- links that there may not be yet ---------------------------------------------------
 
-  /// Null if something has to be waited for before `node` can be sent a message.
-  peer* ready_peer(const std::string& node) {
-    auto found = peers_.find(node);
-    if (found == peers_.end() || !found->second.entry || found->second.rests)
-      return nullptr;
-    found->second.used = self_->clock().now();
-    return &found->second;
-  }
-
-  /// Calls `send_now` once there is a link to `node`; returns false if too much waits.
-  bool with_link(const std::string& node, std::function<void(peer*, const problem&)> send_now) {
-    if (auto* there = ready_peer(node)) {
-      send_now(there, {});
-      return true;
-    }
-    if (waiting_ >= options_.max_waiting) {
-      ++counts_.refused;
-      return false;
-    }
+  peer& peer_of(const std::string& node) {
     auto& there = peers_[node];
-    ++waiting_;
-    there.line.push_back(std::move(send_now));
-    if (!there.entry && !std::exchange(there.wanted, true))
-      events_.link_wanted(node);
-    return true;
+    if (there.node.empty())
+      there.node = node;
+    return there;
   }
 
-  /// Sends what has waited for the link.
-  void flush(peer& there) {
-    there.used = self_->clock().now();
-    for (auto& send_now : std::exchange(there.line, {})) {
-      --waiting_;
-      send_now(&there, {});
-    }
+  void forget(std::map<std::string, peer, std::less<>>::iterator which) {
+    std::erase(outgoing_, &which->second);
+    peers_.erase(which);
+  }
+
+  void want_link(peer& there) {
+    if (!there.entry && !std::exchange(there.wanted, true))
+      events_.link_wanted(there.node);
+  }
+
+  /// Calls `send_now` once there is a link to `node`, behind all that waits for it.
+  void with_link(const std::string& node, std::function<void(peer*, const problem&)> send_now) {
+    auto& there = peer_of(node);
+    close_bundle(there);
+    there.line.push_back({{}, {}, std::move(send_now)});
+    want_link(there);
+    flush(there);
   }
 
   // -- links that nobody uses ----------------------------------------------------------
@@ -553,7 +630,8 @@ private:
   void tell_idle_what_is_used() {
     auto now = self_->clock().now();
     for (auto& [node, each] : peers_) {
-      auto busy = each.held || entrance_->pending.waits_for(node);
+      auto busy = each.held || !each.line.empty() || ways().is_busy(node)
+                  || entrance_->pending.waits_for(node);
       idle_.step(to_time(now), idle::used{node, to_time(busy ? now : each.used)}, idle_out_);
     }
   }
@@ -581,8 +659,8 @@ private:
     auto* there = linked_peer(what.peer);
     if (there == nullptr)
       return;
+    flush(*there);
     there->rests = true;
-    close_bundle(*there);
     auto tell = [this, node = what.peer, number = there->number](bool agrees) {
       if (auto* now = linked_peer(node); now != nullptr && now->number == number)
         step_idle(idle::answered{node, agrees});
@@ -597,8 +675,8 @@ private:
 
   void perform(const idle::answer& what) {
     if (auto* there = linked_peer(what.peer); there != nullptr && what.agrees) {
+      flush(*there);
       there->rests = true;
-      close_bundle(*there);
     }
     reply(what.agrees);
   }
@@ -617,12 +695,6 @@ private:
 
   // -- errors -------------------------------------------------------------------------
 
-  [[nodiscard]] problem too_much_waits() const {
-    return {errc::limit_reached, std::to_string(waiting_)
-                                   + " messages wait for links; retry with backoff or raise "
-                                     "router_options::max_waiting"};
-  }
-
   void end_agent(const caf::actor_addr& who) {
     for (auto& id : entrance_->agents.end_of(who))
       events_.agent_ended(id);
@@ -633,11 +705,9 @@ private:
   std::string node_;
   router_options options_;
   router_events events_;
-  directory places_;
   detail::service_places services_;
   std::map<std::string, peer, std::less<>> peers_;
-  std::size_t waiting_ = 0;
-  /// Who may have an open bundle. One that has none is no harm, nor is one twice.
+  /// Peers that may have an open bundle. Stale and repeated ones are harmless.
   std::vector<peer*> outgoing_;
   /// Letters in bundles since all were sent.
   std::size_t enclosed_ = 0;
@@ -677,8 +747,27 @@ class router_access {
 public:
   router_access(caf::actor_system& sys, std::string node, router_options options,
                 router_events events, idle_options idle = {})
-    : inside_(sys.spawn<node_router>(std::make_shared<detail::entrance>(), std::move(node), options,
-                                     std::move(events), idle)) {}
+    : system_(&sys),
+      entrance_(std::make_shared<detail::entrance>(node, options)),
+      inside_(
+        sys.spawn<node_router>(entrance_, std::move(node), options, std::move(events), idle)) {}
+
+  /// Sends a message to one or many; does not block. Errors (to one, nothing was sent): not_found,
+  /// limit_reached (too much waits for its node; to many: nothing was sent to some of them),
+  /// too_large, bad_argument (it cannot be written), cancelled (the router has ended).
+  [[nodiscard]] problem send(const recipients& to, const caf::message& payload) const {
+    auto where = entrance_->plan(*system_, to, {}, payload);
+    if (where.refusal.code != errc::none)
+      return where.refusal;
+    auto taken = where.stops.empty()
+                 || run([stops = std::move(where.stops), payload](router_state& state) mutable {
+                      state.send(std::move(stops), {}, payload);
+                    });
+    if (!taken)
+      return {errc::cancelled, "the node is stopping; nothing was sent"};
+    return where.report.refused + where.report.left_out > 0 ? detail::not_all(where.report)
+                                                            : problem{};
+  }
 
   /// Runs `job(router_state&)` on the router; returns false if that has ended.
   template <class Job>
@@ -691,6 +780,8 @@ public:
   }
 
 private:
+  caf::actor_system* system_;
+  std::shared_ptr<detail::entrance> entrance_;
   caf::actor inside_;
 };
 

@@ -35,7 +35,8 @@ public:
     router_ = nullptr;
   }
 
-  /// Sends `what` to one or many; at most once, without word of what became of it.
+  /// Sends `what` to one or many; at most once, without word of what became of it: a router that
+  /// has too much to send already drops it. node::send() and post() tell.
   template <class... Ts>
   void send(recipients to, Ts&&... what) const {
     caf::anon_send(
@@ -50,8 +51,9 @@ public:
   }
 
   /// Sends `what` to one agent and waits up to `wait` for its answer, a Result. Errors:
-  /// not_found, unreachable (nothing was sent), outcome_unknown (the link was lost before the
-  /// answer), timed_out, limit_reached; failed with the agent's own words for its errors.
+  /// not_found, unreachable, limit_reached, too_large (nothing was sent), outcome_unknown (the
+  /// link was lost before the answer), timed_out; failed with the agent's own words for its
+  /// errors.
   template <class Result, class... Ts>
   result<Result> request(recipients to, duration wait, Ts&&... what) const {
     return ask<Result>(
@@ -60,8 +62,8 @@ public:
 
   /// Sends `what` to one or many and waits up to `wait` until it is handed over: to one agent
   /// once that has it in its mailbox, to many when it is on the way. What they make of it,
-  /// nobody says. Routers of nodes only. Errors: not_found (no such agent), unreachable
-  /// (nothing was sent), outcome_unknown, timed_out, limit_reached.
+  /// nobody says. Routers of nodes only. Errors: not_found (no such agent), unreachable,
+  /// limit_reached, too_large (nothing was sent), outcome_unknown, timed_out.
   template <class... Ts>
   result<send_report> post(recipients to, duration wait, Ts&&... what) const {
     return ask<send_report>(

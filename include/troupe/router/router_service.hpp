@@ -172,28 +172,34 @@ private:
       return;
     }
     auto agent = agents_.find(found.front().agent);
-    if (!asked)
-      return fire(agent, what.payload);
+    if (!asked) {
+      fire(agent, what.payload);
+      return;
+    }
     if (agent->node() != self_->node())
       return ask(agent, what);
-    ++counts_.delivered;
-    detail::hand_to(agent, self_->current_sender(), self_->take_current_message_id(), what.payload,
-                    self_->context());
+    auto taken = detail::hand_to(agent, self_->current_sender(), self_->take_current_message_id(),
+                                 what.payload, self_->context());
+    ++(taken ? counts_.delivered : counts_.unknown);
   }
 
   void send_to_many(const dispatch& what) {
     send_report report;
-    for (auto& each : places_.find(what.to, options_.max_recipients)) {
-      fire(agents_.find(each.agent), what.payload);
-      ++report.sent;
-    }
+    auto found = places_.find(what.to, options_.max_recipients);
+    report.left_out = static_cast<std::uint32_t>(places_.count(what.to) - found.size());
+    for (auto& each : found)
+      if (fire(agents_.find(each.agent), what.payload))
+        ++report.sent;
     if (self_->current_message_id().is_request())
       self_->make_response_promise().deliver(report);
   }
 
-  void fire(const caf::strong_actor_ptr& agent, const caf::message& payload) {
-    ++(agent->node() == self_->node() ? counts_.delivered : counts_.forwarded);
-    detail::hand_to(agent, nullptr, caf::make_message_id(), payload, self_->context());
+  /// Returns false if the agent has just ended.
+  bool fire(const caf::strong_actor_ptr& agent, const caf::message& payload) {
+    auto taken = detail::hand_to(agent, nullptr, caf::make_message_id(), payload, self_->context());
+    auto& passed = agent->node() == self_->node() ? counts_.delivered : counts_.forwarded;
+    ++(taken ? passed : counts_.unknown);
+    return taken;
   }
 
   /// The agent is elsewhere and may have no link to whoever asks: asks in its place.
@@ -232,8 +238,8 @@ private:
 /// A router that stands alone, for agents that a program registers by hand: with a node of its
 /// own a program has a router already. Spawn it with `troupe::spawn<router_service>(sys,
 /// options)` here or with `spawn_at` elsewhere; register agents with a
-/// host::client<router_protocol>, send with a router_client. Of its options max_waiting means
-/// nothing: it makes no links.
+/// host::client<router_protocol>, send with a router_client. Of its options
+/// those about bytes mean nothing: it makes no links, and does not bound what waits for them.
 class router_service {
 public:
   using actor = caf::stateful_actor<router_service_state>;

@@ -96,20 +96,28 @@ struct agent_receipt {
 struct router_options {
   /// Agents of this node.
   std::uint32_t max_agents = 100'000;
-  /// Messages that wait until there is a link to their node, all peers together.
-  std::uint32_t max_waiting = 10'000;
+  /// Bytes of messages that wait for one other node: for a link, or for room on it. Beyond that
+  /// messages to it are refused with limit_reached, until half of them has gone.
+  std::uint64_t max_waiting_bytes = 8U << 20U; // 80 ms of a network of 1 Gbit/s
   /// Requests to other nodes without an answer yet.
   std::uint32_t max_pending = 100'000;
-  /// Agents that one message to many may reach.
+  /// Agents that one message to many may reach; the report counts those left out.
   std::uint32_t max_recipients = 10'000;
+  /// Bytes on a link that the other router has not received. The heartbeats of a group wait
+  /// behind at most so much and one message.
+  std::uint64_t window_bytes = 256U << 10U; // measured: larger ones are no faster
+  /// Bytes of one message. Half of link_options::max_queued_bytes, above which a link is closed.
+  std::uint64_t max_message_bytes = 32U << 20U;
 };
 
 /// What became of a message to many.
 struct send_report {
   /// Agents that it was handed to or put on the way to; at most once each.
   std::uint32_t sent = 0;
-  /// Agents out of reach.
-  std::uint32_t unreachable = 0;
+  /// Agents of nodes for which too much waits (router_options::max_waiting_bytes).
+  std::uint32_t refused = 0;
+  /// Agents beyond router_options::max_recipients.
+  std::uint32_t left_out = 0;
 
   friend bool operator==(const send_report&, const send_report&) = default;
 };
@@ -117,7 +125,7 @@ struct send_report {
 /// What a router has done since its start.
 struct router_statistics {
   std::uint64_t delivered = 0;   ///< handed to agents of this node
-  std::uint64_t forwarded = 0;   ///< sent to other nodes
+  std::uint64_t forwarded = 0;   ///< sent to other nodes; what is refused or waits is not
   std::uint64_t unknown = 0;     ///< for agents that are not known here
   std::uint64_t unreachable = 0; ///< for nodes out of reach
   std::uint64_t refused = 0;     ///< beyond a bound
@@ -126,7 +134,8 @@ struct router_statistics {
   std::uint32_t agents = 0;
   std::uint32_t links = 0;
   std::uint32_t pending = 0;
-  std::uint32_t waiting = 0;
+  std::uint32_t waiting = 0;       ///< messages for a link, or for room on it
+  std::uint64_t waiting_bytes = 0; ///< of those, and of those on their way to the router
 
   friend bool operator==(const router_statistics&, const router_statistics&) = default;
 };
@@ -157,23 +166,25 @@ bool inspect(Inspector& f, agent_receipt& x) {
 template <class Inspector>
 bool inspect(Inspector& f, router_options& x) {
   return f.object(x).fields(
-    f.field("max_agents", x.max_agents), f.field("max_waiting", x.max_waiting),
-    f.field("max_pending", x.max_pending), f.field("max_recipients", x.max_recipients));
+    f.field("max_agents", x.max_agents), f.field("max_waiting_bytes", x.max_waiting_bytes),
+    f.field("max_pending", x.max_pending), f.field("max_recipients", x.max_recipients),
+    f.field("window_bytes", x.window_bytes), f.field("max_message_bytes", x.max_message_bytes));
 }
 
 template <class Inspector>
 bool inspect(Inspector& f, send_report& x) {
-  return f.object(x).fields(f.field("sent", x.sent), f.field("unreachable", x.unreachable));
+  return f.object(x).fields(f.field("sent", x.sent), f.field("refused", x.refused),
+                            f.field("left_out", x.left_out));
 }
 
 template <class Inspector>
 bool inspect(Inspector& f, router_statistics& x) {
-  return f.object(x).fields(f.field("delivered", x.delivered), f.field("forwarded", x.forwarded),
-                            f.field("unknown", x.unknown), f.field("unreachable", x.unreachable),
-                            f.field("refused", x.refused), f.field("failed", x.failed),
-                            f.field("damaged", x.damaged), f.field("agents", x.agents),
-                            f.field("links", x.links), f.field("pending", x.pending),
-                            f.field("waiting", x.waiting));
+  return f.object(x).fields(
+    f.field("delivered", x.delivered), f.field("forwarded", x.forwarded),
+    f.field("unknown", x.unknown), f.field("unreachable", x.unreachable),
+    f.field("refused", x.refused), f.field("failed", x.failed), f.field("damaged", x.damaged),
+    f.field("agents", x.agents), f.field("links", x.links), f.field("pending", x.pending),
+    f.field("waiting", x.waiting), f.field("waiting_bytes", x.waiting_bytes));
 }
 
 } // namespace troupe::router

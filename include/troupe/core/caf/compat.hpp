@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "caf/actor_system.hpp"
 #include "caf/behavior.hpp"
 #include "caf/config.hpp"
+#include "caf/detail/serialized_size.hpp"
 #include "caf/error.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/message.hpp"
@@ -158,6 +160,20 @@ void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan time
   };
   self->add_multiplexed_response_handler(id.response_id(), caf::behavior{handle});
   receiver->enqueue(self->ctrl(), id, std::move(what), self->context());
+}
+
+/// Calls `done()` once the request `id` of `self` is answered, with whatever or an error, or
+/// withdrawn. There is no time-out.
+template <class Self, class Done>
+void when_answered(Self* self, caf::message_id id, Done done) {
+  auto handle = [done](caf::error&) mutable { done(); };
+  self->add_multiplexed_response_handler(id.response_id(), caf::behavior{handle});
+}
+
+/// Returns how many bytes `what` has for another node; nothing if it cannot be written.
+inline std::optional<std::size_t> size_of(caf::actor_system& sys, const caf::message& what) {
+  caf::detail::serialized_size_inspector sink{sys};
+  return sink.apply(what) ? std::optional{sink.result} : std::nullopt;
 }
 
 /// Ends the wait of `self` for the answer to a request, as a time-out of that does: its handler

@@ -440,6 +440,11 @@ private:
       from_.listener.forgot(what.seat);
   }
 
+  void handle(group_core::warned& what) {
+    if (from_.listener.warned)
+      from_.listener.warned(what.why);
+  }
+
   void handle(group_core::ignored& what) {
     metrics_.ignored();
     if (from_.listener.ignored)

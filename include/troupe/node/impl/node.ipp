@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <future>
 #include <map>
@@ -10,9 +11,12 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "caf/abstract_actor.hpp"
+#include "caf/actor_registry.hpp"
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
 #include "troupe/core/caf/print_to_stderr.hpp"
@@ -59,6 +63,7 @@ struct node::inside {
 
   ~inside() {
     stop();
+    end_system();
     own_system_.reset(); // before the gate
   }
 
@@ -302,6 +307,9 @@ struct node::inside {
       on_access(
         [number = which->number()](cluster::access_state& state) { state.link_down(number); });
     };
+    // What the router sends goes on only as far as the link has room.
+    events.on_full = [this](const net::link_ptr& which) { tell_router(which, true); };
+    events.on_drained = [this](const net::link_ptr& which) { tell_router(which, false); };
     auto made = net::gate::start(*system_, std::move(self),
                                  caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
                                  std::move(events), options_.links);
@@ -318,6 +326,11 @@ struct node::inside {
       log_.warn("no links at one address of " + options_.listen.host + ": " + each.detail);
     port_ = listens->port;
     return {};
+  }
+
+  void tell_router(const net::link_ptr& which, bool is_full) {
+    router_->run([node = to_string(which->peer().node), number = which->number(), is_full](
+                   router::router_state& state) { state.link_full(node, number, is_full); });
   }
 
   /// A cluster is born once: who may found one, but has addresses to join at, asks there first.
@@ -475,12 +488,76 @@ struct node::inside {
   /// Those made here, and in an actor system of the node's own, which ends only after its
   /// actors, all that were given.
   void end_agents() {
-    std::lock_guard guard{mutex_};
-    for (auto& [id, each] : agents_)
+    std::multimap<std::string, caf::actor> made;
+    {
+      std::lock_guard guard{mutex_};
+      made.swap(agents_);
+    }
+    for (auto& [id, each] : made)
       caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
-    agents_.clear();
-    if (own_system_ && router_)
-      router_->run([](router::router_state& state) { state.end_agents(); });
+    if (!own_system_ || !router_)
+      return;
+    router_->run([](router::router_state& state) { state.end_agents(); });
+    std::vector<std::string> left;
+    auto have_ended = [&] {
+      left = on_router<std::vector<std::string>>(
+        [](router::router_state& state) { return state.agents_left(); });
+      return left.empty();
+    };
+    auto in_time = wait_until(have_ended, options_.agents_end_within);
+    for (auto& [id, each] : made)
+      router::kill_next(caf::actor_cast<caf::strong_actor_ptr>(each));
+    if (in_time)
+      return;
+    router_->run([](router::router_state& state) { state.kill_agents(); });
+    log_.warn("the node stops: " + listed(left) + " did not end within "
+              + troupe::to_string(options_.agents_end_within)
+              + " (node_options::agents_end_within); what waited for them is dropped");
+  }
+
+  /// An actor system waits for its actors, and some have nobody who would end them: those that
+  /// peers have spawned here without an owner.
+  void end_system() {
+    if (!own_system_)
+      return;
+    auto& registry = system_->registry();
+    auto is_empty = [&] { return registry.running() == 0; };
+    if (wait_until(is_empty, longest_end))
+      return;
+    auto left = registry.running();
+    for (caf::actor_id id = 1; id <= system_->latest_actor_id(); ++id) // all that peers know of
+      if (auto found = registry.get(id); found && is_counted(found))
+        router::kill_next(found);
+    if (!wait_until(is_empty, longest_end))
+      system_->await_actors_before_shutdown(false);
+    log_.warn("the node stops: " + std::to_string(left)
+              + " actors that nobody ended were ended with it");
+  }
+
+  /// Whether the actor system waits for it.
+  static bool is_counted(const caf::strong_actor_ptr& which) {
+    return caf::actor_cast<caf::abstract_actor*>(which)->getf(
+      caf::abstract_actor::is_registered_flag);
+  }
+
+  template <class Condition>
+  static bool wait_until(Condition condition, duration wait) {
+    auto deadline = std::chrono::steady_clock::now() + wait;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() >= deadline)
+        return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds{2});
+    }
+    return true;
+  }
+
+  /// Names agents, for people.
+  static std::string listed(const std::vector<std::string>& agents) {
+    constexpr std::size_t max_shown = 5;
+    auto result = std::to_string(agents.size()) + (agents.size() == 1 ? " agent (" : " agents (");
+    for (std::size_t each = 0; each < std::min(agents.size(), max_shown); ++each)
+      result += (each > 0 ? ", '" : "'") + agents[each].substr(0, 64) + "'";
+    return result + (agents.size() > max_shown ? ", …)" : ")");
   }
 
   // -- jobs --------------------------------------------------------------------------
@@ -543,6 +620,9 @@ struct node::inside {
     run_on_state<State>(which, std::move(job));
     self->receive([](const caf::down_msg&) {});
   }
+
+  /// For actors to end that have nothing to wait for.
+  static constexpr duration longest_end = std::chrono::seconds{2};
 
   /// What the log calls it while the services are out of reach.
   static constexpr const char* no_way = "no way to the cluster";
@@ -688,6 +768,12 @@ TROUPE_COMPILED problem node::adopt_agent(const std::string& id, const caf::acto
     std::erase_if(made, [&](auto& each) { return each.second == agent; });
   }
   return why;
+}
+
+TROUPE_COMPILED problem node::send_message(const router::recipients& to, const caf::message& what) {
+  if (!inside_->router_)
+    return {errc::cancelled, "this node has stopped; nothing was sent"};
+  return inside_->router_->send(to, what);
 }
 
 TROUPE_COMPILED std::function<caf::error(std::exception_ptr&)>

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -29,6 +31,8 @@ inline const options& checked(const options& how) {
            && how.max_uncommitted > 0 && how.max_uncommitted_bytes > 0 && how.max_command_bytes > 0
            && how.max_reads > 0 && how.max_members > 0,
          "raft: bounds must be 1 or more");
+  demand(how.max_snapshot_bytes <= std::numeric_limits<std::uint32_t>::max(),
+         "raft: max_snapshot_bytes must be less than 4 GiB");
   demand(how.about.size() <= max_about, "raft: about must not have more than 256 bytes");
   return how;
 }

@@ -171,6 +171,10 @@ public:
     replication_.lose_link(seat);
   }
 
+  void renew_snapshot() {
+    replication_.renew_snapshot();
+  }
+
   // -- the end of each step ---------------------------------------------------------------
 
   /// Only entries of one's own term are counted (thesis 3.6.2). Returns whether more is

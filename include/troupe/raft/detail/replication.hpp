@@ -183,13 +183,22 @@ public:
       peer.begin_probe(peer.match + 1);
   }
 
-  /// The snapshot that was asked for.
+  /// The snapshot that was asked for. One that no member would take is not sent, nor asked for
+  /// again until there is another.
   void take(const replica_types::loaded& what, const turn& t) {
     is_loading_ = false;
     if (what.what.header.index < t.log().base_index())
       return;
+    is_too_large_ = what.what.bytes->size() > t.how.max_snapshot_bytes;
+    if (is_too_large_)
+      return;
     outgoing_ = what.what;
     outgoing_sum_ = what.sum;
+  }
+
+  /// There is a newer one than before.
+  void renew_snapshot() {
+    is_too_large_ = false;
   }
 
 private:
@@ -296,7 +305,8 @@ private:
   void ask_for_snapshot(const progress& peer, const turn& t) {
     if (outgoing_ && outgoing_->header.index < t.log().base_index())
       outgoing_.reset();
-    if (!outgoing_ && could_take_one(peer, t) && !std::exchange(is_loading_, true))
+    if (!outgoing_ && !is_too_large_ && could_take_one(peer, t)
+        && !std::exchange(is_loading_, true))
       t.put(replica_types::load_snapshot{});
   }
 
@@ -324,6 +334,7 @@ private:
   std::optional<snapshot> outgoing_;
   std::uint32_t outgoing_sum_ = 0;
   bool is_loading_ = false;
+  bool is_too_large_ = false; // the one that was loaded last
 };
 
 } // namespace troupe::raft::detail

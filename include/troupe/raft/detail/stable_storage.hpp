@@ -103,6 +103,7 @@ public:
   /// Forgets entries up to `index`, which a snapshot on the disk has.
   void compact(log_index index) {
     log_.compact(index);
+    unwritten_ = std::max(unwritten_, log_.base_index() + 1);
   }
 
   // -- writing --------------------------------------------------------------------------

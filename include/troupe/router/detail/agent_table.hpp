@@ -12,6 +12,7 @@
 #include "caf/actor_addr.hpp"
 #include "caf/actor_control_block.hpp"
 #include "caf/event_based_actor.hpp"
+#include "caf/node_id.hpp"
 #include "troupe/core/problem.hpp"
 
 namespace troupe::router::detail {
@@ -88,6 +89,16 @@ public:
     std::vector<caf::strong_actor_ptr> result;
     for (auto& [id, agent] : by_id_)
       result.push_back(agent);
+    return result;
+  }
+
+  /// Returns the ids of those that live in the process `where`.
+  [[nodiscard]] std::vector<std::string> ids_on(const caf::node_id& where) const {
+    std::lock_guard guard{mutex_};
+    std::vector<std::string> result;
+    for (auto& [id, agent] : by_id_)
+      if (agent->node() == where)
+        result.push_back(id);
     return result;
   }
 

@@ -13,19 +13,20 @@
 #include "caf/sec.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/to_error.hpp"
-#include "troupe/router/types.hpp"
+#include "troupe/router/detail/refusals.hpp"
 
-/// What every router does with a message, and says where it cannot.
+/// What every router does with a message.
 namespace troupe::router::detail {
 
 /// Hands a message to an agent of this process. The agent answers `asks`, if `id` asks for an
 /// answer. Else it sees no sender: CAF would send what it returns there, and an actor that does
-/// not expect that answers with an error, which ends the agent.
-inline void hand_to(const caf::strong_actor_ptr& agent, const caf::strong_actor_ptr& asks,
+/// not expect that answers with an error, which ends the agent. Returns false if the agent has
+/// ended; then CAF has answered the request, if it is one.
+inline bool hand_to(const caf::strong_actor_ptr& agent, const caf::strong_actor_ptr& asks,
                     caf::message_id id, const caf::message& payload,
                     compat::execution_context* context) {
-  agent->enqueue(caf::make_mailbox_element(id.is_request() ? asks : nullptr, id, {}, payload),
-                 context);
+  return agent->enqueue(
+    caf::make_mailbox_element(id.is_request() ? asks : nullptr, id, {}, payload), context);
 }
 
 /// Returns how long a request that asks for `wanted` waits for its answer.
@@ -38,30 +39,6 @@ inline caf::error in_our_words(const caf::error& why) {
   return why == caf::sec::request_timeout || why == caf::sec::request_receiver_down
            ? to_error(to_problem(why))
            : why;
-}
-
-inline problem nobody(const recipients& who) {
-  constexpr std::size_t max_shown = 64;
-  auto shown = who.name.substr(0, max_shown);
-  return who.who == audience::agent
-           ? problem{errc::not_found,
-                     "no agent '" + shown
-                       + "' is known; check its id, or wait until it is registered"}
-           : problem{errc::not_found,
-                     "no agent has the capability '" + shown + "'; check its name, or start one"};
-}
-
-/// An agent was said to be on this node.
-inline problem no_agent(const std::string& id) {
-  constexpr std::size_t max_shown = 64;
-  return {errc::not_found,
-          "no agent '" + id.substr(0, max_shown) + "' is on this node; look it up again"};
-}
-
-inline problem too_many_pending(std::size_t pending) {
-  return {errc::limit_reached, std::to_string(pending)
-                                 + " requests wait for other nodes; retry with backoff or raise "
-                                   "router_options::max_pending"};
 }
 
 } // namespace troupe::router::detail

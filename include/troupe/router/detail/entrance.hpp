@@ -16,6 +16,7 @@
 #include "troupe/router/detail/agent_table.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/open_requests.hpp"
+#include "troupe/router/detail/routes.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::router::detail {
@@ -59,7 +60,11 @@ struct asker {
 /// Thread-safe; outlives the state of its actor, which closes it.
 class entrance {
 public:
+  entrance(std::string node, const router_options& options) : ways(std::move(node), options) {}
+
   agent_table agents;
+  /// To the agents of all nodes.
+  routes ways;
   /// By the numbers of their requests.
   open_requests<std::string, asker> pending;
 
@@ -81,22 +86,35 @@ public:
       return false;
     if (what.mid.is_response())
       return bring_back(self, what, context);
-    if (what.payload.match_elements<bundle>())
+    if (what.payload.match_elements<bundle>()) {
       deliver(self, what.sender, what.payload.get_mutable_as<bundle>(0), context);
-    else if (what.payload.match_elements<envelope>())
-      deliver(self, what, what.payload.get_as<envelope>(0), context);
-    else
+      if (what.sender && what.mid.is_request()) // its router counts what has arrived
+        what.sender->enqueue(self, what.mid.response_id(), caf::message{}, context);
+    } else if (what.payload.match_elements<envelope>()) {
+      auto& letter = what.payload.get_as<envelope>(0);
+      deliver_to(letter.to, self, what.sender, what.mid, letter.payload, context);
+    } else {
       return false;
+    }
     return true;
   }
 
   /// Hands a message to an agent of this process, which answers `asks` if `id` asks for an
-  /// answer.
-  void hand_to(const caf::strong_actor_ptr& agent, const caf::strong_actor_ptr& asks,
+  /// answer. Returns false if the agent has just ended; who asks has heard so then.
+  bool hand_to(const caf::strong_actor_ptr& agent, const caf::strong_actor_ptr& asks,
                caf::message_id id, const caf::message& payload,
                compat::execution_context* context) {
-    counts_.delivered.fetch_add(1, std::memory_order_relaxed);
-    detail::hand_to(agent, asks, id, payload, context);
+    auto taken = detail::hand_to(agent, asks, id, payload, context);
+    (taken ? counts_.delivered : counts_.unknown).fetch_add(1, std::memory_order_relaxed);
+    return taken;
+  }
+
+  /// Finds out where a message goes and takes it; see routes::plan().
+  [[nodiscard]] route plan(caf::actor_system& sys, const recipients& to, const std::string& from,
+                           const caf::message& payload) {
+    return ways.plan(
+      to, from, [this](const std::string& id) { return agents.find(id) != nullptr; },
+      [&] { return compat::size_of(sys, payload).value_or(routes::npos); });
   }
 
   /// Ends all requests and lets go of all agents. The answers have no sender: the router may be
@@ -133,29 +151,35 @@ private:
                   : caf::message_id{each.number & caf::message_id::request_id_mask}
                       .with_normal_priority();
       auto why = arrived.damage.code != errc::none ? arrived.damage : each.unreadable;
-      auto agent = why.code == errc::none ? agents.find(each.to) : nullptr;
-      if (why.code == errc::none && !agent)
-        why = unknown(each.to);
-      if (why.code != errc::none) {
+      if (why.code != errc::none)
         answer(self, asks, id, to_error(std::move(why)), context);
-      } else if (each.wanted == word::receipt) {
-        hand_to(agent, nullptr, caf::make_message_id(), each.payload, context);
-        answer(self, asks, id, send_report{1, 0}, context);
-      } else {
-        hand_to(agent, asks, id, each.payload, context);
-      }
+      else if (each.wanted == word::receipt)
+        deliver_and_say(self, asks, id, each, context);
+      else
+        for (auto& agent : each.to)
+          deliver_to(agent, self, asks, id, each.payload, context);
     }
   }
 
-  void deliver(const caf::strong_actor_ptr& self, const caf::mailbox_element& from,
-               const envelope& what, compat::execution_context* context) {
-    auto id = what.to.size() == 1 ? from.mid : caf::make_message_id();
-    for (auto& each : what.to) {
-      if (auto agent = agents.find(each))
-        hand_to(agent, from.sender, id, what.payload, context);
-      else
-        answer(self, from.sender, id, to_error(unknown(each)), context);
-    }
+  /// The receipt is for what is in the mailbox.
+  void deliver_and_say(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& asks,
+                       caf::message_id id, const letter& what, compat::execution_context* context) {
+    auto agent = agents.find(what.to.front());
+    if (!agent)
+      answer(self, asks, id, to_error(unknown(what.to.front())), context);
+    else if (hand_to(agent, nullptr, caf::make_message_id(), what.payload, context))
+      answer(self, asks, id, send_report{1}, context);
+    else
+      answer(self, asks, id, to_error(no_agent(what.to.front())), context);
+  }
+
+  void deliver_to(const std::string& id, const caf::strong_actor_ptr& self,
+                  const caf::strong_actor_ptr& asks, caf::message_id request,
+                  const caf::message& payload, compat::execution_context* context) {
+    if (auto agent = agents.find(id))
+      hand_to(agent, asks, request, payload, context);
+    else
+      answer(self, asks, request, to_error(unknown(id)), context);
   }
 
   problem unknown(const std::string& agent) {

@@ -19,22 +19,21 @@ namespace troupe::router::detail {
 template <class Key, class Answer>
 class open_requests {
 public:
+  /// From `deadline` on expire() ends it.
   /// @pre No open request has this number.
-  void open(std::uint64_t number, Answer answer, Key whom) {
+  void open(std::uint64_t number, Answer answer, Key whom,
+            std::optional<time_point> deadline = std::nullopt) {
     std::lock_guard guard{mutex_};
-    requests_.emplace(number, request{std::move(answer), std::move(whom)});
-  }
-
-  /// It is on its way: from here on lost() ends it, and expire() from `deadline` on.
-  void sent(std::uint64_t number, std::optional<time_point> deadline = std::nullopt) {
-    std::lock_guard guard{mutex_};
-    auto found = requests_.find(number);
-    if (found == requests_.end())
-      return;
-    sent_[found->second.whom].insert(number);
-    found->second.deadline = deadline;
+    requests_.emplace(number, request{std::move(answer), std::move(whom), deadline});
     if (deadline)
       deadlines_.emplace(*deadline, number);
+  }
+
+  /// It is on its way: from here on lost() ends it.
+  void sent(std::uint64_t number) {
+    std::lock_guard guard{mutex_};
+    if (auto found = requests_.find(number); found != requests_.end())
+      sent_[found->second.whom].insert(number);
   }
 
   /// Ends with `deliver(answer)` what has waited too long.

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "troupe/core/problem.hpp"
+#include "troupe/router/types.hpp"
+
+/// What routers say where they cannot do what they were asked for.
+namespace troupe::router::detail {
+
+inline problem nobody(const recipients& who) {
+  constexpr std::size_t max_shown = 64;
+  auto shown = who.name.substr(0, max_shown);
+  return who.who == audience::agent
+           ? problem{errc::not_found,
+                     "no agent '" + shown
+                       + "' is known; check its id, or wait until it is registered"}
+           : problem{errc::not_found,
+                     "no agent has the capability '" + shown + "'; check its name, or start one"};
+}
+
+/// An agent was said to be on this node.
+inline problem no_agent(const std::string& id) {
+  constexpr std::size_t max_shown = 64;
+  return {errc::not_found,
+          "no agent '" + id.substr(0, max_shown) + "' is on this node; look it up again"};
+}
+
+inline problem too_many_pending(std::size_t pending) {
+  return {errc::limit_reached, std::to_string(pending)
+                                 + " requests wait for other nodes; retry with backoff or raise "
+                                   "router_options::max_pending"};
+}
+
+/// Nodes are named by their ids, of which people see the first digits.
+inline problem too_much_waits(const std::string& node, std::size_t bytes) {
+  constexpr std::size_t max_shown = 8;
+  return {errc::limit_reached, std::to_string(bytes) + " bytes wait for node "
+                                 + node.substr(0, max_shown)
+                                 + "; nothing was sent, retry with backoff or raise "
+                                   "router_options::max_waiting_bytes"};
+}
+
+inline problem too_large(std::size_t bytes, std::size_t most) {
+  return {errc::too_large, "a message of " + std::to_string(bytes)
+                             + " bytes is above router_options::max_message_bytes ("
+                             + std::to_string(most) + "); send it in pieces"};
+}
+
+inline problem unwritable() {
+  return {errc::bad_argument, "the message holds a value that cannot be sent to another node; send "
+                              "types that can be serialized"};
+}
+
+/// Of a message to many.
+inline problem not_all(const send_report& report) {
+  return {errc::limit_reached,
+          "sent to " + std::to_string(report.sent)
+            + " agents only: too much waits for the nodes of " + std::to_string(report.refused)
+            + " (router_options::max_waiting_bytes), and " + std::to_string(report.left_out)
+            + " are more than one message reaches (router_options::max_recipients)"};
+}
+
+} // namespace troupe::router::detail

@@ -1,0 +1,253 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "troupe/core/problem.hpp"
+#include "troupe/router/detail/refusals.hpp"
+#include "troupe/router/directory.hpp"
+#include "troupe/router/link_flow.hpp"
+#include "troupe/router/types.hpp"
+
+namespace troupe::router::detail {
+
+/// The agents of one node that a message goes to.
+struct stop {
+  std::string node;
+  std::vector<std::string> agents;
+  /// What it was taken for; zero on the router's own node, where nothing waits.
+  std::size_t bytes = 0;
+};
+
+/// Where a message goes.
+struct route {
+  std::vector<stop> stops;
+  send_report report;
+  /// Why it goes nowhere: not_found, limit_reached, too_large or bad_argument.
+  problem refusal{};
+};
+
+/// Finds out where messages go, and takes them only as far as there is room on the way: so whoever
+/// sends one hears at once that it is refused, without waiting for the router.
+///
+/// Thread-safe. Calls nothing of others while it is locked.
+class routes {
+public:
+  /// Says whether an agent of that id is on the router's own node.
+  using is_here = std::function<bool(const std::string& agent)>;
+  /// Says how many bytes a payload has; npos if it cannot be written.
+  using size_of_payload = std::function<std::size_t()>;
+
+  static constexpr std::size_t npos = static_cast<std::size_t>(-1);
+
+  routes(std::string node, const router_options& options)
+    : node_(std::move(node)), options_(options) {}
+
+  // -- where agents are ----------------------------------------------------------------
+
+  void put(location what) {
+    std::lock_guard guard{mutex_};
+    places_.put(std::move(what));
+  }
+
+  void remove(const std::string& agent, const std::string& node) {
+    std::lock_guard guard{mutex_};
+    places_.remove(agent, node);
+  }
+
+  /// Forgets all agents of other nodes but these, each with its node.
+  void keep_others(const std::set<std::pair<std::string, std::string>>& those) {
+    std::lock_guard guard{mutex_};
+    places_.remove_if([&](const std::string& agent, const std::string& node) {
+      return node != node_ && !those.contains({agent, node});
+    });
+  }
+
+  /// Returns the node of an agent, empty if there is none.
+  [[nodiscard]] std::string node_of(const std::string& agent) {
+    std::lock_guard guard{mutex_};
+    const auto* found = places_.find_one(to_agent(agent));
+    return found != nullptr ? found->node : std::string{};
+  }
+
+  // -- messages ------------------------------------------------------------------------
+
+  /// Finds out where a message for `who` goes and takes it. Whoever asks sends it, or says drop()
+  /// of its bytes.
+  [[nodiscard]] route plan(const recipients& who, const std::string& from, const is_here& here,
+                           const size_of_payload& size) {
+    auto is_one = who.who == audience::agent || who.who == audience::any_with_capability;
+    auto result = is_one ? find_one(who, here) : find_many(who);
+    auto is_elsewhere = [this](const stop& each) { return each.node != node_; };
+    auto payload = std::ranges::any_of(result.stops, is_elsewhere) ? size() : 0;
+    std::vector<stop> taken;
+    for (auto& each : result.stops) {
+      auto why = is_elsewhere(each) ? take(each, payload, from) : problem{};
+      auto agents = static_cast<std::uint32_t>(each.agents.size());
+      (why.code == errc::none ? result.report.sent : result.report.refused) += agents;
+      if (why.code == errc::none)
+        taken.push_back(std::move(each));
+      else if (is_one || why.code != errc::limit_reached)
+        result.refusal = std::move(why);
+    }
+    result.stops = std::move(taken);
+    if (result.refusal.code != errc::none)
+      take_back(result);
+    count(result);
+    return result;
+  }
+
+  // -- what goes out: for the router ---------------------------------------------------
+
+  void correct(const std::string& node, std::size_t guessed, std::size_t bytes) {
+    with(node, [&](link_flow& flow) { flow.correct(guessed, bytes); });
+  }
+
+  void drop(const std::string& node, std::size_t bytes) {
+    with(node, [&](link_flow& flow) { flow.drop(bytes); });
+  }
+
+  [[nodiscard]] bool has_room(const std::string& node) {
+    return with(node, [](link_flow& flow) { return flow.has_room(); });
+  }
+
+  [[nodiscard]] bool send(const std::string& node, std::size_t bytes) {
+    return with(node, [&](link_flow& flow) { return flow.send(bytes); });
+  }
+
+  void received(const std::string& node) {
+    with(node, [](link_flow& flow) { flow.received(); });
+  }
+
+  void link_up(const std::string& node) {
+    with(node, [](link_flow& flow) { flow.link_up(); });
+  }
+
+  void link_down(const std::string& node) {
+    with(node, [](link_flow& flow) { flow.link_down(); });
+  }
+
+  void hold(const std::string& node, bool is_held) {
+    with(node, [&](link_flow& flow) { flow.hold(is_held); });
+  }
+
+  [[nodiscard]] bool is_busy(const std::string& node) {
+    return with(node, [](link_flow& flow) { return flow.is_busy(); });
+  }
+
+  /// Adds what was refused here, and what waits, to the statistics of the router.
+  void add_to(router_statistics& sum) const {
+    std::lock_guard guard{mutex_};
+    sum.unknown += unknown_;
+    sum.refused += refused_;
+    for (auto& [node, each] : flows_)
+      sum.waiting_bytes += each.waiting_bytes();
+  }
+
+private:
+  /// What a letter has beside its payload and names.
+  static constexpr std::size_t letter_bytes = 20;
+
+  route find_one(const recipients& who, const is_here& here) {
+    route result;
+    if (who.who == audience::agent && here(who.name)) {
+      result.stops.push_back({node_, {who.name}});
+      return result;
+    }
+    {
+      std::lock_guard guard{mutex_};
+      if (const auto* found = places_.find_one(who))
+        result.stops.push_back({found->node, {found->agent}});
+    }
+    if (result.stops.empty()
+        || (result.stops.front().node == node_ && !here(result.stops.front().agents.front()))) {
+      result.stops.clear();
+      result.refusal = nobody(who);
+    }
+    return result;
+  }
+
+  route find_many(const recipients& who) {
+    route result;
+    std::map<std::string, std::vector<std::string>> by_node;
+    {
+      std::lock_guard guard{mutex_};
+      auto all = places_.count(who);
+      auto found = places_.find(who, options_.max_recipients);
+      result.report.left_out = static_cast<std::uint32_t>(all - found.size());
+      for (auto& each : found)
+        by_node[each.node].push_back(std::move(each.agent));
+    }
+    for (auto& [node, agents] : by_node)
+      result.stops.push_back({node, std::move(agents)});
+    return result;
+  }
+
+  problem take(stop& where, std::size_t payload, const std::string& from) {
+    if (payload == npos)
+      return unwritable();
+    where.bytes = payload + from.size() + letter_bytes;
+    for (auto& each : where.agents)
+      where.bytes += each.size() + 1;
+    if (where.bytes > options_.max_message_bytes)
+      return too_large(where.bytes, options_.max_message_bytes);
+    return with(where.node, [&](link_flow& flow) {
+      return flow.take(where.bytes) ? problem{} : too_much_waits(where.node, flow.waiting_bytes());
+    });
+  }
+
+  /// It goes nowhere.
+  void take_back(route& what) {
+    for (auto& each : std::exchange(what.stops, {}))
+      if (each.node != node_)
+        drop(each.node, each.bytes);
+    what.report.refused += std::exchange(what.report.sent, 0);
+  }
+
+  void count(const route& what) {
+    if (what.refusal.code == errc::none && what.report.refused == 0 && what.report.left_out == 0)
+      return;
+    std::lock_guard guard{mutex_};
+    if (what.refusal.code == errc::not_found)
+      ++unknown_;
+    refused_ += what.report.refused + what.report.left_out;
+  }
+
+  /// Runs `job` on the flow to `node`; one without a link on which nothing waits is forgotten.
+  template <class Job>
+  std::invoke_result_t<Job, link_flow&> with(const std::string& node, Job job) {
+    struct tidy {
+      std::map<std::string, link_flow>& flows;
+      std::map<std::string, link_flow>::iterator which;
+
+      ~tidy() {
+        if (!which->second.is_linked() && which->second.waiting_bytes() == 0)
+          flows.erase(which);
+      }
+    };
+
+    std::lock_guard guard{mutex_};
+    flow_options how{options_.max_waiting_bytes, options_.window_bytes};
+    tidy after{flows_, flows_.try_emplace(node, how).first};
+    return job(after.which->second);
+  }
+
+  const std::string node_;
+  const router_options options_;
+  mutable std::mutex mutex_;
+  directory places_;
+  std::map<std::string, link_flow> flows_;
+  std::uint64_t unknown_ = 0;
+  std::uint64_t refused_ = 0;
+};
+
+} // namespace troupe::router::detail

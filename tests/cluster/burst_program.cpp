@@ -1,0 +1,274 @@
+// Nodes of a cluster that send each other more than a link takes at once.
+//
+// Usage: burst_program serve HOST PORT ADVERTISED JOIN FOLDER [DELAY]
+//            a voter at HOST:PORT, with an agent "sink" that takes DELAY microseconds for each
+//            message; it ends, with a line, when it gets SIGTERM
+//        burst_program send HOST FOLDER SECONDS THREADS MESSAGES BYTES [WINDOW WAITING]
+//            founds the cluster, says its port, and says "whole" when three vote; at each SIGUSR1
+//            it sends to "sink" from so many threads so many messages each, asks it beside that,
+//            and says in JSON what became of them, waiting so long for the last to arrive; with
+//            the bounds given, in bytes, instead of those of router_options
+
+#include "troupe/core/log_line.hpp"
+#include "troupe/node/node.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "caf/scoped_actor.hpp"
+#include "troupe/node/init.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+using steady = std::chrono::steady_clock;
+
+namespace {
+
+[[noreturn]] void fail(const std::string& why) {
+  std::cerr << "error: " << why << std::endl;
+  std::exit(1);
+}
+
+std::unique_ptr<node> start(const net::address& listen, const std::string& folder,
+                            node_options how = {}) {
+  how.listen = listen;
+  how.data = folder;
+  how.group.consensus = raft::lan();
+  how.group.consensus.heartbeat = 50ms;
+  how.group.consensus.election_timeout = 500ms;
+  how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
+  auto made = node::start(std::move(how));
+  if (!made || !(*made)->wait_joined(20s))
+    fail(made ? "it did not join" : made.error().detail);
+  return std::move(*made);
+}
+
+/// Takes (thread, number, text); says how many came, and how many of them out of order.
+caf::behavior sink(std::chrono::microseconds delay) {
+  struct seen {
+    std::uint64_t count = 0;
+    std::uint64_t disorder = 0;
+    std::map<std::uint32_t, std::uint32_t> last;
+  };
+
+  auto all = std::make_shared<seen>();
+  return {
+    [all, delay](std::uint32_t thread, std::uint32_t number, const std::string&) {
+      auto [last, is_first] = all->last.try_emplace(thread, number);
+      if (!is_first && number <= std::exchange(last->second, number))
+        ++all->disorder;
+      ++all->count;
+      if (delay > 0us)
+        std::this_thread::sleep_for(delay);
+    },
+    [all](caf::get_atom) {
+      return std::to_string(all->count) + " " + std::to_string(all->disorder);
+    },
+    [](const std::string& text) { return text; },
+  };
+}
+
+sigset_t used_signals() {
+  sigset_t result;
+  sigemptyset(&result);
+  sigaddset(&result, SIGTERM);
+  sigaddset(&result, SIGUSR1);
+  return result;
+}
+
+int next_signal() {
+  auto waited_for = used_signals();
+  int which = 0;
+  sigwait(&waited_for, &which);
+  return which;
+}
+
+void serve(char** words, bool has_sink) {
+  node_options how;
+  auto port = static_cast<std::uint16_t>(std::stoul(words[1]));
+  if (words[2] != "-"s)
+    how.advertise = *net::address::from_string(words[2]);
+  how.join = {*net::address::from_string(words[3])};
+  auto me = start({words[0], port}, words[4], std::move(how));
+  if (has_sink) {
+    auto delay = std::chrono::microseconds{std::stoul(words[5])};
+    if (auto why = me->add_agent("sink", me->system().spawn(sink, delay)); why.code != errc::none)
+      fail(why.detail);
+    // Answers at once, past all that waits at the sink.
+    auto echo = [](std::uint64_t number) { return number; };
+    if (auto why = me->agent("echo", echo); why.code != errc::none)
+      fail(why.detail);
+  }
+  std::cout << "ready" << std::endl;
+  while (next_signal() != SIGTERM)
+    ;
+  me.reset();
+  std::cout << "ended" << std::endl;
+}
+
+/// Asks over the link past the router, as the group does, again and again until its end.
+class pinger {
+public:
+  pinger(node& from, caf::actor to)
+    : thread_([this, &from, to = std::move(to)](const std::stop_token& ends) {
+        caf::scoped_actor self{from.system()};
+        while (!ends.stop_requested()) {
+          auto sent = steady::now();
+          self->request(to, 2s, std::uint64_t{1})
+            .receive([&](std::uint64_t) { note(steady::now() - sent); },
+                     [&](const caf::error&) { ++lost_; });
+          std::this_thread::sleep_for(5ms);
+        }
+      }) {}
+
+  nlohmann::json end() {
+    thread_.request_stop();
+    thread_.join();
+    std::ranges::sort(spans_);
+    return {{"count", spans_.size()},
+            {"lost", lost_},
+            {"p50_ms", spans_.empty() ? 0 : spans_[spans_.size() / 2]},
+            {"max_ms", spans_.empty() ? 0 : spans_.back()}};
+  }
+
+private:
+  void note(duration span) {
+    spans_.push_back(std::chrono::duration<double, std::milli>(span).count());
+  }
+
+  std::vector<double> spans_;
+  int lost_ = 0;
+  std::jthread thread_;
+};
+
+struct order {
+  std::chrono::seconds patience{};
+  std::uint32_t threads = 0;
+  std::uint32_t messages = 0;
+  std::size_t bytes = 0;
+};
+
+/// Returns how many the sink has got, and how many of them out of order.
+std::optional<std::pair<std::uint64_t, std::uint64_t>> ask_sink(node& me) {
+  auto answer = me.request<std::string>(to_agent("sink"), 5s, caf::get_atom_v);
+  if (!answer)
+    return std::nullopt;
+  std::pair<std::uint64_t, std::uint64_t> seen;
+  std::istringstream{*answer} >> seen.first >> seen.second;
+  return seen;
+}
+
+nlohmann::json burst(node& me, const order& what, std::uint32_t round) {
+  auto echo = me.find("echo", 20s);
+  if (!echo)
+    fail(echo.error().detail);
+  auto before = ask_sink(me);
+  if (!before)
+    fail("the sink gives no answer");
+  auto leads_before = me.is_host();
+  auto term_before = me.voters().list(20s);
+  std::optional<pinger> pings;
+  pings.emplace(me, *echo);
+  const std::string text(what.bytes, 'x');
+  std::atomic<std::uint64_t> taken{0};
+  std::mutex mutex;
+  std::map<std::string, std::uint64_t> refused;
+  std::map<std::string, std::uint64_t> answers;
+  auto count = [&](auto& into, errc code) {
+    std::lock_guard guard{mutex};
+    ++into[std::string{name_of(code)}];
+  };
+  auto begun = steady::now();
+  {
+    std::jthread asker{[&](const std::stop_token& ends) {
+      while (!ends.stop_requested()) {
+        auto answer = me.request<std::string>(to_agent("sink"), what.patience, "hello"s);
+        count(answers, answer ? errc::none : answer.error().code);
+      }
+    }};
+    std::vector<std::jthread> senders;
+    for (std::uint32_t thread = 0; thread < what.threads; ++thread)
+      senders.emplace_back([&, thread] {
+        for (std::uint32_t number = 0; number < what.messages; ++number) {
+          auto why = me.send(to_agent("sink"), thread, round * what.messages + number, text);
+          if (why.code == errc::none)
+            ++taken;
+          else
+            count(refused, why.code);
+        }
+      });
+  }
+  auto sent_after = steady::now() - begun;
+  auto seen = *before;
+  auto deadline = steady::now() + what.patience;
+  while (seen.first - before->first < taken && steady::now() < deadline) {
+    if (auto now = ask_sink(me))
+      seen = *now;
+    else
+      std::this_thread::sleep_for(50ms);
+  }
+  auto term_after = me.voters().list(20s);
+  return {{"taken", taken.load()},
+          {"refused", refused},
+          {"answers", answers},
+          {"arrived", seen.first - before->first},
+          {"disorder", seen.second - before->second},
+          {"pings", pings->end()},
+          {"led", leads_before},
+          {"leads", me.is_host()},
+          {"terms", (term_before && term_after) ? term_after->term - term_before->term : 999},
+          {"sent_ms", std::chrono::duration<double, std::milli>(sent_after).count()}};
+}
+
+void send(char** words, bool has_bounds) {
+  node_options how;
+  if (has_bounds) {
+    how.router.window_bytes = std::stoull(words[6]);
+    how.router.max_waiting_bytes = std::stoull(words[7]);
+  }
+  auto me = start({words[0], 0}, words[1], std::move(how));
+  std::cout << me->port() << std::endl;
+  for (;;) {
+    auto now = me->voters().list(20s);
+    if (now && now->seats.size() == 3 && std::ranges::all_of(now->seats, &cluster::seat_view::votes)
+        && me->find("sink"))
+      break;
+    std::this_thread::sleep_for(20ms);
+  }
+  std::cout << "whole" << std::endl;
+  order what{std::chrono::seconds{std::stoul(words[2])},
+             static_cast<std::uint32_t>(std::stoul(words[3])),
+             static_cast<std::uint32_t>(std::stoul(words[4])), std::stoul(words[5])};
+  for (std::uint32_t round = 0; next_signal() != SIGTERM; ++round)
+    std::cout << burst(*me, what, round).dump() << std::endl;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  auto blocked = used_signals(); // before there are threads
+  sigprocmask(SIG_BLOCK, &blocked, nullptr);
+  troupe::init();
+  if ((argc == 7 || argc == 8) && argv[1] == "serve"s)
+    serve(argv + 2, argc == 8);
+  else if ((argc == 8 || argc == 10) && argv[1] == "send"s)
+    send(argv + 2, argc == 10);
+  else
+    fail("see the source for its usage");
+  return 0;
+}
