@@ -1,18 +1,11 @@
 // The agents of one node: how they end, and what is no agent.
 
 #include "node/node_fixture.hpp"
-#include "support/temporary_folder.hpp"
 
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
@@ -22,49 +15,6 @@ using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
 using troupe::test::answer_of;
 using troupe::test::echo;
-
-namespace {
-
-/// Has this process write to files instead of stdout and stderr.
-class captured_output {
-public:
-  captured_output() {
-    for (auto number : {STDOUT_FILENO, STDERR_FILENO}) {
-      std::fflush(nullptr);
-      before_[number] = ::dup(number);
-      auto file = ::open(path(number).c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-      REQUIRE(file >= 0);
-      ::dup2(file, number);
-      ::close(file);
-    }
-  }
-
-  ~captured_output() {
-    std::fflush(nullptr);
-    for (auto number : {STDOUT_FILENO, STDERR_FILENO}) {
-      ::dup2(before_[number], number);
-      ::close(before_[number]);
-    }
-  }
-
-  captured_output(const captured_output&) = delete;
-  captured_output& operator=(const captured_output&) = delete;
-
-  [[nodiscard]] std::string text(int number) const {
-    std::ifstream in{path(number)};
-    return {std::istreambuf_iterator<char>{in}, {}};
-  }
-
-private:
-  [[nodiscard]] std::string path(int number) const {
-    return folder_ / std::to_string(number);
-  }
-
-  test::temporary_folder folder_;
-  int before_[3] = {-1, -1, -1};
-};
-
-} // namespace
 
 TEST_CASE("an agent of functions ends when it is taken back", "[node][agents]") {
   testing::cluster c{1};
@@ -116,18 +66,6 @@ TEST_CASE("what a function of an agent throws ends that agent, and its caller is
   CHECK(log.contain("agent 'shaky' has ended, as one of its functions threw: "));
   CHECK(c.until([&] { return answer_of(c[0], "shaky") == "not_found"; }));
   CHECK(answer_of(c[0], "steady") == "hello");
-}
-
-TEST_CASE("what CAF prints of an actor that throws goes to stderr", "[node][agents]") {
-  captured_output output;
-  testing::cluster c{1};
-  auto thrower = c[0].system().spawn([](caf::event_based_actor*) -> caf::behavior {
-    return {[](const std::string&) -> std::string { throw std::runtime_error{"out of eggs"}; }};
-  });
-  caf::anon_send(thrower, "hello"s);
-  CHECK(
-    c.until([&] { return output.text(STDERR_FILENO).find("out of eggs") != std::string::npos; }));
-  CHECK(output.text(STDOUT_FILENO).empty());
 }
 
 TEST_CASE("what is no name is refused at once", "[node][agents]") {
