@@ -11,8 +11,8 @@ namespace troupe {
 /// allocated is taken from here first, so that what is announced costs nothing.
 class memory_budget {
 public:
-  /// Bytes of memory for each byte of input. Honest values need less: tests/written checks that
-  /// for every list and map that is written or sent.
+  /// Bytes of memory for each byte of input. What is denser is read with more: host::memory_for()
+  /// and json_limits say where.
   static constexpr std::size_t bytes_per_byte = 8;
 
   /// Besides, for any input: so that small ones may be as dense as they like.
