@@ -47,10 +47,12 @@ result<std::string> to_json(const T& value) {
   return tree->dump();
 }
 
-/// Fills `value` from `tree`. After a refusal it may be filled in part.
+/// Fills `value` from `tree`, with as much memory as it needs. After a refusal it may be filled in
+/// part.
 template <class T>
 [[nodiscard]] problem from_json_value(const nlohmann::json& tree, T& value) {
-  detail::tree_reader reader;
+  auto memory = memory_budget::unlimited();
+  detail::tree_reader reader{{}, memory};
   if (!reader.get(value, tree))
     return reader.fault();
   return {};
@@ -59,13 +61,11 @@ template <class T>
 /// Returns the value that `text` stands for; see parse_json() for what is refused.
 template <class T>
 result<T> from_json(std::string_view text, json_limits limits = {}) {
-  auto tree = parse_json(text, limits);
+  auto memory = detail::budget_for(text, limits);
+  auto tree = detail::parse_json(text, limits, memory);
   if (!tree)
     return tree.error();
-  T value{};
-  if (auto why = from_json_value(*tree, value); why.code != errc::none)
-    return why;
-  return value;
+  return detail::read_tree<T>(*std::move(tree), limits, memory);
 }
 
 } // namespace troupe

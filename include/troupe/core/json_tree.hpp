@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -10,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "troupe/core/memory_budget.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/utf8.hpp"
@@ -24,18 +26,51 @@ struct json_limits {
   std::size_t max_bytes = std::size_t{64} << 20U;
   /// Arrays and objects open at once.
   std::size_t max_depth = 64;
-  /// Numbers, texts, arrays, … together; each takes up to 150 bytes of memory.
+  /// Numbers, texts, arrays, … together.
   std::size_t max_values = 5'000'000;
+  /// Memory for each byte of the document, and besides, for any document: for its tree and, where
+  /// it is read into a value, for that. Workflows of WfCommons need 4 to 8 bytes for a byte; a
+  /// list of short numbers or of empty objects needs up to 40.
+  std::size_t memory_per_byte = memory_budget::bytes_per_byte;
+  std::size_t spare_memory = memory_budget::spare_bytes;
 };
 
 namespace detail {
+
+inline std::string memory_fault(json_limits limits) {
+  return "needs more memory than json_limits::memory_per_byte = "
+         + std::to_string(limits.memory_per_byte)
+         + " times its bytes and json_limits::spare_memory = " + std::to_string(limits.spare_memory)
+         + "; raise them, or give it in parts";
+}
+
+/// Empties `what` from its leaves up, to json_limits::max_depth. The destructor of a tree would
+/// allocate about as much again, to need no recursion.
+inline void take_down(nlohmann::json& what) {
+  if (auto* list = what.get_ptr<nlohmann::json::array_t*>()) {
+    for (auto& each : *list)
+      take_down(each);
+    list->clear();
+  } else if (auto* members = what.get_ptr<nlohmann::json::object_t*>()) {
+    for (auto& [name, each] : *members)
+      take_down(each);
+    members->clear();
+  }
+}
 
 /// Builds the tree from the events of a parser, and stops it at the first fault.
 class tree_builder {
 public:
   using tree = nlohmann::json;
 
-  explicit tree_builder(json_limits limits) : limits_(limits) {}
+  tree_builder(json_limits limits, memory_budget& memory) : limits_(limits), memory_(memory) {}
+
+  tree_builder(const tree_builder&) = delete;
+  tree_builder& operator=(const tree_builder&) = delete;
+
+  ~tree_builder() {
+    take_down(root_);
+  }
 
   bool null() {
     return add(nullptr);
@@ -70,6 +105,8 @@ public:
   bool key(std::string& name) {
     if (!is_utf8(name))
       return fail(errc::bad_argument, "a key that is not UTF-8");
+    if (!memory_.take(member_bytes) || !take_text(name))
+      return fail_for_memory();
     auto [member, fresh] = open_.back()->emplace(std::move(name), nullptr);
     member_ = &*member;
     // Readers differ in which of the two they would take.
@@ -140,12 +177,17 @@ private:
       return fail(errc::too_large, "more than json_limits::max_values = "
                                      + std::to_string(limits_.max_values) + " values");
     ++values_;
+    if (!take(value))
+      return fail_for_memory();
     if (open_.empty()) {
       root_ = std::move(value);
       last_ = &root_;
     } else if (open_.back()->is_array()) {
-      open_.back()->push_back(std::move(value));
-      last_ = &open_.back()->back();
+      auto& list = open_.back()->get_ref<tree::array_t&>();
+      if (!take_place(list))
+        return fail_for_memory();
+      list.push_back(std::move(value));
+      last_ = &list.back();
     } else {
       *member_ = std::move(value);
       last_ = member_;
@@ -153,7 +195,46 @@ private:
     return true;
   }
 
+  // -- memory ------------------------------------------------------------------------
+
+  /// A node of a map: a colour, three links, the key and the value.
+  static constexpr std::size_t member_bytes = memory_budget::bytes_of_element<tree::object_t>();
+
+  /// The parser collects a text in two buffers that double, and hands over one of them.
+  [[nodiscard]] bool take_text(const std::string& text) {
+    constexpr std::size_t buffers = 4;
+    return memory_.left() / buffers >= text.size() && memory_.take_text(text.capacity());
+  }
+
+  /// Takes what a value has outside of its place.
+  [[nodiscard]] bool take(const tree& value) {
+    auto block = [this](std::size_t bytes) { return memory_.take(memory_budget::block(bytes)); };
+    if (value.is_string())
+      return block(sizeof(tree::string_t)) && take_text(value.get_ref<const std::string&>());
+    if (value.is_binary())
+      return block(sizeof(tree::binary_t)) && block(value.get_binary().capacity());
+    if (value.is_array())
+      return block(sizeof(tree::array_t));
+    if (value.is_object())
+      return block(sizeof(tree::object_t));
+    return true;
+  }
+
+  /// Takes one more place in a list. Where it grows there is the old one beside the new.
+  [[nodiscard]] bool take_place(tree::array_t& list) {
+    if (list.size() < list.capacity())
+      return true;
+    auto bytes_of = [](std::size_t places) { return memory_budget::block(places * sizeof(tree)); };
+    auto grown = bytes_of(std::max<std::size_t>(1, 2 * list.capacity()));
+    return memory_.left() >= grown && memory_.take(grown - bytes_of(list.capacity()));
+  }
+
+  bool fail_for_memory() {
+    return fail(errc::too_large, memory_fault(limits_));
+  }
+
   json_limits limits_;
+  memory_budget& memory_;
   tree root_;
   std::vector<tree*> open_; // stay where they are: only the innermost grows
   tree* member_ = nullptr;
@@ -199,16 +280,20 @@ private:
   const char** reached_ = nullptr;
 };
 
-/// Returns the tree that `text` stands for. A refusal begins with the place, as
-/// `place(read)` names it for the part of `text` that was read.
+inline memory_budget budget_for(std::string_view text, json_limits limits) {
+  return memory_budget{text.size(), limits.memory_per_byte, limits.spare_memory};
+}
+
+/// Returns the tree that `text` stands for, and takes its memory from `memory`. A refusal begins
+/// with the place, as `place(read)` names it for the part of `text` that was read.
 template <class Place>
 result<nlohmann::json> parse_tree(std::string_view text, nlohmann::json::input_format_t format,
-                                  json_limits limits, Place place) {
+                                  json_limits limits, memory_budget& memory, Place place) {
   if (text.size() > limits.max_bytes)
     return problem{errc::too_large, std::to_string(text.size())
                                       + " bytes are more than json_limits::max_bytes = "
                                       + std::to_string(limits.max_bytes)};
-  tree_builder builder{limits};
+  tree_builder builder{limits, memory};
   auto reached = text.data();
   if (nlohmann::json::sax_parse(tracked_iterator{text.data(), &reached},
                                 tracked_iterator{text.data() + text.size(), &reached}, &builder,
@@ -233,6 +318,11 @@ inline std::string text_place(std::string_view read) {
   return "line " + std::to_string(line) + ", column " + std::to_string(column);
 }
 
+inline result<nlohmann::json> parse_json(std::string_view text, json_limits limits,
+                                         memory_budget& memory) {
+  return parse_tree(text, nlohmann::json::input_format_t::json, limits, memory, text_place);
+}
+
 } // namespace detail
 
 /// Returns the tree of the JSON document `text` (RFC 8259). Integers are exact from
@@ -240,7 +330,8 @@ inline std::string text_place(std::string_view read) {
 /// UTF-8 and an object that has the same key twice, with too_large what is beyond
 /// `limits`; names line and column, in characters.
 inline result<nlohmann::json> parse_json(std::string_view text, json_limits limits = {}) {
-  return detail::parse_tree(text, nlohmann::json::input_format_t::json, limits, detail::text_place);
+  auto memory = detail::budget_for(text, limits);
+  return detail::parse_json(text, limits, memory);
 }
 
 } // namespace troupe

@@ -21,6 +21,12 @@ namespace detail {
 /// Extension type -1; the tree has types as bytes without a sign.
 inline constexpr std::uint8_t timestamp_type = 0xff;
 
+inline result<nlohmann::json> parse_msgpack(std::string_view bytes, json_limits limits,
+                                            memory_budget& memory) {
+  return parse_tree(bytes, nlohmann::json::input_format_t::msgpack, limits, memory,
+                    [](std::string_view read) { return "byte " + std::to_string(read.size()); });
+}
+
 } // namespace detail
 
 /// A moment in UTC, as MessagePack's extension type -1 has it.
@@ -36,9 +42,8 @@ struct msgpack_timestamp {
 /// or goes on, a key that is no text or comes twice, text that is not UTF-8; with too_large what is
 /// beyond `limits`. Names the place as the number of bytes read.
 inline result<nlohmann::json> parse_msgpack(std::string_view bytes, json_limits limits = {}) {
-  return detail::parse_tree(
-    bytes, nlohmann::json::input_format_t::msgpack, limits,
-    [](std::string_view read) { return "byte " + std::to_string(read.size()); });
+  auto memory = detail::budget_for(bytes, limits);
+  return detail::parse_msgpack(bytes, limits, memory);
 }
 
 /// Returns the bytes of `tree`.
@@ -111,14 +116,11 @@ result<std::string> to_msgpack(const T& value) {
 /// Returns the value that `bytes` stand for; refusals as in json.hpp.
 template <class T>
 result<T> from_msgpack(std::string_view bytes, json_limits limits = {}) {
-  auto tree = parse_msgpack(bytes, limits);
+  auto memory = detail::budget_for(bytes, limits);
+  auto tree = detail::parse_msgpack(bytes, limits, memory);
   if (!tree)
     return tree.error();
-  T value{};
-  detail::tree_reader reader;
-  if (!reader.get(value, *tree))
-    return reader.fault();
-  return value;
+  return detail::read_tree<T>(*std::move(tree), limits, memory);
 }
 
 } // namespace troupe

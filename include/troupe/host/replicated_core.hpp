@@ -294,7 +294,7 @@ public:
   /// Returns damaged or incompatible, and does nothing, if it cannot be read.
   [[nodiscard]] problem restore_section(std::string_view bytes,
                                         effects& out) requires journaled<M> {
-    auto saved = from_bytes<snapshot_type>(bytes);
+    auto saved = from_bytes<snapshot_type>(bytes, memory_for<M>(bytes.size()));
     if (!saved)
       return {errc::damaged, "the snapshot of a service cannot be read; restore a backup"};
     if (saved->rules > rules_of<M>())
@@ -322,7 +322,7 @@ private:
       proposed_ = 0;
       return inside_.step(now, 0, typename inner::synced{}, made);
     }
-    auto batch = from_bytes<replicated_batch<M>>(payload);
+    auto batch = from_bytes<replicated_batch<M>>(payload, memory_for<M>(payload.size()));
     if (!batch)
       return stop({errc::incompatible, "an entry of the log cannot be read; upgrade first"}, out);
     for (auto& line : batch->records)

@@ -147,6 +147,9 @@ struct saved_key {
 /// table goes on. It compares, and is written and read, as what it holds.
 class frozen_key {
 public:
+  /// For memory_budget: what they share, and its count of owners.
+  static constexpr std::size_t bytes_elsewhere = sizeof(saved_key) + 2 * sizeof(void*);
+
   /// Nothing is known of it. These share one, as there is one for each key that is read.
   frozen_key() : what_(nothing()) {}
 

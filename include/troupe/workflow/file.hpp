@@ -38,8 +38,9 @@ namespace troupe::workflow {
 
 /// Bounds of one file.
 struct file_limits {
-  /// max_bytes of it is the largest file: looked at before it is read.
-  json_limits json{};
+  /// max_bytes of it is the largest file: looked at before it is read. Tasks with short names need
+  /// up to 13 bytes of memory for a byte, those of WfCommons up to 8.
+  json_limits json{.memory_per_byte = 16};
   dag_options dag{};
 };
 
@@ -56,7 +57,7 @@ inline result<dag> parse_workflow(std::string_view text, const file_limits& limi
   auto given = detail::read_definition(*root);
   if (!given)
     return given.error();
-  *root = nullptr; // large, and not needed any more
+  troupe::detail::take_down(*root); // large, and not needed any more
   return make_dag(*std::move(given), limits.dag);
 }
 

@@ -19,6 +19,8 @@
 #include "troupe/core/detail/tree_names.hpp"
 #include "troupe/core/inspection.hpp"
 #include "troupe/core/json_tree.hpp"
+#include "troupe/core/memory_budget.hpp"
+#include "troupe/core/result.hpp"
 
 namespace troupe::detail {
 
@@ -28,6 +30,8 @@ public:
   using tree = nlohmann::json;
 
   static constexpr bool is_loading = true;
+
+  tree_reader(json_limits limits, memory_budget& memory) : limits_(limits), memory_(memory) {}
 
   template <class T>
   auto object(T&) {
@@ -55,7 +59,7 @@ public:
     auto path = std::string_view{path_};
     if (path.starts_with('.'))
       path.remove_prefix(1);
-    return {errc::bad_argument, path.empty() ? fault_ : std::string{path} + ": " + fault_};
+    return {code_, path.empty() ? fault_ : std::string{path} + ": " + fault_};
   }
 
 private:
@@ -144,11 +148,18 @@ private:
   bool get(as_shape<shape::text>, std::string& value, const tree& from) {
     if (!from.is_string())
       return expected("a text", from);
-    value = from.get_ref<const std::string&>();
+    auto& text = from.get_ref<const std::string&>();
+    if (!memory_.take_text(text.size()))
+      return fail_for_memory();
+    value = text;
     return true;
   }
 
   bool get(as_shape<shape::bytes>, std::vector<std::byte>& value, const tree& from) {
+    if (!memory_.take_text(from.is_string()   ? from.get_ref<const std::string&>().size()
+                           : from.is_binary() ? from.get_binary().size()
+                                              : 0))
+      return fail_for_memory();
     if (from.is_string()) {
       auto bytes = from_base64(from.get_ref<const std::string&>());
       if (!bytes)
@@ -201,6 +212,8 @@ private:
       if (!from.is_object())
         return expected("an object", from);
       value.clear();
+      if (!memory_.take_elements<Map>(from.size()))
+        return fail_for_memory();
       for (auto member = from.begin(); member != from.end(); ++member)
         if (!get_member(value, member.key(), *member))
           return within("[\"" + std::string{utf8_prefix(member.key(), 40)} + "\"]");
@@ -227,6 +240,10 @@ private:
     if (!from.is_array())
       return expected("a list", from);
     value.clear();
+    if (!memory_.take_elements<List>(from.size()))
+      return fail_for_memory();
+    if constexpr (requires { value.reserve(from.size()); })
+      value.reserve(from.size());
     for (std::size_t index = 0; index < from.size(); ++index) {
       Element each{};
       if (!get_element(each, from, index))
@@ -311,15 +328,36 @@ private:
     return false;
   }
 
+  bool fail_for_memory() {
+    code_ = errc::too_large;
+    return fail(memory_fault(limits_));
+  }
+
   /// Notes on the way out where the fault is; costs nothing while there is none.
   bool within(const std::string& step) {
     path_.insert(0, step);
     return false;
   }
 
+  json_limits limits_;
+  memory_budget& memory_;
   const tree* here_ = nullptr; // what the object at hand is read from
+  errc code_ = errc::bad_argument;
   std::string fault_;
   std::string path_;
 };
+
+/// Returns the value that `from` stands for, within what the tree has left of `memory`.
+template <class T>
+result<T> read_tree(nlohmann::json from, json_limits limits, memory_budget& memory) {
+  T value{};
+  tree_reader reader{limits, memory};
+  auto done = reader.get(value, from);
+  auto why = done ? problem{} : reader.fault();
+  take_down(from);
+  if (!done)
+    return why;
+  return value;
+}
 
 } // namespace troupe::detail
