@@ -86,6 +86,8 @@ result<scheduler::worker_options> to_worker(const node_command& what) {
       return problem{errc::bad_argument, "--label is '" + each + "'; give NAME=VALUE"};
     result.labels[each.substr(0, end)] = each.substr(end + 1);
   }
+  if (what.slots == 0)
+    return result; // it has none
   if (auto why = scheduler::check(result); why.code != errc::none)
     return problem{why.code, "its worker cannot be offered: " + why.detail};
   return result;
