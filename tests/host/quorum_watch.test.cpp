@@ -96,6 +96,28 @@ TEST_CASE("an election among a majority is no lost quorum, however long it takes
   CHECK(one.view().leaderless_for == 30s);
 }
 
+TEST_CASE("a voter that led alone or learned before misses a majority, too", "[host][quorum]") {
+  listener one;
+  auto all = one.members;
+  SECTION("alone") {
+    one.members = {{{a, {true, "A"}}}};
+    one.leader = a;
+  }
+  SECTION("as a learner") {
+    one.members.members[a].votes = false;
+    one.leader = b;
+  }
+  one.run(10s);
+  CHECK(one.told.code == errc::none);
+  one.members = all;
+  one.hears_answer_of(b);
+  one.leader = nobody;
+  one.run(1900ms);
+  CHECK(one.told.code == errc::none);
+  one.run(200ms);
+  CHECK(one.told.code == errc::no_quorum);
+}
+
 TEST_CASE("a voter that comes or goes meanwhile is named anew", "[host][quorum]") {
   listener one;
   auto d = raft::seat_id{4};

@@ -124,7 +124,9 @@ public:
     std::erase_if(peers_, [&](auto& each) {
       return !each.second.is_linked && !members.members.contains(each.first);
     });
-    review_at_ = last_majority(members) + patience_;
+    // Also where it is certain for now: who leads alone or learns may be one of several voters
+    // soon.
+    review_at_ = std::min(last_majority(members), stepped_at_) + patience_;
     auto found = review_at_ <= stepped_at_ ? missing(members) : problem{};
     if (found == why_)
       return std::nullopt;
