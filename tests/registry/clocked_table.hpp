@@ -57,7 +57,7 @@ struct clocked_table {
 
   explicit clocked_table(const registry_options& options = {}) {
     effects out;
-    table.step(now, 0, configure{options, 0}, out);
+    table.step(now, 0, registry::configure{options, 0}, out);
     CHECK(out.empty());
   }
 
