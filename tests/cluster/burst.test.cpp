@@ -23,7 +23,7 @@ using json = nlohmann::json;
 
 namespace {
 
-constexpr auto program = TROUPE_BIN_DIR "/burst_program";
+constexpr auto burst_program = TROUPE_BIN_DIR "/burst_program";
 constexpr auto source_host = "127.0.0.3";
 constexpr auto sink_host = "127.0.0.2";
 
@@ -44,18 +44,18 @@ public:
   explicit burst_cluster(const plan& how)
     : port_(free_port()),
       front_(*network.open(sink_host, {sink_host, port_})),
-      source_({program, "send", source_host, folder_ / "source",
+      source_({burst_program, "send", source_host, folder_ / "source",
                std::to_string(how.patience.count()), std::to_string(how.threads),
                std::to_string(how.messages), std::to_string(how.bytes)}),
       patience_(how.patience) {
     auto port = source_.read_line();
     REQUIRE(port);
     auto join = source_host + ":"s + *port;
-    sink.emplace(std::vector<std::string>{program, "serve", sink_host, std::to_string(port_),
+    sink.emplace(std::vector<std::string>{burst_program, "serve", sink_host, std::to_string(port_),
                                           to_string(front_), join, folder_ / "sink",
                                           std::to_string(how.delay.count())});
-    third_.emplace(
-      std::vector<std::string>{program, "serve", "127.0.0.4", "0", "-", join, folder_ / "third"});
+    third_.emplace(std::vector<std::string>{burst_program, "serve", "127.0.0.4", "0", "-", join,
+                                            folder_ / "third"});
     REQUIRE(sink->read_line() == "ready");
     REQUIRE(third_->read_line() == "ready");
     REQUIRE(source_.read_line(60s) == "whole");

@@ -23,7 +23,7 @@ using namespace troupe;
 
 namespace {
 
-constexpr auto program = TROUPE_BIN_DIR "/group_program";
+constexpr auto group_program = TROUPE_BIN_DIR "/group_program";
 
 /// A port that nobody listens at; its node comes back there.
 std::string free_port() {
@@ -50,8 +50,8 @@ public:
   }
 
   void start(std::size_t which) {
-    std::vector<std::string> command{program, "member", folder_ / ports_[which], ports_[which],
-                                     which == 0 ? "yes" : "no"};
+    std::vector<std::string> command{group_program, "member", folder_ / ports_[which],
+                                     ports_[which], which == 0 ? "yes" : "no"};
     for (std::size_t each = 0; each < 3; ++each)
       if (each != which)
         command.push_back(ports_[each]);
@@ -73,7 +73,7 @@ public:
   }
 
   testing::child_process client(const std::string& role, const std::string& count) {
-    std::vector<std::string> command{program, role, count};
+    std::vector<std::string> command{group_program, role, count};
     command.insert(command.end(), ports_.begin(), ports_.end());
     return testing::child_process{command};
   }
