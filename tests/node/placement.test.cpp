@@ -146,7 +146,10 @@ TEST_CASE("a router serves here and elsewhere", "[node][placement]") {
   placed<router::router_service, router::router_protocol> at{is_remote, {.max_agents = 2}};
   // One agent on each side, whichever the router's is.
   REQUIRE(at.c[0].agent("at n0", sayer("n0")).code == errc::none);
-  REQUIRE(at.c[1].agent("at n1", sayer("n1")).code == errc::none);
+  auto own = at.c[1].system().spawn([](caf::event_based_actor*) -> caf::behavior {
+    return {[](const std::string& text) { return "n1: " + text; }};
+  });
+  REQUIRE(at.c[1].add_agent("at n1", own).code == errc::none);
   caf::actor far;
   REQUIRE(at.c.until([&] {
     auto found = at.c[1].find("at n0");
