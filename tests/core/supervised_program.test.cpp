@@ -4,11 +4,13 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
+#include <csignal>
 #include <fstream>
 #include <string>
 #include <vector>
 
 #include <poll.h>
+#include <sys/stat.h>
 
 using namespace std::literals;
 using namespace troupe;
@@ -64,6 +66,27 @@ TEST_CASE("a supervised program says how it ended, and whether all of it has", "
   auto missing = supervised_program::start({.command = {"/no/such/program"}});
   REQUIRE_FALSE(missing);
   CHECK(missing.error().code == errc::not_found);
+}
+
+TEST_CASE("a supervised program says how it ended, also when signals came too late", "[core]") {
+  test::temporary_folder folder;
+  std::string file = folder / "numbers";
+  std::string gate = folder / "gate";
+  REQUIRE(::mkfifo(gate.c_str(), 0600) == 0);
+  auto one = start("echo $$ $PPID > " + file + ".new; mv " + file + ".new " + file + "; read line < "
+                   + gate + "; exit 9");
+  REQUIRE(until([&] { return numbers_in(file).size() == 2; }));
+  auto program = numbers_in(file).at(0);
+  auto supervisor = numbers_in(file).at(1);
+  ::kill(supervisor, SIGSTOP);
+  std::ofstream{gate} << "go on\n";
+  REQUIRE(until([&] { return is_over(program); }));
+  for (auto each = 0; each < 4; ++each) // it takes one, then sees that nothing is left
+    one.signal(SIGCONT);
+  ::kill(supervisor, SIGCONT);
+  REQUIRE(until([&] { return is_over(supervisor); }));
+  REQUIRE(one.wait_until_gone(20s));
+  CHECK(one.status() == 9);
 }
 
 TEST_CASE("a supervised program takes with it all that it started, in whatever session", "[core]") {

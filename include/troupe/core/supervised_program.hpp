@@ -244,7 +244,8 @@ public:
     auto waited = 0;
     while (!is_gone()) {
       auto count = ::recv(news_.get(), &waited, sizeof(waited), MSG_DONTWAIT);
-      if (count < 0 && errno == EINTR)
+      // A reset says that signals came too late for the supervisor; its word is still to be read.
+      if (count < 0 && (errno == EINTR || errno == ECONNRESET))
         continue;
       if (count < 0 && errno == EAGAIN)
         return;
