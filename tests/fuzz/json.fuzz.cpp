@@ -9,6 +9,9 @@ using test::must_hold;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   auto text = test::text_of(data, size);
+  std::optional<result<nlohmann::json>> narrow;
+  test::check_memory(text, [&] { narrow = parse_json(text, test::narrow_limits()); });
+  test::check_memory(text, [&] { (void)from_json<test::everything>(text, test::narrow_limits()); });
   auto tree = parse_json(text);
   if (!tree) {
     must_hold(is_utf8(tree.error().detail), "a refusal can be read");

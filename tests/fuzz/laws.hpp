@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -7,7 +8,9 @@
 #include <optional>
 #include <string_view>
 
+#include "support/counted_memory.hpp"
 #include "troupe/core/codec.hpp"
+#include "troupe/core/json_tree.hpp"
 
 /// What holds for whatever a decoder makes of hostile bytes.
 namespace troupe::test {
@@ -24,9 +27,33 @@ inline void must_hold(bool held, const char* law) {
   std::abort();
 }
 
+/// Inputs are short, so that a decoder has less to spare than usual.
+constexpr std::size_t spare = 4'096;
+
+/// A document with less to spare than usual.
+inline json_limits narrow_limits() {
+  return {.spare_memory = spare};
+}
+
+/// `decode` reads `bytes` with so much to spare, and allocates no more than that allows, but for
+/// the texts of a refusal.
+template <class Body>
+void check_memory(std::string_view bytes, Body decode) {
+  constexpr std::size_t texts = 4'096;
+  must_hold(counted_memory::peak_of(decode)
+              <= memory_budget::bytes_per_byte * bytes.size() + spare + texts,
+            "a decoder allocates no more than a memory_budget allows");
+}
+
 /// Whatever is decoded from `bytes` is encoded to bytes that mean the same.
 template <class T>
 void check_codec(std::string_view bytes) {
+  check_memory(bytes, [&] {
+    decoder source{bytes.substr(std::min<std::size_t>(1, bytes.size())),
+                   memory_budget{bytes.size(), memory_budget::bytes_per_byte, spare}};
+    T value{};
+    source.get(value);
+  });
   auto read = from_bytes<T>(bytes);
   if (!read)
     return;

@@ -8,6 +8,10 @@ using test::must_hold;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   auto bytes = test::text_of(data, size);
+  std::optional<result<nlohmann::json>> narrow;
+  test::check_memory(bytes, [&] { narrow = parse_msgpack(bytes, test::narrow_limits()); });
+  test::check_memory(bytes,
+                     [&] { (void)from_msgpack<test::everything>(bytes, test::narrow_limits()); });
   auto tree = parse_msgpack(bytes);
   if (!tree) {
     must_hold(is_utf8(tree.error().detail), "a refusal can be read");
