@@ -79,6 +79,20 @@ public:
     return end();
   }
 
+  /// Waits for the next word of the sink: how many messages have arrived.
+  std::uint64_t arrived(std::chrono::milliseconds wait = 20s) {
+    auto line = sink->read_line(wait);
+    return line ? std::stoull(*line) : 0;
+  }
+
+  /// The last word that it has said.
+  std::uint64_t last_arrived() {
+    std::uint64_t last = 0;
+    for (auto next = arrived(0s); next > 0; next = arrived(0s))
+      last = next;
+    return last;
+  }
+
   /// Ends the source as an operator does.
   std::optional<int> stop_source() {
     source_.send_signal(SIGTERM);
@@ -165,9 +179,10 @@ TEST_CASE("a slow agent loses nothing of a burst", "[cluster]") {
 TEST_CASE("a node that reads nothing for a while loses nothing of a burst", "[cluster]") {
   burst_cluster cluster{{}};
   cluster.begin();
-  std::this_thread::sleep_for(50ms); // any moment is as good
+  REQUIRE(cluster.arrived() == 1'000);
   cluster.sink->send_signal(SIGSTOP);
   std::this_thread::sleep_for(1s); // less than the time-out of a link between voters
+  CHECK(cluster.last_arrived() < 20'000);
   cluster.sink->send_signal(SIGCONT);
   auto seen = cluster.end();
   check_that_all_is_said(seen, 20'000);
@@ -177,8 +192,9 @@ TEST_CASE("a node that reads nothing for a while loses nothing of a burst", "[cl
 TEST_CASE("a node killed amid a burst leaves nobody without an answer", "[cluster]") {
   burst_cluster cluster{{.threads = 2, .messages = 20'000, .patience = 5s}};
   cluster.begin();
-  std::this_thread::sleep_for(100ms); // any moment is as good
+  REQUIRE(cluster.arrived() == 1'000);
   cluster.sink->send_signal(SIGKILL);
+  CHECK(cluster.last_arrived() < 40'000);
   auto seen = cluster.end();
   INFO(seen.dump());
   CHECK(seen["taken"].get<std::uint64_t>() + sum_of(seen["refused"]) == 40'000);

@@ -2,7 +2,7 @@
 //
 // Usage: burst_program serve HOST PORT ADVERTISED JOIN FOLDER [DELAY]
 //            a voter at HOST:PORT, with an agent "sink" that takes DELAY microseconds for each
-//            message; it ends, with a line, when it gets SIGTERM
+//            message, and a line for each thousand; it ends, with a line, when it gets SIGTERM
 //        burst_program send HOST FOLDER SECONDS THREADS MESSAGES BYTES [WINDOW WAITING]
 //            founds the cluster, says its port, and says "whole" when three vote; at each SIGUSR1
 //            it sends to "sink" from so many threads so many messages each, asks it beside that,
@@ -58,8 +58,10 @@ std::unique_ptr<node> start(const net::address& listen, const std::string& folde
   return std::move(*made);
 }
 
-/// Takes (thread, number, text); says how many came, and how many of them out of order.
+/// Takes (thread, number, text); says how many came, and how many of them out of order, when asked,
+/// and the former in a line at each step, too.
 caf::behavior sink(std::chrono::microseconds delay) {
+  static constexpr std::uint64_t step = 1'000;
   struct seen {
     std::uint64_t count = 0;
     std::uint64_t disorder = 0;
@@ -72,7 +74,8 @@ caf::behavior sink(std::chrono::microseconds delay) {
       auto [last, is_first] = all->last.try_emplace(thread, number);
       if (!is_first && number <= std::exchange(last->second, number))
         ++all->disorder;
-      ++all->count;
+      if (++all->count % step == 0)
+        std::cout << all->count << std::endl;
       if (delay > 0us)
         std::this_thread::sleep_for(delay);
     },
@@ -243,7 +246,9 @@ void send(char** words, bool has_bounds) {
   }
   auto me = start({words[0], 0}, words[1], std::move(how));
   std::cout << me->port() << std::endl;
-  for (;;) {
+  for (auto deadline = steady::now() + 60s;;) {
+    if (steady::now() > deadline)
+      fail("three voters and the sink are not there");
     auto now = me->voters().list(20s);
     if (now && now->seats.size() == 3 && std::ranges::all_of(now->seats, &cluster::seat_view::votes)
         && me->find("sink"))
