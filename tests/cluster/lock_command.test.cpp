@@ -1,10 +1,10 @@
 // Commands that run while a lock is held.
 
+#include "support/processes.hpp"
 #include "troupe_command.hpp"
 
 #include <sys/stat.h>
 
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -29,22 +29,6 @@ words sh(const std::string& script) {
 const std::string tree = "sleep 600 & one=$!; "
                          "two=$(setsid sh -c 'sleep 600 >/dev/null 2>&1 & echo $!'); "
                          "echo $$ $one $two; ";
-
-std::vector<std::string> numbers_in(const std::string& line) {
-  std::istringstream text{line};
-  std::vector<std::string> result;
-  for (std::string each; text >> each;)
-    result.push_back(each);
-  return result;
-}
-
-/// Whether all these processes have ended; those that wait for their parent to look count.
-bool all_over(const std::vector<std::string>& processes) {
-  for (auto& each : processes)
-    if (!content_of("/proc/" + each + "/cmdline").empty())
-      return false;
-  return true;
-}
 
 /// A command at a terminal of its own, to which the test types.
 class at_terminal {

@@ -1,5 +1,7 @@
 #include "troupe/core/supervised_program.hpp" // the header under test
+#include "support/processes.hpp"
 #include "support/temporary_folder.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -9,11 +11,14 @@
 #include <string>
 #include <vector>
 
-#include <poll.h>
 #include <sys/stat.h>
 
 using namespace std::literals;
 using namespace troupe;
+using test::all_over;
+using test::is_over;
+using test::numbers_in_file;
+using testing::comes_true;
 
 namespace {
 
@@ -21,36 +26,6 @@ supervised_program start(const std::string& script) {
   auto made = supervised_program::start({.command = {"/bin/sh", "-c", script}});
   REQUIRE(made);
   return std::move(*made);
-}
-
-template <class Condition>
-bool until(Condition condition, std::chrono::seconds patience = 20s) {
-  auto end = std::chrono::steady_clock::now() + patience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end)
-      return false;
-    ::poll(nullptr, 0, 2);
-  }
-  return true;
-}
-
-/// The numbers of processes in a file that a script moves there when it is whole.
-std::vector<int> numbers_in(const std::string& file) {
-  std::ifstream in{file};
-  std::vector<int> result;
-  for (int each = 0; in >> each;)
-    result.push_back(each);
-  return result;
-}
-
-/// Gone, or only its entry is left until somebody looks at it.
-bool is_over(int process) {
-  std::ifstream in{"/proc/" + std::to_string(process) + "/stat"};
-  std::string number;
-  std::string name;
-  std::string state;
-  in >> number >> name >> state;
-  return !in || state == "Z" || state == "X";
 }
 
 } // namespace
@@ -75,16 +50,16 @@ TEST_CASE("a supervised program says how it ended, also when signals came too la
   REQUIRE(::mkfifo(gate.c_str(), 0600) == 0);
   auto one = start("echo $$ $PPID > " + file + ".new; mv " + file + ".new " + file
                    + "; read line < " + gate + "; exit 9");
-  REQUIRE(until([&] { return numbers_in(file).size() == 2; }));
-  auto program = numbers_in(file).at(0);
-  auto supervisor = numbers_in(file).at(1);
+  REQUIRE(comes_true([&] { return numbers_in_file(file).size() == 2; }));
+  auto program = numbers_in_file(file).at(0);
+  auto supervisor = numbers_in_file(file).at(1);
   ::kill(supervisor, SIGSTOP);
   std::ofstream{gate} << "go on\n";
-  REQUIRE(until([&] { return is_over(program); }));
+  REQUIRE(comes_true([&] { return is_over(program); }));
   for (auto each = 0; each < 4; ++each) // it takes one, then sees that nothing is left
     one.signal(SIGCONT);
   ::kill(supervisor, SIGCONT);
-  REQUIRE(until([&] { return is_over(supervisor); }));
+  REQUIRE(comes_true([&] { return is_over(supervisor); }));
   REQUIRE(one.wait_until_gone(20s));
   CHECK(one.status() == 9);
 }
@@ -97,37 +72,32 @@ TEST_CASE("a supervised program takes with it all that it started, in whatever s
   auto script
     = "sleep 600 & one=$!; two=$(setsid sh -c 'sleep 600 >/dev/null & echo $!'); echo $$ $one $two"
       + tell;
-  auto all_over = [&] {
-    for (auto each : numbers_in(file))
-      if (!is_over(each))
-        return false;
-    return true;
-  };
+  auto is_all_over = [&] { return all_over(numbers_in_file(file)); };
   SECTION("when its owner lets go of it") {
     {
       auto one = start(script + "wait");
-      REQUIRE(until([&] { return numbers_in(file).size() == 3; }));
-      CHECK_FALSE(all_over());
+      REQUIRE(comes_true([&] { return numbers_in_file(file).size() == 3; }));
+      CHECK_FALSE(is_all_over());
     }
-    CHECK(all_over());
+    CHECK(is_all_over());
   }
   SECTION("when it is killed after its end") {
     auto one = start(script + "exit 3");
-    REQUIRE(until([&] {
+    REQUIRE(comes_true([&] {
       one.look();
       return one.has_ended();
     }));
     CHECK(one.status() == 3);
     CHECK_FALSE(one.is_gone());
     one.kill();
-    CHECK(all_over());
+    CHECK(is_all_over());
   }
   SECTION("when a signal is sent to it") {
     auto one = start(script + "wait");
-    REQUIRE(until([&] { return numbers_in(file).size() == 3; }));
+    REQUIRE(comes_true([&] { return numbers_in_file(file).size() == 3; }));
     one.signal(SIGTERM);
     CHECK(one.wait_until_gone(20s));
-    CHECK(all_over());
+    CHECK(is_all_over());
     CHECK(one.status() == 128 + SIGTERM);
   }
   SECTION("when the process of its owner is killed") {
@@ -138,12 +108,12 @@ TEST_CASE("a supervised program takes with it all that it started, in whatever s
       for (;;)
         ::pause();
     }
-    REQUIRE(until([&] { return numbers_in(file).size() == 3; }));
+    REQUIRE(comes_true([&] { return numbers_in_file(file).size() == 3; }));
     ::kill(owner, SIGKILL);
     ::waitpid(owner, nullptr, 0);
-    CHECK(until(all_over));
+    CHECK(comes_true(is_all_over));
   }
-  REQUIRE(numbers_in(file).size() == 3);
+  REQUIRE(numbers_in_file(file).size() == 3);
 }
 
 TEST_CASE("a supervised program is in our process group, unless it wants its own", "[core]") {
@@ -154,7 +124,7 @@ TEST_CASE("a supervised program is in our process group, unless it wants its own
       {.command = {"/bin/sh", "-c", "cut -d' ' -f5 /proc/$$/stat > " + file}, .own_group = own});
     REQUIRE(made);
     REQUIRE(made->wait_until_gone(20s));
-    return numbers_in(file).at(0);
+    return numbers_in_file(file).at(0);
   };
   CHECK(group_of(false) == ::getpgrp());
   CHECK(group_of(true) != ::getpgrp());

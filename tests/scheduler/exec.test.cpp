@@ -1,19 +1,21 @@
 #include "troupe/scheduler/exec.hpp" // the header under test
+#include "support/processes.hpp"
 #include "support/temporary_folder.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
-#include <fstream>
 #include <future>
 #include <string>
 #include <vector>
 
-#include <poll.h>
-
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::scheduler;
+using test::all_over;
+using test::numbers_in_file;
+using testing::comes_true;
 using json = nlohmann::json;
 
 namespace {
@@ -37,36 +39,6 @@ json seen(const json& input, const exec_options& bounds = {}) {
   INFO((done ? *done : done.error().detail));
   REQUIRE(done);
   return json::parse(*done);
-}
-
-template <class Condition>
-bool until(Condition condition, duration patience = 20s) {
-  auto end = std::chrono::steady_clock::now() + patience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end)
-      return false;
-    ::poll(nullptr, 0, 2);
-  }
-  return true;
-}
-
-/// Two numbers that a program writes to a file when it is ready.
-std::vector<int> numbers_in(const std::string& file) {
-  std::ifstream in{file};
-  std::vector<int> result;
-  for (int each = 0; in >> each;)
-    result.push_back(each);
-  return result;
-}
-
-/// Gone, or only its entry is left until somebody looks at it.
-bool is_over(int process) {
-  std::ifstream in{"/proc/" + std::to_string(process) + "/stat"};
-  std::string number;
-  std::string name;
-  std::string state;
-  in >> number >> name >> state;
-  return !in || state == "Z" || state == "X";
 }
 
 } // namespace
@@ -143,7 +115,7 @@ TEST_CASE("a program and all that it started are killed", "[scheduler][exec]") {
   SECTION("when its task is cancelled") {
     auto call = call_for(shell(script + "; wait").dump());
     auto done = std::async(std::launch::async, [&] { return exec_programs()(call); });
-    REQUIRE(until([&] { return numbers_in(file).size() == 2; }));
+    REQUIRE(comes_true([&] { return numbers_in_file(file).size() == 2; }));
     call.cancel();
     REQUIRE(done.wait_for(20s) == std::future_status::ready);
     CHECK(done.get().error().code == errc::cancelled);
@@ -152,15 +124,15 @@ TEST_CASE("a program and all that it started are killed", "[scheduler][exec]") {
     auto done = exec_programs()(call_for(shell(script + "; wait").dump(), 300ms));
     REQUIRE_FALSE(done);
     CHECK(done.error().code == errc::timed_out);
-    if (numbers_in(file).size() != 2)
+    if (numbers_in_file(file).size() != 2)
       SKIP("the machine was too slow for the program to begin");
   }
   SECTION("also what it leaves behind") {
     CHECK(seen(shell(script))["status"] == 0);
   }
-  auto numbers = numbers_in(file);
+  auto numbers = numbers_in_file(file);
   REQUIRE(numbers.size() == 2);
-  CHECK(until([&] { return is_over(numbers[0]) && is_over(numbers[1]); }));
+  CHECK(comes_true([&] { return all_over(numbers); }));
 }
 
 TEST_CASE("a task that was cancelled before runs no program to its end", "[scheduler][exec]") {

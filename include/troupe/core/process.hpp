@@ -118,6 +118,12 @@ inline problem no_process(int error) {
                           + "; end some and try again"};
 }
 
+/// Waits for the end of a child, whose status nobody wants to know.
+inline void bury(pid_t child) {
+  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR)
+    continue;
+}
+
 /// Waits until the program runs, which closes the other end of `told`. If it does not, waits for
 /// the end of `child` and returns why.
 inline problem await_program(const program& what, const descriptor& told, pid_t child) {
@@ -127,8 +133,7 @@ inline problem await_program(const program& what, const descriptor& told, pid_t 
     continue;
   if (count == 0)
     return {};
-  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR)
-    continue;
+  bury(child);
   if (!why.of_program)
     return no_process(why.error);
   return {errc::not_found, "cannot run '" + what.command.front() + "' (" + std::strerror(why.error)

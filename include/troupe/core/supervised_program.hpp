@@ -253,7 +253,7 @@ public:
       if (count == static_cast<ssize_t>(sizeof(waited)))
         status_ = exit_status(waited);
       else
-        bury();
+        detail::bury(std::exchange(supervisor_, 0));
     }
   }
 
@@ -303,12 +303,6 @@ public:
 private:
   supervised_program(pid_t supervisor, descriptor news)
     : supervisor_(supervisor), news_(std::move(news)) {}
-
-  void bury() {
-    while (::waitpid(supervisor_, nullptr, 0) < 0 && errno == EINTR)
-      continue;
-    supervisor_ = 0;
-  }
 
   pid_t supervisor_ = 0;
   descriptor news_;
