@@ -28,15 +28,21 @@ struct counted_memory {
 
 } // namespace troupe::test
 
-void* operator new(std::size_t size) {
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   auto* made = std::malloc(size);
   if (made == nullptr)
-    throw std::bad_alloc{};
+    return nullptr;
   using memory = troupe::test::counted_memory;
   auto bytes = malloc_usable_size(made);
   auto now = memory::now.fetch_add(bytes) + bytes;
   memory::most = std::max(now, memory::most.load());
   return made;
+}
+
+void* operator new(std::size_t size) {
+  if (auto* made = operator new(size, std::nothrow))
+    return made;
+  throw std::bad_alloc{};
 }
 
 void operator delete(void* what) noexcept {
