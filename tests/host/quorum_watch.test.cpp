@@ -118,6 +118,25 @@ TEST_CASE("a voter that led alone or learned before misses a majority, too", "[h
   CHECK(one.told.code == errc::no_quorum);
 }
 
+TEST_CASE("a replica that changes its seat misses a majority as the voter that it becomes",
+          "[host][quorum]") {
+  listener one;
+  one.leader = b;
+  one.hears_heartbeat_of(b);
+  constexpr raft::seat_id d{4};
+  one.watch.changed_seat(d);
+  one.members.members.erase(a);
+  one.members.members[d] = {true, "A"};
+  one.hears_heartbeat_of(b);
+  CHECK(one.view().reached() == 2);
+  one.leader = nobody;
+  one.run(1900ms);
+  CHECK(one.told.code == errc::none);
+  one.run(200ms);
+  CHECK_THAT(one.told.detail, ContainsSubstring("reaches 1 of 3 voters, a majority is 2; it misses "
+                                                "B, C:"));
+}
+
 TEST_CASE("a voter that comes or goes meanwhile is named anew", "[host][quorum]") {
   listener one;
   auto d = raft::seat_id{4};
