@@ -203,6 +203,10 @@ TEST_CASE(
   CHECK(locks.inside.refusal() == missing);
   CHECK_FALSE(locks.refusals.contains(2));
 
+  // Nor is a caller told that has gone: it is forgotten, here as elsewhere.
+  locks.give(at(4s), 2, core::caller_gone{});
+  CHECK_FALSE(locks.refusals.contains(2));
+
   locks.give(at(5s), 0, core::without_quorum{});
   locks.ask(at(5s), 6, lock::acquire{"other", "third", 1min, {}});
   CHECK(locks.refusals.at(6).code == errc::not_leader);
