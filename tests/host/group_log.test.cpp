@@ -364,6 +364,19 @@ TEST_CASE_METHOD(fixture, "a log may become shorter by entries of a later term")
   CHECK(loaded().state.entries.size() == 2);
 }
 
+TEST_CASE_METHOD(fixture, "a log that was begun anew has one floor of tokens for ever") {
+  CHECK(loaded().token_floor == 0);
+  {
+    group_log log{file};
+    stored_group found;
+    REQUIRE(log.load(found).code == errc::none);
+    REQUIRE(log.begin_anew(found, "here", snapshot_at(5, "state")).code == errc::none);
+  }
+  auto floor = loaded().token_floor;
+  CHECK(floor > 0);
+  CHECK(loaded().token_floor == floor); // microseconds later
+}
+
 TEST_CASE_METHOD(fixture, "another process keeps off") {
   group_log log{file};
   stored_group found;
