@@ -364,6 +364,20 @@ TEST_CASE_METHOD(fixture, "a log may become shorter by entries of a later term")
   CHECK(loaded().state.entries.size() == 2);
 }
 
+TEST_CASE_METHOD(fixture, "a log becomes shorter only if its mark can say so before") {
+  std::filesystem::create_symlink("/dev/full", file.string() + ".mark");
+  auto ends_earlier = entries(2, {line(2, 1, "x")});
+  with([&](group_log& log) {
+    REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 2, "b"), line(3, 2, "c")})).code
+            == errc::none);
+    CHECK(log.write(ends_earlier).code == errc::storage_full);
+  });
+  CHECK(loaded().state.entries.size() == 3);
+  std::filesystem::remove(file.string() + ".mark");
+  with([&](group_log& log) { REQUIRE(log.write(ends_earlier).code == errc::none); });
+  CHECK(loaded().state.entries.size() == 2);
+}
+
 TEST_CASE_METHOD(fixture, "a log that was begun anew has one floor of tokens for ever") {
   CHECK(loaded().token_floor == 0);
   {

@@ -118,8 +118,11 @@ public:
     if (!begin_.run() || !put(what))
       return database_.failed("write");
     auto next = kept_after(what);
-    if (std::pair{next.last_term, next.last_index} < std::pair{kept_.last_term, kept_.last_index})
-      write_mark(next, true); // before the log becomes shorter, or it would seem to have lost some
+    auto is_shorter
+      = std::pair{next.last_term, next.last_index} < std::pair{kept_.last_term, kept_.last_index};
+    if (is_shorter) // says so before, or it would seem to have lost some
+      if (auto why = mark_.write_synced(to_mark(next)); why.code != errc::none)
+        return database_.run("ROLLBACK") ? why : database_.failed("write");
     if (!commit_.run())
       return database_.failed("write");
     kept_ = next;
@@ -391,16 +394,18 @@ private:
     return next;
   }
 
-  void write_mark(const kept_mark& what, bool is_synced = false) {
+  void write_mark(const kept_mark& what) {
+    mark_.write(to_mark(what));
+  }
+
+  static std::string to_mark(const kept_mark& what) {
     encoder body;
     body.put(what.last_index);
     body.put(what.last_term);
     body.put(what.vote.term);
     body.put(what.vote.vote.value);
     body.put(what.now);
-    mark_.write(body.take());
-    if (is_synced)
-      mark_.sync();
+    return body.take();
   }
 
   // -- the file -------------------------------------------------------------------------
