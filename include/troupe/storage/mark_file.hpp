@@ -57,8 +57,8 @@ public:
       return {};
     if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
       return {errc::storage_full, "the mark of a log cannot be written; make space, then go on"};
-    return {errc::damaged, "the mark of a log cannot be written: " + std::string{std::strerror(errno)}
-                             + "; check the disk"};
+    return {errc::damaged, "the mark of a log cannot be written: "
+                             + std::string{std::strerror(errno)} + "; check the disk"};
   }
 
   /// Returns the last body of `size` bytes, nothing if there is none that is whole.
