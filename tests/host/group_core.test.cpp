@@ -280,11 +280,13 @@ TEST_CASE("a state that is too large to be sent is kept, said and not sent until
   CHECK(group.at(1).warnings.back().code == errc::limit_reached);
   CHECK_THAT(group.at(1).warnings.back().detail, ContainsSubstring("max_snapshot_bytes"));
 
+  auto said = group.at(1).warnings.size();
   group.connect(3);
   for (auto each = 0; each < 20; ++each)
     group.beat();
   CHECK(group.at(3).states[notes].empty());
   CHECK(group.at(1).loads == 1);
+  CHECK(group.at(1).warnings.size() == said + 1); // a leader that was started again says it, too
 
   group.note(forget_all);
   auto warnings = group.at(1).warnings.size();
