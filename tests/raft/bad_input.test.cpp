@@ -238,18 +238,31 @@ TEST_CASE("a refusal from before an acknowledgement is late, one of a later roun
   replica.hear({2, append_answer{true, last, 0, 0, 1, last}});
   replica.hear({2, refusal}); // overtaken on its way, or sent twice by the network
   CHECK(replica.all<replica::forgot>().empty());
+  refusal.round = max_number - 1; // a round to come, which nobody can answer
+  replica.hear({2, refusal});
+  CHECK(replica.all<replica::forgot>().empty());
   replica.step(replica::read{}); // begins the next round
   refusal.round = 2;
   refusal.last_index = last; // it has all, whatever it refuses
   replica.hear({2, refusal});
   CHECK(replica.all<replica::forgot>().empty());
+  CHECK(replica.all<replica::read_at>().size() == 1);
+  replica.step(replica::read{});
   refusal.last_index = 2;
+  refusal.round = 3;
   replica.hear({2, refusal});
   CHECK(replica.only<replica::forgot>().synced == last);
 
+  // It may have voted for another leader and have forgotten that, too: it confirms no read.
+  CHECK(replica.all<replica::read_at>().empty());
+  replica.hear({2, append_answer{true, 0, 0, 0, 3, 2}});
+  CHECK(replica.all<replica::read_at>().empty());
+  replica.hear({2, append_answer{true, 0, 0, 0, 3, 0}}, {3});
+  CHECK(replica.all<replica::read_at>().size() == 1);
+
   // Who is handed the lead unless somebody is named: the other one, though that has less.
   replica.step(replica::transfer{});
-  replica.hear({2, append_answer{true, last, 0, 0, 2, last}}, {3});
+  replica.hear({2, append_answer{true, last, 0, 0, 3, last}}, {3});
   std::vector<seat_id> take_over;
   for (auto& each : replica.all<replica::send>())
     if (std::holds_alternative<raft::take_over>(each.what.body))
