@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -190,4 +191,19 @@ TEST_CASE("large values of the usual density are read", "[core][memory]") {
   for (std::uint64_t each = 0; each < 200'000; ++each)
     texts.emplace(each, std::to_string(each));
   CHECK(from_bytes<decltype(texts)>(to_bytes(texts)) == texts);
+}
+
+TEST_CASE("a budget of memory is spent to its last byte, and never overflows", "[core][memory]") {
+  memory_budget small{10, 2, 100};
+  CHECK(small.left() == 120);
+  CHECK_FALSE(small.take(121));
+  CHECK(small.take(120));
+  CHECK(small.left() == 0);
+  CHECK(small.take_text(15)); // has its place in the object
+  CHECK_FALSE(small.take_text(16));
+  CHECK_FALSE(small.take_elements<std::vector<int>>(1));
+  constexpr auto most = std::numeric_limits<std::size_t>::max();
+  CHECK(memory_budget{most / 2, 3, 0}.left() == most);
+  CHECK(memory_budget{3, most / 2, 100}.left() == most);
+  CHECK_FALSE(memory_budget{100}.take_elements<std::vector<wide>>(most / 8));
 }

@@ -105,6 +105,10 @@ public:
     }
   }
 
+  [[nodiscard]] time_point now() const {
+    return now_;
+  }
+
   /// Messages to and from this node are lost from here on.
   void cut_off(std::uint64_t which) {
     is_cut_off_.insert(which);
@@ -276,11 +280,13 @@ TEST_CASE("a state that is too large to be sent is kept, said and not sent until
   CHECK(group.at(1).warnings.back().code == errc::limit_reached);
   CHECK_THAT(group.at(1).warnings.back().detail, ContainsSubstring("max_snapshot_bytes"));
 
+  auto said = group.at(1).warnings.size();
   group.connect(3);
   for (auto each = 0; each < 20; ++each)
     group.beat();
   CHECK(group.at(3).states[notes].empty());
   CHECK(group.at(1).loads == 1);
+  CHECK(group.at(1).warnings.size() == said + 1); // a leader that was started again says it, too
 
   group.note(forget_all);
   auto warnings = group.at(1).warnings.size();
@@ -451,4 +457,16 @@ TEST_CASE("who is left without a majority says who is missing, and takes it back
   CHECK(group.at(1).quorum.code == errc::none);
   CHECK(group.at(2).quorum.code == errc::none);
   CHECK(group.at(3).quorum.code == errc::no_quorum);
+}
+
+TEST_CASE("a replica that changes its seat does not count the old one as reached") {
+  small_group group;
+  group.run(1s);
+  auto view = [&] { return group.at(3).core->quorum(group.now()); };
+  REQUIRE(view().voters.size() == 3);
+  REQUIRE(view().voters.back().is_reached);
+  group.give(3, raft::replica::event{raft::replica::change_seat{{9}}});
+  CHECK_FALSE(view().voters.back().is_reached);
+  group.run(1min);
+  CHECK(group.at(3).quorum.code == errc::none); // it is no voter
 }

@@ -364,6 +364,33 @@ TEST_CASE_METHOD(fixture, "a log may become shorter by entries of a later term")
   CHECK(loaded().state.entries.size() == 2);
 }
 
+TEST_CASE_METHOD(fixture, "a log becomes shorter only if its mark can say so before") {
+  std::filesystem::create_symlink("/dev/full", file.string() + ".mark");
+  auto ends_earlier = entries(2, {line(2, 1, "x")});
+  with([&](group_log& log) {
+    REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 2, "b"), line(3, 2, "c")})).code
+            == errc::none);
+    CHECK(log.write(ends_earlier).code == errc::storage_full);
+  });
+  CHECK(loaded().state.entries.size() == 3);
+  std::filesystem::remove(file.string() + ".mark");
+  with([&](group_log& log) { REQUIRE(log.write(ends_earlier).code == errc::none); });
+  CHECK(loaded().state.entries.size() == 2);
+}
+
+TEST_CASE_METHOD(fixture, "a log that was begun anew has one floor of tokens for ever") {
+  CHECK(loaded().token_floor == 0);
+  {
+    group_log log{file};
+    stored_group found;
+    REQUIRE(log.load(found).code == errc::none);
+    REQUIRE(log.begin_anew(found, "here", snapshot_at(5, "state")).code == errc::none);
+  }
+  auto floor = loaded().token_floor;
+  CHECK(floor > 0);
+  CHECK(loaded().token_floor == floor); // microseconds later
+}
+
 TEST_CASE_METHOD(fixture, "another process keeps off") {
   group_log log{file};
   stored_group found;

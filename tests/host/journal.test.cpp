@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -131,6 +133,115 @@ TEST_CASE("a sentence that is worded anew is no other history", "[host][journal]
   durable_core<changed_table> core;
   CHECK(recover(core, log).code == errc::none);
   CHECK(core.index() == 3);
+}
+
+namespace {
+
+/// Adds up. Its events and effects have more fields in a later release.
+template <bool HasGrown>
+class adder {
+public:
+  struct add {
+    std::int64_t amount = 0;
+    std::string note{};
+
+    template <class Inspector>
+    friend bool inspect(Inspector& f, add& x) {
+      if constexpr (HasGrown)
+        return f.object(x).fields(f.field("amount", x.amount), f.field("note", x.note));
+      else
+        return f.object(x).fields(f.field("amount", x.amount));
+    }
+  };
+  struct added {
+    request_id id = 0;
+    std::int64_t sum = 0;
+    std::uint32_t notes = 0;
+
+    template <class Inspector>
+    friend bool inspect(Inspector& f, added& x) {
+      if constexpr (HasGrown)
+        return f.object(x).fields(f.field("id", x.id), f.field("sum", x.sum),
+                                  f.field("notes", x.notes));
+      else
+        return f.object(x).fields(f.field("id", x.id), f.field("sum", x.sum));
+    }
+  };
+  struct look {};
+
+  using event = std::variant<add>;
+  using effects = std::vector<std::variant<added>>;
+  using query = look;
+  using snapshot_type = added;
+
+  void step(time_point, request_id id, const event& what, effects& out) {
+    auto& [amount, note] = std::get<add>(what);
+    state_.id = id;
+    state_.sum += amount;
+    state_.notes += note.empty() ? 0 : 1;
+    out.push_back(state_);
+  }
+
+  void tick(time_point, effects&) {}
+
+  static std::optional<time_point> next_deadline() {
+    return std::nullopt;
+  }
+
+  std::int64_t answer(const look&) const {
+    return state_.sum;
+  }
+
+  snapshot_type snapshot() const {
+    return state_;
+  }
+
+  void restore(time_point, const snapshot_type& saved) {
+    state_ = saved;
+  }
+
+private:
+  added state_;
+};
+
+/// The journal, as bytes, of a life in which 1, 256 and 2 are added, each in a batch of its own.
+template <class Adder>
+std::vector<storage::stored_record> a_life_of(const std::string& note = {}) {
+  using core = durable_core<Adder>;
+  core host;
+  std::vector<storage::stored_record> result;
+  for (std::int64_t each : {1, 256, 2}) {
+    typename core::effects out;
+    typename Adder::add what;
+    what.amount = each;
+    what.note = note;
+    host.step({}, each, command<Adder>{{}, what}, out);
+    std::ranges::move(to_stored(*std::get<typename core::append>(out.front()).records),
+                      std::back_inserter(result));
+    out.clear();
+    host.step({}, 0, typename core::synced{}, out);
+  }
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("a journal from before a request and its answer had a further field is replayed",
+          "[host][journal]") {
+  test::simulated_log log;
+  REQUIRE(log.append(a_life_of<adder<false>>()).code == errc::none);
+  durable_core<adder<true>> core;
+  auto why = recover(core, log);
+  INFO(why.detail);
+  CHECK(why.code == errc::none);
+  CHECK(core.answer(adder<true>::look{}) == 259);
+}
+
+TEST_CASE("a release that does not know a field that is used is found out", "[host][journal]") {
+  test::simulated_log log;
+  REQUIRE(log.append(a_life_of<adder<true>>("a note")).code == errc::none);
+  durable_core<adder<false>> core;
+  CHECK(recover(core, log).code == errc::damaged);
 }
 
 TEST_CASE("a snapshot goes on with the history of its records", "[host][journal]") {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "caf/actor_system.hpp"
 #include "caf/actor_system_config.hpp"
@@ -38,8 +39,8 @@ public:
     return 7;
   }
 
-  [[nodiscard]] bool is_recovered() const override {
-    return false;
+  [[nodiscard]] std::uint64_t token_floor() const override {
+    return 7'000;
   }
 
   std::promise<std::pair<host::job_runner, std::function<void(host::group_event&)>>> joined;
@@ -67,5 +68,8 @@ TEST_CASE("a service that hears late that it leads is not behind the time of its
   REQUIRE(batch);
   CHECK(batch->records.front().at >= time_point{105s});
   CHECK(batch->records.front().at < time_point{135s});
+  // A group that began anew: its first entry says above what tokens are to be.
+  auto& opening = std::get<host::notice<lock::lock_table>>(batch->records.front().what).what;
+  CHECK(std::get<lock::configure>(opening).token_floor == 7'000);
   caf::anon_send_exit(*service, caf::exit_reason::kill);
 }

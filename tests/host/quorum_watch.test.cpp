@@ -118,6 +118,25 @@ TEST_CASE("a voter that led alone or learned before misses a majority, too", "[h
   CHECK(one.told.code == errc::no_quorum);
 }
 
+TEST_CASE("a replica that changes its seat misses a majority as the voter that it becomes",
+          "[host][quorum]") {
+  listener one;
+  one.leader = b;
+  one.hears_heartbeat_of(b);
+  constexpr raft::seat_id d{4};
+  one.watch.changed_seat(d);
+  one.members.members.erase(a);
+  one.members.members[d] = {true, "A"};
+  one.hears_heartbeat_of(b);
+  CHECK(one.view().reached() == 2);
+  one.leader = nobody;
+  one.run(1900ms);
+  CHECK(one.told.code == errc::none);
+  one.run(200ms);
+  CHECK_THAT(one.told.detail, ContainsSubstring("reaches 1 of 3 voters, a majority is 2; it misses "
+                                                "B, C:"));
+}
+
 TEST_CASE("a voter that comes or goes meanwhile is named anew", "[host][quorum]") {
   listener one;
   auto d = raft::seat_id{4};
@@ -183,6 +202,68 @@ TEST_CASE("a process that stood still counts anew, as it could hear nobody", "[h
   CHECK(one.told.code == errc::none);
   one.run(200ms);
   CHECK(one.told.code == errc::no_quorum);
+}
+
+TEST_CASE("a replica that has little to do is not taken for one that stood still",
+          "[host][quorum]") {
+  listener one;
+  one.wake(1500ms); // as seldom as a follower is woken: one and a half election time-outs
+  one.wake(1500ms);
+  CHECK(one.told.code == errc::no_quorum);
+  listener other;
+  other.wake(1900ms); // longer than that
+  other.run(1900ms);
+  CHECK(other.told.code == errc::none);
+}
+
+TEST_CASE("heartbeats of another one than the leader stand for nobody else", "[host][quorum]") {
+  listener one;
+  one.members.members[{4}] = {true, "D"};
+  one.members.members[{5}] = {true, "E"};
+  one.leader = b;
+  one.hears_heartbeat_of(b);
+  for (auto each = 0; each < 30; ++each) {
+    one.wake(100ms);
+    one.hears_heartbeat_of(c); // of an earlier term, say
+  }
+  CHECK(one.told.code == errc::no_quorum);
+}
+
+TEST_CASE("a follower reaches those that it has a link to, and nobody else without a word",
+          "[host][quorum]") {
+  listener one;
+  one.leader = b;
+  auto follow = [&one](duration span) {
+    for (auto end = one.now + span; one.now < end;) {
+      one.wake(100ms);
+      one.hears_heartbeat_of(b);
+    }
+  };
+  one.hears_answer_of(c);
+  follow(3s);
+  CHECK(one.view().reached() == 2); // c was heard, long ago
+  one.watch.linked(c);
+  CHECK(one.view().reached() == 3);
+  one.watch.lost_link(c);
+  one.watch.linked(c);
+  CHECK(one.view().reached() == 3);
+  one.watch.lost_link(c);
+  one.hears_answer_of(c); // by somebody else's link, its last word
+  follow(3s);
+  CHECK(one.view().reached() == 2);
+}
+
+TEST_CASE("a link from before a replica is a member counts once it is one", "[host][quorum]") {
+  listener one;
+  one.leader = b;
+  constexpr raft::seat_id d{4};
+  one.watch.linked(d);
+  for (auto each = 0; each < 50; ++each) {
+    one.wake(100ms);
+    one.hears_heartbeat_of(b);
+  }
+  one.members.members[d] = {true, "D"};
+  CHECK(one.view().reached() == 3);
 }
 
 TEST_CASE("who has no vote, or nobody else to ask, never misses the quorum", "[host][quorum]") {

@@ -201,6 +201,12 @@ TEST_CASE(
   CHECK(locks.refusals.at(4) == missing);
   CHECK(locks.refusals.at(5) == missing);
   CHECK(locks.inside.refusal() == missing);
+  locks.give(at(4s), 0, core::rules_allowed{1}); // asked for by nobody, so nobody is refused
+  CHECK_FALSE(locks.refusals.contains(0));
+  CHECK_FALSE(locks.refusals.contains(2));
+
+  // Nor is a caller told that has gone: it is forgotten, here as elsewhere.
+  locks.give(at(4s), 2, core::caller_gone{});
   CHECK_FALSE(locks.refusals.contains(2));
 
   locks.give(at(5s), 0, core::without_quorum{});

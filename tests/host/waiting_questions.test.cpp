@@ -29,7 +29,11 @@ class notebook {
 public:
   void add(const std::string& name, std::optional<interest> about,
            std::chrono::seconds span = 30s) {
-    waiting.add({std::move(about), [this](std::uint64_t) { return has_news; },
+    waiting.add({std::move(about),
+                 [this](std::uint64_t seen) {
+                   asked_after = seen;
+                   return has_news;
+                 },
                  [this, name](std::uint64_t seen) {
                    heard.push_back(name + (seen != 0 ? " after " + std::to_string(seen) : ""));
                  },
@@ -45,6 +49,7 @@ public:
 
   waiting_questions waiting;
   bool has_news = true;
+  std::uint64_t asked_after = 0;
   texts heard;
 };
 
@@ -119,6 +124,7 @@ TEST_CASE("a change is looked at for the questions that it concerns", "[host][wa
     all.has_news = true;
     all.waiting.seen(7);
     all.waiting.look("ab");
+    CHECK(all.asked_after == 7);
     CHECK(all.take() == texts{"one key after 7", "all after 7", "some after 7"});
   }
   SECTION("or for all, where nobody knows what changed") {

@@ -67,8 +67,17 @@ TEST_CASE("a data folder that hears of a later start goes on above it, also the 
     CHECK(data->self().boot == 41);
     CHECK(data->rise_above(40).code == errc::none); // old news
     CHECK(data->self().boot == 41);
+    CHECK(data->rise_above(41).code == errc::none); // another process has been this start, too
+    CHECK(data->self().boot == 42);
   }
-  CHECK(data_folder::open(folder / "a")->self().boot == 42);
+  {
+    auto lost = data_folder::open(folder / "b");
+    REQUIRE(lost);
+    std::filesystem::remove_all(folder / "b");
+    CHECK(lost->rise_above(40).code == errc::bad_argument); // what the disk does not keep is not so
+    CHECK(lost->self().boot == 1);
+  }
+  CHECK(data_folder::open(folder / "a")->self().boot == 43);
 }
 
 TEST_CASE("a log that is of no cluster is discarded with all that is kept beside it", "[node]") {

@@ -264,6 +264,13 @@ TEST_CASE_METHOD(planned_group, "of many nodes that are kept out one that is awa
   for (auto& each : now.members.kept_out)
     linked[each] = {};
   CHECK_FALSE(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
+
+  // Nor does one that is not there now, but has its seat yet.
+  auto away = *now.members.kept_out.begin();
+  linked.erase(away);
+  CHECK(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
+  now.members.members[raft::seat_id{99}] = {true, away + "@here:1"};
+  CHECK_FALSE(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
 }
 
 TEST_CASE_METHOD(planned_group, "who is asked to vote does so beside the others",

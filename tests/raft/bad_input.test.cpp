@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
@@ -227,6 +228,110 @@ TEST_CASE("an answer about entries that a leader never had does not move it") {
   CHECK((*replica).commit_index() == last);
   replica.step(replica::read{});
   CHECK(replica.all<replica::read_at>().empty()); // not confirmed by that
+}
+
+TEST_CASE("a refusal from before an acknowledgement is late, one of a later round is a loss") {
+  subject replica;
+  replica.lead();
+  auto last = (*replica).last_index();
+  append_answer refusal{false, last, 2, 1, 1, 2};
+  replica.hear({2, append_answer{true, last, 0, 0, 1, last}});
+  replica.hear({2, refusal}); // overtaken on its way, or sent twice by the network
+  CHECK(replica.all<replica::forgot>().empty());
+  refusal.round = max_number - 1; // a round to come, which nobody can answer
+  replica.hear({2, refusal});
+  CHECK(replica.all<replica::forgot>().empty());
+  replica.step(replica::read{}); // begins the next round
+  refusal.round = 2;
+  refusal.last_index = last; // it has all, whatever it refuses
+  replica.hear({2, refusal});
+  CHECK(replica.all<replica::forgot>().empty());
+  CHECK(replica.all<replica::read_at>().size() == 1);
+  replica.step(replica::read{});
+  refusal.last_index = 2;
+  refusal.round = 3;
+  replica.hear({2, refusal});
+  CHECK(replica.only<replica::forgot>().synced == last);
+
+  // It may have voted for another leader and have forgotten that, too: it confirms no read.
+  CHECK(replica.all<replica::read_at>().empty());
+  replica.hear({2, append_answer{true, 0, 0, 0, 3, 2}});
+  CHECK(replica.all<replica::read_at>().empty());
+  replica.hear({2, append_answer{true, 0, 0, 0, 3, 0}}, {3});
+  CHECK(replica.all<replica::read_at>().size() == 1);
+
+  // Who is handed the lead unless somebody is named: the other one, though that has less.
+  replica.step(replica::transfer{});
+  replica.hear({2, append_answer{true, last, 0, 0, 3, last}}, {3});
+  std::vector<seat_id> take_over;
+  for (auto& each : replica.all<replica::send>())
+    if (std::holds_alternative<raft::take_over>(each.what.body))
+      take_over.push_back(each.to);
+  CHECK(take_over == std::vector{seat_id{3}});
+}
+
+TEST_CASE("a learner that has lost what it acknowledged gets no vote") {
+  subject replica;
+  replica.lead();
+  auto all_is_synced = [&](seat_id by) {
+    auto last = (*replica).last_index();
+    replica.hear({2, append_answer{true, last, 0, 0, 1, last}}, by);
+  };
+  all_is_synced({2});
+  replica.step(replica::add_learner{{4}, "new"});
+  all_is_synced({2});
+  auto knows = [&] { return (*replica).look({}).others.back().knows_members; };
+  CHECK_FALSE(knows());
+  all_is_synced({4});
+  CHECK(knows());
+  replica.step(replica::read{});
+  replica.hear({2, append_answer{false, (*replica).last_index(), 0, 0, 2, 0}}, {4});
+  CHECK(replica.all<replica::forgot>().size() == 1);
+  CHECK_FALSE(knows());
+  replica.step(replica::promote{{4}});
+  CHECK(replica.only<replica::refused>().why.code == errc::busy);
+}
+
+TEST_CASE("a snapshot that no member would take is not sent, the next one is if it is smaller") {
+  auto how = lan();
+  how.max_snapshot_bytes = 10;
+  how.keep_entries = 0;
+  subject replica{how};
+  replica.lead();
+  auto last = (*replica).last_index();
+  std::uint64_t round = 1;
+  auto next_round = [&] {
+    replica.hear({2, append_answer{true, last, 0, 0, round, last}});
+    replica.step(replica::read{});
+    ++round;
+  };
+  auto loaded_with = [&](std::size_t bytes) {
+    replica.step(
+      replica::loaded{{header_at(last), std::make_shared<const std::string>(bytes, 's')}});
+    std::size_t parts = 0;
+    for (auto& each : replica.all<replica::send>())
+      parts += std::holds_alternative<snapshot_part>(each.what.body) ? 1U : 0U;
+    return parts;
+  };
+  next_round();
+  replica.step(replica::compacted{last});
+  replica.hear({2, append_answer{false, last - 1, 0, 0, round, 0}}, {3});
+  CHECK(replica.all<replica::load_snapshot>().size() == 1);
+  CHECK(loaded_with(11) == 0);
+  next_round();
+  CHECK(replica.all<replica::load_snapshot>().empty()); // it would be the same again
+  replica.step(replica::compacted{last});
+  next_round();
+  CHECK(replica.all<replica::load_snapshot>().size() == 1);
+  CHECK(loaded_with(10) == 1);
+}
+
+TEST_CASE("a snapshot may have as many bytes as its length on the wire can say, and no more") {
+  auto how = lan();
+  how.max_snapshot_bytes = std::numeric_limits<std::uint32_t>::max();
+  CHECK_NOTHROW(subject{how});
+  ++how.max_snapshot_bytes;
+  CHECK_THROWS_AS(subject{how}, std::invalid_argument);
 }
 
 TEST_CASE("a command over its bound is refused with the remedy, and all with it") {

@@ -1,13 +1,18 @@
 #include "troupe/raft/replica.hpp" // the header under test
 
+#include "troupe/raft/event_log.hpp"
+
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <chrono>
+#include <sstream>
 #include <string>
 #include <variant>
 
 using namespace std::literals;
 using namespace troupe;
+using Catch::Matchers::ContainsSubstring;
 using raft::replica;
 
 namespace {
@@ -56,6 +61,36 @@ TEST_CASE_METHOD(founder, "a group remembers who is kept out, up to a bound", "[
   CHECK(step(replica::let_in{"b"}).code == errc::not_found);
   CHECK(step(replica::keep_out{"one more"}).code == errc::none);
   CHECK(self.header_at(self.commit_index()).members.kept_out.contains("one more"));
+}
+
+TEST_CASE_METHOD(founder, "what is written down of a replica goes on under its new seat",
+                 "[raft]") {
+  std::ostringstream lines;
+  raft::event_log log{lines, self.self(), {}};
+  replica::effects out;
+  log.made(self, out);
+  self.step(now, 0, replica::change_seat{raft::seat_id{9}}, out);
+  log.made(self, out);
+  CHECK_THAT(lines.str(), ContainsSubstring(R"({"node":"1","ev":"seat","now":"9"})"
+                                            "\n"
+                                            R"({"node":"9","ev":"follower","term":1})"));
+}
+
+TEST_CASE("what the old seat was about to acknowledge is not said of the new one", "[raft]") {
+  raft::stored_state disk;
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    disk.base.members.members[{each}] = {true, ""};
+  replica follower{raft::seat_id{1}, raft::lan(), disk, time_point{}};
+  replica::effects out;
+  raft::append what{0, 0, 0, {}, 1, {{1, 1, {}, raft::no_op{}}}};
+  follower.step(time_point{}, 1, replica::received{{2}, {1, what}}, out);
+  REQUIRE(std::holds_alternative<replica::write>(out.back()));
+  auto number = std::get<replica::write>(out.back()).number;
+  out.clear();
+  follower.step(time_point{}, 2, replica::change_seat{raft::seat_id{9}}, out);
+  follower.step(time_point{}, 3, replica::written{number}, out);
+  for (auto& each : out)
+    CHECK_FALSE(std::holds_alternative<replica::send>(each));
 }
 
 TEST_CASE_METHOD(founder, "a replica with another seat neither leads nor stands", "[raft]") {

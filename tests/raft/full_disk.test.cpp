@@ -4,8 +4,10 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <variant>
 
 using namespace troupe;
@@ -85,6 +87,38 @@ TEST_CASE("what another member may have is not taken back, though that is about 
   CHECK_FALSE(leader.has_made<replica::taken_back>());
   CHECK(leader.has_made<replica::changed_role>());
   CHECK(leader.inside().last_index() == last);
+}
+
+TEST_CASE("a leader alone that could not write its first entry leads anew once there is room") {
+  stored_state disk;
+  disk.base.members.members[{1}] = {true, ""};
+  replica alone{{1}, lan(), disk, time_point{}};
+  time_point now{};
+  auto is_full = true;
+  auto tick = [&] {
+    replica::effects out;
+    now = std::max(now, alone.next_deadline().value());
+    alone.tick(now, out);
+    while (!out.empty()) {
+      replica::effects more;
+      for (auto& what : out)
+        if (auto* write = std::get_if<replica::write>(&what)) {
+          auto fails = is_full && !write->entries.empty();
+          alone.step(now, 0,
+                     fails ? replica::event{replica::not_written{{errc::storage_full, "full"}}}
+                           : replica::event{replica::written{write->number}},
+                     more);
+        }
+      out = std::move(more);
+    }
+  };
+  for (auto each = 0; each < 5; ++each)
+    tick();
+  CHECK_FALSE(alone.is_settled());
+  is_full = false;
+  for (auto each = 0; each < 20 && !alone.is_settled(); ++each)
+    tick();
+  CHECK(alone.is_settled());
 }
 
 TEST_CASE("a leader whose last other member is gone takes back what its disk has no room for") {

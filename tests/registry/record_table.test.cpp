@@ -539,6 +539,14 @@ TEST_CASE("a watcher of an empty registry learns that it is empty", "[registry]"
   CHECK(first.changes.empty());
   CHECK(first.revision != 0);
   CHECK_FALSE(registry.table.has_news(watch_records{}.next(first)));
+  auto is_told = [&registry](std::uint64_t mark) {
+    auto found = false;
+    auto take = [&found](const std::string&) { return found = true; };
+    CHECK(registry.table.for_each_topic(mark, take));
+    return found;
+  };
+  CHECK_FALSE(is_told(registry.table.change_mark()));
+  CHECK(is_told(registry.table.change_mark() - 1)); // to all who wait
 }
 
 TEST_CASE("a watcher that falls too far behind begins anew", "[registry]") {

@@ -4,6 +4,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -89,4 +91,18 @@ TEST_CASE("a task is at most so many steps behind", "[scheduler]") {
   all.ask(submit{.name = "f", .tasks = {far, test::work("near")}});
   auto ann = all.add("ann", 1);
   CHECK(order_at(all, ann) == names{"near", "far"});
+}
+
+TEST_CASE("of more priorities than there are steps the lowest are as one", "[scheduler]") {
+  std::string tasks;
+  for (auto each = 0U; each < max_steps_behind + 3; ++each)
+    tasks += (tasks.empty() ? "" : ",") + R"({"id": "t)"s + std::to_string(each)
+             + R"(", "run": "work", "priority": )" + std::to_string(-static_cast<int>(each)) + "}";
+  auto what = from_file(tasks);
+  std::map<std::uint32_t, int> counts;
+  for (auto& each : what.tasks)
+    ++counts[each.steps_behind];
+  CHECK(counts.size() == max_steps_behind + 1);
+  CHECK(counts.rbegin()->first == max_steps_behind);
+  CHECK(counts.rbegin()->second == 3);
 }

@@ -162,3 +162,19 @@ TEST_CASE("a clock from outside is looked at before it is believed", "[state][cl
     CHECK(compare(*forged, vector_clock{}) == clock_order::equal);
   }
 }
+
+TEST_CASE("the last write of a replica that a clock knows may be one of its dots",
+          "[state][clock]") {
+  vector_clock clock;
+  CHECK(clock.last_of("b") == 0);
+  clock.raise("b", 4);
+  CHECK(clock.last_of("b") == 4);
+  clock.add("a", 9);
+  CHECK(clock.last_of("b") == 4);
+  clock.add("b", 6);
+  clock.add("b", 8);
+  clock.add("c", 7);
+  CHECK(clock.last_of("b") == 8);
+  CHECK(clock.last_of("a") == 9);
+  CHECK(clock.last_of("d") == 0);
+}

@@ -50,7 +50,7 @@ public:
     from.listener = std::move(listener);
     from.services = services;
     group made;
-    made.is_recovered_ = from.stored.is_recovered;
+    made.token_floor_ = from.stored.token_floor;
     made.is_new_ = from.stored.state.last_ballot.term == 0 && from.stored.state.base.index == 0;
     made.life_ = random_seed() | 1U;
     made.driver_ = std::make_shared<detail::group_driver>(sys, std::move(from));
@@ -60,7 +60,7 @@ public:
 
   /// For host::replicated: where the service of this number takes part.
   [[nodiscard]] std::shared_ptr<group_member> seat(service_id which) const {
-    return std::make_shared<detail::group_seat>(driver_, which, life_, is_recovered_);
+    return std::make_shared<detail::group_seat>(driver_, which, life_, token_floor_);
   }
 
   void start() const {
@@ -137,7 +137,7 @@ private:
   std::shared_ptr<detail::group_driver> driver_;
   std::uint64_t life_ = 0;
   bool is_new_ = false;
-  bool is_recovered_ = false;
+  std::uint64_t token_floor_ = 0;
 };
 
 } // namespace troupe::host

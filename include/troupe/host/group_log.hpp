@@ -16,6 +16,7 @@
 #include "troupe/core/codec.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/host/detail/calendar_floor.hpp"
 #include "troupe/raft/replica.hpp"
 #include "troupe/storage/database.hpp"
 #include "troupe/storage/mark_file.hpp"
@@ -31,9 +32,10 @@ struct stored_group {
   raft::stored_state state;
   /// The state after entry `state.base.index`; empty if there is no snapshot.
   std::string snapshot;
-  /// The group began anew here, from a backup or without its other members: there may have been
-  /// acknowledged what it does not know of.
-  bool is_recovered = false;
+  /// Not zero where the group began anew here, from a backup or without its other members: there
+  /// may have been acknowledged what it does not know of, and tokens rise above this. The same at
+  /// each load, as what rises above it again and again would begin an era each time.
+  std::uint64_t token_floor = 0;
 };
 
 /// The disk of a replica: vote, entries and snapshots of a group in one SQLite file, WAL,
@@ -116,8 +118,11 @@ public:
     if (!begin_.run() || !put(what))
       return database_.failed("write");
     auto next = kept_after(what);
-    if (std::pair{next.last_term, next.last_index} < std::pair{kept_.last_term, kept_.last_index})
-      write_mark(next, true); // before the log becomes shorter, or it would seem to have lost some
+    auto is_shorter
+      = std::pair{next.last_term, next.last_index} < std::pair{kept_.last_term, kept_.last_index};
+    if (is_shorter) // says so before, or it would seem to have lost some
+      if (auto why = mark_.write_synced(to_mark(next)); why.code != errc::none)
+        return database_.run("ROLLBACK") ? why : database_.failed("write");
     if (!commit_.run())
       return database_.failed("write");
     kept_ = next;
@@ -186,7 +191,8 @@ public:
       what.entries.push_back({what.first, term + 1, at, std::move(alone)});
     }
     what.vote = raft::ballot{term + 1, {}};
-    if (!put_fact("seat", to_bytes(seat)) || !put_fact("recovered", "yes"))
+    auto floor = detail::calendar_floor();
+    if (!put_fact("seat", to_bytes(seat)) || !put_fact("recovered", to_bytes(floor)))
       return database_.failed("write");
     return write(what);
   }
@@ -291,7 +297,8 @@ private:
         return damaged("the " + name + " has a wrong checksum");
       if (name == "seat")
         content.seat = from_bytes<raft::seat_id>(bytes).value_or(raft::seat_id{});
-      content.is_recovered |= name == "recovered";
+      if (name == "recovered") // without a number: the group began anew by an earlier release
+        content.token_floor = from_bytes<std::uint64_t>(bytes).value_or(detail::calendar_floor());
       if (name == "ballot")
         content.state.last_ballot = from_bytes<raft::ballot>(bytes).value_or(raft::ballot{});
     }
@@ -387,16 +394,18 @@ private:
     return next;
   }
 
-  void write_mark(const kept_mark& what, bool is_synced = false) {
+  void write_mark(const kept_mark& what) {
+    mark_.write(to_mark(what));
+  }
+
+  static std::string to_mark(const kept_mark& what) {
     encoder body;
     body.put(what.last_index);
     body.put(what.last_term);
     body.put(what.vote.term);
     body.put(what.vote.vote.value);
     body.put(what.now);
-    mark_.write(body.take());
-    if (is_synced)
-      mark_.sync();
+    return body.take();
   }
 
   // -- the file -------------------------------------------------------------------------

@@ -33,9 +33,9 @@ public:
   /// This replica is not what the others are: it must not vote on.
   virtual void stop(problem why) = 0;
 
-  /// The group began anew on this node, so that tokens have to rise above all that it may have
-  /// forgotten.
-  [[nodiscard]] virtual bool is_recovered() const = 0;
+  /// Tokens have to rise above this, as the group began anew on this node and may have forgotten
+  /// some. The same as long as the log is; zero: it did not.
+  [[nodiscard]] virtual std::uint64_t token_floor() const = 0;
 
   /// Of this start of the process: random, not zero.
   [[nodiscard]] virtual std::uint64_t life() const = 0;

@@ -112,6 +112,11 @@ public:
     peer.has_ended = true;
   }
 
+  /// This replica has another seat from here on.
+  void changed_seat(raft::seat_id now) {
+    self_ = now;
+  }
+
   /// After each step: this one leads as far as the replica knows, and these are the members.
   /// Returns what to tell whoever wants something of the group, if that has changed: no_quorum, or
   /// errc::none once a majority is reached again.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -174,7 +175,8 @@ public:
       },
       [&](without_quorum line) { quorum_ = std::move(line.why); },
       [&](auto line) {
-        if (auto why = refusal(); id != 0 && why.code == errc::no_quorum)
+        constexpr auto is_request = !std::is_same_v<decltype(line), caller_gone>;
+        if (auto why = refusal(); is_request && id != 0 && why.code == errc::no_quorum)
           out.push_back(rejected{id, std::move(why)});
         else
           inside_.step(now, id, std::move(line), made);

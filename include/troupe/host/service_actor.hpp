@@ -125,8 +125,9 @@ private:
   /// The first event of a life: of the process, or of a leader.
   void open() {
     auto* group = host_->group();
-    auto is_first = core_.index() == 0 || (group != nullptr && group->is_recovered());
-    auto floor = is_first ? host_->token_floor() : 0;
+    auto floor = group != nullptr ? group->token_floor() : 0;
+    if (floor == 0 && core_.index() == 0)
+      floor = host_->token_floor();
     core_.step(now(), 0, notice<machine_type>{Service::opening(options_, floor)}, out_);
     tell_calendar();
   }

@@ -30,6 +30,7 @@ namespace troupe::raft {
 ///     {"ev":"compact","index":6}                        it has a snapshot of all up to there
 ///     {"ev":"install","index":6,"term":2}               a snapshot of another one's
 ///     {"ev":"restart"}                  then a compact, and a truncate of what had not been synced
+///     {"ev":"seat","now":"b1…"}         it goes on as that node, with all that it has
 ///
 /// Nodes are seats, in hex; hashes are of a command alone. Each step is flushed, so that the lines
 /// outlive the process; a write costs a system call for each step. Not thread-safe.
@@ -65,6 +66,8 @@ public:
 
   /// After it, with what it wants done.
   void made(const replica& who, const replica::effects& what) {
+    if (auto seat = hex(who.self().value); seat != self_)
+      go_on_as(std::move(seat));
     for (auto& each : what)
       if (auto* write = std::get_if<replica::write>(&each))
         take(*write);
@@ -88,6 +91,13 @@ public:
 private:
   [[nodiscard]] log_index last() const {
     return base_ + terms_.size();
+  }
+
+  void go_on_as(std::string seat) {
+    begin("seat");
+    text("now", seat);
+    end();
+    self_ = std::move(seat);
   }
 
   void take(const replica::write& what) {

@@ -173,7 +173,7 @@ struct replica_types {
   struct load_snapshot {};
 
   /// This member had synced entries that it has no more: take its seat away. Until then it gets
-  /// no entries, and none count as had by it. Again with each of its answers.
+  /// no entries, none count as had by it, and it confirms no reads. Again with each of its answers.
   struct forgot {
     seat_id seat;
     log_index synced = 0;

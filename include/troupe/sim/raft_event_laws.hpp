@@ -124,6 +124,8 @@ private:
     };
     if (event == "restart")
       return restart(who);
+    if (event == "seat")
+      return !word("now").empty() && change_seat(who, word("now"));
     if (event == "truncate")
       return has("from") && cut(name, who, get("from"));
     if (event == "compact")
@@ -165,6 +167,13 @@ private:
     who.commit = who.applied = who.snapshot = index;
     who.is_fresh = false;
     return true;
+  }
+
+  /// It has lost what its old seat may have acknowledged; what it has counts for the new one.
+  bool change_seat(const node& who, const std::string& now) {
+    auto moved = who;
+    moved.leads = 0;
+    return nodes_.insert_or_assign(now, std::move(moved)), true;
   }
 
   void enter(const std::string& name, node& who, count term) {

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -16,7 +17,7 @@
 
 namespace troupe::storage {
 
-/// A few bytes beside a log, written over and over and never synced: old after a crash of
+/// A few bytes beside a log, written over and over and hardly ever synced: old after a crash of
 /// the machine, never ahead. Lost or torn, they protect nothing and harm nothing.
 class mark_file {
 public:
@@ -46,15 +47,18 @@ public:
 
   /// A mark that could not be written is an old mark, and that is allowed.
   void write(std::string body) {
-    encoder sum;
-    sum.put(crc32c(body));
-    body += sum.take();
-    [[maybe_unused]] auto written = ::pwrite(descriptor_, body.data(), body.size(), 0);
+    [[maybe_unused]] auto is_written = put(std::move(body));
   }
 
-  /// On return the last mark outlives the machine, too.
-  void sync() {
-    ::fdatasync(descriptor_);
+  /// For a mark that is behind the one before: on return it outlives the machine, too. Errors:
+  /// storage_full, damaged (nobody knows which of the two is on the disk).
+  [[nodiscard]] problem write_synced(std::string body) {
+    if (put(std::move(body)) && ::fdatasync(descriptor_) == 0)
+      return {};
+    if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+      return {errc::storage_full, "the mark of a log cannot be written; make space, then go on"};
+    return {errc::damaged, "the mark of a log cannot be written: "
+                             + std::string{std::strerror(errno)} + "; check the disk"};
   }
 
   /// Returns the last body of `size` bytes, nothing if there is none that is whole.
@@ -70,6 +74,13 @@ public:
   }
 
 private:
+  bool put(std::string body) {
+    encoder sum;
+    sum.put(crc32c(body));
+    body += sum.take();
+    return ::pwrite(descriptor_, body.data(), body.size(), 0) == static_cast<ssize_t>(body.size());
+  }
+
   int descriptor_ = -1;
 };
 

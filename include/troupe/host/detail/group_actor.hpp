@@ -96,8 +96,8 @@ inline caf::actor spawn_group(caf::actor_system& sys, const std::shared_ptr<grou
 class group_seat final : public group_member {
 public:
   group_seat(std::shared_ptr<group_driver> group, service_id which, std::uint64_t life,
-             bool is_recovered)
-    : group_(std::move(group)), which_(which), life_(life), is_recovered_(is_recovered) {}
+             std::uint64_t token_floor)
+    : group_(std::move(group)), which_(which), life_(life), token_floor_(token_floor) {}
 
   void join(std::uint32_t rules, job_runner home, std::function<void(group_event&)> tell) override {
     group_->join(which_, {rules, std::move(home), std::move(tell)});
@@ -123,15 +123,15 @@ public:
     return life_;
   }
 
-  [[nodiscard]] bool is_recovered() const override {
-    return is_recovered_;
+  [[nodiscard]] std::uint64_t token_floor() const override {
+    return token_floor_;
   }
 
 private:
   std::shared_ptr<group_driver> group_;
   service_id which_;
   std::uint64_t life_;
-  bool is_recovered_;
+  std::uint64_t token_floor_;
 };
 
 } // namespace troupe::host::detail

@@ -24,7 +24,8 @@ struct progress {
   pace state = pace::probe;
   /// Synced there, and as it is here.
   log_index match = 0;
-  /// It has lost what it had synced up to `match`.
+  /// It has lost what it had synced up to `match`, and maybe its vote for another leader: it
+  /// confirms no rounds.
   bool has_forgotten = false;
   /// What is sent next.
   log_index next = 1;

@@ -137,17 +137,18 @@ public:
       return false;
     auto& peer = found->second;
     peer.heard = t.now;
-    peer.round = std::max(peer.round, std::min(what.round, round_));
+    auto round = std::min(what.round, round_);
     if (!what.about.empty() && what.about != peer.about) {
       peer.about = what.about;
       t.put(replica_types::told_about{from, what.about});
     }
-    if (!what.accepted && what.last_index < peer.match && what.round > peer.match_round)
+    if (!what.accepted && what.last_index < peer.match && round > peer.match_round)
       peer.has_forgotten = true;
     if (peer.has_forgotten) {
       t.put(replica_types::forgot{from, peer.match, what.last_index});
       return false;
     }
+    peer.round = std::max(peer.round, round);
     if (!what.accepted) {
       refused(peer, what, t);
       return false;
