@@ -105,6 +105,10 @@ TEST_CASE("without a majority status, agents and voters show what the asked node
     auto listed = cluster.at_left({"voters", "--json"}, 3s).line();
     CHECK(listed["voters"].size() == 3);
     CHECK(listed["voters_reachable"] == 1);
+    for (auto& each : listed["voters"]) {
+      CHECK(each["lag"].is_null()); // which the leader knew
+      CHECK(each["silent_s"].is_null());
+    }
   }
 }
 
@@ -118,6 +122,7 @@ TEST_CASE("without a majority what needs one ends with no_quorum and names who i
                                               {"get", "colour"},
                                               {"locks"},
                                               {"workflows"},
+                                              {"watch", "colour"},
                                               {"lock", "press", "--", "true"},
                                               {"voters", "lead", "n0"}}) {
         auto refused = cluster.at_left(command, round == 0 ? 5s : 3s);
