@@ -824,6 +824,8 @@ TROUPE_COMPILED void node::remove_agent(const std::string& id) {
 }
 
 TROUPE_COMPILED problem node::maintain(bool on) {
+  if (inside_->stopped_)
+    return {errc::cancelled, "this node has stopped; nothing has changed"};
   return inside::wait_for([&](done_handler done) {
     inside_->on_access(
       [this, on, done = std::move(done)](cluster::access_state&) { inside_->maintain(on, done); });
