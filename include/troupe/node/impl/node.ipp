@@ -422,7 +422,12 @@ struct node::inside {
                 signpost_->point({}, is_bound ? to_string(how.where) : std::string{});
               bound(how);
             },
-            [this](const problem& why) { log_.complain(no_way, why.detail); },
+            [this](const problem& why) {
+              if (why.code == errc::none)
+                log_.settle(no_way);
+              else
+                log_.complain(no_way, why.detail);
+            },
             {},
             [](const net::link_ptr&, const net::address&) {},
             [this](const problem& why) {
