@@ -73,8 +73,8 @@ TEST_CASE("a supervised program says how it ended, also when signals came too la
   std::string file = folder / "numbers";
   std::string gate = folder / "gate";
   REQUIRE(::mkfifo(gate.c_str(), 0600) == 0);
-  auto one = start("echo $$ $PPID > " + file + ".new; mv " + file + ".new " + file + "; read line < "
-                   + gate + "; exit 9");
+  auto one = start("echo $$ $PPID > " + file + ".new; mv " + file + ".new " + file
+                   + "; read line < " + gate + "; exit 9");
   REQUIRE(until([&] { return numbers_in(file).size() == 2; }));
   auto program = numbers_in(file).at(0);
   auto supervisor = numbers_in(file).at(1);
