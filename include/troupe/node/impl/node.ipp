@@ -65,6 +65,7 @@ struct node::inside {
 
   ~inside() {
     stop();
+    router_.reset();
     end_system();
     own_system_.reset(); // before the gate
   }
@@ -509,7 +510,7 @@ struct node::inside {
     if (router_)
       caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
     signpost_.reset();
-    router_.reset();
+    router_has_ended_ = true; // other threads may be sending: it goes with this object
   }
 
   /// Those made here, and in an actor system of the node's own, which ends only after its
@@ -673,6 +674,7 @@ struct node::inside {
   std::unique_ptr<cluster::group_part> group_;
   std::uint16_t port_ = 0;
   std::atomic<bool> stopped_ = false;
+  std::atomic<bool> router_has_ended_ = false;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool joined_ = false;
@@ -804,7 +806,7 @@ TROUPE_COMPILED problem node::adopt_agent(const std::string& id, const caf::acto
 }
 
 TROUPE_COMPILED problem node::send_message(const router::recipients& to, const caf::message& what) {
-  if (!inside_->router_)
+  if (inside_->router_has_ended_)
     return {errc::cancelled, "this node has stopped; nothing was sent"};
   return inside_->router_->send(to, what);
 }
