@@ -64,10 +64,13 @@ inline voter_count count_voters(const troupe::cluster::voters_view& group) {
   return found;
 }
 
-/// The group as one JSON object; `called` gives the name of a node by its id.
+/// The group as one JSON object; `called` gives the name of a node by its id. How far the others
+/// are only a leader knows: null while nobody leads.
 template <class Names>
 json to_json(const troupe::cluster::voters_view& what, Names called) {
   auto seats = json::array();
+  auto is_led = std::ranges::any_of(what.seats, [](auto& each) { return each.leads; });
+  auto if_led = [is_led](json value) { return is_led ? std::move(value) : json(nullptr); };
   for (auto& each : what.seats)
     seats.push_back({{"node", called(each.node)},
                      {"seat", each.seat},
@@ -75,8 +78,8 @@ json to_json(const troupe::cluster::voters_view& what, Names called) {
                      {"address", each.address},
                      {"votes", each.votes},
                      {"leads", each.leads},
-                     {"lag", each.lag},
-                     {"silent_s", seconds(each.silent_for)},
+                     {"lag", if_led(each.lag)},
+                     {"silent_s", if_led(seconds(each.silent_for))},
                      {"reachable", each.is_reached}});
   auto kept_out = json::array();
   for (auto& each : what.kept_out)

@@ -46,6 +46,8 @@ public:
     std::lock_guard guard{mutex_};
     if (program_)
       program_->signal(number);
+    if (program_ && number == SIGTERM)
+      program_->signal(SIGCONT); // one that was stopped has to hear it, too
     return was_started_;
   }
 

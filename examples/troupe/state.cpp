@@ -82,6 +82,8 @@ int run_state(const common_options& common, const state_command& what) {
     case state_command::verb::put:
       return put(state, key, what.value, common);
     case state_command::verb::watch:
+      if (auto now = state.get(key); !now) // the watcher itself would go on trying
+        return complain(now.error());
       break;
   }
   auto watcher = state.watch(state::only(key),

@@ -220,6 +220,18 @@ TEST_CASE("SIGTERM to the holder of a lock reaches all that its command has star
   CHECK(run(lock(node, {}, {"true"})).status == 0);
 }
 
+TEST_CASE("SIGTERM to the holder of a lock ends also a command that is stopped", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  auto holder = start(lock(node, {}, sh("echo $$; kill -STOP $$; sleep 600")));
+  auto stopped = holder.read_line().value_or("");
+  REQUIRE(comes_true(
+    [&] { return content_of("/proc/" + stopped + "/stat").find(") T ") != std::string::npos; }));
+  holder.send_signal(SIGTERM);
+  CHECK(holder.wait_for_end() == 128 + SIGTERM);
+  CHECK(run(lock(node, {}, {"true"})).status == 0);
+}
+
 TEST_CASE("a command under a lock reads from the terminal and ends at Ctrl-C", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};

@@ -75,6 +75,9 @@ TEST_CASE("a node in maintenance gets no new tasks and finishes what it runs", "
   CHECK(rests.line()["id"] == first.ready()["id"]);
   CHECK(rests.line()["on"] == true);
   CHECK(member(at, "n2")["status"] == "maintenance");
+  auto heard = run({"request", "echo-n2", "are you there?", "--at", at});
+  INFO(heard);
+  CHECK(heard.output == "are you there?\n"); // its agents get messages all the same
   running_node second{{"--name", "n3", "--slots", "1", "--allow-exec", "--join", at}};
   REQUIRE(comes_true([&] { return run({"status", "--at", at}).says("2 workers"); }));
   auto places = places_of_tasks(at, 3);

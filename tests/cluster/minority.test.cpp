@@ -105,6 +105,10 @@ TEST_CASE("without a majority status, agents and voters show what the asked node
     auto listed = cluster.at_left({"voters", "--json"}, 3s).line();
     CHECK(listed["voters"].size() == 3);
     CHECK(listed["voters_reachable"] == 1);
+    for (auto& each : listed["voters"]) {
+      CHECK(each["lag"].is_null()); // which the leader knew
+      CHECK(each["silent_s"].is_null());
+    }
   }
 }
 
@@ -118,6 +122,7 @@ TEST_CASE("without a majority what needs one ends with no_quorum and names who i
                                               {"get", "colour"},
                                               {"locks"},
                                               {"workflows"},
+                                              {"watch", "colour"},
                                               {"lock", "press", "--", "true"},
                                               {"voters", "lead", "n0"}}) {
         auto refused = cluster.at_left(command, round == 0 ? 5s : 3s);
@@ -272,4 +277,32 @@ TEST_CASE("the log of a node that is left alone says what is wrong once, and whe
   CHECK(count(": over: no leader (") == 1);
   CHECK(count(": no way to the cluster: ") <= 8);
   CHECK(count(": over: no way to the cluster (") == 1);
+}
+
+TEST_CASE("a node that others were stopped beside says that the way is found again, and not itself",
+          "[cluster][cli][minority]") {
+  three_voters cluster;
+  auto stays = cluster.leader();
+  auto& process = cluster[stays].process();
+  for (auto other : {(stays + 1) % 3, (stays + 2) % 3})
+    cluster[other].process().send_signal(SIGSTOP);
+  auto seen = [&] { return run({"status", "--json", "--at", cluster[stays].address()}).line(); };
+  REQUIRE(comes_true([&] { return seen().value("leaderless_s", 0.0) > 3; }));
+  for (auto other : {(stays + 1) % 3, (stays + 2) % 3})
+    cluster[other].process().send_signal(SIGCONT);
+  REQUIRE(comes_true([&] { return cluster.is_whole() && seen()["leader"].is_string(); }));
+  std::vector<std::string> lines;
+  auto until = clock::now() + 3s;
+  while (auto line = process.read_line(until))
+    lines.push_back(*line);
+  std::ostringstream all;
+  auto is_open = false;
+  for (auto& each : lines) {
+    all << each << '\n';
+    if (each.find("no way to the cluster") != std::string::npos)
+      is_open = each.find(": over: ") == std::string::npos;
+  }
+  INFO(all.str());
+  CHECK_FALSE(is_open);
+  CHECK(all.str().find("is this node itself") == std::string::npos);
 }

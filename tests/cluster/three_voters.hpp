@@ -68,7 +68,8 @@ public:
     auto seen = voters();
     auto& seats = seen["voters"];
     return seats.is_array() && seats.size() == 3 && std::ranges::all_of(seats, [&](auto& each) {
-             return each["votes"] == true && each["lag"] <= most_behind && each["silent_s"] < 1.0;
+             return each["votes"] == true && each["lag"].is_number() && each["lag"] <= most_behind
+                    && each["silent_s"] < 1.0;
            });
   }
 

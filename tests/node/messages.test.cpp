@@ -8,6 +8,7 @@
 #include <chrono>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "caf/typed_event_based_actor.hpp"
 
@@ -257,4 +258,23 @@ TEST_CASE("a light client hears whether its message was handed over", "[node]") 
   REQUIRE(sent);
   CHECK(sent->sent == 1);
   CHECK((*client)->send(to_agent("nobody"), 5s, "hello"s).error().code == errc::not_found);
+}
+
+TEST_CASE("a node may be stopped while other threads send, and they are told", "[node]") {
+  for (auto round = 0; round < 5; ++round) {
+    testing::cluster c{2};
+    REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+    REQUIRE(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
+    auto& sender = c[0];
+    std::vector<std::thread> threads;
+    for (auto each = 0; each < 3; ++each)
+      threads.emplace_back([&] {
+        while (sender.send(to_agent("echo"), "hello"s).code != errc::cancelled)
+          continue;
+      });
+    sender.stop();
+    for (auto& each : threads)
+      each.join();
+    CHECK(sender.send(to_agent("echo"), "hello"s).code == errc::cancelled);
+  }
 }

@@ -80,3 +80,26 @@ TEST_CASE("a node lives in an actor system of one's own and leaves it running", 
   CHECK(answer == "hoho");
   self->send_exit(own, caf::exit_reason::user_shutdown);
 }
+
+TEST_CASE("maintenance of a node that has stopped is refused at once", "[node][start]") {
+  testing::cluster c{1};
+  auto guest = node::start({.listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", c[0].port()}}});
+  REQUIRE(guest);
+  REQUIRE((*guest)->wait_joined(10s));
+  (*guest)->stop();
+  CHECK((*guest)->maintain().code == errc::cancelled);
+}
+
+TEST_CASE("agents of a node in maintenance get messages", "[node][start]") {
+  testing::cluster c{2};
+  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  REQUIRE(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
+  REQUIRE(c[1].maintain().code == errc::none);
+  REQUIRE(c.until([&] {
+    auto seen = c[0].registry().ask(
+      registry::get_record{registry::record_kind::agent, "echo", to_string(c[1].id())}, 5s);
+    return seen && seen->found && seen->found->status == registry::record_status::maintenance;
+  }));
+  for (auto each = 0; each < 20; ++each)
+    CHECK(answer_of(c[0], "echo") == "hello");
+}

@@ -60,7 +60,8 @@ struct service_binding {
 struct access_events {
   /// The services are reached like this from now on.
   std::function<void(const service_binding&)> bound;
-  /// A try has failed; there will be others.
+  /// A try has failed; there will be others. errc::none: one has led to the services, which are
+  /// where they were.
   std::function<void(const problem&)> failed;
   /// The link has shown the way, and nobody used it since for access_options::idle_after.
   std::function<void(const net::link_ptr&)> idle{};
@@ -333,7 +334,7 @@ private:
 
   void follow_contact(const router::service_place& place) {
     learn(place.others);
-    auto there = place.handle ? contact_at_ : net::address::from_string(place.address);
+    auto there = place.handle ? contact_at_ : way_to(place);
     if (there && *there != silent_)
       seek(*there);
   }
@@ -382,7 +383,7 @@ private:
     if (place.handle)
       return bind(search, from.link, {{}, from.where, from.link->entry_point(), {}}, place.revision,
                   0);
-    auto there = net::address::from_string(place.address);
+    auto there = way_to(place);
     tried(from.where);
     if (!there || *there != from.where)
       sign_ = from;
@@ -391,6 +392,15 @@ private:
                             to_string(from.where) + " does not know where the services are"});
     rest(from.link);
     dial(search, *there);
+  }
+
+  /// Where a node says that the services are. That they are here this node knows first: who says so
+  /// speaks of an earlier time.
+  [[nodiscard]] std::optional<net::address> way_to(const router::service_place& place) const {
+    auto there = net::address::from_string(place.address);
+    if (!there || *there == self_address_)
+      return std::nullopt;
+    return *there;
   }
 
   /// The way that a node has shown leads nowhere: it may soon know another one.
@@ -484,6 +494,8 @@ private:
       return link_down(link_); // it ended while we asked
     if (is_news)               // else its node was only slow to answer
       events_.bound(how);
+    else
+      events_.failed({});
     if (how.handles.contains(voters_name))
       have_guide(way);
     else
@@ -515,8 +527,10 @@ private:
             return wait_for_news(search, link, place.revision);
           if (place.handle)
             return seek(where_);
-          if (auto there = net::address::from_string(place.address))
+          if (auto there = way_to(place))
             return seek(*there);
+          if (!place.address.empty())
+            return seek(); // it says here, which was so earlier
           unbind(link, place);
         },
         [this, search, link](const caf::error&) {

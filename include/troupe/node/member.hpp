@@ -283,6 +283,12 @@ private:
     return agent + '@' + setup_.id;
   }
 
+  /// Maintenance keeps new tasks away, not messages.
+  static bool gets_messages(registry::record_status shown) {
+    return shown == registry::record_status::active
+           || shown == registry::record_status::maintenance;
+  }
+
   /// What routers know of an agent.
   static router::location place_of(const registry::record& what) {
     auto& [kind, name, owner] = what.key;
@@ -409,7 +415,7 @@ private:
       if (auto lost = own_name_lost(each); !lost.empty())
         lose_name(value.key.name, {errc::name_taken, std::move(lost)});
       else if (value.key.owner != setup_.id)
-        follow_agent(value, shown && each.what.status == registry::record_status::active);
+        follow_agent(value, shown && gets_messages(each.what.status));
     }
     if (snapshot_ && !news.rest)
       forget_all_but(*std::exchange(snapshot_, std::nullopt));

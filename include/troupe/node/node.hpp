@@ -104,9 +104,10 @@ public:
   [[nodiscard]] TROUPE_COMPILED bool wait_joined(duration wait);
 
   /// Starts or ends maintenance: while it lasts the node shows `maintenance`, its workers get no
-  /// new tasks and finish those that they have. A data folder remembers it over restarts. Errors:
-  /// those of the services (the node remembers it all the same, and says it when they are back),
-  /// storage_full (nothing has changed).
+  /// new tasks and finish those that they have; its agents get messages as ever. A data folder
+  /// remembers it over restarts. Errors: those of the services (the node remembers it all the same,
+  /// and says it when they are back), storage_full and cancelled, which is that the node has
+  /// stopped (nothing has changed).
   TROUPE_COMPILED problem maintain(bool on = true);
 
   // -- agents ------------------------------------------------------------------------

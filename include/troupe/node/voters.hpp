@@ -107,6 +107,8 @@ public:
 
   void changed_role(const host::group_core::changed_role& what) {
     auto has_led = std::exchange(role_, what.now) == raft::role::leader;
+    if (what.leader != raft::seat_id{})
+      led_ = {what.term, what.leader};
     auto turn = ++turn_;
     if (what.now == raft::role::leader) {
       setup_.log("leads the cluster in term " + std::to_string(what.term) + ": " + what.cause);
@@ -116,7 +118,9 @@ public:
       return review();
     }
     if (has_led)
-      setup_.log.warn("leads the cluster no more: " + what.cause);
+      setup_.log.warn(
+        "leads the cluster no more: "
+        + (what.leader == raft::seat_id{} ? what.cause : "another node leads a later term"));
     cause_ = what.cause;
     tell_who_leads(turn);
   }
@@ -424,14 +428,21 @@ private:
   }
 
   /// Whether the message being handled came from the node that leads, over its link. An old log
-  /// may not have the leader among the members, so its card counts.
+  /// may not have the leader among the members, so its card counts. A leader that took the seat
+  /// away at once sends it no heartbeats: then the one that was last known to lead this term is
+  /// still the only one that can.
   [[nodiscard]] bool is_of_leader(const seat_card& from) const {
-    raft::seat_id leader;
-    setup_.group.look([&](const host::group_status& now) { leader = now.consensus.leader; });
+    auto is_leader = false;
+    setup_.group.look([&](const host::group_status& now) {
+      auto leader = now.consensus.leader;
+      is_leader = leader != raft::seat_id{}
+                    ? leader.value == from.seat
+                    : led_ == std::pair{now.consensus.term, raft::seat_id{from.seat}};
+    });
     auto link = links_.find(from.node);
     auto& sender = self_->current_sender();
-    return leader != raft::seat_id{} && leader.value == from.seat && link != links_.end() && sender
-           && link->second->entry_point() && sender->node() == link->second->entry_point()->node();
+    return is_leader && link != links_.end() && sender && link->second->entry_point()
+           && sender->node() == link->second->entry_point()->node();
   }
 
   /// Links between members end sooner: the group waits for them.
@@ -767,6 +778,8 @@ private:
   std::map<std::string, known_node> known_;
   std::map<std::string, caf::actor_clock::time_point> reach_again_;
   std::pair<raft::term_number, std::string> said_leader_;
+  /// Who was last known to lead a term.
+  std::pair<raft::term_number, raft::seat_id> led_;
   problem said_quorum_;
   std::string said_missing_;
   timer_queue<caf::event_based_actor>::id quorum_timer_ = 0;

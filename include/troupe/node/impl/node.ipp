@@ -65,6 +65,7 @@ struct node::inside {
 
   ~inside() {
     stop();
+    router_.reset();
     end_system();
     own_system_.reset(); // before the gate
   }
@@ -422,7 +423,12 @@ struct node::inside {
                 signpost_->point({}, is_bound ? to_string(how.where) : std::string{});
               bound(how);
             },
-            [this](const problem& why) { log_.complain(no_way, why.detail); },
+            [this](const problem& why) {
+              if (why.code == errc::none)
+                log_.settle(no_way);
+              else
+                log_.complain(no_way, why.detail);
+            },
             {},
             [](const net::link_ptr&, const net::address&) {},
             [this](const problem& why) {
@@ -504,7 +510,7 @@ struct node::inside {
     if (router_)
       caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
     signpost_.reset();
-    router_.reset();
+    router_has_ended_ = true; // other threads may be sending: it goes with this object
   }
 
   /// Those made here, and in an actor system of the node's own, which ends only after its
@@ -668,6 +674,7 @@ struct node::inside {
   std::unique_ptr<cluster::group_part> group_;
   std::uint16_t port_ = 0;
   std::atomic<bool> stopped_ = false;
+  std::atomic<bool> router_has_ended_ = false;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool joined_ = false;
@@ -799,7 +806,7 @@ TROUPE_COMPILED problem node::adopt_agent(const std::string& id, const caf::acto
 }
 
 TROUPE_COMPILED problem node::send_message(const router::recipients& to, const caf::message& what) {
-  if (!inside_->router_)
+  if (inside_->router_has_ended_)
     return {errc::cancelled, "this node has stopped; nothing was sent"};
   return inside_->router_->send(to, what);
 }
@@ -824,6 +831,8 @@ TROUPE_COMPILED void node::remove_agent(const std::string& id) {
 }
 
 TROUPE_COMPILED problem node::maintain(bool on) {
+  if (inside_->stopped_)
+    return {errc::cancelled, "this node has stopped; nothing has changed"};
   return inside::wait_for([&](done_handler done) {
     inside_->on_access(
       [this, on, done = std::move(done)](cluster::access_state&) { inside_->maintain(on, done); });
