@@ -310,6 +310,75 @@ TEST_CASE("a node whose log was lost comes back with another seat", "[node][vote
   CHECK(seen->holders.size() == 1);
 }
 
+TEST_CASE("a node is told that its seat is void by its leader, or by any node while it has none",
+          "[node][voters]") {
+  group_of_nodes group{4};
+  auto leads = group.leader();
+  auto seated = group.voters();
+  std::size_t told = 0;
+  std::size_t tells = 0;
+  for (std::size_t index = 0; index < 4; ++index)
+    if (!seated.contains(group.nodes[index].name()))
+      tells = index;
+    else if (index != leads)
+      told = index;
+  auto seat_of = [](const cluster::voters_view& view, const node& which) {
+    auto found = std::ranges::find(view.seats, to_string(which.id()), &cluster::seat_view::node);
+    return found != view.seats.end() ? found->seat : std::uint64_t{0};
+  };
+  auto& target = group.nodes[told];
+  auto before = seat_of(*group.view(), target);
+  REQUIRE(before != 0);
+  // Says to the actor given that its seat is void, over the link to its node.
+  auto herald = group.nodes[tells].system().spawn(
+    [](caf::event_based_actor* self) -> caf::behavior {
+      return {[self](const caf::strong_actor_ptr& to, const std::string& node, std::uint64_t seat) {
+        auto answer = self->make_response_promise<std::uint64_t>();
+        cluster::seat_card card{node, 77, caf::actor_cast<caf::strong_actor_ptr>(self)};
+        self
+          ->request(caf::actor_cast<caf::actor>(to), caf::infinite,
+                    cluster::exchange_seats{card, seat})
+          .then([answer](const cluster::seat_card& now) mutable { answer.deliver(now.seat); },
+                [answer](const caf::error& why) mutable { answer.deliver(why); });
+        return answer;
+      }};
+    });
+  REQUIRE(group.nodes[tells].add_agent("herald", herald).code == errc::none);
+  caf::strong_actor_ptr voters;
+  {
+    caf::scoped_actor self{target.system()};
+    self->request(target.router(), 5s, router::find_service{cluster::seat_name})
+      .receive([&](const router::service_place& found) { voters = found.handle; },
+               [](const caf::error&) {});
+  }
+  REQUIRE(voters);
+  auto teller = to_string(group.nodes[tells].id());
+  auto leader = to_string(group.nodes[leads].id());
+  auto say = [&](const std::string& from) {
+    return target.request<std::uint64_t>(to_agent("herald"), 5s, voters, from, before);
+  };
+  auto refusal = [&](const std::string& from) {
+    auto answer = say(from);
+    return answer ? errc::none : answer.error().code;
+  };
+  REQUIRE(group.nodes.until([&] { return refusal(teller) != errc::not_found; }));
+  CHECK(refusal(teller) == errc::bad_argument);
+  CHECK(refusal(leader) == errc::bad_argument); // not over the leader's link
+
+  for (std::size_t index = 0; index < 4; ++index)
+    if (index != told && index != tells)
+      group.nodes.stop(index);
+  REQUIRE(group.nodes.until([&] { return !target.voters().list(1s); }));
+  CHECK(refusal(leader) == errc::bad_argument);
+  std::uint64_t after = 0;
+  CHECK(group.nodes.until([&] {
+    auto now = say(teller);
+    after = now ? *now : 0;
+    return after != 0;
+  }));
+  CHECK(after != before);
+}
+
 TEST_CASE("a node that starts behind a snapshot knows who votes", "[node][voters]") {
   group_of_nodes group{3, 5};
   auto voters = [&](std::size_t index) {

@@ -380,7 +380,7 @@ private:
   /// Tells nodes which of their seats are void, until they have others.
   void settle_forgotten(const raft::configuration& members) {
     if (wishes_.forgotten.empty())
-      return;
+      return told_void_.clear();
     std::set<raft::seat_id> held;
     auto now = self_->clock().now();
     for (auto& [node, theirs] : cards_) {
@@ -388,7 +388,8 @@ private:
       auto link = links_.find(node);
       if (seat_lost_by(node) == 0 || link == links_.end())
         continue;
-      if (auto& again = reach_again_[node]; again <= now) {
+      // Not the pace of wants_peer(): that has just asked for its seat when it comes back.
+      if (auto& again = told_void_[node]; again <= now) {
         again = now + reach_every;
         meet(link->second);
       }
@@ -400,13 +401,18 @@ private:
 
   /// The leader has seen that the disk of this node lost what it had synced: it takes part as a
   /// newcomer, under a seat that has promised nothing. Answered with the card of that.
+  ///
+  /// The leader takes the seat away first, so this node may hear of no leader by then, nor after a
+  /// restart. Then the word of any node counts that it is linked to: what a seat has lost stays
+  /// lost, whoever leads.
   caf::result<seat_card> give_up_seat(const exchange_seats& what) {
     auto lost = setup_.group.seat();
     if (what.forgotten != lost.value)
       return card(); // it has another one by now
-    if (!is_of_leader(what.mine))
-      return to_error({errc::bad_argument, "only the node that leads the group, over its own link, "
-                                           "may say that a seat is void"});
+    if (!may_void_seat(what.mine))
+      return to_error({errc::bad_argument,
+                       "a node is told that its seat is void by the one that leads the group, over "
+                       "the link of that; by another linked node only while it knows no leader"});
     auto now = self_->clock().now();
     if (now < change_seat_at_)
       return to_error({errc::busy, "this node has just taken another seat; ask again"});
@@ -423,15 +429,16 @@ private:
     return promise;
   }
 
-  /// Whether the message being handled came from the node that leads, over its link. An old log
-  /// may not have the leader among the members, so its card counts.
-  [[nodiscard]] bool is_of_leader(const seat_card& from) const {
+  /// Whether the message being handled came over the link of its node, and that leads, or nobody
+  /// is known to. An old log may not have the leader among the members, so its card counts.
+  [[nodiscard]] bool may_void_seat(const seat_card& from) const {
     raft::seat_id leader;
     setup_.group.look([&](const host::group_status& now) { leader = now.consensus.leader; });
     auto link = links_.find(from.node);
     auto& sender = self_->current_sender();
-    return leader != raft::seat_id{} && leader.value == from.seat && link != links_.end() && sender
-           && link->second->entry_point() && sender->node() == link->second->entry_point()->node();
+    auto may_lead = leader == raft::seat_id{} || leader.value == from.seat;
+    return may_lead && link != links_.end() && sender && link->second->entry_point()
+           && sender->node() == link->second->entry_point()->node();
   }
 
   /// Links between members end sooner: the group waits for them.
@@ -482,7 +489,7 @@ private:
       auto next = voter_plan{group, setup_.node, linked, wishes_}.next();
       if (next)
         make(*next);
-      review_in(next || !changes_.empty() ? soon : sometimes);
+      review_in(next || !changes_.empty() ? soon : told_void_.empty() ? sometimes : reach_every);
     });
   }
 
@@ -766,6 +773,8 @@ private:
   std::map<std::string, seat_card> cards_;
   std::map<std::string, known_node> known_;
   std::map<std::string, caf::actor_clock::time_point> reach_again_;
+  /// When nodes whose seats are void are told again.
+  std::map<std::string, caf::actor_clock::time_point> told_void_;
   std::pair<raft::term_number, std::string> said_leader_;
   problem said_quorum_;
   std::string said_missing_;
