@@ -3,6 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -434,7 +435,7 @@ TEST_CASE("who is left without a majority says who is missing, and takes it back
   CHECK(group.at(1).quorum.code == errc::none);
   group.run(600ms);
   CHECK(group.at(1).quorum.code == errc::no_quorum);
-  CHECK_THAT(group.at(1).quorum.detail, ContainsSubstring("reaches 1 of 3 voters"));
+  CHECK_THAT(group.at(1).quorum.detail, ContainsSubstring("1 of 3 voters reachable"));
   CHECK_THAT(group.at(1).quorum.detail, ContainsSubstring("a node, a node"));
   for (std::uint64_t each : {2, 3}) // a majority, also while they elect
     CHECK(group.at(each).quorum.code == errc::none);
@@ -451,4 +452,16 @@ TEST_CASE("who is left without a majority says who is missing, and takes it back
   CHECK(group.at(1).quorum.code == errc::none);
   CHECK(group.at(2).quorum.code == errc::none);
   CHECK(group.at(3).quorum.code == errc::no_quorum);
+}
+
+TEST_CASE("a replica that gives up its seat does not count that as reached", "[host][group]") {
+  small_group group;
+  auto reaches = [&](std::uint64_t which) {
+    auto seen = group.at(2).core->quorum(time_point{});
+    auto found = std::ranges::find(seen.voters, raft::seat_id{which}, &quorum_view::voter::seat);
+    return found != seen.voters.end() && found->is_reached;
+  };
+  REQUIRE(reaches(2));
+  group.give(2, raft::replica::event{raft::replica::change_seat{{4}}});
+  CHECK_FALSE(reaches(2));
 }
