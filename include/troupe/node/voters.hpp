@@ -81,7 +81,8 @@ public:
     ignore_strays(self_);
     return {
       [this](const exchange_seats& what) -> caf::result<seat_card> {
-        know(what.mine);
+        if (is_over_link_of(what.mine.node)) // else it is asked for its card once it has a link
+          know(what.mine);
         if (what.forgotten != 0)
           return give_up_seat(what);
         return card();
@@ -219,10 +220,7 @@ public:
       return done();
     handed_over_ = std::move(done);
     timers_.after(hand_over_within, [this] { finish_hand_over(); });
-    setup_.group.ask(raft::replica::transfer{}, on_self<problem>([this](const problem& why) {
-                       if (why.code != errc::none)
-                         finish_hand_over();
-                     }));
+    ask_to_hand_over();
   }
 
   void stop() {
@@ -290,6 +288,14 @@ private:
 
   // -- whether a majority is reached ------------------------------------------------------------
 
+  /// For a contact: "n0 (127.0.0.1:1)".
+  [[nodiscard]] auto name_at() const {
+    return [this](const std::string& contact) {
+      auto where = to_seat_contact(contact);
+      return name_of_node(where.node) + " (" + where.address + ")";
+    };
+  }
+
   /// While nobody is known to lead: tells the node, and its operator.
   void watch_quorum() {
     timers_.cancel(quorum_timer_);
@@ -301,7 +307,7 @@ private:
       said_missing_.clear();
       return;
     }
-    if (auto missing = missing_of(known);
+    if (auto missing = known.standing(name_at());
         known.leaderless_for >= say_leaderless_after && missing != said_missing_)
       setup_.log.complain(no_leader, said_missing_ = std::move(missing));
     quorum_timer_ = timers_.after(watch_quorum_every, [this] { watch_quorum(); });
@@ -309,25 +315,7 @@ private:
 
   /// As the group has it, but with the names of nodes.
   [[nodiscard]] problem refusal(const host::quorum_view& known) const {
-    if (known.why.code == errc::none)
-      return {};
-    return {known.why.code, "no majority of the voters answers: " + missing_of(known)
-                              + "; start them or mend the network, then retry"};
-  }
-
-  /// "1 of 3 voters reachable, not n0 (127.0.0.1:1), n1 (127.0.0.1:2)"
-  [[nodiscard]] std::string missing_of(const host::quorum_view& known) const {
-    auto text = std::to_string(known.reached()) + " of " + std::to_string(known.voters.size())
-                + " voters reachable";
-    auto between = ", not ";
-    for (auto& each : known.voters) {
-      if (each.is_reached)
-        continue;
-      auto where = to_seat_contact(each.contact);
-      text += between + name_of_node(where.node) + " (" + where.address + ")";
-      between = ", ";
-    }
-    return text;
+    return known.why.code == errc::none ? problem{} : known.no_quorum(name_at());
   }
 
   // -- the other members -------------------------------------------------------------------
@@ -354,7 +342,12 @@ private:
       self_
         ->request(caf::actor_cast<caf::actor>(other), answer_within,
                   exchange_seats{card(), seat_lost_by(node)})
-        .then([this](const seat_card& theirs) { know(theirs); }, [](const caf::error&) {});
+        .then(
+          [this, node](const seat_card& theirs) {
+            if (theirs.node == node)
+              know(theirs);
+          },
+          [](const caf::error&) {});
   }
 
   void know(const seat_card& theirs) {
@@ -434,11 +427,17 @@ private:
   [[nodiscard]] bool may_void_seat(const seat_card& from) const {
     raft::seat_id leader;
     setup_.group.look([&](const host::group_status& now) { leader = now.consensus.leader; });
-    auto link = links_.find(from.node);
+    return (leader == raft::seat_id{} || leader.value == from.seat) && is_over_link_of(from.node);
+  }
+
+  /// Whether the message being handled came from that node itself.
+  [[nodiscard]] bool is_over_link_of(const std::string& node) const {
+    auto link = links_.find(node);
+    if (link == links_.end())
+      return false;
+    auto entry = link->second->entry_point();
     auto& sender = self_->current_sender();
-    auto may_lead = leader == raft::seat_id{} || leader.value == from.seat;
-    return may_lead && link != links_.end() && sender && link->second->entry_point()
-           && sender->node() == link->second->entry_point()->node();
+    return entry && sender && sender->node() == entry->node();
   }
 
   /// Links between members end sooner: the group waits for them.
@@ -545,17 +544,29 @@ private:
   }
 
   void wish(voter_change what, const std::string& node) {
-    if (what == voter_change::lead) {
-      if (auto seat = seat_of(node); seat && node != setup_.node)
-        setup_.group.ask(raft::replica::transfer{*seat}, [](const problem&) {});
-      return;
-    }
+    if (what == voter_change::lead)
+      return ask_to_lead(node);
     for (auto* other : {&wishes_.add, &wishes_.remove, &wishes_.leave, &wishes_.let_in})
       other->erase(node);
     auto& wanted = what == voter_change::add      ? wishes_.add
                    : what == voter_change::remove ? wishes_.remove
                                                   : wishes_.leave;
     wanted.insert(node);
+  }
+
+  /// As long as somebody waits for it and another hand-over is under way, that may fail.
+  void ask_to_lead(const std::string& node) {
+    auto seat = seat_of(node);
+    auto is_asked = std::ranges::any_of(changes_, [&](auto& each) {
+      return each.what.what == voter_change::lead && each.node == node;
+    });
+    if (!is_asked || !seat || node == setup_.node)
+      return;
+    setup_.group.ask(raft::replica::transfer{*seat},
+                     on_self<problem>([this, node](const problem& why) {
+                       if (why.code == errc::busy)
+                         timers_.after(soon, [this, node] { ask_to_lead(node); });
+                     }));
   }
 
   /// Of all that is committed now.
@@ -706,6 +717,18 @@ private:
         each.promise.deliver(to_error({errc::not_leader, "leadership has moved; ask again"}));
     wishes_ = {.voters = wishes_.voters};
     finish_hand_over();
+  }
+
+  /// Another hand-over may be under way, and fail: then this one is next.
+  void ask_to_hand_over() {
+    if (!handed_over_)
+      return;
+    setup_.group.ask(raft::replica::transfer{}, on_self<problem>([this](const problem& why) {
+                       if (why.code == errc::busy)
+                         timers_.after(soon, [this] { ask_to_hand_over(); });
+                       else if (why.code != errc::none)
+                         finish_hand_over();
+                     }));
   }
 
   void finish_hand_over() {
