@@ -304,6 +304,26 @@ TEST_CASE_METHOD(planned_group, "a seat whose disk was lost goes, and its node l
   }
 }
 
+TEST_CASE_METHOD(planned_group, "the leader does not take its own seat away", "[node][voters]") {
+  link("b");
+  link("c");
+  run();
+  wishes.forgotten = {seat_of("a")};
+  CHECK(run().empty());
+}
+
+TEST_CASE_METHOD(planned_group, "a removed node that is asked for again can take a place",
+                 "[node][voters]") {
+  for (auto* node : {"b", "c", "d"})
+    link(node);
+  run();
+  now.members.kept_out = {"d"};
+  wishes.leave = {"b"};
+  CHECK_FALSE(voter_plan{now, "a", linked, wishes}.has_replacement());
+  wishes.add = {"d"};
+  CHECK(voter_plan{now, "a", linked, wishes}.has_replacement());
+}
+
 TEST_CASE("the members of a group change a bounded number of times in ten seconds",
           "[node][voters]") {
   cluster::change_pace pace;
