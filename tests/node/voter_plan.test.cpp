@@ -264,6 +264,13 @@ TEST_CASE_METHOD(planned_group, "of many nodes that are kept out one that is awa
   for (auto& each : now.members.kept_out)
     linked[each] = {};
   CHECK_FALSE(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
+  CHECK(voter_plan{now, "a", linked, wishes}.can_keep_out("b")); // it is already
+  SECTION("and has no seat any more") {
+    linked.erase("b");
+    CHECK(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
+    seat("b", true);
+    CHECK_FALSE(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
+  }
 }
 
 TEST_CASE_METHOD(planned_group, "who is asked to vote does so beside the others",
@@ -309,6 +316,12 @@ TEST_CASE_METHOD(planned_group, "the leader does not take its own seat away", "[
   link("c");
   run();
   wishes.forgotten = {seat_of("a")};
+  CHECK(run().empty());
+}
+
+TEST_CASE_METHOD(planned_group, "the only voter stays, and hands over to nobody",
+                 "[node][voters]") {
+  wishes.leave = {"a"};
   CHECK(run().empty());
 }
 
