@@ -399,7 +399,7 @@ TEST_CASE("a leader that lacks what is committed here is not heard", "[raft]") {
   }
 }
 
-TEST_CASE("a replica that has committed what no leader of the others had leads no more", "[raft]") {
+TEST_CASE("a replica that committed what the leader of the others lacks stands no more", "[raft]") {
   subject replica;
   replica.hear({2, append{3, 1, 4, {}, 1, {{4, 2, {}, no_op{}}}}});
   REQUIRE((*replica).commit_index() == 4);
@@ -411,6 +411,18 @@ TEST_CASE("a replica that has committed what no leader of the others had leads n
     CHECK((*replica).current_role() == role::follower);
   }
   CHECK((*replica).term() == 3);
+}
+
+TEST_CASE("a leader that lacks what another one of its term has committed leads no more",
+          "[raft]") {
+  subject replica;
+  replica.lead();
+  replica.hear({2, append{3, 1, 3, {}, 1, {}}}, {3}); // says nothing of who is right
+  CHECK((*replica).current_role() == role::leader);
+  replica.hear({2, append{9, 1, 9, {}, 1, {}}}, {3});
+  CHECK_THAT(replica.only<replica::ignored>().why.detail,
+             ContainsSubstring("the disk of this node has lost what it had synced"));
+  CHECK((*replica).current_role() == role::follower);
 }
 
 TEST_CASE("of two leaders of one term only the first is heard", "[raft]") {

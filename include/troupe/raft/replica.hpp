@@ -410,6 +410,9 @@ private:
     auto why = contradicts(what.previous_index, what.previous_term);
     for (auto& line : what.entries)
       why = why.code == errc::none ? contradicts(line.index, line.term) : why;
+    if (why.code == errc::none && leading_ && what.commit > last_index())
+      why = go_astray("entry " + std::to_string(what.commit)
+                      + " was committed, and this leader does not have it: ");
     if (why.code != errc::none)
       return disown(from, std::move(why));
     if (!hear_leader(from))
@@ -449,6 +452,13 @@ private:
                                + "the disk of that leader has lost what it had synced (is its "
                                  "folder an older copy?); move its log away, and it comes back "
                                  "with the others' state"};
+    return go_astray(text);
+  }
+
+  /// Also a leader of the same term may be told so.
+  problem go_astray(const std::string& text) {
+    if (leading_)
+      change_role(role::follower, {}, "its disk has lost what it had synced");
     await_leader();
     return {errc::damaged, text
                              + "the disk of this node has lost what it had synced (is its folder "
