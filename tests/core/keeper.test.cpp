@@ -74,3 +74,21 @@ TEST_CASE("the keeper of a program holds no pipe of its owner open", "[core]") {
   CHECK((end.revents & POLLHUP) != 0);
   CHECK_FALSE(one.inside.has_ended());
 }
+
+TEST_CASE("how a program ended is not how what it left behind did", "[core]") {
+  auto input = make_pipe();
+  REQUIRE(input);
+  auto made = supervised_program::start(
+    {.command = {"/bin/sh", "-c", "exec 3<&0; (read line <&3; exit 3) & exit 7"},
+     .input = input->first.get(),
+     .alone = true});
+  REQUIRE(made);
+  CHECK(comes_true([&] {
+    made->look();
+    return made->has_ended();
+  }));
+  CHECK_FALSE(made->is_gone());
+  input->second.close(); // what it left behind has nothing to wait for
+  REQUIRE(made->wait_until_gone(20s));
+  CHECK(made->status() == 7);
+}
