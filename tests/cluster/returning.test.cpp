@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <memory>
 #include <set>
 #include <sstream>
 #include <string>
@@ -272,4 +273,38 @@ TEST_CASE("a removed voter stays out under the next leader, until it is added ag
   CHECK(names() == std::set<std::string>{with(leads), with(next), with(3)});
   change({"add", three_voters::name(goes)});
   CHECK(comes_true([&] { return names().contains(with(goes)); }));
+}
+
+TEST_CASE("a founder whose folder is from when it was alone overwrites nothing of its cluster",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  auto start_as = [&](const std::string& name, words more, const std::string& listen) {
+    words how{"--name", name, "--data", folder / name, "--timers", "lan", "--slots", "0"};
+    how.insert(how.end(), more.begin(), more.end());
+    return std::make_unique<running_node>(how, listen);
+  };
+  auto founder = start_as("n0", {}, "127.0.0.1:0");
+  auto address = founder->address();
+  REQUIRE(run({"put", "before", "any", "--at", address}).status == 0);
+  founder->process().send_signal(SIGSTOP);
+  copy_folder(folder / "n0", folder / "older");
+  founder->process().send_signal(SIGCONT);
+  auto second = start_as("n1", {"--join", address}, "127.0.0.1:0");
+  auto third = start_as("n2", {"--join", address}, "127.0.0.1:0");
+  auto others = second->address() + "," + third->address();
+  REQUIRE(comes_true([&] {
+    auto seen = run({"voters", "--json", "--at", address}).line();
+    auto& seats = seen["voters"];
+    return seats.is_array() && seats.size() == 3
+           && std::ranges::all_of(seats, [](auto& each) { return each["votes"] == true; });
+  }));
+  REQUIRE(run({"put", "key", "value", "--at", address}).status == 0);
+  founder->kill();
+  auto value = [&] { return run({"get", "key", "--timeout", "20", "--at", others}).output; };
+  REQUIRE(value() == "value\n");
+  copy_folder(folder / "older", folder / "n0");
+  auto again = start_as("n0", {"--join", others}, address);
+  for (auto end = std::chrono::steady_clock::now() + 8s; std::chrono::steady_clock::now() < end;)
+    REQUIRE(value() == "value\n");
 }

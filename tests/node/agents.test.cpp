@@ -82,3 +82,25 @@ TEST_CASE("what is no name is refused at once", "[node][agents]") {
   CHECK(c[0].agent("", echo()).code == errc::bad_argument);
   CHECK(answer_of(c[0], "a") == "not_found");
 }
+
+TEST_CASE("messages reach the agents of a node in maintenance, work that others can do does not",
+          "[node][agents]") {
+  testing::cluster c{3};
+  auto called = [](const std::string& name) { return [name](int) { return name; }; };
+  agent_options able{.capabilities = {"work"}, .groups = {"all"}};
+  REQUIRE(c[1].agent("rests", able, called("rests")).code == errc::none);
+  REQUIRE(c[2].agent("goes-on", able, called("goes-on")).code == errc::none);
+  REQUIRE(c[1].maintain().code == errc::none);
+  REQUIRE(c[1].agent("later", called("later")).code == errc::none);
+  auto answer = [&](const router::recipients& to) {
+    auto said = c[0].request<std::string>(to, 5s, 1);
+    return said ? *said : std::string{name_of(said.error().code)};
+  };
+  CHECK(c.until([&] { return answer(to_agent("later")) == "later"; })); // and all before it
+  CHECK(answer(to_agent("rests")) == "rests");
+  CHECK(c[0].broadcast(to_group("all"), 1)->sent == 2);
+  for (auto each = 0; each < 4; ++each)
+    CHECK(answer(to_any("work")) == "goes-on");
+  c[2].remove_agent("goes-on");
+  CHECK(c.until([&] { return answer(to_any("work")) == "rests"; }));
+}

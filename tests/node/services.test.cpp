@@ -150,3 +150,15 @@ TEST_CASE("a task of an agent that does not answer can be cancelled, and ends wi
   kept->clear();
   caf::anon_send_exit(silent, caf::exit_reason::user_shutdown);
 }
+
+TEST_CASE("a worker that the scheduler does not take is named in the log", "[node]") {
+  test::lines log;
+  testing::cluster c{1, [&](std::size_t, node_options& how) { how.log = log; }};
+  scheduler::worker_options bad{.name = "w", .capacity = {0, 0, 0, 0}};
+  auto why = scheduler::check(bad);
+  REQUIRE(why.code == errc::bad_argument);
+  auto worker = c[0].work(bad);
+  CHECK(c.until([&] {
+    return log.contain("the scheduler does not take worker 'w': ") && log.contain(why.detail);
+  }));
+}

@@ -264,6 +264,7 @@ TEST_CASE_METHOD(planned_group, "of many nodes that are kept out one that is awa
   for (auto& each : now.members.kept_out)
     linked[each] = {};
   CHECK_FALSE(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
+  CHECK(voter_plan{now, "a", linked, wishes}.can_keep_out("b")); // it is already
 
   // Nor does one that is not there now, but has its seat yet.
   auto away = *now.members.kept_out.begin();
@@ -309,6 +310,32 @@ TEST_CASE_METHOD(planned_group, "a seat whose disk was lost goes, and its node l
     wishes.forgotten = {seat_of("b")};
     CHECK(run() == steps{"remove b", "learner d", "voter d"});
   }
+}
+
+TEST_CASE_METHOD(planned_group, "the leader does not take its own seat away", "[node][voters]") {
+  link("b");
+  link("c");
+  run();
+  wishes.forgotten = {seat_of("a")};
+  CHECK(run().empty());
+}
+
+TEST_CASE_METHOD(planned_group, "the only voter stays, and hands over to nobody",
+                 "[node][voters]") {
+  wishes.leave = {"a"};
+  CHECK(run().empty());
+}
+
+TEST_CASE_METHOD(planned_group, "a removed node that is asked for again can take a place",
+                 "[node][voters]") {
+  for (auto* node : {"b", "c", "d"})
+    link(node);
+  run();
+  now.members.kept_out = {"d"};
+  wishes.leave = {"b"};
+  CHECK_FALSE(voter_plan{now, "a", linked, wishes}.has_replacement());
+  wishes.add = {"d"};
+  CHECK(voter_plan{now, "a", linked, wishes}.has_replacement());
 }
 
 TEST_CASE("the members of a group change a bounded number of times in ten seconds",

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <filesystem>
 #include <future>
 #include <map>
@@ -16,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "caf/scoped_actor.hpp"
 #include "caf/telemetry/metric_registry.hpp"
 
 using namespace std::literals;
@@ -308,6 +310,110 @@ TEST_CASE("a node whose log was lost comes back with another seat", "[node][vote
   auto seen = group.nodes[victim].locks().find("kept");
   REQUIRE(seen);
   CHECK(seen->holders.size() == 1);
+}
+
+namespace {
+
+/// Three voters and a fourth node, which writes letters to one voter that follows.
+struct letter_writer : group_of_nodes {
+  letter_writer() : group_of_nodes{4} {
+    auto seated = voters();
+    for (std::size_t index = 0; index < 4; ++index)
+      if (!seated.contains(nodes[index].name()))
+        writer = index;
+      else if (index != leads)
+        reader = index;
+    caf::scoped_actor self{nodes[reader].system()};
+    self->request(nodes[reader].router(), 5s, router::find_service{cluster::seat_name})
+      .receive([&](const router::service_place& found) { actor = found.handle; },
+               [](const caf::error&) {});
+    REQUIRE(actor);
+    auto carry = [](caf::event_based_actor* own, const caf::strong_actor_ptr& to,
+                    const std::string& node, std::uint64_t seat, std::uint64_t forgotten) {
+      auto answer = own->make_response_promise<std::uint64_t>();
+      cluster::seat_card card{node, seat, caf::actor_cast<caf::strong_actor_ptr>(own)};
+      own
+        ->request(caf::actor_cast<caf::actor>(to), caf::infinite,
+                  cluster::exchange_seats{card, forgotten})
+        .then([answer](const cluster::seat_card& now) mutable { answer.deliver(now.seat); },
+              [answer](const caf::error& why) mutable { answer.deliver(why); });
+      return answer;
+    };
+    auto carrier
+      = nodes[writer].system().spawn([carry](caf::event_based_actor* own) -> caf::behavior {
+          return {[own, carry](const caf::strong_actor_ptr& to, const std::string& node,
+                               std::uint64_t seat, std::uint64_t forgotten) {
+            return carry(own, to, node, seat, forgotten);
+          }};
+        });
+    REQUIRE(nodes[writer].add_agent("carrier", carrier).code == errc::none);
+    REQUIRE(nodes.until([&] { return write(id(writer), 77).has_value(); }));
+  }
+
+  /// The reader gets a card of `node`, and is told which of its seats is void, over the link of
+  /// the writer. Returns the seat that it says it has.
+  result<std::uint64_t> write(const std::string& node, std::uint64_t seat,
+                              std::uint64_t forgotten = 0) {
+    return nodes[reader].request<std::uint64_t>(to_agent("carrier"), 5s, actor, node, seat,
+                                                forgotten);
+  }
+
+  std::string id(std::size_t index) {
+    return to_string(nodes[index].id());
+  }
+
+  /// As the leader sees that node.
+  cluster::seat_view seat(std::size_t index) {
+    auto seen = view();
+    for (auto& each : seen ? seen->seats : std::vector<cluster::seat_view>{})
+      if (each.node == id(index))
+        return each;
+    return {};
+  }
+
+  std::size_t leads = leader();
+  std::size_t reader = none;
+  std::size_t writer = none;
+  caf::strong_actor_ptr actor;
+};
+
+} // namespace
+
+TEST_CASE("a node is told that its seat is void by its leader, or by any node while it has none",
+          "[node][voters]") {
+  letter_writer group;
+  auto before = group.seat(group.reader).seat;
+  REQUIRE(before != 0);
+  auto refusal = [&](const std::string& from) {
+    auto answer = group.write(from, 77, before);
+    return answer ? errc::none : answer.error().code;
+  };
+  auto leader = group.id(group.leads);
+  CHECK(refusal(group.id(group.writer)) == errc::bad_argument);
+  CHECK(refusal(leader) == errc::bad_argument); // not over the leader's link
+
+  for (std::size_t index = 0; index < 4; ++index)
+    if (index != group.reader && index != group.writer)
+      group.nodes.stop(index);
+  REQUIRE(group.nodes.until([&] { return !group.nodes[group.reader].voters().list(1s); }));
+  CHECK(refusal(leader) == errc::bad_argument);
+  std::uint64_t after = 0;
+  CHECK(group.nodes.until([&] {
+    auto now = group.write(group.id(group.writer), 77, before);
+    after = now ? *now : 0;
+    return after != 0;
+  }));
+  CHECK(after != before);
+}
+
+TEST_CASE("what a node says of the seat of another counts for nothing", "[node][voters]") {
+  letter_writer group;
+  auto of_leader = group.seat(group.leads).seat;
+  REQUIRE(group.write(group.id(group.leads), of_leader));
+  REQUIRE(group.nodes[group.writer].locks().acquire("any", {.ttl = 60s}));
+  // Who believed it would send its answers to the writer from now on.
+  CHECK_FALSE(group.nodes.until([&] { return group.seat(group.reader).silent_for > 1s; }, 3s));
+  CHECK(group.nodes.until([&] { return group.seat(group.reader).lag == 0; }));
 }
 
 TEST_CASE("a node that starts behind a snapshot knows who votes", "[node][voters]") {

@@ -44,6 +44,16 @@ public:
     carry_out(out);
   }
 
+  /// Lets time pass.
+  void run(duration span) {
+    for (auto end = now_ + span; now_ < end;) {
+      now_ += 50ms;
+      replica::effects out;
+      inside_.tick(now_, out);
+      carry_out(out);
+    }
+  }
+
   /// Wins an election of term 2.
   void lead() {
     replica::effects out;
@@ -455,4 +465,76 @@ TEST_CASE("a snapshot over its bound is refused with the remedy") {
   auto why = replica.only<replica::ignored>().why;
   CHECK(why.code == errc::too_large);
   CHECK_THAT(why.detail, ContainsSubstring("raise raft::options::max_snapshot_bytes"));
+}
+
+TEST_CASE("a leader that lacks what is committed here is not heard", "[raft]") {
+  subject replica;
+  auto committed = append{3, 1, 3, {}, 1, {}};
+  replica.hear({1, committed});
+  REQUIRE((*replica).commit_index() == 3);
+  auto is_deaf = [&] {
+    CHECK_THAT(replica.only<replica::ignored>().why.detail,
+               ContainsSubstring("is committed here in term 1"));
+    CHECK(replica.all<replica::send>().empty());
+    CHECK((*replica).leader() == seat_id{});
+    CHECK((*replica).term_of(2) == 1);
+  };
+  SECTION("by an entry") {
+    replica.hear({2, entries_behind(1, 1, {{2, 2, {}, no_op{}}})}, {3});
+    is_deaf();
+  }
+  SECTION("by the entry before") {
+    replica.hear({2, entries_behind(2, 2, {{3, 2, {}, no_op{}}})}, {3});
+    is_deaf();
+  }
+  SECTION("by a snapshot") {
+    auto header = header_at(2);
+    header.term = 2;
+    snapshot_part first;
+    first.header = header;
+    first.size = 1;
+    first.bytes = "x";
+    replica.hear({2, first}, {3});
+    is_deaf();
+  }
+  SECTION("and hears the one that has it") {
+    replica.hear({2, entries_behind(1, 1, {{2, 2, {}, no_op{}}})}, {3});
+    replica.hear({3, committed});
+    CHECK((*replica).leader() == seat_id{2});
+  }
+}
+
+TEST_CASE("a replica that committed what the leader of the others lacks stands no more", "[raft]") {
+  subject replica;
+  replica.hear({2, append{3, 1, 4, {}, 1, {{4, 2, {}, no_op{}}}}});
+  REQUIRE((*replica).commit_index() == 4);
+  for (auto each = 0; each < 100; ++each) {
+    replica.hear({3, entries_behind(4, 1, {{5, 1, {}, no_op{}}})}, {3});
+    CHECK_THAT(replica.only<replica::ignored>().why.detail,
+               ContainsSubstring("the disk of this node has lost what it had synced"));
+    replica.run(lan().heartbeat);
+    CHECK((*replica).current_role() == role::follower);
+  }
+  CHECK((*replica).term() == 3);
+}
+
+TEST_CASE("a leader that lacks what another one of its term has committed leads no more",
+          "[raft]") {
+  subject replica;
+  replica.lead();
+  replica.hear({2, append{3, 1, 3, {}, 1, {}}}, {3}); // says nothing of who is right
+  CHECK((*replica).current_role() == role::leader);
+  replica.hear({2, append{9, 1, 9, {}, 1, {}}}, {3});
+  CHECK_THAT(replica.only<replica::ignored>().why.detail,
+             ContainsSubstring("the disk of this node has lost what it had synced"));
+  CHECK((*replica).current_role() == role::follower);
+}
+
+TEST_CASE("of two leaders of one term only the first is heard", "[raft]") {
+  subject replica;
+  replica.hear({2, append{3, 1, 3, {}, 1, {}}});
+  replica.hear({2, append{3, 1, 3, {}, 1, {}}}, {3});
+  CHECK_THAT(replica.only<replica::ignored>().why.detail,
+             ContainsSubstring("two leaders of one term"));
+  CHECK((*replica).leader() == seat_id{2});
 }

@@ -76,6 +76,18 @@ TEST_CASE("any with a capability is the least loaded, in turn among equals", "[r
   CHECK(places.find(to_any("rest"), 1).empty());
 }
 
+TEST_CASE("an agent that rests gets what any could do only where all rest", "[router]") {
+  directory places;
+  places.put({"a", "n1", {"work"}, {"g"}, 0, true});
+  places.put({"b", "n2", {"work"}, {"g"}, 7});
+  for (auto round = 0; round < 3; ++round)
+    CHECK(places.find(to_any("work"), 1).front().agent == "b");
+  CHECK(names_of(places.find(to_agent("a"), all)) == names{"a@n1"});
+  CHECK(names_of(places.find(to_group("g"), all)) == names{"a@n1", "b@n2"});
+  places.remove("b", "n2");
+  CHECK(places.find(to_any("work"), 1).front().agent == "a");
+}
+
 TEST_CASE("a directory agrees with a list that is looked through", "[router][property]") {
   test::for_each_seed(200, [](test::random_source random) {
     auto pick = [&](const std::string& prefix, std::uint64_t count) {

@@ -416,7 +416,14 @@ TEST_CASE_METHOD(live_routers, "a lost link fails what was sent over it, and no 
   CHECK(statistics(here).pending == 1);
   here.run([](router_state& state) { state.link_down("n2", 6); }); // an earlier one
   CHECK(statistics(here).pending == 1);
-  here.run([](router_state& state) { state.link_down("n2", 7); });
+  SECTION("whose end is told") {
+    here.run([](router_state& state) { state.link_down("n2", 7); });
+  }
+  SECTION("that is told to have ended only after another has taken its place") {
+    link(here, "n2", 8, there);
+    here.run([](router_state& state) { state.link_down("n2", 7); });
+    CHECK(statistics(here).links == 1);
+  }
   CHECK(answer_to(std::move(open)) == "outcome_unknown");
   CHECK(statistics(here).pending == 0);
   CHECK(statistics(here).failed == 1);

@@ -85,6 +85,15 @@ TEST_CASE("a message that goes nowhere is refused, and the reason counted", "[ro
   CHECK(r.plan(to_agent("other")).refusal.code == errc::none); // another node
 }
 
+TEST_CASE("a message of as many bytes as one may have is taken", "[router]") {
+  known_routes any;
+  auto bytes = any.plan(to_agent("far")).stops.front().bytes;
+  known_routes exact{{.max_message_bytes = bytes}};
+  CHECK(exact.plan(to_agent("far")).refusal.code == errc::none);
+  known_routes less{{.max_message_bytes = bytes - 1}};
+  CHECK(less.plan(to_agent("far")).refusal.code == errc::too_large);
+}
+
 TEST_CASE("an agent of this node that is only said to be here is not known", "[router]") {
   known_routes r;
   r.ways.put({"ghost", "n1"});

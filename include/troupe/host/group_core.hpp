@@ -375,8 +375,8 @@ private:
         watch_.heard(message->from, message->what);
     } else if (auto* link = std::get_if<raft::replica::lost_link>(&what)) {
       watch_.lost_link(link->seat);
-    } else if (auto* change = std::get_if<raft::replica::change_seat>(&what)) {
-      watch_.changed_seat(change->seat);
+    } else if (auto* mine = std::get_if<raft::replica::change_seat>(&what)) {
+      watch_.self_is(mine->seat);
     }
   }
 

@@ -43,6 +43,27 @@ struct quorum_view {
     return static_cast<std::size_t>(
       std::ranges::count_if(voters, [](auto& each) { return each.is_reached; }));
   }
+
+  /// "1 of 3 voters reachable, not B, C"; `name_of(contact)` is what people call a node.
+  template <class Name>
+  [[nodiscard]] std::string standing(Name name_of) const {
+    auto text
+      = std::to_string(reached()) + " of " + std::to_string(voters.size()) + " voters reachable";
+    auto between = ", not ";
+    for (auto& each : voters)
+      if (!each.is_reached) {
+        text += between + name_of(each.contact);
+        between = ", ";
+      }
+    return text;
+  }
+
+  /// What callers are told once too few are reached.
+  template <class Name>
+  [[nodiscard]] problem no_quorum(Name name_of) const {
+    return {errc::no_quorum, "no majority of the voters answers: " + standing(name_of)
+                               + "; start them or mend the network, then retry"};
+  }
 };
 
 /// Finds out when a replica reaches fewer than a majority of its voters, and which ones it
@@ -87,6 +108,11 @@ public:
     stepped_at_ = std::max(stepped_at_, now);
   }
 
+  /// This replica has another seat from here on.
+  void self_is(raft::seat_id seat) {
+    self_ = seat;
+  }
+
   /// A message of this member has come.
   void heard(raft::seat_id from, const raft::message& what) {
     auto& peer = peers_[from];
@@ -112,17 +138,14 @@ public:
     peer.has_ended = true;
   }
 
-  /// This replica has another seat from here on.
-  void changed_seat(raft::seat_id now) {
-    self_ = now;
-  }
-
   /// After each step: this one leads as far as the replica knows, and these are the members.
   /// Returns what to tell whoever wants something of the group, if that has changed: no_quorum, or
   /// errc::none once a majority is reached again.
   std::optional<problem> review(raft::seat_id leader, const raft::configuration& members) {
     if (leader == raft::seat_id{} && leader_ != raft::seat_id{})
       leaderless_since_ = stepped_at_;
+    if (leader != leader_ && leader != raft::seat_id{} && leader != self_)
+      counts_from_ = stepped_at_; // by its first heartbeat
     leader_ = leader;
     if (why_.code == errc::none && stepped_at_ < review_at_)
       return std::nullopt;
@@ -194,21 +217,9 @@ private:
   }
 
   [[nodiscard]] problem missing(const raft::configuration& members) const {
-    auto voters = members.voters();
-    std::size_t reached = 0;
-    std::string names;
-    for (auto seat : voters) {
-      if (is_reached(seat, stepped_at_)) {
-        ++reached;
-        continue;
-      }
-      auto& contact = members.members.at(seat).contact;
-      names += (names.empty() ? "" : ", ") + (name_of_ != nullptr ? name_of_(contact) : contact);
-    }
-    return {errc::no_quorum, "this node reaches " + std::to_string(reached) + " of "
-                               + std::to_string(voters.size()) + " voters, a majority is "
-                               + std::to_string(voters.size() / 2 + 1) + "; it misses " + names
-                               + ": start them or mend the network, then retry"};
+    return look(members, stepped_at_).no_quorum([this](const std::string& contact) {
+      return name_of_ != nullptr ? name_of_(contact) : contact;
+    });
   }
 
   /// Sums of it and a span do not overflow.

@@ -283,19 +283,13 @@ private:
     return agent + '@' + setup_.id;
   }
 
-  /// Maintenance keeps new tasks away, not messages.
-  static bool gets_messages(registry::record_status shown) {
-    return shown == registry::record_status::active
-           || shown == registry::record_status::maintenance;
-  }
-
   /// What routers know of an agent.
   static router::location place_of(const registry::record& what) {
     auto& [kind, name, owner] = what.key;
     auto agent = what.token == 0 && name.ends_with('@' + owner)
                    ? name.substr(0, name.size() - owner.size() - 1)
                    : name;
-    return {std::move(agent), owner, what.capabilities, what.groups, what.load};
+    return {std::move(agent), owner, what.capabilities, what.groups, what.load, false};
   }
 
   /// Page by page: the workers of this node behind `after`.
@@ -415,7 +409,7 @@ private:
       if (auto lost = own_name_lost(each); !lost.empty())
         lose_name(value.key.name, {errc::name_taken, std::move(lost)});
       else if (value.key.owner != setup_.id)
-        follow_agent(value, shown && gets_messages(each.what.status));
+        follow_agent(value, shown, each.what.status);
     }
     if (snapshot_ && !news.rest)
       forget_all_but(*std::exchange(snapshot_, std::nullopt));
@@ -479,9 +473,13 @@ private:
     setup_.node_is(what);
   }
 
-  void follow_agent(const registry::record& what, bool shown) {
-    setup_.router.run([where = place_of(what), shown](router::router_state& state) mutable {
-      if (shown)
+  /// An agent in maintenance gets messages, but no work that another one could do.
+  void follow_agent(const registry::record& what, bool shown, registry::record_status status) {
+    auto where = place_of(what);
+    where.rests = status == registry::record_status::maintenance;
+    auto is_found = shown && (where.rests || status == registry::record_status::active);
+    setup_.router.run([where = std::move(where), is_found](router::router_state& state) mutable {
+      if (is_found)
         state.places().put(std::move(where));
       else
         state.places().remove(where.agent, where.node);

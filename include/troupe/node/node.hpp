@@ -227,7 +227,8 @@ public:
   }
 
   /// Runs tasks of the cluster's scheduler in this process until the worker ends; also
-  /// those that agents do, see cluster::agent_tasks().
+  /// those that agents do, see cluster::agent_tasks(). One that the scheduler refuses goes on to
+  /// try and is named in node_options::log; ask scheduler::check(options) before.
   [[nodiscard]] scheduler::worker work(const scheduler::worker_options& options = {},
                                        scheduler::task_handlers handlers = {}) {
     handlers.handle_async(scheduler::agent_handlers, cluster::agent_tasks(*system_, router()));
@@ -237,7 +238,8 @@ public:
                              present_boot(),
                              options,
                              std::move(handlers),
-                             [flag = in_maintenance_] { return flag->load(); }};
+                             [flag = in_maintenance_] { return flag->load(); },
+                             reports_of(options.name)};
   }
 
   static constexpr duration default_wait = router::router_client::default_wait;
@@ -255,6 +257,10 @@ private:
   /// For the functions of an agent: what they throw ends it.
   [[nodiscard]] TROUPE_COMPILED std::function<caf::error(std::exception_ptr&)>
   ends_agent(const std::string& id) const;
+
+  /// Where the log hears of a worker.
+  [[nodiscard]] TROUPE_COMPILED scheduler::worker_reports
+  reports_of(const std::string& worker) const;
 
   TROUPE_COMPILED problem adopt_agent(const std::string& id, const caf::actor& agent,
                                       const agent_options& how);

@@ -81,7 +81,8 @@ public:
     ignore_strays(self_);
     return {
       [this](const exchange_seats& what) -> caf::result<seat_card> {
-        know(what.mine);
+        if (is_over_link_of(what.mine.node)) // else it is asked for its card once it has a link
+          know(what.mine);
         if (what.forgotten != 0)
           return give_up_seat(what);
         return card();
@@ -107,8 +108,6 @@ public:
 
   void changed_role(const host::group_core::changed_role& what) {
     auto has_led = std::exchange(role_, what.now) == raft::role::leader;
-    if (what.leader != raft::seat_id{})
-      led_ = {what.term, what.leader};
     auto turn = ++turn_;
     if (what.now == raft::role::leader) {
       setup_.log("leads the cluster in term " + std::to_string(what.term) + ": " + what.cause);
@@ -223,10 +222,7 @@ public:
       return done();
     handed_over_ = std::move(done);
     timers_.after(hand_over_within, [this] { finish_hand_over(); });
-    setup_.group.ask(raft::replica::transfer{}, on_self<problem>([this](const problem& why) {
-                       if (why.code != errc::none)
-                         finish_hand_over();
-                     }));
+    ask_to_hand_over();
   }
 
   void stop() {
@@ -294,6 +290,14 @@ private:
 
   // -- whether a majority is reached ------------------------------------------------------------
 
+  /// For a contact: "n0 (127.0.0.1:1)".
+  [[nodiscard]] auto name_at() const {
+    return [this](const std::string& contact) {
+      auto where = to_seat_contact(contact);
+      return name_of_node(where.node) + " (" + where.address + ")";
+    };
+  }
+
   /// While nobody is known to lead: tells the node, and its operator.
   void watch_quorum() {
     timers_.cancel(quorum_timer_);
@@ -305,7 +309,7 @@ private:
       said_missing_.clear();
       return;
     }
-    if (auto missing = missing_of(known);
+    if (auto missing = known.standing(name_at());
         known.leaderless_for >= say_leaderless_after && missing != said_missing_)
       setup_.log.complain(no_leader, said_missing_ = std::move(missing));
     quorum_timer_ = timers_.after(watch_quorum_every, [this] { watch_quorum(); });
@@ -313,25 +317,7 @@ private:
 
   /// As the group has it, but with the names of nodes.
   [[nodiscard]] problem refusal(const host::quorum_view& known) const {
-    if (known.why.code == errc::none)
-      return {};
-    return {known.why.code, "no majority of the voters answers: " + missing_of(known)
-                              + "; start them or mend the network, then retry"};
-  }
-
-  /// "1 of 3 voters reachable, not n0 (127.0.0.1:1), n1 (127.0.0.1:2)"
-  [[nodiscard]] std::string missing_of(const host::quorum_view& known) const {
-    auto text = std::to_string(known.reached()) + " of " + std::to_string(known.voters.size())
-                + " voters reachable";
-    auto between = ", not ";
-    for (auto& each : known.voters) {
-      if (each.is_reached)
-        continue;
-      auto where = to_seat_contact(each.contact);
-      text += between + name_of_node(where.node) + " (" + where.address + ")";
-      between = ", ";
-    }
-    return text;
+    return known.why.code == errc::none ? problem{} : known.no_quorum(name_at());
   }
 
   // -- the other members -------------------------------------------------------------------
@@ -358,7 +344,12 @@ private:
       self_
         ->request(caf::actor_cast<caf::actor>(other), answer_within,
                   exchange_seats{card(), seat_lost_by(node)})
-        .then([this](const seat_card& theirs) { know(theirs); }, [](const caf::error&) {});
+        .then(
+          [this, node](const seat_card& theirs) {
+            if (theirs.node == node)
+              know(theirs);
+          },
+          [](const caf::error&) {});
   }
 
   void know(const seat_card& theirs) {
@@ -384,7 +375,7 @@ private:
   /// Tells nodes which of their seats are void, until they have others.
   void settle_forgotten(const raft::configuration& members) {
     if (wishes_.forgotten.empty())
-      return;
+      return told_void_.clear();
     std::set<raft::seat_id> held;
     auto now = self_->clock().now();
     for (auto& [node, theirs] : cards_) {
@@ -392,7 +383,8 @@ private:
       auto link = links_.find(node);
       if (seat_lost_by(node) == 0 || link == links_.end())
         continue;
-      if (auto& again = reach_again_[node]; again <= now) {
+      // Not the pace of wants_peer(): that has just asked for its seat when it comes back.
+      if (auto& again = told_void_[node]; again <= now) {
         again = now + reach_every;
         meet(link->second);
       }
@@ -404,13 +396,18 @@ private:
 
   /// The leader has seen that the disk of this node lost what it had synced: it takes part as a
   /// newcomer, under a seat that has promised nothing. Answered with the card of that.
+  ///
+  /// The leader takes the seat away first, so this node may hear of no leader by then, nor after a
+  /// restart. Then the word of any node counts that it is linked to: what a seat has lost stays
+  /// lost, whoever leads.
   caf::result<seat_card> give_up_seat(const exchange_seats& what) {
     auto lost = setup_.group.seat();
     if (what.forgotten != lost.value)
       return card(); // it has another one by now
-    if (!is_of_leader(what.mine))
-      return to_error({errc::bad_argument, "only the node that leads the group, over its own link, "
-                                           "may say that a seat is void"});
+    if (!may_void_seat(what.mine))
+      return to_error({errc::bad_argument,
+                       "a node is told that its seat is void by the one that leads the group, over "
+                       "the link of that; by another linked node only while it knows no leader"});
     auto now = self_->clock().now();
     if (now < change_seat_at_)
       return to_error({errc::busy, "this node has just taken another seat; ask again"});
@@ -427,22 +424,22 @@ private:
     return promise;
   }
 
-  /// Whether the message being handled came from the node that leads, over its link. An old log
-  /// may not have the leader among the members, so its card counts. A leader that took the seat
-  /// away at once sends it no heartbeats: then the one that was last known to lead this term is
-  /// still the only one that can.
-  [[nodiscard]] bool is_of_leader(const seat_card& from) const {
-    auto is_leader = false;
-    setup_.group.look([&](const host::group_status& now) {
-      auto leader = now.consensus.leader;
-      is_leader = leader != raft::seat_id{}
-                    ? leader.value == from.seat
-                    : led_ == std::pair{now.consensus.term, raft::seat_id{from.seat}};
-    });
-    auto link = links_.find(from.node);
+  /// Whether the message being handled came over the link of its node, and that leads, or nobody
+  /// is known to. An old log may not have the leader among the members, so its card counts.
+  [[nodiscard]] bool may_void_seat(const seat_card& from) const {
+    raft::seat_id leader;
+    setup_.group.look([&](const host::group_status& now) { leader = now.consensus.leader; });
+    return (leader == raft::seat_id{} || leader.value == from.seat) && is_over_link_of(from.node);
+  }
+
+  /// Whether the message being handled came from that node itself.
+  [[nodiscard]] bool is_over_link_of(const std::string& node) const {
+    auto link = links_.find(node);
+    if (link == links_.end())
+      return false;
+    auto entry = link->second->entry_point();
     auto& sender = self_->current_sender();
-    return is_leader && link != links_.end() && sender && link->second->entry_point()
-           && sender->node() == link->second->entry_point()->node();
+    return entry && sender && sender->node() == entry->node();
   }
 
   /// Links between members end sooner: the group waits for them.
@@ -493,7 +490,7 @@ private:
       auto next = voter_plan{group, setup_.node, linked, wishes_}.next();
       if (next)
         make(*next);
-      review_in(next || !changes_.empty() ? soon : sometimes);
+      review_in(next || !changes_.empty() ? soon : told_void_.empty() ? sometimes : reach_every);
     });
   }
 
@@ -549,17 +546,29 @@ private:
   }
 
   void wish(voter_change what, const std::string& node) {
-    if (what == voter_change::lead) {
-      if (auto seat = seat_of(node); seat && node != setup_.node)
-        setup_.group.ask(raft::replica::transfer{*seat}, [](const problem&) {});
-      return;
-    }
+    if (what == voter_change::lead)
+      return ask_to_lead(node);
     for (auto* other : {&wishes_.add, &wishes_.remove, &wishes_.leave, &wishes_.let_in})
       other->erase(node);
     auto& wanted = what == voter_change::add      ? wishes_.add
                    : what == voter_change::remove ? wishes_.remove
                                                   : wishes_.leave;
     wanted.insert(node);
+  }
+
+  /// As long as somebody waits for it and another hand-over is under way, that may fail.
+  void ask_to_lead(const std::string& node) {
+    auto seat = seat_of(node);
+    auto is_asked = std::ranges::any_of(changes_, [&](auto& each) {
+      return each.what.what == voter_change::lead && each.node == node;
+    });
+    if (!is_asked || !seat || node == setup_.node)
+      return;
+    setup_.group.ask(raft::replica::transfer{*seat},
+                     on_self<problem>([this, node](const problem& why) {
+                       if (why.code == errc::busy)
+                         timers_.after(soon, [this, node] { ask_to_lead(node); });
+                     }));
   }
 
   /// Of all that is committed now.
@@ -712,6 +721,18 @@ private:
     finish_hand_over();
   }
 
+  /// Another hand-over may be under way, and fail: then this one is next.
+  void ask_to_hand_over() {
+    if (!handed_over_)
+      return;
+    setup_.group.ask(raft::replica::transfer{}, on_self<problem>([this](const problem& why) {
+                       if (why.code == errc::busy)
+                         timers_.after(soon, [this] { ask_to_hand_over(); });
+                       else if (why.code != errc::none)
+                         finish_hand_over();
+                     }));
+  }
+
   void finish_hand_over() {
     if (auto done = std::exchange(handed_over_, nullptr))
       done();
@@ -777,9 +798,9 @@ private:
   std::map<std::string, seat_card> cards_;
   std::map<std::string, known_node> known_;
   std::map<std::string, caf::actor_clock::time_point> reach_again_;
+  /// When nodes whose seats are void are told again.
+  std::map<std::string, caf::actor_clock::time_point> told_void_;
   std::pair<raft::term_number, std::string> said_leader_;
-  /// Who was last known to lead a term.
-  std::pair<raft::term_number, raft::seat_id> led_;
   problem said_quorum_;
   std::string said_missing_;
   timer_queue<caf::event_based_actor>::id quorum_timer_ = 0;

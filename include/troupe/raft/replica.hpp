@@ -394,6 +394,10 @@ private:
       put(ignored{from, {errc::damaged, "two leaders of one term"}});
       return false;
     }
+    if (leader_ != seat_id{} && leader_ != from) { // of this term
+      put(ignored{from, {errc::damaged, "two leaders of one term"}});
+      return false;
+    }
     if (role_ != role::follower || leader_ != from)
       change_role(role::follower, from, "it won the election");
     await_leader();
@@ -403,6 +407,14 @@ private:
   }
 
   void handle_body(seat_id from, term_number, const append& what) {
+    auto why = contradicts(what.previous_index, what.previous_term);
+    for (auto& line : what.entries)
+      why = why.code == errc::none ? contradicts(line.index, line.term) : why;
+    if (why.code == errc::none && leading_ && what.commit > last_index())
+      why = go_astray("entry " + std::to_string(what.commit)
+                      + " was committed, and this leader does not have it: ");
+    if (why.code != errc::none)
+      return disown(from, std::move(why));
     if (!hear_leader(from))
       return;
     keep_time(what.now);
@@ -410,8 +422,48 @@ private:
   }
 
   void handle_body(seat_id from, term_number, const snapshot_part& what) {
+    if (auto why = contradicts(what.header.index, what.header.term); why.code != errc::none)
+      return disown(from, std::move(why));
     if (hear_leader(from))
       following_.take(from, what, turn());
+  }
+
+  void disown(seat_id from, problem why) {
+    put(ignored{from, std::move(why)});
+    if (role_ == role::follower && leader_ == from)
+      change_role(role::follower, {}, "its log contradicts what is committed here");
+  }
+
+  /// A leader has every committed entry, unless a disk has lost what it had synced: its replica
+  /// may then have led without them, in a term of its own. So where two logs differ, the one with
+  /// the later term is of that replica. The other one goes on with its committed entries, and does
+  /// not hear that leader; that replica itself does not stand for election while it hears of one.
+  [[nodiscard]] problem contradicts(log_index index, term_number of_leader) {
+    auto own = log().term_at(std::max(index, log().base_index()));
+    if (index > commit_ || !own || *own == of_leader)
+      return {};
+    if (index < log().base_index() && *own > of_leader)
+      return {}; // nobody knows
+    auto text = "entry " + std::to_string(index) + " is committed here in term "
+                + std::to_string(*own) + ", and that leader has it of term "
+                + std::to_string(of_leader) + ": ";
+    if (*own < of_leader)
+      return {errc::damaged, text
+                               + "the disk of that leader has lost what it had synced (is its "
+                                 "folder an older copy?); move its log away, and it comes back "
+                                 "with the others' state"};
+    return go_astray(text);
+  }
+
+  /// Also a leader of the same term may be told so.
+  problem go_astray(const std::string& text) {
+    if (leading_)
+      change_role(role::follower, {}, "its disk has lost what it had synced");
+    await_leader();
+    return {errc::damaged, text
+                             + "the disk of this node has lost what it had synced (is its folder "
+                               "an older copy?), and it led without that; move its log away, and "
+                               "it comes back with the others' state"};
   }
 
   void handle_body(seat_id from, term_number, const append_answer& what) {

@@ -22,6 +22,8 @@ struct location {
   std::set<std::string> groups{};
   /// Work in hand, in units of its own.
   std::uint32_t load = 0;
+  /// Gets what is meant for it, but no work that another one could do.
+  bool rests = false;
 
   friend bool operator==(const location&, const location&) = default;
 };
@@ -72,7 +74,7 @@ public:
   }
 
   /// Returns the agents that `who` stands for, at most `most`, in the order of their ids.
-  /// any_with_capability turns round among the least loaded, so it is not const.
+  /// any_with_capability turns round among the least loaded that do not rest, so it is not const.
   [[nodiscard]] std::vector<location> find(const recipients& who, std::size_t most) {
     if (who.who == audience::any_with_capability)
       return only(any_in(who.name));
@@ -149,12 +151,13 @@ private:
     auto found = by_capability_.find(capability);
     if (found == by_capability_.end())
       return nullptr;
+    auto rank = [](const location& each) { return std::pair{each.rests, each.load}; };
     std::vector<const location*> best;
     for (auto& each : found->second) {
       auto& candidate = agents_.at(each);
-      if (!best.empty() && candidate.load < best.front()->load)
+      if (!best.empty() && rank(candidate) < rank(*best.front()))
         best.clear();
-      if (best.empty() || candidate.load == best.front()->load)
+      if (best.empty() || rank(candidate) == rank(*best.front()))
         best.push_back(&candidate);
     }
     return best[turn_++ % best.size()];

@@ -172,8 +172,11 @@ public:
 
   // -- links -------------------------------------------------------------------------
 
-  /// Link number `number` leads to the router `entry` of `node`.
+  /// Link number `number` leads to the router `entry` of `node`. One that it takes the place of
+  /// has ended, though that may be told only later.
   void link_up(const std::string& node, std::uint64_t number, caf::strong_actor_ptr entry) {
+    if (auto* before = linked_peer(node); before != nullptr && before->number != number)
+      link_down(node, before->number);
     auto& there = peer_of(node);
     forget_receipts(there);
     there.number = number;

@@ -41,7 +41,7 @@ struct worker_options {
 };
 
 /// Returns why no scheduler takes a worker like this; errc::none if one does. A worker that is
-/// refused is not told so: it tries again and again.
+/// refused tries again and again, see worker_reports.
 inline problem check(const worker_options& what) {
   return detail::check(register_worker{.name = what.name,
                                        .owner = "node",
@@ -51,6 +51,13 @@ inline problem check(const worker_options& what) {
                                        .groups = what.groups,
                                        .labels = what.labels});
 }
+
+/// What the process of a worker hears of it. Called on an actor; must not block.
+struct worker_reports {
+  /// The answer to each registration: errc::none, or why the scheduler did not take the worker, as
+  /// with bad_argument or limit_reached. That it is out of reach is no answer.
+  std::function<void(const problem&)> registered = [](const problem&) {};
+};
 
 /// Which functions a worker offers, by name; one whose name ends with ':' gets the tasks of
 /// all names that begin with it. "sleep" is built in.
@@ -105,13 +112,14 @@ public:
 
   worker_state(caf::event_based_actor* self, host::client<scheduler_protocol> scheduler,
                register_worker words, std::function<std::uint64_t()> boot, task_handlers handlers,
-               std::function<bool()> in_maintenance)
+               std::function<bool()> in_maintenance, worker_reports reports)
     : self_(self),
       scheduler_(std::move(scheduler)),
       words_(std::move(words)),
       boot_(std::move(boot)),
       handlers_(std::move(handlers)),
       in_maintenance_(std::move(in_maintenance)),
+      reports_(std::move(reports)),
       timers_(self),
       random_(self->id()),
       threads_(std::make_shared<thread_pool>(
@@ -173,8 +181,12 @@ private:
     words_.boot = boot_();
     words_.maintenance = in_maintenance_();
     ask(words_, [this, sent](const result<worker_receipt>& answer) {
-      if (!answer)
+      if (!answer) {
+        if (is_verdict(answer.error().code))
+          reports_.registered(answer.error());
         return later([this] { enroll(); });
+      }
+      reports_.registered({});
       failures_ = 0;
       id_ = answer->worker;
       lease_ = answer->lease;
@@ -183,6 +195,11 @@ private:
       fetch(++life_);
       renew_later(life_);
     });
+  }
+
+  /// Whether the scheduler has looked at this worker, and will not have it as it is.
+  static bool is_verdict(errc code) {
+    return code == errc::bad_argument || code == errc::limit_reached || code == errc::conflict;
   }
 
   /// The scheduler has forgotten this worker: what it runs, runs elsewhere. It takes room
@@ -468,6 +485,7 @@ private:
   std::function<std::uint64_t()> boot_;
   task_handlers handlers_;
   std::function<bool()> in_maintenance_;
+  worker_reports reports_;
   timer_queue<caf::event_based_actor> timers_;
   random_source random_;
   backoff retry_{std::chrono::milliseconds{50}, std::chrono::seconds{2}};
@@ -505,21 +523,21 @@ public:
   worker(
     caf::actor_system& sys, host::client<scheduler_protocol> scheduler, std::string owner,
     std::uint64_t boot, const worker_options& options, task_handlers handlers,
-    std::function<bool()> in_maintenance = [] { return false; })
+    std::function<bool()> in_maintenance = [] { return false; }, worker_reports reports = {})
     : worker(
       sys, std::move(scheduler), std::move(owner), [boot] { return boot; }, options,
-      std::move(handlers), std::move(in_maintenance)) {}
+      std::move(handlers), std::move(in_maintenance), std::move(reports)) {}
 
   /// Of a process whose boot may rise: `boot` is asked, on any thread, when the worker registers.
   worker(
     caf::actor_system& sys, host::client<scheduler_protocol> scheduler, std::string owner,
     std::function<std::uint64_t()> boot, const worker_options& options, task_handlers handlers,
-    std::function<bool()> in_maintenance = [] { return false; })
+    std::function<bool()> in_maintenance = [] { return false; }, worker_reports reports = {})
     : inside_(sys.spawn<caf::stateful_actor<detail::worker_state>>(
       std::move(scheduler),
       register_worker{
         options.name, std::move(owner), 0, options.capacity, {}, options.groups, options.labels},
-      std::move(boot), std::move(handlers), std::move(in_maintenance))) {}
+      std::move(boot), std::move(handlers), std::move(in_maintenance), std::move(reports))) {}
 
   worker(worker&& other) noexcept : inside_(std::exchange(other.inside_, nullptr)) {}
 

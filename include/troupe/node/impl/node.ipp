@@ -821,6 +821,16 @@ node::ends_agent(const std::string& id) const {
   };
 }
 
+TROUPE_COMPILED scheduler::worker_reports node::reports_of(const std::string& worker) const {
+  return {[topic = "the scheduler does not take worker '" + worker.substr(0, 64) + "'",
+           log = inside_->log_](const problem& why) {
+    if (why.code != errc::none)
+      log.complain(topic, why.detail);
+    else
+      log.settle(topic);
+  }};
+}
+
 TROUPE_COMPILED void node::remove_agent(const std::string& id) {
   inside_->on_member([id](cluster::member_state& state) { state.remove_agent(id); });
   std::lock_guard guard{inside_->mutex_};
