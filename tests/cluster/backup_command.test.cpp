@@ -40,13 +40,17 @@ TEST_CASE("a backup begins a new cluster with all that the old one had", "[clust
   auto restored = run({"restore", file, "--json", "--data", folder / "new"});
   INFO(restored);
   REQUIRE(restored.status == 0);
-  running_node anew{{"--name", "new", "--slots", "0", "--data", folder / "new"}};
+  running_node anew{{"--name", "old", "--slots", "0", "--data", folder / "new"}};
   running_node second{
     {"--name", "2nd", "--slots", "0", "--data", folder / "2", "--join", anew.address()}};
   running_node third{
     {"--name", "3rd", "--slots", "0", "--data", folder / "3", "--join", anew.address()}};
   CHECK(run({"get", "colour", "--at", second.address()}).output == "blue\n");
   CHECK(take_lock(third.address()) > before);
+  // The names of those of the past are free.
+  CHECK(comes_true([&] {
+    return run({"request", "echo-old", "hello", "--at", second.address()}).output == "hello\n";
+  }));
   CHECK(comes_true([&] { return run({"status", "--at", third.address()}).says("3 of 3 voters"); }));
 }
 

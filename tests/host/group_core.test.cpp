@@ -38,6 +38,8 @@ public:
     std::vector<problem> refusals;
     std::optional<problem> stopped;
     std::vector<problem> warnings;
+    bool is_full = false; // its disk
+    std::vector<errc> room;
     std::size_t loads = 0;              // of a snapshot for others
     std::vector<std::uint32_t> allowed; // rules of notes
     problem quorum;                     // as notes was told last
@@ -159,6 +161,9 @@ private:
   }
 
   void handle(std::uint64_t which, group_core::write& what) {
+    if (nodes_[which].is_full)
+      return again(which, raft::replica::event{raft::replica::not_written{
+                            {errc::storage_full, "no room; make space"}}});
     again(which, raft::replica::event{raft::replica::written{what.number}});
   }
 
@@ -184,6 +189,10 @@ private:
 
   void handle(std::uint64_t which, group_core::warned& what) {
     nodes_[which].warnings.push_back(what.why);
+  }
+
+  void handle(std::uint64_t which, group_core::disk_room& what) {
+    nodes_[which].room.push_back(what.why.code);
   }
 
   void handle(std::uint64_t which, group_core::take_section& what) {
@@ -470,4 +479,19 @@ TEST_CASE("a replica that changes its seat does not count the old one as reached
   CHECK_FALSE(view().voters.back().is_reached);
   group.run(1min);
   CHECK(group.at(3).quorum.code == errc::none); // it is no voter
+}
+
+TEST_CASE("a full disk is told once, and so is that there is room again") {
+  small_group group;
+  group.run(1s);
+  group.at(2).is_full = true;
+  for (auto each = 0; each < 3; ++each) {
+    group.note("text; ");
+    group.run(1s);
+  }
+  CHECK(group.at(2).room == std::vector{errc::storage_full});
+  group.at(2).is_full = false;
+  group.run(1s);
+  CHECK(group.at(2).room == std::vector{errc::storage_full, errc::none});
+  CHECK(group.at(1).room.empty());
 }

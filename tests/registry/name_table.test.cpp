@@ -120,6 +120,22 @@ TEST_CASE("tokens of a new era lie above its floor", "[registry][names]") {
   CHECK(table.claimed({"ping"}, "n1")[0].token == (std::uint64_t{1} << 32U) + 1);
 }
 
+TEST_CASE("a new era frees all names, as nobody knows who of the past still lives",
+          "[registry][names]") {
+  driven_table table;
+  constexpr auto floor = std::uint64_t{1} << 32U;
+  table.claimed({"echo"}, "n1", 7);
+  table.ask(configure{{}, floor, true});
+  CHECK(table.owner_of("echo") == "nobody");
+  CHECK(table.claimed({"echo"}, "n2")[0].token == floor + 1);
+  table.claimed({"ping"}, "n1", 1); // what boots it had is of the past, too
+  SECTION("once: whoever is told of it again changes nothing") {
+    table.ask(configure{{}, floor, true});
+    CHECK(table.owner_of("echo") == "n2");
+    CHECK(table.owner_of("ping") == "n1");
+  }
+}
+
 TEST_CASE("claims are listed by name, in pages", "[registry][names]") {
   driven_table table;
   table.claimed({"d", "a", "c"}, "n1");

@@ -224,10 +224,16 @@ public:
     problem why;
   };
 
+  /// Its disk has no room for what is to be written, or has it again (errc::none). Until then
+  /// nothing new is acknowledged here.
+  struct disk_room {
+    problem why;
+  };
+
   using effects = std::vector<
     std::variant<send, write, load_snapshot, changed_role, forgot, ignored, save, proposed, refused,
                  members_are, deliver, lead, follow, not_taken, read_ready, read_refused,
-                 allow_rules, take_section, restore_section, without_quorum, stop, warned>>;
+                 allow_rules, take_section, restore_section, without_quorum, stop, warned, disk_room>>;
 
   /// Goes on from what the disk had. `services` has the newest rules that each knows here.
   group_core(raft::seat_id self, const group_options& how,
@@ -262,6 +268,7 @@ public:
     auto take = overloaded{
       [&](const raft::replica::event& line) {
         notice(line);
+        look_at_room(line, out);
         if (auto* found = std::get_if<raft::replica::loaded>(&line))
           look_at_size(found->what.bytes->size(), out);
         tell(now, own(id, {}), line);
@@ -377,6 +384,16 @@ private:
       watch_.lost_link(link->seat);
     } else if (auto* mine = std::get_if<raft::replica::change_seat>(&what)) {
       watch_.self_is(mine->seat);
+    }
+  }
+
+  void look_at_room(const raft::replica::event& what, effects& out) {
+    if (auto* lost = std::get_if<raft::replica::not_written>(&what)) {
+      if (!std::exchange(lacks_room_, true))
+        out.push_back(disk_room{lost->why});
+    } else if (std::holds_alternative<raft::replica::written>(what)) {
+      if (std::exchange(lacks_room_, false))
+        out.push_back(disk_room{});
     }
   }
 
@@ -645,6 +662,7 @@ private:
   known_rules rules_;
   std::set<service_id> services_;
   raft::replica replica_;
+  bool lacks_room_ = false;
   quorum_watch watch_;
   raft::event_log* events_ = nullptr;
   raft::replica::effects made_; // empty between two steps

@@ -20,6 +20,8 @@ struct group_listener {
   std::function<void(const group_core::ignored&)> ignored;
   /// The group goes on, but somebody has to do something; as often as it is found.
   std::function<void(const problem&)> warned;
+  /// The disk has no room, or has it again (errc::none).
+  std::function<void(const problem&)> disk_room;
   /// This node takes part no more.
   std::function<void(const problem&)> stopped;
 };

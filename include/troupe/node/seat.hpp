@@ -187,6 +187,9 @@ private:
     made.warned = [to_voters](const problem& why) {
       to_voters([why](voters_state& state) { state.warned(why); });
     };
+    made.disk_room = [to_voters](const problem& why) {
+      to_voters([why](voters_state& state) { state.disk_room(why); });
+    };
     made.stopped = [to_voters, birth = birth_](const problem& why) {
       birth->end(why);
       to_voters([why](voters_state& state) { state.stopped(why); });

@@ -168,6 +168,14 @@ public:
     setup_.log(why.detail);
   }
 
+  void disk_room(const problem& why) {
+    constexpr const char* topic = "writes nothing new to its data folder";
+    if (why.code == errc::none)
+      setup_.log.settle(topic);
+    else
+      setup_.log.complain(topic, why.detail);
+  }
+
   void stopped(const problem& why) {
     setup_.log.fail("this node takes part in the cluster's group no more: " + why.detail);
     role_ = raft::role::follower;

@@ -174,7 +174,13 @@ private:
 
   void handle(request_id, const names::configure& request, effects&) {
     options_ = request.options;
-    last_token_ = std::max(last_token_, request.token_floor);
+    if (request.token_floor <= last_token_)
+      return;
+    last_token_ = request.token_floor;
+    if (!request.frees_names)
+      return;
+    claims_.clear();
+    owners_.clear();
   }
 
   // -- transitions -------------------------------------------------------------------

@@ -82,6 +82,9 @@ struct owner_gone {
 struct configure {
   name_options options{};
   std::uint64_t token_floor = 0;
+  /// Where tokens were not above that before, some of the past is lost, and maybe all who had
+  /// names: all are free then, and whoever lives claims its own anew.
+  bool frees_names = false;
 };
 
 using event = std::variant<claim, release, owner_gone, configure>;
@@ -187,7 +190,8 @@ bool inspect(Inspector& f, owner_gone& x) {
 
 template <class Inspector>
 bool inspect(Inspector& f, configure& x) {
-  return f.object(x).fields(f.field("options", x.options), f.field("token_floor", x.token_floor));
+  return f.object(x).fields(f.field("options", x.options), f.field("token_floor", x.token_floor),
+                            f.field("frees_names", x.frees_names));
 }
 
 template <class Inspector>

@@ -467,6 +467,11 @@ private:
       from_.listener.warned(what.why);
   }
 
+  void handle(group_core::disk_room& what) {
+    if (from_.listener.disk_room)
+      from_.listener.disk_room(what.why);
+  }
+
   void handle(group_core::ignored& what) {
     metrics_.ignored();
     if (from_.listener.ignored)
