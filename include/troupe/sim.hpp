@@ -11,6 +11,7 @@
 #include "troupe/sim/lock_user.hpp"
 #include "troupe/sim/mailbox.hpp"
 #include "troupe/sim/models.hpp"
+#include "troupe/sim/raft_disk_laws.hpp"
 #include "troupe/sim/raft_laws.hpp"
 #include "troupe/sim/raft_process.hpp"
 #include "troupe/sim/raft_scenario.hpp"

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace troupe {
 
 /// Faults that can be built into a program on purpose, to see that the tests would find
-/// them: a test binary defines TROUPE_FLAW as one of these names. None costs anything where
-/// it is not planted, and no other program defines it.
+/// them: a program defines TROUPE_FLAW as one of these names, or a test TROUPE_FLAWS, and chooses.
+/// None costs anything where it is not planted, and no other program defines either.
 enum class flaw : std::uint8_t {
   none,
   /// Votes and terms are not written to the disk.
@@ -43,9 +46,72 @@ enum class flaw : std::uint8_t {
   silent_promoted,
   /// Entries that a replica has lost count as had by it.
   forgotten_counted,
+  /// Members change before their leader has committed an entry of its term.
+  hasty_changes,
+  /// A log that is cut keeps the members that stood behind the cut.
+  members_kept,
+  /// Answers that wait for the disk are given in a later term, too.
+  answers_kept,
+  /// Entries that were cut while they were written count as synced.
+  cut_entries_counted,
+  /// So do those whose place a snapshot has taken meanwhile.
+  replaced_entries_counted,
+  /// A snapshot takes the place of a log that has what it has, and more.
+  suffix_dropped,
+  /// A replica tells of its vote before it is synced.
+  vote_told_early,
+  /// A candidate asks for votes before its own is synced.
+  votes_asked_early,
+  /// A snapshot is acknowledged before it is synced.
+  snapshot_told_early,
+  /// A snapshot says who the members are now, not who they were.
+  latest_members_saved,
+  /// What a full disk has refused is not written again.
+  refused_write_dropped,
 };
 
-#ifdef TROUPE_FLAW
+inline constexpr std::array<std::string_view, 29> flaw_names{"none",
+                                                             "vote_not_persisted",
+                                                             "sync_skipped",
+                                                             "old_terms_counted",
+                                                             "entries_unchecked",
+                                                             "logs_not_compared",
+                                                             "stale_reads",
+                                                             "time_goes_back",
+                                                             "careless_changes",
+                                                             "no_dedup",
+                                                             "token_reused",
+                                                             "own_time_kept",
+                                                             "counts_forgotten",
+                                                             "removals_overlooked",
+                                                             "old_proposals_taken",
+                                                             "shared_taken_back",
+                                                             "silent_promoted",
+                                                             "forgotten_counted",
+                                                             "hasty_changes",
+                                                             "members_kept",
+                                                             "answers_kept",
+                                                             "cut_entries_counted",
+                                                             "replaced_entries_counted",
+                                                             "suffix_dropped",
+                                                             "vote_told_early",
+                                                             "votes_asked_early",
+                                                             "snapshot_told_early",
+                                                             "latest_members_saved",
+                                                             "refused_write_dropped"};
+
+/// Returns the flaw of that name, none if there is none.
+constexpr flaw flaw_of(std::string_view name) {
+  for (std::size_t each = 0; each < flaw_names.size(); ++each)
+    if (flaw_names[each] == name)
+      return static_cast<flaw>(each);
+  return flaw::none;
+}
+
+#ifdef TROUPE_FLAWS
+/// One program for all of them, which plants one before anything else is done.
+inline flaw planted_flaw = flaw::none;
+#elif defined(TROUPE_FLAW)
 inline constexpr auto planted_flaw = flaw::TROUPE_FLAW;
 #else
 inline constexpr auto planted_flaw = flaw::none;

@@ -135,7 +135,7 @@ public:
     assert(log().term_at(index));
     return {index, *log().term_at(index),
             index == log().base_index() ? log().base_at() : log().at(index).at,
-            log().members_at(index)};
+            planted_flaw == flaw::latest_members_saved ? members() : log().members_at(index)};
   }
 
   /// The group's time as far as it is known here: what the leader told last, and the time

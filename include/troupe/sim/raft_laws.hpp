@@ -41,14 +41,14 @@ public:
       if (auto* bad = std::get_if<raft::replica::ignored>(&what))
         broken("honest members: process " + std::to_string(who) + " ignores process "
                + std::to_string(bad->from.value - 1) + ": " + bad->why.detail);
-      if (auto* news = std::get_if<raft::replica::committed>(&what))
-        for (auto& line : news->entries)
-          committed_.try_emplace(line.index, commitment{line.term, replica.term()});
     }
-    if (replica.current_role() == raft::role::leader)
+    check_end(who, replica);
+    if (replica.current_role() == raft::role::leader) {
       check_leader(who, replica);
-    else
+      commits(replica);
+    } else {
       led_.erase(who);
+    }
   }
 
   void applied(process_id who, const raft::entry& line, const applied_state& state) {
@@ -117,6 +117,14 @@ private:
              + std::to_string(who) + " lead term " + std::to_string(term));
   }
 
+  /// Committed is what a leader holds for that, told or not.
+  void commits(const raft::replica& replica) {
+    auto index = committed_.empty() ? 0 : committed_.rbegin()->first;
+    while (++index <= replica.commit_index())
+      if (auto term = replica.term_of(index))
+        committed_.try_emplace(index, commitment{*term, replica.term()});
+  }
+
   /// Entries of one index and term are the same everywhere, and so are all before them.
   void writes(process_id who, const raft::replica& replica, const raft::replica::write& what) {
     auto before = what.first > 0 ? replica.term_of(what.first - 1) : std::nullopt;
@@ -138,6 +146,17 @@ private:
     }
     if (what.base)
       installed_[who] = std::max(installed_[who], what.base->header.index);
+  }
+
+  /// What a log ends with stands behind what it stands behind elsewhere, written or not.
+  void check_end(process_id who, const raft::replica& replica) {
+    auto last = replica.last_index();
+    auto term = replica.term_of(last);
+    auto before = last > 0 ? replica.term_of(last - 1) : std::nullopt;
+    auto found = term ? entries_.find({last, *term}) : entries_.end();
+    if (before && found != entries_.end() && found->second.before != *before)
+      broken("log matching: entry " + std::to_string(last) + " of term " + std::to_string(*term)
+             + " stands behind another one at process " + std::to_string(who));
   }
 
   using place = std::pair<raft::log_index, raft::term_number>;

@@ -32,6 +32,19 @@ public:
     return snapshot_;
   }
 
+  /// Whether the entry at `index`, of that term if it is known, would be there after a restart.
+  [[nodiscard]] bool has(raft::log_index index, std::optional<raft::term_number> term) const {
+    if (index <= synced_.base.index)
+      return true;
+    auto found = std::ranges::lower_bound(synced_.entries, index, {}, &raft::entry::index);
+    return found != synced_.entries.end() && found->index == index
+           && (!term || found->term == *term);
+  }
+
+  [[nodiscard]] raft::log_index last_index() const {
+    return synced_.entries.empty() ? synced_.base.index : synced_.entries.back().index;
+  }
+
   void write(const raft::replica::write& what) {
     pending_ = what;
   }
@@ -187,7 +200,9 @@ private:
   }
 
   void handle(const raft::replica::send& what) {
-    here_.send(static_cast<process_id>(what.to.value - 1), what.what);
+    // As it is on the wire.
+    here_.send(static_cast<process_id>(what.to.value - 1),
+               from_bytes<message>(to_bytes(what.what)).value());
   }
 
   void handle(const raft::replica::write& what) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/sim/raft_disk_laws.hpp"
 #include "troupe/sim/raft_laws.hpp"
 #include "troupe/sim/raft_process.hpp"
 #include "troupe/sim/world.hpp"
@@ -46,9 +47,14 @@ public:
   explicit raft_scenario(const scenario_options& how)
     : how_(how), span_(how.span), world_(how.seed, how.nodes, how.what) {
     auto& watch = world_.setting();
-    watch.stepped
-      = [this](auto who, auto& replica, auto& out) { laws_.stepped(who, replica, out); };
-    watch.applied = [this](auto who, auto& line, auto& state) { laws_.applied(who, line, state); };
+    watch.stepped = [this](auto who, auto& replica, auto& out) {
+      laws_.stepped(who, replica, out);
+      disk_laws_.stepped(who, replica, out);
+    };
+    watch.applied = [this](auto who, auto& line, auto& state) {
+      laws_.applied(who, line, state);
+      disk_laws_.applied(line);
+    };
     watch.read = [this](auto who, auto id, auto at) { laws_.read(who, at, asked_.at(id)); };
   }
 
@@ -66,8 +72,8 @@ public:
     every(std::chrono::seconds{7}, [this] { transfer(); });
     if (how_.strike > duration::zero())
       every(how_.strike, [this] { strike(); });
-    world_.run_until(span_);
-    settle();
+    if (!world_.run_until(span_, [this] { return !laws_.violations().empty(); }))
+      settle();
     return {laws_.violations(), world_.trace(),    world_.events(),
             laws_.highest(),    laws_.elections(), laws_.reads()};
   }
@@ -255,6 +261,8 @@ private:
   duration span_;
   world<raft_process> world_;
   raft_laws laws_;
+  raft_disk_laws disk_laws_{[this](process_id who) -> const raft_disk& { return world_.disk(who); },
+                            [this](std::string what) { laws_.broken(std::move(what)); }};
   std::map<request_id, raft::log_index> asked_;
   request_id requests_ = 1;
   std::uint64_t commands_ = 0;

@@ -81,7 +81,8 @@ public:
     vote_request what{t.log().last_index(), t.log().last_term(), false, forced};
     for (auto seat : t.members().voters())
       if (seat != t.self)
-        t.tell_when_written(seat, what);
+        planted_flaw == flaw::votes_asked_early ? t.tell(seat, what)
+                                                : t.tell_when_written(seat, what);
     t.tell_when_written(t.self, vote_answer{false, true});
   }
 
@@ -106,6 +107,8 @@ public:
       t.disk.vote_for(from);
       await_leader(t.now, t.how.election_timeout);
     }
+    if (planted_flaw == flaw::vote_told_early)
+      return t.tell(from, vote_answer{false, granted});
     t.tell_when_written(from, vote_answer{false, granted});
   }
 

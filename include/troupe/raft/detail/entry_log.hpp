@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/flaw.hpp"
 #include "troupe/raft/types.hpp"
 
 namespace troupe::raft::detail {
@@ -82,7 +83,8 @@ public:
     if (from <= last_index())
       entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(from - base_index_ - 1),
                      entries_.end());
-    configurations_.erase(configurations_.lower_bound(from), configurations_.end());
+    if (planted_flaw != flaw::members_kept)
+      configurations_.erase(configurations_.lower_bound(from), configurations_.end());
   }
 
   /// Forgets all up to `index`; the base is there from now on.

@@ -48,7 +48,8 @@ public:
 
   void take(seat_id leader, const snapshot_part& what, const turn& t) {
     auto& header = what.header;
-    if (header.index <= t.commit || t.log().term_at(header.index) == header.term) {
+    auto has_it = t.log().term_at(header.index) == header.term;
+    if (header.index <= t.commit || (has_it && planted_flaw != flaw::suffix_dropped)) {
       arriving_.reset();
       t.commit = std::max(t.commit, header.index);
       return t.tell_when_written(leader, caught_up(t, header.index));
@@ -70,6 +71,8 @@ public:
     }
     t.disk.install({header, std::make_shared<const std::string>(std::move(bytes))});
     t.commit = header.index;
+    if (planted_flaw == flaw::snapshot_told_early)
+      return t.tell(leader, caught_up(t, header.index));
     t.tell_when_written(leader, caught_up(t, header.index));
   }
 

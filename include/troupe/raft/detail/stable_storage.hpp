@@ -67,7 +67,8 @@ public:
     assert(term > ballot_.term);
     ballot_ = {term, {}};
     is_ballot_dirty_ = true;
-    held_.clear(); // answers of an older term might tell of what is gone since
+    if (planted_flaw != flaw::answers_kept)
+      held_.clear(); // answers of an older term might tell of what is gone since
   }
 
   void vote_for(seat_id seat) {
@@ -84,7 +85,7 @@ public:
     log_.truncate(from);
     unwritten_ = std::min(unwritten_, from);
     synced_ = std::min(synced_, from - 1);
-    if (under_way_)
+    if (under_way_ && planted_flaw != flaw::cut_entries_counted)
       under_way_->valid_to = std::min(under_way_->valid_to, from - 1);
   }
 
@@ -95,7 +96,7 @@ public:
     installing_ = header.index;
     synced_ = 0;
     unwritten_ = header.index + 1;
-    if (under_way_)
+    if (under_way_ && planted_flaw != flaw::replaced_entries_counted)
       under_way_->valid_to = 0;
     base_ = std::move(what);
   }
@@ -158,13 +159,15 @@ public:
       return false;
     auto lost = *std::move(under_way_);
     under_way_.reset();
+    rests_until_ = now + rest;
+    if (planted_flaw == flaw::refused_write_dropped)
+      return true;
     --write_number_;
     is_ballot_dirty_ = true;
     if (lost.base && !base_ && installing_ == lost.base->header.index)
       base_ = std::move(lost.base);
     unwritten_ = std::min({unwritten_, lost.first, log_.last_index() + 1});
     unwritten_ = std::max(unwritten_, log_.base_index() + 1);
-    rests_until_ = now + rest;
     return true;
   }
 
