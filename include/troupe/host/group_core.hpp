@@ -230,10 +230,11 @@ public:
     problem why;
   };
 
-  using effects = std::vector<
-    std::variant<send, write, load_snapshot, changed_role, forgot, ignored, save, proposed, refused,
-                 members_are, deliver, lead, follow, not_taken, read_ready, read_refused,
-                 allow_rules, take_section, restore_section, without_quorum, stop, warned, disk_room>>;
+  using effects
+    = std::vector<std::variant<send, write, load_snapshot, changed_role, forgot, ignored, save,
+                               proposed, refused, members_are, deliver, lead, follow, not_taken,
+                               read_ready, read_refused, allow_rules, take_section, restore_section,
+                               without_quorum, stop, warned, disk_room>>;
 
   /// Goes on from what the disk had. `services` has the newest rules that each knows here.
   group_core(raft::seat_id self, const group_options& how,

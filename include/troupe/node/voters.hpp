@@ -380,10 +380,12 @@ private:
     return is_lost ? theirs->second.seat : 0;
   }
 
-  /// Tells nodes which of their seats are void, until they have others.
+  /// Tells nodes which of their seats are void, until they have others. Such a seat stays void
+  /// while its node is away, too.
   void settle_forgotten(const raft::configuration& members) {
+    std::erase_if(told_void_, [&](auto& each) { return seat_lost_by(each.first) == 0; });
     if (wishes_.forgotten.empty())
-      return told_void_.clear();
+      return;
     std::set<raft::seat_id> held;
     auto now = self_->clock().now();
     for (auto& [node, theirs] : cards_) {
@@ -397,9 +399,10 @@ private:
         meet(link->second);
       }
     }
-    std::erase_if(wishes_.forgotten, [&](raft::seat_id each) {
-      return !members.members.contains(each) && !held.contains(each);
-    });
+    if (wishes_.forgotten.size() > max_forgotten)
+      std::erase_if(wishes_.forgotten, [&](raft::seat_id each) {
+        return !members.members.contains(each) && !held.contains(each);
+      });
   }
 
   /// The leader has seen that the disk of this node lost what it had synced: it takes part as a
@@ -786,6 +789,8 @@ private:
   static constexpr duration soon = std::chrono::milliseconds{50};
   static constexpr duration sometimes = std::chrono::seconds{1};
   static constexpr std::size_t max_changes = 100;
+  /// Void seats that nobody holds and nobody misses are remembered up to so many.
+  static constexpr std::size_t max_forgotten = 1'000;
   /// Heartbeats pass between pieces of this size.
   static constexpr std::size_t backup_piece = 256 * 1024;
   static constexpr duration backup_stays = std::chrono::minutes{5};

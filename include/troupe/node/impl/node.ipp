@@ -617,25 +617,32 @@ struct node::inside {
     return answer.get();
   }
 
-  /// Waits until what `begin` was given is called.
+  /// Waits until what `begin` was given is called, or is gone with the actor that had it.
   template <class Begin>
   static problem wait_for(Begin begin) {
-    auto promise = std::make_shared<std::promise<problem>>();
-    auto answer = promise->get_future();
-    begin([promise](problem why) { promise->set_value(std::move(why)); });
-    if (answer.wait_for(default_wait * 3) != std::future_status::ready)
-      return {errc::timed_out, "the node gave no answer in time; it is stopping, or overloaded"};
-    return answer.get();
+    return wait_for<problem>(std::move(begin), default_wait * 3,
+                             "the node gave no answer in time; it is stopping, or overloaded");
   }
 
   template <class Value, class Begin>
   static result<Value> wait_for_result(Begin begin, duration wait) {
-    auto promise = std::make_shared<std::promise<result<Value>>>();
+    return wait_for<result<Value>>(std::move(begin), wait,
+                                   "no answer in time; retry, or wait longer");
+  }
+
+  template <class Answer, class Begin>
+  static Answer wait_for(Begin begin, duration wait, const char* too_late) {
+    auto promise = std::make_shared<std::promise<Answer>>();
     auto answer = promise->get_future();
-    begin([promise](result<Value> value) { promise->set_value(std::move(value)); });
+    begin([promise = std::move(promise)](Answer what) { promise->set_value(std::move(what)); });
     if (answer.wait_for(wait) != std::future_status::ready)
-      return problem{errc::timed_out, "no answer in time; retry, or wait longer"};
-    return answer.get();
+      return problem{errc::timed_out, too_late};
+    try {
+      return answer.get();
+    } catch (const std::future_error&) {
+      return problem{errc::cancelled,
+                     "this node was stopped meanwhile; whether it was done is not known"};
+    }
   }
 
   /// Lets an actor end by itself and waits until it is gone.
