@@ -267,6 +267,15 @@ TEST_CASE("a node on a full disk answers what it can and refuses the rest", "[cl
   disk.fill(node->process());
   is_refused(asked({"put", "colour", "red"}));
   node->kill();
+  // It has said in its log when that began and when it was over.
+  auto log = node->process().read_rest();
+  INFO(log);
+  auto topic = "n1: writes nothing new to its data folder"s;
+  auto first = log.find(topic);
+  REQUIRE(first != std::string::npos);
+  auto over = log.find("n1: over: writes nothing new to its data folder", first);
+  REQUIRE(over != std::string::npos);
+  CHECK(log.find(topic, over) != std::string::npos);
   auto too_early = start_node("n1");
   auto refused = finish(too_early);
   INFO(refused);
