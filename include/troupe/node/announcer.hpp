@@ -137,9 +137,8 @@ private:
 
   void announced(const result<registry::put_report>& answer, const done_handler& tell) {
     if (answer && answer->clashing > 0)
-      setup_.log.complain("another live process has this node's identity",
-                          "stop one of the two; data folders must not be copied");
-    if (answer && answer->stale > 0)
+      resolve_clash();
+    else if (answer && answer->stale > 0)
       rise();
     tell(answer ? problem{} : answer.error());
   }
@@ -151,6 +150,16 @@ private:
       setup_.log.settle(not_taken);
     else if (why.code != errc::unreachable && why.code != errc::no_quorum)
       setup_.log.complain(not_taken, why.detail);
+  }
+
+  /// A record of this very start says something else. It is of a past life, if this folder was put
+  /// back since, and a start above that ends it; or of another process, which does not end by that.
+  void resolve_clash() {
+    if (std::exchange(has_clashed_, true))
+      return setup_.log.complain("another live process has this node's identity",
+                                 "stop one of the two; data folders must not be copied");
+    book_.rise_above(book_.boot());
+    speak_anew();
   }
 
   /// The registry may have heard of a later life of this node: if so, goes above it.
@@ -182,6 +191,7 @@ private:
   registry::own_records book_;
   timer_queue<caf::event_based_actor> timers_;
   bool rising_ = false;
+  bool has_clashed_ = false;
 };
 
 } // namespace troupe::cluster
