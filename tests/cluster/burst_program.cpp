@@ -32,6 +32,7 @@
 
 #include "caf/scoped_actor.hpp"
 #include "troupe/node/init.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -218,13 +219,13 @@ nlohmann::json burst(node& me, const order& what, std::uint32_t round) {
   }
   auto sent_after = steady::now() - begun;
   auto seen = *before;
-  auto deadline = steady::now() + what.patience;
-  while (seen.first - before->first < taken && steady::now() < deadline) {
-    if (auto now = ask_sink(me))
-      seen = *now;
-    else
-      std::this_thread::sleep_for(50ms);
-  }
+  testing::comes_true(
+    [&] {
+      if (seen.first - before->first < taken)
+        seen = ask_sink(me).value_or(seen);
+      return seen.first - before->first >= taken;
+    },
+    what.patience);
   auto term_after = me.voters().list(20s);
   return {{"taken", taken.load()},
           {"refused", refused},
@@ -246,15 +247,13 @@ void send(char** words, bool has_bounds) {
   }
   auto me = start({words[0], 0}, words[1], std::move(how));
   std::cout << me->port() << std::endl;
-  for (auto deadline = steady::now() + 60s;;) {
-    if (steady::now() > deadline)
-      fail("three voters and the sink are not there");
+  auto is_whole = [&] {
     auto now = me->voters().list(20s);
-    if (now && now->seats.size() == 3 && std::ranges::all_of(now->seats, &cluster::seat_view::votes)
-        && me->find("sink"))
-      break;
-    std::this_thread::sleep_for(20ms);
-  }
+    return now && now->seats.size() == 3
+           && std::ranges::all_of(now->seats, &cluster::seat_view::votes) && me->find("sink");
+  };
+  if (!testing::comes_true(is_whole, 60s))
+    fail("three voters and the sink are not there");
   std::cout << "whole" << std::endl;
   order what{std::chrono::seconds{std::stoul(words[2])},
              static_cast<std::uint32_t>(std::stoul(words[3])),

@@ -19,6 +19,7 @@
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/init.hpp"
 #include "troupe/state/state_client.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -160,10 +161,8 @@ void watch(state::state_client& table, const sigset_t& ends) {
   // Nobody writes any more.
   auto revision = value_of(table.get(key_of(numbered(0)))).revision;
   auto now = all_versions(table);
-  auto deadline = std::chrono::steady_clock::now() + 20s;
-  auto equal = seen.is(now, revision);
-  for (; !equal && std::chrono::steady_clock::now() < deadline; equal = seen.is(now, revision))
-    std::this_thread::sleep_for(5ms);
+  std::optional<bool> equal;
+  testing::comes_true([&] { return (equal = seen.is(now, revision)).has_value(); });
   std::cout << (equal.value_or(false) ? "equal" : "different") << std::endl;
 }
 

@@ -274,19 +274,6 @@ TEST_CASE("a link from before a replica is a member counts once it is one", "[ho
   CHECK(one.view().reached() == 3);
 }
 
-TEST_CASE("a replica that has taken another seat counts itself under that", "[host][quorum]") {
-  constexpr raft::seat_id fresh{4};
-  listener one;
-  one.watch.self_is(fresh);
-  one.members = {{{fresh, {true, "A"}}, {b, {true, "B"}}, {c, {true, "C"}}}};
-  one.leader = fresh;
-  one.hears_answer_of(b);
-  CHECK(one.view().reached() == 2);
-  one.run(2100ms);
-  CHECK(one.told.code == errc::no_quorum);
-  CHECK_THAT(one.told.detail, ContainsSubstring("1 of 3 voters reachable, not B, C;"));
-}
-
 TEST_CASE("who has no vote, or nobody else to ask, never misses the quorum", "[host][quorum]") {
   listener learner;
   learner.members.members[a].votes = false;

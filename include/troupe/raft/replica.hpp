@@ -390,11 +390,7 @@ private:
 
   /// Returns whether `from` leads this term; it is heard, then.
   bool hear_leader(seat_id from) {
-    if (leading_) {
-      put(ignored{from, {errc::damaged, "two leaders of one term"}});
-      return false;
-    }
-    if (leader_ != seat_id{} && leader_ != from) { // of this term
+    if (leading_ || (leader_ != seat_id{} && leader_ != from)) {
       put(ignored{from, {errc::damaged, "two leaders of one term"}});
       return false;
     }
