@@ -107,7 +107,7 @@ public:
   /// new tasks and finish those that they have; its agents get messages as ever. A data folder
   /// remembers it over restarts. Errors: those of the services (the node remembers it all the same,
   /// and says it when they are back), storage_full and cancelled, which is that the node has
-  /// stopped (nothing has changed).
+  /// stopped (nothing has changed), outcome_unknown (it was stopped meanwhile).
   TROUPE_COMPILED problem maintain(bool on = true);
 
   // -- agents ------------------------------------------------------------------------

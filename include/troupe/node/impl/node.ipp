@@ -640,7 +640,7 @@ struct node::inside {
     try {
       return answer.get();
     } catch (const std::future_error&) {
-      return problem{errc::cancelled,
+      return problem{errc::outcome_unknown,
                      "this node was stopped meanwhile; whether it was done is not known"};
     }
   }
