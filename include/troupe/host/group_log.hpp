@@ -120,8 +120,10 @@ public:
     auto next = kept_after(what);
     auto is_shorter
       = std::pair{next.last_term, next.last_index} < std::pair{kept_.last_term, kept_.last_index};
-    if (is_shorter) // says so before, or it would seem to have lost some
-      if (auto why = mark_.write_synced(to_mark(next)); why.code != errc::none)
+    auto shorter = next;
+    shorter.vote = kept_.vote; // that may yet not come to be
+    if (is_shorter)            // says so before, or it would seem to have lost some
+      if (auto why = mark_.write_synced(to_mark(shorter)); why.code != errc::none)
         return database_.run("ROLLBACK") ? why : database_.failed("write");
     if (!commit_.run())
       return database_.failed("write");

@@ -21,7 +21,7 @@ public:
   using service::service;
 
   static names::event opening(const options& bounds, std::uint64_t token_floor) {
-    return names::configure{bounds, token_floor, true};
+    return names::configure{bounds, token_floor, token_floor != 0};
   }
 };
 
