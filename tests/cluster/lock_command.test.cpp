@@ -35,7 +35,8 @@ class at_terminal {
 public:
   explicit at_terminal(const words& arguments) {
     REQUIRE(::mkfifo(keys().c_str(), 0600) == 0);
-    std::string line = command_path();
+    // A shell that stayed would be interrupted, too; which one it is, SHELL decides.
+    std::string line = "exec " + command_path();
     for (auto& each : arguments)
       line += " '" + each + "'";
     process_.emplace(words{
