@@ -299,8 +299,11 @@ private:
         return damaged("the " + name + " has a wrong checksum");
       if (name == "seat")
         content.seat = from_bytes<raft::seat_id>(bytes).value_or(raft::seat_id{});
-      if (name == "recovered") // without a number: the group began anew by an earlier release
-        content.token_floor = from_bytes<std::uint64_t>(bytes).value_or(detail::calendar_floor());
+      if (name == "recovered") {
+        content.token_floor = from_bytes<std::uint64_t>(bytes).value_or(0);
+        if (content.token_floor == 0)
+          return damaged("the floor of its tokens cannot be read");
+      }
       if (name == "ballot")
         content.state.last_ballot = from_bytes<raft::ballot>(bytes).value_or(raft::ballot{});
     }

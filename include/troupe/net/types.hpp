@@ -36,7 +36,7 @@ struct table_options {
   std::uint32_t max_clients = 1024;
   /// How often in its life this node goes above a boot that peers have heard of: two processes
   /// with one identity would go above each other for ever.
-  std::uint32_t max_rises = 3;
+  std::uint32_t max_rises = 16;
   /// Nodes without a link whose boot is remembered; the longest gone is forgotten.
   std::uint32_t max_remembered = 4096;
 };

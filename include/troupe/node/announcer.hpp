@@ -25,6 +25,10 @@ namespace troupe::cluster {
 /// later boot of the node, the node goes above that. Part of an actor, and used on it only.
 class announcer {
 public:
+  /// How often in its life a node goes above another boot; beyond it, it stays and says why. Two
+  /// processes with one identity would go above each other for ever.
+  static constexpr int max_rises = 16;
+
   struct setup {
     std::string node;
     boot_number boot = 0;
@@ -98,10 +102,8 @@ public:
 
   /// Somebody has heard of that boot of the node: goes above it, unless it is there already.
   void rise_above(boot_number heard) {
-    if (heard <= book_.boot())
-      return;
-    book_.rise_above(heard);
-    speak_anew();
+    if (heard > book_.boot())
+      go_above(heard);
   }
 
 private:
@@ -123,22 +125,27 @@ private:
   /// A registry that has just begun knows no session of the last one. To say a record again does
   /// no harm: it has a version.
   void say(registry::put_records what, int tries, const done_handler& tell) {
-    ask_service(self_, registry_, what,
-                [this, what, tries, tell](const result<registry::put_report>& answer) {
-                  auto is_open = !answer
-                                 && (answer.error().code == errc::session_expired
-                                     || answer.error().code == errc::outcome_unknown);
-                  if (is_open && tries > 1)
-                    say(what, tries - 1, tell);
-                  else
-                    announced(answer, tell);
-                });
+    ask_service(
+      self_, registry_, what,
+      [this, what, tries, tell, boot = book_.boot()](const result<registry::put_report>& answer) {
+        auto is_open = !answer
+                       && (answer.error().code == errc::session_expired
+                           || answer.error().code == errc::outcome_unknown);
+        if (is_open && tries > 1)
+          say(what, tries - 1, tell);
+        else
+          announced(answer, boot, tell);
+      });
   }
 
-  void announced(const result<registry::put_report>& answer, const done_handler& tell) {
-    if (answer && answer->clashing > 0)
-      resolve_clash();
-    else if (answer && answer->stale > 0)
+  /// `boot`: with which the records were said. What was said with an earlier one is void.
+  void announced(const result<registry::put_report>& answer, boot_number boot,
+                 const done_handler& tell) {
+    // A record of this very start says something else. It is of a past life, if this folder was
+    // put back since, and a start above that ends it.
+    if (answer && answer->clashing > 0 && boot == book_.boot())
+      go_above(boot);
+    else if (answer && answer->stale > 0 && boot == book_.boot())
       rise();
     tell(answer ? problem{} : answer.error());
   }
@@ -152,16 +159,6 @@ private:
       setup_.log.complain(not_taken, why.detail);
   }
 
-  /// A record of this very start says something else. It is of a past life, if this folder was put
-  /// back since, and a start above that ends it; or of another process, which does not end by that.
-  void resolve_clash() {
-    if (std::exchange(has_clashed_, true))
-      return setup_.log.complain("another live process has this node's identity",
-                                 "stop one of the two; data folders must not be copied");
-    book_.rise_above(book_.boot());
-    speak_anew();
-  }
-
   /// The registry may have heard of a later life of this node: if so, goes above it.
   void rise() {
     if (std::exchange(rising_, true))
@@ -169,12 +166,17 @@ private:
     ask_service(self_, registry_, registry::find_owner{setup_.node},
                 [this](const result<registry::owner_view>& found) {
                   rising_ = false;
-                  if (found && book_.rise_above(*found))
-                    speak_anew();
+                  if (found && book_.is_outlived(*found))
+                    go_above(found->boot);
                 });
   }
 
-  void speak_anew() {
+  void go_above(boot_number heard) {
+    if (rises_ == max_rises)
+      return setup_.log.complain("another live process has this node's identity",
+                                 "stop one of the two; data folders must not be copied");
+    ++rises_;
+    book_.rise_above(heard);
     setup_.log.warn(
       "this node's identity was heard of with a later start (is its data folder restored "
       "or copied?); it goes on as start "
@@ -190,8 +192,8 @@ private:
   setup setup_;
   registry::own_records book_;
   timer_queue<caf::event_based_actor> timers_;
+  int rises_ = 0;
   bool rising_ = false;
-  bool has_clashed_ = false;
 };
 
 } // namespace troupe::cluster

@@ -99,13 +99,10 @@ public:
       each.boot = boot_;
   }
 
-  /// The same, if `heard` says that this boot is over or another has come after it; else
-  /// a stale record was only late news. Returns whether the boot is a new one.
-  bool rise_above(const owner_view& heard) {
-    if (heard.boot < boot_ || (heard.boot == boot_ && !heard.over))
-      return false;
-    rise_above(heard.boot);
-    return true;
+  /// Whether `heard` says that this boot is over or another has come after it; else a stale record
+  /// was only late news.
+  [[nodiscard]] bool is_outlived(const owner_view& heard) const {
+    return heard.boot > boot_ || (heard.boot == boot_ && heard.over);
   }
 
 private:

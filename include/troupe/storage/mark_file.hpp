@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -78,7 +80,15 @@ private:
     encoder sum;
     sum.put(crc32c(body));
     body += sum.take();
-    return ::pwrite(descriptor_, body.data(), body.size(), 0) == static_cast<ssize_t>(body.size());
+    // A short write has no errno; the next one says why.
+    for (std::size_t done = 0; done < body.size();) {
+      auto count
+        = ::pwrite(descriptor_, body.data() + done, body.size() - done, static_cast<off_t>(done));
+      if (count < 0 && errno != EINTR)
+        return false;
+      done += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    }
+    return true;
   }
 
   int descriptor_ = -1;
