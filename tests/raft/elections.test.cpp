@@ -37,3 +37,28 @@ TEST_CASE("replicas stand for election at different times, whatever their seeds 
   CHECK(of_one_seed.size() == 9);
   CHECK(of_one_seat.size() == 9);
 }
+
+TEST_CASE("the first election of a start goes by its step, later ones by one", "[raft]") {
+  auto how = wan();
+  how.first_step = 1'000;
+  stored_state disk;
+  disk.last_ballot = {7, {}};
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    disk.base.members.members[{each}] = {true, ""};
+  disk.base.index = 1;
+  disk.base.term = 7;
+  replica self{{1}, how, disk, time_point{}};
+  std::uint64_t number = 0;
+  auto stand = [&] {
+    replica::effects out;
+    self.tick(*self.next_deadline(), out);
+    REQUIRE(self.current_role() == role::pre_candidate);
+    self.step(*self.next_deadline(), 0,
+              replica::received{{2}, {self.term() + 1, vote_answer{true, true}}}, out);
+    REQUIRE(self.current_role() == role::candidate);
+    self.step(*self.next_deadline(), 0, replica::written{++number}, out);
+    return self.term();
+  };
+  CHECK(stand() == 1'007);
+  CHECK(stand() == 1'008);
+}

@@ -38,8 +38,11 @@ public:
     from.log = std::make_shared<group_log>(file);
     if (auto why = from.log->load(from.stored); why.code != errc::none)
       return to_error(std::move(why));
-    if (how.consensus.seed == 0)
+    if (how.consensus.seed == 0) {
       how.consensus.seed = random_seed();
+      how.consensus.first_step
+        = 1 + static_cast<std::uint32_t>(random_seed() % raft::max_first_step);
+    }
     if (!how.event_log.empty()) {
       from.events.open(how.event_log, std::ios::app);
       if (!from.events)

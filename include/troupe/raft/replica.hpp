@@ -49,6 +49,7 @@ public:
   replica(seat_id self, const options& how, const stored_state& stored, time_point now)
     : self_(self),
       options_(detail::checked(how)),
+      step_(how.first_step),
       now_(now),
       disk_(stored),
       commit_(stored.base.index),
@@ -322,7 +323,7 @@ private:
 
   void campaign(bool forced, const std::string& cause) {
     await_leader();
-    enter_term(term() + 1);
+    enter_term(term() + std::exchange(step_, 1));
     disk_.vote_for(self_);
     change_role(role::candidate, {}, cause);
     detail::elections::ask(forced, turn());
@@ -551,6 +552,7 @@ private:
 
   seat_id self_;
   options options_;
+  std::uint32_t step_; // to the term of the next candidacy
   time_point now_{};
   effects* out_ = nullptr; // of the step under way
 

@@ -34,8 +34,12 @@ inline constexpr std::uint64_t max_number = std::uint64_t{1} << 62U;
 /// highest term would end the group, as terms never go back and none could follow. A group that
 /// is honest does not count so far while a member is away: each term takes an election, each
 /// election a majority that writes it down, and sixteen of them a second, without a pause, take
-/// eight years. The member itself counts on only with a majority (pre-vote).
+/// eight years; the first election of a start takes up to max_first_step of it. The member itself
+/// counts on only with a majority (pre-vote).
 inline constexpr term_number max_term_jump = term_number{1} << 32U;
+
+/// The largest options::first_step.
+inline constexpr std::uint32_t max_first_step = 65'536;
 
 /// Names that a configuration keeps out, and the bytes of each.
 inline constexpr std::size_t max_kept_out = 64;
@@ -306,6 +310,10 @@ struct options {
   std::uint32_t max_members = 32;
   /// Of the random election time-outs: different for each replica and each start.
   std::uint64_t seed = 0;
+  /// How far above its term a replica stands for election first; later by one. Where each start
+  /// draws its own from 1 to 65,536, as host::group does, a log that was put back from a copy leads
+  /// no term that it led in another life: entries of one index and term are the same.
+  std::uint32_t first_step = 1;
   /// A commit is told to followers with the next entries, and alone after so long or with the next
   /// heartbeat: requests are answered where the group is led, so that hardly anybody waits for it.
   duration tell_commits_within = std::chrono::milliseconds{10};
