@@ -39,12 +39,6 @@ public:
     return !is_full_;
   }
 
-  /// A message that was taken for `guessed` bytes has `bytes`.
-  void correct(std::size_t guessed, std::size_t bytes) {
-    drop(guessed);
-    waiting_ += bytes;
-  }
-
   /// So much of what was taken does not go out after all.
   void drop(std::size_t bytes) {
     waiting_ -= std::min(waiting_, bytes);
@@ -74,10 +68,10 @@ public:
     return is_linked_ && !is_held_ && on_link_ < std::max<std::size_t>(options_.window_bytes, 1);
   }
 
-  /// `bytes` of what was taken go out. Returns whether the other router is to say when it has
-  /// received them, and with them all that went before.
-  [[nodiscard]] bool send(std::size_t bytes) {
-    drop(bytes);
+  /// What was taken for `taken` bytes goes out, as `bytes`. Returns whether the other router is to
+  /// say when it has received them, and with them all that went before.
+  [[nodiscard]] bool send(std::size_t taken, std::size_t bytes) {
+    drop(taken);
     on_link_ += bytes;
     unmarked_ += bytes;
     if (unmarked_ < std::max<std::size_t>(options_.window_bytes / 4, 1))

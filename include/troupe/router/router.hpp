@@ -166,6 +166,11 @@ public:
       fire(each, from, payload);
   }
 
+  /// Hands a message to an agent of this node, behind all that was sent before.
+  void bring(const caf::strong_actor_ptr& agent, const caf::message& payload) {
+    entrance_->hand_to(agent, nullptr, caf::make_message_id(), payload, self_->context());
+  }
+
   void set_service(const std::string& what, service_place where) {
     services_.set(what, std::move(where));
   }
@@ -216,7 +221,7 @@ public:
                                          + " was lost before the answer; the agent may have got "
                                            "the request"};
     counts_.failed += entrance_->pending.lost(node, [&](detail::asker& each) { tell(each, why); });
-    if (there.line.empty() && there.outbox.empty())
+    if (there.line.empty() && there.outbox.what.empty())
       forget(found);
     else
       want_link(there);
@@ -244,7 +249,7 @@ public:
       if (each.call)
         each.call(nullptr, why);
       counts_.unreachable += each.what.letters();
-      ways().drop(node, each.what.bytes());
+      ways().drop(node, each.taken);
       for (auto number : each.asked)
         refuse(number, why);
     }
@@ -262,7 +267,7 @@ public:
     entrance_->ways.add_to(result);
     for (auto& [node, each] : peers_) {
       result.links += each.entry ? 1 : 0;
-      result.waiting += static_cast<std::uint32_t>(each.outbox.letters());
+      result.waiting += static_cast<std::uint32_t>(each.outbox.what.letters());
       for (auto& next : each.line)
         result.waiting += static_cast<std::uint32_t>(next.call ? 1 : next.what.letters());
     }
@@ -275,20 +280,20 @@ private:
   /// What goes to a peer at once.
   struct parcel {
     bundle what;
+    /// Bytes that its letters were taken for.
+    std::size_t taken = 0;
     /// The requests in it.
-    std::vector<std::uint64_t> asked;
+    std::vector<std::uint64_t> asked{};
     /// Instead of a bundle; called with null if there will be no link.
-    std::function<void(peer*, const problem&)> call;
+    std::function<void(peer*, const problem&)> call{};
   };
 
   struct peer {
     std::string node;
     std::uint64_t number = 0;
     caf::strong_actor_ptr entry;
-    /// Letters that go at the end of the turn, or when there are many, or when there is room; and
-    /// the requests among them.
-    bundle outbox;
-    std::vector<std::uint64_t> asked;
+    /// Letters that go at the end of the turn, or when there are many, or when there is room.
+    parcel outbox;
     /// What waits for the link, or for room on it, before the outbox.
     std::deque<parcel> line;
     /// Bundles of which the peer is to say that it has them.
@@ -485,26 +490,24 @@ private:
   /// letter cannot be written.
   [[nodiscard]] problem enclose(const detail::stop& where, const letter& what) {
     auto& there = peer_of(where.node);
-    auto before = there.outbox.bytes();
-    auto result = there.outbox.add(self_->context(), what);
+    auto result = there.outbox.what.add(self_->context(), what);
     if (result == bundle::added::no_room) {
       close_bundle(there);
       flush(there);
-      before = 0;
-      result = there.outbox.add(self_->context(), what);
+      result = there.outbox.what.add(self_->context(), what);
     }
     if (result == bundle::added::unwritable) {
       ways().drop(where.node, where.bytes);
       return detail::unwritable();
     }
-    ways().correct(where.node, where.bytes, there.outbox.bytes() - before);
+    there.outbox.taken += where.bytes;
     there.used = self_->clock().now();
     if (what.wanted != word::nothing)
-      there.asked.push_back(what.number);
-    if (there.outbox.letters() == 1)
+      there.outbox.asked.push_back(what.number);
+    if (there.outbox.what.letters() == 1)
       outgoing_.push_back(&there);
     want_link(there);
-    if (there.outbox.full()) {
+    if (there.outbox.what.full()) {
       close_bundle(there);
       flush(there);
     }
@@ -526,9 +529,8 @@ private:
 
   /// Puts what lies in the bundle for a peer at the end of the line.
   static void close_bundle(peer& there) {
-    if (!there.outbox.empty())
-      there.line.push_back(
-        {std::exchange(there.outbox, {}), std::exchange(there.asked, {}), nullptr});
+    if (!there.outbox.what.empty())
+      there.line.push_back(std::exchange(there.outbox, {}));
   }
 
   /// Sends what waits for a peer, as far as there is room.
@@ -544,23 +546,24 @@ private:
       if (next.call)
         next.call(&there, {});
       else
-        send_bundle(there, std::move(next.what), next.asked);
+        send_bundle(there, std::move(next));
     }
-    if (!there.outbox.empty() && ways().has_room(there.node))
-      send_bundle(there, std::exchange(there.outbox, {}), std::exchange(there.asked, {}));
+    if (!there.outbox.what.empty() && ways().has_room(there.node))
+      send_bundle(there, std::exchange(there.outbox, {}));
   }
 
-  void send_bundle(peer& there, bundle what, const std::vector<std::uint64_t>& asked) {
-    counts_.forwarded += what.letters();
-    for (auto number : asked)
+  void send_bundle(peer& there, parcel next) {
+    counts_.forwarded += next.what.letters();
+    for (auto number : next.asked)
       entrance_->pending.sent(number);
     auto id = caf::make_message_id();
-    if (ways().send(there.node, what.bytes())) {
+    if (ways().send(there.node, next.taken, next.what.bytes())) {
       id = self_->new_request_id(caf::message_priority::normal);
       there.receipts.push_back(id);
       compat::when_answered(self_, id, [this, node = there.node, id] { received(node, id); });
     }
-    there.entry->enqueue(self_->ctrl(), id, caf::make_message(std::move(what)), self_->context());
+    there.entry->enqueue(self_->ctrl(), id, caf::make_message(std::move(next.what)),
+                         self_->context());
   }
 
   /// The router of `node` has a bundle; one of an earlier link says nothing.
@@ -602,7 +605,7 @@ private:
   void with_link(const std::string& node, std::function<void(peer*, const problem&)> send_now) {
     auto& there = peer_of(node);
     close_bundle(there);
-    there.line.push_back({{}, {}, std::move(send_now)});
+    there.line.push_back({.what = {}, .call = std::move(send_now)});
     want_link(there);
     flush(there);
   }
@@ -759,6 +762,10 @@ public:
   /// limit_reached (too much waits for its node; to many: nothing was sent to some of them),
   /// too_large, bad_argument (it cannot be written), cancelled (the router has ended).
   [[nodiscard]] problem send(const recipients& to, const caf::message& payload) const {
+    if (to.who == audience::agent)
+      if (auto here = entrance_->agents.find(to.name))
+        return outcome(run(
+          [here = std::move(here), payload](router_state& state) { state.bring(here, payload); }));
     auto where = entrance_->plan(*system_, to, {}, payload);
     if (where.refusal.code != errc::none)
       return where.refusal;
@@ -767,7 +774,7 @@ public:
                       state.send(std::move(stops), {}, payload);
                     });
     if (!taken)
-      return {errc::cancelled, "the node is stopping; nothing was sent"};
+      return outcome(false);
     return where.report.refused + where.report.left_out > 0 ? detail::not_all(where.report)
                                                             : problem{};
   }
@@ -783,6 +790,11 @@ public:
   }
 
 private:
+  static problem outcome(bool is_taken) {
+    return is_taken ? problem{}
+                    : problem{errc::cancelled, "the node is stopping; nothing was sent"};
+  }
+
   caf::actor_system* system_;
   std::shared_ptr<detail::entrance> entrance_;
   caf::actor inside_;

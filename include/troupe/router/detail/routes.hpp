@@ -108,10 +108,6 @@ public:
 
   // -- what goes out: for the router ---------------------------------------------------
 
-  void correct(const std::string& node, std::size_t guessed, std::size_t bytes) {
-    with(node, [&](link_flow& flow) { flow.correct(guessed, bytes); });
-  }
-
   void drop(const std::string& node, std::size_t bytes) {
     with(node, [&](link_flow& flow) { flow.drop(bytes); });
   }
@@ -120,8 +116,8 @@ public:
     return with(node, [](link_flow& flow) { return flow.has_room(); });
   }
 
-  [[nodiscard]] bool send(const std::string& node, std::size_t bytes) {
-    return with(node, [&](link_flow& flow) { return flow.send(bytes); });
+  [[nodiscard]] bool send(const std::string& node, std::size_t taken, std::size_t bytes) {
+    return with(node, [&](link_flow& flow) { return flow.send(taken, bytes); });
   }
 
   void received(const std::string& node) {
