@@ -19,7 +19,8 @@ using clock = std::chrono::steady_clock;
 
 /// A cluster of which one voter is left: the leader, or a follower.
 struct minority : three_voters {
-  explicit minority(bool leader_stays) {
+  /// `end`: SIGKILL, or SIGSTOP, so that the others hang.
+  explicit minority(bool leader_stays, int end = SIGKILL) {
     for (auto each : {0, 1, 2})
       REQUIRE(comes_true([&] {
         return run({"request", "echo-" + name(each), "hello", "--at", addresses()}).output
@@ -32,9 +33,10 @@ struct minority : three_voters {
       if (each != left)
         lost.insert(each);
     for (auto each : lost)
-      (*this)[each].process().send_signal(SIGKILL);
-    for (auto each : lost)
-      (*this)[each].process().wait_for_end();
+      (*this)[each].process().send_signal(end);
+    if (end == SIGKILL)
+      for (auto each : lost)
+        (*this)[each].process().wait_for_end();
     began = clock::now();
   }
 
@@ -148,6 +150,33 @@ TEST_CASE("without a majority what needs one ends with no_quorum and names who i
                .line()
                .value("voters_reachable", 0)
              == 2;
+    }));
+  }
+}
+
+TEST_CASE("voters that hang hold nobody up who asks for what needs a majority",
+          "[cluster][cli][minority]") {
+  for (auto leader_stays : {false, true}) {
+    CAPTURE(leader_stays);
+    minority cluster{leader_stays, SIGSTOP};
+    for (auto round = 0; round < 2; ++round) // at once, and when it is known
+      for (auto& command : std::vector<words>{{"put", "colour", "red"}, {"locks"}}) {
+        auto refused = cluster.at_left(command, round == 0 ? 5s : 3s);
+        INFO(refused);
+        CHECK(refused.status == 1);
+        CHECK(refused.says("1 of 3 voters"));
+        cluster.must_name_the_lost(refused);
+      }
+    // Who knows all addresses may ask those that hang first.
+    auto start = clock::now();
+    auto everywhere = run({"locks", "--at", cluster.addresses()});
+    INFO(everywhere);
+    CHECK(everywhere.says("1 of 3 voters"));
+    CHECK(clock::now() - start < 5s);
+    for (auto each : cluster.lost)
+      cluster[each].process().send_signal(SIGCONT);
+    CHECK(comes_true([&] {
+      return run({"put", "colour", "red", "--at", cluster.addresses()}).status == 0;
     }));
   }
 }

@@ -174,3 +174,21 @@ TEST_CASE("the command for voters refuses what makes no sense", "[cluster][cli]"
   CHECK(none.status == 1);
   CHECK(none.says("--data"));
 }
+
+TEST_CASE("a cluster without a data folder says at once that it has no voters", "[cluster][cli]") {
+  need_command();
+  troupe::test::temporary_folder folder;
+  running_node node{{"--slots", "0"}};
+  for (auto& command : std::vector<words>{
+         {"voters"}, {"voters", "lead", "somebody"}, {"backup", folder / "cluster.backup"}}) {
+    auto asked = command;
+    asked.insert(asked.end(), {"--at", node.address(), "--timeout", "20"});
+    auto start = std::chrono::steady_clock::now();
+    auto refused = run(asked);
+    INFO(refused);
+    CHECK(std::chrono::steady_clock::now() - start < 5s);
+    CHECK(refused.status == 1);
+    CHECK(refused.says("error: this cluster has no voters"));
+    CHECK(refused.says("--data"));
+  }
+}

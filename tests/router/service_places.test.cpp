@@ -85,3 +85,17 @@ TEST_CASE_METHOD(asking_routers, "a service that nobody has heard of is not wait
                 [&](const caf::error& why) { code = to_problem(why).code; });
   CHECK(code == errc::not_found);
 }
+
+TEST_CASE_METHOD(asking_routers, "too many who wait to hear where a service is are told so",
+                 "[router][services]") {
+  move("here:1");
+  for (std::size_t each = 0; each < detail::service_places::max_waiting; ++each)
+    caf::anon_send(router.handle(), find_service{"locks", 1, 20s});
+  auto one_more = ask(1, 20s);
+  auto code = errc::none;
+  one_more.receive([](const service_place&) {},
+                   [&](const caf::error& why) { code = to_problem(why).code; });
+  CHECK(code == errc::busy);
+  auto at_once = ask(0, 20s); // what is known is told all the same
+  CHECK(answer(at_once).address == "here:1");
+}

@@ -54,6 +54,8 @@ struct service_binding {
   std::vector<net::address> others;
   /// That node is this one.
   bool is_here = false;
+  /// They are on a group of voters, not in the memory of one node.
+  bool has_voters = true;
 };
 
 /// Whom to tell. All are called on the actor of the access; none may block.
@@ -92,7 +94,7 @@ public:
       guide_({self,
               [this](const net::address& where, const link_taker& then) { dial(where, then); },
               [this](const net::address& there) {
-                if (!is_here_)
+                if (!is_here_ && there != self_address_)
                   seek(there);
               }}) {}
 
@@ -208,15 +210,34 @@ private:
     dial(search, where);
   }
 
+  /// The search waits for it as long as for an answer, which is less than a dial may take.
   void dial(std::uint64_t search, const net::address& where) {
-    dial(where, [this, search, where](const result<net::link_ptr>& got) {
-      if (!is_current(search))
-        return;
+    auto number = ++dial_;
+    auto is_over = [this, search, number] { return !is_current(search) || number != dial_; };
+    dial(where, [this, search, where, is_over](const result<net::link_ptr>& got) {
+      if (is_over())
+        return got ? late(*got, where) : void();
+      ++dial_;
       if (got)
         return ask(search, *got, where);
       tried(where);
       again(search, got.error());
     });
+    timers_.after(answer_within, [this, search, where, is_over] {
+      if (is_over())
+        return;
+      ++dial_;
+      tried(where);
+      again(search, {errc::unreachable, to_string(where) + " does not answer"});
+    });
+  }
+
+  /// A link that the search has not waited for.
+  void late(const net::link_ptr& link, const net::address& where) {
+    if (is_seeking_ && !contact_)
+      seek(where);
+    else
+      rest(link);
   }
 
   /// Names are resolved in a thread, as that blocks.
@@ -289,6 +310,7 @@ private:
             const router::service_place& place) {
     if (contact_)
       return;
+    learn(place.others); // those are asked, too, where it has no majority
     contact_ = link;
     contact_at_ = where;
     events_.met(contact_, contact_at_);
@@ -326,9 +348,12 @@ private:
             follow_contact(place);
           listen(turn, place.revision);
         },
-        [this, turn](const caf::error&) {
-          if (turn == contact_turn_ && link_ == 0 && !is_here_)
-            part();
+        [this, turn, revision](const caf::error& why) {
+          if (turn != contact_turn_ || link_ != 0 || is_here_)
+            return;
+          if (to_problem(why).code != errc::busy)
+            return part();
+          timers_.after(options_.check_every, [this, turn, revision] { listen(turn, revision); });
         });
   }
 
@@ -341,8 +366,60 @@ private:
 
   /// What the contact says of the quorum.
   void hear(const problem& why) {
+    auto is_news = heard_.code == errc::none && why.code != errc::none;
     heard_ = why;
     tell_quorum();
+    if (is_news)
+      ask_around();
+  }
+
+  /// Asks other nodes side by side whether they know of a majority that the contact does not
+  /// reach. Those that hang count as asked in time, too.
+  void ask_around() {
+    auto turn = ++around_;
+    std::size_t asked = 0;
+    for (auto& where : options_.addresses) {
+      if (tried_.contains(to_string(where)) || where == contact_at_)
+        continue;
+      if (++asked > enough_tried)
+        break;
+      auto still_asks = [this, turn] { return turn == around_ && link_ == 0 && !is_here_; };
+      timers_.after(answer_within, [this, where, still_asks] {
+        if (still_asks())
+          tried(where);
+      });
+      dial(where, [this, where, still_asks](const result<net::link_ptr>& got) {
+        if (got && !still_asks())
+          return rest(*got);
+        if (got)
+          return ask_aside(*got, where, still_asks);
+        if (still_asks())
+          tried(where);
+      });
+    }
+  }
+
+  template <class StillAsks>
+  void ask_aside(const net::link_ptr& link, const net::address& where, StillAsks still_asks) {
+    rest(link);
+    if (!link->entry_point())
+      return tried(where);
+    self_
+      ->request(caf::actor_cast<caf::actor>(link->entry_point()), answer_within,
+                router::find_service{cluster_services.front(), 0, {}})
+      .then(
+        [this, where, still_asks](const router::service_place& place) {
+          if (!still_asks())
+            return;
+          learn(place.others);
+          if (auto there = place.handle ? where : way_to(place); there && *there != silent_)
+            return seek(*there);
+          tried(where);
+        },
+        [this, where, still_asks](const caf::error&) {
+          if (still_asks())
+            tried(where);
+        });
   }
 
   /// This node was asked, or cannot be: the services are not found by it.
@@ -364,6 +441,7 @@ private:
 
   /// The services are found.
   void forget_quorum() {
+    ++around_;
     tried_.clear();
     hear({});
   }
@@ -452,8 +530,7 @@ private:
          [this, search, link, how = std::move(how), revision, next,
           service](const router::service_place& place) mutable {
            if (!place.handle)
-             return again(
-               search, {errc::unreachable, to_string(how.where) + " hosts the services no more"});
+             return again(search, hosts_no_more(how.where));
            how.handles[service] = place.handle;
            bind(search, link, std::move(how), revision, next + 1);
          });
@@ -463,18 +540,25 @@ private:
   void bind_voters(std::uint64_t search, const net::link_ptr& link, service_binding how,
                    std::uint64_t revision) {
     auto go_on = [this, search, link, how = std::move(how),
-                  revision](const caf::strong_actor_ptr& voters) mutable {
+                  revision](const result<caf::strong_actor_ptr>& voters) mutable {
       if (!is_current(search))
         return;
+      how.has_voters = voters || voters.error().code != errc::not_found;
+      if (how.has_voters && (!voters || !*voters))
+        return again(search, voters ? hosts_no_more(how.where) : voters.error());
       if (voters)
-        how.handles[voters_name] = voters;
+        how.handles[voters_name] = *voters;
       bound(search, link, std::move(how), revision);
     };
     self_
       ->request(caf::actor_cast<caf::actor>(link->entry_point()), answer_within,
                 router::find_service{voters_name})
       .then([go_on](const router::service_place& place) mutable { go_on(place.handle); },
-            [go_on](const caf::error&) mutable { go_on(nullptr); });
+            [go_on](const caf::error& why) mutable { go_on(to_problem(why)); });
+  }
+
+  static problem hosts_no_more(const net::address& where) {
+    return {errc::unreachable, to_string(where) + " hosts the services no more"};
   }
 
   void bound(std::uint64_t search, const net::link_ptr& link, service_binding how,
@@ -533,9 +617,16 @@ private:
             return seek(); // it says here, which was so earlier
           unbind(link, place);
         },
-        [this, search, link](const caf::error&) {
+        [this, search, link, revision](const caf::error& why) {
           if (!is_current(search) || link->number() != link_)
             return;
+          if (to_problem(why).code == errc::busy) {
+            timers_.after(options_.check_every, [this, search, link, revision] {
+              if (is_current(search) && link->number() == link_)
+                wait_for_news(search, link, revision);
+            });
+            return;
+          }
           silent_ = where_; // it hangs, or its link does
           seek();
         });
@@ -578,6 +669,8 @@ private:
   /// Counts searches: what an earlier one brings is of no use.
   std::uint64_t search_ = 0;
   bool is_seeking_ = false;
+  /// Counts dials: the search waits for the last one.
+  std::uint64_t dial_ = 0;
   std::size_t hops_ = 0;
   /// The link that leads to the services; zero while there is none.
   net::connection_id link_ = 0;
@@ -602,6 +695,8 @@ private:
   /// What it says of the quorum, and what was told of that.
   problem heard_;
   problem quorum_;
+  /// Counts rounds of questions beside the search.
+  std::uint64_t around_ = 0;
   /// Addresses of nodes that do not lead to the services, since they were found last.
   std::set<std::string> tried_;
   access_guide guide_;

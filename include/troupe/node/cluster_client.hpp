@@ -95,7 +95,7 @@ public:
             },
             [this] {
               std::lock_guard guard{mutex_};
-              return why_;
+              return has_no_voters_ ? cluster::voters_client::no_voters() : why_;
             }};
   }
 
@@ -189,6 +189,7 @@ private:
   /// no_quorum while it says so.
   problem why_;
   caf::strong_actor_ptr voters_;
+  bool has_no_voters_ = false;
   /// Links that the program asked for.
   std::set<net::connection_id> kept_;
   /// Idle links that have not ended yet.

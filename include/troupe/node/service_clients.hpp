@@ -33,13 +33,13 @@ struct service_clients {
   scheduler_client scheduler;
   state_client state;
 
-  /// Lets go of all of them, so that their actor system can end.
-  void reset() {
-    registry.reset();
-    names.reset();
-    locks.reset();
-    scheduler.reset();
-    state.reset();
+  /// Ends them all, copies included, so that their actor system can end.
+  void close() {
+    registry.close();
+    names.close();
+    locks.close();
+    scheduler.close();
+    state.close();
   }
 
   /// They will be out of reach for a while: see host::client::refuse().

@@ -31,8 +31,14 @@ public:
                 std::function<problem()> refusal)
     : sys_(sys), leader_(std::move(leader)), refusal_(std::move(refusal)) {}
 
-  /// Errors: no_quorum (nobody leads: at once where no majority of the voters is reached; or the
-  /// cluster keeps its services in the memory of one node and has no voters).
+  /// What is refused where the cluster keeps its services in the memory of one node.
+  static problem no_voters() {
+    return {errc::not_found, "this cluster has no voters and nothing on disk: its first node was "
+                             "started without a data folder (--data)"};
+  }
+
+  /// Errors: no_quorum (nobody leads: at once where no majority of the voters is reached),
+  /// not_found (at once: see no_voters()).
   result<voters_view> list(duration wait) {
     return ask(list_voters{}, wait);
   }
@@ -84,8 +90,7 @@ private:
     using answer = typename Request::result;
     auto deadline = std::chrono::steady_clock::now() + wait;
     result<answer> found{
-      problem{errc::no_quorum, "no node leads a group of voters; retry once a majority is back. A "
-                               "cluster that was founded without --data has none"}};
+      problem{errc::no_quorum, "no node leads a group of voters; retry once a majority is back"}};
     for (;;) {
       if (auto leader = leader_()) {
         auto asked = send(leader, what, deadline);

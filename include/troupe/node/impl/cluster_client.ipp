@@ -163,6 +163,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   std::lock_guard guard{mutex_};
                                   voters_
                                     = voters != place.handles.end() ? voters->second : nullptr;
+                                  has_no_voters_ = !place.has_voters;
                                   address_ = place.where;
                                   entry_ = place.entry;
                                   last_problem_ = {};

@@ -271,7 +271,7 @@ struct node::inside {
             },
             [this] {
               std::lock_guard guard{mutex_};
-              return why_;
+              return has_no_voters_ ? cluster::voters_client::no_voters() : why_;
             }};
   }
 
@@ -379,7 +379,8 @@ struct node::inside {
                                   .where = own_address(),
                                   .entry = entry(),
                                   .others = {},
-                                  .is_here = true};
+                                  .is_here = true,
+                                  .has_voters = false};
     on_access([here](cluster::access_state& access) { access.lead_here(1, here); });
     return {};
   }
@@ -444,6 +445,7 @@ struct node::inside {
     auto voters = how.handles.find(cluster::voters_name);
     std::lock_guard guard{mutex_};
     voters_ = voters != how.handles.end() ? voters->second : nullptr;
+    has_no_voters_ = !how.has_voters;
     joined_ = !how.handles.empty();
     is_host_ = how.is_here;
     changed_.notify_all();
@@ -499,18 +501,20 @@ struct node::inside {
     if (gate_)
       gate_->stop();
     end_agents();
-    clients_.reset();
+    clients_->close();
     if (services_)
       services_->stop();
     group_.reset();
-    member_ = access_ = nullptr; // before the system
-    voters_ = nullptr;
+    {
+      std::lock_guard guard{mutex_};
+      voters_ = nullptr;
+    }
     if (signpost_)
       signpost_->clear();
+    router_has_ended_ = true; // other threads may be sending: it goes with this object
     if (router_)
       caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
     signpost_.reset();
-    router_has_ended_ = true; // other threads may be sending: it goes with this object
   }
 
   /// Those made here, and in an actor system of the node's own, which ends only after its
@@ -529,7 +533,7 @@ struct node::inside {
     std::vector<std::string> left;
     auto have_ended = [&] {
       left = on_router<std::vector<std::string>>(
-        [](router::router_state& state) { return state.agents_left(); });
+        [](router::router_state& state) { return state.agents_left(); }, {});
       return left.empty();
     };
     auto in_time = wait_until(have_ended, options_.agents_end_within);
@@ -606,15 +610,19 @@ struct node::inside {
     run_on_state<cluster::access_state>(access_, std::move(job));
   }
 
-  /// Runs `job` on the router and waits for what it returns.
+  /// Runs `job` on the router and waits for what it returns; `if_gone` if the router has ended.
   template <class Result, class Job>
-  Result on_router(Job job) {
+  Result on_router(Job job, Result if_gone) {
     auto promise = std::make_shared<std::promise<Result>>();
     auto answer = promise->get_future();
-    router_->run([promise, job = std::move(job)](router::router_state& state) {
+    router_->run([promise = std::move(promise), job = std::move(job)](router::router_state& state) {
       promise->set_value(job(state));
     });
-    return answer.get();
+    try {
+      return answer.get();
+    } catch (const std::future_error&) {
+      return if_gone;
+    }
   }
 
   /// Waits until what `begin` was given is called, or is gone with the actor that had it.
@@ -688,6 +696,7 @@ struct node::inside {
   bool caught_up_ = false;
   bool is_host_ = false;
   caf::strong_actor_ptr voters_; // where the services are, if they are on a group
+  bool has_no_voters_ = false;   // as there is no group
   problem why_;                  // why they are nowhere, if that is known
   /// Made of functions. One whose name is not given yet may be a second one of it.
   std::multimap<std::string, caf::actor> agents_;
@@ -720,8 +729,7 @@ TROUPE_COMPILED result<std::unique_ptr<node>> node::start(node_options options,
 }
 
 TROUPE_COMPILED void node::stop() {
-  clients_.reset();
-  messages_.reset();
+  clients_.close();
   inside_->stop();
 }
 
@@ -783,7 +791,8 @@ TROUPE_COMPILED problem node::add_agent(const std::string& id, const caf::strong
     if (why.code != errc::none)
       return why;
   auto why = inside_->on_router<problem>(
-    [id, actor](router::router_state& state) { return state.add_agent(id, actor); });
+    [id, actor](router::router_state& state) { return state.add_agent(id, actor); },
+    {errc::cancelled, "this node has stopped; nothing was done"});
   if (why.code != errc::none)
     return why;
   why = inside::wait_for([&](std::function<void(problem)> done) {

@@ -24,7 +24,7 @@ class service_places {
 public:
   /// A question that waits longer is answered with what was known before.
   static constexpr duration max_wait = std::chrono::seconds{30};
-  /// Above this, questions are answered at once.
+  /// Above this, questions that would wait are refused.
   static constexpr std::size_t max_waiting = 10'000;
 
   explicit service_places(caf::event_based_actor* self) : self_(self), timers_(self) {}
@@ -45,15 +45,16 @@ public:
     }
   }
 
-  /// Errors: not_found.
+  /// Errors: not_found; busy (ask again later, or without a wait).
   caf::result<service_place> find(const find_service& what) {
     auto found = places_.find(what.name);
     if (found == places_.end())
       return to_error({errc::not_found, "no service '" + what.name.substr(0, 64)
                                           + "' is known here; wait until the node has joined"});
-    if (what.wait <= duration::zero() || found->second.revision != what.known
-        || waiting_.size() >= max_waiting)
+    if (what.wait <= duration::zero() || found->second.revision != what.known)
       return found->second;
+    if (waiting_.size() >= max_waiting)
+      return to_error({errc::busy, "too many wait here to hear where the services are"});
     auto promise = self_->make_response_promise<service_place>();
     auto mine = waiting_.insert(waiting_.end(), {what.name, promise, {}});
     mine->timer = timers_.after(std::min(what.wait, max_wait), [this, mine] { answer(mine); });
