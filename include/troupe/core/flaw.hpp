@@ -68,9 +68,15 @@ enum class flaw : std::uint8_t {
   latest_members_saved,
   /// What a full disk has refused is not written again.
   refused_write_dropped,
+  /// A client sends what it has sent twice again in its next session.
+  lost_session_repeated,
+  /// A client repeats a command under a new number.
+  repeat_renumbered,
+  /// A client takes an answer to what it sent in an earlier session.
+  old_session_heard,
 };
 
-inline constexpr std::array<std::string_view, 29> flaw_names{"none",
+inline constexpr std::array<std::string_view, 32> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -98,7 +104,10 @@ inline constexpr std::array<std::string_view, 29> flaw_names{"none",
                                                              "votes_asked_early",
                                                              "snapshot_told_early",
                                                              "latest_members_saved",
-                                                             "refused_write_dropped"};
+                                                             "refused_write_dropped",
+                                                             "lost_session_repeated",
+                                                             "repeat_renumbered",
+                                                             "old_session_heard"};
 
 /// Returns the flaw of that name, none if there is none.
 constexpr flaw flaw_of(std::string_view name) {

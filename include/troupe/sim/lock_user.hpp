@@ -51,7 +51,7 @@ protected:
     auto wait
       = this->here().random().one_in(2) ? duration::zero() : duration{std::chrono::seconds{2}};
     begin_call("acquire", {}, ttl);
-    this->ask(lock::acquire{key_, this->name() + '/' + std::to_string(this->number()), ttl, wait,
+    this->ask(lock::acquire{key_, this->name() + '/' + std::to_string(++holds_), ttl, wait,
                             this->name(), lock::lock_mode::exclusive});
   }
 
@@ -109,6 +109,7 @@ private:
   void handle(const Other&) {}
 
   std::string key_;
+  std::uint64_t holds_ = 0;
   std::string verb_; // of what is under way
 };
 

@@ -33,7 +33,9 @@ struct service_message {
 
   struct ask {
     request_id number = 0;
-    std::variant<host::open_session, host::keep_session, host::command<M>, look> what;
+    std::variant<host::open_session, host::keep_session, host::close_session, host::command<M>,
+                 look>
+      what;
   };
 
   /// What was asked by look has been found.
@@ -83,6 +85,8 @@ public:
     process_id servers = 3;
     findings found;
     typename Service::record record;
+    /// Of the sessions of clients: see host::core_options.
+    duration session_term = std::chrono::minutes{1};
   };
 
   explicit service_process(home& here) {
@@ -134,7 +138,7 @@ private:
       : here_(here),
         group_(raft_process::seat_of(here.self()), how(here.random().next()),
                {{the_service, rules_of<machine>()}}, here.disk().stored(), here.now()),
-        service_(here.random().next()),
+        service_(here.random().next(), {.session_term = here.setting().session_term}),
         started_(here.now()),
         to_group_(here, [this](for_group& what) { step(what.what, what.id); }),
         to_service_(here, [this](host::group_event& what) { hear(what); }) {

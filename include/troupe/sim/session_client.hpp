@@ -1,90 +1,92 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
 #include <variant>
 
 #include "troupe/core/overloaded.hpp"
+#include "troupe/host/client_core.hpp"
 #include "troupe/sim/service_process.hpp"
 
 namespace troupe::sim {
 
-/// A client of a simulated service: opens a session at any node, numbers its requests and
-/// repeats each, at one node or another, until it has an answer. `Derived` says what it wants:
+/// A client of a simulated service: the client_core that programs run, and a finder that tries one
+/// node or another until something is answered. `Derived` says what it wants, one thing at a time:
 ///
-///     void begin();                       a session is open, or another one: ask()
+///     void begin();                       ask() or look() or rest() next
 ///     void answered(const effect&);       the answer of the machine; ask() or rest() next
-///     void lost();                        nobody knows the outcome; a new session follows
+///     void lost();                        nobody knows the outcome; begin() follows
 ///     void seen();                        what look() was to find is there
 template <class Derived, class Home, machine M>
 class session_client {
 public:
   using message = service_message<M>;
 
-  explicit session_client(Home& here) : here_(here) {
-    open();
+  explicit session_client(Home& here)
+    : here_(here), core_(how(here.setting().session_term), here.random().next()), begin_at_(here.now()) {
+    host::client_core::effects none;
+    core_.step(here.now(), 0, host::client_core::reached{}, none);
   }
 
   void receive(process_id, const typename message::reply& what) {
-    if (!waits_ || what.number != asked_)
+    auto found = asked_.extract(what.number);
+    if (!found)
       return;
+    auto& [id, attempt, opening] = found.mapped();
     auto take = overloaded{
       [&](const host::session_id& opened) {
-        session_ = opened;
-        number_ = 0;
-        waits_ = false;
-        wake_at_.reset();
-        self().begin();
+        if (opening)
+          step(host::client_core::opened{opening->line, opening->turn, opened});
       },
-      [&](const problem& why) {
-        if (why.code == errc::session_expired)
-          return give_up();
-        if (why.code == errc::busy)
-          here_.setting().found.broken("a hand-over of leadership shows: a client hears "
-                                       + why.detail);
-        ++asked_; // not_leader, no_quorum, outcome_unknown: once more, after a moment
-        wake_at_ = here_.now() + std::chrono::milliseconds{10 + here_.random().below(30)};
-      },
+      [&](const problem& why) { refused(found.mapped(), why); },
       [&](const typename message::seen&) {
-        waits_ = false;
-        wake_at_.reset();
-        if constexpr (requires { self().seen(); })
-          self().seen();
+        if (is_done(id, attempt))
+          if constexpr (requires { self().seen(); })
+            self().seen();
       },
       [&](const effect_of<M>& answer) {
-        waits_ = false;
-        wake_at_.reset();
-        acked_ = number_;
-        self().answered(answer);
+        if (is_done(id, attempt))
+          self().answered(answer);
       },
     };
     std::visit(take, what.what);
   }
 
   void wake() {
-    if (!wake_at_ || here_.now() < *wake_at_)
-      return;
-    if (!waits_) {
-      wake_at_.reset();
-      return self().begin();
+    auto now = here_.now();
+    if (auto due = core_.next_deadline(); due && *due <= now) {
+      host::client_core::effects out;
+      core_.tick(now, out);
+      carry_out(out);
     }
-    if (++tries_ > max_tries)
-      return give_up();
-    repeat();
+    if (suspect_at_ && *suspect_at_ <= now) {
+      suspect_at_.reset();
+      if (core_.pending_requests() > 0)
+        step(host::client_core::reached{}); // another node, perhaps
+    }
+    if (begin_at_ && *begin_at_ <= now) {
+      begin_at_.reset();
+      self().begin();
+    }
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
-    return wake_at_;
+    std::optional<time_point> next;
+    for (auto& each : {core_.next_deadline(), suspect_at_, begin_at_})
+      if (each)
+        next = std::min(next.value_or(*each), *each);
+    return next;
   }
 
 protected:
-  /// Asks for this, under the next number.
+  /// Asks for this, as a command.
   void ask(typename M::event what) {
-    ++number_;
-    send(host::command<M>{{session_, number_, acked_}, std::move(what)});
+    begin(host::command<M>{{}, std::move(what)}, true);
   }
 
   /// Asks for what `find(machine) -> Found` finds in the latest state; it is in `found` when
@@ -92,18 +94,21 @@ protected:
   template <class Found, class Find>
   void look(std::shared_ptr<Found>& found, Find find) {
     renew(found);
-    send(typename message::look{
-      [found, find](const auto& service, time_point) { *found = find(service); }});
+    begin(typename message::look{[found, find](const auto& service, time_point) {
+            *found = find(service);
+          }},
+          false);
   }
 
   /// Has `question` answered as a node would; the answer is in `found` when seen() is called.
   template <class Found, class Question>
   void inquire(std::shared_ptr<Found>& found, const Question& question) {
     renew(found);
-    send(typename message::look{[found, question](auto& service, time_point now) {
-      service.hear_of(now, question);
-      *found = service.answer(question);
-    }});
+    begin(typename message::look{[found, question](auto& service, time_point now) {
+            service.hear_of(now, question);
+            *found = service.answer(question);
+          }},
+          false);
   }
 
   /// An earlier question that comes to its node only now has its answer elsewhere.
@@ -114,61 +119,137 @@ protected:
 
   /// Calls begin() again after `span`.
   void rest(duration span) {
-    wake_at_ = here_.now() + span;
+    begin_at_ = here_.now() + span;
   }
 
-  /// Lets go of this session, whatever became of its last request.
+  /// Nobody knows the outcome of what was answered.
   void give_up() {
     self().lost();
-    open();
+    begin_at_ = here_.now();
   }
 
   [[nodiscard]] Home& here() {
     return here_;
   }
 
-  [[nodiscard]] std::uint64_t number() const {
-    return number_;
-  }
-
 private:
+  using question = std::variant<host::command<M>, typename message::look>;
+
+  /// What a node was asked, and has not answered.
+  struct asked {
+    request_id id = 0;
+    std::uint32_t attempt = 0;
+    std::optional<host::client_core::open> opening{};
+  };
+
+  /// Without an answer for so long, another node is tried.
   static constexpr duration patience = std::chrono::milliseconds{400};
-  static constexpr std::uint32_t max_tries = 300;
+  /// How long a request is wanted.
+  static constexpr duration wanted_for = std::chrono::minutes{2};
+  /// Answers to older tries are not waited for.
+  static constexpr std::size_t max_asked = 64;
+
+  static host::client_options how(duration session_term) {
+    host::client_options made;
+    made.keep_every = session_term / 3;
+    made.retry = {std::chrono::milliseconds{40}, std::chrono::milliseconds{40}};
+    return made;
+  }
 
   Derived& self() {
     return static_cast<Derived&>(*this);
   }
 
-  void open() {
-    session_ = {};
-    number_ = acked_ = 0;
-    auto moment = static_cast<std::uint64_t>(here_.now().time_since_epoch().count());
-    send(host::open_session{moment * 64 + here_.self() + 1}); // of no other, and no other time
+  void begin(question what, bool numbered) {
+    wanted_.emplace(++last_id_, std::move(what));
+    step(host::client_core::ask{here_.now() + wanted_for, numbered}, last_id_);
+  }
+
+  void refused(const asked& what, const problem& why) {
+    if (why.code == errc::busy)
+      here_.setting().found.broken("a hand-over of leadership shows: a client hears " + why.detail);
+    if (what.opening)
+      step(host::client_core::not_opened{what.opening->line, what.opening->turn, why});
+    else
+      step(host::client_core::failed{what.attempt, why}, what.id);
+  }
+
+  bool is_done(request_id id, std::uint32_t attempt) {
+    is_done_ = false;
+    step(host::client_core::answered{attempt}, id);
+    return is_done_;
+  }
+
+  void step(const host::client_core::event& what, request_id id = 0) {
+    host::client_core::effects out;
+    core_.step(here_.now(), id, what, out);
+    carry_out(out);
+  }
+
+  void carry_out(const host::client_core::effects& out) {
+    for (auto& each : out)
+      std::visit([this](const auto& what) { perform(what); }, each);
+  }
+
+  // -- effects ------------------------------------------------------------------------
+
+  void perform(const host::client_core::send& what) {
+    auto to_node = overloaded{
+      [&](const host::command<M>& each) {
+        send(host::command<M>{what.who, each.what}, {what.id, what.attempt});
+      },
+      [&](const typename message::look& each) {
+        send(each, {what.id, what.attempt});
+      },
+    };
+    std::visit(to_node, wanted_.at(what.id));
+  }
+
+  void perform(const host::client_core::open& what) {
+    send(what.what, {0, 0, what});
+  }
+
+  void perform(const host::client_core::keep& what) {
+    send(what.what, {});
+  }
+
+  void perform(const host::client_core::end& what) {
+    send(what.what, {});
+  }
+
+  void perform(const host::client_core::done& what) {
+    wanted_.erase(what.id);
+    suspect_at_.reset();
+    is_done_ = true;
+  }
+
+  void perform(const host::client_core::ended& what) {
+    wanted_.erase(what.id);
+    suspect_at_.reset();
+    give_up();
   }
 
   template <class What>
-  void send(What what) {
-    pending_ = std::move(what);
-    tries_ = 0;
-    repeat();
-  }
-
-  void repeat() {
-    waits_ = true;
-    wake_at_ = here_.now() + patience;
+  void send(What what, asked as) {
+    if (!suspect_at_)
+      suspect_at_ = here_.now() + patience;
+    asked_.emplace(++last_asked_, std::move(as));
+    if (asked_.size() > max_asked)
+      asked_.erase(asked_.begin());
     auto server = static_cast<process_id>(here_.random().below(here_.setting().servers));
-    here_.send(server, message{typename message::ask{++asked_, pending_}});
+    here_.send(server, message{typename message::ask{last_asked_, std::move(what)}});
   }
 
   Home& here_;
-  host::session_id session_;
-  std::uint64_t number_ = 0;
-  std::uint64_t acked_ = 0;
-  decltype(message::ask::what) pending_;
-  request_id asked_ = 0;
-  std::uint32_t tries_ = 0;
-  bool waits_ = false; // for an answer; else for the next thing to do
-  std::optional<time_point> wake_at_;
+  host::client_core core_;
+  request_id last_id_ = 0;
+  std::map<request_id, question> wanted_;
+  request_id last_asked_ = 0;
+  std::map<request_id, asked> asked_;
+  bool is_done_ = false;
+  /// Something should have been heard by then.
+  std::optional<time_point> suspect_at_;
+  std::optional<time_point> begin_at_;
 };
 
 } // namespace troupe::sim

@@ -1,0 +1,558 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/backoff.hpp"
+#include "troupe/core/flaw.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/random.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/host/types.hpp"
+
+namespace troupe::host {
+
+/// How a client behaves. All spans count on the clock of whoever runs it.
+struct client_options {
+  /// Commands and questions without an answer yet; more are refused.
+  std::size_t max_pending = 512;
+  /// How long between two tries while the service is out of reach.
+  backoff retry{std::chrono::milliseconds{20}, std::chrono::seconds{1}};
+  /// The service ends a session that is silent for its term (a minute).
+  duration keep_every = std::chrono::seconds{20};
+};
+
+/// Decides what a client of one service sends: numbers its commands in sessions, repeats what has
+/// no answer, and ends each request with its answer or with what is known of it. A command is
+/// carried out once, however often it is sent: it keeps its number as long as its session lasts.
+/// What was sent once in a session that the service does not know any more was not carried out,
+/// and gets a number in the next one; of what was sent more often nobody knows.
+///
+/// Whoever runs it carries requests and answers, whose content it does not see, and knows where
+/// the service is. Steps like any machine; not thread-safe; no snapshot, as a client does not
+/// outlive its process. Cost of a step: O(log n) in open requests, O(n) where all are sent again.
+/// Source: Ongaro, "Consensus: bridging theory and practice" (2014), 6.3; exactly-once by
+/// sessions.
+class client_core {
+public:
+  // -- events -------------------------------------------------------------------------
+
+  /// Somebody wants an answer by `deadline`. Its id is that of the step, of no other request, and
+  /// above those before.
+  struct ask {
+    time_point deadline;
+    /// A command, of which the number is known; else a question, which may be repeated at will.
+    bool numbered = true;
+    /// Somebody waits who would rather hear that nothing can be done for now: see `refuse`.
+    bool hurries = false;
+  };
+
+  /// The service is somewhere from now on, or somewhere else: what is open is sent there.
+  struct reached {};
+
+  /// It is nowhere, for the time being.
+  struct lost {};
+
+  /// While it is nowhere, requests that hurry end with `why`, those that come later, too.
+  /// errc::none, or `reached`, takes it back.
+  struct refuse {
+    problem why;
+  };
+
+  /// The request of this step's id has its answer, to that try of it.
+  struct answered {
+    std::uint32_t attempt = 0;
+  };
+
+  /// That try has failed.
+  struct failed {
+    enum class kind : std::uint8_t {
+      /// The service itself says so.
+      said,
+      /// No answer will come.
+      unheard,
+      /// The service does not understand such a request, or broke over it.
+      misunderstood,
+    };
+
+    std::uint32_t attempt = 0;
+    problem why;
+    kind how = kind::said;
+  };
+
+  /// The answer to `open`, and to which of them.
+  struct opened {
+    std::uint64_t line = 0;
+    std::uint64_t turn = 0;
+    session_id session;
+  };
+
+  struct not_opened {
+    std::uint64_t line = 0;
+    std::uint64_t turn = 0;
+    problem why;
+    failed::kind how = failed::kind::said;
+  };
+
+  /// Nothing is sent from here on; what is open ends with errc::withdrawn.
+  struct close {};
+
+  using event
+    = std::variant<ask, reached, lost, refuse, answered, failed, opened, not_opened, close>;
+
+  // -- effects ------------------------------------------------------------------------
+
+  /// Send the request, as this try of it. `who`: default for questions.
+  struct send {
+    request_id id = 0;
+    std::uint32_t attempt = 0;
+    call who;
+  };
+
+  /// Ask the service for a session.
+  struct open {
+    std::uint64_t line = 0;
+    std::uint64_t turn = 0;
+    open_session what;
+  };
+
+  /// Tell the service, which does not answer.
+  struct keep {
+    keep_session what;
+  };
+
+  struct end {
+    close_session what;
+  };
+
+  /// The answer at hand is the one to the request.
+  struct done {
+    request_id id = 0;
+    /// Nobody waits for an answer to its other tries.
+    bool repeated = false;
+  };
+
+  /// The request is over without an answer, and nobody waits for one to any of its tries.
+  struct ended {
+    request_id id = 0;
+    problem why;
+  };
+
+  using effect = std::variant<send, open, keep, end, done, ended>;
+  using effects = std::vector<effect>;
+
+  /// `seed`: of the delays, and of the keys of sessions: of no other client.
+  client_core(const client_options& options, std::uint64_t seed)
+    : options_(options), random_(seed) {}
+
+  void step(time_point now, request_id id, const event& what, effects& out) {
+    now_ = now;
+    out_ = &out;
+    std::visit([&](const auto& each) { handle(id, each); }, what);
+    out_ = nullptr;
+  }
+
+  void tick(time_point now, effects& out) {
+    now_ = now;
+    out_ = &out;
+    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+      auto found = open_.find(deadlines_.begin()->second);
+      give_up(found, too_late(found->second));
+    }
+    if (has_session() && keep_at_ <= now) {
+      keep_at_ = now + options_.keep_every;
+      for (auto& [which, each] : lines_)
+        if (is_reached_ && each.id != session_id{})
+          put(keep{{each.id}});
+    }
+    if (retry_at_ && *retry_at_ <= now) {
+      retry_at_.reset();
+      send_all();
+    }
+    out_ = nullptr;
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    auto next = retry_at_;
+    auto no_later = [&next](time_point when) { next = std::min(next.value_or(when), when); };
+    if (!deadlines_.empty())
+      no_later(deadlines_.begin()->first);
+    if (has_session())
+      no_later(keep_at_);
+    return next;
+  }
+
+  /// What requests end with that are open when the client ends.
+  static problem closed() {
+    return {errc::withdrawn, "the client was closed before there was an answer"};
+  }
+
+  /// Requests without an answer.
+  [[nodiscard]] std::size_t pending_requests() const {
+    return open_.size();
+  }
+
+private:
+  /// A line of numbers that the service knows as a session. There is one, and another one for as
+  /// long as a command waits that keeps the first from going on.
+  struct line_of_numbers {
+    session_id id;
+    std::uint64_t key = 0; // of its opening
+    bool is_opening = false;
+    std::uint64_t last_number = 0;
+    /// Of commands without an answer.
+    std::set<std::uint64_t> open{};
+
+    /// All numbers up to this one have their answer.
+    [[nodiscard]] std::uint64_t acked() const {
+      return open.empty() ? last_number : *open.begin() - 1;
+    }
+
+    std::uint64_t next() {
+      open.insert(++last_number);
+      return last_number;
+    }
+  };
+
+  struct request {
+    ask what;
+    std::uint64_t line = 0;
+    std::uint64_t number = 0;
+    std::uint32_t tries = 0;
+    std::uint32_t tries_before = 0; // in an earlier session
+    std::uint32_t refusals = 0;     // tries that were not carried out
+
+    /// How often it was sent in the session of its number.
+    [[nodiscard]] std::uint32_t tries_now() const {
+      return tries - tries_before;
+    }
+  };
+
+  using requests = std::map<request_id, request>;
+
+  template <class Effect>
+  void put(Effect what) {
+    out_->push_back(std::move(what));
+  }
+
+  // -- where the service is -------------------------------------------------------------
+
+  void handle(request_id, const reached&) {
+    is_reached_ = true;
+    refusal_ = {};
+    begin_turn();
+    send_all();
+  }
+
+  void handle(request_id, const lost&) {
+    is_reached_ = false;
+    begin_turn();
+    refuse_hurried();
+  }
+
+  void handle(request_id, const refuse& what) {
+    refusal_ = what.why;
+    if (!is_reached_)
+      refuse_hurried();
+  }
+
+  /// What was asked of the service before is void.
+  void begin_turn() {
+    ++turn_;
+    for (auto& [which, each] : lines_)
+      each.is_opening = false;
+  }
+
+  void refuse_hurried() {
+    if (refusal_.code == errc::none)
+      return;
+    for (auto position = open_.begin(); position != open_.end();)
+      if (auto found = position++; found->second.what.hurries)
+        give_up(found, refused(refusal_, found->second, found->second.tries));
+  }
+
+  // -- requests -------------------------------------------------------------------------
+
+  void handle(request_id id, const ask& what) {
+    if (is_closed_)
+      return put(ended{id, closed()});
+    if (open_.size() >= options_.max_pending)
+      return put(
+        ended{id,
+              {errc::limit_reached, std::to_string(open_.size())
+                                      + " requests wait for an answer; retry with backoff or raise "
+                                        "client_options::max_pending"}});
+    if (what.hurries && !is_reached_ && refusal_.code != errc::none)
+      return put(ended{id, refusal_});
+    request made{what};
+    if (what.numbered)
+      enlist(made);
+    deadlines_.emplace(what.deadline, id);
+    send_now(*open_.emplace(id, made).first);
+  }
+
+  void handle(request_id id, const answered& what) {
+    auto found = open_.find(id);
+    if (found == open_.end())
+      return;
+    // Of an earlier session: it has another number by now.
+    if (what.attempt <= found->second.tries_before && planted_flaw != flaw::old_session_heard)
+      return;
+    put(done{id, found->second.tries > 1});
+    take_out(found);
+  }
+
+  void handle(request_id id, const failed& what) {
+    auto found = open_.find(id);
+    if (found == open_.end() || found->second.tries != what.attempt)
+      return; // answered, or under way again
+    auto& each = found->second;
+    if (what.how == failed::kind::misunderstood)
+      return give_up(found, what.why);
+    if (what.how == failed::kind::said) {
+      if (what.why.code == errc::session_expired && each.what.numbered)
+        return session_ended(each);
+      if (what.why.code == errc::no_quorum && each.what.hurries)
+        return give_up(found, refused(what.why, each, each.tries - 1));
+      if (!passes(what.why.code, each))
+        return give_up(found, what.why);
+      each.refusals += what.why.code == errc::outcome_unknown ? 0 : 1;
+    }
+    again_after(what.attempt);
+  }
+
+  /// A change of leader: the same request again, under its number, is carried out once.
+  static bool passes(errc code, const request& each) {
+    return code == errc::not_leader || code == errc::no_quorum
+           || (code == errc::outcome_unknown && each.number != 0);
+  }
+
+  void handle(request_id, const close&) {
+    is_closed_ = true;
+    while (!open_.empty())
+      give_up(open_.begin(), closed());
+    for (auto& [which, each] : lines_)
+      end_session(each);
+    lines_.clear();
+    retry_at_.reset();
+  }
+
+  // -- sending --------------------------------------------------------------------------
+
+  void send_all() {
+    for (auto& each : open_)
+      send_now(each);
+  }
+
+  /// The commands of one line; what else is under way is not sent twice for it.
+  void send_all_of(std::uint64_t line) {
+    for (auto& each : open_)
+      if (each.second.what.numbered && each.second.line == line)
+        send_now(each);
+  }
+
+  void send_now(requests::value_type& which) {
+    if (!is_reached_)
+      return;
+    auto& [id, each] = which;
+    call who;
+    if (each.what.numbered) {
+      auto& line = lines_.at(each.line);
+      if (line.id == session_id{})
+        return open_now(each.line, line);
+      if (planted_flaw == flaw::repeat_renumbered && each.tries_now() > 0)
+        renumber(each);
+      who = {line.id, each.number, line.acked()};
+    }
+    put(send{id, ++each.tries, who});
+  }
+
+  // -- sessions -------------------------------------------------------------------------
+
+  /// Gives a command its number. The service keeps all answers behind the first that is open, and
+  /// no more than so many: where a command waits for long, those after it go in another session.
+  void enlist(request& what) {
+    if (auto& newest = lines_[newest_line_];
+        !newest.open.empty() && newest.last_number - newest.acked() >= max_spread)
+      ++newest_line_;
+    what.line = newest_line_;
+    what.number = lines_[newest_line_].next();
+  }
+
+  void renumber(request& what) {
+    auto& line = lines_.at(what.line);
+    line.open.erase(what.number);
+    what.number = line.next();
+  }
+
+  void open_now(std::uint64_t which, line_of_numbers& line) {
+    if (std::exchange(line.is_opening, true))
+      return;
+    if (line.key == 0)
+      line.key = random_.next() | 1U;
+    put(open{which, turn_, {line.key}});
+  }
+
+  void handle(request_id, const opened& what) {
+    auto found = lines_.find(what.line);
+    if (what.turn != turn_ || found == lines_.end())
+      return;
+    found->second.is_opening = false;
+    found->second.id = what.session;
+    opening_failures_ = 0;
+    keep_at_ = now_ + options_.keep_every;
+    send_all_of(what.line);
+  }
+
+  void handle(request_id, const not_opened& what) {
+    auto found = lines_.find(what.line);
+    if (what.turn != turn_ || found == lines_.end())
+      return;
+    found->second.is_opening = false;
+    if (what.how == failed::kind::said && what.why.code != errc::not_leader
+        && what.why.code != errc::outcome_unknown) {
+      refuse_all_of(what.line, what.why);
+      if (what.why.code != errc::no_quorum)
+        return;
+    }
+    again_after(++opening_failures_);
+  }
+
+  /// The service gives us no session and says why: none of these was carried out. Those that have
+  /// time wait for a majority.
+  void refuse_all_of(std::uint64_t line, const problem& why) {
+    for (auto position = open_.begin(); position != open_.end();)
+      if (auto found = position++; found->second.what.numbered && found->second.line == line
+                                   && (why.code != errc::no_quorum || found->second.what.hurries))
+        give_up(found, why);
+  }
+
+  /// The service does not know the session of `teller` any more.
+  void session_ended(const request& teller) {
+    if (teller.tries_now() == 0)
+      return; // has a number in the next session already
+    auto which = teller.line;
+    auto& line = lines_.at(which);
+    line.id = {};
+    line.key = 0;
+    line.last_number = 0;
+    line.open.clear();
+    for (auto position = open_.begin(); position != open_.end();) {
+      auto found = position++;
+      auto& each = found->second;
+      if (!each.what.numbered || each.line != which)
+        continue;
+      if (each.tries_now() > 1 && planted_flaw != flaw::lost_session_repeated) {
+        put(ended{found->first,
+                  {errc::session_expired,
+                   "the session ended, so nobody knows if the request was carried out; look at the "
+                   "state before a repeat"}});
+        erase(found);
+        continue;
+      }
+      each.tries_before = each.tries;
+      each.number = line.next();
+    }
+    send_all_of(which);
+    tidy(which);
+  }
+
+  /// A session that is not the newest ends with its last command.
+  void tidy(std::uint64_t which) {
+    auto found = lines_.find(which);
+    if (found == lines_.end() || !found->second.open.empty() || which == newest_line_)
+      return;
+    end_session(found->second);
+    lines_.erase(found);
+  }
+
+  void end_session(const line_of_numbers& which) {
+    if (is_reached_ && which.id != session_id{})
+      put(end{{which.id}});
+  }
+
+  [[nodiscard]] bool has_session() const {
+    return std::ranges::any_of(lines_, [](auto& each) { return each.second.id != session_id{}; });
+  }
+
+  // -- ends -----------------------------------------------------------------------------
+
+  /// The first that fails says when: the least of many would be at once.
+  void again_after(std::uint32_t failures) {
+    auto delay = options_.retry.delay(std::min(failures, 10U), random_);
+    if (!retry_at_)
+      retry_at_ = now_ + delay;
+  }
+
+  request erase(requests::iterator which) {
+    auto gone = open_.extract(which);
+    deadlines_.erase({gone.mapped().what.deadline, gone.key()});
+    return gone.mapped();
+  }
+
+  void take_out(requests::iterator which) {
+    auto gone = erase(which);
+    if (!gone.what.numbered)
+      return;
+    lines_.at(gone.line).open.erase(gone.number);
+    tidy(gone.line);
+  }
+
+  void give_up(requests::iterator which, problem why) {
+    put(ended{which->first, std::move(why)});
+    take_out(which);
+  }
+
+  /// The end of a request that was tried `before`, and is refused with `why`.
+  static problem refused(const problem& why, const request& each, std::uint32_t before) {
+    if (each.number == 0 || before <= each.refusals)
+      return why;
+    return {errc::outcome_unknown,
+            "the request may have been carried out, look at the state before a repeat; "
+              + why.detail};
+  }
+
+  static problem too_late(const request& each) {
+    if (each.tries == 0)
+      return {errc::unreachable, "the service was out of reach all the time; nothing was done"};
+    if (each.tries == each.refusals)
+      return {errc::no_quorum, "no node of the service led in all that time; nothing was done, "
+                               "retry once a majority of the nodes is back"};
+    if (each.number == 0)
+      return {errc::timed_out, "the service gave no answer in time; ask again"};
+    return {errc::outcome_unknown, "no answer in time; the request may have been carried out, look "
+                                   "at the state before a repeat"};
+  }
+
+  /// Half of what a service keeps; as many may be under way again.
+  static constexpr std::uint64_t max_spread = 512;
+
+  client_options options_;
+  random_source random_;
+  time_point now_{};
+  effects* out_ = nullptr; // of the step under way
+
+  bool is_reached_ = false;
+  bool is_closed_ = false;
+  problem refusal_;        // see refuse
+  std::uint64_t turn_ = 0; // counts the places of the service
+  std::map<std::uint64_t, line_of_numbers> lines_;
+  std::uint64_t newest_line_ = 0;
+  std::uint32_t opening_failures_ = 0;
+  requests open_;
+  std::set<std::pair<time_point, request_id>> deadlines_;
+  std::optional<time_point> retry_at_;
+  time_point keep_at_{};
+};
+
+} // namespace troupe::host

@@ -1,0 +1,313 @@
+#include "troupe/host/client_core.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::host;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+/// A client, and what it has sent and ended, by hand.
+struct driven_client {
+  explicit driven_client(client_options how = {}) : core(how, 7) {}
+
+  void step(const client_core::event& what, request_id id = 0) {
+    client_core::effects out;
+    core.step(now, id, what, out);
+    take(out);
+  }
+
+  void pass(duration span) {
+    now += span;
+    client_core::effects out;
+    core.tick(now, out);
+    take(out);
+  }
+
+  /// Until something is due.
+  void wake() {
+    REQUIRE(core.next_deadline());
+    pass(std::max(*core.next_deadline() - now, duration::zero()));
+  }
+
+  request_id ask(duration wait = 10s, bool numbered = true, bool hurries = false) {
+    step(client_core::ask{now + wait, numbered, hurries}, ++last_id);
+    return last_id;
+  }
+
+  void answer(request_id id, std::uint32_t attempt = 1) {
+    step(client_core::answered{attempt}, id);
+  }
+
+  void fail(request_id id, errc why, std::uint32_t attempt = 1) {
+    step(client_core::failed{attempt, {why, "so says the service"}}, id);
+  }
+
+  /// The service gives the session that was asked for last.
+  void give_session(std::uint64_t session) {
+    REQUIRE(opening);
+    step(client_core::opened{opening->line, opening->turn, {session}});
+  }
+
+  /// With a service, and a session.
+  static driven_client in_session(client_options how = {}) {
+    driven_client made{how};
+    made.step(client_core::reached{});
+    made.answer_first();
+    return made;
+  }
+
+  void answer_first() {
+    auto first = ask();
+    give_session(70);
+    answer(first);
+    sent.clear();
+  }
+
+  [[nodiscard]] std::optional<problem> end_of(request_id id) const {
+    auto found = std::ranges::find(ended, id, &client_core::ended::id);
+    return found != ended.end() ? std::optional{found->why} : std::nullopt;
+  }
+
+  client_core core;
+  time_point now{1h};
+  request_id last_id = 0;
+  std::vector<client_core::send> sent;
+  std::vector<client_core::done> done;
+  std::vector<client_core::ended> ended;
+  std::vector<session_id> kept;
+  std::vector<session_id> closed;
+  std::optional<client_core::open> opening;
+  int openings = 0;
+
+private:
+  void take(const client_core::effects& out) {
+    for (auto& each : out)
+      std::visit([this](const auto& what) { take(what); }, each);
+  }
+
+  void take(const client_core::send& what) {
+    sent.push_back(what);
+  }
+  void take(const client_core::open& what) {
+    opening = what;
+    ++openings;
+  }
+  void take(const client_core::keep& what) {
+    kept.push_back(what.what.id);
+  }
+  void take(const client_core::end& what) {
+    closed.push_back(what.what.id);
+  }
+  void take(const client_core::done& what) {
+    done.push_back(what);
+  }
+  void take(const client_core::ended& what) {
+    ended.push_back(what);
+  }
+};
+
+} // namespace
+
+TEST_CASE("a command opens a session, is numbered in it and is done with its answer",
+          "[host][client]") {
+  driven_client client;
+  auto first = client.ask();
+  auto second = client.ask();
+  CHECK(client.openings == 0);
+  client.step(client_core::reached{});
+  CHECK(client.openings == 1);
+  CHECK(client.opening->what.key != 0);
+  CHECK(client.sent.empty());
+  client.give_session(70);
+  REQUIRE(client.sent.size() == 2);
+  CHECK(client.sent[0].who == call{{70}, 1, 0});
+  CHECK(client.sent[1].who == call{{70}, 2, 0});
+  client.answer(first);
+  client.answer(first); // again
+  CHECK(client.done.size() == 1);
+  client.ask();
+  CHECK(client.sent.back().who == call{{70}, 3, 1}); // the first is acknowledged
+  client.answer(second);
+  CHECK(client.done.size() == 2);
+  CHECK(client.openings == 1);
+}
+
+TEST_CASE("a question needs no session", "[host][client]") {
+  driven_client client;
+  client.step(client_core::reached{});
+  auto question = client.ask(10s, false);
+  CHECK(client.openings == 0);
+  REQUIRE(client.sent.size() == 1);
+  CHECK(client.sent[0].who == call{});
+  client.answer(question);
+  CHECK(client.done.size() == 1);
+}
+
+TEST_CASE("a command is repeated under its number, and its first answer counts", "[host][client]") {
+  auto client = driven_client::in_session();
+  auto id = client.ask();
+  client.fail(id, errc::not_leader);
+  client.wake();
+  client.step(client_core::lost{});
+  client.step(client_core::reached{});
+  REQUIRE(client.sent.size() == 3);
+  for (auto& each : client.sent)
+    CHECK(each.who == client.sent.front().who);
+  CHECK(client.sent[2].attempt == 3);
+  client.fail(id, errc::failed, 2); // no longer under way
+  CHECK(client.ended.empty());
+  client.answer(id, 2);
+  REQUIRE(client.done.size() == 2);
+  CHECK(client.done.back().repeated);
+}
+
+TEST_CASE("what a session's end leaves open is sent in the next if it was sent once",
+          "[host][client]") {
+  auto client = driven_client::in_session();
+  auto twice = client.ask();
+  client.step(client_core::reached{});
+  auto once = client.ask();
+  client.sent.clear();
+  client.fail(once, errc::session_expired);
+  REQUIRE(client.end_of(twice));
+  CHECK(client.end_of(twice)->code == errc::session_expired);
+  CHECK(client.sent.empty());
+  client.give_session(90);
+  REQUIRE(client.sent.size() == 1);
+  CHECK(client.sent[0].who == call{{90}, 1, 0});
+  client.answer(once, 1); // to what was sent in the session that ended
+  CHECK(client.done.size() == 1);
+  client.answer(once, 2);
+  CHECK(client.done.size() == 2);
+}
+
+TEST_CASE("a request ends at its deadline with what is known of it", "[host][client]") {
+  driven_client client;
+  auto unsent = client.ask(1s);
+  client.pass(1s);
+  CHECK(client.end_of(unsent)->code == errc::unreachable);
+  client.step(client_core::reached{});
+  auto question = client.ask(1s, false);
+  auto sent = client.ask(1s);
+  client.give_session(70);
+  auto refused = client.ask(1s);
+  client.fail(refused, errc::no_quorum);
+  client.pass(999ms);
+  CHECK(client.ended.size() == 1);
+  client.step(client_core::lost{});
+  client.pass(1ms);
+  CHECK(client.end_of(question)->code == errc::timed_out);
+  CHECK(client.end_of(sent)->code == errc::outcome_unknown);
+  CHECK(client.end_of(refused)->code != errc::timed_out);
+  CHECK(client.core.pending_requests() == 0);
+}
+
+TEST_CASE("who hurries hears at once that nothing can be done", "[host][client]") {
+  auto client = driven_client::in_session();
+  auto sent = client.ask(10s, true, true);
+  auto patient = client.ask(10s);
+  client.step(client_core::lost{});
+  CHECK_FALSE(client.end_of(sent));
+  problem why{errc::no_quorum, "1 of 3 voters"};
+  client.step(client_core::refuse{why});
+  CHECK(client.end_of(sent)->code == errc::outcome_unknown);
+  CHECK_THAT(client.end_of(sent)->detail, ContainsSubstring("1 of 3 voters"));
+  auto later = client.ask(10s, true, true);
+  CHECK(client.end_of(later) == why);
+  CHECK_FALSE(client.end_of(patient));
+  client.step(client_core::reached{});
+  CHECK_FALSE(client.end_of(client.ask(10s, true, true)));
+}
+
+TEST_CASE("more than max_pending is refused", "[host][client]") {
+  driven_client client{{.max_pending = 2}};
+  client.ask();
+  client.ask();
+  auto third = client.ask();
+  CHECK(client.end_of(third)->code == errc::limit_reached);
+  CHECK_THAT(client.end_of(third)->detail, ContainsSubstring("client_options::max_pending"));
+  client.pass(10s);
+  CHECK_FALSE(client.end_of(client.ask()));
+}
+
+TEST_CASE("a service that gives no session refuses what waits for one", "[host][client]") {
+  driven_client client;
+  client.step(client_core::reached{});
+  auto patient = client.ask();
+  auto hurried = client.ask(10s, true, true);
+  auto [line, turn, what] = *client.opening;
+  client.step(client_core::not_opened{line, turn, {errc::no_quorum, "alone"}});
+  CHECK(client.end_of(hurried)->code == errc::no_quorum);
+  CHECK_FALSE(client.end_of(patient));
+  client.wake();
+  CHECK(client.openings == 2);
+  CHECK(client.opening->what.key == what.key); // the same session
+  client.step(client_core::not_opened{line, turn, {errc::limit_reached, "too many sessions"}});
+  CHECK(client.end_of(patient)->code == errc::limit_reached);
+  client.step(client_core::lost{});
+  client.step(client_core::reached{});
+  client.ask();
+  client.step(client_core::opened{line, turn, {70}}); // by the service of before
+  CHECK(client.sent.empty());
+  client.give_session(71);
+  CHECK(client.sent.size() == 1);
+}
+
+TEST_CASE("a command that waits for long does not keep others from going on", "[host][client]") {
+  auto client = driven_client::in_session({.max_pending = 10'000});
+  auto slow = client.ask(1h);
+  for (auto each = 0; each < 2'000; ++each) {
+    auto id = client.ask(1h);
+    if (client.opening && client.sent.back().id != id)
+      client.give_session(100 + static_cast<std::uint64_t>(each));
+    REQUIRE(client.sent.back().id == id);
+    REQUIRE(client.sent.back().who.number - client.sent.back().who.acked <= 600);
+    client.answer(id);
+  }
+  CHECK(client.openings == 2);
+  CHECK(client.closed.empty());
+  client.answer(slow);
+  CHECK(client.closed == std::vector<session_id>{{70}}); // it ended with its last command
+}
+
+TEST_CASE("sessions are kept, and closed with the client", "[host][client]") {
+  auto client = driven_client::in_session();
+  client.wake();
+  CHECK(client.kept == std::vector<session_id>{{70}});
+  auto open = client.ask();
+  client.step(client_core::close{});
+  CHECK(client.closed == std::vector<session_id>{{70}});
+  CHECK(client.end_of(open)->code == errc::withdrawn);
+  CHECK(client.end_of(client.ask())->code == errc::withdrawn);
+  CHECK_FALSE(client.core.next_deadline());
+}
+
+TEST_CASE("what the service does not understand is not repeated", "[host][client]") {
+  auto client = driven_client::in_session();
+  auto id = client.ask();
+  client.step(
+    client_core::failed{1, {errc::failed, "unexpected"}, client_core::failed::kind::misunderstood},
+    id);
+  CHECK(client.end_of(id)->code == errc::failed);
+  auto unheard = client.ask();
+  client.step(client_core::failed{1,
+                                  {errc::unreachable, "the link is lost"},
+                                  client_core::failed::kind::unheard},
+              unheard);
+  CHECK_FALSE(client.end_of(unheard));
+  client.wake();
+  CHECK(client.sent.back().attempt == 2);
+}
