@@ -391,6 +391,24 @@ TEST_CASE_METHOD(fixture, "a log that was begun anew has one floor of tokens for
   CHECK(loaded().token_floor == floor); // microseconds later
 }
 
+TEST_CASE_METHOD(fixture, "a log that cannot begin anew is as it was") {
+  std::filesystem::create_symlink("/dev/full", file.string() + ".mark");
+  with([](group_log& log) {
+    REQUIRE(log.write(entries(1, {line(1, 2, "a"), line(2, 2, "b")})).code == errc::none);
+  });
+  auto before = loaded();
+  {
+    group_log log{file};
+    stored_group found;
+    REQUIRE(log.load(found).code == errc::none);
+    auto why = log.begin_anew(found, "here", snapshot_at(1, "state")); // becomes shorter
+    CHECK(why.code == errc::storage_full);
+  }
+  CHECK(loaded().seat == before.seat);
+  CHECK(loaded().token_floor == 0);
+  CHECK(loaded().state.entries == before.state.entries);
+}
+
 TEST_CASE_METHOD(fixture, "another process keeps off") {
   group_log log{file};
   stored_group found;
