@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "support/lossy_disk.hpp"
 #include "support/temporary_folder.hpp"
@@ -371,11 +372,65 @@ TEST_CASE_METHOD(fixture, "a log becomes shorter only if its mark can say so bef
     REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 2, "b"), line(3, 2, "c")})).code
             == errc::none);
     CHECK(log.write(ends_earlier).code == errc::storage_full);
+    CHECK(log.write(entries(4, {line(4, 2, "d")})).code == errc::none); // needs no mark
   });
-  CHECK(loaded().state.entries.size() == 3);
+  CHECK(loaded().state.entries.size() == 4);
   std::filesystem::remove(file.string() + ".mark");
   with([&](group_log& log) { REQUIRE(log.write(ends_earlier).code == errc::none); });
   CHECK(loaded().state.entries.size() == 2);
+}
+
+TEST_CASE_METHOD(fixture, "a mark that a disk does not take for another reason is damage") {
+  SECTION("that has no place to write at") {
+    REQUIRE(::mkfifo((file.string() + ".mark").c_str(), 0600) == 0);
+  }
+  SECTION("that does not sync") {
+    std::filesystem::create_symlink("/dev/null", file.string() + ".mark");
+  }
+  with([&](group_log& log) {
+    REQUIRE(log.write(entries(1, {line(1, 2, "a"), line(2, 2, "b")})).code == errc::none);
+    CHECK(log.write(entries(2, {line(2, 1, "x")})).code == errc::damaged);
+  });
+  CHECK(loaded().state.entries.back() == line(2, 2, "b"));
+}
+
+TEST_CASE_METHOD(fixture,
+                 "a vote that a full disk refused is not missed, though the mark said that "
+                 "the log becomes shorter") {
+  auto next = entries(2, {line(2, 1, std::string(200'000, 'x'))});
+  next.vote = raft::ballot{3, {9}};
+  with([&](group_log& log) {
+    REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 2, "b"), line(3, 2, "c")})).code
+            == errc::none);
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+    auto limited = before;
+    limited.rlim_cur = 65'536;
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limited) == 0);
+    auto refused = log.write(next);
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+    CHECK(refused.code == errc::storage_full);
+  });
+  auto found = loaded(); // as after a crash
+  CHECK(found.state.entries.size() == 3);
+  CHECK(found.state.last_ballot == raft::ballot{});
+  with([&](group_log& log) { CHECK(log.write(next).code == errc::none); });
+  CHECK(loaded().state.last_ballot == raft::ballot{3, {9}});
+}
+
+TEST_CASE_METHOD(fixture, "a log that is begun anew is of a later term than its last vote") {
+  with([](group_log& log) {
+    auto what = entries(1, {line(1, 1, "a")});
+    what.vote = raft::ballot{9, {7}};
+    REQUIRE(log.write(what).code == errc::none);
+  });
+  {
+    group_log log{file};
+    stored_group found;
+    REQUIRE(log.load(found).code == errc::none);
+    REQUIRE(log.begin_anew(found, "here").code == errc::none);
+  }
+  CHECK(loaded().state.last_ballot.term > 9);
 }
 
 TEST_CASE_METHOD(fixture, "a log that was begun anew has one floor of tokens for ever") {
@@ -389,6 +444,24 @@ TEST_CASE_METHOD(fixture, "a log that was begun anew has one floor of tokens for
   auto floor = loaded().token_floor;
   CHECK(floor > 0);
   CHECK(loaded().token_floor == floor); // microseconds later
+}
+
+TEST_CASE_METHOD(fixture, "a log that cannot begin anew is as it was") {
+  std::filesystem::create_symlink("/dev/full", file.string() + ".mark");
+  with([](group_log& log) {
+    REQUIRE(log.write(entries(1, {line(1, 2, "a"), line(2, 2, "b")})).code == errc::none);
+  });
+  auto before = loaded();
+  {
+    group_log log{file};
+    stored_group found;
+    REQUIRE(log.load(found).code == errc::none);
+    auto why = log.begin_anew(found, "here", snapshot_at(1, "state")); // becomes shorter
+    CHECK(why.code == errc::storage_full);
+  }
+  CHECK(loaded().seat == before.seat);
+  CHECK(loaded().token_floor == 0);
+  CHECK(loaded().state.entries == before.state.entries);
 }
 
 TEST_CASE_METHOD(fixture, "another process keeps off") {

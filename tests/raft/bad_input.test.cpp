@@ -504,6 +504,21 @@ TEST_CASE("a leader that lacks what is committed here is not heard", "[raft]") {
   }
 }
 
+TEST_CASE("a leader that contradicts what a snapshot has here is not heard", "[raft]") {
+  auto how = lan();
+  how.keep_entries = 0;
+  subject replica{how};
+  replica.hear({1, append{3, 1, 3, {}, 1, {}}});
+  replica.step(replica::compacted{3});
+  REQUIRE((*replica).look({}).first == 4);
+  replica.hear({2, entries_behind(2, 2, {})}, {3});
+  CHECK_THAT(replica.only<replica::ignored>().why.detail,
+             ContainsSubstring("is committed here in term 1"));
+  CHECK(replica.all<replica::send>().empty()); // that it has what is committed, say
+  replica.hear({2, entries_behind(2, 1, {})}, {3});
+  CHECK((*replica).leader() == seat_id{3});
+}
+
 TEST_CASE("a replica that committed what the leader of the others lacks stands no more", "[raft]") {
   subject replica;
   replica.hear({2, append{3, 1, 4, {}, 1, {{4, 2, {}, no_op{}}}}});

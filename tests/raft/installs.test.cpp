@@ -38,6 +38,11 @@ public:
     return acknowledged_;
   }
 
+  /// The places of the snapshots that became its state.
+  [[nodiscard]] const std::vector<log_index>& installed() const {
+    return installed_;
+  }
+
   [[nodiscard]] const replica& operator*() const {
     return inside_;
   }
@@ -59,6 +64,8 @@ private:
     for (auto& each : out) {
       if (auto* write = std::get_if<replica::write>(&each))
         write_ = write->number;
+      if (auto* state = std::get_if<replica::installed>(&each))
+        installed_.push_back(state->what.header.index);
       auto* letter = std::get_if<replica::send>(&each);
       if (auto* answer = letter ? std::get_if<append_answer>(&letter->what.body) : nullptr;
           answer && answer->accepted)
@@ -69,6 +76,7 @@ private:
   replica inside_;
   std::uint64_t write_ = 0;
   std::optional<log_index> acknowledged_;
+  std::vector<log_index> installed_;
 };
 
 std::vector<entry> entries(log_index first, log_index last, term_number term) {
@@ -109,4 +117,35 @@ TEST_CASE("entries that were being written when a snapshot took their place are 
   one.sync();
   one.sync();
   CHECK(one.acknowledged() == 9);
+}
+
+TEST_CASE("what was synced of a log whose place a snapshot has taken does not count") {
+  slow_follower one{9};
+  one.hear({2, whole_snapshot(4, 2)}); // of a leader that lacks the entries 5 to 9
+  one.hear({2, append{4, 2, 4, {}, 1, entries(5, 9, 2)}});
+  one.hear({2, append{9, 2, 4, {}, 2, {}}}); // a heartbeat
+  CHECK(one.acknowledged().value_or(0) < 5);
+  one.sync();
+  one.sync();
+  CHECK(one.acknowledged() == 9);
+}
+
+TEST_CASE("of two snapshots that come while the disk is slow the last one becomes the state") {
+  slow_follower one{1};
+  one.hear({2, whole_snapshot(4, 2)});
+  one.hear({2, whole_snapshot(6, 2)});
+  one.sync();
+  CHECK(one.installed().empty());
+  one.sync();
+  CHECK(one.installed() == std::vector<log_index>{6});
+}
+
+TEST_CASE("a snapshot that comes late does not take a log back") {
+  slow_follower one{1};
+  one.hear({2, whole_snapshot(6, 2)});
+  one.sync();
+  one.hear({2, whole_snapshot(4, 2)});
+  one.sync();
+  CHECK((*one).last_index() == 6);
+  CHECK(one.installed() == std::vector<log_index>{6});
 }

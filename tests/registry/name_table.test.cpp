@@ -118,6 +118,7 @@ TEST_CASE("tokens of a new era lie above its floor", "[registry][names]") {
   table.claimed({"echo"}, "n1");
   CHECK(table.ask(configure{{}, std::uint64_t{1} << 32U}).empty());
   CHECK(table.claimed({"ping"}, "n1")[0].token == (std::uint64_t{1} << 32U) + 1);
+  CHECK(table.owner_of("echo") == "n1"); // as in a log of before names were freed
 }
 
 TEST_CASE("a new era frees all names, as nobody knows who of the past still lives",

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -112,10 +113,15 @@ public:
     return compare_mark(content.state);
   }
 
-  /// Writes and syncs all of it, or nothing.
-  [[nodiscard]] problem write(const raft::replica::write& what) {
+  /// Writes and syncs all of it, and `facts` by their names, or nothing.
+  [[nodiscard]] problem write(const raft::replica::write& what,
+                              const std::map<std::string_view, std::string>& facts = {}) {
     storage::size_limit_is_error guard;
-    if (!begin_.run() || !put(what))
+    auto put_facts = [&] {
+      return std::ranges::all_of(facts,
+                                 [&](auto& each) { return put_fact(each.first, each.second); });
+    };
+    if (!begin_.run() || !put_facts() || !put(what))
       return database_.failed("write");
     auto next = kept_after(what);
     auto is_shorter
@@ -194,9 +200,7 @@ public:
     }
     what.vote = raft::ballot{term + 1, {}};
     auto floor = detail::calendar_floor();
-    if (!put_fact("seat", to_bytes(seat)) || !put_fact("recovered", to_bytes(floor)))
-      return database_.failed("write");
-    return write(what);
+    return write(what, {{"seat", to_bytes(seat)}, {"recovered", to_bytes(floor)}});
   }
 
   /// Gives this disk another seat, synced.
