@@ -416,6 +416,54 @@ TEST_CASE("what a node says of the seat of another counts for nothing", "[node][
   CHECK(group.nodes.until([&] { return group.seat(group.reader).lag == 0; }));
 }
 
+TEST_CASE("a node that is asked for its seat has no say over that of another", "[node][voters]") {
+  group_of_nodes group{3};
+  auto leads = group.leader();
+  auto reader = (leads + 1) % 3;
+  auto seat = [&](std::size_t index) {
+    auto seen = group.nodes[leads].voters().list(5s);
+    for (auto& each : seen ? seen->seats : std::vector<cluster::seat_view>{})
+      if (each.node == to_string(group.nodes[index].id()))
+        return each;
+    return cluster::seat_view{};
+  };
+  auto of_leader = seat(leads);
+  REQUIRE(of_leader.seat != 0);
+  node_config config;
+  caf::actor_system sys{config};
+  std::atomic<bool> has_answered = false;
+  // Linked to the reader only, as one that joins; it answers with the leader's seat.
+  auto liar = sys.spawn([&](caf::event_based_actor* self) -> caf::behavior {
+    self->set_default_handler(caf::drop);
+    return {
+      [self](const router::find_service& what) {
+        auto own = caf::actor_cast<caf::strong_actor_ptr>(self);
+        return router::service_place{what.name == cluster::seat_name ? own : nullptr, {}};
+      },
+      [&, self](const cluster::exchange_seats&) {
+        has_answered = true;
+        return cluster::seat_card{of_leader.node, of_leader.seat,
+                                  caf::actor_cast<caf::strong_actor_ptr>(self)};
+      },
+    };
+  });
+  net::hello self;
+  self.node = random_id<node_id>();
+  self.boot = 1;
+  auto gate = net::gate::start(sys, self, caf::actor_cast<caf::strong_actor_ptr>(liar));
+  REQUIRE(gate);
+  auto where = net::resolve({"127.0.0.1", group.nodes[reader].port()});
+  REQUIRE(where);
+  (*gate)->dial(*where, std::nullopt, [](const result<net::link_ptr>&) {});
+  REQUIRE(group.nodes.until([&] { return has_answered.load(); }));
+  REQUIRE(group.nodes[leads].locks().acquire("any", {.ttl = 60s}));
+  // Who believed it would send its answers to the liar from now on.
+  CHECK_FALSE(group.nodes.until([&] { return seat(reader).silent_for > 1s; }, 3s));
+  CHECK(group.nodes.until([&] { return seat(reader).lag == 0; }));
+  (*gate)->stop();
+  caf::anon_send_exit(liar, caf::exit_reason::user_shutdown);
+}
+
 TEST_CASE("a node that starts behind a snapshot knows who votes", "[node][voters]") {
   group_of_nodes group{3, 5};
   auto voters = [&](std::size_t index) {
