@@ -526,7 +526,7 @@ TEST_CASE("a replica that committed what the leader of the others lacks stands n
   for (auto each = 0; each < 100; ++each) {
     replica.hear({3, entries_behind(4, 1, {{5, 1, {}, no_op{}}})}, {3});
     CHECK_THAT(replica.only<replica::ignored>().why.detail,
-               ContainsSubstring("the disk of this node has lost what it had synced"));
+               ContainsSubstring("a disk has lost what it had synced"));
     replica.run(lan().heartbeat);
     CHECK((*replica).current_role() == role::follower);
   }
@@ -541,7 +541,7 @@ TEST_CASE("a leader that lacks what another one of its term has committed leads 
   CHECK((*replica).current_role() == role::leader);
   replica.hear({2, append{9, 1, 9, {}, 1, {}}}, {3});
   CHECK_THAT(replica.only<replica::ignored>().why.detail,
-             ContainsSubstring("the disk of this node has lost what it had synced"));
+             ContainsSubstring("a disk has lost what it had synced"));
   CHECK((*replica).current_role() == role::follower);
 }
 

@@ -390,10 +390,11 @@ private:
 
   void look_at_room(const raft::replica::event& what, effects& out) {
     if (auto* lost = std::get_if<raft::replica::not_written>(&what)) {
+      proof_of_room_.reset();
       if (!std::exchange(lacks_room_, true))
         out.push_back(disk_room{lost->why});
-    } else if (std::holds_alternative<raft::replica::written>(what)) {
-      if (std::exchange(lacks_room_, false))
+    } else if (auto* done = std::get_if<raft::replica::written>(&what)) {
+      if (proof_of_room_ && *proof_of_room_ <= done->number && std::exchange(lacks_room_, false))
         out.push_back(disk_room{});
     }
   }
@@ -408,8 +409,12 @@ private:
     while (!made_.empty()) {
       if (events_ != nullptr)
         events_->made(replica_, made_);
-      for (auto& what : std::exchange(made_, {}))
+      for (auto& what : std::exchange(made_, {})) {
+        if (auto* line = std::get_if<raft::replica::write>(&what);
+            line && !proof_of_room_ && (line->base || !line->entries.empty()))
+          proof_of_room_ = line->number; // a vote alone fits into what is left
         std::visit([&](auto& each) { handle(now, each, out); }, what);
+      }
     }
     askers_.erase(askers_.begin(), askers_.lower_bound(oldest_open()));
     if (auto why = watch_.review(replica_.leader(), replica_.members()))
@@ -664,6 +669,8 @@ private:
   std::set<service_id> services_;
   raft::replica replica_;
   bool lacks_room_ = false;
+  /// The first write after the last refusal that takes room, not only a vote.
+  std::optional<std::uint64_t> proof_of_room_;
   quorum_watch watch_;
   raft::event_log* events_ = nullptr;
   raft::replica::effects made_; // empty between two steps

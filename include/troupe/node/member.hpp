@@ -372,8 +372,10 @@ private:
   }
 
   /// Agents of this node are found here before the registry has told of them.
-  void show(const registry::record& what) {
-    setup_.router.run([where = place_of(what)](router::router_state& state) mutable {
+  void show(const registry::record& what, bool rests = false) {
+    auto where = place_of(what);
+    where.rests = rests;
+    setup_.router.run([where = std::move(where)](router::router_state& state) mutable {
       state.places().put(std::move(where));
     });
   }
@@ -410,6 +412,8 @@ private:
         lose_name(value.key.name, {errc::name_taken, std::move(lost)});
       else if (value.key.owner != setup_.id)
         follow_agent(value, shown, each.what.status);
+      else if (auto own = announcer_.book().find(value.key.kind, value.key.name))
+        show(*own, each.what.status == registry::record_status::maintenance);
     }
     if (snapshot_ && !news.rest)
       forget_all_but(*std::exchange(snapshot_, std::nullopt));

@@ -363,6 +363,10 @@ private:
   void know(const seat_card& theirs) {
     if (!theirs.group || theirs.node == setup_.node)
       return;
+    auto member = members_.members.find(raft::seat_id{theirs.seat});
+    if (member != members_.members.end()
+        && to_seat_contact(member->second.contact).node != theirs.node)
+      return; // the group says whose seat that is
     cards_[theirs.node] = theirs;
     setup_.group.set_peer(raft::seat_id{theirs.seat}, theirs.group);
     if (auto link = links_.find(theirs.node); link != links_.end())

@@ -409,7 +409,8 @@ private:
       why = why.code == errc::none ? contradicts(line.index, line.term) : why;
     if (why.code == errc::none && leading_ && what.commit > last_index())
       why = go_astray("entry " + std::to_string(what.commit)
-                      + " was committed, and this leader does not have it: ");
+                        + " was committed, and this leader does not have it",
+                      false);
     if (why.code != errc::none)
       return disown(from, std::move(why));
     if (!hear_leader(from))
@@ -431,10 +432,11 @@ private:
       change_role(role::follower, {}, "its log contradicts what is committed here");
   }
 
-  /// A leader has every committed entry, unless a disk has lost what it had synced: its replica
-  /// may then have led without them, in a term of its own. So where two logs differ, the one with
-  /// the later term is of that replica. The other one goes on with its committed entries, and does
-  /// not hear that leader; that replica itself does not stand for election while it hears of one.
+  /// A leader has every committed entry, unless a disk has lost what it had synced: its own, if it
+  /// led alone, or that of a voter which elected it. Which of them, nobody can tell from two logs.
+  /// So no leader is heard that contradicts what is committed here; where the later term is here,
+  /// this replica may be the one that led without the others, and does not stand while it hears of
+  /// such a leader.
   [[nodiscard]] problem contradicts(log_index index, term_number of_leader) {
     auto own = log().term_at(std::max(index, log().base_index()));
     if (index > commit_ || !own || *own == of_leader)
@@ -443,24 +445,32 @@ private:
       return {}; // nobody knows
     auto text = "entry " + std::to_string(index) + " is committed here in term "
                 + std::to_string(*own) + ", and that leader has it of term "
-                + std::to_string(of_leader) + ": ";
+                + std::to_string(of_leader);
     if (*own < of_leader)
-      return {errc::damaged, text
-                               + "the disk of that leader has lost what it had synced (is its "
-                                 "folder an older copy?); move its log away, and it comes back "
-                                 "with the others' state"};
-    return go_astray(text);
+      return contradiction(text);
+    auto led_alone = log().members_at(index).voters() == std::set<seat_id>{self_};
+    return go_astray(text, led_alone);
   }
 
   /// Also a leader of the same term may be told so.
-  problem go_astray(const std::string& text) {
+  problem go_astray(const std::string& text, bool led_alone) {
     if (leading_)
-      change_role(role::follower, {}, "its disk has lost what it had synced");
+      change_role(role::follower, {}, "another leader contradicts what is committed here");
     await_leader();
+    if (!led_alone)
+      return contradiction(text);
     return {errc::damaged, text
-                             + "the disk of this node has lost what it had synced (is its folder "
-                               "an older copy?), and it led without that; move its log away, and "
-                               "it comes back with the others' state"};
+                             + ": the disk of this node has lost what it had synced (is its folder "
+                               "an older copy?), and it led alone without that; move its log away, "
+                               "and it comes back with the others' state"};
+  }
+
+  static problem contradiction(const std::string& text) {
+    return {errc::damaged, text
+                             + ": a disk has lost what it had synced, that of the leader, of this "
+                               "node or of a voter that elected the leader. Find which folder is "
+                               "an older copy before you move any log away: what was acknowledged "
+                               "may be here alone"};
   }
 
   void handle_body(seat_id from, term_number, const append_answer& what) {

@@ -28,7 +28,9 @@ public:
   using message = service_message<M>;
 
   explicit session_client(Home& here)
-    : here_(here), core_(how(here.setting().session_term), here.random().next()), begin_at_(here.now()) {
+    : here_(here),
+      core_(how(here.setting().session_term), here.random().next()),
+      begin_at_(here.now()) {
     host::client_core::effects none;
     core_.step(here.now(), 0, host::client_core::reached{}, none);
   }
@@ -100,13 +102,13 @@ protected:
           false);
   }
 
-  /// Has `question` answered as a node would; the answer is in `found` when seen() is called.
+  /// Has `wanted` answered as a node would; the answer is in `found` when seen() is called.
   template <class Found, class Question>
-  void inquire(std::shared_ptr<Found>& found, const Question& question) {
+  void inquire(std::shared_ptr<Found>& found, const Question& wanted) {
     renew(found);
-    begin(typename message::look{[found, question](auto& service, time_point now) {
-            service.hear_of(now, question);
-            *found = service.answer(question);
+    begin(typename message::look{[found, wanted](auto& service, time_point now) {
+            service.hear_of(now, wanted);
+            *found = service.answer(wanted);
           }},
           false);
   }

@@ -32,15 +32,19 @@ class state_client {
 public:
   using watcher = host::watcher<state_protocol, watch_state>;
 
-  state_client(caf::actor_system& sys, host::client<state_protocol> service)
-    : sys_(&sys), service_(std::move(service)) {}
+  static constexpr duration default_wait = std::chrono::seconds{10};
 
-  state_client(caf::actor_system& sys, const state_actor& service)
-    : state_client(sys, host::client<state_protocol>{sys, service}) {}
+  /// Each call waits up to `wait` for its answer.
+  state_client(caf::actor_system& sys, host::client<state_protocol> service,
+               duration wait = default_wait)
+    : sys_(&sys), service_(std::move(service)), wait_(wait) {}
+
+  state_client(caf::actor_system& sys, const state_actor& service, duration wait = default_wait)
+    : state_client(sys, host::client<state_protocol>{sys, service}, wait) {}
 
   /// What stands under `key`; no entries if nothing does.
   result<entries_found> get(const entry_key& key) {
-    auto answer = service_.ask(state::get{key}, answer_within);
+    auto answer = service_.ask(state::get{key}, wait_);
     if (answer)
       for (auto& each : answer->entries)
         if (auto why = verify(each); why.code != errc::none)
@@ -51,8 +55,7 @@ public:
   result<written> put(const entry_key& key, bytes value, const put_options& how = {}) {
     auto content = sha256(view_of(value));
     return service_.ask(
-      state::put{key, std::move(value), how.expect_version, how.ttl, how.context, content},
-      answer_within);
+      state::put{key, std::move(value), how.expect_version, how.ttl, how.context, content}, wait_);
   }
 
   result<written> put(const entry_key& key, std::string_view text, const put_options& how = {}) {
@@ -62,15 +65,15 @@ public:
   result<written> remove(const entry_key& key,
                          std::optional<std::uint64_t> expect_version = std::nullopt,
                          std::optional<vector_clock> context = std::nullopt) {
-    return service_.ask(remove_key{key, expect_version, std::move(context)}, answer_within);
+    return service_.ask(remove_key{key, expect_version, std::move(context)}, wait_);
   }
 
   result<key_page> list(const list_keys& question = {}) {
-    return service_.ask(question, answer_within);
+    return service_.ask(question, wait_);
   }
 
   result<state_counts> count() {
-    return service_.ask(count_entries{}, answer_within);
+    return service_.ask(count_entries{}, wait_);
   }
 
   /// Tells of all that changes in `scope`, a snapshot first or from revision `after` on, as
@@ -84,11 +87,10 @@ public:
     return service_;
   }
 
-  static constexpr duration answer_within = std::chrono::seconds{10};
-
 private:
   caf::actor_system* sys_;
   host::client<state_protocol> service_;
+  duration wait_;
 };
 
 } // namespace troupe::state

@@ -90,6 +90,7 @@ public:
 
   /// Lets go of all.
   [[nodiscard]] bool clear() {
+    newest_ = 0;
     return file_.run("DELETE FROM snapshot");
   }
 
