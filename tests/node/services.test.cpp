@@ -162,3 +162,22 @@ TEST_CASE("a worker that the scheduler does not take is named in the log", "[nod
     return log.contain("the scheduler does not take worker 'w': ") && log.contain(why.detail);
   }));
 }
+
+TEST_CASE("a client that ends leaves no session behind", "[node]") {
+  testing::cluster c{2};
+  auto held = c[1].hold("db", {30s});
+  REQUIRE(held);
+  auto waiting = [&] {
+    auto found = c[0].locks().service().ask(lock::list_locks{}, 5s);
+    return found && !found->locks.empty() ? found->locks.front().line.size() : 0;
+  };
+  {
+    auto client = cluster_client::connect({{"127.0.0.1", c[1].port()}});
+    REQUIRE(client);
+    (*client)->services().locks.async(
+      lock::acquire{"db", "somebody", 10s, 30s, "somebody", lock::lock_mode::exclusive}, 30s,
+      [](const result<lock::lease>&) {});
+    REQUIRE(c.until([&] { return waiting() == 1; }));
+  }
+  CHECK(waiting() == 0); // what a session waits for ends with it
+}

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,7 +17,6 @@
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/message_id.hpp"
-#include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/compat.hpp"
@@ -25,6 +24,7 @@
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/caf/wait.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/client_core.hpp"
@@ -105,10 +105,14 @@ public:
     step(client_core::failed{attempt, to_problem(why), kind_of(why)}, id);
   }
 
-  /// Takes leave of the service, so that it does not have to wait for the term.
-  void close() {
+  /// Takes leave of the service, so that it does not have to wait for the term, and calls `left`
+  /// once that has heard of it, or is not to be reached.
+  void close(std::function<void(bool)> left = {}) {
+    is_closed_ = true;
+    if (left)
+      left_.push_back(std::move(left));
     step(client_core::close{});
-    self_->quit();
+    quit_if_left();
   }
 
 private:
@@ -176,7 +180,13 @@ private:
   }
 
   void perform(const client_core::end& what) {
-    caf::anon_send(caf::actor_cast<caf::actor>(target_), what.what);
+    ++leaving_;
+    auto heard = [this] {
+      --leaving_;
+      quit_if_left();
+    };
+    self_->request(caf::actor_cast<caf::actor>(target_), leave_within, what.what)
+      .then([heard](session_id) { heard(); }, [heard](const caf::error&) { heard(); });
   }
 
   void perform(const client_core::done& what) {
@@ -199,12 +209,27 @@ private:
       compat::withdraw(self_, each);
   }
 
+  void quit_if_left() {
+    if (!is_closed_ || leaving_ > 0)
+      return;
+    for (auto& each : left_)
+      each(true);
+    self_->quit();
+  }
+
+  /// A session that is not closed ends by itself.
+  static constexpr duration leave_within = std::chrono::seconds{1};
+
   caf::event_based_actor* self_;
   client_core core_;
   caf::strong_actor_ptr target_;
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, pending> open_;
   bool is_done_ = false;
+  bool is_closed_ = false;
+  /// Sessions of whose end the service has not answered yet.
+  std::size_t leaving_ = 0;
+  std::vector<std::function<void(bool)>> left_;
   deadline_timer timer_;
 };
 
@@ -269,6 +294,13 @@ public:
       inside_->close();
   }
 
+  /// The same, and waits up to `wait` until the service has heard of it. Blocks.
+  void close(duration wait) {
+    if (inside_)
+      wait_for<bool>([this](std::function<void(bool)> done) { inside_->close(std::move(done)); },
+                     wait, [](unheard) { return false; });
+  }
+
   /// Lets go of the session; calls end with withdrawn from here on.
   void reset() {
     inside_ = nullptr;
@@ -277,19 +309,11 @@ public:
   /// Carries out `what`, waiting up to `wait` for the answer. Blocks.
   template <class Request>
   result<typename Request::result> ask(const Request& what, duration wait) {
-    auto promise = std::make_shared<std::promise<result<typename Request::result>>>();
-    auto answer = promise->get_future();
-    begin(what, wait, true, [promise = std::move(promise)](result<typename Request::result> value) {
-      promise->set_value(std::move(value));
-    });
+    using answer = result<typename Request::result>;
     // The actor answers in time; beyond that it was killed with its system.
-    if (answer.wait_for(wait + std::chrono::seconds{5}) != std::future_status::ready)
-      return problem{errc::withdrawn, "the client's actor system has been stopped"};
-    try {
-      return answer.get();
-    } catch (const std::future_error&) {
-      return client_core::closed(); // before the actor had come to it
-    }
+    return wait_for<answer>(
+      [&](std::function<void(answer)> done) { begin(what, wait, true, std::move(done)); },
+      wait + std::chrono::seconds{5}, [](unheard) -> answer { return client_core::closed(); });
   }
 
   /// Carries out `what` and calls `done(result<Request::result>)` on the client's own
@@ -360,8 +384,10 @@ private:
     closer(const closer&) = delete;
     closer& operator=(const closer&) = delete;
 
-    void close() {
-      run([](detail::client_state& state) { state.close(); });
+    void close(std::function<void(bool)> left = {}) {
+      run([left = std::move(left)](detail::client_state& state) mutable {
+        state.close(std::move(left));
+      });
     }
 
     /// Runs `job` on the actor; returns false if there is none any more.

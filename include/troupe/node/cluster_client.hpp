@@ -14,8 +14,7 @@
 #include "caf/actor.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/actor_system_config.hpp"
-#include "caf/scoped_actor.hpp"
-#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/caf/wait.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/gate.hpp"
@@ -153,13 +152,7 @@ private:
   template <class Answer, class Question>
   result<Answer> ask(const caf::actor& whom, std::chrono::steady_clock::time_point deadline,
                      const Question& what) {
-    caf::scoped_actor self{system_};
-    result<Answer> answer{problem{errc::timed_out, "no answer in time"}};
-    auto left = deadline - std::chrono::steady_clock::now();
-    self->request(whom, std::max<duration>(left, std::chrono::milliseconds{1}), what)
-      .receive([&](Answer& got) { answer = std::move(got); },
-               [&](const caf::error& why) { answer = to_problem(why); });
-    return answer;
+    return ask_and_wait<Answer>(system_, whom, deadline - std::chrono::steady_clock::now(), what);
   }
 
   /// The program uses this link: it does not rest any more. Returns false if it is closed

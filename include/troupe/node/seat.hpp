@@ -4,7 +4,6 @@
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
-#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,10 +14,10 @@
 #include "caf/actor.hpp"
 #include "caf/actor_cast.hpp"
 #include "caf/actor_system.hpp"
-#include "caf/scoped_actor.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/caf/wait.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/group.hpp"
 #include "troupe/node/options.hpp"
@@ -107,27 +106,27 @@ public:
 
   /// Has another node lead, if this one does. Blocks for 3 s at most.
   void hand_over() {
-    auto promise = std::make_shared<std::promise<void>>();
-    auto answer = promise->get_future();
-    run([promise](voters_state& state) { state.hand_over([promise] { promise->set_value(); }); });
-    answer.wait_for(std::chrono::seconds{5});
+    wait_for<bool>(
+      [this](std::function<void(bool)> done) {
+        run([done = std::move(done)](voters_state& state) {
+          state.hand_over([done] { done(true); });
+        });
+      },
+      std::chrono::seconds{5}, [](unheard) { return false; });
   }
 
   /// Ends all of it and waits until the file is closed.
   void stop() {
     if (services_)
       services_->stop();
-    caf::scoped_actor self{sys_};
     if (voters_) {
-      self->monitor(voters_);
-      run([](voters_state& state) { state.stop(); });
-      self->receive([](const caf::down_msg&) {});
+      wait_for_ends(sys_, {caf::actor_cast<caf::strong_actor_ptr>(voters_)},
+                    [this] { run([](voters_state& state) { state.stop(); }); });
       voters_ = nullptr;
     }
     if (group_.handle()) {
-      self->monitor(group_.handle());
-      group_.stop();
-      self->receive([](const caf::down_msg&) {});
+      wait_for_ends(sys_, {caf::actor_cast<caf::strong_actor_ptr>(group_.handle())},
+                    [this] { group_.stop(); });
       group_ = {};
     }
   }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <map>
 #include <string>
 
@@ -40,6 +42,19 @@ struct service_clients {
     locks.close();
     scheduler.close();
     state.close();
+  }
+
+  /// The same, and waits up to `wait` until the services have heard of it, as far as they are in
+  /// reach: sessions end at once, then, not after their term.
+  void close(duration wait) {
+    close();
+    auto end = std::chrono::steady_clock::now() + wait;
+    auto left = [end] { return std::max<duration>(end - std::chrono::steady_clock::now(), {}); };
+    registry.close(left());
+    names.close(left());
+    locks.close(left());
+    scheduler.close(left());
+    state.close(left());
   }
 
   /// They will be out of reach for a while: see host::client::refuse().

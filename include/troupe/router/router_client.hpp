@@ -9,9 +9,8 @@
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/message.hpp"
-#include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
-#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/caf/wait.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/router/messages.hpp"
 
@@ -89,13 +88,8 @@ private:
     if (!router_)
       return problem{errc::unreachable, "there is no way to the router for now; nothing was sent, "
                                         "retry"};
-    caf::scoped_actor self{*system_};
-    result<Result> answer{problem{errc::timed_out, "no answer in time"}};
     // The router itself ends what takes too long, with better words.
-    self->request(router_, wait + std::chrono::seconds{1}, std::move(what))
-      .receive([&](Result& value) { answer = std::move(value); },
-               [&](const caf::error& why) { answer = to_problem(why); });
-    return answer;
+    return ask_and_wait<Result>(*system_, router_, wait + std::chrono::seconds{1}, std::move(what));
   }
 
   caf::actor_system* system_;

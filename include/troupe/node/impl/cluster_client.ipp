@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <future>
 #include <optional>
 
 #include "caf/actor_cast.hpp"
@@ -11,6 +10,7 @@
 #include "caf/send.hpp"
 #include "troupe/core/caf/print_to_stderr.hpp"
 #include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/wait.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/cluster_client.hpp"
@@ -56,12 +56,12 @@ cluster_client::connect(std::vector<net::address> addresses, duration wait,
 }
 
 TROUPE_COMPILED cluster_client::~cluster_client() {
+  clients_.close(std::chrono::seconds{1}); // before the links
   if (access_) {
-    caf::scoped_actor self{system_};
-    self->monitor(access_);
-    run_on_state<cluster::access_state>(access_,
-                                        [](cluster::access_state& state) { state.stop(); });
-    self->receive([](const caf::down_msg&) {});
+    wait_for_ends(system_, {caf::actor_cast<caf::strong_actor_ptr>(access_)}, [this] {
+      run_on_state<cluster::access_state>(access_,
+                                          [](cluster::access_state& state) { state.stop(); });
+    });
     access_ = nullptr;
   }
   if (gate_)
@@ -76,13 +76,15 @@ TROUPE_COMPILED result<net::link_ptr> cluster_client::link_to(const net::address
     return endpoints.error();
   auto deadline = std::chrono::steady_clock::now() + wait;
   for (;;) {
-    auto promise = std::make_shared<std::promise<result<net::link_ptr>>>();
-    auto answer = promise->get_future();
-    gate_->dial(*endpoints, std::nullopt,
-                [promise](result<net::link_ptr> got) { promise->set_value(std::move(got)); });
-    if (answer.wait_until(deadline) != std::future_status::ready)
-      return problem{errc::timed_out, to_string(where) + " made no link in time; wait longer"};
-    auto got = answer.get();
+    using link = result<net::link_ptr>;
+    auto got = wait_for<link>(
+      [&](std::function<void(link)> done) {
+        gate_->dial(*endpoints, std::nullopt, std::move(done));
+      },
+      deadline - std::chrono::steady_clock::now(),
+      [&](unheard) -> link {
+        return problem{errc::timed_out, to_string(where) + " made no link in time; wait longer"};
+      });
     if (!got || keep((*got)->number(), deadline))
       return got;
   }

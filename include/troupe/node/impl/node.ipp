@@ -17,7 +17,6 @@
 
 #include "caf/abstract_actor.hpp"
 #include "caf/actor_registry.hpp"
-#include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
 #include "troupe/core/caf/print_to_stderr.hpp"
 #include "troupe/core/caf/to_error.hpp"
@@ -351,11 +350,13 @@ struct node::inside {
       auto where = net::resolve(each);
       if (!where)
         continue;
-      auto promise = std::make_shared<std::promise<result<net::link_ptr>>>();
-      auto answer = promise->get_future();
-      gate_->dial(*where, std::nullopt,
-                  [promise](result<net::link_ptr> got) { promise->set_value(std::move(got)); });
-      auto found = answer.get(); // a dial has its own time-outs
+      using link = result<net::link_ptr>;
+      auto found = wait_for<link>( // a dial has its own time-outs
+        [&](std::function<void(link)> done) { gate_->dial(*where, std::nullopt, std::move(done)); },
+        default_wait * 3,
+        [](unheard) {
+          return link{problem{errc::timed_out, "no answer"}};
+        });
       if (found)
         return {errc::conflict, "a cluster was found at " + to_string(each)
                                   + "; leave out bootstrap to join it, or join to found another"};
@@ -613,44 +614,36 @@ struct node::inside {
   /// Runs `job` on the router and waits for what it returns; `if_gone` if the router has ended.
   template <class Result, class Job>
   Result on_router(Job job, Result if_gone) {
-    auto promise = std::make_shared<std::promise<Result>>();
-    auto answer = promise->get_future();
-    router_->run([promise = std::move(promise), job = std::move(job)](router::router_state& state) {
-      promise->set_value(job(state));
-    });
-    try {
-      return answer.get();
-    } catch (const std::future_error&) {
-      return if_gone;
-    }
+    return wait_for<Result>(
+      [&](auto done) {
+        router_->run([done = std::move(done), job = std::move(job)](router::router_state& state) {
+          done(job(state));
+        });
+      },
+      default_wait * 3, [&](unheard) { return if_gone; });
   }
 
   /// Waits until what `begin` was given is called, or is gone with the actor that had it.
   template <class Begin>
-  static problem wait_for(Begin begin) {
-    return wait_for<problem>(std::move(begin), default_wait * 3,
-                             "the node gave no answer in time; it is stopping, or overloaded");
+  static problem wait_until_done(Begin begin) {
+    return wait_here<problem>(std::move(begin), default_wait * 3,
+                              "the node gave no answer in time; it is stopping, or overloaded");
   }
 
   template <class Value, class Begin>
   static result<Value> wait_for_result(Begin begin, duration wait) {
-    return wait_for<result<Value>>(std::move(begin), wait,
-                                   "no answer in time; retry, or wait longer");
+    return wait_here<result<Value>>(std::move(begin), wait,
+                                    "no answer in time; retry, or wait longer");
   }
 
   template <class Answer, class Begin>
-  static Answer wait_for(Begin begin, duration wait, const char* too_late) {
-    auto promise = std::make_shared<std::promise<Answer>>();
-    auto answer = promise->get_future();
-    begin([promise = std::move(promise)](Answer what) { promise->set_value(std::move(what)); });
-    if (answer.wait_for(wait) != std::future_status::ready)
-      return problem{errc::timed_out, too_late};
-    try {
-      return answer.get();
-    } catch (const std::future_error&) {
+  static Answer wait_here(Begin begin, duration wait, const char* too_late) {
+    return wait_for<Answer>(std::move(begin), wait, [too_late](unheard how) -> Answer {
+      if (how == unheard::late)
+        return problem{errc::timed_out, too_late};
       return problem{errc::outcome_unknown,
                      "this node was stopped meanwhile; whether it was done is not known"};
-    }
+    });
   }
 
   /// Lets an actor end by itself and waits until it is gone.
@@ -658,10 +651,8 @@ struct node::inside {
   void end(const caf::actor& which, Job job) {
     if (!which)
       return;
-    caf::scoped_actor self{*system_};
-    self->monitor(which);
-    run_on_state<State>(which, std::move(job));
-    self->receive([](const caf::down_msg&) {});
+    wait_for_ends(*system_, {caf::actor_cast<caf::strong_actor_ptr>(which)},
+                  [&] { run_on_state<State>(which, std::move(job)); });
   }
 
   static constexpr auto log_file = "group.db";
@@ -739,7 +730,7 @@ TROUPE_COMPILED problem node::leave(const leave_options& how) {
     refusal = inside_->leave_group(how);
   if (refusal.code != errc::none)
     return refusal;
-  auto why = inside::wait_for([this](std::function<void(problem)> done) {
+  auto why = inside::wait_until_done([this](std::function<void(problem)> done) {
     inside_->on_member(
       [done = std::move(done)](cluster::member_state& state) { state.leave(done); });
   });
@@ -795,7 +786,7 @@ TROUPE_COMPILED problem node::add_agent(const std::string& id, const caf::strong
     {errc::cancelled, "this node has stopped; nothing was done"});
   if (why.code != errc::none)
     return why;
-  why = inside::wait_for([&](std::function<void(problem)> done) {
+  why = inside::wait_until_done([&](std::function<void(problem)> done) {
     inside_->on_member([id, how, done = std::move(done)](cluster::member_state& state) {
       state.add_agent(id, how, done);
     });
@@ -859,7 +850,7 @@ TROUPE_COMPILED void node::remove_agent(const std::string& id) {
 TROUPE_COMPILED problem node::maintain(bool on) {
   if (inside_->stopped_)
     return {errc::cancelled, "this node has stopped; nothing has changed"};
-  return inside::wait_for([&](done_handler done) {
+  return inside::wait_until_done([&](done_handler done) {
     inside_->on_access(
       [this, on, done = std::move(done)](cluster::access_state&) { inside_->maintain(on, done); });
   });

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "caf/actor_cast.hpp"
-#include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/host/replicated.hpp"
@@ -98,13 +97,13 @@ TROUPE_COMPILED caf::strong_actor_ptr start_registry(caf::actor_system& sys,
 TROUPE_COMPILED void hosted_services::stop() {
   if (handles_.empty())
     return;
-  caf::scoped_actor self{*sys_};
-  for (auto& [name, each] : handles_) {
-    self->monitor(each);
-    caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
-  }
-  for (auto left = std::exchange(handles_, {}).size(); left > 0; --left)
-    self->receive([](const caf::down_msg&) {});
+  std::vector<caf::strong_actor_ptr> all;
+  for (auto& [name, each] : std::exchange(handles_, {}))
+    all.push_back(each);
+  wait_for_ends(*sys_, all, [&] {
+    for (auto& each : all)
+      caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+  });
 }
 
 } // namespace troupe::cluster
