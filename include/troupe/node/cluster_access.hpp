@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -282,12 +283,17 @@ private:
             then(place);
         },
         [this, search, number = link->number()](const caf::error& why) {
-          if (contact_ && contact_->number() == number)
-            part();
-          if (is_current(search))
-            tried(asked_);
-          again(search, to_problem(why));
+          not_found(search, number, to_problem(why));
         });
+  }
+
+  /// The node at the other end of a link does not answer.
+  void not_found(std::uint64_t search, net::connection_id number, const problem& why) {
+    if (contact_ && contact_->number() == number)
+      part();
+    if (is_current(search))
+      tried(asked_);
+    again(search, why);
   }
 
   /// Asks the node at the other end of `link` for the first service; the others are there,
@@ -459,8 +465,10 @@ private:
   void go_by(std::uint64_t search, const sign& from, const router::service_place& place) {
     learn(place.others);
     if (place.handle)
-      return bind(search, from.link, {{}, from.where, from.link->entry_point(), {}}, place.revision,
-                  0);
+      return bind(
+        search, from.link,
+        {{{cluster_services.front(), place.handle}}, from.where, from.link->entry_point(), {}},
+        place.revision);
     auto there = way_to(place);
     tried(from.where);
     if (!there || *there != from.where)
@@ -521,40 +529,46 @@ private:
     });
   }
 
-  void bind(std::uint64_t search, const net::link_ptr& link, service_binding how,
-            std::uint64_t revision, std::size_t next) {
-    if (next == cluster_services.size())
-      return bind_voters(search, link, std::move(how), revision);
-    auto service = cluster_services[next];
-    find(search, link, {service, 0, {}},
-         [this, search, link, how = std::move(how), revision, next,
-          service](const router::service_place& place) mutable {
-           if (!place.handle)
-             return again(search, hosts_no_more(how.where));
-           how.handles[service] = place.handle;
-           bind(search, link, std::move(how), revision, next + 1);
-         });
-  }
+  /// What a node that has the first service says of the others.
+  struct gathering {
+    service_binding how;
+    std::size_t missing = 0;
+  };
 
-  /// Only clusters that keep their services on several nodes have these.
-  void bind_voters(std::uint64_t search, const net::link_ptr& link, service_binding how,
-                   std::uint64_t revision) {
-    auto go_on = [this, search, link, how = std::move(how),
-                  revision](const result<caf::strong_actor_ptr>& voters) mutable {
-      if (!is_current(search))
+  /// Asks for the other services at once, and for the voters, which only clusters have that keep
+  /// their services on several nodes.
+  void bind(std::uint64_t search, const net::link_ptr& link, service_binding how,
+            std::uint64_t revision) {
+    auto all = std::make_shared<gathering>(std::move(how), cluster_services.size());
+    auto take = [this, search, link, all, revision](const char* service,
+                                                    const result<caf::strong_actor_ptr>& handle) {
+      if (!is_current(search) || all->missing == 0)
         return;
-      how.has_voters = voters || voters.error().code != errc::not_found;
-      if (how.has_voters && (!voters || !*voters))
-        return again(search, voters ? hosts_no_more(how.where) : voters.error());
-      if (voters)
-        how.handles[voters_name] = *voters;
-      bound(search, link, std::move(how), revision);
+      auto is_voters = std::string_view{service} == voters_name;
+      if (is_voters)
+        all->how.has_voters = handle || handle.error().code != errc::not_found;
+      auto is_there = handle && *handle;
+      if (!is_there && (!is_voters || all->how.has_voters)) {
+        all->missing = 0;
+        return handle ? again(search, hosts_no_more(all->how.where))
+                      : not_found(search, link->number(), handle.error());
+      }
+      if (is_there)
+        all->how.handles[service] = *handle;
+      if (--all->missing == 0)
+        bound(search, link, std::move(all->how), revision);
     };
-    self_
-      ->request(caf::actor_cast<caf::actor>(link->entry_point()), answer_within,
-                router::find_service{voters_name})
-      .then([go_on](const router::service_place& place) mutable { go_on(place.handle); },
-            [go_on](const caf::error& why) mutable { go_on(to_problem(why)); });
+    auto ask_for = [&](const char* service) {
+      self_
+        ->request(caf::actor_cast<caf::actor>(link->entry_point()), answer_within,
+                  router::find_service{service})
+        .then([take, service](const router::service_place& place) { take(service, place.handle); },
+              [take, service](const caf::error& why) { take(service, to_problem(why)); });
+    };
+    for (auto* each : cluster_services)
+      if (each != cluster_services.front())
+        ask_for(each);
+    ask_for(voters_name);
   }
 
   static problem hosts_no_more(const net::address& where) {
