@@ -68,9 +68,15 @@ enum class flaw : std::uint8_t {
   latest_members_saved,
   /// What a full disk has refused is not written again.
   refused_write_dropped,
+  /// A worker goes on with its attempts when its lease is over.
+  lease_overstayed,
+  /// A worker tells of an outcome again that the scheduler has heard.
+  outcome_repeated,
+  /// A worker offers the room of attempts that it has given up and that have not ended.
+  room_promised_twice,
 };
 
-inline constexpr std::array<std::string_view, 29> flaw_names{"none",
+inline constexpr std::array<std::string_view, 32> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -98,7 +104,10 @@ inline constexpr std::array<std::string_view, 29> flaw_names{"none",
                                                              "votes_asked_early",
                                                              "snapshot_told_early",
                                                              "latest_members_saved",
-                                                             "refused_write_dropped"};
+                                                             "refused_write_dropped",
+                                                             "lease_overstayed",
+                                                             "outcome_repeated",
+                                                             "room_promised_twice"};
 
 /// Returns the flaw of that name, none if there is none.
 constexpr flaw flaw_of(std::string_view name) {
