@@ -411,8 +411,8 @@ private:
       if (!is_known(each.what))
         admit(each);
     for (auto& each : answer.what->cancellations)
-      if (auto id = books_.job_of(each))
-        stop_one(*id);
+      if (auto job = books_.job_of(each))
+        stop_one(*job);
       else if (!is_known(each))
         books_.tell(each, outcome_kind::stopped); // it never began
   }
@@ -420,9 +420,9 @@ private:
   void admit(assignment& what) {
     if (books_.size() >= options_.max_attempts)
       return; // more than was asked for: it is lost, as no sign of life names it
-    auto id = is_draining_ ? std::nullopt : books_.begin(what.what, what.needs);
-    if (id)
-      put(begin{*id, std::move(what)});
+    auto job = is_draining_ ? std::nullopt : books_.begin(what.what, what.needs);
+    if (job)
+      put(begin{*job, std::move(what)});
     else
       books_.tell(what.what, outcome_kind::busy);
   }
