@@ -12,3 +12,4 @@
 #include "troupe/scheduler/task_scheduler.hpp"
 #include "troupe/scheduler/types.hpp"
 #include "troupe/scheduler/worker.hpp"
+#include "troupe/scheduler/worker_core.hpp"

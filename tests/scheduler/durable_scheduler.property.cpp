@@ -36,14 +36,13 @@ class killed_scheduler {
 public:
   explicit killed_scheduler(random_source random) : random_(random) {
     for (auto* name : {"ann", "bob"})
-      workers_.emplace_back(test::clocked_scheduler::worker_named(name, 2));
+      workers_.emplace_back(test::clocked_scheduler::worker_named(name, 2), random_.next());
     configure();
   }
 
   void run(std::uint32_t steps) {
     for (std::uint32_t step = 0; step < steps; ++step) {
-      now_ += std::chrono::milliseconds{random_.below(800)};
-      tick();
+      pass(std::chrono::milliseconds{random_.below(800)});
       if (random_.one_in(15))
         kill();
       else if (random_.one_in(6))
@@ -57,8 +56,7 @@ public:
   /// Nobody is killed any more: all that was acknowledged comes to its end.
   void come_to_rest() {
     for (auto round = 0; round < 300; ++round) {
-      now_ += 1s;
-      tick();
+      pass(1s);
       for (auto& who : workers_)
         work_on(who);
     }
@@ -124,10 +122,14 @@ private:
         }
   }
 
-  void tick() {
+  void pass(duration span) {
+    now_ += span;
+    steady_ += span;
     core::effects out;
     host_.tick(now_, out);
     settle(out);
+    for (auto& each : workers_)
+      each.live(steady_);
   }
 
   void configure() {
@@ -163,31 +165,40 @@ private:
   }
 
   void work_on(simulated_worker& who) {
-    if (!who.is_registered()) {
-      auto receipt = accepted(who.words());
-      if (!receipt)
-        return;
-      who.registered(*receipt);
-    }
-    auto orders = host_.answer(who.ask_orders(random_));
-    if (!orders)
-      return who.stop_all();
-    who.take(*orders);
-    std::vector<attempt_id> jobs;
-    for (auto& [what, each] : who.jobs())
-      jobs.push_back(what);
-    for (auto& each : jobs)
+    who.live(steady_);
+    who.talk(steady_, [&](auto& words) { return bring(who, words); });
+    who.take_begun();
+    for (auto& each : who.jobs())
       if (random_.one_in(2))
-        who.end({.what = each, .value = "value " + std::to_string(++last_value_)});
-    auto said = who.make_report(random_);
-    auto answer = ask(said);
+        who.end(steady_, each, "value " + std::to_string(++last_value_));
+  }
+
+  template <class Question>
+  result<typename Question::result> bring(simulated_worker&, Question& words) requires
+    requires(const task_scheduler& all) {
+    all.answer(words);
+  }
+  {
+    host_.hear_of(now_, words);
+    if constexpr (std::is_same_v<Question, watch_assignments>)
+      return host_.answer(simulated_worker::as_it_arrives(words, random_));
+    else
+      return host_.answer(words);
+  }
+
+  template <class Command>
+  result<typename Command::result> bring(simulated_worker& who, Command& words) {
+    if constexpr (std::is_same_v<Command, report>)
+      words = who.as_it_arrives(std::move(words), random_);
+    auto answer = ask(words);
     if (!answer)
-      return; // again next time
-    auto* receipt = std::get_if<scheduler::answered<report_receipt>>(&*answer);
-    if (receipt == nullptr)
-      return who.stop_all();
-    acknowledged(said, receipt->value);
-    who.report_arrived(said);
+      return problem{errc::outcome_unknown, "the scheduler was killed"};
+    auto* good = std::get_if<scheduler::answered<typename Command::result>>(&*answer);
+    if (good == nullptr)
+      return std::get<scheduler::refused>(*answer).why;
+    if constexpr (std::is_same_v<Command, report>)
+      acknowledged(words, good->value);
+    return good->value;
   }
 
   void acknowledged(const report& said, const report_receipt& receipt) {
@@ -196,7 +207,7 @@ private:
       auto found = std::ranges::find(stale, each.what, &stale_outcome::what);
       if (found != stale.end())
         stale.erase(found);
-      else
+      else if (each.kind == outcome_kind::completed)
         REQUIRE(results_.emplace(std::pair{each.what.run, each.what.task}, each.value).second);
     }
   }
@@ -217,7 +228,9 @@ private:
   }
 
   random_source random_;
+  /// Of the scheduler, which goes back to what is on its disk; and of those who live on.
   time_point now_{};
+  time_point steady_{};
   test::simulated_log disk_;
   core host_{host::core_options{.snapshot_every = 25}};
   std::vector<simulated_worker> workers_;

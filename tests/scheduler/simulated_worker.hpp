@@ -8,39 +8,44 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "support/seeds.hpp"
 #include "troupe/scheduler/task_scheduler.hpp"
+#include "troupe/sim/worker_laws.hpp"
 
 namespace troupe::test {
 
-/// A worker process as it could be anywhere: keeps its own books, believes what it is
-/// told, and may be cut off, slow, or dead. What it says goes through the test.
+/// A worker process as it could be anywhere: runs the core that all workers run, and may be cut
+/// off, slow, or dead. What it says goes through the test; its laws must hold at every step.
 class simulated_worker {
 public:
+  using core = scheduler::worker_core;
+
   /// An attempt in its hands.
   struct job {
+    request_id id = 0;
     scheduler::assignment what;
-    bool cancelled = false;
+    bool is_stopped = false;
   };
 
-  explicit simulated_worker(scheduler::register_worker words) : words_(std::move(words)) {}
+  simulated_worker(scheduler::register_worker words, std::uint64_t seed)
+    : words_(std::move(words)), seed_(seed) {
+    start();
+  }
 
   [[nodiscard]] const scheduler::register_worker& words() const {
     return words_;
   }
 
   [[nodiscard]] bool is_up() const {
-    return up_;
+    return inside_.has_value();
   }
 
-  [[nodiscard]] bool is_registered() const {
-    return id_.has_value();
-  }
-
-  [[nodiscard]] scheduler::worker_id id() const {
-    return *id_;
+  /// As what the scheduler knows it, as far as it has heard.
+  [[nodiscard]] std::optional<scheduler::worker_id> id() const {
+    return inside_ ? inside_->id() : std::nullopt;
   }
 
   [[nodiscard]] bool is_cut_off(time_point now) const {
@@ -56,118 +61,137 @@ public:
   }
 
   void kill() {
-    up_ = false;
-    stop_all();
+    inside_.reset();
+    jobs_.clear();
+    begun_.clear();
+    unanswered_.clear();
+    sent_.clear();
+    has_drained_ = false;
   }
 
   void restart() {
-    up_ = true;
     ++words_.boot;
+    start();
   }
 
-  /// The scheduler does not know this worker any more: it ends what it runs.
-  void stop_all() {
-    id_.reset();
-    seen_ = 0;
-    jobs_.clear();
-    unsent_.clear();
-    sent_.clear();
+  /// Lets it do what is due.
+  void live(time_point now) {
+    if (inside_)
+      carry_out(now, inside_->tick(now));
+    if (has_drained_)
+      kill();
   }
 
-  void registered(const scheduler::worker_receipt& receipt) {
-    if (id_ == receipt.worker)
-      return;
-    stop_all();
-    id_ = receipt.worker;
+  /// Its process ends once it has drained.
+  void drain(time_point now) {
+    carry_out(now, inside_->step(now, 0, core::drain{}));
   }
 
-  [[nodiscard]] scheduler::watch_assignments ask_orders(random_source& random) const {
-    auto from_start = random.one_in(10); // as after a lost link
-    return {.worker = *id_,
-            .boot = words_.boot,
-            .after = from_start ? 0 : seen_,
-            .limit = static_cast<std::uint32_t>(1 + random.below(4))};
-  }
-
-  /// Returns the attempts that are new to it.
-  std::vector<scheduler::assignment> take(const scheduler::worker_orders& orders) {
-    std::vector<scheduler::assignment> fresh;
-    for (auto& each : orders.assignments)
-      if (!jobs_.contains(each.what) && !unsent_.contains(each.what)) {
-        jobs_.emplace(each.what, job{each});
-        fresh.push_back(each);
-      }
-    for (auto& each : orders.cancellations)
-      if (auto found = jobs_.find(each); found != jobs_.end())
-        found->second.cancelled = true;
-      else if (!unsent_.contains(each)) // never began
-        unsent_[each] = {.what = each, .kind = scheduler::outcome_kind::stopped};
-    seen_ = std::max(seen_, orders.sequence);
-    return fresh;
-  }
-
-  /// What it runs takes so much, by its own books.
-  [[nodiscard]] scheduler::resources used() const {
-    scheduler::resources sum{.slots = 0};
-    for (auto& [what, each] : jobs_) {
-      sum.millicores += each.what.needs.millicores;
-      sum.memory_bytes += each.what.needs.memory_bytes;
-      sum.gpus += each.what.needs.gpus;
-      sum.slots += each.what.needs.slots;
+  /// Puts each request that it has made so far to `ask(words)`, which returns the answer or why
+  /// there is none.
+  template <class Ask>
+  void talk(time_point now, Ask ask) {
+    for (auto& each : std::exchange(unanswered_, {})) {
+      auto put = [&]<class Words>(Words& words) {
+        carry_out(now,
+                  inside_->step(now, each.id, core::heard<typename Words::result>{ask(words)}));
+      };
+      std::visit(put, each.what);
     }
-    return sum;
   }
 
-  [[nodiscard]] const std::map<scheduler::attempt_id, job>& jobs() const {
-    return jobs_;
+  /// As a link that is down, after a while.
+  void hear_nothing(time_point now) {
+    talk(now, [](const auto&) { return problem{errc::unreachable, "the link is down"}; });
   }
 
-  /// Ends an attempt; its outcome is to be sent.
-  void end(const scheduler::outcome& how) {
-    jobs_.erase(how.what);
-    unsent_[how.what] = how;
+  [[nodiscard]] std::vector<job> jobs() const {
+    std::vector<job> all;
+    for (auto& [id, each] : jobs_)
+      all.push_back(each);
+    return all;
   }
 
-  [[nodiscard]] bool has_unsent() const {
-    return !unsent_.empty();
+  /// Attempts that it has begun since the last call.
+  std::vector<scheduler::assignment> take_begun() {
+    return std::exchange(begun_, {});
   }
 
-  /// Everything it has to say, and now and then something it said before.
-  [[nodiscard]] scheduler::report make_report(random_source& random) const {
-    scheduler::report result{.worker = *id_, .boot = words_.boot, .outcomes = {}};
-    for (auto& [what, each] : unsent_)
-      result.outcomes.push_back(each);
+  void progress(time_point now, const job& which, std::uint16_t permille) {
+    carry_out(now, inside_->step(now, which.id, core::progressed{permille}));
+  }
+
+  void end(time_point now, const job& which, result<std::string> value) {
+    jobs_.erase(which.id);
+    carry_out(now, inside_->step(now, which.id, core::ended{std::move(value)}));
+  }
+
+  /// A report as it may arrive: now and then with something that it said before.
+  [[nodiscard]] scheduler::report as_it_arrives(scheduler::report what, random_source& random) {
+    auto fresh = what.outcomes;
     if (!sent_.empty() && random.one_in(3))
-      result.outcomes.insert(
-        result.outcomes.begin()
-          + static_cast<std::ptrdiff_t>(random.below(result.outcomes.size() + 1)),
-        sent_[random.below(sent_.size())]);
-    return result;
+      what.outcomes.insert(what.outcomes.begin()
+                             + static_cast<std::ptrdiff_t>(random.below(fresh.size() + 1)),
+                           sent_[random.below(sent_.size())]);
+    for (auto& each : fresh)
+      if (each.kind != scheduler::outcome_kind::progress)
+        sent_.push_back(std::move(each));
+    return what;
   }
 
-  void report_arrived(const scheduler::report& what) {
-    for (auto& each : what.outcomes)
-      if (unsent_.erase(each.what) > 0)
-        sent_.push_back(each);
-  }
-
-  [[nodiscard]] scheduler::renew_worker make_renewal() const {
-    scheduler::renew_worker result{.worker = *id_, .boot = words_.boot, .seen = seen_, .open = {}};
-    for (auto& [what, each] : jobs_)
-      result.open.push_back(what);
-    for (auto& [what, each] : unsent_)
-      result.open.push_back(what);
-    return result;
+  /// A question for orders as it may arrive: now and then from the start, or for a few.
+  static scheduler::watch_assignments as_it_arrives(scheduler::watch_assignments what,
+                                                    random_source& random) {
+    if (random.one_in(10))
+      what.after = 0;
+    what.limit = std::min(what.limit, static_cast<std::uint32_t>(1 + random.below(4)));
+    return what;
   }
 
 private:
+  void start() {
+    inside_.emplace(words_, scheduler::worker_core_options{}, seed_ + words_.boot);
+  }
+
+  void carry_out(time_point now, core::effects out) {
+    for (auto& each : inside_->take_violations())
+      FAIL(words_.name << ": " << each);
+    for (auto& each : out)
+      std::visit([&](auto& what) { handle(now, what); }, each);
+  }
+
+  void handle(time_point now, core::identify&) {
+    carry_out(now, inside_->step(now, 0, core::identified{words_.boot, false}));
+  }
+
+  void handle(time_point, core::send& what) {
+    unanswered_.push_back(std::move(what));
+  }
+
+  void handle(time_point, core::begin& what) {
+    begun_.push_back(what.what);
+    jobs_.emplace(what.id, job{what.id, std::move(what.what)});
+  }
+
+  void handle(time_point, core::stop& what) {
+    if (auto found = jobs_.find(what.id); found != jobs_.end())
+      found->second.is_stopped = true;
+  }
+
+  void handle(time_point, core::registered&) {}
+
+  void handle(time_point, core::drained&) {
+    has_drained_ = true;
+  }
+
   scheduler::register_worker words_;
-  bool up_ = true;
-  std::optional<scheduler::worker_id> id_;
-  std::uint64_t seen_ = 0;
-  std::map<scheduler::attempt_id, job> jobs_;
-  std::map<scheduler::attempt_id, scheduler::outcome> unsent_;
+  std::uint64_t seed_;
+  std::optional<sim::judged_worker> inside_;
+  std::vector<core::send> unanswered_;
+  std::map<request_id, job> jobs_;
+  std::vector<scheduler::assignment> begun_;
   std::vector<scheduler::outcome> sent_;
+  bool has_drained_ = false;
   time_point cut_off_until_ = time_point::min();
 };
 

@@ -210,7 +210,7 @@ public:
   explicit world(random_source random) : random_(random) {
     tell(configure{small_options()});
     for (std::uint32_t number = 0; number < 4; ++number)
-      workers_.emplace_back(random_words(number));
+      workers_.emplace_back(random_words(number), random_.next());
   }
 
   void run(std::uint32_t steps) {
@@ -235,8 +235,11 @@ public:
       REQUIRE(round < 3'000);
       pass(1s);
       tell_wall();
-      for (auto& each : workers_)
+      for (auto& each : workers_) {
+        if (!each.is_up()) // it had begun to drain
+          each.restart();
         work(each, outcome_kind::completed);
+      }
       witness_.check(scheduler_);
     }
     witness_.check_results(scheduler_);
@@ -280,6 +283,8 @@ private:
     twin_.tick(now_, out);
     REQUIRE(out.empty());
     compare();
+    for (auto& each : workers_)
+      each.live(now_);
   }
 
   void compare() {
@@ -333,12 +338,14 @@ private:
           ask(worker_lost{who.words().owner, who.words().boot});
         return;
       case 9:
-        if (who.is_up() && who.is_registered())
-          ask(set_maintenance{who.id(), random_.one_in(2)});
+        if (who.id())
+          ask(set_maintenance{*who.id(), random_.one_in(2)});
         return;
       case 10:
-        if (who.is_up() && who.is_registered() && random_.one_in(3))
-          ask(deregister_worker{who.id(), who.words().boot});
+        if (who.id() && random_.one_in(3))
+          ask(deregister_worker{*who.id(), who.words().boot});
+        else if (who.is_up() && random_.one_in(8))
+          who.drain(now_);
         return;
       case 24:
         return tell_wall();
@@ -368,90 +375,89 @@ private:
     if (!who.is_up())
       who.restart();
     who.reconnect();
-    if (who.is_registered())
-      ask(set_maintenance{who.id(), false});
-    if (auto receipt = ask(who.words()))
-      who.registered(*receipt);
+    if (who.id())
+      ask(set_maintenance{*who.id(), false});
   }
 
-  /// One round of a worker: register, fetch, run, report, renew; each may be lost.
+  /// One round of a worker: what it asks for arrives, or does not, then some of its handlers end.
   void work(simulated_worker& who, outcome_kind kind) {
-    if (!who.is_up() || who.is_cut_off(now_))
+    if (!who.is_up())
       return;
-    if (!who.is_registered()) {
-      auto receipt = ask(who.words());
-      REQUIRE(receipt);
-      who.registered(*receipt);
+    who.live(now_);
+    if (who.is_cut_off(now_)) {
+      if (random_.one_in(3))
+        who.hear_nothing(now_);
+    } else {
+      who.talk(now_, [&](auto& words) { return bring(who, words); });
     }
-    if (auto orders = scheduler_.answer(who.ask_orders(random_)))
-      for (auto& each : who.take(*orders))
-        witness_.ordered(each, who.words());
-    else
-      return who.stop_all();
-    check_books(who);
-    std::vector<simulated_worker::job> jobs;
-    for (auto& [what, each] : who.jobs())
-      jobs.push_back(each);
-    for (auto& each : jobs)
-      if (each.cancelled ? !random_.one_in(3) : random_.one_in(2))
+    for (auto& each : who.take_begun())
+      witness_.ordered(each, who.words());
+    for (auto& each : who.jobs())
+      if (each.is_stopped ? !random_.one_in(3) : random_.one_in(2))
         end(who, each, kind);
-    if (who.has_unsent() && !random_.one_in(4))
-      send(who);
-    if (who.is_registered() && random_.one_in(2) && !ask(who.make_renewal()))
-      who.stop_all();
   }
 
-  void check_books(const simulated_worker& who) {
-    auto used = who.used();
-    auto& capacity = who.words().capacity;
-    REQUIRE(used.slots <= capacity.slots);
-    REQUIRE(used.millicores <= capacity.millicores);
-    REQUIRE(used.memory_bytes <= capacity.memory_bytes);
-    REQUIRE(used.gpus <= capacity.gpus);
+  /// Questions are answered at once.
+  template <class Question>
+  result<typename Question::result> bring(simulated_worker&, Question& words) requires
+    requires(const task_scheduler& all) {
+    all.answer(words);
+  }
+  {
+    if constexpr (std::is_same_v<Question, watch_assignments>)
+      return scheduler_.answer(simulated_worker::as_it_arrives(words, random_));
+    else
+      return scheduler_.answer(words);
+  }
+
+  /// A command may be lost, or its answer.
+  template <class Command>
+  result<typename Command::result> bring(simulated_worker& who, Command& words) {
+    problem nobody_knows{errc::outcome_unknown, "no answer"};
+    if constexpr (std::is_same_v<Command, report>)
+      words = in_other_words(who.as_it_arrives(std::move(words), random_));
+    if (random_.one_in(10))
+      return nobody_knows;
+    auto answer = tell(words);
+    auto* good = std::get_if<answered<typename Command::result>>(&answer);
+    if constexpr (std::is_same_v<Command, report>)
+      if (good != nullptr)
+        witness_.reported(words, good->value);
+    if (random_.one_in(10))
+      return nobody_knows;
+    if (good == nullptr)
+      return std::get<refused>(answer).why;
+    return good->value;
+  }
+
+  /// What workers of another make could say of the same.
+  report in_other_words(report what) {
+    for (auto& each : what.outcomes)
+      if (each.kind == outcome_kind::failed && random_.one_in(3))
+        each.kind = random_.one_in(2) ? outcome_kind::busy : outcome_kind::stopped;
+    return what;
   }
 
   void end(simulated_worker& who, const simulated_worker::job& which, outcome_kind kind) {
-    auto& what = which.what.what;
-    if (which.cancelled && random_.one_in(2))
-      kind = outcome_kind::stopped;
-    outcome how{.what = what, .kind = kind};
-    how.value = kind == outcome_kind::completed ? who.words().name + std::to_string(++last_value_)
-                                                : std::string{};
-    how.retryable = !random_.one_in(5);
-    how.permille = static_cast<std::uint16_t>(random_.below(2000));
+    if (kind == outcome_kind::progress)
+      return who.progress(now_, which, static_cast<std::uint16_t>(random_.below(2000)));
+    if (which.is_stopped && random_.one_in(2))
+      return who.end(now_, which, problem{errc::cancelled, "as it was told to"});
     if (kind == outcome_kind::failed)
-      how.why = {errc::failed, "as chance has it"};
-    if (kind != outcome_kind::progress)
-      return who.end(how);
-    report said{.worker = who.id(), .boot = who.words().boot, .outcomes = {how}};
-    if (auto receipt = ask(said))
-      witness_.reported(said, *receipt);
-  }
-
-  /// The report may be lost, or its answer.
-  void send(simulated_worker& who) {
-    auto said = who.make_report(random_);
-    if (random_.one_in(10))
-      return;
-    auto receipt = ask(said);
-    if (!receipt)
-      return who.stop_all();
-    witness_.reported(said, *receipt);
-    if (!random_.one_in(10))
-      who.report_arrived(said);
+      return who.end(
+        now_, which,
+        problem{random_.one_in(5) ? errc::bad_argument : errc::failed, "as chance has it"});
+    who.end(now_, which, who.words().name + std::to_string(++last_value_));
   }
 
   outcome_kind random_kind() {
     switch (random_.below(12)) {
       case 0:
       case 1:
-        return outcome_kind::failed;
       case 2:
-        return outcome_kind::busy;
+        return outcome_kind::failed;
       case 3:
         return outcome_kind::progress;
-      case 4:
-        return outcome_kind::stopped;
       default:
         return outcome_kind::completed;
     }

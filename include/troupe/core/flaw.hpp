@@ -74,9 +74,15 @@ enum class flaw : std::uint8_t {
   repeat_renumbered,
   /// A client takes an answer to what it sent in an earlier session.
   old_session_heard,
+  /// A worker goes on with its attempts when its lease is over.
+  lease_overstayed,
+  /// A worker tells of an outcome again that the scheduler has heard.
+  outcome_repeated,
+  /// A worker offers the room of attempts that it has given up and that have not ended.
+  room_promised_twice,
 };
 
-inline constexpr std::array<std::string_view, 32> flaw_names{"none",
+inline constexpr std::array<std::string_view, 35> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -107,7 +113,10 @@ inline constexpr std::array<std::string_view, 32> flaw_names{"none",
                                                              "refused_write_dropped",
                                                              "lost_session_repeated",
                                                              "repeat_renumbered",
-                                                             "old_session_heard"};
+                                                             "old_session_heard",
+                                                             "lease_overstayed",
+                                                             "outcome_repeated",
+                                                             "room_promised_twice"};
 
 /// Returns the flaw of that name, none if there is none.
 constexpr flaw flaw_of(std::string_view name) {

@@ -97,38 +97,6 @@ private:
   std::shared_ptr<shared> inside_;
 };
 
-/// Returns whether another attempt may do better than one that ended with `code`.
-constexpr bool may_pass(errc code) {
-  switch (code) {
-    case errc::bad_argument:
-    case errc::too_large:
-    case errc::not_found:
-    case errc::incompatible:
-    case errc::cancelled:
-      return false;
-    case errc::none:
-    case errc::limit_reached:
-    case errc::timed_out:
-    case errc::lock_held:
-    case errc::stale_token:
-    case errc::withdrawn:
-    case errc::session_expired:
-    case errc::storage_full:
-    case errc::damaged:
-    case errc::outcome_unknown:
-    case errc::busy:
-    case errc::name_taken:
-    case errc::unreachable:
-    case errc::failed:
-    case errc::in_use:
-    case errc::conflict:
-    case errc::not_leader:
-    case errc::no_quorum:
-      return true;
-  }
-  return true;
-}
-
 /// Does a task: calls finish() once, now or later, from any thread; must not block.
 using task_handler = std::function<void(task_call)>;
 

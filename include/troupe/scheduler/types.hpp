@@ -188,6 +188,35 @@ struct resources {
   friend bool operator==(const resources&, const resources&) = default;
 };
 
+constexpr resources& operator+=(resources& left, const resources& right) {
+  left.millicores += right.millicores;
+  left.memory_bytes += right.memory_bytes;
+  left.gpus += right.gpus;
+  left.slots += right.slots;
+  return left;
+}
+
+/// @pre `right` is part of `left`.
+constexpr resources& operator-=(resources& left, const resources& right) {
+  left.millicores -= right.millicores;
+  left.memory_bytes -= right.memory_bytes;
+  left.gpus -= right.gpus;
+  left.slots -= right.slots;
+  return left;
+}
+
+/// Returns whether a task that takes `needs` has room beside what is `used` of `capacity`.
+/// Whatever the amounts: no sum overflows.
+constexpr bool fits(const resources& needs, const resources& used, const resources& capacity) {
+  auto has_room = [](std::uint64_t more, std::uint64_t taken, std::uint64_t all) {
+    return taken <= all && more <= all - taken;
+  };
+  return has_room(needs.slots, used.slots, capacity.slots)
+         && has_room(needs.millicores, used.millicores, capacity.millicores)
+         && has_room(needs.memory_bytes, used.memory_bytes, capacity.memory_bytes)
+         && has_room(needs.gpus, used.gpus, capacity.gpus);
+}
+
 /// So that shares of a resource can be compared in 64 bits (128 TiB of memory).
 inline constexpr std::uint64_t max_resource = std::uint64_t{1} << 47U;
 

@@ -16,13 +16,6 @@
 
 namespace troupe::scheduler::detail {
 
-inline bool fits(const resources& needs, const resources& used, const resources& capacity) {
-  return used.slots + needs.slots <= capacity.slots
-         && used.millicores + needs.millicores <= capacity.millicores
-         && used.memory_bytes + needs.memory_bytes <= capacity.memory_bytes
-         && used.gpus + needs.gpus <= capacity.gpus;
-}
-
 /// An attempt that is over for the scheduler and still takes room at its worker.
 struct leftover {
   /// Of the order to give it up.
@@ -121,17 +114,11 @@ public:
 
   /// Takes room at a worker, or gives it back.
   void take(worker& which, const resources& needs) {
-    which.used.millicores += needs.millicores;
-    which.used.memory_bytes += needs.memory_bytes;
-    which.used.gpus += needs.gpus;
-    which.used.slots += needs.slots;
+    which.used += needs;
   }
 
   void give_back(worker& which, const resources& needs) {
-    which.used.millicores -= needs.millicores;
-    which.used.memory_bytes -= needs.memory_bytes;
-    which.used.gpus -= needs.gpus;
-    which.used.slots -= needs.slots;
+    which.used -= needs;
   }
 
   /// Call after any change of a worker.

@@ -1,0 +1,220 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/core/flaw.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/scheduler/commands.hpp"
+#include "troupe/scheduler/queries.hpp"
+
+namespace troupe::scheduler::detail {
+
+/// What a worker has in its books: the attempts that it runs, the room that they take, and the
+/// outcomes that the scheduler has not heard. Knows no time and no requests; worker_core does.
+///
+/// An attempt takes its room until its handler has ended, whatever became of it meanwhile. An
+/// outcome is told until it was heard, once. Cost: O(log n) in attempts, unless said otherwise.
+class worker_books {
+public:
+  /// Of reports, and of one result.
+  struct bounds {
+    std::uint32_t max_report = 0;
+    std::uint64_t max_report_bytes = 0;
+    std::uint64_t max_value_bytes = 0;
+  };
+
+  worker_books(const resources& capacity, const bounds& limits)
+    : capacity_(capacity), limits_(limits) {}
+
+  /// How many attempts it has: those whose handlers run, and those whose outcome is not heard.
+  [[nodiscard]] std::size_t size() const {
+    return jobs_.size() + unheard_.size();
+  }
+
+  [[nodiscard]] bool is_running() const {
+    return !jobs_.empty();
+  }
+
+  // -- attempts ------------------------------------------------------------------------------
+
+  /// Takes room for an attempt and returns its job, nothing if there is no room.
+  std::optional<request_id> begin(const attempt_id& what, const resources& needs) {
+    if (!fits(needs, used_, capacity_))
+      return std::nullopt;
+    auto id = ++last_job_;
+    jobs_.emplace(id, job{what, needs});
+    open_.emplace(what, id);
+    used_ += needs;
+    return id;
+  }
+
+  /// Whether its handler runs in this registration, or its outcome is not heard.
+  [[nodiscard]] bool has(const attempt_id& what) const {
+    return open_.contains(what) || unheard_.contains(what);
+  }
+
+  [[nodiscard]] std::optional<request_id> job_of(const attempt_id& what) const {
+    auto found = open_.find(what);
+    return found != open_.end() ? std::optional{found->second} : std::nullopt;
+  }
+
+  /// Returns whether this was news to the job. Its room is free only when its handler has ended.
+  bool stop(request_id id) {
+    auto found = jobs_.find(id);
+    return found != jobs_.end() && !std::exchange(found->second.is_stopped, true);
+  }
+
+  /// Calls `tell(id)` for each job to which it is news. O(n).
+  template <class Tell>
+  void stop_all(Tell tell) {
+    for (auto& [id, each] : jobs_)
+      if (!std::exchange(each.is_stopped, true))
+        tell(id);
+  }
+
+  void progress(request_id id, std::uint16_t permille) {
+    auto found = jobs_.find(id);
+    if (found != jobs_.end() && !found->second.is_given_up)
+      progress_[found->second.what] = permille; // only the latest counts
+  }
+
+  /// The handler of the job has ended.
+  void end(request_id id, result<std::string> value) {
+    auto gone = jobs_.extract(id);
+    if (!gone)
+      return;
+    auto& was = gone.mapped();
+    used_ -= was.needs;
+    if (was.is_given_up)
+      return;
+    open_.erase(was.what);
+    progress_.erase(was.what);
+    tell(outcome_of(was, std::move(value)));
+  }
+
+  /// The scheduler has forgotten all attempts: nothing is owed any more, and what runs takes its
+  /// room until it has ended. O(n).
+  void give_up() {
+    for (auto& [id, each] : jobs_) {
+      each.is_given_up = true;
+      if (planted_flaw == flaw::room_promised_twice)
+        used_ -= std::exchange(each.needs, no_resources);
+    }
+    open_.clear();
+    outcomes_.clear();
+    progress_.clear();
+    under_way_.clear();
+    unheard_.clear();
+  }
+
+  /// All attempts that the scheduler is to keep in its books, in order. O(n log n).
+  [[nodiscard]] std::vector<attempt_id> names() const {
+    std::vector<attempt_id> all(unheard_.begin(), unheard_.end());
+    for (auto& [what, id] : open_)
+      all.push_back(what);
+    std::ranges::sort(all);
+    return all;
+  }
+
+  // -- outcomes ------------------------------------------------------------------------------
+
+  /// Of an attempt that was never begun.
+  void tell(const attempt_id& what, outcome_kind kind) {
+    tell({what, kind, {}, {}, false, 0});
+  }
+
+  [[nodiscard]] bool has_news() const {
+    return !under_way_.empty() || !outcomes_.empty() || !progress_.empty();
+  }
+
+  /// What to report now: the same until it was heard.
+  [[nodiscard]] const std::vector<outcome>& next_report() {
+    if (under_way_.empty())
+      fill_report();
+    return under_way_;
+  }
+
+  /// The scheduler has answered the report. Returns the attempts that are over with it.
+  std::vector<attempt_id> heard() {
+    std::vector<attempt_id> over;
+    if (planted_flaw == flaw::outcome_repeated)
+      return over;
+    for (auto& each : std::exchange(under_way_, {}))
+      if (each.kind != outcome_kind::progress) {
+        unheard_.erase(each.what);
+        over.push_back(each.what);
+      }
+    return over;
+  }
+
+private:
+  struct job {
+    attempt_id what;
+    resources needs;
+    bool is_stopped = false;
+    /// Of an earlier registration.
+    bool is_given_up = false;
+  };
+
+  [[nodiscard]] outcome outcome_of(const job& was, result<std::string> value) const {
+    if (value && value->size() > limits_.max_value_bytes)
+      value = problem{errc::too_large, "the result has " + std::to_string(value->size())
+                                         + " bytes; return less, at most "
+                                         + std::to_string(limits_.max_value_bytes)};
+    if (value)
+      return {was.what, outcome_kind::completed, std::move(*value), {}, false, 0};
+    if (was.is_stopped)
+      return {was.what, outcome_kind::stopped, {}, {}, false, 0};
+    auto& why = value.error();
+    return {was.what, outcome_kind::failed, {}, why, may_pass(why.code), 0};
+  }
+
+  void tell(outcome what) {
+    unheard_.insert(what.what);
+    outcomes_.push_back(std::move(what));
+  }
+
+  void fill_report() {
+    std::uint64_t bytes = 0;
+    while (!outcomes_.empty() && under_way_.size() < limits_.max_report) {
+      auto& next = outcomes_.front();
+      bytes += next.value.size() + next.why.detail.size();
+      if (bytes > limits_.max_report_bytes && !under_way_.empty())
+        return;
+      under_way_.push_back(std::move(next));
+      outcomes_.pop_front();
+    }
+    while (!progress_.empty() && under_way_.size() < limits_.max_report) {
+      auto next = progress_.extract(progress_.begin());
+      under_way_.push_back({next.key(), outcome_kind::progress, {}, {}, false, next.mapped()});
+    }
+  }
+
+  static constexpr resources no_resources{0, 0, 0, 0};
+
+  resources capacity_;
+  bounds limits_;
+  std::map<request_id, job> jobs_;
+  request_id last_job_ = 0;
+  /// Those of this registration that run.
+  std::map<attempt_id, request_id> open_;
+  resources used_ = no_resources;
+  std::deque<outcome> outcomes_;
+  std::map<attempt_id, std::uint16_t> progress_;
+  std::vector<outcome> under_way_;
+  /// Ended, and the scheduler has not said that it knows.
+  std::set<attempt_id> unheard_;
+};
+
+} // namespace troupe::scheduler::detail
