@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,6 +20,7 @@
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
+#include "troupe/core/caf/wait.hpp"
 #include "troupe/core/guarded.hpp"
 #include "troupe/core/thread_pool.hpp"
 #include "troupe/host/client.hpp"
@@ -346,11 +346,14 @@ public:
   /// Takes nothing new and waits up to `wait` until all it runs is done and reported.
   /// Returns whether that came to pass. Blocks.
   bool drain(duration wait) {
-    auto done = std::make_shared<std::promise<void>>();
-    auto finished = done->get_future();
-    run_on_state<detail::worker_state>(
-      inside_, [done](detail::worker_state& state) { state.drain([done] { done->set_value(); }); });
-    return finished.wait_for(wait) == std::future_status::ready;
+    return wait_for<bool>(
+      [this](std::function<void(bool)> done) {
+        run_on_state<detail::worker_state>(inside_,
+                                           [done = std::move(done)](detail::worker_state& state) {
+                                             state.drain([done] { done(true); });
+                                           });
+      },
+      wait, [](unheard) { return false; });
   }
 
 private:
