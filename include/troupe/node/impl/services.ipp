@@ -4,10 +4,12 @@
 #include <limits>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "caf/actor_cast.hpp"
 #include "caf/send.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/caf/wait.hpp"
 #include "troupe/host/replicated.hpp"
 #include "troupe/host/service_actor.hpp"
 #include "troupe/lock/lock_service.hpp"
