@@ -194,6 +194,54 @@ TEST_CASE("what a session's end leaves open is sent in the next if it was sent o
   CHECK(client.done.size() == 2);
 }
 
+TEST_CASE("all commands of a session that ended hear of it in their own words", "[host][client]") {
+  auto client = driven_client::in_session();
+  auto first = client.ask();
+  auto second = client.ask();
+  auto unsure = client.ask();
+  client.fail(unsure, errc::outcome_unknown);
+  client.sent.clear();
+  client.fail(first, errc::session_expired);
+  client.fail(second, errc::session_expired); // of the same session: it has another number already
+  CHECK_FALSE(client.end_of(first));
+  CHECK_FALSE(client.end_of(second));
+  REQUIRE(client.end_of(unsure)); // sent once, and perhaps carried out
+  CHECK(client.end_of(unsure)->code == errc::session_expired);
+  client.give_session(90);
+  REQUIRE(client.sent.size() == 2);
+  CHECK(client.sent[0].who == call{{90}, 1, 0});
+  CHECK(client.sent[1].who == call{{90}, 2, 0});
+}
+
+TEST_CASE("what was refused by all nodes was not carried out, what one did not know may be",
+          "[host][client]") {
+  auto client = driven_client::in_session();
+  auto refused = client.ask(1s);
+  client.fail(refused, errc::not_leader);
+  auto unknown = client.ask(1s);
+  client.fail(unknown, errc::outcome_unknown);
+  CHECK_FALSE(client.end_of(unknown)); // it is repeated
+  client.step(client_core::lost{});
+  client.pass(1s);
+  CHECK(client.end_of(refused)->code == errc::no_quorum);
+  CHECK(client.end_of(unknown)->code == errc::outcome_unknown);
+}
+
+TEST_CASE("a service that moves while a session is asked for is asked again", "[host][client]") {
+  driven_client client;
+  client.step(client_core::reached{});
+  auto id = client.ask();
+  client.step(client_core::reached{});
+  CHECK(client.openings == 2);
+  client.give_session(70);
+  CHECK(client.sent.size() == 1);
+  client.answer(id);
+  client.wake(); // signs of life go at their pace
+  auto kept = client.kept.size();
+  client.pass(client_options{}.keep_every / 2);
+  CHECK(client.kept.size() == kept);
+}
+
 TEST_CASE("a request ends at its deadline with what is known of it", "[host][client]") {
   driven_client client;
   auto unsent = client.ask(1s);

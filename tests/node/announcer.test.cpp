@@ -80,6 +80,18 @@ TEST_CASE("a node whose folder was put back goes one start higher, whatever was 
   CHECK(heard.boot == 6);
 }
 
+TEST_CASE("a node whose later life the registry knows of goes above it with its first beat",
+          "[node][registry]") {
+  test::clocked_cluster cluster;
+  {
+    speaker before{cluster, 9};
+    before.run([](announcer& it) { speaker::put(it, 1); });
+  }
+  speaker now{cluster, 5};
+  now.run([](announcer& it) { it.beat(); });
+  CHECK(now.boot() == 10);
+}
+
 TEST_CASE("two live processes with one identity do not go above each other for ever",
           "[node][registry]") {
   test::clocked_cluster cluster;

@@ -326,19 +326,41 @@ public:
   }
 
 private:
+  /// Calls a function once: at the latest when nobody is left who would.
+  template <class Answer>
+  class ending {
+  public:
+    explicit ending(std::function<void(result<Answer>)> done) : done_(std::move(done)) {}
+
+    ~ending() {
+      tell(client_core::closed());
+    }
+
+    ending(const ending&) = delete;
+    ending& operator=(const ending&) = delete;
+
+    void tell(result<Answer> what) {
+      if (auto done = std::exchange(done_, nullptr))
+        done(std::move(what));
+    }
+
+  private:
+    std::function<void(result<Answer>)> done_;
+  };
+
   template <class Request>
   void begin(const Request& what, duration wait, bool hurries,
              std::function<void(result<typename Request::result>)> done) {
     constexpr bool numbered = is_command<Request>(typename Protocol::commands{});
     static_assert(numbered || is_question<Request>(typename Protocol::queries{}),
                   "the service knows no such request");
-    auto shared = std::make_shared<decltype(done)>(std::move(done));
+    auto shared = std::make_shared<ending<typename Request::result>>(std::move(done));
     auto job = [what, wait, shared, numbered, hurries](detail::client_state& state) mutable {
       state.ask({sender<Request>(state, std::move(what), shared),
-                 [shared](problem why) { (*shared)(std::move(why)); }, wait, numbered, hurries});
+                 [shared](problem why) { shared->tell(std::move(why)); }, wait, numbered, hurries});
     };
     if (!inside_ || !inside_->run(std::move(job)))
-      (*shared)(problem{errc::withdrawn, "the client's actor system has been stopped"});
+      shared->tell(problem{errc::withdrawn, "the client's actor system has been stopped"});
   }
 
   template <class Request, class... Cs>
@@ -357,7 +379,7 @@ private:
             shared = std::move(shared)](const call& who, std::uint64_t id, std::uint32_t attempt) {
       auto finish = [&state, id, attempt, shared](typename Request::result& value) {
         if (state.done(id, attempt))
-          (*shared)(std::move(value));
+          shared->tell(std::move(value));
       };
       auto fail = [&state, id, attempt](const caf::error& why) { state.failed(id, attempt, why); };
       auto target = caf::actor_cast<caf::actor>(state.target()); // typed, it compiles for ages

@@ -36,7 +36,8 @@ struct client_options {
 /// no answer, and ends each request with its answer or with what is known of it. A command is
 /// carried out once, however often it is sent: it keeps its number as long as its session lasts.
 /// What was sent once in a session that the service does not know any more was not carried out,
-/// and gets a number in the next one; of what was sent more often nobody knows.
+/// and gets a number in the next one; of what was sent more often, or whose outcome was not known,
+/// nobody knows.
 ///
 /// Whoever runs it carries requests and answers, whose content it does not see, and knows where
 /// the service is. Steps like any machine; not thread-safe; no snapshot, as a client does not
@@ -231,6 +232,7 @@ private:
     std::uint32_t tries = 0;
     std::uint32_t tries_before = 0; // in an earlier session
     std::uint32_t refusals = 0;     // tries that were not carried out
+    bool is_unsure = false;         // a try in this session may have been carried out
 
     /// How often it was sent in the session of its number.
     [[nodiscard]] std::uint32_t tries_now() const {
@@ -328,6 +330,7 @@ private:
         return give_up(found, what.why);
       each.refusals += what.why.code == errc::outcome_unknown ? 0 : 1;
     }
+    each.is_unsure |= what.how == failed::kind::unheard || what.why.code == errc::outcome_unknown;
     again_after(what.attempt);
   }
 
@@ -405,8 +408,10 @@ private:
 
   void handle(request_id, const opened& what) {
     auto found = lines_.find(what.line);
-    if (what.turn != turn_ || found == lines_.end())
+    if (what.turn != turn_)
       return;
+    if (found == lines_.end()) // nobody wants it any more
+      return put(end{{what.session}});
     found->second.is_opening = false;
     found->second.id = what.session;
     opening_failures_ = 0;
@@ -452,7 +457,7 @@ private:
       auto& each = found->second;
       if (!each.what.numbered || each.line != which)
         continue;
-      if (each.tries_now() > 1 && planted_flaw != flaw::lost_session_repeated) {
+      if ((each.tries_now() > 1 || each.is_unsure) && planted_flaw != flaw::lost_session_repeated) {
         put(ended{found->first,
                   {errc::session_expired,
                    "the session ended, so nobody knows if the request was carried out; look at the "
@@ -461,6 +466,7 @@ private:
         continue;
       }
       each.tries_before = each.tries;
+      each.is_unsure = false;
       each.number = line.next();
     }
     send_all_of(which);

@@ -106,6 +106,14 @@ public:
       go_above(heard);
   }
 
+  /// The node itself has gone above that boot, which others see to: its words follow.
+  void follow(boot_number heard) {
+    if (heard <= book_.boot())
+      return;
+    book_.rise_above(heard);
+    speak_anew();
+  }
+
 private:
   void announce(std::vector<registry::record> what, done_handler done = {}) {
     if (!done)
@@ -177,6 +185,10 @@ private:
                                  "stop one of the two; data folders must not be copied");
     ++rises_;
     book_.rise_above(heard);
+    speak_anew();
+  }
+
+  void speak_anew() {
     setup_.log.warn(
       "this node's identity was heard of with a later start (is its data folder restored "
       "or copied?); it goes on as start "

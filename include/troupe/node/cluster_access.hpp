@@ -235,10 +235,12 @@ private:
 
   /// A link that the search has not waited for.
   void late(const net::link_ptr& link, const net::address& where) {
-    if (is_seeking_ && !contact_)
-      seek(where);
-    else
-      rest(link);
+    if (!is_seeking_ || link_ != 0)
+      return rest(link);
+    ++dial_;
+    hops_ = 0;
+    sign_ = {};
+    ask(++search_, link, where);
   }
 
   /// Names are resolved in a thread, as that blocks.
@@ -523,6 +525,8 @@ private:
       return;
     resting_[link->number()] = timers_.after(options_.idle_after, [this, link] {
       resting_.erase(link->number());
+      if (link->number() == link_ || guide_.uses(link->number()))
+        return;
       if (link == contact_ && link_ == 0)
         return rest(link); // there is nobody else to ask
       events_.idle(link);
@@ -586,6 +590,7 @@ private:
     how.others = options_.addresses;
     auto is_news = link_ != link->number() || handles_ != how.handles;
     link_ = link->number();
+    use(link);
     handles_ = how.handles;
     forget_quorum();
     if (!link->reason().empty())

@@ -166,7 +166,7 @@ public:
 
   /// Somebody has heard of that boot of this node: it goes on above it.
   void rise_above(boot_number heard) {
-    announcer_.rise_above(heard);
+    announcer_.follow(heard);
   }
 
   /// Says so if one of these services of this node ends while the node goes on.

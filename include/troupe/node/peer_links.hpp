@@ -36,13 +36,13 @@ public:
     if (peer.as == net::role::client)
       return false;
     auto id = to_string(peer.node);
-    auto before = std::exchange(links_[id], which);
-    router_.run([id, number = which->number(), entry = which->entry_point(),
-                 old = before ? before->number() : 0](router::router_state& state) mutable {
+    links_[id] = which;
+    router_.run([id, number = which->number(),
+                 entry = which->entry_point()](router::router_state& state) mutable {
       if (entry)
         state.link_up(id, number, std::move(entry));
       else
-        state.link_down(id, old); // both have ended: word of the first will come as that of another
+        state.link_missed(id);
     });
     return true;
   }

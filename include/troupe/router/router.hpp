@@ -227,6 +227,22 @@ public:
       want_link(there);
   }
 
+  /// A link to that node has ended before it could be used, and any before it: word of their ends
+  /// comes late, or as that of others.
+  void link_missed(const std::string& node) {
+    auto found = peers_.find(node);
+    if (found == peers_.end())
+      return;
+    auto& there = found->second;
+    if (there.entry)
+      return link_down(node, there.number);
+    there.wanted = false;
+    if (there.line.empty() && there.outbox.what.empty())
+      forget(found);
+    else
+      want_link(there);
+  }
+
   /// Gives the router of `node` to one who uses it directly, with a link if there is none. The
   /// link then stays until it is lost.
   void reach(const std::string& node, std::function<void(result<caf::strong_actor_ptr>)> done) {

@@ -403,8 +403,8 @@ private:
     fetch_.failures = 0;
     fetch_.due = now_;
     if (now_ >= lease_end())
-      return; // asked for again, from the same place, once it is renewed
-    seen_ = std::max(seen_, answer.what->sequence);
+      return;                      // asked for again, from the same place, once it is renewed
+    seen_ = answer.what->sequence; // may be less, where the scheduler was restored
     auto is_known
       = [&](const attempt_id& which) { return books_.has(which) || settled.contains(which); };
     for (auto& each : answer.what->assignments)

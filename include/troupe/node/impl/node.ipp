@@ -65,6 +65,8 @@ struct node::inside {
   ~inside() {
     stop();
     router_.reset();
+    clients_.reset();
+    member_ = access_ = nullptr;
     end_system();
     own_system_.reset(); // before the gate
   }
@@ -499,10 +501,12 @@ struct node::inside {
     end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
     // Before the agents, too: whoever waits for one hears that the link is lost, not that the
     // agent was not there.
+    if (!services_are_here())
+      clients_->close(leave_within); // while there are links
     if (gate_)
       gate_->stop();
     end_agents();
-    clients_->close();
+    clients_->close(leave_within);
     if (services_)
       services_->stop();
     group_.reset();
@@ -534,7 +538,7 @@ struct node::inside {
     std::vector<std::string> left;
     auto have_ended = [&] {
       left = on_router<std::vector<std::string>>(
-        [](router::router_state& state) { return state.agents_left(); }, {});
+        [](router::router_state& state) { return state.agents_left(); }, {}, {"of a busy router"});
       return left.empty();
     };
     auto in_time = wait_until(have_ended, options_.agents_end_within);
@@ -611,16 +615,21 @@ struct node::inside {
     run_on_state<cluster::access_state>(access_, std::move(job));
   }
 
+  [[nodiscard]] bool services_are_here() {
+    std::lock_guard guard{mutex_};
+    return is_host_;
+  }
+
   /// Runs `job` on the router and waits for what it returns; `if_gone` if the router has ended.
   template <class Result, class Job>
-  Result on_router(Job job, Result if_gone) {
+  Result on_router(Job job, Result if_gone, Result if_late) {
     return wait_for<Result>(
       [&](auto done) {
         router_->run([done = std::move(done), job = std::move(job)](router::router_state& state) {
           done(job(state));
         });
       },
-      default_wait * 3, [&](unheard) { return if_gone; });
+      default_wait * 3, [&](unheard how) { return how == unheard::gone ? if_gone : if_late; });
   }
 
   /// Waits until what `begin` was given is called, or is gone with the actor that had it.
@@ -656,6 +665,8 @@ struct node::inside {
   }
 
   static constexpr auto log_file = "group.db";
+  /// For services to hear that sessions are over.
+  static constexpr duration leave_within = std::chrono::seconds{1};
   /// For actors to end that have nothing to wait for.
   static constexpr duration longest_end = std::chrono::seconds{2};
 
@@ -720,7 +731,6 @@ TROUPE_COMPILED result<std::unique_ptr<node>> node::start(node_options options,
 }
 
 TROUPE_COMPILED void node::stop() {
-  clients_.close();
   inside_->stop();
 }
 
@@ -783,7 +793,10 @@ TROUPE_COMPILED problem node::add_agent(const std::string& id, const caf::strong
       return why;
   auto why = inside_->on_router<problem>(
     [id, actor](router::router_state& state) { return state.add_agent(id, actor); },
-    {errc::cancelled, "this node has stopped; nothing was done"});
+    {errc::cancelled, "this node has stopped; nothing was done"},
+    {errc::timed_out, "the node gave no answer in time; it is overloaded"});
+  if (why.code == errc::timed_out)
+    remove_agent(id); // if it comes to it yet
   if (why.code != errc::none)
     return why;
   why = inside::wait_until_done([&](std::function<void(problem)> done) {
