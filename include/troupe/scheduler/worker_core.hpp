@@ -40,8 +40,8 @@ struct worker_core_options {
   std::uint32_t max_report = 1'000;
   std::uint32_t max_report_bytes = 4 * 1024 * 1024;
   /// A larger result fails its task here, with too_large: links take 64 MiB at most, so it would be
-  /// sent for ever. The scheduler takes less (scheduler_options::max_payload_bytes).
-  std::uint32_t max_value_bytes = 16 * 1024 * 1024;
+  /// sent for ever. The scheduler takes less by default (scheduler_options::max_payload_bytes).
+  std::uint32_t max_value_bytes = 48 * 1024 * 1024;
 };
 
 /// Decides what a worker does: registers, asks for orders, admits attempts by its own books, tells
@@ -50,8 +50,8 @@ struct worker_core_options {
 /// - The lease counts from when the last sign of life that was answered was *sent*. When it is
 ///   over, all attempts are stopped, as others run them then; no order is begun until the
 ///   scheduler has heard of this worker again.
-/// - An attempt takes its room until its handler has ended: not until it was stopped, cancelled,
-///   or the scheduler forgot this worker. What does not fit costs no attempt (`busy`).
+/// - An attempt takes its room until its handler has ended, also when it was stopped meanwhile or
+///   the scheduler has forgotten this worker. An order that does not fit is told `busy`.
 /// - An outcome is repeated in the same report until that is answered. Then it is never sent
 ///   again, not even if an order that is on its way still names the attempt.
 /// - A scheduler that does not know this worker (not_found) has given its attempts to others: they

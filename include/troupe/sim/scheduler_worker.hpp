@@ -81,6 +81,8 @@ public:
       no_later(*due);
     for (auto& [id, each] : jobs_)
       no_later(each.ends);
+    if (!slow_.empty())
+      no_later(slow_.begin()->first);
     for (auto& each : questions_)
       no_later(is_open_ && !asked_ ? std::min(each.since, each.until) : each.until);
     if (asked_ && !asked_->is_late)
@@ -110,7 +112,10 @@ public:
   void seen() {
     if (std::holds_alternative<scheduler::check_in>(asked_->what.what))
       hear_result(*check_);
-    else
+    else if (auto id = asked_->what.id; here().random().one_in(2)) {
+      slow_.emplace(here().now() + up_to(500), std::pair{id, *orders_});
+      asked_.reset();
+    } else
       hear_result(*orders_);
     send_next();
   }
@@ -172,6 +177,7 @@ private:
   void die() {
     note_unsure();
     jobs_.clear();
+    slow_.clear();
     questions_.clear();
     asked_.reset();
     start();
@@ -192,6 +198,10 @@ private:
     if (goes_at_ && *goes_at_ <= now)
       go();
     give_up_waiting(now);
+    while (!slow_.empty() && slow_.begin()->first <= now) {
+      auto [id, orders] = std::move(slow_.extract(slow_.begin()).mapped());
+      step(id, core::heard<scheduler::worker_orders>{std::move(orders)});
+    }
     for (auto due = next_end(now); due != jobs_.end(); due = next_end(now)) {
       auto gone = jobs_.extract(due);
       step(gone.key(), core::ended{outcome_of(gone.mapped())});
@@ -372,6 +382,8 @@ private:
   bool is_open_ = false;
   std::optional<question> asked_;
   std::deque<question> questions_;
+  /// Orders on their way, which other answers overtake, by when they arrive.
+  std::multimap<time_point, std::pair<request_id, result<scheduler::worker_orders>>> slow_;
   std::shared_ptr<result<scheduler::worker_receipt>> check_
     = std::make_shared<result<scheduler::worker_receipt>>(problem{errc::not_found, "not asked"});
   std::shared_ptr<result<scheduler::worker_orders>> orders_
