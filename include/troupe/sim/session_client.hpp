@@ -15,8 +15,9 @@
 
 namespace troupe::sim {
 
-/// A client of a simulated service: the client_core that programs run, and a finder that tries one
-/// node or another until something is answered. `Derived` says what it wants, one thing at a time:
+/// A client of a simulated service: the client_core that programs run, and a finder that goes to
+/// another node, at random, when one refuses or does not answer. `Derived` says what it wants, one
+/// thing at a time:
 ///
 ///     void begin();                       ask() or look() or rest() next
 ///     void answered(const effect&);       the answer of the machine; ask() or rest() next
@@ -68,8 +69,10 @@ public:
     }
     if (suspect_at_ && *suspect_at_ <= now) {
       suspect_at_.reset();
-      if (core_.pending_requests() > 0)
-        step(host::client_core::reached{}); // another node, perhaps
+      if (core_.pending_requests() > 0) {
+        move();
+        step(host::client_core::reached{});
+      }
     }
     if (begin_at_ && *begin_at_ <= now) {
       begin_at_.reset();
@@ -124,10 +127,14 @@ protected:
     begin_at_ = here_.now() + span;
   }
 
-  /// Nobody knows the outcome of what was answered.
+  /// Lets go of all that is under way, and goes on as another client: as one whose process ended.
   void give_up() {
-    self().lost();
-    begin_at_ = here_.now();
+    core_ = host::client_core{how(here_.setting().session_term), here_.random().next()};
+    wanted_.clear();
+    asked_.clear();
+    suspect_at_.reset();
+    step(host::client_core::reached{});
+    lose();
   }
 
   [[nodiscard]] Home& here() {
@@ -167,7 +174,14 @@ private:
     step(host::client_core::ask{here_.now() + wanted_for, numbered}, last_id_);
   }
 
+  /// Another node, perhaps.
+  void move() {
+    server_ = static_cast<process_id>(here_.random().below(here_.setting().servers));
+  }
+
   void refused(const asked& what, const problem& why) {
+    if (why.code == errc::not_leader || why.code == errc::no_quorum)
+      move();
     if (why.code == errc::busy)
       here_.setting().found.broken("a hand-over of leadership shows: a client hears " + why.detail);
     if (what.opening)
@@ -228,7 +242,12 @@ private:
   void perform(const host::client_core::ended& what) {
     wanted_.erase(what.id);
     suspect_at_.reset();
-    give_up();
+    lose();
+  }
+
+  void lose() {
+    self().lost();
+    begin_at_ = here_.now();
   }
 
   template <class What>
@@ -238,12 +257,12 @@ private:
     asked_.emplace(++last_asked_, std::move(as));
     if (asked_.size() > max_asked)
       asked_.erase(asked_.begin());
-    auto server = static_cast<process_id>(here_.random().below(here_.setting().servers));
-    here_.send(server, message{typename message::ask{last_asked_, std::move(what)}});
+    here_.send(server_, message{typename message::ask{last_asked_, std::move(what)}});
   }
 
   Home& here_;
   host::client_core core_;
+  process_id server_ = 0;
   request_id last_id_ = 0;
   std::map<request_id, question> wanted_;
   request_id last_asked_ = 0;
