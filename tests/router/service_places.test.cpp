@@ -89,7 +89,7 @@ TEST_CASE_METHOD(asking_routers, "a service that nobody has heard of is not wait
 TEST_CASE_METHOD(asking_routers, "too many who wait to hear where a service is are told so",
                  "[router][services]") {
   move("here:1");
-  for (std::size_t each = 0; each < detail::service_places::max_waiting; ++each)
+  for (std::size_t each = 0; each < router::detail::service_places::max_waiting; ++each)
     caf::anon_send(router.handle(), find_service{"locks", 1, 20s});
   auto one_more = ask(1, 20s);
   auto code = errc::none;
