@@ -19,7 +19,7 @@ problem check(const voters_command& what) {
   if ((what.verb == "replace") == what.by.empty())
     return {errc::bad_argument, what.by.empty() ? "replace wants two nodes: who goes, who comes"
                                                 : what.verb + " takes one node"};
-  if (what.node == what.by)
+  if (!what.by.empty() && what.node == what.by)
     return {errc::bad_argument, "replace wants two nodes: " + what.by + " cannot replace itself"};
   return {};
 }

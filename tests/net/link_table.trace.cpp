@@ -207,7 +207,7 @@ private:
     return text.str();
   }
 
-  link_table table_{test::member(5)};
+  link_table table_{test::member(5), {.max_rises = 3}};
   time_point now_{};
 };
 

@@ -13,6 +13,8 @@ inline sim::scenario_options varied_world(std::uint64_t seed, duration span) {
   made.nodes = static_cast<std::uint32_t>(3 + 2 * (seed % 2));
   made.span = span;
   made.what = seed % 3 == 0 ? sim::rough() : sim::storm();
+  if (seed % 4 == 2)
+    made.session_term = std::chrono::milliseconds{700};
   return made;
 }
 

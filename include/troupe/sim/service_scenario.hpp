@@ -30,7 +30,7 @@ public:
     : span_(how.span),
       servers_(how.nodes),
       world_(how.seed, how.nodes + clients, with_calendars(how.what),
-             {how.nodes, {}, {}, session_term(how.seed)}, how.nodes) {}
+             {how.nodes, {}, {}, how.session_term}, how.nodes) {}
 
   service_report run() {
     auto& found = world_.setting().found;
@@ -59,11 +59,6 @@ public:
 
 private:
   static constexpr duration hand_over_every = std::chrono::seconds{3};
-
-  /// In one world of four sessions end while they are in use.
-  static duration session_term(std::uint64_t seed) {
-    return seed % 4 == 2 ? std::chrono::milliseconds{700} : std::chrono::minutes{1};
-  }
 
   /// Services that ask for the time of day get it wrong, if anything goes wrong at all.
   static faults with_calendars(faults what) {
