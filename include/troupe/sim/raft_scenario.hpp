@@ -28,8 +28,8 @@ struct scenario_options {
   /// How often the leader itself is struck: killed, left with one follower for a moment, so that
   /// entries reach few, removed, or without room on its disk. Zero: never.
   duration strike{};
-  /// Of the sessions of clients, in scenarios of services (see host::core_options). A short one ends
-  /// sessions while they are in use, so that clients may not learn what became of a request.
+  /// Of the sessions of clients, in scenarios of services (see host::core_options). A short one
+  /// ends sessions while they are in use, so that clients may not learn what became of a request.
   duration session_term = std::chrono::minutes{1};
 };
 
