@@ -47,7 +47,7 @@ public:
 
   /// Returns how many commands it made.
   std::uint64_t run() {
-    while (!shall_stop) {
+    while (!may_stop()) {
       auto cluster = cluster_client::connect(where_, 20s);
       if (!cluster) {
         complain("connect", cluster.error());
@@ -55,7 +55,7 @@ public:
       }
       lock::lock_client locks{(*cluster)->services().locks};
       state::state_client table{(*cluster)->system(), (*cluster)->services().state};
-      for (auto each = 0; each < commands_each_ && !shall_stop; each += 3) {
+      for (auto each = 0; each < commands_each_ && !may_stop(); each += 3) {
         put(table);
         hold(locks);
       }
@@ -64,6 +64,11 @@ public:
   }
 
 private:
+  /// Each is at work for a while, however slow the machine is.
+  [[nodiscard]] bool may_stop() const {
+    return shall_stop && made_ >= 10;
+  }
+
   void put(state::state_client& table) {
     ++made_;
     state::entry_key key{state::consistency::strong, state::value_type::lww_register, name_};

@@ -502,11 +502,11 @@ struct node::inside {
     // Before the agents, too: whoever waits for one hears that the link is lost, not that the
     // agent was not there.
     if (!services_are_here())
-      clients_->close(leave_within); // while there are links
+      clients_->close(); // while there are links
     if (gate_)
       gate_->stop();
     end_agents();
-    clients_->close(leave_within);
+    clients_->close();
     if (services_)
       services_->stop();
     group_.reset();
@@ -665,8 +665,6 @@ struct node::inside {
   }
 
   static constexpr auto log_file = "group.db";
-  /// For services to hear that sessions are over.
-  static constexpr duration leave_within = std::chrono::seconds{1};
   /// For actors to end that have nothing to wait for.
   static constexpr duration longest_end = std::chrono::seconds{2};
 
