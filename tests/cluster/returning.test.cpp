@@ -303,7 +303,8 @@ TEST_CASE("a founder whose folder is from when it was alone overwrites nothing o
           "[cluster][cli]") {
   need_command();
   auto led_since = GENERATE(false, true);
-  CAPTURE(led_since); // alone, as the copy will when it is put back
+  auto told_of_others = GENERATE(false, true);
+  CAPTURE(led_since, told_of_others); // alone, as the copy will when it is put back
   temporary_folder folder;
   auto start_as = [&](const std::string& name, words more, const std::string& listen) {
     words how{"--name", name,      "--data", folder / name, "--timers",
@@ -337,9 +338,20 @@ TEST_CASE("a founder whose folder is from when it was alone overwrites nothing o
   auto value = [&] { return run({"get", "key", "--timeout", "20", "--at", others}).output; };
   REQUIRE(value() == "value\n");
   copy_folder(folder / "older", folder / "n0");
-  auto again = start_as("n0", {"--join", others}, address);
+  auto again = start_as("n0", told_of_others ? words{"--join", others} : words{}, address);
   for (auto end = std::chrono::steady_clock::now() + 8s; std::chrono::steady_clock::now() < end;)
     REQUIRE(value() == "value\n");
+  if (told_of_others) { // it waits for their leader, and takes part again
+    auto seen = run({"voters", "--json", "--at", others}).line();
+    for (auto& each : seen["voters"])
+      if (each["node"] == "n0") {
+        CHECK(each["votes"] == true);
+        CHECK(each["lag"].is_number());
+        CHECK(each["silent_s"].is_number());
+        CHECK(each.value("lag", 999) < 20);
+        CHECK(each.value("silent_s", 999.0) < 5);
+      }
+  }
   again->kill();
   second->kill();
   third->kill();

@@ -20,6 +20,7 @@
 #include "troupe/core/checksum.hpp"
 
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 using namespace troupe;
 using namespace troupe::raft;
 using Catch::Matchers::ContainsSubstring;
@@ -31,7 +32,8 @@ constexpr auto huge = std::uint64_t{1} << 63U;
 /// Replica 1 of three, whose disk has three entries of term 1, and what it said.
 class subject {
 public:
-  explicit subject(options how = lan()) : inside_({1}, how, disk(), time_point{}) {}
+  explicit subject(options how = lan(), const stored_state& from = disk())
+    : inside_({1}, how, from, time_point{}) {}
 
   void hear(message what, seat_id from = {2}) {
     step(replica::received{from, std::move(what)});
@@ -543,6 +545,62 @@ TEST_CASE("a leader that lacks what another one of its term has committed leads 
   CHECK_THAT(replica.only<replica::ignored>().why.detail,
              ContainsSubstring("a disk has lost what it had synced"));
   CHECK((*replica).current_role() == role::follower);
+}
+
+TEST_CASE("one that leads alone leads no more when an earlier leader has committed what it lacks",
+          "[raft]") {
+  stored_state disk;
+  disk.last_ballot = {8, {}};
+  disk.base.members.members[{1}] = {true, ""};
+  disk.entries = {{1, 7, {}, no_op{}}, {2, 7, {}, std::string{"x"}}};
+  subject replica{lan(), disk};
+  replica.run(50ms);
+  REQUIRE((*replica).current_role() == role::leader);
+  REQUIRE((*replica).term() == 9);
+  REQUIRE((*replica).last_index() == 3);
+  append heartbeat{3, 8, 3, {}, 1, {}};
+  auto hears = [&](message what) {
+    replica.hear(std::move(what));
+    CHECK_FALSE(replica.said<append_answer>().accepted);
+    return (*replica).current_role() == role::leader ? "goes on" : "stops";
+  };
+  SECTION("its entry is another one") {
+    CHECK(hears({8, heartbeat}) == "stops"s);
+    CHECK_THAT(replica.only<replica::ignored>().why.detail,
+               ContainsSubstring("entry 3 was committed in term 8")
+                 && ContainsSubstring("it led alone without that"));
+    INFO("nor does it stand again, also when it hears of no leader any more");
+    replica.run(lan().election_timeout * 10);
+    CHECK((*replica).current_role() == role::follower);
+    CHECK((*replica).term() == 9);
+  }
+  SECTION("it does not reach so far") {
+    heartbeat.previous_index = heartbeat.commit = 4;
+    CHECK(hears({8, heartbeat}) == "stops"s);
+  }
+  SECTION("entries come with it") {
+    CHECK(hears({8, {append{2, 7, 3, {}, 1, {{3, 8, {}, no_op{}}}}}}) == "stops"s);
+  }
+  SECTION("a snapshot says so") {
+    auto part = part_of("x", 0, 1);
+    CHECK(hears({8, part}) == "stops"s);
+  }
+  SECTION("the other one has not committed it") {
+    heartbeat.commit = 2;
+    CHECK(hears({8, heartbeat}) == "goes on"s);
+    CHECK(hears({8, {append{2, 7, 2, {}, 1, {{3, 8, {}, no_op{}}}}}}) == "goes on"s);
+  }
+  SECTION("what the other one has committed is here") {
+    CHECK(hears({8, {append{2, 7, 2, {}, 1, {}}}}) == "goes on"s);
+  }
+}
+
+TEST_CASE("a leader with voters behind it goes on, whatever an earlier one says", "[raft]") {
+  subject replica;
+  replica.lead();
+  replica.hear({1, append{9, 1, 9, {}, 1, {}}}, {3});
+  CHECK((*replica).current_role() == role::leader);
+  CHECK_FALSE(replica.said<append_answer>().accepted);
 }
 
 TEST_CASE("of two leaders of one term only the first is heard", "[raft]") {

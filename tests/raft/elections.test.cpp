@@ -4,9 +4,11 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <set>
 
+using namespace std::chrono_literals;
 using namespace troupe;
 using namespace troupe::raft;
 
@@ -61,4 +63,31 @@ TEST_CASE("the first election of a start goes by its step, later ones by one", "
   };
   CHECK(stand() == 1'007);
   CHECK(stand() == 1'008);
+}
+
+TEST_CASE("the only voter leads at once, or waits for the leader of others that it was told of",
+          "[raft]") {
+  stored_state disk;
+  disk.last_ballot = {7, {}};
+  disk.base.members.members[{1}] = {true, ""};
+  disk.entries = {{1, 7, {}, no_op{}}};
+  auto how = lan();
+  CHECK(*replica{{1}, how, disk, time_point{}}.next_deadline() == time_point{});
+  how.lead_alone_after = 3s;
+  replica self{{1}, how, disk, time_point{}};
+  replica::effects out;
+  self.tick(time_point{2999ms}, out);
+  CHECK(self.current_role() == role::follower);
+  SECTION("nobody comes") {
+    self.tick(time_point{3s}, out);
+    CHECK(self.current_role() == role::candidate);
+  }
+  SECTION("their leader comes") {
+    append more{1, 7, 2, {}, 1, {{2, 8, {}, configuration{{{{1}, {true, ""}}, {{2}, {true, ""}}}}}}};
+    self.step(time_point{2999ms}, 0, replica::received{{2}, {8, more}}, out);
+    CHECK(self.leader() == seat_id{2});
+    self.tick(time_point{3s}, out);
+    CHECK(self.current_role() == role::follower);
+    CHECK(self.members().voters().size() == 2);
+  }
 }

@@ -80,9 +80,13 @@ enum class flaw : std::uint8_t {
   outcome_repeated,
   /// A worker offers the room of attempts that it has given up and that have not ended.
   room_promised_twice,
+  /// A leader that is alone goes on though an earlier one has committed what it lacks.
+  loss_overlooked,
+  /// One that has stopped for that stands again.
+  astray_stands,
 };
 
-inline constexpr std::array<std::string_view, 35> flaw_names{"none",
+inline constexpr std::array<std::string_view, 37> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -116,7 +120,9 @@ inline constexpr std::array<std::string_view, 35> flaw_names{"none",
                                                              "old_session_heard",
                                                              "lease_overstayed",
                                                              "outcome_repeated",
-                                                             "room_promised_twice"};
+                                                             "room_promised_twice",
+                                                             "loss_overlooked",
+                                                             "astray_stands"};
 
 /// Returns the flaw of that name, none if there is none.
 constexpr flaw flaw_of(std::string_view name) {

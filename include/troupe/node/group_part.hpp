@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -51,13 +52,18 @@ struct group_surroundings {
 class group_part {
 public:
   /// Reads the log of the group, so that the node is known to be sound before anybody
-  /// hears of it. Blocks. Errors: those of seat::open().
+  /// hears of it. Blocks. A node that has others to ask waits for their leader before it leads
+  /// alone (see raft::options::lead_alone_after). Errors: those of seat::open().
   static result<std::unique_ptr<group_part>> open(caf::actor_system& sys,
                                                   const std::filesystem::path& log,
-                                                  const node_options& how,
+                                                  const node_options& how, bool has_others,
                                                   group_surroundings around) {
+    constexpr duration patience = std::chrono::seconds{3};
     auto made = std::unique_ptr<group_part>{new group_part(sys, how.services, std::move(around))};
-    auto opened = seat::open(sys, log, how.group, how.services, made->setup(how));
+    auto group = how.group;
+    if (has_others)
+      group.consensus.lead_alone_after = std::max(group.consensus.lead_alone_after, patience);
+    auto opened = seat::open(sys, log, group, how.services, made->setup(how));
     if (!opened)
       return opened.error();
     made->seat_ = std::move(*opened);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -60,7 +61,7 @@ public:
       told_at_(now) {
     await_leader();
     if (members().votes(self_) && members().voters().size() == 1)
-      elections_.stand_at_once(now); // nobody else to wait for
+      elections_.stand_at(now + options_.lead_alone_after);
   }
 
   void step(time_point now, request_id id, const event& what, effects& out) {
@@ -310,7 +311,8 @@ private:
   /// group by its higher term (thesis 9.6).
   void stand() {
     await_leader();
-    if (!detail::elections::may_stand(turn()) || disk_.is_resting(now_))
+    if (!detail::elections::may_stand(turn()) || disk_.is_resting(now_)
+        || (is_astray_ && planted_flaw != flaw::astray_stands))
       return;
     auto cause = leader_ == seat_id{} ? std::string{"nobody leads"} : "the leader is silent";
     change_role(role::pre_candidate, {}, cause);
@@ -381,9 +383,12 @@ private:
       follow(what.term, leads ? from : seat_id{},
              leads ? "it leads a later term" : "there is a later term");
     }
-    if (what.term < term()
-        && detail::follower::is_of_leader(what)) // it does not know that its time is over
+    if (what.term < term() && detail::follower::is_of_leader(what)) {
+      if (auto why = lost_alone(what); why.code != errc::none)
+        put(ignored{from, std::move(why)});
+      // It does not know that its time is over.
       return turn().tell(from, append_answer{false, 0, 0, 0, 0, last_index()});
+    }
     if (what.term < term() && !wish)
       return;
     std::visit([&](const auto& body) { handle_body(from, what.term, body); }, what.body);
@@ -436,7 +441,8 @@ private:
   /// led alone, or that of a voter which elected it. Which of them, nobody can tell from two logs.
   /// So no leader is heard that contradicts what is committed here; where the later term is here,
   /// this replica may be the one that led without the others, and does not stand while it hears of
-  /// such a leader.
+  /// such a leader, or any more if it led alone: the others need no vote of it, and it has none of
+  /// them.
   [[nodiscard]] problem contradicts(log_index index, term_number of_leader) {
     auto own = log().term_at(std::max(index, log().base_index()));
     if (index > commit_ || !own || *own == of_leader)
@@ -452,6 +458,37 @@ private:
     return go_astray(text, led_alone);
   }
 
+  /// A leader has all that any earlier one has committed. If it does not, and leads alone, its disk
+  /// has lost what it had synced: it stops before that other one hears of the later term and the
+  /// callers of both look for a leader. With voters behind it, it has been elected, and the other
+  /// one is wrong.
+  [[nodiscard]] problem lost_alone(const message& what) {
+    if (!leading_ || members().voters() != std::set<seat_id>{self_}
+        || planted_flaw == flaw::loss_overlooked)
+      return {};
+    auto lacks = [&](log_index index, term_number term) {
+      auto own = log().term_at(index);
+      return index > last_index() || (own && *own != term);
+    };
+    problem why;
+    auto look_at = [&](log_index index, term_number term) {
+      if (why.code == errc::none && lacks(index, term))
+        why = go_astray("entry " + std::to_string(index) + " was committed in term "
+                          + std::to_string(term) + ", and this leader does not have it",
+                        true);
+    };
+    if (auto* news = std::get_if<append>(&what.body)) {
+      if (news->previous_index <= news->commit)
+        look_at(news->previous_index, news->previous_term);
+      for (auto& line : news->entries)
+        if (line.index <= news->commit)
+          look_at(line.index, line.term);
+    } else if (auto* part = std::get_if<snapshot_part>(&what.body)) {
+      look_at(part->header.index, part->header.term);
+    }
+    return why;
+  }
+
   /// Also a leader of the same term may be told so.
   problem go_astray(const std::string& text, bool led_alone) {
     if (leading_)
@@ -459,6 +496,7 @@ private:
     await_leader();
     if (!led_alone)
       return contradiction(text);
+    is_astray_ = true;
     return {errc::damaged, text
                              + ": the disk of this node has lost what it had synced (is its folder "
                                "an older copy?), and it led alone without that; move its log away, "
@@ -573,6 +611,7 @@ private:
   role role_ = role::follower;
   seat_id leader_;
   bool misses_leader_ = false; // its link is lost, and nothing was heard of it since
+  bool is_astray_ = false;     // led alone without what others have committed, so it leads no more
   term_number said_term_ = 0;
   detail::elections elections_;
   detail::follower following_;

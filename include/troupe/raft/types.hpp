@@ -314,6 +314,10 @@ struct options {
   /// draws its own from 1 to 65,536, as host::group does, a log that was put back from a copy leads
   /// no term that it led in another life: entries of one index and term are the same.
   std::uint32_t first_step = 1;
+  /// How long the only voter waits for a leader when it starts, until it leads. Zero where there is
+  /// nobody else; more where this node knows of others, as its log may be an older copy, from
+  /// before they voted. At most an hour.
+  duration lead_alone_after{};
   /// A commit is told to followers with the next entries, and alone after so long or with the next
   /// heartbeat: requests are answered where the group is led, so that hardly anybody waits for it.
   duration tell_commits_within = std::chrono::milliseconds{10};

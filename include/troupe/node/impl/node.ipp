@@ -227,8 +227,8 @@ struct node::inside {
     around.keep_links = [this](bool are_needed) {
       router_->run([are_needed](router::router_state& state) { state.keep_links(are_needed); });
     };
-    auto opened
-      = cluster::group_part::open(*system_, data_.file(log_file), options_, std::move(around));
+    auto opened = cluster::group_part::open(*system_, data_.file(log_file), options_,
+                                            !addresses().empty(), std::move(around));
     if (!opened)
       return opened.error();
     group_ = std::move(*opened);

@@ -33,6 +33,8 @@ inline const options& checked(const options& how) {
          "raft: bounds must be 1 or more");
   demand(how.first_step > 0 && how.first_step <= max_first_step,
          "raft: first_step must be from 1 to 65,536");
+  demand(how.lead_alone_after >= duration::zero() && how.lead_alone_after <= std::chrono::hours{1},
+         "raft: lead_alone_after must be from 0 to an hour");
   demand(how.max_snapshot_bytes <= std::numeric_limits<std::uint32_t>::max(),
          "raft: max_snapshot_bytes must be less than 4 GiB");
   demand(how.about.size() <= max_about, "raft: about must not have more than 256 bytes");

@@ -30,8 +30,8 @@ public:
     due_ = from + timeout + duration{static_cast<std::int64_t>(extra)};
   }
 
-  void stand_at_once(time_point now) {
-    due_ = now;
+  void stand_at(time_point when) {
+    due_ = when;
   }
 
   /// A leader whose process has died is missed by all at once, and nobody has to wait for the
