@@ -83,7 +83,8 @@ TEST_CASE("the only voter leads at once, or waits for the leader of others that 
     CHECK(self.current_role() == role::candidate);
   }
   SECTION("their leader comes") {
-    append more{1, 7, 2, {}, 1, {{2, 8, {}, configuration{{{{1}, {true, ""}}, {{2}, {true, ""}}}}}}};
+    append more{1,  7, 2,
+                {}, 1, {{2, 8, {}, configuration{{{{1}, {true, ""}}, {{2}, {true, ""}}}}}}};
     self.step(time_point{2999ms}, 0, replica::received{{2}, {8, more}}, out);
     CHECK(self.leader() == seat_id{2});
     self.tick(time_point{3s}, out);
