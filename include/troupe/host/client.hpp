@@ -20,9 +20,9 @@
 #include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/compat.hpp"
-#include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/shell.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/caf/wait.hpp"
 #include "troupe/core/entropy.hpp"
@@ -52,7 +52,7 @@ public:
   static inline const char* name = "troupe.client";
 
   client_state(caf::event_based_actor* self, const client_options& options)
-    : self_(self), core_(options, random_seed()) {}
+    : self_(self), core_(self, this, {options, random_seed()}) {}
 
   ~client_state() {
     for (auto& [id, each] : open_)
@@ -79,30 +79,30 @@ public:
   void set_target(caf::strong_actor_ptr where) {
     target_ = std::move(where);
     if (target_)
-      step(client_core::reached{});
+      core_.step(client_core::reached{});
     else
-      step(client_core::lost{});
+      core_.step(client_core::lost{});
   }
 
   void refuse(problem why) {
-    step(client_core::refuse{std::move(why)});
+    core_.step(client_core::refuse{std::move(why)});
   }
 
   void ask(request what) {
-    client_core::ask how{now() + what.wait, what.numbered, what.hurries};
+    client_core::ask how{core_.now() + what.wait, what.numbered, what.hurries};
     open_.emplace(++last_id_, pending{std::move(what), {}});
-    step(how, last_id_);
+    core_.step(how, last_id_);
   }
 
   /// Returns whether the answer to `id` is the one that counts.
   bool done(std::uint64_t id, std::uint32_t attempt) {
     is_done_ = false;
-    step(client_core::answered{attempt}, id);
+    core_.step(client_core::answered{attempt}, id);
     return is_done_;
   }
 
   void failed(std::uint64_t id, std::uint32_t attempt, const caf::error& why) {
-    step(client_core::failed{attempt, to_problem(why), kind_of(why)}, id);
+    core_.step(client_core::failed{attempt, to_problem(why), kind_of(why)}, id);
   }
 
   /// Takes leave of the service, so that it does not have to wait for the term, and calls `left`
@@ -111,11 +111,12 @@ public:
     is_closed_ = true;
     if (left)
       left_.push_back(std::move(left));
-    step(client_core::close{});
+    core_.step(client_core::close{});
     quit_if_left();
   }
 
 private:
+  friend class shell<client_core, client_state>;
   using kind = client_core::failed::kind;
 
   struct pending {
@@ -134,29 +135,6 @@ private:
                                                                      : kind::unheard;
   }
 
-  [[nodiscard]] time_point now() const {
-    return time_point{self_->clock().now().time_since_epoch()};
-  }
-
-  void step(const client_core::event& what, request_id id = 0) {
-    client_core::effects out;
-    core_.step(now(), id, what, out);
-    carry_out(out);
-  }
-
-  void carry_out(client_core::effects& out) {
-    for (auto& each : out)
-      std::visit([this](auto& what) { perform(what); }, each);
-    auto next = core_.next_deadline();
-    auto wake_at
-      = next ? std::optional{caf::actor_clock::time_point{next->time_since_epoch()}} : std::nullopt;
-    timer_.arm(self_, wake_at, [this] {
-      client_core::effects due;
-      core_.tick(now(), due);
-      carry_out(due);
-    });
-  }
-
   // -- effects -----------------------------------------------------------------------
 
   void perform(const client_core::send& what) {
@@ -168,10 +146,10 @@ private:
     self_->request(caf::actor_cast<caf::actor>(target_), std::chrono::seconds{5}, what.what)
       .then(
         [this, line = what.line, turn = what.turn](session_id opened) {
-          step(client_core::opened{line, turn, opened});
+          core_.step(client_core::opened{line, turn, opened});
         },
         [this, line = what.line, turn = what.turn](const caf::error& why) {
-          step(client_core::not_opened{line, turn, to_problem(why), kind_of(why)});
+          core_.step(client_core::not_opened{line, turn, to_problem(why), kind_of(why)});
         });
   }
 
@@ -221,7 +199,7 @@ private:
   static constexpr duration leave_within = std::chrono::seconds{1};
 
   caf::event_based_actor* self_;
-  client_core core_;
+  shell<client_core, client_state> core_;
   caf::strong_actor_ptr target_;
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, pending> open_;
@@ -230,7 +208,6 @@ private:
   /// Sessions of whose end the service has not answered yet.
   std::size_t leaving_ = 0;
   std::vector<std::function<void(bool)>> left_;
-  deadline_timer timer_;
 };
 
 using client_actor

@@ -16,9 +16,9 @@
 #include "caf/event_based_actor.hpp"
 #include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
-#include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/shell.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/wait.hpp"
 #include "troupe/core/guarded.hpp"
@@ -119,8 +119,7 @@ public:
       handlers_(std::move(handlers)),
       in_maintenance_(std::move(in_maintenance)),
       reports_(std::move(reports)),
-      started_(self->clock().now()),
-      core_(with_handlers(words, handlers_), {}, self->id()),
+      core_(self, this, {with_handlers(words, handlers_), {}, self->id()}),
       timers_(self),
       threads_(std::make_shared<thread_pool>(
         std::clamp<std::size_t>(words.capacity.slots, 1, max_threads))) {}
@@ -133,17 +132,19 @@ public:
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
-    tick();
+    core_.tick();
     return {[](caf::ok_atom) {}}; // lives on the actions that arrive
   }
 
   /// Takes nothing new, reports what it has, then calls `done`.
   void drain(std::function<void()> done) {
     drained_.push_back(std::move(done));
-    step(0, worker_core::drain{});
+    core_.step(worker_core::drain{});
   }
 
 private:
+  friend class shell<worker_core, worker_state>;
+
   struct running {
     task_call call;
     /// Of sleep_handler.
@@ -161,42 +162,19 @@ private:
 
   // -- the core --------------------------------------------------------------------
 
-  /// The time of the core: since this actor began.
-  [[nodiscard]] time_point now() const {
-    return time_point{std::chrono::duration_cast<duration>(self_->clock().now() - started_)};
-  }
-
-  void step(request_id id, worker_core::event what) {
-    worker_core::effects out;
-    core_.step(now(), id, std::move(what), out);
-    carry_out(out);
-  }
-
-  void tick() {
-    worker_core::effects out;
-    core_.tick(now(), out);
-    carry_out(out);
-  }
-
-  void carry_out(worker_core::effects& out) {
-    for (auto& each : out)
-      std::visit([this](auto& what) { handle(what); }, each);
-    if (auto due = core_.next_deadline())
-      deadline_.arm(self_, started_ + due->time_since_epoch(), [this] { tick(); });
-  }
-
-  /// As step(), from any thread, if this actor still lives then.
+  /// A step of the core, from any thread, if this actor still lives then.
   static void step_later(const caf::weak_actor_ptr& home, worker_state* state, request_id id,
                          worker_core::event what) {
-    run_on(home,
-           [state, id, what = std::move(what)]() mutable { state->step(id, std::move(what)); });
+    run_on(home, [state, id, what = std::move(what)]() mutable {
+      state->core_.step(std::move(what), id);
+    });
   }
 
-  void handle(worker_core::identify&) {
-    step(0, worker_core::identified{boot_(), in_maintenance_()});
+  void perform(worker_core::identify&) {
+    core_.step(worker_core::identified{boot_(), in_maintenance_()});
   }
 
-  void handle(worker_core::send& what) {
+  void perform(worker_core::send& what) {
     auto send = [&]<class Words>(const Words& words) {
       using answer = typename Words::result;
       scheduler_.async(words, what.wait, [home = home(), this, id = what.id](result<answer> heard) {
@@ -206,18 +184,18 @@ private:
     std::visit(send, what.what);
   }
 
-  void handle(worker_core::registered& what) {
+  void perform(worker_core::registered& what) {
     reports_.registered(what.why);
   }
 
-  void handle(worker_core::drained&) {
+  void perform(worker_core::drained&) {
     for (auto& done : std::exchange(drained_, {}))
       done();
   }
 
   // -- handlers --------------------------------------------------------------------
 
-  void handle(worker_core::begin& what) {
+  void perform(worker_core::begin& what) {
     auto at = home();
     task_call call{std::move(what.what),
                    {[at, this, id = what.id](result<std::string> value) {
@@ -266,7 +244,7 @@ private:
     what.timer = timers_.after(*span, [call] { call.finish(std::string{}); });
   }
 
-  void handle(worker_core::stop& what) {
+  void perform(worker_core::stop& what) {
     auto found = running_.find(what.id);
     if (found == running_.end())
       return; // has ended
@@ -279,7 +257,7 @@ private:
 
   void end(request_id id, const result<std::string>& value) {
     running_.erase(id);
-    step(id, worker_core::ended{value});
+    core_.step(worker_core::ended{value}, id);
   }
 
   [[nodiscard]] caf::weak_actor_ptr home() const {
@@ -294,9 +272,7 @@ private:
   task_handlers handlers_;
   std::function<bool()> in_maintenance_;
   worker_reports reports_;
-  caf::actor_clock::time_point started_;
-  worker_core core_;
-  deadline_timer deadline_;
+  shell<worker_core, worker_state> core_;
   timer_queue<caf::event_based_actor> timers_;
   std::shared_ptr<thread_pool> threads_;
   std::map<request_id, running> running_;

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "caf/actor_clock.hpp"
+#include "caf/event_based_actor.hpp"
+#include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/time.hpp"
+
+namespace troupe {
+
+/// What an actor needs to run a machine that decides for it: brings events with the time of the
+/// actor's clock, wakes the machine at its deadlines, and has its effects carried out, in their
+/// order. `Owner` is the state of the actor and performs them: it has an overload of
+/// `perform(Effect&)` for each, and this as a friend if they are private.
+///
+/// Part of the owner's state, and used on its actor only. An effect may be performed while another
+/// one is, as `perform` may lead to a further step.
+template <class Machine, class Owner>
+class shell {
+public:
+  using event = typename Machine::event;
+  using effects = typename Machine::effects;
+
+  shell(caf::event_based_actor* self, Owner* owner, Machine machine)
+    : self_(self), owner_(owner), machine_(std::move(machine)) {}
+
+  shell(const shell&) = delete;
+  shell& operator=(const shell&) = delete;
+
+  /// The time of the machine.
+  [[nodiscard]] time_point now() const {
+    return time_point{self_->clock().now().time_since_epoch()};
+  }
+
+  void step(event what, request_id id = 0) {
+    effects out;
+    machine_.step(now(), id, std::move(what), out);
+    carry_out(out);
+  }
+
+  /// To begin with, where the machine has something to do before anything happens.
+  void tick() {
+    effects out;
+    machine_.tick(now(), out);
+    carry_out(out);
+  }
+
+private:
+  void carry_out(effects& out) {
+    for (auto& each : out)
+      std::visit([this](auto& what) { owner_->perform(what); }, each);
+    if (auto next = machine_.next_deadline())
+      timer_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] { tick(); });
+  }
+
+  caf::event_based_actor* self_;
+  Owner* owner_;
+  Machine machine_;
+  deadline_timer timer_;
+};
+
+} // namespace troupe
