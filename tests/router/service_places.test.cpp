@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <map>
 #include <string>
 
 #include "caf/scoped_actor.hpp"
@@ -75,6 +76,27 @@ TEST_CASE_METHOD(asking_routers, "a question for a service ends with what is kno
   move("here:1");
   auto asked = ask(1, 5ms);
   CHECK(answer(asked).revision == 1);
+}
+
+TEST_CASE_METHOD(asking_routers, "who asks for one service hears of all that are there",
+                 "[router][services]") {
+  auto here = caf::actor_cast<caf::strong_actor_ptr>(router.handle());
+  router.run([here](router_state& state) {
+    for (auto* each : {"locks", "state"})
+      state.set_service(each, {here, {}});
+    state.set_service("voters", {nullptr, "there:1"});
+  });
+  auto asked = ask(0, {});
+  auto first = answer(asked);
+  CHECK(first.handle == here);
+  CHECK(first.all
+        == std::map<std::string, caf::strong_actor_ptr>{
+          {"locks", here}, {"state", here}, {"voters", nullptr}});
+  INFO("who knows that already, or is sent elsewhere, is not told again");
+  auto again = ask(first.revision, {});
+  CHECK(answer(again).all.empty());
+  auto elsewhere = ask(0, {}, "voters");
+  CHECK(answer(elsewhere).all.empty());
 }
 
 TEST_CASE_METHOD(asking_routers, "a service that nobody has heard of is not waited for",

@@ -6,11 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -298,8 +296,8 @@ private:
     again(search, why);
   }
 
-  /// Asks the node at the other end of `link` for the first service; the others are there,
-  /// too.
+  /// Asks the node at the other end of `link` for the services, by the first: all are where that
+  /// is.
   void ask(std::uint64_t search, const net::link_ptr& link, const net::address& where) {
     if (!link->entry_point())
       return again(search, {errc::unreachable, to_string(where) + " closed the link at once"});
@@ -467,10 +465,7 @@ private:
   void go_by(std::uint64_t search, const sign& from, const router::service_place& place) {
     learn(place.others);
     if (place.handle)
-      return bind(
-        search, from.link,
-        {{{cluster_services.front(), place.handle}}, from.where, from.link->entry_point(), {}},
-        place.revision);
+      return bind(search, from.link, from.where, place);
     auto there = way_to(place);
     tried(from.where);
     if (!there || *there != from.where)
@@ -504,6 +499,8 @@ private:
         [this, search, from](const router::service_place& place) {
           if (!is_current(search))
             return;
+          if (place.handle)
+            return ask(search, from.link, from.where); // for the others, too
           if (place.revision != from.revision)
             return go_by(search, {from.link, from.where, place.revision}, place);
           rest(from.link);
@@ -533,46 +530,26 @@ private:
     });
   }
 
-  /// What a node that has the first service says of the others.
-  struct gathering {
-    service_binding how;
-    std::size_t missing = 0;
-  };
-
-  /// Asks for the other services at once, and for the voters, which only clusters have that keep
-  /// their services on several nodes.
-  void bind(std::uint64_t search, const net::link_ptr& link, service_binding how,
-            std::uint64_t revision) {
-    auto all = std::make_shared<gathering>(std::move(how), cluster_services.size());
-    auto take = [this, search, link, all, revision](const char* service,
-                                                    const result<caf::strong_actor_ptr>& handle) {
-      if (!is_current(search) || all->missing == 0)
-        return;
-      auto is_voters = std::string_view{service} == voters_name;
-      if (is_voters)
-        all->how.has_voters = handle || handle.error().code != errc::not_found;
-      auto is_there = handle && *handle;
-      if (!is_there && (!is_voters || all->how.has_voters)) {
-        all->missing = 0;
-        return handle ? again(search, hosts_no_more(all->how.where))
-                      : not_found(search, link->number(), handle.error());
-      }
-      if (is_there)
-        all->how.handles[service] = *handle;
-      if (--all->missing == 0)
-        bound(search, link, std::move(all->how), revision);
+  /// The services are on the node at the other end of `link`. The voters are only in clusters
+  /// that keep their services on several nodes.
+  void bind(std::uint64_t search, const net::link_ptr& link, const net::address& where,
+            const router::service_place& place) {
+    service_binding how{.handles = {},
+                        .where = where,
+                        .entry = link->entry_point(),
+                        .others = {},
+                        .is_here = false,
+                        .has_voters = place.all.contains(voters_name)};
+    auto take = [&](const char* service) {
+      auto found = place.all.find(service);
+      if (found == place.all.end() || !found->second)
+        return false;
+      how.handles[service] = found->second;
+      return true;
     };
-    auto ask_for = [&](const char* service) {
-      self_
-        ->request(caf::actor_cast<caf::actor>(link->entry_point()), answer_within,
-                  router::find_service{service})
-        .then([take, service](const router::service_place& place) { take(service, place.handle); },
-              [take, service](const caf::error& why) { take(service, to_problem(why)); });
-    };
-    for (auto* each : cluster_services)
-      if (each != cluster_services.front())
-        ask_for(each);
-    ask_for(voters_name);
+    if (!std::ranges::all_of(cluster_services, take) || (how.has_voters && !take(voters_name)))
+      return again(search, hosts_no_more(where));
+    bound(search, link, std::move(how), place.revision);
   }
 
   static problem hosts_no_more(const net::address& where) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -96,6 +97,9 @@ struct service_place {
   std::uint64_t revision = 0;
   /// Why it will be nowhere for a while: no_quorum, with who is missing. errc::none otherwise.
   problem why{};
+  /// With `handle`, if find_service::known was zero: all services that the node that was asked
+  /// knows of, by their names; null for those that are not on it.
+  std::map<std::string, caf::strong_actor_ptr> all{};
 };
 
 /// Asks for a service of the cluster by its name. Answered at once if the place has another
@@ -230,7 +234,7 @@ template <class Inspector>
 bool inspect(Inspector& f, service_place& x) {
   return f.object(x).fields(f.field("handle", x.handle), f.field("address", x.address),
                             f.field("others", x.others), f.field("revision", x.revision),
-                            f.field("why", x.why));
+                            f.field("why", x.why), f.field("all", x.all));
 }
 
 template <class Inspector>

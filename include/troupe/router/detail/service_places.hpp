@@ -52,7 +52,7 @@ public:
       return to_error({errc::not_found, "no service '" + what.name.substr(0, 64)
                                           + "' is known here; wait until the node has joined"});
     if (what.wait <= duration::zero() || found->second.revision != what.known)
-      return found->second;
+      return what.known == 0 ? with_all(found->second) : found->second;
     if (waiting_.size() >= max_waiting)
       return to_error({errc::busy, "too many wait here to hear where the services are"});
     auto promise = self_->make_response_promise<service_place>();
@@ -67,6 +67,13 @@ private:
     caf::typed_response_promise<service_place> promise;
     timer_queue<caf::event_based_actor>::id timer;
   };
+
+  [[nodiscard]] service_place with_all(service_place which) const {
+    if (which.handle)
+      for (auto& [name, place] : places_)
+        which.all.emplace(name, place.handle);
+    return which;
+  }
 
   void answer(std::list<question>::iterator which) {
     timers_.cancel(which->timer);
