@@ -14,6 +14,8 @@
 #include "caf/event_based_actor.hpp"
 #include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
+#include "troupe/core/caf/init.hpp"
+#include "troupe/core/messages.hpp"
 
 using namespace std::chrono_literals;
 using namespace troupe;
@@ -90,6 +92,7 @@ private:
 TEST_CASE("the shell of a machine performs its effects in order and wakes it at its deadlines",
           "[host]") {
   std::promise<std::vector<std::string>> done;
+  init_messages<caf::id_block::troupe_core>();
   caf::actor_system_config config;
   caf::actor_system sys{config};
   auto actor = sys.spawn<caf::stateful_actor<echo_state>>(&done);
