@@ -547,17 +547,32 @@ TEST_CASE("a leader that lacks what another one of its term has committed leads 
   CHECK((*replica).current_role() == role::follower);
 }
 
-TEST_CASE("one that leads alone leads no more when an earlier leader has committed what it lacks",
-          "[raft]") {
+namespace {
+
+/// The disk of a replica that votes alone: an older copy, from before others voted.
+stored_state older_copy() {
   stored_state disk;
   disk.last_ballot = {8, {}};
   disk.base.members.members[{1}] = {true, ""};
   disk.entries = {{1, 7, {}, no_op{}}, {2, 7, {}, std::string{"x"}}};
-  subject replica{lan(), disk};
+  return disk;
+}
+
+/// Leads alone in term 9 and has committed entry 3.
+subject lonely_leader() {
+  subject replica{lan(), older_copy()};
   replica.run(50ms);
   REQUIRE((*replica).current_role() == role::leader);
   REQUIRE((*replica).term() == 9);
-  REQUIRE((*replica).last_index() == 3);
+  REQUIRE((*replica).commit_index() == 3);
+  return replica;
+}
+
+} // namespace
+
+TEST_CASE("one that leads alone leads no more when an earlier leader has committed what it lacks",
+          "[raft]") {
+  auto replica = lonely_leader();
   append heartbeat{3, 8, 3, {}, 1, {}};
   auto hears = [&](message what) {
     replica.hear(std::move(what));
@@ -585,6 +600,17 @@ TEST_CASE("one that leads alone leads no more when an earlier leader has committ
     auto part = part_of("x", 0, 1);
     CHECK(hears({8, part}) == "stops"s);
   }
+  SECTION("others have come to it since") {
+    replica.step(replica::add_learner{{2}, ""});
+    append_answer has_all{true, 4, 0, 0, 0, 4};
+    replica.hear({9, has_all});
+    replica.step(replica::promote{{2}});
+    has_all.index = has_all.last_index = 5;
+    replica.hear({9, has_all});
+    REQUIRE((*replica).members().voters().size() == 2);
+    replica.hear({8, heartbeat}, {3});
+    CHECK((*replica).current_role() == role::follower);
+  }
   SECTION("the other one has not committed it") {
     heartbeat.commit = 2;
     CHECK(hears({8, heartbeat}) == "goes on"s);
@@ -593,6 +619,41 @@ TEST_CASE("one that leads alone leads no more when an earlier leader has committ
   SECTION("what the other one has committed is here") {
     CHECK(hears({8, {append{2, 7, 2, {}, 1, {}}}}) == "goes on"s);
   }
+}
+
+TEST_CASE("one that led alone stands no more, also when the others' term is the later one",
+          "[raft]") {
+  auto replica = lonely_leader();
+  for (auto each = 0; each < 100; ++each) {
+    replica.hear({100, append{3, 100, 3, {}, 1, {}}});
+    CHECK_THAT(replica.only<replica::ignored>().why.detail,
+               ContainsSubstring("it led alone without that"));
+    replica.run(lan().election_timeout);
+    CHECK((*replica).current_role() == role::follower);
+  }
+  CHECK((*replica).term() == 100);
+}
+
+TEST_CASE("one that led alone stands again once it has what the others have", "[raft]") {
+  auto replica = lonely_leader();
+  replica.hear({8, append{3, 8, 3, {}, 1, {}}});
+  REQUIRE((*replica).current_role() == role::follower);
+  auto seat = seat_id{1};
+  SECTION("by a snapshot") {}
+  SECTION("on a seat of its own") {
+    seat = seat_id{3};
+    replica.step(replica::change_seat{seat});
+  }
+  auto header = header_at(50);
+  snapshot_part whole{header, 0, 1, crc32c("x"), "x"};
+  replica.hear({20, whole});
+  replica.hear({20, append{50, 1, 51, {}, 2, {{51, 20, {}, no_op{}}}}});
+  REQUIRE((*replica).members().votes(seat));
+  auto role_after = [&](duration span) {
+    replica.run(span);
+    return (*replica).current_role();
+  };
+  CHECK(role_after(lan().election_timeout * 3) != role::follower);
 }
 
 TEST_CASE("a leader with voters behind it goes on, whatever an earlier one says", "[raft]") {

@@ -7,6 +7,9 @@
 #include <chrono>
 #include <cstdint>
 #include <set>
+#include <stdexcept>
+#include <utility>
+#include <variant>
 
 using namespace std::chrono_literals;
 using namespace troupe;
@@ -65,30 +68,118 @@ TEST_CASE("the first election of a start goes by its step, later ones by one", "
   CHECK(stand() == 1'008);
 }
 
-TEST_CASE("the only voter leads at once, or waits for the leader of others that it was told of",
-          "[raft]") {
+namespace {
+
+/// The only voter by its disk, told of others, 100 ms after its start.
+class told_of_others {
+public:
+  told_of_others() {
+    run_until(100ms);
+  }
+
+  void hear(message what) {
+    replica::effects out;
+    self.step(time_point{now_}, 0, replica::received{{2}, std::move(what)}, out);
+    carry_out(out);
+  }
+
+  void step(const replica::event& what) {
+    replica::effects out;
+    self.step(time_point{now_}, 0, what, out);
+    carry_out(out);
+  }
+
+  void run_until(duration when) {
+    for (; now_ < when; now_ += 10ms) {
+      replica::effects out;
+      self.tick(time_point{now_}, out);
+      carry_out(out);
+    }
+  }
+
+  [[nodiscard]] bool leads() const {
+    return self.current_role() == role::leader;
+  }
+
+  replica self{{1}, how(), disk(), time_point{}};
+
+private:
+  static options how() {
+    auto made = lan();
+    made.lead_alone_after = 3s;
+    return made;
+  }
+
+  static stored_state disk() {
+    stored_state made;
+    made.last_ballot = {7, {}};
+    made.base.members.members[{1}] = {true, ""};
+    made.entries = {{1, 7, {}, no_op{}}};
+    return made;
+  }
+
+  void carry_out(const replica::effects& out) {
+    for (auto& what : out)
+      if (auto* write = std::get_if<replica::write>(&what))
+        step(replica::written{write->number});
+  }
+
+  duration now_{};
+};
+
+} // namespace
+
+TEST_CASE("the only voter leads at once where there is nobody else", "[raft]") {
   stored_state disk;
-  disk.last_ballot = {7, {}};
   disk.base.members.members[{1}] = {true, ""};
-  disk.entries = {{1, 7, {}, no_op{}}};
-  auto how = lan();
-  CHECK(*replica{{1}, how, disk, time_point{}}.next_deadline() == time_point{});
-  how.lead_alone_after = 3s;
-  replica self{{1}, how, disk, time_point{}};
-  replica::effects out;
-  self.tick(time_point{2999ms}, out);
-  CHECK(self.current_role() == role::follower);
+  CHECK(*replica{{1}, lan(), disk, time_point{}}.next_deadline() == time_point{});
+}
+
+TEST_CASE("the only voter waits for the leader of others that it was told of", "[raft]") {
+  told_of_others replica;
   SECTION("nobody comes") {
-    self.tick(time_point{3s}, out);
-    CHECK(self.current_role() == role::candidate);
+    replica.run_until(3s);
+    CHECK_FALSE(replica.leads());
+    replica.run_until(3s + 100ms);
+    CHECK(replica.leads());
   }
-  SECTION("their leader comes") {
-    append more{1,  7, 2,
-                {}, 1, {{2, 8, {}, configuration{{{{1}, {true, ""}}, {{2}, {true, ""}}}}}}};
-    self.step(time_point{2999ms}, 0, replica::received{{2}, {8, more}}, out);
-    CHECK(self.leader() == seat_id{2});
-    self.tick(time_point{3s}, out);
-    CHECK(self.current_role() == role::follower);
-    CHECK(self.members().voters().size() == 2);
+  SECTION("their leader comes, and it votes no more alone") {
+    configuration both{{{{1}, {true, ""}}, {{2}, {true, ""}}}};
+    replica.hear({8, append{1, 7, 2, {}, 1, {{2, 8, {}, both}}}});
+    CHECK(replica.self.leader() == seat_id{2});
+    replica.run_until(10s);
+    CHECK_FALSE(replica.leads());
+    CHECK(replica.self.members().voters().size() == 2);
   }
+  SECTION("their leader comes and is gone before it has what that has committed") {
+    replica.hear({20, append{500, 19, 500, {}, 1, {}}});
+    replica.step(replica::lost_link{{2}});
+    replica.run_until(20s);
+    CHECK_FALSE(replica.leads());
+  }
+  SECTION("one of them wants its vote again and again, and has more than it has") {
+    for (auto term = term_number{8}; term < 28; ++term) {
+      replica.hear({term, vote_request{500, 7, false, false}});
+      replica.run_until(duration{1s} * static_cast<int>(term - 7));
+      CHECK_FALSE(replica.leads());
+    }
+  }
+  SECTION("one that has less does not keep it waiting") {
+    for (auto term = term_number{8}; term < 11; ++term) {
+      replica.hear({term, vote_request{1, 6, true, false}});
+      replica.run_until(duration{1s} * static_cast<int>(term - 7));
+    }
+    replica.run_until(3s + 100ms);
+    CHECK(replica.leads());
+  }
+}
+
+TEST_CASE("an option of a lonely start that is out of its bounds is refused", "[raft]") {
+  auto how = lan();
+  for (auto span : {duration{-1}, duration{1h} + duration{1}}) {
+    how.lead_alone_after = span;
+    CHECK_THROWS_AS((replica{{1}, how, {}, time_point{}}), std::invalid_argument);
+  }
+  how.lead_alone_after = 1h;
+  CHECK_NOTHROW(replica{{1}, how, {}, time_point{}});
 }

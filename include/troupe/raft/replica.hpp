@@ -58,10 +58,11 @@ public:
       elections_(random_source{random_source{how.seed}.next() ^ self.value}),
       heard_at_(now),
       told_time_(std::max(stored.marked, log().last_at())),
-      told_at_(now) {
+      told_at_(now),
+      alone_from_(now + options_.lead_alone_after) {
     await_leader();
-    if (members().votes(self_) && members().voters().size() == 1)
-      elections_.stand_at(now + options_.lead_alone_after);
+    if (is_alone())
+      elections_.stand_at(alone_from_);
   }
 
   void step(time_point now, request_id id, const event& what, effects& out) {
@@ -275,6 +276,7 @@ private:
   void lead() {
     keep_time(time_of_group(now_));
     auto votes = elections_.granted();
+    leads_alone_ = is_alone();
     change_role(role::leader, self_, votes == 1 ? "1 vote" : std::to_string(votes) + " votes");
     elections_.clear();
     leading_.emplace(last_round_, turn());
@@ -311,8 +313,7 @@ private:
   /// group by its higher term (thesis 9.6).
   void stand() {
     await_leader();
-    if (!detail::elections::may_stand(turn()) || disk_.is_resting(now_)
-        || (is_astray_ && planted_flaw != flaw::astray_stands))
+    if (!detail::elections::may_stand(turn()) || disk_.is_resting(now_) || !may_lead_alone())
       return;
     auto cause = leader_ == seat_id{} ? std::string{"nobody leads"} : "the leader is silent";
     change_role(role::pre_candidate, {}, cause);
@@ -321,6 +322,29 @@ private:
     if (elections_.outcome(members()) == election::won)
       return campaign(false, cause);
     detail::elections::ask_whether(turn());
+  }
+
+  [[nodiscard]] bool is_alone() const {
+    return members().voters() == std::set<seat_id>{self_};
+  }
+
+  /// Who needs nobody's vote asks nobody who might know more than its log, which may be an older
+  /// copy, from before others voted.
+  [[nodiscard]] bool may_lead_alone() {
+    if (is_astray_ && planted_flaw != flaw::astray_stands)
+      return false;
+    if (!is_alone())
+      return true;
+    if (now_ < alone_from_)
+      elections_.stand_at(alone_from_);
+    return now_ >= alone_from_ && last_index() >= known_commit_;
+  }
+
+  /// Somebody who is heard has more than this log: others may vote.
+  void hear_of_more() {
+    if (is_alone() && !leading_)
+      alone_from_ = std::max(
+        alone_from_, now_ + std::max(options_.lead_alone_after, 3 * options_.election_timeout));
   }
 
   void campaign(bool forced, const std::string& cause) {
@@ -339,6 +363,8 @@ private:
   }
 
   void handle_body(seat_id from, term_number wanted, const vote_request& what) {
+    if (detail::elections::is_newer(what, log()))
+      hear_of_more();
     elections_.answer(from, wanted, what, leader_, has_leader(), turn());
   }
 
@@ -421,14 +447,25 @@ private:
     if (!hear_leader(from))
       return;
     keep_time(what.now);
-    following_.take(from, what, turn());
+    take_from_leader(from, what, what.commit);
   }
 
   void handle_body(seat_id from, term_number, const snapshot_part& what) {
     if (auto why = contradicts(what.header.index, what.header.term); why.code != errc::none)
       return disown(from, std::move(why));
     if (hear_leader(from))
-      following_.take(from, what, turn());
+      take_from_leader(from, what, what.header.index);
+  }
+
+  template <class News>
+  void take_from_leader(seat_id from, const News& what, log_index known) {
+    auto before = commit_;
+    following_.take(from, what, turn());
+    if (commit_ > before)
+      is_astray_ = false; // its log is that of the leader now
+    known_commit_ = std::max(known_commit_, known);
+    if (last_index() < known_commit_)
+      hear_of_more();
   }
 
   void disown(seat_id from, problem why) {
@@ -452,19 +489,18 @@ private:
     auto text = "entry " + std::to_string(index) + " is committed here in term "
                 + std::to_string(*own) + ", and that leader has it of term "
                 + std::to_string(of_leader);
-    if (*own < of_leader)
-      return contradiction(text);
     auto led_alone = log().members_at(index).voters() == std::set<seat_id>{self_};
+    if (*own < of_leader && !led_alone)
+      return contradiction(text);
     return go_astray(text, led_alone);
   }
 
-  /// A leader has all that any earlier one has committed. If it does not, and leads alone, its disk
-  /// has lost what it had synced: it stops before that other one hears of the later term and the
-  /// callers of both look for a leader. With voters behind it, it has been elected, and the other
+  /// A leader has all that any earlier one has committed. If it does not, and nobody else has voted
+  /// for it, its disk has lost what it had synced: it stops before that other one hears of the
+  /// later term and the callers of both look for a leader. If others have voted for it, the other
   /// one is wrong.
   [[nodiscard]] problem lost_alone(const message& what) {
-    if (!leading_ || members().voters() != std::set<seat_id>{self_}
-        || planted_flaw == flaw::loss_overlooked)
+    if (!leading_ || !leads_alone_ || planted_flaw == flaw::loss_overlooked)
       return {};
     auto lacks = [&](log_index index, term_number term) {
       auto own = log().term_at(index);
@@ -499,8 +535,9 @@ private:
     is_astray_ = true;
     return {errc::damaged, text
                              + ": the disk of this node has lost what it had synced (is its folder "
-                               "an older copy?), and it led alone without that; move its log away, "
-                               "and it comes back with the others' state"};
+                               "an older copy?), and it led alone without that. If the others' "
+                               "folders are no older copies, move its log away, and it comes back "
+                               "with their state"};
   }
 
   static problem contradiction(const std::string& text) {
@@ -577,6 +614,7 @@ private:
       change_role(role::follower, {}, "it has lost what it had synced");
     disk_.forget_answers();
     self_ = what.seat;
+    is_astray_ = false;
   }
 
   /// What changes the members: who asks for it, gets an answer once it is in the log.
@@ -612,6 +650,7 @@ private:
   seat_id leader_;
   bool misses_leader_ = false; // its link is lost, and nothing was heard of it since
   bool is_astray_ = false;     // led alone without what others have committed, so it leads no more
+  bool leads_alone_ = false;   // nobody else could vote when it was elected
   term_number said_term_ = 0;
   detail::elections elections_;
   detail::follower following_;
@@ -621,6 +660,9 @@ private:
   time_point heard_at_{};  // from the leader, or led
   group_time told_time_{}; // by the leader
   time_point told_at_{};   // here, then
+
+  time_point alone_from_{};    // it may lead without anybody's vote
+  log_index known_commit_ = 0; // by what leaders said
 };
 
 } // namespace troupe::raft

@@ -112,6 +112,12 @@ public:
     t.tell_when_written(from, vote_answer{false, granted});
   }
 
+  /// Whether who asks has a log that goes beyond this one.
+  [[nodiscard]] static bool is_newer(const vote_request& what, const entry_log& log) {
+    return std::pair{what.last_term, what.last_index}
+           > std::pair{log.last_term(), log.last_index()};
+  }
+
   /// Who is about to be removed may be the only one that can go on (thesis 4.2.2). After a restart
   /// nobody knows which of the changes behind the snapshot are committed.
   [[nodiscard]] static bool may_stand(const turn& t) {
