@@ -1,6 +1,7 @@
 #include "troupe/host/client_core.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
@@ -358,4 +359,96 @@ TEST_CASE("what the service does not understand is not repeated", "[host][client
   CHECK_FALSE(client.end_of(unheard));
   client.wake();
   CHECK(client.sent.back().attempt == 2);
+}
+
+TEST_CASE("a try that is refused says nothing of those before it", "[host][client]") {
+  auto client = driven_client::in_session();
+  auto code = GENERATE(errc::limit_reached, errc::storage_full, errc::busy, errc::too_large);
+  auto twice = client.ask();
+  client.step(client_core::lost{});
+  client.step(client_core::reached{});
+  auto once = client.ask();
+  client.fail(twice, code, 2);
+  client.fail(once, code);
+  CHECK(client.end_of(twice)->code == errc::outcome_unknown);
+  CHECK_THAT(client.end_of(twice)->detail, ContainsSubstring("so says the service"));
+  CHECK(client.end_of(once)->code == code);
+}
+
+TEST_CASE("a try that is refused after all before it were ends with the reason", "[host][client]") {
+  auto client = driven_client::in_session();
+  auto id = client.ask();
+  client.fail(id, errc::not_leader);
+  client.wake();
+  client.fail(id, errc::storage_full, 2);
+  CHECK(client.end_of(id)->code == errc::storage_full);
+}
+
+TEST_CASE("what is sent to another place is not sent there again for an earlier failure",
+          "[host][client]") {
+  auto client = driven_client::in_session();
+  auto first = client.ask();
+  auto second = client.ask();
+  client.fail(first, errc::not_leader);
+  client.step(client_core::reached{});
+  auto sent = client.sent.size();
+  client.pass(2s);
+  CHECK(client.sent.size() == sent);
+  client.answer(first, 2);
+  client.answer(second, 2);
+  CHECK(client.core.pending_requests() == 0);
+}
+
+TEST_CASE("tries of a session that ended were not carried out", "[host][client]") {
+  auto client = driven_client::in_session();
+  auto id = client.ask(1s);
+  client.fail(id, errc::session_expired);
+  client.step(client_core::lost{});
+  client.pass(1s);
+  CHECK(client.end_of(id)->code == errc::no_quorum);
+}
+
+TEST_CASE("what no answer was heard to may be done, so a lost session ends it", "[host][client]") {
+  auto client = driven_client::in_session();
+  auto unheard = client.ask();
+  auto other = client.ask();
+  client.step(client_core::failed{1,
+                                  {errc::unreachable, "the link is lost"},
+                                  client_core::failed::kind::unheard},
+              unheard);
+  client.fail(other, errc::session_expired);
+  REQUIRE(client.end_of(unheard));
+  CHECK(client.end_of(unheard)->code == errc::session_expired);
+  CHECK_FALSE(client.end_of(other));
+}
+
+TEST_CASE("a service that is reached is not given up for what was said of it", "[host][client]") {
+  auto client = driven_client::in_session();
+  client.step(client_core::refuse{{errc::no_quorum, "1 of 3 voters"}});
+  auto id = client.ask(10s, true, true);
+  CHECK_FALSE(client.end_of(id));
+  CHECK(client.sent.size() == 1);
+}
+
+TEST_CASE("a client that ends out of reach tells nobody", "[host][client]") {
+  auto client = driven_client::in_session();
+  client.step(client_core::lost{});
+  client.step(client_core::close{});
+  CHECK(client.closed.empty());
+}
+
+TEST_CASE("a session that comes when its client has ended is closed", "[host][client]") {
+  driven_client client;
+  client.step(client_core::reached{});
+  client.ask();
+  client.step(client_core::close{});
+  SECTION("where the service is still there") {
+    client.give_session(70);
+    CHECK(client.closed == std::vector<session_id>{{70}});
+  }
+  SECTION("but not one of a place that is gone") {
+    client.step(client_core::lost{});
+    client.give_session(70);
+    CHECK(client.closed.empty());
+  }
 }

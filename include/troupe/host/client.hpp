@@ -143,13 +143,18 @@ private:
   }
 
   void perform(const client_core::open& what) {
+    ++opening_;
     self_->request(caf::actor_cast<caf::actor>(target_), std::chrono::seconds{5}, what.what)
       .then(
         [this, line = what.line, turn = what.turn](session_id opened) {
+          --opening_;
           core_.step(client_core::opened{line, turn, opened});
+          quit_if_left();
         },
         [this, line = what.line, turn = what.turn](const caf::error& why) {
+          --opening_;
           core_.step(client_core::not_opened{line, turn, to_problem(why), kind_of(why)});
+          quit_if_left();
         });
   }
 
@@ -188,7 +193,7 @@ private:
   }
 
   void quit_if_left() {
-    if (!is_closed_ || leaving_ > 0)
+    if (!is_closed_ || leaving_ > 0 || opening_ > 0)
       return;
     for (auto& each : left_)
       each(true);
@@ -205,8 +210,9 @@ private:
   std::map<std::uint64_t, pending> open_;
   bool is_done_ = false;
   bool is_closed_ = false;
-  /// Sessions of whose end the service has not answered yet.
+  /// Sessions of whose end the service has not answered yet, and of whose beginning.
   std::size_t leaving_ = 0;
+  std::size_t opening_ = 0;
   std::vector<std::function<void(bool)>> left_;
 };
 

@@ -252,6 +252,7 @@ private:
   void handle(request_id, const reached&) {
     is_reached_ = true;
     refusal_ = {};
+    retry_at_.reset();
     begin_turn();
     send_all();
   }
@@ -327,11 +328,19 @@ private:
       if (what.why.code == errc::no_quorum && each.what.hurries)
         return give_up(found, refused(what.why, each, each.tries - 1));
       if (!passes(what.why.code, each))
-        return give_up(found, what.why);
+        return give_up(found, is_of_this_try(what.why.code)
+                                ? refused(what.why, each, each.tries - 1)
+                                : what.why);
       each.refusals += what.why.code == errc::outcome_unknown ? 0 : 1;
     }
     each.is_unsure |= what.how == failed::kind::unheard || what.why.code == errc::outcome_unknown;
     again_after(what.attempt);
+  }
+
+  /// The service has not looked at the request, so it says nothing of what became of earlier tries.
+  static bool is_of_this_try(errc code) {
+    return code == errc::limit_reached || code == errc::storage_full || code == errc::busy
+           || code == errc::too_large;
   }
 
   /// A change of leader: the same request again, under its number, is carried out once.
@@ -465,7 +474,7 @@ private:
         erase(found);
         continue;
       }
-      each.tries_before = each.tries;
+      each.tries_before = each.refusals = each.tries;
       each.is_unsure = false;
       each.number = line.next();
     }

@@ -62,10 +62,10 @@ TROUPE_COMPILED cluster_client::~cluster_client() {
       run_on_state<cluster::access_state>(access_,
                                           [](cluster::access_state& state) { state.stop(); });
     });
-    access_ = nullptr;
   }
   if (gate_)
     gate_->stop();
+  access_ = nullptr; // links are heard of until here
   entry_ = contact_ = voters_ = nullptr;
 }
 
@@ -158,7 +158,8 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
   print_to_stderr(system_);
   cluster::access_options how{.addresses = std::move(addresses),
                               .idle_after = options.idle_after,
-                              .check_every = std::chrono::milliseconds{250}};
+                              .check_every = std::chrono::milliseconds{250},
+                              .guide_after = std::chrono::seconds{2}};
   cluster::access_events events{[this](const cluster::service_binding& place) {
                                   clients_.bind(place.handles);
                                   auto voters = place.handles.find(cluster::voters_name);
