@@ -81,8 +81,7 @@ public:
       now_ = std::max(now_, *core_.next_deadline());
       tick();
     }
-    now_ = end;
-    tick();
+    now_ = end; // it wakes itself
   }
 
   void tick() {
@@ -100,9 +99,9 @@ public:
     step(id, worker_core::heard<Result>{std::move(what)});
   }
 
-  void identify(std::uint64_t boot = 1) {
+  void identify(std::uint64_t boot = 1, bool maintenance = false) {
     REQUIRE(next<worker_core::identify>());
-    step(0, worker_core::identified{boot, false});
+    step(0, worker_core::identified{boot, maintenance});
   }
 
   register_worker enroll(std::uint64_t id = 7, std::uint64_t boot = 1) {
@@ -587,4 +586,139 @@ TEST_CASE("a worker asks for no more orders than it has room for in its books",
   CHECK_FALSE(who.request<watch_assignments>());
   who.take_report();
   CHECK(who.request<watch_assignments>());
+}
+
+TEST_CASE("what the scheduler refuses for good keeps no other outcome waiting",
+          "[scheduler][worker]") {
+  hands who;
+  who.enroll();
+  auto large = who.give(1);
+  auto small = who.give(2);
+  auto third = who.give(3);
+  who.end(*large, std::string(100, 'x'));
+  REQUIRE(who.request<report>());
+  auto asked = who.asked;
+  who.end(*small, std::string{"done"});
+  who.end(*third, std::string{"done, too"});
+  who.answer<report_receipt>(asked, problem{errc::too_large, "an entry has 16 MiB at most"});
+  who.live(5s);
+  auto next = who.take_report();
+  REQUIRE(next.size() == 3);
+  CHECK(next[0].what == hands::attempt(2));
+  CHECK(next[1].what == hands::attempt(3));
+  auto& told = next[2]; // in its place
+  CHECK(told.what == hands::attempt(1));
+  CHECK(told.kind == outcome_kind::failed);
+  CHECK(told.value.empty());
+  CHECK(told.why.code == errc::too_large);
+  CHECK_FALSE(told.retryable);
+}
+
+TEST_CASE("a report that is refused for good goes again in halves", "[scheduler][worker]") {
+  hands who;
+  who.enroll();
+  std::vector<request_id> jobs;
+  for (std::uint32_t number = 1; number <= 4; ++number)
+    jobs.push_back(*who.give(number));
+  who.end(jobs[0], std::string{"1"});
+  REQUIRE(who.request<report>());
+  auto first = who.asked;
+  for (std::size_t each = 1; each < 4; ++each)
+    who.end(jobs[each], std::to_string(each + 1));
+  who.answer<report_receipt>(first, report_receipt{});
+  REQUIRE(who.request<report>()); // 2, 3 and 4
+  who.answer<report_receipt>(who.asked, problem{errc::bad_argument, "one of them is wrong"});
+  who.live(5s);
+  auto half = who.take_report();
+  REQUIRE(half.size() == 1);
+  CHECK(half[0].what == hands::attempt(2));
+  auto rest = who.take_report();
+  REQUIRE(rest.size() == 2);
+  CHECK(rest[0].value == "3");
+  CHECK(rest[1].value == "4");
+  CHECK_FALSE(who.request<report>());
+}
+
+TEST_CASE("the words of a failure are cut", "[scheduler][worker]") {
+  hands who;
+  who.enroll();
+  auto job = who.give(1);
+  who.end(*job, problem{errc::failed, std::string(1 << 20, 'x')});
+  CHECK(who.take_report().at(0).why.detail.size() == 64 * 1024);
+}
+
+TEST_CASE("a worker says at each registration whether it is in maintenance",
+          "[scheduler][worker]") {
+  hands who;
+  who.identify(1, true);
+  auto words = who.request<register_worker>();
+  REQUIRE(words);
+  CHECK(words->maintenance);
+}
+
+TEST_CASE("a worker that has left asks for nothing more", "[scheduler][worker]") {
+  hands who;
+  who.enroll();
+  who.step(0, worker_core::drain{});
+  REQUIRE(who.request<deregister_worker>());
+  who.answer<worker_receipt>(who.asked, worker_receipt{worker_id{7}, {}, lease});
+  who.fail_orders();
+  who.live(lease * 3);
+  CHECK_FALSE(who.request<watch_assignments>());
+  CHECK_FALSE(who.request<check_in>());
+}
+
+TEST_CASE("a sign of life that got no answer is repeated well within the lease",
+          "[scheduler][worker]") {
+  hands who;
+  who.identify();
+  REQUIRE(who.request<register_worker>());
+  constexpr duration brief = 600ms;
+  who.answer<worker_receipt>(who.asked, worker_receipt{worker_id{7}, {}, brief});
+  for (auto tries = 0; tries < 20; ++tries) {
+    who.live(brief / 3);
+    REQUIRE(who.request<check_in>());
+    who.answer<worker_receipt>(who.asked, problem{errc::unreachable, "no"});
+  }
+}
+
+TEST_CASE("a record that is refused is not repeated at once", "[scheduler][worker]") {
+  hands who;
+  who.enroll();
+  who.live(lease / 3);
+  REQUIRE(who.request<check_in>());
+  who.answer<worker_receipt>(who.asked, problem{errc::conflict, "send renew_worker"});
+  REQUIRE(who.request<renew_worker>());
+  who.answer<worker_receipt>(who.asked, problem{errc::conflict, "no"});
+  CHECK_FALSE(who.request<renew_worker>());
+  CHECK_FALSE(who.request<check_in>());
+}
+
+TEST_CASE("orders of a scheduler that was restored are asked for from where it stands",
+          "[scheduler][worker]") {
+  hands who;
+  who.enroll();
+  who.give_orders({});
+  auto question = who.request<watch_assignments>();
+  REQUIRE(question);
+  REQUIRE(question->after > 0);
+  worker_orders earlier;
+  earlier.sequence = 0;
+  who.answer<worker_orders>(who.asked, earlier);
+  auto next = who.request<watch_assignments>();
+  REQUIRE(next);
+  CHECK(next->after == 0);
+}
+
+TEST_CASE("progress of attempts that are void is told to nobody", "[scheduler][worker]") {
+  hands who;
+  who.enroll();
+  auto job = who.give(1);
+  who.step(*job, worker_core::progressed{5});
+  REQUIRE(who.request<report>());
+  who.step(*job, worker_core::progressed{6}); // waits for the answer
+  who.answer<report_receipt>(who.asked, problem{errc::not_found, "register"});
+  who.live(5s);
+  who.enroll(8);
+  CHECK_FALSE(who.request<report>());
 }

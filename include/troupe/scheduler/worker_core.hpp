@@ -39,9 +39,10 @@ struct worker_core_options {
   /// Outcomes in one report, and the bytes of their texts; a single outcome may have more.
   std::uint32_t max_report = 1'000;
   std::uint32_t max_report_bytes = 4 * 1024 * 1024;
-  /// A larger result fails its task here, with too_large: links take 64 MiB at most, so it would be
-  /// sent for ever. The scheduler takes less by default (scheduler_options::max_payload_bytes).
-  std::uint32_t max_value_bytes = 48 * 1024 * 1024;
+  /// A larger result fails its task here, with too_large: a group takes 16 MiB in one entry
+  /// (raft::options::max_command_bytes). The scheduler takes less by default
+  /// (scheduler_options::max_payload_bytes).
+  std::uint32_t max_value_bytes = 8 * 1024 * 1024;
 };
 
 /// Decides what a worker does: registers, asks for orders, admits attempts by its own books, tells
@@ -53,7 +54,8 @@ struct worker_core_options {
 /// - An attempt takes its room until its handler has ended, also when it was stopped meanwhile or
 ///   the scheduler has forgotten this worker. An order that does not fit is told `busy`.
 /// - An outcome is repeated in the same report until that is answered. Then it is never sent
-///   again, not even if an order that is on its way still names the attempt.
+///   again, not even if an order that is on its way still names the attempt. What the scheduler
+///   refuses for good keeps nothing else waiting: in the end its task has failed.
 /// - A scheduler that does not know this worker (not_found) has given its attempts to others: they
 ///   are stopped, their outcomes dropped, and the worker registers anew.
 /// - Where a link or session is lost, and another leader answers, the same words are sent again:
@@ -455,8 +457,11 @@ private:
       return;
     if (!answer.what && answer.what.error().code == errc::not_found)
       return start_anew();
-    if (!answer.what)
-      return again(report_); // the same: what got through is stale then
+    if (!answer.what) {
+      if (!may_pass(answer.what.error().code))
+        books_.refused(answer.what.error());
+      return again(report_); // else the same: what got through is stale then
+    }
     report_.failures = 0;
     report_.due = now_;
     renew(report_.sent, lease_);

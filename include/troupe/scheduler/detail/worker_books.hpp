@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -15,6 +16,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/utf8.hpp"
 #include "troupe/scheduler/commands.hpp"
 #include "troupe/scheduler/queries.hpp"
 
@@ -27,11 +29,12 @@ namespace troupe::scheduler::detail {
 /// outcome is told until it was heard, once. Cost: O(log n) in attempts, unless said otherwise.
 class worker_books {
 public:
-  /// Of reports, and of one result.
+  /// Of reports, of one result, and of the words of one failure, which are cut.
   struct bounds {
     std::uint32_t max_report = 0;
     std::uint64_t max_report_bytes = 0;
     std::uint64_t max_value_bytes = 0;
+    std::uint64_t max_detail_bytes = 64 * 1024;
   };
 
   worker_books(const resources& capacity, const bounds& limits)
@@ -158,6 +161,26 @@ public:
     return over;
   }
 
+  /// The scheduler does not take the report, and never will. It goes again in parts; an outcome
+  /// that is not taken alone becomes a failure that says so, and the last of all.
+  void refused(const problem& why) {
+    if (under_way_.size() > 1) {
+      auto half = under_way_.begin() + static_cast<std::ptrdiff_t>(under_way_.size() / 2);
+      outcomes_.insert(outcomes_.begin(), std::make_move_iterator(half),
+                       std::make_move_iterator(under_way_.end()));
+      under_way_.erase(half, under_way_.end());
+      return;
+    }
+    for (auto& each : std::exchange(under_way_, {}))
+      if (each.kind != outcome_kind::progress)
+        outcomes_.push_back({each.what,
+                             outcome_kind::failed,
+                             {},
+                             cut({why.code, "the scheduler refused the outcome: " + why.detail}),
+                             false,
+                             0});
+  }
+
 private:
   struct job {
     attempt_id what;
@@ -177,7 +200,12 @@ private:
     if (was.is_stopped)
       return {was.what, outcome_kind::stopped, {}, {}, false, 0};
     auto& why = value.error();
-    return {was.what, outcome_kind::failed, {}, why, may_pass(why.code), 0};
+    return {was.what, outcome_kind::failed, {}, cut(why), may_pass(why.code), 0};
+  }
+
+  [[nodiscard]] problem cut(problem why) const {
+    why.detail = utf8_prefix(why.detail, limits_.max_detail_bytes);
+    return why;
   }
 
   void tell(outcome what) {
