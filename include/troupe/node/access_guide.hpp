@@ -30,6 +30,8 @@ public:
       dial;
     /// The services are there, by what the guide says.
     std::function<void(const net::address&)> moved;
+    /// A link is not needed any more.
+    std::function<void(const net::link_ptr&)> rest;
   };
 
   explicit access_guide(setup how) : how_(std::move(how)), timers_(how_.self) {}
@@ -61,7 +63,8 @@ public:
   /// The services do not move, or are here.
   void let_go() {
     ++turn_;
-    link_.reset();
+    if (auto gone = std::exchange(link_, nullptr))
+      how_.rest(gone);
   }
 
 private:
@@ -80,7 +83,7 @@ private:
   void dial(const net::address& where) {
     how_.dial(where, [this, turn = turn_, where](const result<net::link_ptr>& got) {
       if (turn != turn_)
-        return;
+        return got ? how_.rest(*got) : void();
       if (!got || !(*got)->entry_point())
         return find_later();
       link_ = *got;

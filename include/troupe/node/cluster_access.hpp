@@ -1,11 +1,13 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -40,6 +42,9 @@ struct access_options {
   /// How often the node where the services are says that it is there, at least. Each costs it a
   /// message, and the other side an answer.
   duration check_every = std::chrono::seconds{1};
+  /// A second node is asked where the services are (see access_guide) once they have been there
+  /// for so long: who makes one call needs one link.
+  duration guide_after{};
 };
 
 /// Where the services of a cluster are.
@@ -95,7 +100,15 @@ public:
               [this](const net::address& there) {
                 if (!is_here_ && there != self_address_)
                   seek(there);
-              }}) {}
+              },
+              [this](const net::link_ptr& link) { rest(link); }}) {}
+
+  access_state(const access_state&) = delete;
+  access_state& operator=(const access_state&) = delete;
+
+  ~access_state() {
+    *is_over_ = true;
+  }
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
@@ -119,6 +132,7 @@ public:
     if (number != link_)
       return;
     link_ = 0;
+    bound_link_.reset();
     handles_.clear();
     events_.bound({});
     if (!is_seeking_)
@@ -138,6 +152,7 @@ public:
     is_seeking_ = false;
     ++search_;
     link_ = 0;
+    rest_if_any(std::exchange(bound_link_, nullptr));
     guide_.let_go();
     forget_quorum();
     events_.bound(how);
@@ -148,8 +163,11 @@ public:
     if (turn < turn_)
       return;
     turn_ = turn;
-    if (std::exchange(is_here_, false))
+    if (std::exchange(is_here_, false)) {
       events_.bound({});
+      if (contact_)
+        listen_anew(0);
+    }
     auto address = net::address::from_string(where);
     if (gate_ == nullptr || (address && link_ != 0 && *address == where_))
       return;
@@ -170,6 +188,7 @@ public:
 
   /// Part of the end of the node.
   void stop() {
+    *is_over_ = true;
     contact_.reset();
     self_->quit();
   }
@@ -241,16 +260,25 @@ private:
     ask(++search_, link, where);
   }
 
-  /// Names are resolved in a thread, as that blocks.
+  /// Names are resolved in a thread, as that blocks; one that takes long is not asked for twice.
   void dial(const net::address& where, const link_taker& then) {
-    auto done = [home = caf::weak_actor_ptr{self_->ctrl()}, this, then](result<net::link_ptr> got) {
-      run_on(home, [this, then, got = std::move(got)] {
-        if (got)
-          use(*got);
-        then(got);
-      });
-    };
-    resolver_.run([gate = gate_, where, done] {
+    auto& takers = dials_[to_string(where)];
+    takers.push_back(then);
+    if (takers.size() > 1)
+      return;
+    auto done
+      = [home = caf::weak_actor_ptr{self_->ctrl()}, this, where](result<net::link_ptr> got) {
+          run_on(home, [this, where, got = std::move(got)] {
+            if (got)
+              use(*got);
+            auto gone = dials_.extract(to_string(where));
+            for (auto& each : gone.mapped())
+              each(got);
+          });
+        };
+    resolver_.run([gate = gate_, where, done, is_over = is_over_] {
+      if (*is_over)
+        return; // nobody waits for it
       auto found = net::resolve(where);
       if (found)
         gate->dial(std::move(*found), std::nullopt, done);
@@ -278,12 +306,16 @@ private:
             Then then) {
     self_->request(caf::actor_cast<caf::actor>(link->entry_point()), answer_within, what)
       .then(
-        [this, search, then](const router::service_place& place) mutable {
+        [this, search, link, then](const router::service_place& place) mutable {
           if (is_current(search))
             then(place);
+          else
+            rest(link);
         },
-        [this, search, number = link->number()](const caf::error& why) {
-          not_found(search, number, to_problem(why));
+        [this, search, link](const caf::error& why) {
+          if (!is_current(search))
+            rest(link);
+          not_found(search, link->number(), to_problem(why));
         });
   }
 
@@ -498,7 +530,7 @@ private:
       .then(
         [this, search, from](const router::service_place& place) {
           if (!is_current(search))
-            return;
+            return rest(from.link);
           if (place.handle)
             return ask(search, from.link, from.where); // for the others, too
           if (place.revision != from.revision)
@@ -506,7 +538,15 @@ private:
           rest(from.link);
           again(search, {errc::unreachable, to_string(from.where) + " knows no node that leads"});
         },
-        [this, search](const caf::error& why) { again(search, to_problem(why)); });
+        [this, search, from](const caf::error& why) {
+          rest(from.link);
+          again(search, to_problem(why));
+        });
+  }
+
+  void rest_if_any(const net::link_ptr& link) {
+    if (link)
+      rest(link);
   }
 
   /// It does not rest any more.
@@ -518,11 +558,11 @@ private:
   /// The way goes on from the node at the other end of `link`.
   void rest(const net::link_ptr& link) {
     if (options_.idle_after <= duration::zero() || link->number() == link_
-        || guide_.uses(link->number()))
+        || guide_.uses(link->number()) || resting_.contains(link->number()))
       return;
     resting_[link->number()] = timers_.after(options_.idle_after, [this, link] {
       resting_.erase(link->number());
-      if (link->number() == link_ || guide_.uses(link->number()))
+      if (link->number() == link_ || guide_.uses(link->number()) || !link->reason().empty())
         return;
       if (link == contact_ && link_ == 0)
         return rest(link); // there is nobody else to ask
@@ -568,6 +608,8 @@ private:
     auto is_news = link_ != link->number() || handles_ != how.handles;
     link_ = link->number();
     use(link);
+    if (auto before = std::exchange(bound_link_, link); before != link)
+      rest_if_any(before);
     handles_ = how.handles;
     forget_quorum();
     if (!link->reason().empty())
@@ -588,7 +630,12 @@ private:
     auto all = options_.addresses;
     if (way.link)
       all.insert(all.begin(), way.where);
-    guide_.keep(std::move(all), where_);
+    if (options_.guide_after <= duration::zero())
+      return guide_.keep(std::move(all), where_);
+    timers_.after(options_.guide_after, [this, search = search_, all = std::move(all)] {
+      if (is_current(search) && link_ != 0)
+        guide_.keep(all, where_);
+    });
   }
 
   // -- when there is one ---------------------------------------------------------------------
@@ -670,6 +717,7 @@ private:
   std::size_t hops_ = 0;
   /// The link that leads to the services; zero while there is none.
   net::connection_id link_ = 0;
+  net::link_ptr bound_link_;
   net::address where_;
   /// What was bound there last.
   std::map<std::string, caf::strong_actor_ptr> handles_;
@@ -696,6 +744,9 @@ private:
   /// Addresses of nodes that do not lead to the services, since they were found last.
   std::set<std::string> tried_;
   access_guide guide_;
+  /// Who waits for a dial, by its address.
+  std::map<std::string, std::vector<link_taker>> dials_;
+  std::shared_ptr<std::atomic<bool>> is_over_ = std::make_shared<std::atomic<bool>>(false);
   worker_thread resolver_;
 };
 

@@ -372,6 +372,12 @@ private:
   }
 
   /// Agents of this node are found here before the registry has told of them.
+  /// Whether this node is in maintenance. What others show of it may be worse than that.
+  [[nodiscard]] bool rests() const {
+    auto self = announcer_.book().find(registry::record_kind::node, setup_.name);
+    return self && self->status == registry::record_status::maintenance;
+  }
+
   void show(const registry::record& what, bool rests = false) {
     auto where = place_of(what);
     where.rests = rests;
@@ -413,7 +419,7 @@ private:
       else if (value.key.owner != setup_.id)
         follow_agent(value, shown, each.what.status);
       else if (auto own = announcer_.book().find(value.key.kind, value.key.name))
-        show(*own, each.what.status == registry::record_status::maintenance);
+        show(*own, rests());
     }
     if (snapshot_ && !news.rest)
       forget_all_but(*std::exchange(snapshot_, std::nullopt));

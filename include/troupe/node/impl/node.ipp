@@ -789,12 +789,28 @@ TROUPE_COMPILED problem node::add_agent(const std::string& id, const caf::strong
        {check_names("capabilities", how.capabilities), check_names("groups", how.groups)})
     if (why.code != errc::none)
       return why;
+  struct attempt {
+    std::mutex mutex;
+    bool is_given_up = false;
+    bool is_added = false;
+  };
+  auto mine = std::make_shared<attempt>();
   auto why = inside_->on_router<problem>(
-    [id, actor](router::router_state& state) { return state.add_agent(id, actor); },
+    [id, actor, mine](router::router_state& state) {
+      std::lock_guard guard{mine->mutex};
+      auto refusal = mine->is_given_up ? problem{errc::cancelled, "nobody waits for it"}
+                                       : state.add_agent(id, actor);
+      mine->is_added = refusal.code == errc::none;
+      return refusal;
+    },
     {errc::cancelled, "this node has stopped; nothing was done"},
     {errc::timed_out, "the node gave no answer in time; it is overloaded"});
-  if (why.code == errc::timed_out)
-    remove_agent(id); // if it comes to it yet
+  if (why.code == errc::timed_out) {
+    std::unique_lock guard{mine->mutex};
+    mine->is_given_up = true;
+    if (auto is_added = mine->is_added; guard.unlock(), is_added)
+      remove_agent(id); // else another one may have that name
+  }
   if (why.code != errc::none)
     return why;
   why = inside::wait_until_done([&](std::function<void(problem)> done) {
