@@ -84,7 +84,7 @@ private:
     for (std::size_t done = 0; done < body.size();) {
       auto count
         = ::pwrite(descriptor_, body.data() + done, body.size() - done, static_cast<off_t>(done));
-      if (count < 0 && errno != EINTR)
+      if (count == 0 || (count < 0 && errno != EINTR))
         return false;
       done += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
     }
