@@ -31,8 +31,8 @@ TEST_CASE("the command of a lock begins after four round trips", "[cluster][cli]
   network.set_path(far_host, "127.0.0.1", {.delay = one_way});
   auto file = folder / "began";
   auto began = std::chrono::system_clock::now();
-  auto done
-    = run({"lock", "door", "--at", to_string(*front), "--", "sh", "-c", "date +%s%N > " + file});
+  auto done = run(
+    {"lock", "door", "--at", to_string(*front), "--", "sh", "-c", "date +%s%N > " + file.string()});
   INFO(done);
   REQUIRE(done.status == 0);
   std::int64_t seen = 0;
