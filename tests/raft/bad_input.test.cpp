@@ -588,6 +588,9 @@ TEST_CASE("one that leads alone leads no more when an earlier leader has committ
     replica.run(lan().election_timeout * 10);
     CHECK((*replica).current_role() == role::follower);
     CHECK((*replica).term() == 9);
+    INFO("until it has heard nothing of them for long: they may be the older copies");
+    replica.run(lan().election_timeout * 92);
+    CHECK((*replica).current_role() == role::leader);
   }
   SECTION("it does not reach so far") {
     heartbeat.previous_index = heartbeat.commit = 4;
@@ -632,6 +635,27 @@ TEST_CASE("one that led alone stands no more, also when the others' term is the 
     CHECK((*replica).current_role() == role::follower);
   }
   CHECK((*replica).term() == 100);
+}
+
+TEST_CASE("a leader that contradicts what lies below a snapshot is not heard, and nothing breaks",
+          "[raft]") {
+  stored_state disk;
+  disk.last_ballot = {5, {}};
+  disk.base.index = 1'000;
+  disk.base.term = 5;
+  auto voters = GENERATE(1U, 3U);
+  for (std::uint64_t each = 1; each <= voters; ++each)
+    disk.base.members.members[{each}] = {true, ""};
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    disk.entries.push_back({1'000 + each, 5, {}, disk.base.members});
+  subject replica{lan(), disk};
+  replica.run(50ms); // the only voter leads
+  auto term = (*replica).term();
+  replica.hear({term + 40'000, append{60, term + 39'999, 61, {}, 1, {}}});
+  CHECK_THAT(replica.only<replica::ignored>().why.detail,
+             ContainsSubstring("a disk has lost what it had synced"));
+  replica.run(lan().election_timeout * 5);
+  CHECK((*replica).current_role() != role::follower); // it is its right
 }
 
 TEST_CASE("one that led alone stands again once it has what the others have", "[raft]") {

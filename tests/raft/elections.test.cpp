@@ -164,6 +164,14 @@ TEST_CASE("the only voter waits for the leader of others that it was told of", "
       CHECK_FALSE(replica.leads());
     }
   }
+  SECTION("one asks again and again whether it would vote, and never comes to it") {
+    for (auto each = 1; each <= 3; ++each) {
+      replica.hear({8, vote_request{500, 7, true, false}});
+      replica.run_until(duration{1s} * each);
+    }
+    replica.run_until(3s + 100ms);
+    CHECK(replica.leads());
+  }
   SECTION("one that has less does not keep it waiting") {
     for (auto term = term_number{8}; term < 11; ++term) {
       replica.hear({term, vote_request{1, 6, true, false}});

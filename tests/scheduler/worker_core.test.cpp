@@ -722,3 +722,19 @@ TEST_CASE("progress of attempts that are void is told to nobody", "[scheduler][w
   who.enroll(8);
   CHECK_FALSE(who.request<report>());
 }
+
+TEST_CASE("an outcome of which nothing is taken is dropped", "[scheduler][worker]") {
+  hands who;
+  who.enroll();
+  auto job = who.give(1);
+  who.end(*job, std::string{"done"});
+  who.step(0, worker_core::drain{});
+  for (auto tries = 0; tries < 2; ++tries) {
+    who.live(5s);
+    REQUIRE(who.request<report>());
+    who.answer<report_receipt>(who.asked, problem{errc::bad_argument, "no"});
+  }
+  who.live(5s);
+  CHECK_FALSE(who.request<report>());
+  CHECK(who.next<worker_core::drained>());
+}

@@ -313,9 +313,8 @@ private:
             rest(link);
         },
         [this, search, link](const caf::error& why) {
-          if (!is_current(search))
-            rest(link);
           not_found(search, link->number(), to_problem(why));
+          rest(link);
         });
   }
 
@@ -502,9 +501,12 @@ private:
     tried(from.where);
     if (!there || *there != from.where)
       sign_ = from;
-    if (!there || *there == from.where || silent_ == *there || ++hops_ > max_hops)
+    if (!there || *there == from.where || silent_ == *there || ++hops_ > max_hops) {
+      if (there == from.where)
+        rest(from.link); // else it may soon know better, see again()
       return again(search, {errc::unreachable,
                             to_string(from.where) + " does not know where the services are"});
+    }
     rest(from.link);
     dial(search, *there);
   }
@@ -587,8 +589,10 @@ private:
       how.handles[service] = found->second;
       return true;
     };
-    if (!std::ranges::all_of(cluster_services, take) || (how.has_voters && !take(voters_name)))
+    if (!std::ranges::all_of(cluster_services, take) || (how.has_voters && !take(voters_name))) {
+      rest(link);
       return again(search, hosts_no_more(where));
+    }
     bound(search, link, std::move(how), place.revision);
   }
 

@@ -371,13 +371,13 @@ private:
       told.mapped()(why);
   }
 
-  /// Agents of this node are found here before the registry has told of them.
   /// Whether this node is in maintenance. What others show of it may be worse than that.
   [[nodiscard]] bool rests() const {
     auto self = announcer_.book().find(registry::record_kind::node, setup_.name);
     return self && self->status == registry::record_status::maintenance;
   }
 
+  /// Agents of this node are found here before the registry has told of them.
   void show(const registry::record& what, bool rests = false) {
     auto where = place_of(what);
     where.rests = rests;

@@ -331,13 +331,12 @@ private:
   /// Who needs nobody's vote asks nobody who might know more than its log, which may be an older
   /// copy, from before others voted.
   [[nodiscard]] bool may_lead_alone() {
-    if (is_astray_ && planted_flaw != flaw::astray_stands)
-      return false;
-    if (!is_alone())
-      return true;
-    if (now_ < alone_from_)
-      elections_.stand_at(alone_from_);
-    return now_ >= alone_from_ && last_index() >= known_commit_;
+    auto from = planted_flaw == flaw::astray_stands ? time_point{} : astray_until_;
+    if (is_alone())
+      from = std::max(from, alone_from_);
+    if (now_ < from)
+      elections_.stand_at(from);
+    return now_ >= from && (!is_alone() || last_index() >= known_commit_);
   }
 
   /// Somebody who is heard has more than this log: others may vote.
@@ -363,7 +362,7 @@ private:
   }
 
   void handle_body(seat_id from, term_number wanted, const vote_request& what) {
-    if (detail::elections::is_newer(what, log()))
+    if (!what.trial && detail::elections::is_newer(what, log()))
       hear_of_more();
     elections_.answer(from, wanted, what, leader_, has_leader(), turn());
   }
@@ -462,7 +461,7 @@ private:
     auto before = commit_;
     following_.take(from, what, turn());
     if (commit_ > before)
-      is_astray_ = false; // its log is that of the leader now
+      astray_until_ = {}; // its log is that of the leader now
     known_commit_ = std::max(known_commit_, known);
     if (last_index() < known_commit_)
       hear_of_more();
@@ -478,8 +477,8 @@ private:
   /// led alone, or that of a voter which elected it. Which of them, nobody can tell from two logs.
   /// So no leader is heard that contradicts what is committed here; where the later term is here,
   /// this replica may be the one that led without the others, and does not stand while it hears of
-  /// such a leader, or any more if it led alone: the others need no vote of it, and it has none of
-  /// them.
+  /// such a leader, nor for a hundred election time-outs after that if it led alone: it needs no
+  /// vote, and would lead again while the others elect a leader.
   [[nodiscard]] problem contradicts(log_index index, term_number of_leader) {
     auto own = log().term_at(std::max(index, log().base_index()));
     if (index > commit_ || !own || *own == of_leader)
@@ -489,7 +488,8 @@ private:
     auto text = "entry " + std::to_string(index) + " is committed here in term "
                 + std::to_string(*own) + ", and that leader has it of term "
                 + std::to_string(of_leader);
-    auto led_alone = log().members_at(index).voters() == std::set<seat_id>{self_};
+    auto led_alone
+      = index >= log().base_index() && log().members_at(index).voters() == std::set<seat_id>{self_};
     if (*own < of_leader && !led_alone)
       return contradiction(text);
     return go_astray(text, led_alone);
@@ -532,7 +532,7 @@ private:
     await_leader();
     if (!led_alone)
       return contradiction(text);
-    is_astray_ = true;
+    astray_until_ = now_ + astray_rest * options_.election_timeout;
     return {errc::damaged, text
                              + ": the disk of this node has lost what it had synced (is its folder "
                                "an older copy?), and it led alone without that. If the others' "
@@ -614,7 +614,7 @@ private:
       change_role(role::follower, {}, "it has lost what it had synced");
     disk_.forget_answers();
     self_ = what.seat;
-    is_astray_ = false;
+    astray_until_ = {};
   }
 
   /// What changes the members: who asks for it, gets an answer once it is in the log.
@@ -636,6 +636,8 @@ private:
     leading_->change_members(id, *std::move(next), turn());
   }
 
+  static constexpr std::int64_t astray_rest = 100; // election time-outs
+
   seat_id self_;
   options options_;
   std::uint32_t step_; // to the term of the next candidacy
@@ -649,7 +651,6 @@ private:
   role role_ = role::follower;
   seat_id leader_;
   bool misses_leader_ = false; // its link is lost, and nothing was heard of it since
-  bool is_astray_ = false;     // led alone without what others have committed, so it leads no more
   bool leads_alone_ = false;   // nobody else could vote when it was elected
   term_number said_term_ = 0;
   detail::elections elections_;
@@ -662,6 +663,7 @@ private:
   time_point told_at_{};   // here, then
 
   time_point alone_from_{};    // it may lead without anybody's vote
+  time_point astray_until_{};  // led alone without what others have committed, so it rests
   log_index known_commit_ = 0; // by what leaders said
 };
 

@@ -162,7 +162,8 @@ public:
   }
 
   /// The scheduler does not take the report, and never will. It goes again in parts; an outcome
-  /// that is not taken alone becomes a failure that says so, and the last of all.
+  /// that is not taken alone becomes a failure that says so, and the last of all; one that is not
+  /// taken even so is dropped.
   void refused(const problem& why) {
     if (under_way_.size() > 1) {
       auto half = under_way_.begin() + static_cast<std::ptrdiff_t>(under_way_.size() / 2);
@@ -172,13 +173,11 @@ public:
       return;
     }
     for (auto& each : std::exchange(under_way_, {}))
-      if (each.kind != outcome_kind::progress)
-        outcomes_.push_back({each.what,
-                             outcome_kind::failed,
-                             {},
-                             cut({why.code, "the scheduler refused the outcome: " + why.detail}),
-                             false,
-                             0});
+      if (each.kind == outcome_kind::failed && each.why.detail.starts_with(refusal))
+        unheard_.erase(each.what); // nothing that can be said of it is taken
+      else if (each.kind != outcome_kind::progress)
+        outcomes_.push_back(
+          {each.what, outcome_kind::failed, {}, cut({why.code, refusal + why.detail}), false, 0});
   }
 
 private:
@@ -230,6 +229,7 @@ private:
   }
 
   static constexpr resources no_resources{0, 0, 0, 0};
+  static constexpr const char* refusal = "the scheduler refused the outcome: ";
 
   resources capacity_;
   bounds limits_;
