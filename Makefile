@@ -5,7 +5,7 @@ DATA ?= $(realpath ../shared/data)
 configure = cmake --preset $(1) -DTROUPE_TEST_DATA="$(DATA)" $(2) > build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 
 .DEFAULT_GOAL := build
-.PHONY: deps deps-tsan build demo test lint asan asan-all tsan tidy fuzz soak coverage bench docs install clean
+.PHONY: deps deps-tsan build demo test lint asan asan-all tsan tidy fuzz soak mutants coverage bench docs install clean
 
 deps:
 	@tools/deps
@@ -31,6 +31,7 @@ test: deps
 lint: deps
 	@tools/lint
 	@tools/docs --check
+	@tools/mutants --check
 
 asan: deps
 	@mkdir -p build
@@ -59,6 +60,11 @@ fuzz: deps
 
 soak: test
 	@tools/soak
+	@tools/mutants
+
+# One line of a machine broken at a time; see tests/mutants/README.md.
+mutants: deps
+	@tools/mutants
 
 coverage: deps
 	@tools/coverage
