@@ -157,6 +157,99 @@ TEST_CASE("a question needs no session", "[host][client]") {
   CHECK(client.done.size() == 1);
 }
 
+TEST_CASE("a command of which nothing was heard is not carried out again in the next session",
+          "[host][client]") {
+  auto client = driven_client::in_session();
+  auto unheard = client.ask();
+  client.step(client_core::failed{1,
+                                  {errc::unreachable, "the link is lost"},
+                                  client_core::failed::kind::unheard},
+              unheard);
+  client.fail(client.ask(), errc::session_expired);
+  REQUIRE(client.end_of(unheard));
+  CHECK(client.end_of(unheard)->code == errc::session_expired);
+}
+
+TEST_CASE("a session that comes when nobody wants it any more is ended", "[host][client]") {
+  driven_client client;
+  client.step(client_core::reached{});
+  client.ask();
+  client.step(client_core::close{});
+  CHECK(client.closed.empty());
+  client.give_session(70);
+  CHECK(client.closed == std::vector<session_id>{{70}});
+}
+
+TEST_CASE("nothing is said to a service that is out of reach", "[host][client]") {
+  auto client = driven_client::in_session();
+  client.step(client_core::lost{});
+  client.pass(2 * client_options{}.keep_every);
+  CHECK(client.kept.empty());
+  client.step(client_core::close{});
+  CHECK(client.closed.empty());
+}
+
+TEST_CASE("a session that comes late from a service that was lost is not used", "[host][client]") {
+  driven_client client;
+  client.step(client_core::reached{});
+  client.ask();
+  client.step(client_core::lost{});
+  client.give_session(70);
+  client.step(client_core::reached{});
+  CHECK(client.openings == 2);
+  CHECK(client.sent.empty());
+  auto [line, turn, what] = *client.opening;
+  client.step(client_core::not_opened{line, turn - 1, {errc::limit_reached, "all are in use"}});
+  CHECK(client.ended.empty()); // said by the service of before
+  client.give_session(71);
+  REQUIRE(client.sent.size() == 1);
+  CHECK(client.sent[0].who == call{{71}, 1, 0});
+}
+
+TEST_CASE("who hurries goes on while the service is there, whatever was said of it",
+          "[host][client]") {
+  auto client = driven_client::in_session();
+  auto sent = client.ask(10s, true, true);
+  client.step(client_core::refuse{{errc::no_quorum, "1 of 3 voters"}});
+  CHECK_FALSE(client.end_of(sent));
+  CHECK_FALSE(client.end_of(client.ask(10s, true, true)));
+  CHECK(client.sent.size() == 2);
+}
+
+TEST_CASE("a second session is kept once it is there, and its refusal ends its own commands only",
+          "[host][client]") {
+  auto client = driven_client::in_session({.max_pending = 10'000});
+  auto slow = client.ask(1h);
+  client.opening.reset();
+  request_id waits = 0;
+  for (auto each = 0; each < 2'000 && !client.opening; ++each) {
+    waits = client.ask(1h);
+    if (!client.opening)
+      client.answer(waits);
+  }
+  REQUIRE(client.opening);
+  client.pass(client_options{}.keep_every);
+  CHECK(client.kept == std::vector<session_id>{{70}}); // the other is none yet
+  client.step(client_core::not_opened{
+    client.opening->line, client.opening->turn, {errc::limit_reached, "all are in use"}});
+  CHECK(client.end_of(waits)->code == errc::limit_reached);
+  CHECK_FALSE(client.end_of(slow));
+}
+
+TEST_CASE("a question that a session's end is said to is refused like any other",
+          "[host][client]") {
+  auto client = driven_client::in_session();
+  auto question = client.ask(10s, false);
+  auto command = client.ask();
+  client.fail(question, errc::session_expired);
+  REQUIRE(client.end_of(question));
+  CHECK(client.end_of(question)->code == errc::session_expired);
+  client.answer(command);
+  CHECK(client.done.size() == 2);
+  client.ask();
+  CHECK(client.sent.back().who == call{{70}, 3, 2}); // the session goes on
+}
+
 TEST_CASE("a command is repeated under its number, and its first answer counts", "[host][client]") {
   auto client = driven_client::in_session();
   auto id = client.ask();

@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -250,4 +251,147 @@ TEST_CASE("what comes while leadership is handed over waits for the next leader"
     CHECK(locks.sessions == std::vector<request_id>{3});
     CHECK(locks.log.size() == 2);
   }
+}
+
+namespace {
+
+using locks_core = replicated_core<lock::lock_table>;
+
+/// One replica of a lock service, whose group says only what the test makes it say.
+struct lone_locks {
+  explicit lone_locks(std::uint64_t life) : inside(life) {}
+
+  void give(locks_core::event what, request_id caller = 0) {
+    inside.step(now, caller, std::move(what), out);
+  }
+
+  void lead(raft::term_number term) {
+    give(locks_core::leads{term});
+  }
+
+  void acquire(const std::string& name, request_id caller, duration ttl = 1min,
+               duration wait = 0s) {
+    give(command<lock::lock_table>{{}, lock::acquire{name, "me", ttl, wait}}, caller);
+  }
+
+  /// What it has proposed since the last call.
+  std::vector<std::string> proposals() {
+    std::vector<std::string> found;
+    for (auto& each : out)
+      if (auto* made = std::get_if<locks_core::propose>(&each))
+        found.push_back(std::move(made->what.payload));
+    return found;
+  }
+
+  /// Commits what it has proposed. Returns that.
+  std::string commit() {
+    auto made = proposals();
+    REQUIRE(made.size() == 1);
+    out.clear();
+    give(locks_core::committed{made.front()});
+    return made.front();
+  }
+
+  template <class Effect>
+  [[nodiscard]] std::size_t count() const {
+    return static_cast<std::size_t>(
+      std::ranges::count_if(out, [](auto& each) { return std::holds_alternative<Effect>(each); }));
+  }
+
+  locks_core inside;
+  time_point now = at(1s);
+  locks_core::effects out;
+};
+
+} // namespace
+
+TEST_CASE("what a machine wants done is carried out where it leads, and nowhere else",
+          "[host][replicated]") {
+  lone_locks leader{7};
+  lone_locks follower{8};
+  leader.lead(1);
+  leader.acquire("door", 1, 1s);
+  follower.give(locks_core::committed{leader.commit()});
+  leader.now = at(5s);
+  leader.inside.tick(leader.now, leader.out);
+  follower.give(locks_core::committed{leader.commit()});
+  CHECK(leader.count<locks_core::perform>() == 1); // the lease is over
+  CHECK(follower.inside.snapshot().inside == leader.inside.snapshot().inside);
+  CHECK(follower.out.empty());
+}
+
+TEST_CASE("a state of newer rules is refused, and nothing of it is taken", "[host][replicated]") {
+  lone_locks leader{7};
+  leader.lead(1);
+  leader.acquire("door", 1);
+  leader.commit();
+  auto saved = leader.inside.snapshot();
+  ++saved.rules;
+  lone_locks behind{8};
+  CHECK(behind.inside.restore_section(to_bytes(saved), behind.out).code == errc::incompatible);
+  CHECK(behind.inside.index() == 0);
+  CHECK(behind.inside.restore_section(leader.inside.section(), behind.out).code == errc::none);
+  CHECK(behind.inside.index() == 1);
+}
+
+TEST_CASE("who waits where a newer state comes in hears that the outcome is unknown",
+          "[host][replicated]") {
+  lone_locks ahead{7};
+  ahead.lead(1);
+  ahead.acquire("gate", 1);
+  ahead.commit();
+  lone_locks behind{8};
+  behind.lead(2);
+  behind.acquire("door", 1);
+  behind.commit();
+  behind.give(command<lock::lock_table>{{}, lock::acquire{"door", "other", 1min, 10min}}, 2);
+  behind.commit();
+  behind.give(locks_core::follows{{errc::not_leader, "another leads"}});
+  behind.out.clear();
+  CHECK(behind.inside.restore_section(ahead.inside.section(), behind.out).code == errc::none);
+  REQUIRE(behind.out.size() == 1);
+  auto& told = std::get<locks_core::rejected>(behind.out.front());
+  CHECK(told.id == 2);
+  CHECK(told.why.code == errc::outcome_unknown);
+}
+
+TEST_CASE("only the batch that is under way answers those who wait for it", "[host][replicated]") {
+  lone_locks locks{7};
+  std::string other;
+  SECTION("not one of the same number by another replica, or of an earlier life") {
+    lone_locks another{8};
+    another.lead(1);
+    another.acquire("gate", 1);
+    other = another.proposals().front();
+    locks.lead(1);
+  }
+  SECTION("nor one of its own of before") {
+    locks.lead(1);
+    locks.acquire("gate", 1);
+    other = locks.proposals().front();
+    locks.give(locks_core::follows{{errc::not_leader, "another leads"}});
+    locks.lead(3);
+  }
+  locks.acquire("door", 2);
+  locks.out.clear();
+  locks.give(locks_core::committed{other});
+  CHECK(locks.count<locks_core::answered>() == 0);
+  CHECK(locks.inside.answer(lock::find_lock{"gate"}).holders.size() == 1);
+  CHECK(locks.inside.answer(lock::find_lock{"door"}).holders.empty());
+}
+
+TEST_CASE("a replica that cannot follow the others stops", "[host][replicated]") {
+  lone_locks leader{7};
+  leader.lead(1);
+  leader.acquire("door", 1);
+  leader.commit();
+  leader.acquire("gate", 2);
+  lone_locks follower{8};
+  SECTION("as an entry is missing") {
+    follower.give(locks_core::committed{leader.commit()});
+  }
+  SECTION("as it cannot read one") {
+    follower.give(locks_core::committed{"of a later release"});
+  }
+  CHECK(follower.count<locks_core::diverged>() == 1);
 }
