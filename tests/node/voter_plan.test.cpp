@@ -193,6 +193,23 @@ TEST_CASE_METHOD(planned_group, "as many vote as are wanted", "[node][voters]") 
   }
 }
 
+TEST_CASE_METHOD(planned_group, "two voters become three, however many more are wanted",
+                 "[node][voters]") {
+  seat("b", true);
+  for (auto* node : {"b", "c"})
+    link(node);
+  wishes.voters = 5;
+  CHECK(run() == steps{"learner c", "voter c"});
+}
+
+TEST_CASE_METHOD(planned_group, "who learns already votes before who comes", "[node][voters]") {
+  seat("b", true);
+  seat("d", false);
+  for (auto* node : {"b", "c", "d"})
+    link(node);
+  CHECK(run() == steps{"voter d"});
+}
+
 TEST_CASE_METHOD(planned_group, "a voter that is to go is replaced before", "[node][voters]") {
   for (auto* node : {"b", "c", "d"})
     link(node);

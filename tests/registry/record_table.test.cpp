@@ -704,6 +704,66 @@ TEST_CASE("removals beyond the bound are forgotten early, and stay stale", "[reg
   CHECK(registry.put({agent("a0", "n1", 1)}).stale == 1);
 }
 
+TEST_CASE("what was forgotten stays stale, also when an older removal is forgotten after it",
+          "[registry]") {
+  clocked_table registry{{.max_removed = 1}};
+  registry.put({node("n1"), agent("a", "n1", 8), agent("b", "n1", 2), agent("c", "n1", 3)});
+  registry.put({removal(agent("a", "n1", 8))});
+  registry.pass(1s);
+  registry.put({removal(agent("b", "n1", 2))}); // a is forgotten
+  registry.pass(1s);
+  registry.put({removal(agent("c", "n1", 3))}); // b is forgotten
+  CHECK(registry.put({agent("a", "n1", 7)}).stale == 1);
+}
+
+TEST_CASE("a record that comes back counts as one more", "[registry]") {
+  clocked_table registry{{.max_records = 1}};
+  registry.put({agent("a", "n1")});
+  registry.put({removal(agent("a", "n1"))});
+  registry.put({agent("b", "n1", 5)});
+  CHECK(refusal(registry.ask(put_records{{agent("a", "n1", 6)}})).code == errc::limit_reached);
+}
+
+TEST_CASE("a removal is remembered for its time, also where others are forgotten", "[registry]") {
+  clocked_table registry{{.retention = 80min}};
+  registry.put({node("n1"), agent("a", "n1", 2), agent("b", "n1", 3)});
+  registry.put({removal(agent("a", "n1", 2))});
+  for (auto minute = 0; minute < 89; ++minute) {
+    registry.pass(1min);
+    registry.ask(heartbeat{"n1", 1});
+  }
+  registry.put({removal(agent("b", "n1", 3))});
+  CHECK(registry.table.answer(count_records{}).removed == 2);
+  registry.pass(1min);
+  CHECK(registry.table.answer(count_records{}).removed == 1);
+}
+
+TEST_CASE("what a node said of itself ends with its record", "[registry]") {
+  clocked_table registry;
+  auto worker = agent("worker", "n1", 2);
+  auto resting = node("n1");
+  resting.status = record_status::maintenance;
+  registry.put({resting, worker});
+  CHECK(registry.look(worker.key).status == record_status::maintenance);
+  auto gone = removal(resting);
+  gone.status = record_status::maintenance;
+  registry.put({gone});
+  CHECK(registry.look(worker.key).status == record_status::active);
+}
+
+TEST_CASE("a name passes on without showing twice at any revision", "[registry]") {
+  clocked_table registry;
+  auto older = claimed("printer", "n2", 1); // also in the order of the nodes' ids
+  auto newer = claimed("printer", "n1", 2);
+  registry.put({older});
+  auto before = registry.table.answer(watch_records{});
+  registry.put({newer});
+  auto news = registry.table.answer(watch_records{}.next(before));
+  REQUIRE(news.changes.size() == 2);
+  CHECK(news.changes[0].kind == change_kind::taken);
+  CHECK(news.changes[1].kind == change_kind::added);
+}
+
 // -- restart -----------------------------------------------------------------------
 
 TEST_CASE("a restored registry goes on where it was", "[registry][snapshot]") {

@@ -320,6 +320,25 @@ SCENARIO("a cancelled task takes room until its worker reports the end", "[sched
   }
 }
 
+TEST_CASE("a worker that does not name a cancelled attempt any more has its room again",
+          "[scheduler]") {
+  clocked_scheduler all;
+  all.machine.use_rules(2);
+  auto ann = all.add("ann", 1);
+  auto run = all.ask(flow({work("bake")})).run;
+  auto attempt = all.attempt(ann, "bake");
+  all.ask(cancel_run{run});
+  all.ask(flow({work("next")}));
+  auto seen = all.orders(ann).sequence;
+  CHECK(all.machine.answer(check_in{ann, 1, seen, {attempt}}));
+  CHECK(all.machine.answer(check_in{ann, 1, seen - 1})); // has not heard that it is to end
+  CHECK(all.machine.answer(check_in{ann, 1, seen}).error().code == errc::conflict);
+  all.ask(renew_worker{ann, 1, seen, {attempt}});
+  CHECK(all.tasks_of(ann).empty());
+  all.ask(renew_worker{ann, 1, seen});
+  CHECK(all.tasks_of(ann) == names{"next"});
+}
+
 TEST_CASE("the second of two reports of one result is stale", "[scheduler]") {
   clocked_scheduler all;
   auto ann = all.add("ann", 1);
@@ -607,6 +626,17 @@ TEST_CASE("a run starts at its moment of the calendar", "[scheduler][cron]") {
   }
 }
 
+TEST_CASE("a calendar that is set back holds up no run", "[scheduler][cron]") {
+  clocked_scheduler all;
+  auto ann = all.add("ann", 1);
+  tell(all, on_friday(9h));
+  tell(all, on_friday(8h));
+  auto what = flow({work("bake")});
+  what.start_at = on_friday(8h + 30min);
+  all.ask(what);
+  CHECK(all.tasks_of(ann) == names{"bake"});
+}
+
 SCENARIO("a schedule starts a workflow again and again", "[scheduler][cron]") {
   GIVEN("one for each full hour, defined at 8:30") {
     clocked_scheduler all{{.max_runs = 2, .max_schedules = 1}};
@@ -738,6 +768,21 @@ TEST_CASE("a task that failed goes before its equals", "[scheduler]") {
   CHECK(all.tasks_of(ann) == names{"again"});
 }
 
+TEST_CASE("a task that was lost with its worker goes before its equals", "[scheduler]") {
+  clocked_scheduler all{{.retry_head_start = 10s}};
+  all.add("ann", 1);
+  auto bob = all.add("bob", 1);
+  all.ask(flow({work("lost")}));
+  all.ask(flow({work("other")}));
+  REQUIRE(all.tasks_of(bob) == names{"other"});
+  all.pass(1s);
+  all.ask(flow({work("new")}));
+  all.pass(1s);
+  all.ask(worker_lost{"node of ann", 1});
+  all.complete(bob, "other");
+  CHECK(all.tasks_of(bob) == names{"lost"});
+}
+
 TEST_CASE("a task that fits nowhere does not hold up those that do", "[scheduler]") {
   clocked_scheduler all;
   auto ann = all.add({.name = "ann",
@@ -826,6 +871,26 @@ SCENARIO("small tasks do not keep a large one waiting for ever", "[scheduler]") 
   }
 }
 
+TEST_CASE("a worker in maintenance keeps no room", "[scheduler]") {
+  clocked_scheduler all{{.reserve_after = 10s}};
+  auto words = clocked_scheduler::worker_named("ann", 4);
+  words.capacity.millicores = 2'000;
+  all.ask(set_maintenance{all.add(words), true});
+  words.name = "bob";
+  auto bob = all.add(words);
+  auto wide = work("wide");
+  wide.needs.millicores = 2'000;
+  auto small = work("small");
+  small.needs.millicores = 1'000;
+  all.ask(flow({small}));
+  all.ask(flow({wide}));
+  all.pass(10s);
+  all.ask(flow({small}));
+  CHECK(all.tasks_of(bob) == names{"small"}); // its other half is kept
+  all.complete(bob, "small");
+  CHECK(all.tasks_of(bob) == names{"wide"});
+}
+
 // -- who gets it ----------------------------------------------------------------------------
 
 TEST_CASE("tasks go to the least loaded worker", "[scheduler]") {
@@ -835,6 +900,21 @@ TEST_CASE("tasks go to the least loaded worker", "[scheduler]") {
   all.ask(flow({work("1"), work("2"), work("3"), work("4")}));
   CHECK(all.tasks_of(ann) == names{"1", "3"});
   CHECK(all.tasks_of(bob) == names{"2", "4"});
+}
+
+TEST_CASE("of workers that have room again at once, the least loaded gets what waits",
+          "[scheduler]") {
+  clocked_scheduler all;
+  auto ann = all.add("ann", 4);
+  auto bob = all.add("bob", 4);
+  all.ask(flow({work("1"), work("2"), work("3")}));
+  REQUIRE(all.tasks_of(ann) == names{"1", "3"});
+  all.ask(flow({work("late")}));
+  for (auto who : {bob, ann})
+    all.report(who, {.what = all.attempt(who, "late"), .kind = outcome_kind::busy});
+  REQUIRE(all.tasks_of(ann).size() + all.tasks_of(bob).size() == 3);
+  all.pass(scheduler_options{}.busy_pause);
+  CHECK(all.tasks_of(bob) == names{"2", "late"});
 }
 
 TEST_CASE("the load of a worker is the share of its slots, or of its scarcest resource",
