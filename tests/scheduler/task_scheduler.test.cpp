@@ -871,26 +871,6 @@ SCENARIO("small tasks do not keep a large one waiting for ever", "[scheduler]") 
   }
 }
 
-TEST_CASE("a worker in maintenance keeps no room", "[scheduler]") {
-  clocked_scheduler all{{.reserve_after = 10s}};
-  auto words = clocked_scheduler::worker_named("ann", 4);
-  words.capacity.millicores = 2'000;
-  all.ask(set_maintenance{all.add(words), true});
-  words.name = "bob";
-  auto bob = all.add(words);
-  auto wide = work("wide");
-  wide.needs.millicores = 2'000;
-  auto small = work("small");
-  small.needs.millicores = 1'000;
-  all.ask(flow({small}));
-  all.ask(flow({wide}));
-  all.pass(10s);
-  all.ask(flow({small}));
-  CHECK(all.tasks_of(bob) == names{"small"}); // its other half is kept
-  all.complete(bob, "small");
-  CHECK(all.tasks_of(bob) == names{"wide"});
-}
-
 // -- who gets it ----------------------------------------------------------------------------
 
 TEST_CASE("tasks go to the least loaded worker", "[scheduler]") {
