@@ -299,12 +299,13 @@ TEST_CASE("a removed voter stays out under the next leader, until it is added ag
   CHECK(comes_true([&] { return names().contains(with(goes)); }));
 }
 
-TEST_CASE("a founder whose folder is from when it was alone overwrites nothing of its cluster",
-          "[cluster][cli]") {
+namespace {
+
+/// Puts back the folder that a founder had before others voted, while those go on.
+void put_back_a_founder(bool told_of_others) {
   need_command();
   auto led_since = GENERATE(false, true);
-  auto told_of_others = GENERATE(false, true);
-  CAPTURE(led_since, told_of_others); // alone, as the copy will when it is put back
+  CAPTURE(led_since); // alone, as the copy will when it is put back
   temporary_folder folder;
   auto start_as = [&](const std::string& name, words more, const std::string& listen) {
     words how{"--name", name,      "--data", folder / name, "--timers",
@@ -356,4 +357,16 @@ TEST_CASE("a founder whose folder is from when it was alone overwrites nothing o
   second->kill();
   third->kill();
   must_agree({folder / "n0.jsonl", folder / "n1.jsonl", folder / "n2.jsonl"});
+}
+
+} // namespace
+
+TEST_CASE("a founder whose folder is from when it was alone overwrites nothing of its cluster",
+          "[cluster][cli]") {
+  put_back_a_founder(false);
+}
+
+TEST_CASE("a founder whose folder is from when it was alone waits for those that it is told of",
+          "[cluster][cli]") {
+  put_back_a_founder(true);
 }
