@@ -176,8 +176,15 @@ TEST_CASE("a session that comes when nobody wants it any more is ended", "[host]
   client.ask();
   client.step(client_core::close{});
   CHECK(client.closed.empty());
-  client.give_session(70);
-  CHECK(client.closed == std::vector<session_id>{{70}});
+  SECTION("where the service is still there") {
+    client.give_session(70);
+    CHECK(client.closed == std::vector<session_id>{{70}});
+  }
+  SECTION("but not by one that was lost") {
+    client.step(client_core::lost{});
+    client.give_session(70);
+    CHECK(client.closed.empty());
+  }
 }
 
 TEST_CASE("nothing is said to a service that is out of reach", "[host][client]") {
@@ -499,49 +506,4 @@ TEST_CASE("tries of a session that ended were not carried out", "[host][client]"
   client.step(client_core::lost{});
   client.pass(1s);
   CHECK(client.end_of(id)->code == errc::no_quorum);
-}
-
-TEST_CASE("what no answer was heard to may be done, so a lost session ends it", "[host][client]") {
-  auto client = driven_client::in_session();
-  auto unheard = client.ask();
-  auto other = client.ask();
-  client.step(client_core::failed{1,
-                                  {errc::unreachable, "the link is lost"},
-                                  client_core::failed::kind::unheard},
-              unheard);
-  client.fail(other, errc::session_expired);
-  REQUIRE(client.end_of(unheard));
-  CHECK(client.end_of(unheard)->code == errc::session_expired);
-  CHECK_FALSE(client.end_of(other));
-}
-
-TEST_CASE("a service that is reached is not given up for what was said of it", "[host][client]") {
-  auto client = driven_client::in_session();
-  client.step(client_core::refuse{{errc::no_quorum, "1 of 3 voters"}});
-  auto id = client.ask(10s, true, true);
-  CHECK_FALSE(client.end_of(id));
-  CHECK(client.sent.size() == 1);
-}
-
-TEST_CASE("a client that ends out of reach tells nobody", "[host][client]") {
-  auto client = driven_client::in_session();
-  client.step(client_core::lost{});
-  client.step(client_core::close{});
-  CHECK(client.closed.empty());
-}
-
-TEST_CASE("a session that comes when its client has ended is closed", "[host][client]") {
-  driven_client client;
-  client.step(client_core::reached{});
-  client.ask();
-  client.step(client_core::close{});
-  SECTION("where the service is still there") {
-    client.give_session(70);
-    CHECK(client.closed == std::vector<session_id>{{70}});
-  }
-  SECTION("but not one of a place that is gone") {
-    client.step(client_core::lost{});
-    client.give_session(70);
-    CHECK(client.closed.empty());
-  }
 }

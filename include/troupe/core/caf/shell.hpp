@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -14,12 +13,12 @@
 namespace troupe {
 
 /// What an actor needs to run a machine that decides for it: brings events with the time of the
-/// actor's clock, wakes the machine at its deadlines, and has its effects carried out, in their
-/// order. `Owner` is the state of the actor and performs them: it has an overload of
+/// actor's clock, wakes the machine at its deadlines, and has the effects of a step carried out in
+/// their order. `Owner` is the state of the actor and performs them: it has an overload of
 /// `perform(Effect&)` for each, and this as a friend if they are private.
 ///
-/// Part of the owner's state, and used on its actor only. An effect may be performed while another
-/// one is, as `perform` may lead to a further step.
+/// Part of the owner's state, and used on its actor only. Where `perform` leads to a further step,
+/// the effects of that come before what is left of the first one's.
 template <class Machine, class Owner>
 class shell {
 public:
