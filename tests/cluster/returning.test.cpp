@@ -5,6 +5,7 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
@@ -301,49 +302,102 @@ TEST_CASE("a removed voter stays out under the next leader, until it is added ag
 
 namespace {
 
+/// A founder of which there is a copy from when it was alone, and two that have voted since.
+class grown_cluster {
+public:
+  /// With `led_since` it has led alone once more after the copy was made, as the copy will.
+  explicit grown_cluster(bool led_since) {
+    start(0, {});
+    REQUIRE(run({"put", "before", "any", "--at", address(0)}).status == 0);
+    nodes_[0]->process().send_signal(SIGSTOP);
+    copy_folder(folder(0), files_ / "older");
+    nodes_[0]->process().send_signal(SIGCONT);
+    if (led_since) {
+      kill(0);
+      start(0, {});
+      for (auto each = 0; each < 20; ++each)
+        REQUIRE(run({"put", "early", std::to_string(each), "--at", address(0)}).status == 0);
+    }
+    start(1, {"--join", address(0)});
+    start(2, {"--join", address(0)});
+    REQUIRE(comes_true([&] {
+      auto seen = run({"voters", "--json", "--at", address(0)}).line();
+      auto& seats = seen["voters"];
+      return seats.is_array() && seats.size() == 3
+             && std::ranges::all_of(seats, [](auto& each) { return each["votes"] == true; });
+    }));
+    REQUIRE(run({"put", "key", "value", "--at", address(0)}).status == 0);
+  }
+
+  void start(int index, const words& more) {
+    auto name = three_voters::name(index);
+    words how{"--name", name,      "--data", folder(index), "--timers",
+              "lan",    "--slots", "0",      "--raft-log",  events(index)};
+    how.insert(how.end(), more.begin(), more.end());
+    auto& node = nodes_.at(static_cast<std::size_t>(index));
+    auto known = addresses_.find(index);
+    node = std::make_unique<running_node>(how, known == addresses_.end() ? "127.0.0.1:0"s
+                                                                         : known->second);
+    addresses_[index] = node->address();
+  }
+
+  void kill(int index) {
+    nodes_.at(static_cast<std::size_t>(index))->kill();
+  }
+
+  void put_back_the_founder() {
+    copy_folder(files_ / "older", folder(0));
+  }
+
+  [[nodiscard]] const std::string& address(int index) const {
+    return addresses_.at(index);
+  }
+
+  [[nodiscard]] std::string others() const {
+    return address(1) + "," + address(2);
+  }
+
+  [[nodiscard]] std::string folder(int index) const {
+    return files_ / three_voters::name(index);
+  }
+
+  [[nodiscard]] bool has_its_value() {
+    auto found = run({"get", "key", "--timeout", "20", "--at", others()}, 30s);
+    UNSCOPED_INFO(found);
+    return found.output == "value\n";
+  }
+
+  /// Ends all.
+  void must_agree_in_their_logs() {
+    for (auto each = 0; each < 3; ++each)
+      kill(each);
+    must_agree({events(0), events(1), events(2)});
+  }
+
+private:
+  [[nodiscard]] std::string events(int index) const {
+    return files_ / (three_voters::name(index) + ".jsonl");
+  }
+
+  temporary_folder files_;
+  std::map<int, std::string> addresses_;
+  std::array<std::unique_ptr<running_node>, 3> nodes_;
+};
+
 /// Puts back the folder that a founder had before others voted, while those go on.
 void put_back_a_founder(bool told_of_others) {
   need_command();
   auto led_since = GENERATE(false, true);
-  CAPTURE(led_since); // alone, as the copy will when it is put back
-  temporary_folder folder;
-  auto start_as = [&](const std::string& name, words more, const std::string& listen) {
-    words how{"--name", name,      "--data", folder / name, "--timers",
-              "lan",    "--slots", "0",      "--raft-log",  folder / (name + ".jsonl")};
-    how.insert(how.end(), more.begin(), more.end());
-    return std::make_unique<running_node>(how, listen);
-  };
-  auto founder = start_as("n0", {}, "127.0.0.1:0");
-  auto address = founder->address();
-  REQUIRE(run({"put", "before", "any", "--at", address}).status == 0);
-  founder->process().send_signal(SIGSTOP);
-  copy_folder(folder / "n0", folder / "older");
-  founder->process().send_signal(SIGCONT);
-  if (led_since) {
-    founder->kill();
-    founder = start_as("n0", {}, address);
-    for (auto each = 0; each < 20; ++each)
-      REQUIRE(run({"put", "early", std::to_string(each), "--at", address}).status == 0);
-  }
-  auto second = start_as("n1", {"--join", address}, "127.0.0.1:0");
-  auto third = start_as("n2", {"--join", address}, "127.0.0.1:0");
-  auto others = second->address() + "," + third->address();
-  REQUIRE(comes_true([&] {
-    auto seen = run({"voters", "--json", "--at", address}).line();
-    auto& seats = seen["voters"];
-    return seats.is_array() && seats.size() == 3
-           && std::ranges::all_of(seats, [](auto& each) { return each["votes"] == true; });
-  }));
-  REQUIRE(run({"put", "key", "value", "--at", address}).status == 0);
-  founder->kill();
-  auto value = [&] { return run({"get", "key", "--timeout", "20", "--at", others}).output; };
-  REQUIRE(value() == "value\n");
-  copy_folder(folder / "older", folder / "n0");
-  auto again = start_as("n0", told_of_others ? words{"--join", others} : words{}, address);
+  CAPTURE(led_since);
+  grown_cluster cluster{led_since};
+  cluster.kill(0);
+  REQUIRE(cluster.has_its_value());
+  cluster.put_back_the_founder();
+  cluster.start(0, told_of_others ? words{"--join", cluster.others()} : words{});
   for (auto end = std::chrono::steady_clock::now() + 8s; std::chrono::steady_clock::now() < end;)
-    REQUIRE(value() == "value\n");
+    REQUIRE(cluster.has_its_value());
   if (told_of_others) { // it waits for their leader, and takes part again
-    auto seen = run({"voters", "--json", "--at", others}).line();
+    auto seen = run({"voters", "--json", "--at", cluster.others()}).line();
     for (auto& each : seen["voters"])
       if (each["node"] == "n0") {
         CHECK(each["votes"] == true);
@@ -353,10 +407,7 @@ void put_back_a_founder(bool told_of_others) {
         CHECK(each.value("silent_s", 999.0) < 5);
       }
   }
-  again->kill();
-  second->kill();
-  third->kill();
-  must_agree({folder / "n0.jsonl", folder / "n1.jsonl", folder / "n2.jsonl"});
+  cluster.must_agree_in_their_logs();
 }
 
 } // namespace
@@ -369,4 +420,40 @@ TEST_CASE("a founder whose folder is from when it was alone overwrites nothing o
 TEST_CASE("a founder whose folder is from when it was alone waits for those that it is told of",
           "[cluster][cli]") {
   put_back_a_founder(true);
+}
+
+TEST_CASE(
+  "a founder whose folder is from when it was alone overwrites nothing where all start anew",
+  "[cluster][cli]") {
+  need_command();
+  auto led_since = GENERATE(false, true);
+  CAPTURE(led_since);
+  grown_cluster cluster{led_since};
+  for (auto each = 0; each < 3; ++each)
+    cluster.kill(each);
+  cluster.put_back_the_founder();
+  SECTION("it leads before the others come") {
+    cluster.start(0, {});
+    REQUIRE(comes_true([&] {
+      return run({"put", "alone", "0", "--at", cluster.address(0)}).status == 0;
+    }));
+    cluster.start(1, {"--join", cluster.address(0)});
+    cluster.start(2, {"--join", cluster.address(0)});
+  }
+  SECTION("all come at once") {
+    cluster.start(1, {"--join", cluster.address(0)});
+    cluster.start(0, {});
+    cluster.start(2, {"--join", cluster.address(0)});
+  }
+  SECTION("another one is started again while it leads") {
+    cluster.start(1, {});
+    cluster.start(2, {});
+    cluster.start(0, {});
+    cluster.kill(1);
+    cluster.start(1, {"--join", cluster.address(0)});
+  }
+  CHECK(comes_true([&] { return cluster.has_its_value(); }));
+  for (auto end = std::chrono::steady_clock::now() + 5s; std::chrono::steady_clock::now() < end;)
+    REQUIRE(cluster.has_its_value());
+  cluster.must_agree_in_their_logs();
 }

@@ -106,6 +106,54 @@ TEST_CASE_METHOD(fixture, "vote and entries are there after a restart") {
   CHECK(found.state.entries == std::vector{line(1, 1, "a"), line(2, 1, "b")});
 }
 
+TEST_CASE_METHOD(fixture, "what is known to be committed is known after a restart") {
+  with([](group_log& log) {
+    auto what = entries(1, {line(1, 1, "a"), line(2, 1, "b"), line(3, 1, "c")});
+    what.committed = 1;
+    REQUIRE(log.write(what).code == errc::none);
+  });
+  CHECK(loaded().state.committed == 1);
+  with([](group_log& log) { log.note_commit(2); });
+  CHECK(loaded().state.committed == 2);
+  with([](group_log& log) { log.note_commit(1); }); // late
+  CHECK(loaded().state.committed == 2);
+  INFO("also beside another vote, and never beyond the log");
+  with([](group_log& log) {
+    auto what = entries(4, {});
+    what.vote = raft::ballot{2, {9}};
+    REQUIRE(log.write(what).code == errc::none);
+    log.note_commit(9);
+  });
+  CHECK(loaded().state.committed == 3);
+  std::filesystem::remove(file.string() + ".mark");
+  CHECK(loaded().state.committed == 0);
+}
+
+TEST_CASE_METHOD(fixture,
+                 "of a state that takes the place of a log all is committed, and no more") {
+  with([](group_log& log) {
+    auto what = entries(1, {line(1, 1, "a"), line(2, 1, "b"), line(3, 1, "c")});
+    what.committed = 3;
+    REQUIRE(log.write(what).code == errc::none);
+  });
+  SECTION("of a leader") {
+    with([](group_log& log) {
+      REQUIRE(log.write({2, {}, snapshot_at(50, "theirs"), 51, {line(51, 1, "next")}, 50}).code
+              == errc::none);
+    });
+    CHECK(loaded().state.committed == 50);
+  }
+  SECTION("of a backup") {
+    {
+      group_log log{file};
+      stored_group found;
+      REQUIRE(log.load(found).code == errc::none);
+      REQUIRE(log.begin_anew(found, "here", snapshot_at(2, "state")).code == errc::none);
+    }
+    CHECK(loaded().state.committed == 2);
+  }
+}
+
 TEST_CASE_METHOD(fixture, "entries of a later term replace what stood there") {
   with([](group_log& log) {
     REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 1, "b"), line(3, 1, "c")})).code

@@ -521,7 +521,8 @@ TEST_CASE("a leader that contradicts what a snapshot has here is not heard", "[r
   CHECK((*replica).leader() == seat_id{3});
 }
 
-TEST_CASE("a replica that committed what the leader of the others lacks stands no more", "[raft]") {
+TEST_CASE("a replica that committed what the leader of the others lacks does not disturb them",
+          "[raft]") {
   subject replica;
   replica.hear({2, append{3, 1, 4, {}, 1, {{4, 2, {}, no_op{}}}}});
   REQUIRE((*replica).commit_index() == 4);
@@ -530,7 +531,9 @@ TEST_CASE("a replica that committed what the leader of the others lacks stands n
     CHECK_THAT(replica.only<replica::ignored>().why.detail,
                ContainsSubstring("a disk has lost what it had synced"));
     replica.run(lan().heartbeat);
-    CHECK((*replica).current_role() == role::follower);
+    for (auto& [to, what] : replica.all<replica::send>()) // it may ask for votes, as a trial
+      CHECK(std::get<vote_request>(what.body).trial);
+    CHECK((*replica).leader() == seat_id{});
   }
   CHECK((*replica).term() == 3);
 }
@@ -589,8 +592,17 @@ TEST_CASE("one that leads alone leads no more when an earlier leader has committ
     CHECK((*replica).current_role() == role::follower);
     CHECK((*replica).term() == 9);
     INFO("until it has heard nothing of them for long: they may be the older copies");
-    replica.run(lan().election_timeout * 92);
+    replica.run(lan().election_timeout * 85);
+    CHECK((*replica).current_role() == role::follower);
+    replica.run(lan().election_timeout * 5 + 100ms);
     CHECK((*replica).current_role() == role::leader);
+  }
+  SECTION("and a leader that says nothing of what it lacks does not end that") {
+    CHECK(hears({8, heartbeat}) == "stops"s);
+    replica.hear({10, append{2, 7, 2, {}, 1, {}}});
+    CHECK((*replica).leader() == seat_id{2});
+    replica.run(lan().election_timeout * 90);
+    CHECK((*replica).current_role() == role::follower);
   }
   SECTION("it does not reach so far") {
     heartbeat.previous_index = heartbeat.commit = 4;
@@ -637,25 +649,84 @@ TEST_CASE("one that led alone stands no more, also when the others' term is the 
   CHECK((*replica).term() == 100);
 }
 
-TEST_CASE("a leader that contradicts what lies below a snapshot is not heard, and nothing breaks",
-          "[raft]") {
+namespace {
+
+/// Replica 1 of so many voters, with a snapshot at entry 1,000, made in term 5.
+stored_state snapshot_of(std::uint64_t voters) {
   stored_state disk;
   disk.last_ballot = {5, {}};
   disk.base.index = 1'000;
   disk.base.term = 5;
-  auto voters = GENERATE(1U, 3U);
   for (std::uint64_t each = 1; each <= voters; ++each)
     disk.base.members.members[{each}] = {true, ""};
   for (std::uint64_t each = 1; each <= 3; ++each)
     disk.entries.push_back({1'000 + each, 5, {}, disk.base.members});
+  return disk;
+}
+
+} // namespace
+
+TEST_CASE("a leader that contradicts what lies below a snapshot is not heard", "[raft]") {
+  auto contradiction = append{60, 39'999, 61, {}, 1, {}};
+  SECTION("and not disturbed, where this replica led alone") {
+    subject replica{lan(), snapshot_of(1)};
+    replica.run(50ms);
+    REQUIRE((*replica).current_role() == role::leader);
+    replica.hear({40'000, contradiction});
+    CHECK_THAT(replica.only<replica::ignored>().why.detail,
+               ContainsSubstring("it led alone without that"));
+    replica.run(lan().election_timeout * 90);
+    CHECK((*replica).current_role() == role::follower);
+  }
+  SECTION("and there may be another one, where others vote") {
+    subject replica{lan(), snapshot_of(3)};
+    replica.hear({40'000, contradiction});
+    CHECK_THAT(replica.only<replica::ignored>().why.detail,
+               ContainsSubstring("of a voter that elected the leader"));
+    replica.run(lan().election_timeout * 5);
+    CHECK((*replica).current_role() == role::pre_candidate);
+  }
+}
+
+TEST_CASE("what a leader sends from below a snapshot is heard, and acknowledged no further than "
+          "that leader knows it to be committed",
+          "[raft]") {
+  subject replica{lan(), snapshot_of(3)};
+  replica.hear({9, append{600, 3, 602, {}, 1, {}}});
+  CHECK((*replica).leader() == seat_id{2});
+  CHECK(replica.said<append_answer>().accepted);
+  CHECK(replica.said<append_answer>().index == 602);
+  replica.hear({9, append{600, 3, 900, {}, 1, {{601, 3, {}, no_op{}}}}});
+  CHECK(replica.said<append_answer>().index == 900);
+  replica.hear({9, append{600, 3, 9'000, {}, 2, {}}});
+  CHECK(replica.said<append_answer>().index == 1'000);
+  INFO("what it adds in its own term contradicts the snapshot");
+  replica.hear({9, append{602, 3, 602, {}, 3, {{603, 9, {}, no_op{}}}}});
+  CHECK((*replica).leader() == seat_id{});
+}
+
+TEST_CASE(
+  "one that leads alone leads no more when an earlier leader has committed what its snapshot "
+  "cannot have",
+  "[raft]") {
+  auto disk = snapshot_of(1);
+  disk.last_ballot = {20, {}};
   subject replica{lan(), disk};
-  replica.run(50ms); // the only voter leads
-  auto term = (*replica).term();
-  replica.hear({term + 40'000, append{60, term + 39'999, 61, {}, 1, {}}});
-  CHECK_THAT(replica.only<replica::ignored>().why.detail,
-             ContainsSubstring("a disk has lost what it had synced"));
-  replica.run(lan().election_timeout * 5);
-  CHECK((*replica).current_role() != role::follower); // it is its right
+  replica.run(50ms);
+  REQUIRE((*replica).current_role() == role::leader);
+  replica.hear({10, append{60, 5, 61, {}, 1, {}}});
+  CHECK((*replica).current_role() == role::leader); // it may have that
+  replica.hear({10, append{60, 6, 61, {}, 1, {}}});
+  CHECK((*replica).current_role() == role::follower);
+}
+
+TEST_CASE("the only voter that has heard of more waits for three election time-outs", "[raft]") {
+  subject replica{lan(), older_copy()};
+  replica.hear({9, vote_request{500, 8, false, false}});
+  replica.run(lan().election_timeout * 3 - 50ms);
+  CHECK((*replica).current_role() == role::follower);
+  replica.run(100ms);
+  CHECK((*replica).current_role() == role::leader);
 }
 
 TEST_CASE("one that led alone stands again once it has what the others have", "[raft]") {

@@ -153,6 +153,7 @@ TEST_CASE("the only voter waits for the leader of others that it was told of", "
   }
   SECTION("their leader comes and is gone before it has what that has committed") {
     replica.hear({20, append{500, 19, 500, {}, 1, {}}});
+    replica.hear({20, append{1, 7, 1, {}, 2, {}}});
     replica.step(replica::lost_link{{2}});
     replica.run_until(20s);
     CHECK_FALSE(replica.leads());
@@ -174,7 +175,7 @@ TEST_CASE("the only voter waits for the leader of others that it was told of", "
   }
   SECTION("one that has less does not keep it waiting") {
     for (auto term = term_number{8}; term < 11; ++term) {
-      replica.hear({term, vote_request{1, 6, true, false}});
+      replica.hear({term, vote_request{1, 6, false, false}});
       replica.run_until(duration{1s} * static_cast<int>(term - 7));
     }
     replica.run_until(3s + 100ms);

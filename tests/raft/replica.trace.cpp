@@ -293,6 +293,9 @@ private:
     }
   }
 
+  /// No disk here keeps it.
+  void handle(std::uint64_t, const std::string&, const replica::note_commit&) {}
+
   void handle(std::uint64_t, const std::string& name, const replica::committed& what) {
     say(name + " applies" + entries(what.entries));
   }

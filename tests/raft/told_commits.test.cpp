@@ -1,4 +1,4 @@
-// When a leader tells its followers what is committed.
+// When a leader tells its followers, and a replica its disk, what is committed.
 
 #include "troupe/raft/replica.hpp"
 
@@ -58,6 +58,15 @@ public:
     return found;
   }
 
+  /// What it has said that its disk is to know of commits: with writes, and alone.
+  std::vector<log_index> written() {
+    return std::exchange(written_, {});
+  }
+
+  std::vector<log_index> noted() {
+    return std::exchange(noted_, {});
+  }
+
   [[nodiscard]] const replica& inside() const {
     return inside_;
   }
@@ -90,14 +99,20 @@ private:
     for (auto& what : out)
       if (auto* send = std::get_if<replica::send>(&what))
         said_.push_back(*send);
+      else if (auto* note = std::get_if<replica::note_commit>(&what))
+        noted_.push_back(note->index);
     for (auto& what : out)
-      if (auto* write = std::get_if<replica::write>(&what))
+      if (auto* write = std::get_if<replica::write>(&what)) {
+        written_.push_back(write->committed);
         step(replica::written{write->number});
+      }
   }
 
   replica inside_;
   time_point now_{};
   std::vector<replica::send> said_;
+  std::vector<log_index> written_;
+  std::vector<log_index> noted_;
 };
 
 options telling_within(duration span) {
@@ -163,4 +178,33 @@ TEST_CASE("a follower that has answered the entries has nothing to say of their 
   CHECK(answers_to({0, 0, 0, {}, 1, {line}}) == 1);
   CHECK(answers_to({1, 1, 1, {}, 1, {}}) == 0);
   CHECK(answers_to({1, 1, 1, {}, 2, {}}) == 1); // a round of heartbeats
+}
+
+TEST_CASE("what is committed is written with what is committed next") {
+  leader_of_three leader{telling_within(10ms)};
+  leader.propose();
+  leader.acknowledge();
+  auto commit = leader.inside().commit_index();
+  leader.written();
+  leader.propose();
+  CHECK(leader.written() == std::vector{commit});
+}
+
+TEST_CASE("what is committed is noted, once in a heartbeat, where no write follows") {
+  options how;
+  leader_of_three leader{how};
+  leader.pass(how.heartbeat);
+  leader.noted();
+  std::vector<log_index> expected;
+  for (auto each = 0; each < 3; ++each) {
+    leader.propose();
+    leader.acknowledge();
+    if (expected.empty())
+      expected.push_back(leader.inside().commit_index());
+  }
+  CHECK(leader.noted() == expected); // the first at once
+  leader.pass(how.heartbeat);
+  CHECK(leader.noted() == std::vector{leader.inside().commit_index()});
+  leader.pass(how.heartbeat);
+  CHECK(leader.noted().empty());
 }

@@ -84,9 +84,11 @@ enum class flaw : std::uint8_t {
   loss_overlooked,
   /// One that has stopped for that stands again.
   astray_stands,
+  /// A replica does not know after a restart what was committed.
+  commit_forgotten,
 };
 
-inline constexpr std::array<std::string_view, 37> flaw_names{"none",
+inline constexpr std::array<std::string_view, 38> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -122,7 +124,8 @@ inline constexpr std::array<std::string_view, 37> flaw_names{"none",
                                                              "outcome_repeated",
                                                              "room_promised_twice",
                                                              "loss_overlooked",
-                                                             "astray_stands"};
+                                                             "astray_stands",
+                                                             "commit_forgotten"};
 
 /// Returns the flaw of that name, none if there is none.
 constexpr flaw flaw_of(std::string_view name) {

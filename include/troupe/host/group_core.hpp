@@ -176,6 +176,7 @@ public:
 
   using send = raft::replica::send;
   using write = raft::replica::write;
+  using note_commit = raft::replica::note_commit;
   using load_snapshot = raft::replica::load_snapshot;
   using changed_role = raft::replica::changed_role;
   using forgot = raft::replica::forgot;
@@ -231,10 +232,10 @@ public:
   };
 
   using effects
-    = std::vector<std::variant<send, write, load_snapshot, changed_role, forgot, ignored, save,
-                               proposed, refused, members_are, deliver, lead, follow, not_taken,
-                               read_ready, read_refused, allow_rules, take_section, restore_section,
-                               without_quorum, stop, warned, disk_room>>;
+    = std::vector<std::variant<send, write, note_commit, load_snapshot, changed_role, forgot,
+                               ignored, save, proposed, refused, members_are, deliver, lead, follow,
+                               not_taken, read_ready, read_refused, allow_rules, take_section,
+                               restore_section, without_quorum, stop, warned, disk_room>>;
 
   /// Goes on from what the disk had. `services` has the newest rules that each knows here.
   group_core(raft::seat_id self, const group_options& how,

@@ -42,7 +42,8 @@ struct stored_group {
 /// The disk of a replica: vote, entries and snapshots of a group in one SQLite file, WAL,
 /// one sync for each write, a checksum for each row. FILE.mark says where the log ended and
 /// who had the vote when it was last synced; a file that ends before is damaged, and its
-/// replica must not vote.
+/// replica must not vote. It also says up to where entries were committed: old after a crash of
+/// the machine, by as much as the system had not written yet.
 ///
 /// Calls may block; one caller at a time. On a full disk a call is storage_full and nothing
 /// of it stays; after any other problem nobody knows what is on the disk.
@@ -127,8 +128,9 @@ public:
     auto is_shorter
       = std::pair{next.last_term, next.last_index} < std::pair{kept_.last_term, kept_.last_index};
     auto shorter = next;
-    shorter.vote = kept_.vote; // that may yet not come to be
-    if (is_shorter)            // says so before, or it would seem to have lost some
+    shorter.vote = kept_.vote;                                     // that may yet not come to be
+    shorter.committed = std::min(kept_.committed, next.committed); // nor that
+    if (is_shorter) // says so before, or it would seem to have lost some
       if (auto why = mark_.write_synced(to_mark(shorter)); why.code != errc::none)
         return database_.run("ROLLBACK") ? why : database_.failed("write");
     if (!commit_.run())
@@ -214,6 +216,12 @@ public:
     return read_snapshot();
   }
 
+  /// Notes that entries up to `index` are committed, unsynced.
+  void note_commit(raft::log_index index) {
+    kept_.committed = std::max(kept_.committed, index);
+    write_mark(kept_);
+  }
+
   /// Notes the group's time, unsynced.
   void mark(raft::group_time now) {
     kept_.now = now;
@@ -227,12 +235,13 @@ private:
     raft::term_number last_term = 0;
     raft::ballot vote;
     raft::group_time now{};
+    raft::log_index committed = 0;
   };
 
   static constexpr std::int64_t format = 1;
   static constexpr auto must_not_vote
     = "this node must not vote: move the file away, and the node comes back as a new member";
-  static constexpr std::size_t mark_bytes = 5 * sizeof(std::uint64_t);
+  static constexpr std::size_t mark_bytes = 6 * sizeof(std::uint64_t);
 
   [[nodiscard]] problem damaged(const std::string& what) const {
     return {errc::damaged, file_.string() + ": " + what + "; " + must_not_vote};
@@ -373,9 +382,10 @@ private:
     kept_mark marked;
     if (!source.get(marked.last_index) || !source.get(marked.last_term)
         || !source.get(marked.vote.term) || !source.get(marked.vote.vote.value)
-        || !source.get(marked.now))
+        || !source.get(marked.now) || !source.get(marked.committed))
       return {};
     content.marked = kept_.now = marked.now;
+    content.committed = kept_.committed = std::min(marked.committed, kept_.last_index);
     // A log that becomes shorter says so before.
     if (std::pair{kept_.last_term, kept_.last_index}
         < std::pair{marked.last_term, marked.last_index})
@@ -395,11 +405,13 @@ private:
     if (what.base) {
       next.last_index = what.base->header.index;
       next.last_term = what.base->header.term;
+      next.committed = next.last_index;
     }
     if (!what.entries.empty()) {
       next.last_index = what.entries.back().index;
       next.last_term = what.entries.back().term;
     }
+    next.committed = std::max(next.committed, what.committed);
     return next;
   }
 
@@ -414,6 +426,7 @@ private:
     body.put(what.vote.term);
     body.put(what.vote.vote.value);
     body.put(what.now);
+    body.put(what.committed);
     return body.take();
   }
 

@@ -53,8 +53,9 @@ public:
       step_(how.first_step),
       now_(now),
       disk_(stored),
-      commit_(stored.base.index),
+      commit_(known_commit(stored)),
       delivered_(stored.base.index),
+      noted_(commit_),
       elections_(random_source{random_source{how.seed}.next() ^ self.value}),
       heard_at_(now),
       told_time_(std::max(stored.marked, log().last_at())),
@@ -194,6 +195,7 @@ private:
     if (leading_)
       leading_->send_on(turn());
     deliver();
+    tell_commit();
     out_ = nullptr;
   }
 
@@ -210,8 +212,26 @@ private:
   // -- the disk -----------------------------------------------------------------------
 
   void begin_write() {
-    if (auto what = disk_.begin_write(now_))
+    if (auto what = disk_.begin_write(now_)) {
+      what->committed = noted_ = commit_;
       put(*std::move(what));
+    }
+  }
+
+  /// What is known to be committed outlives the process, as in etcd's HardState: all who start at a
+  /// time would else believe a leader whose disk has lost it.
+  void tell_commit() {
+    auto index = std::min(commit_, disk_.synced()); // there may be others on the disk behind that
+    if (index <= noted_ || disk_.is_writing() || now_ < note_at_)
+      return;
+    noted_ = index;
+    note_at_ = now_ + options_.heartbeat;
+    put(note_commit{index});
+  }
+
+  [[nodiscard]] log_index known_commit(const stored_state& stored) const {
+    auto known = planted_flaw == flaw::commit_forgotten ? 0 : stored.committed;
+    return std::max(stored.base.index, std::min(known, log().last_index()));
   }
 
   void handle(request_id, const written& what) {
@@ -475,10 +495,10 @@ private:
 
   /// A leader has every committed entry, unless a disk has lost what it had synced: its own, if it
   /// led alone, or that of a voter which elected it. Which of them, nobody can tell from two logs.
-  /// So no leader is heard that contradicts what is committed here; where the later term is here,
-  /// this replica may be the one that led without the others, and does not stand while it hears of
-  /// such a leader, nor for a hundred election time-outs after that if it led alone: it needs no
-  /// vote, and would lead again while the others elect a leader.
+  /// So no leader is heard that contradicts what is committed here; pre-votes keep this replica
+  /// from disturbing those that hear it. If it led alone it may be the one that is wrong: it needs
+  /// no vote, and would lead again while the others elect a leader, so it does not stand for a
+  /// hundred election time-outs.
   [[nodiscard]] problem contradicts(log_index index, term_number of_leader) {
     auto own = log().term_at(std::max(index, log().base_index()));
     if (index > commit_ || !own || *own == of_leader)
@@ -489,7 +509,7 @@ private:
                 + std::to_string(*own) + ", and that leader has it of term "
                 + std::to_string(of_leader);
     auto led_alone
-      = index >= log().base_index() && log().members_at(index).voters() == std::set<seat_id>{self_};
+      = log().members_at(std::max(index, log().base_index())).voters() == std::set<seat_id>{self_};
     if (*own < of_leader && !led_alone)
       return contradiction(text);
     return go_astray(text, led_alone);
@@ -503,8 +523,9 @@ private:
     if (!leading_ || !leads_alone_ || planted_flaw == flaw::loss_overlooked)
       return {};
     auto lacks = [&](log_index index, term_number term) {
-      auto own = log().term_at(index);
-      return index > last_index() || (own && *own != term);
+      if (index < log().base_index())
+        return term > *log().term_at(log().base_index()); // terms never fall along a log
+      return index > last_index() || log().term_at(index) != term;
     };
     problem why;
     auto look_at = [&](log_index index, term_number term) {
@@ -529,9 +550,9 @@ private:
   problem go_astray(const std::string& text, bool led_alone) {
     if (leading_)
       change_role(role::follower, {}, "another leader contradicts what is committed here");
-    await_leader();
     if (!led_alone)
       return contradiction(text);
+    await_leader();
     astray_until_ = now_ + astray_rest * options_.election_timeout;
     return {errc::damaged, text
                              + ": the disk of this node has lost what it had synced (is its folder "
@@ -614,7 +635,6 @@ private:
       change_role(role::follower, {}, "it has lost what it had synced");
     disk_.forget_answers();
     self_ = what.seat;
-    astray_until_ = {};
   }
 
   /// What changes the members: who asks for it, gets an answer once it is in the log.
@@ -647,6 +667,8 @@ private:
   detail::stable_storage disk_;
   log_index commit_ = 0;
   log_index delivered_ = 0;
+  log_index noted_ = 0; // outlives the process
+  time_point note_at_{};
 
   role role_ = role::follower;
   seat_id leader_;

@@ -128,6 +128,14 @@ struct replica_types {
     /// Entries from here on are replaced by `entries`.
     log_index first = 0;
     std::vector<entry> entries;
+    /// Entries up to here are committed; none is behind the last one written.
+    log_index committed = 0;
+  };
+
+  /// Nothing is to be written, and meanwhile entries up to here are committed: keep it for
+  /// stored_state::committed, unsynced. At most one in each heartbeat.
+  struct note_commit {
+    log_index index = 0;
   };
 
   /// Apply these; each entry comes once, in order.
@@ -200,8 +208,8 @@ struct replica_types {
   };
 
   using effects = std::vector<
-    std::variant<send, write, committed, installed, proposed, refused, read_at, changed_role,
-                 load_snapshot, forgot, told_about, taken_back, ignored>>;
+    std::variant<send, write, note_commit, committed, installed, proposed, refused, read_at,
+                 changed_role, load_snapshot, forgot, told_about, taken_back, ignored>>;
 
   // -- what can be seen ---------------------------------------------------------------
 

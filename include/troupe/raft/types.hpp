@@ -161,6 +161,8 @@ struct stored_state {
   snapshot_header base;
   /// Without gap, from base.index + 1 or below.
   std::vector<entry> entries;
+  /// Entries up to here were known to be committed when the process ended, or some time before.
+  log_index committed = 0;
   /// The group's time was not below this when the process ended.
   group_time marked{};
 };

@@ -59,6 +59,11 @@ public:
       apply(*std::exchange(pending_, {}));
   }
 
+  /// Outlives the process, not synced.
+  void note_commit(raft::log_index index) {
+    synced_.committed = std::max(synced_.committed, index);
+  }
+
   /// A snapshot of one's own state; entries far behind it go.
   void save(const raft::snapshot& what, std::uint64_t keep) {
     snapshot_ = what;
@@ -67,11 +72,14 @@ public:
     std::erase_if(synced_.entries, [&](auto& line) { return line.index <= last; });
   }
 
-  /// A write that was not synced is there as a whole, or not at all.
+  /// A write that was not synced is there as a whole, or not at all. What is known to be committed
+  /// may be forgotten.
   void crash(random_source& random) {
     if (random.one_in(2))
       sync();
     pending_.reset();
+    if (random.one_in(4))
+      synced_.committed = 0;
   }
 
 private:
@@ -86,6 +94,7 @@ private:
     auto& lines = synced_.entries;
     std::erase_if(lines, [&](auto& line) { return line.index >= what.first; });
     lines.insert(lines.end(), what.entries.begin(), what.entries.end());
+    note_commit(what.committed);
   }
 
   raft::stored_state synced_;
@@ -127,6 +136,8 @@ public:
     std::function<void(process_id, request_id, raft::log_index)> read;
     /// Where all of them write down what they do, see raft::event_log; null: nowhere.
     std::ostream* events = nullptr;
+    /// Each start draws its options::first_step up to here.
+    std::uint32_t max_first_step = 1;
   };
 
   static constexpr std::uint64_t snapshot_every = 50;
@@ -148,9 +159,7 @@ public:
   }
 
   explicit raft_process(home& here)
-    : here_(here),
-      replica_(seat_of(here.self()), timers(here.random().next()), here.disk().stored(),
-               here.now()) {
+    : here_(here), replica_(seat_of(here.self()), how(here), here.disk().stored(), here.now()) {
     if (auto& saved = here.disk().newest())
       state_ = from_bytes<applied_state>(*saved->bytes).value();
     if (auto* where = here.setting().events)
@@ -190,6 +199,13 @@ public:
   }
 
 private:
+  static raft::options how(home& here) {
+    auto made = timers(here.random().next());
+    if (auto bound = here.setting().max_first_step; bound > 1)
+      made.first_step += static_cast<std::uint32_t>(here.random().below(bound));
+    return made;
+  }
+
   void carry_out(const raft::replica::effects& out) {
     if (events_)
       events_->made(replica_, out);
@@ -213,6 +229,10 @@ private:
       here_.disk().sync();
       step(0, raft::replica::written{number});
     });
+  }
+
+  void handle(const raft::replica::note_commit& what) {
+    here_.disk().note_commit(what.index);
   }
 
   void handle(const raft::replica::committed& what) {

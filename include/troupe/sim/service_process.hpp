@@ -259,6 +259,10 @@ private:
       });
     }
 
+    void handle(host::group_core::note_commit& what) {
+      here_.disk().note_commit(what.index);
+    }
+
     void handle(host::group_core::save& what) {
       here_.sync([this, made = host::group_core::to_snapshot(what)] {
         auto& newest = here_.disk().newest();

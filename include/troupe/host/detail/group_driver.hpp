@@ -358,6 +358,10 @@ private:
     });
   }
 
+  void handle(group_core::note_commit& what) {
+    run_on_disk([index = what.index](group_log& log) { log.note_commit(index); });
+  }
+
   void written(std::uint64_t number, const problem& why) {
     switch (why.code) {
       case errc::none:

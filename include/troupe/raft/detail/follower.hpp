@@ -32,8 +32,8 @@ public:
 
   void take(seat_id leader, const append& what, const turn& t) {
     auto last = what.previous_index + what.entries.size();
-    if (last <= t.commit) // old news
-      return answer(leader, t.commit, what, t);
+    if (last <= t.commit) // old news; what that leader does not know to be committed it may lack
+      return answer(leader, std::max(last, std::min(t.commit, what.commit)), what, t);
     auto follows = what.previous_index <= t.commit
                    || t.log().term_at(what.previous_index) == what.previous_term;
     if (!follows

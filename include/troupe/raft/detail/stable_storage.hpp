@@ -171,6 +171,10 @@ public:
     return true;
   }
 
+  [[nodiscard]] bool is_writing() const {
+    return under_way_.has_value();
+  }
+
   /// Whether the disk has just failed, so that nothing new is begun.
   [[nodiscard]] bool is_resting(time_point now) const {
     return now < rests_until_;

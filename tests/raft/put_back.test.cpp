@@ -1,0 +1,174 @@
+// A founder whose folder is from before others voted, and others that start at the same time.
+
+#include "troupe/raft/replica.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "troupe/sim/raft_process.hpp"
+#include "troupe/sim/world.hpp"
+
+using namespace troupe;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Three replicas, and an operator who has each that leads take the others in, as nodes do.
+class cluster {
+public:
+  explicit cluster(std::uint64_t seed) : world_(seed, 3, {}) {
+    auto& watch = world_.setting();
+    watch.max_first_step = raft::max_first_step;
+    watch.applied = [this](auto who, auto& line, auto& state) { applied(who, line, state); };
+    world_.start(founder);
+    world_.at(founder)->step(1, raft::replica::found_group{"0"});
+    world_.arm(founder);
+    operate();
+    put(1 + random(20));
+  }
+
+  void copy_founder() {
+    copy_ = world_.disk(founder);
+  }
+
+  void restart_founder() {
+    world_.kill(founder);
+    world_.start(founder);
+    put(random(20));
+  }
+
+  /// Returns once both others vote and have what was put since.
+  void grow() {
+    world_.start(1);
+    world_.start(2);
+    REQUIRE(world_.run_until(world_.now() + 10s, [this] {
+      auto* leads = leader();
+      return leads != nullptr && leads->inside().members().voters().size() == 3;
+    }));
+    put(1 + random(20));
+    REQUIRE(world_.run_until(world_.now() + 10s, [this] { return all_have(highest()); }));
+  }
+
+  /// Ends all, puts the copy in the place of the founder's disk, and starts all, each when it
+  /// comes.
+  void put_back() {
+    kept_ = states_;
+    for (auto who = sim::process_id{}; who < world_.size(); ++who) {
+      auto committed = world_.disk(who).stored().committed;
+      world_.kill(who);
+      world_.disk(who).note_commit(committed); // which a process that is killed leaves behind
+    }
+    world_.disk(founder) = copy_;
+    for (auto who = sim::process_id{}; who < world_.size(); ++who)
+      world_.after(duration{static_cast<std::int64_t>(random(duration{5s}.count()))},
+                   [this, who] { world_.start(who); });
+  }
+
+  /// Whether the others go on within `span`, with all that there was.
+  [[nodiscard]] bool goes_on(duration span) {
+    return world_.run_until(world_.now() + span, [this] {
+      auto* leads = leader();
+      return leads != nullptr && leads != world_.at(founder)
+             && leads->state().index > kept_.rbegin()->first;
+    });
+  }
+
+  [[nodiscard]] const std::string& broken() const {
+    return broken_;
+  }
+
+  std::uint64_t random(std::uint64_t below) {
+    return world_.random().below(below);
+  }
+
+private:
+  static constexpr sim::process_id founder = 0;
+
+  [[nodiscard]] raft::log_index highest() const {
+    return states_.empty() ? 0 : states_.rbegin()->first;
+  }
+
+  /// Whoever leads and knows all that is committed; rather one of the others than the founder.
+  [[nodiscard]] sim::raft_process* leader() {
+    for (auto who = world_.size(); who-- > 0;)
+      if (auto* process = world_.at(who); process && process->inside().is_settled())
+        return process;
+    return nullptr;
+  }
+
+  [[nodiscard]] bool all_have(raft::log_index index) {
+    for (auto who = sim::process_id{}; who < world_.size(); ++who)
+      if (world_.at(who)->state().index < index)
+        return false;
+    return true;
+  }
+
+  /// So many commands, one after the other.
+  void put(std::uint64_t count) {
+    for (; count > 0; --count) {
+      auto before = highest();
+      REQUIRE(world_.run_until(world_.now() + 10s, [this] { return leader() != nullptr; }));
+      ask(raft::replica::propose{{std::string(10, 'x')}});
+      REQUIRE(world_.run_until(world_.now() + 10s, [&] { return highest() > before; }));
+    }
+  }
+
+  template <class Event>
+  void ask(Event what) {
+    for (auto who = sim::process_id{}; who < world_.size(); ++who)
+      if (auto* process = world_.at(who);
+          process && process->inside().current_role() == raft::role::leader) {
+        process->step(++requests_, what);
+        world_.arm(who);
+      }
+  }
+
+  void operate() {
+    for (auto who = sim::process_id{1}; who < world_.size(); ++who)
+      if (world_.at(who) != nullptr) {
+        auto seat = sim::raft_process::seat_of(who);
+        ask(raft::replica::add_learner{seat, std::to_string(who)});
+        ask(raft::replica::promote{seat});
+      }
+    world_.after(100ms, [this] { operate(); });
+  }
+
+  /// What the founder does alone with its older copy is its own affair.
+  void applied(sim::process_id who, const raft::entry& line, const sim::applied_state& state) {
+    if (who == founder && !kept_.empty())
+      return;
+    auto first = states_.try_emplace(line.index, state).first;
+    if (first->second != state && broken_.empty())
+      broken_ = "process " + std::to_string(who) + " applies another entry "
+                + std::to_string(line.index) + " than was applied there before";
+  }
+
+  sim::world<sim::raft_process> world_;
+  sim::raft_disk copy_;
+  std::map<raft::log_index, sim::applied_state> states_;
+  std::map<raft::log_index, sim::applied_state> kept_; // when it was put back
+  std::string broken_;
+  request_id requests_ = 1;
+};
+
+} // namespace
+
+TEST_CASE("nothing is lost when a founder's older copy and all others start at the same time",
+          "[raft]") {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    CAPTURE(seed);
+    cluster all{seed};
+    all.copy_founder();
+    for (auto restarts = all.random(3); restarts > 0; --restarts)
+      all.restart_founder();
+    all.grow();
+    all.put_back();
+    auto goes_on = all.goes_on(60s);
+    REQUIRE(all.broken() == "");
+    REQUIRE(goes_on);
+  }
+}
