@@ -68,6 +68,13 @@ struct fixture {
     return log.load(found);
   }
 
+  /// A new log, whose mark is this device.
+  void mark_is(const char* device) {
+    loaded();
+    std::filesystem::remove(file.string() + ".mark");
+    std::filesystem::create_symlink(device, file.string() + ".mark");
+  }
+
   /// Calls `job` while the log is open that gave this.
   template <class Job>
   void with_content(Job job) {
@@ -93,6 +100,18 @@ TEST_CASE_METHOD(fixture, "a log that is new has a seat, and keeps it") {
   CHECK(first.seat != raft::seat_id{});
   CHECK(loaded().seat == first.seat);
   CHECK(first.state.entries.empty());
+}
+
+TEST_CASE_METHOD(fixture,
+                 "a log that was moved away is missed, and not forgotten, by what was left") {
+  with(
+    [](group_log& log) { REQUIRE(log.write(entries(1, {line(1, 1, "a")})).code == errc::none); });
+  std::filesystem::rename(file, folder / "moved");
+  auto why = trouble();
+  CHECK(why.code == errc::damaged);
+  CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring("what begins with its name"));
+  std::filesystem::rename(folder / "moved", file);
+  CHECK(loaded().state.entries.size() == 1);
 }
 
 TEST_CASE_METHOD(fixture, "vote and entries are there after a restart") {
@@ -414,7 +433,7 @@ TEST_CASE_METHOD(fixture, "a log may become shorter by entries of a later term")
 }
 
 TEST_CASE_METHOD(fixture, "a log becomes shorter only if its mark can say so before") {
-  std::filesystem::create_symlink("/dev/full", file.string() + ".mark");
+  mark_is("/dev/full");
   auto ends_earlier = entries(2, {line(2, 1, "x")});
   with([&](group_log& log) {
     REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 2, "b"), line(3, 2, "c")})).code
@@ -430,10 +449,12 @@ TEST_CASE_METHOD(fixture, "a log becomes shorter only if its mark can say so bef
 
 TEST_CASE_METHOD(fixture, "a mark that a disk does not take for another reason is damage") {
   SECTION("that has no place to write at") {
+    loaded();
+    std::filesystem::remove(file.string() + ".mark");
     REQUIRE(::mkfifo((file.string() + ".mark").c_str(), 0600) == 0);
   }
   SECTION("that does not sync") {
-    std::filesystem::create_symlink("/dev/null", file.string() + ".mark");
+    mark_is("/dev/null");
   }
   with([&](group_log& log) {
     REQUIRE(log.write(entries(1, {line(1, 2, "a"), line(2, 2, "b")})).code == errc::none);
@@ -495,7 +516,7 @@ TEST_CASE_METHOD(fixture, "a log that was begun anew has one floor of tokens for
 }
 
 TEST_CASE_METHOD(fixture, "a log that cannot begin anew is as it was") {
-  std::filesystem::create_symlink("/dev/full", file.string() + ".mark");
+  mark_is("/dev/full");
   with([](group_log& log) {
     REQUIRE(log.write(entries(1, {line(1, 2, "a"), line(2, 2, "b")})).code == errc::none);
   });

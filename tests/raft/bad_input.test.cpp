@@ -608,6 +608,10 @@ TEST_CASE("one that leads alone leads no more when an earlier leader has committ
     heartbeat.previous_index = heartbeat.commit = 4;
     CHECK(hears({8, heartbeat}) == "stops"s);
   }
+  SECTION("it is told no more than how much is committed") {
+    CHECK(hears({8, {append{0, 0, 3, {}, 1, {}}}}) == "goes on"s);
+    CHECK(hears({8, {append{0, 0, 4, {}, 1, {}}}}) == "stops"s);
+  }
   SECTION("entries come with it") {
     CHECK(hears({8, {append{2, 7, 3, {}, 1, {{3, 8, {}, no_op{}}}}}}) == "stops"s);
   }

@@ -208,3 +208,37 @@ TEST_CASE("what is committed is noted, once in a heartbeat, where no write follo
   leader.pass(how.heartbeat);
   CHECK(leader.noted().empty());
 }
+
+TEST_CASE("what is committed and not on the disk is not noted") {
+  options how;
+  stored_state disk;
+  for (std::uint64_t each : {1, 2, 3})
+    disk.base.members.members[{each}] = {true, ""};
+  replica follower{{2}, how, disk, time_point{}};
+  time_point now{};
+  std::uint64_t write = 0;
+  std::vector<log_index> noted;
+  auto step = [&](const replica::event& what) {
+    replica::effects out;
+    follower.step(now, 0, what, out);
+    for (auto& each : out)
+      if (auto* begun = std::get_if<replica::write>(&each))
+        write = begun->number;
+      else if (auto* note = std::get_if<replica::note_commit>(&each))
+        noted.push_back(note->index);
+  };
+  auto hear = [&](append what) { step(replica::received{{1}, {1, std::move(what)}}); };
+  hear({0, 0, 0, {}, 1, {{1, 1, {}, std::string{"a"}}}});
+  step(replica::written{write});
+  hear({1, 1, 0, {}, 1, {{2, 1, {}, std::string{"b"}}}});
+  step(replica::not_written{{errc::storage_full, "the disk is full"}});
+  hear({2, 1, 2, {}, 1, {}});
+  REQUIRE(follower.commit_index() == 2);
+  CHECK(noted == std::vector<log_index>{1});
+  now += 1s; // it is written again
+  hear({2, 1, 2, {}, 2, {}});
+  step(replica::written{write});
+  now += 1s;
+  hear({2, 1, 2, {}, 3, {}});
+  CHECK(noted == std::vector<log_index>{1}); // the write had it
+}

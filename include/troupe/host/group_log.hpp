@@ -240,7 +240,8 @@ private:
 
   static constexpr std::int64_t format = 1;
   static constexpr auto must_not_vote
-    = "this node must not vote: move the file away, and the node comes back as a new member";
+    = "this node must not vote: move it and what begins with its name away (-wal, .mark), and the "
+      "node comes back as a new member";
   static constexpr std::size_t mark_bytes = 6 * sizeof(std::uint64_t);
 
   [[nodiscard]] problem damaged(const std::string& what) const {

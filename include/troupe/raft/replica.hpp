@@ -430,7 +430,7 @@ private:
     }
     if (what.term < term() && detail::follower::is_of_leader(what)) {
       if (auto why = lost_alone(what); why.code != errc::none)
-        put(ignored{from, std::move(why)});
+        put(ignored{from, std::move(why), true});
       // It does not know that its time is over.
       return turn().tell(from, append_answer{false, 0, 0, 0, 0, last_index()});
     }
@@ -458,9 +458,7 @@ private:
     for (auto& line : what.entries)
       why = why.code == errc::none ? contradicts(line.index, line.term) : why;
     if (why.code == errc::none && leading_ && what.commit > last_index())
-      why = go_astray("entry " + std::to_string(what.commit)
-                        + " was committed, and this leader does not have it",
-                      false);
+      why = go_astray(lacks_entry(what.commit), false);
     if (why.code != errc::none)
       return disown(from, std::move(why));
     if (!hear_leader(from))
@@ -488,7 +486,7 @@ private:
   }
 
   void disown(seat_id from, problem why) {
-    put(ignored{from, std::move(why)});
+    put(ignored{from, std::move(why), true});
     if (role_ == role::follower && leader_ == from)
       change_role(role::follower, {}, "its log contradicts what is committed here");
   }
@@ -525,7 +523,7 @@ private:
     auto lacks = [&](log_index index, term_number term) {
       if (index < log().base_index())
         return term > *log().term_at(log().base_index()); // terms never fall along a log
-      return index > last_index() || log().term_at(index) != term;
+      return log().term_at(index) != term;
     };
     problem why;
     auto look_at = [&](log_index index, term_number term) {
@@ -540,10 +538,16 @@ private:
       for (auto& line : news->entries)
         if (line.index <= news->commit)
           look_at(line.index, line.term);
+      if (why.code == errc::none && news->commit > last_index())
+        why = go_astray(lacks_entry(news->commit), true);
     } else if (auto* part = std::get_if<snapshot_part>(&what.body)) {
       look_at(part->header.index, part->header.term);
     }
     return why;
+  }
+
+  static std::string lacks_entry(log_index index) {
+    return "entry " + std::to_string(index) + " was committed, and this leader does not have it";
   }
 
   /// Also a leader of the same term may be told so.
@@ -554,11 +558,14 @@ private:
       return contradiction(text);
     await_leader();
     astray_until_ = now_ + astray_rest * options_.election_timeout;
-    return {errc::damaged, text
-                             + ": the disk of this node has lost what it had synced (is its folder "
-                               "an older copy?), and it led alone without that. If the others' "
-                               "folders are no older copies, move its log away, and it comes back "
-                               "with their state"};
+    return {
+      errc::damaged,
+      text
+        + ": the disk of this node has lost what it had synced (is its folder "
+          "an older copy?), and it led alone without that. If the others' "
+          "folders are no older copies, move its log away (group.db and what begins "
+          "with that name), start it with the address of one of them (--join), and it comes back "
+          "with their state"};
   }
 
   static problem contradiction(const std::string& text) {

@@ -205,6 +205,8 @@ struct replica_types {
   struct ignored {
     seat_id from;
     problem why;
+    /// It is of a leader that contradicts what is committed here.
+    bool contradicts = false;
   };
 
   using effects = std::vector<

@@ -119,7 +119,7 @@ public:
   }
 
   /// Who is about to be removed may be the only one that can go on (thesis 4.2.2). After a restart
-  /// nobody knows which of the changes behind the snapshot are committed.
+  /// it may not be known which of the changes behind the snapshot are committed.
   [[nodiscard]] static bool may_stand(const turn& t) {
     return t.log().votes_since(t.commit, t.self);
   }

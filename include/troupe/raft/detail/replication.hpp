@@ -216,8 +216,9 @@ private:
   // -- entries ----------------------------------------------------------------------------
 
   /// One that asks for nothing and is accepted by any log.
+  /// Its answer tells how much of what is committed the member has: it may need no snapshot.
   void send_bare_heartbeat(seat_id seat, const turn& t) const {
-    t.tell(seat, append{0, 0, 0, t.time, round_, {}});
+    t.tell(seat, append{0, 0, t.commit, t.time, round_, {}});
   }
 
   void send_on(seat_id seat, progress& peer, bool tells_commits, const turn& t) {
