@@ -367,6 +367,12 @@ public:
     return found.output == "value\n";
   }
 
+  /// The node that leads, as this one has it; empty if none does.
+  [[nodiscard]] std::string leader_by(int index) const {
+    auto seen = run({"status", "--json", "--at", address(index)}).line();
+    return seen["leader"].is_string() ? seen["leader"].get<std::string>() : std::string{};
+  }
+
   /// Ends all.
   void must_agree_in_their_logs() {
     for (auto each = 0; each < 3; ++each)
@@ -452,8 +458,9 @@ TEST_CASE(
     cluster.kill(1);
     cluster.start(1, {"--join", cluster.address(0)});
   }
-  CHECK(comes_true([&] { return cluster.has_its_value(); }));
+  CHECK(comes_true([&] { return cluster.leader_by(0) != "n0" && cluster.has_its_value(); }));
   for (auto end = std::chrono::steady_clock::now() + 5s; std::chrono::steady_clock::now() < end;)
     REQUIRE(cluster.has_its_value());
+  CHECK(run({"get", "alone", "--at", cluster.others()}).status == 1); // what it did alone
   cluster.must_agree_in_their_logs();
 }

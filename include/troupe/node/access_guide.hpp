@@ -47,6 +47,10 @@ public:
     find();
   }
 
+  [[nodiscard]] bool has_one() const {
+    return link_ != nullptr;
+  }
+
   /// Its link; null while there is no guide.
   [[nodiscard]] const net::link_ptr& link() const {
     return link_;

@@ -98,7 +98,7 @@ public:
       guide_({self,
               [this](const net::address& where, const link_taker& then) { dial(where, then); },
               [this](const net::address& there) {
-                if (!is_here_ && there != self_address_)
+                if (!is_here_ && !led_by_ && there != self_address_)
                   seek(there);
               },
               [this](const net::link_ptr& link) { rest(link); }}) {}
@@ -132,6 +132,7 @@ public:
     if (number != link_)
       return;
     link_ = 0;
+    is_not_led_by(where_);
     bound_link_.reset();
     handles_.clear();
     events_.bound({});
@@ -148,6 +149,7 @@ public:
     if (turn < turn_)
       return;
     turn_ = turn;
+    led_by_.reset();
     is_here_ = true;
     is_seeking_ = false;
     ++search_;
@@ -158,7 +160,8 @@ public:
     events_.bound(how);
   }
 
-  /// They are elsewhere since this turn, at `where` if that is known.
+  /// They are elsewhere since this turn, at `where` if that is known: then no guide knows better,
+  /// and one may be another cluster's, or lead alone on an older copy.
   void follow(std::uint64_t turn, const std::string& where) {
     if (turn < turn_)
       return;
@@ -169,6 +172,7 @@ public:
         listen_anew(0);
     }
     auto address = net::address::from_string(where);
+    led_by_ = address ? std::optional{*address} : std::nullopt;
     if (gate_ == nullptr || (address && link_ != 0 && *address == where_))
       return;
     if (address)
@@ -195,6 +199,11 @@ public:
 
 private:
   using link_taker = std::function<void(const result<net::link_ptr>&)>;
+
+  void is_not_led_by(const net::address& where) {
+    if (led_by_ == where)
+      led_by_.reset();
+  }
 
   // -- the search ------------------------------------------------------------------------
 
@@ -607,6 +616,8 @@ private:
     auto way = std::exchange(sign_, {});
     silent_ = {};
     where_ = how.where;
+    if (led_by_ != where_)
+      led_by_.reset();
     learn({to_string(how.where)});
     how.others = options_.addresses;
     auto is_news = link_ != link->number() || handles_ != how.handles;
@@ -634,7 +645,7 @@ private:
     auto all = options_.addresses;
     if (way.link)
       all.insert(all.begin(), way.where);
-    if (options_.guide_after <= duration::zero())
+    if (options_.guide_after <= duration::zero() || guide_.has_one())
       return guide_.keep(std::move(all), where_);
     timers_.after(options_.guide_after, [this, search = search_, all = std::move(all)] {
       if (is_current(search) && link_ != 0)
@@ -675,6 +686,7 @@ private:
             return;
           }
           silent_ = where_; // it hangs, or its link does
+          is_not_led_by(where_);
           seek();
         });
   }
@@ -683,6 +695,7 @@ private:
   void unbind(const net::link_ptr& link, const router::service_place& place) {
     auto where = where_;
     link_ = 0;
+    is_not_led_by(where_);
     handles_.clear();
     events_.bound({});
     seek();
@@ -732,6 +745,9 @@ private:
   std::optional<net::address> self_address_;
   /// The services are on this node.
   bool is_here_ = false;
+  /// Where they are by this node's own replica, until they turn out not to be there: the replica of
+  /// a node that has no vote may hear of a change of leader late, or never.
+  std::optional<net::address> led_by_;
   std::uint64_t turn_ = 0;
   /// Links that only showed the way, with the ends of their rest.
   std::map<net::connection_id, timer_queue<caf::event_based_actor>::id> resting_;
