@@ -1,6 +1,7 @@
 #include "troupe/scheduler/worker_core.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -601,6 +602,7 @@ TEST_CASE("what the scheduler refuses for good keeps no other outcome waiting",
   who.end(*small, std::string{"done"});
   who.end(*third, std::string{"done, too"});
   who.answer<report_receipt>(asked, problem{errc::too_large, "an entry has 16 MiB at most"});
+  CHECK_FALSE(who.request<report>()); // not at once
   who.live(5s);
   auto next = who.take_report();
   REQUIRE(next.size() == 3);
@@ -639,12 +641,63 @@ TEST_CASE("a report that is refused for good goes again in halves", "[scheduler]
   CHECK_FALSE(who.request<report>());
 }
 
-TEST_CASE("the words of a failure are cut", "[scheduler][worker]") {
+TEST_CASE("what a part of a refused report holds is told before what came later",
+          "[scheduler][worker]") {
+  hands who;
+  who.enroll();
+  auto first = who.give(1);
+  auto second = who.give(2);
+  auto third = who.give(3);
+  auto fourth = who.give(4);
+  who.end(*first, std::string{"1"});
+  REQUIRE(who.request<report>());
+  auto asked = who.asked;
+  who.end(*second, std::string{"2"});
+  who.step(*third, worker_core::progressed{500});
+  who.answer<report_receipt>(asked, report_receipt{});
+  REQUIRE(who.request<report>()); // 2, and how far 3 is
+  asked = who.asked;
+  who.end(*third, std::string{"3"});
+  who.end(*fourth, std::string{"4"});
+  who.answer<report_receipt>(asked, problem{errc::bad_argument, "one of them is wrong"});
+  who.live(5s);
+  CHECK(who.take_report().size() == 1);
+  auto rest = who.take_report();
+  REQUIRE(rest.size() == 3);
+  CHECK(rest[0].kind == outcome_kind::progress);
+  CHECK(rest[1].what == hands::attempt(3));
+  CHECK(rest[1].kind == outcome_kind::completed);
+}
+
+TEST_CASE("a task goes on when the scheduler refuses to hear how far it is",
+          "[scheduler][worker]") {
   hands who;
   who.enroll();
   auto job = who.give(1);
-  who.end(*job, problem{errc::failed, std::string(1 << 20, 'x')});
-  CHECK(who.take_report().at(0).why.detail.size() == 64 * 1024);
+  who.step(*job, worker_core::progressed{500});
+  REQUIRE(who.request<report>());
+  who.answer<report_receipt>(who.asked, problem{errc::bad_argument, "no"});
+  who.live(5s);
+  CHECK_FALSE(who.request<report>());
+  who.end(*job, std::string{"done"});
+  CHECK(who.take_report().at(0).kind == outcome_kind::completed);
+}
+
+TEST_CASE("the words of a failure are cut", "[scheduler][worker]") {
+  hands who;
+  who.enroll();
+  constexpr std::size_t bound = 64 * 1024;
+  auto words = GENERATE(std::string(1 << 20, 'x'), std::string(1 << 20, '\xbf'));
+  auto job = who.give(1);
+  who.end(*job, problem{errc::failed, words});
+  CHECK(who.take_report().at(0).why.detail == words.substr(0, bound));
+  INFO("and those of the scheduler that refuses an outcome");
+  job = who.give(2);
+  who.end(*job, std::string{"done"});
+  REQUIRE(who.request<report>());
+  who.answer<report_receipt>(who.asked, problem{errc::bad_argument, words});
+  who.live(5s);
+  CHECK(who.take_report().at(0).why.detail.size() == bound);
 }
 
 TEST_CASE("a worker says at each registration whether it is in maintenance",
@@ -737,4 +790,20 @@ TEST_CASE("an outcome of which nothing is taken is dropped", "[scheduler][worker
   who.live(5s);
   CHECK_FALSE(who.request<report>());
   CHECK(who.next<worker_core::drained>());
+}
+
+TEST_CASE("an outcome that was dropped is named no more", "[scheduler][worker]") {
+  hands who;
+  who.enroll();
+  auto job = who.give(1);
+  who.end(*job, std::string{"done"});
+  for (auto tries = 0; tries < 2; ++tries) {
+    REQUIRE(who.request<report>());
+    who.answer<report_receipt>(who.asked, problem{errc::bad_argument, "no"});
+    who.live(lease / 8); // and tries again
+  }
+  who.live(lease / 3);
+  auto sign = who.request<check_in>();
+  REQUIRE(sign);
+  CHECK(sign->open.empty());
 }

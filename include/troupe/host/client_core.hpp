@@ -337,7 +337,8 @@ private:
     again_after(what.attempt);
   }
 
-  /// The service has not looked at the request, so it says nothing of what became of earlier tries.
+  /// The service may not have looked at the request, and then that says nothing of what became of
+  /// earlier tries.
   static bool is_of_this_try(errc code) {
     return code == errc::limit_reached || code == errc::storage_full || code == errc::busy
            || code == errc::too_large;
@@ -538,8 +539,8 @@ private:
   }
 
   static problem too_late(const request& each) {
-    if (each.tries == 0)
-      return {errc::unreachable, "the service was out of reach all the time; nothing was done"};
+    if (each.tries_now() == 0) // what was tried in a session that ended was not carried out
+      return {errc::unreachable, "the service was out of reach; nothing was done"};
     if (each.tries == each.refusals)
       return {errc::no_quorum, "no node of the service led in all that time; nothing was done, "
                                "retry once a majority of the nodes is back"};

@@ -203,7 +203,9 @@ private:
   }
 
   [[nodiscard]] problem cut(problem why) const {
-    why.detail = utf8_prefix(why.detail, limits_.max_detail_bytes);
+    why.detail = is_utf8(why.detail) ? utf8_prefix(why.detail, limits_.max_detail_bytes)
+                                     : std::string_view{why.detail}.substr(
+                                       0, static_cast<std::size_t>(limits_.max_detail_bytes));
     return why;
   }
 
