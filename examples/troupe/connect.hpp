@@ -104,12 +104,20 @@ inline std::string describe(const troupe::cluster::voters_view& what) {
   return text;
 }
 
+/// Whether there is more to say than who is missing.
+inline bool says_why(const troupe::cluster::node_view& seen) {
+  auto voters = count_voters(seen.group);
+  return seen.why.code != troupe::errc::none && 2 * voters.reached > voters.all;
+}
+
 /// "no leader since 12 s, 1 of 3 voters reachable"
 inline std::string describe_leaderless(const troupe::cluster::node_view& seen) {
   auto since = std::chrono::duration_cast<std::chrono::seconds>(seen.leaderless_for).count();
   auto text = "no leader since " + std::to_string(since) + " s";
   if (auto voters = count_voters(seen.group); voters.all > 0)
     text += ", " + describe(voters);
+  if (says_why(seen))
+    text += "; " + seen.why.detail;
   return text;
 }
 
@@ -122,6 +130,8 @@ inline void add_standing(json& line, const troupe::cluster::node_view& seen,
   line["voters"] = voters.all;
   line["voters_reachable"] = voters.reached;
   line["changes_of_leader"] = seen.changes_of_leader;
+  if (leader.empty() && says_why(seen))
+    line["why"] = seen.why.detail;
 }
 
 /// Says on stderr that what follows is what one node knows.

@@ -78,8 +78,11 @@ int run_voters(const common_options& common, const voters_command& what) {
   if (common.json) {
     auto line = to_json(*found, called);
     line["voters_reachable"] = count_voters(*found).reached;
-    if (alone)
+    if (alone) {
       line["leaderless_s"] = seconds(alone->leaderless_for);
+      if (says_why(*alone))
+        line["why"] = alone->why.detail;
+    }
     print(line);
     return ok;
   }

@@ -160,8 +160,11 @@ public:
 
   /// Whoever sends such a message sends it again.
   void ignored(const host::group_core::ignored& what) {
-    setup_.log.complain("drops messages of member " + std::to_string(what.from.value),
-                        what.why.detail);
+    setup_.log.complain("drops messages of " + name_of_seat(what.from), what.why.detail);
+    if (!what.contradicts)
+      return;
+    obstacle_ = what.why.detail;
+    obstacle_until_ = self_->clock().now() + obstacle_for;
   }
 
   void warned(const problem& why) {
@@ -216,10 +219,10 @@ public:
   }
 
   /// Calls `then` with what this node knows of the group, whoever leads: also what callers are to
-  /// be told where no majority is reached.
+  /// be told where no majority is reached, and why a leader is not followed.
   void show(std::function<void(const voters_view&, const problem&)> then) {
     look([this, then = std::move(then)](const host::group_status& now) {
-      then(view_of(now.consensus), refusal(setup_.group.quorum()));
+      then(view_of(now.consensus), obstacle(setup_.group.quorum()));
     });
   }
 
@@ -326,6 +329,23 @@ private:
   /// As the group has it, but with the names of nodes.
   [[nodiscard]] problem refusal(const host::quorum_view& known) const {
     return known.why.code == errc::none ? problem{} : known.no_quorum(name_at());
+  }
+
+  /// The same, or what keeps this node from following a leader that it hears.
+  [[nodiscard]] problem obstacle(const host::quorum_view& known) const {
+    auto counts = known.leader == raft::seat_id{} && self_->clock().now() < obstacle_until_;
+    if (counts && known.why.code == errc::none)
+      return {errc::no_quorum, "nobody leads this node: " + obstacle_};
+    return refusal(known);
+  }
+
+  [[nodiscard]] std::string name_of_seat(raft::seat_id seat) const {
+    for (auto& [node, card] : cards_)
+      if (card.seat == seat.value)
+        return name_of_node(node);
+    auto found = members_.members.find(seat);
+    return found == members_.members.end() ? "member " + std::to_string(seat.value)
+                                           : name_at()(found->second.contact);
   }
 
   // -- the other members -------------------------------------------------------------------
@@ -782,6 +802,8 @@ private:
   static constexpr const char* no_leader = "no leader";
   /// An election takes less.
   static constexpr duration say_leaderless_after = std::chrono::seconds{2};
+  /// It is repeated more often while it is true.
+  static constexpr duration obstacle_for = std::chrono::seconds{30};
   static constexpr duration watch_quorum_every = std::chrono::milliseconds{250};
   static constexpr duration answer_within = std::chrono::seconds{5};
   static constexpr duration reach_every = std::chrono::milliseconds{500};
@@ -819,6 +841,9 @@ private:
   std::map<std::string, caf::actor_clock::time_point> told_void_;
   std::pair<raft::term_number, std::string> said_leader_;
   problem said_quorum_;
+  /// What was heard last of a leader that this node cannot follow, and until when it counts.
+  std::string obstacle_;
+  caf::actor_clock::time_point obstacle_until_{};
   std::string said_missing_;
   timer_queue<caf::event_based_actor>::id quorum_timer_ = 0;
   std::string cause_;
