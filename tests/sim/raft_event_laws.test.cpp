@@ -74,6 +74,10 @@ TEST_CASE("what replicas write down is well where they are") {
                     "a append 2 1 y", "a commit 2 1", "a apply 2 1 y"})
         == "well");
   CHECK(verdict_on({"a install 7", "a append 8 2 x", "a commit 8 2", "a apply 8 2 x"}) == "well");
+  // It had heard of a later term, and died before that was on its disk.
+  CHECK(verdict_on({"a append 1 1 x", "a term 2", "a follower 3", "a restart", "a commit 1 2",
+                    "a apply 1 1 x"})
+        == "well");
   // A replica whose disk has lost what it had synced goes on as another node.
   CHECK(verdict_on({"a term 2", "a append 1 2 x", "a commit 1 2", "a apply 1 2 x", "a seat b",
                     "b follower 2", "b append 2 2 y", "b commit 2 2", "b apply 2 2 y"})
@@ -90,6 +94,8 @@ TEST_CASE("each law finds who breaks it") {
   CHECK_THAT(verdict_on({"a vote 2 a", "a vote 2 b"}), ContainsSubstring("one vote"));
   CHECK_THAT(verdict_on({"a vote 2 a", "a restart", "a vote 2 b"}), ContainsSubstring("one vote"));
   CHECK_THAT(verdict_on({"a term 3", "a follower 2"}), ContainsSubstring("terms go back"));
+  CHECK_THAT(verdict_on({"a term 3", "a restart", "a follower 2"}),
+             ContainsSubstring("terms go back"));
   CHECK_THAT(verdict_on({"a append 2 1 x"}), ContainsSubstring("no gaps"));
   CHECK_THAT(verdict_on({"a append 1 1 x", "b append 1 1 y"}), ContainsSubstring("log matching"));
   CHECK_THAT(verdict_on({"a append 1 1 x", "a append 2 3 z", "b append 1 2 y", "b append 2 3 z"}),

@@ -22,7 +22,8 @@ namespace troupe::raft {
 /// afterwards (sim::raft_event_laws) or for other tools:
 ///
 ///     {"node":"5f…","ev":"vote","term":3,"for":"a0…"}   a vote that is synced, also for itself
-///     {"ev":"leader"|"follower"|"term","term":3}
+///     {"ev":"leader"|"term","term":3}                   that is synced
+///     {"ev":"follower","term":3}                        perhaps not yet synced
 ///     {"ev":"append","index":7,"term":3,"hash":"…"}     in its log, not yet synced
 ///     {"ev":"truncate","from":5}
 ///     {"ev":"commit","index":7,"term":3}                the term is the replica's

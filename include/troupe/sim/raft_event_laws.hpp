@@ -87,6 +87,8 @@ private:
 
   struct node {
     count term = 0;
+    /// What it would know of that after a restart, as far as the lines say so.
+    count synced_term = 0;
     /// The term that it leads; zero: none.
     count leads = 0;
     std::map<count, std::string> votes;
@@ -140,6 +142,8 @@ private:
     if (event == "apply")
       return has("index") && apply(name, who, get("index"), {term, word("hash")});
     enter(name, who, term);
+    if (event == "vote" || event == "term" || event == "leader")
+      who.synced_term = who.term;
     if (event == "follower")
       who.leads = 0;
     if (event == "vote")
@@ -153,6 +157,7 @@ private:
 
   bool restart(node& who) {
     who.commit = who.applied = who.leads = 0;
+    who.term = who.synced_term;
     who.is_fresh = true;
     return true;
   }
