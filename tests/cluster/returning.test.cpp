@@ -464,3 +464,23 @@ TEST_CASE(
   CHECK(run({"get", "alone", "--at", cluster.others()}).status == 1); // what it did alone
   cluster.must_agree_in_their_logs();
 }
+
+TEST_CASE(
+  "a founder whose folder is from when it was alone hears of the others, though it has missed "
+  "starts and is told of nobody",
+  "[cluster][cli]") {
+  need_command();
+  grown_cluster cluster{false};
+  for (auto life = 0; life < 3; ++life) {
+    cluster.kill(0);
+    cluster.start(0, {});
+  }
+  REQUIRE(cluster.has_its_value());
+  cluster.kill(0);
+  REQUIRE(cluster.has_its_value());
+  cluster.put_back_the_founder();
+  cluster.start(0, {});
+  CHECK(comes_true([&] { return cluster.leader_by(0) != "n0"; }));
+  CHECK(cluster.has_its_value());
+  cluster.must_agree_in_their_logs();
+}

@@ -202,7 +202,9 @@ private:
 
   void hear(time_point now, attempts::iterator from, const answer& said, effects& out) {
     auto& [connection, it] = *from;
-    if (it.end == side::accepted || it.connecting)
+    auto is_refusal = it.end == side::accepted && it.who == said.from.node
+                      && said.said == verdict::old_boot; // of the dialler, instead of its commit
+    if ((it.end == side::accepted && !is_refusal) || it.connecting)
       return give_up(from, verdict::bad_greeting, out);
     auto why = said.said;
     if (why == verdict::old_boot && said.heard >= self_.boot
@@ -212,6 +214,8 @@ private:
       why = verdict::wrong_node;
     if (why == verdict::go)
       why = judge_answer(connection, said.from, out);
+    if (why == verdict::old_boot && said.said == verdict::go)
+      out.push_back(say{connection, answer{why, self_, outlived_by(said.from, why)}});
     if (why != verdict::go)
       return give_up(from, why, out, said.from.node);
     auto& there = peers_[said.from.node];
