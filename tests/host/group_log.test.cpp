@@ -111,15 +111,26 @@ TEST_CASE_METHOD(fixture, "a log that was moved away is missed, and nothing of i
     for (auto& each : all) // as a process that is killed leaves it
       std::filesystem::copy_file(folder / each, copies / each);
   });
-  auto left = GENERATE("group-wal", "group.mark");
   for (auto& each : all)
     std::filesystem::remove(folder / each);
+  auto left = GENERATE("group-wal", "group.mark");
   std::filesystem::copy_file(copies / left, folder / left);
+  SECTION("it is not there") {}
+  SECTION("it is there, but was not written to its end") {
+    std::ofstream{folder / "group"};
+  }
+  SECTION("it leads to where nothing is") {
+    std::filesystem::create_symlink(folder / "elsewhere", folder / "group");
+    if (left == std::string{"group-wal"}) // which is there, then, too
+      std::filesystem::rename(folder / left, folder / "elsewhere-wal");
+  }
   auto why = trouble();
   CHECK(why.code == errc::damaged);
   CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring("put the file back"));
+  CHECK_FALSE(std::filesystem::exists(folder / "elsewhere"));
+  std::filesystem::remove(folder / "group");
   for (auto& each : all)
-    if (each != left)
+    if (each != left || !std::filesystem::exists(folder / each))
       std::filesystem::copy_file(copies / each, folder / each);
   CHECK(loaded().state.entries.size() == 2);
 }

@@ -100,8 +100,6 @@ public:
     storage::size_limit_is_error guard;
     close();
     content = {};
-    if (auto why = miss_file(); why.code != errc::none)
-      return why;
     if (auto why = open(); why.code != errc::none)
       return why;
     if (auto why = load_facts(content); why.code != errc::none)
@@ -434,21 +432,6 @@ private:
   }
 
   // -- the file -------------------------------------------------------------------------
-
-  /// Where the file is gone and what stands beside it is not: SQLite would make a new one and drop
-  /// the WAL, which may hold most of the log.
-  [[nodiscard]] problem miss_file() const {
-    std::error_code ignored;
-    if (std::filesystem::exists(std::filesystem::symlink_status(file_, ignored)))
-      return {};
-    for (auto* ending : {"-wal", ".mark"})
-      if (auto left = file_.string() + ending;
-          std::filesystem::exists(std::filesystem::symlink_status(left, ignored)))
-        return {errc::damaged, file_.string() + " is gone, and " + left
-                                 + " is there: put the file back, or move that away, too, and the "
-                                   "node comes back as a new member"};
-    return {};
-  }
 
   [[nodiscard]] problem open() {
     auto schema = std::string{"CREATE TABLE IF NOT EXISTS fact"

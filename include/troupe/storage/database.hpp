@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "troupe/core/problem.hpp"
@@ -110,11 +111,14 @@ public:
 
   /// Opens or makes `file` and runs `schema`. What an exclusive one holds is on the disk then,
   /// whatever became of earlier syncs. Errors: in_use (another process has it), damaged (no
-  /// database, or one that cannot be read or synced), storage_full, bad_argument (the file cannot
-  /// be made).
+  /// database, or one that cannot be read or synced, or the file is gone and its write-ahead log
+  /// or its mark_file is not: nothing is touched then), storage_full, bad_argument (the file
+  /// cannot be made).
   [[nodiscard]] problem open(const std::filesystem::path& file, sharing mode, const char* schema) {
     close();
     file_ = file;
+    if (auto why = miss_file(); why.code != errc::none)
+      return why;
     constexpr auto one_thread = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(file.c_str(), &raw_, one_thread, nullptr) != SQLITE_OK)
       return failed("open");
@@ -203,6 +207,30 @@ public:
   }
 
 private:
+  /// SQLite would make a new file and drop the write-ahead log, which may hold most of what was
+  /// synced.
+  [[nodiscard]] problem miss_file() const {
+    namespace fs = std::filesystem;
+    std::error_code fault;
+    auto found = fs::status(file_, fault); // behind a link, as SQLite has it
+    if (found.type() == fs::file_type::none)
+      return {errc::damaged, file_.string() + ": " + fault.message() + "; mend that first"};
+    auto is_there = fs::exists(found);
+    if (is_there && (!fs::is_regular_file(found) || fs::file_size(file_, fault) > 0))
+      return {};
+    auto behind = file_; // where SQLite puts its log
+    for (auto links = 0; links < 40 && fs::is_symlink(fs::symlink_status(behind, fault)); ++links)
+      behind = behind.parent_path() / fs::read_symlink(behind, fault);
+    for (auto& left : {behind.string() + "-wal", file_.string() + "-wal", file_.string() + ".mark"})
+      if (fs::exists(fs::symlink_status(left, fault))
+          && (!is_there || fs::file_size(left, fault) > 0))
+        return {errc::damaged, file_.string() + (is_there ? " is empty, and " : " is gone, and ")
+                                 + left
+                                 + ", which may hold most of it, is there: put the file back, "
+                                   "whole. If it is lost for good, move that away, and keep it"};
+    return {};
+  }
+
   /// Returns the write-ahead log, null while there is none.
   [[nodiscard]] sqlite3_file* log_file() const {
     sqlite3_file* log = nullptr;
