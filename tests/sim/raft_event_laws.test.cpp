@@ -96,6 +96,8 @@ TEST_CASE("each law finds who breaks it") {
   CHECK_THAT(verdict_on({"a term 3", "a follower 2"}), ContainsSubstring("terms go back"));
   CHECK_THAT(verdict_on({"a term 3", "a restart", "a follower 2"}),
              ContainsSubstring("terms go back"));
+  CHECK_THAT(verdict_on({"a vote 3 a", "a restart", "a follower 2"}),
+             ContainsSubstring("terms go back"));
   CHECK_THAT(verdict_on({"a append 2 1 x"}), ContainsSubstring("no gaps"));
   CHECK_THAT(verdict_on({"a append 1 1 x", "b append 1 1 y"}), ContainsSubstring("log matching"));
   CHECK_THAT(verdict_on({"a append 1 1 x", "a append 2 3 z", "b append 1 2 y", "b append 2 3 z"}),

@@ -39,7 +39,7 @@ class event_log {
 public:
   /// Begins with what the disk had. `out` outlives this.
   event_log(std::ostream& out, seat_id self, const stored_state& stored)
-    : out_(out), self_(hex(self.value)), term_(stored.last_ballot.term) {
+    : out_(out), self_(hex(self.value)), term_(stored.last_ballot.term), synced_(term_) {
     auto& lines = stored.entries;
     base_ = lines.empty() ? stored.base.index : lines.front().index - 1;
     for (auto& line : lines)
@@ -160,7 +160,7 @@ private:
       return enter(what.term);
     if (what.term < term_)
       return; // nobody has heard of it, nor ever will
-    term_ = what.term;
+    term_ = synced_ = what.term;
     begin("vote");
     number("term", what.term);
     text("for", hex(what.vote.value));
@@ -168,9 +168,9 @@ private:
   }
 
   void enter(term_number term) {
-    if (term <= term_)
+    if (term <= synced_ || term < term_)
       return;
-    term_ = term;
+    term_ = synced_ = term;
     begin("term");
     number("term", term);
     end();
@@ -219,6 +219,7 @@ private:
   std::ostream& out_;
   std::string self_;
   term_number term_;
+  term_number synced_;      // as far as the lines say so
   log_index installed_ = 0; // the snapshot that was written down last
   /// The terms of all entries behind this one.
   log_index base_ = 0;
