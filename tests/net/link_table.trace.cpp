@@ -175,6 +175,8 @@ private:
         text << to_word(said.said);
         if (said.heard > 0)
           text << ", heard " << said.heard;
+        if (said.said == verdict::old_boot) // who has to be whom the other side spoke to
+          text << ", from node " << number_of(said.from.node);
       },
       [&](const commit&) { text << "commit"; },
     };
