@@ -106,11 +106,11 @@ public:
       go_above(heard);
   }
 
-  /// The node itself has gone above that boot, which others see to: its words follow.
-  void follow(boot_number heard) {
-    if (heard <= book_.boot())
+  /// The node itself goes on as that boot, which others see to: its words follow.
+  void follow(boot_number now) {
+    if (now <= book_.boot())
       return;
-    book_.rise_above(heard);
+    book_.rise_above(now - 1);
     speak_anew();
   }
 

@@ -164,9 +164,9 @@ public:
     claim_again();
   }
 
-  /// Somebody has heard of that boot of this node: it goes on above it.
-  void rise_above(boot_number heard) {
-    announcer_.follow(heard);
+  /// This node goes on as that boot, as somebody has heard of an earlier one.
+  void go_on_as(boot_number now) {
+    announcer_.follow(now);
   }
 
   /// Says so if one of these services of this node ends while the node goes on.

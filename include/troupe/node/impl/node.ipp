@@ -488,7 +488,7 @@ struct node::inside {
       return log_.complain("this node cannot go above a later start", why.detail);
     *boot_ = data_.self().boot;
     gate_->rise(data_.self().boot);
-    on_member([heard](cluster::member_state& state) { state.rise_above(heard); });
+    on_member([boot = data_.self().boot](cluster::member_state& state) { state.go_on_as(boot); });
   }
 
   void stop() {
