@@ -104,13 +104,11 @@ inline std::string describe(const troupe::cluster::voters_view& what) {
   return text;
 }
 
-/// Whether there is more to say than who is missing.
 inline bool says_why(const troupe::cluster::node_view& seen) {
-  auto voters = count_voters(seen.group);
-  return seen.why.code != troupe::errc::none && 2 * voters.reached > voters.all;
+  return seen.why.code != troupe::errc::none;
 }
 
-/// "no leader since 12 s, 1 of 3 voters reachable"
+/// "no leader since 12 s, 1 of 3 voters reachable; " and why, where that is known
 inline std::string describe_leaderless(const troupe::cluster::node_view& seen) {
   auto since = std::chrono::duration_cast<std::chrono::seconds>(seen.leaderless_for).count();
   auto text = "no leader since " + std::to_string(since) + " s";
