@@ -1,6 +1,7 @@
 #include "troupe/host/quorum_watch.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <chrono>
@@ -197,6 +198,40 @@ TEST_CASE("a voter whose link has ended is not reached until it is heard again",
   CHECK(one.view().reached() == 2);
   one.hears_answer_of(c);
   CHECK(one.view().reached() == 3);
+}
+
+TEST_CASE("a voter that answers from a log that does not go with this one helps no majority",
+          "[host][quorum]") {
+  listener one;
+  auto hears_astray = [&](raft::seat_id from) {
+    one.watch.time_is(one.now);
+    one.watch.heard(from, {1, raft::vote_answer{true, false, true}});
+  };
+  auto asks_itself = GENERATE(false, true);
+  for (auto each = 0; each < 30; ++each) {
+    hears_astray(b);
+    if (asks_itself)
+      one.watch.heard(b, {1, raft::vote_request{1, 1, true, false}});
+    one.run(100ms);
+  }
+  CHECK(one.told.code == errc::no_quorum);
+  CHECK(one.view().reached() == 1);
+  CHECK_THAT(one.told.detail, ContainsSubstring("not B whose log lacks or contradicts what is "
+                                                "committed here, C"));
+  INFO("until it has been mended");
+  SECTION("as its answer shows") {
+    one.hears_answer_of(b);
+  }
+  SECTION("as it answers who leads") {
+    one.watch.heard(b, {1, raft::append_answer{}});
+    one.run(1ms);
+  }
+  CHECK(one.told.code == errc::none);
+  CHECK(one.view().reached() == 2);
+  hears_astray(b);
+  one.watch.lost_link(b);
+  one.run(5s);
+  CHECK_THAT(one.told.detail, ContainsSubstring("not B, C"));
 }
 
 TEST_CASE("a process that stood still counts anew, as it could hear nobody", "[host][quorum]") {

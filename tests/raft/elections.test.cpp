@@ -10,6 +10,9 @@
 #include <stdexcept>
 #include <utility>
 #include <variant>
+#include <vector>
+
+#include "troupe/core/checksum.hpp"
 
 using namespace std::chrono_literals;
 using namespace troupe;
@@ -102,6 +105,7 @@ public:
   }
 
   replica self{{1}, how(), disk(), time_point{}};
+  std::vector<seat_id> forgot;
 
 private:
   static options how() {
@@ -122,6 +126,8 @@ private:
     for (auto& what : out)
       if (auto* write = std::get_if<replica::write>(&what))
         step(replica::written{write->number});
+      else if (auto* lost = std::get_if<replica::forgot>(&what))
+        forgot.push_back(lost->seat);
   }
 
   duration now_{};
@@ -143,20 +149,28 @@ TEST_CASE("the only voter waits for the leader of others that it was told of", "
     replica.run_until(3s + 100ms);
     CHECK(replica.leads());
   }
-  SECTION("their leader comes, and it votes no more alone") {
+  SECTION("their leader comes: what made others voters was on this disk") {
     configuration both{{{{1}, {true, ""}}, {{2}, {true, ""}}}};
-    replica.hear({8, append{1, 7, 2, {}, 1, {{2, 8, {}, both}}}});
+    message news{8, append{1, 7, 2, {}, 1, {{2, 8, {}, both}}}};
+    replica.hear(news);
     CHECK(replica.self.leader() == seat_id{2});
-    replica.run_until(10s);
+    CHECK(replica.forgot == std::vector{seat_id{1}});
+    INFO("it takes nothing, and leads no more, until it has another seat");
+    replica.run_until(60s);
     CHECK_FALSE(replica.leads());
+    CHECK(replica.self.last_index() == 1);
+    replica.step(replica::change_seat{{5}});
+    replica.hear(news);
     CHECK(replica.self.members().voters().size() == 2);
+    CHECK(replica.forgot.size() == 1);
+    replica.run_until(120s);
+    CHECK(replica.self.current_role() == role::follower);
   }
-  SECTION("their leader comes and is gone before it has what that has committed") {
-    replica.hear({20, append{500, 19, 500, {}, 1, {}}});
-    replica.hear({20, append{1, 7, 1, {}, 2, {}}});
-    replica.step(replica::lost_link{{2}});
-    replica.run_until(20s);
-    CHECK_FALSE(replica.leads());
+  SECTION("their leader comes with a snapshot") {
+    configuration both{{{{1}, {true, ""}}, {{2}, {true, ""}}}};
+    replica.hear({8, snapshot_part{{9, 8, {}, both}, 0, 1, crc32c("x"), "x"}});
+    CHECK(replica.forgot == std::vector{seat_id{1}});
+    CHECK(replica.self.last_index() == 1);
   }
   SECTION("one of them wants its vote again and again, and has more than it has") {
     for (auto term = term_number{8}; term < 28; ++term) {

@@ -4,9 +4,12 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 
 #include "troupe/sim/raft_process.hpp"
@@ -53,26 +56,65 @@ public:
     REQUIRE(world_.run_until(world_.now() + 10s, [this] { return all_have(highest()); }));
   }
 
-  /// Ends all, puts the copy in the place of the founder's disk, and starts all, each when it
-  /// comes.
-  void put_back() {
+  /// Ends all, puts the copy in the place of the founder's disk, and starts the first so many, each
+  /// when it comes.
+  void put_back(sim::process_id started) {
     kept_ = states_;
-    for (auto who = sim::process_id{}; who < world_.size(); ++who) {
-      auto committed = world_.disk(who).stored().committed;
-      world_.kill(who);
-      world_.disk(who).note_commit(committed); // which a process that is killed leaves behind
-    }
-    world_.disk(founder) = copy_;
     for (auto who = sim::process_id{}; who < world_.size(); ++who)
-      world_.after(duration{static_cast<std::int64_t>(random(duration{5s}.count()))},
-                   [this, who] { world_.start(who); });
+      kill(who);
+    world_.disk(founder) = copy_;
+    start_first(started);
   }
 
-  /// Whether the others go on within `span`, with all that there was.
+  void start_first(sim::process_id started) {
+    for (auto who = sim::process_id{}; who < started; ++who)
+      world_.after(duration{static_cast<std::int64_t>(random(duration{latest_start}.count()))},
+                   [this, who] { start(who); });
+  }
+
+  /// The founder and the other one have what the last one has not.
+  void leave_last_behind() {
+    kill(last);
+    put(1 + random(60));
+    REQUIRE(world_.run_until(world_.now() + 10s, [this] {
+      return std::ranges::all_of(std::array{founder, other}, [this](auto who) {
+        return world_.at(who)->state().index == highest();
+      });
+    }));
+  }
+
+  /// Processes are killed and started again for that long, at random.
+  void come_and_go(duration span) {
+    for (auto end = world_.now() + span; world_.now() < end;) {
+      auto who = static_cast<sim::process_id>(random(world_.size()));
+      world_.at(who) == nullptr ? start(who) : kill(who);
+      ask(raft::replica::propose{{std::string(7, 'y')}});
+      auto pause = duration{static_cast<std::int64_t>(random(duration{1s}.count()))};
+      world_.run_until(world_.now() + pause, [] { return false; });
+    }
+  }
+
+  void start(sim::process_id which) {
+    if (world_.at(which) == nullptr)
+      world_.start(which);
+  }
+
+  /// Whether the founder and the other one lead nothing for that long, once both have started and
+  /// heard of each other.
+  [[nodiscard]] bool rest_for(duration span) {
+    world_.run_until(world_.now() + latest_start + 1s, [] { return false; });
+    return !world_.run_until(world_.now() + span, [this] {
+      return std::ranges::any_of(std::array{founder, other}, [this](auto who) {
+        return world_.at(who)->inside().current_role() == raft::role::leader;
+      });
+    });
+  }
+
+  /// Whether they go on within `span`, with all that there was.
   [[nodiscard]] bool goes_on(duration span) {
     return world_.run_until(world_.now() + span, [this] {
       auto* leads = leader();
-      return leads != nullptr && leads != world_.at(founder)
+      return leads != nullptr && (leads != world_.at(founder) || !is_alone(founder))
              && leads->state().index > kept_.rbegin()->first;
     });
   }
@@ -87,6 +129,17 @@ public:
 
 private:
   static constexpr sim::process_id founder = 0;
+  static constexpr sim::process_id other = 1;
+  static constexpr sim::process_id last = 2;
+  static constexpr duration latest_start = 5s;
+
+  /// What is known to be committed is left behind by a process that is killed.
+  void kill(sim::process_id which) {
+    auto committed = world_.disk(which).stored().committed;
+    if (world_.at(which) != nullptr)
+      world_.kill(which);
+    world_.disk(which).note_commit(committed);
+  }
 
   [[nodiscard]] raft::log_index highest() const {
     return states_.empty() ? 0 : states_.rbegin()->first;
@@ -98,6 +151,13 @@ private:
       if (auto* process = world_.at(who); process && process->inside().is_settled())
         return process;
     return nullptr;
+  }
+
+  [[nodiscard]] bool is_alone(sim::process_id who) {
+    auto* process = world_.at(who);
+    return process == nullptr
+           || process->inside().members().voters()
+                == std::set<raft::seat_id>{sim::raft_process::seat_of(who)};
   }
 
   [[nodiscard]] bool all_have(raft::log_index index) {
@@ -128,18 +188,22 @@ private:
   }
 
   void operate() {
-    for (auto who = sim::process_id{1}; who < world_.size(); ++who)
-      if (world_.at(who) != nullptr) {
-        auto seat = sim::raft_process::seat_of(who);
-        ask(raft::replica::add_learner{seat, std::to_string(who)});
-        ask(raft::replica::promote{seat});
+    for (auto who = sim::process_id{}; who < world_.size(); ++who)
+      if (auto* process = world_.at(who)) {
+        for (auto* leads = leader(); leads != nullptr; leads = nullptr)
+          for (auto& [seat, how] : raft::configuration{leads->inside().members()}.members)
+            if (sim::raft_process::process_of(seat) == who && seat != process->seat())
+              ask(raft::replica::remove{seat});
+        ask(raft::replica::add_learner{process->seat(), std::to_string(who)});
+        ask(raft::replica::promote{process->seat()});
       }
     world_.after(100ms, [this] { operate(); });
   }
 
-  /// What the founder does alone with its older copy is its own affair.
+  /// What the founder does, or did, alone with its older copy is its own affair.
   void applied(sim::process_id who, const raft::entry& line, const sim::applied_state& state) {
-    if (who == founder && !kept_.empty())
+    if (who == founder && !kept_.empty()
+        && (is_alone(who) || world_.at(who)->inside().leader() == raft::seat_id{}))
       return;
     auto first = states_.try_emplace(line.index, state).first;
     if (first->second != state && broken_.empty())
@@ -166,7 +230,47 @@ TEST_CASE("nothing is lost when a founder's older copy and all others start at t
     for (auto restarts = all.random(3); restarts > 0; --restarts)
       all.restart_founder();
     all.grow();
-    all.put_back();
+    all.put_back(3);
+    auto goes_on = all.goes_on(60s);
+    REQUIRE(all.broken() == "");
+    REQUIRE(goes_on);
+  }
+}
+
+TEST_CASE("a founder's older copy neither leads nor votes beside one that knows what it has lost",
+          "[raft]") {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    CAPTURE(seed);
+    cluster all{seed};
+    all.copy_founder();
+    for (auto restarts = all.random(3); restarts > 0; --restarts)
+      all.restart_founder();
+    all.grow();
+    all.put_back(2);
+    auto rests = all.rest_for(30s);
+    REQUIRE(rests);
+    all.start(2);
+    auto goes_on = all.goes_on(60s);
+    REQUIRE(all.broken() == "");
+    REQUIRE(goes_on);
+  }
+}
+
+TEST_CASE("nothing is lost when a founder's older copy is put back and any of them come and go",
+          "[raft]") {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    CAPTURE(seed);
+    cluster all{seed};
+    all.copy_founder();
+    for (auto restarts = all.random(3); restarts > 0; --restarts)
+      all.restart_founder();
+    all.grow();
+    if (all.random(2) == 0)
+      all.leave_last_behind();
+    all.put_back(static_cast<sim::process_id>(all.random(4)));
+    all.come_and_go(20s);
+    REQUIRE(all.broken() == "");
+    all.start_first(3);
     auto goes_on = all.goes_on(60s);
     REQUIRE(all.broken() == "");
     REQUIRE(goes_on);

@@ -86,9 +86,11 @@ enum class flaw : std::uint8_t {
   astray_stands,
   /// A replica does not know after a restart what was committed.
   commit_forgotten,
+  /// A replica that has lost what others know to be committed leads, and votes.
+  astray_votes,
 };
 
-inline constexpr std::array<std::string_view, 38> flaw_names{"none",
+inline constexpr std::array<std::string_view, 39> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -125,7 +127,8 @@ inline constexpr std::array<std::string_view, 38> flaw_names{"none",
                                                              "room_promised_twice",
                                                              "loss_overlooked",
                                                              "astray_stands",
-                                                             "commit_forgotten"};
+                                                             "commit_forgotten",
+                                                             "astray_votes"};
 
 /// Returns the flaw of that name, none if there is none.
 constexpr flaw flaw_of(std::string_view name) {

@@ -164,13 +164,7 @@ public:
   /// as long as this replica leads.
   struct snapshot_now {};
 
-  /// There is a link to this member. Its end is raft::replica::lost_link.
-  struct linked {
-    raft::seat_id seat;
-  };
-
-  using event
-    = std::variant<raft::replica::event, propose, read, section, saved, snapshot_now, linked>;
+  using event = std::variant<raft::replica::event, propose, read, section, saved, snapshot_now>;
 
   // -- effects: for the disk and the network -------------------------------------------------
 
@@ -287,7 +281,6 @@ public:
         is_snapshot_wanted_ = replica_.current_role() == raft::role::leader;
         propose_checkpoint(now);
       },
-      [&](const linked& line) { watch_.linked(line.seat); },
     };
     std::visit(take, what);
     pass_on(now, out);
@@ -384,6 +377,8 @@ private:
         watch_.heard(message->from, message->what);
     } else if (auto* link = std::get_if<raft::replica::lost_link>(&what)) {
       watch_.lost_link(link->seat);
+    } else if (auto* fresh = std::get_if<raft::replica::found_link>(&what)) {
+      watch_.linked(fresh->seat);
     } else if (auto* mine = std::get_if<raft::replica::change_seat>(&what)) {
       watch_.self_is(mine->seat);
     }

@@ -14,7 +14,7 @@ struct group_listener {
   std::function<void(const raft::configuration&)> members_are;
   /// A message for this seat had nowhere to go: make a link to `contact`, then set_peer().
   std::function<void(raft::seat_id, const std::string& contact)> wants_peer;
-  /// This member has lost what it had synced: remove it.
+  /// This member has lost what it had synced: remove it; if it is this one: change its seat.
   std::function<void(raft::seat_id)> forgot;
   /// A message of a member was dropped; as often as that comes.
   std::function<void(const group_core::ignored&)> ignored;

@@ -25,6 +25,8 @@ struct quorum_view {
     std::string contact;
     /// This replica itself, or one that it has heard of within quorum_watch's patience.
     bool is_reached = false;
+    /// It answers, but has lost what was committed here, or the other way round: it gives no vote.
+    bool is_astray = false;
   };
 
   /// The leader that this replica knows; seat 0 if it knows none.
@@ -52,11 +54,13 @@ struct quorum_view {
     auto between = ", not ";
     for (auto& each : voters)
       if (!each.is_reached) {
-        text += between + name_of(each.contact);
+        text += between + name_of(each.contact) + (each.is_astray ? astray : "");
         between = ", ";
       }
     return text;
   }
+
+  static constexpr const char* astray = " whose log lacks or contradicts what is committed here";
 
   /// What callers are told once too few are reached.
   template <class Name>
@@ -72,8 +76,9 @@ struct quorum_view {
 /// The evidence is whatever a voter says. A leader hears all voters: they answer its heartbeats.
 /// A follower hears its leader, which steps down without a majority, so that its heartbeats stand
 /// for one. A voter without a leader asks all others for (pre-)votes every 1 to 1.5 election
-/// time-outs, and they answer whatever they think of it. Only voters ask: other replicas have no
-/// evidence, and are never said to have lost the quorum.
+/// time-outs, and they answer whatever they think of it; one that says that its vote is not to be
+/// had, as one of the two disks has lost something, is no help, and is not reached. Only voters
+/// ask: other replicas have no evidence, and are never said to have lost the quorum.
 ///
 /// A process that was stopped for a while has heard nobody in that time, which says nothing of the
 /// others: it counts anew. Cost: O(1) for a message, O(voters) for a look.
@@ -116,6 +121,12 @@ public:
   /// A message of this member has come.
   void heard(raft::seat_id from, const raft::message& what) {
     auto& peer = peers_[from];
+    if (auto* vote = std::get_if<raft::vote_answer>(&what.body))
+      peer.is_astray = vote->astray;
+    else if (!std::holds_alternative<raft::vote_request>(what.body))
+      peer.is_astray = false; // two that contradict each other ask each other, too
+    if (peer.is_astray)
+      return; // no majority can be had with it
     peer.heard = stepped_at_;
     peer.has_ended = false;
     auto is_of_leader = std::holds_alternative<raft::append>(what.body)
@@ -136,6 +147,7 @@ public:
     auto& peer = peers_[which];
     peer.is_linked = false;
     peer.has_ended = true;
+    peer.is_astray = false; // who follows says nothing to others, also when it has been mended
   }
 
   /// After each step: this one leads as far as the replica knows, and these are the members.
@@ -175,7 +187,8 @@ public:
     if (leader_ == raft::seat_id{})
       found.leaderless_for = std::max(now - leaderless_since_, duration::zero());
     for (auto seat : members.voters())
-      found.voters.push_back({seat, members.members.at(seat).contact, is_reached(seat, now)});
+      found.voters.push_back(
+        {seat, members.members.at(seat).contact, is_reached(seat, now), is_astray(seat)});
     if (why_.code != errc::none)
       found.lost_for = std::max(now - last_majority(members), duration::zero());
     found.why = why_;
@@ -188,6 +201,8 @@ private:
     bool is_linked = false;
     /// Its link has ended, and nothing came since.
     bool has_ended = false;
+    /// By its last answer on this link.
+    bool is_astray = false;
   };
 
   /// When a majority of the voters was heard last. The far future where it is certain, or where
@@ -214,6 +229,11 @@ private:
       return false;
     auto follows = leader_ != raft::seat_id{} && leader_ != self_; // then others are silent
     return (follows && found->second.is_linked) || found->second.heard > now - patience_;
+  }
+
+  [[nodiscard]] bool is_astray(raft::seat_id seat) const {
+    auto found = peers_.find(seat);
+    return found != peers_.end() && found->second.is_astray;
   }
 
   [[nodiscard]] problem missing(const raft::configuration& members) const {

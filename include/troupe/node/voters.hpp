@@ -150,6 +150,10 @@ public:
   }
 
   void forgot(raft::seat_id seat) {
+    if (seat == setup_.group.seat())
+      return change_seat([](const problem&) {});
+    if (given_up_.contains(seat))
+      return;
     if (!wishes_.forgotten.insert(seat).second)
       return; // said with each answer of that seat
     setup_.log.warn(
@@ -160,10 +164,15 @@ public:
 
   /// Whoever sends such a message sends it again.
   void ignored(const host::group_core::ignored& what) {
-    setup_.log.complain("drops messages of " + name_of_seat(what.from), what.why.detail);
+    auto detail = what.why.detail;
+    if (what.contradicts && has_given_up_seat())
+      detail += ". By what this node has heard it is its own: move its log away (group.db and what "
+                "begins with that name), start it with the address of one of the others (--join), "
+                "and it comes back with their state";
+    setup_.log.complain("drops messages of " + name_of_seat(what.from), detail);
     if (!what.contradicts)
       return;
-    obstacle_ = what.why.detail;
+    obstacle_ = std::move(detail);
     obstacle_until_ = self_->clock().now() + obstacle_for;
   }
 
@@ -323,6 +332,8 @@ private:
     if (auto missing = known.standing(name_at());
         known.leaderless_for >= say_leaderless_after && missing != said_missing_)
       setup_.log.complain(no_leader, said_missing_ = std::move(missing));
+    if (has_given_up_seat() && show_card_at_ <= self_->clock().now())
+      show_card();
     quorum_timer_ = timers_.after(watch_quorum_every, [this] { watch_quorum(); });
   }
 
@@ -333,10 +344,22 @@ private:
 
   /// The same, or what keeps this node from following a leader that it hears.
   [[nodiscard]] problem obstacle(const host::quorum_view& known) const {
-    auto counts = known.leader == raft::seat_id{} && self_->clock().now() < obstacle_until_;
-    if (counts && known.why.code == errc::none)
+    if (known.leader != raft::seat_id{} || known.why.code != errc::none)
+      return refusal(known);
+    if (self_->clock().now() < obstacle_until_)
       return {errc::no_quorum, "nobody leads this node: " + obstacle_};
-    return refusal(known);
+    if (has_given_up_seat())
+      return {
+        errc::no_quorum,
+        "the disk of this node has lost what it had synced (is its folder an older copy?): it "
+        "has given up its seat, and waits for a leader that gives it another one"};
+    return {};
+  }
+
+  /// By its own log, which may not have heard yet that it has another one.
+  [[nodiscard]] bool has_given_up_seat() const {
+    auto own = seat_of(setup_.node);
+    return own && *own != setup_.group.seat();
   }
 
   [[nodiscard]] std::string name_of_seat(raft::seat_id seat) const {
@@ -443,20 +466,39 @@ private:
       return to_error({errc::bad_argument,
                        "a node is told that its seat is void by the one that leads the group, over "
                        "the link of that; by another linked node only while it knows no leader"});
+    auto promise = self_->make_response_promise<seat_card>();
+    change_seat([this, promise](const problem& why) mutable {
+      if (why.code == errc::none)
+        promise.deliver(card());
+      else
+        promise.deliver(to_error(why));
+    });
+    return promise;
+  }
+
+  /// To all, again and again until it is a member's.
+  void show_card() {
+    show_card_at_ = self_->clock().now() + show_card_every;
+    for (auto& [node, link] : links_)
+      meet(link);
+  }
+
+  void change_seat(std::function<void(const problem&)> done) {
     auto now = self_->clock().now();
     if (now < change_seat_at_)
-      return to_error({errc::busy, "this node has just taken another seat; ask again"});
+      return done({errc::busy, "this node has just taken another seat; ask again"});
     change_seat_at_ = now + change_seat_every;
-    setup_.log("the disk of this node has lost what it had synced (is its folder an older copy?); "
-               "it gives up its seat, and learns before it votes again");
-    auto promise = self_->make_response_promise<seat_card>();
-    setup_.group.change_seat(lost, on_self<problem>([this, promise](const problem& why) mutable {
-                               if (why.code != errc::none)
-                                 return promise.deliver(to_error(why));
-                               setup_.seated(members_.members.contains(setup_.group.seat()));
-                               promise.deliver(card());
+    setup_.log.warn("the disk of this node has lost what it had synced (is its folder an older "
+                    "copy?); it gives up its seat, and learns before it votes again");
+    auto lost = setup_.group.seat();
+    given_up_.insert(lost);
+    setup_.group.change_seat(lost, on_self<problem>([this, done](const problem& why) {
+                               if (why.code == errc::none) {
+                                 setup_.seated(members_.members.contains(setup_.group.seat()));
+                                 show_card();
+                               }
+                               done(why);
                              }));
-    return promise;
   }
 
   /// Whether the message being handled came over the link of its node, and that leads, or nobody
@@ -812,6 +854,7 @@ private:
   static constexpr duration change_within = std::chrono::seconds{30};
   /// Whoever says so, a seat is not given up more often.
   static constexpr duration change_seat_every = std::chrono::seconds{10};
+  static constexpr duration show_card_every = std::chrono::seconds{3};
   static constexpr duration soon = std::chrono::milliseconds{50};
   static constexpr duration sometimes = std::chrono::seconds{1};
   static constexpr std::size_t max_changes = 100;
@@ -832,6 +875,8 @@ private:
   change_pace pace_;
   caf::actor_clock::time_point say_pace_at_{};
   caf::actor_clock::time_point change_seat_at_{};
+  caf::actor_clock::time_point show_card_at_{};
+  std::set<raft::seat_id> given_up_; // seats that this node had
   std::list<asked_change> changes_;
   std::map<std::string, net::link_ptr> links_;
   std::map<std::string, seat_card> cards_;

@@ -13,6 +13,7 @@
 
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/random.hpp"
+#include "troupe/raft/detail/astray.hpp"
 #include "troupe/raft/detail/checks.hpp"
 #include "troupe/raft/detail/elections.hpp"
 #include "troupe/raft/detail/follower.hpp"
@@ -60,10 +61,10 @@ public:
       heard_at_(now),
       told_time_(std::max(stored.marked, log().last_at())),
       told_at_(now),
-      alone_from_(now + options_.lead_alone_after) {
+      solitude_(now, options_) {
     await_leader();
-    if (is_alone())
-      elections_.stand_at(alone_from_);
+    if (own().is_alone())
+      elections_.stand_at(solitude_.stands_from(true));
   }
 
   void step(time_point now, request_id id, const event& what, effects& out) {
@@ -167,6 +168,11 @@ public:
 private:
   [[nodiscard]] const detail::entry_log& log() const {
     return disk_.log();
+  }
+
+  /// What is committed here.
+  [[nodiscard]] detail::ledger own() const {
+    return {self_, log(), commit_};
   }
 
   /// What the parts see of the step that is under way.
@@ -296,7 +302,7 @@ private:
   void lead() {
     keep_time(time_of_group(now_));
     auto votes = elections_.granted();
-    leads_alone_ = is_alone();
+    leads_alone_ = own().is_alone();
     change_role(role::leader, self_, votes == 1 ? "1 vote" : std::to_string(votes) + " votes");
     elections_.clear();
     leading_.emplace(last_round_, turn());
@@ -344,26 +350,15 @@ private:
     detail::elections::ask_whether(turn());
   }
 
-  [[nodiscard]] bool is_alone() const {
-    return members().voters() == std::set<seat_id>{self_};
-  }
-
-  /// Who needs nobody's vote asks nobody who might know more than its log, which may be an older
-  /// copy, from before others voted.
   [[nodiscard]] bool may_lead_alone() {
-    auto from = planted_flaw == flaw::astray_stands ? time_point{} : astray_until_;
-    if (is_alone())
-      from = std::max(from, alone_from_);
-    if (now_ < from)
+    if (auto from = solitude_.stands_from(own().is_alone()); now_ < from)
       elections_.stand_at(from);
-    return now_ >= from && (!is_alone() || last_index() >= known_commit_);
+    return solitude_.may_stand(now_, own());
   }
 
-  /// Somebody who is heard has more than this log: others may vote.
   void hear_of_more() {
-    if (is_alone() && !leading_)
-      alone_from_ = std::max(
-        alone_from_, now_ + std::max(options_.lead_alone_after, 3 * options_.election_timeout));
+    if (own().is_alone() && !leading_)
+      solitude_.hear_of_more(now_, options_);
   }
 
   void campaign(bool forced, const std::string& cause) {
@@ -384,6 +379,9 @@ private:
   void handle_body(seat_id from, term_number wanted, const vote_request& what) {
     if (!what.trial && detail::elections::is_newer(what, log()))
       hear_of_more();
+    // Who needs nobody's vote owes none.
+    if (own().is_alone())
+      return turn().tell(from, vote_answer{what.trial, false});
     elections_.answer(from, wanted, what, leader_, has_leader(), turn());
   }
 
@@ -421,6 +419,10 @@ private:
 
   void receive(seat_id from, const message& what) {
     auto* wish = std::get_if<vote_request>(&what.body);
+    if (is_of_another_alone(from, what))
+      return;
+    if (wish && has_lost(from, *wish))
+      return turn().tell(from, vote_answer{wish->trial, false, true});
     if (wish && !wish->trial && !wish->forced && what.term > term() && has_leader())
       return; // it was cut off, or thinks so; the group is well (thesis 4.2.3)
     if (what.term > term() && !detail::elections::is_trial(what)) {
@@ -429,8 +431,8 @@ private:
              leads ? "it leads a later term" : "there is a later term");
     }
     if (what.term < term() && detail::follower::is_of_leader(what)) {
-      if (auto why = lost_alone(what); why.code != errc::none)
-        put(ignored{from, std::move(why), true});
+      if (auto found = leads_alone() ? own().lost_alone(what) : std::nullopt)
+        doubt(from, *found);
       // It does not know that its time is over.
       return turn().tell(from, append_answer{false, 0, 0, 0, 0, last_index()});
     }
@@ -453,24 +455,19 @@ private:
     return true;
   }
 
-  void handle_body(seat_id from, term_number, const append& what) {
-    auto why = contradicts(what.previous_index, what.previous_term);
-    for (auto& line : what.entries)
-      why = why.code == errc::none ? contradicts(line.index, line.term) : why;
-    if (why.code == errc::none && leading_ && what.commit > last_index())
-      why = go_astray(lacks_entry(what.commit), false);
-    if (why.code != errc::none)
-      return disown(from, std::move(why));
-    if (!hear_leader(from))
+  void handle_body(seat_id from, term_number term, const append& what) {
+    if (auto found = own().contradicts(what, term, leading_.has_value()))
+      return disown(from, *found);
+    if (!hear_leader(from) || is_astray(what.commit))
       return;
     keep_time(what.now);
     take_from_leader(from, what, what.commit);
   }
 
   void handle_body(seat_id from, term_number, const snapshot_part& what) {
-    if (auto why = contradicts(what.header.index, what.header.term); why.code != errc::none)
-      return disown(from, std::move(why));
-    if (hear_leader(from))
+    if (auto found = own().contradicts(what.header.index, what.header.term))
+      return disown(from, *found);
+    if (hear_leader(from) && !is_astray(what.header.index))
       take_from_leader(from, what, what.header.index);
   }
 
@@ -479,101 +476,78 @@ private:
     auto before = commit_;
     following_.take(from, what, turn());
     if (commit_ > before)
-      astray_until_ = {}; // its log is that of the leader now
-    known_commit_ = std::max(known_commit_, known);
-    if (last_index() < known_commit_)
+      solitude_.follow();
+    solitude_.hear(known);
+    if (solitude_.is_behind(own()))
       hear_of_more();
   }
 
-  void disown(seat_id from, problem why) {
-    put(ignored{from, std::move(why), true});
+  // -- disks that have lost what they had synced ------------------------------------------------
+
+  /// If others have voted for it, others have what it has.
+  [[nodiscard]] bool leads_alone() const {
+    return leading_ && leads_alone_;
+  }
+
+  /// Two that need nobody's vote: one is an older copy, and nobody can tell which.
+  [[nodiscard]] bool is_of_another_alone(seat_id from, const message& what) {
+    auto* news = std::get_if<append>(&what.body);
+    if (news == nullptr || !news->alone || !own().is_left_alone() || what.term < term())
+      return false;
+    put(ignored{from,
+                {errc::damaged, "two nodes lead by their own votes alone, and one of their folders "
+                                "is an older copy: find out which, and stop that node, before you "
+                                "move any log away"},
+                true});
+    return true;
+  }
+
+  void disown(seat_id from, const detail::loss& found) {
+    doubt(from, found);
     if (role_ == role::follower && leader_ == from)
       change_role(role::follower, {}, "its log contradicts what is committed here");
   }
 
-  /// A leader has every committed entry, unless a disk has lost what it had synced: its own, if it
-  /// led alone, or that of a voter which elected it. Which of them, nobody can tell from two logs.
-  /// So no leader is heard that contradicts what is committed here; pre-votes keep this replica
-  /// from disturbing those that hear it. If it led alone it may be the one that is wrong: it needs
-  /// no vote, and would lead again while the others elect a leader, so it does not stand for a
-  /// hundred election time-outs.
-  [[nodiscard]] problem contradicts(log_index index, term_number of_leader) {
-    auto own = log().term_at(std::max(index, log().base_index()));
-    if (index > commit_ || !own || *own == of_leader)
-      return {};
-    if (index < log().base_index() && *own > of_leader)
-      return {}; // nobody knows
-    auto text = "entry " + std::to_string(index) + " is committed here in term "
-                + std::to_string(*own) + ", and that leader has it of term "
-                + std::to_string(of_leader);
-    auto led_alone
-      = log().members_at(std::max(index, log().base_index())).voters() == std::set<seat_id>{self_};
-    if (*own < of_leader && !led_alone)
-      return contradiction(text);
-    return go_astray(text, led_alone);
+  /// Nobody can have been elected beside the only voter, which votes for none; what made others
+  /// voters was on its disk. What else it has promised it does not know: its seat is void.
+  [[nodiscard]] bool is_astray(log_index known) {
+    if (!own().is_alone() || !log().nobody_else_voted(self_))
+      return false;
+    solitude_.hear(known);
+    solitude_.go_astray(now_, options_);
+    put(forgot{self_, known, last_index()});
+    return true;
   }
 
-  /// A leader has all that any earlier one has committed. If it does not, and nobody else has voted
-  /// for it, its disk has lost what it had synced: it stops before that other one hears of the
-  /// later term and the callers of both look for a leader. If others have voted for it, the other
-  /// one is wrong.
-  [[nodiscard]] problem lost_alone(const message& what) {
-    if (!leading_ || !leads_alone_ || planted_flaw == flaw::loss_overlooked)
-      return {};
-    auto lacks = [&](log_index index, term_number term) {
-      if (index < log().base_index())
-        return term > *log().term_at(log().base_index()); // terms never fall along a log
-      return log().term_at(index) != term;
-    };
-    problem why;
-    auto look_at = [&](log_index index, term_number term) {
-      if (why.code == errc::none && lacks(index, term))
-        why = go_astray("entry " + std::to_string(index) + " was committed in term "
-                          + std::to_string(term) + ", and this leader does not have it",
-                        true);
-    };
-    if (auto* news = std::get_if<append>(&what.body)) {
-      if (news->previous_index <= news->commit)
-        look_at(news->previous_index, news->previous_term);
-      for (auto& line : news->entries)
-        if (line.index <= news->commit)
-          look_at(line.index, line.term);
-      if (why.code == errc::none && news->commit > last_index())
-        why = go_astray(lacks_entry(news->commit), true);
-    } else if (auto* part = std::get_if<snapshot_part>(&what.body)) {
-      look_at(part->header.index, part->header.term);
-    }
-    return why;
-  }
-
-  static std::string lacks_entry(log_index index) {
-    return "entry " + std::to_string(index) + " was committed, and this leader does not have it";
-  }
-
-  /// Also a leader of the same term may be told so.
-  problem go_astray(const std::string& text, bool led_alone) {
-    if (leading_)
-      change_role(role::follower, {}, "another leader contradicts what is committed here");
-    if (!led_alone)
-      return contradiction(text);
+  /// Also a leader of the same term may be shown one. It stops before the others hear of its term
+  /// and callers of both look for a leader.
+  void doubt(seat_id from, const detail::loss& found) {
+    put(ignored{from, found.why(), true});
+    if (leading_ && found.ends_lead)
+      change_role(role::follower, {}, "another replica contradicts what is committed here");
+    if (!found.is_own)
+      return;
     await_leader();
-    astray_until_ = now_ + astray_rest * options_.election_timeout;
-    return {
-      errc::damaged,
-      text
-        + ": the disk of this node has lost what it had synced (is its folder "
-          "an older copy?), and it led alone without that. If the others' "
-          "folders are no older copies, move its log away (group.db and what begins "
-          "with that name), start it with the address of one of them (--join), and it comes back "
-          "with their state"};
+    solitude_.go_astray(now_, options_);
+    // Nothing is committed without the only voter. But where there were others, they may be those
+    // whose disks have lost something.
+    if (own().is_alone() && log().nobody_else_voted(self_))
+      put(forgot{self_, found.index, last_index()});
   }
 
-  static problem contradiction(const std::string& text) {
-    return {errc::damaged, text
-                             + ": a disk has lost what it had synced, that of the leader, of this "
-                               "node or of a voter that elected the leader. Find which folder is "
-                               "an older copy before you move any log away: what was acknowledged "
-                               "may be here alone"};
+  /// Whether one of this disk and that of who wants a vote has lost something, so that it gets
+  /// none.
+  [[nodiscard]] bool has_lost(seat_id from, const vote_request& what) {
+    if (has_leader() && !leads_alone() && !what.forced)
+      return false; // it gets none anyway
+    // Since others have voted for what it leads, later leaders may have committed without it.
+    auto alone = own().is_alone() || (leads_alone() && what.commit_term < term());
+    auto found = own().lost_by(what, alone);
+    if (!found)
+      return false;
+    solitude_.hear(what.commit_index);
+    doubt(from, *found);
+    return true;
   }
 
   void handle_body(seat_id from, term_number, const append_answer& what) {
@@ -593,6 +567,14 @@ private:
       return;
     misses_leader_ = true;
     elections_.stand_soon(leader_, turn());
+  }
+
+  /// A leader would be heard over it within a heartbeat. Who leads by its own vote is told what is
+  /// committed here before anybody takes it for the leader.
+  void handle(request_id, const found_link&) {
+    auto waits = role_ == role::follower || role_ == role::pre_candidate;
+    if (waits && !has_leader() && members().votes(self_))
+      elections_.stand_soon({}, turn());
   }
 
   void handle(request_id, const loaded& what) {
@@ -663,8 +645,6 @@ private:
     leading_->change_members(id, *std::move(next), turn());
   }
 
-  static constexpr std::int64_t astray_rest = 100; // election time-outs
-
   seat_id self_;
   options options_;
   std::uint32_t step_; // to the term of the next candidacy
@@ -691,9 +671,7 @@ private:
   group_time told_time_{}; // by the leader
   time_point told_at_{};   // here, then
 
-  time_point alone_from_{};    // it may lead without anybody's vote
-  time_point astray_until_{};  // led alone without what others have committed, so it rests
-  log_index known_commit_ = 0; // by what leaders said
+  detail::solitude solitude_;
 };
 
 } // namespace troupe::raft

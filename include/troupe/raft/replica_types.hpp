@@ -108,9 +108,14 @@ struct replica_types {
     seat_id seat;
   };
 
+  /// There is a link to this member, again or for the first time.
+  struct found_link {
+    seat_id seat;
+  };
+
   using event = std::variant<found_group, received, propose, read, add_learner, promote, remove,
                              move, transfer, written, not_written, compacted, loaded, lost_link,
-                             keep_out, let_in, change_seat>;
+                             keep_out, let_in, change_seat, found_link>;
 
   // -- effects --------------------------------------------------------------------
 
@@ -182,6 +187,10 @@ struct replica_types {
 
   /// This member had synced entries that it has no more: take its seat away. Until then it gets
   /// no entries, none count as had by it, and it confirms no reads. Again with each of its answers.
+  ///
+  /// Or this replica itself, which by its log needs nobody's vote: others have committed something
+  /// without it, or have elected a leader. Step `change_seat`; until then it takes nothing and
+  /// leads nothing. Again with each message that shows it.
   struct forgot {
     seat_id seat;
     log_index synced = 0;
@@ -205,7 +214,7 @@ struct replica_types {
   struct ignored {
     seat_id from;
     problem why;
-    /// It is of a leader that contradicts what is committed here.
+    /// It contradicts what is committed here, or shows that something is missing here.
     bool contradicts = false;
   };
 

@@ -177,6 +177,9 @@ struct vote_request {
   bool trial = false;
   /// The leader itself wants this election (thesis 3.10).
   bool forced = false;
+  /// What is known to be committed where the vote is wanted.
+  log_index commit_index = 0;
+  term_number commit_term = 0;
 
   friend bool operator==(const vote_request&, const vote_request&) = default;
 };
@@ -184,6 +187,8 @@ struct vote_request {
 struct vote_answer {
   bool trial = false;
   bool granted = false;
+  /// One of the two disks has lost what it had synced: this vote is not to be had.
+  bool astray = false;
 
   friend bool operator==(const vote_answer&, const vote_answer&) = default;
 };
@@ -199,6 +204,10 @@ struct append {
   /// when it still led (thesis 6.4).
   std::uint64_t round = 0;
   std::vector<entry> entries;
+  /// Where the leader's log ends; zero: not said.
+  log_index last_index = 0;
+  /// The leader needs nobody's vote.
+  bool alone = false;
 
   friend bool operator==(const append&, const append&) = default;
 };
@@ -387,20 +396,23 @@ bool inspect(Inspector& f, snapshot_header& x) {
 template <class Inspector>
 bool inspect(Inspector& f, vote_request& x) {
   return f.object(x).fields(f.field("last_index", x.last_index), f.field("last_term", x.last_term),
-                            f.field("trial", x.trial), f.field("forced", x.forced));
+                            f.field("trial", x.trial), f.field("forced", x.forced),
+                            f.field("commit_index", x.commit_index),
+                            f.field("commit_term", x.commit_term));
 }
 
 template <class Inspector>
 bool inspect(Inspector& f, vote_answer& x) {
-  return f.object(x).fields(f.field("trial", x.trial), f.field("granted", x.granted));
+  return f.object(x).fields(f.field("trial", x.trial), f.field("granted", x.granted),
+                            f.field("astray", x.astray));
 }
 
 template <class Inspector>
 bool inspect(Inspector& f, append& x) {
-  return f.object(x).fields(f.field("previous_index", x.previous_index),
-                            f.field("previous_term", x.previous_term), f.field("commit", x.commit),
-                            f.field("now", x.now), f.field("round", x.round),
-                            f.field("entries", x.entries));
+  return f.object(x).fields(
+    f.field("previous_index", x.previous_index), f.field("previous_term", x.previous_term),
+    f.field("commit", x.commit), f.field("now", x.now), f.field("round", x.round),
+    f.field("entries", x.entries), f.field("last_index", x.last_index), f.field("alone", x.alone));
 }
 
 template <class Inspector>

@@ -59,6 +59,16 @@ public:
       apply(*std::exchange(pending_, {}));
   }
 
+  /// Gives up the seat for another one; synced.
+  void change_seat(raft::seat_id seat) {
+    seat_ = seat;
+  }
+
+  /// Zero: the process has the one that it began with.
+  [[nodiscard]] raft::seat_id seat() const {
+    return seat_;
+  }
+
   /// Outlives the process, not synced.
   void note_commit(raft::log_index index) {
     synced_.committed = std::max(synced_.committed, index);
@@ -98,6 +108,7 @@ private:
   }
 
   raft::stored_state synced_;
+  raft::seat_id seat_;
   std::optional<raft::snapshot> snapshot_;
   std::optional<raft::replica::write> pending_;
 };
@@ -125,7 +136,13 @@ struct applied_state {
 /// A process that is one replica of a Raft group and applies what it commits.
 class raft_process {
 public:
-  using message = raft::message;
+  /// From seat to seat, as hosts send it.
+  struct message {
+    raft::seat_id from;
+    raft::seat_id to;
+    raft::message what;
+  };
+
   using disk = raft_disk;
   using home = environment<raft_process>;
 
@@ -144,8 +161,17 @@ public:
   /// Links end without any fault, too, once in so many messages.
   static constexpr std::uint64_t link_lost_every = 200;
 
+  /// The one that it begins with.
   static raft::seat_id seat_of(process_id which) {
     return {std::uint64_t{which} + 1};
+  }
+
+  static process_id process_of(raft::seat_id which) {
+    return static_cast<process_id>((which.value - 1) % lives_apart);
+  }
+
+  [[nodiscard]] raft::seat_id seat() const {
+    return replica_.self();
   }
 
   static raft::options timers(std::uint64_t seed) {
@@ -159,17 +185,18 @@ public:
   }
 
   explicit raft_process(home& here)
-    : here_(here), replica_(seat_of(here.self()), how(here), here.disk().stored(), here.now()) {
+    : here_(here), replica_(seat_on(here), how(here), here.disk().stored(), here.now()) {
     if (auto& saved = here.disk().newest())
       state_ = from_bytes<applied_state>(*saved->bytes).value();
     if (auto* where = here.setting().events)
-      events_.emplace(*where, seat_of(here.self()), here.disk().stored());
+      events_.emplace(*where, seat_on(here), here.disk().stored());
   }
 
-  void receive(process_id from, const message& what) {
-    step(0, raft::replica::received{seat_of(from), what});
+  void receive(process_id, const message& what) {
+    if (what.to == seat())
+      step(0, raft::replica::received{what.from, what.what});
     if (here_.random().one_in(link_lost_every)) // and made again at once
-      step(0, raft::replica::lost_link{seat_of(from)});
+      lose_link(what.from);
   }
 
   void wake() {
@@ -199,11 +226,23 @@ public:
   }
 
 private:
+  static constexpr std::uint64_t lives_apart = 1'000;
+
+  static raft::seat_id seat_on(home& here) {
+    auto kept = here.disk().seat();
+    return kept == raft::seat_id{} ? seat_of(here.self()) : kept;
+  }
+
   static raft::options how(home& here) {
     auto made = timers(here.random().next());
     if (auto bound = here.setting().max_first_step; bound > 1)
       made.first_step += static_cast<std::uint32_t>(here.random().below(bound));
     return made;
+  }
+
+  void lose_link(raft::seat_id other) {
+    step(0, raft::replica::lost_link{other});
+    step(0, raft::replica::found_link{other});
   }
 
   void carry_out(const raft::replica::effects& out) {
@@ -217,8 +256,8 @@ private:
 
   void handle(const raft::replica::send& what) {
     // As it is on the wire.
-    here_.send(static_cast<process_id>(what.to.value - 1),
-               from_bytes<message>(to_bytes(what.what)).value());
+    here_.send(process_of(what.to),
+               {seat(), what.to, from_bytes<raft::message>(to_bytes(what.what)).value()});
   }
 
   void handle(const raft::replica::write& what) {
@@ -277,6 +316,18 @@ private:
     answer_reads();
   }
 
+  void handle(const raft::replica::forgot& what) {
+    if (what.seat != seat() || std::exchange(is_changing_seat_, true))
+      return;
+    auto lives = here_.random().below(1'000'000);
+    raft::seat_id fresh{seat_of(here_.self()).value + (lives + 1) * lives_apart};
+    here_.sync([this, fresh] {
+      here_.disk().change_seat(fresh);
+      is_changing_seat_ = false;
+      step(0, raft::replica::change_seat{fresh});
+    });
+  }
+
   template <class Other>
   void handle(const Other&) {}
 
@@ -294,6 +345,7 @@ private:
   std::optional<raft::event_log> events_;
   applied_state state_;
   raft::log_index saved_ = 0;
+  bool is_changing_seat_ = false;
   std::multimap<raft::log_index, request_id> reads_;
 };
 

@@ -94,7 +94,7 @@ public:
         out_.push_back(group_core::stop{std::move(why)});
     stored = {};
     for (auto& [seat, who] : peers_)
-      core_->step(now(), 0, group_core::linked{seat}, out_);
+      core_->step(now(), 0, raft::replica::event{raft::replica::found_link{seat}}, out_);
     go_on(guard);
   }
 
@@ -168,7 +168,7 @@ public:
       return false;
     if (who) {
       peers_[seat] = who;
-      step(guard, 0, group_core::linked{seat});
+      step(guard, 0, raft::replica::event{raft::replica::found_link{seat}});
     } else {
       peers_.erase(seat);
     }

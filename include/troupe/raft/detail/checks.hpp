@@ -76,11 +76,14 @@ inline problem check(const message& what, const options& how) {
       [&](const vote_request& body) -> problem {
         if (too_large(body.last_index) || body.last_term > what.term)
           return wrong("a log that ends at " + std::to_string(body.last_index));
+        if (body.commit_index > body.last_index || body.commit_term > body.last_term)
+          return wrong("entry " + std::to_string(body.commit_index)
+                       + " committed in a log that ends at " + std::to_string(body.last_index));
         return {};
       },
       [&](const append& body) -> problem {
         if (too_large(body.previous_index) || too_large(body.commit) || too_large(body.round)
-            || body.previous_term > what.term || !is_time(body.now))
+            || too_large(body.last_index) || body.previous_term > what.term || !is_time(body.now))
           return wrong("entries behind " + std::to_string(body.previous_index));
         return check_entries(body, what.term);
       },

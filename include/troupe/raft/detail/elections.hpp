@@ -70,7 +70,7 @@ public:
 
   /// Asks whether there would be votes in the next term.
   static void ask_whether(const turn& t) {
-    vote_request what{t.log().last_index(), t.log().last_term(), true, false};
+    auto what = request(true, false, t);
     for (auto seat : t.members().voters())
       if (seat != t.self)
         t.put(replica_types::send{seat, {t.disk.term() + 1, what}});
@@ -78,7 +78,7 @@ public:
 
   /// Asks for votes in this term once one's own vote is on the disk, and then counts that.
   static void ask(bool forced, const turn& t) {
-    vote_request what{t.log().last_index(), t.log().last_term(), false, forced};
+    auto what = request(false, forced, t);
     for (auto seat : t.members().voters())
       if (seat != t.self)
         planted_flaw == flaw::votes_asked_early ? t.tell(seat, what)
@@ -133,6 +133,12 @@ public:
   }
 
 private:
+  static vote_request request(bool trial, bool forced, const turn& t) {
+    auto& log = t.log();
+    return {log.last_index(), log.last_term(), trial,
+            forced,           t.commit,        log.term_at(t.commit).value_or(0)};
+  }
+
   [[nodiscard]] static bool is_up_to_date(const vote_request& what, const entry_log& log) {
     return std::pair{what.last_term, what.last_index}
              >= std::pair{log.last_term(), log.last_index()}

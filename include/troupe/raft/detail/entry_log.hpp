@@ -114,6 +114,14 @@ public:
     return configurations_.rbegin()->first;
   }
 
+  /// Whether `self` alone voted at all times that are known.
+  [[nodiscard]] bool nobody_else_voted(seat_id self) const {
+    return std::ranges::all_of(configurations_, [&](auto& each) {
+      return std::ranges::all_of(each.second.members,
+                                 [&](auto& one) { return one.first == self || !one.second.votes; });
+    });
+  }
+
   /// The one that was in force at `index`.
   [[nodiscard]] const configuration& members_at(log_index index) const {
     return std::prev(configurations_.upper_bound(index))->second;

@@ -1,0 +1,217 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+
+#include "troupe/core/flaw.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/raft/detail/entry_log.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::raft::detail {
+
+/// A message shows that a disk has lost what it had synced.
+struct loss {
+  /// Of the entry that shows it.
+  log_index index = 0;
+  std::string what;
+  /// This replica led by its own vote alone without that, or would: it is probably the one that is
+  /// wrong, and the others need it for nothing.
+  bool is_own = false;
+  /// If it leads, it leads no more.
+  bool ends_lead = true;
+
+  [[nodiscard]] problem why() const {
+    return {errc::damaged, what + (is_own ? own_disk : some_disk)};
+  }
+
+private:
+  static constexpr const char* own_disk
+    = ": the disk of this node has lost what it had synced (is its folder an older copy?), and it "
+      "led alone without that, or was about to. If the others' folders are no older copies, move "
+      "its log away (group.db and what begins with that name), start it with the address of one of "
+      "them (--join), and it comes back with their state";
+  static constexpr const char* some_disk
+    = ": a disk has lost what it had synced, that of the leader, of this node or of a voter that "
+      "elected the leader. Find which folder is an older copy before you move any log away: what "
+      "was acknowledged may be here alone";
+};
+
+/// What a replica knows that is committed, beside what others say is.
+///
+/// A leader has every committed entry, unless a disk has lost what it had synced: its own, if it
+/// led alone, or that of a voter which elected it. Which of them, nobody can tell from two logs. So
+/// nobody is heard, and nobody gets a vote, that contradicts what is committed here. Beyond the
+/// thesis, which trusts disks; that a replica which has lost something gives no vote is from
+/// Alagappan et al., Protocol-Aware Recovery for Consensus-Based Storage, FAST 2018.
+struct ledger {
+  seat_id self;
+  const entry_log& log;
+  log_index commit = 0;
+
+  /// Needs nobody's vote.
+  [[nodiscard]] bool is_alone() const {
+    return votes_alone_at(log.members());
+  }
+
+  /// The same, and that is committed.
+  [[nodiscard]] bool is_left_alone() const {
+    return is_alone() && votes_alone_at(log.members_at(commit));
+  }
+
+  /// What is wrong if a leader has entry `index` of that term.
+  [[nodiscard]] std::optional<loss> contradicts(log_index index, term_number of_leader) const {
+    auto place = std::max(index, log.base_index());
+    auto own = log.term_at(place);
+    if (index > commit || !own || *own == of_leader)
+      return {};
+    if (index < log.base_index() && *own > of_leader)
+      return {}; // nobody knows
+    auto led_alone = votes_alone_at(log.members_at(place));
+    return loss{index,
+                "entry " + std::to_string(index) + " is committed here in term "
+                  + std::to_string(*own) + ", and there it is of term " + std::to_string(of_leader),
+                led_alone, *own >= of_leader || led_alone};
+  }
+
+  /// In the messages of a leader of `term`.
+  [[nodiscard]] std::optional<loss> contradicts(const append& what, term_number term,
+                                                bool leads) const {
+    auto found = ends_early(what.last_index, term);
+    if (!found)
+      found = contradicts(what.previous_index, what.previous_term);
+    for (auto& line : what.entries)
+      if (!found)
+        found = contradicts(line.index, line.term);
+    if (!found && leads && what.commit > log.last_index())
+      found = loss{what.commit, lacks_entry(what.commit)};
+    return found;
+  }
+
+  /// What leaders of other terms have committed, and a replica lacks that leads by its own vote:
+  /// it has all that any earlier leader has committed, or has lost it.
+  [[nodiscard]] std::optional<loss> lost_alone(const message& what) const {
+    std::optional<loss> found;
+    auto look_at = [&](log_index index, term_number term) {
+      if (!found)
+        found = lost(index, term);
+    };
+    if (auto* news = std::get_if<append>(&what.body)) {
+      if (news->previous_index <= news->commit)
+        look_at(news->previous_index, news->previous_term);
+      for (auto& line : news->entries)
+        if (line.index <= news->commit)
+          look_at(line.index, line.term);
+      if (!found && news->commit > log.last_index())
+        found = loss{news->commit, lacks_entry(news->commit), true};
+    } else if (auto* part = std::get_if<snapshot_part>(&what.body)) {
+      look_at(part->header.index, part->header.term);
+    }
+    return found;
+  }
+
+  /// What somebody who wants a vote knows to be committed, and this replica has lost if it
+  /// `needs_nobody`: nothing was committed without it. Others may be behind.
+  [[nodiscard]] std::optional<loss> lost_by(const vote_request& what, bool needs_nobody) const {
+    if (planted_flaw == flaw::loss_overlooked || planted_flaw == flaw::astray_votes)
+      return {};
+    if (needs_nobody)
+      return lost(what.commit_index, what.commit_term);
+    return contradicts(what.commit_index, what.commit_term);
+  }
+
+private:
+  [[nodiscard]] bool votes_alone_at(const configuration& members) const {
+    return members.voters() == std::set<seat_id>{self};
+  }
+
+  /// A leader begins with all that was committed in earlier terms.
+  [[nodiscard]] std::optional<loss> ends_early(log_index last, term_number term) const {
+    auto own = log.term_at(commit);
+    if (last == 0 || last >= commit || !own || *own >= term)
+      return {};
+    return loss{commit,
+                "entry " + std::to_string(commit)
+                  + " is committed here, and the log of that leader ends at "
+                  + std::to_string(last),
+                votes_alone_at(log.members_at(commit))};
+  }
+
+  [[nodiscard]] bool lacks(log_index index, term_number term) const {
+    if (index < log.base_index())
+      return term > *log.term_at(log.base_index()); // terms never fall along a log
+    return log.term_at(index) != term;
+  }
+
+  [[nodiscard]] std::optional<loss> lost(log_index index, term_number term) const {
+    if (!lacks(index, term))
+      return {};
+    return loss{index,
+                "entry " + std::to_string(index) + " was committed in term " + std::to_string(term)
+                  + ", and this node does not have it",
+                true};
+  }
+
+  static std::string lacks_entry(log_index index) {
+    return "entry " + std::to_string(index) + " was committed, and this leader does not have it";
+  }
+};
+
+/// When a replica that needs nobody's vote may lead: it asks nobody who might know more than its
+/// log, which may be an older copy, from before others voted.
+class solitude {
+public:
+  solitude(time_point now, const options& how) : alone_from_(now + how.lead_alone_after) {}
+
+  /// How long one that has lost something rests, in election time-outs.
+  static constexpr std::int64_t rest = 100;
+
+  /// It led, or would lead, without what others have committed: it would lead again while the
+  /// others elect a leader.
+  void go_astray(time_point now, const options& how) {
+    astray_until_ = now + rest * how.election_timeout;
+  }
+
+  /// Its log is that of a leader now.
+  void follow() {
+    astray_until_ = {};
+  }
+
+  /// Entries up to here are committed, by what others say.
+  void hear(log_index committed) {
+    known_ = std::max(known_, committed);
+  }
+
+  /// Others may vote: somebody who is heard has more than this log.
+  void hear_of_more(time_point now, const options& how) {
+    alone_from_
+      = std::max(alone_from_, now + std::max(how.lead_alone_after, 3 * how.election_timeout));
+  }
+
+  /// When it may stand for election.
+  [[nodiscard]] time_point stands_from(bool alone) const {
+    auto from = planted_flaw == flaw::astray_stands ? time_point{} : astray_until_;
+    return alone ? std::max(from, alone_from_) : from;
+  }
+
+  [[nodiscard]] bool may_stand(time_point now, const ledger& own) const {
+    auto alone = own.is_alone();
+    return now >= stands_from(alone) && (!alone || own.log.last_index() >= known_);
+  }
+
+  [[nodiscard]] bool is_behind(const ledger& own) const {
+    return own.log.last_index() < known_;
+  }
+
+private:
+  time_point alone_from_;
+  time_point astray_until_{};
+  log_index known_ = 0;
+};
+
+} // namespace troupe::raft::detail
