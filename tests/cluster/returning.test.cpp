@@ -3,7 +3,6 @@
 #include "three_voters.hpp"
 
 #include <catch2/generators/catch_generators.hpp>
-#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
 #include <array>
@@ -20,7 +19,6 @@
 #include <vector>
 
 using namespace troupe::test;
-using Catch::Matchers::ContainsSubstring;
 using troupe::testing::child_process;
 
 namespace {
@@ -485,82 +483,4 @@ TEST_CASE(
   CHECK(comes_true([&] { return cluster.leader_by(0) != "n0"; }));
   CHECK(cluster.has_its_value());
   cluster.must_agree_in_their_logs();
-}
-
-TEST_CASE(
-  "a founder whose folder is from when it was alone serves nobody beside one that knows what it "
-  "has lost",
-  "[cluster][cli]") {
-  need_command();
-  auto led_since = GENERATE(false, true);
-  CAPTURE(led_since);
-  grown_cluster cluster{led_since};
-  for (auto each = 0; each < 3; ++each)
-    cluster.kill(each);
-  cluster.put_back_the_founder();
-  SECTION("it leads before the other one comes") {
-    cluster.start(0, {});
-    REQUIRE(comes_true([&] {
-      return run({"put", "alone", "0", "--at", cluster.address(0)}).status == 0;
-    }));
-    cluster.start(1, {"--join", cluster.address(0)});
-  }
-  SECTION("it comes to one that waits") {
-    cluster.start(1, {"--join", cluster.address(0)});
-    cluster.start(0, {});
-  }
-  auto refuses = [&](const words& command, int index) {
-    auto how = command;
-    how.insert(how.end(), {"--at", cluster.address(index), "--timeout", "10"});
-    auto said = run(how);
-    INFO(said);
-    CHECK(said.status == 1);
-    return said.says("1 of 3 voters") && said.says("n0 (" + cluster.address(0) + ") whose log");
-  };
-  REQUIRE(comes_true([&] { return refuses({"get", "key"}, 1); }));
-  for (auto each : {0, 1, 0, 1}) {
-    CHECK(refuses({"put", "alone", "1"}, each));
-    CHECK(refuses({"get", "key"}, each));
-    CHECK(cluster.leader_by(each).empty());
-  }
-  auto seen = run({"status", "--json", "--at", cluster.address(0)}).line();
-  CHECK_THAT(seen.value("why", ""), ContainsSubstring("the disk of this node has lost"));
-  cluster.start(2, {"--join", cluster.address(1)});
-  CHECK(comes_true([&] { return cluster.leader_by(0) != "n0" && cluster.has_its_value(); }));
-  CHECK(run({"get", "alone", "--at", cluster.others()}).status == 1);
-  cluster.must_agree_in_their_logs();
-}
-
-TEST_CASE("the only voter that is left hears no older copy of the founder", "[cluster][cli]") {
-  need_command();
-  temporary_folder files;
-  auto folder
-    = [&](int index) -> std::filesystem::path { return files / three_voters::name(index); };
-  auto start = [&](int index, const words& more, const std::string& listen = "127.0.0.1:0") {
-    words how{
-      "--name", three_voters::name(index), "--data", folder(index), "--timers", "lan", "--slots",
-      "0"};
-    how.insert(how.end(), more.begin(), more.end());
-    return std::make_unique<running_node>(how, listen);
-  };
-  auto founder = start(0, {});
-  auto first = founder->address();
-  founder->process().send_signal(SIGSTOP);
-  copy_folder(folder(0), files / "older");
-  founder->process().send_signal(SIGCONT);
-  auto left = start(1, {"--join", first});
-  auto second = left->address();
-  REQUIRE(comes_true([&] { return run({"voters", "add", "n1", "--at", first}).status == 0; }));
-  REQUIRE(run({"leave", "--force", "--at", first}).status == 0);
-  REQUIRE(comes_true([&] { return run({"put", "key", "value", "--at", second}).status == 0; }));
-  founder->kill();
-  left->kill();
-  copy_folder(files / "older", folder(0));
-  founder = start(0, {}, first);
-  REQUIRE(comes_true([&] { return run({"put", "alone", "0", "--at", first}).status == 0; }));
-  left = start(1, {}, second);
-  auto has_its_value = [&] { return run({"get", "key", "--at", second}).output == "value\n"; };
-  CHECK(comes_true(has_its_value));
-  for (auto end = std::chrono::steady_clock::now() + 8s; std::chrono::steady_clock::now() < end;)
-    REQUIRE(has_its_value());
 }

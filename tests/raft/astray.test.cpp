@@ -539,6 +539,13 @@ TEST_CASE("of two that need nobody's vote neither hears the other", "[raft]") {
     CHECK(replica.all<replica::ignored>().empty());
     CHECK_FALSE(replica.said<append_answer>().accepted);
   }
+  SECTION("nor in an earlier term") {
+    auto replica = lonely_leader();
+    news.alone = true;
+    replica.hear({8, news});
+    CHECK((*replica).current_role() == role::leader);
+    CHECK(replica.all<replica::ignored>().empty());
+  }
   SECTION("while it waits") {
     auto disk = snapshot_of(1);
     auto how = lan();

@@ -432,7 +432,8 @@ private:
     }
     if (what.term < term() && detail::follower::is_of_leader(what)) {
       if (auto found = leads_alone() ? own().lost_alone(what) : std::nullopt)
-        doubt(from, *found);
+        if (!is_told_alone(what) || !own().is_left_alone())
+          doubt(from, *found);
       // It does not know that its time is over.
       return turn().tell(from, append_answer{false, 0, 0, 0, 0, last_index()});
     }
@@ -489,10 +490,14 @@ private:
     return leading_ && leads_alone_;
   }
 
+  static bool is_told_alone(const message& what) {
+    auto* news = std::get_if<append>(&what.body);
+    return news != nullptr && news->alone;
+  }
+
   /// Two that need nobody's vote: one is an older copy, and nobody can tell which.
   [[nodiscard]] bool is_of_another_alone(seat_id from, const message& what) {
-    auto* news = std::get_if<append>(&what.body);
-    if (news == nullptr || !news->alone || !own().is_left_alone() || what.term < term())
+    if (!is_told_alone(what) || !own().is_left_alone() || what.term < term())
       return false;
     put(ignored{from,
                 {errc::damaged, "two nodes lead by their own votes alone, and one of their folders "
