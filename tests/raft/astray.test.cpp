@@ -162,6 +162,17 @@ subject lonely_leader() {
   return replica;
 }
 
+/// Seat 2 votes from here on, too.
+void take_in_a_voter(subject& replica) {
+  replica.step(replica::add_learner{{2}, ""});
+  append_answer has_all{true, 4, 0, 0, 0, 4};
+  replica.hear({9, has_all});
+  replica.step(replica::promote{{2}});
+  has_all.index = has_all.last_index = 5;
+  replica.hear({9, has_all});
+  REQUIRE((*replica).members().voters().size() == 2);
+}
+
 } // namespace
 
 TEST_CASE("one that leads alone leads no more when an earlier leader has committed what it lacks",
@@ -211,13 +222,7 @@ TEST_CASE("one that leads alone leads no more when an earlier leader has committ
     CHECK(hears({8, part}) == "stops"s);
   }
   SECTION("others have come to it since") {
-    replica.step(replica::add_learner{{2}, ""});
-    append_answer has_all{true, 4, 0, 0, 0, 4};
-    replica.hear({9, has_all});
-    replica.step(replica::promote{{2}});
-    has_all.index = has_all.last_index = 5;
-    replica.hear({9, has_all});
-    REQUIRE((*replica).members().voters().size() == 2);
+    take_in_a_voter(replica);
     SECTION("and another voter says so") {
       replica.hear({8, heartbeat}, {3});
     }
@@ -593,13 +598,7 @@ TEST_CASE("the only voter of several that there were keeps its seat, whatever th
 
 TEST_CASE("a founder that stood still while others elected a leader doubts nobody", "[raft]") {
   auto replica = lonely_leader();
-  replica.step(replica::add_learner{{2}, ""});
-  append_answer has_all{true, 4, 0, 0, 0, 4};
-  replica.hear({9, has_all});
-  replica.step(replica::promote{{2}});
-  has_all.index = has_all.last_index = 5;
-  replica.hear({9, has_all});
-  REQUIRE((*replica).members().voters().size() == 2);
+  take_in_a_voter(replica);
   replica.hear(would_vote(12, {9, 11, false, false, 9, 11}), {3});
   CHECK(replica.all<replica::ignored>().empty());
   CHECK_FALSE(replica.said<vote_answer>().astray);

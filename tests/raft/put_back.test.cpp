@@ -34,6 +34,14 @@ public:
     put(1 + random(20));
   }
 
+  /// The founder goes on alone for a while before the others come.
+  void grow_beyond_copy() {
+    copy_founder();
+    for (auto restarts = random(3); restarts > 0; --restarts)
+      restart_founder();
+    grow();
+  }
+
   void copy_founder() {
     copy_ = world_.disk(founder);
   }
@@ -226,10 +234,7 @@ TEST_CASE("nothing is lost when a founder's older copy and all others start at t
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     CAPTURE(seed);
     cluster all{seed};
-    all.copy_founder();
-    for (auto restarts = all.random(3); restarts > 0; --restarts)
-      all.restart_founder();
-    all.grow();
+    all.grow_beyond_copy();
     all.put_back(3);
     auto goes_on = all.goes_on(60s);
     REQUIRE(all.broken() == "");
@@ -242,10 +247,7 @@ TEST_CASE("a founder's older copy neither leads nor votes beside one that knows 
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     CAPTURE(seed);
     cluster all{seed};
-    all.copy_founder();
-    for (auto restarts = all.random(3); restarts > 0; --restarts)
-      all.restart_founder();
-    all.grow();
+    all.grow_beyond_copy();
     all.put_back(2);
     auto rests = all.rest_for(30s);
     REQUIRE(rests);
@@ -261,10 +263,7 @@ TEST_CASE("nothing is lost when a founder's older copy is put back and any of th
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     CAPTURE(seed);
     cluster all{seed};
-    all.copy_founder();
-    for (auto restarts = all.random(3); restarts > 0; --restarts)
-      all.restart_founder();
-    all.grow();
+    all.grow_beyond_copy();
     if (all.random(2) == 0)
       all.leave_last_behind();
     all.put_back(static_cast<sim::process_id>(all.random(4)));

@@ -152,7 +152,7 @@ public:
   void forgot(raft::seat_id seat) {
     if (seat == setup_.group.seat())
       return change_seat([](const problem&) {});
-    if (given_up_.contains(seat))
+    if (seat == given_up_)
       return;
     if (!wishes_.forgotten.insert(seat).second)
       return; // said with each answer of that seat
@@ -491,7 +491,7 @@ private:
     setup_.log.warn("the disk of this node has lost what it had synced (is its folder an older "
                     "copy?); it gives up its seat, and learns before it votes again");
     auto lost = setup_.group.seat();
-    given_up_.insert(lost);
+    given_up_ = lost;
     setup_.group.change_seat(lost, on_self<problem>([this, done](const problem& why) {
                                if (why.code == errc::none) {
                                  setup_.seated(members_.members.contains(setup_.group.seat()));
@@ -876,7 +876,7 @@ private:
   caf::actor_clock::time_point say_pace_at_{};
   caf::actor_clock::time_point change_seat_at_{};
   caf::actor_clock::time_point show_card_at_{};
-  std::set<raft::seat_id> given_up_; // seats that this node had
+  raft::seat_id given_up_; // what this node had last
   std::list<asked_change> changes_;
   std::map<std::string, net::link_ptr> links_;
   std::map<std::string, seat_card> cards_;
