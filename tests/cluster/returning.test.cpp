@@ -3,6 +3,7 @@
 #include "three_voters.hpp"
 
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
 #include <array>
@@ -18,6 +19,7 @@
 #include <string>
 #include <vector>
 
+using Catch::Matchers::ContainsSubstring;
 using namespace troupe::test;
 using troupe::testing::child_process;
 
@@ -149,7 +151,7 @@ TEST_CASE("a voter whose folder is an older copy learns anew under another seat,
   }));
   auto after = seat_of(cluster, forgets);
   for (auto each = 0; each < 5; ++each)
-    CHECK(cluster.is_whole());
+    CHECK(cluster.is_whole(10)); // services write of themselves
   CHECK(seat_of(cluster, forgets) == after);
   auto entries = last_entry(cluster) - last;
   CHECK(entries >= 3);  // its old seat goes, it learns, it votes
@@ -483,4 +485,84 @@ TEST_CASE(
   CHECK(comes_true([&] { return cluster.leader_by(0) != "n0"; }));
   CHECK(cluster.has_its_value());
   cluster.must_agree_in_their_logs();
+}
+
+TEST_CASE(
+  "a founder whose folder is from when it was alone serves nobody beside one that knows what it "
+  "has lost",
+  "[cluster][cli]") {
+  need_command();
+  grown_cluster cluster{false};
+  for (auto each = 0; each < 3; ++each)
+    cluster.kill(each);
+  cluster.put_back_the_founder();
+  SECTION("it leads before the other one comes") {
+    cluster.start(0, {});
+    REQUIRE(comes_true([&] {
+      return run({"put", "alone", "0", "--at", cluster.address(0)}).status == 0;
+    }));
+    cluster.start(1, {"--join", cluster.address(0)});
+  }
+  SECTION("it comes to one that waits") {
+    cluster.start(1, {"--join", cluster.address(0)});
+    cluster.start(0, {});
+  }
+  auto ask = [&](words command, int index) {
+    command.insert(command.end(), {"--at", cluster.address(index), "--timeout", "2"});
+    return run(command);
+  };
+  REQUIRE(comes_true([&] { // the copy is named as soon as it has answered, by its id at least
+    auto said = ask({"get", "key"}, 1);
+    INFO(said);
+    CHECK(said.status == 1);
+    return said.says("1 of 3 voters") && said.says("whose log lacks or contradicts");
+  }));
+  for (auto each : {0, 1}) {
+    for (auto& command : {words{"put", "alone", "1"}, words{"get", "key"}}) {
+      auto said = ask(command, each);
+      INFO(said);
+      CHECK(said.status == 1);
+    }
+    CHECK(cluster.leader_by(each).empty());
+  }
+  auto seen = run({"status", "--json", "--at", cluster.address(0)}).line();
+  CHECK_THAT(seen.value("why", ""), ContainsSubstring("the disk of this node has lost"));
+  cluster.start(2, {"--join", cluster.address(1)});
+  CHECK(comes_true([&] { return cluster.leader_by(0) != "n0" && cluster.has_its_value(); }));
+  CHECK(run({"get", "alone", "--at", cluster.others()}).status == 1);
+  cluster.must_agree_in_their_logs();
+}
+
+TEST_CASE("the only voter that is left hears no older copy of the founder", "[cluster][cli]") {
+  need_command();
+  temporary_folder files;
+  auto folder
+    = [&](int index) -> std::filesystem::path { return files / three_voters::name(index); };
+  auto start = [&](int index, const words& more, const std::string& listen = "127.0.0.1:0") {
+    words how{
+      "--name", three_voters::name(index), "--data", folder(index), "--timers", "lan", "--slots",
+      "0"};
+    how.insert(how.end(), more.begin(), more.end());
+    return std::make_unique<running_node>(how, listen);
+  };
+  auto founder = start(0, {});
+  auto first = founder->address();
+  founder->process().send_signal(SIGSTOP);
+  copy_folder(folder(0), files / "older");
+  founder->process().send_signal(SIGCONT);
+  auto left = start(1, {"--join", first});
+  auto second = left->address();
+  REQUIRE(comes_true([&] { return run({"voters", "add", "n1", "--at", first}).status == 0; }));
+  REQUIRE(run({"leave", "--force", "--at", first}).status == 0);
+  REQUIRE(comes_true([&] { return run({"put", "key", "value", "--at", second}).status == 0; }));
+  founder->kill();
+  left->kill();
+  copy_folder(files / "older", folder(0));
+  founder = start(0, {}, first);
+  REQUIRE(comes_true([&] { return run({"put", "alone", "0", "--at", first}).status == 0; }));
+  left = start(1, {}, second);
+  auto has_its_value = [&] { return run({"get", "key", "--at", second}).output == "value\n"; };
+  CHECK(comes_true(has_its_value));
+  for (auto end = std::chrono::steady_clock::now() + 8s; std::chrono::steady_clock::now() < end;)
+    REQUIRE(has_its_value());
 }

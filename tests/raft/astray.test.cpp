@@ -15,6 +15,8 @@
 #include "one_replica.hpp"
 #include "troupe/core/checksum.hpp"
 
+namespace astray_test {
+
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 using namespace troupe;
@@ -538,18 +540,13 @@ TEST_CASE("of two that need nobody's vote neither hears the other", "[raft]") {
     CHECK(replica.all<replica::forgot>().empty());
     CHECK(replica.all<replica::send>().empty());
   }
-  SECTION("but for what it was told late, before others voted") {
+  SECTION("nor ends its term by a later one, and says nothing of what may be late") {
     auto replica = lonely_leader();
-    replica.hear({8, append{2, 7, 2, {}, 1, {}, 2, true}});
-    CHECK(replica.all<replica::ignored>().empty());
-    CHECK_FALSE(replica.said<append_answer>().accepted);
-  }
-  SECTION("nor in an earlier term") {
-    auto replica = lonely_leader();
-    news.alone = true;
-    replica.hear({8, news});
+    auto committed = GENERATE(2U, 4U);
+    replica.hear({8, append{committed, 7, committed, {}, 1, {}, committed, true}});
     CHECK((*replica).current_role() == role::leader);
     CHECK(replica.all<replica::ignored>().empty());
+    CHECK(replica.all<replica::send>().empty());
   }
   SECTION("while it waits") {
     auto disk = snapshot_of(1);
@@ -583,17 +580,70 @@ TEST_CASE("the only voter of several that there were keeps its seat, whatever th
   auto disk = older_copy();
   configuration both{{{{1}, {true, ""}}, {{2}, {true, ""}}}};
   configuration alone{{{{1}, {true, ""}}}};
+  both.is_shared = alone.is_shared = true;
   disk.entries.push_back({3, 7, {}, both});
   disk.entries.push_back({4, 7, {}, alone});
-  subject replica{lan(), disk};
+  disk.committed = 4;
+  auto how = lan();
+  how.keep_entries = 0;
+  subject replica{how, disk};
+  auto has_forgotten = GENERATE(false, true);
+  CAPTURE(has_forgotten); // how it came to be the only one, in its log
+  if (has_forgotten) {
+    replica.run(lan().election_timeout * 3);
+    replica.step(replica::compacted{4});
+    REQUIRE((*replica).look({}).first > 4);
+  }
   SECTION("a leader that others have elected") {
-    replica.hear({9, append{9, 8, 9, {}, 1, {}, 9}});
+    replica.hear({20, append{9, 8, 9, {}, 1, {}, 9}});
   }
   SECTION("a voter that knows something else to be committed") {
-    replica.hear(would_vote(9, {9, 8, false, false, 9, 8}));
+    replica.hear(would_vote(20, {9, 8, false, false, 9, 8}));
     CHECK(is_refused_as_astray(replica));
   }
   CHECK(replica.all<replica::forgot>().empty());
+}
+
+TEST_CASE("that others voted once is known for ever", "[raft]") {
+  auto founder = lonely_leader();
+  CHECK_FALSE((*founder).members().is_shared);
+  take_in_a_voter(founder);
+  CHECK((*founder).members().is_shared);
+  founder.step(replica::remove{{2}});
+  REQUIRE((*founder).members().voters().size() == 1);
+  CHECK((*founder).members().is_shared);
+}
+
+TEST_CASE("a copy that leads alone, and contradicts what is committed, ends nobody's term",
+          "[raft]") {
+  subject replica;
+  replica.lead();
+  auto last = (*replica).last_index();
+  replica.hear({2, append_answer{true, last, last}});
+  REQUIRE((*replica).commit_index() == last);
+  append news{last, 9, last, {}, 1, {}, last, true};
+  SECTION("in a later term") {
+    replica.hear({9, news}, {3});
+    CHECK_THAT(replica.only<replica::ignored>().why.detail,
+               ContainsSubstring("is committed here in term 2"));
+  }
+  SECTION("nor is its own ended in an earlier one") {
+    news.previous_term = 1;
+    replica.hear({1, news}, {3});
+    CHECK(replica.all<replica::ignored>().empty());
+  }
+  CHECK(replica.all<replica::send>().empty());
+  CHECK((*replica).current_role() == role::leader);
+  CHECK((*replica).term() == 2);
+}
+
+TEST_CASE("a leader that needs votes is told of a later term, whatever it contradicts", "[raft]") {
+  subject replica;
+  replica.lead();
+  auto last = (*replica).last_index();
+  replica.hear({2, append_answer{true, last, last}});
+  replica.hear({1, append{last, 1, last, {}, 1, {}, last}}, {3});
+  CHECK_FALSE(replica.said<append_answer>().accepted);
 }
 
 TEST_CASE("a founder that stood still while others elected a leader doubts nobody", "[raft]") {
@@ -620,3 +670,5 @@ TEST_CASE("a leader says where its log ends, and whether it needs nobody's vote"
   CHECK(says(founder).last_index == (*founder).last_index());
   CHECK(says(founder).alone);
 }
+
+} // namespace astray_test

@@ -359,7 +359,7 @@ private:
   /// By its own log, which may not have heard yet that it has another one.
   [[nodiscard]] bool has_given_up_seat() const {
     auto own = seat_of(setup_.node);
-    return own && *own != setup_.group.seat();
+    return own && *own != setup_.group.seat() && !members_.members.contains(setup_.group.seat());
   }
 
   [[nodiscard]] std::string name_of_seat(raft::seat_id seat) const {
@@ -488,17 +488,21 @@ private:
     if (now < change_seat_at_)
       return done({errc::busy, "this node has just taken another seat; ask again"});
     change_seat_at_ = now + change_seat_every;
-    setup_.log.warn("the disk of this node has lost what it had synced (is its folder an older "
-                    "copy?); it gives up its seat, and learns before it votes again");
     auto lost = setup_.group.seat();
-    given_up_ = lost;
-    setup_.group.change_seat(lost, on_self<problem>([this, done](const problem& why) {
-                               if (why.code == errc::none) {
-                                 setup_.seated(members_.members.contains(setup_.group.seat()));
-                                 show_card();
-                               }
-                               done(why);
-                             }));
+    setup_.group.change_seat(
+      lost, on_self<problem>([this, lost, done](const problem& why) {
+        const std::string what
+          = "the disk of this node has lost what it had synced (is its folder an older copy?); ";
+        if (why.code == errc::none) {
+          given_up_ = lost;
+          setup_.log.warn(what + "it has given up its seat, and learns before it votes again");
+          setup_.seated(members_.members.contains(setup_.group.seat()));
+          show_card();
+        } else {
+          setup_.log.warn(what + "it cannot give up its seat: " + why.detail);
+        }
+        done(why);
+      }));
   }
 
   /// Whether the message being handled came over the link of its node, and that leads, or nobody

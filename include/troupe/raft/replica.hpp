@@ -419,7 +419,7 @@ private:
 
   void receive(seat_id from, const message& what) {
     auto* wish = std::get_if<vote_request>(&what.body);
-    if (is_of_another_alone(from, what))
+    if (is_of_another_alone(from, what) || is_alone_astray(from, what))
       return;
     if (wish && has_lost(from, *wish))
       return turn().tell(from, vote_answer{wish->trial, false, true});
@@ -432,8 +432,7 @@ private:
     }
     if (what.term < term() && detail::follower::is_of_leader(what)) {
       if (auto found = leads_alone() ? own().lost_alone(what) : std::nullopt)
-        if (!is_told_alone(what) || !own().is_left_alone())
-          doubt(from, *found);
+        doubt(from, *found);
       // It does not know that its time is over.
       return turn().tell(from, append_answer{false, 0, 0, 0, 0, last_index()});
     }
@@ -495,15 +494,30 @@ private:
     return news != nullptr && news->alone;
   }
 
-  /// Two that need nobody's vote: one is an older copy, and nobody can tell which.
+  /// Two that need nobody's vote: one is an older copy, and nobody can tell which. Neither ends the
+  /// other's term. What is of an earlier term may be late, from before the other one was removed.
   [[nodiscard]] bool is_of_another_alone(seat_id from, const message& what) {
-    if (!is_told_alone(what) || !own().is_left_alone() || what.term < term())
+    if (!is_told_alone(what) || !own().is_left_alone())
       return false;
-    put(ignored{from,
-                {errc::damaged, "two nodes lead by their own votes alone, and one of their folders "
-                                "is an older copy: find out which, and stop that node, before you "
-                                "move any log away"},
-                true});
+    if (what.term >= term())
+      put(ignored{from,
+                  {errc::damaged,
+                   "two nodes lead by their own votes alone, and one of their folders is an older "
+                   "copy: find out which, and stop that node, before you move any log away"},
+                  true});
+    return true;
+  }
+
+  /// Who needs nobody's vote leads a later term whenever it is told of one. If it contradicts what
+  /// is committed here, neither ends the other's term, again and again.
+  [[nodiscard]] bool is_alone_astray(seat_id from, const message& what) {
+    if (!is_told_alone(what) || what.term == term())
+      return false;
+    auto found = own().contradicts(std::get<append>(what.body), what.term, false);
+    if (!found || found->is_own)
+      return false;
+    if (what.term > term()) // not late
+      put(ignored{from, found->why(), true});
     return true;
   }
 

@@ -82,6 +82,8 @@ struct configuration {
   std::map<seat_id, member> members;
   /// For the host, opaque here: whom it does not add by itself.
   std::set<std::string> kept_out{};
+  /// More than one member votes, or did before. Never taken back.
+  bool is_shared = false;
 
   [[nodiscard]] std::set<seat_id> voters() const {
     std::set<seat_id> found;
@@ -368,7 +370,8 @@ bool inspect(Inspector& f, member& x) {
 
 template <class Inspector>
 bool inspect(Inspector& f, configuration& x) {
-  return f.object(x).fields(f.field("members", x.members), f.field("kept_out", x.kept_out));
+  return f.object(x).fields(f.field("members", x.members), f.field("kept_out", x.kept_out),
+                            f.field("is_shared", x.is_shared));
 }
 
 template <class Inspector>

@@ -114,11 +114,12 @@ public:
     return configurations_.rbegin()->first;
   }
 
-  /// Whether `self` alone voted at all times that are known.
+  /// Whether `self` alone voted ever since the group was founded.
   [[nodiscard]] bool nobody_else_voted(seat_id self) const {
     return std::ranges::all_of(configurations_, [&](auto& each) {
-      return std::ranges::all_of(each.second.members,
-                                 [&](auto& one) { return one.first == self || !one.second.votes; });
+      return !each.second.is_shared && std::ranges::all_of(each.second.members, [&](auto& one) {
+        return one.first == self || !one.second.votes;
+      });
     });
   }
 
