@@ -9,6 +9,8 @@
 
 #include "support/seeds.hpp"
 
+namespace backoff_property {
+
 using namespace std::literals;
 using namespace troupe;
 
@@ -82,3 +84,5 @@ TEST_CASE("no count of failures is too large", "[core][backoff]") {
   CHECK(backoff{}.delay(std::numeric_limits<std::uint32_t>::max(), random) <= 30s);
   CHECK(backoff{}.delay(0, random) <= 1s);
 }
+
+} // namespace backoff_property

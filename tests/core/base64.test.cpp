@@ -11,6 +11,8 @@
 
 #include "support/seeds.hpp"
 
+namespace base64_test {
+
 using namespace std::literals;
 using namespace troupe;
 
@@ -48,3 +50,5 @@ TEST_CASE("any bytes come back from base64", "[core][base64]") {
     CHECK(from_base64(to_base64(bytes)) == bytes);
   });
 }
+
+} // namespace base64_test

@@ -8,6 +8,8 @@
 
 #include "troupe/core/random.hpp"
 
+namespace checksum_property {
+
 using namespace troupe;
 
 TEST_CASE("the processor's CRC-32C is that of the tables", "[core]") {
@@ -20,3 +22,5 @@ TEST_CASE("the processor's CRC-32C is that of the tables", "[core]") {
     CHECK(crc32c(bytes, seed) == ~detail::crc32c_by_tables(bytes, ~seed));
   }
 }
+
+} // namespace checksum_property

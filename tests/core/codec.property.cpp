@@ -11,6 +11,8 @@
 #include "core/everything.hpp"
 #include "support/seeds.hpp"
 
+namespace codec_property {
+
 using namespace std::literals;
 using namespace troupe;
 
@@ -89,3 +91,5 @@ TEST_CASE("arrays and tuples have no bytes of their own", "[core][codec]") {
   CHECK(to_bytes(std::vector{std::byte{7}}) == "\x01\x01\x00\x00\x00\x07"s);
   CHECK(to_bytes(1.5) == "\x01\x00\x00\x00\x00\x00\x00\xf8\x3f"s);
 }
+
+} // namespace codec_property

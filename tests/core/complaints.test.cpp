@@ -6,6 +6,8 @@
 #include <chrono>
 #include <string>
 
+namespace complaints_test {
+
 using namespace std::literals;
 using namespace troupe;
 
@@ -78,3 +80,5 @@ TEST_CASE("a line of the log carries the time in UTC, the level and the node") {
   CHECK(to_rfc3339(wall_time{}) == "1970-01-01T00:00:00.000Z");
   CHECK(to_rfc3339(wall_time{-1ns}) == "1969-12-31T23:59:59.999Z");
 }
+
+} // namespace complaints_test

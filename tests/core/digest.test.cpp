@@ -7,6 +7,8 @@
 
 #include "support/seeds.hpp"
 
+namespace digest_test {
+
 using namespace std::literals;
 using namespace troupe;
 
@@ -40,3 +42,5 @@ TEST_CASE("a digest does not tell in how many pieces the bytes came", "[core][di
     CHECK(stream.finish() == sha256("")); // begun anew
   });
 }
+
+} // namespace digest_test

@@ -12,6 +12,8 @@
 #include "troupe/core/entropy.hpp"
 #include "troupe/core/json.hpp"
 
+namespace ids_test {
+
 using namespace std::literals;
 using namespace troupe;
 
@@ -69,3 +71,5 @@ TEST_CASE("the system gives another seed each time", "[core][ids]") {
     seeds.insert(random_seed());
   CHECK(seeds.size() == 50);
 }
+
+} // namespace ids_test

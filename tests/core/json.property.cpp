@@ -12,6 +12,8 @@
 #include "support/seeds.hpp"
 #include "troupe/core/codec.hpp"
 
+namespace json_property {
+
 using namespace troupe;
 
 TEST_CASE("whatever JSON says is read back the same", "[core][json]") {
@@ -53,3 +55,5 @@ TEST_CASE("no text brings the JSON reader down", "[core][json]") {
       CHECK(is_utf8(read.error().detail));
   });
 }
+
+} // namespace json_property

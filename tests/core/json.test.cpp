@@ -14,6 +14,8 @@
 
 #include "core/everything.hpp"
 
+namespace json_test {
+
 using namespace std::literals;
 using namespace troupe;
 
@@ -248,3 +250,5 @@ TEST_CASE("a tree can be read and made without its text", "[core][json]") {
   CHECK(from_json_value({{"name", 1}}, read).code == errc::bad_argument);
   CHECK(to_json_value(std::map<std::string, int>{{"a", 1}})->at("a") == 1);
 }
+
+} // namespace json_test

@@ -17,6 +17,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+namespace keeper_test {
+
 using namespace std::literals;
 using namespace troupe;
 using testing::comes_true;
@@ -92,3 +94,5 @@ TEST_CASE("how a program ended is not how what it left behind did", "[core]") {
   REQUIRE(made->wait_until_gone(20s));
   CHECK(made->status() == 7);
 }
+
+} // namespace keeper_test

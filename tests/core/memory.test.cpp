@@ -22,6 +22,8 @@
 
 #include "core/everything.hpp"
 
+namespace memory_test {
+
 using namespace std::literals;
 using namespace troupe;
 
@@ -207,3 +209,5 @@ TEST_CASE("a budget of memory is spent to its last byte, and never overflows", "
   CHECK(memory_budget{3, most / 2, 100}.left() == most);
   CHECK_FALSE(memory_budget{100}.take_elements<std::vector<wide>>(most / 8));
 }
+
+} // namespace memory_test

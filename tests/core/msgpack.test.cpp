@@ -19,6 +19,8 @@
 #include "support/seeds.hpp"
 #include "troupe/core/codec.hpp"
 
+namespace msgpack_test {
+
 using namespace std::literals;
 using namespace troupe;
 using tree = nlohmann::json;
@@ -206,3 +208,5 @@ TEST_CASE("a moment is written in the shortest form that holds it", "[core][msgp
     CHECK(to_timestamp(*parse_msgpack(write_msgpack(written))) == moment);
   }
 }
+
+} // namespace msgpack_test

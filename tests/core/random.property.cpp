@@ -9,6 +9,8 @@
 #include "support/seeds.hpp"
 #include "troupe/core/codec.hpp"
 
+namespace random_property {
+
 using namespace troupe;
 
 TEST_CASE("a seed gives the same numbers for ever", "[core][random]") {
@@ -54,3 +56,5 @@ TEST_CASE("numbers below a bound are spread evenly", "[core][random]") {
   for (auto each : counts)
     CHECK((each > 850 && each < 1'150)); // five standard deviations
 }
+
+} // namespace random_property

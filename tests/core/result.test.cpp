@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+namespace result_test {
+
 using namespace troupe;
 
 namespace {
@@ -46,3 +48,5 @@ TEST_CASE("a result can be assigned anew", "[core][result]") {
   copy = half_of(8);
   CHECK(*copy == 4);
 }
+
+} // namespace result_test

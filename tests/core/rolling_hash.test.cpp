@@ -10,6 +10,8 @@
 #include "support/seeds.hpp"
 #include "troupe/core/codec.hpp"
 
+namespace rolling_hash_test {
+
 using namespace troupe;
 
 namespace {
@@ -74,3 +76,5 @@ TEST_CASE("a rolling hash goes on from where it was saved", "[core][rolling_hash
   saved->add("two");
   CHECK(*saved == line);
 }
+
+} // namespace rolling_hash_test

@@ -13,6 +13,8 @@
 
 #include <sys/stat.h>
 
+namespace supervised_program_test {
+
 using namespace std::literals;
 using namespace troupe;
 using test::all_over;
@@ -129,3 +131,5 @@ TEST_CASE("a supervised program is in our process group, unless it wants its own
   CHECK(group_of(false) == ::getpgrp());
   CHECK(group_of(true) != ::getpgrp());
 }
+
+} // namespace supervised_program_test

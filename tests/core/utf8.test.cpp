@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+namespace utf8_test {
+
 using troupe::is_utf8;
 using namespace std::literals;
 
@@ -35,3 +37,5 @@ TEST_CASE("the start of a text ends between two characters", "[core][utf8]") {
   CHECK(troupe::utf8_prefix("a\xc3\xbc", 2) == "a");
   CHECK(troupe::utf8_prefix("\xf0\x9f\x98\x80", 3).empty());
 }
+
+} // namespace utf8_test

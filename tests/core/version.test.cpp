@@ -8,6 +8,8 @@
 
 #include "support/seeds.hpp"
 
+namespace version_test {
+
 using namespace troupe;
 
 TEST_CASE("the build and the library have one version", "[core][version]") {
@@ -46,3 +48,5 @@ TEST_CASE("two sides speak the newest version that both know, whoever asks", "[c
         CHECK((side.oldest <= *found && *found <= side.newest));
   });
 }
+
+} // namespace version_test

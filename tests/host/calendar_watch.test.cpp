@@ -4,6 +4,8 @@
 
 #include <chrono>
 
+namespace calendar_watch_test {
+
 using namespace std::literals;
 using namespace troupe;
 
@@ -25,3 +27,5 @@ TEST_CASE("a calendar that is set by more than an hour is noticed, once", "[host
     CHECK(watch.look(noon + 28h, 26h + 5s) == duration{2h});
   }
 }
+
+} // namespace calendar_watch_test

@@ -13,6 +13,8 @@
 #include <variant>
 #include <vector>
 
+namespace client_core_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::host;
@@ -507,3 +509,5 @@ TEST_CASE("tries of a session that ended were not carried out", "[host][client]"
   client.pass(1s);
   CHECK(client.end_of(id)->code == errc::unreachable);
 }
+
+} // namespace client_core_test

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+namespace durable_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::host;
@@ -66,3 +68,5 @@ TEST_CASE("a snapshot that failed for another reason than a full disk stops its 
   CHECK(said_of_snapshot({errc::storage_full, "no space"}).code == errc::none);
   CHECK(said_of_snapshot({}).code == errc::none);
 }
+
+} // namespace durable_test

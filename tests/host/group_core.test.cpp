@@ -16,6 +16,8 @@
 #include <variant>
 #include <vector>
 
+namespace group_core_test {
+
 using namespace std::chrono_literals;
 using namespace troupe;
 using namespace troupe::host;
@@ -495,3 +497,5 @@ TEST_CASE("a full disk is told once, and so is that there is room again") {
   CHECK(group.at(2).room == std::vector{errc::storage_full, errc::none});
   CHECK(group.at(1).room.empty());
 }
+
+} // namespace group_core_test

@@ -17,6 +17,8 @@
 #include "support/lossy_disk.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace group_log_test {
+
 using namespace troupe;
 using namespace troupe::host;
 
@@ -560,3 +562,5 @@ TEST_CASE_METHOD(fixture, "another process keeps off") {
   REQUIRE(log.load(found).code == errc::none);
   CHECK(trouble().code == errc::in_use);
 }
+
+} // namespace group_log_test

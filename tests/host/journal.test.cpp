@@ -16,6 +16,8 @@
 #include <variant>
 #include <vector>
 
+namespace journal_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::host;
@@ -294,3 +296,5 @@ TEST_CASE("a newer release switches the rules by a record", "[host][journal]") {
     CHECK(core.snapshot().rules == 2);
   }
 }
+
+} // namespace journal_test

@@ -58,10 +58,10 @@ TEST_CASE("a service that hears late that it leads is not behind the time of its
   auto group = std::make_shared<scripted_group>();
   auto service = host::spawn<lock::lock_service>(system, {}, host::replicated{group});
   REQUIRE(service);
-  auto [home, tell] = group->joined.get_future().get();
+  auto [home, listener] = group->joined.get_future().get();
   auto said_at = time_point{system.clock().now().time_since_epoch()} - 5s;
   host::group_event what = host::to_service::lead{1, raft::group_time{100s}, 3, said_at};
-  home([tell = tell, what]() mutable { tell(what); });
+  home([tell = listener, what]() mutable { tell(what); });
   auto made = group->proposed.get_future().get();
   CHECK(made.term == 3);
   auto batch = from_bytes<host::replicated_batch<lock::lock_table>>(made.payload);

@@ -9,6 +9,8 @@
 #include <optional>
 #include <string>
 
+namespace quorum_watch_test {
+
 using namespace std::chrono_literals;
 using namespace troupe;
 using namespace troupe::host;
@@ -331,3 +333,5 @@ TEST_CASE("a group of patient timers is given two election time-outs", "[host][q
   CHECK(quorum_watch{a, slow, nullptr, time_point{}}.patience() == 10s);
   CHECK(quorum_watch{a, raft::lan(), nullptr, time_point{}}.patience() == 2s);
 }
+
+} // namespace quorum_watch_test

@@ -15,6 +15,8 @@
 #include "troupe/lock/lock_table.hpp"
 #include "troupe/state/state_table.hpp"
 
+namespace replicated_core_test {
+
 using namespace std::chrono_literals;
 using namespace troupe;
 using namespace troupe::host;
@@ -395,3 +397,5 @@ TEST_CASE("a replica that cannot follow the others stops", "[host][replicated]")
   }
   CHECK(follower.count<locks_core::diverged>() == 1);
 }
+
+} // namespace replicated_core_test

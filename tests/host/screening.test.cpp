@@ -14,6 +14,8 @@
 #include <variant>
 #include <vector>
 
+namespace screening_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::host;
@@ -170,3 +172,5 @@ TEST_CASE("a repeat gets its answer also where its first try would now be refuse
   CHECK(host.written == before + 1);
   CHECK(host.refusal.code == errc::bad_argument);
 }
+
+} // namespace screening_test

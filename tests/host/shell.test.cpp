@@ -17,6 +17,8 @@
 #include "troupe/core/caf/init.hpp"
 #include "troupe/core/messages.hpp"
 
+namespace shell_test {
+
 using namespace std::chrono_literals;
 using namespace troupe;
 
@@ -104,3 +106,5 @@ TEST_CASE("the shell of a machine performs its effects in order and wakes it at 
     == std::vector<std::string>{"word 1", "one more 2", "it came", "it came", "echo 2", "echo 1"});
   caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
 }
+
+} // namespace shell_test

@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+namespace signs_of_life_test {
+
 using namespace std::chrono_literals;
 using namespace troupe;
 using namespace troupe::host;
@@ -205,3 +207,5 @@ TEST_CASE("under rules 1 leases end by the records, and signs of life have to be
     CHECK(std::get<use_rules>(written.records->at(0).what).number == 2);
   }
 }
+
+} // namespace signs_of_life_test

@@ -10,6 +10,8 @@
 #include <variant>
 #include <vector>
 
+namespace stale_proposals_test {
+
 using namespace std::literals;
 using namespace troupe;
 
@@ -125,3 +127,5 @@ TEST_CASE("a group takes no proposal of an earlier leadership", "[host][replicat
   carry_out();
   CHECK(refused.size() == 1);
 }
+
+} // namespace stale_proposals_test

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+namespace waiting_questions_test {
+
 using namespace std::literals;
 using namespace troupe;
 using host::waiting_questions;
@@ -219,3 +221,5 @@ TEST_CASE("of each change those watchers hear whose scope it is in", "[host][wat
     }
   });
 }
+
+} // namespace waiting_questions_test

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+namespace journal_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::lock;
@@ -48,3 +50,5 @@ TEST_CASE("journals of earlier releases are read and come to the same state", "[
   test::check_journal_fixture<lock_table>(TROUPE_TESTS_DIR "/data/journals/locks-0.1.0.hex",
                                           a_life());
 }
+
+} // namespace journal_test

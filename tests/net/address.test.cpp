@@ -5,6 +5,8 @@
 
 #include <string>
 
+namespace address_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::net;
@@ -99,3 +101,5 @@ TEST_CASE("a name that nobody has is unreachable", "[net]") {
   REQUIRE_FALSE(found);
   CHECK(found.error().code == errc::unreachable);
 }
+
+} // namespace address_test

@@ -6,6 +6,8 @@
 #include <array>
 #include <string>
 
+namespace basp_filter_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::net;
@@ -115,3 +117,5 @@ TEST_CASE("no header brings the filter down", "[net]") {
     }
   });
 }
+
+} // namespace basp_filter_test

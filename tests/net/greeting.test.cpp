@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+namespace greeting_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::net;
@@ -119,3 +121,5 @@ TEST_CASE("no bytes bring the reader of greetings down", "[net][wire]") {
       CHECK(to_wire(*said).size() <= max_greeting_bytes);
   });
 }
+
+} // namespace greeting_test

@@ -21,7 +21,7 @@ using enum net::basp_header::operation;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef TROUPE_SANITIZED
 constexpr std::size_t memory_factor = 20; // shadow memory, and freed blocks are kept
 #else
 constexpr std::size_t memory_factor = 1;

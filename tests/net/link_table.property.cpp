@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <string>
 
+namespace link_table_property {
+
 using namespace std::literals;
 using namespace troupe;
 using test::link_world;
@@ -178,3 +180,5 @@ TEST_CASE("no fault leaves two links, or a pair that cannot link again", "[net][
       }
   });
 }
+
+} // namespace link_table_property

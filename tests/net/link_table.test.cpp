@@ -9,6 +9,8 @@
 
 #include "net/link_world.hpp"
 
+namespace link_table_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::net;
@@ -69,3 +71,5 @@ TEST_CASE_METHOD(linked_table, "a link that was alive is not closed if that is t
   REQUIRE(out.size() == 1);
   CHECK(std::holds_alternative<close_link>(out.front()));
 }
+
+} // namespace link_table_test

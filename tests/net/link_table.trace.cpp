@@ -14,6 +14,8 @@
 
 #include "net/link_world.hpp"
 
+namespace link_table_trace {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::net;
@@ -221,3 +223,5 @@ TEST_CASE("the link table answers as its golden traces say", "[net][trace]") {
     test::replay_trace(file, [&](const std::string& command) { return table.answer(command); });
   }
 }
+
+} // namespace link_table_trace

@@ -19,6 +19,8 @@
 
 #include "one_replica.hpp"
 
+namespace bad_input_test {
+
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 using namespace troupe;
@@ -372,3 +374,5 @@ TEST_CASE("of two leaders of one term only the first is heard", "[raft]") {
              ContainsSubstring("two leaders of one term"));
   CHECK((*replica).leader() == seat_id{2});
 }
+
+} // namespace bad_input_test

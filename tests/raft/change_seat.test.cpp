@@ -10,6 +10,8 @@
 #include <string>
 #include <variant>
 
+namespace change_seat_test {
+
 using namespace std::literals;
 using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
@@ -106,3 +108,5 @@ TEST_CASE_METHOD(founder, "a replica with another seat neither leads nor stands"
   CHECK(self.current_role() == raft::role::follower);
   CHECK(self.term() == term);
 }
+
+} // namespace change_seat_test

@@ -14,6 +14,8 @@
 
 #include "troupe/core/checksum.hpp"
 
+namespace elections_test {
+
 using namespace std::chrono_literals;
 using namespace troupe;
 using namespace troupe::raft;
@@ -206,3 +208,5 @@ TEST_CASE("an option of a lonely start that is out of its bounds is refused", "[
   how.lead_alone_after = 1h;
   CHECK_NOTHROW(replica{{1}, how, {}, time_point{}});
 }
+
+} // namespace elections_test

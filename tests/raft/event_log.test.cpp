@@ -8,6 +8,8 @@
 #include <utility>
 #include <variant>
 
+namespace event_log_test {
+
 using namespace troupe;
 using namespace troupe::raft;
 
@@ -78,3 +80,5 @@ TEST_CASE("the lines of a replica say when the term of a leader that it hears is
     CHECK(one.lines() == "{\"node\":\"1\",\"ev\":\"term\",\"term\":7}\n");
   }
 }
+
+} // namespace event_log_test

@@ -10,6 +10,8 @@
 #include <utility>
 #include <variant>
 
+namespace full_disk_test {
+
 using namespace troupe;
 using namespace troupe::raft;
 
@@ -132,3 +134,5 @@ TEST_CASE("a leader whose last other member is gone takes back what its disk has
   CHECK(leader.inside().current_role() == role::leader);
   CHECK(leader.inside().last_index() == last);
 }
+
+} // namespace full_disk_test

@@ -13,6 +13,8 @@
 
 #include "troupe/core/checksum.hpp"
 
+namespace installs_test {
+
 using namespace troupe;
 using namespace troupe::raft;
 
@@ -149,3 +151,5 @@ TEST_CASE("a snapshot that comes late does not take a log back") {
   CHECK((*one).last_index() == 6);
   CHECK(one.installed() == std::vector<log_index>{6});
 }
+
+} // namespace installs_test

@@ -9,6 +9,8 @@
 #include <utility>
 #include <variant>
 
+namespace kept_log_test {
+
 using namespace troupe;
 using namespace troupe::raft;
 
@@ -201,3 +203,5 @@ TEST_CASE("a follower that has what a snapshot would bring needs none") {
   group.step(replica::propose{{"next"}});
   CHECK(group.follower().last_index() == last + 1);
 }
+
+} // namespace kept_log_test

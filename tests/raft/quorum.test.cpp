@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+namespace quorum_test {
+
 using namespace troupe;
 using namespace troupe::raft;
 using nlohmann::json;
@@ -80,3 +82,5 @@ TEST_CASE("commit index and vote result of every recorded configuration") {
     CHECK(found == expected);
   }
 }
+
+} // namespace quorum_test

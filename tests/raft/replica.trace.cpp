@@ -18,6 +18,8 @@
 #include <variant>
 #include <vector>
 
+namespace replica_trace {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::raft;
@@ -431,3 +433,5 @@ TEST_CASE("traces of a Raft group") {
     test::replay_trace(file, [&](const std::string& command) { return group.answer(command); });
   }
 }
+
+} // namespace replica_trace

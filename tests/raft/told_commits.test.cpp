@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+namespace told_commits_test {
+
 using namespace std::chrono_literals;
 using namespace troupe;
 using namespace troupe::raft;
@@ -242,3 +244,5 @@ TEST_CASE("what is committed and not on the disk is not noted") {
   hear({2, 1, 2, {}, 3, {}});
   CHECK(noted == std::vector<log_index>{1}); // the write had it
 }
+
+} // namespace told_commits_test

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+namespace hash_ring_property {
+
 using namespace troupe;
 using namespace troupe::registry;
 
@@ -90,3 +92,5 @@ TEST_CASE("the second owner of a key is who gets it when the first leaves",
     REQUIRE_FALSE(ring.owner_of(what));
   });
 }
+
+} // namespace hash_ring_property

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+namespace journal_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::registry::names;
@@ -50,3 +52,5 @@ TEST_CASE("journals of names of earlier releases are read and come to the same s
   test::check_journal_fixture<name_table>(TROUPE_TESTS_DIR "/data/journals/names-0.1.0.hex",
                                           a_life());
 }
+
+} // namespace journal_test

@@ -12,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+namespace name_table_property {
+
 using namespace troupe;
 using namespace troupe::registry;
 using namespace troupe::registry::names;
@@ -127,3 +129,5 @@ TEST_CASE("a restored table of names answers as the original does",
     }
   });
 }
+
+} // namespace name_table_property

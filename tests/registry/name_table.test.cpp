@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+namespace name_table_test {
+
 using namespace troupe;
 using namespace troupe::registry;
 using namespace troupe::registry::names;
@@ -189,3 +191,5 @@ TEST_CASE("claims outside the contract are refused by name", "[registry][names]"
   CHECK(table.claimed({"c", "c"}, "n2").size() == 2); // one name, so there is room
   CHECK(table.claimed({"a"}, "n1", 2).size() == 1);   // nothing new
 }
+
+} // namespace name_table_test

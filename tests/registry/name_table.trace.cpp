@@ -12,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+namespace name_table_trace {
+
 using namespace troupe;
 using namespace troupe::registry;
 using namespace troupe::registry::names;
@@ -97,3 +99,5 @@ TEST_CASE("the table of names answers as its golden traces say", "[registry][nam
     test::replay_trace(file, [&](const std::string& command) { return table.answer(command); });
   }
 }
+
+} // namespace name_table_trace

@@ -3,6 +3,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace own_records_test {
+
 using namespace troupe;
 using namespace troupe::registry;
 using namespace troupe::test;
@@ -73,3 +75,5 @@ TEST_CASE("late news of its own make no node start a new boot", "[registry]") {
   book.rise_above(4);
   CHECK(registry.put(book.all()).merged == 1);
 }
+
+} // namespace own_records_test

@@ -18,6 +18,8 @@
 #include <variant>
 #include <vector>
 
+namespace record_table_property {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::registry;
@@ -464,3 +466,5 @@ TEST_CASE("a copy that follows shows what the registry shows", "[registry][prope
     }
   });
 }
+
+} // namespace record_table_property

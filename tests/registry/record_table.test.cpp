@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+namespace record_table_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::registry;
@@ -783,3 +785,5 @@ TEST_CASE("a restored registry goes on where it was", "[registry][snapshot]") {
   after.pass(10s);
   CHECK(after.look(worker.key).status == record_status::inactive);
 }
+
+} // namespace record_table_test

@@ -12,6 +12,8 @@
 #include <utility>
 #include <variant>
 
+namespace record_table_trace {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::registry;
@@ -256,3 +258,5 @@ TEST_CASE("the registry answers as its golden traces say", "[registry][trace]") 
     test::replay_trace(file, [&](const std::string& command) { return registry.answer(command); });
   }
 }
+
+} // namespace record_table_trace

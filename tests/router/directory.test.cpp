@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+namespace directory_test {
+
 using namespace troupe;
 using namespace troupe::router;
 
@@ -144,3 +146,5 @@ TEST_CASE("a directory agrees with a list that is looked through", "[router][pro
     }
   });
 }
+
+} // namespace directory_test

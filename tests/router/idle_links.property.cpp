@@ -16,6 +16,8 @@
 #include <string>
 #include <variant>
 
+namespace idle_links_property {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::router;
@@ -209,3 +211,5 @@ TEST_CASE("a link closed for idleness takes no message with it", "[router][prope
   if (!test::given_seed())
     CHECK(closings > 100); // else it says little
 }
+
+} // namespace idle_links_property

@@ -4,6 +4,8 @@
 
 #include <chrono>
 
+namespace idle_links_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::router;
@@ -19,3 +21,5 @@ TEST_CASE("a use that is told late does not take back a later one", "[router]") 
   CHECK(links.next_deadline() == at(110s));
   CHECK(out.empty());
 }
+
+} // namespace idle_links_test

@@ -12,6 +12,8 @@
 #include <string>
 #include <variant>
 
+namespace idle_links_trace {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::router;
@@ -88,3 +90,5 @@ TEST_CASE("links are left to rest as the golden traces say", "[router][trace]") 
     test::replay_trace(file, [&](const std::string& command) { return links.answer(command); });
   }
 }
+
+} // namespace idle_links_trace

@@ -8,6 +8,8 @@
 #include "support/seeds.hpp"
 #include "troupe/core/random.hpp"
 
+namespace link_flow_test {
+
 using namespace troupe;
 using namespace troupe::router;
 
@@ -205,3 +207,5 @@ TEST_CASE("on every schedule all that was taken goes out, within the bounds", "[
     }
   });
 }
+
+} // namespace link_flow_test

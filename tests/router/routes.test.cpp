@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <string>
 
+namespace routes_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::router;
@@ -145,3 +147,5 @@ TEST_CASE("agents of other nodes that are not heard of any more are forgotten to
   CHECK(r.ways.node_of("near") == "n1");
   CHECK(r.ways.node_of("other").empty());
 }
+
+} // namespace routes_test

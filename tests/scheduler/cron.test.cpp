@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+namespace cron_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::scheduler;
@@ -96,3 +98,5 @@ TEST_CASE("what is no cron expression is refused", "[scheduler][cron]") {
     CHECK(parsed.error().code == errc::bad_argument);
   }
 }
+
+} // namespace cron_test

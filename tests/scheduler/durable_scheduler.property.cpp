@@ -19,6 +19,8 @@
 #include <variant>
 #include <vector>
 
+namespace durable_scheduler_property {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::scheduler;
@@ -285,3 +287,5 @@ TEST_CASE("a durable scheduler with other bounds than the usual ones starts agai
   CHECK(host::recover(restarted, disk).code == errc::none);
   CHECK((to_bytes(restarted.snapshot()) == to_bytes(host.snapshot())));
 }
+
+} // namespace durable_scheduler_property

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+namespace exec_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::scheduler;
@@ -142,3 +144,5 @@ TEST_CASE("a task that was cancelled before runs no program to its end", "[sched
   REQUIRE_FALSE(done);
   CHECK(done.error().code == errc::cancelled);
 }
+
+} // namespace exec_test

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+namespace journal_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::scheduler;
@@ -119,3 +121,5 @@ TEST_CASE("journals of earlier releases are read and come to the same state",
   test::check_journal_fixture<task_scheduler>(TROUPE_TESTS_DIR "/data/journals/scheduler-0.1.0.hex",
                                               a_life());
 }
+
+} // namespace journal_test

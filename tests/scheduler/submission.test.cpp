@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+namespace submission_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::scheduler;
@@ -106,3 +108,5 @@ TEST_CASE("of more priorities than there are steps the lowest are as one", "[sch
   CHECK(counts.rbegin()->first == max_steps_behind);
   CHECK(counts.rbegin()->second == 3);
 }
+
+} // namespace submission_test

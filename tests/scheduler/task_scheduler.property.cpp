@@ -18,6 +18,8 @@
 #include <variant>
 #include <vector>
 
+namespace task_scheduler_property {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::scheduler;
@@ -592,3 +594,5 @@ TEST_CASE("no schedule records a result twice, overloads a worker or loses a tas
     all.come_to_rest();
   });
 }
+
+} // namespace task_scheduler_property

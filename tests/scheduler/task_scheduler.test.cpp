@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+namespace task_scheduler_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::scheduler;
@@ -1426,3 +1428,5 @@ TEST_CASE("outcomes that nobody asked for are stale, whatever they name", "[sche
   CHECK(all.report(bob, {.what = attempt}).stale.size() == 1); // not its own
   CHECK(all.states(run) == states{running});
 }
+
+} // namespace task_scheduler_test

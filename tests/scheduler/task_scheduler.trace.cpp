@@ -16,6 +16,8 @@
 #include <variant>
 #include <vector>
 
+namespace task_scheduler_trace {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::scheduler;
@@ -267,3 +269,5 @@ TEST_CASE("the scheduler answers as its golden traces say", "[scheduler][trace]"
     test::replay_trace(file, [&](const std::string& command) { return all.answer(command); });
   }
 }
+
+} // namespace task_scheduler_trace

@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+namespace worker_core_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::scheduler;
@@ -807,3 +809,5 @@ TEST_CASE("an outcome that was dropped is named no more", "[scheduler][worker]")
   REQUIRE(sign);
   CHECK(sign->open.empty());
 }
+
+} // namespace worker_core_test

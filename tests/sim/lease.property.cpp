@@ -3,6 +3,8 @@
 #include "support/worlds.hpp"
 #include "troupe/sim/lease_scenario.hpp"
 
+namespace lease_property {
+
 using namespace troupe;
 using namespace std::chrono_literals;
 
@@ -29,3 +31,5 @@ TEST_CASE("a lease lasts its time under all faults, and who oversleeps is fenced
 TEST_CASE("one seed of the lease scenario is one run", "[property]") {
   test::check_replay<sim::lease_scenario>(with_seed(5));
 }
+
+} // namespace lease_property

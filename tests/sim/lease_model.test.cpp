@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+namespace lease_model_test {
+
 using namespace troupe::sim;
 
 namespace {
@@ -82,3 +84,5 @@ TEST_CASE("a renewal of unknown outcome may have been carried out, or not") {
   CHECK(of({acquired("1", 0, 10), unsure, done("renew", "1", 80, 85), acquired("2", 90, 131)})
         == verdict::linearizable);
 }
+
+} // namespace lease_model_test

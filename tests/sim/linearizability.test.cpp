@@ -9,6 +9,8 @@
 #include "support/seeds.hpp"
 #include "troupe/sim/history.hpp"
 
+namespace linearizability_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::sim;
@@ -246,3 +248,5 @@ TEST_CASE("a text where a number should be is a violation") {
   locks.add(done("acquire", {}, "many", 0, 10));
   CHECK(judge(lock_model{}, locks).outcome == verdict::violated);
 }
+
+} // namespace linearizability_test

@@ -3,6 +3,8 @@
 #include "support/worlds.hpp"
 #include "troupe/sim/lock_scenario.hpp"
 
+namespace lock_property {
+
 using namespace troupe;
 using namespace std::chrono_literals;
 
@@ -24,3 +26,5 @@ TEST_CASE("a replicated lock service is linearizable under all faults", "[proper
 TEST_CASE("one seed of the lock scenario is one run", "[property]") {
   test::check_replay<sim::lock_scenario>(with_seed(3));
 }
+
+} // namespace lock_property

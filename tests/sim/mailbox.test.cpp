@@ -10,6 +10,8 @@
 #include "support/seeds.hpp"
 #include "troupe/sim/world.hpp"
 
+namespace mailbox_test {
+
 using namespace troupe;
 using namespace std::chrono_literals;
 
@@ -85,3 +87,5 @@ TEST_CASE("what one thread has told another is lost with its process") {
   one.run_until(5s);
   CHECK(one.setting().heard == before);
 }
+
+} // namespace mailbox_test

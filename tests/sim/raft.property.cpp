@@ -3,6 +3,8 @@
 #include "support/worlds.hpp"
 #include "troupe/sim/raft_scenario.hpp"
 
+namespace raft_property {
+
 using namespace troupe;
 using namespace std::chrono_literals;
 
@@ -24,3 +26,5 @@ TEST_CASE("a Raft group is safe under all faults and live after them", "[propert
 TEST_CASE("one seed is one run", "[property]") {
   test::check_replay<sim::raft_scenario>(with_seed(7));
 }
+
+} // namespace raft_property

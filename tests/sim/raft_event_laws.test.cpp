@@ -10,6 +10,8 @@
 #include "support/seeds.hpp"
 #include "troupe/sim/raft_scenario.hpp"
 
+namespace raft_event_laws_test {
+
 using namespace troupe;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
@@ -158,3 +160,5 @@ TEST_CASE("what simulated replicas write down is well under all faults", "[prope
     REQUIRE(laws.elections() > 0);
   });
 }
+
+} // namespace raft_event_laws_test

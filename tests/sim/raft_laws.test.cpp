@@ -5,6 +5,8 @@
 
 #include <string>
 
+namespace raft_laws_test {
+
 using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
 
@@ -78,3 +80,5 @@ TEST_CASE(
   CHECK_THAT(laws.violations().front(),
              ContainsSubstring("leader completeness: process 2 leads term 8"));
 }
+
+} // namespace raft_laws_test

@@ -3,6 +3,8 @@
 #include "support/worlds.hpp"
 #include "troupe/sim/scheduler_scenario.hpp"
 
+namespace scheduler_property {
+
 using namespace troupe;
 using namespace std::chrono_literals;
 
@@ -37,3 +39,5 @@ TEST_CASE("a replicated scheduler records each task once under all faults", "[pr
 TEST_CASE("one seed of the scheduler scenario is one run", "[property]") {
   test::check_replay<sim::scheduler_scenario>(with_seed(2));
 }
+
+} // namespace scheduler_property

@@ -3,6 +3,8 @@
 #include "support/worlds.hpp"
 #include "troupe/sim/state_scenario.hpp"
 
+namespace state_property {
+
 using namespace troupe;
 using namespace std::chrono_literals;
 
@@ -38,3 +40,5 @@ TEST_CASE("strong state is linearizable under all faults, also where calendars a
 TEST_CASE("one seed of the state scenario is one run", "[property]") {
   test::check_replay<sim::state_scenario>(with_seed(4));
 }
+
+} // namespace state_property

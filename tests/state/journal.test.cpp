@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+namespace journal_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::state;
@@ -61,3 +63,5 @@ TEST_CASE("journals of state of earlier releases are read and come to the same s
   test::check_journal_fixture<state_table>(TROUPE_TESTS_DIR "/data/journals/state-0.1.0.hex",
                                            a_life());
 }
+
+} // namespace journal_test

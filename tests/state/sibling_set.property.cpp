@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace sibling_set_property {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::state;
@@ -235,3 +237,5 @@ TEST_CASE("siblings are the concurrent ones", "[state][siblings][property]") {
     }
   });
 }
+
+} // namespace sibling_set_property

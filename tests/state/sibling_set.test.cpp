@@ -16,6 +16,8 @@
 
 #include <nlohmann/json.hpp>
 
+namespace sibling_set_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::state;
@@ -133,3 +135,5 @@ TEST_CASE("registers show what their histories say", "[state][siblings]") {
   CHECK(files >= 4);
   CHECK(checks > 10 * files);
 }
+
+} // namespace sibling_set_test

@@ -18,6 +18,8 @@
 #include <variant>
 #include <vector>
 
+namespace state_table_property {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::state;
@@ -481,3 +483,5 @@ TEST_CASE("who keeps up is told every change, and never begins anew", "[state][p
     REQUIRE(reader.snapshots == 1);
   });
 }
+
+} // namespace state_table_property

@@ -13,6 +13,8 @@
 #include <variant>
 #include <vector>
 
+namespace state_table_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::state;
@@ -808,3 +810,5 @@ TEST_CASE("a table is born with a name of its own", "[state]") {
   table.step({}, 0, configure{{.replica = "other"}, 0}, out);
   CHECK(table.answer(count_entries{}).replica == "r1234"); // for life
 }
+
+} // namespace state_table_test

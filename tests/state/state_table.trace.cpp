@@ -16,6 +16,8 @@
 #include <string_view>
 #include <variant>
 
+namespace state_table_trace {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::state;
@@ -227,3 +229,5 @@ TEST_CASE("the state table answers as its golden traces say", "[state][trace]") 
     test::replay_trace(file, [&](const std::string& command) { return keys.answer(command); });
   }
 }
+
+} // namespace state_table_trace

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace state_watch_property {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::state;
@@ -197,3 +199,5 @@ TEST_CASE("what a watcher put together is the table, exactly, at each page that 
   CHECK(anew > 0);
   CHECK(complete > anew);
 }
+
+} // namespace state_watch_property

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace vector_clock_property {
+
 using namespace troupe;
 using namespace troupe::state;
 using troupe::test::random_source;
@@ -178,3 +180,5 @@ TEST_CASE("the last write of a replica that a clock knows may be one of its dots
   CHECK(clock.last_of("a") == 9);
   CHECK(clock.last_of("d") == 0);
 }
+
+} // namespace vector_clock_property

@@ -14,7 +14,7 @@ namespace troupe::test {
 using troupe::random_source;
 
 /// What a test of many seconds may run under a sanitizer, which makes it many times slower.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef TROUPE_SANITIZED
 inline constexpr std::uint64_t simulated_worlds = 20;
 #else
 inline constexpr std::uint64_t simulated_worlds = 200;

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+namespace dag_property {
+
 using namespace troupe;
 using namespace troupe::workflow;
 using troupe::test::random_source;
@@ -95,3 +97,5 @@ TEST_CASE("a parent that is missing and an id that is there twice are noticed wh
     REQUIRE(refused.error().detail.find("parent \"" + odd + "\" is no task") != std::string::npos);
   });
 }
+
+} // namespace dag_property

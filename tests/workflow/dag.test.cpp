@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+namespace dag_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::workflow;
@@ -232,3 +234,5 @@ TEST_CASE("Boost's own algorithms run on a dag", "[workflow]") {
   std::reverse(backwards.begin(), backwards.end());
   CHECK(std::ranges::equal(backwards, flow->topological_order()));
 }
+
+} // namespace dag_test

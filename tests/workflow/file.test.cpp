@@ -11,6 +11,8 @@
 
 #include <sys/stat.h>
 
+namespace file_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::workflow;
@@ -283,3 +285,5 @@ TEST_CASE("a file of 1 GB is refused by its size, before it is read", "[workflow
   CHECK(flow.error().code == errc::too_large);
   CHECK(flow.error().detail.find("1073741824 bytes; give at most 67108864") != std::string::npos);
 }
+
+} // namespace file_test

@@ -7,6 +7,8 @@
 #include <sstream>
 #include <string>
 
+namespace report_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::workflow;
@@ -81,3 +83,5 @@ TEST_CASE("a workflow that takes no time has no parallelism", "[workflow]") {
   CHECK(figures["average_parallelism"] == 0);
   CHECK(figures["critical_path_s"] == 0);
 }
+
+} // namespace report_test

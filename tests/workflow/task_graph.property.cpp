@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+namespace task_graph_property {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::workflow;
@@ -248,3 +250,5 @@ TEST_CASE("a list schedule keeps its promise for every number of workers", "[wor
     REQUIRE(list_schedule(graph, given.run_times, given.tasks) == critical);
   });
 }
+
+} // namespace task_graph_property

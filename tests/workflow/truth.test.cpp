@@ -19,6 +19,8 @@
 
 #include <nlohmann/json.hpp>
 
+namespace truth_test {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::workflow;
@@ -161,3 +163,5 @@ TEST_CASE("a WfFormat file is the same workflow as its twin", "[workflow]") {
   REQUIRE(theirs);
   CHECK(*theirs == *ours);
 }
+
+} // namespace truth_test

@@ -100,7 +100,7 @@ private:
   gate(caf::actor_system& sys, caf::strong_actor_ptr entry_point,
        std::shared_ptr<detail::gate_loop> inside);
 
-  static constexpr const char* basp_name = "caf.system.basp-broker";
+  static constexpr char basp_name[] = "caf.system.basp-broker";
 
   friend void configure_links(caf::actor_system_config& cfg);
 

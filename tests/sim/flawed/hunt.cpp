@@ -1,34 +1,65 @@
-// Runs a scenario (TROUPE_SCENARIO of TROUPE_SCENARIO_HEADER) with a flaw planted (see
-// core/flaw.hpp) until a law is found broken. Exits with 0 if one was, with 1 if all seeds passed.
+// Runs a scenario with a flaw planted (see core/flaw.hpp) until a law is found broken. Exits with 0
+// if one was, with 1 if all seeds passed, with 2 if it was not told what to look for.
 //
-// Usage: hunt_SCENARIO FLAW [SEEDS [FIRST]]
+// Usage: hunt SCENARIO FLAW [SEEDS [FIRST]]
 
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "support/varied_world.hpp"
 #include "troupe/core/flaw.hpp"
-#include TROUPE_SCENARIO_HEADER
+#include "troupe/sim/lease_scenario.hpp"
+#include "troupe/sim/lock_scenario.hpp"
+#include "troupe/sim/raft_scenario.hpp"
+#include "troupe/sim/scheduler_scenario.hpp"
+#include "troupe/sim/state_scenario.hpp"
+
+namespace {
+
+using namespace troupe;
+
+template <class Scenario>
+std::vector<std::string> violations_of(const sim::scenario_options& how) {
+  return Scenario{how}.run().violations;
+}
+
+using scenario = std::vector<std::string> (*)(const sim::scenario_options&);
+
+scenario scenario_of(std::string_view name) {
+  if (name == "raft")
+    return violations_of<sim::raft_scenario>;
+  if (name == "lock")
+    return violations_of<sim::lock_scenario>;
+  if (name == "lease")
+    return violations_of<sim::lease_scenario>;
+  if (name == "state")
+    return violations_of<sim::state_scenario>;
+  if (name == "scheduler")
+    return violations_of<sim::scheduler_scenario>;
+  return nullptr;
+}
+
+} // namespace
 
 int main(int count, char** words) {
-  using namespace troupe;
-  planted_flaw = flaw_of(count > 1 ? words[1] : "");
-  if (planted_flaw == flaw::none) {
-    std::printf("give the name of a flaw\n");
-    return EXIT_FAILURE;
+  auto run = scenario_of(count > 1 ? words[1] : "");
+  planted_flaw = flaw_of(count > 2 ? words[2] : "");
+  if (!run || planted_flaw == flaw::none) {
+    std::printf("give the name of a scenario and that of a flaw\n");
+    return 2;
   }
-  auto seeds = count > 2 ? std::stoull(words[2]) : 200;
-  auto first = count > 3 ? std::stoull(words[3]) : 0;
+  auto seeds = count > 3 ? std::stoull(words[3]) : 200;
+  auto first = count > 4 ? std::stoull(words[4]) : 0;
   for (auto seed = first; seed < first + seeds; ++seed) {
-    auto how = test::varied_group(seed, std::chrono::seconds{30});
-    auto found = sim::TROUPE_SCENARIO{how}.run().violations;
+    auto found = run(test::varied_group(seed, std::chrono::seconds{30}));
     if (found.empty())
       continue;
     std::printf("seed %llu: %s\n", seed, found.front().c_str());
-    return EXIT_SUCCESS;
+    return 0;
   }
   std::printf("%llu seeds passed\n", seeds);
-  return EXIT_FAILURE;
+  return 1;
 }

@@ -257,7 +257,7 @@ private:
       case task_state::failed:
       case task_state::cancelled:
       case task_state::skipped:
-        assert(!"a task that is over waits for nothing");
+        assert(false && "a task that is over waits for nothing");
     }
     settle(owner);
   }
