@@ -654,6 +654,19 @@ TEST_CASE("a founder that stood still while others elected a leader doubts nobod
   CHECK_FALSE(replica.said<vote_answer>().astray);
 }
 
+TEST_CASE("a leader with votes behind it goes on, whatever one voter knows to be committed",
+          "[raft]") {
+  subject replica;
+  replica.lead();
+  auto last = (*replica).last_index();
+  replica.hear({2, append_answer{true, last, last}});
+  REQUIRE((*replica).commit_index() == last);
+  replica.hear(would_vote(3, {last, 1, true, false, last, 1}), {3});
+  CHECK(replica.all<replica::ignored>().empty());
+  CHECK((*replica).current_role() == role::leader);
+  CHECK_FALSE(replica.said<vote_answer>().astray);
+}
+
 TEST_CASE("a leader says where its log ends, and whether it needs nobody's vote", "[raft]") {
   auto says = [](subject& replica) {
     replica.run(lan().heartbeat * 3);
