@@ -489,12 +489,12 @@ private:
       return done({errc::busy, "this node has just taken another seat; ask again"});
     change_seat_at_ = now + change_seat_every;
     auto lost = setup_.group.seat();
+    given_up_ = lost; // what is said of it while the disk writes is of this node
     setup_.group.change_seat(
-      lost, on_self<problem>([this, lost, done](const problem& why) {
+      lost, on_self<problem>([this, done](const problem& why) {
         const std::string what
           = "the disk of this node has lost what it had synced (is its folder an older copy?); ";
         if (why.code == errc::none) {
-          given_up_ = lost;
           setup_.log.warn(what + "it has given up its seat, and learns before it votes again");
           setup_.seated(members_.members.contains(setup_.group.seat()));
           show_card();
