@@ -614,13 +614,24 @@ TEST_CASE("that others voted once is known for ever", "[raft]") {
   CHECK((*founder).members().is_shared);
 }
 
-TEST_CASE("a copy that leads alone, and contradicts what is committed, ends nobody's term",
-          "[raft]") {
+namespace {
+
+/// Leads in term 2, by the vote of another one, which has all that it has.
+subject elected_leader() {
   subject replica;
   replica.lead();
   auto last = (*replica).last_index();
   replica.hear({2, append_answer{true, last, last}});
   REQUIRE((*replica).commit_index() == last);
+  return replica;
+}
+
+} // namespace
+
+TEST_CASE("a copy that leads alone, and contradicts what is committed, ends nobody's term",
+          "[raft]") {
+  auto replica = elected_leader();
+  auto last = (*replica).last_index();
   append news{last, 9, last, {}, 1, {}, last, true};
   SECTION("in a later term") {
     replica.hear({9, news}, {3});
@@ -638,10 +649,8 @@ TEST_CASE("a copy that leads alone, and contradicts what is committed, ends nobo
 }
 
 TEST_CASE("a leader that needs votes is told of a later term, whatever it contradicts", "[raft]") {
-  subject replica;
-  replica.lead();
+  auto replica = elected_leader();
   auto last = (*replica).last_index();
-  replica.hear({2, append_answer{true, last, last}});
   replica.hear({1, append{last, 1, last, {}, 1, {}, last}}, {3});
   CHECK_FALSE(replica.said<append_answer>().accepted);
 }
@@ -656,11 +665,8 @@ TEST_CASE("a founder that stood still while others elected a leader doubts nobod
 
 TEST_CASE("a leader with votes behind it goes on, whatever one voter knows to be committed",
           "[raft]") {
-  subject replica;
-  replica.lead();
+  auto replica = elected_leader();
   auto last = (*replica).last_index();
-  replica.hear({2, append_answer{true, last, last}});
-  REQUIRE((*replica).commit_index() == last);
   replica.hear(would_vote(3, {last, 1, true, false, last, 1}), {3});
   CHECK(replica.all<replica::ignored>().empty());
   CHECK((*replica).current_role() == role::leader);
