@@ -525,6 +525,27 @@ TEST_CASE_METHOD(fixture, "a log that is begun anew is of a later term than its 
   CHECK(loaded().state.last_ballot.term > 9);
 }
 
+TEST_CASE_METHOD(fixture, "a log that is begun anew knows that others have voted") {
+  auto from_backup = GENERATE(false, true);
+  auto is_shared = GENERATE(false, true);
+  auto with_members = snapshot_at(5, "state");
+  with_members.header.members.is_shared = is_shared;
+  with([&](group_log& log) {
+    auto members = line(2, 1, "");
+    members.what = with_members.header.members;
+    REQUIRE(log.write(entries(1, {line(1, 1, "a"), members, line(3, 1, "b")})).code == errc::none);
+    stored_group found;
+    REQUIRE(log.load(found).code == errc::none);
+    auto base = from_backup ? std::optional{with_members} : std::nullopt;
+    REQUIRE(log.begin_anew(found, "here", base).code == errc::none);
+  });
+  auto state = loaded().state;
+  auto members
+    = from_backup ? state.base.members : std::get<raft::configuration>(state.entries.back().what);
+  CHECK(members.voters().size() == 1);
+  CHECK(members.is_shared == is_shared);
+}
+
 TEST_CASE_METHOD(fixture, "a log that was begun anew has one floor of tokens for ever") {
   CHECK(loaded().token_floor == 0);
   {

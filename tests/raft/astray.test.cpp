@@ -164,14 +164,14 @@ subject lonely_leader() {
   return replica;
 }
 
-/// Seat 2 votes from here on, too.
-void take_in_a_voter(subject& replica) {
-  replica.step(replica::add_learner{{2}, ""});
-  append_answer has_all{true, 4, 0, 0, 0, 4};
-  replica.hear({9, has_all});
-  replica.step(replica::promote{{2}});
-  has_all.index = has_all.last_index = 5;
-  replica.hear({9, has_all});
+/// That seat votes from here on, too; the leader's log ended before `next`.
+void take_in_a_voter(subject& replica, seat_id seat = {2}, log_index next = 4) {
+  replica.step(replica::add_learner{seat, ""});
+  append_answer has_all{true, next, 0, 0, 0, next};
+  replica.hear({9, has_all}, seat);
+  replica.step(replica::promote{seat});
+  has_all.index = has_all.last_index = next + 1;
+  replica.hear({9, has_all}, seat);
   REQUIRE((*replica).members().voters().size() == 2);
 }
 
@@ -648,6 +648,108 @@ TEST_CASE("a copy that leads alone, and contradicts what is committed, ends nobo
   CHECK((*replica).term() == 2);
 }
 
+namespace {
+
+/// A voter of three whose log says that others have voted.
+subject voter_of_three() {
+  stored_state disk;
+  disk.last_ballot = {1, {}};
+  disk.base = header_at(40);
+  disk.base.members.is_shared = true;
+  return subject{lan(), disk};
+}
+
+/// The one part of the snapshot at that entry that a leader by its own vote alone has made.
+snapshot_part part_of_copy(log_index index, bool is_shared) {
+  snapshot_header header{index, 1, {}, {{{{9}, {true, ""}}, {{1}, {false, ""}}}}};
+  header.members.is_shared = is_shared;
+  return {header, 0, 1, crc32c("x"), "x"};
+}
+
+} // namespace
+
+TEST_CASE("who leads where nobody else has ever voted is not heard where others have", "[raft]") {
+  auto replica = voter_of_three();
+  auto hears = [&](term_number term, auto body) {
+    replica.hear({term, std::move(body)}, {9});
+    CHECK((*replica).last_index() == 40);
+    return (*replica).leader() == seat_id{9};
+  };
+  append news{500, 9, 500, {}, 1, {}, 500, true};
+  SECTION("in a later term, which is not taken") {
+    SECTION("what it sends is behind this log") {
+      CHECK_FALSE(hears(9, news));
+    }
+    SECTION("it sends a snapshot") {
+      CHECK_FALSE(hears(9, part_of_copy(500, false)));
+    }
+    CHECK((*replica).term() == 1);
+    CHECK(replica.only<replica::ignored>().contradicts);
+    CHECK_THAT(replica.only<replica::ignored>().why.detail,
+               ContainsSubstring("at entry 500 nobody but the leader has ever voted there"));
+    CHECK(replica.all<replica::send>().empty());
+    CHECK(replica.all<replica::forgot>().empty());
+  }
+  SECTION("in the same one") {
+    CHECK_FALSE(hears(1, part_of_copy(500, false)));
+    news.previous_term = 1;
+    CHECK_FALSE(hears(1, news));
+  }
+  SECTION("but if it is the only one that is left") {
+    news.is_shared = true;
+    CHECK(hears(9, news));
+    replica.hear({9, part_of_copy(500, true)}, {9});
+    CHECK((*replica).last_index() == 500);
+  }
+  SECTION("or if what it sends may be of before others voted") {
+    CHECK(hears(1, part_of_copy(39, false)));
+    CHECK(hears(1, append{39, 1, 39, {}, 1, {}, 39, true}));
+  }
+}
+
+TEST_CASE("a leader goes on beside one of its term that nobody else has ever voted with",
+          "[raft]") {
+  auto replica = voter_of_three();
+  replica.lead();
+  auto term = (*replica).term();
+  replica.hear({term, part_of_copy(500, false)}, {9});
+  CHECK(replica.only<replica::ignored>().contradicts);
+  CHECK((*replica).current_role() == role::leader);
+}
+
+TEST_CASE("an older copy in an earlier term is spoken of once its messages cannot be late",
+          "[raft]") {
+  auto says_of = [](subject& replica, const append& news) {
+    replica.hear({1, news}, {9});
+    CHECK(replica.all<replica::send>().empty());
+    return !replica.all<replica::ignored>().empty();
+  };
+  append news{3, 1, 3, {}, 1, {}, 500, true};
+  SECTION("by a voter of several") {
+    auto replica = voter_of_three();
+    replica.lead();
+    CHECK_FALSE(says_of(replica, news));
+    replica.run(lan().election_timeout);
+    CHECK(says_of(replica, news));
+  }
+  SECTION("by one that leads alone, too") {
+    auto replica = lonely_leader();
+    CHECK_FALSE(says_of(replica, news));
+    replica.run(lan().election_timeout);
+    CHECK(says_of(replica, news));
+  }
+}
+
+TEST_CASE("who led alone hears the only one that is left of the others", "[raft]") {
+  auto replica = lonely_leader();
+  take_in_a_voter(replica);
+  replica.hear({12, append{3, 11, 3, {}, 1, {}, 6, true, true}}, {7});
+  CHECK((*replica).term() == 12);
+  CHECK((*replica).current_role() == role::follower);
+  CHECK_THAT(replica.only<replica::ignored>().why.detail,
+             ContainsSubstring("it led alone without that"));
+}
+
 TEST_CASE("a leader that needs votes is told of a later term, whatever it contradicts", "[raft]") {
   auto replica = elected_leader();
   auto last = (*replica).last_index();
@@ -684,10 +786,14 @@ TEST_CASE("a leader says where its log ends, and whether it needs nobody's vote"
   replica.lead();
   CHECK(says(replica).last_index == (*replica).last_index());
   CHECK_FALSE(says(replica).alone);
+  CHECK_FALSE(says(replica).is_shared);
   auto founder = lonely_leader();
   founder.step(replica::add_learner{{2}, ""});
   CHECK(says(founder).last_index == (*founder).last_index());
   CHECK(says(founder).alone);
+  CHECK_FALSE(says(founder).is_shared);
+  take_in_a_voter(founder, {3}, 5);
+  CHECK(says(founder).is_shared);
 }
 
 } // namespace astray_test

@@ -94,6 +94,18 @@ public:
     start_first(started);
   }
 
+  /// The copy leads alone until it has more than the others, and its log begins with that.
+  void go_on_with_copy() {
+    auto* copy = world_.at(founder);
+    auto target = kept_.rbegin()->first + 100 + random(100);
+    REQUIRE(world_.run_until(world_.now() + 60s, [&] {
+      if (copy = world_.at(founder); copy != nullptr)
+        ask_of(copy, raft::replica::propose{{std::string(10, 'z')}});
+      return copy != nullptr && copy->inside().commit_index() > target;
+    }));
+    REQUIRE(copy->inside().look({}).first > kept_.rbegin()->first);
+  }
+
   void start_first(sim::process_id started) {
     for (auto who = sim::process_id{}; who < started; ++who)
       world_.after(duration{static_cast<std::int64_t>(random(duration{latest_start}.count()))},
@@ -268,6 +280,9 @@ private:
     if (who == founder && !kept_.empty()
         && (is_alone(who) || world_.at(who)->inside().leader() == raft::seat_id{}))
       return;
+    if (broken_.empty() && line.index > 1 && !states_.contains(line.index - 1))
+      broken_ = "process " + std::to_string(who) + " applies entry " + std::to_string(line.index)
+                + " behind what none of the others has applied";
     auto first = states_.try_emplace(line.index, state).first;
     if (first->second != state && broken_.empty())
       broken_ = "process " + std::to_string(who) + " applies another entry "
@@ -327,6 +342,23 @@ TEST_CASE("the older copy of a founder that has left since disturbs nobody", "[r
     auto is_undisturbed = all.is_undisturbed_for(20s);
     REQUIRE(all.broken() == "");
     REQUIRE(is_undisturbed);
+  }
+}
+
+TEST_CASE("nothing is lost when a founder's older copy has led alone for longer than the others",
+          "[raft]") {
+  for (std::uint64_t seed = 0; seed < test::simulated_worlds; ++seed) {
+    CAPTURE(seed);
+    cluster all{seed};
+    all.grow_beyond_copy();
+    if (seed % 2 == 0)
+      all.go_on_without_founder(false);
+    all.put_back(1);
+    all.go_on_with_copy();
+    all.start_first(3);
+    auto goes_on = all.goes_on(60s);
+    REQUIRE(all.broken() == "");
+    REQUIRE(goes_on);
   }
 }
 

@@ -187,6 +187,7 @@ public:
     storage::size_limit_is_error guard;
     raft::seat_id seat{random_seed() | 1U};
     raft::configuration alone{{{seat, raft::member{true, contact}}}};
+    alone.is_shared = (base ? base->header.members : newest_members(content.state)).is_shared;
     raft::replica::write what;
     auto term = std::max(content.state.last_ballot.term, kept_.last_term);
     what.first = kept_.last_index + 1;
@@ -229,6 +230,13 @@ public:
   }
 
 private:
+  [[nodiscard]] static raft::configuration newest_members(const raft::stored_state& state) {
+    for (auto line = state.entries.rbegin(); line != state.entries.rend(); ++line)
+      if (auto* members = std::get_if<raft::configuration>(&line->what))
+        return *members;
+    return state.base.members;
+  }
+
   /// What FILE.mark holds, and what stands in the log.
   struct kept_mark {
     raft::log_index last_index = 0;

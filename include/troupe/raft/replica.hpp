@@ -57,6 +57,7 @@ public:
       commit_(known_commit(stored)),
       delivered_(stored.base.index),
       noted_(commit_),
+      in_term_since_(now),
       elections_(random_source{random_source{how.seed}.next() ^ self.value}),
       heard_at_(now),
       told_time_(std::max(stored.marked, log().last_at())),
@@ -289,6 +290,7 @@ private:
 
   void enter_term(term_number next) {
     disk_.enter_term(next);
+    in_term_since_ = now_;
     following_.enter_term();
     elections_.clear();
   }
@@ -465,7 +467,7 @@ private:
   }
 
   void handle_body(seat_id from, term_number, const snapshot_part& what) {
-    if (auto found = own().contradicts(what.header.index, what.header.term))
+    if (auto found = own().contradicts(what.header))
       return disown(from, *found);
     if (hear_leader(from) && !is_astray(what.header.index))
       take_from_leader(from, what, what.header.index);
@@ -495,11 +497,11 @@ private:
   }
 
   /// Two that need nobody's vote: one is an older copy, and nobody can tell which. Neither ends the
-  /// other's term. What is of an earlier term may be late, from before the other one was removed.
+  /// other's term. It may be late, from before the other one was removed.
   [[nodiscard]] bool is_of_another_alone(seat_id from, const message& what) {
     if (!is_told_alone(what) || !own().is_left_alone())
       return false;
-    if (what.term >= term())
+    if (!is_late(what))
       put(ignored{from,
                   {errc::damaged,
                    "two nodes lead by their own votes alone, and one of their folders is an older "
@@ -511,14 +513,19 @@ private:
   /// Who needs nobody's vote leads a later term whenever it is told of one. If it contradicts what
   /// is committed here, neither ends the other's term, again and again.
   [[nodiscard]] bool is_alone_astray(seat_id from, const message& what) {
-    if (!is_told_alone(what) || what.term == term())
+    if (what.term == term())
       return false;
-    auto found = own().contradicts(std::get<append>(what.body), what.term, false);
+    auto found = own().contradicts_alone(what);
     if (!found || found->is_own)
       return false;
-    if (what.term > term()) // not late
+    if (!is_late(what))
       put(ignored{from, found->why(), true});
     return true;
+  }
+
+  /// Whether it may be of before this term.
+  [[nodiscard]] bool is_late(const message& what) const {
+    return what.term < term() && now_ < in_term_since_ + options_.election_timeout;
   }
 
   void disown(seat_id from, const detail::loss& found) {
@@ -678,6 +685,7 @@ private:
 
   role role_ = role::follower;
   seat_id leader_;
+  time_point in_term_since_{};
   bool misses_leader_ = false; // its link is lost, and nothing was heard of it since
   bool leads_alone_ = false;   // nobody else could vote when it was elected
   term_number said_term_ = 0;

@@ -210,6 +210,8 @@ struct append {
   log_index last_index = 0;
   /// The leader needs nobody's vote.
   bool alone = false;
+  /// configuration::is_shared of what it leads.
+  bool is_shared = false;
 
   friend bool operator==(const append&, const append&) = default;
 };
@@ -412,10 +414,11 @@ bool inspect(Inspector& f, vote_answer& x) {
 
 template <class Inspector>
 bool inspect(Inspector& f, append& x) {
-  return f.object(x).fields(
-    f.field("previous_index", x.previous_index), f.field("previous_term", x.previous_term),
-    f.field("commit", x.commit), f.field("now", x.now), f.field("round", x.round),
-    f.field("entries", x.entries), f.field("last_index", x.last_index), f.field("alone", x.alone));
+  return f.object(x).fields(f.field("previous_index", x.previous_index),
+                            f.field("previous_term", x.previous_term), f.field("commit", x.commit),
+                            f.field("now", x.now), f.field("round", x.round),
+                            f.field("entries", x.entries), f.field("last_index", x.last_index),
+                            f.field("alone", x.alone), f.field("is_shared", x.is_shared));
 }
 
 template <class Inspector>

@@ -88,9 +88,26 @@ struct ledger {
     for (auto& line : what.entries)
       if (!found)
         found = contradicts(line.index, line.term);
+    if (!found && what.alone)
+      found = unshares(what.last_index, what.is_shared);
     if (!found && leads && what.commit > log.last_index())
       found = loss{what.commit, lacks_entry(what.commit)};
     return found;
+  }
+
+  /// In the snapshot of a leader.
+  [[nodiscard]] std::optional<loss> contradicts(const snapshot_header& header) const {
+    auto found = contradicts(header.index, header.term);
+    return found ? found : unshares(header.index, header.members.is_shared);
+  }
+
+  /// In a message of who led by its own vote alone when it sent that, or made the snapshot.
+  [[nodiscard]] std::optional<loss> contradicts_alone(const message& what) const {
+    if (auto* news = std::get_if<append>(&what.body); news && news->alone)
+      return contradicts(*news, what.term, false);
+    if (auto* part = std::get_if<snapshot_part>(&what.body))
+      return unshares(part->header.index, part->header.members.is_shared);
+    return {};
   }
 
   /// What leaders of other terms have committed, and a replica lacks that leads by its own vote:
@@ -140,6 +157,16 @@ private:
                   + " is committed here, and the log of that leader ends at "
                   + std::to_string(last),
                 votes_alone_at(log.members_at(commit))};
+  }
+
+  /// That others vote, or did, is never taken back. What ends before that may be late.
+  [[nodiscard]] std::optional<loss> unshares(log_index last, bool is_shared) const {
+    if (is_shared || last < commit || !log.members_at(commit).is_shared)
+      return {};
+    loss found{last, "at entry " + std::to_string(last)
+                       + " nobody but the leader has ever voted there, and here others have"};
+    found.ends_lead = false; // nobody needs that leader
+    return found;
   }
 
   [[nodiscard]] bool lacks(log_index index, term_number term) const {

@@ -215,14 +215,17 @@ private:
 
   // -- entries ----------------------------------------------------------------------------
 
-  [[nodiscard]] static bool is_alone(const turn& t) {
-    return t.members().voters() == std::set<seat_id>{t.self};
+  [[nodiscard]] append behind(log_index previous, term_number term, const turn& t) const {
+    auto& members = t.members();
+    auto is_alone = members.voters() == std::set<seat_id>{t.self};
+    return {previous,         term, t.commit, t.time, round_, {}, t.log().last_index(), is_alone,
+            members.is_shared};
   }
 
   /// One that asks for nothing and is accepted by any log.
   /// Its answer tells how much of what is committed the member has: it may need no snapshot.
   void send_bare_heartbeat(seat_id seat, const turn& t) const {
-    t.tell(seat, append{0, 0, t.commit, t.time, round_, {}, t.log().last_index(), is_alone(t)});
+    t.tell(seat, behind(0, 0, t));
   }
 
   void send_on(seat_id seat, progress& peer, bool tells_commits, const turn& t) {
@@ -253,7 +256,7 @@ private:
     auto term = t.log().term_at(previous);
     if (!term)
       return begin_snapshot(peer, t);
-    append what{previous, *term, t.commit, t.time, round_, {}, t.log().last_index(), is_alone(t)};
+    auto what = behind(previous, *term, t);
     if (with_entries) {
       what.entries = t.log().slice(peer.next, t.log().last_index(), t.how.max_message_entries,
                                    t.how.max_message_bytes);
