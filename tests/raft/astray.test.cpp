@@ -580,7 +580,7 @@ TEST_CASE("the only voter of several that there were keeps its seat, whatever th
   auto disk = older_copy();
   configuration both{{{{1}, {true, ""}}, {{2}, {true, ""}}}};
   configuration alone{{{{1}, {true, ""}}}};
-  both.is_shared = alone.is_shared = true;
+  both.promotions = alone.promotions = 1;
   disk.entries.push_back({3, 7, {}, both});
   disk.entries.push_back({4, 7, {}, alone});
   disk.committed = 4;
@@ -604,14 +604,14 @@ TEST_CASE("the only voter of several that there were keeps its seat, whatever th
   CHECK(replica.all<replica::forgot>().empty());
 }
 
-TEST_CASE("that others voted once is known for ever", "[raft]") {
+TEST_CASE("how often voters were added is known for ever", "[raft]") {
   auto founder = lonely_leader();
-  CHECK_FALSE((*founder).members().is_shared);
+  CHECK((*founder).members().promotions == 0);
   take_in_a_voter(founder);
-  CHECK((*founder).members().is_shared);
+  CHECK((*founder).members().promotions == 1);
   founder.step(replica::remove{{2}});
   REQUIRE((*founder).members().voters().size() == 1);
-  CHECK((*founder).members().is_shared);
+  CHECK((*founder).members().promotions == 1);
 }
 
 namespace {
@@ -650,100 +650,95 @@ TEST_CASE("a copy that leads alone, and contradicts what is committed, ends nobo
 
 namespace {
 
-/// A voter of three whose log says that others have voted.
+/// A voter of three; four times one was added.
 subject voter_of_three() {
   stored_state disk;
   disk.last_ballot = {1, {}};
   disk.base = header_at(40);
-  disk.base.members.is_shared = true;
+  disk.base.members.promotions = 4;
   return subject{lan(), disk};
 }
 
 /// The one part of the snapshot at that entry that a leader by its own vote alone has made.
-snapshot_part part_of_copy(log_index index, bool is_shared) {
+snapshot_part part_of_copy(log_index index, std::uint64_t promotions) {
   snapshot_header header{index, 1, {}, {{{{9}, {true, ""}}, {{1}, {false, ""}}}}};
-  header.members.is_shared = is_shared;
+  header.members.promotions = promotions;
   return {header, 0, 1, crc32c("x"), "x"};
 }
 
 } // namespace
 
-TEST_CASE("who leads where nobody else has ever voted is not heard where others have", "[raft]") {
+TEST_CASE("who leads alone where voters were added less often is not heard", "[raft]") {
   auto replica = voter_of_three();
   auto hears = [&](term_number term, auto body) {
     replica.hear({term, std::move(body)}, {9});
     CHECK((*replica).last_index() == 40);
     return (*replica).leader() == seat_id{9};
   };
-  append news{500, 9, 500, {}, 1, {}, 500, true};
+  append news{500, 9, 500, {}, 1, {}, 500, true, 3};
   SECTION("in a later term, which is not taken") {
     SECTION("what it sends is behind this log") {
       CHECK_FALSE(hears(9, news));
     }
     SECTION("it sends a snapshot") {
-      CHECK_FALSE(hears(9, part_of_copy(500, false)));
+      CHECK_FALSE(hears(9, part_of_copy(500, 3)));
     }
     CHECK((*replica).term() == 1);
     CHECK(replica.only<replica::ignored>().contradicts);
-    CHECK_THAT(replica.only<replica::ignored>().why.detail,
-               ContainsSubstring("at entry 500 nobody but the leader has ever voted there"));
+    CHECK_THAT(
+      replica.only<replica::ignored>().why.detail,
+      ContainsSubstring("at entry 500 voters had been added 3 times there, and here 4 times"));
     CHECK(replica.all<replica::send>().empty());
     CHECK(replica.all<replica::forgot>().empty());
   }
   SECTION("in the same one") {
-    CHECK_FALSE(hears(1, part_of_copy(500, false)));
+    CHECK_FALSE(hears(1, part_of_copy(500, 3)));
     news.previous_term = 1;
     CHECK_FALSE(hears(1, news));
   }
-  SECTION("but if it is the only one that is left") {
-    news.is_shared = true;
+  SECTION("also if it ends where this log is committed") {
+    CHECK_FALSE(hears(9, part_of_copy(40, 3)));
+    CHECK((*replica).term() == 1);
+  }
+  SECTION("but if it is the only one that is left of them") {
+    news.promotions = 4;
     CHECK(hears(9, news));
-    replica.hear({9, part_of_copy(500, true)}, {9});
+    replica.hear({9, part_of_copy(500, 4)}, {9});
     CHECK((*replica).last_index() == 500);
   }
   SECTION("or if what it sends may be of before others voted") {
-    CHECK(hears(1, part_of_copy(39, false)));
-    CHECK(hears(1, append{39, 1, 39, {}, 1, {}, 39, true}));
+    CHECK(hears(1, part_of_copy(39, 3)));
+    CHECK(hears(1, append{39, 1, 39, {}, 1, {}, 39, true, 3}));
   }
 }
 
-TEST_CASE("a leader goes on beside one of its term that nobody else has ever voted with",
+TEST_CASE("a leader is heard that knows nothing of a voter whose addition was never committed",
           "[raft]") {
+  stored_state disk;
+  disk.last_ballot = {1, {}};
+  disk.base = header_at(40);
+  auto members = disk.base.members;
+  members.promotions = 1;
+  disk.entries = {{41, 1, {}, members}};
+  subject replica{lan(), disk};
+  replica.hear({9, append{40, 1, 40, {}, 1, {{41, 9, {}, no_op{}}}, 41, true}}, {9});
+  CHECK((*replica).leader() == seat_id{9});
+  CHECK((*replica).members().promotions == 0);
+}
+
+TEST_CASE("a leader goes on beside one of its term where voters were added less often", "[raft]") {
   auto replica = voter_of_three();
   replica.lead();
   auto term = (*replica).term();
-  replica.hear({term, part_of_copy(500, false)}, {9});
+  replica.hear({term, part_of_copy(500, 3)}, {9});
   CHECK(replica.only<replica::ignored>().contradicts);
   CHECK((*replica).current_role() == role::leader);
-}
-
-TEST_CASE("an older copy in an earlier term is spoken of once its messages cannot be late",
-          "[raft]") {
-  auto says_of = [](subject& replica, const append& news) {
-    replica.hear({1, news}, {9});
-    CHECK(replica.all<replica::send>().empty());
-    return !replica.all<replica::ignored>().empty();
-  };
-  append news{3, 1, 3, {}, 1, {}, 500, true};
-  SECTION("by a voter of several") {
-    auto replica = voter_of_three();
-    replica.lead();
-    CHECK_FALSE(says_of(replica, news));
-    replica.run(lan().election_timeout);
-    CHECK(says_of(replica, news));
-  }
-  SECTION("by one that leads alone, too") {
-    auto replica = lonely_leader();
-    CHECK_FALSE(says_of(replica, news));
-    replica.run(lan().election_timeout);
-    CHECK(says_of(replica, news));
-  }
 }
 
 TEST_CASE("who led alone hears the only one that is left of the others", "[raft]") {
   auto replica = lonely_leader();
   take_in_a_voter(replica);
-  replica.hear({12, append{3, 11, 3, {}, 1, {}, 6, true, true}}, {7});
+  replica.hear({12, append{3, 11, 3, {}, 1, {}, 6, true, 9}}, {7});
   CHECK((*replica).term() == 12);
   CHECK((*replica).current_role() == role::follower);
   CHECK_THAT(replica.only<replica::ignored>().why.detail,
@@ -786,14 +781,14 @@ TEST_CASE("a leader says where its log ends, and whether it needs nobody's vote"
   replica.lead();
   CHECK(says(replica).last_index == (*replica).last_index());
   CHECK_FALSE(says(replica).alone);
-  CHECK_FALSE(says(replica).is_shared);
+  CHECK(says(replica).promotions == 0);
   auto founder = lonely_leader();
   founder.step(replica::add_learner{{2}, ""});
   CHECK(says(founder).last_index == (*founder).last_index());
   CHECK(says(founder).alone);
-  CHECK_FALSE(says(founder).is_shared);
+  CHECK(says(founder).promotions == 0);
   take_in_a_voter(founder, {3}, 5);
-  CHECK(says(founder).is_shared);
+  CHECK(says(founder).promotions == 1);
 }
 
 } // namespace astray_test

@@ -187,7 +187,7 @@ public:
     storage::size_limit_is_error guard;
     raft::seat_id seat{random_seed() | 1U};
     raft::configuration alone{{{seat, raft::member{true, contact}}}};
-    alone.is_shared = (base ? base->header.members : newest_members(content.state)).is_shared;
+    alone.promotions = newest_members(content.state).promotions;
     raft::replica::write what;
     auto term = std::max(content.state.last_ballot.term, kept_.last_term);
     what.first = kept_.last_index + 1;

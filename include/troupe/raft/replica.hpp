@@ -57,7 +57,6 @@ public:
       commit_(known_commit(stored)),
       delivered_(stored.base.index),
       noted_(commit_),
-      in_term_since_(now),
       elections_(random_source{random_source{how.seed}.next() ^ self.value}),
       heard_at_(now),
       told_time_(std::max(stored.marked, log().last_at())),
@@ -290,7 +289,6 @@ private:
 
   void enter_term(term_number next) {
     disk_.enter_term(next);
-    in_term_since_ = now_;
     following_.enter_term();
     elections_.clear();
   }
@@ -429,8 +427,11 @@ private:
       return; // it was cut off, or thinks so; the group is well (thesis 4.2.3)
     if (what.term > term() && !detail::elections::is_trial(what)) {
       auto leads = detail::follower::is_of_leader(what);
+      auto is_asked_for = leading_ && wish && wish->forced;
       follow(what.term, leads ? from : seat_id{},
-             leads ? "it leads a later term" : "there is a later term");
+             leads          ? "it leads a later term"
+             : is_asked_for ? handed_over
+                            : "there is a later term");
     }
     if (what.term < term() && detail::follower::is_of_leader(what)) {
       if (auto found = leads_alone() ? own().lost_alone(what) : std::nullopt)
@@ -497,11 +498,11 @@ private:
   }
 
   /// Two that need nobody's vote: one is an older copy, and nobody can tell which. Neither ends the
-  /// other's term. It may be late, from before the other one was removed.
+  /// other's term. What is of an earlier term may be late, from before the other one was removed.
   [[nodiscard]] bool is_of_another_alone(seat_id from, const message& what) {
     if (!is_told_alone(what) || !own().is_left_alone())
       return false;
-    if (!is_late(what))
+    if (what.term >= term())
       put(ignored{from,
                   {errc::damaged,
                    "two nodes lead by their own votes alone, and one of their folders is an older "
@@ -518,14 +519,9 @@ private:
     auto found = own().contradicts_alone(what);
     if (!found || found->is_own)
       return false;
-    if (!is_late(what))
+    if (what.term > term()) // not late
       put(ignored{from, found->why(), true});
     return true;
-  }
-
-  /// Whether it may be of before this term.
-  [[nodiscard]] bool is_late(const message& what) const {
-    return what.term < term() && now_ < in_term_since_ + options_.election_timeout;
   }
 
   void disown(seat_id from, const detail::loss& found) {
@@ -685,7 +681,6 @@ private:
 
   role role_ = role::follower;
   seat_id leader_;
-  time_point in_term_since_{};
   bool misses_leader_ = false; // its link is lost, and nothing was heard of it since
   bool leads_alone_ = false;   // nobody else could vote when it was elected
   term_number said_term_ = 0;

@@ -182,6 +182,9 @@ struct replica_types {
     std::string cause;
   };
 
+  /// The cause where a leader follows because it was asked to.
+  static constexpr const char* handed_over = "it has handed over, as it was asked to";
+
   /// A member needs the newest snapshot: step `loaded`.
   struct load_snapshot {};
 

@@ -82,8 +82,9 @@ struct configuration {
   std::map<seat_id, member> members;
   /// For the host, opaque here: whom it does not add by itself.
   std::set<std::string> kept_out{};
-  /// More than one member votes, or did before. Never taken back.
-  bool is_shared = false;
+  /// How often a member was made a voter since the group was founded: of two logs of one group the
+  /// one with less is older.
+  std::uint64_t promotions = 0;
 
   [[nodiscard]] std::set<seat_id> voters() const {
     std::set<seat_id> found;
@@ -210,8 +211,8 @@ struct append {
   log_index last_index = 0;
   /// The leader needs nobody's vote.
   bool alone = false;
-  /// configuration::is_shared of what it leads.
-  bool is_shared = false;
+  /// configuration::promotions of what it leads.
+  std::uint64_t promotions = 0;
 
   friend bool operator==(const append&, const append&) = default;
 };
@@ -373,7 +374,7 @@ bool inspect(Inspector& f, member& x) {
 template <class Inspector>
 bool inspect(Inspector& f, configuration& x) {
   return f.object(x).fields(f.field("members", x.members), f.field("kept_out", x.kept_out),
-                            f.field("is_shared", x.is_shared));
+                            f.field("promotions", x.promotions));
 }
 
 template <class Inspector>
@@ -418,7 +419,7 @@ bool inspect(Inspector& f, append& x) {
                             f.field("previous_term", x.previous_term), f.field("commit", x.commit),
                             f.field("now", x.now), f.field("round", x.round),
                             f.field("entries", x.entries), f.field("last_index", x.last_index),
-                            f.field("alone", x.alone), f.field("is_shared", x.is_shared));
+                            f.field("alone", x.alone), f.field("promotions", x.promotions));
 }
 
 template <class Inspector>

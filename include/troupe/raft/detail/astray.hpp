@@ -89,7 +89,7 @@ struct ledger {
       if (!found)
         found = contradicts(line.index, line.term);
     if (!found && what.alone)
-      found = unshares(what.last_index, what.is_shared);
+      found = is_older(what.last_index, what.promotions);
     if (!found && leads && what.commit > log.last_index())
       found = loss{what.commit, lacks_entry(what.commit)};
     return found;
@@ -98,7 +98,7 @@ struct ledger {
   /// In the snapshot of a leader.
   [[nodiscard]] std::optional<loss> contradicts(const snapshot_header& header) const {
     auto found = contradicts(header.index, header.term);
-    return found ? found : unshares(header.index, header.members.is_shared);
+    return found ? found : is_older(header.index, header.members.promotions);
   }
 
   /// In a message of who led by its own vote alone when it sent that, or made the snapshot.
@@ -106,7 +106,7 @@ struct ledger {
     if (auto* news = std::get_if<append>(&what.body); news && news->alone)
       return contradicts(*news, what.term, false);
     if (auto* part = std::get_if<snapshot_part>(&what.body))
-      return unshares(part->header.index, part->header.members.is_shared);
+      return is_older(part->header.index, part->header.members.promotions);
     return {};
   }
 
@@ -159,12 +159,14 @@ private:
                 votes_alone_at(log.members_at(commit))};
   }
 
-  /// That others vote, or did, is never taken back. What ends before that may be late.
-  [[nodiscard]] std::optional<loss> unshares(log_index last, bool is_shared) const {
-    if (is_shared || last < commit || !log.members_at(commit).is_shared)
+  /// What ends before all that is committed here may be late.
+  [[nodiscard]] std::optional<loss> is_older(log_index last, std::uint64_t promotions) const {
+    auto own = log.members_at(commit).promotions;
+    if (last < commit || promotions >= own)
       return {};
-    loss found{last, "at entry " + std::to_string(last)
-                       + " nobody but the leader has ever voted there, and here others have"};
+    loss found{last, "at entry " + std::to_string(last) + " voters had been added "
+                       + std::to_string(promotions) + " times there, and here "
+                       + std::to_string(own) + " times before"};
     found.ends_lead = false; // nobody needs that leader
     return found;
   }

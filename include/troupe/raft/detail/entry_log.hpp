@@ -117,9 +117,10 @@ public:
   /// Whether `self` alone voted ever since the group was founded.
   [[nodiscard]] bool nobody_else_voted(seat_id self) const {
     return std::ranges::all_of(configurations_, [&](auto& each) {
-      return !each.second.is_shared && std::ranges::all_of(each.second.members, [&](auto& one) {
-        return one.first == self || !one.second.votes;
-      });
+      return each.second.promotions == 0
+             && std::ranges::all_of(each.second.members, [&](auto& one) {
+                  return one.first == self || !one.second.votes;
+                });
     });
   }
 

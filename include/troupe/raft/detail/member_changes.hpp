@@ -25,7 +25,7 @@ inline result<configuration> changed(configuration members, const replica_types:
   if (found->second.votes)
     return problem{errc::bad_argument, "that member votes already"};
   found->second.votes = true;
-  members.is_shared = true; // one votes at least
+  ++members.promotions;
   return members;
 }
 

@@ -218,8 +218,8 @@ private:
   [[nodiscard]] append behind(log_index previous, term_number term, const turn& t) const {
     auto& members = t.members();
     auto is_alone = members.voters() == std::set<seat_id>{t.self};
-    return {previous,         term, t.commit, t.time, round_, {}, t.log().last_index(), is_alone,
-            members.is_shared};
+    return {previous,          term, t.commit, t.time, round_, {}, t.log().last_index(), is_alone,
+            members.promotions};
   }
 
   /// One that asks for nothing and is accepted by any log.
