@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -31,24 +32,56 @@ namespace {
 /// output, dies with this process, and is stopped when the lock is lost. Thread-safe.
 class guarded_command {
 public:
-  /// Between the SIGTERM that stops it and the SIGKILL.
-  static constexpr auto grace = 5s;
+  /// Between the SIGTERM that stops it, or what it leaves behind, and the SIGKILL.
+  static constexpr duration grace = 5s;
 
-  /// The lock is gone; from here on nothing must run.
+  /// The same where the lock is lost: how long before the end of a lease that could not be renewed.
+  static duration margin(duration ttl) {
+    return std::min(grace, ttl / 6);
+  }
+
+  explicit guarded_command(duration ttl) : margin_(margin(ttl)) {}
+
+  /// A signal ends what `client` waits for from here on; null: what is begun then ends first.
+  void wait_by(cluster::service_clients* client) {
+    std::lock_guard guard{mutex_};
+    waiting_ = client;
+    is_connected_ = true;
+  }
+
+  /// Whoever did so waits for our end.
+  [[nodiscard]] bool was_signalled() const {
+    std::lock_guard guard{mutex_};
+    return was_signalled_;
+  }
+
+  /// The signal that came before the command ran; zero if none has.
+  [[nodiscard]] int ended_by() const {
+    std::lock_guard guard{mutex_};
+    return ended_by_;
+  }
+
+  /// The lock is lost, and soon gone: nothing must run then.
   void lose(const problem& why) {
     std::lock_guard guard{mutex_};
     lost_ = why;
     ::eventfd_write(has_lost_.get(), 1);
   }
 
-  /// Passes a signal on; returns false if nothing runs yet.
-  bool pass_on(int number) {
+  /// `number` has come, which is zero if the command has it already. Returns false if there is
+  /// nothing to end but this process.
+  bool pass_on(int signal, int number) {
     std::lock_guard guard{mutex_};
+    was_signalled_ = true;
     if (program_)
       program_->signal(number);
     if (program_ && number == SIGTERM)
       program_->signal(SIGCONT); // one that was stopped has to hear it, too
-    return was_started_;
+    if (!was_started_)
+      ended_by_ = signal;
+    if (!was_started_ && waiting_ != nullptr)
+      waiting_->close(); // its place in line goes with its session
+    return was_started_ || is_connected_;
   }
 
   /// Runs `command` to its end and stops what it leaves behind. Returns its exit status, or 128
@@ -59,14 +92,13 @@ public:
       return complain(why), 127;
     else if (why.code != errc::none)
       return why;
-    for (auto is_lost = false; !is_lost && !program_->has_ended(); program_->look()) {
+    for (; !is_lost() && !program_->has_ended(); program_->look()) {
       std::array<pollfd, 2> news{{{program_->news(), POLLIN, 0}, {has_lost_.get(), POLLIN, 0}}};
       ::poll(news.data(), news.size(), -1);
-      is_lost = news[1].revents != 0;
     }
     program_->signal(SIGTERM);
     program_->signal(SIGCONT); // one that was stopped at a terminal has to hear it, too
-    if (!program_->wait_until_gone(grace))
+    if (!ends_in_time())
       program_->kill();
     auto status = program_->status();
     std::lock_guard guard{mutex_};
@@ -77,9 +109,28 @@ public:
   }
 
 private:
+  [[nodiscard]] bool is_lost() const {
+    std::lock_guard guard{mutex_};
+    return lost_.code != errc::none;
+  }
+
+  /// What was told to end has as long as the lock is ours.
+  bool ends_in_time() {
+    auto left = grace;
+    for (constexpr auto slice = 50ms; left > 0s; left -= slice) {
+      if (program_->wait_until_gone(slice))
+        return true;
+      if (is_lost())
+        left = std::min(left, margin_);
+    }
+    return false;
+  }
+
   problem start(const std::vector<std::string>& command, lock::fencing_token token) {
     ::setenv("TROUPE_TOKEN", std::to_string(token.value).c_str(), 1);
     std::lock_guard guard{mutex_};
+    if (ended_by_ != 0)
+      return {errc::withdrawn, "a signal came before the command ran"};
     // In our process group: at a terminal it can read, be interrupted and be suspended.
     auto started = supervised_program::start({.command = command});
     if (!started)
@@ -90,7 +141,12 @@ private:
   }
 
   descriptor has_lost_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  std::mutex mutex_;
+  const duration margin_;
+  mutable std::mutex mutex_;
+  cluster::service_clients* waiting_ = nullptr;
+  bool is_connected_ = false;
+  int ended_by_ = 0;
+  bool was_signalled_ = false;
   /// Made and ended under the mutex; only run() changes it between.
   std::optional<supervised_program> program_;
   bool was_started_ = false;
@@ -98,13 +154,13 @@ private:
 };
 
 /// From here on SIGTERM is for the command and what it started, once it runs; until then it ends
-/// us. What is typed at a terminal reaches the command by itself.
+/// the wait, and us. What is typed at a terminal reaches the command by itself.
 void pass_signals_to(const std::shared_ptr<guarded_command>& command,
                      const std::shared_ptr<held_signals>& signals) {
   std::thread{[command, signals] {
     for (;;) {
       auto number = *signals->wait();
-      if (!command->pass_on(number == SIGINT ? 0 : number))
+      if (!command->pass_on(number, number == SIGINT ? 0 : number))
         std::_Exit(128 + number);
     }
   }}.detach();
@@ -125,16 +181,30 @@ int run_lock(const common_options& common, const lock_command& what) {
   auto wait = to_duration(what.wait, "--wait");
   if (!wait)
     return complain(wait.error());
-  auto command = std::make_shared<guarded_command>();
+  auto command = std::make_shared<guarded_command>(*ttl);
   pass_signals_to(command, std::make_shared<held_signals>());
   auto cluster = connect(common);
   if (!cluster)
     return complain(cluster.error());
-  lock::hold_options how{
-    *ttl, *wait, what.shared ? lock::lock_mode::shared : lock::lock_mode::exclusive, own_label()};
-  auto held = lock::auto_renew_lock::hold(
-    (*cluster)->system(), lock::lock_client{(*cluster)->services().locks}, what.name, how,
-    [command](const problem& why) { command->lose(why); });
+  lock::hold_options how{*ttl, *wait,
+                         what.shared ? lock::lock_mode::shared : lock::lock_mode::exclusive,
+                         own_label(), guarded_command::margin(*ttl)};
+  lock::lock_client locks{(*cluster)->services().locks};
+  command->wait_by(&(*cluster)->services());
+  auto asked = (*cluster)->system().clock().now();
+  auto granted = locks.acquire(what.name, how);
+  command->wait_by(nullptr);
+  if (auto signal = command->ended_by(); signal != 0) {
+    if (granted) // just before the signal, and its session does not give it back
+      if (auto again = connect(common))
+        static_cast<void>(
+          (*again)->services().locks.ask(lock::release{granted->name, granted->token}, 1s));
+    return 128 + signal;
+  }
+  auto held = granted
+                ? lock::auto_renew_lock::keep((*cluster)->system(), locks, *granted, asked, how,
+                                              [command](const problem& why) { command->lose(why); })
+                : result<lock::auto_renew_lock>{granted.error()};
   if (!held) {
     auto status = complain(held.error());
     return held.error().code == errc::lock_held ? timed_out : status;
@@ -142,12 +212,16 @@ int run_lock(const common_options& common, const lock_command& what) {
   if (common.json)
     print({{"event", "held"}, {"lock", what.name}, {"token", held->token().value}});
   auto status = command->run(what.command, held->token());
+  if (auto signal = command->ended_by(); signal != 0) {
+    static_cast<void>(held->release(1s));
+    return 128 + signal;
+  }
   if (!status) {
     complain(status.error());
     return failed;
   }
   // Refused or not: the work was done under the lock, and the lease ends by itself.
-  static_cast<void>(held->release());
+  static_cast<void>(command->was_signalled() ? held->release(1s) : held->release());
   return *status;
 }
 

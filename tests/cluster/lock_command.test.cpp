@@ -117,6 +117,56 @@ TEST_CASE("whoever comes second waits, or is told to", "[cluster][cli]") {
   CHECK(served.output == "mine\n");
 }
 
+TEST_CASE("a signal to one that waits for a lock gives its place in line back", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  auto holder = start(lock(node, {}, sh("echo mine; exec sleep 60")));
+  REQUIRE(holder.read_line() == "mine");
+  auto waiting = [&] {
+    return run({"locks", "--json", "--at", node.address()}).line().value("waiting", -1);
+  };
+  for (auto signal : {SIGINT, SIGTERM}) {
+    auto patient = start(lock(node, {"--ttl", "60s", "--wait", "60s"}, sh("echo mine")));
+    REQUIRE(comes_true([&] { return waiting() == 1; }));
+    patient.send_signal(signal);
+    auto ended = finish(patient);
+    INFO(ended);
+    CHECK(ended.status == 128 + signal);
+    CHECK(ended.output.empty());
+    CHECK(comes_true([&] { return waiting() == 0; }));
+  }
+  holder.send_signal(SIGTERM);
+  CHECK(run(lock(node, {"--wait", "10s"}, {"true"})).status == 0); // not after a minute
+}
+
+TEST_CASE("a command whose lock could not be renewed is over before another holds the lock",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node node{{"--slots", "0"}};
+  const std::string now = "date +%s%N";
+  auto signs = (folder / "signs").string();
+  auto heard = (folder / "heard").string();
+  auto stubborn = "trap 'echo yes > " + heard + "' TERM; echo mine; while :; do " + now + " > "
+                  + signs + ".new; mv " + signs + ".new " + signs + "; sleep 0.05; done";
+  auto holder = start(lock(node, {"--ttl", "6s"}, sh(stubborn)));
+  REQUIRE(holder.read_line() == "mine");
+  auto next = start(lock(node, {"--wait", "40s"}, sh(now)));
+  REQUIRE(comes_true([&] {
+    return run({"locks", "--json", "--at", node.address()}).line().value("waiting", 0) == 1;
+  }));
+  node.process().send_signal(SIGSTOP);
+  CHECK(comes_true([&] { return content_of(heard) == "yes\n"; }));
+  node.process().send_signal(SIGCONT);
+  auto lost = finish(holder);
+  INFO(lost);
+  CHECK(lost.status == 1);
+  auto served = finish(next, 40s);
+  INFO(served);
+  REQUIRE(served.status == 0);
+  CHECK(std::stoll(content_of(signs)) < std::stoll(served.output));
+}
+
 TEST_CASE("readers share a lock and a writer does not", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};

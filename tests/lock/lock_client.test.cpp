@@ -258,6 +258,28 @@ TEST_CASE_METHOD(live_locks, "a holder is told that its lock is lost", "[lock][c
   CHECK_FALSE(mine->held());
 }
 
+TEST_CASE_METHOD(live_locks, "a holder with a margin hears of its loss before others may hold",
+                 "[lock][client]") {
+  lock_client locks{sys, service};
+  lock_client others{sys, service};
+  std::promise<void> told;
+  auto mine = auto_renew_lock::hold(sys, locks, "db", {.ttl = 3s, .margin = 1s},
+                                    [&](const problem&) { told.set_value(); });
+  REQUIRE(mine);
+  locks.service().set_target(caf::strong_actor_ptr{});
+  REQUIRE(told.get_future().wait_for(20s) == std::future_status::ready);
+  CHECK_FALSE(mine->held());
+  auto other = others.acquire("db", {.ttl = 10s});
+  REQUIRE_FALSE(other);
+  CHECK(other.error().code == errc::lock_held);
+  INFO("a margin leaves time to renew");
+  for (auto margin : {duration{-1ns}, duration{1s + 1ns}}) {
+    auto refused = auto_renew_lock::hold(sys, others, "tape", {.ttl = 3s, .margin = margin});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == errc::bad_argument);
+  }
+}
+
 TEST_CASE_METHOD(live_locks, "a fenced store refuses a holder that slept too long",
                  "[lock][fence]") {
   lock_client locks{sys, service};

@@ -27,6 +27,12 @@ namespace detail {
 /// What the holder and the renewing actor share.
 struct hold_status {
   lease held;
+  duration margin{}; // see hold_options
+
+  [[nodiscard]] duration worth() const {
+    return held.ttl - margin;
+  }
+
   std::atomic<caf::actor_clock::duration_type::rep> valid_until{};
   std::atomic<bool> lost = false;
 };
@@ -44,7 +50,7 @@ public:
       on_lost_(std::move(on_lost)) {}
 
   caf::behavior make_behavior() {
-    renew_at_ = valid_until() - status_->held.ttl * 2 / 3;
+    renew_at_ = valid_until() - status_->worth() + status_->held.ttl / 3;
     arm();
     return {[](caf::ok_atom) {}}; // lives on its timer and on actions
   }
@@ -74,10 +80,10 @@ private:
   void renew(caf::actor_clock::time_point sent) {
     auto ttl = status_->held.ttl;
     // Answers come on the actor of the client; they are worth something only here.
-    auto answered = [this, sent, ttl, home = caf::weak_actor_ptr{self_->ctrl()}](auto answer) {
-      run_on(home, [this, sent, ttl, answer = std::move(answer)] {
+    auto answered = [this, sent, home = caf::weak_actor_ptr{self_->ctrl()}](auto answer) {
+      run_on(home, [this, sent, answer = std::move(answer)] {
         if (answer)
-          status_->valid_until = (sent + ttl).time_since_epoch().count();
+          status_->valid_until = (sent + status_->worth()).time_since_epoch().count();
         else if (answer.error().code == errc::stale_token)
           lose(answer.error());
       });
@@ -114,19 +120,37 @@ private:
 class auto_renew_lock {
 public:
   /// Blocks until the lock is held or `how.wait` is over. Errors: those of
-  /// lock_client::acquire.
+  /// lock_client::acquire; bad_argument for a margin that is out of its bounds.
   static result<auto_renew_lock> hold(caf::actor_system& sys, lock_client locks,
                                       const std::string& name, const hold_options& how = {},
                                       lost_handler on_lost = {}) {
-    auto sent = sys.clock().now();
+    auto asked = sys.clock().now();
     auto granted = locks.acquire(name, how);
-    if (granted && how.wait > duration::zero()) {
-      sent = sys.clock().now();
-      granted = locks.renew(*granted, how.ttl);
-    }
     if (!granted)
       return granted.error();
-    return auto_renew_lock{sys, std::move(locks), *granted, sent, std::move(on_lost)};
+    return keep(sys, std::move(locks), *granted, asked, how, std::move(on_lost));
+  }
+
+  /// Holds what was granted to `locks`, who asked for it then: renewed first if it may have waited
+  /// in line, given back if that fails. Blocks. Errors: those of lock_client::renew; bad_argument
+  /// for a margin that is out of its bounds.
+  static result<auto_renew_lock> keep(caf::actor_system& sys, lock_client locks, lease granted,
+                                      caf::actor_clock::time_point asked,
+                                      const hold_options& how = {}, lost_handler on_lost = {}) {
+    auto why = check(how);
+    if (why.code == errc::none && how.wait > duration::zero()) {
+      asked = sys.clock().now();
+      if (auto renewed = locks.renew(granted, how.ttl); renewed)
+        granted = *std::move(renewed);
+      else
+        why = renewed.error();
+    }
+    if (why.code != errc::none) {
+      give_back(locks, granted);
+      return why;
+    }
+    return auto_renew_lock{sys,   std::move(locks),  std::move(granted), how.margin,
+                           asked, std::move(on_lost)};
   }
 
   auto_renew_lock(auto_renew_lock&&) noexcept = default;
@@ -160,20 +184,28 @@ public:
     return status_->held;
   }
 
-  /// Gives the lock back and waits for the answer. Blocks.
-  result<lease> release() {
+  /// Gives the lock back and waits up to `wait` for the answer. Blocks.
+  result<lease> release(duration wait = lock_client::answer_within) {
     stop();
-    return locks_.release(status_->held);
+    return locks_.service().ask(lock::release{status_->held.name, status_->held.token}, wait);
   }
 
 private:
-  auto_renew_lock(caf::actor_system& sys, lock_client locks, lease granted,
+  auto_renew_lock(caf::actor_system& sys, lock_client locks, lease granted, duration margin,
                   caf::actor_clock::time_point sent, lost_handler on_lost)
     : sys_(&sys), locks_(std::move(locks)), status_(std::make_shared<detail::hold_status>()) {
-    status_->valid_until = (sent + granted.ttl).time_since_epoch().count();
     status_->held = std::move(granted);
+    status_->margin = margin;
+    status_->valid_until = (sent + status_->worth()).time_since_epoch().count();
     renewer_ = sys.spawn<caf::stateful_actor<detail::renewer_state>, caf::hidden>(
       locks_, status_, std::move(on_lost));
+  }
+
+  static problem check(const hold_options& how) {
+    if (how.margin >= duration::zero() && how.margin <= how.ttl / 3)
+      return {};
+    return {errc::bad_argument,
+            "hold_options::margin must be from 0 to a third of hold_options::ttl"};
   }
 
   void stop() {
@@ -185,9 +217,14 @@ private:
     if (!renewer_)
       return; // moved from, or released
     if (!status_->lost)
-      locks_.service().async(lock::release{status_->held.name, status_->held.token},
-                             lock_client::answer_within, [](const auto&) {});
+      give_back(locks_, status_->held);
     stop();
+  }
+
+  /// Nobody waits for the answer.
+  static void give_back(lock_client& locks, const lease& held) {
+    locks.service().async(lock::release{held.name, held.token}, lock_client::answer_within,
+                          [](const auto&) {});
   }
 
   caf::actor_system* sys_;

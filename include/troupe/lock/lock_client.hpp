@@ -22,6 +22,9 @@ struct hold_options {
   lock_mode mode = lock_mode::exclusive;
   /// Names the holder to people.
   std::string label{};
+  /// For auto_renew_lock: it is lost so long before the end of a lease that could not be renewed,
+  /// so that what runs under it can end in time. Up to a third of ttl.
+  duration margin{};
 };
 
 /// The locks of one service, here or on another node, for a program. Each attempt to
