@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -85,15 +86,13 @@ inline std::string to_string(const endpoint& where) {
   return to_string(address{host.data(), where.port()});
 }
 
-/// Returns all that `where` stands for, in the order in which to try them.
-///
-/// Blocks, for a name as long as the resolver of the system likes (often 5 s per name
-/// server): never call it from an actor or the gate's thread; core's worker_thread is
-/// one place for it. Returns unreachable if there is no such name or no answer.
-inline result<std::vector<endpoint>> resolve(const address& where) {
+namespace detail {
+
+inline result<std::vector<endpoint>> look_up(const address& where, int flags) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags;
   addrinfo* found = nullptr;
   auto failed
     = ::getaddrinfo(where.host.c_str(), std::to_string(where.port).c_str(), &hints, &found);
@@ -109,6 +108,23 @@ inline result<std::vector<endpoint>> resolve(const address& where) {
   if (result.empty())
     return problem{errc::unreachable, "host '" + where.host + "' has no IP address"};
   return result;
+}
+
+} // namespace detail
+
+/// Returns all that `where` stands for, in the order in which to try them.
+///
+/// Blocks, for a name as long as the resolver of the system likes (often 5 s per name
+/// server): never call it from an actor or the gate's thread, see resolver. Returns unreachable if
+/// there is no such name or no answer.
+inline result<std::vector<endpoint>> resolve(const address& where) {
+  return detail::look_up(where, 0);
+}
+
+/// The same, if the host is a number; nothing if it is a name. Does not block.
+inline std::optional<std::vector<endpoint>> resolve_number(const address& where) {
+  auto found = detail::look_up(where, AI_NUMERICHOST);
+  return found ? std::optional{*std::move(found)} : std::nullopt;
 }
 
 } // namespace troupe::net

@@ -10,8 +10,8 @@
 #include "caf/event_based_actor.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/ids.hpp"
-#include "troupe/core/worker_thread.hpp"
 #include "troupe/net/gate.hpp"
+#include "troupe/net/resolver.hpp"
 #include "troupe/node/known_nodes.hpp"
 #include "troupe/router/router.hpp"
 
@@ -119,15 +119,14 @@ private:
 
   void dial(const net::address& where, const node_id& who,
             std::function<void(const result<net::link_ptr>&)> done) {
-    auto tell
-      = [done = std::move(done), home = caf::weak_actor_ptr{self_->ctrl()}](
-          result<net::link_ptr> got) { run_on(home, [done, got = std::move(got)] { done(got); }); };
-    resolver_.run([gate = gate_, where, who, tell] {
-      auto endpoints = net::resolve(where);
-      if (endpoints)
-        gate->dial(std::move(*endpoints), who, tell);
-      else
-        tell(endpoints.error());
+    auto home = caf::weak_actor_ptr{self_->ctrl()};
+    auto tell = [done = std::move(done), home](result<net::link_ptr> got) {
+      run_on(home, [done, got = std::move(got)] { done(got); });
+    };
+    resolver_.find(where, [this, who, home, tell](const net::resolver::endpoints& found) {
+      if (!found)
+        return tell(found.error());
+      run_on(home, [this, who, tell, there = *found] { gate_->dial(there, who, tell); });
     });
   }
 
@@ -137,7 +136,7 @@ private:
   net::gate* gate_ = nullptr;
   std::map<std::string, net::link_ptr> links_;
   std::set<std::string> reached_for_;
-  worker_thread resolver_;
+  net::resolver resolver_;
 };
 
 } // namespace troupe::cluster
