@@ -116,8 +116,16 @@ int run_recover(const common_options& common, const backup_command& what) {
   if (!data)
     return complain(data.error());
   auto log = data->file("group.db");
-  if (auto why = host::may_go_on_alone(log); why.code != errc::none)
-    return complain(why);
+  auto end = host::may_go_on_alone(log);
+  if (!end)
+    return complain(end.error());
+  auto end_text = "term " + std::to_string(end->term) + ", entry " + std::to_string(end->index);
+  if (what.dry_run)
+    return tell(common, "recoverable",
+                {{"data", what.data}, {"term", end->term}, {"entry", end->index}},
+                "the log of " + what.data + " ends at " + end_text
+                  + "; of several voters take the one of the latest term, and of those the one of "
+                    "the last entry");
   // The identity first: the old log under a new cluster does nothing until it is done again, the
   // other way round it would lead beside the old cluster.
   auto contact = found_anew(*data);
@@ -125,9 +133,10 @@ int run_recover(const common_options& common, const backup_command& what) {
     return complain(contact.error());
   if (auto why = host::go_on_alone(log, *contact); why.code != errc::none)
     return complain(why);
-  return tell(common, "recovered", {{"data", what.data}},
-              what.data
-                + " goes on alone, as a new cluster; never start the other old voters "
+  return tell(common, "recovered",
+              {{"data", what.data}, {"term", end->term}, {"entry", end->index}},
+              what.data + " goes on alone, as a new cluster, with all up to " + end_text
+                + "; never start the other old voters "
                   "again, join nodes with empty folders instead");
 }
 

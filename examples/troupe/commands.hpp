@@ -104,6 +104,7 @@ int run_voters(const common_options& common, const voters_command& what);
 struct backup_command {
   std::string file{};
   std::string data{};
+  bool dry_run = false;
 };
 
 int run_backup(const common_options& common, const backup_command& what);

@@ -102,7 +102,14 @@ private:
       ->allow_extra_args(false)
       ->delimiter(',');
     command->add_option("--timeout", common_.wait_s, "Seconds to wait for an answer")
+      ->check(is_number)
       ->check(CLI::Range(0.01, 3600.0));
+  }
+
+  /// Neither "nan" nor "inf", which are within any range.
+  static std::string is_number(const std::string& text) {
+    auto is_one = text.find_first_not_of("0123456789.eE+-") == std::string::npos;
+    return is_one ? std::string{} : "'" + text + "' is no number of seconds, like 2.5";
   }
 
   /// A command that asks a cluster.
@@ -195,10 +202,12 @@ private:
                         [this] { return cli::run_restore(common_, backup_); });
     restore->add_option("FILE", backup_.file)->required();
     restore->add_option("--data", backup_.data, "The folder, new or empty")->required();
-    add("recover", "Has a voter go on alone when the majority is gone for good",
-        [this] { return cli::run_recover(common_, backup_); })
-      ->add_option("--data", backup_.data, "The folder of a voter that does not run")
+    auto* recover = add("recover", "Has a voter go on alone when the majority is gone for good",
+                        [this] { return cli::run_recover(common_, backup_); });
+    recover->add_option("--data", backup_.data, "The folder of a voter that does not run")
       ->required();
+    recover->add_flag("--dry-run", backup_.dry_run,
+                      "Only say where its log ends, to compare voters");
   }
 
   void add_demo() {

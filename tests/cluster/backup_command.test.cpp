@@ -73,9 +73,22 @@ TEST_CASE("a voter goes on alone when the majority is gone for good", "[cluster]
     second.kill();
     third.kill();
   }
-  auto recovered = run({"recover", "--data", folder / "3"});
-  INFO(recovered);
-  REQUIRE(recovered.status == 0);
+  auto recover = [&](const words& more) {
+    words how{"recover", "--json", "--data", folder / "3"};
+    how.insert(how.end(), more.begin(), more.end());
+    auto done = run(how);
+    INFO(done);
+    REQUIRE(done.status == 0);
+    return done.line();
+  };
+  auto first_look = recover({"--dry-run"});
+  CHECK(first_look["event"] == "recoverable");
+  CHECK(first_look["entry"] > 0);
+  CHECK(recover({"--dry-run"}) == first_look);
+  auto recovered = recover({});
+  CHECK(recovered["event"] == "recovered");
+  CHECK(recovered["term"] == first_look["term"]);
+  CHECK(recovered["entry"] == first_look["entry"]);
   running_node alone{{"--name", "n3", "--slots", "0", "--data", folder / "3"}};
   CHECK(alone.ready()["host"] == true);
   CHECK(run({"get", "colour", "--at", alone.address()}).output == "blue\n");

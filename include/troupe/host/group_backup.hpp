@@ -79,22 +79,34 @@ inline problem found_from(const group_backup& what, const std::filesystem::path&
   return log.begin_anew(content, contact, std::move(base));
 }
 
-/// Returns why go_on_alone() would refuse the log `file`; errc::none if it would not.
-inline problem may_go_on_alone(const std::filesystem::path& file) {
+/// Where a log ends: of the logs of several voters that one has most which ends latest.
+struct log_end {
+  raft::term_number term = 0;
+  raft::log_index index = 0;
+
+  friend auto operator<=>(const log_end&, const log_end&) = default;
+};
+
+/// Returns where the log `file` ends, or why go_on_alone() would refuse it. Changes nothing that
+/// counts.
+inline result<log_end> may_go_on_alone(const std::filesystem::path& file) {
   std::error_code fault;
   if (!std::filesystem::exists(file, fault))
-    return {errc::not_found, "there is no " + file.string()
-                               + "; give the data folder of a node "
-                                 "that had a vote"};
+    return problem{errc::not_found, "there is no " + file.string()
+                                      + "; give the data folder of a node "
+                                        "that had a vote"};
   group_log log{file};
   stored_group content;
   if (auto why = log.load(content); why.code != errc::none)
     return why;
-  if (content.state.base.index == 0 && content.state.entries.empty())
-    return {errc::not_found, file.string()
-                               + " is empty: the node never had a vote; take the "
-                                 "folder of another one"};
-  return {};
+  auto& state = content.state;
+  if (!state.entries.empty())
+    return log_end{state.entries.back().term, state.entries.back().index};
+  if (state.base.index == 0)
+    return problem{errc::not_found, file.string()
+                                      + " is empty: the node never had a vote; take the "
+                                        "folder of another one"};
+  return log_end{state.base.term, state.base.index};
 }
 
 /// Has the log `file` go on as that of a new group with this node as its only voter: for when a
@@ -102,8 +114,8 @@ inline problem may_go_on_alone(const std::filesystem::path& file) {
 /// had and nobody had acknowledged may come to be. The old members must never run again.
 /// Errors: not_found (no log), those of group_log.
 inline problem go_on_alone(const std::filesystem::path& file, const std::string& contact) {
-  if (auto why = may_go_on_alone(file); why.code != errc::none)
-    return why;
+  if (auto end = may_go_on_alone(file); !end)
+    return end.error();
   group_log log{file};
   stored_group content;
   if (auto why = log.load(content); why.code != errc::none)
