@@ -11,8 +11,10 @@
 // etcd in one thread.
 //
 // Usage: replication [--OPTION VALUE]...
-//   --what puts,locks,idle,leader   what to measure; all
+//   --what puts,locks,idle,leader,connected   what to measure; all
 //   --clients 1,16,64               of puts
+//   --connected 10                  clients that are connected and ask for nothing, in a process of
+//                                   their own: ours without and with them
 //   --turns 1                       of each side; figures are medians
 //   --seconds 1                     of each turn
 //   --idle-seconds 2
@@ -58,8 +60,9 @@ using namespace troupe::benchmark;
 using json_line = nlohmann::ordered_json;
 
 std::map<std::string, std::string> settings{
-  {"what", "puts,locks,idle,leader"},
+  {"what", "puts,locks,idle,leader,connected"},
   {"clients", "1,16,64"},
+  {"connected", "10"},
   {"turns", "1"},
   {"seconds", "1"},
   {"idle-seconds", "2"},
@@ -165,6 +168,30 @@ void rest(Group& group) {
          {"resident_mib", resident_mib(processes)}});
 }
 
+// -- clients that are only connected ------------------------------------------------------
+
+/// Processor time of the leader, in percent of one core, while nobody asks for anything.
+double leader_at_rest(troupe_cluster& group) {
+  auto leader = group.await_whole();
+  if (!leader)
+    throw std::runtime_error{"troupe does not become whole"};
+  seconds span{std::stod(settings.at("idle-seconds"))};
+  std::vector<pid_t> process{group.processes().at(*leader)};
+  auto before = cpu_seconds(process);
+  std::this_thread::sleep_for(span);
+  return 100 * (cpu_seconds(process) - before) / span.count();
+}
+
+void connect_many(const std::filesystem::path& folder) {
+  troupe_cluster group{folder, {}};
+  auto clients = std::stoul(settings.at("connected"));
+  json_line line{{"benchmark", "replication"}, {"what", "connected"}, {"clients", clients}};
+  line["leader_cpu_percent_without"] = leader_at_rest(group);
+  auto others = group.connect_others(clients);
+  line["leader_cpu_percent"] = leader_at_rest(group);
+  print(line);
+}
+
 // -- a lost leader ---------------------------------------------------------------------
 
 /// Returns the spans without a leader in ms.
@@ -236,6 +263,8 @@ void measure(const std::filesystem::path& folder) {
       compare(both, workload::one_lock, 16);
     }
   }
+  if (wants("connected"))
+    connect_many(folder / "connected");
   if (wants("leader"))
     for (auto& how : list_of("timers"))
       for (auto& signal : list_of("signal"))
@@ -248,6 +277,8 @@ int main(int count, char** words) {
   troupe::init();
   if (count > 1 && words[1] == std::string{"serve"})
     troupe_cluster::serve({words + 2, words + count});
+  if (count > 1 && words[1] == std::string{"connect"})
+    troupe_cluster::stay_connected({words + 2, words + count});
   for (auto each = 1; each < count; each += 2) {
     auto name = std::string{words[each]}.substr(std::min<std::size_t>(2, std::strlen(words[each])));
     if (!settings.contains(name) || each + 1 == count) {

@@ -56,6 +56,34 @@ public:
       ::pause();
   }
 
+  /// Is so many clients that ask for nothing, as the words say that connect_others() gave, until
+  /// it is killed. Each has been used once.
+  [[noreturn]] static void stay_connected(const std::vector<std::string>& words) {
+    std::vector<net::address> addresses;
+    for (std::size_t each = 1; each < words.size(); ++each)
+      addresses.push_back(at_port(words[each]));
+    std::vector<std::unique_ptr<cluster_client>> all(std::stoul(words.at(0)));
+    std::atomic<std::size_t> next{0};
+    auto connect_some = [&] {
+      for (std::size_t each; (each = next++) < all.size();) {
+        auto made = cluster_client::connect(addresses, 60s);
+        if (!made || !(*made)->services().state.ask(put_of("connected", "x"), 60s)) {
+          std::cerr << "error: client " << each << " is refused" << std::endl;
+          std::_Exit(1);
+        }
+        all[each] = std::move(*made);
+      }
+    };
+    std::vector<std::thread> threads;
+    for (auto each = 0; each < 8; ++each)
+      threads.emplace_back(connect_some);
+    for (auto& each : threads)
+      each.join();
+    std::cout << "ready" << std::endl;
+    for (;;)
+      ::pause();
+  }
+
   troupe_cluster(std::filesystem::path folder, const timers& how)
     : folder_(std::move(folder)), timers_(how) {
     std::filesystem::create_directories(folder_);
@@ -81,6 +109,18 @@ public:
           command.push_back(std::to_string(each));
     nodes_[which].emplace(command);
     nodes_[which]->read_line(20s);
+  }
+
+  /// So many clients in another process, each with its links and sessions, until that ends.
+  [[nodiscard]] testing::child_process connect_others(std::size_t clients) const {
+    std::vector<std::string> command{std::filesystem::canonical("/proc/self/exe"), "connect",
+                                     std::to_string(clients)};
+    for (auto each : ports_)
+      command.push_back(std::to_string(each));
+    testing::child_process made{command};
+    if (!made.read_line(300s))
+      throw std::runtime_error{"not all clients are connected"};
+    return made;
   }
 
   void send_signal(std::size_t which, int number) {
@@ -160,8 +200,7 @@ public:
       first->at = steady::now();
       first->is_written = true;
     };
-    state::put what{{state::consistency::strong, state::value_type::version_register, "any"},
-                    state::to_value("value")};
+    auto what = put_of("any", "value");
     for (auto& each : clients) // has its session, as etcd's client has its connection
       if (!each->services().state.ask(what, 10s))
         throw std::runtime_error{"troupe takes no write while nothing is wrong"};
@@ -257,6 +296,11 @@ private:
     steady::time_point asked;
     std::vector<sample> samples;
   };
+
+  static state::put put_of(const std::string& key, const std::string& value) {
+    return {{state::consistency::strong, state::value_type::version_register, key},
+            state::to_value(value)};
+  }
 
   static net::address at_port(const std::string& port) {
     return {"127.0.0.1", static_cast<std::uint16_t>(std::stoul(port))};

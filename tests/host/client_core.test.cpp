@@ -94,6 +94,7 @@ struct driven_client {
   std::vector<session_id> closed;
   std::optional<client_core::open> opening;
   int openings = 0;
+  int doubts = 0;
 
 private:
   void take(const client_core::effects& out) {
@@ -116,6 +117,9 @@ private:
   }
   void take(const client_core::done& what) {
     done.push_back(what);
+  }
+  void take(const client_core::doubt&) {
+    ++doubts;
   }
   void take(const client_core::ended& what) {
     ended.push_back(what);
@@ -508,6 +512,78 @@ TEST_CASE("tries of a session that ended were not carried out", "[host][client]"
   client.step(client_core::lost{});
   client.pass(1s);
   CHECK(client.end_of(id)->code == errc::unreachable);
+}
+
+TEST_CASE("a service is doubted where requests wait and nothing is heard of it") {
+  client_options how;
+  how.doubt_after = 250ms;
+  auto client = driven_client::in_session(how);
+  SECTION("not while nobody waits for an answer") {
+    client.pass(10s);
+    CHECK(client.doubts == 0);
+    INFO("and from then on when somebody asks");
+    client.ask();
+    client.pass(249ms);
+    CHECK(client.doubts == 0);
+    client.pass(1ms);
+    CHECK(client.doubts == 1);
+  }
+  SECTION("again after as long, and at its time") {
+    client.ask(10s);
+    for (auto each = 1; each < 5; ++each) {
+      CHECK(client.core.next_deadline() == client.now + 250ms);
+      client.wake();
+      CHECK(client.doubts == each);
+    }
+  }
+  SECTION("not as long as other requests are answered, or refused by itself") {
+    client.ask(10s);
+    for (auto each = 0; each < 10; ++each) {
+      auto second = client.ask(10s);
+      client.pass(200ms);
+      if (each % 2 == 0)
+        client.answer(second);
+      else
+        client.fail(second, errc::storage_full);
+    }
+    CHECK(client.doubts == 0);
+    INFO("but that no answer will come says nothing");
+    auto third = client.ask(10s);
+    client.pass(200ms);
+    client.step(client_core::failed{1, {errc::unreachable, ""}, client_core::failed::kind::unheard},
+                third);
+    client.pass(50ms);
+    CHECK(client.doubts == 1);
+  }
+  SECTION("nor where it is known to be nowhere") {
+    client.ask(10s);
+    client.step(client_core::lost{});
+    client.pass(1s);
+    CHECK(client.doubts == 0);
+    client.step(client_core::reached{});
+    client.pass(249ms);
+    CHECK(client.doubts == 0);
+  }
+  SECTION("nor where nobody wants to hear of it") {
+    how.doubt_after = {};
+    auto deaf = driven_client::in_session(how);
+    deaf.ask(10s);
+    CHECK(deaf.core.next_deadline() == deaf.now + 10s);
+    deaf.pass(5s);
+    CHECK(deaf.doubts == 0);
+  }
+  SECTION("also while a session is asked for") {
+    client.step(client_core::lost{});
+    auto fresh = driven_client{how};
+    fresh.step(client_core::reached{});
+    fresh.ask(10s);
+    fresh.pass(200ms);
+    fresh.give_session(71);
+    fresh.pass(200ms);
+    CHECK(fresh.doubts == 0);
+    fresh.pass(50ms);
+    CHECK(fresh.doubts == 1);
+  }
 }
 
 } // namespace client_core_test

@@ -1,3 +1,4 @@
+#include "net/raw_peer.hpp"
 #include "node/node_fixture.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/scheduler/submission.hpp"
@@ -47,6 +48,26 @@ TEST_CASE("a workflow runs on the workers of the cluster", "[node]") {
   REQUIRE(shout);
   CHECK(shout->value == "HI ANN");
   CHECK(worker.drain(10s));
+}
+
+TEST_CASE("a client finds its cluster beside an address where a stranger listens", "[node]") {
+  testing::cluster c{1};
+  test::raw_server stranger{[](test::raw_peer& peer) {
+    peer.receive(4);
+    peer.send("HTTP/1.1 400 Bad Request\r\n\r\n");
+    peer.closes_within(20s);
+  }};
+  net::address there{"127.0.0.1", stranger.where().port()};
+  SECTION("which is one of two") {
+    auto client = cluster_client::connect({there, {"127.0.0.1", c[0].port()}}, 20s);
+    REQUIRE(client);
+    CHECK((*client)->await_services(20s).code == errc::none);
+  }
+  SECTION("not where that is the only one, as it is told at once") {
+    auto client = cluster_client::connect({there}, 1h);
+    REQUIRE_FALSE(client);
+    CHECK(client.error().code == errc::bad_argument);
+  }
 }
 
 TEST_CASE("a light client uses what a member uses", "[node]") {

@@ -88,6 +88,10 @@ public:
     core_.step(client_core::refuse{std::move(why)});
   }
 
+  void on_doubt(std::function<void()> job) {
+    on_doubt_ = std::move(job);
+  }
+
   void ask(request what) {
     client_core::ask how{core_.now() + what.wait, what.numbered, what.hurries};
     open_.emplace(++last_id_, pending{std::move(what), {}});
@@ -185,6 +189,11 @@ private:
     gone.mapped().what.fail(std::move(what.why));
   }
 
+  void perform(const client_core::doubt&) {
+    if (on_doubt_)
+      on_doubt_();
+  }
+
   /// No answer to it counts any more. The core sees to deadlines, so that none has to be set for
   /// each.
   void withdraw(const pending& what) {
@@ -208,6 +217,7 @@ private:
   caf::strong_actor_ptr target_;
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, pending> open_;
+  std::function<void()> on_doubt_;
   bool is_done_ = false;
   bool is_closed_ = false;
   /// Sessions of whose end the service has not answered yet, and of whose beginning.
@@ -271,6 +281,15 @@ public:
       inside_->run([why](detail::client_state& state) { state.refuse(why); });
   }
 
+  /// Calls `job` on the client's own actor, where it must not block, when the service may hang: see
+  /// client_options::doubt_after.
+  void on_doubt(std::function<void()> job) {
+    if (inside_)
+      inside_->run([job = std::move(job)](detail::client_state& state) mutable {
+        state.on_doubt(std::move(job));
+      });
+  }
+
   /// Ends the client, for all copies: what waits ends with withdrawn, and calls from here on.
   void close() {
     if (inside_)
@@ -301,11 +320,11 @@ public:
 
   /// Carries out `what` and calls `done(result<Request::result>)` on the client's own
   /// actor, within `wait`; `done` must not block, and be brief: it may run in the thread that
-  /// reads links.
+  /// reads links. With `hurries` it ends like ask() where nothing can be done for now.
   template <class Request>
   void async(const Request& what, duration wait,
-             std::function<void(result<typename Request::result>)> done) {
-    begin(what, wait, false, std::move(done));
+             std::function<void(result<typename Request::result>)> done, bool hurries = false) {
+    begin(what, wait, hurries, std::move(done));
   }
 
 private:

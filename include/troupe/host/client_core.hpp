@@ -30,6 +30,9 @@ struct client_options {
   backoff retry{std::chrono::milliseconds{20}, std::chrono::seconds{1}};
   /// The service ends a session that is silent for its term (a minute).
   duration keep_every = std::chrono::seconds{20};
+  /// The service may hang where requests wait and nothing is heard of it for so long; zero: nobody
+  /// is told.
+  duration doubt_after = std::chrono::milliseconds{250};
 };
 
 /// Decides what a client of one service sends: numbers its commands in sessions, repeats what has
@@ -149,7 +152,11 @@ public:
     problem why;
   };
 
-  using effect = std::variant<send, open, keep, end, done, ended>;
+  /// Requests wait, and nothing was heard of the service for client_options::doubt_after; again
+  /// after as long. See whether it is there, and look elsewhere if not.
+  struct doubt {};
+
+  using effect = std::variant<send, open, keep, end, done, ended, doubt>;
   using effects = std::vector<effect>;
 
   /// `seed`: of the delays, and of the keys of sessions: of no other client.
@@ -180,6 +187,10 @@ public:
       retry_at_.reset();
       send_all();
     }
+    if (auto when = doubt_at(); when && *when <= now) {
+      heard_at_ = now;
+      put(doubt{});
+    }
     out_ = nullptr;
   }
 
@@ -190,6 +201,8 @@ public:
       no_later(deadlines_.begin()->first);
     if (has_session())
       no_later(keep_at_);
+    if (auto when = doubt_at())
+      no_later(*when);
     return next;
   }
 
@@ -251,6 +264,7 @@ private:
 
   void handle(request_id, const reached&) {
     is_reached_ = true;
+    heard_at_ = now_;
     refusal_ = {};
     retry_at_.reset();
     begin_turn();
@@ -267,6 +281,16 @@ private:
     refusal_ = what.why;
     if (!is_reached_)
       refuse_hurried();
+  }
+
+  [[nodiscard]] std::optional<time_point> doubt_at() const {
+    auto waits = is_reached_ && !open_.empty() && options_.doubt_after > duration::zero();
+    return waits ? std::optional{heard_at_ + options_.doubt_after} : std::nullopt;
+  }
+
+  void hear(failed::kind how) {
+    if (how != failed::kind::unheard)
+      heard_at_ = now_;
   }
 
   /// What was asked of the service before is void.
@@ -300,11 +324,14 @@ private:
     request made{what};
     if (what.numbered)
       enlist(made);
+    if (open_.empty())
+      heard_at_ = now_; // nobody asked before
     deadlines_.emplace(what.deadline, id);
     send_now(*open_.emplace(id, made).first);
   }
 
   void handle(request_id id, const answered& what) {
+    heard_at_ = now_;
     auto found = open_.find(id);
     if (found == open_.end())
       return;
@@ -316,6 +343,7 @@ private:
   }
 
   void handle(request_id id, const failed& what) {
+    hear(what.how);
     auto found = open_.find(id);
     if (found == open_.end() || found->second.tries != what.attempt)
       return; // answered, or under way again
@@ -417,6 +445,7 @@ private:
   }
 
   void handle(request_id, const opened& what) {
+    heard_at_ = now_;
     auto found = lines_.find(what.line);
     if (what.turn != turn_)
       return;
@@ -430,6 +459,7 @@ private:
   }
 
   void handle(request_id, const not_opened& what) {
+    hear(what.how);
     auto found = lines_.find(what.line);
     if (what.turn != turn_ || found == lines_.end())
       return;
@@ -560,6 +590,7 @@ private:
 
   bool is_reached_ = false;
   bool is_closed_ = false;
+  time_point heard_at_{};  // of the service, or a request came where none waited
   problem refusal_;        // see refuse
   std::uint64_t turn_ = 0; // counts the places of the service
   std::map<std::uint64_t, line_of_numbers> lines_;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,8 +21,8 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
-#include "troupe/core/worker_thread.hpp"
 #include "troupe/net/gate.hpp"
+#include "troupe/net/resolver.hpp"
 #include "troupe/node/access_guide.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/service_names.hpp"
@@ -42,6 +41,9 @@ struct access_options {
   /// How often the node where the services are says that it is there, at least. Each costs it a
   /// message, and the other side an answer.
   duration check_every = std::chrono::seconds{1};
+  /// The same while nobody waits for an answer of theirs, see access_state::doubt(); zero: no
+  /// longer.
+  duration check_at_rest{};
   /// A second node is asked where the services are (see access_guide) once they have been there
   /// for so long: who makes one call needs one link.
   duration guide_after{};
@@ -105,10 +107,6 @@ public:
 
   access_state(const access_state&) = delete;
   access_state& operator=(const access_state&) = delete;
-
-  ~access_state() {
-    *is_over_ = true;
-  }
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
@@ -190,15 +188,26 @@ public:
         options_.addresses.push_back(*where);
   }
 
+  /// Somebody waits for an answer of the services: is their node there?
+  void doubt() {
+    if (link_ != 0 && bound_link_ && !is_asking_ && !is_seeking_)
+      look_there(search_, bound_link_, revision_, {});
+  }
+
   /// Part of the end of the node.
   void stop() {
-    *is_over_ = true;
     contact_.reset();
     self_->quit();
   }
 
 private:
   using link_taker = std::function<void(const result<net::link_ptr>&)>;
+
+  /// With those who wait for it.
+  struct dial_under_way {
+    std::vector<link_taker> takers;
+    bool is_unresolved = true;
+  };
 
   void is_not_led_by(const net::address& where) {
     if (led_by_ == where)
@@ -255,7 +264,10 @@ private:
         return;
       ++dial_;
       tried(where);
-      again(search, {errc::unreachable, to_string(where) + " does not answer"});
+      auto why = dials_.contains(to_string(where)) && dials_.at(to_string(where)).is_unresolved
+                   ? ": its name is not found yet; see that name servers answer, or give its number"
+                   : " does not answer";
+      again(search, {errc::unreachable, to_string(where) + why});
     });
   }
 
@@ -269,30 +281,29 @@ private:
     ask(++search_, link, where);
   }
 
-  /// Names are resolved in a thread, as that blocks; one that takes long is not asked for twice.
+  /// An address that takes long is not dialled twice.
   void dial(const net::address& where, const link_taker& then) {
-    auto& takers = dials_[to_string(where)];
+    auto& takers = dials_[to_string(where)].takers;
     takers.push_back(then);
     if (takers.size() > 1)
       return;
-    auto done
-      = [home = caf::weak_actor_ptr{self_->ctrl()}, this, where](result<net::link_ptr> got) {
-          run_on(home, [this, where, got = std::move(got)] {
-            if (got)
-              use(*got);
-            auto gone = dials_.extract(to_string(where));
-            for (auto& each : gone.mapped())
-              each(got);
-          });
-        };
-    resolver_.run([gate = gate_, where, done, is_over = is_over_] {
-      if (*is_over)
-        return; // nobody waits for it
-      auto found = net::resolve(where);
-      if (found)
-        gate->dial(std::move(*found), std::nullopt, done);
-      else
-        done(found.error());
+    auto home = caf::weak_actor_ptr{self_->ctrl()};
+    auto done = [home, this, where](result<net::link_ptr> got) {
+      run_on(home, [this, where, got = std::move(got)] {
+        if (got)
+          use(*got);
+        auto gone = dials_.extract(to_string(where));
+        for (auto& each : gone.mapped().takers)
+          each(got);
+      });
+    };
+    resolver_.find(where, [this, where, home, done](const net::resolver::endpoints& found) {
+      if (!found)
+        return done(found.error());
+      run_on(home, [this, where, done, there = *found] {
+        dials_.at(to_string(where)).is_unresolved = false;
+        gate_->dial(there, std::nullopt, done);
+      });
     });
   }
 
@@ -321,8 +332,9 @@ private:
           else
             rest(link);
         },
-        [this, search, link](const caf::error& why) {
-          not_found(search, link->number(), to_problem(why));
+        [this, search, link](const caf::error&) {
+          not_found(search, link->number(),
+                    {errc::unreachable, to_string(asked_) + " does not answer"});
           rest(link);
         });
   }
@@ -657,38 +669,59 @@ private:
 
   /// Hears at once that the services have moved, and soon that their node is silent.
   void wait_for_news(std::uint64_t search, const net::link_ptr& link, std::uint64_t revision) {
+    revision_ = revision;
+    look_there(search, link, revision, std::max(options_.check_every, options_.check_at_rest));
+  }
+
+  /// Has the node answer at once if the services have moved since that revision, else after `wait`.
+  void look_there(std::uint64_t search, const net::link_ptr& link, std::uint64_t revision,
+                  duration wait) {
+    auto is_over = [this, search, link] { return !is_current(search) || link->number() != link_; };
+    auto goes_on = wait > duration::zero();
+    if (!goes_on)
+      is_asking_ = true;
+    auto has_ended = [this, goes_on] {
+      if (!goes_on)
+        is_asking_ = false;
+    };
     self_
-      ->request(caf::actor_cast<caf::actor>(link->entry_point()), options_.check_every + patience,
-                router::find_service{cluster_services.front(), revision, options_.check_every})
+      ->request(caf::actor_cast<caf::actor>(link->entry_point()), wait + patience,
+                router::find_service{cluster_services.front(), revision, wait})
       .then(
-        [this, search, link, revision](const router::service_place& place) {
-          if (!is_current(search) || link->number() != link_)
-            return;
-          learn(place.others);
-          if (place.handle && place.handle == handles_[cluster_services.front()])
-            return wait_for_news(search, link, place.revision);
-          if (place.handle)
-            return seek(where_);
-          if (auto there = way_to(place))
-            return seek(*there);
-          if (!place.address.empty())
-            return seek(); // it says here, which was so earlier
-          unbind(link, place);
+        [this, is_over, has_ended, goes_on, search, link](const router::service_place& place) {
+          has_ended();
+          if (!is_over())
+            hear_there(search, link, place, goes_on);
         },
-        [this, search, link, revision](const caf::error& why) {
-          if (!is_current(search) || link->number() != link_)
+        [this, is_over, has_ended, goes_on, search, link, revision](const caf::error& why) {
+          has_ended();
+          if (is_over())
             return;
-          if (to_problem(why).code == errc::busy) {
-            timers_.after(options_.check_every, [this, search, link, revision] {
-              if (is_current(search) && link->number() == link_)
+          if (to_problem(why).code == errc::busy && goes_on)
+            timers_.after(options_.check_every, [this, is_over, search, link, revision] {
+              if (!is_over())
                 wait_for_news(search, link, revision);
             });
+          if (to_problem(why).code == errc::busy)
             return;
-          }
           silent_ = where_; // it hangs, or its link does
           is_not_led_by(where_);
           seek();
         });
+  }
+
+  void hear_there(std::uint64_t search, const net::link_ptr& link,
+                  const router::service_place& place, bool goes_on) {
+    learn(place.others);
+    if (place.handle && place.handle == handles_[cluster_services.front()])
+      return goes_on ? wait_for_news(search, link, place.revision) : void();
+    if (place.handle)
+      return seek(where_);
+    if (auto there = way_to(place))
+      return seek(*there);
+    if (!place.address.empty())
+      return seek(); // it says here, which was so earlier
+    unbind(link, place);
   }
 
   /// The services are no more where they were, and nobody knows another place.
@@ -736,6 +769,9 @@ private:
   net::connection_id link_ = 0;
   net::link_ptr bound_link_;
   net::address where_;
+  /// What was heard there last, and whether it is asked aside.
+  std::uint64_t revision_ = 0;
+  bool is_asking_ = false;
   /// What was bound there last.
   std::map<std::string, caf::strong_actor_ptr> handles_;
   /// Where it was that did not answer; none if they do.
@@ -764,10 +800,9 @@ private:
   /// Addresses of nodes that do not lead to the services, since they were found last.
   std::set<std::string> tried_;
   access_guide guide_;
-  /// Who waits for a dial, by its address.
-  std::map<std::string, std::vector<link_taker>> dials_;
-  std::shared_ptr<std::atomic<bool>> is_over_ = std::make_shared<std::atomic<bool>>(false);
-  worker_thread resolver_;
+  /// By their addresses.
+  std::map<std::string, dial_under_way> dials_;
+  net::resolver resolver_;
 };
 
 } // namespace troupe::cluster

@@ -172,6 +172,9 @@ private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   problem last_problem_;
+  /// How many of the last tries in turn have failed for good, of so many addresses.
+  std::size_t hopeless_ = 0;
+  std::size_t addresses_ = 1;
   /// Where the services are; null while they are not found.
   caf::strong_actor_ptr entry_;
   net::address address_;

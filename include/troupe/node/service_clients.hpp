@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -26,8 +27,8 @@ using state_client = host::client<state::state_protocol>;
 /// One client for each service of a cluster; copies share their sessions. Calls wait, within
 /// their deadlines, while the services are out of reach.
 struct service_clients {
-  explicit service_clients(caf::actor_system& sys)
-    : registry(sys), names(sys), locks(sys), scheduler(sys), state(sys) {}
+  explicit service_clients(caf::actor_system& sys, const host::client_options& how = {})
+    : registry(sys, how), names(sys, how), locks(sys, how), scheduler(sys, how), state(sys, how) {}
 
   registry_client registry;
   names_client names;
@@ -64,6 +65,15 @@ struct service_clients {
     locks.refuse(why);
     scheduler.refuse(why);
     state.refuse(why);
+  }
+
+  /// See host::client::on_doubt().
+  void on_doubt(const std::function<void()>& job) {
+    registry.on_doubt(job);
+    names.on_doubt(job);
+    locks.on_doubt(job);
+    scheduler.on_doubt(job);
+    state.on_doubt(job);
   }
 
   /// The services are there from now on, by their names; those that are missing nowhere.

@@ -41,6 +41,8 @@ public:
     if (!found)
       return;
     auto& [id, attempt, opening] = found.mapped();
+    if (id == 0 && !opening)
+      return; // nodes do not answer to `keep`, and clients do not wait for what they say to `end`
     auto take = overloaded{
       [&](const host::session_id& opened) {
         if (opening)
@@ -67,13 +69,6 @@ public:
       core_.tick(now, out);
       carry_out(out);
     }
-    if (suspect_at_ && *suspect_at_ <= now) {
-      suspect_at_.reset();
-      if (core_.pending_requests() > 0) {
-        move();
-        step(host::client_core::reached{});
-      }
-    }
     if (begin_at_ && *begin_at_ <= now) {
       begin_at_.reset();
       self().begin();
@@ -82,7 +77,7 @@ public:
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     std::optional<time_point> next;
-    for (auto& each : {core_.next_deadline(), suspect_at_, begin_at_})
+    for (auto& each : {core_.next_deadline(), begin_at_})
       if (each)
         next = std::min(next.value_or(*each), *each);
     return next;
@@ -132,7 +127,6 @@ protected:
     core_ = host::client_core{how(here_.setting().session_term), here_.random().next()};
     wanted_.clear();
     asked_.clear();
-    suspect_at_.reset();
     step(host::client_core::reached{});
     lose();
   }
@@ -161,6 +155,7 @@ private:
   static host::client_options how(duration session_term) {
     host::client_options made;
     made.keep_every = session_term / 3;
+    made.doubt_after = patience;
     made.retry = {std::chrono::milliseconds{40}, std::chrono::milliseconds{40}};
     return made;
   }
@@ -235,14 +230,17 @@ private:
 
   void perform(const host::client_core::done& what) {
     wanted_.erase(what.id);
-    suspect_at_.reset();
     is_done_ = true;
   }
 
   void perform(const host::client_core::ended& what) {
     wanted_.erase(what.id);
-    suspect_at_.reset();
     lose();
+  }
+
+  void perform(const host::client_core::doubt&) {
+    move();
+    step(host::client_core::reached{});
   }
 
   void lose() {
@@ -252,8 +250,6 @@ private:
 
   template <class What>
   void send(What what, asked as) {
-    if (!suspect_at_)
-      suspect_at_ = here_.now() + patience;
     asked_.emplace(++last_asked_, std::move(as));
     if (asked_.size() > max_asked)
       asked_.erase(asked_.begin());
@@ -268,8 +264,6 @@ private:
   request_id last_asked_ = 0;
   std::map<request_id, asked> asked_;
   bool is_done_ = false;
-  /// Something should have been heard by then.
-  std::optional<time_point> suspect_at_;
   std::optional<time_point> begin_at_;
 };
 

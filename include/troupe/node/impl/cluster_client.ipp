@@ -36,8 +36,8 @@ cluster_client::connect(std::vector<net::address> addresses, duration wait,
   std::unique_lock guard{made->mutex_};
   auto& here = *made;
   auto is_connected = [&here] { return here.entry_ || here.contact_; };
-  auto decided
-    = [&] { return is_connected() || !cluster::may_come_right(here.last_problem_.code); };
+  // One of several addresses may be a stranger's.
+  auto decided = [&] { return is_connected() || here.hopeless_ >= here.addresses_; };
   if (!here.changed_.wait_for(guard, wait, decided) || !is_connected()) {
     auto why
       = here.last_problem_.code != errc::none
@@ -156,9 +156,11 @@ TROUPE_COMPILED void cluster_client::close_idle(const net::link_ptr& which) {
 TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresses,
                                               const net::link_options& options) {
   print_to_stderr(system_);
+  addresses_ = std::max<std::size_t>(addresses.size(), 1);
   cluster::access_options how{.addresses = std::move(addresses),
                               .idle_after = options.idle_after,
                               .check_every = std::chrono::milliseconds{250},
+                              .check_at_rest = std::chrono::seconds{5},
                               .guide_after = std::chrono::seconds{2}};
   cluster::access_events events{[this](const cluster::service_binding& place) {
                                   clients_.bind(place.handles);
@@ -175,6 +177,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                 [this](const problem& why) {
                                   std::lock_guard guard{mutex_};
                                   last_problem_ = why;
+                                  hopeless_ = cluster::may_come_right(why.code) ? 0 : hopeless_ + 1;
                                   changed_.notify_all();
                                 },
                                 [this](const net::link_ptr& which) { close_idle(which); },
@@ -195,6 +198,10 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                 }};
   access_
     = system_.spawn<caf::stateful_actor<cluster::access_state>>(std::move(how), std::move(events));
+  clients_.on_doubt([access = access_] {
+    run_on_state<cluster::access_state>(access,
+                                        [](cluster::access_state& state) { state.doubt(); });
+  });
   net::hello self;
   self.as = net::role::client;
   self.node = random_id<node_id>();
