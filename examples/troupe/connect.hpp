@@ -108,10 +108,13 @@ inline bool says_why(const troupe::cluster::node_view& seen) {
   return seen.why.code != troupe::errc::none;
 }
 
-/// "no leader since 12 s, 1 of 3 voters reachable; " and why, where that is known
+/// "no leader since 12 s, 1 of 3 voters reachable; " and why, where that is known; or that there is
+/// a leader, but no way to it from here.
 inline std::string describe_leaderless(const troupe::cluster::node_view& seen) {
   auto since = std::chrono::duration_cast<std::chrono::seconds>(seen.leaderless_for).count();
-  auto text = "no leader since " + std::to_string(since) + " s";
+  auto text = seen.leader.empty() ? "no leader since " + std::to_string(since) + " s"
+                                  : "no way from here to the leader, which is at " + seen.leader
+                                      + " as node " + seen.name + " says";
   if (auto voters = count_voters(seen.group); voters.all > 0)
     text += ", " + describe(voters);
   if (says_why(seen))

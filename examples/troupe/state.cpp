@@ -1,3 +1,5 @@
+#include <iostream>
+#include <memory>
 #include <string>
 
 #include "commands.hpp"
@@ -86,13 +88,19 @@ int run_state(const common_options& common, const state_command& what) {
         return complain(now.error());
       break;
   }
-  auto watcher = state.watch(state::only(key),
-                             [as_json = common.json](const result<state::state_changes>& news) {
-                               if (!news)
-                                 return void(complain(news.error())); // it goes on by itself
-                               for (auto& each : news->changes)
-                                 show(each, as_json);
-                             });
+  // It goes on by itself, and calls one after the other.
+  auto said = std::make_shared<std::string>();
+  auto watcher = state.watch(
+    state::only(key), [as_json = common.json, said](const result<state::state_changes>& news) {
+      if (!news && news.error().detail != *said)
+        complain(news.error());
+      if (news && !said->empty())
+        std::cerr << "over: " << *said << std::endl;
+      *said = news ? std::string{} : news.error().detail;
+      if (news)
+        for (auto& each : news->changes)
+          show(each, as_json);
+    });
   signals->wait();
   return ok;
 }

@@ -60,8 +60,8 @@ int run_voters(const common_options& common, const voters_command& what) {
       alone = *std::move(seen);
     } else if (found.error().detail.empty()) {
       found = problem{errc::no_quorum, describe_leaderless(*seen) + ", and node " + seen->name
-                                         + " has no data folder, so it knows no voters; ask one "
-                                           "that was started with --data"};
+                                         + " has no seat in the group, so it knows no voters; ask "
+                                           "one of those that vote"};
     }
   }
   if (!found)

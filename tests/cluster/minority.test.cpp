@@ -233,6 +233,34 @@ TEST_CASE("a node without a vote passes messages on while nobody leads",
   CHECK(status["members"].size() == 4);
 }
 
+TEST_CASE("a node with a folder and no seat says within seconds that the majority is gone",
+          "[cluster][cli][minority]") {
+  three_voters cluster;
+  cluster.start_node(3); // three vote already
+  auto& fourth = cluster[3];
+  REQUIRE(comes_true([&] {
+    return run({"request", "echo-n3", "hello", "--at", cluster.addresses()}).output == "hello\n";
+  }));
+  auto leads = cluster.leader();
+  std::set<int> lost{leads, (leads + 1) % 3};
+  for (auto each : lost)
+    cluster[each].kill();
+  outcome refused;
+  CHECK(comes_true([&] {
+    refused = run({"put", "colour", "red", "--at", fourth.address()});
+    return refused.says("1 of 3 voters");
+  }));
+  INFO(refused);
+  CHECK(refused.status != 0);
+  for (auto each : lost)
+    CHECK(refused.says(cluster[each].address()));
+  CHECK(comes_true([&] {
+    auto seen = run({"status", "--json", "--at", fourth.address()}).line();
+    return seen["leader"].is_null() && seen.value("leaderless_s", 0.0) > 1.0
+           && seen.value("why", "").find(cluster[leads].address()) != std::string::npos;
+  }));
+}
+
 TEST_CASE("with one voter dead status counts two of three, and changes of leadership",
           "[cluster][cli][minority]") {
   three_voters cluster;

@@ -191,7 +191,7 @@ TEST_CASE("each change of leadership is said, with its cause, by who led and by 
   CHECK_FALSE(group.log.contain("leads the cluster no more"));
   REQUIRE(group.nodes[0].voters().change({voter_change::lead, next.name(), false}, 20s));
   CHECK(group.nodes.until([&] {
-    return group.log.contain("leads the cluster no more: ")
+    return group.log.contain("leads the cluster no more: it has handed over, as it was asked to")
            && group.log.contain("node " + next.name() + " leads the cluster in term ");
   }));
 }

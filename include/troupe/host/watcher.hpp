@@ -84,11 +84,13 @@ public:
       return;
     // After a failure it is news that there are answers again.
     question_.wait = failures_ == 0 ? options_.wait : duration::zero();
-    service_.async(question_, question_.wait + options_.answer_within,
-                   [weak = this->weak_from_this()](result<answer> value) {
-                     if (auto self = weak.lock())
-                       self->hear_aside(std::move(value));
-                   });
+    service_.async(
+      question_, question_.wait + options_.answer_within,
+      [weak = this->weak_from_this()](result<answer> value) {
+        if (auto self = weak.lock())
+          self->hear_aside(std::move(value));
+      },
+      failures_ == 0); // from the second on it waits to be sent
   }
 
   /// No call is under way afterwards, and none comes.

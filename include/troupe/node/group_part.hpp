@@ -39,8 +39,8 @@ struct group_surroundings {
   std::function<void(const std::string&)> point_to;
   std::function<void(const std::vector<std::string>&)> set_others;
   std::function<void(const net::link_ptr&, duration)> set_timeout;
-  /// Whether this node needs its links to other members, used or not.
-  std::function<void(bool)> keep_links;
+  /// Whether this node has a seat among the members, and a vote; said again at will.
+  std::function<void(bool is_seated, bool votes)> seated;
   /// See voters_setup::without_quorum.
   std::function<void(const problem&)> without_quorum;
   node_log log;
@@ -140,9 +140,9 @@ private:
         [where](member_state& state) { state.links().reach(where.node, where.address); });
     };
     made.set_timeout = around_.set_timeout;
-    made.seated = [this](bool is_seated) {
+    made.seated = [this](bool is_seated, bool votes) {
       is_seated_ = is_seated;
-      around_.keep_links(is_seated);
+      around_.seated(is_seated, votes);
     };
     made.without_quorum = around_.without_quorum;
     made.log = around_.log;

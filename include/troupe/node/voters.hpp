@@ -57,8 +57,8 @@ struct voters_setup {
   std::function<void(const seat_contact&)> reach;
   /// That link is one between members: it may be silent for so long.
   std::function<void(const net::link_ptr&, duration)> set_timeout;
-  /// This node has or has not a seat in the group.
-  std::function<void(bool)> seated;
+  /// This node has or has not a seat in the group, and a vote.
+  std::function<void(bool is_seated, bool votes)> seated;
   /// Nobody leads, and fewer than a majority of the voters are reached: no_quorum, with who is
   /// missing. errc::none: it is over.
   std::function<void(const problem&)> without_quorum;
@@ -112,24 +112,26 @@ public:
     if (what.now == raft::role::leader) {
       setup_.log("leads the cluster in term " + std::to_string(what.term) + ": " + what.cause);
       said_leader_ = {what.term, setup_.node};
+      say_members();
       setup_.lead(turn);
       watch_quorum();
       return review();
     }
-    if (has_led)
+    if (has_led && what.cause == raft::replica::handed_over)
+      setup_.log(leads_no_more + what.cause);
+    else if (has_led)
       setup_.log.warn(
-        "leads the cluster no more: "
+        leads_no_more
         + (what.leader == raft::seat_id{} ? what.cause : "another node leads a later term"));
     cause_ = what.cause;
     tell_who_leads(turn);
   }
 
   void members_are(const raft::configuration& members) {
-    if (auto text = describe(members); text != said_members_)
-      setup_.log(said_members_ = std::move(text));
     members_ = members;
+    say_members();
     tell_others(members);
-    setup_.seated(members.members.contains(setup_.group.seat()));
+    say_seated();
     for (auto& [node, link] : links_)
       watch_closely(node, link);
     if (role_ != raft::role::leader)
@@ -301,6 +303,7 @@ private:
         setup_.log("node " + name_of_node(where.node) + " leads the cluster in term "
                    + std::to_string(now.consensus.term) + ": " + cause_);
         said_leader_ = std::move(leader);
+        say_members();
       }
       setup_.follow(turn, where.address);
       watch_quorum();
@@ -496,7 +499,7 @@ private:
           = "the disk of this node has lost what it had synced (is its folder an older copy?); ";
         if (why.code == errc::none) {
           setup_.log.warn(what + "it has given up its seat, and learns before it votes again");
-          setup_.seated(members_.members.contains(setup_.group.seat()));
+          say_seated();
           show_card();
         } else {
           setup_.log.warn(what + "it cannot give up its seat: " + why.detail);
@@ -534,6 +537,19 @@ private:
       if (to_seat_contact(who.contact).node == node)
         return seat;
     return std::nullopt;
+  }
+
+  void say_seated() {
+    auto seat = setup_.group.seat();
+    setup_.seated(members_.members.contains(seat), members_.votes(seat));
+  }
+
+  /// Not while this node only reads what was, as after its start.
+  void say_members() {
+    if (said_leader_.second.empty() || members_.members.empty())
+      return;
+    if (auto text = describe(members_); text != said_members_)
+      setup_.log(said_members_ = std::move(text));
   }
 
   /// Who votes and who learns, for people.
@@ -845,6 +861,7 @@ private:
     return made;
   }
 
+  static inline const std::string leads_no_more = "leads the cluster no more: ";
   static constexpr const char* no_leader = "no leader";
   /// An election takes less.
   static constexpr duration say_leaderless_after = std::chrono::seconds{2};

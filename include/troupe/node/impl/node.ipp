@@ -59,7 +59,9 @@ struct node::inside {
     }
     *in_maintenance_ = data_.self().maintenance;
     system_ = sys != nullptr ? sys : &own_system_->system;
-    clients_.emplace(*system_);
+    host::client_options how;
+    how.doubt_after = {}; // the access looks after the host at rest, too
+    clients_.emplace(*system_, how);
   }
 
   ~inside() {
@@ -188,16 +190,39 @@ struct node::inside {
     signpost_->show(seen, to_string(own_address()));
     if (!group_)
       return then(seen);
-    group_->show([seen, then = std::move(then)](const cluster::voters_view& group,
-                                                const problem& why) mutable {
+    group_->show([seen, votes = votes_.load(), then = std::move(then)](
+                   const cluster::voters_view& group, const problem& why) mutable {
       seen.group = group;
-      seen.why = why;
+      if (votes || why.code != errc::none)
+        seen.why = why;
       then(seen);
     });
   }
 
-  /// Nobody leads, and no majority of the voters is reached; errc::none takes it back.
-  void refuse(const problem& why) {
+  /// Why what needs a majority is refused.
+  struct views_of_quorum {
+    problem of_seat{};
+    problem of_others{};
+    problem said{};
+  };
+
+  /// Nobody leads, and no majority of the voters is reached; errc::none takes it back. Heard on
+  /// several actors.
+  void refuse(problem views_of_quorum::*view, const problem& why) {
+    {
+      std::lock_guard guard{quorum_mutex_};
+      quorum_.*view = why;
+    }
+    refuse();
+  }
+
+  /// By its own seat, which knows better, or by what other nodes say.
+  void refuse() {
+    std::lock_guard one_by_one{quorum_mutex_};
+    auto& why = votes_ ? quorum_.of_seat : quorum_.of_others;
+    if (why == quorum_.said)
+      return;
+    quorum_.said = why;
     signpost_->refuse(why);
     clients_->refuse(why);
     std::lock_guard guard{mutex_};
@@ -222,10 +247,13 @@ struct node::inside {
     around.set_timeout = [this](const net::link_ptr& which, duration silence) {
       gate_->set_timeout(which, silence);
     };
-    around.without_quorum = [this](const problem& why) { refuse(why); };
+    around.without_quorum = [this](const problem& why) { refuse(&views_of_quorum::of_seat, why); };
     around.log = log_;
-    around.keep_links = [this](bool are_needed) {
-      router_->run([are_needed](router::router_state& state) { state.keep_links(are_needed); });
+    around.seated = [this](bool is_seated, bool votes) {
+      // Those to other members are needed, used or not.
+      router_->run([is_seated](router::router_state& state) { state.keep_links(is_seated); });
+      votes_ = votes;
+      refuse();
     };
     auto opened = cluster::group_part::open(*system_, data_.file(log_file), options_,
                                             !addresses().empty(), std::move(around));
@@ -423,7 +451,7 @@ struct node::inside {
                 remember(how);
               if (how.is_here)
                 signpost_->point(how.handles, {});
-              else if (is_bound || !group_) // a seat knows better
+              else if (is_bound || !votes_) // a seat knows better
                 signpost_->point({}, is_bound ? to_string(how.where) : std::string{});
               bound(how);
             },
@@ -435,10 +463,7 @@ struct node::inside {
             },
             {},
             [](const net::link_ptr&, const net::address&) {},
-            [this](const problem& why) {
-              if (!group_) // a seat knows better
-                refuse(why);
-            }};
+            [this](const problem& why) { refuse(&views_of_quorum::of_others, why); }};
   }
 
   void bound(const cluster::service_binding& how) {
@@ -690,6 +715,10 @@ struct node::inside {
   std::uint16_t port_ = 0;
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> router_has_ended_ = false;
+  /// It has a vote, so that its seat knows best who leads and who is reached.
+  std::atomic<bool> votes_ = false;
+  std::mutex quorum_mutex_;
+  views_of_quorum quorum_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool joined_ = false;
