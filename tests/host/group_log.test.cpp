@@ -4,9 +4,15 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,6 +50,13 @@ void save(group_log& log, const raft::snapshot& what, raft::log_index expendable
     REQUIRE(log.save(saving).code == errc::none);
 }
 
+std::vector<raft::entry> lines_to(raft::log_index last) {
+  std::vector<raft::entry> made;
+  for (raft::log_index each = 1; each <= last; ++each)
+    made.push_back(line(each, 1, "x"));
+  return made;
+}
+
 /// One by one, and each so large that old entries go.
 void write_a_lot(group_log& log, raft::log_index first, raft::log_index last) {
   for (auto each = first; each <= last; ++each)
@@ -70,6 +83,19 @@ struct fixture {
     return log.load(found);
   }
 
+  /// Runs `sql` on the file of a log that is closed.
+  void damage(const std::string& sql) {
+    storage::database raw;
+    REQUIRE(raw.open(file, storage::database::sharing::shared, "").code == errc::none);
+    REQUIRE(raw.run(sql.c_str()));
+  }
+
+  void begin_anew(const std::optional<raft::snapshot>& base = std::nullopt) {
+    with_log([&](group_log& log, const stored_group& found) {
+      REQUIRE(log.begin_anew(found, "here", base).code == errc::none);
+    });
+  }
+
   /// A new log, whose mark is this device.
   void mark_is(const char* device) {
     loaded();
@@ -77,21 +103,23 @@ struct fixture {
     std::filesystem::create_symlink(device, file.string() + ".mark");
   }
 
-  /// Calls `job` while the log is open that gave this.
   template <class Job>
-  void with_content(Job job) {
+  void with_log(Job job) {
     group_log log{file};
     stored_group found;
     REQUIRE(log.load(found).code == errc::none);
-    job(found);
+    job(log, found);
+  }
+
+  /// Calls `job` while the log is open that gave this.
+  template <class Job>
+  void with_content(Job job) {
+    with_log([&](group_log&, const stored_group& found) { job(found); });
   }
 
   template <class Job>
   void with(Job job) {
-    group_log log{file};
-    stored_group found;
-    REQUIRE(log.load(found).code == errc::none);
-    job(log);
+    with_log([&](group_log& log, const stored_group&) { job(log); });
   }
 };
 
@@ -186,14 +214,33 @@ TEST_CASE_METHOD(fixture,
     CHECK(loaded().state.committed == 50);
   }
   SECTION("of a backup") {
-    {
-      group_log log{file};
-      stored_group found;
-      REQUIRE(log.load(found).code == errc::none);
-      REQUIRE(log.begin_anew(found, "here", snapshot_at(2, "state")).code == errc::none);
-    }
+    begin_anew(snapshot_at(2, "state"));
     CHECK(loaded().state.committed == 2);
   }
+  SECTION("of a backup that is ahead of it") {
+    begin_anew(snapshot_at(9, "state"));
+    CHECK(loaded().state.committed == 9);
+  }
+  SECTION("and no entry that is written behind it at once") {
+    with_log([](group_log& log, const stored_group& found) {
+      REQUIRE(log.begin_anew(found, "here", snapshot_at(2, "state")).code == errc::none);
+      REQUIRE(log.write(entries(3, {line(3, 4, "new")})).code == errc::none);
+    });
+    CHECK(loaded().state.committed == 2);
+  }
+}
+
+TEST_CASE_METHOD(fixture, "the time of a group is known after a restart") {
+  auto time = raft::group_time{std::chrono::seconds{9}};
+  with([&](group_log& log) { log.mark(time); });
+  CHECK(loaded().state.marked == time);
+  with([](group_log& log) { log.note_commit(1); });
+  CHECK(loaded().state.marked == time);
+}
+
+TEST_CASE_METHOD(fixture, "a seat that was changed stays so") {
+  with([](group_log& log) { REQUIRE(log.change_seat({9}).code == errc::none); });
+  CHECK(loaded().seat == raft::seat_id{9});
 }
 
 TEST_CASE_METHOD(fixture, "entries of a later term replace what stood there") {
@@ -208,10 +255,7 @@ TEST_CASE_METHOD(fixture, "entries of a later term replace what stood there") {
 TEST_CASE_METHOD(fixture, "with what is written after a snapshot, entries far behind it go") {
   auto bytes = std::string(3'000'000, 's'); // several parts
   with([&](group_log& log) {
-    std::vector<raft::entry> lines;
-    for (raft::log_index each = 1; each <= 10; ++each)
-      lines.push_back(line(each, 1, "x"));
-    REQUIRE(log.write(entries(1, lines)).code == errc::none);
+    REQUIRE(log.write(entries(1, lines_to(10))).code == errc::none);
     save(log, snapshot_at(8, bytes), 5);
     REQUIRE(log.newest()->bytes->size() == bytes.size());
     write_a_lot(log, 11, 13);
@@ -223,31 +267,9 @@ TEST_CASE_METHOD(fixture, "with what is written after a snapshot, entries far be
   CHECK(found.state.entries.back().index == 13);
 }
 
-TEST_CASE_METHOD(fixture, "the file of a log that goes on for ever does not grow for ever") {
-  constexpr raft::log_index every = 100;
-  std::uintmax_t early = 0;
-  with([&](group_log& log) {
-    for (raft::log_index each = 1; each <= 30 * every; ++each) {
-      REQUIRE(log.write(entries(each, {line(each, 1, std::string(5'000, 'x'))})).code
-              == errc::none);
-      if (each % every == 0)
-        save(log, snapshot_at(each, std::string(1'000'000, 's')), each - 10);
-      if (each == 4 * every)
-        early = std::filesystem::file_size(file);
-    }
-  });
-  CHECK(std::filesystem::file_size(file) < 2 * early);
-  auto found = loaded();
-  CHECK(found.state.base.index == 30 * every);
-  CHECK(found.state.entries.size() <= 3 * every);
-}
-
 TEST_CASE_METHOD(fixture, "entries that were about to go when the process ended do no harm") {
   with([](group_log& log) {
-    std::vector<raft::entry> lines;
-    for (raft::log_index each = 1; each <= 10; ++each)
-      lines.push_back(line(each, 1, "x"));
-    REQUIRE(log.write(entries(1, lines)).code == errc::none);
+    REQUIRE(log.write(entries(1, lines_to(10))).code == errc::none);
     save(log, snapshot_at(3, "old"), 3);
     save(log, snapshot_at(8, "new"), 8);
   });
@@ -273,6 +295,45 @@ TEST_CASE_METHOD(fixture, "a snapshot that was not finished does not count") {
   CHECK(loaded().snapshot == "old");
 }
 
+TEST_CASE_METHOD(fixture, "entries stay until the snapshot that has them is whole") {
+  with([](group_log& log) {
+    REQUIRE(log.write(entries(1, lines_to(10))).code == errc::none);
+    group_log::saving saving{snapshot_at(8, std::string(3'000'000, 's')), 8};
+    REQUIRE(log.save(saving).code == errc::none);
+    write_a_lot(log, 11, 16);
+  });
+  auto found = loaded();
+  CHECK(found.state.base.index == 0);
+  CHECK(found.state.entries.size() == 16);
+}
+
+TEST_CASE_METHOD(fixture, "behind a snapshot of the leader entries go as behind one's own") {
+  with([](group_log& log) {
+    std::vector<raft::entry> lines;
+    for (raft::log_index each = 1'001; each <= 1'010; ++each)
+      lines.push_back(line(each, 1, "x"));
+    REQUIRE(log.write({1, {}, snapshot_at(1'000, "theirs"), 1'001, lines}).code == errc::none);
+    save(log, snapshot_at(1'010, "own"), 1'009);
+    write_a_lot(log, 1'011, 1'013);
+  });
+  CHECK(loaded().state.entries.front().index == 1'010);
+}
+
+TEST_CASE_METHOD(fixture, "nothing of what a snapshot has replaced comes back or goes with it") {
+  with([](group_log& log) {
+    REQUIRE(log.write(entries(1, lines_to(10))).code == errc::none);
+    save(log, snapshot_at(8, "own"), 8);
+    REQUIRE(log.write({1, {}, snapshot_at(2, "theirs"), 3, {line(3, 1, "next")}}).code
+            == errc::none);
+    write_a_lot(log, 4, 6);
+  });
+  auto found = loaded();
+  CHECK(found.snapshot == "theirs");
+  CHECK(found.state.base.index == 2);
+  CHECK(found.state.entries.front() == line(3, 1, "next"));
+  CHECK(found.state.entries.size() == 4);
+}
+
 TEST_CASE_METHOD(fixture, "a snapshot of the leader takes the place of everything") {
   with([&](group_log& log) {
     REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 1, "b")})).code == errc::none);
@@ -294,13 +355,8 @@ TEST_CASE_METHOD(fixture, "a flipped bit in an entry is named, in the middle and
         lines.push_back(line(each, 1, "text"));
       REQUIRE(log.write(entries(1, lines)).code == errc::none);
     });
-    storage::database raw;
-    REQUIRE(raw.open(file, storage::database::sharing::shared, "").code == errc::none);
-    auto flip
-      = "UPDATE entry SET bytes = CAST(replace(bytes, 'text', 'teXt') AS BLOB) WHERE place = "
-        + std::to_string(victim);
-    REQUIRE(raw.run(flip.c_str()));
-    raw.close();
+    damage("UPDATE entry SET bytes = CAST(replace(bytes, 'text', 'teXt') AS BLOB) WHERE place = "
+           + std::to_string(victim));
     auto why = trouble();
     CHECK(why.code == errc::damaged);
     CHECK(why.detail.find("entry " + std::to_string(victim)) != std::string::npos);
@@ -336,17 +392,11 @@ TEST_CASE_METHOD(fixture, "a snapshot that was cut short on the disk is named") 
     {"DELETE FROM snapshot WHERE part = 2; DELETE FROM entry", "the log ends at entry 0"},
   }));
   with([](group_log& log) {
-    std::vector<raft::entry> lines;
-    for (raft::log_index each = 1; each <= 10; ++each)
-      lines.push_back(line(each, 1, "x"));
-    REQUIRE(log.write(entries(1, lines)).code == errc::none);
+    REQUIRE(log.write(entries(1, lines_to(10))).code == errc::none);
     save(log, snapshot_at(8, std::string(3'000'000, 's')), 3);
     write_a_lot(log, 11, 13);
   });
-  storage::database raw;
-  REQUIRE(raw.open(file, storage::database::sharing::shared, "").code == errc::none);
-  REQUIRE(raw.run(harm.c_str()));
-  raw.close();
+  damage(harm);
   auto why = trouble();
   INFO(harm);
   CHECK(why.code == errc::damaged);
@@ -422,11 +472,57 @@ TEST_CASE_METHOD(fixture, "a log that lost synced entries is damaged") {
   with([](group_log& log) {
     REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 1, "b")})).code == errc::none);
   });
-  storage::database raw;
-  REQUIRE(raw.open(file, storage::database::sharing::shared, "").code == errc::none);
-  REQUIRE(raw.run("DELETE FROM entry WHERE place = 2"));
-  raw.close();
+  damage("DELETE FROM entry WHERE place = 2");
   CHECK(trouble().code == errc::damaged);
+}
+
+TEST_CASE_METHOD(fixture, "what was changed on the disk is named") {
+  auto [sql, named] = GENERATE(table<std::string, std::string>({
+    {"DELETE FROM entry WHERE place = 3", "entries before 4 are missing"},
+    {"UPDATE entry SET (bytes, sum) = (SELECT bytes, sum FROM entry WHERE place = 3)"
+     " WHERE place = 2",
+     "entry 2 has a wrong checksum"},
+    {"UPDATE fact SET bytes = x'00' WHERE name = 'ballot'", "the ballot has a wrong checksum"},
+    {"UPDATE fact SET bytes = x'', sum = 0 WHERE name = 'recovered'", "the floor of its tokens"},
+  }));
+  with([](group_log& log) { REQUIRE(log.write(entries(1, lines_to(10))).code == errc::none); });
+  begin_anew();
+  damage(sql);
+  auto why = trouble();
+  INFO(sql);
+  CHECK(why.code == errc::damaged);
+  CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring(named));
+}
+
+TEST_CASE_METHOD(fixture, "a log that ends before its snapshot is damaged, also without a mark") {
+  with([](group_log& log) {
+    REQUIRE(log.write(entries(1, lines_to(10))).code == errc::none);
+    save(log, snapshot_at(8, "state"), 0);
+  });
+  damage("DELETE FROM entry WHERE place > 5");
+  std::filesystem::remove(file.string() + ".mark");
+  auto why = trouble();
+  CHECK(why.code == errc::damaged);
+  CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring("entry 5, before its snapshot"));
+}
+
+TEST_CASE_METHOD(fixture, "a vote of the mark's term is lost unless it is the same") {
+  auto [marked, expected] = GENERATE(table<std::uint64_t, errc>({
+    {0, errc::none}, // then the vote was given after the mark
+    {8, errc::damaged},
+    {9, errc::none},
+  }));
+  auto vote = [this](std::uint64_t seat) {
+    with([&](group_log& log) {
+      raft::replica::write what{1, raft::ballot{3, {seat}}, {}, 1, {}};
+      REQUIRE(log.write(what).code == errc::none);
+    });
+  };
+  vote(marked);
+  std::filesystem::rename(file.string() + ".mark", folder / "old.mark");
+  vote(9);
+  std::filesystem::rename(folder / "old.mark", file.string() + ".mark");
+  CHECK(trouble().code == expected);
 }
 
 TEST_CASE_METHOD(fixture, "a vote that was lost is found out") {
@@ -434,10 +530,7 @@ TEST_CASE_METHOD(fixture, "a vote that was lost is found out") {
     raft::replica::write what{1, raft::ballot{3, {9}}, {}, 1, {}};
     REQUIRE(log.write(what).code == errc::none);
   });
-  storage::database raw;
-  REQUIRE(raw.open(file, storage::database::sharing::shared, "").code == errc::none);
-  REQUIRE(raw.run("DELETE FROM fact WHERE name = 'ballot'"));
-  raw.close();
+  damage("DELETE FROM fact WHERE name = 'ballot'");
   CHECK(trouble().code == errc::damaged);
 }
 
@@ -491,9 +584,11 @@ TEST_CASE_METHOD(fixture,
                  "the log becomes shorter") {
   auto next = entries(2, {line(2, 1, std::string(200'000, 'x'))});
   next.vote = raft::ballot{3, {9}};
+  next.committed = 2;
   with([&](group_log& log) {
-    REQUIRE(log.write(entries(1, {line(1, 1, "a"), line(2, 2, "b"), line(3, 2, "c")})).code
-            == errc::none);
+    auto first = entries(1, {line(1, 1, "a"), line(2, 2, "b"), line(3, 2, "c")});
+    first.committed = 1;
+    REQUIRE(log.write(first).code == errc::none);
     rlimit before{};
     REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
     auto limited = before;
@@ -506,8 +601,10 @@ TEST_CASE_METHOD(fixture,
   auto found = loaded(); // as after a crash
   CHECK(found.state.entries.size() == 3);
   CHECK(found.state.last_ballot == raft::ballot{});
+  CHECK(found.state.committed == 1); // entry 2 is another one
   with([&](group_log& log) { CHECK(log.write(next).code == errc::none); });
   CHECK(loaded().state.last_ballot == raft::ballot{3, {9}});
+  CHECK(loaded().state.committed == 2);
 }
 
 TEST_CASE_METHOD(fixture, "a log that is begun anew is of a later term than its last vote") {
@@ -516,13 +613,41 @@ TEST_CASE_METHOD(fixture, "a log that is begun anew is of a later term than its 
     what.vote = raft::ballot{9, {7}};
     REQUIRE(log.write(what).code == errc::none);
   });
-  {
-    group_log log{file};
-    stored_group found;
-    REQUIRE(log.load(found).code == errc::none);
-    REQUIRE(log.begin_anew(found, "here").code == errc::none);
-  }
+  begin_anew();
   CHECK(loaded().state.last_ballot.term > 9);
+}
+
+TEST_CASE_METHOD(fixture, "a log that is begun anew goes on behind all that it has") {
+  auto vote = GENERATE(raft::term_number{9}, raft::term_number{2});
+  auto old = std::vector{line(1, 1, "a"), line(2, 5, "b")};
+  with([&](group_log& log) {
+    auto what = entries(1, old);
+    what.vote = raft::ballot{vote, {7}};
+    REQUIRE(log.write(what).code == errc::none);
+  });
+  begin_anew();
+  auto found = loaded();
+  auto term = std::max(vote, raft::term_number{5}) + 1;
+  REQUIRE(found.state.entries.size() == 3);
+  auto& added = found.state.entries.back();
+  CHECK(std::vector{found.state.entries[0], found.state.entries[1]} == old);
+  CHECK(added.index == 3);
+  CHECK(added.term == term);
+  CHECK(added.at == old.back().at);
+  auto& members = std::get<raft::configuration>(added.what).members;
+  CHECK(members == std::map{std::pair{found.seat, raft::member{true, "here"}}});
+  CHECK(found.state.last_ballot == raft::ballot{term, {}});
+}
+
+TEST_CASE_METHOD(fixture, "a log that begins with the state of a backup is of a later term") {
+  auto base = snapshot_at(5, "state");
+  base.header.term = 7;
+  begin_anew(base);
+  auto found = loaded();
+  CHECK(found.state.last_ballot == raft::ballot{8, {}});
+  CHECK(found.state.base.term == 7);
+  CHECK(found.state.base.members.voters() == std::set{found.seat});
+  CHECK(found.state.entries.empty());
 }
 
 TEST_CASE_METHOD(fixture, "a log that is begun anew knows how often voters were added") {
@@ -542,12 +667,7 @@ TEST_CASE_METHOD(fixture, "a log that is begun anew knows how often voters were 
       REQUIRE(log.write(lines).code == errc::none);
     }
   });
-  {
-    group_log log{file};
-    stored_group found;
-    REQUIRE(log.load(found).code == errc::none);
-    REQUIRE(log.begin_anew(found, "here").code == errc::none);
-  }
+  begin_anew();
   auto state = loaded().state;
   auto now = std::get<raft::configuration>(state.entries.back().what);
   CHECK(now.voters().size() == 1);
@@ -556,12 +676,7 @@ TEST_CASE_METHOD(fixture, "a log that is begun anew knows how often voters were 
 
 TEST_CASE_METHOD(fixture, "a log that was begun anew has one floor of tokens for ever") {
   CHECK(loaded().token_floor == 0);
-  {
-    group_log log{file};
-    stored_group found;
-    REQUIRE(log.load(found).code == errc::none);
-    REQUIRE(log.begin_anew(found, "here", snapshot_at(5, "state")).code == errc::none);
-  }
+  begin_anew(snapshot_at(5, "state"));
   auto floor = loaded().token_floor;
   CHECK(floor > 0);
   CHECK(loaded().token_floor == floor); // microseconds later
@@ -590,6 +705,26 @@ TEST_CASE_METHOD(fixture, "another process keeps off") {
   stored_group found;
   REQUIRE(log.load(found).code == errc::none);
   CHECK(trouble().code == errc::in_use);
+}
+
+// It stands last because it takes seconds: a mutant is noticed before.
+TEST_CASE_METHOD(fixture, "the file of a log that goes on for ever does not grow for ever") {
+  constexpr raft::log_index every = 100;
+  std::uintmax_t early = 0;
+  with([&](group_log& log) {
+    for (raft::log_index each = 1; each <= 30 * every; ++each) {
+      REQUIRE(log.write(entries(each, {line(each, 1, std::string(5'000, 'x'))})).code
+              == errc::none);
+      if (each % every == 0)
+        save(log, snapshot_at(each, std::string(1'000'000, 's')), each - 10);
+      if (each == 4 * every)
+        early = std::filesystem::file_size(file);
+    }
+  });
+  CHECK(std::filesystem::file_size(file) < 2 * early);
+  auto found = loaded();
+  CHECK(found.state.base.index == 30 * every);
+  CHECK(found.state.entries.size() <= 3 * every);
 }
 
 } // namespace group_log_test
