@@ -65,6 +65,7 @@ public:
   void lose(const problem& why) {
     std::lock_guard guard{mutex_};
     lost_ = why;
+    lost_at_ = std::chrono::steady_clock::now();
     ::eventfd_write(has_lost_.get(), 1);
   }
 
@@ -72,6 +73,8 @@ public:
   /// nothing to end but this process.
   bool pass_on(int signal, int number) {
     std::lock_guard guard{mutex_};
+    if (!was_started_ && ended_by_ != 0)
+      return false; // whoever asks again does not want to wait
     was_signalled_ = true;
     if (program_)
       program_->signal(number);
@@ -114,16 +117,23 @@ private:
     return lost_.code != errc::none;
   }
 
-  /// What was told to end has as long as the lock is ours.
+  /// What was told to end has as long as the lock is ours, less what it takes to kill it.
   bool ends_in_time() {
-    auto left = grace;
-    for (constexpr auto slice = 50ms; left > 0s; left -= slice) {
-      if (program_->wait_until_gone(slice))
+    auto start = std::chrono::steady_clock::now();
+    for (;;) {
+      auto end = start + grace;
+      {
+        std::lock_guard guard{mutex_};
+        if (lost_.code != errc::none)
+          end = std::min(end, lost_at_ + margin_ * 3 / 4);
+      }
+      auto left = end - std::chrono::steady_clock::now();
+      if (left <= 0s)
+        return false;
+      auto slice = std::min<duration>(left, 50ms);
+      if (program_->wait_until_gone(std::chrono::ceil<std::chrono::milliseconds>(slice)))
         return true;
-      if (is_lost())
-        left = std::min(left, margin_);
     }
-    return false;
   }
 
   problem start(const std::vector<std::string>& command, lock::fencing_token token) {
@@ -131,6 +141,8 @@ private:
     std::lock_guard guard{mutex_};
     if (ended_by_ != 0)
       return {errc::withdrawn, "a signal came before the command ran"};
+    if (lost_.code != errc::none)
+      return lost_;
     // In our process group: at a terminal it can read, be interrupted and be suspended.
     auto started = supervised_program::start({.command = command});
     if (!started)
@@ -151,6 +163,7 @@ private:
   std::optional<supervised_program> program_;
   bool was_started_ = false;
   problem lost_;
+  std::chrono::steady_clock::time_point lost_at_;
 };
 
 /// From here on SIGTERM is for the command and what it started, once it runs; until then it ends
@@ -170,6 +183,21 @@ std::string own_label() {
   char host[256] = {};
   ::gethostname(host, sizeof(host) - 1);
   return "process " + std::to_string(::getpid()) + " on " + std::string{host};
+}
+
+/// Releases the lock if it was granted to us just before our session ended, which does not.
+void give_back(common_options common, const std::string& name) {
+  common.wait_s = std::min(common.wait_s, 1.0);
+  auto cluster = connect(common);
+  if (!cluster)
+    return;
+  auto& locks = (*cluster)->services().locks;
+  auto found = locks.ask(lock::find_lock{name}, 1s);
+  if (!found)
+    return;
+  for (auto& holder : found->holders)
+    if (holder.value.label == own_label())
+      static_cast<void>(locks.ask(lock::release{name, holder.value.token}, 1s));
 }
 
 } // namespace
@@ -195,16 +223,16 @@ int run_lock(const common_options& common, const lock_command& what) {
   auto granted = locks.acquire(what.name, how);
   command->wait_by(nullptr);
   if (auto signal = command->ended_by(); signal != 0) {
-    if (granted) // just before the signal, and its session does not give it back
-      if (auto again = connect(common))
-        static_cast<void>(
-          (*again)->services().locks.ask(lock::release{granted->name, granted->token}, 1s));
+    if (granted || granted.error().code == errc::withdrawn)
+      give_back(common, what.name);
     return 128 + signal;
   }
   auto held = granted
                 ? lock::auto_renew_lock::keep((*cluster)->system(), locks, *granted, asked, how,
                                               [command](const problem& why) { command->lose(why); })
                 : result<lock::auto_renew_lock>{granted.error()};
+  if (auto signal = command->ended_by(); !held && signal != 0)
+    return 128 + signal;
   if (!held) {
     auto status = complain(held.error());
     return held.error().code == errc::lock_held ? timed_out : status;

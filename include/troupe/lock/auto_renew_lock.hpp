@@ -124,6 +124,8 @@ public:
   static result<auto_renew_lock> hold(caf::actor_system& sys, lock_client locks,
                                       const std::string& name, const hold_options& how = {},
                                       lost_handler on_lost = {}) {
+    if (auto why = check(how); why.code != errc::none)
+      return why;
     auto asked = sys.clock().now();
     auto granted = locks.acquire(name, how);
     if (!granted)
@@ -132,14 +134,16 @@ public:
   }
 
   /// Holds what was granted to `locks`, who asked for it then: renewed first if it may have waited
-  /// in line, given back if that fails. Blocks. Errors: those of lock_client::renew; bad_argument
-  /// for a margin that is out of its bounds.
+  /// in line or on its way, given back if that fails. Blocks. Errors: those of lock_client::renew;
+  /// bad_argument for a margin that is out of its bounds.
   static result<auto_renew_lock> keep(caf::actor_system& sys, lock_client locks, lease granted,
                                       caf::actor_clock::time_point asked,
                                       const hold_options& how = {}, lost_handler on_lost = {}) {
     auto why = check(how);
-    if (why.code == errc::none && how.wait > duration::zero()) {
-      asked = sys.clock().now();
+    auto now = sys.clock().now();
+    auto is_late = how.wait > duration::zero() || now >= asked + (how.ttl - how.margin);
+    if (why.code == errc::none && is_late) {
+      asked = now;
       if (auto renewed = locks.renew(granted, how.ttl); renewed)
         granted = *std::move(renewed);
       else

@@ -160,7 +160,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
   cluster::access_options how{.addresses = std::move(addresses),
                               .idle_after = options.idle_after,
                               .check_every = std::chrono::milliseconds{250},
-                              .check_at_rest = std::chrono::seconds{5},
+                              .check_at_rest = std::chrono::seconds{2},
                               .guide_after = std::chrono::seconds{2}};
   cluster::access_events events{[this](const cluster::service_binding& place) {
                                   clients_.bind(place.handles);
