@@ -37,9 +37,10 @@ inline void need_command() {
 }
 
 /// The words of a process that runs the command; what it writes to stderr comes with its
-/// output.
+/// output. In a session of its own: where a test stops a process, the kernel may end all of its
+/// process group by SIGHUP (POSIX: orphaned process groups), and so tests that run beside it.
 inline words command_line(const words& arguments) {
-  words command{"/bin/sh", "-c", "exec \"$0\" \"$@\" 2>&1", command_path()};
+  words command{"/bin/sh", "-c", "exec setsid \"$0\" \"$@\" 2>&1", command_path()};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return command;
 }
