@@ -83,6 +83,13 @@ struct fixture {
     return log.load(found);
   }
 
+  /// Found out when it is opened, and said by this.
+  void must_be_damaged(const std::string& named) {
+    auto why = trouble();
+    CHECK(why.code == errc::damaged);
+    CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring(named));
+  }
+
   /// Runs `sql` on the file of a log that is closed.
   void damage(const std::string& sql) {
     storage::database raw;
@@ -154,9 +161,7 @@ TEST_CASE_METHOD(fixture, "a log that was moved away is missed, and nothing of i
     if (left == std::string{"group-wal"}) // which is there, then, too
       std::filesystem::rename(folder / left, folder / "elsewhere-wal");
   }
-  auto why = trouble();
-  CHECK(why.code == errc::damaged);
-  CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring("put the file back"));
+  must_be_damaged("put the file back");
   CHECK_FALSE(std::filesystem::exists(folder / "elsewhere"));
   std::filesystem::remove(folder / "group");
   for (auto& each : all)
@@ -357,9 +362,7 @@ TEST_CASE_METHOD(fixture, "a flipped bit in an entry is named, in the middle and
     });
     damage("UPDATE entry SET bytes = CAST(replace(bytes, 'text', 'teXt') AS BLOB) WHERE place = "
            + std::to_string(victim));
-    auto why = trouble();
-    CHECK(why.code == errc::damaged);
-    CHECK(why.detail.find("entry " + std::to_string(victim)) != std::string::npos);
+    must_be_damaged("entry " + std::to_string(victim));
   }
 }
 
@@ -379,9 +382,7 @@ TEST_CASE_METHOD(fixture, "one flipped bit in the WAL of a group is found out") 
   bytes.seekp(position);
   bytes.put(byte);
   bytes.close();
-  auto why = trouble();
-  CHECK(why.code == errc::damaged);
-  CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring("must not vote"));
+  must_be_damaged("must not vote");
 }
 
 TEST_CASE_METHOD(fixture, "a snapshot that was cut short on the disk is named") {
@@ -397,10 +398,8 @@ TEST_CASE_METHOD(fixture, "a snapshot that was cut short on the disk is named") 
     write_a_lot(log, 11, 13);
   });
   damage(harm);
-  auto why = trouble();
   INFO(harm);
-  CHECK(why.code == errc::damaged);
-  CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring(named));
+  must_be_damaged(named);
 }
 
 TEST_CASE_METHOD(fixture, "of a write that the disk has no room for nothing stays") {
@@ -488,10 +487,8 @@ TEST_CASE_METHOD(fixture, "what was changed on the disk is named") {
   with([](group_log& log) { REQUIRE(log.write(entries(1, lines_to(10))).code == errc::none); });
   begin_anew();
   damage(sql);
-  auto why = trouble();
   INFO(sql);
-  CHECK(why.code == errc::damaged);
-  CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring(named));
+  must_be_damaged(named);
 }
 
 TEST_CASE_METHOD(fixture, "a log that ends before its snapshot is damaged, also without a mark") {
@@ -501,9 +498,7 @@ TEST_CASE_METHOD(fixture, "a log that ends before its snapshot is damaged, also 
   });
   damage("DELETE FROM entry WHERE place > 5");
   std::filesystem::remove(file.string() + ".mark");
-  auto why = trouble();
-  CHECK(why.code == errc::damaged);
-  CHECK_THAT(why.detail, Catch::Matchers::ContainsSubstring("entry 5, before its snapshot"));
+  must_be_damaged("entry 5, before its snapshot");
 }
 
 TEST_CASE_METHOD(fixture, "a vote of the mark's term is lost unless it is the same") {

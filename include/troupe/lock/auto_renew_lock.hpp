@@ -191,7 +191,7 @@ public:
   /// Gives the lock back and waits up to `wait` for the answer. Blocks.
   result<lease> release(duration wait = lock_client::answer_within) {
     stop();
-    return locks_.service().ask(lock::release{status_->held.name, status_->held.token}, wait);
+    return locks_.release(status_->held, wait);
   }
 
 private:

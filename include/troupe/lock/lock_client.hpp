@@ -48,8 +48,8 @@ public:
     return service_.ask(lock::renew{held.name, held.token, ttl}, answer_within);
   }
 
-  result<lease> release(const lease& held) {
-    return service_.ask(lock::release{held.name, held.token}, answer_within);
+  result<lease> release(const lease& held, duration wait = answer_within) {
+    return service_.ask(lock::release{held.name, held.token}, wait);
   }
 
   /// For operators: takes the lock from whoever holds it.
