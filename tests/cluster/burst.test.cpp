@@ -51,8 +51,11 @@ public:
     auto port = source_.read_line();
     REQUIRE(port);
     auto join = source_host + ":"s + *port;
+    // Who joins dials: so the link of the sink to the source goes through the network.
+    auto join_by_network = to_string(
+      *network.open(source_host, {source_host, static_cast<std::uint16_t>(std::stoul(*port))}));
     sink.emplace(std::vector<std::string>{burst_program, "serve", sink_host, std::to_string(port_),
-                                          to_string(front_), join, folder_ / "sink",
+                                          to_string(front_), join_by_network, folder_ / "sink",
                                           std::to_string(how.delay.count())});
     third_.emplace(std::vector<std::string>{burst_program, "serve", "127.0.0.4", "0", "-", join,
                                             folder_ / "third"});
@@ -77,6 +80,22 @@ public:
   json burst() {
     begin();
     return end();
+  }
+
+  /// Asks for long answers, all at once.
+  json question() {
+    source_.send_signal(SIGUSR2);
+    return end();
+  }
+
+  /// The same from a client of the node of the sink.
+  json question_of_client(std::uint32_t threads, std::uint32_t bytes) {
+    testing::child_process client{{burst_program, "ask", sink_host + ":"s + std::to_string(port_),
+                                   std::to_string(patience_.count()), std::to_string(threads),
+                                   std::to_string(bytes)}};
+    auto line = client.read_line(2 * patience_ + 60s);
+    REQUIRE(line);
+    return json::parse(*line);
   }
 
   /// Waits for the next word of the sink: how many messages have arrived.
@@ -201,4 +220,37 @@ TEST_CASE("a node killed amid a burst leaves nobody without an answer", "[cluste
   CHECK(seen["leads"] == true);
   CHECK(seen["terms"] == 0);
   CHECK(cluster.stop_source() == 0);
+}
+
+TEST_CASE("of a burst of long answers each arrives, or whoever asks is told, and no link is lost",
+          "[cluster]") {
+  constexpr burst_cluster::plan how{.messages = 2'000, .bytes = 64U << 10U};
+  burst_cluster cluster{how};
+  // At least what may wait at a time arrives.
+  auto check = [](const json& answers, std::uint64_t asked, std::uint64_t bytes) {
+    INFO(answers.dump());
+    CHECK(sum_of(answers) == asked);
+    CHECK(answers.value("none", 0U) >= (64U << 20U) / bytes - 1);
+    CHECK(answers.value("none", 0U) + answers.value("outcome_unknown", 0U) == asked);
+  };
+  for (auto round = 0; round < 2; ++round) {
+    auto seen = cluster.question();
+    check(seen["answers"], how.messages, how.bytes);
+    check_that_the_group_goes_on(seen);
+    CHECK(seen["pings"]["max_ms"] < 500.0); // the election time-out
+    check(cluster.question_of_client(200, 1U << 20U), 200, 1U << 20U);
+  }
+}
+
+TEST_CASE("long answers over a slow link all arrive, and heartbeats pass them", "[cluster]") {
+  constexpr burst_cluster::plan how{.messages = 400, .bytes = 64U << 10U};
+  burst_cluster cluster{how};
+  constexpr std::uint64_t rate = 4U << 20U;
+  cluster.network.set_path(sink_host, source_host, {.bytes_per_second = rate});
+  cluster.network.set_path(source_host, sink_host, {.bytes_per_second = rate});
+  auto seen = cluster.question();
+  INFO(seen.dump());
+  CHECK(seen["answers"]["none"] == how.messages);
+  check_that_the_group_goes_on(seen);
+  CHECK(seen["pings"]["max_ms"] < 500.0);
 }

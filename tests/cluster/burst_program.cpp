@@ -2,14 +2,19 @@
 //
 // Usage: burst_program serve HOST PORT ADVERTISED JOIN FOLDER [DELAY]
 //            a voter at HOST:PORT, with an agent "sink" that takes DELAY microseconds for each
-//            message, and a line for each thousand; it ends, with a line, when it gets SIGTERM
+//            message, and a line for each thousand; it ends, with a line, when it gets SIGTERM.
+//            Without DELAY it has no agents.
 //        burst_program send HOST FOLDER SECONDS THREADS MESSAGES BYTES [WINDOW WAITING]
 //            founds the cluster, says its port, and says "whole" when three vote; at each SIGUSR1
 //            it sends to "sink" from so many threads so many messages each, asks it beside that,
 //            and says in JSON what became of them, waiting so long for the last to arrive; with
-//            the bounds given, in bytes, instead of those of router_options
+//            the bounds given, in bytes, instead of those of router_options. At each SIGUSR2 it
+//            asks "sink" for MESSAGES answers of BYTES at once, and says what came of that.
+//        burst_program ask HOST:PORT SECONDS THREADS BYTES
+//            asks so from each of its threads, once, as a client of that node
 
 #include "troupe/core/log_line.hpp"
+#include "troupe/node/cluster_client.hpp"
 #include "troupe/node/node.hpp"
 
 #include <algorithm>
@@ -84,6 +89,7 @@ caf::behavior sink(std::chrono::microseconds delay) {
       return std::to_string(all->count) + " " + std::to_string(all->disorder);
     },
     [](const std::string& text) { return text; },
+    [](caf::get_atom, std::uint64_t bytes) { return std::string(bytes, 'x'); },
   };
 }
 
@@ -92,6 +98,7 @@ sigset_t used_signals() {
   sigemptyset(&result);
   sigaddset(&result, SIGTERM);
   sigaddset(&result, SIGUSR1);
+  sigaddset(&result, SIGUSR2);
   return result;
 }
 
@@ -239,6 +246,65 @@ nlohmann::json burst(node& me, const order& what, std::uint32_t round) {
           {"sent_ms", std::chrono::duration<double, std::milli>(sent_after).count()}};
 }
 
+/// Asks the sink so often at once through `router`. Returns what came of it: codes, and how often.
+std::map<std::string, std::uint64_t> question(caf::actor_system& sys, const caf::actor& router,
+                                              const order& what) {
+  caf::scoped_actor self{sys};
+  auto ask = [&] {
+    return self->request(
+      router, what.patience + 1s,
+      router::dispatch{to_agent("sink"),
+                       {},
+                       what.patience,
+                       caf::make_message(caf::get_atom_v, std::uint64_t{what.bytes})});
+  };
+  std::vector<decltype(ask())> open;
+  for (std::uint32_t each = 0; each < what.messages; ++each)
+    open.push_back(ask());
+  std::map<std::string, std::uint64_t> result;
+  for (auto& each : open)
+    each.receive(
+      [&](const std::string&) { ++result["none"]; },
+      [&](const caf::error& why) { ++result[std::string{name_of(to_problem(why).code)}]; });
+  return result;
+}
+
+nlohmann::json question(node& me, const order& what) {
+  auto echo = me.find("echo", 20s);
+  if (!echo)
+    fail(echo.error().detail);
+  auto term_before = me.voters().list(20s);
+  pinger pings{me, *echo};
+  auto answers = question(me.system(), me.router(), what);
+  auto term_after = me.voters().list(20s);
+  return {{"answers", answers},
+          {"pings", pings.end()},
+          {"led", true},
+          {"leads", me.is_host()},
+          {"terms", (term_before && term_after) ? term_after->term - term_before->term : 999}};
+}
+
+void ask(char** words) {
+  auto made = cluster_client::connect({*net::address::from_string(words[0])}, 20s);
+  if (!made)
+    fail(made.error().detail);
+  auto& me = **made;
+  auto patience = std::chrono::seconds{std::stoul(words[1])};
+  auto bytes = std::uint64_t{std::stoul(words[3])};
+  std::mutex mutex;
+  std::map<std::string, std::uint64_t> answers;
+  {
+    std::vector<std::jthread> askers;
+    for (auto left = std::stoul(words[2]); left > 0; --left)
+      askers.emplace_back([&] {
+        auto got = me.request<std::string>(to_agent("sink"), patience, caf::get_atom_v, bytes);
+        std::lock_guard guard{mutex};
+        ++answers[std::string{name_of(got ? errc::none : got.error().code)}];
+      });
+  }
+  std::cout << nlohmann::json(answers).dump() << std::endl;
+}
+
 void send(char** words, bool has_bounds) {
   node_options how;
   if (has_bounds) {
@@ -258,8 +324,10 @@ void send(char** words, bool has_bounds) {
   order what{std::chrono::seconds{std::stoul(words[2])},
              static_cast<std::uint32_t>(std::stoul(words[3])),
              static_cast<std::uint32_t>(std::stoul(words[4])), std::stoul(words[5])};
-  for (std::uint32_t round = 0; next_signal() != SIGTERM; ++round)
-    std::cout << burst(*me, what, round).dump() << std::endl;
+  std::uint32_t round = 0;
+  for (auto which = next_signal(); which != SIGTERM; which = next_signal())
+    std::cout << (which == SIGUSR1 ? burst(*me, what, round++) : question(*me, what)).dump()
+              << std::endl;
 }
 
 } // namespace
@@ -272,6 +340,8 @@ int main(int argc, char** argv) {
     serve(argv + 2, argc == 8);
   else if ((argc == 8 || argc == 10) && argv[1] == "send"s)
     send(argv + 2, argc == 10);
+  else if (argc == 6 && argv[1] == "ask"s)
+    ask(argv + 2);
   else
     fail("see the source for its usage");
   return 0;

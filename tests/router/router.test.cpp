@@ -134,6 +134,7 @@ struct live_routers : test::live_system<caf::id_block::troupe_router> {
 
   static void link(const router_access& from, const std::string& node, std::uint64_t number,
                    const router_access& to) {
+    to.answer_over(number, caf::actor_cast<caf::strong_actor_ptr>(from.handle()));
     from.run([node, number, entry = caf::actor_cast<caf::strong_actor_ptr>(to.handle())](
                router_state& state) { state.link_up(node, number, entry); });
   }

@@ -175,9 +175,9 @@ public:
   }
 
   /// Sends `what` to one agent and waits up to `wait` for its answer, a Result. Errors:
-  /// not_found, unreachable, limit_reached, too_large (nothing was sent), outcome_unknown (the
-  /// link was lost before the answer), timed_out; failed with the agent's own words for its
-  /// errors.
+  /// not_found, unreachable, limit_reached (nothing was sent), too_large (nothing was sent; or the
+  /// answer is), outcome_unknown (the link was lost before the answer, or too many bytes of answers
+  /// wait for it), timed_out; failed with the agent's own words for its errors.
   template <class Result, class... Ts>
   result<Result> request(router::recipients to, duration wait, Ts&&... what) {
     return messages_.request<Result>(std::move(to), wait, std::forward<Ts>(what)...);

@@ -70,7 +70,7 @@ struct router_events {
 ///
 /// Delivery is at most once. Messages from one sender to one agent keep their order as
 /// long as the link lasts. What waits for a link, or for room on it, is bounded in bytes (see
-/// link_flow); beyond that messages are refused. The answers of agents are not. A link that
+/// link_flow); beyond that messages are refused, and so are the answers of agents. A link that
 /// neither side uses is closed (see idle_links) and made again for the next message; those over
 /// which handles were found stay.
 ///
@@ -281,6 +281,7 @@ public:
     result.agents = static_cast<std::uint32_t>(entrance_->agents.size());
     result.pending = static_cast<std::uint32_t>(entrance_->pending.size());
     entrance_->ways.add_to(result);
+    entrance_->going_out.add_to(result);
     for (auto& [node, each] : peers_) {
       result.links += each.entry ? 1 : 0;
       result.waiting += static_cast<std::uint32_t>(each.outbox.what.letters());
@@ -354,9 +355,8 @@ private:
       self_->make_response_promise().deliver(std::move(what));
   }
 
-  bool hand_to(const caf::strong_actor_ptr& agent, caf::message_id id,
-               const caf::message& payload) {
-    return entrance_->hand_to(agent, self_->current_sender(), id, payload, self_->context());
+  bool hand_to(const caf::strong_actor_ptr& agent, const caf::message& payload) {
+    return entrance_->hand_to(agent, nullptr, caf::make_message_id(), payload, self_->context());
   }
 
   // -- messages that go out ------------------------------------------------------------
@@ -394,8 +394,8 @@ private:
     if (!here)
       return reply(to_error(detail::no_agent(agent)));
     if (wanted != word::receipt)
-      hand_to(here, self_->take_current_message_id(), payload);
-    else if (hand_to(here, caf::make_message_id(), payload))
+      entrance_->ask(self_->ctrl(), here, detail::asker::of(self_), payload, self_->context());
+    else if (hand_to(here, payload))
       reply(send_report{1});
     else
       reply(to_error(detail::no_agent(agent)));
@@ -431,7 +431,7 @@ private:
       }
       for (auto& agent : each.agents) {
         auto here = entrance_->agents.find(agent);
-        if (!here || !hand_to(here, caf::make_message_id(), what.payload))
+        if (!here || !hand_to(here, what.payload))
           --where.report.sent;
       }
     }
@@ -443,7 +443,7 @@ private:
     if (where.node == node_) {
       for (auto& each : where.agents)
         if (auto here = entrance_->agents.find(each))
-          entrance_->hand_to(here, nullptr, caf::make_message_id(), payload, self_->context());
+          hand_to(here, payload);
       return;
     }
     while (where.agents.size() > bundle::max_recipients) {
@@ -793,6 +793,25 @@ public:
       return outcome(false);
     return where.report.refused + where.report.left_out > 0 ? detail::not_all(where.report)
                                                             : problem{};
+  }
+
+  // -- answers over links, of nodes and of clients -------------------------------------
+
+  /// The answers of agents to all behind link `number` go over that as far as it has room. `entry`,
+  /// there, answers compat::ping(). To be said before the first message of that link is delivered.
+  void answer_over(std::uint64_t number, caf::strong_actor_ptr entry) const {
+    entrance_->going_out.link_up(number, std::move(entry));
+  }
+
+  /// That link has ended.
+  void answer_no_more_over(std::uint64_t number) const {
+    entrance_->going_out.link_down(number);
+  }
+
+  /// Others have filled that link, or it has drained.
+  void hold_answers(std::uint64_t number, bool is_held) const {
+    entrance_->going_out.hold(caf::actor_cast<caf::strong_actor_ptr>(inside_), number, is_held,
+                              nullptr);
   }
 
   /// Runs `job(router_state&)` on the router; returns false if that has ended.

@@ -99,15 +99,19 @@ struct router_options {
   /// Bytes of messages that wait for one other node: for a link, or for room on it. Beyond that
   /// messages to it are refused with limit_reached, until half of them has gone.
   std::uint64_t max_waiting_bytes = 8U << 20U; // 80 ms of a network of 1 Gbit/s
-  /// Requests to other nodes without an answer yet.
+  /// Requests to other nodes without an answer yet; and those of each other node or client to
+  /// agents here: of more the first end with outcome_unknown.
   std::uint32_t max_pending = 100'000;
   /// Agents that one message to many may reach; the report counts those left out.
   std::uint32_t max_recipients = 10'000;
-  /// Bytes on a link that the other router has not received. The heartbeats of a group wait
-  /// behind at most so much and one message.
+  /// Bytes on a link that the other side has not received: of messages, and of answers as many
+  /// again. The heartbeats of a group wait behind at most so much and one message of each.
   std::uint64_t window_bytes = 256U << 10U; // measured: larger ones are no faster
   /// Bytes of one message. Half of link_options::max_queued_bytes, above which a link is closed.
   std::uint64_t max_message_bytes = 32U << 20U;
+  /// Bytes of answers that wait for room on the link to one other node or client. Beyond that
+  /// whoever asked gets outcome_unknown instead, until half of them has gone.
+  std::uint64_t max_answer_bytes = 64U << 20U;
 };
 
 /// What became of a message to many.
@@ -134,7 +138,7 @@ struct router_statistics {
   std::uint32_t agents = 0;
   std::uint32_t links = 0;
   std::uint32_t pending = 0;
-  std::uint32_t waiting = 0;       ///< messages for a link, or for room on it
+  std::uint32_t waiting = 0;       ///< messages and answers for a link, or for room on it
   std::uint64_t waiting_bytes = 0; ///< of those, and of those on their way to the router
 
   friend bool operator==(const router_statistics&, const router_statistics&) = default;
@@ -168,7 +172,8 @@ bool inspect(Inspector& f, router_options& x) {
   return f.object(x).fields(
     f.field("max_agents", x.max_agents), f.field("max_waiting_bytes", x.max_waiting_bytes),
     f.field("max_pending", x.max_pending), f.field("max_recipients", x.max_recipients),
-    f.field("window_bytes", x.window_bytes), f.field("max_message_bytes", x.max_message_bytes));
+    f.field("window_bytes", x.window_bytes), f.field("max_message_bytes", x.max_message_bytes),
+    f.field("max_answer_bytes", x.max_answer_bytes));
 }
 
 template <class Inspector>

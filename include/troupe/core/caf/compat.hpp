@@ -195,4 +195,8 @@ inline caf::message ping() {
   return caf::make_message(caf::sys_atom_v, caf::get_atom_v, std::string{"info"});
 }
 
+inline bool is_ping(const caf::message& what) {
+  return what.match_elements<caf::sys_atom, caf::get_atom, std::string>();
+}
+
 } // namespace troupe::compat

@@ -14,6 +14,7 @@
 #include "troupe/core/entropy.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/cluster_client.hpp"
+#include "troupe/router/client_end.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::cluster {
@@ -218,7 +219,8 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
       access_,
       [number = which->number()](cluster::access_state& state) { state.link_down(number); });
   };
-  auto made = net::gate::start(system_, std::move(self), nullptr, std::move(links), options);
+  auto made = net::gate::start(system_, std::move(self), router::client_end::make(system_),
+                               std::move(links), options);
   if (!made)
     return made.error();
   gate_ = std::move(*made);

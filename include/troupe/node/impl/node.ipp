@@ -338,9 +338,12 @@ struct node::inside {
     self.boot = data_.self().boot;
     net::link_events events;
     events.on_up = [this](const net::link_ptr& which) {
+      if (auto entry = which->entry_point())
+        router_->answer_over(which->number(), std::move(entry));
       on_member([which](cluster::member_state& state) { state.link_up(which); });
     };
     events.on_down = [this](const net::link_ptr& which, const std::string& why) {
+      router_->answer_no_more_over(which->number());
       on_member([which, why](cluster::member_state& state) { state.link_down(which, why); });
       on_access(
         [number = which->number()](cluster::access_state& state) { state.link_down(number); });
@@ -370,6 +373,7 @@ struct node::inside {
   }
 
   void tell_router(const net::link_ptr& which, bool is_full) {
+    router_->hold_answers(which->number(), is_full);
     router_->run([node = to_string(which->peer().node), number = which->number(), is_full](
                    router::router_state& state) { state.link_full(node, number, is_full); });
   }

@@ -41,4 +41,11 @@ inline caf::error in_our_words(const caf::error& why) {
            : why;
 }
 
+/// An answer of any kind.
+inline caf::message in_our_words(caf::message answer) {
+  return answer.match_elements<caf::error>()
+           ? caf::make_message(in_our_words(answer.get_as<caf::error>(0)))
+           : answer;
+}
+
 } // namespace troupe::router::detail

@@ -14,43 +14,14 @@
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/router/detail/agent_table.hpp"
+#include "troupe/router/detail/answers.hpp"
+#include "troupe/router/detail/asker.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/open_requests.hpp"
 #include "troupe/router/detail/routes.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::router::detail {
-
-/// Who waits for an answer. A response_promise would do, but for that only the actor that made
-/// it may keep it.
-struct asker {
-  caf::strong_actor_ptr who;
-  caf::message_id id;
-  caf::mailbox_element::forwarding_stack stages{};
-
-  /// The sender of the current message of `self`, which gets no other answer.
-  template <class Self>
-  static asker of(Self* self) {
-    auto* asks = self->current_mailbox_element();
-    asker result{asks->sender, asks->mid, asks->stages};
-    asks->mid.mark_as_answered();
-    return result;
-  }
-
-  void tell(caf::strong_actor_ptr from, caf::message answer, compat::execution_context* context) {
-    if (!id.is_request())
-      return;
-    if (!stages.empty()) { // the request came through a composition of actors
-      auto next = std::move(stages.back());
-      stages.pop_back();
-      next->enqueue(
-        caf::make_mailbox_element(std::move(who), id, std::move(stages), std::move(answer)),
-        context);
-    } else if (who) {
-      who->enqueue(std::move(from), id.response_id(), std::move(answer), context);
-    }
-  }
-};
 
 /// The part of a router that works in the thread which brings a message: hands on what comes
 /// for agents, and answers to those who wait for them. So between a link and either there is no
@@ -60,13 +31,16 @@ struct asker {
 /// Thread-safe; outlives the state of its actor, which closes it.
 class entrance {
 public:
-  entrance(std::string node, const router_options& options) : ways(std::move(node), options) {}
+  entrance(std::string node, const router_options& options)
+    : ways(std::move(node), options), going_out(options) {}
 
   agent_table agents;
   /// To the agents of all nodes.
   routes ways;
   /// By the numbers of their requests.
   open_requests<std::string, asker> pending;
+  /// To those who ask over links.
+  answers going_out;
 
   struct counts {
     std::atomic<std::uint64_t> delivered{0};
@@ -88,11 +62,12 @@ public:
       return bring_back(self, what, context);
     if (what.payload.match_elements<bundle>()) {
       deliver(self, what.sender, what.payload.get_mutable_as<bundle>(0), context);
-      if (what.sender && what.mid.is_request()) // its router counts what has arrived
-        what.sender->enqueue(self, what.mid.response_id(), caf::message{}, context);
+      say_that_it_is_here(self, what, context);
     } else if (what.payload.match_elements<envelope>()) {
       auto& letter = what.payload.get_as<envelope>(0);
       deliver_to(letter.to, self, what.sender, what.mid, letter.payload, context);
+    } else if (compat::is_ping(what.payload)) {
+      say_that_it_is_here(self, what, context);
     } else {
       return false;
     }
@@ -117,6 +92,13 @@ public:
       [&] { return compat::size_of(sys, payload).value_or(routes::npos); });
   }
 
+  /// Hands it to an agent of this process for `asks`, and brings back the answer.
+  bool ask(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& agent, asker asks,
+           const caf::message& payload, compat::execution_context* context) {
+    auto by = going_out.stand_in(self, std::move(asks), context);
+    return hand_to(agent, by.who, by.id, payload, context);
+  }
+
   /// Ends all requests and lets go of all agents. The answers have no sender: the router may be
   /// at the end of its life, when nobody may hold it any more.
   void close() {
@@ -125,18 +107,24 @@ public:
       each.tell(nullptr, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
     });
     agents.clear();
+    going_out.clear();
   }
 
 private:
+  /// Its router counts what has arrived.
+  static void say_that_it_is_here(const caf::strong_actor_ptr& self,
+                                  const caf::mailbox_element& what,
+                                  compat::execution_context* context) {
+    if (what.sender && what.mid.is_request())
+      what.sender->enqueue(self, what.mid.response_id(), caf::message{}, context);
+  }
+
   bool bring_back(const caf::strong_actor_ptr& self, caf::mailbox_element& what,
                   compat::execution_context* context) {
-    return pending.finish(what.mid.request_id().integer_value(), [&](asker& to) {
-      to.tell(self,
-              what.payload.match_elements<caf::error>()
-                ? caf::make_message(in_our_words(what.payload.get_as<caf::error>(0)))
-                : std::move(what.payload),
-              context);
-    });
+    return going_out.take(self, what, context)
+           || pending.finish(what.mid.request_id().integer_value(), [&](asker& to) {
+                going_out.tell(self, std::move(to), in_our_words(std::move(what.payload)), context);
+              });
   }
 
   void deliver(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& asks, bundle& what,
@@ -177,7 +165,7 @@ private:
                   const caf::strong_actor_ptr& asks, caf::message_id request,
                   const caf::message& payload, compat::execution_context* context) {
     if (auto agent = agents.find(id))
-      hand_to(agent, asks, request, payload, context);
+      ask(self, agent, {asks, request}, payload, context);
     else
       answer(self, asks, request, to_error(unknown(id)), context);
   }

@@ -48,6 +48,28 @@ inline problem too_large(std::size_t bytes, std::size_t most) {
                              + std::to_string(most) + "); send it in pieces"};
 }
 
+inline problem answer_too_large(std::size_t bytes, std::size_t most) {
+  return {errc::too_large, "the agent's answer of " + std::to_string(bytes)
+                             + " bytes is above router_options::max_message_bytes ("
+                             + std::to_string(most) + "); have it answer in pieces"};
+}
+
+/// The agent has answered already.
+inline problem too_many_answers(std::size_t bytes) {
+  return {errc::outcome_unknown,
+          "the agent has answered, but " + std::to_string(bytes)
+            + " bytes of answers of its node wait for this one already; ask for less at a time, or "
+              "raise router_options::max_answer_bytes there"};
+}
+
+/// The agent may answer yet, but nobody waits for it any more.
+inline problem no_answer(std::size_t pending) {
+  return {errc::outcome_unknown,
+          "the agent has not answered while " + std::to_string(pending)
+            + " later requests came to its node (router_options::max_pending); have it answer "
+              "every request"};
+}
+
 inline problem unwritable() {
   return {errc::bad_argument, "the message holds a value that cannot be sent to another node; send "
                               "types that can be serialized"};
