@@ -152,6 +152,51 @@ TEST_CASE("a command opens a session, is numbered in it and is done with its ans
   CHECK(client.openings == 1);
 }
 
+TEST_CASE("a session begins with its first command where something is known of the service",
+          "[host][client]") {
+  driven_client client;
+  client.step(client_core::reached{41});
+  auto first = client.ask(60s);
+  auto second = client.ask(60s);
+  REQUIRE(client.sent.size() == 2);
+  auto session = client.sent[0].who.session;
+  CHECK((session.value & session_id::chosen) != 0);
+  CHECK(client.sent[0].who == call{session, 1, 0, 41});
+  CHECK(client.sent[1].who == call{session, 2, 0, 41}); // whichever comes first
+  SECTION("and is like any other from its first answer on") {
+    client.answer(second);
+    client.pass(20s);
+    CHECK(client.kept == std::vector{session});
+    client.ask();
+    CHECK(client.sent.back().who == call{session, 3, 0}); // the first has no answer yet
+    client.step(client_core::close{});
+    CHECK(client.closed == std::vector{session});
+    CHECK(client.end_of(first)->code == errc::withdrawn);
+  }
+  SECTION("and the same is said of it wherever the service is") {
+    client.step(client_core::reached{50});
+    REQUIRE(client.sent.size() == 4);
+    CHECK(client.sent[2].who == call{session, 1, 0, 41});
+    client.step(client_core::reached{});
+    CHECK(client.sent[4].who == call{session, 1, 0, 41});
+    CHECK(client.openings == 0);
+  }
+  SECTION("and has to be asked for where too much has ended since") {
+    client.fail(first, errc::session_expired);
+    CHECK(client.openings == 1);
+    client.give_session(70);
+    REQUIRE(client.sent.size() == 4);
+    CHECK(client.sent[2].who == call{{70}, 1, 0});
+    CHECK(client.sent[3].who == call{{70}, 2, 0});
+  }
+  SECTION("and is ended though nothing was heard of it") {
+    client.pass(20s);
+    CHECK(client.kept.empty());
+    client.step(client_core::close{});
+    CHECK(client.closed == std::vector{session});
+  }
+}
+
 TEST_CASE("a question needs no session", "[host][client]") {
   driven_client client;
   client.step(client_core::reached{});

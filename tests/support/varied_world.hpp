@@ -18,7 +18,15 @@ inline sim::scenario_options varied_world(std::uint64_t seed, duration span) {
   return made;
 }
 
-/// The same, and how often members change and leaders are struck.
+/// Returns a world in which messages come very late, or twice, often.
+inline sim::scenario_options world_of_short_sessions(std::uint64_t seed, duration span) {
+  auto made = varied_world(seed, span);
+  made.what.duplication = made.what.straggler = 50'000;
+  made.what.straggler_delay = std::chrono::seconds{seed % 2 == 0 ? 2 : 15};
+  return made;
+}
+
+/// The same as varied_world(), and how often members change and leaders are struck.
 inline sim::scenario_options varied_group(std::uint64_t seed, duration span) {
   auto made = varied_world(seed, span);
   made.churn = std::chrono::milliseconds{seed % 4 < 2 ? 700 : 100};

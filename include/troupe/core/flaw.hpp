@@ -88,9 +88,13 @@ enum class flaw : std::uint8_t {
   commit_forgotten,
   /// A replica that has lost what others know to be committed leads, and votes.
   astray_votes,
+  /// A session that its client has chosen begins again when it has ended.
+  ended_session_begins,
+  /// A client says of a session that it knew the service later than when it chose it.
+  beginning_renewed,
 };
 
-inline constexpr std::array<std::string_view, 39> flaw_names{"none",
+inline constexpr std::array<std::string_view, 41> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -128,7 +132,9 @@ inline constexpr std::array<std::string_view, 39> flaw_names{"none",
                                                              "loss_overlooked",
                                                              "astray_stands",
                                                              "commit_forgotten",
-                                                             "astray_votes"};
+                                                             "astray_votes",
+                                                             "ended_session_begins",
+                                                             "beginning_renewed"};
 
 /// Returns the flaw of that name, none if there is none.
 constexpr flaw flaw_of(std::string_view name) {

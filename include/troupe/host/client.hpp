@@ -75,11 +75,12 @@ public:
     return target_;
   }
 
-  /// The service is reached there from now on; null: nowhere, for the time being.
-  void set_target(caf::strong_actor_ptr where) {
+  /// The service is reached there from now on; null: nowhere, for the time being. `record`: see
+  /// client_core::reached.
+  void set_target(caf::strong_actor_ptr where, request_id record) {
     target_ = std::move(where);
     if (target_)
-      core_.step(client_core::reached{});
+      core_.step(client_core::reached{record});
     else
       core_.step(client_core::lost{});
   }
@@ -265,11 +266,13 @@ public:
     set_target(caf::actor_cast<caf::strong_actor_ptr>(where));
   }
 
-  void set_target(caf::strong_actor_ptr where) {
+  /// The same for a handle of any type, null: nowhere, for the time being. Not zero: the service
+  /// had come to this record, so that a session begins with its first command.
+  void set_target(caf::strong_actor_ptr where, request_id record = 0) {
     if (!inside_)
       return;
-    inside_->run([where = std::move(where)](detail::client_state& state) mutable {
-      state.set_target(std::move(where));
+    inside_->run([where = std::move(where), record](detail::client_state& state) mutable {
+      state.set_target(std::move(where), record);
     });
   }
 

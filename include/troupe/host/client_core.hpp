@@ -40,7 +40,8 @@ struct client_options {
 /// carried out once, however often it is sent: it keeps its number as long as its session lasts.
 /// What was sent once in a session that the service does not know any more was not carried out,
 /// and gets a number in the next one; of what was sent more often, or whose outcome was not known,
-/// nobody knows.
+/// nobody knows. A session begins with its first command, where something is known of the service,
+/// and else costs a question of its own.
 ///
 /// Whoever runs it carries requests and answers, whose content it does not see, and knows where
 /// the service is. Steps like any machine; not thread-safe; no snapshot, as a client does not
@@ -61,8 +62,11 @@ public:
     bool hurries = false;
   };
 
-  /// The service is somewhere from now on, or somewhere else: what is open is sent there.
-  struct reached {};
+  /// The service is somewhere from now on, or somewhere else: what is open is sent there. It had
+  /// come to this record; zero: that is not known.
+  struct reached {
+    request_id record = 0;
+  };
 
   /// It is nowhere, for the time being.
   struct lost {};
@@ -180,7 +184,7 @@ public:
     if (has_session() && keep_at_ <= now) {
       keep_at_ = now + options_.keep_every;
       for (auto& [which, each] : lines_)
-        if (is_reached_ && each.id != session_id{})
+        if (is_reached_ && is_known(each))
           put(keep{{each.id}});
     }
     if (retry_at_ && *retry_at_ <= now) {
@@ -221,6 +225,8 @@ private:
   /// long as a command waits that keeps the first from going on.
   struct line_of_numbers {
     session_id id;
+    /// See call; zero once the service is known to have the session.
+    request_id begins_after = 0;
     std::uint64_t key = 0; // of its opening
     bool is_opening = false;
     std::uint64_t last_number = 0;
@@ -262,8 +268,9 @@ private:
 
   // -- where the service is -------------------------------------------------------------
 
-  void handle(request_id, const reached&) {
+  void handle(request_id, const reached& where) {
     is_reached_ = true;
+    record_ = where.record;
     heard_at_ = now_;
     refusal_ = {};
     retry_at_.reset();
@@ -339,6 +346,8 @@ private:
     if (what.attempt <= found->second.tries_before && planted_flaw != flaw::old_session_heard)
       return;
     put(done{id, found->second.tries > 1});
+    if (found->second.what.numbered)
+      has_begun(lines_.at(found->second.line));
     take_out(found);
   }
 
@@ -409,11 +418,15 @@ private:
     call who;
     if (each.what.numbered) {
       auto& line = lines_.at(each.line);
+      if (line.id == session_id{} && record_ != 0)
+        choose(line);
       if (line.id == session_id{})
         return open_now(each.line, line);
+      if (planted_flaw == flaw::beginning_renewed && line.begins_after != 0)
+        line.begins_after = record_;
       if (planted_flaw == flaw::repeat_renumbered && each.tries_now() > 0)
         renumber(each);
-      who = {line.id, each.number, line.acked()};
+      who = {line.id, each.number, line.acked(), line.begins_after};
     }
     put(send{id, ++each.tries, who});
   }
@@ -434,6 +447,18 @@ private:
     auto& line = lines_.at(what.line);
     line.open.erase(what.number);
     what.number = line.next();
+  }
+
+  /// What was known of the service stays with the session for good: it may begin, end and be
+  /// forgotten before a repeat arrives.
+  void choose(line_of_numbers& line) {
+    line.id = {random_.next() | session_id::chosen};
+    line.begins_after = record_;
+  }
+
+  void has_begun(line_of_numbers& line) {
+    if (std::exchange(line.begins_after, 0) != 0)
+      keep_at_ = now_ + options_.keep_every;
   }
 
   void open_now(std::uint64_t which, line_of_numbers& line) {
@@ -489,6 +514,8 @@ private:
     auto which = teller.line;
     auto& line = lines_.at(which);
     line.id = {};
+    line.begins_after = 0;
+    record_ = 0; // too long ago to begin a session by
     line.key = 0;
     line.last_number = 0;
     line.open.clear();
@@ -528,7 +555,11 @@ private:
   }
 
   [[nodiscard]] bool has_session() const {
-    return std::ranges::any_of(lines_, [](auto& each) { return each.second.id != session_id{}; });
+    return std::ranges::any_of(lines_, [](auto& each) { return is_known(each.second); });
+  }
+
+  static bool is_known(const line_of_numbers& line) {
+    return line.id != session_id{} && line.begins_after == 0;
   }
 
   // -- ends -----------------------------------------------------------------------------
@@ -593,6 +624,7 @@ private:
   time_point heard_at_{};  // of the service, or a request came where none waited
   problem refusal_;        // see refuse
   std::uint64_t turn_ = 0; // counts the places of the service
+  request_id record_ = 0;  // see reached
   std::map<std::uint64_t, line_of_numbers> lines_;
   std::uint64_t newest_line_ = 0;
   std::uint32_t opening_failures_ = 0;

@@ -1,13 +1,19 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "troupe/host/any_host.hpp"
 #include "troupe/host/group_types.hpp"
 
 namespace troupe::host {
+
+/// How far a service has come here: what its clients know of it when they find it (see
+/// client_core::reached). Outlives the service.
+using record_gauge = std::shared_ptr<std::atomic<request_id>>;
 
 /// A service's way to the group that runs it. Thread-safe.
 class group_member {
@@ -39,6 +45,14 @@ public:
 
   /// Of this start of the process: random, not zero.
   [[nodiscard]] virtual std::uint64_t life() const = 0;
+
+  /// The service sets it.
+  [[nodiscard]] const record_gauge& gauge() const {
+    return gauge_;
+  }
+
+private:
+  const record_gauge gauge_ = std::make_shared<std::atomic<request_id>>(0);
 };
 
 } // namespace troupe::host

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -325,6 +326,8 @@ private:
         std::visit([this](const auto& each) { handle_effect(each); }, what);
       doing_.clear();
     }
+    if (auto* group = host_->group())
+      group->gauge()->store(core_.index(), std::memory_order_relaxed);
     if (waiting_.size() > 0)
       answer_waiting();
     arm();

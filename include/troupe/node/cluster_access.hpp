@@ -53,6 +53,8 @@ struct access_options {
 struct service_binding {
   /// By their names; none: they are out of reach.
   std::map<std::string, caf::strong_actor_ptr> handles;
+  /// How far they have come, for those of which that is known.
+  std::map<std::string, request_id> records{};
   /// The node that they are on, and its router.
   net::address where;
   caf::strong_actor_ptr entry;
@@ -598,6 +600,7 @@ private:
   void bind(std::uint64_t search, const net::link_ptr& link, const net::address& where,
             const router::service_place& place) {
     service_binding how{.handles = {},
+                        .records = {},
                         .where = where,
                         .entry = link->entry_point(),
                         .others = {},
@@ -608,6 +611,8 @@ private:
       if (found == place.all.end() || !found->second)
         return false;
       how.handles[service] = found->second;
+      if (auto record = place.records.find(service); record != place.records.end())
+        how.records.insert(*record);
       return true;
     };
     if (!std::ranges::all_of(cluster_services, take) || (how.has_voters && !take(voters_name))) {

@@ -159,6 +159,8 @@ private:
                          .entry = around_.entry(),
                          .others = {},
                          .is_here = true};
+    for (auto& [called, gauge] : seat_->gauges())
+      here.records[called] = gauge->load();
     here.handles[registry_name] = registry;
     here.handles[voters_name] = caf::actor_cast<caf::strong_actor_ptr>(seat_->voters());
     std::swap(registry_, registry);

@@ -89,6 +89,11 @@ public:
     return services_->handles();
   }
 
+  /// How far they have come.
+  [[nodiscard]] const std::map<std::string, host::record_gauge>& gauges() const {
+    return services_->gauges();
+  }
+
   [[nodiscard]] const caf::actor& voters() const {
     return voters_;
   }

@@ -76,17 +76,21 @@ struct service_clients {
     state.on_doubt(job);
   }
 
-  /// The services are there from now on, by their names; those that are missing nowhere.
-  void bind(const std::map<std::string, caf::strong_actor_ptr>& where) {
-    auto at = [&](const char* name) {
+  /// The services are there from now on, by their names; those that are missing nowhere. They had
+  /// come to these records, as far as that is known.
+  void bind(const std::map<std::string, caf::strong_actor_ptr>& where,
+            const std::map<std::string, request_id>& records) {
+    auto set = [&](auto& client, const char* name) {
       auto found = where.find(name);
-      return found != where.end() ? found->second : nullptr;
+      auto record = records.find(name);
+      client.set_target(found != where.end() ? found->second : nullptr,
+                        record != records.end() ? record->second : 0);
     };
-    registry.set_target(at(registry_name));
-    names.set_target(at(names_name));
-    locks.set_target(at(locks_name));
-    scheduler.set_target(at(scheduler_name));
-    state.set_target(at(state_name));
+    set(registry, registry_name);
+    set(names, names_name);
+    set(locks, locks_name);
+    set(scheduler, scheduler_name);
+    set(state, state_name);
   }
 };
 

@@ -43,6 +43,7 @@ public:
   hosted_services& operator=(hosted_services&& other) noexcept {
     std::swap(sys_, other.sys_);
     std::swap(handles_, other.handles_);
+    std::swap(gauges_, other.gauges_);
     return *this;
   }
 
@@ -58,6 +59,11 @@ public:
     return handles_;
   }
 
+  /// Of those on a group, by the same names.
+  [[nodiscard]] const std::map<std::string, host::record_gauge>& gauges() const {
+    return gauges_;
+  }
+
 private:
   explicit hosted_services(caf::actor_system& sys) : sys_(&sys) {}
 
@@ -65,8 +71,13 @@ private:
   problem add(const typename Service::options& options, Host host,
               const host::core_options& limits);
 
+  template <class Service>
+  problem add_member(const typename Service::options& options,
+                     std::shared_ptr<host::group_member> member, const host::core_options& limits);
+
   caf::actor_system* sys_;
   std::map<std::string, caf::strong_actor_ptr> handles_;
+  std::map<std::string, host::record_gauge> gauges_;
 };
 
 /// Starts an empty registry, for a node that leads.

@@ -100,6 +100,9 @@ struct service_place {
   /// With `handle`, if find_service::known was zero: all services that the node that was asked
   /// knows of, by their names; null for those that are not on it.
   std::map<std::string, caf::strong_actor_ptr> all{};
+  /// With `all`: how far those have come that the node keeps with others (see
+  /// host::client_core::reached).
+  std::map<std::string, std::uint64_t> records{};
 };
 
 /// Asks for a service of the cluster by its name. Answered at once if the place has another
@@ -234,7 +237,8 @@ template <class Inspector>
 bool inspect(Inspector& f, service_place& x) {
   return f.object(x).fields(f.field("handle", x.handle), f.field("address", x.address),
                             f.field("others", x.others), f.field("revision", x.revision),
-                            f.field("why", x.why), f.field("all", x.all));
+                            f.field("why", x.why), f.field("all", x.all),
+                            f.field("records", x.records));
 }
 
 template <class Inspector>

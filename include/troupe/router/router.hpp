@@ -171,6 +171,11 @@ public:
     entrance_->hand_to(agent, nullptr, caf::make_message_id(), payload, self_->context());
   }
 
+  /// See service_places::set_gauges().
+  void set_gauges(std::map<std::string, detail::service_places::gauge> all) {
+    services_.set_gauges(std::move(all));
+  }
+
   void set_service(const std::string& what, service_place where) {
     services_.set(what, std::move(where));
   }

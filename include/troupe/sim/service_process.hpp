@@ -44,6 +44,8 @@ struct service_message {
   struct reply {
     request_id number = 0;
     std::variant<host::session_id, effect_of<M>, problem, seen> what;
+    /// How far the service there had come.
+    request_id record = 0;
   };
 
   std::variant<raft::message, ask, reply> body;
@@ -409,7 +411,7 @@ private:
       if (found.empty())
         return;
       auto [to, number] = found.mapped();
-      here_.send(to, message{typename message::reply{number, std::move(what)}});
+      here_.send(to, message{typename message::reply{number, std::move(what), service_.index()}});
     }
 
     home& here_;

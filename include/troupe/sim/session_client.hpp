@@ -37,6 +37,7 @@ public:
   }
 
   void receive(process_id, const typename message::reply& what) {
+    record_ = std::max(record_, what.record);
     auto found = asked_.extract(what.number);
     if (!found)
       return;
@@ -127,8 +128,17 @@ protected:
     core_ = host::client_core{how(here_.setting().session_term), here_.random().next()};
     wanted_.clear();
     asked_.clear();
-    step(host::client_core::reached{});
+    step(host::client_core::reached{record_});
     lose();
+  }
+
+  /// Ends in order, and goes on as another client.
+  /// @pre Nothing is under way.
+  void take_leave() {
+    step(host::client_core::close{});
+    core_ = host::client_core{how(here_.setting().session_term), here_.random().next()};
+    asked_.clear();
+    step(host::client_core::reached{record_});
   }
 
   [[nodiscard]] Home& here() {
@@ -240,7 +250,7 @@ private:
 
   void perform(const host::client_core::doubt&) {
     move();
-    step(host::client_core::reached{});
+    step(host::client_core::reached{record_});
   }
 
   void lose() {
@@ -259,6 +269,7 @@ private:
   Home& here_;
   host::client_core core_;
   process_id server_ = 0;
+  request_id record_ = 0; // the latest that a node has told of
   request_id last_id_ = 0;
   std::map<request_id, question> wanted_;
   request_id last_asked_ = 0;

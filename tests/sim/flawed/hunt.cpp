@@ -15,6 +15,7 @@
 #include "troupe/sim/lock_scenario.hpp"
 #include "troupe/sim/raft_scenario.hpp"
 #include "troupe/sim/scheduler_scenario.hpp"
+#include "troupe/sim/session_scenario.hpp"
 #include "troupe/sim/state_scenario.hpp"
 
 namespace {
@@ -37,6 +38,8 @@ scenario scenario_of(std::string_view name) {
     return violations_of<sim::lease_scenario>;
   if (name == "state")
     return violations_of<sim::state_scenario>;
+  if (name == "session")
+    return violations_of<sim::session_scenario>;
   if (name == "scheduler")
     return violations_of<sim::scheduler_scenario>;
   return nullptr;
@@ -54,7 +57,9 @@ int main(int count, char** words) {
   auto seeds = count > 3 ? std::stoull(words[3]) : 200;
   auto first = count > 4 ? std::stoull(words[4]) : 0;
   for (auto seed = first; seed < first + seeds; ++seed) {
-    auto found = run(test::varied_group(seed, std::chrono::seconds{30}));
+    auto found = run(words[1] == std::string_view{"session"}
+                       ? test::world_of_short_sessions(seed, std::chrono::seconds{30})
+                       : test::varied_group(seed, std::chrono::seconds{30}));
     if (found.empty())
       continue;
     std::printf("seed %llu: %s\n", seed, found.front().c_str());

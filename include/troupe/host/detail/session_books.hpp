@@ -28,6 +28,14 @@ public:
   /// Requests a client may have without its `acked`; sessions at once.
   static constexpr std::size_t max_calls = 1'024;
   static constexpr std::size_t max_sessions = 10'000;
+  /// Of the sessions that clients have chosen: so many that have ended are known by name. A machine
+  /// may say less.
+  static constexpr std::size_t max_ended = [] {
+    if constexpr (requires { M::max_ended_sessions; })
+      return M::max_ended_sessions;
+    else
+      return 256;
+  }();
 
   /// For each number the record that is to be answered yet, or the answer.
   using answer = std::variant<request_id, effect_of<M>>;
@@ -39,7 +47,8 @@ public:
 
   session_books() = default;
 
-  explicit session_books(books saved) : books_(std::move(saved)) {
+  session_books(books saved, ended_sessions ended)
+    : books_(std::move(saved)), ended_(std::move(ended)) {
     for (auto& [id, book] : books_)
       if (book.key != 0)
         by_key_.emplace(book.key, id);
@@ -47,6 +56,10 @@ public:
 
   [[nodiscard]] const books& all() const {
     return books_;
+  }
+
+  [[nodiscard]] const ended_sessions& ended() const {
+    return ended_;
   }
 
   [[nodiscard]] auto ids() const {
@@ -63,19 +76,20 @@ public:
     if (auto known = by_key_.find(key); known != by_key_.end())
       return known->second;
     if (books_.size() >= max_sessions)
-      return problem{errc::limit_reached, "all sessions are in use; close one"};
+      return all_in_use();
     books_[id].key = key;
     if (key != 0)
       by_key_.emplace(key, id);
     return id;
   }
 
-  /// Returns the records of the session that have no answer yet.
-  std::vector<request_id> close(session_id id) {
+  /// Ends it with record `index`. Returns the records of the session that have no answer yet.
+  std::vector<request_id> close(session_id id, request_id index) {
     std::vector<request_id> pending;
     auto book = books_.extract(id);
     if (book.empty())
       return pending;
+    remember_end(id, index);
     by_key_.erase(book.mapped().key);
     for (auto& [number, what] : book.mapped().calls)
       if (auto* open = std::get_if<request_id>(&what))
@@ -83,11 +97,16 @@ public:
     return pending;
   }
 
-  /// Takes the request that record `index` holds; `who` has a session.
+  /// Takes the request that record `index` holds; `who` has a session, which may begin with it.
   [[nodiscard]] decision take(const call& who, request_id index) {
     auto found = books_.find(who.session);
-    if (found == books_.end())
-      return unknown(who);
+    if (found == books_.end()) {
+      if (!may_begin(who, index))
+        return unknown(who);
+      if (books_.size() >= max_sessions)
+        return all_in_use();
+      found = books_.try_emplace(who.session).first;
+    }
     auto& acked = found->second.acked;
     auto& calls = found->second.calls;
     acked = std::max(acked, who.acked);
@@ -102,11 +121,13 @@ public:
     return carry_out{};
   }
 
-  /// Whether take() would have it carried out, as things are.
-  [[nodiscard]] bool is_new(const call& who) const {
+  /// Whether take() would have it carried out in record `index`, as things are.
+  [[nodiscard]] bool is_new(const call& who, request_id index) const {
     auto found = books_.find(who.session);
-    return found != books_.end() && who.number > found->second.acked
-           && !found->second.calls.contains(who.number) && found->second.calls.size() < max_calls;
+    if (found == books_.end())
+      return may_begin(who, index) && books_.size() < max_sessions;
+    return who.number > found->second.acked && !found->second.calls.contains(who.number)
+           && found->second.calls.size() < max_calls;
   }
 
   /// Nothing if it was forgotten meanwhile.
@@ -122,6 +143,34 @@ public:
   }
 
 private:
+  static problem all_in_use() {
+    return {errc::limit_reached, "all sessions are in use; close one"};
+  }
+
+  /// Whether this session is not known because it has not begun yet, for certain: had it begun,
+  /// then after the record that its client knew of, and ended after that.
+  [[nodiscard]] bool may_begin(const call& who, request_id index) const {
+    if (who.begins_after == 0 || who.begins_after >= index
+        || (who.session.value & session_id::chosen) == 0)
+      return false;
+    if (planted_flaw == flaw::ended_session_begins)
+      return true;
+    return ended_.others < who.begins_after && std::ranges::none_of(ended_.last, [&](auto& each) {
+             return each.second == who.session;
+           });
+  }
+
+  void remember_end(session_id id, request_id index) {
+    if ((id.value & session_id::chosen) == 0)
+      return;
+    auto& last = ended_.last;
+    last.emplace_back(index, id);
+    if (last.size() <= max_ended)
+      return;
+    ended_.others = last.front().first;
+    last.erase(last.begin());
+  }
+
   /// What is pending stays, so that it ends with its session at the latest.
   static void forget_answers(std::map<std::uint64_t, answer>& calls, std::uint64_t acked) {
     for (auto each = calls.begin(); each != calls.end() && each->first <= acked;)
@@ -135,6 +184,7 @@ private:
   }
 
   books books_;
+  ended_sessions ended_;
   std::map<std::uint64_t, session_id> by_key_; // of those that have one
 };
 

@@ -164,7 +164,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                               .check_at_rest = std::chrono::seconds{2},
                               .guide_after = std::chrono::seconds{2}};
   cluster::access_events events{[this](const cluster::service_binding& place) {
-                                  clients_.bind(place.handles);
+                                  clients_.bind(place.handles, place.records);
                                   auto voters = place.handles.find(cluster::voters_name);
                                   std::lock_guard guard{mutex_};
                                   voters_

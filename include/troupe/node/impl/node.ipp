@@ -272,6 +272,9 @@ struct node::inside {
                                + "; restore a backup, or give nodes of the cluster to join"};
     on_member([all = seat.services()](cluster::member_state& state) { state.guard(all); });
     seat.start();
+    router_->run([gauges = seat.gauges()](router::router_state& state) {
+      state.set_gauges({gauges.begin(), gauges.end()});
+    });
     signpost_->add_seat(caf::actor_cast<caf::strong_actor_ptr>(seat.voters()));
     if (!founds)
       return {};
@@ -471,7 +474,7 @@ struct node::inside {
   }
 
   void bound(const cluster::service_binding& how) {
-    clients_->bind(how.handles);
+    clients_->bind(how.handles, how.records);
     if (!how.handles.empty())
       log_.settle(no_way);
     auto voters = how.handles.find(cluster::voters_name);

@@ -54,6 +54,14 @@ problem hosted_services::add(const typename Service::options& options, Host host
   return {};
 }
 
+template <class Service>
+problem hosted_services::add_member(const typename Service::options& options,
+                                    std::shared_ptr<host::group_member> member,
+                                    const host::core_options& limits) {
+  gauges_[Service::name] = member->gauge();
+  return add<Service>(options, host::replicated{std::move(member)}, limits);
+}
+
 TROUPE_COMPILED result<hosted_services> hosted_services::start(caf::actor_system& sys,
                                                                const service_options& how) {
   hosted_services made{sys};
@@ -76,14 +84,15 @@ TROUPE_COMPILED result<hosted_services> hosted_services::start(caf::actor_system
                                                                const host::group& group,
                                                                const service_options& how) {
   hosted_services made{sys};
-  auto at = [&group](host::service_id number) { return host::replicated{group.seat(number)}; };
-  auto why = made.add<registry::name_service>({}, at(names_number), how.journal);
+  auto at = [&group](host::service_id number) { return group.seat(number); };
+  auto why = made.add_member<registry::name_service>({}, at(names_number), how.journal);
   if (why.code == errc::none)
-    why = made.add<lock::lock_service>(how.locks, at(locks_number), how.journal);
+    why = made.add_member<lock::lock_service>(how.locks, at(locks_number), how.journal);
   if (why.code == errc::none)
-    why = made.add<scheduler::scheduler_service>(how.scheduler, at(scheduler_number), how.journal);
+    why = made.add_member<scheduler::scheduler_service>(how.scheduler, at(scheduler_number),
+                                                        how.journal);
   if (why.code == errc::none)
-    why = made.add<state::state_service>(how.state, at(state_number), how.journal);
+    why = made.add_member<state::state_service>(how.state, at(state_number), how.journal);
   if (why.code != errc::none)
     return why;
   return made;

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <list>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -27,7 +29,14 @@ public:
   /// Above this, questions that would wait are refused.
   static constexpr std::size_t max_waiting = 10'000;
 
+  using gauge = std::shared_ptr<const std::atomic<std::uint64_t>>;
+
   explicit service_places(caf::event_based_actor* self) : self_(self), timers_(self) {}
+
+  /// How far services have come, by their names, for those who ask.
+  void set_gauges(std::map<std::string, gauge> all) {
+    gauges_ = std::move(all);
+  }
 
   /// From now on `name` is there. Its revision is given here.
   void set(const std::string& name, service_place where) {
@@ -70,8 +79,11 @@ private:
 
   [[nodiscard]] service_place with_all(service_place which) const {
     if (which.handle)
-      for (auto& [name, place] : places_)
+      for (auto& [name, place] : places_) {
         which.all.emplace(name, place.handle);
+        if (auto found = gauges_.find(name); place.handle && found != gauges_.end())
+          which.records.emplace(name, found->second->load(std::memory_order_relaxed));
+      }
     return which;
   }
 
@@ -83,6 +95,7 @@ private:
 
   caf::event_based_actor* self_;
   std::map<std::string, service_place> places_;
+  std::map<std::string, gauge> gauges_;
   std::list<question> waiting_;
   timer_queue<caf::event_based_actor> timers_;
 };
