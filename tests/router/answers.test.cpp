@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "caf/action.hpp"
 #include "caf/event_based_actor.hpp"
 #include "troupe/router/client_end.hpp"
 #include "troupe/router/router.hpp"
@@ -35,6 +36,9 @@ struct heard {
   std::map<errc, std::size_t> refused{};
   /// The last refusal.
   std::string why{};
+  /// Of the answers, in their order.
+  std::vector<std::size_t> sizes{};
+  std::vector<std::uint64_t> refused_requests{};
 
   [[nodiscard]] std::size_t count() const {
     auto result = answers;
@@ -60,19 +64,21 @@ public:
       marks_.push_back(std::move(what));
     } else if (what->payload.match_elements<std::string>()) {
       ++heard_.answers;
+      heard_.sizes.push_back(what->payload.get_as<std::string>(0).size());
     } else if (what->payload.match_elements<caf::error>()) {
       auto why = to_problem(what->payload.get_as<caf::error>(0));
       ++heard_.refused[why.code];
       heard_.why = why.detail;
+      heard_.refused_requests.push_back(what->mid.request_id().integer_value());
     }
     return true;
   }
 
   template <class What>
-  void ask(const router_access& there, What what) {
+  void ask(const router_access& there, What what, duration wait = 20s) {
     caf::actor_cast<caf::strong_actor_ptr>(there.handle())
       ->enqueue(ctrl(), new_request_id(caf::message_priority::normal),
-                caf::make_message(dispatch{to_agent("far"), {}, 20s, caf::make_message(what)}),
+                caf::make_message(dispatch{to_agent("far"), {}, wait, caf::make_message(what)}),
                 nullptr);
   }
 
@@ -110,6 +116,7 @@ struct linked_router : test::live_system<caf::id_block::troupe_router> {
     auto kept = std::make_shared<std::vector<caf::typed_response_promise<std::string>>>();
     return {
       [](std::uint64_t bytes) { return std::string(bytes, 'x'); },
+      [](caf::join_atom) { return caf::make_action([] {}); }, // cannot be written
       [me, kept](caf::get_atom) -> caf::result<std::string> {
         auto promise = me->make_response_promise<std::string>();
         kept->push_back(promise);
@@ -210,25 +217,87 @@ TEST_CASE_METHOD(linked_router, "whoever asks is told of an answer that is too m
   start(small);
   ask(20, 1'000);
   REQUIRE(settled(20));
-  auto all = end.all();
-  CHECK(all.answers == 4);
-  CHECK(all.refused[errc::outcome_unknown] == 11);
-  CHECK(all.why.find("router_options::max_answer_bytes") != std::string::npos);
-  CHECK(statistics().waiting == 5);
-  CHECK(statistics().refused == 11);
+  CHECK(end.all().count() == 4); // what is refused waits behind what is not
+  CHECK(statistics().waiting == 16);
+  CHECK(statistics().refused == 12);
   CHECK(testing::comes_true([&] {
     end.say();
-    return end.all().answers == 9;
+    return end.all().count() == 20;
   }));
+  CHECK(end.all().answers == 4 + 4);
+  CHECK(end.all().refused[errc::outcome_unknown] == 12);
+  CHECK(end.all().why.find("router_options::max_answer_bytes") != std::string::npos);
   while (end.say())
     ;
   ask(1, 1'000);
-  CHECK(testing::comes_true([&] { return end.all().answers == 10; }));
+  CHECK(testing::comes_true([&] { return end.all().answers == 9; }));
   SECTION("also where it would be by itself") {
     ask(1, 10'000);
     CHECK(testing::comes_true([&] { return end.all().refused[errc::too_large] == 1; }));
     CHECK(end.all().why.find("router_options::max_message_bytes") != std::string::npos);
   }
+  SECTION("and where it cannot be written") {
+    end.ask(*there, caf::join_atom_v);
+    CHECK(testing::comes_true([&] { return end.all().refused[errc::bad_argument] == 1; }));
+  }
+}
+
+TEST_CASE_METHOD(linked_router, "the answers of all links together are bounded", "[router]") {
+  auto how = small;
+  how.max_all_answer_bytes = 2'500;
+  start(how);
+  ask(20, 1'000);
+  REQUIRE(settled(20));
+  CHECK(statistics().refused == 14); // four are on the link, and two wait
+  there->answer_no_more_over(1);
+  there->answer_over(2, caf::actor_cast<caf::strong_actor_ptr>(handle));
+  ask(6, 1'000);
+  REQUIRE(settled(4 + 6));
+  CHECK(statistics().refused == 14);
+}
+
+TEST_CASE_METHOD(linked_router, "no more refusals wait than requests may", "[router]") {
+  start({.max_pending = 3, .window_bytes = 100, .max_answer_bytes = 1'200});
+  ask(10, 1'000);
+  REQUIRE(testing::comes_true([&] { return statistics().refused == 8; }));
+  CHECK(statistics().waiting == 3);
+}
+
+TEST_CASE_METHOD(linked_router, "an answer that nobody waits for any more is not sent",
+                 "[router]") {
+  start(small);
+  for (auto each = 0; each < 4; ++each)
+    end.ask(*there, std::uint64_t{1'000});
+  for (auto each = 0; each < 3; ++each)
+    end.ask(*there, std::uint64_t{999}, 20ms);
+  REQUIRE(settled(7));
+  end.ask(*there, std::uint64_t{998});
+  auto sent = std::chrono::steady_clock::now();
+  REQUIRE(testing::comes_true([&] { return std::chrono::steady_clock::now() > sent + 30ms; }));
+  CHECK(testing::comes_true([&] {
+    end.say();
+    return statistics().waiting == 0;
+  }));
+  CHECK(end.all().sizes == std::vector<std::size_t>{1'000, 1'000, 1'000, 1'000, 998});
+}
+
+TEST_CASE_METHOD(linked_router, "answers keep their order", "[router]") {
+  start({.window_bytes = 100});
+  for (std::uint64_t each = 1; each <= 5; ++each)
+    end.ask(*there, each * 100);
+  REQUIRE(settled(5));
+  CHECK(testing::comes_true([&] {
+    end.say();
+    return end.all().answers == 5;
+  }));
+  CHECK(end.all().sizes == std::vector<std::size_t>{100, 200, 300, 400, 500});
+}
+
+TEST_CASE_METHOD(linked_router, "a link with room is asked seldom what has come", "[router]") {
+  start({.window_bytes = 100'000});
+  ask(20, 1'000);
+  REQUIRE(testing::comes_true([&] { return end.all().answers == 20; }));
+  CHECK_FALSE(end.say());
 }
 
 TEST_CASE_METHOD(linked_router, "a client says by itself what it has got", "[router]") {
@@ -244,11 +313,27 @@ TEST_CASE_METHOD(linked_router, "an answer that never comes is no place taken fo
                  "[router]") {
   start({.max_pending = 3});
   for (auto each = 0; each < 5; ++each)
+    caf::anon_send(there->handle(),
+                   dispatch{to_agent("far"), {}, 20s, caf::make_message(std::uint64_t{1})});
+  for (auto each = 0; each < 5; ++each)
     end.ask(*there, caf::get_atom_v);
   REQUIRE(testing::comes_true([&] { return end.all().refused[errc::outcome_unknown] == 2; }));
+  CHECK(end.all().refused_requests == std::vector<std::uint64_t>{1, 2}); // the oldest
   CHECK(end.all().why.find("router_options::max_pending") != std::string::npos);
   caf::anon_send(agent, caf::put_atom_v);
   CHECK(testing::comes_true([&] { return end.all().answers == 3; }));
+}
+
+TEST_CASE_METHOD(linked_router, "an answer after the end of its link goes nowhere", "[router]") {
+  start({});
+  end.ask(*there, caf::get_atom_v);
+  REQUIRE(testing::comes_true([&] { return statistics().delivered == 1; }));
+  there->answer_no_more_over(1);
+  caf::anon_send(agent, caf::put_atom_v);
+  there->answer_over(2, caf::actor_cast<caf::strong_actor_ptr>(handle));
+  ask(1, 10); // behind it
+  REQUIRE(testing::comes_true([&] { return end.all().answers == 1; }));
+  CHECK(end.all().sizes == std::vector<std::size_t>{10});
 }
 
 TEST_CASE_METHOD(linked_router, "of a request whose agent has ended is told over a link, too",
@@ -257,8 +342,8 @@ TEST_CASE_METHOD(linked_router, "of a request whose agent has ended is told over
   end.ask(*there, caf::get_atom_v);
   REQUIRE(testing::comes_true([&] { return statistics().delivered == 1; }));
   caf::anon_send_exit(agent, caf::exit_reason::kill);
-  CHECK(testing::comes_true([&] { return end.all().count() == 1; }));
-  CHECK(end.all().answers == 0);
+  CHECK(testing::comes_true([&] { return end.all().refused[errc::unreachable] == 1; }));
+  CHECK(end.all().count() == 1);
 }
 
 } // namespace answers_test

@@ -162,7 +162,7 @@ TEST_CASE_METHOD(bundle_readers, "a damaged bundle is found out", "[router][wire
     CHECK(received.letters.size() == bundle::max_letters);
   }
   SECTION("with a letter for nobody") {
-    one[1 + 8] = compat::byte{0}; // behind the word and the number
+    one[1 + 8 + 4] = compat::byte{0}; // behind the word, the number and the patience
     CHECK(arrive(one).damage.code == errc::damaged);
   }
   SECTION("with an answer that many owe") {

@@ -432,6 +432,26 @@ TEST_CASE_METHOD(live_routers, "a lost link fails what was sent over it, and no 
   end(there);
 }
 
+TEST_CASE_METHOD(live_routers, "an answer goes through what stands before the router", "[router]") {
+  auto here = make("n1");
+  add_echo(here, "near");
+  auto twice = sys.spawn([](caf::event_based_actor*) -> caf::behavior {
+    return {[](const std::string& text) { return text + text; }};
+  });
+  agents.push_back(twice);
+  auto ask_both = [&] {
+    return answer_to(self->request(twice * here.handle(), 20s,
+                                   dispatch{to_agent("near"), {}, 10s, caf::make_message("ab"s)}));
+  };
+  CHECK(ask_both() == "abab");
+  // Also where it goes over a link.
+  auto there = make("n2");
+  here.answer_over(1, caf::actor_cast<caf::strong_actor_ptr>(there.handle()));
+  CHECK(ask_both() == "abab");
+  end(here);
+  end(there);
+}
+
 TEST_CASE_METHOD(live_routers, "an agent that ends is unknown from then on", "[router]") {
   auto ended = std::make_shared<std::promise<std::string>>();
   router_access here{

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -15,6 +17,7 @@
 #include "caf/span.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
 
 namespace troupe::router {
 
@@ -40,6 +43,8 @@ struct letter {
   caf::message payload;
   /// Why the payload could not be read: incompatible, if a type of it is not known here.
   problem unreadable{};
+  /// How long an answer is waited for, up to 49 days.
+  duration patience{};
 };
 
 /// Letters from router to router in one message, which costs about as much over a link as each
@@ -135,7 +140,8 @@ private:
     caf::binary_serializer sink{context, bytes_};
     if (!sink.value(static_cast<std::uint8_t>(what.wanted)))
       return false;
-    if (what.wanted != word::nothing && !sink.value(what.number))
+    if (what.wanted != word::nothing
+        && (!sink.value(what.number) || !sink.value(to_ms(what.patience))))
       return false;
     if (!sink.begin_sequence(what.to.size()))
       return false;
@@ -151,6 +157,11 @@ private:
     auto size = bytes_.size() - size_at - sizeof(std::uint32_t);
     sink.seek(size_at);
     return size <= 0xFFFFFFFFU && sink.value(static_cast<std::uint32_t>(size));
+  }
+
+  static std::uint32_t to_ms(duration span) {
+    auto ms = std::chrono::ceil<std::chrono::milliseconds>(span).count();
+    return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 0, 0xFFFFFFFF));
   }
 
   template <class Inspector>
@@ -224,8 +235,10 @@ private:
     if (!source.value(wanted) || wanted > static_cast<std::uint8_t>(word::receipt))
       return false;
     into.wanted = static_cast<word>(wanted);
-    if (into.wanted != word::nothing && !source.value(into.number))
+    std::uint32_t patience_ms = 0;
+    if (into.wanted != word::nothing && (!source.value(into.number) || !source.value(patience_ms)))
       return false;
+    into.patience = std::chrono::milliseconds{patience_ms};
     std::size_t count = 0;
     if (!source.begin_sequence(count) || count == 0 || count > most
         || (count > 1 && into.wanted != word::nothing))

@@ -39,6 +39,11 @@ public:
     return !is_full_;
   }
 
+  /// Takes a message that cannot be refused, as it says that another one was.
+  void take_anyway(std::size_t bytes) {
+    waiting_ += bytes;
+  }
+
   /// So much of what was taken does not go out after all.
   void drop(std::size_t bytes) {
     waiting_ -= std::min(waiting_, bytes);

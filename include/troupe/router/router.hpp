@@ -378,15 +378,19 @@ private:
 
   void send_to_one(detail::stop& where, dispatch& what, word wanted) {
     if (where.node == node_)
-      return hand_over(where.agents.front(), what.payload, wanted);
+      return hand_over(where.agents.front(), what, wanted);
     if (!self_->current_message_id().is_request())
       return fire(where, what.from, what.payload);
     auto number = open_request(where.node, what.timeout);
     if (!number)
       return ways().drop(where.node, where.bytes);
-    auto why
-      = enclose(where, {wanted, number->request_id().integer_value(), std::move(where.agents),
-                        std::move(what.from), std::move(what.payload)});
+    auto why = enclose(where, {wanted,
+                               number->request_id().integer_value(),
+                               std::move(where.agents),
+                               std::move(what.from),
+                               std::move(what.payload),
+                               {},
+                               detail::patience(what.timeout)});
     if (why.code == errc::none)
       return;
     ++counts_.refused;
@@ -394,13 +398,14 @@ private:
   }
 
   /// Gives it to an agent of this node.
-  void hand_over(const std::string& agent, const caf::message& payload, word wanted) {
+  void hand_over(const std::string& agent, const dispatch& what, word wanted) {
     auto here = entrance_->agents.find(agent);
     if (!here)
       return reply(to_error(detail::no_agent(agent)));
     if (wanted != word::receipt)
-      entrance_->ask(self_->ctrl(), here, detail::asker::of(self_), payload, self_->context());
-    else if (hand_to(here, payload))
+      entrance_->ask(self_->ctrl(), here, detail::asker::of(self_), detail::patience(what.timeout),
+                     what.payload, self_->context());
+    else if (hand_to(here, what.payload))
       reply(send_report{1});
     else
       reply(to_error(detail::no_agent(agent)));

@@ -109,9 +109,11 @@ struct router_options {
   std::uint64_t window_bytes = 256U << 10U; // measured: larger ones are no faster
   /// Bytes of one message. Half of link_options::max_queued_bytes, above which a link is closed.
   std::uint64_t max_message_bytes = 32U << 20U;
-  /// Bytes of answers that wait for room on the link to one other node or client. Beyond that
-  /// whoever asked gets outcome_unknown instead, until half of them has gone.
+  /// Bytes of answers that wait for room on the link to one other node or client, and to all of
+  /// them together. Beyond that whoever asked gets outcome_unknown instead, until half of them has
+  /// gone.
   std::uint64_t max_answer_bytes = 64U << 20U;
+  std::uint64_t max_all_answer_bytes = 256U << 20U;
 };
 
 /// What became of a message to many.
@@ -173,7 +175,8 @@ bool inspect(Inspector& f, router_options& x) {
     f.field("max_agents", x.max_agents), f.field("max_waiting_bytes", x.max_waiting_bytes),
     f.field("max_pending", x.max_pending), f.field("max_recipients", x.max_recipients),
     f.field("window_bytes", x.window_bytes), f.field("max_message_bytes", x.max_message_bytes),
-    f.field("max_answer_bytes", x.max_answer_bytes));
+    f.field("max_answer_bytes", x.max_answer_bytes),
+    f.field("max_all_answer_bytes", x.max_all_answer_bytes));
 }
 
 template <class Inspector>

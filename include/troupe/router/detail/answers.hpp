@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -11,12 +12,14 @@
 #include <vector>
 
 #include "caf/actor_control_block.hpp"
+#include "caf/actor_system.hpp"
 #include "caf/mailbox_element.hpp"
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
 #include "caf/node_id.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/time.hpp"
 #include "troupe/router/detail/asker.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/refusals.hpp"
@@ -25,11 +28,12 @@
 
 namespace troupe::router::detail {
 
-/// Brings answers to those who asked over a link: each waits here until there is room on that (see
-/// link_flow), and one for which there is none is replaced by an error that says so. For this the
-/// router asks the agents in their place.
+/// Brings answers to those who asked over a link, in the order in which they come: each waits here
+/// until there is room on that (see link_flow), and one for which there is none is replaced by an
+/// error that says so. For this the router asks the agents in their place.
 ///
-/// Works in the thread of whoever answers. Thread-safe; sends nothing while it is locked.
+/// Works in the thread of whoever answers. Thread-safe; nothing of others is called or destroyed
+/// while it is locked.
 class answers {
 public:
   explicit answers(const router_options& options) : options_(options) {}
@@ -39,10 +43,11 @@ public:
   /// All on the node of `entry` are answered over link `number` from here on; a link that led there
   /// before has ended. `entry` answers compat::ping().
   void link_up(std::uint64_t number, caf::strong_actor_ptr entry) {
+    remains before;
     std::lock_guard guard{mutex_};
     auto node = entry->node();
-    if (auto before = numbers_.find(node); before != numbers_.end())
-      forget(before->second);
+    if (auto found = numbers_.find(node); found != numbers_.end())
+      forget(found->second, before);
     numbers_.emplace(node, number);
     auto& there = peers_.try_emplace(number, number, std::move(entry), options_).first->second;
     there.flow.link_up();
@@ -50,49 +55,48 @@ public:
 
   /// What waits for it is lost: whoever asked hears of the end of the link.
   void link_down(std::uint64_t number) {
+    remains gone;
     std::lock_guard guard{mutex_};
-    forget(number);
+    forget(number, gone);
   }
 
   /// Others have filled that link, or it has drained.
   void hold(const caf::strong_actor_ptr& self, std::uint64_t number, bool is_held,
             compat::execution_context* context) {
-    outgoing out;
     {
       std::lock_guard guard{mutex_};
-      auto found = peers_.find(number);
-      if (found == peers_.end())
-        return;
-      found->second.flow.hold(is_held);
-      release(found->second, out);
+      if (auto found = peers_.find(number); found != peers_.end())
+        found->second.flow.hold(is_held);
     }
-    send(self, std::move(out), context);
+    flush(self, number, context);
   }
 
   // -- requests ------------------------------------------------------------------------
 
   /// Returns who asks an agent in place of `asks`: `self`, the router, for one behind a link, else
-  /// `asks`. Over one link so many requests may be open as a router itself may ask; with one more
-  /// the first of them is given up.
-  [[nodiscard]] asker stand_in(const caf::strong_actor_ptr& self, asker asks,
+  /// `asks`. Nobody waits for the answer longer than `wait`. Over one link so many requests may be
+  /// open as a router itself may ask; with one more the first of them is given up.
+  [[nodiscard]] asker stand_in(const caf::strong_actor_ptr& self, asker asks, duration wait,
                                compat::execution_context* context) {
     if (!asks.id.is_request())
       return asks;
-    std::optional<asker> given_up;
+    std::optional<request> given_up;
     std::uint64_t number = 0;
     {
+      auto until = now(self) + wait;
       std::lock_guard guard{mutex_};
       auto* there = peer_of(asks.who);
       if (there == nullptr)
         return asks;
       number = answer_flag | ++last_;
-      if (there->open.size() >= options_.max_pending)
+      if (!there->open.empty() && there->open.size() >= options_.max_pending)
         given_up = finish(*there->open.begin());
       there->open.insert(number);
-      requests_.emplace(number, request{std::move(asks), there->number});
+      requests_.emplace(number, request{std::move(asks), there->number, until});
     }
     if (given_up)
-      given_up->tell(self, caf::make_message(to_error(no_answer(options_.max_pending))), context);
+      tell(self, std::move(given_up->asks),
+           caf::make_message(to_error(no_answer(options_.max_pending))), context);
     return {self, caf::message_id{number}.with_normal_priority()};
   }
 
@@ -107,21 +111,23 @@ public:
     }
     if ((number & answer_flag) == 0)
       return false;
-    std::optional<asker> asks;
+    std::optional<request> found;
     {
       std::lock_guard guard{mutex_};
-      asks = finish(number);
+      found = finish(number);
     }
-    if (asks)
-      tell(self, std::move(*asks), in_our_words(std::move(what.payload)), context);
+    if (found)
+      tell(self, std::move(found->asks), in_our_words(std::move(what.payload)), context,
+           found->until);
     return true;
   }
 
   // -- answers -------------------------------------------------------------------------
 
-  /// Sends an answer as soon as there is room for it.
+  /// Sends an answer as soon as there is room for it, behind all before it; not if nobody waits for
+  /// it any more then.
   void tell(const caf::strong_actor_ptr& self, asker to, caf::message answer,
-            compat::execution_context* context) {
+            compat::execution_context* context, time_point until = time_point::max()) {
     if (!is_behind_link(to.who))
       return to.tell(self, std::move(answer), context);
     auto bytes = compat::size_of(*self->home_system, answer);
@@ -130,24 +136,22 @@ public:
       why = unwritable();
     else if (*bytes > options_.max_message_bytes)
       why = answer_too_large(*bytes, options_.max_message_bytes);
-    outgoing out;
+    parcel next{std::move(to), std::move(answer), bytes.value_or(0) + parcel_bytes, until};
+    std::uint64_t number = 0;
     {
       std::lock_guard guard{mutex_};
-      auto* there = peer_of(to.who);
+      auto* there = peer_of(next.to.who);
       if (there == nullptr)
         return; // the link has just ended
-      if (why.code == errc::none && !there->flow.take(*bytes))
+      number = there->number;
+      if (why.code == errc::none && !has_room_for(next.bytes, *there))
         why = too_many_answers(there->flow.waiting_bytes());
-      if (why.code == errc::none) {
-        there->line.push_back({std::move(to), std::move(answer), *bytes});
-        release(*there, out);
-      } else {
-        ++refused_;
-      }
+      if (why.code != errc::none && !refuse(next, why, *there))
+        return;
+      waiting_ += next.bytes;
+      there->line.push_back(std::move(next));
     }
-    if (why.code != errc::none)
-      to.tell(self, caf::make_message(to_error(std::move(why))), context);
-    send(self, std::move(out), context);
+    flush(self, number, context);
   }
 
   /// Adds what waits and what was refused here to the statistics of the router.
@@ -162,22 +166,27 @@ public:
 
   /// Lets go of all actors.
   void clear() {
+    std::map<std::uint64_t, peer> peers;
+    std::map<std::uint64_t, request> requests;
     std::lock_guard guard{mutex_};
     numbers_.clear();
-    peers_.clear();
-    requests_.clear();
     marks_.clear();
+    peers.swap(peers_);
+    requests.swap(requests_);
   }
 
 private:
   /// In the numbers of requests; those of the router's actor do not come so far.
   static constexpr std::uint64_t answer_flag = std::uint64_t{1} << 59U;
   static constexpr std::uint64_t mark_flag = std::uint64_t{1} << 58U;
+  /// What an answer costs beside its content.
+  static constexpr std::size_t parcel_bytes = 128;
 
   struct parcel {
     asker to;
     caf::message what;
     std::size_t bytes = 0;
+    time_point until = time_point::max();
   };
 
   struct peer {
@@ -191,15 +200,19 @@ private:
     std::deque<parcel> line{};
     /// Numbers of requests that wait for agents.
     std::set<std::uint64_t> open{};
+    /// A thread sends what there is room for, also what others put into the line meanwhile: so that
+    /// answers keep their order.
+    bool is_sending = false;
   };
 
   struct request {
     asker asks;
     std::uint64_t link = 0;
+    time_point until;
   };
 
-  /// What goes out once nothing is locked: answers, and where the peer is to say that it has
-  /// all before, a request to its entry.
+  /// What goes out once nothing is locked: an answer, or the question to the entry of the peer
+  /// whether it has all before.
   struct outgoing_step {
     std::optional<parcel> answer;
     caf::strong_actor_ptr entry;
@@ -207,6 +220,16 @@ private:
   };
 
   using outgoing = std::vector<outgoing_step>;
+
+  /// What may end with the last handle of it, once nothing is locked.
+  struct remains {
+    std::optional<peer> link;
+    std::vector<request> requests;
+  };
+
+  static time_point now(const caf::strong_actor_ptr& self) {
+    return time_point{self->home_system->clock().now().time_since_epoch()};
+  }
 
   [[nodiscard]] bool is_behind_link(const caf::strong_actor_ptr& who) const {
     std::lock_guard guard{mutex_};
@@ -221,37 +244,84 @@ private:
     return found != numbers_.end() ? &peers_.at(found->second) : nullptr;
   }
 
-  void forget(std::uint64_t number) {
+  void forget(std::uint64_t number, remains& into) {
     auto found = peers_.find(number);
     if (found == peers_.end())
       return;
-    for (auto each : found->second.open)
-      requests_.erase(each);
+    auto& there = found->second;
+    for (auto each : there.open)
+      into.requests.push_back(std::move(requests_.extract(each).mapped()));
     std::erase_if(marks_, [&](const auto& each) { return each.second == number; });
-    numbers_.erase(found->second.entry->node());
+    for (auto& each : there.line)
+      waiting_ -= each.bytes;
+    numbers_.erase(there.entry->node());
+    into.link.emplace(std::move(there));
     peers_.erase(found);
   }
 
-  /// Returns who waits for the answer, if anybody does.
-  std::optional<asker> finish(std::uint64_t number) {
+  /// Returns the request, if anybody waits for its answer.
+  std::optional<request> finish(std::uint64_t number) {
     auto found = requests_.extract(number);
     if (!found)
       return std::nullopt;
     peers_.at(found.mapped().link).open.erase(number);
-    return std::move(found.mapped().asks);
+    return std::move(found.mapped());
   }
 
-  /// Puts what there is room for into `out`.
-  void release(peer& there, outgoing& out) {
+  bool has_room_for(std::size_t bytes, peer& there) const {
+    return waiting_ + bytes <= options_.max_all_answer_bytes && there.flow.take(bytes);
+  }
+
+  /// Makes a refusal of an answer, which waits like that. Returns false if there are as many
+  /// already as may be asked: then whoever asked hears of its time-out.
+  bool refuse(parcel& what, const problem& why, peer& there) {
+    ++refused_;
+    if (there.line.size() >= std::max<std::size_t>(options_.max_pending, 1))
+      return false;
+    what.what = caf::make_message(to_error(why));
+    what.bytes = why.detail.size() + parcel_bytes;
+    there.flow.take_anyway(what.bytes);
+    return true;
+  }
+
+  /// Puts what there is room for into `out`, and what nobody waits for any more into `late`.
+  void release(time_point now, peer& there, outgoing& out, std::vector<parcel>& late) {
     while (!there.line.empty() && there.flow.has_room()) {
-      auto bytes = there.line.front().bytes;
-      out.push_back({std::move(there.line.front()), nullptr});
+      auto next = std::move(there.line.front());
       there.line.pop_front();
-      if (!there.flow.send(bytes, bytes))
+      waiting_ -= next.bytes;
+      if (next.until < now) {
+        there.flow.drop(next.bytes);
+        late.push_back(std::move(next));
+        continue;
+      }
+      auto is_marked = there.flow.send(next.bytes, next.bytes);
+      out.push_back({std::move(next), nullptr});
+      if (!is_marked)
         continue;
       auto mark = mark_flag | ++last_;
       marks_.emplace(mark, there.number);
       out.push_back({std::nullopt, there.entry, mark});
+    }
+  }
+
+  /// Sends over link `number` what there is room for, unless another thread does.
+  void flush(const caf::strong_actor_ptr& self, std::uint64_t number,
+             compat::execution_context* context) {
+    for (auto goes_on = false;; goes_on = true) {
+      outgoing out;
+      std::vector<parcel> late;
+      {
+        std::lock_guard guard{mutex_};
+        auto found = peers_.find(number);
+        if (found == peers_.end() || (found->second.is_sending && !goes_on))
+          return;
+        release(now(self), found->second, out, late);
+        found->second.is_sending = !out.empty();
+        if (out.empty())
+          return;
+      }
+      send(self, std::move(out), context);
     }
   }
 
@@ -268,17 +338,16 @@ private:
   /// The peer has what was on its link when it was asked.
   void received(const caf::strong_actor_ptr& self, std::uint64_t mark,
                 compat::execution_context* context) {
-    outgoing out;
+    std::uint64_t number = 0;
     {
       std::lock_guard guard{mutex_};
       auto found = marks_.extract(mark);
       if (!found)
         return;
-      auto& there = peers_.at(found.mapped());
-      there.flow.received();
-      release(there, out);
+      number = found.mapped();
+      peers_.at(number).flow.received();
     }
-    send(self, std::move(out), context);
+    flush(self, number, context);
   }
 
   const router_options options_;
@@ -289,6 +358,8 @@ private:
   std::map<std::uint64_t, request> requests_;
   /// Marks on their way, each with its link.
   std::map<std::uint64_t, std::uint64_t> marks_;
+  /// Bytes in all lines.
+  std::size_t waiting_ = 0;
   std::uint64_t last_ = 0;
   std::uint64_t refused_ = 0;
 };

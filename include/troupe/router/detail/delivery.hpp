@@ -24,9 +24,11 @@ namespace troupe::router::detail {
 /// ended; then CAF has answered the request, if it is one.
 inline bool hand_to(const caf::strong_actor_ptr& agent, const caf::strong_actor_ptr& asks,
                     caf::message_id id, const caf::message& payload,
-                    compat::execution_context* context) {
+                    compat::execution_context* context,
+                    caf::mailbox_element::forwarding_stack stages = {}) {
   return agent->enqueue(
-    caf::make_mailbox_element(id.is_request() ? asks : nullptr, id, {}, payload), context);
+    caf::make_mailbox_element(id.is_request() ? asks : nullptr, id, std::move(stages), payload),
+    context);
 }
 
 /// Returns how long a request that asks for `wanted` waits for its answer.

@@ -65,7 +65,8 @@ public:
       say_that_it_is_here(self, what, context);
     } else if (what.payload.match_elements<envelope>()) {
       auto& letter = what.payload.get_as<envelope>(0);
-      deliver_to(letter.to, self, what.sender, what.mid, letter.payload, context);
+      deliver_to(letter.to, self, what.sender, what.mid, patience(envelope_patience),
+                 letter.payload, context);
     } else if (compat::is_ping(what.payload)) {
       say_that_it_is_here(self, what, context);
     } else {
@@ -77,9 +78,9 @@ public:
   /// Hands a message to an agent of this process, which answers `asks` if `id` asks for an
   /// answer. Returns false if the agent has just ended; who asks has heard so then.
   bool hand_to(const caf::strong_actor_ptr& agent, const caf::strong_actor_ptr& asks,
-               caf::message_id id, const caf::message& payload,
-               compat::execution_context* context) {
-    auto taken = detail::hand_to(agent, asks, id, payload, context);
+               caf::message_id id, const caf::message& payload, compat::execution_context* context,
+               caf::mailbox_element::forwarding_stack stages = {}) {
+    auto taken = detail::hand_to(agent, asks, id, payload, context, std::move(stages));
     (taken ? counts_.delivered : counts_.unknown).fetch_add(1, std::memory_order_relaxed);
     return taken;
   }
@@ -92,11 +93,12 @@ public:
       [&] { return compat::size_of(sys, payload).value_or(routes::npos); });
   }
 
-  /// Hands it to an agent of this process for `asks`, and brings back the answer.
+  /// Hands it to an agent of this process for `asks`, and brings back the answer, for which they
+  /// wait so long.
   bool ask(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& agent, asker asks,
-           const caf::message& payload, compat::execution_context* context) {
-    auto by = going_out.stand_in(self, std::move(asks), context);
-    return hand_to(agent, by.who, by.id, payload, context);
+           duration wait, const caf::message& payload, compat::execution_context* context) {
+    auto by = going_out.stand_in(self, std::move(asks), wait, context);
+    return hand_to(agent, by.who, by.id, payload, context, std::move(by.stages));
   }
 
   /// Ends all requests and lets go of all agents. The answers have no sender: the router may be
@@ -145,7 +147,7 @@ private:
         deliver_and_say(self, asks, id, each, context);
       else
         for (auto& agent : each.to)
-          deliver_to(agent, self, asks, id, each.payload, context);
+          deliver_to(agent, self, asks, id, patience(each.patience), each.payload, context);
     }
   }
 
@@ -162,10 +164,10 @@ private:
   }
 
   void deliver_to(const std::string& id, const caf::strong_actor_ptr& self,
-                  const caf::strong_actor_ptr& asks, caf::message_id request,
+                  const caf::strong_actor_ptr& asks, caf::message_id request, duration wait,
                   const caf::message& payload, compat::execution_context* context) {
     if (auto agent = agents.find(id))
-      ask(self, agent, {asks, request}, payload, context);
+      ask(self, agent, {asks, request}, wait, payload, context);
     else
       answer(self, asks, request, to_error(unknown(id)), context);
   }
@@ -177,11 +179,14 @@ private:
 
   /// Answers the request `id` of `whom`, if it is one.
   template <class Answer>
-  static void answer(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& whom,
-                     caf::message_id id, Answer what, compat::execution_context* context) {
+  void answer(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& whom,
+              caf::message_id id, Answer what, compat::execution_context* context) {
     if (whom && id.is_request())
-      whom->enqueue(self, id.response_id(), caf::make_message(std::move(what)), context);
+      going_out.tell(self, {whom, id}, caf::make_message(std::move(what)), context);
   }
+
+  /// An envelope says nothing of it.
+  static constexpr duration envelope_patience = std::chrono::minutes{1};
 
   std::atomic<bool> closed_{false};
   counts counts_;

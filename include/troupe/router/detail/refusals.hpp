@@ -58,8 +58,8 @@ inline problem answer_too_large(std::size_t bytes, std::size_t most) {
 inline problem too_many_answers(std::size_t bytes) {
   return {errc::outcome_unknown,
           "the agent has answered, but " + std::to_string(bytes)
-            + " bytes of answers of its node wait for this one already; ask for less at a time, or "
-              "raise router_options::max_answer_bytes there"};
+            + " bytes wait already (router_options::max_answer_bytes there); "
+              "ask for less at a time"};
 }
 
 /// The agent may answer yet, but nobody waits for it any more.
