@@ -120,15 +120,31 @@ addresses(const std::vector<std::string>& texts) {
   return result;
 }
 
-/// Holds SIGINT and SIGTERM back from all threads made after it, so that one of them can
-/// wait for them.
+/// Holds signals back from all threads made after it, so that one of them can wait for them:
+/// SIGINT, SIGTERM and `others`, but for those that whoever started us has us ignore.
 class held_signals {
 public:
-  held_signals() {
+  explicit held_signals(std::initializer_list<int> others = {}) {
     ::sigemptyset(&which_);
-    ::sigaddset(&which_, SIGINT);
-    ::sigaddset(&which_, SIGTERM);
+    hold(SIGINT);
+    hold(SIGTERM);
+    for (auto each : others)
+      hold(each);
     ::pthread_sigmask(SIG_BLOCK, &which_, nullptr);
+  }
+
+  struct signal {
+    int number = 0;
+    /// From the terminal: typed there, or it is gone. All in its foreground have it, too.
+    bool of_terminal = false;
+  };
+
+  /// Waits for the next of them.
+  [[nodiscard]] signal next() const {
+    siginfo_t what{};
+    while (::sigwaitinfo(&which_, &what) < 0)
+      ;
+    return {what.si_signo, what.si_code == SI_KERNEL};
   }
 
   /// Waits for the next of them, for ever if `wait` is not given.
@@ -144,6 +160,12 @@ public:
   }
 
 private:
+  void hold(int number) {
+    struct sigaction now {};
+    if (::sigaction(number, nullptr, &now) != 0 || now.sa_handler != SIG_IGN)
+      ::sigaddset(&which_, number);
+  }
+
   sigset_t which_{};
 };
 

@@ -58,7 +58,7 @@ public:
   /// The signal that came before the command ran; zero if none has.
   [[nodiscard]] int ended_by() const {
     std::lock_guard guard{mutex_};
-    return ended_by_;
+    return was_started_ ? 0 : ended_by_;
   }
 
   /// The lock is lost, and soon gone: nothing must run then.
@@ -69,36 +69,38 @@ public:
     ::eventfd_write(has_lost_.get(), 1);
   }
 
-  /// `number` has come, which is zero if the command has it already. Returns false if there is
-  /// nothing to end but this process.
-  bool pass_on(int signal, int number) {
+  /// It is for the command while that runs, else it ends what we wait for. Returns false if there
+  /// is nothing to end but this process.
+  bool pass_on(held_signals::signal what) {
     std::lock_guard guard{mutex_};
-    if (!was_started_ && ended_by_ != 0)
-      return false; // whoever asks again does not want to wait
     was_signalled_ = true;
-    if (program_)
-      program_->signal(number);
-    if (program_ && number == SIGTERM)
-      program_->signal(SIGCONT); // one that was stopped has to hear it, too
-    if (!was_started_)
-      ended_by_ = signal;
-    if (!was_started_ && waiting_ != nullptr)
+    if (program_) {
+      if (!what.of_terminal)
+        program_->signal(what.number);
+      if (what.number == SIGTERM || what.number == SIGHUP)
+        program_->signal(SIGCONT); // one that was stopped has to hear it, too
+      return true;
+    }
+    if (std::exchange(ended_by_, what.number) != 0)
+      return false; // whoever asks again does not want to wait
+    if (waiting_ != nullptr)
       waiting_->close(); // its place in line goes with its session
-    return was_started_ || is_connected_;
+    return is_connected_;
   }
 
-  /// Runs `command` to its end and stops what it leaves behind. Returns its exit status, or 128
-  /// and the signal that ended it, as a shell does; the problem that the lock was lost with, if it
-  /// was.
-  result<int> run(const std::vector<std::string>& command, lock::fencing_token token) {
-    if (auto why = start(command, token); why.code == errc::not_found)
-      return complain(why), 127;
+  /// Runs `command` under `held` to its end and stops what it leaves behind. Returns its exit
+  /// status, or 128 and the signal that ended it, as a shell does; the problem that the lock was
+  /// lost with, if it was.
+  result<int> run(const std::vector<std::string>& command, const lock::auto_renew_lock& held) {
+    if (auto why = start(command, held); why.code == errc::not_found)
+      return complain(why), ::access(command.front().c_str(), F_OK) == 0 ? 126 : 127;
     else if (why.code != errc::none)
       return why;
     for (; !is_lost() && !program_->has_ended(); program_->look()) {
       std::array<pollfd, 2> news{{{program_->news(), POLLIN, 0}, {has_lost_.get(), POLLIN, 0}}};
       ::poll(news.data(), news.size(), -1);
     }
+    auto was_over = !is_lost();
     program_->signal(SIGTERM);
     program_->signal(SIGCONT); // one that was stopped at a terminal has to hear it, too
     if (!ends_in_time())
@@ -107,7 +109,11 @@ public:
     std::lock_guard guard{mutex_};
     program_.reset();
     if (lost_.code != errc::none)
-      return problem{lost_.code, "the command was stopped, as its lock was lost: " + lost_.detail};
+      return problem{lost_.code,
+                     (was_over ? "what the command had left behind was stopped late, as the lock "
+                                 "was lost: "
+                               : "the command was stopped, as its lock was lost: ")
+                       + lost_.detail};
     return status;
   }
 
@@ -136,13 +142,16 @@ private:
     }
   }
 
-  problem start(const std::vector<std::string>& command, lock::fencing_token token) {
-    ::setenv("TROUPE_TOKEN", std::to_string(token.value).c_str(), 1);
+  problem start(const std::vector<std::string>& command, const lock::auto_renew_lock& held) {
+    ::setenv("TROUPE_TOKEN", std::to_string(held.token().value).c_str(), 1);
     std::lock_guard guard{mutex_};
     if (ended_by_ != 0)
       return {errc::withdrawn, "a signal came before the command ran"};
     if (lost_.code != errc::none)
       return lost_;
+    if (!held.held()) // we were stopped for long, and nobody has told yet
+      return {errc::stale_token,
+              "the lease was over before the command began; give a longer --ttl"};
     // In our process group: at a terminal it can read, be interrupted and be suspended.
     auto started = supervised_program::start({.command = command});
     if (!started)
@@ -166,15 +175,15 @@ private:
   std::chrono::steady_clock::time_point lost_at_;
 };
 
-/// From here on SIGTERM is for the command and what it started, once it runs; until then it ends
-/// the wait, and us. What is typed at a terminal reaches the command by itself.
-void pass_signals_to(const std::shared_ptr<guarded_command>& command,
-                     const std::shared_ptr<held_signals>& signals) {
+/// From here on signals are for the command and what it started, while it runs; else they end what
+/// we wait for, and us. What comes from a terminal reaches the command by itself.
+void pass_signals_to(const std::shared_ptr<guarded_command>& command) {
+  auto signals = std::make_shared<held_signals>(std::initializer_list<int>{SIGHUP, SIGQUIT});
   std::thread{[command, signals] {
     for (;;) {
-      auto number = *signals->wait();
-      if (!command->pass_on(number, number == SIGINT ? 0 : number))
-        std::_Exit(128 + number);
+      auto what = signals->next();
+      if (!command->pass_on(what))
+        std::_Exit(128 + what.number);
     }
   }}.detach();
 }
@@ -185,8 +194,10 @@ std::string own_label() {
   return "process " + std::to_string(::getpid()) + " on " + std::string{host};
 }
 
-/// Releases the lock if it was granted to us just before our session ended, which does not.
-void give_back(common_options common, const std::string& name) {
+/// Releases the lock if it was granted to `asked` just before its session ended, which does not.
+void give_back(common_options common, const std::string& name, lock::lock_client& asked) {
+  // What comes late of that session is refused once it has ended.
+  asked.service().close(1s);
   common.wait_s = std::min(common.wait_s, 1.0);
   auto cluster = connect(common);
   if (!cluster)
@@ -196,7 +207,7 @@ void give_back(common_options common, const std::string& name) {
   if (!found)
     return;
   for (auto& holder : found->holders)
-    if (holder.value.label == own_label())
+    if (asked.has_asked_for(holder.value))
       static_cast<void>(locks.ask(lock::release{name, holder.value.token}, 1s));
 }
 
@@ -210,36 +221,40 @@ int run_lock(const common_options& common, const lock_command& what) {
   if (!wait)
     return complain(wait.error());
   auto command = std::make_shared<guarded_command>(*ttl);
-  pass_signals_to(command, std::make_shared<held_signals>());
+  pass_signals_to(command);
   auto cluster = connect(common);
   if (!cluster)
     return complain(cluster.error());
-  lock::hold_options how{*ttl, *wait,
+  lock::hold_options how{*ttl,
+                         *wait,
                          what.shared ? lock::lock_mode::shared : lock::lock_mode::exclusive,
-                         own_label(), guarded_command::margin(*ttl)};
+                         own_label(),
+                         guarded_command::margin(*ttl),
+                         common.wait()};
   lock::lock_client locks{(*cluster)->services().locks};
   command->wait_by(&(*cluster)->services());
   auto asked = (*cluster)->system().clock().now();
   auto granted = locks.acquire(what.name, how);
-  command->wait_by(nullptr);
-  if (auto signal = command->ended_by(); signal != 0) {
-    if (granted || granted.error().code == errc::withdrawn)
-      give_back(common, what.name);
-    return 128 + signal;
-  }
   auto held = granted
                 ? lock::auto_renew_lock::keep((*cluster)->system(), locks, *granted, asked, how,
                                               [command](const problem& why) { command->lose(why); })
                 : result<lock::auto_renew_lock>{granted.error()};
-  if (auto signal = command->ended_by(); !held && signal != 0)
-    return 128 + signal;
+  command->wait_by(nullptr);
+  auto may_be_ours
+    = held || held.error().code == errc::withdrawn || held.error().code == errc::outcome_unknown;
+  if (auto signal = command->ended_by(); signal != 0 || (!held && may_be_ours)) {
+    if (may_be_ours)
+      give_back(common, what.name, locks);
+    return signal != 0 ? 128 + signal : complain(held.error());
+  }
   if (!held) {
     auto status = complain(held.error());
     return held.error().code == errc::lock_held ? timed_out : status;
   }
   if (common.json)
     print({{"event", "held"}, {"lock", what.name}, {"token", held->token().value}});
-  auto status = command->run(what.command, held->token());
+  auto status = command->run(what.command, *held);
+  command->wait_by(&(*cluster)->services());
   if (auto signal = command->ended_by(); signal != 0) {
     static_cast<void>(held->release(1s));
     return 128 + signal;

@@ -54,7 +54,7 @@ public:
     if (auto why = check_name(argc > 1 ? argv[1] : "-"); why.code != troupe::errc::none)
       return cli::complain(why);
     try {
-      app_.parse(argc, argv);
+      app_.parse(cut_command(argc, argv), argv);
       if (auto why = read_settings(); why.code != troupe::errc::none) {
         cli::complain(why);
         return cli::bad_input;
@@ -71,6 +71,17 @@ public:
 
 private:
   using call = std::function<int()>;
+
+  /// Takes what `lock` is to run as it stands: the parser would read words in brackets as lists.
+  /// Returns how many words are left.
+  int cut_command(int argc, char** argv) {
+    auto** end = argv + argc;
+    auto** cut
+      = argc > 1 && argv[1] == std::string{"lock"} ? std::find(argv, end, std::string{"--"}) : end;
+    if (cut != end)
+      lock_.command.assign(cut + 1, end);
+    return static_cast<int>(cut - argv);
+  }
 
   /// The parser itself would only say that there is no command.
   troupe::problem check_name(const std::string& name) const {
@@ -242,16 +253,23 @@ private:
   }
 
   void add_locks() {
-    auto* command = add_asking("lock", "Runs a command while holding a lock",
-                               [this] { return cli::run_lock(common_, lock_); });
+    auto* command = add_asking(
+      "lock",
+      "Runs a command, given after --, while holding a lock; it finds the fencing token in "
+      "TROUPE_TOKEN",
+      [this] {
+        if (lock_.command.empty())
+          return cli::complain({troupe::errc::bad_argument,
+                                "there is no command to run; give it after --, as in troupe lock "
+                                "NAME -- COMMAND"});
+        return cli::run_lock(common_, lock_);
+      });
     command->add_option("NAME", lock_.name)->required();
     command->add_option("--ttl", lock_.ttl,
-                        "How long the lock stays with a holder that was killed: 500ms, 10s, 2m");
-    command->add_option("--wait", lock_.wait, "How long to wait in line for it; 0: not at all");
+                        "How long the lock stays with one that was killed: 500ms, 10s, 2m");
+    command->add_option("--wait", lock_.wait,
+                        "How long to wait in line for it, up to 10m; 0: not at all");
     command->add_flag("--shared", lock_.shared, "Together with others that hold it shared");
-    command
-      ->add_option("COMMAND", lock_.command, "After --; it finds the fencing token in TROUPE_TOKEN")
-      ->required();
     add_asking("locks", "Lists the locks, their holders and who waits",
                [this] { return cli::run_locks(common_); });
   }

@@ -93,6 +93,88 @@ TEST_CASE("a command runs under a lock and its status passes through", "[cluster
   CHECK(run({"locks", "--at", node.address()}).output.empty());
 }
 
+TEST_CASE("the words of a command are passed on as they are", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  auto done
+    = run(lock(node, {}, {"printf", "<%s>", "[abc]", "", "[]", "[a,b]", "--", "-x", "--at"}));
+  INFO(done);
+  CHECK(done.output == "<[abc]><><[]><[a,b]><--><-x><--at>");
+  auto none = run({"lock", "press", "--at", node.address()});
+  INFO(none);
+  CHECK(none.status == 2);
+  CHECK(none.says("error: there is no command to run; give it after --"));
+  temporary_folder folder;
+  std::ofstream{folder / "text"} << "no program";
+  CHECK(run(lock(node, {}, {(folder / "text").string()})).status == 126);
+}
+
+TEST_CASE("a signal that a process sends to the holder of a lock reaches its command",
+          "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  for (auto signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
+    auto holder = start(lock(node, {},
+                             sh("trap 'echo heard; exit 9' INT TERM HUP QUIT; echo mine; "
+                                "while :; do sleep 0.05; done")));
+    REQUIRE(holder.read_line() == "mine");
+    holder.send_signal(signal);
+    auto ended = finish(holder);
+    INFO(ended);
+    CHECK(ended.status == 9);
+    CHECK(ended.output.ends_with("heard\n")); // the shell says what its sleep ended by
+    CHECK(run(lock(node, {}, {"true"})).status == 0);
+  }
+}
+
+TEST_CASE("who has held a lock ends at a signal, also where the service hangs", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  temporary_folder folder;
+  auto sign = (folder / "go on").string();
+  auto holder = start(
+    lock(node, {}, sh("echo $$; while [ ! -e '" + sign + "' ]; do sleep 0.05; done; exit 5")));
+  auto command = numbers_in(holder.read_line().value_or(""));
+  REQUIRE(command.size() == 1);
+  node.process().send_signal(SIGSTOP);
+  std::ofstream{sign} << "now";
+  REQUIRE(comes_true([&] { return all_over(command); }));
+  auto began = std::chrono::steady_clock::now();
+  holder.send_signal(SIGTERM);
+  CHECK(holder.wait_for_end() == 5);
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds{5});
+  node.process().send_signal(SIGCONT);
+}
+
+TEST_CASE("who is ended in line takes the lock from nobody, whatever that one is called",
+          "[cluster][cli]") {
+  need_command();
+  if (::geteuid() != 0)
+    SKIP("only root can have two processes of one number");
+  running_node node{{"--slots", "0"}};
+  auto as_first = [&](const words& options, const words& command) {
+    words result{"/usr/bin/unshare", "--pid",        "--fork",
+                 "--kill-child",     "--mount-proc", command_path()};
+    auto rest = ::lock(node, options, command);
+    result.insert(result.end(), rest.begin(), rest.end());
+    return result;
+  };
+  troupe::testing::child_process holder{as_first({}, sh("echo mine; exec sleep 60"))};
+  REQUIRE(holder.read_line() == "mine");
+  auto seen = [&] { return run({"locks", "--json", "--at", node.address()}).line(); };
+  auto token = seen()["holders"][0]["token"];
+  troupe::testing::child_process patient{as_first({"--wait", "60s"}, sh("echo mine"))};
+  REQUIRE(comes_true([&] { return seen().value("waiting", 0) == 1; }));
+  CHECK(seen()["holders"][0]["label"].get<std::string>().starts_with("process 1 on "));
+  // unshare itself ends by it; its child is the one in line.
+  auto child = content_of("/proc/" + std::to_string(patient.pid()) + "/task/"
+                          + std::to_string(patient.pid()) + "/children");
+  ::kill(std::stoi(child), SIGTERM);
+  CHECK(patient.wait_for_end() == 128 + SIGTERM);
+  CHECK(seen().value("waiting", -1) == 0);
+  CHECK(seen()["holders"][0]["token"] == token);
+}
+
 TEST_CASE("whoever comes second waits, or is told to", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
@@ -125,7 +207,7 @@ TEST_CASE("a signal to one that waits for a lock gives its place in line back", 
   auto waiting = [&] {
     return run({"locks", "--json", "--at", node.address()}).line().value("waiting", -1);
   };
-  for (auto signal : {SIGINT, SIGTERM}) {
+  for (auto signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
     auto patient = start(lock(node, {"--ttl", "60s", "--wait", "60s"}, sh("echo mine")));
     REQUIRE(comes_true([&] { return waiting() == 1; }));
     patient.send_signal(signal);

@@ -144,7 +144,7 @@ public:
     auto is_late = how.wait > duration::zero() || now >= asked + (how.ttl - how.margin);
     if (why.code == errc::none && is_late) {
       asked = now;
-      if (auto renewed = locks.renew(granted, how.ttl); renewed)
+      if (auto renewed = locks.renew(granted, how.ttl, how.answer_within); renewed)
         granted = *std::move(renewed);
       else
         why = renewed.error();

@@ -25,6 +25,8 @@ struct hold_options {
   /// For auto_renew_lock: it is lost so long before the end of a lease that could not be renewed,
   /// so that what runs under it can end in time. Up to a third of ttl.
   duration margin{};
+  /// How long the service may take to answer, beside the wait in line.
+  duration answer_within = std::chrono::seconds{10};
 };
 
 /// The locks of one service, here or on another node, for a program. Each attempt to
@@ -41,11 +43,16 @@ public:
 
   result<lease> acquire(const std::string& name, const hold_options& how = {}) {
     return service_.ask(lock::acquire{name, names_->next(), how.ttl, how.wait, how.label, how.mode},
-                        how.wait + answer_within);
+                        how.wait + how.answer_within);
   }
 
-  result<lease> renew(const lease& held, duration ttl) {
-    return service_.ask(lock::renew{held.name, held.token, ttl}, answer_within);
+  /// Returns whether this client, or a copy of it, has asked for what `held` is.
+  [[nodiscard]] bool has_asked_for(const lease& held) const {
+    return names_->has(held.owner);
+  }
+
+  result<lease> renew(const lease& held, duration ttl, duration wait = answer_within) {
+    return service_.ask(lock::renew{held.name, held.token, ttl}, wait);
   }
 
   result<lease> release(const lease& held, duration wait = answer_within) {
@@ -69,7 +76,7 @@ public:
     return service_;
   }
 
-  /// How long the service may take beside the wait in line.
+  /// How long the service may take, where nothing else is said.
   static constexpr duration answer_within = std::chrono::seconds{10};
 
 private:
@@ -85,6 +92,10 @@ private:
 
     std::string next() {
       return program_ + '/' + std::to_string(++attempts_);
+    }
+
+    [[nodiscard]] bool has(const std::string& owner) const {
+      return owner.starts_with(program_ + '/');
     }
 
   private:
