@@ -89,6 +89,8 @@ public:
     typename Service::record record;
     /// Of the sessions of clients: see host::core_options.
     duration session_term = std::chrono::minutes{1};
+    /// What clients wait for.
+    std::map<process_id, request_id> waiting{};
   };
 
   explicit service_process(home& here) {

@@ -43,9 +43,14 @@ public:
     world_.end_faults();
     world_.run_until(span_ + std::chrono::seconds{20});
     auto before = record.answers;
+    auto waiting = world_.setting().waiting;
     world_.run_until(span_ + std::chrono::seconds{25});
     if (record.answers == before)
       found.broken("liveness: no client has an answer 20 s after the last fault");
+    for (auto& [client, request] : world_.setting().waiting)
+      if (auto was = waiting.find(client); was != waiting.end() && was->second == request)
+        found.broken("liveness: process " + std::to_string(client)
+                     + " waits for its answer from 20 to 25 s after the last fault");
     record.is_over = true;
     world_.run_until(span_ + std::chrono::seconds{40});
     check_replicas();

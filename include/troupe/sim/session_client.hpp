@@ -127,6 +127,7 @@ protected:
   void give_up() {
     core_ = host::client_core{how(here_.setting().session_term), here_.random().next()};
     wanted_.clear();
+    here_.setting().waiting.erase(here_.self());
     asked_.clear();
     step(host::client_core::reached{record_});
     lose();
@@ -176,6 +177,7 @@ private:
 
   void begin(question what, bool numbered) {
     wanted_.emplace(++last_id_, std::move(what));
+    here_.setting().waiting.emplace(here_.self(), last_id_);
     step(host::client_core::ask{here_.now() + wanted_for, numbered}, last_id_);
   }
 
@@ -239,18 +241,23 @@ private:
   }
 
   void perform(const host::client_core::done& what) {
-    wanted_.erase(what.id);
+    forget(what.id);
     is_done_ = true;
   }
 
   void perform(const host::client_core::ended& what) {
-    wanted_.erase(what.id);
+    forget(what.id);
     lose();
   }
 
   void perform(const host::client_core::doubt&) {
     move();
     step(host::client_core::reached{record_});
+  }
+
+  void forget(request_id id) {
+    wanted_.erase(id);
+    here_.setting().waiting.erase(here_.self());
   }
 
   void lose() {
