@@ -185,16 +185,66 @@ TEST_CASE("a session begins with its first command where something is known of t
     client.fail(first, errc::session_expired);
     CHECK(client.openings == 1);
     client.give_session(70);
-    REQUIRE(client.sent.size() == 4);
+    REQUIRE(client.sent.size() == 3); // of the other one nothing is known
     CHECK(client.sent[2].who == call{{70}, 1, 0});
+    client.fail(second, errc::session_expired);
+    REQUIRE(client.sent.size() == 4);
     CHECK(client.sent[3].who == call{{70}, 2, 0});
+    client.step(client_core::close{});
+    CHECK(client.closed == std::vector<session_id>{{70}});
+  }
+  SECTION("and is kept while its first command waits") {
+    client.pass(20s);
+    CHECK(client.kept == std::vector{session});
+  }
+  SECTION("and is like any other also when a repeat is answered") {
+    client.step(client_core::reached{50});
+    client.answer(first, 2);
+    client.ask();
+    CHECK(client.sent.back().who == call{session, 3, 1});
   }
   SECTION("and is ended though nothing was heard of it") {
-    client.pass(20s);
-    CHECK(client.kept.empty());
     client.step(client_core::close{});
     CHECK(client.closed == std::vector{session});
   }
+}
+
+TEST_CASE("no session is chosen by what was known long ago", "[host][client]") {
+  driven_client client;
+  client.step(client_core::reached{41});
+  client.now += 10s;
+  client.ask();
+  CHECK(client.openings == 1);
+  client.step(client_core::reached{50}); // the service may have opened it
+  CHECK(client.openings == 2);
+  CHECK(client.sent.empty());
+}
+
+TEST_CASE("what all but one refused goes on in the next session", "[host][client]") {
+  driven_client client;
+  client.step(client_core::reached{41});
+  auto first = client.ask();
+  client.fail(first, errc::not_leader);
+  client.step(client_core::reached{50});
+  client.fail(first, errc::session_expired, 2);
+  CHECK_FALSE(client.end_of(first));
+  CHECK(client.openings == 1);
+}
+
+TEST_CASE("what keeps one session keeps all, however many begin", "[host][client]") {
+  auto client = driven_client::in_session();
+  for (auto each = 0; each < 12; ++each) {
+    client.pass(15s);
+    client.ask(1h); // waits, so that those after it go on in another session at last
+    for (auto openings = client.openings; client.openings == openings;) {
+      auto other = client.ask(1h);
+      if (client.openings > openings)
+        client.give_session(80 + static_cast<std::uint64_t>(each));
+      client.answer(other);
+    }
+  }
+  CHECK(client.openings == 1 + 12);
+  CHECK(client.kept.size() >= 9); // every 20 s, at least one
 }
 
 TEST_CASE("a question needs no session", "[host][client]") {
@@ -217,6 +267,9 @@ TEST_CASE("a command of which nothing was heard is not carried out again in the 
                                   client_core::failed::kind::unheard},
               unheard);
   client.fail(client.ask(), errc::session_expired);
+  CHECK_FALSE(client.end_of(unheard));
+  client.step(client_core::reached{});
+  client.fail(unheard, errc::session_expired, 2);
   REQUIRE(client.end_of(unheard));
   CHECK(client.end_of(unheard)->code == errc::session_expired);
 }
@@ -334,6 +387,8 @@ TEST_CASE("what a session's end leaves open is sent in the next if it was sent o
   auto once = client.ask();
   client.sent.clear();
   client.fail(once, errc::session_expired);
+  CHECK_FALSE(client.end_of(twice)); // its answer may be on its way
+  client.fail(twice, errc::session_expired, 2);
   REQUIRE(client.end_of(twice));
   CHECK(client.end_of(twice)->code == errc::session_expired);
   CHECK(client.sent.empty());
@@ -357,8 +412,11 @@ TEST_CASE("all commands of a session that ended hear of it in their own words", 
   client.fail(second, errc::session_expired); // of the same session: it has another number already
   CHECK_FALSE(client.end_of(first));
   CHECK_FALSE(client.end_of(second));
-  REQUIRE(client.end_of(unsure)); // sent once, and perhaps carried out
+  client.wake(); // it is sent again
+  client.fail(unsure, errc::session_expired, 2);
+  REQUIRE(client.end_of(unsure)); // perhaps carried out
   CHECK(client.end_of(unsure)->code == errc::session_expired);
+  client.sent.clear();
   client.give_session(90);
   REQUIRE(client.sent.size() == 2);
   CHECK(client.sent[0].who == call{{90}, 1, 0});

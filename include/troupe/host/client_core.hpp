@@ -229,6 +229,8 @@ private:
     request_id begins_after = 0;
     std::uint64_t key = 0; // of its opening
     bool is_opening = false;
+    /// The service knows it no more.
+    bool has_ended = false;
     std::uint64_t last_number = 0;
     /// Of commands without an answer.
     std::set<std::uint64_t> open{};
@@ -271,6 +273,7 @@ private:
   void handle(request_id, const reached& where) {
     is_reached_ = true;
     record_ = where.record;
+    record_until_ = now_ + known_for;
     heard_at_ = now_;
     refusal_ = {};
     retry_at_.reset();
@@ -347,7 +350,7 @@ private:
       return;
     put(done{id, found->second.tries > 1});
     if (found->second.what.numbered)
-      has_begun(lines_.at(found->second.line));
+      lines_.at(found->second.line).begins_after = 0; // it has begun
     take_out(found);
   }
 
@@ -361,7 +364,7 @@ private:
       return give_up(found, what.why);
     if (what.how == failed::kind::said) {
       if (what.why.code == errc::session_expired && each.what.numbered)
-        return session_ended(each);
+        return session_ended(found);
       if (what.why.code == errc::no_quorum && each.what.hurries)
         return give_up(found, refused(what.why, each, each.tries - 1));
       if (!passes(what.why.code, each))
@@ -418,7 +421,7 @@ private:
     call who;
     if (each.what.numbered) {
       auto& line = lines_.at(each.line);
-      if (line.id == session_id{} && record_ != 0)
+      if (line.id == session_id{} && line.key == 0 && record_ != 0 && now_ < record_until_)
         choose(line);
       if (line.id == session_id{})
         return open_now(each.line, line);
@@ -452,12 +455,14 @@ private:
   /// What was known of the service stays with the session for good: it may begin, end and be
   /// forgotten before a repeat arrives.
   void choose(line_of_numbers& line) {
+    keep_from_now();
     line.id = {random_.next() | session_id::chosen};
     line.begins_after = record_;
   }
 
-  void has_begun(line_of_numbers& line) {
-    if (std::exchange(line.begins_after, 0) != 0)
+  /// What keeps one session keeps all.
+  void keep_from_now() {
+    if (!has_session())
       keep_at_ = now_ + options_.keep_every;
   }
 
@@ -476,10 +481,10 @@ private:
       return;
     if (found == lines_.end()) // nobody wants it any more
       return put(end{{what.session}});
+    keep_from_now();
     found->second.is_opening = false;
     found->second.id = what.session;
     opening_failures_ = 0;
-    keep_at_ = now_ + options_.keep_every;
     send_all_of(what.line);
   }
 
@@ -507,37 +512,29 @@ private:
         give_up(found, why);
   }
 
-  /// The service does not know the session of `teller` any more.
-  void session_ended(const request& teller) {
-    if (teller.tries_now() == 0)
+  /// The service does not know the session of this command any more. Of the others in it nothing is
+  /// known: one may have been carried out before, and its answer be on its way.
+  void session_ended(requests::iterator found) {
+    auto& each = found->second;
+    if (each.tries_now() == 0)
       return; // has a number in the next session already
-    auto which = teller.line;
+    auto which = each.line;
     auto& line = lines_.at(which);
-    line.id = {};
-    line.begins_after = 0;
+    line.has_ended = true;
     record_ = 0; // too long ago to begin a session by
-    line.key = 0;
-    line.last_number = 0;
-    line.open.clear();
-    for (auto position = open_.begin(); position != open_.end();) {
-      auto found = position++;
-      auto& each = found->second;
-      if (!each.what.numbered || each.line != which)
-        continue;
-      if ((each.tries_now() > 1 || each.is_unsure) && planted_flaw != flaw::lost_session_repeated) {
-        put(ended{found->first,
-                  {errc::session_expired,
-                   "the session ended, so nobody knows if the request was carried out; look at the "
-                   "state before a repeat"}});
-        erase(found);
-        continue;
-      }
-      each.tries_before = each.refusals = each.tries;
-      each.is_unsure = false;
-      each.number = line.next();
-    }
-    send_all_of(which);
+    if (newest_line_ == which)
+      ++newest_line_;
+    auto is_sure = each.tries - each.refusals <= 1 && !each.is_unsure;
+    if (!is_sure && planted_flaw != flaw::lost_session_repeated)
+      return give_up(found, {errc::session_expired,
+                             "the session ended, so nobody knows if the request was carried out; "
+                             "look at the state before a repeat"});
+    line.open.erase(each.number);
+    each.tries_before = each.refusals = each.tries;
+    each.is_unsure = false;
+    enlist(each);
     tidy(which);
+    send_now(*found);
   }
 
   /// A session that is not the newest ends with its last command.
@@ -550,7 +547,7 @@ private:
   }
 
   void end_session(const line_of_numbers& which) {
-    if (is_reached_ && which.id != session_id{})
+    if (is_reached_ && is_known(which))
       put(end{{which.id}});
   }
 
@@ -559,7 +556,7 @@ private:
   }
 
   static bool is_known(const line_of_numbers& line) {
-    return line.id != session_id{} && line.begins_after == 0;
+    return line.id != session_id{} && !line.has_ended;
   }
 
   // -- ends -----------------------------------------------------------------------------
@@ -611,6 +608,9 @@ private:
                                    "at the state before a repeat"};
   }
 
+  /// What was known of a service is too old to begin a session by after so long: too many others
+  /// may have ended since.
+  static constexpr duration known_for = std::chrono::seconds{10};
   /// Half of what a service keeps; as many may be under way again.
   static constexpr std::uint64_t max_spread = 512;
 
@@ -625,6 +625,7 @@ private:
   problem refusal_;        // see refuse
   std::uint64_t turn_ = 0; // counts the places of the service
   request_id record_ = 0;  // see reached
+  time_point record_until_{};
   std::map<std::uint64_t, line_of_numbers> lines_;
   std::uint64_t newest_line_ = 0;
   std::uint32_t opening_failures_ = 0;

@@ -100,30 +100,42 @@ struct ledger_record {
   bool is_over = false;
 };
 
-/// A client that lives for a few commands, as a command line does: often one, and then the next
-/// client comes, now and then without a word of the last. Nothing may be carried out twice.
+/// A client that lives for a few commands, as a command line does: often one, or some at a time,
+/// and then the next client comes, now and then without a word of the last. Nothing may be carried
+/// out twice.
 template <class Home>
 class ledger_client : public session_client<ledger_client<Home>, Home, ledger> {
 public:
   using session_client<ledger_client<Home>, Home, ledger>::session_client;
 
   void begin() {
+    if (open_ > 0)
+      return;
     auto& random = this->here().random();
-    if (random.one_in(20) || record().is_over)
+    if (random.one_in(20) || record().is_over) {
+      open_ = 1;
       return this->inquire(repeated_, ledger::query{});
-    this->ask(enter_number{++record().entries});
-    if (random.one_in(50))
-      this->give_up();
+    }
+    open_ = random.one_in(3) ? 1 + random.below(8) : 1;
+    for (auto left = open_; left > 0; --left)
+      this->ask(enter_number{++record().entries});
+    if (!random.one_in(50))
+      return;
+    open_ = 1;
+    this->give_up();
   }
 
   void answered(const std::variant<number_entered>&) {
     ++record().answers;
+    if (--open_ > 0)
+      return;
     if (this->here().random().one_in(2))
       this->take_leave();
     go_on();
   }
 
   void seen() {
+    --open_;
     for (auto each : *repeated_)
       this->here().setting().found.broken("entry " + std::to_string(each)
                                           + " was carried out more than once");
@@ -131,7 +143,9 @@ public:
       go_on();
   }
 
-  void lost() {}
+  void lost() {
+    --open_;
+  }
 
 private:
   auto& record() {
@@ -142,6 +156,7 @@ private:
     this->rest(std::chrono::milliseconds{this->here().random().below(20)});
   }
 
+  std::uint64_t open_ = 0;
   std::shared_ptr<std::vector<std::uint64_t>> repeated_
     = std::make_shared<std::vector<std::uint64_t>>();
 };

@@ -101,6 +101,8 @@ public:
   [[nodiscard]] decision take(const call& who, request_id index) {
     auto found = books_.find(who.session);
     if (found == books_.end()) {
+      if (who.begins_after >= index)
+        return behind(who);
       if (!may_begin(who, index))
         return unknown(who);
       if (books_.size() >= max_sessions)
@@ -143,6 +145,14 @@ public:
   }
 
 private:
+  /// The session may begin yet, with a later copy of this or another of its requests.
+  static problem behind(const call& who) {
+    return {errc::outcome_unknown, "request " + std::to_string(who.number)
+                                     + " comes from a client that knew this service as of record "
+                                     + std::to_string(who.begins_after)
+                                     + ", to which it has not come; repeat it in its session"};
+  }
+
   static problem all_in_use() {
     return {errc::limit_reached, "all sessions are in use; close one"};
   }
