@@ -120,23 +120,29 @@ addresses(const std::vector<std::string>& texts) {
   return result;
 }
 
-/// Holds signals back from all threads made after it, so that one of them can wait for them:
-/// SIGINT, SIGTERM and `others`, but for those that whoever started us has us ignore.
+/// Holds signals back from all threads made after it, so that one of them can wait for them.
 class held_signals {
 public:
-  explicit held_signals(std::initializer_list<int> others = {}) {
+  /// SIGINT and SIGTERM.
+  held_signals() {
     ::sigemptyset(&which_);
-    hold(SIGINT);
-    hold(SIGTERM);
-    for (auto each : others)
+    ::sigaddset(&which_, SIGINT);
+    ::sigaddset(&which_, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &which_, nullptr);
+  }
+
+  /// These, but for those that whoever started us has us ignore.
+  explicit held_signals(std::initializer_list<int> which) {
+    ::sigemptyset(&which_);
+    for (auto each : which)
       hold(each);
     ::pthread_sigmask(SIG_BLOCK, &which_, nullptr);
   }
 
   struct signal {
     int number = 0;
-    /// From the terminal: typed there, or it is gone. All in its foreground have it, too.
-    bool of_terminal = false;
+    /// At the terminal: all in its foreground have it, too.
+    bool was_typed = false;
   };
 
   /// Waits for the next of them.
@@ -144,7 +150,7 @@ public:
     siginfo_t what{};
     while (::sigwaitinfo(&which_, &what) < 0)
       ;
-    return {what.si_signo, what.si_code == SI_KERNEL};
+    return {what.si_signo, what.si_code == SI_KERNEL && what.si_signo != SIGHUP};
   }
 
   /// Waits for the next of them, for ever if `wait` is not given.

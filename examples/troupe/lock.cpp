@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -49,12 +50,6 @@ public:
     is_connected_ = true;
   }
 
-  /// Whoever did so waits for our end.
-  [[nodiscard]] bool was_signalled() const {
-    std::lock_guard guard{mutex_};
-    return was_signalled_;
-  }
-
   /// The signal that came before the command ran; zero if none has.
   [[nodiscard]] int ended_by() const {
     std::lock_guard guard{mutex_};
@@ -69,13 +64,13 @@ public:
     ::eventfd_write(has_lost_.get(), 1);
   }
 
-  /// It is for the command while that runs, else it ends what we wait for. Returns false if there
-  /// is nothing to end but this process.
+  /// It is for the command while that runs; before, it ends what we wait for, and after it the wait
+  /// for the release. Returns false if there is nothing to end but this process.
   bool pass_on(held_signals::signal what) {
     std::lock_guard guard{mutex_};
     was_signalled_ = true;
     if (program_) {
-      if (!what.of_terminal)
+      if (!what.was_typed)
         program_->signal(what.number);
       if (what.number == SIGTERM || what.number == SIGHUP)
         program_->signal(SIGCONT); // one that was stopped has to hear it, too
@@ -86,6 +81,30 @@ public:
     if (waiting_ != nullptr)
       waiting_->close(); // its place in line goes with its session
     return is_connected_;
+  }
+
+  /// Of this process, if a signal ends it now.
+  [[nodiscard]] int status_by(int number) const {
+    std::lock_guard guard{mutex_};
+    return status_.value_or(128 + number);
+  }
+
+  /// Gives the lock back and waits for that: 10 s, or 1 s once a signal has come, as whoever sent
+  /// it waits for our end.
+  void give_back(lock::auto_renew_lock& held) const {
+    constexpr duration patience = 10s;
+    auto released = std::make_shared<std::promise<void>>();
+    held.release(patience, [released](const auto&) { released->set_value(); });
+    auto news = released->get_future();
+    auto end = std::chrono::steady_clock::now() + patience;
+    while (news.wait_for(20ms) != std::future_status::ready) {
+      std::lock_guard guard{mutex_};
+      auto now = std::chrono::steady_clock::now();
+      if (was_signalled_)
+        end = std::min(end, now + duration{1s});
+      if (now >= end)
+        return; // the lease ends by itself
+    }
   }
 
   /// Runs `command` under `held` to its end and stops what it leaves behind. Returns its exit
@@ -108,6 +127,7 @@ public:
     auto status = program_->status();
     std::lock_guard guard{mutex_};
     program_.reset();
+    status_ = lost_.code == errc::none ? status : failed;
     if (lost_.code != errc::none)
       return problem{lost_.code,
                      (was_over ? "what the command had left behind was stopped late, as the lock "
@@ -171,19 +191,22 @@ private:
   /// Made and ended under the mutex; only run() changes it between.
   std::optional<supervised_program> program_;
   bool was_started_ = false;
+  /// Once it has ended.
+  std::optional<int> status_;
   problem lost_;
   std::chrono::steady_clock::time_point lost_at_;
 };
 
 /// From here on signals are for the command and what it started, while it runs; else they end what
-/// we wait for, and us. What comes from a terminal reaches the command by itself.
+/// we wait for, and us. What is typed at a terminal reaches the command by itself.
 void pass_signals_to(const std::shared_ptr<guarded_command>& command) {
-  auto signals = std::make_shared<held_signals>(std::initializer_list<int>{SIGHUP, SIGQUIT});
+  auto signals
+    = std::make_shared<held_signals>(std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP, SIGQUIT});
   std::thread{[command, signals] {
     for (;;) {
       auto what = signals->next();
       if (!command->pass_on(what))
-        std::_Exit(128 + what.number);
+        std::_Exit(command->status_by(what.number));
     }
   }}.detach();
 }
@@ -254,9 +277,8 @@ int run_lock(const common_options& common, const lock_command& what) {
   if (common.json)
     print({{"event", "held"}, {"lock", what.name}, {"token", held->token().value}});
   auto status = command->run(what.command, *held);
-  command->wait_by(&(*cluster)->services());
   if (auto signal = command->ended_by(); signal != 0) {
-    static_cast<void>(held->release(1s));
+    command->give_back(*held);
     return 128 + signal;
   }
   if (!status) {
@@ -264,7 +286,7 @@ int run_lock(const common_options& common, const lock_command& what) {
     return failed;
   }
   // Refused or not: the work was done under the lock, and the lease ends by itself.
-  static_cast<void>(command->was_signalled() ? held->release(1s) : held->release());
+  command->give_back(*held);
   return *status;
 }
 

@@ -194,6 +194,13 @@ public:
     return locks_.release(status_->held, wait);
   }
 
+  /// The same, and calls `done` on an actor, where it must not block, instead of waiting.
+  void release(duration wait, std::function<void(const result<lease>&)> done) {
+    stop();
+    locks_.service().async(lock::release{status_->held.name, status_->held.token}, wait,
+                           [done = std::move(done)](const result<lease>& what) { done(what); });
+  }
+
 private:
   auto_renew_lock(caf::actor_system& sys, lock_client locks, lease granted, duration margin,
                   caf::actor_clock::time_point sent, lost_handler on_lost)

@@ -144,8 +144,8 @@ public:
       if (there == nullptr)
         return; // the link has just ended
       number = there->number;
-      if (why.code == errc::none && !has_room_for(next.bytes, *there))
-        why = too_many_answers(there->flow.waiting_bytes());
+      if (why.code == errc::none)
+        why = take(next.bytes, *there, now(self));
       if (why.code != errc::none && !refuse(next, why, *there))
         return;
       waiting_ += next.bytes;
@@ -181,12 +181,15 @@ private:
   static constexpr std::uint64_t mark_flag = std::uint64_t{1} << 58U;
   /// What an answer costs beside its content.
   static constexpr std::size_t parcel_bytes = 128;
+  /// That wait for one link.
+  static constexpr std::size_t max_refusals = 10'000;
 
   struct parcel {
     asker to;
     caf::message what;
     std::size_t bytes = 0;
     time_point until = time_point::max();
+    bool is_refusal = false;
   };
 
   struct peer {
@@ -198,6 +201,8 @@ private:
     link_flow flow;
     /// Answers that wait for room.
     std::deque<parcel> line{};
+    /// Of those refusals.
+    std::size_t refusals = 0;
     /// Numbers of requests that wait for agents.
     std::set<std::uint64_t> open{};
     /// A thread sends what there is room for, also what others put into the line meanwhile: so that
@@ -268,16 +273,43 @@ private:
     return std::move(found.mapped());
   }
 
-  bool has_room_for(std::size_t bytes, peer& there) const {
-    return waiting_ + bytes <= options_.max_all_answer_bytes && there.flow.take(bytes);
+  /// Returns why there is no room for an answer; errc::none: it is taken.
+  problem take(std::size_t bytes, peer& there, time_point now) {
+    auto waits = !there.line.empty() || !there.flow.has_room();
+    if (waits && waiting_ + bytes > options_.max_all_answer_bytes)
+      drop_late(now);
+    if (waits && waiting_ + bytes > options_.max_all_answer_bytes)
+      return too_many_answers(waiting_, "max_all_answer_bytes");
+    if (!there.flow.take(bytes))
+      return too_many_answers(there.flow.waiting_bytes(), "max_answer_bytes");
+    return {};
   }
 
-  /// Makes a refusal of an answer, which waits like that. Returns false if there are as many
-  /// already as may be asked: then whoever asked hears of its time-out.
+  /// Lets go of what nobody waits for any more, of all links; no more often than twice a second, as
+  /// it looks at each answer.
+  void drop_late(time_point now) {
+    if (now < look_again_)
+      return;
+    look_again_ = now + std::chrono::milliseconds{500};
+    for (auto& [number, there] : peers_)
+      std::erase_if(there.line, [&, &there = there](const parcel& each) {
+        if (each.until >= now)
+          return false;
+        there.flow.drop(each.bytes);
+        waiting_ -= each.bytes;
+        there.refusals -= each.is_refusal ? 1 : 0;
+        return true;
+      });
+  }
+
+  /// Makes a refusal of an answer, which waits like that. Returns false if too many wait already:
+  /// then whoever asked hears of its time-out.
   bool refuse(parcel& what, const problem& why, peer& there) {
     ++refused_;
-    if (there.line.size() >= std::max<std::size_t>(options_.max_pending, 1))
+    if (there.refusals >= max_refusals)
       return false;
+    ++there.refusals;
+    what.is_refusal = true;
     what.what = caf::make_message(to_error(why));
     what.bytes = why.detail.size() + parcel_bytes;
     there.flow.take_anyway(what.bytes);
@@ -290,6 +322,7 @@ private:
       auto next = std::move(there.line.front());
       there.line.pop_front();
       waiting_ -= next.bytes;
+      there.refusals -= next.is_refusal ? 1 : 0;
       if (next.until < now) {
         there.flow.drop(next.bytes);
         late.push_back(std::move(next));
@@ -360,6 +393,7 @@ private:
   std::map<std::uint64_t, std::uint64_t> marks_;
   /// Bytes in all lines.
   std::size_t waiting_ = 0;
+  time_point look_again_ = time_point::min();
   std::uint64_t last_ = 0;
   std::uint64_t refused_ = 0;
 };

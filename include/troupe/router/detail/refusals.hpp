@@ -55,11 +55,10 @@ inline problem answer_too_large(std::size_t bytes, std::size_t most) {
 }
 
 /// The agent has answered already.
-inline problem too_many_answers(std::size_t bytes) {
-  return {errc::outcome_unknown,
-          "the agent has answered, but " + std::to_string(bytes)
-            + " bytes wait already (router_options::max_answer_bytes there); "
-              "ask for less at a time"};
+inline problem too_many_answers(std::size_t bytes, const std::string& bound) {
+  return {errc::outcome_unknown, "the agent has answered, but " + std::to_string(bytes)
+                                   + " bytes wait already (router_options::" + bound
+                                   + " there); ask for less at a time"};
 }
 
 /// The agent may answer yet, but nobody waits for it any more.
