@@ -70,8 +70,10 @@ public:
     std::lock_guard guard{mutex_};
     was_signalled_ = true;
     if (program_) {
-      if (!what.was_typed)
+      // Unless it has left our process group: who types once more means it.
+      if (!what.was_typed || was_typed_)
         program_->signal(what.number);
+      was_typed_ |= what.was_typed;
       if (what.number == SIGTERM || what.number == SIGHUP)
         program_->signal(SIGCONT); // one that was stopped has to hear it, too
       return true;
@@ -188,6 +190,7 @@ private:
   bool is_connected_ = false;
   int ended_by_ = 0;
   bool was_signalled_ = false;
+  bool was_typed_ = false;
   /// Made and ended under the mutex; only run() changes it between.
   std::optional<supervised_program> program_;
   bool was_started_ = false;

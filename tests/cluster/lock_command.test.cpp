@@ -57,8 +57,8 @@ public:
     return "nothing said";
   }
 
-  std::optional<int> wait_for_end() {
-    return process_->wait_for_end();
+  std::optional<int> wait_for_end(std::chrono::milliseconds wait = std::chrono::seconds{20}) {
+    return process_->wait_for_end(wait);
   }
 
 private:
@@ -377,4 +377,30 @@ TEST_CASE("a command under a lock reads from the terminal and ends at Ctrl-C", "
   CHECK(one.line_with("interrupted") == "interrupted\r");
   CHECK(one.wait_for_end() == 9);
   CHECK(run(lock(node, {}, {"true"})).status == 0);
+}
+
+TEST_CASE("a command that has left the terminal's process group ends at the second Ctrl-C",
+          "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  at_terminal one{lock(node, {}, {"timeout", "600", "sh", "-c", "echo ready; exec sleep 600"})};
+  CHECK(one.line_with("ready") == "ready\r");
+  CHECK(comes_true([&] {
+    one.type("\003");
+    return one.wait_for_end(std::chrono::milliseconds{100}).has_value();
+  }));
+  CHECK(run(lock(node, {}, {"true"})).status == 0);
+}
+
+TEST_CASE("the lock of a terminal that is closed is free, and its command over", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  std::vector<int> command;
+  {
+    at_terminal one{lock(node, {"--ttl", "60s"}, sh("echo here $$; exec sleep 600"))};
+    command = numbers_in(one.line_with("here ").substr(5));
+    REQUIRE(command.size() == 1);
+  } // as the process that has the other end is killed
+  CHECK(comes_true([&] { return all_over(command); }));
+  CHECK(comes_true([&] { return run(lock(node, {}, {"true"})).status == 0; }));
 }
