@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -90,7 +91,7 @@ public:
     /// Of the sessions of clients: see host::core_options.
     duration session_term = std::chrono::minutes{1};
     /// What clients wait for.
-    std::map<process_id, request_id> waiting{};
+    std::set<std::pair<process_id, request_id>> waiting{};
   };
 
   explicit service_process(home& here) {

@@ -126,8 +126,8 @@ protected:
   /// Lets go of all that is under way, and goes on as another client: as one whose process ended.
   void give_up() {
     core_ = host::client_core{how(here_.setting().session_term), here_.random().next()};
-    wanted_.clear();
-    here_.setting().waiting.erase(here_.self());
+    while (!wanted_.empty())
+      forget(wanted_.begin()->first);
     asked_.clear();
     step(host::client_core::reached{record_});
     lose();
@@ -257,7 +257,7 @@ private:
 
   void forget(request_id id) {
     wanted_.erase(id);
-    here_.setting().waiting.erase(here_.self());
+    here_.setting().waiting.erase({here_.self(), id});
   }
 
   void lose() {
