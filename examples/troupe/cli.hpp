@@ -43,9 +43,16 @@ struct common_options {
   }
 };
 
+/// Writes a line, whole and at once: what other threads write to stdout or stderr comes before or
+/// after it. (A write to std::cerr flushes std::cout, to which it is tied: also half a line.)
+inline void print_line(std::ostream& out, std::string line) {
+  line += '\n';
+  out << line << std::flush;
+}
+
 /// Writes `error: what; what to do` to stderr and returns the exit status.
 inline int complain(const troupe::problem& why) {
-  std::cerr << "error: " << why.detail << std::endl;
+  print_line(std::cerr, "error: " + why.detail);
   switch (why.code) {
     case troupe::errc::bad_argument:
     case troupe::errc::too_large:
@@ -64,9 +71,9 @@ inline int complain_of_file(const std::string& file, const troupe::problem& why)
   return bad_input;
 }
 
-/// Writes one JSON line, at once. What is not UTF-8 in it is shown as U+FFFD.
-inline void print(const json& line) {
-  std::cout << line.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
+/// Writes one JSON line, as print_line does. What is not UTF-8 in it is shown as U+FFFD.
+inline void print(const json& line, std::ostream& out = std::cout) {
+  print_line(out, line.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 inline double seconds(troupe::duration span) {

@@ -138,13 +138,13 @@ inline void add_standing(json& line, const troupe::cluster::node_view& seen,
 /// Says on stderr that what follows is what one node knows.
 inline void tell_leaderless(const common_options& common, const troupe::cluster::node_view& seen) {
   if (!common.json) {
-    std::cerr << describe_leaderless(seen) << "; shows what node " << seen.name << " knows"
-              << std::endl;
+    print_line(std::cerr,
+               describe_leaderless(seen) + "; shows what node " + seen.name + " knows");
     return;
   }
   json line{{"event", "no_leader"}, {"node", seen.name}};
   add_standing(line, seen, {});
-  std::cerr << line.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
+  print(line, std::cerr);
 }
 
 /// Every record of one kind, whatever its status; `ask` is asked for pages.

@@ -24,9 +24,9 @@ using namespace troupe;
 
 namespace {
 
-/// Writes a line of the log to stderr, whole.
+/// Writes a line of the log.
 void say(const log_line& line) {
-  std::cerr << to_string(line) + '\n' << std::flush;
+  print_line(std::cerr, to_string(line));
 }
 
 void say(log_level level, const node& who, const std::string& text) {
@@ -137,9 +137,9 @@ int run_node(const common_options& common, const node_command& what, const held_
   if (!options)
     return complain(options.error());
   if (what.plain_beyond_loopback)
-    std::cerr
-      << "--plain-beyond-loopback: everybody on the way reads its links and writes into them"
-      << std::endl;
+    print_line(
+      std::cerr,
+      "--plain-beyond-loopback: everybody on the way reads its links and writes into them");
   leaving leave;
   options->on_leave_asked = [&leave](const leave_options& how) { leave.ask(how); };
   auto offer = to_worker(what);
@@ -183,8 +183,8 @@ int run_node(const common_options& common, const node_command& what, const held_
            {"port", me.port()},
            {"host", me.is_host()}});
   else
-    std::cout << "node " << me.name() << " is ready at port " << me.port()
-              << (me.is_host() ? ", leads its cluster" : "") << std::endl;
+    print_line(std::cout, "node " + me.name() + " is ready at port " + std::to_string(me.port())
+                            + (me.is_host() ? ", leads its cluster" : ""));
   signals.wait();
   late_echo = {};
   leave.end();

@@ -31,6 +31,17 @@ void await_workers(int count, const std::string& address) {
 
 } // namespace
 
+TEST_CASE("what the command prints stays whole beside its log", "[cluster][cli]") {
+  constexpr auto count = 20'000;
+  troupe::testing::child_process process{{"/bin/sh", "-c", "exec \"$0\" \"$@\" 2>&1",
+                                          TROUPE_BIN_DIR "/lines_program", std::to_string(count)}};
+  auto printed = 0;
+  while (auto line = process.read_line())
+    if (*line != "a line of the log")
+      REQUIRE(*line == json{{"number", printed++}}.dump());
+  CHECK(printed == count);
+}
+
 TEST_CASE("two nodes know each other's agents and pass messages on", "[cluster][cli]") {
   need_command();
   running_node first{{"--name", "n1", "--slots", "2"}};
