@@ -138,8 +138,7 @@ inline void add_standing(json& line, const troupe::cluster::node_view& seen,
 /// Says on stderr that what follows is what one node knows.
 inline void tell_leaderless(const common_options& common, const troupe::cluster::node_view& seen) {
   if (!common.json) {
-    print_line(std::cerr,
-               describe_leaderless(seen) + "; shows what node " + seen.name + " knows");
+    print_line(std::cerr, describe_leaderless(seen) + "; shows what node " + seen.name + " knows");
     return;
   }
   json line{{"event", "no_leader"}, {"node", seen.name}};
