@@ -22,6 +22,7 @@
 #include "troupe/core/version.hpp"
 #include "troupe/host/group_types.hpp"
 #include "troupe/host/quorum_watch.hpp"
+#include "troupe/host/rules.hpp"
 #include "troupe/raft/event_log.hpp"
 #include "troupe/raft/replica.hpp"
 
@@ -60,9 +61,9 @@ struct checkpoint {
 struct known_rules {
   std::map<service_id, std::uint32_t> numbers;
 
-  [[nodiscard]] std::uint32_t of(service_id which) const {
+  [[nodiscard]] service_rules of(service_id which) const {
     auto found = numbers.find(which);
-    return found == numbers.end() ? 1 : found->second;
+    return found == numbers.end() ? service_rules{} : service_rules{found->second};
   }
 
   template <class Inspector>
@@ -545,13 +546,13 @@ private:
     if (!is_leading_)
       return;
     for (auto service : services_) {
-      auto number = rules_.of(service);
+      auto known = rules_.of(service);
       for (auto& [seat, who] : replica_.members().members)
         if (seat != replica_.self())
-          number = std::min(number, others_know_[seat].of(service));
-      if (auto& allowed = allowed_.try_emplace(service, 1).first->second; number > allowed) {
-        allowed = number;
-        out.push_back(allow_rules{service, number});
+          known = known.in_common_with(others_know_[seat].of(service));
+      if (auto& allowed = allowed_[service]; !allowed.include(known)) {
+        allowed = allowed.together_with(known);
+        out.push_back(allow_rules{service, allowed.number()});
       }
     }
   }
@@ -685,7 +686,7 @@ private:
   std::optional<making> making_;
   bool is_leading_ = false;
   std::map<raft::seat_id, known_rules> others_know_; // while it leads, as told in this term
-  std::map<service_id, std::uint32_t> allowed_;
+  std::map<service_id, service_rules> allowed_;
 };
 
 } // namespace troupe::host

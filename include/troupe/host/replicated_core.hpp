@@ -259,6 +259,11 @@ public:
     return inside_.index();
   }
 
+  /// See durable_core.
+  [[nodiscard]] request_id begins_after() const {
+    return inside_.begins_after();
+  }
+
   [[nodiscard]] snapshot_type snapshot() const {
     return inside_.snapshot();
   }
@@ -299,7 +304,7 @@ public:
     auto saved = from_bytes<snapshot_type>(bytes, memory_for<M>(bytes.size()));
     if (!saved)
       return {errc::damaged, "the snapshot of a service cannot be read; restore a backup"};
-    if (saved->rules > rules_of<M>())
+    if (!inner::knows(saved->rules))
       return inner::newer_rules(saved->rules);
     typename inner::effects made;
     inside_.abandon({errc::outcome_unknown, "this replica was far behind and got a newer state; "

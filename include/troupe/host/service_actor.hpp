@@ -88,7 +88,8 @@ public:
     ignore_strays(self_);
     self_->set_down_handler([this](const caf::down_msg& gone) { forget(gone.source); });
     if (auto* group = host_->group()) {
-      group->join(rules_of<machine_type>(), home_, [this](group_event& what) { hear(what); });
+      group->join(service_rules::known<machine_type>().number(), home_,
+                  [this](group_event& what) { hear(what); });
     } else {
       core_.start(now(), out_);
       open();
@@ -327,7 +328,7 @@ private:
       doing_.clear();
     }
     if (auto* group = host_->group())
-      group->gauge()->store(core_.index(), std::memory_order_relaxed);
+      group->gauge()->store(core_.begins_after(), std::memory_order_relaxed);
     if (waiting_.size() > 0)
       answer_waiting();
     arm();

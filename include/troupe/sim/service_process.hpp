@@ -142,7 +142,8 @@ private:
     explicit server(home& here)
       : here_(here),
         group_(raft_process::seat_of(here.self()), how(here.random().next()),
-               {{the_service, rules_of<machine>()}}, here.disk().stored(), here.now()),
+               {{the_service, host::service_rules::known<machine>().number()}},
+               here.disk().stored(), here.now()),
         service_(here.random().next(), {.session_term = here.setting().session_term}),
         started_(here.now()),
         to_group_(here, [this](for_group& what) { step(what.what, what.id); }),
@@ -414,7 +415,8 @@ private:
       if (found.empty())
         return;
       auto [to, number] = found.mapped();
-      here_.send(to, message{typename message::reply{number, std::move(what), service_.index()}});
+      here_.send(
+        to, message{typename message::reply{number, std::move(what), service_.begins_after()}});
     }
 
     home& here_;
