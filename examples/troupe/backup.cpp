@@ -9,10 +9,10 @@
 
 #include "commands.hpp"
 #include "connect.hpp"
+#include "troupe/cluster/voter_plan.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/host/group_backup.hpp"
 #include "troupe/node/identity.hpp"
-#include "troupe/node/voter_plan.hpp"
 
 namespace cli {
 

@@ -131,6 +131,34 @@ TEST_CASE("a dead voter is replaced by a new node", "[cluster][cli]") {
   CHECK(run({"get", "colour", "--at", cluster[3].address()}).output == "blue\n");
 }
 
+TEST_CASE("a voter stays while another one is away, and goes when that is back", "[cluster][cli]") {
+  three_voters cluster;
+  auto leads = cluster.leader();
+  auto away = (leads + 1) % 3;
+  auto goes = three_voters::name((leads + 2) % 3);
+  auto& at = cluster[leads];
+  cluster[away].kill();
+  auto is_silent = [&] {
+    auto seen = run({"voters", "--json", "--at", at.address()}).line();
+    return std::ranges::any_of(seen.value("voters", json::array()), [&](auto& each) {
+      return each["node"] == three_voters::name(away) && each["silent_s"] > 1.0;
+    });
+  };
+  REQUIRE(comes_true(is_silent));
+  auto asked = run({"voters", "remove", goes, "--force", "--timeout", "2", "--at", at.address()});
+  INFO(asked);
+  CHECK(asked.status != 0);
+  CHECK(run({"put", "colour", "blue", "--at", at.address()}).status == 0); // it has a majority
+  cluster.start_node(away);
+  CHECK(comes_true([&] {
+    auto seen = run({"voters", "--json", "--at", at.address()}).line();
+    auto seats = seen.value("voters", json::array());
+    return seats.size() == 2
+           && std::ranges::none_of(seats, [&](auto& each) { return each["node"] == goes; });
+  }));
+  CHECK(run({"get", "colour", "--at", at.address()}).output == "blue\n");
+}
+
 TEST_CASE("a change that is asked of a leader that stands still is made by the next one",
           "[cluster][cli]") {
   three_voters cluster;

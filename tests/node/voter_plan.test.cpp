@@ -1,4 +1,4 @@
-#include "troupe/node/voter_plan.hpp" // the header under test
+#include "troupe/cluster/voter_plan.hpp" // the header under test
 #include "troupe/node/change_pace.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -335,6 +335,41 @@ TEST_CASE_METHOD(planned_group, "the leader does not take its own seat away", "[
   run();
   wishes.forgotten = {seat_of("a")};
   CHECK(run().empty());
+}
+
+TEST_CASE_METHOD(planned_group, "a voter stays while too few of the others have caught up",
+                 "[node][voters]") {
+  link("b");
+  link("c");
+  run();
+  auto how = GENERATE(0, 1, 2);
+  auto& away = how == 0 ? silent : how == 1 ? mute : behind;
+  away = {seat_of("b")};
+  SECTION("which would be no majority without it") {
+    auto goes = GENERATE("a"s, "c"s);
+    wishes.leave = {goes};
+    CHECK(run().empty());
+    CHECK_FALSE(voter_plan{now, "a", linked, wishes}.goes_on_without(goes));
+    away.clear();
+    CHECK(run() == (goes == "a" ? steps{"hand over"} : steps{"remove c"}));
+  }
+  SECTION("but who is silent goes") {
+    wishes.leave = {"b"};
+    CHECK(run() == steps{"remove b"});
+  }
+  SECTION("and of five one more goes than may be silent") {
+    for (auto* node : {"d", "e"})
+      link(node);
+    wishes.voters = 5;
+    away.clear();
+    run();
+    away = {seat_of("b")};
+    wishes.leave = {"c"};
+    CHECK(run() == steps{"remove c"});
+    away = {seat_of("b"), seat_of("d")};
+    wishes.leave = {"c", "e"};
+    CHECK(run().empty());
+  }
 }
 
 TEST_CASE_METHOD(planned_group, "the only voter stays, and hands over to nobody",

@@ -123,6 +123,27 @@ TEST_CASE("a lock has one holder, and its tokens rise") {
         == verdict::violated);
 }
 
+TEST_CASE("a shared lock has several holders, and nobody else meanwhile") {
+  auto five = done("acquire_shared", {}, "5", 0, 10);
+  auto six = done("acquire_shared", {}, "6", 20, 30);
+  CHECK(
+    of(lock_model{}, {five, six, done("release", "5", {}, 40, 50), done("renew", "6", {}, 60, 70),
+                      done("release", "6", {}, 80, 90), done("acquire", {}, "7", 100, 110)})
+    == verdict::linearizable);
+  CHECK(of(lock_model{},
+           {five, six, done("release", "5", {}, 40, 50), done("acquire", {}, "7", 60, 70)})
+        == verdict::violated);
+  CHECK(of(lock_model{}, {done("acquire", {}, "5", 0, 10), six}) == verdict::violated);
+  CHECK(of(lock_model{}, {five, done("acquire_shared", {}, {}, 20, 30, outcome::fail)})
+        == verdict::linearizable); // behind somebody who wants it alone
+  CHECK(of(lock_model{}, {five, done("release", "5", {}, 20, 30),
+                          done("acquire_shared", {}, {}, 40, 50, outcome::fail)})
+        == verdict::violated);
+  CHECK(of(lock_model{}, {lost("acquire_shared", {}, 0), six, done("release", "6", {}, 40, 50),
+                          done("try_acquire", {}, {}, 60, 70, outcome::fail)})
+        == verdict::linearizable); // that of which nobody heard may share it
+}
+
 TEST_CASE("a queue gives each value once, in order") {
   CHECK(of(queue_model{}, {done("push", "a", {}, 0, 10), done("push", "b", {}, 20, 30),
                            done("pop", {}, "a", 40, 50), done("pop", {}, "b", 60, 70),

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 namespace {
 
 sim::scenario_options with_seed(std::uint64_t seed) {
-  return test::world_of_short_sessions(seed, 30s);
+  return test::world_of_short_sessions(seed, 15s);
 }
 
 } // namespace

@@ -92,9 +92,19 @@ enum class flaw : std::uint8_t {
   ended_session_begins,
   /// A client says of a session that it knew the service later than when it chose it.
   beginning_renewed,
+  /// A snapshot of a group has the states of its services as of different entries.
+  sections_apart,
+  /// After a snapshot that the disk did not take a group makes no other one.
+  failed_snapshot_waited_for,
+  /// A voter is removed though too few of the others are heard.
+  silence_overlooked,
+  /// A seat whose node has another one stays.
+  void_seat_kept,
+  /// A lock that some share is given to somebody who wants it alone.
+  sharers_overlooked,
 };
 
-inline constexpr std::array<std::string_view, 41> flaw_names{"none",
+inline constexpr std::array<std::string_view, 46> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -134,7 +144,12 @@ inline constexpr std::array<std::string_view, 41> flaw_names{"none",
                                                              "commit_forgotten",
                                                              "astray_votes",
                                                              "ended_session_begins",
-                                                             "beginning_renewed"};
+                                                             "beginning_renewed",
+                                                             "sections_apart",
+                                                             "failed_snapshot_waited_for",
+                                                             "silence_overlooked",
+                                                             "void_seat_kept",
+                                                             "sharers_overlooked"};
 
 /// Returns the flaw of that name, none if there is none.
 constexpr flaw flaw_of(std::string_view name) {

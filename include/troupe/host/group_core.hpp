@@ -580,8 +580,11 @@ private:
       return; // the disk is slow
     is_snapshot_wanted_ = false;
     making_ = making{replica_.header_at(applied_), {}, {}};
-    for (auto each : services_)
+    for (auto each : services_) {
       out.push_back(take_section{each, applied_});
+      if (planted_flaw == flaw::sections_apart)
+        return; // the next one when this one is there
+    }
   }
 
   /// Says nothing about what this replica has not seen, or a leader of another release had.
@@ -603,8 +606,11 @@ private:
       return;
     making_->hashes[what.service] = what.hash;
     making_->state.sections[what.service] = std::move(what.bytes);
-    if (making_->state.sections.size() < services_.size())
+    if (making_->state.sections.size() < services_.size()) {
+      if (planted_flaw == flaw::sections_apart)
+        out.push_back(take_section{*services_.upper_bound(what.service), what.index});
       return;
+    }
     known_ = {what.index, std::move(making_->hashes)};
     newest_bytes_ = written_bytes(making_->state);
     look_at_size(newest_bytes_, out);
@@ -633,6 +639,8 @@ private:
     making_.reset(); // instead of a failed one the next checkpoint makes another
     if (what.is_synced)
       tell(now, own(0, {}), raft::replica::compacted{what.index});
+    else if (planted_flaw == flaw::failed_snapshot_waited_for)
+      making_ = making{};
     propose_checkpoint(now);
   }
 

@@ -20,6 +20,7 @@
 #include "caf/response_promise.hpp"
 #include "caf/result.hpp"
 #include "caf/typed_response_promise.hpp"
+#include "troupe/cluster/voter_plan.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
@@ -31,7 +32,6 @@
 #include "troupe/node/change_pace.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/node_log.hpp"
-#include "troupe/node/voter_plan.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::cluster {
@@ -801,7 +801,13 @@ private:
     if (self_->clock().now() >= each.ends)
       return {errc::timed_out,
               takes_seat(each.what.what)
-                ? "the change is not made yet and goes on; see troupe voters"
+                ? std::string{"the change is not made yet and goes on"}
+                    + (votes && !plan.goes_on_without(each.node)
+                         ? ": too few of the other voters are there and have all entries, so that "
+                           "without this one nothing could be written; bring them back, or remove "
+                           "them first"
+                         : "")
+                    + "; see troupe voters"
                 : "the change could not be made in time; what the node has learned stays, so ask "
                   "again"};
     return {};

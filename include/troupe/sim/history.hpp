@@ -132,7 +132,7 @@ inline std::pair<const char*, const char*> arguments_of(const std::string& verb)
     return {"token", nullptr};
   if (verb == "renew")
     return {"token", "ttl_ns"};
-  if (verb == "acquire" || verb == "try_acquire")
+  if (verb == "acquire" || verb == "try_acquire" || verb == "acquire_shared")
     return {nullptr, "ttl_ns"};
   if (verb == "write" || verb == "put" || verb == "append" || verb == "push")
     return {"value", nullptr};
@@ -140,7 +140,8 @@ inline std::pair<const char*, const char*> arguments_of(const std::string& verb)
 }
 
 inline const char* result_of(const std::string& verb) {
-  return verb == "acquire" || verb == "try_acquire" ? "token" : "value";
+  auto holds = verb == "acquire" || verb == "try_acquire" || verb == "acquire_shared";
+  return holds ? "token" : "value";
 }
 
 /// Numbers are written as such, so that other checkers can compare them.

@@ -8,8 +8,8 @@
 
 namespace troupe::sim {
 
-/// A client that takes a lock and gives it back, over and over. Where nobody knows who holds
-/// it, nobody ever knows again: its lease outlasts the world.
+/// A client that takes a lock, alone or with others, and gives it back, over and over. Where nobody
+/// knows who holds it, nobody ever knows again: its lease outlasts the world.
 template <class Home>
 class lock_client : public lock_user<lock_client<Home>, Home> {
   using base = lock_user<lock_client<Home>, Home>;
@@ -23,7 +23,9 @@ public:
     if (held_)
       this->release(*held_);
     else
-      this->hold(std::chrono::minutes{10});
+      this->hold(std::chrono::minutes{10}, this->here().random().one_in(2)
+                                             ? lock::lock_mode::shared
+                                             : lock::lock_mode::exclusive);
   }
 
   void has(const lock::lease& what) {

@@ -47,12 +47,12 @@ protected:
   }
 
   /// Half of the time it waits in line, if somebody else has the lock.
-  void hold(duration ttl) {
+  void hold(duration ttl, lock::lock_mode mode = lock::lock_mode::exclusive) {
     auto wait
       = this->here().random().one_in(2) ? duration::zero() : duration{std::chrono::seconds{2}};
-    begin_call("acquire", {}, ttl);
+    begin_call(mode == lock::lock_mode::shared ? "acquire_shared" : "acquire", {}, ttl);
     this->ask(lock::acquire{key_, this->name() + '/' + std::to_string(++holds_), ttl, wait,
-                            this->name(), lock::lock_mode::exclusive});
+                            this->name(), mode});
   }
 
   void renew(lock::fencing_token held, duration ttl) {
@@ -84,8 +84,9 @@ private:
 
   void handle(const lock::accepted& what) {
     auto& lease = what.value;
-    this->finish(outcome::ok, verb_ == "acquire" ? std::optional{std::to_string(lease.token.value)}
-                                                 : std::nullopt);
+    this->finish(outcome::ok, verb_.starts_with("acquire")
+                                ? std::optional{std::to_string(lease.token.value)}
+                                : std::nullopt);
     if (verb_ == "release")
       self().has_not();
     else

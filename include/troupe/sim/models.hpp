@@ -249,43 +249,53 @@ private:
   std::vector<std::int64_t> ends_;
 };
 
-/// acquire, try_acquire -> token; release token; renew token; force_release. With no expiry
-/// in play. Tokens of one key strictly rise.
+/// acquire, try_acquire, acquire_shared -> token; release token; renew token; force_release. With
+/// no expiry in play. Tokens of one key strictly rise. Several hold it at once only if all of them
+/// hold it shared. Who asks to share it may be refused, too, while it is shared: somebody may wait
+/// to have it alone.
 struct lock_model {
   struct state {
-    /// Nothing: free. Zero: held by somebody whose token nobody saw.
-    std::optional<std::uint64_t> holder;
+    /// Zero: somebody whose token nobody saw.
+    std::multiset<std::uint64_t> holders;
+    bool is_shared = false;
     std::uint64_t last = 0;
 
     friend auto operator<=>(const state&, const state&) = default;
   };
 
   [[nodiscard]] std::optional<state> apply(state now, const step_of_history& what) const {
-    auto held_by = [&](const std::optional<std::string>& token) {
-      return now.holder && (*now.holder == 0 || std::to_string(*now.holder) == token);
-    };
-    if (what.verb == "acquire" || what.verb == "try_acquire") {
-      if (what.how == outcome::fail)
-        return now.holder ? std::optional{now} : std::nullopt;
-      if (now.holder)
-        return std::nullopt;
-      if (what.how == outcome::unknown)
-        return state{0, now.last};
-      auto token = detail::number_in<std::uint64_t>(what.result).value_or(0);
-      if (token <= now.last)
-        return std::nullopt;
-      return state{token, token};
-    }
+    if (what.verb == "acquire" || what.verb == "try_acquire" || what.verb == "acquire_shared")
+      return acquire(std::move(now), what, what.verb == "acquire_shared");
     if (what.verb == "force_release")
-      return state{std::nullopt, now.last};
+      return state{{}, false, now.last};
     if (what.verb != "release" && what.verb != "renew")
       return std::nullopt;
+    auto shown = detail::number_in<std::uint64_t>(what.argument).value_or(0);
+    auto known = shown != 0 && now.holders.contains(shown);
     if (what.how == outcome::fail)
-      return held_by(what.argument) && *now.holder != 0 ? std::nullopt : std::optional{now};
-    if (!held_by(what.argument))
+      return known ? std::nullopt : std::optional{now};
+    auto held = known ? now.holders.find(shown) : now.holders.find(0);
+    if (held == now.holders.end())
       return what.how == outcome::unknown ? std::optional{now} : std::nullopt;
     if (what.verb == "release")
-      now.holder.reset();
+      now.holders.erase(held);
+    now.is_shared = now.is_shared && !now.holders.empty();
+    return now;
+  }
+
+private:
+  static std::optional<state> acquire(state now, const step_of_history& what, bool shared) {
+    auto is_free = now.holders.empty();
+    if (what.how == outcome::fail)
+      return is_free ? std::nullopt : std::optional{now};
+    if (!is_free && !(shared && now.is_shared))
+      return std::nullopt;
+    auto token = detail::number_in<std::uint64_t>(what.result).value_or(0);
+    if (what.how == outcome::ok && token <= now.last)
+      return std::nullopt;
+    now.is_shared = shared;
+    now.last = std::max(now.last, what.how == outcome::ok ? token : 0);
+    now.holders.insert(what.how == outcome::ok ? token : 0);
     return now;
   }
 };

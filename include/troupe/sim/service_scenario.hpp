@@ -1,10 +1,15 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "troupe/cluster/voter_plan.hpp"
 #include "troupe/sim/raft_scenario.hpp"
 #include "troupe/sim/service_process.hpp"
 
@@ -17,10 +22,13 @@ struct service_report {
   std::uint64_t answers = 0;
 };
 
-/// Clients of a replicated service while its nodes are killed, paused and parted. In the end
-/// all replicas must be equal to the byte, clients must have answers again, and the Service
-/// says what else is wrong: `check(record, findings)`. A record counts `answers`, and its clients
-/// ask for nothing more once it `is_over`.
+/// Clients of a replicated service while its nodes are killed, paused and
+/// parted, members leave and come back, and disks are lost and replaced by
+/// empty ones; cluster::voter_plan decides who votes. In the end all nodes
+/// vote, all replicas of both services are equal to the byte, clients must have
+/// answers again, and the Service says what else is wrong: `check(record,
+/// findings)`. A record counts `answers`, and its clients ask for nothing more
+/// once it `is_over`.
 template <simulated_service Service>
 class service_scenario {
 public:
@@ -37,10 +45,12 @@ public:
     auto& record = world_.setting().record;
     world_.start_all();
     be_born();
-    grow();
+    review();
+    operate();
     hand_over(hand_over_every);
     world_.run_until(span_);
     world_.end_faults();
+    wish_for_all();
     world_.run_until(span_ + std::chrono::seconds{20});
     auto before = record.answers;
     auto waiting = world_.setting().waiting;
@@ -52,7 +62,9 @@ public:
         found.broken("liveness: process " + std::to_string(each.first)
                      + " waits for its answer from 20 to 25 s after the last fault");
     record.is_over = true;
+    world_.setting().is_other_over = true;
     world_.run_until(span_ + std::chrono::seconds{40});
+    check_voters();
     check_replicas();
     Service::check(record, found);
     return {found.violations, world_.trace(), world_.events(), record.answers};
@@ -64,8 +76,16 @@ public:
 
 private:
   static constexpr duration hand_over_every = std::chrono::seconds{3};
+  /// A leader takes a seat whose disk was lost for one that votes until it is silent for so long.
+  static constexpr duration noticed_after = std::chrono::seconds{2};
+  /// So long at most it takes to replace a disk.
+  static constexpr duration max_away = std::chrono::seconds{8};
+  /// Of entries between two snapshots, some of which come late, and those that are kept for
+  /// followers that are behind.
+  static constexpr raft::log_index max_log = 500;
 
-  /// Services that ask for the time of day get it wrong, if anything goes wrong at all.
+  /// Services that ask for the time of day get it wrong, if anything goes wrong
+  /// at all.
   static faults with_calendars(faults what) {
     if (wall_timed<typename Service::machine> && what.partition_every > duration::zero()
         && what.calendar_every == duration::zero())
@@ -75,36 +95,198 @@ private:
 
   /// A group is born in peace.
   void be_born() {
-    world_.at(0)->found_group();
+    world_.at(0)->ask(raft::replica::found_group{contact_of(0)});
     world_.arm(0);
     world_.run_until(std::chrono::seconds{1},
                      [this] { return world_.at(0)->group().applied() > 0; });
     world_.begin_faults();
   }
 
-  /// All nodes shall vote, sooner or later.
-  void grow() {
-    world_.after(std::chrono::milliseconds{300}, [this] {
-      for (process_id which = 0; which < servers_; ++which)
-        for (process_id who = 0; who < servers_; ++who) {
-          auto* process = world_.at(who);
-          if (process == nullptr || !process->group().consensus().is_settled())
+  static std::string name_of(process_id which) {
+    return std::to_string(which);
+  }
+
+  static std::string contact_of(process_id which) {
+    return to_string(cluster::seat_contact{name_of(which), ""});
+  }
+
+  /// Calls `job` every `span`, on average, until the faults have ended.
+  void every(duration span, const std::function<void()>& job) {
+    auto most = static_cast<std::uint64_t>(2 * span.count());
+    world_.after(duration{static_cast<std::int64_t>(world_.random().below(most))},
+                 [this, span, job] {
+                   if (world_.now() >= span_)
+                     return;
+                   job();
+                   every(span, job);
+                 });
+  }
+
+  // -- who votes
+  // ---------------------------------------------------------------------------
+
+  /// Whoever leads has the next change made, as a node does.
+  void review() {
+    world_.after(std::chrono::milliseconds{50 + world_.random().below(200)}, [this] {
+      for (process_id who = 0; who < servers_; ++who)
+        if (auto* process = world_.at(who)) {
+          auto now = process->look();
+          if (now.now != raft::role::leader)
             continue;
-          auto seat = raft_process::seat_of(which);
-          auto& members = process->group().consensus().members();
-          if (!members.members.contains(seat))
-            process->ask(raft::replica::add_learner{seat, ""});
-          else if (!members.votes(seat))
-            process->ask(raft::replica::promote{seat});
-          world_.arm(who);
+          auto linked = candidates();
+          if (auto next = cluster::voter_plan{now, name_of(who), linked, wishes_}.next()) {
+            process->ask(*next);
+            world_.arm(who);
+          }
         }
-      if (world_.now() < span_)
-        grow();
+      review();
     });
   }
 
-  /// An operator has the leader hand over at about `moment`, and often others after it at once,
-  /// so that a replica may lead again before its service has heard that it did not.
+  /// Nodes that run; a leader has no link to some of them.
+  std::map<std::string, cluster::voter_plan::candidate> candidates() {
+    std::map<std::string, cluster::voter_plan::candidate> found;
+    for (process_id which = 0; which < servers_; ++which)
+      if (auto* process = world_.at(which); process && !world_.random().one_in(8))
+        found[name_of(which)] = {process->group().consensus().self(), ""};
+    return found;
+  }
+
+  /// What an operator wants, who has told all that lead.
+  void operate() {
+    every(std::chrono::seconds{3}, [this] { change_wishes(); });
+    every(std::chrono::milliseconds{200}, [this] { see_to_wishes(); });
+    every(std::chrono::seconds{4}, [this] { lose_a_disk(); });
+  }
+
+  void change_wishes() {
+    auto whom = name_of(any_server());
+    if (!wishes_.remove.empty() || !wishes_.leave.empty()
+        || world_.now() < lost_at_ + noticed_after)
+      return;
+    wishes_.add.clear();
+    wishes_.let_in.clear();
+    switch (world_.random().below(3)) {
+      case 0:
+        wishes_.remove.insert(whom);
+        break;
+      case 1:
+        wishes_.leave.insert(whom);
+        break;
+      default:
+        wishes_.add.insert(whom);
+    }
+  }
+
+  /// Who was to be removed is let in again after a while, and who was to leave
+  /// comes back with nothing on its disk.
+  void see_to_wishes() {
+    auto* leads = leader();
+    if (leads == nullptr)
+      return;
+    auto& members = leads->group().consensus().members();
+    for (auto* list : {&wishes_.remove, &wishes_.leave})
+      for (auto& each : std::set<std::string>{*list}) {
+        if (has_seat(each, members) || !is_committed(*leads))
+          continue;
+        list->erase(each);
+        if (list == &wishes_.leave)
+          replace_disk(static_cast<process_id>(std::stoul(each)));
+      }
+    if (wishes_.remove.empty() && world_.random().one_in(10))
+      wishes_.let_in = {members.kept_out.begin(), members.kept_out.end()};
+  }
+
+  /// Where a majority has what was committed on its other disks, and knows it.
+  void lose_a_disk() {
+    auto* leads = leader();
+    if (leads == nullptr || !is_committed(*leads) || !wishes_.remove.empty()
+        || !wishes_.leave.empty())
+      return;
+    auto voters = leads->group().consensus().members().voters();
+    auto is_whole = std::ranges::all_of(voters, [this](raft::seat_id seat) {
+      auto* process = world_.at(raft_process::process_of(seat));
+      return process != nullptr && process->group().consensus().self() == seat;
+    });
+    if (is_whole && voters.size() >= 3)
+      replace_disk(any_server());
+  }
+
+  void replace_disk(process_id which) {
+    world_.kill(which);
+    world_.disk(which) = raft_disk{};
+    constexpr std::uint64_t lives_apart = 1'000;
+    world_.disk(which).change_seat(
+      {raft_process::seat_of(which).value + ++replaced_ * lives_apart});
+    lost_at_ = world_.now();
+    world_.after(duration{static_cast<std::int64_t>(
+                   world_.random().below(static_cast<std::uint64_t>(max_away.count())))},
+                 [this, which] {
+                   if (world_.at(which) == nullptr)
+                     world_.start(which);
+                 });
+  }
+
+  void wish_for_all() {
+    wishes_ = {.voters = servers_};
+    for (process_id which = 0; which < servers_; ++which)
+      wishes_.let_in.insert(name_of(which));
+  }
+
+  static bool has_seat(const std::string& whose, const raft::configuration& members) {
+    return std::ranges::any_of(members.members, [&](auto& each) {
+      return cluster::to_seat_contact(each.second.contact).node == whose;
+    });
+  }
+
+  /// Whether what it has for the members is.
+  static bool is_committed(const node& leads) {
+    auto& replica = leads.group().consensus();
+    return replica.header_at(replica.commit_index()).members == replica.members();
+  }
+
+  process_id any_server() {
+    return static_cast<process_id>(world_.random().below(servers_));
+  }
+
+  /// Of the latest term, if it has committed an entry of that; null: there is
+  /// none.
+  node* leader() {
+    node* found = nullptr;
+    raft::term_number latest = 0;
+    for (process_id who = 0; who < servers_; ++who)
+      if (auto* process = world_.at(who)) {
+        auto& replica = process->group().consensus();
+        if (replica.term() > latest || (replica.term() == latest && replica.is_settled()))
+          found = replica.is_settled() ? process : nullptr;
+        latest = std::max(latest, replica.term());
+      }
+    return found;
+  }
+
+  void check_voters() {
+    auto* leads = leader();
+    auto& found = world_.setting().found;
+    if (leads == nullptr)
+      return found.broken("plan: nobody leads 40 s after the last fault");
+    for (process_id who = 0; who < servers_; ++who) {
+      auto now = world_.at(who)->look();
+      if (now.last + 1 > now.first + max_log)
+        found.broken("snapshots: the log of process " + std::to_string(who) + " has "
+                     + std::to_string(now.last + 1 - now.first) + " entries");
+    }
+    auto voters = leads->group().consensus().members().voters().size();
+    if (voters != servers_)
+      found.broken("plan: " + std::to_string(voters) + " of " + std::to_string(servers_)
+                   + " nodes vote 40 s after the last fault");
+  }
+
+  // -- who leads
+  // ---------------------------------------------------------------------------
+
+  /// An operator has the leader hand over at about `moment`, and often others
+  /// after it at once, so that a replica may lead again before its service has
+  /// heard that it did not.
   void hand_over(duration moment) {
     auto span = static_cast<std::uint64_t>(2 * moment.count());
     world_.after(duration{static_cast<std::int64_t>(world_.random().below(span))}, [this] {
@@ -119,26 +301,51 @@ private:
     });
   }
 
+  // -- in the end
+  // --------------------------------------------------------------------------
+
   /// At a moment when all replicas have come equally far.
   void check_replicas() {
-    auto all_as_far = [this] {
+    check_equal(
+      "the service", [](const node& process) -> auto& { return process.service(); });
+    check_equal(
+      "the other service", [](const node& process) -> auto& { return process.other(); });
+    auto entered = world_.at(0)->other().answer(ledger::list_numbers{});
+    auto& found = world_.setting().found;
+    for (auto& [number, times] : entered.times)
+      if (times > 1)
+        found.broken("entry " + std::to_string(number) + " was carried out more than once");
+    for (auto each : world_.setting().entered)
+      if (!entered.times.contains(each))
+        found.broken("entry " + std::to_string(each) + " was acknowledged, and is lost");
+    if (world_.setting().entered.empty())
+      found.broken("liveness: the other service has carried nothing out");
+  }
+
+  template <class Get>
+  void check_equal(const std::string& which, Get get) {
+    auto all_as_far = [this, get] {
       for (process_id who = 1; who < servers_; ++who)
-        if (world_.at(who)->service().index() != world_.at(0)->service().index())
+        if (get(*world_.at(who)).index() != get(*world_.at(0)).index())
           return false;
       return true;
     };
     auto& found = world_.setting().found;
     if (!world_.run_until(world_.now() + std::chrono::seconds{20}, all_as_far))
-      return found.broken("replicas: they do not come equally far in 20 s");
-    auto expected = world_.at(0)->service().section();
+      return found.broken("replicas of " + which + ": they do not come equally far in 20 s");
+    auto expected = get(*world_.at(0)).section();
     for (process_id who = 1; who < servers_; ++who)
-      if (world_.at(who)->service().section() != expected)
-        found.broken("replicas: process " + std::to_string(who) + " differs from process 0");
+      if (get(*world_.at(who)).section() != expected)
+        found.broken("replicas of " + which + ": process " + std::to_string(who)
+                     + " differs from process 0");
   }
 
   duration span_;
   process_id servers_;
   world<node> world_;
+  cluster::voter_wishes wishes_{.voters = servers_};
+  std::uint64_t replaced_ = 0;
+  duration lost_at_ = -noticed_after;
 };
 
 } // namespace troupe::sim

@@ -50,7 +50,7 @@ public:
           step(host::client_core::opened{opening->line, opening->turn, opened});
       },
       [&](const problem& why) { refused(found.mapped(), why); },
-      [&](const typename message::seen&) {
+      [&](const typename message::question::seen&) {
         if (is_done(id, attempt))
           if constexpr (requires { self().seen(); })
             self().seen();
@@ -95,7 +95,7 @@ protected:
   template <class Found, class Find>
   void look(std::shared_ptr<Found>& found, Find find) {
     renew(found);
-    begin(typename message::look{[found, find](const auto& service, time_point) {
+    begin(typename message::question::look{[found, find](const auto& service, time_point) {
             *found = find(service);
           }},
           false);
@@ -105,7 +105,7 @@ protected:
   template <class Found, class Question>
   void inquire(std::shared_ptr<Found>& found, const Question& wanted) {
     renew(found);
-    begin(typename message::look{[found, wanted](auto& service, time_point now) {
+    begin(typename message::question::look{[found, wanted](auto& service, time_point now) {
             service.hear_of(now, wanted);
             *found = service.answer(wanted);
           }},
@@ -147,7 +147,7 @@ protected:
   }
 
 private:
-  using question = std::variant<host::command<M>, typename message::look>;
+  using question = std::variant<host::command<M>, typename message::question::look>;
 
   /// What a node was asked, and has not answered.
   struct asked {
@@ -221,7 +221,7 @@ private:
       [&](const host::command<M>& each) {
         send(host::command<M>{what.who, each.what}, {what.id, what.attempt});
       },
-      [&](const typename message::look& each) {
+      [&](const typename message::question::look& each) {
         send(each, {what.id, what.attempt});
       },
     };

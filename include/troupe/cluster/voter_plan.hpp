@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/raft/replica.hpp"
 
@@ -57,9 +58,9 @@ struct voter_wishes {
 ///
 /// A node that joins learns first and votes once it has caught up. Voters come in odd numbers:
 /// a second one is promoted when there is a third, as two stand no loss that one would not.
-/// Who is to go is replaced before it goes. A seat whose node has another one now, or
-/// which has forgotten, goes at once: its vote is worth nothing (semantics of seats: a disk that
-/// was emptied or restored comes back as a learner).
+/// Who is to go is replaced before it goes, and stays while too few of the others have caught up. A
+/// seat whose node has another one now, or which has forgotten, goes at once: its vote is worth
+/// nothing (semantics of seats: a disk that was emptied or restored comes back as a learner).
 class voter_plan {
 public:
   using change = raft::replica::event;
@@ -94,6 +95,20 @@ public:
   /// Returns whether somebody could take the place of a voter that goes.
   [[nodiscard]] bool has_replacement() const {
     return wanted_.size() >= std::min(wishes_.voters, count_voters());
+  }
+
+  /// Returns whether a majority of the voters that stay has caught up when this node's seat goes.
+  /// Otherwise nothing could be committed, and so no member be added or removed: for a while, or
+  /// for ever if their disks are lost.
+  [[nodiscard]] bool goes_on_without(const std::string& node) const {
+    std::size_t stay = 0;
+    std::size_t ready = 0;
+    for (auto& [each, seat] : seats_)
+      if (now_.members.votes(seat) && each != node) {
+        ++stay;
+        ready += seat == now_.self || is_caught_up(seat) ? 1 : 0;
+      }
+    return ready > stay / 2 || (planted_flaw == flaw::silence_overlooked && stay > 0);
   }
 
   /// Returns whether the group has room to remember that this node is kept out.
@@ -141,7 +156,8 @@ private:
   [[nodiscard]] std::optional<change> void_seat() const {
     for (auto& [node, seat] : seats_) {
       auto there = linked_.find(node);
-      auto is_other = there != linked_.end() && there->second.seat != seat;
+      auto is_other = there != linked_.end() && there->second.seat != seat
+                      && planted_flaw != flaw::void_seat_kept;
       if (seat != now_.self && (is_other || wishes_.forgotten.contains(seat)))
         return raft::replica::remove{seat};
     }
@@ -226,7 +242,7 @@ private:
         continue;
       if (!now_.members.votes(seat))
         return raft::replica::remove{seat};
-      if (!all_vote || count_voters() < 2)
+      if (!all_vote || !goes_on_without(node))
         continue;
       if (node == self_)
         return raft::replica::transfer{};
@@ -235,12 +251,17 @@ private:
     return std::nullopt;
   }
 
-  /// It is heard, has said that it knows of its seat, and is at most a moment behind.
+  /// It has said that it knows of its seat, and is at most a moment behind.
   [[nodiscard]] bool is_caught_up(const raft::replica::member_status& who) const {
     constexpr raft::log_index a_little = 100;
-    constexpr duration long_silent = std::chrono::seconds{3};
+    constexpr duration long_silent = std::chrono::seconds{1};
     return who.knows_members && who.match + a_little >= now_.last && !who.by_snapshot
            && who.silent_for < long_silent;
+  }
+
+  [[nodiscard]] bool is_caught_up(raft::seat_id which) const {
+    auto who = std::ranges::find(now_.others, which, &raft::replica::member_status::seat);
+    return who != now_.others.end() && is_caught_up(*who);
   }
 
   const raft::replica::status& now_;
