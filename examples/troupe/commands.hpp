@@ -61,7 +61,22 @@ struct submit_command {
 
 int run_submit(const common_options& common, const submit_command& what);
 
-int run_workflows(const common_options& common);
+struct workflows_command {
+  /// list, pause, resume or cancel.
+  std::string verb = "list";
+  /// Of the last three.
+  std::optional<std::uint64_t> run{};
+};
+
+int run_workflows(const common_options& common, const workflows_command& what);
+
+struct run_command {
+  std::uint64_t run = 0;
+  /// Also what its tasks have returned.
+  bool results = false;
+};
+
+int run_run(const common_options& common, const run_command& what);
 
 struct lock_command {
   std::string name{};
@@ -74,7 +89,12 @@ struct lock_command {
 
 int run_lock(const common_options& common, const lock_command& what);
 
-int run_locks(const common_options& common);
+struct locks_command {
+  /// The lock to take from whoever holds it.
+  std::string force_release{};
+};
+
+int run_locks(const common_options& common, const locks_command& what);
 
 struct leave_command {
   bool force = false;

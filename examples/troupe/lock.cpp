@@ -293,10 +293,28 @@ int run_lock(const common_options& common, const lock_command& what) {
   return *status;
 }
 
-int run_locks(const common_options& common) {
+namespace {
+
+int force_release(const common_options& common, cluster_client& cluster, const std::string& name) {
+  auto revoked = cluster.services().locks.ask(lock::force_release{name}, common.wait());
+  if (!revoked)
+    return complain(revoked.error());
+  for (auto& each : revoked->leases)
+    if (common.json)
+      print({{"event", "released"}, {"lock", name}, {"token", each.token.value}});
+    else
+      print_line(std::cout, name + "  released, token " + std::to_string(each.token.value));
+  return ok;
+}
+
+} // namespace
+
+int run_locks(const common_options& common, const locks_command& what) {
   auto cluster = connect(common);
   if (!cluster)
     return complain(cluster.error());
+  if (!what.force_release.empty())
+    return force_release(common, **cluster, what.force_release);
   auto locks = all_locks(**cluster, common.wait());
   if (!locks)
     return complain(locks.error());

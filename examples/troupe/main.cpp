@@ -249,7 +249,16 @@ private:
     submit->add_option("--priority", submit_.priority, "low, medium, high or urgent");
     submit->add_option("--policy", submit_.policy, "fail_fast, continue_what_can or compensate");
     submit->add_flag("--resources", submit_.resources, "Tasks take the cores and memory they name");
-    add_asking("workflows", "Lists the runs", [this] { return cli::run_workflows(common_); });
+    auto* workflows = add_asking("workflows", "Lists the runs; pauses, resumes or cancels one",
+                                 [this] { return cli::run_workflows(common_, workflows_); });
+    workflows->add_option("VERB", workflows_.verb, "list, pause, resume or cancel")
+      ->check(CLI::IsMember({"list", "pause", "resume", "cancel"}));
+    workflows->add_option("RUN", workflows_.run, "The number of a run, as the list shows it");
+    auto* one
+      = add_asking("run", "Shows a run with its tasks: where each ran, how long, why it failed",
+                   [this] { return cli::run_run(common_, run_); });
+    one->add_option("RUN", run_.run, "Its number, as `troupe workflows` shows it")->required();
+    one->add_flag("--results", run_.results, "Also what its tasks have returned");
   }
 
   void add_locks() {
@@ -271,7 +280,9 @@ private:
                         "How long to wait in line for it, up to 10m; 0: not at all");
     command->add_flag("--shared", lock_.shared, "Together with others that hold it shared");
     add_asking("locks", "Lists the locks, their holders and who waits",
-               [this] { return cli::run_locks(common_); });
+               [this] { return cli::run_locks(common_, locks_); })
+      ->add_option("--force-release", locks_.force_release,
+                   "Takes this lock from whoever holds it, who finds out when it renews its lease");
   }
 
   void add_sim() {
@@ -403,7 +414,10 @@ private:
   cli::sim_command sim_;
   cli::chaos_command chaos_;
   cli::submit_command submit_;
+  cli::workflows_command workflows_;
+  cli::run_command run_;
   cli::lock_command lock_;
+  cli::locks_command locks_;
   cli::message_command message_;
   cli::state_command state_;
   cli::origins origins_;

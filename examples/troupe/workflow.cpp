@@ -1,4 +1,8 @@
 #include <chrono>
+#include <cstdint>
+#include <iostream>
+#include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -125,31 +129,144 @@ int run_submit(const common_options& common, const submit_command& what) {
   return completed ? ok : failed;
 }
 
-int run_workflows(const common_options& common) {
-  auto cluster = connect(common);
-  if (!cluster)
-    return complain(cluster.error());
+namespace {
+
+void show(const common_options& common, const scheduler::run_view& run) {
+  if (common.json)
+    print({{"run", run.run.value},
+           {"name", run.name},
+           {"key", run.key},
+           {"state", std::string{name_of(run.state)}},
+           {"tasks", run.tasks},
+           {"done", over(run)},
+           {"ran_s", seconds(run.ran)},
+           {"why", run.why.detail}});
+  else
+    std::cout << run.run.value << "  " << name_of(run.state) << "  " << over(run) << '/'
+              << run.tasks << "  " << seconds(run.ran) << " s  " << run.name
+              << (run.why.detail.empty() ? "" : "  " + run.why.detail) << std::endl;
+}
+
+int list_all(const common_options& common, cluster::scheduler_client& service) {
   scheduler::list_runs question{};
   for (;;) {
-    auto page = (*cluster)->services().scheduler.ask(question, common.wait());
+    auto page = service.ask(question, common.wait());
     if (!page)
       return complain(page.error());
     if (page->runs.empty())
       return ok;
     for (auto& each : page->runs) {
-      if (common.json)
-        print({{"run", each.run.value},
-               {"name", each.name},
-               {"key", each.key},
-               {"state", std::string{name_of(each.state)}},
-               {"tasks", each.tasks},
-               {"done", over(each)},
-               {"ran_s", seconds(each.ran)}});
-      else
-        std::cout << each.run.value << "  " << name_of(each.state) << "  " << over(each) << '/'
-                  << each.tasks << "  " << seconds(each.ran) << " s  " << each.name << std::endl;
+      show(common, each);
       question.after = each.run;
     }
+  }
+}
+
+/// What is called so.
+using worker_names = std::map<scheduler::worker_id, std::string>;
+
+result<worker_names> names_of_workers(const common_options& common,
+                                      cluster::scheduler_client& service) {
+  worker_names found;
+  scheduler::list_workers question{};
+  for (;;) {
+    auto page = service.ask(question, common.wait());
+    if (!page)
+      return page.error();
+    if (page->workers.empty())
+      return found;
+    for (auto& each : page->workers) {
+      found[each.worker] = each.name;
+      question.after = each.worker;
+    }
+  }
+}
+
+void show(const common_options& common, const scheduler::task_view& task, const std::string& worker,
+          const std::optional<std::string>& value) {
+  if (common.json) {
+    json line{{"task", task.id},
+              {"state", std::string{name_of(task.state)}},
+              {"attempts", task.attempt},
+              {"failures", task.failures},
+              {"losses", task.losses},
+              {"worker", worker},
+              {"ran_s", seconds(task.ran)},
+              {"why", task.why.detail}};
+    if (value)
+      line["result"] = *value;
+    return print(line);
+  }
+  std::string text = "  " + task.id + "  " + std::string{name_of(task.state)};
+  if (task.attempt > 1)
+    text += "  attempt " + std::to_string(task.attempt);
+  if (task.attempt > 0)
+    text += "  " + json(seconds(task.ran)).dump() + " s  at " + worker;
+  if (!task.why.detail.empty())
+    text += "  " + task.why.detail;
+  print_line(std::cout, value ? text + "  " + *value : text);
+}
+
+} // namespace
+
+int run_workflows(const common_options& common, const workflows_command& what) {
+  if ((what.verb == "list") == what.run.has_value())
+    return complain(
+      {errc::bad_argument,
+       what.run ? "list shows all runs; troupe run " + std::to_string(*what.run) + " shows this one"
+                : what.verb + " needs the number of a run; troupe workflows shows them"});
+  auto cluster = connect(common);
+  if (!cluster)
+    return complain(cluster.error());
+  auto& service = (*cluster)->services().scheduler;
+  if (!what.run)
+    return list_all(common, service);
+  scheduler::run_id run{*what.run};
+  auto done = what.verb == "pause"    ? service.ask(scheduler::pause_run{run}, common.wait())
+              : what.verb == "resume" ? service.ask(scheduler::resume_run{run}, common.wait())
+                                      : service.ask(scheduler::cancel_run{run}, common.wait());
+  if (!done)
+    return complain(done.error());
+  std::string state{name_of(done->state)};
+  if (common.json)
+    print({{"event", what.verb}, {"run", *what.run}, {"state", state}});
+  else
+    print_line(std::cout, "run " + std::to_string(*what.run) + " is " + state);
+  return ok;
+}
+
+int run_run(const common_options& common, const run_command& what) {
+  auto cluster = connect(common);
+  if (!cluster)
+    return complain(cluster.error());
+  auto& service = (*cluster)->services().scheduler;
+  auto workers = names_of_workers(common, service);
+  if (!workers)
+    return complain(workers.error());
+  scheduler::find_run question{.run = {what.run}};
+  for (;;) {
+    auto page = service.ask(question, common.wait());
+    if (!page)
+      return complain(page.error());
+    if (question.first == 0)
+      show(common, page->run);
+    for (auto& each : page->tasks) {
+      std::optional<std::string> value;
+      if (what.results && each.state == scheduler::task_state::completed) {
+        auto found = service.ask(scheduler::find_result{{what.run}, question.first}, common.wait());
+        if (!found)
+          return complain(found.error());
+        value = found->value;
+      }
+      ++question.first;
+      auto worker = workers->find(each.worker);
+      show(common, each,
+           worker != workers->end() ? worker->second
+                                    : "worker " + std::to_string(each.worker.value),
+           value);
+    }
+    if (page->tasks.empty())
+      return ok;
   }
 }
 

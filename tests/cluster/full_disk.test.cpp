@@ -1,6 +1,6 @@
 // Disks that get full under real processes, and have space again.
 
-#include "troupe_command.hpp"
+#include "three_voters.hpp"
 
 #include <catch2/catch_template_test_macros.hpp>
 
@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -17,17 +18,17 @@ using troupe::testing::child_process;
 
 namespace {
 
-/// A file system of 4 MiB that only the processes started in it see. Outlives them.
+/// A file system that only the processes started in it see. Outlives them.
 class small_disk {
 public:
-  small_disk() {
+  explicit small_disk(const std::string& size = "4m") {
     words command{"/usr/bin/unshare", "--mount"};
     if (::geteuid() != 0)
       command.insert(command.end(), {"--user", "--map-root-user"});
     command.insert(command.end(), {"/bin/sh", "-c",
-                                   "mount -t tmpfs -o size=4m tmpfs \"$0\" && echo mounted && "
-                                   "exec sleep 600",
-                                   folder_ / ""});
+                                   "mount -t tmpfs -o size=\"$1\" tmpfs \"$0\" && echo mounted "
+                                   "&& exec sleep 600",
+                                   folder_ / "", size});
     holder_ = std::make_unique<child_process>(command);
     if (holder_->read_line() != "mounted")
       SKIP("this machine does not let us mount a file system");
@@ -285,4 +286,159 @@ TEST_CASE("a node on a full disk answers what it can and refuses the rest", "[cl
   node.emplace(start_node("n1"));
   at = node->address();
   CHECK(asked({"get", "colour"}).output == "green\n");
+}
+
+namespace {
+
+/// Three voters, of which n0 has its data folder on a small disk, and what they have acknowledged.
+class tight_voters {
+public:
+  /// Room for what a voter has, and more.
+  small_disk disk{"24m"};
+  three_voters cluster{
+    [this](int index) { return index == 0 ? disk.inside({}) : words{}; },
+    [this](int index) { return index == 0 ? disk.path("n0") : std::filesystem::path{}; }};
+
+  void fill() {
+    disk.fill(cluster[0].process());
+  }
+
+  void make_space() {
+    disk.make_space(cluster[0].process());
+  }
+
+  void let_lead(int index) {
+    auto& name = names_[static_cast<std::size_t>(index)];
+    REQUIRE(comes_true([&] {
+      return seat(index).value("leads", false)
+             || run({"voters", "lead", name, "--at", cluster.addresses(), "--timeout", "3"}).status
+                  == 0;
+    }));
+  }
+
+  /// Puts another key at these addresses. What is refused is not there for sure, or may be.
+  outcome put(const std::string& addresses) {
+    auto key = "key-" + std::to_string(next_++);
+    auto value = key + std::string(100'000, '.'); // the log grows on the disk
+    auto done = run({"put", key, value, "--at", addresses});
+    if (done.status == 0)
+      acknowledged_[key] = value;
+    return done;
+  }
+
+  outcome put() {
+    return put(cluster.addresses());
+  }
+
+  /// What the leader says of a voter; empty while nobody leads.
+  json seat(int index) {
+    auto seen = cluster.voters();
+    for (auto& each : seen.value("voters", json::array()))
+      if (each["node"] == three_voters::name(index))
+        return each;
+    return json::object();
+  }
+
+  /// How many entries n0 lacks of what the others have.
+  int lag() {
+    auto seen = seat(0);
+    return seen["lag"].is_number() ? seen["lag"].get<int>() : 0;
+  }
+
+  /// Whether the log of n0 says this, after what was asked for before.
+  bool is_logged(const std::string& what) {
+    while (auto line = cluster[0].process().read_line(0ms))
+      log_ += *line + '\n';
+    auto place = log_.find(what);
+    if (place == std::string::npos)
+      return false;
+    log_.erase(0, place + what.size());
+    return true;
+  }
+
+  void must_have_all(const std::string& address) {
+    for (auto& [key, value] : acknowledged_) {
+      CAPTURE(key);
+      CHECK(run({"get", key, "--at", address}).output == value + '\n');
+    }
+  }
+
+private:
+  std::map<std::string, std::string> acknowledged_;
+  std::vector<std::string> names_{three_voters::name(0), three_voters::name(1),
+                                  three_voters::name(2)};
+  std::string log_;
+  int next_ = 0;
+};
+
+const auto writes_nothing = "n0: writes nothing new to its data folder"s;
+const auto writes_again = "n0: over: writes nothing new to its data folder"s;
+
+} // namespace
+
+TEST_CASE("a leader on a full disk steps down, and the others go on without it", "[cluster][cli]") {
+  need_command();
+  tight_voters voters;
+  auto& cluster = voters.cluster;
+  voters.let_lead(0);
+  REQUIRE(voters.put().status == 0);
+
+  voters.fill();
+  REQUIRE(comes_true([&] { // once its log has to grow
+    auto done = voters.put();
+    INFO(done);
+    REQUIRE(done.status == 0); // whoever leads then
+    return voters.is_logged(writes_nothing);
+  }));
+  CHECK(comes_true(
+    [&] { return voters.is_logged("n0: leads the cluster no more: the disk refuses to write"); }));
+  auto leads = cluster.leader(0);
+  for (auto each = 0; each < 5; ++each) {
+    CHECK(voters.put().status == 0);
+    CHECK(voters.put(cluster[0].address()).status == 0); // which says who leads
+  }
+  CHECK(voters.lag() > 0);
+  CHECK(voters.seat(leads).value("leads", false));
+  voters.must_have_all(cluster[0].address());
+
+  voters.make_space();
+  CHECK(comes_true([&] { return cluster.is_whole(); }));
+  CHECK(comes_true([&] { return voters.is_logged(writes_again); }));
+  cluster[leads].kill(); // what is there now is on the disk of n0
+  voters.must_have_all(cluster[0].address());
+  CHECK(voters.put().status == 0);
+}
+
+TEST_CASE("a follower on a full disk falls behind, and catches up once there is space",
+          "[cluster][cli]") {
+  need_command();
+  tight_voters voters;
+  auto& cluster = voters.cluster;
+  voters.let_lead(1);
+  REQUIRE(voters.put().status == 0);
+  for (auto is_killed : {false, true}) {
+    CAPTURE(is_killed);
+    voters.fill();
+    REQUIRE(comes_true([&] { // once its log has to grow
+      auto done = voters.put();
+      INFO(done);
+      REQUIRE(done.status == 0);
+      return voters.is_logged(writes_nothing);
+    }));
+    for (auto each = 0; each < 5; ++each)
+      CHECK(voters.put(cluster[0].address()).status == 0);
+    CHECK(voters.lag() > 0);
+    CHECK(voters.seat(1).value("leads", false));
+    if (is_killed)
+      cluster[0].kill();
+    voters.make_space();
+    if (is_killed)
+      cluster.start_node(0);
+    CHECK(comes_true([&] { return cluster.is_whole(); }));
+    if (!is_killed)
+      CHECK(comes_true([&] { return voters.is_logged(writes_again); }));
+  }
+  cluster[1].kill(); // what is there now is on the disk of n0
+  voters.must_have_all(cluster[0].address());
+  CHECK(voters.put().status == 0);
 }

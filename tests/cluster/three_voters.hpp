@@ -18,8 +18,11 @@ class three_voters {
 public:
   /// The words in front of each node's command, for its number; none: nothing.
   using wrapper = std::function<words(int)>;
+  /// Where a node has its data folder, for its number; none, or an empty path: in a folder of ours.
+  using placing = std::function<std::filesystem::path(int)>;
 
-  explicit three_voters(wrapper wrap = {}) : wrap_(std::move(wrap)) {
+  explicit three_voters(wrapper wrap = {}, placing place = {})
+    : wrap_(std::move(wrap)), place_(std::move(place)) {
     need_command();
     for (auto each : {0, 1, 2})
       start_node(each);
@@ -44,7 +47,8 @@ public:
 
   /// The data folder of a node.
   [[nodiscard]] std::filesystem::path data(int index) const {
-    return folder_ / name(index);
+    auto chosen = place_ ? place_(index) : std::filesystem::path{};
+    return chosen.empty() ? std::filesystem::path{folder_ / name(index)} : chosen;
   }
 
   [[nodiscard]] running_node& operator[](int index) {
@@ -89,6 +93,7 @@ public:
 
 private:
   wrapper wrap_;
+  placing place_;
   temporary_folder folder_;
   std::map<int, std::unique_ptr<running_node>> nodes_;
 };

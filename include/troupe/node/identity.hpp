@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -183,7 +184,7 @@ private:
     }
     std::string text{std::istreambuf_iterator<char>{in}, {}};
     auto found = from_json<identity>(text);
-    if (!found || found->id == node_id{})
+    if (!found || found->id == node_id{} || found->boot == std::numeric_limits<boot_number>::max())
       return {errc::damaged, identity_file().string()
                                + " is not readable as an identity; restore it from a backup, or "
                                  "give an empty folder with --data to start as a new node"};

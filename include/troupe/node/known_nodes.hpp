@@ -1,11 +1,11 @@
 #pragma once
 
-#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
 
 #include "troupe/net/address.hpp"
+#include "troupe/registry/queries.hpp"
 #include "troupe/registry/record.hpp"
 
 namespace troupe::cluster {
@@ -17,11 +17,12 @@ public:
   static constexpr const char* fleeting_mark = "fleeting";
 
   /// @pre `what` is the record of a node.
-  void put(const registry::record& what) {
-    auto& made = nodes_[what.key.owner];
-    made = {what.key.name, std::nullopt, what.metadata.contains(fleeting_mark)};
-    if (!what.endpoints.empty())
-      made.where = net::address{what.endpoints.front().host, what.endpoints.front().port};
+  void put(const registry::record_view& what) {
+    auto& said = what.value;
+    auto& made = nodes_[said.key.owner];
+    made = {said.key.name, std::nullopt, said.metadata.contains(fleeting_mark), what.liveness};
+    if (!said.endpoints.empty())
+      made.where = net::address{said.endpoints.front().host, said.endpoints.front().port};
   }
 
   void remove(const std::string& id) {
@@ -34,11 +35,17 @@ public:
     std::erase_if(nodes_, [&](auto& each) { return condition(each.first); });
   }
 
-  /// Returns the id of the node with this name or id, if there is one. O(n).
+  /// Returns the id of the node with this id or name, if there is one; of several of that name one
+  /// that is there, if any is. O(n).
   [[nodiscard]] std::optional<std::string> find(const std::string& called) const {
-    auto found = std::ranges::find_if(
-      nodes_, [&](auto& each) { return each.first == called || each.second.name == called; });
-    return found != nodes_.end() ? std::optional{found->first} : std::nullopt;
+    if (nodes_.contains(called))
+      return called;
+    auto best = nodes_.end();
+    for (auto each = nodes_.begin(); each != nodes_.end(); ++each)
+      if (each->second.name == called
+          && (best == nodes_.end() || each->second.liveness < best->second.liveness))
+        best = each;
+    return best != nodes_.end() ? std::optional{best->first} : std::nullopt;
   }
 
   /// Returns where it takes links; nothing if it is not known, or says no address.
@@ -66,6 +73,7 @@ private:
     std::string name;
     std::optional<net::address> where;
     bool is_fleeting = false;
+    registry::record_status liveness = registry::record_status::active;
   };
 
   std::map<std::string, known> nodes_;

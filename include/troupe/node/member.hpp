@@ -398,7 +398,7 @@ private:
       if (snapshot_)
         snapshot_->note(each.what, shown);
       if (value.key.kind == registry::record_kind::node) {
-        follow_node(value, shown);
+        follow_node(each.what, shown);
         if (each.kind == registry::change_kind::removed)
           setup_.node_left(value.key.owner);
         if (each.kind == registry::change_kind::lost)
@@ -476,11 +476,11 @@ private:
              : std::string{};
   }
 
-  void follow_node(const registry::record& what, bool shown) {
+  void follow_node(const registry::record_view& what, bool shown) {
     if (!shown)
-      return nodes_.remove(what.key.owner);
+      return nodes_.remove(what.value.key.owner);
     nodes_.put(what);
-    setup_.node_is(what);
+    setup_.node_is(what.value);
   }
 
   /// An agent in maintenance gets messages, but no work that another one could do.

@@ -109,10 +109,10 @@ struct router_options {
   std::uint64_t window_bytes = 256U << 10U; // measured: larger ones are no faster
   /// Bytes of one message. Half of link_options::max_queued_bytes, above which a link is closed.
   std::uint64_t max_message_bytes = 32U << 20U;
-  /// Bytes of answers that wait for room on the link to one other node or client, and to all of
-  /// them together. Beyond that whoever asked gets outcome_unknown instead, until half of them has
-  /// gone.
+  /// Bytes of answers that wait for room on the link to one other node or client. Beyond that
+  /// whoever asked gets outcome_unknown instead, until half of them has gone.
   std::uint64_t max_answer_bytes = 64U << 20U;
+  /// The same, on all links together.
   std::uint64_t max_all_answer_bytes = 256U << 20U;
 };
 

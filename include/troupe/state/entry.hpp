@@ -26,7 +26,7 @@ namespace troupe::state {
 /// What a reader may count on. Part of a key's identity, so it never changes.
 /// Numbers go over the wire: append at the end.
 enum class consistency : std::uint8_t {
-  /// Replicas agree once they have heard the same. Always writable.
+  /// Replicas agree once they have heard the same. Written where the others are: with a majority.
   eventual = 0,
   /// And nobody sees an effect without its cause.
   causal = 1,

@@ -28,7 +28,7 @@ struct state_options {
   /// Keys with a value, about 700 bytes each beside key and value.
   std::uint32_t max_keys = 100'000;
   std::uint32_t max_key_bytes = 512;
-  std::uint32_t max_value_bytes = 1'048'576; // beyond it, a blob and its digest
+  std::uint32_t max_value_bytes = 1'048'576; // larger ones are refused: keep them elsewhere
   /// Of all keys and values together.
   std::uint64_t max_bytes = 268'435'456;
   /// Concurrent values of one key.

@@ -1,0 +1,171 @@
+// What an operator does to runs and locks by hand.
+
+#include "three_voters.hpp"
+
+#include <cstdint>
+
+using namespace troupe::test;
+
+namespace {
+
+/// A task that goes on once there is the file `gate`, and says then that it has run.
+json waiting_task(const std::string& id, const std::string& gate, const std::string& log,
+                  const std::vector<std::string>& parents = {}) {
+  auto script = "until [ -e " + gate + " ]; do sleep 0.02; done; echo " + id + " >> " + log
+                + "; echo of " + id;
+  return {{"id", id},
+          {"run", "exec"},
+          {"parents", parents},
+          {"input", {{"argv", {"/bin/sh", "-c", script}}}}};
+}
+
+std::string flow_of(const std::vector<json>& tasks) {
+  return json{{"schema", "troupe-dag/1"}, {"name", "by hand"}, {"tasks", tasks}}.dump();
+}
+
+/// The run with its tasks, as `troupe run` shows them by id.
+struct shown_run {
+  json run;
+  std::map<std::string, json> tasks;
+};
+
+shown_run show(const std::string& run_id, const std::string& at, bool results = false) {
+  words command{"run", run_id, "--json", "--at", at};
+  if (results)
+    command.emplace_back("--results");
+  shown_run found;
+  for (auto& line : run(command).lines())
+    if (line.contains("task"))
+      found.tasks[line["task"].get<std::string>()] = line;
+    else
+      found.run = line;
+  return found;
+}
+
+bool is_state(const std::string& run_id, const std::string& task, const std::string& state,
+              const std::string& at) {
+  auto found = show(run_id, at);
+  return found.tasks.contains(task) && found.tasks[task]["state"] == state;
+}
+
+} // namespace
+
+TEST_CASE("a run is paused, outlives its leader so, is resumed and shown by command",
+          "[cluster][cli]") {
+  three_voters cluster;
+  temporary_folder folder;
+  std::string gate = folder / "gate";
+  std::string log = folder / "log";
+  running_node worker{
+    {"--name", "worker", "--slots", "1", "--allow-exec", "--join", cluster.addresses()}};
+  write_file(folder / "flow.json", flow_of({waiting_task("first", gate, log),
+                                            waiting_task("second", gate, log, {"first"}),
+                                            waiting_task("third", gate, log, {"second"})}));
+  auto submit = start({"submit", folder / "flow.json", "--json", "--at", cluster.addresses()});
+  auto submitted = json::parse(submit.read_line().value_or(""), nullptr, false);
+  REQUIRE(submitted.value("event", "") == "submitted");
+  auto id = submitted["run"].dump();
+  REQUIRE(comes_true([&] { return is_state(id, "first", "running", cluster.addresses()); }));
+
+  auto paused = run({"workflows", "pause", id, "--json", "--at", cluster.addresses()});
+  INFO(paused);
+  CHECK(paused.status == 0);
+  CHECK(paused.line()["state"] == "paused");
+  write_file(gate, "");
+  REQUIRE(comes_true([&] { return is_state(id, "first", "completed", cluster.addresses()); }));
+  auto leads = cluster.leader();
+  cluster[leads].kill();
+  cluster.leader(leads);
+  cluster.start_node(leads);
+  CHECK(is_state(id, "second", "ready", cluster.addresses())); // though its only parent is over
+  CHECK(content_of(log) == "first\n");
+  CHECK(show(id, cluster.addresses()).run["state"] == "paused");
+
+  CHECK(run({"workflows", "resume", id, "--at", cluster.addresses()}).says("running"));
+  auto end = finish(submit);
+  INFO(end);
+  CHECK(end.status == 0);
+  CHECK(content_of(log) == "first\nsecond\nthird\n");
+  auto found = show(id, cluster.addresses(), true);
+  CHECK(found.run["state"] == "completed");
+  CHECK(found.run["done"] == 3);
+  for (auto* task : {"first", "second", "third"}) {
+    auto& each = found.tasks[task];
+    INFO(each.dump());
+    CHECK(each["state"] == "completed");
+    CHECK(each["worker"] == "worker");
+    CHECK(each["result"].get<std::string>().find("of "s + task) != std::string::npos);
+  }
+}
+
+TEST_CASE("a run is cancelled by command, and its program with it", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  std::string log = folder / "log";
+  running_node node{{"--slots", "1", "--allow-exec"}};
+  write_file(folder / "flow.json",
+             flow_of({waiting_task("first", folder / "never", log),
+                      waiting_task("second", folder / "never", log, {"first"})}));
+  auto submit = start({"submit", folder / "flow.json", "--at", node.address()});
+  REQUIRE(comes_true([&] { return is_state("1", "first", "running", node.address()); }));
+  auto cancelled = run({"workflows", "cancel", "1", "--at", node.address()});
+  INFO(cancelled);
+  CHECK(cancelled.status == 0);
+  auto end = finish(submit);
+  INFO(end);
+  CHECK(end.status == 1);
+  CHECK(end.says("cancelled"));
+  CHECK(comes_true([&] { return is_state("1", "first", "cancelled", node.address()); }));
+  CHECK(content_of(log).empty());
+  write_file(folder / "next.json", flow_of({waiting_task("next", folder / "next.json", log)}));
+  auto next = run({"submit", folder / "next.json", "--at", node.address()});
+  INFO(next);
+  CHECK(next.status == 0); // the one slot is free: its program has ended
+
+  auto again = run({"workflows", "cancel", "1", "--at", node.address()});
+  CHECK(again.status == 0); // harmless
+  for (auto& command : std::vector<words>{{"run", "77"}, {"workflows", "pause", "77"}}) {
+    auto asked = command;
+    asked.insert(asked.end(), {"--at", node.address()});
+    auto refused = run(asked);
+    INFO(refused);
+    CHECK(refused.status == 1);
+    CHECK(refused.says("77"));
+  }
+  CHECK(run({"workflows", "pause", "--at", node.address()}).status == 2);
+  CHECK(run({"workflows", "list", "1", "--at", node.address()}).status == 2);
+  CHECK(run({"workflows", "stop", "1", "--at", node.address()}).status == 2);
+}
+
+TEST_CASE("an operator takes a lock from who holds it, and the next in line gets it",
+          "[cluster][cli]") {
+  three_voters cluster;
+  words lock{"lock", "press", "--json", "--ttl", "2s", "--wait", "1m", "--at", cluster.addresses()};
+  auto with = [&](const words& command) {
+    auto all = lock;
+    all.emplace_back("--");
+    all.insert(all.end(), command.begin(), command.end());
+    return start(all);
+  };
+  auto holder = with({"sleep", "60"});
+  auto held = json::parse(holder.read_line().value_or("{}"), nullptr, false);
+  REQUIRE(held.value("event", "") == "held");
+  auto next = with({"true"});
+  REQUIRE(comes_true([&] {
+    return run({"locks", "--json", "--at", cluster.addresses()}).line()["waiting"] == 1;
+  }));
+  auto released = run({"locks", "--force-release", "press", "--json", "--at", cluster.addresses()});
+  INFO(released);
+  CHECK(released.status == 0);
+  CHECK(released.line()["token"] == held["token"]);
+  auto later = json::parse(next.read_line().value_or("{}"), nullptr, false);
+  CHECK(later.value("token", std::uint64_t{0}) > held["token"].get<std::uint64_t>());
+  CHECK(finish(next).status == 0);
+  auto lost = finish(holder); // finds out when it renews, and ends its command
+  INFO(lost);
+  CHECK(lost.status != 0);
+  auto none = run({"locks", "--force-release", "press", "--at", cluster.addresses()});
+  INFO(none);
+  CHECK(none.status == 1);
+  CHECK(none.says("press"));
+}

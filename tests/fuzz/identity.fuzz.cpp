@@ -1,0 +1,29 @@
+#include <fstream>
+#include <string>
+
+#include "fuzz/laws.hpp"
+#include "support/temporary_folder.hpp"
+#include "troupe/node/identity.hpp"
+
+// The file in a data folder that says whose it is: read, and written again with one more start.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace troupe;
+  auto bytes = test::text_of(data, size);
+  test::check_memory(bytes, [&] {
+    if (auto read = from_json<cluster::identity>(std::string{bytes}, test::narrow_limits()))
+      test::must_hold(to_json(*read).has_value(), "what was read is written");
+  });
+  static const test::temporary_folder folder;
+  std::ofstream{folder / "identity.json", std::ios::binary} << bytes;
+  cluster::identity self;
+  for (auto start = 1; start <= 2; ++start) {
+    auto opened = cluster::data_folder::open(folder / ".");
+    if (!opened && start == 1) {
+      test::must_hold(!opened.error().detail.empty(), "a refusal says why");
+      return 0;
+    }
+    test::must_hold(opened && opened->self().boot > self.boot, "starts are counted");
+    self = opened->self();
+  }
+  return 0;
+}
