@@ -16,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -126,6 +127,26 @@ TEST_CASE("a list of large structs that say nothing is refused before it is allo
         < 4'096);
 }
 
+TEST_CASE("our form makes no more of bytes than it has memory for", "[core][memory]") {
+  auto costs = [](const auto& value) {
+    using type = std::decay_t<decltype(value)>;
+    auto bytes = to_bytes(value);
+    auto read_with = [&](std::size_t memory) {
+      return from_bytes<type>(bytes, memory_budget{0, 0, memory});
+    };
+    CHECK(read_with(2'000) == value);
+    CHECK_FALSE(read_with(999));
+    INFO("and what it refuses it does not allocate");
+    CHECK(test::counted_memory::peak_of([&] { (void)read_with(999); }) <= 999);
+  };
+  costs(std::string(1'000, 'x'));
+  costs(std::vector(1'000, std::byte{7}));
+  costs(std::vector(1'000, true));
+  costs(std::vector(125, std::uint64_t{7}));
+  costs(std::set<std::uint8_t>{1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,
+                               12, 13, 14, 15, 16, 17, 18, 19, 20, 21});
+}
+
 TEST_CASE("JSON makes at most 8 bytes of memory of one, and 1 MiB", "[core][memory]") {
   auto list = [](const std::string& element, std::size_t count) {
     return "[" + repeated(element + ",", count - 1) + element + "]";
@@ -208,6 +229,7 @@ TEST_CASE("a budget of memory is spent to its last byte, and never overflows", "
   CHECK(memory_budget{most / 2, 3, 0}.left() == most);
   CHECK(memory_budget{3, most / 2, 100}.left() == most);
   CHECK_FALSE(memory_budget{100}.take_elements<std::vector<wide>>(most / 8));
+  CHECK_FALSE(memory_budget{100}.take_elements<std::vector<std::uint64_t>>(most / 8 + 1));
 }
 
 } // namespace memory_test

@@ -1,0 +1,246 @@
+// What comes late, or from the wrong one, and what a replica does then.
+
+#include "troupe/raft/replica.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "one_replica.hpp"
+
+namespace late_news_test {
+
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+using namespace troupe;
+using namespace troupe::raft;
+using namespace troupe::test;
+
+namespace {
+
+/// What was sent to that seat, of one kind.
+template <class Body>
+std::vector<Body> sent_to(const subject& replica, seat_id to) {
+  std::vector<Body> found;
+  for (auto& each : replica.all<replica::send>())
+    if (auto* body = std::get_if<Body>(&each.what.body); body && each.to == to)
+      found.push_back(*body);
+  return found;
+}
+
+/// Replica 1, which takes no part in votes.
+stored_state disk_of_learner() {
+  stored_state disk;
+  disk.last_ballot = {1, {}};
+  disk.base.members.members = {{{1}, {false, ""}}, {{2}, {true, ""}}, {{3}, {true, ""}}};
+  return disk;
+}
+
+const append heartbeat{3, 1, 3, {}, 1, {}};
+
+} // namespace
+
+TEST_CASE("a voter stands when its leader tells it to take over, and when nobody else does",
+          "[raft]") {
+  subject replica;
+  replica.hear({2, heartbeat}, {3});
+  replica.hear({2, take_over{}}, {2});
+  CHECK((*replica).current_role() == role::follower);
+  CHECK((*replica).term() == 2);
+  replica.hear({2, take_over{}}, {3});
+  CHECK((*replica).current_role() == role::candidate);
+  CHECK((*replica).term() == 3);
+}
+
+TEST_CASE("a learner stands for nobody", "[raft]") {
+  subject learner{lan(), disk_of_learner()};
+  SECTION("not when a leader tells it to take over") {
+    learner.hear({2, append{0, 0, 0, {}, 1, {}}}, {3});
+    learner.hear({2, take_over{}}, {3});
+    CHECK((*learner).current_role() == role::follower);
+    CHECK((*learner).term() == 2);
+  }
+  SECTION("and a new link does not wake it earlier") {
+    auto due = (*learner).next_deadline();
+    learner.step(replica::found_link{{3}});
+    CHECK((*learner).next_deadline() == due);
+  }
+}
+
+TEST_CASE("only the link of its leader makes a follower stand earlier, and never later", "[raft]") {
+  subject replica;
+  replica.hear({2, heartbeat}, {3});
+  auto due = *(*replica).next_deadline();
+  SECTION("another link") {
+    replica.step(replica::lost_link{{2}});
+    CHECK((*replica).next_deadline() == due);
+  }
+  SECTION("that of the leader") {
+    replica.step(replica::lost_link{{3}});
+    CHECK(*(*replica).next_deadline() <= time_point{} + lan().heartbeat);
+  }
+  SECTION("when it would stand anyway") {
+    auto how = lan();
+    how.heartbeat = 60ms;
+    subject late{how};
+    late.hear({2, heartbeat}, {3});
+    auto at = *(*late).next_deadline();
+    late.run(150ms);
+    for (auto now = time_point{150ms}; now + 50ms < at; now += 50ms)
+      late.run(50ms);
+    REQUIRE((*late).next_deadline() == at);
+    late.step(replica::lost_link{{3}});
+    CHECK(*(*late).next_deadline() <= at);
+  }
+}
+
+TEST_CASE("a leader that is heard again after its link was lost keeps its followers' votes",
+          "[raft]") {
+  subject replica;
+  replica.hear({2, heartbeat}, {3});
+  auto would_vote = [&] {
+    replica.hear({3, vote_request{9, 2, true, false}}, {2});
+    return replica.said<vote_answer>().granted;
+  };
+  CHECK_FALSE(would_vote());
+  replica.step(replica::lost_link{{3}});
+  CHECK(would_vote());
+  replica.hear({2, heartbeat}, {3});
+  CHECK_FALSE(would_vote());
+}
+
+TEST_CASE("a leader is kept when another one of its term contradicts what is committed", "[raft]") {
+  subject replica;
+  replica.hear({2, heartbeat}, {3});
+  REQUIRE((*replica).commit_index() == 3);
+  replica.hear({2, entries_behind(2, 2, {})}, {2});
+  CHECK(replica.only<replica::ignored>().contradicts);
+  CHECK((*replica).leader() == seat_id{3});
+}
+
+TEST_CASE("a replica hears neither itself nor nobody", "[raft]") {
+  for (auto from : {seat_id{1}, seat_id{}}) {
+    subject replica;
+    replica.hear({2, heartbeat}, from);
+    CHECK(replica.only<replica::ignored>().why.code == errc::bad_argument);
+    CHECK((*replica).term() == 1);
+  }
+}
+
+TEST_CASE("a voter has one vote in a term, and none for a term that is over", "[raft]") {
+  subject replica;
+  auto has_vote = [&](term_number term, seat_id from, log_index last) {
+    replica.hear({term, vote_request{last, 1, false, false}}, from);
+    return replica.said<vote_answer>().granted;
+  };
+  CHECK_FALSE(has_vote(5, {2}, 1)); // its log is older
+  CHECK_FALSE(has_vote(3, {2}, 9));
+  CHECK(has_vote(5, {3}, 9));
+  CHECK_FALSE(has_vote(5, {2}, 9));
+  CHECK(has_vote(5, {3}, 9)); // the answer may have been lost
+}
+
+TEST_CASE("answers of an earlier term count nothing for a leader", "[raft]") {
+  subject replica;
+  replica.lead();
+  auto last = (*replica).last_index();
+  replica.hear({1, append_answer{true, last, 0, 0, 0, last}});
+  CHECK((*replica).commit_index() == 0);
+  replica.hear({2, append_answer{true, last, 0, 0, 0, last}});
+  CHECK((*replica).commit_index() == last);
+}
+
+TEST_CASE("what a disk noted as committed counts as far as its log goes", "[raft]") {
+  auto disk = disk_of_learner();
+  disk.entries = {{1, 1, {}, no_op{}}, {2, 1, {}, no_op{}}};
+  disk.committed = 9;
+  CHECK((*subject{lan(), disk}).commit_index() == 2);
+}
+
+// -- what a leader sends ------------------------------------------------------------------
+
+namespace {
+
+/// Leads, with one command in a message and two messages on the way at most. Seat 2 has all.
+subject leader_of_two_at_a_time() {
+  auto how = lan();
+  how.max_message_entries = 1;
+  how.max_in_flight = 2;
+  subject replica{how};
+  replica.lead();
+  auto last = (*replica).last_index();
+  replica.hear({2, append_answer{true, last, 0, 0, 0, last}});
+  return replica;
+}
+
+} // namespace
+
+TEST_CASE("a leader sends as far ahead of the answers as its bound says", "[raft]") {
+  auto replica = leader_of_two_at_a_time();
+  auto last = (*replica).last_index();
+  replica.step(raft::replica::propose{std::vector(6, "x"s)});
+  CHECK(sent_to<append>(replica, {2}).size() == 2);
+  SECTION("an answer makes room for one") {
+    replica.hear({2, append_answer{true, last + 1, 0, 0, 0, last + 1}});
+    CHECK(sent_to<append>(replica, {2}).size() == 1);
+  }
+  SECTION("an answer to the last message is one to all before") {
+    replica.hear({2, append_answer{true, last + 2, 0, 0, 0, last + 2}});
+    CHECK(sent_to<append>(replica, {2}).size() == 2);
+  }
+}
+
+TEST_CASE("a refusal that comes late sends nothing again", "[raft]") {
+  auto replica = leader_of_two_at_a_time();
+  auto last = (*replica).last_index();
+  SECTION("of entries that the follower has by now") {
+    replica.hear({2, append_answer{false, last - 1, 1, 1, 0, last}});
+    CHECK(sent_to<append>(replica, {2}).empty());
+  }
+  SECTION("of another place than the one that is asked for") {
+    replica.hear({2, append_answer{false, 1, 0, 0, 0, 1}}, {3});
+    CHECK(sent_to<append>(replica, {3}).empty());
+  }
+}
+
+TEST_CASE("a leader never goes back behind what a follower has acknowledged", "[raft]") {
+  auto replica = leader_of_two_at_a_time();
+  auto last = (*replica).last_index();
+  replica.step(raft::replica::propose{{"x"}});
+  replica.hear({2, append_answer{false, last + 1, 1, 1, 0, last}});
+  auto sent = sent_to<append>(replica, {2});
+  REQUIRE_FALSE(sent.empty());
+  CHECK(sent.front().previous_index == last);
+}
+
+TEST_CASE("a leader asks again at once where its question was lost with the link", "[raft]") {
+  auto replica = leader_of_two_at_a_time();
+  replica.step(replica::lost_link{{3}});
+  CHECK(sent_to<append>(replica, {3}).size() == 1);
+}
+
+// -- the group's time ---------------------------------------------------------------------
+
+TEST_CASE("the time of a group is what its leader tells, and never below disk or log", "[raft]") {
+  auto disk = disk_of_learner();
+  disk.entries = {{1, 1, group_time{5s}, no_op{}}};
+  CHECK((*subject{lan(), disk}).time_of_group({}) == group_time{5s});
+  disk.marked = group_time{7s};
+  subject replica{lan(), disk};
+  CHECK((*replica).time_of_group({}) == group_time{7s});
+  append news{1, 1, 1, group_time{9s}, 1, {}};
+  replica.hear({2, news}, {3});
+  CHECK((*replica).time_of_group({}) == group_time{9s});
+  CHECK((*replica).time_of_group(time_point{1s}) == group_time{10s});
+  news.entries = {{2, 2, group_time{12s}, no_op{}}};
+  replica.hear({2, news}, {3});
+  CHECK((*replica).time_of_group({}) == group_time{12s});
+}
+
+} // namespace late_news_test
