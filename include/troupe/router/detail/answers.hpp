@@ -291,8 +291,9 @@ private:
     if (now < look_again_)
       return;
     look_again_ = now + std::chrono::milliseconds{500};
-    for (auto& [number, there] : peers_)
-      std::erase_if(there.line, [&, &there = there](const parcel& each) {
+    for (auto& entry : peers_) {
+      auto& there = entry.second;
+      std::erase_if(there.line, [&](const parcel& each) {
         if (each.until >= now)
           return false;
         there.flow.drop(each.bytes);
@@ -300,6 +301,7 @@ private:
         there.refusals -= each.is_refusal ? 1 : 0;
         return true;
       });
+    }
   }
 
   /// Makes a refusal of an answer, which waits like that. Returns false if too many wait already:
