@@ -164,6 +164,7 @@ TEST_CASE("a calendar that is set back by an hour is held, whoever leads, and ti
   auto written = std::get<state::accepted>(first.answers.at(1)).value;
   CHECK(written.written_at >= noon);
   first.give(at(3s), 0, core::wall_is{noon - 1h});
+  CHECK(first.inside.snapshot().calendar == noon);
   first.ask(at(4s), 2, state::put{{key.level, key.type, "other"}, state::to_value("late")});
   CHECK(std::get<state::accepted>(first.answers.at(2)).value.written_at >= written.written_at);
 
@@ -355,6 +356,25 @@ TEST_CASE("who waits where a newer state comes in hears that the outcome is unkn
   auto& told = std::get<locks_core::rejected>(behind.out.front());
   CHECK(told.id == 2);
   CHECK(told.why.code == errc::outcome_unknown);
+}
+
+TEST_CASE("what was proposed before a newer state came in is of no batch any more",
+          "[host][replicated]") {
+  lone_locks ahead{7};
+  ahead.lead(1);
+  ahead.acquire("gate", 1);
+  ahead.commit();
+  lone_locks behind{8};
+  behind.lead(1);
+  behind.acquire("door", 1);
+  auto proposed = behind.proposals();
+  REQUIRE(proposed.size() == 1);
+  behind.out.clear();
+  REQUIRE(behind.inside.restore_section(ahead.inside.section(), behind.out).code == errc::none);
+  behind.out.clear();
+  behind.give(locks_core::committed{proposed.front()});
+  CHECK(behind.count<locks_core::diverged>() == 1); // it follows another record
+  CHECK(behind.inside.index() == 1);
 }
 
 TEST_CASE("only the batch that is under way answers those who wait for it", "[host][replicated]") {

@@ -160,6 +160,20 @@ TEST_CASE("signs of life cost no records", "[host]") {
     host.pass(1s);
     CHECK(host.state_of(ann) == worker_state::silent);
   }
+  SECTION("nor has a disk that is full for long their end twice") {
+    host.now += 20s;
+    host.tick();
+    for (auto end = host.now + 1min; host.now < end; host.now = *host.inside.next_deadline()) {
+      host.tick();
+      REQUIRE(host.to_write.size() == 1);
+      host.to_write.clear();
+      host.give(clocked_host::core::not_written{{errc::storage_full, "no room"}});
+    }
+    host.tick();
+    host.sync_all();
+    CHECK(host.state_of(ann) == worker_state::silent);
+    CHECK(host.inside.index() == records + 1);
+  }
 }
 
 TEST_CASE("a host that leads anew grants all who live a full term", "[host]") {

@@ -260,8 +260,11 @@ TEST_CASE("what membership says of a node shows at once, until the node is heard
   clocked_table registry;
   auto worker = agent("worker", "n1", 2);
   registry.put({node("n1"), worker});
-  registry.ask(verdict{"n1", 1, record_status::disconnected});
-  CHECK(registry.look(worker.key).status == record_status::disconnected);
+  for (auto hour = 0; hour < 20; ++hour) { // said again and again, it stays for its time
+    registry.ask(verdict{"n1", 1, record_status::disconnected});
+    CHECK(registry.look(worker.key).status == record_status::disconnected);
+    registry.pass(1h);
+  }
   registry.ask(heartbeat{"n1", 1});
   CHECK(registry.look(worker.key).status == record_status::active);
   registry.ask(verdict{"n1", 1, record_status::inactive});
@@ -693,6 +696,15 @@ TEST_CASE("a full registry still takes changes and removals", "[registry]") {
   CHECK(refusal(registry.ask(put_records{{agent("b", "n1", 3)}})).code == errc::limit_reached);
   CHECK(registry.put({removal(agent("a", "n1", 3))}).merged == 1);
   CHECK(registry.put({agent("b", "n1", 5)}).merged == 1);
+}
+
+TEST_CASE("a registry full of nodes still takes the records of those it knows", "[registry]") {
+  clocked_table registry{{.max_owners = 1}};
+  registry.put({agent("a", "n1")});
+  CHECK(refusal(registry.ask(put_records{{agent("b", "n1", 2), agent("a", "n2")}})).code
+        == errc::limit_reached);
+  CHECK_FALSE(registry.shows(agent("b", "n1").key));
+  CHECK(registry.put({agent("b", "n1", 2)}).merged == 1);
 }
 
 TEST_CASE("removals beyond the bound are forgotten early, and stay stale", "[registry]") {

@@ -326,7 +326,7 @@ private:
   std::uint32_t put_report::*merge(time_point now, const record& value, effects& out) {
     auto owner = owners_.try_emplace(value.key.owner).first;
     auto& known = owner->second;
-    if (value.boot < known.boot || (value.boot == known.boot && known.floor == boot_is_over))
+    if (value.boot < known.boot)
       return &put_report::stale;
     if (value.boot > known.boot)
       begin_boot(now, owner, value.boot, 0, out);
