@@ -242,6 +242,19 @@ TEST_CASE("of a burst of long answers each arrives, or whoever asks is told, and
   }
 }
 
+TEST_CASE("a burst of large reads of the state is answered, and no link is lost", "[cluster]") {
+  burst_cluster cluster{{}};
+  for (auto round = 0; round < 2; ++round) {
+    cluster.sink->send_signal(SIGUSR2);
+    auto line = cluster.sink->read_line(60s);
+    REQUIRE(line);
+    INFO(*line);
+    auto seen = json::parse(*line);
+    CHECK(seen["answers"] == json{{"none", 200}});
+    CHECK(seen["terms"] == 0);
+  }
+}
+
 TEST_CASE("long answers over a slow link all arrive, and heartbeats pass them", "[cluster]") {
   constexpr burst_cluster::plan how{.messages = 400, .bytes = 64U << 10U};
   burst_cluster cluster{how};

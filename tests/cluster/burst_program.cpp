@@ -3,7 +3,8 @@
 // Usage: burst_program serve HOST PORT ADVERTISED JOIN FOLDER [DELAY]
 //            a voter at HOST:PORT, with an agent "sink" that takes DELAY microseconds for each
 //            message, and a line for each thousand; it ends, with a line, when it gets SIGTERM.
-//            Without DELAY it has no agents.
+//            At SIGUSR2 it writes 1 MiB of state, reads it from 200 threads at once, and says in
+//            JSON what came of that. Without DELAY it has no agents.
 //        burst_program send HOST FOLDER SECONDS THREADS MESSAGES BYTES [WINDOW WAITING]
 //            founds the cluster, says its port, and says "whole" when three vote; at each SIGUSR1
 //            it sends to "sink" from so many threads so many messages each, asks it beside that,
@@ -109,6 +110,30 @@ int next_signal() {
   return which;
 }
 
+/// Reads a value of the state from many threads at once.
+nlohmann::json read_state(node& me, std::size_t bytes, std::size_t threads) {
+  auto term_before = me.voters().list(20s);
+  state::entry_key key{state::consistency::strong, state::value_type::lww_register, "large"};
+  if (auto done = me.state().put(key, state::to_value(std::string(bytes, 'x'))); !done)
+    fail(done.error().detail);
+  std::mutex mutex;
+  std::map<std::string, std::uint64_t> answers;
+  {
+    std::vector<std::jthread> readers;
+    for (std::size_t each = 0; each < threads; ++each)
+      readers.emplace_back([&] {
+        auto got = me.state().get(key);
+        auto is_whole = got && got->entries.size() == 1;
+        std::lock_guard guard{mutex};
+        ++answers[is_whole ? "none"
+                           : std::string{name_of(got ? errc::not_found : got.error().code)}];
+      });
+  }
+  auto term_after = me.voters().list(20s);
+  return {{"answers", answers},
+          {"terms", (term_before && term_after) ? term_after->term - term_before->term : 999}};
+}
+
 void serve(char** words, bool has_sink) {
   node_options how;
   auto port = static_cast<std::uint16_t>(std::stoul(words[1]));
@@ -127,7 +152,7 @@ void serve(char** words, bool has_sink) {
   }
   std::cout << "ready" << std::endl;
   while (next_signal() != SIGTERM)
-    ;
+    std::cout << read_state(*me, 1'000'000, 200).dump() << std::endl;
   me.reset();
   std::cout << "ended" << std::endl;
 }

@@ -608,6 +608,34 @@ TEST_CASE("what is sent to another place is not sent there again for an earlier 
   CHECK(client.core.pending_requests() == 0);
 }
 
+TEST_CASE("what is under way is not sent again when others fail", "[host][client]") {
+  auto client = driven_client::in_session();
+  auto slow = client.ask();
+  auto question = client.ask(10s, false);
+  auto refused = client.ask();
+  auto sent = client.sent.size();
+  client.fail(refused, errc::not_leader);
+  client.pass(2s);
+  REQUIRE(client.sent.size() == sent + 1);
+  CHECK(client.sent.back().id == refused);
+  client.step(client_core::reached{}); // elsewhere all have to be sent
+  CHECK(client.sent.size() == sent + 4);
+  for (auto each : {slow, question, refused})
+    client.answer(each, 2);
+  CHECK(client.core.pending_requests() == 0);
+}
+
+TEST_CASE("a question for whose answer there was no room is asked again", "[host][client]") {
+  auto client = driven_client::in_session();
+  auto id = client.ask(1s, false);
+  client.fail(id, errc::outcome_unknown);
+  client.pass(100ms);
+  CHECK(client.sent.size() == 2);
+  client.fail(id, errc::outcome_unknown, 2);
+  client.pass(1s);
+  CHECK(client.end_of(id)->code == errc::timed_out);
+}
+
 TEST_CASE("tries of a session that ended were not carried out", "[host][client]") {
   auto client = driven_client::in_session();
   auto id = client.ask(1s);

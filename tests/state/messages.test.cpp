@@ -6,11 +6,14 @@
 #include "troupe/state/state_table.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "caf/binary_deserializer.hpp"
 #include "caf/binary_serializer.hpp"
@@ -194,4 +197,29 @@ TEST_CASE("a page that was damaged on its way is not believed", "[state][damage]
   REQUIRE(watch_state::verify(page).code == errc::none);
   page.changes.at(0).entries.at(0).expires_at = wall_time{};
   CHECK(watch_state::verify(page).code == errc::damaged);
+}
+
+TEST_CASE("bytes go as one piece, in the form that CAF has for lists of them", "[state]") {
+  auto size = GENERATE(0U, 1U, 127U, 128U, 300'000U);
+  bytes value(size);
+  std::vector<std::uint8_t> list(size);
+  for (std::size_t each = 0; each < size; ++each)
+    value[each] = std::byte{list[each] = static_cast<std::uint8_t>(each * 7)};
+  auto sent = to_wire(value);
+  CHECK(sent == to_wire(list));
+  bytes back{std::byte{1}};
+  CHECK(from_wire(sent, back));
+  CHECK(back == value);
+  if (size > 0) {
+    sent.pop_back();
+    CHECK_FALSE(from_wire(sent, back));
+  }
+}
+
+TEST_CASE("a number of bytes that is a lie takes no memory", "[state]") {
+  caf::byte_buffer lie(6, caf::byte{0xff});
+  lie[4] = caf::byte{0x0f}; // 2^32 - 1 of them
+  bytes none;
+  CHECK_FALSE(from_wire(lie, none));
+  CHECK(none.capacity() < 1'000'000);
 }

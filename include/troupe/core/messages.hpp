@@ -7,6 +7,7 @@
 
 #include "caf/default_enum_inspect.hpp"
 #include "caf/is_error_code_enum.hpp"
+#include "caf/message.hpp"
 #include "caf/string_view.hpp"
 #include "caf/type_id.hpp"
 #include "troupe/core/errc.hpp"
@@ -31,16 +32,27 @@ inline constexpr caf::type_id_t end = core + 3000;
 
 } // namespace troupe::type_ids
 
+namespace troupe {
+
+/// See answer_path. Goes over no link itself.
+struct ready_answer {
+  caf::message what;
+};
+
+} // namespace troupe
+
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_core, ::troupe::type_ids::core)
 
   CAF_ADD_TYPE_ID(troupe_core, (troupe::errc))
   CAF_ADD_TYPE_ID(troupe_core, (troupe::problem))
   CAF_ADD_TYPE_ID(troupe_core, (std::vector<std::string>))
+  CAF_ADD_TYPE_ID(troupe_core, (troupe::ready_answer))
 
 CAF_END_TYPE_ID_BLOCK(troupe_core)
 
 static_assert(caf::id_block::troupe_core::end <= troupe::type_ids::host);
 
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::ready_answer)
 CAF_ERROR_CODE_ENUM(troupe::errc)
 
 namespace troupe {

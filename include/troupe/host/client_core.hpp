@@ -189,7 +189,7 @@ public:
     }
     if (retry_at_ && *retry_at_ <= now) {
       retry_at_.reset();
-      send_all();
+      send_those_that_rest();
     }
     if (auto when = doubt_at(); when && *when <= now) {
       heard_at_ = now;
@@ -253,7 +253,7 @@ private:
     std::uint32_t tries = 0;
     std::uint32_t tries_before = 0; // in an earlier session
     std::uint32_t refusals = 0;     // tries that were not carried out
-    bool is_unsure = false;         // a try in this session may have been carried out
+    bool is_under_way = false;      // the last try there has not failed
 
     /// How often it was sent in the session of its number.
     [[nodiscard]] std::uint32_t tries_now() const {
@@ -360,6 +360,7 @@ private:
     if (found == open_.end() || found->second.tries != what.attempt)
       return; // answered, or under way again
     auto& each = found->second;
+    each.is_under_way = false;
     if (what.how == failed::kind::misunderstood)
       return give_up(found, what.why);
     if (what.how == failed::kind::said) {
@@ -367,13 +368,12 @@ private:
         return session_ended(found);
       if (what.why.code == errc::no_quorum && each.what.hurries)
         return give_up(found, refused(what.why, each, each.tries - 1));
-      if (!passes(what.why.code, each))
+      if (!passes(what.why.code))
         return give_up(found, is_of_this_try(what.why.code)
                                 ? refused(what.why, each, each.tries - 1)
                                 : what.why);
       each.refusals += what.why.code == errc::outcome_unknown ? 0 : 1;
     }
-    each.is_unsure |= what.how == failed::kind::unheard || what.why.code == errc::outcome_unknown;
     again_after(what.attempt);
   }
 
@@ -384,10 +384,10 @@ private:
            || code == errc::too_large;
   }
 
-  /// A change of leader: the same request again, under its number, is carried out once.
-  static bool passes(errc code, const request& each) {
-    return code == errc::not_leader || code == errc::no_quorum
-           || (code == errc::outcome_unknown && each.number != 0);
+  /// A change of leader: the same request again, under its number, is carried out once. A question
+  /// whose answer the way had no room for is asked again.
+  static bool passes(errc code) {
+    return code == errc::not_leader || code == errc::no_quorum || code == errc::outcome_unknown;
   }
 
   void handle(request_id, const close&) {
@@ -405,6 +405,13 @@ private:
   void send_all() {
     for (auto& each : open_)
       send_now(each);
+  }
+
+  /// After a failure: what others have under way would only be more to do for the service.
+  void send_those_that_rest() {
+    for (auto& each : open_)
+      if (!each.second.is_under_way)
+        send_now(each);
   }
 
   /// The commands of one line; what else is under way is not sent twice for it.
@@ -431,6 +438,7 @@ private:
         renumber(each);
       who = {line.id, each.number, line.acked(), line.begins_after};
     }
+    each.is_under_way = true;
     put(send{id, ++each.tries, who});
   }
 
@@ -524,14 +532,13 @@ private:
     record_ = 0; // too long ago to begin a session by
     if (newest_line_ == which)
       ++newest_line_;
-    auto is_sure = each.tries - each.refusals <= 1 && !each.is_unsure;
+    auto is_sure = each.tries - each.refusals <= 1; // all before this one were refused
     if (!is_sure && planted_flaw != flaw::lost_session_repeated)
       return give_up(found, {errc::session_expired,
                              "the session ended, so nobody knows if the request was carried out; "
                              "look at the state before a repeat"});
     line.open.erase(each.number);
     each.tries_before = each.refusals = each.tries;
-    each.is_unsure = false;
     enlist(each);
     tidy(which);
     send_now(*found);

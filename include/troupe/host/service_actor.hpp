@@ -24,6 +24,7 @@
 #include "caf/expected.hpp"
 #include "caf/response_promise.hpp"
 #include "caf/stateful_actor.hpp"
+#include "troupe/core/caf/answer_path.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
@@ -190,9 +191,21 @@ private:
   caf::result<typename Question::result> look_up(const Question& what) {
     if (auto* group = host_->group())
       return confirm(*group, what);
+    auto promise = self_->make_response_promise();
     if (has_to_wait(what))
-      return park(what, self_->make_response_promise<typename Question::result>());
-    return answer_to(what);
+      park(what, std::move(promise));
+    else
+      deliver(promise, answer_to(what));
+    return caf::delegated<typename Question::result>{};
+  }
+
+  /// Others than the answers to commands may be large.
+  template <class Result>
+  void deliver(caf::response_promise& to, caf::expected<Result> what) {
+    if (what)
+      answers_.deliver(to, *std::move(what));
+    else
+      to.deliver(std::move(what.error()));
   }
 
   template <class Question>
@@ -206,23 +219,22 @@ private:
   /// Answers once it is certain that no other node has led meanwhile.
   template <class Question>
   caf::result<typename Question::result> confirm(group_member& group, const Question& what) {
-    using result = typename Question::result;
     if (auto why = core_.refusal(); why.code != errc::none)
       return to_error(std::move(why));
     if (unconfirmed_.size() >= max_parked)
       return to_error(
         {errc::limit_reached, std::to_string(max_parked) + " questions wait; retry with backoff"});
-    auto promise = self_->make_response_promise<result>();
+    auto promise = self_->make_response_promise();
     auto go_on = [this, promise, what]() mutable {
       if (has_to_wait(what))
         park(what, promise);
       else
-        promise.deliver(answer_to(what));
+        deliver(promise, answer_to(what));
     };
     auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
     unconfirmed_.emplace(++last_question_, unconfirmed{std::move(go_on), std::move(refuse)});
     group.read(last_question_);
-    return promise;
+    return caf::delegated<typename Question::result>{};
   }
 
   template <class Question>
@@ -237,15 +249,13 @@ private:
       return to_error(found.error());
   }
 
-  template <class Question, class Promise>
-  Promise park(const Question& what, Promise promise) {
+  template <class Question>
+  void park(const Question& what, caf::response_promise promise) {
     if constexpr (waiting_query<machine_type, Question>) {
-      if (waiting_.size() >= max_parked) {
-        promise.deliver(
+      if (waiting_.size() >= max_parked)
+        return promise.deliver(
           to_error({errc::limit_reached,
                     std::to_string(max_parked) + " questions wait for news; ask without wait"}));
-        return promise;
-      }
       constexpr auto is_indexed = indexed_query<machine_type, Question>;
       auto since = [what]([[maybe_unused]] std::uint64_t seen) {
         if constexpr (is_indexed)
@@ -260,14 +270,13 @@ private:
         made.about = what.about();
       made.has_news = [this, since](std::uint64_t seen) { return core_.has_news(since(seen)); };
       made.answer = [this, promise, since](std::uint64_t seen) mutable {
-        promise.deliver(answer_to(since(seen)));
+        deliver(promise, answer_to(since(seen)));
       };
       made.refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
       made.ends = self_->clock().now() + std::min(what.wait, max_wait);
       waiting_.add(std::move(made));
       arm();
     }
-    return promise;
   }
 
   /// What changed so far is no news to questions that wait from here on.
@@ -551,6 +560,7 @@ private:
   static constexpr std::size_t max_answers = 256;
 
   caf::event_based_actor* self_;
+  answer_path answers_{self_->system()};
   Service service_;
   typename Service::options options_;
   core core_;

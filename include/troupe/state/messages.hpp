@@ -1,5 +1,6 @@
 #pragma once
 
+#include "troupe/core/caf/inspect_bytes.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/caf/inspect_time.hpp"
 #include "troupe/host/messages.hpp"

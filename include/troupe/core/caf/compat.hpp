@@ -24,11 +24,14 @@
 #if CAF_MAJOR_VERSION >= 1
 #include "caf/anon_mail.hpp"
 #include "caf/scheduler.hpp"
+
+#include <span>
 #else
 #include "caf/byte.hpp"
 #include "caf/execution_unit.hpp"
 #include "caf/mailbox_element.hpp"
 #include "caf/resumable.hpp"
+#include "caf/span.hpp"
 #endif
 
 /// The one place that knows which version of CAF this is: 0.18.7 or 1.x. Asks for
@@ -37,9 +40,13 @@ namespace troupe::compat {
 
 #if CAF_MAJOR_VERSION >= 1
 using byte = std::byte;
+template <class T>
+using span = std::span<T>;
 using execution_context = caf::scheduler;
 #else
 using byte = caf::byte;
+template <class T>
+using span = caf::span<T>;
 using execution_context = caf::execution_unit;
 #endif
 

@@ -18,6 +18,7 @@
 #include "caf/abstract_actor.hpp"
 #include "caf/actor_registry.hpp"
 #include "caf/send.hpp"
+#include "troupe/core/caf/answer_path.hpp"
 #include "troupe/core/caf/print_to_stderr.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/guarded.hpp"
@@ -115,6 +116,8 @@ struct node::inside {
     router_.emplace(
       *system_, id, options_.router, std::move(asks),
       router::idle_options{.idle_after = options_.links.idle_after, .keeps_all = in_memory});
+    system_->registry().put(answer_path::name,
+                            caf::actor_cast<caf::strong_actor_ptr>(router_->handle()));
     signpost_.emplace(*router_);
     member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(member_setup());
     *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
@@ -549,8 +552,10 @@ struct node::inside {
     if (signpost_)
       signpost_->clear();
     router_has_ended_ = true; // other threads may be sending: it goes with this object
-    if (router_)
+    if (router_) {
+      end_answer_path();
       caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
+    }
     signpost_.reset();
   }
 
@@ -582,6 +587,12 @@ struct node::inside {
     log_.warn("the node stops: " + listed(left) + " did not end within "
               + troupe::to_string(options_.agents_end_within)
               + " (node_options::agents_end_within); what waited for them is dropped");
+  }
+
+  void end_answer_path() {
+    auto& registry = system_->registry();
+    if (registry.get<caf::actor>(answer_path::name) == router_->handle())
+      registry.erase(answer_path::name);
   }
 
   /// An actor system waits for its actors, and some have nobody who would end them: those that

@@ -52,8 +52,8 @@ public:
     return counts_;
   }
 
-  /// Takes `what` if it is a message for agents or an answer to one; returns false if not, then
-  /// it is as it was. `self` is the router.
+  /// Takes `what` if it is a message for agents, or an answer to one or to somebody behind a link;
+  /// returns false if not, then it is as it was. `self` is the router.
   bool take(const caf::strong_actor_ptr& self, caf::mailbox_element& what,
             compat::execution_context* context) {
     if (closed_.load(std::memory_order_acquire))
@@ -67,6 +67,9 @@ public:
       auto& letter = what.payload.get_as<envelope>(0);
       deliver_to(letter.to, self, what.sender, what.mid, patience(envelope_patience),
                  letter.payload, context);
+    } else if (what.payload.match_elements<ready_answer>()) {
+      going_out.tell(self, {what.sender, what.mid, what.stages},
+                     std::move(what.payload.get_mutable_as<ready_answer>(0).what), context);
     } else if (compat::is_ping(what.payload)) {
       say_that_it_is_here(self, what, context);
     } else {
