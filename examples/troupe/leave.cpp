@@ -22,7 +22,8 @@ result<std::string> ask_to_leave(caf::scoped_actor& self, const caf::strong_acto
   return agreed;
 }
 
-/// Has the group go on without the node. Nothing to do where it has no seat in one.
+/// Has the group go on without the node. Nothing to do where it has no seat in one. With `force`
+/// also where nobody leads who could, but not while the others need the node.
 problem give_up_vote(cluster_client& client, const std::string& node, bool force, duration wait) {
   if (!client.has_voters())
     return {};
@@ -32,7 +33,7 @@ problem give_up_vote(cluster_client& client, const std::string& node, bool force
   if (std::ranges::none_of(found->seats, [&](auto& each) { return each.node == node; }))
     return {};
   found = client.voters().change({cluster::voter_change::leave, node, force}, wait);
-  return found || force ? problem{} : found.error();
+  return found || (force && cluster::nobody_leads(found.error().code)) ? problem{} : found.error();
 }
 
 } // namespace

@@ -111,13 +111,14 @@ public:
 
   /// Gives up the seat, once another node has taken its place, so that the others are enough
   /// without it. `knows_leader`: a member hears of its own seat after it hears of the leader.
-  /// Blocks for 40 s at most. Errors: those of voters_client::change(), none with `force`.
+  /// Blocks for 40 s at most. Errors: those of voters_client::change(), with `force` but for
+  /// those that say that nobody leads.
   problem leave(voters_client voters, bool knows_leader, const leave_options& how) const {
     if (!is_seated_ && !knows_leader)
       return {};
     constexpr duration patience = std::chrono::seconds{40};
     auto done = voters.change({voter_change::leave, around_.node, how.force}, patience);
-    return done || how.force ? problem{} : done.error();
+    return done || (how.force && nobody_leads(done.error().code)) ? problem{} : done.error();
   }
 
 private:

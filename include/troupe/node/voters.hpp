@@ -262,7 +262,7 @@ private:
     change_voters what;
     std::string node; // its id
     caf::typed_response_promise<voters_view> promise;
-    caf::actor_clock::time_point ends;
+    caf::actor_clock::time_point asked;
   };
 
   // -- jobs on the group ---------------------------------------------------------------------
@@ -634,8 +634,8 @@ private:
       return to_error({errc::bad_argument, "node " + what.node
                                              + " cannot vote: it has no data folder, or there is "
                                                "no link to it; start it with --data"});
-    changes_.push_back({what, *node, self_->make_response_promise<voters_view>(),
-                        self_->clock().now() + change_within});
+    changes_.push_back(
+      {what, *node, self_->make_response_promise<voters_view>(), self_->clock().now()});
     wish(what.what, *node);
     auto promise = changes_.back().promise;
     review_in(duration::zero());
@@ -798,18 +798,19 @@ private:
     if (each.what.what == voter_change::lead && !votes)
       return {errc::bad_argument, "node " + name_of_node(each.node)
                                     + " does not vote, so it cannot lead; add it first"};
-    if (self_->clock().now() >= each.ends)
+    auto waits = self_->clock().now() - each.asked;
+    if (takes_seat(each.what.what) && votes && !plan.goes_on_without(each.node)
+        && waits >= held_within)
       return {errc::timed_out,
-              takes_seat(each.what.what)
-                ? std::string{"the change is not made yet and goes on"}
-                    + (votes && !plan.goes_on_without(each.node)
-                         ? ": too few of the other voters are there and have all entries, so that "
-                           "without this one nothing could be written; bring them back, or remove "
-                           "them first"
-                         : "")
-                    + "; see troupe voters"
-                : "the change could not be made in time; what the node has learned stays, so ask "
-                  "again"};
+              "voter " + name_of_node(each.node)
+                + " is needed: too few of the other voters are there and have all entries, so that "
+                  "without it nothing could be written; it goes once they are back, or removed "
+                  "themselves, see troupe voters"};
+    if (waits >= change_within)
+      return {errc::timed_out, takes_seat(each.what.what)
+                                 ? "the change is not made yet and goes on; see troupe voters"
+                                 : "the change could not be made in time; what the node has "
+                                   "learned stays, so ask again"};
     return {};
   }
 
@@ -879,6 +880,8 @@ private:
   static constexpr duration member_silence = std::chrono::seconds{2};
   static constexpr duration hand_over_within = std::chrono::seconds{3};
   static constexpr duration change_within = std::chrono::seconds{30};
+  /// Others may be catching up; who asks waits no longer than commands do.
+  static constexpr duration held_within = std::chrono::seconds{5};
   /// Whoever says so, a seat is not given up more often.
   static constexpr duration change_seat_every = std::chrono::seconds{10};
   static constexpr duration show_card_every = std::chrono::seconds{3};

@@ -21,6 +21,11 @@
 
 namespace troupe::cluster {
 
+/// Whether a change of voters could not be made as nobody leads who would make it.
+inline bool nobody_leads(errc why) {
+  return why == errc::no_quorum || why == errc::not_leader || why == errc::unreachable;
+}
+
 /// Shows and changes which nodes keep the services of a cluster. Calls block, so not from
 /// inside an actor; they ride through a change of leader. Thread-safe.
 class voters_client {
