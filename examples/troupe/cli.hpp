@@ -50,6 +50,20 @@ inline void print_line(std::ostream& out, std::string line) {
   out << line << std::flush;
 }
 
+/// The text on one line: control characters, which may come from anybody, as \xNN.
+inline std::string printable(std::string_view text) {
+  constexpr auto digits = "0123456789abcdef";
+  std::string result;
+  for (auto each : text) {
+    auto code = static_cast<unsigned char>(each);
+    if (code >= 0x20 && code != 0x7f)
+      result += each;
+    else
+      result += {'\\', 'x', digits[code >> 4U], digits[code & 0xfU]};
+  }
+  return result;
+}
+
 /// Writes `error: what; what to do` to stderr and returns the exit status.
 inline int complain(const troupe::problem& why) {
   print_line(std::cerr, "error: " + why.detail);

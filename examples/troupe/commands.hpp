@@ -91,7 +91,7 @@ int run_lock(const common_options& common, const lock_command& what);
 
 struct locks_command {
   /// The lock to take from whoever holds it.
-  std::string force_release{};
+  std::optional<std::string> force_release{};
 };
 
 int run_locks(const common_options& common, const locks_command& what);

@@ -303,18 +303,22 @@ int force_release(const common_options& common, cluster_client& cluster, const s
     if (common.json)
       print({{"event", "released"}, {"lock", name}, {"token", each.token.value}});
     else
-      print_line(std::cout, name + "  released, token " + std::to_string(each.token.value));
+      print_line(std::cout,
+                 printable(name) + "  released, token " + std::to_string(each.token.value));
   return ok;
 }
 
 } // namespace
 
 int run_locks(const common_options& common, const locks_command& what) {
+  if (what.force_release && what.force_release->empty())
+    return complain({errc::bad_argument, "--force-release has no name; give that of a lock, as "
+                                         "troupe locks shows it"});
   auto cluster = connect(common);
   if (!cluster)
     return complain(cluster.error());
-  if (!what.force_release.empty())
-    return force_release(common, **cluster, what.force_release);
+  if (what.force_release)
+    return force_release(common, **cluster, *what.force_release);
   auto locks = all_locks(**cluster, common.wait());
   if (!locks)
     return complain(locks.error());
@@ -329,12 +333,12 @@ int run_locks(const common_options& common, const locks_command& what) {
       print({{"lock", each.name}, {"holders", holders}, {"waiting", each.line.size()}});
       continue;
     }
-    std::cout << each.name << "  " << each.line.size() << " waiting";
-    for (auto& holder : each.holders)
-      std::cout << "  " << name_of(holder.value.mode) << " by "
-                << (holder.value.label.empty() ? holder.value.owner : holder.value.label) << " for "
-                << seconds(holder.left) << " s, token " << holder.value.token.value;
-    std::cout << std::endl;
+    auto text = printable(each.name) + "  " + std::to_string(each.line.size()) + " waiting";
+    for (auto& [value, left] : each.holders)
+      text += "  " + std::string{name_of(value.mode)} + " by "
+              + printable(value.label.empty() ? value.owner : value.label) + " for "
+              + json(seconds(left)).dump() + " s, token " + std::to_string(value.token.value);
+    print_line(std::cout, text);
   }
   return ok;
 }

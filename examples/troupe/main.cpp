@@ -131,6 +131,14 @@ private:
     return command;
   }
 
+  /// Neither "010", which would be run 8, nor "-1".
+  static std::string is_run(const std::string& text) {
+    auto is_one = !text.empty() && text.size() < 20 && text[0] != '0'
+                  && text.find_first_not_of("0123456789") == std::string::npos;
+    return is_one ? std::string{}
+                  : "'" + text + "' is no number of a run, as troupe workflows shows them";
+  }
+
   void add_node_options(CLI::App* command) {
     command->add_option("--listen", node_.listen, "Where it takes links; port 0 is any free one");
     command->add_option("--advertise", node_.advertise, "What others dial, where that differs");
@@ -247,17 +255,22 @@ private:
                        "Tasks without a handler sleep for their run time, times this");
     submit->add_option("--key", submit_.key, "The same key again is the same run");
     submit->add_option("--priority", submit_.priority, "low, medium, high or urgent");
-    submit->add_option("--policy", submit_.policy, "fail_fast, continue_what_can or compensate");
+    submit->add_option("--policy", submit_.policy,
+                       "fail_fast, continue_what_can, or compensate for tasks "
+                       "that a C++ program has given what undoes them");
     submit->add_flag("--resources", submit_.resources, "Tasks take the cores and memory they name");
     auto* workflows = add_asking("workflows", "Lists the runs; pauses, resumes or cancels one",
                                  [this] { return cli::run_workflows(common_, workflows_); });
     workflows->add_option("VERB", workflows_.verb, "list, pause, resume or cancel")
       ->check(CLI::IsMember({"list", "pause", "resume", "cancel"}));
-    workflows->add_option("RUN", workflows_.run, "The number of a run, as the list shows it");
+    workflows->add_option("RUN", workflows_.run, "The number of a run, as the list shows it")
+      ->check(is_run);
     auto* one
       = add_asking("run", "Shows a run with its tasks: where each ran, how long, why it failed",
                    [this] { return cli::run_run(common_, run_); });
-    one->add_option("RUN", run_.run, "Its number, as `troupe workflows` shows it")->required();
+    one->add_option("RUN", run_.run, "Its number, as `troupe workflows` shows it")
+      ->required()
+      ->check(is_run);
     one->add_flag("--results", run_.results, "Also what its tasks have returned");
   }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "commands.hpp"
@@ -52,15 +53,32 @@ std::uint32_t over(const scheduler::run_view& run) {
   return result;
 }
 
-/// Follows a run to its end.
+/// Whether the run goes on, and may be seen again later.
+bool passes(errc code) {
+  return code == errc::no_quorum || code == errc::not_leader || code == errc::unreachable
+         || code == errc::timed_out || code == errc::busy || code == errc::limit_reached;
+}
+
+/// Follows a run to its end, also while the cluster gives no answer: it was taken, and whoever
+/// submits it again has two.
 result<scheduler::run_view> follow(cluster::scheduler_client& service, scheduler::run_id run,
                                    const common_options& common) {
   progress_bar bar;
   scheduler::watch_run question{run, 0, 20s, 1'000};
-  for (;;) {
+  for (auto is_hidden = false;;) {
     auto news = service.ask(question, 60s);
+    if (!news && passes(news.error().code)) {
+      if (!std::exchange(is_hidden, true))
+        print_line(std::cerr, "warning: " + news.error().detail + "; run "
+                                + std::to_string(run.value)
+                                + " was taken and is followed on, do not submit it again");
+      std::this_thread::sleep_for(500ms); // a refusal may come at once
+      continue;
+    }
     if (!news)
       return news.error();
+    if (std::exchange(is_hidden, false))
+      print_line(std::cerr, "run " + std::to_string(run.value) + " can be seen again");
     question.after = news->revision;
     auto& view = news->run;
     if (common.json)
@@ -105,14 +123,18 @@ int run_submit(const common_options& common, const submit_command& what) {
   auto receipt = service.ask(scheduler::to_submit(*flow, how), 30s);
   if (!receipt)
     return complain(receipt.error());
+  auto number = std::to_string(receipt->run.value);
   if (common.json)
     print({{"event", "submitted"}, {"run", receipt->run.value}, {"repeated", receipt->repeated}});
+  else if (receipt->repeated)
+    print_line(std::cout, "run " + number + " has this key: it is followed, and " + what.file
+                            + " was not submitted");
   else
-    std::cout << "run " << receipt->run.value << (receipt->repeated ? ", submitted before" : "")
-              << ": " << flow->size() << " tasks" << std::endl;
+    print_line(std::cout, "run " + number + ": " + std::to_string(flow->size()) + " tasks");
   auto end = follow(service, receipt->run, common);
   if (!end)
-    return complain(end.error());
+    return complain({end.error().code, end.error().detail + "; run " + number
+                                         + " was taken: see troupe run " + number});
   auto completed = end->state == scheduler::run_state::completed;
   if (common.json)
     print(
@@ -142,9 +164,10 @@ void show(const common_options& common, const scheduler::run_view& run) {
            {"ran_s", seconds(run.ran)},
            {"why", run.why.detail}});
   else
-    std::cout << run.run.value << "  " << name_of(run.state) << "  " << over(run) << '/'
-              << run.tasks << "  " << seconds(run.ran) << " s  " << run.name
-              << (run.why.detail.empty() ? "" : "  " + run.why.detail) << std::endl;
+    print_line(std::cout, std::to_string(run.run.value) + "  " + std::string{name_of(run.state)}
+                            + "  " + std::to_string(over(run)) + '/' + std::to_string(run.tasks)
+                            + "  " + json(seconds(run.ran)).dump() + " s  " + printable(run.name)
+                            + (run.why.detail.empty() ? "" : "  " + printable(run.why.detail)));
 }
 
 int list_all(const common_options& common, cluster::scheduler_client& service) {
@@ -190,21 +213,21 @@ void show(const common_options& common, const scheduler::task_view& task, const 
               {"attempts", task.attempt},
               {"failures", task.failures},
               {"losses", task.losses},
-              {"worker", worker},
+              {"worker", task.attempt > 0 ? json(worker) : json()},
               {"ran_s", seconds(task.ran)},
               {"why", task.why.detail}};
     if (value)
       line["result"] = *value;
     return print(line);
   }
-  std::string text = "  " + task.id + "  " + std::string{name_of(task.state)};
+  std::string text = "  " + printable(task.id) + "  " + std::string{name_of(task.state)};
   if (task.attempt > 1)
     text += "  attempt " + std::to_string(task.attempt);
   if (task.attempt > 0)
-    text += "  " + json(seconds(task.ran)).dump() + " s  at " + worker;
+    text += "  " + json(seconds(task.ran)).dump() + " s  at " + printable(worker);
   if (!task.why.detail.empty())
-    text += "  " + task.why.detail;
-  print_line(std::cout, value ? text + "  " + *value : text);
+    text += "  " + printable(task.why.detail);
+  print_line(std::cout, value ? text + "  " + printable(*value) : text);
 }
 
 } // namespace
@@ -228,6 +251,11 @@ int run_workflows(const common_options& common, const workflows_command& what) {
   if (!done)
     return complain(done.error());
   std::string state{name_of(done->state)};
+  if (is_final(done->state)
+      && (what.verb != "cancel" || done->state != scheduler::run_state::cancelled))
+    return complain({errc::conflict, "run " + std::to_string(*what.run) + " is over (" + state
+                                       + "); there is nothing to " + what.verb
+                                       + ", submit it again to run it anew"});
   if (common.json)
     print({{"event", what.verb}, {"run", *what.run}, {"state", state}});
   else

@@ -98,6 +98,51 @@ TEST_CASE("a run is paused, outlives its leader so, is resumed and shown by comm
   }
 }
 
+TEST_CASE("a submitted run is followed to its end, also while no majority is there",
+          "[cluster][cli]") {
+  three_voters cluster;
+  temporary_folder folder;
+  std::string gate = folder / "gate";
+  std::string log = folder / "log";
+  running_node worker{
+    {"--name", "worker", "--slots", "1", "--allow-exec", "--join", cluster.addresses()}};
+  write_file(folder / "flow.json", flow_of({waiting_task("first", gate, log)}));
+  auto submit = start({"submit", folder / "flow.json", "--at", cluster.addresses()});
+  REQUIRE(comes_true([&] { return is_state("1", "first", "running", cluster.addresses()); }));
+  cluster[0].kill();
+  cluster[1].kill();
+  std::string seen;
+  while (seen.find("was taken and is followed on") == std::string::npos) {
+    auto line = submit.read_line(60s);
+    INFO(seen);
+    REQUIRE(line);
+    seen += *line + '\n';
+  }
+  cluster.start_node(0);
+  cluster.start_node(1);
+  write_file(gate, "");
+  auto end = finish(submit, 60s);
+  INFO(seen);
+  INFO(end);
+  CHECK(end.status == 0);
+  CHECK(content_of(log) == "first\n");
+}
+
+TEST_CASE("who submits under a key that is in use hears that the file was not", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  std::string log = folder / "log";
+  running_node node{{"--slots", "1", "--allow-exec"}};
+  for (auto* task : {"one", "two"}) {
+    write_file(folder / "flow.json", flow_of({waiting_task(task, folder / "flow.json", log)}));
+    auto done = run({"submit", folder / "flow.json", "--key", "k", "--at", node.address()});
+    INFO(done);
+    CHECK(done.status == 0);
+    CHECK(done.says("was not submitted") == (task == "two"s));
+  }
+  CHECK(content_of(log) == "one\n");
+}
+
 TEST_CASE("a run is cancelled by command, and its program with it", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
@@ -124,6 +169,21 @@ TEST_CASE("a run is cancelled by command, and its program with it", "[cluster][c
 
   auto again = run({"workflows", "cancel", "1", "--at", node.address()});
   CHECK(again.status == 0); // harmless
+  for (auto* verb : {"pause", "resume"}) {
+    auto late = run({"workflows", verb, "1", "--at", node.address()});
+    INFO(late);
+    CHECK(late.status == 1);
+    CHECK(late.says("is over (cancelled)"));
+  }
+  CHECK(run({"workflows", "cancel", "2", "--at", node.address()}).says("is over (completed)"));
+  auto skipped = show("1", node.address()).tasks["second"];
+  CHECK(skipped["worker"].is_null());
+  for (auto* number : {"01", "0x1", "-1", "0", "18446744073709551617", "one"}) {
+    auto refused = run({"workflows", "cancel", number, "--at", node.address()});
+    INFO(refused);
+    CHECK(refused.status == 2);
+    CHECK(run({"run", number, "--at", node.address()}).status == 2);
+  }
   for (auto& command : std::vector<words>{{"run", "77"}, {"workflows", "pause", "77"}}) {
     auto asked = command;
     asked.insert(asked.end(), {"--at", node.address()});
@@ -168,4 +228,19 @@ TEST_CASE("an operator takes a lock from who holds it, and the next in line gets
   INFO(none);
   CHECK(none.status == 1);
   CHECK(none.says("press"));
+  auto nameless = run({"locks", "--force-release", "", "--at", cluster.addresses()});
+  INFO(nameless);
+  CHECK(nameless.status == 2);
+}
+
+TEST_CASE("what others call their locks does not write to the terminal", "[cluster][cli]") {
+  need_command();
+  running_node node{{}};
+  auto holder
+    = start({"lock", "evil\n\x1b[31mx", "--json", "--at", node.address(), "--", "sleep", "60"});
+  REQUIRE(holder.read_line());
+  auto shown = run({"locks", "--at", node.address()});
+  INFO(shown);
+  CHECK(shown.says("evil\\x0a\\x1b[31mx"));
+  holder.send_signal(SIGTERM);
 }
