@@ -430,6 +430,17 @@ TEST_CASE("new rules are allowed when every member has said that it knows them")
     group.note("which tells of the commit");
     CHECK(group.at(1).allowed == numbers{2, 3});
   }
+  SECTION("a learner is a member, too") {
+    small_group group{small_group::options(), {3, 2, 3}};
+    group.beat();
+    group.cut_off(4);
+    group.give(1, raft::replica::event{raft::replica::add_learner{{4}, "four"}});
+    group.note("which tells of the commit");
+    group.give(1, raft::replica::event{raft::replica::remove{{2}}});
+    group.note("which tells of the commit");
+    CHECK(group.at(1).core->consensus().members().members.size() == 3);
+    CHECK(group.at(1).allowed == numbers{2});
+  }
   SECTION("of the host's and of the machine's each as far as all do") {
     auto of = [](std::uint32_t host, std::uint32_t machine) { return host << 16U | machine; };
     small_group group{small_group::options(), {of(1, 2), of(0, 3), of(1, 3)}};

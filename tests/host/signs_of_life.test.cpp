@@ -212,6 +212,7 @@ TEST_CASE("under rules 1 leases end by the records, and signs of life have to be
   }
   SECTION("one of several replicas waits until all know them") {
     clocked_host::core::effects out;
+    CHECK(old.snapshot().inside.rules == 1);
     old.follow({errc::not_leader, "another node leads"}, out);
     old.lead(time_point{1min}, out);
     CHECK(out.empty());
@@ -219,6 +220,12 @@ TEST_CASE("under rules 1 leases end by the records, and signs of life have to be
     REQUIRE(out.size() == 1);
     auto& written = std::get<clocked_host::core::append>(out[0]);
     CHECK(std::get<use_rules>(written.records->at(0).what).number == 2);
+  }
+  SECTION("the machine is told its own part of the number") {
+    auto all = service_rules::known<task_scheduler>().number();
+    REQUIRE(all > 2);
+    REQUIRE(old.replay({4, time_point{30s}, use_rules{all}}).code == errc::none);
+    CHECK(old.snapshot().inside.rules == 2);
   }
 }
 

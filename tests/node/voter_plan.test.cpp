@@ -49,7 +49,7 @@ struct planned_group {
     for (auto& [seat, who] : now.members.members)
       if (seat != now.self) {
         auto match = behind.contains(seat) ? raft::log_index{10} : now.last;
-        now.others.push_back({seat, who, match, silent.contains(seat) ? 5s : 10ms,
+        now.others.push_back({seat, who, match, silent.contains(seat) ? silence : 10ms,
                               by_snapshot.contains(seat), !mute.contains(seat)});
       }
     return voter_plan{now, name(now.self), linked, wishes}.next();
@@ -121,6 +121,7 @@ struct planned_group {
   cluster::voter_wishes wishes;
   std::set<raft::seat_id> behind;
   std::set<raft::seat_id> silent;
+  duration silence = 5s; // of those
   std::set<raft::seat_id> by_snapshot;
   std::set<raft::seat_id> mute; // have not said that they know of their seats
 };
@@ -353,6 +354,20 @@ TEST_CASE_METHOD(planned_group, "a voter stays while too few of the others have 
     away.clear();
     CHECK(run() == (goes == "a" ? steps{"hand over"} : steps{"remove c"}));
   }
+  SECTION("whatever learners there are") {
+    wishes.leave = {"c"};
+    for (auto* node : {"d", "e", "f"}) {
+      now.members.members[seat_of(node)] = {false, contact(node)};
+      if (how == 0)
+        silent.insert(seat_of(node));
+    }
+    next(); // as things are
+    CHECK_FALSE(voter_plan{now, "a", linked, wishes}.goes_on_without("c"));
+    now.members.members[seat_of("b")].votes = false;
+    away = {};
+    next();
+    CHECK(voter_plan{now, "a", linked, wishes}.goes_on_without("c")); // though learners are silent
+  }
   SECTION("but who is silent goes") {
     wishes.leave = {"b"};
     CHECK(run() == steps{"remove b"});
@@ -370,6 +385,19 @@ TEST_CASE_METHOD(planned_group, "a voter stays while too few of the others have 
     wishes.leave = {"c", "e"};
     CHECK(run().empty());
   }
+}
+
+TEST_CASE_METHOD(planned_group, "a voter counts as there until a second after its last word",
+                 "[node][voters]") {
+  link("b");
+  link("c");
+  run();
+  silent = {seat_of("b")};
+  wishes.leave = {"c"};
+  silence = 1s;
+  CHECK(run().empty());
+  silence = 1s - 1ns;
+  CHECK(run() == steps{"remove c"});
 }
 
 TEST_CASE_METHOD(planned_group, "the only voter stays, and hands over to nobody",

@@ -102,9 +102,11 @@ enum class flaw : std::uint8_t {
   void_seat_kept,
   /// A lock that some share is given to somebody who wants it alone.
   sharers_overlooked,
+  /// A command of a session is not carried out, and answered as one before it was.
+  answered_as_another,
 };
 
-inline constexpr std::array<std::string_view, 46> flaw_names{"none",
+inline constexpr std::array<std::string_view, 47> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -149,7 +151,8 @@ inline constexpr std::array<std::string_view, 46> flaw_names{"none",
                                                              "failed_snapshot_waited_for",
                                                              "silence_overlooked",
                                                              "void_seat_kept",
-                                                             "sharers_overlooked"};
+                                                             "sharers_overlooked",
+                                                             "answered_as_another"};
 
 /// Returns the flaw of that name, none if there is none.
 constexpr flaw flaw_of(std::string_view name) {

@@ -3,7 +3,9 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "troupe/sim/ledger.hpp"
@@ -15,12 +17,16 @@ namespace troupe::sim {
 struct ledger_record {
   std::uint64_t entries = 0;
   std::uint64_t answers = 0;
+  /// Those of which a client has heard that they were entered.
+  std::set<std::uint64_t> acknowledged{};
+  /// The first client to look after the end looks at all of them.
+  bool is_looked_at = false;
   bool is_over = false;
 };
 
 /// A client that lives for a few commands, as a command line does: often one,
 /// or some at a time, and then the next client comes, now and then without a
-/// word of the last. Nothing may be carried out twice.
+/// word of the last. Nothing may be carried out twice, and what is acknowledged is carried out.
 template <class Home>
 class ledger_client : public session_client<ledger_client<Home>, Home, ledger> {
 public:
@@ -30,20 +36,31 @@ public:
     if (open_ > 0)
       return;
     auto& random = this->here().random();
+    asked_.clear();
+    due_.clear();
     if (random.one_in(20) || record().is_over) {
       open_ = 1;
-      return this->inquire(repeated_, ledger::list_numbers{.repeated = true});
+      looks_at_all_ = record().is_over && !std::exchange(record().is_looked_at, true);
+      if (looks_at_all_)
+        due_ = record().acknowledged;
+      return this->inquire(found_, ledger::list_numbers{.repeated = !looks_at_all_});
     }
     open_ = random.one_in(3) ? 1 + random.below(8) : 1;
-    for (auto left = open_; left > 0; --left)
-      this->ask(enter_number{++record().entries});
+    for (auto left = open_; left > 0; --left) {
+      asked_.insert(++record().entries);
+      this->ask(enter_number{record().entries});
+    }
     if (!random.one_in(50))
       return;
     open_ = 1;
     this->give_up();
   }
 
-  void answered(const std::variant<number_entered>&) {
+  void answered(const std::variant<number_entered>& what) {
+    auto number = std::get<number_entered>(what).number;
+    if (asked_.erase(number) == 0)
+      broken(number, "is the answer to another command, or came twice");
+    record().acknowledged.insert(number);
     ++record().answers;
     if (--open_ > 0)
       return;
@@ -54,15 +71,21 @@ public:
 
   void seen() {
     --open_;
-    for (auto& [number, times] : repeated_->times)
-      this->here().setting().found.broken("entry " + std::to_string(number)
-                                          + " was carried out more than once");
+    for (auto& [number, times] : found_->times)
+      if (times > 1)
+        broken(number, "was carried out more than once");
+    for (auto number : due_)
+      if (!found_->times.contains(number))
+        broken(number, "was acknowledged and is not there");
+    looks_at_all_ = false;
     if (!record().is_over)
       go_on();
   }
 
   void lost() {
     --open_;
+    if (std::exchange(looks_at_all_, false))
+      record().is_looked_at = false;
   }
 
 private:
@@ -70,12 +93,20 @@ private:
     return this->here().setting().record;
   }
 
+  void broken(std::uint64_t number, const std::string& law) {
+    this->here().setting().found.broken("entry " + std::to_string(number) + ' ' + law);
+  }
+
   void go_on() {
     this->rest(std::chrono::milliseconds{this->here().random().below(20)});
   }
 
   std::uint64_t open_ = 0;
-  std::shared_ptr<ledger_numbers> repeated_ = std::make_shared<ledger_numbers>();
+  std::set<std::uint64_t> asked_;
+  bool looks_at_all_ = false;
+  /// To be among what is found.
+  std::set<std::uint64_t> due_;
+  std::shared_ptr<ledger_numbers> found_ = std::make_shared<ledger_numbers>();
 };
 
 struct ledger_service {
