@@ -179,11 +179,16 @@ TEST_CASE("a cluster is operated as its page says", "[cluster][cli]") {
      [&] { here.start_node("node --name d --data /var/lib/troupe --join 10.0.0.1:6767"); }},
     {"run 6",
      [&] {
-       for (auto run = 1; run <= 6; ++run)
-         here.must_pass("submit examples/data/diamond.json --time-scale 0 --at 10.0.0.1:6767");
+       const std::string submit = "submit examples/data/diamond.json --at 10.0.0.1:6767";
+       for (auto run = 1; run <= 5; ++run)
+         here.must_pass(submit + " --time-scale 0");
+       here.begin(submit + " --time-scale 10000 --json"); // goes on until it is cancelled
      }},
     {"locks --force-release press",
-     [&] { here.begin("lock press --json --ttl 30s --at 10.0.0.1:6767 -- sleep 60"); }},
+     [&] {
+       here.must_pass("workflows cancel 6 --at 10.0.0.1:6767");
+       here.begin("lock press --json --ttl 30s --at 10.0.0.1:6767 -- sleep 60");
+     }},
     {"recover --data /var/lib/troupe",
      [&] {
        here.stop_all();
