@@ -3,6 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -70,6 +71,43 @@ TEST_CASE_METHOD(linked_table, "a link that was alive is not closed if that is t
   pass(silence / 2);
   REQUIRE(out.size() == 1);
   CHECK(std::holds_alternative<close_link>(out.front()));
+}
+
+TEST_CASE("a link whose handshake is not over is not alive, whatever comes over it", "[net]") {
+  link_table table{test::member(5)};
+  link_table::effects out;
+  time_point now{1h};
+  for (const event& each :
+       {event{accepted{1}}, event{heard{1, test::member(9)}}, event{heard{1, commit{}}}})
+    table.step(now, each, out);
+  auto end = now + table_options{}.handshake_timeout;
+  REQUIRE(table.next_deadline() == end);
+  now += 1s;
+  table.step(now, alive{1, now}, out);
+  CHECK(table.next_deadline() == end);
+  table.step(now, up{1}, out);
+  CHECK(table.next_deadline() == now + silence);
+}
+
+TEST_CASE("members and clients have a bound each", "[net]") {
+  link_table table{test::member(5), {.max_members = 1, .max_clients = 2}};
+  link_table::effects out;
+  time_point now{1h};
+  auto verdict_on = [&](std::uint8_t number, role as) {
+    auto who = test::member(number);
+    who.as = as;
+    out.clear();
+    table.step(now, accepted{number}, out);
+    table.step(now, heard{number, who}, out);
+    auto said = std::get<answer>(std::get<say>(out.at(0)).what).said;
+    table.step(now, heard{number, commit{}}, out);
+    return said;
+  };
+  CHECK(verdict_on(6, role::client) == verdict::go);
+  CHECK(verdict_on(7, role::client) == verdict::go);
+  CHECK(verdict_on(8, role::client) == verdict::full);
+  CHECK(verdict_on(9, role::member) == verdict::go);
+  CHECK(verdict_on(10, role::member) == verdict::full);
 }
 
 } // namespace link_table_test
