@@ -164,6 +164,18 @@ TEST_CASE("a voter stays while another one is away, and goes when that is back",
   CHECK(run({"get", "colour", "--at", at.address()}).output == "blue\n");
 }
 
+TEST_CASE("a voter does not leave when another one has just died", "[cluster][cli]") {
+  three_voters cluster;
+  auto leads = cluster.leader();
+  auto& at = cluster[leads];
+  cluster[(leads + 1) % 3].kill(); // which nobody can have noticed
+  auto left = run({"leave", "--force", "--at", cluster[(leads + 2) % 3].address()});
+  INFO(left);
+  CHECK(left.status == 3);
+  CHECK(left.says("it goes once they are back"));
+  CHECK(run({"put", "colour", "blue", "--at", at.address()}).status == 0); // it has a majority
+}
+
 TEST_CASE("a change that is asked of a leader that stands still is made by the next one",
           "[cluster][cli]") {
   three_voters cluster;

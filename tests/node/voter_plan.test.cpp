@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
@@ -23,6 +24,7 @@ struct planned_group {
     now.self = now.leader = raft::seat_id{1};
     now.now = raft::role::leader;
     now.last = now.commit = 1'000;
+    now.members_for = duration::zero();
     seat("a", true);
     link("a");
   }
@@ -99,6 +101,11 @@ struct planned_group {
   std::string make(const raft::replica::let_in& what) {
     now.members.kept_out.erase(what.name);
     return "let in " + what.name;
+  }
+
+  std::string make(const raft::replica::confirm_members&) {
+    now.members_for = duration::zero();
+    return "confirm";
   }
 
   std::string make(const raft::replica::transfer&) {
@@ -398,6 +405,39 @@ TEST_CASE_METHOD(planned_group, "a voter counts as there until a second after it
   CHECK(run().empty());
   silence = 1s - 1ns;
   CHECK(run() == steps{"remove c"});
+}
+
+TEST_CASE_METHOD(planned_group, "a voter goes once the others have just acknowledged an entry",
+                 "[node][voters]") {
+  link("b");
+  link("c");
+  run();
+  SECTION("which is written if the last one is old, or of an earlier leader") {
+    now.members_for = GENERATE(std::optional<duration>{}, std::optional<duration>{2s});
+    wishes.leave = {"c"};
+    REQUIRE(std::holds_alternative<raft::replica::confirm_members>(next().value()));
+    now.members_for = duration::zero();
+    mute = {seat_of("b")}; // has not acknowledged it
+    CHECK_FALSE(next());
+    CHECK_FALSE(voter_plan{now, "a", linked, wishes}.goes_on_without("c"));
+    mute.clear();
+    CHECK(run() == steps{"remove c"});
+  }
+  SECTION("be it that on its own removal") {
+    now.members_for = 2s - 1ns;
+    wishes.remove = {"c"};
+    CHECK(run() == steps{"keep out c", "remove c"});
+  }
+  SECTION("not where it hands over first") {
+    now.members_for = 1h;
+    wishes.leave = {"a"};
+    CHECK(run() == steps{"hand over"});
+  }
+  SECTION("not for a seat that is worth nothing") {
+    now.members_for = 1h;
+    wishes.forgotten = {seat_of("c")};
+    CHECK(run() == steps{"remove c"});
+  }
 }
 
 TEST_CASE_METHOD(planned_group, "the only voter stays, and hands over to nobody",

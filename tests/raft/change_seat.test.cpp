@@ -65,6 +65,21 @@ TEST_CASE_METHOD(founder, "a group remembers who is kept out, up to a bound", "[
   CHECK(self.header_at(self.commit_index()).members.kept_out.contains("one more"));
 }
 
+TEST_CASE_METHOD(founder, "a leader knows since when the members stand in its log, if by itself",
+                 "[raft]") {
+  auto since = [this] { return self.look(now).members_for; };
+  CHECK_FALSE(since()); // it has founded the group, and leads it since
+  CHECK(step(replica::keep_out{"b"}).code == errc::none);
+  now += 3s;
+  CHECK(since() == 3s);
+  auto members = self.members();
+  auto last = self.last_index();
+  CHECK(step(replica::confirm_members{}).code == errc::none);
+  CHECK(since() == 0s);
+  CHECK(self.members() == members);
+  CHECK(self.last_index() == last + 1);
+}
+
 TEST_CASE_METHOD(founder, "what is written down of a replica goes on under its new seat",
                  "[raft]") {
   std::ostringstream lines;

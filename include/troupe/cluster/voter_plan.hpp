@@ -58,7 +58,8 @@ struct voter_wishes {
 ///
 /// A node that joins learns first and votes once it has caught up. Voters come in odd numbers:
 /// a second one is promoted when there is a third, as two stand no loss that one would not.
-/// Who is to go is replaced before it goes, and stays while too few of the others have caught up. A
+/// Who is to go is replaced before it goes, and stays while too few of the others have caught up;
+/// they have just acknowledged an entry then, so that they are there and their disks have room. A
 /// seat whose node has another one now, or which has forgotten, goes at once: its vote is worth
 /// nothing (semantics of seats: a disk that was emptied or restored comes back as a learner).
 class voter_plan {
@@ -246,6 +247,9 @@ private:
         continue;
       if (node == self_)
         return raft::replica::transfer{};
+      auto is_fresh = now_.members_for && *now_.members_for < long_ago;
+      if (!is_fresh && planted_flaw != flaw::stale_word_counted)
+        return raft::replica::confirm_members{};
       return raft::replica::remove{seat};
     }
     return std::nullopt;
@@ -263,6 +267,9 @@ private:
     auto who = std::ranges::find(now_.others, which, &raft::replica::member_status::seat);
     return who != now_.others.end() && is_caught_up(*who);
   }
+
+  /// What was acknowledged says no more that somebody is there, or that its disk has room.
+  static constexpr duration long_ago = std::chrono::seconds{2};
 
   const raft::replica::status& now_;
   const std::string& self_;

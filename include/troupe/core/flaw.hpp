@@ -104,9 +104,11 @@ enum class flaw : std::uint8_t {
   sharers_overlooked,
   /// A command of a session is not carried out, and answered as one before it was.
   answered_as_another,
+  /// A voter is removed though the others may have died since they were heard last.
+  stale_word_counted,
 };
 
-inline constexpr std::array<std::string_view, 47> flaw_names{"none",
+inline constexpr std::array<std::string_view, 48> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -152,7 +154,8 @@ inline constexpr std::array<std::string_view, 47> flaw_names{"none",
                                                              "silence_overlooked",
                                                              "void_seat_kept",
                                                              "sharers_overlooked",
-                                                             "answered_as_another"};
+                                                             "answered_as_another",
+                                                             "stale_word_counted"};
 
 /// Returns the flaw of that name, none if there is none.
 constexpr flaw flaw_of(std::string_view name) {

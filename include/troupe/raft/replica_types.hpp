@@ -68,6 +68,10 @@ struct replica_types {
     std::string name;
   };
 
+  /// Writes the members down once more, as they are: who acknowledges that is there, and its disk
+  /// takes entries.
+  struct confirm_members {};
+
   /// This replica has another seat from here on, which its disk has synced: what its old one
   /// acknowledged it may have lost. It leads, stands and votes no more until the group has made
   /// the new seat a voter.
@@ -115,7 +119,7 @@ struct replica_types {
 
   using event = std::variant<found_group, received, propose, read, add_learner, promote, remove,
                              move, transfer, written, not_written, compacted, loaded, lost_link,
-                             keep_out, let_in, change_seat, found_link>;
+                             keep_out, let_in, change_seat, found_link, confirm_members>;
 
   // -- effects --------------------------------------------------------------------
 
@@ -250,6 +254,8 @@ struct replica_types {
     configuration members;
     /// Of the leader only.
     std::vector<member_status> others;
+    /// How long ago this leader has put the members into the log; nothing: an earlier one did.
+    std::optional<duration> members_for;
   };
 };
 

@@ -78,6 +78,9 @@ private:
   static constexpr duration hand_over_every = std::chrono::seconds{3};
   /// A leader takes a seat whose disk was lost for one that votes until it is silent for so long.
   static constexpr duration noticed_after = std::chrono::seconds{2};
+  static constexpr duration look_every = std::chrono::milliseconds{50};
+  /// A voter that stays has acknowledged an entry within it.
+  static constexpr duration just_now = std::chrono::seconds{2} + look_every;
   /// So long at most it takes to replace a disk.
   static constexpr duration max_away = std::chrono::seconds{8};
   /// Of entries between two snapshots, some of which come late, and those that are kept for
@@ -135,12 +138,44 @@ private:
             continue;
           auto linked = candidates();
           if (auto next = cluster::voter_plan{now, name_of(who), linked, wishes_}.next()) {
+            if (auto* goes = std::get_if<raft::replica::remove>(&*next))
+              check_removal(now, goes->seat);
             process->ask(*next);
             world_.arm(who);
           }
         }
       review();
     });
+  }
+
+  /// Of a voter whose seat was not void. The law is of what is, not of what was heard.
+  void check_removal(const raft::replica::status& now, raft::seat_id goes) {
+    auto node = [&](raft::seat_id seat) {
+      return cluster::to_seat_contact(now.members.members.at(seat).contact).node;
+    };
+    auto whose = node(goes);
+    if (!now.members.votes(goes)
+        || !(wishes_.remove.contains(whose) || wishes_.leave.contains(whose)))
+      return;
+    std::size_t stay = 0;
+    std::size_t well = 0;
+    for (auto seat : now.members.voters())
+      if (seat != goes) {
+        ++stay;
+        well
+          += well_at_[static_cast<process_id>(std::stoul(node(seat)))] + just_now >= world_.now();
+      }
+    if (well <= stay / 2)
+      world_.setting().found.broken(
+        "plan: voter " + whose + " is taken away while " + std::to_string(stay - well) + " of the "
+        + std::to_string(stay) + " others run no more, or have no room on their disks");
+  }
+
+  void see_who_is_well() {
+    for (process_id which = 0; which < servers_; ++which)
+      if (world_.at(which) != nullptr && world_.has_room(which))
+        well_at_[which] = world_.now();
+    world_.after(look_every, [this] { see_who_is_well(); });
   }
 
   /// Nodes that run; a leader has no link to some of them.
@@ -157,6 +192,8 @@ private:
     every(std::chrono::seconds{3}, [this] { change_wishes(); });
     every(std::chrono::milliseconds{200}, [this] { see_to_wishes(); });
     every(std::chrono::seconds{4}, [this] { lose_a_disk(); });
+    every(std::chrono::seconds{6}, [this] { world_.fill(any_server(), std::chrono::seconds{5}); });
+    see_who_is_well();
   }
 
   void change_wishes() {
@@ -346,6 +383,7 @@ private:
   cluster::voter_wishes wishes_{.voters = servers_};
   std::uint64_t replaced_ = 0;
   duration lost_at_ = -noticed_after;
+  std::map<process_id, duration> well_at_; // ran, with room on the disk
 };
 
 } // namespace troupe::sim

@@ -155,6 +155,10 @@ public:
     note(kind::full, which, 0);
   }
 
+  [[nodiscard]] bool has_room(process_id which) const {
+    return now_ >= places_.at(which).full_until;
+  }
+
   /// Cuts the way from each of `from` to each of `to`.
   void cut(const std::set<process_id>& from, const std::set<process_id>& to) {
     for (auto source : from)
@@ -521,7 +525,7 @@ void environment<Process>::sync(std::function<void()> job) {
 
 template <class Process>
 bool environment<Process>::has_room() const {
-  return home_.now_ >= home_.places_[self_].full_until;
+  return home_.has_room(self_);
 }
 
 template <class Process>

@@ -120,6 +120,11 @@ public:
     return !is_settled || t.log().members_index() > t.commit;
   }
 
+  /// See replica_types::status::members_for.
+  [[nodiscard]] std::optional<duration> members_for(time_point now) const {
+    return members_at_ ? std::optional{now - *members_at_} : std::nullopt;
+  }
+
   /// One at a time, and none before an entry of one's own term is committed: else two
   /// majorities may not meet (thesis 4.1; Ongaro, raft-dev, July 2015).
   void change_members(request_id id, configuration next, const turn& t) {
@@ -133,6 +138,7 @@ public:
                                             + " members; remove one first"},
                     t);
     push(std::move(next), t);
+    members_at_ = t.now;
     replication_.update_members(t);
     t.put(replica_types::proposed{id, t.log().last_index(), t.disk.term()});
   }
@@ -282,6 +288,7 @@ private:
   read_rounds reads_;
   std::uint64_t confirmed_; // the last round that a majority has answered
   log_index term_start_ = 0;
+  std::optional<time_point> members_at_; // when they were put into the log, if by this leader
   std::uint64_t uncommitted_bytes_ = 0;
   time_point heartbeat_at_{};
   std::optional<time_point> tell_commit_at_; // to those who have not heard of it until then

@@ -66,4 +66,9 @@ inline result<configuration> changed(configuration members, const replica_types:
   return members;
 }
 
+inline result<configuration> changed(configuration members,
+                                     const replica_types::confirm_members&) {
+  return members;
+}
+
 } // namespace troupe::raft::detail
