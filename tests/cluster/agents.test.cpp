@@ -2,6 +2,8 @@
 
 #include "troupe_command.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include <algorithm>
 #include <csignal>
 #include <map>
@@ -26,12 +28,17 @@ public:
     start("n2", "blue");
   }
 
-  void start(const std::string& name, const std::string& colour) {
+  /// With so many more agents in its group.
+  void start(const std::string& name, const std::string& colour, int clerks = 0) {
     auto& made = serve_
                    .insert_or_assign(name, child_process{{agents_program, "serve", name, address(),
-                                                          "tail", colour}})
+                                                          "tail", colour, std::to_string(clerks)}})
                    .first->second;
     REQUIRE(made.read_line() == "ready");
+  }
+
+  void stop(const std::string& name) {
+    serve_.at(name).send_signal(SIGSTOP);
   }
 
   void kill(const std::string& name) {
@@ -45,7 +52,15 @@ public:
 
   /// Has n0 do all that it does: what it says of each, by name, and what it has heard of itself.
   json all() {
+    begin();
+    return end();
+  }
+
+  void begin() {
     asks_.send_signal(SIGUSR1);
+  }
+
+  json end() {
     json seen;
     seen["heard"] = json::array();
     while (!seen.contains("asked any")) {
@@ -63,6 +78,24 @@ public:
   std::string heard(const std::string& name) {
     auto line = serve_.at(name).read_line().value_or("nothing");
     return line.starts_with("heard ") ? line.substr(6) : line;
+  }
+
+  /// What the agents of a node have heard of what goes to many, by agent, until each of them got
+  /// what goes to everyone.
+  std::map<std::string, words> heard_of_many(const std::string& name, std::size_t agents) {
+    std::map<std::string, words> seen;
+    for (std::size_t ended = 0; ended < agents;) {
+      auto line = serve_.at(name).read_line();
+      INFO(name);
+      REQUIRE(line);
+      auto at = line->find("heard ");
+      REQUIRE(at != std::string::npos);
+      auto text = line->substr(at + 6);
+      if (text != "any")
+        seen[line->substr(0, at)].push_back(text);
+      ended += text == "everyone";
+    }
+    return seen;
   }
 
   /// Returns when all that is there is found.
@@ -134,4 +167,54 @@ TEST_CASE("agents of three processes are found by what they can, their group and
   CHECK(seen["found by all of these"] == names({"n3"}));
   CHECK(seen["sent to group"] == 2);
   CHECK(agents.heard("n3") == "group");
+}
+
+TEST_CASE("each member of a group gets what is sent to it once, in every process, though another "
+          "process is killed or stands still",
+          "[cluster][node]") {
+  need_command();
+  three_agents agents;
+  agents.start("n3", "red", 2);
+  agents.await(6);
+  // To one agent of a sender, messages come in order: a second copy would be heard before what
+  // goes to everyone, here or in the next round.
+  const std::map<std::string, words> with_clerks{{"", {"group", "all", "everyone"}},
+                                                 {"clerk 1 ", {"group", "everyone"}},
+                                                 {"clerk 2 ", {"group", "everyone"}}};
+  const std::map<std::string, words> alone{{"", {"group", "all", "everyone"}}};
+  auto must_be_heard = [&] {
+    CHECK(agents.heard_of_many("n1", 1) == alone);
+    CHECK(agents.heard_of_many("n3", 3) == with_clerks);
+  };
+  auto seen = agents.all();
+  CAPTURE(seen.dump());
+  CHECK(seen["sent to group"] == 5);
+  CHECK(seen["sent to everyone"] == 6);
+  must_be_heard();
+  CHECK(agents.heard_of_many("n2", 1) == alone);
+
+  INFO("one of them is killed just before, or while, messages go to the group");
+  auto is_before = GENERATE(true, false);
+  CAPTURE(is_before);
+  if (is_before)
+    agents.kill("n2");
+  agents.begin();
+  if (!is_before)
+    agents.kill("n2");
+  agents.end();
+  must_be_heard();
+
+  INFO("another one stands still, and is killed in that state");
+  agents.start("n4", "blue");
+  agents.await(6);
+  agents.stop("n4");
+  agents.begin();
+  must_be_heard(); // though nobody knows yet that it is gone
+  agents.kill("n4");
+  agents.end();
+  agents.await(5);
+  seen = agents.all();
+  CAPTURE(seen.dump());
+  CHECK(seen["sent to group"] == 4);
+  must_be_heard();
 }

@@ -1,8 +1,10 @@
 // Nodes whose agents are found by what they can do, and get messages.
 //
-// Usage: agents_program serve NAME JOIN GROUP COLOUR
+// Usage: agents_program serve NAME JOIN GROUP COLOUR [CLERKS]
 //            a member with an agent "counter", that several may have: it can "count", is in that
 //            group, and has "colour" in its metadata. Says "ready", and "heard TEXT" for each text.
+//            The group has as many more agents there as CLERKS says, which say "clerk NUMBER heard
+//            TEXT".
 //        agents_program ask NAME
 //            founds the cluster, says "ready PORT", and has such an agent, too, in the group "head"
 //            and red; at each SIGUSR1 it does what follows, and says of each in JSON what came of
@@ -51,8 +53,18 @@ void count(node& at, const std::string& group, const std::string& colour) {
   agent_options how{.capabilities = {"count"}, .groups = {group}, .unique = false};
   how.metadata = {{"colour", colour}};
   auto why = at.agent("counter", how, [name = at.name()](const std::string& text) {
-    std::cout << "heard " << text << std::endl;
+    std::cout << "heard " + text + '\n' << std::flush; // whole: agents may be of several threads
     return name;
+  });
+  if (why.code != errc::none)
+    fail(why.detail);
+}
+
+void add_clerk(node& at, const std::string& group, int number) {
+  agent_options how{.groups = {group}, .unique = false};
+  auto who = "clerk " + std::to_string(number);
+  auto why = at.agent(who, how, [who](const std::string& text) {
+    std::cout << who + " heard " + text + '\n' << std::flush;
   });
   if (why.code != errc::none)
     fail(why.detail);
@@ -119,13 +131,15 @@ int main(int argc, char** argv) {
       do_all(*me);
     return 1;
   }
-  if (argc != 6 || argv[1] != "serve"s)
-    fail("give ask NAME or serve NAME JOIN GROUP COLOUR");
+  if ((argc != 6 && argc != 7) || argv[1] != "serve"s)
+    fail("give ask NAME or serve NAME JOIN GROUP COLOUR [CLERKS]");
   auto join = net::address::from_string(argv[3]);
   if (!join)
     fail(join.error().detail);
   auto me = start({.name = argv[2], .join = {*join}});
   count(*me, argv[4], argv[5]);
+  for (auto clerk = 1; argc == 7 && clerk <= std::stoi(argv[6]); ++clerk)
+    add_clerk(*me, argv[4], clerk);
   std::cout << "ready" << std::endl;
   for (;;)
     ::pause(); // until it is killed
