@@ -153,6 +153,9 @@ TEST_CASE("a run is cancelled by command, and its program with it", "[cluster][c
                       waiting_task("second", folder / "never", log, {"first"})}));
   auto submit = start({"submit", folder / "flow.json", "--at", node.address()});
   REQUIRE(comes_true([&] { return is_state("1", "first", "running", node.address()); }));
+  auto ran = [&] { return show("1", node.address()).tasks["first"]["ran_s"].get<double>(); };
+  auto before = ran();
+  CHECK(comes_true([&] { return ran() > before; })); // though nothing happens to it
   auto cancelled = run({"workflows", "cancel", "1", "--at", node.address()});
   INFO(cancelled);
   CHECK(cancelled.status == 0);

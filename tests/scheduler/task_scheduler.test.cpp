@@ -78,6 +78,24 @@ TEST_CASE("parents need not stand before their children", "[scheduler]") {
   }
 }
 
+TEST_CASE("what runs and who waits is told for how long, as of the question", "[scheduler]") {
+  clocked_scheduler all;
+  all.add("ann", 1);
+  auto run = all.ask(flow({work("bake"), work("wash")})).run;
+  auto later = all.now + 3s;
+  auto details = all.machine.answer(find_run{run}, later);
+  REQUIRE(details);
+  CHECK(details->run.ran == 3s);
+  CHECK(details->run.age == 3s);
+  CHECK(details->tasks.at(0).ran == 3s);
+  CHECK(details->tasks.at(1).waited == 3s);
+  CHECK(all.machine.answer(list_runs{}, later).runs.at(0).ran == 3s);
+  CHECK(all.machine.answer(watch_run{run}, later)->run.ran == 3s);
+  auto lease = all.machine.answer(list_workers{}).workers.at(0).lease_left;
+  CHECK(all.machine.answer(list_workers{}, later).workers.at(0).lease_left == lease - 3s);
+  CHECK(all.look(run).run.ran == 0s); // as of what it has heard
+}
+
 // -- workers that are lost ------------------------------------------------------------
 
 SCENARIO("the tasks of a lost worker run elsewhere, their late results are refused",

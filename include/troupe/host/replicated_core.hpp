@@ -241,8 +241,8 @@ public:
 
   /// As of the last entry that came here: stale, unless a read of the group stands behind it.
   template <class Question>
-  [[nodiscard]] auto answer(const Question& question) const {
-    return inside_.answer(question);
+  [[nodiscard]] auto answer(const Question& question, time_point now = time_point::min()) const {
+    return inside_.answer(question, now);
   }
 
   /// See durable_core.

@@ -240,7 +240,7 @@ private:
   template <class Question>
   caf::expected<typename Question::result> answer_to(const Question& what) {
     core_.hear_of(now(), what);
-    auto found = core_.answer(what);
+    auto found = core_.answer(what, now());
     if constexpr (std::is_same_v<decltype(found), typename Question::result>)
       return found;
     else if (found)

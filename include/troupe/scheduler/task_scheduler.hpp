@@ -144,16 +144,18 @@ public:
     return who == nullptr || who->sequence != question.after;
   }
 
-  /// Refusals: not_found.
-  [[nodiscard]] result<run_details> answer(const find_run& question) const {
+  /// With spans as of `now`, as in all answers that take it. Refusals: not_found.
+  [[nodiscard]] result<run_details> answer(const find_run& question,
+                                           time_point now = time_point::min()) const {
     auto* found = inside_.runs.find(question.run);
     if (found == nullptr)
       return unknown_run(question.run);
-    return detail::details_of(*found, question, inside_.queue(), inside_.pool, inside_.now);
+    return detail::details_of(*found, question, inside_.queue(), inside_.pool, at(now));
   }
 
-  [[nodiscard]] run_list answer(const list_runs& question) const {
-    return detail::list_of(inside_.runs, question, inside_.now);
+  [[nodiscard]] run_list answer(const list_runs& question,
+                                time_point now = time_point::min()) const {
+    return detail::list_of(inside_.runs, question, at(now));
   }
 
   /// Refusals: not_found.
@@ -170,11 +172,12 @@ public:
   }
 
   /// Refusals: not_found.
-  [[nodiscard]] result<run_news> answer(const watch_run& question) const {
+  [[nodiscard]] result<run_news> answer(const watch_run& question,
+                                        time_point now = time_point::min()) const {
     auto* found = inside_.runs.find(question.run);
     if (found == nullptr)
       return unknown_run(question.run);
-    return detail::news_of(*found, question, inside_.options.max_changes, inside_.now);
+    return detail::news_of(*found, question, inside_.options.max_changes, at(now));
   }
 
   [[nodiscard]] bool has_news(const watch_run& question) const {
@@ -186,8 +189,9 @@ public:
     return timetable_.answer(question);
   }
 
-  [[nodiscard]] worker_list answer(const list_workers& question) const {
-    return detail::list_of(inside_.pool, question, inside_.now);
+  [[nodiscard]] worker_list answer(const list_workers& question,
+                                   time_point now = time_point::min()) const {
+    return detail::list_of(inside_.pool, question, at(now));
   }
 
   [[nodiscard]] scheduler_statistics answer(const find_statistics&) const {
@@ -242,6 +246,11 @@ public:
   }
 
 private:
+  /// The moment for the spans of an answer.
+  [[nodiscard]] time_point at(time_point now) const {
+    return std::max(now, inside_.now);
+  }
+
   // -- requests: workflows -----------------------------------------------------------
 
   void handle(request_id, const configure& request, effects&) {
