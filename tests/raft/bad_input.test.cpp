@@ -60,6 +60,7 @@ TEST_CASE("a message with numbers that no group counts to is dropped and named")
     {1, append_answer{false, 3, 0, 1, 1, huge}},
     {1, snapshot_part{header_at(huge), 0, 5, 0, "state"}},
     {1, snapshot_part{header_at(0), 0, 5, 0, "state"}},
+    {1, snapshot_part{snapshot_header{}, 0, 5, 0, "state"}},
     {1, snapshot_part{header_at(50), huge, 5, 0, "state"}},
     {1, snapshot_part{header_at(50), 2, 5, 0, "state"}},
     {1, snapshot_part{header_at(50), 0, huge, 0, "state"}},
@@ -71,6 +72,7 @@ TEST_CASE("a message with numbers that no group counts to is dropped and named")
   auto why = replica.only<replica::ignored>();
   CHECK(why.from == seat_id{2});
   CHECK_FALSE(why.why.detail.empty());
+  CHECK_FALSE(why.contradicts); // no disk has lost anything
   CHECK(replica.all<replica::send>().empty());
   CHECK(replica.all<replica::write>().empty());
   CHECK((*replica).term() == term);
@@ -280,6 +282,7 @@ TEST_CASE("a flood of commands is bounded by number and by bytes, and ends with 
   CHECK_THAT(why.detail, ContainsSubstring("retry with backoff"));
   CHECK(taken > 0);
   CHECK(taken <= 10);
+  CHECK(static_cast<std::size_t>(taken) * size <= how.max_uncommitted_bytes);
   auto last = (*replica).last_index();
   CHECK(last <= 3 + 10);
   replica.hear({2, append_answer{true, last, 0, 0, 1, last}});
@@ -342,8 +345,17 @@ TEST_CASE("a snapshot that loses bytes on its way is asked for again, and change
     replica.hear({term, part_of(whole, 0, 600)});
   }
   SECTION("parts of another snapshot are not mixed with it") {
-    std::string other(1'000, 't');
-    replica.hear({term, part_of(other, 600, 400)});
+    auto other = part_of(std::string(1'000, 't'), 600, GENERATE(std::size_t{100}, 400));
+    replica.hear({term, other});
+    CHECK(replica.said<snapshot_answer>().offset == 0);
+    CHECK(replica.all<replica::ignored>().empty()); // none of it is damaged
+    replica.hear({term, part_of(whole, 0, 600)});
+  }
+  SECTION("nor those of the same state at another entry") {
+    auto later = part_of(whole, 600, 400);
+    later.header.index = 51;
+    replica.hear({term, later});
+    CHECK(replica.said<snapshot_answer>().index == 51);
     CHECK(replica.said<snapshot_answer>().offset == 0);
     replica.hear({term, part_of(whole, 0, 600)});
   }
