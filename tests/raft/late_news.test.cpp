@@ -146,6 +146,53 @@ TEST_CASE("a voter has one vote in a term, and none for a term that is over", "[
   CHECK(has_vote(5, {3}, 9)); // the answer may have been lost
 }
 
+TEST_CASE("a trial gets no vote in a term that has begun, and is told the term", "[raft]") {
+  subject replica;
+  auto would_vote = [&](term_number wanted) {
+    replica.hear({wanted, vote_request{9, 1, true, false}});
+    return replica.said<vote_answer>().granted;
+  };
+  auto told_term = [&] { return replica.only<replica::send>().what.term; };
+  replica.hear({5, vote_request{1, 1, false, false}}, {3}); // its log is older
+  REQUIRE((*replica).term() == 5);
+  CHECK_FALSE(would_vote(3));
+  CHECK(told_term() == 5);
+  CHECK_FALSE(would_vote(5));
+  CHECK(told_term() == 5);
+  CHECK(would_vote(6));
+  CHECK(told_term() == 6);
+  CHECK((*replica).term() == 5);
+}
+
+TEST_CASE("a voter gives the one that it has voted for a whole time-out to be heard", "[raft]") {
+  auto wish = vote_request{9, 1, false, false};
+  subject replica;
+  replica.run(150ms);
+  auto due = *(*replica).next_deadline();
+  auto after = time_point{150ms} + lan().election_timeout;
+  REQUIRE(due < after);
+  SECTION("it has the vote") {
+    replica.hear({2, wish});
+    CHECK(*(*replica).next_deadline() >= after);
+  }
+  SECTION("it has not, and cannot keep others from standing") {
+    wish.last_index = 1;
+    replica.hear({2, wish});
+    CHECK((*replica).next_deadline() == due);
+  }
+}
+
+TEST_CASE("what is committed stays so when a new leader does not know it yet", "[raft]") {
+  subject replica;
+  replica.hear({2, heartbeat}, {3});
+  REQUIRE((*replica).commit_index() == 3);
+  replica.hear({3, append{3, 1, 1, {}, 1, {{4, 3, {}, no_op{}}}}}, {2});
+  CHECK(replica.only<replica::write>().committed == 3);
+  CHECK((*replica).commit_index() == 3);
+  replica.hear({3, append{4, 3, 1, {}, 2, {}}}, {2}); // a heartbeat
+  CHECK((*replica).commit_index() == 3);
+}
+
 TEST_CASE("answers of an earlier term count nothing for a leader", "[raft]") {
   subject replica;
   replica.lead();
