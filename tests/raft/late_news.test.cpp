@@ -210,6 +210,74 @@ TEST_CASE("what a disk noted as committed counts as far as its log goes", "[raft
   CHECK((*subject{lan(), disk}).commit_index() == 2);
 }
 
+// -- what a leader counts on --------------------------------------------------------------
+
+TEST_CASE("an answer that comes late takes back nothing that a follower has acknowledged",
+          "[raft]") {
+  auto disk = disk_of_learner();
+  for (std::uint64_t each = 1; each <= 5; ++each)
+    disk.base.members.members[{each}] = {true, ""};
+  subject replica{lan(), disk};
+  replica.lead();
+  auto last = (*replica).last_index();
+  replica.hear({2, append_answer{true, last, 0, 0, 1, last}}, {2});
+  replica.hear({2, append_answer{true, 0, 0, 0, 1, 0}}, {2});
+  REQUIRE((*replica).commit_index() == 0);
+  replica.hear({2, append_answer{true, last, 0, 0, 1, last}}, {3});
+  CHECK((*replica).commit_index() == last); // three of five have it
+}
+
+TEST_CASE("a read waits for all that was committed before its leader was elected", "[raft]") {
+  subject replica;
+  replica.lead();
+  replica.step(replica::read{});
+  append_answer lives{true, 0, 0, 0, 1, 3};
+  replica.hear({2, lives});
+  lives.round = 2; // a heartbeat that began after the read
+  replica.hear({2, lives});
+  REQUIRE((*replica).commit_index() == 0); // as far as it knows
+  CHECK(replica.only<replica::read_at>().index == (*replica).last_index());
+}
+
+namespace {
+
+/// Leads, with one entry in a message, and a learner of seat 4 that knows that it is a member.
+subject leader_with_learner() {
+  auto how = lan();
+  how.max_message_entries = 1;
+  subject replica{how};
+  replica.lead();
+  replica.hear({2, append_answer{true, 4, 0, 0, 1, 4}});
+  replica.step(raft::replica::add_learner{{4}, "new"});
+  for (auto seat : {seat_id{2}, seat_id{4}})
+    replica.hear({2, append_answer{true, 5, 0, 0, 1, 5}}, seat);
+  REQUIRE((*replica).commit_index() == 5);
+  return replica;
+}
+
+} // namespace
+
+TEST_CASE("a learner gets no vote while it lacks more than a message", "[raft]") {
+  auto replica = leader_with_learner();
+  replica.step(raft::replica::propose{{"x", "y"}});
+  replica.hear({2, append_answer{true, 7, 0, 0, 1, 7}});
+  REQUIRE((*replica).commit_index() == 7);
+  replica.step(raft::replica::promote{{4}});
+  CHECK(replica.only<raft::replica::refused>().why.code == errc::busy);
+  replica.hear({2, append_answer{true, 6, 0, 0, 1, 6}}, {4});
+  replica.step(raft::replica::promote{{4}});
+  CHECK(replica.only<raft::replica::proposed>().first == 8);
+}
+
+TEST_CASE("a leader hands over to no learner, and goes on taking commands", "[raft]") {
+  auto replica = leader_with_learner();
+  replica.step(raft::replica::transfer{{4}});
+  CHECK(replica.only<raft::replica::refused>().why.code == errc::bad_argument);
+  CHECK(sent_to<take_over>(replica, {4}).empty());
+  replica.step(raft::replica::propose{{"x"}});
+  CHECK(replica.only<raft::replica::proposed>().first == 6);
+}
+
 // -- what a leader sends ------------------------------------------------------------------
 
 namespace {

@@ -45,14 +45,16 @@ public:
     }
   }
 
-  /// Wins an election of term 2.
+  /// Wins an election of term 2, with the votes of all.
   void lead() {
     replica::effects out;
     now_ = inside_.next_deadline().value();
     inside_.tick(now_, out);
     carry_out(out);
-    hear({2, vote_answer{true, true}});
-    hear({2, vote_answer{false, true}});
+    for (auto trial : {true, false})
+      for (auto voter : inside_.members().voters())
+        if (voter != inside_.self())
+          hear({2, vote_answer{trial, true}}, voter);
     REQUIRE(inside_.current_role() == role::leader);
     out_.clear();
   }
