@@ -392,6 +392,17 @@ TEST_CASE("stamps go on with machine time between two looks at the calendar", "[
   CHECK(keys.write(what).expires_at == keys.today + 15s);
 }
 
+TEST_CASE("stamps never go back, also where the calendar is behind machine time", "[state]") {
+  calendar_table keys;
+  keys.pass(1h);
+  keys.now += 5s;
+  auto first = keys.write(text(named("one"), "1"));
+  CHECK(keys.ask(wall{keys.today += 1s}).empty()); // of those five seconds
+  CHECK(keys.write(text(named("two"), "2")).written_at == first.written_at);
+  keys.now += 10s;
+  CHECK(keys.write(text(named("three"), "3")).written_at == keys.today + 10s);
+}
+
 TEST_CASE("a time to live may end with the calendar itself", "[state]") {
   calendar_table keys{{.max_ttl = duration::max()}};
   keys.pass(1h);
