@@ -235,11 +235,14 @@ TEST_CASE("a worker that registers again with the same boot keeps its tasks", "[
 
 TEST_CASE("what a worker was told and does not know of runs again", "[scheduler]") {
   clocked_scheduler all;
-  auto ann = all.add("ann", 2);
+  auto ann = all.add("ann", 3);
   auto run = all.ask(flow({work("bake"), work("brew")})).run;
   auto seen = all.orders(ann);
-  all.ask(flow({work("not seen yet")}));
+  auto later = all.ask(flow({work("not seen yet")})).run;
+  REQUIRE(all.states(later) == states{running});
   all.ask(renew_worker{ann, 1, seen.sequence, {seen.assignments[0].what}});
+  CHECK(all.look(later, 0).attempt == 1);
+  CHECK(all.look(later, 0).losses == 0);
   CHECK(all.look(run, 0).attempt == 1);
   CHECK(all.look(run, 1).attempt == 2);
   CHECK(all.look(run, 1).losses == 1);
@@ -473,6 +476,8 @@ TEST_CASE("progress is shown, and ends nothing", "[scheduler]") {
   CHECK(all.report(ann, {.what = attempt, .kind = outcome_kind::progress, .permille = 250}).taken
         == 1);
   CHECK(all.look(run, 0).progress_permille == 250);
+  all.report(ann, {.what = attempt, .kind = outcome_kind::progress, .permille = 2'500});
+  CHECK(all.look(run, 0).progress_permille == 1'000); // no task is more than done
   CHECK(all.tasks_of(ann) == names{"bake"});
   all.complete(ann, "bake");
 }
@@ -669,6 +674,14 @@ SCENARIO("a schedule starts a workflow again and again", "[scheduler][cron]") {
     CHECK(standing().next == on_friday(9h));
     CHECK(all.machine.next_wall_deadline() == on_friday(9h));
     CHECK(all.tasks_of(ann).empty());
+    WHEN("the calendar is looked at before the hour") {
+      tell(all, on_friday(8h + 45min));
+      THEN("nothing starts yet") {
+        CHECK(all.tasks_of(ann).empty());
+        CHECK(standing().started == 0);
+        CHECK(standing().next == on_friday(9h));
+      }
+    }
     WHEN("the hour comes") {
       tell(all, on_friday(9h + 10s));
       THEN("a run starts, with the moment as its key") {
@@ -780,10 +793,11 @@ TEST_CASE("a task that failed goes before its equals", "[scheduler]") {
   what.retry.wait.first = 0s;
   all.ask(what);
   all.ask(flow({work("equal")}));
+  all.ask(flow({work("new")}));
+  all.pass(1s);
   all.fail(ann, "again", true);
   all.pass(0s);
-  CHECK(all.tasks_of(ann) == names{"equal"}); // it had no rival when the slot came free
-  all.ask(flow({work("new")}));
+  CHECK(all.tasks_of(ann) == names{"equal"}); // the slot came free before the other was ready
   all.complete(ann, "equal");
   CHECK(all.tasks_of(ann) == names{"again"});
 }
@@ -849,6 +863,34 @@ TEST_CASE("a task starts at once when a larger one before it is cancelled", "[sc
   CHECK(all.tasks_of(ann) == names{"first", "smaller"});
 }
 
+TEST_CASE("a task whose room was kept at a worker that goes into maintenance waits for another",
+          "[scheduler]") {
+  clocked_scheduler all{{.lease = 1h, .reserve_after = 10s}};
+  register_worker words{.name = "ann",
+                        .owner = "node",
+                        .boot = 1,
+                        .capacity = {.millicores = 2'000, .slots = 4},
+                        .handlers = {"work"}};
+  auto ann = all.add(words);
+  words.name = "bob";
+  auto bob = all.add(words);
+  auto wide = work("wide");
+  wide.needs.millicores = 2'000;
+  auto small = work("small");
+  small.needs.millicores = 1'000;
+  for (auto each = 0; each < 4; ++each)
+    all.ask(flow({small}));
+  all.ask(flow({wide}));
+  all.pass(10s); // ann is to have it
+  all.ask(set_maintenance{ann, true});
+  all.pass(10s);
+  all.ask(flow({small}));
+  all.complete(bob, "small");
+  CHECK(all.tasks_of(bob) == names{"small"});
+  all.complete(bob, "small");
+  CHECK(all.tasks_of(bob) == names{"wide"});
+}
+
 SCENARIO("small tasks do not keep a large one waiting for ever", "[scheduler]") {
   GIVEN("a worker whose two cores are always in use by tasks of one core") {
     clocked_scheduler all{{.reserve_after = 10s}};
@@ -907,6 +949,12 @@ TEST_CASE("of workers that have room again at once, the least loaded gets what w
   clocked_scheduler all;
   auto ann = all.add("ann", 4);
   auto bob = all.add("bob", 4);
+  SECTION("while nobody else has room") {}
+  SECTION("while another one has room that may not have it") {
+    auto words = clocked_scheduler::worker_named("cat", 4);
+    words.handlers = {"play"};
+    all.add(words);
+  }
   all.ask(flow({work("1"), work("2"), work("3")}));
   REQUIRE(all.tasks_of(ann) == names{"1", "3"});
   all.ask(flow({work("late")}));
