@@ -193,6 +193,21 @@ TEST_CASE("what is committed stays so when a new leader does not know it yet", "
   CHECK((*replica).commit_index() == 3);
 }
 
+TEST_CASE("entries that come again after a snapshot took their place are passed over", "[raft]") {
+  auto disk = disk_of_learner();
+  disk.base = header_at(3);
+  subject replica{lan(), disk};
+  std::vector<entry> lines;
+  for (log_index each = 2; each <= 4; ++each)
+    lines.push_back({each, 1, {}, no_op{}});
+  replica.hear({2, entries_behind(1, 1, lines)});
+  auto write = replica.only<replica::write>();
+  CHECK(write.first == 4);
+  CHECK(write.entries.size() == 1);
+  CHECK(replica.said<append_answer>().index == 4);
+  CHECK((*replica).last_index() == 4);
+}
+
 TEST_CASE("answers of an earlier term count nothing for a leader", "[raft]") {
   subject replica;
   replica.lead();
