@@ -1,4 +1,5 @@
-// Snapshots that a leader sends, over logs that were on their way to the disk.
+// What counts as synced: snapshots and entries of a leader, over logs that were on their way to the
+// disk.
 
 #include "troupe/raft/replica.hpp"
 
@@ -33,6 +34,11 @@ public:
   /// The write that is under way is done.
   void sync() {
     step(replica::written{write_});
+  }
+
+  /// The one before is done, once more.
+  void sync_earlier() {
+    step(replica::written{write_ - 1});
   }
 
   /// What it said last that it has.
@@ -150,6 +156,26 @@ TEST_CASE("a snapshot that comes late does not take a log back") {
   one.sync();
   CHECK((*one).last_index() == 6);
   CHECK(one.installed() == std::vector<log_index>{6});
+}
+
+TEST_CASE("entries that take the place of others do not count before they are synced") {
+  slow_follower one{5};
+  one.hear({2, append{4, 1, 0, {}, 1, entries(5, 5, 2)}});
+  one.hear({2, append{5, 2, 0, {}, 2, {}}}); // a heartbeat
+  CHECK(one.acknowledged() == 4);
+  one.sync();
+  CHECK(one.acknowledged() == 5);
+}
+
+TEST_CASE("word of an earlier write says nothing of the one that is under way") {
+  slow_follower one{1};
+  one.hear({1, append{1, 1, 0, {}, 1, entries(2, 2, 1)}});
+  one.sync();
+  one.hear({1, append{2, 1, 0, {}, 1, entries(3, 3, 1)}});
+  one.sync_earlier();
+  CHECK(one.acknowledged() == 2);
+  one.sync();
+  CHECK(one.acknowledged() == 3);
 }
 
 } // namespace installs_test

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -353,6 +354,32 @@ TEST_CASE("a leader asks again at once where its question was lost with the link
   auto replica = leader_of_two_at_a_time();
   replica.step(replica::lost_link{{3}});
   CHECK(sent_to<append>(replica, {3}).size() == 1);
+}
+
+TEST_CASE("a snapshot that was read while the log was cut behind it is not sent", "[raft]") {
+  auto how = lan();
+  how.keep_entries = 0;
+  subject replica{how};
+  replica.lead();
+  auto snapshot_after = [&](log_index last) {
+    replica.hear({2, append_answer{true, last, 0, 0, 1, last}});
+    snapshot made{(*replica).header_at(last), std::make_shared<const std::string>("state")};
+    replica.step(replica::compacted{last});
+    return made;
+  };
+  auto old = snapshot_after(4);
+  replica.hear({2, append_answer{false, 3, 0, 0, 1, 0}}, {3});
+  REQUIRE(replica.all<replica::load_snapshot>().size() == 1);
+  replica.step(replica::propose{{"x"}});
+  auto newer = snapshot_after(5);
+  replica.step(replica::loaded{old});
+  CHECK(sent_to<snapshot_part>(replica, {3}).empty());
+  replica.run(lan().heartbeat);
+  CHECK(replica.all<replica::load_snapshot>().size() == 1);
+  replica.step(replica::loaded{newer});
+  auto parts = sent_to<snapshot_part>(replica, {3});
+  REQUIRE(parts.size() == 1);
+  CHECK(parts[0].header.index == 5);
 }
 
 // -- the group's time ---------------------------------------------------------------------
