@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 
 namespace installs_test {
 
+using namespace std::chrono_literals;
 using namespace troupe;
 using namespace troupe::raft;
 
@@ -34,6 +36,15 @@ public:
   /// The write that is under way is done.
   void sync() {
     step(replica::written{write_});
+  }
+
+  /// The disk refuses the write that is under way, and has rested since.
+  void refuse() {
+    step(replica::not_written{{errc::storage_full, "the disk is full"}});
+    now_ += 150ms;
+    replica::effects out;
+    inside_.tick(now_, out);
+    note(out);
   }
 
   /// The one before is done, once more.
@@ -68,7 +79,11 @@ private:
 
   void step(const replica::event& what) {
     replica::effects out;
-    inside_.step(time_point{}, 0, what, out);
+    inside_.step(now_, 0, what, out);
+    note(out);
+  }
+
+  void note(const replica::effects& out) {
     for (auto& each : out) {
       if (auto* write = std::get_if<replica::write>(&each))
         write_ = write->number;
@@ -81,6 +96,7 @@ private:
     }
   }
 
+  time_point now_{};
   replica inside_;
   std::uint64_t write_ = 0;
   std::optional<log_index> acknowledged_;
@@ -143,6 +159,15 @@ TEST_CASE("of two snapshots that come while the disk is slow the last one become
   one.hear({2, whole_snapshot(4, 2)});
   one.hear({2, whole_snapshot(6, 2)});
   one.sync();
+  CHECK(one.installed().empty());
+  one.sync();
+  CHECK(one.installed() == std::vector<log_index>{6});
+}
+
+TEST_CASE("a snapshot that the disk refused is written again, and becomes the state then") {
+  slow_follower one{1};
+  one.hear({2, whole_snapshot(6, 2)});
+  one.refuse();
   CHECK(one.installed().empty());
   one.sync();
   CHECK(one.installed() == std::vector<log_index>{6});

@@ -125,6 +125,37 @@ TEST_CASE("a leader is kept when another one of its term contradicts what is com
   CHECK((*replica).leader() == seat_id{3});
 }
 
+TEST_CASE("who led alone leads no more where a leader of its term has an entry of a later term",
+          "[raft]") {
+  auto disk = disk_of_learner();
+  disk.base.members.members = {{{1}, {true, ""}}};
+  disk.entries = {{1, 1, {}, no_op{}}};
+  subject replica{lan(), disk};
+  replica.lead();
+  replica.hear({2, entries_behind(0, 0, {{1, 2, {}, no_op{}}})});
+  CHECK(replica.only<replica::ignored>().contradicts);
+  CHECK((*replica).current_role() == role::follower);
+}
+
+TEST_CASE("who was cut off cannot overthrow a leader that is heard", "[raft]") {
+  subject replica;
+  replica.hear({2, heartbeat}, {3});
+  replica.hear({9, vote_request{9, 2, false, false}}, {2});
+  CHECK(replica.all<replica::send>().empty());
+  CHECK((*replica).term() == 2);
+  CHECK((*replica).leader() == seat_id{3});
+}
+
+TEST_CASE("the answer to an earlier trial is no vote in this one", "[raft]") {
+  subject replica;
+  replica.run(300ms);
+  REQUIRE((*replica).current_role() == role::pre_candidate);
+  replica.hear({1, vote_answer{true, true}});
+  CHECK((*replica).current_role() == role::pre_candidate);
+  replica.hear({2, vote_answer{true, true}});
+  CHECK((*replica).current_role() == role::candidate);
+}
+
 TEST_CASE("a replica hears neither itself nor nobody", "[raft]") {
   for (auto from : {seat_id{1}, seat_id{}}) {
     subject replica;
@@ -241,6 +272,33 @@ TEST_CASE("an answer that comes late takes back nothing that a follower has ackn
   REQUIRE((*replica).commit_index() == 0);
   replica.hear({2, append_answer{true, last, 0, 0, 1, last}}, {3});
   CHECK((*replica).commit_index() == last); // three of five have it
+}
+
+TEST_CASE("a leader is settled once an entry of its own term is committed", "[raft]") {
+  subject replica;
+  replica.hear({1, heartbeat}, {3});
+  REQUIRE((*replica).commit_index() == 3);
+  replica.lead();
+  CHECK_FALSE((*replica).is_settled());
+  replica.hear({2, append_answer{true, 4, 0, 0, 1, 4}});
+  CHECK((*replica).is_settled());
+}
+
+TEST_CASE("a leader that is removed leads until that is committed", "[raft]") {
+  subject replica;
+  replica.lead();
+  auto both_have = [&](log_index last) {
+    for (auto seat : {seat_id{2}, seat_id{3}})
+      replica.hear({2, append_answer{true, last, 0, 0, 1, last}}, seat);
+    return (*replica).commit_index() == last;
+  };
+  REQUIRE(both_have(4));
+  replica.step(replica::propose{{"x"}});
+  replica.step(replica::remove{{1}});
+  CHECK(both_have(5));
+  CHECK((*replica).current_role() == role::leader);
+  CHECK(both_have(6));
+  CHECK((*replica).current_role() == role::follower);
 }
 
 TEST_CASE("a read waits for all that was committed before its leader was elected", "[raft]") {
