@@ -3,6 +3,7 @@
 #include <charconv>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <iostream>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/utf8.hpp"
 #include "troupe/net/address.hpp"
 
 /// What the commands of `troupe` share: how they end, what they print, whom they ask.
@@ -50,16 +52,24 @@ inline void print_line(std::ostream& out, std::string line) {
   out << line << std::flush;
 }
 
-/// The text on one line: control characters, which may come from anybody, as \xNN.
+/// The text on one line: control characters, which may come from anybody, as \xNN, byte for byte;
+/// also those of ISO 6429 that begin with 0xC2 in UTF-8. What is not UTF-8 is shown so from end to
+/// end, but for ASCII.
 inline std::string printable(std::string_view text) {
   constexpr auto digits = "0123456789abcdef";
+  auto is_text = troupe::is_utf8(text);
   std::string result;
-  for (auto each : text) {
-    auto code = static_cast<unsigned char>(each);
-    if (code >= 0x20 && code != 0x7f)
-      result += each;
+  auto is_second = false; // of a control character of two bytes
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    auto code = static_cast<unsigned char>(text[at]);
+    auto next = at + 1 < text.size() ? static_cast<unsigned char>(text[at + 1]) : 0xff;
+    auto is_first = code == 0xc2 && next < 0xa0;
+    auto is_plain = code >= 0x20 && code != 0x7f && (code < 0x80 || is_text);
+    if (is_plain && !is_first && !is_second)
+      result += text[at];
     else
       result += {'\\', 'x', digits[code >> 4U], digits[code & 0xfU]};
+    is_second = is_first;
   }
   return result;
 }

@@ -28,12 +28,13 @@ problem give_up_vote(cluster_client& client, const std::string& node, bool force
   if (!client.has_voters())
     return {};
   auto found = client.voters().list(wait);
+  auto is_forced = [&] { return force && cluster::nobody_leads(found.error().code); };
   if (!found)
-    return force ? problem{} : found.error();
+    return is_forced() ? problem{} : found.error();
   if (std::ranges::none_of(found->seats, [&](auto& each) { return each.node == node; }))
     return {};
   found = client.voters().change({cluster::voter_change::leave, node, force}, wait);
-  return found || (force && cluster::nobody_leads(found.error().code)) ? problem{} : found.error();
+  return found || is_forced() ? problem{} : found.error();
 }
 
 } // namespace

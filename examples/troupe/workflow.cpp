@@ -147,7 +147,7 @@ int run_submit(const common_options& common, const submit_command& what) {
        {"why", end->why.detail}});
   else
     std::cout << name_of(end->state) << " after " << seconds(end->ran) << " s"
-              << (completed ? "" : ": " + end->why.detail) << std::endl;
+              << (completed ? "" : ": " + printable(end->why.detail)) << std::endl;
   return completed ? ok : failed;
 }
 

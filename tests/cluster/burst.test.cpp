@@ -242,7 +242,7 @@ TEST_CASE("of a burst of long answers each arrives, or whoever asks is told, and
   }
 }
 
-TEST_CASE("a burst of large reads of the state is answered, and no link is lost", "[cluster]") {
+TEST_CASE("a burst of large reads of the state is answered, and no leadership moves", "[cluster]") {
   burst_cluster cluster{{}};
   for (auto round = 0; round < 2; ++round) {
     cluster.sink->send_signal(SIGUSR2);

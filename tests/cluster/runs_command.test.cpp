@@ -2,6 +2,8 @@
 
 #include "three_voters.hpp"
 
+#include <catch2/matchers/catch_matchers_string.hpp>
+
 #include <cstdint>
 
 using namespace troupe::test;
@@ -239,11 +241,17 @@ TEST_CASE("an operator takes a lock from who holds it, and the next in line gets
 TEST_CASE("what others call their locks does not write to the terminal", "[cluster][cli]") {
   need_command();
   running_node node{{}};
-  auto holder
-    = start({"lock", "evil\n\x1b[31mx", "--json", "--at", node.address(), "--", "sleep", "60"});
-  REQUIRE(holder.read_line());
-  auto shown = run({"locks", "--at", node.address()});
-  INFO(shown);
-  CHECK(shown.says("evil\\x0a\\x1b[31mx"));
-  holder.send_signal(SIGTERM);
+  auto show = [&](const std::string& name) {
+    auto holder = start({"lock", name, "--json", "--at", node.address(), "--", "sleep", "60"});
+    REQUIRE(holder.read_line());
+    auto shown = run({"locks", "--at", node.address()});
+    holder.send_signal(SIGTERM);
+    finish(holder);
+    return shown.output;
+  };
+  using Catch::Matchers::StartsWith;
+  CHECK_THAT(show("evil\n\x1b[31mx"), StartsWith("evil\\x0a\\x1b[31mx  "));
+  CHECK_THAT(show("evil\xc2\x9b"
+                  "31m\x7f\xc3\xbc"),
+             StartsWith("evil\\xc2\\x9b31m\\x7f\xc3\xbc  "));
 }

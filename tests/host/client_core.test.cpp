@@ -401,6 +401,19 @@ TEST_CASE("what a session's end leaves open is sent in the next if it was sent o
   CHECK(client.done.size() == 2);
 }
 
+TEST_CASE("what was sent once in each of two sessions that ended is sent in a third",
+          "[host][client]") {
+  auto client = driven_client::in_session();
+  auto id = client.ask();
+  client.fail(id, errc::session_expired);
+  client.give_session(90);
+  client.fail(id, errc::session_expired, 2);
+  CHECK_FALSE(client.end_of(id)); // it was carried out in neither
+  client.give_session(91);
+  client.answer(id, 3);
+  CHECK(client.done.size() == 2);
+}
+
 TEST_CASE("all commands of a session that ended hear of it in their own words", "[host][client]") {
   auto client = driven_client::in_session();
   auto first = client.ask();

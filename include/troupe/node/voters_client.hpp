@@ -13,7 +13,9 @@
 #include "caf/actor_cast.hpp"
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
+#include "caf/error.hpp"
 #include "caf/event_based_actor.hpp"
+#include "caf/sec.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
@@ -84,7 +86,7 @@ private:
         ->request(caf::actor_cast<caf::actor>(to),
                   std::max<duration>(left, std::chrono::milliseconds{1}), what)
         .then([promise](const answer& got) { promise->set_value(got); },
-              [promise](const caf::error& why) { promise->set_value(to_problem(why)); });
+              [promise](const caf::error& why) { promise->set_value(in_words(why)); });
     });
     return promise->get_future();
   }
@@ -119,6 +121,14 @@ private:
   /// The next leader may say otherwise; to ask once more does no harm.
   static bool passes(errc code) {
     return code == errc::not_leader || code == errc::unreachable;
+  }
+
+  /// The leader may have taken the request, and carry it out later.
+  static problem in_words(const caf::error& why) {
+    if (why == caf::sec::request_timeout)
+      return {errc::timed_out, "the node that leads gave no answer in time; a change may still be "
+                               "made, see troupe voters"};
+    return to_problem(why);
   }
 
   /// How soon a change of leader is noticed.

@@ -18,7 +18,8 @@ namespace troupe {
 /// who asked if this process has no such actor.
 ///
 /// That one gets the request delegated, with a ready_answer, and answers it. For the actor that has
-/// it; must not outlive the actor system.
+/// it; must not outlive the actor system. Cost for an answer to another node: a look into the
+/// registry of the system.
 class answer_path {
 public:
   /// What the actor is called in the registry of its system.
@@ -30,17 +31,16 @@ public:
   void deliver(caf::response_promise& to, Result what) {
     auto who = to.next();
     auto is_here = !who || who->node() == sys_.node();
-    if (!is_here && !by_) // it may begin after the services of its node
-      by_ = sys_.registry().get<caf::actor>(name);
-    if (is_here || !by_)
+    // It may begin after the services of its node, and end before them.
+    auto by = is_here ? caf::actor{} : sys_.registry().get<caf::actor>(name);
+    if (!by)
       to.deliver(std::move(what));
     else
-      to.delegate(by_, ready_answer{caf::make_message(std::move(what))});
+      to.delegate(by, ready_answer{caf::make_message(std::move(what))});
   }
 
 private:
   caf::actor_system& sys_;
-  caf::actor by_;
 };
 
 } // namespace troupe

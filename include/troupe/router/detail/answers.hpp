@@ -154,6 +154,12 @@ public:
     flush(self, number, context);
   }
 
+  /// The same; nobody waits for it for longer than `wait` from now.
+  void tell(const caf::strong_actor_ptr& self, asker to, caf::message answer,
+            compat::execution_context* context, duration wait) {
+    tell(self, std::move(to), std::move(answer), context, now(self) + wait);
+  }
+
   /// Adds what waits and what was refused here to the statistics of the router.
   void add_to(router_statistics& sum) const {
     std::lock_guard guard{mutex_};

@@ -65,11 +65,12 @@ public:
       say_that_it_is_here(self, what, context);
     } else if (what.payload.match_elements<envelope>()) {
       auto& letter = what.payload.get_as<envelope>(0);
-      deliver_to(letter.to, self, what.sender, what.mid, patience(envelope_patience),
-                 letter.payload, context);
+      deliver_to(letter.to, self, what.sender, what.mid, patience(quiet_patience), letter.payload,
+                 context);
     } else if (what.payload.match_elements<ready_answer>()) {
       going_out.tell(self, {what.sender, what.mid, what.stages},
-                     std::move(what.payload.get_mutable_as<ready_answer>(0).what), context);
+                     std::move(what.payload.get_mutable_as<ready_answer>(0).what), context,
+                     patience(quiet_patience));
     } else if (compat::is_ping(what.payload)) {
       say_that_it_is_here(self, what, context);
     } else {
@@ -188,8 +189,8 @@ private:
       going_out.tell(self, {whom, id}, caf::make_message(std::move(what)), context);
   }
 
-  /// An envelope says nothing of it.
-  static constexpr duration envelope_patience = std::chrono::minutes{1};
+  /// Of who asks by an envelope, or a service: they say nothing of it.
+  static constexpr duration quiet_patience = std::chrono::minutes{1};
 
   std::atomic<bool> closed_{false};
   counts counts_;
