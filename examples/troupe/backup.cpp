@@ -84,12 +84,9 @@ int run_backup(const common_options& common, const backup_command& what) {
 }
 
 int run_restore(const common_options& common, const backup_command& what) {
-  std::ifstream in{what.file, std::ios::binary};
-  if (!in)
-    return complain({errc::not_found, "cannot read " + what.file + "; check the path"});
-  auto found = host::backup_from(std::string{std::istreambuf_iterator<char>{in}, {}});
+  auto found = host::read_backup(what.file);
   if (!found)
-    return complain({found.error().code, what.file + ": " + found.error().detail});
+    return complain_of_file(what.file, found.error());
   std::error_code fault;
   if (std::filesystem::exists(what.data, fault) && !std::filesystem::is_empty(what.data, fault))
     return complain({errc::in_use, what.data + " is not empty; give a new folder with --data"});
@@ -108,10 +105,13 @@ int run_restore(const common_options& common, const backup_command& what) {
 }
 
 int run_recover(const common_options& common, const backup_command& what) {
-  if (!std::filesystem::exists(what.data))
-    return complain({errc::not_found, "there is no " + what.data
-                                        + "; give the data folder of a "
-                                          "node that had a vote"});
+  std::error_code fault;
+  if (!std::filesystem::exists(std::filesystem::path{what.data} / "group.db", fault)) {
+    complain({errc::not_found, what.data
+                                 + " has no group.db; give the data folder of a node that had a "
+                                   "vote"});
+    return bad_input;
+  }
   auto data = cluster::data_folder::open(what.data);
   if (!data)
     return complain(data.error());

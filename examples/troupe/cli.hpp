@@ -76,7 +76,7 @@ inline std::string printable(std::string_view text) {
 
 /// Writes `error: what; what to do` to stderr and returns the exit status.
 inline int complain(const troupe::problem& why) {
-  print_line(std::cerr, "error: " + why.detail);
+  print_line(std::cerr, "error: " + printable(why.detail));
   switch (why.code) {
     case troupe::errc::bad_argument:
     case troupe::errc::too_large:

@@ -98,9 +98,10 @@ inline std::string describe(const troupe::cluster::voters_view& what) {
   auto voters = count_voters(what);
   auto text = describe(voters) + ", term " + std::to_string(what.term) + ", "
               + std::to_string(what.commit) + " entries committed";
+  if (voters.all < what.wanted)
+    text += "; forming " + std::to_string(voters.all) + "/" + std::to_string(what.wanted);
   if (voters.all < 3)
-    text += "; forming " + std::to_string(voters.all) + "/" + std::to_string(what.wanted)
-            + ": one loss is fatal";
+    text += ": one loss is fatal";
   return text;
 }
 

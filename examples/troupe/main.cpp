@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -54,7 +55,10 @@ public:
     if (auto why = check_name(argc > 1 ? argv[1] : "-"); why.code != troupe::errc::none)
       return cli::complain(why);
     try {
-      app_.parse(cut_command(argc, argv), argv);
+      auto words = cut_command(argc, argv);
+      if (auto why = check_values(words, argv); why.code != troupe::errc::none)
+        return cli::complain(why);
+      app_.parse(words, argv);
       if (auto why = read_settings(); why.code != troupe::errc::none) {
         cli::complain(why);
         return cli::bad_input;
@@ -71,6 +75,19 @@ public:
 
 private:
   using call = std::function<int()>;
+
+  /// The parser takes the next word for a value that is empty, as of a variable in a script.
+  static troupe::problem check_values(int count, char** words) {
+    for (auto each = 1; each < count; ++each) {
+      std::string_view word = words[each];
+      if (word == "--")
+        break;
+      if (word.starts_with("--") && word.ends_with('='))
+        return {troupe::errc::bad_argument,
+                std::string{word} + " has no value; give one, or leave it out"};
+    }
+    return {};
+  }
 
   /// Takes what `lock` is to run as it stands: the parser would read words in brackets as lists.
   /// Returns how many words are left.
@@ -139,6 +156,14 @@ private:
                   : "'" + text + "' is no number of a run, as troupe workflows shows them";
   }
 
+  /// Neither "010", which would be 8, nor "" or "-1".
+  static std::string is_count(const std::string& text) {
+    auto is_one = text == "0"
+                  || (!text.empty() && text.size() < 10 && text[0] != '0'
+                      && text.find_first_not_of("0123456789") == std::string::npos);
+    return is_one ? std::string{} : "'" + text + "' is no number; write it as 0, 4 or 16";
+  }
+
   void add_node_options(CLI::App* command) {
     command->add_option("--listen", node_.listen, "Where it takes links; port 0 is any free one");
     command->add_option("--advertise", node_.advertise, "What others dial, where that differs");
@@ -146,13 +171,13 @@ private:
       ->delimiter(',');
     command->add_option("--data", node_.data, "Folder to keep everything in; none: in memory");
     command->add_option("--name", node_.name, "What people call it");
-    command->add_option("--slots", node_.slots, "Tasks at once; 0: no worker");
+    command->add_option("--slots", node_.slots, "Tasks at once; 0: no worker")->check(is_count);
     command->add_option("--cpus", node_.cpus, "Cores that its worker offers")
       ->check(CLI::Range(0.0, 1e6));
     command
       ->add_option("--memory", node_.memory_bytes, "Memory that its worker offers: 512MB, 16GiB")
       ->transform(CLI::AsSizeValue(true));
-    command->add_option("--gpus", node_.gpus, "GPUs that its worker offers");
+    command->add_option("--gpus", node_.gpus, "GPUs that its worker offers")->check(is_count);
     command->add_option("--group", node_.group, "Group of its worker");
     command->add_option("--label", node_.labels, "Label of its worker, NAME=VALUE; more: repeat")
       ->allow_extra_args(false)

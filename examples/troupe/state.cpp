@@ -25,7 +25,7 @@ void show(const state::change& what, bool as_json) {
     if (as_json)
       print({{"event", event}, {"key", what.key.key}});
     else
-      std::cout << event << "  " << what.key.key << std::endl;
+      std::cout << event << "  " << printable(what.key.key) << std::endl;
   }
   for (auto& each : what.entries) {
     auto line = to_line(each);
@@ -33,7 +33,8 @@ void show(const state::change& what, bool as_json) {
     if (as_json)
       print(line);
     else
-      std::cout << event << "  " << each.key.key << "  " << state::to_text(each.value) << std::endl;
+      print_line(std::cout, event + "  " + printable(each.key.key) + "  "
+                              + printable(state::to_text(each.value)));
   }
 }
 

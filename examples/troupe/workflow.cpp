@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -61,18 +62,22 @@ bool passes(errc code) {
 
 /// Follows a run to its end, also while the cluster gives no answer: it was taken, and whoever
 /// submits it again has two.
-result<scheduler::run_view> follow(cluster::scheduler_client& service, scheduler::run_id run,
+result<scheduler::run_view> follow(std::unique_ptr<cluster_client>& cluster, scheduler::run_id run,
                                    const common_options& common) {
   progress_bar bar;
   scheduler::watch_run question{run, 0, 20s, 1'000};
   for (auto is_hidden = false;;) {
-    auto news = service.ask(question, 60s);
+    auto news = cluster->services().scheduler.ask(question, 25s);
     if (!news && passes(news.error().code)) {
       if (!std::exchange(is_hidden, true))
         print_line(std::cerr, "warning: " + news.error().detail + "; run "
                                 + std::to_string(run.value)
                                 + " was taken and is followed on, do not submit it again");
       std::this_thread::sleep_for(500ms); // a refusal may come at once
+      // The nodes may have begun a new cluster from what the old one had.
+      if (news.error().code == errc::timed_out)
+        if (auto fresh = connect(common))
+          cluster = *std::move(fresh);
       continue;
     }
     if (!news)
@@ -131,7 +136,7 @@ int run_submit(const common_options& common, const submit_command& what) {
                             + " was not submitted");
   else
     print_line(std::cout, "run " + number + ": " + std::to_string(flow->size()) + " tasks");
-  auto end = follow(service, receipt->run, common);
+  auto end = follow(*cluster, receipt->run, common);
   if (!end)
     return complain({end.error().code, end.error().detail + "; run " + number
                                          + " was taken: see troupe run " + number});

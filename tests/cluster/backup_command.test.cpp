@@ -122,10 +122,22 @@ TEST_CASE("backups and folders that are none are refused", "[cluster][cli]") {
   write_file(folder / "short", "abc");
   auto refused = run({"restore", folder / "short", "--data", folder / "new"});
   INFO(refused);
-  CHECK(refused.status == 1);
+  CHECK(refused.status == 2);
   CHECK(refused.says("checksum"));
-  CHECK(run({"restore", folder / "none", "--data", folder / "new"}).status == 1);
-  CHECK(run({"recover", "--data", folder / "none"}).status == 1);
+  CHECK(run({"restore", folder / "none", "--data", folder / "new"}).says("no such file"));
+  CHECK(run({"restore", folder / ".", "--data", folder / "new"}).says("not a regular file"));
+  write_file(folder / "huge", "abc");
+  std::filesystem::resize_file(folder / "huge", std::uintmax_t{1} << 32U); // takes no room
+  auto huge = run({"restore", folder / "huge", "--data", folder / "new"});
+  INFO(huge);
+  CHECK(huge.status == 2);
+  CHECK_FALSE(std::filesystem::exists(folder / "new"));
+  CHECK(run({"recover", "--data", folder / "none"}).status == 2);
+  std::filesystem::create_directory(folder / "empty");
+  auto nothing = run({"recover", "--dry-run", "--data", folder / "empty"});
+  INFO(nothing);
+  CHECK(nothing.status == 2);
+  CHECK(std::filesystem::is_empty(folder / "empty"));
   running_node in_memory{{"--name", "n1", "--slots", "0"}};
   auto none = run({"backup", folder / "b", "--at", in_memory.address(), "--timeout", "1"});
   INFO(none);

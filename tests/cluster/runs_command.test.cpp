@@ -229,6 +229,10 @@ TEST_CASE("an operator takes a lock from who holds it, and the next in line gets
   auto lost = finish(holder); // finds out when it renews, and ends its command
   INFO(lost);
   CHECK(lost.status != 0);
+  auto empty = run({"locks", "--force-release=", "press", "--at", cluster.addresses()});
+  INFO(empty);
+  CHECK(empty.status == 2);
+  CHECK(empty.says("--force-release= has no value"));
   auto none = run({"locks", "--force-release", "press", "--at", cluster.addresses()});
   INFO(none);
   CHECK(none.status == 1);

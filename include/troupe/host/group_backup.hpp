@@ -1,8 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
+#include <ios>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -61,6 +64,39 @@ inline result<group_backup> backup_from(std::string bytes) {
   if (!found)
     return problem{errc::incompatible, "the backup is of a newer release; upgrade first"};
   return *std::move(found);
+}
+
+/// Reads a file with a backup; one that is none takes no memory. Errors: not_found, bad_argument
+/// (not a regular file, or it cannot be read), and those of backup_from().
+inline result<group_backup> read_backup(const std::filesystem::path& file) {
+  std::error_code fault;
+  if (!std::filesystem::exists(file, fault))
+    return problem{errc::not_found, "there is no such file; check the path"};
+  if (!std::filesystem::is_regular_file(file, fault))
+    return problem{errc::bad_argument, "this is not a regular file; give one"};
+  std::ifstream in{file, std::ios::binary};
+  auto rest = std::filesystem::file_size(file, fault);
+  constexpr std::size_t tail = 4;
+  std::uint32_t sum = 0;
+  std::string piece;
+  for (auto left = rest > tail && !fault ? rest - tail : 0; left > 0 && in; left -= piece.size()) {
+    piece.resize(std::min<std::uintmax_t>(left, std::size_t{1} << 20U));
+    in.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+    sum = crc32c(piece, sum);
+  }
+  std::string end(tail, '\0');
+  in.read(end.data(), tail);
+  if (!in.is_open() || in.bad())
+    return problem{errc::bad_argument, "the file cannot be read; check who may"};
+  std::uint32_t told = 0;
+  for (auto at = tail; at > 0; --at)
+    told = (told << 8U) | static_cast<unsigned char>(end[at - 1]);
+  if (!in || told != sum)
+    return backup_from({}); // says so
+  in.seekg(0);
+  std::string bytes(rest, '\0');
+  in.read(bytes.data(), static_cast<std::streamsize>(rest));
+  return backup_from(std::move(bytes));
 }
 
 /// Makes the log `file` that begins with the state of a backup, of a new group that has this

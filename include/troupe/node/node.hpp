@@ -71,9 +71,9 @@ public:
   /// Leaves for good: gives up its vote, once another node has taken its place, takes back its
   /// agents, their names, its workers and all else that it said, then stops. Errors: in_use (it
   /// hosts the services of its cluster alone, or nobody could take its place among the voters,
-  /// which needs leave_options::force), no_quorum (nobody leads; not with force), timed_out (too
-  /// few of the other voters are there, or the leader says nothing: it may take the vote later);
-  /// the node goes on after these, as after limit_reached (too many changes are under way).
+  /// which needs leave_options::force; or, also with that, too few of the other voters are there),
+  /// no_quorum (nobody leads; not with force), timed_out (the leader said nothing, and may take
+  /// the vote later), limit_reached (too many changes are under way); the node goes on after these.
   /// Those of the services (the node has stopped all the same).
   TROUPE_COMPILED problem leave(const leave_options& how = {});
 

@@ -721,7 +721,8 @@ private:
         each->promise.deliver(view_of(now));
       else
         each->promise.deliver(to_error(why));
-      auto goes_on = takes_seat(each->what.what) && why.code == errc::timed_out;
+      // Who leaves has gone on by then; who is to be removed need not be there.
+      auto goes_on = each->what.what == voter_change::remove && why.code == errc::timed_out;
       if (!goes_on && each->what.what != voter_change::lead)
         forget_wish(each->node, now, why.code);
       each = changes_.erase(each);
@@ -800,18 +801,26 @@ private:
                                     + " does not vote, so it cannot lead; add it first"};
     auto waits = self_->clock().now() - each.asked;
     if (takes_seat(each.what.what) && votes && !plan.goes_on_without(each.node)
-        && waits >= held_within)
+        && waits >= held_within) {
+      auto why = "voter " + name_of_node(each.node)
+                 + " is needed: too few of the other voters are there and have all entries, so "
+                   "that without it nothing could be written; ";
+      if (each.what.what == voter_change::leave)
+        return {errc::in_use, why + "ask again once they are back, see troupe voters"};
       return {errc::timed_out,
-              "voter " + name_of_node(each.node)
-                + " is needed: too few of the other voters are there and have all entries, so that "
-                  "without it nothing could be written; it goes once they are back, or removed "
-                  "themselves, see troupe voters"};
-    if (waits >= change_within)
-      return {errc::timed_out, takes_seat(each.what.what)
-                                 ? "the change is not made yet and goes on; see troupe voters"
-                                 : "the change could not be made in time; what the node has "
-                                   "learned stays, so ask again"};
-    return {};
+              why + "it goes once they are back, or removed themselves, see troupe voters"};
+    }
+    if (waits < change_within)
+      return {};
+    switch (each.what.what) {
+      case voter_change::remove:
+        return {errc::timed_out, "the change is not made yet and goes on; see troupe voters"};
+      case voter_change::leave:
+        return {errc::timed_out, "the vote could not be given up in time; ask again"};
+      default:
+        return {errc::timed_out, "the change could not be made in time; what the node has learned "
+                                 "stays, so ask again"};
+    }
   }
 
   /// This node does not lead any more: whoever waits asks the next leader.
