@@ -23,8 +23,10 @@ constexpr int a_few_entries = 100;
 /// Eight clients that write without a pause (see writers_program).
 class writers {
 public:
-  explicit writers(const three_voters& cluster)
-    : process_{{TROUPE_BIN_DIR "/writers_program", cluster.addresses()}} {
+  explicit writers(const three_voters& cluster) : writers(cluster.addresses()) {}
+
+  explicit writers(const std::string& addresses)
+    : process_{{TROUPE_BIN_DIR "/writers_program", addresses}} {
     REQUIRE(process_.read_line() == "writing");
   }
 
@@ -91,6 +93,39 @@ TEST_CASE("all voters are restarted one after the other under load", "[cluster][
   auto locks = run({"locks", "--json", "--at", cluster.addresses()});
   INFO(locks);
   CHECK(locks.line()["holders"][0]["token"] == held["token"]);
+}
+
+TEST_CASE("all voters are killed and started again under load, and no client hears of it",
+          "[cluster][cli]") {
+  three_voters cluster;
+  writers load{cluster};
+  for (auto round = 0; round < 2; ++round) {
+    CAPTURE(round);
+    for (auto index : {0, 1, 2})
+      cluster[index].kill();
+    for (auto index : {0, 1, 2})
+      cluster.start_node(index);
+    REQUIRE(comes_true([&] { return cluster.is_whole(a_few_entries); }));
+  }
+  load.must_have_met_no_error();
+}
+
+TEST_CASE("a backup that is made under load is whole, and the load goes on where it is restored",
+          "[cluster][cli]") {
+  three_voters cluster;
+  temporary_folder folder;
+  writers load{cluster};
+  REQUIRE(run({"put", "colour", "blue", "--at", cluster.addresses()}).status == 0);
+  auto made = run({"backup", folder / "file", "--json", "--at", cluster.addresses()});
+  INFO(made);
+  REQUIRE(made.status == 0);
+  load.must_have_met_no_error();
+  for (auto index : {0, 1, 2})
+    cluster[index].kill();
+  REQUIRE(run({"restore", folder / "file", "--data", folder / "new"}).status == 0);
+  running_node anew{{"--name", "anew", "--slots", "0", "--data", folder / "new"}};
+  CHECK(run({"get", "colour", "--at", anew.address()}).output == "blue\n");
+  writers{anew.address()}.must_have_met_no_error();
 }
 
 TEST_CASE("leadership is handed over twenty times under load", "[cluster][cli]") {

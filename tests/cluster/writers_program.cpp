@@ -1,7 +1,7 @@
 // Eight writers that never pause: each writes on top of what it wrote last and holds a lock for a
 // moment, one command at a time. Every other one comes back as a new client now and then. A
 // command that is lost or carried out twice makes the next one fail: the version of the key is
-// not what it should be, the lock is held.
+// not what it should be, the lock is held. What there is of a key when it begins it goes on from.
 //
 // Usage: writers_program ADDRESS,...
 // Says "error: KIND …" for each command that fails, and at SIGTERM "COUNT commands".
@@ -21,6 +21,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace std::literals;
@@ -55,6 +56,8 @@ public:
       }
       lock::lock_client locks{(*cluster)->services().locks};
       state::state_client table{(*cluster)->system(), (*cluster)->services().state};
+      if (!std::exchange(has_begun_, true))
+        begin(table);
       for (auto each = 0; each < commands_each_ && !may_stop(); each += 3) {
         put(table);
         hold(locks);
@@ -69,10 +72,20 @@ private:
     return shall_stop && made_ >= 10;
   }
 
+  [[nodiscard]] state::entry_key key() const {
+    return {state::consistency::strong, state::value_type::lww_register, name_};
+  }
+
+  void begin(state::state_client& table) {
+    auto found = table.get(key());
+    if (!found)
+      return complain("get", found.error());
+    version_ = found->entries.empty() ? 0 : found->entries.front().version;
+  }
+
   void put(state::state_client& table) {
     ++made_;
-    state::entry_key key{state::consistency::strong, state::value_type::lww_register, name_};
-    auto done = table.put(key, "value", {.expect_version = version_});
+    auto done = table.put(key(), "value", {.expect_version = version_});
     if (!done)
       return complain("put", done.error());
     version_ = done->version;
@@ -95,6 +108,7 @@ private:
   int commands_each_; // of its clients
   std::vector<net::address> where_;
   std::uint64_t made_ = 0;
+  bool has_begun_ = false;
   std::uint64_t version_ = 0;
   std::uint64_t token_ = 0;
 };

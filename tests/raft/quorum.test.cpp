@@ -59,11 +59,11 @@ TEST_CASE("both halves of a joint configuration have to agree") {
 }
 
 TEST_CASE("commit index and vote result of every recorded configuration") {
-  auto file = std::filesystem::path{TROUPE_TEST_DATA} / "raft" / "quorum.json";
-  if (std::string_view{TROUPE_TEST_DATA}.empty())
-    SKIP("TROUPE_TEST_DATA is not set");
-  auto cases = json::parse(std::ifstream{file}).at("cases");
-  CHECK(cases.size() == 73);
+  auto whole = std::filesystem::path{TROUPE_TEST_DATA} / "raft" / "quorum.json";
+  auto is_whole = !std::string_view{TROUPE_TEST_DATA}.empty() && std::filesystem::exists(whole);
+  auto some = std::filesystem::path{TROUPE_TESTS_DIR} / "data" / "raft" / "quorum.json";
+  auto cases = json::parse(std::ifstream{is_whole ? whole : some}).at("cases");
+  CHECK(cases.size() == (is_whole ? 73 : 17));
   for (auto& each : cases) {
     INFO(each.dump());
     auto voters = seats(each.at("voters"));

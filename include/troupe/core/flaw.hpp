@@ -106,9 +106,11 @@ enum class flaw : std::uint8_t {
   answered_as_another,
   /// A voter is removed though the others may have died since they were heard last.
   stale_word_counted,
+  /// New rules come into force though a member does not know them.
+  rules_rushed,
 };
 
-inline constexpr std::array<std::string_view, 48> flaw_names{"none",
+inline constexpr std::array<std::string_view, 49> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -155,7 +157,8 @@ inline constexpr std::array<std::string_view, 48> flaw_names{"none",
                                                              "void_seat_kept",
                                                              "sharers_overlooked",
                                                              "answered_as_another",
-                                                             "stale_word_counted"};
+                                                             "stale_word_counted",
+                                                             "rules_rushed"};
 
 /// Returns the flaw of that name, none if there is none.
 constexpr flaw flaw_of(std::string_view name) {

@@ -255,6 +255,11 @@ public:
     return inside_.leads();
   }
 
+  /// Those in force.
+  [[nodiscard]] service_rules rules() const {
+    return inside_.rules();
+  }
+
   [[nodiscard]] request_id index() const {
     return inside_.index();
   }

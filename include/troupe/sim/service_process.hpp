@@ -99,6 +99,8 @@ public:
     std::uint64_t numbers = 0;
     std::set<std::uint64_t> entered{};
     bool is_other_over = false;
+    /// Nodes whose release knows the first rules only.
+    std::set<process_id> old{};
   };
 
   explicit service_process(home& here) {
@@ -150,8 +152,7 @@ private:
     explicit server(home& here)
       : here_(here),
         group_(seat_on(here), how(here.random().next()),
-               {{the_service, host::service_rules::known<machine>().number()},
-                {other_service, host::service_rules::known<ledger>().number()}},
+               {{the_service, known<machine>(here)}, {other_service, known<ledger>(here)}},
                here.disk().stored(), here.now()),
         service_(here, the_service, here.setting().session_term, around_service()),
         other_(here, other_service, std::chrono::minutes{1}, around_other()) {
@@ -231,6 +232,12 @@ private:
     static raft::seat_id seat_on(home& here) {
       auto kept = here.disk().seat();
       return kept == raft::seat_id{} ? raft_process::seat_of(here.self()) : kept;
+    }
+
+    template <class M>
+    static std::uint32_t known(home& here) {
+      auto is_old = here.setting().old.contains(here.self());
+      return (is_old ? host::service_rules{} : host::service_rules::known<M>()).number();
     }
 
     static host::group_options how(std::uint64_t seed) {

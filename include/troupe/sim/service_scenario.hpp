@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -43,6 +44,10 @@ public:
   service_report run() {
     auto& found = world_.setting().found;
     auto& record = world_.setting().record;
+    auto& old = world_.setting().old;
+    if (world_.random().one_in(2)) // a cluster of the last release, which is upgraded on the way
+      for (process_id which = 0; which < servers_; ++which)
+        old.insert(which);
     world_.start_all();
     be_born();
     review();
@@ -51,6 +56,8 @@ public:
     world_.run_until(span_);
     world_.end_faults();
     wish_for_all();
+    for (auto each : std::set<process_id>{old})
+      upgrade(each);
     world_.run_until(span_ + std::chrono::seconds{20});
     auto before = record.answers;
     auto waiting = world_.setting().waiting;
@@ -150,10 +157,10 @@ private:
 
   /// Of a voter whose seat was not void. The law is of what is, not of what was heard.
   void check_removal(const raft::replica::status& now, raft::seat_id goes) {
-    auto node = [&](raft::seat_id seat) {
+    auto node_of = [&](raft::seat_id seat) {
       return cluster::to_seat_contact(now.members.members.at(seat).contact).node;
     };
-    auto whose = node(goes);
+    auto whose = node_of(goes);
     if (!now.members.votes(goes)
         || !(wishes_.remove.contains(whose) || wishes_.leave.contains(whose)))
       return;
@@ -162,8 +169,8 @@ private:
     for (auto seat : now.members.voters())
       if (seat != goes) {
         ++stay;
-        well
-          += well_at_[static_cast<process_id>(std::stoul(node(seat)))] + just_now >= world_.now();
+        well += well_at_[static_cast<process_id>(std::stoul(node_of(seat)))] + just_now
+                >= world_.now();
       }
     if (well <= stay / 2)
       world_.setting().found.broken(
@@ -172,9 +179,14 @@ private:
   }
 
   void see_who_is_well() {
-    for (process_id which = 0; which < servers_; ++which)
+    for (process_id which = 0; which < servers_; ++which) {
       if (world_.at(which) != nullptr && world_.has_room(which))
         well_at_[which] = world_.now();
+      if (world_.at(which) != nullptr && world_.setting().old.contains(which)
+          && !host::service_rules{}.include(world_.at(which)->service().rules()))
+        world_.setting().found.broken("rules: process " + name_of(which)
+                                      + " gets records under rules that its release does not know");
+    }
     world_.after(look_every, [this] { see_who_is_well(); });
   }
 
@@ -192,6 +204,7 @@ private:
     every(std::chrono::seconds{3}, [this] { change_wishes(); });
     every(std::chrono::milliseconds{200}, [this] { see_to_wishes(); });
     every(std::chrono::seconds{4}, [this] { lose_a_disk(); });
+    every(std::chrono::seconds{4}, [this] { upgrade_one(); });
     every(std::chrono::seconds{6}, [this] { world_.fill(any_server(), std::chrono::seconds{5}); });
     see_who_is_well();
   }
@@ -227,8 +240,11 @@ private:
         if (has_seat(each, members) || !is_committed(*leads))
           continue;
         list->erase(each);
+        auto which = static_cast<process_id>(std::stoul(each));
         if (list == &wishes_.leave)
-          replace_disk(static_cast<process_id>(std::stoul(each)));
+          replace_disk(which);
+        else if (world_.setting().old.contains(which))
+          upgrade(which); // or it could not come back: the others' rules go on without it
       }
     if (wishes_.remove.empty() && world_.random().one_in(10))
       wishes_.let_in = {members.kept_out.begin(), members.kept_out.end()};
@@ -249,19 +265,39 @@ private:
       replace_disk(any_server());
   }
 
+  /// Once all are members: nodes of the last release do not join a cluster that is upgraded.
+  void upgrade_one() {
+    auto* leads = leader();
+    auto& old = world_.setting().old;
+    if (leads != nullptr && leads->group().consensus().members().members.size() == servers_)
+      may_upgrade_ = true;
+    if (may_upgrade_ && !old.empty())
+      upgrade(*std::next(old.begin(), static_cast<int>(world_.random().below(old.size()))));
+  }
+
+  void upgrade(process_id which) {
+    world_.kill(which);
+    world_.setting().old.erase(which);
+    start_within(std::chrono::seconds{2}, which);
+  }
+
+  void start_within(duration span, process_id which) {
+    auto most = static_cast<std::uint64_t>(span.count());
+    world_.after(duration{static_cast<std::int64_t>(world_.random().below(most))}, [this, which] {
+      if (world_.at(which) == nullptr)
+        world_.start(which);
+    });
+  }
+
   void replace_disk(process_id which) {
     world_.kill(which);
+    world_.setting().old.erase(which);
     world_.disk(which) = raft_disk{};
     constexpr std::uint64_t lives_apart = 1'000;
     world_.disk(which).change_seat(
       {raft_process::seat_of(which).value + ++replaced_ * lives_apart});
     lost_at_ = world_.now();
-    world_.after(duration{static_cast<std::int64_t>(
-                   world_.random().below(static_cast<std::uint64_t>(max_away.count())))},
-                 [this, which] {
-                   if (world_.at(which) == nullptr)
-                     world_.start(which);
-                 });
+    start_within(max_away, which);
   }
 
   void wish_for_all() {
@@ -382,6 +418,7 @@ private:
   world<node> world_;
   cluster::voter_wishes wishes_{.voters = servers_};
   std::uint64_t replaced_ = 0;
+  bool may_upgrade_ = false;
   duration lost_at_ = -noticed_after;
   std::map<process_id, duration> well_at_; // ran, with room on the disk
 };
