@@ -78,7 +78,7 @@ json to_json(const troupe::cluster::voters_view& what, Names called) {
                      {"address", each.address},
                      {"votes", each.votes},
                      {"leads", each.leads},
-                     {"lag", if_led(each.lag)},
+                     {"lag", if_led(each.lag ? json(*each.lag) : json(nullptr))},
                      {"silent_s", if_led(seconds(each.silent_for))},
                      {"reachable", each.is_reached}});
   auto kept_out = json::array();

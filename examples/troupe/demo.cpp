@@ -147,7 +147,7 @@ private:
       return std::nullopt;
     std::optional<std::string> result;
     for (auto& each : found->seats) {
-      if (!each.votes || each.lag > 10 || each.silent_for > 1s)
+      if (!each.votes || !each.lag || *each.lag > 10 || each.silent_for > 1s)
         return std::nullopt;
       for (auto& node : nodes_)
         if (each.leads && each.address == "127.0.0.1:" + std::to_string(node.port))

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -89,12 +90,15 @@ int run_voters(const common_options& common, const voters_command& what) {
   for (auto& each : found->seats) {
     std::cout << called(each.node) << "  " << (each.votes ? "voter" : "learner") << "  "
               << each.address;
-    if (!alone)
-      std::cout << "  " << each.lag << " entries behind";
+    if (!alone && each.lag)
+      std::cout << "  " << *each.lag << " entries behind";
     std::cout << (each.is_reached ? "" : "  unreachable") << (each.leads ? "  leader" : "") << '\n';
   }
   for (auto& each : found->kept_out)
-    std::cout << called(each) << "  removed; add it to have it back\n";
+    std::cout << called(each)
+              << (std::ranges::any_of(found->seats, [&](auto& seat) { return seat.node == each; })
+                    ? "  is removed once the others can do without it\n"
+                    : "  removed; add it to have it back\n");
   std::cout << (alone ? describe_leaderless(*alone) : describe(*found)) << std::endl;
   return ok;
 }

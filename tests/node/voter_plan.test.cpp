@@ -94,6 +94,7 @@ struct planned_group {
   }
 
   std::string make(const raft::replica::keep_out& what) {
+    now.members_for = duration::zero();
     now.members.kept_out.insert(what.name);
     return "keep out " + what.name;
   }
@@ -423,9 +424,16 @@ TEST_CASE_METHOD(planned_group, "a voter goes once the others have just acknowle
     mute.clear();
     CHECK(run() == steps{"remove c"});
   }
+  SECTION("which is written if the last one is older than the wish") {
+    now.members_for = 1s;
+    wishes.leave = {"c"};
+    wishes.since = 1s;
+    CHECK(run() == steps{"confirm", "remove c"});
+  }
   SECTION("be it that on its own removal") {
-    now.members_for = 2s - 1ns;
+    now.members_for = 1h;
     wishes.remove = {"c"};
+    wishes.since = 1ns;
     CHECK(run() == steps{"keep out c", "remove c"});
   }
   SECTION("not where it hands over first") {

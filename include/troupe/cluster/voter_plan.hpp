@@ -51,6 +51,8 @@ struct voter_wishes {
   /// Seats whose disk has lost what it had synced. They go, and are not added again: their
   /// nodes come with others.
   std::set<raft::seat_id> forgotten{};
+  /// How long ago somebody was last wished away, by `remove` or `leave`.
+  duration since = duration::max();
 };
 
 /// Decides the next change of the members of a group, one at a time, as its leader sees it. A
@@ -59,9 +61,10 @@ struct voter_wishes {
 /// A node that joins learns first and votes once it has caught up. Voters come in odd numbers:
 /// a second one is promoted when there is a third, as two stand no loss that one would not.
 /// Who is to go is replaced before it goes, and stays while too few of the others have caught up;
-/// they have just acknowledged an entry then, so that they are there and their disks have room. A
-/// seat whose node has another one now, or which has forgotten, goes at once: its vote is worth
-/// nothing (semantics of seats: a disk that was emptied or restored comes back as a learner).
+/// they have acknowledged an entry that was written since somebody wished so, so that they are
+/// there and their disks have room. A seat whose node has another one now, or which has forgotten,
+/// goes at once: its vote is worth nothing (semantics of seats: a disk that was emptied or restored
+/// comes back as a learner).
 class voter_plan {
 public:
   using change = raft::replica::event;
@@ -247,7 +250,7 @@ private:
         continue;
       if (node == self_)
         return raft::replica::transfer{};
-      auto is_fresh = now_.members_for && *now_.members_for < long_ago;
+      auto is_fresh = now_.members_for && *now_.members_for < std::min(wishes_.since, long_ago);
       if (!is_fresh && planted_flaw != flaw::stale_word_counted)
         return raft::replica::confirm_members{};
       return raft::replica::remove{seat};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,8 +51,9 @@ struct seat_view {
   /// Counts for majorities; else it only receives.
   bool votes = false;
   bool leads = false;
-  /// Entries of the leader's log that it has not synced. Of the leader's view only.
-  std::uint64_t lag = 0;
+  /// Entries of the leader's log that it has not synced. Of the leader's view only, once that has
+  /// heard how far it has come.
+  std::optional<std::uint64_t> lag;
   /// Since it was heard of last. Of the leader's view only.
   duration silent_for{};
   /// It is this node, or was heard of by it lately; a voter that a follower is linked to and has

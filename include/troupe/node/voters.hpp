@@ -183,6 +183,7 @@ public:
   }
 
   void disk_room(const problem& why) {
+    is_disk_full_ = why.code != errc::none;
     constexpr const char* topic = "writes nothing new to its data folder";
     if (why.code == errc::none)
       setup_.log.settle(topic);
@@ -224,6 +225,7 @@ public:
   void node_left(const std::string& node) {
     if (role_ == raft::role::leader && seat_of(node)) {
       wishes_.leave.insert(node);
+      wished_at_ = self_->clock().now();
       review();
     }
     known_.erase(node);
@@ -342,7 +344,12 @@ private:
 
   /// As the group has it, but with the names of nodes.
   [[nodiscard]] problem refusal(const host::quorum_view& known) const {
-    return known.why.code == errc::none ? problem{} : known.no_quorum(name_at());
+    if (known.why.code == errc::none)
+      return {};
+    auto why = known.no_quorum(name_at());
+    if (is_disk_full_)
+      why.detail += "; the disk of this node is full, too: make room there";
+    return why;
   }
 
   /// The same, or what keeps this node from following a leader that it hears.
@@ -582,6 +589,7 @@ private:
       if (role_ != raft::role::leader || group.now != raft::role::leader)
         return;
       settle_forgotten(group.members);
+      wishes_.since = self_->clock().now() - wished_at_;
       auto linked = candidates();
       settle(group, voter_plan{group, setup_.node, linked, wishes_});
       auto next = voter_plan{group, setup_.node, linked, wishes_}.next();
@@ -651,6 +659,8 @@ private:
                    : what == voter_change::remove ? wishes_.remove
                                                   : wishes_.leave;
     wanted.insert(node);
+    if (takes_seat(what))
+      wished_at_ = self_->clock().now();
   }
 
   /// As long as somebody waits for it and another hand-over is under way, that may fail.
@@ -863,13 +873,16 @@ private:
       is_reached[each.seat] = each.is_reached;
     for (auto& [seat, who] : now.members.members) {
       auto where = to_seat_contact(who.contact);
-      seat_view each{where.node, where.address, seat.value, who.votes, seat == now.leader, 0, {}};
+      seat_view each{where.node, where.address, seat.value, who.votes, seat == now.leader, {}, {}};
       auto known = is_reached.find(seat);
       each.is_reached = known != is_reached.end()
                           ? known->second
                           : where.node == setup_.node || links_.contains(where.node);
+      if (seat == now.self && now.now == raft::role::leader)
+        each.lag = 0;
       if (auto found = others.find(seat); found != others.end()) {
-        each.lag = now.last - std::min(now.last, found->second->match);
+        if (found->second->match > 0 || found->second->by_snapshot)
+          each.lag = now.last - std::min(now.last, found->second->match);
         each.silent_for = found->second->silent_for;
       }
       made.seats.push_back(std::move(each));
@@ -911,6 +924,7 @@ private:
   std::uint64_t turn_ = 0;
   raft::configuration members_; // committed
   voter_wishes wishes_;
+  caf::actor_clock::time_point wished_at_{}; // when somebody was last wished away
   change_pace pace_;
   caf::actor_clock::time_point say_pace_at_{};
   caf::actor_clock::time_point change_seat_at_{};
@@ -925,6 +939,7 @@ private:
   std::map<std::string, caf::actor_clock::time_point> told_void_;
   std::pair<raft::term_number, std::string> said_leader_;
   problem said_quorum_;
+  bool is_disk_full_ = false;
   /// What was heard last of a leader that this node cannot follow, and until when it counts.
   std::string obstacle_;
   caf::actor_clock::time_point obstacle_until_{};

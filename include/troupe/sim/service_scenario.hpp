@@ -144,6 +144,7 @@ private:
           if (now.now != raft::role::leader)
             continue;
           auto linked = candidates();
+          wishes_.since = world_.now() - wished_at_;
           if (auto next = cluster::voter_plan{now, name_of(who), linked, wishes_}.next()) {
             if (auto* goes = std::get_if<raft::replica::remove>(&*next))
               check_removal(now, goes->seat);
@@ -216,6 +217,7 @@ private:
       return;
     wishes_.add.clear();
     wishes_.let_in.clear();
+    wished_at_ = world_.now();
     switch (world_.random().below(3)) {
       case 0:
         wishes_.remove.insert(whom);
@@ -419,6 +421,7 @@ private:
   cluster::voter_wishes wishes_{.voters = servers_};
   std::uint64_t replaced_ = 0;
   bool may_upgrade_ = false;
+  duration wished_at_{};
   duration lost_at_ = -noticed_after;
   std::map<process_id, duration> well_at_; // ran, with room on the disk
 };

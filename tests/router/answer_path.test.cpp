@@ -55,7 +55,7 @@ caf::behavior bringer(std::shared_ptr<std::atomic<int>> brought) {
 } // namespace
 
 TEST_CASE_METHOD(test::live_system<caf::id_block::troupe_core>,
-                 "answers to other nodes go by who brings them now", "[core]") {
+                 "answers to other nodes go by who brings them now", "[router]") {
   caf::actor_config how;
   auto node = caf::make_node_id(7, std::string(40, 'a'));
   REQUIRE(node);
