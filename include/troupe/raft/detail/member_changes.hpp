@@ -66,8 +66,7 @@ inline result<configuration> changed(configuration members, const replica_types:
   return members;
 }
 
-inline result<configuration> changed(configuration members,
-                                     const replica_types::confirm_members&) {
+inline result<configuration> changed(configuration members, const replica_types::confirm_members&) {
   return members;
 }
 
