@@ -5,6 +5,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cstdint>
+#include <memory>
 
 using namespace troupe::test;
 
@@ -128,6 +129,26 @@ TEST_CASE("a submitted run is followed to its end, also while no majority is the
   INFO(end);
   CHECK(end.status == 0);
   CHECK(content_of(log) == "first\n");
+}
+
+TEST_CASE("a submitted run is followed into the cluster that recover makes", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  std::string gate = folder / "gate";
+  std::string log = folder / "log";
+  write_file(folder / "flow.json", flow_of({waiting_task("first", gate, log)}));
+  words options{"--slots", "1", "--allow-exec", "--data", folder / "data"};
+  auto node = std::make_unique<running_node>(options);
+  auto address = node->address();
+  auto submit = start({"submit", folder / "flow.json", "--at", address});
+  REQUIRE(comes_true([&] { return is_state("1", "first", "running", address); }));
+  node->kill();
+  REQUIRE(run({"recover", "--data", folder / "data"}).status == 0);
+  node = std::make_unique<running_node>(options, address);
+  write_file(gate, "");
+  auto end = finish(submit, 90s);
+  INFO(end);
+  CHECK(end.status == 0);
 }
 
 TEST_CASE("who submits under a key that is in use hears that the file was not", "[cluster][cli]") {
