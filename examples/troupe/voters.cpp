@@ -90,8 +90,9 @@ int run_voters(const common_options& common, const voters_command& what) {
   for (auto& each : found->seats) {
     std::cout << called(each.node) << "  " << (each.votes ? "voter" : "learner") << "  "
               << each.address;
-    if (!alone && each.lag)
-      std::cout << "  " << *each.lag << " entries behind";
+    if (!alone && (each.lag || !each.leads))
+      std::cout << (each.lag ? "  " + std::to_string(*each.lag) + " entries behind"
+                             : "  has acknowledged nothing to this leader yet");
     std::cout << (each.is_reached ? "" : "  unreachable") << (each.leads ? "  leader" : "") << '\n';
   }
   for (auto& each : found->kept_out)

@@ -346,6 +346,40 @@ TEST_CASE_METHOD(planned_group, "the leader does not take its own seat away", "[
   CHECK(run().empty());
 }
 
+TEST_CASE_METHOD(planned_group, "who leads without a vote hands over to a voter that is there",
+                 "[node][voters]") {
+  for (auto* node : {"b", "c", "d"}) {
+    seat(node, true);
+    link(node);
+  }
+  seat("a", false);
+  CHECK(run() == steps{"hand over"});
+  wishes.leave = {"a"}; // it goes afterwards
+  CHECK(run() == steps{"hand over"});
+  wishes = {};
+
+  SECTION("who leads then gives it a vote if one more is to vote") {
+    lead("b");
+    wishes.voters = 4;
+    CHECK(run() == steps{"voter a"});
+    lead("a");
+    CHECK(run().empty());
+  }
+
+  SECTION("and not where enough vote") {
+    lead("b");
+    CHECK(run().empty());
+  }
+
+  SECTION("while nobody can take over it goes on") {
+    silent = {seat_of("b")};
+    behind = {seat_of("c")};
+    seat("d", false);
+    wishes.voters = 4;
+    CHECK(run() == steps{"voter d", "hand over"});
+  }
+}
+
 TEST_CASE_METHOD(planned_group, "a voter stays while too few of the others have caught up",
                  "[node][voters]") {
   link("b");

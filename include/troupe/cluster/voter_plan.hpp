@@ -88,9 +88,10 @@ public:
   /// to happen first.
   [[nodiscard]] std::optional<change> next() const {
     using rule = std::optional<change> (voter_plan::*)() const;
-    for (rule each : {&voter_plan::void_seat, &voter_plan::moved_seat, &voter_plan::welcome_node,
-                      &voter_plan::kept_out_node, &voter_plan::missing_seat,
-                      &voter_plan::ready_learner, &voter_plan::unwanted_seat})
+    for (rule each :
+         {&voter_plan::borrowed_lead, &voter_plan::void_seat, &voter_plan::moved_seat,
+          &voter_plan::welcome_node, &voter_plan::kept_out_node, &voter_plan::missing_seat,
+          &voter_plan::ready_learner, &voter_plan::unwanted_seat})
       if (auto found = (this->*each)())
         return found;
     return std::nullopt;
@@ -155,6 +156,16 @@ private:
         if (wanted_.size() < wishes_.voters && seats_.contains(node) == learners
             && !is_unwanted(node) && !wishes_.forgotten.contains(who.seat))
           wanted_.insert(node);
+  }
+
+  /// Who leads without a vote has won with an earlier one, that was taken away by a change that
+  /// was not committed then. It leads on only until a voter can; who leads then gives it a vote if
+  /// it is to have one.
+  [[nodiscard]] std::optional<change> borrowed_lead() const {
+    auto can_lead = [&](auto& other) { return other.who.votes && is_caught_up(other); };
+    if (now_.members.votes(now_.self) || std::ranges::none_of(now_.others, can_lead))
+      return std::nullopt;
+    return raft::replica::transfer{};
   }
 
   [[nodiscard]] std::optional<change> void_seat() const {
