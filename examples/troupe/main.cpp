@@ -158,10 +158,20 @@ private:
 
   /// Neither "010", which would be 8, nor "" or "-1".
   static std::string is_count(const std::string& text) {
-    auto is_one = text == "0"
-                  || (!text.empty() && text.size() < 10 && text[0] != '0'
-                      && text.find_first_not_of("0123456789") == std::string::npos);
+    auto is_one = text == "0" || (text.size() < 10 && text[0] != '0' && is_digits(text));
     return is_one ? std::string{} : "'" + text + "' is no number; write it as 0, 4 or 16";
+  }
+
+  /// Neither "0x2" nor "nan", which others may take for numbers.
+  static std::string is_amount(const std::string& text) {
+    auto point = text.find('.');
+    auto is_one = text.size() < 10 && is_digits(text.substr(0, point))
+                  && (point == std::string::npos || is_digits(text.substr(point + 1)));
+    return is_one ? std::string{} : "'" + text + "' is no number; write it as 0, 4 or 2.5";
+  }
+
+  static bool is_digits(const std::string& text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
   }
 
   void add_node_options(CLI::App* command) {
@@ -173,6 +183,7 @@ private:
     command->add_option("--name", node_.name, "What people call it");
     command->add_option("--slots", node_.slots, "Tasks at once; 0: no worker")->check(is_count);
     command->add_option("--cpus", node_.cpus, "Cores that its worker offers")
+      ->check(is_amount)
       ->check(CLI::Range(0.0, 1e6));
     command
       ->add_option("--memory", node_.memory_bytes, "Memory that its worker offers: 512MB, 16GiB")
@@ -189,6 +200,7 @@ private:
     command
       ->add_option("--voters", node_.voters,
                    "Nodes with --data that keep what the cluster has; 3 stand a loss, 5 two")
+      ->check(is_count)
       ->check(CLI::Range(1, 7));
     command->add_option("--raft-log", node_.raft_log,
                         "A file for all that its replica of the log does; grows without end");
@@ -266,6 +278,7 @@ private:
     command->add_option("--seconds", demo_.seconds, "About how long it should take")
       ->check(CLI::Range(0.1, 3600.0));
     command->add_option("--slots", demo_.slots, "Tasks at once on each node")
+      ->check(is_count)
       ->check(CLI::Range(1, 1000));
   }
 

@@ -74,6 +74,10 @@ TEST_CASE("wrong words on the command line are bad usage", "[cluster][cli]") {
   check_refused({"leave", "--at", "a:1", "--at", "b:2"}, 2, {"2 nodes"});
   check_refused({"get", "k", "--level", "loud"}, 2, {"loud", "eventual, causal, strong"});
   check_refused({"node", "--slots", "many"}, 2, {"many"});
+  check_refused({"node", "--slots", "010"}, 2, {"--slots", "'010'"});
+  check_refused({"node", "--voters", "0x2"}, 2, {"--voters", "'0x2'"});
+  check_refused({"node", "--cpus", "nan"}, 2, {"--cpus", "'nan'"});
+  check_refused({"node", "--cpus", "0x2"}, 2, {"--cpus", "'0x2'"});
   check_refused({"node", "--config", "/no/such/file"}, 2, {"/no/such/file"});
   check_refused({"lock", "press", "--ttl", "soon", "--", "true"}, 2, {"soon", "10s"});
   CHECK(run({"--help"}).status == 0);
