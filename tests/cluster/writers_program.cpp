@@ -1,7 +1,8 @@
 // Eight writers that never pause: each writes on top of what it wrote last and holds a lock for a
 // moment, one command at a time. Every other one comes back as a new client now and then. A
 // command that is lost or carried out twice makes the next one fail: the version of the key is
-// not what it should be, the lock is held. What there is of a key when it begins it goes on from.
+// not what it should be, the lock is held. What there is of a key when it begins it goes on from,
+// and who holds its lock then holds it no more.
 //
 // Usage: writers_program ADDRESS,...
 // Says "error: KIND …" for each command that fails, and at SIGTERM "COUNT commands".
@@ -57,7 +58,7 @@ public:
       lock::lock_client locks{(*cluster)->services().locks};
       state::state_client table{(*cluster)->system(), (*cluster)->services().state};
       if (!std::exchange(has_begun_, true))
-        begin(table);
+        begin(table, locks);
       for (auto each = 0; each < commands_each_ && !may_stop(); each += 3) {
         put(table);
         hold(locks);
@@ -76,7 +77,11 @@ private:
     return {state::consistency::strong, state::value_type::lww_register, name_};
   }
 
-  void begin(state::state_client& table) {
+  void begin(state::state_client& table, lock::lock_client& locks) {
+    // In a backup it may be held by who held it when that was made.
+    if (auto freed = locks.service().ask(lock::force_release{name_}, 20s);
+        !freed && freed.error().code != errc::not_found)
+      return complain("force release", freed.error());
     auto found = table.get(key());
     if (!found)
       return complain("get", found.error());

@@ -170,6 +170,19 @@ TEST_CASE("a history that costs too much is undecided") {
   CHECK(judge(register_model{}, all, 1'000).outcome == verdict::undecided);
 }
 
+TEST_CASE("what was never carried out costs little") {
+  history all;
+  for (auto each = 0; each < 25; ++each)
+    all.add(lost("add", std::to_string(1 << each), 0));
+  for (auto each = 0; each < 100; ++each)
+    all.add(done("get", {},
+                 each < 50   ? "0"
+                 : each < 80 ? "4"
+                             : "4100",
+                 10 * each + 1, 10 * each + 5));
+  CHECK(judge(counter_model{}, all, 10'000).outcome == verdict::linearizable);
+}
+
 TEST_CASE("histories of a true register pass, and fail when a read is forged", "[property]") {
   test::for_each_seed(200, [](random_source random) {
     std::optional<std::string> value;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <variant>
@@ -23,9 +24,33 @@ struct number_entered {
   std::uint64_t number = 0;
 };
 
-/// How often each number was entered.
+/// Which numbers were entered. Few gaps are between them, so that runs are shorter than a list.
 struct ledger_numbers {
-  std::map<std::uint64_t, std::uint64_t> times;
+  /// By their first number, the last of each run.
+  std::map<std::uint64_t, std::uint64_t> runs;
+  /// How often those were entered that were entered more than once.
+  std::map<std::uint64_t, std::uint64_t> repeated;
+
+  [[nodiscard]] bool contains(std::uint64_t number) const {
+    auto after = runs.upper_bound(number);
+    return after != runs.begin() && number <= std::prev(after)->second;
+  }
+
+  void enter(std::uint64_t number) {
+    if (contains(number)) {
+      ++repeated.try_emplace(number, 1).first->second;
+      return;
+    }
+    auto after = runs.upper_bound(number);
+    auto joins_next = after != runs.end() && after->first == number + 1;
+    auto last = joins_next ? after->second : number;
+    if (joins_next)
+      after = runs.erase(after);
+    if (after != runs.begin() && std::prev(after)->second + 1 == number)
+      std::prev(after)->second = last;
+    else
+      runs.emplace(number, last);
+  }
 };
 
 template <class Inspector>
@@ -40,7 +65,7 @@ bool inspect(Inspector& f, number_entered& x) {
 
 template <class Inspector>
 bool inspect(Inspector& f, ledger_numbers& x) {
-  return f.object(x).fields(f.field("times", x.times));
+  return f.object(x).fields(f.field("runs", x.runs), f.field("repeated", x.repeated));
 }
 
 /// A machine that counts how often it has carried out each command.
@@ -64,7 +89,7 @@ public:
 
   void step(time_point, request_id id, const event& what, effects& out) {
     auto number = std::get<enter_number>(what).number;
-    ++state_.times[number];
+    state_.enter(number);
     out.push_back(number_entered{id, number});
   }
 
@@ -83,13 +108,7 @@ public:
   }
 
   [[nodiscard]] ledger_numbers answer(const list_numbers& question) const {
-    if (!question.repeated)
-      return state_;
-    ledger_numbers found;
-    for (auto& each : state_.times)
-      if (each.second > 1)
-        found.times.insert(each);
-    return found;
+    return question.repeated ? ledger_numbers{{}, state_.repeated} : state_;
   }
 
 private:

@@ -70,21 +70,19 @@ private:
   std::vector<std::uint64_t> words_;
 };
 
-} // namespace detail
+/// What a search found, and whether it may be believed when it found nothing: it has left nothing
+/// out.
+struct search_end {
+  judgement best;
+  bool is_complete = false;
+};
 
-/// Searches for an order of `operations` that keeps to real time and that the sequential
-/// `model` allows. The model has a `state` (ordered, with an initial value) and
-/// `std::optional<state> apply(state, operation)`: nothing where the operation cannot come
-/// then with its outcome. An operation without an end is applied if the model allows it.
-///
-/// Sources: Wing and Gong, "Testing and verifying concurrent objects", JPDC 17 (1993); Lowe,
-/// "Testing for linearizability", CCPE 29 (2017), for the cache of states that were seen.
-/// Operations on different keys are best judged each for itself (Herlihy and Wing's
-/// locality). Cost: exponential in operations that overlap, at worst; `max_states` bounds it,
-/// about 100 bytes each and the size of a state.
+/// The search of judge(), which takes at most `max_in_a_row` operations without an end one after
+/// the other.
 template <class Model, class Operation>
-judgement judge(const Model& model, const std::vector<Operation>& operations,
-                const std::vector<interval>& when, std::size_t max_states = 2'000'000) {
+search_end search(const Model& model, const std::vector<Operation>& operations,
+                  const std::vector<interval>& when, std::size_t max_states,
+                  std::size_t max_in_a_row) {
   constexpr auto never = std::numeric_limits<std::int64_t>::max();
   using state = typename Model::state;
   auto count = operations.size();
@@ -117,7 +115,7 @@ judgement judge(const Model& model, const std::vector<Operation>& operations,
     before[place] = place == 0 ? size : place - 1;
   }
   if (size == 0)
-    return {};
+    return {{}, true};
   for (std::size_t place = 0; place < size; ++place)
     (events[place].is_end ? end_of : call_of)[events[place].operation] = place;
   auto take_out = [&](std::size_t place) {
@@ -132,28 +130,45 @@ judgement judge(const Model& model, const std::vector<Operation>& operations,
   struct choice {
     std::size_t operation;
     state previous;
+    std::size_t in_a_row; // of those without an end, with this one
   };
 
   std::vector<choice> chosen;
-  detail::taken_set taken{count};
-  std::set<std::pair<detail::taken_set::key, state>> seen;
-  judgement best{verdict::violated, 0, {}};
+  taken_set taken{count};
+  std::set<std::pair<taken_set::key, state>> seen;
+  search_end found{{verdict::violated, 0, {}}, true};
+  auto& best = found.best;
   auto current = state{};
   std::size_t done_known = 0;
+  // What has no end comes only where nothing else can: most of it was never carried out.
+  auto tries_endless = false;
   auto place = next[head];
   while (done_known < known) {
-    if (place != head && !events[place].is_end) {
+    auto is_candidate = place != head && !events[place].is_end;
+    if (!is_candidate && !tries_endless) {
+      tries_endless = true;
+      place = next[head];
+      continue;
+    }
+    if (is_candidate) {
       auto which = events[place].operation;
-      auto after = model.apply(current, operations[which]);
-      if (after) {
+      auto in_a_row = tries_endless ? 1 + (chosen.empty() ? 0 : chosen.back().in_a_row) : 0;
+      auto is_its_turn = tries_endless != when[which].end.has_value();
+      auto after = is_its_turn ? model.apply(current, operations[which]) : std::nullopt;
+      if (after && in_a_row > max_in_a_row) {
+        found.is_complete = false;
+      } else if (after) {
         taken.add(which);
         if (seen.emplace(taken.as_key(), *after).second) {
-          if (seen.size() > max_states)
-            return {verdict::undecided, best.explained, best.stuck};
-          chosen.push_back({which, std::exchange(current, *std::move(after))});
+          if (seen.size() > max_states) {
+            best.outcome = verdict::undecided;
+            return found;
+          }
+          chosen.push_back({which, std::exchange(current, *std::move(after)), in_a_row});
           done_known += when[which].end ? 1 : 0;
           take_out(call_of[which]);
           take_out(end_of[which]);
+          tries_endless = false;
           place = next[head];
           continue;
         }
@@ -170,7 +185,7 @@ judgement judge(const Model& model, const std::vector<Operation>& operations,
         best.stuck.push_back(events[each].operation);
     }
     if (chosen.empty())
-      return best;
+      return found;
     auto last = std::move(chosen.back());
     chosen.pop_back();
     taken.remove(last.operation);
@@ -178,9 +193,35 @@ judgement judge(const Model& model, const std::vector<Operation>& operations,
     current = std::move(last.previous);
     put_back(end_of[last.operation]);
     put_back(call_of[last.operation]);
+    tries_endless = !when[last.operation].end;
     place = next[call_of[last.operation]];
   }
-  return {verdict::linearizable, chosen.size(), {}};
+  return {{verdict::linearizable, chosen.size(), {}}, true};
+}
+
+} // namespace detail
+
+/// Searches for an order of `operations` that keeps to real time and that the sequential
+/// `model` allows. The model has a `state` (ordered, with an initial value) and
+/// `std::optional<state> apply(state, operation)`: nothing where the operation cannot come
+/// then with its outcome. An operation without an end is applied if the model allows it.
+///
+/// Sources: Wing and Gong, "Testing and verifying concurrent objects", JPDC 17 (1993); Lowe,
+/// "Testing for linearizability", CCPE 29 (2017), for the cache of states that were seen.
+/// Operations on different keys are best judged each for itself (Herlihy and Wing's
+/// locality). Cost: exponential in operations that overlap, at worst, those without an end with all
+/// that comes after them. Most of these were never carried out, so that orders with few of them in
+/// a row are tried first. `max_states` bounds it, about 100 bytes each and the size of a state.
+template <class Model, class Operation>
+judgement judge(const Model& model, const std::vector<Operation>& operations,
+                const std::vector<interval>& when, std::size_t max_states = 2'000'000) {
+  for (std::size_t in_a_row : {1, 4}) {
+    auto found = detail::search(model, operations, when, max_states / 4, in_a_row);
+    if (found.best.outcome == verdict::linearizable
+        || (found.best.outcome == verdict::violated && found.is_complete))
+      return found.best;
+  }
+  return detail::search(model, operations, when, max_states, operations.size()).best;
 }
 
 } // namespace troupe::sim

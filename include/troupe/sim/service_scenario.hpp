@@ -387,11 +387,11 @@ private:
       "the other service", [](const node& process) -> auto& { return process.other(); });
     auto entered = world_.at(0)->other().answer(ledger::list_numbers{});
     auto& found = world_.setting().found;
-    for (auto& [number, times] : entered.times)
-      if (times > 1)
-        found.broken("entry " + std::to_string(number) + " was carried out more than once");
+    for (auto& [number, times] : entered.repeated)
+      found.broken("entry " + std::to_string(number) + " was carried out " + std::to_string(times)
+                   + " times");
     for (auto each : world_.setting().entered)
-      if (!entered.times.contains(each))
+      if (!entered.contains(each))
         found.broken("entry " + std::to_string(each) + " was acknowledged, and is lost");
     if (world_.setting().entered.empty())
       found.broken("liveness: the other service has carried nothing out");

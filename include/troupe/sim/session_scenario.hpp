@@ -71,11 +71,10 @@ public:
 
   void seen() {
     --open_;
-    for (auto& [number, times] : found_->times)
-      if (times > 1)
-        broken(number, "was carried out more than once");
+    for (auto& [number, times] : found_->repeated)
+      broken(number, "was carried out " + std::to_string(times) + " times");
     for (auto number : due_)
-      if (!found_->times.contains(number))
+      if (!found_->contains(number))
         broken(number, "was acknowledged and is not there");
     looks_at_all_ = false;
     if (!record().is_over)
