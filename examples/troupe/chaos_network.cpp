@@ -22,8 +22,9 @@ namespace {
 /// 127.0.0.1. All of them reach it at its front.
 class proxy_network final : public network {
 public:
+  /// Runs of neighbouring seeds that start at the same time are to try different ports.
   explicit proxy_network(std::uint64_t seed)
-    : proxy_(seed), random_(seed ^ static_cast<std::uint64_t>(::getpid())) {}
+    : proxy_(seed), random_(random_source{seed}.next() ^ static_cast<std::uint64_t>(::getpid())) {}
 
   result<place> add_node() override {
     auto host = "127.0.0." + std::to_string(++nodes_ + 1);
