@@ -151,6 +151,8 @@ private:
       if (!words)
         return words.error();
       ++faults_[std::string{name_of(each.kind)}];
+      if (each.beside)
+        ++faults_[std::string{name_of(*each.beside)}];
       auto at = seconds(elapsed());
       say({{"event", "fault"}, {"at_s", at}, {"what", *words}, {"span_s", seconds(each.span)}},
           std::to_string(at) + " s: " + *words + ", for " + std::to_string(seconds(each.span))

@@ -1,9 +1,11 @@
 #include "chaos_cluster.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <iterator>
+#include <thread>
 #include <utility>
 
 #include "connect.hpp"
@@ -29,6 +31,10 @@ problem prepare_raft_log(const std::filesystem::path& folder) {
 } // namespace
 
 chaos_cluster::chaos_cluster(options how, network& links) : how_(std::move(how)), network_(links) {}
+
+chaos_cluster::~chaos_cluster() {
+  stop_removing_ = true;
+}
 
 problem chaos_cluster::start() {
   if (auto why = prepare_raft_log(how_.raft_log); why.code != errc::none)
@@ -90,7 +96,7 @@ std::size_t chaos_cluster::leader() {
       for (std::size_t number = 0; each.leads && number < nodes_.size(); ++number)
         if (to_string(nodes_[number].where.front) == each.address) {
           leader_ = number;
-          first_term_ = first_term_.value_or(found->term);
+          elections_ += found->term > last_term_.value_or(found->term) ? 1 : 0;
           last_term_ = found->term;
         }
   return leader_;
@@ -137,14 +143,35 @@ std::vector<direction> chaos_cluster::everywhere(bool clients_too) const {
 result<std::string> chaos_cluster::begin(const fault& what) {
   auto leads = leader();
   auto minority = (nodes_.size() - 1) / 2;
-  auto few = 1 + static_cast<std::size_t>(what.dice % minority);
-  auto also_clients = what.dice / 7 % 2 == 0;
+  if (what.kind != fault_kind::members)
+    return begin(what.kind, what.dice, leads, minority);
+  auto chosen = static_cast<std::size_t>(random_source{what.dice}.below(nodes_.size()));
+  auto which = outside_.value_or(chosen); // who could not be added yet
+  remove_voter(which);
+  auto words = std::string{name_of(what.kind)} + ": " + nodes_[which].name
+               + (which == leads ? " (leader)" : "") + " is removed and added again";
+  if (!what.beside)
+    return words;
+  if (what.dice / 17 % 2 == 0) // so that it meets the group with one voter less
+    removing_.wait_for(2s);
+  // A minority of one voter less; in a cluster of three there is none.
+  auto beside = begin(*what.beside, what.dice / 19, leader(),
+                      std::max<std::size_t>((minority * 2 - 1) / 2, 1));
+  if (!beside)
+    return beside.error();
+  return words + ", beside " + *beside;
+}
+
+result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, std::size_t leads,
+                                         std::size_t most) {
+  auto few = 1 + static_cast<std::size_t>(dice % most);
+  auto also_clients = dice / 7 % 2 == 0;
   std::set<std::size_t> whom{leads};
-  auto words = std::string{name_of(what.kind)};
+  auto words = std::string{name_of(kind)};
   problem why;
-  switch (what.kind) {
+  switch (kind) {
     case fault_kind::kill_others:
-      whom = some(few, what.dice, leads);
+      whom = some(few, dice, leads);
       [[fallthrough]];
     case fault_kind::kill_leader:
       for (auto each : whom) {
@@ -154,7 +181,7 @@ result<std::string> chaos_cluster::begin(const fault& what) {
       killed_ = whom;
       break;
     case fault_kind::pause_others:
-      whom = some(few, what.dice, leads);
+      whom = some(few, dice, leads);
       [[fallthrough]];
     case fault_kind::pause_leader:
       for (auto each : whom)
@@ -162,7 +189,7 @@ result<std::string> chaos_cluster::begin(const fault& what) {
       paused_ = whom;
       break;
     case fault_kind::isolate_minority:
-      whom = some(few, what.dice, leads);
+      whom = some(few, dice, leads);
       [[fallthrough]];
     case fault_kind::isolate_leader:
       why = network_.cut(around(whom, also_clients));
@@ -173,9 +200,9 @@ result<std::string> chaos_cluster::begin(const fault& what) {
       why = network_.cut(everywhere(false));
       break;
     case fault_kind::one_way: {
-      whom = some(1, what.dice, {});
+      whom = some(1, dice, {});
       auto& victim = nodes_[*whom.begin()].where.host;
-      auto is_deaf = what.dice / 11 % 2 == 0;
+      auto is_deaf = dice / 11 % 2 == 0;
       words += is_deaf ? ", is heard and does not hear" : ", hears and is not heard";
       auto which = around(whom, false);
       std::erase_if(which, [&](auto& each) { return (each.second == victim) != is_deaf; });
@@ -184,11 +211,14 @@ result<std::string> chaos_cluster::begin(const fault& what) {
     }
     case fault_kind::slow:
       whom.clear();
-      why = network_.slow(everywhere(false), what.dice / 13);
+      why = network_.slow(everywhere(false), dice / 13);
       break;
     case fault_kind::reset:
       whom.clear();
       why = network_.reset(everywhere(true));
+      break;
+    case fault_kind::members:
+      return problem{errc::bad_argument, "members has no other members beside it"};
   }
   if (why.code != errc::none)
     return why;
@@ -206,7 +236,52 @@ problem chaos_cluster::end() {
   for (auto each : std::exchange(killed_, {}))
     if (auto why = start(nodes_[each], false); why.code != errc::none)
       return why;
+  add_voter();
   return {};
+}
+
+problem chaos_cluster::change_voters(cluster::voter_change what, const std::string& name,
+                                     duration wait, const std::atomic<bool>& over) const {
+  auto deadline = std::chrono::steady_clock::now() + wait;
+  problem last{errc::timed_out, "it was not asked for"};
+  while (!over && std::chrono::steady_clock::now() < deadline) {
+    auto is_forced
+      = what == cluster::voter_change::remove; // there is no other node to take its place
+    auto changed = eye_->voters().change({what, name, is_forced}, 2s);
+    if (changed)
+      return {};
+    last = changed.error();
+    std::this_thread::sleep_for(100ms);
+  }
+  return last;
+}
+
+void chaos_cluster::remove_voter(std::size_t which) {
+  outside_ = which;
+  stop_removing_ = false;
+  removing_ = std::async(std::launch::async, [this, name = nodes_[which].name] {
+    return change_voters(cluster::voter_change::remove, name, 20s, stop_removing_);
+  });
+}
+
+/// Adds the voter that was removed. If it cannot be added now, wait_until_whole() tries again.
+void chaos_cluster::add_voter() {
+  if (!outside_)
+    return;
+  if (removing_.valid()) {
+    if (!how_.is_interrupted())
+      removing_.wait_for(3s); // what was in its way is over
+    stop_removing_ = true;
+    removed_ += removing_.get().code == errc::none ? 1 : 0;
+  }
+  if (how_.is_interrupted())
+    return;
+  std::atomic<bool> never = false;
+  if (change_voters(cluster::voter_change::add, nodes_[*outside_].name, 15s, never).code
+      != errc::none)
+    return;
+  ++added_;
+  outside_.reset();
 }
 
 bool chaos_cluster::is_whole() {
@@ -236,6 +311,7 @@ std::vector<std::string> chaos_cluster::judge_replicas() const {
 }
 
 bool chaos_cluster::wait_until_whole(duration wait) {
+  add_voter();
   return testing::comes_true([this] { return how_.is_interrupted() || is_whole(); }, wait)
          && !how_.is_interrupted();
 }

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +17,7 @@
 #include "chaos_network.hpp"
 #include "node_process.hpp"
 #include "troupe/node/cluster_client.hpp"
+#include "troupe/node/messages.hpp"
 
 namespace cli::chaos {
 
@@ -37,6 +40,9 @@ public:
 
   /// The network is to outlive it.
   chaos_cluster(options how, network& links);
+  chaos_cluster(const chaos_cluster&) = delete;
+  chaos_cluster& operator=(const chaos_cluster&) = delete;
+  ~chaos_cluster();
 
   /// Starts all nodes and waits until they are one cluster, and all of them vote.
   [[nodiscard]] troupe::problem start();
@@ -49,9 +55,17 @@ public:
   /// says nothing. Waits up to 300 ms.
   std::size_t leader();
 
-  /// How many terms the group has begun since leader() was asked first.
+  /// How often leader() has found a later term than before. Terms themselves may leap.
   [[nodiscard]] std::uint64_t elections() const {
-    return last_term_ - first_term_.value_or(0);
+    return elections_;
+  }
+
+  /// How often a voter was removed, and added again.
+  [[nodiscard]] std::size_t removed() const {
+    return removed_;
+  }
+  [[nodiscard]] std::size_t added() const {
+    return added_;
   }
 
   /// Makes something go wrong. Returns whom it hits, in words, or why it cannot be done.
@@ -75,6 +89,16 @@ private:
   };
 
   [[nodiscard]] troupe::problem start(node& which, bool founds);
+  /// One kind alone. At most `most` nodes beside the leader are hit.
+  [[nodiscard]] troupe::result<std::string> begin(fault_kind kind, std::uint64_t dice,
+                                                  std::size_t leads, std::size_t most);
+  /// Asks for a voter to be removed or added, again and again, until it is done or `over` is set
+  /// or `wait` has passed.
+  [[nodiscard]] troupe::problem change_voters(troupe::cluster::voter_change what,
+                                              const std::string& name, troupe::duration wait,
+                                              const std::atomic<bool>& over) const;
+  void remove_voter(std::size_t which);
+  void add_voter();
   [[nodiscard]] std::set<std::size_t> some(std::size_t count, std::uint64_t dice,
                                            std::optional<std::size_t> without) const;
   /// Both ways between these nodes and all others, and clients if they are meant, too.
@@ -89,10 +113,16 @@ private:
   std::vector<node> nodes_;
   std::unique_ptr<troupe::cluster_client> eye_;
   std::size_t leader_ = 0;
-  std::optional<std::uint64_t> first_term_;
-  std::uint64_t last_term_ = 0;
+  std::optional<std::uint64_t> last_term_;
+  std::uint64_t elections_ = 0;
   std::set<std::size_t> killed_;
   std::set<std::size_t> paused_;
+  /// Who is removed, or is to be.
+  std::optional<std::size_t> outside_;
+  std::atomic<bool> stop_removing_ = false;
+  std::future<troupe::problem> removing_;
+  std::size_t removed_ = 0;
+  std::size_t added_ = 0;
 };
 
 } // namespace cli::chaos

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,11 +36,14 @@ enum class fault_kind : std::uint8_t {
   slow,
   /// All connections between nodes are reset, once.
   reset,
+  /// A voter is removed and added again while another fault goes on.
+  members,
 };
 
-inline constexpr std::array<std::string_view, 10> fault_kind_names{
+inline constexpr std::array<std::string_view, 11> fault_kind_names{
   "kill_leader",      "kill_others", "pause_leader", "pause_others", "isolate_leader",
-  "isolate_minority", "isolate_all", "one_way",      "slow",         "reset"};
+  "isolate_minority", "isolate_all", "one_way",      "slow",         "reset",
+  "members"};
 
 constexpr std::string_view name_of(fault_kind kind) {
   auto index = static_cast<std::size_t>(kind);
@@ -52,6 +57,8 @@ struct fault {
   fault_kind kind = fault_kind::reset;
   /// Decides on whom it hits, once it is known who leads.
   std::uint64_t dice = 0;
+  /// Of members: what else goes wrong at the same time, if any other kind may.
+  std::optional<fault_kind> beside{};
 };
 
 /// How long the end of a run is without faults: clients have to get answers again.
@@ -106,10 +113,14 @@ inline std::vector<fault> plan_faults(std::uint64_t seed, troupe::duration whole
       case fault_kind::isolate_all:
       case fault_kind::one_way:
       case fault_kind::slow:
+      case fault_kind::members:
         break;
     }
     return between(3s, 6s);
   };
+  std::vector<fault_kind> others;
+  std::ranges::copy_if(kinds, std::back_inserter(others),
+                       [](auto each) { return each != fault_kind::members; });
   struct turn {
     fault what;
     troupe::duration rest;
@@ -120,7 +131,9 @@ inline std::vector<fault> plan_faults(std::uint64_t seed, troupe::duration whole
     std::vector<turn> round;
     troupe::duration wanted{};
     for (auto kind : kinds) {
-      round.push_back({{{}, span_of(kind), kind, random.next()}, between(1s, 3s)});
+      round.push_back({{{}, span_of(kind), kind, random.next(), {}}, between(1s, 3s)});
+      if (kind == fault_kind::members && !others.empty())
+        round.back().what.beside = others[random.below(others.size())];
       wanted += round.back().what.span + round.back().rest;
     }
     for (auto left = round.size(); left > 1; --left)

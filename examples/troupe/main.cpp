@@ -377,7 +377,7 @@ private:
     command
       ->add_option("--faults", chaos_.faults,
                    "Only these: kill_leader, kill_others, pause_leader, pause_others, "
-                   "isolate_leader, isolate_minority, isolate_all, one_way, slow, reset")
+                   "isolate_leader, isolate_minority, isolate_all, one_way, slow, reset, members")
       ->delimiter(',');
     command->add_option("--raft-log", chaos_.raft_log,
                         "An empty folder for what the replicas of the log did, to be judged, too");
