@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <iomanip>
+#include <iostream>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -39,6 +41,19 @@ std::int64_t longest_silence(const sim::history& lines, std::int64_t begin, std:
   for (std::size_t place = 1; place < answers.size(); ++place)
     longest = std::max(longest, answers[place] - answers[place - 1]);
   return longest;
+}
+
+/// Of all calls; 1 where there were none.
+double share_of(std::size_t part, std::size_t whole) {
+  return whole == 0 ? 1 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+/// Rounded down, so that 100 % is all of them.
+std::string percent(std::size_t part, std::size_t whole) {
+  auto thousandths = whole == 0 ? 100'000 : part * 100'000 / whole;
+  auto rest = std::to_string(thousandths % 1'000);
+  return std::to_string(thousandths / 1'000) + "." + std::string(3 - rest.size(), '0') + rest
+         + " %";
 }
 
 /// One run, from its processes to its summary.
@@ -123,7 +138,7 @@ private:
     begin_ns_ = recorder_.now_ns();
     for (auto& each : users_)
       threads_.emplace_back([this, &each] {
-        while (!over_)
+        while (!over_ && !recorder_.is_full())
           work_->go_on(*each.who);
       });
     return {};
@@ -135,7 +150,7 @@ private:
 
   /// Waits until so much of the run has passed, or it is interrupted. Looks who leads.
   void wait_until(duration moment) {
-    while (elapsed() < moment && !is_interrupted()) {
+    while (elapsed() < moment && !is_interrupted() && !recorder_.is_full()) {
       cluster_.leader();
       std::this_thread::sleep_for(std::clamp<duration>(moment - elapsed(), 0ms, 200ms));
     }
@@ -147,6 +162,9 @@ private:
       wait_until(each.at + late);
       if (interrupted_)
         return {};
+      if (recorder_.is_full())
+        return too_many_calls();
+      auto begin_ns = recorder_.now_ns();
       auto words = cluster_.begin(each);
       if (!words)
         return words.error();
@@ -160,6 +178,9 @@ private:
       wait_until(elapsed() + each.span);
       if (auto why = cluster_.end(); why.code != errc::none)
         return why;
+      if (each.kind == chaos::fault_kind::isolate_all
+          || each.beside == chaos::fault_kind::isolate_all)
+        leaderless_.emplace_back(begin_ns, recorder_.now_ns());
       late = std::max(late, elapsed() - (each.at + each.span));
     }
     auto whole = duration{std::chrono::seconds{what_.seconds}};
@@ -167,11 +188,18 @@ private:
     auto end = std::max(whole, elapsed() + calm);
     answers_since_ns_ = recorder_.now_ns() + (calm / 2).count();
     wait_until(end);
-    return {};
+    return recorder_.is_full() ? too_many_calls() : problem{};
+  }
+
+  static problem too_many_calls() {
+    return {errc::limit_reached, "the clients made " + std::to_string(chaos::recorder::max_calls)
+                                   + " calls, which is what a history may have; give fewer "
+                                     "--clients or --seconds"};
   }
 
   int finish() {
     auto end_ns = recorder_.now_ns();
+    share_ = recorder_.count(leaderless_); // of the clients: what is read in the end is no call
     chaos::findings found;
     for (auto& each : users_)
       if (each.who->answered_ns() < answers_since_ns_)
@@ -192,7 +220,9 @@ private:
     if (!file.empty()) // before it is judged, which may take long
       if (auto why = save(file); why.code != errc::none)
         return complain(why);
+    auto check_begin_ns = recorder_.now_ns();
     work_->check(lines, found);
+    check_span_ = duration{recorder_.now_ns() - check_begin_ns};
     for (auto& each : cluster_.judge_replicas())
       found.violations.push_back("the replicas' own words: " + each);
     auto is_good = found.violations.empty() && found.undecided.empty();
@@ -244,30 +274,58 @@ private:
       = found.violations.empty() ? found.undecided.empty() ? json(true) : json{} : json(false);
     auto operations = lines.operations().size();
     auto unknown = count(sim::outcome::unknown);
-    if (common_.json)
-      return print({{"event", "done"},
-                    {"workload", what_.workload},
-                    {"network", what_.network},
-                    {"nodes", what_.nodes},
-                    {"clients", what_.clients},
-                    {"seed", what_.seed},
-                    {"seconds", what_.seconds},
-                    {"operations", operations},
-                    {"ok", count(sim::outcome::ok)},
-                    {"fail", count(sim::outcome::fail)},
-                    {"unknown", unknown},
-                    {"faults", faults_},
-                    {"elections", cluster_.elections()},
-                    {"longest_unavailable_s", silence},
-                    {"linearizable", is_linear},
-                    {"violations", found.violations},
-                    {"history", file}});
+    auto figures = work_->figures(lines);
+    if (common_.json) {
+      json line{{"event", "done"},
+                {"workload", what_.workload},
+                {"network", what_.network},
+                {"nodes", what_.nodes},
+                {"clients", what_.clients},
+                {"seed", what_.seed},
+                {"seconds", what_.seconds},
+                {"operations", operations},
+                {"ok", count(sim::outcome::ok)},
+                {"fail", count(sim::outcome::fail)},
+                {"unknown", unknown},
+                {"faults", faults_},
+                {"elections", cluster_.elections()},
+                {"longest_unavailable_s", silence},
+                {"linearizable", is_linear},
+                {"violations", found.violations},
+                {"history", file},
+                {"calls", share_.calls},
+                {"answered_in_time", share_.answered},
+                {"no_quorum_in_time", share_.no_quorum},
+                {"share_in_time", share_of(share_.answered, share_.calls)},
+                {"calls_with_majority", share_.calls_with_majority},
+                {"share_in_time_with_majority",
+                 share_of(share_.answered_with_majority, share_.calls_with_majority)},
+                {"voters_removed", cluster_.removed()},
+                {"voters_added", cluster_.added()},
+                {"check_s", seconds(check_span_)}};
+      for (auto& [name, value] : figures)
+        line[name] = value;
+      return print(line);
+    }
     std::cout << "operations      " << operations << ", " << unknown
               << " of them with unknown outcome\n"
+              << "in time         " << percent(share_.answered, share_.calls) << ": "
+              << share_.answered << " of " << share_.calls
+              << " calls were answered before their own time-out\n"
+              << "  with majority "
+              << percent(share_.answered_with_majority, share_.calls_with_majority) << ": "
+              << share_.answered_with_majority << " of " << share_.calls_with_majority
+              << " calls, without those that met isolate_all\n"
+              << "  no majority   " << share_.no_quorum
+              << " calls were told so in time, and that nothing was done\n"
               << "faults         ";
     for (auto& [kind, times] : faults_)
       std::cout << ' ' << kind << ' ' << times;
-    std::cout << "\nelections       " << cluster_.elections() << "\nno answer for   " << silence
+    std::cout << "\nvoters          removed " << cluster_.removed() << ", added "
+              << cluster_.added() << "\n";
+    for (auto& [name, value] : figures)
+      std::cout << std::left << std::setw(16) << name << value << '\n';
+    std::cout << "elections       " << cluster_.elections() << "\nno answer for   " << silence
               << " s at most\nlinearizable    "
               << (is_linear.is_null()     ? "undecided"
                   : is_linear.get<bool>() ? "yes"
@@ -292,6 +350,10 @@ private:
   /// crossed the end of the last fault says little.
   std::int64_t answers_since_ns_ = 0;
   std::map<std::string, std::size_t> faults_;
+  /// When no node heard another.
+  std::vector<std::pair<std::int64_t, std::int64_t>> leaderless_;
+  chaos::share_in_time share_;
+  duration check_span_{};
 };
 
 } // namespace

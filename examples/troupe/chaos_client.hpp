@@ -5,14 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <poll.h>
 
+#include "chaos_history.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
@@ -21,40 +20,6 @@
 
 /// What the clients of a run of `troupe chaos` have in common.
 namespace cli::chaos {
-
-/// The history of a run, on one clock for all clients. Thread-safe.
-class recorder {
-public:
-  using clock = std::chrono::steady_clock;
-
-  [[nodiscard]] std::int64_t now_ns() const {
-    return std::chrono::nanoseconds{clock::now() - started_}.count();
-  }
-
-  /// Notes that a request is about to be sent; returns its place.
-  std::size_t call(const std::string& client, const std::string& key,
-                   troupe::sim::step_of_history what) {
-    std::lock_guard guard{mutex_};
-    what.call = now_ns();
-    return lines_.call(client, key, std::move(what));
-  }
-
-  void answer(std::size_t place, troupe::sim::outcome how, std::optional<std::string> result) {
-    auto now = now_ns();
-    std::lock_guard guard{mutex_};
-    lines_.answer(place, how, std::move(result), now);
-  }
-
-  /// @pre No client is at work any more.
-  [[nodiscard]] const troupe::sim::history& lines() const {
-    return lines_;
-  }
-
-private:
-  const clock::time_point started_ = clock::now();
-  std::mutex mutex_;
-  troupe::sim::history lines_;
-};
 
 /// The start of a line of a history.
 inline troupe::sim::step_of_history wants(std::string verb,
@@ -97,19 +62,27 @@ public:
   }
 
   /// Does one operation, `ask()`, and writes it down. `judge(problem)` says what a problem means,
-  /// `show(value)` what the client saw. Returns the answer.
+  /// `show(value)` what the client saw. It may take `patience`, and `wait` more. Returns the
+  /// answer.
   template <class Ask, class Judge, class Show>
   auto perform(const std::string& key, troupe::sim::step_of_history what, Ask ask, Judge judge,
-               Show show) {
+               Show show, troupe::duration wait = {}) {
     auto place = lines_.call(name_, key, std::move(what));
     auto got = ask();
     auto said = got ? verdict{troupe::sim::outcome::ok, true} : judge(got.error());
-    lines_.answer(place, said.how, got ? show(*got) : std::nullopt);
+    auto is_alone = !got && got.error().code == troupe::errc::no_quorum;
+    lines_.answer(place, said.how, got ? show(*got) : std::nullopt,
+                  said.is_answer ? word::answer
+                  : is_alone     ? word::no_quorum
+                                 : word::none,
+                  patience + wait);
     if (said.is_answer)
       answered_ns_ = lines_.now_ns();
     if (said.how == troupe::sim::outcome::unknown)
       rename();
     unsure_ = said.how == troupe::sim::outcome::unknown;
+    if (is_alone) // as a program would: at once the answer would be the same
+      rest(std::chrono::milliseconds{500});
     return got;
   }
 
@@ -164,58 +137,16 @@ private:
   std::int64_t answered_ns_ = -1;
 };
 
-/// The keys that clients work on. A key is used for so many operations, then another takes its
-/// place: the search for an order grows with the operations of a key. Thread-safe.
-class key_ring {
-public:
-  /// `max_unsure`: operations of unknown outcome after which a key is used no more.
-  key_ring(std::string prefix, std::size_t width, std::size_t max_unsure)
-    : prefix_(std::move(prefix)), max_unsure_(max_unsure) {
-    for (std::size_t count = 0; count < width; ++count)
-      current_.push_back(make());
-  }
-
-  std::string take(troupe::random_source& random) {
-    std::lock_guard guard{mutex_};
-    auto& each = current_[random.below(current_.size())];
-    if (++each.uses >= max_uses)
-      return std::exchange(each, make()).name;
-    return each.name;
-  }
-
-  void unsure(const std::string& name) {
-    std::lock_guard guard{mutex_};
-    for (auto& each : current_)
-      if (each.name == name && ++each.unsure > max_unsure_)
-        each = make();
-  }
-
-  [[nodiscard]] std::vector<std::string> all() const {
-    std::lock_guard guard{mutex_};
-    std::vector<std::string> result;
-    for (std::uint64_t number = 1; number <= made_; ++number)
-      result.push_back(prefix_ + std::to_string(number));
-    return result;
-  }
-
-private:
-  struct key {
-    std::string name;
-    std::size_t uses = 0;
-    std::size_t unsure = 0;
-  };
-
-  key make() {
-    return {prefix_ + std::to_string(++made_), 0, 0};
-  }
-
-  static constexpr std::size_t max_uses = 100;
-
-  const std::string prefix_;
-  const std::size_t max_unsure_;
-  mutable std::mutex mutex_;
-  std::vector<key> current_;
-  std::uint64_t made_ = 0;
-};
+/// Has a client look at a key that is used no more, by `look(key) -> troupe::problem`. Returns
+/// whether there was one.
+template <class Look>
+bool look_at_old_key(key_ring& ring, client& who, Look look) {
+  auto old = ring.take_old(who.now_ns());
+  if (!old)
+    return false;
+  if (look(*old).code != troupe::errc::none)
+    ring.again(*std::move(old), who.now_ns());
+  return true;
+}
 
 } // namespace cli::chaos

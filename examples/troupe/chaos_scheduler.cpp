@@ -45,26 +45,18 @@ scheduler::submit diamond(const std::string& key) {
 class scheduler_workload final : public workload {
 public:
   void go_on(client& who) override {
-    std::string key;
-    {
-      std::lock_guard guard{mutex_};
-      key = "run-" + std::to_string(++last_);
-    }
+    if (look_at_old_key(ring_, who, [&](auto& old) { return look_at(who, old.name); }))
+      return;
+    auto key = ring_.take(who.random(), who.now_ns());
     if (auto run = submit(who, key))
       static_cast<void>(collect(who, key, *run, 10s));
     who.rest(50ms);
   }
 
   problem finish(client& who) override {
-    for (std::uint64_t number = 1; number <= last_; ++number) {
-      auto key = "run-" + std::to_string(number);
-      auto run = submit(who, key);
-      if (!run)
-        return run.error();
-      auto results = collect(who, key, *run, 30s);
-      if (!results)
-        return results.error();
-    }
+    for (auto& each : ring_.left(who.now_ns()))
+      if (auto why = look_at(who, each.name); why.code != errc::none)
+        return why;
     return {};
   }
 
@@ -94,6 +86,15 @@ public:
   }
 
 private:
+  /// Submits it again, which is to find the same run, and looks at its results again.
+  problem look_at(client& who, const std::string& key) {
+    auto run = submit(who, key);
+    if (!run)
+      return run.error();
+    auto results = collect(who, key, *run, 30s);
+    return results ? problem{} : results.error();
+  }
+
   static result<scheduler::run_id> submit(client& who, const std::string& key) {
     auto ask = [&]() -> result<scheduler::run_id> {
       auto got = who.services().scheduler.ask(diamond(key), client::patience);
@@ -112,7 +113,8 @@ private:
     auto ask = [&] { return results(who, key, run, recorder::clock::now() + wait); };
     return who.perform(
       key, wants("collect"), ask, [](const problem&) { return verdict{}; },
-      [](const std::string& what) { return std::optional{what}; });
+      [](const std::string& what) { return std::optional{what}; },
+      wait - client::patience); // all of it, not beside it
   }
 
   result<std::string> results(client& who, const std::string& key, scheduler::run_id run,
@@ -148,8 +150,8 @@ private:
     failed_.insert(what);
   }
 
+  key_ring ring_{{"run-", 1, 0, 1}};
   std::mutex mutex_;
-  std::uint64_t last_ = 0;
   std::set<std::string> failed_;
 };
 

@@ -58,10 +58,12 @@ std::optional<std::string> without_value(const state::written&) {
 /// Registers whose values are numbers that come once.
 class register_workload final : public workload {
 public:
-  explicit register_workload(std::size_t keys) : is_table_(keys > 1), ring_("key-", keys, 3) {}
+  explicit register_workload(std::size_t keys) : is_table_(keys > 1), ring_({"key-", keys, 3}) {}
 
   void go_on(client& who) override {
-    auto key = ring_.take(who.random());
+    if (look_at_old_key(ring_, who, [&](auto& old) { return look_at(who, old.name); }))
+      return;
+    auto key = ring_.take(who.random(), who.now_ns());
     auto dice = who.random().below(100);
     if (dice < 40)
       static_cast<void>(read(who, key));
@@ -72,14 +74,14 @@ public:
     else if (auto before = read(who, key))
       compare_and_set(who, key, *before);
     if (who.is_unsure())
-      ring_.unsure(key);
+      ring_.unsure(key, who.now_ns());
     who.rest(20ms);
   }
 
   problem finish(client& who) override {
-    for (auto& key : ring_.all())
-      if (auto found = read(who, key); !found)
-        return found.error();
+    for (auto& each : ring_.left(who.now_ns()))
+      if (auto why = look_at(who, each.name); why.code != errc::none)
+        return why;
     return {};
   }
 
@@ -90,6 +92,11 @@ public:
   }
 
 private:
+  problem look_at(client& who, const std::string& key) {
+    auto found = read(who, key);
+    return found ? problem{} : found.error();
+  }
+
   result<seen> read(client& who, const std::string& key) {
     auto found = who.perform(
       key, wants(is_table_ ? "get" : "read"), [&] { return look(who, key); },
@@ -133,28 +140,25 @@ private:
 /// when all before it has been popped, and the search for an order would grow beyond all bounds.
 class queue_workload final : public workload {
 public:
-  queue_workload() : ring_("queue-", 2, 0) {}
+  queue_workload() : ring_({"queue-", 2, 0}) {}
 
   void go_on(client& who) override {
-    auto key = ring_.take(who.random());
+    if (look_at_old_key(ring_, who, [&](auto& old) { return empty(who, old.name); }))
+      return;
+    auto key = ring_.take(who.random(), who.now_ns());
     if (who.random().one_in(2))
       push(who, key, std::to_string(++values_));
     else
       static_cast<void>(pop(who, key));
     if (who.is_unsure())
-      ring_.unsure(key);
+      ring_.unsure(key, who.now_ns());
     who.rest(20ms);
   }
 
   problem finish(client& who) override {
-    for (auto& key : ring_.all())
-      for (;;) {
-        auto popped = pop(who, key);
-        if (!popped)
-          return popped.error();
-        if (!popped->value)
-          break;
-      }
+    for (auto& each : ring_.left(who.now_ns()))
+      if (auto why = empty(who, each.name); why.code != errc::none)
+        return why;
     return {};
   }
 
@@ -164,6 +168,16 @@ public:
 
 private:
   using items = std::deque<std::string>;
+
+  static problem empty(client& who, const std::string& key) {
+    for (;;) {
+      auto popped = pop(who, key);
+      if (!popped)
+        return popped.error();
+      if (!popped->value)
+        return {};
+    }
+  }
 
   static void push(client& who, const std::string& key, const std::string& value) {
     auto ask = [&] {
@@ -203,7 +217,8 @@ private:
     for (auto tries = 0; tries < max_tries; ++tries) {
       auto before = look(who, key);
       if (!before)
-        return problem{errc::unreachable, before.error().detail}; // nothing was put
+        return problem{before.error().code == errc::no_quorum ? errc::no_quorum : errc::unreachable,
+                       before.error().detail}; // nothing was put
       items all;
       if (before->value)
         all = json::parse(*before->value).get<items>();

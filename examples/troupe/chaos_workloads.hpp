@@ -1,21 +1,17 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "chaos_client.hpp"
+#include "chaos_history.hpp"
 
 /// What clients do in a run of `troupe chaos`, and what must hold of what they saw.
 namespace cli::chaos {
-
-/// What a check has found.
-struct findings {
-  std::vector<std::string> violations;
-  /// Where the search was given up.
-  std::vector<std::string> undecided;
-};
 
 class workload {
 public:
@@ -29,6 +25,12 @@ public:
   [[nodiscard]] virtual troupe::problem finish(client& who) = 0;
 
   virtual void check(const troupe::sim::history& lines, findings& found) const = 0;
+
+  /// More figures for the summary, by name.
+  [[nodiscard]] virtual std::map<std::string, std::size_t>
+  figures(const troupe::sim::history& /*lines*/) const {
+    return {};
+  }
 
   /// More words for each node.
   [[nodiscard]] virtual std::vector<std::string> node_words() const {
@@ -68,16 +70,6 @@ inline std::unique_ptr<workload> make_workload(const std::string& name,
   if (name == "scheduler")
     return make_scheduler_workload();
   return nullptr;
-}
-
-/// Judges each key of a history by a model.
-template <class Model>
-void check_linearizable(const Model& model, const troupe::sim::history& lines, findings& found) {
-  auto report = troupe::sim::judge(model, lines);
-  for (auto& key : report.violated)
-    found.violations.push_back("the history of " + key + " is not linearizable");
-  for (auto& key : report.undecided)
-    found.undecided.push_back("the search for an order of the history of " + key + " was given up");
 }
 
 } // namespace cli::chaos

@@ -24,13 +24,14 @@ using namespace troupe::test;
 
 namespace {
 
-/// A run on three nodes, which elect soon.
+/// A run on nodes that elect soon.
 struct chaos_plan {
   std::string workload;
   words faults;
   std::size_t min_answers = 50;
   std::size_t seconds = 15;
   std::string network = "proxy";
+  std::size_t nodes = 3;
 };
 
 std::string joined(const words& parts, char between) {
@@ -40,8 +41,24 @@ std::string joined(const words& parts, char between) {
   return all;
 }
 
+/// Whether the figures on calls answered in time go with each other.
+void check_share(const json& last) {
+  auto calls = last["calls"].get<std::size_t>();
+  auto answered = last["answered_in_time"].get<std::size_t>();
+  REQUIRE(calls > 0);
+  CHECK(calls <= last["operations"].get<std::size_t>()); // without what is read in the end
+  CHECK(answered + last["no_quorum_in_time"].get<std::size_t>() <= calls);
+  CHECK(answered <= last["ok"].get<std::size_t>() + last["fail"].get<std::size_t>());
+  auto share = last["share_in_time"].get<double>();
+  CHECK(share == static_cast<double>(answered) / static_cast<double>(calls));
+  CHECK(share > 0.5);
+  CHECK(last["calls_with_majority"].get<std::size_t>() <= calls);
+  CHECK((last["share_in_time_with_majority"] >= share || last["faults"].contains("isolate_all")));
+}
+
 /// Checks what the command says of such a run: that each fault came, and all that it promises.
-void check_chaos(const chaos_plan& what) {
+/// Returns its last line.
+json check_chaos(const chaos_plan& what) {
   need_command();
   temporary_folder folder;
   auto file = (folder / "history.jsonl").string();
@@ -52,6 +69,8 @@ void check_chaos(const chaos_plan& what) {
                 what.network,
                 "--faults",
                 joined(what.faults, ','),
+                "--nodes",
+                std::to_string(what.nodes),
                 "--timers",
                 "lan",
                 "--seconds",
@@ -75,12 +94,15 @@ void check_chaos(const chaos_plan& what) {
     CHECK((!kind.ends_with("_leader") || last["elections"] >= 1));
   }
   CHECK(last["ok"].get<std::size_t>() >= what.min_answers);
-  for (auto* node : {"n1", "n2", "n3"})
-    CHECK(std::filesystem::file_size(folder / "raft" / (node + ".jsonl"s)) > 1'000);
+  check_share(last);
+  for (std::size_t node = 1; node <= what.nodes; ++node)
+    CHECK(std::filesystem::file_size(folder / "raft" / ("n" + std::to_string(node) + ".jsonl"))
+          > 1'000);
   std::ifstream in{file};
   auto history = troupe::sim::read_history(in);
   REQUIRE(history);
   CHECK(history->operations().size() == last["operations"].get<std::size_t>());
+  return last;
 }
 
 } // namespace
@@ -103,6 +125,27 @@ TEST_CASE(
 TEST_CASE("locks are linearizable while leaders are killed and while nodes are cut off one way",
           "[cluster][chaos]") {
   check_chaos({"lock", {"kill_leader", "one_way"}});
+}
+
+TEST_CASE(
+  "locks that clients share are linearizable while voters are removed and added among other "
+  "faults",
+  "[cluster][chaos]") {
+  auto last = check_chaos(
+    {.workload = "lock", .faults = {"members", "kill_others"}, .seconds = 20, .nodes = 5});
+  CHECK(last["voters_removed"] >= 1);
+  CHECK(last["voters_added"] == last["faults"]["members"]);
+  CHECK(last["most_sharers"] >= 2);
+}
+
+TEST_CASE("chaos says in words how many calls were answered in time", "[cluster][cli]") {
+  need_command();
+  auto done
+    = run({"chaos", "--faults", "reset", "--timers", "lan", "--seconds", "10", "--seed", "7"}, 60s);
+  INFO(done);
+  REQUIRE(done.status == 0);
+  CHECK(done.says("calls were answered before their own time-out"));
+  CHECK(done.says("linearizable    yes"));
 }
 
 TEST_CASE("leases last as long as was granted, and their tokens rise, while leaders are stopped "
@@ -142,6 +185,10 @@ TEST_CASE("a plan of chaos has each fault once before any comes again", "[cluste
       for (auto other : *all)
         if (one < other)
           check(15s, {one, other});
+    for (auto& each : plan_faults(random.seed(), 60s, *all))
+      CHECK((each.kind == fault_kind::members) == each.beside.has_value());
+    for (auto& each : plan_faults(random.seed(), 60s, {fault_kind::members}))
+      CHECK_FALSE(each.beside);
   });
 }
 
@@ -277,6 +324,10 @@ TEST_CASE("troupe chaos says what it does not know", "[cluster][cli]") {
   CHECK(run({"chaos", "--faults", "kill_leader,rain"}).status == 2);
   CHECK(run({"chaos", "--nodes", "2"}).status == 2);
   CHECK(run({"chaos", "--network", "ether"}).status == 2);
+  for (auto* span : {"9", "1801", "10s", "-60"}) {
+    INFO(span);
+    CHECK(run({"chaos", "--seconds", span}).status == 2);
+  }
   temporary_folder folder;
   std::ofstream{folder / "n1.jsonl"} << "of another run\n";
   CHECK(run({"chaos", "--raft-log", (folder / "").string()}).status == 2);

@@ -1,0 +1,143 @@
+// How a run of troupe chaos counts and judges what its clients saw.
+
+#include "../../examples/troupe/chaos_history.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace chaos_history_test {
+
+using namespace cli::chaos;
+using namespace std::literals;
+using troupe::sim::history;
+using troupe::sim::outcome;
+
+namespace {
+
+troupe::sim::operation done(const std::string& key, std::string verb,
+                            std::optional<std::string> argument, std::optional<std::string> result,
+                            std::int64_t call, std::int64_t end, outcome how = outcome::ok) {
+  return {"c", key, {std::move(verb), std::move(argument), {}, std::move(result), how, call}, end};
+}
+
+/// The key `key`, shared by the tokens 5 and 6 until 50 and 70, then held by 7 alone from
+/// `exclusive` on.
+history shared_then_held(const std::string& key, std::int64_t exclusive) {
+  history all;
+  all.add(done(key, "acquire_shared", {}, "5", 0, 10));
+  all.add(done(key, "acquire_shared", {}, "6", 20, 30));
+  all.add(done(key, "release", "5", {}, 40, 50));
+  all.add(done(key, "release", "6", {}, 60, 70));
+  all.add(done(key, "acquire", {}, "7", exclusive, exclusive + 5));
+  return all;
+}
+
+findings judged(const history& lines, troupe::duration limit = max_check) {
+  findings found;
+  check_linearizable(troupe::sim::lock_model{}, lines, found, limit);
+  return found;
+}
+
+void add_all(history& to, const history& from) {
+  for (auto& each : from.operations())
+    to.add(each);
+}
+
+/// Calls once and answers at once.
+void call_and_answer(recorder& lines, word last, troupe::duration patience = 1h) {
+  auto place = lines.call("c", "k", {"read", {}, {}, {}, outcome::unknown, 0});
+  lines.answer(place, outcome::ok, {}, last, patience);
+}
+
+} // namespace
+
+TEST_CASE("chaos finds a lock that is given to one alone while others share it") {
+  auto all = shared_then_held("good", 80);
+  add_all(all, shared_then_held("planted", 52)); // the token 6 shares it still
+  auto found = judged(all);
+  CHECK(found.violations == std::vector{"the history of planted is not linearizable"s});
+  CHECK(found.undecided.empty());
+}
+
+TEST_CASE("chaos finds a lock that is shared while one holds it alone") {
+  history all;
+  all.add(done("k", "acquire", {}, "5", 0, 10));
+  all.add(done("k", "acquire_shared", {}, "6", 20, 30));
+  CHECK(judged(all).violations.size() == 1);
+}
+
+TEST_CASE("chaos leaves undecided what it has no time to judge") {
+  auto found = judged(shared_then_held("k", 80), 0s);
+  CHECK(found.violations.empty());
+  CHECK(found.undecided.size() == 1);
+}
+
+TEST_CASE("chaos counts how many clients shared a lock at the same time") {
+  CHECK(most_sharers({}) == 0);
+  CHECK(most_sharers(shared_then_held("k", 80)) == 2);
+  history one_by_one;
+  one_by_one.add(done("k", "acquire_shared", {}, "5", 0, 10));
+  one_by_one.add(done("k", "release", "5", {}, 15, 20));
+  one_by_one.add(done("k", "acquire_shared", {}, "6", 30, 40));
+  one_by_one.add(done("other", "acquire_shared", {}, "5", 0, 10));
+  CHECK(most_sharers(one_by_one) == 1);
+}
+
+TEST_CASE("a call of chaos is answered in time if the service answers before the call's time-out") {
+  recorder lines;
+  call_and_answer(lines, word::answer);
+  call_and_answer(lines, word::answer, -1ns); // too late
+  call_and_answer(lines, word::no_quorum);
+  call_and_answer(lines, word::none);
+  auto counted = lines.count({});
+  CHECK(counted.calls == 4);
+  CHECK(counted.answered == 1);
+  CHECK(counted.no_quorum == 1);
+  CHECK(counted.calls_with_majority == 4);
+  CHECK(counted.answered_with_majority == 1);
+}
+
+TEST_CASE("calls of chaos that meet a time without a majority are also left out") {
+  recorder lines;
+  call_and_answer(lines, word::answer);
+  auto begin = lines.now_ns();
+  call_and_answer(lines, word::none);
+  auto end = lines.now_ns();
+  call_and_answer(lines, word::answer);
+  auto counted = lines.count({{begin, end}});
+  CHECK(counted.calls == 3);
+  CHECK(counted.answered == 2);
+  CHECK(counted.calls_with_majority == 2);
+  CHECK(counted.answered_with_majority == 2);
+}
+
+TEST_CASE("a key of chaos is used so many times, and looked at once it is at rest") {
+  constexpr std::int64_t settled = std::chrono::nanoseconds{20s}.count();
+  troupe::random_source random{1};
+  key_ring ring{{"key-", 1, 0, 3}};
+  for (auto count = 0; count < 3; ++count)
+    CHECK(ring.take(random, 0) == "key-1");
+  CHECK(ring.take(random, 0) == "key-2");
+  ring.unsure("key-2", 1);
+  CHECK(ring.take(random, 1) == "key-3");
+  CHECK_FALSE(ring.take_old(settled - 1));
+  auto old = ring.take_old(settled);
+  REQUIRE(old);
+  CHECK(old->name == "key-1");
+  CHECK_FALSE(ring.take_old(settled));
+  CHECK(ring.left(settled).size() == 2); // one at rest, one in use
+  ring.again(*old, settled);
+  CHECK(ring.left(settled).size() == 3);
+  REQUIRE(ring.take_old(2 * settled));
+  old = ring.take_old(2 * settled);
+  REQUIRE(old);
+  CHECK(old->since_ns == 0);
+}
+
+} // namespace chaos_history_test
