@@ -32,6 +32,7 @@ struct json_limits {
   /// it is read into a value, for that. Workflows of WfCommons need 4 to 8 bytes for a byte; a
   /// list of short numbers or of empty objects needs up to 40.
   std::size_t memory_per_byte = memory_budget::bytes_per_byte;
+  /// Memory that any document may take, besides.
   std::size_t spare_memory = memory_budget::spare_bytes;
 };
 

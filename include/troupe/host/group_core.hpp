@@ -94,6 +94,7 @@ inline std::uint64_t written_bytes(const group_state& state) {
 }
 
 struct group_options {
+  /// Of the replica of the log.
   raft::options consensus;
   /// A snapshot after so many entries; bounds the log and a restart.
   std::uint32_t snapshot_every = 10'000;

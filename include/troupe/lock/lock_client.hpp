@@ -19,6 +19,7 @@ struct hold_options {
   duration ttl = std::chrono::seconds{10};
   /// How long to wait in line; zero means try once.
   duration wait{};
+  /// Alone, or shared with others that share it.
   lock_mode mode = lock_mode::exclusive;
   /// Names the holder to people.
   std::string label{};

@@ -28,6 +28,7 @@ struct link_options {
   std::size_t max_queued_bytes = 64U << 20U;
   /// on_full is called above, on_drained below again.
   std::size_t full_bytes = 256U << 10U; // a round trip's worth of a fast network
+  /// See full_bytes.
   std::size_t drained_bytes = 64U << 10U;
   /// Nodes close a link that neither has used for so long, and make it again for the next
   /// message; zero: never. Links to the host of the cluster stay.

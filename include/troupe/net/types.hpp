@@ -33,6 +33,7 @@ struct table_options {
   /// Dialled connections without a link yet; more are refused.
   std::uint32_t max_dialling = 256;
   std::uint32_t max_members = 2048; // full membership; beyond it come partial views
+  /// Links of those that are no members; more are refused.
   std::uint32_t max_clients = 1024;
   /// How often in its life this node goes above a boot that peers have heard of: two processes
   /// with one identity would go above each other for ever.

@@ -34,6 +34,7 @@ namespace troupe::cluster {
 struct access_options {
   /// Nodes to ask, in turn.
   std::vector<net::address> addresses;
+  /// Between two rounds of asking them.
   backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
   /// A link to a node that only showed the way is no longer needed after so long; zero: that is
   /// not for the access to say, routers at both ends decide (see router::idle_links).

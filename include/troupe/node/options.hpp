@@ -30,9 +30,13 @@ inline constexpr std::uint16_t default_port = 6767;
 
 /// Bounds of the services of a cluster; those of the node that leads count.
 struct service_options {
+  /// Of the lock service.
   lock::lock_options locks{};
+  /// Of the registry.
   registry::registry_options registry{};
+  /// Of the scheduler.
   scheduler::scheduler_options scheduler{};
+  /// Of shared state.
   state::state_options state{};
   /// How each of them writes its journal.
   host::core_options journal{};
@@ -79,8 +83,11 @@ struct node_options {
   duration agents_end_within = std::chrono::seconds{2};
   /// How long between two tries to reach the cluster.
   backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
+  /// Bounds of the services; see there.
   service_options services{};
+  /// How messages between agents are brought.
   router::router_options router{};
+  /// How links to others are kept.
   net::link_options links{};
   /// Gets a line for each thing that an operator should know, on any thread, one at a time; must
   /// not block. What goes wrong again and again is said when it begins, changes and ends. Default:
@@ -95,8 +102,11 @@ struct node_options {
 
 /// How an agent is registered.
 struct agent_options {
+  /// What it can do, by which others find it.
   std::set<std::string> capabilities{};
+  /// Groups that it is a member of.
   std::set<std::string> groups{};
+  /// By which others find it, too.
   std::map<std::string, std::string> metadata{};
   /// The only one of its name in the cluster. Otherwise the name is one that several may
   /// have, as a capability is, and needs no claim.

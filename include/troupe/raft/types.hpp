@@ -306,11 +306,13 @@ struct options {
   duration election_timeout = std::chrono::seconds{1};
   /// What one message may carry.
   std::uint32_t max_message_entries = 1'024;
+  /// And its bytes of entries; a larger entry goes alone.
   std::uint32_t max_message_bytes = 512 * 1024;
   /// Messages with entries that a follower has not answered yet.
   std::uint32_t max_in_flight = 64;
   /// Entries and bytes that are not committed yet; more is refused.
   std::uint32_t max_uncommitted = 20'000;
+  /// See max_uncommitted.
   std::uint64_t max_uncommitted_bytes = std::uint64_t{64} * 1024 * 1024;
   /// The largest command: services put the requests of many callers into one.
   std::uint32_t max_command_bytes = 16 * 1024 * 1024;

@@ -28,6 +28,7 @@ struct registry_options {
   duration heartbeat_every = std::chrono::seconds{10};
   /// Silence after which a node shows inactive: three heartbeats, so that two may be lost.
   duration inactive_after = std::chrono::seconds{30};
+  /// Silence after which a node shows disconnected.
   duration disconnected_after = std::chrono::seconds{90};
   /// What is removed, or disconnected without a break, is forgotten after so long.
   duration retention = std::chrono::hours{24};

@@ -9,7 +9,9 @@ namespace troupe::router {
 
 /// Bounds of what a router has on its way to one other node: those of router_options.
 struct flow_options {
+  /// Waiting to be written; more is refused until half of it has gone.
   std::size_t max_waiting_bytes = 0;
+  /// Written and not acknowledged yet; what is more waits.
   std::size_t window_bytes = 0;
 };
 

@@ -16,10 +16,14 @@ namespace troupe::scheduler {
 struct submission_options {
   /// A second submission with the same key is the first one; empty is no key.
   std::string key{};
+  /// Its tasks begin before those of lower ones that have not waited long (see
+  /// scheduler_options::ageing).
   scheduler::priority priority = scheduler::priority::medium;
+  /// What becomes of the others when a task fails.
   failure_policy policy = failure_policy::fail_fast;
   /// For tasks that say nothing of their own.
   retry_policy retry{};
+  /// Its first tasks begin so long after it was taken.
   duration delay{};
   /// Tasks without a handler of their own sleep for their run time, times this.
   double time_scale = 1;

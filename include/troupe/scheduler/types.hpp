@@ -271,12 +271,14 @@ struct scheduler_options {
   /// Runs that are not over, and tasks of all of them that are not.
   std::uint32_t max_runs = 100'000;
   std::uint32_t max_tasks = 100'000; // of one run
+  /// Tasks of all runs that are not over.
   std::uint32_t max_live_tasks = 1'000'000;
   /// Edges of one run, so that a submission is checked in bounded time.
   std::uint32_t max_edges = 1'000'000;
   /// Over ones are kept to be looked at; the one that ended first goes first, and
   /// with it its idempotency key.
   std::uint32_t max_finished_runs = 10'000;
+  /// Registered at a time; more are refused.
   std::uint32_t max_workers = 10'000;
   /// One input, result or sentence.
   std::uint32_t max_payload_bytes = 64 * 1024;
@@ -303,9 +305,11 @@ struct scheduler_options {
   duration reserve_after = std::chrono::seconds{10};
   /// A task that lost more workers than this is thought to kill them. At most 1,000.
   std::uint32_t max_losses = 20;
+  /// How a worker is chosen among those that are good.
   scheduler::placement placement = scheduler::placement::resource_aware;
   /// Of the jitter of retries.
   std::uint64_t seed = 0;
+  /// Schedules; more are refused.
   std::uint32_t max_schedules = 1'000;
   /// All texts and inputs of their workflows.
   std::uint64_t max_schedule_bytes = std::uint64_t{64} << 20U;

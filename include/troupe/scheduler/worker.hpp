@@ -37,7 +37,9 @@ struct worker_options {
   std::string name = "worker";
   /// Slots are tasks at once; a worker has as many threads for handlers that block.
   resources capacity{0, 0, 0, 4};
+  /// Tasks that ask for one of these may run here.
   std::vector<std::string> groups{};
+  /// Tasks that ask for these may run here.
   scheduler::labels labels{};
 };
 

@@ -38,6 +38,7 @@ struct worker_core_options {
   std::uint32_t max_orders = 1'000;
   /// Outcomes in one report, and the bytes of their texts; a single outcome may have more.
   std::uint32_t max_report = 1'000;
+  /// Bytes of the texts in one report.
   std::uint32_t max_report_bytes = 4 * 1024 * 1024;
   /// A larger result fails its task here, with too_large: a group takes 16 MiB in one entry
   /// (raft::options::max_command_bytes). The scheduler takes less by default

@@ -18,10 +18,13 @@ namespace troupe::sim {
 
 /// One run of a scenario.
 struct scenario_options {
+  /// Of the world, besides clients.
   std::uint32_t nodes = 5;
+  /// The same seed is the same run.
   std::uint64_t seed = 0;
   /// Of virtual time, with faults; then the world is whole and has to go on.
   duration span = std::chrono::seconds{60};
+  /// Which faults come, and how often.
   faults what = rough();
   /// How often an operator changes the members of the group, on average.
   duration churn = std::chrono::milliseconds{700};

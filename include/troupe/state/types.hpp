@@ -27,6 +27,7 @@ namespace troupe::state {
 struct state_options {
   /// Keys with a value, about 700 bytes each beside key and value.
   std::uint32_t max_keys = 100'000;
+  /// Of one key.
   std::uint32_t max_key_bytes = 512;
   std::uint32_t max_value_bytes = 1'048'576; // larger ones are refused: keep them elsewhere
   /// Of all keys and values together.

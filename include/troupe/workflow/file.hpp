@@ -41,6 +41,7 @@ struct file_limits {
   /// max_bytes of it is the largest file: looked at before it is read. Tasks with short names need
   /// up to 13 bytes of memory for a byte, those of WfCommons up to 8.
   json_limits json{.memory_per_byte = 16};
+  /// Of the workflow in it.
   dag_options dag{};
 };
 

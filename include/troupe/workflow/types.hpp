@@ -54,12 +54,15 @@ struct definition {
 
 /// Bounds of one workflow. Whatever lies beyond them is refused.
 struct dag_options {
+  /// Tasks of one workflow.
   std::uint32_t max_tasks = 1'000'000;
   /// Parents of all tasks together, about 60 bytes each.
   std::uint32_t max_edges = 4'000'000;
   /// Length of ids and of names of workflows, handlers, groups and labels.
   std::uint32_t max_name_bytes = 255;
+  /// Of one task.
   std::uint32_t max_input_bytes = 1'048'576;
+  /// Of one task.
   std::uint32_t max_labels = 64;
   /// Longest run time and longest timeout of a task.
   duration max_span = std::chrono::hours{24 * 366};
