@@ -380,11 +380,13 @@ private:
   }
 
   void handle_effect(const typename core::perform& what) {
-    auto perform = [&](const auto& each) {
-      if constexpr (!requires { each.id; })
-        service_.carry_out(each);
-    };
-    std::visit(perform, what.what);
+    std::visit([this](const auto& each) { perform(each); }, what.what);
+  }
+
+  template <class Effect>
+  void perform(const Effect& what) {
+    if constexpr (!requires { what.id; })
+      service_.carry_out(what);
   }
 
   template <class Result>
