@@ -17,7 +17,7 @@ inline constexpr std::size_t max_about = 256;
 
 /// Returns `how`.
 /// @throws std::invalid_argument naming the option that is out of its bounds
-inline const options& checked(const options& how) {
+inline options checked(const options& how) {
   auto demand = [](bool holds, const char* sentence) {
     if (!holds)
       throw std::invalid_argument{sentence};
