@@ -5,13 +5,13 @@ DATA ?= $(realpath ../shared/data)
 configure = cmake --preset $(1) -DTROUPE_TEST_DATA="$(DATA)" $(2) > build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 
 .DEFAULT_GOAL := build
-.PHONY: deps deps-tsan build demo test lint asan asan-all tsan tidy fuzz soak mutants coverage bench docs install clean
+.PHONY: deps deps-tsan deps-bench deps-coverage build demo test lint asan asan-all tsan tidy fuzz soak mutants coverage bench docs install clean
 
 deps:
 	@tools/deps
 
-deps-tsan:
-	@tools/deps --tsan
+deps-tsan deps-bench deps-coverage: deps-%:
+	@tools/deps --$*
 
 build: deps
 	@mkdir -p build
@@ -48,10 +48,11 @@ tsan: deps-tsan
 	@cmake --build --preset tsan --parallel $(JOBS)
 	@TSAN_OPTIONS="suppressions=$(CURDIR)/tools/tsan.supp" ctest --preset tsan --parallel 1
 
+# With MINUTES=N it stops then; see tools/tidy.
 tidy: deps
 	@mkdir -p build
 	@$(call configure,dev)
-	@tools/tidy
+	@tools/tidy $(MINUTES)
 
 fuzz: deps
 	@mkdir -p build
@@ -66,10 +67,10 @@ soak: test
 mutants: deps
 	@tools/mutants
 
-coverage: deps
+coverage: deps-coverage
 	@tools/coverage
 
-bench: build
+bench: build deps-bench
 	@tools/bench
 
 docs:
