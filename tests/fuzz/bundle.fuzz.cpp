@@ -1,0 +1,95 @@
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "fuzz/laws.hpp"
+#include "troupe/core/caf/init.hpp"
+#include "troupe/router/bundle.hpp"
+#include "troupe/router/messages.hpp"
+
+// What a router gets from another one: letters of the application, in CAF's binary form.
+
+namespace {
+
+using namespace troupe;
+using router::bundle;
+
+bool know_types() {
+  init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
+                caf::id_block::troupe_router>();
+  return true;
+}
+
+caf::byte_buffer framed(std::string_view content) {
+  caf::byte_buffer bytes;
+  caf::binary_serializer sink{nullptr, bytes};
+  test::must_hold(sink.begin_sequence(content.size()), "a length is written");
+  auto* first = reinterpret_cast<const compat::byte*>(content.data());
+  bytes.insert(bytes.end(), first, first + content.size());
+  return bytes;
+}
+
+bundle::content arrived(std::string_view content) {
+  auto bytes = framed(content);
+  caf::binary_deserializer source{nullptr, bytes};
+  bundle received;
+  test::must_hold(source.apply(received) && source.remaining() == 0,
+                  "a bundle ends where its length says, whatever is in it");
+  return received.take(nullptr);
+}
+
+caf::byte_buffer written(bundle what) {
+  caf::byte_buffer bytes;
+  caf::binary_serializer sink{nullptr, bytes};
+  test::must_hold(sink.apply(what), "a bundle is written");
+  return bytes;
+}
+
+std::string_view behind_length(const caf::byte_buffer& bytes) {
+  caf::binary_deserializer source{nullptr, bytes};
+  std::size_t size = 0;
+  test::must_hold(source.begin_sequence(size) && size == source.remaining(), "behind its length");
+  auto rest = source.remainder();
+  return {reinterpret_cast<const char*>(rest.data()), rest.size()};
+}
+
+/// Sent on as they came, letters are the same.
+void check_again(const bundle::content& came) {
+  bundle made;
+  for (auto& each : came.letters)
+    if (each.unreadable.code == errc::none)
+      test::must_hold(made.add(nullptr, each) != bundle::added::unwritable,
+                      "what was read can be written");
+  auto once = written(std::move(made));
+  bundle second;
+  auto again = arrived(behind_length(once));
+  test::must_hold(again.damage.code == errc::none, "what was written is no damaged bundle");
+  for (auto& each : again.letters) {
+    test::must_hold(each.unreadable.code == errc::none, "what was written can be read");
+    test::must_hold(second.add(nullptr, each) == bundle::added::yes, "all of it fits again");
+  }
+  test::must_hold(written(std::move(second)) == once, "a second round trip changes nothing");
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const bool known = know_types();
+  auto bytes = test::text_of(data, size);
+  bundle::content came;
+  auto memory = test::counted_memory::peak_of([&] { came = arrived(bytes); });
+  test::must_hold(known && memory <= 64 * size + test::spare, "memory grows with the bytes");
+  test::must_hold(came.letters.size() <= bundle::max_letters, "letters are bounded");
+  std::size_t recipients = 0;
+  for (auto& each : came.letters) {
+    test::must_hold(!each.to.empty(), "each letter is for somebody");
+    test::must_hold(each.wanted == router::word::nothing || each.to.size() == 1,
+                    "one agent answers");
+    recipients += each.to.size();
+  }
+  test::must_hold(recipients <= bundle::max_recipients, "recipients are bounded");
+  test::must_hold(came.damage.code == errc::none || !came.damage.detail.empty(),
+                  "damage is told with its cause");
+  check_again(came);
+  return 0;
+}
