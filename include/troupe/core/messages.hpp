@@ -1,10 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "caf/allowed_unsafe_message_type.hpp"
 #include "caf/default_enum_inspect.hpp"
 #include "caf/is_error_code_enum.hpp"
 #include "caf/message.hpp"
@@ -69,9 +71,9 @@ inline bool from_integer(std::uint8_t value, errc& code) {
 }
 
 inline bool from_string(caf::string_view text, errc& code) {
-  for (std::uint8_t value = 0; value < errc_names.size(); ++value)
+  for (std::size_t value = 0; value < errc_names.size(); ++value)
     if (errc_names[value] == std::string_view{text.data(), text.size()})
-      return from_integer(value, code);
+      return from_integer(static_cast<std::uint8_t>(value), code);
   return false;
 }
 

@@ -82,6 +82,7 @@ struct start_fault {
 /// threads, memory may be out of reach.
 inline std::vector<char*> words_of(const program& what) {
   std::vector<char*> words;
+  words.reserve(what.command.size() + 1);
   for (auto& each : what.command)
     words.push_back(const_cast<char*>(each.c_str())); // exec changes nothing
   words.push_back(nullptr);

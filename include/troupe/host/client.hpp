@@ -360,7 +360,7 @@ private:
     static_assert(numbered || is_question<Request>(typename Protocol::queries{}),
                   "the service knows no such request");
     auto shared = std::make_shared<ending<typename Request::result>>(std::move(done));
-    auto job = [what, wait, shared, numbered, hurries](detail::client_state& state) mutable {
+    auto job = [what, wait, shared, hurries](detail::client_state& state) mutable {
       state.ask({sender<Request>(state, std::move(what), shared),
                  [shared](problem why) { shared->tell(std::move(why)); }, wait, numbered, hurries});
     };

@@ -100,7 +100,7 @@ struct group_options {
   std::uint32_t snapshot_every = 10'000;
   /// And after so many bytes of them, or as many as the snapshot before it had if that is more:
   /// a large state is not written again for each small change.
-  std::uint64_t snapshot_every_bytes = 6U * 1024 * 1024;
+  std::uint64_t snapshot_every_bytes = 6ULL * 1024 * 1024;
   /// Where to write what the replica does (see raft::event_log), behind what is there. It has no
   /// bound: for tests. Empty: nowhere.
   std::filesystem::path event_log{};

@@ -333,7 +333,7 @@ private:
     while (!out_.empty()) {
       doing_.swap(out_);
       for (auto& what : doing_)
-        std::visit([this](const auto& each) { handle_effect(each); }, what);
+        std::visit([this](const auto& each) { this->handle_effect(each); }, what);
       doing_.clear();
     }
     if (auto* group = host_->group())
@@ -380,7 +380,7 @@ private:
   }
 
   void handle_effect(const typename core::perform& what) {
-    std::visit([this](const auto& each) { perform(each); }, what.what);
+    std::visit([this](const auto& each) { this->perform(each); }, what.what);
   }
 
   template <class Effect>
@@ -426,7 +426,7 @@ private:
 
   void hear(group_event& what) {
     if constexpr (journaled<machine_type>)
-      std::visit([this](auto& each) { handle_group(each); }, what);
+      std::visit([this](auto& each) { this->handle_group(each); }, what);
   }
 
   void handle_group(to_service::deliver& what) {

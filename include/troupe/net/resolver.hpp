@@ -78,8 +78,9 @@ private:
       std::thread{[state = shared_] { work(*state); }}.detach();
       ++threads;
     } catch (const std::system_error&) {
+      return threads > 0; // whichever there is takes it
     }
-    return threads > 0;
+    return true;
   }
 
   static void work(shared& state) {

@@ -132,7 +132,7 @@ private:
 
   /// A registry that has just begun knows no session of the last one. To say a record again does
   /// no harm: it has a version.
-  void say(registry::put_records what, int tries, const done_handler& tell) {
+  void say(const registry::put_records& what, int tries, const done_handler& tell) {
     ask_service(
       self_, registry_, what,
       [this, what, tries, tell, boot = book_.boot()](const result<registry::put_report>& answer) {

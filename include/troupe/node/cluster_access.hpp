@@ -329,7 +329,7 @@ private:
             Then then) {
     self_->request(caf::actor_cast<caf::actor>(link->entry_point()), answer_within, what)
       .then(
-        [this, search, link, then](const router::service_place& place) mutable {
+        [this, search, link, then = std::move(then)](const router::service_place& place) mutable {
           if (is_current(search))
             then(place);
           else
@@ -421,8 +421,8 @@ private:
   void follow_contact(const router::service_place& place) {
     learn(place.others);
     auto there = place.handle ? contact_at_ : way_to(place);
-    if (there && *there != silent_)
-      seek(*there);
+    if (there && there != silent_)
+      seek(there);
   }
 
   /// What the contact says of the quorum.
@@ -473,8 +473,8 @@ private:
           if (!still_asks())
             return;
           learn(place.others);
-          if (auto there = place.handle ? where : way_to(place); there && *there != silent_)
-            return seek(*there);
+          if (auto there = place.handle ? where : way_to(place); there && there != silent_)
+            return seek(there);
           tried(where);
         },
         [this, where, still_asks](const caf::error&) {
@@ -724,7 +724,7 @@ private:
     if (place.handle)
       return seek(where_);
     if (auto there = way_to(place))
-      return seek(*there);
+      return seek(there);
     if (!place.address.empty())
       return seek(); // it says here, which was so earlier
     unbind(link, place);

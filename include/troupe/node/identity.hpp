@@ -77,7 +77,9 @@ public:
   }
 
   data_folder(data_folder&& other) noexcept
-    : path_(std::move(other.path_)), self_(other.self_), lock_(std::exchange(other.lock_, -1)) {}
+    : path_(std::move(other.path_)),
+      self_(std::move(other.self_)),
+      lock_(std::exchange(other.lock_, -1)) {}
 
   data_folder& operator=(data_folder&& other) noexcept {
     std::swap(path_, other.path_);

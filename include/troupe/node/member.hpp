@@ -285,10 +285,10 @@ private:
 
   /// What routers know of an agent.
   static router::location place_of(const registry::record& what) {
-    auto& [kind, name, owner] = what.key;
-    auto agent = what.token == 0 && name.ends_with('@' + owner)
-                   ? name.substr(0, name.size() - owner.size() - 1)
-                   : name;
+    auto& [kind, full, owner] = what.key;
+    auto agent = what.token == 0 && full.ends_with('@' + owner)
+                   ? full.substr(0, full.size() - owner.size() - 1)
+                   : full;
     return {std::move(agent), owner, what.capabilities, what.groups, what.load, false};
   }
 

@@ -45,19 +45,20 @@ public:
   /// withdrawn (see withdraw()), and what the service says; then the name is not claimed.
   void claim(const std::string& name, std::function<void(result<std::uint64_t>)> done) {
     claiming_.insert(name);
-    ask_service(self_, names_, registry::names::claim{{name}, setup_.node, setup_.boot()},
-                [this, name, done](const result<registry::names::claims>& answer) {
-                  auto wanted = claiming_.erase(name) > 0;
-                  if (answer && wanted)
-                    return done(answer->claimed.front().token);
-                  if (!answer && answer.error().code == errc::in_use)
-                    rise();
-                  else if (answer || answer.error().code != errc::name_taken)
-                    release({name}); // without an answer it may have been granted
-                  done(answer ? problem{errc::withdrawn,
-                                        "agent '" + name + "' ended before the cluster knew it"}
-                              : answer.error());
-                });
+    ask_service(
+      self_, names_, registry::names::claim{{name}, setup_.node, setup_.boot()},
+      [this, name, done = std::move(done)](const result<registry::names::claims>& answer) {
+        auto wanted = claiming_.erase(name) > 0;
+        if (answer && wanted)
+          return done(answer->claimed.front().token);
+        if (!answer && answer.error().code == errc::in_use)
+          rise();
+        else if (answer || answer.error().code != errc::name_taken)
+          release({name}); // without an answer it may have been granted
+        done(answer
+               ? problem{errc::withdrawn, "agent '" + name + "' ended before the cluster knew it"}
+               : answer.error());
+      });
   }
 
   /// The agent of a claim under way has ended: if it is granted, it is given back.

@@ -913,7 +913,7 @@ private:
   /// Void seats that nobody holds and nobody misses are remembered up to so many.
   static constexpr std::size_t max_forgotten = 1'000;
   /// Heartbeats pass between pieces of this size.
-  static constexpr std::size_t backup_piece = 256 * 1024;
+  static constexpr std::size_t backup_piece = 256ULL * 1024;
   static constexpr duration backup_stays = std::chrono::minutes{5};
 
   caf::event_based_actor* self_;

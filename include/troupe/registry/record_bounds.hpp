@@ -83,7 +83,7 @@ inline problem check(const record& value) {
     return {errc::bad_argument, to_text(value.key) + " says it is "
                                   + std::string{name_of(value.status)}
                                   + "; give active, maintenance or inactive"};
-  for (auto why :
+  for (const auto& why :
        {detail::check_claim(value), detail::check_endpoints(value), detail::check_metadata(value),
         check_names("capabilities", value.capabilities), check_names("groups", value.groups)})
     if (why.code != errc::none)

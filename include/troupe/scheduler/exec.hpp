@@ -29,7 +29,7 @@ namespace troupe::scheduler {
 /// What a worker lets tasks run.
 struct exec_options {
   /// Of its output and of its errors, each; what goes beyond is read and dropped.
-  std::size_t max_output_bytes = 16 * 1024;
+  std::size_t max_output_bytes = 16ULL * 1024;
 };
 
 /// What a task for exec_handler says, as JSON. The program is started without a shell, in

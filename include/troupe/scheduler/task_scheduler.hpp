@@ -62,7 +62,7 @@ public:
   /// Returns why step() would refuse `what` for its size, errc::none if it is to be stepped.
   /// Cost: O(tasks).
   [[nodiscard]] problem screen(const event& what) const {
-    return std::visit([this](const auto& request) { return screened(request); }, what);
+    return std::visit([this](const auto& request) { return this->screened(request); }, what);
   }
 
   /// Lets time pass: leases, time-outs, retries, delays. Harmless when early.

@@ -225,9 +225,10 @@ private:
 
   /// The handler of that name, or of all that begin like it up to a ':'.
   template <class Handlers>
-  static typename Handlers::const_iterator of_name(const Handlers& among, const std::string& name) {
-    auto found = among.find(name);
-    return found != among.end() ? found : among.find(name.substr(0, name.find(':') + 1));
+  static typename Handlers::const_iterator of_name(const Handlers& among,
+                                                   const std::string& asked) {
+    auto found = among.find(asked);
+    return found != among.end() ? found : among.find(asked.substr(0, asked.find(':') + 1));
   }
 
   /// Whatever a handler throws fails its task.

@@ -215,7 +215,7 @@ search_end search(const Model& model, const std::vector<Operation>& operations,
 template <class Model, class Operation>
 judgement judge(const Model& model, const std::vector<Operation>& operations,
                 const std::vector<interval>& when, std::size_t max_states = 2'000'000) {
-  for (std::size_t in_a_row : {1, 4}) {
+  for (auto in_a_row : {std::size_t{1}, std::size_t{4}}) {
     auto found = detail::search(model, operations, when, max_states / 4, in_a_row);
     if (found.best.outcome == verdict::linearizable
         || (found.best.outcome == verdict::violated && found.is_complete))

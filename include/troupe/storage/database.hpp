@@ -234,7 +234,8 @@ private:
   /// Returns the write-ahead log, null while there is none.
   [[nodiscard]] sqlite3_file* log_file() const {
     sqlite3_file* log = nullptr;
-    auto found = sqlite3_file_control(raw_, nullptr, SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    auto found
+      = sqlite3_file_control(raw_, nullptr, SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log));
     return found == SQLITE_OK && log != nullptr && log->pMethods != nullptr ? log : nullptr;
   }
 
@@ -273,7 +274,7 @@ private:
     std::string bytes;
     for (sqlite3_int64 place = 0; place < size && code == SQLITE_OK;
          place += static_cast<sqlite3_int64>(bytes.size())) {
-      constexpr sqlite3_int64 most = 64 * 1024; // SQLite writes no more than 128 KiB at a time
+      constexpr sqlite3_int64 most = 64LL * 1024; // SQLite writes no more than 128 KiB at a time
       bytes.resize(static_cast<std::size_t>(std::min(most, size - place)));
       auto count = static_cast<int>(bytes.size());
       code = log.pMethods->xRead(&log, bytes.data(), count, place);

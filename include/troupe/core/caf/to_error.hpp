@@ -22,7 +22,7 @@ inline caf::error to_error(problem why) {
 /// of our codes, with its own text.
 inline problem to_problem(const caf::error& why) {
   if (why.category() == caf::type_id_v<errc>) {
-    auto text = why.context();
+    const auto& text = why.context();
     return {static_cast<errc>(why.code()),
             text.match_elements<std::string>() ? text.get_as<std::string>(0) : to_string(why)};
   }

@@ -76,7 +76,7 @@ public:
   gate_loop(caf::actor_system& sys, hello self, link_events events, link_options options,
             stream_maker make_stream)
     : sys_(sys),
-      options_(std::move(options)),
+      options_(options),
       is_plain_(!make_stream),
       make_stream_(is_plain_ ? make_plain_stream : std::move(make_stream)),
       events_(std::move(events)),

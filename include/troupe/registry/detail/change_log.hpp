@@ -68,6 +68,7 @@ public:
 
   [[nodiscard]] std::vector<change> snapshot() const {
     std::vector<change> result;
+    result.reserve(lines_.size());
     for (auto& each : lines_)
       result.push_back(to_change(each));
     return result;

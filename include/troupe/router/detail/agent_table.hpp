@@ -87,6 +87,7 @@ public:
   [[nodiscard]] std::vector<caf::strong_actor_ptr> all() const {
     std::lock_guard guard{mutex_};
     std::vector<caf::strong_actor_ptr> result;
+    result.reserve(by_id_.size());
     for (auto& [id, agent] : by_id_)
       result.push_back(agent);
     return result;

@@ -92,6 +92,7 @@ public:
 
   [[nodiscard]] std::vector<saved_schedule> save() const {
     std::vector<saved_schedule> result;
+    result.reserve(entries_.size());
     for (auto& [name, each] : entries_)
       result.push_back({each.words, each.standing});
     return result;

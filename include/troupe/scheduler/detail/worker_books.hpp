@@ -34,7 +34,7 @@ public:
     std::uint32_t max_report = 0;
     std::uint64_t max_report_bytes = 0;
     std::uint64_t max_value_bytes = 0;
-    std::uint64_t max_detail_bytes = 64 * 1024;
+    std::uint64_t max_detail_bytes = 64ULL * 1024;
   };
 
   worker_books(const resources& capacity, const bounds& limits)
