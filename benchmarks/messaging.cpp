@@ -25,6 +25,7 @@
 #include "caf/io/middleman.hpp"
 #include "caf/scoped_actor.hpp"
 #include "loopback_node.hpp"
+#include "troupe/router/messages.hpp"
 #include "troupe/testing/child_process.hpp"
 
 using namespace std::literals;

@@ -4,6 +4,7 @@
 
 #include "tickets.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/node/spawn.hpp"
 
 using namespace std::literals;
 

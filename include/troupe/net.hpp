@@ -6,6 +6,7 @@
 #include "troupe/net/gate.hpp"
 #include "troupe/net/link.hpp"
 #include "troupe/net/link_actor.hpp"
+#include "troupe/net/link_events.hpp"
 #include "troupe/net/link_options.hpp"
 #include "troupe/net/messages.hpp"
 #include "troupe/net/types.hpp"

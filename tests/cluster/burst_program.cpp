@@ -38,6 +38,7 @@
 
 #include "caf/scoped_actor.hpp"
 #include "troupe/node/init.hpp"
+#include "troupe/router/messages.hpp"
 #include "troupe/testing/comes_true.hpp"
 
 using namespace std::literals;

@@ -13,6 +13,7 @@
 #include "../../examples/050-own-service/tickets.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/node/spawn.hpp"
 
 #include <chrono>
 #include <csignal>

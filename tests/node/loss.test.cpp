@@ -4,6 +4,7 @@
 
 #include <future>
 
+#include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
 
 using namespace std::literals;

@@ -1,6 +1,7 @@
 // Services here and on another node: the same code, the same answers.
 #include "node/node_fixture.hpp"
 #include "troupe/lock/lock_service.hpp"
+#include "troupe/node/spawn.hpp"
 #include "troupe/registry/name_service.hpp"
 #include "troupe/registry/registry_service.hpp"
 #include "troupe/router/router_client.hpp"

@@ -1,5 +1,6 @@
 #include "troupe/router/router_service.hpp" // the header under test
 #include "node/node_fixture.hpp"
+#include "troupe/node/spawn.hpp"
 #include "troupe/router/router_client.hpp"
 
 #include <future>

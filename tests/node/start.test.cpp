@@ -4,6 +4,7 @@
 
 #include "caf/actor_system.hpp"
 #include "caf/actor_system_config.hpp"
+#include "caf/scoped_actor.hpp"
 #include "troupe/node/configure.hpp"
 
 using namespace std::literals;

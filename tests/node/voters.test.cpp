@@ -1,5 +1,6 @@
 #include "node/node_fixture.hpp"
 #include "support/temporary_folder.hpp"
+#include "troupe/core/entropy.hpp"
 #include "troupe/node/cluster_client.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>

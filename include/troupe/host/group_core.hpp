@@ -20,6 +20,7 @@
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/rolling_hash.hpp"
 #include "troupe/core/version.hpp"
+#include "troupe/host/group_options.hpp"
 #include "troupe/host/group_types.hpp"
 #include "troupe/host/quorum_watch.hpp"
 #include "troupe/host/rules.hpp"
@@ -92,21 +93,6 @@ inline std::uint64_t written_bytes(const group_state& state) {
   }
   return to_bytes(frame).size() + inside;
 }
-
-struct group_options {
-  /// Of the replica of the log.
-  raft::options consensus;
-  /// A snapshot after so many entries; bounds the log and a restart.
-  std::uint32_t snapshot_every = 10'000;
-  /// And after so many bytes of them, or as many as the snapshot before it had if that is more:
-  /// a large state is not written again for each small change.
-  std::uint64_t snapshot_every_bytes = 6ULL * 1024 * 1024;
-  /// Where to write what the replica does (see raft::event_log), behind what is there. It has no
-  /// bound: for tests. Empty: nowhere.
-  std::filesystem::path event_log{};
-  /// What people call the node at a contact of raft::member; null: the contact itself.
-  quorum_watch::naming name_of = nullptr;
-};
 
 /// One node's share of a group that runs several services on one log: the replica of the
 /// log, and what goes between it and the replicated_core of each service. Which may live

@@ -12,6 +12,7 @@
 
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/host/group_options.hpp"
 #include "troupe/raft/quorum.hpp"
 #include "troupe/raft/types.hpp"
 
@@ -87,10 +88,8 @@ public:
   /// Below this a lost vote or a stall of the machine would be taken for a lost majority.
   static constexpr duration min_patience = std::chrono::seconds{2};
 
-  /// `name_of` turns a contact into what people call its node; null: the contact itself.
-  using naming = std::string (*)(const std::string& contact);
-
-  quorum_watch(raft::seat_id self, const raft::options& how, naming name_of, time_point now)
+  /// `name_of`: null for the contact itself.
+  quorum_watch(raft::seat_id self, const raft::options& how, contact_naming name_of, time_point now)
     : self_(self),
       name_of_(name_of),
       patience_(std::max(min_patience, 2 * how.election_timeout)),
@@ -246,7 +245,7 @@ private:
   static constexpr time_point far_future{duration::max() / 2};
 
   raft::seat_id self_;
-  naming name_of_;
+  contact_naming name_of_;
   duration patience_;
   time_point stepped_at_;
   /// The least that counts as the last word of everybody: since the start, a stall, or the last

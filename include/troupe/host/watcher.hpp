@@ -8,14 +8,11 @@
 #include <mutex>
 #include <utility>
 
-#include "caf/actor_system.hpp"
-#include "caf/event_based_actor.hpp"
-#include "caf/stateful_actor.hpp"
+#include "caf/fwd.hpp"
 #include "troupe/core/backoff.hpp"
-#include "troupe/core/caf/run_on.hpp"
-#include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/client.hpp"
+#include "troupe/host/detail/watch_actor.hpp"
 
 namespace troupe::host {
 
@@ -31,30 +28,6 @@ struct watcher_options {
 
 namespace detail {
 
-/// Waits for others, on an actor of its own.
-class alarm_state {
-public:
-  static inline const char* name = "troupe.watcher";
-
-  explicit alarm_state(caf::event_based_actor* self) : self_(self), later_(self) {}
-
-  caf::behavior make_behavior() {
-    return {[](caf::ok_atom) {}}; // lives on the jobs that arrive
-  }
-
-  void after(duration delay, std::function<void()> job) {
-    later_.after(delay, std::move(job));
-  }
-
-  void close() {
-    self_->quit();
-  }
-
-private:
-  caf::event_based_actor* self_;
-  timer_queue<caf::event_based_actor> later_;
-};
-
 /// One question, asked again and again; what a watcher and the calls on their way share.
 template <class Protocol, class Question>
 class follower : public std::enable_shared_from_this<follower<Protocol, Question>> {
@@ -68,12 +41,8 @@ public:
       question_(std::move(what)),
       tell_(std::move(tell)),
       options_(options),
-      alarm_(sys.spawn<caf::stateful_actor<alarm_state>, caf::hidden>()),
-      random_(alarm_.id()) {}
-
-  ~follower() {
-    run_on_state<alarm_state>(alarm_, [](alarm_state& state) { state.close(); });
-  }
+      home_(sys),
+      random_(home_.id()) {}
 
   follower(const follower&) = delete;
   follower& operator=(const follower&) = delete;
@@ -102,21 +71,18 @@ public:
 private:
   void ask_later() {
     auto delay = options_.retry.delay(std::min(++failures_, 32U), random_);
-    auto job = [weak = this->weak_from_this()] {
+    home_.after(delay, [weak = this->weak_from_this()] {
       if (auto self = weak.lock())
         self->ask();
-    };
-    run_on_state<alarm_state>(alarm_,
-                              [delay, job](alarm_state& state) { state.after(delay, job); });
+    });
   }
 
   /// The callback may take its time, where links would wait for it: it has its own actor.
   void hear_aside(result<answer> value) {
-    run_on_state<alarm_state>(
-      alarm_, [weak = this->weak_from_this(), value = std::move(value)](alarm_state&) {
-        if (auto self = weak.lock())
-          self->hear(value);
-      });
+    home_.run([weak = this->weak_from_this(), value = std::move(value)] {
+      if (auto self = weak.lock())
+        self->hear(value);
+    });
   }
 
   void hear(const result<answer>& value) {
@@ -169,7 +135,7 @@ private:
   Question question_;
   callback tell_;
   watcher_options options_;
-  caf::actor alarm_;
+  watch_actor home_;
   random_source random_;
   std::uint32_t failures_ = 0;
 };

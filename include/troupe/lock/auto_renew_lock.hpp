@@ -1,19 +1,13 @@
 #pragma once
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 
-#include "caf/actor_system.hpp"
-#include "caf/event_based_actor.hpp"
-#include "caf/send.hpp"
-#include "caf/stateful_actor.hpp"
-#include "troupe/core/caf/deadline_timer.hpp"
-#include "troupe/core/caf/run_on.hpp"
+#include "caf/actor.hpp"
+#include "caf/actor_clock.hpp"
+#include "caf/fwd.hpp"
+#include "troupe/core/compiled.hpp"
 #include "troupe/lock/lock_client.hpp"
 
 namespace troupe::lock {
@@ -24,87 +18,7 @@ using lost_handler = std::function<void(const problem& why)>;
 
 namespace detail {
 
-/// What the holder and the renewing actor share.
-struct hold_status {
-  lease held;
-  duration margin{}; // see hold_options
-
-  [[nodiscard]] duration worth() const {
-    return held.ttl - margin;
-  }
-
-  std::atomic<caf::actor_clock::duration_type::rep> valid_until{};
-  std::atomic<bool> lost = false;
-};
-
-/// Renews one lease every third of its ttl until told to stop, or until it is over.
-class renewer_state {
-public:
-  static inline const char* name = "troupe.auto-renew";
-
-  renewer_state(caf::event_based_actor* self, lock_client locks,
-                std::shared_ptr<hold_status> status, lost_handler on_lost)
-    : self_(self),
-      locks_(std::move(locks)),
-      status_(std::move(status)),
-      on_lost_(std::move(on_lost)) {}
-
-  caf::behavior make_behavior() {
-    renew_at_ = valid_until() - status_->worth() + status_->held.ttl / 3;
-    arm();
-    return {[](caf::ok_atom) {}}; // lives on its timer and on actions
-  }
-
-private:
-  [[nodiscard]] caf::actor_clock::time_point valid_until() const {
-    return caf::actor_clock::time_point{
-      caf::actor_clock::duration_type{status_->valid_until.load()}};
-  }
-
-  void arm() {
-    timer_.arm(self_, std::min(renew_at_, valid_until()), [this] { wake(); });
-  }
-
-  void wake() {
-    auto now = self_->clock().now();
-    if (now >= valid_until())
-      return lose({errc::stale_token, "the lease of " + status_->held.name
-                                        + " could not be renewed in time; stop using it"});
-    if (now >= renew_at_) {
-      renew_at_ = now + status_->held.ttl / 3;
-      renew(now);
-    }
-    arm();
-  }
-
-  void renew(caf::actor_clock::time_point sent) {
-    auto ttl = status_->held.ttl;
-    // Answers come on the actor of the client; they are worth something only here.
-    auto answered = [this, sent, home = caf::weak_actor_ptr{self_->ctrl()}](auto answer) {
-      run_on(home, [this, sent, answer = std::move(answer)] {
-        if (answer)
-          status_->valid_until = (sent + status_->worth()).time_since_epoch().count();
-        else if (answer.error().code == errc::stale_token)
-          lose(answer.error());
-      });
-    };
-    locks_.service().async(lock::renew{status_->held.name, status_->held.token, ttl}, ttl,
-                           std::move(answered));
-  }
-
-  void lose(const problem& why) {
-    if (!status_->lost.exchange(true) && on_lost_)
-      on_lost_(why);
-    self_->quit();
-  }
-
-  caf::event_based_actor* self_;
-  lock_client locks_;
-  std::shared_ptr<hold_status> status_;
-  lost_handler on_lost_;
-  caf::actor_clock::time_point renew_at_;
-  deadline_timer timer_;
-};
+struct hold_status;
 
 } // namespace detail
 
@@ -121,122 +35,45 @@ class auto_renew_lock {
 public:
   /// Blocks until the lock is held or `how.wait` is over. Errors: those of
   /// lock_client::acquire; bad_argument for a margin that is out of its bounds.
-  static result<auto_renew_lock> hold(caf::actor_system& sys, lock_client locks,
-                                      const std::string& name, const hold_options& how = {},
-                                      lost_handler on_lost = {}) {
-    if (auto why = check(how); why.code != errc::none)
-      return why;
-    auto asked = sys.clock().now();
-    auto granted = locks.acquire(name, how);
-    if (!granted)
-      return granted.error();
-    return keep(sys, std::move(locks), *granted, asked, how, std::move(on_lost));
-  }
+  TROUPE_COMPILED static result<auto_renew_lock> hold(caf::actor_system& sys, lock_client locks,
+                                                      const std::string& name,
+                                                      const hold_options& how = {},
+                                                      lost_handler on_lost = {});
 
   /// Holds what was granted to `locks`, who asked for it then: renewed first if it may have waited
   /// in line or on its way, given back if that fails. Blocks. Errors: those of lock_client::renew;
   /// bad_argument for a margin that is out of its bounds.
-  static result<auto_renew_lock> keep(caf::actor_system& sys, lock_client locks, lease granted,
-                                      caf::actor_clock::time_point asked,
-                                      const hold_options& how = {}, lost_handler on_lost = {}) {
-    auto why = check(how);
-    auto now = sys.clock().now();
-    auto is_late = how.wait > duration::zero() || now >= asked + (how.ttl - how.margin);
-    if (why.code == errc::none && is_late) {
-      asked = now;
-      if (auto renewed = locks.renew(granted, how.ttl, how.answer_within); renewed)
-        granted = *std::move(renewed);
-      else
-        why = renewed.error();
-    }
-    if (why.code != errc::none) {
-      give_back(locks, granted);
-      return why;
-    }
-    return auto_renew_lock{sys,   std::move(locks),  std::move(granted), how.margin,
-                           asked, std::move(on_lost)};
-  }
+  TROUPE_COMPILED static result<auto_renew_lock>
+  keep(caf::actor_system& sys, lock_client locks, lease granted, caf::actor_clock::time_point asked,
+       const hold_options& how = {}, lost_handler on_lost = {});
 
   auto_renew_lock(auto_renew_lock&&) noexcept = default;
 
-  auto_renew_lock& operator=(auto_renew_lock&& other) noexcept {
-    if (this != &other) {
-      let_go();
-      locks_ = std::move(other.locks_);
-      status_ = std::move(other.status_);
-      renewer_ = std::move(other.renewer_);
-      sys_ = other.sys_;
-    }
-    return *this;
-  }
+  TROUPE_COMPILED auto_renew_lock& operator=(auto_renew_lock&& other) noexcept;
 
-  ~auto_renew_lock() {
-    let_go();
-  }
+  TROUPE_COMPILED ~auto_renew_lock();
 
-  [[nodiscard]] bool held() const {
-    return !status_->lost
-           && sys_->clock().now().time_since_epoch().count() < status_->valid_until.load();
-  }
+  [[nodiscard]] TROUPE_COMPILED bool held() const;
 
-  [[nodiscard]] fencing_token token() const {
-    return status_->held.token;
-  }
+  [[nodiscard]] TROUPE_COMPILED fencing_token token() const;
 
   /// The lease as it was granted, for a fenced_store.
-  [[nodiscard]] const lease& value() const {
-    return status_->held;
-  }
+  [[nodiscard]] TROUPE_COMPILED const lease& value() const;
 
   /// Gives the lock back and waits up to `wait` for the answer. Blocks.
-  result<lease> release(duration wait = lock_client::answer_within) {
-    stop();
-    return locks_.release(status_->held, wait);
-  }
+  TROUPE_COMPILED result<lease> release(duration wait = lock_client::answer_within);
 
   /// The same, and calls `done` on an actor, where it must not block, instead of waiting.
-  void release(duration wait, std::function<void(const result<lease>&)> done) {
-    stop();
-    locks_.service().async(lock::release{status_->held.name, status_->held.token}, wait,
-                           [done = std::move(done)](const result<lease>& what) { done(what); });
-  }
+  TROUPE_COMPILED void release(duration wait, std::function<void(const result<lease>&)> done);
 
 private:
-  auto_renew_lock(caf::actor_system& sys, lock_client locks, lease granted, duration margin,
-                  caf::actor_clock::time_point sent, lost_handler on_lost)
-    : sys_(&sys), locks_(std::move(locks)), status_(std::make_shared<detail::hold_status>()) {
-    status_->held = std::move(granted);
-    status_->margin = margin;
-    status_->valid_until = (sent + status_->worth()).time_since_epoch().count();
-    renewer_ = sys.spawn<caf::stateful_actor<detail::renewer_state>, caf::hidden>(
-      locks_, status_, std::move(on_lost));
-  }
+  TROUPE_COMPILED auto_renew_lock(caf::actor_system& sys, lock_client locks, lease granted,
+                                  duration margin, caf::actor_clock::time_point sent,
+                                  lost_handler on_lost);
 
-  static problem check(const hold_options& how) {
-    if (how.margin >= duration::zero() && how.margin <= how.ttl / 3)
-      return {};
-    return {errc::bad_argument,
-            "hold_options::margin must be from 0 to a third of hold_options::ttl"};
-  }
+  TROUPE_COMPILED void stop();
 
-  void stop() {
-    status_->lost = true;
-    caf::anon_send_exit(std::exchange(renewer_, nullptr), caf::exit_reason::user_shutdown);
-  }
-
-  void let_go() {
-    if (!renewer_)
-      return; // moved from, or released
-    if (!status_->lost)
-      give_back(locks_, status_->held);
-    stop();
-  }
-
-  /// Nobody waits for the answer.
-  static void give_back(lock_client& locks, const lease& held) {
-    locks.service().async(lock::release{held.name, held.token}, lock_client::answer_within,
-                          [](const auto&) {});
-  }
+  TROUPE_COMPILED void let_go();
 
   caf::actor_system* sys_;
   lock_client locks_;
@@ -245,3 +82,7 @@ private:
 };
 
 } // namespace troupe::lock
+
+#ifndef TROUPE_SEPARATE_COMPILATION
+#include "troupe/lock/impl/auto_renew_lock.ipp"
+#endif

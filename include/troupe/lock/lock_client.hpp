@@ -1,13 +1,13 @@
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <cstdio>
+#include <chrono>
+#include <functional>
 #include <memory>
-#include <random>
 #include <string>
-#include <utility>
 
+#include "caf/fwd.hpp"
+#include "troupe/core/compiled.hpp"
+#include "troupe/core/result.hpp"
 #include "troupe/host/client.hpp"
 #include "troupe/lock/messages.hpp"
 
@@ -36,42 +36,26 @@ struct hold_options {
 /// inside an actor. Errors: those of lock_table::step and of host::client.
 class lock_client {
 public:
-  explicit lock_client(host::client<lock_protocol> service)
-    : service_(std::move(service)), names_(std::make_shared<owners>()) {}
+  TROUPE_COMPILED explicit lock_client(host::client<lock_protocol> service);
 
-  lock_client(caf::actor_system& sys, const lock_actor& service)
-    : lock_client(host::client<lock_protocol>{sys, service}) {}
+  TROUPE_COMPILED lock_client(caf::actor_system& sys, const lock_actor& service);
 
-  result<lease> acquire(const std::string& name, const hold_options& how = {}) {
-    return service_.ask(lock::acquire{name, names_->next(), how.ttl, how.wait, how.label, how.mode},
-                        how.wait + how.answer_within);
-  }
+  TROUPE_COMPILED result<lease> acquire(const std::string& name, const hold_options& how = {});
 
   /// Returns whether this client, or a copy of it, has asked for what `held` is.
-  [[nodiscard]] bool has_asked_for(const lease& held) const {
-    return names_->has(held.owner);
-  }
+  [[nodiscard]] TROUPE_COMPILED bool has_asked_for(const lease& held) const;
 
-  result<lease> renew(const lease& held, duration ttl, duration wait = answer_within) {
-    return service_.ask(lock::renew{held.name, held.token, ttl}, wait);
-  }
+  TROUPE_COMPILED result<lease> renew(const lease& held, duration ttl,
+                                      duration wait = answer_within);
 
-  result<lease> release(const lease& held, duration wait = answer_within) {
-    return service_.ask(lock::release{held.name, held.token}, wait);
-  }
+  TROUPE_COMPILED result<lease> release(const lease& held, duration wait = answer_within);
 
   /// For operators: takes the lock from whoever holds it.
-  result<revoked_leases> force_release(const std::string& name) {
-    return service_.ask(lock::force_release{name}, answer_within);
-  }
+  TROUPE_COMPILED result<revoked_leases> force_release(const std::string& name);
 
-  result<lock_view> find(const std::string& name) {
-    return service_.ask(find_lock{name}, answer_within);
-  }
+  TROUPE_COMPILED result<lock_view> find(const std::string& name);
 
-  result<lock_page> list(const list_locks& question = {}) {
-    return service_.ask(question, answer_within);
-  }
+  TROUPE_COMPILED result<lock_page> list(const list_locks& question = {});
 
   [[nodiscard]] host::client<lock_protocol>& service() {
     return service_;
@@ -81,31 +65,14 @@ public:
   static constexpr duration answer_within = std::chrono::seconds{10};
 
 private:
-  /// Makes the owners of one program: random, so that no other has them.
-  class owners {
-  public:
-    owners() {
-      std::random_device source;
-      char text[33];
-      std::snprintf(text, sizeof(text), "%08x%08x%08x%08x", source(), source(), source(), source());
-      program_ = text;
-    }
-
-    std::string next() {
-      return program_ + '/' + std::to_string(++attempts_);
-    }
-
-    [[nodiscard]] bool has(const std::string& owner) const {
-      return owner.starts_with(program_ + '/');
-    }
-
-  private:
-    std::string program_;
-    std::atomic<std::uint64_t> attempts_ = 0;
-  };
+  class owners;
 
   host::client<lock_protocol> service_;
   std::shared_ptr<owners> names_;
 };
 
 } // namespace troupe::lock
+
+#ifndef TROUPE_SEPARATE_COMPILATION
+#include "troupe/lock/impl/lock_client.ipp"
+#endif

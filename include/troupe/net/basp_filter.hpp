@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "troupe/net/link_options.hpp"
+
 namespace troupe::net {
 
 /// The header that CAF's protocol BASP puts before each message: 32 bytes, big endian.
@@ -45,17 +47,6 @@ struct basp_header {
     return {static_cast<operation>(number(0, 1)), static_cast<std::uint8_t>(number(3, 1)),
             static_cast<std::uint32_t>(number(4, 4)), number(16, 8), number(24, 8)};
   }
-};
-
-/// What one link lets in.
-struct filter_options {
-  /// The longest payload of one message.
-  std::uint32_t max_payload_bytes = 64U << 20U;
-  /// The longest payload of BASP's own: handshake, monitor and down messages.
-  std::uint32_t max_control_bytes = 64U << 10U;
-  /// Whether peers may spawn the services that this node offers. If not, their
-  /// remote_spawn ends by its own time-out.
-  bool spawns = true;
 };
 
 /// Looks at what a peer sends before BASP does, which believes every header (it would

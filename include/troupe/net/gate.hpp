@@ -17,6 +17,7 @@
 #include "troupe/net/byte_stream.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/link.hpp"
+#include "troupe/net/link_events.hpp"
 #include "troupe/net/link_options.hpp"
 
 namespace troupe::net::detail {

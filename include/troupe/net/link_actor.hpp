@@ -18,20 +18,10 @@
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/net/link_options.hpp"
 #include "troupe/net/messages.hpp"
 
 namespace troupe::net {
-
-/// What bounds the requests over one link.
-struct request_options {
-  /// Requests without an answer.
-  std::uint32_t max_pending = 65'536;
-  /// Bulk that the other side has not acknowledged. Measured: larger ones are no faster,
-  /// and heartbeats wait behind them.
-  std::uint32_t bulk_window_bytes = 256U << 10U;
-  /// One piece of bulk.
-  std::uint32_t max_piece_bytes = 64U << 10U;
-};
 
 /// Carries requests over one link and fails all that are open the moment the link has
 /// ended, which CAF leaves to their time-outs. A request on a raw handle of the peer

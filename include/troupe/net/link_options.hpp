@@ -2,16 +2,57 @@
 
 #include <chrono>
 #include <cstddef>
-#include <functional>
-#include <string>
+#include <cstdint>
 
-#include "troupe/core/ids.hpp"
-#include "troupe/net/basp_filter.hpp"
-#include "troupe/net/link.hpp"
-#include "troupe/net/link_actor.hpp"
-#include "troupe/net/types.hpp"
+#include "troupe/core/time.hpp"
 
 namespace troupe::net {
+
+/// Time-outs of links, and how many there may be.
+struct table_options {
+  /// From dialling to a TCP connection.
+  duration connect_timeout = std::chrono::seconds{1};
+  /// From there to the last word of the greeting, encryption included.
+  duration greeting_timeout = std::chrono::seconds{3};
+  /// From there to the end of BASP's handshake.
+  duration handshake_timeout = std::chrono::seconds{3};
+  /// A link that is silent for so long is closed; at least twice the peer's heartbeat.
+  duration link_timeout = std::chrono::seconds{8};
+  /// Accepted connections without a link yet; the oldest gives way to a new one.
+  std::uint32_t max_accepting = 64;
+  /// Dialled connections without a link yet; more are refused.
+  std::uint32_t max_dialling = 256;
+  std::uint32_t max_members = 2048; // full membership; beyond it come partial views
+  /// Links of those that are no members; more are refused.
+  std::uint32_t max_clients = 1024;
+  /// How often in its life this node goes above a boot that peers have heard of: two processes
+  /// with one identity would go above each other for ever.
+  std::uint32_t max_rises = 16;
+  /// Nodes without a link whose boot is remembered; the longest gone is forgotten.
+  std::uint32_t max_remembered = 4096;
+};
+
+/// What one link lets in.
+struct filter_options {
+  /// The longest payload of one message.
+  std::uint32_t max_payload_bytes = 64U << 20U;
+  /// The longest payload of BASP's own: handshake, monitor and down messages.
+  std::uint32_t max_control_bytes = 64U << 10U;
+  /// Whether peers may spawn the services that this node offers. If not, their
+  /// remote_spawn ends by its own time-out.
+  bool spawns = true;
+};
+
+/// What bounds the requests over one link.
+struct request_options {
+  /// Requests without an answer.
+  std::uint32_t max_pending = 65'536;
+  /// Bulk that the other side has not acknowledged. Measured: larger ones are no faster,
+  /// and heartbeats wait behind them.
+  std::uint32_t bulk_window_bytes = 256U << 10U;
+  /// One piece of bulk.
+  std::uint32_t max_piece_bytes = 64U << 10U;
+};
 
 /// What bounds the links of a node.
 struct link_options {
@@ -36,25 +77,6 @@ struct link_options {
   /// Plain TCP is for loopback: everybody on the way reads it and writes into it. With
   /// this, other addresses are listened at and dialled all the same.
   bool allow_plain_beyond_loopback = false;
-};
-
-/// What a node hears of its links. Each is optional; keep them short (send a message),
-/// none may call gate::stop(). For one link on_up comes first, before the first message
-/// of the peer is delivered, and on_down last, after the last one; on_full and on_drained
-/// alternate in between. No call is under way or follows once gate::stop() has returned.
-struct link_events {
-  /// In CAF's I/O thread.
-  std::function<void(const link_ptr&)> on_up;
-  /// In the gate's thread. Only for links that were up.
-  std::function<void(const link_ptr&, const std::string& why)> on_down;
-  /// In CAF's I/O thread.
-  std::function<void(const link_ptr&)> on_full;
-  std::function<void(const link_ptr&)> on_drained;
-  /// In the gate's thread: this node had no cluster and takes that of a peer.
-  std::function<void(const cluster_id&)> on_adopted;
-  /// In the gate's thread: a peer refuses this node, as it has heard of a later life of it. Keep
-  /// a boot above, and tell gate::rise().
-  std::function<void(boot_number heard)> on_outlived;
 };
 
 } // namespace troupe::net

@@ -10,6 +10,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/net/greeting.hpp"
+#include "troupe/net/link_options.hpp"
 #include "troupe/net/side.hpp"
 
 /// Vocabulary of the link table: what it is told, what it wants done.
@@ -18,29 +19,6 @@ namespace troupe::net {
 /// Given by whoever runs the table, never reused: one connection, and the link that it
 /// may become.
 using connection_id = std::uint64_t;
-
-struct table_options {
-  /// From dialling to a TCP connection.
-  duration connect_timeout = std::chrono::seconds{1};
-  /// From there to the last word of the greeting, encryption included.
-  duration greeting_timeout = std::chrono::seconds{3};
-  /// From there to the end of BASP's handshake.
-  duration handshake_timeout = std::chrono::seconds{3};
-  /// A link that is silent for so long is closed; at least twice the peer's heartbeat.
-  duration link_timeout = std::chrono::seconds{8};
-  /// Accepted connections without a link yet; the oldest gives way to a new one.
-  std::uint32_t max_accepting = 64;
-  /// Dialled connections without a link yet; more are refused.
-  std::uint32_t max_dialling = 256;
-  std::uint32_t max_members = 2048; // full membership; beyond it come partial views
-  /// Links of those that are no members; more are refused.
-  std::uint32_t max_clients = 1024;
-  /// How often in its life this node goes above a boot that peers have heard of: two processes
-  /// with one identity would go above each other for ever.
-  std::uint32_t max_rises = 16;
-  /// Nodes without a link whose boot is remembered; the longest gone is forgotten.
-  std::uint32_t max_remembered = 4096;
-};
 
 // -- events -------------------------------------------------------------------------
 

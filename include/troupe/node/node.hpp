@@ -16,14 +16,12 @@
 #include "troupe/core/compiled.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
-#include "troupe/node/agent_tasks.hpp"
 #include "troupe/node/configure.hpp"
 #include "troupe/node/init.hpp"
 #include "troupe/node/options.hpp"
+#include "troupe/node/peer.hpp"
 #include "troupe/node/service_clients.hpp"
-#include "troupe/node/spawn.hpp"
 #include "troupe/node/voters_client.hpp"
-#include "troupe/router/messages.hpp"
 #include "troupe/router/router_client.hpp"
 #include "troupe/scheduler/worker.hpp"
 #include "troupe/state/state_client.hpp"
@@ -231,18 +229,8 @@ public:
   /// Runs tasks of the cluster's scheduler in this process until the worker ends; also
   /// those that agents do, see cluster::agent_tasks(). One that the scheduler refuses goes on to
   /// try and is named in node_options::log; ask scheduler::check(options) before.
-  [[nodiscard]] scheduler::worker work(const scheduler::worker_options& options = {},
-                                       scheduler::task_handlers handlers = {}) {
-    handlers.handle_async(scheduler::agent_handlers, cluster::agent_tasks(*system_, router()));
-    return scheduler::worker{*system_,
-                             clients_.scheduler,
-                             to_string(id()),
-                             present_boot(),
-                             options,
-                             std::move(handlers),
-                             [flag = in_maintenance_] { return flag->load(); },
-                             reports_of(options.name)};
-  }
+  [[nodiscard]] TROUPE_COMPILED scheduler::worker
+  work(const scheduler::worker_options& options = {}, scheduler::task_handlers handlers = {});
 
   static constexpr duration default_wait = router::router_client::default_wait;
 
@@ -259,10 +247,6 @@ private:
   /// For the functions of an agent: what they throw ends it.
   [[nodiscard]] TROUPE_COMPILED std::function<caf::error(std::exception_ptr&)>
   ends_agent(const std::string& id) const;
-
-  /// Where the log hears of a worker.
-  [[nodiscard]] TROUPE_COMPILED scheduler::worker_reports
-  reports_of(const std::string& worker) const;
 
   TROUPE_COMPILED problem adopt_agent(const std::string& id, const caf::actor& agent,
                                       const agent_options& how);

@@ -13,8 +13,8 @@
 
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/problem.hpp"
-#include "troupe/host/durable_core.hpp"
-#include "troupe/host/group_core.hpp"
+#include "troupe/host/core_options.hpp"
+#include "troupe/host/group_options.hpp"
 #include "troupe/lock/types.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/link_options.hpp"

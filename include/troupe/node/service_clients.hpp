@@ -1,17 +1,15 @@
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <functional>
 #include <map>
 #include <string>
 
 #include "caf/actor_control_block.hpp"
-#include "caf/actor_system.hpp"
+#include "caf/fwd.hpp"
+#include "troupe/core/compiled.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/host/client.hpp"
 #include "troupe/lock/messages.hpp"
-#include "troupe/node/service_names.hpp"
 #include "troupe/registry/messages.hpp"
 #include "troupe/scheduler/messages.hpp"
 #include "troupe/state/messages.hpp"
@@ -27,8 +25,8 @@ using state_client = host::client<state::state_protocol>;
 /// One client for each service of a cluster; copies share their sessions. Calls wait, within
 /// their deadlines, while the services are out of reach.
 struct service_clients {
-  explicit service_clients(caf::actor_system& sys, const host::client_options& how = {})
-    : registry(sys, how), names(sys, how), locks(sys, how), scheduler(sys, how), state(sys, how) {}
+  TROUPE_COMPILED explicit service_clients(caf::actor_system& sys,
+                                           const host::client_options& how = {});
 
   registry_client registry;
   names_client names;
@@ -37,61 +35,26 @@ struct service_clients {
   state_client state;
 
   /// Ends them all, copies included, so that their actor system can end.
-  void close() {
-    registry.close();
-    names.close();
-    locks.close();
-    scheduler.close();
-    state.close();
-  }
+  TROUPE_COMPILED void close();
 
   /// The same, and waits up to `wait` until the services have heard of it, as far as they are in
   /// reach: sessions end at once, then, not after their term.
-  void close(duration wait) {
-    close();
-    auto end = std::chrono::steady_clock::now() + wait;
-    auto left = [end] { return std::max<duration>(end - std::chrono::steady_clock::now(), {}); };
-    registry.close(left());
-    names.close(left());
-    locks.close(left());
-    scheduler.close(left());
-    state.close(left());
-  }
+  TROUPE_COMPILED void close(duration wait);
 
   /// They will be out of reach for a while: see host::client::refuse().
-  void refuse(const problem& why) {
-    registry.refuse(why);
-    names.refuse(why);
-    locks.refuse(why);
-    scheduler.refuse(why);
-    state.refuse(why);
-  }
+  TROUPE_COMPILED void refuse(const problem& why);
 
   /// See host::client::on_doubt().
-  void on_doubt(const std::function<void()>& job) {
-    registry.on_doubt(job);
-    names.on_doubt(job);
-    locks.on_doubt(job);
-    scheduler.on_doubt(job);
-    state.on_doubt(job);
-  }
+  TROUPE_COMPILED void on_doubt(const std::function<void()>& job);
 
   /// The services are there from now on, by their names; those that are missing nowhere. They had
   /// come to these records, as far as that is known.
-  void bind(const std::map<std::string, caf::strong_actor_ptr>& where,
-            const std::map<std::string, request_id>& records) {
-    auto set = [&](auto& client, const char* name) {
-      auto found = where.find(name);
-      auto record = records.find(name);
-      client.set_target(found != where.end() ? found->second : nullptr,
-                        record != records.end() ? record->second : 0);
-    };
-    set(registry, registry_name);
-    set(names, names_name);
-    set(locks, locks_name);
-    set(scheduler, scheduler_name);
-    set(state, state_name);
-  }
+  TROUPE_COMPILED void bind(const std::map<std::string, caf::strong_actor_ptr>& where,
+                            const std::map<std::string, request_id>& records);
 };
 
 } // namespace troupe::cluster
+
+#ifndef TROUPE_SEPARATE_COMPILATION
+#include "troupe/node/impl/service_clients.ipp"
+#endif

@@ -5,25 +5,16 @@
 
 #include "caf/actor.hpp"
 #include "caf/actor_cast.hpp"
-#include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/expected.hpp"
 #include "caf/io/middleman.hpp"
 #include "caf/message.hpp"
-#include "caf/node_id.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/service_actor.hpp"
+#include "troupe/node/peer.hpp"
 
 namespace troupe {
-
-/// A process to spawn services on: what node::peer() gives for a name.
-struct peer {
-  caf::actor_system* here = nullptr;
-  caf::node_id there;
-  /// Services spawned there end with this actor; null leaves them running.
-  caf::strong_actor_ptr owner;
-};
 
 /// Starts a service in this process, in memory or on the host given:
 ///

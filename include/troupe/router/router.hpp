@@ -586,7 +586,8 @@ private:
     if (ways().send(there.node, next.taken, next.what.bytes())) {
       id = self_->new_request_id(caf::message_priority::normal);
       there.receipts.push_back(id);
-      compat::when_answered(self_, id, [this, node = there.node, id] { received(node, id); });
+      compat::when_answered(
+        self_, id, [this, node = there.node, id](const caf::message&) { received(node, id); });
     }
     there.entry->enqueue(self_->ctrl(), id, caf::make_message(std::move(next.what)),
                          self_->context());

@@ -7,11 +7,11 @@
 #include "caf/actor.hpp"
 #include "caf/actor_cast.hpp"
 #include "caf/actor_control_block.hpp"
-#include "caf/actor_system.hpp"
+#include "caf/fwd.hpp"
 #include "caf/message.hpp"
-#include "caf/send.hpp"
-#include "troupe/core/caf/wait.hpp"
+#include "troupe/core/compiled.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::router {
@@ -38,9 +38,7 @@ public:
   /// has too much to send already drops it. node::send() and post() tell.
   template <class... Ts>
   void send(recipients to, Ts&&... what) const {
-    caf::anon_send(
-      router_,
-      dispatch{std::move(to), {}, default_wait, caf::make_message(std::forward<Ts>(what)...)});
+    send_message(std::move(to), caf::make_message(std::forward<Ts>(what)...));
   }
 
   /// Sends `what` to many and says to how many.
@@ -55,8 +53,13 @@ public:
   /// wait for it), timed_out; failed with the agent's own words for its errors.
   template <class Result, class... Ts>
   result<Result> request(recipients to, duration wait, Ts&&... what) const {
-    return ask<Result>(
-      wait, dispatch{std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...)});
+    result<caf::message> answer
+      = request_message(std::move(to), wait, caf::make_message(std::forward<Ts>(what)...));
+    if (!answer)
+      return answer.error();
+    if (!answer->match_elements<Result>())
+      return other_type(*answer);
+    return std::move(answer->get_mutable_as<Result>(0));
   }
 
   /// Sends `what` to one or many and waits up to `wait` until it is handed over: to one agent
@@ -65,8 +68,7 @@ public:
   /// limit_reached, too_large (nothing was sent), outcome_unknown, timed_out.
   template <class... Ts>
   result<send_report> post(recipients to, duration wait, Ts&&... what) const {
-    return ask<send_report>(
-      wait, router::post{std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...)});
+    return post_message(std::move(to), wait, caf::make_message(std::forward<Ts>(what)...));
   }
 
   /// Returns the handle of an agent, for messages at the speed of CAF. It is good as long
@@ -74,7 +76,7 @@ public:
   /// time-out. Errors as request().
   template <class Handle = caf::actor>
   result<Handle> find(const std::string& id, duration wait = default_wait) const {
-    auto found = ask<caf::strong_actor_ptr>(wait, resolve_agent{id, wait});
+    auto found = resolve(id, wait);
     if (!found)
       return found.error();
     return caf::actor_cast<Handle>(*found);
@@ -83,17 +85,25 @@ public:
   static constexpr duration default_wait = std::chrono::seconds{10};
 
 private:
-  template <class Result, class Question>
-  result<Result> ask(duration wait, Question what) const {
-    if (!router_)
-      return problem{errc::unreachable, "there is no way to the router for now; nothing was sent, "
-                                        "retry"};
-    // The router itself ends what takes too long, with better words.
-    return ask_and_wait<Result>(*system_, router_, wait + std::chrono::seconds{1}, std::move(what));
-  }
+  TROUPE_COMPILED void send_message(recipients to, caf::message what) const;
+
+  TROUPE_COMPILED result<caf::message> request_message(recipients to, duration wait,
+                                                       caf::message what) const;
+
+  TROUPE_COMPILED result<send_report> post_message(recipients to, duration wait,
+                                                   caf::message what) const;
+
+  TROUPE_COMPILED result<caf::strong_actor_ptr> resolve(const std::string& id, duration wait) const;
+
+  /// The agent says something else than its caller has asked for.
+  TROUPE_COMPILED static problem other_type(const caf::message& what);
 
   caf::actor_system* system_;
   caf::actor router_;
 };
 
 } // namespace troupe::router
+
+#ifndef TROUPE_SEPARATE_COMPILATION
+#include "troupe/router/impl/router_client.ipp"
+#endif

@@ -11,8 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "troupe/core/checksum.hpp"
-#include "troupe/core/codec.hpp"
+#include "troupe/core/compiled.hpp"
 #include "troupe/core/digest.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -148,31 +147,13 @@ inline clock_order compare(const entry& left, const entry& right) {
 /// Returns the CRC-32C of all fields of a write from `key` to `content`, the value by its
 /// digest. Fields that are added to `entry` later are not among them, or no old entry
 /// would be believed any more.
-inline std::uint32_t checksum_of(const entry& value) {
-  encoder fields;
-  fields.put(value.key);
-  fields.put(value.version);
-  fields.put(value.replica);
-  fields.put(value.context);
-  fields.put(value.written_at);
-  fields.put(value.expires_at);
-  fields.put(value.content);
-  return crc32c(fields.take());
-}
+TROUPE_COMPILED std::uint32_t checksum_of(const entry& value);
 
 /// Writes down what tells later if the write is as it was.
-inline void seal(entry& value) {
-  value.content = sha256(view_of(value.value));
-  value.checksum = checksum_of(value);
-}
+TROUPE_COMPILED void seal(entry& value);
 
 /// Returns damaged if what came from a disk or over a wire is not what was sealed.
-inline problem verify(const entry& value) {
-  if (value.checksum == checksum_of(value) && value.content == sha256(view_of(value.value)))
-    return {};
-  return {errc::damaged, to_text(value.key) + ", version " + std::to_string(value.version)
-                           + ", has a wrong checksum; read it again, or restore a backup"};
-}
+TROUPE_COMPILED problem verify(const entry& value);
 
 // -- inspection --------------------------------------------------------------------
 
@@ -192,3 +173,7 @@ bool inspect(Inspector& f, entry& x) {
 }
 
 } // namespace troupe::state
+
+#ifndef TROUPE_SEPARATE_COMPILATION
+#include "troupe/state/impl/entry.ipp"
+#endif

@@ -2,12 +2,13 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
+#include "caf/fwd.hpp"
+#include "troupe/core/compiled.hpp"
+#include "troupe/core/result.hpp"
 #include "troupe/host/client.hpp"
 #include "troupe/host/watcher.hpp"
 #include "troupe/state/messages.hpp"
@@ -35,53 +36,33 @@ public:
   static constexpr duration default_wait = std::chrono::seconds{10};
 
   /// Each call waits up to `wait` for its answer.
-  state_client(caf::actor_system& sys, host::client<state_protocol> service,
-               duration wait = default_wait)
-    : sys_(&sys), service_(std::move(service)), wait_(wait) {}
+  TROUPE_COMPILED state_client(caf::actor_system& sys, host::client<state_protocol> service,
+                               duration wait = default_wait);
 
-  state_client(caf::actor_system& sys, const state_actor& service, duration wait = default_wait)
-    : state_client(sys, host::client<state_protocol>{sys, service}, wait) {}
+  TROUPE_COMPILED state_client(caf::actor_system& sys, const state_actor& service,
+                               duration wait = default_wait);
 
   /// What stands under `key`; no entries if nothing does.
-  result<entries_found> get(const entry_key& key) {
-    auto answer = service_.ask(state::get{key}, wait_);
-    if (answer)
-      for (auto& each : answer->entries)
-        if (auto why = verify(each); why.code != errc::none)
-          return why;
-    return answer;
-  }
+  TROUPE_COMPILED result<entries_found> get(const entry_key& key);
 
-  result<written> put(const entry_key& key, bytes value, const put_options& how = {}) {
-    auto content = sha256(view_of(value));
-    return service_.ask(
-      state::put{key, std::move(value), how.expect_version, how.ttl, how.context, content}, wait_);
-  }
+  TROUPE_COMPILED result<written> put(const entry_key& key, bytes value,
+                                      const put_options& how = {});
 
-  result<written> put(const entry_key& key, std::string_view text, const put_options& how = {}) {
-    return put(key, to_value(text), how);
-  }
+  TROUPE_COMPILED result<written> put(const entry_key& key, std::string_view text,
+                                      const put_options& how = {});
 
-  result<written> remove(const entry_key& key,
-                         std::optional<std::uint64_t> expect_version = std::nullopt,
-                         std::optional<vector_clock> context = std::nullopt) {
-    return service_.ask(remove_key{key, expect_version, std::move(context)}, wait_);
-  }
+  TROUPE_COMPILED result<written> remove(const entry_key& key,
+                                         std::optional<std::uint64_t> expect_version = std::nullopt,
+                                         std::optional<vector_clock> context = std::nullopt);
 
-  result<key_page> list(const list_keys& question = {}) {
-    return service_.ask(question, wait_);
-  }
+  TROUPE_COMPILED result<key_page> list(const list_keys& question = {});
 
-  result<state_counts> count() {
-    return service_.ask(count_entries{}, wait_);
-  }
+  TROUPE_COMPILED result<state_counts> count();
 
   /// Tells of all that changes in `scope`, a snapshot first or from revision `after` on, as
   /// long as the returned object lives. See host::watcher for how and when it calls.
-  [[nodiscard]] watcher watch(const key_scope& scope, watcher::callback tell,
-                              std::uint64_t after = 0) {
-    return {*sys_, service_, watch_state{.scope = scope, .after = after}, std::move(tell)};
-  }
+  [[nodiscard]] TROUPE_COMPILED watcher watch(const key_scope& scope, watcher::callback tell,
+                                              std::uint64_t after = 0);
 
   [[nodiscard]] host::client<state_protocol>& service() {
     return service_;
@@ -94,3 +75,7 @@ private:
 };
 
 } // namespace troupe::state
+
+#ifndef TROUPE_SEPARATE_COMPILATION
+#include "troupe/state/impl/state_client.ipp"
+#endif

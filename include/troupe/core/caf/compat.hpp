@@ -12,9 +12,12 @@
 #include "caf/actor_system.hpp"
 #include "caf/behavior.hpp"
 #include "caf/config.hpp"
+#include "caf/detail/behavior_impl.hpp"
 #include "caf/detail/serialized_size.hpp"
 #include "caf/error.hpp"
 #include "caf/event_based_actor.hpp"
+#include "caf/intrusive_ptr.hpp"
+#include "caf/make_counted.hpp"
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
 #include "caf/sec.hpp"
@@ -149,32 +152,56 @@ void anon_send(const Handle& receiver, Ts&&... what) {
 #endif
 }
 
-/// Sends `what`, a message made elsewhere, as a request of `self`; calls `done` with
-/// whatever comes back, a message of any types, or `failed` with an error.
+/// Takes what answers a request, of whatever types; errors come as messages that hold one.
+template <class Take>
+class any_answer final : public caf::detail::behavior_impl {
+public:
+  explicit any_answer(Take take) : take_(std::move(take)) {}
+
+  bool invoke(caf::detail::invoke_result_visitor&, caf::message& what) override {
+    take_(what);
+    return true;
+  }
+
+private:
+  Take take_;
+};
+
+/// Calls `take` with what answers the request `id` of `self`, or with the error that ends it.
+template <class Self, class Take>
+void when_answered(Self* self, caf::message_id id, Take take) {
+  caf::behavior handler;
+  handler.assign(caf::intrusive_ptr<caf::detail::behavior_impl>{
+    caf::make_counted<any_answer<Take>>(std::move(take))});
+  self->add_multiplexed_response_handler(id.response_id(), std::move(handler));
+}
+
+/// Sends `what`, a message made elsewhere, as a request of `self` without a time-out; calls `take`
+/// with whatever comes back. Returns what to withdraw() the wait by.
+template <class Self, class Take>
+caf::message_id ask(Self* self, const caf::strong_actor_ptr& receiver, caf::message what,
+                    Take take) {
+  auto id = self->new_request_id(caf::message_priority::normal);
+  when_answered(self, id, std::move(take));
+  receiver->enqueue(self->ctrl(), id, std::move(what), self->context());
+  return id.response_id();
+}
+
+/// The same with a time-out; calls `done` with whatever comes back, a message of any types, or
+/// `failed` with an error.
 template <class Self, class Done, class Failed>
 void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan timeout,
            caf::message what, Done done, Failed failed) {
   auto id = self->new_request_id(caf::message_priority::normal);
   auto alarm = self->request_response_timeout(timeout, id);
-  auto handle = [alarm, done, failed](caf::error& why) mutable {
+  when_answered(self, id, [alarm, done, failed](caf::message& answer) mutable {
     alarm.dispose();
-    // What no handler takes comes wrapped into an error: here that is every answer.
-    if (why == caf::sec::unexpected_response
-        && why.context().template match_elements<caf::message>())
-      done(why.context().template get_as<caf::message>(0));
+    if (answer.match_elements<caf::error>())
+      failed(std::move(answer.get_mutable_as<caf::error>(0)));
     else
-      failed(std::move(why));
-  };
-  self->add_multiplexed_response_handler(id.response_id(), caf::behavior{handle});
+      done(std::move(answer));
+  });
   receiver->enqueue(self->ctrl(), id, std::move(what), self->context());
-}
-
-/// Calls `done()` once the request `id` of `self` is answered, with whatever or an error, or
-/// withdrawn. There is no time-out.
-template <class Self, class Done>
-void when_answered(Self* self, caf::message_id id, Done done) {
-  auto handle = [done](caf::error&) mutable { done(); };
-  self->add_multiplexed_response_handler(id.response_id(), caf::behavior{handle});
 }
 
 /// Returns how many bytes `what` has for another node; nothing if it cannot be written.

@@ -34,6 +34,7 @@
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/job_queue.hpp"
 #include "troupe/net/link.hpp"
+#include "troupe/net/link_events.hpp"
 #include "troupe/net/link_options.hpp"
 #include "troupe/net/link_table.hpp"
 #include "troupe/net/outcome.hpp"

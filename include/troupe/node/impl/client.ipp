@@ -1,4 +1,14 @@
 #pragma once
 
+#include "troupe/host/impl/service_caller.ipp"
+#include "troupe/host/impl/watch_actor.ipp"
+#include "troupe/lock/impl/auto_renew_lock.ipp"
+#include "troupe/lock/impl/lock_client.ipp"
 #include "troupe/net/impl/gate.ipp"
 #include "troupe/node/impl/cluster_client.ipp"
+#include "troupe/node/impl/service_clients.ipp"
+#include "troupe/node/impl/voters_client.ipp"
+#include "troupe/router/impl/router_client.ipp"
+#include "troupe/scheduler/impl/worker.ipp"
+#include "troupe/state/impl/entry.ipp"
+#include "troupe/state/impl/state_client.ipp"

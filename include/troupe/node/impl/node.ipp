@@ -26,6 +26,7 @@
 #include "troupe/core/once_all.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/net/listen_at_each.hpp"
+#include "troupe/node/agent_tasks.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/identity.hpp"
@@ -902,14 +903,25 @@ node::ends_agent(const std::string& id) const {
   };
 }
 
-TROUPE_COMPILED scheduler::worker_reports node::reports_of(const std::string& worker) const {
-  return {[topic = "the scheduler does not take worker '" + worker.substr(0, 64) + "'",
-           log = inside_->log_](const problem& why) {
-    if (why.code != errc::none)
-      log.complain(topic, why.detail);
-    else
-      log.settle(topic);
-  }};
+TROUPE_COMPILED scheduler::worker node::work(const scheduler::worker_options& options,
+                                             scheduler::task_handlers handlers) {
+  handlers.handle_async(scheduler::agent_handlers, cluster::agent_tasks(*system_, router()));
+  auto log_answers
+    = [topic = "the scheduler does not take worker '" + options.name.substr(0, 64) + "'",
+       log = inside_->log_](const problem& why) {
+        if (why.code != errc::none)
+          log.complain(topic, why.detail);
+        else
+          log.settle(topic);
+      };
+  return scheduler::worker{*system_,
+                           clients_.scheduler,
+                           to_string(id()),
+                           present_boot(),
+                           options,
+                           std::move(handlers),
+                           [flag = in_maintenance_] { return flag->load(); },
+                           {std::move(log_answers)}};
 }
 
 TROUPE_COMPILED void node::remove_agent(const std::string& id) {

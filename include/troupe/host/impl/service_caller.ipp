@@ -1,0 +1,263 @@
+#ifndef TROUPE_HOST_IMPL_SERVICE_CALLER_IPP
+#define TROUPE_HOST_IMPL_SERVICE_CALLER_IPP
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "caf/actor_cast.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/error.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/message_id.hpp"
+#include "caf/sec.hpp"
+#include "caf/send.hpp"
+#include "caf/stateful_actor.hpp"
+#include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/shell.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/caf/wait.hpp"
+#include "troupe/core/entropy.hpp"
+#include "troupe/host/client_core.hpp"
+#include "troupe/host/detail/service_caller.hpp"
+#include "troupe/host/messages.hpp"
+
+namespace troupe::host::detail {
+
+/// The actor of a client: carries what its core sends, and answers. Knows no protocol: requests
+/// arrive in actions, so that messages need no type IDs of their own.
+class client_state {
+public:
+  static inline const char* name = "troupe.client";
+
+  client_state(caf::event_based_actor* self, const client_options& options)
+    : self_(self), core_(self, this, {options, random_seed()}) {}
+
+  ~client_state() {
+    for (auto& [id, each] : open_)
+      each.what->fail(client_core::closed());
+  }
+
+  client_state(const client_state&) = delete;
+  client_state& operator=(const client_state&) = delete;
+
+  caf::behavior make_behavior() {
+    ignore_strays(self_);
+    return {[](caf::ok_atom) {}}; // lives on the actions that arrive
+  }
+
+  void set_target(caf::strong_actor_ptr where, request_id record) {
+    target_ = std::move(where);
+    if (target_)
+      core_.step(client_core::reached{record});
+    else
+      core_.step(client_core::lost{});
+  }
+
+  void refuse(problem why) {
+    core_.step(client_core::refuse{std::move(why)});
+  }
+
+  void on_doubt(std::function<void()> job) {
+    on_doubt_ = std::move(job);
+  }
+
+  void ask(std::shared_ptr<client_request> what) {
+    client_core::ask how{core_.now() + what->wait, what->numbered, what->hurries};
+    open_.emplace(++last_id_, pending{std::move(what), {}});
+    core_.step(how, last_id_);
+  }
+
+  /// Takes leave of the service, so that it does not have to wait for the term, and calls `left`
+  /// once that has heard of it, or is not to be reached.
+  void close(std::function<void(bool)> left = {}) {
+    is_closed_ = true;
+    if (left)
+      left_.push_back(std::move(left));
+    core_.step(client_core::close{});
+    quit_if_left();
+  }
+
+private:
+  friend class shell<client_core, client_state>;
+  using kind = client_core::failed::kind;
+
+  struct pending {
+    std::shared_ptr<client_request> what;
+    std::vector<caf::message_id> awaited; // an answer to each try
+  };
+
+  static kind kind_of(const caf::error& why) {
+    if (why.category() == caf::type_id_v<errc>)
+      return kind::said;
+    auto is_its_fault
+      = why.category()
+          == caf::type_id_v<
+            caf::sec> && (why == caf::sec::unexpected_message || why == caf::sec::runtime_error);
+    return is_its_fault && to_problem(why).code != errc::unreachable ? kind::misunderstood
+                                                                     : kind::unheard;
+  }
+
+  void hear(client_request& request, std::uint64_t id, std::uint32_t attempt, caf::message& what) {
+    if (what.match_elements<caf::error>())
+      return failed(id, attempt, what.get_as<caf::error>(0));
+    if (!request.is_answer(what))
+      return failed(id, attempt, caf::make_error(caf::sec::unexpected_response, what));
+    is_done_ = false;
+    core_.step(client_core::answered{attempt}, id);
+    if (is_done_)
+      request.succeed(what);
+  }
+
+  void failed(std::uint64_t id, std::uint32_t attempt, const caf::error& why) {
+    core_.step(client_core::failed{attempt, to_problem(why), kind_of(why)}, id);
+  }
+
+  // -- effects -----------------------------------------------------------------------
+
+  void perform(const client_core::send& what) {
+    auto& each = open_.at(what.id);
+    each.awaited.push_back(
+      compat::ask(self_, target_, each.what->to_message(what.who),
+                  [this, request = each.what, id = what.id, attempt = what.attempt](
+                    caf::message& answer) { hear(*request, id, attempt, answer); }));
+  }
+
+  void perform(const client_core::open& what) {
+    ++opening_;
+    self_->request(caf::actor_cast<caf::actor>(target_), std::chrono::seconds{5}, what.what)
+      .then(
+        [this, line = what.line, turn = what.turn](session_id opened) {
+          --opening_;
+          core_.step(client_core::opened{line, turn, opened});
+          quit_if_left();
+        },
+        [this, line = what.line, turn = what.turn](const caf::error& why) {
+          --opening_;
+          core_.step(client_core::not_opened{line, turn, to_problem(why), kind_of(why)});
+          quit_if_left();
+        });
+  }
+
+  void perform(const client_core::keep& what) {
+    caf::anon_send(caf::actor_cast<caf::actor>(target_), what.what);
+  }
+
+  void perform(const client_core::end& what) {
+    ++leaving_;
+    auto heard = [this] {
+      --leaving_;
+      quit_if_left();
+    };
+    self_->request(caf::actor_cast<caf::actor>(target_), leave_within, what.what)
+      .then([heard](session_id) { heard(); }, [heard](const caf::error&) { heard(); });
+  }
+
+  void perform(const client_core::done& what) {
+    auto gone = open_.extract(what.id);
+    if (what.repeated)
+      withdraw(gone.mapped());
+    is_done_ = true;
+  }
+
+  void perform(client_core::ended& what) {
+    auto gone = open_.extract(what.id);
+    withdraw(gone.mapped());
+    gone.mapped().what->fail(std::move(what.why));
+  }
+
+  void perform(const client_core::doubt&) {
+    if (on_doubt_)
+      on_doubt_();
+  }
+
+  /// No answer to it counts any more. The core sees to deadlines, so that none has to be set for
+  /// each.
+  void withdraw(const pending& what) {
+    for (auto each : what.awaited)
+      compat::withdraw(self_, each);
+  }
+
+  void quit_if_left() {
+    if (!is_closed_ || leaving_ > 0 || opening_ > 0)
+      return;
+    for (auto& each : left_)
+      each(true);
+    self_->quit();
+  }
+
+  /// A session that is not closed ends by itself.
+  static constexpr duration leave_within = std::chrono::seconds{1};
+
+  caf::event_based_actor* self_;
+  shell<client_core, client_state> core_;
+  caf::strong_actor_ptr target_;
+  std::uint64_t last_id_ = 0;
+  std::map<std::uint64_t, pending> open_;
+  std::function<void()> on_doubt_;
+  bool is_done_ = false;
+  bool is_closed_ = false;
+  /// Sessions of whose end the service has not answered yet, and of whose beginning.
+  std::size_t leaving_ = 0;
+  std::size_t opening_ = 0;
+  std::vector<std::function<void(bool)>> left_;
+};
+
+using client_actor
+  = compat::near_links<caf::stateful_actor<client_state>, compat::elsewhere::by_links>;
+
+TROUPE_COMPILED service_caller::service_caller(caf::actor_system& sys,
+                                               const client_options& options)
+  : inside_(sys.spawn<client_actor, caf::hidden>(options)) {}
+
+TROUPE_COMPILED service_caller::~service_caller() {
+  close();
+}
+
+TROUPE_COMPILED void service_caller::set_target(caf::strong_actor_ptr where, request_id record) {
+  run_on_state<client_state>(inside_,
+                             [where = std::move(where), record](client_state& state) mutable {
+                               state.set_target(std::move(where), record);
+                             });
+}
+
+TROUPE_COMPILED void service_caller::refuse(const problem& why) {
+  run_on_state<client_state>(inside_, [why](client_state& state) { state.refuse(why); });
+}
+
+TROUPE_COMPILED void service_caller::on_doubt(std::function<void()> job) {
+  run_on_state<client_state>(inside_, [job = std::move(job)](client_state& state) mutable {
+    state.on_doubt(std::move(job));
+  });
+}
+
+TROUPE_COMPILED void service_caller::close() {
+  run_on_state<client_state>(inside_, [](client_state& state) { state.close(); });
+}
+
+TROUPE_COMPILED void service_caller::close(duration wait) {
+  wait_for<bool>(
+    [this](std::function<void(bool)> done) {
+      run_on_state<client_state>(inside_, [done = std::move(done)](client_state& state) mutable {
+        state.close(std::move(done));
+      });
+    },
+    wait, [](unheard) { return false; });
+}
+
+TROUPE_COMPILED void service_caller::ask(std::shared_ptr<client_request> what) {
+  run_on_state<client_state>(
+    inside_, [what = std::move(what)](client_state& state) mutable { state.ask(std::move(what)); });
+}
+
+TROUPE_COMPILED problem service_caller::closed() {
+  return client_core::closed();
+}
+
+} // namespace troupe::host::detail
+
+#endif
