@@ -159,7 +159,7 @@ TROUPE_COMPILED gate::gate(caf::actor_system& sys, caf::strong_actor_ptr entry_p
 TROUPE_COMPILED void configure_links(caf::actor_system_config& cfg) {
   cfg.load<caf::io::middleman>();
   cfg.set("caf.scheduler.policy", "sharing"); // idle workers of "stealing" sleep 50 us a hop
-  cfg.set("caf.middleman.workers", 0); // who reads a message takes it apart: one hop less
+  cfg.set("caf.middleman.workers", 0);        // who reads a message takes it apart: one hop less
   cfg.set("caf.middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{500}});
   cfg.set("caf.middleman.connection-timeout", caf::timespan{std::chrono::hours{24}});
   cfg.set("caf.metrics-filters.actors.includes", std::vector<std::string>{gate::basp_name});
