@@ -11,9 +11,13 @@ function(run)
   endif()
 endfunction()
 
+set(DEBUG_FLAGS -O0)
+if(NOT SOURCE)
+  set(DEBUG_FLAGS -g) # what CMake gives, and what takes most memory
+endif()
 set(configure "${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}" -B "${WORK}/build"
   -G "${GENERATOR}" "-DCMAKE_CXX_COMPILER=${COMPILER}" -DCMAKE_BUILD_TYPE=Debug
-  "-DCMAKE_CXX_FLAGS_DEBUG=-O0" "-DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}")
+  "-DCMAKE_CXX_FLAGS_DEBUG=${DEBUG_FLAGS}" "-DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}")
 if(SOURCE)
   run(${configure} "-DTROUPE_SOURCE=${SOURCE}")
   if(EXISTS "${WORK}/build/troupe/examples" OR EXISTS "${WORK}/build/troupe/tests")
@@ -23,5 +27,10 @@ else()
   run("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${WORK}/prefix" --component Unspecified)
   run(${configure} "-Dtroupe_DIR=${WORK}/prefix/${PACKAGE_DIR}")
 endif()
-run("${CMAKE_COMMAND}" --build "${WORK}/build")
+run("${CMAKE_COMMAND}" --build "${WORK}/build" --target consumer)
 run("${WORK}/build/consumer")
+if(NOT SOURCE)
+  # KiB of memory for each process that builds it.
+  run(bash -c "ulimit -v 716800; exec \"$@\"" bash "${CMAKE_COMMAND}" --build "${WORK}/build" --target agent)
+  run("${WORK}/build/agent")
+endif()
