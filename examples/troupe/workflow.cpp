@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "commands.hpp"
@@ -60,12 +61,27 @@ bool passes(errc code) {
          || code == errc::timed_out || code == errc::busy || code == errc::limit_reached;
 }
 
+/// The nodes that are asked may be another cluster by now, with a run of its own of that number.
+problem check_same(const scheduler::run_view& first, const scheduler::run_view& now) {
+  auto called = [](const scheduler::run_view& run) {
+    return "'" + run.name + "' with " + std::to_string(run.tasks) + " tasks"
+           + (run.key.empty() ? "" : " and the key '" + run.key + "'");
+  };
+  if (std::tie(first.name, first.key, first.tasks, first.priority, first.policy)
+      == std::tie(now.name, now.key, now.tasks, now.priority, now.policy))
+    return {};
+  return {errc::conflict, "the nodes that are asked are another cluster: its run "
+                            + std::to_string(now.run.value) + " is " + called(now) + ", and not "
+                            + called(first)};
+}
+
 /// Follows a run to its end, also while the cluster gives no answer: it was taken, and whoever
 /// submits it again has two.
 result<scheduler::run_view> follow(std::unique_ptr<cluster_client>& cluster, scheduler::run_id run,
                                    const common_options& common) {
   progress_bar bar;
   scheduler::watch_run question{run, 0, 20s, 1'000};
+  std::optional<scheduler::run_view> first; // as it was when it had been taken
   for (auto is_hidden = false;;) {
     auto news = cluster->services().scheduler.ask(question, 25s);
     if (!news && passes(news.error().code)) {
@@ -82,6 +98,10 @@ result<scheduler::run_view> follow(std::unique_ptr<cluster_client>& cluster, sch
     }
     if (!news)
       return news.error();
+    if (!first)
+      first = news->run;
+    if (auto why = check_same(*first, news->run); why.code != errc::none)
+      return why;
     if (std::exchange(is_hidden, false))
       print_line(std::cerr, "run " + std::to_string(run.value) + " can be seen again");
     question.after = news->revision;
@@ -138,8 +158,11 @@ int run_submit(const common_options& common, const submit_command& what) {
     print_line(std::cout, "run " + number + ": " + std::to_string(flow->size()) + " tasks");
   auto end = follow(*cluster, receipt->run, common);
   if (!end)
-    return complain({end.error().code, end.error().detail + "; run " + number
-                                         + " was taken: see troupe run " + number});
+    return complain({end.error().code,
+                     end.error().detail + "; run " + number + " was taken"
+                       + (end.error().code == errc::not_found || end.error().code == errc::conflict
+                            ? ", and how it ended cannot be seen any more"
+                            : ": see troupe run " + number)});
   auto completed = end->state == scheduler::run_state::completed;
   if (common.json)
     print(

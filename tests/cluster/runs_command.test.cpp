@@ -151,6 +151,30 @@ TEST_CASE("a submitted run is followed into the cluster that recover makes", "[c
   CHECK(end.status == 0);
 }
 
+TEST_CASE("a submitted run is not taken for that of another cluster with its number",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  write_file(folder / "mine.json",
+             flow_of({waiting_task("mine", folder / "never", folder / "log")}));
+  write_file(folder / "other.json", R"({"schema": "troupe-dag/1", "name": "other", "tasks": [
+                                      {"id": "a", "runtime_s": 0}, {"id": "b", "runtime_s": 0}]})");
+  words options{"--slots", "1", "--allow-exec"};
+  auto node = std::make_unique<running_node>(options);
+  auto address = node->address();
+  auto submit = start({"submit", folder / "mine.json", "--at", address});
+  REQUIRE(comes_true([&] { return is_state("1", "mine", "running", address); }));
+  node->kill();
+  node = std::make_unique<running_node>(options, address); // keeps nothing: another cluster
+  REQUIRE(run({"submit", folder / "other.json", "--at", address}).status == 0);
+  auto end = finish(submit, 90s);
+  INFO(end);
+  CHECK(end.status == 1);
+  CHECK(end.says("its run 1 is 'other' with 2 tasks"));
+  CHECK(end.says("how it ended cannot be seen any more"));
+  CHECK_FALSE(end.says("completed"));
+}
+
 TEST_CASE("who submits under a key that is in use hears that the file was not", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
