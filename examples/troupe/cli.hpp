@@ -95,6 +95,12 @@ inline int complain_of_file(const std::string& file, const troupe::problem& why)
   return bad_input;
 }
 
+/// The same for a workflow that cannot be read: the sentence has the name of its file.
+inline int complain_of_workflow(const troupe::problem& why) {
+  complain(why);
+  return bad_input;
+}
+
 /// Writes one JSON line, as print_line does. What is not UTF-8 in it is shown as U+FFFD.
 inline void print(const json& line, std::ostream& out = std::cout) {
   print_line(out, line.dump(-1, ' ', false, json::error_handler_t::replace));

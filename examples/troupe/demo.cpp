@@ -38,7 +38,7 @@ public:
   int run() {
     auto flow = workflow::read_workflow(what_.file);
     if (!flow)
-      return complain_of_file(what_.file, flow.error());
+      return complain_of_workflow(flow.error());
     auto figures = workflow::analyse(*flow);
     auto slots = what_.slots * 3;
     auto ideal = workflow::list_schedule(*flow, slots);

@@ -25,7 +25,7 @@ using namespace std::literals;
 int run_dag(const common_options& common, const std::string& file) {
   auto flow = workflow::read_workflow(file);
   if (!flow)
-    return complain_of_file(file, flow.error());
+    return complain_of_workflow(flow.error());
   auto figures = workflow::analyse(*flow);
   if (common.json)
     print(workflow::to_json(*flow, figures));
@@ -128,7 +128,7 @@ int run_submit(const common_options& common, const submit_command& what) {
                      "--time-scale is " + std::to_string(what.time_scale) + "; give 0 to 1000000"});
   auto flow = workflow::read_workflow(what.file);
   if (!flow)
-    return complain_of_file(what.file, flow.error());
+    return complain_of_workflow(flow.error());
   scheduler::submission_options how;
   how.key = what.key;
   how.time_scale = what.time_scale;

@@ -95,6 +95,8 @@ TEST_CASE("files that are no workflows are refused with the place", "[cluster][c
   check_refused({"dag", folder / "cycle.json"}, 2, {"left", "right", "cycle"});
   check_refused({"dag", folder / "none.json"}, 2, {"none.json"});
   check_refused({"submit", folder / "none.json"}, 2, {"none.json"});
+  auto once = run({"dag", folder / "none.json"}).output;
+  CHECK(once.find("none.json") == once.rfind("none.json"));
   write_file(folder / "broken.json", "{\"schema\": ");
   check_refused({"dag", folder / "broken.json"}, 2, {"line 1"});
   write_file(folder / "large.json", "{");
