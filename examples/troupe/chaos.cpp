@@ -60,15 +60,16 @@ std::string percent(std::size_t part, std::size_t whole) {
 class chaos_run {
 public:
   chaos_run(const common_options& common, const chaos_command& what,
-            std::vector<chaos::fault_kind> kinds, chaos::network& network, std::string self,
-            const held_signals& signals)
+            std::vector<chaos::fault_kind> kinds, chaos::network& network,
+            const std::filesystem::path& folder, std::string self, const held_signals& signals)
     : common_(common),
       what_(what),
       signals_(signals),
       plan_(chaos::plan_faults(what.seed, std::chrono::seconds{what.seconds}, kinds)),
-      work_(chaos::make_workload(what.workload, folder_.path())),
+      folder_(folder),
+      work_(chaos::make_workload(what.workload, folder_)),
       cluster_({.self = std::move(self),
-                .folder = folder_.path(),
+                .folder = folder_,
                 .nodes = what.nodes,
                 .timers = what.timers,
                 .raft_log = what.raft_log,
@@ -117,7 +118,7 @@ private:
 
   /// The folder of the nodes goes with this process, so what they said last is shown.
   int complain_with_logs(const problem& why) {
-    for (auto& each : std::filesystem::directory_iterator{folder_.path()})
+    for (auto& each : std::filesystem::directory_iterator{folder_})
       if (each.path().extension() == ".log") {
         std::ifstream in{each.path()};
         std::cerr << each.path().filename().string() << ":\n"
@@ -245,7 +246,7 @@ private:
 
   /// What the nodes of a bad run said, beside its history.
   void keep_logs(const std::string& file) const {
-    for (auto& each : std::filesystem::directory_iterator{folder_.path()})
+    for (auto& each : std::filesystem::directory_iterator{folder_})
       if (each.path().extension() == ".log") {
         std::error_code ignored; // the history is what counts
         std::filesystem::copy_file(each.path(), file + "." + each.path().filename().string(),
@@ -338,7 +339,7 @@ private:
   const held_signals& signals_;
   bool interrupted_ = false;
   const std::vector<chaos::fault> plan_;
-  scratch_folder folder_{"chaos"}; // outlives the processes that write into it
+  const std::filesystem::path folder_;
   std::unique_ptr<chaos::workload> work_;
   chaos::chaos_cluster cluster_;
   chaos::recorder recorder_;
@@ -368,7 +369,10 @@ int run_chaos(const common_options& common, const chaos_command& what, const std
     complain(network.error());
     return bad_input;
   }
-  return chaos_run{common, what, *std::move(kinds), **network, self, signals}.run();
+  scratch_folder folder{"chaos"}; // outlives the processes that write into it
+  if (auto& why = folder.missing(); why.code != errc::none)
+    return complain(why);
+  return chaos_run{common, what, *std::move(kinds), **network, folder.path(), self, signals}.run();
 }
 
 } // namespace cli

@@ -36,6 +36,8 @@ public:
     : common_(common), what_(what), self_(std::move(self)), signals_(signals) {}
 
   int run() {
+    if (auto& why = folder_.missing(); why.code != errc::none)
+      return complain(why);
     auto flow = workflow::read_workflow(what_.file);
     if (!flow)
       return complain_of_workflow(flow.error());

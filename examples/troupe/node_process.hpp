@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -21,10 +22,17 @@ namespace cli {
 class scratch_folder {
 public:
   explicit scratch_folder(const std::string& purpose) {
-    auto pattern
-      = (std::filesystem::temp_directory_path() / ("troupe-" + purpose + "-XXXXXX")).string();
-    if (::mkdtemp(pattern.data()) != nullptr)
+    std::error_code failed;
+    auto parent = std::filesystem::temp_directory_path(failed);
+    auto pattern = (parent / ("troupe-" + purpose + "-XXXXXX")).string();
+    if (!failed && ::mkdtemp(pattern.data()) != nullptr)
       path_ = pattern;
+    else
+      why_ = {troupe::errc::bad_argument,
+              "there is no folder for what the nodes keep: "
+                + (failed ? "TMPDIR, or /tmp, is none"
+                          : "'" + parent.string() + "': " + std::generic_category().message(errno))
+                + "; set TMPDIR to a folder that can be written"};
   }
 
   ~scratch_folder() {
@@ -35,13 +43,18 @@ public:
   scratch_folder(const scratch_folder&) = delete;
   scratch_folder& operator=(const scratch_folder&) = delete;
 
-  /// Empty if there is no place for it.
+  /// Why there is no folder, if so: nodes would keep their data in the current one.
+  [[nodiscard]] const troupe::problem& missing() const {
+    return why_;
+  }
+
   [[nodiscard]] const std::filesystem::path& path() const {
     return path_;
   }
 
 private:
   std::filesystem::path path_;
+  troupe::problem why_;
 };
 
 struct started_node {

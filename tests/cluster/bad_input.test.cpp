@@ -85,6 +85,26 @@ TEST_CASE("wrong words on the command line are bad usage", "[cluster][cli]") {
   CHECK(run({"--version"}).output.starts_with("troupe "));
 }
 
+TEST_CASE("commands that start nodes keep nothing in the current folder for want of another",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  for (words command : {words{"chaos", "--seconds", "10"}, words{"demo"}}) {
+    words line{"/bin/sh", "-c", "cd \"$0\" && exec /usr/bin/env TMPDIR=/proc \"$@\" 2>&1",
+               folder / "", command_path()};
+    line.insert(line.end(), command.begin(), command.end());
+    for (auto* none : {"TMPDIR=/proc", "TMPDIR=/no/such/folder"}) {
+      line[2] = "cd \"$0\" && exec /usr/bin/env "s + none + " \"$@\" 2>&1";
+      troupe::testing::child_process process{line};
+      auto done = finish(process);
+      INFO(command.front() << ' ' << none << '\n' << done);
+      CHECK(done.status == 2);
+      CHECK(done.says("set TMPDIR to a folder that can be written"));
+    }
+  }
+  CHECK(std::filesystem::is_empty(folder / ""));
+}
+
 TEST_CASE("files that are no workflows are refused with the place", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
