@@ -56,6 +56,24 @@ std::string percent(std::size_t part, std::size_t whole) {
          + " %";
 }
 
+problem unwritable(const std::string& file) {
+  return {errc::bad_argument,
+          "cannot write the history to '" + file + "'; check its folder, its rights and the disk"};
+}
+
+/// Whether a history can be written: at the end of a run it would be too late.
+problem check_history(const std::string& file) {
+  std::error_code ignored;
+  if (file.empty())
+    return {};
+  auto is_new = !std::filesystem::exists(file, ignored);
+  if (!std::ofstream{file, std::ios::app})
+    return unwritable(file);
+  if (is_new)
+    std::filesystem::remove(file, ignored);
+  return {};
+}
+
 /// One run, from its processes to its summary.
 class chaos_run {
 public:
@@ -218,9 +236,7 @@ private:
       return interrupted();
     auto& lines = recorder_.lines();
     auto file = what_.history;
-    if (!file.empty()) // before it is judged, which may take long
-      if (auto why = save(file); why.code != errc::none)
-        return complain(why);
+    auto saved = file.empty() ? problem{} : save(file); // before it is judged, which may take long
     auto check_begin_ns = recorder_.now_ns();
     work_->check(lines, found);
     check_span_ = duration{recorder_.now_ns() - check_begin_ns};
@@ -229,19 +245,25 @@ private:
     auto is_good = found.violations.empty() && found.undecided.empty();
     if (file.empty() && !is_good) {
       file = "chaos-" + what_.workload + "-" + std::to_string(what_.seed) + ".jsonl";
-      if (auto why = save(file); why.code != errc::none)
-        return complain(why);
+      saved = save(file);
     }
-    if (!is_good)
+    if (saved.code != errc::none)
+      file.clear();
+    else if (!is_good)
       keep_logs(file);
     summarise(lines, end_ns, found, file);
     for (auto& each : found.violations)
       std::cerr << "  " << each << '\n';
     for (auto& each : found.undecided)
       std::cerr << "  " << each << '\n';
-    return is_good ? ok
-                   : complain({errc::failed, "the run with seed " + std::to_string(what_.seed)
-                                               + " went wrong; its history is in " + file});
+    auto status = saved.code == errc::none ? ok : complain(saved);
+    if (is_good)
+      return status;
+    auto is_broken = !found.violations.empty();
+    return complain(
+      {errc::failed, "the run with seed " + std::to_string(what_.seed)
+                       + (is_broken ? " went wrong; " : " was not judged whole; ")
+                       + (file.empty() ? "its history is lost" : "its history is in " + file)});
   }
 
   /// What the nodes of a bad run said, beside its history.
@@ -259,9 +281,7 @@ private:
     sim::write_history(out, recorder_.lines());
     if (auto fences = work_->fence_log(); !fences.empty())
       std::ofstream{file + ".fence"} << fences;
-    return out.good() ? problem{}
-                      : problem{errc::bad_argument, "cannot write the history to '" + file
-                                                      + "'; check its folder and rights"};
+    return out.flush().good() ? problem{} : unwritable(file);
   }
 
   void summarise(const sim::history& lines, std::int64_t end_ns, const chaos::findings& found,
@@ -364,6 +384,8 @@ int run_chaos(const common_options& common, const chaos_command& what, const std
   auto kinds = chaos::to_fault_kinds(what.faults);
   if (!kinds)
     return complain(kinds.error());
+  if (auto why = check_history(what.history); why.code != errc::none)
+    return complain(why);
   auto network = chaos::make_network(what.network, what.seed);
   if (!network) {
     complain(network.error());

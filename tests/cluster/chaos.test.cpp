@@ -334,6 +334,29 @@ TEST_CASE("troupe chaos says what it does not know", "[cluster][cli]") {
   CHECK(run({"node", "--raft-log", (folder / "log").string()}).status == 2);
 }
 
+TEST_CASE("chaos refuses a history that cannot be written before it starts a node",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  auto done = run({"chaos", "--json", "--seconds", "10", "--history", folder / "no/history"});
+  INFO(done);
+  CHECK(done.status == 2);
+  CHECK(done.says("check its folder"));
+  CHECK_FALSE(done.says("started"));
+}
+
+TEST_CASE("chaos judges what clients saw also where the disk has no room for their history",
+          "[cluster][cli]") {
+  need_command();
+  auto done = run({"chaos", "--json", "--faults", "reset", "--timers", "lan", "--seconds", "10",
+                   "--history", "/dev/full"},
+                  60s);
+  INFO(done);
+  CHECK(done.status == 2);
+  CHECK(done.says("\"linearizable\":true"));
+  CHECK(done.says("cannot write the history to '/dev/full'"));
+}
+
 TEST_CASE("chaos that is interrupted leaves no process and no file behind", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
