@@ -85,7 +85,7 @@ public:
       signals_(signals),
       plan_(chaos::plan_faults(what.seed, std::chrono::seconds{what.seconds}, kinds)),
       folder_(folder),
-      work_(chaos::make_workload(what.workload, folder_)),
+      work_(chaos::make_workload(what.workload, what.clients, folder_)),
       cluster_({.self = std::move(self),
                 .folder = folder_,
                 .nodes = what.nodes,

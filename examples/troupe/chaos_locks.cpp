@@ -89,6 +89,8 @@ private:
 /// again.
 class lock_workload final : public workload {
 public:
+  explicit lock_workload(std::size_t clients) : ring_({"lock-", width_for(clients, 2), 0}) {}
+
   void go_on(client& who) override {
     if (look_at_old_key(ring_, who, [&](auto& old) { return look_at(who, old); }))
       return;
@@ -147,7 +149,7 @@ private:
   /// Longer than a client is at work on a lock that is used no more.
   static constexpr duration margin = 1min;
 
-  key_ring ring_{{"lock-", 2, 0}};
+  key_ring ring_;
   std::atomic<std::size_t> missed_ = 0;
 };
 
@@ -155,7 +157,8 @@ private:
 /// store that looks at tokens.
 class lease_workload final : public workload {
 public:
-  explicit lease_workload(const std::filesystem::path& folder) {
+  lease_workload(std::size_t clients, const std::filesystem::path& folder)
+    : ring_({"lease-", width_for(clients, 2), 1'000}) {
     auto made = lock::fenced_store::open(folder / "guarded.db");
     if (made)
       store_.emplace(std::move(*made));
@@ -252,7 +255,7 @@ private:
 
   static constexpr duration ttl = 1500ms;
 
-  key_ring ring_{{"lease-", 2, 1'000}};
+  key_ring ring_;
   std::mutex mutex_;
   std::optional<lock::fenced_store> store_;
   std::string broken_;
@@ -261,12 +264,13 @@ private:
 
 } // namespace
 
-std::unique_ptr<workload> make_lock_workload() {
-  return std::make_unique<lock_workload>();
+std::unique_ptr<workload> make_lock_workload(std::size_t clients) {
+  return std::make_unique<lock_workload>(clients);
 }
 
-std::unique_ptr<workload> make_lease_workload(const std::filesystem::path& folder) {
-  return std::make_unique<lease_workload>(folder);
+std::unique_ptr<workload> make_lease_workload(std::size_t clients,
+                                              const std::filesystem::path& folder) {
+  return std::make_unique<lease_workload>(clients, folder);
 }
 
 } // namespace cli::chaos

@@ -58,7 +58,8 @@ std::optional<std::string> without_value(const state::written&) {
 /// Registers whose values are numbers that come once.
 class register_workload final : public workload {
 public:
-  explicit register_workload(std::size_t keys) : is_table_(keys > 1), ring_({"key-", keys, 3}) {}
+  register_workload(bool is_table, std::size_t clients)
+    : is_table_(is_table), ring_({"key-", width_for(clients, is_table ? 4 : 1), 3}) {}
 
   void go_on(client& who) override {
     if (look_at_old_key(ring_, who, [&](auto& old) { return look_at(who, old.name); }))
@@ -140,7 +141,7 @@ private:
 /// when all before it has been popped, and the search for an order would grow beyond all bounds.
 class queue_workload final : public workload {
 public:
-  queue_workload() : ring_({"queue-", 2, 0}) {}
+  explicit queue_workload(std::size_t clients) : ring_({"queue-", width_for(clients, 2), 0}) {}
 
   void go_on(client& who) override {
     if (look_at_old_key(ring_, who, [&](auto& old) { return empty(who, old.name); }))
@@ -246,12 +247,12 @@ private:
 
 } // namespace
 
-std::unique_ptr<workload> make_register_workload(std::size_t keys) {
-  return std::make_unique<register_workload>(keys);
+std::unique_ptr<workload> make_register_workload(bool is_table, std::size_t clients) {
+  return std::make_unique<register_workload>(is_table, clients);
 }
 
-std::unique_ptr<workload> make_queue_workload() {
-  return std::make_unique<queue_workload>();
+std::unique_ptr<workload> make_queue_workload(std::size_t clients) {
+  return std::make_unique<queue_workload>(clients);
 }
 
 } // namespace cli::chaos

@@ -44,29 +44,30 @@ public:
 };
 
 /// A register, or a table of several keys, with compare-and-set.
-std::unique_ptr<workload> make_register_workload(std::size_t keys);
-/// A queue, kept in one value.
-std::unique_ptr<workload> make_queue_workload();
+std::unique_ptr<workload> make_register_workload(bool is_table, std::size_t clients);
+/// Queues, each kept in one value.
+std::unique_ptr<workload> make_queue_workload(std::size_t clients);
 /// Locks that do not run out.
-std::unique_ptr<workload> make_lock_workload();
+std::unique_ptr<workload> make_lock_workload(std::size_t clients);
 /// Locks that do, and a resource that they guard in `folder`.
-std::unique_ptr<workload> make_lease_workload(const std::filesystem::path& folder);
+std::unique_ptr<workload> make_lease_workload(std::size_t clients,
+                                              const std::filesystem::path& folder);
 /// Workflows, submitted and waited for.
 std::unique_ptr<workload> make_scheduler_workload();
 
 /// Returns nothing if there is none of that name.
-inline std::unique_ptr<workload> make_workload(const std::string& name,
+inline std::unique_ptr<workload> make_workload(const std::string& name, std::size_t clients,
                                                const std::filesystem::path& folder) {
   if (name == "register")
-    return make_register_workload(1);
+    return make_register_workload(false, clients);
   if (name == "kv")
-    return make_register_workload(4);
+    return make_register_workload(true, clients);
   if (name == "queue")
-    return make_queue_workload();
+    return make_queue_workload(clients);
   if (name == "lock")
-    return make_lock_workload();
+    return make_lock_workload(clients);
   if (name == "lease")
-    return make_lease_workload(folder);
+    return make_lease_workload(clients, folder);
   if (name == "scheduler")
     return make_scheduler_workload();
   return nullptr;

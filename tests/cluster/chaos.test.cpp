@@ -357,6 +357,18 @@ TEST_CASE("chaos judges what clients saw also where the disk has no room for the
   CHECK(done.says("cannot write the history to '/dev/full'"));
 }
 
+TEST_CASE("what many clients see at a time is judged, too", "[cluster][chaos]") {
+  need_command();
+  for (auto* workload : {"register", "lock"}) {
+    auto done = run({"chaos", "--json", "--workload", workload, "--clients", "60", "--faults",
+                     "reset", "--timers", "lan", "--seconds", "10", "--seed", "7"},
+                    55s);
+    INFO(done);
+    CHECK(done.status == 0);
+    CHECK(done.lines().back()["linearizable"] == true);
+  }
+}
+
 TEST_CASE("chaos that is interrupted leaves no process and no file behind", "[cluster][cli]") {
   need_command();
   temporary_folder folder;

@@ -57,6 +57,14 @@ void call_and_answer(recorder& lines, word last, troupe::duration patience = 1h)
 
 } // namespace
 
+TEST_CASE("the more clients chaos has, the more keys they work on, so that few share one",
+          "[cluster][chaos]") {
+  CHECK(width_for(4, 1) == 1);
+  CHECK(width_for(4, 2) == 2);
+  CHECK(width_for(6, 1) == 2);
+  CHECK(width_for(100, 4) == 20);
+}
+
 TEST_CASE("chaos finds a lock that is given to one alone while others share it") {
   auto all = shared_then_held("good", 80);
   add_all(all, shared_then_held("planted", 52)); // the token 6 shares it still
