@@ -131,7 +131,9 @@ private:
   }
 
   int interrupted() {
-    return complain({errc::cancelled, "interrupted; start it again to see the rest"});
+    return complain({errc::cancelled,
+                     "interrupted; what clients saw was not judged, as that comes at the "
+                     "end of a run"});
   }
 
   /// The folder of the nodes goes with this process, so what they said last is shown.

@@ -372,20 +372,19 @@ TEST_CASE("what many clients see at a time is judged, too", "[cluster][chaos]") 
 TEST_CASE("chaos that is interrupted leaves no process and no file behind", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
-  words command{"/usr/bin/env",
-                "TMPDIR=" + (folder / "").string(),
-                command_path(),
-                "chaos",
-                "--json",
-                "--seconds",
-                "60"};
+  words command{"/bin/sh",   "-c",           "TMPDIR=\"$0\" exec \"$@\" 2>&1",
+                folder / "", command_path(), "chaos",
+                "--json",    "--seconds",    "60"};
   troupe::testing::child_process chaos{command};
   auto line = chaos.read_line(30s);
   REQUIRE(line);
   CHECK(json::parse(*line)["event"] == "started");
   REQUIRE_FALSE(std::filesystem::is_empty(folder / ""));
   chaos.send_signal(SIGINT);
-  CHECK(chaos.wait_for_end(20s) == 1);
+  auto end = finish(chaos, 20s);
+  INFO(end);
+  CHECK(end.status == 1);
+  CHECK(end.says("was not judged"));
   CHECK(std::filesystem::is_empty(folder / ""));
 }
 
