@@ -139,19 +139,19 @@ private:
   /// Neither "nan" nor "inf", which are within any range.
   static std::string is_number(const std::string& text) {
     auto is_one = text.find_first_not_of("0123456789.eE+-") == std::string::npos;
-    return is_one ? std::string{} : "'" + text + "' is no number of seconds, like 2.5";
+    return is_one ? std::string{} : "'" + text + "' is no number, like 2.5";
   }
 
   /// What a history has is kept in memory and judged in the end.
   static std::string is_chaos_span(const std::string& text) {
     unsigned seconds = 0;
     auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    auto is_one = fault == std::errc{} && end == text.data() + text.size();
+    auto is_one = fault == std::errc{} && end == text.data() + text.size() && text[0] != '0';
     if (is_one && seconds >= 10 && seconds <= 1'800)
       return {};
     return "'" + text
-           + "' is not 10 to 1800 seconds: all that clients see is kept in memory and "
-             "judged in the end; for more, start runs with other seeds";
+           + "' is no number of seconds from 10 to 1800, like 60; a run is not longer, as all that "
+             "clients see is kept in memory, so start more runs with other seeds";
   }
 
   /// A command that asks a cluster.
@@ -184,6 +184,24 @@ private:
     return is_one ? std::string{} : "'" + text + "' is no number; write it as 0, 4 or 2.5";
   }
 
+  /// Neither "010", which would be 8, nor "-1", nor what is too large, which would be another one.
+  static std::string is_seed(const std::string& text) {
+    std::uint64_t seed = 0;
+    auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seed);
+    auto is_one
+      = fault == std::errc{} && end == text.data() + text.size() && (text == "0" || text[0] != '0');
+    return is_one ? std::string{}
+                  : "'" + text + "' is no seed; give a number from 0 to 18446744073709551615";
+  }
+
+  /// Neither "-5", which would be too much, nor "0x5" or "010".
+  static std::string is_size(const std::string& text) {
+    auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    auto is_one = digits > 0 && (digits == 1 || text[0] != '0')
+                  && text.find_first_of("xX") == std::string::npos;
+    return is_one ? std::string{} : "'" + text + "' is no size; write it as 512MB or 16GiB";
+  }
+
   static bool is_digits(const std::string& text) {
     return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
   }
@@ -201,7 +219,8 @@ private:
       ->check(CLI::Range(0.0, 1e6));
     command
       ->add_option("--memory", node_.memory_bytes, "Memory that its worker offers: 512MB, 16GiB")
-      ->transform(CLI::AsSizeValue(true));
+      ->transform(CLI::AsSizeValue(true))
+      ->transform(CLI::Validator{[](std::string& text) { return is_size(text); }, ""}); // first
     command->add_option("--gpus", node_.gpus, "GPUs that its worker offers")->check(is_count);
     command->add_option("--group", node_.group, "Group of its worker");
     command->add_option("--label", node_.labels, "Label of its worker, NAME=VALUE; more: repeat")
@@ -290,6 +309,7 @@ private:
       });
     command->add_option("--file", demo_.file, "Another workflow");
     command->add_option("--seconds", demo_.seconds, "About how long it should take")
+      ->check(is_number)
       ->check(CLI::Range(0.1, 3600.0));
     command->add_option("--slots", demo_.slots, "Tasks at once on each node")
       ->check(is_count)
@@ -355,13 +375,17 @@ private:
                         [this] { return cli::run_sim(common_, sim_); });
     command->add_option("SCENARIO", sim_.scenario, "One of those that `sim list` names")
       ->required();
-    command->add_option("--nodes", sim_.nodes, "Nodes of the world")->check(CLI::Range(1, 31));
-    auto* seed = command->add_option("--seed", sim_.seed, "One seed is one run");
+    command->add_option("--nodes", sim_.nodes, "Nodes of the world")
+      ->check(is_count)
+      ->check(CLI::Range(1, 31));
+    auto* seed = command->add_option("--seed", sim_.seed, "One seed is one run")->check(is_seed);
     command->add_option("--seeds", sim_.seeds, "A..B: a run for each")->excludes(seed);
     command->add_option("--seconds", sim_.seconds, "Virtual seconds with faults")
+      ->check(is_count)
       ->check(CLI::Range(1, 86'400));
     command->add_option("--faults", sim_.faults, "none, rough or storm");
     command->add_option("--loss", sim_.loss, "Share of messages that are lost")
+      ->check(is_number)
       ->check(CLI::Range(0.0, 1.0));
   }
 
@@ -373,14 +397,18 @@ private:
         return cli::run_chaos(common_, chaos_, std::filesystem::canonical("/proc/self/exe"),
                               signals);
       });
-    command->add_option("--nodes", chaos_.nodes, "Processes")->check(CLI::Range(3, 7));
+    command->add_option("--nodes", chaos_.nodes, "Processes")
+      ->check(is_count)
+      ->check(CLI::Range(3, 7));
     command
       ->add_option("--seconds", chaos_.seconds,
                    "How long, 10 to 1800; the last 10 s are without faults. Judging what clients "
                    "saw takes up to 2 minutes more, and a history has up to 2000000 calls")
       ->check(is_chaos_span);
-    command->add_option("--seed", chaos_.seed, "The same seed is the same plan of faults");
+    command->add_option("--seed", chaos_.seed, "The same seed is the same plan of faults")
+      ->check(is_seed);
     command->add_option("--clients", chaos_.clients, "Who does one thing at a time each")
+      ->check(is_count)
       ->check(CLI::Range(1, 100));
     command->add_option("--timers", chaos_.timers, "Of the nodes: wan or lan")
       ->check(CLI::IsMember({"wan", "lan"}));

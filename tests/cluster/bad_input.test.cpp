@@ -78,6 +78,15 @@ TEST_CASE("wrong words on the command line are bad usage", "[cluster][cli]") {
   check_refused({"node", "--voters", "0x2"}, 2, {"--voters", "'0x2'"});
   check_refused({"node", "--cpus", "nan"}, 2, {"--cpus", "'nan'"});
   check_refused({"node", "--cpus", "0x2"}, 2, {"--cpus", "'0x2'"});
+  check_refused({"node", "--memory", "-5"}, 2, {"--memory", "'-5'"});
+  check_refused({"demo", "--seconds", "nan"}, 2, {"--seconds", "'nan'"});
+  check_refused({"sim", "raft", "--loss", "nan"}, 2, {"--loss", "'nan'"});
+  check_refused({"sim", "raft", "--nodes", "0x3"}, 2, {"--nodes", "'0x3'"});
+  for (auto* seed : {"-1", "0x7", "010", "18446744073709551616", "seven"})
+    for (words command : {words{"sim", "raft"}, words{"chaos"}}) {
+      command.insert(command.end(), {"--seed", seed});
+      check_refused(command, 2, {"--seed", "'"s + seed + "'"});
+    }
   check_refused({"node", "--config", "/no/such/file"}, 2, {"/no/such/file"});
   check_refused({"lock", "press", "--ttl", "soon", "--", "true"}, 2, {"soon", "10s"});
   CHECK(run({"--help"}).status == 0);

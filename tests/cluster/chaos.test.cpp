@@ -324,7 +324,7 @@ TEST_CASE("troupe chaos says what it does not know", "[cluster][cli]") {
   CHECK(run({"chaos", "--faults", "kill_leader,rain"}).status == 2);
   CHECK(run({"chaos", "--nodes", "2"}).status == 2);
   CHECK(run({"chaos", "--network", "ether"}).status == 2);
-  for (auto* span : {"9", "1801", "10s", "-60"}) {
+  for (auto* span : {"9", "1801", "10s", "-60", "010", "0x20", ""}) {
     INFO(span);
     CHECK(run({"chaos", "--seconds", span}).status == 2);
   }
