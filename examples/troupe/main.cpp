@@ -34,8 +34,10 @@ public:
   command_line() {
     app_.set_version_flag("--version", "troupe " + to_string(troupe::library_version));
     app_.require_subcommand(1);
-    app_.failure_message([](const CLI::App*, const CLI::Error& why) {
-      return "error: " + std::string{why.what()} + "; see troupe --help\n";
+    app_.failure_message([](const CLI::App* app, const CLI::Error& why) {
+      auto parsed = app->get_subcommands();
+      auto name = parsed.empty() ? std::string{} : parsed.front()->get_name() + ' ';
+      return "error: " + std::string{why.what()} + "; see troupe " + name + "--help\n";
     });
     add_node();
     add_leave();

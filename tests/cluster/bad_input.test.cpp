@@ -79,6 +79,7 @@ TEST_CASE("wrong words on the command line are bad usage", "[cluster][cli]") {
   check_refused({"node", "--cpus", "nan"}, 2, {"--cpus", "'nan'"});
   check_refused({"node", "--cpus", "0x2"}, 2, {"--cpus", "'0x2'"});
   check_refused({"node", "--memory", "-5"}, 2, {"--memory", "'-5'"});
+  check_refused({"node", "--slots", "many"}, 2, {"see troupe node --help"});
   check_refused({"demo", "--seconds", "nan"}, 2, {"--seconds", "'nan'"});
   check_refused({"sim", "raft", "--loss", "nan"}, 2, {"--loss", "'nan'"});
   check_refused({"sim", "raft", "--nodes", "0x3"}, 2, {"--nodes", "'0x3'"});
