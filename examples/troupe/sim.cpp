@@ -162,7 +162,9 @@ int run_sim(const common_options& common, const sim_command& what) {
                      !range ? "--seeds '" + what.seeds + "' is no range; give A..B, say 0..99"
                             : "--faults '" + what.faults + "' is none of none, rough and storm"});
   std::vector<std::uint64_t> failing;
-  for (auto seed = range->first; seed <= range->second; ++seed) {
+  auto runs = range->second - range->first + 1;
+  for (std::uint64_t run = 0; run < runs; ++run) {
+    auto seed = range->first + run; // may be the last number of all
     sim::scenario_options how;
     how.nodes = what.nodes;
     how.seed = seed;
@@ -194,7 +196,6 @@ int run_sim(const common_options& common, const sim_command& what) {
     if (!violations.empty())
       std::cerr << "  replay: " << replay_of(what, seed) << '\n';
   }
-  auto runs = range->second - range->first + 1;
   if (common.json && !what.seeds.empty())
     print({{"runs", runs}, {"violations", failing.size()}, {"failing_seeds", failing}});
   else if (!what.seeds.empty())

@@ -49,3 +49,16 @@ TEST_CASE("troupe sim says what it does not know", "[cluster][cli]") {
   for (auto* range : {"5..2", "a..b", "3", "0..18446744073709551615"})
     CHECK(run({"sim", "raft", "--seeds", range}).status == 2);
 }
+
+TEST_CASE("troupe sim ends also after the last of all seeds", "[cluster][cli]") {
+  need_command();
+  for (words which : {words{"--seed", "18446744073709551615"},
+                      words{"--seeds", "18446744073709551614..18446744073709551615"}}) {
+    words command{"sim", "raft", "--seconds", "1", "--json"};
+    command.insert(command.end(), which.begin(), which.end());
+    auto done = run(command);
+    INFO(done);
+    CHECK(done.status == 0);
+    CHECK(done.says("\"seed\":18446744073709551615"));
+  }
+}
