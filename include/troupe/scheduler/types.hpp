@@ -268,7 +268,7 @@ struct task_spec {
 /// Bounds and spans of one scheduler. Whatever lies beyond a bound is refused. Spans are
 /// at most 366 days, which is as good as for ever.
 struct scheduler_options {
-  /// Runs that are not over, and tasks of all of them that are not.
+  /// Runs that are not over; more are refused.
   std::uint32_t max_runs = 100'000;
   std::uint32_t max_tasks = 100'000; // of one run
   /// Tasks of all runs that are not over.
