@@ -22,17 +22,18 @@ namespace cli {
 class scratch_folder {
 public:
   explicit scratch_folder(const std::string& purpose) {
-    std::error_code failed;
-    auto parent = std::filesystem::temp_directory_path(failed);
+    std::error_code no_parent;
+    auto parent = std::filesystem::temp_directory_path(no_parent);
     auto pattern = (parent / ("troupe-" + purpose + "-XXXXXX")).string();
-    if (!failed && ::mkdtemp(pattern.data()) != nullptr)
+    if (!no_parent && ::mkdtemp(pattern.data()) != nullptr)
       path_ = pattern;
     else
-      why_ = {troupe::errc::bad_argument,
-              "there is no folder for what the nodes keep: "
-                + (failed ? "TMPDIR, or /tmp, is none"
+      why_
+        = {troupe::errc::bad_argument,
+           "there is no folder for what the nodes keep: "
+             + (no_parent ? "TMPDIR, or /tmp, is none"
                           : "'" + parent.string() + "': " + std::generic_category().message(errno))
-                + "; set TMPDIR to a folder that can be written"};
+             + "; set TMPDIR to a folder that can be written"};
   }
 
   ~scratch_folder() {

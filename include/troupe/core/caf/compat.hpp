@@ -20,6 +20,7 @@
 #include "caf/make_counted.hpp"
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
+#include "caf/others.hpp"
 #include "caf/sec.hpp"
 #include "caf/send.hpp"
 #include "caf/timespan.hpp"
@@ -202,6 +203,20 @@ void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan time
       done(std::move(answer));
   });
   receiver->enqueue(self->ctrl(), id, std::move(what), self->context());
+}
+
+/// The same for an actor that blocks, `self`, until it has the one or the other.
+template <class Self, class Done, class Failed>
+void ask_and_wait(Self& self, const caf::actor& receiver, caf::timespan timeout,
+                  const caf::message& what, Done done, Failed failed) {
+  auto asked = self->request(receiver, timeout, what);
+  auto alarm = asked.policy().pending_timeouts(); // which a catch-all leaves alone
+  asked.receive([&failed](const caf::error& why) { failed(why); },
+                caf::others >> [&done](caf::message& answer) -> caf::skippable_result {
+                  done(answer);
+                  return caf::message{};
+                });
+  alarm.dispose();
 }
 
 /// Returns how many bytes `what` has for another node; nothing if it cannot be written.

@@ -9,9 +9,9 @@
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/message.hpp"
-#include "caf/others.hpp"
 #include "caf/scoped_actor.hpp"
 #include "caf/system_messages.hpp"
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
@@ -27,12 +27,10 @@ inline result<caf::message> ask_and_wait(caf::actor_system& sys, const caf::acto
                                          duration wait, const caf::message& question) {
   caf::scoped_actor self{sys};
   result<caf::message> answer{problem{errc::timed_out, "no answer in time"}};
-  self->request(whom, std::max<duration>(wait, std::chrono::milliseconds{1}), question)
-    .receive([&](const caf::error& why) { answer = to_problem(why); },
-             caf::others >> [&](caf::message& got) -> caf::skippable_result {
-               answer = std::move(got);
-               return caf::message{};
-             });
+  compat::ask_and_wait(
+    self, whom, std::max<duration>(wait, std::chrono::milliseconds{1}), question,
+    [&](caf::message& got) { answer = std::move(got); },
+    [&](const caf::error& why) { answer = to_problem(why); });
   return answer;
 }
 
