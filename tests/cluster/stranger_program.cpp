@@ -3,6 +3,7 @@
 
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/init.hpp"
+#include "troupe/node/service_names.hpp"
 
 #include <nlohmann/json.hpp>
 
