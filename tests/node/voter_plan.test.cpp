@@ -51,6 +51,8 @@ struct planned_group {
     for (auto& [seat, who] : now.members.members)
       if (seat != now.self) {
         auto match = behind.contains(seat) ? raft::log_index{10} : now.last;
+        if (auto found = lag.find(seat); found != lag.end())
+          match -= found->second;
         now.others.push_back({seat, who, match, silent.contains(seat) ? silence : 10ms,
                               by_snapshot.contains(seat), !mute.contains(seat)});
       }
@@ -109,7 +111,8 @@ struct planned_group {
     return "confirm";
   }
 
-  std::string make(const raft::replica::transfer&) {
+  std::string make(const raft::replica::transfer& what) {
+    handed_to = what.to;
     return "hand over";
   }
 
@@ -128,10 +131,12 @@ struct planned_group {
   std::map<std::string, voter_plan::candidate> linked;
   cluster::voter_wishes wishes;
   std::set<raft::seat_id> behind;
+  std::map<raft::seat_id, raft::log_index> lag; // of others, entries that they lack
   std::set<raft::seat_id> silent;
   duration silence = 5s; // of those
   std::set<raft::seat_id> by_snapshot;
   std::set<raft::seat_id> mute; // have not said that they know of their seats
+  raft::seat_id handed_to;      // nobody in particular where it is none
 };
 
 using steps = std::vector<std::string>;
@@ -368,6 +373,22 @@ TEST_CASE_METHOD(planned_group, "who leads without a vote hands over to a voter 
 
   SECTION("and not where enough vote") {
     lead("b");
+    CHECK(run().empty());
+  }
+
+  SECTION("which is none that is silent, or behind another one") {
+    silent = {seat_of("b")}; // with as long a log
+    lag[seat_of("c")] = 1;
+    CHECK(run() == steps{"hand over"});
+    CHECK(handed_to == seat_of("d"));
+    silent.insert(seat_of("d"));
+    CHECK(run() == steps{"hand over"});
+    CHECK(handed_to == seat_of("c"));
+  }
+
+  SECTION("and never to a learner") {
+    silent = {seat_of("b"), seat_of("c")};
+    seat("d", false);
     CHECK(run().empty());
   }
 

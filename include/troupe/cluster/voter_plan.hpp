@@ -160,12 +160,15 @@ private:
 
   /// Who leads without a vote has won with an earlier one, that was taken away by a change that
   /// was not committed then. It leads on only until a voter can; who leads then gives it a vote if
-  /// it is to have one.
+  /// it is to have one. It names that voter: the one with the longest log may be dead.
   [[nodiscard]] std::optional<change> borrowed_lead() const {
-    auto can_lead = [&](auto& other) { return other.who.votes && is_caught_up(other); };
-    if (now_.members.votes(now_.self) || std::ranges::none_of(now_.others, can_lead))
+    if (now_.members.votes(now_.self))
       return std::nullopt;
-    return raft::replica::transfer{};
+    const raft::replica::member_status* next = nullptr;
+    for (auto& other : now_.others)
+      if (other.who.votes && is_caught_up(other) && (!next || other.match > next->match))
+        next = &other;
+    return next ? std::optional<change>{raft::replica::transfer{next->seat}} : std::nullopt;
   }
 
   [[nodiscard]] std::optional<change> void_seat() const {
