@@ -183,6 +183,19 @@ TEST_CASE("what was never carried out costs little") {
   CHECK(judge(counter_model{}, all, 10'000).outcome == verdict::linearizable);
 }
 
+TEST_CASE("many operations without an end may have been carried out one after the other") {
+  for (auto count : {2, 5, 9}) {
+    INFO(count);
+    std::vector<operation> lines{done("get", {}, "0", 10, 20)};
+    for (auto each = 0; each < count; ++each)
+      lines.push_back(lost("add", "1", 0));
+    lines.push_back(done("get", {}, std::to_string(count), 30, 40));
+    CHECK(of(counter_model{}, lines) == verdict::linearizable);
+    lines.push_back(done("get", {}, std::to_string(count + 1), 50, 60));
+    CHECK(of(counter_model{}, lines) == verdict::violated);
+  }
+}
+
 TEST_CASE("histories of a true register pass, and fail when a read is forged", "[property]") {
   test::for_each_seed(200, [](random_source random) {
     std::optional<std::string> value;
