@@ -125,6 +125,38 @@ TEST_CASE("calls of chaos that meet a time without a majority are also left out"
   CHECK(counted.answered_with_majority == 2);
 }
 
+TEST_CASE("calls of chaos count in whatever order they are answered") {
+  recorder lines;
+  auto first = lines.call("a", "k", {"read", {}, {}, {}, outcome::unknown, 0});
+  auto second = lines.call("b", "k", {"read", {}, {}, {}, outcome::unknown, 0});
+  for (auto place : {second, first})
+    lines.answer(place, outcome::ok, {}, word::answer, 1h);
+  CHECK(lines.count({}).calls == 2);
+  CHECK(lines.count({}).answered == 2);
+}
+
+TEST_CASE("a call of chaos that begins or ends in a time without a majority has met it") {
+  recorder lines;
+  auto before = lines.now_ns();
+  auto place = lines.call("c", "k", {"read", {}, {}, {}, outcome::unknown, 0});
+  auto inside = lines.now_ns();
+  lines.answer(place, outcome::ok, {}, word::answer, 1h);
+  auto after = lines.now_ns();
+  CHECK(lines.count({{before, inside}}).calls_with_majority == 0);
+  CHECK(lines.count({{inside, after}}).calls_with_majority == 0);
+  CHECK(lines.count({{inside, inside + 1}}).calls_with_majority == 0);
+  CHECK(lines.count({{after, after + 1}, {before - 1, before}}).calls_with_majority == 1);
+}
+
+TEST_CASE("chaos gives up the key whose operation has no known outcome, and no other one") {
+  key_ring ring{{"key-", 2, 0}};
+  ring.unsure("key-2", 0);
+  std::vector<std::string> names;
+  for (auto& each : ring.left(0))
+    names.push_back(each.name);
+  CHECK(names == std::vector{"key-2"s, "key-1"s, "key-3"s}); // at rest, then those in use
+}
+
 TEST_CASE("a key of chaos is used so many times, and looked at once it is at rest") {
   constexpr std::int64_t settled = std::chrono::nanoseconds{20s}.count();
   troupe::random_source random{1};
@@ -143,6 +175,7 @@ TEST_CASE("a key of chaos is used so many times, and looked at once it is at res
   ring.again(*old, settled);
   CHECK(ring.left(settled).size() == 3);
   REQUIRE(ring.take_old(2 * settled));
+  CHECK_FALSE(ring.take_old(2 * settled - 1)); // looked at in vain less long ago
   old = ring.take_old(2 * settled);
   REQUIRE(old);
   CHECK(old->since_ns == 0);
