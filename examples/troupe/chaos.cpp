@@ -185,8 +185,8 @@ private:
         return {};
       if (recorder_.is_full())
         return too_many_calls();
-      auto begin_ns = recorder_.now_ns();
-      auto words = cluster_.begin(each);
+      std::int64_t begin_ns = 0;
+      auto words = cluster_.begin(each, [&] { begin_ns = recorder_.now_ns(); });
       if (!words)
         return words.error();
       ++faults_[std::string{name_of(each.kind)}];
@@ -197,11 +197,13 @@ private:
           std::to_string(at) + " s: " + *words + ", for " + std::to_string(seconds(each.span))
             + " s");
       wait_until(elapsed() + each.span);
-      if (auto why = cluster_.end(); why.code != errc::none)
+      if (auto why = cluster_.heal(); why.code != errc::none)
         return why;
       if (each.kind == chaos::fault_kind::isolate_all
           || each.beside == chaos::fault_kind::isolate_all)
         leaderless_.emplace_back(begin_ns, recorder_.now_ns());
+      if (auto why = cluster_.end(); why.code != errc::none)
+        return why;
       late = std::max(late, elapsed() - (each.at + each.span));
     }
     auto whole = duration{std::chrono::seconds{what_.seconds}};

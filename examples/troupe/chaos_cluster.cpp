@@ -140,11 +140,13 @@ std::vector<direction> chaos_cluster::everywhere(bool clients_too) const {
   return found;
 }
 
-result<std::string> chaos_cluster::begin(const fault& what) {
+result<std::string> chaos_cluster::begin(const fault& what, const std::function<void()>& begins) {
   auto leads = leader();
   auto minority = (nodes_.size() - 1) / 2;
-  if (what.kind != fault_kind::members)
+  if (what.kind != fault_kind::members) {
+    begins();
     return begin(what.kind, what.dice, leads, minority);
+  }
   auto chosen = static_cast<std::size_t>(random_source{what.dice}.below(nodes_.size()));
   auto which = outside_.value_or(chosen); // who could not be added yet
   remove_voter(which);
@@ -154,6 +156,7 @@ result<std::string> chaos_cluster::begin(const fault& what) {
     return words;
   if (what.dice / 17 % 2 == 0) // so that it meets the group with one voter less
     removing_.wait_for(2s);
+  begins();
   // A minority of one voter less; in a cluster of three there is none.
   auto beside = begin(*what.beside, what.dice / 19, leader(),
                       std::max<std::size_t>((minority * 2 - 1) / 2, 1));
@@ -228,9 +231,11 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
   return words;
 }
 
+problem chaos_cluster::heal() {
+  return network_.heal();
+}
+
 problem chaos_cluster::end() {
-  if (auto why = network_.heal(); why.code != errc::none)
-    return why;
   for (auto each : std::exchange(paused_, {}))
     nodes_[each].process->process.send_signal(SIGCONT);
   for (auto each : std::exchange(killed_, {}))

@@ -68,11 +68,16 @@ public:
     return added_;
   }
 
-  /// Makes something go wrong. Returns whom it hits, in words, or why it cannot be done.
-  [[nodiscard]] troupe::result<std::string> begin(const fault& what);
+  /// Makes something go wrong, and calls `begins` just before, which may be a while after the call.
+  /// Returns whom it hits, in words, or why it cannot be done.
+  [[nodiscard]] troupe::result<std::string> begin(const fault& what,
+                                                  const std::function<void()>& begins);
 
-  /// Ends what begin() began. Returns a problem if that cannot be done, or a node does not start
-  /// again.
+  /// Lets all hear each other again.
+  [[nodiscard]] troupe::problem heal();
+
+  /// Ends what else begin() began, behind heal(). Returns a problem if that cannot be done, or a
+  /// node does not start again.
   [[nodiscard]] troupe::problem end();
 
   /// Judges what the replicas have written down so far. Returns what is broken, in words.
