@@ -31,6 +31,6 @@ run("${CMAKE_COMMAND}" --build "${WORK}/build" --target consumer)
 run("${WORK}/build/consumer")
 if(NOT SOURCE)
   # KiB of memory for each process that builds it.
-  run(bash -c "ulimit -v 716800; exec \"$@\"" bash "${CMAKE_COMMAND}" --build "${WORK}/build" --target agent)
+  run(bash -c "ulimit -v 716800 && exec \"$@\"" bash "${CMAKE_COMMAND}" --build "${WORK}/build" --target agent)
   run("${WORK}/build/agent")
 endif()
