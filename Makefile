@@ -1,16 +1,18 @@
 # What people and CI run. Each target does all that it needs, also in a fresh clone.
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
+# Tests wait more than they compute.
+RUNS ?= $(shell expr $(JOBS) + 1)
 DATA ?= $(realpath ../shared/data)
 configure = cmake --preset $(1) -DTROUPE_TEST_DATA="$(DATA)" $(2) > build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 
 .DEFAULT_GOAL := build
-.PHONY: deps deps-tsan deps-bench deps-coverage build demo test lint asan asan-all tsan tidy fuzz soak mutants coverage bench docs install clean
+.PHONY: deps deps-tsan deps-bench deps-coverage deps-docs build demo test lint asan asan-all tsan tidy compile-cost fuzz soak mutants coverage bench docs install clean
 
 deps:
 	@tools/deps
 
-deps-tsan deps-bench deps-coverage: deps-%:
+deps-tsan deps-bench deps-coverage deps-docs: deps-%:
 	@tools/deps --$*
 
 build: deps
@@ -25,8 +27,8 @@ demo: build
 test: deps
 	@mkdir -p build
 	@$(call configure,dev)
-	@cmake --build --preset dev --parallel $(JOBS)
-	@ctest --preset dev --parallel $(JOBS)
+	@cmake --build --preset dev --parallel $(JOBS) -- -k 0
+	@ctest --preset dev --parallel $(RUNS)
 
 lint: deps
 	@tools/lint
@@ -36,8 +38,8 @@ lint: deps
 asan: deps
 	@mkdir -p build
 	@$(call configure,asan,$(SANITIZE))
-	@cmake --build --preset asan --parallel $(JOBS)
-	@ctest --preset asan --parallel $(JOBS)
+	@cmake --build --preset asan --parallel $(JOBS) -- -k 0
+	@ctest --preset asan --parallel $(RUNS)
 
 asan-all: SANITIZE = -DTROUPE_SANITIZE_ALL=ON
 asan-all: asan
@@ -47,6 +49,10 @@ tsan: deps-tsan
 	@$(call configure,tsan)
 	@cmake --build --preset tsan --parallel $(JOBS)
 	@TSAN_OPTIONS="suppressions=$(CURDIR)/tools/tsan.supp" ctest --preset tsan --parallel 1
+
+# What of a node's header costs a compiler most; see docs/benchmarks.md.
+compile-cost: deps
+	@tools/compile_time --dearest
 
 # With MINUTES=N it stops then; see tools/tidy.
 tidy: deps
@@ -73,8 +79,13 @@ coverage: deps-coverage
 bench: build deps-bench
 	@tools/bench
 
+# Pages that quote the code, then the reference; fails where doxygen has a warning.
 docs:
 	@tools/docs
+	@$(MAKE) --no-print-directory deps-docs
+	@mkdir -p build/docs
+	@doxygen docs/Doxyfile
+	@echo "docs: build/docs/html/index.html"
 
 install: build
 	@cmake --install build/release

@@ -45,6 +45,14 @@ endif()
 # it quicker without.
 option(TROUPE_UNITY "Compile the source files of a program eight at once" ON)
 
+# Programs that wait more than they compute are built with -Og in development, which takes gcc a
+# third less time, and with -O0 under AddressSanitizer, where clang takes 40 % of the time of -O1.
+# What simulates is built with -O1: it runs in half the time.
+add_library(troupe_computes INTERFACE)
+if(CMAKE_CXX_FLAGS MATCHES "-Og" OR TROUPE_SANITIZE STREQUAL "address")
+  target_compile_options(troupe_computes INTERFACE -O1)
+endif()
+
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 
 # troupe_program(NAME SOURCES... [LIBRARIES ...]): programs that include CAF share one
