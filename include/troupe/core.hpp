@@ -9,6 +9,7 @@
 #include "troupe/core/digest.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/core/errc.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/core/fixed_bytes.hpp"
 #include "troupe/core/guarded.hpp"
 #include "troupe/core/hex.hpp"

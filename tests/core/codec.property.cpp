@@ -72,6 +72,10 @@ TEST_CASE("bytes that nest too deep are refused, however deep", "[core][codec]")
   CHECK(from_bytes<test::tree>(nested(max_nesting)));
   CHECK_FALSE(from_bytes<test::tree>(nested(max_nesting + 1)));
   CHECK_FALSE(from_bytes<test::tree>(nested(1'000'000)));
+  CHECK(try_to_bytes(test::branch(max_nesting)).value() == nested(max_nesting));
+  auto refused = try_to_bytes(test::branch(max_nesting + 1));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == errc::too_large);
 }
 
 TEST_CASE("a count beyond the bytes that follow allocates nothing", "[core][codec]") {

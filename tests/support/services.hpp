@@ -13,9 +13,8 @@
 #include "caf/scoped_actor.hpp"
 #include "support/temporary_folder.hpp"
 #include "troupe/core/caf/init.hpp"
-#include "troupe/host/durable.hpp"
+#include "troupe/host/durable_file.hpp"
 #include "troupe/host/service_actor.hpp"
-#include "troupe/storage/sqlite_log.hpp"
 #include "troupe/testing/fake_clock.hpp"
 
 namespace troupe::test {
@@ -24,8 +23,7 @@ namespace troupe::test {
 template <class Service>
 typename Service::handle start_durable(caf::actor_system& sys, const std::filesystem::path& file,
                                        const typename Service::options& options = {}) {
-  auto made = host::spawn<Service>(sys, options,
-                                   host::durable{std::make_unique<storage::sqlite_log>(file)});
+  auto made = host::spawn<Service>(sys, options, host::durable{file});
   if (!made)
     FAIL(to_string(made.error()));
   return *made;

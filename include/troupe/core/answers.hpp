@@ -1,10 +1,11 @@
 #pragma once
 
+#include "troupe/core/fields.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 
-/// The two effects that answer a request. A machine may have others of its own; whatever has
-/// a member `id` is an answer (see answered_by()).
+/// The two effects that answer a request. A machine may have others of its own; any effect with a
+/// member `id` is an answer (see answered_by()).
 namespace troupe {
 
 /// Answer `id` with a result.
@@ -14,6 +15,8 @@ struct answered {
   Result value{};
 
   friend bool operator==(const answered&, const answered&) = default;
+
+  TROUPE_FIELDS(answered, id, value);
 };
 
 /// Answer `id` with an error.
@@ -22,16 +25,8 @@ struct refused {
   problem why{};
 
   friend bool operator==(const refused&, const refused&) = default;
+
+  TROUPE_FIELDS(refused, id, why);
 };
-
-template <class Inspector, class Result>
-bool inspect(Inspector& f, answered<Result>& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("value", x.value));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, refused& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("why", x.why));
-}
 
 } // namespace troupe

@@ -34,8 +34,8 @@ inline std::string to_base64(std::span<const std::byte> bytes) {
   return text;
 }
 
-/// Returns what to_base64() wrote; nothing if `text` is not that to the letter, so
-/// that no two texts stand for the same bytes.
+/// Decodes what to_base64() wrote. Returns nothing for any other form, so that no two texts decode
+/// to the same bytes.
 inline std::optional<std::vector<std::byte>> from_base64(std::string_view text) {
   if (text.size() % 4 != 0)
     return std::nullopt;
@@ -58,7 +58,7 @@ inline std::optional<std::vector<std::byte>> from_base64(std::string_view text) 
     }
   }
   if ((bits & ((1U << count) - 1)) != 0)
-    return std::nullopt; // bits that no byte has
+    return std::nullopt; // unused bits are not zero
   return bytes;
 }
 

@@ -13,21 +13,22 @@
 
 namespace troupe {
 
-/// Decides what a process writes into its log of things that are wrong for a while and tried
-/// again and again. Each is a topic with changing details. A line is due when a complaint
-/// begins, when it has a detail that was not said lately, and when it ends, with how often it
-/// came up; all else is only counted. Details that take turns are said once each.
+/// Limits the log lines about a fault that lasts and is met again and again. Each fault is a topic
+/// with changing details. A line is due when a complaint begins, when it has a detail that was not
+/// raised lately, and when it ends, with the number of occurrences; all other occurrences are only
+/// counted. Details that alternate are logged once each.
 ///
-/// Holds at most `max_topics` complaints (the one that did not come up for longest gives way) and
+/// Holds at most `max_topics` complaints (the least recently raised one is evicted) and
 /// `max_details` details of each.
 class complaints {
 public:
   static constexpr std::size_t max_topics = 100;
   static constexpr std::size_t max_details = 8;
-  /// A detail that did not come up for so long is news again.
+  /// A detail that was not raised for this long is logged again.
   static constexpr duration forgotten_after = std::chrono::minutes{10};
 
-  /// `topic` is wrong at `now` because of `detail`. Returns the line that is due.
+  /// Notes that `topic` is wrong at `now` because of `detail`. Returns the line to log, if one is
+  /// due.
   [[nodiscard]] std::optional<std::string> raise(time_point now, const std::string& topic,
                                                  const std::string& detail) {
     auto known = open_.find(topic);
@@ -44,7 +45,8 @@ public:
     return topic + ": " + detail + extent(now, what);
   }
 
-  /// `topic` is well at `now`. Returns the line that is due: none if nothing was wrong.
+  /// Notes that `topic` works again at `now`. Returns the line to log; nothing if nothing was
+  /// wrong.
   [[nodiscard]] std::optional<std::string> settle(time_point now, const std::string& topic) {
     auto known = open_.extract(topic);
     if (!known)
@@ -79,7 +81,7 @@ private:
     if (known == what.details.end()) {
       known = std::ranges::min_element(what.details, {}, &said::last);
       if (now - known->last < forgotten_after)
-        return false; // too many take turns to say them all
+        return false; // too many details alternate to log them all
       known->detail = detail;
     }
     auto is_forgotten = now - known->last >= forgotten_after;

@@ -12,16 +12,15 @@
 
 namespace troupe {
 
-/// A SHA-256 digest: names content, and proves that it is the same. Against accidents
-/// alone crc32c() or a rolling_hash will do; for 100 bytes they take an eighth of the
-/// time.
+/// A SHA-256 digest: identifies content, and proves that it is the same. Against accidental changes
+/// alone, crc32c() or a rolling_hash is enough; for 100 bytes they take an eighth of the time.
 using digest = fixed_bytes<struct digest_tag, 32>;
 
-/// Makes a digest of bytes that come piece by piece.
-/// Source: FIPS 180-4, section 6.2, in libcrypto's form.
+/// Makes a digest of bytes that arrive piece by piece. Source: FIPS 180-4, section 6.2, as
+/// libcrypto implements it.
 class sha256_stream {
 public:
-  /// Throws std::runtime_error where libcrypto has no SHA-256 (or no memory).
+  /// Throws std::runtime_error if libcrypto has no SHA-256 (or no memory).
   sha256_stream() : context_(EVP_MD_CTX_new()) {
     check(context_ ? EVP_DigestInit_ex(context_.get(), algorithm(), nullptr) : 0);
   }
@@ -30,7 +29,7 @@ public:
     check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
   }
 
-  /// Returns the digest of all bytes since the last call, and begins anew.
+  /// Returns the digest of all bytes since the last call, and starts over.
   digest finish() {
     digest made;
     check(EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(made.bytes.data()),
@@ -46,7 +45,7 @@ private:
     }
   };
 
-  /// Looked up once, for good: that takes longer than the digest of 100 bytes.
+  /// Looked up once: the lookup takes longer than the digest of 100 bytes.
   static const EVP_MD* algorithm() {
     static const EVP_MD* const found = EVP_MD_fetch(nullptr, "SHA256", nullptr);
     return found;
@@ -54,7 +53,8 @@ private:
 
   static void check(int done) {
     if (done != 1)
-      throw std::runtime_error{"libcrypto gives no SHA-256"};
+      throw std::runtime_error{
+        "libcrypto cannot compute SHA-256; check the installation of OpenSSL"};
   }
 
   std::unique_ptr<EVP_MD_CTX, free_context> context_;

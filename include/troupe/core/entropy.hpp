@@ -8,13 +8,13 @@
 
 #include <sys/random.h>
 
-/// Random bytes of the operating system, good for secrets. For actors and hosts only:
-/// a machine takes its randomness from a random_source, whose seed comes in with an
-/// event, so that every replay draws the same.
+/// Random bytes of the operating system, suitable for secrets. For actors and hosts only: a machine
+/// takes its randomness from a random_source, whose seed comes in with an event, so that every
+/// replay draws the same.
 namespace troupe {
 
-/// Fills `bytes`. Waits only while a machine that has just booted has no randomness
-/// yet. Throws std::system_error where the system has none at all.
+/// Fills `bytes`. Blocks only while a computer that has just booted has not gathered enough entropy
+/// yet. Throws std::system_error if the system offers none.
 inline void fill_random(std::span<std::byte> bytes) {
   while (!bytes.empty()) {
     auto filled = ::getrandom(bytes.data(), bytes.size(), 0);

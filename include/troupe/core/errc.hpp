@@ -16,35 +16,37 @@ enum class errc : std::uint8_t {
   bad_argument = 1,
   /// A configured bound is reached. Retry later, with backoff.
   limit_reached = 2,
-  /// The caller's time to wait ran out. A place in a lock's line is given up, and a question can be
-  /// asked again: retry is safe. A request to an agent may have been handled: look before a repeat.
+  /// The caller's time limit ran out. For a lock (the place in its line is given up) and for a
+  /// query, retry is safe. A request to an agent may have been handled: check the state before a
+  /// retry.
   timed_out = 3,
   /// Another owner holds the lock. Retry is safe.
   lock_held = 4,
   /// The token is not the one of the current lease. Stop using the resource.
   stale_token = 5,
-  /// The caller was gone or its session over before there was an answer.
+  /// The caller had gone, or its session had ended, before there was an answer.
   withdrawn = 6,
-  /// The session is unknown or has the answer no more. Outcome unknown: ask for
-  /// the state, then open a new session.
+  /// The session is unknown or no longer has the answer. The outcome is unknown: check the state,
+  /// then open a new session.
   session_expired = 7,
   /// The disk is full; nothing was changed. Retry once there is space.
   storage_full = 8,
-  /// What the disk gave back is not what was written. Restore from a backup.
+  /// Data on the disk are corrupt or missing: restore from a backup. A value that was damaged in
+  /// transit: send or read it again.
   damaged = 9,
   /// Written by a newer version than this one. Upgrade first.
   incompatible = 10,
-  /// The request may or may not have taken effect. Look at the state before a repeat.
+  /// The request may or may not have taken effect. Check the state before a retry.
   outcome_unknown = 11,
-  /// The other side has too much to do right now. Retry with backoff.
+  /// The other side is overloaded right now. Retry with backoff.
   busy = 12,
   /// Another agent has this name. Choose another.
   name_taken = 13,
   /// There is nothing of that name. Check its spelling, or create it first.
   not_found = 14,
-  /// No way to the other side. Retry once it is back; nothing was done.
+  /// The other side cannot be reached. Nothing was done; retry once it is back.
   unreachable = 15,
-  /// Ended because somebody asked for it.
+  /// Cancelled on request.
   cancelled = 16,
   /// The work itself failed. The sentence is the application's own.
   failed = 17,
@@ -56,17 +58,20 @@ enum class errc : std::uint8_t {
   conflict = 20,
   /// Another replica leads the group. Ask that one, or retry.
   not_leader = 21,
-  /// Fewer than a majority of the voters is reached: the sentence names those that are missing. Or
-  /// none led in the caller's time. Nothing was done; retry once they are back.
+  /// Fewer than a majority of the voters can be reached (the sentence names the missing ones), or
+  /// there was no leader within the caller's time. Nothing was done; retry once they are back.
   no_quorum = 22,
+  /// Something of that name exists, but it has another type than the caller asked for. Do not
+  /// retry.
+  wrong_type = 23,
 };
 
 /// The names of errc, in order of their numbers.
-inline constexpr std::array<std::string_view, 23> errc_names{
+inline constexpr std::array<std::string_view, 24> errc_names{
   "none",      "bad_argument",    "limit_reached", "timed_out",   "lock_held",    "stale_token",
   "withdrawn", "session_expired", "storage_full",  "damaged",     "incompatible", "outcome_unknown",
   "busy",      "name_taken",      "not_found",     "unreachable", "cancelled",    "failed",
-  "in_use",    "too_large",       "conflict",      "not_leader",  "no_quorum"};
+  "in_use",    "too_large",       "conflict",      "not_leader",  "no_quorum",    "wrong_type"};
 
 /// Returns the name of `code` as written above, "unknown" for any other value.
 constexpr std::string_view name_of(errc code) noexcept {
@@ -74,6 +79,6 @@ constexpr std::string_view name_of(errc code) noexcept {
   return index < errc_names.size() ? errc_names[index] : "unknown";
 }
 
-static_assert(name_of(errc::no_quorum) == "no_quorum");
+static_assert(name_of(errc::wrong_type) == "wrong_type");
 
 } // namespace troupe

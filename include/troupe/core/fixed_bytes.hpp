@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "troupe/core/fields.hpp"
 #include "troupe/core/hex.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
@@ -17,8 +18,8 @@
 
 namespace troupe {
 
-/// As many bytes as a name or a digest has, of a type of their own for each `Tag`.
-/// For people, in JSON and as keys they are hex digits. All zero stands for none.
+/// A fixed number of bytes, such as an id or a digest; each `Tag` makes a type of its own. For
+/// people, in JSON and as keys they are hex digits. All zero means not set.
 template <class Tag, std::size_t Size>
 struct fixed_bytes {
   static constexpr std::size_t size = Size;
@@ -51,10 +52,7 @@ struct fixed_bytes {
     return to_hex(x.bytes);
   }
 
-  template <class Inspector>
-  friend bool inspect(Inspector& f, fixed_bytes& x) {
-    return f.object(x).fields(f.field("bytes", x.bytes));
-  }
+  TROUPE_FIELDS(fixed_bytes, bytes);
 };
 
 } // namespace troupe

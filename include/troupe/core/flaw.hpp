@@ -7,110 +7,117 @@
 
 namespace troupe {
 
-/// Faults that can be built into a program on purpose, to see that the tests would find
-/// them: a program defines TROUPE_FLAW as one of these names, or a test TROUPE_FLAWS, and chooses.
-/// None costs anything where it is not planted, and no other program defines either.
+/// Faults that can be built into a test program on purpose, to prove that the tests find them: a
+/// program defines TROUPE_FLAW as one of these names, or defines TROUPE_FLAWS and chooses at run
+/// time. A fault that is not built in costs nothing, and no other program defines either macro.
 enum class flaw : std::uint8_t {
   none,
   /// Votes and terms are not written to the disk.
   vote_not_persisted,
-  /// A replica counts entries, and tells of them, before they are synced.
+  /// A replica counts and acknowledges entries before they are synced.
   sync_skipped,
   /// Entries of older terms are committed by counting their copies.
   old_terms_counted,
-  /// A follower takes entries whatever stands before them.
+  /// A follower appends entries without checking the entry before them.
   entries_unchecked,
-  /// A candidate gets a vote whatever its log lacks.
+  /// A candidate gets a vote even if its log lacks entries of the voter's.
   logs_not_compared,
   /// A leader answers reads without asking whether it still leads.
   stale_reads,
-  /// The time of a new leader begins with its own clock.
+  /// The group's time under a new leader starts from the leader's own clock.
   time_goes_back,
-  /// Members change several at a time, and before a leader has committed anything.
+  /// Several membership changes run at a time, even before the leader has committed anything.
   careless_changes,
-  /// A repeated request is carried out again.
+  /// A retried request is executed again.
   no_dedup,
   /// A lock table forgets its last token when it is restored.
   token_reused,
-  /// A follower's idea of the group's time runs by its own clock, whatever the leader says.
+  /// A follower keeps its own estimate of the group's time if that is ahead of the leader's time.
   own_time_kept,
   /// A state table forgets how many writes it has seen when it is restored.
   counts_forgotten,
-  /// A state table takes a write whose writer has not seen that its key is gone.
+  /// A state table accepts a write whose writer does not know that the key was removed.
   removals_overlooked,
-  /// A group takes what a service proposed under an earlier leadership of the same replica.
+  /// A group accepts a proposal that a service made under an earlier leadership of the same
+  /// replica.
   old_proposals_taken,
-  /// A leader without room on its disk takes back what the one other member may have.
+  /// A leader with a full disk drops entries that the one other member may have.
   shared_taken_back,
-  /// A learner that has acknowledged nothing gets a vote.
+  /// A learner that has acknowledged nothing becomes a voter.
   silent_promoted,
-  /// Entries that a replica has lost count as had by it.
+  /// Entries that a replica has lost still count as stored by it.
   forgotten_counted,
   /// Members change before their leader has committed an entry of its term.
   hasty_changes,
-  /// A log that is cut keeps the members that stood behind the cut.
+  /// A truncated log keeps the membership of an entry that was removed.
   members_kept,
-  /// Answers that wait for the disk are given in a later term, too.
+  /// Answers that wait for the disk are sent even in a later term.
   answers_kept,
-  /// Entries that were cut while they were written count as synced.
+  /// Entries that were truncated while they were being written count as synced.
   cut_entries_counted,
-  /// So do those whose place a snapshot has taken meanwhile.
+  /// Entries that a snapshot replaced while they were being written count as synced.
   replaced_entries_counted,
-  /// A snapshot takes the place of a log that has what it has, and more.
+  /// A snapshot replaces a log that contains all of it, and more.
   suffix_dropped,
-  /// A replica tells of its vote before it is synced.
+  /// A replica sends its vote before the vote is synced.
   vote_told_early,
-  /// A candidate asks for votes before its own is synced.
+  /// A candidate requests votes before its own vote is synced.
   votes_asked_early,
   /// A snapshot is acknowledged before it is synced.
   snapshot_told_early,
-  /// A snapshot says who the members are now, not who they were.
+  /// A snapshot records the latest members, not the members at its index.
   latest_members_saved,
-  /// What a full disk has refused is not written again.
+  /// A write that a full disk has refused is not tried again.
   refused_write_dropped,
-  /// A client sends what it has sent twice again in its next session.
+  /// A client sends a request again in its next session although the last session may have executed
+  /// it.
   lost_session_repeated,
-  /// A client repeats a command under a new number.
+  /// A client retries a command under a new number.
   repeat_renumbered,
-  /// A client takes an answer to what it sent in an earlier session.
+  /// A client accepts an answer to a request of an earlier session.
   old_session_heard,
-  /// A worker goes on with its attempts when its lease is over.
+  /// A worker continues its attempts after its lease has ended.
   lease_overstayed,
-  /// A worker tells of an outcome again that the scheduler has heard.
+  /// A worker reports an outcome again that the scheduler has acknowledged.
   outcome_repeated,
-  /// A worker offers the room of attempts that it has given up and that have not ended.
+  /// A worker offers the resources of attempts that it has given up but that have not ended.
   room_promised_twice,
-  /// A leader that is alone goes on though an earlier one has committed what it lacks.
+  /// A leader that is the only voter continues although an earlier leader has committed entries
+  /// that it lacks.
   loss_overlooked,
-  /// One that has stopped for that stands again.
+  /// A replica that has stepped down for that reason stands for election again.
   astray_stands,
-  /// A replica does not know after a restart what was committed.
+  /// A replica forgets its commit index when it restarts.
   commit_forgotten,
-  /// A replica that has lost what others know to be committed leads, and votes.
+  /// A replica that has lost entries which others know to be committed leads, and votes.
   astray_votes,
-  /// A session that its client has chosen begins again when it has ended.
+  /// A session whose id the client chose begins again after it has ended.
   ended_session_begins,
-  /// A client says of a session that it knew the service later than when it chose it.
+  /// A client states a later beginning for a session than when it chose the session's id.
   beginning_renewed,
-  /// A snapshot of a group has the states of its services as of different entries.
+  /// A snapshot of a group has the states of its services at different entries.
   sections_apart,
-  /// After a snapshot that the disk did not take a group makes no other one.
+  /// After a snapshot that the disk refused, a group makes no other one.
   failed_snapshot_waited_for,
-  /// A voter is removed though too few of the others are heard.
+  /// A voter is removed although too few of the others have been heard from.
   silence_overlooked,
-  /// A seat whose node has another one stays.
+  /// A member stays although its node now has another member id.
   void_seat_kept,
-  /// A lock that some share is given to somebody who wants it alone.
+  /// A shared lock is granted to an exclusive owner while others still share it.
   sharers_overlooked,
-  /// A command of a session is not carried out, and answered as one before it was.
+  /// A command of a session is not executed, and gets the answer of an earlier command.
   answered_as_another,
-  /// A voter is removed though the others may have died since they were heard last.
+  /// A voter is removed although the others may have died since they were last heard from.
   stale_word_counted,
-  /// New rules come into force though a member does not know them.
+  /// New rules take effect although a member does not know them.
   rules_rushed,
+  /// A replica that does not run a service drops the entries of that service.
+  unread_dropped,
+  /// A service gets entries a second time, with the snapshot of a replica that does not run it.
+  unread_repeated,
 };
 
-inline constexpr std::array<std::string_view, 49> flaw_names{"none",
+inline constexpr std::array<std::string_view, 51> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -158,9 +165,11 @@ inline constexpr std::array<std::string_view, 49> flaw_names{"none",
                                                              "sharers_overlooked",
                                                              "answered_as_another",
                                                              "stale_word_counted",
-                                                             "rules_rushed"};
+                                                             "rules_rushed",
+                                                             "unread_dropped",
+                                                             "unread_repeated"};
 
-/// Returns the flaw of that name, none if there is none.
+/// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {
   for (std::size_t each = 0; each < flaw_names.size(); ++each)
     if (flaw_names[each] == name)
@@ -169,7 +178,7 @@ constexpr flaw flaw_of(std::string_view name) {
 }
 
 #ifdef TROUPE_FLAWS
-/// One program for all of them, which plants one before anything else is done.
+/// One program for all flaws; it sets this before anything else.
 inline flaw planted_flaw = flaw::none;
 #elif defined(TROUPE_FLAW)
 inline constexpr auto planted_flaw = flaw::TROUPE_FLAW;

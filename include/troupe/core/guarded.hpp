@@ -17,8 +17,8 @@ problem guarded(Function&& what) {
   } catch (const std::exception& why) {
     return {errc::failed, why.what()};
   } catch (...) {
-    return {errc::failed, "something was thrown that is no std::exception; throw one, its what() "
-                          "is told here"};
+    return {errc::failed, "an exception was thrown that is not a std::exception; throw one, so "
+                          "that its what() is shown here"};
   }
 }
 

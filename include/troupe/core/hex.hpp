@@ -10,7 +10,7 @@
 
 namespace troupe {
 
-/// Returns two digits for each byte, small letters.
+/// Returns two lower-case digits for each byte.
 inline std::string to_hex(std::span<const std::byte> bytes) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string text;
@@ -22,8 +22,7 @@ inline std::string to_hex(std::span<const std::byte> bytes) {
   return text;
 }
 
-/// Returns what to_hex() wrote; large letters will do, too. Nothing if `text` is
-/// anything else.
+/// Decodes what to_hex() wrote; accepts upper-case digits, too. Returns nothing for any other text.
 inline std::optional<std::vector<std::byte>> from_hex(std::string_view text) {
   auto value_of = [](char digit) -> std::uint32_t {
     if (digit >= '0' && digit <= '9')

@@ -13,23 +13,24 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/fields.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 
 /// What our own forms of a value (binary, JSON, MessagePack) share: every type is
 /// of one shape, found here and nowhere else, and a form is one overload for each
-/// shape. The `inspect` that they run is the one that CAF runs:
+/// shape. The `inspect` that they run is the one that CAF runs. TROUPE_FIELDS makes it:
 ///
 ///     template <class Inspector>
 ///     bool inspect(Inspector& f, point& x) {
 ///       return f.object(x).fields(f.field("x", x.x), f.field("y", x.y));
 ///     }
 ///
-/// `Inspector::is_loading` says which way it goes, of CAF's and of ours alike.
+/// `Inspector::is_loading` tells reading from writing, in CAF's inspectors and in ours.
 namespace troupe {
 
-/// How deep structs may nest inside each other. Only a type that contains itself can
-/// come near it; whoever owns one keeps it below.
+/// How deep structs may nest. Only a recursive type can come near this; its owner must keep it
+/// below.
 inline constexpr std::size_t max_nesting = 64;
 
 enum class shape : std::uint8_t {
@@ -49,7 +50,7 @@ enum class shape : std::uint8_t {
   optional,
   variant,
   spelled, ///< a struct that has a text form, too
-  object,  ///< whatever has an `inspect`
+  object,  ///< any type with an `inspect`
 };
 
 /// A struct with a text form of its own, such as an id: JSON and MessagePack write
@@ -60,8 +61,8 @@ concept spelled_out = requires(const T& value, std::string_view text) {
   { T::from_string(text) } -> std::same_as<result<T>>;
 };
 
-/// An enum with names, found by argument: `name_of(value)`. Numbers count from zero;
-/// the first without a name is called "unknown".
+/// An enum with names, found by argument-dependent lookup: `name_of(value)`. Numbers count from
+/// zero; the first number without a name is called "unknown".
 template <class T>
 concept named_enum = std::is_enum_v<T> && requires(T value) {
   { name_of(value) } -> std::convertible_to<std::string_view>;
@@ -91,7 +92,7 @@ concept map_like = list_like<T> && requires {
   typename T::mapped_type;
 };
 
-/// Of any clock, in nanoseconds: machine time, wall time, the time of a group.
+/// A time point of any clock, in nanoseconds: machine time, wall time, the time of a group.
 template <class T>
 constexpr bool is_moment = false;
 template <class Clock>
@@ -133,7 +134,7 @@ constexpr shape find_shape() {
     return shape::object;
 }
 
-/// What every inspector has to offer: object(x).fields(field(name, value)...).
+/// What every inspector must offer: object(x).fields(field(name, value)...).
 template <class Inspector>
 struct fields_of {
   Inspector& owner;

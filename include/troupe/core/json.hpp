@@ -6,29 +6,30 @@
 
 #include "troupe/core/detail/tree_reader.hpp"
 #include "troupe/core/detail/tree_writer.hpp"
+#include "troupe/core/json_text.hpp"
 #include "troupe/core/json_tree.hpp"
 
 /// JSON of every type that has an `inspect`, for people and for other languages.
 ///
-/// - A struct is an object; unknown members are passed over, missing ones keep
+/// - A struct is an object; unknown members are ignored, missing ones keep
 ///   their default. A std::optional field without a value is absent (null is read,
 ///   too); within lists it is null.
-/// - Integers are exact, also above 2^53. Real numbers come back bit by bit;
-///   infinity and NaN are refused. Where an integer is expected, 3.0 will do.
+/// - Integers are exact, also above 2^53. Real numbers are read back bit by bit;
+///   infinity and NaN are refused. 3.0 is accepted where an integer is expected.
 /// - Time is whole nanoseconds.
-/// - An enum with a name_of() is its name, else its number; a number is read always.
+/// - An enum with a name_of() is its name, any other its number; a number is always accepted.
 /// - A map whose keys are text, or have a text form, is an object; any other is a
 ///   list of [key, value]. Lists, sets, tuples and arrays are lists.
 /// - Bytes are base64, padded.
 /// - A variant is an object with one member: {"circle": {…}} where the alternative
 ///   has `static constexpr std::string_view json_name = "circle"`, else its index,
-///   {"0": {…}}. The index is read always.
+///   {"0": {…}}. The index is always accepted.
 ///
 /// Refusals are bad_argument and name the place: "tasks[3].runtime_s: expected a
 /// number, found "long"". Text has to be UTF-8, both ways.
 namespace troupe {
 
-/// Returns the tree for `value`. Refuses what JSON cannot say.
+/// Returns the tree for `value`. Refuses what JSON cannot represent.
 template <class T>
 result<nlohmann::json> to_json_value(const T& value) {
   nlohmann::json tree;
@@ -67,5 +68,16 @@ result<T> from_json(std::string_view text, json_limits limits = {}) {
     return tree.error();
   return detail::read_tree<T>(*std::move(tree), limits, memory);
 }
+
+template <class T>
+struct json_text {
+  static result<std::string> write(const T& value) {
+    return to_json(value);
+  }
+
+  static result<T> read(std::string_view text) {
+    return from_json<T>(text);
+  }
+};
 
 } // namespace troupe

@@ -16,23 +16,23 @@
 #include "troupe/core/result.hpp"
 #include "troupe/core/utf8.hpp"
 
-/// From text that may be hostile to a tree of values that is bounded.
+/// Parses untrusted text into a tree of bounded size.
 namespace troupe {
 
 /// Bounds of one document, JSON or MessagePack. Beyond them it is refused with
 /// errc::too_large before it costs more.
 struct json_limits {
-  /// Looked at before anything is read.
+  /// Checked before anything is read.
   std::size_t max_bytes = std::size_t{64} << 20U;
-  /// Arrays and objects open at once.
+  /// Nesting depth of arrays and objects.
   std::size_t max_depth = 64;
-  /// Numbers, texts, arrays, … together.
+  /// Numbers, texts, arrays, … in total.
   std::size_t max_values = 5'000'000;
-  /// Memory for each byte of the document, and besides, for any document: for its tree and, where
-  /// it is read into a value, for that. Workflows of WfCommons need 4 to 8 bytes for a byte; a
-  /// list of short numbers or of empty objects needs up to 40.
+  /// Bytes of memory for each byte of the document: for its tree and, if it is read into a value,
+  /// for that value, too. Workflows of WfCommons need 4 to 8; a list of short numbers or of empty
+  /// objects needs up to 40.
   std::size_t memory_per_byte = memory_budget::bytes_per_byte;
-  /// Memory that any document may take, besides.
+  /// Bytes of memory for any document, in addition.
   std::size_t spare_memory = memory_budget::spare_bytes;
 };
 
@@ -45,8 +45,8 @@ inline std::string memory_fault(json_limits limits) {
          + "; raise them, or give it in parts";
 }
 
-/// Empties `what` from its leaves up, to json_limits::max_depth. The destructor of a tree would
-/// allocate about as much again, to need no recursion.
+/// Clears `what` from its leaves up, by recursion that json_limits::max_depth bounds. The
+/// destructor of a tree avoids recursion, but allocates about as much memory again.
 inline void take_down(nlohmann::json& what) {
   if (auto* list = what.get_ptr<nlohmann::json::array_t*>()) {
     for (auto& each : *list)
@@ -110,7 +110,7 @@ public:
       return fail_for_memory();
     auto [member, fresh] = open_.back()->emplace(std::move(name), nullptr);
     member_ = &*member;
-    // Readers differ in which of the two they would take.
+    // JSON parsers differ in which of the two they take.
     return fresh
            || fail(errc::bad_argument,
                    "the key \"" + std::string{utf8_prefix(member.key(), 40)} + "\" is given twice");
@@ -135,7 +135,7 @@ public:
   }
 
   bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& why) {
-    // Keep what is wrong; the place is ours to tell, and what was read may be anything.
+    // Keep the cause only: we name the place ourselves, and the text that was read may be anything.
     std::string_view text{why.what()};
     auto cut_after = [&](std::string_view mark) {
       if (auto found = text.find(mark); found != std::string_view::npos)
@@ -148,7 +148,7 @@ public:
     return fail(errc::bad_argument, std::string{text});
   }
 
-  /// What was wrong; errc::none if nothing was.
+  /// The first fault; errc::none if there is none.
   [[nodiscard]] const problem& fault() const {
     return fault_;
   }
@@ -207,7 +207,7 @@ private:
     return memory_.left() / buffers >= text.size() && memory_.take_text(text.capacity());
   }
 
-  /// Takes what a value has outside of its place.
+  /// Takes the memory that a value owns outside of its element.
   [[nodiscard]] bool take(const tree& value) {
     auto block = [this](std::size_t bytes) { return memory_.take(memory_budget::block(bytes)); };
     if (value.is_string())
@@ -221,7 +221,8 @@ private:
     return true;
   }
 
-  /// Takes one more place in a list. Where it grows there is the old one beside the new.
+  /// Takes the memory of one more element. While a list grows, the old and the new block exist
+  /// together.
   [[nodiscard]] bool take_place(tree::array_t& list) {
     if (list.size() < list.capacity())
       return true;
@@ -237,14 +238,14 @@ private:
   json_limits limits_;
   memory_budget& memory_;
   tree root_;
-  std::vector<tree*> open_; // stay where they are: only the innermost grows
+  std::vector<tree*> open_; // remain valid: only the innermost container grows
   tree* member_ = nullptr;
   tree* last_ = nullptr;
   std::size_t values_ = 0;
   problem fault_;
 };
 
-/// Walks over text and leaves behind how far the parser has come.
+/// Iterates over text and records how far the parser has come.
 class tracked_iterator {
 public:
   using iterator_category = std::forward_iterator_tag;
@@ -327,9 +328,8 @@ inline result<nlohmann::json> parse_json(std::string_view text, json_limits limi
 } // namespace detail
 
 /// Returns the tree of the JSON document `text` (RFC 8259). Integers are exact from
-/// -2^63 to 2^64 - 1. Refuses with bad_argument what is no JSON, text that is not
-/// UTF-8 and an object that has the same key twice, with too_large what is beyond
-/// `limits`; names line and column, in characters.
+/// -2^63 to 2^64 - 1. Errors: bad_argument (invalid JSON, text that is not UTF-8, an object with a
+/// repeated key), too_large (beyond `limits`); they name line and column, in characters.
 inline result<nlohmann::json> parse_json(std::string_view text, json_limits limits = {}) {
   auto memory = detail::budget_for(text, limits);
   return detail::parse_json(text, limits, memory);

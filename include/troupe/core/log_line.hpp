@@ -3,19 +3,20 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <iosfwd>
 #include <string>
 
 #include "troupe/core/time.hpp"
 
 namespace troupe {
 
-/// How much an operator should care.
+/// The severity of a log line.
 enum class log_level : std::uint8_t {
-  /// It works as it should.
+  /// Normal operation.
   info = 0,
-  /// Something is wrong and may right itself.
+  /// Something is wrong and may recover by itself.
   warning = 1,
-  /// It stays wrong until somebody acts.
+  /// Something stays wrong until an operator acts.
   error = 2,
 };
 
@@ -31,7 +32,7 @@ constexpr const char* name_of(log_level which) noexcept {
   return "unknown";
 }
 
-/// What a node has to say to its operator.
+/// A log line of a node, for its operator.
 struct log_line {
   wall_time at{};
   log_level level = log_level::info;
@@ -40,7 +41,8 @@ struct log_line {
   std::string text;
 };
 
-/// Returns `moment` in UTC as RFC 3339 has it, cut to milliseconds: "2026-11-21T15:04:05.678Z".
+/// Returns `moment` in UTC in the form of RFC 3339, cut to milliseconds:
+/// "2026-11-21T15:04:05.678Z".
 inline std::string to_rfc3339(wall_time moment) {
   using namespace std::chrono;
   auto since = floor<milliseconds>(moment.time_since_epoch());
@@ -56,9 +58,16 @@ inline std::string to_rfc3339(wall_time moment) {
   return text;
 }
 
-/// Returns the line as a log has it: "2026-11-21T15:04:05.678Z warning n1: text".
+/// Returns the line as it is logged: "2026-11-21T15:04:05.678Z warning n1: text".
 inline std::string to_string(const log_line& line) {
   return to_rfc3339(line.at) + ' ' + name_of(line.level) + ' ' + line.node + ": " + line.text;
+}
+
+/// Prints it as to_string() returns it. A template, so that this header need not include `ostream`.
+template <class Char, class Traits>
+std::basic_ostream<Char, Traits>& operator<<(std::basic_ostream<Char, Traits>& out,
+                                             const log_line& line) {
+  return out << to_string(line).c_str();
 }
 
 } // namespace troupe

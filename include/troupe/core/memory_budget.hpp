@@ -6,19 +6,19 @@
 
 namespace troupe {
 
-/// What a decoder may allocate for its input. Without a bound a few bytes make much: an element
-/// that leaves out its fields has 4 bytes in our own form and hundreds in memory. Whatever is
-/// allocated is taken from here first, so that what is announced costs nothing.
+/// Bounds what a decoder allocates for its input. Without a bound, a few bytes could allocate much:
+/// an element that omits its fields has 4 bytes in our own form and hundreds in memory. Memory is
+/// taken from the budget before it is allocated, so that an announced size alone costs nothing.
 class memory_budget {
 public:
-  /// Bytes of memory for each byte of input. What is denser is read with more: host::memory_for()
-  /// and json_limits say where.
+  /// Bytes of memory for each byte of input. Denser input needs more: see host::memory_for() and
+  /// json_limits.
   static constexpr std::size_t bytes_per_byte = 8;
 
-  /// Besides, for any input: so that small ones may be as dense as they like.
+  /// Bytes of memory for any input, in addition, so that small inputs may be dense.
   static constexpr std::size_t spare_bytes = std::size_t{1} << 20U;
 
-  /// Returns what an allocator takes for a block of so many bytes, with its own head.
+  /// Returns the memory that an allocator uses for a block of `bytes`, its header included.
   static constexpr std::size_t block(std::size_t bytes) {
     constexpr std::size_t head = 8;
     constexpr std::size_t unit = 16;
@@ -29,7 +29,7 @@ public:
                          std::size_t spare = spare_bytes)
     : left_(per_byte != 0 && input > (most - spare) / per_byte ? most : spare + per_byte * input) {}
 
-  /// For what is in memory as it is, and bounded there.
+  /// For input that is a value in memory already, and bounded there.
   static memory_budget unlimited() {
     return memory_budget{most, 1, 0};
   }
@@ -42,21 +42,21 @@ public:
     return true;
   }
 
-  /// For a text of so many bytes; short ones need no memory of their own.
+  /// For a text of `bytes`; short texts need no memory of their own.
   [[nodiscard]] bool take_text(std::size_t bytes) {
     constexpr std::size_t short_bytes = 15;
     return bytes <= short_bytes || take(block(bytes + 1));
   }
 
-  /// For `count` elements of a list, a set or a map, added to what was reserved for all of them.
+  /// For `count` elements of a list, a set or a map, allocated at once.
   template <class List>
   [[nodiscard]] bool take_elements(std::size_t count) {
     constexpr auto each = bytes_of_element<List>();
     return count <= left_ / each && take(has_nodes<List> ? count * each : block(count * each));
   }
 
-  /// What one element takes, without what its fields own. A class that keeps what it is written
-  /// as in memory of its own says how much that is as `bytes_elsewhere`.
+  /// Memory of one element, without what its fields own. A class that keeps its encoded form in
+  /// memory of its own states the size of that as `bytes_elsewhere`.
   template <class List>
   static constexpr std::size_t bytes_of_element() {
     using element = typename List::value_type;

@@ -12,31 +12,13 @@
 #include "caf/message.hpp"
 #include "caf/string_view.hpp"
 #include "caf/type_id.hpp"
+#include "troupe/core/caf/type_ids.hpp"
 #include "troupe/core/errc.hpp"
 #include "troupe/core/problem.hpp"
 
-/// The one list of type-ID ranges. IDs are wire format: a part keeps its range
-/// for ever, new types go to the end of the part's block.
-namespace troupe::type_ids {
-
-/// IDs below belong to the application.
-inline constexpr caf::type_id_t core = caf::first_custom_type_id + 1000;
-inline constexpr caf::type_id_t host = core + 100;
-inline constexpr caf::type_id_t lock = core + 200;
-inline constexpr caf::type_id_t registry = core + 300;
-inline constexpr caf::type_id_t scheduler = core + 400;
-inline constexpr caf::type_id_t router = core + 500;
-inline constexpr caf::type_id_t state = core + 600;
-inline constexpr caf::type_id_t node = core + 700;
-inline constexpr caf::type_id_t net = core + 800;
-/// IDs from here on belong to the application, too.
-inline constexpr caf::type_id_t end = core + 3000;
-
-} // namespace troupe::type_ids
-
 namespace troupe {
 
-/// See answer_path. Goes over no link itself.
+/// See answer_path. Never sent over a link.
 struct ready_answer {
   caf::message what;
 };

@@ -11,14 +11,13 @@
 #include "troupe/core/detail/tree_writer.hpp"
 #include "troupe/core/json_tree.hpp"
 
-/// MessagePack of every type that has an `inspect`: the same tree as JSON's, with
-/// bytes as bytes and any number, each in its shortest form.
-/// Source: github.com/msgpack/msgpack, spec.md (2017).
+/// MessagePack of every type that has an `inspect`: the same tree as JSON's, but with raw bytes and
+/// any real number, each in its shortest form. Source: github.com/msgpack/msgpack, spec.md (2017).
 namespace troupe {
 
 namespace detail {
 
-/// Extension type -1; the tree has types as bytes without a sign.
+/// Extension type -1: the tree holds extension types as unsigned bytes.
 inline constexpr std::uint8_t timestamp_type = 0xff;
 
 inline result<nlohmann::json> parse_msgpack(std::string_view bytes, json_limits limits,
@@ -29,18 +28,18 @@ inline result<nlohmann::json> parse_msgpack(std::string_view bytes, json_limits 
 
 } // namespace detail
 
-/// A moment in UTC, as MessagePack's extension type -1 has it.
+/// A moment in UTC: MessagePack's extension type -1.
 struct msgpack_timestamp {
-  std::int64_t seconds = 0;      ///< since the Unix epoch, also before it
+  std::int64_t seconds = 0;      ///< since the Unix epoch, negative before it
   std::uint32_t nanoseconds = 0; ///< below 10^9
 
   friend bool operator==(const msgpack_timestamp&, const msgpack_timestamp&) = default;
 };
 
-/// Returns the tree of the MessagePack document `bytes`. An extension is binary with
-/// the type, as a byte without a sign, for its subtype. Refuses with bad_argument what is cut short
-/// or goes on, a key that is no text or comes twice, text that is not UTF-8; with too_large what is
-/// beyond `limits`. Names the place as the number of bytes read.
+/// Returns the tree of the MessagePack document `bytes`. An extension becomes binary; its subtype
+/// is the extension type as an unsigned byte. Errors: bad_argument (input that is cut short, bytes
+/// after the document, a key that is not text or is repeated, text that is not UTF-8), too_large
+/// (beyond `limits`); they name the place as the number of bytes read.
 inline result<nlohmann::json> parse_msgpack(std::string_view bytes, json_limits limits = {}) {
   auto memory = detail::budget_for(bytes, limits);
   return detail::parse_msgpack(bytes, limits, memory);
@@ -53,7 +52,7 @@ inline std::string write_msgpack(const nlohmann::json& tree) {
   return bytes;
 }
 
-/// Returns the moment that `tree` stands for, nothing if it is no timestamp.
+/// Returns the moment that `tree` stands for, nothing if it is not a timestamp.
 inline std::optional<msgpack_timestamp> to_timestamp(const nlohmann::json& tree) {
   if (!tree.is_binary() || !tree.get_binary().has_subtype()
       || tree.get_binary().subtype() != detail::timestamp_type)

@@ -8,12 +8,12 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/utf8.hpp"
 
-/// What is a name: of agents, nodes, capabilities, groups.
+/// The rules for names of agents, nodes, capabilities and groups.
 namespace troupe {
 
-/// Length of every name.
+/// The longest name.
 inline constexpr std::size_t max_name_bytes = 255;
-/// Capabilities, groups, metadata and endpoints of one thing that has a name, each.
+/// How many capabilities one named thing may have at most; also groups, metadata and endpoints.
 inline constexpr std::size_t max_tags = 64;
 
 /// Returns whether `name` is 1 to 255 bytes of UTF-8 without control characters.
@@ -24,21 +24,21 @@ constexpr bool is_name(std::string_view name) {
             });
 }
 
-/// Returns `name` for a sentence: as it is, or its size if it is long or no name.
+/// Returns `name` for use in a sentence: as it is, or only its size if it is long or invalid.
 inline std::string shortened(const std::string& name) {
   constexpr std::size_t most = 64;
   return name.size() <= most && is_name(name) ? name
                                               : "of " + std::to_string(name.size()) + " bytes";
 }
 
-/// Returns the refusal of a `name` that is none; `field` says whose it is.
+/// Returns bad_argument for an invalid `name`; `field` says what it is the name of.
 inline problem bad_name(const std::string& field, const std::string& name) {
-  return {errc::bad_argument, field + " " + shortened(name) + " is no name; give 1 to "
+  return {errc::bad_argument, field + " " + shortened(name) + " is not a valid name; give 1 to "
                                 + std::to_string(max_name_bytes)
                                 + " bytes of UTF-8 without control characters"};
 }
 
-/// Returns limit_reached or bad_argument if these are too many names, or not all are names.
+/// Returns limit_reached if there are more than max_tags names, bad_argument if one is invalid.
 template <class Names>
 problem check_names(const std::string& field, const Names& names) {
   if (names.size() > max_tags)

@@ -9,11 +9,11 @@
 
 namespace troupe {
 
-/// Gets errc::none when something is done, else why not.
+/// Called with errc::none on success, else with the problem.
 using done_handler = std::function<void(problem)>;
 
-/// Returns a handler that calls `done`, with the first problem, when it is called for the last
-/// of `count` times, of which there must be one. For one thread or actor.
+/// Returns a handler to be called `count` times, which must be at least one. The last call calls
+/// `done` with the first problem, if there was one. For one thread or actor.
 inline done_handler once_all(std::size_t count, done_handler done) {
   struct tally {
     std::size_t missing;
@@ -22,7 +22,7 @@ inline done_handler once_all(std::size_t count, done_handler done) {
   };
   auto shared = std::make_shared<tally>(tally{count, {}, std::move(done)});
   return [shared](problem why) {
-    if (shared->first.code == errc::none)
+    if (!shared->first)
       shared->first = std::move(why);
     if (--shared->missing == 0)
       shared->done(shared->first);

@@ -6,15 +6,15 @@
 
 namespace troupe {
 
-/// Most lines in one answer of a service, whatever its question says.
+/// Most lines in one answer of a service; a query cannot raise it.
 inline constexpr std::size_t max_page = 1'000;
-/// The bytes in one answer, but for the last line of it.
+/// Most bytes in one answer, not counting its last line.
 inline constexpr std::size_t max_page_bytes = std::size_t{1} << 20U;
-/// Most changes that a watcher is led past in one answer, as it may not see them or has not come
-/// to their keys.
+/// Most changes that one answer may skip because the watcher may not see them or has not reached
+/// their keys yet.
 inline constexpr std::size_t max_passed_over = 10'000;
 
-/// Tells how much fits into one answer.
+/// Counts how much still fits into one answer.
 class page_room {
 public:
   explicit page_room(std::uint32_t limit)

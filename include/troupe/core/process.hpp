@@ -16,7 +16,7 @@
 
 namespace troupe {
 
-/// A descriptor of its own. Closed with this object.
+/// Owns a file descriptor, and closes it when it ends.
 class descriptor {
 public:
   explicit descriptor(int number = -1) : number_(number) {}
@@ -45,12 +45,12 @@ private:
   int number_;
 };
 
-/// Returns the ends to read from and to write to, which no other program inherits; failed if
-/// there are no descriptors left.
+/// Makes a pipe and returns the end to read from and the end to write to, which other programs do
+/// not inherit. Errors: failed (no descriptor is left).
 inline result<std::pair<descriptor, descriptor>> make_pipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
-    return problem{errc::failed, std::string{"no pipe can be made: "} + std::strerror(errno)
+    return problem{errc::failed, std::string{"cannot create a pipe: "} + std::strerror(errno)
                                    + "; raise the limit of open files"};
   return std::pair{descriptor{ends[0]}, descriptor{ends[1]}};
 }
@@ -59,27 +59,27 @@ inline result<std::pair<descriptor, descriptor>> make_pipe() {
 struct program {
   /// Its name, looked up in PATH unless it has a '/', and its arguments; not empty.
   std::vector<std::string> command;
-  /// What becomes its standard input, output and errors; -1: ours.
+  /// Descriptors for its standard input, output and error; -1: ours.
   int input = -1;
   int output = -1;
   int errors = -1;
-  /// Leads a process group of its own: what is typed at a terminal does not reach it.
+  /// Leads its own process group: keys such as Ctrl-C in a terminal do not reach it.
   bool own_group = false;
-  /// Inherits no other descriptor of ours.
+  /// Inherits none of our other descriptors.
   bool alone = false;
 };
 
 namespace detail {
 
-/// What kept a program from running, as the process that was to become it tells.
+/// Why a program does not run, as its forked process reports it.
 struct start_fault {
   int error = 0;
-  /// There is a process, and the program itself cannot be run.
+  /// True if the program cannot be run, false if no process could be made for it.
   bool of_program = true;
 };
 
-/// The words of `what` as exec wants them, made before the fork: behind it, in a process that had
-/// threads, memory may be out of reach.
+/// The command of `what` in the form that exec takes. Made before the fork: after it, the child of
+/// a process with threads must not allocate memory.
 inline std::vector<char*> words_of(const program& what) {
   std::vector<char*> words;
   words.reserve(what.command.size() + 1);
@@ -89,11 +89,12 @@ inline std::vector<char*> words_of(const program& what) {
   return words;
 }
 
-/// Becomes the program in a process that `parent` has just forked, or tells `tell` why not.
+/// Runs the program in a process that `parent` has just forked. If it cannot, it writes a
+/// start_fault to `tell`.
 [[noreturn]] inline void become(const program& what, char* const* words, pid_t parent, int tell) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent)
-    ::_exit(127); // it died before it could be watched
+    ::_exit(127); // the parent ended before the call of prctl
   if (what.own_group)
     ::setpgid(0, 0);
   ::signal(SIGPIPE, SIG_DFL);
@@ -115,18 +116,18 @@ inline std::vector<char*> words_of(const program& what) {
 }
 
 inline problem no_process(int error) {
-  return {errc::failed, std::string{"no process can be started: "} + std::strerror(error)
-                          + "; end some and try again"};
+  return {errc::failed, std::string{"cannot start a process: "} + std::strerror(error)
+                          + "; end some processes and retry"};
 }
 
-/// Waits for the end of a child, whose status nobody wants to know.
+/// Waits for the end of a child and ignores its status.
 inline void bury(pid_t child) {
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR)
     continue;
 }
 
-/// Waits until the program runs, which closes the other end of `told`. If it does not, waits for
-/// the end of `child` and returns why.
+/// Waits until the program runs: exec closes the other end of `told`. If it cannot run, waits for
+/// the end of `child` and returns the reason.
 inline problem await_program(const program& what, const descriptor& told, pid_t child) {
   start_fault why;
   ssize_t count = 0;
@@ -138,15 +139,15 @@ inline problem await_program(const program& what, const descriptor& told, pid_t 
   if (!why.of_program)
     return no_process(why.error);
   return {errc::not_found, "cannot run '" + what.command.front() + "' (" + std::strerror(why.error)
-                             + "); check its name and its rights"};
+                             + "); check its name and its permissions"};
 }
 
 } // namespace detail
 
-/// Starts a program, without a shell, and returns its process; somebody has to wait for its
-/// end. It gets no signal mask of ours and is killed when the thread that calls this ends,
-/// also when that is killed; what it started itself goes on, see supervised_program. Blocks until
-/// the program runs. Errors: not_found (it cannot be run), failed (no process is to be had).
+/// Starts a program, without a shell, and returns its process id; the caller must wait for its end.
+/// Its signal mask is empty. It is killed when the calling thread ends, even if that was killed;
+/// the processes that it has started go on, see supervised_program. Blocks until the program runs.
+/// Errors: not_found (it cannot be run), failed (no process can be made).
 inline result<pid_t> start_program(const program& what) {
   auto words = detail::words_of(what);
   auto verdict = make_pipe(); // closed by a successful exec
@@ -160,12 +161,12 @@ inline result<pid_t> start_program(const program& what) {
   if (made < 0)
     return detail::no_process(errno);
   tell.close();
-  if (auto why = detail::await_program(what, told, made); why.code != errc::none)
+  if (auto why = detail::await_program(what, told, made))
     return why;
   return made;
 }
 
-/// Returns what `waitpid` said as a shell has it: the exit status, or 128 and the signal.
+/// Converts a status of `waitpid` to that of a shell: the exit status, or 128 plus the signal.
 inline int exit_status(int waited) {
   return WIFEXITED(waited) ? WEXITSTATUS(waited) : 128 + WTERMSIG(waited);
 }

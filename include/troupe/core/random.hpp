@@ -37,7 +37,7 @@ public:
     return below(calls) == 0;
   }
 
-  /// What goes on from here: random_source{seed()} gives the same numbers.
+  /// The current state: random_source{seed()} continues with the same numbers.
   [[nodiscard]] std::uint64_t seed() const {
     return state_;
   }

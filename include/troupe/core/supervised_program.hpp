@@ -29,23 +29,23 @@ namespace troupe {
 
 namespace detail {
 
-/// The process between us and a program. Whatever the program starts stays below it: a process
-/// whose parent ends becomes a child of this one (it is a subreaper), also in a group or session
-/// of its own. It was forked from a process with threads, so it makes system calls only.
+/// The process between us and a program. All that the program starts stays below it: if a parent
+/// ends, its children become children of this process (it is a subreaper), even in a group or
+/// session of their own. It was forked from a process with threads, so it makes system calls only.
 class supervisor {
 public:
-  /// `owner` is the socket to the process that wanted the program.
+  /// `owner` is the socket to the process that starts the program.
   explicit supervisor(int owner) : owner_(owner) {}
 
-  /// Starts the program and lives until nothing of it is left. Kills all when told to, and when
-  /// the owner is gone, however that ended.
+  /// Starts the program and runs until all its processes have ended. Kills them all on request, and
+  /// when the owner has ended in any way.
   [[noreturn]] void run(const program& what, char* const* words, int tell) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     ::prctl(PR_SET_NAME, "troupe-keeper");
     ::signal(SIGCHLD, SIG_DFL);
     sigset_t all;
     ::sigfillset(&all);
-    ::sigprocmask(SIG_SETMASK, &all, nullptr); // nothing but SIGKILL ends it before its time
+    ::sigprocmask(SIG_SETMASK, &all, nullptr); // only SIGKILL can end it early
     self_ = ::getpid();
     program_ = ::fork();
     if (program_ == 0)
@@ -55,11 +55,11 @@ public:
       [[maybe_unused]] auto written = ::write(tell, &why, sizeof(why));
       ::_exit(127);
     }
-    // What is sent to the group of the owner, by a terminal or by kill, is not for this process.
+    // Signals to the owner's process group, from a terminal or kill, must not reach this process.
     ::setpgid(0, 0);
     auto kept = static_cast<unsigned>(owner_);
     if (kept > 0)
-      ::close_range(0, kept - 1, 0); // the ends of pipes, for which others wait
+      ::close_range(0, kept - 1, 0); // pipes: others wait until all their ends are closed
     ::close_range(kept + 1, ~0U, 0);
     sigset_t of_children;
     ::sigemptyset(&of_children);
@@ -86,11 +86,11 @@ private:
     signal_all(number);
   }
 
-  /// Until nothing is left: what was started meanwhile is seen in the next round.
+  /// Repeats until nothing is left: the next round finds the processes that were started meanwhile.
   [[noreturn]] void kill_all() {
     for (;;) {
       signal_all(SIGKILL);
-      reap(); // ends this process, too
+      reap(); // ends this process, too, once nothing is left
       pollfd news{children_, POLLIN, 0};
       ::poll(&news, 1, look_again_ms);
       forget_signals();
@@ -120,7 +120,7 @@ private:
     auto folder = ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     alignas(std::uint64_t) std::array<char, 4096> entries{};
     for (;;) {
-      // By its number: readdir() takes memory.
+      // By system call: readdir() allocates memory.
       auto count = ::syscall(SYS_getdents64, folder, entries.data(), entries.size());
       if (count <= 0)
         break;
@@ -182,16 +182,16 @@ private:
 
 } // namespace detail
 
-/// A program and all that it starts, however deep, also in process groups and sessions of their
-/// own. Nothing of it outlives this object, nor this process, even when that is killed by SIGKILL.
-/// A small process between the two takes care of that; only a SIGKILL of that one itself leaves
-/// behind what the program has started. It is a fork of this process, and keeps what this process
-/// had in its memory then from being freed. Calls are for one thread, but for signal().
+/// A program and all its descendants, also in process groups and sessions of their own. None of
+/// them outlives this object, nor this process, even if SIGKILL ends it. A small process between
+/// the two ensures that; only a SIGKILL to that process itself leaves descendants behind. It is a
+/// fork of this process, so memory that this process had at that time stays in use. Calls are for
+/// one thread, except signal().
 class supervised_program {
 public:
   using clock = std::chrono::steady_clock;
 
-  /// Starts a program as start_program() does, and with its errors.
+  /// Starts a program as start_program() does, with the same errors.
   static result<supervised_program> start(const program& what) {
     auto words = detail::words_of(what);
     auto verdict = make_pipe(); // closed by a successful exec
@@ -200,7 +200,7 @@ public:
     auto& [told, tell] = *verdict;
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
-      return problem{errc::failed, std::string{"no socket can be made: "} + std::strerror(errno)
+      return problem{errc::failed, std::string{"cannot create a socket: "} + std::strerror(errno)
                                      + "; raise the limit of open files"};
     descriptor ours{ends[0]};
     descriptor theirs{ends[1]};
@@ -211,7 +211,7 @@ public:
       return detail::no_process(errno);
     theirs.close();
     tell.close();
-    if (auto why = detail::await_program(what, told, made); why.code != errc::none)
+    if (auto why = detail::await_program(what, told, made))
       return why;
     return supervised_program{made, std::move(ours)};
   }
@@ -234,17 +234,18 @@ public:
     kill();
   }
 
-  /// Readable when look() has something to see.
+  /// A descriptor that is readable when look() has news.
   [[nodiscard]] int news() const {
     return news_.get();
   }
 
-  /// Takes in what has become of it. Does not block.
+  /// Updates what is known of the program. Does not block.
   void look() {
     auto waited = 0;
     while (!is_gone()) {
       auto count = ::recv(news_.get(), &waited, sizeof(waited), MSG_DONTWAIT);
-      // A reset says that signals came too late for the supervisor; its word is still to be read.
+      // A reset means that signals arrived too late for the supervisor; its last message can still
+      // be read.
       if (count < 0 && (errno == EINTR || errno == ECONNRESET))
         continue;
       if (count < 0 && errno == EAGAIN)
@@ -262,23 +263,23 @@ public:
     return has_ended_;
   }
 
-  /// Whether nothing is left of it and of what it started, as far as look() has seen.
+  /// Whether the program and all its descendants have ended, as far as look() has seen.
   [[nodiscard]] bool is_gone() const {
     return supervisor_ == 0;
   }
 
-  /// Of the program, once it has ended: its exit status, or 128 and the signal that ended it, as
-  /// a shell has it.
+  /// The status of the program, once it has ended, as a shell has it: its exit status, or 128 plus
+  /// the signal that ended it.
   [[nodiscard]] int status() const {
     return status_;
   }
 
-  /// Sends a signal to the program and to all that it started. Any thread.
+  /// Sends a signal to the program and all its descendants. Thread-safe.
   void signal(int number) const {
     ::send(news_.get(), &number, sizeof(number), MSG_NOSIGNAL);
   }
 
-  /// Waits up to `wait` until nothing is left of it; returns whether that is so.
+  /// Waits up to `wait` until is_gone(); returns whether that is so.
   bool wait_until_gone(std::chrono::milliseconds wait) {
     auto end = clock::now() + wait;
     for (look(); !is_gone(); look()) {
@@ -291,13 +292,13 @@ public:
     return true;
   }
 
-  /// Kills what is left of it and waits until that is done.
+  /// Kills the program and all its descendants, and waits for their end.
   void kill() {
     if (is_gone())
       return;
     signal(SIGKILL);
     while (!wait_until_gone(std::chrono::minutes{1}))
-      continue; // some of it may not be ours to kill, and ends by itself
+      continue; // we may lack the right to kill some; they end by themselves
   }
 
 private:
@@ -306,7 +307,7 @@ private:
 
   pid_t supervisor_ = 0;
   descriptor news_;
-  int status_ = 128 + SIGKILL; // unless there is word of it
+  int status_ = 128 + SIGKILL; // unless the supervisor reports another
   bool has_ended_ = false;
 };
 

@@ -11,9 +11,9 @@
 
 namespace troupe {
 
-/// Up to so many threads for calls that block; started as they are needed, kept until the
-/// end. Whoever gives it jobs bounds their number. Its end waits for what is running and
-/// drops what has not begun.
+/// Up to `max_threads` threads for calls that block, started on demand and kept until the end. The
+/// caller must bound the number of jobs. The destructor waits for the jobs that run and drops those
+/// that have not started.
 class thread_pool {
 public:
   using job = std::function<void()>;

@@ -6,8 +6,8 @@
 namespace troupe {
 
 /// Returns whether `text` is well-formed UTF-8: no overlong forms, no surrogates, nothing
-/// above U+10FFFF. Names that come from outside have to be, as JSON cannot say others.
-/// Cost: one pass. Source: The Unicode Standard, table 3-7.
+/// above U+10FFFF. Names from outside must be UTF-8, because JSON cannot represent others. Cost:
+/// one pass. Source: The Unicode Standard, table 3-7.
 constexpr bool is_utf8(std::string_view text) {
   std::size_t position = 0;
   auto follows = [&](unsigned low, unsigned high) {

@@ -8,14 +8,15 @@
 #include <string>
 #include <string_view>
 
+#include "troupe/core/fields.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/utf8.hpp"
 
 namespace troupe {
 
-/// A release: the patch mends, the minor adds, the major breaks. While the major is
-/// zero, a minor may break, too. Source: semver.org 2.0.0, without pre-releases.
+/// A release: a patch fixes, a minor adds, a major breaks compatibility. While the major is zero, a
+/// minor may break it, too. Source: semver.org 2.0.0, without pre-releases.
 struct release_version {
   std::uint16_t major_number = 0;
   std::uint16_t minor_number = 0;
@@ -35,16 +36,19 @@ struct release_version {
 /// This release of troupe.
 inline constexpr release_version library_version{0, 1, 0};
 
-/// The messages between nodes, whose numbers travel in the greeting. A node reads and
-/// writes all from the oldest to the newest, so that releases N - 1 and N mix.
+/// The range of protocol versions of the messages between nodes, exchanged in the greeting. A node
+/// reads and writes all versions from the oldest to the newest, so that releases N - 1 and N can
+/// share a cluster.
 struct wire_range {
   std::uint16_t oldest = 0;
   std::uint16_t newest = 0;
 
   friend bool operator==(const wire_range&, const wire_range&) = default;
+
+  TROUPE_FIELDS(wire_range, oldest, newest);
 };
 
-/// What this release speaks.
+/// The protocol versions of this release.
 inline constexpr wire_range wire_versions{1, 1};
 
 /// Returns the newest version that both sides speak, nothing if there is none.
@@ -85,11 +89,6 @@ template <class Inspector>
 bool inspect(Inspector& f, release_version& x) {
   return f.object(x).fields(f.field("major", x.major_number), f.field("minor", x.minor_number),
                             f.field("patch", x.patch_number));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, wire_range& x) {
-  return f.object(x).fields(f.field("oldest", x.oldest), f.field("newest", x.newest));
 }
 
 } // namespace troupe

@@ -8,27 +8,27 @@
 
 namespace troupe {
 
-/// How a watcher is led to all that a table of keys has while that goes on changing: pages with
-/// further keys as they stand and, of the keys that have come, what changed since the page
-/// before. Nothing is kept for the watcher between two pages: it says up to which revision it
-/// knows the changes (`after`) and up to which key it has the table (`rest`).
+/// Delivers a table of keys to a watcher in pages, while the table goes on changing. A page has
+/// further keys in their current state and, for the keys already delivered, the changes since the
+/// page before. The table keeps no state for the watcher: the watcher states up to which revision
+/// it knows the changes (`after`) and up to which key it has the table (`rest`).
 ///
-/// Invariant: of each key up to `rest` the watcher has a state of the page's revision or later,
-/// and all that changed after that revision is still to come. So after a page whose revision is
-/// that of the table it has exactly the table up to `rest`. Only such a page ends a snapshot.
+/// Invariant: for each key up to `rest`, the watcher has its state as of the page's revision or
+/// later, and all changes after that revision are still to come. So after a page whose revision is
+/// the table's, it has exactly the table up to `rest`. Only such a page ends a snapshot.
 ///
-/// Progress: half a page is for further keys as long as there are any, so all n keys have come
-/// after 2 n / limit pages, however fast they change. From then on, of d changes that the watcher
-/// does not know, d - limit + c are left after a page if c come until the next one. So if
-/// c < limit it has the table after d / (limit - c) more pages, and where only the last
-/// change of a key counts, d is at most n.
+/// Progress: half of each page is for further keys as long as there are any, so all n keys are
+/// delivered after 2 n / limit pages, however fast they change. From then on, if d changes are
+/// pending and c more arrive per page, d - limit + c are pending after a page. So if c < limit, the
+/// watcher has the table after d / (limit - c) more pages, and where only the last change of a key
+/// counts, d is at most n.
 ///
 /// A View is the part of a table that the watcher may see:
 ///   page, key                         page has revision, complete, changes, rest and more
 ///   revision()                        of the last change
-///   for_each_behind(rest, take)       what is there, in the order of keys, behind `rest` if given
-///   for_each_changed(after, take)     changes after a revision, in order, also of what is gone and
-///                                     of what the watcher may not see
+///   for_each_behind(rest, take)       all items in the order of keys, after `rest` if given
+///   for_each_changed(after, take)     changes after a revision, in order, also of removed items
+///                                     and of those that the watcher may not see
 ///   Both call `take` until it returns false; the latter returns whether it never did.
 ///   sees(item), key_of(item), revision_of(item), size_of(item), line_of(item)
 template <class View>
@@ -64,8 +64,8 @@ public:
   }
 
 private:
-  /// Adds the keys behind page_.rest while there is room, and moves page_.rest to the last of
-  /// them. Returns whether there are no more.
+  /// Adds the keys after page_.rest while there is room, and moves page_.rest to the last of them.
+  /// Returns whether there are no more.
   bool add_keys(bool (page_room::*has_room)() const) {
     auto are_all = true;
     auto last = page_.rest;
@@ -81,7 +81,7 @@ private:
     return are_all;
   }
 
-  /// Adds what changed of the keys up to `rest`, of all if it is not given.
+  /// Adds the changes of the keys up to `rest`, or of all keys without it.
   bool add_changes(std::uint64_t after, const std::optional<key>& rest) {
     std::size_t passed = 0;
     return view_.for_each_changed(after, [&](const auto& item) {

@@ -13,16 +13,16 @@
 
 namespace troupe {
 
-/// The way of an actor's answers: those to other nodes go by the actor that brings answers over
-/// links, one after the other as there is room, so that no burst of them fills a link. Straight to
-/// who asked if this process has no such actor.
+/// How an actor's answers are sent: those to other nodes go through the actor that sends answers
+/// over links, one after the other as there is room, so that a burst of answers does not fill a
+/// link. If this process has no such actor, they go directly to the caller.
 ///
-/// That one gets the request delegated, with a ready_answer, and answers it. For the actor that has
-/// it; must not outlive the actor system. Cost for an answer to another node: a look into the
-/// registry of the system.
+/// That actor gets the request delegated, with a ready_answer, and answers it. An answer_path is
+/// part of one actor and must not outlive the actor system. Cost of an answer to another node: a
+/// lookup in the registry of the system.
 class answer_path {
 public:
-  /// What the actor is called in the registry of its system.
+  /// The name of that actor in the registry of its system.
   static constexpr auto name = "troupe.answers";
 
   explicit answer_path(caf::actor_system& sys) : sys_(sys) {}
@@ -31,7 +31,7 @@ public:
   void deliver(caf::response_promise& to, Result what) {
     auto who = to.next();
     auto is_here = !who || who->node() == sys_.node();
-    // It may begin after the services of its node, and end before them.
+    // That actor may start after the services of its node, and end before them.
     auto by = is_here ? caf::actor{} : sys_.registry().get<caf::actor>(name);
     if (!by)
       to.deliver(std::move(what));

@@ -38,8 +38,8 @@
 #include "caf/span.hpp"
 #endif
 
-/// The one place that knows which version of CAF this is: 0.18.7 or 1.x. Asks for
-/// CAF_MAJOR_VERSION only; CAF_VERSION expands to an invalid number in 1.x.
+/// The only place that depends on the version of CAF: 0.18.7 or 1.x. Asks for CAF_MAJOR_VERSION
+/// only; CAF_VERSION expands to an invalid number in 1.x.
 namespace troupe::compat {
 
 #if CAF_MAJOR_VERSION >= 1
@@ -54,10 +54,11 @@ using span = caf::span<T>;
 using execution_context = caf::execution_unit;
 #endif
 
-/// Who runs what this thread brings just now; null if nobody said so. See run_on().
+/// The context that runs what this thread delivers right now; null outside of `bringing`. See
+/// run_on().
 inline thread_local execution_context* bringer = nullptr;
 
-/// Says so for its life.
+/// Sets `bringer` while it lives.
 class bringing {
 public:
   explicit bringing(execution_context* who) : before_(std::exchange(bringer, who)) {}
@@ -73,12 +74,12 @@ private:
   execution_context* before_;
 };
 
-/// Where an actor near links handles what no link has brought.
+/// Where an actor near links handles messages that no link has delivered.
 enum class elsewhere : std::uint8_t {
   /// On the scheduler.
   by_scheduler,
-  /// By the links as well, once they have brought something: for actors that say next to
-  /// everything over links, so that the thread which writes to them is the only one to be woken.
+  /// By the links as well, once they have delivered something: for actors that send almost
+  /// everything over links, so that only the thread that writes to the links must be woken.
   by_links,
 };
 
@@ -86,10 +87,10 @@ enum class elsewhere : std::uint8_t {
 template <class Base, elsewhere = elsewhere::by_scheduler>
 using near_links = Base;
 #else
-/// An actor that handles what links bring in the thread that reads them, after all that came
-/// with it, as brokers do: no other thread has to be woken. For actors whose steps take
-/// microseconds and never block, as all links wait meanwhile. One whose state wants_time() leaves
-/// them to a thread of the scheduler, before its next message.
+/// An actor that handles messages from links in the thread that reads them, after all that arrived
+/// together, as brokers do: no other thread must be woken. For actors whose steps take microseconds
+/// and never block, because all links wait meanwhile. If its state wants_time(), its next message
+/// is left to a thread of the scheduler.
 template <class Base, elsewhere Others = elsewhere::by_scheduler>
 class near_links : public Base {
 public:
@@ -108,13 +109,13 @@ public:
     return taken;
   }
 
-  /// By this the multiplexer tells whom it runs itself.
+  /// Tells the multiplexer which actors it runs itself.
   [[nodiscard]] caf::resumable::subtype_t subtype() const override {
     return is_given_work ? caf::resumable::io_actor : Base::subtype();
   }
 
   caf::resumable::resume_result resume(caf::execution_unit* context, std::size_t most) override {
-    most = std::min(most, most_at_once); // then links have a turn
+    most = std::min(most, most_at_once); // then links get their turn
     if constexpr (requires(const Base& self) { self.state.wants_time(); }) {
       while (most-- > 0) {
         auto found = Base::resume(context, 1);
@@ -130,7 +131,7 @@ public:
   }
 
 private:
-  /// To whoever runs it now it seems to wait for a message.
+  /// To its current thread, the actor seems to wait for a message.
   caf::resumable::resume_result go_elsewhere() {
     caf::intrusive_ptr_add_ref(this->ctrl());
     this->home_system().scheduler().enqueue(this);
@@ -153,14 +154,16 @@ void anon_send(const Handle& receiver, Ts&&... what) {
 #endif
 }
 
-/// Takes what answers a request, of whatever types; errors come as messages that hold one.
+/// Takes the answer to a request, of any types; an error arrives as a message that holds it.
 template <class Take>
 class any_answer final : public caf::detail::behavior_impl {
 public:
   explicit any_answer(Take take) : take_(std::move(take)) {}
 
-  bool invoke(caf::detail::invoke_result_visitor&, caf::message& what) override {
+  bool invoke(caf::detail::invoke_result_visitor& visitor, caf::message& what) override {
     take_(what);
+    caf::message nothing; // without a result CAF would call again, with unexpected_response
+    visitor(nothing);
     return true;
   }
 
@@ -168,7 +171,7 @@ private:
   Take take_;
 };
 
-/// Calls `take` with what answers the request `id` of `self`, or with the error that ends it.
+/// Calls `take` with the answer to request `id` of `self`, or with the error that ends it.
 template <class Self, class Take>
 void when_answered(Self* self, caf::message_id id, Take take) {
   caf::behavior handler;
@@ -177,8 +180,8 @@ void when_answered(Self* self, caf::message_id id, Take take) {
   self->add_multiplexed_response_handler(id.response_id(), std::move(handler));
 }
 
-/// Sends `what`, a message made elsewhere, as a request of `self` without a time-out; calls `take`
-/// with whatever comes back. Returns what to withdraw() the wait by.
+/// Sends `what`, a ready message, as a request of `self` without a time-out; calls `take` with the
+/// answer. Returns the id for withdraw().
 template <class Self, class Take>
 caf::message_id ask(Self* self, const caf::strong_actor_ptr& receiver, caf::message what,
                     Take take) {
@@ -188,8 +191,8 @@ caf::message_id ask(Self* self, const caf::strong_actor_ptr& receiver, caf::mess
   return id.response_id();
 }
 
-/// The same with a time-out; calls `done` with whatever comes back, a message of any types, or
-/// `failed` with an error.
+/// The same with a time-out; calls `done` with the answer, a message of any types, or `failed` with
+/// an error.
 template <class Self, class Done, class Failed>
 void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan timeout,
            caf::message what, Done done, Failed failed) {
@@ -205,12 +208,12 @@ void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan time
   receiver->enqueue(self->ctrl(), id, std::move(what), self->context());
 }
 
-/// The same for an actor that blocks, `self`, until it has the one or the other.
+/// The same for a blocking actor, `self`: waits for the answer or the error.
 template <class Self, class Done, class Failed>
 void ask_and_wait(Self& self, const caf::actor& receiver, caf::timespan timeout,
                   const caf::message& what, Done done, Failed failed) {
   auto asked = self->request(receiver, timeout, what);
-  auto alarm = asked.policy().pending_timeouts(); // which a catch-all leaves alone
+  auto alarm = asked.policy().pending_timeouts(); // a catch-all does not cancel it
   asked.receive([&failed](const caf::error& why) { failed(why); },
                 caf::others >> [&done](caf::message& answer) -> caf::skippable_result {
                   done(answer);
@@ -219,14 +222,17 @@ void ask_and_wait(Self& self, const caf::actor& receiver, caf::timespan timeout,
   alarm.dispose();
 }
 
-/// Returns how many bytes `what` has for another node; nothing if it cannot be written.
+/// Counts the bytes of a value in CAF's binary form.
+using size_counter = caf::detail::serialized_size_inspector;
+
+/// Returns how many bytes `what` takes when sent to another node; nothing if it cannot be written.
 inline std::optional<std::size_t> size_of(caf::actor_system& sys, const caf::message& what) {
-  caf::detail::serialized_size_inspector sink{sys};
+  size_counter sink{sys};
   return sink.apply(what) ? std::optional{sink.result} : std::nullopt;
 }
 
-/// Ends the wait of `self` for the answer to a request, as a time-out of that does: its handler
-/// hears of request_timeout, next. Unlike a time-out it costs no timer.
+/// Ends the wait of `self` for the answer to a request, as a time-out of the request does: its
+/// handler gets request_timeout next. Unlike a time-out it costs no timer.
 template <class Self>
 void withdraw(Self* self, caf::message_id response) {
 #if CAF_MAJOR_VERSION >= 1
@@ -239,7 +245,7 @@ void withdraw(Self* self, caf::message_id response) {
 #endif
 }
 
-/// A request that every event-based actor answers by itself, when its turn comes.
+/// A request that every event-based actor answers by itself, in the order of its mailbox.
 inline caf::message ping() {
   return caf::make_message(caf::sys_atom_v, caf::get_atom_v, std::string{"info"});
 }

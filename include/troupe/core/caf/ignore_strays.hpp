@@ -8,10 +8,10 @@
 
 namespace troupe {
 
-/// Makes an actor that peers can reach go on whatever they send: by default CAF ends an
-/// actor that gets an error as a message, or an exit message of a stranger. A message that it
-/// does not understand is answered with unexpected_message if that was a request. Exit
-/// messages of this process still end it.
+/// Lets an actor that peers can reach survive all that they send: by default, an error as a
+/// message, or an exit message of a stranger, ends a CAF actor. A message that it does not
+/// understand is answered with unexpected_message if it was a request. Exit messages of this
+/// process still end it.
 inline void ignore_strays(caf::scheduled_actor* self) {
   self->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
   self->set_default_handler([](caf::scheduled_actor* me, caf::message&) -> caf::skippable_result {

@@ -7,14 +7,13 @@
 
 #include "caf/binary_deserializer.hpp"
 #include "caf/binary_serializer.hpp"
-#include "caf/detail/serialized_size.hpp"
 #include "caf/inspector_access.hpp"
 #include "caf/inspector_access_base.hpp"
 #include "caf/serializer.hpp"
 #include "troupe/core/caf/compat.hpp"
 
-/// Has bytes written and read as one piece where CAF's binary form is meant, which stays what it
-/// is: byte by byte, a megabyte takes 8 ms each time, in the thread that serves all links.
+/// Writes and reads bytes as one piece in CAF's binary form, which stays the same: byte by byte, a
+/// megabyte takes 8 ms each time, in the thread that serves all links.
 template <>
 struct caf::inspector_access<std::vector<std::byte>>
   : caf::inspector_access_base<std::vector<std::byte>> {
@@ -25,7 +24,7 @@ struct caf::inspector_access<std::vector<std::byte>>
     else if constexpr (std::is_same_v<Inspector, caf::binary_deserializer>)
       return read(f, x);
     else if constexpr (std::is_same_v<Inspector, caf::serializer>)
-      if (auto* counts = dynamic_cast<caf::detail::serialized_size_inspector*>(&f))
+      if (auto* counts = dynamic_cast<troupe::compat::size_counter*>(&f))
         return write(*counts, x);
     return f.list(x);
   }
@@ -39,7 +38,7 @@ private:
            && f.end_sequence();
   }
 
-  /// In steps: what it says of its size may be a lie.
+  /// In steps, because the announced size may be false.
   static bool read(caf::binary_deserializer& f, std::vector<std::byte>& x) {
     constexpr std::size_t step = 64U << 10U;
     std::size_t left = 0;

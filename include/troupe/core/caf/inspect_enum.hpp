@@ -7,7 +7,7 @@ namespace troupe {
 
 /// Carries an enum that has a name_of() through CAF's binary form as its number; a
 /// number without a name is refused. Call it from the `inspect` that messages.hpp
-/// gives to the enum: our own forms know enums without one.
+/// gives to the enum. Our own forms need no `inspect` of an enum.
 template <class Inspector, class Enum>
 bool inspect_enum(Inspector& f, Enum& x) {
   using number = std::underlying_type_t<Enum>;

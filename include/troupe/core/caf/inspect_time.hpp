@@ -7,7 +7,7 @@
 namespace troupe {
 
 /// Carries wall time through CAF's binary form, as nanoseconds since the Unix epoch.
-/// Our own forms know it without.
+/// Our own forms need no `inspect` of it.
 template <class Inspector>
 bool inspect(Inspector& f, wall_time& x) {
   auto get = [&x] { return x.time_since_epoch().count(); };

@@ -8,10 +8,9 @@
 
 namespace troupe {
 
-/// Has what actors of `sys` print with CAF's aout go to stderr, as programs write to stdout
-/// what others read. CAF itself prints there of each actor that an exception ends. CAF
-/// keeps up to 8 KiB of it until the system ends. Without effect where stderr cannot be opened by
-/// its name, as a socket cannot.
+/// Sends what actors of `sys` print with CAF's aout to stderr, because other programs read stdout.
+/// CAF itself prints there when an exception ends an actor. CAF buffers up to 8 KiB of it until the
+/// system ends. Does nothing if stderr cannot be opened by its name, as a socket cannot.
 inline void print_to_stderr(caf::actor_system& sys) {
   constexpr auto* name = "/dev/stderr";
   auto opened = ::open(name, O_WRONLY | O_APPEND | O_CLOEXEC);

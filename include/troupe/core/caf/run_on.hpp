@@ -14,9 +14,9 @@
 
 namespace troupe {
 
-/// Runs `job()` on an actor, from any thread: CAF runs an action that arrives as a
-/// message, so that no message type is needed. Returns false if the actor has ended. Where links
-/// bring what leads to this (compat::bringing), an actor near links runs it there.
+/// Runs `job()` on an actor, from any thread: CAF runs an action that arrives as a message, so that
+/// no message type is needed. Returns false if the actor has ended. If this is called while links
+/// deliver (compat::bringing), an actor near links runs the job in that thread.
 template <class Job>
 bool run_on(const caf::strong_actor_ptr& where, Job job) {
   return where
@@ -24,7 +24,7 @@ bool run_on(const caf::strong_actor_ptr& where, Job job) {
                            caf::make_message(caf::make_action(std::move(job))), compat::bringer);
 }
 
-/// As above, before all that waits in the mailbox of the actor.
+/// As above, before all messages that wait in the mailbox of the actor.
 template <class Job>
 bool run_next_on(const caf::strong_actor_ptr& where, Job job) {
   return where

@@ -12,13 +12,13 @@
 
 namespace troupe {
 
-/// What an actor needs to run a machine that decides for it: brings events with the time of the
-/// actor's clock, wakes the machine at its deadlines, and has the effects of a step carried out in
-/// their order. `Owner` is the state of the actor and performs them: it has an overload of
-/// `perform(Effect&)` for each, and this as a friend if they are private.
+/// What an actor needs to run a machine: passes events on with the time of the actor's clock, wakes
+/// the machine at its deadlines, and performs the effects of a step in their order. `Owner` is the
+/// state of the actor and performs them: it has an overload of `perform(Effect&)` for each, and
+/// this as a friend if they are private.
 ///
-/// Part of the owner's state, and used on its actor only. Where `perform` leads to a further step,
-/// the effects of that come before what is left of the first one's.
+/// Part of the owner's state, and used on its actor only. If `perform` leads to a further step, the
+/// effects of that step come before the remaining effects of the first one.
 template <class Machine, class Owner>
 class shell {
 public:
@@ -42,7 +42,7 @@ public:
     carry_out(out);
   }
 
-  /// To begin with, where the machine has something to do before anything happens.
+  /// Call it first if the machine has something to do before any event.
   void tick() {
     effects out;
     machine_.tick(now(), out);

@@ -11,8 +11,8 @@
 
 namespace troupe {
 
-/// The things that an actor has to do later, in the order of their times, on one
-/// deadline_timer. Part of the actor's state, used by that actor only.
+/// Jobs that an actor runs later, in the order of their times, on one deadline_timer. Part of the
+/// actor's state, used by that actor only.
 template <class Self>
 class timer_queue {
 public:
@@ -30,7 +30,7 @@ public:
     return made;
   }
 
-  /// Harmless when it has run already.
+  /// Harmless if the job has run already.
   void cancel(id which) {
     auto found = times_.extract(which);
     if (found)

@@ -1,12 +1,17 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <string>
 #include <utility>
 
 #include "caf/error.hpp"
 #include "caf/exit_reason.hpp"
 #include "caf/message.hpp"
+#include "caf/pec.hpp"
 #include "caf/sec.hpp"
+#include "caf/type_id.hpp"
 #include "troupe/core/messages.hpp"
 #include "troupe/core/problem.hpp"
 
@@ -18,20 +23,63 @@ inline caf::error to_error(problem why) {
   return caf::make_error(why.code, std::move(why.detail));
 }
 
+namespace detail {
+
+/// The text of CAF for `why`. CAF prints the code as its category does; the category of an error
+/// from a link may be anything, so for categories other than CAF's own and ours, this gives only
+/// the number.
+inline std::string in_words(const caf::error& why) {
+  constexpr std::array known{caf::type_id_v<errc>, caf::type_id_v<caf::sec>,
+                             caf::type_id_v<caf::pec>, caf::type_id_v<caf::exit_reason>};
+  if (!why || std::ranges::find(known, why.category()) != known.end())
+    return to_string(why);
+  auto name = caf::query_type_name(why.category());
+  auto words
+    = name.empty() ? std::string{"an unknown error"} : std::string{name.begin(), name.end()};
+  words += '(' + std::to_string(why.code()) + ')';
+  return why.context() ? words + ": " + to_string(why.context()) : words;
+}
+
+/// The types of what a message holds: "int32_t, std::string".
+inline std::string types_in(const caf::message& what) {
+  std::string list;
+  for (std::size_t each = 0; each < what.size(); ++each) {
+    auto name = caf::query_type_name(what.type_at(each));
+    list
+      += (list.empty() ? "" : ", ")
+         + (name.empty() ? std::string{"an unknown type"} : std::string{name.begin(), name.end()});
+  }
+  return list.empty() ? "nothing" : list;
+}
+
+} // namespace detail
+
 /// Returns the problem that `why` carries; an error of CAF itself becomes the nearest
 /// of our codes, with its own text.
 inline problem to_problem(const caf::error& why) {
-  if (why.category() == caf::type_id_v<errc>) {
+  if (why.category() == caf::type_id_v<errc> && why.code() != 0) {
     const auto& text = why.context();
-    return {static_cast<errc>(why.code()),
-            text.match_elements<std::string>() ? text.get_as<std::string>(0) : to_string(why)};
+    return {static_cast<errc>(why.code()), text.match_elements<std::string>()
+                                             ? text.get_as<std::string>(0)
+                                             : detail::in_words(why)};
   }
   if (why == caf::sec::request_timeout)
     return {errc::timed_out, "no answer in time; look at the state before a repeat"};
-  if (why == caf::sec::request_receiver_down || why == caf::sec::broken_promise
-      || why == caf::exit_reason::remote_link_unreachable)
-    return {errc::unreachable, "the receiver is gone (" + to_string(why) + "); resolve it anew"};
-  return {errc::failed, to_string(why)};
+  if (why == caf::sec::broken_promise)
+    return {errc::outcome_unknown, "the receiver ended, or dropped the request, before its answer; "
+                                   "look at the state before a repeat"};
+  if (why == caf::sec::request_receiver_down || why == caf::exit_reason::remote_link_unreachable)
+    return {errc::unreachable,
+            "the receiver is gone (" + detail::in_words(why) + "); resolve it again"};
+  if (why == caf::sec::unexpected_message)
+    return {errc::wrong_type,
+            "the receiver has no function for a message of these types; send exactly "
+            "what one of its functions takes"};
+  if (why == caf::sec::unexpected_response)
+    return {errc::wrong_type, "the answer is " + detail::types_in(why.context())
+                                + ", which is not the type that was asked for; ask for what the "
+                                  "receiver's function returns"};
+  return {errc::failed, detail::in_words(why)};
 }
 
 } // namespace troupe

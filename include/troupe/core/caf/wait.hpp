@@ -17,18 +17,26 @@
 #include "troupe/core/time.hpp"
 #include "troupe/core/wait_for.hpp"
 
-/// All that blocks a thread until an actor has said or done something. Not for the thread of an
-/// actor, which would keep others from running.
+/// Functions that block a thread until an actor has answered or ended. Never call them on the
+/// thread of an actor: they would keep other actors from running.
 namespace troupe {
 
-/// Sends `question` to an actor and waits up to `wait` for its answer, of whatever types. Errors:
-/// those of the answer; timed_out.
+namespace detail {
+
+inline duration in_bounds(duration wait) {
+  return std::clamp<duration>(wait, std::chrono::milliseconds{1}, longest_span);
+}
+
+} // namespace detail
+
+/// Sends `question` to an actor and waits up to `wait` for its answer, of any types. Errors: those
+/// of the answer; timed_out.
 inline result<caf::message> ask_and_wait(caf::actor_system& sys, const caf::actor& whom,
                                          duration wait, const caf::message& question) {
   caf::scoped_actor self{sys};
   result<caf::message> answer{problem{errc::timed_out, "no answer in time"}};
   compat::ask_and_wait(
-    self, whom, std::max<duration>(wait, std::chrono::milliseconds{1}), question,
+    self, whom, detail::in_bounds(wait), question,
     [&](caf::message& got) { answer = std::move(got); },
     [&](const caf::error& why) { answer = to_problem(why); });
   return answer;
@@ -40,13 +48,13 @@ result<Answer> ask_and_wait(caf::actor_system& sys, const caf::actor& whom, dura
                             Question question) {
   caf::scoped_actor self{sys};
   result<Answer> answer{problem{errc::timed_out, "no answer in time"}};
-  self->request(whom, std::max<duration>(wait, std::chrono::milliseconds{1}), std::move(question))
+  self->request(whom, detail::in_bounds(wait), std::move(question))
     .receive([&](Answer& got) { answer = std::move(got); },
              [&](const caf::error& why) { answer = to_problem(why); });
   return answer;
 }
 
-/// Calls `end()`, at which these actors end, and waits until they have.
+/// Calls `end()`, which makes these actors end, and waits until they have ended.
 template <class End>
 void wait_for_ends(caf::actor_system& sys, const std::vector<caf::strong_actor_ptr>& which,
                    End end) {

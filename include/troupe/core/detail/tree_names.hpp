@@ -16,14 +16,14 @@
 /// The names that JSON and MessagePack use where our binary form has a number.
 namespace troupe::detail {
 
-/// What field() of a form with names returns.
+/// The result of field() in a form with names.
 template <class T>
 struct named_field {
   std::string_view name;
   T& value;
 };
 
-/// Whether a map with such keys is an object.
+/// Whether a map with keys of this type is written as an object.
 template <class Key>
 inline constexpr bool is_name = shape_of<Key> == shape::text || shape_of<Key> == shape::spelled;
 

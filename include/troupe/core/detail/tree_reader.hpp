@@ -24,7 +24,7 @@
 
 namespace troupe::detail {
 
-/// Fills any value that has an `inspect` from a tree, JSON's or MessagePack's.
+/// Fills any value that has an `inspect` from a tree of JSON or MessagePack.
 class tree_reader {
 public:
   using tree = nlohmann::json;
@@ -54,7 +54,7 @@ public:
     return get(as_shape<shape_of<T>>{}, value, from);
   }
 
-  /// Why get() returned false, with the path to the place.
+  /// Why get() returned false, with the path to the faulty value.
   [[nodiscard]] problem fault() const {
     auto path = std::string_view{path_};
     if (path.starts_with('.'))
@@ -63,7 +63,7 @@ public:
   }
 
 private:
-  /// An unknown field is passed over, a missing one keeps its default.
+  /// An unknown field is ignored, a missing one keeps its default.
   template <class T>
   bool get_field(named_field<T> field, const tree& from) {
     auto found = from.find(field.name);
@@ -83,7 +83,7 @@ private:
       if (from.is_string()) {
         auto found = find_named<T>(from.get_ref<const std::string&>());
         if (!found)
-          return expected("a name that is known", from);
+          return expected("a known name", from);
         value = *found;
         return true;
       }
@@ -195,7 +195,7 @@ private:
     return get_row(value, from);
   }
 
-  /// As many elements as the type says, each with its own type.
+  /// Takes as many elements as the type has, each with its own type.
   template <class Row>
   bool get_row(Row& value, const tree& from) {
     constexpr auto size = std::tuple_size_v<Row>;
@@ -265,7 +265,7 @@ private:
     return from.is_null() || get(value.emplace(), from);
   }
 
-  /// An alternative's index is always good, as its type may get a name later.
+  /// An alternative's index is always accepted, because its type may get a name later.
   template <class... Ts>
   bool get(as_shape<shape::variant>, std::variant<Ts...>& value, const tree& from) {
     if (!from.is_object() || from.size() != 1)
@@ -333,7 +333,7 @@ private:
     return fail(memory_fault(limits_));
   }
 
-  /// Notes on the way out where the fault is; costs nothing while there is none.
+  /// Adds a step to the path of the fault, from the inside out; costs nothing without a fault.
   bool within(const std::string& step) {
     path_.insert(0, step);
     return false;
@@ -341,13 +341,13 @@ private:
 
   json_limits limits_;
   memory_budget& memory_;
-  const tree* here_ = nullptr; // what the object at hand is read from
+  const tree* here_ = nullptr; // what the current object is read from
   errc code_ = errc::bad_argument;
   std::string fault_;
   std::string path_;
 };
 
-/// Returns the value that `from` stands for, within what the tree has left of `memory`.
+/// Returns the value that `from` stands for, with the memory that building the tree has left.
 template <class T>
 result<T> read_tree(nlohmann::json from, json_limits limits, memory_budget& memory) {
   T value{};

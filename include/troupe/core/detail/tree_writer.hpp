@@ -20,11 +20,11 @@
 
 namespace troupe::detail {
 
-/// What a tree becomes in the end. JSON has no bytes and no number but finite ones.
+/// The format that a tree is written in. JSON has no bytes, and only finite numbers.
 enum class tree_form : std::uint8_t { json, msgpack };
 
-/// Makes a tree of any value that has an `inspect`. Nests no deeper than a reader
-/// with default limits follows.
+/// Makes a tree of any value that has an `inspect`. Nests no deeper than a reader with default
+/// limits accepts.
 class tree_writer {
 public:
   using tree = nlohmann::json;
@@ -55,7 +55,7 @@ public:
     return put(as_shape<shape_of<T>>{}, value, to);
   }
 
-  /// Why put() returned false, with the path to the place.
+  /// Why put() returned false, with the path to the faulty value.
   [[nodiscard]] problem fault() const {
     auto path = std::string_view{path_};
     if (path.starts_with('.'))
@@ -218,7 +218,7 @@ private:
     constexpr auto max_depth = json_limits{}.max_depth;
     if (depth_ == max_depth)
       return fail(errc::too_large,
-                  "nested deeper than " + std::to_string(max_depth) + ", which nobody reads");
+                  "nested deeper than " + std::to_string(max_depth) + ", which no reader accepts");
     ++depth_;
     auto done = body();
     --depth_;
@@ -230,14 +230,14 @@ private:
     return false;
   }
 
-  /// Notes on the way out where the fault is; costs nothing while there is none.
+  /// Adds a step to the path of the fault, from the inside out; costs nothing without a fault.
   bool within(const std::string& step) {
     path_.insert(0, step);
     return false;
   }
 
   tree_form form_;
-  tree* here_ = nullptr; // what the object at hand is written to
+  tree* here_ = nullptr; // what the current object is written to
   std::size_t depth_ = 0;
   problem fault_;
   std::string path_;
