@@ -1,6 +1,6 @@
 #pragma once
 
-/// Consensus: a log that a majority keeps. Needs no CAF.
+/// Consensus: a log replicated by a majority. Needs no CAF.
 
 #include "troupe/raft/quorum.hpp"
 #include "troupe/raft/replica.hpp"

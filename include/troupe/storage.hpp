@@ -1,6 +1,6 @@
 #pragma once
 
-/// What outlives a process: logs and databases on SQLite. No CAF.
+/// Durable storage: logs and databases on SQLite. No CAF.
 
 #include "troupe/storage/database.hpp"
 #include "troupe/storage/log.hpp"

@@ -1,8 +1,7 @@
 #pragma once
 
-/// For tests of programs that use troupe: a cluster in one process, a clock that moves
-/// when it is told to, child processes to be killed, a network to be broken, waiting for what
-/// others do.
+/// For tests of programs that use troupe: a cluster in one process, a clock that the test moves,
+/// child processes to kill, a network to break, waits for a condition.
 #include "troupe/testing/child_process.hpp"
 #include "troupe/testing/cluster.hpp"
 #include "troupe/testing/comes_true.hpp"

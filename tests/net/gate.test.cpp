@@ -340,14 +340,14 @@ TEST_CASE("what is no troupe node is told from what is none at all", "[net]") {
        peer.send("HTTP/1.1 400 Bad Request\r\n\r\n");
        peer.closes_within(20s);
      },
-     errc::bad_argument, "no troupe node"},
+     errc::bad_argument, "not a troupe node"},
     {"an echo server",
      [](test::raw_peer& peer) {
        auto head = peer.receive(net::greeting_head_bytes);
        peer.send(head + peer.receive(*net::body_bytes(head)));
        peer.closes_within(20s);
      },
-     errc::bad_argument, "no troupe node"},
+     errc::bad_argument, "not a troupe node"},
     {"one that says nothing", [](test::raw_peer& peer) { peer.closes_within(20s); },
      errc::unreachable, "did not greet"},
     {"one that hangs up", [](test::raw_peer&) {}, errc::unreachable, "closed the connection"},
@@ -394,7 +394,7 @@ SCENARIO("hosts that do not answer hold nobody up", "[net]") {
     auto where = net::local_endpoint(hole);
     std::vector<net::socket> fill;
     for (auto count = 0; count < 4; ++count)
-      fill.push_back(std::move(*net::start_connect(where)));
+      fill.push_back(*net::start_connect(where));
     test_node good{{.node = 1}};
     auto at_good = good.listen();
     WHEN("both are dialled") {

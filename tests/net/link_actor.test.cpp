@@ -2,7 +2,15 @@
 
 #include "net/node_fixture.hpp"
 
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "caf/binary_deserializer.hpp"
+#include "caf/binary_serializer.hpp"
+#include "caf/byte_buffer.hpp"
 #include "caf/scoped_actor.hpp"
+#include "troupe/core/caf/to_error.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -58,7 +66,55 @@ struct linked_pair {
   caf::scoped_actor self{bob.system()};
 };
 
+/// What a peer may write where an error is expected.
+struct forged_error {
+  struct content {
+    std::uint8_t code = 0;
+    caf::type_id_t category = 0;
+    caf::message context;
+
+    template <class Inspector>
+    friend bool inspect(Inspector& f, content& x) {
+      return f.object(x).fields(f.field("code", x.code), f.field("category", x.category),
+                                f.field("context", x.context));
+    }
+  };
+
+  std::optional<content> data;
+
+  template <class Inspector>
+  friend bool inspect(Inspector& f, forged_error& x) {
+    return f.object(x).fields(f.field("data", x.data));
+  }
+
+  /// As it arrives.
+  [[nodiscard]] caf::error to_error(caf::actor_system& sys) {
+    caf::byte_buffer bytes;
+    caf::binary_serializer sink{sys, bytes};
+    REQUIRE(sink.apply(*this));
+    caf::binary_deserializer source{sys, bytes};
+    caf::error made;
+    REQUIRE(source.apply(made));
+    return made;
+  }
+};
+
 } // namespace
+
+TEST_CASE("an error that a peer has made up is told in words", "[net]") {
+  test_node here{test::node_options{.node = 1}};
+  auto told = [&](std::uint8_t code, caf::type_id_t category) {
+    forged_error made{forged_error::content{code, category, caf::make_message(std::string{"x"})}};
+    return to_problem(made.to_error(here.system()));
+  };
+  CHECK(told(7, 60'000).detail.starts_with("an unknown error(7)"));
+  for (auto type : {caf::type_id_v<std::string>, caf::type_id_v<caf::strong_actor_ptr>,
+                    caf::type_id_v<caf::message>, caf::type_id_v<bool>})
+    CHECK(told(7, type).code == errc::failed);
+  CHECK(told(0, caf::type_id_v<errc>).code == errc::failed);
+  CHECK(told(200, caf::type_id_v<errc>).detail == "x");
+  CHECK(told(200, caf::type_id_v<caf::sec>).code == errc::failed);
+}
 
 TEST_CASE("a request over a link is answered by its target", "[net]") {
   linked_pair nodes;

@@ -22,7 +22,7 @@ namespace {
 /// A replica that has founded a group of its own, and a disk that is done at once.
 struct founder {
   founder() {
-    step(replica::found_group{"here"});
+    REQUIRE_FALSE(step(replica::found_group{"here"}));
   }
 
   /// Returns why it was refused, if it was.
@@ -113,7 +113,7 @@ TEST_CASE("what the old seat was about to acknowledge is not said of the new one
 TEST_CASE_METHOD(founder, "a replica with another seat neither leads nor stands", "[raft]") {
   REQUIRE(self.current_role() == raft::role::leader);
   auto term = self.term();
-  step(replica::change_seat{raft::seat_id{9}});
+  REQUIRE_FALSE(step(replica::change_seat{raft::seat_id{9}}));
   CHECK(self.self() == raft::seat_id{9});
   CHECK(self.current_role() == raft::role::follower);
   for (auto each = 0; each < 100; ++each) {

@@ -225,6 +225,16 @@ TEST_CASE("what is committed stays so when a new leader does not know it yet", "
   CHECK((*replica).commit_index() == 3);
 }
 
+TEST_CASE("entries that come again leave those behind them as they are", "[raft]") {
+  subject replica;
+  replica.hear({1, entries_behind(3, 1, {{4, 1, {}, no_op{}}, {5, 1, {}, no_op{}}})});
+  REQUIRE(replica.said<append_answer>().index == 5);
+  replica.hear({1, entries_behind(3, 1, {{4, 1, {}, no_op{}}})}); // late, or sent twice
+  CHECK(replica.said<append_answer>().index == 4);
+  CHECK(replica.all<replica::write>().empty());
+  CHECK((*replica).last_index() == 5);
+}
+
 TEST_CASE("entries that come again after a snapshot took their place are passed over", "[raft]") {
   auto disk = disk_of_learner();
   disk.base = header_at(3);

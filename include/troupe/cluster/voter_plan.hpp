@@ -23,7 +23,7 @@ struct seat_contact {
   friend bool operator==(const seat_contact&, const seat_contact&) = default;
 };
 
-/// As raft::member::contact has it: NODE@HOST:PORT.
+/// As raft::member::contact has it: `NODE@HOST:PORT`.
 inline std::string to_string(const seat_contact& where) {
   return where.node + '@' + where.address;
 }

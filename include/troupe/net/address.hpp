@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "troupe/core/fields.hpp"
 #include "troupe/core/result.hpp"
 
 namespace troupe::net {
@@ -15,12 +16,12 @@ namespace troupe::net {
 /// The longest host name that DNS knows.
 inline constexpr std::size_t max_host_bytes = 253;
 
-/// Where a process can be reached, as people write it: a name or a number, and a port.
-/// Says nothing about who is there.
+/// The address of a process, as people write it: a name or a number, and a port. Does not say which
+/// node is there.
 struct address {
-  /// A DNS name, an IPv4 or an IPv6 address (here without brackets).
+  /// A DNS name, an IPv4 or an IPv6 address (without brackets).
   std::string host;
-  /// Zero stands for any free port, where one listens.
+  /// Zero: any free port, for listening.
   std::uint16_t port = 0;
 
   /// Reads "HOST:PORT", IPv6 as in "[::1]:6767". Returns bad_argument with the part
@@ -28,6 +29,8 @@ struct address {
   static result<address> from_string(std::string_view text);
 
   friend auto operator<=>(const address&, const address&) = default;
+
+  TROUPE_FIELDS(address, host, port);
 };
 
 /// Returns "HOST:PORT", with brackets where from_string() wants them.
@@ -66,13 +69,8 @@ inline result<address> address::from_string(std::string_view text) {
            || std::string_view{bracketed ? ":.%" : "-._"}.find(each) != std::string_view::npos;
   };
   if (!std::ranges::all_of(host, fits))
-    return wrong("has a host with characters that no host name has");
+    return wrong("has a host with characters that are invalid in a host name");
   return address{std::string{host}, static_cast<std::uint16_t>(port)};
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, address& x) {
-  return f.object(x).fields(f.field("host", x.host), f.field("port", x.port));
 }
 
 } // namespace troupe::net

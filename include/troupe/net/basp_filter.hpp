@@ -49,14 +49,14 @@ struct basp_header {
   }
 };
 
-/// Looks at what a peer sends before BASP does, which believes every header (it would
-/// allocate 4 GiB for one that says so).
+/// Checks what a peer sends before BASP sees it: BASP trusts every header (it would allocate 4 GiB
+/// if one says so).
 ///
-/// Closed are links that send too much, a second handshake, a BASP node id other than
-/// the greeting's, monitor and down messages that are not from this peer to this node,
-/// and unknown operations. Dropped is what an honest peer may send but nobody here may
-/// receive: messages to be routed on, and to the spawn servers if `spawns` is off. So no
-/// node forwards for another, and no third node's actor is reached without a direct link.
+/// Closes links that send too much, a second handshake, a BASP node id other than the greeting's,
+/// monitor and down messages that are not from this peer to this node, or unknown operations. Drops
+/// what an honest peer may send but this node does not deliver: messages to be routed on, and to
+/// the spawn servers if `spawns` is off. So no node forwards for another, and a third node's actors
+/// are reached only over a direct link to it.
 class basp_filter {
 public:
   enum class decision : std::uint8_t { pass, drop, close };
@@ -70,7 +70,7 @@ public:
   basp_filter(filter_options options, std::string peer, std::string self)
     : options_(options), peer_(std::move(peer)), self_(std::move(self)) {}
 
-  /// Judges a header; its payload, if it has one and passes, goes to payload() next.
+  /// Decides on a header; its payload, if there is one and it passes, goes to payload() next.
   verdict header(const basp_header& seen) {
     using enum basp_header::operation;
     if (seen.payload_bytes > options_.max_payload_bytes)
@@ -104,7 +104,7 @@ public:
     return {decision::close, "unknown BASP operation"};
   }
 
-  /// Judges the payload of the last header. Never drops.
+  /// Decides on the payload of the last header. Never drops.
   [[nodiscard]] verdict payload(std::string_view seen) const {
     using enum basp_header::operation;
     auto pinned = true;

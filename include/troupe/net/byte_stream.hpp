@@ -10,9 +10,9 @@
 
 namespace troupe::net {
 
-/// What came of one call on a byte_stream.
+/// The outcome of one call on a byte_stream.
 enum class progress : std::uint8_t {
-  done,       ///< all went well, `bytes` moved
+  done,       ///< success, `bytes` were moved
   wait_read,  ///< call again when the descriptor is readable
   wait_write, ///< call again when the descriptor is writable
   failed,     ///< closed by the other side, or broken
@@ -23,12 +23,11 @@ struct transfer {
   std::size_t bytes = 0;
 };
 
-/// The bytes of one connection: what a link needs of TCP, or of whatever is laid over
-/// it. Never blocks. Belongs to one thread at a time: first the gate's, then CAF's
-/// I/O thread. Does not own the descriptor, which CAF closes in the end.
+/// The bytes of one connection: what a link needs of TCP, or of a layer over it. Never blocks. Used
+/// by one thread at a time: first the gate's, then CAF's I/O thread. Does not own the descriptor;
+/// CAF closes it in the end.
 ///
-/// This is the seam where encryption enters: another implementation, and nothing
-/// else, decides what the wire sees.
+/// Encryption is added here: only the implementation of this class decides what the wire carries.
 class byte_stream {
 public:
   byte_stream() = default;
@@ -36,17 +35,17 @@ public:
   byte_stream& operator=(const byte_stream&) = delete;
   virtual ~byte_stream() = default;
 
-  /// Goes on with whatever the two sides do before the first byte of payload; called
-  /// until it is done.
+  /// Continues the exchange that the two sides need before the first byte of payload; called until
+  /// it is done.
   virtual progress handshake() = 0;
 
   /// @pre handshake() is done.
   virtual transfer read(std::span<std::byte> into) = 0;
 
-  /// May take fewer bytes than given; takes at least a greeting at once.
+  /// May take fewer bytes than given, but takes at least a whole greeting at once.
   virtual transfer write(std::span<const std::byte> from) = 0;
 
-  /// Returns how many bytes can be read that no poll will tell of.
+  /// Returns how many bytes can be read without poll reporting them.
   [[nodiscard]] virtual std::size_t buffered() const = 0;
 };
 

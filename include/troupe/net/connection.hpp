@@ -20,14 +20,14 @@
 
 namespace troupe::net {
 
-/// A connection while it greets: connects, secures itself, then says and hears whole
-/// greetings. Takes nothing from the wire that comes after one, as that is BASP's.
+/// A connection until its greeting is done: connects, sets up encryption, then sends and receives
+/// whole greetings. Reads nothing from the wire beyond a greeting, because the rest is for BASP.
 class connection {
 public:
-  /// The connection stands, encryption included.
+  /// The connection is ready, encryption included.
   struct ready {};
 
-  /// What next() found out; a verdict is the end.
+  /// A result of next(); a verdict is the last one.
   using news = std::variant<ready, greeting, verdict>;
 
   connection(socket from, side end)
@@ -35,8 +35,8 @@ public:
       end_(end),
       state_(end == side::dialled ? state::connecting : state::securing) {}
 
-  /// Goes on as far as it can without waiting. Returns nothing if it has to: poll for
-  /// interest(), then call again. @pre the last news were no verdict.
+  /// Advances as far as possible without waiting. Returns nothing if it has to wait: poll for
+  /// interest(), then call again. @pre the last result was not a verdict.
   std::optional<news> next(const stream_maker& make_stream) {
     if (state_ == state::connecting) {
       if (!is_writable())
@@ -66,8 +66,8 @@ public:
     return system_says_;
   }
 
-  /// Returns false if the other side does not take it. A greeting fits into any empty
-  /// send buffer, so it goes out whole or not at all.
+  /// Returns false if the system does not take all of it. A greeting fits into an empty send
+  /// buffer, so it is sent whole or not at all.
   [[nodiscard]] bool say(const greeting& what) {
     assert(state_ == state::talking);
     auto bytes = to_wire(what);
@@ -75,7 +75,7 @@ public:
     return sent.state == progress::done && sent.bytes == bytes.size();
   }
 
-  /// Gives the descriptor and its stream to whoever goes on with them.
+  /// Hands the descriptor and its stream over to the caller.
   std::pair<int, std::unique_ptr<byte_stream>> release() {
     return {socket_.release(), std::move(stream_)};
   }
@@ -134,7 +134,7 @@ private:
         wanted_ += *size;
       }
     }
-    // What else the stream holds by now came in one piece with the greeting.
+    // Any further bytes in the stream arrived together with the greeting.
     if (stream_->buffered() > 0)
       return verdict::bad_greeting;
     auto said = from_wire(std::string_view{heard_}.substr(greeting_head_bytes));

@@ -19,7 +19,7 @@
 
 namespace troupe::net {
 
-/// An address as the kernel takes it: IPv4 or IPv6, numbers only.
+/// An address in the kernel's form: IPv4 or IPv6, numbers only.
 class endpoint {
 public:
   endpoint() = default;
@@ -55,7 +55,7 @@ public:
     return result;
   }
 
-  /// Returns whether no byte sent there leaves this machine.
+  /// Returns whether bytes sent there never leave this machine.
   [[nodiscard]] bool is_loopback() const {
     if (family() == AF_INET)
       return (ntohl(as<sockaddr_in>().sin_addr.s_addr) >> 24U) == IN_LOOPBACKNET;
@@ -76,7 +76,7 @@ private:
   socklen_t size_ = 0;
 };
 
-/// Returns the numbers of `where`, as in "127.0.0.1:6767" or "[::1]:6767".
+/// Returns `where` in numbers, as in "127.0.0.1:6767" or "[::1]:6767".
 inline std::string to_string(const endpoint& where) {
   std::array<char, NI_MAXHOST> host{};
   if (::getnameinfo(where.data(), where.size(), host.data(), host.size(), nullptr, 0,
@@ -99,7 +99,7 @@ inline result<std::vector<endpoint>> look_up(const address& where, int flags) {
   if (failed != 0)
     return problem{errc::unreachable, "host '" + where.host + "' was not found ("
                                         + ::gai_strerror(failed)
-                                        + "); check its spelling, or give its number"};
+                                        + "); check its spelling, or give its IP address"};
   std::vector<endpoint> result;
   for (auto* each = found; each != nullptr; each = each->ai_next)
     if (each->ai_family == AF_INET || each->ai_family == AF_INET6)
@@ -112,16 +112,16 @@ inline result<std::vector<endpoint>> look_up(const address& where, int flags) {
 
 } // namespace detail
 
-/// Returns all that `where` stands for, in the order in which to try them.
+/// Returns all endpoints of `where`, in the order in which to try them.
 ///
-/// Blocks, for a name as long as the resolver of the system likes (often 5 s per name
-/// server): never call it from an actor or the gate's thread, see resolver. Returns unreachable if
-/// there is no such name or no answer.
+/// For a name it blocks as long as the resolver of the system takes (often 5 s per name server):
+/// never call it from an actor or the gate's thread, see resolver. Errors: unreachable (no such
+/// name, or no answer).
 inline result<std::vector<endpoint>> resolve(const address& where) {
   return detail::look_up(where, 0);
 }
 
-/// The same, if the host is a number; nothing if it is a name. Does not block.
+/// The same if the host is a number; nothing if it is a name. Does not block.
 inline std::optional<std::vector<endpoint>> resolve_number(const address& where) {
   auto found = detail::look_up(where, AI_NUMERICHOST);
   return found ? std::optional{*std::move(found)} : std::nullopt;

@@ -28,21 +28,21 @@ class gate_loop;
 
 namespace troupe::net {
 
-/// Makes the links of one node: one thread that listens, dials and greets, and gives
-/// agreed connections to CAF's BASP. Holds no rule; link_table decides.
+/// Makes the links of one node: one thread listens, dials and greets, and hands agreed connections
+/// to CAF's BASP. Contains no rules; link_table decides.
 ///
-/// At most one gate for an actor system. Stop it before the system ends.
+/// At most one gate per actor system. Stop it before the system ends.
 class gate {
 public:
-  /// Gets the live link, or why there is none. Called once, in the gate's thread.
+  /// Called once, in the gate's thread, with the live link or the reason why there is none.
   using on_dialled = std::function<void(result<link_ptr>)>;
 
-  /// Starts the thread. `self` says who this node is; the gate fills in what it knows
-  /// itself (BASP's node id, heartbeat, `entry_point`'s number). `make_stream` lays
-  /// encryption over connections; without it they are plain and for loopback only.
+  /// Starts the thread. `self` describes this node; the gate fills in BASP's node id, the heartbeat
+  /// and `entry_point`'s number. `make_stream` adds encryption to connections; without it they are
+  /// plain and for loopback only.
   ///
-  /// Returns bad_argument if `sys` has no middleman or no heartbeat, `self` no node id or
-  /// an option no value; limit_reached if the system has no descriptor or thread left.
+  /// Errors: bad_argument (`sys` has no middleman or no heartbeat, `self` has no node id, or an
+  /// option is invalid), limit_reached (the system has no descriptor or thread left).
   static result<std::unique_ptr<gate>> start(caf::actor_system& sys, hello self,
                                              caf::strong_actor_ptr entry_point,
                                              link_events events = {}, link_options options = {},
@@ -53,48 +53,46 @@ public:
 
   ~gate();
 
-  /// Takes connections at `where` from now on; may be called for several addresses.
-  /// Returns the port, in_use if another process has it, bad_argument if this machine
-  /// has no such address or if plain connections are not for it. Any thread.
+  /// Accepts connections at `where` from now on; may be called for several addresses. Returns the
+  /// port. Errors: in_use (another process has it), bad_argument (this machine has no such address,
+  /// or plain connections are not allowed there). Thread-safe.
   result<std::uint16_t> listen(const endpoint& where);
 
-  /// Makes a link to whoever is at one of `where`, tried in this order, 1 s each to
-  /// connect; `who` refuses all others. A link that is there already, or that the other
-  /// side makes meanwhile, is as good; where the other side does not know yet that it has
-  /// lost one, it is asked again for 4 s. Resolve names first: see resolve().
+  /// Makes a link to the node at one of `where`, tried in this order, with 1 s each to connect;
+  /// `who` refuses all other nodes. An existing link, or one that the other side makes meanwhile,
+  /// counts as well; if the other side does not know yet that it has lost a link, it is asked again
+  /// for 4 s. Resolve names first: see resolve().
   ///
-  /// Gives the problems of outcome.hpp; limit_reached above table_options::max_dialling.
-  /// Any thread.
+  /// Errors: those of outcome.hpp; limit_reached above table_options::max_dialling. Thread-safe.
   void dial(std::vector<endpoint> where, std::optional<node_id> who, on_dialled done);
 
-  /// This node has founded a cluster: joiners are welcome. Any thread.
-  /// @pre it had none, or the same.
+  /// This node has founded a cluster: it accepts nodes that join. Thread-safe.
+  /// @pre This node had no cluster, or the same one.
   void found(const cluster_id& cluster);
 
-  /// This node goes on as this boot, which is on its disk. Any thread.
+  /// This node continues with this boot number, which is on its disk. Thread-safe.
   void rise(boot_number boot);
 
-  /// Gives `which` a time-out of its own; never below twice the peer's heartbeat. Any
-  /// thread.
+  /// Gives `which` a time-out of its own, never below twice the peer's heartbeat. Thread-safe.
   void set_timeout(const link_ptr& which, duration silence);
 
-  /// What this node says of itself now. Any thread.
+  /// Returns this node's current hello. Thread-safe.
   [[nodiscard]] hello self() const;
 
-  /// Returns how many links there are, those included that are not up yet or ending.
-  /// Any thread.
+  /// Returns how many links there are, including those that are not up yet or are ending.
+  /// Thread-safe.
   [[nodiscard]] std::size_t links() const;
 
-  /// Returns how many messages to all peers wait in BASP's mailbox, which has no bound:
-  /// whoever sends in a loop on handles of peers looks here, and at the queued_bytes() of
-  /// its link, and waits while they grow. Zero if the actor system was not configured by
-  /// configure_links(). Any thread.
+  /// Returns how many messages to all peers wait in BASP's mailbox, which has no bound.
+  /// Back-pressure: code that sends in a loop on handles of peers checks this, and the
+  /// queued_bytes() of its link, and waits while they grow. Zero if the actor system was not
+  /// configured by configure_links(). Thread-safe.
   [[nodiscard]] std::size_t waiting_messages() const;
 
-  /// Closes everything, waits up to 1 s until BASP has done so, too, and ends the thread.
-  /// Dials end with cancelled; on_down is not called. Afterwards the actor system may end.
-  /// Any thread but the gate's and the scheduler's, so never an actor, an event or an
-  /// on_dialled; one at a time.
+  /// Closes all links, waits up to 1 s until BASP has done so, too, and ends the thread. Dials end
+  /// with cancelled; on_down is not called. Afterwards the actor system may end. Call it from one
+  /// thread at a time, and never from the gate's thread or a scheduler thread: so never from an
+  /// actor, an event or an on_dialled.
   void stop();
 
 private:
@@ -112,10 +110,10 @@ private:
   std::thread thread_;
 };
 
-/// Makes `cfg` fit for links: loads CAF's middleman, lets BASP send a heartbeat every
-/// 500 ms and leaves time-outs to us, takes the scheduler that answers over links four
-/// times sooner, and lets gate::waiting_messages() count. For an actor system of one's own: call it
-/// before that is made.
+/// Configures `cfg` for links: loads CAF's middleman, makes BASP send a heartbeat every 500 ms and
+/// leaves time-outs to us, selects the scheduler that answers over links four times sooner, and
+/// enables gate::waiting_messages(). For an actor system of your own: call it before the system is
+/// made.
 void configure_links(caf::actor_system_config& cfg);
 
 } // namespace troupe::net

@@ -14,19 +14,19 @@
 
 namespace troupe::net {
 
-/// Work for a thread that sleeps in poll. Every function may be called by any thread.
+/// Work for a thread that sleeps in poll. Thread-safe.
 class job_queue {
 public:
   using job = std::function<void()>;
 
   job_queue() : wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 
-  /// Returns whether the system gave us a descriptor.
+  /// Returns whether the system provided a descriptor.
   [[nodiscard]] bool usable() const {
     return static_cast<bool>(wake_);
   }
 
-  /// What to poll for reading, beside all else.
+  /// The descriptor to poll for reading, beside all others.
   [[nodiscard]] int descriptor() const {
     return wake_.get();
   }
@@ -37,14 +37,14 @@ public:
     if (closed_)
       return false;
     jobs_.push_back(std::move(what));
-    if (jobs_.size() == 1) { // otherwise it is awake already
+    if (jobs_.size() == 1) { // otherwise the thread is awake already
       std::uint64_t one = 1;
       [[maybe_unused]] auto count = ::write(wake_.get(), &one, sizeof(one));
     }
     return true;
   }
 
-  /// Returns what there is to do, in the order in which it came.
+  /// Returns the waiting jobs, in the order in which they were posted.
   std::vector<job> take() {
     std::lock_guard guard{mutex_};
     std::uint64_t count = 0;
@@ -52,7 +52,7 @@ public:
     return std::exchange(jobs_, {});
   }
 
-  /// Takes no more; returns what nobody will run now.
+  /// Accepts no more jobs; returns those that will not run now.
   std::vector<job> close() {
     std::lock_guard guard{mutex_};
     closed_ = true;

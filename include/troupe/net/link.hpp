@@ -25,10 +25,10 @@ namespace detail {
 class gate_loop;
 } // namespace detail
 
-/// One connection to one life of one node, from the greeting to its end. A peer that
-/// comes back is another link, with another number and other handles.
+/// One connection to one life of one node, from the greeting to its end. A peer that reconnects or
+/// restarts gets another link, with another number and other handles.
 ///
-/// Every public function may be called by any thread.
+/// Thread-safe.
 class link {
 public:
   link(connection_id number, hello peer, side end, int descriptor)
@@ -37,12 +37,12 @@ public:
   link(const link&) = delete;
   link& operator=(const link&) = delete;
 
-  /// Tells this link from all others of this process.
+  /// Identifies this link in this process.
   [[nodiscard]] connection_id number() const {
     return number_;
   }
 
-  /// Who is there, as it greeted.
+  /// The peer, as it introduced itself.
   [[nodiscard]] const hello& peer() const {
     return peer_;
   }
@@ -52,27 +52,27 @@ public:
     return end_;
   }
 
-  /// The actor through which the peer is asked for everything else; none while the link
-  /// is not up, or if the peer has no such actor.
+  /// The actor of the peer that receives all other requests; null while the link is not up, or if
+  /// the peer has no such actor.
   [[nodiscard]] caf::strong_actor_ptr entry_point() const {
     std::lock_guard guard{mutex_};
     return entry_point_;
   }
 
-  /// The actor that carries requests over this link (see link_actor.hpp); none while the
-  /// link is not up.
+  /// The actor that carries requests over this link (see link_actor.hpp); null while the link is
+  /// not up.
   [[nodiscard]] caf::actor carrier() const {
     std::lock_guard guard{mutex_};
     return carrier_;
   }
 
-  /// Returns whether BASP carries messages over it; stays true once the link ends.
+  /// Returns whether BASP carries messages over it; stays true after the link has ended.
   [[nodiscard]] bool has_been_up() const {
     return is_up_.load(std::memory_order_acquire);
   }
 
-  /// Returns how many bytes BASP has serialized and the kernel not taken yet. Messages
-  /// that still wait in BASP's own mailbox are not among them.
+  /// Returns how many bytes BASP has serialized and the kernel has not taken yet. Messages that
+  /// still wait in BASP's own mailbox are not counted.
   [[nodiscard]] std::size_t queued_bytes() const {
     return queued_.load(std::memory_order_relaxed);
   }
@@ -82,13 +82,13 @@ public:
     return received_.load(std::memory_order_relaxed);
   }
 
-  /// Returns how many of the peer's messages were thrown away (see basp_filter).
+  /// Returns how many of the peer's messages were dropped (see basp_filter).
   [[nodiscard]] std::uint64_t dropped_messages() const {
     return dropped_.load(std::memory_order_relaxed);
   }
 
-  /// Ends the link; on_down follows once everything received has been delivered. The
-  /// first reason stays.
+  /// Ends the link; on_down follows once everything received has been delivered. The first reason
+  /// is kept.
   void close(const std::string& why) {
     std::lock_guard guard{mutex_};
     if (reason_.empty())
@@ -97,7 +97,7 @@ public:
       ::shutdown(descriptor_, SHUT_RDWR);
   }
 
-  /// Returns why it has ended or is about to, empty while it lives.
+  /// Returns why it has ended or is about to end; empty while it is alive.
   [[nodiscard]] std::string reason() const {
     std::lock_guard guard{mutex_};
     return reason_;
@@ -131,8 +131,8 @@ private:
     is_up_.store(true, std::memory_order_release);
   }
 
-  /// Lets go of all actors: the carrier holds the link, and a handle must not outlive
-  /// its actor system.
+  /// Releases all actors: the carrier holds the link, and a handle must not outlive its actor
+  /// system.
   caf::actor release_actors() {
     std::lock_guard guard{mutex_};
     entry_point_ = nullptr;

@@ -23,23 +23,23 @@
 
 namespace troupe::net {
 
-/// Carries requests over one link and fails all that are open the moment the link has
-/// ended, which CAF leaves to their time-outs. A request on a raw handle of the peer
-/// does without: it has its time-out only.
+/// Carries requests over one link and fails all open ones at once when the link has ended; CAF
+/// leaves them to their time-outs. A request on a raw handle of the peer does not use this: it has
+/// its time-out only.
 ///
-/// Answers, beside the target's own: outcome_unknown if the link ended before the answer;
-/// bad_argument if the target is not at the other side; limit_reached if too many are
-/// open. Bulk goes in pieces that the target acknowledges by its answer: too_large for a
-/// piece above the bound, busy while the window is full, so that heartbeats pass. One
-/// piece is always let through. Once the link has ended, unreachable.
+/// Errors, in addition to the target's own: outcome_unknown if the link ended before the answer;
+/// bad_argument if the target is not on the other side; limit_reached if too many requests are
+/// open; unreachable once the link has ended. Bulk data is sent in pieces, which the target
+/// acknowledges by its answer: too_large for a piece above the bound, busy while the window is
+/// full, so that heartbeats pass. If nothing is unacknowledged, a piece is always sent.
 ///
 /// Cost: one message to this actor each way, none over the network.
 class link_actor_state {
 public:
   static inline const char* name = "troupe.link";
 
-  /// `node` is the other side; `ended` is called once, when BASP has forgotten it and
-  /// delivered all that came from it.
+  /// `node` is the other side; `ended` is called once, when BASP has forgotten it and delivered all
+  /// messages from it.
   link_actor_state(caf::event_based_actor* self, caf::node_id node, std::string peer,
                    request_options options, std::function<void()> ended)
     : self_(self),
@@ -53,7 +53,7 @@ public:
       lose();
       ended_();
     });
-    self_->set_default_handler(caf::drop); // peers can name any actor, we log nothing for them
+    self_->set_default_handler(caf::drop); // peers can address any actor; log nothing for them
     self_->monitor(node_);
     return {
       [this](relay& what) { return carry(what); },
@@ -63,7 +63,7 @@ public:
 
 private:
   caf::result<caf::message> carry(relay& what) {
-    if (auto why = refuse(what); why.code != errc::none)
+    if (auto why = refuse(what))
       return to_error(std::move(why));
     auto id = ++last_;
     auto size = what.bulk_bytes;
@@ -79,7 +79,7 @@ private:
   [[nodiscard]] problem refuse(const relay& what) const {
     if (!what.target || what.target->node() != node_)
       return {errc::bad_argument, "the target is not an actor of " + peer_
-                                    + "; resolve it anew, or ask over the link to its own node"};
+                                    + "; resolve it again, or ask over the link to its own node"};
     if (open_.size() >= options_.max_pending)
       return {errc::limit_reached, "all " + std::to_string(options_.max_pending) + " requests to "
                                      + peer_
@@ -108,7 +108,7 @@ private:
     found.mapped().deliver(std::forward<Answer>(answer));
   }
 
-  /// Fails what is open, then ends: whoever asks later gets "receiver down".
+  /// Fails the open requests, then ends: later callers get "receiver down".
   void lose() {
     for (auto& [id, promise] : std::exchange(open_, {}))
       promise.deliver(

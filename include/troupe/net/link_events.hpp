@@ -8,10 +8,10 @@
 
 namespace troupe::net {
 
-/// What a node hears of its links. Each is optional; keep them short (send a message),
-/// none may call gate::stop(). For one link on_up comes first, before the first message
-/// of the peer is delivered, and on_down last, after the last one; on_full and on_drained
-/// alternate in between. No call is under way or follows once gate::stop() has returned.
+/// Events of the links of a node. Each handler is optional; keep handlers short (send a message),
+/// and never call gate::stop() in one. For each link on_up comes first, before the first message of
+/// the peer is delivered, and on_down last, after the last message; on_full and on_drained
+/// alternate in between. Once gate::stop() has returned, no handler is running or will be called.
 struct link_events {
   /// In CAF's I/O thread.
   std::function<void(const link_ptr&)> on_up;
@@ -20,10 +20,10 @@ struct link_events {
   /// In CAF's I/O thread.
   std::function<void(const link_ptr&)> on_full;
   std::function<void(const link_ptr&)> on_drained;
-  /// In the gate's thread: this node had no cluster and takes that of a peer.
+  /// In the gate's thread: this node had no cluster and takes the cluster of a peer.
   std::function<void(const cluster_id&)> on_adopted;
-  /// In the gate's thread: a peer refuses this node, as it has heard of a later life of it. Keep
-  /// a boot above, and tell gate::rise().
+  /// In the gate's thread: a peer refuses this node because it knows a higher boot number of it.
+  /// Store a higher number than `heard`, and call gate::rise().
   std::function<void(boot_number heard)> on_outlived;
 };
 

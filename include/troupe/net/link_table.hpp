@@ -15,26 +15,28 @@
 
 namespace troupe::net {
 
-/// Decides which connections of a node become links: one for each pair of nodes, also
-/// when both dial at once, and never none because of that. Moves no byte; whoever runs
-/// it makes connections, reads greetings and tells BASP.
+/// Decides which connections of a node become links: exactly one for each pair of nodes, even if
+/// both dial at once. Moves no bytes; its owner makes connections, reads greetings and informs
+/// BASP.
 ///
-/// The dialler says hello, the acceptor answers go and thereby reserves its place for
-/// the connection, the dialler commits. If both dialled and both said go, both keep the
-/// connection that the smaller id dialled: each sees it from the answer that it gets
-/// and the reservation that it has. Who knows that it dials a node, and has the smaller
-/// id, says so instead of go, which saves a connection. A reservation is never taken
-/// back but by that rule, by its time-out or by a later life of the same node.
+/// The dialler sends hello, the acceptor answers go and thereby reserves its place for the
+/// connection, the dialler commits. If both dialled and both answered go, both keep the connection
+/// that the smaller id dialled: each side knows this from the answer that it gets and the
+/// reservation that it has. An acceptor that dials the same node, and has the smaller id, answers
+/// `dialling` instead of go, which saves a connection. While its connection lasts, a reservation
+/// ends only by that rule, by its time-out, by a later life of the same node, or if its connection
+/// gives way to a newer one (table_options::max_accepting).
 ///
-/// A live link stays, whoever made it. A greeting with a higher boot replaces it, as the
-/// process behind it is dead; one with a lower boot is refused. Where the higher one has no link,
-/// the refused node is told of it and may go above it, a few times: its data are older, or were
-/// restored. A boot far above the last one heard of is not believed, by either side.
+/// A live link stays, whichever side made it. A greeting with a higher boot number replaces it,
+/// because the process behind it is dead; one with a lower number is refused. If the node with the
+/// higher number has no link, the refused node is told that number and may continue above it, a few
+/// times: its data are older, or were restored. A number far above the last known one is not
+/// believed, by either side.
 ///
-/// A hello without a cluster asks for the acceptor's and takes it with the answer;
-/// an acceptor without a cluster refuses everybody, so that two of them never make one.
+/// A hello without a cluster asks for the acceptor's cluster and takes it with the answer; an
+/// acceptor without a cluster refuses every hello, so that two such nodes never make one.
 ///
-/// Steps like any machine. It has no snapshot: connections do not outlive a process.
+/// Steps like any machine. It has no snapshot, because connections do not outlive a process.
 class link_table {
 public:
   using effects = std::vector<effect>;
@@ -45,18 +47,18 @@ public:
     assert(is_plausible(self_) && options_.max_accepting > 0 && options_.max_remembered > 0);
   }
 
-  /// Handles what has happened at `now`, after all that time itself brought about.
-  /// Events of connections that the table has dropped are ignored.
-  /// Whoever runs the table tells it which links are alive before time passes.
-  /// Cost: O(log n) in known nodes, O(n) in connections for a dial, a new connection
-  /// and a hello.
+  /// Handles an event at `now`, after all deadlines up to `now`. Events of connections that the
+  /// table has dropped are ignored. The owner reports which links are alive before it lets time
+  /// pass. Cost: O(log n) in known nodes, O(n) in connections for a dial, a new connection and a
+  /// hello.
   void step(time_point now, const event& what, effects& out) {
-    if (!std::holds_alternative<alive>(what)) // tells of the past: it comes before alarms
+    if (!std::holds_alternative<alive>(what)) // it reports the past, so it precedes the alarms
       tick(now, out);
     std::visit([&](const auto& each) { handle(now, each, out); }, what);
   }
 
-  /// Lets time pass: drops connections and closes links that were silent too long.
+  /// Lets time pass: drops connections that took too long, and closes links that were silent too
+  /// long.
   void tick(time_point now, effects& out) {
     while (!alarms_.empty() && alarms_.begin()->first <= now) {
       auto due = alarms_.extract(alarms_.begin()).value().second;
@@ -73,14 +75,14 @@ public:
     }
   }
 
-  /// Returns when tick() has to be called next, nothing if never.
+  /// Returns when tick() must be called next; nothing if no deadline is set.
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     if (alarms_.empty())
       return std::nullopt;
     return alarms_.begin()->first;
   }
 
-  /// What this node says of itself now.
+  /// The current hello of this node.
   [[nodiscard]] const hello& self() const {
     return self_;
   }
@@ -91,29 +93,30 @@ public:
     return known != peers_.end() ? known->second.link : std::nullopt;
   }
 
-  /// Returns how many connections are no links yet.
+  /// Returns how many connections are not links yet.
   [[nodiscard]] std::size_t unfinished() const {
     return attempts_.size();
   }
 
-  /// Returns how many links there are, those that are ending included.
+  /// Returns how many links there are, including those that are ending.
   [[nodiscard]] std::size_t link_count() const {
     return links_.size();
   }
 
 private:
-  /// A connection that is no link yet.
+  /// A connection that is not a link yet.
   struct attempt {
     side end = side::dialled;
     bool connecting = false;
     time_point deadline{};
-    /// Who must be there (dialled), who is there (accepted): its peer knows us.
+    /// If dialled, the node that is expected there; if accepted, the node that is there, which
+    /// knows us.
     std::optional<node_id> who;
-    /// The peer as it greeted, once the acceptor has said go.
+    /// The peer's hello, once the acceptor has answered go.
     hello peer;
   };
 
-  /// A connection that BASP has; lives until BASP has forgotten it.
+  /// A connection that BASP has; kept until BASP has forgotten it.
   struct live_link {
     hello peer;
     duration silence{};
@@ -127,7 +130,7 @@ private:
     std::optional<connection_id> dialling;
     std::optional<connection_id> accepting;
     std::optional<connection_id> link;
-    /// Its place among those without a connection; zero while it has one.
+    /// Its position among nodes without a connection; zero while it has a connection.
     std::uint64_t idle_since = 0;
   };
 
@@ -203,7 +206,7 @@ private:
   void hear(time_point now, attempts::iterator from, const answer& said, effects& out) {
     auto& [connection, it] = *from;
     auto is_refusal = it.end == side::accepted && it.who == said.from.node
-                      && said.said == verdict::old_boot; // of the dialler, instead of its commit
+                      && said.said == verdict::old_boot; // from the dialler, instead of its commit
     if ((it.end == side::accepted && !is_refusal) || it.connecting)
       return give_up(from, verdict::bad_greeting, out);
     auto why = said.said;
@@ -239,7 +242,7 @@ private:
     become_link(now, from, out);
   }
 
-  /// What acceptors say to `said`. Takes note of a later life.
+  /// The acceptor's answer to `said`. Records a later life.
   verdict judge_hello(const hello& said, effects& out) {
     if (!speaks(said))
       return verdict::incompatible;
@@ -257,7 +260,7 @@ private:
     return verdict::go;
   }
 
-  /// Whether the dialler commits after it has heard "go" from `said`.
+  /// The dialler's decision after it has heard "go" from `said`.
   verdict judge_answer(connection_id connection, const hello& said, effects& out) {
     if (!speaks(said))
       return verdict::incompatible;
@@ -273,7 +276,7 @@ private:
     return verdict::go;
   }
 
-  /// What both sides check: whose life this is, and whether it has a link.
+  /// The checks of both sides: which life of the node this is, and whether it has a link.
   verdict judge_life(const hello& said, effects& out) {
     if (said.node == self_.node)
       return said.basp_node == self_.basp_node ? verdict::myself : verdict::duplicate;
@@ -303,8 +306,8 @@ private:
     return static_cast<std::size_t>(alike) < limit ? verdict::go : verdict::full;
   }
 
-  /// What a refused node is told, so that it can go above it. Not while the later life has a link:
-  /// then two processes have one identity, and that one stays.
+  /// The boot number that a refused node is told, so that it can continue above it. Zero while the
+  /// later life has a link: then two processes have one identity, and the linked one stays.
   [[nodiscard]] boot_number outlived_by(const hello& said, verdict reply) const {
     auto known = peers_.find(said.node);
     return reply == verdict::old_boot && known != peers_.end() && !known->second.link
@@ -381,14 +384,14 @@ private:
     ++rises_;
   }
 
-  /// Closes a link; its place stays taken until BASP has forgotten it.
+  /// Closes a link; its place stays occupied until BASP has forgotten it.
   void shut(links::iterator which, std::string why, effects& out) {
     auto& [connection, it] = *which;
     disarm(connection, std::exchange(it.deadline, std::nullopt));
     out.push_back(close_link{connection, std::move(why)});
   }
 
-  /// A link that is being closed has no deadline and gets none.
+  /// Does nothing for a link that is being closed: it has no deadline.
   void extend(connection_id connection, live_link& it, time_point heard_at) {
     if (!it.deadline)
       return;
@@ -417,7 +420,7 @@ private:
     close(which);
   }
 
-  /// Forgets an attempt, and with it what it has reserved.
+  /// Forgets an attempt, and with it its reservation.
   void close(attempts::iterator which) {
     auto connection = which->first;
     disarm(connection, which->second.deadline);
@@ -433,7 +436,7 @@ private:
     keep(*who);
   }
 
-  /// Who has said nothing yet gives way first.
+  /// Connections without a hello are replaced first.
   attempts::iterator oldest_accepted() {
     auto is_silent
       = [](auto& each) { return each.second.end == side::accepted && !each.second.who; };
@@ -458,8 +461,8 @@ private:
       alarms_.erase({*deadline, connection});
   }
 
-  /// Files a node under those with or without a connection; of the latter only so many
-  /// are remembered.
+  /// Lists a node among those with or without a connection; only max_remembered of the latter are
+  /// kept.
   void keep(const node_id& who) {
     auto known = peers_.find(who);
     auto& there = known->second;
@@ -484,10 +487,10 @@ private:
   attempts attempts_;
   links links_;
   std::map<node_id, known_node> peers_;
-  /// Nodes without a connection, the longest gone first.
+  /// Nodes without a connection, ordered by how long: the longest first.
   std::map<std::uint64_t, node_id> idle_;
   std::uint64_t last_idle_ = 0;
-  /// One for each attempt and each link that is not being closed.
+  /// One for each attempt and for each link that is not being closed.
   std::set<std::pair<time_point, connection_id>> alarms_;
 };
 

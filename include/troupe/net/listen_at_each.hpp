@@ -10,19 +10,19 @@
 
 namespace troupe::net {
 
-/// Where a node takes links, of all that it was to listen at.
+/// The result of listen_at_each().
 struct listening {
   /// The same at each address.
   std::uint16_t port = 0;
-  /// Why others of its addresses have no listener.
+  /// Why the other addresses have no listener.
   std::vector<problem> refused{};
 };
 
-/// Takes links at each of `where`, which have one port; if that is 0, the first that is free at
-/// the first address is taken for all. An address that this machine does not have, or that is not
-/// for plain links, is left out and told. Errors: those of gate::listen() if no address is left;
-/// in_use if another process has the port at one of them and the port was given: whoever dials
-/// the name would reach one process or the other.
+/// Accepts links at each of `where`, which have the same port; if that is 0, the first free port at
+/// the first address is used for all. An address that this machine does not have, or that does not
+/// allow plain links, is skipped and reported in `refused`. Errors: those of gate::listen() if no
+/// address is left; in_use if another process has the given port at one of them, because a dial to
+/// the name could reach either process.
 inline result<listening> listen_at_each(gate& by, const std::vector<endpoint>& where) {
   listening made;
   std::vector<endpoint> seen;
@@ -40,8 +40,9 @@ inline result<listening> listen_at_each(gate& by, const std::vector<endpoint>& w
       made.refused.push_back(port.error());
   }
   if (made.port == 0)
-    return made.refused.empty() ? problem{errc::bad_argument, "there is no address to listen at"}
-                                : made.refused.front();
+    return made.refused.empty()
+             ? problem{errc::bad_argument, "there is no address to listen at; give at least one"}
+             : made.refused.front();
   return made;
 }
 

@@ -17,7 +17,7 @@ struct relay {
   caf::timespan timeout{};
   caf::strong_actor_ptr target;
   caf::message what;
-  /// Zero for a request; for a piece of bulk how many bytes it is.
+  /// The size of a piece of bulk data; zero for a request.
   std::uint32_t bulk_bytes = 0;
 };
 

@@ -7,8 +7,8 @@
 
 namespace troupe::net {
 
-/// Returns what `why` means for whoever dialled `where`: what happened, and what to do.
-/// @param system_says why there was no connection, in the system's words
+/// Returns what `why` means for the caller that dialled `where`: what happened, and what to do.
+/// `system_says` is why there was no connection, in the system's words.
 /// @pre `why` is not go.
 inline problem to_problem(verdict why, const std::string& where,
                           const std::string& system_says = {}) {
@@ -24,7 +24,7 @@ inline problem to_problem(verdict why, const std::string& where,
       return is(errc::unreachable, "belongs to no cluster yet; retry once it has joined one, or "
                                    "start it with --bootstrap");
     case verdict::incompatible:
-      return is(errc::incompatible, "and this node have no version of the wire in common; upgrade "
+      return is(errc::incompatible, "and this node have no protocol version in common; upgrade "
                                     "the older of the two");
     case verdict::myself:
       return is(errc::bad_argument, "is this node itself; give the address of another");
@@ -50,17 +50,17 @@ inline problem to_problem(verdict why, const std::string& where,
     case verdict::timed_out:
       return is(errc::unreachable,
                 "accepted the connection but did not greet in time; it hangs, or "
-                "is no troupe node");
+                "is not a troupe node");
     case verdict::closed:
       return is(errc::unreachable, "closed the connection before there was a link; it is stopping, "
-                                   "or is no troupe node");
+                                   "or is not a troupe node");
     case verdict::bad_greeting:
-      return is(errc::bad_argument, "answered, but is no troupe node; check the address");
+      return is(errc::bad_argument, "answered, but is not a troupe node; check the address");
     case verdict::wrong_node:
-      return is(errc::not_found, "is another node than the one that was dialled; look its address "
-                                 "up anew");
+      return is(errc::not_found, "is not the node that was dialled; look up the address of "
+                                 "that node again");
     case verdict::displaced:
-      return is(errc::busy, "was given up for newer connections; retry with backoff");
+      return is(errc::busy, "was dropped for newer connections; retry with backoff");
     case verdict::stopped:
       return is(errc::cancelled, "was being dialled when this node stopped");
   }

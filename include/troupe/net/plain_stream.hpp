@@ -11,7 +11,7 @@
 
 namespace troupe::net {
 
-/// TCP as it is: anybody on the way reads it and writes into it. For loopback.
+/// Plain TCP: anyone on the network path can read and change it. For loopback.
 class plain_stream final : public byte_stream {
 public:
   explicit plain_stream(int descriptor) : descriptor_(descriptor) {}

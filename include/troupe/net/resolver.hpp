@@ -17,25 +17,25 @@
 
 namespace troupe::net {
 
-/// Finds what addresses stand for, and has nobody wait for the name of another: a number is there
-/// at once, and names are looked up side by side, as that blocks for as long as the system likes.
-/// Thread-safe. Its end waits for nothing.
+/// Resolves addresses so that one name never delays another: a number is resolved at once, and
+/// names are looked up in parallel, because each lookup blocks as long as the system takes.
+/// Thread-safe. The destructor does not wait.
 class resolver {
 public:
   using endpoints = result<std::vector<endpoint>>;
   using taker = std::function<void(const endpoints&)>;
 
-  /// Names that are looked up at a time, and that are asked for.
+  /// Names that are looked up in parallel, and names that wait in total.
   static constexpr std::size_t max_threads = 16;
   static constexpr std::size_t max_names = 1'024;
 
-  /// `look_up` blocks, and is called in several threads.
+  /// `look_up` may block, and is called in several threads.
   explicit resolver(std::function<endpoints(const address&)> look_up = net::resolve)
     : shared_(std::make_shared<shared>(std::move(look_up))) {}
 
-  /// Calls `done` once: now for a number, else in a thread of this object, maybe after its end;
-  /// it must not block. A name that is looked up already is not looked up twice. Errors: those of
-  /// net::resolve(), limit_reached beyond max_names.
+  /// Calls `done` once: at once for a number, else in a thread of this object, possibly after its
+  /// end. `done` must not block. A name that already waits or is being looked up is not looked up
+  /// twice. Errors: those of net::resolve(), limit_reached beyond max_names.
   void find(const address& where, taker done) {
     if (auto number = resolve_number(where))
       return done(*std::move(number));
@@ -52,24 +52,26 @@ public:
         return takers[where].push_back(std::move(done));
       shared_->waiting.pop_back();
     }
-    done(problem{errc::limit_reached, "host '" + where.host
-                                        + "' is not looked up: too many names wait for an answer; "
-                                          "see that name servers answer, or give its number"});
+    done(
+      problem{errc::limit_reached, "host '" + where.host
+                                     + "' is not looked up: too many names wait for an answer; "
+                                       "check that name servers answer, or give its IP address"});
   }
 
 private:
-  /// Outlives this object while names are looked up.
+  /// Outlives this object while lookups run.
   struct shared {
     explicit shared(std::function<endpoints(const address&)> how) : look_up(std::move(how)) {}
 
     const std::function<endpoints(const address&)> look_up;
     std::mutex mutex;
     std::size_t threads = 0;
-    std::deque<address> waiting; // for a thread
+    std::deque<address> waiting; // for a free thread
     std::map<address, std::vector<taker>> takers;
   };
 
-  /// Returns false if no thread looks for what waits, and none is to be had. Under the mutex.
+  /// Returns false if no thread serves the waiting names and none can be started. Call it under the
+  /// mutex.
   bool has_thread() {
     auto& threads = shared_->threads;
     if (threads >= max_threads)
@@ -78,7 +80,7 @@ private:
       std::thread{[state = shared_] { work(*state); }}.detach();
       ++threads;
     } catch (const std::system_error&) {
-      return threads > 0; // whichever there is takes it
+      return threads > 0; // an existing thread will take it
     }
     return true;
   }

@@ -28,7 +28,7 @@
 
 namespace troupe::net {
 
-/// Who hears from the scribes of a node; outlives them.
+/// Receives the events of a node's scribes; outlives them.
 class link_owner {
 public:
   link_owner() = default;
@@ -42,12 +42,12 @@ public:
   virtual void drained(const link_ptr& which) = 0;
   /// CAF has closed the connection. In any thread.
   virtual void disconnected(const link_ptr& which) = 0;
-  /// BASP has forgotten the node and delivered all that came from it. In any thread.
+  /// BASP has forgotten the node and delivered all messages from it. In any thread.
   virtual void forgotten(const link_ptr& which) = 0;
 };
 
-/// Reads and writes one link for CAF. Reads ahead, so that many small messages cost one
-/// system call, and keeps only what is ahead, so that an idle link has no buffer.
+/// Reads and writes one link for CAF. Reads ahead, so that many small messages cost one system
+/// call, and keeps only the unread bytes, so that an idle link has no buffer.
 class link_transport {
 public:
   using state = caf::io::network::rw_state;
@@ -70,8 +70,8 @@ public:
     auto got = stream_->read(direct ? std::span{target, size} : std::span{scratch});
     if (got.state == progress::failed)
       return state::failure;
-    // "Success, nothing read" and never want_read: CAF would stop writing until the next
-    // read, and two links that do so wait for each other for ever.
+    // "Success, nothing read" and never want_read: otherwise CAF would stop writing until the next
+    // read, and two links that do so would wait for each other forever.
     if (got.bytes == 0)
       return state::success;
     on_read_(got.bytes);
@@ -89,7 +89,7 @@ public:
                    std::size_t size) {
     count = 0;
     if (size == 0)
-      return state::indeterminate; // nothing to do is no success: CAF would spin
+      return state::indeterminate; // with success and nothing to do, CAF would spin
     auto put = stream_->write({static_cast<const std::byte*>(from), size});
     count = put.bytes;
     return put.state == progress::failed ? state::failure : state::success;
@@ -101,7 +101,7 @@ public:
   }
 
 private:
-  /// One for the I/O thread, not for each link: there may be thousands.
+  /// One for the I/O thread, not one for each link: there may be thousands.
   static std::vector<std::byte>& read_scratch() {
     thread_local std::vector<std::byte> scratch(64U << 10U);
     return scratch;
@@ -109,24 +109,24 @@ private:
 
   std::unique_ptr<byte_stream> stream_;
   std::function<void(std::size_t)> on_read_;
-  /// What was read and not asked for yet, from begin_ on.
+  /// Bytes that were read but not requested yet, from begin_ on.
   std::vector<std::byte> ahead_;
   std::size_t begin_ = 0;
 };
 
-/// A link as BASP sees it: a connection that brings headers and payloads and takes bytes
-/// to write. Lets only through what basp_filter passes, collects long payloads as they
-/// come, counts what waits to be written and closes the link when that is too much.
+/// A link as BASP sees it: a connection that delivers headers and payloads and takes bytes to
+/// write. Passes on only what basp_filter accepts, collects long payloads as they arrive, counts
+/// the bytes that wait to be written, and closes the link when there are too many.
 ///
-/// CAF asks for the buffer to write into before it serializes, so a link that is closed
-/// for that reason hands out one that is thrown away. What waits as messages in BASP's
-/// mailbox cannot be bounded from here.
+/// CAF asks for the write buffer before it serializes, so a link that is closed for that reason
+/// provides a buffer that is discarded. The messages that wait in BASP's mailbox cannot be bounded
+/// here.
 class link_scribe final : public caf::io::scribe {
 public:
   link_scribe(caf::io::network::default_multiplexer& multiplexer, int descriptor,
               std::unique_ptr<byte_stream> stream, link_ptr which, const link_options& options,
               std::string own_basp_node, std::shared_ptr<link_owner> owner)
-    // Not the descriptor, which BASP could meet again before it has cleaned up.
+    // Not the descriptor: its number could be in use again before BASP has cleaned up.
     : caf::io::scribe(
       caf::io::connection_handle::from_int(static_cast<std::int64_t>(which->number()))),
       link_(std::move(which)),
@@ -174,7 +174,7 @@ public:
 
   // -- writing -------------------------------------------------------------------
 
-  void ack_writes(bool) override {} // always on, we count by them
+  void ack_writes(bool) override {} // always on, for our count
 
   caf::byte_buffer& wr_buf() override {
     if (!too_slow_)
@@ -188,14 +188,14 @@ public:
       return;
     waiting_ += stream_.wr_buf().size() - counted_;
     stream_.flush(this);
-    counted_ = stream_.wr_buf().size(); // zero if the stream has taken it over
+    counted_ = stream_.wr_buf().size(); // zero if the stream has taken the buffer over
     note_waiting();
   }
 
   void data_transferred(compat::execution_context*, std::size_t, std::size_t left) override {
     auto behind = stream_.wr_buf().size();
     waiting_ = left;
-    counted_ = left == behind ? 0 : behind; // equal: the stream takes it over right after
+    counted_ = left == behind ? 0 : behind; // equal: the stream takes the buffer over next
     note_waiting();
   }
 
@@ -275,7 +275,7 @@ private:
     return kept;
   }
 
-  /// Reserves address space for all that is announced, touches what has arrived.
+  /// Reserves address space for the announced size, and touches only what has arrived.
   bool collect(const std::byte* bytes, std::size_t size) {
     try {
       collected_.reserve(wanted_);
@@ -287,7 +287,7 @@ private:
     return true;
   }
 
-  /// A payload that nobody gets is read in pieces.
+  /// A payload that is dropped is read in pieces.
   bool skip(std::size_t size) {
     to_skip_ -= size;
     read_exactly(to_skip_ > 0 ? std::min(to_skip_, options_.chunk_bytes) : basp_header::wire_bytes);
@@ -309,7 +309,7 @@ private:
     auto* broker = static_cast<caf::io::basp_broker*>(parent());
     auto node = broker->instance.tbl().lookup_direct(hdl());
     if (!node)
-      return; // it refused: other application identifiers
+      return; // BASP refused: other application identifiers
     auto number = link_->peer().entry_point;
     auto entry_point = number != 0 ? broker->proxies().get_or_put(node, number) : nullptr;
     auto carrier = broker->system().spawn<link_actor, caf::hidden>(
@@ -349,7 +349,7 @@ private:
   bool too_slow_ = false;
   bool is_full_ = false;
   caf::byte_buffer discarded_;
-  /// Bytes that wait to be written, and how many of them lie in the stream's buffer.
+  /// Bytes that wait to be written, and how many of them are in the stream's buffer.
   std::size_t waiting_ = 0;
   std::size_t counted_ = 0;
   caf::io::network::stream_impl<link_transport> stream_;

@@ -36,7 +36,7 @@ public:
       ::close(descriptor_);
   }
 
-  /// Returns the descriptor, below zero if there is none.
+  /// Returns the descriptor, negative if there is none.
   [[nodiscard]] int get() const {
     return descriptor_;
   }
@@ -45,7 +45,7 @@ public:
     return descriptor_ >= 0;
   }
 
-  /// Gives the descriptor away.
+  /// Hands the descriptor over to the caller.
   int release() {
     return std::exchange(descriptor_, -1);
   }
@@ -54,19 +54,19 @@ private:
   int descriptor_ = -1;
 };
 
-/// Returns what the system says about `error`, an errno.
+/// Returns the system's text for `error`, an errno.
 inline std::string system_text(int error) {
   return std::generic_category().message(error);
 }
 
-/// Starts to connect and returns at once; the socket is writable when it is decided. The other
-/// side sees `source` as the host that it comes from, if given.
+/// Starts to connect and returns at once; the socket becomes writable when the connect has
+/// succeeded or failed. The other side sees `source` as the address of this host, if given.
 /// @pre `source` is of the family of `where`.
 inline result<socket> start_connect(const endpoint& where,
                                     const std::optional<endpoint>& source = std::nullopt) {
   socket made{::socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (made && source) {
-    auto on = 1; // its port is chosen by the connect, so that many connections can share one
+    auto on = 1; // connect() chooses the port, so that connections can share one
     ::setsockopt(made.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
     auto from = source->with_port(0);
     if (::bind(made.get(), from.data(), from.size()) != 0)
@@ -78,21 +78,21 @@ inline result<socket> start_connect(const endpoint& where,
   return made;
 }
 
-/// Returns the errno of a connect that is decided, zero if it went well.
+/// Returns the errno of a finished connect, zero on success.
 inline int connect_error(const socket& made) {
   auto error = 0;
   socklen_t size = sizeof(error);
   return ::getsockopt(made.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
-/// Small messages leave at once (Nagle's algorithm would hold them for an ack).
+/// Sends small messages at once (Nagle's algorithm would delay them until an ack).
 inline void send_at_once(const socket& made) {
   auto on = 1;
   ::setsockopt(made.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-/// Listens at `where`. Returns in_use if another process does, bad_argument if this
-/// machine has no such address or may not use the port.
+/// Listens at `where`. Errors: in_use (another process does), bad_argument (this machine has no
+/// such address or may not use the port).
 inline result<socket> start_listen(const endpoint& where) {
   auto wrong = [&] {
     auto error = errno;
@@ -107,14 +107,15 @@ inline result<socket> start_listen(const endpoint& where) {
   socket made{::socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (!made)
     return wrong();
-  auto on = 1; // a node that starts again need not wait for the last life's connections
+  auto on = 1; // a restart need not wait for connections of the last life
   ::setsockopt(made.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   if (::bind(made.get(), where.data(), where.size()) != 0 || ::listen(made.get(), SOMAXCONN) != 0)
     return wrong();
   return made;
 }
 
-/// Returns where `made` is bound to: the port that "any free one" has become.
+/// Returns the endpoint that `made` is bound to, with the port that the system chose for "any free
+/// one".
 inline endpoint local_endpoint(const socket& made) {
   sockaddr_storage bound{};
   socklen_t size = sizeof(bound);

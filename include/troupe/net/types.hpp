@@ -13,17 +13,16 @@
 #include "troupe/net/link_options.hpp"
 #include "troupe/net/side.hpp"
 
-/// Vocabulary of the link table: what it is told, what it wants done.
+/// The events and effects of the link table.
 namespace troupe::net {
 
-/// Given by whoever runs the table, never reused: one connection, and the link that it
-/// may become.
+/// Identifies a connection, and the link that it may become. Given by the owner of the table, never
+/// reused.
 using connection_id = std::uint64_t;
 
 // -- events -------------------------------------------------------------------------
 
-/// Somebody wants a link, and `connection` is being made for it. `who` is there, if the
-/// dialler knows.
+/// A link is wanted, and `connection` is being made for it. `who` is the expected node, if known.
 struct dial {
   connection_id connection = 0;
   std::optional<node_id> who;
@@ -34,7 +33,7 @@ struct accepted {
   connection_id connection = 0;
 };
 
-/// What was dialled is connected, encryption included.
+/// A dialled connection is ready, encryption included.
 struct connected {
   connection_id connection = 0;
 };
@@ -44,7 +43,7 @@ struct heard {
   greeting what;
 };
 
-/// A connection that is no link yet has ended by itself.
+/// A connection that is not a link yet has ended by itself.
 struct broken {
   connection_id connection = 0;
   verdict why = verdict::closed;
@@ -77,7 +76,7 @@ struct founded {
   cluster_id cluster{};
 };
 
-/// This node goes on as this boot: it was outlived.
+/// This node continues with this boot number, as its last one was outlived.
 struct risen {
   boot_number boot = 0;
 };
@@ -92,15 +91,15 @@ struct say {
   greeting what;
 };
 
-/// Close the connection: there will be no link. For whoever dialled it, this is the
-/// outcome; `peer` is who was there, if it said so.
+/// Close the connection: there will be no link. For the dialler this is the outcome; `peer` is the
+/// node that was there, if it introduced itself.
 struct drop {
   connection_id connection = 0;
   verdict why = verdict::closed;
   std::optional<node_id> peer;
 };
 
-/// The connection is the link now: give it to BASP.
+/// The connection is the link now: hand it to BASP.
 struct hand_over {
   connection_id connection = 0;
   hello peer;
@@ -113,13 +112,14 @@ struct close_link {
   std::string why;
 };
 
-/// This node has no cluster yet and takes that of the node that it joins.
+/// This node has no cluster yet and takes the cluster of the node that it joins.
 struct adopt {
   cluster_id cluster{};
 };
 
-/// A peer has heard of a later life of this node, which is over: the data of this one are older,
-/// or restored. It is refused until it goes on as a boot above.
+/// A peer knows a higher boot number of this node than its own, whose process has ended: the data
+/// of this node are older, or were restored. The peer refuses it until it continues with a number
+/// above `heard`.
 struct outlived {
   boot_number heard = 0;
 };

@@ -18,8 +18,8 @@
 
 namespace troupe::raft {
 
-/// Writes down what a replica does, one JSON object a line, for a check of all replicas' lines
-/// afterwards (sim::raft_event_laws) or for other tools:
+/// Logs what a replica does, one JSON object per line, for later checks of all replicas
+/// (sim::raft_event_laws) or for other tools:
 ///
 ///     {"node":"5f…","ev":"vote","term":3,"for":"a0…"}   a vote that is synced, also for itself
 ///     {"ev":"leader"|"term","term":3}                   that is synced
@@ -33,11 +33,11 @@ namespace troupe::raft {
 ///     {"ev":"restart"}                  then a compact, and a truncate of what had not been synced
 ///     {"ev":"seat","now":"b1…"}         it goes on as that node, with all that it has
 ///
-/// Nodes are seats, in hex; hashes are of a command alone. Each step is flushed, so that the lines
-/// outlive the process; a write costs a system call for each step. Not thread-safe.
+/// Nodes are member ids in hex. A hash covers only the content of an entry. Lines are flushed after
+/// each step, so that they survive the process; that costs a system call per step. Not thread-safe.
 class event_log {
 public:
-  /// Begins with what the disk had. `out` outlives this.
+  /// Begins with the stored state. `out` must outlive this.
   event_log(std::ostream& out, seat_id self, const stored_state& stored)
     : out_(out), self_(hex(self.value)), term_(stored.last_ballot.term), synced_(term_) {
     auto& lines = stored.entries;
@@ -54,7 +54,7 @@ public:
     out_.flush();
   }
 
-  /// Before the replica takes it.
+  /// Call with each event before the replica steps it.
   void heard(const replica::event& what) {
     if (auto* synced = std::get_if<replica::written>(&what)) {
       for (auto each = votes_.begin(); each != votes_.end() && each->first <= synced->number;
@@ -65,7 +65,7 @@ public:
     }
   }
 
-  /// After it, with what it wants done.
+  /// Call after each step, with its effects.
   void made(const replica& who, const replica::effects& what) {
     if (auto seat = hex(who.self().value); seat != self_)
       go_on_as(std::move(seat));
@@ -81,7 +81,7 @@ public:
     out_.flush();
   }
 
-  /// As it stands in the lines.
+  /// Returns a number as it appears in the lines.
   [[nodiscard]] static std::string hex(std::uint64_t value) {
     std::array<char, 16> digits{};
     auto [end, failed] = std::to_chars(digits.begin(), digits.end(), value, 16);
@@ -105,7 +105,7 @@ private:
     if (what.vote)
       votes_[what.number] = *what.vote;
     if (!what.base || what.base->header.index == installed_)
-      return; // or written again, as the disk had no room for it
+      return; // no snapshot, or one that is written again after the disk refused it
     auto& header = what.base->header;
     installed_ = header.index;
     begin("install");
@@ -118,7 +118,7 @@ private:
     }
   }
 
-  /// Where the log of the replica is another one than was written down.
+  /// Writes the differences between the replica's log and the lines so far.
   void follow_log(const replica& who) {
     auto first = who.look({}).first;
     for (; base_ + 1 < first && !terms_.empty(); ++base_)
@@ -159,7 +159,7 @@ private:
     if (what.vote == seat_id{})
       return enter(what.term);
     if (what.term < term_)
-      return; // nobody has heard of it, nor ever will
+      return; // a vote of an older term, which is never sent
     term_ = synced_ = what.term;
     begin("vote");
     number("term", what.term);
@@ -219,12 +219,12 @@ private:
   std::ostream& out_;
   std::string self_;
   term_number term_;
-  term_number synced_;      // as far as the lines say so
-  log_index installed_ = 0; // the snapshot that was written down last
-  /// The terms of all entries behind this one.
+  term_number synced_;      // by the lines so far
+  log_index installed_ = 0; // the last snapshot in the lines
+  /// The index before the first of `terms_`.
   log_index base_ = 0;
   std::deque<term_number> terms_;
-  /// By the numbers of the writes that keep them.
+  /// Votes by the number of the write that stores them.
   std::map<std::uint64_t, ballot> votes_;
 };
 

@@ -4,26 +4,29 @@
 #include <compare>
 #include <cstdint>
 
+#include "troupe/core/fields.hpp"
 #include "troupe/core/time.hpp"
 
 namespace troupe::raft {
 
-/// A place in the log; counts from one, zero is before the first entry.
+/// A position in the log. Counts from one; zero is before the first entry.
 using log_index = std::uint64_t;
 
 /// Counts elections. At most one replica leads in a term.
 using term_number = std::uint64_t;
 
-/// A replica's place in the group: random, made with its log and kept with it. A disk that
-/// was emptied, copied or restored has lost its seat, and with it its vote. Zero: nobody.
+/// Member id of a replica: random, created with its log and stored with it. A replica whose disk
+/// was emptied, or restored from a copy, may not vote under its old id again. Zero: no replica.
 struct seat_id {
   std::uint64_t value = 0;
 
   friend auto operator<=>(const seat_id&, const seat_id&) = default;
+
+  TROUPE_FIELDS(seat_id, value);
 };
 
-/// The time of the group: zero at its birth; the leader tells it, and it never runs back,
-/// whoever leads. The machines that the group runs see it as theirs.
+/// The time of the group: zero when it is founded. The leader sets it, and it never goes back,
+/// also when the leader changes. It is the clock of the machines that the group runs.
 struct group_clock {
   using duration = troupe::duration;
   using rep = duration::rep;
@@ -33,10 +36,5 @@ struct group_clock {
 };
 
 using group_time = group_clock::time_point;
-
-template <class Inspector>
-bool inspect(Inspector& f, seat_id& x) {
-  return f.object(x).fields(f.field("value", x.value));
-}
 
 } // namespace troupe::raft

@@ -11,19 +11,19 @@
 
 #include "troupe/raft/types.hpp"
 
-/// Majorities: what a group of voters agrees on. Groups change one voter at a time, so that
-/// any two majorities meet; joint configurations are here for groups that change otherwise.
+/// Majorities of a group's voters. Groups change one voter at a time, so that any two majorities
+/// overlap. Joint configurations are supported for groups that change otherwise.
 namespace troupe::raft {
 
-/// How an election stands.
+/// State of an election.
 enum class election : std::uint8_t {
   pending = 0,
   won = 1,
   lost = 2,
 };
 
-/// Returns the largest value that a majority of `voters` has reached; who is not in
-/// `reached` has reached `Value{}`. Without voters there is nothing to wait for: the maximum.
+/// Returns the largest value that a majority of `voters` has reached. A voter that is not in
+/// `reached` counts as `Value{}`. Without voters, returns the maximum.
 template <class Value>
 Value agreed(const std::set<seat_id>& voters, const std::map<seat_id, Value>& reached) {
   if (voters.empty())
@@ -39,14 +39,14 @@ Value agreed(const std::set<seat_id>& voters, const std::map<seat_id, Value>& re
   return *middle;
 }
 
-/// Both halves of a joint configuration have to reach it (thesis 4.3).
+/// The same for a joint configuration: both halves have to reach it (thesis 4.3).
 template <class Value>
 Value agreed(const std::set<seat_id>& incoming, const std::set<seat_id>& outgoing,
              const std::map<seat_id, Value>& reached) {
   return std::min(agreed(incoming, reached), agreed(outgoing, reached));
 }
 
-/// Counts votes; who is not in `votes` has not voted yet.
+/// Counts votes. A voter that is not in `votes` has not voted yet.
 inline election count(const std::set<seat_id>& voters, const std::map<seat_id, bool>& votes) {
   std::size_t granted = 0;
   std::size_t open = 0;

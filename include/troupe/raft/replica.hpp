@@ -29,24 +29,24 @@ namespace troupe::raft {
 
 /// One replica of a group that agrees on a log: Raft with pre-vote, check-quorum, pipelined
 /// appends, learners, one-server membership changes, leadership transfer, ReadIndex and
-/// snapshots in parts. No disk, no network, no clock: it says what is to be written and sent,
-/// and is told what was written and received.
+/// snapshots in parts. It has no disk, network or clock: effects say what to write and send,
+/// events what was written and received.
 ///
-/// All its effects may be carried out at once, in order: whatever has to wait for the disk
-/// is kept back here until `written`. One write is out at a time; what comes meanwhile is the
-/// next. A leader sends entries while it writes them (thesis 10.2.1) and counts itself only
+/// All effects may be carried out at once, in order: messages that have to wait for the disk
+/// are held here until `written`. One write is open at a time; changes meanwhile go into the
+/// next. A leader sends entries while it writes them (thesis 10.2.1), and counts itself only
 /// when they are synced. An entry is delivered when it is committed and synced here, so that
-/// no state is ahead of its own disk.
+/// the state is never ahead of the local disk.
 ///
-/// The time of its steps is local and steady and means nothing to other replicas; entries
-/// carry the time of the group (group_time), which goes on over changes of the leader.
+/// The time of its steps is local and steady and means nothing to other replicas. Entries
+/// carry the time of the group (group_time), which continues when the leader changes.
 ///
-/// Safe as long as a disk keeps what it said was synced; live as long as a majority of the
+/// Safe as long as disks keep what they reported as synced. Live as long as a majority of the
 /// voters reach each other within the election time-out. Not thread-safe, like any machine.
 /// Cost of a step: O(members + entries moved).
 class replica : public replica_types {
 public:
-  /// Goes on from what the disk had.
+  /// Continues from the stored state.
   /// @throws std::invalid_argument if an option is outside its bounds
   replica(seat_id self, const options& how, const stored_state& stored, time_point now)
     : self_(self),
@@ -115,7 +115,7 @@ public:
     return log().last_index();
   }
 
-  /// Returns the term of the entry at `index`, nothing if it is not known here (any more).
+  /// Returns the term of the entry at `index`; nothing if the log here does not have it.
   [[nodiscard]] std::optional<term_number> term_of(log_index index) const {
     return log().term_at(index);
   }
@@ -129,7 +129,8 @@ public:
     return log().members();
   }
 
-  /// Whether a leader has committed an entry of its own term: it knows all that is committed.
+  /// Whether it is leader and has committed an entry of its own term. From then on its commit index
+  /// covers all entries committed in earlier terms.
   [[nodiscard]] bool is_settled() const {
     return leading_ && log().term_at(commit_) == term();
   }
@@ -143,16 +144,16 @@ public:
             planted_flaw == flaw::latest_members_saved ? members() : log().members_at(index)};
   }
 
-  /// The group's time as far as it is known here: what the leader told last, and the time
-  /// since. Never below the log.
+  /// The group's time as estimated here: the leader's last value plus the time since. Never
+  /// below the last entry's.
   [[nodiscard]] group_time time_of_group(time_point now) const {
     if (planted_flaw == flaw::time_goes_back)
       return group_time{now.time_since_epoch()};
     return std::max(told_time_ + (now - told_at_), log().last_at());
   }
 
-  /// Entries up to here are of no use once there is a snapshot of the state after entry
-  /// `snapshot`, for a disk: the memory keeps more while a snapshot is on its way.
+  /// Returns up to which entry a disk may drop the log once it has a snapshot of the state after
+  /// entry `snapshot`. Memory keeps more during a snapshot transfer.
   [[nodiscard]] log_index expendable(log_index snapshot) const {
     return kept_behind(snapshot, 1);
   }
@@ -173,12 +174,12 @@ private:
     return disk_.log();
   }
 
-  /// What is committed here.
+  /// The committed log of this replica.
   [[nodiscard]] detail::ledger own() const {
     return {self_, log(), commit_};
   }
 
-  /// What the parts see of the step that is under way.
+  /// The context of the current step for the parts.
   [[nodiscard]] detail::turn turn() {
     return {self_, options_, now_, time_of_group(now_), disk_, commit_, *out_};
   }
@@ -192,7 +193,7 @@ private:
     put(refused{id, std::move(why), leading_ ? seat_id{} : leader_});
   }
 
-  /// The end of each step: writes, sends and delivers what it has led to.
+  /// Ends each step: writes, sends and delivers.
   void finish() {
     if (leading_ && leading_->advance_commit(turn()) && !members().members.contains(self_)
         && log().members_index() <= commit_)
@@ -200,7 +201,7 @@ private:
     begin_write();
     while (auto each = disk_.release())
       each->to == self_ ? receive(self_, each->what) : put(send{each->to, std::move(each->what)});
-    begin_write(); // one's own vote may have made a leader
+    begin_write(); // its own vote may have made it leader
     if (leading_)
       leading_->send_on(turn());
     deliver();
@@ -209,7 +210,7 @@ private:
   }
 
   void deliver() {
-    delivered_ = std::max(delivered_, log().base_index()); // an installed snapshot has those
+    delivered_ = std::max(delivered_, log().base_index()); // in an installed snapshot
     auto last = std::min(commit_, disk_.synced());
     while (delivered_ < last) {
       auto next = log().slice(delivered_ + 1, last, 4'096, std::size_t{16} * 1024 * 1024);
@@ -227,10 +228,10 @@ private:
     }
   }
 
-  /// What is known to be committed outlives the process, as in etcd's HardState: all who start at a
-  /// time would else believe a leader whose disk has lost it.
+  /// The commit index is stored, as in etcd's HardState. Otherwise replicas that start at the same
+  /// time would accept a leader whose disk has lost committed entries.
   void tell_commit() {
-    auto index = std::min(commit_, disk_.synced()); // there may be others on the disk behind that
+    auto index = std::min(commit_, disk_.synced()); // the disk may have other entries after synced
     if (index <= noted_ || disk_.is_writing() || now_ < note_at_)
       return;
     noted_ = index;
@@ -255,12 +256,12 @@ private:
       return;
     if (leading_)
       change_role(role::follower, {}, "the disk refuses to write: " + what.why.detail);
-    await_leader(); // and lets the others go first
+    await_leader(); // lets other voters stand first
   }
 
-  /// Keeps a little for followers that are behind, and more while one gets a snapshot, or
-  /// it would be of no use when it has arrived: as much as the snapshot has, as entries take no
-  /// longer on the way.
+  /// Keeps recent entries for slow followers, and more during a snapshot transfer: otherwise the
+  /// follower would need another snapshot at once. The size of the snapshot is enough, because
+  /// that many bytes of entries take no longer to send.
   void handle(request_id, const compacted& what) {
     auto index = expendable(what.index);
     if (auto* sent = leading_ ? leading_->others().on_its_way() : nullptr) {
@@ -325,8 +326,9 @@ private:
     leading_->tick(turn());
   }
 
-  /// It is `time` now, and goes on by the clock of this replica until the leader tells anew:
-  /// else the fastest clock in the group would end every lease when its replica leads.
+  /// Sets the group's time, which continues by the local clock until the leader's next value.
+  /// Taking the larger of the two would let the fastest clock in the group win, and end every
+  /// lease when its replica becomes leader.
   void keep_time(group_time time) {
     told_time_ = planted_flaw == flaw::own_time_kept ? std::max(time_of_group(now_), time) : time;
     told_at_ = now_;
@@ -338,8 +340,8 @@ private:
     elections_.await_leader(now_, options_.election_timeout);
   }
 
-  /// Asks first whether there would be votes, so that who was cut off does not disturb the
-  /// group by its higher term (thesis 9.6).
+  /// Begins a pre-vote, so that a replica that was cut off does not disturb the group with a
+  /// higher term (thesis 9.6).
   void stand() {
     await_leader();
     if (!detail::elections::may_stand(turn()) || disk_.is_resting(now_) || !may_lead_alone())
@@ -372,7 +374,8 @@ private:
     detail::elections::ask(forced, turn());
   }
 
-  /// Whether this replica has a leader that it hears of: then it helps nobody to overthrow it.
+  /// Whether this replica leads, or has recently heard the leader. It then grants no vote to
+  /// others.
   [[nodiscard]] bool has_leader() const {
     return leading_
            || (leader_ != seat_id{} && !misses_leader_
@@ -382,7 +385,7 @@ private:
   void handle_body(seat_id from, term_number wanted, const vote_request& what) {
     if (!what.trial && detail::elections::is_newer(what, log()))
       hear_of_more();
-    // Who needs nobody's vote owes none.
+    // The only voter votes for no other replica.
     if (own().is_alone())
       return turn().tell(from, vote_answer{what.trial, false});
     elections_.answer(from, wanted, what, leader_, has_leader(), turn());
@@ -411,11 +414,11 @@ private:
   // -- messages -----------------------------------------------------------------------
 
   void handle(request_id, const received& what) {
-    if (auto why = detail::check(what.what, options_); why.code != errc::none)
+    if (auto why = detail::check(what.what, options_))
       return put(ignored{what.from, why});
     if (what.from == self_ || what.from == seat_id{})
       return put(ignored{what.from, {errc::bad_argument, "a message of oneself"}});
-    if (auto why = detail::check_term(what.what, term()); why.code != errc::none)
+    if (auto why = detail::check_term(what.what, term()))
       return put(ignored{what.from, why});
     receive(what.from, what.what);
   }
@@ -427,7 +430,7 @@ private:
     if (wish && has_lost(from, *wish))
       return turn().tell(from, vote_answer{wish->trial, false, true});
     if (wish && !wish->trial && !wish->forced && what.term > term() && has_leader())
-      return; // it was cut off, or thinks so; the group is well (thesis 4.2.3)
+      return; // the candidate was cut off, or believes so; there is a leader (thesis 4.2.3)
     if (what.term > term() && !detail::elections::is_trial(what)) {
       auto leads = detail::follower::is_of_leader(what);
       auto is_asked_for = leading_ && wish && wish->forced;
@@ -439,7 +442,7 @@ private:
     if (what.term < term() && detail::follower::is_of_leader(what)) {
       if (auto found = leads_alone() ? own().lost_alone(what) : std::nullopt)
         doubt(from, *found);
-      // It does not know that its time is over.
+      // The sender does not know that there is a later term.
       return turn().tell(from, append_answer{false, 0, 0, 0, 0, last_index()});
     }
     if (what.term < term() && !wish)
@@ -447,7 +450,7 @@ private:
     std::visit([&](const auto& body) { handle_body(from, what.term, body); }, what.body);
   }
 
-  /// Returns whether `from` leads this term; it is heard, then.
+  /// Takes a message of the leader `from`. Returns false if another replica leads this term.
   bool hear_leader(seat_id from) {
     if (leading_ || (leader_ != seat_id{} && leader_ != from)) {
       put(ignored{from, {errc::damaged, "two leaders of one term"}});
@@ -488,9 +491,10 @@ private:
       hear_of_more();
   }
 
-  // -- disks that have lost what they had synced ------------------------------------------------
+  // -- disks that have lost synced entries ------------------------------------------------------
 
-  /// If others have voted for it, others have what it has.
+  /// Whether it leads by its own vote alone. If other replicas voted for it, its committed entries
+  /// were not on its disk alone.
   [[nodiscard]] bool leads_alone() const {
     return leading_ && leads_alone_;
   }
@@ -500,8 +504,9 @@ private:
     return news != nullptr && news->alone;
   }
 
-  /// Two that need nobody's vote: one is an older copy, and nobody can tell which. Neither ends the
-  /// other's term. What is of an earlier term may be late, from before the other one was removed.
+  /// Both replicas are the only voter by their own logs: one log is an older copy, and the logs do
+  /// not tell which. Neither replica ends the other's term. A message of an earlier term may be
+  /// late, from before the other replica was removed.
   [[nodiscard]] bool is_of_another_alone(seat_id from, const message& what) {
     if (!is_told_alone(what) || !own().is_left_alone())
       return false;
@@ -514,15 +519,16 @@ private:
     return true;
   }
 
-  /// Who needs nobody's vote leads a later term whenever it is told of one. If it contradicts what
-  /// is committed here, neither ends the other's term, again and again.
+  /// The only voter begins a later term whenever it hears of one. If its log contradicts entries
+  /// committed here, its messages are dropped, so that the two do not keep ending each other's
+  /// terms.
   [[nodiscard]] bool is_alone_astray(seat_id from, const message& what) {
     if (what.term == term())
       return false;
     auto found = own().contradicts_alone(what);
     if (!found || found->is_own)
       return false;
-    if (what.term > term()) // not late
+    if (what.term > term()) // an earlier term may be a late message
       put(ignored{from, found->why(), true});
     return true;
   }
@@ -533,8 +539,9 @@ private:
       change_role(role::follower, {}, "its log contradicts what is committed here");
   }
 
-  /// Nobody can have been elected beside the only voter, which votes for none; what made others
-  /// voters was on its disk. What else it has promised it does not know: its seat is void.
+  /// No other leader can be elected while this replica is the only voter, so its disk has lost the
+  /// entries that made others voters. It does not know what else it acknowledged: it needs a new
+  /// member id.
   [[nodiscard]] bool is_astray(log_index known) {
     if (!own().is_alone() || !log().nobody_else_voted(self_))
       return false;
@@ -544,8 +551,8 @@ private:
     return true;
   }
 
-  /// Also a leader of the same term may be shown one. It stops before the others hear of its term
-  /// and callers of both look for a leader.
+  /// Reports a contradiction between the two logs. A leader steps down, also within its own term,
+  /// before others hear of that term and callers of both have to look for a leader.
   void doubt(seat_id from, const detail::loss& found) {
     put(ignored{from, found.why(), true});
     if (leading_ && found.ends_lead)
@@ -554,18 +561,19 @@ private:
       return;
     await_leader();
     solitude_.go_astray(now_, options_);
-    // Nothing is committed without the only voter. But where there were others, they may be those
-    // whose disks have lost something.
+    // Nothing is committed without the only voter, so it has lost the entry. If there ever were
+    // other voters, their disks may be the ones that lost entries.
     if (own().is_alone() && log().nobody_else_voted(self_))
       put(forgot{self_, found.index, last_index()});
   }
 
-  /// Whether one of this disk and that of who wants a vote has lost something, so that it gets
-  /// none.
+  /// Whether the disk of this replica or of the candidate has lost committed entries. The candidate
+  /// gets no vote then.
   [[nodiscard]] bool has_lost(seat_id from, const vote_request& what) {
     if (has_leader() && !leads_alone() && !what.forced)
-      return false; // it gets none anyway
-    // Since others have voted for what it leads, later leaders may have committed without it.
+      return false; // the candidate gets no vote anyway
+    // It led its own term alone, so it has all entries of earlier terms. From its term on, voters
+    // that it has added may have committed entries without it.
     auto alone = own().is_alone() || (leads_alone() && what.commit_term < term());
     auto found = own().lost_by(what, alone);
     if (!found)
@@ -594,8 +602,8 @@ private:
     elections_.stand_soon(leader_, turn());
   }
 
-  /// A leader would be heard over it within a heartbeat. Who leads by its own vote is told what is
-  /// committed here before anybody takes it for the leader.
+  /// Stands soon: a leader would be heard over the link within a heartbeat. A replica that leads by
+  /// its own vote alone so learns what is committed here before others accept it as leader.
   void handle(request_id, const found_link&) {
     auto waits = role_ == role::follower || role_ == role::pre_candidate;
     if (waits && !has_leader() && members().votes(self_))
@@ -620,7 +628,7 @@ private:
     put(proposed{id, 1, 1});
   }
 
-  /// Returns whether this replica leads; else refuses.
+  /// Returns whether this replica leads; refuses the request if not.
   bool leads(request_id id) {
     if (leading_)
       return true;
@@ -651,7 +659,7 @@ private:
     self_ = what.seat;
   }
 
-  /// What changes the members: who asks for it, gets an answer once it is in the log.
+  /// Changes of the members. Answered once the change is in the log.
   template <class Change>
   requires requires(configuration members, const Change& what) {
     detail::changed(members, what);
@@ -672,29 +680,29 @@ private:
 
   seat_id self_;
   options options_;
-  std::uint32_t step_; // to the term of the next candidacy
+  std::uint32_t step_; // how far the next candidacy raises the term
   time_point now_{};
-  effects* out_ = nullptr; // of the step under way
+  effects* out_ = nullptr; // of the current step
 
   detail::stable_storage disk_;
   log_index commit_ = 0;
   log_index delivered_ = 0;
-  log_index noted_ = 0; // outlives the process
+  log_index noted_ = 0; // commit index that was last stored
   time_point note_at_{};
 
   role role_ = role::follower;
   seat_id leader_;
-  bool misses_leader_ = false; // its link is lost, and nothing was heard of it since
-  bool leads_alone_ = false;   // nobody else could vote when it was elected
+  bool misses_leader_ = false; // the link to the leader is lost, and it was not heard since
+  bool leads_alone_ = false;   // it was the only voter when it was elected
   term_number said_term_ = 0;
   detail::elections elections_;
   detail::follower following_;
   std::optional<detail::leadership> leading_; // while it leads
-  std::uint64_t last_round_ = 0;              // of its heartbeats when it led last
+  std::uint64_t last_round_ = 0;              // of heartbeats in its last lead
 
-  time_point heard_at_{};  // from the leader, or led
-  group_time told_time_{}; // by the leader
-  time_point told_at_{};   // here, then
+  time_point heard_at_{};  // when the leader was last heard, or this replica last led
+  group_time told_time_{}; // the leader's last value of the group's time
+  time_point told_at_{};   // local time when that was received
 
   detail::solitude solitude_;
 };

@@ -14,12 +14,11 @@
 
 namespace troupe::raft {
 
-/// What a replica is told, what it wants done, and what can be seen of it. Users know these
-/// as members of `replica`.
+/// Events, effects and status of a replica. Used as members of `replica`.
 struct replica_types {
   // -- events ---------------------------------------------------------------------
 
-  /// Makes a group of this replica alone. Refused unless the log is empty.
+  /// Founds a group with this replica as its only member. Refused unless the log is empty.
   struct found_group {
     std::string contact;
   };
@@ -29,12 +28,12 @@ struct replica_types {
     message what;
   };
 
-  /// Put these commands into the log, one entry each, all or none.
+  /// Appends these commands to the log, one entry each, all or none.
   struct propose {
     std::vector<std::string> commands;
   };
 
-  /// Answered by read_at once this replica is known to lead still.
+  /// Answered by read_at once a majority has confirmed that this replica is still leader.
   struct read {};
 
   struct add_learner {
@@ -42,8 +41,8 @@ struct replica_types {
     std::string contact;
   };
 
-  /// A learner that has caught up becomes a voter: one that has acknowledged to this leader that it
-  /// is a member, and has nearly all entries.
+  /// Makes a learner a voter. Refused with busy unless it has acknowledged to this leader the
+  /// configuration that has it as a member, and has nearly all entries.
   struct promote {
     seat_id seat;
   };
@@ -52,7 +51,7 @@ struct replica_types {
     seat_id seat;
   };
 
-  /// Where a member is found from now on.
+  /// Changes the address of a member.
   struct move {
     seat_id seat;
     std::string contact;
@@ -63,23 +62,23 @@ struct replica_types {
     std::string name;
   };
 
-  /// Takes it from there.
+  /// Removes a name from configuration::kept_out.
   struct let_in {
     std::string name;
   };
 
-  /// Writes the members down once more, as they are: who acknowledges that is there, and its disk
-  /// takes entries.
+  /// Appends the configuration again, unchanged. A member that acknowledges it is reachable, and
+  /// its disk takes entries.
   struct confirm_members {};
 
-  /// This replica has another seat from here on, which its disk has synced: what its old one
-  /// acknowledged it may have lost. It leads, stands and votes no more until the group has made
-  /// the new seat a voter.
+  /// Gives this replica a new member id, which its disk has synced, because it may have lost
+  /// entries that it acknowledged under the old one. It does not lead, stand for election or vote
+  /// until the group has made the new id a voter.
   struct change_seat {
     seat_id seat;
   };
 
-  /// Hands leadership over; nobody in particular: whoever has the longest log.
+  /// Hands leadership over to `to`; if that is zero, to the voter with the longest log.
   struct transfer {
     seat_id to;
   };
@@ -89,17 +88,17 @@ struct replica_types {
     std::uint64_t number = 0;
   };
 
-  /// It is not, nor any part of it; it comes again after a rest.
+  /// The current write failed, and no part of it is on the disk. It is repeated after a rest.
   struct not_written {
     problem why;
   };
 
-  /// A snapshot up to `index` is synced, so that the log before it is not needed.
+  /// A snapshot up to `index` is synced, so the log before it is no longer needed.
   struct compacted {
     log_index index = 0;
   };
 
-  /// What was asked by load_snapshot. Cost of making it: that of the checksum.
+  /// The answer to load_snapshot. Constructing it computes the checksum.
   struct loaded {
     explicit loaded(snapshot from) : what(std::move(from)), sum(crc32c(*what.bytes)) {}
 
@@ -107,12 +106,12 @@ struct replica_types {
     std::uint32_t sum;
   };
 
-  /// The link to this member is gone, with whatever was on the way.
+  /// The link to this member is lost, with all messages that were on the way.
   struct lost_link {
     seat_id seat;
   };
 
-  /// There is a link to this member, again or for the first time.
+  /// A link to this member was established.
   struct found_link {
     seat_id seat;
   };
@@ -128,37 +127,37 @@ struct replica_types {
     message what;
   };
 
-  /// Write all this as one, sync it, then step `written`.
+  /// Write all this atomically, sync it, then step `written`.
   struct write {
     std::uint64_t number = 0;
     std::optional<ballot> vote;
-    /// Takes the place of the whole log and of every older snapshot.
+    /// Replaces the whole log and all older snapshots.
     std::optional<snapshot> base;
     /// Entries from here on are replaced by `entries`.
     log_index first = 0;
     std::vector<entry> entries;
-    /// Entries up to here are committed; none is behind the last one written.
+    /// Entries up to here are committed. At most the last index written.
     log_index committed = 0;
   };
 
-  /// Nothing is to be written, and meanwhile entries up to here are committed: keep it for
-  /// stored_state::committed, unsynced. At most one in each heartbeat.
+  /// Entries up to here are committed, and there is nothing else to write: store it for
+  /// stored_state::committed, without sync. At most once per heartbeat.
   struct note_commit {
     log_index index = 0;
   };
 
-  /// Apply these; each entry comes once, in order.
+  /// Apply these entries. Each comes once, in order.
   struct committed {
     std::vector<entry> entries;
   };
 
-  /// The state is this now; what is committed next follows it.
+  /// Replace the state by this snapshot. The next committed entries follow it.
   struct installed {
     snapshot what;
   };
 
-  /// The commands are entries from `first` on, of this term. They count once they are
-  /// committed; entries of another term in their place say that they never will.
+  /// The commands are in the log from `first` on, in this term. They take effect when committed.
+  /// If entries of another term are committed in their place, they never will.
   struct proposed {
     request_id id = 0;
     log_index first = 0;
@@ -168,11 +167,11 @@ struct replica_types {
   struct refused {
     request_id id = 0;
     problem why;
-    /// Who may do better; nobody if that is not known.
+    /// The leader to ask instead; zero if unknown.
     seat_id leader;
   };
 
-  /// A state with all up to `index` applied answers this read.
+  /// Answer this read from a state that has applied all entries up to `index`.
   struct read_at {
     request_id id = 0;
     log_index index = 0;
@@ -182,46 +181,47 @@ struct replica_types {
     role now = role::follower;
     term_number term = 0;
     seat_id leader;
-    /// For people.
+    /// Reason in words, for logs.
     std::string cause;
   };
 
-  /// The cause where a leader follows because it was asked to.
+  /// `cause` when a leader becomes follower after a transfer.
   static constexpr const char* handed_over = "it has handed over, as it was asked to";
 
   /// A member needs the newest snapshot: step `loaded`.
   struct load_snapshot {};
 
-  /// This member had synced entries that it has no more: take its seat away. Until then it gets
-  /// no entries, none count as had by it, and it confirms no reads. Again with each of its answers.
+  /// Member `seat` had synced entries up to `synced`, and its log now ends at `found`: remove it.
+  /// Until then it gets no entries, its acknowledgements do not count, and it confirms no reads.
+  /// Repeated with each of its answers.
   ///
-  /// Or this replica itself, which by its log needs nobody's vote: others have committed something
-  /// without it, or have elected a leader. Step `change_seat`; until then it takes nothing and
-  /// leads nothing. Again with each message that shows it.
+  /// Or `seat` is this replica, the only voter by its log, although others have committed entries
+  /// without it or have elected a leader: step `change_seat`. Until then it takes no entries and
+  /// does not lead. Repeated with each message that shows it.
   struct forgot {
     seat_id seat;
     log_index synced = 0;
     log_index found = 0;
   };
 
-  /// To a leader, of another member: what its options::about says. Again when it has changed.
+  /// On a leader: options::about of another member, when first received and when it changes.
   struct told_about {
     seat_id seat;
     std::string about;
   };
 
-  /// A leader without other members has taken back its entries from here on: the disk has no
-  /// room for them, and nobody has seen them.
+  /// A leader without other members has dropped its entries from `first` on, because the disk
+  /// refused to write them. No other replica has them.
   struct taken_back {
     log_index first = 0;
     problem why;
   };
 
-  /// A message that no replica sends; dropped.
+  /// An invalid message, which was dropped.
   struct ignored {
     seat_id from;
     problem why;
-    /// It contradicts what is committed here, or shows that something is missing here.
+    /// It contradicts entries that are committed here, or shows that committed ones are missing.
     bool contradicts = false;
   };
 
@@ -234,11 +234,11 @@ struct replica_types {
   struct member_status {
     seat_id seat;
     member who;
-    /// Zero for one that has forgotten entries, see `forgot`.
+    /// Zero for a member that has lost entries; see `forgot`.
     log_index match = 0;
     duration silent_for{};
     bool by_snapshot = false;
-    /// Whether it has acknowledged the latest configuration, and so that it is a member.
+    /// Whether it has acknowledged the latest configuration.
     bool knows_members = false;
   };
 
@@ -252,9 +252,9 @@ struct replica_types {
     log_index synced = 0;
     log_index commit = 0;
     configuration members;
-    /// Of the leader only.
+    /// On the leader only.
     std::vector<member_status> others;
-    /// How long ago this leader has put the members into the log; nothing: an earlier one did.
+    /// Time since this leader appended the configuration; nothing if an earlier leader did.
     std::optional<duration> members_for;
   };
 };

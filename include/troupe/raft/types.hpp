@@ -12,54 +12,58 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/fields.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/raft/ids.hpp"
 #include "troupe/raft/options.hpp"
 
-/// Vocabulary of consensus: what stands in the log, what replicas send each other, what
-/// they ask of their host. Terms are those of Ongaro, "Consensus: bridging theory and
-/// practice", Stanford 2014 (the thesis), unless said otherwise.
+/// Vocabulary of consensus: log entries, stored state and messages between replicas. Terms
+/// are those of Ongaro, "Consensus: bridging theory and practice", Stanford 2014 (the
+/// thesis), unless said otherwise.
 namespace troupe::raft {
 
-/// Neither is ever reached by counting; a message that says so is refused.
+/// Bound of terms and indexes, which no group reaches by counting. Messages with numbers from
+/// here on are refused.
 inline constexpr std::uint64_t max_number = std::uint64_t{1} << 62U;
 
-/// A message of a term that is further above one's own is refused: taken, a single one of the
-/// highest term would end the group, as terms never go back and none could follow. A group that
-/// is honest does not count so far while a member is away: each term takes an election, each
-/// election a majority that writes it down, and sixteen of them a second, without a pause, take
-/// eight years; the first election of a start takes up to max_first_step of it. The member itself
-/// counts on only with a majority (pre-vote).
+/// Messages with a term further above the receiver's are refused. Otherwise one message with the
+/// highest term would end the group, because terms never go back and no later term could follow. A
+/// correct group does not count this far while a member is away: each term takes an election, which
+/// a majority writes to disk, and at sixteen elections a second it would take eight years. The
+/// first election after a start uses up to max_first_step of it. The absent member itself advances
+/// its term only with a majority (pre-vote).
 inline constexpr term_number max_term_jump = term_number{1} << 32U;
 
 /// The largest options::first_step.
 inline constexpr std::uint32_t max_first_step = 65'536;
 
-/// Names that a configuration keeps out, and the bytes of each.
+/// Number of names in configuration::kept_out, and the bytes of each.
 inline constexpr std::size_t max_kept_out = 64;
 inline constexpr std::size_t max_kept_out_bytes = 256;
 
 // -- the log ------------------------------------------------------------------------
 
-/// A replica as the others know it.
+/// A member of the group.
 struct member {
-  /// Counts for majorities; else it is a learner, which only receives.
+  /// A voter counts for majorities; otherwise it is a learner, which only receives entries.
   bool votes = false;
-  /// For the transport, opaque here: where to find it.
+  /// Its address for the transport; opaque here.
   std::string contact;
 
   friend bool operator==(const member&, const member&) = default;
+
+  TROUPE_FIELDS(member, votes, contact);
 };
 
-/// Who is in the group. In force from the moment it stands in a log (thesis 4.1).
+/// The members of the group. In force as soon as it is in the log, committed or not (thesis 4.1).
 struct configuration {
   std::map<seat_id, member> members;
-  /// For the host, opaque here: whom it does not add by itself.
+  /// Names that the host does not add automatically; opaque here.
   std::set<std::string> kept_out{};
-  /// How often a member was made a voter since the group was founded: of two logs of one group the
-  /// one with less is older.
+  /// How often a member was made a voter since the group was founded. Of two logs of one group, the
+  /// one with the lower number is older.
   std::uint64_t promotions = 0;
 
   [[nodiscard]] std::set<seat_id> voters() const {
@@ -76,14 +80,19 @@ struct configuration {
   }
 
   friend bool operator==(const configuration&, const configuration&) = default;
+
+  TROUPE_FIELDS(configuration, members, kept_out, promotions);
 };
 
-/// The first entry of each term: lets a new leader commit what it inherited (thesis 3.6.2).
+/// The first entry of each term: lets a new leader commit the entries that it inherited (thesis
+/// 3.6.2).
 struct no_op {
   friend bool operator==(const no_op&, const no_op&) = default;
+
+  TROUPE_FIELDS(no_op);
 };
 
-/// One line of the log. A command is bytes that mean nothing here.
+/// One log entry. A command is a string of opaque bytes.
 struct entry {
   log_index index = 0;
   term_number term = 0;
@@ -92,9 +101,11 @@ struct entry {
   std::variant<no_op, std::string, configuration> what;
 
   friend bool operator==(const entry&, const entry&) = default;
+
+  TROUPE_FIELDS(entry, index, term, at, what);
 };
 
-/// What an entry costs in a message or in memory, nearly.
+/// Approximate bytes of an entry in a message or in memory.
 inline std::size_t size_of(const entry& line) {
   constexpr std::size_t fixed = 64;
   if (auto* bytes = std::get_if<std::string>(&line.what))
@@ -109,15 +120,17 @@ inline std::size_t size_of(const entry& line) {
   return size;
 }
 
-/// Who this replica voted for in its latest term. Synced before anybody hears of it.
+/// This replica's vote in its latest term. Synced before it is sent.
 struct ballot {
   term_number term = 0;
   seat_id vote;
 
   friend bool operator==(const ballot&, const ballot&) = default;
+
+  TROUPE_FIELDS(ballot, term, vote);
 };
 
-/// Where a snapshot stands in the log.
+/// Position of a snapshot in the log.
 struct snapshot_header {
   log_index index = 0;
   term_number term = 0;
@@ -125,20 +138,22 @@ struct snapshot_header {
   configuration members;
 
   friend bool operator==(const snapshot_header&, const snapshot_header&) = default;
+
+  TROUPE_FIELDS(snapshot_header, index, term, at, members);
 };
 
-/// The state after entry `header.index`; its bytes mean nothing here.
+/// The state after entry `header.index`. The bytes are opaque here.
 struct snapshot {
   snapshot_header header;
   std::shared_ptr<const std::string> bytes;
 };
 
-/// What a disk gives back at the start.
+/// What the disk has at the start.
 struct stored_state {
   ballot last_ballot;
   /// The header of the newest snapshot; its index is zero if there is none.
   snapshot_header base;
-  /// Without gap, from base.index + 1 or below.
+  /// Entries without a gap, from base.index + 1 or below.
   std::vector<entry> entries;
   /// Entries up to here were known to be committed when the process ended, or some time before.
   log_index committed = 0;
@@ -148,69 +163,78 @@ struct stored_state {
 
 // -- what replicas say to each other ---------------------------------------------------
 
-/// Asks for a vote, or, as a trial, whether there would be one (pre-vote, thesis 9.6). A
-/// trial changes nothing at the one who is asked.
+/// Asks for a vote, or, as a trial, whether the voter would grant one (pre-vote, thesis 9.6). A
+/// trial changes no state of the voter.
 struct vote_request {
   log_index last_index = 0;
   term_number last_term = 0;
   bool trial = false;
   /// The leader itself wants this election (thesis 3.10).
   bool forced = false;
-  /// What is known to be committed where the vote is wanted.
+  /// The candidate's commit index, and the term of the entry there.
   log_index commit_index = 0;
   term_number commit_term = 0;
 
   friend bool operator==(const vote_request&, const vote_request&) = default;
+
+  TROUPE_FIELDS(vote_request, last_index, last_term, trial, forced, commit_index, commit_term);
 };
 
 struct vote_answer {
   bool trial = false;
   bool granted = false;
-  /// One of the two disks has lost what it had synced: this vote is not to be had.
+  /// Refused because the disk of one of the two replicas has lost entries that it had synced.
   bool astray = false;
 
   friend bool operator==(const vote_answer&, const vote_answer&) = default;
+
+  TROUPE_FIELDS(vote_answer, trial, granted, astray);
 };
 
-/// Entries to put behind `previous`; without entries it is a heartbeat.
+/// Entries that follow entry `previous_index`. Without entries it is a heartbeat.
 struct append {
   log_index previous_index = 0;
   term_number previous_term = 0;
   log_index commit = 0;
   /// The group's time at the leader.
   group_time now{};
-  /// Counts the leader's heartbeats; the answer gives it back, so that the leader knows
-  /// when it still led (thesis 6.4).
+  /// Counts the leader's heartbeats. The answer returns it, so that the leader knows when it was
+  /// still leader (thesis 6.4).
   std::uint64_t round = 0;
   std::vector<entry> entries;
-  /// Where the leader's log ends; zero: not said.
+  /// Last index of the leader's log; zero if not given.
   log_index last_index = 0;
-  /// The leader needs nobody's vote.
+  /// The leader is the only voter.
   bool alone = false;
-  /// configuration::promotions of what it leads.
+  /// configuration::promotions at the leader.
   std::uint64_t promotions = 0;
 
   friend bool operator==(const append&, const append&) = default;
+
+  TROUPE_FIELDS(append, previous_index, previous_term, commit, now, round, entries, last_index,
+                alone, promotions);
 };
 
-/// Accepted: all up to `index` is synced here and is as the leader has it. Refused: here is
-/// no entry `index` as the leader has it; try at `hint_index` or, if the leader has another
-/// term than `hint_term` there, before all entries of later terms than that.
+/// Accepted: entries up to `index` are synced here and equal to the leader's. Refused: entry
+/// `index` is missing here or differs. The leader tries at `hint_index` next or, if it has another
+/// term than `hint_term` there, before all its entries of later terms than that.
 struct append_answer {
   bool accepted = false;
   log_index index = 0;
   log_index hint_index = 0;
   term_number hint_term = 0;
   std::uint64_t round = 0;
-  /// Where the log of this replica ends.
+  /// Last index of this replica's log.
   log_index last_index = 0;
-  /// options::about of this replica; with answers to heartbeats only.
+  /// options::about of this replica; only in answers to heartbeats.
   std::string about{};
 
   friend bool operator==(const append_answer&, const append_answer&) = default;
+
+  TROUPE_FIELDS(append_answer, accepted, index, hint_index, hint_term, round, last_index, about);
 };
 
-/// A piece of a snapshot, from byte `offset` of `size`.
+/// A part of a snapshot, from byte `offset` of `size`.
 struct snapshot_part {
   snapshot_header header;
   std::uint64_t offset = 0;
@@ -220,37 +244,45 @@ struct snapshot_part {
   std::string bytes;
 
   friend bool operator==(const snapshot_part&, const snapshot_part&) = default;
+
+  TROUPE_FIELDS(snapshot_part, header, offset, size, sum, bytes);
 };
 
-/// Go on at byte `offset` of the snapshot at `index`.
+/// Asks for the snapshot at `index` from byte `offset` on.
 struct snapshot_answer {
   log_index index = 0;
   std::uint64_t offset = 0;
 
   friend bool operator==(const snapshot_answer&, const snapshot_answer&) = default;
+
+  TROUPE_FIELDS(snapshot_answer, index, offset);
 };
 
-/// Stand for election at once: the leader hands over (thesis 3.10).
+/// Tells a voter to stand for election at once: the leader hands over (thesis 3.10).
 struct take_over {
   friend bool operator==(const take_over&, const take_over&) = default;
+
+  TROUPE_FIELDS(take_over);
 };
 
-/// One message. The number of an alternative goes over the wire: new ones at the end.
+/// One message. The index of an alternative goes over the wire: append at the end.
 struct message {
-  /// The sender's term; of a trial vote the term that would be.
+  /// The sender's term; for a trial, the term of the vote that would follow.
   term_number term = 0;
   std::variant<vote_request, vote_answer, append, append_answer, snapshot_part, snapshot_answer,
                take_over>
     body;
 
   friend bool operator==(const message&, const message&) = default;
+
+  TROUPE_FIELDS(message, term, body);
 };
 
 // -- roles ------------------------------------------------------------------------------
 
 enum class role : std::uint8_t {
   follower = 0,
-  /// Asks whether it would be elected.
+  /// Asks whether it would win an election (pre-vote).
   pre_candidate = 1,
   candidate = 2,
   leader = 3,
@@ -271,93 +303,5 @@ constexpr const char* name_of(role which) noexcept {
 }
 
 // -- options ----------------------------------------------------------------------------
-
-// -- inspection ---------------------------------------------------------------------------
-
-template <class Inspector>
-bool inspect(Inspector& f, member& x) {
-  return f.object(x).fields(f.field("votes", x.votes), f.field("contact", x.contact));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, configuration& x) {
-  return f.object(x).fields(f.field("members", x.members), f.field("kept_out", x.kept_out),
-                            f.field("promotions", x.promotions));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, no_op& x) {
-  return f.object(x).fields();
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, entry& x) {
-  return f.object(x).fields(f.field("index", x.index), f.field("term", x.term), f.field("at", x.at),
-                            f.field("what", x.what));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, ballot& x) {
-  return f.object(x).fields(f.field("term", x.term), f.field("vote", x.vote));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, snapshot_header& x) {
-  return f.object(x).fields(f.field("index", x.index), f.field("term", x.term), f.field("at", x.at),
-                            f.field("members", x.members));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, vote_request& x) {
-  return f.object(x).fields(f.field("last_index", x.last_index), f.field("last_term", x.last_term),
-                            f.field("trial", x.trial), f.field("forced", x.forced),
-                            f.field("commit_index", x.commit_index),
-                            f.field("commit_term", x.commit_term));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, vote_answer& x) {
-  return f.object(x).fields(f.field("trial", x.trial), f.field("granted", x.granted),
-                            f.field("astray", x.astray));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, append& x) {
-  return f.object(x).fields(f.field("previous_index", x.previous_index),
-                            f.field("previous_term", x.previous_term), f.field("commit", x.commit),
-                            f.field("now", x.now), f.field("round", x.round),
-                            f.field("entries", x.entries), f.field("last_index", x.last_index),
-                            f.field("alone", x.alone), f.field("promotions", x.promotions));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, append_answer& x) {
-  return f.object(x).fields(f.field("accepted", x.accepted), f.field("index", x.index),
-                            f.field("hint_index", x.hint_index), f.field("hint_term", x.hint_term),
-                            f.field("round", x.round), f.field("last_index", x.last_index),
-                            f.field("about", x.about));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, snapshot_part& x) {
-  return f.object(x).fields(f.field("header", x.header), f.field("offset", x.offset),
-                            f.field("size", x.size), f.field("sum", x.sum),
-                            f.field("bytes", x.bytes));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, snapshot_answer& x) {
-  return f.object(x).fields(f.field("index", x.index), f.field("offset", x.offset));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, take_over& x) {
-  return f.object(x).fields();
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, message& x) {
-  return f.object(x).fields(f.field("term", x.term), f.field("body", x.body));
-}
 
 } // namespace troupe::raft

@@ -16,9 +16,9 @@
 
 namespace troupe::storage {
 
-/// One connection to a SQLite file, closed with the object. Write-ahead log, and a
-/// commit returns once it is synced. Not thread-safe; one thread at a time.
-/// Source of the modes: "Write-Ahead Logging" and "PRAGMA synchronous" at sqlite.org.
+/// One connection to a SQLite file, closed with the object. Uses a write-ahead log; a commit
+/// returns once it is synced. For one thread at a time. Source of the modes: "Write-Ahead Logging"
+/// and "PRAGMA synchronous" at sqlite.org.
 class database {
 public:
   /// A prepared statement; must end before its database does.
@@ -58,7 +58,7 @@ public:
       return *this;
     }
 
-    /// Goes to the next row; returns SQLITE_ROW, SQLITE_DONE or an error of SQLite.
+    /// Steps to the next row; returns SQLITE_ROW, SQLITE_DONE or an error of SQLite.
     int next() {
       return raw_ != nullptr ? sqlite3_step(raw_) : SQLITE_ERROR;
     }
@@ -67,7 +67,7 @@ public:
       sqlite3_reset(raw_);
     }
 
-    /// Runs a statement without rows, ready for the next values afterwards.
+    /// Runs a statement that returns no rows; afterwards it is ready for the next values.
     bool run() {
       auto done = next() == SQLITE_DONE;
       reset();
@@ -109,15 +109,15 @@ public:
     close();
   }
 
-  /// Opens or makes `file` and runs `schema`. What an exclusive one holds is on the disk then,
-  /// whatever became of earlier syncs. Errors: in_use (another process has it), damaged (no
-  /// database, or one that cannot be read or synced, or the file is gone and its write-ahead log
-  /// or its mark_file is not: nothing is touched then), storage_full, bad_argument (the file
-  /// cannot be made).
+  /// Opens or creates `file` and runs `schema`. In exclusive mode, all that the file holds is on
+  /// the disk afterwards, even if earlier syncs failed. Errors: in_use (another process has it),
+  /// damaged (not a database, or one that cannot be read or synced; or the file is missing or empty
+  /// but its write-ahead log or its mark_file exists: nothing is changed then), storage_full,
+  /// bad_argument (the file cannot be created).
   [[nodiscard]] problem open(const std::filesystem::path& file, sharing mode, const char* schema) {
     close();
     file_ = file;
-    if (auto why = miss_file(); why.code != errc::none)
+    if (auto why = miss_file())
       return why;
     constexpr auto one_thread = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(file.c_str(), &raw_, one_thread, nullptr) != SQLITE_OK)
@@ -125,7 +125,7 @@ public:
     sqlite3_extended_result_codes(raw_, 1);
     if (mode == sharing::shared)
       sqlite3_busy_timeout(raw_, 5'000);
-    else if (!run("PRAGMA locking_mode=EXCLUSIVE")) // one host, and no shared memory
+    else if (!run("PRAGMA locking_mode=EXCLUSIVE")) // one process, so no shared memory
       return failed("open");
     if (!run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL") || !run(schema))
       return failed("open");
@@ -136,8 +136,8 @@ public:
     sqlite3_close(std::exchange(raw_, nullptr));
   }
 
-  /// Returns why this release, which writes files of `format`, cannot use this one: incompatible if
-  /// it is of a higher one. A lower one is its own from here on.
+  /// Checks that this release, which writes files of `format`, can use this file: incompatible if
+  /// the file has a higher format. A lower one is raised to `format`.
   [[nodiscard]] problem use_format(std::int64_t format) {
     auto found = number("PRAGMA user_version");
     if (found > format)
@@ -164,8 +164,8 @@ public:
     return rows.next() == SQLITE_ROW ? rows.integer(0) : 0;
   }
 
-  /// Says what went wrong last, and takes back a transaction that is still open. Only
-  /// of a full disk, quota or limit of file sizes is known that nothing stays behind.
+  /// Returns the last error as a problem, and rolls back a transaction that is still open. Only
+  /// with a full disk, quota or file size limit is it certain that nothing was kept.
   [[nodiscard]] problem failed(const char* doing) {
     auto code = sqlite3_extended_errcode(raw_);
     auto cause = code == SQLITE_IOERR_WRITE ? failed_write() : 0;
@@ -176,10 +176,10 @@ public:
         if (undone)
           return {errc::storage_full, why + "; make space, then go on"};
         break;
-      case SQLITE_IOERR: // to SQLite a disk is full with ENOSPC only
+      case SQLITE_IOERR: // SQLite reports only ENOSPC as a full disk
         if (undone && (cause == EFBIG || cause == EDQUOT))
           return {errc::storage_full, why
-                                        + "; make space, or raise the limit of file sizes "
+                                        + "; make space, or raise the file size limit "
                                           "(ulimit -f) or the quota, then go on"};
         break;
       case SQLITE_BUSY:
@@ -197,7 +197,7 @@ public:
     return {errc::damaged, why + "; restore a backup"};
   }
 
-  /// For what this class does not offer.
+  /// Gives access to what this class does not offer.
   [[nodiscard]] sqlite3* raw() const {
     return raw_;
   }
@@ -207,14 +207,14 @@ public:
   }
 
 private:
-  /// SQLite would make a new file and drop the write-ahead log, which may hold most of what was
-  /// synced.
+  /// Refuses a missing or empty file whose write-ahead log or mark file exists: SQLite would make a
+  /// new file and drop the log, which may hold most of what was synced.
   [[nodiscard]] problem miss_file() const {
     namespace fs = std::filesystem;
     std::error_code fault;
-    auto found = fs::status(file_, fault); // behind a link, as SQLite has it
+    auto found = fs::status(file_, fault); // follows symbolic links, as SQLite does
     if (found.type() == fs::file_type::none)
-      return {errc::damaged, file_.string() + ": " + fault.message() + "; mend that first"};
+      return {errc::damaged, file_.string() + ": " + fault.message() + "; repair that first"};
     auto is_there = fs::exists(found);
     if (is_there && (!fs::is_regular_file(found) || fs::file_size(file_, fault) > 0))
       return {};
@@ -224,10 +224,11 @@ private:
     for (auto& left : {behind.string() + "-wal", file_.string() + "-wal", file_.string() + ".mark"})
       if (fs::exists(fs::symlink_status(left, fault))
           && (!is_there || fs::file_size(left, fault) > 0))
-        return {errc::damaged, file_.string() + (is_there ? " is empty, and " : " is gone, and ")
-                                 + left
-                                 + ", which may hold most of it, is there: put the file back, "
-                                   "whole. If it is lost for good, move that away, and keep it"};
+        return {
+          errc::damaged,
+          file_.string() + (is_there ? " is empty, and " : " is gone, and ") + left
+            + ", which may hold most of its data, exists: put the file back, complete. If it is "
+              "lost, move the other file away, and keep it"};
     return {};
   }
 
@@ -239,7 +240,7 @@ private:
     return found == SQLITE_OK && log != nullptr && log->pMethods != nullptr ? log : nullptr;
   }
 
-  /// Returns the errno of the write-ahead log, where all is written first.
+  /// Returns the errno of the write-ahead log, to which all writes go first.
   [[nodiscard]] int failed_write() const {
     int cause = 0;
     if (auto* log = log_file())
@@ -247,12 +248,12 @@ private:
     return cause;
   }
 
-  /// Writes the write-ahead log once more, byte by byte the same, and syncs it. A process that
-  /// ended after a failed sync left pages that can be read but are not on the disk, and to Linux
-  /// they are clean: a sync alone says that all is well. (The database file needs none of this: it
-  /// is written from the log, which is kept until that is synced.) Needs no space on the disk; a
-  /// checkpoint would. Cost: that of reading, writing and syncing the log, usually 4 MB.
-  /// Source: Rebello and others, "Can applications recover from fsync failures?", USENIX ATC 2020.
+  /// Rewrites the write-ahead log with the same bytes, and syncs it. A process that ended after a
+  /// failed sync leaves pages that can be read but are not on the disk, and Linux takes them for
+  /// clean: a sync alone reports success. (The database file needs none of this: it is written from
+  /// the log, which is kept until the file is synced.) Needs no space on the disk; a checkpoint
+  /// would. Cost: reading, writing and syncing the log, usually 4 MB. Source: Rebello and others,
+  /// "Can applications recover from fsync failures?", USENIX ATC 2020.
   [[nodiscard]] problem sync_again() {
     auto* log = log_file();
     if (log == nullptr)

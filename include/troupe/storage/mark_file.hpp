@@ -19,8 +19,9 @@
 
 namespace troupe::storage {
 
-/// A few bytes beside a log, written over and over and hardly ever synced: old after a crash of
-/// the machine, never ahead. Lost or torn, they protect nothing and harm nothing.
+/// A few bytes beside a log, overwritten often and hardly ever synced: after a crash of the
+/// computer they may be old, but never ahead of the log. If they are lost or torn, they protect
+/// nothing, and harm nothing.
 class mark_file {
 public:
   mark_file() = default;
@@ -38,7 +39,7 @@ public:
     if (descriptor_ >= 0)
       return {};
     if (errno == ENOSPC)
-      return {errc::storage_full, file.string() + " cannot be made; make space, then go on"};
+      return {errc::storage_full, file.string() + " cannot be created; make space, then go on"};
     return {errc::bad_argument, file.string() + " cannot be opened; check the permissions"};
   }
 
@@ -47,13 +48,13 @@ public:
       ::close(std::exchange(descriptor_, -1));
   }
 
-  /// A mark that could not be written is an old mark, and that is allowed.
+  /// Ignores a failed write: it leaves an old mark, which is allowed.
   void write(std::string body) {
     [[maybe_unused]] auto is_written = put(std::move(body));
   }
 
-  /// For a mark that is behind the one before: on return it outlives the machine, too. Errors:
-  /// storage_full, damaged (nobody knows which of the two is on the disk).
+  /// For a mark that is lower than the one before: it is synced on return. Errors: storage_full,
+  /// damaged (unknown which of the two marks is on the disk).
   [[nodiscard]] problem write_synced(std::string body) {
     if (put(std::move(body)) && ::fdatasync(descriptor_) == 0)
       return {};
@@ -63,7 +64,7 @@ public:
                              + std::string{std::strerror(errno)} + "; check the disk"};
   }
 
-  /// Returns the last body of `size` bytes, nothing if there is none that is whole.
+  /// Returns the last body of `size` bytes; nothing if the file has no complete one.
   [[nodiscard]] std::string read(std::size_t size) const {
     std::string bytes(size + sizeof(std::uint32_t), '\0');
     if (::pread(descriptor_, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
@@ -80,7 +81,7 @@ private:
     encoder sum;
     sum.put(crc32c(body));
     body += sum.take();
-    // A short write has no errno; the next one says why.
+    // A short write sets no errno; the next write does.
     for (std::size_t done = 0; done < body.size();) {
       auto count
         = ::pwrite(descriptor_, body.data() + done, body.size() - done, static_cast<off_t>(done));

@@ -5,9 +5,9 @@
 
 namespace troupe::storage {
 
-/// While it lives, a write of this thread beyond the process's limit of file sizes (ulimit -f)
-/// fails with EFBIG, as on a full disk. Without it SIGXFSZ ends the process.
-/// Source: setrlimit(2), RLIMIT_FSIZE; the signal goes to the thread that writes.
+/// While it lives, a write of this thread beyond the process's file size limit (ulimit -f) fails
+/// with EFBIG, as on a full disk. Without it, SIGXFSZ ends the process. Source:
+/// setrlimit(2), RLIMIT_FSIZE; the signal goes to the thread that writes.
 class size_limit_is_error {
 public:
   size_limit_is_error() {

@@ -12,20 +12,20 @@
 
 namespace troupe::storage {
 
-/// The snapshots of a log, in a table of its SQLite file: part by part, with a checksum for each,
-/// the one before kept until the next is whole. What writes goes into a transaction of the caller.
+/// The snapshots of a log, in a table of its SQLite file: part by part, each with a checksum; the
+/// previous snapshot is kept until the next is complete. Writes go into the caller's transaction.
 class snapshot_rows {
 public:
   static constexpr auto schema = "CREATE TABLE IF NOT EXISTS snapshot"
                                  "(place INTEGER, part INTEGER, parts INTEGER, bytes BLOB,"
                                  " sum INTEGER, PRIMARY KEY(place, part));";
 
-  /// `file` outlives this. `places` is what snapshots stand at ("record"), `advice` what to do
-  /// about a damaged one.
+  /// `file` must outlive this. `places` names what snapshots are taken at ("record"), `advice` what
+  /// to do about a damaged one.
   snapshot_rows(database& file, std::string places, std::string advice)
     : file_(file), places_(std::move(places)), advice_(std::move(advice)) {}
 
-  /// After each start of the database.
+  /// Call after each open of the database.
   [[nodiscard]] bool prepare() {
     insert_ = file_.prepare("INSERT INTO snapshot VALUES(?,?,?,?,?)");
     drop_place_ = file_.prepare("DELETE FROM snapshot WHERE place = ?");
@@ -34,14 +34,15 @@ public:
     return insert_ && drop_place_ && drop_older_;
   }
 
-  /// Before its end.
+  /// Call before the database is closed.
   void close() {
     for (auto* each : {&insert_, &drop_place_, &drop_older_})
       *each = {};
   }
 
-  /// The newest that is whole; at zero if there is none. Parts whose last one is missing are of a
-  /// snapshot that was never done. Errors: damaged, and those of the disk.
+  /// Returns the newest complete snapshot; its index is zero if there is none. Parts without their
+  /// last one belong to a snapshot that was never completed. Errors: damaged, and those of the
+  /// disk.
   [[nodiscard]] result<stored_record> load() {
     auto place = file_.number("SELECT coalesce(max(place), 0) FROM (SELECT place FROM snapshot "
                               "GROUP BY place HAVING count(*) = max(parts))");
@@ -64,8 +65,8 @@ public:
     return found;
   }
 
-  /// Writes a part. The first lets go of what was begun at its place, and with each go two parts
-  /// of those before the newest: a large one at once would keep what is written next waiting.
+  /// Writes a part. The first part deletes what was begun at its place; each part also deletes two
+  /// parts of older snapshots: deleting a large one at once would delay the next writes.
   [[nodiscard]] bool put(const snapshot_part& what) {
     return (what.number > 0 || drop(what.index))
            && insert_.bind(1, static_cast<std::int64_t>(what.index))
@@ -77,18 +78,18 @@ public:
            && drop_older_.bind(1, static_cast<std::int64_t>(newest_)).run();
   }
 
-  /// The transaction of a put() is on the disk.
+  /// Call when the transaction of a put() is on the disk.
   void committed(const snapshot_part& what) {
     if (what.is_last())
       newest_ = what.index;
   }
 
-  /// Lets go of the parts at `index`.
+  /// Deletes the parts at `index`.
   bool drop(std::uint64_t index) {
     return drop_place_.bind(1, static_cast<std::int64_t>(index)).run();
   }
 
-  /// Lets go of all.
+  /// Deletes all parts.
   [[nodiscard]] bool clear() {
     newest_ = 0;
     return file_.run("DELETE FROM snapshot");
@@ -109,7 +110,7 @@ private:
   database::statement insert_;
   database::statement drop_place_;
   database::statement drop_older_;
-  std::uint64_t newest_ = 0; // that is whole; those before it go
+  std::uint64_t newest_ = 0; // complete; older ones are deleted
 };
 
 } // namespace troupe::storage

@@ -20,15 +20,15 @@
 
 namespace troupe::testing {
 
-/// A program of one's own, started to be watched and killed. It dies with the thread that
-/// started it, also when that is killed, and at the latest with this object. Not thread-safe.
+/// A child process that a test watches and kills. It is killed when the thread that started it
+/// ends, even if that was killed, and at the latest with this object. Not thread-safe.
 class child_process {
 public:
   using clock = std::chrono::steady_clock;
 
-  /// Starts `command`: a path and its arguments. Its output is kept here line by line, what it
-  /// writes to stderr goes where ours does. Throws std::system_error if there is no process to
-  /// be had; a program that cannot be run ends with status 127.
+  /// Starts `command`: a path and its arguments. Its stdout is kept here line by line, its stderr
+  /// goes to ours. Throws std::system_error if no process can be made; a program that cannot be run
+  /// ends with status 127.
   explicit child_process(const std::vector<std::string>& command) {
     auto ends = make_pipe();
     if (!ends)
@@ -68,8 +68,8 @@ public:
     return pid_;
   }
 
-  /// Returns the next line of its output, without its end; nothing if there is none by
-  /// `deadline` or any more.
+  /// Returns the next line of its output, without the line end; nothing if none arrives by
+  /// `deadline` or the output has ended.
   std::optional<std::string> read_line(clock::time_point deadline) {
     for (;;) {
       if (auto end = buffer_.find('\n'); end != std::string::npos) {
@@ -86,7 +86,7 @@ public:
     return read_line(clock::now() + wait);
   }
 
-  /// Returns all that it still writes until it ends or `wait` is over.
+  /// Returns all that it writes until it ends or `wait` is over.
   std::string read_rest(std::chrono::milliseconds wait = std::chrono::seconds{20}) {
     auto deadline = clock::now() + wait;
     while (wait_readable(deadline) && fill()) {
@@ -99,8 +99,8 @@ public:
       ::kill(pid_, number);
   }
 
-  /// Waits for its end. Returns its exit status, or 128 and the signal that ended it, as a
-  /// shell does; nothing if it still runs after `wait`.
+  /// Waits for its end. Returns its exit status, or 128 plus the signal that ended it, as a shell
+  /// does; nothing if it still runs after `wait`.
   std::optional<int> wait_for_end(std::chrono::milliseconds wait = std::chrono::seconds{20}) {
     if (status_)
       return status_;

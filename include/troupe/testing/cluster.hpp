@@ -3,25 +3,26 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "troupe/node/node.hpp"
+#include "troupe/registry/registry_client.hpp"
 #include "troupe/testing/comes_true.hpp"
 
 namespace troupe::testing {
 
 /// A cluster of nodes in one process, each with an actor system of its own, linked over
-/// loopback as real ones are; the first hosts the services.
+/// loopback as real ones are; the first node runs the services.
 ///
 ///     testing::cluster c{3};
-///     c[1].agent("echo", [](const std::string& text) { return text; });
+///     c[1].agent("echo", [](const std::string& text) { return text; }).value();
 ///     c.until([&] { return c[2].request<std::string>(to_agent("echo"), 1s, "hello"s); });
 ///
-/// Call troupe::init() before, once. For faults of whole processes use child_process.
+/// For faults of whole processes use child_process.
 class cluster {
 public:
   using change = std::function<void(std::size_t index, node_options&)>;
@@ -33,6 +34,7 @@ public:
       auto& each = options_[index];
       each.name = "n" + std::to_string(index);
       each.listen = {"127.0.0.1", 0};
+      each.wait_joined = patience;
       if (how)
         how(index, each);
       if (index > 0)
@@ -59,33 +61,28 @@ public:
 
   /// Starts a node that was stopped, with the same options and at the same port.
   void start(std::size_t index) {
-    auto made = node::start(options_.at(index));
-    if (!made)
-      throw std::runtime_error{made.error().detail};
-    nodes_[index] = std::move(*made);
+    nodes_.at(index) = node::start(options_.at(index)).value();
     options_[index].listen.port = nodes_[index]->port();
-    if (!nodes_[index]->wait_joined(patience))
-      throw std::runtime_error{"node " + std::to_string(index) + " did not join in time"};
   }
 
-  /// Waits until `condition()` holds, looking again and again. Returns whether it came to
-  /// hold within `wait`.
+  /// Waits until `condition()` holds, which it checks again and again. Returns whether it held
+  /// within `wait`.
   template <class Condition>
   bool until(Condition condition, duration wait = patience) {
     return comes_true(std::move(condition), wait);
   }
 
-  /// For whatever a healthy cluster does at once; long, as machines of tests are slow.
+  /// Enough for all that a healthy cluster does at once; long, because test machines are slow.
   static constexpr duration patience = testing::patience;
 
 private:
   bool all_are_known() {
-    auto found = nodes_[0]->registry().ask(registry::count_records{}, patience);
+    auto found = nodes_[0]->registry().service().ask(registry::count_records{}, patience);
     return found && found->nodes.active == nodes_.size();
   }
 
   std::vector<node_options> options_;
-  std::vector<std::unique_ptr<node>> nodes_;
+  std::vector<std::optional<node>> nodes_;
 };
 
 } // namespace troupe::testing

@@ -8,11 +8,11 @@
 
 namespace troupe::testing {
 
-/// How long, in real time, tests wait for what should come before they call it missing.
+/// How long, in real time, tests wait for an event before they call it missing.
 constexpr duration patience = std::chrono::seconds{20};
 
-/// Looks again and again, every 2 ms, until `condition()` holds: for what other threads or
-/// processes do, which cannot wake a test. Returns whether it came to hold within `wait`.
+/// Checks every 2 ms until `condition()` holds: for the work of other threads or processes, which
+/// cannot wake a test. Returns whether it held within `wait`.
 template <class Condition>
 bool comes_true(Condition condition, duration wait = patience) {
   auto end = std::chrono::steady_clock::now() + wait;

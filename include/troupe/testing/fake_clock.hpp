@@ -30,9 +30,9 @@ namespace troupe::testing {
 ///     world.advance(10s); // the lease is over
 ///     world.stop(locks);
 ///
-/// What has threads of its own (a durable host's disk, a blocking call) may send to its
-/// actors: they see it when they run next, so wait for it with ask(), receive() or until().
-/// Call troupe::init() or init_messages() before, and stop() what still runs at the end: an
+/// Code with threads of its own (a durable host's disk, a blocking call) may send to its actors:
+/// they handle it when they run next, so wait for it with ask(), receive() or until(). Call
+/// troupe::init() or init_messages() before, and stop() the actors that still run at the end: an
 /// actor system waits for its actors.
 class fake_clock {
 public:
@@ -44,12 +44,12 @@ public:
     return system_;
   }
 
-  /// Lets actors run until none has anything to do.
+  /// Runs actors until they have nothing to do.
   void run() {
     scheduler_.run_all();
   }
 
-  /// Lets `span` pass: every timer goes off at its own time, and the actors run after each.
+  /// Lets `span` pass: every timer fires at its own time, and the actors run after each.
   void advance(duration span) {
     run();
     auto end = clock_now() + span;
@@ -63,8 +63,8 @@ public:
     run();
   }
 
-  /// Lets actors run until `condition()` holds, without a step of the clock. Returns whether
-  /// it came to hold within `wait` of real time, which is for threads that work for actors.
+  /// Runs actors until `condition()` holds, without a step of the clock. Returns whether it held
+  /// within `wait` of real time, which allows for threads that work for actors.
   template <class Condition>
   bool until(Condition condition, duration wait = patience) {
     auto look = [&] {
@@ -74,7 +74,7 @@ public:
     return comes_true(look, wait);
   }
 
-  /// A request that may be answered later. Its end is the end of whoever asked.
+  /// A request that may be answered later. When this object ends, so does the actor that asked.
   template <class Result, class Response>
   class pending {
   public:
@@ -93,8 +93,8 @@ public:
     Response response_;
   };
 
-  /// Sends a request on behalf of somebody new; nobody runs yet. `Result` is what the last
-  /// of `what` names as its result, if you do not say it.
+  /// Sends a request from a new actor; no actor runs yet. `Result` is by default the result type
+  /// that the last of `what` declares.
   template <class Result = void, class Handle, class... Ts>
   [[nodiscard]] auto send(const Handle& whom, Ts&&... what) {
     auto asker = std::make_unique<caf::scoped_actor>(system_);
@@ -103,8 +103,8 @@ public:
                    decltype(response)>{std::move(asker), std::move(response)};
   }
 
-  /// Lets actors run until `request` is answered, without a step of the clock. Returns
-  /// timed_out if that takes longer than `wait` of real time. Call it once for each.
+  /// Runs actors until `request` is answered, without a step of the clock. Returns timed_out if
+  /// that takes longer than `wait` of real time. Call it once for each request.
   template <class Result, class Response>
   result<Result> receive(pending<Result, Response>& request, duration wait = patience) {
     result<Result> answer{problem{errc::timed_out, "no answer at this time of the clock"}};
@@ -129,13 +129,13 @@ public:
   }
 
 private:
-  /// CAF's test scheduler has no lock, so here what is sent from outside of an actor, by any
-  /// thread, waits behind one until the actors run.
+  /// CAF's test scheduler has no lock. So messages that a thread sends from outside of an actor
+  /// wait here, behind a lock, until the actors run.
   class scheduler : public caf::scheduler::test_coordinator {
   public:
     using test_coordinator::test_coordinator;
 
-    /// Returns how often an actor ran.
+    /// Returns how many times actors ran.
     std::size_t run_all() {
       std::size_t result = 0;
       while (take_in() || has_job())
@@ -191,7 +191,7 @@ private:
     return scheduler_.clock().now();
   }
 
-  /// Of those that were not cancelled.
+  /// The next timer that was not cancelled.
   [[nodiscard]] std::optional<caf::actor_clock::time_point> next_timer() {
     for (auto& [when, each] : scheduler_.clock().schedule)
       if (!each.f.disposed())

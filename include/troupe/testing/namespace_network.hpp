@@ -29,20 +29,20 @@ namespace troupe::testing {
 
 /// How packets travel from one host to another.
 struct packet_path {
-  /// Nothing arrives, and nobody is told.
+  /// Packets are dropped silently.
   bool cut = false;
-  /// Whoever sends a packet of TCP hears that the connection was reset.
+  /// The sender of a TCP packet gets a connection reset.
   bool resets = false;
-  /// So many of 100 are lost, at random; 100 at most.
+  /// The percentage of packets that is lost at random; 100 at most.
   std::uint32_t lost_percent = 0;
-  /// What comes beyond that is lost, with the bytes of headers; after a pause, what may come in a
-  /// second may come at once. Zero: as many as come.
+  /// Packets above this rate are dropped; headers count. After a pause, one second's worth may pass
+  /// at once. Zero: no limit.
   std::uint64_t bytes_per_second = 0;
 };
 
-/// A network of the kernel between processes of this machine that a test can break: each host is
-/// a network namespace of its own, with a cable (a veth pair) to one that only passes packets on,
-/// and loses them as it is told (nftables).
+/// A kernel network between processes of this machine that a test can break: each host is a network
+/// namespace of its own, connected by a cable (a veth pair) to one that only forwards packets, and
+/// drops them as configured (nftables).
 ///
 ///     auto network = testing::namespace_network::make();
 ///     auto host = (*network)->add_host();
@@ -50,19 +50,19 @@ struct packet_path {
 ///     (*network)->set_path({{(*network)->here(), *host}}, {.cut = true}); // one way only
 ///     (*network)->heal();
 ///
-/// Beside testing::proxy, which needs no rights, it shows what TCP makes of lost packets: ends of
-/// connections that do not know of each other's death, repeats that come later and later, calls
-/// that hang. Cutting one direction stops both in the end, as nothing is acknowledged any more.
-/// What was lost goes on when the sender repeats it, which may be seconds after heal().
+/// Unlike testing::proxy, which needs no privileges, it shows how TCP reacts to lost packets: ends
+/// of connections that do not know of each other's death, retransmissions at growing intervals,
+/// calls that hang. Cutting one direction stops both in the end, because acknowledgements are lost.
+/// Lost data arrives when the sender retransmits it, which may be seconds after heal().
 ///
 /// Needs Linux with veth and nftables, CAP_SYS_ADMIN and CAP_NET_ADMIN (root), and the programs
-/// `ip` and `nft` in PATH. None of it has a name outside: only this object and the processes
-/// inside hold it, so that the kernel removes all of it with the last of them, also when that is
-/// killed. A namespace may outlive them, unseen, while its kernel still closes connections.
+/// `ip` and `nft` in PATH. The namespaces have no names outside: only this object and the processes
+/// inside hold them, so that the kernel removes them with the last of these, even after a kill. A
+/// namespace may live a little longer, invisible, while the kernel closes its connections.
 ///
-/// Not thread-safe: for one thread, which moves to a host of its own, here(), until this
-/// object ends, on that thread; so do the threads and processes that it starts meanwhile. There is
-/// no way from the hosts to the outside.
+/// Not thread-safe: for one thread. That thread is on a host of its own, here(), until this object
+/// ends, which must happen on the same thread; threads and processes that it starts meanwhile are
+/// there, too. The hosts cannot reach the outside.
 class namespace_network {
 public:
   /// A direction: from the one host to the other.
@@ -70,7 +70,7 @@ public:
 
   static constexpr std::size_t max_hosts = 200;
 
-  /// Says what this process lacks for it. Errors: failed (no rights), not_found (ip or nft).
+  /// Returns what this process lacks for it. Errors: failed (no privileges), not_found (ip or nft).
   static problem missing() {
     if (!has_rights())
       return {errc::failed,
@@ -85,12 +85,12 @@ public:
   }
 
   /// Makes the network and moves the calling thread into it. Errors: those of
-  /// missing(), failed (what the kernel cannot do, with the command that failed).
+  /// missing(), failed (something that the kernel cannot do, with the command that failed).
   static result<std::unique_ptr<namespace_network>> make() {
-    if (auto why = missing(); why.code != errc::none)
+    if (auto why = missing())
       return why;
     std::unique_ptr<namespace_network> made{new namespace_network};
-    if (auto why = made->start(); why.code != errc::none)
+    if (auto why = made->start())
       return why;
     return made;
   }
@@ -118,49 +118,50 @@ public:
     auto made = make_namespace();
     if (!made)
       return made.error();
-    if (auto why = wire(*made, number, address); why.code != errc::none)
+    if (auto why = wire(*made, number, address))
       return why;
     hosts_.emplace(address, *std::move(made));
     return address;
   }
 
-  /// Runs `what()` with the calling thread moved to `host`: the processes that it starts live
-  /// there, the sockets that it opens stay there.
-  /// @pre `host` is here() or of add_host().
+  /// Runs `what()` with the calling thread moved to `host`: the processes that it starts and the
+  /// sockets that it opens stay there.
+  /// @pre `host` is here() or a result of add_host().
   template <class What>
   void at(const std::string& host, What what) const {
     stay guest{hosts_.at(host), hosts_.at(here_)};
     what();
   }
 
-  /// From now on, packets travel so in these directions; all change at the same moment. Errors:
-  /// bad_argument (no such host), failed; nothing has changed then.
-  problem set_path(const std::vector<direction>& which, const packet_path& how) {
+  /// Sets the path in these directions; all change at the same moment. Errors: bad_argument (no
+  /// such host), failed; nothing has changed then.
+  result<void> set_path(const std::vector<direction>& which, const packet_path& how) {
     auto wanted = paths_;
     for (auto& each : which) {
       for (auto& host : {each.first, each.second})
         if (!hosts_.contains(host))
-          return {errc::bad_argument,
-                  "'" + host + "' is no host of this network; give here() or one of add_host()"};
+          return problem{errc::bad_argument,
+                         "'" + host
+                           + "' is no host of this network; give here() or one of add_host()"};
       wanted[each] = how;
     }
     return change_to(std::move(wanted));
   }
 
-  /// Makes all paths well again. Errors: failed.
-  problem heal() {
+  /// Restores all paths. Errors: failed.
+  result<void> heal() {
     return change_to({});
   }
 
 private:
   using paths = std::map<direction, packet_path>;
 
-  /// Of the addresses for tests of network devices. Source: RFC 2544, appendix C.2.2.
+  /// From the range for tests of network devices. Source: RFC 2544, appendix C.2.2.
   static constexpr auto prefix = "198.18.";
 
   namespace_network() = default;
 
-  /// The calling thread is elsewhere while this lives.
+  /// Keeps the calling thread in another namespace while it lives.
   class stay {
   public:
     stay(const descriptor& where, const descriptor& home) : home_(home) {
@@ -179,7 +180,8 @@ private:
     const descriptor& home_;
   };
 
-  /// Where it has been before, so that only a loss of rights could be in the way.
+  /// Moves to a namespace where the thread has been before, so that only a loss of privileges could
+  /// prevent it.
   static void move_to(const descriptor& where) {
     [[maybe_unused]] auto done = where.get() < 0 ? 0 : ::setns(where.get(), CLONE_NEWNET);
     assert(done == 0);
@@ -204,7 +206,7 @@ private:
     if (!made)
       return made.error();
     middle_ = *std::move(made);
-    if (auto why = prepare_middle(); why.code != errc::none)
+    if (auto why = prepare_middle())
       return why;
     auto own = add_host();
     if (!own)
@@ -218,7 +220,7 @@ private:
     return descriptor{::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)};
   }
 
-  /// A new namespace, which nobody lives in yet.
+  /// A new namespace, still without processes.
   static result<descriptor> make_namespace() {
     auto home = open_own();
     if (home.get() < 0 || ::unshare(CLONE_NEWNET) != 0)
@@ -226,12 +228,12 @@ private:
     auto made = open_own();
     auto opened = made.get() >= 0 ? problem{} : failed_call("opening a network namespace");
     move_to(home);
-    if (opened.code != errc::none)
+    if (opened)
       return opened;
     return made;
   }
 
-  /// Turns forwarding on, and tries all kinds of rules once: the kernel may lack some.
+  /// Turns forwarding on, and tries each kind of rule once: the kernel may lack some.
   problem prepare_middle() {
     auto home = open_own();
     {
@@ -243,13 +245,13 @@ private:
     }
     paths every_kind{{{"198.18.0.2", "198.18.0.3"},
                       {.cut = true, .resets = true, .lost_percent = 1, .bytes_per_second = 1}}};
-    if (auto why = change_to(every_kind); why.code != errc::none)
+    if (auto why = change_to(every_kind))
       return why;
-    return heal();
+    return change_to({});
   }
 
-  /// Connects a host to the middle. Large packets are sent in pieces as on a real cable, so that
-  /// no loss takes 64 kB at once.
+  /// Connects a host to the middle. Large packets are split as on a real cable, so that one loss
+  /// does not take 64 kB.
   problem wire(const descriptor& host, const std::string& number, const std::string& address) {
     auto near = "host" + number;
     auto gateway = prefix + number + ".1";
@@ -258,8 +260,7 @@ private:
     if (auto why = run_all(middle_, {{"ip", "link", "add", near, "type", "veth", "peer", "name",
                                       "eth0", "netns", place},
                                      {"ip", "address", "add", gateway + "/24", "dev", near},
-                                     {"ip", "link", "set", near, "up"}});
-        why.code != errc::none)
+                                     {"ip", "link", "set", near, "up"}}))
       return why;
     return run_all(host, {{"ip", "link", "set", "lo", "up"},
                           {"ip", "address", "add", address + "/24", "dev", "eth0"},
@@ -273,12 +274,12 @@ private:
     auto home = open_own();
     stay guest{middle_, home};
     auto why = run({"nft", "-f", "-"}, rules_of(wanted));
-    if (why.code == errc::none)
+    if (!why)
       paths_ = std::move(wanted);
     return why;
   }
 
-  /// All rules, which nft puts in the place of the old ones in one step.
+  /// All rules; nft replaces the old ones in one step.
   static std::string rules_of(const paths& which) {
     std::string text = "add table inet troupe\ndelete table inet troupe\ntable inet troupe {\n"
                        "chain forward {\ntype filter hook forward priority 0; policy accept;\n";
@@ -298,14 +299,14 @@ private:
     return text + "}\n}\n";
   }
 
-  /// Beside what the kernel allows anyway, a second's worth: two packets.
+  /// In addition to what the kernel allows anyway, one second's worth: two packets.
   static constexpr auto burst_bytes = 3'000;
 
   // -- programs ---------------------------------------------------------------------
 
   static problem failed_call(const std::string& what) {
     return {errc::failed,
-            what + " failed (" + std::strerror(errno) + "); check the rights of this process"};
+            what + " failed (" + std::strerror(errno) + "); check the permissions of this process"};
   }
 
   static problem run_all(const descriptor& where,
@@ -313,12 +314,12 @@ private:
     auto home = open_own();
     stay guest{where, home};
     for (auto& each : commands)
-      if (auto why = run(each); why.code != errc::none)
+      if (auto why = run(each))
         return why;
     return {};
   }
 
-  /// Runs a program to its end. Errors: not_found, failed, with what it said.
+  /// Runs a program to its end. Errors: not_found, failed (with its output).
   static problem run(const std::vector<std::string>& command, const std::string& input = {}) {
     descriptor text{::memfd_create("input", MFD_CLOEXEC)};
     auto size = static_cast<ssize_t>(input.size());
@@ -364,10 +365,10 @@ private:
 
   static constexpr std::size_t max_said_bytes = 8'192;
 
-  /// Where the thread comes from, and the namespace that passes packets on.
+  /// The original namespace of the thread, and the one that forwards packets.
   descriptor outside_;
   descriptor middle_;
-  /// By their addresses.
+  /// By address.
   std::map<std::string, descriptor> hosts_;
   std::string here_;
   paths paths_;

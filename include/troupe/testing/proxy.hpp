@@ -34,41 +34,41 @@ namespace troupe::testing {
 
 /// How bytes travel from one host to another.
 struct network_path {
-  /// Nothing arrives: what is under way waits until the path is healed, and connections hang.
+  /// Nothing arrives: bytes in transit wait until the path is healed, and connections hang.
   bool cut = false;
   duration delay{};
-  /// Up to so much more, at random; bytes of one connection keep their order.
+  /// Additional delay, random up to this; bytes of one connection keep their order.
   duration jitter{};
-  /// For all connections together; zero: as many as come.
+  /// For all connections together; zero: no limit.
   std::uint64_t bytes_per_second = 0;
 };
 
-/// A network between processes of this machine that a test can break: for each host it opens
-/// a front, a port at which others reach what listens elsewhere, and in between it delays,
-/// slows down, holds back or resets what they say.
+/// A network between processes of this machine that a test can break. For each host it opens a
+/// front: a port at which others reach a server that listens elsewhere. In between it delays, slows
+/// down, holds back or resets the traffic.
 ///
 ///     testing::proxy network;
 ///     auto front = network.open("127.0.0.2", {"127.0.0.2", 4711});
 ///     network.set_path("127.0.0.3", "127.0.0.2", {.cut = true}); // one way only
 ///     network.heal();
 ///
-/// Hosts are told apart by their loopback addresses: who connects by the address that it
-/// connects from (nodes dial from the one they listen at), who is connected to by that of its
-/// front. A path has one direction, whoever made the connection.
+/// Hosts are identified by their loopback addresses: the connecting host by the address that it
+/// connects from (nodes dial from the one they listen at), the accepting host by that of its front.
+/// A path has one direction, regardless of which host opened the connection.
 ///
-/// Where a connect hangs or is refused in a real network, a front takes the connection, as the
-/// system does that for it, and then says nothing or closes. Each connection holds back
-/// `max_waiting_bytes` a direction beside the buffers of the system; beyond that its
-/// sender has to wait. Beyond `max_connections`, connections wait to be taken.
+/// Where a connect would hang or be refused in a real network, a front accepts the connection,
+/// because the system does that, and then stays silent or closes it. Each connection holds back
+/// `max_waiting_bytes` per direction, in addition to the buffers of the system; beyond that its
+/// sender has to wait. Beyond `max_connections`, connections wait to be accepted.
 ///
-/// One thread for all fronts. Calls are thread-safe, and done when they return: after a cut
-/// nothing more is passed on. Throws std::runtime_error if there is no descriptor left for it.
+/// One thread for all fronts. Calls are thread-safe, and take effect before they return: after a
+/// cut nothing more is passed on. Throws std::runtime_error if no descriptor is left for it.
 class proxy {
 public:
   /// `seed` is for the jitter.
   explicit proxy(std::uint64_t seed = 0) : random_(seed) {
     if (!jobs_.usable())
-      throw std::runtime_error{"no descriptor left for a proxy; raise ulimit -n"};
+      throw std::runtime_error{"no file descriptor is left for a proxy; raise ulimit -n"};
     thread_ = std::thread{[this] { run(); }};
   }
 
@@ -81,7 +81,7 @@ public:
     thread_.join();
   }
 
-  /// Opens a front at a free port of `host`, for what listens at `target`, now or later.
+  /// Opens a front at a free port of `host`, for a server that listens at `target`, now or later.
   /// Returns its address. Errors: bad_argument, unreachable (no such hosts), in_use.
   result<net::address> open(const std::string& host, const net::address& target) {
     auto here = net::resolve({host, 0});
@@ -96,12 +96,12 @@ public:
     return where;
   }
 
-  /// From now on, what `from` says to `to` travels so.
+  /// Sets the path from `from` to `to`.
   void set_path(const std::string& from, const std::string& to, const network_path& how) {
     call([&] { lane_of(from, to).how = how; });
   }
 
-  /// Makes all paths well again; what waited goes on.
+  /// Restores all paths; bytes that waited continue.
   void heal() {
     call([&] {
       for (auto& [ends, each] : lanes_)
@@ -129,7 +129,7 @@ public:
     return count;
   }
 
-  /// Returns how many connections there are, those included that hang.
+  /// Returns how many connections there are, including those that hang.
   [[nodiscard]] std::size_t connections() {
     std::size_t count = 0;
     call([&] { count = flows_.size(); });
@@ -151,12 +151,12 @@ private:
   /// One direction between two hosts.
   struct lane {
     network_path how;
-    /// When the last byte that was sent has left, at bytes_per_second.
+    /// When the last byte that was read leaves, at bytes_per_second.
     clock::time_point free{};
     std::uint64_t passed = 0;
   };
 
-  /// Bytes on their way; none is the end of the stream.
+  /// Bytes in transit; an empty parcel is the end of the stream.
   struct parcel {
     clock::time_point due;
     std::string bytes;
@@ -176,11 +176,11 @@ private:
     std::string source;
     std::string target;
     net::endpoint where;
-    /// To who connected, and to the target; none until both paths were well.
+    /// To the connecting side, and to the target; the latter is empty until both paths were open.
     net::socket near;
     net::socket far;
     bool is_connected = false;
-    /// That end is gone, which the other one cannot know while the path is cut.
+    /// That end is gone; the other end cannot know while the path is cut.
     bool near_is_gone = false;
     bool far_is_gone = false;
     stream there;
@@ -258,7 +258,7 @@ private:
     net::send_at_once(each.near);
   }
 
-  /// Both ends are gone, or one of them and the path to the other is well.
+  /// Whether both ends are gone, or one of them and the path to the other is open.
   static bool is_finished(flow& each) {
     if (each.there.is_over && each.back.is_over)
       return true;
@@ -269,7 +269,7 @@ private:
     return near_told || far_told;
   }
 
-  /// Calls the target once nothing is in the way. Returns false if that cannot be.
+  /// Connects to the target once neither path is cut. Returns false if that fails.
   static bool connect_if_due(flow& each) {
     if (each.far || each.there.path->how.cut || each.back.path->how.cut)
       return true;
@@ -283,12 +283,12 @@ private:
     return true;
   }
 
-  /// Two entries for each, near and far. An end of which nothing is wanted is not polled, as
-  /// it could be broken, and then would wake us for ever.
+  /// Adds two entries for each flow, near and far. An end from which nothing is wanted is not
+  /// polled: if it were broken, it would wake us again and again.
   static void add_to(std::vector<pollfd>& polled, const flow& each, clock::time_point now,
                      std::optional<clock::time_point>& next) {
     if (!each.is_connected) {
-      // While the connect hangs, who dialled may give up.
+      // While the connect hangs, the connecting side may give up.
       polled.push_back({each.far ? -1 : each.near.get(), POLLRDHUP, 0});
       polled.push_back({each.far.get(), POLLOUT, 0});
       return;
@@ -315,11 +315,11 @@ private:
     polled.push_back({far != 0 ? each.far.get() : -1, far, 0});
   }
 
-  /// Takes a connection as far as it goes. Returns false if it is over.
+  /// Advances a connection as far as possible without waiting. Returns false if it is over.
   bool go_on(flow& each, short near, short far, clock::time_point now) {
     if (!each.is_connected) {
       if (near != 0)
-        return false; // nobody waits for it any more
+        return false; // the connecting side has given up
       if (far != 0 && net::connect_error(each.far) != 0) {
         break_off(each);
         return false;
@@ -348,7 +348,7 @@ private:
     return !what.path->how.cut && !what.has_ended && what.waiting_bytes < max_waiting_bytes;
   }
 
-  /// Returns false if the sender has broken off.
+  /// Returns false if the sender has reset the connection.
   bool read(const net::socket& from, stream& into, clock::time_point now) {
     auto& path = *into.path;
     auto rate = path.how.bytes_per_second;
@@ -374,7 +374,7 @@ private:
     return true;
   }
 
-  /// Passes on what is due. Returns false if the receiver is gone.
+  /// Passes on the parcels that are due. Returns false if the receiver is gone.
   static bool write(const net::socket& to, stream& from, clock::time_point now) {
     while (!from.path->how.cut && !from.waiting.empty() && from.waiting.front().due <= now) {
       auto& bytes = from.waiting.front().bytes;
@@ -397,7 +397,7 @@ private:
     return true;
   }
 
-  /// Closes both ends so that they hear of a reset, not of an end.
+  /// Closes both ends with a reset instead of a regular end.
   static void break_off(flow& each) {
     for (auto* end : {&each.near, &each.far}) {
       linger at_once{1, 0};
@@ -406,7 +406,7 @@ private:
   }
 
   net::job_queue jobs_;
-  // The thread only, from here on.
+  // Used by the thread of the proxy only, from here on.
   bool stopping_ = false;
   random_source random_;
   std::vector<front> fronts_;

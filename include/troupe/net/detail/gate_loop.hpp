@@ -43,17 +43,17 @@
 
 namespace troupe::net::detail {
 
-/// A wish for a link, until there is one or no address is left.
+/// A dial in progress, until there is a link or no address is left to try.
 struct dial_job {
   std::vector<endpoint> where = {};
   std::size_t tried = 0;
   std::optional<node_id> who = {};
   std::function<void(result<link_ptr>)> done = {};
   problem last = {};
-  /// Why there was no connection, if the system said so.
+  /// Why the connection failed, if the system gave a reason.
   std::string system_says = {};
-  /// How often the other side has had another connection with us, and until when that
-  /// is waited for.
+  /// How often the other side refused because it has another connection with us, and until when to
+  /// retry.
   std::uint32_t refusals = 0;
   std::optional<time_point> gives_up = {};
 
@@ -62,16 +62,16 @@ struct dial_job {
   }
 };
 
-/// A wish whose node has another connection with us: one that becomes a link, or one
-/// that it does not know yet to be lost. Then it is dialled again.
+/// A dial to a node that has another connection with us: one that becomes a link, or a lost one
+/// that the node still takes for alive. After a while it is dialled again.
 struct parked_dial {
   node_id who;
   time_point again;
   dial_job job;
 };
 
-/// Everything that lives in the gate's thread. Scribes keep it until CAF is done with
-/// them, which may be after the gate.
+/// All state of the gate's thread. Scribes keep it until CAF no longer uses them, which may be
+/// after the end of the gate.
 class gate_loop final : public link_owner, public std::enable_shared_from_this<gate_loop> {
 public:
   gate_loop(caf::actor_system& sys, hello self, link_events events, link_options options,
@@ -112,7 +112,7 @@ public:
                                     "link_options::allow_plain_beyond_loopback"};
   }
 
-  /// After this no event is under way or comes.
+  /// After this call, no event is running and no further one is raised.
   void silence() {
     std::unique_lock guard{events_mutex_};
     events_ = {};
@@ -132,13 +132,13 @@ public:
   }
 
   void disconnected(const link_ptr& which) override {
-    if (!which->has_been_up()) // otherwise BASP has something to deliver yet
+    if (!which->has_been_up()) // otherwise BASP still delivers, then calls forgotten()
       jobs.post([this, which] { end(which); });
   }
 
-  /// BASP tells before it kills the proxies of the node, and has what is left to do in
-  /// its thread's queue then. A new link whose proxies come in between would lose them,
-  /// so the place is free only when that queue has been through.
+  /// BASP calls this before it kills the proxies of the node, and its remaining work is in the
+  /// queue of its thread then. A new link that got its proxies in between would lose them, so the
+  /// place is free only after that queue has been processed.
   void forgotten(const link_ptr& which) override {
     if (jobs.is_closed())
       return; // the actor system may be ending
@@ -185,7 +185,8 @@ public:
 
   void listen(socket from) {
     if (auto here = local_endpoint(from);
-        !source_ && here.is_loopback() && here.family() == AF_INET) // of IPv6 there is but one
+        !source_ && here.is_loopback()
+        && here.family() == AF_INET) // IPv6 has only one loopback address
       source_ = here;
     listeners_.push_back(std::move(from));
   }
@@ -194,11 +195,11 @@ public:
     if (stopping_)
       return job.done(to_problem(verdict::stopped, job.place()));
     if (job.tried == job.where.size())
-      return job.done(job.last.code != errc::none
-                        ? job.last
-                        : problem{errc::bad_argument, "there is no address to dial"});
+      return job.done(
+        job.last ? job.last
+                 : problem{errc::bad_argument, "there is no address to dial; give at least one"});
     auto& where = job.where[job.tried++];
-    if (job.last = refuse_plain(where, "dial"); job.last.code != errc::none)
+    if (job.last = refuse_plain(where, "dial"); job.last)
       return dial(std::move(job));
     auto id = next_id();
     auto who = job.who;
@@ -206,7 +207,7 @@ public:
     step(net::dial{id, who});
     auto waiting = dials_.find(id);
     if (waiting == dials_.end())
-      return; // refused at once
+      return; // the link table refused at once
     auto& next = waiting->second.where[waiting->second.tried - 1];
     auto made = start_connect(next, source_for(next));
     if (!made) {
@@ -260,7 +261,7 @@ private:
     }
   }
 
-  /// Links are looked at when one of them seems to be silent, and only then.
+  /// Checks the links only when one of them seems to be silent.
   void tell_who_is_alive(time_point moment) {
     auto next = table_.next_deadline();
     if (!next || *next > moment)
@@ -280,8 +281,8 @@ private:
 
   // -- connections -----------------------------------------------------------------
 
-  /// Who listens at a loopback address also calls from it, so that nodes of one machine can
-  /// be told apart. Elsewhere the routes of the system decide.
+  /// A node that listens at a loopback address also connects from it, so that nodes on one machine
+  /// can be told apart. For other addresses the routes of the system decide.
   [[nodiscard]] std::optional<endpoint> source_for(const endpoint& where) const {
     auto fits = where.is_loopback() && where.family() == AF_INET;
     return fits ? source_ : std::nullopt;
@@ -291,7 +292,8 @@ private:
     for (auto count = 0; count < max_accepts_in_a_row; ++count) {
       socket made{::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
       if (!made) {
-        // No descriptor left: the connection stays, and poll would wake us for ever.
+        // No descriptor is left: the connection stays in the queue, and poll would return at once
+        // again and again.
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
           paused_until_ = now() + accept_pause;
         return;
@@ -303,7 +305,7 @@ private:
     }
   }
 
-  /// Takes a connection as far as it goes without waiting.
+  /// Advances a connection as far as possible without waiting.
   void go_on(connection_id id) {
     for (;;) {
       auto found = connections_.find(id);
@@ -334,7 +336,7 @@ private:
 
   // -- effects ---------------------------------------------------------------------
 
-  /// Carries out all effects, also those that they lead to.
+  /// Performs all effects, also those that they cause.
   void carry_out() {
     if (std::exchange(carrying_out_, true))
       return;
@@ -365,13 +367,13 @@ private:
       job.done(job.last);
   }
 
-  /// The same two nodes have another connection, which may be a link soon.
+  /// The same two nodes have another connection, which may become a link soon.
   static bool may_link_otherwise(verdict why) {
     return why == verdict::linked || why == verdict::greeting || why == verdict::dialling
            || why == verdict::crossed;
   }
 
-  /// Nobody of ours was there; the host may have another address.
+  /// No node answered there; the host may have another address.
   static bool may_be_elsewhere(verdict why) {
     return why == verdict::unreachable || why == verdict::timed_out || why == verdict::closed;
   }
@@ -401,9 +403,9 @@ private:
     caf::io::scribe_ptr scribe{caf::make_counted<link_scribe>(
       dynamic_cast<caf::io::network::default_multiplexer&>(sys_.middleman().backend()), descriptor,
       std::move(stream), std::move(made), options_, std::move(own_basp_node), shared_from_this())};
-    // The message by which CAF's own tests join two instances: both write the server's
-    // handshake, so both check application identifiers, and a redundant connection is
-    // closed rather than kept as one that BASP does not know.
+    // The message with which CAF's own tests connect two instances: both sides write the server's
+    // handshake, so both check application identifiers, and a redundant connection is closed
+    // instead of kept as one that BASP does not know.
     compat::anon_send(sys_.middleman().named_broker<caf::io::basp_broker>("BASP"),
                       caf::publish_atom_v, std::move(scribe), std::uint16_t{0},
                       caf::strong_actor_ptr{}, std::set<std::string>{});
@@ -437,7 +439,7 @@ private:
     if (links_.erase(which->number()) == 0)
       return;
     link_count = links_.size();
-    which->close("closed by the peer"); // unless there was a reason before
+    which->close("closed by the peer"); // keeps an earlier reason
     step(ended{which->number()});
     release(which);
     if (auto found = dials_.extract(which->number()))
@@ -460,8 +462,8 @@ private:
 
   // -- the end ----------------------------------------------------------------------
 
-  /// Ends all that is under way, and gives BASP time to clean up while everything that
-  /// it needs for that is still there.
+  /// Ends all that is in progress, and gives BASP time to clean up while all that it needs still
+  /// exists.
   void hang_up() {
     connections_.clear();
     listeners_.clear();
@@ -508,22 +510,22 @@ private:
   mutable std::mutex self_mutex_;
   hello self_;
 
-  // The gate's thread only, from here on.
+  // Used by the gate's thread only, from here on.
   bool stopping_ = false;
   link_table table_;
   link_table::effects out_;
   bool carrying_out_ = false;
   std::vector<socket> listeners_;
-  /// The first loopback address that it listens at.
+  /// The first loopback address that this node listens at.
   std::optional<endpoint> source_;
   time_point paused_until_{};
   std::map<connection_id, connection> connections_;
-  /// Those that wait for their connection, or for it to be an up link.
+  /// Dials that wait for their connection, or for it to become a link.
   std::map<connection_id, dial_job> dials_;
   std::vector<parked_dial> parked_;
   random_source random_{static_cast<std::uint64_t>(started_.time_since_epoch().count())};
   std::map<connection_id, link_ptr> links_;
-  /// Above all descriptors, by which BASP knows its other connections.
+  /// Above all descriptors, because BASP identifies its other connections by these.
   connection_id last_id_ = connection_id{1} << 32U;
 };
 

@@ -65,18 +65,18 @@ TROUPE_COMPILED result<std::unique_ptr<gate>> gate::start(caf::actor_system& sys
   self.basp_node.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   self.heartbeat = detail::heartbeat_of(sys);
   self.entry_point = entry_point ? entry_point->id() : 0;
-  if (auto why = detail::refuse(self, options); why.code != errc::none)
+  if (auto why = detail::refuse(self, options))
     return why;
   auto inside = std::make_shared<detail::gate_loop>(sys, std::move(self), std::move(events),
                                                     options, std::move(make_stream));
   if (!inside->jobs.usable())
-    return problem{errc::limit_reached, "no descriptor left for the gate of links: "
+    return problem{errc::limit_reached, "no file descriptor is left for links: "
                                           + system_text(errno) + "; raise ulimit -n"};
   try {
     return std::unique_ptr<gate>{new gate(sys, std::move(entry_point), std::move(inside))};
   } catch (const std::system_error& why) {
-    return problem{errc::limit_reached, std::string{"no thread left for the gate of links: "}
-                                          + why.what() + "; raise ulimit -u"};
+    return problem{errc::limit_reached,
+                   std::string{"no thread is left for links: "} + why.what() + "; raise ulimit -u"};
   }
 }
 
@@ -85,7 +85,7 @@ TROUPE_COMPILED gate::~gate() {
 }
 
 TROUPE_COMPILED result<std::uint16_t> gate::listen(const endpoint& where) {
-  if (auto why = loop_->refuse_plain(where, "listen at"); why.code != errc::none)
+  if (auto why = loop_->refuse_plain(where, "listen at"))
     return why;
   auto made = start_listen(where);
   if (!made)
@@ -93,7 +93,7 @@ TROUPE_COMPILED result<std::uint16_t> gate::listen(const endpoint& where) {
   auto port = local_endpoint(*made).port();
   auto kept = std::make_shared<socket>(std::move(*made));
   if (!loop_->jobs.post([it = loop_.get(), kept] { it->listen(std::move(*kept)); }))
-    return problem{errc::cancelled, "this node has stopped; it takes no connections any more"};
+    return problem{errc::cancelled, "this node has stopped; it accepts no more connections"};
   return port;
 }
 
@@ -159,7 +159,7 @@ TROUPE_COMPILED gate::gate(caf::actor_system& sys, caf::strong_actor_ptr entry_p
 TROUPE_COMPILED void configure_links(caf::actor_system_config& cfg) {
   cfg.load<caf::io::middleman>();
   cfg.set("caf.scheduler.policy", "sharing"); // idle workers of "stealing" sleep 50 us a hop
-  cfg.set("caf.middleman.workers", 0);        // who reads a message takes it apart: one hop less
+  cfg.set("caf.middleman.workers", 0); // the reading thread also decodes a message: one hop less
   cfg.set("caf.middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{500}});
   cfg.set("caf.middleman.connection-timeout", caf::timespan{std::chrono::hours{24}});
   cfg.set("caf.metrics-filters.actors.includes", std::vector<std::string>{gate::basp_name});

@@ -15,15 +15,15 @@
 
 namespace troupe::raft::detail {
 
-/// A message shows that a disk has lost what it had synced.
+/// A contradiction which shows that a disk has lost entries that it had synced.
 struct loss {
-  /// Of the entry that shows it.
+  /// The entry that shows it.
   log_index index = 0;
   std::string what;
-  /// This replica led by its own vote alone without that, or would: it is probably the one that is
-  /// wrong, and the others need it for nothing.
+  /// This replica led by its own vote alone without that entry, or would. So probably its own disk
+  /// is the one, and the other members can continue without it.
   bool is_own = false;
-  /// If it leads, it leads no more.
+  /// Whether this replica steps down if it is leader.
   bool ends_lead = true;
 
   [[nodiscard]] problem why() const {
@@ -42,36 +42,36 @@ private:
       "was acknowledged may be here alone";
 };
 
-/// What a replica knows that is committed, beside what others say is.
+/// Compares the committed log of a replica with what other replicas claim.
 ///
-/// A leader has every committed entry, unless a disk has lost what it had synced: its own, if it
-/// led alone, or that of a voter which elected it. Which of them, nobody can tell from two logs. So
-/// nobody is heard, and nobody gets a vote, that contradicts what is committed here. Beyond the
-/// thesis, which trusts disks; that a replica which has lost something gives no vote is from
-/// Alagappan et al., Protocol-Aware Recovery for Consensus-Based Storage, FAST 2018.
+/// A leader has every committed entry unless a disk has lost synced entries: its own, if it led
+/// alone, or that of a voter which elected it. Two logs do not tell which. So this replica ignores
+/// leaders, and grants no vote to candidates, that contradict what is committed here. This goes
+/// beyond the thesis, which trusts disks. That a replica which has lost entries grants no vote is
+/// from Alagappan et al., Protocol-Aware Recovery for Consensus-Based Storage, FAST 2018.
 struct ledger {
   seat_id self;
   const entry_log& log;
   log_index commit = 0;
 
-  /// Needs nobody's vote.
+  /// Whether this replica is the only voter, by its latest configuration.
   [[nodiscard]] bool is_alone() const {
     return votes_alone_at(log.members());
   }
 
-  /// The same, and that is committed.
+  /// Whether it is the only voter also by the committed configuration.
   [[nodiscard]] bool is_left_alone() const {
     return is_alone() && votes_alone_at(log.members_at(commit));
   }
 
-  /// What is wrong if a leader has entry `index` of that term.
+  /// The contradiction, if there is one, when a leader has entry `index` of that term.
   [[nodiscard]] std::optional<loss> contradicts(log_index index, term_number of_leader) const {
     auto place = std::max(index, log.base_index());
     auto own = log.term_at(place);
     if (index > commit || !own || *own == of_leader)
       return {};
     if (index < log.base_index() && *own > of_leader)
-      return {}; // nobody knows
+      return {}; // the log here no longer tells
     auto led_alone = votes_alone_at(log.members_at(place));
     return loss{index,
                 "entry " + std::to_string(index) + " is committed here in term "
@@ -79,7 +79,7 @@ struct ledger {
                 led_alone, *own >= of_leader || led_alone};
   }
 
-  /// In the messages of a leader of `term`.
+  /// The contradiction in an append of a leader of `term`.
   [[nodiscard]] std::optional<loss> contradicts(const append& what, term_number term,
                                                 bool leads) const {
     auto found = ends_early(what.last_index, term);
@@ -95,13 +95,14 @@ struct ledger {
     return found;
   }
 
-  /// In the snapshot of a leader.
+  /// The contradiction in a snapshot of a leader.
   [[nodiscard]] std::optional<loss> contradicts(const snapshot_header& header) const {
     auto found = contradicts(header.index, header.term);
     return found ? found : is_older(header.index, header.members.promotions);
   }
 
-  /// In a message of who led by its own vote alone when it sent that, or made the snapshot.
+  /// The contradiction in a message of a leader that was the only voter when it sent it, or in a
+  /// snapshot.
   [[nodiscard]] std::optional<loss> contradicts_alone(const message& what) const {
     if (auto* news = std::get_if<append>(&what.body); news && news->alone)
       return contradicts(*news, what.term, false);
@@ -110,8 +111,8 @@ struct ledger {
     return {};
   }
 
-  /// What leaders of other terms have committed, and a replica lacks that leads by its own vote:
-  /// it has all that any earlier leader has committed, or has lost it.
+  /// Entries committed by leaders of other terms that this replica, which leads by its own vote
+  /// alone, does not have. It had all entries that earlier leaders committed, so it has lost them.
   [[nodiscard]] std::optional<loss> lost_alone(const message& what) const {
     std::optional<loss> found;
     auto look_at = [&](log_index index, term_number term) {
@@ -132,8 +133,9 @@ struct ledger {
     return found;
   }
 
-  /// What somebody who wants a vote knows to be committed, and this replica has lost if it
-  /// `needs_nobody`: nothing was committed without it. Others may be behind.
+  /// The contradiction with the commit index of a candidate. If this replica `needs_nobody`, no
+  /// entry was committed without it, so it has lost the entry if it lacks it. Otherwise it may just
+  /// be behind.
   [[nodiscard]] std::optional<loss> lost_by(const vote_request& what, bool needs_nobody) const {
     if (planted_flaw == flaw::loss_overlooked || planted_flaw == flaw::astray_votes)
       return {};
@@ -147,7 +149,7 @@ private:
     return members.voters() == std::set<seat_id>{self};
   }
 
-  /// A leader begins with all that was committed in earlier terms.
+  /// A leader has all entries committed in earlier terms, so its log cannot end before them.
   [[nodiscard]] std::optional<loss> ends_early(log_index last, term_number term) const {
     auto own = log.term_at(commit);
     if (last == 0 || last >= commit || !own || *own >= term)
@@ -159,7 +161,8 @@ private:
                 votes_alone_at(log.members_at(commit))};
   }
 
-  /// What ends before all that is committed here may be late.
+  /// Whether the other log has fewer promotions, and is so an older copy. A message that ends
+  /// before the commit index here may just be late.
   [[nodiscard]] std::optional<loss> is_older(log_index last, std::uint64_t promotions) const {
     auto own = log.members_at(commit).promotions;
     if (last < commit || promotions >= own)
@@ -167,7 +170,7 @@ private:
     loss found{last, "at entry " + std::to_string(last) + " voters had been added "
                        + std::to_string(promotions) + " times there, and here "
                        + std::to_string(own) + " times before"};
-    found.ends_lead = false; // nobody needs that leader
+    found.ends_lead = false; // the older copy is wrong, not this replica
     return found;
   }
 
@@ -191,38 +194,38 @@ private:
   }
 };
 
-/// When a replica that needs nobody's vote may lead: it asks nobody who might know more than its
-/// log, which may be an older copy, from before others voted.
+/// Decides when a replica that is the only voter may lead. It asks no other replica, although its
+/// log may be an older copy, from before others became voters.
 class solitude {
 public:
   solitude(time_point now, const options& how) : alone_from_(now + how.lead_alone_after) {}
 
-  /// How long one that has lost something rests, in election time-outs.
+  /// How long a replica that has lost entries does not stand for election, in election time-outs.
   static constexpr std::int64_t rest = 100;
 
-  /// It led, or would lead, without what others have committed: it would lead again while the
-  /// others elect a leader.
+  /// It led, or would lead, without entries that others have committed. It rests, so that it does
+  /// not lead again while the others elect a leader.
   void go_astray(time_point now, const options& how) {
     astray_until_ = now + rest * how.election_timeout;
   }
 
-  /// Its log is that of a leader now.
+  /// It has taken committed entries from a leader, so it need not rest.
   void follow() {
     astray_until_ = {};
   }
 
-  /// Entries up to here are committed, by what others say.
+  /// Others say that entries up to here are committed.
   void hear(log_index committed) {
     known_ = std::max(known_, committed);
   }
 
-  /// Others may vote: somebody who is heard has more than this log.
+  /// Another replica has more than this log, so there may be other voters: wait for a leader.
   void hear_of_more(time_point now, const options& how) {
     alone_from_
       = std::max(alone_from_, now + std::max(how.lead_alone_after, 3 * how.election_timeout));
   }
 
-  /// When it may stand for election.
+  /// The earliest time at which it may stand for election.
   [[nodiscard]] time_point stands_from(bool alone) const {
     auto from = planted_flaw == flaw::astray_stands ? time_point{} : astray_until_;
     return alone ? std::max(from, alone_from_) : from;

@@ -12,11 +12,11 @@
 
 namespace troupe::raft::detail {
 
-/// Bytes that a replica says of itself.
-inline constexpr std::size_t max_about = 256;
+/// Largest options::about, in bytes.
+inline constexpr std::size_t max_about = 16'384;
 
 /// Returns `how`.
-/// @throws std::invalid_argument naming the option that is out of its bounds
+/// @throws std::invalid_argument with the option that is outside its bounds
 inline options checked(const options& how) {
   auto demand = [](bool holds, const char* sentence) {
     if (!holds)
@@ -37,7 +37,7 @@ inline options checked(const options& how) {
          "raft: lead_alone_after must be from 0 to an hour");
   demand(how.max_snapshot_bytes <= std::numeric_limits<std::uint32_t>::max(),
          "raft: max_snapshot_bytes must be less than 4 GiB");
-  demand(how.about.size() <= max_about, "raft: about must not have more than 256 bytes");
+  demand(how.about.size() <= max_about, "raft: about must not have more than 16384 bytes");
   return how;
 }
 
@@ -45,7 +45,7 @@ inline problem wrong(std::string what) {
   return {errc::bad_argument, std::move(what) + "; the sender is broken or no replica"};
 }
 
-/// Whether a time is one that a group can come to: 146 years.
+/// Whether a time of a group is possible: not negative, and below 146 years.
 inline bool is_time(group_time at) {
   constexpr auto longest = static_cast<duration::rep>(max_number);
   return at >= group_time{} && at.time_since_epoch().count() < longest;
@@ -66,7 +66,7 @@ inline problem check_entries(const append& what, term_number term) {
   return {};
 }
 
-/// Returns what is wrong about a message whatever the state of its receiver.
+/// Returns why a message is invalid for every receiver, errc::none if it is not.
 inline problem check(const message& what, const options& how) {
   auto too_large = [](std::uint64_t number) { return number >= max_number; };
   if (what.term == 0 || too_large(what.term))
@@ -110,8 +110,8 @@ inline problem check(const message& what, const options& how) {
     what.body);
 }
 
-/// Returns what is wrong about a message for a replica that is in the term `mine`. One that has
-/// heard of no term yet takes that of the leader which adds it, however far the group has counted.
+/// Returns why the term of a message is invalid for a replica in the term `mine`. A replica without
+/// a term takes that of the leader which adds it, however high it is.
 inline problem check_term(const message& what, term_number mine) {
   auto is_first = mine == 0
                   && (std::holds_alternative<append>(what.body)

@@ -15,16 +15,16 @@
 
 namespace troupe::raft::detail {
 
-/// When a replica stands for election, whom it asks, and who has voted for it; and whether
-/// another may have its vote (thesis 3.4, 3.6.1, 9.6).
+/// Elections of one replica: when it stands, its requests for votes, the votes it got, and
+/// whether it votes for another (thesis 3.4, 3.6.1, 9.6).
 class elections {
 public:
   explicit elections(random_source random) : random_(random) {}
 
   // -- the time-out -----------------------------------------------------------------------
 
-  /// Gives a leader until one to one and a half election time-outs after `from`, at random, so
-  /// that seldom two stand at a time.
+  /// Waits for a leader until one to one and a half election time-outs after `from`, at random, so
+  /// that two replicas rarely stand at the same time.
   void await_leader(time_point from, duration timeout) {
     auto extra = random_.below(static_cast<std::uint64_t>(timeout.count() / 2));
     due_ = from + timeout + duration{static_cast<std::int64_t>(extra)};
@@ -34,10 +34,10 @@ public:
     due_ = when;
   }
 
-  /// A leader whose process has died is missed by all at once, and nobody has to wait for the
-  /// whole time-out: the voters stand one after the other, a heartbeat apart. If it lives, it
-  /// has that time to be heard again, and those that still hear it would not vote (thesis
-  /// 9.6). Beyond the thesis, which knows no links.
+  /// Shortens the wait after a lost link to the leader. When its process dies, all voters lose
+  /// their links at once, so they stand one after the other, a heartbeat apart, instead of waiting
+  /// for the whole time-out. A leader that is alive has that time to be heard again, and voters
+  /// that still hear it grant no vote (thesis 9.6). Goes beyond the thesis, which has no links.
   void stand_soon(seat_id leader, const turn& t) {
     auto place = 1;
     for (auto seat : t.members().voters())
@@ -49,7 +49,7 @@ public:
     return due_;
   }
 
-  // -- one's own votes --------------------------------------------------------------------
+  // -- its own candidacy ------------------------------------------------------------------
 
   void clear() {
     votes_.clear();
@@ -68,7 +68,7 @@ public:
     return count(members.voters(), votes_);
   }
 
-  /// Asks whether there would be votes in the next term.
+  /// Asks the other voters for a pre-vote in the next term.
   static void ask_whether(const turn& t) {
     auto what = request(true, false, t);
     for (auto seat : t.members().voters())
@@ -76,7 +76,7 @@ public:
         t.put(replica_types::send{seat, {t.disk.term() + 1, what}});
   }
 
-  /// Asks for votes in this term once one's own vote is on the disk, and then counts that.
+  /// Asks for votes in this term once its own vote is on the disk, which it counts then.
   static void ask(bool forced, const turn& t) {
     auto what = request(false, forced, t);
     for (auto seat : t.members().voters())
@@ -88,8 +88,8 @@ public:
 
   // -- the votes of others ----------------------------------------------------------------
 
-  /// Answers who wants a vote in the term `wanted`. A trial changes nothing; one vote is given
-  /// in a term, and only to who has all that may be committed.
+  /// Answers a request for a vote in the term `wanted`. A trial changes no state. One vote is
+  /// granted per term, and only to a candidate that has all entries that may be committed.
   void answer(seat_id from, term_number wanted, const vote_request& what, seat_id leader,
               bool has_leader, const turn& t) {
     auto term = t.disk.term();
@@ -112,19 +112,20 @@ public:
     t.tell_when_written(from, vote_answer{false, granted});
   }
 
-  /// Whether who asks has a log that goes beyond this one.
+  /// Whether the candidate's log is newer than this one.
   [[nodiscard]] static bool is_newer(const vote_request& what, const entry_log& log) {
     return std::pair{what.last_term, what.last_index}
            > std::pair{log.last_term(), log.last_index()};
   }
 
-  /// Who is about to be removed may be the only one that can go on (thesis 4.2.2). After a restart
-  /// it may not be known which of the changes behind the snapshot are committed.
+  /// Whether this replica is a voter in a configuration that may be committed. A voter that is
+  /// being removed may still be needed as leader (thesis 4.2.2), and after a restart the commit
+  /// index may be lower than it was.
   [[nodiscard]] static bool may_stand(const turn& t) {
     return t.log().votes_since(t.commit, t.self);
   }
 
-  /// Whether a message is of a term that is only thought of.
+  /// Whether the term of a message is that of a trial, which has not begun.
   [[nodiscard]] static bool is_trial(const message& what) {
     if (auto* wish = std::get_if<vote_request>(&what.body))
       return wish->trial;

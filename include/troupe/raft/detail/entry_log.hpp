@@ -16,15 +16,15 @@
 
 namespace troupe::raft::detail {
 
-/// The log of one replica in memory: what follows the base (a snapshot, or nothing), and
-/// which configuration is in force where.
+/// The log of one replica in memory: the entries after the base (a snapshot, or nothing), and
+/// the configurations in force.
 class entry_log {
 public:
   entry_log() {
     configurations_.try_emplace(0);
   }
 
-  /// Begins anew behind `base`.
+  /// Drops all entries and continues after `base`.
   void reset(const snapshot_header& base) {
     base_index_ = base.index;
     base_term_ = base.term;
@@ -54,7 +54,7 @@ public:
     return entries_.empty() ? base_at_ : entries_.back().at;
   }
 
-  /// Returns the term of the entry at `index`, nothing if it is not known here (any more).
+  /// Returns the term of the entry at `index`; nothing if this log does not have it.
   [[nodiscard]] std::optional<term_number> term_at(log_index index) const {
     if (index == base_index_)
       return base_term_;
@@ -76,7 +76,7 @@ public:
     entries_.push_back(std::move(line));
   }
 
-  /// Takes away the entry at `from` and all behind it.
+  /// Removes the entry at `from` and all after it.
   /// @pre base_index() < from
   void truncate(log_index from) {
     assert(from > base_index_);
@@ -87,7 +87,7 @@ public:
       configurations_.erase(configurations_.lower_bound(from), configurations_.end());
   }
 
-  /// Forgets all up to `index`; the base is there from now on.
+  /// Drops all entries up to `index`, which becomes the base.
   void compact(log_index index) {
     if (index <= base_index_)
       return;
@@ -105,7 +105,7 @@ public:
     configurations_.emplace(index, std::move(in_force));
   }
 
-  /// The latest one is in force, committed or not (thesis 4.1).
+  /// The latest configuration, which is in force, committed or not (thesis 4.1).
   [[nodiscard]] const configuration& members() const {
     return configurations_.rbegin()->second;
   }
@@ -114,7 +114,7 @@ public:
     return configurations_.rbegin()->first;
   }
 
-  /// Whether `self` alone voted ever since the group was founded.
+  /// Whether by this log no other replica was ever a voter.
   [[nodiscard]] bool nobody_else_voted(seat_id self) const {
     return std::ranges::all_of(configurations_, [&](auto& each) {
       return each.second.promotions == 0
@@ -124,19 +124,19 @@ public:
     });
   }
 
-  /// The one that was in force at `index`.
+  /// The configuration in force at `index`.
   [[nodiscard]] const configuration& members_at(log_index index) const {
     return std::prev(configurations_.upper_bound(index))->second;
   }
 
-  /// Whether `seat` has a vote in any configuration that was in force at `index` or behind it.
+  /// Whether `seat` is a voter in any configuration in force at `index` or later.
   [[nodiscard]] bool votes_since(log_index index, seat_id seat) const {
     return std::any_of(std::prev(configurations_.upper_bound(index)), configurations_.end(),
                        [&](auto& each) { return each.second.votes(seat); });
   }
 
-  /// Returns where to compact to, so that of what is there up to `index` only the last entries
-  /// stay, no more than so many and so many bytes. Cost: O(entries that stay).
+  /// Returns where to compact to, so that of the entries up to `index` only the last ones stay,
+  /// within both limits. Cost: O(entries that stay).
   /// @pre index <= last_index()
   [[nodiscard]] log_index keeping(log_index index, std::uint64_t max_entries,
                                   std::uint64_t max_bytes) const {
@@ -148,7 +148,7 @@ public:
     return index;
   }
 
-  /// Returns entries from `first` on, at least one if there is any, within the bounds.
+  /// Returns entries from `first` to `last` within the limits, but at least one if there is any.
   [[nodiscard]] std::vector<entry> slice(log_index first, log_index last, std::size_t max_entries,
                                          std::size_t max_bytes) const {
     std::vector<entry> found;
@@ -167,8 +167,8 @@ public:
     return found;
   }
 
-  /// Returns the last place at or before `index` whose term is not above `term`: the first
-  /// where two logs that disagree at `index` may agree. The base if there is none.
+  /// Returns the last index at or before `index` whose term is not above `term`: the highest at
+  /// which two logs that disagree at `index` may agree. The base if there is none.
   [[nodiscard]] log_index last_not_above(log_index index, term_number term) const {
     index = std::clamp(index, base_index_, last_index());
     auto end = entries_.begin() + static_cast<std::ptrdiff_t>(index - base_index_);

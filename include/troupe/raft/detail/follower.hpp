@@ -15,24 +15,23 @@
 
 namespace troupe::raft::detail {
 
-/// How a replica takes entries and snapshots of the leader of its term, and what it answers
-/// (thesis 3.5, 5).
+/// Takes entries and snapshots from the leader of the term, and answers them (thesis 3.5, 5).
 class follower {
 public:
-  /// Whether only the leader of its term sends such a message.
+  /// Whether only the leader of a term sends such a message.
   [[nodiscard]] static bool is_of_leader(const message& what) {
     return std::holds_alternative<append>(what.body)
            || std::holds_alternative<snapshot_part>(what.body);
   }
 
-  /// Answers have to be given anew in a new term.
+  /// Forgets the last answer, because a new term needs new ones.
   void enter_term() {
     said_ = {};
   }
 
   void take(seat_id leader, const append& what, const turn& t) {
     auto last = what.previous_index + what.entries.size();
-    if (last <= t.commit) // old news; what that leader does not know to be committed it may lack
+    if (last <= t.commit) // nothing new; above its own commit index the leader may lack entries
       return answer(leader, std::max(last, std::min(t.commit, what.commit)), what, t);
     auto follows = what.previous_index <= t.commit
                    || t.log().term_at(what.previous_index) == what.previous_term;
@@ -77,7 +76,7 @@ public:
   }
 
 private:
-  /// A snapshot of which parts have come.
+  /// A snapshot that has arrived in part.
   struct arriving {
     snapshot_header header;
     std::uint32_t sum = 0;
@@ -88,7 +87,7 @@ private:
     return {true, index, 0, 0, 0, t.log().last_index()};
   }
 
-  /// @pre the entry before the first is as the leader has it, or committed
+  /// @pre the entry before the first is equal to the leader's, or committed
   static void take_entries(const append& what, const turn& t) {
     for (auto& line : what.entries) {
       if (line.index <= t.commit)
@@ -102,7 +101,7 @@ private:
     }
   }
 
-  /// A heartbeat is answered at once, with what is synced; entries when they are.
+  /// Answers a heartbeat at once, with the synced index; entries when they are synced.
   void answer(seat_id leader, log_index last, const append& what, const turn& t) {
     append_answer found{true, last, 0, 0, what.round, t.log().last_index()};
     auto waits = t.disk.is_ballot_dirty() || !what.entries.empty();
@@ -113,7 +112,7 @@ private:
       found.about = t.how.about;
     if (waits)
       t.tell_when_written(leader, found);
-    else if (is_news) // else it was sent to tell of commits, and has no other answer
+    else if (is_news) // otherwise it only told the commit index and needs no answer
       t.tell(leader, found);
   }
 
@@ -126,7 +125,7 @@ private:
   }
 
   std::optional<arriving> arriving_;
-  append_answer said_; // to what the leader sent last
+  append_answer said_; // the last answer to the leader
 };
 
 } // namespace troupe::raft::detail

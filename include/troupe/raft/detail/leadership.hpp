@@ -16,13 +16,12 @@
 
 namespace troupe::raft::detail {
 
-/// What a replica does for as long as it leads: puts commands and changes of members into the
-/// log, counts who has them, confirms reads, hands leadership over. There is one from an
-/// election that was won until its replica leads no more.
+/// The work of a leader: appends commands and member changes, advances the commit index, confirms
+/// reads, hands leadership over. Exists from a won election until the replica is no longer leader.
 class leadership {
 public:
-  /// Begins with an entry of its own term, which lets it commit what it inherited (thesis
-  /// 3.6.2). Rounds of heartbeats go on from `last_round`.
+  /// Begins with an entry of its own term, which lets it commit inherited entries (thesis 3.6.2).
+  /// Rounds of heartbeats continue from `last_round`.
   leadership(std::uint64_t last_round, const turn& t)
     : replication_(last_round), confirmed_(last_round) {
     for (auto index = t.commit + 1; index <= t.log().last_index(); ++index)
@@ -39,7 +38,7 @@ public:
 
   // -- time -------------------------------------------------------------------------------
 
-  /// A leader that a majority has not answered for so long may not be one any more.
+  /// Whether no majority has answered within the election time-out: another leader may exist.
   [[nodiscard]] bool has_lost_quorum(const turn& t) const {
     return t.now >= quorum_lost_at(t.self, t.members(), t.how);
   }
@@ -88,7 +87,7 @@ public:
     t.put(replica_types::proposed{id, first, t.disk.term()});
   }
 
-  /// Reads wait for a round of heartbeats that begins after they came (thesis 6.4).
+  /// A read waits for a round of heartbeats that begins after it arrived (thesis 6.4).
   void read(request_id id, const turn& t) {
     if (reads_.size() >= t.how.max_reads)
       return refuse(id,
@@ -102,8 +101,8 @@ public:
       begin_round(t);
   }
 
-  /// Whether this learner lacks so much that a group could hardly commit with its vote. One that
-  /// has not acknowledged that it is a member may be dead, or have another disk by now, though a
+  /// Whether this learner lacks so many entries that as a voter it would delay commits, or has not
+  /// acknowledged the latest configuration: then it may be dead or have another disk, even if the
   /// log is so short that it lacks little.
   [[nodiscard]] bool is_behind(seat_id seat, const turn& t) const {
     auto match = replication_.match(seat);
@@ -112,8 +111,7 @@ public:
            && (!knows || match + t.how.max_message_entries < t.log().last_index());
   }
 
-  /// Whether the members are not settled: a change of them is not committed, or nothing of this
-  /// term is.
+  /// Whether the latest configuration is not committed yet, or no entry of this term is.
   [[nodiscard]] static bool is_changing(const turn& t) {
     auto is_settled
       = t.log().term_at(t.commit) == t.disk.term() || planted_flaw == flaw::hasty_changes;
@@ -125,8 +123,8 @@ public:
     return members_at_ ? std::optional{now - *members_at_} : std::nullopt;
   }
 
-  /// One at a time, and none before an entry of one's own term is committed: else two
-  /// majorities may not meet (thesis 4.1; Ongaro, raft-dev, July 2015).
+  /// Changes are made one at a time, and only after an entry of the leader's own term is committed:
+  /// otherwise two majorities might not overlap (thesis 4.1; Ongaro, raft-dev, July 2015).
   void change_members(request_id id, configuration next, const turn& t) {
     if (handover_)
       return refuse(id, hands_over(), t);
@@ -143,21 +141,23 @@ public:
     t.put(replica_types::proposed{id, t.log().last_index(), t.disk.term()});
   }
 
-  /// Takes nothing new until `to` has all entries and stands for election, or for one
-  /// election time-out (thesis 3.10).
+  /// Takes no proposals until `to` has all entries and stands for election, or for one election
+  /// time-out (thesis 3.10).
   void hand_over(request_id id, seat_id to, const turn& t) {
     if (handover_)
       return refuse(id, hands_over(), t);
     if (to == seat_id{})
       to = replication_.most_advanced(t.members());
     if (!replication_.contains(to) || !t.members().votes(to))
-      return refuse(id, {errc::bad_argument, "there is no other voter of that seat to lead"}, t);
+      return refuse(
+        id, {errc::bad_argument, "leadership can only move to another voter; name one, or add one"},
+        t);
     handover_ = handover{to, t.now + t.how.election_timeout};
     t.put(replica_types::proposed{id, t.log().last_index(), t.disk.term()});
     let_take_over(to, t);
   }
 
-  // -- what others say --------------------------------------------------------------------
+  // -- answers of other members -----------------------------------------------------------
 
   void take(seat_id from, const append_answer& what, const turn& t) {
     if (!replication_.contains(from))
@@ -185,8 +185,8 @@ public:
 
   // -- the end of each step ---------------------------------------------------------------
 
-  /// Only entries of one's own term are counted (thesis 3.6.2). Returns whether more is
-  /// committed than before.
+  /// Advances the commit index, counting only entries of the leader's own term (thesis 3.6.2).
+  /// Returns whether it advanced.
   bool advance_commit(const turn& t) {
     auto index = std::min(replication_.agreed_index(t), t.log().last_index());
     auto is_own
@@ -201,10 +201,11 @@ public:
     return true;
   }
 
-  /// The disk has no room. Who leads alone goes on leading, as nobody else could, without the
-  /// entries that are not synced. Returns false, and does nothing, where it is not alone, or
-  /// has not committed an entry of its term yet. Nor where it is alone by an entry that is to go:
-  /// another member may have those before it. A leader that was removed is not the one who is left.
+  /// The disk failed to write. A leader that is the only member drops the entries that are not
+  /// synced and stays leader, because no other replica could lead. Returns false, and does nothing,
+  /// if there are other members, if the configuration that says so is not synced (other members may
+  /// have the entries before it), or if no entry of this term is committed yet. A leader that was
+  /// removed is not the only member.
   bool take_back(const problem& why, const turn& t) {
     auto& members = t.members().members;
     auto is_alone = members.size() == 1
@@ -221,7 +222,7 @@ public:
     return true;
   }
 
-  /// Sends what the others lack.
+  /// Sends entries and, if it is time, the commit index to members that lack them.
   void send_on(const turn& t) {
     auto tells = tell_commit_at_ && t.now >= *tell_commit_at_;
     if (tells)
@@ -229,10 +230,10 @@ public:
     replication_.send_on(tells, t);
   }
 
-  /// It leads no more: whoever waits is told. Returns its last round.
+  /// Ends the leadership: refuses waiting reads. Returns its last round.
   std::uint64_t end(const turn& t) {
     for (auto& each : reads_.take_all())
-      refuse(each.id, {errc::not_leader, "it leads no more; ask the new leader"}, t);
+      refuse(each.id, {errc::not_leader, "this node has stopped leading; ask the new leader"}, t);
     return replication_.round();
   }
 
@@ -263,7 +264,7 @@ private:
     confirm_reads(t);
   }
 
-  /// Answers reads that a majority has confirmed, and sees to the round of those that wait.
+  /// Answers the reads that a majority has confirmed, and begins a round for those that wait.
   void confirm_reads(const turn& t) {
     auto round = replication_.round();
     confirmed_ = std::max(confirmed_, std::min(replication_.agreed_round(t), round));
@@ -288,10 +289,10 @@ private:
   read_rounds reads_;
   std::uint64_t confirmed_; // the last round that a majority has answered
   log_index term_start_ = 0;
-  std::optional<time_point> members_at_; // when they were put into the log, if by this leader
+  std::optional<time_point> members_at_; // when this leader last changed the members, if it did
   std::uint64_t uncommitted_bytes_ = 0;
   time_point heartbeat_at_{};
-  std::optional<time_point> tell_commit_at_; // to those who have not heard of it until then
+  std::optional<time_point> tell_commit_at_; // when to send the commit index on its own
   std::optional<handover> handover_;
 };
 

@@ -7,7 +7,7 @@
 #include "troupe/raft/replica_types.hpp"
 #include "troupe/raft/types.hpp"
 
-/// What each change makes of the members of a group, or why it cannot be.
+/// The configuration that results from each change of the members, or why it is refused.
 namespace troupe::raft::detail {
 
 inline result<configuration> changed(configuration members,

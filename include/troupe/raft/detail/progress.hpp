@@ -10,44 +10,44 @@
 
 namespace troupe::raft::detail {
 
-/// How far a leader has come with one other member.
+/// Progress of one other member, as its leader knows it.
 struct progress {
   enum class pace : std::uint8_t {
-    /// Looks for the place where the logs agree: one message at a time.
+    /// Looks for the index where the logs agree: one message at a time.
     probe = 0,
-    /// Sends ahead of the answers.
+    /// Sends entries without waiting for answers.
     stream = 1,
-    /// The log does not reach back so far: a snapshot is on its way.
+    /// The log begins after what the member needs: it gets a snapshot.
     snapshot = 2,
   };
 
   pace state = pace::probe;
-  /// Synced there, and as it is here.
+  /// Last index that is synced there and equal to the leader's.
   log_index match = 0;
-  /// It has lost what it had synced up to `match`, and maybe its vote for another leader: it
-  /// confirms no rounds.
+  /// It has lost entries that it had synced up to `match`, and perhaps its vote for another leader.
+  /// So its answers confirm no rounds.
   bool has_forgotten = false;
-  /// What is sent next.
+  /// The next entry to send.
   log_index next = 1;
-  /// The leader's round when `match` rose last.
+  /// The leader's round when `match` last rose.
   std::uint64_t match_round = 0;
-  /// The last round that was answered.
+  /// The last round that the member answered.
   std::uint64_t round = 0;
   time_point heard{};
-  /// Last entries of messages without an answer.
+  /// The last entry of each unanswered message.
   std::deque<log_index> in_flight;
-  /// A probe is out, or a part of a snapshot.
+  /// A probe or a part of a snapshot is unanswered.
   bool waits = false;
   time_point sent{};
   log_index told_commit = 0;
-  /// What it said last of itself.
+  /// Its latest options::about.
   std::string about;
 
-  /// The part of the snapshot that is next.
+  /// The snapshot that is sent, and the offset of its next part.
   log_index snapshot_index = 0;
   std::uint64_t offset = 0;
 
-  /// What counts as had by it, for commits and promotions.
+  /// The index that counts for commits and promotions.
   [[nodiscard]] log_index counted() const {
     return has_forgotten && planted_flaw != flaw::forgotten_counted ? 0 : match;
   }

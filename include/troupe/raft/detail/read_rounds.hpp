@@ -9,15 +9,15 @@
 
 namespace troupe::raft::detail {
 
-/// Reads that wait until their leader knows that it still led when they came (thesis 6.4).
-/// All that come during one round of heartbeats share the next.
+/// Reads that wait until their leader knows that it was still leader when they arrived (thesis
+/// 6.4). All reads that arrive during one round of heartbeats share the next.
 class read_rounds {
 public:
   struct read {
     request_id id = 0;
-    /// Commit index when it came; applied so far, the state may be read.
+    /// Commit index when the read arrived. It may be answered once that is applied.
     log_index index = 0;
-    /// Confirmed by an answer to this round or a later one.
+    /// Confirmed when a majority has answered this round or a later one.
     std::uint64_t round = 0;
   };
 
@@ -33,7 +33,7 @@ public:
     return reads_.empty();
   }
 
-  /// Takes out what a round of a majority confirms.
+  /// Removes and returns the reads that a majority's answers to `round` confirm.
   std::vector<read> confirm(std::uint64_t round) {
     std::vector<read> done;
     while (!reads_.empty() && reads_.front().round <= round) {

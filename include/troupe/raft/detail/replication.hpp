@@ -18,12 +18,12 @@
 
 namespace troupe::raft::detail {
 
-/// How a leader brings its log to the other members: finds where theirs agrees with it, sends
-/// ahead of their answers, and a snapshot to whom the log does not reach back (thesis 3.5, 5,
-/// 10.2.1). Heartbeats go in rounds, so that answers tell when the leader still led.
+/// Replicates a leader's log to the other members: finds where their logs agree with it, pipelines
+/// entries, and sends a snapshot to members that lack entries from before the log (thesis 3.5, 5,
+/// 10.2.1). Heartbeats are numbered by rounds, so that answers prove when it was still leader.
 class replication {
 public:
-  /// Rounds go on from `last_round`.
+  /// Rounds continue from `last_round`.
   explicit replication(std::uint64_t last_round) : round_(last_round) {}
 
   // -- what the others have --------------------------------------------------------------
@@ -32,7 +32,8 @@ public:
     return peers_.contains(seat);
   }
 
-  /// Synced there, and as it is here; zero for one that is no member, or has forgotten entries.
+  /// Last index that is synced there and equal to this log; zero for a replica that is not a member
+  /// or has lost entries.
   [[nodiscard]] log_index match(seat_id seat) const {
     auto found = peers_.find(seat);
     return found == peers_.end() ? 0 : found->second.counted();
@@ -42,7 +43,7 @@ public:
     return round_;
   }
 
-  /// What a majority of the voters has, this replica among them.
+  /// The last index that a majority of the voters has, this replica included.
   [[nodiscard]] log_index agreed_index(const turn& t) const {
     return agreed_on<log_index>(t, t.disk.synced(), [](auto& peer) { return peer.counted(); });
   }
@@ -52,7 +53,7 @@ public:
     return agreed_on<std::uint64_t>(t, round_, [](auto& peer) { return peer.round; });
   }
 
-  /// When a majority was last heard; nothing if this replica is one.
+  /// When a majority was last heard; nothing if this replica alone is a majority.
   [[nodiscard]] std::optional<time_point> quorum_heard(seat_id self,
                                                        const configuration& members) const {
     std::map<seat_id, duration::rep> heard{{self, duration::max().count()}};
@@ -62,7 +63,7 @@ public:
     return last == duration::max() ? std::nullopt : std::optional{time_point{last}};
   }
 
-  /// The other voter with the longest log, of those that have lost nothing; nobody if there is
+  /// The other voter with the longest log among those that have lost no entries; zero if there is
   /// none.
   [[nodiscard]] seat_id most_advanced(const configuration& members) const {
     seat_id best;
@@ -83,14 +84,14 @@ public:
     return found;
   }
 
-  /// The snapshot that members are getting, null if none is.
+  /// The snapshot that is being sent to members; null if there is none.
   [[nodiscard]] const snapshot* on_its_way() const {
     return outgoing_ ? &*outgoing_ : nullptr;
   }
 
   // -- what happens -----------------------------------------------------------------------
 
-  /// The members are others than before.
+  /// Call after a change of the members.
   void update_members(const turn& t) {
     auto& members = t.members().members;
     std::erase_if(peers_, [&](auto& each) { return !members.contains(each.first); });
@@ -117,20 +118,20 @@ public:
         send_entries(seat, peer, false, t);
         continue;
       }
-      send_bare_heartbeat(seat, t); // parts are no heartbeats
+      send_bare_heartbeat(seat, t); // parts of a snapshot carry no round
       ask_for_snapshot(peer, t);
     }
     forget_snapshot(t);
   }
 
-  /// Sends all entries that members lack, as far as their answers allow; if it `tells_commits`,
-  /// also what is committed to those that lack only that.
+  /// Sends the entries that members lack, up to max_in_flight. With `tells_commits`, also sends the
+  /// commit index to members that lack only that.
   void send_on(bool tells_commits, const turn& t) {
     for (auto& [seat, peer] : peers_)
       send_on(seat, peer, tells_commits, t);
   }
 
-  /// Returns whether the member is as far as it says.
+  /// Returns whether the answer was accepted as the member's progress.
   bool take(seat_id from, const append_answer& what, const turn& t) {
     auto found = peers_.find(from);
     if (found == peers_.end())
@@ -173,7 +174,7 @@ public:
     peer.waits = false;
   }
 
-  /// What was on the way to this member is lost.
+  /// Messages on the way to this member are lost.
   void lose_link(seat_id seat) {
     auto found = peers_.find(seat);
     if (found == peers_.end())
@@ -184,8 +185,8 @@ public:
       peer.begin_probe(peer.match + 1);
   }
 
-  /// The snapshot that was asked for. One that no member would take is not sent, nor asked for
-  /// again until there is another.
+  /// The snapshot that load_snapshot asked for. One that is too large for members is not sent, and
+  /// none is asked for again until there is a newer one.
   void take(const replica_types::loaded& what, const turn& t) {
     is_loading_ = false;
     if (what.what.header.index < t.log().base_index())
@@ -197,7 +198,7 @@ public:
     outgoing_sum_ = what.sum;
   }
 
-  /// There is a newer one than before.
+  /// There is a newer snapshot.
   void renew_snapshot() {
     is_too_large_ = false;
   }
@@ -222,8 +223,8 @@ private:
             members.promotions};
   }
 
-  /// One that asks for nothing and is accepted by any log.
-  /// Its answer tells how much of what is committed the member has: it may need no snapshot.
+  /// A heartbeat that every log accepts. The answer tells how much of the committed log the member
+  /// has: perhaps it needs no snapshot.
   void send_bare_heartbeat(seat_id seat, const turn& t) const {
     t.tell(seat, behind(0, 0, t));
   }
@@ -250,7 +251,7 @@ private:
     }
   }
 
-  /// Heartbeats, probes, and what only tells of commits carry no entries.
+  /// Heartbeats, probes and messages for a commit index alone carry no entries.
   void send_entries(seat_id seat, progress& peer, bool with_entries, const turn& t) {
     auto previous = peer.next - 1;
     auto term = t.log().term_at(previous);
@@ -284,8 +285,8 @@ private:
     }
   }
 
-  /// Goes back as far as the two logs may agree, at most one message for each term that
-  /// they disagree on.
+  /// Goes back to where the two logs may agree: at most one message for each term that they
+  /// disagree on.
   void refused(progress& peer, const append_answer& what, const turn& t) {
     auto is_old = peer.state == progress::pace::stream ? what.index <= peer.match
                                                        : what.index != peer.next - 1;
@@ -304,13 +305,14 @@ private:
     ask_for_snapshot(peer, t);
   }
 
-  /// Whether it could take a snapshot now, so that one is worth its memory.
+  /// Whether the member waits for a snapshot and was heard recently, so that a snapshot is worth
+  /// its memory.
   [[nodiscard]] static bool could_take_one(const progress& peer, const turn& t) {
     return peer.state == progress::pace::snapshot && !peer.has_forgotten
            && t.now < peer.heard + t.how.election_timeout;
   }
 
-  /// Sees to one that the log goes on from.
+  /// Asks for a snapshot that the log continues from, unless there is one.
   void ask_for_snapshot(const progress& peer, const turn& t) {
     if (outgoing_ && outgoing_->header.index < t.log().base_index())
       outgoing_.reset();
@@ -324,7 +326,7 @@ private:
       outgoing_.reset();
   }
 
-  /// @pre there is one on its way
+  /// @pre on_its_way()
   void send_part(seat_id seat, progress& peer, const turn& t) {
     assert(outgoing_);
     auto& bytes = *outgoing_->bytes;
@@ -343,7 +345,7 @@ private:
   std::optional<snapshot> outgoing_;
   std::uint32_t outgoing_sum_ = 0;
   bool is_loading_ = false;
-  bool is_too_large_ = false; // the one that was loaded last
+  bool is_too_large_ = false; // the last snapshot loaded
 };
 
 } // namespace troupe::raft::detail

@@ -16,9 +16,9 @@
 
 namespace troupe::raft::detail {
 
-/// What a replica has on stable storage, or on its way there: its vote, its log, a snapshot
-/// that takes the place of both. One write is out at a time; what changes meanwhile is the
-/// next. Keeps back the messages that nobody may hear before the disk has what they tell of.
+/// What a replica has on stable storage or is writing there: its vote, its log, and a snapshot
+/// that replaces the log and the state. One write is open at a time; later changes go into the
+/// next. Holds back messages until the disk has everything that they depend on.
 class stable_storage {
 public:
   using write = replica_types::write;
@@ -32,7 +32,7 @@ public:
     log_.reset(stored.base);
     auto& lines = stored.entries;
     if (!lines.empty() && lines.front().index <= stored.base.index) {
-      auto& first = lines.front(); // kept for followers: what was before it, nobody asks
+      auto& first = lines.front(); // kept for followers; serves as the base of the log
       log_.reset({first.index, first.term, first.at, stored.base.members});
     }
     for (auto& line : lines)
@@ -46,7 +46,7 @@ public:
     return ballot_.term;
   }
 
-  /// Whom this replica voted for in its term, if anybody.
+  /// This replica's vote in its term; zero if it has not voted.
   [[nodiscard]] seat_id vote() const {
     return ballot_.vote;
   }
@@ -68,7 +68,7 @@ public:
     ballot_ = {term, {}};
     is_ballot_dirty_ = true;
     if (planted_flaw != flaw::answers_kept)
-      held_.clear(); // answers of an older term might tell of what is gone since
+      held_.clear(); // answers of an older term may refer to entries that are gone
   }
 
   void vote_for(seat_id seat) {
@@ -80,7 +80,7 @@ public:
     log_.push(std::move(line));
   }
 
-  /// Takes away the entry at `from` and all behind it.
+  /// Removes the entry at `from` and all after it.
   void truncate(log_index from) {
     log_.truncate(from);
     unwritten_ = std::min(unwritten_, from);
@@ -89,7 +89,7 @@ public:
       under_way_->valid_to = std::min(under_way_->valid_to, from - 1);
   }
 
-  /// Lets `what` take the place of the log and of the state.
+  /// Replaces the log and the state by `what`.
   void install(snapshot what) {
     auto& header = what.header;
     log_.reset(header);
@@ -101,7 +101,7 @@ public:
     base_ = std::move(what);
   }
 
-  /// Forgets entries up to `index`, which a snapshot on the disk has.
+  /// Drops entries up to `index`, which a snapshot on the disk covers.
   void compact(log_index index) {
     log_.compact(index);
     unwritten_ = std::max(unwritten_, log_.base_index() + 1);
@@ -114,7 +114,8 @@ public:
     return is_ballot_dirty_;
   }
 
-  /// Returns what is to be written, if anything is and nothing is under way.
+  /// Returns the next write; nothing if there is nothing to write, a write is open, or the disk
+  /// rests.
   [[nodiscard]] std::optional<write> begin_write(time_point now) {
     if (under_way_ || !is_dirty() || is_resting(now))
       return std::nullopt;
@@ -133,12 +134,12 @@ public:
       synced_ = what.base ? synced_ : log_.last_index();
     }
     for (auto& each : held_)
-      each.need = std::min(each.need, what.number); // all that is known goes with it
+      each.need = std::min(each.need, what.number); // this write has all changes so far
     return what;
   }
 
-  /// The write of this number is synced. Returns the snapshot that is the state from now on,
-  /// if it was one.
+  /// The write of this number is synced. Returns the snapshot that becomes the state, if it wrote
+  /// one.
   std::optional<snapshot> written(std::uint64_t number) {
     if (!under_way_ || under_way_->number != number)
       return std::nullopt;
@@ -152,8 +153,8 @@ public:
     return std::move(done.base);
   }
 
-  /// Nothing of the write is on the disk: all of it is written again, after a rest. Returns
-  /// false if none was under way.
+  /// The write failed, and no part of it is on the disk: all of it is written again after a rest.
+  /// Returns false if no write was open.
   bool not_written(time_point now) {
     if (!under_way_)
       return false;
@@ -175,29 +176,29 @@ public:
     return under_way_.has_value();
   }
 
-  /// Whether the disk has just failed, so that nothing new is begun.
+  /// Whether the disk failed recently: no write is begun then.
   [[nodiscard]] bool is_resting(time_point now) const {
     return now < rests_until_;
   }
 
-  /// When there is something to write again.
+  /// When to try the next write, if one waits for the end of a rest.
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     return is_dirty() && !under_way_ ? std::optional{rests_until_} : std::nullopt;
   }
 
   // -- messages that wait for it -----------------------------------------------------------
 
-  /// Keeps `what` until all that is known now is on the disk.
+  /// Holds `what` until all changes so far are on the disk.
   void hold(seat_id to, message what) {
     held_.push_back({is_dirty() ? write_number_ + 1 : write_number_, {to, std::move(what)}});
   }
 
-  /// What waits is not said.
+  /// Drops all held messages.
   void forget_answers() {
     held_.clear();
   }
 
-  /// Returns the next message that has waited long enough.
+  /// Returns the next held message whose write is synced.
   [[nodiscard]] std::optional<letter> release() {
     if (held_.empty() || held_.front().need > written_)
       return std::nullopt;
@@ -208,14 +209,14 @@ public:
 
 private:
   struct held {
-    std::uint64_t need = 0; // this write
+    std::uint64_t need = 0; // number of the write it waits for
     letter what;
   };
 
   struct under_way {
     std::uint64_t number = 0;
-    log_index first = 0;    // entry
-    log_index valid_to = 0; // what it has behind that was replaced since
+    log_index first = 0;    // first entry
+    log_index valid_to = 0; // its entries after this one have been replaced since
     std::optional<snapshot> base;
   };
 
@@ -223,13 +224,13 @@ private:
     return is_ballot_dirty_ || base_.has_value() || unwritten_ <= log_.last_index();
   }
 
-  /// After a clean failure nothing is written, and no election begun, for so long.
+  /// After a failed write, no write and no election begin for this long.
   static constexpr duration rest = std::chrono::milliseconds{100};
 
   ballot ballot_;
   entry_log log_;
   std::optional<snapshot> base_; // to be written
-  log_index installing_ = 0;     // the snapshot that takes the place of the state, once written
+  log_index installing_ = 0;     // index of the snapshot that becomes the state once written
   bool is_ballot_dirty_ = false;
   log_index unwritten_ = 1; // the first entry that no write has taken yet
   log_index synced_ = 0;

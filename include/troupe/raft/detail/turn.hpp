@@ -8,8 +8,8 @@
 
 namespace troupe::raft::detail {
 
-/// One input of a replica, as the parts of it see it: what time it is, what they may change,
-/// where their effects go.
+/// The context of one step of a replica, for its parts: the time, the state that they may change,
+/// and where their effects go.
 struct turn {
   seat_id self;
   const options& how;
@@ -38,7 +38,7 @@ struct turn {
     put(replica_types::send{to, {disk.term(), std::move(body)}});
   }
 
-  /// Says it when all that is known now is on the disk.
+  /// Sends `body` once all changes so far are on the disk.
   template <class Body>
   void tell_when_written(seat_id to, Body body) const {
     disk.hold(to, {disk.term(), std::move(body)});
