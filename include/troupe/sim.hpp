@@ -1,6 +1,6 @@
 #pragma once
 
-/// A simulated world: many processes under faults in one thread, one seed a run. Needs no CAF.
+/// A simulated world: many processes under faults in one thread, one seed per run. Needs no CAF.
 
 #include "troupe/sim/faults.hpp"
 #include "troupe/sim/history.hpp"

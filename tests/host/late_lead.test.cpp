@@ -33,6 +33,8 @@ public:
 
   void read(request_id) override {}
   void give_section(raft::log_index, std::function<std::string()>) override {}
+  void end(problem) override {}
+
   void stop(problem) override {}
 
   [[nodiscard]] std::uint64_t life() const override {

@@ -16,6 +16,7 @@
 #include "caf/actor_system_config.hpp"
 #include "caf/proxy_registry.hpp"
 #include "caf/scoped_actor.hpp"
+#include "caf/sec.hpp"
 #include "caf/stateful_actor.hpp"
 
 using namespace troupe;
@@ -236,3 +237,34 @@ TEST_CASE("an actor that talks over links stays with them", "[host]") {
 }
 
 #endif
+
+TEST_CASE("what answers a request is taken once, whatever it is", "[host]") {
+  init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
+                caf::id_block::troupe_lock>();
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  auto subject = system.spawn([](caf::event_based_actor*) -> caf::behavior {
+    return {[](const std::string& what) -> caf::result<std::string> {
+              if (what.empty())
+                return caf::make_error(caf::sec::invalid_argument);
+              return what;
+            },
+            [](caf::ok_atom) {}};
+  });
+  auto there = caf::actor_cast<caf::strong_actor_ptr>(subject);
+  std::vector<std::string> taken;
+  caf::actor asks = system.spawn([&](caf::event_based_actor* self) {
+    auto note = [&](const caf::message& what) { taken.push_back(to_string(what.types())); };
+    compat::ask(self, there, caf::make_message(std::string{"text"}), note);
+    compat::ask(self, there, caf::make_message(caf::ok_atom_v), note);
+    compat::relay(self, there, std::chrono::seconds{10}, caf::make_message(std::string{"text"}),
+                  note, [&](const caf::error&) { taken.emplace_back("no error"); });
+    compat::relay(
+      self, there, std::chrono::seconds{10}, caf::make_message(std::string{}),
+      [&](const caf::message&) { taken.emplace_back("no answer"); },
+      [&](const caf::error&) { taken.emplace_back("refused"); });
+  });
+  caf::scoped_actor self{system};
+  self->wait_for(asks);
+  CHECK(taken == std::vector<std::string>{"[std::string]", "[]", "[std::string]", "refused"});
+}

@@ -39,7 +39,7 @@ line note_of(const std::string& text) {
 
 line checkpoint_of(raft::log_index previous = 0, std::uint64_t hash = 0) {
   checkpoint what{previous, to_string(library_version), {{notes, hash}}};
-  return to_bytes(group_entry{group_core::itself, to_bytes(what)});
+  return to_bytes(group_entry{group_core::itself, to_bytes(group_fact{what})});
 }
 
 std::string about(std::uint32_t rules) {
@@ -529,6 +529,16 @@ TEST_CASE("a snapshot that could not be kept shortens no log", "[host][group]") 
   CHECK(replica.heard() == texts{"note b", "take section 5"});
   replica.give_section(5, "ab");
   replica.step(group_core::saved{5, true});
+  CHECK(replica.consensus().look({}).first > 1);
+}
+
+TEST_CASE("word of a snapshot that is not being made shortens no log", "[host][group]") {
+  one_of_a_group replica;
+  take_checkpoint(replica);
+  replica.step(group_core::saved{2, true});
+  CHECK(replica.consensus().look({}).first == 1);
+  replica.give_section(3, "a");
+  replica.step(group_core::saved{3, true});
   CHECK(replica.consensus().look({}).first > 1);
 }
 

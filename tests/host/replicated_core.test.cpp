@@ -12,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+#include "core/everything.hpp"
+#include "troupe/host/plain_machine.hpp"
 #include "troupe/lock/lock_table.hpp"
 #include "troupe/state/state_table.hpp"
 
@@ -106,6 +108,21 @@ private:
   void handle(time_point, Other&) {}
 };
 
+struct plant {
+  using result = std::uint64_t;
+
+  test::tree what;
+
+  TROUPE_FIELDS(plant, what);
+};
+
+/// Counts the trees that were planted.
+struct grove : plain_machine<grove, std::uint64_t, commands<plant>> {
+  std::uint64_t apply(const plant&) {
+    return ++state();
+  }
+};
+
 time_point at(duration since) {
   return time_point{since};
 }
@@ -147,6 +164,29 @@ TEST_CASE("requests that are too large for one entry go in several", "[host]") {
   CHECK(locks.answers.contains(202));
   REQUIRE(locks.refusals.contains(201));
   CHECK(locks.refusals.at(201).code == errc::too_large);
+}
+
+TEST_CASE("a request that nests too deep to be read again is refused alone", "[host]") {
+  member<grove> trees;
+  trees.give(at(1s), 0, replicated_core<grove>::leads{});
+  trees.give(at(1s), 0, notice<grove>{options_are<no_settings>{}});
+  trees.is_slow = true;
+  trees.ask(at(2s), 1, plant{test::branch(3)}); // the others wait for it
+  trees.ask(at(2s), 2, plant{test::branch(3)});
+  trees.ask(at(2s), 3, plant{test::branch(max_nesting - 2)});
+  trees.ask(at(2s), 4, plant{test::branch(max_nesting)});
+  trees.ask(at(2s), 5, plant{test::branch(1'000)});
+  trees.ask(at(2s), 6, plant{test::branch(3)});
+  trees.catch_up(at(3s));
+  CHECK(trees.answers.size() == 3);
+  CHECK(trees.answers.contains(1));
+  CHECK(trees.answers.contains(2));
+  CHECK(trees.answers.contains(6));
+  REQUIRE(trees.refusals.size() == 3);
+  for (request_id each = 3; each <= 5; ++each)
+    CHECK(trees.refusals.at(each).code == errc::too_large);
+  for (auto& entry : trees.log)
+    CHECK(from_bytes<replicated_batch<grove>>(entry, memory_for<grove>(entry.size())));
 }
 
 TEST_CASE("a calendar that is set back by an hour is held, whoever leads, and time goes on",
@@ -335,6 +375,20 @@ TEST_CASE("a state of newer rules is refused, and nothing of it is taken", "[hos
   CHECK(behind.inside.index() == 0);
   CHECK(behind.inside.restore_section(leader.inside.section(), behind.out).code == errc::none);
   CHECK(behind.inside.index() == 1);
+}
+
+TEST_CASE("a state that its machine knows to be damaged is refused, and nothing of it is taken",
+          "[host][replicated]") {
+  lone_locks leader{7};
+  leader.lead(1);
+  leader.acquire("door", 1);
+  leader.commit();
+  auto saved = leader.inside.snapshot();
+  saved.inside.locks.front().holders.clear();
+  lone_locks behind{8};
+  CHECK(behind.inside.restore_section(to_bytes(saved), behind.out).code == errc::damaged);
+  CHECK(behind.inside.index() == 0);
+  CHECK(behind.out.empty());
 }
 
 TEST_CASE("who waits where a newer state comes in hears that the outcome is unknown",

@@ -12,13 +12,13 @@ namespace troupe::host {
 /// Runs a job on the actor of a service, from any thread.
 using job_runner = std::function<void(std::function<void()>)>;
 
-/// How a batch went.
+/// Gets the result of a write.
 using write_done = std::function<void(const problem&)>;
 
 class group_member;
 
-/// What keeps the records of a service: in_memory, durable, whatever has their five
-/// functions. Virtual, so that one actor serves all of them and is compiled once.
+/// Stores the records of a service: in_memory, durable or any class with the same five
+/// functions. Virtual, so that one actor class works with all of them and is compiled once.
 template <machine M>
 class any_host {
 public:
@@ -27,24 +27,24 @@ public:
   any_host& operator=(const any_host&) = delete;
   virtual ~any_host() = default;
 
-  /// Brings the core to where the last life ended. May block.
+  /// Brings the core to where the last run ended. May block.
   virtual problem load(durable_core<M>& core) = 0;
 
-  /// Writes and syncs, then calls `done`, through `home` if from another thread.
+  /// Writes and syncs, then calls `done`, through `back` if on another thread.
   virtual void append(const batch<M>& records, const job_runner& back, const write_done& done) = 0;
 
-  /// Keeps it when there is time. Calls `failed` as append calls `done`, but only if nobody knows
-  /// what is on the disk afterwards.
+  /// Saves a snapshot when there is time. Calls `failed` as append calls `done`, but only if the
+  /// content of the disk is unknown afterwards.
   virtual void save(const std::shared_ptr<const durable_snapshot<M>>& state, const job_runner& back,
                     const write_done& failed)
     = 0;
 
   virtual void mark(time_point now) = 0;
 
-  /// For the first life.
+  /// The floor for tokens at the first start.
   [[nodiscard]] virtual std::uint64_t token_floor() const = 0;
 
-  /// The group that keeps the records instead; null: there is none.
+  /// The group that stores the records instead; null: there is none.
   [[nodiscard]] virtual group_member* group() const = 0;
 };
 

@@ -7,14 +7,14 @@
 
 namespace troupe::host {
 
-/// Finds out that somebody has set the calendar: it and a steady clock have run apart.
+/// Detects that the calendar was set: it and a steady clock have drifted apart.
 class calendar_watch {
 public:
-  /// Less is a matter of leap seconds, sleep and drift.
+  /// Smaller differences come from leap seconds, sleep and drift.
   static constexpr duration worth_a_word = std::chrono::hours{1};
 
-  /// Returns how far the calendar was moved since the last look, if that is worth a word;
-  /// below zero if it was set back. `steady` counts from anywhere.
+  /// Returns how far the calendar was moved since the last report, if that is more than
+  /// worth_a_word; negative if it was set back. `steady` may have any origin.
   std::optional<duration> look(wall_time calendar, duration steady) {
     auto offset = calendar.time_since_epoch() - steady;
     if (!offset_)

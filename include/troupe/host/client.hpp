@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -10,6 +11,7 @@
 #include "caf/actor_control_block.hpp"
 #include "caf/fwd.hpp"
 #include "caf/message.hpp"
+#include "troupe/core/caf/check_types.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/wait_for.hpp"
 #include "troupe/host/detail/service_caller.hpp"
@@ -19,7 +21,7 @@ namespace troupe::host {
 
 namespace detail {
 
-/// A request of one type. Calls its function once: at the latest when nobody is left who would.
+/// A request of one type. Calls its handler exactly once, in its destructor at the latest.
 template <class Request, bool Numbered>
 class typed_request final : public client_request {
 public:
@@ -74,93 +76,98 @@ constexpr bool is_among(queries<Among...>) {
 
 } // namespace detail
 
-/// Talks to one service on behalf of one program: commands in sessions of its own, so
-/// that a command whose answer was lost is repeated and still carried out once;
-/// questions repeated at will. Rides through the loss of a link, a restart of a durable
-/// service and, in a cluster, a change of leader, within the deadline of each call.
+/// A client of one service. Sends commands in sessions, so that a command whose answer was lost
+/// is repeated and still carried out once; repeats questions freely. Survives the loss of a
+/// link, a restart of a durable service and, in a cluster, a change of leader, within the
+/// deadline of each call.
 ///
-/// Errors beside those of the request: unreachable (never sent; nothing was done), no_quorum (too
-/// few voters are reached, or no node led all the time; nothing was done), outcome_unknown (sent,
-/// but no answer in time, or too few voters are left to give one),
-/// timed_out (a question without an answer in time), session_expired (the session ended in
-/// between; outcome unknown), limit_reached (client_options::max_pending, or the service has too
-/// many sessions or requests), withdrawn (the client was closed meanwhile).
+/// Errors in addition to those of the request: unreachable (never sent; nothing was done),
+/// no_quorum (too few voters are reached, or there was no leader all the time; nothing was done),
+/// outcome_unknown (sent, but no answer in time, or too few voters are left to give one),
+/// timed_out (a question without an answer in time), session_expired (the session ended before
+/// the answer; outcome unknown), limit_reached (client_options::max_pending, or the service has
+/// too many sessions or requests), withdrawn (the client was closed meanwhile).
 ///
-/// Copies share their sessions. Thread-safe, but for reset() of a copy that another thread uses.
-/// The blocking calls must not be made from inside an actor; use async() there. All copies must
-/// end before their actor system.
+/// Copies share their sessions. Thread-safe, except for reset() of a copy that another thread
+/// uses. The blocking calls must not be made inside an actor; use async() there. All copies must
+/// be destroyed before their actor system, unless one of them was closed before: then all may be
+/// used and destroyed later.
 template <class Protocol>
 class client {
 public:
   using handle = typename Protocol::handle;
 
-  /// A client that has nowhere to send yet; see set_target().
+  /// A client without a target; see set_target().
   explicit client(caf::actor_system& sys, const client_options& options = {})
     : inside_(std::make_shared<detail::service_caller>(sys, options)) {}
+
+  /// Another copy of the client with this implementation.
+  explicit client(std::shared_ptr<detail::service_caller> inside) : inside_(std::move(inside)) {}
 
   client(caf::actor_system& sys, const handle& service, const client_options& options = {})
     : client(sys, options) {
     set_target(service);
   }
 
-  /// The service is reached by this handle from now on; what waits is sent again.
+  /// Sets the handle of the service; pending requests are sent again.
   void set_target(const handle& where) {
     set_target(caf::actor_cast<caf::strong_actor_ptr>(where));
   }
 
-  /// The same for a handle of any type, null: nowhere, for the time being. Not zero: the service
-  /// had come to this record, so that a session begins with its first command.
+  /// The same for a handle of any type; null: the service is not reachable for now. If `record` is
+  /// not zero, the service has reached that record, and a session can begin with its first command.
   void set_target(caf::strong_actor_ptr where, request_id record = 0) {
     if (inside_)
       inside_->set_target(std::move(where), record);
   }
 
-  /// The service is out of reach and will be for a while: as long as that is so ask() ends with
-  /// `why`, or with outcome_unknown where the request was sent before. errc::none, or a target,
-  /// takes it back. What async() does goes on until its time is over.
+  /// Tells the client that the service will be out of reach for a while: until a call with
+  /// errc::none or a new target, ask() ends with `why`, or with outcome_unknown if the request was
+  /// sent before. Requests of async() wait until their time is over, unless they hurry.
   void refuse(const problem& why) {
     if (inside_)
       inside_->refuse(why);
   }
 
-  /// Calls `job` on the client's own actor, where it must not block, when the service may hang: see
+  /// Calls `job`, which must not block, on the client's own actor when the service may hang: see
   /// client_options::doubt_after.
   void on_doubt(std::function<void()> job) {
     if (inside_)
       inside_->on_doubt(std::move(job));
   }
 
-  /// Ends the client, for all copies: what waits ends with withdrawn, and calls from here on.
+  /// Closes the client and all its copies: pending requests and later calls end with withdrawn.
   void close() {
     if (inside_)
       inside_->close();
   }
 
-  /// The same, and waits up to `wait` until the service has heard of it. Blocks.
+  /// The same, and waits up to `wait` until the service has ended the sessions. Blocks.
   void close(duration wait) {
     if (inside_)
       inside_->close(wait);
   }
 
-  /// Lets go of the session; calls end with withdrawn from here on.
+  /// Detaches this copy from the client; its later calls end with withdrawn.
   void reset() {
     inside_ = nullptr;
   }
 
-  /// Carries out `what`, waiting up to `wait` for the answer. Blocks.
+  /// Carries out `what`; waits for the answer up to `wait`, and at most longest_span. Blocks.
   template <class Request>
   result<typename Request::result> ask(const Request& what, duration wait) {
     using answer = result<typename Request::result>;
-    // The actor answers in time; beyond that it was killed with its system.
+    // The actor answers in time, unless it was killed with its actor system.
     return wait_for<answer>(
       [&](std::function<void(answer)> done) { begin(what, wait, true, std::move(done)); },
-      wait + std::chrono::seconds{5},
+      std::min(wait, longest_span) + std::chrono::seconds{5},
       [](unheard) -> answer { return detail::service_caller::closed(); });
   }
 
   /// Carries out `what` and calls `done(result<Request::result>)` on the client's own
-  /// actor, within `wait`; `done` must not block, and be brief: it may run in the thread that
-  /// reads links. With `hurries` it ends like ask() where nothing can be done for now.
+  /// actor, within `wait`; `done` must not block and must be brief: it may run in the thread that
+  /// reads links. With `hurries` it ends early, like ask(), while refuse() is in force or the
+  /// service has no quorum.
   template <class Request>
   void async(const Request& what, duration wait,
              std::function<void(result<typename Request::result>)> done, bool hurries = false) {
@@ -173,9 +180,11 @@ private:
              std::function<void(result<typename Request::result>)> done) {
     constexpr bool numbered = detail::is_among<Request>(typename Protocol::commands{});
     static_assert(numbered || detail::is_among<Request>(typename Protocol::queries{}),
-                  "the service knows no such request");
-    auto made = std::make_shared<detail::typed_request<Request, numbered>>(what, wait, hurries,
-                                                                           std::move(done));
+                  "the service does not have this request among its commands or queries");
+    if (auto why = check_types<Request, typename Request::result>())
+      return done(why);
+    auto made = std::make_shared<detail::typed_request<Request, numbered>>(
+      what, std::min(wait, longest_span), hurries, std::move(done));
     if (inside_)
       inside_->ask(std::move(made));
     else

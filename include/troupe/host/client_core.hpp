@@ -23,57 +23,57 @@
 
 namespace troupe::host {
 
-/// Decides what a client of one service sends: numbers its commands in sessions, repeats what has
-/// no answer, and ends each request with its answer or with what is known of it. A command is
-/// carried out once, however often it is sent: it keeps its number as long as its session lasts.
-/// What was sent once in a session that the service does not know any more was not carried out,
-/// and gets a number in the next one; of what was sent more often, or whose outcome was not known,
-/// nobody knows. A session begins with its first command, where something is known of the service,
-/// and else costs a question of its own.
+/// Decides what a client of one service sends: numbers its commands in sessions, repeats requests
+/// without an answer, and ends each request with its answer or with what is known of its outcome.
+/// A command is carried out once, however often it is sent: it keeps its number as long as its
+/// session lasts. If the service no longer knows the session, a command whose earlier tries were
+/// all refused was not carried out, and gets a number in the next session; the outcome of any
+/// other is unknown. A session begins with its first command if the client knows a record that
+/// the service has reached; otherwise it has to be opened by a request.
 ///
-/// Whoever runs it carries requests and answers, whose content it does not see, and knows where
+/// Its host transports requests and answers, whose content it does not see, and knows where
 /// the service is. Steps like any machine; not thread-safe; no snapshot, as a client does not
-/// outlive its process. Cost of a step: O(log n) in open requests, O(n) where all are sent again.
+/// outlive its process. Cost of a step: O(log n) in open requests, O(n) if all are sent again.
 /// Source: Ongaro, "Consensus: bridging theory and practice" (2014), 6.3; exactly-once by
 /// sessions.
 class client_core {
 public:
   // -- events -------------------------------------------------------------------------
 
-  /// Somebody wants an answer by `deadline`. Its id is that of the step, of no other request, and
-  /// above those before.
+  /// A new request, to be answered by `deadline`. Its id is that of the step: unique, and above all
+  /// earlier ones.
   struct ask {
     time_point deadline;
-    /// A command, of which the number is known; else a question, which may be repeated at will.
+    /// True for a command, which gets a number; false for a question, which may be repeated freely.
     bool numbered = true;
-    /// Somebody waits who would rather hear that nothing can be done for now: see `refuse`.
+    /// End the request early if it cannot be carried out for now: see `refuse`.
     bool hurries = false;
   };
 
-  /// The service is somewhere from now on, or somewhere else: what is open is sent there. It had
-  /// come to this record; zero: that is not known.
+  /// The service can be reached, perhaps at another place than before: open requests are sent
+  /// there. It has reached this record; zero: that is not known.
   struct reached {
     request_id record = 0;
   };
 
-  /// It is nowhere, for the time being.
+  /// The service cannot be reached for now.
   struct lost {};
 
-  /// While it is nowhere, requests that hurry end with `why`, those that come later, too.
-  /// errc::none, or `reached`, takes it back.
+  /// While the service cannot be reached, requests that hurry end with `why`, including later ones.
+  /// errc::none or `reached` cancels this.
   struct refuse {
     problem why;
   };
 
-  /// The request of this step's id has its answer, to that try of it.
+  /// The request of this step's id was answered; `attempt` is the try that the answer belongs to.
   struct answered {
     std::uint32_t attempt = 0;
   };
 
-  /// That try has failed.
+  /// The try `attempt` of the request has failed.
   struct failed {
     enum class kind : std::uint8_t {
-      /// The service itself says so.
+      /// The service has refused it.
       said,
       /// No answer will come.
       unheard,
@@ -86,7 +86,7 @@ public:
     kind how = kind::said;
   };
 
-  /// The answer to `open`, and to which of them.
+  /// The answer to the `open` with the same line and turn.
   struct opened {
     std::uint64_t line = 0;
     std::uint64_t turn = 0;
@@ -100,7 +100,7 @@ public:
     failed::kind how = failed::kind::said;
   };
 
-  /// Nothing is sent from here on; what is open ends with errc::withdrawn.
+  /// Requests are no longer sent; open ones end with errc::withdrawn.
   struct close {};
 
   using event
@@ -108,7 +108,7 @@ public:
 
   // -- effects ------------------------------------------------------------------------
 
-  /// Send the request, as this try of it. `who`: default for questions.
+  /// Send the request, as try `attempt`. `who` is call{} for questions.
   struct send {
     request_id id = 0;
     std::uint32_t attempt = 0;
@@ -122,7 +122,7 @@ public:
     open_session what;
   };
 
-  /// Tell the service, which does not answer.
+  /// Send this to the service, without waiting for an answer.
   struct keep {
     keep_session what;
   };
@@ -131,27 +131,27 @@ public:
     close_session what;
   };
 
-  /// The answer at hand is the one to the request.
+  /// The answer of the current step is the answer to the request.
   struct done {
     request_id id = 0;
-    /// Nobody waits for an answer to its other tries.
+    /// There were other tries: ignore their answers.
     bool repeated = false;
   };
 
-  /// The request is over without an answer, and nobody waits for one to any of its tries.
+  /// The request ends with `why`: ignore answers to any of its tries.
   struct ended {
     request_id id = 0;
     problem why;
   };
 
-  /// Requests wait, and nothing was heard of the service for client_options::doubt_after; again
-  /// after as long. See whether it is there, and look elsewhere if not.
+  /// Requests wait, and nothing was heard from the service for client_options::doubt_after.
+  /// Repeated after each such span. Check whether the service is alive; look elsewhere if not.
   struct doubt {};
 
   using effect = std::variant<send, open, keep, end, done, ended, doubt>;
   using effects = std::vector<effect>;
 
-  /// `seed`: of the delays, and of the keys of sessions: of no other client.
+  /// `seed`: for the delays and the keys of sessions; must differ between clients.
   client_core(const client_options& options, std::uint64_t seed)
     : options_(options), random_(seed) {}
 
@@ -198,7 +198,7 @@ public:
     return next;
   }
 
-  /// What requests end with that are open when the client ends.
+  /// The problem of requests that are open when the client ends.
   static problem closed() {
     return {errc::withdrawn, "the client was closed before there was an answer"};
   }
@@ -209,21 +209,21 @@ public:
   }
 
 private:
-  /// A line of numbers that the service knows as a session. There is one, and another one for as
-  /// long as a command waits that keeps the first from going on.
+  /// A sequence of numbers that the service knows as a session. Usually there is one; there are
+  /// more while an old command without an answer keeps an earlier one from continuing.
   struct line_of_numbers {
     session_id id;
     /// See call; zero once the service is known to have the session.
     request_id begins_after = 0;
     std::uint64_t key = 0; // of its opening
     bool is_opening = false;
-    /// The service knows it no more.
+    /// The service no longer knows the session.
     bool has_ended = false;
     std::uint64_t last_number = 0;
-    /// Of commands without an answer.
+    /// Numbers of commands without an answer.
     std::set<std::uint64_t> open{};
 
-    /// All numbers up to this one have their answer.
+    /// Returns the number up to which all commands have their answers.
     [[nodiscard]] std::uint64_t acked() const {
       return open.empty() ? last_number : *open.begin() - 1;
     }
@@ -241,9 +241,9 @@ private:
     std::uint32_t tries = 0;
     std::uint32_t tries_before = 0; // in an earlier session
     std::uint32_t refusals = 0;     // tries that were not carried out
-    bool is_under_way = false;      // the last try there has not failed
+    bool is_under_way = false;      // the last try has not failed
 
-    /// How often it was sent in the session of its number.
+    /// Returns how often it was sent in its current session.
     [[nodiscard]] std::uint32_t tries_now() const {
       return tries - tries_before;
     }
@@ -291,7 +291,7 @@ private:
       heard_at_ = now_;
   }
 
-  /// What was asked of the service before is void.
+  /// Answers to earlier `open` requests are ignored from now on.
   void begin_turn() {
     ++turn_;
     for (auto& [which, each] : lines_)
@@ -299,7 +299,7 @@ private:
   }
 
   void refuse_hurried() {
-    if (refusal_.code == errc::none)
+    if (!refusal_)
       return;
     for (auto position = open_.begin(); position != open_.end();)
       if (auto found = position++; found->second.what.hurries)
@@ -317,13 +317,13 @@ private:
               {errc::limit_reached, std::to_string(open_.size())
                                       + " requests wait for an answer; retry with backoff or raise "
                                         "client_options::max_pending"}});
-    if (what.hurries && !is_reached_ && refusal_.code != errc::none)
+    if (what.hurries && !is_reached_ && refusal_)
       return put(ended{id, refusal_});
     request made{what};
     if (what.numbered)
       enlist(made);
     if (open_.empty())
-      heard_at_ = now_; // nobody asked before
+      heard_at_ = now_; // no request was waiting
     deadlines_.emplace(what.deadline, id);
     send_now(*open_.emplace(id, made).first);
   }
@@ -333,7 +333,7 @@ private:
     auto found = open_.find(id);
     if (found == open_.end())
       return;
-    // Of an earlier session: it has another number by now.
+    // An answer in an earlier session: the request has another number now.
     if (what.attempt <= found->second.tries_before && planted_flaw != flaw::old_session_heard)
       return;
     put(done{id, found->second.tries > 1});
@@ -365,15 +365,16 @@ private:
     again_after(what.attempt);
   }
 
-  /// The service may not have looked at the request, and then that says nothing of what became of
-  /// earlier tries.
+  /// Returns whether the refusal says nothing about the outcome of earlier tries, as the service
+  /// may not have looked at the request.
   static bool is_of_this_try(errc code) {
     return code == errc::limit_reached || code == errc::storage_full || code == errc::busy
-           || code == errc::too_large;
+           || code == errc::too_large || code == errc::unreachable || code == errc::wrong_type;
   }
 
-  /// A change of leader: the same request again, under its number, is carried out once. A question
-  /// whose answer the way had no room for is asked again.
+  /// Returns whether to retry: the refusal comes from a change of leader, and a command that is
+  /// repeated under its number is carried out once. outcome_unknown also ends a try whose answer
+  /// found no room on its link.
   static bool passes(errc code) {
     return code == errc::not_leader || code == errc::no_quorum || code == errc::outcome_unknown;
   }
@@ -395,14 +396,14 @@ private:
       send_now(each);
   }
 
-  /// After a failure: what others have under way would only be more to do for the service.
+  /// Sends again the requests whose last try failed, not those under way: that would only add load.
   void send_those_that_rest() {
     for (auto& each : open_)
       if (!each.second.is_under_way)
         send_now(each);
   }
 
-  /// The commands of one line; what else is under way is not sent twice for it.
+  /// Sends the commands of one session; other requests under way are not sent again.
   void send_all_of(std::uint64_t line) {
     for (auto& each : open_)
       if (each.second.what.numbered && each.second.line == line)
@@ -432,8 +433,8 @@ private:
 
   // -- sessions -------------------------------------------------------------------------
 
-  /// Gives a command its number. The service keeps all answers behind the first that is open, and
-  /// no more than so many: where a command waits for long, those after it go in another session.
+  /// Gives a command its number. The service keeps all answers after the first open command, up to
+  /// a bound: if one command waits for long, later commands go to another session.
   void enlist(request& what) {
     if (auto& newest = lines_[newest_line_];
         !newest.open.empty() && newest.last_number - newest.acked() >= max_spread)
@@ -448,15 +449,15 @@ private:
     what.number = line.next();
   }
 
-  /// What was known of the service stays with the session for good: it may begin, end and be
-  /// forgotten before a repeat arrives.
+  /// Chooses the id of a session. begins_after never changes afterwards: the session may begin, end
+  /// and be forgotten before a repeat arrives.
   void choose(line_of_numbers& line) {
     keep_from_now();
     line.id = {random_.next() | session_id::chosen};
     line.begins_after = record_;
   }
 
-  /// What keeps one session keeps all.
+  /// One timer keeps all sessions alive.
   void keep_from_now() {
     if (!has_session())
       keep_at_ = now_ + options_.keep_every;
@@ -475,7 +476,7 @@ private:
     auto found = lines_.find(what.line);
     if (what.turn != turn_)
       return;
-    if (found == lines_.end()) // nobody wants it any more
+    if (found == lines_.end()) // it is no longer needed
       return put(end{{what.session}});
     keep_from_now();
     found->second.is_opening = false;
@@ -499,8 +500,8 @@ private:
     again_after(++opening_failures_);
   }
 
-  /// The service gives us no session and says why: none of these was carried out. Those that have
-  /// time wait for a majority.
+  /// The service has refused to open the session, so none of its commands was carried out. If it
+  /// has no quorum, only requests that hurry end; the others wait.
   void refuse_all_of(std::uint64_t line, const problem& why) {
     for (auto position = open_.begin(); position != open_.end();)
       if (auto found = position++; found->second.what.numbered && found->second.line == line
@@ -508,22 +509,22 @@ private:
         give_up(found, why);
   }
 
-  /// The service does not know the session of this command any more. Of the others in it nothing is
-  /// known: one may have been carried out before, and its answer be on its way.
+  /// The service no longer knows the session of this command. That says nothing about other
+  /// commands of the session: one may have been carried out before, its answer still under way.
   void session_ended(requests::iterator found) {
     auto& each = found->second;
     if (each.tries_now() == 0)
-      return; // has a number in the next session already
+      return; // it has a number in the next session already
     auto which = each.line;
     auto& line = lines_.at(which);
     line.has_ended = true;
-    record_ = 0; // too long ago to begin a session by
+    record_ = 0; // too old to begin a session with
     if (newest_line_ == which)
       ++newest_line_;
     auto is_sure = each.tries - each.refusals <= 1; // all before this one were refused
     if (!is_sure && planted_flaw != flaw::lost_session_repeated)
       return give_up(found, {errc::session_expired,
-                             "the session ended, so nobody knows if the request was carried out; "
+                             "the session ended, so the request may have been carried out; "
                              "look at the state before a repeat"});
     line.open.erase(each.number);
     each.tries_before = each.refusals = each.tries;
@@ -556,7 +557,8 @@ private:
 
   // -- ends -----------------------------------------------------------------------------
 
-  /// The first that fails says when: the least of many would be at once.
+  /// The first failure sets the time of the retry: the shortest of many random delays would be near
+  /// zero.
   void again_after(std::uint32_t failures) {
     auto delay = options_.retry.delay(std::min(failures, 10U), random_);
     if (!retry_at_)
@@ -582,7 +584,7 @@ private:
     take_out(which);
   }
 
-  /// The end of a request that was tried `before`, and is refused with `why`.
+  /// Returns the problem of a request that is refused with `why` after `before` earlier tries.
   static problem refused(const problem& why, const request& each, std::uint32_t before) {
     if (each.number == 0 || before <= each.refusals)
       return why;
@@ -592,7 +594,7 @@ private:
   }
 
   static problem too_late(const request& each) {
-    if (each.tries_now() == 0) // what was tried in a session that ended was not carried out
+    if (each.tries_now() == 0) // tries in ended sessions were not carried out
       return {errc::unreachable, "the service was out of reach; nothing was done"};
     if (each.tries == each.refusals)
       return {errc::no_quorum, "no node of the service led in all that time; nothing was done, "
@@ -603,10 +605,11 @@ private:
                                    "at the state before a repeat"};
   }
 
-  /// What was known of a service is too old to begin a session by after so long: too many others
-  /// may have ended since.
+  /// How long a known record may be used to begin a session: later, too many other sessions may
+  /// have ended.
   static constexpr duration known_for = std::chrono::seconds{10};
-  /// Half of what a service keeps; as many may be under way again.
+  /// Half of the answers that a service keeps for a session: as many commands again may be under
+  /// way.
   static constexpr std::uint64_t max_spread = 512;
 
   client_options options_;
@@ -616,9 +619,9 @@ private:
 
   bool is_reached_ = false;
   bool is_closed_ = false;
-  time_point heard_at_{};  // of the service, or a request came where none waited
+  time_point heard_at_{};  // last sign of life; or when a request came while none waited
   problem refusal_;        // see refuse
-  std::uint64_t turn_ = 0; // counts the places of the service
+  std::uint64_t turn_ = 0; // counts changes of the service's place
   request_id record_ = 0;  // see reached
   time_point record_until_{};
   std::map<std::uint64_t, line_of_numbers> lines_;

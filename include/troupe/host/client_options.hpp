@@ -8,16 +8,17 @@
 
 namespace troupe::host {
 
-/// How a client behaves. All spans count on the clock of whoever runs it.
+/// How a client behaves. All durations are on the clock of the client's host.
 struct client_options {
-  /// Commands and questions without an answer yet; more are refused.
+  /// Commands and questions without an answer; more are refused.
   std::size_t max_pending = 512;
-  /// How long between two tries while the service is out of reach.
+  /// Delay between two tries after a failed one.
   backoff retry{std::chrono::milliseconds{20}, std::chrono::seconds{1}};
-  /// The service ends a session that is silent for its term (a minute).
+  /// How often a session is kept alive. The service ends a session that is silent for its term (one
+  /// minute).
   duration keep_every = std::chrono::seconds{20};
-  /// The service may hang where requests wait and nothing is heard of it for so long; zero: nobody
-  /// is told.
+  /// The client reports that the service may hang if requests wait and nothing is heard from it for
+  /// this long; zero: it never does.
   duration doubt_after = std::chrono::milliseconds{250};
 };
 

@@ -13,34 +13,31 @@
 
 #include "troupe/core/checksum.hpp"
 #include "troupe/core/codec.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/group_log.hpp"
 #include "troupe/raft/types.hpp"
 
 namespace troupe::host {
 
-/// The state of a group as it was at one place of its log, to be kept elsewhere.
+/// A backup: the state of a group after entry `index` of its log.
 struct group_backup {
   raft::log_index index = 0;
   raft::term_number term = 0;
-  /// The group's time there.
+  /// The group's time at that entry.
   raft::group_time at{};
-  /// By the calendar of the node that made it.
+  /// Calendar time of the node that made it.
   wall_time made{};
-  /// As snapshots of the group are.
+  /// In the form of a snapshot of the group.
   std::string state;
 
   friend bool operator==(const group_backup&, const group_backup&) = default;
+
+  TROUPE_FIELDS(group_backup, index, term, at, made, state);
 };
 
-template <class Inspector>
-bool inspect(Inspector& f, group_backup& x) {
-  return f.object(x).fields(f.field("index", x.index), f.field("term", x.term), f.field("at", x.at),
-                            f.field("made", x.made), f.field("state", x.state));
-}
-
-/// Returns what a file with the backup holds: the bytes of our own form, and their CRC-32C in
-/// four bytes behind, the lowest first.
+/// Returns the content of a backup file: the backup as encoded by core/codec.hpp, followed by the
+/// CRC-32C of those bytes in four bytes, little-endian.
 inline std::string to_file(const group_backup& what) {
   auto bytes = to_bytes(what);
   auto sum = crc32c(bytes);
@@ -58,7 +55,7 @@ inline result<group_backup> backup_from(std::string bytes) {
       sum = (sum << 8U) | static_cast<unsigned char>(bytes[at - 1]);
   bytes.resize(bytes.size() >= tail ? bytes.size() - tail : 0);
   if (bytes.empty() || crc32c(bytes) != sum)
-    return problem{errc::damaged, "this is no backup, or not the whole of one: its checksum is "
+    return problem{errc::damaged, "this is no backup, or an incomplete one: its checksum is "
                                   "wrong; take another copy"};
   auto found = from_bytes<group_backup>(bytes);
   if (!found)
@@ -66,8 +63,9 @@ inline result<group_backup> backup_from(std::string bytes) {
   return *std::move(found);
 }
 
-/// Reads a file with a backup; one that is none takes no memory. Errors: not_found, bad_argument
-/// (not a regular file, or it cannot be read), and those of backup_from().
+/// Reads a file with a backup. Checks the checksum first, so that a file that is not a backup takes
+/// no memory. Errors: not_found, bad_argument (not a regular file, or it cannot be read), and those
+/// of backup_from().
 inline result<group_backup> read_backup(const std::filesystem::path& file) {
   std::error_code fault;
   if (!std::filesystem::exists(file, fault))
@@ -87,35 +85,36 @@ inline result<group_backup> read_backup(const std::filesystem::path& file) {
   std::string end(tail, '\0');
   in.read(end.data(), tail);
   if (!in.is_open() || in.bad())
-    return problem{errc::bad_argument, "the file cannot be read; check who may"};
+    return problem{errc::bad_argument, "the file cannot be read; check its permissions"};
   std::uint32_t told = 0;
   for (auto at = tail; at > 0; --at)
     told = (told << 8U) | static_cast<unsigned char>(end[at - 1]);
   if (!in || told != sum)
-    return backup_from({}); // says so
+    return backup_from({}); // returns damaged
   in.seekg(0);
   std::string bytes(rest, '\0');
   in.read(bytes.data(), static_cast<std::streamsize>(rest));
   return backup_from(std::move(bytes));
 }
 
-/// Makes the log `file` that begins with the state of a backup, of a new group that has this
-/// node as its only voter. Errors: in_use (there is a log already), and those of group_log.
+/// Creates the log `file` of a new group with the state of a backup and this node as the only
+/// voter. Errors: in_use (the file exists), and those of group_log.
 inline problem found_from(const group_backup& what, const std::filesystem::path& file,
                           const std::string& contact) {
   std::error_code fault;
   if (std::filesystem::exists(file, fault))
-    return {errc::in_use, file.string() + " is there already; give an empty folder"};
+    return {errc::in_use, file.string() + " exists already; give an empty folder"};
   group_log log{file};
   stored_group content;
-  if (auto why = log.load(content); why.code != errc::none)
+  if (auto why = log.load(content))
     return why;
   raft::snapshot base{{what.index, what.term, what.at, {}},
                       std::make_shared<const std::string>(what.state)};
   return log.begin_anew(content, contact, std::move(base));
 }
 
-/// Where a log ends: of the logs of several voters that one has most which ends latest.
+/// The end of a log. Of several voters, the one with the greatest log_end has the most complete
+/// log.
 struct log_end {
   raft::term_number term = 0;
   raft::log_index index = 0;
@@ -123,38 +122,38 @@ struct log_end {
   friend auto operator<=>(const log_end&, const log_end&) = default;
 };
 
-/// Returns where the log `file` ends, or why go_on_alone() would refuse it. Changes nothing that
-/// counts.
+/// Returns where the log `file` ends, or why go_on_alone() would refuse it. Does not change the
+/// log's entries.
 inline result<log_end> may_go_on_alone(const std::filesystem::path& file) {
   std::error_code fault;
   if (!std::filesystem::exists(file, fault))
     return problem{errc::not_found, "there is no " + file.string()
                                       + "; give the data folder of a node "
-                                        "that had a vote"};
+                                        "that was a voter"};
   group_log log{file};
   stored_group content;
-  if (auto why = log.load(content); why.code != errc::none)
+  if (auto why = log.load(content))
     return why;
   auto& state = content.state;
   if (!state.entries.empty())
     return log_end{state.entries.back().term, state.entries.back().index};
   if (state.base.index == 0)
     return problem{errc::not_found, file.string()
-                                      + " is empty: the node never had a vote; take the "
-                                        "folder of another one"};
+                                      + " is empty: the node was never a voter; give the "
+                                        "data folder of another node"};
   return log_end{state.base.term, state.base.index};
 }
 
-/// Has the log `file` go on as that of a new group with this node as its only voter: for when a
-/// majority of the old one is gone for good. What only the others had is lost; what this one
-/// had and nobody had acknowledged may come to be. The old members must never run again.
-/// Errors: not_found (no log), those of group_log.
+/// Turns the log `file` into that of a new group with this node as the only voter: for use when a
+/// majority of the old group is lost permanently. Entries that only the others had are lost;
+/// entries of this log that were not acknowledged may be committed. The old members must never
+/// run again. Errors: not_found (no log, or an empty one), those of group_log.
 inline problem go_on_alone(const std::filesystem::path& file, const std::string& contact) {
   if (auto end = may_go_on_alone(file); !end)
     return end.error();
   group_log log{file};
   stored_group content;
-  if (auto why = log.load(content); why.code != errc::none)
+  if (auto why = log.load(content))
     return why;
   return log.begin_anew(content, contact);
 }

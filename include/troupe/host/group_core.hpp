@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdint>
-#include <filesystem>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,143 +14,90 @@
 #include <vector>
 
 #include "troupe/core/codec.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/rolling_hash.hpp"
-#include "troupe/core/version.hpp"
 #include "troupe/host/group_options.hpp"
 #include "troupe/host/group_types.hpp"
+#include "troupe/host/member_rules.hpp"
+#include "troupe/host/own_services.hpp"
 #include "troupe/host/quorum_watch.hpp"
-#include "troupe/host/rules.hpp"
+#include "troupe/host/snapshot_maker.hpp"
 #include "troupe/raft/event_log.hpp"
 #include "troupe/raft/replica.hpp"
 
 namespace troupe::host {
 
-/// What a command of the group's log holds.
+/// The content of a command in the group's log.
 struct group_entry {
   service_id service = 0;
   std::string payload;
 
-  template <class Inspector>
-  friend bool inspect(Inspector& f, group_entry& x) {
-    return f.object(x).fields(f.field("service", x.service), f.field("payload", x.payload));
-  }
+  TROUPE_FIELDS(group_entry, service, payload);
 };
 
-/// An entry of the group itself: here each replica makes a snapshot, and compares its one
-/// before with what the leader had there.
-struct checkpoint {
-  /// Where the leader made that snapshot; zero if it has none to compare.
-  raft::log_index previous = 0;
-  /// Of the leader: another one may write the same state otherwise.
-  std::string release;
-  /// The hash of each section there.
-  std::map<service_id, std::uint64_t> hashes;
+/// The group's own entries. Add new kinds at the end.
+using group_fact = std::variant<checkpoint, introduction>;
 
-  template <class Inspector>
-  friend bool inspect(Inspector& f, checkpoint& x) {
-    return f.object(x).fields(f.field("previous", x.previous), f.field("release", x.release),
-                              f.field("hashes", x.hashes));
-  }
-};
-
-/// What a member says of itself to whoever leads: the newest rules that it knows of each service.
-/// A service that is not named is at rules 1, as in releases that say nothing.
-struct known_rules {
-  std::map<service_id, std::uint32_t> numbers;
-
-  [[nodiscard]] service_rules of(service_id which) const {
-    auto found = numbers.find(which);
-    return found == numbers.end() ? service_rules{} : service_rules{found->second};
-  }
-
-  template <class Inspector>
-  friend bool inspect(Inspector& f, known_rules& x) {
-    return f.object(x).fields(f.field("numbers", x.numbers));
-  }
-};
-
-/// The state of a group: a section for each service.
-struct group_state {
-  std::map<service_id, std::string> sections;
-
-  template <class Inspector>
-  friend bool inspect(Inspector& f, group_state& x) {
-    return f.object(x).fields(f.field("sections", x.sections));
-  }
-};
-
-/// Returns how many bytes to_bytes() makes of it, without making them.
-inline std::uint64_t written_bytes(const group_state& state) {
-  group_state frame;
-  std::uint64_t inside = 0;
-  for (auto& [service, part] : state.sections) {
-    frame.sections[service] = {};
-    inside += part.size();
-  }
-  return to_bytes(frame).size() + inside;
-}
-
-/// One node's share of a group that runs several services on one log: the replica of the
-/// log, and what goes between it and the replicated_core of each service. Which may live
-/// elsewhere, as long as what is said to one arrives there in order.
+/// One node's part of a group that runs several services on one log: the Raft replica, and the
+/// messages between it and the replicated_core of each service. A service may run on another
+/// thread, as long as its messages arrive in order.
 ///
-/// A service learns that it leads after all that was committed before, and reads are
-/// confirmed after all that they have to see.
+/// A service gets `lead` after all entries committed in earlier terms, and `read_ready` after all
+/// entries that the read has to see.
 ///
-/// The leader says by a checkpoint in the log when snapshots are due, so that all replicas
-/// make them of the same state, and the next checkpoint tells what the leader's sections
-/// hashed to. A replica that had another state then stops: whatever made it differ (memory, a
-/// rule that is not deterministic) it would spread. Finds what batches' rolling hashes cannot:
-/// state that has not shown in any effect yet. Large sections are written, hashed and wrapped by
-/// whoever has the time, not here, so that no heartbeat waits for them; one that is installed is
-/// taken apart here, at the cost of a copy.
+/// A leader introduces each service that its program adds in the log, before the first entry of the
+/// service. A replica that does not run the service, for example because its program lacks it or
+/// its machine has thrown, keeps the entries that it cannot carry out (see own_services). As leader
+/// it leads all other services.
+///
+/// Snapshots are made at checkpoints in the log, see snapshot_maker. The host encodes and hashes
+/// their sections elsewhere, so that heartbeats do not wait for large ones. An installed snapshot
+/// is decoded here, which copies it.
 class group_core {
 public:
-  /// The number that no service has: of the group's own entries.
+  /// Number of the group's own entries. No service has it.
   static constexpr service_id itself = 0;
 
   // -- events -------------------------------------------------------------------------
 
-  /// Of a service that leads.
+  /// A service that leads proposes an entry. Refused with not_taken.
   struct propose {
     service_id service = 0;
     proposal what;
   };
 
-  /// A question of a service must see all that was committed before now.
+  /// A read of a service, which has to see all entries committed before now. Answered by read_ready
+  /// or read_refused.
   struct read {
     service_id service = 0;
   };
 
-  /// What was asked by take_section: see section_of().
-  struct section {
-    service_id service = 0;
-    raft::log_index index = 0;
-    std::string bytes;
-    /// The rolling_hash of the bytes.
-    std::uint64_t hash = 0;
-  };
+  using section = snapshot_maker::section;
 
-  /// Cost: about 0.5 ms a MB.
+  /// Returns the answer to take_section. Cost: about 0.5 ms per MB.
   static section section_of(service_id service, raft::log_index index, std::string bytes) {
     rolling_hash hash;
     hash.add(bytes);
     return {service, index, std::move(bytes), hash.value()};
   }
 
-  /// The snapshot of `save` is synced, or will never be.
-  struct saved {
-    raft::log_index index = 0;
-    bool is_synced = true;
-  };
+  using saved = snapshot_maker::saved;
 
-  /// Have all members make a snapshot, also if none is due: now, or once the log takes it. For
-  /// as long as this replica leads.
+  /// Makes all members make a snapshot even if none is due. A leader proposes the checkpoint again
+  /// until the log takes it; a follower does nothing.
   struct snapshot_now {};
 
-  using event = std::variant<raft::replica::event, propose, read, section, saved, snapshot_now>;
+  /// The host cannot step this service any more, for example because its machine has thrown. A
+  /// service that the program adds ends alone; without a built-in one the node stops.
+  struct ended {
+    service_id service = 0;
+    problem why;
+  };
+
+  using event
+    = std::variant<raft::replica::event, propose, read, section, saved, snapshot_now, ended>;
 
   // -- effects: for the disk and the network -------------------------------------------------
 
@@ -164,27 +109,24 @@ public:
   using forgot = raft::replica::forgot;
   using ignored = raft::replica::ignored;
 
-  /// Keep this, see to_snapshot(); the log before it may go then.
-  struct save {
-    raft::snapshot_header header;
-    group_state state;
-  };
+  using save = snapshot_maker::save;
 
-  /// Returns what a disk keeps of it. Cost: a copy of all sections.
+  /// Returns the snapshot as the disk stores it. Cost: a copy of all sections.
   static raft::snapshot to_snapshot(const save& what) {
     return {what.header, std::make_shared<const std::string>(to_bytes(what.state))};
   }
 
-  /// To whoever asked to change members, hand over or found.
+  /// Answers to events of the replica that have an id, for example a change of members.
   using proposed = raft::replica::proposed;
   using refused = raft::replica::refused;
 
-  /// The members of the group have changed; committed.
+  /// The members by the last configuration that was applied, also after begin() and an installed
+  /// snapshot.
   struct members_are {
     raft::configuration members;
   };
 
-  // -- effects: for the services, to each in order ---------------------------------------------
+  // -- effects: for the services, in order for each --------------------------------------------
 
   using deliver = to_service::deliver;
   using lead = to_service::lead;
@@ -196,19 +138,13 @@ public:
   using take_section = to_service::take_section;
   using restore_section = to_service::restore_section;
   using without_quorum = to_service::without_quorum;
+  using excluded = to_service::excluded;
 
-  /// This node cannot go on.
-  struct stop {
-    problem why;
-  };
+  using stop = snapshot_maker::stop;
+  using warned = snapshot_maker::warned;
 
-  /// It can, but whoever runs it has to do something.
-  struct warned {
-    problem why;
-  };
-
-  /// Its disk has no room for what is to be written, or has it again (errc::none). Until then
-  /// nothing new is acknowledged here.
+  /// The disk is full, or has room again (errc::none). Between the two, new entries are not
+  /// acknowledged here.
   struct disk_room {
     problem why;
   };
@@ -217,32 +153,35 @@ public:
     = std::vector<std::variant<send, write, note_commit, load_snapshot, changed_role, forgot,
                                ignored, save, proposed, refused, members_are, deliver, lead, follow,
                                not_taken, read_ready, read_refused, allow_rules, take_section,
-                               restore_section, without_quorum, stop, warned, disk_room>>;
+                               restore_section, without_quorum, excluded, stop, warned, disk_room>>;
 
-  /// Goes on from what the disk had. `services` has the newest rules that each knows here.
+  /// Continues from the stored state. `services`: the newest rules that each service knows here.
+  /// `own`: the titles of those services that the program adds.
   group_core(raft::seat_id self, const group_options& how,
              const std::map<service_id, std::uint32_t>& services, const raft::stored_state& stored,
-             time_point now)
-    : options_(how),
-      rules_{services},
+             time_point now, const std::map<service_id, service_title>& own = {})
+    : max_unread_bytes_(how.max_unread_bytes),
+      rules_({services, own}),
       services_(numbers_of(services)),
+      own_(own),
       replica_(self, saying(how.consensus, rules_), stored, now),
+      snapshots_(how, stored.base.index),
       watch_(self, how.consensus, how.name_of, now),
-      applied_(stored.base.index),
-      checkpoint_(stored.base.index) {
+      applied_(stored.base.index) {
     assert(!services.contains(itself));
   }
 
-  /// What the services start with, and who the members were then. Returns what is wrong with the
-  /// bytes, if anything.
+  /// Restores the services and the members from the stored snapshot. Call it first, if there is a
+  /// snapshot. Returns why its bytes cannot be used; errc::none if they can.
   [[nodiscard]] problem begin(const std::string& newest, effects& out) {
-    if (auto why = share_out(newest, out); why.code != errc::none)
+    if (auto why = share_out(newest, 0, out))
       return why;
     out.push_back(members_are{replica_.header_at(applied_).members});
     return {};
   }
 
-  /// Writes down all that the replica does from here on; null: no more. It outlives this.
+  /// Writes the events and effects of the replica to `where`, which has to outlive this. Null ends
+  /// it.
   void write_events(raft::event_log* where) {
     events_ = where;
   }
@@ -254,7 +193,8 @@ public:
         notice(line);
         look_at_room(line, out);
         if (auto* found = std::get_if<raft::replica::loaded>(&line))
-          look_at_size(found->what.bytes->size(), out);
+          if (auto why = snapshots_.why_too_large(found->what.bytes->size()))
+            out.push_back(warned{std::move(why)});
         tell(now, own(id, {}), line);
       },
       [&](propose& line) { put(now, line, out); },
@@ -263,12 +203,13 @@ public:
         open_reads_.insert(mine);
         replica_.step(now, mine, raft::replica::read{}, made_);
       },
-      [&](section& line) { add_section(line, out); },
+      [&](section& line) { give(snapshots_.add(line, own_), out); },
       [&](const saved& line) { end_snapshot(now, line); },
       [&](const snapshot_now&) {
-        is_snapshot_wanted_ = replica_.current_role() == raft::role::leader;
+        want_snapshot();
         propose_checkpoint(now);
       },
+      [&](ended& line) { end(line, out); },
     };
     std::visit(take, what);
     pass_on(now, out);
@@ -277,8 +218,9 @@ public:
   void tick(time_point now, effects& out) {
     watch_.time_is(now);
     replica_.tick(now, made_);
-    if (is_snapshot_wanted_)
-      propose_checkpoint(now); // in case that it was not taken
+    if (snapshots_.is_wanted())
+      propose_checkpoint(now); // again, if the log did not take it
+    propose_introductions(now);
     pass_on(now, out);
   }
 
@@ -289,7 +231,7 @@ public:
     return next;
   }
 
-  /// What this replica knows of the quorum, whoever leads.
+  /// What this replica knows about the quorum, as leader or follower.
   [[nodiscard]] quorum_view quorum(time_point now) const {
     return watch_.look(replica_.members(), now);
   }
@@ -302,6 +244,34 @@ public:
     return applied_;
   }
 
+  /// A service that a program has added, as this replica sees it.
+  struct own_view {
+    service_title title;
+    /// Why this replica does not run it; errc::none if it does.
+    problem why;
+    /// On the leader only: other members that lack it, and other members that do not know all
+    /// rules that this replica knows.
+    std::vector<raft::seat_id> lacking{};
+    std::vector<raft::seat_id> older{};
+  };
+
+  /// The introduced services, in the order of their numbers. `lacking` and `older` leave out
+  /// members that have not reported yet.
+  [[nodiscard]] std::vector<own_view> own_view_of_all() const {
+    std::vector<own_view> all;
+    for (auto& [which, title] : own_.all()) {
+      auto& made = all.emplace_back(own_view{title, own_.why_not(which)});
+      if (!is_leading_)
+        continue;
+      for (auto& [seat, who] : replica_.members().members)
+        if (rules_.lacks(seat, which, title))
+          made.lacking.push_back(seat);
+        else if (own_.is_here(which) && rules_.is_older(seat, which))
+          made.older.push_back(seat);
+    }
+    return all;
+  }
+
 private:
   static std::set<service_id> numbers_of(const std::map<service_id, std::uint32_t>& services) {
     std::set<service_id> found;
@@ -310,15 +280,12 @@ private:
     return found;
   }
 
-  static raft::options saying(raft::options how, const known_rules& what) {
-    how.about = to_bytes(what);
+  static raft::options saying(raft::options how, const member_rules& what) {
+    how.about = what.about();
     return how;
   }
 
-  /// A length on the disk has 32 bits.
-  static constexpr std::uint64_t max_kept_bytes = std::numeric_limits<std::uint32_t>::max();
-
-  enum class kind : std::uint8_t { member, proposal, read, checkpoint };
+  enum class kind : std::uint8_t { member, proposal, read, checkpoint, introduction };
 
   struct asker {
     service_id service = 0;
@@ -326,39 +293,29 @@ private:
     request_id id = 0;
   };
 
-  struct making {
-    raft::snapshot_header header;
-    group_state state;
-    std::map<service_id, std::uint64_t> hashes;
-  };
-
-  /// What the sections after entry `index` hashed to.
-  struct known_hashes {
-    raft::log_index index = 0;
-    std::map<service_id, std::uint64_t> hashes;
-  };
-
   void put(time_point now, propose& line, effects& out) {
     auto& [term, number, payload] = line.what;
     auto is_of_now = term == replica_.term() || planted_flaw == flaw::old_proposals_taken;
     if (!is_leading_ || !is_of_now)
-      return out.push_back(not_taken{
-        line.service,
-        number,
-        {errc::not_leader, "this node has stopped leading the group; ask the one that leads"}});
+      return out.push_back(
+        not_taken{line.service,
+                  number,
+                  {errc::not_leader, "this node has stopped leading the group; ask the leader"}});
+    if (auto why = too_few_run(line.service))
+      return out.push_back(not_taken{line.service, number, std::move(why)});
     replica_.step(now, own(number, {line.service, kind::proposal}),
                   raft::replica::propose{{to_bytes(group_entry{line.service, std::move(payload)})}},
                   made_);
   }
 
-  /// Ids of our own, as services count theirs each for itself.
+  /// Returns an id for the replica. The ids of services are not unique: each counts its own.
   request_id own(request_id id, asker who) {
     who.id = id;
     askers_.emplace(++last_id_, who);
     return last_id_;
   }
 
-  /// What it says of who is reached.
+  /// Passes to the quorum watch what the event shows about other members.
   void notice(const raft::replica::event& what) {
     if (auto* message = std::get_if<raft::replica::received>(&what)) {
       if (replica_.members().members.contains(message->from))
@@ -396,7 +353,7 @@ private:
       for (auto& what : std::exchange(made_, {})) {
         if (auto* line = std::get_if<raft::replica::write>(&what);
             line && !proof_of_room_ && (line->base || !line->entries.empty()))
-          proof_of_room_ = line->number; // a vote alone fits into what is left
+          proof_of_room_ = line->number; // a vote alone may fit on a full disk
         std::visit([&](auto& each) { handle(now, each, out); }, what);
       }
     }
@@ -406,7 +363,7 @@ private:
         out.push_back(without_quorum{each, *why});
   }
 
-  /// Only reads wait beyond their step.
+  /// The oldest id that may still be answered. Only reads are answered after their own step.
   [[nodiscard]] request_id oldest_open() const {
     return open_reads_.empty() ? last_id_ + 1 : *open_reads_.begin();
   }
@@ -425,7 +382,8 @@ private:
   }
 
   void handle(time_point, raft::replica::taken_back& what, effects& out) {
-    is_checkpoint_asked_ = false; // it is proposed again
+    snapshots_.not_taken();
+    introducing_.clear(); // tick() proposes them again
     for (auto each = proposals_.lower_bound(what.first); each != proposals_.end();
          each = proposals_.erase(each))
       out.push_back(not_taken{each->second.service, each->second.id, what.why});
@@ -444,7 +402,9 @@ private:
       case kind::read:
         return out.push_back(read_refused{who.service, who.id, std::move(what.why)});
       case kind::checkpoint:
-        is_checkpoint_asked_ = false; // and so it is proposed again
+        return snapshots_.not_taken();
+      case kind::introduction:
+        introducing_.erase(who.service);
         return;
     }
   }
@@ -467,10 +427,10 @@ private:
     if (what.now != raft::role::leader) {
       proposals_.clear();
       problem why{errc::not_leader,
-                  "this node leads the group no more: " + what.cause + "; ask the one that leads"};
-      is_checkpoint_asked_ = is_snapshot_wanted_ = false;
-      others_know_.clear();
-      allowed_.clear();
+                  "this node has stopped leading the group: " + what.cause + "; ask the leader"};
+      snapshots_.end_lead();
+      introducing_.clear();
+      rules_.end_lead();
       if (std::exchange(is_leading_, false))
         for (auto each : services_)
           out.push_back(follow{each, why});
@@ -486,7 +446,7 @@ private:
     proposals_.erase(proposals_.begin(), proposals_.upper_bound(what.entries.back().index));
     for (auto& line : what.entries) {
       applied_ = line.index;
-      bytes_since_ += raft::size_of(line);
+      snapshots_.count(raft::size_of(line));
       std::visit([&](auto& each) { apply(now, line.term, each, out); }, line.what);
     }
     answer_reads(out);
@@ -497,18 +457,28 @@ private:
     if (replica_.current_role() != raft::role::leader || replica_.term() != term)
       return;
     is_leading_ = true;
-    for (auto each : services_)
+    for (auto each : stepped())
       out.push_back(lead{each, replica_.time_of_group(now), term, now});
+    for (auto& [which, title] : own_.all())
+      if (auto why = own_.why_not(which))
+        out.push_back(warned{std::move(why)}); // it does not answer while this node leads
+    propose_introductions(now);
     allow_what_all_know(out);
   }
 
-  void apply(time_point, raft::term_number, std::string& bytes, effects& out) {
+  void apply(time_point now, raft::term_number, std::string& bytes, effects& out) {
     auto line = from_bytes<group_entry>(bytes);
-    if (line && services_.contains(line->service))
+    if (line && own_.is_introduced(line->service))
+      return take_own(*line, out);
+    if (line && takes_part(line->service))
       return out.push_back(deliver{line->service, std::move(line->payload)});
-    if (auto what
-        = line && line->service == itself ? from_bytes<checkpoint>(line->payload) : std::nullopt)
-      return take_checkpoint(*what, out);
+    auto fact
+      = line && line->service == itself ? from_bytes<group_fact>(line->payload) : std::nullopt;
+    if (auto* what = fact ? std::get_if<checkpoint>(&*fact) : nullptr)
+      return give(snapshots_.take(*what, replica_.header_at(applied_), own_, stepped()), out);
+    if (auto* what = fact ? std::get_if<introduction>(&*fact) : nullptr;
+        what != nullptr && what->service >= first_own_service)
+      return introduce(now, *what, out);
     out.push_back(stop{{errc::incompatible, "entry " + std::to_string(applied_)
                                               + " of the log is of a service that this release "
                                                 "does not know; upgrade first"}});
@@ -519,169 +489,193 @@ private:
     allow_what_all_know(out);
   }
 
-  // -- rules --------------------------------------------------------------------------
+  // -- services that programs add -------------------------------------------------------
 
-  void handle(time_point, raft::replica::told_about& what, effects& out) {
-    if (auto known = from_bytes<known_rules>(what.about))
-      others_know_[what.seat] = *std::move(known);
+  /// Whether this replica steps the service.
+  [[nodiscard]] bool takes_part(service_id which) const {
+    return own_.is_here(which) ? own_.runs(which) : services_.contains(which);
+  }
+
+  [[nodiscard]] std::set<service_id> stepped() const {
+    auto found = services_;
+    std::erase_if(found, [&](service_id each) { return !takes_part(each); });
+    return found;
+  }
+
+  void propose_introductions(time_point now) {
+    if (!is_leading_)
+      return;
+    for (auto& each : own_.to_introduce())
+      if (introducing_.insert(each.service).second)
+        replica_.step(
+          now, own(0, {each.service, kind::introduction}),
+          raft::replica::propose{{to_bytes(group_entry{itself, to_bytes(group_fact{each})})}},
+          made_);
+  }
+
+  void introduce(time_point now, const introduction& what, effects& out) {
+    introducing_.erase(what.service);
+    if (!own_.introduce(what))
+      return;
+    if (own_.is_here(what.service) && !own_.runs(what.service))
+      refuse_part(what.service, out);
+    if (!is_leading_ || !own_.runs(what.service))
+      return;
+    out.push_back(lead{what.service, replica_.time_of_group(now), replica_.term(), now});
     allow_what_all_know(out);
   }
 
-  /// New rules come into force when every member has said that it knows them: one that is away
-  /// could not read what is written under them when it comes back.
+  /// Returns no_quorum unless a majority of the voters has the service in its programs. The other
+  /// voters keep its entries and stop when they have too many, so that the group would lose its
+  /// quorum.
+  [[nodiscard]] problem too_few_run(service_id which) const {
+    if (!own_.is_introduced(which))
+      return {};
+    auto voters = replica_.members().voters();
+    auto& title = own_.title(which);
+    auto lacking = std::ranges::count_if(
+      voters, [&](raft::seat_id seat) { return rules_.lacks(seat, which, title); });
+    if (2 * (voters.size() - static_cast<std::size_t>(lacking)) > voters.size())
+      return {};
+    return {errc::no_quorum, "the service '" + title.name + "' is not in the programs of "
+                               + std::to_string(lacking) + " of " + std::to_string(voters.size())
+                               + " voters; see troupe voters for their names, and start programs "
+                                 "there that have it"};
+  }
+
+  /// Excludes the service, so that clients here learn why instead of being sent to the leader.
+  void refuse_part(service_id which, effects& out) {
+    auto why = own_.why_not(which);
+    out.push_back(excluded{which, why});
+    out.push_back(warned{std::move(why)});
+  }
+
+  void take_own(group_entry& line, effects& out) {
+    if (auto why = own_.keep(line.service, applied_, line.payload, max_unread_bytes_))
+      return out.push_back(stop{std::move(why)});
+    if (own_.runs(line.service))
+      out.push_back(deliver{line.service, std::move(line.payload)});
+  }
+
+  void end(ended& what, effects& out) {
+    if (!own_.is_here(what.service))
+      return out.push_back(stop{std::move(what.why)}); // the node needs all built-in ones
+    if (auto name = "'" + own_.title_here(what.service).name + "'";
+        what.why.detail.find(name) == std::string::npos)
+      what.why.detail = "the service " + name + " has stopped on this node: " + what.why.detail;
+    own_.end(what.service, what.why);
+    if (snapshots_.give_up(what.service))
+      want_snapshot(); // a backup may wait for it
+    out.push_back(excluded{what.service, what.why});
+    out.push_back(warned{std::move(what.why)});
+  }
+
+  // -- rules --------------------------------------------------------------------------
+
+  void handle(time_point, raft::replica::told_about& what, effects& out) {
+    rules_.told(what.seat, what.about);
+    allow_what_all_know(out);
+  }
+
   void allow_what_all_know(effects& out) {
     if (!is_leading_)
       return;
-    for (auto service : services_) {
-      auto known = rules_.of(service);
-      for (auto& [seat, who] : replica_.members().members)
-        if (seat != replica_.self() && planted_flaw != flaw::rules_rushed)
-          known = known.in_common_with(others_know_[seat].of(service));
-      if (auto& allowed = allowed_[service]; !allowed.include(known)) {
-        allowed = allowed.together_with(known);
-        out.push_back(allow_rules{service, allowed.number()});
-      }
-    }
+    for (auto each : stepped())
+      if (auto number = rules_.allow(each, replica_.members(), replica_.self()))
+        out.push_back(allow_rules{each, *number});
   }
 
   // -- snapshots ----------------------------------------------------------------------
 
+  void want_snapshot() {
+    snapshots_.want(replica_.current_role() == raft::role::leader);
+  }
+
   void propose_checkpoint(time_point now) {
-    auto is_due = is_snapshot_wanted_ || applied_ >= checkpoint_ + options_.snapshot_every
-                  || bytes_since_ >= std::max(options_.snapshot_every_bytes, newest_bytes_);
-    if (!is_leading_ || is_checkpoint_asked_ || making_ || !is_due)
+    if (!is_leading_)
       return;
-    is_checkpoint_asked_ = true;
-    checkpoint what{known_.index, to_string(library_version), known_.hashes};
-    replica_.step(now, own(0, {itself, kind::checkpoint}),
-                  raft::replica::propose{{to_bytes(group_entry{itself, to_bytes(what)})}}, made_);
-  }
-
-  void take_checkpoint(const checkpoint& what, effects& out) {
-    checkpoint_ = applied_;
-    bytes_since_ = 0;
-    is_checkpoint_asked_ = false;
-    if (auto why = compare(what); why.code != errc::none)
-      return out.push_back(stop{std::move(why)});
-    if (making_)
-      return; // the disk is slow
-    is_snapshot_wanted_ = false;
-    making_ = making{replica_.header_at(applied_), {}, {}};
-    for (auto each : services_) {
-      out.push_back(take_section{each, applied_});
-      if (planted_flaw == flaw::sections_apart)
-        return; // the next one when this one is there
-    }
-  }
-
-  /// Says nothing about what this replica has not seen, or a leader of another release had.
-  [[nodiscard]] problem compare(const checkpoint& what) const {
-    if (what.previous != known_.index || what.release != to_string(library_version))
-      return {};
-    for (auto& [service, hash] : known_.hashes)
-      if (auto other = what.hashes.find(service);
-          other != what.hashes.end() && other->second != hash)
-        return {errc::damaged, "the state of service " + std::to_string(service) + " after entry "
-                                 + std::to_string(known_.index)
-                                 + " is not what the leader had; this node must not go on: move "
-                                   "its log away, and it comes back with the others' state"};
-    return {};
-  }
-
-  void add_section(section& what, effects& out) {
-    if (!making_ || making_->header.index != what.index)
-      return;
-    making_->hashes[what.service] = what.hash;
-    making_->state.sections[what.service] = std::move(what.bytes);
-    if (making_->state.sections.size() < services_.size()) {
-      if (planted_flaw == flaw::sections_apart)
-        out.push_back(take_section{*services_.upper_bound(what.service), what.index});
-      return;
-    }
-    known_ = {what.index, std::move(making_->hashes)};
-    newest_bytes_ = written_bytes(making_->state);
-    look_at_size(newest_bytes_, out);
-    if (newest_bytes_ > max_kept_bytes)
-      return making_.reset(); // the log stays, until a state after it is smaller
-    out.push_back(save{making_->header, std::exchange(making_->state, {})});
-  }
-
-  /// A snapshot that is too large to be sent is kept all the same: without it the log would grow
-  /// for ever, and the restart with it.
-  void look_at_size(std::uint64_t bytes, effects& out) const {
-    auto most = options_.consensus.max_snapshot_bytes;
-    if (bytes <= most)
-      return;
-    auto what = "the state of the group has " + std::to_string(bytes) + " bytes, more than "
-                + std::to_string(most) + " (raft::options::max_snapshot_bytes): "
-                + (bytes > max_kept_bytes ? "no disk keeps a snapshot of it, and the log grows"
-                                          : "a member that is new or far behind does not catch up");
-    out.push_back(warned{
-      {errc::limit_reached, what + "; remove what is not needed, or raise it on all nodes"}});
+    if (auto what = snapshots_.next_checkpoint(applied_))
+      replica_.step(now, own(0, {itself, kind::checkpoint}),
+                    raft::replica::propose{
+                      {to_bytes(group_entry{itself, to_bytes(group_fact{*std::move(what)})})}},
+                    made_);
   }
 
   void end_snapshot(time_point now, const saved& what) {
-    if (!making_ || making_->header.index != what.index)
+    if (!snapshots_.end(what))
       return;
-    making_.reset(); // instead of a failed one the next checkpoint makes another
     if (what.is_synced)
       tell(now, own(0, {}), raft::replica::compacted{what.index});
-    else if (planted_flaw == flaw::failed_snapshot_waited_for)
-      making_ = making{};
     propose_checkpoint(now);
   }
 
+  static void give(snapshot_maker::effects made, effects& out) {
+    for (auto& what : made)
+      std::visit([&](auto& each) { out.push_back(std::move(each)); }, what);
+  }
+
   void handle(time_point, raft::replica::installed& what, effects& out) {
-    applied_ = checkpoint_ = what.what.header.index;
-    bytes_since_ = 0;
-    making_.reset();
-    known_ = {};
-    if (auto why = share_out(*what.what.bytes, out); why.code != errc::none)
+    auto had = std::exchange(applied_, what.what.header.index);
+    if (auto why = share_out(*what.what.bytes, had, out))
       return out.push_back(stop{std::move(why)});
     out.push_back(members_are{what.what.header.members});
     answer_reads(out);
   }
 
-  [[nodiscard]] problem share_out(const std::string& bytes, effects& out) {
-    newest_bytes_ = bytes.size();
+  /// Gives each service its section. The services had applied all entries up to `had` before.
+  [[nodiscard]] problem share_out(const std::string& bytes, raft::log_index had, effects& out) {
+    snapshots_.restore(applied_, bytes.size());
     auto state = from_bytes<group_state>(bytes);
     if (!state)
       return {errc::damaged, "the snapshot of the group cannot be read; restore a backup"};
-    for (auto& [service, part] : state->sections) {
-      if (!services_.contains(service))
+    for (auto& [service, title] : state->introduced)
+      if (service < first_own_service)
+        return {errc::damaged, "the snapshot of the group has a service of a program under a "
+                               "number of the built-in ones; restore a backup"};
+    own_.restore(state->introduced, state->sections, state->unread);
+    for (auto& [service, part] : state->sections)
+      if (!own_.is_introduced(service) && (own_.is_here(service) || !services_.contains(service)))
         return {errc::incompatible, "the snapshot of the group has a service that this release "
                                     "does not know; upgrade first"};
-      out.push_back(restore_section{service, std::move(part)});
-    }
+    for (auto& [service, part] : state->sections)
+      if (!own_.is_introduced(service))
+        out.push_back(restore_section{service, std::move(part)});
+    for (auto& [service, title] : state->introduced)
+      share_out_own(service, had, out);
     return {};
   }
 
-  group_options options_;
-  known_rules rules_;
+  void share_out_own(service_id which, raft::log_index had, effects& out) {
+    if (!own_.runs(which))
+      return own_.is_here(which) ? refuse_part(which, out) : void();
+    auto& base = own_.section(which);
+    if (base)
+      out.push_back(restore_section{which, *base});
+    for (auto& each : own_.unread(which))
+      if (base || each.index > had || planted_flaw == flaw::unread_repeated)
+        out.push_back(deliver{which, each.payload});
+  }
+
+  std::uint64_t max_unread_bytes_;
+  member_rules rules_;
   std::set<service_id> services_;
+  own_services own_;
+  std::set<service_id> introducing_; // proposed by this leader, and not applied yet
   raft::replica replica_;
+  snapshot_maker snapshots_;
   bool lacks_room_ = false;
-  /// The first write after the last refusal that takes room, not only a vote.
+  /// The first write since the last failed one that has more than a vote.
   std::optional<std::uint64_t> proof_of_room_;
   quorum_watch watch_;
   raft::event_log* events_ = nullptr;
   raft::replica::effects made_; // empty between two steps
   std::map<request_id, asker> askers_;
   std::set<request_id> open_reads_;
-  std::map<raft::log_index, asker> proposals_; // by their entries, until those are committed
-  std::multimap<raft::log_index, request_id> waiting_; // for entries to be applied
+  std::map<raft::log_index, asker> proposals_;         // by index, until committed
+  std::multimap<raft::log_index, request_id> waiting_; // reads, by the index to be applied
   request_id last_id_ = 0;
   raft::log_index applied_ = 0;
-  raft::log_index checkpoint_ = 0; // the last one that was applied, or the snapshot
-  std::uint64_t bytes_since_ = 0;  // the checkpoint
-  std::uint64_t newest_bytes_ = 0; // of the snapshot made or installed last
-  bool is_checkpoint_asked_ = false;
-  bool is_snapshot_wanted_ = false;
-  known_hashes known_; // of the snapshot made last
-  std::optional<making> making_;
   bool is_leading_ = false;
-  std::map<raft::seat_id, known_rules> others_know_; // while it leads, as told in this term
-  std::map<service_id, service_rules> allowed_;
 };
 
 } // namespace troupe::host

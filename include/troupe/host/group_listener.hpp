@@ -2,34 +2,37 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "troupe/host/group_core.hpp"
 
 namespace troupe::host {
 
-/// What a group tells the program that runs this node: in the order in which it happens, one
-/// call at a time, on any thread. Must not block.
+/// The callbacks of a group to the program of this node: in the order of events, one call at a
+/// time, on any thread. They must not block.
 struct group_listener {
   std::function<void(const group_core::changed_role&)> changed_role;
   std::function<void(const raft::configuration&)> members_are;
-  /// A message for this seat had nowhere to go: make a link to `contact`, then set_peer().
+  /// A message for this member could not be sent: make a link to `contact`, then call set_peer().
   std::function<void(raft::seat_id, const std::string& contact)> wants_peer;
-  /// This member has lost what it had synced: remove it; if it is this one: change its seat.
+  /// This member has lost synced data: remove it; if it is this node, call change_seat().
   std::function<void(raft::seat_id)> forgot;
-  /// A message of a member was dropped; as often as that comes.
+  /// A message of a member was dropped; called for each.
   std::function<void(const group_core::ignored&)> ignored;
-  /// The group goes on, but somebody has to do something; as often as it is found.
+  /// The group continues, but an operator has to act; called each time the problem is found.
   std::function<void(const problem&)> warned;
-  /// The disk has no room, or has it again (errc::none).
+  /// The disk is full, or has room again (errc::none).
   std::function<void(const problem&)> disk_room;
-  /// This node takes part no more.
+  /// This node no longer takes part in the group, because of this problem.
   std::function<void(const problem&)> stopped;
 };
 
-/// How a group stands, for people and tests.
+/// The status of a group, for people and tests.
 struct group_status {
   raft::replica::status consensus;
   raft::log_index applied = 0;
+  /// See group_core::own_view_of_all().
+  std::vector<group_core::own_view> own{};
 };
 
 } // namespace troupe::host

@@ -26,34 +26,34 @@
 
 namespace troupe::host {
 
-/// All that a replica's disk has kept.
+/// The content of a replica's disk.
 struct stored_group {
-  /// Made with the log: a disk without it has no vote.
+  /// The member id. It is created with the log: a lost disk does not keep the vote.
   raft::seat_id seat;
   raft::stored_state state;
   /// The state after entry `state.base.index`; empty if there is no snapshot.
   std::string snapshot;
-  /// Not zero where the group began anew here, from a backup or without its other members: there
-  /// may have been acknowledged what it does not know of, and tokens rise above this. The same at
-  /// each load, as what rises above it again and again would begin an era each time.
+  /// Not zero if the group was recreated on this disk, from a backup or without its other members:
+  /// entries may have been acknowledged that it does not know, so tokens must be above this. The
+  /// same at each load: a new value would begin a new era each time.
   std::uint64_t token_floor = 0;
 };
 
 /// The disk of a replica: vote, entries and snapshots of a group in one SQLite file, WAL,
-/// one sync for each write, a checksum for each row. FILE.mark says where the log ended and
-/// who had the vote when it was last synced; a file that ends before is damaged, and its
-/// replica must not vote. It also says up to where entries were committed: old after a crash of
-/// the machine, by as much as the system had not written yet.
+/// one sync for each write, a checksum for each row. FILE.mark has the end of the log and the
+/// vote at the last write; a log that ends earlier is damaged, and its replica must not
+/// vote. It also has the commit index, which may be old after a crash of the computer, as the
+/// mark is not synced.
 ///
-/// Calls may block; one caller at a time. On a full disk a call is storage_full and nothing
-/// of it stays; after any other problem nobody knows what is on the disk.
+/// Calls may block; one caller at a time. On a full disk a call returns storage_full and changes
+/// nothing; after any other problem the content of the disk is unknown.
 class group_log {
-  /// Entries wait no longer than for one.
+  /// Size of a part of a snapshot. Entries wait for at most one part.
   static constexpr auto part_bytes = std::size_t{256} * 1024;
-  /// A page that loses entries is written anew, so not with each entry; 0.5 MiB take some 5 ms.
+  /// Deletes rewrite pages, so they do not happen with each entry; 0.5 MiB take some 5 ms.
   static constexpr std::uint64_t drop_every_bytes = part_bytes;
 
-  /// A snapshot as the disk has it, in parts, without a copy of the whole.
+  /// A snapshot as stored, in parts, without a copy of the whole.
   class snapshot_parts {
   public:
     explicit snapshot_parts(const raft::snapshot& what)
@@ -61,7 +61,7 @@ class group_log {
       encoder head;
       head.put(codec_format);
       head.put(what.header);
-      head.put(static_cast<std::uint32_t>(bytes_->size())); // as of any text
+      head.put(static_cast<std::uint32_t>(bytes_->size())); // the prefix of any text
       head_ = head.take();
     }
 
@@ -95,26 +95,26 @@ public:
   group_log(const group_log&) = delete;
   group_log& operator=(const group_log&) = delete;
 
-  /// Comes first. A file that is new gets a seat.
+  /// Opens the file and reads it; call it first. A new file gets a member id.
   [[nodiscard]] problem load(stored_group& content) {
     storage::size_limit_is_error guard;
     close();
     content = {};
-    if (auto why = open(); why.code != errc::none)
+    if (auto why = open())
       return why;
-    if (auto why = load_facts(content); why.code != errc::none)
+    if (auto why = load_facts(content))
       return why;
     auto newest = read_snapshot();
     if (!newest)
       return newest.error();
     content.state.base = newest->header;
     content.snapshot = *newest->bytes;
-    if (auto why = load_entries(content.state); why.code != errc::none)
+    if (auto why = load_entries(content.state))
       return why;
     return compare_mark(content.state);
   }
 
-  /// Writes and syncs all of it, and `facts` by their names, or nothing.
+  /// Writes and syncs `what`, and `facts` by their names, all or nothing.
   [[nodiscard]] problem write(const raft::replica::write& what,
                               const std::map<std::string_view, std::string>& facts = {}) {
     storage::size_limit_is_error guard;
@@ -128,10 +128,10 @@ public:
     auto is_shorter
       = std::pair{next.last_term, next.last_index} < std::pair{kept_.last_term, kept_.last_index};
     auto shorter = next;
-    shorter.vote = kept_.vote;                                     // that may yet not come to be
-    shorter.committed = std::min(kept_.committed, next.committed); // nor that
-    if (is_shorter) // says so before, or it would seem to have lost some
-      if (auto why = mark_.write_synced(to_mark(shorter)); why.code != errc::none)
+    shorter.vote = kept_.vote;                                     // the write may still fail
+    shorter.committed = std::min(kept_.committed, next.committed); // for the same reason
+    if (is_shorter) // mark it before the write: otherwise the log would seem to have lost entries
+      if (auto why = mark_.write_synced(to_mark(shorter)))
         return database_.run("ROLLBACK") ? why : database_.failed("write");
     if (!commit_.run())
       return database_.failed("write");
@@ -142,9 +142,9 @@ public:
     return {};
   }
 
-  /// Keeps a snapshot of one's own state. In parts, so that writes need not wait behind the whole:
-  /// call it until it is done. Entries up to `expendable` go with later writes, the snapshot
-  /// before goes with the parts of the next one: little by little, for the same reason.
+  /// Saves a snapshot of this replica's state in parts, so that other writes need not wait for the
+  /// whole: call save() until it is done. Later writes delete entries up to `expendable`, and the
+  /// parts of the next snapshot replace the old one: in small steps, for the same reason.
   class saving {
   public:
     /// @pre expendable <= what.header.index
@@ -175,13 +175,13 @@ public:
       return {};
     }
     auto why = database_.failed("snapshot");
-    [[maybe_unused]] auto freed = snapshots_.drop(part.index); // the rest will not come
+    [[maybe_unused]] auto freed = snapshots_.drop(part.index); // the snapshot stays incomplete
     return why;
   }
 
-  /// Makes this the log of a new group with this disk, under a new seat, as its only voter: with
-  /// the state `base` if there is one, else with all that it has. Once more is no harm.
-  /// @pre `content` is what load() gave
+  /// Makes this the log of a new group with this disk, under a new member id, as its only voter:
+  /// with the state `base` if given, else with all that the log has. May be repeated.
+  /// @pre `content` comes from load()
   [[nodiscard]] problem begin_anew(const stored_group& content, const std::string& contact,
                                    std::optional<raft::snapshot> base = std::nullopt) {
     storage::size_limit_is_error guard;
@@ -206,7 +206,7 @@ public:
     return write(what, {{"seat", to_bytes(seat)}, {"recovered", to_bytes(floor)}});
   }
 
-  /// Gives this disk another seat, synced.
+  /// Writes and syncs a new member id for this disk.
   [[nodiscard]] problem change_seat(raft::seat_id seat) {
     storage::size_limit_is_error guard;
     return put_fact("seat", to_bytes(seat)) ? problem{} : database_.failed("write");
@@ -237,7 +237,7 @@ private:
     return state.base.members;
   }
 
-  /// What FILE.mark holds, and what stands in the log.
+  /// The content of FILE.mark, and the same of the log.
   struct kept_mark {
     raft::log_index last_index = 0;
     raft::term_number last_term = 0;
@@ -248,8 +248,8 @@ private:
 
   static constexpr std::int64_t format = 1;
   static constexpr auto must_not_vote
-    = "this node must not vote: move it and what begins with its name away (-wal, .mark), and the "
-      "node comes back as a new member";
+    = "this node must not vote: move this file and those beside it that begin with its name "
+      "(-wal, .mark) away; the node then joins again as a new member";
   static constexpr std::size_t mark_bytes = 6 * sizeof(std::uint64_t);
 
   [[nodiscard]] problem damaged(const std::string& what) const {
@@ -293,8 +293,8 @@ private:
     });
   }
 
-  /// For each entry written two old ones go, so that the file stays bounded: what they leave is
-  /// used for the new.
+  /// Deletes up to two old entries for each one written, so that the size of the file stays
+  /// bounded: new entries reuse the space.
   bool drop_expendable() {
     auto end = std::min(expendable_ + 1, oldest_ + 2 * written_);
     if (oldest_ < end && !drop_entries_.bind(1, static_cast<std::int64_t>(end)).run())
@@ -395,7 +395,7 @@ private:
       return {};
     content.marked = kept_.now = marked.now;
     content.committed = kept_.committed = std::min(marked.committed, kept_.last_index);
-    // A log that becomes shorter says so before.
+    // write() marks a shorter log before it shortens it.
     if (std::pair{kept_.last_term, kept_.last_index}
         < std::pair{marked.last_term, marked.last_index})
       return damaged("the log ends at entry " + std::to_string(kept_.last_index) + ", but "
@@ -447,12 +447,11 @@ private:
                               "CREATE TABLE IF NOT EXISTS entry"
                               "(place INTEGER PRIMARY KEY, bytes BLOB, sum INTEGER);"}
                   + storage::snapshot_rows::schema;
-    if (auto why = database_.open(file_, storage::database::sharing::exclusive, schema.c_str());
-        why.code != errc::none)
+    if (auto why = database_.open(file_, storage::database::sharing::exclusive, schema.c_str()))
       return why;
-    if (!database_.run("PRAGMA cache_size=-512")) // KiB; what is written is hardly ever read
+    if (!database_.run("PRAGMA cache_size=-512")) // KiB; written pages are hardly ever read
       return database_.failed("open");
-    if (auto why = database_.use_format(format); why.code != errc::none)
+    if (auto why = database_.use_format(format))
       return why;
     insert_ = database_.prepare("INSERT INTO entry VALUES(?,?,?)");
     insert_fact_ = database_.prepare("INSERT OR REPLACE INTO fact VALUES(?,?,?)");
@@ -490,10 +489,10 @@ private:
   storage::database::statement commit_;
   storage::mark_file mark_;
   kept_mark kept_;
-  std::uint64_t written_ = 0;       // entries since some were dropped
-  std::uint64_t written_bytes_ = 0; // of them
-  raft::log_index oldest_ = 1;      // entry on the disk
-  raft::log_index expendable_ = 0;  // entries up to here go
+  std::uint64_t written_ = 0;       // entries since the last deletion
+  std::uint64_t written_bytes_ = 0; // their bytes
+  raft::log_index oldest_ = 1;      // oldest entry on the disk
+  raft::log_index expendable_ = 0;  // entries up to this one may be deleted
 };
 
 } // namespace troupe::host

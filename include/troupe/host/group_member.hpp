@@ -11,11 +11,11 @@
 
 namespace troupe::host {
 
-/// How far a service has come here: what its clients know of it when they find it (see
-/// client_core::reached). Outlives the service.
+/// The last record that a service has reached on this node; its clients learn it when they find
+/// the service (see client_core::reached). Outlives the service.
 using record_gauge = std::shared_ptr<std::atomic<request_id>>;
 
-/// A service's way to the group that runs it. Thread-safe.
+/// The connection of a service to its group. Thread-safe.
 class group_member {
 public:
   group_member() = default;
@@ -23,30 +23,34 @@ public:
   group_member& operator=(const group_member&) = delete;
   virtual ~group_member() = default;
 
-  /// From here on `tell` is called for what the group has to say, in its order, through `home`.
-  /// This release of the service knows `rules` and all before.
+  /// Joins the group, which then calls `tell` with its messages, in order, through `home`. This
+  /// release of the service knows rules up to `rules`.
   virtual void join(std::uint32_t rules, job_runner home, std::function<void(group_event&)> tell)
     = 0;
 
   virtual void propose(proposal what) = 0;
 
-  /// Asks for read_ready, once all that was committed before now has been told.
+  /// Asks for read_ready, which comes after all that is committed at the time of the call.
   virtual void read(request_id id) = 0;
 
-  /// What take_section asked for: `write` is called once, on a thread that has time for it.
+  /// Answers take_section. `write` is called once, on a thread for long jobs.
   virtual void give_section(raft::log_index index, std::function<std::string()> write) = 0;
 
-  /// This replica is not what the others are: it must not vote on.
+  /// The machine has thrown. If it is a service of the program, that service stops on this node,
+  /// which continues with the others; if it is one of troupe's own, the node stops.
+  virtual void end(problem why) = 0;
+
+  /// This replica has diverged from the others: it must not vote any more.
   virtual void stop(problem why) = 0;
 
-  /// Tokens have to rise above this, as the group began anew on this node and may have forgotten
-  /// some. The same as long as the log is; zero: it did not.
+  /// Returns the floor for tokens if the group was recreated on this node and may have forgotten
+  /// some; zero if it was not. Constant for the life of the log.
   [[nodiscard]] virtual std::uint64_t token_floor() const = 0;
 
-  /// Of this start of the process: random, not zero.
+  /// Returns a random number of this start of the process; not zero.
   [[nodiscard]] virtual std::uint64_t life() const = 0;
 
-  /// The service sets it.
+  /// Set by the service.
   [[nodiscard]] const record_gauge& gauge() const {
     return gauge_;
   }

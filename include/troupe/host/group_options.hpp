@@ -8,22 +8,25 @@
 
 namespace troupe::host {
 
-/// What people call the node at a contact of raft::member.
+/// Returns the name of the node at a contact of raft::member, for messages to people.
 using contact_naming = std::string (*)(const std::string& contact);
 
-/// How a group that runs several services on one log goes about it.
+/// Options of a group that runs several services on one log.
 struct group_options {
-  /// Of the replica of the log.
+  /// Options of the Raft replica.
   raft::options consensus;
-  /// A snapshot after so many entries; bounds the log and a restart.
+  /// Entries between two snapshots; bounds the log and the time of a restart.
   std::uint32_t snapshot_every = 10'000;
-  /// And after so many bytes of them, or as many as the snapshot before it had if that is more:
-  /// a large state is not written again for each small change.
+  /// A snapshot is also made after so many bytes of entries, or after as many as the last snapshot
+  /// had if that is more, so that a large state is not written again for each small change.
   std::uint64_t snapshot_every_bytes = 6ULL * 1024 * 1024;
-  /// Where to write what the replica does (see raft::event_log), behind what is there. It has no
-  /// bound: for tests. Empty: nowhere.
+  /// A member whose program lacks a service that others have keeps the entries of that service, so
+  /// that it can add the service later; above so many bytes of them it stops with limit_reached.
+  std::uint64_t max_unread_bytes = 64ULL * 1024 * 1024;
+  /// File to which the events of the replica are appended (see raft::event_log); empty: none. It
+  /// has no bound: for tests.
   std::filesystem::path event_log{};
-  /// What people call the node at a contact of raft::member; null: the contact itself.
+  /// Names the node at a contact of raft::member; null: the contact itself is used.
   contact_naming name_of = nullptr;
 };
 

@@ -11,20 +11,19 @@
 
 namespace troupe::host {
 
-/// Names a service of a group in its log: stored, so a number is never used for another.
+/// Number of a service in the log of its group. It is stored, so never reuse it for another.
 using service_id = std::uint16_t;
 
-/// What a service that leads wants in the log.
+/// An entry that the leader's service wants to append to the log.
 struct proposal {
-  /// Of the lead that it follows on: on the way here its replica may have stopped leading, and
-  /// lead again, and what was right then is not now.
+  /// Term in which it was proposed. The group drops it if leadership was lost and regained since.
   raft::term_number term = 0;
-  /// For not_taken.
+  /// Its number, which not_taken refers to.
   std::uint64_t number = 0;
   std::string payload;
 };
 
-/// What a group has to say to one of its services, in the order of its log.
+/// Messages of a group to one of its services, in the order of the log.
 namespace to_service {
 
 /// Step committed.
@@ -33,9 +32,9 @@ struct deliver {
   std::string payload;
 };
 
-/// Step leads; the group's time was `now` when the clock here showed `at`, and has gone on by
-/// that clock since: a service that counted from when it hears this would be behind, and the
-/// next leader's would end its leases early. Proposals carry the term.
+/// Step leads; proposals carry `term`. The group's time was `now` when the local clock showed
+/// `at`, and has advanced with that clock since. A service that counted from the receipt of this
+/// message instead would be late, and leases would end early under the next leader.
 struct lead {
   service_id service = 0;
   raft::group_time now{};
@@ -43,19 +42,27 @@ struct lead {
   time_point at{};
 };
 
+/// Step follows: this replica is not the leader. Requests are refused with `why`.
 struct follow {
   service_id service = 0;
   problem why;
 };
 
-/// The proposal of this number is not in the log, nor will it be.
+/// The service does not run here until the next start of the process: its machine has thrown, or
+/// in the log its number means another service; see own_services.
+struct excluded {
+  service_id service = 0;
+  problem why;
+};
+
+/// The proposal of this number is not in the log and never will be.
 struct not_taken {
   service_id service = 0;
   std::uint64_t number = 0;
   problem why;
 };
 
-/// The question `id` may be answered from the state as it is.
+/// The question `id` may be answered from the current state.
 struct read_ready {
   service_id service = 0;
   request_id id = 0;
@@ -67,26 +74,26 @@ struct read_refused {
   problem why;
 };
 
-/// Step section with the state as it is; it may be written down while the service goes on.
+/// Call give_section() with the current state; it may be encoded while the service continues.
 struct take_section {
   service_id service = 0;
   raft::log_index index = 0;
 };
 
-/// All members of the group know rules up to this number, so that they may come into force.
+/// All members of the group know the rules up to this number, so these may come into force.
 struct allow_rules {
   service_id service = 0;
   std::uint32_t number = 1;
 };
 
-/// The state is this from here on.
+/// Replace the state by this one.
 struct restore_section {
   service_id service = 0;
   std::string bytes;
 };
 
-/// Step without_quorum: this replica reaches no majority, so that nobody can be found here who
-/// carries anything out. errc::none: it does again.
+/// Step without_quorum: this replica reaches no majority, so no request can be carried out.
+/// errc::none: it reaches a majority again.
 struct without_quorum {
   service_id service = 0;
   problem why;
@@ -97,6 +104,7 @@ struct without_quorum {
 using group_event
   = std::variant<to_service::deliver, to_service::lead, to_service::follow, to_service::not_taken,
                  to_service::read_ready, to_service::read_refused, to_service::allow_rules,
-                 to_service::take_section, to_service::restore_section, to_service::without_quorum>;
+                 to_service::take_section, to_service::restore_section, to_service::without_quorum,
+                 to_service::excluded>;
 
 } // namespace troupe::host

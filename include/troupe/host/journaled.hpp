@@ -21,8 +21,8 @@ constexpr bool all_have_inspect<std::variant<Ts...>> = (has_inspect<Ts> && ...);
 
 } // namespace detail
 
-/// A machine whose records and answers can be written down, as a durable host does: all its
-/// events and effects have an `inspect`. The others run in memory only.
+/// A machine whose records and answers can be stored, as a durable host does: all its events and
+/// effects have an `inspect`. Other machines run in memory only.
 template <class M>
 concept journaled = machine<M> && detail::all_have_inspect<
   typename M::event> && detail::all_have_inspect<effect_of<M>>;

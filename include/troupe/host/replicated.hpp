@@ -20,7 +20,7 @@ public:
 
   template <machine M>
   problem load(durable_core<M>&) {
-    return {}; // the group tells what was
+    return {}; // the group delivers the state
   }
 
   template <machine M, class Home, class Done>
@@ -31,7 +31,7 @@ public:
 
   void mark(time_point) {}
 
-  /// For the first life of the group.
+  /// The floor for tokens at the first start of the group.
   [[nodiscard]] static std::uint64_t token_floor() {
     return in_memory::token_floor();
   }

@@ -13,42 +13,36 @@
 #include <vector>
 
 #include "troupe/core/codec.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/host/durable_core.hpp"
 #include "troupe/host/group_types.hpp"
 
 namespace troupe::host {
 
-/// What one replica of a service puts into the log of its group: records, and a mark by
-/// which it knows them for its own when they come back.
+/// What one replica of a service appends to the log of its group: records, and a mark by
+/// which it recognizes them as its own when they are committed.
 template <machine M>
 struct replicated_batch {
-  /// Of the life of the replica that wrote it: random.
+  /// Random number of the start of the replica that wrote it.
   std::uint64_t life = 0;
   std::uint64_t number = 0;
   std::vector<record<M>> records;
-};
 
-template <class Inspector, class M>
-bool inspect(Inspector& f, replicated_batch<M>& x) {
-  return f.object(x).fields(f.field("life", x.life), f.field("number", x.number),
-                            f.field("records", x.records));
-}
+  TROUPE_FIELDS(replicated_batch, life, number, records);
+};
 
 namespace detail {
 
-/// The beginning of a replicated_batch: enough to know one's own by.
+/// The beginning of a replicated_batch: enough for a replica to recognize its own.
 struct batch_mark {
   std::uint64_t life = 0;
   std::uint64_t number = 0;
 
-  template <class Inspector>
-  friend bool inspect(Inspector& f, batch_mark& x) {
-    return f.object(x).fields(f.field("life", x.life), f.field("number", x.number));
-  }
+  TROUPE_FIELDS(batch_mark, life, number);
 };
 
-/// A replicated_batch to be written, whose records need not be copied for that.
+/// A replicated_batch to be encoded without copying its records.
 template <machine M>
 struct batch_view {
   std::uint64_t life;
@@ -65,16 +59,16 @@ struct batch_view {
 
 /// Runs the machine M on several nodes that agree on one log, so that it survives the loss
 /// of a minority of them. A durable core whose disk is the log of a group: the replica on
-/// the leading node writes records, all replicas step what the group has committed, in one
-/// order, and the rolling hash tells if they ever differ.
+/// the leader writes records, all replicas step what the group has committed, in one
+/// order, and the rolling hash reveals if they ever differ.
 ///
-/// The replica that leads has seen all that is committed before it writes. A request that
-/// was under way when its replica stopped leading is answered outcome_unknown; repeated in
+/// The leader's replica has stepped all that is committed before it writes. A request that
+/// was under way when its replica lost leadership is answered outcome_unknown; repeated in
 /// its session it is carried out once. A request that the machine keeps waiting keeps its
-/// place, whoever leads, and is answered by every replica that has callers for it.
+/// place under any leader, and is answered by every replica that has callers for it.
 ///
-/// A service that has no group is the same core with a log of its own: it leads for ever,
-/// and its batches go out as `append`, as those of its inner core.
+/// A service without a group is the same core with its own log: it always leads, and its batches
+/// go out as `append`, as those of its inner core.
 template <machine M>
 class replicated_core {
 public:
@@ -85,7 +79,7 @@ public:
     std::string payload;
   };
 
-  /// All that was committed before has come; from here on this replica writes.
+  /// This replica has received all that was committed, and writes from now on.
   struct leads {
     raft::term_number term = 0;
   };
@@ -94,14 +88,14 @@ public:
     problem why;
   };
 
-  /// The group did not take the proposal of this number, nor will it.
+  /// The proposal of this number is not in the log and never will be.
   struct not_taken {
     std::uint64_t number = 0;
     problem why;
   };
 
-  /// This replica reaches no majority of its group: a leader cannot be found here. errc::none: it
-  /// does again.
+  /// This replica reaches no majority of its group, so it cannot find a leader. errc::none: it
+  /// reaches a majority again.
   struct without_quorum {
     problem why;
   };
@@ -119,7 +113,7 @@ public:
   using append = typename inner::append;
   using save = typename inner::save;
 
-  /// Put this into the log of the group.
+  /// Append this to the log of the group.
   struct propose {
     proposal what;
   };
@@ -128,10 +122,10 @@ public:
   using session_done = typename inner::session_done;
   using rejected = typename inner::rejected;
 
-  /// Not an answer: carry it out. Only where the service leads; zero or more times.
+  /// Not an answer: carry it out. Only on the leader; zero or more times.
   using perform = typename inner::perform;
 
-  /// This replica is not what the others are, or cannot read them: it must stop.
+  /// This replica differs from the others, or cannot read their entries: it must stop.
   struct diverged {
     problem why;
   };
@@ -144,11 +138,11 @@ public:
   /// Without a group.
   explicit replicated_core(inner inside) : inside_(std::move(inside)) {}
 
-  /// One of a group. `life` is random, another one at each start of the process, and not zero.
+  /// A member of a group. `life` is a random number of this start of the process; not zero.
   explicit replicated_core(std::uint64_t life, core_options options = {})
     : life_(life), inside_(without_snapshots(options)) {
     typename inner::effects none;
-    inside_.follow({errc::not_leader, "nobody leads yet; retry with backoff"}, none);
+    inside_.follow({errc::not_leader, "there is no leader yet; retry with backoff"}, none);
   }
 
   /// Takes one input; `now` is the time of the group where this replica leads.
@@ -164,12 +158,12 @@ public:
         inside_.lead(now, made);
       },
       [&](const follows& line) {
-        proposed_ = 0; // what becomes of it is told by the log
+        proposed_ = 0; // the log shows its outcome
         inside_.follow(line.why, made);
       },
       [&](const not_taken& line) {
         if (proposed_ == 0 || line.number != proposed_)
-          return; // of an earlier leadership
+          return; // from an earlier leadership
         proposed_ = 0;
         inside_.step(now, 0, typename inner::not_written{line.why}, made);
       },
@@ -183,21 +177,22 @@ public:
       },
     };
     std::visit(take, std::move(what));
-    pass_on(made, out);
+    pass_on(now, made, out);
   }
 
-  /// What whoever asks for something meets here: errc::none where this replica leads, no_quorum
-  /// once it has reached too few others for a while, not_leader otherwise. Nothing was done then.
+  /// Returns the refusal of requests: errc::none if this replica leads, no_quorum once it has
+  /// reached too few others for a while, not_leader otherwise. A refused request was not carried
+  /// out.
   [[nodiscard]] problem refusal() const {
     if (inside_.leads())
       return {};
-    return quorum_.code != errc::none ? quorum_ : inner::follows();
+    return quorum_ ? quorum_ : inner::follows();
   }
 
   void tick(time_point now, effects& out) {
     typename inner::effects made;
     inside_.tick(now, made);
-    pass_on(made, out);
+    pass_on(now, made, out);
   }
 
   /// See durable_core.
@@ -208,14 +203,14 @@ public:
   void let_go(time_point now, effects& out) {
     typename inner::effects made;
     inside_.let_go(now, made);
-    pass_on(made, out);
+    pass_on(now, made, out);
   }
 
   [[nodiscard]] bool is_idle() const {
     return inside_.is_idle();
   }
 
-  /// Nothing where this replica follows: time passes by records.
+  /// Empty if this replica follows: its time comes from records.
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     return inside_.next_deadline();
   }
@@ -239,7 +234,7 @@ public:
     return inside_.for_each_topic(mark, take);
   }
 
-  /// As of the last entry that came here: stale, unless a read of the group stands behind it.
+  /// As of the last entry received: stale, unless the group has confirmed a read (read_ready).
   template <class Question>
   [[nodiscard]] auto answer(const Question& question, time_point now = time_point::min()) const {
     return inside_.answer(question, now);
@@ -255,7 +250,7 @@ public:
     return inside_.leads();
   }
 
-  /// Those in force.
+  /// Returns the rules in force.
   [[nodiscard]] service_rules rules() const {
     return inside_.rules();
   }
@@ -277,33 +272,34 @@ public:
     inside_.restore(now, saved);
   }
 
-  /// What names open obligations and takes back what nobody waits for, at the start of a life
-  /// without a group.
+  /// See durable_core. For a service without a group.
   void start(time_point now, effects& out) {
     typename inner::effects made;
     inside_.start(now, made);
-    pass_on(made, out);
+    pass_on(now, made, out);
   }
 
   [[nodiscard]] time_point time() const {
     return inside_.time();
   }
 
-  /// This service's part of a snapshot of the group, as it stands now. To be written down where
-  /// nobody waits for that: what is returned does it, on any thread.
+  /// Returns a function that encodes this service's part of a snapshot of the group, with the
+  /// current state. Encoding may take long: call it on a thread for long jobs. It throws
+  /// bad_result_access if the state is nested too deeply to be decoded again.
   [[nodiscard]] std::function<std::string()> frozen_section() const requires journaled<M> {
     return [frozen = std::make_shared<const snapshot_type>(inside_.snapshot())] {
-      return to_bytes(*frozen);
+      return try_to_bytes(*frozen).value();
     };
   }
 
-  /// The same, written down at once.
+  /// The same, encoded at once.
   [[nodiscard]] std::string section() const requires journaled<M> {
-    return to_bytes(inside_.snapshot());
+    return try_to_bytes(inside_.snapshot()).value();
   }
 
-  /// Goes on from a section; whoever waits here is told that the outcome is unknown.
-  /// Returns damaged or incompatible, and does nothing, if it cannot be read.
+  /// Replaces the state by that of a section; waiting callers get outcome_unknown. Does nothing and
+  /// returns a problem if the section cannot be decoded (damaged), has rules unknown to this
+  /// release (incompatible), or the machine itself (M::verify, if any) refuses it.
   [[nodiscard]] problem restore_section(std::string_view bytes,
                                         effects& out) requires journaled<M> {
     auto saved = from_bytes<snapshot_type>(bytes, memory_for<M>(bytes.size()));
@@ -311,13 +307,16 @@ public:
       return {errc::damaged, "the snapshot of a service cannot be read; restore a backup"};
     if (!inner::knows(saved->rules))
       return inner::newer_rules(saved->rules);
+    if constexpr (requires { M::verify(saved->inside); })
+      if (auto why = M::verify(saved->inside))
+        return why;
     typename inner::effects made;
     inside_.abandon({errc::outcome_unknown, "this replica was far behind and got a newer state; "
                                             "look at it, or repeat the request in its session"},
                     made);
     inside_.restore(saved->at, *saved);
     proposed_ = 0;
-    pass_on(made, out);
+    pass_on(saved->at, made, out);
     return {};
   }
 
@@ -338,7 +337,7 @@ private:
     if (!batch)
       return stop({errc::incompatible, "an entry of the log cannot be read; upgrade first"}, out);
     for (auto& line : batch->records)
-      if (auto why = inside_.take(line, made); why.code != errc::none)
+      if (auto why = inside_.take(line, made))
         return stop(std::move(why), out);
   }
 
@@ -346,18 +345,33 @@ private:
     out.push_back(diverged{std::move(why)});
   }
 
-  void pass_on(typename inner::effects& made, effects& out) {
+  /// Passes effects on. A batch that cannot be encoded goes back to the inner core, which refuses
+  /// the record at fault and writes the others again.
+  void pass_on(time_point now, typename inner::effects& made, effects& out) {
+    while (!made.empty()) {
+      typename inner::effects again;
+      pass_on(now, made, again, out);
+      made = std::move(again);
+    }
+  }
+
+  void pass_on(time_point now, typename inner::effects& made, typename inner::effects& again,
+               effects& out) {
     auto pass = overloaded{
       [&](append& what) {
         if (life_ == 0) {
           out.push_back(std::move(what));
           return;
         }
-        proposed_ = ++last_proposed_;
-        if constexpr (journaled<M>)
-          out.push_back(
-            propose{{term_, proposed_,
-                     to_bytes(detail::batch_view<M>{life_, proposed_, what.records.get()})}});
+        if constexpr (journaled<M>) {
+          auto bytes
+            = try_to_bytes(detail::batch_view<M>{life_, last_proposed_ + 1, what.records.get()});
+          if (bytes) {
+            proposed_ = ++last_proposed_;
+            return out.push_back(propose{{term_, proposed_, *std::move(bytes)}});
+          }
+          inside_.step(now, 0, typename inner::not_written{std::move(bytes).error()}, again);
+        }
       },
       [&](perform& what) {
         if (inside_.leads())
@@ -369,7 +383,7 @@ private:
       std::visit(pass, each);
   }
 
-  std::uint64_t life_ = 0; // none without a group
+  std::uint64_t life_ = 0; // zero without a group
   raft::term_number term_ = 0;
   inner inside_;
   std::uint64_t proposed_ = 0; // the batch that is under way

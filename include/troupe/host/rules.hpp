@@ -7,21 +7,21 @@
 
 #include "troupe/core/machine.hpp"
 
-/// Which rules decide in a service: those of its machine, which count from 1 (see rules_of()), and
-/// those of its host, which count from 0. What a new release decides otherwise than the last one
-/// begins when every member of the group knows it; a record says so (use_rules).
+/// The rules that a service follows: those of its machine, which count from 1 (see rules_of()),
+/// and those of its host, which count from 0. Changed rules of a new release come into force when
+/// every member of the group knows them; a record (use_rules) says so.
 namespace troupe::host {
 
-/// The rules of the host that this release knows.
+/// The host rules that this release knows.
 enum class host_rules : std::uint16_t {
-  /// Sessions are opened by a record of their own.
+  /// A session is opened by its own record.
   first,
   /// A session that its client has chosen begins with its first command; see call::begins_after.
   begin_with_command,
 };
 
-/// Both kinds as one number, as members say it and records hold it: the machine's in the lower 16
-/// bits. So what was written when the host had no rules of its own is read as the host's first.
+/// Both kinds in one number, which members exchange and records store: the machine's in the lower
+/// 16 bits, the host's above. Numbers from before the host had rules thus mean its first rules.
 class service_rules {
 public:
   constexpr explicit service_rules(std::uint32_t number = 1) : number_(number) {}
@@ -29,7 +29,7 @@ public:
   constexpr service_rules(host_rules host, std::uint32_t machine)
     : service_rules(host_part(host), machine) {}
 
-  /// The newest that this release knows for a service of M.
+  /// Returns the newest rules that this release knows for a service of M.
   template <machine M>
   [[nodiscard]] static constexpr service_rules known() {
     static_assert(rules_of<M>() <= std::numeric_limits<std::uint16_t>::max());
@@ -48,22 +48,23 @@ public:
     return host() >= host_part(which);
   }
 
-  /// Whether who knows these knows `others`, too.
+  /// Returns whether a release that knows these rules also knows `others`.
   [[nodiscard]] constexpr bool include(service_rules others) const {
     return host() >= others.host() && machine() >= others.machine();
   }
 
-  /// What both know: a machine may be older in the release whose host is newer.
+  /// Returns the rules known to both, for each kind: a release may have the newer host rules and
+  /// the older machine rules.
   [[nodiscard]] constexpr service_rules in_common_with(service_rules others) const {
     return {std::min(host(), others.host()), std::min(machine(), others.machine())};
   }
 
-  /// What is in force when `others` come on top.
+  /// Returns the rules in force after `others` are added.
   [[nodiscard]] constexpr service_rules together_with(service_rules others) const {
     return {std::max(host(), others.host()), std::max(machine(), others.machine())};
   }
 
-  /// For people: "2 (host 1)".
+  /// Returns text for people: "2 (host 1)".
   [[nodiscard]] std::string text() const {
     return std::to_string(machine()) + " (host " + std::to_string(host()) + ')';
   }

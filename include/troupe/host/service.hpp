@@ -8,14 +8,14 @@
 
 namespace troupe::host {
 
-/// What most services have in common: the base of a small class that tells a service_actor
-/// what it has to know of a machine. Whoever derives from it adds
+/// The common base of most service classes. A service class tells a service_actor how to run a
+/// machine; a derived class adds
 ///
 ///     using options = …;
 ///     static constexpr const char* name = "…";
 ///     static event opening(const options&, std::uint64_t token_floor);
 ///
-/// and, for effects that are no answers, `void carry_out(const effect&)`.
+/// and, for effects that are not answers, `void carry_out(const effect&)`.
 template <class Machine, class Commands, class Queries>
 struct service {
   using machine = Machine;

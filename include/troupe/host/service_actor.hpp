@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "caf/actor_cast.hpp"
 #include "caf/actor_system.hpp"
@@ -29,8 +30,10 @@
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/signatures.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/calendar.hpp"
+#include "troupe/core/guarded.hpp"
 #include "troupe/host/any_host.hpp"
 #include "troupe/host/calendar_watch.hpp"
 #include "troupe/host/durable_core.hpp"
@@ -42,26 +45,28 @@
 
 namespace troupe::host {
 
-/// Puts the machine of a service on the network, over any host. Holds no rule:
-/// it reads the clock, passes messages in, carries effects out, keeps one timer
+/// Runs the machine of a service as an actor, over any host. Contains no rules:
+/// it reads the clock, passes messages in, carries out effects, keeps one timer
 /// armed and tells the core of callers that are gone.
 ///
 /// A Service is a small class, made from an actor_system:
-///   machine, options; commands<…>, queries<…>, handle; name
-///   static event opening(options, token_floor)   the first event of each life
-///   static result_of(effect)   a result or caf::error, for effects that answer
-///   void carry_out(effect)     for all others
-///   static constexpr bool steps_are_brief = true   if no step takes longer than some ms: then
-///                              links step it themselves (see compat::near_links), but for
-///                              snapshots of a group
-/// A Host keeps what the core hands out (see in_memory for the least of them):
-///   load(core)                 brings it to where the last life ended; may block
-///   append(batch, home, done)  done(problem) on this actor, through home(job) if
+///
+///     machine, options; commands<…>, queries<…>, handle; name
+///     static event opening(options, token_floor)   the first event of each life
+///     static result_of(effect)   a result or caf::error, for effects that answer
+///     void carry_out(effect)     for all others
+///     static constexpr bool steps_are_brief = true   if no step takes longer than some ms: then
+///                                the threads of links step it (see compat::near_links), except
+///                                for snapshots of a group
+///
+/// A Host stores what the core outputs (in_memory is the simplest one):
+///   load(core)                 brings it to the end of the last run; may block
+///   append(batch, home, done)  calls done(problem) on this actor, through home(job) if
 ///                              it comes from another thread
-///   save(state, home, failed)  when there is time; failed(problem) only if nobody knows what is
-///                              on the disk
+///   save(state, home, failed)  when there is time; calls failed(problem) only if the content of
+///                              the disk is unknown
 ///   mark(now)                  when there is time
-///   static token_floor()       for the first life
+///   static token_floor()       for the first start
 template <class Service>
 class service_actor_state {
 public:
@@ -71,11 +76,15 @@ public:
 
   static inline const char* name = Service::name;
 
-  /// What spawn() prepares where blocking is allowed.
+  /// What spawn() prepares, on a thread that may block.
   struct prepared {
     core inside;
     std::unique_ptr<any_host<machine_type>> host;
     typename Service::options options;
+    /// Called on the actor if the service cannot continue, as its machine throws or cannot read an
+    /// entry; the service then refuses all requests with the problem that this returns. Null: the
+    /// actor ends, and so does the node if the service is one of troupe's own.
+    std::function<problem(const problem&)> on_end{};
   };
 
   service_actor_state(caf::event_based_actor* self, const std::shared_ptr<prepared>& from)
@@ -84,20 +93,23 @@ public:
       options_(from->options),
       core_(std::move(from->inside)),
       host_(std::move(from->host)),
+      on_end_(std::move(from->on_end)),
       started_(self->clock().now()),
       born_(core_.time()) {
     ignore_strays(self_);
     self_->set_down_handler([this](const caf::down_msg& gone) { forget(gone.source); });
     if (auto* group = host_->group()) {
       group->join(service_rules::known<machine_type>().number(), home_,
-                  [this](group_event& what) { hear(what); });
+                  [this](group_event& what) { guard([&] { hear(what); }); });
     } else {
-      core_.start(now(), out_);
-      open();
+      guard([this] {
+        core_.start(now(), out_);
+        open();
+      });
     }
   }
 
-  /// For remote spawn. Ends with `owner`, unless that is null.
+  /// For remote spawn. Ends when `owner` ends, unless that is null.
   service_actor_state(caf::event_based_actor* self, const typename Service::options& options,
                       const caf::strong_actor_ptr& owner)
     : service_actor_state(self, in_memory_life(options)) {
@@ -108,11 +120,11 @@ public:
   }
 
   caf::behavior make_behavior() {
-    carry_out();
+    guard([this] { carry_out(); });
     return make_behavior(typename Service::commands{}, typename Service::queries{});
   }
 
-  /// Whether what comes next takes too long for the thread that reads links.
+  /// Returns whether the next job takes too long for a thread that reads links.
   [[nodiscard]] bool wants_time() const {
     return long_step_ != nullptr;
   }
@@ -121,11 +133,11 @@ private:
   static std::shared_ptr<prepared> in_memory_life(const typename Service::options& options) {
     auto host = make_host<machine_type>(in_memory{});
     durable_core<machine_type> inside;
-    host->load(inside); // has no way to fail
+    static_cast<void>(host->load(inside)); // cannot fail in memory
     return std::make_shared<prepared>(prepared{core{std::move(inside)}, std::move(host), options});
   }
 
-  /// The first event of a life: of the process, or of a leader.
+  /// Enters the first event of a start of the process, or of a leadership.
   void open() {
     auto* group = host_->group();
     auto floor = group != nullptr ? group->token_floor() : 0;
@@ -141,25 +153,29 @@ private:
       [this](const open_session& what) { return ask<session_id>(what); },
       [this](const close_session& what) { return ask<session_id>(what); },
       [this](const keep_session& what) { return ask<session_id>(what); },
-      [this](const call& who, Cs& what) { // CAF copies it only if others have the message, too
+      [this](const call& who, Cs& what) { // CAF copies it only if the message is shared
         return ask<typename Cs::result>(command<machine_type>{who, std::move(what)});
       }...,
       [this](const Qs& what) -> caf::result<typename Qs::result> { return look_up(what); }...,
     };
   }
 
-  /// Takes the request of the current message into the core. "Delegated" is to
-  /// CAF whatever is answered later, through a promise.
+  /// Steps the core with the request of the current message. Returning caf::delegated tells CAF
+  /// that the answer comes later, through a promise.
   template <class Result>
   caf::delegated<Result> ask(typename core::event what) {
+    if (ended_)
+      return refuse_all<Result>();
     auto asked = self_->current_message_id().is_request();
-    caller_ = asked ? ++last_caller_ : 0; // zero: nobody asked for an answer
-    if (asked) // a promise that nobody asked for would reach the sender as a stray
+    caller_ = asked ? ++last_caller_ : 0; // zero: the sender wants no answer
+    if (asked) // otherwise the answer would reach the sender as an unexpected message
       promise_ = self_->make_response_promise();
-    if (core_.is_idle())
-      gather();
-    core_.step(now(), caller_, std::move(what), out_);
-    carry_out();
+    guard([&] {
+      if (core_.is_idle())
+        gather();
+      core_.step(now(), caller_, std::move(what), out_);
+      carry_out();
+    });
     if (auto id = std::exchange(caller_, 0); id != 0) {
       watch(promise_.source());
       open_.emplace(id, std::move(promise_));
@@ -167,8 +183,36 @@ private:
     return {};
   }
 
-  /// Has the requests that wait in the mailbox already written in one batch with what is to be
-  /// written now.
+  template <class Result>
+  caf::delegated<Result> refuse_all() {
+    if (self_->current_message_id().is_request())
+      self_->make_response_promise().deliver(to_error(ended_));
+    return {};
+  }
+
+  /// Runs `job`. If a machine throws, its service ends, as its state may be half changed; the
+  /// process continues.
+  template <class Job>
+  void guard(Job job) {
+    if (!on_end_)
+      return job();
+    if (ended_)
+      return;
+    if (auto why = guarded(job)) {
+      out_.clear();
+      doing_.clear();
+      why.detail = "its rules threw: " + why.detail;
+      refuse_from_now(on_end_(why));
+    }
+  }
+
+  /// Earlier requests may be in the log, and a release with corrected rules may carry them out.
+  void refuse_from_now(problem why) {
+    ended_ = std::move(why);
+    tell_all({errc::outcome_unknown, "it may still be carried out: " + ended_.detail});
+  }
+
+  /// Delays the write until the mailbox is drained, so that queued requests share a batch.
   void gather() {
     if (std::exchange(gathers_, true))
       return;
@@ -189,6 +233,8 @@ private:
 
   template <class Question>
   caf::result<typename Question::result> look_up(const Question& what) {
+    if (ended_)
+      return to_error(ended_);
     if (auto* group = host_->group())
       return confirm(*group, what);
     auto promise = self_->make_response_promise();
@@ -199,7 +245,7 @@ private:
     return caf::delegated<typename Question::result>{};
   }
 
-  /// Others than the answers to commands may be large.
+  /// Delivers the answer to a question, which may be large, unlike that to a command.
   template <class Result>
   void deliver(caf::response_promise& to, caf::expected<Result> what) {
     if (what)
@@ -210,16 +256,28 @@ private:
 
   template <class Question>
   [[nodiscard]] bool has_to_wait(const Question& what) const {
+    if (ended_)
+      return false;
     if constexpr (waiting_query<machine_type, Question>)
-      return what.wait > duration::zero() && !core_.has_news(what);
+      return what.wait > duration::zero() && !has_news(what);
     else
       return false;
+  }
+
+  /// Returns true also if the machine throws, so that the caller gets that problem at once.
+  template <class Question>
+  [[nodiscard]] bool has_news(const Question& what) const {
+    if (!on_end_)
+      return core_.has_news(what);
+    bool found = true;
+    static_cast<void>(guarded([&] { found = core_.has_news(what); }));
+    return found;
   }
 
   /// Answers once it is certain that no other node has led meanwhile.
   template <class Question>
   caf::result<typename Question::result> confirm(group_member& group, const Question& what) {
-    if (auto why = core_.refusal(); why.code != errc::none)
+    if (auto why = core_.refusal())
       return to_error(std::move(why));
     if (unconfirmed_.size() >= max_parked)
       return to_error(
@@ -239,6 +297,17 @@ private:
 
   template <class Question>
   caf::expected<typename Question::result> answer_to(const Question& what) {
+    if (!on_end_)
+      return answer_of_core(what);
+    caf::expected<typename Question::result> found{caf::error{}};
+    // A question changes nothing, so that the service can continue if it throws.
+    if (auto why = guarded([&] { found = answer_of_core(what); }))
+      return to_error(why);
+    return found;
+  }
+
+  template <class Question>
+  caf::expected<typename Question::result> answer_of_core(const Question& what) {
     core_.hear_of(now(), what);
     auto found = core_.answer(what, now());
     if constexpr (std::is_same_v<decltype(found), typename Question::result>)
@@ -268,7 +337,7 @@ private:
       waiting_questions::question made;
       if constexpr (is_indexed)
         made.about = what.about();
-      made.has_news = [this, since](std::uint64_t seen) { return core_.has_news(since(seen)); };
+      made.has_news = [this, since](std::uint64_t seen) { return has_news(since(seen)); };
       made.answer = [this, promise, since](std::uint64_t seen) mutable {
         deliver(promise, answer_to(since(seen)));
       };
@@ -279,15 +348,15 @@ private:
     }
   }
 
-  /// What changed so far is no news to questions that wait from here on.
+  /// Marks all changes so far as seen, so that later questions wait for later changes.
   void see_all() {
     looked_at_ = core_.index();
     if constexpr (tells_topics<machine_type>)
       waiting_.seen(core_.change_mark());
   }
 
-  /// Looks for questions that a change concerns, and answers some of those, and of those that
-  /// have waited long enough; then comes back for the rest, after what else is to be done.
+  /// Finds the questions that a change concerns or whose wait is over, and answers some of them;
+  /// answers the rest after other waiting jobs.
   void answer_waiting() {
     if (looked_at_ != core_.index()) {
       waiting_.look();
@@ -315,20 +384,24 @@ private:
     if (owner_ && gone == owner_)
       return self_->quit(caf::exit_reason::user_shutdown);
     watched_.erase(gone);
+    std::vector<request_id> withdrawn;
     std::erase_if(open_, [&](auto& each) {
       auto& [id, promise] = each;
       if (!promise.source() || promise.source()->address() != gone)
         return false;
-      core_.step(now(), id, typename core::caller_gone{}, out_);
+      withdrawn.push_back(id);
       return true;
     });
-    carry_out();
+    guard([&] {
+      for (auto each : withdrawn)
+        core_.step(now(), each, typename core::caller_gone{}, out_);
+      carry_out();
+    });
   }
 
   // -- effects -------------------------------------------------------------------
 
-  /// Carries out all effects, also those that they lead to, then sees to it that
-  /// the actor wakes in time.
+  /// Carries out all effects, including those that they cause, then sets the timer.
   void carry_out() {
     while (!out_.empty()) {
       doing_.swap(out_);
@@ -356,6 +429,8 @@ private:
   }
 
   void handle_effect(const typename core::diverged& what) {
+    if (on_end_)
+      return refuse_from_now(on_end_(what.why));
     host_->group()->stop(what.why);
     fail(what.why);
   }
@@ -407,19 +482,23 @@ private:
         return core_.step(now(), 0, typename core::synced{}, out_);
       case errc::storage_full:
         return core_.step(now(), 0, typename core::not_written{why}, out_);
-      default: // nobody knows what is on the disk: start again from there
+      default: // the content of the disk is unknown: end, and start again from the disk
         fail(why);
     }
   }
 
-  /// Ends with `why`, which all that wait here are told.
+  /// Ends the actor with `why`, which all waiting callers get.
   void fail(const problem& why) {
+    tell_all(why);
+    self_->quit(to_error(why));
+  }
+
+  void tell_all(const problem& why) {
     if (caller_ != 0)
       close(caller_, to_error(why));
     for (auto& [id, promise] : std::exchange(open_, {}))
       promise.deliver(to_error(why));
     refuse_questions(why);
-    self_->quit(to_error(why));
   }
 
   // -- the group -------------------------------------------------------------------
@@ -431,11 +510,11 @@ private:
 
   void handle_group(to_service::deliver& what) {
     if (core_.is_leading())
-      gather(); // this may be the end of the last batch
+      gather(); // this may complete the last batch
     core_.step(now(), 0, typename core::committed{std::move(what.payload)}, out_);
   }
 
-  /// The time goes on as the group has it.
+  /// The time continues from the group's time.
   void handle_group(to_service::lead& what) {
     started_ = caf::actor_clock::time_point{what.at.time_since_epoch()};
     born_ = time_point{what.now.time_since_epoch()};
@@ -446,6 +525,10 @@ private:
   void handle_group(to_service::follow& what) {
     refuse_questions(what.why);
     core_.step(now(), 0, typename core::follows{std::move(what.why)}, out_);
+  }
+
+  void handle_group(to_service::excluded& what) {
+    refuse_from_now(std::move(what.why));
   }
 
   void handle_group(to_service::not_taken& what) {
@@ -477,18 +560,20 @@ private:
 
   void handle_group(to_service::restore_section& what) {
     take_time([this, bytes = std::make_shared<const std::string>(std::move(what.bytes))] {
-      if (auto why = core_.restore_section(*bytes, out_); why.code != errc::none)
+      if (auto why = core_.restore_section(*bytes, out_))
         handle_effect(typename core::diverged{std::move(why)});
     });
   }
 
-  /// Runs `job` before the next message, where no link waits for it.
+  /// Runs `job` before the next message, on a thread that links do not wait for.
   void take_time(std::function<void()> job) {
     if constexpr (requires { requires Service::steps_are_brief; }) {
       long_step_ = std::move(job);
       run_next_on(caf::strong_actor_ptr{self_->ctrl()}, [this] {
-        std::exchange(long_step_, nullptr)();
-        carry_out();
+        guard([this] {
+          std::exchange(long_step_, nullptr)();
+          carry_out();
+        });
       });
     } else {
       job();
@@ -501,13 +586,14 @@ private:
     waiting_.refuse_all(why);
   }
 
-  /// Returns a function for any thread that brings a job back to this actor, if
-  /// it still lives.
+  /// Returns a function that runs a job on this actor if it is still alive; for any thread.
   job_runner home() {
     return [self = caf::weak_actor_ptr{self_->ctrl()}, this](std::function<void()> job) {
       run_on(self, [this, job = std::move(job)] {
-        job();
-        carry_out();
+        guard([&] {
+          job();
+          carry_out();
+        });
       });
     };
   }
@@ -523,16 +609,18 @@ private:
                + std::clamp(*next - read_calendar(), duration::zero(), wall_every));
     if (auto next = waiting_.next_deadline())
       no_later(*next);
-    timer_.arm(self_, wake, [this] {
-      core_.tick(now(), out_);
-      if (core_.next_deadline() && now() >= mark_at_) {
-        host_->mark(now());
-        mark_at_ = now() + mark_every / 2;
-      }
-      if (auto next = core_.next_wall_deadline(); next && *next <= read_calendar())
-        tell_calendar();
-      carry_out();
-    });
+    timer_.arm(self_, wake, [this] { guard([this] { wake_up(); }); });
+  }
+
+  void wake_up() {
+    core_.tick(now(), out_);
+    if (core_.next_deadline() && now() >= mark_at_) {
+      host_->mark(now());
+      mark_at_ = now() + mark_every / 2;
+    }
+    if (auto next = core_.next_wall_deadline(); next && *next <= read_calendar())
+      tell_calendar();
+    carry_out();
   }
 
   void tell_calendar() {
@@ -541,24 +629,24 @@ private:
       std::fprintf(stderr, "%s: the calendar was set %s by %s; %s\n", name,
                    *moved > duration::zero() ? "forward" : "back",
                    to_string(std::chrono::abs(*moved)).c_str(),
-                   *moved > duration::zero() ? "what expires by it does so now"
-                                             : "it is held until it has caught up");
+                   *moved > duration::zero() ? "entries that expire by it do so now"
+                                             : "nothing expires by it until it has caught up");
     core_.step(now(), 0, typename core::wall_is{utc}, out_);
   }
 
-  /// Machine time: goes on where the journal ends; downtime does not count.
+  /// Machine time: continues from the end of the journal; downtime does not count.
   [[nodiscard]] time_point now() const {
     return born_ + (self_->clock().now() - started_);
   }
 
-  /// So much time of a lease, at most, is granted again by a crash.
+  /// A crash extends a lease by at most this.
   static constexpr duration mark_every = std::chrono::seconds{1};
-  /// The calendar may be set: look at it no less often, while anybody asks for it.
+  /// The calendar may be set, so read it at least this often while the machine needs it.
   static constexpr duration wall_every = std::chrono::minutes{1};
-  /// A client that waits for news asks again after so long.
+  /// Longest wait of a question; its client then asks again.
   static constexpr duration max_wait = std::chrono::minutes{1};
   static constexpr std::size_t max_parked = 10'000;
-  /// To questions that waited, before the next message is handled.
+  /// Answers to waiting questions in one piece, before the next message is handled.
   static constexpr std::size_t max_answers = 256;
 
   caf::event_based_actor* self_;
@@ -567,9 +655,11 @@ private:
   typename Service::options options_;
   core core_;
   std::unique_ptr<any_host<machine_type>> host_;
+  std::function<problem(const problem&)> on_end_;
+  problem ended_; // if set, all requests are refused with it
   job_runner home_ = home();
   bool gathers_ = false;
-  std::function<void()> long_step_; // for which it leaves the links
+  std::function<void()> long_step_; // runs outside the threads of links
   typename core::effects out_;
   typename core::effects doing_; // empty between two messages
   std::map<request_id, caf::response_promise> open_;
@@ -579,7 +669,7 @@ private:
   caf::actor_addr owner_;
   request_id last_caller_ = 0;
   waiting_questions waiting_;
-  bool comes_back_ = false; // to answer more of them
+  bool comes_back_ = false; // a job to answer more of them is queued
   std::map<request_id, unconfirmed> unconfirmed_;
   request_id last_question_ = 0;
   request_id looked_at_ = 0;
@@ -590,9 +680,9 @@ private:
   time_point mark_at_ = time_point::min();
 };
 
-/// A service that no machine can be the whole of, as it keeps handles of actors, which no
-/// journal can: it brings its own `actor`, a stateful_actor made from its options and the
-/// owner that it ends with (null: nobody), and has `options`, `handle` and `name`.
+/// A service that needs more than a machine, as it stores handles of actors, which a journal
+/// cannot. It defines its own `actor`, a stateful_actor made from its options and the owner with
+/// which it ends (null: no owner), and has `options`, `handle` and `name`.
 template <class Service>
 concept keeps_handles = requires {
   typename Service::actor;
@@ -600,9 +690,22 @@ concept keeps_handles = requires {
 
 namespace detail {
 
+/// An actor that reports its message types, so that a router can check whether it has the type
+/// that a caller looks for.
+template <class Base, class Handle>
+class saying_its_type : public Base {
+public:
+  using Base::Base;
+
+  [[nodiscard]] std::set<std::string> message_types() const override {
+    return signatures_of<Handle>(this->system());
+  }
+};
+
 template <class Service>
 struct actor_of {
-  using type = caf::stateful_actor<service_actor_state<Service>>;
+  using type
+    = saying_its_type<caf::stateful_actor<service_actor_state<Service>>, typename Service::handle>;
 };
 
 template <class Service>
@@ -610,7 +713,9 @@ requires requires {
   requires Service::steps_are_brief;
 }
 struct actor_of<Service> {
-  using type = compat::near_links<caf::stateful_actor<service_actor_state<Service>>>;
+  using type
+    = saying_its_type<compat::near_links<caf::stateful_actor<service_actor_state<Service>>>,
+                      typename Service::handle>;
 };
 
 template <keeps_handles Service>
@@ -620,36 +725,36 @@ struct actor_of<Service> {
 
 } // namespace detail
 
-/// Handles of services are typed; their actors are not, as CAF's check of what a typed
-/// actor answers would cost each service seconds to compile. protocol says it once.
+/// Handles of services are typed; their actors are not, as CAF's check of the answers of a typed
+/// actor would take seconds to compile for each service. `protocol` declares the types once.
 template <class Service>
 using service_actor = typename detail::actor_of<Service>::type;
 
-/// Starts a service here. Reads the journal, so it blocks; returns damaged or
-/// incompatible if that cannot be.
+/// Starts a service in this process. Reads the journal, so it blocks. Errors: those of the journal
+/// (damaged, incompatible, in_use, …). `on_end`: see service_actor_state::prepared.
 template <class Service, class Host = in_memory>
-caf::expected<typename Service::handle> spawn(caf::actor_system& sys,
-                                              const typename Service::options& options = {},
-                                              Host host = {}, core_options limits = {}) {
+caf::expected<typename Service::handle>
+spawn(caf::actor_system& sys, const typename Service::options& options = {}, Host host = {},
+      core_options limits = {}, std::function<problem(const problem&)> on_end = {}) {
   if constexpr (keeps_handles<Service>) {
-    static_assert(std::is_same_v<Host, in_memory>, "no journal keeps the handles of actors");
+    static_assert(std::is_same_v<Host, in_memory>, "a journal cannot store handles of actors");
     auto made = sys.spawn<service_actor<Service>>(options, caf::strong_actor_ptr{});
     return caf::actor_cast<typename Service::handle>(made);
   } else {
     using state = service_actor_state<Service>;
     auto kept = make_host<typename Service::machine>(std::move(host));
     durable_core<typename Service::machine> inside{limits};
-    if (auto why = kept->load(inside); why.code != errc::none)
+    if (auto why = kept->load(inside))
       return to_error(std::move(why));
     auto core = kept->group() != nullptr ? typename state::core{kept->group()->life(), limits}
                                          : typename state::core{std::move(inside)};
     auto made = sys.spawn<service_actor<Service>>(std::make_shared<typename state::prepared>(
-      typename state::prepared{std::move(core), std::move(kept), options}));
+      typename state::prepared{std::move(core), std::move(kept), options, std::move(on_end)}));
     return caf::actor_cast<typename Service::handle>(made);
   }
 }
 
-/// Lets other nodes spawn the service here by its name, see troupe::spawn_at().
+/// Lets other nodes spawn the service on this node by its name, see troupe::spawn_at().
 template <class Service>
 void add_service(caf::actor_system_config& cfg) {
   cfg.add_actor_type<service_actor<Service>, const typename Service::options&,

@@ -19,25 +19,24 @@
 
 namespace troupe::host {
 
-/// Questions that wait for news, found by what they wait for: a change is looked at for the
-/// questions whose interest its topic meets, not for all that wait. Those that say no interest
-/// are asked after every change. Answers are given in pieces, so that a change that concerns
-/// all of ten thousand watchers keeps nobody waiting for them all.
+/// Questions that wait for changes, indexed by topic: a change checks only the questions whose
+/// interest matches its topic. Questions without an interest are checked after every change.
+/// Answers are given in pieces, so that a change that concerns ten thousand watchers does not
+/// delay other messages until all are answered.
 ///
-/// A plain class: the caller says what time it is, what changed, and how much to do at once.
+/// A plain class: the caller provides the time, the changes, and how much to do at once.
 class waiting_questions {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// One question. Its functions get the mark (see indexed_query) of the last look that found
-  /// nothing for it.
+  /// One question. Its functions get the mark (see indexed_query) up to which nothing concerned it.
   struct question {
-    /// None: any change may be news.
+    /// Empty: any change may be news.
     std::optional<interest> about;
     std::function<bool(std::uint64_t seen)> has_news;
     std::function<void(std::uint64_t seen)> answer;
     std::function<void(const problem&)> refuse;
-    /// Answered then with or without news.
+    /// At this time it is answered with or without news.
     time_point ends;
   };
 
@@ -52,30 +51,30 @@ public:
       ++lengths_[about->topic.size()];
   }
 
-  /// Something changed: asks the questions without an interest if they have news.
+  /// Call after any change: checks the questions without an interest for news.
   void look() {
     ask_all(any_);
   }
 
-  /// Asks the questions if they have news that a change of `topic` concerns.
-  /// Cost: O(lengths of prefixes that are waited for, no more than in the topic), and O(1) for
-  /// each question.
+  /// Checks the questions that a change of `topic` concerns for news.
+  /// Cost: O(different lengths of the waiting prefixes, up to that of the topic), plus O(1) for
+  /// each of these questions.
   void look(std::string_view topic) {
     ask_all_of(exact_, topic);
     for (auto each = lengths_.begin(); each != lengths_.end() && each->first <= topic.size();) {
       auto length = each->first;
-      ++each; // as the last question of a length takes it away
+      ++each; // before the last question of a length erases it
       ask_all_of(prefixes_, topic.substr(0, length));
     }
   }
 
-  /// Asks all questions if they have news.
+  /// Checks all questions for news.
   void look_at_all() {
     for (auto each = waiting_.begin(); each != waiting_.end();)
       ask(each++);
   }
 
-  /// All topics up to `mark` have been looked at.
+  /// Notes that all topics up to `mark` have been checked.
   void seen(std::uint64_t mark) {
     seen_ = mark;
   }
@@ -84,7 +83,7 @@ public:
     return seen_;
   }
 
-  /// Those who have waited long enough are to be answered.
+  /// Makes the questions due whose wait is over.
   void tick(time_point now) {
     while (!alarms_.empty() && alarms_.begin()->first <= now)
       settle(alarms_.begin()->second);
@@ -109,7 +108,7 @@ public:
       what.refuse(why);
   }
 
-  /// Of those that wait and those that are due.
+  /// Returns the number of questions that wait or are due.
   [[nodiscard]] std::size_t size() const {
     return waiting_.size() + due_.size();
   }
@@ -118,7 +117,7 @@ public:
     return alarms_.empty() ? std::nullopt : std::optional{alarms_.begin()->first};
   }
 
-  /// How often a question was asked if it has news: the work that changes have made.
+  /// Returns how often a question was checked for news: a measure of the work for changes.
   [[nodiscard]] std::uint64_t looks() const {
     return looks_;
   }
@@ -141,7 +140,7 @@ private:
       ask_all(found->second);
   }
 
-  /// Those that are due leave the list, and with the last one it may go, too.
+  /// Questions that become due leave the list, which may be erased with the last one.
   void ask_all(const places& those) {
     auto each = those.begin();
     for (auto left = those.size(); left > 0; --left)
@@ -154,7 +153,7 @@ private:
       settle(which);
   }
 
-  /// It waits no longer: its answer is due.
+  /// Makes a question due.
   void settle(entries::iterator which) {
     alarms_.erase(which->alarm);
     if (auto& about = which->what.about)
@@ -180,10 +179,10 @@ private:
   places any_;
   index exact_;
   index prefixes_;
-  /// Of prefixes that are waited for, and how many questions wait for such.
+  /// Lengths of the waiting prefixes, each with its number of questions.
   std::map<std::size_t, std::size_t> lengths_;
   alarms alarms_;
-  std::deque<std::pair<question, std::uint64_t>> due_; // and the mark of the last look before
+  std::deque<std::pair<question, std::uint64_t>> due_; // each with the last mark before it
   std::uint64_t seen_ = 0;
   std::uint64_t looks_ = 0;
 };

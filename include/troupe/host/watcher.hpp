@@ -16,19 +16,19 @@
 
 namespace troupe::host {
 
-/// How a watcher asks.
+/// How a watcher asks its question.
 struct watcher_options {
-  /// How long the service may hold a question while there is no news.
+  /// How long the service may keep a question waiting if there are no changes.
   duration wait = std::chrono::seconds{30};
-  /// How long it may take beside that, a lost link included.
+  /// How long the answer may take in addition to that, including a lost link.
   duration answer_within = std::chrono::seconds{10};
-  /// How long between two tries after a refusal or a time-out.
+  /// Delay between two tries after a refusal or a time-out.
   backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{10}};
 };
 
 namespace detail {
 
-/// One question, asked again and again; what a watcher and the calls on their way share.
+/// One question, asked again and again. Shared by a watcher and its calls under way.
 template <class Protocol, class Question>
 class follower : public std::enable_shared_from_this<follower<Protocol, Question>> {
 public:
@@ -51,7 +51,7 @@ public:
     std::lock_guard guard{mutex_};
     if (!tell_)
       return;
-    // After a failure it is news that there are answers again.
+    // After a failure the callback gets the next answer, so do not wait for changes.
     question_.wait = failures_ == 0 ? options_.wait : duration::zero();
     service_.async(
       question_, question_.wait + options_.answer_within,
@@ -59,10 +59,10 @@ public:
         if (auto self = weak.lock())
           self->hear_aside(std::move(value));
       },
-      failures_ == 0); // from the second on it waits to be sent
+      failures_ == 0); // the first try may be refused at once; later ones wait
   }
 
-  /// No call is under way afterwards, and none comes.
+  /// Afterwards no call of the callback is under way or follows.
   void stop() {
     std::lock_guard guard{mutex_};
     tell_ = nullptr;
@@ -77,7 +77,7 @@ private:
     });
   }
 
-  /// The callback may take its time, where links would wait for it: it has its own actor.
+  /// Runs the callback on its own actor, as it may take long and links must not wait for it.
   void hear_aside(result<answer> value) {
     home_.run([weak = this->weak_from_this(), value = std::move(value)] {
       if (auto self = weak.lock())
@@ -89,12 +89,12 @@ private:
     std::lock_guard guard{mutex_};
     if (!tell_)
       return;
-    auto tell = tell_; // it may end the watcher
+    auto tell = tell_; // a copy, as the callback may end the watcher
     if (!value) {
       tell(value);
       return ask_later();
     }
-    if (auto why = fault_of(*value); why.code != errc::none) {
+    if (auto why = fault_of(*value)) {
       tell(std::move(why));
       return ask_later();
     }
@@ -105,7 +105,7 @@ private:
     ask();
   }
 
-  /// Why an answer did not arrive as it was sent, if its type can tell.
+  /// Returns why an answer is damaged, if its type can tell.
   [[nodiscard]] static problem fault_of(const answer& value) {
     if constexpr (requires { Question::verify(value); })
       return Question::verify(value);
@@ -114,7 +114,7 @@ private:
   }
 
   [[nodiscard]] bool has_news(const answer& value) const {
-    if constexpr (requires { question_.rest; }) // the end of a snapshot is news, too
+    if constexpr (requires { question_.rest; }) // the end of a snapshot counts as news
       if (question_.rest)
         return true;
     return value.complete || value.revision != question_.after || !value.changes.empty();
@@ -142,30 +142,30 @@ private:
 
 } // namespace detail
 
-/// Follows the changes that a service tells of, as long as it lives: asks `Question`
+/// Follows the changes of a service as long as this object lives: asks `Question`
 /// (a waiting_query with `after`, whose result has `revision`, `complete` and `changes`)
-/// again and again, each time as its next() says, or after the revision of the last
-/// answer; what its verify() does not believe is asked for once more. Rides through a lost
-/// link, a restart of the service and a new target of its client, without a gap: what
-/// happened meanwhile is in the next answer, or that one is `complete`.
+/// again and again, each time with its next(), or after the revision of the last
+/// answer; asks again if its verify() finds an answer damaged. Survives a lost link, a restart
+/// of the service and a new target of its client, without a gap: the changes in between are in
+/// the next answer, or that answer is `complete`.
 ///
 /// The callback gets each answer that has news, in order, one at a time, on a thread of
-/// the actor system; it must neither block nor call the blocking half of a client. It also
-/// gets the problem of each try that failed, and then the next answer whether it has news
-/// or not; the watcher itself goes on, with backoff, whatever the problem was.
+/// the actor system; it must not block, nor make blocking calls of a client. It also gets the
+/// problem of each failed try, and then the next answer even if that has no news; the watcher
+/// itself continues, with backoff, after any problem.
 ///
-/// The end of the watcher waits for a call under way, so that nothing is called after
-/// it; the callback itself may end its watcher. Movable; one thread at a time moves or ends
-/// it. Must end before its actor_system does.
-/// Cost: one hidden actor, and one question parked at the service.
+/// The destructor waits for a call of the callback under way, so that no call follows it; the
+/// callback itself may end its watcher. Movable; only one thread at a time may move or end it.
+/// Must end before its actor_system does.
+/// Cost: one hidden actor, and one question waiting at the service.
 template <class Protocol, class Question>
 class watcher {
 public:
   using answer = typename Question::result;
   using callback = std::function<void(const result<answer>&)>;
 
-  /// Follows on from `what.after`; zero begins with a snapshot. `what.wait` is of no
-  /// account, see watcher_options.
+  /// Starts after revision `what.after`; zero starts with a snapshot. Ignores `what.wait`; see
+  /// watcher_options.
   watcher(caf::actor_system& sys, client<Protocol> service, Question what, callback tell,
           watcher_options options = {})
     : inside_(std::make_shared<detail::follower<Protocol, Question>>(
@@ -187,7 +187,7 @@ public:
     stop();
   }
 
-  /// Ends it before its time. Harmless when it was moved from or has ended.
+  /// Ends the watcher early. Has no effect if it was moved from or has ended.
   void stop() {
     if (auto ended = std::exchange(inside_, nullptr))
       ended->stop();

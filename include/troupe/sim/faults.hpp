@@ -7,66 +7,66 @@
 
 namespace troupe::sim {
 
-/// What goes wrong in a simulated world, and how often. Chances are per million, so that no
-/// real number decides anything.
+/// The faults of a simulated world. Probabilities are per million, so that no floating-point
+/// number has any influence.
 struct faults {
   static constexpr std::uint32_t always = 1'000'000;
 
   // -- the network --------------------------------------------------------------------
-  /// Each message takes between these, drawn anew: so later ones overtake.
+  /// Each message takes a random time between these, so that messages overtake each other.
   duration min_delay = std::chrono::microseconds{100};
   duration max_delay = std::chrono::milliseconds{2};
-  /// Of a message, that it is lost.
+  /// Probability that a message is lost.
   std::uint32_t loss = 0;
-  /// Of a message, that it arrives twice.
+  /// Probability that a message arrives twice.
   std::uint32_t duplication = 0;
-  /// Of a message, that it takes up to so long instead.
+  /// Probability that a message takes up to straggler_delay instead.
   std::uint32_t straggler = 0;
   duration straggler_delay = std::chrono::seconds{1};
 
-  // -- processes; mean times between two of a kind, zero: never -----------------------------
+  // -- processes; `…_every` is the mean time between two such faults, zero: never -----------
   duration kill_every{};
-  /// A killed process is back after up to so long.
+  /// A killed process starts again after up to this time.
   duration down_for = std::chrono::seconds{2};
-  /// A paused process (SIGSTOP) sees nothing, then everything at once.
+  /// A paused process (SIGSTOP) sees no events, and then all of them at once.
   duration pause_every{};
   duration pause_for = std::chrono::seconds{2};
 
   // -- threads of one process -----------------------------------------------------------
-  /// What one tells another is heard after up to so long.
+  /// A message between two threads takes up to this time.
   duration max_handover = std::chrono::microseconds{200};
-  /// Of such a message, that whoever is to hear it is busy for up to so long.
+  /// Probability that the receiver of such a message is busy for up to busy_for.
   std::uint32_t busy = 10'000;
   duration busy_for = std::chrono::milliseconds{5};
-  /// Of such a message, that whoever is to hear it gets no time for up to so long: enough for
-  /// the other thread's replica to fall as a leader and to lead again.
+  /// Probability that the receiver of such a message gets no processor time for up to starved_for:
+  /// long enough for the other thread's replica to lose leadership and win it again.
   std::uint32_t starved = 0;
   duration starved_for = std::chrono::seconds{1};
 
   // -- partitions -----------------------------------------------------------------------
   duration partition_every{};
   duration partition_for = std::chrono::seconds{3};
-  /// Of a partition, that only one direction is cut.
+  /// Probability that a partition cuts only one direction.
   std::uint32_t one_way = 250'000;
 
-  // -- calendars, as services ask of the time of day ------------------------------------
-  /// The calendar of a process is set back by so much, or right again; never ahead.
+  // -- wall clocks ----------------------------------------------------------------------
+  /// The wall clock of a process is set back by calendar_back, or corrected; never ahead.
   duration calendar_every{};
   duration calendar_back = std::chrono::hours{1};
 
   // -- clocks and disks -----------------------------------------------------------------
-  /// A process's clock runs up to so much fast or slow, per million.
+  /// Largest drift of a process's clock, fast or slow, in parts per million.
   std::uint32_t clock_drift = 0;
-  /// A write is synced after between these.
+  /// A write is synced after a random time between these.
   duration min_sync = std::chrono::microseconds{200};
   duration max_sync = std::chrono::milliseconds{5};
-  /// Mean time between two moments when a disk is full, zero: never; it has room again after up
-  /// to so long.
+  /// Mean time between two occasions when a disk becomes full, zero: never. It has room again after
+  /// up to disk_full_for.
   duration disk_full_every{};
   duration disk_full_for = std::chrono::seconds{1};
 };
 
-/// Returns a world in which everything goes wrong now and then.
+/// Returns faults of all kinds, each from time to time.
 inline faults rough() {
   faults made;
   made.loss = 20'000;
@@ -81,7 +81,7 @@ inline faults rough() {
   return made;
 }
 
-/// Returns a world in which hardly anything lasts: leaders fall before they have committed.
+/// Returns faults so frequent that leaders fail before they commit anything.
 inline faults storm() {
   auto made = rough();
   made.loss = 50'000;

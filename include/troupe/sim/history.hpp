@@ -19,19 +19,19 @@
 
 namespace troupe::sim {
 
-/// One line of a history: what one client did and saw.
+/// One operation of a history.
 struct operation {
   std::string client;
   std::string key;
   step_of_history what;
-  /// What call_ns is in `what`; nothing where the outcome is not known.
+  /// When it ended, on the clock of what.call; nothing if the outcome is unknown.
   std::optional<std::int64_t> end;
 };
 
-/// Writes down what clients did. Not thread-safe.
+/// Records the operations of clients. Not thread-safe.
 class history {
 public:
-  /// Notes a call; returns its place, for the answer.
+  /// Records a call. Returns its index, for the answer.
   std::size_t call(std::string client, std::string key, step_of_history what) {
     what.how = outcome::unknown;
     operations_.push_back({std::move(client), std::move(key), std::move(what), std::nullopt});
@@ -58,7 +58,7 @@ private:
   std::vector<operation> operations_;
 };
 
-/// What became of a history; of each key that is not well, its name.
+/// Result of judging a history, with the keys that are violated or undecided.
 struct history_report {
   verdict outcome = verdict::linearizable;
   std::size_t operations = 0;
@@ -66,22 +66,22 @@ struct history_report {
   std::vector<std::string> undecided;
 };
 
-/// Whether a Model wants to know when an operation ended: time passes in it.
+/// Whether a Model depends on the times at which operations ended.
 template <class Model>
 concept timed_model
   = requires(const Model& model, const typename Model::state& now, const operation& what) {
   model.apply(now, what);
 };
 
-/// Whether a Model searches less when it knows the whole history of a key first.
+/// Whether a Model uses the whole history of a key to shorten the search.
 template <class Model>
 concept foreseeing_model
   = requires(const std::vector<step_of_history>& all, const std::vector<interval>& when) {
   { Model::knowing(all, when) } -> std::same_as<Model>;
 };
 
-/// Judges each key for itself. @throws nothing; an unknown verb, or a text where a number should
-/// be, is a violation.
+/// Judges each key separately. Throws nothing: an unknown verb, or text in place of a number, is a
+/// violation.
 template <class Model>
 history_report judge(const Model& model, const history& what, std::size_t max_states = 2'000'000) {
   using step = std::conditional_t<timed_model<Model>, operation, step_of_history>;
@@ -144,7 +144,7 @@ inline const char* result_of(const std::string& verb) {
   return holds ? "token" : "value";
 }
 
-/// Numbers are written as such, so that other checkers can compare them.
+/// Numbers are written as JSON numbers, so that other checkers can compare them.
 inline nlohmann::json to_json(const std::string& text) {
   auto is_number = !text.empty() && text.size() < 19
                    && text.find_first_not_of("0123456789") == std::string::npos
@@ -152,7 +152,7 @@ inline nlohmann::json to_json(const std::string& text) {
   return is_number ? nlohmann::json(std::stoull(text)) : nlohmann::json(text);
 }
 
-/// The member of that name, if it is a text; empty if there is none.
+/// The string member of that name, empty if it is absent; nothing if it is not a string.
 inline std::optional<std::string> word_of(const nlohmann::json& table, const char* name) {
   auto found = table.find(name);
   if (found == table.end())
@@ -169,7 +169,7 @@ inline std::optional<std::string> from_json(const nlohmann::json& table, const c
 
 } // namespace detail
 
-/// Writes one JSON object a line: client, op, key, args, result, outcome, call_ns, return_ns.
+/// Writes one JSON object per line: client, op, key, args, result, outcome, call_ns, return_ns.
 inline void write_history(std::ostream& out, const history& what) {
   for (auto& each : what.operations()) {
     auto& step = each.what;
@@ -196,8 +196,7 @@ inline void write_history(std::ostream& out, const history& what) {
   }
 }
 
-/// Reads what write_history() wrote. Returns bad_argument with the number of the line that is
-/// no operation.
+/// Reads the output of write_history(). Errors: bad_argument, with the number of the invalid line.
 inline result<history> read_history(std::istream& in) {
   history made;
   std::string text;

@@ -11,28 +11,28 @@
 
 namespace troupe::sim {
 
-/// A lock whose leases run out: acquire ttl -> token; release token; renew token ttl. Somebody
-/// else may have it once the lease before could have ended; until then nobody. Tokens of one
-/// key strictly rise.
+/// A lock with leases: acquire ttl -> token; release token; renew token ttl. Another client may
+/// hold it once the previous lease could have ended, and not before. Tokens of one key strictly
+/// rise.
 ///
-/// A lease lasts its ttl by the service's clock, and longer if leaders change. So it cannot
-/// have ended before its ttl, on the fastest clock there is, has passed since it was asked
-/// for. When it has ended at last nobody can say.
+/// A lease lasts its ttl by the service's clock, and longer if leaders change. So it cannot have
+/// ended before its ttl, on the fastest clock, has passed since the request. How long it lasts at
+/// most is unknown.
 struct lease_model {
-  /// A second may pass on a clock in so many nanoseconds.
+  /// The fewest nanoseconds in which a second may pass on a clock.
   std::int64_t shortest_second = 1'000'000'000;
 
   struct state {
-    /// Nothing: free. Zero: held by somebody whose token nobody saw.
+    /// Nothing: free. Zero: held under a token that no client saw.
     std::optional<std::uint64_t> holder;
-    /// From then on it may be free.
+    /// It may be free from this time on.
     std::int64_t ends = 0;
     std::uint64_t last = 0;
 
     friend auto operator<=>(const state&, const state&) = default;
   };
 
-  /// Returns how long a lease of `ttl` nanoseconds lasts at least.
+  /// Returns the shortest time that a lease of `ttl` nanoseconds lasts.
   [[nodiscard]] std::int64_t shortest(std::int64_t ttl) const {
     constexpr std::int64_t second = 1'000'000'000;
     return ttl / second * shortest_second + ttl % second * shortest_second / second;

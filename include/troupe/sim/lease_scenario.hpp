@@ -12,7 +12,7 @@
 
 namespace troupe::sim {
 
-/// A resource that a lock guards: it takes no write with an older token than it has seen, as
+/// A resource guarded by a lock: refuses writes with an older fencing token than it has seen, as
 /// lock::fenced_store does.
 class fenced_resource {
 public:
@@ -31,19 +31,19 @@ private:
 /// What holders of short leases saw.
 struct lease_record : lock_record {
   std::map<std::string, fenced_resource> resources;
-  /// Writes that were taken, those refused to holders who had overslept, and those refused
-  /// though their lease cannot have ended.
+  /// Writes that were accepted, writes refused to holders that had overslept, and writes refused
+  /// although the lease cannot have ended.
   std::uint64_t written = 0;
   std::uint64_t fenced_off = 0;
   std::uint64_t wronged = 0;
 };
 
-/// How leases are judged: no clock is more than 6 % fast (faults::clock_drift is 5 %).
+/// The model of leases: no clock is more than 6 % fast (faults::clock_drift is 5 %).
 inline constexpr lease_model lease_rules{940'000'000};
 
-/// A client that takes a lock for a moment, writes to what it guards, and then renews it,
-/// gives it back, or oversleeps and writes all the same. Where its outcome is not known the
-/// lease ends by itself.
+/// A client that takes a lock for a short time, writes to the resource, and then renews the lock,
+/// releases it, or oversleeps and writes nevertheless. If an outcome is unknown, the lease ends by
+/// itself.
 template <class Home>
 class lease_client : public lock_user<lease_client<Home>, Home> {
   using base = lock_user<lease_client<Home>, Home>;
@@ -80,14 +80,14 @@ private:
     bool oversleeps = false;
   };
 
-  /// Of one that holds, or did.
+  /// The next step of a client that holds the lock, or did.
   void go_on() {
     write();
     auto& random = this->here().random();
     if (held_->oversleeps) {
       if (random.one_in(2))
         return this->rest(ttl_);
-      held_.reset(); // and never gives it back
+      held_.reset(); // and never releases it
       return this->rest(std::chrono::milliseconds{random.below(100)});
     }
     asked_at_ = this->clock();
@@ -120,7 +120,7 @@ struct short_leases : lock_service_model<lease_record, lease_client> {
   }
 };
 
-/// Holders of short leases, some of whom oversleep, and what their locks guard.
+/// Holders of short leases, some of which oversleep, and their guarded resources.
 using lease_scenario = service_scenario<short_leases>;
 
 } // namespace troupe::sim

@@ -8,27 +8,32 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/fields.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/time.hpp"
 
 namespace troupe::sim {
 
 /// Enters a number into a ledger.
-/// @pre No other command does.
+/// @pre No other command enters the same number.
 struct enter_number {
   std::uint64_t number = 0;
+
+  TROUPE_FIELDS(enter_number, number);
 };
 
 struct number_entered {
   request_id id = 0;
   std::uint64_t number = 0;
+
+  TROUPE_FIELDS(number_entered, id, number);
 };
 
-/// Which numbers were entered. Few gaps are between them, so that runs are shorter than a list.
+/// The numbers that were entered. They have few gaps, so runs take less memory than a list.
 struct ledger_numbers {
-  /// By their first number, the last of each run.
+  /// The last number of each run, by its first.
   std::map<std::uint64_t, std::uint64_t> runs;
-  /// How often those were entered that were entered more than once.
+  /// Numbers that were entered more than once, and how often.
   std::map<std::uint64_t, std::uint64_t> repeated;
 
   [[nodiscard]] bool contains(std::uint64_t number) const {
@@ -51,34 +56,21 @@ struct ledger_numbers {
     else
       runs.emplace(number, last);
   }
+
+  TROUPE_FIELDS(ledger_numbers, runs, repeated);
 };
-
-template <class Inspector>
-bool inspect(Inspector& f, enter_number& x) {
-  return f.object(x).fields(f.field("number", x.number));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, number_entered& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("number", x.number));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, ledger_numbers& x) {
-  return f.object(x).fields(f.field("runs", x.runs), f.field("repeated", x.repeated));
-}
 
 /// A machine that counts how often it has carried out each command.
 class ledger {
 public:
-  /// Few, so that they are forgotten while requests are on their way.
+  /// Few, so that ended sessions are forgotten while requests are on their way.
   static constexpr std::size_t max_ended_sessions = 8;
 
-  /// Which numbers were entered, and how often?
+  /// Asks which numbers were entered, and how often.
   struct list_numbers {
     using result = ledger_numbers;
 
-    /// Only those that were entered more than once.
+    /// Only numbers that were entered more than once.
     bool repeated = false;
   };
 

@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
-/// Whether what clients saw can be told as one thing after the other.
+/// Checks whether a history of concurrent operations is linearizable.
 namespace troupe::sim {
 
-/// When an operation was under way, by one clock for all. Without an end nobody knows whether
-/// it took effect: it may have at any time since, or never.
+/// The time of an operation, by one clock for all clients. Without an end the outcome is unknown:
+/// it may have taken effect at any time since the call, or never.
 struct interval {
   std::int64_t call = 0;
   std::optional<std::int64_t> end;
@@ -21,14 +21,14 @@ struct interval {
 
 enum class verdict : std::uint8_t {
   linearizable = 0,
-  /// No order explains what clients saw.
+  /// No order of the operations explains the results.
   violated = 1,
-  /// The search was given up.
+  /// The search reached its limit.
   undecided = 2,
 };
 
-/// What a search found. `stuck` are operations of which one would have to come next, where the
-/// longest explained part of the history ends.
+/// Result of a search. `stuck` are the operations of which one would have to come next after the
+/// longest explained part of the history.
 struct judgement {
   verdict outcome = verdict::linearizable;
   std::size_t explained = 0;
@@ -37,11 +37,11 @@ struct judgement {
 
 namespace detail {
 
-/// Which operations have been taken. Nearly all of the early ones have, and none of the late ones,
-/// so that only what is between needs to be kept.
+/// The set of operations in the current order. It has nearly all of the early ones and none of the
+/// late ones, so only the part between needs memory.
 class taken_set {
 public:
-  /// How many words are full, and the words after them without the empty ones at the end.
+  /// Number of full words, and the words after them without the empty ones at the end.
   using key = std::pair<std::size_t, std::vector<std::uint64_t>>;
 
   explicit taken_set(std::size_t size) : words_(size / 64 + 1) {}
@@ -70,15 +70,13 @@ private:
   std::vector<std::uint64_t> words_;
 };
 
-/// What a search found, and whether it may be believed when it found nothing: it has left nothing
-/// out.
+/// Result of a search, and whether it tried every order, so that a violation is certain.
 struct search_end {
   judgement best;
   bool is_complete = false;
 };
 
-/// The search of judge(), which takes at most `max_in_a_row` operations without an end one after
-/// the other.
+/// The search of judge(), with at most `max_in_a_row` consecutive operations without an end.
 template <class Model, class Operation>
 search_end search(const Model& model, const std::vector<Operation>& operations,
                   const std::vector<interval>& when, std::size_t max_states,
@@ -93,7 +91,7 @@ search_end search(const Model& model, const std::vector<Operation>& operations,
     std::size_t operation;
   };
 
-  // A list of calls and ends by time; what is explained is taken out of it.
+  // A list of calls and ends by time. Explained operations are removed from it.
   std::vector<event> events;
   std::size_t known = 0;
   for (std::size_t each = 0; each < count; ++each) {
@@ -109,7 +107,7 @@ search_end search(const Model& model, const std::vector<Operation>& operations,
   std::vector<std::size_t> before(size + 1);
   std::vector<std::size_t> end_of(count);
   std::vector<std::size_t> call_of(count);
-  auto head = size; // the list is a ring through this place
+  auto head = size; // the list is circular, through this index
   for (std::size_t place = 0; place <= size; ++place) {
     next[place] = place == size ? 0 : place + 1;
     before[place] = place == 0 ? size : place - 1;
@@ -140,7 +138,7 @@ search_end search(const Model& model, const std::vector<Operation>& operations,
   auto& best = found.best;
   auto current = state{};
   std::size_t done_known = 0;
-  // What has no end comes only where nothing else can: most of it was never carried out.
+  // Operations without an end are tried last: most of them never took effect.
   auto tries_endless = false;
   auto place = next[head];
   while (done_known < known) {
@@ -177,7 +175,7 @@ search_end search(const Model& model, const std::vector<Operation>& operations,
       place = next[place];
       continue;
     }
-    // An operation has ended that nothing could come before: go back.
+    // The next event is the end of an operation that could not be placed: backtrack.
     if (chosen.size() >= best.explained) {
       best.explained = chosen.size();
       best.stuck.clear();
@@ -201,17 +199,17 @@ search_end search(const Model& model, const std::vector<Operation>& operations,
 
 } // namespace detail
 
-/// Searches for an order of `operations` that keeps to real time and that the sequential
+/// Searches for an order of `operations` that respects real time and that the sequential
 /// `model` allows. The model has a `state` (ordered, with an initial value) and
-/// `std::optional<state> apply(state, operation)`: nothing where the operation cannot come
-/// then with its outcome. An operation without an end is applied if the model allows it.
+/// `std::optional<state> apply(state, operation)`, which returns nothing if the operation cannot
+/// have its outcome in that state. An operation without an end may be applied or left out.
 ///
 /// Sources: Wing and Gong, "Testing and verifying concurrent objects", JPDC 17 (1993); Lowe,
-/// "Testing for linearizability", CCPE 29 (2017), for the cache of states that were seen.
-/// Operations on different keys are best judged each for itself (Herlihy and Wing's
-/// locality). Cost: exponential in operations that overlap, at worst, those without an end with all
-/// that comes after them. Most of these were never carried out, so that orders with few of them in
-/// a row are tried first. `max_states` bounds it, about 100 bytes each and the size of a state.
+/// "Testing for linearizability", CCPE 29 (2017), for the cache of visited states. Judge different
+/// keys separately (Herlihy and Wing's locality). Cost: at worst exponential in the operations that
+/// overlap; an operation without an end overlaps with all later ones. Most of these never took
+/// effect, so orders with few of them in a row are tried first. `max_states` bounds the search, at
+/// about 100 bytes each plus the size of a state.
 template <class Model, class Operation>
 judgement judge(const Model& model, const std::vector<Operation>& operations,
                 const std::vector<interval>& when, std::size_t max_states = 2'000'000) {

@@ -8,8 +8,8 @@
 
 namespace troupe::sim {
 
-/// A client that takes a lock, alone or with others, and gives it back, over and over. Where nobody
-/// knows who holds it, nobody ever knows again: its lease outlasts the world.
+/// A client that repeatedly takes a lock, exclusive or shared, and releases it. A lock with an
+/// unknown holder stays unknown, because its lease outlasts the run.
 template <class Home>
 class lock_client : public lock_user<lock_client<Home>, Home> {
   using base = lock_user<lock_client<Home>, Home>;

@@ -17,12 +17,12 @@ struct lock_record : client_record {
   std::uint64_t keys = 0;
 };
 
-/// A client of a lock service that uses one lock, which it shares with others, and takes
-/// another when it has become another itself. `Derived` says what it does with it:
+/// A client of a lock service. It uses one lock, which it shares with other clients, and another
+/// lock after it has become a new client. `Derived` decides what it does:
 ///
 ///     void begin();                        hold(), renew() or release()
-///     void has(const lock::lease&);        it holds the lock, for the first time or longer
-///     void has_not();                      not any more, or nobody knows
+///     void has(const lock::lease&);        it holds the lock, newly or for longer
+///     void has_not();                      it no longer holds it, or that is unknown
 template <class Derived, class Home>
 class lock_user : public recording_client<Derived, Home, lock::lock_table> {
   using base = recording_client<Derived, Home, lock::lock_table>;
@@ -46,7 +46,7 @@ protected:
     return key_;
   }
 
-  /// Half of the time it waits in line, if somebody else has the lock.
+  /// Acquires the lock. Half of the time it waits in line if another client has it.
   void hold(duration ttl, lock::lock_mode mode = lock::lock_mode::exclusive) {
     auto wait
       = this->here().random().one_in(2) ? duration::zero() : duration{std::chrono::seconds{2}};
@@ -72,7 +72,7 @@ private:
 
   void take_key() {
     this->rename();
-    key_ = "key-" + std::to_string(++this->record().keys / 3); // three share one
+    key_ = "key-" + std::to_string(++this->record().keys / 3); // three clients share one
   }
 
   void begin_call(const std::string& verb, std::optional<lock::fencing_token> held, duration ttl) {
@@ -111,10 +111,10 @@ private:
 
   std::string key_;
   std::uint64_t holds_ = 0;
-  std::string verb_; // of what is under way
+  std::string verb_; // of the current request
 };
 
-/// How a simulation knows a lock service that `Client`s use.
+/// A lock service with `Client`s, for a simulation.
 template <class Record, template <class Home> class Client>
 struct lock_service_model {
   using machine = lock::lock_table;

@@ -9,10 +9,9 @@
 
 namespace troupe::sim {
 
-/// The way from one thread of a simulated process to another. All that is put in is heard, in
-/// its order, a moment later (faults say how long); what is under way when the process is
-/// killed is lost with it. Belongs to its process. Unbounded, as that is a matter of whoever
-/// puts.
+/// A queue from one thread of a simulated process to another. Each message arrives in order, after
+/// a delay given by faults. Messages on the way are lost when the process is killed. Belongs to its
+/// process. Unbounded: limits are up to the sender.
 template <class Home, class What>
 class mailbox {
 public:
@@ -36,7 +35,7 @@ private:
   Home& here_;
   std::function<void(What&)> hear_;
   std::deque<What> under_way_;
-  time_point due_{}; // of the last one
+  time_point due_{}; // of the last message
 };
 
 } // namespace troupe::sim

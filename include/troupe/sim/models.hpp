@@ -16,12 +16,12 @@
 
 #include "troupe/sim/linearizability.hpp"
 
-/// What one client at a time would see of a register, a counter, a queue, a lock.
+/// Sequential models of a register, a counter, a queue and a lock, for sim/linearizability.hpp.
 namespace troupe::sim {
 
-/// What a client knows of an operation.
+/// What a client knows about the outcome of an operation.
 enum class outcome : std::uint8_t {
-  /// It took effect, and gave `result`.
+  /// It took effect and returned `result`.
   ok = 0,
   /// The service said that it took no effect: compare failed, lock held, not the holder.
   fail = 1,
@@ -41,12 +41,12 @@ constexpr const char* name_of(outcome how) noexcept {
   return "unknown";
 }
 
-/// One operation on one key. Values are texts, so that any value can be compared.
+/// One operation on one key. Values are text, so that any value can be compared.
 struct step_of_history {
   std::string verb;
-  /// The value written or pushed, the value to compare with, what is added, the token shown.
+  /// The value to write, push, compare with or add, or the token.
   std::optional<std::string> argument;
-  /// Of cas: the value to write. Of a lease: its ttl in nanoseconds.
+  /// For cas: the value to write. For a lease: its ttl in nanoseconds.
   std::optional<std::string> second;
   std::optional<std::string> result;
   outcome how = outcome::ok;
@@ -56,7 +56,7 @@ struct step_of_history {
 
 namespace detail {
 
-/// Returns the number that a text is, zero for none; nothing if it is another text.
+/// Returns the number in a text; zero if there is no text, nothing if it is not a number.
 template <class Number>
 std::optional<Number> number_in(const std::optional<std::string>& text) {
   if (!text)
@@ -69,8 +69,8 @@ std::optional<Number> number_in(const std::optional<std::string>& text) {
 
 } // namespace detail
 
-/// read -> value, write value, cas from to; get, put and append are the same for a key of a
-/// table, delete takes the value away.
+/// read -> value, write value, cas from to. get, put and append are the same for a key of a table;
+/// delete removes the value.
 struct register_model {
   using state = std::optional<std::string>;
 
@@ -97,16 +97,16 @@ struct register_model {
   }
 };
 
-/// A key of a table that numbers its changes, so that a value that was removed meanwhile, or came
-/// back, is not taken for the one that was read:
-/// get -> number value, or the number alone where nothing is there; put value -> number;
-/// delete -> number; cas from to -> number; put_seen and delete_seen of a number that was read or
-/// given -> number: taken only if the key has not changed since. These may be refused for
-/// less, as the table may have forgotten when a key that is gone was removed.
+/// A key of a table that numbers its changes, so that a value that was removed and written again is
+/// not mistaken for the one that was read:
+/// get -> number value, or the number alone if there is no value; put value -> number;
+/// delete -> number; cas from to -> number; put_seen and delete_seen with a number that was read or
+/// returned -> number: accepted only if the key has not changed since. They may also be refused
+/// without a change, because the table may have forgotten when a key was removed.
 struct numbered_register_model {
   struct state {
     std::optional<std::string> value;
-    /// Of the last change, or below it if nobody saw its number.
+    /// Number of the last change, or a lower one if no client saw that.
     std::uint64_t last = 0;
 
     friend auto operator<=>(const state&, const state&) = default;
@@ -144,7 +144,8 @@ private:
     return detail::number_in<std::uint64_t>(text).value_or(0);
   }
 
-  /// Whether a reader may have found `now`. Its number is of the table, so no less than the key's.
+  /// Whether a read in state `now` may return `found`. Its number is the table's, so it is at least
+  /// the key's.
   static bool shows(const state& now, const std::string& found) {
     auto space = found.find(' ');
     auto value = space != std::string::npos ? std::optional{found.substr(space + 1)} : std::nullopt;
@@ -176,15 +177,15 @@ struct counter_model {
 struct queue_model {
   struct state {
     std::deque<std::string> items;
-    /// How many have been pushed so far.
+    /// How many values have been pushed so far.
     std::size_t pushes = 0;
 
     friend auto operator<=>(const state&, const state&) = default;
   };
 
-  /// For a whole history: of two values that were popped one after the other, the first was
-  /// pushed before. Without this, the order of pushes at one time is only guessed until the
-  /// values come out, and the search grows with the length of the queue as 2 to its power.
+  /// A model for a whole history: of two values popped one after the other, the first was pushed
+  /// before the second. Without this, the order of concurrent pushes is only guessed until the
+  /// values are popped, and the search grows exponentially with the length of the queue.
   [[nodiscard]] static queue_model knowing(const std::vector<step_of_history>& all,
                                            const std::vector<interval>& when) {
     queue_model made;
@@ -226,7 +227,7 @@ struct queue_model {
   }
 
 private:
-  /// Whether `first` has come out before the pop of `second` was asked for.
+  /// Whether the pop of `first` ended before the pop of `second` was called.
   [[nodiscard]] bool is_before(const std::string& first, const std::string& second) const {
     auto one = pops_.find(first);
     auto other = pops_.find(second);
@@ -234,7 +235,7 @@ private:
            && *one->second.end < other->second.call;
   }
 
-  /// How many have come out before the pop of `value` was asked for, at least.
+  /// The least number of values popped before the pop of `value` was called.
   [[nodiscard]] std::size_t pushes_before(const std::string& value) const {
     auto found = pops_.find(value);
     if (found == pops_.end())
@@ -243,19 +244,19 @@ private:
     return static_cast<std::size_t>(end - ends_.begin());
   }
 
-  /// By their values.
+  /// Pops by value.
   std::map<std::string, interval> pops_;
-  /// Of all pops that gave a value.
+  /// The ends of all pops that returned a value.
   std::vector<std::int64_t> ends_;
 };
 
-/// acquire, try_acquire, acquire_shared -> token; release token; renew token; force_release. With
-/// no expiry in play. Tokens of one key strictly rise. Several hold it at once only if all of them
-/// hold it shared. Who asks to share it may be refused, too, while it is shared: somebody may wait
-/// to have it alone.
+/// acquire, try_acquire, acquire_shared -> token; release token; renew token; force_release.
+/// Without expiry. Tokens of one key strictly rise. There are several holders only if all hold it
+/// shared. A request to share it may be refused while it is shared, because another client may wait
+/// for it exclusively.
 struct lock_model {
   struct state {
-    /// Zero: somebody whose token nobody saw.
+    /// Tokens of the holders; zero for a holder whose token no client saw.
     std::multiset<std::uint64_t> holders;
     bool is_shared = false;
     std::uint64_t last = 0;

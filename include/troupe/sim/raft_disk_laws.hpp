@@ -14,15 +14,16 @@
 
 namespace troupe::sim {
 
-/// What replicas say beside what their disks hold, checked after every step of every replica: who
-/// votes has written down for whom, who acknowledges entries or a snapshot has them, who asks for
-/// votes has given itself its own, what is committed is on the disks of a majority, and a snapshot
-/// has the members of its place. A replica cannot fool these laws by what it believes.
+/// Compares the messages of replicas with their disks after every step of every replica: a vote is
+/// on the disk before it is sent, acknowledged entries and snapshots are there, a candidate has
+/// voted for itself, committed entries are on the disks of a majority, and a snapshot has the
+/// configuration of its index. These laws do not rely on what a replica believes.
 class raft_disk_laws {
 public:
   using teller = std::function<void(std::string)>;
 
-  /// `disk_of` gives the disk of each process, running or not; `broken` takes what is, in words.
+  /// `disk_of` returns the disk of each process, running or not. `broken` is called with each
+  /// violation.
   raft_disk_laws(std::function<const raft_disk&(process_id)> disk_of, teller broken)
     : disk_of_(std::move(disk_of)), broken_(std::move(broken)) {}
 
@@ -54,12 +55,12 @@ public:
   }
 
 private:
-  /// What is known of one process.
+  /// What one process has done so far.
   struct history {
     raft::log_index commit = 0;
     raft::term_number leads = 0;
     raft::configuration members;
-    /// What it has acknowledged in that term.
+    /// The term of its last acknowledgement, and the index acknowledged in it.
     raft::term_number acknowledged_in = 0;
     raft::log_index acknowledged = 0;
   };
@@ -107,7 +108,7 @@ private:
               + std::to_string(what.header.index) + " with others");
   }
 
-  /// Within a term only more is acknowledged.
+  /// Within a term a replica keeps the entries that it has acknowledged.
   void check_kept(process_id who, const history& before, const raft::replica& replica) {
     if (replica.term() == before.acknowledged_in && replica.last_index() < before.acknowledged)
       broken_("what is acknowledged is kept: " + name(who) + " has no entry "
@@ -120,8 +121,8 @@ private:
               + " behind entry " + std::to_string(disk_of_(who).last_index()));
   }
 
-  /// A leader commits by what a majority of the voters would know after a restart, and by entries
-  /// of its own term only.
+  /// A leader commits only entries that a majority of the voters would have after a restart, and
+  /// only by entries of its own term.
   void check_commit(process_id who, const raft::replica& replica) {
     auto index = replica.commit_index();
     auto term = replica.term_of(index);

@@ -17,19 +17,18 @@
 
 namespace troupe::sim {
 
-/// Checks what replicas wrote down (see raft::event_log) against Raft's safety properties
+/// Checks the event logs of replicas (see raft::event_log) against Raft's safety properties
 /// (Ongaro and Ousterhout, "In search of an understandable consensus algorithm", USENIX ATC 2014,
-/// figure 3) and against what each may say after what it has said: votes, terms, commits and
-/// applies that go back, gaps, entries that are cut although they are committed.
+/// figure 3), and each log for consistency: votes, terms, commits and applies that go back, gaps,
+/// committed entries that are truncated.
 ///
-/// Lines of one node come in their order; those of several may be mixed, or come one node after
-/// the other. Memory and time grow with the lines; leader completeness costs the entries times
-/// the elections.
+/// Lines of one node must be in order; those of several nodes may be mixed or follow each other.
+/// Memory and time grow with the lines; leader completeness costs O(entries * elections).
 class raft_event_laws {
 public:
-  /// Takes in all lines of `in`, called `name` in errors. Returns bad_argument with the line's
-  /// number. What a killed process has not written to its end is passed over: the line before a
-  /// restart.
+  /// Reads all lines of `in`, called `name` in errors. Errors: bad_argument, with the number of the
+  /// line. Ignores an incomplete last line, and one before a restart, which a killed process may
+  /// leave.
   problem read(std::istream& in, const std::string& name) {
     problem torn;
     std::string text;
@@ -37,7 +36,7 @@ public:
       auto line = json::parse(text, nullptr, false);
       auto is_good = line.is_object() && line.contains("node") && line["node"].is_string()
                      && line.contains("ev") && line["ev"].is_string();
-      if (torn.code != errc::none && (!is_good || line["ev"] != "restart"))
+      if (torn && (!is_good || line["ev"] != "restart"))
         return torn;
       torn = {};
       if (is_good && take(line))
@@ -46,10 +45,10 @@ public:
               name + ", line " + std::to_string(number)
                 + ": not an event of a Raft log; see raft::event_log for what they are"};
     }
-    return {}; // the last line may be torn
+    return {}; // the last line may be incomplete
   }
 
-  /// What is broken, in words; at most ten. Call it once, at the end.
+  /// The violations as sentences, at most ten. Call it once, at the end.
   [[nodiscard]] std::vector<std::string> violations() {
     for (auto& each : elections_)
       check_completeness(each);
@@ -79,24 +78,24 @@ private:
 
   struct shared_entry {
     std::string hash;
-    /// Of the entry before; zero if nobody has said it.
+    /// Term of the entry before; zero if unknown.
     count term_before = 0;
-    /// Who put it into their log, but for a leader that took it back.
+    /// Nodes that appended it, without a leader that took it back.
     std::set<std::string> writers;
   };
 
   struct node {
     count term = 0;
-    /// What it would know of that after a restart, as far as the lines say so.
+    /// The term that it would have after a restart, by the lines so far.
     count synced_term = 0;
-    /// The term that it leads; zero: none.
+    /// The term in which it is leader; zero if it is not.
     count leads = 0;
     std::map<count, std::string> votes;
-    /// Of the entries behind base.
+    /// `terms` are those of the entries after `base`.
     count base = 0;
     std::vector<count> terms;
     count commit = 0;
-    /// None: it goes on behind its snapshot, wherever that is.
+    /// The last applied entry; zero if it continues after a snapshot of any index.
     count applied = 0;
     bool is_fresh = true;
     count snapshot = 0;
@@ -174,7 +173,8 @@ private:
     return true;
   }
 
-  /// It has lost what its old seat may have acknowledged; what it has counts for the new one.
+  /// The node has a new member id: it may have lost entries that it acknowledged under the old one.
+  /// Its log counts for the new id.
   bool change_seat(const node& who, const std::string& now) {
     auto moved = who;
     moved.leads = 0;
@@ -228,7 +228,7 @@ private:
     return true;
   }
 
-  /// A leader without room on its disk takes back what nobody else has, and uses the index again.
+  /// A leader whose disk is full takes back entries that no other node has, and reuses the index.
   void take_back(const std::string& name, count term, count from) {
     for (auto each = entries_.lower_bound({from, 0}); each != entries_.end();) {
       if (each->first.second == term)
@@ -277,7 +277,7 @@ private:
     return true;
   }
 
-  /// Whoever leads has all that was committed in terms before.
+  /// A leader has all entries committed in earlier terms.
   void check_completeness(const election& which) {
     auto least = std::numeric_limits<count>::max(); // the first term that had it committed
     for (auto each = applied_.rbegin(); each != applied_.rend(); ++each) {
@@ -306,7 +306,7 @@ private:
   /// By index and term.
   std::map<std::pair<count, count>, shared_entry> entries_;
   std::map<count, written> applied_;
-  /// The least term in which a node said that all up to here is committed.
+  /// By index, the lowest term in which a node reported entries up to there as committed.
   std::map<count, count> commits_;
   std::vector<std::string> found_;
 };

@@ -16,13 +16,13 @@
 
 namespace troupe::sim {
 
-/// Raft's five safety properties (Ongaro and Ousterhout, "In search of an understandable
-/// consensus algorithm", USENIX ATC 2014, figure 3), checked after every step of every
-/// replica, that reads see all that was committed before they were asked, that who gets a vote
-/// knows that it is a member, and that no replica accuses another one: all of them are honest, and
-/// their disks keep what they synced.
+/// Checks after every step of every replica: Raft's five safety properties (Ongaro and Ousterhout,
+/// "In search of an understandable consensus algorithm", USENIX ATC 2014, figure 3); that reads see
+/// all entries committed before they were asked; that new voters know that they are members; and
+/// that no replica reports another one as wrong, since all are correct and their disks keep synced
+/// entries.
 ///
-/// Collects what is broken, in words; nothing is thrown.
+/// Collects violations as sentences; throws nothing.
 class raft_laws {
 public:
   void stepped(process_id who, const raft::replica& replica, const raft::replica::effects& out) {
@@ -99,14 +99,14 @@ private:
   struct known {
     std::uint64_t hash = 0;
     raft::term_number before = 0;
-    /// Who wrote it, and has not taken it back.
+    /// Replicas that wrote it and have not taken it back.
     std::set<process_id> writers;
   };
 
   struct commitment {
     raft::term_number term = 0;
-    /// The term of who heard first that it is committed. Of terms before there may yet be leaders
-    /// that lack it: elected by votes that were late, they can commit nothing.
+    /// Term of the first replica that knew it as committed. Leaders of earlier terms may still lack
+    /// it: elected by late votes, they cannot commit anything.
     raft::term_number known_in = 0;
   };
 
@@ -117,7 +117,7 @@ private:
              + std::to_string(who) + " lead term " + std::to_string(term));
   }
 
-  /// Committed is what a leader holds for that, told or not.
+  /// An entry counts as committed as soon as a leader knows it, sent to others or not.
   void commits(const raft::replica& replica) {
     auto index = committed_.empty() ? 0 : committed_.rbegin()->first;
     while (++index <= replica.commit_index())
@@ -125,7 +125,7 @@ private:
         committed_.try_emplace(index, commitment{*term, replica.term()});
   }
 
-  /// Entries of one index and term are the same everywhere, and so are all before them.
+  /// Entries with the same index and term are equal in all logs, and so are all before them.
   void writes(process_id who, const raft::replica& replica, const raft::replica::write& what) {
     auto before = what.first > 0 ? replica.term_of(what.first - 1) : std::nullopt;
     for (auto& line : what.entries) {
@@ -148,7 +148,7 @@ private:
       installed_[who] = std::max(installed_[who], what.base->header.index);
   }
 
-  /// What a log ends with stands behind what it stands behind elsewhere, written or not.
+  /// The last entry of a log, written or not, follows the same entry as in other logs.
   void check_end(process_id who, const raft::replica& replica) {
     auto last = replica.last_index();
     auto term = replica.term_of(last);
@@ -161,14 +161,14 @@ private:
 
   using place = std::pair<raft::log_index, raft::term_number>;
 
-  /// Who gets a vote has written down that it is a member.
+  /// A learner that becomes a voter has written the configuration in which it is a member.
   void check_new_voters(const raft::replica& replica, place where,
                         const raft::configuration& members) {
     auto next = configurations_.try_emplace(where, members).first;
     while (next != configurations_.begin()) {
       auto& [before, members_before] = *--next;
       if (replica.term_of(before.first) != before.second)
-        continue; // of another log, or compacted
+        continue; // `replica` has another entry there, or has compacted it
       for (auto& [seat, each] : members_before.members) {
         auto who = static_cast<process_id>(seat.value - 1);
         if (!each.votes && members.votes(seat) && installed_[who] < before.first
@@ -180,7 +180,7 @@ private:
     }
   }
 
-  /// The leader of a term may use its indexes again, for what it alone has had.
+  /// The leader of a term may reuse indexes of entries that only it had.
   void takes_back(process_id who, raft::term_number term, raft::log_index first) {
     if (auto led = led_.find(who); led != led_.end())
       led->second.second = first - 1;

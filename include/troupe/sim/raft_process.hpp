@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "troupe/core/codec.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/raft/event_log.hpp"
 #include "troupe/raft/replica.hpp"
@@ -20,10 +21,10 @@
 
 namespace troupe::sim {
 
-/// What a replica's disk holds: what is synced, and the write that is under way.
+/// A replica's disk: the synced state, and the current write.
 class raft_disk {
 public:
-  /// What a process has when it starts.
+  /// The state that a process has at its start.
   [[nodiscard]] const raft::stored_state& stored() const {
     return synced_;
   }
@@ -32,7 +33,7 @@ public:
     return snapshot_;
   }
 
-  /// Whether the entry at `index`, of that term if it is known, would be there after a restart.
+  /// Whether the entry at `index` (of that term, if given) would be there after a restart.
   [[nodiscard]] bool has(raft::log_index index, std::optional<raft::term_number> term) const {
     if (index <= synced_.base.index)
       return true;
@@ -49,7 +50,7 @@ public:
     pending_ = what;
   }
 
-  /// What a full disk says of a write; nothing of it stays.
+  /// A full disk's answer to a write, of which no part stays.
   [[nodiscard]] static raft::replica::not_written full() {
     return {{errc::storage_full, "the disk is full"}};
   }
@@ -59,22 +60,22 @@ public:
       apply(*std::exchange(pending_, {}));
   }
 
-  /// Gives up the seat for another one; synced.
+  /// Replaces the member id; synced.
   void change_seat(raft::seat_id seat) {
     seat_ = seat;
   }
 
-  /// Zero: the process has the one that it began with.
+  /// The member id; zero if it is still the first one of the process.
   [[nodiscard]] raft::seat_id seat() const {
     return seat_;
   }
 
-  /// Outlives the process, not synced.
+  /// Stores a commit index, without sync.
   void note_commit(raft::log_index index) {
     synced_.committed = std::max(synced_.committed, index);
   }
 
-  /// A snapshot of one's own state; entries far behind it go.
+  /// Stores a snapshot of the replica's own state, and drops entries far before it.
   void save(const raft::snapshot& what, std::uint64_t keep) {
     snapshot_ = what;
     synced_.base = what.header;
@@ -82,8 +83,8 @@ public:
     std::erase_if(synced_.entries, [&](auto& line) { return line.index <= last; });
   }
 
-  /// A write that was not synced is there as a whole, or not at all. What is known to be committed
-  /// may be forgotten.
+  /// A write that was not synced is kept as a whole or lost as a whole. The noted commit index may
+  /// be lost.
   void crash(random_source& random) {
     if (random.one_in(2))
       sync();
@@ -113,7 +114,7 @@ private:
   std::optional<raft::replica::write> pending_;
 };
 
-/// The state that a simulated group agrees on: what was applied, as one hash, and its length.
+/// The state that a simulated group agrees on: a hash of all applied entries, and their number.
 struct applied_state {
   rolling_hash hash;
   raft::log_index index = 0;
@@ -127,16 +128,13 @@ struct applied_state {
 
   friend bool operator==(const applied_state&, const applied_state&) = default;
 
-  template <class Inspector>
-  friend bool inspect(Inspector& f, applied_state& x) {
-    return f.object(x).fields(f.field("hash", x.hash), f.field("index", x.index));
-  }
+  TROUPE_FIELDS(applied_state, hash, index);
 };
 
-/// A process that is one replica of a Raft group and applies what it commits.
+/// A process that runs one replica of a Raft group and applies its committed entries.
 class raft_process {
 public:
-  /// From seat to seat, as hosts send it.
+  /// A message between two members, as hosts send it.
   struct message {
     raft::seat_id from;
     raft::seat_id to;
@@ -146,22 +144,22 @@ public:
   using disk = raft_disk;
   using home = environment<raft_process>;
 
-  /// What goes on inside, for whoever watches.
+  /// Hooks for observers.
   struct setting {
     std::function<void(process_id, const raft::replica&, const raft::replica::effects&)> stepped;
     std::function<void(process_id, const raft::entry&, const applied_state&)> applied;
     std::function<void(process_id, request_id, raft::log_index)> read;
-    /// Where all of them write down what they do, see raft::event_log; null: nowhere.
+    /// Where all replicas write their event logs, see raft::event_log; null: nowhere.
     std::ostream* events = nullptr;
-    /// Each start draws its options::first_step up to here.
+    /// Each start draws its options::first_step at random, up to this.
     std::uint32_t max_first_step = 1;
   };
 
   static constexpr std::uint64_t snapshot_every = 50;
-  /// Links end without any fault, too, once in so many messages.
+  /// Links are also lost without any fault, once in this many messages.
   static constexpr std::uint64_t link_lost_every = 200;
 
-  /// The one that it begins with.
+  /// The first member id of a process.
   static raft::seat_id seat_of(process_id which) {
     return {std::uint64_t{which} + 1};
   }
@@ -178,7 +176,7 @@ public:
     auto made = raft::lan();
     made.seed = seed;
     made.keep_entries = 20;
-    made.max_message_entries = seed % 2 == 0 ? 16 : 2; // where a message ends must not matter
+    made.max_message_entries = seed % 2 == 0 ? 16 : 2; // results must not depend on it
     made.max_message_bytes = 4'096;
     made.max_in_flight = 8;
     return made;
@@ -195,7 +193,7 @@ public:
   void receive(process_id, const message& what) {
     if (what.to == seat())
       step(0, raft::replica::received{what.from, what.what});
-    if (here_.random().one_in(link_lost_every)) // and made again at once
+    if (here_.random().one_in(link_lost_every)) // and established again at once
       lose_link(what.from);
   }
 
@@ -255,7 +253,7 @@ private:
   }
 
   void handle(const raft::replica::send& what) {
-    // As it is on the wire.
+    // Encoded and decoded, as over a real network.
     here_.send(process_of(what.to),
                {seat(), what.to, from_bytes<raft::message>(to_bytes(what.what)).value()});
   }

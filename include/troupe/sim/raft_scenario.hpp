@@ -16,27 +16,27 @@
 
 namespace troupe::sim {
 
-/// One run of a scenario.
+/// Options of one run of a scenario.
 struct scenario_options {
-  /// Of the world, besides clients.
+  /// Nodes of the world, without clients.
   std::uint32_t nodes = 5;
-  /// The same seed is the same run.
+  /// The same seed gives the same run.
   std::uint64_t seed = 0;
-  /// Of virtual time, with faults; then the world is whole and has to go on.
+  /// Virtual time with faults. After it all faults end, and the group has to make progress.
   duration span = std::chrono::seconds{60};
-  /// Which faults come, and how often.
+  /// Kinds and frequency of faults.
   faults what = rough();
-  /// How often an operator changes the members of the group, on average.
+  /// Mean time between changes of the members by an operator.
   duration churn = std::chrono::milliseconds{700};
-  /// How often the leader itself is struck: killed, left with one follower for a moment, so that
-  /// entries reach few, removed, or without room on its disk. Zero: never.
+  /// Mean time between faults of the leader: it is killed, isolated with one follower for a moment
+  /// (so that entries reach few members), removed, or its disk is full. Zero: never.
   duration strike{};
-  /// Of the sessions of clients, in scenarios of services (see host::core_options). A short one
-  /// ends sessions while they are in use, so that clients may not learn what became of a request.
+  /// Term of clients' sessions, in scenarios of services (see host::core_options). A short one ends
+  /// sessions in use, so that clients may not learn the outcome of a request.
   duration session_term = std::chrono::minutes{1};
 };
 
-/// What came of it.
+/// Result of a run.
 struct raft_report {
   std::vector<std::string> violations;
   std::uint64_t trace = 0;
@@ -46,8 +46,8 @@ struct raft_report {
   std::uint64_t reads = 0;
 };
 
-/// A Raft group under faults, with clients that propose and read, and an operator who changes
-/// its members and its leader.
+/// A Raft group under faults, with clients that propose and read, and an operator that changes
+/// the members and transfers leadership.
 class raft_scenario {
 public:
   explicit raft_scenario(const scenario_options& how)
@@ -64,7 +64,7 @@ public:
     watch.read = [this](auto who, auto id, auto at) { laws_.read(who, at, asked_.at(id)); };
   }
 
-  /// Has all replicas write down what they do, see raft::event_log. `where` outlives the run.
+  /// Makes all replicas write their event logs (raft::event_log). `where` must outlive the run.
   void write_events(std::ostream& where) {
     world_.setting().events = &where;
   }
@@ -98,7 +98,7 @@ private:
                  });
   }
 
-  /// A group is born in peace.
+  /// The group is founded without faults.
   void be_born() {
     world_.at(0)->step(1, raft::replica::found_group{"0"});
     world_.arm(0);
@@ -132,7 +132,8 @@ private:
     ask(raft::replica::read{});
   }
 
-  /// Groups grow for a while, then shrink: with few members a leader may be the last, or go.
+  /// The group grows for a while, then shrinks, so that a leader may be the last member or be
+  /// removed.
   void change_members() {
     auto seat
       = raft_process::seat_of(static_cast<process_id>(world_.random().below(world_.size())));
@@ -181,7 +182,7 @@ private:
     });
   }
 
-  /// Leaves it with one follower.
+  /// Cuts the links of `who` to all members but one.
   void isolate(process_id who, duration span) {
     auto spared = static_cast<process_id>(world_.random().below(world_.size()));
     auto others = all_but(who);
@@ -191,7 +192,7 @@ private:
     world_.after(span, [this] { world_.heal(); });
   }
 
-  /// It removes itself, is not heard to have been, and has no room for more.
+  /// The leader removes itself, does not hear the answers of others, and its disk is full.
   void leave_with_a_full_disk(process_id who, duration span) {
     world_.at(who)->step(++requests_, raft::replica::remove{raft_process::seat_of(who)});
     world_.arm(who);
@@ -215,7 +216,7 @@ private:
     return nullptr;
   }
 
-  /// How all processes stand, in one line.
+  /// The states of all processes, in one line.
   [[nodiscard]] std::string describe() {
     std::string text;
     for (process_id who = 0; who < world_.size(); ++who) {
@@ -230,7 +231,7 @@ private:
     return text;
   }
 
-  /// Once the faults have ended: a leader, new entries, and all members have them.
+  /// Ends the faults. Then there must be a leader and new entries, which all members get.
   void settle() {
     world_.end_faults();
     auto patience = world_.now() + std::chrono::seconds{30};
@@ -252,7 +253,8 @@ private:
                    + describe());
   }
 
-  /// A leader alone may take an entry back: what it wrote when the last disk had no room.
+  /// Proposes again if needed: a leader that is the only member may have taken an entry back that
+  /// its full disk refused.
   void propose_beyond(raft::log_index before) {
     if (laws_.highest() > before)
       return;

@@ -13,7 +13,7 @@
 
 namespace troupe::sim {
 
-/// What clients saw whose histories are judged. A service may add to it.
+/// The record of clients whose histories are judged. A service may extend it.
 struct client_record {
   history lines;
   std::uint64_t clients = 0;
@@ -21,9 +21,9 @@ struct client_record {
   bool is_over = false;
 };
 
-/// A client of a simulated service that writes a history: under one name until it does not know
-/// an outcome, then under another, as if the first were never heard of again. `Derived` is as
-/// for session_client, and says what a new name means: void be_another().
+/// A client of a simulated service that writes a history. After an unknown outcome it continues
+/// under a new name, as a new client. `Derived` is as for session_client, with void be_another(),
+/// which is called for a new name.
 template <class Derived, class Home, machine M>
 class recording_client : public session_client<Derived, Home, M> {
   using base = session_client<Derived, Home, M>;
@@ -40,7 +40,7 @@ protected:
     return this->here().setting().record;
   }
 
-  /// Of the history, in nanoseconds. Clients have true clocks.
+  /// Time in the history, in nanoseconds. Clients have exact clocks.
   [[nodiscard]] std::int64_t clock() {
     return this->here().now().time_since_epoch().count();
   }
@@ -53,7 +53,7 @@ protected:
     name_ = "client-" + std::to_string(++record().clients);
   }
 
-  /// Notes that it asks for this now; finish() says what came of it.
+  /// Records a call that begins now; finish() records its outcome.
   void call(const std::string& key, std::string verb, std::optional<std::string> argument = {},
             std::optional<std::string> second = {}) {
     line_ = record().lines.call(
@@ -73,10 +73,10 @@ protected:
 
 private:
   std::string name_;
-  std::size_t line_ = 0; // in the history, of what is under way
+  std::size_t line_ = 0; // of the current request, in the history
 };
 
-/// Says what is wrong with a history, by the rules of `model`.
+/// Adds a violation to `found` if `model` does not allow the history.
 template <class Model>
 void check_history(const Model& model, const history& lines, findings& found) {
   auto report = judge(model, lines);

@@ -18,8 +18,8 @@
 
 namespace troupe::sim {
 
-/// One that submits small graphs and reads their results. Now and then it says of a worker that
-/// lives that it is dead, as a node does that is cut off from it.
+/// A client that submits small graphs and reads their results. From time to time it reports a live
+/// worker as dead, as a node does that is cut off from it.
 template <class Home>
 class scheduler_user
   : public session_client<scheduler_user<Home>, Home, scheduler::task_scheduler> {
@@ -64,7 +64,7 @@ public:
     rest_a_little();
   }
 
-  /// A run that was submitted is looked at all the same.
+  /// Has no effect: a run that was submitted is checked anyway.
   void lost() {}
 
 private:
@@ -120,7 +120,7 @@ private:
   std::shared_ptr<view> view_ = std::make_shared<view>();
 };
 
-/// Of three clients two are workers, of one slot and of two.
+/// Of three clients, two are workers, with one slot and with two.
 template <class Home>
 class scheduler_client {
 public:
@@ -165,7 +165,7 @@ struct scheduler_service_model {
     return scheduler::configure{how};
   }
 
-  /// Every run that was submitted completes; of each task one result is recorded, for good.
+  /// Checks that every submitted run completed, and that each task has one permanent result.
   static void check(const scheduler_record& what, findings& found) {
     auto name = [](const auto& task) {
       return "task " + std::to_string(task.second) + " of run " + std::to_string(task.first.value);

@@ -21,36 +21,36 @@
 
 namespace troupe::sim {
 
-/// What workers and those who submit saw of a scheduler.
+/// What the workers and users of a scheduler saw.
 struct scheduler_record {
-  /// Values that the scheduler said it took, of each task.
+  /// By task, the values that the scheduler acknowledged.
   std::map<std::pair<scheduler::run_id, std::uint32_t>, std::set<std::string>> taken;
-  /// Runs that were submitted, with their tasks, and those that were seen completed.
+  /// Submitted runs with their number of tasks, and runs that were seen as completed.
   std::map<scheduler::run_id, std::uint32_t> submitted;
   std::set<scheduler::run_id> completed;
-  /// Results as they were read, of each task.
+  /// By task, the results that were read.
   std::map<std::pair<scheduler::run_id, std::uint32_t>, std::set<std::string>> read;
-  /// Reports of unknown outcome, so that a result may be theirs.
+  /// Values of reports with unknown outcome, which may be results.
   std::set<std::string> unsure;
-  /// Which boot of each worker lives, by name.
+  /// The current boot of each worker, by name.
   std::map<std::string, std::uint64_t> boots;
-  /// Attempts that were begun, by whoever it was.
+  /// Attempts that were begun, and the worker of each.
   std::map<scheduler::attempt_id, std::string> begun;
   std::uint64_t clients = 0;
   std::uint64_t executions = 0;
   /// Attempts that were stopped, and orders for which a worker had no room.
   std::uint64_t stopped = 0;
   std::uint64_t busy = 0;
-  /// Processes of workers that have drained before they ended.
+  /// Worker processes that drained before they ended.
   std::uint64_t drained = 0;
   std::uint64_t answers = 0;
   bool is_over = false;
 };
 
 /// A worker process in a simulated world: runs the worker_core that nodes run, over a session that
-/// sends one request after the other. Handlers take their time, some longer than a lease, and
-/// some do not care whether they are stopped. Now and then it dies, or drains first, and comes back
-/// with a higher boot. Each step is judged by worker_laws.
+/// sends one request after the other. Some handlers take longer than a lease, and some ignore that
+/// they are stopped. From time to time the process dies, or drains first, and starts again with a
+/// higher boot. worker_laws checks each step.
 template <class Home>
 class scheduler_worker
   : public session_client<scheduler_worker<Home>, Home, scheduler::task_scheduler> {
@@ -120,7 +120,7 @@ public:
     send_next();
   }
 
-  /// Nobody knows what became of the request that is under way.
+  /// The outcome of the current request is unknown.
   void lost() {
     is_open_ = false;
     note_unsure();
@@ -133,16 +133,16 @@ private:
 
   struct question {
     core::send what;
-    time_point since; // not before
+    time_point since; // earliest time to send it
     time_point until;
-    /// The core has been told that there is no answer.
+    /// The core was told that no answer came in time.
     bool is_late = false;
   };
 
   struct job {
     scheduler::attempt_id what;
     time_point ends;
-    /// Does not care whether it is stopped.
+    /// It ignores that it is stopped.
     bool is_stubborn = false;
     bool is_stopped = false;
   };
@@ -173,7 +173,7 @@ private:
       goes_at_ = here().now() + std::chrono::seconds{1} + up_to(15'000);
   }
 
-  /// Ends as by kill -9; another one starts.
+  /// Ends the process as by kill -9, and starts a new one.
   void die() {
     note_unsure();
     jobs_.clear();
@@ -184,7 +184,7 @@ private:
     this->give_up();
   }
 
-  /// Drains and ends then, or at once.
+  /// Ends the process, at once or after draining.
   void go() {
     if (is_draining_ || here().random().one_in(2))
       return die();
@@ -267,12 +267,12 @@ private:
     auto now = here().now();
     auto since = now;
     if (std::holds_alternative<scheduler::watch_assignments>(what.what))
-      since += std::chrono::milliseconds{20} + up_to(80); // as if it had waited there for news
+      since += std::chrono::milliseconds{20} + up_to(80); // as if it had waited at the node
     questions_.push_back({std::move(what), since, now + what.wait});
   }
 
   void handle(core::registered& what) {
-    if (what.why.code != errc::none && what.why.code != errc::conflict)
+    if (what.why && what.why.code != errc::conflict)
       here().setting().found.broken(name_ + " is refused: " + what.why.detail);
   }
 
@@ -304,7 +304,8 @@ private:
     std::visit(ask, asked_->what.what);
   }
 
-  /// Whoever asks hears in time that there is no answer. One that comes later is told all the same.
+  /// Tells the core of each request whose answer did not come in time. A later answer is passed on
+  /// all the same.
   void give_up_waiting(time_point now) {
     problem why{errc::timed_out, "no answer in time"};
     if (asked_ && !std::exchange(asked_->is_late, asked_->is_late || asked_->until <= now)
@@ -343,7 +344,7 @@ private:
     step(gone.what.id, core::heard<Result>{answer});
   }
 
-  // -- what is written down --------------------------------------------------------------
+  // -- the record ------------------------------------------------------------------------
 
   [[nodiscard]] const scheduler::report* reported() const {
     return asked_ ? std::get_if<scheduler::report>(&asked_->what.what) : nullptr;
@@ -378,11 +379,11 @@ private:
   bool is_draining_ = false;
   std::optional<time_point> goes_at_;
   std::map<request_id, job> jobs_;
-  /// A session is there, and sends one request after the other.
+  /// Whether a session is open. It sends one request after the other.
   bool is_open_ = false;
   std::optional<question> asked_;
   std::deque<question> questions_;
-  /// Orders on their way, which other answers overtake, by when they arrive.
+  /// Orders on their way by arrival time; other answers may overtake them.
   std::multimap<time_point, std::pair<request_id, result<scheduler::worker_orders>>> slow_;
   std::shared_ptr<result<scheduler::worker_receipt>> check_
     = std::make_shared<result<scheduler::worker_receipt>>(problem{errc::not_found, "not asked"});

@@ -24,12 +24,12 @@
 
 namespace troupe::sim {
 
-/// What goes over the simulated network of a replicated service.
+/// Messages on the simulated network of a replicated service.
 template <class M>
 struct service_message {
   using question = service_question<M>;
 
-  /// Between the nodes of its group.
+  /// A message between the nodes of the group.
   struct letter {
     raft::seat_id from;
     raft::seat_id to;
@@ -51,7 +51,7 @@ struct service_message {
   std::variant<letter, ask, reply> body;
 };
 
-/// What goes wrong, in words; shared by all of one run.
+/// Violations found, as sentences; shared by all processes of one run.
 struct findings {
   std::vector<std::string> violations;
 
@@ -61,19 +61,17 @@ struct findings {
   }
 };
 
-/// How a simulation knows a service: its machine, what its clients write down
-/// (`record`), the first event of each leader if there is one
-/// (`opening(token_floor)`), and its clients: client<Home> is made from its
-/// environment; see session_client.
+/// What a simulation needs of a service: its machine, what its clients record (`record`), the first
+/// event of each leader if there is one (`opening(token_floor)`), and its clients: client<Home> is
+/// made from its environment; see session_client.
 template <class S>
 concept simulated_service = requires {
   typename S::machine;
   typename S::record;
 };
 
-/// A node of a group, or a client of it. The first `servers` processes of a
-/// world are nodes. Their group runs the Service on which clients work, and
-/// another one that only its leader asks.
+/// A node of a group, or a client. The first `servers` processes of a world are nodes. Their group
+/// runs the Service that clients use, and a second one that only its leader asks.
 template <simulated_service Service>
 class service_process {
 public:
@@ -84,23 +82,25 @@ public:
   using client = typename Service::template client<home>;
 
   static constexpr host::service_id the_service = 1;
-  static constexpr host::service_id other_service = 2;
+  /// The second service, which programs add; those of the last release do not have it.
+  static constexpr host::service_id other_service = host::number_of_own("numbers");
 
   struct setting {
     process_id servers = 3;
     findings found;
     typename Service::record record;
-    /// Of the sessions of clients: see host::core_options.
+    /// The term of clients' sessions; see host::core_options.
     duration session_term = std::chrono::minutes{1};
-    /// What clients wait for.
+    /// Requests that clients wait for.
     std::set<std::pair<process_id, request_id>> waiting{};
-    /// Of the other service: how many numbers it was told to enter, and those
-    /// that it has.
+    /// How many numbers the second service was asked to enter, and those that it has.
     std::uint64_t numbers = 0;
     std::set<std::uint64_t> entered{};
     bool is_other_over = false;
-    /// Nodes whose release knows the first rules only.
+    /// Nodes whose release has only the first rules, and not the second service.
     std::set<process_id> old{};
+    /// Nodes where the second service has ended. It runs again after their next start.
+    std::set<process_id> ended{};
   };
 
   explicit service_process(home& here) {
@@ -129,11 +129,16 @@ public:
     server_->step(what);
   }
 
+  /// Makes the second service throw, if this program has it.
+  void end_other() {
+    server_->end_other();
+  }
+
   [[nodiscard]] const host::group_core& group() const {
     return server_->group();
   }
 
-  /// By its own clock.
+  /// The status of its replica, by its own clock.
   [[nodiscard]] raft::replica::status look() const {
     return server_->look();
   }
@@ -151,18 +156,29 @@ private:
   public:
     explicit server(home& here)
       : here_(here),
-        group_(seat_on(here), how(here.random().next()),
-               {{the_service, known<machine>(here)}, {other_service, known<ledger>(here)}},
-               here.disk().stored(), here.now()),
+        group_(seat_on(here), how(here.random().next()), services(here), here.disk().stored(),
+               here.now(), own(here)),
         service_(here, the_service, here.setting().session_term, around_service()),
         other_(here, other_service, std::chrono::minutes{1}, around_other()) {
       if (auto& newest = here.disk().newest()) {
         host::group_core::effects out;
-        if (auto why = group_.begin(*newest->bytes, out); why.code != errc::none)
+        if (auto why = group_.begin(*newest->bytes, out))
           broken(why);
         carry_out(out);
       }
-      enter_numbers();
+      if (here.setting().old.contains(here.self()))
+        other_.stop();
+      else
+        enter_numbers();
+      here.setting().ended.erase(here.self());
+    }
+
+    void end_other() {
+      if (here_.setting().old.contains(here_.self()) || is_stopped_)
+        return;
+      here_.setting().ended.insert(here_.self());
+      other_.stop();
+      step(host::group_core::ended{other_service, {errc::failed, "its rules threw"}});
     }
 
     void receive(process_id from, const message& what) {
@@ -234,6 +250,19 @@ private:
       return kept == raft::seat_id{} ? raft_process::seat_of(here.self()) : kept;
     }
 
+    static std::map<host::service_id, host::service_title> own(home& here) {
+      if (here.setting().old.contains(here.self()))
+        return {};
+      return {{other_service, {"numbers", "ledger"}}};
+    }
+
+    static std::map<host::service_id, std::uint32_t> services(home& here) {
+      std::map<host::service_id, std::uint32_t> all{{the_service, known<machine>(here)}};
+      for (auto& [which, title] : own(here))
+        all[which] = known<ledger>(here);
+      return all;
+    }
+
     template <class M>
     static std::uint32_t known(home& here) {
       auto is_old = here.setting().old.contains(here.self());
@@ -270,7 +299,7 @@ private:
       return made;
     }
 
-    /// Takes part no more, and says so to whoever runs this world.
+    /// Stops this node, and reports the reason to the world.
     void broken(const problem& why) {
       is_stopped_ = true;
       service_.stop();
@@ -279,8 +308,7 @@ private:
                                    + " stops: " + why.detail);
     }
 
-    /// Asks the other service again and again; it carries this out where it
-    /// leads.
+    /// Sends commands to the second service repeatedly. Only its leader carries them out.
     void enter_numbers() {
       here_.after(std::chrono::milliseconds{20 + here_.random().below(200)}, [this] {
         auto& shared = here_.setting();
@@ -336,6 +364,12 @@ private:
         if (auto& newest = here_.disk().newest())
           step(raft::replica::event{raft::replica::loaded{*newest}});
       });
+    }
+
+    /// A damaged state of the second service is a violation: all programs here write it alike.
+    void handle(host::group_core::warned& what) {
+      if (what.why.code == errc::damaged)
+        broken(what.why);
     }
 
     void handle(host::group_core::stop& what) {

@@ -23,13 +23,12 @@ struct service_report {
   std::uint64_t answers = 0;
 };
 
-/// Clients of a replicated service while its nodes are killed, paused and
-/// parted, members leave and come back, and disks are lost and replaced by
-/// empty ones; cluster::voter_plan decides who votes. In the end all nodes
-/// vote, all replicas of both services are equal to the byte, clients must have
-/// answers again, and the Service says what else is wrong: `check(record,
-/// findings)`. A record counts `answers`, and its clients ask for nothing more
-/// once it `is_over`.
+/// Clients use a replicated service while its nodes are killed, paused and partitioned, members
+/// leave and return, and disks are lost and replaced by empty ones. Some programs lack the second
+/// service, and it fails on nodes that continue. cluster::voter_plan decides which nodes vote. At
+/// the end all nodes must be voters, all replicas of both services equal to the byte, clients must
+/// get answers again, and `Service::check(record, findings)` looks for other violations. A record
+/// counts `answers`, and its clients stop once it `is_over`.
 template <simulated_service Service>
 class service_scenario {
 public:
@@ -45,7 +44,7 @@ public:
     auto& found = world_.setting().found;
     auto& record = world_.setting().record;
     auto& old = world_.setting().old;
-    if (world_.random().one_in(2)) // a cluster of the last release, which is upgraded on the way
+    if (world_.random().one_in(2)) // a cluster of the last release, upgraded during the run
       for (process_id which = 0; which < servers_; ++which)
         old.insert(which);
     world_.start_all();
@@ -57,6 +56,8 @@ public:
     world_.end_faults();
     wish_for_all();
     for (auto each : std::set<process_id>{old})
+      upgrade(each);
+    for (auto each : std::set<process_id>{world_.setting().ended})
       upgrade(each);
     world_.run_until(span_ + std::chrono::seconds{20});
     auto before = record.answers;
@@ -83,19 +84,18 @@ public:
 
 private:
   static constexpr duration hand_over_every = std::chrono::seconds{3};
-  /// A leader takes a seat whose disk was lost for one that votes until it is silent for so long.
+  /// A leader counts a member that lost its disk as a voter until it is silent for this long.
   static constexpr duration noticed_after = std::chrono::seconds{2};
   static constexpr duration look_every = std::chrono::milliseconds{50};
-  /// A voter that stays has acknowledged an entry within it.
+  /// Every voter that stays has acknowledged an entry within this time.
   static constexpr duration just_now = std::chrono::seconds{2} + look_every;
-  /// So long at most it takes to replace a disk.
+  /// The longest time to replace a disk.
   static constexpr duration max_away = std::chrono::seconds{8};
-  /// Of entries between two snapshots, some of which come late, and those that are kept for
-  /// followers that are behind.
+  /// Bound of the log: entries between two snapshots, of which some are late, and entries kept for
+  /// slow followers.
   static constexpr raft::log_index max_log = 500;
 
-  /// Services that ask for the time of day get it wrong, if anything goes wrong
-  /// at all.
+  /// Adds faults of wall clocks for services that use them, if there are other faults.
   static faults with_calendars(faults what) {
     if (wall_timed<typename Service::machine> && what.partition_every > duration::zero()
         && what.calendar_every == duration::zero())
@@ -103,7 +103,7 @@ private:
     return what;
   }
 
-  /// A group is born in peace.
+  /// The group is founded without faults.
   void be_born() {
     world_.at(0)->ask(raft::replica::found_group{contact_of(0)});
     world_.arm(0);
@@ -132,10 +132,9 @@ private:
                  });
   }
 
-  // -- who votes
-  // ---------------------------------------------------------------------------
+  // -- voters -----------------------------------------------------------------------------
 
-  /// Whoever leads has the next change made, as a node does.
+  /// The leader makes the next change of the members, as a node does.
   void review() {
     world_.after(std::chrono::milliseconds{50 + world_.random().below(200)}, [this] {
       for (process_id who = 0; who < servers_; ++who)
@@ -156,7 +155,8 @@ private:
     });
   }
 
-  /// Of a voter whose seat was not void. The law is of what is, not of what was heard.
+  /// Checks the removal of a voter whose member id was still valid. The law is about the actual
+  /// state of nodes, not about what the leader knows of them.
   void check_removal(const raft::replica::status& now, raft::seat_id goes) {
     auto node_of = [&](raft::seat_id seat) {
       return cluster::to_seat_contact(now.members.members.at(seat).contact).node;
@@ -165,6 +165,7 @@ private:
     if (!now.members.votes(goes)
         || !(wishes_.remove.contains(whose) || wishes_.leave.contains(whose)))
       return;
+    note_who_is_well(); // a node may have returned since the last look
     std::size_t stay = 0;
     std::size_t well = 0;
     for (auto seat : now.members.voters())
@@ -179,10 +180,15 @@ private:
         + std::to_string(stay) + " others run no more, or have no room on their disks");
   }
 
-  void see_who_is_well() {
-    for (process_id which = 0; which < servers_; ++which) {
+  void note_who_is_well() {
+    for (process_id which = 0; which < servers_; ++which)
       if (world_.at(which) != nullptr && world_.has_room(which))
         well_at_[which] = world_.now();
+  }
+
+  void see_who_is_well() {
+    note_who_is_well();
+    for (process_id which = 0; which < servers_; ++which) {
       if (world_.at(which) != nullptr && world_.setting().old.contains(which)
           && !host::service_rules{}.include(world_.at(which)->service().rules()))
         world_.setting().found.broken("rules: process " + name_of(which)
@@ -191,7 +197,7 @@ private:
     world_.after(look_every, [this] { see_who_is_well(); });
   }
 
-  /// Nodes that run; a leader has no link to some of them.
+  /// Nodes that run, without some to which the leader has no link.
   std::map<std::string, cluster::voter_plan::candidate> candidates() {
     std::map<std::string, cluster::voter_plan::candidate> found;
     for (process_id which = 0; which < servers_; ++which)
@@ -200,12 +206,16 @@ private:
     return found;
   }
 
-  /// What an operator wants, who has told all that lead.
+  /// Changes the operator's wishes, which every leader knows.
   void operate() {
     every(std::chrono::seconds{3}, [this] { change_wishes(); });
     every(std::chrono::milliseconds{200}, [this] { see_to_wishes(); });
     every(std::chrono::seconds{4}, [this] { lose_a_disk(); });
     every(std::chrono::seconds{4}, [this] { upgrade_one(); });
+    every(std::chrono::seconds{5}, [this] {
+      if (auto* process = world_.at(any_server()))
+        process->end_other();
+    });
     every(std::chrono::seconds{6}, [this] { world_.fill(any_server(), std::chrono::seconds{5}); });
     see_who_is_well();
   }
@@ -230,8 +240,7 @@ private:
     }
   }
 
-  /// Who was to be removed is let in again after a while, and who was to leave
-  /// comes back with nothing on its disk.
+  /// Lets removed nodes in again after a while, and brings back nodes that left, with empty disks.
   void see_to_wishes() {
     auto* leads = leader();
     if (leads == nullptr)
@@ -246,13 +255,13 @@ private:
         if (list == &wishes_.leave)
           replace_disk(which);
         else if (world_.setting().old.contains(which))
-          upgrade(which); // or it could not come back: the others' rules go on without it
+          upgrade(which); // the others may use newer rules by then, which it would not know
       }
     if (wishes_.remove.empty() && world_.random().one_in(10))
       wishes_.let_in = {members.kept_out.begin(), members.kept_out.end()};
   }
 
-  /// Where a majority has what was committed on its other disks, and knows it.
+  /// Loses a disk, if a majority has the committed entries on other disks, and knows it.
   void lose_a_disk() {
     auto* leads = leader();
     if (leads == nullptr || !is_committed(*leads) || !wishes_.remove.empty()
@@ -267,7 +276,8 @@ private:
       replace_disk(any_server());
   }
 
-  /// Once all are members: nodes of the last release do not join a cluster that is upgraded.
+  /// Upgrades one node once all are members: nodes of the last release do not join an upgraded
+  /// cluster.
   void upgrade_one() {
     auto* leads = leader();
     auto& old = world_.setting().old;
@@ -314,7 +324,7 @@ private:
     });
   }
 
-  /// Whether what it has for the members is.
+  /// Whether its configuration is committed.
   static bool is_committed(const node& leads) {
     auto& replica = leads.group().consensus();
     return replica.header_at(replica.commit_index()).members == replica.members();
@@ -324,8 +334,7 @@ private:
     return static_cast<process_id>(world_.random().below(servers_));
   }
 
-  /// Of the latest term, if it has committed an entry of that; null: there is
-  /// none.
+  /// The leader of the latest term, if it has committed an entry of that term; otherwise null.
   node* leader() {
     node* found = nullptr;
     raft::term_number latest = 0;
@@ -356,12 +365,10 @@ private:
                    + " nodes vote 40 s after the last fault");
   }
 
-  // -- who leads
-  // ---------------------------------------------------------------------------
+  // -- transfers of leadership ------------------------------------------------------------
 
-  /// An operator has the leader hand over at about `moment`, and often others
-  /// after it at once, so that a replica may lead again before its service has
-  /// heard that it did not.
+  /// At about `moment` an operator transfers leadership, often several times in a row, so that a
+  /// replica may be leader again before its service has heard that it was not.
   void hand_over(duration moment) {
     auto span = static_cast<std::uint64_t>(2 * moment.count());
     world_.after(duration{static_cast<std::int64_t>(world_.random().below(span))}, [this] {
@@ -376,10 +383,9 @@ private:
     });
   }
 
-  // -- in the end
-  // --------------------------------------------------------------------------
+  // -- the end ----------------------------------------------------------------------------
 
-  /// At a moment when all replicas have come equally far.
+  /// Compares the replicas. Called when all have applied the same entries.
   void check_replicas() {
     check_equal(
       "the service", [](const node& process) -> auto& { return process.service(); });
@@ -423,7 +429,7 @@ private:
   bool may_upgrade_ = false;
   duration wished_at_{};
   duration lost_at_ = -noticed_after;
-  std::map<process_id, duration> well_at_; // ran, with room on the disk
+  std::map<process_id, duration> well_at_; // when it last ran with room on its disk
 };
 
 } // namespace troupe::sim

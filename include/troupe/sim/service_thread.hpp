@@ -19,17 +19,16 @@
 
 namespace troupe::sim {
 
-/// What a service of a simulated node is asked, and answers.
+/// Questions to a service of a simulated node, and its answers.
 template <class M>
 struct service_question {
-  /// `at` is called with the state once the group has confirmed that it is the
-  /// latest, and keeps what it finds where the asker has it. A repeat may be
-  /// called, too.
+  /// `at` is called with the state once the group has confirmed that it is the latest. It stores
+  /// its result for the client. It may be called again for a repeated question.
   struct look {
     std::function<void(host::replicated_core<M>&, time_point)> at;
   };
 
-  /// What was asked by look has been found.
+  /// The answer to look: `at` has been called.
   struct seen {};
 
   using any = std::variant<host::open_session, host::keep_session, host::close_session,
@@ -37,9 +36,8 @@ struct service_question {
   using answer = std::variant<host::session_id, effect_of<M>, problem, seen>;
 };
 
-/// The thread of a simulated node that runs one service of its group: another
-/// one than the group's, as in a real process. They tell each other by messages
-/// alone, so that neither knows how the other stands now.
+/// The thread of a simulated node that runs one service. The group has its own thread, as in a real
+/// process. The two only exchange messages, so neither knows the current state of the other.
 template <machine M, class Home>
 class service_thread {
 public:
@@ -48,15 +46,15 @@ public:
   using answer = typename service_question<M>::answer;
   using look = typename service_question<M>::look;
 
-  /// Whoever runs it.
+  /// Callbacks to its node.
   struct outside {
-    /// In the group's thread.
+    /// Runs in the group's thread.
     std::function<void(request_id, const host::group_core::event&)> to_group;
     std::function<void(request_id, answer)> reply;
     /// This node cannot go on.
     std::function<void(const problem&)> broken;
-    /// The first event of each leader, of the least token that it may give;
-    /// null: none.
+    /// Returns the first event of each leader, for the lowest token that it may give. Null if
+    /// there is no such event.
     std::function<typename M::event(std::uint64_t)> opening = nullptr;
   };
 
@@ -72,13 +70,15 @@ public:
           std::visit([this](auto& each) { hear(each); }, what);
       }) {}
 
-  /// From the group's thread.
+  /// Called in the group's thread.
   void tell(host::group_event what) {
     to_service_.put(std::move(what));
   }
 
-  /// `id` is another one for each.
+  /// @pre `id` is unique.
   void ask(request_id id, const question& what) {
+    if (is_stopped_)
+      return;
     auto take = overloaded{
       [&](const look& each) { look_up(id, each); },
       [&](const auto& each) { step(id, each); },
@@ -87,6 +87,8 @@ public:
   }
 
   void wake() {
+    if (is_stopped_)
+      return;
     if (auto due = steady_deadline(); due && *due <= here_.now()) {
       typename core::effects made;
       core_.tick(now(), made);
@@ -97,6 +99,8 @@ public:
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
+    if (is_stopped_)
+      return std::nullopt;
     auto next = steady_deadline();
     if (auto due = core_.next_wall_deadline()) {
       auto then
@@ -106,7 +110,7 @@ public:
     return next;
   }
 
-  /// It hears of nothing more.
+  /// Stops it: later messages are ignored.
   void stop() {
     is_stopped_ = true;
   }
@@ -122,10 +126,10 @@ private:
   };
 
   static constexpr std::uint64_t first_token = 1'000'000;
-  /// It may be set: looked at no less often, while the machine asks for it.
+  /// The wall clock may be set, so it is read at least this often while the machine needs it.
   static constexpr duration calendar_every = std::chrono::milliseconds{500};
 
-  /// The time of the group where this service leads.
+  /// The time of the group, as the leading service estimates it.
   [[nodiscard]] time_point now() const {
     return born_ + (here_.now() - started_);
   }
@@ -147,14 +151,13 @@ private:
   }
 
   void look_up(request_id id, const look& what) {
-    if (auto why = core_.refusal(); why.code != errc::none)
+    if (auto why = core_.refusal())
       return outside_.reply(id, std::move(why));
     looks_.emplace(id, what.at);
     to_group_.put({id, host::group_core::read{which_}});
   }
 
-  // -- what it hears of the group
-  // ---------------------------------------------------------
+  // -- events of the group ----------------------------------------------------------------
 
   void hear(host::to_service::deliver& what) {
     step(0, typename core::committed{std::move(what.payload)});
@@ -174,6 +177,10 @@ private:
     for (auto& [id, at] : std::exchange(looks_, {}))
       outside_.reply(id, what.why);
     step(0, typename core::follows{std::move(what.why)});
+  }
+
+  void hear(host::to_service::excluded&) {
+    stop();
   }
 
   void hear(host::to_service::not_taken& what) {
@@ -206,7 +213,7 @@ private:
 
   void hear(host::to_service::restore_section& what) {
     typename core::effects made;
-    if (auto why = core_.restore_section(what.bytes, made); why.code != errc::none)
+    if (auto why = core_.restore_section(what.bytes, made))
       outside_.broken(why);
     carry_out(made);
   }
@@ -247,7 +254,7 @@ private:
   outside outside_;
   core core_;
   bool is_stopped_ = false;
-  /// It was `born_` by the group's time when the clock here showed `started_`.
+  /// The group's time was `born_` when the clock here showed `started_`.
   time_point started_;
   time_point born_;
   mailbox<Home, for_group> to_group_;

@@ -15,14 +15,13 @@
 
 namespace troupe::sim {
 
-/// A client of a simulated service: the client_core that programs run, and a finder that goes to
-/// another node, at random, when one refuses or does not answer. `Derived` says what it wants, one
-/// thing at a time:
+/// A client of a simulated service: the client_core that programs run, which tries another node at
+/// random when one refuses or does not answer. `Derived` makes one request at a time:
 ///
-///     void begin();                       ask() or look() or rest() next
-///     void answered(const effect&);       the answer of the machine; ask() or rest() next
-///     void lost();                        nobody knows the outcome; begin() follows
-///     void seen();                        what look() was to find is there
+///     void begin();                       call ask(), look() or rest() next
+///     void answered(const effect&);       the answer of the machine; call ask() or rest() next
+///     void lost();                        the outcome is unknown; begin() follows
+///     void seen();                        the result of look() is there
 template <class Derived, class Home, machine M>
 class session_client {
 public:
@@ -43,7 +42,7 @@ public:
       return;
     auto& [id, attempt, opening] = found.mapped();
     if (id == 0 && !opening)
-      return; // nodes do not answer to `keep`, and clients do not wait for what they say to `end`
+      return; // nodes do not answer `keep`, and clients do not wait for the answer to `end`
     auto take = overloaded{
       [&](const host::session_id& opened) {
         if (opening)
@@ -85,12 +84,12 @@ public:
   }
 
 protected:
-  /// Asks for this, as a command.
+  /// Sends `what` as a command.
   void ask(typename M::event what) {
     begin(host::command<M>{{}, std::move(what)}, true);
   }
 
-  /// Asks for what `find(machine) -> Found` finds in the latest state; it is in `found` when
+  /// Asks for the result of `find(machine) -> Found` in the latest state. It is in `found` when
   /// seen() is called.
   template <class Found, class Find>
   void look(std::shared_ptr<Found>& found, Find find) {
@@ -101,7 +100,7 @@ protected:
           false);
   }
 
-  /// Has `wanted` answered as a node would; the answer is in `found` when seen() is called.
+  /// Sends the question `wanted`, as to a node. The answer is in `found` when seen() is called.
   template <class Found, class Question>
   void inquire(std::shared_ptr<Found>& found, const Question& wanted) {
     renew(found);
@@ -112,7 +111,8 @@ protected:
           false);
   }
 
-  /// An earlier question that comes to its node only now has its answer elsewhere.
+  /// Gives the next question a new place for its result: an earlier one, which a node may only
+  /// answer now, keeps the old place.
   template <class Found>
   static void renew(std::shared_ptr<Found>& found) {
     found = std::make_shared<Found>(*found);
@@ -123,7 +123,7 @@ protected:
     begin_at_ = here_.now() + span;
   }
 
-  /// Lets go of all that is under way, and goes on as another client: as one whose process ended.
+  /// Drops all open requests and continues as a new client, as if the process had ended.
   void give_up() {
     core_ = host::client_core{how(here_.setting().session_term), here_.random().next()};
     while (!wanted_.empty())
@@ -133,8 +133,8 @@ protected:
     lose();
   }
 
-  /// Ends in order, and goes on as another client.
-  /// @pre Nothing is under way.
+  /// Closes the session and continues as a new client.
+  /// @pre No request is open.
   void take_leave() {
     step(host::client_core::close{});
     core_ = host::client_core{how(here_.setting().session_term), here_.random().next()};
@@ -149,18 +149,18 @@ protected:
 private:
   using question = std::variant<host::command<M>, typename message::question::look>;
 
-  /// What a node was asked, and has not answered.
+  /// A request that a node has not answered.
   struct asked {
     request_id id = 0;
     std::uint32_t attempt = 0;
     std::optional<host::client_core::open> opening{};
   };
 
-  /// Without an answer for so long, another node is tried.
+  /// After this time without an answer, another node is tried.
   static constexpr duration patience = std::chrono::milliseconds{400};
   /// How long a request is wanted.
   static constexpr duration wanted_for = std::chrono::minutes{2};
-  /// Answers to older tries are not waited for.
+  /// Limit of open requests to nodes; answers to older ones are ignored.
   static constexpr std::size_t max_asked = 64;
 
   static host::client_options how(duration session_term) {
@@ -181,7 +181,7 @@ private:
     step(host::client_core::ask{here_.now() + wanted_for, numbered}, last_id_);
   }
 
-  /// Another node, perhaps.
+  /// Chooses a node at random, perhaps the same.
   void move() {
     server_ = static_cast<process_id>(here_.random().below(here_.setting().servers));
   }
@@ -276,7 +276,7 @@ private:
   Home& here_;
   host::client_core core_;
   process_id server_ = 0;
-  request_id record_ = 0; // the latest that a node has told of
+  request_id record_ = 0; // the latest that a node has sent
   request_id last_id_ = 0;
   std::map<request_id, question> wanted_;
   request_id last_asked_ = 0;

@@ -17,16 +17,16 @@ namespace troupe::sim {
 struct ledger_record {
   std::uint64_t entries = 0;
   std::uint64_t answers = 0;
-  /// Those of which a client has heard that they were entered.
+  /// Numbers whose entry was acknowledged to a client.
   std::set<std::uint64_t> acknowledged{};
-  /// The first client to look after the end looks at all of them.
+  /// After the end, the first client checks all numbers.
   bool is_looked_at = false;
   bool is_over = false;
 };
 
-/// A client that lives for a few commands, as a command line does: often one,
-/// or some at a time, and then the next client comes, now and then without a
-/// word of the last. Nothing may be carried out twice, and what is acknowledged is carried out.
+/// A client that lives for a few commands, as a command-line program does: one, or several at a
+/// time. Then a new client follows, sometimes without the old one closing its session. No command
+/// may be carried out twice, and acknowledged ones must be carried out.
 template <class Home>
 class ledger_client : public session_client<ledger_client<Home>, Home, ledger> {
 public:
@@ -103,7 +103,7 @@ private:
   std::uint64_t open_ = 0;
   std::set<std::uint64_t> asked_;
   bool looks_at_all_ = false;
-  /// To be among what is found.
+  /// Numbers that have to be found.
   std::set<std::uint64_t> due_;
   std::shared_ptr<ledger_numbers> found_ = std::make_shared<ledger_numbers>();
 };
@@ -114,7 +114,7 @@ struct ledger_service {
   template <class Home>
   using client = ledger_client<Home>;
 
-  /// The clients have looked.
+  /// Nothing is left to check: the clients have done it.
   static void check(const ledger_record&, const findings&) {}
 };
 

@@ -17,27 +17,26 @@
 
 namespace troupe::sim {
 
-/// What the clients of a state service saw at level strong.
+/// What clients of a state service saw at consistency level strong.
 struct state_record : client_record {
-  /// Which write a version names; the same for all who see it.
+  /// The write of each version, which must be the same for all clients.
   std::map<std::uint64_t, std::string> writes;
-  /// When they were made, by the calendar, of each key.
+  /// By key, the wall time of each version.
   std::map<std::string, std::map<std::uint64_t, wall_time>> stamps;
-  /// Keys whose value has a time to live, until somebody saw that it is gone.
+  /// Keys whose value has a time to live and was not yet seen to be gone.
   std::set<std::string> passing;
   std::set<std::string> violations;
   std::uint64_t expiries = 0;
   std::uint64_t conflicts = 0;
-  /// Writes with the context of what was read that were taken.
+  /// Accepted writes with the context of a read.
   std::uint64_t taken_as_seen = 0;
-  /// Those of writers that had not seen that their value's time was over; all are refused.
+  /// Writes with the context of a value that had expired; all are refused.
   std::uint64_t late = 0;
 };
 
-/// A client that reads, writes and removes a few keys that all share, half of the time on the
-/// condition that nobody has since it read: by version or by context. It looks after a key of
-/// its own whose value has a time to live, and may overlook that this is over. It writes down
-/// what it saw.
+/// A client that reads, writes and removes a few shared keys; half of the writes require that the
+/// key has not changed since its read, by version or by context. It also keeps a key of its own
+/// whose value has a time to live, and may not notice that it has expired. It records what it saw.
 template <class Home>
 class state_client : public recording_client<state_client<Home>, Home, state::state_table> {
   using base = recording_client<state_client<Home>, Home, state::state_table>;
@@ -93,7 +92,7 @@ public:
     this->finish(outcome::ok, std::to_string(found.revision) + (value ? ' ' + *value : ""));
   }
 
-  /// Nobody knows whether it was written: the history says so.
+  /// The outcome of the last write is unknown, as the history says.
   void be_another() {
     record().passing.erase(own_key());
     own_context_.reset();
@@ -102,7 +101,7 @@ public:
   }
 
 private:
-  /// What was under a key when this client saw it last.
+  /// The state of a key when this client last saw it.
   struct known {
     std::uint64_t version = 0;
     std::optional<std::string> value;
@@ -110,7 +109,7 @@ private:
     std::uint64_t revision = 0;
   };
 
-  /// Keys are given up after so many answers, so that no history gets too long to judge.
+  /// New keys are used after this many answers, so that no history gets too long to judge.
   static constexpr std::uint64_t keys_change_every = 300;
 
   [[nodiscard]] std::string own_key() const {
@@ -131,8 +130,8 @@ private:
     });
   }
 
-  /// Returns what this client knows of the key, for a write on that condition, or nothing for
-  /// one without.
+  /// Returns what this client knows of the key, as the condition of a write; nothing for a write
+  /// without condition.
   std::optional<known> condition(const std::string& key) {
     auto found = known_.extract(key);
     is_seen_ = !found.empty() && this->here().random().one_in(2);
@@ -178,7 +177,7 @@ private:
     what.ttl = std::chrono::milliseconds{200 + this->here().random().below(2'000)};
     is_late_ = own_context_ && this->here().random().one_in(2);
     if (is_late_)
-      what.context = own_context_; // of the last put, whose time is over
+      what.context = own_context_; // of the last put, which has expired
     this->ask(std::move(what));
   }
 
@@ -217,7 +216,7 @@ private:
   template <class Other>
   void handle(const Other&) {}
 
-  /// A version names one write, and later ones of a key have later stamps.
+  /// Checks that a version belongs to one write, and that later versions of a key have later times.
   void note(std::uint64_t version, const std::string& value, wall_time at) {
     auto broken = [&](const std::string& what) {
       record().violations.insert("version " + std::to_string(version) + ' ' + what);
@@ -237,10 +236,10 @@ private:
 
   std::uint64_t writes_ = 0;
   std::map<std::string, known> known_;
-  std::string key_;      // of what is under way
-  std::string value_;    // that it writes, if it does
-  bool is_seen_ = false; // whether with the context of what it knows
-  bool is_late_ = false; // whether with the context of a value that is over
+  std::string key_;                                // of the current request
+  std::string value_;                              // written by it, if it is a write
+  bool is_seen_ = false;                           // it has the context of a read
+  bool is_late_ = false;                           // it has the context of an expired value
   std::optional<state::vector_clock> own_context_; // of its last put for a while
   std::shared_ptr<std::optional<state::entries_found>> found_;
 };
@@ -252,7 +251,7 @@ struct state_service_model {
   using client = state_client<Home>;
 
   static state::event opening(std::uint64_t floor) {
-    return state::configure{{.max_changes = 20}, floor}; // so few that removals are forgotten
+    return state::configure{{.max_changes = 20}, floor}; // few, so that removals are forgotten
   }
 
   static void check(const state_record& what, findings& found) {
@@ -264,7 +263,7 @@ struct state_service_model {
   }
 };
 
-/// Clients of strong state, on nodes whose calendars are set back now and then.
+/// Clients of strong state, on nodes whose wall clocks are set back from time to time.
 using state_scenario = service_scenario<state_service_model>;
 
 } // namespace troupe::sim

@@ -15,21 +15,21 @@
 
 namespace troupe::sim {
 
-/// Judges one process of a worker by what it does and hears, without a look at its books:
+/// Checks one worker process by its effects and events alone, not by its internal state:
 ///
-/// - what runs takes no more room than the worker has;
-/// - nothing goes on when no sign of life that was sent within a lease has its answer, nor when
-///   the worker has registered anew;
-/// - an attempt is begun once in a registration, and has one outcome;
-/// - an outcome that the scheduler has heard is not told again;
-/// - a worker that has drained runs nothing, and all its outcomes were heard.
+/// - running attempts take no more room than the worker has;
+/// - attempts are stopped when no sign of life sent within the lease was answered, and when the
+///   worker registers again;
+/// - an attempt is begun once in a registration and has one outcome;
+/// - an outcome that the scheduler has acknowledged is not sent again;
+/// - a drained worker runs nothing, and all its outcomes are acknowledged.
 class worker_laws {
 public:
   using core = scheduler::worker_core;
 
   explicit worker_laws(const scheduler::resources& capacity) : capacity_(capacity) {}
 
-  /// What was found broken since the last call.
+  /// Returns the violations since the last call.
   std::vector<std::string> take_violations() {
     return std::exchange(violations_, {});
   }
@@ -161,7 +161,7 @@ private:
       return;
     renew(id);
     if (!is_waited_for)
-      return; // too late: its worker was told that there is no answer
+      return; // too late: the worker was told that no answer came
     for (auto& each : report_.second.outcomes)
       if (each.kind != scheduler::outcome_kind::progress) {
         heard_.emplace(worker_, each.what);
@@ -173,7 +173,7 @@ private:
     lease_end_ = std::max(lease_end_, sent_.at(id).at + lease_);
   }
 
-  /// Whether the scheduler says that it does not know this worker: nothing is owed any more.
+  /// Whether the scheduler no longer knows this worker: its outcomes need not be reported then.
   template <class Result>
   bool is_forgotten(request_id id, const result<Result>& answer) {
     if (answer || answer.error().code != errc::not_found || sent_.at(id).who != worker_)
@@ -197,17 +197,17 @@ private:
   time_point lease_end_{};
   bool is_known_ = false;
   std::map<request_id, sign> sent_;
-  /// The last report and its id, zero when its worker has heard of it.
+  /// The last report and its id; zero once it is answered.
   std::pair<request_id, scheduler::report> report_;
   std::map<request_id, running> running_;
   std::set<told_by> begun_;
   std::map<told_by, scheduler::outcome> told_;
   std::set<told_by> heard_;
-  /// Ended in this registration, and not heard.
+  /// Attempts that ended in this registration and are not acknowledged.
   std::set<scheduler::attempt_id> owed_;
 };
 
-/// A worker_core whose every step is judged.
+/// A worker_core whose every step is checked.
 class judged_worker {
 public:
   using core = scheduler::worker_core;

@@ -19,16 +19,16 @@
 #include "troupe/core/time.hpp"
 #include "troupe/sim/faults.hpp"
 
-/// A simulated world: many processes in one thread, under a schedule that one seed decides.
+/// A simulated world: many processes in one thread, on a schedule that one seed determines.
 namespace troupe::sim {
 
-/// Names a process; counts from zero.
+/// Number of a process, from zero.
 using process_id = std::uint32_t;
 
 template <class Process>
 class world;
 
-/// What a process has of the world: a clock, a network, a disk. Its own until it is killed.
+/// A process's access to the world: clock, network and disk. Valid until the process is killed.
 template <class Process>
 class environment {
 public:
@@ -44,32 +44,32 @@ public:
     return life_;
   }
 
-  /// The process's own clock: steady, may drift against the others, goes on over restarts.
+  /// The process's own clock: steady, may drift from the others, and continues over restarts.
   [[nodiscard]] time_point now() const;
 
-  /// What the process's calendar says: may be set back, see faults.
+  /// The process's wall clock; may be set back, see faults.
   [[nodiscard]] wall_time calendar() const;
 
-  /// May be lost, late or doubled. To oneself: always arrives.
+  /// Sends a message, which may be lost, late or duplicated. One to itself always arrives.
   void send(process_id to, typename Process::message what);
 
   /// Calls `job` once a write that begins now is synced; never if the process is killed before.
   void sync(std::function<void()> job);
 
-  /// Whether the disk takes what is written now.
+  /// Whether the disk accepts writes now.
   [[nodiscard]] bool has_room() const;
 
   /// Calls `job` after `span` of the world's time; never if the process is killed before.
   void after(duration span, std::function<void()> job);
 
-  /// Returns how long another thread of this process takes to hear what it is told now; drawn
-  /// anew each time, see mailbox.
+  /// Returns how long a message to another thread of this process takes. Random for each call; see
+  /// mailbox.
   [[nodiscard]] duration handover();
 
-  /// What outlives the process.
+  /// The disk, which survives the process.
   [[nodiscard]] typename Process::disk& disk();
 
-  /// What all processes of the world know from the start, and those who watch them.
+  /// Data shared by all processes of the world and its observers.
   [[nodiscard]] typename Process::setting& setting();
 
   [[nodiscard]] random_source& random();
@@ -80,8 +80,8 @@ private:
   std::uint64_t life_;
 };
 
-/// What a world can run. `disk` is made once for each process; crash() is called when the
-/// process is killed, and takes what was not synced. One `setting` is shared by all.
+/// A process that a world can run. `disk` is made once for each process; its crash(), called when
+/// the process is killed, drops writes that were not synced. One `setting` is shared by all.
 template <class P>
 concept process
   = requires(P subject, const P& frozen, environment<P>& here, const typename P::message& what,
@@ -93,14 +93,14 @@ concept process
   disk.crash(random);
 };
 
-/// Runs processes against each other in virtual time. One seed is one run, to the last
-/// event: all that is random comes from it, all that happens has its place in one queue.
-/// Not thread-safe. Cost of an event: O(log n) in events that are due.
+/// Runs processes in virtual time. The same seed gives exactly the same run: all random choices
+/// come from it, and all events are in one queue. Not thread-safe. Cost of an event: O(log n) in
+/// the events in the queue.
 template <class Process>
 class world {
 public:
-  /// The first `fragile` processes are killed and paused, and have disks and clocks that
-  /// misbehave; the others, clients say, only suffer from the network. All, if not said.
+  /// The first `fragile` processes (all, if not given) are killed and paused, and have faulty
+  /// disks and clocks. The others, such as clients, only have a faulty network.
   world(std::uint64_t seed, process_id count, const faults& what,
         typename Process::setting shared = {}, std::optional<process_id> fragile = {})
     : random_(seed),
@@ -131,25 +131,25 @@ public:
       start(which);
   }
 
-  /// As kill -9: nothing unsynced stays.
+  /// As kill -9: unsynced writes are lost.
   void kill(process_id which) {
     auto& place = places_.at(which);
     if (!place.running)
       return;
     place.running.reset();
     place.here.reset();
-    place.armed_for.reset(); // that alarm rings for nobody
+    place.armed_for.reset(); // its alarm is void
     place.disk.crash(random_);
     note(kind::kill, which, place.life);
   }
 
-  /// As SIGSTOP: what happens meanwhile is seen when it goes on.
+  /// As SIGSTOP: the process sees events of this time when it continues.
   void pause(process_id which, duration span) {
     places_.at(which).paused_until = now_ + span;
     note(kind::pause, which, 0);
   }
 
-  /// Its disk is full.
+  /// Its disk is full for `span`.
   void fill(process_id which, duration span) {
     places_.at(which).full_until = now_ + span;
     note(kind::full, which, 0);
@@ -159,7 +159,7 @@ public:
     return now_ >= places_.at(which).full_until;
   }
 
-  /// Cuts the way from each of `from` to each of `to`.
+  /// Cuts the links from each of `from` to each of `to`, in that direction.
   void cut(const std::set<process_id>& from, const std::set<process_id>& to) {
     for (auto source : from)
       for (auto target : to)
@@ -171,13 +171,13 @@ public:
     cuts_.clear();
   }
 
-  /// From here on processes are killed, paused and parted, and disks are full; messages are lost
-  /// from the start.
+  /// Begins kills, pauses, partitions and full disks. Messages are lost from the start of the
+  /// world.
   void begin_faults() {
     plan_faults();
   }
 
-  /// From here on nothing goes wrong: cuts are healed, processes that are down come back.
+  /// Ends all faults: links are healed, and processes that are down start again.
   void end_faults() {
     auto quiet = faults_;
     quiet.loss = quiet.duplication = quiet.straggler = quiet.starved = 0;
@@ -195,24 +195,24 @@ public:
     }
   }
 
-  /// Calls `look` after every event: an observer, which must change nothing.
+  /// Calls `look` after every event. It must not change anything.
   void observe(std::function<void(process_id)> look) {
     look_ = std::move(look);
   }
 
-  /// Calls `job` at `span` from now, whatever runs: a client, an operator.
+  /// Calls `job` after `span`, whichever processes run: for clients and operators.
   void after(duration span, std::function<void()> job) {
     push(now_ + span, [job = std::move(job)] { job(); });
   }
 
-  /// Lets time pass until nothing is due before `end` of the world's time.
+  /// Runs all events up to `end` of the world's time.
   void run_until(duration end) {
     while (!queue_.empty() && queue_.top().at <= end)
       step();
     now_ = std::max(now_, end);
   }
 
-  /// Runs until `done` or `end`; returns whether it was done.
+  /// Runs until done() is true or the time is `end`. Returns whether it was done.
   template <class Done>
   bool run_until(duration end, Done done) {
     while (!done()) {
@@ -231,7 +231,7 @@ public:
     return static_cast<process_id>(places_.size());
   }
 
-  /// Null while it is down.
+  /// The process; null while it is down.
   [[nodiscard]] Process* at(process_id which) {
     return places_.at(which).running.get();
   }
@@ -252,12 +252,12 @@ public:
     return events_;
   }
 
-  /// Of all that happened: equal for two runs of one seed.
+  /// Hash of all events: equal for two runs of the same seed.
   [[nodiscard]] std::uint64_t trace() const {
     return trace_.value();
   }
 
-  /// The process has to be woken at another time than before: after whoever stepped it.
+  /// Sets the alarm of a process to its next deadline. Call after each step of the process.
   void arm(process_id which) {
     auto& place = places_.at(which);
     if (!place.running)
@@ -284,7 +284,7 @@ private:
     std::uint64_t life = 0;
     duration paused_until{};
     duration full_until{}; // its disk
-    std::int64_t rate = 0; // of its clock, per million fast
+    std::int64_t rate = 0; // how fast its clock runs, in parts per million
     duration calendar_behind{};
     std::optional<duration> armed_for;
   };
@@ -355,7 +355,7 @@ private:
       at + duration{count / million * where.rate + count % million * where.rate / million}};
   }
 
-  /// The first moment when the clock there shows `at` or later.
+  /// The first time of the world at which the clock there shows `at` or later.
   [[nodiscard]] static duration world_time(const node& where, time_point at) {
     constexpr std::int64_t million = 1'000'000;
     if (at == time_point::max())

@@ -23,7 +23,7 @@
 
 namespace troupe::host::detail {
 
-/// What of a group needs an actor: its timer, and word of peers that are gone.
+/// The parts of a group that need an actor: its timer and the monitoring of peers.
 class group_state_actor {
 public:
   static inline const char* name = "troupe.group";
@@ -47,7 +47,7 @@ public:
     };
   }
 
-  /// The driver hears when it is gone.
+  /// Monitors a peer: the driver is told when it ends.
   void watch(const caf::strong_actor_ptr& who) {
     self_->monitor(who);
   }
@@ -62,7 +62,7 @@ private:
   deadline_timer timer_;
 };
 
-/// Hands messages of the group to its driver in the thread that brings them.
+/// Passes messages of the group to its driver on the thread that delivers them.
 class group_actor : public caf::stateful_actor<group_state_actor> {
 public:
   group_actor(caf::actor_config& how, const std::shared_ptr<group_driver>& driver)
@@ -80,7 +80,7 @@ private:
   std::shared_ptr<group_driver> driver_;
 };
 
-/// Spawns the actor of a driver, which is to be started then.
+/// Spawns the actor of a driver; start the driver afterwards.
 inline caf::actor spawn_group(caf::actor_system& sys, const std::shared_ptr<group_driver>& driver) {
   auto made = sys.spawn<group_actor, caf::hidden>(driver);
   driver->set_alarm([home = caf::actor_cast<caf::weak_actor_ptr>(made)](time_point when) {
@@ -92,7 +92,7 @@ inline caf::actor spawn_group(caf::actor_system& sys, const std::shared_ptr<grou
   return made;
 }
 
-/// A service's way to the driver of its group.
+/// The connection of a service to the driver of its group.
 class group_seat final : public group_member {
 public:
   group_seat(std::shared_ptr<group_driver> group, service_id which, std::uint64_t life,
@@ -113,6 +113,10 @@ public:
 
   void give_section(raft::log_index index, std::function<std::string()> write) override {
     group_->give_section(which_, index, std::move(write));
+  }
+
+  void end(problem why) override {
+    group_->step(0, group_core::ended{which_, std::move(why)});
   }
 
   void stop(problem why) override {

@@ -21,6 +21,7 @@
 #include "caf/actor_clock.hpp"
 #include "caf/actor_system.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/guarded.hpp"
 #include "troupe/core/worker_thread.hpp"
 #include "troupe/host/any_host.hpp"
 #include "troupe/host/group_backup.hpp"
@@ -32,24 +33,26 @@
 
 namespace troupe::host::detail {
 
-/// Drives a group_core: clock, threads, peers and services. Holds no rule.
+/// Runs a group_core: provides clock, threads, peers and services. Contains no rules.
 ///
-/// Whoever brings an input steps the core, under a lock: a link's thread a message, the disk's
-/// that something is written, a service a proposal. It also carries out what comes of that,
-/// without the lock; or, if another thread does so just then, leaves it to that one. So no
-/// thread has to be woken for a step, and effects are carried out in their order.
+/// Whichever thread delivers a message, a proposal or a disk completion steps the core, under a
+/// lock. It also carries out the effects, without the lock; if another thread is doing so, it
+/// leaves them to that one. So no thread has to be woken for a step, and effects are carried out
+/// in their order.
 ///
-/// What takes long has threads of its own: one for the disk, and one that writes snapshots down,
-/// as neither a service nor a sync nor a heartbeat may wait for a large state.
+/// Long jobs have their own threads: one for the disk, and one that encodes snapshots, as a
+/// service, a sync or a heartbeat must not wait for a large state.
 class group_driver : public std::enable_shared_from_this<group_driver> {
 public:
   struct prepared {
     group_options how;
     group_listener listener;
     std::set<service_id> services;
+    /// Those of the services that the program adds.
+    std::map<service_id, service_title> own;
     std::shared_ptr<group_log> log;
     stored_group stored;
-    /// Of group_options::event_log.
+    /// The file group_options::event_log.
     std::ofstream events;
   };
 
@@ -66,18 +69,18 @@ public:
       metrics_(sys),
       writer_(std::make_unique<worker_thread>()) {}
 
-  /// Has wake() called once it is that time, and no sooner. Comes first.
+  /// Sets the function that arranges one call of wake() at a time, not earlier. Call it first.
   void set_alarm(std::function<void(time_point)> alarm) {
     alarm_ = std::move(alarm);
   }
 
-  /// Before start().
+  /// Adds a service. Call it before start().
   void join(service_id which, service who) {
     std::lock_guard guard{mutex_};
     services_[which] = std::move(who);
   }
 
-  /// From here on messages and time count; all services have joined.
+  /// Starts the core, which then handles messages and time. Call it after all services have joined.
   void start() {
     std::unique_lock guard{mutex_};
     if (!writer_ || core_)
@@ -86,11 +89,11 @@ public:
     std::map<service_id, std::uint32_t> rules;
     for (auto each : from_.services)
       rules[each] = services_.contains(each) ? services_.at(each).rules : 1;
-    core_.emplace(seat(), from_.how, rules, stored.state, now());
+    core_.emplace(seat(), from_.how, rules, stored.state, now(), from_.own);
     if (from_.events.is_open())
       core_->write_events(&events_.emplace(from_.events, seat(), stored.state));
     if (stored.state.base.index > 0)
-      if (auto why = core_->begin(stored.snapshot, out_); why.code != errc::none)
+      if (auto why = core_->begin(stored.snapshot, out_))
         out_.push_back(group_core::stop{std::move(why)});
     stored = {};
     for (auto& [seat, who] : peers_)
@@ -98,7 +101,7 @@ public:
     go_on(guard);
   }
 
-  /// When it is the time that the alarm was set to.
+  /// Call it at the time that the alarm was set to.
   void wake() {
     std::unique_lock guard{mutex_};
     wake_at_.reset();
@@ -121,7 +124,13 @@ public:
   /// See group_member.
   void give_section(service_id which, raft::log_index index, std::function<std::string()> write) {
     run_aside([which, index, write = std::move(write)](group_driver& self) mutable {
-      auto made = group_core::section_of(which, index, std::exchange(write, nullptr)());
+      group_core::section made;
+      auto why = guarded(
+        [&] { made = group_core::section_of(which, index, std::exchange(write, nullptr)()); });
+      if (why)
+        return self.step(
+          0, group_core::ended{which,
+                               {errc::unreachable, "its state cannot be encoded: " + why.detail}});
       self.step(0, std::move(made));
     });
   }
@@ -130,16 +139,16 @@ public:
     return seat_;
   }
 
-  /// Gives up the seat `lost`, whose disk has lost what it had synced, for `fresh`; then calls
-  /// `done`, on any thread.
-  /// Errors: those of the disk; the seat stays.
+  /// Replaces the member id `lost`, whose disk has lost synced data, by `fresh`; then calls `done`,
+  /// on any thread.
+  /// Errors: those of the disk; the member id does not change then.
   void change_seat(raft::seat_id lost, raft::seat_id fresh,
                    std::function<void(const problem&)> done) {
     run_on_disk([self = shared_from_this(), lost, fresh, done = std::move(done)](group_log& log) {
       if (self->seat() != lost)
         return done({});
       auto why = log.change_seat(fresh);
-      if (why.code == errc::none) {
+      if (!why) {
         self->seat_ = fresh;
         self->step(0, raft::replica::event{raft::replica::change_seat{fresh}});
       }
@@ -154,11 +163,12 @@ public:
       return step(0, raft::replica::event{raft::replica::received{what.from, *std::move(content)}});
     std::unique_lock guard{mutex_};
     if (core_)
-      out_.push_back(group_core::ignored{what.from, {errc::damaged, "a message without sense"}});
+      out_.push_back(
+        group_core::ignored{what.from, {errc::damaged, "a message that cannot be decoded"}});
     go_on(guard);
   }
 
-  /// Returns false if that is known, and after the end.
+  /// Returns false if `who` is already set, and after the end.
   bool set_peer(raft::seat_id seat, const caf::strong_actor_ptr& who) {
     std::unique_lock guard{mutex_};
     if (!writer_)
@@ -206,7 +216,7 @@ public:
     {
       std::lock_guard guard{mutex_};
       if (core_)
-        found = {core_->consensus().look(now()), core_->applied()};
+        found = {core_->consensus().look(now()), core_->applied(), core_->own_view_of_all()};
     }
     done(found);
   }
@@ -222,7 +232,7 @@ public:
     std::unique_lock guard{mutex_};
     if (!core_ || core_->consensus().current_role() != raft::role::leader) {
       guard.unlock();
-      return done(problem{errc::not_leader, "this node follows; ask the one that leads"});
+      return done(problem{errc::not_leader, "this node is a follower; ask the leader"});
     }
     if (back_up_) {
       guard.unlock();
@@ -233,7 +243,7 @@ public:
     step(guard, 0, group_core::snapshot_now{});
   }
 
-  /// This node takes part no more: its services lead nothing, and whoever waits is told why.
+  /// Stops the participation of this node: its services follow, and waiting callers get `why`.
   void stop(const problem& why) {
     std::unique_lock guard{mutex_};
     if (core_)
@@ -241,24 +251,24 @@ public:
     go_on(guard);
   }
 
-  /// The end: no input counts any more, and the file is closed on return.
+  /// Ends the driver: later inputs are ignored, and the file is closed on return.
   void close() {
     std::unique_lock guard{mutex_};
     core_.reset();
     out_.clear();
-    auto peers = std::exchange(peers_, {}); // drivers that know each other would keep each other
+    auto peers = std::exchange(peers_, {}); // otherwise drivers would keep each other alive
     auto writer = std::move(writer_);
     auto scribe = std::move(scribe_);
     guard.unlock();
-    scribe.reset(); // ends with what it is at
-    writer.reset(); // what was given to it is written
+    scribe.reset(); // after its current job
+    writer.reset(); // after all its jobs
     from_.log.reset();
   }
 
 private:
   using lock = std::unique_lock<std::mutex>;
 
-  /// As the clock of the actors shows it: services go on from there.
+  /// The time of the actor clock, which services use, too.
   [[nodiscard]] time_point now() const {
     return time_point{clock_.now().time_since_epoch()};
   }
@@ -270,7 +280,7 @@ private:
     go_on(guard);
   }
 
-  /// After each input: carries out what it led to, and sees to it that the actor wakes in time.
+  /// Call it after each input: carries out the effects, and sets the alarm.
   void go_on(lock& guard) {
     if (auto next = core_ ? core_->next_deadline() : std::nullopt;
         next && (!wake_at_ || *next < *wake_at_)) {
@@ -278,7 +288,7 @@ private:
       wants_timer_ = true;
     }
     if (std::exchange(is_carrying_out_, true))
-      return; // whoever does that takes ours along
+      return; // the thread that is doing so carries out ours, too
     while (!out_.empty() || wants_timer_) {
       doing_.swap(out_);
       auto timer = std::exchange(wants_timer_, false) ? wake_at_ : std::nullopt;
@@ -299,7 +309,7 @@ private:
 
   // -- what takes long --------------------------------------------------------------------
 
-  /// Runs `job(group_driver&)` where nobody waits for it; not at all once this has stopped.
+  /// Runs `job(group_driver&)` on the thread for long jobs; not at all once the core has stopped.
   template <class Job>
   void run_aside(Job job) {
     std::lock_guard guard{mutex_};
@@ -389,11 +399,11 @@ private:
     });
   }
 
-  /// Part by part, with entries in between.
+  /// Saves part by part, with entries in between.
   void save_next(const std::shared_ptr<group_log::saving>& what, raft::log_index index) {
     run_on_disk([self = shared_from_this(), what, index](group_log& log) {
       auto why = log.save(*what);
-      if (why.code != errc::none)
+      if (why)
         self->not_saved(index, why);
       else if (what->is_done())
         self->saved(index, log);
@@ -404,7 +414,7 @@ private:
 
   void not_saved(raft::log_index index, const problem& why) {
     if (why.code != errc::storage_full)
-      return stop(why); // nobody knows what is on the disk
+      return stop(why); // the content of the disk is unknown
     step(0, group_core::saved{index, false});
     if (auto done = take_back_up(index))
       done(why);
@@ -450,7 +460,7 @@ private:
     metrics_.changed_role(what.now, what.term, what.leader);
     if (what.now != raft::role::leader)
       if (auto done = take_back_up())
-        done(problem{errc::not_leader, "this node follows now; ask the one that leads"});
+        done(problem{errc::not_leader, "this node is a follower now; ask the leader"});
     if (from_.listener.changed_role)
       from_.listener.changed_role(what);
   }
@@ -516,7 +526,7 @@ private:
       found.mapped()(why);
   }
 
-  /// Returns who waits for a backup, if a snapshot at entry `index` is late enough for it.
+  /// Returns the callback of the waiting backup if a snapshot at entry `index` is new enough.
   [[nodiscard]] std::function<void(result<group_backup>)>
   take_back_up(raft::log_index index = std::numeric_limits<raft::log_index>::max()) {
     std::lock_guard guard{mutex_};
@@ -531,7 +541,7 @@ private:
   std::function<void(time_point)> alarm_;
   std::map<service_id, service> services_; // does not change after the start
 
-  // -- of whoever carries out --------------------------------------------------------------
+  // -- used by the thread that carries out -------------------------------------------------
 
   group_metrics metrics_;
   group_core::effects doing_;
@@ -541,7 +551,7 @@ private:
 
   std::mutex mutex_;
   std::optional<raft::event_log> events_;
-  std::optional<group_core> core_; // none before the start, and after a stop
+  std::optional<group_core> core_; // empty before the start and after a stop
   group_core::effects out_;
   bool is_carrying_out_ = false;
   std::map<raft::seat_id, caf::strong_actor_ptr> peers_;
@@ -552,8 +562,8 @@ private:
   std::optional<time_point> wake_at_; // what the alarm is set to
   bool wants_timer_ = false;
   time_point mark_at_{};
-  std::unique_ptr<worker_thread> writer_; // none after close()
-  std::unique_ptr<worker_thread> scribe_; // none before the first snapshot, and after close()
+  std::unique_ptr<worker_thread> writer_; // null after close()
+  std::unique_ptr<worker_thread> scribe_; // null before the first snapshot and after close()
 };
 
 } // namespace troupe::host::detail

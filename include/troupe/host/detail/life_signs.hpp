@@ -8,19 +8,19 @@
 
 namespace troupe::host::detail {
 
-/// Who of those that have to show signs of life was heard of when: memory of the host that
-/// writes records, not state. Gives up each that was silent for its term, once; who is seen for
-/// the first time has a full term from there. Cost of a look: O(those watched), eight in a term.
+/// The last sign of life of each watched client: memory of the host that writes records, not
+/// state. Gives up each client that was silent for its term, once; a new client has a full term.
+/// Cost of a look: O(watched clients), about eight looks in a term.
 template <class Id>
 class life_signs {
 public:
-  /// All have a full term from the next look.
+  /// Grants all a full term from the next look.
   void begin_anew() {
     known_.clear();
     due_ = time_point::min();
   }
 
-  /// Too late for one that was given up.
+  /// Notes a sign of life; has no effect on one that was given up.
   void hear(Id who, time_point now) {
     known_.try_emplace(who).first->second.heard = now;
   }
@@ -30,17 +30,17 @@ public:
     return found != known_.end() && found->second.is_given_up;
   }
 
-  /// It is over, or was given up and is so no more.
+  /// Stops watching `who`, or cancels that it was given up.
   void forget(Id who) {
     known_.erase(who);
   }
 
-  /// When to look next.
+  /// Returns when to look next.
   [[nodiscard]] time_point due() const {
     return due_;
   }
 
-  /// Calls `give_up(id)` for each of `ids`, all that are watched, that has been silent for `term`.
+  /// Calls `give_up(id)` for each of `ids` that was silent for `term`. `ids` are all watched ones.
   template <class Ids, class GiveUp>
   void look(time_point now, duration term, const Ids& ids, GiveUp give_up) {
     if (now < due_)

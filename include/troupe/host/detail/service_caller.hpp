@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,7 +17,7 @@
 
 namespace troupe::host::detail {
 
-/// Something that wants an answer, whatever its type.
+/// A request of any type.
 class client_request {
 public:
   client_request(duration within, bool is_command, bool is_urgent)
@@ -26,7 +27,7 @@ public:
   client_request& operator=(const client_request&) = delete;
   virtual ~client_request() = default;
 
-  /// Returns what goes to the service; a command says with `who` which one it is.
+  /// Returns the message to the service; `who` identifies a command.
   [[nodiscard]] virtual caf::message to_message(const call& who) const = 0;
 
   [[nodiscard]] virtual bool is_answer(const caf::message& what) const = 0;
@@ -42,8 +43,9 @@ public:
   const bool hurries;
 };
 
-/// Sends requests of all types to one service, by an actor of its own that runs a client_core.
-/// Thread-safe. Ends the actor when it is destroyed.
+/// Sends requests of all types to one service, with its own actor that runs a client_core.
+/// Thread-safe. Ends the actor when it is destroyed. Once closed it no longer uses the actor, so
+/// that calls have no effect and it may be destroyed after its actor system.
 class service_caller {
 public:
   TROUPE_COMPILED service_caller(caf::actor_system& sys, const client_options& options);
@@ -53,7 +55,7 @@ public:
   service_caller(const service_caller&) = delete;
   service_caller& operator=(const service_caller&) = delete;
 
-  /// The service is reached there from now on; null: nowhere, for the time being. `record`: see
+  /// Sets the place of the service; null: it cannot be reached for now. `record`: see
   /// client_core::reached.
   TROUPE_COMPILED void set_target(caf::strong_actor_ptr where, request_id record);
 
@@ -63,17 +65,21 @@ public:
 
   TROUPE_COMPILED void close();
 
-  /// Waits up to `wait` until the service has heard of it. Blocks.
+  /// Closes, and waits up to `wait` until the service has ended the sessions; also after close().
+  /// Blocks. Not after the end of the actor system.
   TROUPE_COMPILED void close(duration wait);
 
-  /// The request ends within its time. Destroys it untold if the actor has ended.
+  /// The request ends within its time. If the client was closed, drops the request, whose
+  /// destructor ends it.
   TROUPE_COMPILED void ask(std::shared_ptr<client_request> what);
 
-  /// What requests to an actor that has ended end with.
+  /// The problem of requests to a closed client.
   TROUPE_COMPILED static problem closed();
 
 private:
   caf::actor inside_;
+  /// Messages to the ended actor would be counted by its actor system, which may be gone.
+  std::atomic<bool> is_closed_ = false;
 };
 
 } // namespace troupe::host::detail

@@ -17,19 +17,19 @@
 
 namespace troupe::host::detail {
 
-/// The sessions of a service and what each remembers, so that a numbered request is carried out
-/// once. State: records alone change it.
+/// The sessions of a service and their answers, so that a numbered request is carried out once.
+/// State: only records change it.
 ///
 /// Source: Ongaro, "Consensus: Bridging Theory and Practice", 2014, section 6.3 (linearizable
 /// semantics by sessions).
 template <machine M>
 class session_books {
 public:
-  /// Requests a client may have without its `acked`; sessions at once.
+  /// Bounds of the answers kept for a session until call::acked is raised, and of sessions.
   static constexpr std::size_t max_calls = 1'024;
   static constexpr std::size_t max_sessions = 10'000;
-  /// Of the sessions that clients have chosen: so many that have ended are known by name. A machine
-  /// may say less.
+  /// How many ended sessions are remembered by id, of those that clients have chosen. A machine may
+  /// set its own bound.
   static constexpr std::size_t max_ended = [] {
     if constexpr (requires { M::max_ended_sessions; })
       return M::max_ended_sessions;
@@ -37,11 +37,11 @@ public:
       return 256;
   }();
 
-  /// For each number the record that is to be answered yet, or the answer.
+  /// The answer to a request, or the record whose answer is pending.
   using answer = std::variant<request_id, effect_of<M>>;
   using books = std::map<session_id, session_book<M>>;
 
-  /// What is to be done with a request: repeat its answer, refuse it, or carry it out.
+  /// What to do with a request: carry it out, repeat its answer, or refuse it.
   struct carry_out {};
   using decision = std::variant<carry_out, answer, problem>;
 
@@ -70,8 +70,8 @@ public:
     return books_.contains(id);
   }
 
-  /// Opens session `id`, or finds the one that was opened under this key before: its opener did
-  /// not hear of it. Returns limit_reached, and does nothing, if there are too many.
+  /// Opens session `id`, or returns the one that was opened with this key before, as its client did
+  /// not get the answer. Does nothing and returns limit_reached if there are too many.
   [[nodiscard]] result<session_id> open(session_id id, std::uint64_t key) {
     if (auto known = by_key_.find(key); known != by_key_.end())
       return known->second;
@@ -83,7 +83,7 @@ public:
     return id;
   }
 
-  /// Ends it with record `index`. Returns the records of the session that have no answer yet.
+  /// Ends a session with record `index`. Returns the records of the session without an answer.
   std::vector<request_id> close(session_id id, request_id index) {
     std::vector<request_id> pending;
     auto book = books_.extract(id);
@@ -97,7 +97,7 @@ public:
     return pending;
   }
 
-  /// Takes the request that record `index` holds; `who` has a session, which may begin with it.
+  /// Decides about the request in record `index`; `who` has a session, which may begin with it.
   [[nodiscard]] decision take(const call& who, request_id index) {
     auto found = books_.find(who.session);
     if (found == books_.end()) {
@@ -120,12 +120,12 @@ public:
     if (planted_flaw == flaw::answered_as_another && calls.size() > 2)
       return calls.begin()->second;
     if (calls.size() >= max_calls)
-      return problem{errc::limit_reached, "1024 answers are kept; raise call::acked"};
+      return problem{errc::limit_reached, "the session has 1024 answers; raise call::acked"};
     calls.emplace(who.number, index);
     return carry_out{};
   }
 
-  /// Whether take() would have it carried out in record `index`, as things are.
+  /// Returns whether take() would have it carried out in record `index`, in the current state.
   [[nodiscard]] bool is_new(const call& who, request_id index) const {
     auto found = books_.find(who.session);
     if (found == books_.end())
@@ -134,33 +134,33 @@ public:
            && found->second.calls.size() < max_calls;
   }
 
-  /// Nothing if it was forgotten meanwhile.
+  /// Stores an answer; does nothing if the request was forgotten meanwhile.
   void write_down(const call& who, const effect_of<M>& what) {
     if (auto book = books_.find(who.session); book != books_.end())
       if (auto asked = book->second.calls.find(who.number); asked != book->second.calls.end())
         asked->second = what;
   }
 
-  /// Why a request of a session that is over is refused.
+  /// The refusal of a request whose session is unknown here.
   [[nodiscard]] static problem unknown(const call& who) {
     return expired(who, "is unknown here");
   }
 
 private:
-  /// The session may begin yet, with a later copy of this or another of its requests.
+  /// The session may still begin, with a later copy of this or of another of its requests.
   static problem behind(const call& who) {
     return {errc::outcome_unknown, "request " + std::to_string(who.number)
                                      + " comes from a client that knew this service as of record "
                                      + std::to_string(who.begins_after)
-                                     + ", to which it has not come; repeat it in its session"};
+                                     + ", which it has not reached; repeat it in its session"};
   }
 
   static problem all_in_use() {
     return {errc::limit_reached, "all sessions are in use; close one"};
   }
 
-  /// Whether this session is not known because it has not begun yet, for certain: had it begun,
-  /// then after the record that its client knew of, and ended after that.
+  /// Returns whether an unknown session certainly has not begun yet: had it begun, it would have
+  /// begun and ended after record who.begins_after, and its end would be remembered.
   [[nodiscard]] bool may_begin(const call& who, request_id index) const {
     if (who.begins_after == 0 || who.begins_after >= index
         || (who.session.value & session_id::chosen) == 0)
@@ -183,7 +183,7 @@ private:
     last.erase(last.begin());
   }
 
-  /// What is pending stays, so that it ends with its session at the latest.
+  /// Keeps pending requests, so that they end with their session at the latest.
   static void forget_answers(std::map<std::uint64_t, answer>& calls, std::uint64_t acked) {
     for (auto each = calls.begin(); each != calls.end() && each->first <= acked;)
       each = std::holds_alternative<request_id>(each->second) ? std::next(each) : calls.erase(each);
@@ -197,7 +197,7 @@ private:
 
   books books_;
   ended_sessions ended_;
-  std::map<std::uint64_t, session_id> by_key_; // of those that have one
+  std::map<std::uint64_t, session_id> by_key_; // only sessions with a key
 };
 
 } // namespace troupe::host::detail

@@ -9,11 +9,11 @@
 
 namespace troupe::host::detail {
 
-/// Who waits for the answer to which record: several may, as repeats of one request do. Memory,
-/// not state.
+/// The callers that wait for the answer to each record. Repeats of one request wait for the same
+/// record. Memory, not state.
 class waiting_callers {
 public:
-  /// Zero is nobody.
+  /// Does nothing for caller zero.
   void attach(request_id record, request_id caller) {
     if (caller == 0)
       return;
@@ -21,7 +21,7 @@ public:
     by_caller_.emplace(caller, record);
   }
 
-  /// Calls `tell(caller)` for each that waits for `record`; none does any more.
+  /// Calls `tell(caller)` for each that waits for `record`, and removes them.
   template <class Tell>
   void release(request_id record, Tell tell) {
     auto [first, last] = by_record_.equal_range(record);
@@ -40,7 +40,7 @@ public:
       tell(caller);
   }
 
-  /// Returns what the caller has waited for, if anything.
+  /// Removes a caller. Returns the record that it waited for, if any.
   std::optional<request_id> forget(request_id caller) {
     auto found = by_caller_.extract(caller);
     if (!found)

@@ -10,7 +10,7 @@
 
 namespace troupe::host::detail {
 
-/// An actor that runs what it is given, at once or later, one after the other. Ends with this.
+/// An actor that runs jobs one after the other, at once or after a delay. Ends with this object.
 class watch_actor {
 public:
   TROUPE_COMPILED explicit watch_actor(caf::actor_system& sys);
@@ -20,7 +20,7 @@ public:
   watch_actor(const watch_actor&) = delete;
   watch_actor& operator=(const watch_actor&) = delete;
 
-  /// Another one for each.
+  /// Unique in its actor system.
   [[nodiscard]] TROUPE_COMPILED std::uint64_t id() const;
 
   TROUPE_COMPILED void run(std::function<void()> job);

@@ -28,8 +28,8 @@
 
 namespace troupe::host::detail {
 
-/// The actor of a client: carries what its core sends, and answers. Knows no protocol: requests
-/// arrive in actions, so that messages need no type IDs of their own.
+/// The actor of a client: sends the messages of its core and receives the answers. It knows no
+/// protocol: requests arrive as actions, so that they need no message types with type IDs.
 class client_state {
 public:
   static inline const char* name = "troupe.client";
@@ -47,7 +47,7 @@ public:
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
-    return {[](caf::ok_atom) {}}; // lives on the actions that arrive
+    return {[](caf::ok_atom) {}}; // all work arrives as actions
   }
 
   void set_target(caf::strong_actor_ptr where, request_id record) {
@@ -72,8 +72,8 @@ public:
     core_.step(how, last_id_);
   }
 
-  /// Takes leave of the service, so that it does not have to wait for the term, and calls `left`
-  /// once that has heard of it, or is not to be reached.
+  /// Ends the sessions at the service, so that they do not last until their term is over. Calls
+  /// `left` when the service has answered or cannot be reached.
   void close(std::function<void(bool)> left = {}) {
     is_closed_ = true;
     if (left)
@@ -88,7 +88,7 @@ private:
 
   struct pending {
     std::shared_ptr<client_request> what;
-    std::vector<caf::message_id> awaited; // an answer to each try
+    std::vector<caf::message_id> awaited; // the answer to each try
   };
 
   static kind kind_of(const caf::error& why) {
@@ -100,6 +100,12 @@ private:
             caf::sec> && (why == caf::sec::unexpected_message || why == caf::sec::runtime_error);
     return is_its_fault && to_problem(why).code != errc::unreachable ? kind::misunderstood
                                                                      : kind::unheard;
+  }
+
+  static problem in_words(const caf::error& why) {
+    if (why == caf::sec::unexpected_message)
+      return {errc::incompatible, "the service does not know this request; upgrade its node"};
+    return to_problem(why);
   }
 
   void hear(client_request& request, std::uint64_t id, std::uint32_t attempt, caf::message& what) {
@@ -114,7 +120,7 @@ private:
   }
 
   void failed(std::uint64_t id, std::uint32_t attempt, const caf::error& why) {
-    core_.step(client_core::failed{attempt, to_problem(why), kind_of(why)}, id);
+    core_.step(client_core::failed{attempt, in_words(why), kind_of(why)}, id);
   }
 
   // -- effects -----------------------------------------------------------------------
@@ -175,8 +181,8 @@ private:
       on_doubt_();
   }
 
-  /// No answer to it counts any more. The core sees to deadlines, so that none has to be set for
-  /// each.
+  /// Ignores later answers to the request. Its tries need no time-outs, as the core watches
+  /// deadlines.
   void withdraw(const pending& what) {
     for (auto each : what.awaited)
       compat::withdraw(self_, each);
@@ -190,7 +196,7 @@ private:
     self_->quit();
   }
 
-  /// A session that is not closed ends by itself.
+  /// How long to wait for the end of a session. Without it, the session ends after its term.
   static constexpr duration leave_within = std::chrono::seconds{1};
 
   caf::event_based_actor* self_;
@@ -201,7 +207,7 @@ private:
   std::function<void()> on_doubt_;
   bool is_done_ = false;
   bool is_closed_ = false;
-  /// Sessions of whose end the service has not answered yet, and of whose beginning.
+  /// Requests to end and to open sessions without an answer.
   std::size_t leaving_ = 0;
   std::size_t opening_ = 0;
   std::vector<std::function<void(bool)>> left_;
@@ -219,6 +225,8 @@ TROUPE_COMPILED service_caller::~service_caller() {
 }
 
 TROUPE_COMPILED void service_caller::set_target(caf::strong_actor_ptr where, request_id record) {
+  if (is_closed_)
+    return;
   run_on_state<client_state>(inside_,
                              [where = std::move(where), record](client_state& state) mutable {
                                state.set_target(std::move(where), record);
@@ -226,20 +234,25 @@ TROUPE_COMPILED void service_caller::set_target(caf::strong_actor_ptr where, req
 }
 
 TROUPE_COMPILED void service_caller::refuse(const problem& why) {
-  run_on_state<client_state>(inside_, [why](client_state& state) { state.refuse(why); });
+  if (!is_closed_)
+    run_on_state<client_state>(inside_, [why](client_state& state) { state.refuse(why); });
 }
 
 TROUPE_COMPILED void service_caller::on_doubt(std::function<void()> job) {
+  if (is_closed_)
+    return;
   run_on_state<client_state>(inside_, [job = std::move(job)](client_state& state) mutable {
     state.on_doubt(std::move(job));
   });
 }
 
 TROUPE_COMPILED void service_caller::close() {
-  run_on_state<client_state>(inside_, [](client_state& state) { state.close(); });
+  if (!is_closed_.exchange(true))
+    run_on_state<client_state>(inside_, [](client_state& state) { state.close(); });
 }
 
 TROUPE_COMPILED void service_caller::close(duration wait) {
+  is_closed_ = true;
   wait_for<bool>(
     [this](std::function<void(bool)> done) {
       run_on_state<client_state>(inside_, [done = std::move(done)](client_state& state) mutable {
@@ -250,6 +263,8 @@ TROUPE_COMPILED void service_caller::close(duration wait) {
 }
 
 TROUPE_COMPILED void service_caller::ask(std::shared_ptr<client_request> what) {
+  if (is_closed_)
+    return; // the request ends in its destructor
   run_on_state<client_state>(
     inside_, [what = std::move(what)](client_state& state) mutable { state.ask(std::move(what)); });
 }

@@ -19,7 +19,7 @@ public:
   explicit watch_state(caf::event_based_actor* self) : self_(self), later_(self) {}
 
   caf::behavior make_behavior() {
-    return {[](caf::ok_atom) {}}; // lives on the jobs that arrive
+    return {[](caf::ok_atom) {}}; // all work arrives as jobs
   }
 
   void after(duration delay, std::function<void()> job) {
