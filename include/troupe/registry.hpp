@@ -1,6 +1,6 @@
 #pragma once
 
-/// Who is there: nodes, agents, services; unique names.
+/// The registry: nodes, agents, services; unique names.
 
 #include "troupe/core/caf/init.hpp"
 #include "troupe/registry/follow.hpp"
@@ -10,5 +10,6 @@
 #include "troupe/registry/name_table.hpp"
 #include "troupe/registry/own_records.hpp"
 #include "troupe/registry/record_table.hpp"
+#include "troupe/registry/registry_client.hpp"
 #include "troupe/registry/registry_service.hpp"
 #include "troupe/registry/types.hpp"

@@ -1,6 +1,7 @@
 #pragma once
 
-/// Runs workflows on workers: submit, watch, retry, survive the loss of either side.
+/// Runs workflows on workers: submit, watch, retry, survive the loss of a worker or of the
+/// scheduler.
 
 #include "troupe/core/caf/init.hpp"
 #include "troupe/scheduler/cron.hpp"
@@ -13,3 +14,4 @@
 #include "troupe/scheduler/types.hpp"
 #include "troupe/scheduler/worker.hpp"
 #include "troupe/scheduler/worker_core.hpp"
+#include "troupe/scheduler/workflow_client.hpp"

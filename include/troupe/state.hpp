@@ -3,6 +3,7 @@
 /// Keyed values with versions, vector clocks and watchers.
 
 #include "troupe/core/caf/init.hpp"
+#include "troupe/state/commands.hpp"
 #include "troupe/state/messages.hpp"
 #include "troupe/state/state_client.hpp"
 #include "troupe/state/state_service.hpp"

@@ -1,14 +1,23 @@
 #pragma once
 
-/// All of troupe, one line a part. Each line stands on its own; take the few that you need,
-/// they compile faster.
+/// @mainpage
+///
+/// The reference of all public headers. A program begins with troupe::node, or with
+/// troupe::cluster_client if it only asks; their members give the clients of each part:
+/// troupe::lock::lock_client, troupe::registry::registry_client, troupe::state::state_client,
+/// troupe::scheduler::workflow_client, troupe::scheduler::worker, troupe::router::router_client.
+/// Your own service is a troupe::machine on a host of troupe::host. Calls return a troupe::result;
+/// an error is a troupe::problem with a troupe::errc.
+
+/// All of troupe, one include for each part. Each include works alone; including only what you need
+/// compiles faster.
 
 #include "troupe/core.hpp"      // time, errors, encodings, the concept of a machine
 #include "troupe/host.hpp"      // runs machines, in memory or durable
 #include "troupe/lock.hpp"      // leases with fencing tokens
 #include "troupe/net.hpp"       // links between nodes
 #include "troupe/node.hpp"      // a process in a cluster
-#include "troupe/registry.hpp"  // who is there
+#include "troupe/registry.hpp"  // nodes, agents, services
 #include "troupe/router.hpp"    // messages to agents
 #include "troupe/scheduler.hpp" // runs workflows on workers
 #include "troupe/state.hpp"     // keyed values

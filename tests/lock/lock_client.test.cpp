@@ -9,11 +9,17 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <future>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "caf/event_based_actor.hpp"
+#include "caf/response_promise.hpp"
+#include "caf/send.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -95,12 +101,22 @@ TEST_CASE_METHOD(live_locks, "a client rides through a restart of its service", 
 }
 
 TEST_CASE_METHOD(live_locks, "a client that says nothing keeps its session", "[lock][client]") {
-  lock_client locks{host::client<lock_protocol>{sys, service, {.retry = {}, .keep_every = 20ms}}};
-  REQUIRE(locks.acquire("db", {.ttl = 60s}));
-  // The service looks at the calendar of its sessions only; words of keeping cost it nothing.
-  auto quiet = std::chrono::steady_clock::now() + 200ms;
-  comes_true([&] { return std::chrono::steady_clock::now() > quiet; });
-  CHECK(locks.find("db")->holders.size() == 1);
+  auto kept = std::make_shared<std::atomic<int>>(0);
+  auto listener = sys.spawn([=]() -> caf::behavior {
+    return {[](const host::open_session&) { return host::session_id{7}; },
+            [=](const host::keep_session& what) {
+              *kept += what.id == host::session_id{7} ? 1 : 0;
+              return what.id;
+            },
+            [](const host::close_session& what) { return what.id; },
+            [](const host::call&, const lock::acquire&) { return lease{}; }};
+  });
+  host::client<lock_protocol> client{sys, {.retry = {}, .keep_every = 20ms}};
+  client.set_target(caf::actor_cast<caf::strong_actor_ptr>(listener));
+  REQUIRE(client.ask(lock::acquire{"db", "ann", 60s, 0s}, 20s));
+  CHECK(comes_true([&] { return *kept >= 3; }));
+  client.close();
+  caf::anon_send_exit(listener, caf::exit_reason::user_shutdown);
 }
 
 TEST_CASE_METHOD(live_locks, "a client says when nothing was sent", "[lock][client]") {
@@ -201,6 +217,68 @@ TEST_CASE_METHOD(live_locks, "a client that gets no session says why at once", "
   CHECK(locks.find("db"));                               // what needs no session is answered
 }
 
+TEST_CASE_METHOD(live_locks, "a client hears at once that its service does not know a request",
+                 "[lock][client]") {
+  auto stranger = sys.spawn([](caf::event_based_actor* self) -> caf::behavior {
+    self->set_default_handler(caf::drop);
+    return {[](const host::open_session&) { return host::session_id{7}; },
+            [](const host::close_session& what) { return what.id; }};
+  });
+  host::client<lock_protocol> client{sys};
+  client.set_target(caf::actor_cast<caf::strong_actor_ptr>(stranger));
+  auto asked = std::chrono::steady_clock::now();
+  CHECK(client.ask(list_locks{}, 20s).error().code == errc::incompatible);
+  CHECK(client.ask(lock::acquire{"db", "ann", 1s, 0s}, 20s).error().code == errc::incompatible);
+  CHECK(std::chrono::steady_clock::now() - asked < 10s); // not at its deadline
+  client.close();
+  caf::anon_send_exit(stranger, caf::exit_reason::user_shutdown);
+}
+
+TEST_CASE_METHOD(live_locks, "a client that is closed ends its session, and waits for that",
+                 "[lock][client]") {
+  auto is_opening = std::make_shared<std::promise<void>>();
+  auto is_ending = std::make_shared<std::promise<void>>();
+  auto slow = sys.spawn([=](caf::event_based_actor* self) -> caf::behavior {
+    auto opening = std::make_shared<caf::response_promise>();
+    auto ending = std::make_shared<caf::response_promise>();
+    return {[=](const host::open_session&) -> caf::delegated<host::session_id> {
+              *opening = self->make_response_promise();
+              is_opening->set_value();
+              return {};
+            },
+            [=](caf::ok_atom) { opening->deliver(host::session_id{7}); },
+            [=](const host::close_session&) -> caf::delegated<host::session_id> {
+              *ending = self->make_response_promise();
+              is_ending->set_value();
+              return {};
+            },
+            [=](caf::close_atom) { ending->deliver(host::session_id{7}); },
+            [](const host::call&, const lock::acquire&) { return lease{}; }};
+  });
+  host::client<lock_protocol> client{sys};
+  client.set_target(caf::actor_cast<caf::strong_actor_ptr>(slow));
+  std::promise<result<lease>> promise;
+  client.async(lock::acquire{"db", "ann", 1s, 0s}, 20s,
+               [&](result<lease> got) { promise.set_value(std::move(got)); });
+  is_opening->get_future().wait();
+  SECTION("also one that opens only then") {
+    client.close();
+    caf::anon_send(slow, caf::ok_atom_v);
+    CHECK(promise.get_future().get().error().code == errc::withdrawn);
+    CHECK(is_ending->get_future().wait_for(20s) == std::future_status::ready);
+  }
+  SECTION("that it has") {
+    caf::anon_send(slow, caf::ok_atom_v);
+    CHECK(promise.get_future().get());
+    auto closing = std::async(std::launch::async, [&client] { client.close(60s); });
+    REQUIRE(is_ending->get_future().wait_for(20s) == std::future_status::ready);
+    CHECK(closing.wait_for(0s) == std::future_status::timeout); // the service has not answered
+    caf::anon_send(slow, caf::close_atom_v);
+    CHECK(closing.wait_for(20s) == std::future_status::ready);
+  }
+  caf::anon_send_exit(slow, caf::exit_reason::user_shutdown);
+}
+
 TEST_CASE_METHOD(live_locks, "a command that waits for long keeps no other from going on",
                  "[lock][client]") {
   lock_client others{sys, service};
@@ -283,6 +361,7 @@ TEST_CASE_METHOD(live_locks, "a holder with a margin hears of its loss before ot
 TEST_CASE_METHOD(live_locks, "a fenced store refuses a holder that slept too long",
                  "[lock][fence]") {
   lock_client locks{sys, service};
+  // [fence]
   auto store = fenced_store::open(folder / "accounts");
   REQUIRE(store);
   REQUIRE(store->unguarded().run("CREATE TABLE notes(text TEXT)"));
@@ -294,14 +373,15 @@ TEST_CASE_METHOD(live_locks, "a fenced store refuses a holder that slept too lon
   };
   auto sleepy = locks.acquire("db", {.ttl = 60s});
   REQUIRE(sleepy);
-  REQUIRE(store->write(*sleepy, note("first")).code == errc::none);
+  REQUIRE(store->write(*sleepy, note("first")));
+  // [fence]
   REQUIRE(locks.force_release("db")); // as if its lease had run out
   auto next = locks.acquire("db", {.ttl = 60s});
   REQUIRE(next);
   SECTION("once its successor has written") {
-    REQUIRE(store->write(*next, note("second")).code == errc::none);
+    REQUIRE(store->write(*next, note("second")));
     auto late = store->write(*sleepy, note("late"));
-    CHECK(late.code == errc::stale_token);
+    CHECK(late.error().code == errc::stale_token);
     CHECK(store->unguarded().number("SELECT count(*) FROM notes") == 2);
   }
   SECTION("a reader may read above the mark, and never raises it") {
@@ -309,30 +389,30 @@ TEST_CASE_METHOD(live_locks, "a fenced store refuses a holder that slept too lon
     auto reader = locks.acquire("db", {.ttl = 60s, .mode = lock_mode::shared});
     REQUIRE(reader);
     auto look = [](storage::database&) { return problem{}; };
-    CHECK(store->read(*reader, look).code == errc::none);
-    CHECK(store->write(*reader, note("never")).code == errc::bad_argument);
-    CHECK(store->write(*next, note("second")).code == errc::none);
+    CHECK(store->read(*reader, look));
+    CHECK(store->write(*reader, note("never")).error().code == errc::bad_argument);
+    CHECK(store->write(*next, note("second")));
     REQUIRE(locks.release(*reader));
     auto writer = locks.acquire("db", {.ttl = 60s});
     REQUIRE(writer);
-    CHECK(store->write(*writer, note("third")).code == errc::none);
-    CHECK(store->read(*reader, look).code == errc::stale_token);
+    CHECK(store->write(*writer, note("third")));
+    CHECK(store->read(*reader, look).error().code == errc::stale_token);
   }
   SECTION("a write that fails leaves nothing, not even its mark") {
     auto failing = [&](storage::database& file) -> problem {
       file.run("INSERT INTO notes VALUES('lost')");
       return {errc::failed, "as it happens"};
     };
-    CHECK(store->write(*next, failing).code == errc::failed);
+    CHECK(store->write(*next, failing).error().code == errc::failed);
     CHECK(store->unguarded().number("SELECT count(*) FROM notes") == 1);
-    CHECK(store->write(*sleepy, note("still the mark")).code == errc::none);
+    CHECK(store->write(*sleepy, note("still the mark")));
   }
   SECTION("tokens of another service are refused until an operator adopts it") {
     auto foreign = *next;
     foreign.service += 1;
-    CHECK(store->write(foreign, note("never")).code == errc::bad_argument);
-    REQUIRE(store->adopt(foreign.service).code == errc::none);
-    CHECK(store->write(foreign, note("now")).code == errc::none);
-    CHECK(store->write(*next, note("never")).code == errc::bad_argument);
+    CHECK(store->write(foreign, note("never")).error().code == errc::bad_argument);
+    REQUIRE(store->adopt(foreign.service));
+    CHECK(store->write(foreign, note("now")));
+    CHECK(store->write(*next, note("never")).error().code == errc::bad_argument);
   }
 }

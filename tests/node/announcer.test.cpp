@@ -106,3 +106,21 @@ TEST_CASE("two live processes with one identity do not go above each other for e
   CHECK(two.rises <= announcer::max_rises);
   CHECK(highest <= 5 + 2 * announcer::max_rises);
 }
+
+TEST_CASE("the log says which record a registry does not take, and that it takes it at last",
+          "[node][registry]") {
+  test::clocked_cluster cluster;
+  speaker now{cluster, 5};
+  auto about = registry::record{.key = {registry::record_kind::node, "n1", "n1"}};
+  now.run([&](announcer& it) {
+    about.endpoints = {{"", 1}};
+    it.put({about});
+  });
+  CHECK(now.says("the registry did not take a record: "));
+  CHECK_FALSE(now.says("over: "));
+  now.run([&](announcer& it) {
+    about.endpoints = {{"10.0.0.1", 1}};
+    it.put({about});
+  });
+  CHECK(now.says("over: the registry did not take a record"));
+}

@@ -34,17 +34,15 @@ TEST_CASE("a link that nobody uses is closed, without loss, and made again", "[n
   test::lines log;
   testing::cluster c{3, impatient(log, 100ms)};
   for (std::size_t each : {1U, 2U})
-    REQUIRE(c[each]
-              .agent("echo-" + std::to_string(each), [](const std::string& text) { return text; })
-              .code
-            == errc::none);
+    REQUIRE(
+      c[each].agent("echo-" + std::to_string(each), [](const std::string& text) { return text; }));
   for (auto round = 0; round < 3; ++round) {
     REQUIRE(c.until([&] { return answer_of(c[1], "echo-2") == "hello"; }));
     CHECK(c.until([&] { return links_of(c[1]) == 1 && links_of(c[2]) == 1; })); // to the host
     CHECK(answer_of(c[2], "echo-1") == "hello");
   }
   CHECK_FALSE(log.contain("lost"));
-  auto found = c[0].registry().ask(registry::count_records{}, 5s);
+  auto found = c[0].registry().service().ask(registry::count_records{}, 5s);
   REQUIRE(found);
   CHECK(found->nodes.active == 3);
   SECTION("but not one that a handle needs") {
@@ -96,25 +94,22 @@ TEST_CASE("no message is lost over links that come and go", "[node]") {
   std::array<std::atomic<std::uint32_t>, 3> heard{};
   std::array<std::atomic<bool>, 3> in_order{true, true, true};
   for (std::size_t each : {1U, 2U})
-    REQUIRE(c[each]
-              .agent(
-                "count-" + std::to_string(each),
-                [&, each](std::uint32_t number) {
-                  if (number != heard[each]++)
-                    in_order[each] = false;
-                },
-                [](const std::string& text) { return text; })
-              .code
-            == errc::none);
+    REQUIRE(c[each].agent(
+      "count-" + std::to_string(each),
+      [&, each](std::uint32_t number) {
+        if (number != heard[each]++)
+          in_order[each] = false;
+      },
+      [](const std::string& text) { return text; }));
   REQUIRE(c.until([&] { return answer_of(c[1], "count-2") == "hello"; }));
   REQUIRE(c.until([&] { return answer_of(c[2], "count-1") == "hello"; }));
   constexpr std::uint32_t count = 120;
   random_source random{20};
   for (std::uint32_t each = 0; each < count; ++each) {
-    c[1].send(to_agent("count-2"), each);
+    CHECK(c[1].send(to_agent("count-2"), each));
     // Just when the other may be asked whether it uses the link.
     ::poll(nullptr, 0, static_cast<int>(random.below(50)));
-    c[2].send(to_agent("count-1"), each);
+    CHECK(c[2].send(to_agent("count-1"), each));
   }
   CHECK(c.until([&] { return heard[1] == count && heard[2] == count; }));
   CHECK((in_order[1] && in_order[2]));

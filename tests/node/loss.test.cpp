@@ -22,8 +22,8 @@ void hasten(std::size_t, node_options& how) {
 
 /// How the registry shows an agent; empty if it does not.
 std::string status_of(node& asked, const std::string& agent) {
-  auto answer
-    = asked.registry().ask(registry::get_record{registry::record_kind::agent, agent, {}}, 5s);
+  auto answer = asked.registry().service().ask(
+    registry::get_record{registry::record_kind::agent, agent, {}}, 5s);
   return answer && answer->found ? std::string{name_of(answer->found->status)} : "";
 }
 
@@ -46,7 +46,7 @@ TEST_CASE("requests that wait for a node fail when its link is lost", "[node]") 
   testing::cluster c{3, hasten};
   auto heard = std::make_shared<std::atomic<int>>(0);
   auto silent = spawn_silent(c[1].system(), heard);
-  REQUIRE(c[1].add_agent("silent", silent).code == errc::none);
+  REQUIRE(c[1].add_agent("silent", silent));
   REQUIRE(c.until([&] { return c[2].find("silent").has_value(); }));
   auto waiting = std::async(std::launch::async, [&] {
     return c[2].request<std::string>(to_agent("silent"), 60s, "anybody?"s);
@@ -69,32 +69,32 @@ TEST_CASE("requests that wait for a node fail when its link is lost", "[node]") 
 
 TEST_CASE("names of a node that is lost and kept nothing are free", "[node]") {
   testing::cluster c{3, hasten};
-  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
-  CHECK(c[2].agent("echo", echo()).code == errc::name_taken);
+  REQUIRE(c[1].agent("echo", echo()));
+  CHECK(c[2].agent("echo", echo()).error().code == errc::name_taken);
   c.stop(1);
-  CHECK(c.until([&] { return c[2].agent("echo", echo()).code == errc::none; }));
+  CHECK(c.until([&] { return c[2].agent("echo", echo()); }));
   CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
 }
 
 TEST_CASE("a node that was taken for gone is taken back", "[node]") {
   testing::cluster c{3, hasten};
-  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  REQUIRE(c[1].agent("echo", echo()));
   REQUIRE(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
   auto id = to_string(c[1].id());
   auto before = c[1].boot();
-  REQUIRE(c[0].registry().ask(registry::forget{id, before}, 5s));
+  REQUIRE(c[0].registry().service().ask(registry::forget{id, before}, 5s));
   auto boot_of_echo = [&] {
-    auto answer
-      = c[0].registry().ask(registry::get_record{registry::record_kind::agent, "echo", {}}, 5s);
+    auto answer = c[0].registry().service().ask(
+      registry::get_record{registry::record_kind::agent, "echo", {}}, 5s);
     return answer && answer->found ? answer->found->value.boot : 0;
   };
   CHECK(c.until([&] { return boot_of_echo() > before; }));
   CHECK(c[1].boot() > before);
   CHECK(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
   SECTION("and its names are its own, to be given back") {
-    CHECK(c[2].agent("echo", echo()).code == errc::name_taken);
+    CHECK(c[2].agent("echo", echo()).error().code == errc::name_taken);
     c[1].remove_agent("echo");
-    CHECK(c.until([&] { return c[2].agent("echo", echo()).code == errc::none; }));
+    CHECK(c.until([&] { return c[2].agent("echo", echo()); }));
   }
   SECTION("and its loss is noticed as any other") {
     c.stop(1);
@@ -112,9 +112,9 @@ TEST_CASE("an agent whose name another has claimed gets nothing more and is told
   auto made = c[1].system().spawn([](caf::event_based_actor*) -> caf::behavior {
     return {[](const std::string& text) { return text; }};
   });
-  REQUIRE(c[1].add_agent("only", made, how).code == errc::none);
-  auto mine
-    = c[0].registry().ask(registry::get_record{registry::record_kind::agent, "only", {}}, 5s);
+  REQUIRE(c[1].add_agent("only", made, how));
+  auto mine = c[0].registry().service().ask(
+    registry::get_record{registry::record_kind::agent, "only", {}}, 5s);
   REQUIRE((mine && mine->found));
   registry::record other;
   other.key = {registry::record_kind::agent, "only", std::string(64, 'f')};
@@ -122,7 +122,7 @@ TEST_CASE("an agent whose name another has claimed gets nothing more and is told
   other.token = mine->found->value.token + 1;
   caf::scoped_actor self{c[1].system()};
   self->monitor(made);
-  REQUIRE(c[0].registry().ask(registry::put_records{{other}}, 5s));
+  REQUIRE(c[0].registry().service().ask(registry::put_records{{other}}, 5s));
   if (asks_to_be_told) {
     CHECK(c.until([&] { return told->load(); }));
     caf::anon_send_exit(made, caf::exit_reason::user_shutdown);
@@ -142,10 +142,10 @@ TEST_CASE("an agent that callers did not reach is pinged, and healthy once it an
     [wait = go_on.get_future().share()](caf::event_based_actor*) -> caf::behavior {
       return {[wait](const std::string&) { wait.get(); }};
     });
-  REQUIRE(c[owner].add_agent("slow", hangs).code == errc::none);
+  REQUIRE(c[owner].add_agent("slow", hangs));
   auto health = [&] {
-    auto answer
-      = c[0].registry().ask(registry::get_record{registry::record_kind::agent, "slow", {}}, 5s);
+    auto answer = c[0].registry().service().ask(
+      registry::get_record{registry::record_kind::agent, "slow", {}}, 5s);
     return answer && answer->found && answer->found->healthy;
   };
   REQUIRE(health());
@@ -153,7 +153,7 @@ TEST_CASE("an agent that callers did not reach is pinged, and healthy once it an
   registry::report_outcome condemned{
     {registry::record_kind::agent, "slow", to_string(c[owner].id())},
     registry::call_outcome::condemned};
-  REQUIRE(c[1].registry().ask(condemned, 5s));
+  REQUIRE(c[1].registry().service().ask(condemned, 5s));
   CHECK_FALSE(c.until(health, 300ms)); // it is alive, and answers nobody
   go_on.set_value();
   CHECK(c.until(health));

@@ -2,11 +2,14 @@
 
 #include "node/part_fixture.hpp"
 
+#include <catch2/matchers/catch_matchers_string.hpp>
+
 #include <string>
 #include <vector>
 
 using namespace std::literals;
 using namespace troupe;
+using Catch::Matchers::ContainsSubstring;
 using cluster::name_claims;
 
 namespace {
@@ -28,7 +31,7 @@ public:
                        },
                        [this](const std::string& name, const problem&) { lost.push_back(name); },
                        [this](boot_number heard) { outlived = heard; },
-                       {}});
+                       {node, [this](const log_line& line) { log += line.text + '\n'; }}});
       }) {}
 
   /// Claims a name whose agent may end at once. Returns "token", or the name of the error.
@@ -61,6 +64,7 @@ public:
   words kept;
   words lost;
   boot_number outlived = 0;
+  std::string log;
 
 private:
   test::clocked_cluster::hosted<name_claims> claims_;
@@ -94,6 +98,21 @@ TEST_CASE_METHOD(test::clocked_cluster, "who claims names again hears which it h
   first.claim_again({"a", "b", "c"});
   CHECK(first.kept == words{"a", "c"});
   CHECK(first.lost == words{"b"});
+}
+
+TEST_CASE_METHOD(test::clocked_cluster,
+                 "the log says that names cannot be claimed anew, and that they can again",
+                 "[node][names]") {
+  claimant first{*this, "n1"};
+  names.set_target(caf::strong_actor_ptr{});
+  first.claim_again({"painter"});
+  world.advance(cluster::service_patience);
+  CHECK_THAT(first.log, ContainsSubstring("names could not be claimed anew: "));
+  CHECK_THAT(first.log, !ContainsSubstring("over: "));
+  names.set_target(names_actor);
+  first.claim_again({"painter"});
+  CHECK(first.kept == words{"painter"});
+  CHECK_THAT(first.log, ContainsSubstring("over: names could not be claimed anew"));
 }
 
 TEST_CASE_METHOD(test::clocked_cluster, "a node hears of a later boot of its own",

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "troupe/core/caf/message_block.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/testing/cluster.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -19,34 +21,21 @@ namespace troupe::test {
 struct square {
   std::int64_t side = 0;
   std::vector<std::string> colours;
+
+  bool operator==(const square&) const = default;
+
+  TROUPE_FIELDS(square, side, colours);
 };
 
 struct area {
   std::int64_t value = 0;
+
+  TROUPE_FIELDS(area, value);
 };
 
-template <class Inspector>
-bool inspect(Inspector& f, square& x) {
-  return f.object(x).fields(f.field("side", x.side), f.field("colours", x.colours));
-}
+TROUPE_MESSAGES(node_test, square, area);
 
-template <class Inspector>
-bool inspect(Inspector& f, area& x) {
-  return f.object(x).fields(f.field("value", x.value));
-}
-
-} // namespace troupe::test
-
-CAF_BEGIN_TYPE_ID_BLOCK(node_test, caf::first_custom_type_id + 100)
-
-  CAF_ADD_TYPE_ID(node_test, (troupe::test::square))
-  CAF_ADD_TYPE_ID(node_test, (troupe::test::area))
-
-CAF_END_TYPE_ID_BLOCK(node_test)
-
-namespace troupe::test {
-
-inline const bool is_initialised = (init<caf::id_block::node_test>(), true);
+inline const bool is_initialised = (init<node_test>(), true);
 
 /// For an agent that gives back what it gets.
 inline auto echo() {

@@ -7,6 +7,7 @@
 #include "troupe/router/router_client.hpp"
 #include "troupe/router/router_service.hpp"
 #include "troupe/scheduler/scheduler_service.hpp"
+#include "troupe/scheduler/worker.hpp"
 #include "troupe/state/state_service.hpp"
 
 #include <catch2/generators/catch_generators.hpp>
@@ -146,11 +147,11 @@ TEST_CASE("a router serves here and elsewhere", "[node][placement]") {
   INFO((is_remote ? "on another node" : "here"));
   placed<router::router_service, router::router_protocol> at{is_remote, {.max_agents = 2}};
   // One agent on each side, whichever the router's is.
-  REQUIRE(at.c[0].agent("at n0", sayer("n0")).code == errc::none);
+  REQUIRE(at.c[0].agent("at n0", sayer("n0")));
   auto own = at.c[1].system().spawn([](caf::event_based_actor*) -> caf::behavior {
     return {[](const std::string& text) { return "n1: " + text; }};
   });
-  REQUIRE(at.c[1].add_agent("at n1", own).code == errc::none);
+  REQUIRE(at.c[1].add_agent("at n1", own));
   caf::actor far;
   REQUIRE(at.c.until([&] {
     auto found = at.c[1].find("at n0");
@@ -236,7 +237,7 @@ TEST_CASE("a router takes no agent that it or who asks may have no link to", "[n
   REQUIRE(place);
   auto there = spawn_at<router::router_service>(*place);
   REQUIRE(there);
-  REQUIRE(c[2].agent("at n2", sayer("n2")).code == errc::none);
+  REQUIRE(c[2].agent("at n2", sayer("n2")));
   REQUIRE(c.until([&] { return c[1].find("at n2").has_value(); }));
   router_program one{c[1].system(), *there};
   CHECK(one.ask(as_agent("third", *c[1].find("at n2")), 5s).error().code == errc::unreachable);

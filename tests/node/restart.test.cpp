@@ -29,21 +29,21 @@ testing::cluster::change with_data(const test::temporary_folder& folder) {
 TEST_CASE("a member that starts again with its data folder is the same node", "[node]") {
   test::temporary_folder folder;
   testing::cluster c{3, with_data(folder)};
-  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  REQUIRE(c[1].agent("echo", echo()));
   auto id = c[1].id();
   c.stop(1);
   CHECK(c.until([&] { return answer_of(c[2], "echo") == "not_found"; }));
   c.start(1);
   CHECK(c[1].id() == id);
   CHECK(c[1].boot() == 2);
-  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  REQUIRE(c[1].agent("echo", echo()));
   CHECK(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
 }
 
 TEST_CASE("a host that starts again finds its members, locks and state", "[node]") {
   test::temporary_folder folder;
   testing::cluster c{3, with_data(folder)};
-  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  REQUIRE(c[1].agent("echo", echo()));
   auto held = c[1].hold("db", {.ttl = 60s});
   REQUIRE(held);
   state::entry_key key{state::consistency::eventual, state::value_type::lww_register, "greeting"};
@@ -63,7 +63,7 @@ TEST_CASE("a host that starts again finds its members, locks and state", "[node]
   CHECK(state::to_text(kept->entries[0].value) == "hello");
   CHECK(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
   CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
-  CHECK(c[2].agent("echo", echo()).code == errc::name_taken);
+  CHECK(c[2].agent("echo", echo()).error().code == errc::name_taken);
   CHECK(held->release());
 }
 
@@ -76,10 +76,10 @@ TEST_CASE("a member dials the host again and again until that is back", "[node]"
                        how.retry = {1ms, 20ms};
                        how.log = log;
                      }};
-  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  REQUIRE(c[1].agent("echo", echo()));
   c.stop(0);
   REQUIRE(c.until([&] { return log.contain("no way to the cluster: "); }));
-  CHECK_FALSE(c[1].registry().ask(registry::count_records{}, 100ms));
+  CHECK_FALSE(c[1].registry().service().ask(registry::count_records{}, 100ms));
   c.start(0);
   CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
 }
@@ -112,11 +112,15 @@ TEST_CASE("nodes and clients say why they do not get into a cluster", "[node]") 
   net::address there{"127.0.0.1", ntohs(where.sin_port)};
   test::lines log;
   SECTION("nobody listens there") {
-    auto made = node::start({.listen = {"127.0.0.1", 0}, .join = {there}, .log = log});
+    auto made
+      = node::start({.listen = {"127.0.0.1", 0}, .join = {there}, .wait_joined = {}, .log = log});
     REQUIRE(made);
-    CHECK_FALSE((*made)->wait_joined(300ms));
+    auto joined = made->wait_joined(300ms);
+    REQUIRE_FALSE(joined);
+    CHECK(joined.error().code == errc::timed_out);
+    CHECK_THAT(joined.error().detail, ContainsSubstring(to_string(there)));
     CHECK(log.contain("no way to the cluster: "));
-    CHECK((*made)->request<std::string>(to_agent("any"), 1s, "x"s).error().code == errc::not_found);
+    CHECK(made->request<std::string>(to_agent("any"), 1s, "x"s).error().code == errc::not_found);
     auto client = cluster_client::connect({there}, 500ms);
     REQUIRE_FALSE(client);
     CHECK(client.error().code == errc::unreachable);
@@ -132,7 +136,7 @@ TEST_CASE("nodes and clients say why they do not get into a cluster", "[node]") 
 
 TEST_CASE("nodes meet over IPv6", "[node]") {
   testing::cluster c{2, [](std::size_t, node_options& how) { how.listen.host = "::1"; }};
-  REQUIRE(c[1].agent("echo", echo()).code == errc::none);
+  REQUIRE(c[1].agent("echo", echo()));
   CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
   auto client = cluster_client::connect({{"::1", c[0].port()}});
   REQUIRE(client);

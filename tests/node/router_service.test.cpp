@@ -21,7 +21,7 @@ TEST_CASE("a request through a router fails as soon as its agent's process is go
       return {};
     }};
   });
-  REQUIRE(c[1].add_agent("silent", silent).code == errc::none);
+  REQUIRE(c[1].add_agent("silent", silent));
   REQUIRE(c.until([&] { return c[0].find("silent").has_value(); }));
   host::client<router::router_protocol> program{c[0].system(), *here};
   auto there = c[0].find<caf::strong_actor_ptr>("silent");

@@ -103,7 +103,7 @@ struct group_of_nodes {
 
 TEST_CASE("three nodes keep what the cluster has, and any of them may stop", "[node][voters]") {
   group_of_nodes group{3};
-  REQUIRE(group.nodes[1].agent("echo", echo()).code == errc::none);
+  REQUIRE(group.nodes[1].agent("echo", echo()));
   for (std::size_t round = 0; round < 3; ++round) {
     CAPTURE(round);
     auto name = "lock " + std::to_string(round);
@@ -119,7 +119,7 @@ TEST_CASE("three nodes keep what the cluster has, and any of them may stop", "[n
     group.start(leads);
     REQUIRE(group.becomes(3));
     if (leads == 1) // its agents ended with it
-      REQUIRE(group.nodes[1].agent("echo", echo()).code == errc::none);
+      REQUIRE(group.nodes[1].agent("echo", echo()));
     for (std::size_t from = 0; from < 3; ++from)
       CHECK(group.nodes.until([&] { return answer_of(group.nodes[from], "echo") == "hello"; }));
   }
@@ -138,7 +138,7 @@ TEST_CASE("agents are found all the time while leadership moves, however many th
   for (auto part = 0; part < 10; ++part)
     added.push_back(std::async(std::launch::async, [&, part] {
       for (auto each = part; each < count; each += 10)
-        if (group.nodes[1].add_agent(agent_of(each), made).code != errc::none)
+        if (!group.nodes[1].add_agent(agent_of(each), made))
           return false;
       return true;
     }));
@@ -174,7 +174,7 @@ TEST_CASE("agents are found all the time while leadership moves, however many th
     REQUIRE(group.nodes.until([&] { return group.leader() == next; }));
     // The followers know it when they have heard of an agent that came after it.
     auto later = "later-" + std::to_string(moves);
-    REQUIRE(group.nodes[1].agent(later, echo()).code == errc::none);
+    REQUIRE(group.nodes[1].agent(later, echo()));
     for (std::size_t from = 0; from < 3; ++from)
       CHECK(group.nodes.until([&] { return answer_of(group.nodes[from], later) == "hello"; }));
   }
@@ -266,18 +266,18 @@ TEST_CASE("voters are added, removed and replaced while the cluster runs", "[nod
 TEST_CASE("a voter leaves once another one has taken its place", "[node][voters]") {
   SECTION("not where there is none") {
     group_of_nodes group{3};
-    auto why = group.nodes[2].leave();
+    auto why = group.nodes[2].leave().error_or();
     CHECK(why.code == errc::in_use);
     CHECK_THAT(why.detail, ContainsSubstring("--force"));
     CHECK(group.voters().size() == 3); // it goes on
-    CHECK(group.nodes[2].leave({.force = true}).code == errc::none);
+    CHECK(group.nodes[2].leave({.force = true}));
     group.stopped = 2;
     CHECK(group.becomes(2));
   }
   SECTION("where there is one") {
     group_of_nodes group{4};
     auto leads = group.leader();
-    CHECK(group.nodes[leads].leave().code == errc::none);
+    CHECK(group.nodes[leads].leave());
     group.stopped = leads;
     CHECK(group.becomes(3));
   }
@@ -347,7 +347,7 @@ struct letter_writer : group_of_nodes {
             return carry(own, to, node, seat, forgotten);
           }};
         });
-    REQUIRE(nodes[writer].add_agent("carrier", carrier).code == errc::none);
+    REQUIRE(nodes[writer].add_agent("carrier", carrier));
     REQUIRE(nodes.until([&] { return write(id(writer), 77).has_value(); }));
   }
 
@@ -527,7 +527,7 @@ TEST_CASE("a node that reaches no majority of the voters says who is missing unt
   group_of_nodes group{3};
   auto stays = (group.leader() + 1) % 3;
   auto& node = group.nodes[stays];
-  REQUIRE(node.agent("own", echo()).code == errc::none);
+  REQUIRE(node.agent("own", echo()));
   for (std::size_t index = 0; index < 3; ++index)
     if (index != stays)
       group.nodes.stop(index);
@@ -547,6 +547,25 @@ TEST_CASE("a node that reaches no majority of the voters says who is missing unt
   // Until it knows of the other one again, it refuses at once.
   CHECK(group.nodes.until([&] { return group.log.contain("over: no leader"); }));
   CHECK(node.locks().acquire("any", {.ttl = 60s}));
+}
+
+TEST_CASE("a voter starts also while the others are not there", "[node][voters]") {
+  group_of_nodes group{3};
+  node_options how{.name = "n1", .listen = {"127.0.0.1", group.nodes[1].port()}};
+  how.data = group.folder / "1";
+  how.group.consensus.heartbeat = 50ms;
+  how.group.consensus.election_timeout = 500ms;
+  how.wait_joined = 300ms;
+  for (std::size_t index = 0; index < 3; ++index)
+    group.nodes.stop(index);
+  auto alone = node::start(how);
+  INFO(alone.error_or());
+  REQUIRE(alone);
+  CHECK_FALSE(alone->wait_joined(10ms));
+  CHECK(
+    group.nodes.until([&] { return alone->wait_joined(10ms).error_or().code == errc::no_quorum; }));
+  group.nodes.start(0);
+  CHECK(alone->wait_joined(testing::cluster::patience));
 }
 
 TEST_CASE("a light client keeps a second node that tells it where the services have moved",

@@ -363,7 +363,7 @@ TEST_CASE_METHOD(linked_router, "of a request whose agent has ended is told over
   end.ask(*there, caf::get_atom_v);
   REQUIRE(testing::comes_true([&] { return statistics().delivered == 1; }));
   caf::anon_send_exit(agent, caf::exit_reason::kill);
-  CHECK(testing::comes_true([&] { return end.all().refused[errc::unreachable] == 1; }));
+  CHECK(testing::comes_true([&] { return end.all().refused[errc::outcome_unknown] == 1; }));
   CHECK(end.all().count() == 1);
 }
 

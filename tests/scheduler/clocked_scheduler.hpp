@@ -57,8 +57,8 @@ public:
 
   // -- workers -----------------------------------------------------------------------
 
-  scheduler::worker_id add(const scheduler::register_worker& words) {
-    return ask(words).worker;
+  scheduler::worker_id add(const scheduler::register_worker& registration) {
+    return ask(registration).worker;
   }
 
   /// Adds a worker that offers "work".

@@ -82,7 +82,7 @@ private:
     while (!out.empty())
       for (auto& each : std::exchange(out, {})) {
         if (auto* records = std::get_if<core::append>(&each)) {
-          disk_.write(host::to_stored(*records->records));
+          disk_.write(host::to_stored(*records->records).value());
           if (random_.one_in(40)) {
             kill();
             return std::nullopt;
@@ -94,8 +94,8 @@ private:
           }
           host_.step(now_, 0, core::synced{}, out);
         } else if (auto* state = std::get_if<core::save>(&each)) {
-          for (auto& part : host::to_parts(*state->state))
-            disk_.save(part);
+          for (auto parts = host::to_parts(*state->state).value(); auto& part : parts)
+            REQUIRE_FALSE(disk_.save(part));
         } else if (auto* given = std::get_if<core::answered>(&each)) {
           answer = given->what;
         }
@@ -116,11 +116,11 @@ private:
     while (!out.empty())
       for (auto& each : std::exchange(out, {}))
         if (auto* records = std::get_if<core::append>(&each)) {
-          disk_.append(host::to_stored(*records->records));
+          REQUIRE_FALSE(disk_.append(host::to_stored(*records->records).value()));
           host_.step(now_, 0, core::synced{}, out);
         } else if (auto* state = std::get_if<core::save>(&each)) {
-          for (auto& part : host::to_parts(*state->state))
-            disk_.save(part);
+          for (auto parts = host::to_parts(*state->state).value(); auto& part : parts)
+            REQUIRE_FALSE(disk_.save(part));
         }
   }
 
@@ -265,7 +265,7 @@ TEST_CASE("a durable scheduler with other bounds than the usual ones starts agai
     while (!out.empty())
       for (auto& each : std::exchange(out, {}))
         if (auto* records = std::get_if<core::append>(&each)) {
-          disk.append(host::to_stored(*records->records));
+          REQUIRE_FALSE(disk.append(host::to_stored(*records->records).value()));
           host.step(host.time(), 0, core::synced{}, out);
         } else if (auto* given = std::get_if<core::answered>(&each)) {
           if (auto* why = std::get_if<scheduler::refused>(&given->what))

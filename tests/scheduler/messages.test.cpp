@@ -120,6 +120,146 @@ TEST_CASE("a snapshot cut short anywhere is refused", "[scheduler][wire]") {
   CHECK(readable == 0);
 }
 
+TEST_CASE("a snapshot whose parts do not fit together is damaged", "[scheduler]") {
+  auto saved = busy_scheduler().machine.snapshot();
+  REQUIRE_FALSE(task_scheduler::verify(saved));
+  REQUIRE_FALSE(task_scheduler::verify(task_scheduler{}.snapshot()));
+  auto& run = saved.runs.at(0);
+  auto& task = run.tasks.at(0);
+  auto& worker = saved.workers.at(0);
+  SECTION("no figures") {
+    saved.statistics.queues.clear();
+  }
+  SECTION("a worker whose number was never given") {
+    saved.last_worker = 0;
+  }
+  SECTION("a run whose number was never given") {
+    saved.last_run = 1;
+  }
+  SECTION("a task that has begun before its run") {
+    task.state = task_state::ready;
+  }
+  SECTION("a task that runs under the number of no order") {
+    run.state = run_state::running;
+    task.state = task_state::running;
+    task.worker = worker.worker;
+    task.sequence = worker.sequence + 1;
+  }
+  SECTION("two tasks that run under one number") {
+    run.state = run_state::running;
+    for (auto& each : run.tasks) {
+      each.state = task_state::running;
+      each.worker = worker.worker;
+      each.sequence = 1;
+    }
+  }
+  SECTION("two tasks for which one worker keeps room") {
+    for (auto& each : run.tasks)
+      each.keeper = worker.worker;
+  }
+  SECTION("a worker twice") {
+    saved.workers.push_back(worker);
+  }
+  SECTION("a worker with a lease without end") {
+    worker.lease_left = duration::max();
+  }
+  SECTION("a worker without a slot") {
+    worker.words.capacity.slots = 0;
+  }
+  SECTION("a leftover of nothing") {
+    worker.leftovers.push_back({{run.run, 0, 1}, 1, {.slots = 0}});
+  }
+  SECTION("a run twice") {
+    saved.runs.push_back(run);
+  }
+  SECTION("runs out of order") {
+    std::swap(saved.runs.at(0), saved.runs.at(1));
+  }
+  SECTION("a run in no state") {
+    run.state = static_cast<run_state>(99);
+  }
+  SECTION("a run that will have no state") {
+    run.before_pause = static_cast<run_state>(99);
+  }
+  SECTION("a run of no priority") {
+    run.priority = static_cast<priority>(99);
+  }
+  SECTION("a run without a policy") {
+    run.policy = static_cast<failure_policy>(99);
+  }
+  SECTION("a run with fewer tasks than were submitted") {
+    ++run.submitted_tasks;
+  }
+  SECTION("a run that began before all time") {
+    run.started = duration::min();
+  }
+  SECTION("a run that is never tried") {
+    run.retry.max_attempts = 0;
+  }
+  SECTION("a run that is over in secret") {
+    for (auto& each : run.tasks)
+      each.state = task_state::completed;
+    run.state = run_state::completed;
+  }
+  SECTION("a run that is said to be over") {
+    saved.finished.push_back(run.run);
+  }
+  SECTION("a run that is over and goes on") {
+    run.state = run_state::completed;
+    saved.finished.push_back(run.run);
+  }
+  SECTION("a change of no task") {
+    run.changes.push_back({.revision = 99, .task = 99});
+  }
+  SECTION("a task in no state") {
+    task.state = static_cast<task_state>(7);
+  }
+  SECTION("a task of no priority") {
+    task.spec.priority = static_cast<priority>(4);
+  }
+  SECTION("a task whose parent is not there") {
+    task.spec.parents.push_back(run.submitted_tasks);
+  }
+  SECTION("a task that undoes none") {
+    run.tasks.push_back({.spec = {.id = "undo", .handler = "undo"}});
+  }
+  SECTION("a task that has waited for ever") {
+    task.waited = duration::max();
+  }
+  SECTION("a task that may take less than no time") {
+    task.spec.timeout = -1s;
+  }
+  SECTION("a task that takes no slot") {
+    task.spec.needs.slots = 0;
+  }
+  SECTION("a task too far behind") {
+    task.spec.steps_behind = max_steps_behind + 1;
+  }
+  SECTION("a task that is never tried") {
+    task.spec.retry = retry_policy{.max_attempts = 0};
+  }
+  SECTION("a task that has failed more often than it may") {
+    task.failures = 1'001;
+  }
+  SECTION("a task that has lost more workers than it may") {
+    task.losses = 1'002;
+  }
+  SECTION("a task that runs nowhere") {
+    task.state = task_state::running;
+    task.worker = worker_id{99};
+  }
+  SECTION("a task whose room nobody keeps") {
+    task.keeper = worker_id{99};
+  }
+  SECTION("a schedule twice") {
+    saved.schedules.push_back(saved.schedules.at(0));
+  }
+  SECTION("a schedule without a time") {
+    saved.schedules.at(0).words.cron = "sometimes";
+  }
+  CHECK(task_scheduler::verify(saved).code == errc::damaged);
+}
+
 TEST_CASE("a number that is no state is refused on its way", "[scheduler][wire]") {
   run_receipt receipt{.run = run_id{1}, .state = static_cast<run_state>(99)};
   run_receipt received;

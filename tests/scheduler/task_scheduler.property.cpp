@@ -298,6 +298,7 @@ private:
     auto saved = scheduler_.snapshot();
     must(saved == twin_.snapshot(), "twins stay equal");
     must(to_bytes(saved) == to_bytes(twin_.snapshot()), "equal states have equal bytes");
+    must(!task_scheduler::verify(saved), "a snapshot passes its own check");
   }
 
   task_scheduler restored() {

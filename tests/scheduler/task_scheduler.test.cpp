@@ -207,6 +207,52 @@ TEST_CASE("a worker is silent when its host says so", "[scheduler]") {
   }
 }
 
+TEST_CASE("a worker whose loss makes a run be undone is in no line of what undoes it",
+          "[scheduler]") {
+  clocked_scheduler all{{.max_losses = 0}};
+  auto undoes = [](const std::string& name, std::vector<std::string> handlers) {
+    auto words = clocked_scheduler::worker_named(name, 1);
+    words.handlers = std::move(handlers);
+    return words;
+  };
+  auto ann = all.add(undoes("ann", {"work", "undo"}));
+  auto baked = work("bake");
+  baked.compensation = "undo";
+  auto flow_of_two = flow({baked, work("eat", {0})});
+  flow_of_two.policy = failure_policy::compensate;
+  auto run = all.ask(flow_of_two).run;
+  all.complete(ann, "bake", "bread");
+  all.ask(worker_lost{.owner = "node of ann", .boot = 1});
+  REQUIRE(all.machine.answer(find_run{run})->run.state == run_state::compensating);
+  all.add(undoes("bob", {"undo"}));
+  all.ask(worker_lost{.owner = "node of bob", .boot = 1});
+  all.ask(flow({{.id = "other", .handler = "undo"}}));
+  auto carl = undoes("carl", {"undo"});
+  carl.maintenance = true;
+  all.add(carl);
+  all.ask(worker_lost{.owner = "node of carl", .boot = 1});
+  all.pass(2min);
+  CHECK(all.machine.answer(list_workers{}).workers.empty());
+}
+
+TEST_CASE("a scheduler that was restored is the same after a change of its options",
+          "[scheduler]") {
+  clocked_scheduler all{{.max_changes = 4}};
+  auto ann = all.add(clocked_scheduler::worker_named("ann", 1));
+  std::vector<task_spec> many;
+  for (auto each = 0; each < 5; ++each)
+    many.push_back(work("t" + std::to_string(each)));
+  all.ask(flow(many));
+  for (auto each = 0; each < 4; ++each)
+    all.complete(ann, "t" + std::to_string(each), "done");
+  task_scheduler copy;
+  copy.restore(all.now, all.machine.snapshot());
+  effects out;
+  for (auto* each : {&all.machine, &copy})
+    each->step(all.now, 99, configure{{.max_changes = 1'000}}, out);
+  CHECK(copy.snapshot() == all.machine.snapshot());
+}
+
 TEST_CASE("a restarted worker takes the place of its dead self", "[scheduler]") {
   clocked_scheduler all;
   auto words = clocked_scheduler::worker_named("ann", 1);

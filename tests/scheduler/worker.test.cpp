@@ -136,7 +136,7 @@ TEST_CASE_METHOD(live_workers, "whatever a handler throws fails its task and not
     auto why = result_of(run).why;
     CHECK(why.code == errc::failed);
     CHECK(why.detail.find("the handler '"s + each + "' threw: ") != std::string::npos);
-    CHECK(why.detail.find(each == "exception"s ? "late" : "no std::exception")
+    CHECK(why.detail.find(each == "exception"s ? "late" : "not a std::exception")
           != std::string::npos);
   }
   auto later = start({{.id = "t", .handler = "sleep", .input = "0"}});

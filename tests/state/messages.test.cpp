@@ -4,6 +4,7 @@
 #include "troupe/core/json.hpp"
 #include "troupe/host/journal.hpp"
 #include "troupe/state/state_table.hpp"
+#include "troupe/state/types.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>

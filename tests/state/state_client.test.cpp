@@ -185,6 +185,19 @@ TEST_CASE_METHOD(live_state, "a watcher has the keys, and every change of them",
   CHECK(seen.snapshots_ == 1);
 }
 
+TEST_CASE_METHOD(live_state, "a watcher of a known revision hears what came after it only",
+                 "[state][watcher]") {
+  state_client values{sys, service};
+  REQUIRE(values.put(letter, "one"));
+  auto known = values.count()->revision;
+  REQUIRE(values.put(notes, "later"));
+  notebook seen;
+  auto watching = values.watch({}, seen.callback(), known);
+  seen.until([&] { return seen.answers_ > 0; });
+  seen.expect({{"notes", "later"}});
+  CHECK(seen.snapshots_ == 0);
+}
+
 TEST_CASE_METHOD(live_state, "a snapshot may need many pages", "[state][watcher]") {
   state_client values{sys, service};
   std::map<std::string, std::string> expected;

@@ -212,7 +212,7 @@ TEST_CASE("a WfFormat file that is wrong is refused with the place", "[workflow]
      "workflow.execution.tasks[0] (\"a\"): runtimeInSeconds is -2; give 0 or more"},
     {theirs(a, R"({"id":"a","coreCount":1.5})"), errc::bad_argument, "coreCount is 1.5"},
     {theirs(R"({"name":"x","id":"a","children":["y"]})", R"({"id":"a"})"), errc::bad_argument,
-     "workflow.specification.tasks[0] (\"a\"): child \"y\" is no task"},
+     "workflow.specification.tasks[0] (\"a\"): child \"y\" is not a task"},
     {theirs(R"({"name":"x","id":"a","parents":["y"]})", R"({"id":"a"})"), errc::bad_argument,
      "parent \"y\" is no task"},
     {theirs(R"({"name":"x","id":"a","children":["a"]})", R"({"id":"a"})"), errc::bad_argument,

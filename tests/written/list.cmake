@@ -4,7 +4,8 @@
 #   cmake -DHEADERS=include/troupe -DOUT=build/tests/written -DPARTS=core,lock
 #         -DCAF_PARTS=core -DLEFT_OUT=tests/written/left_out.txt -P list.cmake
 #
-# What is found is the text "bool inspect(Inspector& f, NAME& x)" in a namespace. A struct with
+# What is found is the text "bool inspect(Inspector& f, NAME& x)" in a namespace, and
+# "TROUPE_FIELDS(NAME" in a struct of a namespace or in one inside such a struct. A struct with
 # template arguments is not checked by itself, but as a part of those that hold it. Files whose
 # content is the same are not touched.
 cmake_minimum_required(VERSION 3.20)
@@ -28,10 +29,11 @@ endforeach()
 
 set(names)
 file(GLOB_RECURSE headers RELATIVE "${HEADERS}" "${HEADERS}/*.hpp")
+list(REMOVE_ITEM headers core/fields.hpp) # which has the macro
 list(SORT headers)
 foreach(header IN LISTS headers)
   file(READ "${HEADERS}/${header}" text)
-  if(NOT text MATCHES "bool inspect\\(|CAF_ADD_TYPE_ID")
+  if(NOT text MATCHES "bool inspect\\(|\n +TROUPE_FIELDS\\(|CAF_ADD_TYPE_ID")
     continue()
   endif()
   string(REGEX MATCH "^[a-z_]+" part "${header}")
@@ -44,15 +46,23 @@ foreach(header IN LISTS headers)
   endif()
   set(includes)
   set(namespaces)
+  set(outer)
   file(STRINGS "${HEADERS}/${header}" lines
-    REGEX "^(inline )?namespace [a-z_:]+ {|^} // namespace|bool inspect\\(|CAF_ADD_TYPE_ID\\([a-z_]+, ")
+    REGEX "^(inline )?namespace [a-z_:]+ {|^} // namespace|^(struct|class) [a-z_]+|bool inspect\\(|^ +TROUPE_FIELDS\\(|CAF_ADD_TYPE_ID\\([a-z_]+, ")
   foreach(line IN LISTS lines)
+    if(line MATCHES "^  TROUPE_FIELDS\\(([a-z_]+)")
+      set(line "bool inspect(Inspector& f, ${CMAKE_MATCH_1}& x)")
+    elseif(line MATCHES "^    TROUPE_FIELDS\\(([a-z_]+)")
+      set(line "bool inspect(Inspector& f, ${outer}::${CMAKE_MATCH_1}& x)")
+    endif()
     if(line MATCHES "^ *//[^}]*$" OR line MATCHES "return inspect\\(")
       continue()
     elseif(line MATCHES "namespace ([a-z_:]+) {")
       list(APPEND namespaces "${CMAKE_MATCH_1}")
     elseif(line MATCHES "^} // namespace")
       list(POP_BACK namespaces)
+    elseif(line MATCHES "^(struct|class) ([a-z_]+)")
+      set(outer "${CMAKE_MATCH_2}")
     elseif(line MATCHES "CAF_ADD_TYPE_ID\\([a-z_]+, \\((.+)\\)\\)")
       set(type "${CMAKE_MATCH_1}")
       if(text MATCHES "CAF_ALLOW_UNSAFE_MESSAGE_TYPE\\(${type}\\)")

@@ -5,8 +5,10 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "troupe/core/machine.hpp"
+#include "troupe/host/own_services.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/state/types.hpp"
 #include "written/fields.hpp"
@@ -34,6 +36,10 @@ struct written_as<state::frozen_key> {
 /// The sections of a host::group_state: one for each service, and none is empty.
 template <>
 inline constexpr bool has_room<std::map<std::uint16_t, std::string>> = true;
+
+/// The entries of a host::group_state that were not read: of few services, and none is empty.
+template <>
+inline constexpr bool has_room<std::map<std::uint16_t, std::vector<host::unread_entry>>> = true;
 
 /// The calls of a host::session_book: see host::memory_for().
 template <class Effect>

@@ -12,7 +12,7 @@
 
 namespace troupe::lock {
 
-/// Told once, on a thread of the actor system, when a lock is lost before its release.
+/// Called once, on a thread of the actor system, when a lock is lost before its release.
 /// Must not block.
 using lost_handler = std::function<void(const problem& why)>;
 
@@ -22,13 +22,13 @@ struct hold_status;
 
 } // namespace detail
 
-/// Holds a lock as long as it lives: renews the lease in the background, every third of
-/// its ttl, tells the holder when it is lost, releases it at the end.
+/// Holds a lock as long as this object lives: renews the lease in the background after each
+/// third of its ttl, tells the holder when the lock is lost, and releases it at the end.
 ///
-/// held() is true only while the lease is certain: it counts from the moment the last
-/// renewal was *sent*, and after a wait in line the lease is renewed once before it
-/// counts as held at all. A program that was stopped between held() and a write may
-/// still write late, so guard what matters with token() and a fenced_store.
+/// held() is true only while the lease is certain: the lease counts from the moment the last
+/// renewal was *sent*, and after a wait in line it is renewed once before it counts as held.
+/// A program that was paused between held() and a write may still write late, so guard what
+/// matters with token() and a fenced_store.
 ///
 /// Movable; calls are thread-safe. Must end before its actor_system does.
 class auto_renew_lock {
@@ -40,9 +40,9 @@ public:
                                                       const hold_options& how = {},
                                                       lost_handler on_lost = {});
 
-  /// Holds what was granted to `locks`, who asked for it then: renewed first if it may have waited
-  /// in line or on its way, given back if that fails. Blocks. Errors: those of lock_client::renew;
-  /// bad_argument for a margin that is out of its bounds.
+  /// Holds the lease `granted`, which `locks` asked for at `asked`. Renews it first if `how.wait`
+  /// is not zero or the lease may have run out since; gives it back if that fails. Blocks. Errors:
+  /// those of lock_client::renew; bad_argument for a margin that is out of its bounds.
   TROUPE_COMPILED static result<auto_renew_lock>
   keep(caf::actor_system& sys, lock_client locks, lease granted, caf::actor_clock::time_point asked,
        const hold_options& how = {}, lost_handler on_lost = {});
@@ -63,7 +63,7 @@ public:
   /// Gives the lock back and waits up to `wait` for the answer. Blocks.
   TROUPE_COMPILED result<lease> release(duration wait = lock_client::answer_within);
 
-  /// The same, and calls `done` on an actor, where it must not block, instead of waiting.
+  /// Gives the lock back without waiting; calls `done`, which must not block, on an actor.
   TROUPE_COMPILED void release(duration wait, std::function<void(const result<lease>&)> done);
 
 private:

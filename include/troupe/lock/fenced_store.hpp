@@ -12,9 +12,9 @@
 
 namespace troupe::lock {
 
-/// A SQLite database that lets in only the holders of locks, so that safety does not
-/// rest on time: a holder that slept through the end of its lease is refused as soon as
-/// its successor has written, whatever its clock says.
+/// A SQLite database that only holders of locks may use, so that safety does not depend on
+/// time: a holder that was paused past the end of its lease is refused as soon as its
+/// successor has written, whatever its clock says.
 ///
 /// For each lock it remembers the highest exclusive token, and compares and writes in
 /// one transaction of the guarded database. A shared token may read as long as it is above
@@ -33,20 +33,20 @@ public:
                             "CREATE TABLE IF NOT EXISTS troupe_fence_service"
                             "(only INTEGER PRIMARY KEY CHECK (only = 1), id INTEGER NOT NULL);";
     fenced_store made;
-    if (auto why = made.database_.open(file, storage::database::sharing::shared, schema);
-        why.code != errc::none)
+    if (auto why = made.database_.open(file, storage::database::sharing::shared, schema))
       return why;
     return made;
   }
 
-  /// Runs `body(database)` in one transaction if `held` may write what its lock guards.
-  /// Takes all back if `body` returns a problem, which is then the answer. Errors:
-  /// stale_token (a newer holder has been here), bad_argument (a shared lease; another service's).
+  /// Runs `body(database)` in one transaction if `held` may write what its lock guards. If `body`
+  /// returns a problem, rolls the transaction back and returns that problem. Errors: stale_token
+  /// (a newer holder has written), bad_argument (a shared lease, or one of another service).
   template <class Body>
-  [[nodiscard]] problem write(const lease& held, Body body) {
+  result<void> write(const lease& held, Body body) {
     if (held.mode != lock_mode::exclusive)
-      return {errc::bad_argument,
-              "the lease of " + held.name + " is shared, it may only read; acquire it exclusively"};
+      return problem{errc::bad_argument,
+                     "the lease of " + held.name
+                       + " is shared and may only read; acquire it exclusively"};
     return guarded(held, [&](std::uint64_t mark) -> problem {
       auto token = held.token.value;
       if (token < mark)
@@ -60,9 +60,11 @@ public:
     });
   }
 
-  /// Runs `body(database)` if `held` may read what its lock guards. Errors as write().
+  /// Runs `body(database)` in one transaction if `held` may read what its lock guards. If `body`
+  /// returns a problem, returns that problem. Errors: stale_token (a newer holder has written),
+  /// bad_argument (a lease of another service).
   template <class Body>
-  [[nodiscard]] problem read(const lease& held, Body body) {
+  result<void> read(const lease& held, Body body) {
     return guarded(held, [&](std::uint64_t mark) -> problem {
       auto token = held.token.value;
       auto passes = held.mode == lock_mode::exclusive ? token >= mark : token > mark;
@@ -70,9 +72,9 @@ public:
     });
   }
 
-  /// Takes tokens of `service` from here on, and of no other. All marks start again, so be
-  /// sure that no holder of the old service is left.
-  [[nodiscard]] problem adopt(std::uint64_t service) {
+  /// Accepts tokens of `service` only from now on. Clears all marks, so first make sure that no
+  /// holder of the old service is left.
+  result<void> adopt(std::uint64_t service) {
     storage::size_limit_is_error guard;
     if (!database_.run("BEGIN IMMEDIATE") || !database_.run("DELETE FROM troupe_fence")
         || !bind_to(service) || !database_.run("COMMIT"))
@@ -80,7 +82,7 @@ public:
     return {};
   }
 
-  /// For set-up: what is done here is not guarded.
+  /// For set-up: access through this is not guarded.
   [[nodiscard]] storage::database& unguarded() {
     return database_;
   }
@@ -94,9 +96,9 @@ private:
     if (!database_.run("BEGIN IMMEDIATE"))
       return database_.failed("begin");
     auto why = known_service(held);
-    if (why.code == errc::none)
+    if (!why)
       why = check(mark_of(held.name));
-    if (why.code != errc::none) {
+    if (why) {
       database_.run("ROLLBACK");
       return why;
     }
@@ -111,7 +113,7 @@ private:
     }
     if (static_cast<std::uint64_t>(bound.integer(0)) == held.service)
       return {};
-    return {errc::bad_argument, "the store takes tokens of lock service "
+    return {errc::bad_argument, "the store accepts tokens of lock service "
                                   + std::to_string(bound.integer(0)) + ", this one is of "
                                   + std::to_string(held.service)
                                   + "; an operator has to call adopt()"};
@@ -132,7 +134,7 @@ private:
   static problem stale(const lease& held, std::uint64_t mark) {
     return {errc::stale_token, "token " + std::to_string(held.token.value) + " of " + held.name
                                  + " is older than " + std::to_string(mark)
-                                 + ", which has written; stop, and acquire the lock again"};
+                                 + ", whose holder has written; stop, and acquire the lock again"};
   }
 
   storage::database database_;

@@ -21,18 +21,18 @@ struct hold_options {
   duration wait{};
   /// Alone, or shared with others that share it.
   lock_mode mode = lock_mode::exclusive;
-  /// Names the holder to people.
+  /// A name of the holder for people to read.
   std::string label{};
-  /// For auto_renew_lock: it is lost so long before the end of a lease that could not be renewed,
-  /// so that what runs under it can end in time. Up to a third of ttl.
+  /// For auto_renew_lock: the lock counts as lost this long before the end of a lease that could
+  /// not be renewed, so that the work it protects can end in time. From 0 to a third of ttl.
   duration margin{};
-  /// How long the service may take to answer, beside the wait in line.
+  /// How long the service may take to answer, in addition to the wait in line.
   duration answer_within = std::chrono::seconds{10};
 };
 
-/// The locks of one service, here or on another node, for a program. Each attempt to
-/// hold gets an owner of its own, so that no two share a lease by accident; repeats are
-/// known by the session. Copies share a session. Thread-safe; calls block, so not from
+/// A program's client of one lock service, on this node or another. Each attempt to hold a lock
+/// gets an owner of its own, so that no two attempts share a lease by accident; the session
+/// recognizes repeats. Copies share a session. Thread-safe; calls block, so do not make them
 /// inside an actor. Errors: those of lock_table::step and of host::client.
 class lock_client {
 public:
@@ -42,7 +42,7 @@ public:
 
   TROUPE_COMPILED result<lease> acquire(const std::string& name, const hold_options& how = {});
 
-  /// Returns whether this client, or a copy of it, has asked for what `held` is.
+  /// Returns whether this client, or a copy of it, has asked for the lease `held`.
   [[nodiscard]] TROUPE_COMPILED bool has_asked_for(const lease& held) const;
 
   TROUPE_COMPILED result<lease> renew(const lease& held, duration ttl,
@@ -50,7 +50,7 @@ public:
 
   TROUPE_COMPILED result<lease> release(const lease& held, duration wait = answer_within);
 
-  /// For operators: takes the lock from whoever holds it.
+  /// For operators: ends all leases of the lock.
   TROUPE_COMPILED result<revoked_leases> force_release(const std::string& name);
 
   TROUPE_COMPILED result<lock_view> find(const std::string& name);
@@ -61,7 +61,7 @@ public:
     return service_;
   }
 
-  /// How long the service may take, where nothing else is said.
+  /// How long the service may take by default.
   static constexpr duration answer_within = std::chrono::seconds{10};
 
 private:

@@ -12,8 +12,8 @@
 
 namespace troupe::lock {
 
-/// What a host has to know of locks to put a lock_table on the network. Spawn it
-/// with `host::spawn<lock_service>(sys, options)`, give a host to make it durable.
+/// Tells a host how to put a lock_table on the network. Spawn it with
+/// `host::spawn<lock_service>(sys, options)`; pass a host to make it durable.
 ///
 /// Metric: troupe.lock-expired, leases that ran out while held.
 class lock_service : public host::service<lock_table, lock_commands, lock_queries> {

@@ -80,7 +80,7 @@ public:
   void put_all() {
     announce(book_.all(),
              [this, boot = book_.boot(), version = book_.version()](const problem& why) {
-               if (why.code == errc::none && boot == book_.boot())
+               if (!why && boot == book_.boot())
                  book_.confirm(version);
                log_refusal(why);
              });
@@ -161,7 +161,7 @@ private:
   /// That there is no way to the registry is said elsewhere.
   void log_refusal(const problem& why) {
     constexpr const char* not_taken = "the registry did not take a record";
-    if (why.code == errc::none)
+    if (!why)
       setup_.log.settle(not_taken);
     else if (why.code != errc::unreachable && why.code != errc::no_quorum)
       setup_.log.complain(not_taken, why.detail);

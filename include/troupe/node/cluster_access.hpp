@@ -267,9 +267,10 @@ private:
         return;
       ++dial_;
       tried(where);
-      auto why = dials_.contains(to_string(where)) && dials_.at(to_string(where)).is_unresolved
-                   ? ": its name is not found yet; see that name servers answer, or give its number"
-                   : " does not answer";
+      auto why
+        = dials_.contains(to_string(where)) && dials_.at(to_string(where)).is_unresolved
+            ? ": its name is not found yet; check that name servers answer, or give its IP address"
+            : " does not answer";
       again(search, {errc::unreachable, to_string(where) + why});
     });
   }
@@ -427,7 +428,7 @@ private:
 
   /// What the contact says of the quorum.
   void hear(const problem& why) {
-    auto is_news = heard_.code == errc::none && why.code != errc::none;
+    auto is_news = !heard_ && why;
     heard_ = why;
     tell_quorum();
     if (is_news)
@@ -607,7 +608,7 @@ private:
                         .others = {},
                         .is_here = false,
                         .has_voters = place.all.contains(voters_name)};
-    auto take = [&](const char* service) {
+    auto take = [&](const std::string& service) {
       auto found = place.all.find(service);
       if (found == place.all.end() || !found->second)
         return false;
@@ -620,6 +621,9 @@ private:
       rest(link);
       return again(search, hosts_no_more(where));
     }
+    for (auto& [called, handle] : place.all)
+      if (!is_ours(called))
+        take(called);
     bound(search, link, std::move(how), place.revision);
   }
 

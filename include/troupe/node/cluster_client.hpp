@@ -23,6 +23,12 @@
 #include "troupe/node/voters_client.hpp"
 #include "troupe/router/router_client.hpp"
 
+namespace troupe::scheduler {
+
+class workflow_client; // include troupe/scheduler/workflow_client.hpp
+
+} // namespace troupe::scheduler
+
 namespace troupe {
 
 /// A light client of a cluster: no member, nothing that others could find. For tools and for
@@ -53,6 +59,15 @@ public:
     return clients_;
   }
 
+  /// A client of the service `name` that programs of the cluster bring: see node::service().
+  template <class Service>
+  [[nodiscard]] host::client<host::protocol_of<Service>> service(const std::string& name) {
+    return host::client<host::protocol_of<Service>>{clients_.get(name)};
+  }
+
+  /// Submits workflows and follows them; waits up to 30 s for each answer.
+  [[nodiscard]] scheduler::workflow_client workflows();
+
   [[nodiscard]] caf::actor_system& system() {
     return system_;
   }
@@ -66,7 +81,7 @@ public:
 
   /// Waits up to `wait` until the services are found. Errors: no_quorum (at once where no majority
   /// of the voters is reached), unreachable, timed_out.
-  problem await_services(duration wait);
+  result<void> await_services(duration wait);
 
   /// Asks a node what it knows of its cluster, whoever leads: the one that address() names. Errors:
   /// unreachable, timed_out.

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "troupe/core/entropy.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/json.hpp"
 #include "troupe/core/result.hpp"
@@ -41,15 +42,9 @@ struct identity {
   bool maintenance = false;
 
   friend bool operator==(const identity&, const identity&) = default;
-};
 
-template <class Inspector>
-bool inspect(Inspector& f, identity& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("boot", x.boot),
-                            f.field("cluster", x.cluster), f.field("host", x.host),
-                            f.field("format", x.format), f.field("met", x.met),
-                            f.field("maintenance", x.maintenance));
-}
+  TROUPE_FIELDS(identity, id, boot, cluster, host, format, met, maintenance);
+};
 
 /// The folder in which one node keeps everything. Held by a file lock, so that no second
 /// process can take it; without a folder a node has a new identity at each start.
@@ -66,12 +61,12 @@ public:
       made.self_ = {random_id<node_id>(), 1, {}, false, format, {}, false};
       return made;
     }
-    if (auto why = made.take(); why.code != errc::none)
+    if (auto why = made.take())
       return why;
-    if (auto why = made.load(); why.code != errc::none)
+    if (auto why = made.load())
       return why;
     ++made.self_.boot;
-    if (auto why = made.save(); why.code != errc::none)
+    if (auto why = made.save())
       return why;
     return made;
   }
@@ -127,7 +122,7 @@ public:
       return {};
     auto before = std::exchange(self_.boot, heard + 1);
     auto why = path_.empty() ? problem{} : save();
-    if (why.code != errc::none)
+    if (why)
       self_.boot = before;
     return why;
   }
@@ -146,7 +141,7 @@ public:
   [[nodiscard]] problem set_maintenance(bool on) {
     auto before = std::exchange(self_.maintenance, on);
     auto why = path_.empty() ? problem{} : save();
-    if (why.code != errc::none)
+    if (why)
       self_.maintenance = before;
     return why;
   }

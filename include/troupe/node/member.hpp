@@ -303,7 +303,7 @@ private:
           return done({});
         auto heard = once_all(answer->workers.size() + 1,
                               [=, this, last = answer->workers.back()](const problem& why) {
-                                if (why.code != errc::none && why.code != errc::not_found)
+                                if (why && why.code != errc::not_found)
                                   return done(why);
                                 maintain_workers(last.worker, on, done);
                               });
@@ -501,7 +501,7 @@ private:
   void keep(const registry::record_changes& news) {
     constexpr const char* not_kept = "what the registry tells is not kept here";
     auto why = copy_.take(time_point{self_->clock().now().time_since_epoch()}, news);
-    if (why.code != errc::none)
+    if (why)
       setup_.log.complain(not_kept, why.detail);
     else if (news.complete)
       setup_.log.settle(not_kept);
@@ -541,7 +541,7 @@ private:
         lost[owner] = std::max(lost[owner], each.value.boot);
     });
     auto heard = once_all(pages.size() + 1, [this, to, lost, done](const problem& why) {
-      if (why.code != errc::none)
+      if (why)
         setup_.log.warn("the new registry did not take all that was known: " + why.detail);
       for (auto& [node, boot] : lost)
         tell_service(*to, registry::verdict{node, boot, registry::record_status::disconnected});

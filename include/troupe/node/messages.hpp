@@ -8,6 +8,7 @@
 #include "caf/actor_control_block.hpp"
 #include "caf/type_id.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/core/messages.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -30,6 +31,8 @@ struct seat_card {
   std::string node;
   std::uint64_t seat = 0;
   caf::strong_actor_ptr group;
+
+  TROUPE_FIELDS(seat_card, node, seat, group);
 };
 
 /// Node to node, on a new link: here is mine, give me yours.
@@ -40,6 +43,8 @@ struct exchange_seats {
   /// From the leader: the disk of this seat of yours has lost what it had synced, so that the seat
   /// is void; take another one. Zero: none.
   std::uint64_t forgotten = 0;
+
+  TROUPE_FIELDS(exchange_seats, mine, forgotten);
 };
 
 /// A member of the group as the leader sees it, or as another member does.
@@ -61,6 +66,24 @@ struct seat_view {
   bool is_reached = false;
 
   friend bool operator==(const seat_view&, const seat_view&) = default;
+
+  TROUPE_FIELDS(seat_view, node, address, seat, votes, leads, lag, silent_for, is_reached);
+};
+
+/// A service that programs bring, as a member of the group sees it.
+struct own_service_view {
+  std::string name;
+  std::string type;
+  /// Why this member does not run it; errc::none: it does.
+  problem why;
+  /// Of the leader's view only: ids of nodes whose programs lack it, or have another of the name,
+  /// and of those that do not know all of its rules that the leader knows.
+  std::vector<std::string> lacking{};
+  std::vector<std::string> older{};
+
+  friend bool operator==(const own_service_view&, const own_service_view&) = default;
+
+  TROUPE_FIELDS(own_service_view, name, type, why, lacking, older);
 };
 
 struct voters_view {
@@ -74,12 +97,18 @@ struct voters_view {
   std::vector<seat_view> seats;
   /// Nodes that were removed, and get a seat only when they are added again: by their ids.
   std::vector<std::string> kept_out{};
+  /// Those that were introduced to the cluster.
+  std::vector<own_service_view> services{};
 
   friend bool operator==(const voters_view&, const voters_view&) = default;
+
+  TROUPE_FIELDS(voters_view, term, commit, last, wanted, seats, kept_out, services);
 };
 
 struct list_voters {
   using result = voters_view;
+
+  TROUPE_FIELDS(list_voters);
 };
 
 /// What one node knows of its cluster, whoever leads.
@@ -100,10 +129,14 @@ struct node_view {
   problem why;
 
   friend bool operator==(const node_view&, const node_view&) = default;
+
+  TROUPE_FIELDS(node_view, node, name, leader, leaderless_for, changes_of_leader, group, why);
 };
 
 struct show_node {
   using result = node_view;
+
+  TROUPE_FIELDS(show_node);
 };
 
 enum class voter_change : std::uint8_t {
@@ -144,6 +177,8 @@ struct change_voters {
   /// Its name or id.
   std::string node;
   bool force = false;
+
+  TROUPE_FIELDS(change_voters, what, node, force);
 };
 
 /// A backup that can be read for a few minutes, from the node that was asked.
@@ -151,12 +186,16 @@ struct backup_receipt {
   /// The last entry of the log that is in it.
   std::uint64_t index = 0;
   std::uint64_t bytes = 0;
+
+  TROUPE_FIELDS(backup_receipt, index, bytes);
 };
 
 /// Asks the leader for a backup of all that the group keeps, as of now or a little later. It
 /// takes the place of the last one. Errors: not_leader, busy, and those of the disk.
 struct make_backup {
   using result = backup_receipt;
+
+  TROUPE_FIELDS(make_backup);
 };
 
 /// Asks for a piece of it. Errors: not_found (there is another one by now, or none).
@@ -165,76 +204,13 @@ struct read_backup {
 
   std::uint64_t index = 0;
   std::uint64_t offset = 0;
+
+  TROUPE_FIELDS(read_backup, index, offset);
 };
-
-template <class Inspector>
-bool inspect(Inspector& f, backup_receipt& x) {
-  return f.object(x).fields(f.field("index", x.index), f.field("bytes", x.bytes));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, make_backup& x) {
-  return f.object(x).fields();
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, read_backup& x) {
-  return f.object(x).fields(f.field("index", x.index), f.field("offset", x.offset));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, seat_card& x) {
-  return f.object(x).fields(f.field("node", x.node), f.field("seat", x.seat),
-                            f.field("group", x.group));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, exchange_seats& x) {
-  return f.object(x).fields(f.field("mine", x.mine), f.field("forgotten", x.forgotten));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, seat_view& x) {
-  return f.object(x).fields(
-    f.field("node", x.node), f.field("address", x.address), f.field("seat", x.seat),
-    f.field("votes", x.votes), f.field("leads", x.leads), f.field("lag", x.lag),
-    f.field("silent_for", x.silent_for), f.field("is_reached", x.is_reached));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, voters_view& x) {
-  return f.object(x).fields(f.field("term", x.term), f.field("commit", x.commit),
-                            f.field("last", x.last), f.field("wanted", x.wanted),
-                            f.field("seats", x.seats), f.field("kept_out", x.kept_out));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, node_view& x) {
-  return f.object(x).fields(
-    f.field("node", x.node), f.field("name", x.name), f.field("leader", x.leader),
-    f.field("leaderless_for", x.leaderless_for), f.field("changes_of_leader", x.changes_of_leader),
-    f.field("group", x.group), f.field("why", x.why));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, show_node& x) {
-  return f.object(x).fields();
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, list_voters& x) {
-  return f.object(x).fields();
-}
 
 template <class Inspector>
 bool inspect(Inspector& f, voter_change& x) {
   return inspect_enum(f, x);
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, change_voters& x) {
-  return f.object(x).fields(f.field("what", x.what), f.field("node", x.node),
-                            f.field("force", x.force));
 }
 
 } // namespace troupe::cluster
@@ -251,6 +227,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_node, ::troupe::type_ids::node)
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::read_backup))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::node_view))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::show_node))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::own_service_view))
 
 CAF_END_TYPE_ID_BLOCK(troupe_node)
 

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,16 +13,31 @@
 #include "caf/event_based_actor.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/host/client.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
+#include "troupe/node/agent_functions.hpp"
 #include "troupe/node/configure.hpp"
 #include "troupe/node/init.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/peer.hpp"
-#include "troupe/node/service_clients.hpp"
 #include "troupe/node/voters_client.hpp"
 #include "troupe/router/router_client.hpp"
-#include "troupe/scheduler/worker.hpp"
 #include "troupe/state/state_client.hpp"
+
+namespace troupe::registry {
+
+class registry_client; // include troupe/registry/registry_client.hpp
+
+} // namespace troupe::registry
+
+namespace troupe::scheduler {
+
+class task_handlers;   // include troupe/scheduler/worker.hpp
+class worker;          // include troupe/scheduler/worker.hpp
+struct worker_options; // include troupe/scheduler/worker.hpp
+class workflow_client; // include troupe/scheduler/workflow_client.hpp
+
+} // namespace troupe::scheduler
 
 namespace troupe {
 
@@ -40,24 +53,31 @@ using router::to_group;
 /// One process in a cluster: has agents, finds those of others, sends them messages, takes
 /// locks, shares state, submits workflows and runs their tasks.
 ///
-///     troupe::init();
 ///     auto me = troupe::node::start({.join = {{"127.0.0.1", 6767}}});
-///     (*me)->agent("echo", [](const std::string& text) { return text; });
-///     auto answer = (*me)->request<std::string>(to_agent("echo"), 1s, "hello"s);
+///     me->agent("echo", [](const std::string& text) { return text; }).value();
+///     auto answer = me->request<std::string>(to_agent("echo"), 1s, "hello"s);
 ///
-/// Thread-safe. Calls that return a result or a problem block, so they must not be made
-/// from inside an actor: send router::dispatch messages to router() from there.
+/// It stops when this object ends. May be moved, while nobody uses it; what was moved from may
+/// only be assigned to, and ends without effect. Workers, watchers and held locks that it gave must
+/// end before it. Clients and runs may outlive it: their calls end with withdrawn then.
+///
+/// Thread-safe otherwise. Calls that return a result block, so they must not be made
+/// from inside an actor: use async_request() or an agent_handle() there.
 class node {
 public:
   /// Starts a node with an actor system of its own, or in `sys`, whose configuration went
-  /// through configure(). Returns once it takes links; see wait_joined() for more. Errors:
-  /// in_use (the port, the data folder), damaged and incompatible (the data folder),
-  /// bad_argument (an address, the name), unreachable (a host name that is not known).
-  TROUPE_COMPILED static result<std::unique_ptr<node>> start(node_options options = {},
-                                                             caf::actor_system* sys = nullptr);
+  /// through configure(), and waits until it has joined, up to node_options::wait_joined. Messages
+  /// of one's own types need init() before. Errors: in_use (the port, the data folder), damaged and
+  /// incompatible (the data folder), bad_argument (an address, the name), unreachable (a host name
+  /// that is not known), conflict (node_options::bootstrap where there is a cluster); those of
+  /// wait_joined(), but not of a voter: others wait for it, so it starts all the same.
+  TROUPE_COMPILED static result<node> start(node_options options = {},
+                                            caf::actor_system* sys = nullptr);
 
-  node(const node&) = delete;
-  node& operator=(const node&) = delete;
+  TROUPE_COMPILED node(node&& other) noexcept;
+
+  /// Stops the one that was here.
+  TROUPE_COMPILED node& operator=(node&& other) noexcept;
 
   TROUPE_COMPILED ~node();
 
@@ -73,7 +93,7 @@ public:
   /// no_quorum (nobody leads; not with force), timed_out (the leader said nothing, and may take
   /// the vote later), limit_reached (too many changes are under way); the node goes on after these.
   /// Those of the services (the node has stopped all the same).
-  TROUPE_COMPILED problem leave(const leave_options& how = {});
+  TROUPE_COMPILED result<void> leave(const leave_options& how = {});
 
   // -- who it is ---------------------------------------------------------------------
 
@@ -100,15 +120,16 @@ public:
   }
 
   /// Waits up to `wait` until the services of the cluster are in reach and this node knows
-  /// who was there before it.
-  [[nodiscard]] TROUPE_COMPILED bool wait_joined(duration wait);
+  /// who was there before it, agents included. Errors: timed_out, with why nobody was reached;
+  /// no_quorum (too few voters are there); cancelled (it has stopped).
+  TROUPE_COMPILED result<void> wait_joined(duration wait);
 
   /// Starts or ends maintenance: while it lasts the node shows `maintenance`, its workers get no
   /// new tasks and finish those that they have; its agents get messages as ever. A data folder
   /// remembers it over restarts. Errors: those of the services (the node remembers it all the same,
   /// and says it when they are back), storage_full and cancelled, which is that the node has
   /// stopped (nothing has changed), outcome_unknown (it was stopped meanwhile).
-  TROUPE_COMPILED problem maintain(bool on = true);
+  TROUPE_COMPILED result<void> maintain(bool on = true);
 
   // -- agents ------------------------------------------------------------------------
 
@@ -121,35 +142,67 @@ public:
   /// actor system that was given to start(), actors given here go on. An id that ends with "@" and
   /// the name of this node is this node's own and needs no claim. Errors: name_taken, bad_argument,
   /// limit_reached, unreachable (a unique name needs the cluster).
-  TROUPE_COMPILED problem add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
-                                    const agent_options& how = {});
+  TROUPE_COMPILED result<void> add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
+                                         const agent_options& how = {});
 
   template <class Handle>
   requires requires(const Handle& actor) {
     caf::actor_cast<caf::strong_actor_ptr>(actor);
   }
-  problem add_agent(const std::string& id, const Handle& actor, const agent_options& how = {}) {
+  result<void> add_agent(const std::string& id, const Handle& actor,
+                         const agent_options& how = {}) {
     return add_agent(id, caf::actor_cast<caf::strong_actor_ptr>(actor), how);
   }
 
-  /// Makes an agent of functions, one for each message that it understands; what one returns
-  /// is the answer. It ends with the node and with remove_agent(). A function that throws ends it,
-  /// too: whoever asked gets errc::failed with what was thrown, and node_options::log a line.
+  /// Makes an agent of functions, one for each message that it understands. What one returns is the
+  /// answer: a value, a result<T>, or a pending<T>, which answers later; others are handled
+  /// meanwhile. One whose first parameter is an agent_context& has a hand on its agent. All of them
+  /// run one after the other. It ends with the node, with remove_agent() and with
+  /// agent_context::quit(). A function that throws ends it, too: whoever asked gets errc::failed
+  /// with what was thrown, and node_options::log a line.
   template <class... Functions>
-  requires(sizeof...(Functions) > 0) problem
-    agent(const std::string& id, const agent_options& how, Functions... functions) {
+  requires(sizeof...(Functions) > 0) result<void> agent(const std::string& id,
+                                                        const agent_options& how,
+                                                        Functions... functions) {
+    if (auto why = detail::check_agent_types<Functions...>())
+      return why;
     auto made = system_->spawn(
-      [functions..., on_throw = ends_agent(id)](caf::event_based_actor* self) -> caf::behavior {
-        self->set_exception_handler(on_throw);
-        return {functions...};
+      [functions..., begin = agent_begin(id)](caf::event_based_actor* self) -> caf::behavior {
+        auto context = begin(self);
+        return {detail::agent_function(context, functions)...};
       });
     return adopt_agent(id, made, how);
   }
 
   template <class Function, class... Functions>
-  requires(!std::is_same_v<std::decay_t<Function>, agent_options>) problem
-    agent(const std::string& id, Function first, Functions... others) {
+  requires(!std::is_same_v<std::decay_t<Function>, agent_options>) result<void> agent(
+    const std::string& id, Function first, Functions... others) {
     return agent(id, agent_options{}, std::move(first), std::move(others)...);
+  }
+
+  /// The same for an agent that says what it takes: `Type` is a caf::typed_actor, its functions are
+  /// just those of that, and find<Type>() finds it. Include caf/typed_event_based_actor.hpp.
+  template <class Type, class... Functions>
+  requires requires {
+    typename Type::behavior_type;
+  }
+  result<void> agent(const std::string& id, const agent_options& how, Functions... functions) {
+    if (auto why = detail::check_agent_types<Functions...>())
+      return why;
+    auto made = system_->spawn([functions..., begin = agent_begin(id)](
+                                 typename Type::pointer self) -> typename Type::behavior_type {
+      auto context = begin(self);
+      return {detail::agent_function(context, functions)...};
+    });
+    return adopt_agent(id, caf::actor_cast<caf::actor>(made), how);
+  }
+
+  template <class Type, class Function, class... Functions>
+  requires requires {
+    typename Type::behavior_type;
+  } &&(!std::is_same_v<std::decay_t<Function>, agent_options>)
+    result<void> agent(const std::string& id, Function first, Functions... others) {
+    return agent<Type>(id, agent_options{}, std::move(first), std::move(others)...);
   }
 
   /// Takes an agent back. One that agent() made ends; an actor that was given to add_agent() goes
@@ -164,7 +217,9 @@ public:
   /// retry; of many: some of them get nothing), too_large, bad_argument (a value that cannot be
   /// written), cancelled (this node is stopping).
   template <class... Ts>
-  problem send(const router::recipients& to, Ts&&... what) {
+  result<void> send(const router::recipients& to, Ts&&... what) {
+    if (auto why = check_types<Ts...>())
+      return why;
     return send_message(to, caf::make_message(std::forward<Ts>(what)...));
   }
 
@@ -174,7 +229,8 @@ public:
     return messages_.broadcast(std::move(to), std::forward<Ts>(what)...);
   }
 
-  /// Sends `what` to one agent and waits up to `wait` for its answer, a Result. Errors:
+  /// Sends `what` to one agent and waits up to `wait` (at most router::longest_wait) for its
+  /// answer, a Result; void for one that has none. Errors:
   /// not_found, unreachable, limit_reached (nothing was sent), too_large (nothing was sent; or the
   /// answer is), outcome_unknown (the link was lost before the answer, or too many bytes of answers
   /// wait for it), timed_out; failed with the agent's own words for its errors.
@@ -183,13 +239,39 @@ public:
     return messages_.request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
   }
 
+  /// The same without a thread that waits. What comes back has the answer later: for wait(), as a
+  /// std::future, for a handler, or for co_await (include troupe/await.hpp). Where the
+  /// answer is here already, a handler runs at once, on the thread that calls then(), which gets
+  /// what it throws; else on an actor of this node, one after the other, so it must not block, and
+  /// node_options::log has what it throws. Errors: as request(); limit_reached
+  /// (router::caller::max_open requests wait already), cancelled (this node has stopped).
+  template <class Result, class... Ts>
+  pending<Result> async_request(router::recipients to, duration wait, Ts&&... what) {
+    return messages_.async_request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
+  }
+
+  /// Returns an actor that stands for the agent `id`, wherever that is when a message comes: for
+  /// actors, as send() and request() of CAF. See router_client::agent_handle().
+  template <class Handle = caf::actor>
+  [[nodiscard]] Handle
+  agent_handle(std::string id, duration longest = router::router_client::longest_request) const {
+    return messages_.agent_handle<Handle>(std::move(id), longest);
+  }
+
   /// Returns the handle of an agent, for messages at the speed of CAF. It is good as long
   /// as the link to its node, which is not closed for idleness any more; messages after that
   /// are lost, requests run into their time-out. Handles that come in messages do not hold
-  /// the link: send the ids of agents instead. Errors as request().
+  /// the link: send the ids of agents instead. With a caf::typed_actor the agent must say that it
+  /// takes its messages, see agent<Type>(). Errors: as request(); wrong_type (it does not).
   template <class Handle = caf::actor>
   result<Handle> find(const std::string& id, duration wait = default_wait) {
     return messages_.find<Handle>(id, wait);
+  }
+
+  /// What send(), broadcast(), request() and find() go through; also post(), which waits until a
+  /// message is handed over.
+  [[nodiscard]] const router::router_client& messages() const {
+    return messages_;
   }
 
   /// The router, for actors: takes router::dispatch. As a request it is answered when it is
@@ -204,9 +286,7 @@ public:
 
   // -- services of the cluster -----------------------------------------------------------
 
-  [[nodiscard]] lock::lock_client locks() {
-    return lock::lock_client{clients_.locks};
-  }
+  [[nodiscard]] TROUPE_COMPILED lock::lock_client locks();
 
   /// Holds a lock of the cluster until its end; see lock::auto_renew_lock.
   result<lock::auto_renew_lock> hold(const std::string& name, const lock::hold_options& how = {},
@@ -214,23 +294,37 @@ public:
     return lock::auto_renew_lock::hold(*system_, locks(), name, how, std::move(on_lost));
   }
 
-  [[nodiscard]] cluster::registry_client& registry() {
-    return clients_.registry;
-  }
+  /// Keeps values under keys. Each call of it waits up to `wait`.
+  [[nodiscard]] TROUPE_COMPILED state::state_client state(duration wait = default_wait);
 
-  [[nodiscard]] cluster::scheduler_client& scheduler() {
-    return clients_.scheduler;
-  }
+  /// Submits workflows and follows them: see troupe/scheduler/workflow_client.hpp. Each call of it
+  /// waits up to `wait` for an answer.
+  [[nodiscard]] TROUPE_COMPILED scheduler::workflow_client workflows(duration wait = default_wait);
 
-  [[nodiscard]] state::state_client state() {
-    return state::state_client{*system_, clients_.state};
+  /// Who is there: see troupe/registry/registry_client.hpp. Each call of it waits up to `wait`.
+  [[nodiscard]] TROUPE_COMPILED registry::registry_client registry(duration wait = default_wait);
+
+  /// A client of the service `name` that programs of this cluster bring (see service_options::add),
+  /// from any node; `Service` is its trait, or the host::protocol of that. Rides through changes of
+  /// leader within the time of each call; all clients of one name share their sessions. May outlive
+  /// this node. Errors beside those of host::client: not_found (the node that leads does not have
+  /// it), unreachable (it has stopped there, as its rules threw; what was asked before that is
+  /// outcome_unknown), wrong_type (another type has that name).
+  template <class Service>
+  [[nodiscard]] host::client<host::protocol_of<Service>> service(const std::string& name) {
+    return host::client<host::protocol_of<Service>>{own_service(name)};
   }
 
   /// Runs tasks of the cluster's scheduler in this process until the worker ends; also
   /// those that agents do, see cluster::agent_tasks(). One that the scheduler refuses goes on to
   /// try and is named in node_options::log; ask scheduler::check(options) before.
-  [[nodiscard]] TROUPE_COMPILED scheduler::worker
-  work(const scheduler::worker_options& options = {}, scheduler::task_handlers handlers = {});
+  [[nodiscard]] TROUPE_COMPILED scheduler::worker work(const scheduler::worker_options& options,
+                                                       scheduler::task_handlers handlers);
+
+  /// The same without handlers, so that it runs what agents do.
+  [[nodiscard]] TROUPE_COMPILED scheduler::worker work(const scheduler::worker_options& options);
+
+  [[nodiscard]] TROUPE_COMPILED scheduler::worker work();
 
   static constexpr duration default_wait = router::router_client::default_wait;
 
@@ -242,20 +336,22 @@ private:
   /// Gives boot() also after the end of this node.
   [[nodiscard]] TROUPE_COMPILED std::function<boot_number()> present_boot() const;
 
-  TROUPE_COMPILED problem send_message(const router::recipients& to, const caf::message& what);
+  [[nodiscard]] TROUPE_COMPILED std::shared_ptr<host::detail::service_caller>
+  own_service(const std::string& name);
 
-  /// For the functions of an agent: what they throw ends it.
-  [[nodiscard]] TROUPE_COMPILED std::function<caf::error(std::exception_ptr&)>
-  ends_agent(const std::string& id) const;
+  TROUPE_COMPILED result<void> send_message(const router::recipients& to, const caf::message& what);
 
-  TROUPE_COMPILED problem adopt_agent(const std::string& id, const caf::actor& agent,
-                                      const agent_options& how);
+  /// What the actor of an agent begins with. Good also after the end of this node.
+  [[nodiscard]] TROUPE_COMPILED
+    std::function<std::shared_ptr<agent_context>(caf::scheduled_actor* self)>
+    agent_begin(const std::string& id) const;
+
+  TROUPE_COMPILED result<void> adopt_agent(const std::string& id, const caf::actor& agent,
+                                           const agent_options& how);
 
   std::unique_ptr<inside> inside_;
   // What the templates above need of it.
   caf::actor_system* system_;
-  cluster::service_clients clients_;
-  std::shared_ptr<const std::atomic<bool>> in_maintenance_;
   router::router_client messages_;
 };
 

@@ -6,13 +6,18 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "caf/actor_control_block.hpp"
+#include "caf/fwd.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
 #include "troupe/host/core_options.hpp"
 #include "troupe/host/group_options.hpp"
 #include "troupe/lock/types.hpp"
@@ -21,9 +26,32 @@
 #include "troupe/registry/types.hpp"
 #include "troupe/router/types.hpp"
 #include "troupe/scheduler/types.hpp"
-#include "troupe/state/types.hpp"
+#include "troupe/state/commands.hpp"
+
+namespace troupe::host {
+
+class group_member;
+
+} // namespace troupe::host
 
 namespace troupe::cluster {
+
+/// A service that a program brings: see service_options::add().
+struct own_service {
+  /// In the cluster.
+  std::string name;
+  /// The name of its trait: the same on all nodes, whatever their releases.
+  std::string type;
+  /// Starts it as a member of a group; of none (null): in memory. `warn` is told if it stops there.
+  std::function<result<caf::strong_actor_ptr>(
+    caf::actor_system& sys, std::shared_ptr<host::group_member> member,
+    const host::core_options& limits, std::function<void(const problem&)> warn)>
+    start;
+};
+
+/// Makes an own_service of a trait. Include troupe/service.hpp, which has it.
+template <class Service>
+struct own_service_of;
 
 /// The port of a node that names none.
 inline constexpr std::uint16_t default_port = 6767;
@@ -40,7 +68,29 @@ struct service_options {
   state::state_options state{};
   /// How each of them writes its journal.
   host::core_options journal{};
+  /// Those that this program brings: see add(). At most 100.
+  std::vector<own_service> own{};
+
+  /// Puts a service of one's own beside those of the cluster, on the group that keeps them: on each
+  /// node that may vote, under the same name and trait (see host::service), so that it outlives the
+  /// loss of nodes as they do. node::service() is its client. Include troupe/service.hpp.
+  ///
+  ///     options.services.add<ticket_service>("tickets", 500);
+  ///
+  /// A node whose program lacks it votes all the same, and leads the others; it keeps what it
+  /// cannot carry out, up to host::group_options::max_unread_bytes. If its rules throw, the service
+  /// refuses all on that node until the next start, and the others go on. `options` count on the
+  /// node that leads. A bad name is refused by node::start(): bad_argument for one that is invalid
+  /// or begins with "troupe.", conflict for two of one name or number.
+  template <class Service>
+  service_options& add(std::string name, typename Service::options options = {});
 };
+
+template <class Service>
+service_options& service_options::add(std::string name, typename Service::options options) {
+  own.push_back(own_service_of<Service>::make(std::move(name), std::move(options)));
+  return *this;
+}
 
 /// How a node leaves its cluster.
 struct leave_options {
@@ -63,6 +113,9 @@ struct node_options {
   /// if its data folder knows of none yet. A cluster that was founded without a data folder
   /// keeps its services in the memory of its founder, and ends with that.
   std::vector<net::address> join{};
+  /// How long node::start() waits until the node has joined. Zero: it returns at once, and the node
+  /// goes on trying, as it does after a loss.
+  duration wait_joined = std::chrono::seconds{10};
   /// Founds a cluster also where `join` is given; refused, with errc::conflict, if one is
   /// found there. Without effect once the data folder knows its cluster.
   bool bootstrap = false;

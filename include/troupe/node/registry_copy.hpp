@@ -37,7 +37,7 @@ public:
       table.step(now, 0, each, out);
     for (auto& each : out)
       if (auto* refusal = std::get_if<refused>(&each); refusal != nullptr && is_new(*refusal))
-        found = found.code == errc::none ? refusal->why : found;
+        found = !found ? refusal->why : found;
     if (coming_ && !news.rest)
       shown_ = *std::exchange(coming_, std::nullopt);
     return found;

@@ -43,7 +43,8 @@ public:
       auto where = to_seat_contact(contact);
       return where.address.empty() ? where.node : where.address;
     };
-    auto group = host::group::open(sys, file, hosted_services::numbers(), named, made->listener());
+    auto group = host::group::open(sys, file, hosted_services::numbers(), named, made->listener(),
+                                   hosted_services::own(bounds));
     if (!group)
       return to_problem(group.error());
     made->group_ = std::move(*group);
@@ -74,11 +75,20 @@ public:
     return group_.is_new();
   }
 
+  /// Whether it has a vote by what its log says, committed or not.
+  [[nodiscard]] bool votes() const {
+    bool found = false;
+    group_.look([&](const host::group_status& now) {
+      found = now.consensus.members.votes(now.consensus.self);
+    });
+    return found;
+  }
+
   /// Founds the group with this node as its only voter. Blocks until that is committed, so
   /// synced. Errors: in_use (the log is not empty), those of the disk, timed_out after 20 s.
   problem found(const seat_contact& self) {
     group_.ask(raft::replica::found_group{to_string(self)}, [birth = birth_](const problem& why) {
-      if (why.code != errc::none)
+      if (why)
         birth->end(why);
     });
     return birth_->wait();

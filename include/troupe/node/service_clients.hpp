@@ -10,6 +10,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/host/client.hpp"
 #include "troupe/lock/messages.hpp"
+#include "troupe/node/named_clients.hpp"
 #include "troupe/registry/messages.hpp"
 #include "troupe/scheduler/messages.hpp"
 #include "troupe/state/messages.hpp"
@@ -22,9 +23,8 @@ using locks_client = host::client<lock::lock_protocol>;
 using scheduler_client = host::client<scheduler::scheduler_protocol>;
 using state_client = host::client<state::state_protocol>;
 
-/// One client for each service of a cluster; copies share their sessions. Calls wait, within
-/// their deadlines, while the services are out of reach.
-struct service_clients {
+/// The clients of our own services, beside those of programs; copies of one share its sessions.
+struct service_clients : named_clients {
   TROUPE_COMPILED explicit service_clients(caf::actor_system& sys,
                                            const host::client_options& how = {});
 
@@ -33,24 +33,6 @@ struct service_clients {
   locks_client locks;
   scheduler_client scheduler;
   state_client state;
-
-  /// Ends them all, copies included, so that their actor system can end.
-  TROUPE_COMPILED void close();
-
-  /// The same, and waits up to `wait` until the services have heard of it, as far as they are in
-  /// reach: sessions end at once, then, not after their term.
-  TROUPE_COMPILED void close(duration wait);
-
-  /// They will be out of reach for a while: see host::client::refuse().
-  TROUPE_COMPILED void refuse(const problem& why);
-
-  /// See host::client::on_doubt().
-  TROUPE_COMPILED void on_doubt(const std::function<void()>& job);
-
-  /// The services are there from now on, by their names; those that are missing nowhere. They had
-  /// come to these records, as far as that is known.
-  TROUPE_COMPILED void bind(const std::map<std::string, caf::strong_actor_ptr>& where,
-                            const std::map<std::string, request_id>& records);
 };
 
 } // namespace troupe::cluster

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <string_view>
 
 namespace troupe::cluster {
 
@@ -14,5 +15,10 @@ inline constexpr const char* state_name = "troupe.state";
 
 inline constexpr std::array cluster_services{registry_name, names_name, locks_name, scheduler_name,
                                              state_name};
+
+/// Whether services and actors of troupe have names like this; those of programs have others.
+constexpr bool is_ours(std::string_view name) {
+  return name.starts_with("troupe.");
+}
 
 } // namespace troupe::cluster

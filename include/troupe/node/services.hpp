@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -29,9 +31,18 @@ public:
     return {names_number, locks_number, scheduler_number, state_number};
   }
 
-  /// Starts all of them in memory, or none.
-  TROUPE_COMPILED static result<hosted_services> start(caf::actor_system& sys,
-                                                       const service_options& how);
+  /// Of those that the program brings.
+  static std::map<host::service_id, host::service_title> own(const service_options& how) {
+    std::map<host::service_id, host::service_title> all;
+    for (auto& each : how.own)
+      all[host::number_of_own(each.name)] = {each.name, each.type};
+    return all;
+  }
+
+  /// Starts all of them in memory, or none. `warn` is told of one of the program that stops.
+  TROUPE_COMPILED static result<hosted_services>
+  start(caf::actor_system& sys, const service_options& how,
+        const std::function<void(const problem&)>& warn);
 
   /// Starts all but the registry as members of `group`, or none. The group is to be started
   /// after that.
@@ -66,6 +77,10 @@ public:
 
 private:
   explicit hosted_services(caf::actor_system& sys) : sys_(&sys) {}
+
+  problem add_own(const own_service& which, std::shared_ptr<host::group_member> member,
+                  const host::core_options& limits,
+                  const std::function<void(const problem&)>& warn);
 
   template <class Service, class Host>
   problem add(const typename Service::options& options, Host host,

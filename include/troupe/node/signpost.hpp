@@ -3,6 +3,7 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,8 @@ public:
   void point(std::map<std::string, caf::strong_actor_ptr> here, std::string elsewhere) {
     std::lock_guard guard{mutex_};
     here_ = std::move(here);
+    for (auto& [called, handle] : here_)
+      told_.insert(called);
     elsewhere_ = std::move(elsewhere);
     history_.leads(now(), here_.empty() ? elsewhere_ : "this node");
     tell();
@@ -88,7 +91,7 @@ private:
   /// Under the lock, so that the router hears of changes in their order.
   void tell() const {
     std::map<std::string, caf::strong_actor_ptr> found;
-    for (auto* each : cluster_services)
+    for (auto& each : told_)
       found[each] = nullptr;
     if (seat_) {
       found[voters_name] = nullptr;
@@ -107,6 +110,8 @@ private:
   router::router_access router_;
   mutable std::mutex mutex_;
   std::map<std::string, caf::strong_actor_ptr> here_;
+  /// All that were here once.
+  std::set<std::string> told_{cluster_services.begin(), cluster_services.end()};
   std::string elsewhere_;
   std::vector<std::string> others_;
   problem why_;

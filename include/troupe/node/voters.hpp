@@ -90,7 +90,7 @@ public:
       [this](const list_voters&) {
         auto promise = self_->make_response_promise<voters_view>();
         look([this, promise](const host::group_status& now) mutable {
-          promise.deliver(view_of(now.consensus));
+          promise.deliver(view_of(now));
         });
         return promise;
       },
@@ -179,13 +179,13 @@ public:
   }
 
   void warned(const problem& why) {
-    setup_.log(why.detail);
+    setup_.log.fail(why.detail);
   }
 
   void disk_room(const problem& why) {
     is_disk_full_ = why.code != errc::none;
     constexpr const char* topic = "writes nothing new to its data folder";
-    if (why.code == errc::none)
+    if (!why)
       setup_.log.settle(topic);
     else
       setup_.log.complain(topic, why.detail);
@@ -235,7 +235,7 @@ public:
   /// be told where no majority is reached, and why a leader is not followed.
   void show(std::function<void(const voters_view&, const problem&)> then) {
     look([this, then = std::move(then)](const host::group_status& now) {
-      then(view_of(now.consensus), obstacle(setup_.group.quorum()));
+      then(view_of(now), obstacle(setup_.group.quorum()));
     });
   }
 
@@ -344,7 +344,7 @@ private:
 
   /// As the group has it, but with the names of nodes.
   [[nodiscard]] problem refusal(const host::quorum_view& known) const {
-    if (known.why.code == errc::none)
+    if (!known.why)
       return {};
     auto why = known.no_quorum(name_at());
     if (is_disk_full_)
@@ -354,7 +354,7 @@ private:
 
   /// The same, or what keeps this node from following a leader that it hears.
   [[nodiscard]] problem obstacle(const host::quorum_view& known) const {
-    if (known.leader != raft::seat_id{} || known.why.code != errc::none)
+    if (known.leader != raft::seat_id{} || known.why)
       return refusal(known);
     if (self_->clock().now() < obstacle_until_)
       return {errc::no_quorum, "nobody leads this node: " + obstacle_};
@@ -478,7 +478,7 @@ private:
                        "the link of that; by another linked node only while it knows no leader"});
     auto promise = self_->make_response_promise<seat_card>();
     change_seat([this, promise](const problem& why) mutable {
-      if (why.code == errc::none)
+      if (!why)
         promise.deliver(card());
       else
         promise.deliver(to_error(why));
@@ -504,7 +504,7 @@ private:
       lost, on_self<problem>([this, done](const problem& why) {
         const std::string what
           = "the disk of this node has lost what it had synced (is its folder an older copy?); ";
-        if (why.code == errc::none) {
+        if (!why) {
           setup_.log.warn(what + "it has given up its seat, and learns before it votes again");
           say_seated();
           show_card();
@@ -546,9 +546,13 @@ private:
     return std::nullopt;
   }
 
+  /// By the log, committed or not: after a start, while there is no majority, nobody says how far
+  /// the log is committed.
   void say_seated() {
     auto seat = setup_.group.seat();
-    setup_.seated(members_.members.contains(seat), members_.votes(seat));
+    auto members = members_;
+    setup_.group.look([&](const host::group_status& now) { members = now.consensus.members; });
+    setup_.seated(members.members.contains(seat), members.votes(seat));
   }
 
   /// Not while this node only reads what was, as after its start.
@@ -604,7 +608,7 @@ private:
     auto moment = time_point{now.time_since_epoch()};
     if (pace_.is_free(moment))
       return setup_.group.ask(what, on_self<problem>([this, moment](const problem& why) {
-                                if (why.code == errc::none) // refused: it comes again
+                                if (!why) // refused: it comes again
                                   pace_.count(moment);
                               }));
     if (now < say_pace_at_)
@@ -723,11 +727,11 @@ private:
   void settle(const raft::replica::status& now, const voter_plan& plan) {
     for (auto each = changes_.begin(); each != changes_.end();) {
       auto why = problem_with(*each, now, plan);
-      if (!is_made(*each, now) && why.code == errc::none) {
+      if (!is_made(*each, now) && !why) {
         ++each;
         continue;
       }
-      if (why.code == errc::none)
+      if (!why)
         each->promise.deliver(view_of(now));
       else
         each->promise.deliver(to_error(why));
@@ -851,7 +855,7 @@ private:
     setup_.group.ask(raft::replica::transfer{}, on_self<problem>([this](const problem& why) {
                        if (why.code == errc::busy)
                          timers_.after(soon, [this] { ask_to_hand_over(); });
-                       else if (why.code != errc::none)
+                       else if (why)
                          finish_hand_over();
                      }));
   }
@@ -861,10 +865,26 @@ private:
       done();
   }
 
+  [[nodiscard]] voters_view view_of(const host::group_status& now) const {
+    auto made = view_of(now.consensus);
+    auto& members = now.consensus.members.members;
+    auto nodes_of = [&](const std::vector<raft::seat_id>& seats) {
+      std::vector<std::string> nodes;
+      for (auto& each : seats)
+        if (auto found = members.find(each); found != members.end())
+          nodes.push_back(to_seat_contact(found->second.contact).node);
+      return nodes;
+    };
+    for (auto& each : now.own)
+      made.services.push_back(
+        {each.title.name, each.title.type, each.why, nodes_of(each.lacking), nodes_of(each.older)});
+    return made;
+  }
+
   [[nodiscard]] voters_view view_of(const raft::replica::status& now) const {
     auto& kept_out = now.members.kept_out;
-    voters_view made{now.term,       now.commit, now.last,
-                     wishes_.voters, {},         {kept_out.begin(), kept_out.end()}};
+    voters_view made{
+      now.term, now.commit, now.last, wishes_.voters, {}, {kept_out.begin(), kept_out.end()}, {}};
     std::map<raft::seat_id, const raft::replica::member_status*> others;
     for (auto& each : now.others)
       others[each.seat] = &each;

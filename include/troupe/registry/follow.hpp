@@ -6,11 +6,11 @@
 
 namespace troupe::registry {
 
-/// Returns what brings a copy of a table (registry_options::copy) up to `news`, an answer
-/// to watch_records. If `news` is complete, begin with a new table: configured with the
-/// last one's revision as floor, so that those who watch the copy begin anew, too.
+/// Returns the events that bring a copy of a table (registry_options::copy) up to `news`, an
+/// answer to watch_records. If `news` is complete, step them in a new table, configured with the
+/// revision of the old one as floor, so that watchers of the copy get a snapshot, too.
 ///
-/// Health does not come along: each node judges by its own calls.
+/// Health is not copied: each node judges by its own calls.
 inline std::vector<event> to_events(const record_changes& news) {
   std::vector<event> result;
   for (auto& [revision, kind, what] : news.changes) {
@@ -24,10 +24,10 @@ inline std::vector<event> to_events(const record_changes& news) {
       case change_kind::removed:
         result.emplace_back(put_records{{value}});
         break;
-      case change_kind::lost: // its boot is over, and with it all of that boot
+      case change_kind::lost: // its boot is over, with all records of that boot
         result.emplace_back(forget{value.key.owner, value.boot});
         break;
-      case change_kind::taken: // follows from the record that took the name
+      case change_kind::taken: // the copy derives it from the record with the newer claim
         break;
     }
   }

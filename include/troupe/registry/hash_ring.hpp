@@ -12,9 +12,9 @@
 
 namespace troupe::registry {
 
-/// Returns a hash that is the same on every platform and in every release. Not against
+/// Returns a hash that is the same on every platform and in every release. Not safe against
 /// an attacker who chooses keys. Source: Fowler, Noll, Vo, FNV-1a, 64 bit; its bits are
-/// mixed at the end as in SplitMix64, as FNV alone clusters texts that differ at the end.
+/// mixed at the end as in SplitMix64, because FNV alone clusters texts that differ at the end.
 constexpr std::uint64_t stable_hash(std::string_view text) {
   std::uint64_t hash = 0xcbf29ce484222325U;
   for (auto each : text) {
@@ -26,15 +26,15 @@ constexpr std::uint64_t stable_hash(std::string_view text) {
   return hash ^ (hash >> 31U);
 }
 
-/// Consistent hashing: each member owns the arcs of a circle that end at its points, a
-/// key belongs to the owner of the arc that it falls on. When a member leaves, only its
-/// own keys move, 1/n of all; when one comes, only those that it takes.
+/// Consistent hashing: each member owns the arcs of a circle that end at its points, and a
+/// key belongs to the owner of the arc that it falls on. When a member leaves, only its own
+/// keys move, 1/n of all; when one joins, only the keys that it takes over.
 /// Source: Karger et al., "Consistent hashing and random trees", STOC 1997; virtual nodes
 /// as in DeCandia et al., "Dynamo", SOSP 2007, section 4.2.
 class hash_ring {
 public:
-  /// Of 10 members the busiest has about 1.11 times its share with 256 points each, 1.19
-  /// times with 64 (means of 30 rings). A point is 16 bytes.
+  /// With 10 members, the busiest has about 1.11 times its share at 256 points each, and 1.19
+  /// times at 64 (means of 30 rings). A point takes 16 bytes.
   explicit hash_ring(std::uint32_t points_each = 256) : points_each_(std::max(points_each, 1U)) {}
 
   hash_ring(hash_ring&&) = default; // not copied: points name their owner by address
@@ -65,14 +65,14 @@ public:
     return members_;
   }
 
-  /// Returns whose `key` is, nothing if there are no members. Cost: O(log points).
+  /// Returns the owner of `key`; nothing if there are no members. Cost: O(log points).
   [[nodiscard]] std::optional<std::string> owner_of(std::string_view key) const {
     auto found = owners_of(key, 1);
     return found.empty() ? std::nullopt : std::optional{std::move(found.front())};
   }
 
-  /// Returns the first `count` members for `key`, each once: its owner, then who would
-  /// own it if those before were gone.
+  /// Returns the first `count` members for `key`, each once: its owner, then the member that
+  /// would own it without those before.
   [[nodiscard]] std::vector<std::string> owners_of(std::string_view key, std::size_t count) const {
     std::vector<std::string> result;
     count = std::min(count, members_.size());

@@ -32,16 +32,16 @@ using registry_commands = host::commands<put_records, heartbeat, verdict, forget
 using registry_queries
   = host::queries<get_record, find_records, find_owner, count_records, watch_records>;
 
-/// What a client of the registry includes: the handle and its messages. Commands answer
-/// with their result or with a troupe::errc; record_table::step lists which. Give
-/// watch_records a timeout longer than its `wait`.
+/// What a client of the registry includes: the handle and its messages. Commands answer with
+/// their result or with a troupe::errc; record_table::step lists which. A request with
+/// watch_records needs a timeout longer than its `wait`.
 using registry_actor = host::service_handle<registry_commands, registry_queries>;
 using registry_protocol = host::protocol<registry_commands, registry_queries>;
 
 using names_commands = host::commands<names::claim, names::release, names::owner_gone>;
 using names_queries = host::queries<names::find_claim, names::list_claims>;
 
-/// The handle of who decides on names; name_table::step lists its refusals.
+/// The handle of the service for names; name_table::step lists its refusals.
 using names_actor = host::service_handle<names_commands, names_queries>;
 using names_protocol = host::protocol<names_commands, names_queries>;
 

@@ -10,8 +10,8 @@
 
 namespace troupe::registry {
 
-/// What a host has to know of names to put a name_table on the network. Wants a durable
-/// host: whoever lost its claims gives a name to two.
+/// Lets a host put a name_table on the network. Needs a durable host: a table that lost its
+/// claims would give one name to two nodes.
 class name_service : public host::service<name_table, names_commands, names_queries> {
 public:
   using options = names::name_options;

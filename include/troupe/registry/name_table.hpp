@@ -20,13 +20,13 @@
 
 namespace troupe::registry {
 
-/// Decides who may call itself what: a name has one owner at a time, and each claim a
-/// token above all before. A pure state machine.
+/// Decides which node holds which name. A name has one owner at a time, and each new claim
+/// gets a token above all earlier ones. A pure state machine.
 ///
-/// A claim is of one boot of a node. When the node starts again, its first claim frees
-/// what earlier boots had, as they are dead; a claim of an earlier boot is refused, as
-/// two nodes then live under one id. A claim has no lease: it ends by release, by a newer
-/// boot, or when membership says that the node is gone.
+/// A claim belongs to one boot of a node. When the node starts again, its first claim frees
+/// the names of earlier boots, which are dead. A claim of an earlier boot is refused, because
+/// two nodes then use one id. A claim has no lease: it ends by release, by a newer boot, or
+/// when membership says that the node has left.
 class name_table {
 public:
   using event = names::event;
@@ -37,9 +37,9 @@ public:
   /// Handles one request made at `now`. Every `id` but that of configure gets one answer,
   /// in this call.
   ///
-  /// Refusals: name_taken (another node has one of the names), in_use (a later boot of
-  /// the node has names), bad_argument (no name, or names outside 1 to 255 bytes of
-  /// UTF-8 without '@' and control characters; no owner; boot zero), too_large (too many
+  /// Refusals: name_taken (another node has one of the names), in_use (a later boot of the
+  /// node has names), bad_argument (no name to claim; a name that is not 1 to 255 bytes of
+  /// UTF-8 without '@' and control characters; an invalid owner or boot), too_large (too many
   /// names in one request), limit_reached (too many names in all).
   /// Cost: O(log n) for each name.
   void step(time_point now, request_id id, const event& what, effects& out) {
@@ -47,13 +47,13 @@ public:
     std::visit([&](const auto& request) { handle(id, request, out); }, what);
   }
 
-  /// Returns why step() would refuse `what` for its size, errc::none if it is to be stepped.
+  /// Returns why step() would refuse `what` for its size; errc::none if not.
   /// Cost: O(names).
   [[nodiscard]] problem screen(const event& what) const {
     return std::visit([this](const auto& request) { return screen(request); }, what);
   }
 
-  /// Time changes nothing here.
+  /// Has no effect: no rule of this table depends on time.
   /// @pre `now` never goes backwards.
   void tick(time_point now, effects&) {
     assert(now >= last_now_);
@@ -69,7 +69,7 @@ public:
     return found != claims_.end() ? names::claim_found{found->second} : names::claim_found{};
   }
 
-  /// Cost: O(page), with an owner O(log n) for each claim of it.
+  /// Cost: O(page); if an owner is given, O(log n) for each claim of the page.
   [[nodiscard]] names::claim_page answer(const names::list_claims& question) const {
     names::claim_page result;
     auto room = std::clamp<std::size_t>(question.limit, 1, max_page);
@@ -99,7 +99,7 @@ public:
     return result;
   }
 
-  /// Goes on from where `saved` was taken.
+  /// Continues from `saved`.
   /// @pre `saved` comes from snapshot(); the host has verified its checksum.
   void restore(time_point now, const names::name_snapshot& saved) {
     *this = {};
@@ -118,7 +118,7 @@ private:
   // -- requests ----------------------------------------------------------------------
 
   void handle(request_id id, const names::claim& request, effects& out) {
-    if (auto why = unfit(request.names, request.owner, request.boot); why.code != errc::none)
+    if (auto why = unfit(request.names, request.owner, request.boot))
       return refuse(id, std::move(why), out);
     if (request.names.empty())
       return refuse(id, {errc::bad_argument, "names is empty; give the names to claim"}, out);
@@ -136,7 +136,7 @@ private:
     if (!fresh.empty() && claims_.size() + fresh.size() > options_.max_names)
       return refuse(id, full(), out);
     if (node != owners_.end() && node->second.boot < request.boot)
-      free_all(node); // those of a boot that is dead
+      free_all(node); // the names of earlier boots
     names::claims result;
     for (auto& name : request.names)
       result.claimed.push_back(grant(name, request));
@@ -144,7 +144,7 @@ private:
   }
 
   void handle(request_id id, const names::release& request, effects& out) {
-    if (auto why = unfit(request.names, request.owner, request.boot); why.code != errc::none)
+    if (auto why = unfit(request.names, request.owner, request.boot))
       return refuse(id, std::move(why), out);
     names::freed result;
     auto node = owners_.find(request.owner);
@@ -161,7 +161,7 @@ private:
   }
 
   void handle(request_id id, const names::owner_gone& request, effects& out) {
-    if (auto why = unfit({}, request.owner, request.boot); why.code != errc::none)
+    if (auto why = unfit({}, request.owner, request.boot))
       return refuse(id, std::move(why), out);
     names::freed result;
     if (auto node = owners_.find(request.owner);
@@ -185,7 +185,7 @@ private:
 
   // -- transitions -------------------------------------------------------------------
 
-  /// A node that has names; all are of its latest boot.
+  /// A node that has names. All belong to its latest boot.
   struct node_names {
     std::uint64_t boot = 0;
     std::set<std::string> names;
@@ -233,8 +233,9 @@ private:
   [[nodiscard]] problem unfit(const std::vector<std::string>& asked, const std::string& owner,
                               std::uint64_t boot) const {
     if (!is_name(owner) || is_own_name(owner) || boot == 0 || boot > max_boot)
-      return {errc::bad_argument, "owner " + shortened(owner) + " with boot " + std::to_string(boot)
-                                    + " is no node; boots count from one"};
+      return {errc::bad_argument,
+              "owner " + shortened(owner) + " with boot " + std::to_string(boot)
+                + " is invalid; give a node id without '@', and a boot of at least 1"};
     if (asked.size() > options_.max_batch)
       return {errc::too_large, std::to_string(asked.size()) + " names in one request; give at most "
                                  + std::to_string(options_.max_batch)
@@ -255,7 +256,7 @@ private:
 
   static problem outlived(const std::string& owner, std::uint64_t boot, std::uint64_t latest) {
     return {errc::in_use, "node " + owner + " has started again as boot " + std::to_string(latest)
-                            + "; boot " + std::to_string(boot) + " claims no names any more"};
+                            + "; boot " + std::to_string(boot) + " may no longer claim names"};
   }
 
   [[nodiscard]] problem full() const {

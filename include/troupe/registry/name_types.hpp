@@ -7,14 +7,15 @@
 #include <vector>
 
 #include "troupe/core/answers.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 
-/// Vocabulary of the name_table: who may call itself what.
+/// Vocabulary of the name_table: claims of names.
 namespace troupe::registry::names {
 
-/// A name and who has it. The token grows with every claim of a table, so that of two
-/// records that carry one name the newer claim shows.
+/// A name and the node that holds it. The token grows with every claim of a table, so that of
+/// two records with the same name the newer claim shows.
 struct name_claim {
   std::string name{};
   std::string owner{};
@@ -22,19 +23,25 @@ struct name_claim {
   std::uint64_t token = 0;
 
   friend bool operator==(const name_claim&, const name_claim&) = default;
+
+  TROUPE_FIELDS(name_claim, name, owner, boot, token);
 };
 
 struct claims {
   std::vector<name_claim> claimed{};
 
   friend bool operator==(const claims&, const claims&) = default;
+
+  TROUPE_FIELDS(claims, claimed);
 };
 
-/// The names that are free now.
+/// The names that were freed.
 struct freed {
   std::vector<std::string> names{};
 
   friend bool operator==(const freed&, const freed&) = default;
+
+  TROUPE_FIELDS(freed, names);
 };
 
 // -- configuration -------------------------------------------------------------------
@@ -46,81 +53,99 @@ struct name_options {
   std::uint32_t max_batch = 1'000;
 
   friend bool operator==(const name_options&, const name_options&) = default;
+
+  TROUPE_FIELDS(name_options, max_names, max_batch);
 };
 
 // -- events: what a caller may ask -----------------------------------------------------
 
-/// Claims names for a node: all of them or none, in one request at its start and one
-/// for each agent that comes later. What the node has already keeps its token.
+/// Claims names for a node, all of them or none. A node sends one request at its start and one
+/// for each later agent. Names that this boot already holds keep their token.
 struct claim {
   using result = claims;
 
   std::vector<std::string> names{};
   std::string owner{};
   std::uint64_t boot = 0;
+
+  TROUPE_FIELDS(claim, names, owner, boot);
 };
 
-/// Gives names back. Those that this boot of the node does not have stay as they are.
+/// Releases names. Has no effect on names that this boot of the node does not hold.
 struct release {
   using result = freed;
 
   std::vector<std::string> names{};
   std::string owner{};
   std::uint64_t boot = 0;
+
+  TROUPE_FIELDS(release, names, owner, boot);
 };
 
-/// Membership says that a node is gone for good, up to this boot: frees all it had.
+/// Membership says that a node up to this boot has left permanently: frees all its names.
 struct owner_gone {
   using result = freed;
 
   std::string owner{};
   std::uint64_t boot = 0;
+
+  TROUPE_FIELDS(owner_gone, owner, boot);
 };
 
-/// Entered by the host, first of all and at every start. Tokens from here on lie above
-/// `token_floor`, so that no token of a lost past comes again.
+/// Sent by the host, before anything else and at every start. Later tokens are above
+/// `token_floor`, so that no token is reused after state was lost.
 struct configure {
   name_options options{};
   std::uint64_t token_floor = 0;
-  /// Where tokens were not above that before, some of the past is lost, and maybe all who had
-  /// names: all are free then, and whoever lives claims its own anew.
+  /// Whether to free all names if the last token is below `token_floor`: state was lost then, and
+  /// with it perhaps claims. Running nodes claim their names again.
   bool frees_names = false;
+
+  TROUPE_FIELDS(configure, options, token_floor, frees_names);
 };
 
 using event = std::variant<claim, release, owner_gone, configure>;
 
-// -- queries: what anybody may look at -------------------------------------------------
+// -- queries ---------------------------------------------------------------------------
 
 struct claim_found {
   std::optional<name_claim> found{};
 
   friend bool operator==(const claim_found&, const claim_found&) = default;
+
+  TROUPE_FIELDS(claim_found, found);
 };
 
-/// Asks who has `name`.
+/// Asks for the holder of `name`.
 struct find_claim {
   using result = claim_found;
 
   std::string name{};
+
+  TROUPE_FIELDS(find_claim, name);
 };
 
 /// One page of claims, by name.
 struct claim_page {
   std::vector<name_claim> claimed{};
-  /// There is more: ask again with `after` the last name.
+  /// There are more claims: ask again with `after` set to the last name.
   bool more = false;
 
   friend bool operator==(const claim_page&, const claim_page&) = default;
+
+  TROUPE_FIELDS(claim_page, claimed, more);
 };
 
-/// Asks for the names of `owner`, or of all nodes if it is empty, behind the name
-/// `after`, at most `limit` (and 1,000).
+/// Asks for the names of `owner`, or of all nodes if it is empty, that sort after `after`: at
+/// most `limit`, and at most 1,000.
 struct list_claims {
   using result = claim_page;
 
   std::string owner{};
   std::string after{};
   std::uint32_t limit = 100;
+
+  TROUPE_FIELDS(list_claims, owner, after, limit);
 };
 
 // -- effects: what the caller of step() must carry out ----------------------------------
@@ -128,7 +153,7 @@ struct list_claims {
 /// Answer `id` with the claims, in the order of the request.
 using granted = answered<claims>;
 
-/// Answer `id` with the names that it set free.
+/// Answer `id` with the names that it freed.
 using released = answered<freed>;
 
 using troupe::refused;
@@ -139,86 +164,15 @@ using effects = std::vector<effect>;
 
 // -- snapshot --------------------------------------------------------------------------
 
-/// All that a table needs to go on elsewhere.
+/// Everything a table needs to continue elsewhere.
 struct name_snapshot {
   std::uint64_t last_token = 0;
   std::vector<name_claim> claimed{};
   name_options options{};
 
   friend bool operator==(const name_snapshot&, const name_snapshot&) = default;
+
+  TROUPE_FIELDS(name_snapshot, last_token, claimed, options);
 };
-
-// -- inspection ------------------------------------------------------------------------
-
-template <class Inspector>
-bool inspect(Inspector& f, name_claim& x) {
-  return f.object(x).fields(f.field("name", x.name), f.field("owner", x.owner),
-                            f.field("boot", x.boot), f.field("token", x.token));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, claims& x) {
-  return f.object(x).fields(f.field("claimed", x.claimed));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, freed& x) {
-  return f.object(x).fields(f.field("names", x.names));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, name_options& x) {
-  return f.object(x).fields(f.field("max_names", x.max_names), f.field("max_batch", x.max_batch));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, claim& x) {
-  return f.object(x).fields(f.field("names", x.names), f.field("owner", x.owner),
-                            f.field("boot", x.boot));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, release& x) {
-  return f.object(x).fields(f.field("names", x.names), f.field("owner", x.owner),
-                            f.field("boot", x.boot));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, owner_gone& x) {
-  return f.object(x).fields(f.field("owner", x.owner), f.field("boot", x.boot));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, configure& x) {
-  return f.object(x).fields(f.field("options", x.options), f.field("token_floor", x.token_floor),
-                            f.field("frees_names", x.frees_names));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, claim_found& x) {
-  return f.object(x).fields(f.field("found", x.found));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, find_claim& x) {
-  return f.object(x).fields(f.field("name", x.name));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, claim_page& x) {
-  return f.object(x).fields(f.field("claimed", x.claimed), f.field("more", x.more));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, list_claims& x) {
-  return f.object(x).fields(f.field("owner", x.owner), f.field("after", x.after),
-                            f.field("limit", x.limit));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, name_snapshot& x) {
-  return f.object(x).fields(f.field("last_token", x.last_token), f.field("claimed", x.claimed),
-                            f.field("options", x.options));
-}
 
 } // namespace troupe::registry::names

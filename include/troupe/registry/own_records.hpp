@@ -14,18 +14,18 @@
 
 namespace troupe::registry {
 
-/// Returns the boot for a node that starts: its own count of starts, unless a registry
-/// has heard of it with that or a higher one (a disk that was restored or is new).
+/// Returns the boot for a starting node: its own count of starts, or one above the boot that a
+/// registry knows if that is not lower (as after the disk was restored or replaced).
 inline std::uint64_t boot_above(std::uint64_t own_count, const owner_view& heard) {
   return std::max({own_count, heard.boot + 1, std::uint64_t{1}});
 }
 
-/// A node's book of what it says of itself, its agents and its services: the one place
-/// that makes versions. Every change returns the record to put into registries; all()
-/// is what a registry needs that has lost everything.
+/// The records that a node publishes about itself, its agents and its services. It assigns
+/// their versions. Each change returns the record to put into registries; all() is for a
+/// registry that has lost its state.
 class own_records {
 public:
-  /// Removals that no registry has confirmed; beyond them the oldest is forgotten, and a
+  /// Limit of removals that no registry has confirmed. Beyond it the oldest is forgotten, and a
   /// registry that missed it shows the record until the next boot.
   static constexpr std::size_t max_removed = 10'000;
 
@@ -35,8 +35,8 @@ public:
     return boot_;
   }
 
-  /// Says `value` from now on: new, or in the place of the last of its kind and name.
-  /// Owner, boot and version are filled in.
+  /// Adds `value`, or replaces the record of its kind and name. Fills in owner, boot and
+  /// version.
   record put(record value) {
     value.key.owner = owner_;
     value.boot = boot_;
@@ -46,13 +46,13 @@ public:
     return records_.insert_or_assign(value.key, value).first->second;
   }
 
-  /// Returns what is said of `name`, to be changed and put again; nothing if nothing is.
+  /// Returns the record of `name`, to be changed and put again; nothing if there is none.
   [[nodiscard]] std::optional<record> find(record_kind kind, const std::string& name) const {
     auto found = records_.find({kind, name, owner_});
     return found != records_.end() ? std::optional{found->second} : std::nullopt;
   }
 
-  /// Takes back what is said of `name`. Returns the removal, nothing if nothing was said.
+  /// Removes the record of `name`. Returns the removal; nothing if there was no record.
   std::optional<record> remove(record_kind kind, const std::string& name) {
     auto found = records_.extract({kind, name, owner_});
     if (found.empty())
@@ -68,12 +68,12 @@ public:
     return removed_.insert_or_assign(gone.key, gone).first->second;
   }
 
-  /// A registry has merged all() of up to `version`: removals up to there can go.
+  /// A registry has merged all() up to `version`: drops removals up to that.
   void confirm(std::uint64_t version) {
     std::erase_if(removed_, [&](const auto& each) { return each.second.version <= version; });
   }
 
-  /// Returns all that is said, with the removals that are not confirmed.
+  /// Returns all records and the unconfirmed removals.
   [[nodiscard]] std::vector<record> all() const {
     std::vector<record> result;
     for (auto* book : {&records_, &removed_})
@@ -87,9 +87,9 @@ public:
     return last_version_;
   }
 
-  /// Goes above what a registry has heard of this node: put all() again after it, and
-  /// claim its names again, as a new boot frees those of the last. A higher boot ends
-  /// whatever was said before, so removals need no word any more.
+  /// Takes a boot above `boot`, which a registry knows of this node. Then put all() again and
+  /// claim the names again, because a new boot frees those of the last. Drops removals: a higher
+  /// boot ends all earlier records.
   void rise_above(std::uint64_t boot) {
     if (boot < boot_)
       return;
@@ -99,8 +99,8 @@ public:
       each.boot = boot_;
   }
 
-  /// Whether `heard` says that this boot is over or another has come after it; else a stale record
-  /// was only late news.
+  /// Whether by `heard` this boot is over or a later one exists. If not, a stale record was only
+  /// late news.
   [[nodiscard]] bool is_outlived(const owner_view& heard) const {
     return heard.boot > boot_ || (heard.boot == boot_ && heard.over);
   }

@@ -10,72 +10,84 @@
 #include <string_view>
 #include <vector>
 
+#include "troupe/core/fields.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/record.hpp"
 
-/// What anybody may ask of a record_table, as of its last call.
+/// Queries to a record_table. Answers are as of its last call.
 namespace troupe::registry {
 
 // -- look up -------------------------------------------------------------------------
 
-/// A record as it shows.
+/// A record with its effective state.
 struct record_view {
   record value{};
-  /// Of its node: active, inactive or disconnected.
+  /// Liveness of its node: active, inactive or disconnected.
   record_status liveness = record_status::active;
-  /// The worst of liveness, its own and its node's own status.
+  /// The worst of `liveness`, its own status and the status of its node.
   record_status status = record_status::active;
   bool healthy = true;
-  /// Since the last heartbeat of its node, as of the last call. Zero in changes.
+  /// Time since the last heartbeat of its node, as of the last call. Zero in changes.
   duration unseen_for{};
 
   friend bool operator==(const record_view&, const record_view&) = default;
+
+  TROUPE_FIELDS(record_view, value, liveness, status, healthy, unseen_for);
 };
 
 struct record_found {
   std::optional<record_view> found{};
 
   friend bool operator==(const record_found&, const record_found&) = default;
+
+  TROUPE_FIELDS(record_found, found);
 };
 
-/// Asks for a record by kind and name, and by owner if one is given. Of several the best
-/// is found: by token, status, health, then owner.
+/// Asks for a record by kind and name, and by owner if one is given. Of several, returns the
+/// best by token, status, health, then owner.
 struct get_record {
   using result = record_found;
 
   record_kind kind = record_kind::agent;
   std::string name{};
   std::string owner{};
+
+  TROUPE_FIELDS(get_record, kind, name, owner);
 };
 
 /// One page of records, in the order of their keys.
 struct found_records {
   std::vector<record_view> records{};
-  /// There is more: ask again with `after` the last key.
+  /// There are more records: ask again with `after` set to the last key.
   bool more = false;
 
   friend bool operator==(const found_records&, const found_records&) = default;
+
+  TROUPE_FIELDS(found_records, records, more);
 };
 
-/// Asks for the records that meet every condition given. A page has at most `limit`
-/// (and 1,000) records and about 1 MiB.
+/// Asks for the records that meet every given condition. A page has at most `limit` records,
+/// at most 1,000, and about 1 MiB.
 struct find_records {
   using result = found_records;
 
   std::optional<record_kind> kind{};
   std::string name{};
   std::string owner{};
-  /// All of them.
+  /// The record has all of them.
   std::vector<std::string> capabilities{};
   std::string group{};
-  /// All of them, with these very values.
+  /// The record has all these keys, with exactly these values.
   std::map<std::string, std::string> metadata{};
-  /// One of them; none given: active.
+  /// The record has one of them; active if the list is empty.
   std::vector<record_status> statuses{};
   bool unhealthy_too = false;
   std::optional<record_key> after{};
   std::uint32_t limit = 100;
+
+  TROUPE_FIELDS(find_records, kind, name, owner, capabilities, group, metadata, statuses,
+                unhealthy_too, after, limit);
 };
 
 /// Every status, for find_records::statuses.
@@ -84,30 +96,34 @@ inline std::vector<record_status> all_statuses() {
           record_status::disconnected};
 }
 
-/// How a node stands.
+/// State of a node.
 struct owner_view {
   std::string owner{};
-  /// The highest heard of; zero if it never was.
+  /// The highest boot seen; zero if the node is unknown.
   std::uint64_t boot = 0;
-  /// No record of this boot is taken any more; the node has to start above it.
+  /// Records of this boot are no longer taken; the node has to take a higher boot.
   bool over = false;
-  /// By its silence and by membership: active, inactive or disconnected.
+  /// The worse of its silence and membership's verdict: active, inactive or disconnected.
   record_status liveness = record_status::active;
-  /// Since its last heartbeat, as of the last call of the table.
+  /// Time since its last heartbeat, as of the last call of the table.
   duration unseen_for{};
   /// Records that are not removed.
   std::uint32_t records = 0;
-  /// When its next heartbeat is expected.
+  /// Interval at which its heartbeats are expected.
   duration heartbeat_every{};
 
   friend bool operator==(const owner_view&, const owner_view&) = default;
+
+  TROUPE_FIELDS(owner_view, owner, boot, over, liveness, unseen_for, records, heartbeat_every);
 };
 
-/// Asks how a node stands.
+/// Asks for the state of a node.
 struct find_owner {
   using result = owner_view;
 
   std::string owner{};
+
+  TROUPE_FIELDS(find_owner, owner);
 };
 
 // -- count ---------------------------------------------------------------------------
@@ -119,6 +135,8 @@ struct status_counts {
   std::uint32_t disconnected = 0;
 
   friend bool operator==(const status_counts&, const status_counts&) = default;
+
+  TROUPE_FIELDS(status_counts, active, maintenance, inactive, disconnected);
 };
 
 struct registry_counts {
@@ -126,33 +144,38 @@ struct registry_counts {
   status_counts agents{};
   status_counts services{};
   std::uint32_t unhealthy = 0;
-  /// Removed, but not forgotten yet.
+  /// Removed records that are still kept.
   std::uint32_t removed = 0;
-  /// Nodes ever heard of.
+  /// Nodes ever seen in a record or in `forget`.
   std::uint32_t owners = 0;
   /// Records for each capability, whatever their status; the first 1,000 by name.
   std::map<std::string, std::uint32_t> by_capability{};
   std::uint64_t revision = 0;
 
   friend bool operator==(const registry_counts&, const registry_counts&) = default;
+
+  TROUPE_FIELDS(registry_counts, nodes, agents, services, unhealthy, removed, owners, by_capability,
+                revision);
 };
 
 struct count_records {
   using result = registry_counts;
+
+  TROUPE_FIELDS(count_records);
 };
 
 // -- watch ---------------------------------------------------------------------------
 
-/// Numbers go over the wire: append at the end.
+/// The numbers go over the wire: append at the end.
 enum class change_kind : std::uint8_t {
   added = 0,
   updated = 1,
-  /// Its owner took it back.
+  /// Its owner removed it.
   removed = 2,
   /// Its node started again without it, or was forgotten.
   lost = 3,
-  /// Another node has a newer claim to its name. It may show again or be removed or lost,
-  /// also if it never showed.
+  /// Another node has a newer claim to its name, which hides it. It may show again later, or be
+  /// removed or lost, even if it never showed.
   taken = 4,
 };
 
@@ -164,7 +187,7 @@ constexpr std::string_view name_of(change_kind kind) noexcept {
   return index < change_kind_names.size() ? change_kind_names[index] : "unknown";
 }
 
-/// Returns whether the record shows from then on.
+/// Returns whether the record is visible after the change.
 constexpr bool is_shown(change_kind kind) {
   return kind == change_kind::added || kind == change_kind::updated;
 }
@@ -172,44 +195,48 @@ constexpr bool is_shown(change_kind kind) {
 struct change {
   std::uint64_t revision = 0;
   change_kind kind = change_kind::added;
-  /// As it shows now or, if it does not, as it was last known.
+  /// The record as it shows now, or as it was last known if it no longer shows.
   record_view what{};
 
   friend bool operator==(const change&, const change&) = default;
+
+  TROUPE_FIELDS(change, revision, kind, what);
 };
 
 struct record_changes {
-  /// Ask again after this.
+  /// Ask again with this as `after`.
   std::uint64_t revision = 0;
-  /// A snapshot begins here: drop what you have.
+  /// A snapshot begins here: drop the records that you have.
   bool complete = false;
   std::vector<change> changes{};
-  /// The snapshot goes on: the records up to here have come.
+  /// The snapshot is not complete: records up to this key have come.
   std::optional<record_key> rest{};
-  /// More can be had at once.
+  /// More changes are ready: ask again at once.
   bool more = false;
 
   friend bool operator==(const record_changes&, const record_changes&) = default;
+
+  TROUPE_FIELDS(record_changes, revision, complete, changes, rest, more);
 };
 
-/// Asks for what changed after revision `after`; zero asks for a snapshot first. Waits up
-/// to `wait` while there is nothing. Whoever asks again and again, as next() says, has
-/// the table: a snapshot, then every change in order without a gap. Only a watcher that falls
-/// more than registry_options::max_changes behind begins anew with a snapshot.
+/// Asks for the changes after revision `after`; zero asks for a snapshot first. Waits up to
+/// `wait` while there are none. A watcher that keeps asking with next() has a copy of the table:
+/// a snapshot, then every change in order without a gap. Only one that falls more than
+/// registry_options::max_changes behind gets a snapshot again.
 ///
-/// A snapshot comes in pages by the order of keys, as they show when the page is made, between
-/// them what changed of the records that have come; a change may come twice: the last word on a
-/// key counts. It ends with a page after which the watcher has the table as of that page's
-/// revision. A page has at most `limit` (and 1,000) changes and about 1 MiB.
+/// A snapshot comes in pages in the order of keys, each as the records show when the page is made.
+/// Between them come the changes of records already sent. A change may come twice; the last one of
+/// a key counts. After the last page of a snapshot the watcher has the table as of that page's
+/// revision. A page has at most `limit` changes, at most 1,000, and about 1 MiB.
 struct watch_records {
   using result = record_changes;
 
   std::uint64_t after = 0;
   std::optional<record_key> rest{};
   duration wait{};
-  std::uint32_t limit = 1'000; // fewer end a snapshot later, or not while more changes
+  std::uint32_t limit = 1'000; // fewer end a snapshot later, or never if changes come faster
 
-  /// See indexed_query: every change concerns it.
+  /// See indexed_query. Every change concerns this query.
   [[nodiscard]] static interest about() {
     return {};
   }
@@ -222,93 +249,8 @@ struct watch_records {
   [[nodiscard]] watch_records next(const record_changes& last) const {
     return {last.revision, last.rest, wait, limit};
   }
+
+  TROUPE_FIELDS(watch_records, after, rest, wait, limit);
 };
-
-// -- inspection ------------------------------------------------------------------------
-
-template <class Inspector>
-bool inspect(Inspector& f, owner_view& x) {
-  return f.object(x).fields(f.field("owner", x.owner), f.field("boot", x.boot),
-                            f.field("over", x.over), f.field("liveness", x.liveness),
-                            f.field("unseen_for", x.unseen_for), f.field("records", x.records),
-                            f.field("heartbeat_every", x.heartbeat_every));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, record_view& x) {
-  return f.object(x).fields(f.field("value", x.value), f.field("liveness", x.liveness),
-                            f.field("status", x.status), f.field("healthy", x.healthy),
-                            f.field("unseen_for", x.unseen_for));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, record_found& x) {
-  return f.object(x).fields(f.field("found", x.found));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, get_record& x) {
-  return f.object(x).fields(f.field("kind", x.kind), f.field("name", x.name),
-                            f.field("owner", x.owner));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, found_records& x) {
-  return f.object(x).fields(f.field("records", x.records), f.field("more", x.more));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, find_records& x) {
-  return f.object(x).fields(f.field("kind", x.kind), f.field("name", x.name),
-                            f.field("owner", x.owner), f.field("capabilities", x.capabilities),
-                            f.field("group", x.group), f.field("metadata", x.metadata),
-                            f.field("statuses", x.statuses),
-                            f.field("unhealthy_too", x.unhealthy_too), f.field("after", x.after),
-                            f.field("limit", x.limit));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, find_owner& x) {
-  return f.object(x).fields(f.field("owner", x.owner));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, status_counts& x) {
-  return f.object(x).fields(f.field("active", x.active), f.field("maintenance", x.maintenance),
-                            f.field("inactive", x.inactive),
-                            f.field("disconnected", x.disconnected));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, registry_counts& x) {
-  return f.object(x).fields(
-    f.field("nodes", x.nodes), f.field("agents", x.agents), f.field("services", x.services),
-    f.field("unhealthy", x.unhealthy), f.field("removed", x.removed), f.field("owners", x.owners),
-    f.field("by_capability", x.by_capability), f.field("revision", x.revision));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, count_records& x) {
-  return f.object(x).fields();
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, change& x) {
-  return f.object(x).fields(f.field("revision", x.revision), f.field("kind", x.kind),
-                            f.field("what", x.what));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, record_changes& x) {
-  return f.object(x).fields(f.field("revision", x.revision), f.field("complete", x.complete),
-                            f.field("changes", x.changes), f.field("rest", x.rest),
-                            f.field("more", x.more));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, watch_records& x) {
-  return f.object(x).fields(f.field("after", x.after), f.field("rest", x.rest),
-                            f.field("wait", x.wait), f.field("limit", x.limit));
-}
 
 } // namespace troupe::registry

@@ -11,15 +11,16 @@
 #include <string_view>
 #include <vector>
 
+#include "troupe/core/fields.hpp"
 #include "troupe/core/time.hpp"
 
-/// What a registry knows: records of nodes, their agents and their services. No CAF
-/// here; messages.hpp gives the wire types their IDs.
+/// Records of nodes, their agents and their services. No CAF here; messages.hpp gives the
+/// wire types their IDs.
 namespace troupe::registry {
 
 // -- names -------------------------------------------------------------------------
 
-/// Numbers go over the wire: append at the end.
+/// The numbers go over the wire: append at the end.
 enum class record_kind : std::uint8_t { node = 0, agent = 1, service = 2 };
 
 inline constexpr std::array<std::string_view, 3> record_kind_names{"node", "agent", "service"};
@@ -29,8 +30,8 @@ constexpr std::string_view name_of(record_kind kind) noexcept {
   return index < record_kind_names.size() ? record_kind_names[index] : "unknown";
 }
 
-/// In rising order of badness. A record says active, maintenance (set by hand: takes no
-/// new work) or inactive; only time and membership make one disconnected.
+/// From best to worst. A record itself is active, in maintenance (set by hand: it takes no new
+/// work) or inactive. Only silence and membership make one disconnected.
 enum class record_status : std::uint8_t {
   active = 0,
   maintenance = 1,
@@ -52,70 +53,79 @@ constexpr record_status worse(record_status left, record_status right) {
   return std::max(left, right);
 }
 
-/// Names one record. `owner` is the id of the node that says it; only agents with a
-/// claimed name are the only ones of that name, services have one record per node.
+/// Identifies one record. `owner` is the id of the node that publishes it. Only a claimed agent
+/// name is unique in the cluster; a service has one record for each node.
 struct record_key {
   record_kind kind = record_kind::agent;
   std::string name{};
   std::string owner{};
 
   friend auto operator<=>(const record_key&, const record_key&) = default;
+
+  TROUPE_FIELDS(record_key, kind, name, owner);
 };
 
-/// Returns `key` for people: "agent echo of n1".
+/// Returns `key` in readable form: "agent echo of n1".
 inline std::string to_text(const record_key& key) {
   return std::string{name_of(key.kind)} + ' ' + key.name + " of " + key.owner;
 }
 
 // -- records -----------------------------------------------------------------------
 
-/// Where something listens. The host is a name or an IPv4 or IPv6 address.
+/// An address to connect to. The host is a name or an IPv4 or IPv6 address.
 struct endpoint {
   std::string host{};
   std::uint16_t port = 0;
 
   friend auto operator<=>(const endpoint&, const endpoint&) = default;
+
+  TROUPE_FIELDS(endpoint, host, port);
 };
 
-/// What a node has or some work needs. A thousand `cpu_millis` are one core.
+/// Resources that a node has or that work needs. 1,000 `cpu_millis` are one core.
 struct resources {
   std::uint64_t cpu_millis = 0;
   std::uint64_t memory_bytes = 0;
   std::uint64_t gpus = 0;
 
   friend auto operator<=>(const resources&, const resources&) = default;
+
+  TROUPE_FIELDS(resources, cpu_millis, memory_bytes, gpus);
 };
 
-/// What a node says of itself, of an agent or of a service. Only its owner changes it,
-/// each time with a higher version; removal is a record, too. Of two records with one
-/// key the greater is true, in the order of the fields: boot, version, then the
-/// rest, so that all agree even on what two impostors say.
+/// What a node publishes about itself, an agent or a service. Only its owner changes it, each
+/// time with a higher version; a removal is a record, too. Of two records with one key the
+/// greater one wins, compared by boot, version, then the other fields, so that all tables agree
+/// even if two nodes use one id.
 struct record {
   record_key key{};
-  /// Starts of the owner, counted by itself. A higher one ends all of the last.
+  /// Start count of the owner, kept by itself. A higher boot ends all records of lower ones.
   std::uint64_t boot = 0;
   /// Counts the changes of all records of one owner, from one.
   std::uint64_t version = 0;
-  /// The owner took it back.
+  /// The owner removed it.
   bool removed = false;
   record_status status = record_status::active;
-  /// From the claim of the name; zero for a name that needs none.
+  /// Token of the claim to the name; zero for a name that needs no claim.
   std::uint64_t token = 0;
-  /// The first is the advertised one.
+  /// The first one is advertised.
   std::vector<endpoint> endpoints{};
   std::set<std::string> capabilities{};
   std::set<std::string> groups{};
   std::map<std::string, std::string> metadata{};
   resources offers{};
-  /// Work in hand when the owner last said so; in units of its own.
+  /// Current load at the last update of the record, in the owner's own unit.
   std::uint32_t load = 0;
-  /// By the owner's calendar.
+  /// When it was registered, by the owner's wall clock.
   wall_time registered{};
 
   friend auto operator<=>(const record&, const record&) = default;
+
+  TROUPE_FIELDS(record, key, boot, version, removed, status, token, endpoints, capabilities, groups,
+                metadata, offers, load, registered);
 };
 
-/// Returns the bytes of its texts, which bound what it costs.
+/// Returns the bytes of its texts, which bound its size.
 inline std::size_t size_of(const record& value) {
   auto sum = value.key.name.size() + value.key.owner.size();
   for (auto& each : value.endpoints)
@@ -127,35 +137,6 @@ inline std::size_t size_of(const record& value) {
   for (auto& [name, text] : value.metadata)
     sum += name.size() + text.size();
   return sum;
-}
-
-// -- inspection --------------------------------------------------------------------
-
-template <class Inspector>
-bool inspect(Inspector& f, record_key& x) {
-  return f.object(x).fields(f.field("kind", x.kind), f.field("name", x.name),
-                            f.field("owner", x.owner));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, endpoint& x) {
-  return f.object(x).fields(f.field("host", x.host), f.field("port", x.port));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, resources& x) {
-  return f.object(x).fields(f.field("cpu_millis", x.cpu_millis),
-                            f.field("memory_bytes", x.memory_bytes), f.field("gpus", x.gpus));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, record& x) {
-  return f.object(x).fields(
-    f.field("key", x.key), f.field("boot", x.boot), f.field("version", x.version),
-    f.field("removed", x.removed), f.field("status", x.status), f.field("token", x.token),
-    f.field("endpoints", x.endpoints), f.field("capabilities", x.capabilities),
-    f.field("groups", x.groups), f.field("metadata", x.metadata), f.field("offers", x.offers),
-    f.field("load", x.load), f.field("registered", x.registered));
 }
 
 } // namespace troupe::registry

@@ -13,11 +13,11 @@
 
 namespace troupe::registry {
 
-/// The last start a node can count to; keeps a hostile one from ending the count.
+/// The highest valid boot. Keeps a hostile node from using up the numbers.
 inline constexpr std::uint64_t max_boot = std::uint64_t{1} << 62;
 
-/// Returns whether `name` says whose it is ("echo@n1"). Such names need no claim, and
-/// cannot be claimed.
+/// Returns whether `name` contains its node ("echo@n1"). Such names need no claim and cannot be
+/// claimed.
 constexpr bool is_own_name(std::string_view name) {
   return name.find('@') != std::string_view::npos;
 }
@@ -48,7 +48,7 @@ inline problem check_metadata(const record& value) {
   return {};
 }
 
-/// An agent has a claim to its name, or a name of its own node.
+/// An agent needs a claim to its name, or a name of the form name@node with its own node.
 inline problem check_claim(const record& value) {
   auto& [kind, name, owner] = value.key;
   if (kind != record_kind::agent)
@@ -63,8 +63,8 @@ inline problem check_claim(const record& value) {
 
 } // namespace detail
 
-/// Returns why no registry takes `value`, errc::none if it does. Bounds that are
-/// options of a table (its size) are not looked at here. Cost: O(bytes).
+/// Returns why every registry refuses `value`, errc::none if it is valid. Does not check limits
+/// that are options of a table. Cost: O(bytes).
 inline problem check(const record& value) {
   if (name_of(value.key.kind) == "unknown")
     return {errc::bad_argument, "kind is " + std::to_string(static_cast<int>(value.key.kind))
@@ -72,9 +72,8 @@ inline problem check(const record& value) {
   if (!is_name(value.key.name))
     return bad_name("name", value.key.name);
   if (!is_name(value.key.owner) || is_own_name(value.key.owner))
-    return {errc::bad_argument,
-            "owner " + shortened(value.key.owner)
-              + " is no id of a node; give 1 to 255 bytes of UTF-8 without '@'"};
+    return {errc::bad_argument, "owner " + shortened(value.key.owner)
+                                  + " is not a node id; give 1 to 255 bytes of UTF-8 without '@'"};
   if (value.boot == 0 || value.boot > max_boot || value.version == 0)
     return {errc::bad_argument, to_text(value.key) + " has boot " + std::to_string(value.boot)
                                   + " and version " + std::to_string(value.version)
@@ -86,7 +85,7 @@ inline problem check(const record& value) {
   for (const auto& why :
        {detail::check_claim(value), detail::check_endpoints(value), detail::check_metadata(value),
         check_names("capabilities", value.capabilities), check_names("groups", value.groups)})
-    if (why.code != errc::none)
+    if (why)
       return {why.code, to_text(value.key) + ": " + why.detail};
   return {};
 }

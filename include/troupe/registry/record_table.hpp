@@ -28,20 +28,20 @@
 
 namespace troupe::registry {
 
-/// Knows who is there: merges what nodes say of themselves, and shows it in the light of
-/// how long they have been silent. A pure state machine; the same runs at the cluster's
-/// seed and, as its copy, on every node, so that look-ups are local.
+/// Merges the records that nodes publish, and derives how each shows from the liveness of its
+/// node. A pure state machine. The same machine runs in the cluster's registry and, as a copy,
+/// on every node, so that look-ups are local.
 ///
-/// Merging is associative, commutative and idempotent: of one owner the highest boot is
-/// true, in it of one key the greater record, and removal is a record. Whatever way
-/// records take, and however often they come, all tables that got the same agree. What is
-/// forgotten leaves a floor of (boot, version) for its owner, so that late news of it
-/// cannot bring it back.
+/// Merging is associative, commutative and idempotent: of one owner the highest boot wins, and
+/// within it the greater record of each key; a removal is a record. So all tables that got the
+/// same records agree, whatever way, in whatever order and however often these came. A
+/// forgotten record leaves a floor of (boot, version) for its owner, so that late news of it is
+/// ignored.
 ///
-/// What shows is derived, never merged: a record is as bad as the worst of its own word,
-/// its node's and its node's silence or membership's verdict on it. If several hold a
-/// claim to one name, the highest token shows, the others are `taken`.
-/// Health is told by calls that found nobody, never by errors of the application.
+/// How a record shows is derived, never merged: its status is the worst of its own, its node's
+/// own, its node's silence and membership's verdict on the node. If several records have a claim
+/// to one name, the one with the highest token shows and the others are `taken`. Health depends
+/// on calls without an answer, never on errors of the application.
 ///
 /// Source of the merge: Shapiro, Preguica, Baquero, Zawirski, "Conflict-free replicated
 /// data types", SSS 2011, section 2.2 (state-based).
@@ -53,11 +53,11 @@ public:
   using snapshot_type = table_snapshot;
 
   record_table() = default;
-  record_table(record_table&&) = default; // not copied: what finds records points at them
+  record_table(record_table&&) = default; // not copied: indexes point at entries
   record_table& operator=(record_table&&) = default;
 
-  /// Handles one request made at `now`, after all that time itself brought about. Every
-  /// `id` but that of configure gets one answer, in this call.
+  /// Handles one request made at `now`, after everything that was due by then. Every `id` but
+  /// that of configure gets one answer, in this call.
   ///
   /// Refusals: bad_argument (a record or field outside its bounds, see check()),
   /// too_large (a record or batch), limit_reached (too many records or owners; a record
@@ -70,7 +70,7 @@ public:
     std::visit([&](const auto& request) { handle(now, id, request, out); }, what);
   }
 
-  /// Returns why step() would refuse `what` for its size, errc::none if it is to be stepped.
+  /// Returns why step() would refuse `what` for its size; errc::none if not.
   /// Cost: O(records and their tags).
   [[nodiscard]] problem screen(const event& what) const {
     auto look = overloaded{
@@ -80,8 +80,8 @@ public:
     return std::visit(look, what);
   }
 
-  /// Lets time pass: silent nodes turn inactive, disconnected, and are forgotten at last.
-  /// Harmless when early.
+  /// Handles what is due by `now`: silent nodes become inactive, then disconnected, and are
+  /// forgotten in the end. Harmless when early.
   /// @pre `now` never goes backwards.
   void tick(time_point now, effects& out) {
     assert(now >= last_now_);
@@ -100,7 +100,7 @@ public:
     trim(out);
   }
 
-  /// Returns when tick() has to be called next, nothing if never.
+  /// Returns when tick() has to be called next; nothing if never.
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     auto next = sweep_at();
     auto no_later = [&next](time_point when) { next = std::min(next.value_or(when), when); };
@@ -113,7 +113,7 @@ public:
 
   // -- queries -------------------------------------------------------------------
 
-  /// Cost: O(log n) and the owners of that name.
+  /// Cost: O(log n + records of that name).
   [[nodiscard]] record_found answer(const get_record& question) const {
     const entry* best = nullptr;
     auto beats = [](const entry& one, const entry& other) {
@@ -130,9 +130,8 @@ public:
     return best != nullptr ? record_found{view_of(*best)} : record_found{};
   }
 
-  /// Cost: O(log n) for each record that has the rarest of the tags asked for (the
-  /// owner's, or those of that kind and name, if no tag is); a page needs no more of them
-  /// than it takes to fill it.
+  /// Cost: O(log n) for each record that has the rarest of the given tags; without tags, for
+  /// each record of the owner, or of the kind and name. Stops when the page is full.
   [[nodiscard]] found_records answer(const find_records& question) const {
     found_records result;
     page_room room{question.limit};
@@ -172,7 +171,7 @@ public:
     return world_.log().revision();
   }
 
-  /// All changes are of one topic.
+  /// All changes have the same topic.
   template <class Take>
   [[nodiscard]] bool for_each_topic(std::uint64_t mark, Take take) const {
     return mark >= change_mark() || take(std::string{});
@@ -197,8 +196,8 @@ public:
     return result;
   }
 
-  /// Goes on at `now` from where `saved` was taken, exactly so if `now` is the time of the
-  /// last call before. Time between the two does not count.
+  /// Continues at `now` from `saved`; exactly as the original if `now` is the time of its last
+  /// call. The time in between does not count as silence.
   /// @pre `saved` comes from snapshot(); the host has verified its checksum.
   void restore(time_point now, const table_snapshot& saved) {
     *this = {};
@@ -230,13 +229,13 @@ private:
 
   struct owner_state {
     std::uint64_t boot = 0;
-    /// Unknown records of this boot are stale up to this version.
+    /// Records of this boot that the table does not have are stale up to this version.
     std::uint64_t floor = 0;
     record_status verdict = record_status::active;
     time_point heard;
-    /// The worse of the verdict and its silence, as of the last call.
+    /// The worse of the verdict and the node's silence, as of the last call.
     record_status liveness = record_status::active;
-    /// What its node records say, at worst.
+    /// The worst status of its node records.
     record_status own_word = record_status::active;
     std::optional<time_point> disconnected_since;
     std::optional<time_point> alarm;
@@ -246,13 +245,13 @@ private:
 
   using owners = std::map<std::string, owner_state, std::less<>>;
 
-  /// Above every version: nothing of this boot is taken any more.
+  /// A floor above every version: all further records of the boot are stale.
   static constexpr auto boot_is_over = std::numeric_limits<std::uint64_t>::max();
 
   // -- requests ----------------------------------------------------------------------
 
   void handle(time_point now, request_id id, const put_records& request, effects& out) {
-    if (auto why = unfit(request); why.code != errc::none)
+    if (auto why = unfit(request))
       return refuse(id, std::move(why), out);
     put_report report;
     for (auto& each : request.records)
@@ -275,12 +274,12 @@ private:
   }
 
   void handle(time_point now, request_id id, const verdict& request, effects& out) {
-    if (auto why = detail::unfit(request); why.code != errc::none)
+    if (auto why = detail::unfit(request))
       return refuse(id, std::move(why), out);
     auto found = owners_.find(request.owner);
     if (found == owners_.end() || request.boot > found->second.boot)
       return refuse(id, detail::without_records(request.owner, request.boot), out);
-    if (request.boot == found->second.boot) { // else it is on one that is over anyway
+    if (request.boot == found->second.boot) { // a verdict on an earlier boot is obsolete
       found->second.verdict = request.liveness;
       settle(now, found, out);
     }
@@ -288,7 +287,7 @@ private:
   }
 
   void handle(time_point now, request_id id, const forget& request, effects& out) {
-    if (auto why = detail::unfit(request); why.code != errc::none)
+    if (auto why = detail::unfit(request))
       return refuse(id, std::move(why), out);
     auto found = owners_.find(request.owner);
     if (found == owners_.end() && owners_.size() >= options_.max_owners)
@@ -322,7 +321,7 @@ private:
 
   // -- merging -----------------------------------------------------------------------
 
-  /// Takes in one record. Returns the count of the report that it belongs to.
+  /// Merges one record. Returns the field of the report that counts it.
   std::uint32_t put_report::*merge(time_point now, const record& value, effects& out) {
     auto owner = owners_.try_emplace(value.key.owner).first;
     auto& known = owner->second;
@@ -354,7 +353,7 @@ private:
     return clashes ? &put_report::clashing : &put_report::merged;
   }
 
-  /// Draws the consequences of the new words of `what`.
+  /// Updates everything that depends on the new content of `what`.
   void take_over(time_point now, owners::iterator owner, entry& what, std::uint64_t old_token,
                  effects& out) {
     if (!what.is->removed) {
@@ -372,7 +371,7 @@ private:
     arm(now, owner);
   }
 
-  /// Ends what is known of earlier boots.
+  /// Begins a boot of the owner: drops the records of earlier ones.
   void begin_boot(time_point now, owners::iterator owner, std::uint64_t boot, std::uint64_t floor,
                   effects& out) {
     auto& known = owner->second;
@@ -386,7 +385,7 @@ private:
     arm(now, owner);
   }
 
-  /// Takes an entry out of the table, for good.
+  /// Removes an entry from the table permanently.
   void lose(entry& what, effects& out) {
     auto& owner = owners_.find(what.key().owner)->second;
     world_.remove(what, change_kind::lost);
@@ -398,7 +397,7 @@ private:
       settle_name(last->key, out);
   }
 
-  /// Forgets a removed record: from here on, what is as old and unknown is stale.
+  /// Forgets a removed record and raises the floor of its owner to its version.
   void drop(entries::iterator position, effects& out) {
     auto& what = position->second;
     auto owner = owners_.find(what.key().owner);
@@ -407,7 +406,7 @@ private:
     arm(last_now_, owner);
   }
 
-  /// Keeps to the bounds of what is remembered.
+  /// Applies the limits of removed records and changes.
   void trim(effects& out) {
     while (gone_.size() > options_.max_removed)
       drop(entries_.find(gone_.begin()->second), out);
@@ -430,7 +429,7 @@ private:
 
   // -- liveness ----------------------------------------------------------------------
 
-  /// Brings one node up to `now`.
+  /// Updates the liveness of one node as of `now`.
   void settle(time_point now, owners::iterator position, effects& out) {
     auto& owner = position->second;
     auto before = std::exchange(owner.liveness, worse(owner.verdict, by_silence(now, owner)));
@@ -455,7 +454,7 @@ private:
     return after(options_.inactive_after) ? record_status::inactive : record_status::active;
   }
 
-  /// Sets the one alarm of a node to when time changes something next.
+  /// Sets the alarm of a node to the next time at which its liveness may change.
   void arm(time_point now, owners::iterator position) {
     auto& [name, owner] = *position;
     std::optional<time_point> next;
@@ -476,7 +475,7 @@ private:
     owner.alarm = next;
   }
 
-  /// What a node says of itself goes for all that is on it.
+  /// Applies the status of a node's own records to all its records.
   void settle_own_word(owner_state& owner) {
     auto before = std::exchange(owner.own_word, own_word_of(owner));
     if (owner.own_word == before)
@@ -500,7 +499,7 @@ private:
     return options_.retention > duration::zero();
   }
 
-  /// In sweeps, so that it does not wake for each.
+  /// Removed records are dropped in batches, so that there is no alarm for each.
   [[nodiscard]] std::optional<time_point> sweep_at() const {
     if (gone_.empty() || !retains())
       return std::nullopt;
@@ -509,7 +508,7 @@ private:
 
   // -- names -------------------------------------------------------------------------
 
-  /// Lets the newest claim to a name show, and no other.
+  /// Shows only the newest claim to a name.
   void settle_name(const record_key& key, effects& out) {
     const entry* newest = nullptr;
     for_each_of_name(key.kind, key.name, [&](const entry& each) {
@@ -545,7 +544,7 @@ private:
 
   // -- what shows --------------------------------------------------------------------
 
-  /// Tells the world how `what` shows now, if that is news.
+  /// Updates how `what` shows, and notes a change if it differs.
   void refresh(entry& what) {
     if (what.gone_since)
       world_.remove(what, change_kind::removed);
@@ -592,7 +591,7 @@ private:
              : problem{};
   }
 
-  /// Looks at all before any is merged.
+  /// Checks all records before any is merged.
   [[nodiscard]] problem unfit(const put_records& request) const {
     if (request.records.size() > options_.max_batch)
       return {errc::too_large,
@@ -601,7 +600,7 @@ private:
     std::set<std::string> new_owners;
     std::set<record_key> new_records;
     for (auto& each : request.records) {
-      if (auto why = check(each); why.code != errc::none)
+      if (auto why = check(each))
         return why;
       if (auto size = size_of(each); size > options_.max_record_bytes)
         return {errc::too_large, to_text(each.key) + " has " + std::to_string(size)
@@ -652,7 +651,7 @@ private:
       set_gone(owner, what, now - *copy.gone_for);
   }
 
-  /// Derives what is not saved: who shows, and when time changes it.
+  /// Derives what is not saved: which records show, and the alarms.
   void restore_appearance(time_point now) {
     effects told_before;
     for (auto each = owners_.begin(); each != owners_.end(); ++each) {
@@ -673,9 +672,9 @@ private:
   owners owners_;
   detail::showcase world_;
   detail::health_book health_;
-  /// Removed records by when they went.
+  /// Removed records by the time of their removal.
   std::set<std::pair<time_point, record_key>> gone_;
-  /// One for each node that time can change.
+  /// One alarm for each node whose liveness may change with time.
   std::set<std::pair<time_point, std::string>> owner_alarms_;
   detail::entry_set nobodys_;
   time_point last_now_ = time_point::min();

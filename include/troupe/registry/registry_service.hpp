@@ -12,12 +12,12 @@
 
 namespace troupe::registry {
 
-/// What a host has to know of records to put a record_table on the network. In memory is
-/// enough for it: nodes put their records again where they are missing.
+/// Lets a host put a record_table on the network. A host in memory is enough, because nodes put
+/// their records again where they are missing.
 ///
 /// Metrics: troupe.registry-names-lost, records whose name went to a newer claim;
-/// troupe.registry-checks-due, health checks that were due. The nodes carry both out, by what
-/// they follow: see cluster::member_state.
+/// troupe.registry-checks-due, health checks that were due. The nodes act on both, by the table
+/// that they follow: see cluster::member_state.
 class registry_service : public host::service<record_table, registry_commands, registry_queries> {
 public:
   using options = registry_options;

@@ -11,52 +11,55 @@
 #include <vector>
 
 #include "troupe/core/answers.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/queries.hpp"
 #include "troupe/registry/record.hpp"
 
-/// Vocabulary of the record_table: what goes in and what comes out.
+/// Vocabulary of the record_table: events, results and effects.
 namespace troupe::registry {
 
 // -- configuration -------------------------------------------------------------------
 
-/// Bounds and spans of one table. A span of zero means never.
+/// Limits and times of one table. A time of zero means never.
 struct registry_options {
-  /// How often a node says that it lives. Told to nodes; no rule of the table's own.
+  /// How often a node sends a heartbeat. The table tells it to nodes and does not use it itself.
   duration heartbeat_every = std::chrono::seconds{10};
   /// Silence after which a node shows inactive: three heartbeats, so that two may be lost.
   duration inactive_after = std::chrono::seconds{30};
   /// Silence after which a node shows disconnected.
   duration disconnected_after = std::chrono::seconds{90};
-  /// What is removed, or disconnected without a break, is forgotten after so long.
+  /// Removed records, and nodes disconnected without a break, are forgotten after this time.
   duration retention = std::chrono::hours{24};
-  /// Calls in a row that found nobody, as report_outcome tells, before a record shows unhealthy.
-  /// Calls through routers are not told.
+  /// A record shows unhealthy after this many consecutive outcomes `unreachable` or `timed_out`
+  /// (report_outcome). Routers do not report theirs.
   std::uint32_t unhealthy_after = 3;
-  /// After so long it gets another chance: the next failure makes it unhealthy again.
+  /// An unhealthy record shows healthy again after this time; one more failure makes it unhealthy
+  /// again.
   duration unhealthy_for = std::chrono::minutes{1};
-  /// How often the host of the cluster pings those that are unhealthy, 100 agents at a time.
+  /// How often the cluster's host pings unhealthy agents, 100 at a time.
   duration check_every = std::chrono::seconds{10};
-  /// Records that are not removed, about 1,300 bytes each with what finds them.
+  /// Records that are not removed, about 1,300 bytes each with their indexes.
   std::uint32_t max_records = 100'000;
-  /// Nodes ever heard of: their boots are kept for good, about 200 bytes each.
+  /// Nodes ever seen in a record or in `forget`. Their boots are kept permanently, about 200 bytes
+  /// each.
   std::uint32_t max_owners = 100'000;
-  /// Removed records, kept so that late news of them are known as such. Beyond them the
-  /// oldest is forgotten early.
+  /// Removed records that are kept, so that late news of them is recognized. Beyond this
+  /// number the oldest is forgotten early.
   std::uint32_t max_removed = 10'000;
-  /// Changes kept for watchers; those that are further behind get a snapshot.
+  /// Changes kept for watchers. A watcher that is further behind gets a snapshot.
   std::uint32_t max_changes = 10'000;
   /// Records in one put_records.
   std::uint32_t max_batch = 1'000;
-  /// All texts of one record.
+  /// Bytes of all texts of one record.
   std::uint32_t max_record_bytes = 16'384;
 
   friend bool operator==(const registry_options&, const registry_options&) = default;
 
-  /// For the copy on a node: the table that it follows tells who is silent and who is to
-  /// be forgotten. `bounds` are that table's.
+  /// Options for a copy on a node, which follows the table with options `bounds`: only that
+  /// table decides which nodes are silent or forgotten.
   static registry_options copy(registry_options bounds) {
     bounds.inactive_after = bounds.disconnected_after = bounds.retention = {};
     return bounds;
@@ -65,78 +68,94 @@ struct registry_options {
   static registry_options copy() {
     return copy(registry_options{});
   }
+
+  TROUPE_FIELDS(registry_options, heartbeat_every, inactive_after, disconnected_after, retention,
+                unhealthy_after, unhealthy_for, check_every, max_records, max_owners, max_removed,
+                max_changes, max_batch, max_record_bytes);
 };
 
 // -- results -------------------------------------------------------------------------
 
-/// What became of a batch.
+/// How many records of a batch were merged.
 struct put_report {
   std::uint32_t merged = 0;
-  /// Known, in these very words.
+  /// Equal to what is known.
   std::uint32_t known = 0;
-  /// Older than what is known: late news or, if find_owner says so, of a boot that is
-  /// over; the node then goes above it (own_records::rise_above).
+  /// Older than what is known: late news, or records of a boot that is over. find_owner tells
+  /// which; in the second case the node takes a higher boot (own_records::rise_above).
   std::uint32_t stale = 0;
-  /// As new as what is known, and different: two nodes live under one id.
+  /// Same version as what is known, but different content: two nodes use one id.
   std::uint32_t clashing = 0;
 
   friend bool operator==(const put_report&, const put_report&) = default;
+
+  TROUPE_FIELDS(put_report, merged, known, stale, clashing);
 };
 
 struct health_view {
   record_key key{};
   bool healthy = true;
-  /// In a row.
+  /// Consecutive failures.
   std::uint32_t failures = 0;
 
   friend bool operator==(const health_view&, const health_view&) = default;
+
+  TROUPE_FIELDS(health_view, key, healthy, failures);
 };
 
 // -- events: what a caller may ask -----------------------------------------------------
 
-/// Merges records, whoever says them; a node puts all of its own at its start and each
-/// that changed. All of them or none.
+/// Merges records, from any sender: all of them or none. A node puts all its records when it
+/// starts, and later each one that changed.
 struct put_records {
   using result = put_report;
 
   std::vector<record> records{};
+
+  TROUPE_FIELDS(put_records, records);
 };
 
-/// A node says that it lives. Clears what membership said of it.
+/// A node's sign of life. Clears the verdict on it.
 struct heartbeat {
   using result = owner_view;
 
   std::string owner{};
   std::uint64_t boot = 0;
+
+  TROUPE_FIELDS(heartbeat, owner, boot);
 };
 
-/// What membership, or the table that this one follows, says of a node: active, inactive
-/// or disconnected. Never shown better than that.
+/// The liveness of a node by membership, or by the table that this one follows: active,
+/// inactive or disconnected. The node never shows better than that.
 struct verdict {
   using result = owner_view;
 
   std::string owner{};
   std::uint64_t boot = 0;
   record_status liveness = record_status::active;
+
+  TROUPE_FIELDS(verdict, owner, boot, liveness);
 };
 
-/// Drops the records of a node up to `boot`, which are not taken again.
+/// Drops the records of a node up to `boot`. Later puts of these boots are stale.
 struct forget {
   using result = owner_view;
 
   std::string owner{};
   std::uint64_t boot = 0;
+
+  TROUPE_FIELDS(forget, owner, boot);
 };
 
-/// How a call to an agent or service ended. Numbers go over the wire.
+/// How a call to an agent or service ended. The numbers go over the wire.
 enum class call_outcome : std::uint8_t {
-  /// It answered, or passed a check: healthy at once.
+  /// It answered, or passed a check. It is healthy at once.
   succeeded = 0,
-  /// It answered with an error of its own, which says nothing of its health.
+  /// It answered with an error of the application. Its health does not change.
   failed = 1,
   unreachable = 2,
   timed_out = 3,
-  /// Found unhealthy by a check, or by hand: at once.
+  /// A check or an operator found it unhealthy. It is unhealthy at once.
   condemned = 4,
 };
 
@@ -148,49 +167,58 @@ constexpr std::string_view name_of(call_outcome outcome) noexcept {
   return index < call_outcome_names.size() ? call_outcome_names[index] : "unknown";
 }
 
-/// Callers do not send this by themselves: a record shows unhealthy by the word of whoever
-/// sends it.
+/// Reports how a call ended. Clients do not send it automatically, and the table trusts every
+/// report.
 struct report_outcome {
   using result = health_view;
 
   record_key key{};
   call_outcome outcome = call_outcome::succeeded;
+
+  TROUPE_FIELDS(report_outcome, key, outcome);
 };
 
-/// Entered by the host, first of all and at every start. Revisions from here on lie
-/// above `revision_floor`, so that a watcher of a lost past finds out.
+/// Sent by the host, before anything else and at every start. Later revisions are above
+/// `revision_floor`, so that watchers notice when earlier state was lost.
 struct configure {
   registry_options options{};
   std::uint64_t revision_floor = 0;
+
+  TROUPE_FIELDS(configure, options, revision_floor);
 };
 
 using event = std::variant<put_records, heartbeat, verdict, forget, report_outcome, configure>;
 
 // -- effects: what the caller of step() must carry out ----------------------------------
 
-/// Answer `id` with what became of its records.
+/// Answer `id` with how its records were merged.
 using put_done = answered<put_report>;
 
-/// Answer `id` with how the node stands now.
+/// Answer `id` with the state of the node.
 using owner_done = answered<owner_view>;
 
-/// Answer `id` with how healthy the record is now.
+/// Answer `id` with the health of the record.
 using health_done = answered<health_view>;
 
-/// `holder` has a newer claim to the name of `loser`. If that is an agent of this node it
-/// stops receiving at once and is told name_taken.
+/// `holder` has a newer claim to the name of `loser`. If `loser` is an agent of this node, it
+/// stops receiving at once and gets name_taken.
 struct name_lost {
   record_key loser{};
   std::string holder{};
 
   friend bool operator==(const name_lost&, const name_lost&) = default;
+
+  TROUPE_FIELDS(name_lost, loser, holder);
 };
 
-/// Ping it and report the outcome. Harmless to leave out: it gets another chance anyway.
+/// Ping it and report the outcome. May be skipped: the record shows healthy again anyway after
+/// registry_options::unhealthy_for.
 struct check_health {
   record_key key{};
 
   friend bool operator==(const check_health&, const check_health&) = default;
+
+  TROUPE_FIELDS(check_health, key);
 };
 
 using troupe::refused;
@@ -201,133 +229,49 @@ using effects = std::vector<effect>;
 
 // -- snapshot --------------------------------------------------------------------------
 
-/// A node, with its spans as of the last call.
+/// A node. Spans are as of the last call.
 struct saved_owner {
   std::string owner{};
   std::uint64_t boot = 0;
-  /// Unknown records of this boot are stale up to this version.
+  /// Records of this boot that the table does not have are stale up to this version.
   std::uint64_t floor = 0;
   record_status verdict = record_status::active;
   duration silent_for{};
   std::optional<duration> disconnected_for{};
 
   friend bool operator==(const saved_owner&, const saved_owner&) = default;
+
+  TROUPE_FIELDS(saved_owner, owner, boot, floor, verdict, silent_for, disconnected_for);
 };
 
-/// A record, removed or not, with its spans as of the last call.
+/// A record, also a removed one. Spans are as of the last call.
 struct saved_record {
   record value{};
   std::uint32_t failures = 0;
   bool healthy = true;
-  /// If unhealthy: until it gets another chance, until it is to be checked.
+  /// If unhealthy: time until it shows healthy again, and until its next check.
   std::optional<duration> chance_in{};
   std::optional<duration> check_in{};
-  /// If removed.
+  /// Time since it was removed, if it was.
   std::optional<duration> gone_for{};
 
   friend bool operator==(const saved_record&, const saved_record&) = default;
+
+  TROUPE_FIELDS(saved_record, value, failures, healthy, chance_in, check_in, gone_for);
 };
 
-/// All that a table needs to go on elsewhere.
+/// Everything a table needs to continue elsewhere.
 struct table_snapshot {
   registry_options options{};
   std::uint64_t revision = 0;
   std::vector<saved_owner> owners{};
   std::vector<saved_record> records{};
-  /// The last ones, up to `revision` without a gap.
+  /// The last changes, up to `revision` without a gap.
   std::vector<change> changes{};
 
   friend bool operator==(const table_snapshot&, const table_snapshot&) = default;
+
+  TROUPE_FIELDS(table_snapshot, options, revision, owners, records, changes);
 };
-
-// -- inspection ------------------------------------------------------------------------
-
-template <class Inspector>
-bool inspect(Inspector& f, registry_options& x) {
-  return f.object(x).fields(
-    f.field("heartbeat_every", x.heartbeat_every), f.field("inactive_after", x.inactive_after),
-    f.field("disconnected_after", x.disconnected_after), f.field("retention", x.retention),
-    f.field("unhealthy_after", x.unhealthy_after), f.field("unhealthy_for", x.unhealthy_for),
-    f.field("check_every", x.check_every), f.field("max_records", x.max_records),
-    f.field("max_owners", x.max_owners), f.field("max_removed", x.max_removed),
-    f.field("max_changes", x.max_changes), f.field("max_batch", x.max_batch),
-    f.field("max_record_bytes", x.max_record_bytes));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, put_report& x) {
-  return f.object(x).fields(f.field("merged", x.merged), f.field("known", x.known),
-                            f.field("stale", x.stale), f.field("clashing", x.clashing));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, health_view& x) {
-  return f.object(x).fields(f.field("key", x.key), f.field("healthy", x.healthy),
-                            f.field("failures", x.failures));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, put_records& x) {
-  return f.object(x).fields(f.field("records", x.records));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, heartbeat& x) {
-  return f.object(x).fields(f.field("owner", x.owner), f.field("boot", x.boot));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, verdict& x) {
-  return f.object(x).fields(f.field("owner", x.owner), f.field("boot", x.boot),
-                            f.field("liveness", x.liveness));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, forget& x) {
-  return f.object(x).fields(f.field("owner", x.owner), f.field("boot", x.boot));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, report_outcome& x) {
-  return f.object(x).fields(f.field("key", x.key), f.field("outcome", x.outcome));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, configure& x) {
-  return f.object(x).fields(f.field("options", x.options),
-                            f.field("revision_floor", x.revision_floor));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, name_lost& x) {
-  return f.object(x).fields(f.field("loser", x.loser), f.field("holder", x.holder));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, check_health& x) {
-  return f.object(x).fields(f.field("key", x.key));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, saved_owner& x) {
-  return f.object(x).fields(f.field("owner", x.owner), f.field("boot", x.boot),
-                            f.field("floor", x.floor), f.field("verdict", x.verdict),
-                            f.field("silent_for", x.silent_for),
-                            f.field("disconnected_for", x.disconnected_for));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, saved_record& x) {
-  return f.object(x).fields(f.field("value", x.value), f.field("failures", x.failures),
-                            f.field("healthy", x.healthy), f.field("chance_in", x.chance_in),
-                            f.field("check_in", x.check_in), f.field("gone_for", x.gone_for));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, table_snapshot& x) {
-  return f.object(x).fields(f.field("options", x.options), f.field("revision", x.revision),
-                            f.field("owners", x.owners), f.field("records", x.records),
-                            f.field("changes", x.changes));
-}
 
 } // namespace troupe::registry

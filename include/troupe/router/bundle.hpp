@@ -216,7 +216,7 @@ private:
     }
     caf::binary_deserializer source{context, from};
     std::size_t recipients = 0;
-    while (source.remaining() > 0 && result.damage.code == errc::none) {
+    while (source.remaining() > 0 && !result.damage) {
       if (result.letters.size() == max_letters)
         result.damage = damaged("it has more than " + std::to_string(max_letters) + " letters");
       else if (!read_letter(source, max_recipients - recipients, result.letters.emplace_back())) {

@@ -13,6 +13,7 @@
 #include "caf/type_id.hpp"
 #include "caf/typed_actor.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/core/messages.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/host/messages.hpp"
@@ -33,6 +34,8 @@ bool inspect(Inspector& f, audience& x) {
 struct envelope {
   std::string to;
   caf::message payload;
+
+  TROUPE_FIELDS(envelope, to, payload);
 };
 
 /// From a program to the router of a node: find out who is meant and hand it on. As a
@@ -44,6 +47,8 @@ struct dispatch {
   /// For the answer of the agent.
   duration timeout = std::chrono::seconds{10};
   caf::message payload;
+
+  TROUPE_FIELDS(dispatch, to, from, timeout, payload);
 };
 
 /// From a program to the router of a node: hand it on as dispatch does, and say so. Answered
@@ -57,6 +62,8 @@ struct post {
   /// For the word of the other node.
   duration timeout = std::chrono::seconds{10};
   caf::message payload;
+
+  TROUPE_FIELDS(post, to, from, timeout, payload);
 };
 
 /// From router to router: this side has sent its last message and does not use the link
@@ -67,13 +74,20 @@ struct rest_link {
 
   /// Who asks.
   std::string node;
+
+  TROUPE_FIELDS(rest_link, node);
 };
 
-/// Asks for the handle of an agent of this very node, for raw CAF messages.
+/// Asks for the handle of an agent of this very node, for raw CAF messages. Errors: not_found,
+/// wrong_type (it does not say that it takes `takes`).
 struct find_agent {
   using result = caf::strong_actor_ptr;
 
   std::string id;
+  /// Signatures, as CAF writes those of a typed actor. Empty: whatever it takes.
+  std::set<std::string> takes{};
+
+  TROUPE_FIELDS(find_agent, id, takes);
 };
 
 /// Asks for the handle of an agent on any node, with a link to that if there is none. The
@@ -83,6 +97,10 @@ struct resolve_agent {
 
   std::string id;
   duration timeout = std::chrono::seconds{10};
+  /// As find_agent::takes.
+  std::set<std::string> takes{};
+
+  TROUPE_FIELDS(resolve_agent, id, timeout, takes);
 };
 
 /// Where a service of the cluster is.
@@ -103,6 +121,8 @@ struct service_place {
   /// With `all`: how far those have come that the node keeps with others (see
   /// host::client_core::reached).
   std::map<std::string, std::uint64_t> records{};
+
+  TROUPE_FIELDS(service_place, handle, address, others, revision, why, all, records);
 };
 
 /// Asks for a service of the cluster by its name. Answered at once if the place has another
@@ -114,16 +134,22 @@ struct find_service {
   std::string name;
   std::uint64_t known = 0;
   duration wait{};
+
+  TROUPE_FIELDS(find_service, name, known, wait);
 };
 
 struct find_router_statistics {
   using result = router_statistics;
+
+  TROUPE_FIELDS(find_router_statistics);
 };
 
 /// A node that was asked to leave is about to do so.
 struct leave_receipt {
   /// Its id.
   std::string node;
+
+  TROUPE_FIELDS(leave_receipt, node);
 };
 
 /// Asks the node of a router to leave its cluster for good and to end, which it does after
@@ -133,6 +159,8 @@ struct leave_cluster {
   using result = leave_receipt;
 
   bool force = false;
+
+  TROUPE_FIELDS(leave_cluster, force);
 };
 
 /// What a node that was asked for maintenance has done.
@@ -140,6 +168,8 @@ struct maintenance_receipt {
   /// Its id.
   std::string node;
   bool on = false;
+
+  TROUPE_FIELDS(maintenance_receipt, node, on);
 };
 
 /// Asks the node of a router to take no new work, or to take it again. Errors: those of
@@ -148,6 +178,8 @@ struct maintain_node {
   using result = maintenance_receipt;
 
   bool on = true;
+
+  TROUPE_FIELDS(maintain_node, on);
 };
 
 /// Asks a router_service to bring messages to `agent` under this id. Once more for the same
@@ -164,12 +196,16 @@ struct add_agent {
   std::set<std::string> groups{};
   /// Work in hand, in units of its own: of agents with a capability the least loaded is asked.
   std::uint32_t load = 0;
+
+  TROUPE_FIELDS(add_agent, id, agent, capabilities, groups, load);
 };
 
 struct remove_agent {
   using result = agent_receipt;
 
   std::string id;
+
+  TROUPE_FIELDS(remove_agent, id);
 };
 
 /// Asks a router_service which agents `among` stands for (one of any_with_capability: all that
@@ -180,6 +216,8 @@ struct list_agents {
   recipients among = to_everyone();
   std::string after{};
   std::uint32_t limit = 100;
+
+  TROUPE_FIELDS(list_agents, among, after, limit);
 };
 
 using router_queries = host::queries<add_agent, remove_agent, list_agents, find_agent,
@@ -200,95 +238,6 @@ struct router_protocol {
 /// The handle of a router_service, here or elsewhere. What comes back for a dispatch is up to
 /// the agent, so ask with a router_client or through a caf::actor.
 using router_actor = router_protocol::handle;
-
-template <class Inspector>
-bool inspect(Inspector& f, envelope& x) {
-  return f.object(x).fields(f.field("to", x.to), f.field("payload", x.payload));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, dispatch& x) {
-  return f.object(x).fields(f.field("to", x.to), f.field("from", x.from),
-                            f.field("timeout", x.timeout), f.field("payload", x.payload));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, post& x) {
-  return f.object(x).fields(f.field("to", x.to), f.field("from", x.from),
-                            f.field("timeout", x.timeout), f.field("payload", x.payload));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, rest_link& x) {
-  return f.object(x).fields(f.field("node", x.node));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, find_agent& x) {
-  return f.object(x).fields(f.field("id", x.id));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, resolve_agent& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("timeout", x.timeout));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, service_place& x) {
-  return f.object(x).fields(f.field("handle", x.handle), f.field("address", x.address),
-                            f.field("others", x.others), f.field("revision", x.revision),
-                            f.field("why", x.why), f.field("all", x.all),
-                            f.field("records", x.records));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, find_service& x) {
-  return f.object(x).fields(f.field("name", x.name), f.field("known", x.known),
-                            f.field("wait", x.wait));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, find_router_statistics& x) {
-  return f.object(x).fields();
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, leave_receipt& x) {
-  return f.object(x).fields(f.field("node", x.node));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, leave_cluster& x) {
-  return f.object(x).fields(f.field("force", x.force));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, maintenance_receipt& x) {
-  return f.object(x).fields(f.field("node", x.node), f.field("on", x.on));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, maintain_node& x) {
-  return f.object(x).fields(f.field("on", x.on));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, add_agent& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("agent", x.agent),
-                            f.field("capabilities", x.capabilities), f.field("groups", x.groups),
-                            f.field("load", x.load));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, remove_agent& x) {
-  return f.object(x).fields(f.field("id", x.id));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, list_agents& x) {
-  return f.object(x).fields(f.field("among", x.among), f.field("after", x.after),
-                            f.field("limit", x.limit));
-}
 
 } // namespace troupe::router
 

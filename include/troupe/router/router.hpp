@@ -111,9 +111,12 @@ public:
       },
       [this](const rest_link& what) { let_rest(what.node); },
       [this](const find_agent& what) -> caf::result<caf::strong_actor_ptr> {
-        if (auto found = entrance_->agents.find(what.id))
-          return found;
-        return to_error(detail::no_agent(what.id));
+        auto found = entrance_->agents.find(what.id);
+        if (!found)
+          return to_error(detail::no_agent(what.id));
+        if (auto why = detail::check_type(what.id, found, what.takes))
+          return to_error(std::move(why));
+        return found;
       },
       [this](const resolve_agent& what) { resolve(what); },
       [this](const find_service& what) { return services_.find(what); },
@@ -335,7 +338,7 @@ private:
   /// Answers first: the links end with the node.
   void leave(bool force) {
     auto answer = self_->make_response_promise();
-    if (auto why = events_.may_leave(force); why.code != errc::none)
+    if (auto why = events_.may_leave(force))
       return answer.deliver(to_error(std::move(why)));
     answer.deliver(leave_receipt{node_});
     events_.leave(force);
@@ -346,7 +349,7 @@ private:
     auto home = caf::weak_actor_ptr{self_->ctrl()};
     events_.maintain(on, [this, home, on, answer](const problem& why) {
       run_on(home, [this, on, why, answer]() mutable {
-        if (why.code != errc::none)
+        if (why)
           return answer.deliver(to_error(why));
         answer.deliver(maintenance_receipt{node_, on});
       });
@@ -368,7 +371,7 @@ private:
 
   void send(dispatch& what, word wanted) {
     auto where = entrance_->plan(self_->system(), what.to, what.from, what.payload);
-    if (where.refusal.code != errc::none)
+    if (where.refusal)
       return reply(to_error(std::move(where.refusal)));
     if (what.to.who == audience::agent || what.to.who == audience::any_with_capability)
       send_to_one(where.stops.front(), what, wanted);
@@ -391,7 +394,7 @@ private:
                                std::move(what.payload),
                                {},
                                detail::patience(what.timeout)});
-    if (why.code == errc::none)
+    if (!why)
       return;
     ++counts_.refused;
     refuse(number->request_id().integer_value(), why);
@@ -412,15 +415,20 @@ private:
   }
 
   void resolve(const resolve_agent& what) {
-    if (auto here = entrance_->agents.find(what.id))
-      return self_->make_response_promise().deliver(here);
+    if (auto here = entrance_->agents.find(what.id)) {
+      auto answer = self_->make_response_promise();
+      if (auto why = detail::check_type(what.id, here, what.takes))
+        return answer.deliver(to_error(std::move(why)));
+      return answer.deliver(here);
+    }
     auto node = ways().node_of(what.id);
     if (node.empty() || node == node_)
       return self_->make_response_promise().deliver(to_error(detail::nobody(to_agent(what.id))));
     auto number = open_request(node, what.timeout);
     if (!number)
       return;
-    with_link(node, [this, number = *number, id = what.id](peer* there, const problem& why) {
+    with_link(node, [this, number = *number,
+                     asked = find_agent{what.id, what.takes}](peer* there, const problem& why) {
       if (there == nullptr) {
         ++counts_.unreachable;
         return refuse(number.request_id().integer_value(), why);
@@ -428,8 +436,7 @@ private:
       there->held = true; // the answer is a handle
       entrance_->pending.sent(number.request_id().integer_value());
       ++counts_.forwarded;
-      there->entry->enqueue(self_->ctrl(), number, caf::make_message(find_agent{id}),
-                            self_->context());
+      there->entry->enqueue(self_->ctrl(), number, caf::make_message(asked), self_->context());
     });
   }
 
@@ -794,7 +801,7 @@ public:
         return outcome(run(
           [here = std::move(here), payload](router_state& state) { state.bring(here, payload); }));
     auto where = entrance_->plan(*system_, to, {}, payload);
-    if (where.refusal.code != errc::none)
+    if (where.refusal)
       return where.refusal;
     auto taken = where.stops.empty()
                  || run([stops = std::move(where.stops), payload](router_state& state) mutable {

@@ -59,8 +59,8 @@ public:
       [this](const add_agent& what) { return add(what); },
       [this](const remove_agent& what) { return remove(what.id); },
       [this](const list_agents& what) { return list(what); },
-      [this](const find_agent& what) { return find(what.id); },
-      [this](const resolve_agent& what) { return find(what.id); },
+      [this](const find_agent& what) { return find(what.id, what.takes); },
+      [this](const resolve_agent& what) { return find(what.id, what.takes); },
       [this](const find_router_statistics&) {
         auto result = counts_;
         result.agents = static_cast<std::uint32_t>(agents_.size());
@@ -74,7 +74,7 @@ private:
   // -- agents ------------------------------------------------------------------------
 
   caf::result<agent_receipt> add(const add_agent& what) {
-    if (auto why = check(what); why.code != errc::none)
+    if (auto why = check(what))
       return to_error(why);
     location made{what.id, {}, what.capabilities, what.groups, what.load};
     auto known = agents_.find(what.id);
@@ -83,8 +83,7 @@ private:
       places_.put(std::move(made));
       return agent_receipt{changed};
     }
-    if (auto why = agents_.add(self_, what.id, what.agent, options_.max_agents);
-        why.code != errc::none)
+    if (auto why = agents_.add(self_, what.id, what.agent, options_.max_agents))
       return to_error(why);
     places_.put(std::move(made));
     return agent_receipt{true};
@@ -100,7 +99,7 @@ private:
               "agent " + shortened(what.id) + " lives in a third process; register it from there"};
     for (auto why :
          {check_names("capabilities", what.capabilities), check_names("groups", what.groups)})
-      if (why.code != errc::none)
+      if (why)
         return why;
     return {};
   }
@@ -129,7 +128,8 @@ private:
     return page;
   }
 
-  [[nodiscard]] caf::result<caf::strong_actor_ptr> find(const std::string& id) const {
+  [[nodiscard]] caf::result<caf::strong_actor_ptr> find(const std::string& id,
+                                                        const std::set<std::string>& takes) const {
     auto found = agents_.find(id);
     if (!found)
       return to_error(detail::nobody(to_agent(id)));
@@ -137,6 +137,8 @@ private:
       return to_error({errc::unreachable, "agent " + shortened(id)
                                             + " lives in a third process; send it messages "
                                               "through this router"});
+    if (auto why = detail::check_type(id, found, takes))
+      return to_error(std::move(why));
     return found;
   }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/fields.hpp"
 #include "troupe/core/time.hpp"
 
 /// Vocabulary of the router: who a message is for, and what bounds it.
@@ -43,6 +44,8 @@ struct recipients {
   std::string name;
 
   friend bool operator==(const recipients&, const recipients&) = default;
+
+  TROUPE_FIELDS(recipients, who, name);
 };
 
 inline recipients to_agent(std::string id) {
@@ -74,6 +77,8 @@ struct agent_view {
   std::uint32_t load = 0;
 
   friend bool operator==(const agent_view&, const agent_view&) = default;
+
+  TROUPE_FIELDS(agent_view, id, capabilities, groups, load);
 };
 
 struct agent_page {
@@ -82,6 +87,8 @@ struct agent_page {
   bool more = false;
 
   friend bool operator==(const agent_page&, const agent_page&) = default;
+
+  TROUPE_FIELDS(agent_page, agents, more);
 };
 
 /// What came of a wish about an agent.
@@ -90,7 +97,12 @@ struct agent_receipt {
   bool changed = false;
 
   friend bool operator==(const agent_receipt&, const agent_receipt&) = default;
+
+  TROUPE_FIELDS(agent_receipt, changed);
 };
+
+/// Nobody waits longer for the answer to a request, whatever was asked for.
+inline constexpr duration longest_wait = std::chrono::hours{1};
 
 /// Bounds of one router.
 struct router_options {
@@ -114,6 +126,9 @@ struct router_options {
   std::uint64_t max_answer_bytes = 64U << 20U;
   /// The same, on all links together.
   std::uint64_t max_all_answer_bytes = 256U << 20U;
+
+  TROUPE_FIELDS(router_options, max_agents, max_waiting_bytes, max_pending, max_recipients,
+                window_bytes, max_message_bytes, max_answer_bytes, max_all_answer_bytes);
 };
 
 /// What became of a message to many.
@@ -126,6 +141,8 @@ struct send_report {
   std::uint32_t left_out = 0;
 
   friend bool operator==(const send_report&, const send_report&) = default;
+
+  TROUPE_FIELDS(send_report, sent, refused, left_out);
 };
 
 /// What a router has done since its start.
@@ -144,55 +161,9 @@ struct router_statistics {
   std::uint64_t waiting_bytes = 0; ///< of those, and of those on their way to the router
 
   friend bool operator==(const router_statistics&, const router_statistics&) = default;
+
+  TROUPE_FIELDS(router_statistics, delivered, forwarded, unknown, unreachable, refused, failed,
+                damaged, agents, links, pending, waiting, waiting_bytes);
 };
-
-// -- inspection --------------------------------------------------------------------
-
-template <class Inspector>
-bool inspect(Inspector& f, recipients& x) {
-  return f.object(x).fields(f.field("who", x.who), f.field("name", x.name));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, agent_view& x) {
-  return f.object(x).fields(f.field("id", x.id), f.field("capabilities", x.capabilities),
-                            f.field("groups", x.groups), f.field("load", x.load));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, agent_page& x) {
-  return f.object(x).fields(f.field("agents", x.agents), f.field("more", x.more));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, agent_receipt& x) {
-  return f.object(x).fields(f.field("changed", x.changed));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, router_options& x) {
-  return f.object(x).fields(
-    f.field("max_agents", x.max_agents), f.field("max_waiting_bytes", x.max_waiting_bytes),
-    f.field("max_pending", x.max_pending), f.field("max_recipients", x.max_recipients),
-    f.field("window_bytes", x.window_bytes), f.field("max_message_bytes", x.max_message_bytes),
-    f.field("max_answer_bytes", x.max_answer_bytes),
-    f.field("max_all_answer_bytes", x.max_all_answer_bytes));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, send_report& x) {
-  return f.object(x).fields(f.field("sent", x.sent), f.field("refused", x.refused),
-                            f.field("left_out", x.left_out));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, router_statistics& x) {
-  return f.object(x).fields(
-    f.field("delivered", x.delivered), f.field("forwarded", x.forwarded),
-    f.field("unknown", x.unknown), f.field("unreachable", x.unreachable),
-    f.field("refused", x.refused), f.field("failed", x.failed), f.field("damaged", x.damaged),
-    f.field("agents", x.agents), f.field("links", x.links), f.field("pending", x.pending),
-    f.field("waiting", x.waiting), f.field("waiting_bytes", x.waiting_bytes));
-}
 
 } // namespace troupe::router

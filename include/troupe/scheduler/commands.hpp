@@ -10,9 +10,10 @@
 #include <vector>
 
 #include "troupe/core/answers.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/scheduler/types.hpp"
 
-/// What can be asked of a task_scheduler, and what it answers.
+/// Commands to a task_scheduler, and their results.
 namespace troupe::scheduler {
 
 // -- workflows ---------------------------------------------------------------------
@@ -20,87 +21,103 @@ namespace troupe::scheduler {
 struct run_receipt {
   run_id run{};
   run_state state = run_state::running;
-  /// The key was used before: this is the run of then.
+  /// The key was used before, and this is the run that it started.
   bool repeated = false;
 
   friend bool operator==(const run_receipt&, const run_receipt&) = default;
+
+  TROUPE_FIELDS(run_receipt, run, state, repeated);
 };
 
-/// Starts a workflow; one task is a workflow of one.
+/// Starts a workflow. A single task is a workflow with one task.
 struct submit {
   using result = run_receipt;
 
   /// For people; at most 255 bytes.
   std::string name{};
   std::vector<task_spec> tasks{};
-  /// A second submission with the same key is the first one, as long as its run is
-  /// kept; empty is no key, at most 255 bytes.
+  /// Idempotency key, at most 255 bytes: a second submission with it returns the first run, as
+  /// long as that is kept. Empty: no key.
   std::string key{};
   scheduler::priority priority = scheduler::priority::medium;
   failure_policy policy = failure_policy::fail_fast;
   retry_policy retry{};
-  /// Starts so much later.
+  /// Starts this long after the submission.
   duration delay{};
-  /// Starts at this moment of the calendar, at once if it has passed. Not with `delay`.
+  /// Starts at this wall time, or at once if it has passed. Not together with `delay`.
   std::optional<wall_time> start_at{};
 
   friend bool operator==(const submit&, const submit&) = default;
+
+  TROUPE_FIELDS(submit, name, tasks, key, priority, policy, retry, delay, start_at);
 };
 
-/// Ends a run: what is not over is cancelled, results that come later are refused.
-/// Harmless when the run is over.
+/// Ends a run: tasks that have not ended are cancelled, and their later results refused.
+/// Idempotent; no effect on a run that has ended.
 struct cancel_run {
   using result = run_receipt;
 
   run_id run{};
+
+  TROUPE_FIELDS(cancel_run, run);
 };
 
-/// Starts nothing new; what runs goes on. Harmless when paused or over.
+/// Starts no new tasks; running ones continue. Idempotent; no effect on a run that has ended.
 struct pause_run {
   using result = run_receipt;
 
   run_id run{};
+
+  TROUPE_FIELDS(pause_run, run);
 };
 
-/// Ends a pause. Harmless without one.
+/// Ends a pause. No effect on a run that is not paused.
 struct resume_run {
   using result = run_receipt;
 
   run_id run{};
+
+  TROUPE_FIELDS(resume_run, run);
 };
 
 // -- by the calendar ---------------------------------------------------------------
 
 struct schedule_receipt {
   std::string name;
-  /// There was one of that name.
+  /// There was a schedule of that name.
   bool replaced = false;
 
   friend bool operator==(const schedule_receipt&, const schedule_receipt&) = default;
+
+  TROUPE_FIELDS(schedule_receipt, name, replaced);
 };
 
-/// Starts a workflow again and again. What was due while no host ran is made up for by
-/// one run. Its runs have keys of the form NAME@2026-11-20T03:00Z.
+/// Starts a workflow repeatedly. If it was due several times while no host ran, it runs once
+/// for all of them. Its runs have keys of the form NAME@2026-11-20T03:00Z.
 struct define_schedule {
   using result = schedule_receipt;
 
-  /// Unique; another of that name takes its place. 1 to 200 bytes.
+  /// Unique: a new definition of that name replaces the old one. 1 to 200 bytes.
   std::string name;
-  /// When, in UTC: see cron_expression.
+  /// When it starts, in UTC: see cron_expression.
   std::string cron;
-  /// What; without a key, delay or start of its own.
+  /// What it starts; must have no key, delay or start_at.
   submit what;
-  /// Starts the next run even while the one before is under way; else it is left out.
+  /// Starts a run even while the previous one has not ended; otherwise that start is skipped.
   bool overlap = false;
 
   friend bool operator==(const define_schedule&, const define_schedule&) = default;
+
+  TROUPE_FIELDS(define_schedule, name, cron, what, overlap);
 };
 
-/// Starts nothing more. Runs that were started go on.
+/// Removes a schedule. Runs that it started continue.
 struct remove_schedule {
   using result = schedule_receipt;
 
   std::string name;
+
+  TROUPE_FIELDS(remove_schedule, name);
 };
 
 // -- workers -----------------------------------------------------------------------
@@ -108,14 +125,16 @@ struct remove_schedule {
 struct worker_receipt {
   worker_id worker{};
   worker_state state = worker_state::active;
-  /// From now on; renew at the latest after a third of it.
+  /// Counts from now; renew it after a third at the latest.
   duration lease{};
 
   friend bool operator==(const worker_receipt&, const worker_receipt&) = default;
+
+  TROUPE_FIELDS(worker_receipt, worker, state, lease);
 };
 
-/// Offers a worker. A repeat with the same boot brings its words up to date. A
-/// higher boot says that the earlier ones are dead: their tasks run again.
+/// Registers a worker. A repeat with the same boot updates what it offers. A higher boot
+/// means that the earlier boots are dead: their tasks run again.
 struct register_worker {
   using result = worker_receipt;
 
@@ -126,15 +145,19 @@ struct register_worker {
   /// Counts the starts of the owner.
   std::uint64_t boot = 0;
   resources capacity{};
-  /// One that ends with ':' stands for all names that begin with it.
+  /// A name that ends with ':' offers all handlers that begin with it.
   std::vector<std::string> handlers{};
-  /// At least one of them; none is the group of those that name none.
+  /// It runs tasks of these groups. If there are none, it runs tasks that name no group.
   std::vector<std::string> groups{};
   scheduler::labels labels{};
-  /// Gets nothing until set_maintenance says otherwise. A repeat without it leaves what is set.
+  /// It gets no tasks until set_maintenance ends that. False does not end a maintenance that
+  /// was set.
   bool maintenance = false;
 
   friend bool operator==(const register_worker&, const register_worker&) = default;
+
+  TROUPE_FIELDS(register_worker, name, owner, boot, capacity, handlers, groups, labels,
+                maintenance);
 };
 
 /// Returns whether a worker with these handlers can run a task for `name`.
@@ -144,9 +167,10 @@ inline bool offers(const std::vector<std::string>& handlers, const std::string& 
     handlers, [&](auto& each) { return each == name || (!family.empty() && each == family); });
 }
 
-/// Says that the worker is there, in a record; check_in says it without. `open` are the attempts
-/// that it runs or whose outcome it has not got through; what it was told up to `seen` and does not
-/// name is lost and runs again. Without `seen` nothing is concluded.
+/// A worker's sign of life, written as a record; check_in is one without a record. `open` are the
+/// attempts that the worker runs, and those whose outcome it could not yet report. Attempts of
+/// orders up to `seen` that are not in `open` are lost and run again. With `seen` zero, no attempt
+/// is taken for lost.
 struct renew_worker {
   using result = worker_receipt;
 
@@ -154,35 +178,43 @@ struct renew_worker {
   std::uint64_t boot = 0;
   std::uint64_t seen = 0;
   std::vector<attempt_id> open{};
+
+  TROUPE_FIELDS(renew_worker, worker, boot, seen, open);
 };
 
-/// Gives the worker nothing new and forgets it when it has reported all it has.
+/// Gives the worker no new tasks, and forgets it when it has reported all its attempts.
 struct deregister_worker {
   using result = worker_receipt;
 
   worker_id worker{};
   std::uint64_t boot = 0;
+
+  TROUPE_FIELDS(deregister_worker, worker, boot);
 };
 
-/// Starts or ends a time in which the worker gets nothing new. What it runs goes on. Lasts as long
-/// as the registration: a higher boot says it anew.
+/// Starts or ends maintenance, in which the worker gets no new tasks and running ones continue.
+/// Lasts as long as the registration: a worker with a higher boot has to set it again.
 struct set_maintenance {
   using result = worker_receipt;
 
   worker_id worker{};
   bool on = true;
+
+  TROUPE_FIELDS(set_maintenance, worker, on);
 };
 
 struct loss_receipt {
   std::uint32_t workers = 0;
-  /// Attempts that ended with them.
+  /// Attempts that were lost with them.
   std::uint32_t attempts = 0;
 
   friend bool operator==(const loss_receipt&, const loss_receipt&) = default;
+
+  TROUPE_FIELDS(loss_receipt, workers, attempts);
 };
 
-/// Says that the process `boot` of `owner`, and all before, is gone for good: its
-/// workers are forgotten, their tasks run again.
+/// Says that process `boot` of `owner` and all earlier ones have ended: their workers are
+/// forgotten, and the tasks of these run again.
 struct worker_lost {
   using result = loss_receipt;
 
@@ -190,16 +222,18 @@ struct worker_lost {
   std::uint64_t boot = 0;
   /// Only the worker of this name, if given.
   std::string name{};
+
+  TROUPE_FIELDS(worker_lost, owner, boot, name);
 };
 
 enum class outcome_kind : std::uint8_t {
   completed = 0,
   failed = 1,
-  /// The worker has no room by its own books; costs no attempt.
+  /// The worker has no room for it. Does not count as an attempt.
   busy = 2,
-  /// Ended without an outcome: it was cancelled, or never began.
+  /// Ended without an outcome: the attempt was cancelled, or never began.
   stopped = 3,
-  /// Not an end: how far it is.
+  /// The attempt goes on; see outcome::permille.
   progress = 4,
 };
 
@@ -210,7 +244,7 @@ constexpr std::string_view name_of(outcome_kind kind) {
   return detail::name_in(outcome_kind_names, kind);
 }
 
-/// Returns whether another attempt may do better than one that ended with `code`.
+/// Returns whether a retry may succeed after an attempt that ended with `code`.
 constexpr bool may_pass(errc code) {
   switch (code) {
     case errc::bad_argument:
@@ -237,33 +271,38 @@ constexpr bool may_pass(errc code) {
     case errc::conflict:
     case errc::not_leader:
     case errc::no_quorum:
+    case errc::wrong_type: // as in releases that did not know this code
       return true;
   }
   return true;
 }
 
-/// What became of an attempt.
+/// How an attempt ended, or how far it is.
 struct outcome {
   attempt_id what{};
   outcome_kind kind = outcome_kind::completed;
-  /// If completed. At most scheduler_options::max_payload_bytes, else the task has
-  /// failed with too_large.
+  /// If completed: the result. If larger than scheduler_options::max_payload_bytes, the task
+  /// fails with too_large.
   std::string value{};
-  /// If failed.
+  /// If failed: the reason.
   problem why{};
-  /// Whether another attempt may do better.
+  /// If failed: whether a retry may succeed.
   bool retryable = false;
-  /// If progress.
+  /// If progress: how much is done, 0 to 1000.
   std::uint16_t permille = 0;
 
   friend bool operator==(const outcome&, const outcome&) = default;
+
+  TROUPE_FIELDS(outcome, what, kind, value, why, retryable, permille);
 };
 
-/// An outcome that came too late or was never asked for. Forget it.
+/// An outcome that came too late or was never asked for. The worker drops it.
 struct stale_outcome {
   attempt_id what{};
 
   friend bool operator==(const stale_outcome&, const stale_outcome&) = default;
+
+  TROUPE_FIELDS(stale_outcome, what);
 };
 
 struct report_receipt {
@@ -271,24 +310,30 @@ struct report_receipt {
   std::vector<stale_outcome> stale{};
 
   friend bool operator==(const report_receipt&, const report_receipt&) = default;
+
+  TROUPE_FIELDS(report_receipt, taken, stale);
 };
 
-/// A worker's outcomes, in order. Renews its lease. Each is taken or stale; the
-/// capacity of either is free from here on.
+/// A worker's outcomes, in order. Renews its lease. Each outcome is taken or stale; an attempt
+/// that ended is done with either way, and its capacity is free.
 struct report {
   using result = report_receipt;
 
   worker_id worker{};
   std::uint64_t boot = 0;
   std::vector<outcome> outcomes{};
+
+  TROUPE_FIELDS(report, worker, boot, outcomes);
 };
 
 // -- events ------------------------------------------------------------------------
 
-/// Entered by the host, first of all and at every start: options for what comes.
-/// Takes nothing back.
+/// Sent by the host, before anything else and at every start. The options apply from then on, also
+/// to tasks that wait already. A lower limit ends no run and removes no worker.
 struct configure {
   scheduler_options options{};
+
+  TROUPE_FIELDS(configure, options);
 };
 
 using event = std::variant<configure, submit, cancel_run, pause_run, resume_run, register_worker,
@@ -304,121 +349,5 @@ using effect = std::variant<answered<run_receipt>, answered<worker_receipt>, ans
                             answered<report_receipt>, refused, answered<schedule_receipt>>;
 
 using effects = std::vector<effect>;
-
-// -- inspection --------------------------------------------------------------------
-
-template <class Inspector>
-bool inspect(Inspector& f, run_receipt& x) {
-  return f.object(x).fields(f.field("run", x.run), f.field("state", x.state),
-                            f.field("repeated", x.repeated));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, submit& x) {
-  return f.object(x).fields(f.field("name", x.name), f.field("tasks", x.tasks),
-                            f.field("key", x.key), f.field("priority", x.priority),
-                            f.field("policy", x.policy), f.field("retry", x.retry),
-                            f.field("delay", x.delay), f.field("start_at", x.start_at));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, schedule_receipt& x) {
-  return f.object(x).fields(f.field("name", x.name), f.field("replaced", x.replaced));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, define_schedule& x) {
-  return f.object(x).fields(f.field("name", x.name), f.field("cron", x.cron),
-                            f.field("what", x.what), f.field("overlap", x.overlap));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, remove_schedule& x) {
-  return f.object(x).fields(f.field("name", x.name));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, cancel_run& x) {
-  return f.object(x).fields(f.field("run", x.run));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, pause_run& x) {
-  return f.object(x).fields(f.field("run", x.run));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, resume_run& x) {
-  return f.object(x).fields(f.field("run", x.run));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, worker_receipt& x) {
-  return f.object(x).fields(f.field("worker", x.worker), f.field("state", x.state),
-                            f.field("lease", x.lease));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, register_worker& x) {
-  return f.object(x).fields(f.field("name", x.name), f.field("owner", x.owner),
-                            f.field("boot", x.boot), f.field("capacity", x.capacity),
-                            f.field("handlers", x.handlers), f.field("groups", x.groups),
-                            f.field("labels", x.labels), f.field("maintenance", x.maintenance));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, renew_worker& x) {
-  return f.object(x).fields(f.field("worker", x.worker), f.field("boot", x.boot),
-                            f.field("seen", x.seen), f.field("open", x.open));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, deregister_worker& x) {
-  return f.object(x).fields(f.field("worker", x.worker), f.field("boot", x.boot));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, set_maintenance& x) {
-  return f.object(x).fields(f.field("worker", x.worker), f.field("on", x.on));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, loss_receipt& x) {
-  return f.object(x).fields(f.field("workers", x.workers), f.field("attempts", x.attempts));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, worker_lost& x) {
-  return f.object(x).fields(f.field("owner", x.owner), f.field("boot", x.boot),
-                            f.field("name", x.name));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, outcome& x) {
-  return f.object(x).fields(f.field("what", x.what), f.field("kind", x.kind),
-                            f.field("value", x.value), f.field("why", x.why),
-                            f.field("retryable", x.retryable), f.field("permille", x.permille));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, stale_outcome& x) {
-  return f.object(x).fields(f.field("what", x.what));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, report_receipt& x) {
-  return f.object(x).fields(f.field("taken", x.taken), f.field("stale", x.stale));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, report& x) {
-  return f.object(x).fields(f.field("worker", x.worker), f.field("boot", x.boot),
-                            f.field("outcomes", x.outcomes));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, configure& x) {
-  return f.object(x).fields(f.field("options", x.options));
-}
 
 } // namespace troupe::scheduler

@@ -16,14 +16,14 @@
 
 namespace troupe::scheduler {
 
-/// Minutes of the calendar, in UTC, as crontab(5) writes them: minute, hour, day of the
-/// month, month, day of the week, each `*`, a number, a name, a range `a-b`, with
-/// `/step`, or a list of these; or @hourly, @daily, @weekly, @monthly, @yearly. If both
-/// days are given, either will do.
+/// A set of minutes in UTC, written as in crontab(5): minute, hour, day of the month, month and
+/// day of the week. Each is `*`, a number, a name, a range `a-b`, one of these with `/step`, or
+/// a list of these. Or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. If both days are
+/// given (neither begins with `*`), a day that matches one of them is enough.
 /// Source: IEEE Std 1003.1, crontab, with the ranges, steps and names of Vixie cron.
 class cron_expression {
 public:
-  /// Refusals: bad_argument, with the field that cannot be read or never comes.
+  /// Errors: bad_argument, with the field that cannot be read, or if the date never comes.
   static result<cron_expression> parse(std::string_view text) {
     for (auto& [name, meaning] : names_of_expressions)
       if (text == name)
@@ -50,12 +50,13 @@ public:
     if ((made.allowed_[weekday] & 0x80U) != 0) // Sunday is 0 and 7
       made.allowed_[weekday] |= 1U;
     if (!made.next_after(wall_time{}))
-      return problem{errc::bad_argument, "day and month name a date that never comes"};
+      return problem{errc::bad_argument,
+                     "day and month give a date that never comes; give one that exists"};
     return made;
   }
 
-  /// Returns the first minute after `from` that is meant, nothing if there is none within
-  /// nine years, the longest that a 29 February can be away. Cost: O(days until then).
+  /// Returns the first matching minute after `from`; nothing if there is none within nine
+  /// years, more than the longest gap between two 29 Februaries. Cost: O(days until then).
   [[nodiscard]] std::optional<wall_time> next_after(wall_time from) const {
     using namespace std::chrono;
     auto start = floor<minutes>(from.time_since_epoch()) + minutes{1};
@@ -80,7 +81,7 @@ private:
     std::string_view name;
     std::uint32_t low;
     std::uint32_t high;
-    /// Three letters each, the first for `low`.
+    /// Names of three letters each; the first is that of `low`.
     std::string_view names;
   };
 
@@ -123,7 +124,7 @@ private:
     return word;
   }
 
-  /// Returns the set of numbers that `text` means.
+  /// Returns the set of numbers in `text`, as bits.
   static std::optional<std::uint64_t> parse_field(std::string_view text, const field& which) {
     std::uint64_t result = 0;
     for (auto more = true; more;) {

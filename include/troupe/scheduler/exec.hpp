@@ -26,20 +26,20 @@
 
 namespace troupe::scheduler {
 
-/// What a worker lets tasks run.
+/// Limits for programs that tasks run.
 struct exec_options {
-  /// Of its output and of its errors, each; what goes beyond is read and dropped.
+  /// Bytes kept of stdout and of stderr, each. The rest is read and dropped.
   std::size_t max_output_bytes = 16ULL * 1024;
 };
 
-/// What a task for exec_handler says, as JSON. The program is started without a shell, in
-/// the folder, with the environment and the rights of the worker.
+/// The input of a task for exec_handler, as JSON. The program is started without a shell, in
+/// the working directory and with the environment and the rights of the worker.
 struct exec_input {
-  /// Its name, looked up in PATH unless it has a '/', and its arguments.
+  /// The program, looked up in PATH unless it has a '/', and its arguments.
   std::vector<std::string> argv;
-  /// What it reads; nothing if absent.
+  /// Its stdin; empty if absent.
   std::optional<std::string> input{};
-  /// Whether the task fails unless the program ends with status 0.
+  /// Whether the task fails if the program ends with another status than 0.
   bool check = true;
 };
 
@@ -49,13 +49,13 @@ bool inspect(Inspector& f, exec_input& x) {
                             f.field("check", x.check));
 }
 
-/// How a program ended: the result of its task, as JSON. Bytes that are no UTF-8 become U+FFFD.
+/// How a program ended: the result of its task, as JSON. Bytes that are not UTF-8 become U+FFFD.
 struct exec_result {
-  /// Or 128 and the signal that ended it, as a shell has it.
+  /// Exit status, or 128 plus the number of the signal that ended it, as in a shell.
   int status = 0;
   std::string output{};
   std::string errors{};
-  /// Whether it wrote more than is kept: the first bytes.
+  /// Whether it wrote more than is kept; the first bytes are kept.
   bool truncated = false;
 };
 
@@ -69,7 +69,7 @@ public:
                                  const exec_options& bounds) {
     task_program made;
     auto stopper = std::make_shared<descriptor>(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (auto why = made.start(what); why.code != errc::none)
+    if (auto why = made.start(what))
       return why;
     call.on_cancel([stopper] { ::eventfd_write(stopper->get(), 1); });
     auto timeout = call.order().timeout;
@@ -78,8 +78,8 @@ public:
           ? std::optional{clock::now() + std::chrono::ceil<std::chrono::milliseconds>(timeout)}
           : std::nullopt;
     auto why = made.follow(stopper->get(), ends, bounds.max_output_bytes);
-    made.program_->kill(); // or what it left behind
-    if (why.code != errc::none)
+    made.program_->kill(); // also the processes that it left behind
+    if (why)
       return why;
     made.seen_.status = made.program_->status();
     return std::move(made.seen_);
@@ -91,13 +91,13 @@ private:
   problem start(const exec_input& what) {
     auto out = make_pipe();
     auto errors = make_pipe();
-    // A file that nobody sees: no program that does not read can hold us up.
+    // An anonymous file instead of a pipe: a program that does not read cannot block us.
     descriptor input{::memfd_create("input", MFD_CLOEXEC)};
     if (!out || !errors || input.get() < 0)
       return {errc::failed, "no descriptors are left; raise the limit of open files"};
     auto text = what.input.value_or("");
     if (::pwrite(input.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
-      return {errc::failed, "no memory for its input; give it less"};
+      return {errc::failed, "there is no memory for the stdin of the program; shorten it"};
     auto started = supervised_program::start({.command = what.argv,
                                               .input = input.get(),
                                               .output = out->second.get(),
@@ -114,7 +114,7 @@ private:
     return {};
   }
 
-  /// Reads what it writes until it ends, or returns why it has to.
+  /// Reads its output until it ends. Returns the reason if it has to be killed before.
   problem follow(int stopper, std::optional<clock::time_point> ends, std::size_t most) {
     for (;;) {
       std::array<pollfd, 4> news{{{output_.get(), POLLIN, 0},
@@ -128,13 +128,13 @@ private:
       }
       auto ready = ::poll(news.data(), news.size(), wait);
       if (ready < 0 && errno != EINTR)
-        return {errc::failed, "it cannot be watched; raise the limit of open files"};
+        return {errc::failed, "the program cannot be watched; raise the limit of open files"};
       if (news[3].revents != 0)
         return {errc::cancelled, "the program was killed, as its task was cancelled"};
       if (ends && clock::now() >= *ends)
         return {errc::timed_out, "the program was killed, as the time of its task was over"};
       program_->look();
-      auto has_ended = program_->has_ended(); // what it wrote is there before
+      auto has_ended = program_->has_ended(); // before the reads, so that they get all it wrote
       read(output_, seen_.output, most);
       read(errors_, seen_.errors, most);
       if (has_ended)
@@ -144,7 +144,7 @@ private:
 
   void read(descriptor& from, std::string& to, std::size_t most) {
     std::array<char, 4096> bytes{};
-    // So many rounds that a program which never stops writing can still be stopped.
+    // Bounded, so that a program that never stops writing can still be killed.
     for (auto round = 0; round < 64 && from.get() >= 0; ++round) {
       auto count = ::read(from.get(), bytes.data(), bytes.size());
       if (count < 0)
@@ -163,7 +163,8 @@ private:
   exec_result seen_;
 };
 
-/// Returns `what` as JSON of at most so many bytes; escapes may make it longer than it is.
+/// Returns `what` as JSON of at most `most` bytes. Halves the texts until it fits, because escapes
+/// may lengthen them.
 inline std::string to_text(exec_result what, std::size_t most) {
   for (;;) {
     nlohmann::json tree{{"status", what.status},
@@ -184,21 +185,21 @@ inline result<exec_input> read_exec_input(const std::string& text) {
   if (read && !read->argv.empty() && !read->argv.front().empty())
     return read;
   return problem{errc::bad_argument, "the input of exec is {\"argv\": [program, arguments…]}"
-                                     ", with \"stdin\" and \"check\" if wanted"
+                                     ", optionally with \"stdin\" and \"check\""
                                        + (read ? std::string{} : ": " + read.error().detail)};
 }
 
 } // namespace detail
 
-/// Returns the handler that runs programs, to be offered as exec_handler: whoever may submit
-/// tasks then runs what they like with the rights of this process. A program is killed, with all
-/// that it started, when its task is cancelled, its lease is lost or its time is over, and dies
-/// with the worker; what it leaves behind when it ends is killed, too (see supervised_program).
-/// Its result is an exec_result as JSON, at most 60 kB. Errors: bad_argument (the input),
-/// not_found (the program), failed (a status other than 0, with the result).
+/// Returns the handler that runs programs, to be offered as exec_handler. Everyone who may submit
+/// tasks can then run any program with the rights of this process. A program and all processes it
+/// started are killed when its task is cancelled, the lease is lost, the time-out ends, or the
+/// worker ends; processes that it leaves behind are killed, too (see supervised_program). The
+/// result is an exec_result as JSON, at most 60 kB. Errors: bad_argument (the input), not_found
+/// (the program), failed (a status other than 0, with the result).
 inline blocking_handler exec_programs(const exec_options& bounds = {}) {
   return [bounds](const task_call& call) -> result<std::string> {
-    constexpr std::size_t max_result_bytes = 60'000; // below what a scheduler takes
+    constexpr std::size_t max_result_bytes = 60'000; // below scheduler_options::max_payload_bytes
     auto what = detail::read_exec_input(call.input());
     if (!what)
       return what.error();

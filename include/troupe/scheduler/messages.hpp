@@ -17,8 +17,8 @@ using scheduler_queries
                   find_statistics, list_schedules, check_in>;
 
 /// What clients and workers of the scheduler include: the handle and its messages.
-/// task_scheduler::step lists the refusals. Give the two watch questions a timeout
-/// longer than their wait.
+/// task_scheduler::step lists the refusals. Requests with watch_assignments and watch_run
+/// need a timeout longer than their `wait`.
 using scheduler_actor = host::service_handle<scheduler_commands, scheduler_queries>;
 
 using scheduler_protocol = host::protocol<scheduler_commands, scheduler_queries>;

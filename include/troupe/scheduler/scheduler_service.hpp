@@ -10,9 +10,9 @@
 
 namespace troupe::scheduler {
 
-/// What a host has to know of scheduling to put a task_scheduler on the network. Spawn
-/// it with `host::spawn<scheduler_service>(sys, options)`, give a host to make it
-/// durable. Its figures are in find_statistics.
+/// Lets a host put a task_scheduler on the network. Spawn it with
+/// `host::spawn<scheduler_service>(sys, options)`; pass a host to make it durable.
+/// find_statistics returns its statistics.
 class scheduler_service
   : public host::service<task_scheduler, scheduler_commands, scheduler_queries> {
 public:

@@ -5,12 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "troupe/core/fields.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/scheduler/commands.hpp"
 #include "troupe/scheduler/queries.hpp"
 
-/// All that a task_scheduler needs to go on elsewhere. Moments are spans from the
-/// last record; what can be worked out from the rest (queues, loads) is not here.
+/// Everything a task_scheduler needs to continue elsewhere. Times are spans from the last
+/// record. Queues and loads are left out, as they follow from the rest.
 namespace troupe::scheduler {
 
 struct saved_task {
@@ -33,6 +34,9 @@ struct saved_task {
   problem why{};
 
   friend bool operator==(const saved_task&, const saved_task&) = default;
+
+  TROUPE_FIELDS(saved_task, spec, state, attempt, failures, losses, progress_permille, waits_for,
+                keeper, worker, sequence, since, alarm, waited, ran, unplaceable, value, why);
 };
 
 struct saved_run {
@@ -40,13 +44,13 @@ struct saved_run {
   std::string name{};
   std::string key{};
   run_state state = run_state::waiting;
-  /// Where it goes on after a pause.
+  /// Its state after a pause.
   run_state before_pause = run_state::running;
   scheduler::priority priority = scheduler::priority::medium;
   failure_policy policy = failure_policy::fail_fast;
   retry_policy retry{};
   std::vector<saved_task> tasks{};
-  /// How many of the tasks were submitted; the others undo them.
+  /// How many of the tasks were submitted; the rest are compensations.
   std::uint32_t submitted_tasks = 0;
   duration submitted{};
   duration started{};
@@ -59,15 +63,21 @@ struct saved_run {
   std::optional<wall_time> starts_on{};
 
   friend bool operator==(const saved_run&, const saved_run&) = default;
+
+  TROUPE_FIELDS(saved_run, run, name, key, state, before_pause, priority, policy, retry, tasks,
+                submitted_tasks, submitted, started, ended, starts_in, why, revision,
+                changes_before, changes, starts_on);
 };
 
-/// An attempt that is over for the scheduler, but not for the worker.
+/// An attempt that the scheduler has ended, and whose end the worker has not yet reported.
 struct saved_leftover {
   attempt_id what{};
   std::uint64_t sequence = 0;
   resources needs{};
 
   friend bool operator==(const saved_leftover&, const saved_leftover&) = default;
+
+  TROUPE_FIELDS(saved_leftover, what, sequence, needs);
 };
 
 struct saved_worker {
@@ -82,6 +92,9 @@ struct saved_worker {
   std::vector<saved_leftover> leftovers{};
 
   friend bool operator==(const saved_worker&, const saved_worker&) = default;
+
+  TROUPE_FIELDS(saved_worker, worker, words, silent, maintenance, draining, sequence, lease_left,
+                paused, leftovers);
 };
 
 struct saved_schedule {
@@ -89,6 +102,8 @@ struct saved_schedule {
   schedule_view standing{};
 
   friend bool operator==(const saved_schedule&, const saved_schedule&) = default;
+
+  TROUPE_FIELDS(saved_schedule, words, standing);
 };
 
 struct scheduler_snapshot {
@@ -102,69 +117,15 @@ struct scheduler_snapshot {
   /// In the order in which they ended.
   std::vector<run_id> finished{};
   scheduler_statistics statistics{};
-  /// The last that was told.
+  /// The last wall time that the host told.
   std::optional<wall_time> wall_now{};
   std::vector<saved_schedule> schedules{};
   std::uint32_t rules = 1;
 
   friend bool operator==(const scheduler_snapshot&, const scheduler_snapshot&) = default;
+
+  TROUPE_FIELDS(scheduler_snapshot, options, configured, random, last_run, last_worker, workers,
+                runs, finished, statistics, wall_now, schedules, rules);
 };
-
-// -- inspection --------------------------------------------------------------------
-
-template <class Inspector>
-bool inspect(Inspector& f, saved_task& x) {
-  return f.object(x).fields(
-    f.field("spec", x.spec), f.field("state", x.state), f.field("attempt", x.attempt),
-    f.field("failures", x.failures), f.field("losses", x.losses),
-    f.field("progress_permille", x.progress_permille), f.field("waits_for", x.waits_for),
-    f.field("keeper", x.keeper), f.field("worker", x.worker), f.field("sequence", x.sequence),
-    f.field("since", x.since), f.field("alarm", x.alarm), f.field("waited", x.waited),
-    f.field("ran", x.ran), f.field("unplaceable", x.unplaceable), f.field("value", x.value),
-    f.field("why", x.why));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, saved_run& x) {
-  return f.object(x).fields(
-    f.field("run", x.run), f.field("name", x.name), f.field("key", x.key),
-    f.field("state", x.state), f.field("before_pause", x.before_pause),
-    f.field("priority", x.priority), f.field("policy", x.policy), f.field("retry", x.retry),
-    f.field("tasks", x.tasks), f.field("submitted_tasks", x.submitted_tasks),
-    f.field("submitted", x.submitted), f.field("started", x.started), f.field("ended", x.ended),
-    f.field("starts_in", x.starts_in), f.field("why", x.why), f.field("revision", x.revision),
-    f.field("changes_before", x.changes_before), f.field("changes", x.changes),
-    f.field("starts_on", x.starts_on));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, saved_leftover& x) {
-  return f.object(x).fields(f.field("what", x.what), f.field("sequence", x.sequence),
-                            f.field("needs", x.needs));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, saved_worker& x) {
-  return f.object(x).fields(f.field("worker", x.worker), f.field("words", x.words),
-                            f.field("silent", x.silent), f.field("maintenance", x.maintenance),
-                            f.field("draining", x.draining), f.field("sequence", x.sequence),
-                            f.field("lease_left", x.lease_left), f.field("paused", x.paused),
-                            f.field("leftovers", x.leftovers));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, saved_schedule& x) {
-  return f.object(x).fields(f.field("words", x.words), f.field("standing", x.standing));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, scheduler_snapshot& x) {
-  return f.object(x).fields(f.field("options", x.options), f.field("configured", x.configured),
-                            f.field("random", x.random), f.field("last_run", x.last_run),
-                            f.field("last_worker", x.last_worker), f.field("workers", x.workers),
-                            f.field("runs", x.runs), f.field("finished", x.finished),
-                            f.field("statistics", x.statistics), f.field("wall_now", x.wall_now),
-                            f.field("schedules", x.schedules), f.field("rules", x.rules));
-}
 
 } // namespace troupe::scheduler

@@ -12,23 +12,23 @@
 
 namespace troupe::scheduler {
 
-/// How a workflow is to be run.
+/// Options of a workflow's run.
 struct submission_options {
-  /// A second submission with the same key is the first one; empty is no key.
+  /// Idempotency key: a second submission with it returns the first run. Empty: no key.
   std::string key{};
-  /// Its tasks begin before those of lower ones that have not waited long (see
+  /// Its tasks start before those of lower priority, unless these have waited long (see
   /// scheduler_options::ageing).
   scheduler::priority priority = scheduler::priority::medium;
-  /// What becomes of the others when a task fails.
+  /// What happens to the other tasks when one fails.
   failure_policy policy = failure_policy::fail_fast;
-  /// For tasks that say nothing of their own.
+  /// For tasks without a retry policy of their own.
   retry_policy retry{};
-  /// Its first tasks begin so long after it was taken.
+  /// The run starts this long after its submission.
   duration delay{};
-  /// Tasks without a handler of their own sleep for their run time, times this.
+  /// Tasks without a handler sleep for their run time multiplied by this.
   double time_scale = 1;
-  /// Whether tasks take the cores and the memory that the workflow says they need; if
-  /// not, one slot each.
+  /// Whether tasks take the cores and the memory that the workflow gives for them. If not,
+  /// they take only their slot and their GPUs.
   bool resources = false;
 };
 
@@ -48,7 +48,7 @@ inline duration scaled(duration span, double factor) {
 
 namespace detail {
 
-/// How many steps each priority of `flow` is behind the highest.
+/// How many distinct priorities of `flow` are above each one.
 inline std::map<std::int32_t, std::uint32_t> steps_of(const workflow::dag& flow) {
   std::map<std::int32_t, std::uint32_t> result;
   for (workflow::task_index each = 0; each < flow.size(); ++each)
@@ -61,9 +61,9 @@ inline std::map<std::int32_t, std::uint32_t> steps_of(const workflow::dag& flow)
 
 } // namespace detail
 
-/// Returns the command that runs `flow`: tasks keep the numbers that they have in it.
-/// Tasks with a handler get their own input, those without sleep. The highest priority that the
-/// flow gives is as the run's own; each lower one, whatever its number, is a step behind that.
+/// Returns the command that runs `flow`. Tasks keep their numbers. Tasks with a handler get their
+/// own input, those without sleep. The flow's highest priority maps to the priority of the run;
+/// each next lower one in use, whatever its number, is one step behind (task_spec::steps_behind).
 inline submit to_submit(const workflow::dag& flow, const submission_options& how = {}) {
   submit result{flow.name(), {}, how.key, how.priority, how.policy, how.retry, how.delay};
   result.tasks.reserve(flow.size());

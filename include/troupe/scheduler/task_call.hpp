@@ -3,21 +3,25 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <type_traits>
 #include <utility>
 
+#include "troupe/core/json_text.hpp"
+#include "troupe/core/plain_call.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/scheduler/queries.hpp"
 
 namespace troupe::scheduler {
 
-/// One attempt at one task, in the hands of a handler. Copies are the same attempt; the
-/// first finish() counts. Thread-safe.
+/// One attempt of one task, as a handler sees it. Copies are the same attempt; the first
+/// finish() counts. Thread-safe.
 class task_call {
 public:
-  /// Called by the worker that made the call.
+  /// What the worker learns of the call.
   struct listener {
     std::function<void(result<std::string>)> finished;
     std::function<void(std::uint16_t)> progressed;
@@ -30,12 +34,12 @@ public:
     return inside_->order;
   }
 
-  /// What was given to the task.
+  /// The input of the task.
   [[nodiscard]] const std::string& input() const {
     return inside_->order.input;
   }
 
-  /// The result of a parent, null if it has none of that id.
+  /// The result of a parent; null if no parent has that id.
   [[nodiscard]] const std::string* parent(const std::string& id) const {
     for (auto& each : inside_->order.parents)
       if (each.id == id)
@@ -43,13 +47,37 @@ public:
     return nullptr;
   }
 
-  /// Somebody cancelled the task, or its worker lost its lease: the result is not wanted
-  /// any more. A handler that takes long looks now and then.
+  /// The result of a parent, as text or read from JSON as a T; for that include
+  /// troupe/core/json.hpp. Errors: not_found (no parent has that id), bad_argument (it cannot be
+  /// read as a T).
+  template <class T>
+  [[nodiscard]] result<T> parent(const std::string& id) const {
+    if (const auto* text = parent(id))
+      return of_parent<T>(id, *text);
+    return problem{errc::not_found, "task " + order().task + " has no parent " + id};
+  }
+
+  /// The results of all parents, by id. Errors: bad_argument (one cannot be read as a T).
+  template <class T>
+  [[nodiscard]] result<std::map<std::string, T>> parents() const {
+    std::map<std::string, T> all;
+    for (auto& each : order().parents) {
+      auto value = of_parent<T>(each.id, each.value);
+      if (!value)
+        return std::move(value).error();
+      all.emplace(each.id, *std::move(value));
+    }
+    return all;
+  }
+
+  /// Whether the result is no longer needed: the task was cancelled or timed out, or its worker
+  /// lost its lease. Long-running handlers should check it from time to time.
   [[nodiscard]] bool is_cancelled() const {
     return inside_->cancelled.load();
   }
 
-  /// Calls `what` when the task is cancelled, at once if it is already. One at a time.
+  /// Calls `what` when the task is cancelled, at once if it is already. A later call replaces
+  /// `what`.
   void on_cancel(std::function<void()> what) const {
     std::unique_lock guard{inside_->mutex};
     if (!inside_->cancelled) {
@@ -60,14 +88,13 @@ public:
     what();
   }
 
-  /// Tells watchers how far it is, from 0 to 1000.
+  /// Reports the progress of the task to watchers, from 0 to 1000.
   void progress(std::uint16_t permille) const {
     if (!inside_->done)
       inside_->who.progressed(permille);
   }
 
-  /// Ends the attempt. A problem is tried again, as the retry policy of the task says, unless
-  /// its code says that another try would be no better (see may_pass()).
+  /// Ends the attempt. After a problem the task is retried by its retry policy if may_pass(code).
   void finish(result<std::string> value) const {
     if (!inside_->done.exchange(true))
       inside_->who.finished(std::move(value));
@@ -83,6 +110,13 @@ public:
   }
 
 private:
+  template <class T>
+  static result<T> of_parent(const std::string& id, const std::string& text) {
+    return from_text_of<T>(text).transform_error([&](const problem& why) {
+      return problem{why.code, "the result of parent " + id + ": " + why.detail};
+    });
+  }
+
   struct shared {
     shared(assignment what, listener from) : order(std::move(what)), who(std::move(from)) {}
 
@@ -97,10 +131,71 @@ private:
   std::shared_ptr<shared> inside_;
 };
 
-/// Does a task: calls finish() once, now or later, from any thread; must not block.
+/// Runs a task without blocking: calls finish() once, now or later, from any thread.
 using task_handler = std::function<void(task_call)>;
 
-/// Does a task in the thread that it is given, for as long as it takes.
+/// Runs a task in a thread of its own; may block.
 using blocking_handler = std::function<result<std::string>(const task_call&)>;
+
+namespace detail {
+
+/// The text of a function's result, which is a value, a result<T>, or nothing.
+template <class R, class Call>
+result<std::string> text_of_call(Call call) {
+  if constexpr (std::is_void_v<R>) {
+    call();
+    return std::string{};
+  } else if constexpr (!troupe::detail::is_result<R>::value) {
+    return to_text_of(call());
+  } else {
+    auto done = call();
+    if (!done)
+      return std::move(done).error();
+    if constexpr (std::is_void_v<typename R::value_type>)
+      return std::string{};
+    else
+      return to_text_of(*done);
+  }
+}
+
+template <class Input>
+result<std::remove_cvref_t<Input>> input_of(const task_call& call) {
+  return from_text_of<std::remove_cvref_t<Input>>(call.input())
+    .transform_error([&](const problem& why) {
+      return problem{why.code, "the input of task " + call.order().task + ": " + why.detail};
+    });
+}
+
+template <class F>
+blocking_handler typed_handler(F function, troupe::detail::parameters<const task_call&>) {
+  using R = typename troupe::detail::plain_call<F>::result;
+  return [function = std::move(function)](const task_call& call) mutable {
+    return text_of_call<R>([&]() -> R { return function(call); });
+  };
+}
+
+template <class F, class Input>
+blocking_handler typed_handler(F function, troupe::detail::parameters<Input>) {
+  using R = typename troupe::detail::plain_call<F>::result;
+  return [function = std::move(function)](const task_call& call) mutable -> result<std::string> {
+    auto input = input_of<Input>(call);
+    if (!input)
+      return std::move(input).error();
+    return text_of_call<R>([&]() -> R { return function(*std::move(input)); });
+  };
+}
+
+template <class F, class Input>
+blocking_handler typed_handler(F function, troupe::detail::parameters<const task_call&, Input>) {
+  using R = typename troupe::detail::plain_call<F>::result;
+  return [function = std::move(function)](const task_call& call) mutable -> result<std::string> {
+    auto input = input_of<Input>(call);
+    if (!input)
+      return std::move(input).error();
+    return text_of_call<R>([&]() -> R { return function(call, *std::move(input)); });
+  };
+}
+
+} // namespace detail
 
 } // namespace troupe::scheduler

@@ -14,6 +14,7 @@
 #include "troupe/scheduler/detail/admission.hpp"
 #include "troupe/scheduler/detail/dispatcher.hpp"
 #include "troupe/scheduler/detail/saving.hpp"
+#include "troupe/scheduler/detail/snapshot_check.hpp"
 #include "troupe/scheduler/detail/timetable.hpp"
 #include "troupe/scheduler/detail/views.hpp"
 #include "troupe/scheduler/queries.hpp"
@@ -21,22 +22,21 @@
 
 namespace troupe::scheduler {
 
-/// Decides which task of which workflow runs on which worker, and what is true of a
-/// task when workers, links and messages are lost. A pure state machine: no clock, no
-/// thread, no I/O.
+/// Decides which worker runs which task of which workflow, also when workers, links and
+/// messages are lost. A pure state machine: no clock, no thread, no I/O.
 ///
-/// Workers fetch their orders (watch_assignments) and bring in outcomes (report), so
-/// no handle of theirs is state. An attempt is a lease with a number: when its time is
-/// over, its worker silent or its task cancelled, it is over for good, and whatever
-/// its worker reports of it later is refused. So each task ends once and has one
-/// result, while it may have been begun more than once.
+/// Workers fetch their orders (watch_assignments) and report outcomes (report), so the
+/// state holds no handles of workers. An attempt is a lease with a number: it ends
+/// permanently when its time-out passes, its worker falls silent or its task is cancelled,
+/// and later reports of it are refused. So a task may be started more than once, but ends
+/// once and has one result.
 ///
-/// What an attempt takes of its worker stays taken until the worker reports the end or
-/// its boot is dead: capacity is never promised twice, not even while two sides
-/// disagree on what is cancelled.
+/// The capacity that an attempt takes stays taken until the worker reports the end of the
+/// attempt or the worker's boot is dead. So capacity is never given twice, not even while
+/// scheduler and worker disagree on what is cancelled.
 ///
-/// A step costs O(log n) in tasks and workers for each task that it touches; a
-/// submission also O(edges), a worker that comes or goes O(tasks that wait).
+/// A step costs O(log n) in tasks and workers for each task that it touches, plus O(edges)
+/// for a submission, and O(waiting tasks) when a worker comes or goes.
 class task_scheduler {
 public:
   using event = scheduler::event;
@@ -44,28 +44,28 @@ public:
   using query = find_run;
   using snapshot_type = scheduler_snapshot;
 
-  /// 1: leases of workers end by the time of the records. 2: the host says who is silent.
+  /// 1: leases of workers end by the time of the records. 2: the host says which worker is silent.
   static constexpr std::uint32_t rules = 2;
 
-  /// Handles one request made at `now`, after all that time itself brought about. Each
-  /// is answered in this call; configure and wall have no answer.
+  /// Handles one request made at `now`, after everything that was due by then. Each is answered in
+  /// this call; configure, wall and silence have no answer.
   ///
-  /// Refusals: bad_argument (a field out of range; a graph with a cycle; no cron), too_large (a
-  /// workflow or an input), limit_reached (runs, tasks, bytes, workers), not_found (no
-  /// such run; no such worker or boot: register), conflict (a worker of an older boot).
+  /// Refusals: bad_argument (a field out of range, a graph with a cycle, an invalid cron
+  /// expression), too_large (a workflow or an input), limit_reached (runs, tasks, bytes, workers,
+  /// schedules), not_found (unknown run or schedule; unknown worker or boot: register), conflict
+  /// (a worker of an older boot).
   void step(time_point now, request_id id, const event& what, effects& out) {
     inside_.pass(now);
     std::visit([&](const auto& request) { handle(id, request, out); }, what);
     inside_.dispatch();
   }
 
-  /// Returns why step() would refuse `what` for its size, errc::none if it is to be stepped.
-  /// Cost: O(tasks).
+  /// Returns why step() would refuse `what` for its size; errc::none if not. Cost: O(tasks).
   [[nodiscard]] problem screen(const event& what) const {
     return std::visit([this](const auto& request) { return this->screened(request); }, what);
   }
 
-  /// Lets time pass: leases, time-outs, retries, delays. Harmless when early.
+  /// Handles what is due by `now`: leases, time-outs, retries, delays. Harmless when early.
   /// @pre `now` never goes backwards.
   void tick(time_point now, effects&) {
     inside_.pass(now);
@@ -76,14 +76,14 @@ public:
     return inside_.next_deadline();
   }
 
-  /// When the scheduler wants to know the wall time.
+  /// When the scheduler needs to be told the wall time (event wall).
   [[nodiscard]] std::optional<wall_time> next_wall_deadline() const {
     auto start = inside_.next_appointment();
     auto due = timetable_.next_deadline();
     return start && due ? std::min(start, due) : start ? start : due;
   }
 
-  /// From here on records mean what they mean under these rules.
+  /// Later records are processed by the rules of this number.
   void use_rules(std::uint32_t number) {
     inside_.rules = number;
     inside_.line_up_all();
@@ -125,9 +125,9 @@ public:
     if (who == nullptr)
       return unknown_worker(question.worker);
     if (inside_.rules < 2 || who->silent || !detail::agrees(*who, question.seen, question.open))
-      return problem{errc::conflict, "the scheduler has other attempts of worker "
+      return problem{errc::conflict, "the scheduler has other open attempts for worker "
                                        + std::to_string(question.worker.value)
-                                       + " in its books; send renew_worker"};
+                                       + "; send renew_worker"};
     return receipt_of(*who);
   }
 
@@ -144,7 +144,7 @@ public:
     return who == nullptr || who->sequence != question.after;
   }
 
-  /// With spans as of `now`, as in all answers that take it. Refusals: not_found.
+  /// Spans are as of `now`, as in all answers that take it. Refusals: not_found.
   [[nodiscard]] result<run_details> answer(const find_run& question,
                                            time_point now = time_point::min()) const {
     auto* found = inside_.runs.find(question.run);
@@ -165,7 +165,8 @@ public:
       return unknown_run(question.run);
     if (question.task >= found->size())
       return problem{errc::not_found, "run " + std::to_string(question.run.value) + " has "
-                                        + std::to_string(found->size()) + " tasks and none number "
+                                        + std::to_string(found->size())
+                                        + " tasks, numbered from 0; there is no number "
                                         + std::to_string(question.task)};
     auto& asked = found->tasks[question.task];
     return task_result{asked.state, asked.attempt, asked.value, asked.why};
@@ -221,9 +222,9 @@ public:
     return saved;
   }
 
-  /// Goes on at `now` from where `saved` was taken, exactly so if `now` is the time of
-  /// the last call before.
-  /// @pre `saved` comes from snapshot(); the host has verified its checksum.
+  /// Continues at `now` from `saved`; exactly as the original if `now` is the time of its last
+  /// call.
+  /// @pre `saved` comes from snapshot() and has passed verify().
   void restore(time_point now, const scheduler_snapshot& saved) {
     *this = {};
     configured_ = saved.configured;
@@ -231,7 +232,7 @@ public:
     last_worker_ = saved.last_worker;
     inside_.now = now;
     inside_.rules = saved.rules;
-    inside_.options = saved.options;
+    inside_.options = detail::bounded(saved.options);
     inside_.random = saved.random;
     inside_.statistics = saved.statistics;
     inside_.wall_now = saved.wall_now;
@@ -245,8 +246,14 @@ public:
     inside_.line_up_all();
   }
 
+  /// Returns damaged if parts of the snapshot refer to something that it lacks. Hosts call this
+  /// before restore(). Cost: O(n log n) in workers, tasks and edges.
+  [[nodiscard]] static problem verify(const scheduler_snapshot& saved) {
+    return detail::snapshot_check{saved}();
+  }
+
 private:
-  /// The moment for the spans of an answer.
+  /// The time that the spans of an answer count from.
   [[nodiscard]] time_point at(time_point now) const {
     return std::max(now, inside_.now);
   }
@@ -259,6 +266,7 @@ private:
     auto options = detail::bounded(request.options);
     if (inside_.options == options)
       return;
+    inside_.forget_surplus();
     inside_.options = options;
     inside_.line_up_all();
   }
@@ -273,11 +281,11 @@ private:
       refuse(id, made.error(), out);
   }
 
-  /// Makes a run if there is room for it.
+  /// Adds a run if it is valid and there is room for it.
   result<detail::run*> admit(const submit& request) {
     auto& runs = inside_.runs;
     auto& options = inside_.options;
-    if (auto why = detail::check(request, options); why.code != errc::none)
+    if (auto why = detail::check(request, options))
       return why;
     if (runs.live() >= options.max_runs)
       return detail::full("runs", "max_runs", options.max_runs);
@@ -372,7 +380,7 @@ private:
 
   void handle(request_id id, const define_schedule& request, effects& out) {
     auto& options = inside_.options;
-    if (auto why = detail::check(request, options); why.code != errc::none)
+    if (auto why = detail::check(request, options))
       return refuse(id, std::move(why), out);
     auto* known = timetable_.find(request.name);
     if (known == nullptr && timetable_.size() >= options.max_schedules)
@@ -403,7 +411,7 @@ private:
       auto what = due.words.what;
       what.key = due.words.name + "@" + minute_of(moment);
       if (inside_.runs.find(what.key) != nullptr)
-        return; // somebody was first
+        return; // this start was made already
       if (auto made = admit(what)) {
         ++standing.started;
         standing.last_run = (*made)->id;
@@ -418,7 +426,7 @@ private:
 
   void handle(request_id id, const register_worker& request, effects& out) {
     auto& pool = inside_.pool;
-    if (auto why = detail::check(request); why.code != errc::none)
+    if (auto why = detail::check(request))
       return refuse(id, std::move(why), out);
     auto* known = pool.find(request.owner, request.name);
     if (known != nullptr && request.boot < known->words.boot)
@@ -463,7 +471,7 @@ private:
     auto* who = inside_.pool.find(worker_id{what.who});
     if (who == nullptr || who->silent)
       return;
-    who->lease_ends = inside_.now; // since its last record it was heard without one
+    who->lease_ends = inside_.now; // signs of life without a record had prolonged it
     inside_.go_silent(*who);
   }
 
@@ -505,7 +513,7 @@ private:
       inside_.statistics.stale_outcomes += request.outcomes.size();
       return refuse(id, unknown_worker(request.worker), out);
     }
-    if (auto why = detail::check(request); why.code != errc::none)
+    if (auto why = detail::check(request))
       return refuse(id, std::move(why), out);
     report_receipt receipt;
     for (auto& each : request.outcomes)

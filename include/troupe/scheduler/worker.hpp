@@ -17,34 +17,49 @@
 
 namespace troupe::scheduler {
 
-/// What a worker is and has.
+/// What a worker offers.
 struct worker_options {
   /// Unique on its node.
   std::string name = "worker";
-  /// Slots are tasks at once; a worker has as many threads for handlers that block.
+  /// Slots are the tasks that run at once. The worker has that many threads for blocking handlers,
+  /// at most 1,024.
   resources capacity{0, 0, 0, 4};
-  /// Tasks that ask for one of these may run here.
+  /// The worker runs tasks of these groups. If there are none, it runs tasks that name no group.
   std::vector<std::string> groups{};
-  /// Tasks that ask for these may run here.
+  /// A task with labels runs here only if all its labels are among these.
   scheduler::labels labels{};
 };
 
-/// Returns why no scheduler takes a worker like this; errc::none if one does. A worker that is
-/// refused tries again and again, see worker_reports.
+/// Returns why every scheduler would refuse such a worker, errc::none if it is valid. A refused
+/// worker keeps retrying; see worker_reports.
 TROUPE_COMPILED problem check(const worker_options& what);
 
-/// What the process of a worker hears of it. Called on an actor; must not block.
+/// Callbacks of a worker to its process. Called on an actor; must not block.
 struct worker_reports {
-  /// The answer to each registration: errc::none, or why the scheduler did not take the worker, as
-  /// with bad_argument or limit_reached. That it is out of reach is no answer.
+  /// The scheduler's answer to each registration: errc::none, or why it refused the worker
+  /// (bad_argument, limit_reached, conflict). Not called while no scheduler can be reached.
   std::function<void(const problem&)> registered = [](const problem&) {};
 };
 
-/// Which functions a worker offers, by name; one whose name ends with ':' gets the tasks of
-/// all names that begin with it. "sleep" is built in.
+/// The functions that a worker offers, by name. One whose name ends with ':' gets the tasks of
+/// all names with that prefix, unless another one that was added in the same way has the full
+/// name. Those of handle_async() come before those of handle(). "sleep" is built in.
 class task_handlers {
 public:
-  /// Offers `what` as `name`, in threads of the worker's own.
+  /// Offers the function `what` as `name`. It runs in threads of the worker, several at once. It
+  /// takes a `const task_call&`, the task's input, or both, and returns the task's result as a T, a
+  /// result<T>, or nothing. Text is passed unchanged; any other type with an `inspect` as JSON, for
+  /// which troupe/core/json.hpp must be included. An input that cannot be read as its type fails
+  /// the task with bad_argument.
+  ///
+  ///     handlers.handle("square", [](double side) { return side * side; });
+  template <class F>
+  requires troupe::detail::plainly_callable<F> task_handlers& handle(std::string name, F what) {
+    return handle(
+      std::move(name),
+      detail::typed_handler(std::move(what), typename troupe::detail::plain_call<F>::takes{}));
+  }
+
   task_handlers& handle(std::string name, blocking_handler what) {
     blocking_.insert_or_assign(std::move(name), std::move(what));
     return *this;
@@ -69,26 +84,26 @@ private:
   std::map<std::string, task_handler> async_;
 };
 
-/// The handler that does nothing for as many seconds as its input says ("1.5").
+/// The handler that does nothing for the seconds in its input ("1.5").
 inline constexpr const char* sleep_handler = "sleep";
 
-/// Returns the span that a text of seconds says, for people and for sleep_handler.
+/// Reads a duration in seconds ("1.5", at most 1e9), as the input of sleep_handler. Errors:
+/// bad_argument.
 TROUPE_COMPILED result<duration> span_from_seconds(const std::string& text);
 
-/// Runs tasks in this process for the scheduler that its client knows, as long as it
-/// lives. Rides through a lost link and a restart of the scheduler; when it could not renew
-/// its lease in time it cancels what it runs, as others run it then. Thread-safe. Must end before
-/// its actor_system does.
+/// Runs tasks in this process for one scheduler until it is destroyed. Continues through lost
+/// links and restarts of the scheduler. If it cannot renew its lease in time, it cancels its tasks,
+/// because other workers run them then. Thread-safe. Must be destroyed before its actor_system.
 class worker {
 public:
-  /// `owner` and `boot` name the process: its boot is dead when it is. `in_maintenance` says,
-  /// on an actor and at each registration, whether it is to get no tasks; see set_maintenance.
+  /// `owner` and `boot` identify this process. `in_maintenance` is called on an actor at each
+  /// registration: if it returns true, the worker gets no tasks; see set_maintenance.
   TROUPE_COMPILED worker(
     caf::actor_system& sys, host::client<scheduler_protocol> scheduler, std::string owner,
     std::uint64_t boot, const worker_options& options, task_handlers handlers,
     std::function<bool()> in_maintenance = [] { return false; }, worker_reports reports = {});
 
-  /// Of a process whose boot may rise: `boot` is asked, on any thread, when the worker registers.
+  /// For a process whose boot may rise: `boot` is called at each registration, on any thread.
   TROUPE_COMPILED worker(
     caf::actor_system& sys, host::client<scheduler_protocol> scheduler, std::string owner,
     std::function<std::uint64_t()> boot, const worker_options& options, task_handlers handlers,
@@ -103,8 +118,8 @@ public:
 
   TROUPE_COMPILED ~worker();
 
-  /// Takes nothing new and waits up to `wait` until all it runs is done and reported.
-  /// Returns whether that came to pass. Blocks.
+  /// Takes no new tasks and blocks, up to `wait`, until all its tasks have ended and are reported.
+  /// Returns whether they have.
   TROUPE_COMPILED bool drain(duration wait);
 
 private:

@@ -23,79 +23,79 @@
 
 namespace troupe::scheduler {
 
-/// Bounds and spans of a worker_core. All spans count on the clock of whoever runs it.
+/// Limits and times of a worker_core. Times are measured on the caller's clock.
 struct worker_core_options {
-  /// Between two tries of what has failed.
+  /// Wait between two tries of a failed request.
   backoff retry{std::chrono::milliseconds{50}, std::chrono::seconds{2}};
-  /// How long a request is waited for. A sign of life: until the lease ends.
+  /// How long to wait for the answer to a request; for that to a sign of life, until the lease
+  /// ends.
   duration answer_within = std::chrono::seconds{30};
-  /// How long the scheduler may wait for orders before it answers that there are none.
+  /// How long the scheduler may hold a question for orders before it answers without any.
   duration poll_for = std::chrono::seconds{20};
-  /// Attempts in its books: those that run, those of an earlier registration that have not ended
-  /// yet, and those whose outcome the scheduler has not heard. No orders are asked for beyond it.
+  /// Attempts at a time: running ones, also those of an earlier registration, and ended ones whose
+  /// outcome the scheduler has not acknowledged. At this limit no orders are requested.
   std::uint32_t max_attempts = 10'000;
   /// Orders in one answer.
   std::uint32_t max_orders = 1'000;
-  /// Outcomes in one report, and the bytes of their texts; a single outcome may have more.
+  /// Outcomes in one report.
   std::uint32_t max_report = 1'000;
-  /// Bytes of the texts in one report.
+  /// Bytes of the texts in one report; a single outcome may have more.
   std::uint32_t max_report_bytes = 4 * 1024 * 1024;
-  /// A larger result fails its task here, with too_large: a group takes 16 MiB in one entry
-  /// (raft::options::max_command_bytes). The scheduler takes less by default
-  /// (scheduler_options::max_payload_bytes).
+  /// A task with a larger result fails with too_large before anything is sent, because a log entry
+  /// has at most 16 MiB (raft::options::max_command_bytes). The scheduler's own limit is lower by
+  /// default (scheduler_options::max_payload_bytes).
   std::uint32_t max_value_bytes = 8 * 1024 * 1024;
 };
 
-/// Decides what a worker does: registers, asks for orders, admits attempts by its own books, tells
-/// the scheduler of each outcome until it has heard it, once, and stops all when its lease is over.
+/// Decides what a worker does: it registers, asks for orders, begins the attempts it has room for,
+/// reports each outcome until that is acknowledged, and stops all attempts when its lease ends.
 ///
-/// - The lease counts from when the last sign of life that was answered was *sent*. When it is
-///   over, all attempts are stopped, as others run them then; no order is begun until the
-///   scheduler has heard of this worker again.
-/// - An attempt takes its room until its handler has ended, also when it was stopped meanwhile or
-///   the scheduler has forgotten this worker. An order that does not fit is told `busy`.
-/// - An outcome is repeated in the same report until that is answered. Then it is never sent
-///   again, not even if an order that is on its way still names the attempt. What the scheduler
-///   refuses for good keeps nothing else waiting: in the end its task has failed.
-/// - A scheduler that does not know this worker (not_found) has given its attempts to others: they
-///   are stopped, their outcomes dropped, and the worker registers anew.
-/// - Where a link or session is lost, and another leader answers, the same words are sent again:
-///   all of them may be repeated. An answer to anything else than the last try is ignored.
-/// - A worker that drains begins nothing, leaves, and tells when all that it had has ended and been
-///   heard.
+/// - The lease counts from the moment the last answered sign of life was *sent*. When it ends, all
+///   attempts are stopped, because other workers run them from then on. No order is begun until
+///   the scheduler has answered another sign of life.
+/// - An attempt takes room until its handler has ended, even if it was stopped or the scheduler has
+///   forgotten this worker. An order that does not fit is answered `busy`.
+/// - A report is repeated until it is answered. After that its outcomes are never sent again, not
+///   even if an order that is on its way still names the attempt. An outcome that the scheduler
+///   refuses permanently does not hold up others: its task fails.
+/// - A scheduler that answers not_found has given the attempts of this worker to others: the worker
+///   stops them, drops their outcomes and registers again.
+/// - After a lost link or session, or when the leader changes, requests are sent again. All are
+///   idempotent. Only the answer to the last try counts.
+/// - A draining worker begins nothing, deregisters, and says when all its attempts have ended and
+///   their outcomes are acknowledged.
 ///
-/// Whoever runs it carries requests and answers, runs the handlers, and knows which process this
-/// is. Steps like any machine; not thread-safe; no snapshot, as its handlers do not outlive their
-/// process. Cost: O(log n) in attempts for each that a step touches, O(n log n) of a sign of life.
+/// The host carries requests and answers, runs the handlers, and knows the boot of this process.
+/// Steps like any machine. Not thread-safe. It has no snapshot, because handlers end with their
+/// process. Cost: O(log n) in attempts for each one a step touches, O(n log n) for a sign of life.
 class worker_core {
 public:
-  // -- events: the id of the step is the one of the effect that is meant -----------------------
+  // -- events: the id of the step is that of the effect it answers -----------------------------
 
   /// Answers `identify`.
   struct identified {
     std::uint64_t boot = 0;
-    /// It is to get no tasks; see set_maintenance.
+    /// The worker is to get no tasks; see set_maintenance.
     bool maintenance = false;
   };
 
-  /// The answer to `send`, or why there was none within its `wait`.
+  /// The answer to `send`, or why no answer came within its `wait`.
   template <class Result>
   struct heard {
     result<Result> what;
   };
 
-  /// The handler of `begin` says how far it is, in thousandths.
+  /// Progress of the handler of `begin`, in thousandths.
   struct progressed {
     std::uint16_t permille = 0;
   };
 
-  /// The handler of `begin` has ended. A problem is tried again, unless its code says that this
-  /// would be no better (may_pass).
+  /// The handler of `begin` has ended. After a problem the task is retried if may_pass(code).
   struct ended {
     result<std::string> value;
   };
 
-  /// Takes nothing new from here on; `drained` follows. Idempotent.
+  /// Begins no attempts from now on; `drained` follows. Idempotent.
   struct drain {};
 
   using event = std::variant<identified, heard<worker_receipt>, heard<worker_orders>,
@@ -103,7 +103,7 @@ public:
 
   // -- effects ---------------------------------------------------------------------------------
 
-  /// Say which process this is, before it registers.
+  /// Step `identified`; the worker registers after that.
   struct identify {};
 
   /// Send this, and step `heard` within `wait`.
@@ -121,24 +121,25 @@ public:
     assignment what;
   };
 
-  /// The outcome is not wanted any more: ask the handler to end. Once for each attempt.
+  /// The outcome is no longer needed: ask the handler to end. At most once for each attempt.
   struct stop {
     request_id id = 0;
   };
 
-  /// The scheduler has taken this worker (errc::none), or has looked at it and refused:
-  /// bad_argument, limit_reached, conflict. It tries again.
+  /// The scheduler has registered this worker (errc::none), or refused it with bad_argument,
+  /// limit_reached or conflict. The worker retries.
   struct registered {
     problem why;
   };
 
-  /// Nothing runs, and the scheduler has heard all outcomes. Once for each `drain`.
+  /// Nothing runs, and the scheduler has acknowledged all outcomes. Once after `drain`, however
+  /// often that was repeated meanwhile.
   struct drained {};
 
   using effect = std::variant<identify, send, begin, stop, registered, drained>;
   using effects = std::vector<effect>;
 
-  /// `words` without a boot; `seed`: of the delays.
+  /// `words` is the registration, without the boot. `seed` is that of the back-off's jitter.
   worker_core(register_worker words, const worker_core_options& options, std::uint64_t seed)
     : words_(std::move(words)),
       options_(options),
@@ -155,7 +156,7 @@ public:
     out_ = nullptr;
   }
 
-  /// Begins its work when called first.
+  /// The first call starts the worker.
   void tick(time_point now, effects& out) {
     now_ = now;
     out_ = &out;
@@ -180,13 +181,13 @@ public:
     return next;
   }
 
-  /// As what the scheduler knows this worker, if it does.
+  /// This worker's id while it is registered.
   [[nodiscard]] std::optional<worker_id> id() const {
     return id_;
   }
 
 private:
-  /// One kind of request, of which one is under way at a time.
+  /// One kind of request; at most one of each kind is open.
   struct errand {
     request_id asked = 0; // none
     time_point sent{};
@@ -233,7 +234,7 @@ private:
     put(send{what.asked, std::move(words), wait});
   }
 
-  /// Whether the answer is the one that is waited for.
+  /// Returns whether the answer is to the open request, which it closes.
   static bool take(errand& what, request_id id) {
     return id != 0 && what.asked == id && std::exchange(what.asked, 0) != 0;
   }
@@ -280,13 +281,13 @@ private:
     live_.due = next_sign();
   }
 
-  /// Whether the scheduler has looked at this worker, and will not have it as it is.
+  /// Whether the scheduler refused this worker itself, rather than could not answer.
   static bool is_verdict(errc code) {
     return code == errc::bad_argument || code == errc::limit_reached || code == errc::conflict;
   }
 
-  /// The scheduler has forgotten this worker: what it runs, runs elsewhere. It takes room
-  /// here until it has ended.
+  /// The scheduler has forgotten this worker and runs its attempts elsewhere. They still take
+  /// room here until their handlers end.
   void start_anew() {
     id_.reset();
     stop_all();
@@ -316,7 +317,7 @@ private:
       again(leave_);
   }
 
-  /// Registered, and not only waiting to be forgotten.
+  /// Registered, and not yet done with leaving.
   [[nodiscard]] bool is_here() const {
     return id_ && !(has_left_ && !books_.is_running() && !has_news());
   }
@@ -343,14 +344,15 @@ private:
       return;
     is_lease_over_ = true;
     if (planted_flaw != flaw::lease_overstayed)
-      stop_all(); // they are given to others now
+      stop_all(); // other workers get them now
   }
 
   [[nodiscard]] time_point next_sign() const {
     return now_ + std::min(lease_ / 3, lease_left());
   }
 
-  /// Without a record where that will do: as long as both sides have the same in their books.
+  /// Uses check_in, which costs no record, until the scheduler refuses it: renew_worker then makes
+  /// both sides agree on the open attempts.
   void say_alive() {
     is_record_due_ ? say_alive(renew_worker{}) : say_alive(check_in{});
   }
@@ -375,7 +377,8 @@ private:
     auto code = answer.error().code;
     if (code == errc::not_found)
       return start_anew();
-    if (!was_record && (code == errc::conflict || code == errc::failed)) { // or knows no check_in
+    // An older scheduler, which does not know check_in, answers failed.
+    if (!was_record && (code == errc::conflict || code == errc::failed)) {
       is_record_due_ = true;
       live_.due = now_;
       return;
@@ -385,7 +388,7 @@ private:
 
   // -- orders ------------------------------------------------------------------------------
 
-  /// Orders of attempts that are given to others would come too late.
+  /// After the end of the lease, orders are not requested: other workers run their attempts.
   [[nodiscard]] bool may_fetch() const {
     return is_here() && !is_lease_over_ && room_to_hear() > 0;
   }
@@ -406,8 +409,8 @@ private:
     fetch_.failures = 0;
     fetch_.due = now_;
     if (now_ >= lease_end())
-      return;                      // asked for again, from the same place, once it is renewed
-    seen_ = answer.what->sequence; // may be less, where the scheduler was restored
+      return;                      // asked for again after the same order once it is renewed
+    seen_ = answer.what->sequence; // may be less if the scheduler was restored from a backup
     auto is_known
       = [&](const attempt_id& which) { return books_.has(which) || settled.contains(which); };
     for (auto& each : answer.what->assignments)
@@ -422,7 +425,7 @@ private:
 
   void admit(assignment& what) {
     if (books_.size() >= options_.max_attempts)
-      return; // more than was asked for: it is lost, as no sign of life names it
+      return; // more than requested: it counts as lost, because no sign of life names it
     auto job = is_draining_ ? std::nullopt : books_.begin(what.what, what.needs);
     if (job)
       put(begin{*job, std::move(what)});
@@ -461,7 +464,7 @@ private:
     if (!answer.what) {
       if (!may_pass(answer.what.error().code))
         books_.refused(answer.what.error());
-      return again(report_); // else the same: what got through is stale then
+      return again(report_); // the same report otherwise: what was taken already is stale then
     }
     report_.failures = 0;
     report_.due = now_;
@@ -471,7 +474,7 @@ private:
       settled_.insert(over.begin(), over.end());
   }
 
-  static constexpr std::uint32_t max_failures = 10; // beyond it the delay is the longest anyway
+  static constexpr std::uint32_t max_failures = 10; // the delay has reached its maximum by then
   static constexpr duration min_lease = std::chrono::milliseconds{1};
   static constexpr duration max_lease = std::chrono::hours{24 * 366};
 
@@ -479,7 +482,7 @@ private:
   worker_core_options options_;
   random_source random_;
   time_point now_{};
-  effects* out_ = nullptr; // of the call under way
+  effects* out_ = nullptr; // of the current call
 
   std::optional<worker_id> id_;
   bool is_identifying_ = false;
@@ -496,9 +499,9 @@ private:
   bool is_record_due_ = false;
 
   detail::worker_books books_;
-  /// Orders up to this one are in the books.
+  /// The last order that was processed.
   std::uint64_t seen_ = 0;
-  /// Heard while orders were on their way, which may still name them.
+  /// Attempts acknowledged while a question for orders was open: its answer may still name them.
   std::set<attempt_id> settled_;
 };
 

@@ -13,23 +13,24 @@
 
 #include "troupe/core/compiled.hpp"
 #include "troupe/core/digest.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/state/vector_clock.hpp"
 
-/// What is kept under a key. No CAF here; messages.hpp gives the wire types their IDs.
+/// Keys and their values. No CAF here; messages.hpp gives the wire types their IDs.
 namespace troupe::state {
 
 // -- keys ----------------------------------------------------------------------------
 
-/// What a reader may count on. Part of a key's identity, so it never changes.
+/// What a reader may rely on. Part of a key's identity, so it never changes.
 /// Numbers go over the wire: append at the end.
 enum class consistency : std::uint8_t {
-  /// Replicas agree once they have heard the same. Written where the others are: with a majority.
+  /// Replicas agree once they have received the same writes. A write goes to a majority here, too.
   eventual = 0,
-  /// And nobody sees an effect without its cause.
+  /// Also, no reader sees an effect without its cause.
   causal = 1,
-  /// One order of all writes; a write that has not seen the last one is refused.
+  /// All writes have one order; a write whose context lacks the last one is refused.
   strong = 2,
 };
 
@@ -40,14 +41,14 @@ constexpr std::string_view name_of(consistency level) noexcept {
   return index < consistency_names.size() ? consistency_names[index] : "unknown";
 }
 
-/// What a value is, and so what becomes of concurrent writes: registers hold bytes of
-/// any kind. Part of a key's identity. Numbers go over the wire: append at the end.
+/// How concurrent writes are merged. Registers hold arbitrary bytes. Part of a key's identity.
+/// Numbers go over the wire: append at the end.
 enum class value_type : std::uint8_t {
-  /// The last writer wins, by the calendar.
+  /// The last writer wins, by calendar time.
   lww_register = 0,
-  /// All are kept, side by side, until a writer has seen them. Not for level strong.
+  /// All concurrent values are kept until a writer has seen them. Not for level strong.
   mv_register = 1,
-  /// The highest version wins, whatever the calendars say.
+  /// The highest version wins, regardless of calendar time.
   version_register = 2,
 };
 
@@ -66,9 +67,12 @@ struct entry_key {
   std::string key;
 
   friend auto operator<=>(const entry_key&, const entry_key&) = default;
+
+  TROUPE_FIELDS(entry_key, level, type, key);
 };
 
-/// Returns a key for a sentence, its text cut where it is long or not text.
+/// Returns a key for use in a sentence; its text is shortened to 64 bytes, and left out if it is
+/// not UTF-8.
 inline std::string to_text(const entry_key& key) {
   constexpr std::size_t most = 64;
   auto text = is_utf8(key.key) ? std::string{utf8_prefix(key.key, most)} : std::string{};
@@ -95,25 +99,25 @@ inline std::string to_text(const bytes& value) {
   return std::string{view_of(value)};
 }
 
-/// One write, as it was made; it never changes on its way.
+/// One write; immutable.
 ///
-/// Which write it is, is told by (replica, version): versions of a replica rise with
-/// each of its writes, over all keys, and none comes twice. They also rise along every
-/// line of cause and effect (a replica goes above whatever it merges), so that a higher
-/// one is never the cause of a lower.
+/// (replica, version) identifies it: the versions of a replica rise with each of its writes, over
+/// all keys, and are never reused. They also rise along every chain of cause and effect (a
+/// replica's next version is above all versions that it has merged), so that a write with a
+/// higher version is never the cause of one with a lower.
 /// Source: Preguica, Baquero, Almeida, Fonte, Goncalves, "Dotted version vectors" (2010);
 /// Lamport, "Time, clocks, and the ordering of events" (1978).
 struct entry {
   entry_key key;
   bytes value;
   std::uint64_t version = 0;
-  /// Whose write it is.
+  /// The replica that made the write.
   std::string replica;
-  /// What its writer had seen of the key, this write not among it.
+  /// What its writer had seen of the key before this write.
   vector_clock context;
-  /// By the calendar of the replica.
+  /// Calendar time of the replica.
   wall_time written_at{};
-  /// Gone from then on.
+  /// The entry is removed at this time.
   std::optional<wall_time> expires_at;
   /// SHA-256 of the value.
   digest content;
@@ -121,6 +125,9 @@ struct entry {
   std::uint32_t checksum = 0;
 
   friend bool operator==(const entry&, const entry&) = default;
+
+  TROUPE_FIELDS(entry, key, value, version, replica, context, written_at, expires_at, content,
+                checksum);
 };
 
 /// Returns the vector clock of a write: what its writer had seen, and the write itself.
@@ -130,8 +137,8 @@ inline vector_clock clock_of(const entry& value) {
   return result;
 }
 
-/// Returns how one write stands to another of the same key: before, if the writer of
-/// `right` had seen it. Cost: O(log n).
+/// Returns the causal order of two writes of the same key: before, if the writer of `right` had
+/// seen `left`. Cost: O(log n).
 inline clock_order compare(const entry& left, const entry& right) {
   if (left.replica == right.replica && left.version == right.version)
     return clock_order::equal;
@@ -142,35 +149,18 @@ inline clock_order compare(const entry& left, const entry& right) {
   return clock_order::concurrent;
 }
 
-// -- what tells damage ------------------------------------------------------------------
+// -- checksums --------------------------------------------------------------------------
 
-/// Returns the CRC-32C of all fields of a write from `key` to `content`, the value by its
-/// digest. Fields that are added to `entry` later are not among them, or no old entry
-/// would be believed any more.
+/// Returns the CRC-32C of all fields of a write from `key` to `content`, with the value
+/// represented by its digest. Must not include fields that are added to `entry` later: otherwise
+/// old entries would fail the check.
 TROUPE_COMPILED std::uint32_t checksum_of(const entry& value);
 
-/// Writes down what tells later if the write is as it was.
+/// Sets the digest and the checksum of the write.
 TROUPE_COMPILED void seal(entry& value);
 
-/// Returns damaged if what came from a disk or over a wire is not what was sealed.
+/// Returns damaged if the digest or the checksum is wrong: the write changed since seal().
 TROUPE_COMPILED problem verify(const entry& value);
-
-// -- inspection --------------------------------------------------------------------
-
-template <class Inspector>
-bool inspect(Inspector& f, entry_key& x) {
-  return f.object(x).fields(f.field("level", x.level), f.field("type", x.type),
-                            f.field("key", x.key));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, entry& x) {
-  return f.object(x).fields(f.field("key", x.key), f.field("value", x.value),
-                            f.field("version", x.version), f.field("replica", x.replica),
-                            f.field("context", x.context), f.field("written_at", x.written_at),
-                            f.field("expires_at", x.expires_at), f.field("content", x.content),
-                            f.field("checksum", x.checksum));
-}
 
 } // namespace troupe::state
 

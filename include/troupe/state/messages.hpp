@@ -4,9 +4,12 @@
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/caf/inspect_time.hpp"
 #include "troupe/host/messages.hpp"
-#include "troupe/state/types.hpp"
+#include "troupe/state/commands.hpp"
+#include "troupe/state/queries.hpp"
 
 namespace troupe::state {
+
+struct table_snapshot; // in troupe/state/types.hpp, which is needed to register the messages
 
 using state_commands = host::commands<put, remove_key>;
 using state_queries = host::queries<get, list_keys, watch_state, count_entries>;
@@ -26,9 +29,9 @@ bool inspect(Inspector& f, change_kind& x) {
   return inspect_enum(f, x);
 }
 
-/// What a client of the state service includes: the handle and its messages. Each command
-/// answers with `written` or with a troupe::errc; state_table::step lists which. Give
-/// watch_state a timeout longer than its `wait`.
+/// The handle of the state service and its messages, for clients. Each command is answered with
+/// `written` or with a troupe::errc; state_table::step lists those. Give watch_state a timeout
+/// longer than its `wait`.
 using state_actor = host::service_handle<state_commands, state_queries>;
 
 using state_protocol = host::protocol<state_commands, state_queries>;

@@ -10,35 +10,40 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/fields.hpp"
 #include "troupe/state/entry.hpp"
 
 namespace troupe::state {
 
-/// Where a write or a removal stands in the order by which the last writer wins.
+/// The position of a write or a removal in the order by which the last writer wins.
 struct write_stamp {
   wall_time at{};
   std::string replica;
   std::uint64_t version = 0;
 
   friend auto operator<=>(const write_stamp&, const write_stamp&) = default;
+
+  TROUPE_FIELDS(write_stamp, at, replica, version);
 };
 
 inline write_stamp stamp_of(const entry& value) {
   return {value.written_at, value.replica, value.version};
 }
 
-/// What a replica knows of one key: the writes that stand, what of the past they stand
-/// for, and the last removal. Empty, it is a tombstone.
+/// What a replica knows of one key: its current writes, the clock of all writes that it has
+/// taken in, and the last removal. A set without entries is a tombstone.
 struct sibling_set {
-  /// More than one only if they are concurrent and the type keeps them. By (version,
+  /// More than one only if they are concurrent and the type keeps them. Sorted by (version,
   /// replica), so that the newest is the last.
   std::vector<entry> entries;
-  /// All writes that it has taken in, also those that are gone.
+  /// All writes that it has taken in, including those that were replaced or removed.
   vector_clock clock;
-  /// The last one, by the order of the type.
+  /// The last removal, by the order of the type.
   std::optional<write_stamp> removed;
 
   friend bool operator==(const sibling_set&, const sibling_set&) = default;
+
+  TROUPE_FIELDS(sibling_set, entries, clock, removed);
 };
 
 namespace detail {
@@ -50,8 +55,8 @@ inline bool loses_to(value_type type, const write_stamp& left, const write_stamp
   return left < right;
 }
 
-/// Leaves what stands of a register that has one value: the greatest write, unless a
-/// removal is as great.
+/// For a register with one value: keeps only the greatest write, or nothing if the removal is
+/// not less.
 inline void keep_greatest(sibling_set& set, value_type type) {
   auto& entries = set.entries;
   auto last = std::ranges::max_element(entries, [type](auto& left, auto& right) {
@@ -85,11 +90,11 @@ inline void note_removal(sibling_set& set, const std::optional<write_stamp>& whe
 
 } // namespace detail
 
-/// Takes in all that `other` knows: the least set that knows both, so it is associative,
-/// commutative and idempotent, and replicas that have heard the same agree.
+/// Merges `other` into `set`: a least upper bound, so it is associative, commutative and
+/// idempotent, and replicas that have merged the same agree.
 ///
-/// An mv_register keeps each write that the other side has, too, or has not heard of; the
-/// others keep the greatest of all, whoever had seen whom.
+/// An mv_register keeps each write that the other side has, too, or does not know; the
+/// other types keep the greatest write, regardless of what its writer had seen.
 /// Sources: Almeida, Baquero, Goncalves, Preguica, Fonte, "Scalable and accurate causality
 /// tracking for eventually consistent stores" (2014), section 4; Shapiro and others, "A
 /// comprehensive study of convergent and commutative replicated data types" (2011),
@@ -119,9 +124,9 @@ inline void join(sibling_set& set, const sibling_set& other, value_type type) {
     detail::keep_greatest(set, type);
 }
 
-/// Takes in a write that this replica makes: it takes the place of what its writer had
-/// seen. (Not by join(): a set of it alone would claim to know all earlier writes of the
-/// replica, also those that the writer had not seen.)
+/// Adds a write of this replica: it replaces what its writer had seen. (join() cannot be used: a
+/// set of this write alone would claim to know all earlier writes of the replica, including
+/// those that the writer had not seen.)
 /// @pre The version of `what` is above all that the replica gave before.
 inline void add_write(sibling_set& set, entry what, value_type type) {
   if (type == value_type::mv_register)
@@ -133,8 +138,8 @@ inline void add_write(sibling_set& set, entry what, value_type type) {
     detail::keep_greatest(set, type);
 }
 
-/// Takes in a removal that this replica makes for somebody who had seen `context`: of the
-/// writes in it and, unless the type keeps siblings, of all that are below `when`.
+/// Adds a removal by this replica for a caller that had seen `context`. An mv_register loses
+/// the writes in `context`; the other types lose all writes that are not above `when`.
 /// @pre The version of `when` is above all that the replica gave before.
 inline void add_removal(sibling_set& set, const write_stamp& when, const vector_clock& context,
                         value_type type) {
@@ -147,25 +152,11 @@ inline void add_removal(sibling_set& set, const write_stamp& when, const vector_
     detail::keep_greatest(set, type);
 }
 
-/// Lets one of its writes run out. All replicas do so alike, and it stands in the way of
-/// no other write, however late that is heard of.
+/// Expires one of its writes. All replicas do the same, and it hides no write that is above the
+/// expired one, however late that arrives.
 inline void add_expiry(sibling_set& set, const entry& what, value_type type) {
   detail::note_removal(set, stamp_of(what), type);
   std::erase_if(set.entries, [&](auto& each) { return compare(each, what) == clock_order::equal; });
-}
-
-// -- inspection --------------------------------------------------------------------
-
-template <class Inspector>
-bool inspect(Inspector& f, write_stamp& x) {
-  return f.object(x).fields(f.field("at", x.at), f.field("replica", x.replica),
-                            f.field("version", x.version));
-}
-
-template <class Inspector>
-bool inspect(Inspector& f, sibling_set& x) {
-  return f.object(x).fields(f.field("entries", x.entries), f.field("clock", x.clock),
-                            f.field("removed", x.removed));
 }
 
 } // namespace troupe::state

@@ -12,8 +12,8 @@
 
 namespace troupe::state {
 
-/// What a host has to know of replicated state to put a state_table on the network. Spawn it
-/// with `host::spawn<state_service>(sys, options)`, give a host to make it durable.
+/// Tells a host how to put a state_table on the network. Spawn it with
+/// `host::spawn<state_service>(sys, options)`; pass a host to make it durable.
 ///
 /// Metric: troupe.state-expired, values whose time ran out.
 class state_service : public host::service<state_table, state_commands, state_queries> {

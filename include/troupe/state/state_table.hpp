@@ -22,25 +22,25 @@
 
 namespace troupe::state {
 
-/// Keeps values under keys: one replica of them. A pure state machine.
+/// A key-value store: one replica of its data. A pure state machine.
 ///
-/// Every write gets a version above all that the table gave before, whatever the key, so
-/// that a version that was read says exactly which state was seen, even if the key was
-/// removed in between. Revisions count the changes of the table; the version of a write
-/// is the revision that it made.
+/// Every write gets a version above all that the table gave before, for any key, so that a
+/// version that was read identifies the state that was seen, even if the key was removed in
+/// between. Revisions count the changes of the table; the version of a write is the revision
+/// that it made.
 ///
-/// Values with a time to live go when the calendar, as the host tells it, has passed
-/// their end. Stamps follow the calendar, too, never back, and above those of what they
-/// replace.
+/// Values with a time to live expire when the calendar, which the host reports, has passed their
+/// end. Timestamps of writes follow the calendar, too: they never go back, and are above those of
+/// what they replace.
 ///
 /// At level strong a put with a context is a conditional write of one linearizable register:
-/// the context of a read says up to which revision of the table the key is known, and the put
-/// is refused if its key changed since, or may have: if a removal of it may be forgotten, or
+/// the context of a read says up to which revision of the table the key is known. The put is
+/// refused if the key changed since, or may have: if a removal of it may be forgotten, or
 /// another era has begun (see configure).
 ///
-/// Of removals the last ones are remembered, and up to which revision others may be forgotten:
-/// a watcher that knows no more than that begins anew with a snapshot, where what is gone is
-/// just not there. No other replica has to hear of a removal: this one is alone.
+/// The table remembers the last removals, and up to which revision earlier ones may be forgotten.
+/// A watcher whose revision is before that starts again with a snapshot, which simply lacks what
+/// was removed. Removals need not be kept for other replicas: the table is not merged with any.
 class state_table {
 public:
   using event = state::event;
@@ -50,11 +50,11 @@ public:
 
   /// Handles one request made at `now`. Every put and remove_key gets one answer, in this call.
   ///
-  /// Refusals: bad_argument (a key that is empty or not UTF-8; an unknown level or type, or
-  /// siblings at level strong; a ttl out of range; a clock that is none), too_large (key,
-  /// value or clock), damaged (the value is not what put::content says), conflict (not
-  /// the expected version; at level strong a context that lacks the last change of the key or
-  /// comes from another era; a clock of another life),
+  /// Refusals: bad_argument (a key that is empty or not UTF-8; an unknown level or type, or an
+  /// mv_register at level strong; a ttl out of range; an invalid clock), too_large (key,
+  /// value or clock), damaged (the value does not match put::content), conflict (not the
+  /// expected version; a clock with writes that are unknown here; at level strong a context that
+  /// lacks the last change of the key or comes from another era),
   /// limit_reached (too many keys, bytes or siblings), not_found (nothing to remove).
   /// Cost: O(log n), one SHA-256 of the value, copies of it to the table and the log.
   void step(time_point now, request_id id, const event& what, effects& out) {
@@ -63,13 +63,13 @@ public:
     keys_changed();
   }
 
-  /// Returns why step() would refuse `what` for its size, errc::none if it is to be stepped.
+  /// Returns why step() would refuse `what` for its size, errc::none if it would not.
   /// Cost: O(clock).
   [[nodiscard]] problem screen(const event& what) const {
     return std::visit([this](const auto& request) { return screen(request); }, what);
   }
 
-  /// Nothing here waits for machine time.
+  /// Only notes the time: no state depends on it.
   /// @pre `now` never goes backwards.
   void tick(time_point now, effects&) {
     assert(now >= last_now_);
@@ -80,7 +80,7 @@ public:
     return std::nullopt;
   }
 
-  /// Returns when the next value runs out, nothing if none does.
+  /// Returns when the next value expires; empty if no value will.
   [[nodiscard]] std::optional<wall_time> next_wall_deadline() const {
     if (keys_.expiries().empty())
       return std::nullopt;
@@ -94,7 +94,7 @@ public:
     if (auto* held = keys_.find(question.key))
       std::tie(result.entries, result.clock) = std::tie(held->set.entries, held->set.clock);
     if (question.key.level == consistency::strong)
-      result.clock.raise(replica_, log_.revision()); // that nothing is there is known up to here
+      result.clock.raise(replica_, log_.revision()); // the absence of a value is known, too
     return result;
   }
 
@@ -124,9 +124,10 @@ public:
             log_.size()};
   }
 
-  /// Cost: O(log n), and the keys that changed since, max_passed_over at most.
+  /// Returns true also if more than max_passed_over keys outside the scope changed. Cost:
+  /// O(log n), plus the keys that changed since, max_passed_over at most.
   [[nodiscard]] bool has_news(const watch_state& question) const {
-    if (question.rest || !may_go_on(question) || unfit(question.scope).code != errc::none)
+    if (question.rest || !may_go_on(question) || unfit(question.scope))
       return true;
     std::size_t passed = 0;
     return !keys_.for_each_changed(question.after, [&](const saved_key& each) {
@@ -138,7 +139,7 @@ public:
     return log_.revision();
   }
 
-  /// Topics are the texts of keys. Cost: O(log n), and the keys that changed since.
+  /// Topics are the texts of keys. Cost: O(log n), plus the keys that changed since.
   template <class Take>
   [[nodiscard]] bool for_each_topic(std::uint64_t mark, Take take) const {
     return mark >= keys_.forgotten_up_to()
@@ -146,10 +147,10 @@ public:
                                      [&](const saved_key& each) { return take(each.key.key); });
   }
 
-  /// Refuses a scope that no key can be in: too_large. Cost: O(page), and the changes or
-  /// keys that are passed over.
+  /// Refuses a scope longer than any key may be: too_large. Cost: O(page), plus the changes or
+  /// keys that are skipped.
   [[nodiscard]] result<state_changes> answer(const watch_state& question) const {
-    if (auto why = unfit(question.scope); why.code != errc::none)
+    if (auto why = unfit(question.scope))
       return why;
     page_room room{question.limit};
     if (!question.rest && may_go_on(question) && log_.reaches_back_to(question.after))
@@ -175,8 +176,8 @@ public:
     return result;
   }
 
-  /// Goes on at `now` from where `saved` was taken, exactly so if `now` is the time of the
-  /// last call before.
+  /// Continues at `now` from the state `saved`; exactly so if `now` is the time of the last call
+  /// before the snapshot.
   /// @pre `saved` comes from snapshot() and has passed verify().
   void restore(time_point now, const table_snapshot& saved) {
     options_ = saved.options;
@@ -190,16 +191,16 @@ public:
     last_now_ = now;
   }
 
-  /// Returns damaged unless all values in a snapshot are as they were written. Hosts ask
+  /// Returns damaged unless the checksums of all values in a snapshot are right. Hosts call this
   /// before they restore. Cost: one SHA-256 of each value.
   [[nodiscard]] static problem verify(const table_snapshot& saved) {
     for (auto& key : saved.keys)
       for (auto& each : key->set.entries)
-        if (auto why = state::verify(each); why.code != errc::none)
+        if (auto why = state::verify(each))
           return why;
     for (auto& line : saved.changes)
       for (auto& each : line.entries)
-        if (auto why = state::verify(each); why.code != errc::none)
+        if (auto why = state::verify(each))
           return why;
     return {};
   }
@@ -207,13 +208,13 @@ public:
 private:
   struct scope_view;
 
-  /// Of one step, which links may wait for; next_wall_deadline() asks for the rest at once.
+  /// In one step, as links may wait for it; next_wall_deadline() is then due at once for the rest.
   static constexpr int max_expiries = 1'000;
 
   // -- requests ----------------------------------------------------------------------
 
   void handle(time_point now, request_id id, const put& request, effects& out) {
-    if (auto why = unfit(request); why.code != errc::none)
+    if (auto why = unfit(request))
       return refuse(id, std::move(why), out);
     auto* held = keys_.find(request.key);
     auto context = context_of(request, held);
@@ -221,7 +222,7 @@ private:
       return refuse(id, context.error(), out);
     if (!request.context && !request.expect_version && request.key.type == value_type::mv_register)
       *context = {}; // its writer has seen nothing
-    if (auto why = no_room(request, held, *context); why.code != errc::none)
+    if (auto why = no_room(request, held, *context))
       return refuse(id, std::move(why), out);
     if (!has_seen_all(held, *context))
       ++keys_.history(request.key.level).conflicts;
@@ -236,7 +237,7 @@ private:
     made.written_at = stamp(now, held);
     if (request.ttl)
       made.expires_at = later(calendar(now), *request.ttl);
-    if (request.content) { // found to be right just now
+    if (request.content) { // unfit() has compared it with the value
       made.content = *request.content;
       made.checksum = checksum_of(made);
     } else {
@@ -250,17 +251,16 @@ private:
   }
 
   void handle(time_point now, request_id id, const remove_key& request, effects& out) {
-    if (auto why = unfit(request.key); why.code != errc::none)
+    if (auto why = unfit(request.key))
       return refuse(id, std::move(why), out);
     auto* held = keys_.find(request.key);
     auto context = context_of(request, held);
     if (!context)
       return refuse(id, context.error(), out);
     if (held == nullptr || held->set.entries.empty())
-      return refuse(id,
-                    {errc::not_found, "there is nothing under " + to_text(request.key)
-                                        + "; list_keys tells which keys there are"},
-                    out);
+      return refuse(
+        id, {errc::not_found, to_text(request.key) + " has no value; list_keys lists the keys"},
+        out);
     if (!has_seen_all(held, *context))
       ++keys_.history(request.key.level).conflicts;
     ++keys_.history(request.key.level).removals;
@@ -314,7 +314,7 @@ private:
     out.push_back(accepted{id, std::move(answer)});
   }
 
-  /// Keeps to the bounds of what is remembered.
+  /// Drops changes and tombstones beyond their bounds.
   void keys_changed() {
     log_.keep_last(options_.max_changes, options_.max_change_bytes);
     keys_.keep_gone(options_.max_changes, options_.max_change_bytes);
@@ -329,8 +329,8 @@ private:
 
   // -- what a writer has seen --------------------------------------------------------
 
-  /// Returns what the writer has seen of the key, all of it if it does not say. Refuses
-  /// one that is not where it thinks it is.
+  /// Returns what the writer has seen of the key: all of it if the request has no context. Refuses
+  /// an unexpected version and an invalid or outdated context.
   template <class Request>
   [[nodiscard]] result<vector_clock> context_of(const Request& request,
                                                 const saved_key* held) const {
@@ -342,17 +342,17 @@ private:
                                        + "; read it again"};
     if (!request.context)
       return held != nullptr ? held->set.clock : vector_clock{};
-    if (auto why = request.context->check(); why.code != errc::none)
+    if (auto why = request.context->check())
       return why;
     auto known = held != nullptr ? held->set.clock : vector_clock{};
-    known.raise(replica_, log_.revision()); // also what was forgotten
+    known.raise(replica_, log_.revision()); // including forgotten writes
     if (!known.covers(*request.context))
       return problem{errc::conflict, "the clock knows writes that are unknown here; read "
                                        + to_text(request.key) + " again"};
     if (request.key.level == consistency::strong && !is_as_seen(held, *request.context))
       return problem{errc::conflict, to_text(request.key)
-                                       + " changed since the clock was read, or that is too long "
-                                         "ago to tell; read it again"};
+                                       + " changed since the clock was read, or the clock is too "
+                                         "old to tell; read it again"};
     return held != nullptr ? shortened(*request.context, held->set) : vector_clock{};
   }
 
@@ -376,8 +376,8 @@ private:
       set.entries, [&](auto& each) { return context.knows(each.replica, each.version); });
   }
 
-  /// Returns a clock that tells the writes that stand from each other as `seen` does, and
-  /// no more: what a clock from outside says beyond that would only take room.
+  /// Returns `seen` without dots of writes that the key no longer has: they make no difference and
+  /// would only take memory. If it has seen all current writes, that is the clock of the set.
   static vector_clock shortened(const vector_clock& seen, const sibling_set& set) {
     if (has_seen_all(set, seen))
       return set.clock;
@@ -392,13 +392,13 @@ private:
 
   // -- the calendar ------------------------------------------------------------------
 
-  /// As it was told last, and on from there; never back.
+  /// The last calendar time from the host plus the time since; never goes back.
   [[nodiscard]] wall_time calendar(time_point now) {
     latest_ = std::max(latest_, told_ + (now - told_at_));
     return latest_;
   }
 
-  /// Returns a stamp above those of what a write replaces.
+  /// Returns a timestamp above those of what a write replaces.
   [[nodiscard]] wall_time stamp(time_point now, const saved_key* held) {
     auto result = calendar(now);
     if (held == nullptr)
@@ -440,7 +440,7 @@ private:
              : problem{};
   }
 
-  /// What step() looks at first says what is wrong, unless it is the clock.
+  /// Checks in the order of step(), but for the clock, so that the refusal is the same.
   template <class Request>
   [[nodiscard]] problem screen(const Request& request) const {
     if constexpr (requires { request.key; }) {
@@ -470,7 +470,7 @@ private:
   }
 
   [[nodiscard]] problem unfit(const put& request) const {
-    if (auto why = unfit(request.key); why.code != errc::none)
+    if (auto why = unfit(request.key))
       return why;
     if (request.value.size() > options_.max_value_bytes)
       return too_large("value", request.value.size(), "max_value_bytes", options_.max_value_bytes);
@@ -484,7 +484,7 @@ private:
     return {};
   }
 
-  /// Why there is no room for a put that takes the place of what is in `context`.
+  /// Returns limit_reached if there is no room for a put that replaces what is in `context`.
   [[nodiscard]] problem no_room(const put& request, const saved_key* held,
                                 const vector_clock& context) const {
     static const std::vector<entry> no_entries;
@@ -510,14 +510,14 @@ private:
 
   // -- views -------------------------------------------------------------------------
 
-  /// Returns whether a watcher knows all removals that are forgotten here.
+  /// Returns whether the watcher may continue: it has seen all removals that are forgotten here.
   [[nodiscard]] bool may_go_on(const watch_state& question) const {
     return question.after != 0 && question.after >= keys_.forgotten_up_to()
            && question.after <= log_.revision();
   }
 
-  /// What a watcher of `scope` may see: how keys stand, and how those that changed after a
-  /// revision stand, in the order of their last changes.
+  /// The keys that a watcher of `scope` may see: in their order, and those that changed after a
+  /// revision in the order of their last changes.
   struct scope_view {
     using page = state_changes;
     using key = entry_key;

@@ -18,7 +18,7 @@
 
 namespace troupe::state {
 
-/// How one moment in the history of a key stands to another.
+/// The causal order of two points in the history of a key.
 enum class clock_order : std::uint8_t { equal = 0, before = 1, after = 2, concurrent = 3 };
 
 inline constexpr std::array<std::string_view, 4> clock_order_names{"equal", "before", "after",
@@ -29,13 +29,13 @@ constexpr std::string_view name_of(clock_order order) noexcept {
   return index < clock_order_names.size() ? clock_order_names[index] : "unknown";
 }
 
-/// What is known of a history: of each replica all writes up to a count and, beyond that,
-/// single writes ("dots"). Counts rise, but need not follow on each other.
+/// The known part of a history: for each replica all writes up to a count and, beyond that,
+/// single writes ("dots"). The numbers of writes rise, but need not be consecutive.
 ///
-/// The dots are for writers of whom several go through one replica: who has read up to
+/// The dots are needed where several writers use one replica: a writer that has read up to
 /// number 4, and has then written number 6, may not have seen number 5.
 ///
-/// Clocks are ordered in part: of two that are concurrent neither knows all of the other.
+/// Clocks are partially ordered: of two that are concurrent neither knows all of the other.
 /// merge() is their least upper bound, so it is associative, commutative and idempotent.
 /// Sources: Fidge, "Timestamps in message-passing systems that preserve the partial
 /// ordering" (1988); Mattern, "Virtual time and global states of distributed systems"
@@ -43,12 +43,12 @@ constexpr std::string_view name_of(clock_order order) noexcept {
 /// (2018), section 7.2.
 class vector_clock {
 public:
-  /// Wider ones are refused where they come in.
+  /// Bounds of a clock from outside; check() refuses larger ones.
   static constexpr std::size_t max_replicas = 64;
   static constexpr std::size_t max_dots = 256;
   static constexpr std::size_t max_replica_bytes = 64;
 
-  /// Returns up to where all of `replica` is known; zero if nothing is.
+  /// Returns the number up to which all writes of `replica` are known; zero if none is.
   [[nodiscard]] std::uint64_t count_of(std::string_view replica) const {
     auto found = counts_.find(replica);
     return found != counts_.end() ? found->second : 0;
@@ -68,7 +68,7 @@ public:
   }
 
   /// Counts one more write of `replica`; returns its number.
-  /// @pre All writes of `replica` are known; nobody but itself can tell.
+  /// @pre All writes of `replica` are known, so only the replica itself may call this.
   std::uint64_t increment(const std::string& replica) {
     assert(dots_.lower_bound({replica, 0}) == dots_.lower_bound({replica + '\0', 0}));
     return ++counts_[replica];
@@ -77,18 +77,18 @@ public:
   /// All writes of `replica` up to `count` are known from now on.
   void raise(const std::string& replica, std::uint64_t count) {
     if (count <= count_of(replica))
-      return; // clocks that know the same have the same bytes
+      return; // adds no zero count: equal clocks have equal bytes
     counts_[replica] = count;
     dots_.erase(dots_.lower_bound({replica, 0}), dots_.upper_bound({replica, count}));
   }
 
-  /// Write number `count` of `replica` is known from now on, whatever lies below.
+  /// Write number `count` of `replica` is known from now on; changes nothing for those below it.
   void add(const std::string& replica, std::uint64_t count) {
     if (!knows(replica, count))
       dots_.emplace(replica, count);
   }
 
-  /// From now on all is known that either knew. Cost: O(m log n).
+  /// Adds all that `other` knows. Cost: O(m log n).
   void merge(const vector_clock& other) {
     for (auto& [replica, count] : other.counts_)
       raise(replica, count);
@@ -96,7 +96,7 @@ public:
       add(replica, count);
   }
 
-  /// Returns whether all that `other` knows is known here. Cost: O(m log n).
+  /// Returns whether this clock knows all that `other` knows. Cost: O(m log n).
   [[nodiscard]] bool covers(const vector_clock& other) const {
     return std::ranges::all_of(other.counts_,
                                [this](auto& each) { return each.second <= count_of(each.first); })
@@ -104,7 +104,7 @@ public:
                                   [this](auto& each) { return knows(each.first, each.second); });
   }
 
-  /// Returns how `left` stands to `right`: before, if right knows all of left and more.
+  /// Returns the order of the two: before, if `right` knows all that `left` knows, and more.
   friend clock_order compare(const vector_clock& left, const vector_clock& right) {
     auto not_more = right.covers(left);
     auto not_less = left.covers(right);
@@ -125,7 +125,7 @@ public:
     return dots_;
   }
 
-  /// Returns why a clock that came from outside is none: bad_argument or too_large.
+  /// Returns bad_argument or too_large if this clock, which came from outside, is invalid.
   [[nodiscard]] problem check() const {
     if (counts_.size() > max_replicas || dots_.size() > max_dots)
       return {errc::too_large, "the clock has " + std::to_string(counts_.size()) + " replicas and "
@@ -140,7 +140,7 @@ public:
     auto is_beyond = [this](auto& each) { return each.second > count_of(each.first); };
     if (!std::ranges::all_of(counts_, is_good) || !std::ranges::all_of(dots_, is_good)
         || !std::ranges::all_of(dots_, is_beyond))
-      return {errc::bad_argument, "the clock was not made here; hand back the one that was read"};
+      return {errc::bad_argument, "the clock is invalid; give the one that was read, unchanged"};
     return {};
   }
 
@@ -156,7 +156,7 @@ private:
   std::set<std::pair<std::string, std::uint64_t>> dots_;
 };
 
-/// Returns `clock` for people: "a:3 b:1 +b:4", all of a up to 3 and of b up to 1, and 4.
+/// Returns `clock` as text: "a:3 b:1 +b:4" knows writes of a up to 3, of b up to 1, and b's 4.
 inline std::string to_text(const vector_clock& clock) {
   std::string result;
   auto append = [&result](const std::string& sign, auto& each) {

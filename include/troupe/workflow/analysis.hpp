@@ -14,10 +14,10 @@
 #include "troupe/workflow/dag.hpp"
 #include "troupe/workflow/task_graph.hpp"
 
-/// What a workflow looks like before it runs: how long at least, how wide at most.
+/// Analysis of a workflow before it runs: shortest duration, largest width and other figures.
 namespace troupe::workflow {
 
-/// A way through a workflow, from a source to a sink.
+/// A path through a workflow, from a source to a sink.
 template <class Time = duration>
 struct path {
   std::vector<task_index> tasks;
@@ -27,11 +27,11 @@ struct path {
   friend bool operator==(const path&, const path&) = default;
 };
 
-/// Returns for each task the longest time from its start to the end of all that wait
-/// for it: its own run time and the longest way below. O(tasks + edges).
+/// Returns for each task the time from its start to the end of all its descendants: its
+/// own run time plus the longest path below it. O(tasks + edges).
 ///
-/// `Time` is duration, whose sums are exact, here and below; double is for comparing
-/// with tools that add up doubles, and so break ties by their rounding errors.
+/// Here and below, `Time` is duration, whose sums are exact. Use double only to compare
+/// with tools that add doubles and so break ties by rounding errors.
 /// @pre `graph` is acyclic; `run_times` has one per task, and their sum fits.
 template <class Time>
 std::vector<Time> remaining_times(const task_graph& graph, const std::vector<Time>& run_times) {
@@ -46,8 +46,8 @@ std::vector<Time> remaining_times(const task_graph& graph, const std::vector<Tim
   return result;
 }
 
-/// Returns the path with the largest sum of run times: no number of workers is done
-/// sooner. Of several the one whose tasks have the lowest numbers, from the source on.
+/// Returns the path with the largest sum of run times, which no number of workers can
+/// beat. Of several, the one whose tasks have the lowest numbers, from the source on.
 /// O(tasks + edges). Preconditions as above.
 /// Source: Kelley and Walker, "Critical-path planning and scheduling", 1959.
 template <class Time>
@@ -71,7 +71,7 @@ struct analysis {
   std::uint32_t edges = 0;
   std::uint32_t sources = 0;
   std::uint32_t sinks = 0;
-  /// Parts without an edge between them.
+  /// Parts of the graph without an edge between them.
   std::uint32_t weakly_connected_components = 0;
   /// Tasks at each level; see task_graph.
   std::vector<std::uint32_t> level_widths;
@@ -81,8 +81,8 @@ struct analysis {
   duration total_work{};
   path<> critical_path;
 
-  /// How many workers are busy on average if there are always enough: work divided by
-  /// critical path; 0 if no task takes time.
+  /// Mean number of busy workers if there are always enough: work divided by critical
+  /// path; 0 if no task takes time.
   [[nodiscard]] double average_parallelism() const {
     if (critical_path.length == duration::zero())
       return 0;
@@ -102,7 +102,7 @@ inline std::vector<duration> run_times(const dag& flow) {
 
 namespace detail {
 
-/// Counts the parts of a graph by joining sets along its edges.
+/// Counts the connected parts of a graph by joining sets along its edges.
 /// Source: Tarjan and van Leeuwen, "Worst-case analysis of set union algorithms", 1984
 /// (path halving).
 inline std::uint32_t count_components(const task_graph& graph) {
@@ -150,8 +150,8 @@ inline analysis analyse(const dag& flow) {
   return result;
 }
 
-/// Returns the edges that change nothing, as a longer way leads from the same parent
-/// to the same child. Without them the graph is its transitive reduction.
+/// Returns the redundant edges: those for which a longer path leads from the same parent to
+/// the same child. Without them the graph is its transitive reduction.
 /// O(tasks * edges) at worst, usually far less: a search from each task with several
 /// children, down to the level of the lowest.
 /// Source: Aho, Garey, Ullman, "The transitive reduction of a directed graph", 1972.
@@ -183,10 +183,10 @@ inline std::vector<edge> implied_edges(const task_graph& graph) {
   return result;
 }
 
-/// Returns when the last task ends on `workers` equal workers, each running one task
-/// at a time, if a free worker always takes the ready task with the longest time
-/// remaining, of several the one with the lowest number. Not the optimum, but never
-/// beyond work / m + (1 - 1/m) * critical path, and so below twice the optimum.
+/// Returns when the last task ends on `workers` equal workers that run one task at a time,
+/// if a free worker always takes the ready task with the longest remaining time, or of
+/// several the one with the lowest number. Not optimal, but with m workers at most
+/// work / m + (1 - 1/m) * critical path, which is below twice the optimum.
 /// O(n log n) in tasks, plus edges.
 /// Source: Graham, "Bounds on multiprocessing timing anomalies", 1969.
 /// @pre `workers` > 0, and the preconditions above

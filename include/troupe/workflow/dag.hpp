@@ -17,10 +17,9 @@
 
 namespace troupe::workflow {
 
-/// A workflow that can run: data that never changes, made by make_dag() or a
-/// dag_builder. Tasks are numbered by the order of their ids and each lists its
-/// parents in that order, so that the same workflow is the same dag in whatever
-/// order it was written down.
+/// A valid workflow: immutable, made by make_dag() or a dag_builder. Tasks are numbered in
+/// the order of their ids, and each lists its parents in that order. So the same workflow
+/// gives the same dag, in whatever order its tasks were written.
 class dag {
 public:
   [[nodiscard]] const std::string& name() const {
@@ -41,7 +40,7 @@ public:
     return given_.tasks[which];
   }
 
-  /// Returns the number of the task `id`, nothing if there is none. O(log n).
+  /// Returns the number of the task `id`; nothing if there is none. O(log n).
   [[nodiscard]] std::optional<task_index> find(std::string_view id) const {
     auto found = std::lower_bound(
       given_.tasks.begin(), given_.tasks.end(), id,
@@ -51,12 +50,12 @@ public:
     return static_cast<task_index>(found - given_.tasks.begin());
   }
 
-  /// Returns who waits for whom, with levels and Boost's view of it.
+  /// Returns the dependency graph, with levels and as a Boost graph.
   [[nodiscard]] const task_graph& graph() const {
     return graph_;
   }
 
-  /// Both lists are sorted and name each task once.
+  /// children() and parents() are sorted and have each task once.
   [[nodiscard]] std::span<const task_index> children(task_index of) const {
     return graph_.children(of);
   }
@@ -84,7 +83,7 @@ public:
     return result;
   }
 
-  /// Returns what it was made from, sorted: to send it or to store it.
+  /// Returns its definition with sorted tasks, to be sent or stored.
   [[nodiscard]] const definition& as_definition() const {
     return given_;
   }
@@ -102,13 +101,13 @@ private:
   task_graph graph_;
 };
 
-/// Makes a dag of `given`, or says what is wrong with it and where; positions in the
-/// sentence are those in `given`.
+/// Makes a dag of `given`, or says what is wrong with it and where. Positions in error
+/// sentences are those in `given`.
 ///
 /// Refusals: bad_argument (no task; an empty id or one used twice; a parent that is
-/// missing, the task itself or listed twice; tasks that wait for each other in a
-/// cycle; a negative run time; no cores; names that cannot be printed), too_large
-/// (beyond a bound of `options`, or 292 years in sum).
+/// missing, the task itself or listed twice; a cycle; a negative run time; no cores; names
+/// with unprintable characters), too_large (beyond a limit of `options`, or run times of
+/// more than 292 years in sum).
 /// Cost: O((tasks + edges) log tasks) comparisons of ids.
 inline result<dag> make_dag(definition given, const dag_options& options = {}) {
   if (auto why = detail::check_name("name", given.name, options))

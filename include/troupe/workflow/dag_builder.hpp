@@ -13,8 +13,8 @@
 
 namespace troupe::workflow {
 
-/// Writes a workflow down in C++, task by task; everything after task() is about that
-/// task. Tasks may stand before those they wait for.
+/// Defines a workflow in C++, task by task. Calls after task() apply to that task. A task may
+/// be defined before its parents.
 ///
 ///     auto nightly = dag_builder{"nightly"}
 ///                      .task("fetch").runs("download", "https://example.org/data")
@@ -91,13 +91,13 @@ public:
     return *this;
   }
 
-  /// Returns what was written down, unchecked.
+  /// Returns the definition, unchecked.
   [[nodiscard]] const definition& as_definition() const {
     return given_;
   }
 
-  /// Returns the dag, or what is wrong with it; see make_dag(). The builder can go
-  /// on and build again.
+  /// Returns the dag, or what is wrong with it; see make_dag(). The builder may be used
+  /// further and build again.
   [[nodiscard]] result<dag> build(const dag_options& options = {}) const {
     return make_dag(given_, options);
   }

@@ -21,8 +21,8 @@
 
 /// Workflows from JSON files.
 ///
-/// `troupe-dag/1` is ours; of a task only the id must be given, and an unknown key is
-/// refused, as it is more likely a slip than meant:
+/// `troupe-dag/1` is troupe's format. A task needs only an id. Unknown keys are refused,
+/// because they are probably mistakes:
 ///
 ///     {"schema": "troupe-dag/1", "name": "nightly", "tasks": [
 ///       {"id": "fetch", "runtime_s": 1.5, "run": "download", "input": "https://…"},
@@ -30,25 +30,25 @@
 ///        "priority": 20, "retries": 3, "timeout_s": 60, "group": "big",
 ///        "labels": {"zone": "north"}}]}
 ///
-/// An `input` that is a text arrives at the handler as it is, whatever else as its
-/// JSON text. WfCommons' WfFormat is read, too, from version 1.3 to 1.6: an edge
-/// counts if it stands in the parents of one task or in the children of the other,
-/// and what we have no use for (files, machines) is passed over.
+/// An `input` that is a string is passed to the handler unchanged, any other value as
+/// JSON text. WfCommons' WfFormat is read, too, in versions 1.3 to 1.6. There an edge may be
+/// in the parents of one task or in the children of the other, and data that troupe does not
+/// use (files, machines) is ignored.
 namespace troupe::workflow {
 
 /// Bounds of one file.
 struct file_limits {
-  /// max_bytes of it is the largest file: looked at before it is read. Tasks with short names need
-  /// up to 13 bytes of memory for a byte, those of WfCommons up to 8.
+  /// Its max_bytes is the size of the largest file, checked before the file is read. Tasks with
+  /// short names need up to 13 bytes of memory per byte, those of WfCommons up to 8.
   json_limits json{.memory_per_byte = 16};
-  /// Of the workflow in it.
+  /// Limits of the workflow in it.
   dag_options dag{};
 };
 
 /// Returns the workflow that `text` describes.
 ///
-/// Refusals: bad_argument (no JSON, with line and column; no workflow; a field that is
-/// wrong, with the task; whatever make_dag() refuses), too_large (beyond `limits`).
+/// Refusals: bad_argument (invalid JSON, with line and column; not a workflow; an invalid
+/// field, with the task; everything that make_dag() refuses), too_large (beyond `limits`).
 inline result<dag> parse_workflow(std::string_view text, const file_limits& limits = {}) {
   if (text.empty())
     return problem{errc::bad_argument, "it is empty; a workflow is a JSON object"};
@@ -58,13 +58,13 @@ inline result<dag> parse_workflow(std::string_view text, const file_limits& limi
   auto given = detail::read_definition(*root);
   if (!given)
     return given.error();
-  troupe::detail::take_down(*root); // large, and not needed any more
+  troupe::detail::take_down(*root); // frees the large tree early
   return make_dag(*std::move(given), limits.dag);
 }
 
 namespace detail {
 
-/// A file while it is read.
+/// A file that is open for reading.
 class open_file {
 public:
   explicit open_file(const std::filesystem::path& path)
@@ -78,8 +78,8 @@ public:
   open_file(const open_file&) = delete;
   open_file& operator=(const open_file&) = delete;
 
-  /// Returns all that the file holds, if that is at most `max_bytes`: the size is
-  /// asked for first, and no more than that is read.
+  /// Returns the content of the file if its size is at most `max_bytes`. The size is checked
+  /// first, and no more than that is read.
   [[nodiscard]] result<std::string> read(std::size_t max_bytes) const {
     struct stat found {};
     if (number_ < 0 || ::fstat(number_, &found) != 0)
@@ -100,7 +100,7 @@ public:
       if (count < 0)
         return why_not();
       if (count == 0)
-        break; // it became shorter
+        break; // the file was shortened meanwhile
       filled += static_cast<std::size_t>(count);
     }
     text.resize(filled);
@@ -119,9 +119,9 @@ private:
 
 } // namespace detail
 
-/// Returns the workflow in the file `path`; every sentence begins with the path.
-/// Beside the refusals of parse_workflow(): not_found (no such file), bad_argument (no
-/// regular file, not readable), too_large (refused by its size, before it is read).
+/// Returns the workflow in the file `path`. Every error sentence begins with the path.
+/// Refusals, in addition to those of parse_workflow(): not_found (no such file),
+/// bad_argument (not a regular file, not readable), too_large (its size, before it is read).
 inline result<dag> read_workflow(const std::filesystem::path& path,
                                  const file_limits& limits = {}) {
   auto with_path = [&](problem why) {

@@ -15,7 +15,7 @@
 #include "troupe/workflow/dag.hpp"
 #include "troupe/workflow/detail/text.hpp"
 
-/// What `troupe dag` shows of a workflow, for programs and for people.
+/// The output of `troupe dag`, as JSON and as text.
 namespace troupe::workflow {
 
 /// Returns the figures as one JSON object: times in seconds, and the critical path as
@@ -42,8 +42,8 @@ inline nlohmann::ordered_json to_json(const dag& flow, const analysis& figures) 
           {"total_work_s", seconds(figures.total_work)}};
 }
 
-/// Writes the figures for people; a critical path or list of levels that would fill
-/// the screen is shortened in its middle.
+/// Writes the figures as text. A long critical path or list of levels is shortened in its
+/// middle.
 inline void print(std::ostream& out, const dag& flow, const analysis& figures) {
   auto line = [&](const char* label, const std::string& value) {
     std::string padded{label};

@@ -13,18 +13,18 @@
 
 namespace troupe::workflow {
 
-/// Place of a task in its graph, from zero.
+/// Number of a task in its graph, from zero.
 using task_index = std::uint32_t;
 
-/// From a parent to its child.
+/// An edge from a parent to its child.
 using edge = std::pair<task_index, task_index>;
 
-/// Who waits for whom, by numbers alone, and in which order they can run. Two sparse
-/// graphs of Boost, one along the edges and one against them, 4 bytes per edge each.
+/// The dependencies of tasks by number, and an order in which they can run. Two sparse Boost
+/// graphs, one along the edges and one against them, with 4 bytes per edge each.
 ///
-/// The order is the same on every machine: level by level, and by number within a
-/// level. The level of a task is the longest way to it, in edges; zero if it has no
-/// parents.
+/// The order is the same on every machine: level by level, and by number within a level.
+/// The level of a task is the length of the longest path to it, in edges; zero if it has
+/// no parents.
 /// Source: Kahn, "Topological sorting of large networks", CACM 5 (1962).
 class task_graph {
 public:
@@ -60,8 +60,8 @@ public:
     return neighbours(up_, of);
   }
 
-  /// Returns whether all tasks can run. Else those on a cycle, and those that wait
-  /// for them, are missing in order() and in every level.
+  /// Returns whether there is no cycle. If there is one, its tasks and their descendants are
+  /// missing in order() and in all levels.
   [[nodiscard]] bool acyclic() const {
     return order_.size() == size();
   }
@@ -75,22 +75,21 @@ public:
     return level_ends_.size();
   }
 
-  /// Returns the tasks at a level, by number. Its size is the width of the level: so
-  /// many tasks at most depend on nothing but what lies above.
+  /// Returns the tasks of a level, by number. Their count is the width of the level.
   [[nodiscard]] std::span<const task_index> level(std::size_t number) const {
     auto begin = number == 0 ? 0 : level_ends_[number - 1];
     return order().subspan(begin, level_ends_[number] - begin);
   }
 
-  /// Returns tasks each of which is a parent of the next, and the last of the first;
-  /// begins with the lowest. Nothing if there is no cycle. Cost: O(tasks + edges).
+  /// Returns a cycle: each task is a parent of the next, and the last of the first. Begins with
+  /// the lowest number. Empty if there is no cycle. Cost: O(tasks + edges).
   [[nodiscard]] std::vector<task_index> find_cycle() const {
     if (acyclic())
       return {};
     std::vector<bool> left(size(), true);
     for (auto each : order_)
       left[each] = false;
-    // Whatever is left has a parent that is left, so that going up must come around.
+    // Each task left has a parent that is left: going from parent to parent finds the cycle.
     auto can_run = [&](task_index each) { return !left[each]; };
     auto at = static_cast<task_index>(std::find(left.begin(), left.end(), true) - left.begin());
     std::vector<task_index> way;
@@ -107,7 +106,7 @@ public:
     return way;
   }
 
-  /// Returns the graph for Boost's own algorithms.
+  /// Returns the graph for Boost's algorithms.
   [[nodiscard]] const boost_graph& forward() const {
     return down_;
   }

@@ -31,7 +31,7 @@ struct hold_status {
   std::atomic<bool> lost = false;
 };
 
-/// Renews one lease every third of its ttl until told to stop, or until it is over.
+/// Renews one lease after each third of its ttl until it is stopped or the lease is over.
 class renewer_state {
 public:
   static inline const char* name = "troupe.auto-renew";
@@ -73,7 +73,7 @@ private:
 
   void renew(caf::actor_clock::time_point sent) {
     auto ttl = status_->held.ttl;
-    // Answers come on the actor of the client; they are worth something only here.
+    // Answers arrive on the actor of the client; they are handled on this one.
     auto answered = [this, sent, home = caf::weak_actor_ptr{self_->ctrl()}](auto answer) {
       run_on(home, [this, sent, answer = std::move(answer)] {
         if (answer)
@@ -107,7 +107,7 @@ inline problem check_margin(const hold_options& how) {
           "hold_options::margin must be from 0 to a third of hold_options::ttl"};
 }
 
-/// Nobody waits for the answer.
+/// Does not wait for the answer.
 inline void give_back(lock_client& locks, const lease& held) {
   locks.service().async(lock::release{held.name, held.token}, lock_client::answer_within,
                         [](const auto&) {});
@@ -118,7 +118,7 @@ inline void give_back(lock_client& locks, const lease& held) {
 TROUPE_COMPILED result<auto_renew_lock>
 auto_renew_lock::hold(caf::actor_system& sys, lock_client locks, const std::string& name,
                       const hold_options& how, lost_handler on_lost) {
-  if (auto why = detail::check_margin(how); why.code != errc::none)
+  if (auto why = detail::check_margin(how))
     return why;
   auto asked = sys.clock().now();
   auto granted = locks.acquire(name, how);
@@ -135,14 +135,14 @@ TROUPE_COMPILED result<auto_renew_lock> auto_renew_lock::keep(caf::actor_system&
   auto why = detail::check_margin(how);
   auto now = sys.clock().now();
   auto is_late = how.wait > duration::zero() || now >= asked + (how.ttl - how.margin);
-  if (why.code == errc::none && is_late) {
+  if (!why && is_late) {
     asked = now;
     if (auto renewed = locks.renew(granted, how.ttl, how.answer_within); renewed)
       granted = *std::move(renewed);
     else
       why = renewed.error();
   }
-  if (why.code != errc::none) {
+  if (why) {
     detail::give_back(locks, granted);
     return why;
   }

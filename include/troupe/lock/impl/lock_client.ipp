@@ -11,7 +11,7 @@
 
 namespace troupe::lock {
 
-/// Makes the owners of one program: random, so that no other has them.
+/// Makes the owner names of one program: random, so that they are unique among programs.
 class lock_client::owners {
 public:
   owners() {

@@ -14,8 +14,10 @@
 #include "troupe/core/entropy.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/cluster_client.hpp"
+#include "troupe/node/init.hpp"
 #include "troupe/router/client_end.hpp"
 #include "troupe/router/messages.hpp"
+#include "troupe/scheduler/workflow_client.hpp"
 
 namespace troupe::cluster {
 
@@ -32,7 +34,7 @@ TROUPE_COMPILED result<std::unique_ptr<cluster_client>>
 cluster_client::connect(std::vector<net::address> addresses, duration wait,
                         const net::link_options& links) {
   std::unique_ptr<cluster_client> made{new cluster_client};
-  if (auto why = made->start(std::move(addresses), links); why.code != errc::none)
+  if (auto why = made->start(std::move(addresses), links))
     return why;
   std::unique_lock guard{made->mutex_};
   auto& here = *made;
@@ -41,7 +43,7 @@ cluster_client::connect(std::vector<net::address> addresses, duration wait,
   auto decided = [&] { return is_connected() || here.hopeless_ >= here.addresses_; };
   if (!here.changed_.wait_for(guard, wait, decided) || !is_connected()) {
     auto why
-      = here.last_problem_.code != errc::none
+      = here.last_problem_
           ? here.last_problem_
           : problem{errc::timed_out, "no answer in time; see that a troupe node listens there, "
                                      "or wait longer"};
@@ -51,7 +53,7 @@ cluster_client::connect(std::vector<net::address> addresses, duration wait,
   // Where somebody leads, that is found at once.
   constexpr duration moment = std::chrono::seconds{1};
   here.changed_.wait_for(guard, std::min(wait, moment),
-                         [&] { return here.entry_ || here.last_problem_.code != errc::none; });
+                         [&] { return here.entry_ || here.last_problem_; });
   guard.unlock();
   return made;
 }
@@ -68,6 +70,10 @@ TROUPE_COMPILED cluster_client::~cluster_client() {
     gate_->stop();
   access_ = nullptr; // links are heard of until here
   entry_ = contact_ = voters_ = nullptr;
+}
+
+TROUPE_COMPILED scheduler::workflow_client cluster_client::workflows() {
+  return scheduler::workflow_client{clients_.scheduler, std::chrono::seconds{30}};
 }
 
 TROUPE_COMPILED result<net::link_ptr> cluster_client::link_to(const net::address& where,
@@ -91,16 +97,16 @@ TROUPE_COMPILED result<net::link_ptr> cluster_client::link_to(const net::address
   }
 }
 
-TROUPE_COMPILED problem cluster_client::await_services(duration wait) {
+TROUPE_COMPILED result<void> cluster_client::await_services(duration wait) {
   std::unique_lock guard{mutex_};
-  changed_.wait_for(guard, wait, [this] { return entry_ || why_.code != errc::none; });
+  changed_.wait_for(guard, wait, [this] { return entry_ || why_; });
   if (entry_)
     return {};
-  if (why_.code != errc::none)
+  if (why_)
     return why_;
-  if (last_problem_.code != errc::none)
+  if (last_problem_)
     return last_problem_;
-  return {errc::timed_out, "no node that leads was found in time; wait longer"};
+  return problem{errc::timed_out, "no node that leads was found in time; wait longer"};
 }
 
 TROUPE_COMPILED result<cluster::node_view> cluster_client::look(duration wait) {
@@ -129,6 +135,7 @@ cluster_client::knowledge(std::chrono::steady_clock::time_point deadline) {
 }
 
 TROUPE_COMPILED cluster_client::config::config() {
+  detail::init_own_messages();
   net::configure_links(*this);
   set("caf.scheduler.max-threads", 2);
 }

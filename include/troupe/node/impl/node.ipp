@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <future>
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "caf/actor_registry.hpp"
 #include "caf/send.hpp"
 #include "troupe/core/caf/answer_path.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/print_to_stderr.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/guarded.hpp"
@@ -27,6 +29,7 @@
 #include "troupe/net/gate.hpp"
 #include "troupe/net/listen_at_each.hpp"
 #include "troupe/node/agent_tasks.hpp"
+#include "troupe/node/check_options.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/identity.hpp"
@@ -37,7 +40,10 @@
 #include "troupe/node/services.hpp"
 #include "troupe/node/signpost.hpp"
 #include "troupe/node/voters_client.hpp"
+#include "troupe/registry/registry_client.hpp"
 #include "troupe/router/router.hpp"
+#include "troupe/scheduler/worker.hpp"
+#include "troupe/scheduler/workflow_client.hpp"
 
 namespace troupe {
 
@@ -88,7 +94,7 @@ struct node::inside {
       run_on_member(*member, [agent](cluster::member_state& state) { state.remove_agent(agent); });
     };
     if (data_.is_durable())
-      if (auto why = open_group(); why.code != errc::none)
+      if (auto why = open_group())
         return why;
     auto in_memory = is_founder() && !group_;
     // By value: in an actor system of somebody else the router may outlive this node.
@@ -126,18 +132,15 @@ struct node::inside {
     access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
       cluster::access_options{addresses(), options_.retry}, access_events());
     *access = caf::actor_cast<caf::weak_actor_ptr>(access_);
-    if (auto why = open_gate(); why.code != errc::none)
+    if (auto why = open_gate())
       return why;
     auto founds = is_founder();
     if (founds)
-      if (auto why = look_for_cluster(); why.code != errc::none)
+      if (auto why = look_for_cluster())
         return why;
     on_member([gate = gate_.get()](cluster::member_state& state) { state.start(gate); });
     say_who_i_am(in_memory);
-    if (auto why = group_   ? take_seat(founds)
-                   : founds ? host_services()
-                            : problem{};
-        why.code != errc::none)
+    if (auto why = group_ ? take_seat(founds) : founds ? host_services() : problem{})
       return why;
     on_access([gate = gate_.get(), self = own_address()](cluster::access_state& state) {
       state.start(gate, self);
@@ -156,6 +159,25 @@ struct node::inside {
   void await_lead() {
     std::unique_lock guard{mutex_};
     changed_.wait_for(guard, std::chrono::seconds{5}, [this] { return is_host_; });
+  }
+
+  problem wait_joined(duration wait) {
+    std::unique_lock guard{mutex_};
+    auto is_over = [this] { return (joined_ && caught_up_) || stopped_; };
+    auto in_time = changed_.wait_for(guard, std::min(wait, longest_span), is_over);
+    if (stopped_)
+      return {errc::cancelled, "this node has stopped"};
+    if (in_time)
+      return {};
+    if (why_)
+      return why_;
+    auto text
+      = "node " + options_.name + " has not joined its cluster within " + troupe::to_string(wait);
+    if (joined_)
+      return {errc::timed_out, text + ": it is still told who is there; wait longer"};
+    return {errc::timed_out, text + (no_way_ ? ": " + no_way_.detail : "")
+                               + "; start a node there, name others to join, or wait longer "
+                                 "(node_options::join, wait_joined)"};
   }
 
   cluster::member_setup member_setup() {
@@ -197,7 +219,7 @@ struct node::inside {
     group_->show([seen, votes = votes_.load(), then = std::move(then)](
                    const cluster::voters_view& group, const problem& why) mutable {
       seen.group = group;
-      if (votes || why.code != errc::none)
+      if (votes || why)
         seen.why = why;
       then(seen);
     });
@@ -238,7 +260,7 @@ struct node::inside {
   problem open_group() {
     // What a founder left that was killed before its cluster had a name: nobody has heard of it.
     if (data_.self().cluster == cluster_id{})
-      if (auto why = data_.discard(log_file); why.code != errc::none)
+      if (auto why = data_.discard(log_file))
         return why;
     cluster::group_surroundings around;
     around.node = to_string(data_.self().id);
@@ -282,8 +304,7 @@ struct node::inside {
     signpost_->add_seat(caf::actor_cast<caf::strong_actor_ptr>(seat.voters()));
     if (!founds)
       return {};
-    if (auto why = seat.found({to_string(self.id), to_string(own_address())});
-        why.code != errc::none)
+    if (auto why = seat.found({to_string(self.id), to_string(own_address())}))
       return why;
     // Only now, or a crash between would leave a cluster without a group.
     return found_cluster();
@@ -292,7 +313,7 @@ struct node::inside {
   /// Nobody has heard of the cluster before.
   problem found_cluster() {
     auto cluster = random_id<cluster_id>();
-    if (auto why = data_.belong_to(cluster, true, {}); why.code != errc::none)
+    if (auto why = data_.belong_to(cluster, true, {}))
       return why;
     gate_->found(cluster);
     return {};
@@ -407,11 +428,12 @@ struct node::inside {
   }
 
   problem host_services() {
-    auto started = cluster::hosted_services::start(*system_, options_.services);
+    auto started = cluster::hosted_services::start(
+      *system_, options_.services, [log = log_](const problem& why) { log.warn(why.detail); });
     if (!started)
       return started.error();
     services_ = std::move(*started);
-    if (auto why = found_cluster(); why.code != errc::none)
+    if (auto why = found_cluster())
       return why;
     on_member([all = services_->handles()](cluster::member_state& state) {
       state.guard(all);
@@ -467,10 +489,14 @@ struct node::inside {
               bound(how);
             },
             [this](const problem& why) {
-              if (why.code == errc::none)
-                log_.settle(no_way);
-              else
+              {
+                std::lock_guard guard{mutex_};
+                no_way_ = why;
+              }
+              if (why)
                 log_.complain(no_way, why.detail);
+              else
+                log_.settle(no_way);
             },
             {},
             [](const net::link_ptr&, const net::address&) {},
@@ -504,13 +530,13 @@ struct node::inside {
     auto known = [&](auto& place) { return std::ranges::find(self.met, place) != self.met.end(); };
     if (self.cluster == cluster && std::ranges::all_of(places, known))
       return;
-    if (auto why = data_.belong_to(cluster, self.host, std::move(places)); why.code != errc::none)
+    if (auto why = data_.belong_to(cluster, self.host, std::move(places)))
       log_.complain("what this node needs for its next start is not kept", why.detail);
   }
 
   /// On the access actor, which writes the data folder. Remembers it before anybody is told.
   void maintain(bool on, const done_handler& done) {
-    if (auto why = data_.set_maintenance(on); why.code != errc::none)
+    if (auto why = data_.set_maintenance(on))
       return done(why);
     *in_maintenance_ = on;
     on_member([on, done](cluster::member_state& state) { state.maintain(on, done); });
@@ -520,7 +546,7 @@ struct node::inside {
   void rise_above(boot_number heard) {
     if (heard < data_.self().boot)
       return;
-    if (auto why = data_.rise_above(heard); why.code != errc::none)
+    if (auto why = data_.rise_above(heard))
       return log_.complain("this node cannot go above a later start", why.detail);
     *boot_ = data_.self().boot;
     gate_->rise(data_.self().boot);
@@ -530,6 +556,10 @@ struct node::inside {
   void stop() {
     if (stopped_.exchange(true))
       return;
+    {
+      std::lock_guard guard{mutex_}; // nobody begins to wait in between
+      changed_.notify_all();
+    }
     if (group_)
       group_->own_seat().hand_over();
     // Before the agents: their ends are not news, the node is expected back with them.
@@ -746,6 +776,7 @@ struct node::inside {
   caf::strong_actor_ptr voters_; // where the services are, if they are on a group
   bool has_no_voters_ = false;   // as there is no group
   problem why_;                  // why they are nowhere, if that is known
+  problem no_way_;               // of the last try to reach the cluster
   /// Made of functions. One whose name is not given yet may be a second one of it.
   std::multimap<std::string, caf::actor> agents_;
   /// What workers of this node say when they register.
@@ -755,36 +786,51 @@ struct node::inside {
 TROUPE_COMPILED node::node(std::unique_ptr<inside> made)
   : inside_(std::move(made)),
     system_(inside_->system_),
-    clients_(*inside_->clients_),
-    in_maintenance_(inside_->in_maintenance_),
-    messages_(*system_, inside_->router_->handle()) {}
+    messages_(*system_, inside_->router_->handle(), [log = inside_->log_](const problem& why) {
+      log.warn("a handler of an answer threw: " + why.detail);
+    }) {}
 
-TROUPE_COMPILED node::~node() {
-  stop();
+TROUPE_COMPILED node::node(node&& other) noexcept = default;
+
+TROUPE_COMPILED node& node::operator=(node&& other) noexcept {
+  node old{std::move(other)};
+  std::swap(inside_, old.inside_);
+  std::swap(system_, old.system_);
+  std::swap(messages_, old.messages_);
+  return *this;
 }
 
-TROUPE_COMPILED result<std::unique_ptr<node>> node::start(node_options options,
-                                                          caf::actor_system* sys) {
-  if (!options.name.empty() && !is_name(options.name))
-    return bad_name("node_options::name", options.name);
+TROUPE_COMPILED node::~node() {
+  if (inside_)
+    stop();
+}
+
+TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system* sys) {
+  if (auto why = cluster::check(options))
+    return why;
   auto data = cluster::data_folder::open(options.data);
   if (!data)
     return data.error();
+  auto wait = options.wait_joined;
   auto made = std::make_unique<inside>(std::move(options), std::move(*data), sys);
-  if (auto why = made->set_up(); why.code != errc::none)
+  if (auto why = made->set_up())
     return why;
-  return std::unique_ptr<node>{new node(std::move(made))};
+  if (wait > duration::zero())
+    if (auto why = made->wait_joined(wait))
+      if (!made->group_ || !made->group_->own_seat().votes())
+        return why;
+  return node{std::move(made)};
 }
 
 TROUPE_COMPILED void node::stop() {
+  messages_.stop();
   inside_->stop();
 }
 
-TROUPE_COMPILED problem node::leave(const leave_options& how) {
-  auto refusal = inside::refuse_to_leave(name(), inside_->services_.has_value(), how);
-  if (refusal.code == errc::none)
-    refusal = inside_->leave_group(how);
-  if (refusal.code != errc::none)
+TROUPE_COMPILED result<void> node::leave(const leave_options& how) {
+  if (auto refusal = inside::refuse_to_leave(name(), inside_->services_.has_value(), how))
+    return refusal;
+  if (auto refusal = inside_->leave_group(how))
     return refusal;
   auto why = inside::wait_until_done([this](std::function<void(problem)> done) {
     inside_->on_member(
@@ -823,19 +869,18 @@ TROUPE_COMPILED bool node::is_host() const {
   return inside_->is_host_;
 }
 
-TROUPE_COMPILED bool node::wait_joined(duration wait) {
-  std::unique_lock guard{inside_->mutex_};
-  return inside_->changed_.wait_for(guard, wait,
-                                    [this] { return inside_->joined_ && inside_->caught_up_; });
+TROUPE_COMPILED result<void> node::wait_joined(duration wait) {
+  return inside_->wait_joined(wait);
 }
 
-TROUPE_COMPILED problem node::add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
-                                        const agent_options& how) {
+TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
+                                             const caf::strong_actor_ptr& actor,
+                                             const agent_options& how) {
   if (!is_name(id))
     return bad_name("agent id", id);
   for (auto& why :
        {check_names("capabilities", how.capabilities), check_names("groups", how.groups)})
-    if (why.code != errc::none)
+    if (why)
       return why;
   struct attempt {
     std::mutex mutex;
@@ -859,47 +904,65 @@ TROUPE_COMPILED problem node::add_agent(const std::string& id, const caf::strong
     if (auto is_added = mine->is_added; guard.unlock(), is_added)
       remove_agent(id); // else another one may have that name
   }
-  if (why.code != errc::none)
+  if (why)
     return why;
   why = inside::wait_until_done([&](std::function<void(problem)> done) {
     inside_->on_member([id, how, done = std::move(done)](cluster::member_state& state) {
       state.add_agent(id, how, done);
     });
   });
-  if (why.code != errc::none)
+  if (why)
     remove_agent(id);
   return why;
 }
 
-TROUPE_COMPILED problem node::adopt_agent(const std::string& id, const caf::actor& agent,
-                                          const agent_options& how) {
+TROUPE_COMPILED result<void> node::adopt_agent(const std::string& id, const caf::actor& agent,
+                                               const agent_options& how) {
   auto& made = inside_->agents_;
   {
     std::lock_guard guard{inside_->mutex_};
     made.emplace(id, agent);
   }
-  auto why = add_agent(id, caf::actor_cast<caf::strong_actor_ptr>(agent), how);
-  if (why.code != errc::none) {
+  auto added = add_agent(id, caf::actor_cast<caf::strong_actor_ptr>(agent), how);
+  if (!added) {
     caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
     std::lock_guard guard{inside_->mutex_};
     std::erase_if(made, [&](auto& each) { return each.second == agent; });
   }
-  return why;
+  return added;
 }
 
-TROUPE_COMPILED problem node::send_message(const router::recipients& to, const caf::message& what) {
+TROUPE_COMPILED result<void> node::send_message(const router::recipients& to,
+                                                const caf::message& what) {
   if (inside_->router_has_ended_)
-    return {errc::cancelled, "this node has stopped; nothing was sent"};
+    return problem{errc::cancelled, "this node has stopped; nothing was sent"};
   return inside_->router_->send(to, what);
 }
 
-TROUPE_COMPILED std::function<caf::error(std::exception_ptr&)>
-node::ends_agent(const std::string& id) const {
-  return [id, log = inside_->log_](std::exception_ptr& thrown) {
-    auto why = guarded([&] { std::rethrow_exception(thrown); });
-    why.detail = "agent '" + id + "' has ended, as one of its functions threw: " + why.detail;
-    log.warn(why.detail);
-    return to_error(why);
+TROUPE_COMPILED std::function<std::shared_ptr<agent_context>(caf::scheduled_actor* self)>
+node::agent_begin(const std::string& id) const {
+  return [id, log = inside_->log_](caf::scheduled_actor* self) {
+    ignore_strays(self);
+    self->set_default_handler(
+      [id, log](caf::scheduled_actor* me, caf::message& what) -> caf::skippable_result {
+        problem why{errc::wrong_type, "agent '" + id + "' has no function for "
+                                        + troupe::detail::types_in(what)
+                                        + "; send exactly what one of its functions takes"};
+        if (me->current_message_id().is_request())
+          return to_error(std::move(why));
+        log.complain("agent '" + id + "' gets messages that it does not take", why.detail);
+        me->drop_current_message_id(); // an error would go to who sent it
+        return caf::make_message();
+      });
+    self->set_exception_handler([id, log](std::exception_ptr& thrown) {
+      auto why = guarded([&] { std::rethrow_exception(thrown); });
+      why.detail = "agent '" + id + "' has ended, as one of its functions threw: " + why.detail;
+      log.warn(why.detail);
+      return to_error(why);
+    });
+    return std::make_shared<agent_context>(self, id, [id, log](const problem& why) {
+      log.warn("agent '" + id + "' has ended: " + to_string(why));
+    });
   };
 }
 
@@ -909,19 +972,48 @@ TROUPE_COMPILED scheduler::worker node::work(const scheduler::worker_options& op
   auto log_answers
     = [topic = "the scheduler does not take worker '" + options.name.substr(0, 64) + "'",
        log = inside_->log_](const problem& why) {
-        if (why.code != errc::none)
+        if (why)
           log.complain(topic, why.detail);
         else
           log.settle(topic);
       };
   return scheduler::worker{*system_,
-                           clients_.scheduler,
+                           inside_->clients_->scheduler,
                            to_string(id()),
                            present_boot(),
                            options,
                            std::move(handlers),
-                           [flag = in_maintenance_] { return flag->load(); },
+                           [flag = inside_->in_maintenance_] { return flag->load(); },
                            {std::move(log_answers)}};
+}
+
+TROUPE_COMPILED scheduler::worker node::work(const scheduler::worker_options& options) {
+  return work(options, {});
+}
+
+TROUPE_COMPILED scheduler::worker node::work() {
+  return work({}, {});
+}
+
+TROUPE_COMPILED lock::lock_client node::locks() {
+  return lock::lock_client{inside_->clients_->locks};
+}
+
+TROUPE_COMPILED state::state_client node::state(duration wait) {
+  return state::state_client{*system_, inside_->clients_->state, wait};
+}
+
+TROUPE_COMPILED std::shared_ptr<host::detail::service_caller>
+node::own_service(const std::string& name) {
+  return inside_->clients_->get(name);
+}
+
+TROUPE_COMPILED scheduler::workflow_client node::workflows(duration wait) {
+  return scheduler::workflow_client{inside_->clients_->scheduler, wait};
+}
+
+TROUPE_COMPILED registry::registry_client node::registry(duration wait) {
+  return registry::registry_client{*system_, inside_->clients_->registry, wait};
 }
 
 TROUPE_COMPILED void node::remove_agent(const std::string& id) {
@@ -933,12 +1025,13 @@ TROUPE_COMPILED void node::remove_agent(const std::string& id) {
   inside_->agents_.erase(first, last);
 }
 
-TROUPE_COMPILED problem node::maintain(bool on) {
+TROUPE_COMPILED result<void> node::maintain(bool on) {
   if (inside_->stopped_)
-    return {errc::cancelled, "this node has stopped; nothing has changed"};
+    return problem{errc::cancelled, "this node has stopped; nothing has changed"};
   return inside::wait_until_done([&](done_handler done) {
-    inside_->on_access(
-      [this, on, done = std::move(done)](cluster::access_state&) { inside_->maintain(on, done); });
+    inside_->on_access([there = inside_.get(), on, done = std::move(done)](cluster::access_state&) {
+      there->maintain(on, done);
+    });
   });
 }
 

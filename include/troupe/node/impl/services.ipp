@@ -15,6 +15,7 @@
 #include "troupe/lock/lock_service.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/configure.hpp"
+#include "troupe/node/init.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/registry/name_service.hpp"
 #include "troupe/registry/registry_service.hpp"
@@ -25,6 +26,7 @@
 namespace troupe {
 
 TROUPE_COMPILED void configure(caf::actor_system_config& cfg) {
+  detail::init_own_messages();
   net::configure_links(cfg);
   host::add_service<lock::lock_service>(cfg);
   host::add_service<registry::registry_service>(cfg);
@@ -62,20 +64,37 @@ problem hosted_services::add_member(const typename Service::options& options,
   return add<Service>(options, host::replicated{std::move(member)}, limits);
 }
 
-TROUPE_COMPILED result<hosted_services> hosted_services::start(caf::actor_system& sys,
-                                                               const service_options& how) {
+inline problem hosted_services::add_own(const own_service& which,
+                                        std::shared_ptr<host::group_member> member,
+                                        const host::core_options& limits,
+                                        const std::function<void(const problem&)>& warn) {
+  if (member)
+    gauges_[which.name] = member->gauge();
+  auto made = which.start(*sys_, std::move(member), limits, warn);
+  if (!made)
+    return made.error();
+  handles_[which.name] = *std::move(made);
+  return {};
+}
+
+TROUPE_COMPILED result<hosted_services>
+hosted_services::start(caf::actor_system& sys, const service_options& how,
+                       const std::function<void(const problem&)>& warn) {
   hosted_services made{sys};
   auto limits = without_snapshots(how.journal);
   auto why = made.add<registry::registry_service>(how.registry, host::in_memory{}, limits);
-  if (why.code == errc::none)
+  if (!why)
     why = made.add<registry::name_service>({}, host::in_memory{}, limits);
-  if (why.code == errc::none)
+  if (!why)
     why = made.add<lock::lock_service>(how.locks, host::in_memory{}, limits);
-  if (why.code == errc::none)
+  if (!why)
     why = made.add<scheduler::scheduler_service>(how.scheduler, host::in_memory{}, limits);
-  if (why.code == errc::none)
+  if (!why)
     why = made.add<state::state_service>(how.state, host::in_memory{}, limits);
-  if (why.code != errc::none)
+  for (auto& each : how.own)
+    if (!why)
+      why = made.add_own(each, nullptr, limits, warn);
+  if (why)
     return why;
   return made;
 }
@@ -86,14 +105,17 @@ TROUPE_COMPILED result<hosted_services> hosted_services::start(caf::actor_system
   hosted_services made{sys};
   auto at = [&group](host::service_id number) { return group.seat(number); };
   auto why = made.add_member<registry::name_service>({}, at(names_number), how.journal);
-  if (why.code == errc::none)
+  if (!why)
     why = made.add_member<lock::lock_service>(how.locks, at(locks_number), how.journal);
-  if (why.code == errc::none)
+  if (!why)
     why = made.add_member<scheduler::scheduler_service>(how.scheduler, at(scheduler_number),
                                                         how.journal);
-  if (why.code == errc::none)
+  if (!why)
     why = made.add_member<state::state_service>(how.state, at(state_number), how.journal);
-  if (why.code != errc::none)
+  for (auto& each : how.own)
+    if (!why)
+      why = made.add_own(each, at(host::number_of_own(each.name)), how.journal, {});
+  if (why)
     return why;
   return made;
 }

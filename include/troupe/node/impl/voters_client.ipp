@@ -60,7 +60,7 @@ struct voters_client::asking {
         if (found || !passes(found.error().code))
           return found;
       }
-      if (auto why = from.refusal_(); why.code != errc::none && !from.leader_())
+      if (auto why = from.refusal_(); why && !from.leader_())
         return why;
       if (std::chrono::steady_clock::now() >= deadline)
         return found;

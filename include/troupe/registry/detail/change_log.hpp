@@ -14,8 +14,8 @@
 
 namespace troupe::registry::detail {
 
-/// The last changes of a table, numbered without a gap. Shares the records with the
-/// table, so a line is about 100 bytes until its record is outgrown.
+/// The last changes of a table, numbered without a gap. It shares records with the table, so
+/// a line takes about 100 bytes until the table replaces its record.
 class change_log {
 public:
   struct line {
@@ -34,7 +34,7 @@ public:
     return revision_;
   }
 
-  /// Revisions from here on lie above `floor`; who knows only lower ones begins anew.
+  /// Later revisions are above `floor`. Watchers that know only lower ones get a snapshot.
   void begin_above(std::uint64_t floor) {
     if (floor <= revision_)
       return;
@@ -51,13 +51,13 @@ public:
       lines_.pop_front();
   }
 
-  /// Returns whether all that changed after `revision` is still here. Never for zero.
+  /// Returns whether all changes after `revision` are kept. False for zero.
   [[nodiscard]] bool reaches_back_to(std::uint64_t revision) const {
     return revision != 0 && revision <= revision_ && revision + lines_.size() >= revision_;
   }
 
-  /// Calls `take(line)` with the changes after a revision until it returns false; returns
-  /// whether it never did.
+  /// Calls `take(line)` for each change after a revision until it returns false. Returns
+  /// whether all were taken.
   /// @pre reaches_back_to(revision)
   template <class Take>
   bool for_each_after(std::uint64_t revision, Take take) const {
@@ -74,7 +74,7 @@ public:
     return result;
   }
 
-  /// Goes on from `saved`. `share` returns a record equal to the one that it is given.
+  /// Continues from `saved`. `share(record)` returns a shared record equal to its argument.
   template <class Share>
   void restore(std::uint64_t revision, const std::vector<change>& saved, Share share) {
     revision_ = revision;

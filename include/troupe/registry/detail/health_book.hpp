@@ -13,8 +13,9 @@
 
 namespace troupe::registry::detail {
 
-/// Judges records by how calls to them end. Too many in a row that found nobody make one
-/// unhealthy; a success, a passed check or time give it another chance.
+/// Keeps the health of records by the outcomes of calls. Too many consecutive calls without an
+/// answer make a record unhealthy. A success or a passed check makes it healthy; so does time,
+/// until the next failure.
 class health_book {
 public:
   void judge(time_point now, entry& what, call_outcome outcome, const registry_options& options) {
@@ -22,7 +23,7 @@ public:
       case call_outcome::succeeded:
         clear(what);
         break;
-      case call_outcome::failed: // it answered: whatever went wrong is not its health
+      case call_outcome::failed: // it answered, so it is reachable
         break;
       case call_outcome::unreachable:
       case call_outcome::timed_out:
@@ -38,7 +39,7 @@ public:
     }
   }
 
-  /// Forgets whatever was said of `what`.
+  /// Resets `what` to healthy.
   void clear(entry& what) {
     disarm(what);
     what.failures = 0;
@@ -51,15 +52,15 @@ public:
     return alarms_.empty() ? std::nullopt : std::optional{alarms_.begin()->first};
   }
 
-  /// Returns the record whose time has come.
+  /// Returns the record that is due next.
   /// @pre next_deadline()
   [[nodiscard]] const record_key& next() const {
     assert(!alarms_.empty());
     return alarms_.begin()->second;
   }
 
-  /// Does what was due for `what`: gives it its chance and returns false, or returns true
-  /// if it is to be checked.
+  /// Handles the alarm of `what`: makes it healthy until the next failure and returns false, or
+  /// returns true if it is to be checked.
   bool settle(time_point now, entry& what, const registry_options& options) {
     if (what.chance_at && *what.chance_at <= now) {
       clear(what);

@@ -17,7 +17,7 @@
 
 namespace troupe::registry::detail {
 
-/// How a record shows, but for its words.
+/// The derived state of a record.
 struct appearance {
   record_status liveness = record_status::active;
   record_status status = record_status::active;
@@ -26,20 +26,20 @@ struct appearance {
   friend bool operator==(const appearance&, const appearance&) = default;
 };
 
-/// What a table knows of one record. Stays where it is, so that indexes can point at it.
+/// One record of a table. Its address does not change, so indexes can point at it.
 struct entry {
   std::shared_ptr<const record> is;
-  /// Another has a newer claim to its name.
+  /// Another record has a newer claim to its name.
   bool taken = false;
   std::uint32_t failures = 0;
   bool healthy = true;
   std::optional<time_point> chance_at;
   std::optional<time_point> check_at;
   std::optional<time_point> gone_since;
-  /// As watchers and look-ups have it; nothing if it does not show.
+  /// The record as watchers and look-ups see it; null if it does not show.
   std::shared_ptr<const record> shown;
   appearance shows;
-  /// It would show, but for its name; watchers may remember it.
+  /// It does not show only because its name is taken; watchers may know it.
   bool hidden = false;
 
   [[nodiscard]] const record_key& key() const {
@@ -68,17 +68,17 @@ using entry_set = std::set<entry*, by_key>;
 
 using entries = std::map<record_key, entry>;
 
-/// Finds records that show by what they have, and counts them by how they show. Costs
-/// about 100 bytes for each capability, group and metadata entry of each record.
+/// Indexes visible records by capability, group and metadata, and counts them by state. Takes
+/// about 100 bytes for each such tag of each record.
 class record_index {
 public:
-  /// Takes in `what` as it shows. Cost: O(log n) for each tag.
+  /// Adds `what` as it shows. Cost: O(log n) for each tag.
   void add(entry& what) {
     for_each_tag(what, [&](auto& index, const auto& tag) { index[tag].insert(&what); });
     count(what, 1);
   }
 
-  /// Takes out `what` as it showed.
+  /// Removes `what` as it was shown.
   void remove(entry& what) {
     for_each_tag(what, [&](auto& index, const auto& tag) {
       auto found = index.find(tag);
@@ -89,14 +89,14 @@ public:
     count(what, -1);
   }
 
-  /// Takes in that `what` shows another way, in the same words.
+  /// Updates the counts when the state of `what` changes and its content does not.
   void change(const entry& what, const appearance& shows) {
     count(what, -1);
     count(what.shown->key.kind, shows, 1);
   }
 
-  /// Returns the smallest set of records that holds all that `question` may find, nothing
-  /// if it asks for no capability, group or metadata.
+  /// Returns the smallest set that contains all matches of `question`; nothing if it asks for no
+  /// capability, group or metadata.
   [[nodiscard]] std::optional<const entry_set*> narrowest(const find_records& question) const {
     std::optional<const entry_set*> best;
     auto look = [&](const auto& index, const auto& tag) {

@@ -8,7 +8,7 @@
 #include "troupe/registry/record_bounds.hpp"
 #include "troupe/registry/types.hpp"
 
-/// Why the registry refuses a request, as far as the request itself tells.
+/// Refusals of the registry.
 namespace troupe::registry::detail {
 
 [[nodiscard]] inline problem unknown(const record_key& key) {
@@ -48,12 +48,12 @@ namespace troupe::registry::detail {
     return {};
   return {errc::bad_argument, "owner " + shortened(request.owner) + " with boot "
                                 + std::to_string(request.boot)
-                                + " is no node; boots count from one"};
+                                + " is invalid; give a node id, and a boot of at least 1"};
 }
 
-// -- what is refused whatever the table holds ---------------------------------------------
+// -- refusals that do not depend on the state ---------------------------------------------
 
-/// Nothing in the table has such a name.
+/// Whether `name` is longer than any valid name.
 [[nodiscard]] inline bool is_long(const std::string& name) {
   return name.size() > max_name_bytes;
 }
@@ -66,7 +66,7 @@ namespace troupe::registry::detail {
   if (!is_long(request.owner))
     return {};
   auto why = unfit(request);
-  return why.code != errc::none ? why : without_records(request.owner, request.boot);
+  return why ? why : without_records(request.owner, request.boot);
 }
 
 [[nodiscard]] inline problem screen(const forget& request) {

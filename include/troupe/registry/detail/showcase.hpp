@@ -18,13 +18,13 @@
 
 namespace troupe::registry::detail {
 
-/// What the world sees of a table: the records that show, found by what they have, and
-/// the changes of that in order.
+/// The visible part of a table: the records that show, with indexes, and their changes in
+/// order.
 class showcase {
 public:
   // -- changes -------------------------------------------------------------------
 
-  /// Shows `what` as it is now, or does nothing if that is no news.
+  /// Shows `what` as it is now. No effect if it shows like that already.
   void show(entry& what, const appearance& shows) {
     if (what.shown == what.is && what.shows == shows)
       return;
@@ -43,14 +43,14 @@ public:
     log_.note(kind, what.is, shows);
   }
 
-  /// Shows `what` no more, as it is gone.
+  /// Hides `what`, which was removed or lost.
   void remove(entry& what, change_kind why) {
     if (what.shown || what.hidden)
       log_.note(why, what.is, what.shows);
     hide(what);
   }
 
-  /// Hides `what` behind another of its name.
+  /// Hides `what`, because another record has its name.
   void take_name(entry& what) {
     if (what.shown)
       log_.note(change_kind::taken, what.is, what.shows);
@@ -73,8 +73,8 @@ public:
 
   // -- look-ups --------------------------------------------------------------------
 
-  /// Calls `take` with what `question` asks for, in the order of keys, until it returns
-  /// false. `owned` are the records of the owner asked for, if one is.
+  /// Calls `take` with the matches of `question`, in the order of keys, until it returns false.
+  /// `owned` are the records of the given owner, null if the question has no owner.
   template <class Take>
   void find(const entries& all, const entry_set* owned, const find_records& question,
             Take take) const {
@@ -150,7 +150,7 @@ private:
     }
   }
 
-  /// What watchers may see: the records that show, and the changes of that.
+  /// The source of watchers' pages: visible records and changes.
   struct view {
     using page = record_changes;
     using key = record_key;

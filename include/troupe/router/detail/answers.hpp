@@ -144,9 +144,9 @@ public:
       if (there == nullptr)
         return; // the link has just ended
       number = there->number;
-      if (why.code == errc::none)
+      if (!why)
         why = take(next.bytes, *there, now(self));
-      if (why.code != errc::none && !refuse(next, why, *there))
+      if (why && !refuse(next, why, *there))
         return;
       waiting_ += next.bytes;
       there->line.push_back(std::move(next));

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <set>
 #include <string>
 #include <utility>
 
+#include "caf/abstract_actor.hpp"
 #include "caf/actor_control_block.hpp"
+#include "caf/actor_system.hpp"
 #include "caf/mailbox_element.hpp"
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
@@ -31,9 +34,22 @@ inline bool hand_to(const caf::strong_actor_ptr& agent, const caf::strong_actor_
     context);
 }
 
+/// Returns why `agent` is not one that takes all of `takes`: signatures, as CAF writes those of
+/// typed actors. One of another process is asked there.
+inline problem check_type(const std::string& id, const caf::strong_actor_ptr& agent,
+                          const std::set<std::string>& takes) {
+  if (takes.empty() || agent->node() != agent->home_system->node())
+    return {};
+  auto known = agent->get()->message_types();
+  for (auto& each : takes)
+    if (!known.contains(each))
+      return wrong_type(id, each);
+  return {};
+}
+
 /// Returns how long a request that asks for `wanted` waits for its answer.
 inline duration patience(duration wanted) {
-  return std::clamp<duration>(wanted, std::chrono::milliseconds{1}, std::chrono::hours{1});
+  return std::clamp<duration>(wanted, std::chrono::milliseconds{1}, longest_wait);
 }
 
 /// What the agent itself answered stays as it is.

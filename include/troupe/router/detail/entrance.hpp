@@ -136,7 +136,7 @@ private:
   void deliver(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& asks, bundle& what,
                compat::execution_context* context) {
     auto arrived = what.take(context);
-    if (arrived.damage.code != errc::none)
+    if (arrived.damage)
       counts_.damaged.fetch_add(1, std::memory_order_relaxed);
     for (auto& each : arrived.letters) {
       // Built anew from the number, so that no letter passes for an answer.
@@ -144,8 +144,8 @@ private:
                   ? caf::make_message_id()
                   : caf::message_id{each.number & caf::message_id::request_id_mask}
                       .with_normal_priority();
-      auto why = arrived.damage.code != errc::none ? arrived.damage : each.unreadable;
-      if (why.code != errc::none)
+      auto why = arrived.damage ? arrived.damage : each.unreadable;
+      if (why)
         answer(self, asks, id, to_error(std::move(why)), context);
       else if (each.wanted == word::receipt)
         deliver_and_say(self, asks, id, each, context);

@@ -27,6 +27,19 @@ inline problem no_agent(const std::string& id) {
           "no agent '" + id.substr(0, max_shown) + "' is on this node; look it up again"};
 }
 
+/// `missing` is a signature of a typed actor.
+inline problem wrong_type(const std::string& id, const std::string& missing) {
+  constexpr std::size_t max_shown = 64;
+  return {errc::wrong_type,
+          "agent '" + id.substr(0, max_shown) + "' does not say that it takes " + missing
+            + "; make it with node::agent<Type>(), and have both programs use the "
+              "same Type"};
+}
+
+inline problem has_stopped() {
+  return {errc::cancelled, "this node has stopped; nothing was sent"};
+}
+
 inline problem too_many_pending(std::size_t pending) {
   return {errc::limit_reached, std::to_string(pending)
                                  + " requests wait for other nodes; retry with backoff or raise "

@@ -93,14 +93,14 @@ public:
     for (auto& each : result.stops) {
       auto why = is_elsewhere(each) ? take(each, payload, from) : problem{};
       auto agents = static_cast<std::uint32_t>(each.agents.size());
-      (why.code == errc::none ? result.report.sent : result.report.refused) += agents;
-      if (why.code == errc::none)
+      (!why ? result.report.sent : result.report.refused) += agents;
+      if (!why)
         taken.push_back(std::move(each));
       else if (is_one || why.code != errc::limit_reached)
         result.refusal = std::move(why);
     }
     result.stops = std::move(taken);
-    if (result.refusal.code != errc::none)
+    if (result.refusal)
       take_back(result);
     count(result);
     return result;
@@ -210,7 +210,7 @@ private:
   }
 
   void count(const route& what) {
-    if (what.refusal.code == errc::none && what.report.refused == 0 && what.report.left_out == 0)
+    if (!what.refusal && what.report.refused == 0 && what.report.left_out == 0)
       return;
     std::lock_guard guard{mutex_};
     if (what.refusal.code == errc::not_found)

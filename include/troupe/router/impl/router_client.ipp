@@ -2,12 +2,23 @@
 #define TROUPE_ROUTER_IMPL_ROUTER_CLIENT_IPP
 
 #include <chrono>
+#include <set>
+#include <string>
 #include <utility>
 
+#include "caf/actor_cast.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/mailbox_element.hpp"
 #include "caf/sec.hpp"
 #include "caf/send.hpp"
+#include "caf/spawn_options.hpp"
+#include "caf/system_messages.hpp"
+#include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/caf/wait.hpp"
+#include "troupe/router/detail/refusals.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/router/router_client.hpp"
 
@@ -15,47 +26,95 @@ namespace troupe::router {
 
 namespace detail {
 
-inline problem no_router() {
-  return {errc::unreachable, "there is no way to the router for now; nothing was sent, retry"};
-}
+/// An agent, wherever it is. What comes goes on from the thread that brings it.
+class agent_stand_in : public caf::event_based_actor {
+public:
+  agent_stand_in(caf::actor_config& cfg, caf::strong_actor_ptr router, std::string id,
+                 duration longest)
+    : caf::event_based_actor(cfg),
+      router_(std::move(router)),
+      id_(std::move(id)),
+      longest_(longest) {}
 
-/// The router itself ends what takes too long, with better words.
-inline duration beyond(duration wait) {
-  return wait + std::chrono::seconds{1};
-}
+  caf::behavior make_behavior() override {
+    ignore_strays(this);
+    return {[](caf::ok_atom) {}};
+  }
+
+  using caf::event_based_actor::enqueue;
+
+  bool enqueue(caf::mailbox_element_ptr what, compat::execution_context* context) override {
+    if (what->mid.is_response() || is_for_itself(what->payload))
+      return caf::event_based_actor::enqueue(std::move(what), context);
+    what->payload
+      = caf::make_message(dispatch{to_agent(id_), {}, longest_, std::move(what->payload)});
+    return router_->enqueue(std::move(what), context);
+  }
+
+private:
+  static bool is_for_itself(const caf::message& what) {
+    return what.match_elements<caf::exit_msg>() || what.match_elements<caf::down_msg>();
+  }
+
+  const caf::strong_actor_ptr router_;
+  const std::string id_;
+  const duration longest_;
+};
 
 } // namespace detail
 
+TROUPE_COMPILED problem router_client::cannot_ask() const {
+  if (!router_)
+    return {errc::unreachable, "there is no way to the router for now; nothing was sent, retry"};
+  return caller_.has_stopped() ? detail::has_stopped() : problem{};
+}
+
 TROUPE_COMPILED void router_client::send_message(recipients to, caf::message what) const {
-  caf::anon_send(router_, dispatch{std::move(to), {}, default_wait, std::move(what)});
+  if (!cannot_ask())
+    caf::anon_send(router_, dispatch{std::move(to), {}, default_wait, std::move(what)});
 }
 
 TROUPE_COMPILED result<caf::message> router_client::request_message(recipients to, duration wait,
                                                                     caf::message what) const {
-  if (!router_)
-    return detail::no_router();
+  if (auto why = cannot_ask())
+    return why;
   return ask_and_wait(*system_, router_, detail::beyond(wait),
                       caf::make_message(dispatch{std::move(to), {}, wait, std::move(what)}));
 }
 
 TROUPE_COMPILED result<send_report> router_client::post_message(recipients to, duration wait,
                                                                 caf::message what) const {
-  if (!router_)
-    return detail::no_router();
+  if (auto why = cannot_ask())
+    return why;
   return ask_and_wait<send_report>(*system_, router_, detail::beyond(wait),
                                    router::post{std::move(to), {}, wait, std::move(what)});
 }
 
-TROUPE_COMPILED result<caf::strong_actor_ptr> router_client::resolve(const std::string& id,
-                                                                     duration wait) const {
-  if (!router_)
-    return detail::no_router();
+TROUPE_COMPILED result<caf::strong_actor_ptr>
+router_client::resolve(const std::string& id, duration wait, std::set<std::string> takes) const {
+  if (auto why = cannot_ask())
+    return why;
   return ask_and_wait<caf::strong_actor_ptr>(*system_, router_, detail::beyond(wait),
-                                             resolve_agent{id, wait});
+                                             resolve_agent{id, wait, std::move(takes)});
+}
+
+TROUPE_COMPILED caf::actor router_client::stand_in(std::string id, duration longest) const {
+  if (caller_.has_stopped())
+    return {};
+  return system_->spawn<detail::agent_stand_in, caf::hidden>(
+    caf::actor_cast<caf::strong_actor_ptr>(router_), std::move(id), longest);
+}
+
+TROUPE_COMPILED problem router_client::many_answers(const recipients& to) {
+  return {errc::bad_argument, std::string{name_of(to.who)}
+                                + " may be many, whose answers nobody gathers; request() from one "
+                                  "agent, or broadcast()"};
 }
 
 TROUPE_COMPILED problem router_client::other_type(const caf::message& what) {
-  return to_problem(caf::make_error(caf::sec::unexpected_response, what));
+  return {errc::wrong_type, "the agent's answer is " + troupe::detail::types_in(what)
+                              + ", which is not what was asked for; ask for what its function "
+                                "returns"};
 }
 
 } // namespace troupe::router

@@ -14,8 +14,8 @@
 #include "troupe/scheduler/commands.hpp"
 #include "troupe/scheduler/cron.hpp"
 
-/// What a request has to look like, whatever the state. Each check returns the first
-/// thing wrong, or none.
+/// Checks of requests that do not depend on the state. Each returns the first fault found,
+/// errc::none if there is none.
 namespace troupe::scheduler::detail {
 
 inline constexpr std::size_t max_name_bytes = 255;
@@ -34,7 +34,7 @@ inline problem full(const std::string& what, const std::string& option, std::uin
             + " are in use; retry with backoff or raise scheduler_options::" + option};
 }
 
-/// Returns `text`, cut to what a sentence can carry.
+/// Returns `text` in quotes, or only its length if it is too long or not UTF-8.
 inline std::string in_quotes(std::string_view text) {
   constexpr std::size_t longest = 64;
   auto whole = text.size() <= longest && is_utf8(text);
@@ -55,9 +55,9 @@ inline problem check_labels(const std::string& field, const labels& given) {
     return bad(field + " has " + std::to_string(given.size()) + " entries; give at most "
                + std::to_string(max_words));
   for (auto& [key, value] : given) {
-    if (auto why = check_name(field + " key", key, false); why.code != errc::none)
+    if (auto why = check_name(field + " key", key, false))
       return why;
-    if (auto why = check_name(field + " value", value, true); why.code != errc::none)
+    if (auto why = check_name(field + " value", value, true))
       return why;
   }
   return {};
@@ -81,7 +81,7 @@ inline problem check_retry(const std::string& field, const retry_policy& given) 
   if (given.max_attempts == 0 || given.max_attempts > max_tries)
     return bad(field + ".max_attempts is " + std::to_string(given.max_attempts) + "; give 1 to "
                + std::to_string(max_tries));
-  if (auto why = check_span(field + ".wait.first", given.wait.first); why.code != errc::none)
+  if (auto why = check_span(field + ".wait.first", given.wait.first))
     return why;
   return check_span(field + ".wait.max", given.wait.max);
 }
@@ -99,22 +99,21 @@ inline problem check_task(const task_spec& given, const scheduler_options& optio
   auto field = [&](std::string_view name) {
     return "task " + in_quotes(given.id) + ": " + std::string{name};
   };
-  if (auto why = check_name("task id", given.id, false); why.code != errc::none)
+  if (auto why = check_name("task id", given.id, false))
     return why;
-  if (auto why = check_name(field("handler"), given.handler, false); why.code != errc::none)
+  if (auto why = check_name(field("handler"), given.handler, false))
     return why;
-  if (auto why = check_name(field("compensation"), given.compensation, true);
-      why.code != errc::none)
+  if (auto why = check_name(field("compensation"), given.compensation, true))
     return why;
-  if (auto why = check_name(field("group"), given.group, true); why.code != errc::none)
+  if (auto why = check_name(field("group"), given.group, true))
     return why;
-  if (auto why = check_labels(field("labels"), given.labels); why.code != errc::none)
+  if (auto why = check_labels(field("labels"), given.labels))
     return why;
-  if (auto why = check_payload(field("input"), given.input.size(), options); why.code != errc::none)
+  if (auto why = check_payload(field("input"), given.input.size(), options))
     return why;
-  if (auto why = check_resources(field("needs"), given.needs); why.code != errc::none)
+  if (auto why = check_resources(field("needs"), given.needs))
     return why;
-  if (auto why = check_span(field("timeout"), given.timeout); why.code != errc::none)
+  if (auto why = check_span(field("timeout"), given.timeout))
     return why;
   if (given.priority && name_of(*given.priority) == "unknown")
     return bad(field("priority is unknown; give low, medium, high or urgent"));
@@ -126,8 +125,7 @@ inline problem check_task(const task_spec& given, const scheduler_options& optio
   return {};
 }
 
-/// No task is named twice, no parent is missing, none waits for itself.
-/// O(n log n + edges).
+/// Checks that ids are unique, parents exist, and the graph has no cycle. O(n log n + edges).
 inline problem check_graph(const std::vector<task_spec>& tasks, const scheduler_options& options) {
   std::vector<std::uint32_t> order(tasks.size());
   std::iota(order.begin(), order.end(), 0U);
@@ -181,7 +179,7 @@ inline problem check_graph(const std::vector<task_spec>& tasks, const scheduler_
   if (free.size() == tasks.size())
     return {};
 
-  // Each one left has a parent that is left: going up must come round.
+  // Each task left has a parent that is left: going from parent to parent finds the cycle.
   auto at = static_cast<std::uint32_t>(
     std::ranges::find_if(waits_for, [](auto count) { return count > 0; }) - waits_for.begin());
   std::vector<std::uint32_t> path;
@@ -205,17 +203,17 @@ inline problem check_graph(const std::vector<task_spec>& tasks, const scheduler_
 }
 
 inline problem check(const submit& request, const scheduler_options& options) {
-  if (auto why = check_name("name", request.name, true); why.code != errc::none)
+  if (auto why = check_name("name", request.name, true))
     return why;
-  if (auto why = check_name("key", request.key, true); why.code != errc::none)
+  if (auto why = check_name("key", request.key, true))
     return why;
   if (name_of(request.priority) == "unknown")
     return bad("priority is unknown; give low, medium, high or urgent");
   if (name_of(request.policy) == "unknown")
     return bad("policy is unknown; give fail_fast, continue_what_can or compensate");
-  if (auto why = check_retry("retry", request.retry); why.code != errc::none)
+  if (auto why = check_retry("retry", request.retry))
     return why;
-  if (auto why = check_span("delay", request.delay); why.code != errc::none)
+  if (auto why = check_span("delay", request.delay))
     return why;
   if (request.start_at && request.delay != duration::zero())
     return bad("delay and start_at are both given; give one");
@@ -226,7 +224,7 @@ inline problem check(const submit& request, const scheduler_options& options) {
                                + " tasks; give at most " + std::to_string(options.max_tasks)
                                + " (scheduler_options::max_tasks)"};
   for (auto& given : request.tasks)
-    if (auto why = check_task(given, options); why.code != errc::none)
+    if (auto why = check_task(given, options))
       return why;
   return check_graph(request.tasks, options);
 }
@@ -237,19 +235,19 @@ inline problem check(const define_schedule& request, const scheduler_options& op
     return bad("name has " + std::to_string(request.name.size()) + " bytes; give 1 to "
                + std::to_string(longest) + " of text");
   if (!request.what.key.empty() || request.what.start_at || request.what.delay != duration::zero())
-    return bad("the workflow of a schedule has a key, a delay or a start of its own; leave them "
-               "to the schedule");
+    return bad("the workflow of a schedule has a key, a delay or a start time; leave them out, "
+               "as the schedule decides when it runs");
   if (auto cron = cron_expression::parse(request.cron); !cron)
     return cron.error();
   return check(request.what, options);
 }
 
 inline problem check(const register_worker& request) {
-  if (auto why = check_name("name", request.name, false); why.code != errc::none)
+  if (auto why = check_name("name", request.name, false))
     return why;
-  if (auto why = check_name("owner", request.owner, false); why.code != errc::none)
+  if (auto why = check_name("owner", request.owner, false))
     return why;
-  if (auto why = check_resources("capacity", request.capacity); why.code != errc::none)
+  if (auto why = check_resources("capacity", request.capacity))
     return why;
   if (request.handlers.empty())
     return bad("handlers is empty; name at least one");
@@ -258,15 +256,15 @@ inline problem check(const register_worker& request) {
                + std::to_string(request.groups.size()) + " entries; give at most "
                + std::to_string(max_words) + " of each");
   for (auto& handler : request.handlers)
-    if (auto why = check_name("handler", handler, false); why.code != errc::none)
+    if (auto why = check_name("handler", handler, false))
       return why;
   for (auto& group : request.groups)
-    if (auto why = check_name("group", group, true); why.code != errc::none)
+    if (auto why = check_name("group", group, true))
       return why;
   return check_labels("labels", request.labels);
 }
 
-/// A number of another version is not guessed at.
+/// Refuses outcome kinds that this version does not know.
 inline problem check(const report& request) {
   for (auto& each : request.outcomes)
     if (name_of(each.kind) == "unknown")
@@ -275,10 +273,10 @@ inline problem check(const report& request) {
   return {};
 }
 
-// -- before anything is written down -----------------------------------------------------
+// -- before a request is written ---------------------------------------------------------
 //
-// Whether a request is larger than any that the checks above let pass, at a fraction of
-// their cost. They say what is wrong.
+// Cheap tests for requests that are too large to pass the checks above. The checks give the
+// reason.
 
 inline bool is_long(std::string_view name) {
   return name.size() > max_name_bytes;
@@ -302,20 +300,20 @@ inline bool is_large(const submit& request, const scheduler_options& options) {
   });
 }
 
-/// Returns `given` with spans and counts that can be added up without overflow.
+/// Returns `given` with spans and counts cut so that sums do not overflow.
 inline scheduler_options bounded(scheduler_options given) {
   for (auto* span : {&given.lease, &given.silence, &given.busy_pause, &given.unplaceable_patience,
                      &given.reserve_after})
     *span = std::clamp(*span, duration::zero(), max_span);
-  constexpr duration day = std::chrono::hours{24}; // times max_tries it is five years
+  constexpr duration day = std::chrono::hours{24}; // times at most max_steps_behind: 27 years
   for (auto* span : {&given.ageing, &given.retry_head_start})
     *span = std::clamp(*span, duration::zero(), day);
   given.max_losses = std::min(given.max_losses, max_tries);
   return given;
 }
 
-/// What a task costs in bytes while its run is kept, beside its result. About right: the
-/// same on every machine is worth more.
+/// Bytes that a task takes while its run is kept, without its result. An estimate that is the
+/// same on every machine.
 inline std::uint64_t bytes_of(const task_spec& given) {
   constexpr std::uint64_t task_itself = 500;
   auto sum = task_itself + given.id.size() + given.handler.size() + given.input.size()

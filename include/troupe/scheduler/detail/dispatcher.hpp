@@ -22,9 +22,8 @@
 
 namespace troupe::scheduler::detail {
 
-/// Brings tasks and workers together, and knows what becomes of both: the life of an
-/// attempt, of a task, of a run and of a worker. Takes no requests and gives no
-/// answers; task_scheduler does.
+/// Assigns tasks to workers and keeps the life cycles of attempts, tasks, runs and workers.
+/// Requests and answers are task_scheduler's.
 ///
 /// Between two calls no ready task fits any worker that may run it.
 class dispatcher : public waiting_room {
@@ -34,7 +33,7 @@ public:
 
   // -- time ------------------------------------------------------------------------
 
-  /// Lets time pass until `until`. Call dispatch() afterwards.
+  /// Handles what is due by `until`. Call dispatch() afterwards.
   void pass(time_point until) {
     assert(until >= now);
     now = until;
@@ -55,15 +54,15 @@ public:
     }
   }
 
-  /// Lets the calendar pass. Call dispatch() afterwards.
+  /// Starts the runs that are due by this wall time. Call dispatch() afterwards.
   void pass(wall_time until) {
     wall_now = std::max(wall_now.value_or(until), until);
     while (!appointments_.empty() && appointments_.begin()->first <= *wall_now)
       start(*runs.find(appointments_.extract(appointments_.begin()).value().second));
   }
 
-  /// Gives ready tasks to workers until there is no room or nothing that fits, and
-  /// drops what is over for long.
+  /// Gives ready tasks to workers until no worker has room or no task fits. Then drops the oldest
+  /// ended runs above max_finished_runs.
   void dispatch() {
     while (pool.anybody_has_room()) {
       auto line = queue_.first();
@@ -85,7 +84,7 @@ public:
 
   // -- runs ------------------------------------------------------------------------
 
-  /// Takes in a new run, and starts it or waits for its start.
+  /// Adds a new run. Starts it at once, or when its start time comes.
   run& add(run&& made) {
     auto& added = runs.add(std::move(made));
     for (auto& each : added.tasks)
@@ -95,16 +94,16 @@ public:
     return added;
   }
 
-  /// @pre The run is not over.
+  /// @pre The run has not ended.
   void cancel(run& owner) {
     problem why{errc::cancelled, "the run was cancelled"};
-    if (owner.why.code == errc::none)
+    if (!owner.why)
       owner.why = why;
     stop_rest(owner, task_state::cancelled, why);
     finish(owner, run_state::cancelled);
   }
 
-  /// @pre The run is neither over nor paused.
+  /// @pre The run has not ended and is not paused.
   void pause(run& owner) {
     for (std::uint32_t position = 0; position < owner.size(); ++position)
       if (owner.tasks[position].state == task_state::ready)
@@ -125,6 +124,15 @@ public:
         line_up(owner, position);
   }
 
+  /// Drops changes beyond max_changes, which watchers do not see and snapshots leave out. Call
+  /// before the options change: a larger max_changes would show them here, but not in a restored
+  /// copy.
+  void forget_surplus() {
+    for (auto& [id, each] : runs.all())
+      if (auto first = each.first_change(options.max_changes); !is_final(each.state) && first > 0)
+        runs.find(id)->forget_changes(first);
+  }
+
   // -- workers ---------------------------------------------------------------------
 
   /// The worker gave a sign of life.
@@ -134,7 +142,7 @@ public:
     refresh(who);
   }
 
-  /// Its tasks run elsewhere from here on, while it may still be at them.
+  /// Its tasks run elsewhere from now on, although it may still be running them.
   void go_silent(worker& who) {
     who.silent = true;
     lose_all(who, [&](run& owner, std::uint32_t position) { leave_over(owner, position); });
@@ -144,6 +152,7 @@ public:
   /// The boot of the worker is dead. Returns how many attempts were lost with it.
   std::uint32_t forget(worker& who) {
     withdraw_offer(who);
+    who.draining = true; // keeps it out of lines made meanwhile, as for compensations
     auto result = lose_all(who, [](run&, std::uint32_t) {});
     alarms_.erase({who.alarm, alarm_kind::worker, who.id.value});
     pool.remove(who);
@@ -155,8 +164,8 @@ public:
       forget(who);
   }
 
-  /// Takes an outcome in. Returns whether it was still wanted. Call refresh() after the
-  /// last of a worker.
+  /// Applies an outcome. Returns false if it is stale. Call refresh() after the last outcome of a
+  /// worker.
   bool take(worker& who, const outcome& what) {
     auto* owner = runs.find(what.what.run);
     auto position = what.what.task;
@@ -189,13 +198,13 @@ public:
         lose(*owner, position);
         break;
       case outcome_kind::progress:
-        break; // above
+        break; // handled above
     }
     settle(*owner);
     return true;
   }
 
-  /// What the worker was told, up to order `seen`, and does not name is lost.
+  /// Attempts of orders up to `seen` that the worker does not name are lost.
   void compare_books(worker& who, std::uint64_t seen, const std::vector<attempt_id>& named) {
     std::set<attempt_id> open(named.begin(), named.end());
     std::vector<attempt_id> lost;
@@ -286,8 +295,8 @@ private:
            && each.worker == who.id;
   }
 
-  /// An attempt that is over gives its room back; its outcome is of no use, unless it
-  /// says that it ended as it was told to.
+  /// Frees the room of an attempt that the scheduler had ended. Its outcome is stale, except for
+  /// the `stopped` that it was asked for.
   bool take_leftover(worker& who, const outcome& what) {
     auto found = who.leftovers.find(what.what);
     if (found == who.leftovers.end() || what.kind == outcome_kind::progress)
@@ -324,15 +333,15 @@ private:
       set_alarm(owner, position, now + next.spec.timeout);
   }
 
-  /// The worker is done with the attempt.
+  /// Frees the room of an attempt whose worker has ended it.
   void release(worker& who, run& owner, std::uint32_t position) {
     auto& ended = owner.tasks[position];
     who.running.erase(ended.sequence);
     pool.give_back(who, ended.spec.needs);
   }
 
-  /// The attempt is over, and the worker is told so. Until it reports the end the room
-  /// is taken.
+  /// Ends the attempt and tells the worker to stop it. Its room stays taken until the worker
+  /// reports the end.
   void leave_over(run& owner, std::uint32_t position) {
     auto& ended = owner.tasks[position];
     auto& who = *pool.find(ended.worker);
@@ -370,7 +379,7 @@ private:
     });
   }
 
-  /// The attempt failed for a reason that may pass.
+  /// The attempt failed; the task is retried if its policy allows it.
   void try_again(run& owner, std::uint32_t position, const problem& why) {
     auto& failed = owner.tasks[position];
     auto& policy = failed.spec.retry ? *failed.spec.retry : owner.retry;
@@ -382,7 +391,7 @@ private:
     set_alarm(owner, position, now + policy.wait.delay(failed.failures, random));
   }
 
-  /// The attempt was lost with its worker, which says nothing of the task.
+  /// The attempt was lost with its worker, so it does not count as a failure of the task.
   void lose(run& owner, std::uint32_t position) {
     auto& lost = owner.tasks[position];
     ++statistics.lost;
@@ -412,7 +421,7 @@ private:
     line_up(owner, position);
   }
 
-  /// The task has failed for good.
+  /// The task has failed permanently.
   void fail(run& owner, std::uint32_t position, const problem& why) {
     if (owner.tasks[position].state == task_state::ready)
       take_out(owner, position);
@@ -420,9 +429,9 @@ private:
       end_attempt(owner, position);
     close(owner, position, task_state::failed, why);
     auto who = "task " + in_quotes(owner.tasks[position].spec.id);
-    if (owner.why.code == errc::none)
+    if (!owner.why)
       owner.why = {why.code, who + ": " + why.detail};
-    if (owner.undoes(position)) // there is nothing better to do than to go on
+    if (owner.undoes(position)) // a failed compensation does not keep the others from running
       undone(owner, owner.tasks[position].spec.parents.front());
     else if (owner.policy == failure_policy::continue_what_can)
       skip_descendants(owner, position, {errc::cancelled, who + " failed"});
@@ -444,7 +453,8 @@ private:
     }
   }
 
-  /// Ends whatever is not over: what runs is cancelled, what waits is `waiting_ends`.
+  /// Ends all tasks that have not ended: running ones are cancelled, waiting ones get the state
+  /// `waiting_ends`.
   void stop_rest(run& owner, task_state waiting_ends, const problem& why) {
     for (std::uint32_t position = 0; position < owner.size(); ++position) {
       auto& each = owner.tasks[position];
@@ -497,15 +507,15 @@ private:
     settle(owner);
   }
 
-  /// Call after whatever may have ended the last task of a run.
+  /// Call after anything that may have ended the last task of a run.
   void settle(run& owner) {
     if (is_final(owner.state) || owner.live() > 0)
       return;
-    if (owner.why.code != errc::none && owner.policy == failure_policy::compensate
+    if (owner.why && owner.policy == failure_policy::compensate
         && owner.size() == owner.submitted_tasks)
       compensate(owner);
     if (owner.live() == 0)
-      finish(owner, owner.why.code == errc::none ? run_state::completed : run_state::failed);
+      finish(owner, !owner.why ? run_state::completed : run_state::failed);
   }
 
   void finish(run& owner, run_state state) {
@@ -519,9 +529,8 @@ private:
     ++statistics.runs_finished;
   }
 
-  /// Adds a task for each completed one that can be undone. It becomes ready once all
-  /// that came after is undone: the graph is walked backwards, waits_for counts down
-  /// again.
+  /// Adds a compensation task for each completed task that has one. It becomes ready once all
+  /// later tasks are undone: the graph is walked backwards and waits_for counts down again.
   void compensate(run& owner) {
     auto can_be_undone = [](const task& each) {
       return each.state == task_state::completed && !each.spec.compensation.empty();
@@ -567,7 +576,7 @@ private:
     runs.count_in(owner, owner.size() - 1);
   }
 
-  /// All that came after a completed task is undone: now the task itself.
+  /// Undoes a completed task, once all tasks after it are undone.
   void undo(run& owner, std::uint32_t position) {
     if (auto by = owner.tasks[position].undo; by != task::none)
       make_ready(owner, by);
@@ -598,7 +607,7 @@ private:
   }
 
   [[nodiscard]] problem sentence(problem why) const {
-    if (why.code == errc::none)
+    if (!why)
       why.code = errc::failed;
     if (why.detail.size() > options.max_payload_bytes)
       why.detail.resize(options.max_payload_bytes);

@@ -26,7 +26,7 @@ struct task_name {
   friend auto operator<=>(const task_name&, const task_name&) = default;
 };
 
-/// What makes a worker good or not for a task.
+/// What a task requires of a worker.
 struct demand {
   std::string handler;
   std::string group;
@@ -42,18 +42,18 @@ struct demand {
 
 /// The tasks that wait for a worker, in the order in which they should get one.
 ///
-/// Tasks that demand the same wait in one line, so that a worker which is no good for
-/// the first is not asked again for all the others. Amounts are rounded up to the next
-/// power of two or the middle between two to tell lines apart, so that there are few
-/// lines even if no two tasks are equal; only the head of a line is looked at.
+/// Tasks with equal demands wait in one line, so that a worker that cannot run the first
+/// is not considered again for each of the others. Lines are told apart by amounts rounded
+/// up to the next power of two or the middle between two, so that there are few lines even
+/// if no two tasks are equal. Only the head of a line is looked at.
 /// Source of the lines: Verma et al., "Large-scale cluster management at Google with
 /// Borg", EuroSys 2015, section 3.4, "equivalence classes".
 ///
-/// A task's place is its rank: the moment it became ready, less a head start for its
-/// priority and for each failure. As all tasks age alike, the order of two never
-/// changes while they wait: ageing takes no timers, and no level starves.
+/// Tasks are ordered by rank: the time a task became ready, less a head start for its
+/// priority and for each failure or loss. All tasks age alike, so the order of two never
+/// changes while they wait: ageing needs no timers, and no priority starves.
 ///
-/// All of it can be worked out anew from the tasks; none of it is saved.
+/// It can be rebuilt from the tasks, so it is not saved.
 class ready_queue {
 public:
   using line_number = std::uint32_t;
@@ -69,8 +69,8 @@ public:
 
   // -- lines ---------------------------------------------------------------------
 
-  /// Returns the line for `what`; `fits(demand)` gives the workers that are good for
-  /// a new one, sorted. Call leave() when the task is over.
+  /// Returns the line for `what`. `fits(demand)` returns the workers that can serve a new
+  /// line, sorted. Call leave() when the task has ended.
   template <class Fits>
   line_number join(const task_spec& what, Fits fits) {
     auto asks = demand_of(what);
@@ -86,13 +86,13 @@ public:
     return found->second;
   }
 
-  /// Lines without tasks are kept for the next, but not too many of them.
+  /// Lines without tasks are kept for later tasks, up to max_unused.
   void leave(line_number number) {
     if (--lines_[number].tasks == 0 && ++unused_ > max_unused)
       drop_unused();
   }
 
-  /// `good(demand)` tells for which lines the worker is; calls `changed(line)` for each.
+  /// Adds the worker to each line for which `good(demand)` is true, and calls `changed(line)`.
   template <class Good, class Changed>
   void add_worker(worker_id worker, Good good, Changed changed) {
     for (auto& [asks, number] : numbers_) {
@@ -104,7 +104,7 @@ public:
     }
   }
 
-  /// Calls `changed(line)` for each that the worker was good for.
+  /// Removes the worker from its lines, and calls `changed(line)` for each.
   template <class Changed>
   void remove_worker(worker_id worker, Changed changed) {
     for (auto& [asks, number] : numbers_) {
@@ -139,7 +139,7 @@ public:
       return;
     if (auto next = std::next(at); next != line.places.end() && !line.blocked)
       heads_.erase({*next, number});
-    line.blocked = false; // a new head, perhaps of another size
+    line.blocked = false; // the new head may need less
     heads_.insert({where, number});
   }
 
@@ -164,7 +164,7 @@ public:
     refusing_.erase(number);
   }
 
-  /// The line whose head comes first, of those that are not blocked.
+  /// The unblocked line whose head has the lowest rank.
   [[nodiscard]] std::optional<line_number> first() const {
     if (heads_.empty())
       return std::nullopt;
@@ -180,8 +180,8 @@ public:
     return lines_[number].places;
   }
 
-  /// No worker has room for `needs`, those of the head of the line. It is not looked at
-  /// until one of its workers has more.
+  /// No worker has room for `needs`, those of the head of the line. The line is skipped until
+  /// one of its workers has more room.
   void block(line_number number, const resources& needs) {
     auto& line = lines_[number];
     heads_.erase({*line.places.begin(), number});
@@ -205,7 +205,7 @@ public:
     }
   }
 
-  /// Returns the only workers that may have room for `needs`, nothing if all may.
+  /// Returns the workers that may have room for `needs`; null if all may.
   [[nodiscard]] const std::vector<worker_id>* only_workers(line_number number,
                                                            const resources& needs) const {
     auto& line = lines_[number];
@@ -214,7 +214,7 @@ public:
 
   // -- aside ---------------------------------------------------------------------
 
-  /// Tasks of the line for which none of its workers is large enough.
+  /// Tasks of the line that are too large for each of its workers.
   [[nodiscard]] const std::set<task_name>& aside(line_number number) const {
     return lines_[number].aside;
   }
@@ -246,7 +246,8 @@ private:
     std::set<task_name> aside;
     std::uint32_t tasks = 0;
     bool blocked = false;
-    /// What no worker had room for when it was tried last, and who got more since.
+    /// The needs that no worker had room for at the last try, and the workers with more room
+    /// since.
     std::optional<resources> refused;
     std::vector<worker_id> regained;
   };
@@ -263,7 +264,7 @@ private:
             rounded_up(what.needs.slots)};
   }
 
-  /// Keeps two bits. @pre `value` <= max_resource
+  /// Rounds up to a number with two significant bits. @pre `value` <= max_resource
   static std::uint64_t rounded_up(std::uint64_t value) {
     auto dropped = std::max(static_cast<int>(std::bit_width(value)) - 2, 0);
     auto mask = (std::uint64_t{1} << static_cast<unsigned>(dropped)) - 1;
@@ -303,7 +304,7 @@ private:
   std::uint32_t unused_ = 0;
   /// The heads of all lines that are neither empty nor blocked.
   std::set<std::pair<place, line_number>> heads_;
-  /// Lines with a `refused`.
+  /// Lines that have `refused` set.
   std::set<line_number> refusing_;
   std::size_t size_ = 0;
   std::size_t aside_ = 0;

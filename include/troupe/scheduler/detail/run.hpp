@@ -23,29 +23,29 @@ struct task {
 
   task_spec spec;
   task_state state = task_state::pending;
-  /// The fence: grows with each start.
+  /// The fencing token: grows with each start.
   std::uint32_t attempt = 0;
   /// Attempts that count against the retry policy.
   std::uint32_t failures = 0;
   std::uint32_t losses = 0;
   std::uint16_t progress_permille = 0;
-  /// Ready, but no registered worker is good for it.
+  /// Ready, but no registered worker can run it.
   bool unplaceable = false;
-  /// Parents that are not over. While the run is compensated: completed children
-  /// that are not undone.
+  /// Parents that have not completed. While the run is compensated: completed children that are
+  /// not undone.
   std::uint32_t waits_for = 0;
   /// Position of the task that undoes it.
   std::uint32_t undo = none;
   ready_queue::line_number line = ready_queue::no_line;
-  /// Where the last attempt runs or ran, and under which number it was told so.
+  /// The worker of the last attempt, and the number of its order.
   worker_id worker;
   std::uint64_t sequence = 0;
-  /// The worker that keeps room for it.
+  /// The worker that is reserved for it.
   worker_id keeper;
-  /// In its state since then.
+  /// When it entered its state.
   time_point since{};
-  /// Ready: fails, as no worker is good for it, or gets a keeper. Running: is out of
-  /// time. Pending: is tried again.
+  /// Ready: it fails as unplaceable, or gets a keeper. Running: it times out. Pending: it is
+  /// retried.
   std::optional<time_point> alarm;
   duration waited{};
   duration ran{};
@@ -68,19 +68,19 @@ struct run {
   time_point submitted{};
   time_point started{};
   time_point ended{};
-  /// While it waits for its start, which is one of these.
+  /// While it waits: one of these is its start.
   std::optional<time_point> starts_at;
   std::optional<wall_time> starts_on;
   problem why;
   std::uint64_t bytes = 0;
   std::array<std::uint32_t, task_states> counts{};
 
-  /// The children of all tasks, one after the other, and where those of each begin.
+  /// The children of all tasks in one list, and where those of each task begin.
   std::vector<std::uint32_t> children;
   std::vector<std::uint32_t> children_from;
 
   std::uint64_t revision = 0;
-  /// Changes up to this revision are not in the list any more.
+  /// Changes up to this revision have been dropped from the list.
   std::uint64_t changes_before = 0;
   std::vector<task_change> changes;
 
@@ -92,7 +92,7 @@ struct run {
     return counts[static_cast<std::size_t>(which)];
   }
 
-  /// Tasks that are not over.
+  /// Tasks that have not ended.
   [[nodiscard]] std::uint32_t live() const {
     return count(task_state::pending) + count(task_state::ready) + count(task_state::running);
   }
@@ -133,7 +133,7 @@ struct run {
 
   // -- watching ----------------------------------------------------------------------
 
-  /// Notes that task number `position` changed, keeping at least the last `max_changes`.
+  /// Records a change of task number `position`. Keeps at least the last `max_changes`.
   void note_change(std::uint32_t position, std::uint32_t max_changes) {
     auto& changed = tasks[position];
     if (changes.size() >= 2 * std::size_t{max_changes} + 1)
@@ -152,13 +152,13 @@ struct run {
     changes.erase(changes.begin(), last);
   }
 
-  /// Position of the first change that a watcher may ask for. More are kept for a
-  /// while, as they are forgotten by the batch, but nobody shall see that.
+  /// Position of the first change that watchers get. Older ones, which are dropped in batches,
+  /// must not show.
   [[nodiscard]] std::size_t first_change(std::uint32_t max_changes) const {
     return changes.size() > max_changes ? changes.size() - max_changes : 0;
   }
 
-  /// A watcher that knows less than this revision gets all states.
+  /// A watcher behind this revision gets all states.
   [[nodiscard]] std::uint64_t changes_after(std::uint32_t max_changes) const {
     auto first = first_change(max_changes);
     return first == 0 ? changes_before : changes[first - 1].revision;

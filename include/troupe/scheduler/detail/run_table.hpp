@@ -15,8 +15,7 @@
 
 namespace troupe::scheduler::detail {
 
-/// All runs: those under way, and the last ones that are over. Keeps count of their
-/// tasks and bytes.
+/// All live runs and the last ended ones. Counts their tasks and bytes.
 class run_table {
 public:
   [[nodiscard]] const std::map<run_id, run>& all() const {
@@ -80,8 +79,7 @@ public:
     grow(owner, why.detail.size());
   }
 
-  /// The run is over, in the state that it has. Keeps its last changes for who still
-  /// watches.
+  /// Ends a run, whose state is final. Keeps its last changes for watchers.
   void finish(run& owner, std::uint32_t max_changes) {
     if (auto first = owner.first_change(max_changes); first > 0)
       owner.forget_changes(first);
@@ -95,21 +93,20 @@ public:
     return finished_;
   }
 
-  /// As finish(), for a run that was added when it was over already.
+  /// As finish(), for a run that had ended when it was added.
   void restore_finished(run_id id) {
     auto& owner = runs_.at(id);
     grow(owner, bytes_of(owner.changes));
     finished_.push_back(id);
   }
 
-  /// Drops runs that are over until at most `max_finished` are left.
+  /// Drops the oldest ended runs until at most `max_finished` are left.
   void keep_finished(std::uint32_t max_finished) {
     while (finished_.size() > max_finished)
       drop_oldest();
   }
 
-  /// Drops runs that are over until there is room for `more`; false if that is not
-  /// enough.
+  /// Drops the oldest ended runs until there is room for `more` bytes. Returns whether there is.
   [[nodiscard]] bool make_room(std::uint64_t more, std::uint64_t max_bytes) {
     while (bytes_ + more > max_bytes && !finished_.empty())
       drop_oldest();
@@ -120,12 +117,12 @@ public:
     return bytes_;
   }
 
-  /// Runs that are not over.
+  /// Runs that have not ended.
   [[nodiscard]] std::size_t live() const {
     return runs_.size() - finished_.size();
   }
 
-  /// Tasks of these, by state.
+  /// Tasks of live runs, by state.
   [[nodiscard]] const std::array<std::uint64_t, task_states>& tasks() const {
     return tasks_;
   }
@@ -134,7 +131,7 @@ public:
     return tasks_[0] + tasks_[1] + tasks_[2];
   }
 
-  /// Ready ones, by priority.
+  /// Ready tasks of live runs, by priority.
   [[nodiscard]] const std::array<std::uint64_t, priority_names.size()>& ready() const {
     return ready_;
   }

@@ -11,8 +11,8 @@
 #include "troupe/scheduler/detail/worker_pool.hpp"
 #include "troupe/scheduler/snapshot.hpp"
 
-/// Between what the scheduler keeps and its snapshot. Moments become spans from `now`,
-/// and back.
+/// Converts between the scheduler's state and its snapshot. Times become spans from `now`, and
+/// back.
 namespace troupe::scheduler::detail {
 
 inline std::optional<duration> span_to(std::optional<time_point> at, time_point now) {
@@ -133,7 +133,7 @@ inline saved_worker save(const worker& what, time_point now) {
   return result;
 }
 
-/// What runs there, and what it keeps room for, comes with the runs.
+/// Its running attempts and its reservation are restored with the runs.
 inline void load(worker_pool& pool, const saved_worker& saved, time_point now) {
   auto& result = pool.add(saved.worker, saved.words);
   result.silent = saved.silent;

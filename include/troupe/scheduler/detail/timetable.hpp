@@ -17,7 +17,7 @@
 
 namespace troupe::scheduler::detail {
 
-/// Workflows that start by the calendar, and when each is due.
+/// Schedules and their next start times.
 class timetable {
 public:
   struct entry {
@@ -30,7 +30,7 @@ public:
     return entries_.size();
   }
 
-  /// Texts and inputs of all workflows.
+  /// Bytes of the texts and inputs of all workflows.
   [[nodiscard]] std::uint64_t bytes() const {
     return bytes_;
   }
@@ -40,7 +40,7 @@ public:
     return found != entries_.end() ? &found->second : nullptr;
   }
 
-  /// It is due from the next wall time on: the one that was told last may be old.
+  /// Its start times count from the next wall time, because the last one told may be old.
   /// @pre check() found nothing wrong.
   void add(const define_schedule& words) {
     remove(words.name);
@@ -58,8 +58,8 @@ public:
     return true;
   }
 
-  /// Calls `begin(entry, moment)` for each schedule that is due, once however often it
-  /// was.
+  /// Calls `begin(entry, moment)` once for each schedule that is due, even if it was due several
+  /// times.
   template <class Begin>
   void pass(wall_time now, Begin begin) {
     for (auto& [name, each] : entries_) {
@@ -72,7 +72,7 @@ public:
     }
   }
 
-  /// When to look at the calendar again. What is new has to know what it says now.
+  /// When the wall time is needed again; at once while a new schedule has no start time yet.
   [[nodiscard]] std::optional<wall_time> next_deadline() const {
     std::optional<wall_time> result;
     for (auto& [name, each] : entries_) {

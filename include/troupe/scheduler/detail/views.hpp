@@ -12,7 +12,7 @@
 #include "troupe/scheduler/detail/worker_pool.hpp"
 #include "troupe/scheduler/queries.hpp"
 
-/// What the scheduler shows of its state. Nothing here changes any.
+/// Views of the scheduler's state.
 namespace troupe::scheduler::detail {
 
 // -- workers -----------------------------------------------------------------------
@@ -39,7 +39,7 @@ inline std::uint64_t bytes_of(const assignment& what) {
   return sum;
 }
 
-/// Merges the two lists of open orders, by their numbers.
+/// Merges the worker's open attempts and cancellations by their order numbers.
 inline worker_orders orders_for(const worker& who, const run_table& runs,
                                 const watch_assignments& question, const scheduler_options& options,
                                 time_point now) {
@@ -103,7 +103,7 @@ inline worker_list list_of(const worker_pool& pool, const list_workers& question
 
 // -- runs --------------------------------------------------------------------------
 
-/// Why no registered worker is good for `next`.
+/// Why no registered worker can run `next`.
 inline problem why_unplaceable(const task& next, const ready_queue& queue,
                                const worker_pool& pool) {
   if (pool.all().empty())

@@ -15,9 +15,9 @@
 
 namespace troupe::scheduler::detail {
 
-/// Where tasks wait for workers, and everything for its time: which ready task stands in
-/// which line, which is set aside as nobody is good for it, which worker keeps room for a
-/// large one, and what rings when. Moves nothing on by itself; dispatcher does.
+/// Tasks that wait for workers, and timers: which line each ready task waits in, which tasks
+/// are set aside because no worker can run them, which workers are reserved for large tasks,
+/// and the alarms. It only keeps this; dispatcher acts on it.
 class waiting_room {
 public:
   // -- state -----------------------------------------------------------------------
@@ -26,14 +26,14 @@ public:
   run_table runs;
   worker_pool pool;
   time_point now = time_point::min();
-  /// Up to rules 1 a lease ends by the time of the records; since then the host says so.
+  /// With rules 1 leases end by the time of the records, since rules 2 by event silence.
   std::uint32_t rules = 1;
-  /// The calendar, as it was told last.
+  /// The last wall time that the host told.
   std::optional<wall_time> wall_now;
 
   // -- workers ---------------------------------------------------------------------
 
-  /// Call after whatever may give a worker more room, or less.
+  /// Call after anything that may change the room of a worker.
   void refresh(worker& who) {
     if (who.state() != scheduler::worker_state::active)
       stop_keeping(who);
@@ -43,7 +43,7 @@ public:
     set_alarm(who);
   }
 
-  /// Tasks may go to the worker from here on. Call refresh() afterwards.
+  /// Tasks may go to the worker from now on. Call refresh() afterwards.
   void offer(worker& who) {
     auto is_good = [&](const demand& asks) { return worker_pool::is_good(who.words, asks); };
     queue_.add_worker(who.id, is_good, [&](ready_queue::line_number line) {
@@ -65,7 +65,7 @@ public:
 
   // -- questions ---------------------------------------------------------------------
 
-  /// Ready tasks of runs that start tasks, for which no worker is good.
+  /// Ready tasks that no registered worker can run, of runs that start tasks.
   [[nodiscard]] std::size_t unplaceable() const {
     return queue_.aside();
   }
@@ -88,8 +88,8 @@ public:
     return appointments_.begin()->first;
   }
 
-  /// Works out from runs and workers what is kept for speed. After a change of options
-  /// and after a restart.
+  /// Rebuilds queue and alarms from runs and workers. Call after a change of options and after a
+  /// restart.
   void line_up_all() {
     queue_ = {};
     alarms_.clear();
@@ -104,7 +104,7 @@ public:
 protected:
   enum class alarm_kind : std::uint8_t { worker, run, task };
 
-  /// Rings when the one moment that its subject waits for has come.
+  /// A timer. Each worker, run and task has at most one.
   struct alarm {
     time_point at;
     alarm_kind kind;
@@ -114,7 +114,7 @@ protected:
     friend auto operator<=>(const alarm&, const alarm&) = default;
   };
 
-  /// While no worker is registered at all, tasks that none is good for wait on.
+  /// The shortest wait before a task that could not be placed is looked at again.
   static constexpr duration least_patience = std::chrono::seconds{1};
 
   // -- alarms ------------------------------------------------------------------------
@@ -139,7 +139,7 @@ protected:
       alarms_.insert({who.alarm, alarm_kind::worker, who.id.value});
   }
 
-  /// Returns whether the start of the run is to come.
+  /// Sets the timer for the start of the run. Returns false if it is to start now.
   bool appoint(const run& owner) {
     if (owner.starts_at && *owner.starts_at > now)
       alarms_.insert({*owner.starts_at, alarm_kind::run, owner.id.value});
@@ -172,8 +172,8 @@ protected:
     return runs.find(what.run)->tasks[what.task].line;
   }
 
-  /// Nobody has room for the first of a line: it will get a worker of its own if that
-  /// goes on.
+  /// No worker has room for the head of a line. After options.reserve_after it gets a worker
+  /// reserved.
   void wait_for_room(const task_name& first) {
     auto& owner = *runs.find(first.run);
     auto& next = owner.tasks[first.task];
@@ -181,8 +181,8 @@ protected:
       set_alarm(owner, first.task, std::max(next.since + options.reserve_after, now));
   }
 
-  /// The task has waited for room for long: a worker that can hold it gets nothing
-  /// else until it can have it. Otherwise small tasks could keep it waiting for ever.
+  /// Reserves a worker for a task that has waited long for room: the worker gets no other tasks
+  /// until this one fits. Otherwise small tasks could starve it.
   void keep_room(run& owner, std::uint32_t position) {
     auto& next = owner.tasks[position];
     worker* keeper = nullptr;
@@ -201,7 +201,7 @@ protected:
     next.keeper = keeper->id;
   }
 
-  /// The task does not wait in line any more.
+  /// Ends the reservation of the task, which no longer waits.
   void let_go(task& what) {
     if (what.keeper == worker_id{})
       return;
@@ -211,7 +211,7 @@ protected:
       queue_.reopen(who.id);
   }
 
-  /// The worker cannot keep what it was to keep.
+  /// Ends the reservation of the worker, which can no longer hold it. The task tries again later.
   void stop_keeping(worker& who) {
     if (!who.kept_for)
       return;
@@ -223,7 +223,7 @@ protected:
 
   // -- lines -------------------------------------------------------------------------
 
-  /// Puts a ready task where it waits: in line, or aside if no worker is good for it.
+  /// Puts a ready task in line, or aside if no registered worker can run it.
   void line_up(run& owner, std::uint32_t position) {
     auto& next = owner.tasks[position];
     if (!owner.starts_tasks())
@@ -248,7 +248,7 @@ protected:
     queue_.remove(each.line, place_of(owner, position));
   }
 
-  /// Moves the task if it waits in the wrong place, now that workers have changed.
+  /// Moves the task from the line aside or back, if a change of workers requires it.
   void line_up_anew(const task_name& what) {
     auto& owner = *runs.find(what.run);
     auto& each = owner.tasks[what.task];
@@ -304,11 +304,11 @@ private:
   }
 
 protected:
-  // -- worked out from the state, for speed --------------------------------------------
+  // -- derived from the state, for speed -----------------------------------------------
 
   ready_queue queue_;
   std::set<alarm> alarms_;
-  /// Runs that start at a moment of the calendar.
+  /// Runs that start at a wall time.
   std::set<std::pair<wall_time, run_id>> appointments_;
 };
 

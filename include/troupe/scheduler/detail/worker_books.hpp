@@ -22,14 +22,14 @@
 
 namespace troupe::scheduler::detail {
 
-/// What a worker has in its books: the attempts that it runs, the room that they take, and the
-/// outcomes that the scheduler has not heard. Knows no time and no requests; worker_core does.
+/// A worker's running attempts, the room that they take, and the outcomes that the scheduler has
+/// not acknowledged. Times and requests are worker_core's.
 ///
-/// An attempt takes its room until its handler has ended, whatever became of it meanwhile. An
-/// outcome is told until it was heard, once. Cost: O(log n) in attempts, unless said otherwise.
+/// An attempt takes room until its handler has ended, even if it was stopped or given up. An
+/// outcome is reported until it is acknowledged. Cost: O(log n) in attempts, unless said otherwise.
 class worker_books {
 public:
-  /// Of reports, of one result, and of the words of one failure, which are cut.
+  /// Limits of one report, of one result, and of the sentence of one failure, which is cut.
   struct bounds {
     std::uint32_t max_report = 0;
     std::uint64_t max_report_bytes = 0;
@@ -40,7 +40,7 @@ public:
   worker_books(const resources& capacity, const bounds& limits)
     : capacity_(capacity), limits_(limits) {}
 
-  /// How many attempts it has: those whose handlers run, and those whose outcome is not heard.
+  /// Number of attempts that run or whose outcome is not acknowledged.
   [[nodiscard]] std::size_t size() const {
     return jobs_.size() + unheard_.size();
   }
@@ -51,7 +51,7 @@ public:
 
   // -- attempts ------------------------------------------------------------------------------
 
-  /// Takes room for an attempt and returns its job, nothing if there is no room.
+  /// Takes room for an attempt and returns its job; nothing if there is no room.
   std::optional<request_id> begin(const attempt_id& what, const resources& needs) {
     if (!fits(needs, used_, capacity_))
       return std::nullopt;
@@ -62,7 +62,7 @@ public:
     return id;
   }
 
-  /// Whether its handler runs in this registration, or its outcome is not heard.
+  /// Whether the attempt runs in this registration, or its outcome is not acknowledged.
   [[nodiscard]] bool has(const attempt_id& what) const {
     return open_.contains(what) || unheard_.contains(what);
   }
@@ -72,13 +72,14 @@ public:
     return found != open_.end() ? std::optional{found->second} : std::nullopt;
   }
 
-  /// Returns whether this was news to the job. Its room is free only when its handler has ended.
+  /// Marks the job as stopped. Returns false if it has ended or was stopped before. Its room is
+  /// free only when its handler has ended.
   bool stop(request_id id) {
     auto found = jobs_.find(id);
     return found != jobs_.end() && !std::exchange(found->second.is_stopped, true);
   }
 
-  /// Calls `tell(id)` for each job to which it is news. O(n).
+  /// Marks all jobs as stopped and calls `tell(id)` for those that were not. O(n).
   template <class Tell>
   void stop_all(Tell tell) {
     for (auto& [id, each] : jobs_)
@@ -106,8 +107,8 @@ public:
     tell(outcome_of(was, std::move(value)));
   }
 
-  /// The scheduler has forgotten all attempts: nothing is owed any more, and what runs takes its
-  /// room until it has ended. O(n).
+  /// The scheduler has forgotten all attempts: their outcomes are dropped, but running handlers
+  /// take room until they end. O(n).
   void give_up() {
     for (auto& [id, each] : jobs_) {
       each.is_given_up = true;
@@ -121,7 +122,7 @@ public:
     unheard_.clear();
   }
 
-  /// All attempts that the scheduler is to keep in its books, in order. O(n log n).
+  /// The open attempts for a sign of life, in order. O(n log n).
   [[nodiscard]] std::vector<attempt_id> names() const {
     std::vector<attempt_id> all(unheard_.begin(), unheard_.end());
     for (auto& [what, id] : open_)
@@ -132,7 +133,7 @@ public:
 
   // -- outcomes ------------------------------------------------------------------------------
 
-  /// Of an attempt that was never begun.
+  /// Adds the outcome of an attempt that was never begun.
   void tell(const attempt_id& what, outcome_kind kind) {
     tell({what, kind, {}, {}, false, 0});
   }
@@ -141,14 +142,14 @@ public:
     return !under_way_.empty() || !outcomes_.empty() || !progress_.empty();
   }
 
-  /// What to report now: the same until it was heard.
+  /// The report to send: the same until it is acknowledged.
   [[nodiscard]] const std::vector<outcome>& next_report() {
     if (under_way_.empty())
       fill_report();
     return under_way_;
   }
 
-  /// The scheduler has answered the report. Returns the attempts that are over with it.
+  /// The scheduler has acknowledged the report. Returns the attempts that ended with it.
   std::vector<attempt_id> heard() {
     std::vector<attempt_id> over;
     if (planted_flaw == flaw::outcome_repeated)
@@ -161,9 +162,9 @@ public:
     return over;
   }
 
-  /// The scheduler does not take the report, and never will. It goes again in parts; an outcome
-  /// that is not taken alone becomes a failure that says so, and the last of all; one that is not
-  /// taken even so is dropped.
+  /// The scheduler refuses the report permanently. Halves of it are sent next. A single outcome
+  /// that is refused becomes a failure with that reason, sent after all others; if that is refused
+  /// too, it is dropped.
   void refused(const problem& why) {
     if (under_way_.size() > 1) {
       auto half = under_way_.begin() + static_cast<std::ptrdiff_t>(under_way_.size() / 2);
@@ -174,7 +175,7 @@ public:
     }
     for (auto& each : std::exchange(under_way_, {}))
       if (each.kind == outcome_kind::failed && each.why.detail.starts_with(refusal))
-        unheard_.erase(each.what); // nothing that can be said of it is taken
+        unheard_.erase(each.what); // refused twice: drop it
       else if (each.kind != outcome_kind::progress)
         outcomes_.push_back(
           {each.what, outcome_kind::failed, {}, cut({why.code, refusal + why.detail}), false, 0});
@@ -185,7 +186,7 @@ private:
     attempt_id what;
     resources needs;
     bool is_stopped = false;
-    /// Of an earlier registration.
+    /// It belongs to an earlier registration.
     bool is_given_up = false;
   };
 
@@ -237,13 +238,13 @@ private:
   bounds limits_;
   std::map<request_id, job> jobs_;
   request_id last_job_ = 0;
-  /// Those of this registration that run.
+  /// Running attempts of this registration.
   std::map<attempt_id, request_id> open_;
   resources used_ = no_resources;
   std::deque<outcome> outcomes_;
   std::map<attempt_id, std::uint16_t> progress_;
   std::vector<outcome> under_way_;
-  /// Ended, and the scheduler has not said that it knows.
+  /// Ended attempts whose outcome the scheduler has not acknowledged.
   std::set<attempt_id> unheard_;
 };
 

@@ -16,37 +16,36 @@
 
 namespace troupe::scheduler::detail {
 
-/// An attempt that is over for the scheduler and still takes room at its worker.
+/// An attempt that the scheduler has ended and that still takes room at its worker.
 struct leftover {
-  /// Of the order to give it up.
+  /// Number of the order that cancels it.
   std::uint64_t sequence = 0;
   resources needs;
 };
 
-/// One boot of a worker and what it has to do. It is told so by numbered orders; the
-/// list of what is not over yet is all there is to remember of them.
+/// One boot of a worker and its orders. Orders are numbered; only the open ones are kept.
 struct worker {
   worker_id id;
   register_worker words;
   bool silent = false;
   bool maintenance = false;
   bool draining = false;
-  /// By the books of the scheduler, leftovers included. More than the capacity after
-  /// a worker came back with less.
+  /// As the scheduler counts it, leftovers included. May exceed the capacity after a worker
+  /// registered again with less.
   resources used{.slots = 0};
-  /// Of the last order.
+  /// Number of the last order.
   std::uint64_t sequence = 0;
   std::map<std::uint64_t, attempt_id> running;
   std::map<attempt_id, leftover> leftovers;
   std::map<std::uint64_t, attempt_id> cancellations;
   time_point lease_ends{};
-  /// Gets nothing until then: it was busy.
+  /// It answered `busy` and gets no tasks until then.
   time_point paused_until = time_point::min();
   /// When to look at it again.
   time_point alarm{};
-  /// Gets nothing but this task, or one of its line, until that has room.
+  /// It is reserved for this task: it gets only tasks of the same line until this one fits.
   std::optional<task_name> kept_for;
-  /// In worker_pool's list of those with room, under this load.
+  /// Its load in worker_pool's list of workers with room, if it is in there.
   std::optional<std::uint64_t> listed;
 
   [[nodiscard]] scheduler::worker_state state() const {
@@ -62,8 +61,7 @@ struct worker {
   }
 };
 
-/// Whether all that the worker was told up to `seen`, and that is not over, is in `named`.
-/// Without `seen` nothing is concluded.
+/// Whether `named` has all open attempts of orders up to `seen`. True if `seen` is zero.
 inline bool agrees(const worker& who, std::uint64_t seen, const std::vector<attempt_id>& named) {
   std::set<attempt_id> open(named.begin(), named.end());
   return std::ranges::all_of(
@@ -73,7 +71,7 @@ inline bool agrees(const worker& who, std::uint64_t seen, const std::vector<atte
             });
 }
 
-/// Who can work and how much each has to do. Shares are integers, in 65,536ths.
+/// All workers, with those that have room by load. Shares are integers, in 65,536ths.
 class worker_pool {
 public:
   using workers = std::map<worker_id, worker>;
@@ -112,7 +110,7 @@ public:
     workers_.erase(which.id);
   }
 
-  /// Takes room at a worker, or gives it back.
+  /// Takes room at a worker; give_back() frees it.
   void take(worker& which, const resources& needs) {
     which.used += needs;
   }
@@ -121,7 +119,7 @@ public:
     which.used -= needs;
   }
 
-  /// Call after any change of a worker.
+  /// Updates the list of workers with room. Call after any change of a worker.
   void update(time_point now, placement policy, worker& which) {
     std::optional<std::uint64_t> load;
     if (which.state() == scheduler::worker_state::active && which.paused_until <= now
@@ -139,8 +137,8 @@ public:
     return !listed_.empty();
   }
 
-  /// Returns the least loaded worker with room for `needs` among those that are
-  /// `good(worker)`, nothing if there is none.
+  /// Returns the least loaded worker with room for `needs` for which `good(worker)` is true;
+  /// null if there is none.
   template <class Good>
   worker* find_room(const resources& needs, Good good) {
     for (auto& [load, id] : listed_)
@@ -149,7 +147,7 @@ public:
     return nullptr;
   }
 
-  /// The same, when only `some` come into question.
+  /// The same among the workers in `some`.
   template <class Good>
   worker* find_room(const resources& needs, const std::vector<worker_id>& some, Good good) {
     worker* best = nullptr;
@@ -161,7 +159,7 @@ public:
     return best;
   }
 
-  /// Whether `words` promise what `asks` demands. Sizes are another matter.
+  /// Whether a worker has the handler, group and labels that `asks` requires. Ignores amounts.
   static bool is_good(const register_worker& words, const demand& asks) {
     auto has = [](const auto& list, const std::string& what) {
       return std::ranges::find(list, what) != list.end();
@@ -174,7 +172,7 @@ public:
     return in_group && labelled && offers(words.handlers, asks.handler);
   }
 
-  /// The share of it that is taken.
+  /// The share of the worker that is in use.
   static std::uint64_t load_of(const worker& which, placement policy) {
     auto share = [](std::uint64_t used, std::uint64_t capacity) {
       return capacity == 0 ? 0 : used * 65'536 / capacity;
@@ -201,9 +199,9 @@ private:
   }
 
   workers workers_;
-  /// The latest boot of each, by owner and name.
+  /// The latest boot of each worker, by owner and name.
   std::map<std::pair<std::string, std::string>, worker_id> names_;
-  /// Active ones with a slot, by load.
+  /// Active workers with a free slot, by load.
   std::set<std::pair<std::uint64_t, worker_id>> listed_;
 };
 

@@ -41,14 +41,15 @@ TROUPE_COMPILED result<duration> span_from_seconds(const std::string& text) {
   auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (fault != std::errc{} || end != text.data() + text.size() || !(seconds >= 0) || seconds > 1e9)
     return problem{errc::bad_argument,
-                   "'" + text.substr(0, 64) + "' is no span; give seconds as in 1.5, at most 1e9"};
+                   "'" + text.substr(0, 64)
+                     + "' is not a number of seconds; give one such as 1.5, at most 1e9"};
   return std::chrono::duration_cast<duration>(std::chrono::duration<double>{seconds});
 }
 
 namespace detail {
 
-/// Carries out what a worker_core decides: brings its requests to the scheduler and the answers
-/// back, and runs handlers, on this actor or in threads.
+/// Carries out the effects of a worker_core: sends its requests to the scheduler, returns the
+/// answers, and runs handlers on this actor or in threads.
 class worker_state {
 public:
   static inline const char* name = "troupe.worker";
@@ -67,7 +68,7 @@ public:
       threads_(std::make_shared<thread_pool>(
         std::clamp<std::size_t>(words.capacity.slots, 1, max_threads))) {}
 
-  /// Handlers in threads are waited for; they are asked to be quick.
+  /// Cancels the running handlers. The thread pool waits for those in threads.
   ~worker_state() {
     for (auto& [which, each] : running_)
       each.call.cancel();
@@ -76,10 +77,10 @@ public:
   caf::behavior make_behavior() {
     ignore_strays(self_);
     core_.tick();
-    return {[](caf::ok_atom) {}}; // lives on the actions that arrive
+    return {[](caf::ok_atom) {}}; // all its work comes as actions
   }
 
-  /// Takes nothing new, reports what it has, then calls `done`.
+  /// Takes no new tasks, and calls `done` when all outcomes are reported.
   void drain(std::function<void()> done) {
     drained_.push_back(std::move(done));
     core_.step(worker_core::drain{});
@@ -90,7 +91,7 @@ private:
 
   struct running {
     task_call call;
-    /// Of sleep_handler.
+    /// The timer of sleep_handler.
     timer_queue<caf::event_based_actor>::id timer = 0;
   };
 
@@ -105,7 +106,7 @@ private:
 
   // -- the core --------------------------------------------------------------------
 
-  /// A step of the core, from any thread, if this actor still lives then.
+  /// Steps the core on this actor, if it is still alive then. Callable from any thread.
   static void step_later(const caf::weak_actor_ptr& home, worker_state* state, request_id id,
                          worker_core::event what) {
     run_on(home, [state, id, what = std::move(what)]() mutable {
@@ -164,7 +165,7 @@ private:
     call.finish(problem{errc::not_found, "this worker has no handler '" + handler + "'"});
   }
 
-  /// The handler of that name, or of all that begin like it up to a ':'.
+  /// The handler of that name, otherwise the one of its prefix up to the ':'.
   template <class Handlers>
   static typename Handlers::const_iterator of_name(const Handlers& among,
                                                    const std::string& asked) {
@@ -172,10 +173,10 @@ private:
     return found != among.end() ? found : among.find(asked.substr(0, asked.find(':') + 1));
   }
 
-  /// Whatever a handler throws fails its task.
+  /// An exception from a handler fails its task.
   template <class Handler>
   static void run_handler(const Handler& what, const task_call& call) {
-    if (auto why = guarded([&] { what(call); }); why.code != errc::none)
+    if (auto why = guarded([&] { what(call); }))
       call.finish(
         problem{why.code, "the handler '" + call.order().handler + "' threw: " + why.detail});
   }

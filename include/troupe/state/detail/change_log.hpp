@@ -13,7 +13,7 @@
 
 namespace troupe::state::detail {
 
-/// Returns what an entry counts for where bytes are bounded.
+/// Returns the bytes that an entry counts towards the bounds.
 inline std::size_t size_of(const entry& value) {
   return value.key.key.size() + value.value.size();
 }
@@ -36,19 +36,19 @@ public:
     return changes_.size();
   }
 
-  /// Returns the number of the next change.
+  /// Returns the revision of the next change.
   std::uint64_t advance() {
     return ++revision_;
   }
 
-  /// @pre what.revision is what advance() gave last
+  /// @pre what.revision is the last result of advance()
   void note(change what) {
     assert(what.revision == revision_);
     bytes_ += bytes_of(what);
     changes_.push_back(std::move(what));
   }
 
-  /// Revisions from here on lie above `floor`.
+  /// Later revisions are above `floor`.
   /// @pre floor > revision()
   void begin_above(std::uint64_t floor) {
     keep_last(0, 0);

@@ -18,12 +18,12 @@
 
 namespace troupe::state::detail {
 
-/// All keys, also those that are gone but not forgotten, in their order and in the order of
-/// their last changes; counts them and knows whose time runs out next. What it holds of a key
-/// is never altered: a change makes it anew, as snapshots share it.
+/// All keys, including tombstones that are still remembered, in their order and in the order of
+/// their last changes; counts them and knows which value expires next. The saved_key of a key is
+/// never modified, as snapshots share it: a change replaces it.
 class key_table {
 public:
-  /// Whose time runs out when.
+  /// When an entry expires.
   struct expiry {
     wall_time at;
     entry_key key;
@@ -38,8 +38,8 @@ public:
     return found != keys_.end() ? &*found->second : nullptr;
   }
 
-  /// Makes revision `revision` of a key: calls `alter(sibling_set&)`. Returns what it is then.
-  /// Cost: O(log n), and a copy of what the key was.
+  /// Makes revision `revision` of a key: calls `alter(sibling_set&)`. Returns the new set.
+  /// Cost: O(log n), plus a copy of the old set.
   template <class Alter>
   const sibling_set& change(const entry_key& key, std::uint64_t revision, Alter alter) {
     auto& held = keys_.try_emplace(key).first->second;
@@ -51,8 +51,8 @@ public:
 
   // -- what changed ----------------------------------------------------------------
 
-  /// Forgets keys that are gone, the earliest removals first, until no more than `most` with
-  /// `most_bytes` of text are left.
+  /// Forgets tombstones, the oldest first, until at most `most` with `most_bytes` of key text
+  /// are left.
   void keep_gone(std::size_t most, std::uint64_t most_bytes) {
     while (gone_.size() > most || gone_bytes_ > most_bytes) {
       forgotten_up_to_ = *gone_.begin();
@@ -63,7 +63,7 @@ public:
     }
   }
 
-  /// Forgets all keys that are gone: whoever knows a revision up to this one misses some.
+  /// Forgets all tombstones. A watcher at an earlier revision than this one may miss removals.
   void forget_gone(std::uint64_t revision) {
     keep_gone(0, 0);
     forgotten_up_to_ = revision;
@@ -74,9 +74,9 @@ public:
     return forgotten_up_to_;
   }
 
-  /// Calls `take(saved_key)` with each key that changed after `revision`, also if it is gone, in
-  /// the order of their last changes, until it returns false; returns whether it never did. All
-  /// that changed is among them if revision >= forgotten_up_to().
+  /// Calls `take(saved_key)` with each key that changed after `revision`, tombstones included, in
+  /// the order of their last changes, until it returns false; returns whether it never did.
+  /// Complete if revision >= forgotten_up_to().
   template <class Take>
   bool for_each_changed(std::uint64_t revision, Take take) const {
     return std::all_of(changed_.upper_bound(revision), changed_.end(),
@@ -87,8 +87,8 @@ public:
     return expiries_;
   }
 
-  /// Calls `take` with what is there in `scope` behind a key, in the order of keys, until
-  /// it returns false. Cost: O(log n) and the keys that it is called with.
+  /// Calls `take` with each key in `scope` that has a value and sorts after `after`, in the order
+  /// of keys, until it returns false. Cost: O(log n), plus the keys that it passes.
   template <class Take>
   void for_each_in(const key_scope& scope, const std::optional<entry_key>& after, Take take) const {
     for (auto level : {consistency::eventual, consistency::causal, consistency::strong})
@@ -114,14 +114,14 @@ public:
     return counts_[0].bytes + counts_[1].bytes + counts_[2].bytes;
   }
 
-  /// To count what happens, beside what is there.
+  /// For the counts of events (puts, removals, …).
   [[nodiscard]] level_counts& history(consistency level) {
     return counts_.at(static_cast<std::size_t>(level));
   }
 
   // -- snapshot --------------------------------------------------------------------
 
-  /// Cost: O(n), about 0.16 us for each key, however large it is.
+  /// Cost: O(n), about 0.16 us for each key of any size.
   void save(table_snapshot& to) const {
     to.forgotten_up_to = forgotten_up_to_;
     to.keys.reserve(keys_.size());
@@ -208,15 +208,15 @@ private:
         if (each.expires_at)
           expiries_.erase({*each.expires_at, key, each.replica, each.version});
     }
-    changed_.erase(revision); // the last thing: `what` may be held by it alone
+    changed_.erase(revision); // last, as this may hold the only reference to `what`
   }
 
   std::map<entry_key, frozen_key> keys_;
-  /// The same, each by the revision of its last change.
+  /// The same keys by the revision of their last change.
   std::map<std::uint64_t, frozen_key> changed_;
-  /// Of those that are gone.
+  /// Revisions of the tombstones.
   std::set<std::uint64_t> gone_;
-  std::uint64_t gone_bytes_ = 0; // of their texts
+  std::uint64_t gone_bytes_ = 0; // of their key texts
   std::uint64_t forgotten_up_to_ = 0;
   std::set<expiry> expiries_;
   std::array<level_counts, 3> counts_{};

@@ -7,6 +7,11 @@
 
 namespace troupe::state {
 
+/// The level and type that `troupe put` uses.
+inline entry_key plain_key(std::string_view key) {
+  return {consistency::strong, value_type::lww_register, std::string{key}};
+}
+
 TROUPE_COMPILED state_client::state_client(caf::actor_system& sys,
                                            host::client<state_protocol> service, duration wait)
   : sys_(&sys), service_(std::move(service)), wait_(wait) {}
@@ -19,7 +24,7 @@ TROUPE_COMPILED result<entries_found> state_client::get(const entry_key& key) {
   auto answer = service_.ask(state::get{key}, wait_);
   if (answer)
     for (auto& each : answer->entries)
-      if (auto why = verify(each); why.code != errc::none)
+      if (auto why = verify(each))
         return why;
   return answer;
 }
@@ -40,6 +45,22 @@ TROUPE_COMPILED result<written> state_client::remove(const entry_key& key,
                                                      std::optional<std::uint64_t> expect_version,
                                                      std::optional<vector_clock> context) {
   return service_.ask(remove_key{key, expect_version, std::move(context)}, wait_);
+}
+
+TROUPE_COMPILED result<written> state_client::put(std::string_view key, std::string_view text,
+                                                  const put_options& how) {
+  return put(plain_key(key), text, how);
+}
+
+TROUPE_COMPILED result<std::optional<std::string>> state_client::get(std::string_view key) {
+  return get(plain_key(key)).transform([](const entries_found& found) {
+    return found.entries.empty() ? std::nullopt
+                                 : std::optional{to_text(found.entries.back().value)};
+  });
+}
+
+TROUPE_COMPILED result<written> state_client::remove(std::string_view key) {
+  return remove(plain_key(key));
 }
 
 TROUPE_COMPILED result<key_page> state_client::list(const list_keys& question) {

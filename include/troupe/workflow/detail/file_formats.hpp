@@ -68,9 +68,9 @@ inline result<definition> read_troupe_dag(const nlohmann::json& root) {
 
 // -- WfFormat ----------------------------------------------------------------------
 
-/// Reads WfCommons' WfFormat: 1.5 and 1.6, where tasks stand once under specification
-/// and once under execution, and 1.3 and 1.4, where they stand directly under workflow
-/// and are named by their names. What else it holds (files, machines) is passed over.
+/// Reads WfCommons' WfFormat: 1.5 and 1.6, where each task is listed under specification and
+/// under execution, and 1.3 and 1.4, where tasks are directly under workflow and identified
+/// by name. Other data (files, machines) is ignored.
 /// Source: Coleman et al., "WfCommons", FGCS 128 (2022); its JSON schema.
 class wf_format_reader {
 public:
@@ -139,8 +139,8 @@ private:
     return given_.tasks.emplace_back(std::move(each)).id;
   }
 
-  /// Both lists name edges. Most files have all of them in both, some have the lists
-  /// of parents only; an edge in either is one.
+  /// Adds the edges in the lists of children. Most files have each edge in the parents and the
+  /// children, some only in the parents; one of them is enough.
   void join_children(std::string_view place) {
     if (fault_)
       return;
@@ -157,7 +157,7 @@ private:
           return fail(in_list(
             place, position, parent,
             {errc::bad_argument, "child " + in_quotes(name)
-                                   + " is no task of this workflow; add it, or take it out of "
+                                   + " is not a task of this workflow; add it, or take it out of "
                                      "children"}));
         given_.tasks[index[*child]].parents.push_back(parent);
       }
@@ -199,7 +199,7 @@ private:
                                       "leave execution out"}));
   }
 
-  /// Hands each entry of `tasks` to `read_one`, which returns its id for the sentence.
+  /// Passes each entry of `tasks` to `read_one`, which returns its id for error sentences.
   template <class ReadOne>
   void read_list(const json& owner, std::string_view place, ReadOne read_one) {
     json_fields fields{owner};
@@ -214,7 +214,7 @@ private:
     }
   }
 
-  /// Keeps what was wrong with `fields`, or that `wanted` was not there.
+  /// Keeps the fault of `fields`, or that `wanted` is missing.
   void keep(const json_fields& fields, const std::string& wanted) {
     fail(fields.fault() ? *fields.fault() : problem{errc::bad_argument, wanted + " is missing"});
   }

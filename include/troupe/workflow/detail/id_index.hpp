@@ -13,11 +13,10 @@
 
 namespace troupe::workflow::detail {
 
-/// Finds tasks by id. Sorted, not hashed: ids come from outside, and nobody shall be
-/// able to choose them so that a look-up takes long. Most ids of a workflow differ
-/// within 8 bytes behind what they begin with in common, so that a number settles
-/// nearly every comparison.
-/// @pre the tasks and their ids stay as they are.
+/// Finds tasks by id. Sorted, not hashed, because ids come from outside and could be chosen
+/// to make hash look-ups slow. Most ids of a workflow differ within the first 8 bytes after
+/// their common prefix, so comparing those as a number is nearly always enough.
+/// @pre the tasks and their ids do not change.
 class id_index {
 public:
   explicit id_index(std::span<const task> tasks) : tasks_(tasks), by_id_(tasks.size()) {
@@ -36,7 +35,7 @@ public:
     });
   }
 
-  /// Returns the position of the task whose id is greater than `rank` others.
+  /// Returns the position of the task whose id is greater than exactly `rank` others.
   [[nodiscard]] std::uint32_t operator[](std::uint32_t rank) const {
     return by_id_[rank].position;
   }
@@ -45,7 +44,7 @@ public:
     return static_cast<std::uint32_t>(by_id_.size());
   }
 
-  /// Returns how many ids are smaller than `id`, nothing if no task has it.
+  /// Returns how many ids are smaller than `id`; nothing if no task has it.
   [[nodiscard]] std::optional<std::uint32_t> rank_of(std::string_view id) const {
     if (!id.starts_with(prefix_))
       return std::nullopt;
@@ -69,7 +68,7 @@ private:
     return tasks_[each.position].id;
   }
 
-  /// The bytes behind the common prefix, as a number that is ordered as they are.
+  /// The first bytes after the common prefix, as a number of the same order.
   [[nodiscard]] std::uint64_t number_of(std::string_view id) const {
     std::uint64_t result = 0;
     for (auto at = prefix_.size(); at < prefix_.size() + sizeof(result); ++at)

@@ -21,8 +21,8 @@
 
 namespace troupe::workflow::detail {
 
-/// Reads the fields of one JSON object into variables, and keeps the first thing that
-/// is wrong. A field that is absent or null leaves its variable as it is.
+/// Reads the fields of one JSON object into variables, and keeps the first fault. A field
+/// that is absent or null leaves its variable unchanged.
 class json_fields {
 public:
   using json = nlohmann::json;
@@ -33,7 +33,7 @@ public:
       fail("this is " + shown(object) + "; give an object in braces");
   }
 
-  /// Refuses every key that is not one of these: more likely a slip than meant.
+  /// Refuses all other keys, which are probably mistakes.
   void only(std::initializer_list<std::string_view> known) {
     if (fault_)
       return;
@@ -59,7 +59,7 @@ public:
       into = value->get_ref<const std::string&>();
   }
 
-  /// A text as it is, whatever else as its JSON text.
+  /// A string unchanged, any other value as JSON text.
   void any(std::string_view key, std::string& into) {
     if (auto* value = find(key); value != nullptr && value->is_string())
       into = value->get_ref<const std::string&>();
@@ -92,8 +92,8 @@ public:
     }
   }
 
-  /// A whole number in the range of `Number`, also if written as 4.0. `factor` makes
-  /// the unit of the file ours.
+  /// A whole number in the range of `Number`, also if written as 4.0. `factor` converts the
+  /// unit of the file.
   template <std::integral Number>
   void whole(std::string_view key, Number& into, std::uint32_t factor = 1) {
     using limits = std::numeric_limits<Number>;
@@ -117,8 +117,8 @@ public:
     into = number;
   }
 
-  /// Seconds, not negative. Exact to the nanosecond below 52 days, beyond that to
-  /// what a double can hold.
+  /// Seconds, not negative. Exact to the nanosecond below 52 days, beyond that to the
+  /// precision of a double.
   void seconds(std::string_view key, duration& into) {
     constexpr double max_seconds = 9e9; // 285 years, below what a duration can hold
     auto* value = find(key);
@@ -156,13 +156,13 @@ public:
     return find(key) != nullptr;
   }
 
-  /// Adds what only the caller can see to be wrong.
+  /// Adds a fault found by the caller.
   void fail(std::string sentence) {
     if (!fault_)
       fault_ = problem{errc::bad_argument, std::move(sentence)};
   }
 
-  /// Returns the first thing that was wrong, if any.
+  /// Returns the first fault, if there is one.
   [[nodiscard]] const std::optional<problem>& fault() const {
     return fault_;
   }
@@ -170,7 +170,7 @@ public:
 private:
   [[nodiscard]] const json* find(std::string_view key) const {
     if (fault_)
-      return nullptr; // one sentence is enough
+      return nullptr; // only the first fault is reported
     auto found = object_.find(key);
     return found == object_.end() || found->is_null() ? nullptr : &*found;
   }

@@ -17,8 +17,7 @@
 #include "troupe/workflow/task_graph.hpp"
 #include "troupe/workflow/types.hpp"
 
-/// What a definition must fulfil before it is a graph, and the sentences for when it
-/// does not.
+/// Checks of a definition, with their error sentences.
 namespace troupe::workflow::detail {
 
 inline problem at_task(std::size_t position, std::string_view id, problem why) {
@@ -33,7 +32,7 @@ inline problem over_bound(std::string_view field, std::string_view unit, std::si
                              + " (dag_options::" + std::string{option} + ")"};
 }
 
-/// Checks a name that people will read: no control characters, not too long.
+/// Checks a name: no control characters, not too long.
 inline std::optional<problem> check_name(std::string_view field, std::string_view name,
                                          const dag_options& options) {
   if (name.size() > options.max_name_bytes)
@@ -65,7 +64,7 @@ inline std::optional<problem> check_labels(const task& each, const dag_options& 
   return std::nullopt;
 }
 
-/// Checks what can be said about a task without the others.
+/// Checks one task without the others.
 inline std::optional<problem> check_alone(const task& each, const dag_options& options) {
   if (each.id.empty())
     return problem{errc::bad_argument, "id is empty; give each task a name"};
@@ -88,7 +87,7 @@ inline std::optional<problem> check_alone(const task& each, const dag_options& o
   return check_labels(each, options);
 }
 
-/// Checks each task alone and all of them together, but not their edges.
+/// Checks each task, and all of them together, but not their edges.
 inline std::optional<problem> check_tasks(std::span<const task> tasks, const dag_options& options) {
   if (tasks.empty())
     return problem{errc::bad_argument, "tasks is empty; a workflow has at least one"};
@@ -127,7 +126,7 @@ inline std::optional<problem> check_ids(std::span<const task> tasks, const id_in
   return std::nullopt;
 }
 
-/// Returns the edges between ranks, or why a task cannot have the parents it names.
+/// Returns the edges between ranks, or why the parents of a task are invalid.
 inline result<std::vector<edge>> find_edges(std::span<const task> tasks, const id_index& index) {
   std::vector<edge> edges;
   for (std::uint32_t child = 0; child < index.size(); ++child) {
@@ -154,7 +153,7 @@ inline result<std::vector<edge>> find_edges(std::span<const task> tasks, const i
   return edges;
 }
 
-/// Names a cycle as "a → b → c → a"; the middle of a long one is only counted.
+/// Writes a cycle as "a → b → c → a"; the middle of a long one is only counted.
 inline problem cycle_problem(std::span<const task_index> cycle, std::span<const task> tasks) {
   auto names = join_shortened(cycle.size(), " → ", [&](auto at) { return tasks[cycle[at]].id; });
   return {errc::bad_argument, "tasks wait for each other in a cycle: " + names + " → "

@@ -8,10 +8,10 @@
 #include "troupe/core/time.hpp"
 #include "troupe/core/utf8.hpp"
 
-/// Names from outside and how sentences quote them.
+/// Text for error sentences, which may quote untrusted names.
 namespace troupe::workflow::detail {
 
-/// Returns whether a terminal would take `text`, which is UTF-8, for more than letters.
+/// Returns whether `text`, which is UTF-8, has control characters for a terminal.
 inline bool controls_terminal(std::string_view text) {
   for (std::size_t at = 0; at < text.size(); ++at) {
     auto byte = static_cast<unsigned char>(text[at]);
@@ -27,8 +27,8 @@ inline bool is_printable(std::string_view text) {
   return is_utf8(text) && !controls_terminal(text);
 }
 
-/// Returns `text` in quotes: its first 60 bytes, with "?" for whatever a sentence
-/// cannot hold.
+/// Returns `text` in quotes: its first 60 bytes. If these are not printable, "?" replaces each byte
+/// that is not printable ASCII.
 inline std::string in_quotes(std::string_view text) {
   constexpr std::size_t enough = 60; // the sentence stays readable
   std::string shown{utf8_prefix(text, enough)};
@@ -40,7 +40,7 @@ inline std::string in_quotes(std::string_view text) {
   return "\"" + shown + rest;
 }
 
-/// Returns where a task stands in its file or list: `tasks[3] ("align")`.
+/// Returns the position of a task in its file or list: `tasks[3] ("align")`.
 inline std::string place_of(std::size_t position, std::string_view id) {
   return "tasks[" + std::to_string(position) + "] (" + in_quotes(id) + ")";
 }
@@ -58,11 +58,11 @@ inline std::string seconds_text(duration span) {
   return result;
 }
 
-/// How many entries of a list people see: that many at its beginning and at its end.
+/// How many entries of a long list are shown at its beginning, and as many at its end.
 inline constexpr std::size_t shown_entries = 10;
 
-/// Joins what `text_of` makes of the numbers from 0 up to `count`; the middle of a
-/// long list is only counted.
+/// Joins `text_of(number)` for the numbers below `count`; the middle of a long list is only
+/// counted.
 template <class TextOf>
 std::string join_shortened(std::size_t count, const std::string& between, TextOf text_of) {
   std::string result;

@@ -1,0 +1,201 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "caf/message.hpp"
+#include "caf/response_promise.hpp"
+#include "caf/result.hpp"
+#include "caf/scheduled_actor.hpp"
+#include "caf/type_id.hpp"
+#include "troupe/core/caf/check_types.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/compiled.hpp"
+#include "troupe/core/pending.hpp"
+#include "troupe/core/plain_call.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+
+/// What functions of agents may take and give beside what CAF has for its actors.
+namespace troupe {
+
+/// The agent that a function belongs to, as the first parameter of those that want it. For
+/// functions of that agent only, while they run.
+///
+///     me.agent("ticket", [n = 0](agent_context& self, int most) mutable {
+///       if (++n == most)
+///         self.quit();
+///       return n;
+///     });
+class agent_context : public std::enable_shared_from_this<agent_context> {
+public:
+  /// Requests that a function has answered with a pending<T> that is not ready. One more ends with
+  /// limit_reached.
+  static constexpr std::size_t max_open = 100'000;
+
+  using ended_handler = std::function<void(const problem&)>;
+
+  TROUPE_COMPILED agent_context(caf::scheduled_actor* self, std::string id, ended_handler on_quit);
+
+  agent_context(const agent_context&) = delete;
+  agent_context& operator=(const agent_context&) = delete;
+
+  [[nodiscard]] const std::string& id() const {
+    return id_;
+  }
+
+  /// Its actor, for what CAF has beyond this: monitors, timers, messages of its own.
+  [[nodiscard]] caf::scheduled_actor& actor() const {
+    return *self_;
+  }
+
+  /// Ends the agent when this function has returned, whose answer still counts: its name is free
+  /// then. With `why` it has failed: those who monitor it hear that, and node_options::log.
+  TROUPE_COMPILED void quit(const problem& why = {});
+
+  /// Leaves the request that is handled open. Returns what answers it, once, on any thread.
+  TROUPE_COMPILED std::function<void(result<caf::message>)> answer_later();
+
+private:
+  TROUPE_COMPILED void answer(std::uint64_t number, result<caf::message> what);
+
+  caf::scheduled_actor* self_;
+  std::string id_;
+  ended_handler on_quit_;
+  /// Used on this actor only, as CAF's promises are not for several threads.
+  std::map<std::uint64_t, caf::response_promise> open_;
+  std::uint64_t last_ = 0;
+};
+
+namespace detail {
+
+template <class T>
+struct is_pending : std::false_type {};
+
+template <class T>
+struct is_pending<pending<T>> : std::true_type {};
+
+template <class T>
+caf::result<T> to_answer(result<T> what) {
+  if (!what)
+    return to_error(std::move(what).error());
+  if constexpr (std::is_void_v<T>)
+    return caf::result<void>{};
+  else
+    return caf::result<T>{*std::move(what)};
+}
+
+template <class T>
+result<caf::message> to_message(result<T> what) {
+  if (!what)
+    return std::move(what).error();
+  if constexpr (std::is_void_v<T>)
+    return caf::message{};
+  else
+    return caf::make_message(*std::move(what));
+}
+
+/// Has CAF answer with it, now or once it is there.
+template <class T>
+caf::result<T> to_answer(agent_context& self, pending<T> what) {
+  if (what.is_ready())
+    return to_answer(std::move(what).wait());
+  std::move(what).then(
+    [answer = self.answer_later()](result<T> got) { answer(to_message(std::move(got))); });
+  return caf::delegated<T>{};
+}
+
+template <class R, class Call>
+auto answer_of(agent_context& self, Call call) {
+  if constexpr (is_result<R>::value)
+    return to_answer(call());
+  else if constexpr (is_pending<R>::value)
+    return to_answer(self, call());
+  else
+    return call();
+}
+
+template <class F, class... Ps>
+auto bind_agent_function(std::shared_ptr<agent_context> self, F function,
+                         parameters<agent_context&, Ps...>) {
+  using R = typename plain_call<F>::result;
+  return [self = std::move(self), function = std::move(function)](Ps... what) mutable {
+    return answer_of<R>(*self, [&]() -> R { return function(*self, std::forward<Ps>(what)...); });
+  };
+}
+
+template <class F, class... Ps>
+auto bind_agent_function(std::shared_ptr<agent_context> self, F function, parameters<Ps...>) {
+  using R = typename plain_call<F>::result;
+  return [self = std::move(self), function = std::move(function)](Ps... what) mutable {
+    return answer_of<R>(*self, [&]() -> R { return function(std::forward<Ps>(what)...); });
+  };
+}
+
+/// What a function of an agent gives as a message.
+template <class R>
+struct answer_type {
+  using type = R;
+};
+
+template <class R>
+requires(is_result<R>::value || is_pending<R>::value) struct answer_type<R> {
+  using type = typename R::value_type;
+};
+
+/// CAF's own, as caf::result<...>, are CAF's to check.
+template <class R>
+constexpr bool gives_message = true;
+
+template <class T>
+constexpr bool gives_message<result<T>> = std::is_void_v<T> || caf::has_type_id_v<T>;
+
+template <class T>
+constexpr bool gives_message<pending<T>> = std::is_void_v<T> || caf::has_type_id_v<T>;
+
+template <class R, class... Ps>
+problem check_call_types(parameters<Ps...>) {
+  static_assert(gives_message<R>,
+                "what this function of an agent answers is no message; name its type in "
+                "TROUPE_MESSAGES, with TROUPE_FIELDS inside it");
+  static_assert(((caf::has_type_id_v<std::decay_t<Ps>> || std::is_same_v<Ps, agent_context&>)&&...),
+                "a parameter of this function of an agent is no message; name its type in "
+                "TROUPE_MESSAGES, with TROUPE_FIELDS inside it");
+  return check_types<typename answer_type<R>::type, Ps...>();
+}
+
+/// Returns bad_argument if functions take or give messages that are not registered.
+template <class... Functions>
+problem check_agent_types() {
+  problem why;
+  auto check = [&why]<class F>(std::type_identity<F>) {
+    if constexpr (plainly_callable<F>)
+      if (!why)
+        why = check_call_types<typename plain_call<F>::result>(typename plain_call<F>::takes{});
+  };
+  (check(std::type_identity<Functions>{}), ...);
+  return why;
+}
+
+/// Returns the handler of CAF for a function of an agent.
+template <class F>
+auto agent_function(const std::shared_ptr<agent_context>& self, F function) {
+  if constexpr (plainly_callable<F>)
+    return bind_agent_function(self, std::move(function), typename plain_call<F>::takes{});
+  else
+    return function; // CAF's own, as caf::others >> ...
+}
+
+} // namespace detail
+
+} // namespace troupe
+
+#ifndef TROUPE_SEPARATE_COMPILATION
+#include "troupe/node/impl/agent_functions.ipp"
+#endif

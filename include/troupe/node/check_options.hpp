@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "troupe/core/names.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/host/own_services.hpp"
+#include "troupe/node/options.hpp"
+#include "troupe/node/service_names.hpp"
+
+namespace troupe::cluster {
+
+/// What is wrong with the services that a program brings; errc::none: nothing.
+inline problem check_own(const std::vector<own_service>& all) {
+  constexpr std::size_t most = 100;
+  if (all.size() > most)
+    return {errc::limit_reached, "node_options::services has " + std::to_string(all.size())
+                                   + " services of this program; add at most "
+                                   + std::to_string(most)};
+  constexpr std::size_t most_bytes = 12'000; // each answer to a heartbeat has them
+  std::size_t bytes = 0;
+  std::map<host::service_id, std::string> known;
+  for (auto& each : all) {
+    constexpr std::size_t around_a_name = 20;
+    bytes += each.name.size() + each.type.size() + around_a_name;
+    if (bytes > most_bytes)
+      return {errc::limit_reached, "the names and types of the services in node_options::services "
+                                   "have more than "
+                                     + std::to_string(most_bytes)
+                                     + " bytes together; add fewer, or give shorter names"};
+    if (!is_name(each.name))
+      return bad_name("service_options::add: the name", each.name);
+    if (is_ours(each.name))
+      return {errc::bad_argument, "a service of this program is called '" + each.name
+                                    + "'; names that begin with 'troupe.' are taken, give another"};
+    auto [other, is_new] = known.emplace(host::number_of_own(each.name), each.name);
+    if (is_new)
+      continue;
+    if (other->second == each.name)
+      return {errc::conflict, "node_options::services has two services called '" + each.name
+                                + "'; give each a name of its own"};
+    return {errc::conflict, "the services '" + other->second + "' and '" + each.name
+                              + "' would have the same number in the log; give one another name"};
+  }
+  return {};
+}
+
+/// What a node cannot make sense of, before it touches anything.
+inline problem check(const node_options& how) {
+  constexpr std::size_t most_voters = 7; // each write waits for a majority of them
+  if (!how.name.empty() && !is_name(how.name))
+    return bad_name("node_options::name", how.name);
+  if (how.voters == 0 || how.voters > most_voters)
+    return {errc::bad_argument, "node_options::voters is " + std::to_string(how.voters)
+                                  + "; give 1 to " + std::to_string(most_voters)
+                                  + ", of which 3 or 5 are of most use"};
+  if (how.lost_after <= duration::zero())
+    return {errc::bad_argument, "node_options::lost_after is " + troupe::to_string(how.lost_after)
+                                  + "; give a span above zero"};
+  for (auto& each : how.join)
+    if (each.host.empty() || each.port == 0)
+      return {errc::bad_argument, "node_options::join has '" + to_string(each)
+                                    + "'; give the host and the port of a node"};
+  return check_own(how.services.own);
+}
+
+} // namespace troupe::cluster

@@ -1,0 +1,94 @@
+#ifndef TROUPE_NODE_IMPL_NAMED_CLIENTS_IPP
+#define TROUPE_NODE_IMPL_NAMED_CLIENTS_IPP
+
+#include <algorithm>
+#include <chrono>
+
+#include "troupe/node/named_clients.hpp"
+
+namespace troupe::cluster {
+
+TROUPE_COMPILED named_clients::named_clients(caf::actor_system& sys,
+                                             const host::client_options& how)
+  : sys_(sys), how_(how) {}
+
+TROUPE_COMPILED std::shared_ptr<host::detail::service_caller>
+named_clients::get(const std::string& name) {
+  std::lock_guard guard{mutex_};
+  auto& found = callers_[name];
+  if (found)
+    return found;
+  found = std::make_shared<caller>(sys_, how_);
+  if (is_closed_) {
+    found->close();
+    return found;
+  }
+  if (doubt_)
+    found->on_doubt(doubt_);
+  bind(name, *found);
+  return found;
+}
+
+TROUPE_COMPILED void named_clients::close() {
+  std::lock_guard guard{mutex_};
+  is_closed_ = true;
+  for (auto& [name, each] : callers_)
+    each->close();
+  where_.clear();
+}
+
+TROUPE_COMPILED void named_clients::close(duration wait) {
+  close();
+  auto end = std::chrono::steady_clock::now() + wait;
+  std::lock_guard guard{mutex_};
+  for (auto& [name, each] : callers_)
+    each->close(std::max<duration>(end - std::chrono::steady_clock::now(), {}));
+}
+
+TROUPE_COMPILED void named_clients::refuse(const problem& why) {
+  std::lock_guard guard{mutex_};
+  why_ = why;
+  for (auto& [name, each] : callers_)
+    if (!where_.contains(name))
+      each->refuse(why_nowhere(name));
+}
+
+TROUPE_COMPILED void named_clients::on_doubt(const std::function<void()>& job) {
+  std::lock_guard guard{mutex_};
+  doubt_ = job;
+  for (auto& [name, each] : callers_)
+    each->on_doubt(job);
+}
+
+TROUPE_COMPILED void named_clients::bind(const std::map<std::string, caf::strong_actor_ptr>& where,
+                                         const std::map<std::string, request_id>& records) {
+  std::lock_guard guard{mutex_};
+  if (is_closed_)
+    return;
+  where_ = where;
+  records_ = records;
+  for (auto& [name, each] : callers_)
+    bind(name, *each);
+}
+
+inline void named_clients::bind(const std::string& name, caller& which) const {
+  auto found = where_.find(name);
+  auto record = records_.find(name);
+  which.set_target(found != where_.end() ? found->second : nullptr,
+                   record != records_.end() ? record->second : 0);
+  if (found == where_.end())
+    which.refuse(why_nowhere(name));
+}
+
+inline problem named_clients::why_nowhere(const std::string& name) const {
+  if (why_ || where_.empty())
+    return why_;
+  return {errc::not_found, "the node that leads the cluster does not have the service '"
+                             + name.substr(0, 64)
+                             + "': see its name, add it to the program of that node "
+                               "(node_options::services), or have a node lead that has it"};
+}
+
+} // namespace troupe::cluster
+
+#endif

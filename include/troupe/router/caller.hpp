@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "caf/actor.hpp"
+#include "caf/fwd.hpp"
+#include "caf/message.hpp"
+#include "troupe/core/compiled.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/router/types.hpp"
+
+namespace troupe::router {
+
+/// Asks agents through a router for threads that do not wait: each request ends with one call of
+/// its handler, on an actor of this. Copies are one caller; where the last of them ends, open
+/// requests end with cancelled. Thread-safe.
+class caller {
+public:
+  using handler = std::function<void(result<caf::message>)>;
+  /// Hears what a handler has thrown.
+  using thrown_handler = std::function<void(const problem&)>;
+
+  /// Requests without an answer yet; one more is refused.
+  static constexpr std::size_t max_open = 100'000;
+
+  /// Without `on_throw`, what a handler throws ends the program, as of a thread.
+  TROUPE_COMPILED caller(caf::actor_system& sys, thrown_handler on_throw);
+
+  /// Calls `done` with the answer to `what`, or with an error: within `wait` and a second. Errors:
+  /// as router_client::request(); limit_reached and cancelled (after stop()), before this returns.
+  TROUPE_COMPILED void ask(const caf::actor& router, recipients to, duration wait,
+                           caf::message what, handler done) const;
+
+  /// Ends all open requests with cancelled, and returns when no handler runs any more; in a
+  /// handler of this, at once.
+  TROUPE_COMPILED void stop() const;
+
+  [[nodiscard]] TROUPE_COMPILED bool has_stopped() const;
+
+private:
+  class inside;
+
+  std::shared_ptr<inside> inside_;
+};
+
+} // namespace troupe::router
+
+#ifndef TROUPE_SEPARATE_COMPILATION
+#include "troupe/router/impl/caller.ipp"
+#endif

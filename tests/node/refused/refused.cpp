@@ -1,0 +1,104 @@
+// Mistakes with messages, agents and services, each behind a switch. What a compiler has to say of
+// each, so that its reader knows what to do, is in tests/CMakeLists.txt.
+
+#include "troupe/node/node.hpp"
+#include "troupe/service.hpp"
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace refused {
+
+using namespace troupe;
+
+struct sold {
+  std::map<std::uint64_t, std::string> holders;
+
+#ifndef STATE_WITHOUT_FIELDS
+  TROUPE_FIELDS(sold, holders);
+#endif
+};
+
+struct receipt {
+  std::uint64_t number = 0;
+
+  TROUPE_FIELDS(receipt, number);
+};
+
+struct take_ticket {
+#ifndef NO_RESULT
+  using result = receipt;
+#endif
+
+  std::string holder;
+
+#ifndef COMMAND_WITHOUT_FIELDS
+  TROUPE_FIELDS(take_ticket, holder);
+#endif
+};
+
+struct count_tickets {
+  using result = std::uint64_t;
+
+  TROUPE_FIELDS(count_tickets);
+};
+
+struct unknown {
+  TROUPE_FIELDS(unknown);
+};
+
+#ifdef COMMAND_NO_MESSAGE
+TROUPE_MESSAGES(tickets, receipt, count_tickets);
+#elif defined QUERY_NO_MESSAGE
+TROUPE_MESSAGES(tickets, take_ticket, receipt);
+#elif defined RESULT_NO_MESSAGE
+TROUPE_MESSAGES(tickets, take_ticket, count_tickets);
+#else
+TROUPE_MESSAGES(tickets, take_ticket, receipt, count_tickets);
+#endif
+
+#ifdef NO_LISTS
+struct ticket_roll : host::plain_machine<ticket_roll, sold, take_ticket, count_tickets> {
+#else
+struct ticket_roll : host::plain_machine<ticket_roll, sold, host::commands<take_ticket>,
+                                         host::queries<count_tickets>> {
+#endif
+#ifndef NO_APPLY
+  result<receipt> apply(const take_ticket& what) {
+    auto number = state().holders.size() + 1;
+    state().holders[number] = what.holder;
+    return receipt{number};
+  }
+#endif
+
+#ifndef NO_ANSWER
+  std::uint64_t answer(const count_tickets&) const {
+    return state().holders.size();
+  }
+#endif
+};
+
+struct ticket_service : host::plain_service<ticket_roll> {
+#ifndef NO_CONSTRUCTOR
+  using plain_service::plain_service;
+#endif
+  static constexpr const char* name = "ticket_service";
+};
+
+void start() {
+  init<tickets>();
+  node_options how;
+  how.services.add<ticket_service>("tickets");
+  auto me = node::start(how).value();
+  me.agent("greeter", [](const take_ticket&) -> result<receipt> { return receipt{}; }).value();
+  me.agent("named", [](agent_context& self, int) { return self.id(); }).value();
+#ifdef AGENT_TAKES
+  me.agent("taker", [](const unknown&) {}).value();
+#endif
+#ifdef AGENT_GIVES
+  me.agent("giver", [](int) -> result<unknown> { return unknown{}; }).value();
+#endif
+}
+
+} // namespace refused
