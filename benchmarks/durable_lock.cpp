@@ -7,7 +7,7 @@
 // each order as often, as disks change their pace and others use the cores.
 
 #include "troupe/core/caf/init.hpp"
-#include "troupe/host/durable.hpp"
+#include "troupe/host/durable_file.hpp"
 #include "troupe/lock/lock_service.hpp"
 #include "troupe/storage/sqlite_log.hpp"
 
@@ -82,7 +82,7 @@ private:
 class bare_core {
 public:
   explicit bare_core(const std::filesystem::path& file) : log_(file) {
-    if (host::recover(core_, log_).code != errc::none)
+    if (host::recover(core_, log_))
       std::abort();
     step(0, host::notice<lock::lock_table>{lock::configure{}});
     carry_out();
@@ -151,14 +151,14 @@ private:
   }
 
   void handle(const core::append& what) {
-    if (log_.append(host::to_stored(*what.records)).code != errc::none)
+    if (log_.append(host::to_stored(*what.records).value()))
       std::abort();
     core_.step(now(), 0, core::synced{}, out_);
   }
 
   void handle(const core::save& what) {
-    for (auto& part : host::to_parts(*what.state))
-      if (log_.save(part).code != errc::none)
+    for (auto parts = host::to_parts(*what.state).value(); auto& part : parts)
+      if (log_.save(part))
         std::abort();
   }
 
@@ -208,8 +208,7 @@ int main(int argc, char** argv) {
     {
       bare_sqlite rival{file + ".bare"};
       bare_core alone{file + ".core"};
-      auto disk = host::spawn<lock::lock_service>(
-        sys, {}, host::durable{std::make_unique<storage::sqlite_log>(file)});
+      auto disk = host::spawn<lock::lock_service>(sys, {}, host::durable{file});
       for (auto turn = 0; turn < turns * 3; ++turn)
         switch ((turn + turn / 3) % 3) {
           case 0:

@@ -86,7 +86,7 @@ public:
 
   void install(const std::string& bytes) {
     give([&](auto& out) {
-      if (auto why = group_.begin(bytes, out); why.code != errc::none)
+      if (auto why = group_.begin(bytes, out))
         fail(why);
     });
   }
@@ -191,7 +191,7 @@ private:
 
   void handle(group_core::restore_section& what) {
     service::effects made;
-    if (auto why = service_.restore_section(what.bytes, made); why.code != errc::none)
+    if (auto why = service_.restore_section(what.bytes, made))
       fail(why);
     carry_out(made);
   }

@@ -140,7 +140,7 @@ double node_pairs_per_second(node& from, int clients, seconds span) {
 
 [[noreturn]] void serve() {
   auto host = start_node(0);
-  std::cout << host->port() << std::endl;
+  std::cout << host.port() << std::endl;
   for (;;) // until it is killed
     ::pause();
 }
@@ -154,8 +154,8 @@ int main(int argc, char** argv) {
   seconds span{argc > 1 ? std::stod(argv[1]) : 2.0};
   print("rules", 1, rules_per_second(span));
   auto me = start_node(0);
-  auto memory = host::spawn<lock::lock_service>(me->system());
-  compare_with_caf(me->system(), *memory, span);
+  auto memory = host::spawn<lock::lock_service>(me.system());
+  compare_with_caf(me.system(), *memory, span);
   caf::anon_send_exit(*memory, caf::exit_reason::user_shutdown);
 
   testing::child_process other{{std::filesystem::canonical("/proc/self/exe"), "serve"}};
@@ -166,7 +166,7 @@ int main(int argc, char** argv) {
   redis_server redis;
   for (auto clients : {1, 16, 64}) {
     auto rival = redis.pairs_per_second(clients, span);
-    print("loopback", clients, node_pairs_per_second(*member, clients, span), "redis", rival);
+    print("loopback", clients, node_pairs_per_second(member, clients, span), "redis", rival);
   }
   other.send_signal(SIGKILL);
   return 0;

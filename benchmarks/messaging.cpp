@@ -4,14 +4,18 @@
 // plain CAF handle (over loopback: CAF's own transport); "find" the same message to a handle
 // from node::find; "router" a message by the agent's id. Nothing is pinned; both sides of a
 // loopback figure share the machine's cores. A way that fails ends it with an error and status 1:
-// also one where fewer messages arrive than were sent.
+// also one where fewer messages arrive than were sent. With "open_at_once": so many requests are
+// under way all the time, of one actor ("raw" and "agent_handle") or of a program
+// ("async_request").
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <iostream>
 #include <string>
 #include <thread>
@@ -25,6 +29,7 @@
 #include "caf/io/middleman.hpp"
 #include "caf/scoped_actor.hpp"
 #include "loopback_node.hpp"
+#include "troupe/core/caf/run_on.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/testing/child_process.hpp"
 
@@ -117,12 +122,12 @@ figures through_router(node& from, const std::string& agent, std::uint64_t messa
   // As programs do: what is refused is sent again a little later, for a while.
   auto fire = [&] {
     auto sent = from.send(to_agent(agent), payload);
-    for (auto tries = 0; sent.code == errc::limit_reached && tries < 100'000; ++tries) {
+    for (auto tries = 0; sent.error_or().code == errc::limit_reached && tries < 100'000; ++tries) {
       std::this_thread::sleep_for(100us);
       sent = from.send(to_agent(agent), payload);
     }
-    if (sent.code != errc::none)
-      fail("a message: " + sent.detail);
+    if (!sent)
+      fail("a message: " + sent.error().detail);
   };
   return measure(
     messages, [&] { ask(payload); }, fire,
@@ -152,11 +157,72 @@ void print(const std::string& where, const std::string& way, const figures& foun
   std::cout << line.dump() << std::endl;
 }
 
+// -- many requests at once ---------------------------------------------------------------
+
+constexpr std::uint64_t open_at_once = 100;
+
+/// Calls `ask(done)` so often that this many are open all the time, and waits for the last; returns
+/// how many there were in a second. `done` is called when one has its answer.
+template <class Ask>
+double rate_of(std::uint64_t messages, Ask ask) {
+  std::atomic<std::uint64_t> begun = 0;
+  std::atomic<std::uint64_t> left = messages;
+  std::promise<void> all;
+  std::function<void()> next = [&] {
+    if (begun.fetch_add(1) < messages)
+      ask([&] {
+        next();
+        if (left.fetch_sub(1) == 1)
+          all.set_value();
+      });
+  };
+  auto start = steady::now();
+  for (std::uint64_t each = 0; each < open_at_once; ++each)
+    next();
+  if (all.get_future().wait_for(10min) != std::future_status::ready)
+    fail("requests without an answer");
+  return static_cast<double>(messages)
+         / std::chrono::duration<double>(steady::now() - start).count();
+}
+
+/// An actor asks, with request() and then().
+double rate_of_actor(caf::actor_system& sys, const caf::actor& to, std::uint64_t messages) {
+  auto by = sys.spawn([](caf::event_based_actor*) -> caf::behavior { return {[](int) {}}; });
+  auto* self = caf::actor_cast<caf::event_based_actor*>(by);
+  auto rate = rate_of(messages, [&](std::function<void()> done) {
+    run_on(caf::actor_cast<caf::strong_actor_ptr>(by), [self, to, done] {
+      self->request(to, 60s, payload)
+        .then([done](std::uint64_t) { done(); },
+              [](const caf::error& why) { fail("a request: " + to_string(why)); });
+    });
+  });
+  caf::anon_send_exit(by, caf::exit_reason::kill); // the timers of its requests would hold it
+  return rate;
+}
+
+double rate_of_program(node& from, const std::string& agent, std::uint64_t messages) {
+  return rate_of(messages, [&](std::function<void()> done) {
+    from.async_request<std::uint64_t>(to_agent(agent), 60s, payload)
+      .then([done](const result<std::uint64_t>& answer) {
+        if (!answer)
+          fail("a request: " + answer.error().detail);
+        done();
+      });
+  });
+}
+
+void print_rate(const std::string& where, const std::string& way, double rate, double raw) {
+  nlohmann::ordered_json line{
+    {"benchmark", "messaging"},     {"where", where},         {"way", way},
+    {"open_at_once", open_at_once}, {"requests_per_s", rate}, {"request_ratio", rate / raw}};
+  std::cout << line.dump() << std::endl;
+}
+
 /// The other process: an agent in a node, and the same behind CAF's own transport.
 [[noreturn]] void serve(std::uint16_t join) {
   auto me = benchmark::start_node(join);
-  auto agent = me->system().spawn(counter);
-  if (auto why = me->add_agent("far", agent); why.code != errc::none)
+  auto agent = me.system().spawn(counter);
+  if (!me.add_agent("far", agent))
     std::exit(1);
   caf::actor_system_config cfg;
   configure(cfg);
@@ -176,19 +242,24 @@ int main(int argc, char** argv) {
     serve(static_cast<std::uint16_t>(std::stoul(argv[2])));
   auto messages = argc > 1 ? std::stoull(argv[1]) : 200'000;
   auto me = benchmark::start_node(0);
-  auto agent = me->system().spawn(counter);
-  if (auto why = me->add_agent("near", agent); why.code != errc::none)
-    fail(why.detail);
-  auto raw = through_handle(me->system(), agent, messages);
+  auto agent = me.system().spawn(counter);
+  if (auto made = me.add_agent("near", agent); !made)
+    fail(made.error().detail);
+  auto raw = through_handle(me.system(), agent, messages);
   print("local", "raw", raw, raw);
-  auto near = me->find("near");
+  auto near = me.find("near");
   if (!near)
     fail(near.error().detail);
-  print("local", "find", through_handle(me->system(), *near, messages), raw);
-  print("local", "router", through_router(*me, "near", messages), raw);
+  print("local", "find", through_handle(me.system(), *near, messages), raw);
+  print("local", "router", through_router(me, "near", messages), raw);
+  auto rate = rate_of_actor(me.system(), agent, messages);
+  print_rate("local", "raw", rate, rate);
+  print_rate("local", "agent_handle", rate_of_actor(me.system(), me.agent_handle("near"), messages),
+             rate);
+  print_rate("local", "async_request", rate_of_program(me, "near", messages), rate);
 
   testing::child_process other{
-    {std::filesystem::canonical("/proc/self/exe"), "serve", std::to_string(me->port())}};
+    {std::filesystem::canonical("/proc/self/exe"), "serve", std::to_string(me.port())}};
   auto port = other.read_line(30s);
   if (!port || *port == "0")
     fail("the other process does not listen");
@@ -202,12 +273,17 @@ int main(int argc, char** argv) {
       fail("CAF makes no connection: " + to_string(far.error()));
     raw = through_handle(sys, *far, messages);
     print("loopback", "raw", raw, raw);
+    rate = rate_of_actor(sys, *far, messages);
+    print_rate("loopback", "raw", rate, rate);
   }
-  auto found = me->find("far", 20s);
+  auto found = me.find("far", 20s);
   if (!found)
     fail(found.error().detail);
-  print("loopback", "find", through_handle(me->system(), *found, messages), raw);
-  print("loopback", "router", through_router(*me, "far", messages), raw);
+  print("loopback", "find", through_handle(me.system(), *found, messages), raw);
+  print("loopback", "router", through_router(me, "far", messages), raw);
+  print_rate("loopback", "agent_handle",
+             rate_of_actor(me.system(), me.agent_handle("far"), messages), rate);
+  print_rate("loopback", "async_request", rate_of_program(me, "far", messages), rate);
   other.send_signal(SIGKILL);
   caf::anon_send_exit(agent, caf::exit_reason::kill);
   return 0;

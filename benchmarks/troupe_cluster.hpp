@@ -44,11 +44,12 @@ public:
     options.group.consensus.heartbeat = std::chrono::milliseconds{std::stol(words.at(1))};
     options.group.consensus.election_timeout = std::chrono::milliseconds{std::stol(words.at(2))};
     options.listen = at_port(words.at(3));
+    options.wait_joined = {}; // a voter, and the others start now
     for (std::size_t each = 4; each < words.size(); ++each)
       options.join.push_back(at_port(words[each]));
     auto made = node::start(std::move(options));
     if (!made) {
-      std::cerr << "error: " << made.error().detail << std::endl;
+      std::cerr << "error: " << made.error() << std::endl;
       std::_Exit(1);
     }
     std::cout << "ready" << std::endl;

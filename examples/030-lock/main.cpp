@@ -9,7 +9,6 @@ using namespace std::literals;
 
 // [lock]
 int main() {
-  troupe::init();
   // The first node of a cluster spawns its services, locks among them; give it a data folder
   // and they survive kill -9.
   troupe::node_options first{.listen = {"127.0.0.1", 0}};
@@ -18,12 +17,12 @@ int main() {
   if (!a)
     return 1;
   // Another node joins and holds a lock for as long as `key` lives, renewed in the background.
-  auto b = troupe::node::start({.listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", (*a)->port()}}});
-  if (!b || !(*b)->wait_joined(10s))
+  auto b = troupe::node::start({.listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", a->port()}}});
+  if (!b)
     return 1;
-  auto key = (*b)->hold("front door", {.ttl = 5s, .label = "b"});
+  auto key = b->hold("front door", {.ttl = 5s, .label = "b"});
   std::cout << "b holds it: " << (key && key->held()) << '\n';
-  auto second = (*a)->locks().acquire("front door");
+  auto second = a->locks().acquire("front door");
   std::cout << "a gets: " << name_of(second.error().code) << '\n';
 }
 // [lock]

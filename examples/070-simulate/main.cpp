@@ -1,4 +1,4 @@
-// The rules of 050-own-service on five simulated nodes that fail all the time.
+// The rules of 050-own-service on five simulated nodes that fail again and again.
 #include <iostream>
 #include <set>
 
@@ -39,7 +39,7 @@ struct simulated_tickets {
   template <class Home>
   using client = taker<Home>;
 
-  static roll_opened opening(std::uint64_t) {
+  static troupe::host::options_are<std::uint64_t> opening(std::uint64_t) {
     return {1'000'000};
   }
   static void check(const record& seen, sim::findings& found) {

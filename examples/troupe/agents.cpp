@@ -17,7 +17,7 @@ struct agents_found {
   std::vector<registry::record_view> agents;
 };
 
-/// As the registry has them, or as one node knows them where nobody leads.
+/// The agents in the registry or, if there is no leader, those that one node knows.
 result<agents_found> find_agents(cluster_client& cluster, const common_options& common) {
   if (finds_services(cluster, common.wait())) {
     auto nodes = all_records(cluster, registry::record_kind::node, common.wait());
@@ -38,16 +38,39 @@ result<agents_found> find_agents(cluster_client& cluster, const common_options& 
   return agents_found{*std::move(nodes), *std::move(agents)};
 }
 
+/// Why an agent could not be asked: its node, if that is away, otherwise `why`.
+problem where_it_is(cluster_client& cluster, const common_options& common, const std::string& agent,
+                    const problem& why) {
+  if ((why.code != errc::not_found && why.code != errc::unreachable)
+      || !finds_services(cluster, common.wait()))
+    return why;
+  auto agents = all_records(cluster, registry::record_kind::agent, common.wait());
+  auto nodes = all_records(cluster, registry::record_kind::node, common.wait());
+  if (!agents || !nodes)
+    return why;
+  for (auto& each : *agents)
+    for (auto& node : *nodes)
+      if (auto& key = each.value.key;
+          (key.name == agent || key.name + '@' + node.value.key.name == agent)
+          && key.owner == node.value.key.owner && node.status != registry::record_status::active
+          && node.status != registry::record_status::maintenance)
+        return {errc::unreachable,
+                "agent '" + key.name + "' is on node " + node.value.key.name + ", which is "
+                  + std::string{name_of(node.status)} + " since " + in_words(node.unseen_for)
+                  + "; start that node again, or choose another of troupe agents"};
+  return why;
+}
+
 } // namespace
 
 int run_agents(const common_options& common) {
   auto cluster = connect(common);
   if (!cluster)
-    return complain(cluster.error());
+    return complain(common, cluster.error());
   auto found = find_agents(**cluster, common);
   if (!found)
-    return complain(found.error());
-  std::map<std::string, std::string> names; // of nodes, by their ids
+    return complain(common, found.error());
+  std::map<std::string, std::string> names; // names of nodes, by their ids
   for (auto& each : found->nodes)
     names[each.value.key.owner] = each.value.key.name;
   for (auto& each : found->agents) {
@@ -74,11 +97,11 @@ int run_agents(const common_options& common) {
 int run_message(const common_options& common, const message_command& what) {
   auto cluster = connect(common);
   if (!cluster)
-    return complain(cluster.error());
+    return complain(common, cluster.error());
   if (!what.wants_answer) {
     auto sent = (*cluster)->send(router::to_agent(what.agent), common.wait(), what.text);
     if (!sent)
-      return complain(sent.error());
+      return complain(common, where_it_is(**cluster, common, what.agent, sent.error()));
     if (common.json)
       print({{"event", "sent"}, {"agent", what.agent}});
     else
@@ -88,7 +111,7 @@ int run_message(const common_options& common, const message_command& what) {
   auto answer
     = (*cluster)->request<std::string>(router::to_agent(what.agent), common.wait(), what.text);
   if (!answer)
-    return complain(answer.error());
+    return complain(common, where_it_is(**cluster, common, what.agent, answer.error()));
   if (common.json)
     print({{"event", "answer"}, {"agent", what.agent}, {"text", *answer}});
   else

@@ -25,7 +25,7 @@ problem cannot(const std::string& file) {
           "cannot write " + file + ": " + std::strerror(errno) + "; check the path and the disk"};
 }
 
-/// Writes and syncs all of it, or leaves no file.
+/// Writes and syncs the whole content, or leaves no file.
 problem write_whole(const std::string& file, const std::string& bytes) {
   auto out = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (out < 0)
@@ -39,17 +39,17 @@ problem write_whole(const std::string& file, const std::string& bytes) {
   }
   auto why = done == bytes.size() && ::fsync(out) == 0 ? problem{} : cannot(file);
   ::close(out);
-  if (why.code != errc::none)
+  if (why)
     ::unlink(file.c_str());
   return why;
 }
 
-/// Has the folder be the first of a cluster of its own.
+/// Makes the folder the first node of a new cluster.
 result<std::string> found_anew(cluster::data_folder& data) {
   auto id = to_string(data.self().id);
-  if (auto why = data.belong_to(random_id<cluster_id>(), true, {}); why.code != errc::none)
+  if (auto why = data.belong_to(random_id<cluster_id>(), true, {}))
     return why;
-  return to_string(cluster::seat_contact{id, {}}); // the node says where it is when it leads
+  return to_string(cluster::seat_contact{id, {}}); // the node adds its address when it leads
 }
 
 int tell(const common_options& common, const std::string& event, const json& more,
@@ -68,38 +68,39 @@ int tell(const common_options& common, const std::string& event, const json& mor
 int run_backup(const common_options& common, const backup_command& what) {
   auto client = connect(common);
   if (!client)
-    return complain(client.error());
+    return complain(common, client.error());
   auto bytes = (*client)->voters().back_up(common.wait());
   if (!bytes)
-    return complain(bytes.error());
-  if (auto why = write_whole(what.file, *bytes); why.code != errc::none)
-    return complain(why);
+    return complain(common, bytes.error());
+  if (auto why = write_whole(what.file, *bytes))
+    return complain(common, why);
   auto made = host::backup_from(*bytes);
   if (!made)
-    return complain(made.error());
+    return complain(common, made.error());
   return tell(common, "backed_up",
               {{"file", what.file}, {"entry", made->index}, {"bytes", bytes->size()}},
-              what.file + " has all up to entry " + std::to_string(made->index) + ", "
+              what.file + " contains all data up to entry " + std::to_string(made->index) + ", "
                 + std::to_string(bytes->size()) + " bytes");
 }
 
 int run_restore(const common_options& common, const backup_command& what) {
   auto found = host::read_backup(what.file);
   if (!found)
-    return complain_of_file(what.file, found.error());
+    return complain_of_file(common, what.file, found.error());
   std::error_code fault;
   if (std::filesystem::exists(what.data, fault) && !std::filesystem::is_empty(what.data, fault))
-    return complain({errc::in_use, what.data + " is not empty; give a new folder with --data"});
+    return complain(common,
+                    {errc::in_use, what.data + " is not empty; give a new folder with --data"});
   auto data = cluster::data_folder::open(what.data);
   if (!data)
-    return complain(data.error());
+    return complain(common, data.error());
   auto contact = found_anew(*data);
   if (!contact)
-    return complain(contact.error());
-  if (auto why = host::found_from(*found, data->file("group.db"), *contact); why.code != errc::none)
-    return complain(why);
+    return complain(common, contact.error());
+  if (auto why = host::found_from(*found, data->file("group.db"), *contact))
+    return complain(common, why);
   return tell(common, "restored", {{"data", what.data}, {"entry", found->index}},
-              what.data + " begins a new cluster with all up to entry "
+              what.data + " begins a new cluster with all data up to entry "
                 + std::to_string(found->index) + "; start it with troupe node --data " + what.data
                 + ", then join others with empty folders");
 }
@@ -107,35 +108,37 @@ int run_restore(const common_options& common, const backup_command& what) {
 int run_recover(const common_options& common, const backup_command& what) {
   std::error_code fault;
   if (!std::filesystem::exists(std::filesystem::path{what.data} / "group.db", fault)) {
-    complain({errc::not_found, what.data
+    complain(common,
+             {errc::not_found, what.data
                                  + " has no group.db; give the data folder of a node that had a "
                                    "vote"});
     return bad_input;
   }
   auto data = cluster::data_folder::open(what.data);
   if (!data)
-    return complain(data.error());
+    return complain(common, data.error());
   auto log = data->file("group.db");
   auto end = host::may_go_on_alone(log);
   if (!end)
-    return complain(end.error());
+    return complain(common, end.error());
   auto end_text = "term " + std::to_string(end->term) + ", entry " + std::to_string(end->index);
   if (what.dry_run)
     return tell(common, "recoverable",
                 {{"data", what.data}, {"term", end->term}, {"entry", end->index}},
                 "the log of " + what.data + " ends at " + end_text
-                  + "; of several voters take the one of the latest term, and of those the one of "
-                    "the last entry");
-  // The identity first: the old log under a new cluster does nothing until it is done again, the
-  // other way round it would lead beside the old cluster.
+                  + "; of several voters choose the one with the highest term, then the one with "
+                    "the highest entry");
+  // The identity comes first: after a crash in between, the old log under a new identity does
+  // nothing until recover is repeated. In the other order the node would lead beside the old
+  // cluster.
   auto contact = found_anew(*data);
   if (!contact)
-    return complain(contact.error());
-  if (auto why = host::go_on_alone(log, *contact); why.code != errc::none)
-    return complain(why);
+    return complain(common, contact.error());
+  if (auto why = host::go_on_alone(log, *contact))
+    return complain(common, why);
   return tell(common, "recovered",
               {{"data", what.data}, {"term", end->term}, {"entry", end->index}},
-              what.data + " goes on alone, as a new cluster, with all up to " + end_text
+              what.data + " goes on alone, as a new cluster, with all data up to " + end_text
                 + "; never start the other old voters "
                   "again, join nodes with empty folders instead");
 }

@@ -43,12 +43,12 @@ std::int64_t longest_silence(const sim::history& lines, std::int64_t begin, std:
   return longest;
 }
 
-/// Of all calls; 1 where there were none.
+/// Share of all calls; 1 if there were none.
 double share_of(std::size_t part, std::size_t whole) {
   return whole == 0 ? 1 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-/// Rounded down, so that 100 % is all of them.
+/// Rounded down, so that 100 % means all calls.
 std::string percent(std::size_t part, std::size_t whole) {
   auto thousandths = whole == 0 ? 100'000 : part * 100'000 / whole;
   auto rest = std::to_string(thousandths % 1'000);
@@ -57,11 +57,11 @@ std::string percent(std::size_t part, std::size_t whole) {
 }
 
 problem unwritable(const std::string& file) {
-  return {errc::bad_argument,
-          "cannot write the history to '" + file + "'; check its folder, its rights and the disk"};
+  return {errc::bad_argument, "cannot write the history to '" + file
+                                + "'; check its folder, its permissions and the disk"};
 }
 
-/// Whether a history can be written: at the end of a run it would be too late.
+/// Checks at the start of a run that the history can be written.
 problem check_history(const std::string& file) {
   std::error_code ignored;
   if (file.empty())
@@ -96,11 +96,11 @@ public:
                network) {}
 
   int run() {
-    if (auto why = cluster_.start(); why.code != errc::none)
+    if (auto why = cluster_.start())
       return interrupted_ ? interrupted() : complain_with_logs(why);
     say({{"event", "started"}, {"nodes", what_.nodes}},
         std::to_string(what_.nodes) + " nodes are a cluster");
-    if (auto why = start_clients(); why.code != errc::none)
+    if (auto why = start_clients())
       return complain_with_logs(why);
     auto why = break_things();
     over_ = true;
@@ -108,7 +108,7 @@ public:
       each.join();
     if (interrupted_)
       return interrupted();
-    if (why.code != errc::none)
+    if (why)
       return complain_with_logs(why);
     return finish();
   }
@@ -131,12 +131,13 @@ private:
   }
 
   int interrupted() {
-    return complain({errc::cancelled,
-                     "interrupted; what clients saw was not judged, as that comes at the "
-                     "end of a run"});
+    return complain(common_,
+                    {errc::cancelled,
+                     "interrupted; what clients saw was not checked, because that happens at "
+                     "the end of a run"});
   }
 
-  /// The folder of the nodes goes with this process, so what they said last is shown.
+  /// Prints the last log lines of the nodes, because their folder is removed with this process.
   int complain_with_logs(const problem& why) {
     for (auto& each : std::filesystem::directory_iterator{folder_})
       if (each.path().extension() == ".log") {
@@ -144,7 +145,7 @@ private:
         std::cerr << each.path().filename().string() << ":\n"
                   << std::string{std::istreambuf_iterator<char>{in}, {}};
       }
-    return complain(why);
+    return complain(common_, why);
   }
 
   problem start_clients() {
@@ -169,7 +170,7 @@ private:
     return duration{recorder_.now_ns() - begin_ns_};
   }
 
-  /// Waits until so much of the run has passed, or it is interrupted. Looks who leads.
+  /// Waits until this time of the run, or an interrupt. Meanwhile records the leaders.
   void wait_until(duration moment) {
     while (elapsed() < moment && !is_interrupted() && !recorder_.is_full()) {
       cluster_.leader();
@@ -178,7 +179,7 @@ private:
   }
 
   problem break_things() {
-    duration late{}; // a node that takes its time to come back
+    duration late{}; // time that nodes needed to come back
     for (auto& each : plan_) {
       wait_until(each.at + late);
       if (interrupted_)
@@ -197,12 +198,12 @@ private:
           std::to_string(at) + " s: " + *words + ", for " + std::to_string(seconds(each.span))
             + " s");
       wait_until(elapsed() + each.span);
-      if (auto why = cluster_.heal(); why.code != errc::none)
+      if (auto why = cluster_.heal())
         return why;
       if (each.kind == chaos::fault_kind::isolate_all
           || each.beside == chaos::fault_kind::isolate_all)
         leaderless_.emplace_back(begin_ns, recorder_.now_ns());
-      if (auto why = cluster_.end(); why.code != errc::none)
+      if (auto why = cluster_.end())
         return why;
       late = std::max(late, elapsed() - (each.at + each.span));
     }
@@ -216,42 +217,43 @@ private:
 
   static problem too_many_calls() {
     return {errc::limit_reached, "the clients made " + std::to_string(chaos::recorder::max_calls)
-                                   + " calls, which is what a history may have; give fewer "
+                                   + " calls, the bound of a history; give fewer "
                                      "--clients or --seconds"};
   }
 
   int finish() {
     auto end_ns = recorder_.now_ns();
-    share_ = recorder_.count(leaderless_); // of the clients: what is read in the end is no call
+    share_ = recorder_.count(leaderless_); // calls of clients only, without the reads at the end
     chaos::findings found;
     for (auto& each : users_)
       if (each.who->answered_ns() < answers_since_ns_)
         found.violations.push_back("client " + each.who->name()
                                    + " got no more answers after the last fault");
     if (!cluster_.wait_until_whole(30s) && !interrupted_)
-      found.violations.push_back("the nodes were no cluster again 30 s after the end");
+      found.violations.push_back(
+        "the nodes did not form a cluster again within 30 s after the end");
     auto last = cluster_.connect();
     if (!last)
       return complain_with_logs(last.error());
     chaos::client reader{0, what_.seed, **last, recorder_};
-    if (auto why = work_->finish(reader); why.code != errc::none)
-      found.violations.push_back("the state that is left cannot be looked at: " + why.detail);
+    if (auto why = work_->finish(reader))
+      found.violations.push_back("the remaining state cannot be read: " + why.detail);
     if (is_interrupted())
       return interrupted();
     auto& lines = recorder_.lines();
     auto file = what_.history;
-    auto saved = file.empty() ? problem{} : save(file); // before it is judged, which may take long
+    auto saved = file.empty() ? problem{} : save(file); // before it is checked, which may take long
     auto check_begin_ns = recorder_.now_ns();
     work_->check(lines, found);
     check_span_ = duration{recorder_.now_ns() - check_begin_ns};
     for (auto& each : cluster_.judge_replicas())
-      found.violations.push_back("the replicas' own words: " + each);
+      found.violations.push_back("the actions of the replicas: " + each);
     auto is_good = found.violations.empty() && found.undecided.empty();
     if (file.empty() && !is_good) {
       file = "chaos-" + what_.workload + "-" + std::to_string(what_.seed) + ".jsonl";
       saved = save(file);
     }
-    if (saved.code != errc::none)
+    if (saved)
       file.clear();
     else if (!is_good)
       keep_logs(file);
@@ -260,21 +262,22 @@ private:
       std::cerr << "  " << each << '\n';
     for (auto& each : found.undecided)
       std::cerr << "  " << each << '\n';
-    auto status = saved.code == errc::none ? ok : complain(saved);
+    auto status = !saved ? ok : complain(common_, saved);
     if (is_good)
       return status;
     auto is_broken = !found.violations.empty();
     return complain(
+      common_,
       {errc::failed, "the run with seed " + std::to_string(what_.seed)
-                       + (is_broken ? " went wrong; " : " was not judged whole; ")
+                       + (is_broken ? " failed; " : " was not checked completely; ")
                        + (file.empty() ? "its history is lost" : "its history is in " + file)});
   }
 
-  /// What the nodes of a bad run said, beside its history.
+  /// Saves the logs of the nodes of a failed run beside its history.
   void keep_logs(const std::string& file) const {
     for (auto& each : std::filesystem::directory_iterator{folder_})
       if (each.path().extension() == ".log") {
-        std::error_code ignored; // the history is what counts
+        std::error_code ignored; // the history is more important
         std::filesystem::copy_file(each.path(), file + "." + each.path().filename().string(),
                                    std::filesystem::copy_options::overwrite_existing, ignored);
       }
@@ -340,9 +343,9 @@ private:
               << "  with majority "
               << percent(share_.answered_with_majority, share_.calls_with_majority) << ": "
               << share_.answered_with_majority << " of " << share_.calls_with_majority
-              << " calls, without those that met isolate_all\n"
+              << " calls, without those during isolate_all\n"
               << "  no majority   " << share_.no_quorum
-              << " calls were told so in time, and that nothing was done\n"
+              << " calls were refused for it in time; nothing was done\n"
               << "faults         ";
     for (auto& [kind, times] : faults_)
       std::cout << ' ' << kind << ' ' << times;
@@ -371,11 +374,11 @@ private:
   std::atomic<bool> over_ = false;
   std::vector<std::thread> threads_;
   std::int64_t begin_ns_ = 0;
-  /// The middle of the calm end. Whoever is stuck has no answer from then on; an answer that only
-  /// crossed the end of the last fault says little.
+  /// The middle of the calm end. A client that is stuck gets no answer after it; an earlier answer
+  /// may still come from before the end of the last fault.
   std::int64_t answers_since_ns_ = 0;
   std::map<std::string, std::size_t> faults_;
-  /// When no node heard another.
+  /// The spans in which no node heard another.
   std::vector<std::pair<std::int64_t, std::int64_t>> leaderless_;
   chaos::share_in_time share_;
   duration check_span_{};
@@ -383,21 +386,25 @@ private:
 
 } // namespace
 
+std::vector<std::string> chaos_fault_names() {
+  return {chaos::fault_kind_names.begin(), chaos::fault_kind_names.end()};
+}
+
 int run_chaos(const common_options& common, const chaos_command& what, const std::string& self,
               const held_signals& signals) {
   auto kinds = chaos::to_fault_kinds(what.faults);
   if (!kinds)
-    return complain(kinds.error());
-  if (auto why = check_history(what.history); why.code != errc::none)
-    return complain(why);
+    return complain(common, kinds.error());
+  if (auto why = check_history(what.history))
+    return complain(common, why);
   auto network = chaos::make_network(what.network, what.seed);
   if (!network) {
-    complain(network.error());
+    complain(common, network.error());
     return bad_input;
   }
-  scratch_folder folder{"chaos"}; // outlives the processes that write into it
-  if (auto& why = folder.missing(); why.code != errc::none)
-    return complain(why);
+  scratch_folder folder{"chaos"}; // outlives the processes that write to it
+  if (auto& why = folder.missing())
+    return complain(common, why);
   return chaos_run{common, what, *std::move(kinds), **network, folder.path(), self, signals}.run();
 }
 

@@ -18,7 +18,7 @@
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/sim/history.hpp"
 
-/// What the clients of a run of `troupe chaos` have in common.
+/// The common part of all clients of `troupe chaos`.
 namespace cli::chaos {
 
 /// The start of a line of a history.
@@ -29,14 +29,14 @@ inline troupe::sim::step_of_history wants(std::string verb,
     std::move(verb), std::move(argument), std::move(second), {}, troupe::sim::outcome::unknown, 0};
 }
 
-/// What became of an operation, and whether the service itself has said so.
+/// The outcome of an operation, and whether the service itself has answered.
 struct verdict {
   troupe::sim::outcome how = troupe::sim::outcome::unknown;
   bool is_answer = false;
 };
 
-/// What a problem says of an operation that is refused with one of `noes` where its conditions
-/// do not hold.
+/// The outcome of an operation that ended with a problem; the service refuses it with one of
+/// `noes` if its conditions do not hold.
 inline verdict judge(const troupe::problem& why, std::initializer_list<troupe::errc> noes) {
   using troupe::errc;
   if (std::ranges::find(noes, why.code) != noes.end())
@@ -44,16 +44,16 @@ inline verdict judge(const troupe::problem& why, std::initializer_list<troupe::e
   return {};
 }
 
-/// The same for an operation that cannot be refused: it has also failed where the client knows
-/// that nothing was done.
+/// The same for an operation without conditions: it has failed if the client knows that nothing
+/// was done.
 inline verdict judge_plain(const troupe::problem& why) {
   using troupe::errc;
   auto nothing_done = why.code == errc::unreachable || why.code == errc::no_quorum;
   return {nothing_done ? troupe::sim::outcome::fail : troupe::sim::outcome::unknown, false};
 }
 
-/// One client, with a link and sessions of its own; does one thing at a time. Whoever does not
-/// know an outcome goes on under another name, as histories want it.
+/// One client, with a link and sessions of its own; does one operation at a time. After an unknown
+/// outcome it goes on under another name, as histories require.
 class client {
 public:
   client(std::size_t number, std::uint64_t seed, troupe::cluster_client& cluster, recorder& lines)
@@ -61,8 +61,8 @@ public:
     rename();
   }
 
-  /// Does one operation, `ask()`, and writes it down. `judge(problem)` says what a problem means,
-  /// `show(value)` what the client saw. It may take `patience`, and `wait` more. Returns the
+  /// Does one operation, `ask()`, and records it. `judge(problem)` says what a problem means,
+  /// `show(value)` what the client saw. The operation may take `patience` plus `wait`. Returns the
   /// answer.
   template <class Ask, class Judge, class Show>
   auto perform(const std::string& key, troupe::sim::step_of_history what, Ask ask, Judge judge,
@@ -81,7 +81,7 @@ public:
     if (said.how == troupe::sim::outcome::unknown)
       rename();
     unsure_ = said.how == troupe::sim::outcome::unknown;
-    if (is_alone) // as a program would: at once the answer would be the same
+    if (is_alone) // as a program would: an immediate retry would fail again
       rest(std::chrono::milliseconds{500});
     return got;
   }
@@ -91,7 +91,7 @@ public:
     return unsure_;
   }
 
-  /// When the last answer came; below zero: never.
+  /// Time of the last answer; negative: never.
   [[nodiscard]] std::int64_t answered_ns() const {
     return answered_ns_;
   }
@@ -108,18 +108,24 @@ public:
     return cluster_.services();
   }
 
+  /// Client of a service that programs add.
+  template <class Service>
+  [[nodiscard]] auto service(const std::string& name) {
+    return cluster_.service<Service>(name);
+  }
+
   [[nodiscard]] troupe::random_source& random() {
     return random_;
   }
 
-  /// Up to `most`, at random.
+  /// A random duration up to `most`.
   void rest(std::chrono::milliseconds most) {
     auto span = random_.below(static_cast<std::uint64_t>(most.count()) + 1);
     ::poll(nullptr, 0, static_cast<int>(span));
   }
 
-  /// How long an answer may take, beside what the client itself wants to wait: less than the
-  /// calm end of a run.
+  /// How long an answer may take, in addition to the waiting that the client asks for: less than
+  /// the calm end of a run.
   static constexpr auto patience = std::chrono::seconds{4};
 
 private:
@@ -137,14 +143,14 @@ private:
   std::int64_t answered_ns_ = -1;
 };
 
-/// Has a client look at a key that is used no more, by `look(key) -> troupe::problem`. Returns
+/// Makes a client read a key that is no longer used, by `look(key) -> troupe::problem`. Returns
 /// whether there was one.
 template <class Look>
 bool look_at_old_key(key_ring& ring, client& who, Look look) {
   auto old = ring.take_old(who.now_ns());
   if (!old)
     return false;
-  if (look(*old).code != troupe::errc::none)
+  if (look(*old))
     ring.again(*std::move(old), who.now_ns());
   return true;
 }

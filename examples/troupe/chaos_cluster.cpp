@@ -19,7 +19,7 @@ using namespace std::literals;
 
 namespace {
 
-/// Lines of another run would be judged with those of this one.
+/// Refuses a folder with files: lines of another run would be checked with those of this one.
 problem prepare_raft_log(const std::filesystem::path& folder) {
   std::error_code failed;
   if (folder.empty() || std::filesystem::create_directories(folder, failed)
@@ -37,7 +37,7 @@ chaos_cluster::~chaos_cluster() {
 }
 
 problem chaos_cluster::start() {
-  if (auto why = prepare_raft_log(how_.raft_log); why.code != errc::none)
+  if (auto why = prepare_raft_log(how_.raft_log))
     return why;
   for (std::size_t number = 0; number < how_.nodes; ++number) {
     auto where = network_.add_node();
@@ -46,7 +46,7 @@ problem chaos_cluster::start() {
     nodes_.push_back({"n" + std::to_string(number + 1), *std::move(where), {}});
   }
   for (auto& each : nodes_)
-    if (auto why = start(each, &each == &nodes_.front()); why.code != errc::none)
+    if (auto why = start(each, &each == &nodes_.front()))
       return why;
   auto eye = connect();
   if (!eye)
@@ -55,7 +55,7 @@ problem chaos_cluster::start() {
   return wait_until_whole(30s)
            ? problem{}
            : problem{errc::timed_out,
-                     "the nodes were no cluster within 30 s; see above what they said"};
+                     "the nodes did not form a cluster within 30 s; see their log above"};
 }
 
 result<std::unique_ptr<cluster_client>> chaos_cluster::connect(std::size_t first) const {
@@ -86,7 +86,7 @@ problem chaos_cluster::start(node& which, bool founds) {
   });
   return which.process
            ? problem{}
-           : problem{errc::failed, "node " + which.name + " did not start; see above what it said"};
+           : problem{errc::failed, "node " + which.name + " did not start; see its log above"};
 }
 
 std::size_t chaos_cluster::leader() {
@@ -102,7 +102,7 @@ std::size_t chaos_cluster::leader() {
   return leader_;
 }
 
-/// `count` nodes, chosen by the dice.
+/// `count` nodes, chosen at random by `dice`.
 std::set<std::size_t> chaos_cluster::some(std::size_t count, std::uint64_t dice,
                                           std::optional<std::size_t> without) const {
   random_source random{dice};
@@ -148,16 +148,16 @@ result<std::string> chaos_cluster::begin(const fault& what, const std::function<
     return begin(what.kind, what.dice, leads, minority);
   }
   auto chosen = static_cast<std::size_t>(random_source{what.dice}.below(nodes_.size()));
-  auto which = outside_.value_or(chosen); // who could not be added yet
+  auto which = outside_.value_or(chosen); // one that could not be added again yet
   remove_voter(which);
   auto words = std::string{name_of(what.kind)} + ": " + nodes_[which].name
                + (which == leads ? " (leader)" : "") + " is removed and added again";
   if (!what.beside)
     return words;
-  if (what.dice / 17 % 2 == 0) // so that it meets the group with one voter less
+  if (what.dice / 17 % 2 == 0) // so that the fault affects the group with one voter less
     removing_.wait_for(2s);
   begins();
-  // A minority of one voter less; in a cluster of three there is none.
+  // A minority of the group with one voter less; a cluster of three has none.
   auto beside = begin(*what.beside, what.dice / 19, leader(),
                       std::max<std::size_t>((minority * 2 - 1) / 2, 1));
   if (!beside)
@@ -221,9 +221,9 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
       why = network_.reset(everywhere(true));
       break;
     case fault_kind::members:
-      return problem{errc::bad_argument, "members has no other members beside it"};
+      return problem{errc::bad_argument, "members cannot be combined with members"};
   }
-  if (why.code != errc::none)
+  if (why)
     return why;
   for (auto each : whom)
     words += (each == *whom.begin() ? ": " : ", ") + nodes_[each].name
@@ -239,7 +239,7 @@ problem chaos_cluster::end() {
   for (auto each : std::exchange(paused_, {}))
     nodes_[each].process->process.send_signal(SIGCONT);
   for (auto each : std::exchange(killed_, {}))
-    if (auto why = start(nodes_[each], false); why.code != errc::none)
+    if (auto why = start(nodes_[each], false))
       return why;
   add_voter();
   return {};
@@ -248,10 +248,9 @@ problem chaos_cluster::end() {
 problem chaos_cluster::change_voters(cluster::voter_change what, const std::string& name,
                                      duration wait, const std::atomic<bool>& over) const {
   auto deadline = std::chrono::steady_clock::now() + wait;
-  problem last{errc::timed_out, "it was not asked for"};
+  problem last{errc::timed_out, "there was no time to ask for it"};
   while (!over && std::chrono::steady_clock::now() < deadline) {
-    auto is_forced
-      = what == cluster::voter_change::remove; // there is no other node to take its place
+    auto is_forced = what == cluster::voter_change::remove; // no other node can take its place
     auto changed = eye_->voters().change({what, name, is_forced}, 2s);
     if (changed)
       return {};
@@ -275,9 +274,9 @@ void chaos_cluster::add_voter() {
     return;
   if (removing_.valid()) {
     if (!how_.is_interrupted())
-      removing_.wait_for(3s); // what was in its way is over
+      removing_.wait_for(3s); // the obstacle is gone
     stop_removing_ = true;
-    removed_ += removing_.get().code == errc::none ? 1 : 0;
+    removed_ += !removing_.get() ? 1 : 0;
   }
   if (how_.is_interrupted())
     return;
@@ -307,7 +306,7 @@ std::vector<std::string> chaos_cluster::judge_replicas() const {
     return {};
   for (auto& each : nodes_) {
     std::ifstream in{how_.raft_log / (each.name + ".jsonl")};
-    if (auto why = laws.read(in, each.name + ".jsonl"); why.code != errc::none)
+    if (auto why = laws.read(in, each.name + ".jsonl"))
       return {why.detail};
   }
   if (laws.applied() == 0)

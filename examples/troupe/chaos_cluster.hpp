@@ -21,46 +21,46 @@
 
 namespace cli::chaos {
 
-/// The nodes of a run: processes on a network that can be broken. To be used by one thread, with
-/// which the nodes die.
+/// The nodes of a run: processes on a network with faults. To be used by one thread; the nodes end
+/// with that thread.
 class chaos_cluster {
 public:
   struct options {
     std::string self;
     std::filesystem::path folder;
     std::size_t nodes = 3;
-    /// Of the group: wan or lan.
+    /// Raft timers: wan or lan.
     std::string timers = "wan";
-    /// Where the nodes write down what their replicas do, n1.jsonl and so on; empty: nowhere.
+    /// Folder for the actions of the replicas, n1.jsonl and so on; empty: none.
     std::filesystem::path raft_log{};
-    /// More words for each node.
+    /// More arguments for each node.
     std::vector<std::string> words{};
     std::function<bool()> is_interrupted{};
   };
 
-  /// The network is to outlive it.
+  /// The network has to outlive it.
   chaos_cluster(options how, network& links);
   chaos_cluster(const chaos_cluster&) = delete;
   chaos_cluster& operator=(const chaos_cluster&) = delete;
   ~chaos_cluster();
 
-  /// Starts all nodes and waits until they are one cluster, and all of them vote.
+  /// Starts all nodes and waits until they are one cluster and all are voters.
   [[nodiscard]] troupe::problem start();
 
-  /// Connects a client, to the node number `first` rather than to others. Waits up to 20 s.
+  /// Connects a client, preferably to node number `first`. Waits up to 20 s.
   [[nodiscard]] troupe::result<std::unique_ptr<troupe::cluster_client>> connect(std::size_t first
                                                                                 = 0) const;
 
-  /// The number of the node that leads, as the cluster itself says: the last one known while it
-  /// says nothing. Waits up to 300 ms.
+  /// The number of the leader, as the cluster reports it, or the last known one without an answer.
+  /// Waits up to 300 ms.
   std::size_t leader();
 
-  /// How often leader() has found a later term than before. Terms themselves may leap.
+  /// How often leader() has found a later term than before. (Terms may skip numbers.)
   [[nodiscard]] std::uint64_t elections() const {
     return elections_;
   }
 
-  /// How often a voter was removed, and added again.
+  /// How often a voter was removed, and how often one was added again.
   [[nodiscard]] std::size_t removed() const {
     return removed_;
   }
@@ -68,22 +68,22 @@ public:
     return added_;
   }
 
-  /// Makes something go wrong, and calls `begins` just before, which may be a while after the call.
-  /// Returns whom it hits, in words, or why it cannot be done.
+  /// Starts a fault, and calls `begins` just before, which may be a while after the call. Returns a
+  /// text with the affected nodes, or why the fault is not possible.
   [[nodiscard]] troupe::result<std::string> begin(const fault& what,
                                                   const std::function<void()>& begins);
 
-  /// Lets all hear each other again.
+  /// Repairs the network.
   [[nodiscard]] troupe::problem heal();
 
-  /// Ends what else begin() began, behind heal(). Returns a problem if that cannot be done, or a
-  /// node does not start again.
+  /// Ends the other effects of begin(), after heal(). Returns a problem if that fails, for example
+  /// if a node does not start again.
   [[nodiscard]] troupe::problem end();
 
-  /// Judges what the replicas have written down so far. Returns what is broken, in words.
+  /// Checks the recorded actions of the replicas. Returns the violations, in words.
   [[nodiscard]] std::vector<std::string> judge_replicas() const;
 
-  /// Waits until all nodes are active members again. Returns whether they were in time.
+  /// Waits until all nodes are active members again. Returns false if it took too long.
   bool wait_until_whole(troupe::duration wait);
 
 private:
@@ -94,11 +94,11 @@ private:
   };
 
   [[nodiscard]] troupe::problem start(node& which, bool founds);
-  /// One kind alone. At most `most` nodes beside the leader are hit.
+  /// Starts a fault of one kind. It affects at most `most` nodes besides the leader.
   [[nodiscard]] troupe::result<std::string> begin(fault_kind kind, std::uint64_t dice,
                                                   std::size_t leads, std::size_t most);
-  /// Asks for a voter to be removed or added, again and again, until it is done or `over` is set
-  /// or `wait` has passed.
+  /// Repeats the request to remove or add a voter until it is done, `over` is set or `wait` has
+  /// passed.
   [[nodiscard]] troupe::problem change_voters(troupe::cluster::voter_change what,
                                               const std::string& name, troupe::duration wait,
                                               const std::atomic<bool>& over) const;
@@ -106,10 +106,10 @@ private:
   void add_voter();
   [[nodiscard]] std::set<std::size_t> some(std::size_t count, std::uint64_t dice,
                                            std::optional<std::size_t> without) const;
-  /// Both ways between these nodes and all others, and clients if they are meant, too.
+  /// Both directions between these nodes and all others, optionally also clients.
   [[nodiscard]] std::vector<direction> around(const std::set<std::size_t>& which,
                                               bool clients_too) const;
-  /// Both ways between all nodes, and clients if they are meant, too.
+  /// Both directions between all nodes, optionally also clients.
   [[nodiscard]] std::vector<direction> everywhere(bool clients_too) const;
   [[nodiscard]] bool is_whole();
 
@@ -122,7 +122,7 @@ private:
   std::uint64_t elections_ = 0;
   std::set<std::size_t> killed_;
   std::set<std::size_t> paused_;
-  /// Who is removed, or is to be.
+  /// The node that is removed, or will be.
   std::optional<std::size_t> outside_;
   std::atomic<bool> stop_removing_ = false;
   std::future<troupe::problem> removing_;

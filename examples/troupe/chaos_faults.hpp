@@ -15,24 +15,24 @@
 #include "troupe/core/random.hpp"
 #include "troupe/core/time.hpp"
 
-/// What goes wrong in a run of `troupe chaos`, and when.
+/// The faults of a run of `troupe chaos`, and their times.
 namespace cli::chaos {
 
 enum class fault_kind : std::uint8_t {
-  /// kill -9; it starts again with its data folder.
+  /// kill -9; the node restarts with its data folder.
   kill_leader,
   kill_others,
   /// SIGSTOP for longer than an election takes, then SIGCONT.
   pause_leader,
   pause_others,
-  /// Cut off from the other nodes, from clients as well or not.
+  /// Cut off from the other nodes, and sometimes also from clients.
   isolate_leader,
   isolate_minority,
   /// No node hears another one, so that no side has a majority.
   isolate_all,
   /// One node is heard and does not hear, or the other way round.
   one_way,
-  /// Everything is late and little passes.
+  /// Messages are late, and the bandwidth is small.
   slow,
   /// All connections between nodes are reset, once.
   reset,
@@ -51,22 +51,22 @@ constexpr std::string_view name_of(fault_kind kind) {
 }
 
 struct fault {
-  /// Since the start of the clients.
+  /// Time since the start of the clients.
   troupe::duration at{};
   troupe::duration span{};
   fault_kind kind = fault_kind::reset;
-  /// Decides on whom it hits, once it is known who leads.
+  /// Random number that chooses the affected nodes, once the leader is known.
   std::uint64_t dice = 0;
-  /// Of members: what else goes wrong at the same time, if any other kind may.
+  /// For members: the kind of fault at the same time, if another kind is allowed.
   std::optional<fault_kind> beside{};
 };
 
-/// How long the end of a run is without faults: clients have to get answers again.
+/// How long the end of a run is without faults, so that clients get answers again.
 inline troupe::duration calm_of(troupe::duration whole) {
   return std::min<troupe::duration>(std::chrono::seconds{10}, whole / 2);
 }
 
-/// Reads the names of kinds; none: all of them.
+/// Reads the names of kinds; empty: all of them.
 inline troupe::result<std::vector<fault_kind>>
 to_fault_kinds(const std::vector<std::string>& names) {
   std::vector<fault_kind> kinds;
@@ -82,11 +82,11 @@ to_fault_kinds(const std::vector<std::string>& names) {
   return kinds;
 }
 
-/// The least share of its span, in percent, to which a fault is cut: with the timers `lan` an
-/// election still fits into a pause.
+/// The smallest percentage to which the span of a fault is cut: with the timers `lan` an election
+/// still fits into a pause.
 inline constexpr std::int64_t least_share = 40;
 
-/// One fault after the other until the calm end of a run that takes `whole`; the same seed is
+/// One fault after the other until the calm end of a run that takes `whole`; the same seed gives
 /// the same plan. Kinds come in a random order, each once before any comes again. Where the time
 /// is short, all of the first round is shorter, so that each kind comes once; if that would take
 /// them below `least_share`, some do not come.
@@ -138,7 +138,7 @@ inline std::vector<fault> plan_faults(std::uint64_t seed, troupe::duration whole
     }
     for (auto left = round.size(); left > 1; --left)
       std::swap(round[left - 1], round[random.below(left)]);
-    wanted -= round.back().rest; // the calm end is one
+    wanted -= round.back().rest; // the calm end replaces it
     auto share
       = plan.empty() ? std::clamp((end - at) * 100 / wanted, least_share, std::int64_t{100}) : 100;
     for (auto& [next, rest] : round) {

@@ -16,15 +16,15 @@
 #include "troupe/core/time.hpp"
 #include "troupe/sim/history.hpp"
 
-/// What the clients of a run of `troupe chaos` saw, and how it is judged.
+/// What the clients of a run of `troupe chaos` saw, and how it is checked.
 namespace cli::chaos {
 
-/// What a client has been told before its own time-out.
+/// The answer that a client got before its own time-out.
 enum class word : std::uint8_t {
   none,
-  /// What the service itself says: it was done, or why it is refused.
+  /// The service answered: done, or refused.
   answer,
-  /// That there is no majority, and nothing was done.
+  /// There is no majority, and nothing was done.
   no_quorum,
 };
 
@@ -32,9 +32,9 @@ enum class word : std::uint8_t {
 struct share_in_time {
   std::size_t calls = 0;
   std::size_t answered = 0;
-  /// Not answered, but told in time that there is no majority.
+  /// Not answered, but refused in time because there is no majority.
   std::size_t no_quorum = 0;
-  /// The same without the calls that met a time in which no node heard another.
+  /// The same without calls during a time in which no node heard another.
   std::size_t calls_with_majority = 0;
   std::size_t answered_with_majority = 0;
 };
@@ -48,7 +48,7 @@ public:
     return std::chrono::nanoseconds{clock::now() - started_}.count();
   }
 
-  /// Notes that a request is about to be sent; returns its place.
+  /// Records that a request is about to be sent; returns its index.
   std::size_t call(const std::string& client, const std::string& key,
                    troupe::sim::step_of_history what) {
     std::lock_guard guard{mutex_};
@@ -56,7 +56,7 @@ public:
     return lines_.call(client, key, std::move(what));
   }
 
-  /// Notes how a call ended for its client, whose own time-out is `patience`.
+  /// Records how a call ended; the client's own time-out is `patience`.
   void answer(std::size_t place, troupe::sim::outcome how, std::optional<std::string> result,
               word last, troupe::duration patience) {
     auto now = now_ns();
@@ -67,19 +67,19 @@ public:
     ends_[place] = {now, in_time ? last : word::none};
   }
 
-  /// Whether there are as many calls as a history may have.
+  /// Whether the history has reached its bound of calls.
   [[nodiscard]] bool is_full() const {
     std::lock_guard guard{mutex_};
     return lines_.operations().size() >= max_calls;
   }
 
-  /// @pre No client is at work any more.
+  /// @pre All clients have ended.
   [[nodiscard]] const troupe::sim::history& lines() const {
     return lines_;
   }
 
-  /// Counts the calls so far. `leaderless`: spans in which no majority could hear itself.
-  /// @pre No client is at work any more.
+  /// Counts the calls so far. `leaderless`: spans in which no majority was connected.
+  /// @pre All clients have ended.
   [[nodiscard]] share_in_time
   count(const std::vector<std::pair<std::int64_t, std::int64_t>>& leaderless) const {
     share_in_time counted;
@@ -114,17 +114,17 @@ private:
   std::vector<end_of_call> ends_;
 };
 
-/// The keys that clients work on. A key is used for so many operations, then another takes its
-/// place: the search for an order grows with the operations of a key. What is left of a key that is
-/// used no more is looked at a while later, during the run, so that the end of a long run has
-/// little to do. Thread-safe.
+/// The keys that clients work on. After a number of operations a key is replaced by another one,
+/// because the search for an order grows with the operations of a key. The final value of a
+/// replaced key is read some time later, during the run, so that the end of a long run has little
+/// to do. Thread-safe.
 class key_ring {
 public:
   struct options {
     std::string prefix;
     /// How many keys are used at a time.
     std::size_t width = 1;
-    /// Operations of unknown outcome after which a key is used no more.
+    /// Operations of unknown outcome after which a key is replaced.
     std::size_t max_unsure = 0;
     std::size_t max_uses = 100;
   };
@@ -152,11 +152,11 @@ public:
 
   struct old_key {
     std::string name;
-    /// Since when it is used no more.
+    /// When it was replaced.
     std::int64_t since_ns = 0;
   };
 
-  /// A key that has not been used for `settle`, to be looked at; again() if that fails.
+  /// A key that has not been used for `settle`, to be read; call again() if that fails.
   std::optional<old_key> take_old(std::int64_t now_ns) {
     std::lock_guard guard{mutex_};
     if (old_.empty() || now_ns - old_.front().looked_ns < settle.count())
@@ -171,7 +171,7 @@ public:
     old_.push_back({std::move(what), now_ns});
   }
 
-  /// All keys that nobody has looked at.
+  /// All keys whose final value has not been read.
   [[nodiscard]] std::vector<old_key> left(std::int64_t now_ns) const {
     std::lock_guard guard{mutex_};
     std::vector<old_key> result;
@@ -191,7 +191,7 @@ private:
 
   struct waiting {
     old_key what;
-    /// When it was used or looked at last.
+    /// When it was last used or read.
     std::int64_t looked_ns = 0;
   };
 
@@ -203,7 +203,7 @@ private:
     old_.push_back({{std::exchange(which, make()).name, now_ns}, now_ns});
   }
 
-  /// What was under way when a key was given up is over then.
+  /// After this time operations that were under way when a key was replaced have ended.
   static constexpr troupe::duration settle = std::chrono::seconds{20};
 
   const options how_;
@@ -213,28 +213,28 @@ private:
   std::uint64_t made_ = 0;
 };
 
-/// How many keys so many clients work on at a time, at least `least`. The search for an order grows
-/// beyond all bounds with the operations of a key that overlap: with 10 clients on one it takes
-/// milliseconds, with 20 most of a minute.
+/// How many keys this number of clients works on at a time, at least `least`. The search for an
+/// order grows exponentially with the overlapping operations of a key: with 10 clients on one key
+/// it takes milliseconds, with 20 most of a minute.
 constexpr std::size_t width_for(std::size_t clients, std::size_t least) {
   constexpr std::size_t clients_of_a_key = 5;
   return std::max(least, (clients + clients_of_a_key - 1) / clients_of_a_key);
 }
 
-/// What a check has found.
+/// The findings of a check.
 struct findings {
   std::vector<std::string> violations;
-  /// Where the search was given up.
+  /// Keys for which the search was given up.
   std::vector<std::string> undecided;
 };
 
-/// How long a check may take; what it has not come to then is undecided.
+/// How long a check may take; the rest is undecided.
 inline constexpr auto max_check = std::chrono::minutes{2};
 
-/// How many states the search for an order of one key may see; some 500 bytes each.
+/// How many states the search for an order of one key may visit; about 500 bytes each.
 inline constexpr std::size_t max_states = 1'000'000;
 
-/// Judges each key of a history by a model.
+/// Checks each key of a history against a model.
 template <class Model>
 void check_linearizable(const Model& model, const troupe::sim::history& lines, findings& found,
                         troupe::duration limit = max_check) {
@@ -244,7 +244,7 @@ void check_linearizable(const Model& model, const troupe::sim::history& lines, f
     keys[each.key].push_back(&each);
   for (auto& [key, operations] : keys) {
     if (std::chrono::steady_clock::now() >= deadline) {
-      found.undecided.push_back("there was no time left to judge the history of " + key);
+      found.undecided.push_back("there was no time left to check the history of " + key);
       continue;
     }
     troupe::sim::history part;
@@ -263,10 +263,10 @@ void check_linearizable(const Model& model, const troupe::sim::history& lines, f
   }
 }
 
-/// How many clients shared a lock at the same time, at most: each from its answer until it asks to
-/// give it back.
+/// The largest number of clients that shared a lock at the same time: each holds it from its answer
+/// until it asks to release it.
 inline std::size_t most_sharers(const troupe::sim::history& lines) {
-  using place = std::pair<std::string, std::string>; // of a key and a token
+  using place = std::pair<std::string, std::string>; // key and token
   std::map<place, std::int64_t> ends;
   for (auto& each : lines.operations())
     if (each.what.verb == "release")

@@ -34,8 +34,8 @@ std::optional<std::string> without_token(const lock::lease&) {
   return std::nullopt;
 }
 
-/// One try to hold the lock `key`, for a first time or longer. `shows_ttl`: the lease may run
-/// out, so its length belongs to the history.
+/// Acquires or renews the lock `key`. `shows_ttl`: the lease may run out, so its length belongs to
+/// the history.
 class lock_user {
 public:
   lock_user(client& who, std::string key, duration ttl, bool shows_ttl)
@@ -84,9 +84,8 @@ private:
   std::optional<std::string> shown_ttl_;
 };
 
-/// Locks that do not run out while clients use them or look at them, held by one client or shared
-/// by several. Where an outcome is not known nobody knows who holds the lock, so it is not used
-/// again.
+/// Locks that do not run out while clients use or read them, held by one client or shared by
+/// several. After an unknown outcome the holder is unknown, so the lock is not used again.
 class lock_workload final : public workload {
 public:
   explicit lock_workload(std::size_t clients) : ring_({"lock-", width_for(clients, 2), 0}) {}
@@ -103,7 +102,7 @@ public:
 
   problem finish(client& who) override {
     for (auto& each : ring_.left(who.now_ns()))
-      if (auto why = look_at(who, each); why.code != errc::none)
+      if (auto why = look_at(who, each))
         return why;
     return {};
   }
@@ -112,7 +111,7 @@ public:
     check_linearizable(sim::lock_model{}, lines, found);
     if (missed_ > 0)
       found.undecided.push_back(std::to_string(missed_.load())
-                                + " locks could not be looked at before they may have run out");
+                                + " locks could not be read before they may have run out");
   }
 
   [[nodiscard]] std::map<std::string, std::size_t>
@@ -134,7 +133,7 @@ private:
     static_cast<void>(user.release(*held));
   }
 
-  /// Tries to take a lock that is used no more. Nobody holds it, but who did not know an outcome.
+  /// Tries to take a lock that is no longer used. Only clients with an unknown outcome may hold it.
   problem look_at(client& who, const key_ring::old_key& which) {
     if (duration{who.now_ns() - which.since_ns} > ttl - margin) {
       ++missed_;
@@ -144,17 +143,17 @@ private:
     return held || held.error().code == errc::lock_held ? problem{} : held.error();
   }
 
-  /// As long as lock_options::max_span allows; the checker takes it for endless.
+  /// As long as lock_options::max_span allows; the checker treats it as endless.
   static constexpr duration ttl = 10min;
-  /// Longer than a client is at work on a lock that is used no more.
+  /// Longer than any client works on a lock after it is no longer used.
   static constexpr duration margin = 1min;
 
   key_ring ring_;
   std::atomic<std::size_t> missed_ = 0;
 };
 
-/// Locks that run out now and then before their holders have noticed, and what they guard: a
-/// store that looks at tokens.
+/// Locks whose leases sometimes end before their holders notice, and the resource that they guard:
+/// a store that checks tokens.
 class lease_workload final : public workload {
 public:
   lease_workload(std::size_t clients, const std::filesystem::path& folder)
@@ -163,7 +162,7 @@ public:
     if (made)
       store_.emplace(std::move(*made));
     if (!store_ || !store_->unguarded().run("CREATE TABLE IF NOT EXISTS line(token INTEGER)"))
-      broken_ = "the guarded store could not be made";
+      broken_ = "the guarded store could not be created";
   }
 
   void go_on(client& who) override {
@@ -177,7 +176,7 @@ public:
     write(who, *held, key);
     if (who.random().one_in(3) && !user.renew(*held))
       return;
-    if (who.random().one_in(6)) { // sleeps longer than it may, and does not look at the clock
+    if (who.random().one_in(6)) { // sleeps beyond its lease without checking the clock
       ::poll(nullptr, 0, static_cast<int>(ttl / 1ms) + 300);
       write(who, *held, key);
     } else {
@@ -190,7 +189,7 @@ public:
 
   problem finish(client& who) override {
     for (auto& each : ring_.left(who.now_ns()))
-      if (auto why = look_at(who, each.name); why.code != errc::none)
+      if (auto why = look_at(who, each.name))
         return why;
     return {};
   }
@@ -203,7 +202,7 @@ public:
     for (auto& each : fences_) {
       auto& mark = last[each.resource];
       if (each.accepted && each.token < mark)
-        found.violations.push_back("what " + each.resource + " guards took token "
+        found.violations.push_back("the resource of " + each.resource + " accepted token "
                                    + std::to_string(each.token) + " after " + std::to_string(mark));
       if (each.accepted)
         mark = each.token;
@@ -242,15 +241,15 @@ private:
     std::lock_guard guard{mutex_};
     if (!store_)
       return;
-    auto why = store_->write(held, [&](storage::database& inside) -> problem {
+    auto written = store_->write(held, [&](storage::database& inside) -> problem {
       auto add = inside.prepare("INSERT INTO line VALUES(?)");
       return add.bind(1, static_cast<std::int64_t>(held.token.value)).run()
                ? problem{}
                : inside.failed("write a line");
     });
-    if (why.code != errc::none && why.code != errc::stale_token)
-      broken_ = why.detail;
-    fences_.push_back({key, held.token.value, why.code == errc::none, who.now_ns()});
+    if (!written && written.error().code != errc::stale_token)
+      broken_ = written.error().detail;
+    fences_.push_back({key, held.token.value, written.has_value(), who.now_ns()});
   }
 
   static constexpr duration ttl = 1500ms;

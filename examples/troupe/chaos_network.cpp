@@ -18,11 +18,11 @@ using namespace std::literals;
 
 namespace {
 
-/// Node number k, from 0, listens at 127.0.0.(k+2) and calls from there; clients call from
-/// 127.0.0.1. All of them reach it at its front.
+/// Node number k, from 0, listens at 127.0.0.(k+2) and dials from there; clients dial from
+/// 127.0.0.1. All of them reach a node through its proxy.
 class proxy_network final : public network {
 public:
-  /// Runs of neighbouring seeds that start at the same time are to try different ports.
+  /// Runs with neighbouring seeds that start at the same time try different ports.
   explicit proxy_network(std::uint64_t seed)
     : proxy_(seed), random_(random_source{seed}.next() ^ static_cast<std::uint64_t>(::getpid())) {}
 
@@ -81,8 +81,8 @@ public:
   }
 
 private:
-  /// A port of `host` that nobody listens at. Below those that the system gives to calls, as one
-  /// of these would be in the way of a node that comes back.
+  /// A free port of `host`. It is below the ephemeral ports: an outgoing connection could take one
+  /// of those while its node is down.
   result<std::uint16_t> free_port(const std::string& host) {
     problem last;
     for (auto count = 0; count < 100; ++count) {
@@ -133,20 +133,22 @@ public:
   }
 
   problem cut(const std::vector<direction>& which) override {
-    return made_->set_path(which, {.cut = true});
+    return made_->set_path(which, {.cut = true}).error_or();
   }
 
   problem slow(const std::vector<direction>& which, std::uint64_t dice) override {
-    return made_->set_path(which, {.lost_percent = static_cast<std::uint32_t>(5 + dice % 16),
-                                   .bytes_per_second = 200'000});
+    return made_
+      ->set_path(which, {.lost_percent = static_cast<std::uint32_t>(5 + dice % 16),
+                         .bytes_per_second = 200'000})
+      .error_or();
   }
 
   problem reset(const std::vector<direction>& which) override {
-    return made_->set_path(which, {.resets = true});
+    return made_->set_path(which, {.resets = true}).error_or();
   }
 
   problem heal() override {
-    return made_->heal();
+    return made_->heal().error_or();
   }
 
 private:

@@ -13,16 +13,16 @@
 
 namespace cli::chaos {
 
-/// From one host to another, in this direction only.
+/// The path from one host to another, in this direction only.
 using direction = std::pair<std::string, std::string>;
 
-/// The network between the nodes of a run and their clients, which can be broken. To be used by
-/// the thread that has made it; the threads of the clients are to be started by that one, too.
+/// The network between the nodes of a run and their clients, with faults. To be used by the thread
+/// that has made it, which also has to start the threads of the clients.
 class network {
 public:
   virtual ~network() = default;
 
-  /// Where a node lives.
+  /// The addresses of a node.
   struct place {
     std::string host;
     troupe::net::address listen;
@@ -35,16 +35,16 @@ public:
   /// The host of all clients.
   [[nodiscard]] virtual std::string client_host() const = 0;
 
-  /// Calls `start()`, so that the processes that it starts live at `host`.
+  /// Calls `start()`; the processes that it starts run on `host`.
   virtual void at(const std::string& host, const std::function<void()>& start) const = 0;
 
-  /// More words for each node.
+  /// More arguments for each node.
   [[nodiscard]] virtual std::vector<std::string> node_words() const = 0;
 
   /// For the links of clients.
   [[nodiscard]] virtual troupe::net::link_options client_links() const = 0;
 
-  /// Each of these holds until heal(), but for a reset where it happens once.
+  /// Each of these lasts until heal(), except a reset that happens once.
   [[nodiscard]] virtual troupe::problem cut(const std::vector<direction>& which) = 0;
   [[nodiscard]] virtual troupe::problem slow(const std::vector<direction>& which,
                                              std::uint64_t dice)
@@ -53,8 +53,8 @@ public:
   [[nodiscard]] virtual troupe::problem heal() = 0;
 };
 
-/// `kind` is proxy or namespaces. Errors: those of testing::namespace_network::make(), with what
-/// to do instead.
+/// `kind` is proxy or namespaces. Errors: those of testing::namespace_network::make(), with an
+/// alternative.
 troupe::result<std::unique_ptr<network>> make_network(const std::string& kind, std::uint64_t seed);
 
 } // namespace cli::chaos

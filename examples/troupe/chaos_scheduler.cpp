@@ -10,6 +10,7 @@
 #include "chaos_workloads.hpp"
 #include "cli.hpp"
 #include "troupe/scheduler/messages.hpp"
+#include "troupe/scheduler/workflow_client.hpp"
 
 /// Workflows under faults. Beside the models of other checkers, the history has two verbs:
 /// submit -> the number of the run, collect -> the results of its tasks; the key is that of
@@ -21,11 +22,11 @@ using namespace std::literals;
 
 namespace {
 
-/// Each task gives a text that no other execution gives: who records a second result is found
-/// out.
+/// Each task returns a text that no other execution returns, so that a second recorded result is
+/// detected.
 constexpr auto unique_text = R"({"argv":["cat","/proc/sys/kernel/random/uuid"]})";
 
-/// A first task, two after it, one after these.
+/// A graph of one task, two that depend on it, and one that depends on both.
 scheduler::submit diamond(const std::string& key) {
   scheduler::submit made;
   made.name = "chaos";
@@ -55,12 +56,12 @@ public:
 
   problem finish(client& who) override {
     for (auto& each : ring_.left(who.now_ns()))
-      if (auto why = look_at(who, each.name); why.code != errc::none)
+      if (auto why = look_at(who, each.name))
         return why;
     return {};
   }
 
-  /// All that was seen of a key is the same.
+  /// Checks that all observations of a key agree.
   void check(const sim::history& lines, findings& found) const override {
     std::map<std::pair<std::string, std::string>, std::string> known;
     std::map<std::string, std::string> keys;
@@ -86,7 +87,7 @@ public:
   }
 
 private:
-  /// Submits it again, which is to find the same run, and looks at its results again.
+  /// Submits it again, which has to give the same run, and reads its results again.
   problem look_at(client& who, const std::string& key) {
     auto run = submit(who, key);
     if (!run)
@@ -107,31 +108,25 @@ private:
     });
   }
 
-  /// Waits for the end of a run and looks at its results, up to `wait`.
+  /// Waits for the end of a run and reads its results, up to `wait`.
   result<std::string> collect(client& who, const std::string& key, scheduler::run_id run,
                               duration wait) {
     auto ask = [&] { return results(who, key, run, recorder::clock::now() + wait); };
     return who.perform(
       key, wants("collect"), ask, [](const problem&) { return verdict{}; },
       [](const std::string& what) { return std::optional{what}; },
-      wait - client::patience); // all of it, not beside it
+      wait - client::patience); // `wait` includes the patience
   }
 
   result<std::string> results(client& who, const std::string& key, scheduler::run_id run,
                               recorder::clock::time_point deadline) {
     auto& service = who.services().scheduler;
-    scheduler::watch_run question{run, 0, 1s, 100};
-    result<scheduler::run_news> news{problem{errc::timed_out, "the run did not end in time"}};
-    do {
-      if (recorder::clock::now() > deadline)
-        return problem{errc::timed_out, key + " did not end in time"};
-      news = service.ask(question, client::patience);
-      if (news)
-        question.after = news->revision;
-    } while (!news || !is_final(news->run.state));
-    if (news->run.state != scheduler::run_state::completed)
-      fail(key + " ended as " + std::string{name_of(news->run.state)} + ": "
-           + news->run.why.detail);
+    scheduler::workflow_client workflows{service, client::patience};
+    auto ended = workflows.run(run).wait({}, deadline - recorder::clock::now());
+    if (!ended)
+      return ended.error();
+    if (ended->state != scheduler::run_state::completed)
+      fail(key + " ended as " + std::string{name_of(ended->state)} + ": " + ended->why.detail);
     std::string all;
     for (std::uint32_t task = 0; task < 4; ++task) {
       auto one = service.ask(scheduler::find_result{run, task}, client::patience);

@@ -23,7 +23,7 @@ state::entry_key strong(const std::string& key) {
   return {state::consistency::strong, state::value_type::lww_register, key};
 }
 
-/// What stands under a key.
+/// The value of a key.
 struct seen {
   std::optional<std::string> value;
   std::uint64_t version = 0;
@@ -37,7 +37,7 @@ result<seen> look(client& who, const std::string& key) {
   if (found->entries.empty())
     return result;
   auto& last = found->entries.back();
-  if (auto why = state::verify(last); why.code != errc::none)
+  if (auto why = state::verify(last))
     return why;
   result.value = state::to_text(last.value);
   return result;
@@ -55,7 +55,7 @@ std::optional<std::string> without_value(const state::written&) {
   return std::nullopt;
 }
 
-/// Registers whose values are numbers that come once.
+/// Registers whose values are unique numbers.
 class register_workload final : public workload {
 public:
   register_workload(bool is_table, std::size_t clients)
@@ -81,7 +81,7 @@ public:
 
   problem finish(client& who) override {
     for (auto& each : ring_.left(who.now_ns()))
-      if (auto why = look_at(who, each.name); why.code != errc::none)
+      if (auto why = look_at(who, each.name))
         return why;
     return {};
   }
@@ -89,7 +89,7 @@ public:
   void check(const sim::history& lines, findings& found) const override {
     check_linearizable(sim::register_model{}, lines, found);
     if (damaged_ > 0)
-      found.violations.push_back(std::to_string(damaged_.load()) + " values came damaged");
+      found.violations.push_back(std::to_string(damaged_.load()) + " values were damaged");
   }
 
 private:
@@ -135,10 +135,10 @@ private:
   std::atomic<std::uint64_t> damaged_ = 0;
 };
 
-/// Queues that clients keep together: all of one is one value, and whoever changes it puts it in
-/// the place of the value that it has read. So a push or a pop takes effect with its put. A queue
-/// with an operation of unknown outcome is used no more: a push that may have been shows only
-/// when all before it has been popped, and the search for an order would grow beyond all bounds.
+/// Queues shared by clients: a whole queue is one value, which is changed by compare-and-set. So a
+/// push or a pop takes effect with its put. After an operation of unknown outcome a queue is not
+/// used any more: a possible push shows only when everything before it has been popped, and the
+/// search for an order would grow without bound.
 class queue_workload final : public workload {
 public:
   explicit queue_workload(std::size_t clients) : ring_({"queue-", width_for(clients, 2), 0}) {}
@@ -158,7 +158,7 @@ public:
 
   problem finish(client& who) override {
     for (auto& each : ring_.left(who.now_ns()))
-      if (auto why = empty(who, each.name); why.code != errc::none)
+      if (auto why = empty(who, each.name))
         return why;
     return {};
   }
@@ -191,7 +191,7 @@ private:
                                   [](const seen&) { return std::nullopt; }));
   }
 
-  /// Returns what was first, without a value if the queue was empty.
+  /// Returns the first element; empty if the queue was empty.
   static result<seen> pop(client& who, const std::string& key) {
     std::optional<std::string> first;
     auto ask = [&]() -> result<seen> {
@@ -211,8 +211,8 @@ private:
                        [](const seen& what) { return what.value; });
   }
 
-  /// Reads, changes and puts back, until nobody was faster. Ends without a put if `how()`
-  /// returns false.
+  /// Reads, changes and writes back, until no other client was faster. Ends without a put if
+  /// `how()` returns false.
   template <class Change>
   static result<seen> change(client& who, const std::string& key, Change how) {
     for (auto tries = 0; tries < max_tries; ++tries) {
@@ -231,10 +231,10 @@ private:
       if (done.error().code != errc::conflict)
         return done.error();
     }
-    return problem{errc::busy, "others were faster each time"};
+    return problem{errc::busy, "other clients were faster each time"};
   }
 
-  /// Nothing was done in both cases, but only one of them is the word of the service.
+  /// Nothing was done in both cases, but only one of them is an answer of the service.
   static verdict judge_change(const problem& why) {
     return why.code == errc::busy ? verdict{sim::outcome::fail, true} : judge_plain(why);
   }

@@ -10,18 +10,18 @@
 #include "chaos_client.hpp"
 #include "chaos_history.hpp"
 
-/// What clients do in a run of `troupe chaos`, and what must hold of what they saw.
+/// The workloads of `troupe chaos`, and the laws for what clients saw.
 namespace cli::chaos {
 
 class workload {
 public:
   virtual ~workload() = default;
 
-  /// What one client does next. Called by many threads.
+  /// Does the next operation of one client. Called by many threads.
   virtual void go_on(client& who) = 0;
 
-  /// Looks at the state that is left, once all is well and the clients are gone. Returns what
-  /// could not be looked at.
+  /// Reads the remaining state, after the faults and the clients have ended. Returns a problem if
+  /// some of it could not be read.
   [[nodiscard]] virtual troupe::problem finish(client& who) = 0;
 
   virtual void check(const troupe::sim::history& lines, findings& found) const = 0;
@@ -32,12 +32,12 @@ public:
     return {};
   }
 
-  /// More words for each node.
+  /// More arguments for each node.
   [[nodiscard]] virtual std::vector<std::string> node_words() const {
     return {};
   }
 
-  /// What belongs to the history beside it, as JSON lines: what the guarded resource saw.
+  /// Additional history, as JSON lines: what the guarded resource saw.
   [[nodiscard]] virtual std::string fence_log() const {
     return {};
   }
@@ -49,13 +49,15 @@ std::unique_ptr<workload> make_register_workload(bool is_table, std::size_t clie
 std::unique_ptr<workload> make_queue_workload(std::size_t clients);
 /// Locks that do not run out.
 std::unique_ptr<workload> make_lock_workload(std::size_t clients);
-/// Locks that do, and a resource that they guard in `folder`.
+/// Locks that run out, and a resource that they guard in `folder`.
 std::unique_ptr<workload> make_lease_workload(std::size_t clients,
                                               const std::filesystem::path& folder);
+/// Numbers of a service that the nodes' program adds.
+std::unique_ptr<workload> make_service_workload();
 /// Workflows, submitted and waited for.
 std::unique_ptr<workload> make_scheduler_workload();
 
-/// Returns nothing if there is none of that name.
+/// The workload of that name; null if there is none.
 inline std::unique_ptr<workload> make_workload(const std::string& name, std::size_t clients,
                                                const std::filesystem::path& folder) {
   if (name == "register")
@@ -68,6 +70,8 @@ inline std::unique_ptr<workload> make_workload(const std::string& name, std::siz
     return make_lock_workload(clients);
   if (name == "lease")
     return make_lease_workload(clients, folder);
+  if (name == "service")
+    return make_service_workload();
   if (name == "scheduler")
     return make_scheduler_workload();
   return nullptr;

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -18,8 +19,9 @@
 #include "troupe/core/time.hpp"
 #include "troupe/core/utf8.hpp"
 #include "troupe/net/address.hpp"
+#include "wording.hpp"
 
-/// What the commands of `troupe` share: how they end, what they print, whom they ask.
+/// Shared parts of the commands of `troupe`: exit status, output, addresses.
 namespace cli {
 
 using json = nlohmann::ordered_json;
@@ -30,9 +32,9 @@ inline constexpr int failed = 1;
 inline constexpr int bad_input = 2;
 inline constexpr int timed_out = 3;
 
-/// What every command takes.
+/// Options of every command.
 struct common_options {
-  /// One JSON object a line instead of text for people.
+  /// One JSON object per line instead of text for people.
   bool json = false;
   /// Nodes to ask, HOST:PORT.
   std::vector<std::string> at{};
@@ -45,38 +47,68 @@ struct common_options {
   }
 };
 
-/// Writes a line, whole and at once: what other threads write to stdout or stderr comes before or
-/// after it. (A write to std::cerr flushes std::cout, to which it is tied: also half a line.)
+/// Writes a line in one piece: output of other threads on stdout or stderr comes before or after
+/// it. (A write to std::cerr flushes std::cout, to which it is tied, even in the middle of a line.)
 inline void print_line(std::ostream& out, std::string line) {
   line += '\n';
   out << line << std::flush;
 }
 
-/// The text on one line: control characters, which may come from anybody, as \xNN, byte for byte;
-/// also those of ISO 6429 that begin with 0xC2 in UTF-8. What is not UTF-8 is shown so from end to
-/// end, but for ASCII.
+/// Length in bytes of the control character at the beginning of valid UTF-8: one byte for those of
+/// ISO 646, two for those of ISO 6429, three for those of Unicode that change the direction of the
+/// text after them (U+202A to U+202E, U+2066 to U+2069). Zero for any other character.
+inline std::size_t control_length(std::string_view text) {
+  auto byte
+    = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U; };
+  auto is_in
+    = [](unsigned value, unsigned first, unsigned last) { return value >= first && value <= last; };
+  if (byte(0) < 0x20 || byte(0) == 0x7f)
+    return 1;
+  if (byte(0) == 0xc2 && is_in(byte(1), 0x80, 0x9f))
+    return 2;
+  auto turns = byte(0) == 0xe2
+               && ((byte(1) == 0x80 && is_in(byte(2), 0xaa, 0xae))
+                   || (byte(1) == 0x81 && is_in(byte(2), 0xa6, 0xa9)));
+  return turns ? 3 : 0;
+}
+
+/// The text on one line, with control characters (see control_length) as \xNN, byte for byte,
+/// because others choose such texts. In a text that is not UTF-8 all bytes but printable ASCII are
+/// shown so.
 inline std::string printable(std::string_view text) {
   constexpr auto digits = "0123456789abcdef";
   auto is_text = troupe::is_utf8(text);
   std::string result;
-  auto is_second = false; // of a control character of two bytes
+  std::size_t escaped = 0; // bytes still to be escaped
   for (std::size_t at = 0; at < text.size(); ++at) {
     auto code = static_cast<unsigned char>(text[at]);
-    auto next = at + 1 < text.size() ? static_cast<unsigned char>(text[at + 1]) : 0xff;
-    auto is_first = code == 0xc2 && next < 0xa0;
-    auto is_plain = code >= 0x20 && code != 0x7f && (code < 0x80 || is_text);
-    if (is_plain && !is_first && !is_second)
+    if (escaped == 0)
+      escaped = is_text ? control_length(text.substr(at))
+                        : static_cast<std::size_t>(code < 0x20 || code >= 0x7f);
+    if (escaped == 0) {
       result += text[at];
-    else
-      result += {'\\', 'x', digits[code >> 4U], digits[code & 0xfU]};
-    is_second = is_first;
+      continue;
+    }
+    --escaped;
+    result += {'\\', 'x', digits[code >> 4U], digits[code & 0xfU]};
   }
   return result;
 }
 
-/// Writes `error: what; what to do` to stderr and returns the exit status.
-inline int complain(const troupe::problem& why) {
-  print_line(std::cerr, "error: " + printable(why.detail));
+/// Writes one JSON line, as print_line does. Invalid UTF-8 is replaced by U+FFFD.
+inline void print(const json& line, std::ostream& out = std::cout) {
+  print_line(out, line.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+/// Writes `error: what; what to do` to stderr, or with --json an object that also has the code.
+/// Returns the exit status.
+inline int complain(const common_options& common, const troupe::problem& why) {
+  auto detail = in_our_words(why.detail);
+  if (common.json)
+    print({{"event", "error"}, {"code", std::string{name_of(why.code)}}, {"detail", detail}},
+          std::cerr);
+  else
+    print_line(std::cerr, "error: " + printable(detail));
   switch (why.code) {
     case troupe::errc::bad_argument:
     case troupe::errc::too_large:
@@ -89,28 +121,52 @@ inline int complain(const troupe::problem& why) {
   }
 }
 
-/// The same for a problem with a file that the user named.
-inline int complain_of_file(const std::string& file, const troupe::problem& why) {
-  complain({why.code, file + ": " + why.detail});
+/// Writes a notice that ends nothing to stderr: `kind: text`, or with --json an object.
+inline void note(const common_options& common, const std::string& kind, const std::string& text) {
+  if (common.json)
+    print({{"event", kind}, {"detail", in_our_words(text)}}, std::cerr);
+  else
+    print_line(std::cerr, kind + ": " + printable(in_our_words(text)));
+}
+
+/// Reports a problem with a file that the user named.
+inline int complain_of_file(const common_options& common, const std::string& file,
+                            const troupe::problem& why) {
+  complain(common, {why.code, file + ": " + why.detail});
   return bad_input;
 }
 
-/// The same for a workflow that cannot be read: the sentence has the name of its file.
-inline int complain_of_workflow(const troupe::problem& why) {
-  complain(why);
+/// Reports a workflow that cannot be read; `why` already names its file.
+inline int complain_of_workflow(const common_options& common, troupe::problem why) {
+  // "FILE: line 1, column 1: syntax error …" does not help a user who gave a picture.
+  constexpr std::string_view no_json = ": syntax error";
+  if (auto at = why.detail.find(no_json); at != std::string::npos)
+    why.detail.replace(
+      at, no_json.size(),
+      ": this is no workflow, because it is not JSON; give troupe-dag/1 or WfFormat. "
+      "The parser says: syntax error");
+  complain(common, why);
   return bad_input;
-}
-
-/// Writes one JSON line, as print_line does. What is not UTF-8 in it is shown as U+FFFD.
-inline void print(const json& line, std::ostream& out = std::cout) {
-  print_line(out, line.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 inline double seconds(troupe::duration span) {
   return std::chrono::duration<double>(span).count();
 }
 
-/// Reads a span, "10s", "500ms", "2m", "1h" or plain seconds.
+/// A duration for people: "1.7 ms", "12.0 s".
+inline std::string in_words(troupe::duration span) {
+  auto is_short = span < std::chrono::seconds{1};
+  auto tenths = std::llround(seconds(span) * (is_short ? 1e4 : 10));
+  return std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10)
+         + (is_short ? " ms" : " s");
+}
+
+/// "1 task", "2 tasks"
+inline std::string counted(std::uint64_t count, const std::string& what) {
+  return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
+}
+
+/// Reads a duration, "10s", "500ms", "2m", "1h" or plain seconds.
 inline troupe::result<troupe::duration> to_duration(const std::string& text,
                                                     const std::string& option) {
   double number = 0;
@@ -130,7 +186,7 @@ inline troupe::result<troupe::duration> to_duration(const std::string& text,
     std::chrono::duration<double>{number * unit_s});
 }
 
-/// Reads an enum with `count` values by the names that it has.
+/// Reads an enum with `count` values by their names.
 template <class Enum>
 troupe::result<Enum> named(const std::string& text, const std::string& option, std::uint8_t count) {
   std::string known;
@@ -157,7 +213,8 @@ addresses(const std::vector<std::string>& texts) {
   return result;
 }
 
-/// Holds signals back from all threads made after it, so that one of them can wait for them.
+/// Blocks signals in this thread and all threads made after it, so that one of them can wait for
+/// them.
 class held_signals {
 public:
   /// SIGINT and SIGTERM.
@@ -168,7 +225,7 @@ public:
     ::pthread_sigmask(SIG_BLOCK, &which_, nullptr);
   }
 
-  /// These, but for those that whoever started us has us ignore.
+  /// These signals, except those that were ignored when this process started.
   explicit held_signals(std::initializer_list<int> which) {
     ::sigemptyset(&which_);
     for (auto each : which)
@@ -178,11 +235,11 @@ public:
 
   struct signal {
     int number = 0;
-    /// At the terminal: all in its foreground have it, too.
+    /// Typed at the terminal: all processes in its foreground get it, too.
     bool was_typed = false;
   };
 
-  /// Waits for the next of them.
+  /// Waits for the next signal.
   [[nodiscard]] signal next() const {
     siginfo_t what{};
     while (::sigwaitinfo(&which_, &what) < 0)
@@ -190,7 +247,7 @@ public:
     return {what.si_signo, what.si_code == SI_KERNEL && what.si_signo != SIGHUP};
   }
 
-  /// Waits for the next of them, for ever if `wait` is not given.
+  /// Waits for the next signal, without limit if `wait` is not given.
   std::optional<int> wait(std::optional<std::chrono::milliseconds> wait = {}) const {
     if (!wait) {
       int number = 0;

@@ -7,7 +7,7 @@
 
 #include "cli.hpp"
 
-/// The commands of `troupe`, one function each; what they return is the exit status.
+/// The commands of `troupe`, one function each. Each returns the exit status.
 namespace cli {
 
 struct node_command {
@@ -17,7 +17,8 @@ struct node_command {
   std::string data{};
   std::string name{};
   std::string group{};
-  /// What its worker offers; zero of all but slots: tasks that need any go elsewhere.
+  /// Resources of its worker. With zero cpus, memory or gpus, tasks that need any of it run on
+  /// other nodes.
   std::uint32_t slots = 4;
   double cpus = 0;
   std::uint64_t memory_bytes = 0;
@@ -26,29 +27,39 @@ struct node_command {
   bool allow_exec = false;
   bool bootstrap = false;
   bool leave_on_term = false;
-  /// How long its tasks may take yet when it is to end; a span as to_duration() reads it.
+  /// How long its tasks may still run after it was asked to end, as to_duration() reads it.
   std::string drain = "30s";
   std::uint32_t voters = 3;
-  /// Of the group that keeps the services: wan or lan.
+  /// Raft timers of the nodes: wan or lan.
   std::string timers = "wan";
-  /// Where it writes what its replica does; none: nowhere.
+  /// File for the actions of its Raft replica; empty: none.
   std::string raft_log{};
-  /// Takes and makes links at any address, though everybody on the way reads them.
+  /// Allows unencrypted links at any address.
   bool plain_beyond_loopback = false;
+  /// Runs the service of `troupe chaos --workload service`.
+  bool chaos_numbers = false;
 };
 
 int run_node(const common_options& common, const node_command& what, const held_signals& signals);
 
 struct demo_command {
   std::string file{};
-  double seconds = 11; // without a loss; with it about 15
+  double seconds = 11; // without the kills; with them about 15
   std::uint32_t slots = 4;
 };
 
 int run_demo(const common_options& common, const demo_command& what, const std::string& self,
              const held_signals& signals);
 
-int run_dag(const common_options& common, const std::string& file);
+struct dag_command {
+  std::string file{};
+  /// File for the drawing; empty: none.
+  std::string svg{};
+  /// How long Graphviz may take, in seconds.
+  double draw_within_s = 30;
+};
+
+int run_dag(const common_options& common, const dag_command& what);
 
 struct submit_command {
   std::string file{};
@@ -57,6 +68,8 @@ struct submit_command {
   std::string priority = "medium";
   std::string policy = "fail_fast";
   bool resources = false;
+  /// File for the timeline of the run, written when it ends; empty: none.
+  std::string report{};
 };
 
 int run_submit(const common_options& common, const submit_command& what);
@@ -64,7 +77,7 @@ int run_submit(const common_options& common, const submit_command& what);
 struct workflows_command {
   /// list, pause, resume or cancel.
   std::string verb = "list";
-  /// Of the last three.
+  /// For pause, resume and cancel.
   std::optional<std::uint64_t> run{};
 };
 
@@ -72,7 +85,7 @@ int run_workflows(const common_options& common, const workflows_command& what);
 
 struct run_command {
   std::uint64_t run = 0;
-  /// Also what its tasks have returned.
+  /// Also shows the results of its tasks.
   bool results = false;
 };
 
@@ -80,7 +93,7 @@ int run_run(const common_options& common, const run_command& what);
 
 struct lock_command {
   std::string name{};
-  /// Spans as to_duration() reads them.
+  /// Durations as to_duration() reads them.
   std::string ttl = "10s";
   std::string wait = "0s";
   bool shared = false;
@@ -90,7 +103,7 @@ struct lock_command {
 int run_lock(const common_options& common, const lock_command& what);
 
 struct locks_command {
-  /// The lock to take from whoever holds it.
+  /// The lock to take from its holder.
   std::optional<std::string> force_release{};
 };
 
@@ -114,7 +127,7 @@ struct voters_command {
   /// list, add, remove, replace or lead.
   std::string verb = "list";
   std::string node{};
-  /// For replace: who takes its place.
+  /// For replace: the node that takes its place.
   std::string by{};
   bool force = false;
 };
@@ -134,6 +147,14 @@ int run_restore(const common_options& common, const backup_command& what);
 int run_recover(const common_options& common, const backup_command& what);
 
 int run_status(const common_options& common);
+
+struct top_command {
+  /// A duration as to_duration() reads it.
+  std::string every = "1s";
+  bool once = false;
+};
+
+int run_top(const common_options& common, const top_command& what);
 
 int run_agents(const common_options& common);
 
@@ -162,9 +183,12 @@ struct sim_command {
   std::string seeds{};
   std::uint32_t seconds = 60;
   std::string faults = "rough";
-  /// Share of messages; below zero: as `faults` says.
+  /// Share of messages that are lost, 0 to 1; negative: as `faults` says.
   double loss = -1;
 };
+
+/// The scenarios of `troupe sim`.
+std::vector<std::string> scenario_names();
 
 int run_sim(const common_options& common, const sim_command& what);
 
@@ -173,18 +197,21 @@ struct chaos_command {
   std::uint32_t seconds = 60;
   std::uint64_t seed = 0;
   std::uint32_t clients = 4;
-  /// Of the group that keeps the services: wan or lan.
+  /// Raft timers of the nodes: wan or lan.
   std::string timers = "wan";
   std::string workload = "register";
-  /// What is between the processes: proxy or namespaces.
+  /// Network between the processes: proxy or namespaces.
   std::string network = "proxy";
-  /// Kinds, by name; none: all of them.
+  /// Kinds of faults, by name; empty: all of them.
   std::vector<std::string> faults{};
-  /// Where the history goes; none: only that of a bad run is kept, here.
+  /// File for the history; empty: only a failed run leaves one, in the current folder.
   std::string history{};
-  /// The folder where each node writes down what its replica does; none: nowhere.
+  /// Folder for the actions of the Raft replicas; empty: none.
   std::string raft_log{};
 };
+
+/// The kinds of faults of `troupe chaos`.
+std::vector<std::string> chaos_fault_names();
 
 int run_chaos(const common_options& common, const chaos_command& what, const std::string& self,
               const held_signals& signals);

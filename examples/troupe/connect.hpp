@@ -10,10 +10,11 @@
 #include <vector>
 
 #include "cli.hpp"
+#include "troupe/core/names.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/messages.hpp"
 
-/// The way of every command to the cluster, and the lists that several of them show.
+/// How commands connect to a cluster, and the lists that several of them show.
 namespace cli {
 
 /// Connects to the cluster at --at.
@@ -25,24 +26,24 @@ connect(const common_options& common) {
   return troupe::cluster_client::connect(*std::move(where), common.wait());
 }
 
-/// The same, for what only the services can do: waits until they are found.
+/// Connects, and waits until the services are found, for requests that only they can answer.
 inline troupe::result<std::unique_ptr<troupe::cluster_client>>
 connect_to_services(const common_options& common) {
   auto client = connect(common);
   if (client)
-    if (auto why = (*client)->await_services(common.wait()); why.code != troupe::errc::none)
-      return why;
+    if (auto found = (*client)->await_services(common.wait()); !found)
+      return found.error();
   return client;
 }
 
-/// Whether the services can be asked, or only one node for what that knows. Waits for as long as
-/// an election takes, at most.
+/// Whether the services can be asked; otherwise only one node can be asked for what it knows.
+/// Waits at most as long as an election takes.
 inline bool finds_services(troupe::cluster_client& client, troupe::duration wait) {
   constexpr troupe::duration election = std::chrono::milliseconds{2'500};
-  return client.await_services(std::min(wait, election)).code == troupe::errc::none;
+  return client.await_services(std::min(wait, election)).has_value();
 }
 
-/// A problem that may be none of what a single node knows.
+/// Whether a problem may concern the services only, so that one node can still say what it knows.
 inline bool is_of_services(troupe::errc code) {
   using troupe::errc;
   return code == errc::no_quorum || code == errc::unreachable || code == errc::not_leader
@@ -64,8 +65,8 @@ inline voter_count count_voters(const troupe::cluster::voters_view& group) {
   return found;
 }
 
-/// The group as one JSON object; `called` gives the name of a node by its id. How far the others
-/// are only a leader knows: null while nobody leads.
+/// The group as one JSON object; `called` gives the name of a node by its id. Only a leader knows
+/// the state of the others: `lag`, `silent_s`, `lacking` and `older` are null without one.
 template <class Names>
 json to_json(const troupe::cluster::voters_view& what, Names called) {
   auto seats = json::array();
@@ -84,8 +85,50 @@ json to_json(const troupe::cluster::voters_view& what, Names called) {
   auto kept_out = json::array();
   for (auto& each : what.kept_out)
     kept_out.push_back(called(each));
+  auto services = json::array();
+  auto named = [called](const std::vector<std::string>& nodes) {
+    auto names = json::array();
+    for (auto& each : nodes)
+      names.push_back(called(each));
+    return names;
+  };
+  for (auto& each : what.services)
+    services.push_back({{"name", each.name},
+                        {"type", each.type},
+                        {"why_not_here", each.why ? json(each.why.detail) : json(nullptr)},
+                        {"lacking", if_led(named(each.lacking))},
+                        {"older", if_led(named(each.older))}});
   return {{"term", what.term},     {"commit", what.commit}, {"last", what.last},
-          {"wanted", what.wanted}, {"voters", seats},       {"kept_out", kept_out}};
+          {"wanted", what.wanted}, {"voters", seats},       {"kept_out", kept_out},
+          {"services", services}};
+}
+
+/// Problems of services that programs add, one line each. `asked` is the node that answered; if
+/// there is a leader, the leader answered.
+template <class Names>
+std::string describe_services(const troupe::cluster::voters_view& what, std::string asked,
+                              Names called) {
+  std::string text;
+  for (auto& each : what.seats)
+    if (each.leads)
+      asked = called(each.node);
+  auto names = [called](const std::vector<std::string>& nodes) {
+    std::string all;
+    for (auto& each : nodes)
+      all += (all.empty() ? "" : ", ") + called(each);
+    return all;
+  };
+  for (auto& each : what.services) {
+    if (each.why)
+      text += "node " + asked + ": " + each.why.detail + '\n';
+    if (!each.lacking.empty())
+      text += "service '" + each.name + "' is not in the programs of: " + names(each.lacking)
+              + "; it stops while one of these leads\n";
+    if (!each.older.empty())
+      text += "service '" + each.name + "' has older rules on: " + names(each.older)
+              + "; newer ones begin once their programs know them\n";
+  }
+  return text;
 }
 
 /// "2 of 3 voters reachable"
@@ -93,7 +136,7 @@ inline std::string describe(const voter_count& voters) {
   return std::to_string(voters.reached) + " of " + std::to_string(voters.all) + " voters reachable";
 }
 
-/// What people want to know of the group, in a line.
+/// A summary of the group for people, in one line.
 inline std::string describe(const troupe::cluster::voters_view& what) {
   auto voters = count_voters(what);
   auto text = describe(voters) + ", term " + std::to_string(what.term) + ", "
@@ -109,13 +152,13 @@ inline bool says_why(const troupe::cluster::node_view& seen) {
   return seen.why.code != troupe::errc::none;
 }
 
-/// "no leader since 12 s, 1 of 3 voters reachable; " and why, where that is known; or that there is
-/// a leader, but no way to it from here.
+/// "no leader since 12 s, 1 of 3 voters reachable; " and the reason, if it is known; or that there
+/// is a leader which cannot be reached from here.
 inline std::string describe_leaderless(const troupe::cluster::node_view& seen) {
   auto since = std::chrono::duration_cast<std::chrono::seconds>(seen.leaderless_for).count();
   auto text = seen.leader.empty() ? "no leader since " + std::to_string(since) + " s"
-                                  : "no way from here to the leader, which is at " + seen.leader
-                                      + " as node " + seen.name + " says";
+                                  : "the leader is at " + seen.leader + ", as node " + seen.name
+                                      + " says, but cannot be reached from here";
   if (auto voters = count_voters(seen.group); voters.all > 0)
     text += ", " + describe(voters);
   if (says_why(seen))
@@ -123,7 +166,7 @@ inline std::string describe_leaderless(const troupe::cluster::node_view& seen) {
   return text;
 }
 
-/// Adds to a JSON object who leads and who is reached; `leader` is empty while nobody does.
+/// Adds the leader and the reachable voters to a JSON object; `leader` is empty without a leader.
 inline void add_standing(json& line, const troupe::cluster::node_view& seen,
                          const std::string& leader) {
   auto voters = count_voters(seen.group);
@@ -136,10 +179,11 @@ inline void add_standing(json& line, const troupe::cluster::node_view& seen,
     line["why"] = seen.why.detail;
 }
 
-/// Says on stderr that what follows is what one node knows.
+/// Says on stderr that the following output is what one node knows.
 inline void tell_leaderless(const common_options& common, const troupe::cluster::node_view& seen) {
   if (!common.json) {
-    print_line(std::cerr, describe_leaderless(seen) + "; shows what node " + seen.name + " knows");
+    print_line(std::cerr,
+               describe_leaderless(seen) + "; this is what node " + seen.name + " knows");
     return;
   }
   json line{{"event", "no_leader"}, {"node", seen.name}};
@@ -147,7 +191,7 @@ inline void tell_leaderless(const common_options& common, const troupe::cluster:
   print(line, std::cerr);
 }
 
-/// Every record of one kind, whatever its status; `ask` is asked for pages.
+/// All records of one kind, with any status; calls `ask` for each page.
 template <class Ask>
 troupe::result<std::vector<troupe::registry::record_view>>
 all_pages(troupe::registry::record_kind kind, Ask ask) {
@@ -168,7 +212,7 @@ all_pages(troupe::registry::record_kind kind, Ask ask) {
   }
 }
 
-/// As the registry has them.
+/// The records as the registry has them.
 inline troupe::result<std::vector<troupe::registry::record_view>>
 all_records(troupe::cluster_client& cluster, troupe::registry::record_kind kind,
             troupe::duration wait) {
@@ -177,7 +221,33 @@ all_records(troupe::cluster_client& cluster, troupe::registry::record_kind kind,
   });
 }
 
-/// As one node has heard of them last: of voters that it does not reach they are disconnected.
+/// The record of the node with this name or id.
+inline troupe::result<troupe::registry::record>
+find_node(troupe::cluster_client& client, const std::string& called, troupe::duration wait) {
+  auto nodes = all_records(client, troupe::registry::record_kind::node, wait);
+  if (!nodes)
+    return nodes.error();
+  std::vector<troupe::registry::record> found;
+  for (auto& each : *nodes)
+    if (each.value.key.name == called || each.value.key.owner == called)
+      found.push_back(each.value);
+  if (found.empty())
+    return troupe::problem{troupe::errc::not_found, "no node is called '"
+                                                      + troupe::shortened(called)
+                                                      + "'; see troupe status"};
+  if (found.size() > 1)
+    return troupe::problem{troupe::errc::bad_argument,
+                           std::to_string(found.size()) + " nodes are called '" + called
+                             + "'; give the id that troupe status --json shows"};
+  if (found.front().endpoints.empty())
+    return troupe::problem{troupe::errc::unreachable,
+                           "node '" + called
+                             + "' says no address; ask where it runs, with node::maintain"};
+  return found.front();
+}
+
+/// The records as one node has last heard of them; voters that it does not reach are shown as
+/// disconnected.
 inline troupe::result<std::vector<troupe::registry::record_view>>
 known_records(troupe::cluster_client& cluster, troupe::registry::record_kind kind,
               const troupe::cluster::node_view& seen, troupe::duration wait) {
@@ -193,7 +263,7 @@ known_records(troupe::cluster_client& cluster, troupe::registry::record_kind kin
   return found;
 }
 
-/// Every lock that somebody holds.
+/// All locks that are held.
 inline troupe::result<std::vector<troupe::lock::lock_view>>
 all_locks(troupe::cluster_client& cluster, troupe::duration wait) {
   troupe::lock::list_locks question;

@@ -28,6 +28,10 @@ using clock = std::chrono::steady_clock;
 
 namespace {
 
+duration to_span(double seconds) {
+  return std::chrono::duration_cast<duration>(std::chrono::duration<double>{seconds});
+}
+
 /// One demo, from its processes to its summary.
 class demo {
 public:
@@ -36,11 +40,11 @@ public:
     : common_(common), what_(what), self_(std::move(self)), signals_(signals) {}
 
   int run() {
-    if (auto& why = folder_.missing(); why.code != errc::none)
-      return complain(why);
+    if (auto& why = folder_.missing())
+      return complain(common_, why);
     auto flow = workflow::read_workflow(what_.file);
     if (!flow)
-      return complain_of_workflow(flow.error());
+      return complain_of_workflow(common_, flow.error());
     auto figures = workflow::analyse(*flow);
     auto slots = what_.slots * 3;
     auto ideal = workflow::list_schedule(*flow, slots);
@@ -48,22 +52,25 @@ public:
     say("workflow " + flow->name() + ": " + std::to_string(figures.tasks) + " tasks, "
         + std::to_string(figures.edges) + " edges, sleeps scaled by " + std::to_string(scale_));
     if (!start_nodes())
-      return is_interrupted() ? interrupted()
-                              : complain({errc::failed, "a node did not start; see above"});
+      return is_interrupted()
+               ? interrupted()
+               : complain_with_logs({errc::failed, "a node did not start; see above"});
     auto where = common_;
     where.at = {"127.0.0.1:" + std::to_string(nodes_.front().port)};
     auto client = connect(where);
     if (!client)
-      return complain(client.error());
+      return complain(common_, client.error());
     if (!wait_for_workers(**client))
       return is_interrupted()
                ? interrupted()
-               : complain({errc::timed_out, "the workers did not register within 20 s"});
+               : complain_with_logs(
+                 {errc::timed_out, "the workers did not register within 20 s; see above"});
     return run_workflow(*flow, **client);
   }
 
 private:
-  /// A node that was killed, and its tasks, with their attempts, that do not run again yet.
+  /// A node that was killed, and those of its tasks, with their attempts, that do not run again
+  /// yet.
   struct loss {
     std::string node;
     clock::time_point at;
@@ -77,14 +84,23 @@ private:
       std::cout << line << std::endl;
   }
 
-  /// Looked at between all that blocks, so that everything is cleaned up on the usual way out.
+  /// Checked between blocking calls, so that an interrupt ends the demo by the normal path and
+  /// cleans up.
   bool is_interrupted() {
     return interrupted_ = interrupted_ || signals_.wait(0ms).has_value();
   }
 
   int interrupted() {
     bar_.close();
-    return complain({errc::cancelled, "interrupted; start it again to see the rest"});
+    return complain(common_, {errc::cancelled, "interrupted; start it again to see the rest"});
+  }
+
+  /// Prints the logs of the nodes. Until then they are in files: while nodes are killed, such lines
+  /// would read like failures.
+  int complain_with_logs(const problem& why) {
+    bar_.close();
+    print_logs(folder_.path());
+    return complain(common_, why);
   }
 
   bool start_nodes() {
@@ -94,7 +110,7 @@ private:
     return true;
   }
 
-  /// Starts a node, or starts it again on its folder.
+  /// Starts a node, or restarts it on its folder.
   bool start(const std::string& name) {
     std::vector<std::string> options{"--listen", "127.0.0.1:0",
                                      "--data",   folder_.path() / name,
@@ -103,7 +119,7 @@ private:
     for (auto& each : nodes_)
       if (each.name != name)
         options.insert(options.end(), {"--join", "127.0.0.1:" + std::to_string(each.port)});
-    auto made = start_node(self_, name, options);
+    auto made = start_node(self_, name, options, folder_.path() / (name + ".log"));
     if (!made)
       return false;
     bar_.close();
@@ -133,16 +149,15 @@ private:
       if (found && found->workers.size() == nodes_.size() && leader(client)) {
         for (auto& each : found->workers)
           workers_[each.name] = each.worker;
-        say("all three keep what the cluster has; " + *leader(client) + " leads");
+        say("all three nodes are voters; node " + *leader(client) + " is the leader");
         return true;
       }
-      nodes_.front().process.read_line(20ms); // a node says nothing more: only a short wait
+      nodes_.front().process.read_line(20ms); // prints nothing more: only a short wait
     }
     return false;
   }
 
-  /// Returns the name of the node that leads a group in which all vote and are up to date;
-  /// nothing if it is not so.
+  /// Returns the name of the leader if all nodes are voters and up to date; otherwise nothing.
   std::optional<std::string> leader(cluster_client& client) {
     auto found = client.voters().list(5s);
     if (!found || found->seats.size() != nodes_.size())
@@ -165,13 +180,13 @@ private:
     how.key = "demo";
     auto receipt = service.ask(scheduler::to_submit(flow, how), 30s);
     if (!receipt)
-      return complain(receipt.error());
+      return complain(common_, receipt.error());
     started_ = clock::now();
-    scheduler::watch_run question{receipt->run, 0, 200ms, 1'000}; // to look at signals between
+    scheduler::watch_run question{receipt->run, 0, 200ms, 1'000}; // short, to check for signals
     while (!is_interrupted()) {
       auto news = service.ask(question, 60s);
       if (!news)
-        return complain(news.error());
+        return complain(common_, news.error());
       question.after = news->revision;
       look_at(*news);
       auto done = news->run.counts.at(static_cast<std::size_t>(scheduler::task_state::completed));
@@ -179,12 +194,12 @@ private:
       if (is_final(news->run.state))
         return finish(flow, news->run);
       if (!next_fault(client, double(done) / news->run.tasks))
-        return complain({errc::failed, "a node did not start again; see above"});
+        return complain_with_logs({errc::failed, "a node did not start again; see above"});
     }
     return interrupted();
   }
 
-  /// A worker is killed, and comes back when others have its tasks; then whoever leads.
+  /// Kills a worker, restarts it when others have its tasks, then kills the leader.
   bool next_fault(cluster_client& client, double done) {
     if (losses_.empty() && done >= 0.25) {
       auto leads = leader(client);
@@ -202,7 +217,7 @@ private:
     return true;
   }
 
-  /// Keeps who runs what, to see when the tasks of a killed node run again.
+  /// Records which worker runs which task, to see when the tasks of a killed node run again.
   void look_at(const scheduler::run_news& news) {
     for (auto& each : news.changes) {
       auto runs = each.state == scheduler::task_state::running;
@@ -256,7 +271,7 @@ private:
     losses_.push_back(std::move(made));
   }
 
-  /// The file of a node that was there to the end.
+  /// The log file of a node that lived to the end.
   [[nodiscard]] std::filesystem::path surviving_log() const {
     auto lives = [this](auto& node) { return losses_.empty() || losses_.back().node != node.name; };
     return folder_.path() / std::ranges::find_if(nodes_, lives)->name / "group.db";
@@ -271,9 +286,9 @@ private:
       each.process.wait_for_end(20s);
     auto counted = count_results(surviving_log(), run.run);
     if (!counted)
-      return complain(counted.error());
+      return complain(common_, counted.error());
     std::map<duration, std::size_t> workers{{duration::zero(), std::size_t{what_.slots} * 3}};
-    for (auto& each : changes_) // a node goes, comes, goes
+    for (auto& each : changes_) // a node is killed, restarted, killed
       workers[std::chrono::duration_cast<duration>(each - started_)]
         = std::size_t{what_.slots} * (workers.size() % 2 == 1 ? 2 : 3);
     auto bound = list_schedule_with_losses(flow, scale_, workers);
@@ -307,13 +322,13 @@ private:
       say("recorded once   " + std::to_string(counted->recorded - counted->twice)
           + " results, read from the journal; twice: " + std::to_string(counted->twice));
       say("nodes lost      " + nodes + ", with " + std::to_string(lost)
-          + " tasks; all of them ran again after " + std::to_string(recovery) + " s at most");
-      say("total time      " + std::to_string(makespan) + " s; list schedule for the workers that "
-          + "were alive: " + std::to_string(seconds(bound)) + " s");
+          + " tasks; all of them ran again after " + in_words(to_span(recovery)) + " at most");
+      say("total time      " + in_words(to_span(makespan))
+          + "; list schedule for the workers that were alive: " + in_words(bound));
     }
     if (!good)
-      return complain({errc::failed, "the run ended as " + std::string{name_of(run.state)}
-                                       + "; see the figures above"});
+      return complain(common_, {errc::failed, "the run ended as " + std::string{name_of(run.state)}
+                                                + "; see the figures above"});
     return ok;
   }
 
@@ -322,17 +337,17 @@ private:
   std::string self_;
   const held_signals& signals_;
   bool interrupted_ = false;
-  scratch_folder folder_{"demo"}; // outlives the processes that write into it
+  scratch_folder folder_{"demo"}; // outlives the processes that write to it
   std::vector<started_node> nodes_;
   double scale_ = 1;
   clock::time_point started_;
-  /// By the names of their nodes.
+  /// By node name.
   std::map<std::string, scheduler::worker_id> workers_;
-  /// What runs where, in which attempt.
+  /// Which task runs on which worker, in which attempt.
   std::map<std::uint32_t, std::pair<scheduler::worker_id, std::uint32_t>> running_;
   std::vector<loss> losses_;
   bool is_back_ = false;
-  /// When a node went, came, went.
+  /// When a node was killed, restarted, killed.
   std::vector<clock::time_point> changes_;
   progress_bar bar_;
 };

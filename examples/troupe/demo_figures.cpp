@@ -25,13 +25,13 @@ namespace {
 using machine = scheduler::task_scheduler;
 using batch = host::replicated_batch<machine>;
 
-/// The scheduler of a cluster, stepped again to see which results it took.
+/// Replays the scheduler of a cluster, to see which results it recorded.
 class replay {
 public:
   explicit replay(scheduler::run_id run) : run_(run) {}
 
   void take(const host::record<machine>& line) {
-    if (line.index <= last_) // of a leader that was not heard of its successor in time
+    if (line.index <= last_) // a duplicate, by a leader that did not know its successor yet
       return;
     last_ = line.index;
     machine::effects out;
@@ -111,7 +111,7 @@ duration list_schedule_with_losses(const workflow::dag& flow, double scale,
       now = change->first;
       count = change->second;
       ++change;
-      while (running.size() > count) { // those that would have ended last
+      while (running.size() > count) { // the tasks that would have ended last
         ready.push(std::prev(running.end())->second);
         running.erase(std::prev(running.end()));
       }
@@ -129,11 +129,12 @@ duration list_schedule_with_losses(const workflow::dag& flow, double scale,
 result<journal_count> count_results(const std::filesystem::path& file, scheduler::run_id run) {
   host::group_log log{file};
   host::stored_group content;
-  if (auto why = log.load(content); why.code != errc::none)
+  if (auto why = log.load(content))
     return why;
   if (content.state.base.index > 0)
-    return problem{errc::failed, "the log begins with a snapshot, so its start cannot be counted; "
-                                 "run a smaller workflow"};
+    return problem{errc::failed,
+                   "the log begins with a snapshot, so earlier results cannot be counted; "
+                   "run a smaller workflow"};
   replay seen{run};
   for (auto& each : content.state.entries) {
     auto* bytes = std::get_if<std::string>(&each.what);

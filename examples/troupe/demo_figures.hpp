@@ -9,11 +9,12 @@
 #include "troupe/scheduler/types.hpp"
 #include "troupe/workflow/dag.hpp"
 
-/// What the demo compares itself with.
+/// Figures that the demo compares its run with.
 namespace cli {
 
-/// Returns when a greedy list schedule ends, longest remaining path first. `workers` says how
-/// many there are from when on, the first from zero; what ran on those that go begins anew.
+/// Returns the end of a greedy list schedule, longest remaining path first. `workers` says how
+/// many workers there are from which time on, the first entry from zero; tasks of workers that
+/// go start anew.
 troupe::duration list_schedule_with_losses(const troupe::workflow::dag& flow, double scale,
                                            const std::map<troupe::duration, std::size_t>& workers);
 
@@ -24,8 +25,8 @@ struct journal_count {
   std::size_t late = 0;
 };
 
-/// Steps what the group of a cluster has agreed on once more, from the file of one of its
-/// nodes, and counts for each task how often a result was taken.
+/// Replays the log of a group from the file of one of its nodes, and counts for each task how
+/// often a result was recorded.
 troupe::result<journal_count> count_results(const std::filesystem::path& file,
                                             troupe::scheduler::run_id run);
 

@@ -12,18 +12,20 @@ using namespace troupe;
 
 namespace {
 
-/// Asks the node behind `entry` to leave. Returns its id once it has agreed.
+/// Asks the node of `entry` to leave. Returns its id once it has agreed.
 result<std::string> ask_to_leave(caf::scoped_actor& self, const caf::strong_actor_ptr& entry,
                                  bool force, duration wait) {
-  result<std::string> agreed{problem{errc::timed_out, "no answer in time"}};
+  result<std::string> agreed{
+    problem{errc::timed_out, "no answer in time; wait longer with --timeout"}};
   self->request(caf::actor_cast<caf::actor>(entry), wait, router::leave_cluster{force})
     .receive([&](const router::leave_receipt& answer) { agreed = answer.node; },
              [&](const caf::error& why) { agreed = to_problem(why); });
   return agreed;
 }
 
-/// Has the group go on without the node. Nothing to do where it has no seat in one. With `force`
-/// also where nobody leads who could, but not while the others need the node.
+/// Removes the node from the voters, if it is one. If there is no leader that could do it, that is
+/// a problem only without `force`. A leader refuses while the remaining voters need the node, even
+/// with `force`.
 problem give_up_vote(cluster_client& client, const std::string& node, bool force, duration wait) {
   if (!client.has_voters())
     return {};
@@ -42,45 +44,46 @@ problem give_up_vote(cluster_client& client, const std::string& node, bool force
 int run_leave(const common_options& common, const leave_command& what) {
   auto where = addresses(common.at);
   if (!where)
-    return complain(where.error());
+    return complain(common, where.error());
   if (where->size() != 1)
-    return complain({errc::bad_argument, "--at names " + std::to_string(where->size())
-                                           + " nodes; give the one that is to leave"});
+    return complain(common,
+                    {errc::bad_argument, "--at names " + std::to_string(where->size())
+                                           + " nodes; give only the node that should leave"});
   auto place = to_string(where->front());
   auto client = connect_to_services(common);
   if (!client)
-    return complain(client.error());
-  // The host takes the list of members with it.
+    return complain(common, client.error());
+  // The only host takes the list of members with it.
   auto others_know = (*client)->address() != place;
   auto link = (*client)->link_to(where->front(), common.wait());
   if (!link)
-    return complain(link.error());
+    return complain(common, link.error());
   auto entry = (*link)->entry_point();
   if (!entry)
-    return complain({errc::unreachable, place + " closed the link at once; is it ending already?"});
-  // A voter is replaced while it still votes.
-  if (auto why = give_up_vote(**client, to_string((*link)->peer().node), what.force, common.wait());
-      why.code != errc::none)
-    return complain(why);
+    return complain(
+      common, {errc::unreachable, place + " closed the link at once; it may be ending already"});
+  // A voter is replaced before it stops voting.
+  if (auto why = give_up_vote(**client, to_string((*link)->peer().node), what.force, common.wait()))
+    return complain(common, why);
   caf::scoped_actor self{(*client)->system()};
   self->monitor(entry);
   auto node = ask_to_leave(self, entry, what.force, common.wait());
   if (!node)
-    return complain(node.error());
+    return complain(common, node.error());
   auto is_gone = false;
   self->receive([&](const caf::down_msg&) { is_gone = true; }, caf::after(common.wait()) >> [] {});
   if (!is_gone)
-    return complain({errc::timed_out, place
-                                        + " finishes what it runs and leaves after that; see "
-                                          "troupe status, or wait longer with --timeout"});
+    return complain(common, {errc::timed_out, place
+                                                + " finishes its tasks and leaves then; see "
+                                                  "troupe status, or wait longer with --timeout"});
   if (others_know) {
     auto left = all_records(**client, registry::record_kind::node, common.wait());
     if (!left)
-      return complain(left.error());
+      return complain(common, left.error());
     if (std::ranges::any_of(*left, [&](auto& each) { return each.value.key.owner == *node; }))
-      return complain({errc::outcome_unknown, place
-                                                + " has ended, but could not take back all "
-                                                  "that it said; see troupe status"});
+      return complain(common, {errc::outcome_unknown, place
+                                                        + " has ended, but could not remove all "
+                                                          "of its records; see troupe status"});
   }
   if (common.json)
     print({{"event", "left"}, {"id", *node}, {"at", place}});

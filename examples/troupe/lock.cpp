@@ -29,21 +29,21 @@ using namespace std::literals;
 
 namespace {
 
-/// A command that runs as long as a lock is held, with all that it starts. It gets our input and
-/// output, dies with this process, and is stopped when the lock is lost. Thread-safe.
+/// A command that runs while a lock is held, with all processes that it starts. It gets our input
+/// and output, dies with this process, and is stopped when the lock is lost. Thread-safe.
 class guarded_command {
 public:
-  /// Between the SIGTERM that stops it, or what it leaves behind, and the SIGKILL.
+  /// Time from SIGTERM to SIGKILL, for the command and for processes that it leaves behind.
   static constexpr duration grace = 5s;
 
-  /// The same where the lock is lost: how long before the end of a lease that could not be renewed.
+  /// If the lease cannot be renewed, the lock counts as lost this long before the lease ends.
   static duration margin(duration ttl) {
     return std::min(grace, ttl / 6);
   }
 
   explicit guarded_command(duration ttl) : margin_(margin(ttl)) {}
 
-  /// A signal ends what `client` waits for from here on; null: what is begun then ends first.
+  /// From here on a signal ends the calls of `client`; null: a signal lets the current call end.
   void wait_by(cluster::service_clients* client) {
     std::lock_guard guard{mutex_};
     waiting_ = client;
@@ -56,7 +56,7 @@ public:
     return was_started_ ? 0 : ended_by_;
   }
 
-  /// The lock is lost, and soon gone: nothing must run then.
+  /// Says that the lock is lost: the command has to end before the lease does.
   void lose(const problem& why) {
     std::lock_guard guard{mutex_};
     lost_ = why;
@@ -64,35 +64,37 @@ public:
     ::eventfd_write(has_lost_.get(), 1);
   }
 
-  /// It is for the command while that runs; before, it ends what we wait for, and after it the wait
-  /// for the release. Returns false if there is nothing to end but this process.
+  /// Handles a signal: while the command runs, passes it to the command; before, ends our wait for
+  /// the lock; afterwards, shortens the wait for the release. Returns false if this process is to
+  /// end at once.
   bool pass_on(held_signals::signal what) {
     std::lock_guard guard{mutex_};
     was_signalled_ = true;
     if (program_) {
-      // Unless it has left our process group: who types once more means it.
+      // The terminal has sent a typed one already, unless the command left our process group:
+      // a second one is passed on.
       if (!what.was_typed || was_typed_)
         program_->signal(what.number);
       was_typed_ |= what.was_typed;
       if (what.number == SIGTERM || what.number == SIGHUP)
-        program_->signal(SIGCONT); // one that was stopped has to hear it, too
+        program_->signal(SIGCONT); // a stopped process cannot handle it otherwise
       return true;
     }
     if (std::exchange(ended_by_, what.number) != 0)
-      return false; // whoever asks again does not want to wait
+      return false; // a second signal ends us at once
     if (waiting_ != nullptr)
-      waiting_->close(); // its place in line goes with its session
+      waiting_->close(); // ends its session, and with it the place in line
     return is_connected_;
   }
 
-  /// Of this process, if a signal ends it now.
+  /// Exit status of this process if the signal `number` ends it now.
   [[nodiscard]] int status_by(int number) const {
     std::lock_guard guard{mutex_};
     return status_.value_or(128 + number);
   }
 
-  /// Gives the lock back and waits for that: 10 s, or 1 s once a signal has come, as whoever sent
-  /// it waits for our end.
+  /// Releases the lock and waits for that up to 10 s, or up to 1 s after a signal, because its
+  /// sender waits for our end.
   void give_back(lock::auto_renew_lock& held) const {
     constexpr duration patience = 10s;
     auto released = std::make_shared<std::promise<void>>();
@@ -109,13 +111,14 @@ public:
     }
   }
 
-  /// Runs `command` under `held` to its end and stops what it leaves behind. Returns its exit
-  /// status, or 128 and the signal that ended it, as a shell does; the problem that the lock was
-  /// lost with, if it was.
-  result<int> run(const std::vector<std::string>& command, const lock::auto_renew_lock& held) {
+  /// Runs `command` under `held` to its end and stops the processes that it leaves behind. Returns
+  /// its exit status, or 128 plus the signal that ended it, as a shell does. Errors: why the lock
+  /// was lost.
+  result<int> run(const common_options& common, const std::vector<std::string>& command,
+                  const lock::auto_renew_lock& held) {
     if (auto why = start(command, held); why.code == errc::not_found)
-      return complain(why), ::access(command.front().c_str(), F_OK) == 0 ? 126 : 127;
-    else if (why.code != errc::none)
+      return complain(common, why), ::access(command.front().c_str(), F_OK) == 0 ? 126 : 127;
+    else if (why)
       return why;
     for (; !is_lost() && !program_->has_ended(); program_->look()) {
       std::array<pollfd, 2> news{{{program_->news(), POLLIN, 0}, {has_lost_.get(), POLLIN, 0}}};
@@ -123,18 +126,19 @@ public:
     }
     auto was_over = !is_lost();
     program_->signal(SIGTERM);
-    program_->signal(SIGCONT); // one that was stopped at a terminal has to hear it, too
+    program_->signal(SIGCONT); // one that was stopped at a terminal cannot end otherwise
     if (!ends_in_time())
       program_->kill();
     auto status = program_->status();
     std::lock_guard guard{mutex_};
     program_.reset();
-    status_ = lost_.code == errc::none ? status : failed;
-    if (lost_.code != errc::none)
+    status_ = !lost_ ? status : failed;
+    if (lost_)
       return problem{lost_.code,
-                     (was_over ? "what the command had left behind was stopped late, as the lock "
-                                 "was lost: "
-                               : "the command was stopped, as its lock was lost: ")
+                     (was_over
+                        ? "processes that the command left behind were still running when the "
+                          "lock was lost: "
+                        : "the command was stopped, as its lock was lost: ")
                        + lost_.detail};
     return status;
   }
@@ -145,14 +149,15 @@ private:
     return lost_.code != errc::none;
   }
 
-  /// What was told to end has as long as the lock is ours, less what it takes to kill it.
+  /// Waits for the end of all processes: for `grace`, but not longer than the lock is ours, minus
+  /// the time to kill them.
   bool ends_in_time() {
     auto start = std::chrono::steady_clock::now();
     for (;;) {
       auto end = start + grace;
       {
         std::lock_guard guard{mutex_};
-        if (lost_.code != errc::none)
+        if (lost_)
           end = std::min(end, lost_at_ + margin_ * 3 / 4);
       }
       auto left = end - std::chrono::steady_clock::now();
@@ -168,13 +173,12 @@ private:
     ::setenv("TROUPE_TOKEN", std::to_string(held.token().value).c_str(), 1);
     std::lock_guard guard{mutex_};
     if (ended_by_ != 0)
-      return {errc::withdrawn, "a signal came before the command ran"};
-    if (lost_.code != errc::none)
+      return {errc::withdrawn, "a signal arrived before the command started"};
+    if (lost_)
       return lost_;
-    if (!held.held()) // we were stopped for long, and nobody has told yet
-      return {errc::stale_token,
-              "the lease was over before the command began; give a longer --ttl"};
-    // In our process group: at a terminal it can read, be interrupted and be suspended.
+    if (!held.held()) // we were stopped, and have no notice of the loss yet
+      return {errc::stale_token, "the lease ended before the command started; give a longer --ttl"};
+    // In our process group, so that at a terminal it can read, be interrupted and be suspended.
     auto started = supervised_program::start({.command = command});
     if (!started)
       return started.error();
@@ -191,17 +195,18 @@ private:
   int ended_by_ = 0;
   bool was_signalled_ = false;
   bool was_typed_ = false;
-  /// Made and ended under the mutex; only run() changes it between.
+  /// Created and reset under the mutex; in between only run() uses it.
   std::optional<supervised_program> program_;
   bool was_started_ = false;
-  /// Once it has ended.
+  /// Exit status once the command has ended.
   std::optional<int> status_;
   problem lost_;
   std::chrono::steady_clock::time_point lost_at_;
 };
 
-/// From here on signals are for the command and what it started, while it runs; else they end what
-/// we wait for, and us. What is typed at a terminal reaches the command by itself.
+/// From here on signals go to the command and the processes that it started, while it runs;
+/// otherwise they end our waiting, and this process. Signals typed at a terminal reach the command
+/// directly.
 void pass_signals_to(const std::shared_ptr<guarded_command>& command) {
   auto signals
     = std::make_shared<held_signals>(std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP, SIGQUIT});
@@ -220,9 +225,10 @@ std::string own_label() {
   return "process " + std::to_string(::getpid()) + " on " + std::string{host};
 }
 
-/// Releases the lock if it was granted to `asked` just before its session ended, which does not.
+/// Releases the lock if it was granted to `asked` just before its session ended: the end of a
+/// session does not release it.
 void give_back(common_options common, const std::string& name, lock::lock_client& asked) {
-  // What comes late of that session is refused once it has ended.
+  // Once the session has ended, late requests of it are refused.
   asked.service().close(1s);
   common.wait_s = std::min(common.wait_s, 1.0);
   auto cluster = connect(common);
@@ -240,17 +246,22 @@ void give_back(common_options common, const std::string& name, lock::lock_client
 } // namespace
 
 int run_lock(const common_options& common, const lock_command& what) {
+  if (what.name.empty())
+    return complain(common, {errc::bad_argument, "NAME is empty; give the name of a lock"});
   auto ttl = to_duration(what.ttl, "--ttl");
   if (!ttl)
-    return complain(ttl.error());
+    return complain(common, ttl.error());
+  if (*ttl == duration::zero())
+    return complain(
+      common, {errc::bad_argument, "--ttl is '" + what.ttl + "'; give more than 0, such as 10s"});
   auto wait = to_duration(what.wait, "--wait");
   if (!wait)
-    return complain(wait.error());
+    return complain(common, wait.error());
   auto command = std::make_shared<guarded_command>(*ttl);
   pass_signals_to(command);
   auto cluster = connect(common);
   if (!cluster)
-    return complain(cluster.error());
+    return complain(common, cluster.error());
   lock::hold_options how{*ttl,
                          *wait,
                          what.shared ? lock::lock_mode::shared : lock::lock_mode::exclusive,
@@ -271,24 +282,27 @@ int run_lock(const common_options& common, const lock_command& what) {
   if (auto signal = command->ended_by(); signal != 0 || (!held && may_be_ours)) {
     if (may_be_ours)
       give_back(common, what.name, locks);
-    return signal != 0 ? 128 + signal : complain(held.error());
+    return signal != 0 ? 128 + signal : complain(common, held.error());
   }
   if (!held) {
-    auto status = complain(held.error());
+    auto why = held.error();
+    if (why.detail.starts_with("ttl is ") || why.detail.starts_with("wait is "))
+      why.detail = "--" + why.detail;
+    auto status = complain(common, why);
     return held.error().code == errc::lock_held ? timed_out : status;
   }
   if (common.json)
     print({{"event", "held"}, {"lock", what.name}, {"token", held->token().value}});
-  auto status = command->run(what.command, *held);
+  auto status = command->run(common, what.command, *held);
   if (auto signal = command->ended_by(); signal != 0) {
     command->give_back(*held);
     return 128 + signal;
   }
   if (!status) {
-    complain(status.error());
+    complain(common, status.error());
     return failed;
   }
-  // Refused or not: the work was done under the lock, and the lease ends by itself.
+  // An error is ignored: the work was done under the lock, and the lease ends by itself.
   command->give_back(*held);
   return *status;
 }
@@ -298,7 +312,7 @@ namespace {
 int force_release(const common_options& common, cluster_client& cluster, const std::string& name) {
   auto revoked = cluster.services().locks.ask(lock::force_release{name}, common.wait());
   if (!revoked)
-    return complain(revoked.error());
+    return complain(common, revoked.error());
   for (auto& each : revoked->leases)
     if (common.json)
       print({{"event", "released"}, {"lock", name}, {"token", each.token.value}});
@@ -312,16 +326,17 @@ int force_release(const common_options& common, cluster_client& cluster, const s
 
 int run_locks(const common_options& common, const locks_command& what) {
   if (what.force_release && what.force_release->empty())
-    return complain({errc::bad_argument, "--force-release has no name; give that of a lock, as "
+    return complain(common,
+                    {errc::bad_argument, "--force-release has no name; give the name of a lock, as "
                                          "troupe locks shows it"});
   auto cluster = connect(common);
   if (!cluster)
-    return complain(cluster.error());
+    return complain(common, cluster.error());
   if (what.force_release)
     return force_release(common, **cluster, *what.force_release);
   auto locks = all_locks(**cluster, common.wait());
   if (!locks)
-    return complain(locks.error());
+    return complain(common, locks.error());
   for (auto& each : *locks) {
     if (common.json) {
       auto holders = json::array();

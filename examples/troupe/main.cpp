@@ -1,22 +1,31 @@
-// The command `troupe`: runs nodes, submits workflows, takes locks, looks around.
+// The command `troupe`: runs nodes, submits workflows, takes locks, shows what a cluster does.
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <iostream>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include <poll.h>
+#include <unistd.h>
+
+#include "chaos_numbers.hpp"
 #include "commands.hpp"
+#include "completion.hpp"
+#include "help.hpp"
 #include "settings.hpp"
 #include "troupe/core/version.hpp"
 #include "troupe/node/init.hpp"
+#include "value_checks.hpp"
 
 namespace {
 
@@ -28,23 +37,21 @@ std::string demo_file() {
   return "epigenomics.json";
 }
 
-/// Reads the command line into the commands and calls the one that is meant.
+/// Parses the command line and runs the command that it names.
 class command_line {
 public:
   command_line() {
-    app_.set_version_flag("--version", "troupe " + to_string(troupe::library_version));
+    app_.set_help_flag("-h,--help", "Prints this help and ends"); // commands inherit it
+    app_.set_version_flag("--version", "troupe " + to_string(troupe::library_version),
+                          "Prints the version and ends");
     app_.require_subcommand(1);
-    app_.failure_message([](const CLI::App* app, const CLI::Error& why) {
-      auto parsed = app->get_subcommands();
-      auto name = parsed.empty() ? std::string{} : parsed.front()->get_name() + ' ';
-      return "error: " + std::string{why.what()} + "; see troupe " + name + "--help\n";
-    });
+    add_demo();
+    add_help();
     add_node();
     add_leave();
     add_maintain();
     add_voters();
     add_backups();
-    add_demo();
     add_workflows();
     add_locks();
     add_lists();
@@ -53,34 +60,59 @@ public:
     add_sim();
     add_chaos();
     add_config();
+    add_pages();
+    cli::arrange_help(app_);
   }
 
   int run(int argc, char** argv) {
-    if (auto why = check_name(argc > 1 ? argv[1] : "-"); why.code != troupe::errc::none)
-      return cli::complain(why);
+    if (argc < 2) {
+      cli::print_line(std::cerr, cli::help_of(app_, {}));
+      return cli::bad_input;
+    }
+    common_.json = wants_json(argc, argv); // needed even if the parser fails
+    if (auto why = check_name(argv[1]))
+      return cli::complain(common_, why);
     try {
       auto words = cut_command(argc, argv);
-      if (auto why = check_values(words, argv); why.code != troupe::errc::none)
-        return cli::complain(why);
+      if (auto why = check_values(words, argv))
+        return cli::complain(common_, why);
       app_.parse(words, argv);
-      if (auto why = read_settings(); why.code != troupe::errc::none) {
-        cli::complain(why);
+      if (auto why = read_settings()) {
+        cli::complain(common_, why);
         return cli::bad_input;
       }
     } catch (const CLI::ParseError& why) { // also --help and --version
-      return app_.exit(why) == 0 ? cli::ok : cli::bad_input;
+      return why.get_exit_code() == 0 ? app_.exit(why)
+                                      : cli::complain(common_, cli::explain(app_, why));
     }
-    troupe::init();
+    troupe::init<cli::chaos::troupe_chaos_numbers>();
     for (auto& [command, run_it] : calls_)
-      if (command->parsed())
-        return run_it();
+      if (command->parsed()) {
+        auto status = run_it();
+        // The status of `lock` is that of its command, whose work is done: it stays.
+        return status == cli::ok && command->get_name() != "lock" ? check_output() : status;
+      }
     return cli::bad_input;
   }
 
 private:
   using call = std::function<int()>;
 
-  /// The parser takes the next word for a value that is empty, as of a variable in a script.
+  /// Checks that all output was written. Prints no error if the reader closed the pipe: it needs
+  /// no more.
+  int check_output() const {
+    std::cout.flush();
+    if (std::cout)
+      return cli::ok;
+    pollfd out{STDOUT_FILENO, POLLOUT, 0};
+    if (::poll(&out, 1, 0) != 1 || (out.revents & POLLERR) == 0)
+      cli::complain(common_, {troupe::errc::storage_full,
+                              "the output could not be written; see whether the disk is full"});
+    return cli::failed;
+  }
+
+  /// The parser would take the next word as the value of an option that ends with "=", as an empty
+  /// variable of a script leaves it.
   static troupe::problem check_values(int count, char** words) {
     for (auto each = 1; each < count; ++each) {
       std::string_view word = words[each];
@@ -93,7 +125,12 @@ private:
     return {};
   }
 
-  /// Takes what `lock` is to run as it stands: the parser would read words in brackets as lists.
+  static bool wants_json(int count, char** words) {
+    auto** end = std::find(words, words + count, std::string_view{"--"});
+    return std::find(words, end, std::string_view{"--json"}) != end;
+  }
+
+  /// Takes the command of `lock` unparsed: the parser would read words in brackets as lists.
   /// Returns how many words are left.
   int cut_command(int argc, char** argv) {
     auto** end = argv + argc;
@@ -104,7 +141,7 @@ private:
     return static_cast<int>(cut - argv);
   }
 
-  /// The parser itself would only say that there is no command.
+  /// Names the nearest command; the parser itself would only say that there is no command.
   troupe::problem check_name(const std::string& name) const {
     std::vector<std::string> known;
     for (auto& [command, run_it] : calls_)
@@ -115,45 +152,44 @@ private:
                                           + cli::nearest(name, known) + ", see troupe --help"};
   }
 
+  /// A command that prints a text, and nothing else.
+  CLI::App* add_printing(const std::string& name, const std::string& what,
+                         std::function<std::string()> text) {
+    auto* command = app_.add_subcommand(name, what);
+    calls_.emplace_back(command, [text = std::move(text)] {
+      std::cout << text();
+      return cli::ok;
+    });
+    return command;
+  }
+
   CLI::App* add(const std::string& name, const std::string& what, call run) {
     auto* command = app_.add_subcommand(name, what);
     command->option_defaults()->always_capture_default();
-    command->add_flag("--json", common_.json, "One JSON object a line");
+    command->add_flag("--json", common_.json, "Prints one JSON object per line");
     calls_.emplace_back(command, std::move(run));
     return command;
   }
 
   void add_file(CLI::App* command) {
-    command->add_option("--config", common_.config, "JSON file of options; TROUPE_CONFIG")
+    command->add_option("--config", common_.config, "JSON file of options; also TROUPE_CONFIG")
+      ->option_text("FILE")
       ->capture_default_str();
   }
 
   void add_at(CLI::App* command) {
-    command->add_option("--at", common_.at, "A node to ask, HOST:PORT; more: repeat")
+    command->add_option("--at", common_.at, "A node to ask, HOST:PORT; may be repeated")
       ->default_val(std::vector<std::string>{"127.0.0.1:6767"})
+      ->option_text("HOST:PORT")
       ->allow_extra_args(false)
       ->delimiter(',');
-    command->add_option("--timeout", common_.wait_s, "Seconds to wait for an answer")
-      ->check(is_number)
+    command
+      ->add_option("--timeout", common_.wait_s, "How long to wait for an answer: 500ms, 10s, 2m")
+      ->option_text("SPAN")
+      ->default_str("10s")
+      ->transform(cli::in_seconds())
+      ->check(cli::is_number)
       ->check(CLI::Range(0.01, 3600.0));
-  }
-
-  /// Neither "nan" nor "inf", which are within any range.
-  static std::string is_number(const std::string& text) {
-    auto is_one = text.find_first_not_of("0123456789.eE+-") == std::string::npos;
-    return is_one ? std::string{} : "'" + text + "' is no number, like 2.5";
-  }
-
-  /// What a history has is kept in memory and judged in the end.
-  static std::string is_chaos_span(const std::string& text) {
-    unsigned seconds = 0;
-    auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    auto is_one = fault == std::errc{} && end == text.data() + text.size() && text[0] != '0';
-    if (is_one && seconds >= 10 && seconds <= 1'800)
-      return {};
-    return "'" + text
-           + "' is no number of seconds from 10 to 1800, like 60; a run is not longer, as all that "
-             "clients see is kept in memory, so start more runs with other seeds";
   }
 
   /// A command that asks a cluster.
@@ -164,278 +200,329 @@ private:
     return command;
   }
 
-  /// Neither "010", which would be run 8, nor "-1".
-  static std::string is_run(const std::string& text) {
-    auto is_one = !text.empty() && text.size() < 20 && text[0] != '0'
-                  && text.find_first_not_of("0123456789") == std::string::npos;
-    return is_one ? std::string{}
-                  : "'" + text + "' is no number of a run, as troupe workflows shows them";
-  }
-
-  /// Neither "010", which would be 8, nor "" or "-1".
-  static std::string is_count(const std::string& text) {
-    auto is_one = text == "0" || (text.size() < 10 && text[0] != '0' && is_digits(text));
-    return is_one ? std::string{} : "'" + text + "' is no number; write it as 0, 4 or 16";
-  }
-
-  /// Neither "0x2" nor "nan", which others may take for numbers.
-  static std::string is_amount(const std::string& text) {
-    auto point = text.find('.');
-    auto is_one = text.size() < 10 && is_digits(text.substr(0, point))
-                  && (point == std::string::npos || is_digits(text.substr(point + 1)));
-    return is_one ? std::string{} : "'" + text + "' is no number; write it as 0, 4 or 2.5";
-  }
-
-  /// Neither "010", which would be 8, nor "-1", nor what is too large, which would be another one.
-  static std::string is_seed(const std::string& text) {
-    std::uint64_t seed = 0;
-    auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seed);
-    auto is_one
-      = fault == std::errc{} && end == text.data() + text.size() && (text == "0" || text[0] != '0');
-    return is_one ? std::string{}
-                  : "'" + text + "' is no seed; give a number from 0 to 18446744073709551615";
-  }
-
-  /// Neither "-5", which would be too much, nor "0x5" or "010".
-  static std::string is_size(const std::string& text) {
-    auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
-    auto is_one = digits > 0 && (digits == 1 || text[0] != '0')
-                  && text.find_first_of("xX") == std::string::npos;
-    return is_one ? std::string{} : "'" + text + "' is no size; write it as 512MB or 16GiB";
-  }
-
-  static bool is_digits(const std::string& text) {
-    return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-  }
-
   void add_node_options(CLI::App* command) {
-    command->add_option("--listen", node_.listen, "Where it takes links; port 0 is any free one");
-    command->add_option("--advertise", node_.advertise, "What others dial, where that differs");
-    command->add_option("--join", node_.join, "Nodes of the cluster to join; none: founds one")
-      ->delimiter(',');
-    command->add_option("--data", node_.data, "Folder to keep everything in; none: in memory");
-    command->add_option("--name", node_.name, "What people call it");
-    command->add_option("--slots", node_.slots, "Tasks at once; 0: no worker")->check(is_count);
-    command->add_option("--cpus", node_.cpus, "Cores that its worker offers")
-      ->check(is_amount)
-      ->check(CLI::Range(0.0, 1e6));
+    command->option_defaults()->group("Network");
     command
-      ->add_option("--memory", node_.memory_bytes, "Memory that its worker offers: 512MB, 16GiB")
+      ->add_option("--listen", node_.listen, "Address to accept links at; port 0: any free port")
+      ->option_text("HOST:PORT");
+    command->add_option("--advertise", node_.advertise, "Address that others dial, if it differs")
+      ->option_text("HOST:PORT");
+    command->add_option("--join", node_.join, "Nodes of the cluster to join; empty: founds one")
+      ->option_text("HOST:PORT")
+      ->delimiter(',');
+    command->add_flag("--bootstrap", node_.bootstrap, "Founds a cluster if --join finds none");
+    command
+      ->add_flag("--insecure", insecure_,
+                 "Unencrypted links, on loopback only; no other kind exists")
+      ->default_str("true");
+    command->option_defaults()->group("Identity and data");
+    command->add_option("--name", node_.name, "Its name for people");
+    command->add_option("--data", node_.data, "Folder for all data; empty: in memory")
+      ->option_text("FOLDER");
+    command
+      ->add_option("--voters", node_.voters,
+                   "Number of voters, 1 to 7, among nodes with --data; 3 tolerate one loss, 5 two")
+      ->check(cli::is_count)
+      ->check(CLI::Range(1, 7));
+    command
+      ->add_option("--timers", node_.timers,
+                   "How soon a lost leader is replaced: wan (1 to 2 s), lan (0.2 to 0.4 s)")
+      ->option_text("wan|lan")
+      ->check(cli::one_of({"wan", "lan"}));
+    command
+      ->add_option("--raft-log", node_.raft_log,
+                   "File for all that its Raft replica does; grows without bound")
+      ->option_text("FILE");
+    command->option_defaults()->group("Resources of its worker");
+    command->add_option("--slots", node_.slots, "Tasks at once; 0: no worker")
+      ->check(cli::is_count);
+    command->add_option("--cpus", node_.cpus, "Cores")
+      ->check(cli::is_amount)
+      ->check(CLI::Range(0.0, 1e6));
+    command->add_option("--memory", node_.memory_bytes, "Memory: 512MB, 16GiB")
+      ->option_text("SIZE")
       ->transform(CLI::AsSizeValue(true))
-      ->transform(CLI::Validator{[](std::string& text) { return is_size(text); }, ""}); // first
-    command->add_option("--gpus", node_.gpus, "GPUs that its worker offers")->check(is_count);
-    command->add_option("--group", node_.group, "Group of its worker");
-    command->add_option("--label", node_.labels, "Label of its worker, NAME=VALUE; more: repeat")
+      ->transform(
+        CLI::Validator{[](std::string& text) { return cli::is_size(text); }, ""}); // first
+    command->add_option("--gpus", node_.gpus, "GPUs")->check(cli::is_count);
+    command->add_option("--group", node_.group,
+                        "Group of its worker, which then runs only tasks of this group");
+    command->add_option("--label", node_.labels, "A label of it; may be repeated")
+      ->option_text("NAME=VALUE")
       ->allow_extra_args(false)
       ->delimiter(',');
     command->add_flag("--allow-exec", node_.allow_exec,
-                      "Its worker runs programs for whoever submits tasks");
-    command->add_flag("--bootstrap", node_.bootstrap, "Founds a cluster if none is found");
-    command->add_flag("--leave-on-term", node_.leave_on_term, "Leaves for good at SIGTERM");
+                      "Runs programs for everybody who may submit tasks");
+    command->option_defaults()->group("Stopping");
+    command->add_flag("--leave-on-term", node_.leave_on_term,
+                      "Leaves the cluster permanently at SIGTERM");
     command
-      ->add_option("--voters", node_.voters,
-                   "Nodes with --data that keep what the cluster has; 3 stand a loss, 5 two")
-      ->check(is_count)
-      ->check(CLI::Range(1, 7));
-    command->add_option("--raft-log", node_.raft_log,
-                        "A file for all that its replica of the log does; grows without end");
-    command->add_option("--timers", node_.timers,
-                        "How soon a lost leader is replaced: wan (1 to 2 s), lan (0.2 to 0.4 s)");
-    command->add_option("--drain", node_.drain,
-                        "How long its tasks may take yet when it is to end: 30s, 0");
-    command->add_flag("--insecure", insecure_, "Plain links, on loopback only; the only kind yet");
+      ->add_option("--drain", node_.drain,
+                   "How long its tasks may still run after it was asked to end: 30s, 0")
+      ->option_text("SPAN");
+    command->option_defaults()->group("For tests");
+    command->add_flag("--chaos-numbers", node_.chaos_numbers,
+                      "Runs the service that troupe chaos --workload service uses");
+    command->option_defaults()->group("Options");
   }
 
   void add_node() {
     auto* command = add("node", "Runs a node until SIGTERM", [this] {
-      cli::held_signals signals; // before there are threads that would get them
+      cli::held_signals signals; // before any thread that would get them
       return cli::run_node(common_, node_, signals);
     });
     add_node_options(command);
     add_file(command);
-    // Not among add_node_options(): it is said with each call, never for good in a file.
+    // Not among add_node_options(): it has to be given with each call and cannot be set in a file.
     command->add_flag("--plain-beyond-loopback", node_.plain_beyond_loopback,
-                      "Links at any address, though everybody on the way reads them and writes "
-                      "into them: for networks made for a test");
+                      "Allows unencrypted links at any address: everybody on the network path "
+                      "can read and change them; for test networks only");
   }
 
   void add_leave() {
-    add_asking("leave", "Makes the node at --at leave its cluster for good and end",
+    add_asking("leave", "Makes the node at --at leave its cluster permanently and end",
                [this] { return cli::run_leave(common_, leave_); })
       ->add_flag("--force", leave_.force,
-                 "Also a voter that nobody can replace, and the only host");
+                 "Even a voter that no node can replace, or the only host");
   }
 
   void add_maintain() {
-    auto* command = add_asking("maintain", "Has a node take no new tasks, until --off",
+    auto* command = add_asking("maintain", "Makes a node take no new tasks, until --off",
                                [this] { return cli::run_maintain(common_, maintain_); });
     command->add_option("NODE", maintain_.node, "Name or id of a node")->required();
     command->add_flag("--off", maintain_.off, "It takes tasks again");
   }
 
   void add_voters() {
-    auto* command = add_asking("voters", "Shows or changes which nodes keep what the cluster has",
+    auto* command = add_asking("voters", "Shows or changes the voters of a cluster",
                                [this] { return cli::run_voters(common_, voters_); });
     command->add_option("VERB", voters_.verb, "list, add, remove, replace or lead")
-      ->check(CLI::IsMember({"list", "add", "remove", "replace", "lead"}));
+      ->check(cli::one_of({"list", "add", "remove", "replace", "lead"}));
     command->add_option("NODE", voters_.node, "Name or id of a node");
-    command->add_option("BY", voters_.by, "For replace: the node that takes its place");
+    command->add_option("BY", voters_.by, "For replace: the node that becomes a voter instead");
     command->add_flag("--force", voters_.force,
-                      "Removes a voter also where nobody can take its place");
+                      "Removes a voter even if no node can take its place");
   }
 
   void add_backups() {
-    add_asking("backup", "Writes all that a cluster keeps into a file",
+    add_asking("backup", "Writes all data of a cluster into a file",
                [this] { return cli::run_backup(common_, backup_); })
-      ->add_option("FILE", backup_.file)
+      ->add_option("FILE", backup_.file, "The file, which must not exist yet")
       ->required();
     auto* restore = add("restore", "Makes a data folder from a backup, for a new cluster",
                         [this] { return cli::run_restore(common_, backup_); });
-    restore->add_option("FILE", backup_.file)->required();
-    restore->add_option("--data", backup_.data, "The folder, new or empty")->required();
-    auto* recover = add("recover", "Has a voter go on alone when the majority is gone for good",
-                        [this] { return cli::run_recover(common_, backup_); });
+    restore->add_option("FILE", backup_.file, "The backup")->required();
+    restore->add_option("--data", backup_.data, "The folder, new or empty")
+      ->option_text("FOLDER")
+      ->required();
+    auto* recover
+      = add("recover", "Makes a voter go on alone when the majority is lost permanently",
+            [this] { return cli::run_recover(common_, backup_); });
     recover->add_option("--data", backup_.data, "The folder of a voter that does not run")
+      ->option_text("FOLDER")
       ->required();
     recover->add_flag("--dry-run", backup_.dry_run,
-                      "Only say where its log ends, to compare voters");
+                      "Only shows where its log ends, to compare voters");
   }
 
   void add_demo() {
     demo_.file = demo_file();
     auto* command = add(
-      "demo", "Runs a real workflow on three processes and kills one of them in the middle",
-      [this] {
-        cli::held_signals signals; // before there are threads that would get them
+      "demo", "Runs a real workflow on three processes; kills a worker, then the leader", [this] {
+        cli::held_signals signals; // before any thread that would get them
         return cli::run_demo(common_, demo_, std::filesystem::canonical("/proc/self/exe"), signals);
       });
-    command->add_option("--file", demo_.file, "Another workflow");
-    command->add_option("--seconds", demo_.seconds, "About how long it should take")
-      ->check(is_number)
+    command->add_option("--file", demo_.file, "Workflow to run instead of the built-in one")
+      ->option_text("FILE")
+      ->default_str("");
+    command->add_option("--seconds", demo_.seconds, "About how long it should take: 20s, 1m")
+      ->option_text("SPAN")
+      ->default_str("11s")
+      ->transform(cli::in_seconds())
+      ->check(cli::is_number)
       ->check(CLI::Range(0.1, 3600.0));
     command->add_option("--slots", demo_.slots, "Tasks at once on each node")
-      ->check(is_count)
+      ->check(cli::is_count)
       ->check(CLI::Range(1, 1000));
   }
 
   void add_workflows() {
-    add("dag", "Analyses a workflow file", [this] { return cli::run_dag(common_, dag_file_); })
-      ->add_option("FILE", dag_file_)
+    auto* dag = add("dag", "Analyses a workflow file, and draws it",
+                    [this] { return cli::run_dag(common_, dag_); });
+    dag->add_option("FILE", dag_.file, "A workflow: troupe-dag/1, or WfFormat of WfCommons")
       ->required();
+    dag
+      ->add_option(
+        "--svg", dag_.svg,
+        "Draws it into this file (not -) with the program dot of Graphviz. Without dot, or for "
+        "more than 2000 tasks or 5000 edges, the file gets the graph as DOT text, a warning on "
+        "standard error says so, and the exit status is 0")
+      ->option_text("FILE")
+      ->check(cli::is_file_to_write);
+    dag->add_option("--draw-within", dag_.draw_within_s, "How long dot may take: 500ms, 30s, 2m")
+      ->option_text("SPAN")
+      ->default_str("30s")
+      ->transform(cli::in_seconds())
+      ->check(cli::is_number)
+      ->check(CLI::Range(0.01, 3600.0));
     auto* submit = add_asking("submit", "Runs a workflow file on a cluster",
                               [this] { return cli::run_submit(common_, submit_); });
-    submit->add_option("FILE", submit_.file)->required();
-    submit->add_option("--time-scale", submit_.time_scale,
-                       "Tasks without a handler sleep for their run time, times this");
-    submit->add_option("--key", submit_.key, "The same key again is the same run");
-    submit->add_option("--priority", submit_.priority, "low, medium, high or urgent");
-    submit->add_option("--policy", submit_.policy,
-                       "fail_fast, continue_what_can, or compensate for tasks "
-                       "that a C++ program has given what undoes them");
-    submit->add_flag("--resources", submit_.resources, "Tasks take the cores and memory they name");
+    submit->add_option("FILE", submit_.file, "A workflow: troupe-dag/1, or WfFormat of WfCommons")
+      ->required();
+    submit
+      ->add_option("--time-scale", submit_.time_scale,
+                   "Tasks without a handler sleep for their run time times this factor")
+      ->check(cli::is_number);
+    submit->add_option("--key", submit_.key,
+                       "Idempotency key: submitting it again gives the same run");
+    submit->add_option("--priority", submit_.priority, "low, medium, high or urgent")
+      ->check(cli::one_of({"low", "medium", "high", "urgent"}));
+    submit
+      ->add_option("--policy", submit_.policy,
+                   "fail_fast, continue_what_can, or compensate for tasks "
+                   "to which a C++ program has given a compensation")
+      ->check(cli::one_of({"fail_fast", "continue_what_can", "compensate"}));
+    submit->add_flag("--resources", submit_.resources,
+                     "Tasks take the cores and memory that they ask for");
+    submit
+      ->add_option("--report", submit_.report,
+                   "Draws the run into this file (SVG, not -) when it ends: each attempt of a task "
+                   "by worker and time, also those that failed or were lost. Attempts that ended "
+                   "before the run was followed, as with a --key used before, are only counted")
+      ->option_text("FILE")
+      ->check(cli::is_file_to_write);
     auto* workflows = add_asking("workflows", "Lists the runs; pauses, resumes or cancels one",
                                  [this] { return cli::run_workflows(common_, workflows_); });
     workflows->add_option("VERB", workflows_.verb, "list, pause, resume or cancel")
-      ->check(CLI::IsMember({"list", "pause", "resume", "cancel"}));
+      ->check(cli::one_of({"list", "pause", "resume", "cancel"}));
     workflows->add_option("RUN", workflows_.run, "The number of a run, as the list shows it")
-      ->check(is_run);
+      ->check(cli::is_run);
     auto* one
       = add_asking("run", "Shows a run with its tasks: where each ran, how long, why it failed",
                    [this] { return cli::run_run(common_, run_); });
     one->add_option("RUN", run_.run, "Its number, as `troupe workflows` shows it")
       ->required()
-      ->check(is_run);
-    one->add_flag("--results", run_.results, "Also what its tasks have returned");
+      ->check(cli::is_run);
+    one->add_flag("--results", run_.results, "Also shows the results of its tasks");
   }
 
   void add_locks() {
     auto* command = add_asking(
       "lock",
-      "Runs a command, given after --, while holding a lock; it finds the fencing token in "
+      "Runs a command, given after --, while holding a lock; the fencing token is in "
       "TROUPE_TOKEN",
       [this] {
         if (lock_.command.empty())
-          return cli::complain({troupe::errc::bad_argument,
+          return cli::complain(common_,
+                               {troupe::errc::bad_argument,
                                 "there is no command to run; give it after --, as in troupe lock "
                                 "NAME -- COMMAND"});
         return cli::run_lock(common_, lock_);
       });
-    command->add_option("NAME", lock_.name)->required();
-    command->add_option("--ttl", lock_.ttl,
-                        "How long the lock stays with one that was killed: 500ms, 10s, 2m");
-    command->add_option("--wait", lock_.wait,
-                        "How long to wait in line for it, up to 10m; 0: not at all");
-    command->add_flag("--shared", lock_.shared, "Together with others that hold it shared");
-    add_asking("locks", "Lists the locks, their holders and who waits",
+    command->add_option("NAME", lock_.name, "The lock; it need not exist")->required();
+    command
+      ->add_option("--ttl", lock_.ttl, "How long a killed holder keeps the lock: 500ms, 10s, 2m")
+      ->option_text("SPAN");
+    command
+      ->add_option("--wait", lock_.wait, "How long to wait in line for it, up to 10m; 0: try once")
+      ->option_text("SPAN");
+    command->add_flag("--shared", lock_.shared, "Shares the lock with other --shared holders");
+    add_asking("locks", "Lists the locks, their holders and waiters",
                [this] { return cli::run_locks(common_, locks_); })
       ->add_option("--force-release", locks_.force_release,
-                   "Takes this lock from whoever holds it, who finds out when it renews its lease");
+                   "Takes this lock from its holder, which notices when it renews its lease");
   }
 
   void add_sim() {
     auto* command = add("sim", "Runs a scenario in a simulated world full of faults",
                         [this] { return cli::run_sim(common_, sim_); });
-    command->add_option("SCENARIO", sim_.scenario, "One of those that `sim list` names")
-      ->required();
-    command->add_option("--nodes", sim_.nodes, "Nodes of the world")
-      ->check(is_count)
+    command->add_option("SCENARIO", sim_.scenario, "A scenario that `troupe sim list` names")
+      ->required()
+      ->check(cli::one_of(cli::scenario_names()));
+    command->add_option("--nodes", sim_.nodes, "Simulated nodes, 1 to 31")
+      ->check(cli::is_count)
       ->check(CLI::Range(1, 31));
-    auto* seed = command->add_option("--seed", sim_.seed, "One seed is one run")->check(is_seed);
-    command->add_option("--seeds", sim_.seeds, "A..B: a run for each")->excludes(seed);
-    command->add_option("--seconds", sim_.seconds, "Virtual seconds with faults")
-      ->check(is_count)
+    auto* seed = command->add_option("--seed", sim_.seed, "The same seed gives the same run")
+                   ->check(cli::is_seed);
+    command->add_option("--seeds", sim_.seeds, "A..B: one run per seed")->excludes(seed);
+    command->add_option("--seconds", sim_.seconds, "Virtual time with faults, up to 24h")
+      ->option_text("SPAN")
+      ->default_str("60s")
+      ->transform(cli::in_seconds())
+      ->check(cli::is_count)
       ->check(CLI::Range(1, 86'400));
-    command->add_option("--faults", sim_.faults, "none, rough or storm");
-    command->add_option("--loss", sim_.loss, "Share of messages that are lost")
-      ->check(is_number)
+    command->add_option("--faults", sim_.faults, "none, rough or storm")
+      ->check(cli::one_of({"none", "rough", "storm"}));
+    command
+      ->add_option("--loss", sim_.loss,
+                   "Share of messages that are lost, 0 to 1; default: as --faults says")
+      ->default_str("")
+      ->check(cli::is_number)
       ->check(CLI::Range(0.0, 1.0));
   }
 
   void add_chaos() {
     auto* command = add(
-      "chaos", "Runs a cluster of processes, breaks it again and again, judges what clients saw",
-      [this] {
-        cli::held_signals signals; // before there are threads that would get them
+      "chaos", "Runs a cluster of processes, injects faults, checks what the clients saw", [this] {
+        cli::held_signals signals; // before any thread that would get them
         return cli::run_chaos(common_, chaos_, std::filesystem::canonical("/proc/self/exe"),
                               signals);
       });
-    command->add_option("--nodes", chaos_.nodes, "Processes")
-      ->check(is_count)
+    command->add_option("--nodes", chaos_.nodes, "Processes, 3 to 7")
+      ->check(cli::is_count)
       ->check(CLI::Range(3, 7));
     command
       ->add_option("--seconds", chaos_.seconds,
-                   "How long, 10 to 1800; the last 10 s are without faults. Judging what clients "
+                   "How long, 10s to 30m; the last 10 s are without faults. Checking what clients "
                    "saw takes up to 2 minutes more, and a history has up to 2000000 calls")
-      ->check(is_chaos_span);
-    command->add_option("--seed", chaos_.seed, "The same seed is the same plan of faults")
-      ->check(is_seed);
-    command->add_option("--clients", chaos_.clients, "Who does one thing at a time each")
-      ->check(is_count)
+      ->option_text("SPAN")
+      ->default_str("60s")
+      ->transform(cli::in_seconds())
+      ->check(cli::is_chaos_span);
+    command->add_option("--seed", chaos_.seed, "The same seed gives the same plan of faults")
+      ->check(cli::is_seed);
+    command->add_option("--clients", chaos_.clients, "Clients, each with one call at a time")
+      ->check(cli::is_count)
       ->check(CLI::Range(1, 100));
-    command->add_option("--timers", chaos_.timers, "Of the nodes: wan or lan")
-      ->check(CLI::IsMember({"wan", "lan"}));
+    command->add_option("--timers", chaos_.timers, "Raft timers of the nodes: wan or lan")
+      ->check(cli::one_of({"wan", "lan"}));
     command->add_option("--workload", chaos_.workload, "What clients do")
-      ->check(CLI::IsMember({"register", "kv", "lock", "lease", "queue", "scheduler"}));
+      ->check(cli::one_of({"register", "kv", "lock", "lease", "queue", "scheduler", "service"}));
     command
       ->add_option("--network", chaos_.network,
-                   "Between them: proxy, which needs no rights, or namespaces, the kernel's own "
-                   "network, which needs root and the programs ip and nft")
-      ->check(CLI::IsMember({"proxy", "namespaces"}));
+                   "proxy, which needs no rights, or namespaces, which uses the kernel's network "
+                   "and needs root and the programs ip and nft")
+      ->check(cli::one_of({"proxy", "namespaces"}));
     command
       ->add_option("--faults", chaos_.faults,
-                   "Only these: kill_leader, kill_others, pause_leader, pause_others, "
+                   "Only these faults: kill_leader, kill_others, pause_leader, pause_others, "
                    "isolate_leader, isolate_minority, isolate_all, one_way, slow, reset, members")
-      ->delimiter(',');
-    command->add_option("--raft-log", chaos_.raft_log,
-                        "An empty folder for what the replicas of the log did, to be judged, too");
-    command->add_option("--history", chaos_.history,
-                        "File for what clients saw; without it only that of a bad run is kept");
-    command->add_flag("--insecure", insecure_, "Plain links, on loopback only; the only kind yet");
+      ->delimiter(',')
+      ->check(cli::one_of(cli::chaos_fault_names()));
+    command
+      ->add_option("--raft-log", chaos_.raft_log,
+                   "Empty folder for the actions of the Raft replicas, which are checked, too")
+      ->option_text("FOLDER");
+    command
+      ->add_option("--history", chaos_.history,
+                   "File for what clients saw; without it only a failed run leaves one")
+      ->option_text("FILE");
+    command->add_flag("--insecure", insecure_,
+                      "Unencrypted links, on loopback only; no other kind exists");
   }
 
   void add_lists() {
-    add_asking("status", "Shows the members of a cluster and what it has to do",
+    add_asking("status", "Shows the members of a cluster and its load",
                [this] { return cli::run_status(common_); });
+    auto* top
+      = add_asking("top", "Shows a cluster while it changes: nodes, workers, runs and rates",
+                   [this] { return cli::run_top(common_, top_); });
+    top->add_option("--every", top_.every, "Refresh interval, 100ms to 1h: 500ms, 1m")
+      ->option_text("SPAN");
+    top->add_flag(
+      "--once", top_.once,
+      "Prints one frame and ends. This is the default without a terminal, but not under "
+      "--json");
     add_asking("agents", "Lists the agents", [this] { return cli::run_agents(common_); });
   }
 
@@ -444,8 +531,8 @@ private:
       message_.wants_answer = wants_answer;
       return cli::run_message(common_, message_);
     });
-    command->add_option("AGENT", message_.agent)->required();
-    command->add_option("TEXT", message_.text)->required();
+    command->add_option("AGENT", message_.agent, "Its name, as troupe agents shows it")->required();
+    command->add_option("TEXT", message_.text, "The text to send")->required();
   }
 
   void add_messages() {
@@ -459,28 +546,55 @@ private:
       state_.what = verb;
       return cli::run_state(common_, state_);
     });
-    command->add_option("KEY", state_.key)->required();
-    command->add_option("--level", state_.level, "eventual, causal or strong; part of the key");
+    command->add_option("KEY", state_.key, "The name of the value")->required();
+    command->add_option("--level", state_.level, "eventual, causal or strong; part of the key")
+      ->check(cli::one_of({"eventual", "causal", "strong"}));
     return command;
   }
 
   void add_state() {
     add_key("get", "Prints a value of the shared state", cli::state_command::verb::get);
     add_key("put", "Writes a value of the shared state", cli::state_command::verb::put)
-      ->add_option("VALUE", state_.value)
+      ->add_option("VALUE", state_.value, "The new value")
       ->required();
-    add_key("watch", "Prints a value and each change of it", cli::state_command::verb::watch);
+    add_key("watch", "Prints a value and each change to it", cli::state_command::verb::watch);
   }
 
   void add_config() {
-    config_ = add("config", "Shows the options that hold, and where each comes from",
+    config_ = add("config", "Shows the effective options, and where each comes from",
                   [this] { return cli::run_config(common_, *config_, origins_); });
     add_node_options(config_);
     add_at(config_);
     add_file(config_);
   }
 
-  /// Fills the options that have no flag.
+  void add_help() {
+    add("help", "Shows this help, or the help of a command", [this] {
+      if (auto why = help_for_.empty() ? troupe::problem{} : check_name(help_for_))
+        return cli::complain(common_, why);
+      std::cout << cli::help_of(app_, help_for_) << std::flush;
+      return cli::ok;
+    })->add_option("COMMAND", help_for_, "A command");
+  }
+
+  /// Commands whose output is made from all other commands.
+  void add_pages() {
+    add_printing("completion",
+                 "Prints a script with which a shell completes troupe commands; installed with "
+                 "the command",
+                 [this] { return cli::completion_of(app_, shell_); })
+      ->add_option("SHELL", shell_, "bash, zsh or fish")
+      ->required()
+      ->check(cli::one_of(cli::completed_shells()));
+    add_printing("man", "Prints the man page of troupe; installed with the command",
+                 [this] { return cli::man_page_of(app_, to_string(troupe::library_version)); });
+    std::vector<std::string> commands;
+    for (auto& [command, run] : calls_)
+      commands.push_back(command->get_name());
+    app_.get_subcommand("help")->get_option("COMMAND")->check(cli::often(commands));
+  }
+
+  /// Sets the options that were not given as a flag.
   troupe::problem read_settings() {
     for (auto* command : app_.get_subcommands()) {
       if (command->get_option_no_throw("--config") == nullptr)
@@ -497,18 +611,20 @@ private:
 
   CLI::App app_{
     "Networks of agents: programs that find each other, exchange messages, share state, "
-    "take locks and run workflows together."};
+    "take locks and run workflows together.",
+    "troupe"};
   std::vector<std::pair<CLI::App*, call>> calls_;
   CLI::App* config_ = nullptr;
   cli::common_options common_;
   cli::node_command node_;
-  bool insecure_ = true; // accepted and implied, as there are no other links yet
+  bool insecure_ = true; // accepted and implied, as there are only unencrypted links
   cli::leave_command leave_;
   cli::maintain_command maintain_;
   cli::voters_command voters_;
+  cli::top_command top_;
   cli::backup_command backup_;
   cli::demo_command demo_;
-  std::string dag_file_;
+  cli::dag_command dag_;
   cli::sim_command sim_;
   cli::chaos_command chaos_;
   cli::submit_command submit_;
@@ -518,6 +634,8 @@ private:
   cli::locks_command locks_;
   cli::message_command message_;
   cli::state_command state_;
+  std::string help_for_;
+  std::string shell_;
   cli::origins origins_;
 };
 

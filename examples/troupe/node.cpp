@@ -10,13 +10,16 @@
 
 #include <unistd.h>
 
+#include "chaos_numbers.hpp"
 #include "commands.hpp"
 #include "troupe/core/calendar.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/one_heap.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/registry/registry_client.hpp"
 #include "troupe/scheduler/exec.hpp"
+#include "troupe/scheduler/worker.hpp"
 
 namespace cli {
 
@@ -61,15 +64,35 @@ result<node_options> to_options(const node_command& what) {
     return problem{errc::bad_argument,
                    "--timers is '" + what.timers + "'; give wan, or lan for one rack"};
   if (!what.raft_log.empty() && what.data.empty())
-    return problem{errc::bad_argument,
-                   "--raft-log is for nodes that keep a replica of the log; give --data, too"};
+    return problem{errc::bad_argument, "--raft-log needs a replica of the log; give --data, too"};
   result.group.event_log = what.raft_log;
   result.links.allow_plain_beyond_loopback = what.plain_beyond_loopback;
   result.log = [](const log_line& line) { say(line); };
+  if (what.chaos_numbers)
+    result.services.add<chaos::number_service>("numbers");
   return result;
 }
 
-/// What the node's worker offers.
+/// The sentence with names and addresses of nodes instead of their ids of 64 digits.
+std::string with_names(node& me, std::string sentence) {
+  registry::find_records question{.limit = 1'000};
+  question.kind = registry::record_kind::node;
+  auto nodes = me.registry().find(question);
+  if (!nodes)
+    return sentence;
+  for (auto& each : *nodes)
+    if (auto at = sentence.find(each.value.key.owner); at != std::string::npos) {
+      auto name = each.value.key.name;
+      if (!each.value.endpoints.empty()) {
+        auto& endpoint = each.value.endpoints.front();
+        name += " at " + to_string(net::address{endpoint.host, endpoint.port});
+      }
+      sentence.replace(at, each.value.key.owner.size(), name);
+    }
+  return sentence;
+}
+
+/// The resources of the node's worker.
 result<scheduler::worker_options> to_worker(const node_command& what) {
   scheduler::worker_options result;
   result.capacity = {.millicores = static_cast<std::uint64_t>(std::llround(what.cpus * 1'000)),
@@ -87,13 +110,13 @@ result<scheduler::worker_options> to_worker(const node_command& what) {
     result.labels[each.substr(0, end)] = each.substr(end + 1);
   }
   if (what.slots == 0)
-    return result; // it has none
-  if (auto why = scheduler::check(result); why.code != errc::none)
-    return problem{why.code, "its worker cannot be offered: " + why.detail};
+    return result; // no worker
+  if (auto why = scheduler::check(result))
+    return problem{why.code, "the worker of this node cannot start: " + why.detail};
   return result;
 }
 
-/// Ends the process at the second signal, however far the first one has got.
+/// Ends the process at the second signal, even while it still handles the first one.
 void stop_at_the_next(const held_signals& signals) {
   std::thread{[&signals] {
     signals.wait();
@@ -104,8 +127,8 @@ void stop_at_the_next(const held_signals& signals) {
 /// Whether this process has to leave its cluster, and how.
 class leaving {
 public:
-  /// Ends the process as its own SIGTERM does, unless it is ending already: there a second
-  /// one would not let it finish what it runs.
+  /// Sends SIGTERM to this process, unless it is ending already: a second one would end it before
+  /// its tasks are finished.
   void ask(const leave_options& how) {
     std::lock_guard guard{mutex_};
     how_ = how;
@@ -135,23 +158,24 @@ int run_node(const common_options& common, const node_command& what, const held_
   use_one_heap();
   auto options = to_options(what);
   if (!options)
-    return complain(options.error());
+    return complain(common, options.error());
   if (what.plain_beyond_loopback)
     print_line(
       std::cerr,
-      "--plain-beyond-loopback: everybody on the way reads its links and writes into them");
+      "--plain-beyond-loopback: everybody on the network path can read and change its messages");
   leaving leave;
   options->on_leave_asked = [&leave](const leave_options& how) { leave.ask(how); };
   auto offer = to_worker(what);
   if (!offer)
-    return complain(offer.error());
+    return complain(common, offer.error());
   auto drain = to_duration(what.drain, "--drain");
   if (!drain)
-    return complain(drain.error());
+    return complain(common, drain.error());
+  options->wait_joined = {}; // other nodes may wait for this one
   auto started = node::start(*std::move(options));
   if (!started)
-    return complain(started.error());
-  auto& me = **started;
+    return complain(common, started.error());
+  auto& me = *started;
   std::optional<scheduler::worker> worker;
   if (what.slots > 0) {
     offer->name = me.name();
@@ -160,12 +184,13 @@ int run_node(const common_options& common, const node_command& what, const held_
       handlers.handle(scheduler::exec_handler, scheduler::exec_programs());
     worker.emplace(me.work(*offer, std::move(handlers)));
   }
-  // People at a terminal have something to send to at once, or once there is a cluster.
+  // An agent to try: registered now, or once there is a cluster.
   auto begin_echo = [&me] {
     agent_options how{.capabilities = {"echo"}};
-    auto why = me.agent("echo-" + me.name(), how, [](const std::string& text) { return text; });
-    if (why.code != errc::none)
-      say(log_level::warning, me, "no echo here: " + why.detail);
+    auto made = me.agent("echo-" + me.name(), how, [](const std::string& text) { return text; });
+    if (!made)
+      say(log_level::warning, me,
+          "the agent echo could not be added: " + with_names(me, made.error().detail));
   };
   std::jthread late_echo;
   if (me.wait_joined(std::chrono::seconds{1}))
@@ -188,18 +213,18 @@ int run_node(const common_options& common, const node_command& what, const held_
   signals.wait();
   late_echo = {};
   leave.end();
-  say(log_level::info, me, "stopping; once more to stop at once");
+  say(log_level::info, me, "stopping; send the signal again to stop at once");
   stop_at_the_next(signals);
   if (worker && !worker->drain(*drain))
     say(log_level::warning, me,
-        "gives up tasks that took longer than --drain " + what.drain + "; they run elsewhere");
+        "gives up tasks that took longer than --drain " + what.drain + "; other nodes run them");
   worker.reset();
   auto how = leave.asked();
   if (!how && what.leave_on_term)
     how.emplace();
   if (how)
-    if (auto why = me.leave(*how); why.code != errc::none)
-      say(log_level::warning, me, "did not leave for good: " + why.detail);
+    if (auto left = me.leave(*how); !left)
+      say(log_level::warning, me, "did not leave the cluster: " + left.error().detail);
   me.stop();
   return ok;
 }

@@ -11,8 +11,8 @@
 
 namespace cli {
 
-/// How far a workflow is: a bar that redraws on a terminal, lines where output is piped,
-/// one for each tenth.
+/// Progress of a workflow: a bar that is redrawn on a terminal; in a pipe or file a line for each
+/// tenth.
 class progress_bar {
 public:
   void show(std::uint32_t done, std::uint32_t all, const std::string& what) {
@@ -37,7 +37,7 @@ public:
     std::cout << done << '/' << all << ' ' << what << std::endl;
   }
 
-  /// Ends the bar, so that a line of its own can follow.
+  /// Ends the bar, so that the next output starts on a new line.
   void close() {
     if (open_)
       std::cout << std::endl;

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <numeric>
+#include <sstream>
 #include <utility>
 
 #include <unistd.h>
@@ -18,7 +20,7 @@ using namespace troupe;
 namespace {
 
 constexpr std::string_view prefix = "TROUPE_";
-/// Variables that mean something else.
+/// Variables that are not options.
 constexpr std::array reserved{"TROUPE_TOKEN", "TROUPE_HOME", "TROUPE_CONFIG"};
 constexpr std::size_t max_file_bytes = 1'048'576;
 
@@ -45,7 +47,7 @@ std::string variable_of(std::string key) {
   return std::string{prefix} + key;
 }
 
-/// How many letters have to be put in, left out or changed to make one of the other.
+/// Edit distance: how many letters have to be inserted, deleted or changed.
 /// Source: Wagner and Fischer, "The string-to-string correction problem" (1974).
 std::size_t edit_distance(std::string_view left, std::string_view right) {
   std::vector<std::size_t> row(right.size() + 1);
@@ -61,7 +63,8 @@ std::size_t edit_distance(std::string_view left, std::string_view right) {
   return row.back();
 }
 
-/// A variable that is one slip away from one of ours; others are none of our business.
+/// Reports a variable that is a misspelt one of ours: its edit distance is at most a third of the
+/// letters after TROUPE_. Others are ignored.
 problem check_environment(const std::vector<std::string>& known) {
   std::vector<std::string> variables;
   std::ranges::transform(known, std::back_inserter(variables), variable_of);
@@ -108,7 +111,8 @@ result<file_values> read_file(const std::string& path, const std::vector<std::st
                                       + " bytes; is this the right file?"};
   auto root = json::parse(text, nullptr, false);
   if (!root.is_object())
-    return problem{errc::bad_argument, path + ": is no JSON object; write {\"slots\": 8}, say"};
+    return problem{errc::bad_argument,
+                   path + ": is not a JSON object; write for example {\"slots\": 8}"};
   for (auto& [key, value] : root.items()) {
     if (std::ranges::find(known, key) == known.end())
       return problem{errc::bad_argument, path + ": the key '" + key
@@ -131,7 +135,7 @@ std::string nearest(std::string_view wrong, const std::vector<std::string>& know
 
 result<origins> apply_settings(CLI::App& command, const CLI::App& known, const std::string& file) {
   auto keys = keys_of(known);
-  if (auto why = check_environment(keys); why.code != errc::none)
+  if (auto why = check_environment(keys))
     return why;
   auto values = read_file(file, keys);
   if (!values)
@@ -140,7 +144,7 @@ result<origins> apply_settings(CLI::App& command, const CLI::App& known, const s
   for (auto* option : command.get_options()) {
     auto key = key_of(*option);
     if (std::ranges::find(keys, key) == keys.end())
-      continue; // said with each call, never for good
+      continue; // has to be given with each call
     auto& where = from[key];
     where = option->count() > 0 ? origin::flag : origin::built_in;
     if (where == origin::flag)
@@ -159,21 +163,58 @@ result<origins> apply_settings(CLI::App& command, const CLI::App& known, const s
   return from;
 }
 
+namespace {
+
+/// The elements of a list as the parser writes it: "[a,b]".
+std::vector<std::string> words_of(const std::string& list) {
+  std::vector<std::string> result;
+  if (list.size() <= 2)
+    return result;
+  std::istringstream text{list.substr(1, list.size() - 2)};
+  for (std::string each; std::getline(text, each, ',');)
+    result.push_back(each);
+  return result;
+}
+
+/// The effective value of an option, by its type: boolean, number, list of texts or text.
+json value_of(const CLI::Option& option, bool is_given) {
+  auto type = option.get_type_name();
+  if (option.get_items_expected_max() == 0)
+    return is_given ? option.as<bool>() : option.get_default_str() == "true";
+  if (type.starts_with("UINT"))
+    return option.as<std::uint64_t>();
+  if (type.starts_with("FLOAT"))
+    return option.as<double>();
+  if (option.get_items_expected_max() > 1)
+    return is_given ? option.as<std::vector<std::string>>() : words_of(option.get_default_str());
+  return option.as<std::string>();
+}
+
+std::string to_text(const json& value) {
+  if (value.is_string())
+    return value.get<std::string>();
+  if (!value.is_array())
+    return value.dump();
+  std::string text;
+  for (auto& each : value)
+    text += (text.empty() ? "" : ",") + each.get<std::string>();
+  return text;
+}
+
+} // namespace
+
 int run_config(const common_options& common, const CLI::App& command, const origins& from) {
   for (auto& [key, where] : from) {
-    auto* option = command.get_option("--" + key);
-    std::string value;
-    for (auto& each : option->results())
-      value += (value.empty() ? "" : ",") + each;
-    if (where == origin::built_in)
-      value = option->get_default_str();
+    auto value = value_of(*command.get_option("--" + key), where != origin::built_in);
+    auto text = to_text(value);
     if (common.json)
       print({{"key", key},
              {"value", value},
              {"from", std::string{name_of(where)}},
              {"variable", variable_of(key)}});
     else
-      std::cout << key << " = " << value << "  (" << name_of(where) << ')' << std::endl;
+      print_line(std::cout, key + " = " + (text.empty() ? "(none)" : printable(text)) + "  ("
+                              + std::string{name_of(where)} + ')');
   }
   return ok;
 }

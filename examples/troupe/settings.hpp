@@ -11,7 +11,7 @@
 #include "cli.hpp"
 
 /// Options from a file and from the environment. A flag wins over a variable, a variable over
-/// the file, the file over what is built in.
+/// the file, the file over the default.
 ///
 /// The file is a JSON object with the long names of options as keys, and texts, numbers, true,
 /// false or lists of texts: `{"listen": "127.0.0.1:0", "slots": 8}`. The variable of
@@ -34,16 +34,17 @@ constexpr std::string_view name_of(origin from) noexcept {
   return "unknown";
 }
 
-/// Where the options of one command come from, by their keys.
+/// The origins of the options of one command, by their keys.
 using origins = std::map<std::string, origin>;
 
-/// Returns the one of `known` (at least one) that takes the fewest changes to become `wrong`.
+/// Returns the word of `known` with the smallest edit distance to `wrong`.
+/// @pre `known` is not empty
 std::string nearest(std::string_view wrong, const std::vector<std::string>& known);
 
-/// Gives each option of `command` that has no flag the value of its variable or of `file`
-/// (none if that is empty). The keys are the options of `known`. Errors: bad_argument (a key that
-/// is not known, with the nearest one; a file that is no such object), not_found (the file);
-/// throws CLI::ParseError for values that an option does not take.
+/// Sets each option of `command` that was not given as a flag from its variable or from `file` (if
+/// not empty). The keys are the options of `known`. Errors: bad_argument (an unknown key, with the
+/// nearest one; a file that is not such an object), not_found (the file), too_large (the file);
+/// throws CLI::ParseError for values that an option does not accept.
 troupe::result<origins> apply_settings(CLI::App& command, const CLI::App& known,
                                        const std::string& file);
 

@@ -31,8 +31,8 @@ struct scenario {
   std::function<std::vector<std::string>(const sim::scenario_options&, json&)> run;
 };
 
-/// A row of the table: runs a Scenario; `add(scenario, report, figures)` tells what is not common
-/// to all of them.
+/// A row of the table: runs a Scenario; `add(scenario, report, figures)` adds the figures that only
+/// this scenario has.
 template <class Scenario, class Add>
 scenario row(const char* name, const char* what, Add add) {
   auto run = [add](const sim::scenario_options& how, json& figures) {
@@ -67,7 +67,7 @@ const std::vector<scenario>& scenarios() {
       "lock", "A replicated lock service, its clients and the history they see",
       [](auto&, json&) {}),
     service_row<sim::lease_scenario>(
-      "lease", "Short leases of the same, holders that oversleep, and what the locks guard",
+      "lease", "The same with short leases, holders that oversleep, and a guarded resource",
       [](auto& record, json& figures) {
         figures["written"] = record.written;
         figures["fenced_off"] = record.fenced_off;
@@ -79,7 +79,7 @@ const std::vector<scenario>& scenarios() {
         figures["expiries"] = record.expiries;
       }),
     service_row<sim::scheduler_scenario>(
-      "scheduler", "A replicated scheduler, workers that die and those who submit",
+      "scheduler", "A replicated scheduler, workers that die, and clients that submit",
       [](auto& record, json& figures) {
         figures["runs"] = record.submitted.size();
         figures["tasks"] = record.taken.size();
@@ -147,24 +147,32 @@ std::uint64_t peak_rss() {
 
 } // namespace
 
+std::vector<std::string> scenario_names() {
+  std::vector<std::string> names{"list"};
+  for (auto& each : scenarios())
+    names.emplace_back(each.name);
+  return names;
+}
+
 int run_sim(const common_options& common, const sim_command& what) {
   if (what.scenario == "list")
     return list_scenarios(common);
   auto chosen = std::ranges::find(scenarios(), what.scenario, &scenario::name);
   if (chosen == scenarios().end())
-    return complain(
-      {errc::bad_argument, "'" + what.scenario + "' is no scenario; troupe sim list names them"});
+    return complain(common, {errc::bad_argument,
+                             "'" + what.scenario + "' is no scenario; troupe sim list names them"});
   auto range
     = what.seeds.empty() ? std::optional{std::pair{what.seed, what.seed}} : to_range(what.seeds);
   auto faults = to_faults(what);
   if (!range || !faults)
-    return complain({errc::bad_argument,
-                     !range ? "--seeds '" + what.seeds + "' is no range; give A..B, say 0..99"
-                            : "--faults '" + what.faults + "' is none of none, rough and storm"});
+    return complain(
+      common, {errc::bad_argument,
+               !range ? "--seeds '" + what.seeds + "' is not a range; give A..B, such as 0..99"
+                      : "--faults '" + what.faults + "' is unknown; give none, rough or storm"});
   std::vector<std::uint64_t> failing;
   auto runs = range->second - range->first + 1;
   for (std::uint64_t run = 0; run < runs; ++run) {
-    auto seed = range->first + run; // may be the last number of all
+    auto seed = range->first + run; // no overflow: it may be the largest number
     sim::scenario_options how;
     how.nodes = what.nodes;
     how.seed = seed;

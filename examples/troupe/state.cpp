@@ -41,10 +41,11 @@ void show(const state::change& what, bool as_json) {
 int get(state::state_client state, const state::entry_key& key, const common_options& common) {
   auto found = state.get(key);
   if (!found)
-    return complain(found.error());
+    return complain(common, found.error());
   if (found->entries.empty())
-    return complain({errc::not_found, "there is nothing at " + to_text(key)
-                                        + "; put it first, or name the level it was put at"});
+    return complain(common, {errc::not_found,
+                             "no key '" + key.key + "' at level " + std::string{name_of(key.level)}
+                               + "; put it first, or give the --level it was put at"});
   for (auto& each : found->entries)
     if (common.json)
       print(to_line(each));
@@ -57,7 +58,7 @@ int put(state::state_client state, const state::entry_key& key, const std::strin
         const common_options& common) {
   auto done = state.put(key, value);
   if (!done)
-    return complain(done.error());
+    return complain(common, done.error());
   if (common.json)
     print({{"key", key.key}, {"version", done->version}});
   else
@@ -70,14 +71,14 @@ int put(state::state_client state, const state::entry_key& key, const std::strin
 int run_state(const common_options& common, const state_command& what) {
   auto level = named<state::consistency>(what.level, "--level", 3);
   if (!level)
-    return complain(level.error());
+    return complain(common, level.error());
   state::entry_key key{*level, state::value_type::lww_register, what.key};
-  std::optional<held_signals> signals; // before there are threads that would get them
+  std::optional<held_signals> signals; // before any thread that would get them
   if (what.what == state_command::verb::watch)
     signals.emplace();
   auto cluster = connect(common);
   if (!cluster)
-    return complain(cluster.error());
+    return complain(common, cluster.error());
   state::state_client state{(*cluster)->system(), (*cluster)->services().state, common.wait()};
   switch (what.what) {
     case state_command::verb::get:
@@ -85,23 +86,23 @@ int run_state(const common_options& common, const state_command& what) {
     case state_command::verb::put:
       return put(state, key, what.value, common);
     case state_command::verb::watch:
-      if (auto now = state.get(key); !now) // the watcher itself would go on trying
-        return complain(now.error());
+      if (auto now = state.get(key); !now) // the watcher would retry without an error
+        return complain(common, now.error());
       break;
   }
-  // It goes on by itself, and calls one after the other.
+  // It runs in the background; its callbacks come one at a time.
   auto said = std::make_shared<std::string>();
-  auto watcher = state.watch(
-    state::only(key), [as_json = common.json, said](const result<state::state_changes>& news) {
-      if (!news && news.error().detail != *said)
-        complain(news.error());
-      if (news && !said->empty())
-        std::cerr << "over: " << *said << std::endl;
-      *said = news ? std::string{} : news.error().detail;
-      if (news)
-        for (auto& each : news->changes)
-          show(each, as_json);
-    });
+  auto watcher
+    = state.watch(state::only(key), [&common, said](const result<state::state_changes>& news) {
+        if (!news && news.error().detail != *said)
+          complain(common, news.error());
+        if (news && !said->empty())
+          note(common, "over", *said);
+        *said = news ? std::string{} : news.error().detail;
+        if (news)
+          for (auto& each : news->changes)
+            show(each, common.json);
+      });
   signals->wait();
   return ok;
 }

@@ -15,13 +15,14 @@ namespace {
 problem check(const voters_command& what) {
   auto wants_node = what.verb != "list";
   if (wants_node == what.node.empty())
-    return {errc::bad_argument, wants_node ? what.verb + " wants the NODE that is meant"
+    return {errc::bad_argument, wants_node ? what.verb + " needs the name or id of a NODE"
                                            : "list takes no NODE; leave it out"};
   if ((what.verb == "replace") == what.by.empty())
-    return {errc::bad_argument, what.by.empty() ? "replace wants two nodes: who goes, who comes"
-                                                : what.verb + " takes one node"};
+    return {errc::bad_argument, what.by.empty()
+                                  ? "replace needs two nodes: the old and the new voter"
+                                  : what.verb + " takes one node"};
   if (!what.by.empty() && what.node == what.by)
-    return {errc::bad_argument, "replace wants two nodes: " + what.by + " cannot replace itself"};
+    return {errc::bad_argument, "replace needs two nodes: " + what.by + " cannot replace itself"};
   return {};
 }
 
@@ -34,39 +35,55 @@ result<cluster::voters_view> change(cluster_client& client, const voters_command
     return client.voters().change({voter_change::lead, what.node, false}, wait);
   if (what.verb == "add")
     return client.voters().change({voter_change::add, what.node, false}, wait);
-  if (what.verb == "replace") // the new one first: the others are never fewer
+  if (what.verb == "replace") // the new voter first, so that there are never fewer
     if (auto added = client.voters().change({voter_change::add, what.by, false}, wait); !added)
       return added;
   return client.voters().change({voter_change::remove, what.node, what.force}, wait);
 }
 
+/// Why a node was not made a voter: if it cannot be reached, that is the reason; otherwise `why`.
+problem why_no_voter(cluster_client& client, const voters_command& what, const problem& why,
+                     duration wait) {
+  if (why.code != errc::bad_argument || (what.verb != "add" && what.verb != "replace"))
+    return why;
+  auto node = find_node(client, what.verb == "add" ? what.node : what.by, wait);
+  if (!node)
+    return why;
+  auto& endpoint = node->endpoints.front();
+  if (auto link = client.link_to({endpoint.host, endpoint.port}, wait); !link)
+    return {errc::unreachable,
+            "node " + node->key.name
+              + " cannot become a voter, because it cannot be reached: " + link.error().detail};
+  return why;
+}
+
 } // namespace
 
 int run_voters(const common_options& common, const voters_command& what) {
-  if (auto why = check(what); why.code != errc::none)
-    return complain(why);
+  if (auto why = check(what))
+    return complain(common, why);
   auto client = connect(common);
   if (!client)
-    return complain(client.error());
-  std::optional<cluster::node_view> alone; // what one node knows, where nobody leads
+    return complain(common, client.error());
+  std::optional<cluster::node_view> alone; // what one node knows, if there is no leader
   result<cluster::voters_view> found{problem{errc::no_quorum, {}}};
   if (what.verb != "list" || finds_services(**client, common.wait()))
     found = change(**client, what, common.wait());
   if (!found && what.verb == "list" && is_of_services(found.error().code)) {
     auto seen = (*client)->look(common.wait());
     if (!seen)
-      return complain(seen.error());
+      return complain(common, seen.error());
     if (!seen->group.seats.empty()) {
       found = seen->group;
       alone = *std::move(seen);
     } else if (found.error().detail.empty()) {
       found = problem{errc::no_quorum, describe_leaderless(*seen) + ", and node " + seen->name
-                                         + " has no seat in the group, so it knows no voters; ask "
-                                           "one of those that vote"};
+                                         + " is not a member of the group, so it knows no voters; "
+                                           "give a voter with --at"};
     }
   }
   if (!found)
-    return complain(found.error());
+    return complain(common, why_no_voter(**client, what, found.error(), common.wait()));
   auto nodes = alone ? known_records(**client, registry::record_kind::node, *alone, common.wait())
                      : all_records(**client, registry::record_kind::node, common.wait());
   auto called = [&](const std::string& id) {
@@ -92,15 +109,16 @@ int run_voters(const common_options& common, const voters_command& what) {
               << each.address;
     if (!alone && (each.lag || !each.leads))
       std::cout << (each.lag ? "  " + std::to_string(*each.lag) + " entries behind"
-                             : "  has acknowledged nothing to this leader yet");
+                             : "  has not acknowledged anything to this leader yet");
     std::cout << (each.is_reached ? "" : "  unreachable") << (each.leads ? "  leader" : "") << '\n';
   }
   for (auto& each : found->kept_out)
     std::cout << called(each)
               << (std::ranges::any_of(found->seats, [&](auto& seat) { return seat.node == each; })
-                    ? "  is removed once the others can do without it\n"
-                    : "  removed; add it to have it back\n");
-  std::cout << (alone ? describe_leaderless(*alone) : describe(*found)) << std::endl;
+                    ? "  will be removed once the others do not need it\n"
+                    : "  removed; make it a voter again with troupe voters add\n");
+  std::cout << describe_services(*found, alone ? alone->name : std::string{}, called)
+            << (alone ? describe_leaderless(*alone) : describe(*found)) << std::endl;
   return ok;
 }
 

@@ -13,6 +13,7 @@
 
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/registry/registry_client.hpp"
 
 #include <chrono>
 #include <csignal>
@@ -38,49 +39,50 @@ namespace {
   std::exit(1);
 }
 
-std::unique_ptr<node> start(node_options how) {
+node start(node_options how) {
   how.listen = {"127.0.0.1", 0};
   how.lost_after = 500ms;
   how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
+  how.wait_joined = 20s;
   auto made = node::start(std::move(how));
-  if (!made || !(*made)->wait_joined(20s))
-    fail(made ? "it did not join" : made.error().detail);
-  return std::move(*made);
+  if (!made)
+    fail(made.error().detail);
+  return *std::move(made);
 }
 
 /// Answers a text with the name of its node.
 void count(node& at, const std::string& group, const std::string& colour) {
   agent_options how{.capabilities = {"count"}, .groups = {group}, .unique = false};
   how.metadata = {{"colour", colour}};
-  auto why = at.agent("counter", how, [name = at.name()](const std::string& text) {
+  auto made = at.agent("counter", how, [name = at.name()](const std::string& text) {
     std::cout << "heard " + text + '\n' << std::flush; // whole: agents may be of several threads
     return name;
   });
-  if (why.code != errc::none)
-    fail(why.detail);
+  if (!made)
+    fail(made.error().detail);
 }
 
 void add_clerk(node& at, const std::string& group, int number) {
   agent_options how{.groups = {group}, .unique = false};
   auto who = "clerk " + std::to_string(number);
-  auto why = at.agent(who, how, [who](const std::string& text) {
+  auto made = at.agent(who, how, [who](const std::string& text) {
     std::cout << who + " heard " + text + '\n' << std::flush;
   });
-  if (why.code != errc::none)
-    fail(why.detail);
+  if (!made)
+    fail(made.error().detail);
 }
 
 /// The nodes of the agents that meet this.
 json found(node& me, registry::find_records what) {
   what.kind = registry::record_kind::agent;
-  auto agents = me.registry().ask(what, 5s);
+  auto agents = me.registry().service().ask(what, 5s);
   if (!agents)
     return std::string{name_of(agents.error().code)};
   std::set<std::string> owners;
   for (auto& each : agents->records) {
     registry::find_records where{.kind = registry::record_kind::node};
     where.owner = each.value.key.owner;
-    auto node = me.registry().ask(where, 5s);
+    auto node = me.registry().service().ask(where, 5s);
     owners.insert(node && node->records.size() == 1 ? node->records[0].value.key.name : "unknown");
   }
   return owners;
@@ -125,10 +127,10 @@ int main(int argc, char** argv) {
   init();
   if (argc == 3 && argv[1] == "ask"s) {
     auto me = start({.name = argv[2]});
-    count(*me, "head", "red");
-    std::cout << "ready " << me->port() << std::endl;
+    count(me, "head", "red");
+    std::cout << "ready " << me.port() << std::endl;
     for (int which = 0; sigwait(&asked, &which) == 0;)
-      do_all(*me);
+      do_all(me);
     return 1;
   }
   if ((argc != 6 && argc != 7) || argv[1] != "serve"s)
@@ -137,9 +139,9 @@ int main(int argc, char** argv) {
   if (!join)
     fail(join.error().detail);
   auto me = start({.name = argv[2], .join = {*join}});
-  count(*me, argv[4], argv[5]);
+  count(me, argv[4], argv[5]);
   for (auto clerk = 1; argc == 7 && clerk <= std::stoi(argv[6]); ++clerk)
-    add_clerk(*me, argv[4], clerk);
+    add_clerk(me, argv[4], clerk);
   std::cout << "ready" << std::endl;
   for (;;)
     ::pause(); // until it is killed

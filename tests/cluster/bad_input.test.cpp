@@ -68,7 +68,7 @@ TEST_CASE("wrong words on the command line are bad usage", "[cluster][cli]") {
   need_command();
   check_refused({"dance"}, 2, {"dance"});
   check_refused({"status", "--colour", "red"}, 2, {"--colour"});
-  check_refused({"--json"}, 2, {});
+  CHECK(run({"--json"}).status == 2);
   check_refused({"lock", "press"}, 2, {"COMMAND"});
   check_refused({"status", "--at", "nowhere"}, 2, {"nowhere", "HOST:PORT"});
   check_refused({"leave", "--at", "a:1", "--at", "b:2"}, 2, {"2 nodes"});
@@ -95,6 +95,134 @@ TEST_CASE("wrong words on the command line are bad usage", "[cluster][cli]") {
   CHECK(run({"--version"}).output.starts_with("troupe "));
 }
 
+TEST_CASE("the help is shown to whoever asks for it, and to whoever gives no command",
+          "[cluster][cli]") {
+  need_command();
+  auto asked = run({"help"});
+  INFO(asked);
+  CHECK(asked.status == 0);
+  CHECK(asked.says("Usage: troupe [OPTIONS] COMMAND"));
+  CHECK(run({"--help"}).output == asked.output);
+  auto bare = run({});
+  CHECK(bare.status == 2); // a script whose variable is empty has to notice
+  CHECK(bare.says("Usage: troupe [OPTIONS] COMMAND"));
+  auto of_lock = run({"help", "lock"});
+  INFO(of_lock);
+  CHECK(of_lock.status == 0);
+  CHECK(of_lock.says("Usage: troupe lock [OPTIONS] NAME"));
+  CHECK(of_lock.output == run({"lock", "--help"}).output);
+  check_refused({"help", "lokc"}, 2, {"'lokc'", "the nearest one is lock"});
+}
+
+TEST_CASE("the help of each command has an example, and no words of its parser", "[cluster][cli]") {
+  need_command();
+  auto all = run({"help"}).output;
+  auto start_of_list = all.find("First steps:");
+  REQUIRE(start_of_list != std::string::npos);
+  std::size_t count = 0;
+  std::istringstream lines{all.substr(start_of_list)};
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("  ") || line[2] == ' ')
+      continue;
+    auto name = line.substr(2, line.find(' ', 2) - 2);
+    auto help = run({"help", name}).output;
+    INFO(help);
+    auto example = help.find("Example:\n  ");
+    REQUIRE(example != std::string::npos);
+    CHECK(help.find("troupe " + name, example) != std::string::npos);
+    CHECK(help.find(command_path()) == std::string::npos);
+    for (auto* word : {"UINT", "FLOAT", "[]", " in ["})
+      CHECK(help.find(word) == std::string::npos);
+    ++count;
+  }
+  CHECK(count == 28);
+}
+
+TEST_CASE("a word that a command does not take is refused with the nearest one", "[cluster][cli]") {
+  need_command();
+  check_refused({"status", "--att", "x"}, 2,
+                {"'--att' is no option of troupe status", "the nearest one is --at,"});
+  check_refused({"node", "--nmae=foo"}, 2, {"'--nmae'", "the nearest one is --name,"});
+  check_refused({"request", "--levle"}, 2, {"'--levle'", "see troupe request --help"});
+  check_refused({"--verbose"}, 2, {"'--verbose' is no option of troupe itself", "give a command"});
+  check_refused({"--jsno", "status"}, 2, {"'--jsno' is no option of troupe itself"});
+  check_refused({"put", "key", "two", "words"}, 2, {"'words' is one word too many"});
+  check_refused({"voters", "lsit"}, 2,
+                {"'lsit' is none of list, add, remove, replace, lead", "the nearest one is list"});
+  check_refused({"workflows", "stop"}, 2, {"'stop' is none of list, pause, resume, cancel"});
+  check_refused({"node", "--slots"}, 2, {"--slots has no value"});
+  check_refused({"node", "--slots", "1", "--slots", "2"}, 2, {"--slots is given more than once"});
+  check_refused({"node", "--memory", "16XB"}, 2, {"--memory: '16XB'", "512MB"});
+}
+
+TEST_CASE("spans have units, or are plain seconds", "[cluster][cli]") {
+  need_command();
+  for (auto* span : {"2m", "120s", "120", "120000ms"}) {
+    auto shown = run({"config", "--timeout", span});
+    INFO(span << ": " << shown);
+    CHECK(shown.says("timeout = 120.0  (flag)\n"));
+  }
+  CHECK(run({"config", "--timeout", "500ms"}).says("timeout = 0.5  (flag)\n"));
+  for (auto* wrong : {"5x", "s", "-1s", "nan", "infs", "0x2", "1h1m"})
+    check_refused({"status", "--timeout", wrong}, 2, {"--timeout", wrong});
+  check_refused({"status", "--timeout", "2h"}, 2, {"--timeout: Value 7200 not in range"});
+  auto simulated = run({"sim", "lock", "--json", "--seconds", "2s"});
+  INFO(simulated);
+  CHECK(simulated.line()["virtual_s"] == 2);
+  check_refused({"sim", "lock", "--seconds", "500ms"}, 2, {"--seconds", "'0.5'"});
+  check_refused({"chaos", "--seconds", "31m"}, 2, {"--seconds", "'1860'", "10 to 1800"});
+  check_refused({"demo", "--seconds", "2h"}, 2, {"--seconds"});
+}
+
+TEST_CASE("what is printed and does not arrive is a failure", "[cluster][cli]") {
+  need_command();
+  auto printed = [](const std::string& words) {
+    troupe::testing::child_process process{
+      {"/bin/bash", "-c", "set -o pipefail; { \"$0\" " + words + "; } 2>&1", command_path()}};
+    return finish(process);
+  };
+  for (auto* command : {"help", "config", "sim list --json"}) {
+    auto full = printed(command + " > /dev/full"s);
+    INFO(full);
+    CHECK(full.status == 1);
+    CHECK(full.says("the output could not be written; "));
+  }
+  // Whoever reads the first line only has what it wanted.
+  auto head = printed("config | head -n 1");
+  INFO(head);
+  CHECK_FALSE(head.says("error"));
+  CHECK(printed("config > /dev/null").status == 0);
+}
+
+TEST_CASE("with --json a refusal is an object with its code", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  auto check
+    = [](const words& arguments, int status, const std::string& code, const std::string& saying) {
+        auto done = run(arguments);
+        INFO(done);
+        CHECK(done.status == status);
+        auto line = done.line();
+        CHECK(line.value("event", "") == "error");
+        CHECK(line.value("code", "") == code);
+        CHECK(line.value("detail", "").find(saying) != std::string::npos);
+        CHECK_FALSE(done.says("error: "));
+        CHECK(done.lines().size() == 1);
+      };
+  check({"dance", "--json"}, 2, "bad_argument", "'dance' is no command");
+  check({"status", "--json", "--att", "x"}, 2, "bad_argument", "--att");
+  check({"status", "--att", "x", "--json"}, 2, "bad_argument", "--att");
+  check({"node", "--slots=", "--json"}, 2, "bad_argument", "--slots= has no value");
+  check({"node", "--config", "/no/such/file", "--json"}, 2, "not_found", "/no/such/file");
+  check({"dag", "--json", folder / "none.json"}, 2, "not_found", "none.json");
+  running_node node{{"--slots", "0"}};
+  check({"get", "nokey", "--json", "--at", node.address()}, 1, "not_found", "nokey");
+  // What is behind -- is for the command.
+  auto plain = run({"lock", "", "--at", node.address(), "--", "true", "--json"});
+  INFO(plain);
+  CHECK(plain.says("error: "));
+}
+
 TEST_CASE("commands that start nodes keep nothing in the current folder for want of another",
           "[cluster][cli]") {
   need_command();
@@ -109,7 +237,7 @@ TEST_CASE("commands that start nodes keep nothing in the current folder for want
       auto done = finish(process);
       INFO(command.front() << ' ' << none << '\n' << done);
       CHECK(done.status == 2);
-      CHECK(done.says("set TMPDIR to a folder that can be written"));
+      CHECK(done.says("set TMPDIR to a writable folder"));
     }
   }
   CHECK(std::filesystem::is_empty(folder / ""));
@@ -129,11 +257,16 @@ TEST_CASE("files that are no workflows are refused with the place", "[cluster][c
   CHECK(once.find("none.json") == once.rfind("none.json"));
   write_file(folder / "broken.json", "{\"schema\": ");
   check_refused({"dag", folder / "broken.json"}, 2, {"line 1"});
+  write_file(folder / "README.md", "# Not a workflow\n");
+  check_refused({"submit", folder / "README.md"}, 2,
+                {"README.md: line 1, column 1: this is no workflow", "troupe-dag/1 or WfFormat"});
   write_file(folder / "large.json", "{");
   std::filesystem::resize_file(folder / "large.json", 1'073'741'824);
   check_refused({"dag", folder / "large.json"}, 2, {"1073741824"});
   write_file(folder / "good.json", diamond(2));
   check_refused({"submit", folder / "good.json", "--time-scale", "-1"}, 2, {"--time-scale"});
+  check_refused({"submit", folder / "good.json", "--time-scale", "0x2"}, 2,
+                {"--time-scale", "'0x2'"});
   check_refused({"submit", folder / "good.json", "--priority", "utmost"}, 2, {"utmost", "urgent"});
 }
 
@@ -174,9 +307,11 @@ TEST_CASE("a node whose name or worker no cluster would take does not start", "[
   auto refused = [](const std::string& option, const std::string& value, const words& sayings) {
     check_refused({"node", "--listen", "127.0.0.1:0", option, value}, 2, sayings);
   };
-  refused("--name", std::string(300, 'x'), {"--name of 300 bytes is no name", "1 to 255 bytes"});
-  refused("--name", "two\nlines", {"--name of 9 bytes is no name", "without control characters"});
-  refused("--group", std::string(300, 'x'), {"--group of 300 bytes is no name"});
+  refused("--name", std::string(300, 'x'),
+          {"--name of 300 bytes is not a valid name", "1 to 255 bytes"});
+  refused("--name", "two\nlines",
+          {"--name of 9 bytes is not a valid name", "without control characters"});
+  refused("--group", std::string(300, 'x'), {"--group of 300 bytes is not a valid name"});
   refused("--label", std::string(300, 'x') + "=1", {"labels key has 300 bytes"});
   running_node longest{{"--name", std::string(255, 'x'), "--slots", "0"}};
   CHECK(longest.ready()["node"] == std::string(255, 'x'));
@@ -198,6 +333,7 @@ TEST_CASE("two nodes with one name are two members, and one of them has the name
   INFO(refusal);
   CHECK(refusal.find("has the name echo-twin") != std::string::npos);
   CHECK(refusal.find("; choose another") != std::string::npos);
+  CHECK(refusal.find("node twin at " + first.address()) != std::string::npos);
   CHECK(comes_true([&] { return run({"status", "--at", at}).says("3 members"); }));
   CHECK(run({"request", "echo-twin", "hello", "--at", at}).output == "hello\n");
 }
@@ -270,11 +406,36 @@ TEST_CASE("locks beyond their bounds are refused", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
   auto at = node.address();
-  check_refused({"lock", "press", "--at", at, "--ttl", "0", "--", "true"}, 2, {"ttl"});
-  check_refused({"lock", "press", "--at", at, "--ttl", "11m", "--", "true"}, 2, {"ttl"});
-  check_refused({"lock", "press", "--at", at, "--wait", "11m", "--", "true"}, 2, {"wait"});
+  check_refused({"lock", "press", "--at", at, "--ttl", "0", "--", "true"}, 2, {"--ttl is '0'"});
+  check_refused({"lock", "press", "--at", at, "--ttl", "11m", "--", "true"}, 2, {"--ttl is 66"});
+  check_refused({"lock", "press", "--at", at, "--wait", "11m", "--", "true"}, 2, {"--wait is 66"});
+  check_refused({"lock", "", "--at", at, "--", "true"}, 2, {"NAME is empty"});
   // The longest word that the kernel passes on to a program.
   std::string name(131'000, 'n');
   check_refused({"lock", name, "--at", at, "--", "true"}, 2, {"255"});
   CHECK(run({"lock", "press", "--at", at, "--", "true"}).status == 0); // the node goes on
+}
+
+TEST_CASE("refusals name options of the command, and no fields of C++", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  auto at = node.address();
+  auto without_fields = [](const words& arguments, int status, const words& sayings) {
+    check_refused(arguments, status, sayings);
+    CHECK_FALSE(run(arguments).says("::"));
+    CHECK_FALSE(run(arguments).says("options"));
+  };
+  without_fields({"lock", "press", "--at", at, "--ttl", "11m", "--", "true"}, 2,
+                 {"give more than 0 ms, at most 600000 ms"});
+  without_fields({"locks", "--force-release", "nosuch", "--at", at}, 1,
+                 {"nosuch is not held; troupe locks shows those that are held"});
+  without_fields({"put", std::string(1'000, 'k'), "v", "--at", at}, 2, {"give at most 512"});
+  without_fields({"node", "--listen", "0.0.0.0:0"}, 2, {"--plain-beyond-loopback"});
+  auto holder = start({"lock", "press", "--json", "--at", at, "--", "sleep", "60"});
+  REQUIRE(holder.read_line());
+  without_fields({"lock", "press", "--at", at, "--", "true"}, 3, {"wait in line with --wait"});
+  without_fields({"lock", "press", "--at", at, "--wait", "100ms", "--", "true"}, 3,
+                 {"wait longer with --wait"});
+  holder.send_signal(SIGTERM);
+  finish(holder);
 }

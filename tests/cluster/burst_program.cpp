@@ -52,18 +52,18 @@ namespace {
   std::exit(1);
 }
 
-std::unique_ptr<node> start(const net::address& listen, const std::string& folder,
-                            node_options how = {}) {
+node start(const net::address& listen, const std::string& folder, node_options how = {}) {
   how.listen = listen;
   how.data = folder;
   how.group.consensus = raft::lan();
   how.group.consensus.heartbeat = 50ms;
   how.group.consensus.election_timeout = 500ms;
   how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
+  how.wait_joined = 20s;
   auto made = node::start(std::move(how));
-  if (!made || !(*made)->wait_joined(20s))
-    fail(made ? "it did not join" : made.error().detail);
-  return std::move(*made);
+  if (!made)
+    fail(made.error().detail);
+  return *std::move(made);
 }
 
 /// Takes (thread, number, text); says how many came, and how many of them out of order, when asked,
@@ -144,17 +144,17 @@ void serve(char** words, bool has_sink) {
   auto me = start({words[0], port}, words[4], std::move(how));
   if (has_sink) {
     auto delay = std::chrono::microseconds{std::stoul(words[5])};
-    if (auto why = me->add_agent("sink", me->system().spawn(sink, delay)); why.code != errc::none)
-      fail(why.detail);
+    if (auto made = me.add_agent("sink", me.system().spawn(sink, delay)); !made)
+      fail(made.error().detail);
     // Answers at once, past all that waits at the sink.
     auto echo = [](std::uint64_t number) { return number; };
-    if (auto why = me->agent("echo", echo); why.code != errc::none)
-      fail(why.detail);
+    if (auto made = me.agent("echo", echo); !made)
+      fail(made.error().detail);
   }
   std::cout << "ready" << std::endl;
   while (next_signal() != SIGTERM)
-    std::cout << read_state(*me, 1'000'000, 200).dump() << std::endl;
-  me.reset();
+    std::cout << read_state(me, 1'000'000, 200).dump() << std::endl;
+  me.stop();
   std::cout << "ended" << std::endl;
 }
 
@@ -242,11 +242,11 @@ nlohmann::json burst(node& me, const order& what, std::uint32_t round) {
     for (std::uint32_t thread = 0; thread < what.threads; ++thread)
       senders.emplace_back([&, thread] {
         for (std::uint32_t number = 0; number < what.messages; ++number) {
-          auto why = me.send(to_agent("sink"), thread, round * what.messages + number, text);
-          if (why.code == errc::none)
+          auto sent = me.send(to_agent("sink"), thread, round * what.messages + number, text);
+          if (sent)
             ++taken;
           else
-            count(refused, why.code);
+            count(refused, sent.error().code);
         }
       });
   }
@@ -338,11 +338,11 @@ void send(char** words, bool has_bounds) {
     how.router.max_waiting_bytes = std::stoull(words[7]);
   }
   auto me = start({words[0], 0}, words[1], std::move(how));
-  std::cout << me->port() << std::endl;
+  std::cout << me.port() << std::endl;
   auto is_whole = [&] {
-    auto now = me->voters().list(20s);
+    auto now = me.voters().list(20s);
     return now && now->seats.size() == 3
-           && std::ranges::all_of(now->seats, &cluster::seat_view::votes) && me->find("sink");
+           && std::ranges::all_of(now->seats, &cluster::seat_view::votes) && me.find("sink");
   };
   if (!testing::comes_true(is_whole, 60s))
     fail("three voters and the sink are not there");
@@ -352,7 +352,7 @@ void send(char** words, bool has_bounds) {
              static_cast<std::uint32_t>(std::stoul(words[4])), std::stoul(words[5])};
   std::uint32_t round = 0;
   for (auto which = next_signal(); which != SIGTERM; which = next_signal())
-    std::cout << (which == SIGUSR1 ? burst(*me, what, round++) : question(*me, what)).dump()
+    std::cout << (which == SIGUSR1 ? burst(me, what, round++) : question(me, what)).dump()
               << std::endl;
 }
 

@@ -1,6 +1,7 @@
 // How a run of troupe chaos counts and judges what its clients saw.
 
 #include "../../examples/troupe/chaos_history.hpp"
+#include "../../examples/troupe/chaos_number_laws.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -78,6 +79,42 @@ TEST_CASE("chaos finds a lock that is shared while one holds it alone") {
   all.add(done("k", "acquire", {}, "5", 0, 10));
   all.add(done("k", "acquire_shared", {}, "6", 20, 30));
   CHECK(judged(all).violations.size() == 1);
+}
+
+TEST_CASE("chaos finds numbers that are given twice, out of order, or left out") {
+  auto take = [](std::string number, std::int64_t call, std::int64_t end) {
+    return done("numbers", "take", {}, std::move(number), call, end);
+  };
+  auto violations_with = [&](const std::vector<troupe::sim::operation>& more) {
+    history all;
+    all.add(take("1", 0, 10));
+    all.add(take("3", 20, 50)); // while two others are under way
+    all.add(take("2", 30, 60));
+    all.add(done("numbers", "take", {}, {}, 30, 0, outcome::fail));
+    for (auto& each : more)
+      all.add(each);
+    findings found;
+    check_numbers(all, found);
+    return found.violations;
+  };
+  CHECK(violations_with({}).empty());
+  CHECK(violations_with({take("4", 70, 80), done("numbers", "count", {}, "4", 75, 90)}).empty());
+  CHECK(violations_with({take("3", 55, 56)})
+        == std::vector{"number 3 was given twice"s, "number 3 came after number 3"s});
+  CHECK(violations_with({take("2", 61, 70), take("4", 80, 90)})
+        == std::vector{"number 2 was given twice"s, "number 2 came after number 3"s});
+  CHECK(violations_with({take("5", 70, 80)})
+        == std::vector{"number 5 was there when only 4 had been asked for"s});
+  CHECK(violations_with({done("numbers", "count", {}, "2", 61, 70)})
+        == std::vector{"a count of 2 came after number 3"s});
+  CHECK(violations_with({done("numbers", "count", {}, "4", 61, 70)})
+        == std::vector{"number 4 was there when only 3 had been asked for"s});
+  CHECK(violations_with({take("x", 61, 70)}) == std::vector{"take gave 'x', which is no number"s});
+  SECTION("but not one of unknown outcome that took effect") {
+    troupe::sim::operation lost{"d", "numbers", {"take", {}, {}, {}, outcome::unknown, 62}, {}};
+    CHECK(violations_with({lost, take("5", 70, 80)}).empty());
+    CHECK(violations_with({lost, take("6", 70, 80)}).size() == 1);
+  }
 }
 
 TEST_CASE("chaos leaves undecided what it has no time to judge") {

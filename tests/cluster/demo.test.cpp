@@ -47,3 +47,35 @@ TEST_CASE("a demo that is interrupted leaves no process and no file behind", "[c
   for (auto each : nodes)
     CHECK(::kill(each, 0) == -1);
 }
+
+TEST_CASE("a demo that was killed leaves its files to the next one, which says nothing of nodes",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  auto begin_demo = [&](const words& more) {
+    words command{"/bin/sh",      "-c",  "TMPDIR=\"$0\" exec \"$@\" 2>&1", (folder / "").string(),
+                  command_path(), "demo"};
+    command.insert(command.end(), more.begin(), more.end());
+    return troupe::testing::child_process{command};
+  };
+  {
+    auto killed = begin_demo({"--json", "--seconds", "20s"});
+    REQUIRE(killed.read_line(20s));
+    killed.send_signal(SIGKILL);
+    killed.wait_for_end(10s);
+  }
+  auto left = [&] {
+    std::filesystem::directory_iterator all{folder / ""};
+    return std::distance(begin(all), end(all));
+  };
+  REQUIRE(left() == 1);
+  std::filesystem::last_write_time(*std::filesystem::directory_iterator{folder / ""},
+                                   std::filesystem::file_time_type::clock::now() - 2min);
+  auto next = begin_demo({"--seconds", "3s"});
+  auto done = finish(next, 60s);
+  INFO(done);
+  CHECK(done.status == 0);
+  CHECK(left() == 0);
+  CHECK_FALSE(done.says(" warning "));
+  CHECK_FALSE(done.says(" info "));
+}

@@ -66,10 +66,11 @@ int main(int argc, char** argv) {
         std::raise(SIGSTOP);
       }
       auto write = [&](storage::database& into) { return write_line(into, token); };
-      auto why = looks_at_tokens ? store->write(held->value(), write) : write(store->unguarded());
-      if (why.code != errc::none && why.code != errc::stale_token)
+      auto why = looks_at_tokens ? store->write(held->value(), write).error_or()
+                                 : write(store->unguarded());
+      if (why && why.code != errc::stale_token)
         return complain(why);
-      std::cout << (why.code == errc::none ? "wrote " : "refused ") << token << std::endl;
+      std::cout << (why ? "refused " : "wrote ") << token << std::endl;
     }
     std::cout << "lost " << token << std::endl;
   }

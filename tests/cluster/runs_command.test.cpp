@@ -131,6 +131,76 @@ TEST_CASE("a submitted run is followed to its end, also while no majority is the
   CHECK(content_of(log) == "first\n");
 }
 
+TEST_CASE("a submit that gets no answer ends when its --timeout is over", "[cluster][cli]") {
+  three_voters cluster;
+  temporary_folder folder;
+  write_file(folder / "flow.json",
+             flow_of({waiting_task("first", folder / "flow.json", "/dev/null")}));
+  cluster[0].kill();
+  cluster[1].kill();
+  auto start = std::chrono::steady_clock::now();
+  auto refused
+    = run({"submit", folder / "flow.json", "--timeout", "2s", "--at", cluster.addresses()});
+  INFO(refused);
+  CHECK(refused.status != 0);
+  CHECK(refused.says("error: "));
+  CHECK(std::chrono::steady_clock::now() - start < 8s);
+}
+
+TEST_CASE("whoever submits hears at once what no worker offers, and what goes on without it",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node node{{"--slots", "1"}};
+  auto none = run({"workflows", "--at", node.address()});
+  CHECK(none.output == "no workflows\n");
+  write_file(folder / "flow.json", flow_of({{{"id", "first"}, {"run", "render"}},
+                                            {{"id", "second"}, {"run", "render"}}}));
+  auto submit = start({"submit", folder / "flow.json", "--at", node.address()});
+  std::string seen;
+  while (seen.find("2 ready: no worker offers the handler \"render\"") == std::string::npos) {
+    auto line = submit.read_line(10s);
+    INFO(seen);
+    REQUIRE(line);
+    seen += *line + '\n';
+  }
+  submit.send_signal(SIGINT);
+  auto ended = finish(submit);
+  INFO(ended);
+  CHECK(ended.status == 130);
+  CHECK(ended.says("run 1 goes on; see it with troupe run 1, cancel it with troupe workflows "
+                   "cancel 1"));
+  auto listed = run({"workflows", "--at", node.address()});
+  INFO(listed);
+  CHECK(listed.says("RUN  STATE    TASKS  TIME"));
+  CHECK(listed.says("1    running  0/2    "));
+  auto shown = run({"run", "1", "--at", node.address()});
+  INFO(shown);
+  CHECK(shown.says("  TASK    STATE  ATTEMPTS  TIME  WORKER\n"));
+  CHECK(shown.says("  first   ready                          no worker offers"));
+}
+
+TEST_CASE("whoever submits sees what the tasks came to", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node node{{"--slots", "1", "--allow-exec"}};
+  write_file(folder / "gate", "");
+  write_file(folder / "flow.json", flow_of({waiting_task("first", folder / "gate", "/dev/null")}));
+  auto done = run({"submit", folder / "flow.json", "--at", node.address()});
+  INFO(done);
+  CHECK(done.status == 0);
+  CHECK(done.says("run 1: 1 task\n"));
+  CHECK(done.says("\n  first  "));
+  CHECK(done.says("of first"));
+  CHECK(done.says("completed after "));
+  CHECK_FALSE(done.says("e-"));
+  auto as_json = run({"submit", folder / "flow.json", "--json", "--at", node.address()});
+  INFO(as_json);
+  auto last = as_json.lines().back();
+  CHECK(last["event"] == "done");
+  CHECK(last["results"]["first"].get<std::string>().find("of first") != std::string::npos);
+}
+
 TEST_CASE("a submitted run is followed into the cluster that recover makes", "[cluster][cli]") {
   need_command();
   temporary_folder folder;

@@ -13,10 +13,9 @@
 // Usage: scarce_disk_program FILE
 
 #include "troupe/core/caf/init.hpp"
-#include "troupe/host/durable.hpp"
+#include "troupe/host/durable_file.hpp"
 #include "troupe/lock/lock_client.hpp"
 #include "troupe/lock/lock_service.hpp"
-#include "troupe/storage/sqlite_log.hpp"
 
 #include <iostream>
 #include <memory>
@@ -32,8 +31,8 @@ using namespace troupe;
 namespace {
 
 void run(caf::actor_system& sys, const std::string& file) {
-  auto service = host::spawn<lock::lock_service>(
-    sys, {}, host::durable{std::make_unique<storage::sqlite_log>(file)}, {.snapshot_every = 50});
+  auto service
+    = host::spawn<lock::lock_service>(sys, {}, host::durable{file}, {.snapshot_every = 50});
   if (!service) {
     std::cout << "failed: " << to_string(service.error()) << std::endl;
     return;

@@ -73,14 +73,15 @@ net::address address_of(const std::string& text) {
   return *read;
 }
 
-std::unique_ptr<node> start(caf::actor_system& sys, node_options how) {
+node start(caf::actor_system& sys, node_options how) {
   how.lost_after = 500ms;
   how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
+  how.wait_joined = 20s;
   auto made = node::start(std::move(how), &sys);
-  if (!made || !(*made)->wait_joined(20s))
-    fail(made ? "it did not join" : made.error().detail);
-  say("ready " + std::to_string((*made)->port()));
-  return std::move(*made);
+  if (!made)
+    fail(made.error().detail);
+  say("ready " + std::to_string(made->port()));
+  return *std::move(made);
 }
 
 /// Returns the service once it was spawned there.
@@ -135,12 +136,12 @@ caf::actor watch(caf::actor_system& sys, const told_tickets::handle& service,
 } // namespace
 
 int main(int argc, char** argv) {
-  init<caf::id_block::tickets>();
+  init<tickets>();
   config cfg;
   caf::actor_system sys{cfg};
   if (argc == 3 && argv[1] == "ask"s) {
     auto me = start(sys, {.name = "asks", .listen = {"127.0.0.1", 0}});
-    ask(*me, argv[2]);
+    ask(me, argv[2]);
   }
   if ((argc != 4 && argc != 5) || argv[1] != "place"s)
     fail("give ask NAME or place JOIN NAME [FOLDER]");

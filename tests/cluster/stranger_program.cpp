@@ -18,20 +18,13 @@ namespace stranger {
 /// Known to this program only.
 struct riddle {
   std::int64_t number = 0;
+
+  TROUPE_FIELDS(riddle, number);
 };
 
-template <class Inspector>
-bool inspect(Inspector& f, riddle& x) {
-  return f.object(x).fields(f.field("number", x.number));
-}
+TROUPE_MESSAGES(riddles, riddle);
 
 } // namespace stranger
-
-CAF_BEGIN_TYPE_ID_BLOCK(stranger, ::troupe::type_ids::end)
-
-  CAF_ADD_TYPE_ID(stranger, (stranger::riddle))
-
-CAF_END_TYPE_ID_BLOCK(stranger)
 
 using namespace std::literals;
 using namespace troupe;
@@ -55,7 +48,7 @@ void ask(caf::scoped_actor& self, const std::string& name, const caf::strong_act
 int main(int argc, char** argv) {
   if (argc != 2)
     return 2;
-  init<caf::id_block::stranger>();
+  init<stranger::riddles>();
   auto where = net::address::from_string(argv[1]);
   auto client = cluster_client::connect({*where});
   if (!client)

@@ -276,3 +276,29 @@ TEST_CASE("a cluster without a data folder says at once that it has no voters", 
     CHECK(refused.says("--data"));
   }
 }
+
+TEST_CASE("a node that is down is no voter, and that is a failure, not bad input",
+          "[cluster][cli]") {
+  need_command();
+  troupe::test::temporary_folder folder;
+  running_node first{
+    {"--name", "first", "--slots", "0", "--voters", "1", "--data", folder / "first"}};
+  running_node second{{"--name", "second", "--slots", "0", "--voters", "1", "--data",
+                       folder / "second", "--join", first.address()}};
+  REQUIRE(comes_true([&] { return run({"status", "--at", first.address()}).says("2 members"); }));
+  second.kill();
+  outcome refused;
+  CHECK(comes_true(
+    [&] {
+      refused = run({"voters", "add", "second", "--timeout", "3s", "--at", first.address()});
+      REQUIRE(refused.status != 2);
+      return refused.status == 1;
+    },
+    40s));
+  INFO(refused);
+  CHECK(refused.says("node second cannot become a voter, because it cannot be reached"));
+  auto nobody = run({"voters", "add", "nosuch", "--at", first.address()});
+  INFO(nobody);
+  CHECK(nobody.status == 1);
+  CHECK(nobody.says("no node 'nosuch' is known"));
+}

@@ -112,7 +112,7 @@ TEST_CASE("a task that takes longer than its file says is killed and tried again
   auto hangs = "setsid sleep 600 & echo $$ $! >> " + pids + "; [ $(wc -l < " + pids
                + ") = 1 ] && wait; kill $!; echo in time";
   auto number
-    = all.submit({with_more(script_task("slow", hangs), {{"timeout_s", 5}, {"retries", 1}})});
+    = all.submit({with_more(script_task("slow", hangs), {{"timeout_s", 10}, {"retries", 1}})});
   REQUIRE(comes_true([&] { return !content_of(pids).empty(); }));
   std::istringstream text{content_of(pids)};
   words first_try;

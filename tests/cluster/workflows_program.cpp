@@ -25,6 +25,7 @@
 #include "troupe/node/init.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/scheduler/submission.hpp"
+#include "troupe/scheduler/worker.hpp"
 #include "troupe/workflow/file.hpp"
 
 #include <chrono>
@@ -113,14 +114,13 @@ result<std::string> take_step(const scheduler::task_call& call, const std::strin
                             const std::filesystem::path& folder) {
   node_options how{.name = name, .listen = {"127.0.0.1", 0}, .join = join};
   how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
+  how.wait_joined = 20s;
   auto me = value_of(node::start(std::move(how)));
-  if (!me->wait_joined(20s))
-    fail({errc::timed_out, "it did not join"});
   scheduler::task_handlers offered;
   for (auto* each : {"book", "cancel"})
     offered.handle(each,
                    [=](const scheduler::task_call& call) { return take_step(call, name, folder); });
-  auto worker = me->work({.capacity = {.slots = 1}}, std::move(offered));
+  auto worker = me.work({.capacity = {.slots = 1}}, std::move(offered));
   std::cout << "ready" << std::endl;
   for (;;)
     ::pause(); // until it is killed

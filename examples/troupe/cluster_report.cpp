@@ -1,0 +1,168 @@
+#include "cluster_report.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace cli {
+
+using namespace troupe;
+
+namespace {
+
+result<std::vector<scheduler::worker_view>> all_workers(cluster_client& client, duration wait) {
+  std::vector<scheduler::worker_view> all;
+  for (scheduler::list_workers question;;) {
+    auto page = client.services().scheduler.ask(question, wait);
+    if (!page)
+      return page.error();
+    if (page->workers.empty())
+      return all;
+    question.after = page->workers.back().worker;
+    std::ranges::move(page->workers, std::back_inserter(all));
+  }
+}
+
+result<cluster_report> ask_services(cluster_client& client, duration wait) {
+  cluster_report made;
+  services_report services;
+  auto runs = client.services().scheduler.ask(scheduler::find_statistics{}, wait);
+  if (!runs)
+    return runs.error();
+  services.runs = *runs;
+  auto workers = all_workers(client, wait);
+  if (!workers)
+    return workers.error();
+  services.workers = *std::move(workers);
+  auto locks = all_locks(client, wait);
+  if (!locks)
+    return locks.error();
+  services.locks = locks->size();
+  auto nodes = all_records(client, registry::record_kind::node, wait);
+  if (!nodes)
+    return nodes.error();
+  made.nodes = *std::move(nodes);
+  auto counts = client.services().registry.ask(registry::count_records{}, wait);
+  if (!counts)
+    return counts.error();
+  made.agents = counts->agents;
+  auto seen = client.look(wait);
+  if (!seen)
+    return seen.error();
+  if (seen->leader.empty())
+    return problem{errc::no_quorum, "leadership was lost meanwhile; ask again"};
+  made.seen = *std::move(seen);
+  made.services = std::move(services);
+  return made;
+}
+
+result<cluster_report> ask_one_node(cluster_client& client, duration wait) {
+  cluster_report made;
+  auto seen = client.look(wait);
+  if (!seen)
+    return seen.error();
+  made.seen = *std::move(seen);
+  auto nodes = known_records(client, registry::record_kind::node, made.seen, wait);
+  if (!nodes)
+    return nodes.error();
+  made.nodes = *std::move(nodes);
+  auto agents = known_records(client, registry::record_kind::agent, made.seen, wait);
+  if (!agents)
+    return agents.error();
+  for (auto& each : *agents)
+    ++(each.status == registry::record_status::active        ? made.agents.active
+       : each.status == registry::record_status::maintenance ? made.agents.maintenance
+       : each.status == registry::record_status::inactive    ? made.agents.inactive
+                                                             : made.agents.disconnected);
+  return made;
+}
+
+} // namespace
+
+result<cluster_report> look_around(cluster_client& client, duration wait) {
+  if (finds_services(client, wait))
+    if (auto found = ask_services(client, wait); found || !is_of_services(found.error().code))
+      return found;
+  return ask_one_node(client, wait);
+}
+
+std::string place_of(const registry::record& node) {
+  if (node.endpoints.empty())
+    return {};
+  auto& first = node.endpoints.front();
+  return to_string(net::address{first.host, first.port});
+}
+
+slot_count count_slots(const services_report& services) {
+  slot_count sum;
+  for (auto& each : services.workers) {
+    sum.all += each.capacity.slots;
+    sum.used += each.used.slots;
+  }
+  return sum;
+}
+
+std::uint32_t tasks_over(const scheduler::run_view& run) {
+  std::uint32_t sum = 0;
+  for (std::size_t state = 0; state < run.counts.size(); ++state)
+    if (is_final(static_cast<scheduler::task_state>(state)))
+      sum += run.counts[state];
+  return sum;
+}
+
+std::string name_of_node(const cluster_report& found, const std::string& id) {
+  for (auto& each : found.nodes)
+    if (each.value.key.owner == id)
+      return each.value.key.name;
+  return id.substr(0, 8);
+}
+
+bool leads(const registry::record& node, const cluster_report& found) {
+  if (!found.services)
+    return false;
+  auto& seats = found.seen.group.seats;
+  if (!seats.empty())
+    return std::ranges::any_of(
+      seats, [&](auto& each) { return each.leads && each.node == node.key.owner; });
+  auto role = node.metadata.find("role");
+  return role != node.metadata.end() && role->second == "host";
+}
+
+json to_json(const cluster_report& found) {
+  std::string leader;
+  auto members = json::array();
+  for (auto& each : found.nodes) {
+    if (leads(each.value, found))
+      leader = each.value.key.name;
+    json member{{"node", each.value.key.name},
+                {"id", each.value.key.owner},
+                {"address", place_of(each.value)},
+                {"status", std::string{name_of(each.status)}},
+                {"boot", each.value.boot}};
+    if (found.services)
+      member["unseen_s"] = seconds(each.unseen_for);
+    members.push_back(std::move(member));
+  }
+  auto called = [&](const std::string& id) { return name_of_node(found, id); };
+  auto has_group = !found.seen.group.seats.empty();
+  json line{{"members", members},
+            {"group", has_group ? to_json(found.seen.group, called) : json{}}};
+  add_standing(line, found.seen, leader);
+  line["asked"] = found.seen.name;
+  line["agents"] = {{"active", found.agents.active},
+                    {"maintenance", found.agents.maintenance},
+                    {"inactive", found.agents.inactive},
+                    {"disconnected", found.agents.disconnected}};
+  if (found.services) {
+    auto slots = count_slots(*found.services);
+    line["workers"] = found.services->workers.size();
+    line["slots"] = slots.all;
+    line["slots_used"] = slots.used;
+    line["locks"] = found.services->locks;
+    line["workflows"] = {{"live", found.services->runs.runs_live},
+                         {"finished", found.services->runs.runs_finished}};
+  }
+  return line;
+}
+
+} // namespace cli

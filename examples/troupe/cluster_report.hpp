@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "connect.hpp"
+
+/// The data of a cluster that `troupe status` and `troupe top` show.
+namespace cli {
+
+/// Data that only the services have.
+struct services_report {
+  std::vector<troupe::scheduler::worker_view> workers;
+  troupe::scheduler::scheduler_statistics runs;
+  std::size_t locks = 0;
+};
+
+struct cluster_report {
+  /// The view of the node that was asked.
+  troupe::cluster::node_view seen;
+  std::vector<troupe::registry::record_view> nodes;
+  troupe::registry::status_counts agents;
+  /// Empty while the services cannot be reached: then everything else is what that node last heard.
+  std::optional<services_report> services;
+};
+
+/// Queries the services, or one node for what it knows. Takes up to the time of an election if
+/// there is no leader, and up to `wait` for each answer.
+troupe::result<cluster_report> look_around(troupe::cluster_client& client, troupe::duration wait);
+
+/// The first address of a node; empty if it has given none.
+std::string place_of(const troupe::registry::record& node);
+
+/// The name of a node; the first digits of its id, if the name is not known.
+std::string name_of_node(const cluster_report& found, const std::string& id);
+
+bool leads(const troupe::registry::record& node, const cluster_report& found);
+
+struct slot_count {
+  std::uint64_t all = 0;
+  std::uint64_t used = 0;
+};
+
+slot_count count_slots(const services_report& services);
+
+/// How many tasks of a run ended, in any way.
+std::uint32_t tasks_over(const troupe::scheduler::run_view& run);
+
+/// One JSON object with everything except the individual workers.
+json to_json(const cluster_report& found);
+
+} // namespace cli

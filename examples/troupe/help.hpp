@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "troupe/core/problem.hpp"
+
+/// The output of `troupe --help`, and the errors for arguments that no command takes.
+namespace cli {
+
+/// Sets the groups, examples and help format of the commands of `app`.
+void arrange_help(CLI::App& app);
+
+/// The help of the program, or of the command `name` if that is not empty.
+std::string help_of(const CLI::App& app, const std::string& name);
+
+/// Explains why `app` refused the arguments, and what to do.
+troupe::problem explain(const CLI::App& app, const CLI::ParseError& why);
+
+} // namespace cli

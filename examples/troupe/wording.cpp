@@ -1,0 +1,79 @@
+#include "wording.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string_view>
+#include <utility>
+
+namespace cli {
+
+namespace {
+
+using phrase = std::pair<std::string_view, std::string_view>;
+
+constexpr std::array phrases{
+  phrase{"in line with acquire::wait", "in line with --wait"},
+  phrase{"wait longer with acquire::wait", "wait longer with --wait"},
+  phrase{"list_locks tells which locks are held", "troupe locks shows those that are held"},
+  phrase{"set link_options::allow_plain_beyond_loopback", "give --plain-beyond-loopback"},
+  phrase{", or offer scheduler::exec_programs()", ""},
+  phrase{" (task_spec::timeout)", ""},
+  phrase{", or raise table_options::max_members or max_clients there",
+         "; this bound cannot be set by command"},
+};
+
+constexpr std::string_view unsettable = "; this bound cannot be set by command";
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+bool is_of_name(char letter) {
+  return (letter >= 'a' && letter <= 'z') || letter == '_' || letter == ':';
+}
+
+/// Where the name around `at` begins and ends, such as the name of a field of lock_options.
+std::pair<std::size_t, std::size_t> name_around(std::string_view text, std::size_t at) {
+  auto begin = at;
+  while (begin > 0 && is_of_name(text[begin - 1]))
+    --begin;
+  auto end = std::min(text.size(), at);
+  while (end < text.size() && is_of_name(text[end]))
+    ++end;
+  return {begin, end};
+}
+
+/// Removes the field from `begin` to `end` from a sentence, with the advice to set it.
+void take_out_field(std::string& text, std::size_t begin, std::size_t end) {
+  auto before = [&](std::string_view words) {
+    return std::string_view{text}.substr(0, begin).ends_with(words);
+  };
+  if (before(" (") && text.substr(end, 1) == ")") {
+    text.erase(begin - 2, end + 1 - (begin - 2));
+    return;
+  }
+  for (std::string_view advice : {", or raise ", " or raise ", "; raise "})
+    if (before(advice)) {
+      begin -= advice.size();
+      text.replace(begin, end - begin, unsettable);
+      return;
+    }
+  text.replace(begin, end - begin, "the bound");
+}
+
+} // namespace
+
+std::string in_our_words(std::string sentence) {
+  for (auto& [from, to] : phrases)
+    replace_all(sentence, from, to);
+  constexpr std::string_view mark = "options::";
+  for (auto at = sentence.find(mark); at != std::string::npos; at = sentence.find(mark)) {
+    auto [begin, end] = name_around(sentence, at);
+    take_out_field(sentence, begin, end);
+  }
+  return sentence;
+}
+
+} // namespace cli
