@@ -3,6 +3,7 @@
 #include "net/node_fixture.hpp"
 #include "net/raw_peer.hpp"
 #include "troupe/net/listen_at_each.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -511,4 +512,20 @@ TEST_CASE("a gate that has stopped takes nothing more", "[net]") {
   auto got = ann.gate().listen(test::loopback());
   REQUIRE_FALSE(got);
   CHECK(got.error().code == errc::cancelled);
+}
+
+TEST_CASE("nobody hears of a link that comes up after its gate has stopped", "[net]") {
+  test_node ann{{.node = 1}};
+  test_node bob{{.node = 2}};
+  auto& multiplexer = ann.system().middleman().backend();
+  std::promise<void> stopped;
+  multiplexer.post([until = stopped.get_future().share()] { until.wait(); });
+  auto pending = ann.start_dial(bob.listen());
+  CHECK(testing::comes_true([&] { return ann.gate().links() == 1; }));
+  CHECK(testing::comes_true([&] { return bob.gate().links() == 1; }));
+  ann.gate().stop();
+  stopped.set_value();
+  REQUIRE(pending.wait_for(20s) == std::future_status::ready);
+  CHECK_FALSE(pending.get());
+  CHECK(ann.ups() == 0);
 }

@@ -124,17 +124,22 @@ private:
     descriptor_ = -1;
   }
 
-  void came_up(caf::strong_actor_ptr entry_point, caf::actor carrier) {
+  /// Returns false, and keeps nothing, if release_actors() has been called.
+  [[nodiscard]] bool came_up(caf::strong_actor_ptr entry_point, caf::actor carrier) {
     std::lock_guard guard{mutex_};
+    if (released_)
+      return false;
     entry_point_ = std::move(entry_point);
     carrier_ = std::move(carrier);
     is_up_.store(true, std::memory_order_release);
+    return true;
   }
 
-  /// Releases all actors: the carrier holds the link, and a handle must not outlive its actor
-  /// system.
+  /// Releases all actors, for ever: the carrier holds the link, and a handle must not outlive its
+  /// actor system.
   caf::actor release_actors() {
     std::lock_guard guard{mutex_};
+    released_ = true;
     entry_point_ = nullptr;
     return std::exchange(carrier_, nullptr);
   }
@@ -150,6 +155,7 @@ private:
   mutable std::mutex mutex_;
   int descriptor_;
   std::string reason_;
+  bool released_ = false;
   caf::strong_actor_ptr entry_point_;
   caf::actor carrier_;
 };

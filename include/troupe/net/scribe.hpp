@@ -312,11 +312,13 @@ private:
       return; // BASP refused: other application identifiers
     auto number = link_->peer().entry_point;
     auto entry_point = number != 0 ? broker->proxies().get_or_put(node, number) : nullptr;
-    auto carrier = broker->system().spawn<link_actor, caf::hidden>(
+    auto carrier = caf::actor_cast<caf::actor>(broker->system().spawn<link_actor, caf::hidden>(
       node, "node " + to_string(link_->peer().node), options_.requests,
-      [owner = owner_, which = link_] { owner->forgotten(which); });
-    link_->came_up(std::move(entry_point), caf::actor_cast<caf::actor>(carrier));
-    owner_->came_up(link_);
+      [owner = owner_, which = link_] { owner->forgotten(which); }));
+    if (link_->came_up(std::move(entry_point), carrier))
+      owner_->came_up(link_);
+    else // the gate has stopped meanwhile
+      compat::anon_send(carrier, link_lost{});
   }
 
   void note_waiting() {
