@@ -179,6 +179,16 @@ TEST_CASE("a WfFormat file may name an edge at either of its ends", "[workflow]"
   CHECK(*flow == *expected);
 }
 
+TEST_CASE("WfFormat 1.6 is read as 1.5 is", "[workflow]") {
+  auto tasks = R"({"name":"x","id":"a","children":["b"]},{"name":"x","id":"b"})"s;
+  auto text = theirs(tasks, R"({"id":"a","runtimeInSeconds":0.5},{"id":"b"})");
+  auto flow = parse_workflow(text);
+  REQUIRE(flow);
+  auto later = parse_workflow(text.replace(text.find("1.5"), 3, "1.6"));
+  REQUIRE(later);
+  CHECK(*later == *flow);
+}
+
 TEST_CASE("WfFormat without an execution has no run times", "[workflow]") {
   auto flow = parse_workflow(
     R"({"workflow":{"specification":{"tasks":[{"name":"x","id":"a","parents":[],"children":[]}]}}})");
@@ -269,6 +279,9 @@ TEST_CASE("the workflows that we ship can run", "[workflow]") {
   auto diamond = read_workflow(folder / "diamond.json");
   REQUIRE(diamond);
   CHECK(diamond->size() == 4);
+  auto nightly = read_workflow(folder / "nightly.json");
+  REQUIRE(nightly);
+  CHECK(nightly->size() == 4);
   auto epigenomics = read_workflow(folder / "epigenomics.json");
   REQUIRE(epigenomics);
   CHECK(epigenomics->size() == 445);
