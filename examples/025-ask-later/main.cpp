@@ -13,9 +13,17 @@
 using namespace std::literals;
 using namespace troupe;
 
+// What the kitchen is asked for the price of.
+struct order {
+  std::string meal;
+  int plates = 1;
+  TROUPE_FIELDS(order, meal, plates);
+};
+TROUPE_MESSAGES(orders, order);
+
 // The messages that the agent accepts, and the answer to each: checked by the compiler where the
 // agent is made, and by node::find() where it is looked up.
-using kitchen = caf::typed_actor<caf::result<std::string>(std::string), caf::result<int>(int)>;
+using kitchen = caf::typed_actor<caf::result<std::string>(std::string), caf::result<int>(order)>;
 
 // Answers once the meal is ready. Meanwhile the agent handles other messages.
 pending<std::string> cook(const std::string& meal) {
@@ -29,8 +37,8 @@ pending<std::string> cook(const std::string& meal) {
   return made.answer();
 }
 
-int price(int plates) {
-  return 12 * plates;
+int price(const order& ordered) {
+  return 12 * ordered.plates;
 }
 
 // [dine]
@@ -40,12 +48,14 @@ task<std::string> dine(node& me, std::string meal) {
   auto plate = co_await me.async_request<std::string>(to_agent("kitchen"), 5s, meal);
   if (!plate)
     co_return plate.error();
-  auto due = co_await me.async_request<int>(to_agent("kitchen"), 5s, 1);
+  order ordered{meal, 1}; // not within the next expression: gcc 12 would destroy it twice
+  auto due = co_await me.async_request<int>(to_agent("kitchen"), 5s, ordered);
   co_return *plate + " for " + std::to_string(due.value());
 }
 // [dine]
 
 int main() {
+  init<orders>();
   auto me = node::start({.listen = {"127.0.0.1", 0}}).value();
   me.agent<kitchen>("kitchen", cook, price).value();
 

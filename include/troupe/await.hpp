@@ -120,6 +120,9 @@ detail::answer_awaiter<T> operator co_await(pending<T> what) {
 ///
 /// Objects that its parameters refer to, and the lambda object if it is a lambda, must outlive the
 /// coroutine.
+///
+/// gcc 12 destroys an aggregate twice that is made by braces within a co_await expression, as in
+/// `co_await me.async_request<int>(to, 1s, order{"rice", 1})`: make it a variable before.
 template <class T = void>
 class [[nodiscard]] task {
 public:
