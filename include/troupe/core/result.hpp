@@ -208,18 +208,19 @@ public:
     return &**this;
   }
 
-  /// The value. Throws bad_result_access with the problem if there is none.
-  [[nodiscard]] T& value() & {
+  /// The value. Throws bad_result_access with the problem if there is none. May be a statement of
+  /// its own, only to throw.
+  T& value() & {
     demand();
     return **this;
   }
 
-  [[nodiscard]] const T& value() const& {
+  const T& value() const& {
     demand();
     return **this;
   }
 
-  [[nodiscard]] T value() && {
+  T value() && {
     demand();
     return *std::move(*this);
   }
