@@ -1,5 +1,7 @@
-# What troupe's headers need. Included by the build and by troupeConfig.cmake.
+# What troupe's headers need. Included by the build and by troupeConfig.cmake; sets
+# troupe_dependencies_FOUND at its end, which find_dependency() leaves out where it finds nothing.
 include(CMakeFindDependencyMacro)
+set(troupe_dependencies_FOUND FALSE)
 
 # CAF as tools/deps builds it, unless another one is found first.
 set(_troupe_cache "$ENV{TROUPE_CACHE}")
@@ -30,7 +32,9 @@ if(NOT CAF_FOUND)
 endif()
 if(NOT CAF_FOUND)
   set(troupe_FOUND FALSE)
-  message(FATAL_ERROR "CAF 0.18.7 or later was not found; run tools/deps of troupe, or set CMAKE_PREFIX_PATH")
+  set(troupe_NOT_FOUND_MESSAGE "CAF 0.18.7 or later was not found; run tools/deps of troupe, or set CMAKE_PREFIX_PATH")
+  return()
 endif()
 # CAF's headers are not free of warnings under C++20; imported targets are system headers.
 set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL "${_troupe_targets_global}")
+set(troupe_dependencies_FOUND TRUE)

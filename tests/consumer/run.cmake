@@ -38,6 +38,19 @@ else()
     endforeach()
   endif()
 endif()
+if(NOT SOURCE)
+  # A project that can do without troupe is configured where CAF is missing, and told so.
+  file(WRITE "${WORK}/optional/CMakeLists.txt" [[
+    cmake_minimum_required(VERSION 3.25)
+    project(optional LANGUAGES CXX)
+    find_package(troupe 0.1 QUIET)
+    if(troupe_FOUND OR NOT troupe_NOT_FOUND_MESSAGE MATCHES "^CAF ")
+      message(FATAL_ERROR "not told of CAF: ${troupe_NOT_FOUND_MESSAGE}")
+    endif()]])
+  run("${CMAKE_COMMAND}" -S "${WORK}/optional" -B "${WORK}/optional/build" -G "${GENERATOR}"
+    "-DCMAKE_CXX_COMPILER=${COMPILER}" "-Dtroupe_DIR=${WORK}/prefix/${PACKAGE_DIR}"
+    -DCMAKE_DISABLE_FIND_PACKAGE_CAF=ON)
+endif()
 run("${CMAKE_COMMAND}" --build "${WORK}/build" --target consumer)
 run("${WORK}/build/consumer")
 if(NOT SOURCE)
