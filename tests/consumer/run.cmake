@@ -1,5 +1,6 @@
 # Builds and runs the consumer: as a subdirectory if SOURCE is given, else against the install
-# of BUILD into a folder of its own. WORK is removed first. Configures with GENERATOR, COMPILER.
+# of BUILD into a folder of its own, with the CAF in the folder CAF. WORK is removed first. Configures
+# with GENERATOR, COMPILER.
 file(REMOVE_RECURSE "${WORK}")
 file(MAKE_DIRECTORY "${WORK}")
 
@@ -57,6 +58,20 @@ if(NOT SOURCE)
   # KiB of memory for each process that builds it.
   run(bash -c "ulimit -v 716800 && exec \"$@\"" bash "${CMAKE_COMMAND}" --build "${WORK}/build" --target agent)
   run("${WORK}/build/agent")
+  if(EXISTS "${WORK}/prefix/lib/libtroupe.a") # not with BUILD_SHARED_LIBS
+    # README.md's line for programs without CMake, as it stands there.
+    set(root "${CMAKE_CURRENT_LIST_DIR}/../..")
+    file(READ "${root}/README.md" readme)
+    string(REGEX MATCH "g\\+\\+ -std=c\\+\\+20 [^#]* -pthread" line "${readme}")
+    string(REPLACE "\\\n" "" line "${line}")
+    string(REPLACE PREFIX "${WORK}/prefix" line "${line}")
+    string(REPLACE CAF/ "${CAF}/" line "${line}")
+    string(REPLACE program.cpp "${root}/examples/010-hello/main.cpp" line "${line}")
+    string(REGEX REPLACE "^g\\+\\+" "${COMPILER}" line "${line}")
+    separate_arguments(line UNIX_COMMAND "${line}")
+    run(${line} -o "${WORK}/hello")
+    run("${CMAKE_COMMAND}" -E env --unset=LD_LIBRARY_PATH "${WORK}/hello")
+  endif()
   execute_process(COMMAND "${CMAKE_COMMAND}" --build "${WORK}/build" --target other_switch
     RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE said)
   if(status EQUAL 0 OR NOT said MATCHES "library_with_TROUPE_FLAWS")

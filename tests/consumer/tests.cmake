@@ -8,7 +8,8 @@ function(troupe_consumer_test name)
 endfunction()
 
 if(NOT TROUPE_SANITIZE)
-  troupe_consumer_test(installed "-DBUILD=${CMAKE_BINARY_DIR}"
+  get_filename_component(caf "${CAF_DIR}/../../.." ABSOLUTE) # from lib/cmake/CAF
+  troupe_consumer_test(installed "-DBUILD=${CMAKE_BINARY_DIR}" "-DCAF=${caf}"
     "-DPACKAGE_DIR=${CMAKE_INSTALL_LIBDIR}/cmake/troupe")
   troupe_consumer_test(subdirectory "-DSOURCE=${CMAKE_SOURCE_DIR}")
 endif()
