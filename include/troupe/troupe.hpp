@@ -9,8 +9,10 @@
 /// Your own service is a troupe::machine on a host of troupe::host. Calls return a troupe::result;
 /// an error is a troupe::problem with a troupe::errc.
 
-/// All of troupe, one include for each part. Each include works alone; including only what you need
-/// compiles faster.
+/// All parts of troupe, one include for each. Each include works alone; including only what you
+/// need compiles faster. Not here: troupe/await.hpp (coroutines; its troupe::task would be
+/// ambiguous with workflow::task where both namespaces are used), troupe/service.hpp (services of
+/// your own), troupe/testing.hpp and troupe/sim.hpp (tests).
 
 #include "troupe/core.hpp"      // time, errors, encodings, the concept of a machine
 #include "troupe/host.hpp"      // runs machines, in memory or durable
