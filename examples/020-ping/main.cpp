@@ -46,8 +46,10 @@ int main(int argc, char** argv) {
   me->agent("pong", [](int number) { return number * 10; }).value();
   // [pong]
 
+  // [child]
   troupe::testing::child_process other{{argv[0], std::to_string(me->port())}};
   while (auto line = other.read_line())
     std::cout << *line << std::endl;
   std::cout << "the other process ended with " << other.wait_for_end().value_or(-1) << std::endl;
+  // [child]
 }

@@ -14,6 +14,7 @@ struct taken_tickets {
   bool is_over = false;
 };
 
+// [client]
 /// Takes a ticket, waits a little, takes another.
 template <class Home>
 struct taker : sim::session_client<taker<Home>, Home, ticket_roll> {
@@ -30,9 +31,11 @@ struct taker : sim::session_client<taker<Home>, Home, ticket_roll> {
       seen.numbers.insert(ticket->value);
     this->rest(std::chrono::milliseconds{20});
   }
-  void lost() {}
+  void lost() {} // the outcome is not known; begin() follows
 };
+// [client]
 
+// [scenario]
 struct simulated_tickets {
   using machine = ticket_roll;
   using record = taken_tickets;
@@ -57,3 +60,4 @@ int main() {
   }
   std::cout << "20 worlds, every ticket given once\n";
 }
+// [scenario]
