@@ -76,7 +76,11 @@ mutants: deps
 coverage: deps-coverage
 	@tools/coverage
 
-bench: build deps-bench
+# What else builds release does without benchmarks; make test builds them, too, and runs them small.
+bench: deps deps-bench
+	@mkdir -p build
+	@$(call configure,release,-DTROUPE_BUILD_BENCHMARKS=ON)
+	@cmake --build --preset release --parallel $(JOBS)
 	@tools/bench
 
 # Pages that quote the code, then the reference; fails where doxygen has a warning.
