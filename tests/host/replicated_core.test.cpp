@@ -123,6 +123,63 @@ struct grove : plain_machine<grove, std::uint64_t, commands<plant>> {
   }
 };
 
+/// Puts each tree under the ones before.
+struct forest : plain_machine<forest, test::tree, commands<plant>> {
+  std::uint64_t apply(const plant& what) {
+    auto grown = what.what;
+    auto* tip = &grown;
+    while (!tip->children.empty())
+      tip = &tip->children.front();
+    tip->children.push_back(state());
+    state() = grown;
+    return 0;
+  }
+};
+
+/// Its rules use what only its sender has.
+struct add {
+  using result = std::uint64_t;
+
+  std::uint64_t written = 0;
+  std::uint64_t unwritten = 0;
+
+  TROUPE_FIELDS(add, written);
+};
+
+/// Its inspect reads another type than it writes.
+struct garbled {
+  using result = std::uint64_t;
+
+  template <class Form>
+  friend bool inspect(Form& f, garbled& x) {
+    if constexpr (Form::is_loading)
+      return f.object(x).fields(f.field("text", x.text));
+    else
+      return f.object(x).fields(f.field("number", x.number));
+  }
+
+  std::uint64_t number = 0;
+  std::string text;
+};
+
+struct adding_options {
+  std::uint64_t written = 0;
+  std::uint64_t unwritten = 0;
+
+  TROUPE_FIELDS(adding_options, written);
+};
+
+struct adder
+  : plain_machine<adder, std::uint64_t, commands<add, garbled>, queries<>, adding_options> {
+  std::uint64_t apply(const add& what) {
+    return state() += what.written + what.unwritten + options().unwritten;
+  }
+
+  std::uint64_t apply(const garbled& what) {
+    return state() += what.number;
+  }
+};
+
 time_point at(duration since) {
   return time_point{since};
 }
@@ -187,6 +244,46 @@ TEST_CASE("a request that nests too deep to be read again is refused alone", "[h
     CHECK(trees.refusals.at(each).code == errc::too_large);
   for (auto& entry : trees.log)
     CHECK(from_bytes<replicated_batch<grove>>(entry, memory_for<grove>(entry.size())));
+}
+
+TEST_CASE("a leader carries out of a request what its followers read of it", "[host]") {
+  using core = replicated_core<adder>;
+  member<adder> leader;
+  leader.give(at(1s), 0, core::leads{});
+  leader.give(at(1s), 0, notice<adder>{options_are<adding_options>{{1, 100}}});
+  leader.ask(at(2s), 1, add{2, 5});
+  leader.ask(at(3s), 2, add{1, 0});
+  REQUIRE(leader.answers.size() == 2);
+  CHECK(std::get<answered<std::uint64_t>>(leader.answers.at(2)).value == 3);
+  member<adder> follower;
+  core::effects out;
+  for (auto& entry : leader.log)
+    follower.inside.step(at(1s), 0, core::committed{entry}, out);
+  CHECK(out.empty()); // it has not diverged
+  CHECK(follower.inside.section() == leader.inside.section());
+}
+
+TEST_CASE("a request that its followers cannot read is refused, and not written", "[host]") {
+  using core = replicated_core<adder>;
+  member<adder> leader;
+  leader.give(at(1s), 0, core::leads{});
+  leader.give(at(1s), 0, notice<adder>{options_are<adding_options>{}});
+  auto written = leader.log.size();
+  leader.ask(at(2s), 1, garbled{7, {}});
+  REQUIRE(leader.refusals.contains(1));
+  CHECK(leader.refusals.at(1).code == errc::bad_argument);
+  CHECK(leader.log.size() == written);
+}
+
+TEST_CASE("a state that nests too deep to be read again makes no section", "[host]") {
+  using core = replicated_core<forest>;
+  member<forest> leader;
+  leader.give(at(1s), 0, core::leads{});
+  leader.give(at(1s), 0, notice<forest>{options_are<no_settings>{}});
+  leader.ask(at(2s), 1, plant{test::branch(max_nesting / 2)});
+  leader.ask(at(2s), 2, plant{test::branch(max_nesting / 2)});
+  REQUIRE(leader.answers.size() == 2);
+  CHECK_THROWS_AS(leader.inside.frozen_section()(), bad_result_access);
 }
 
 TEST_CASE("a calendar that is set back by an hour is held, whoever leads, and time goes on",

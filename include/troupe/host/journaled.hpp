@@ -27,4 +27,12 @@ template <class M>
 concept journaled = machine<M> && detail::all_have_inspect<
   typename M::event> && detail::all_have_inspect<effect_of<M>>;
 
+/// A journaled machine that promises that each of its events is read back from its bytes exactly as
+/// it was. A test checks that for all of troupe's own machines. A host takes an event of any other
+/// machine through its bytes before it steps it.
+template <class M>
+concept reads_back_exactly = journaled<M> && requires {
+  requires M::events_read_back_exactly;
+};
+
 } // namespace troupe::host

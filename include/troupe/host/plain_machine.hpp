@@ -106,8 +106,10 @@ class plain_machine {
 /// `result` or a result<> of it. A problem that it returns becomes the refusal; apply() must not
 /// have changed the state then. Both must be deterministic: no clock, no random number, no order
 /// of addresses. State, requests, results and options need an inspect (TROUPE_FIELDS) and a
-/// default constructor; a snapshot is a copy of the state. plain_service puts it on the network,
-/// sim::service_scenario simulates it.
+/// default constructor; a snapshot is a copy of the state. Name all of their fields: of a request
+/// and of options, apply() sees only what is written, and a state that is restored has only that.
+/// Replicated values are not unordered containers, as their order differs. plain_service puts it on
+/// the network, sim::service_scenario simulates it.
 template <class Rules, class State, class... Commands, class... Queries, class Options>
 class plain_machine<Rules, State, commands<Commands...>, queries<Queries...>, Options> {
   static_assert(detail::can_be_stored<State>,

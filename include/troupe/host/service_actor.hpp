@@ -450,8 +450,8 @@ private:
   void handle_effect(const typename core::rejected& what) {
     if (what.id != 0)
       return close(what.id, to_error(what.why));
-    std::fprintf(stderr, "%s: an entry of this service is too large and was dropped: %s\n", name,
-                 what.why.detail.c_str());
+    std::fprintf(stderr, "%s: an entry of this service cannot be stored and was dropped: %s\n",
+                 name, what.why.detail.c_str());
   }
 
   void handle_effect(const typename core::perform& what) {
@@ -481,6 +481,7 @@ private:
       case errc::none:
         return core_.step(now(), 0, typename core::synced{}, out_);
       case errc::storage_full:
+      case errc::too_large: // to be decoded again
         return core_.step(now(), 0, typename core::not_written{why}, out_);
       default: // the content of the disk is unknown: end, and start again from the disk
         fail(why);

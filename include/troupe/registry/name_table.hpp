@@ -33,6 +33,7 @@ public:
   using effects = names::effects;
   using query = names::find_claim;
   using snapshot_type = names::name_snapshot;
+  static constexpr bool events_read_back_exactly = true;
 
   /// Handles one request made at `now`. Every `id` but that of configure gets one answer,
   /// in this call.

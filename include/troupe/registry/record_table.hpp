@@ -51,6 +51,7 @@ public:
   using effects = registry::effects;
   using query = get_record;
   using snapshot_type = table_snapshot;
+  static constexpr bool events_read_back_exactly = true;
 
   record_table() = default;
   record_table(record_table&&) = default; // not copied: indexes point at entries

@@ -43,6 +43,7 @@ public:
   using effects = scheduler::effects;
   using query = find_run;
   using snapshot_type = scheduler_snapshot;
+  static constexpr bool events_read_back_exactly = true;
 
   /// 1: leases of workers end by the time of the records. 2: the host says which worker is silent.
   static constexpr std::uint32_t rules = 2;

@@ -47,6 +47,7 @@ public:
   using effects = state::effects;
   using query = get;
   using snapshot_type = table_snapshot;
+  static constexpr bool events_read_back_exactly = true;
 
   /// Handles one request made at `now`. Every put and remove_key gets one answer, in this call.
   ///
