@@ -1,5 +1,6 @@
 #include "troupe/host/journal.hpp" // the header under test
 #include "support/simulated_log.hpp"
+#include "troupe/host/plain_machine.hpp"
 #include "troupe/lock/lock_table.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <iterator>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
@@ -49,7 +51,107 @@ public:
   std::uint32_t in_force = 1;
 };
 
+struct tally_up {
+  using result = std::uint64_t;
+
+  std::uint64_t written = 0;
+  std::uint64_t unwritten = 0;
+
+  TROUPE_FIELDS(tally_up, written);
+};
+
+/// Its rules refuse what they took before: numbers above a bound.
+struct tally : plain_machine<tally, std::uint64_t, commands<tally_up>> {
+  static inline std::uint64_t throws_from = 1'000;
+
+  std::uint64_t apply(const tally_up& what) {
+    if (what.written >= throws_from)
+      throw std::invalid_argument{"a number that is too high"};
+    return state() += what.written + what.unwritten;
+  }
+
+  static problem verify(const snapshot_type& saved) {
+    if (saved.state >= throws_from)
+      throw std::invalid_argument{"a sum that is too high"};
+    return {};
+  }
+};
+
+/// The rules of `tally` are others for a while.
+struct stricter_rules {
+  explicit stricter_rules(std::uint64_t throws_from) {
+    tally::throws_from = throws_from;
+  }
+
+  stricter_rules(const stricter_rules&) = delete;
+  stricter_rules& operator=(const stricter_rules&) = delete;
+
+  ~stricter_rules() {
+    tally::throws_from = 1'000;
+  }
+};
+
+/// Adds these in a core that stores to `log`.
+void add_all(test::simulated_log& log, const std::vector<tally_up>& all, core_options how = {}) {
+  using core = durable_core<tally>;
+  core inside{how};
+  core::effects out;
+  auto drain = [&] {
+    while (!out.empty()) {
+      core::effects next;
+      for (auto& what : std::exchange(out, {}))
+        if (auto* batch = std::get_if<core::append>(&what)) {
+          REQUIRE(log.append(to_stored(*batch->records).value()).code == errc::none);
+          inside.step({}, 0, core::synced{}, next);
+        } else if (auto* state = std::get_if<core::save>(&what)) {
+          for (auto& part : to_parts(*state->state).value())
+            REQUIRE(log.save(part).code == errc::none);
+        }
+      out = std::move(next);
+    }
+  };
+  inside.start({}, out);
+  drain();
+  for (auto& each : all) {
+    inside.step({}, 1, command<tally>{{}, each}, out);
+    drain();
+  }
+}
+
 } // namespace
+
+TEST_CASE("a journal says all that its requests did, also of fields that are not written",
+          "[host][journal]") {
+  test::simulated_log log;
+  add_all(log, {{2, 5}, {1, 0}});
+  durable_core<tally> core;
+  REQUIRE(recover(core, log).code == errc::none);
+  CHECK(core.snapshot().inside.state == 3);
+}
+
+TEST_CASE("rules that throw at a record of their journal are told which", "[host][journal]") {
+  test::simulated_log log;
+  add_all(log, {{1, 0}, {50, 0}});
+  stricter_rules changed{50};
+  durable_core<tally> core;
+  auto why = recover(core, log);
+  CHECK(why.code == errc::failed);
+  CHECK_THAT(why.detail,
+             ContainsSubstring("record 3") && ContainsSubstring("a number that is too high"));
+}
+
+TEST_CASE("rules that throw at a stored state are told so", "[host][journal]") {
+  test::simulated_log log;
+  core_options how;
+  how.snapshot_every = 1;
+  add_all(log, {{1, 0}, {50, 0}}, how);
+  stricter_rules changed{50};
+  durable_core<tally> core;
+  auto why = recover(core, log);
+  CHECK(why.code == errc::failed);
+  CHECK_THAT(why.detail,
+             ContainsSubstring("snapshot") && ContainsSubstring("a sum that is too high"));
+}
 
 TEST_CASE("a long replay tells how far it is", "[host][journal]") {
   test::simulated_log log;
