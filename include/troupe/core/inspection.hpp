@@ -92,6 +92,12 @@ concept map_like = list_like<T> && requires {
   typename T::mapped_type;
 };
 
+/// A container whose order depends on addresses or on a hash.
+template <class T>
+concept unordered = requires {
+  typename T::hasher;
+};
+
 /// A time point of any clock, in nanoseconds: machine time, wall time, the time of a group.
 template <class T>
 constexpr bool is_moment = false;

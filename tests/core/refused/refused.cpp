@@ -2,10 +2,12 @@
 // is in tests/CMakeLists.txt.
 
 #include "troupe/core/caf/message_block.hpp"
+#include "troupe/core/codec.hpp"
 #include "troupe/core/fields.hpp"
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 
 namespace refused {
 
@@ -80,6 +82,17 @@ struct counted {
 
 [[maybe_unused]] bool show(taken& form, counted& value) {
   return inspect(form, value);
+}
+#endif
+#ifdef UNORDERED
+struct colours {
+  std::unordered_map<std::string, int> all;
+
+  TROUPE_FIELDS(colours, all);
+};
+
+[[maybe_unused]] std::string bytes_of(const colours& value) {
+  return troupe::to_bytes(value);
 }
 #endif
 #ifdef TYPE_65
