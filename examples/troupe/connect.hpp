@@ -122,7 +122,7 @@ std::string describe_services(const troupe::cluster::voters_view& what, std::str
     if (each.why)
       text += "node " + asked + ": " + each.why.detail + '\n';
     if (!each.lacking.empty())
-      text += "service '" + each.name + "' is not in the programs of: " + names(each.lacking)
+      text += "service '" + each.name + "' does not run on: " + names(each.lacking)
               + "; it stops while one of these leads\n";
     if (!each.older.empty())
       text += "service '" + each.name + "' has older rules on: " + names(each.older)

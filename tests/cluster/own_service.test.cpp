@@ -183,7 +183,7 @@ TEST_CASE("a voter whose program lacks a service votes, is named, and has all of
   CHECK(seen[0]["lacking"] == json::array({"n2"}));
   auto text = run({"status", "--at", cluster.addresses()});
   INFO(text);
-  CHECK(text.says("service 'till' is not in the programs of: n2"));
+  CHECK(text.says("service 'till' does not run on: n2"));
   // Where it leads, the service is nowhere, and the others are there.
   cluster.have_lead(2);
   auto refused = cluster.once("count");
@@ -266,7 +266,7 @@ TEST_CASE("a service that most voters lack is refused until most of them bring i
   auto refused = cluster.once("take");
   INFO(refused);
   CHECK(refused.starts_with("failed no_quorum"));
-  CHECK(refused.find("'till' is not in the programs of 2 of 3 voters") != std::string::npos);
+  CHECK(refused.find("'till' does not run on 2 of 3 voters") != std::string::npos);
   CHECK(run({"put", "key", "value", "--at", cluster.addresses()}).status == 0);
   cluster.kill(1);
   cluster.start(1, "with");

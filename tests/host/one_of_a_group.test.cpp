@@ -46,6 +46,9 @@ std::string about(std::uint32_t rules) {
   return to_bytes(known_rules{{{notes, rules}}});
 }
 
+constexpr auto tickets = number_of_own("tickets");
+const std::map<service_id, service_title> has_tickets{{tickets, {"tickets", "ticket_service"}}};
+
 std::string state_of(const std::string& text, service_id which = notes) {
   return to_bytes(group_state{{{which, text}}});
 }
@@ -53,10 +56,11 @@ std::string state_of(const std::string& text, service_id which = notes) {
 /// The replica of seat 1. The test is its disk, its service and the replicas 2 and 3.
 class one_of_a_group {
 public:
-  explicit one_of_a_group(group_options how = options(), std::uint64_t voters = 3)
-    : core_(std::make_unique<group_core>(raft::seat_id{1}, how,
-                                         std::map<service_id, std::uint32_t>{{notes, 3}},
-                                         stored(voters), now_)) {}
+  /// `own`: what its program adds.
+  explicit one_of_a_group(group_options how = options(), std::uint64_t voters = 3,
+                          const std::map<service_id, service_title>& own = {})
+    : core_(
+      std::make_unique<group_core>(raft::seat_id{1}, how, rules(own), stored(voters), now_, own)) {}
 
   static group_options options() {
     group_options made;
@@ -200,8 +204,20 @@ public:
   std::vector<raft::configuration> members;
   std::vector<problem> stops;
   std::vector<request_id> refused;
+  raft::group_time led_from{}; // what a service was last told with its lead
 
 private:
+  static std::map<service_id, std::uint32_t> rules(const std::map<service_id, service_title>& own) {
+    std::map<service_id, std::uint32_t> made{{notes, 3}};
+    for (auto& [which, title] : own)
+      made[which] = 2;
+    return made;
+  }
+
+  static std::string name_of(service_id which) {
+    return which == notes ? "" : "own service: ";
+  }
+
   static raft::stored_state stored(std::uint64_t voters) {
     raft::stored_state made;
     for (std::uint64_t each = 1; each <= voters; ++each)
@@ -230,7 +246,8 @@ private:
   }
 
   void handle(group_core::lead& what) {
-    heard_.push_back("lead of term " + std::to_string(what.term));
+    heard_.push_back(name_of(what.service) + "lead of term " + std::to_string(what.term));
+    led_from = what.now;
   }
 
   void handle(group_core::follow&) {
@@ -251,7 +268,7 @@ private:
   }
 
   void handle(group_core::allow_rules& what) {
-    heard_.push_back("rules " + std::to_string(what.number));
+    heard_.push_back(name_of(what.service) + "rules " + std::to_string(what.number));
   }
 
   void handle(group_core::take_section& what) {
@@ -450,6 +467,29 @@ TEST_CASE("rules are allowed anew in each lead, when the others have said anew w
   replica.accept();
   CHECK(replica.members.back().members.size() == 4);
   CHECK(replica.heard().empty());
+}
+
+TEST_CASE("a service of a program leads with the group's time, and by the rules that all know",
+          "[host][group]") {
+  one_of_a_group replica{one_of_a_group::options(), 3, has_tickets};
+  replica.win();
+  replica.accept(to_bytes(known_rules{{{notes, 3}, {tickets, 2}}, has_tickets}));
+  replica.heard();
+  replica.tick_after(5ms);
+  replica.accept(); // the introduction
+  CHECK(replica.heard() == texts{"own service: lead of term 1", "own service: rules 2"});
+  CHECK(replica.led_from > raft::group_time{});
+}
+
+TEST_CASE("a service whose introduction went with its lead is introduced in the next",
+          "[host][group]") {
+  one_of_a_group replica{one_of_a_group::options(), 3, has_tickets};
+  replica.lead();
+  replica.hear_leader(2, 1, {raft::no_op{}}); // in place of the introduction
+  replica.lead();
+  replica.heard();
+  replica.accept();
+  CHECK(replica.heard() == texts{"own service: lead of term 3"});
 }
 
 TEST_CASE("only who asked is told of a refusal", "[host][group]") {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -42,6 +43,105 @@ void introduce(small_group& group, const service_title& title = tickets_title) {
 void write(small_group& group, const std::string& text) {
   group.give(1, raw(text, tickets));
 }
+
+/// A group of one node whose program has `tickets`. Its sections come when the test gives them.
+class one_of_one {
+public:
+  std::optional<problem> stopped;
+  std::string warning;
+
+  explicit one_of_one(const group_options& how)
+    : core_({1}, how, small_group::services(1, has_tickets), alone(), time_point{}, has_tickets) {
+    while (core_.consensus().current_role() != raft::role::leader
+           || core_.own_view_of_all().empty())
+      tick();
+  }
+
+  void step(const group_core::event& what) {
+    group_core::effects made;
+    core_.step(now_, 7, what, made);
+    carry_out(made);
+  }
+
+  void tick() {
+    now_ = core_.next_deadline().value();
+    group_core::effects made;
+    core_.tick(now_, made);
+    carry_out(made);
+  }
+
+  void note(const std::string& text, service_id which = notes) {
+    step(group_core::propose{which, {core_.consensus().term(), 1, text}});
+  }
+
+  /// Writes entries of a service of ours until this holds, or for long.
+  template <class Condition>
+  void note_until(Condition holds) {
+    for (auto each = 0; each < 50 && !holds(); ++each)
+      note("n;");
+  }
+
+  /// The entry of the next snapshot, for which the services were asked.
+  raft::log_index note_until_asked() {
+    note_until([&] { return !asked_.empty(); });
+    REQUIRE(asked() == std::vector{notes, more_notes, tickets});
+    return asked_at_;
+  }
+
+  /// The services that were asked for their sections since the last call.
+  std::vector<service_id> asked() {
+    return std::exchange(asked_, {});
+  }
+
+  void give_section(service_id which, raft::log_index index) {
+    step(group_core::section_of(which, index, "state of " + std::to_string(which)));
+  }
+
+  /// The snapshot that was made since the last call.
+  std::optional<group_core::save> saved() {
+    return std::exchange(saved_, {});
+  }
+
+  [[nodiscard]] bool has_warned() const {
+    return !warning.empty();
+  }
+
+  [[nodiscard]] raft::log_index applied() const {
+    return core_.applied();
+  }
+
+private:
+  static raft::stored_state alone() {
+    raft::stored_state stored;
+    stored.base.members.members[{1}] = {true, ""};
+    return stored;
+  }
+
+  void carry_out(group_core::effects& made) {
+    while (!made.empty()) {
+      group_core::effects next;
+      for (auto& each : made)
+        if (auto* write = std::get_if<group_core::write>(&each))
+          core_.step(now_, 0, raft::replica::event{raft::replica::written{write->number}}, next);
+        else if (auto* asks = std::get_if<group_core::take_section>(&each)) {
+          asked_.push_back(asks->service);
+          asked_at_ = asks->index;
+        } else if (auto* save = std::get_if<group_core::save>(&each))
+          saved_ = std::move(*save);
+        else if (auto* warned = std::get_if<group_core::warned>(&each))
+          warning = warned->why.detail;
+        else if (auto* stop = std::get_if<group_core::stop>(&each))
+          stopped = stop->why;
+      made = std::move(next);
+    }
+  }
+
+  time_point now_{};
+  group_core core_;
+  std::vector<service_id> asked_;
+  raft::log_index asked_at_ = 0;
+  std::optional<group_core::save> saved_;
+};
 
 /// What a replica whose program has `own` starts with, from this snapshot.
 group_core::effects begin_with(const raft::snapshot& from, const small_group::own& own) {
@@ -211,53 +311,59 @@ TEST_CASE("a service of ours that has ended stops the replica") {
 }
 
 TEST_CASE("a service that ends while its section is awaited leaves the snapshot to the next one") {
-  small_group::own own{{tickets, tickets_title}};
-  raft::stored_state stored;
-  stored.base.members.members[{1}] = {true, ""};
   auto how = small_group::options();
   how.snapshot_every = 1'000;
-  time_point now{};
-  group_core core{{1}, how, small_group::services(1, own), stored, now, own};
-  group_core::effects out;
-  auto step = [&](const group_core::event& what) {
-    group_core::effects made;
-    core.step(now, 7, what, made);
-    while (!made.empty()) {
-      group_core::effects next;
-      for (auto& each : made)
-        if (auto* write = std::get_if<group_core::write>(&each))
-          core.step(now, 0, raft::replica::event{raft::replica::written{write->number}}, next);
-      out.insert(out.end(), made.begin(), made.end());
-      made = std::move(next);
-    }
-  };
-  auto tick = [&] {
-    now = core.next_deadline().value();
-    group_core::effects made;
-    core.tick(now, made);
-    for (auto& each : made)
-      if (auto* write = std::get_if<group_core::write>(&each))
-        step(raft::replica::event{raft::replica::written{write->number}});
-  };
-  auto sections = [&] {
-    std::vector<service_id> asked;
-    for (auto& each : out)
-      if (auto* what = std::get_if<group_core::take_section>(&each))
-        asked.push_back(what->service);
-    out.clear();
-    return asked;
-  };
-  while (core.consensus().current_role() != raft::role::leader || core.own_view_of_all().empty())
-    tick();
-  step(group_core::snapshot_now{});
-  REQUIRE(sections() == std::vector{notes, more_notes, tickets});
-  step(group_core::ended{tickets, {errc::failed, "its rules threw"}});
-  tick(); // whoever asked for it still waits
-  REQUIRE(sections() == std::vector{notes, more_notes});
+  one_of_one group{how};
+  group.step(group_core::snapshot_now{});
+  REQUIRE(group.asked() == std::vector{notes, more_notes, tickets});
+  group.step(group_core::ended{tickets, {errc::failed, "its rules threw"}});
+  group.tick(); // whoever asked for it still waits
+  REQUIRE(group.asked() == std::vector{notes, more_notes});
   for (auto each : {notes, more_notes})
-    step(group_core::section_of(each, core.applied(), "state"));
-  CHECK(std::ranges::any_of(
-    out, [](auto& each) { return std::holds_alternative<group_core::save>(each); }));
+    group.give_section(each, group.applied());
+  CHECK(group.saved());
+}
+
+TEST_CASE("a service that does not give its section does not keep the log from being shortened") {
+  auto how = small_group::options();
+  how.max_unread_bytes = 200;
+  one_of_one group{how};
+  group.note("early;", tickets);
+  auto first = group.note_until_asked();
+  for (auto each : {notes, more_notes, tickets})
+    group.give_section(each, first);
+  REQUIRE(group.saved());
+  group.step(group_core::saved{first, true});
+  group.note("a;", tickets);
+  auto second = group.note_until_asked();
+  group.give_section(notes, second);
+  group.note("b;", tickets); // after the snapshot that waits
+  group.note_until([&] { return group.has_warned(); });
+  CHECK_FALSE(group.saved()); // a service of ours is waited for, however long it takes
+  group.give_section(more_notes, second);
+  group.note_until([&] { return group.has_warned(); });
+  auto kept = group.saved();
+  REQUIRE(kept);
+  CHECK(kept->header.index == second);
+  CHECK(kept->state.sections.at(tickets) == "state of " + std::to_string(tickets));
+  REQUIRE(kept->state.unread.at(tickets).size() == 1);
+  CHECK(kept->state.unread.at(tickets).front().payload == "a;");
+  CHECK_THAT(group.warning, ContainsSubstring("'tickets'"));
+  group.step(group_core::saved{second, true});
+  SECTION("and is asked again for the next one") {
+    auto third = group.note_until_asked();
+    for (auto each : {notes, more_notes, tickets})
+      group.give_section(each, third);
+    CHECK(group.saved()->state.unread.empty());
+    group.note(std::string(250, 'c'), tickets); // it is in time again
+    CHECK_FALSE(group.stopped);
+  }
+  SECTION("but its entries are kept up to a bound only") {
+    group.note(std::string(250, 'c'), tickets);
+    REQUIRE(group.stopped);
+    CHECK(group.stopped->code == errc::limit_reached);
+    CHECK_THAT(group.stopped->detail, ContainsSubstring("its rules take too long"));
+  }
 }
 
 TEST_CASE("of two types under one name the first one counts, and the other is left out") {
@@ -332,6 +438,56 @@ TEST_CASE("what most voters lack is not written, as those would stop at their bo
   CHECK_FALSE(group.at(1).states.contains(tickets));
   group.note("b;"); // others are
   CHECK(group.at(2).states[notes] == "b;");
+}
+
+TEST_CASE("where a service has failed it counts as one that a program lacks") {
+  auto group = a_group(has_tickets, has_tickets, has_tickets);
+  group.note("a;", tickets);
+  group.beat();
+  group.give(2, group_core::ended{tickets, {errc::failed, "its rules threw"}});
+  group.beat();
+  group.note("b;", tickets);
+  CHECK(group.at(3).states[tickets] == "a;b;"); // two of three run it
+  auto views = group.at(1).core->own_view_of_all();
+  REQUIRE(views.size() == 1);
+  CHECK(views.front().lacking == std::vector{raft::seat_id{2}});
+  group.give(3, group_core::ended{tickets, {errc::failed, "its rules threw"}});
+  group.beat();
+  group.note("c;", tickets);
+  REQUIRE_FALSE(group.at(1).refusals.empty());
+  CHECK(group.at(1).refusals.back().code == errc::no_quorum);
+  CHECK_THAT(group.at(1).refusals.back().detail, ContainsSubstring("2 of 3 voters"));
+  for (std::uint64_t each : {1, 2, 3})
+    CHECK_FALSE(group.at(each).stopped);
+}
+
+TEST_CASE("a leader where a service has failed counts itself") {
+  auto group = a_group(has_tickets, has_tickets, has_none);
+  group.note("a;", tickets);
+  group.beat();
+  group.note("b;", tickets);
+  CHECK(group.at(2).states[tickets] == "a;b;");
+  group.give(1, group_core::ended{tickets, {errc::failed, "its rules threw"}});
+  group.note("c;", tickets);
+  REQUIRE_FALSE(group.at(1).refusals.empty());
+  CHECK(group.at(1).refusals.back().code == errc::no_quorum);
+}
+
+TEST_CASE("of a service that fails again the first reason is told") {
+  own_services known{{{tickets, tickets_title}}};
+  REQUIRE(known.introduce({tickets, tickets_title}));
+  known.end(tickets, {errc::failed, "its rules threw"});
+  known.end(tickets, {errc::damaged, "another reason"});
+  CHECK(known.why_not(tickets).detail == "its rules threw");
+}
+
+TEST_CASE("who lacks a service tells nothing of older rules of it") {
+  auto group = a_group(has_none, has_tickets, has_tickets);
+  introduce(group);
+  group.beat();
+  auto views = group.at(1).core->own_view_of_all();
+  REQUIRE(views.size() == 1);
+  CHECK(views.front().older.empty());
 }
 
 TEST_CASE("a leader that cannot run a service says so, as it is nowhere then") {

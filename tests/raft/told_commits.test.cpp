@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -180,6 +181,31 @@ TEST_CASE("a follower that has answered the entries has nothing to say of their 
   CHECK(answers_to({0, 0, 0, {}, 1, {line}}) == 1);
   CHECK(answers_to({1, 1, 1, {}, 1, {}}) == 0);
   CHECK(answers_to({1, 1, 1, {}, 2, {}}) == 1); // a round of heartbeats
+}
+
+TEST_CASE("a follower says in its answers what it was last told to say") {
+  stored_state disk;
+  for (std::uint64_t each : {1, 2, 3})
+    disk.base.members.members[{each}] = {true, ""};
+  replica follower{{2}, {}, disk, time_point{}};
+  auto says = [&](std::uint64_t round) {
+    std::string found;
+    replica::effects out;
+    follower.step({}, 0, replica::received{{1}, {1, append{0, 0, 0, {}, round, {}}}}, out);
+    for (std::size_t each = 0; each < out.size(); ++each)
+      if (auto* write = std::get_if<replica::write>(&out[each]))
+        follower.step({}, 0, replica::written{write->number}, out);
+      else if (auto* answer = std::get_if<replica::send>(&out[each]))
+        found = std::get<append_answer>(answer->what.body).about;
+    return found;
+  };
+  CHECK(says(1).empty());
+  replica::effects out;
+  follower.step({}, 0, replica::say_about{"new rules"}, out);
+  CHECK(says(2) == "new rules");
+  follower.step({}, 0, replica::say_about{std::string(16'385, 'x')}, out);
+  CHECK(says(3) == "new rules");
+  CHECK(out.empty());
 }
 
 TEST_CASE("what is committed is written with what is committed next") {

@@ -209,7 +209,7 @@ public:
         want_snapshot();
         propose_checkpoint(now);
       },
-      [&](ended& line) { end(line, out); },
+      [&](ended& line) { end(now, line, out); },
     };
     std::visit(take, what);
     pass_on(now, out);
@@ -449,6 +449,7 @@ private:
       snapshots_.count(raft::size_of(line));
       std::visit([&](auto& each) { apply(now, line.term, each, out); }, line.what);
     }
+    give(snapshots_.applied(applied_, own_), out);
     answer_reads(out);
     propose_checkpoint(now);
   }
@@ -525,22 +526,23 @@ private:
     allow_what_all_know(out);
   }
 
-  /// Returns no_quorum unless a majority of the voters has the service in its programs. The other
-  /// voters keep its entries and stop when they have too many, so that the group would lose its
-  /// quorum.
+  /// Returns no_quorum unless a majority of the voters runs the service. The other voters keep its
+  /// entries and stop when they have too many, so that the group would lose its quorum.
   [[nodiscard]] problem too_few_run(service_id which) const {
     if (!own_.is_introduced(which))
       return {};
     auto voters = replica_.members().voters();
     auto& title = own_.title(which);
-    auto lacking = std::ranges::count_if(
-      voters, [&](raft::seat_id seat) { return rules_.lacks(seat, which, title); });
+    auto lacking = std::ranges::count_if(voters, [&](raft::seat_id seat) {
+      return seat == replica_.self() ? !own_.runs(which) : rules_.lacks(seat, which, title);
+    });
     if (2 * (voters.size() - static_cast<std::size_t>(lacking)) > voters.size())
       return {};
-    return {errc::no_quorum, "the service '" + title.name + "' is not in the programs of "
+    return {errc::no_quorum, "the service '" + title.name + "' does not run on "
                                + std::to_string(lacking) + " of " + std::to_string(voters.size())
-                               + " voters; see troupe voters for their names, and start programs "
-                                 "there that have it"};
+                               + " voters, as their programs lack it or it has failed there; see "
+                                 "troupe voters for their names, and start programs there that "
+                                 "have it"};
   }
 
   /// Excludes the service, so that clients here learn why instead of being sent to the leader.
@@ -557,13 +559,15 @@ private:
       out.push_back(deliver{line.service, std::move(line.payload)});
   }
 
-  void end(ended& what, effects& out) {
+  void end(time_point now, ended& what, effects& out) {
     if (!own_.is_here(what.service))
       return out.push_back(stop{std::move(what.why)}); // the node needs all built-in ones
     if (auto name = "'" + own_.title_here(what.service).name + "'";
         what.why.detail.find(name) == std::string::npos)
       what.why.detail = "the service " + name + " has stopped on this node: " + what.why.detail;
     own_.end(what.service, what.why);
+    rules_.end(what.service);
+    tell(now, own(0, {}), raft::replica::say_about{rules_.about()});
     if (snapshots_.give_up(what.service))
       want_snapshot(); // a backup may wait for it
     out.push_back(excluded{what.service, what.why});

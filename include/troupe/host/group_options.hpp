@@ -20,8 +20,9 @@ struct group_options {
   /// A snapshot is also made after so many bytes of entries, or after as many as the last snapshot
   /// had if that is more, so that a large state is not written again for each small change.
   std::uint64_t snapshot_every_bytes = 6ULL * 1024 * 1024;
-  /// A member whose program lacks a service that others have keeps the entries of that service, so
-  /// that it can add the service later; above so many bytes of them it stops with limit_reached.
+  /// A member whose program lacks a service that others have, or where its rules have failed or
+  /// take too long, keeps the entries of that service, so that it can carry them out later; above
+  /// so many bytes of them it stops with limit_reached.
   std::uint64_t max_unread_bytes = 64ULL * 1024 * 1024;
   /// File to which the events of the replica are appended (see raft::event_log); empty: none. It
   /// has no bound: for tests.

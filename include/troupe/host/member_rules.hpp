@@ -17,8 +17,8 @@
 namespace troupe::host {
 
 /// What a member reports to its leader: the newest rules that it knows of each service, and the
-/// services that its program adds. A service that is not named is at rules 1, as for members of
-/// releases that report nothing.
+/// services of its program that it runs. A service that is not named is at rules 1, as for members
+/// of releases that report nothing.
 struct known_rules {
   std::map<service_id, std::uint32_t> numbers;
   std::map<service_id, service_title> own{};
@@ -43,6 +43,11 @@ public:
     return to_bytes(mine_);
   }
 
+  /// This replica does not run this service of its program any more.
+  void end(service_id which) {
+    mine_.own.erase(which);
+  }
+
   void told(raft::seat_id who, const std::string& about) {
     if (auto known = from_bytes<known_rules>(about))
       others_[who] = *std::move(known);
@@ -53,7 +58,8 @@ public:
     allowed_.clear();
   }
 
-  /// Whether the program of member `who` lacks this service; false if it has not reported yet.
+  /// Whether member `who` lacks this service: its program does not have it, or it has ended there.
+  /// False if it has not reported yet.
   [[nodiscard]] bool lacks(raft::seat_id who, service_id which, const service_title& title) const {
     auto known = others_.find(who);
     if (known == others_.end())

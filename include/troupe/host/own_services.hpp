@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -118,11 +119,11 @@ public:
 
   /// Returns false, and changes nothing, if the number was introduced before.
   bool introduce(const introduction& what) {
-    return kept_.emplace(what.service, kept{what.title, {}, {}, 0}).second;
+    return kept_.emplace(what.service, kept{what.title, {}, {}, 0, false}).second;
   }
 
-  /// Adds an entry of this service. Returns limit_reached if this replica does not run the service
-  /// and now keeps more than `most` bytes of its entries.
+  /// Adds an entry of this service. Returns limit_reached if this replica does not run the service,
+  /// or the service is late, and it now keeps more than `most` bytes of its entries.
   /// @pre is_introduced(which)
   [[nodiscard]] problem keep(service_id which, raft::log_index index, const std::string& payload,
                              std::uint64_t most) {
@@ -131,13 +132,13 @@ public:
       return {};
     mine.since.push_back({index, payload});
     mine.since_bytes += payload.size();
-    if (mine.since_bytes <= most || runs(which))
+    if (mine.since_bytes <= most || (runs(which) && !mine.is_late))
       return {};
     return {errc::limit_reached,
             "this node keeps more than " + std::to_string(most)
               + " bytes of entries of the service '" + mine.title.name
               + "', which it cannot carry out (group_options::max_unread_bytes): "
-              + why_not(which).detail};
+              + (runs(which) ? "its rules take too long" : why_not(which).detail)};
   }
 
   /// Keeps the state of a service after entry `index`, and drops its entries up to there. Ignores a
@@ -147,11 +148,19 @@ public:
     if (found == kept_.end())
       return;
     auto& mine = found->second;
+    mine.is_late = false;
     mine.section = section;
     auto later = std::ranges::find_if(mine.since, [&](auto& each) { return each.index > index; });
     for (auto each = mine.since.begin(); each != later; ++each)
       mine.since_bytes -= each->payload.size();
     mine.since.erase(mine.since.begin(), later);
+  }
+
+  /// The service runs here, but a snapshot has to do without its section, which did not come in
+  /// time. Until the next section its entries are kept up to a bound.
+  /// @pre is_introduced(which)
+  void is_late(service_id which) {
+    kept_.at(which).is_late = true;
   }
 
   /// The service does not run here until the next start of the process.
@@ -166,13 +175,22 @@ public:
              std::map<service_id, std::vector<unread_entry>>& unread) const {
     for (auto& [which, each] : kept_) {
       introduced.emplace(which, each.title);
-      if (runs(which))
-        continue;
-      if (each.section)
-        sections[which] = *each.section;
-      if (!each.since.empty())
-        unread[which] = each.since;
+      if (!runs(which))
+        write(which, std::numeric_limits<raft::log_index>::max(), sections, unread);
     }
+  }
+
+  /// Adds to a snapshot what is kept of this service: its last section, and its entries since up to
+  /// entry `index`.
+  /// @pre is_introduced(which)
+  void write(service_id which, raft::log_index index, std::map<service_id, std::string>& sections,
+             std::map<service_id, std::vector<unread_entry>>& unread) const {
+    auto& mine = kept_.at(which);
+    if (mine.section)
+      sections[which] = *mine.section;
+    for (auto& each : mine.since)
+      if (each.index <= index)
+        unread[which].push_back(each);
   }
 
   /// Replaces the introduced services by those of a snapshot. Services that have ended do not run
@@ -230,6 +248,7 @@ private:
     std::optional<std::string> section;
     std::vector<unread_entry> since;
     std::uint64_t since_bytes = 0;
+    bool is_late = false;
   };
 
   std::map<service_id, service_title> here_;

@@ -127,9 +127,7 @@ public:
   /// Returns what a leader that has applied the log up to `applied` has to propose. Nothing if no
   /// snapshot is due, one is being made, or the last checkpoint returned is not applied yet.
   [[nodiscard]] std::optional<checkpoint> next_checkpoint(raft::log_index applied) {
-    auto is_due = is_wanted_ || applied >= checkpoint_ + options_.snapshot_every
-                  || bytes_since_ >= std::max(options_.snapshot_every_bytes, newest_bytes_);
-    if (is_asked_ || making_ || !is_due)
+    if (is_asked_ || making_ || !(is_wanted_ || is_due(applied)))
       return std::nullopt;
     is_asked_ = true;
     return checkpoint{known_.index, to_string(library_version), known_.hashes};
@@ -150,15 +148,17 @@ public:
   /// A checkpoint was applied, at `here`. Asks the services in `stepped` for their sections; those
   /// of the others are in `own`.
   [[nodiscard]] effects take(const checkpoint& what, const raft::snapshot_header& here,
-                             const own_services& own, std::set<service_id> stepped) {
+                             own_services& own, std::set<service_id> stepped) {
     effects out;
     checkpoint_ = here.index;
     bytes_since_ = 0;
     is_asked_ = false;
     if (!compare(what, own, out))
       return out;
-    if (making_)
-      return out; // the disk is slow
+    if (making_) { // the disk is slow, or a service
+      finish_without_late(own, out);
+      return out;
+    }
     is_wanted_ = false;
     making_ = making{here, {}, {}, std::move(stepped)};
     own.write(making_->state.introduced, making_->state.sections, making_->state.unread);
@@ -185,6 +185,15 @@ public:
       save_it(out);
     else if (planted_flaw == flaw::sections_apart)
       out.push_back(take_section{*making_->awaited.begin(), what.index});
+    return out;
+  }
+
+  /// Call after entries were applied, up to `applied`. If the next snapshot is due, the one being
+  /// made does not wait longer for services that programs add.
+  [[nodiscard]] effects applied(raft::log_index applied, own_services& own) {
+    effects out;
+    if (making_ && is_due(applied))
+      finish_without_late(own, out);
     return out;
   }
 
@@ -233,6 +242,11 @@ public:
   }
 
 private:
+  [[nodiscard]] bool is_due(raft::log_index applied) const {
+    return applied >= checkpoint_ + options_.snapshot_every
+           || bytes_since_ >= std::max(options_.snapshot_every_bytes, newest_bytes_);
+  }
+
   /// Lengths on the disk have 32 bits.
   static constexpr std::uint64_t max_kept_bytes = std::numeric_limits<std::uint32_t>::max();
 
@@ -273,6 +287,24 @@ private:
                                                "that its rules and snapshot are deterministic"}});
     }
     return true;
+  }
+
+  /// Completes the snapshot being made with what `own` has kept of the services whose sections it
+  /// waits for: rules of a program may take long, or for ever, and the log must not grow meanwhile.
+  /// Waits for sections of built-in services.
+  void finish_without_late(own_services& own, effects& out) {
+    auto& late = making_->awaited;
+    if (late.empty()
+        || !std::ranges::all_of(late, [&](service_id each) { return own.is_introduced(each); }))
+      return;
+    for (auto each : std::exchange(late, {})) {
+      own.is_late(each);
+      own.write(each, making_->header.index, making_->state.sections, making_->state.unread);
+      out.push_back(warned{{errc::busy, "the service '" + own.title(each).name
+                                          + "' has not given its state for a snapshot in time, so "
+                                            "its entries are kept; make its rules faster"}});
+    }
+    save_it(out);
   }
 
   void save_it(effects& out) {

@@ -76,8 +76,8 @@ struct own_service_view {
   std::string type;
   /// Why this member does not run it; errc::none: it does.
   problem why;
-  /// Of the leader's view only: ids of nodes whose programs lack it, or have another of the name,
-  /// and of those that do not know all of its rules that the leader knows.
+  /// Of the leader's view only: ids of nodes that do not run it, as their programs lack it or it
+  /// has failed there, and of those that do not know all of its rules that the leader knows.
   std::vector<std::string> lacking{};
   std::vector<std::string> older{};
 

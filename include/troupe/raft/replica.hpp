@@ -659,6 +659,11 @@ private:
     self_ = what.seat;
   }
 
+  void handle(request_id, const say_about& what) {
+    if (what.about.size() <= detail::max_about)
+      options_.about = what.about;
+  }
+
   /// Changes of the members. Answered once the change is in the log.
   template <class Change>
   requires requires(configuration members, const Change& what) {

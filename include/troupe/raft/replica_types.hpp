@@ -116,9 +116,14 @@ struct replica_types {
     seat_id seat;
   };
 
+  /// Replaces options::about. Ignored if it is too large.
+  struct say_about {
+    std::string about;
+  };
+
   using event = std::variant<found_group, received, propose, read, add_learner, promote, remove,
                              move, transfer, written, not_written, compacted, loaded, lost_link,
-                             keep_out, let_in, change_seat, found_link, confirm_members>;
+                             keep_out, let_in, change_seat, found_link, confirm_members, say_about>;
 
   // -- effects --------------------------------------------------------------------
 
