@@ -255,7 +255,8 @@ private:
   }
 
   void handle(group_core::not_taken& what) {
-    heard_.push_back("proposal " + std::to_string(what.number) + " not taken");
+    heard_.push_back(name_of(what.service) + "proposal " + std::to_string(what.number)
+                     + " not taken");
   }
 
   void handle(group_core::read_ready& what) {
@@ -479,6 +480,16 @@ TEST_CASE("a service of a program leads with the group's time, and by the rules 
   replica.accept(); // the introduction
   CHECK(replica.heard() == texts{"own service: lead of term 1", "own service: rules 2"});
   CHECK(replica.led_from > raft::group_time{});
+}
+
+TEST_CASE("half of the voters are too few for a service", "[host][group]") {
+  one_of_a_group replica{one_of_a_group::options(), 2, has_tickets};
+  replica.win();
+  replica.accept(to_bytes(known_rules{{{notes, 3}}})); // without tickets
+  replica.accept();                                    // the introduction
+  replica.heard();
+  replica.step(group_core::propose{tickets, {replica.consensus().term(), 4, "a"}});
+  CHECK(replica.heard() == texts{"own service: proposal 4 not taken"});
 }
 
 TEST_CASE("a service whose introduction went with its lead is introduced in the next",
