@@ -68,6 +68,7 @@ fuzz: deps
 soak: test
 	@tools/soak
 	@tools/mutants
+	@$(MAKE) fuzz
 
 # One line of a machine broken at a time; see tests/mutants/README.md.
 mutants: deps
