@@ -243,6 +243,7 @@ private:
     if (!source.begin_sequence(count) || count == 0 || count > most
         || (count > 1 && into.wanted != word::nothing))
       return false;
+    into.to.reserve(std::min(count, source.remaining())); // each name has a byte or more
     for (; count > 0; --count)
       if (!source.value(into.to.emplace_back()))
         return false;
