@@ -148,9 +148,11 @@ problem explain(const CLI::App& app, const CLI::ParseError& why) {
   auto unknown = std::ranges::find_if(left, is_option);
   if (unknown != left.end()) {
     auto name = unknown->substr(0, unknown->find('='));
-    return {errc::bad_argument, "'" + name + "' is no option of troupe " + command.get_name()
-                                  + "; the nearest one is " + nearest(name, options_of(command))
-                                  + ", see troupe " + command.get_name() + " --help"};
+    auto close = close_to(name, options_of(command));
+    auto help = "see troupe " + command.get_name() + " --help";
+    return {errc::bad_argument, "'" + name + "' is no option of troupe " + command.get_name() + "; "
+                                  + (close ? "the nearest one is " + *close + ", " + help
+                                           : help + ", which lists them")};
   }
   if (!left.empty())
     return {errc::bad_argument,

@@ -141,15 +141,19 @@ private:
     return static_cast<int>(cut - argv);
   }
 
-  /// Names the nearest command; the parser itself would only say that there is no command.
+  /// Names the nearest command, if it is close; the parser itself would only say that there is no
+  /// command.
   troupe::problem check_name(const std::string& name) const {
     std::vector<std::string> known;
     for (auto& [command, run_it] : calls_)
       known.push_back(command->get_name());
     if (name.starts_with('-') || std::ranges::find(known, name) != known.end())
       return {};
-    return {troupe::errc::bad_argument, "'" + name + "' is no command; the nearest one is "
-                                          + cli::nearest(name, known) + ", see troupe --help"};
+    auto close = cli::close_to(name, known);
+    return {troupe::errc::bad_argument,
+            "'" + name + "' is no command; "
+              + (close ? "the nearest one is " + *close + ", see troupe --help"
+                       : "see troupe --help, which lists them")};
   }
 
   /// A command that prints a text, and nothing else.

@@ -47,20 +47,29 @@ std::string variable_of(std::string key) {
   return std::string{prefix} + key;
 }
 
-/// Edit distance: how many letters have to be inserted, deleted or changed.
-/// Source: Wagner and Fischer, "The string-to-string correction problem" (1974).
+char to_lower(char letter) {
+  return static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+}
+
+/// Edit distance: how many letters have to be inserted, deleted, changed or swapped with the next
+/// one. Upper and lower case are the same.
+/// Source: Damerau, "A technique for computer detection and correction of spelling errors" (1964);
+/// no letter is edited twice.
 std::size_t edit_distance(std::string_view left, std::string_view right) {
-  std::vector<std::size_t> row(right.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
+  std::vector<std::size_t> before; // the row before the last one
+  std::vector<std::size_t> last(right.size() + 1);
+  std::iota(last.begin(), last.end(), std::size_t{0});
+  auto same = [&](std::size_t i, std::size_t j) { return to_lower(left[i]) == to_lower(right[j]); };
   for (std::size_t i = 0; i < left.size(); ++i) {
-    auto diagonal = std::exchange(row[0], i + 1);
+    std::vector<std::size_t> row{i + 1};
     for (std::size_t j = 0; j < right.size(); ++j) {
-      auto change = diagonal + (left[i] == right[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({change, row[j] + 1, diagonal + 1});
+      row.push_back(std::min({last[j] + (same(i, j) ? 0 : 1), last[j + 1] + 1, row[j] + 1}));
+      if (i > 0 && j > 0 && same(i, j - 1) && same(i - 1, j))
+        row.back() = std::min(row.back(), before[j - 1] + 1);
     }
+    before = std::exchange(last, std::move(row));
   }
-  return row.back();
+  return last.back();
 }
 
 /// Reports a variable that is a misspelt one of ours: its edit distance is at most a third of the
@@ -131,6 +140,15 @@ result<file_values> read_file(const std::string& path, const std::vector<std::st
 std::string nearest(std::string_view wrong, const std::vector<std::string>& known) {
   return *std::ranges::min_element(
     known, {}, [&](const std::string& each) { return edit_distance(wrong, each); });
+}
+
+std::optional<std::string> close_to(std::string_view wrong, const std::vector<std::string>& known) {
+  if (known.empty())
+    return {};
+  auto found = nearest(wrong, known);
+  auto letters = found.size() - std::min(found.find_first_not_of('-'), found.size());
+  return edit_distance(wrong, found) <= std::max<std::size_t>(letters / 3, 1) ? std::optional{found}
+                                                                              : std::nullopt;
 }
 
 result<origins> apply_settings(CLI::App& command, const CLI::App& known, const std::string& file) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,10 @@ using origins = std::map<std::string, origin>;
 /// Returns the word of `known` with the smallest edit distance to `wrong`.
 /// @pre `known` is not empty
 std::string nearest(std::string_view wrong, const std::vector<std::string>& known);
+
+/// That word if `wrong` may be a misspelling of it: its edit distance is at most 1, or at most a
+/// third of its letters.
+std::optional<std::string> close_to(std::string_view wrong, const std::vector<std::string>& known);
 
 /// Sets each option of `command` that was not given as a flag from its variable or from `file` (if
 /// not empty). The keys are the options of `known`. Errors: bad_argument (an unknown key, with the

@@ -81,8 +81,8 @@ inline CLI::Validator often(const std::vector<std::string>& words) {
   return {[](const std::string&) { return std::string{}; }, in_braces(words)};
 }
 
-/// Accepts only these words; the error names the nearest one. Shell completion offers them, see
-/// fixed_values().
+/// Accepts only these words; the error names them, and the nearest one if it is close. Shell
+/// completion offers them, see fixed_values().
 inline CLI::Validator one_of(const std::vector<std::string>& known) {
   auto check = [known](const std::string& text) {
     if (std::ranges::find(known, text) != known.end())
@@ -90,7 +90,8 @@ inline CLI::Validator one_of(const std::vector<std::string>& known) {
     auto all = "'" + text + "' is none of ";
     for (auto& each : known)
       all += each + (&each == &known.back() ? "; " : ", ");
-    return all + "the nearest one is " + nearest(text, known);
+    auto close = close_to(text, known);
+    return all + (close ? "the nearest one is " + *close : "give one of these");
   };
   return {check, in_braces(known)};
 }

@@ -155,6 +155,22 @@ TEST_CASE("a word that a command does not take is refused with the nearest one",
   check_refused({"node", "--memory", "16XB"}, 2, {"--memory: '16XB'", "512MB"});
 }
 
+TEST_CASE("a near word is named only if it is close, otherwise all words are", "[cluster][cli]") {
+  need_command();
+  check_refused({"STATUS"}, 2, {"the nearest one is status,"});
+  check_refused({"voters", "LEAD"}, 2, {"the nearest one is lead"});
+  check_refused({"status", "--Tiemout", "1s"}, 2, {"the nearest one is --timeout,"});
+  auto far = [](const words& arguments, const std::string& instead) {
+    check_refused(arguments, 2, {instead});
+    CHECK_FALSE(run(arguments).says("nearest"));
+  };
+  far({"frobnicate"}, "see troupe --help, which lists them");
+  far({"help", "frobnicate"}, "see troupe --help, which lists them");
+  far({"voters", "frobnicate"}, "none of list, add, remove, replace, lead; give one of these");
+  far({"completion", "tcsh"}, "none of bash, zsh, fish; give one of these");
+  far({"status", "--colour"}, "see troupe status --help, which lists them");
+}
+
 TEST_CASE("spans have units, or are plain seconds", "[cluster][cli]") {
   need_command();
   for (auto* span : {"2m", "120s", "120", "120000ms"}) {
