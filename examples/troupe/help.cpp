@@ -28,6 +28,9 @@ constexpr std::string_view notes_on_top
   = "Keys: q quits, p pauses or resumes. Tab and the left and right arrows change the pane.\n"
     "The up and down arrows, k, j, PgUp and PgDn scroll it. Ctrl-C ends it, Ctrl-Z stops it.";
 
+constexpr std::string_view notes_on_mark
+  = "Behind -- no word is an option, so that a value may begin with -.";
+
 constexpr std::string_view notes_on_completion
   = "bash: source <(troupe completion bash), in ~/.bashrc for all later shells.\n"
     "zsh:  source <(troupe completion zsh), in ~/.zshrc after compinit.\n"
@@ -58,10 +61,11 @@ constexpr std::array examples{
   command_help{"lock", "Locks", "troupe lock backup --ttl 30s --wait 1m -- make backup"},
   command_help{"locks", "Locks", "troupe locks; troupe locks --force-release backup"},
   command_help{"agents", "Agents", "troupe agents"},
-  command_help{"send", "Agents", "troupe send echo-second hello"},
-  command_help{"request", "Agents", "troupe request echo-second 'are you there?'"},
+  command_help{"send", "Agents", "troupe send echo-second hello", notes_on_mark},
+  command_help{"request", "Agents", "troupe request echo-second 'are you there?'", notes_on_mark},
   command_help{"get", "State", "troupe get colour"},
-  command_help{"put", "State", "troupe put colour blue"},
+  command_help{"put", "State", "troupe put colour blue; troupe put options -- --dry-run",
+               notes_on_mark},
   command_help{"watch", "State", "troupe watch colour"},
   command_help{"sim", "Tests of the cluster", "troupe sim raft --seeds 0..99"},
   command_help{"chaos", "Tests of the cluster", "troupe chaos --seconds 1m --workload lock"},
@@ -101,6 +105,11 @@ const CLI::App& meant(const CLI::App& app) {
   return parsed.empty() ? app : *parsed.front();
 }
 
+bool takes_arguments(const CLI::App& command) {
+  return std::ranges::any_of(command.get_options(),
+                             [](const CLI::Option* each) { return is_argument(*each); });
+}
+
 /// The options with two dashes.
 std::vector<std::string> options_of(const CLI::App& command) {
   std::vector<std::string> known;
@@ -134,25 +143,35 @@ std::string help_of(const CLI::App& app, const std::string& name) {
            : app.get_subcommand(name)->help(app.get_name());
 }
 
-problem explain(const CLI::App& app, const CLI::ParseError& why) {
+problem explain(const CLI::App& app, const CLI::ParseError& why,
+                const std::vector<std::string>& behind_mark) {
   auto& command = meant(app);
   auto is_option = [](const std::string& word) { return word.size() > 1 && word.starts_with('-'); };
   auto see
     = "; see troupe " + (&command == &app ? std::string{} : command.get_name() + ' ') + "--help";
   auto own_words = app.remaining();
+  auto left = command.remaining();
+  std::erase(left, "--");
+  for (auto* words : {&left, &own_words})
+    if (&command != &app && !words->empty()
+        && std::ranges::find(behind_mark, words->front()) != behind_mark.end())
+      return {errc::bad_argument,
+              "'" + words->front() + "' is one word too many for troupe " + command.get_name()
+                + "; no word behind -- is an option, so give options before it, see troupe "
+                + command.get_name() + " --help"};
   if (auto own = std::ranges::find_if(own_words, is_option); own != own_words.end())
     return {errc::bad_argument,
             "'" + *own
               + "' is no option of troupe itself; give a command first, see troupe --help"};
-  auto left = command.remaining();
   auto unknown = std::ranges::find_if(left, is_option);
   if (unknown != left.end()) {
     auto name = unknown->substr(0, unknown->find('='));
     auto close = close_to(name, options_of(command));
     auto help = "see troupe " + command.get_name() + " --help";
-    return {errc::bad_argument, "'" + name + "' is no option of troupe " + command.get_name() + "; "
-                                  + (close ? "the nearest one is " + *close + ", " + help
-                                           : help + ", which lists them")};
+    return {errc::bad_argument,
+            "'" + name + "' is no option of troupe " + command.get_name() + "; "
+              + (close ? "the nearest one is " + *close + ", " + help : help + ", which lists them")
+              + (takes_arguments(command) ? "; write -- before a word that is no option" : "")};
   }
   if (!left.empty())
     return {errc::bad_argument,

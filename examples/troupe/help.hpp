@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -15,7 +16,9 @@ void arrange_help(CLI::App& app);
 /// The help of the program, or of the command `name` if that is not empty.
 std::string help_of(const CLI::App& app, const std::string& name);
 
-/// Explains why `app` refused the arguments, and what to do.
-troupe::problem explain(const CLI::App& app, const CLI::ParseError& why);
+/// Explains why `app` refused the arguments, and what to do. `behind_mark` are the words behind
+/// `--`, none of which can be an option.
+troupe::problem explain(const CLI::App& app, const CLI::ParseError& why,
+                        const std::vector<std::string>& behind_mark);
 
 } // namespace cli

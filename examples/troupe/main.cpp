@@ -72,8 +72,8 @@ public:
     common_.json = wants_json(argc, argv); // needed even if the parser fails
     if (auto why = check_name(argv[1]))
       return cli::complain(common_, why);
+    auto words = cut_command(argc, argv);
     try {
-      auto words = cut_command(argc, argv);
       if (auto why = check_values(words, argv))
         return cli::complain(common_, why);
       app_.parse(words, argv);
@@ -82,8 +82,9 @@ public:
         return cli::bad_input;
       }
     } catch (const CLI::ParseError& why) { // also --help and --version
-      return why.get_exit_code() == 0 ? app_.exit(why)
-                                      : cli::complain(common_, cli::explain(app_, why));
+      return why.get_exit_code() == 0
+               ? app_.exit(why)
+               : cli::complain(common_, cli::explain(app_, why, behind_mark(words, argv)));
     }
     troupe::init<cli::chaos::troupe_chaos_numbers>();
     for (auto& [command, run_it] : calls_)
@@ -139,6 +140,13 @@ private:
     if (cut != end)
       lock_.command.assign(cut + 1, end);
     return static_cast<int>(cut - argv);
+  }
+
+  /// The words behind the first `--`.
+  static std::vector<std::string> behind_mark(int count, char** words) {
+    auto** end = words + count;
+    auto** mark = std::find(words, end, std::string_view{"--"});
+    return mark == end ? std::vector<std::string>{} : std::vector<std::string>(mark + 1, end);
   }
 
   /// Names the nearest command, if it is close; the parser itself would only say that there is no

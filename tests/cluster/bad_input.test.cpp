@@ -171,6 +171,31 @@ TEST_CASE("a near word is named only if it is close, otherwise all words are", "
   far({"status", "--colour"}, "see troupe status --help, which lists them");
 }
 
+TEST_CASE("behind -- no word is an option", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--name", "n1", "--slots", "0"}};
+  auto at = node.address();
+  CHECK(run({"put", "x", "--at", at, "--", "--foo"}).status == 0);
+  CHECK(run({"get", "--at", at, "--", "x"}).output == "--foo\n");
+  CHECK(run({"put", "--at", at, "--", "-k", "-v"}).status == 0);
+  CHECK(run({"get", "--at", at, "--", "-k"}).output == "-v\n");
+  CHECK(run({"put", "--at", at, "x", "--", "--"}).status == 0);
+  CHECK(run({"get", "--at", at, "x"}).output == "--\n");
+  REQUIRE(comes_true([&] {
+    return run({"request", "--at", at, "echo-n1", "--", "--json"}).output == "--json\n";
+  }));
+  CHECK(run({"send", "--at", at, "--", "echo-n1", "-v"}).status == 0);
+  check_refused({"run", "--at", at, "--", "-1"}, 2, {"RUN: '-1' is not the number of a run"});
+  check_refused({"maintain", "--at", at, "--", "--node"}, 1, {"no node is called '--node'"});
+  check_refused({"locks", "--at", at, "--", "--json"}, 2, {"'--json' is one word too many"});
+  check_refused({"put", "x", "--", "--foo", "--at", at}, 2,
+                {"'--at' is one word too many", "give options before it, see troupe put --help"});
+  check_refused({"put", "x", "y", "--", "--at", at}, 2, {"'--at' is one word too many"});
+  check_refused({"put", "x", "--foo"}, 2, {"'--foo' is no option", "write -- before a word"});
+  check_refused({"put", "x", "--"}, 2, {"VALUE is required"});
+  CHECK(run({"help", "put"}).says("troupe put options -- --dry-run"));
+}
+
 TEST_CASE("spans have units, or are plain seconds", "[cluster][cli]") {
   need_command();
   for (auto* span : {"2m", "120s", "120", "120000ms"}) {
