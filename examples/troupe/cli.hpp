@@ -166,6 +166,10 @@ inline std::string counted(std::uint64_t count, const std::string& what) {
   return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
 }
 
+/// What to do about a text that to_duration() cannot read.
+inline constexpr auto advice_on_spans
+  = "give one of at most 100000h, such as 500ms, 10s, 2m, 1h or plain seconds";
+
 /// Reads a duration, "10s", "500ms", "2m", "1h" or plain seconds.
 inline troupe::result<troupe::duration> to_duration(const std::string& text,
                                                     const std::string& option) {
@@ -177,11 +181,10 @@ inline troupe::result<troupe::duration> to_duration(const std::string& text,
                 : unit == "m"                 ? 60.0
                 : unit == "h"                 ? 3'600.0
                                               : 0.0;
-  constexpr double longest_s = 1e9;
+  constexpr double longest_s = 100'000 * 3'600.0;
   if (fault != std::errc{} || unit_s == 0 || !(number >= 0) || number * unit_s > longest_s)
     return troupe::problem{troupe::errc::bad_argument,
-                           option + " is '" + text
-                             + "'; give a span such as 500ms, 10s, 2m or plain seconds"};
+                           option + " is '" + text + "', which is not a span; " + advice_on_spans};
   return std::chrono::duration_cast<troupe::duration>(
     std::chrono::duration<double>{number * unit_s});
 }

@@ -27,6 +27,8 @@
 #include "troupe/node/init.hpp"
 #include "value_checks.hpp"
 
+using namespace std::literals;
+
 namespace {
 
 /// The workflow that the demo runs: from the source tree, or where it was installed.
@@ -194,14 +196,13 @@ private:
       ->default_val(std::vector<std::string>{"127.0.0.1:6767"})
       ->option_text("HOST:PORT")
       ->allow_extra_args(false)
-      ->delimiter(',');
+      ->delimiter(',')
+      ->check(cli::is_address);
     command
       ->add_option("--timeout", common_.wait_s, "How long to wait for an answer: 500ms, 10s, 2m")
       ->option_text("SPAN")
       ->default_str("10s")
-      ->transform(cli::in_seconds())
-      ->check(cli::is_number)
-      ->check(CLI::Range(0.01, 3600.0));
+      ->transform(cli::span_in(10ms, 1h));
   }
 
   /// A command that asks a cluster.
@@ -216,12 +217,15 @@ private:
     command->option_defaults()->group("Network");
     command
       ->add_option("--listen", node_.listen, "Address to accept links at; port 0: any free port")
-      ->option_text("HOST:PORT");
+      ->option_text("HOST:PORT")
+      ->check(cli::is_address);
     command->add_option("--advertise", node_.advertise, "Address that others dial, if it differs")
-      ->option_text("HOST:PORT");
+      ->option_text("HOST:PORT")
+      ->check(cli::is_address);
     command->add_option("--join", node_.join, "Nodes of the cluster to join; empty: founds one")
       ->option_text("HOST:PORT")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->check(cli::is_address);
     command->add_flag("--bootstrap", node_.bootstrap, "Founds a cluster if --join finds none");
     command
       ->add_flag("--insecure", insecure_,
@@ -234,8 +238,7 @@ private:
     command
       ->add_option("--voters", node_.voters,
                    "Number of voters, 1 to 7, among nodes with --data; 3 tolerate one loss, 5 two")
-      ->check(cli::is_count)
-      ->check(CLI::Range(1, 7));
+      ->check(cli::count_in(1, 7));
     command
       ->add_option("--timers", node_.timers,
                    "How soon a lost leader is replaced: wan (1 to 2 s), lan (0.2 to 0.4 s)")
@@ -246,23 +249,20 @@ private:
                    "File for all that its Raft replica does; grows without bound")
       ->option_text("FILE");
     command->option_defaults()->group("Resources of its worker");
-    command->add_option("--slots", node_.slots, "Tasks at once; 0: no worker")
-      ->check(cli::is_count);
-    command->add_option("--cpus", node_.cpus, "Cores")
-      ->check(cli::is_amount)
-      ->check(CLI::Range(0.0, 1e6));
+    command->add_option("--slots", node_.slots, "Tasks at once, up to 1024; 0: no worker")
+      ->check(cli::count_in(0, 1'024)); // a thread for each, see worker_options::capacity
+    command->add_option("--cpus", node_.cpus, "Cores")->check(cli::number_in(0, 1'000'000));
     command->add_option("--memory", node_.memory_bytes, "Memory: 512MB, 16GiB")
       ->option_text("SIZE")
-      ->transform(CLI::AsSizeValue(true))
-      ->transform(
-        CLI::Validator{[](std::string& text) { return cli::is_size(text); }, ""}); // first
-    command->add_option("--gpus", node_.gpus, "GPUs")->check(cli::is_count);
+      ->transform(cli::in_bytes());
+    command->add_option("--gpus", node_.gpus, "GPUs")->check(cli::count_in(0, 1'000'000));
     command->add_option("--group", node_.group,
                         "Group of its worker, which then runs only tasks of this group");
     command->add_option("--label", node_.labels, "A label of it; may be repeated")
       ->option_text("NAME=VALUE")
       ->allow_extra_args(false)
-      ->delimiter(',');
+      ->delimiter(',')
+      ->check(cli::is_label);
     command->add_flag("--allow-exec", node_.allow_exec,
                       "Runs programs for everybody who may submit tasks");
     command->option_defaults()->group("Stopping");
@@ -270,8 +270,9 @@ private:
                       "Leaves the cluster permanently at SIGTERM");
     command
       ->add_option("--drain", node_.drain,
-                   "How long its tasks may still run after it was asked to end: 30s, 0")
-      ->option_text("SPAN");
+                   "How long its tasks may still run after it was asked to end: 30s, 1h, 0")
+      ->option_text("SPAN")
+      ->check(cli::is_span);
     command->option_defaults()->group("For tests");
     command->add_flag("--chaos-numbers", node_.chaos_numbers,
                       "Runs the service that troupe chaos --workload service uses");
@@ -350,12 +351,9 @@ private:
     command->add_option("--seconds", demo_.seconds, "About how long it should take: 20s, 1m")
       ->option_text("SPAN")
       ->default_str("11s")
-      ->transform(cli::in_seconds())
-      ->check(cli::is_number)
-      ->check(CLI::Range(0.1, 3600.0));
+      ->transform(cli::span_in(100ms, 1h));
     command->add_option("--slots", demo_.slots, "Tasks at once on each node")
-      ->check(cli::is_count)
-      ->check(CLI::Range(1, 1000));
+      ->check(cli::count_in(1, 1000));
   }
 
   void add_workflows() {
@@ -374,9 +372,7 @@ private:
     dag->add_option("--draw-within", dag_.draw_within_s, "How long dot may take: 500ms, 30s, 2m")
       ->option_text("SPAN")
       ->default_str("30s")
-      ->transform(cli::in_seconds())
-      ->check(cli::is_number)
-      ->check(CLI::Range(0.01, 3600.0));
+      ->transform(cli::span_in(10ms, 1h));
     auto* submit = add_asking("submit", "Runs a workflow file on a cluster",
                               [this] { return cli::run_submit(common_, submit_); });
     submit->add_option("FILE", submit_.file, "A workflow: troupe-dag/1, or WfFormat of WfCommons")
@@ -384,7 +380,7 @@ private:
     submit
       ->add_option("--time-scale", submit_.time_scale,
                    "Tasks without a handler sleep for their run time times this factor")
-      ->check(cli::is_number);
+      ->check(cli::number_in(0, 1'000'000));
     submit->add_option("--key", submit_.key,
                        "Idempotency key: submitting it again gives the same run");
     submit->add_option("--priority", submit_.priority, "low, medium, high or urgent")
@@ -434,10 +430,12 @@ private:
     command->add_option("NAME", lock_.name, "The lock; it need not exist")->required();
     command
       ->add_option("--ttl", lock_.ttl, "How long a killed holder keeps the lock: 500ms, 10s, 2m")
-      ->option_text("SPAN");
+      ->option_text("SPAN")
+      ->check(cli::is_span);
     command
       ->add_option("--wait", lock_.wait, "How long to wait in line for it, up to 10m; 0: try once")
-      ->option_text("SPAN");
+      ->option_text("SPAN")
+      ->check(cli::is_span);
     command->add_flag("--shared", lock_.shared, "Shares the lock with other --shared holders");
     add_asking("locks", "Lists the locks, their holders and waiters",
                [this] { return cli::run_locks(common_, locks_); })
@@ -452,25 +450,21 @@ private:
       ->required()
       ->check(cli::one_of(cli::scenario_names()));
     command->add_option("--nodes", sim_.nodes, "Simulated nodes, 1 to 31")
-      ->check(cli::is_count)
-      ->check(CLI::Range(1, 31));
+      ->check(cli::count_in(1, 31));
     auto* seed = command->add_option("--seed", sim_.seed, "The same seed gives the same run")
                    ->check(cli::is_seed);
     command->add_option("--seeds", sim_.seeds, "A..B: one run per seed")->excludes(seed);
     command->add_option("--seconds", sim_.seconds, "Virtual time with faults, up to 24h")
       ->option_text("SPAN")
       ->default_str("60s")
-      ->transform(cli::in_seconds())
-      ->check(cli::is_count)
-      ->check(CLI::Range(1, 86'400));
+      ->transform(cli::whole_seconds_in(1s, 24h));
     command->add_option("--faults", sim_.faults, "none, rough or storm")
       ->check(cli::one_of({"none", "rough", "storm"}));
     command
       ->add_option("--loss", sim_.loss,
                    "Share of messages that are lost, 0 to 1; default: as --faults says")
       ->default_str("")
-      ->check(cli::is_number)
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(cli::number_in(0, 1));
   }
 
   void add_chaos() {
@@ -480,22 +474,21 @@ private:
         return cli::run_chaos(common_, chaos_, std::filesystem::canonical("/proc/self/exe"),
                               signals);
       });
-    command->add_option("--nodes", chaos_.nodes, "Processes, 3 to 7")
-      ->check(cli::is_count)
-      ->check(CLI::Range(3, 7));
+    command->add_option("--nodes", chaos_.nodes, "Processes, 3 to 7")->check(cli::count_in(3, 7));
     command
       ->add_option("--seconds", chaos_.seconds,
                    "How long, 10s to 30m; the last 10 s are without faults. Checking what clients "
                    "saw takes up to 2 minutes more, and a history has up to 2000000 calls")
       ->option_text("SPAN")
       ->default_str("60s")
-      ->transform(cli::in_seconds())
-      ->check(cli::is_chaos_span);
+      ->transform(cli::whole_seconds_in(
+        10s, 30min,
+        ", because the history of a run is kept in memory; for longer tests start several runs "
+        "with different seeds"));
     command->add_option("--seed", chaos_.seed, "The same seed gives the same plan of faults")
       ->check(cli::is_seed);
     command->add_option("--clients", chaos_.clients, "Clients, each with one call at a time")
-      ->check(cli::is_count)
-      ->check(CLI::Range(1, 100));
+      ->check(cli::count_in(1, 100));
     command->add_option("--timers", chaos_.timers, "Raft timers of the nodes: wan or lan")
       ->check(cli::one_of({"wan", "lan"}));
     command->add_option("--workload", chaos_.workload, "What clients do")
@@ -530,7 +523,8 @@ private:
       = add_asking("top", "Shows a cluster while it changes: nodes, workers, runs and rates",
                    [this] { return cli::run_top(common_, top_); });
     top->add_option("--every", top_.every, "Refresh interval, 100ms to 1h: 500ms, 1m")
-      ->option_text("SPAN");
+      ->option_text("SPAN")
+      ->transform(cli::span_in(100ms, 1h));
     top->add_flag(
       "--once", top_.once,
       "Prints one frame and ends. This is the default without a terminal, but not under "

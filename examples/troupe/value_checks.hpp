@@ -1,10 +1,14 @@
 #pragma once
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -16,14 +20,34 @@
 /// Checks for values of options: each returns an error text, or an empty one.
 namespace cli {
 
-inline bool is_digits(const std::string& text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+/// Accepts numbers in this range only: not "nan", which would pass any comparison, nor "0x2", which
+/// the parser might accept.
+inline CLI::Validator number_in(std::uint32_t low, std::uint32_t high) {
+  auto check = [low, high](const std::string& text) {
+    double number = 0;
+    auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+    auto is_one
+      = fault == std::errc{} && end == text.data() + text.size() && number >= low && number <= high;
+    return is_one ? std::string{}
+                  : "'" + text + "' is not a number from " + std::to_string(low) + " to "
+                      + std::to_string(high) + "; write it as 0, 0.5 or 1";
+  };
+  return {check, ""};
 }
 
-/// Rejects "nan" and "inf", which would pass any range check.
-inline std::string is_number(const std::string& text) {
-  auto is_one = text.find_first_not_of("0123456789.eE+-") == std::string::npos;
-  return is_one ? std::string{} : "'" + text + "' is not a number; write it as 2.5";
+/// Accepts whole numbers in this range only: not "010", which would be 8 to the parser.
+inline CLI::Validator count_in(std::uint32_t low, std::uint32_t high) {
+  auto check = [low, high](const std::string& text) {
+    std::uint32_t number = 0;
+    auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+    auto is_one = fault == std::errc{} && end == text.data() + text.size()
+                  && (text == "0" || text[0] != '0') && number >= low && number <= high;
+    return is_one ? std::string{}
+                  : "'" + text + "' is not a whole number from " + std::to_string(low) + " to "
+                      + std::to_string(high) + "; write it as "
+                      + std::to_string(std::clamp<std::uint32_t>(4, low, high));
+  };
+  return {check, ""};
 }
 
 /// Rejects an empty word, which an unset variable of a script gives, and "-", which means standard
@@ -33,14 +57,25 @@ inline std::string is_file_to_write(const std::string& text) {
                                      : std::string{};
 }
 
-/// Converts a duration with a unit to plain seconds, for the checks after it.
-inline CLI::Validator in_seconds() {
-  auto convert = [](std::string& text) {
-    if (text.empty() || text.find_last_of("smh") != text.size() - 1)
-      return std::string{};
+/// "10ms", "30m"
+inline std::string shortest_span(std::chrono::milliseconds span) {
+  using namespace std::chrono;
+  if (span % 1h == 0ms)
+    return std::to_string(span / 1h) + 'h';
+  if (span % 1min == 0ms)
+    return std::to_string(span / 1min) + 'm';
+  return span % 1s == 0ms ? std::to_string(span / 1s) + 's' : std::to_string(span.count()) + "ms";
+}
+
+/// Accepts spans in this range only, and converts them to plain seconds. `reason` is added to the
+/// error, and may be empty.
+inline CLI::Validator span_in(std::chrono::milliseconds low, std::chrono::milliseconds high,
+                              const std::string& reason = {}) {
+  auto convert = [low, high, reason](std::string& text) {
     auto span = to_duration(text, {});
-    if (!span)
-      return "'" + text + "' is no duration; give one such as 500ms, 10s, 2m or plain seconds";
+    if (!span || *span < low || *span > high)
+      return "'" + text + "' is not a span from " + shortest_span(low) + " to "
+             + shortest_span(high) + reason + "; write it as 500ms, 10s, 2m, 1h or plain seconds";
     auto whole = std::chrono::floor<std::chrono::seconds>(*span);
     text = whole == *span ? std::to_string(whole.count()) : json(seconds(*span)).dump();
     return std::string{};
@@ -48,16 +83,39 @@ inline CLI::Validator in_seconds() {
   return {convert, ""};
 }
 
-/// Bounded, because the history is kept in memory and checked at the end.
-inline std::string is_chaos_span(const std::string& text) {
-  unsigned seconds = 0;
-  auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  auto is_one = fault == std::errc{} && end == text.data() + text.size() && text[0] != '0';
-  if (is_one && seconds >= 10 && seconds <= 1'800)
-    return {};
-  return "'" + text
-         + "' is no number of seconds from 10 to 1800; the history of a run is kept in memory, so "
-           "for longer tests start several runs with different seeds";
+/// As span_in(), for what takes whole seconds. Rejects "010".
+inline CLI::Validator whole_seconds_in(std::chrono::seconds low, std::chrono::seconds high,
+                                       const std::string& reason = {}) {
+  auto convert = [low, high, reason](std::string& text) {
+    auto span = to_duration(text, {});
+    auto whole = span ? std::chrono::floor<std::chrono::seconds>(*span) : std::chrono::seconds{};
+    auto is_octal = text.size() > 1 && text[0] == '0' && text.find_first_of("0123456789", 1) == 1;
+    if (!span || is_octal || whole != *span || whole < low || whole > high)
+      return "'" + text + "' is not a whole number of seconds from " + shortest_span(low) + " to "
+             + shortest_span(high) + reason + "; write it as 10s, 2m, 1h or plain seconds";
+    text = std::to_string(whole.count());
+    return std::string{};
+  };
+  return {convert, ""};
+}
+
+/// Rejects what to_duration() cannot read.
+inline std::string is_span(const std::string& text) {
+  auto span = to_duration(text, "it");
+  return span ? std::string{} : "'" + text + "' is not a span; " + advice_on_spans;
+}
+
+/// Rejects what is not empty and no HOST:PORT.
+inline std::string is_address(const std::string& text) {
+  auto read = troupe::net::address::from_string(text);
+  return text.empty() || read ? std::string{} : read.error().detail;
+}
+
+/// Rejects a label without a name or a value.
+inline std::string is_label(const std::string& text) {
+  auto end = text.find('=');
+  return end != 0 && end != std::string::npos ? std::string{}
+                                              : "'" + text + "' is no label; give NAME=VALUE";
 }
 
 /// Rejects "010", which would be run 8, and "-1".
@@ -96,20 +154,6 @@ inline CLI::Validator one_of(const std::vector<std::string>& known) {
   return {check, in_braces(known)};
 }
 
-/// Rejects "010", which would be 8, and "" and "-1".
-inline std::string is_count(const std::string& text) {
-  auto is_one = text == "0" || (text.size() < 10 && text[0] != '0' && is_digits(text));
-  return is_one ? std::string{} : "'" + text + "' is not a number; write it as 0, 4 or 16";
-}
-
-/// Rejects "0x2" and "nan", which the parser might accept as numbers.
-inline std::string is_amount(const std::string& text) {
-  auto point = text.find('.');
-  auto is_one = text.size() < 10 && is_digits(text.substr(0, point))
-                && (point == std::string::npos || is_digits(text.substr(point + 1)));
-  return is_one ? std::string{} : "'" + text + "' is not a number; write it as 0, 4 or 2.5";
-}
-
 /// Rejects "010", which would be 8, "-1", and a number that is too large, which would become
 /// another seed.
 inline std::string is_seed(const std::string& text) {
@@ -121,12 +165,40 @@ inline std::string is_seed(const std::string& text) {
                 : "'" + text + "' is no seed; give a number from 0 to 18446744073709551615";
 }
 
-/// Rejects "-5", which would become a huge number, and "0x5" and "010".
-inline std::string is_size(const std::string& text) {
-  auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  auto is_one = digits > 0 && (digits == 1 || text[0] != '0')
-                && text.find_first_of("xX") == std::string::npos;
-  return is_one ? std::string{} : "'" + text + "' is no size; write it as 512MB or 16GiB";
+/// Number of bytes in a unit: "MB", "MiB", in upper or lower case; none if it is not known.
+inline std::optional<std::uint64_t> bytes_in(std::string unit) {
+  for (auto& each : unit)
+    each = static_cast<char>(std::tolower(static_cast<unsigned char>(each)));
+  if (unit.empty() || unit == "b")
+    return 1;
+  constexpr std::string_view letters = "kmgtpe";
+  auto power = letters.find(unit[0]);
+  auto rest = unit.substr(1);
+  auto is_binary = rest == "i" || rest == "ib";
+  if (power == std::string_view::npos || (!is_binary && !rest.empty() && rest != "b"))
+    return {};
+  std::uint64_t bytes = 1;
+  for (std::size_t step = 0; step <= power; ++step)
+    bytes *= is_binary ? 1'024 : 1'000;
+  return bytes;
+}
+
+/// Converts a size to a number of bytes.
+inline CLI::Validator in_bytes() {
+  auto convert = [](std::string& text) {
+    std::uint64_t number = 0;
+    auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+    std::string unit{end, static_cast<std::size_t>(text.data() + text.size() - end)};
+    unit.erase(0, std::min(unit.find_first_not_of(' '), unit.size()));
+    auto bytes = bytes_in(unit);
+    constexpr std::uint64_t most = std::uint64_t{15} << 60U;
+    if (fault != std::errc{} || !bytes || number > most / *bytes || (text[0] == '0' && number > 0))
+      return "'" + text
+             + "' is not a size up to 15EiB; write it as 512MB, 16GiB or a whole number of bytes";
+    text = std::to_string(number * *bytes);
+    return std::string{};
+  };
+  return {convert, ""};
 }
 
 } // namespace cli

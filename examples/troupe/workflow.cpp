@@ -254,10 +254,6 @@ private:
 } // namespace
 
 int run_submit(const common_options& common, const submit_command& what) {
-  if (!(what.time_scale >= 0) || what.time_scale > 1e6)
-    return complain(common,
-                    {errc::bad_argument,
-                     "--time-scale is " + std::to_string(what.time_scale) + "; give 0 to 1000000"});
   auto flow = workflow::read_workflow(what.file);
   if (!flow)
     return complain_of_workflow(common, flow.error());

@@ -127,5 +127,6 @@ TEST_CASE("a node offers what its flags say, and tasks that need more go elsewhe
   auto wrong = run({"node", "--listen", "127.0.0.1:0", "--label", "fast"});
   INFO(wrong);
   CHECK(wrong.status == 2);
-  CHECK(wrong.says("--label is 'fast'; give NAME=VALUE"));
+  CHECK(
+    wrong.says("error: --label: 'fast' is no label; give NAME=VALUE; see troupe node --help\n"));
 }

@@ -370,7 +370,7 @@ TEST_CASE("a drain that is no span is refused", "[cluster][cli]") {
   auto refused = run({"node", "--listen", "127.0.0.1:0", "--drain", "soon"});
   INFO(refused);
   CHECK(refused.status == 2);
-  CHECK(refused.says("--drain is 'soon'"));
+  CHECK(refused.says("--drain: 'soon' is not a span"));
 }
 
 TEST_CASE("a second signal ends a node that waits for its tasks", "[cluster][cli]") {

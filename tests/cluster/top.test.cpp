@@ -372,7 +372,7 @@ TEST_CASE("top refuses what it cannot do before it touches the terminal", "[clus
     auto done = run({"top", "--every", span});
     INFO(done);
     CHECK(done.status == 2);
-    CHECK(done.says("error: --every is '"s + span + "'"));
+    CHECK(done.says("error: --every: '"s + span + "' is not a span from 100ms to 1h; "));
   }
   program_at_terminal top{top_of("127.0.0.1:1", {"--timeout", "1s"}), 24, 80};
   CHECK(top.wait_for_end() == 1);
