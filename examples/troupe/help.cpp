@@ -143,6 +143,23 @@ std::string help_of(const CLI::App& app, const std::string& name) {
            : app.get_subcommand(name)->help(app.get_name());
 }
 
+std::string say_why(const CLI::ParseError& why) {
+  std::string said = why.what();
+  if (dynamic_cast<const CLI::ConversionError*>(&why) != nullptr) {
+    // "Could not convert: --option = value"; of a flag, as numbers have checks of their own
+    constexpr std::string_view before = "Could not convert: ";
+    if (auto middle = said.find(" = "); said.starts_with(before) && middle != std::string::npos)
+      said = said.substr(before.size(), middle - before.size()) + ": '" + said.substr(middle + 3)
+             + "' is neither true nor false; write one of these";
+  }
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&why) != nullptr)
+    if (auto end = said.find(": "); end != std::string::npos)
+      said = said.substr(0, end)
+             + (said.find("At Most") == std::string::npos ? " has no value"
+                                                          : " is given more than once");
+  return said;
+}
+
 problem explain(const CLI::App& app, const CLI::ParseError& why,
                 const std::vector<std::string>& behind_mark) {
   auto& command = meant(app);
@@ -177,20 +194,7 @@ problem explain(const CLI::App& app, const CLI::ParseError& why,
     return {errc::bad_argument,
             "'" + left.front() + "' is one word too many for troupe " + command.get_name()
               + "; quote a text that has spaces, or see troupe " + command.get_name() + " --help"};
-  std::string said = why.what();
-  if (dynamic_cast<const CLI::ConversionError*>(&why) != nullptr) {
-    // "Could not convert: --option = value"
-    constexpr std::string_view before = "Could not convert: ";
-    if (auto middle = said.find(" = "); said.starts_with(before) && middle != std::string::npos)
-      said = said.substr(before.size(), middle - before.size()) + ": '" + said.substr(middle + 3)
-             + "' is not a number; write it as 4 or 2.5";
-  }
-  if (dynamic_cast<const CLI::ArgumentMismatch*>(&why) != nullptr)
-    if (auto end = said.find(": "); end != std::string::npos)
-      said = said.substr(0, end)
-             + (said.find("At Most") == std::string::npos ? " has no value"
-                                                          : " is given more than once");
-  return {errc::bad_argument, said + see};
+  return {errc::bad_argument, say_why(why) + see};
 }
 
 } // namespace cli

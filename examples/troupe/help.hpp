@@ -16,6 +16,9 @@ void arrange_help(CLI::App& app);
 /// The help of the program, or of the command `name` if that is not empty.
 std::string help_of(const CLI::App& app, const std::string& name);
 
+/// What the parser says of a value, in our words: "--slots: 'x' is not a whole number …".
+std::string say_why(const CLI::ParseError& why);
+
 /// Explains why `app` refused the arguments, and what to do. `behind_mark` are the words behind
 /// `--`, none of which can be an option.
 troupe::problem explain(const CLI::App& app, const CLI::ParseError& why,

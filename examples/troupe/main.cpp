@@ -260,8 +260,7 @@ private:
                         "Group of its worker, which then runs only tasks of this group");
     command->add_option("--label", node_.labels, "A label of it; may be repeated")
       ->option_text("NAME=VALUE")
-      ->allow_extra_args(false)
-      ->delimiter(',')
+      ->allow_extra_args(false) // no delimiter: a value may have commas
       ->check(cli::is_label);
     command->add_flag("--allow-exec", node_.allow_exec,
                       "Runs programs for everybody who may submit tasks");

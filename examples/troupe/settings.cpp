@@ -13,6 +13,10 @@
 
 #include <unistd.h>
 
+#include "help.hpp"
+#include "option_words.hpp"
+#include "troupe/core/json_tree.hpp"
+
 namespace cli {
 
 using namespace troupe;
@@ -92,7 +96,7 @@ problem check_environment(const std::vector<std::string>& known) {
   return {};
 }
 
-result<std::vector<std::string>> to_texts(const json& value) {
+result<std::vector<std::string>> to_texts(const nlohmann::json& value) {
   if (value.is_string())
     return std::vector{value.get<std::string>()};
   if (value.is_number() || value.is_boolean())
@@ -118,11 +122,13 @@ result<file_values> read_file(const std::string& path, const std::vector<std::st
   if (text.size() > max_file_bytes)
     return problem{errc::too_large, path + ": has more than " + std::to_string(max_file_bytes)
                                       + " bytes; is this the right file?"};
-  auto root = json::parse(text, nullptr, false);
-  if (!root.is_object())
-    return problem{errc::bad_argument,
-                   path + ": is not a JSON object; write for example {\"slots\": 8}"};
-  for (auto& [key, value] : root.items()) {
+  constexpr auto example = "; write for example {\"slots\": 8}";
+  auto root = parse_json(text);
+  if (!root)
+    return problem{root.error().code, path + ": " + root.error().detail + example};
+  if (!root->is_object())
+    return problem{errc::bad_argument, path + ": is not a JSON object" + example};
+  for (auto& [key, value] : root->items()) {
     if (std::ranges::find(known, key) == known.end())
       return problem{errc::bad_argument, path + ": the key '" + key
                                            + "' is not known; the nearest one is '"
@@ -151,6 +157,35 @@ std::optional<std::string> close_to(std::string_view wrong, const std::vector<st
                                                                               : std::nullopt;
 }
 
+namespace {
+
+/// The words of a list in a variable.
+std::vector<std::string> split_at_commas(const std::string& text) {
+  std::vector<std::string> result;
+  std::istringstream rest{text};
+  for (std::string each; std::getline(rest, each, ',');)
+    result.push_back(each);
+  return result.empty() ? std::vector{text} : result;
+}
+
+/// Sets an option to what a variable or a file has for it. The problem names `place` as the place
+/// of the value.
+problem set(CLI::Option& option, const std::vector<std::string>& values, const std::string& place) {
+  try {
+    option.add_result(values);
+    option.run_callback();
+  } catch (const CLI::ParseError& why) {
+    auto said = say_why(why);
+    auto own = option.get_name();
+    said = place + (said.starts_with(own) ? said.substr(own.size()) : ": " + said);
+    auto is_advice = said.find("; ") != std::string::npos;
+    return {errc::bad_argument, said + (is_advice ? "" : "; see troupe config --help")};
+  }
+  return {};
+}
+
+} // namespace
+
 result<origins> apply_settings(CLI::App& command, const CLI::App& known, const std::string& file) {
   auto keys = keys_of(known);
   if (auto why = check_environment(keys))
@@ -167,16 +202,19 @@ result<origins> apply_settings(CLI::App& command, const CLI::App& known, const s
     where = option->count() > 0 ? origin::flag : origin::built_in;
     if (where == origin::flag)
       continue;
-    if (auto* variable = std::getenv(variable_of(key).c_str())) {
+    auto name = variable_of(key);
+    problem why;
+    if (auto* variable = std::getenv(name.c_str())) {
       where = origin::environment;
-      option->add_result(std::string{variable});
+      why = set(
+        *option,
+        may_repeat(*option) ? split_at_commas(variable) : std::vector<std::string>{variable}, name);
     } else if (auto found = values->find(key); found != values->end()) {
       where = origin::file;
-      option->add_result(found->second);
-    } else {
-      continue;
+      why = set(*option, found->second, file + ": " + key);
     }
-    option->run_callback();
+    if (why)
+      return why;
   }
   return from;
 }
@@ -185,13 +223,8 @@ namespace {
 
 /// The elements of a list as the parser writes it: "[a,b]".
 std::vector<std::string> words_of(const std::string& list) {
-  std::vector<std::string> result;
-  if (list.size() <= 2)
-    return result;
-  std::istringstream text{list.substr(1, list.size() - 2)};
-  for (std::string each; std::getline(text, each, ',');)
-    result.push_back(each);
-  return result;
+  return list.size() <= 2 ? std::vector<std::string>{}
+                          : split_at_commas(list.substr(1, list.size() - 2));
 }
 
 /// The effective value of an option, by its type: boolean, number, list of texts or text.

@@ -48,8 +48,8 @@ std::optional<std::string> close_to(std::string_view wrong, const std::vector<st
 
 /// Sets each option of `command` that was not given as a flag from its variable or from `file` (if
 /// not empty). The keys are the options of `known`. Errors: bad_argument (an unknown key, with the
-/// nearest one; a file that is not such an object), not_found (the file), too_large (the file);
-/// throws CLI::ParseError for values that an option does not accept.
+/// nearest one; a file that is not such an object; a value that an option does not accept, with the
+/// variable, or the file and the key), not_found (the file), too_large (the file).
 troupe::result<origins> apply_settings(CLI::App& command, const CLI::App& known,
                                        const std::string& file);
 

@@ -227,6 +227,59 @@ TEST_CASE("flags win over variables, variables over the file", "[cluster][cli]")
   CHECK(misspelt.says("TROUPE_LISTEN"));
 }
 
+TEST_CASE("a wrong value is refused with the variable or the file that has it", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  std::string file = folder / "troupe.json";
+  auto refused = [&](const std::string& variable, const std::string& why) {
+    troupe::testing::child_process process{
+      {"/bin/sh", "-c", variable + " exec \"$0\" node --listen 127.0.0.1:0 2>&1", command_path()}};
+    auto done = finish(process);
+    INFO(done);
+    CHECK(done.status == 2);
+    CHECK(done.output.starts_with("error: " + why));
+    CHECK(done.says("; "));
+    CHECK_FALSE(done.says("--slots"));
+  };
+  auto in_file = [&](const std::string& text, const std::string& why) {
+    write_file(file, text);
+    refused("TROUPE_CONFIG=" + file, file + ": " + why);
+  };
+  constexpr auto no_slots = "slots: 'x' is not a whole number from 0 to 1024; write it as 4";
+  refused("TROUPE_SLOTS=x",
+          "TROUPE_SLOTS: 'x' is not a whole number from 0 to 1024; write it as 4");
+  refused("TROUPE_DRAIN=x", "TROUPE_DRAIN: 'x' is not a span; ");
+  refused("TROUPE_JOIN=a:1,b", "TROUPE_JOIN: 'b' has no port; ");
+  refused("TROUPE_LABEL=a=1,b", "TROUPE_LABEL: 'b' is no label; ");
+  refused("TROUPE_TIMERS=x", "TROUPE_TIMERS: 'x' is none of wan, lan; ");
+  refused("TROUPE_BOOTSTRAP=x", "TROUPE_BOOTSTRAP: 'x' is neither true nor false; ");
+  in_file(R"({"slots": "x"})", no_slots);
+  in_file(R"({"slots": ["1", "2"]})", "slots is given more than once; ");
+  in_file(R"({"slots": 1, "slots": 2})", "line 1, column ");
+  in_file("{\"slots\":", "line 1, column 9: syntax error");
+  in_file("{\n  \"slots\": 8,\n}", "line 3, column 1: syntax error");
+  in_file("[8]", "is not a JSON object; write for example {\"slots\": 8}");
+}
+
+TEST_CASE("a label may have commas, and a variable separates labels by them", "[cluster][cli]") {
+  need_command();
+  auto labels = [](const std::string& variable, const words& flags) {
+    words line{"/bin/sh", "-c", variable + " exec \"$0\" config --json \"$@\" 2>&1",
+               command_path()};
+    line.insert(line.end(), flags.begin(), flags.end());
+    troupe::testing::child_process process{line};
+    auto done = finish(process);
+    INFO(done);
+    CHECK(done.status == 0);
+    for (auto& each : done.lines())
+      if (each["key"] == "label")
+        return each["value"];
+    return json{};
+  };
+  CHECK(labels("", {"--label", "q=1,2", "--label", "r=3"}) == json::array({"q=1,2", "r=3"}));
+  CHECK(labels("TROUPE_LABEL=q=1,r=3", {}) == json::array({"q=1", "r=3"}));
+}
+
 TEST_CASE("a node takes links beyond loopback only where its command line says so",
           "[cluster][cli]") {
   need_command();
