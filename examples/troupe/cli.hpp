@@ -32,6 +32,10 @@ inline constexpr int failed = 1;
 inline constexpr int bad_input = 2;
 inline constexpr int timed_out = 3;
 
+inline troupe::duration to_span(double seconds) {
+  return std::chrono::duration_cast<troupe::duration>(std::chrono::duration<double>{seconds});
+}
+
 /// Options of every command.
 struct common_options {
   /// One JSON object per line instead of text for people.
@@ -43,7 +47,7 @@ struct common_options {
   std::string config{};
 
   [[nodiscard]] troupe::duration wait() const {
-    return std::chrono::duration_cast<troupe::duration>(std::chrono::duration<double>{wait_s});
+    return to_span(wait_s);
   }
 };
 
@@ -185,8 +189,7 @@ inline troupe::result<troupe::duration> to_duration(const std::string& text,
   if (fault != std::errc{} || unit_s == 0 || !(number >= 0) || number * unit_s > longest_s)
     return troupe::problem{troupe::errc::bad_argument,
                            option + " is '" + text + "', which is not a span; " + advice_on_spans};
-  return std::chrono::duration_cast<troupe::duration>(
-    std::chrono::duration<double>{number * unit_s});
+  return to_span(number * unit_s);
 }
 
 /// Reads an enum with `count` values by their names.

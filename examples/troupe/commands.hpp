@@ -70,6 +70,10 @@ struct submit_command {
   bool resources = false;
   /// File for the timeline of the run, written when it ends; empty: none.
   std::string report{};
+  /// How long it follows the run, in seconds; without it to the end.
+  std::optional<double> within_s{};
+  /// Does not follow the run.
+  bool detach = false;
 };
 
 int run_submit(const common_options& common, const submit_command& what);

@@ -199,7 +199,7 @@ private:
       ->delimiter(',')
       ->check(cli::is_address);
     command
-      ->add_option("--timeout", common_.wait_s, "How long to wait for an answer: 500ms, 10s, 2m")
+      ->add_option("--timeout", common_.wait_s, "How long to wait for each answer: 500ms, 10s, 2m")
       ->option_text("SPAN")
       ->default_str("10s")
       ->transform(cli::span_in(10ms, 1h));
@@ -391,13 +391,25 @@ private:
       ->check(cli::one_of({"fail_fast", "continue_what_can", "compensate"}));
     submit->add_flag("--resources", submit_.resources,
                      "Tasks take the cores and memory that they ask for");
+    auto* within
+      = submit
+          ->add_option("--within", submit_.within_s,
+                       "How long to follow the run once it is accepted: 30s, 1h, up to 10000h. "
+                       "Afterwards it goes on, and the exit status is 3; default: to its end")
+          ->option_text("SPAN")
+          ->transform(cli::span_in(10ms, 10'000h));
+    auto* detach = submit
+                     ->add_flag("--detach", submit_.detach,
+                                "Prints the number of the run and ends, once it is accepted")
+                     ->excludes(within);
     submit
       ->add_option("--report", submit_.report,
                    "Draws the run into this file (SVG, not -) when it ends: each attempt of a task "
                    "by worker and time, also those that failed or were lost. Attempts that ended "
                    "before the run was followed, as with a --key used before, are only counted")
       ->option_text("FILE")
-      ->check(cli::is_file_to_write);
+      ->check(cli::is_file_to_write)
+      ->excludes(detach);
     auto* workflows = add_asking("workflows", "Lists the runs; pauses, resumes or cancels one",
                                  [this] { return cli::run_workflows(common_, workflows_); });
     workflows->add_option("VERB", workflows_.verb, "list, pause, resume or cancel")

@@ -60,6 +60,12 @@ scheduler::workflow_client workflows(cluster_client& cluster, const common_optio
   return scheduler::workflow_client{cluster.services().scheduler, common.wait()};
 }
 
+/// What becomes of a run that is not followed to its end.
+std::string how_it_goes_on(const std::string& run) {
+  return "run " + run + " goes on; see it with troupe run " + run
+         + ", cancel it with troupe workflows cancel " + run;
+}
+
 /// Follows a run until a signal: then says that the run goes on, and ends the process.
 /// Thread-safe.
 class interruptible {
@@ -83,10 +89,9 @@ public:
     say("it is not known whether the run was accepted; if so, troupe workflows shows it");
   }
 
-  /// `no_report`: appended to the message.
-  void follows(const std::string& run, const std::string& no_report) {
-    say("run " + run + " goes on; see it with troupe run " + run
-        + ", cancel it with troupe workflows cancel " + run + no_report);
+  /// `goes_on`: that it does, and what was not done.
+  void follows(const std::string& goes_on) {
+    say(goes_on);
   }
 
   /// `undone`: says what was not done yet; may be empty.
@@ -164,10 +169,12 @@ std::map<std::string, std::string> results_of(scheduler::workflow_run& run,
 }
 
 /// Follows a run to its end, also while the cluster does not answer: the run was accepted, and
-/// submitting it again would make a second one. `seen`, if given, is updated meanwhile.
+/// submitting it again would make a second one. `seen`, if given, is updated meanwhile. Errors:
+/// timed_out (it has not ended within `within_s`, if given), those of workflow_run::wait.
 result<scheduler::run_view> follow(std::unique_ptr<cluster_client>& cluster,
                                    scheduler::workflow_run& run, const common_options& common,
-                                   attempts_seen* seen) {
+                                   std::optional<double> within_s, attempts_seen* seen) {
+  auto begin = std::chrono::steady_clock::now();
   auto number = std::to_string(run.id().value);
   progress_bar bar;
   waiting_reasons reasons{common};
@@ -194,8 +201,12 @@ result<scheduler::run_view> follow(std::unique_ptr<cluster_client>& cluster,
       seen->look(cluster->services().scheduler);
   };
   for (;;) {
-    auto end = run.wait(tell, 25s);
-    if (end || end.error().code != errc::timed_out) {
+    duration slice = 25s;
+    if (within_s)
+      slice = std::min(slice, to_span(*within_s) - (std::chrono::steady_clock::now() - begin));
+    auto end = run.wait(tell, slice);
+    auto is_late = within_s && std::chrono::steady_clock::now() - begin >= to_span(*within_s);
+    if (end || end.error().code != errc::timed_out || is_late) {
       bar.close();
       return end;
     }
@@ -283,16 +294,26 @@ int run_submit(const common_options& common, const submit_command& what) {
   auto number = std::to_string(run->id().value);
   const std::string unwritten = "no report was written";
   auto no_report = *report ? "; " + unwritten : std::string{};
-  at_signals.follows(number, no_report);
+  auto goes_on = how_it_goes_on(number);
+  at_signals.follows(goes_on + no_report);
   if (common.json)
     print({{"event", "submitted"}, {"run", run->id().value}, {"repeated", run->repeated()}});
   else if (run->repeated())
-    print_line(std::cout, "run " + number + " has this key: it is followed, and " + what.file
+    print_line(std::cout, "run " + number + " has this key"
+                            + (what.detach ? "" : ": it is followed") + ", and " + what.file
                             + " was not submitted");
   else
     print_line(std::cout, "run " + number + ": " + counted(flow->size(), "task"));
-  auto end
-    = follow(*cluster, *run, common, *report ? &(*report)->follows(*run, common.wait()) : nullptr);
+  if (what.detach) {
+    if (!common.json)
+      print_line(std::cout, goes_on);
+    return ok;
+  }
+  auto end = follow(*cluster, *run, common, what.within_s,
+                    *report ? &(*report)->follows(*run, common.wait()) : nullptr);
+  if (!end && end.error().code == errc::timed_out)
+    return complain(common,
+                    {errc::timed_out, "the time of --within is over; " + goes_on + no_report});
   if (!end)
     return complain(common, {end.error().code, end.error().detail + "; run " + number + " was taken"
                                                  + (end.error().code == errc::not_found

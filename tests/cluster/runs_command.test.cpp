@@ -180,6 +180,42 @@ TEST_CASE("whoever submits hears at once what no worker offers, and what goes on
   CHECK(shown.says("  first   ready                          no worker offers"));
 }
 
+TEST_CASE("who submits does not wait longer than it wants to, and the run goes on",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node node{{"--slots", "1"}};
+  write_file(folder / "flow.json", flow_of({{{"id", "first"}, {"run", "render"}}}));
+  words command{"submit", folder / "flow.json", "--key", "one", "--at", node.address()};
+  auto with = [&](const words& more) {
+    auto all = command;
+    all.insert(all.end(), more.begin(), more.end());
+    auto done = run(all);
+    UNSCOPED_INFO(done);
+    return done;
+  };
+  const std::string goes_on
+    = "run 1 goes on; see it with troupe run 1, cancel it with troupe workflows cancel 1";
+  auto detached = with({"--detach"});
+  CHECK(detached.status == 0);
+  CHECK(detached.output == "run 1: 1 task\n" + goes_on + '\n');
+  auto again = with({"--detach", "--json"});
+  CHECK(again.status == 0);
+  REQUIRE(again.lines().size() == 1);
+  CHECK(again.line() == json{{"event", "submitted"}, {"run", 1}, {"repeated", true}});
+  auto late = with({"--within", "100ms"});
+  CHECK(late.status == 3);
+  CHECK(late.says("error: the time of --within is over; " + goes_on + '\n'));
+  auto unreported = with({"--within", "100ms", "--json", "--report", folder / "run.svg"});
+  CHECK(unreported.status == 3);
+  CHECK(unreported.lines().back()["code"] == "timed_out");
+  CHECK(unreported.says(goes_on + "; no report was written"));
+  CHECK(with({"--within", "1s", "--detach"}).status == 2);
+  CHECK(with({"--report", folder / "run.svg", "--detach"}).status == 2);
+  CHECK(with({"--within", "0"}).says("--within: '0' is not a span from 10ms to 10000h; "));
+  CHECK(run({"workflows", "--at", node.address()}).says("1    running  0/1    "));
+}
+
 TEST_CASE("whoever submits sees what the tasks came to", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
