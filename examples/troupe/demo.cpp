@@ -50,7 +50,8 @@ public:
     auto ideal = workflow::list_schedule(*flow, slots);
     scale_ = what_.seconds / std::max(seconds(ideal), 1e-3);
     say("workflow " + flow->name() + ": " + std::to_string(figures.tasks) + " tasks, "
-        + std::to_string(figures.edges) + " edges, sleeps scaled by " + std::to_string(scale_));
+        + std::to_string(figures.edges) + " edges; one second of its run time takes "
+        + in_words(to_span(scale_)));
     if (!start_nodes())
       return is_interrupted()
                ? interrupted()

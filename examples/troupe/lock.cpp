@@ -18,6 +18,7 @@
 
 #include "commands.hpp"
 #include "connect.hpp"
+#include "table.hpp"
 #include "troupe/core/process.hpp"
 #include "troupe/core/supervised_program.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
@@ -337,6 +338,7 @@ int run_locks(const common_options& common, const locks_command& what) {
   auto locks = all_locks(**cluster, common.wait());
   if (!locks)
     return complain(common, locks.error());
+  table shown{{"LOCK", "MODE", "TOKEN", "LEFT", "WAITING", "HOLDER"}};
   for (auto& each : *locks) {
     if (common.json) {
       auto holders = json::array();
@@ -348,13 +350,17 @@ int run_locks(const common_options& common, const locks_command& what) {
       print({{"lock", each.name}, {"holders", holders}, {"waiting", each.line.size()}});
       continue;
     }
-    auto text = printable(each.name) + "  " + std::to_string(each.line.size()) + " waiting";
     for (auto& [value, left] : each.holders)
-      text += "  " + std::string{name_of(value.mode)} + " by "
-              + printable(value.label.empty() ? value.owner : value.label) + " for "
-              + json(seconds(left)).dump() + " s, token " + std::to_string(value.token.value);
-    print_line(std::cout, text);
+      shown.add({each.name, std::string{name_of(value.mode)}, std::to_string(value.token.value),
+                 in_words(left), std::to_string(each.line.size()),
+                 value.label.empty() ? value.owner : value.label});
   }
+  if (common.json)
+    return ok;
+  if (locks->empty())
+    print_line(std::cout, "no locks");
+  else
+    shown.print(std::cout);
   return ok;
 }
 

@@ -196,8 +196,8 @@ int run_sim(const common_options& common, const sim_command& what) {
     } else {
       std::cout << what.scenario << " seed " << seed << ": "
                 << (violations.empty() ? "all laws hold" : "BROKEN") << ", "
-                << figures["events"].get<std::uint64_t>() << " events in " << took.count()
-                << " s\n";
+                << figures["events"].get<std::uint64_t>() << " events in "
+                << in_words(std::chrono::duration_cast<troupe::duration>(took)) << '\n';
     }
     for (auto& each : violations)
       std::cerr << "  " << each << '\n';

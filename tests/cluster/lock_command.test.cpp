@@ -90,7 +90,7 @@ TEST_CASE("a command runs under a lock and its status passes through", "[cluster
   INFO(missing);
   CHECK(missing.status == 127);
   CHECK(missing.says("error: cannot run '/no/such/program'"));
-  CHECK(run({"locks", "--at", node.address()}).output.empty());
+  CHECK(run({"locks", "--at", node.address()}).output == "no locks\n");
 }
 
 TEST_CASE("the words of a command are passed on as they are", "[cluster][cli]") {
@@ -107,6 +107,46 @@ TEST_CASE("the words of a command are passed on as they are", "[cluster][cli]") 
   temporary_folder folder;
   std::ofstream{folder / "text"} << "no program";
   CHECK(run(lock(node, {}, {(folder / "text").string()})).status == 126);
+}
+
+TEST_CASE("locks are listed under headings, with a row for each holder", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  CHECK(run({"locks", "--json", "--at", node.address()}).output.empty());
+  auto hold = [&] {
+    auto holder
+      = start({"lock", "press", "--shared", "--json", "--at", node.address(), "--", "sleep", "60"});
+    REQUIRE(holder.read_line());
+    return holder;
+  };
+  auto first = hold();
+  auto second = hold();
+  auto shown = run({"locks", "--at", node.address()});
+  INFO(shown);
+  std::istringstream lines{shown.output};
+  std::string line;
+  REQUIRE(std::getline(lines, line));
+  CHECK(line.starts_with("LOCK   MODE    TOKEN  "));
+  std::size_t rows = 0;
+  while (std::getline(lines, line)) {
+    std::istringstream cells{line};
+    std::string name;
+    std::string mode;
+    std::string token;
+    std::string left;
+    std::string unit;
+    cells >> name >> mode >> token >> left >> unit;
+    CHECK(name + ' ' + mode == "press shared");
+    CHECK(left.find('.') == left.size() - 2); // one decimal
+    CHECK((unit == "s" || unit == "ms"));
+    CHECK(line.find("process ") != std::string::npos);
+    ++rows;
+  }
+  CHECK(rows == 2);
+  for (auto* each : {&first, &second}) {
+    each->send_signal(SIGTERM);
+    finish(*each);
+  }
 }
 
 TEST_CASE("a signal that a process sends to the holder of a lock reaches its command",

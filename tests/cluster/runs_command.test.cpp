@@ -404,9 +404,9 @@ TEST_CASE("what others call their locks does not write to the terminal", "[clust
     finish(holder);
     return shown.output;
   };
-  using Catch::Matchers::StartsWith;
-  CHECK_THAT(show("evil\n\x1b[31mx"), StartsWith("evil\\x0a\\x1b[31mx  "));
+  using Catch::Matchers::ContainsSubstring;
+  CHECK_THAT(show("evil\n\x1b[31mx"), ContainsSubstring("\nevil\\x0a\\x1b[31mx  "));
   CHECK_THAT(show("evil\xc2\x9b"
                   "31m\x7f\xc3\xbc"),
-             StartsWith("evil\\xc2\\x9b31m\\x7f\xc3\xbc  "));
+             ContainsSubstring("\nevil\\xc2\\x9b31m\\x7f\xc3\xbc  "));
 }

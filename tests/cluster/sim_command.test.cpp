@@ -42,6 +42,16 @@ TEST_CASE("the command that troupe sim prints for a run replays it", "[cluster][
   CHECK(first.line().at("trace") == second.line().at("trace"));
 }
 
+TEST_CASE("troupe sim says with one decimal how long a run took", "[cluster][cli]") {
+  need_command();
+  auto shown = run({"sim", "lock", "--seconds", "1"}).output;
+  INFO(shown);
+  auto point = shown.rfind('.');
+  REQUIRE(point != std::string::npos);
+  auto unit = shown.substr(std::min(point + 2, shown.size()));
+  CHECK((unit == " s\n" || unit == " ms\n"));
+}
+
 TEST_CASE("troupe sim says what it does not know", "[cluster][cli]") {
   need_command();
   CHECK(run({"sim", "nothing"}).status == 2);
