@@ -85,7 +85,7 @@ public:
       }
     } catch (const CLI::ParseError& why) { // also --help and --version
       return why.get_exit_code() == 0
-               ? app_.exit(why)
+               ? (app_.exit(why), check_output())
                : cli::complain(common_, cli::explain(app_, why, behind_mark(words, argv)));
     }
     troupe::init<cli::chaos::troupe_chaos_numbers>();

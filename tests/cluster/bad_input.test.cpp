@@ -249,7 +249,8 @@ TEST_CASE("what is printed and does not arrive is a failure", "[cluster][cli]") 
       {"/bin/bash", "-c", "set -o pipefail; { \"$0\" " + words + "; } 2>&1", command_path()}};
     return finish(process);
   };
-  for (auto* command : {"help", "config", "sim list --json"}) {
+  for (auto* command :
+       {"help", "config", "sim list --json", "--help", "--version", "put --help", "man"}) {
     auto full = printed(command + " > /dev/full"s);
     INFO(full);
     CHECK(full.status == 1);
