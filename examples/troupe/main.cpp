@@ -301,7 +301,9 @@ private:
   void add_maintain() {
     auto* command = add_asking("maintain", "Makes a node take no new tasks, until --off",
                                [this] { return cli::run_maintain(common_, maintain_); });
-    command->add_option("NODE", maintain_.node, "Name or id of a node")->required();
+    command->add_option("NODE", maintain_.node, "Name or id of a node")
+      ->required()
+      ->check(cli::given("the name or id of a node"));
     command->add_flag("--off", maintain_.off, "It takes tasks again");
   }
 
@@ -320,10 +322,13 @@ private:
     add_asking("backup", "Writes all data of a cluster into a file",
                [this] { return cli::run_backup(common_, backup_); })
       ->add_option("FILE", backup_.file, "The file, which must not exist yet")
-      ->required();
+      ->required()
+      ->check(cli::given("a file"));
     auto* restore = add("restore", "Makes a data folder from a backup, for a new cluster",
                         [this] { return cli::run_restore(common_, backup_); });
-    restore->add_option("FILE", backup_.file, "The backup")->required();
+    restore->add_option("FILE", backup_.file, "The backup")
+      ->required()
+      ->check(cli::given("a file"));
     restore->add_option("--data", backup_.data, "The folder, new or empty")
       ->option_text("FOLDER")
       ->required();
@@ -359,7 +364,8 @@ private:
     auto* dag = add("dag", "Analyses a workflow file, and draws it",
                     [this] { return cli::run_dag(common_, dag_); });
     dag->add_option("FILE", dag_.file, "A workflow: troupe-dag/1, or WfFormat of WfCommons")
-      ->required();
+      ->required()
+      ->check(cli::given("the file of a workflow"));
     dag
       ->add_option(
         "--svg", dag_.svg,
@@ -375,7 +381,8 @@ private:
     auto* submit = add_asking("submit", "Runs a workflow file on a cluster",
                               [this] { return cli::run_submit(common_, submit_); });
     submit->add_option("FILE", submit_.file, "A workflow: troupe-dag/1, or WfFormat of WfCommons")
-      ->required();
+      ->required()
+      ->check(cli::given("the file of a workflow"));
     submit
       ->add_option("--time-scale", submit_.time_scale,
                    "Tasks without a handler sleep for their run time times this factor")
@@ -548,7 +555,9 @@ private:
       message_.wants_answer = wants_answer;
       return cli::run_message(common_, message_);
     });
-    command->add_option("AGENT", message_.agent, "Its name, as troupe agents shows it")->required();
+    command->add_option("AGENT", message_.agent, "Its name, as troupe agents shows it")
+      ->required()
+      ->check(cli::given("the name of an agent"));
     command->add_option("TEXT", message_.text, "The text to send")->required();
   }
 
@@ -563,7 +572,9 @@ private:
       state_.what = verb;
       return cli::run_state(common_, state_);
     });
-    command->add_option("KEY", state_.key, "The name of the value")->required();
+    command->add_option("KEY", state_.key, "The name of the value")
+      ->required()
+      ->check(cli::given("the name of a value"));
     command->add_option("--level", state_.level, "eventual, causal or strong; part of the key")
       ->check(cli::one_of({"eventual", "causal", "strong"}));
     return command;

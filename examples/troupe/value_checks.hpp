@@ -20,6 +20,14 @@
 /// Checks for values of options: each returns an error text, or an empty one.
 namespace cli {
 
+/// Rejects an empty word, which an unset variable of a script gives.
+inline CLI::Validator given(const std::string& what) {
+  auto check = [what](const std::string& text) {
+    return text.empty() ? "the word is empty; give " + what : std::string{};
+  };
+  return {check, ""};
+}
+
 /// Accepts numbers in this range only: not "nan", which would pass any comparison, nor "0x2", which
 /// the parser might accept.
 inline CLI::Validator number_in(std::uint32_t low, std::uint32_t high) {

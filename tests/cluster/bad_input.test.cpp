@@ -197,6 +197,18 @@ TEST_CASE("a number or span beyond its range is refused with the range", "[clust
     CHECK(run({"config", "--memory", size}).says("memory = "s + bytes + "  (flag)"));
 }
 
+TEST_CASE("an empty word where a name or a file is due is refused", "[cluster][cli]") {
+  need_command();
+  for (auto* command : {"get", "watch"})
+    check_refused({command, ""}, 2, {"KEY: the word is empty; give the name of a value"});
+  check_refused({"put", "", "v"}, 2, {"KEY: the word is empty; "});
+  for (auto* command : {"submit", "dag", "backup"})
+    check_refused({command, ""}, 2, {"FILE: the word is empty; "});
+  check_refused({"restore", "", "--data", "new"}, 2, {"FILE: the word is empty; "});
+  check_refused({"maintain", ""}, 2, {"NODE: the word is empty; "});
+  check_refused({"request", "", "text"}, 2, {"AGENT: the word is empty; "});
+}
+
 TEST_CASE("behind -- no word is an option", "[cluster][cli]") {
   need_command();
   running_node node{{"--name", "n1", "--slots", "0"}};
