@@ -31,6 +31,9 @@ constexpr std::string_view notes_on_top
 constexpr std::string_view notes_on_mark
   = "Behind -- no word is an option, so that a value may begin with -.";
 
+constexpr std::string_view notes_on_values
+  = "With --json a value that is not UTF-8 is in value_base64 instead of value.";
+
 constexpr std::string_view notes_on_completion
   = "bash: source <(troupe completion bash), in ~/.bashrc for all later shells.\n"
     "zsh:  source <(troupe completion zsh), in ~/.zshrc after compinit.\n"
@@ -63,10 +66,10 @@ constexpr std::array examples{
   command_help{"agents", "Agents", "troupe agents"},
   command_help{"send", "Agents", "troupe send echo-second hello", notes_on_mark},
   command_help{"request", "Agents", "troupe request echo-second 'are you there?'", notes_on_mark},
-  command_help{"get", "State", "troupe get colour"},
+  command_help{"get", "State", "troupe get colour", notes_on_values},
   command_help{"put", "State", "troupe put colour blue; troupe put options -- --dry-run",
                notes_on_mark},
-  command_help{"watch", "State", "troupe watch colour"},
+  command_help{"watch", "State", "troupe watch colour", notes_on_values},
   command_help{"sim", "Tests of the cluster", "troupe sim raft --seeds 0..99"},
   command_help{"chaos", "Tests of the cluster", "troupe chaos --seconds 1m --workload lock"},
 };

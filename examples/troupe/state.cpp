@@ -4,6 +4,8 @@
 
 #include "commands.hpp"
 #include "connect.hpp"
+#include "troupe/core/base64.hpp"
+#include "troupe/core/utf8.hpp"
 #include "troupe/state/state_client.hpp"
 
 namespace cli {
@@ -12,11 +14,16 @@ using namespace troupe;
 
 namespace {
 
+/// A value that is not UTF-8 cannot be in JSON: its bytes are in "value_base64" instead.
 json to_line(const state::entry& what) {
-  return {{"key", what.key.key},
-          {"value", state::to_text(what.value)},
-          {"version", what.version},
-          {"replica", what.replica}};
+  json line{{"key", what.key.key}};
+  if (auto text = state::to_text(what.value); is_utf8(text))
+    line["value"] = text;
+  else
+    line["value_base64"] = to_base64(what.value);
+  line["version"] = what.version;
+  line["replica"] = what.replica;
+  return line;
 }
 
 void show(const state::change& what, bool as_json) {

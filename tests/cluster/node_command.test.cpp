@@ -158,6 +158,22 @@ TEST_CASE("values put are seen by those who get and watch them", "[cluster][cli]
   CHECK(watch.wait_for_end() == 0);
 }
 
+TEST_CASE("a value that is not UTF-8 is shown under --json with all its bytes", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  auto at = node.address();
+  REQUIRE(run({"put", "bytes", "a\xff", "--at", at}).status == 0);
+  CHECK(run({"get", "bytes", "--at", at}).output == "a\xff\n");
+  auto shown = run({"get", "bytes", "--json", "--at", at});
+  INFO(shown);
+  CHECK(shown.line()["value_base64"] == "Yf8=");
+  CHECK_FALSE(shown.line().contains("value"));
+  REQUIRE(run({"put", "text", "\xc3\xbc", "--at", at}).status == 0);
+  auto text = run({"get", "text", "--json", "--at", at}).line();
+  CHECK(text["value"] == "\xc3\xbc");
+  CHECK_FALSE(text.contains("value_base64"));
+}
+
 TEST_CASE("whoever asks an agent hears that its node is away, and since when", "[cluster][cli]") {
   need_command();
   running_node host{{"--name", "n1", "--slots", "0"}};
