@@ -44,7 +44,7 @@ public:
   /// all nodes seen so far.
   troupe::result<cluster_moment> look() {
     if (client_ == nullptr || has_failed_) {
-      auto fresh = connect(common_);
+      auto fresh = connect_silently(common_);
       if (!fresh && client_ == nullptr)
         return fresh.error();
       if (fresh)

@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <iostream>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,13 +22,49 @@
 /// How commands connect to a cluster, and the lists that several of them show.
 namespace cli {
 
-/// Connects to the cluster at --at.
+/// Tells people who have waited for a second that no node accepts a connection, and why. They
+/// wait on, because a node may be starting.
+class refusal_notice {
+public:
+  static constexpr troupe::duration patience = std::chrono::seconds{1};
+
+  refusal_notice(const std::vector<troupe::net::address>& where, troupe::duration wait)
+    : asking_{[where, wait](const std::stop_token& ends) {
+        std::mutex mutex;
+        std::condition_variable_any ended;
+        std::unique_lock guard{mutex};
+        if (ended.wait_for(guard, ends, patience, [&] { return ends.stop_requested(); }))
+          return;
+        auto tried = troupe::cluster_client::connect(where, std::chrono::milliseconds{250});
+        if (tried || tried.error().code != troupe::errc::unreachable || ends.stop_requested())
+          return;
+        auto why = tried.error().detail;
+        auto left = std::chrono::round<std::chrono::seconds>(wait - patience).count();
+        print_line(std::cerr, "trying for " + std::to_string(left)
+                                + " s more: " + printable(why.substr(0, why.find("; "))));
+      }} {}
+
+private:
+  std::jthread asking_;
+};
+
+/// Connects to the cluster at --at without a word on the way.
 inline troupe::result<std::unique_ptr<troupe::cluster_client>>
-connect(const common_options& common) {
+connect_silently(const common_options& common) {
   auto where = addresses(common.at);
   if (!where)
     return where.error();
   return troupe::cluster_client::connect(*std::move(where), common.wait());
+}
+
+/// Connects to the cluster at --at.
+inline troupe::result<std::unique_ptr<troupe::cluster_client>>
+connect(const common_options& common) {
+  auto where = addresses(common.at);
+  std::optional<refusal_notice> notice;
+  if (where && !common.json && common.wait() >= 2 * refusal_notice::patience)
+    notice.emplace(*where, common.wait());
+  return connect_silently(common);
 }
 
 /// Connects, and waits until the services are found, for requests that only they can answer.

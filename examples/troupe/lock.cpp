@@ -232,7 +232,7 @@ void give_back(common_options common, const std::string& name, lock::lock_client
   // Once the session has ended, late requests of it are refused.
   asked.service().close(1s);
   common.wait_s = std::min(common.wait_s, 1.0);
-  auto cluster = connect(common);
+  auto cluster = connect_silently(common);
   if (!cluster)
     return;
   auto& locks = (*cluster)->services().locks;

@@ -213,7 +213,7 @@ result<scheduler::run_view> follow(std::unique_ptr<cluster_client>& cluster,
     if (!is_hidden)
       continue;
     // The nodes may have become a new cluster by troupe recover or restore.
-    if (auto fresh = connect(common)) {
+    if (auto fresh = connect_silently(common)) {
       run = workflows(**fresh, common).run(run);
       cluster = *std::move(fresh);
     }

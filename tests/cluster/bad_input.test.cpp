@@ -373,6 +373,33 @@ TEST_CASE("whoever is no node or not there is named", "[cluster][cli]") {
   CHECK(done.says("error: "));
 }
 
+TEST_CASE("who waits for a node hears after a second that nothing listens there",
+          "[cluster][cli]") {
+  need_command();
+  std::string free_port;
+  {
+    silent_listener once;
+    free_port = once.address();
+  }
+  auto refusal = free_port + " cannot be reached: Connection refused";
+  auto done = run({"status", "--timeout", "3s", "--at", free_port});
+  INFO(done);
+  CHECK(done.status == 1);
+  CHECK(done.output.starts_with("trying for 2 s more: " + refusal + "\nerror: " + refusal + "; "));
+  auto as_json = run({"status", "--json", "--timeout", "3s", "--at", free_port});
+  INFO(as_json);
+  CHECK(as_json.status == 1);
+  CHECK(as_json.output.starts_with("{"));
+  CHECK(as_json.lines().size() == 1);
+  // A node that starts meanwhile is found.
+  auto asking = start({"status", "--timeout", "30s", "--at", free_port});
+  REQUIRE(asking.read_line(10s).value_or("").starts_with("trying for 29 s more: "));
+  running_node node{{"--slots", "0"}, free_port};
+  auto found = finish(asking);
+  INFO(found);
+  CHECK(found.status == 0);
+}
+
 TEST_CASE("what another process uses is refused", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
