@@ -184,6 +184,11 @@ int run_node(const common_options& common, const node_command& what, const held_
       handlers.handle(scheduler::exec_handler, scheduler::exec_programs());
     worker.emplace(me.work(*offer, std::move(handlers)));
   }
+  auto place = " at port " + std::to_string(me.port());
+  auto say_ready = [&] {
+    print_line(std::cout, "node " + me.name() + " is ready" + place
+                            + (me.is_host() ? ", leads its cluster" : ""));
+  };
   // An agent to try: registered now, or once there is a cluster.
   auto begin_echo = [&me] {
     agent_options how{.capabilities = {"echo"}};
@@ -193,23 +198,29 @@ int run_node(const common_options& common, const node_command& what, const held_
           "the agent echo could not be added: " + with_names(me, made.error().detail));
   };
   std::jthread late_echo;
-  if (me.wait_joined(std::chrono::seconds{1}))
+  auto has_joined = me.wait_joined(std::chrono::seconds{1}).has_value();
+  if (has_joined)
     begin_echo();
-  else
-    late_echo = std::jthread{[&me, begin_echo](const std::stop_token& ends) {
-      while (!ends.stop_requested())
-        if (me.wait_joined(std::chrono::milliseconds{200}))
-          return begin_echo();
-    }};
-  if (common.json)
+  if (common.json) // at once: scripts read the port, and start the nodes that this one waits for
     print({{"event", "ready"},
            {"node", me.name()},
            {"id", to_string(me.id())},
            {"port", me.port()},
-           {"host", me.is_host()}});
+           {"host", me.is_host()},
+           {"joined", has_joined}});
+  else if (has_joined)
+    say_ready();
   else
-    print_line(std::cout, "node " + me.name() + " is ready at port " + std::to_string(me.port())
-                            + (me.is_host() ? ", leads its cluster" : ""));
+    print_line(std::cout, "node " + me.name() + " listens" + place + " and looks for its cluster");
+  if (!has_joined)
+    late_echo = std::jthread{[&](const std::stop_token& ends) {
+      while (!ends.stop_requested())
+        if (me.wait_joined(std::chrono::milliseconds{200})) {
+          if (!common.json)
+            say_ready();
+          return begin_echo();
+        }
+    }};
   signals.wait();
   late_echo = {};
   leave.end();

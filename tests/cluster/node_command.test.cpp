@@ -42,6 +42,39 @@ TEST_CASE("what the command prints stays whole beside its log", "[cluster][cli]"
   CHECK(printed == count);
 }
 
+TEST_CASE("a node is ready when it has joined, and says before that it looks for its cluster",
+          "[cluster][cli]") {
+  need_command();
+  std::string address;
+  {
+    running_node once{{"--slots", "0"}};
+    address = once.address();
+    once.kill();
+  }
+  words command{"node",     "--name",      "n2",     "--slots", "0",
+                "--listen", "127.0.0.1:0", "--join", address};
+  auto line_with = [](troupe::testing::child_process& process, const std::string& what) {
+    std::string seen;
+    while (auto line = process.read_line(20s)) {
+      if (line->find(what) != std::string::npos)
+        return *line;
+      seen += *line + '\n';
+    }
+    return "no such line: " + seen;
+  };
+  auto early = start(command);
+  command.emplace_back("--json");
+  auto as_json = start(command);
+  auto looks = line_with(early, "node n2 ");
+  CHECK(looks.find("node n2 listens at port ") == 0);
+  CHECK(looks.ends_with(" and looks for its cluster"));
+  auto ready = json::parse(line_with(as_json, "\"ready\""), nullptr, false);
+  CHECK(ready.value("joined", true) == false);
+  running_node first{{"--slots", "0"}, address};
+  CHECK(line_with(early, " is ready").starts_with("node n2 is ready at port "));
+  CHECK(first.ready()["joined"] == true);
+}
+
 TEST_CASE("two nodes know each other's agents and pass messages on", "[cluster][cli]") {
   need_command();
   running_node first{{"--name", "n1", "--slots", "2"}};
