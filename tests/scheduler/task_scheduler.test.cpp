@@ -1135,7 +1135,9 @@ SCENARIO("a task for which no worker is good waits for one, but not for ever", "
       CHECK(all.look(run, 0).why.detail
             == R"(no worker offers the handler "juggle"; check its name, or start a worker that )"
                "does");
-      CHECK_THAT(all.look(large_run, 0).why.detail, ContainsSubstring("more than any worker"));
+      CHECK_THAT(all.look(large_run, 0).why.detail,
+                 ContainsSubstring("it needs 1 slot and 1000000 bytes of memory, more than any "
+                                   "worker has that offers"));
       CHECK(all.statistics().unplaceable == 2);
     }
     WHEN("nobody comes") {

@@ -103,18 +103,31 @@ inline worker_list list_of(const worker_pool& pool, const list_workers& question
 
 // -- runs --------------------------------------------------------------------------
 
+/// "1 slot, 500 millicores and 4 GPUs": what is not zero.
+inline std::string in_words(const resources& needs) {
+  std::vector<std::string> parts;
+  auto add = [&](std::uint64_t count, const std::string& one, const std::string& rest = {}) {
+    if (count > 0)
+      parts.push_back(std::to_string(count) + ' ' + one + (count == 1 ? "" : "s") + rest);
+  };
+  add(needs.slots, "slot");
+  add(needs.millicores, "millicore");
+  add(needs.memory_bytes, "byte", " of memory");
+  add(needs.gpus, "GPU");
+  std::string text;
+  for (auto& each : parts)
+    text += (text.empty() ? "" : &each == &parts.back() ? " and " : ", ") + each;
+  return text;
+}
+
 /// Why no registered worker can run `next`.
 inline problem why_unplaceable(const task& next, const ready_queue& queue,
                                const worker_pool& pool) {
   if (pool.all().empty())
     return {errc::not_found, "no worker is registered; start one"};
   if (!queue.workers(next.line).empty()) {
-    auto& needs = next.spec.needs;
     return {errc::too_large,
-            "it needs " + std::to_string(needs.slots) + " slots, "
-              + std::to_string(needs.millicores) + " millicores, "
-              + std::to_string(needs.memory_bytes) + " bytes of memory and "
-              + std::to_string(needs.gpus) + " GPUs, more than any worker has that offers "
+            "it needs " + in_words(next.spec.needs) + ", more than any worker has that offers "
               + in_quotes(next.spec.handler) + "; ask for less or start a larger worker"};
   }
   auto offered = std::ranges::any_of(
