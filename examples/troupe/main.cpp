@@ -83,6 +83,11 @@ public:
         cli::complain(common_, why);
         return cli::bad_input;
       }
+      if (!insecure_)
+        return cli::complain(common_,
+                             {troupe::errc::bad_argument,
+                              "insecure is false, but this version has no encrypted links; leave "
+                              "out --insecure=false, TROUPE_INSECURE or the key of the file"});
     } catch (const CLI::ParseError& why) { // also --help and --version
       return why.get_exit_code() == 0
                ? (app_.exit(why), check_output())
@@ -645,7 +650,7 @@ private:
   CLI::App* config_ = nullptr;
   cli::common_options common_;
   cli::node_command node_;
-  bool insecure_ = true; // accepted and implied, as there are only unencrypted links
+  bool insecure_ = true; // implied, as there are only unencrypted links; false is refused
   cli::leave_command leave_;
   cli::maintain_command maintain_;
   cli::voters_command voters_;

@@ -276,6 +276,27 @@ TEST_CASE("flags win over variables, variables over the file", "[cluster][cli]")
   CHECK(misspelt.says("TROUPE_LISTEN"));
 }
 
+TEST_CASE("nobody can ask for encrypted links and get others", "[cluster][cli]") {
+  need_command();
+  constexpr auto shown
+    = "insecure = true  (default, and the only choice: links are not encrypted)\n";
+  CHECK(run({"config"}).says(shown));
+  CHECK(run({"config", "--insecure"}).says("insecure = true  (flag)\n"));
+  temporary_folder folder;
+  std::string file = folder / "troupe.json";
+  write_file(file, R"({"insecure": false})");
+  for (const words& command :
+       {words{"config", "--insecure=false"}, words{"config", "--config", file},
+        words{"node", "--listen", "127.0.0.1:0", "--insecure=false"}}) {
+    auto done = run(command);
+    INFO(done);
+    CHECK(done.status == 2);
+    CHECK(done.output
+          == "error: insecure is false, but this version has no encrypted links; leave out "
+             "--insecure=false, TROUPE_INSECURE or the key of the file\n");
+  }
+}
+
 TEST_CASE("a wrong value is refused with the variable or the file that has it", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
