@@ -27,8 +27,9 @@ using namespace troupe;
 
 namespace {
 
-/// Writes a line of the log.
-void say(const log_line& line) {
+/// Writes a line of the log, with flags in it instead of fields of options.
+void say(log_line line) {
+  line.text = in_our_words(std::move(line.text));
   print_line(std::cerr, to_string(line));
 }
 

@@ -13,8 +13,13 @@ namespace {
 using phrase = std::pair<std::string_view, std::string_view>;
 
 constexpr std::array phrases{
-  phrase{"in line with acquire::wait", "in line with --wait"},
-  phrase{"wait longer with acquire::wait", "wait longer with --wait"},
+  phrase{"hold_options::wait", "--wait"},
+  phrase{"as node_options::data", "with --data"},
+  phrase{"node_options::data", "--data"},
+  phrase{"node_options::join", "--join"},
+  phrase{"start it with node_options::bootstrap", "start it with --bootstrap"},
+  phrase{"leave_options::force, change_voters::force", "--force"},
+  phrase{"leave_options::force", "--force"},
   phrase{"list_locks tells which locks are held", "troupe locks shows those that are held"},
   phrase{"set link_options::allow_plain_beyond_loopback", "give --plain-beyond-loopback"},
   phrase{", or offer scheduler::exec_programs()", ""},

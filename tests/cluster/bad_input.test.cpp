@@ -407,7 +407,9 @@ TEST_CASE("what another process uses is refused", "[cluster][cli]") {
   check_refused({"node", "--slots", "0", "--listen", node.address()}, 1,
                 {node.address().substr(node.address().find(':') + 1)});
   check_refused({"node", "--slots", "0", "--listen", "127.0.0.1:0", "--data", folder / "data"}, 1,
-                {(folder / "data").string()});
+                {(folder / "data").string()
+                 + " belongs to a running node; stop that, or give "
+                   "another folder with --data\n"});
 }
 
 TEST_CASE("a node whose name or worker no cluster would take does not start", "[cluster][cli]") {

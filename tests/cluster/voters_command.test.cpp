@@ -273,7 +273,7 @@ TEST_CASE("a cluster without a data folder says at once that it has no voters", 
     CHECK(std::chrono::steady_clock::now() - start < 5s);
     CHECK(refused.status == 1);
     CHECK(refused.says("error: this cluster has no voters"));
-    CHECK(refused.says("--data"));
+    CHECK(refused.says("started without a data folder (--data)\n"));
   }
 }
 

@@ -29,6 +29,17 @@ TEST_CASE("a data folder remembers who its node is, and counts its starts", "[no
   CHECK(second.boot == first.boot + 1);
 }
 
+TEST_CASE("a data folder that is in use is refused in the words of a program", "[node]") {
+  test::temporary_folder folder;
+  auto first = data_folder::open(folder / "a");
+  auto why = trouble(folder / "a");
+  CHECK(why.code == errc::in_use);
+  CHECK(why.detail
+        == (folder / "a").string()
+             + " belongs to a running node; stop that, or give another folder as "
+               "node_options::data");
+}
+
 TEST_CASE("a data folder that has lost its identity makes no new one over what it keeps",
           "[node]") {
   test::temporary_folder folder;

@@ -90,7 +90,7 @@ TEST_CASE("a data folder belongs to one running node", "[node]") {
   auto second = node::start({.listen = {"127.0.0.1", 0}, .data = folder / "0"});
   REQUIRE_FALSE(second);
   CHECK(second.error().code == errc::in_use);
-  CHECK_THAT(second.error().detail, ContainsSubstring("--data"));
+  CHECK_THAT(second.error().detail, ContainsSubstring("give another folder as node_options::data"));
 }
 
 TEST_CASE("a port belongs to one node", "[node]") {

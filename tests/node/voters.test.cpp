@@ -268,7 +268,8 @@ TEST_CASE("a voter leaves once another one has taken its place", "[node][voters]
     group_of_nodes group{3};
     auto why = group.nodes[2].leave().error_or();
     CHECK(why.code == errc::in_use);
-    CHECK_THAT(why.detail, ContainsSubstring("--force"));
+    CHECK_THAT(why.detail,
+               ContainsSubstring("force it (leave_options::force, change_voters::force)"));
     CHECK(group.voters().size() == 3); // it goes on
     CHECK(group.nodes[2].leave({.force = true}));
     group.stopped = 2;

@@ -162,7 +162,7 @@ private:
       return {};
     return {errc::in_use, path_.string()
                             + " belongs to a running node; stop that, or give another "
-                              "folder with --data"};
+                              "folder as node_options::data"};
   }
 
   problem load() {
@@ -174,17 +174,18 @@ private:
       if (has_databases())
         return {errc::damaged, path_.string()
                                  + " has data, but no identity.json that says whose; restore that "
-                                   "file from a backup, or give an empty folder with --data to "
-                                   "start as a new node"};
+                                   "file from a backup, or give an empty folder as "
+                                   "node_options::data to start as a new node"};
       self_ = {random_id<node_id>(), 0, {}, false, format, {}, false};
       return {};
     }
     std::string text{std::istreambuf_iterator<char>{in}, {}};
     auto found = from_json<identity>(text);
     if (!found || found->id == node_id{} || found->boot == std::numeric_limits<boot_number>::max())
-      return {errc::damaged, identity_file().string()
-                               + " is not readable as an identity; restore it from a backup, or "
-                                 "give an empty folder with --data to start as a new node"};
+      return {errc::damaged,
+              identity_file().string()
+                + " is not readable as an identity; restore it from a backup, or "
+                  "give an empty folder as node_options::data to start as a new node"};
     if (found->format > format)
       return {errc::incompatible, path_.string() + " has format " + std::to_string(found->format)
                                     + ", this release reads up to " + std::to_string(format)
@@ -236,8 +237,9 @@ private:
                                     + path_.string()
                                     + " has no space left, make some, then start "
                                       "again"};
-    return {errc::bad_argument, "cannot " + what + ": " + std::strerror(fault) + "; check --data "
-                                  + path_.string() + " and its permissions"};
+    return {errc::bad_argument, "cannot " + what + ": " + std::strerror(fault)
+                                  + "; check node_options::data (" + path_.string()
+                                  + ") and its permissions"};
   }
 
   std::filesystem::path path_;

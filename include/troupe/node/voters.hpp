@@ -169,8 +169,8 @@ public:
     auto detail = what.why.detail;
     if (what.contradicts && has_given_up_seat())
       detail += ". By what this node has heard it is its own: move its log away (group.db and what "
-                "begins with that name), start it with the address of one of the others (--join), "
-                "and it comes back with their state";
+                "begins with that name), start it with the address of one of the others "
+                "(node_options::join), and it comes back with their state";
     setup_.log.complain("drops messages of " + name_of_seat(what.from), detail);
     if (!what.contradicts)
       return;
@@ -645,7 +645,8 @@ private:
         && !seat_of(*node))
       return to_error({errc::bad_argument, "node " + what.node
                                              + " cannot vote: it has no data folder, or there is "
-                                               "no link to it; start it with --data"});
+                                               "no link to it; start it with a data folder "
+                                               "(node_options::data)"});
     changes_.push_back(
       {what, *node, self_->make_response_promise<voters_view>(), self_->clock().now()});
     wish(what.what, *node);
@@ -804,7 +805,8 @@ private:
       if (!each.what.force && !plan.has_replacement())
         return {errc::in_use, "no node could take the place of voter " + name_of_node(each.node)
                                 + ", and the cluster would stand fewer losses; add one with a data "
-                                  "folder first, or force it (--force)"};
+                                  "folder first, or force it (leave_options::force, "
+                                  "change_voters::force)"};
     }
     if (each.what.what == voter_change::remove && !plan.can_keep_out(each.node))
       return {errc::limit_reached, std::to_string(raft::max_kept_out)

@@ -347,7 +347,7 @@ struct node::inside {
     return {errc::in_use, "node " + name
                             + " hosts the services of its cluster, and no other node can take "
                               "them over yet; stop it to start it again later, or force it to "
-                              "leave (--force)"};
+                              "leave (leave_options::force)"};
   }
 
   [[nodiscard]] std::vector<net::address> addresses() const {

@@ -92,7 +92,7 @@ TROUPE_COMPILED voters_client::voters_client(caf::actor_system& sys,
 
 TROUPE_COMPILED problem voters_client::no_voters() {
   return {errc::not_found, "this cluster has no voters and nothing on disk: its first node was "
-                           "started without a data folder (--data)"};
+                           "started without a data folder (node_options::data)"};
 }
 
 TROUPE_COMPILED result<voters_view> voters_client::list(duration wait) {

@@ -35,7 +35,7 @@ private:
     = ": the disk of this node has lost what it had synced (is its folder an older copy?), and it "
       "led alone without that, or was about to. If the others' folders are no older copies, move "
       "its log away (group.db and what begins with that name), start it with the address of one of "
-      "them (--join), and it comes back with their state";
+      "them (node_options::join), and it comes back with their state";
   static constexpr const char* some_disk
     = ": a disk has lost what it had synced, that of the leader, of this node or of a voter that "
       "elected the leader. Find which folder is an older copy before you move any log away: what "
