@@ -171,10 +171,13 @@ struct message_command {
 int run_message(const common_options& common, const message_command& what);
 
 struct state_command {
-  enum class verb { get, put, watch } what = verb::get;
+  enum class verb { get, put, watch, remove, list } what = verb::get;
+  /// For list the beginning of the keys.
   std::string key{};
   std::string value{};
   std::string level = "strong";
+  /// For put: how long the value stays, in seconds; without it permanently.
+  std::optional<double> ttl_s{};
 };
 
 int run_state(const common_options& common, const state_command& what);

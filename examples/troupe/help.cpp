@@ -69,6 +69,8 @@ constexpr std::array examples{
   command_help{"get", "State", "troupe get colour", notes_on_values},
   command_help{"put", "State", "troupe put colour blue; troupe put options -- --dry-run",
                notes_on_mark},
+  command_help{"remove", "State", "troupe remove colour"},
+  command_help{"list", "State", "troupe list; troupe list jobs/ --level eventual"},
   command_help{"watch", "State", "troupe watch colour", notes_on_values},
   command_help{"sim", "Tests of the cluster", "troupe sim raft --seeds 0..99"},
   command_help{"chaos", "Tests of the cluster", "troupe chaos --seconds 1m --workload lock"},

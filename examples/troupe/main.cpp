@@ -571,25 +571,38 @@ private:
     add_message("request", "Sends a text to an agent and prints its answer", true);
   }
 
-  CLI::App* add_key(const std::string& name, const std::string& what,
-                    cli::state_command::verb verb) {
+  CLI::App* add_state_command(const std::string& name, const std::string& what,
+                              cli::state_command::verb verb) {
     auto* command = add_asking(name, what, [this, verb] {
       state_.what = verb;
       return cli::run_state(common_, state_);
     });
-    command->add_option("KEY", state_.key, "The name of the value")
-      ->required()
-      ->check(cli::given("the name of a value"));
     command->add_option("--level", state_.level, "eventual, causal or strong; part of the key")
       ->check(cli::one_of({"eventual", "causal", "strong"}));
     return command;
   }
 
+  CLI::App* add_key(const std::string& name, const std::string& what,
+                    cli::state_command::verb verb) {
+    auto* command = add_state_command(name, what, verb);
+    command->add_option("KEY", state_.key, "The name of the value")
+      ->required()
+      ->check(cli::given("the name of a value"));
+    return command;
+  }
+
   void add_state() {
     add_key("get", "Prints a value of the shared state", cli::state_command::verb::get);
-    add_key("put", "Writes a value of the shared state", cli::state_command::verb::put)
-      ->add_option("VALUE", state_.value, "The new value")
-      ->required();
+    auto* put = add_key("put", "Writes a value of the shared state", cli::state_command::verb::put);
+    put->add_option("VALUE", state_.value, "The new value")->required();
+    put
+      ->add_option("--ttl", state_.ttl_s,
+                   "How long the value stays: 500ms, 10s, 1h, up to 87840h; default: permanently")
+      ->option_text("SPAN")
+      ->transform(cli::span_in(1ms, 87'840h)); // see state_options::max_ttl
+    add_key("remove", "Removes a value of the shared state", cli::state_command::verb::remove);
+    add_state_command("list", "Lists the keys of the shared state", cli::state_command::verb::list)
+      ->add_option("PREFIX", state_.key, "Only keys that begin with it");
     add_key("watch", "Prints a value and each change to it", cli::state_command::verb::watch);
   }
 

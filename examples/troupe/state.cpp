@@ -4,7 +4,9 @@
 
 #include "commands.hpp"
 #include "connect.hpp"
+#include "table.hpp"
 #include "troupe/core/base64.hpp"
+#include "troupe/core/log_line.hpp"
 #include "troupe/core/utf8.hpp"
 #include "troupe/state/state_client.hpp"
 
@@ -61,9 +63,12 @@ int get(state::state_client state, const state::entry_key& key, const common_opt
   return ok;
 }
 
-int put(state::state_client state, const state::entry_key& key, const std::string& value,
+int put(state::state_client state, const state::entry_key& key, const state_command& what,
         const common_options& common) {
-  auto done = state.put(key, value);
+  state::put_options how;
+  if (what.ttl_s)
+    how.ttl = to_span(*what.ttl_s);
+  auto done = state.put(key, what.value, how);
   if (!done)
     return complain(common, done.error());
   if (common.json)
@@ -71,6 +76,44 @@ int put(state::state_client state, const state::entry_key& key, const std::strin
   else
     std::cout << "version " << done->version << std::endl;
   return ok;
+}
+
+int remove(state::state_client state, const state::entry_key& key, const common_options& common) {
+  auto done = state.remove(key);
+  if (!done)
+    return complain(common, done.error());
+  if (common.json)
+    print({{"key", key.key}, {"version", done->version}});
+  else
+    print_line(std::cout, "removed");
+  return ok;
+}
+
+/// Lists the keys that begin with that of `start`, at its level and of its type.
+int list(state::state_client state, const state::entry_key& start, const common_options& common) {
+  state::list_keys question{{start.level, start.type, start.key, {}}, {}, 1'000};
+  table shown{{"KEY", "BYTES", "VERSION", "EXPIRES"}};
+  for (;;) {
+    auto page = state.list(question);
+    if (!page)
+      return complain(common, page.error());
+    for (auto& each : page->keys) {
+      auto expires = each.expires_at ? to_rfc3339(*each.expires_at) : std::string{};
+      if (common.json)
+        print({{"key", each.key.key},
+               {"bytes", each.value_bytes},
+               {"version", each.version},
+               {"expires_at", expires.empty() ? json(nullptr) : json(expires)}});
+      else
+        shown.add({each.key.key, std::to_string(each.value_bytes), std::to_string(each.version),
+                   expires.empty() ? "never" : expires});
+    }
+    if (!common.json)
+      shown.print(std::cout);
+    if (!page->more || page->keys.empty())
+      return ok;
+    question.after = page->keys.back().key;
+  }
 }
 
 } // namespace
@@ -91,7 +134,11 @@ int run_state(const common_options& common, const state_command& what) {
     case state_command::verb::get:
       return get(state, key, common);
     case state_command::verb::put:
-      return put(state, key, what.value, common);
+      return put(state, key, what, common);
+    case state_command::verb::remove:
+      return remove(state, key, common);
+    case state_command::verb::list:
+      return list(state, key, common);
     case state_command::verb::watch:
       if (auto now = state.get(key); !now) // the watcher would retry without an error
         return complain(common, now.error());

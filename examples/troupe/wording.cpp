@@ -21,6 +21,7 @@ constexpr std::array phrases{
   phrase{"leave_options::force, change_voters::force", "--force"},
   phrase{"leave_options::force", "--force"},
   phrase{"list_locks tells which locks are held", "troupe locks shows those that are held"},
+  phrase{"list_keys lists the keys", "troupe list shows the keys"},
   phrase{"set link_options::allow_plain_beyond_loopback", "give --plain-beyond-loopback"},
   phrase{", or offer scheduler::exec_programs()", ""},
   phrase{" (task_spec::timeout)", ""},

@@ -191,6 +191,54 @@ TEST_CASE("values put are seen by those who get and watch them", "[cluster][cli]
   CHECK(watch.wait_for_end() == 0);
 }
 
+TEST_CASE("values are listed by the beginning of their keys, and removed", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  auto at = node.address();
+  CHECK(run({"list", "--at", at}).output == "KEY  BYTES  VERSION  EXPIRES\n");
+  for (auto* key : {"jobs/a", "jobs/b", "other"})
+    REQUIRE(run({"put", key, "four", "--at", at}).status == 0);
+  REQUIRE(run({"put", "jobs/c", "x", "--level", "causal", "--at", at}).status == 0);
+  auto shown = run({"list", "jobs/", "--json", "--at", at});
+  INFO(shown);
+  REQUIRE(shown.lines().size() == 2);
+  CHECK(shown.line()["key"] == "jobs/a");
+  CHECK(shown.line()["bytes"] == 4);
+  CHECK(shown.line()["expires_at"] == nullptr);
+  CHECK(shown.line(1)["key"] == "jobs/b");
+  CHECK(run({"list", "--level", "causal", "--at", at}).says("jobs/c  1"));
+  auto removed = run({"remove", "jobs/a", "--at", at});
+  INFO(removed);
+  CHECK(removed.status == 0);
+  CHECK(removed.output == "removed\n");
+  CHECK(run({"get", "jobs/a", "--at", at}).status == 1);
+  CHECK(run({"list", "jobs/", "--json", "--at", at}).lines().size() == 1);
+  auto again = run({"remove", "jobs/a", "--at", at});
+  INFO(again);
+  CHECK(again.status == 1);
+  CHECK(again.says(" has no value; troupe list shows the keys\n"));
+  CHECK(run({"remove", "", "--at", at}).status == 2);
+}
+
+TEST_CASE("a value that is put with --ttl expires", "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  auto at = node.address();
+  REQUIRE(run({"put", "long", "v", "--ttl", "1h", "--at", at}).status == 0);
+  auto shown = run({"list", "--json", "--at", at});
+  INFO(shown);
+  CHECK(shown.line()["expires_at"].is_string());
+  REQUIRE(run({"put", "short", "v", "--ttl", "300ms", "--at", at}).status == 0);
+  CHECK(comes_true([&] { return run({"get", "short", "--at", at}).status == 1; }));
+  CHECK(run({"get", "long", "--at", at}).status == 0);
+  for (auto* span : {"0", "87841h", "soon"}) {
+    auto refused = run({"put", "key", "v", "--ttl", span, "--at", at});
+    INFO(refused);
+    CHECK(refused.status == 2);
+    CHECK(refused.says("--ttl: '"s + span + "' is not a span from 1ms to 87840h; "));
+  }
+}
+
 TEST_CASE("a value that is not UTF-8 is shown under --json with all its bytes", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
