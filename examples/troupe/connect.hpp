@@ -22,8 +22,8 @@
 /// How commands connect to a cluster, and the lists that several of them show.
 namespace cli {
 
-/// Tells people who have waited for a second that no node accepts a connection, and why. They
-/// wait on, because a node may be starting.
+/// Tells people who have waited for a second that no node accepts a connection or answers, and why.
+/// They wait on, because a node may be starting.
 class refusal_notice {
 public:
   static constexpr troupe::duration patience = std::chrono::seconds{1};
@@ -36,9 +36,16 @@ public:
         if (ended.wait_for(guard, ends, patience, [&] { return ends.stop_requested(); }))
           return;
         auto tried = troupe::cluster_client::connect(where, std::chrono::milliseconds{250});
-        if (tried || tried.error().code != troupe::errc::unreachable || ends.stop_requested())
+        if (tried || ends.stop_requested())
           return;
         auto why = tried.error().detail;
+        if (tried.error().code == troupe::errc::timed_out) {
+          why = "no answer yet from ";
+          for (auto& each : where)
+            why += to_string(each) + (&each == &where.back() ? "" : " or ");
+        } else if (tried.error().code != troupe::errc::unreachable) {
+          return;
+        }
         auto left = std::chrono::round<std::chrono::seconds>(wait - patience).count();
         print_line(std::cerr, "trying for " + std::to_string(left)
                                 + " s more: " + printable(why.substr(0, why.find("; "))));

@@ -373,6 +373,21 @@ TEST_CASE("whoever is no node or not there is named", "[cluster][cli]") {
   CHECK(done.says("error: "));
 }
 
+TEST_CASE("no answer within --timeout is exit status 3, however long that is, and whoever asks",
+          "[cluster][cli]") {
+  need_command();
+  silent_listener silent;
+  for (auto* span : {"500ms", "2s", "4s"})
+    for (words command : {words{"status"}, words{"put", "key", "value"}}) {
+      command.insert(command.end(), {"--timeout", span, "--at", silent.address()});
+      check_refused(command, 3, {"troupe node"});
+    }
+  auto told = run({"status", "--timeout", "2s", "--at", silent.address()});
+  INFO(told);
+  CHECK(told.output.starts_with("trying for 1 s more: no answer yet from " + silent.address()
+                                + "\nerror: "));
+}
+
 TEST_CASE("who waits for a node hears after a second that nothing listens there",
           "[cluster][cli]") {
   need_command();

@@ -210,6 +210,8 @@ private:
   struct dial_under_way {
     std::vector<link_taker> takers;
     bool is_unresolved = true;
+    /// The search has given up waiting for it.
+    bool is_late = false;
   };
 
   void is_not_led_by(const net::address& where) {
@@ -267,12 +269,22 @@ private:
         return;
       ++dial_;
       tried(where);
-      auto why
-        = dials_.contains(to_string(where)) && dials_.at(to_string(where)).is_unresolved
-            ? ": its name is not found yet; check that name servers answer, or give its IP address"
-            : " does not answer";
-      again(search, {errc::unreachable, to_string(where) + why});
+      auto under_way = dials_.find(to_string(where));
+      if (under_way != dials_.end())
+        under_way->second.is_late = true;
+      auto is_unresolved = under_way != dials_.end() && under_way->second.is_unresolved;
+      again(search, is_unresolved ? problem{errc::unreachable,
+                                            to_string(where)
+                                              + ": its name is not found yet; check that "
+                                                "name servers answer, or give its IP address"}
+                                  : no_answer(where));
     });
+  }
+
+  static problem no_answer(const net::address& where) {
+    return {errc::timed_out, to_string(where)
+                               + " does not answer; see that a troupe node runs there and is not "
+                                 "stopped, or wait longer"};
   }
 
   /// A link that the search has not waited for.
@@ -297,8 +309,12 @@ private:
         if (got)
           use(*got);
         auto gone = dials_.extract(to_string(where));
+        auto was_silent = !got && gone.mapped().is_late && !gone.mapped().is_unresolved
+                          && got.error().code == errc::unreachable;
+        auto ended
+          = was_silent ? result<net::link_ptr>{problem{errc::timed_out, got.error().detail}} : got;
         for (auto& each : gone.mapped().takers)
-          each(got);
+          each(ended);
       });
     };
     resolver_.find(where, [this, where, home, done](const net::resolver::endpoints& found) {
@@ -337,8 +353,7 @@ private:
             rest(link);
         },
         [this, search, link](const caf::error&) {
-          not_found(search, link->number(),
-                    {errc::unreachable, to_string(asked_) + " does not answer"});
+          not_found(search, link->number(), no_answer(asked_));
           rest(link);
         });
   }
