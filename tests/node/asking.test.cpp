@@ -198,6 +198,40 @@ TEST_CASE("a node may be stopped in a handler, and what that throws is in the lo
   CHECK(c.until([&] { return log.contain("no more"); }));
 }
 
+TEST_CASE("a node may be destroyed on a thread of its own", "[node][asking]") {
+  auto token = std::make_shared<int>();
+  auto me = std::make_unique<node>(
+    node::start({.listen = {"127.0.0.1", 0}, .log = [token](const log_line&) {}}).value());
+  promise<int> destroyed;
+  std::promise<void> is_heard; // with the answer there already, then() would run the handler
+  REQUIRE(me->agent("next", [go_on = is_heard.get_future().share()](int number) {
+    go_on.wait();
+    return number + 1;
+  }));
+  SECTION("in a handler") {
+    me->async_request<int>(to_agent("next"), 5s, 1).then([&](const result<int>& what) {
+      me.reset();
+      destroyed.set(what);
+    });
+  }
+  SECTION("by an agent") {
+    REQUIRE(me->agent("last", [&](int number) {
+      me.reset();
+      destroyed.set(number);
+    }));
+    REQUIRE(me->send(to_agent("last"), 2));
+  }
+  SECTION("with a coroutine") {
+    auto run = [](node mine) -> task<int> {
+      co_return co_await mine.async_request<int>(to_agent("next"), 5s, 1);
+    };
+    start(run(std::move(*me))).then([&](result<int> what) { destroyed.set(std::move(what)); });
+  }
+  is_heard.set_value();
+  CHECK(destroyed.answer(10s).wait().value() == 2);
+  CHECK(testing::comes_true([&] { return token.use_count() == 1; }));
+}
+
 TEST_CASE("actors ask agents as they ask actors", "[node][asking]") {
   testing::cluster c{2};
   REQUIRE(c[1].agent<greeter>("greeter", greet, next));

@@ -3,6 +3,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <future>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -115,6 +116,13 @@ TEST_CASE("a node can be moved, and what it is moved onto stops", "[node][start]
   CHECK(answer_of(c[0], "made later") == "hello"); // nothing has stopped
   first = std::move(moved);
   CHECK(answer_of(first, "made later") == "hello");
+}
+
+TEST_CASE("a node may end on another thread than those that have used it", "[node][start]") {
+  auto me = std::make_unique<node>(node::start({.listen = {"127.0.0.1", 0}}).value());
+  REQUIRE(me->agent("echo", echo()));
+  auto ended = std::async(std::launch::async, [&] { me.reset(); });
+  CHECK(ended.wait_for(testing::patience) == std::future_status::ready);
 }
 
 TEST_CASE("messages of the application are registered before the first node, or never",

@@ -57,7 +57,13 @@ using router::to_group;
 ///     me->agent("echo", [](const std::string& text) { return text; }).value();
 ///     auto answer = me->request<std::string>(to_agent("echo"), 1s, "hello"s);
 ///
-/// It stops when this object ends. May be moved, while nobody uses it; what was moved from may
+/// It stops when this object ends. On a thread of the node's own actor system (in a handler, in a
+/// function of an agent, in a coroutine that awaited an answer) the destructor returns at once: the
+/// node stops in the background, and its port and data folder are in use until then. The end of the
+/// process waits for that, up to 5 s. A blocking task handler must not destroy the node of its
+/// worker.
+///
+/// May be moved, while nobody uses it; what was moved from may
 /// only be assigned to, and ends without effect. Workers, watchers and held locks that it gave must
 /// end before it. Clients and runs may outlive it: their calls end with withdrawn then.
 ///

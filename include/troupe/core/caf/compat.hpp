@@ -17,12 +17,14 @@
 #include "caf/error.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/intrusive_ptr.hpp"
+#include "caf/logger.hpp"
 #include "caf/make_counted.hpp"
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
 #include "caf/others.hpp"
 #include "caf/sec.hpp"
 #include "caf/send.hpp"
+#include "caf/thread_hook.hpp"
 #include "caf/timespan.hpp"
 
 #if CAF_MAJOR_VERSION >= 1
@@ -73,6 +75,33 @@ public:
 private:
   execution_context* before_;
 };
+
+/// Threads hold the logger of the actor system that they used last, and the end of that system
+/// waits until none does. Lets go of it on this thread, and returns how many others hold it: each
+/// thread of the system, and those of the program.
+inline std::size_t threads_that_hold(caf::actor_system& sys) {
+#if CAF_MAJOR_VERSION >= 1
+  static_cast<void>(sys);
+  return 0;
+#else
+  caf::logger::set_current_actor_system(nullptr);
+  return sys.logger().get_reference_count() - 1; // its own
+#endif
+}
+
+/// Hears of the threads of an actor system, on each of them.
+class thread_hook : public caf::thread_hook {
+public:
+  virtual void started() = 0;
+
+#if CAF_MAJOR_VERSION >= 1
+  void thread_started(caf::thread_owner) final{
+#else
+  void thread_started() final {
+#endif
+    started();
+}
+}; // namespace troupe::compat
 
 /// Where an actor near links handles messages that no link has delivered.
 enum class elsewhere : std::uint8_t {

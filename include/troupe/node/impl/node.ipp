@@ -5,7 +5,9 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <exception>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -20,8 +22,10 @@
 #include "caf/actor_registry.hpp"
 #include "caf/send.hpp"
 #include "troupe/core/caf/answer_path.hpp"
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/print_to_stderr.hpp"
+#include "troupe/core/caf/thread_mark.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/guarded.hpp"
 #include "troupe/core/names.hpp"
@@ -50,8 +54,60 @@ namespace troupe {
 /// All that a node is made of; its parts are wired in set_up().
 struct node::inside {
   struct own_system {
-    node_config config;
+    struct marking_config : node_config {
+      explicit marking_config(const thread_mark& what) {
+        what.set_on_threads_of(*this);
+      }
+    };
+
+    thread_mark mark;
+    marking_config config{mark};
     caf::actor_system system{config};
+  };
+
+  /// Ends what cannot end on the thread that is done with it.
+  class undertaker {
+  public:
+    /// It was made after all that the program needed to start the node, so it ends before that.
+    static undertaker& of_process() {
+      static undertaker it;
+      return it;
+    }
+
+    undertaker(const undertaker&) = delete;
+    undertaker& operator=(const undertaker&) = delete;
+
+    /// Destroys `what` on another thread.
+    void take(std::shared_ptr<void> what) {
+      {
+        std::lock_guard guard{inside_->mutex};
+        ++inside_->open;
+      }
+      std::thread{[there = inside_, what = std::move(what)]() mutable {
+        what = nullptr;
+        std::lock_guard guard{there->mutex};
+        --there->open;
+        there->closed.notify_all();
+      }}.detach();
+    }
+
+  private:
+    struct shared {
+      std::mutex mutex;
+      std::condition_variable closed;
+      std::size_t open = 0;
+    };
+
+    undertaker() = default;
+
+    /// Does not wait for ever: a thread that has called std::exit() may be waited for.
+    ~undertaker() {
+      std::unique_lock guard{inside_->mutex};
+      inside_->closed.wait_for(guard, std::chrono::seconds{5},
+                               [this] { return inside_->open == 0; });
+    }
+
+    const std::shared_ptr<shared> inside_ = std::make_shared<shared>();
   };
 
   inside(node_options given, cluster::data_folder folder, caf::actor_system* sys)
@@ -77,8 +133,7 @@ struct node::inside {
     router_.reset();
     clients_.reset();
     member_ = access_ = nullptr;
-    end_system();
-    own_system_.reset(); // before the gate
+    end_system(); // before the gate
   }
 
   // -- start and stop --------------------------------------------------------------------
@@ -553,6 +608,11 @@ struct node::inside {
     on_member([boot = data_.self().boot](cluster::member_state& state) { state.go_on_as(boot); });
   }
 
+  /// Whether the node cannot end on the thread that asks, as its end waits for that.
+  [[nodiscard]] bool is_on_own_thread() const {
+    return own_system_ && own_system_->mark.is_on_this_thread();
+  }
+
   void stop() {
     if (stopped_.exchange(true))
       return;
@@ -626,11 +686,21 @@ struct node::inside {
       registry.erase(answer_path::name);
   }
 
-  /// An actor system waits for its actors, and some have nobody who would end them: those that
-  /// peers have spawned here without an owner.
   void end_system() {
     if (!own_system_)
       return;
+    end_actors();
+    if (compat::threads_that_hold(*system_) == own_system_->mark.threads())
+      return own_system_.reset();
+    // It waits for threads of the program that have used it, until they use another one or end.
+    auto mark = own_system_->mark;
+    undertaker::of_process().take(std::move(own_system_));
+    mark.wait_for_no_threads();
+  }
+
+  /// An actor system waits for its actors, and some have nobody who would end them: those that
+  /// peers have spawned here without an owner.
+  void end_actors() {
     auto& registry = system_->registry();
     auto is_empty = [&] { return registry.running() == 0; };
     if (wait_until(is_empty, longest_end))
@@ -801,8 +871,26 @@ TROUPE_COMPILED node& node::operator=(node&& other) noexcept {
 }
 
 TROUPE_COMPILED node::~node() {
-  if (inside_)
+  if (!inside_)
+    return;
+  if (!inside_->is_on_own_thread()) {
     stop();
+    return;
+  }
+  // What is here ends in the order of a node.
+  struct remains {
+    std::unique_ptr<inside> it;
+    router::router_client messages;
+
+    remains(std::unique_ptr<inside> what, router::router_client by)
+      : it(std::move(what)), messages(std::move(by)) {}
+
+    ~remains() {
+      messages.stop();
+    }
+  };
+  inside::undertaker::of_process().take(
+    std::make_shared<remains>(std::move(inside_), std::move(messages_)));
 }
 
 TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system* sys) {
