@@ -1,5 +1,6 @@
 #include "node/node_fixture.hpp"
 #include "troupe/core/json.hpp"
+#include "troupe/lock/messages.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/registry/registry_client.hpp"
 #include "troupe/scheduler/worker.hpp"
@@ -11,7 +12,12 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
+
+#include "caf/event_based_actor.hpp"
+#include "caf/response_promise.hpp"
+#include "caf/send.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>
 
@@ -185,6 +191,51 @@ TEST_CASE("clients and runs may outlive their node", "[node][clients]") {
   CHECK(run->cancel().error().code == errc::withdrawn);
   CHECK(workflows->submit(waiting()).error().code == errc::withdrawn);
   CHECK(registry->count().error().code == errc::withdrawn);
+}
+
+TEST_CASE("a client goes on after what a handler throws, which is in the log", "[node][clients]") {
+  test::lines log;
+  testing::cluster c{1, [&](std::size_t, node_options& how) { how.log = log; }};
+  auto state = c[0].state().service();
+  state.async(state::count_entries{}, 5s,
+              [](const auto&) { throw std::runtime_error{"no such entry"}; });
+  CHECK(c.until([&] { return log.contain("no such entry"); }));
+  CHECK(state.ask(state::count_entries{}, 5s));
+}
+
+TEST_CASE("a command that was sent may have been carried out, however its client ends",
+          "[node][clients]") {
+  testing::cluster c{1};
+  // It ends the actor that asks for others, as the end of an actor system does.
+  auto killer = c[0].system().spawn([](caf::event_based_actor* self) -> caf::behavior {
+    auto kill = [self] {
+      caf::anon_send_exit(self->current_sender(), caf::exit_reason::kill);
+      self->make_response_promise();
+    };
+    return {[](const host::open_session&) { return host::session_id{7}; },
+            [](const host::keep_session&) {},
+            [kill](const host::call&, const lock::acquire&) -> caf::delegated<lock::lease> {
+              kill();
+              return {};
+            },
+            [kill](const lock::list_locks&) -> caf::delegated<lock::lock_page> {
+              kill();
+              return {};
+            }};
+  });
+  host::client<lock::lock_protocol> locks{c[0].system()};
+  locks.set_target(caf::actor_cast<caf::strong_actor_ptr>(killer));
+  SECTION("other than a question") {
+    CHECK(locks.ask(lock::list_locks{}, 5s).error().code == errc::withdrawn);
+  }
+  SECTION("and later ones are not, whatever their handlers throw") {
+    lock::acquire what{"db", "ann", 1s, 0s};
+    CHECK(locks.ask(what, 5s).error().code == errc::outcome_unknown);
+    CHECK(locks.ask(what, 5s).error().code == errc::withdrawn);
+    CHECK_NOTHROW(locks.async(what, 5s, [](const auto&) { throw std::runtime_error{"no more"}; }));
+  }
+  locks.close();
+  caf::anon_send_exit(killer, caf::exit_reason::user_shutdown);
 }
 
 TEST_CASE("a run that the scheduler does not know is not waited for", "[node][clients]") {

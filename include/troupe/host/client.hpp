@@ -12,6 +12,7 @@
 #include "caf/fwd.hpp"
 #include "caf/message.hpp"
 #include "troupe/core/caf/check_types.hpp"
+#include "troupe/core/guarded.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/wait_for.hpp"
 #include "troupe/host/detail/service_caller.hpp"
@@ -21,7 +22,8 @@ namespace troupe::host {
 
 namespace detail {
 
-/// A request of one type. Calls its handler exactly once, in its destructor at the latest.
+/// A request of one type. Calls its handler exactly once, in its destructor at the latest; what
+/// the handler throws there is dropped.
 template <class Request, bool Numbered>
 class typed_request final : public client_request {
 public:
@@ -32,7 +34,7 @@ public:
     : client_request(within, Numbered, is_urgent), what_(std::move(what)), done_(std::move(done)) {}
 
   ~typed_request() override {
-    tell(service_caller::closed());
+    static_cast<void>(guarded([this] { tell(service_caller::closed()); }));
   }
 
   [[nodiscard]] caf::message to_message(const call& who) const override {
@@ -166,8 +168,9 @@ public:
 
   /// Carries out `what` and calls `done(result<Request::result>)` on the client's own
   /// actor, within `wait`; `done` must not block and must be brief: it may run in the thread that
-  /// reads links. With `hurries` it ends early, like ask(), while refuse() is in force or the
-  /// service has no quorum.
+  /// reads links. If the client is closed, it runs before this returns. What it throws goes to
+  /// client_options::on_throw, and nowhere if the client is closed. With `hurries` it ends early,
+  /// like ask(), while refuse() is in force or the service has no quorum.
   template <class Request>
   void async(const Request& what, duration wait,
              std::function<void(result<typename Request::result>)> done, bool hurries = false) {

@@ -2,8 +2,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 
 #include "troupe/core/backoff.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 
 namespace troupe::host {
@@ -20,6 +22,9 @@ struct client_options {
   /// The client reports that the service may hang if requests wait and nothing is heard from it for
   /// this long; zero: it never does.
   duration doubt_after = std::chrono::milliseconds{250};
+  /// Called with what a handler of an answer has thrown, on the client's own actor; by default it
+  /// is dropped. The client goes on.
+  std::function<void(const problem&)> on_throw{};
 };
 
 } // namespace troupe::host

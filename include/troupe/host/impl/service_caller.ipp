@@ -22,6 +22,7 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/caf/wait.hpp"
 #include "troupe/core/entropy.hpp"
+#include "troupe/core/guarded.hpp"
 #include "troupe/host/client_core.hpp"
 #include "troupe/host/detail/service_caller.hpp"
 #include "troupe/host/messages.hpp"
@@ -35,11 +36,15 @@ public:
   static inline const char* name = "troupe.client";
 
   client_state(caf::event_based_actor* self, const client_options& options)
-    : self_(self), core_(self, this, {options, random_seed()}) {}
+    : self_(self),
+      core_(self, this, {options, random_seed()}),
+      on_throw_(options.on_throw) {}
 
+  /// Requests are open only if the actor was killed, as by the end of its actor system.
   ~client_state() {
     for (auto& [id, each] : open_)
-      each.what->fail(client_core::closed());
+      fail(*each.what,
+           each.what->numbered && !each.awaited.empty() ? killed() : client_core::closed());
   }
 
   client_state(const client_state&) = delete;
@@ -116,11 +121,30 @@ private:
     is_done_ = false;
     core_.step(client_core::answered{attempt}, id);
     if (is_done_)
-      request.succeed(what);
+      tell([&] { request.succeed(what); });
   }
 
   void failed(std::uint64_t id, std::uint32_t attempt, const caf::error& why) {
     core_.step(client_core::failed{attempt, in_words(why), kind_of(why)}, id);
+  }
+
+  // -- handlers of answers -----------------------------------------------------------
+
+  void fail(client_request& request, problem why) const {
+    tell([&] { request.fail(std::move(why)); });
+  }
+
+  /// CAF would end this actor after an exception, and all copies of the client with it.
+  template <class Job>
+  void tell(Job job) const {
+    if (auto why = guarded(job); why && on_throw_)
+      on_throw_(why);
+  }
+
+  static problem killed() {
+    return {errc::outcome_unknown, "the client's actor was killed before there was an answer; the "
+                                   "request may have been carried out, look at the state before a "
+                                   "repeat"};
   }
 
   // -- effects -----------------------------------------------------------------------
@@ -173,7 +197,7 @@ private:
   void perform(client_core::ended& what) {
     auto gone = open_.extract(what.id);
     withdraw(gone.mapped());
-    gone.mapped().what->fail(std::move(what.why));
+    fail(*gone.mapped().what, std::move(what.why));
   }
 
   void perform(const client_core::doubt&) {
@@ -201,6 +225,7 @@ private:
 
   caf::event_based_actor* self_;
   shell<client_core, client_state> core_;
+  const std::function<void(const problem&)> on_throw_;
   caf::strong_actor_ptr target_;
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, pending> open_;

@@ -125,6 +125,7 @@ struct node::inside {
     system_ = sys != nullptr ? sys : &own_system_->system;
     host::client_options how;
     how.doubt_after = {}; // the access looks after the host at rest, too
+    how.on_throw = warn_of_throw();
     clients_.emplace(*system_, how);
   }
 
@@ -134,6 +135,11 @@ struct node::inside {
     clients_.reset();
     member_ = access_ = nullptr;
     end_system(); // before the gate
+  }
+
+  [[nodiscard]] std::function<void(const problem&)> warn_of_throw() const {
+    return
+      [log = log_](const problem& why) { log.warn("a handler of an answer threw: " + why.detail); };
   }
 
   // -- start and stop --------------------------------------------------------------------
@@ -856,9 +862,7 @@ struct node::inside {
 TROUPE_COMPILED node::node(std::unique_ptr<inside> made)
   : inside_(std::move(made)),
     system_(inside_->system_),
-    messages_(*system_, inside_->router_->handle(), [log = inside_->log_](const problem& why) {
-      log.warn("a handler of an answer threw: " + why.detail);
-    }) {}
+    messages_(*system_, inside_->router_->handle(), inside_->warn_of_throw()) {}
 
 TROUPE_COMPILED node::node(node&& other) noexcept = default;
 
