@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <coroutine>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -20,6 +22,15 @@ class answer_awaiter {
 public:
   explicit answer_awaiter(pending<T> what) : what_(std::move(what)) {}
 
+  answer_awaiter(const answer_awaiter&) = delete;
+  answer_awaiter& operator=(const answer_awaiter&) = delete;
+
+  /// If the coroutine is destroyed while it waits, its answer is dropped.
+  ~answer_awaiter() {
+    if (is_taken_)
+      is_taken_->store(true);
+  }
+
   [[nodiscard]] bool await_ready() const noexcept {
     return false;
   }
@@ -28,7 +39,11 @@ public:
   bool await_suspend(std::coroutine_handle<> who) {
     // The coroutine may resume on another thread, and destroy this, before take_or_await() returns.
     auto* to = &answer_;
-    auto here = std::move(what_).take_or_await([to, who](result<T> answer) {
+    auto is_taken = std::make_shared<std::atomic<bool>>(false);
+    is_taken_ = is_taken;
+    auto here = std::move(what_).take_or_await([to, who, is_taken](result<T> answer) {
+      if (is_taken->exchange(true))
+        return; // the coroutine is gone
       to->emplace(std::move(answer));
       who.resume();
     });
@@ -45,6 +60,7 @@ public:
 private:
   pending<T> what_;
   std::optional<result<T>> answer_;
+  std::shared_ptr<std::atomic<bool>> is_taken_;
 };
 
 /// The parts of a task<T>'s promise that are the same for all T.
@@ -102,6 +118,10 @@ public:
 /// Waits for an answer without blocking a thread. The coroutine resumes where the answer is
 /// delivered: on an actor of its node. Others wait for that actor, so the code that follows must
 /// not block.
+///
+/// The coroutine may be destroyed while it waits: the answer is dropped if it comes after that, on
+/// any thread. As with any coroutine, it must not resume meanwhile: destroy it on the thread where
+/// it would resume, or while its answer cannot be on the way.
 template <class T>
 detail::answer_awaiter<T> operator co_await(pending<T> what) {
   return detail::answer_awaiter<T>{std::move(what)};

@@ -1,6 +1,9 @@
 #include "troupe/core/pending.hpp"
 
 #include <chrono>
+#include <coroutine>
+#include <exception>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -100,6 +103,52 @@ task<> count_to(int end, int& reached) {
   }
 }
 
+task<int> passed_on(pending<int> what) {
+  co_return (co_await std::move(what)).value();
+}
+
+/// A coroutine as another library has it, which ends when its owner does.
+class owned {
+public:
+  struct promise_type {
+    owned get_return_object() {
+      return owned{std::coroutine_handle<promise_type>::from_promise(*this)};
+    }
+
+    [[nodiscard]] std::suspend_never initial_suspend() const noexcept {
+      return {};
+    }
+
+    [[nodiscard]] std::suspend_always final_suspend() const noexcept {
+      return {};
+    }
+
+    void return_void() const noexcept {}
+
+    [[noreturn]] void unhandled_exception() const noexcept {
+      std::terminate();
+    }
+  };
+
+  owned(owned&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
+
+  owned& operator=(owned&&) = delete;
+
+  ~owned() {
+    if (coroutine_)
+      coroutine_.destroy();
+  }
+
+private:
+  explicit owned(std::coroutine_handle<promise_type> made) : coroutine_(made) {}
+
+  std::coroutine_handle<promise_type> coroutine_;
+};
+
+owned hear(task<int> what, std::vector<int>& heard) {
+  heard.push_back((co_await std::move(what)).value());
+}
+
 task<int> nested(int depth) {
   if (depth == 0)
     co_return 0;
@@ -137,6 +186,18 @@ TEST_CASE("a coroutine that need not wait needs no more of the stack for it", "[
   CHECK(start(count_to(100'000, reached)).wait());
   CHECK(reached == 100'000);
   CHECK(start(nested(1'000)).wait().value() == 1'000);
+}
+
+TEST_CASE("a coroutine that is destroyed while it waits hears no answer", "[core][pending]") {
+  std::vector<int> heard;
+  promise<int> taken;
+  promise<int> left;
+  auto waits = std::make_unique<owned>(hear(passed_on(taken.answer()), heard));
+  auto ends = std::make_unique<owned>(hear(passed_on(left.answer()), heard));
+  ends.reset();
+  left.set(1);
+  taken.set(2);
+  CHECK(heard == std::vector{2});
 }
 
 TEST_CASE("a coroutine that nobody starts does nothing", "[core][pending]") {
