@@ -103,8 +103,26 @@ task<> count_to(int end, int& reached) {
   }
 }
 
+task<int> one() {
+  co_return 1;
+}
+
+task<int> count_ones(int end) {
+  int sum = 0;
+  for (int each = 0; each < end; ++each)
+    sum += (co_await one()).value();
+  co_return sum;
+}
+
 task<int> passed_on(pending<int> what) {
   co_return (co_await std::move(what)).value();
+}
+
+task<int> sum_of_all(std::vector<pending<int>> all) {
+  int sum = 0;
+  for (auto& each : all)
+    sum += (co_await passed_on(std::move(each))).value();
+  co_return sum;
 }
 
 /// A coroutine as another library has it, which ends when its owner does.
@@ -186,6 +204,24 @@ TEST_CASE("a coroutine that need not wait needs no more of the stack for it", "[
   CHECK(start(count_to(100'000, reached)).wait());
   CHECK(reached == 100'000);
   CHECK(start(nested(1'000)).wait().value() == 1'000);
+}
+
+TEST_CASE("a coroutine awaits tasks that need not wait, however many", "[core][pending]") {
+  CHECK(start(count_ones(200'000)).wait().value() == 200'000);
+}
+
+TEST_CASE("a coroutine awaits tasks that end on another thread, sooner or later",
+          "[core][pending]") {
+  constexpr int count = 5'000;
+  std::vector<promise<int>> made(count);
+  std::vector<pending<int>> answers;
+  for (auto& each : made)
+    answers.push_back(each.answer());
+  std::jthread other{[&] {
+    for (auto& each : made)
+      each.set(1);
+  }};
+  CHECK(start(sum_of_all(std::move(answers))).wait().value() == count);
 }
 
 TEST_CASE("a coroutine that is destroyed while it waits hears no answer", "[core][pending]") {
