@@ -63,6 +63,17 @@ TEST_CASE("a promise that nobody keeps says that nobody knows", "[core][pending]
   CHECK(std::move(answer).wait().error().code == errc::outcome_unknown);
 }
 
+TEST_CASE("what a handler throws at a promise that nobody keeps ends nothing", "[core][pending]") {
+  auto made = std::make_unique<promise<int>>();
+  auto heard = 0;
+  made->answer().then([&](const result<int>&) {
+    ++heard;
+    throw std::runtime_error{"no more"};
+  });
+  CHECK_NOTHROW(made.reset());
+  CHECK(heard == 1);
+}
+
 TEST_CASE("a wait has an end, also where nobody answers", "[core][pending]") {
   promise<int> made;
   CHECK(made.answer(10ms).wait().error().code == errc::timed_out);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "troupe/core/guarded.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/wait_for.hpp"
@@ -130,7 +131,8 @@ private:
 };
 
 /// The sending end of a pending<T>. Copies share one answer; thread-safe. If the last copy is
-/// destroyed without an answer, the answer is outcome_unknown.
+/// destroyed without an answer, the answer is outcome_unknown; what its handler then throws is
+/// dropped.
 template <class T>
 class promise {
 public:
@@ -161,10 +163,12 @@ private:
     inside& operator=(const inside&) = delete;
 
     ~inside() {
-      if (!slot->is_set())
-        slot->set(problem{errc::outcome_unknown,
-                          "the receiver dropped the request without an answer; look at the state "
-                          "before a repeat"});
+      if (slot->is_set())
+        return;
+      problem why{errc::outcome_unknown,
+                  "the receiver dropped the request without an answer; look at the state before a "
+                  "repeat"};
+      static_cast<void>(guarded([&] { slot->set(std::move(why)); }));
     }
   };
 
