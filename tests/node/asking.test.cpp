@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <future>
 #include <map>
@@ -14,7 +15,10 @@
 #include <utility>
 #include <vector>
 
+#include "caf/event_based_actor.hpp"
+#include "caf/response_promise.hpp"
 #include "caf/scoped_actor.hpp"
+#include "caf/send.hpp"
 #include "caf/typed_event_based_actor.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -230,6 +234,52 @@ TEST_CASE("a node may be destroyed on a thread of its own", "[node][asking]") {
   is_heard.set_value();
   CHECK(destroyed.answer(10s).wait().value() == 2);
   CHECK(testing::comes_true([&] { return token.use_count() == 1; }));
+}
+
+TEST_CASE("what is asked where nobody can answer any more is cancelled", "[node][asking]") {
+  testing::cluster c{1};
+  // It ends the actor that asks for others, as the end of an actor system does.
+  auto killer = c[0].system().spawn([](caf::event_based_actor* self) -> caf::behavior {
+    return {[self](int) -> caf::delegated<int> {
+      caf::anon_send_exit(self->current_sender(), caf::exit_reason::kill);
+      self->make_response_promise();
+      return {};
+    }};
+  });
+  REQUIRE(c[0].add_agent("killer", killer));
+  auto ask = [&] { return c[0].async_request<int>(to_agent("killer"), 5s, 1); };
+  CHECK(ask().wait().error().code == errc::cancelled);
+  CHECK(ask().wait().error().code == errc::cancelled);
+  caf::anon_send_exit(killer, caf::exit_reason::user_shutdown);
+}
+
+TEST_CASE("a node may end while other threads ask", "[node][asking]") {
+  for (int round = 0; round < 5; ++round) {
+    auto me = std::make_unique<node>(node::start({.listen = {"127.0.0.1", 0}}).value());
+    auto messages = me->messages();
+    auto state = me->state().service();
+    std::atomic<std::size_t> asked = 0;
+    std::atomic<std::size_t> heard = 0;
+    std::vector<std::jthread> others;
+    for (int each = 0; each < 4; ++each)
+      others.emplace_back([&] {
+        for (bool goes_on = true; goes_on;) {
+          ++asked;
+          messages.async_request<int>(to_agent("nobody"), 5s, 1).then([&](const result<int>&) {
+            ++heard;
+          });
+          ++asked;
+          state.async(state::count_entries{}, 5s, [&](const auto&) { ++heard; });
+          auto [post, request] = std::pair{messages.post(to_agent("nobody"), 5s, 1),
+                                           messages.request<int>(to_agent("nobody"), 5s, 1)};
+          goes_on = request.error().code != errc::cancelled;
+        }
+      });
+    CHECK(testing::comes_true([&] { return heard > 100; }));
+    me.reset();
+    others.clear();
+    CHECK(asked == heard);
+  }
 }
 
 TEST_CASE("actors ask agents as they ask actors", "[node][asking]") {

@@ -14,6 +14,7 @@
 #include "caf/actor.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/actor_system_config.hpp"
+#include "caf/scoped_actor.hpp"
 #include "troupe/core/caf/wait.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/net/address.hpp"
@@ -167,7 +168,8 @@ private:
   template <class Answer, class Question>
   result<Answer> ask(const caf::actor& whom, std::chrono::steady_clock::time_point deadline,
                      const Question& what) {
-    return ask_and_wait<Answer>(system_, whom, deadline - std::chrono::steady_clock::now(), what);
+    caf::scoped_actor self{system_};
+    return ask_and_wait<Answer>(self, whom, deadline - std::chrono::steady_clock::now(), what);
   }
 
   /// The program uses this link: it does not rest any more. Returns false if it is closed

@@ -31,7 +31,8 @@ public:
   TROUPE_COMPILED caller(caf::actor_system& sys, thrown_handler on_throw);
 
   /// Calls `done` with the answer to `what`, or with an error: within `wait` and a second. Errors:
-  /// as router_client::request(); limit_reached and cancelled (after stop()), before this returns.
+  /// as router_client::request(); limit_reached and cancelled (after stop()), before this returns;
+  /// cancelled also where the actor system ends before there is an answer.
   TROUPE_COMPILED void ask(const caf::actor& router, recipients to, duration wait,
                            caf::message what, handler done) const;
 
@@ -39,7 +40,9 @@ public:
   /// handler of this, at once.
   TROUPE_COMPILED void stop() const;
 
-  [[nodiscard]] TROUPE_COMPILED bool has_stopped() const;
+  /// Runs `job`, which must be brief, unless this has stopped; stop() waits for it. For what uses
+  /// the actor system, which may end after stop(). Returns whether it ran.
+  [[nodiscard]] TROUPE_COMPILED bool before_stop(const std::function<void()>& job) const;
 
 private:
   class inside;

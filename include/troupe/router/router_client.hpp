@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <set>
 #include <string>
 #include <type_traits>
@@ -165,7 +166,8 @@ private:
 
   [[nodiscard]] TROUPE_COMPILED caf::actor stand_in(std::string id, duration longest) const;
 
-  [[nodiscard]] TROUPE_COMPILED problem cannot_ask() const;
+  /// Runs `use`, which uses the actor system, unless that may have ended.
+  TROUPE_COMPILED problem begin(const std::function<void()>& use) const;
 
   TROUPE_COMPILED static problem many_answers(const recipients& to);
 

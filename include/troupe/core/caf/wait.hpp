@@ -31,9 +31,8 @@ inline duration in_bounds(duration wait) {
 
 /// Sends `question` to an actor and waits up to `wait` for its answer, of any types. Errors: those
 /// of the answer; timed_out.
-inline result<caf::message> ask_and_wait(caf::actor_system& sys, const caf::actor& whom,
+inline result<caf::message> ask_and_wait(caf::scoped_actor& self, const caf::actor& whom,
                                          duration wait, const caf::message& question) {
-  caf::scoped_actor self{sys};
   result<caf::message> answer{problem{errc::timed_out, "no answer in time"}};
   compat::ask_and_wait(
     self, whom, detail::in_bounds(wait), question,
@@ -44,9 +43,8 @@ inline result<caf::message> ask_and_wait(caf::actor_system& sys, const caf::acto
 
 /// The same for an answer of one type.
 template <class Answer, class Question>
-result<Answer> ask_and_wait(caf::actor_system& sys, const caf::actor& whom, duration wait,
+result<Answer> ask_and_wait(caf::scoped_actor& self, const caf::actor& whom, duration wait,
                             Question question) {
-  caf::scoped_actor self{sys};
   result<Answer> answer{problem{errc::timed_out, "no answer in time"}};
   self->request(whom, detail::in_bounds(wait), std::move(question))
     .receive([&](Answer& got) { answer = std::move(got); },

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 
 #include "caf/actor.hpp"
 #include "caf/actor_control_block.hpp"
@@ -77,9 +77,14 @@ public:
   TROUPE_COMPILED static problem closed();
 
 private:
+  template <class Job>
+  void run(Job job);
+
   caf::actor inside_;
-  /// Messages to the ended actor would be counted by its actor system, which may be gone.
-  std::atomic<bool> is_closed_ = false;
+  /// Held while the actor is used, so that nobody uses it once close() has returned: messages to
+  /// the ended actor would be counted by its actor system, which may be gone.
+  std::mutex mutex_;
+  bool is_closed_ = false;
 };
 
 } // namespace troupe::host::detail

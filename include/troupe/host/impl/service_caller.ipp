@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -249,35 +251,39 @@ TROUPE_COMPILED service_caller::~service_caller() {
   close();
 }
 
-TROUPE_COMPILED void service_caller::set_target(caf::strong_actor_ptr where, request_id record) {
-  if (is_closed_)
-    return;
-  run_on_state<client_state>(inside_,
-                             [where = std::move(where), record](client_state& state) mutable {
-                               state.set_target(std::move(where), record);
-                             });
-}
-
-TROUPE_COMPILED void service_caller::refuse(const problem& why) {
+/// Runs `job(client_state&)` on the actor, unless this is closed.
+template <class Job>
+void service_caller::run(Job job) {
+  std::lock_guard guard{mutex_};
   if (!is_closed_)
-    run_on_state<client_state>(inside_, [why](client_state& state) { state.refuse(why); });
+    run_on_state<client_state>(inside_, std::move(job));
 }
 
-TROUPE_COMPILED void service_caller::on_doubt(std::function<void()> job) {
-  if (is_closed_)
-    return;
-  run_on_state<client_state>(inside_, [job = std::move(job)](client_state& state) mutable {
-    state.on_doubt(std::move(job));
+TROUPE_COMPILED void service_caller::set_target(caf::strong_actor_ptr where, request_id record) {
+  run([where = std::move(where), record](client_state& state) mutable {
+    state.set_target(std::move(where), record);
   });
 }
 
+TROUPE_COMPILED void service_caller::refuse(const problem& why) {
+  run([why](client_state& state) { state.refuse(why); });
+}
+
+TROUPE_COMPILED void service_caller::on_doubt(std::function<void()> job) {
+  run([job = std::move(job)](client_state& state) mutable { state.on_doubt(std::move(job)); });
+}
+
 TROUPE_COMPILED void service_caller::close() {
-  if (!is_closed_.exchange(true))
+  std::lock_guard guard{mutex_};
+  if (!std::exchange(is_closed_, true))
     run_on_state<client_state>(inside_, [](client_state& state) { state.close(); });
 }
 
 TROUPE_COMPILED void service_caller::close(duration wait) {
-  is_closed_ = true;
+  {
+    std::lock_guard guard{mutex_};
+    is_closed_ = true;
+  }
   wait_for<bool>(
     [this](std::function<void(bool)> done) {
       run_on_state<client_state>(inside_, [done = std::move(done)](client_state& state) mutable {
@@ -288,10 +294,9 @@ TROUPE_COMPILED void service_caller::close(duration wait) {
 }
 
 TROUPE_COMPILED void service_caller::ask(std::shared_ptr<client_request> what) {
-  if (is_closed_)
-    return; // the request ends in its destructor
-  run_on_state<client_state>(
-    inside_, [what = std::move(what)](client_state& state) mutable { state.ask(std::move(what)); });
+  // A request that is dropped ends in its destructor: not before the lock is free, as its handler
+  // may call this.
+  run([what](client_state& state) { state.ask(what); });
 }
 
 TROUPE_COMPILED problem service_caller::closed() {

@@ -3,8 +3,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -35,13 +38,63 @@ inline duration beyond(duration wait) {
   return patience(wait) + std::chrono::seconds{1};
 }
 
+/// Calls its handler once: in its destructor at the latest, if it was dropped unsent.
+class open_request {
+public:
+  open_request(caller::handler done, caller::thrown_handler on_throw,
+               std::shared_ptr<std::atomic<std::size_t>> open)
+    : done_(std::move(done)),
+      on_throw_(std::move(on_throw)),
+      open_(std::move(open)),
+      among_(++*open_) {}
+
+  open_request(const open_request&) = delete;
+  open_request& operator=(const open_request&) = delete;
+
+  ~open_request() {
+    end(has_stopped());
+  }
+
+  /// How many were open when this one came, with it.
+  [[nodiscard]] std::size_t among() const {
+    return among_;
+  }
+
+  /// What the handler throws ends the program if nobody is told of it: CAF would end an actor only.
+  void end(result<caf::message> answer) noexcept {
+    auto done = std::exchange(done_, nullptr);
+    if (!done)
+      return;
+    --*open_;
+    if (!on_throw_)
+      done(std::move(answer));
+    else if (auto why = guarded([&] { done(std::move(answer)); }))
+      on_throw_(why);
+  }
+
+private:
+  caller::handler done_;
+  const caller::thrown_handler on_throw_;
+  const std::shared_ptr<std::atomic<std::size_t>> open_;
+  const std::size_t among_;
+};
+
+using request_ptr = std::shared_ptr<open_request>;
+
 class caller_state {
 public:
   static inline const char* name = "troupe.caller";
 
-  caller_state(caf::event_based_actor* self, std::shared_ptr<std::atomic<std::size_t>> open,
-               caller::thrown_handler on_throw)
-    : self_(self), timers_(self), open_(std::move(open)), on_throw_(std::move(on_throw)) {}
+  explicit caller_state(caf::event_based_actor* self) : self_(self), timers_(self) {}
+
+  /// Requests are open only if the actor was killed, as by the end of its actor system.
+  ~caller_state() {
+    for (auto& [number, each] : requests_)
+      end(*each.what, cancelled());
+  }
+
+  caller_state(const caller_state&) = delete;
+  caller_state& operator=(const caller_state&) = delete;
 
   /// What is asked of it comes as jobs. Agents of this process know it as who asks.
   caf::behavior make_behavior() {
@@ -49,7 +102,7 @@ public:
     return {[](caf::ok_atom) {}}; // lives on the jobs that arrive
   }
 
-  void ask(const caf::actor& router, dispatch what, caller::handler done) {
+  void ask(const caf::actor& router, dispatch what, request_ptr request) {
     auto number = ++last_;
     auto wait = beyond(what.timeout);
     auto id = compat::ask(self_, caf::actor_cast<caf::strong_actor_ptr>(router),
@@ -63,7 +116,7 @@ public:
       finish(number, to_problem(caf::make_error(caf::sec::request_timeout)));
       compat::withdraw(self_, id);
     });
-    requests_.emplace(number, request{std::move(done), alarm});
+    requests_.emplace(number, pending{std::move(request), alarm});
   }
 
   /// Whose handler runs on this thread.
@@ -71,16 +124,19 @@ public:
 
   void stop() {
     while (!requests_.empty())
-      finish(requests_.begin()->first,
-             problem{errc::cancelled, "this node has stopped; the agent may have got the request"});
+      finish(requests_.begin()->first, cancelled());
     self_->quit();
   }
 
 private:
-  struct request {
-    caller::handler done;
+  struct pending {
+    request_ptr what;
     timer_queue<caf::event_based_actor>::id alarm = 0;
   };
+
+  static problem cancelled() {
+    return {errc::cancelled, "this node has stopped; the agent may have got the request"};
+  }
 
   /// An answer that comes after the alarm is not heard.
   void finish(std::uint64_t number, result<caf::message> answer) {
@@ -88,31 +144,25 @@ private:
     if (!found)
       return;
     timers_.cancel(found.mapped().alarm);
-    --*open_;
-    auto before = std::exchange(running, this);
-    if (!on_throw_)
-      call(found.mapped().done, std::move(answer));
-    else if (auto why = guarded([&] { found.mapped().done(std::move(answer)); }))
-      on_throw_(why);
-    running = before;
+    end(*found.mapped().what, std::move(answer));
   }
 
-  /// CAF would end this actor only.
-  static void call(const caller::handler& done, result<caf::message> answer) noexcept {
-    done(std::move(answer));
+  void end(open_request& which, result<caf::message> answer) const {
+    auto before = std::exchange(running, this);
+    which.end(std::move(answer));
+    running = before;
   }
 
   caf::event_based_actor* self_;
   timer_queue<caf::event_based_actor> timers_;
-  std::shared_ptr<std::atomic<std::size_t>> open_;
-  caller::thrown_handler on_throw_;
-  std::map<std::uint64_t, request> requests_;
+  std::map<std::uint64_t, pending> requests_;
   std::uint64_t last_ = 0;
 };
 
 } // namespace detail
 
-/// Its actor begins with the first request.
+/// Its actor begins with the first request. The lock is held while the actor system is used, so
+/// that nobody uses it once stop() has returned: it may end then.
 class caller::inside {
 public:
   inside(caf::actor_system& sys, thrown_handler on_throw)
@@ -127,18 +177,26 @@ public:
       end(actor_);
   }
 
-  /// Null once it has stopped.
-  caf::actor actor() {
-    std::lock_guard guard{mutex_};
-    if (!actor_ && !stopped_)
-      actor_
-        = system_.spawn<caf::stateful_actor<detail::caller_state>, caf::hidden>(open, on_throw_);
-    return actor_;
+  [[nodiscard]] detail::request_ptr begin(handler done) const {
+    return std::make_shared<detail::open_request>(std::move(done), on_throw_, open_);
   }
 
-  bool has_stopped() {
+  /// Runs `job(caller_state&)` on the actor, unless this has stopped.
+  template <class Job>
+  void run(Job job) {
     std::lock_guard guard{mutex_};
-    return stopped_;
+    if (stopped_)
+      return;
+    if (!actor_)
+      actor_ = system_.spawn<caf::stateful_actor<detail::caller_state>, caf::hidden>();
+    run_on_state<detail::caller_state>(actor_, std::move(job));
+  }
+
+  bool before_stop(const std::function<void()>& job) {
+    std::lock_guard guard{mutex_};
+    if (!stopped_)
+      job();
+    return !stopped_;
   }
 
   void stop() {
@@ -154,9 +212,6 @@ public:
     wait_for_ends(system_, {caf::actor_cast<caf::strong_actor_ptr>(last)}, [&] { end(last); });
   }
 
-  const std::shared_ptr<std::atomic<std::size_t>> open
-    = std::make_shared<std::atomic<std::size_t>>(0);
-
 private:
   static void end(const caf::actor& which) {
     run_on_state<detail::caller_state>(which, [](detail::caller_state& state) { state.stop(); });
@@ -164,6 +219,8 @@ private:
 
   caf::actor_system& system_;
   const thrown_handler on_throw_;
+  const std::shared_ptr<std::atomic<std::size_t>> open_
+    = std::make_shared<std::atomic<std::size_t>>(0);
   std::mutex mutex_;
   bool stopped_ = false;
   caf::actor actor_;
@@ -174,24 +231,21 @@ TROUPE_COMPILED caller::caller(caf::actor_system& sys, thrown_handler on_throw)
 
 TROUPE_COMPILED void caller::ask(const caf::actor& router, recipients to, duration wait,
                                  caf::message what, handler done) const {
-  auto by = inside_->actor();
-  if (!by)
-    return done(detail::has_stopped());
-  if (inside_->open->fetch_add(1) >= max_open) {
-    --*inside_->open;
-    return done(problem{errc::limit_reached, std::to_string(max_open)
-                                               + " requests wait for answers already; nothing was "
-                                                 "sent, wait for some of them"});
-  }
-  dispatch asked{std::move(to), {}, wait, std::move(what)};
-  run_on_state<detail::caller_state>(by, [router, asked = std::move(asked), done = std::move(done)](
-                                           detail::caller_state& state) mutable {
-    state.ask(router, std::move(asked), std::move(done));
+  auto request = inside_->begin(std::move(done));
+  if (request->among() > max_open)
+    return request->end(
+      problem{errc::limit_reached, std::to_string(max_open)
+                                     + " requests wait for answers already; nothing was sent, wait "
+                                       "for some of them"});
+  // If it is dropped, it ends here: not before the lock is free, as its handler may call this.
+  inside_->run([router, asked = dispatch{std::move(to), {}, wait, std::move(what)},
+                request](detail::caller_state& state) mutable {
+    state.ask(router, std::move(asked), std::move(request));
   });
 }
 
-TROUPE_COMPILED bool caller::has_stopped() const {
-  return inside_->has_stopped();
+TROUPE_COMPILED bool caller::before_stop(const std::function<void()>& job) const {
+  return inside_->before_stop(job);
 }
 
 TROUPE_COMPILED void caller::stop() const {

@@ -2,6 +2,8 @@
 #define TROUPE_ROUTER_IMPL_ROUTER_CLIENT_IPP
 
 #include <chrono>
+#include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -10,6 +12,7 @@
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/mailbox_element.hpp"
+#include "caf/scoped_actor.hpp"
 #include "caf/sec.hpp"
 #include "caf/send.hpp"
 #include "caf/spawn_options.hpp"
@@ -63,46 +66,52 @@ private:
 
 } // namespace detail
 
-TROUPE_COMPILED problem router_client::cannot_ask() const {
+TROUPE_COMPILED problem router_client::begin(const std::function<void()>& use) const {
   if (!router_)
     return {errc::unreachable, "there is no way to the router for now; nothing was sent, retry"};
-  return caller_.has_stopped() ? detail::has_stopped() : problem{};
+  return caller_.before_stop(use) ? problem{} : detail::has_stopped();
 }
 
 TROUPE_COMPILED void router_client::send_message(recipients to, caf::message what) const {
-  if (!cannot_ask())
+  static_cast<void>(begin([&] {
     caf::anon_send(router_, dispatch{std::move(to), {}, default_wait, std::move(what)});
+  }));
 }
 
 TROUPE_COMPILED result<caf::message> router_client::request_message(recipients to, duration wait,
                                                                     caf::message what) const {
-  if (auto why = cannot_ask())
+  std::optional<caf::scoped_actor> self;
+  if (auto why = begin([&] { self.emplace(*system_); }))
     return why;
-  return ask_and_wait(*system_, router_, detail::beyond(wait),
+  return ask_and_wait(*self, router_, detail::beyond(wait),
                       caf::make_message(dispatch{std::move(to), {}, wait, std::move(what)}));
 }
 
 TROUPE_COMPILED result<send_report> router_client::post_message(recipients to, duration wait,
                                                                 caf::message what) const {
-  if (auto why = cannot_ask())
+  std::optional<caf::scoped_actor> self;
+  if (auto why = begin([&] { self.emplace(*system_); }))
     return why;
-  return ask_and_wait<send_report>(*system_, router_, detail::beyond(wait),
+  return ask_and_wait<send_report>(*self, router_, detail::beyond(wait),
                                    router::post{std::move(to), {}, wait, std::move(what)});
 }
 
 TROUPE_COMPILED result<caf::strong_actor_ptr>
 router_client::resolve(const std::string& id, duration wait, std::set<std::string> takes) const {
-  if (auto why = cannot_ask())
+  std::optional<caf::scoped_actor> self;
+  if (auto why = begin([&] { self.emplace(*system_); }))
     return why;
-  return ask_and_wait<caf::strong_actor_ptr>(*system_, router_, detail::beyond(wait),
+  return ask_and_wait<caf::strong_actor_ptr>(*self, router_, detail::beyond(wait),
                                              resolve_agent{id, wait, std::move(takes)});
 }
 
 TROUPE_COMPILED caf::actor router_client::stand_in(std::string id, duration longest) const {
-  if (caller_.has_stopped())
-    return {};
-  return system_->spawn<detail::agent_stand_in, caf::hidden>(
-    caf::actor_cast<caf::strong_actor_ptr>(router_), std::move(id), longest);
+  caf::actor made;
+  static_cast<void>(begin([&] {
+    made = system_->spawn<detail::agent_stand_in, caf::hidden>(
+      caf::actor_cast<caf::strong_actor_ptr>(router_), std::move(id), longest);
+  }));
+  return made;
 }
 
 TROUPE_COMPILED problem router_client::many_answers(const recipients& to) {
