@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 using namespace std::literals;
 using namespace troupe;
@@ -21,6 +22,22 @@ TEST_CASE("one node at a time holds a lock of the cluster", "[node]") {
   auto third = c[2].hold("db");
   REQUIRE(third);
   CHECK(third->token() > first->token());
+}
+
+TEST_CASE("a lock and a worker that outlive their node have ended", "[node]") {
+  std::optional<lock::auto_renew_lock> held;
+  std::optional<scheduler::worker> worker;
+  promise<void> lost;
+  {
+    testing::cluster c{1};
+    held = c[0].hold("db", {}, [lost](const problem& why) { lost.set(why); }).value();
+    worker = c[0].work({.name = "w"});
+    CHECK(held->held());
+  }
+  CHECK_FALSE(held->held());
+  CHECK(lost.answer(10s).wait().error().code == errc::withdrawn);
+  CHECK(held->release().error().code == errc::withdrawn);
+  CHECK_FALSE(worker->drain(10s));
 }
 
 TEST_CASE("a workflow runs on the workers of the cluster", "[node]") {

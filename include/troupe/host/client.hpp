@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "caf/actor.hpp"
 #include "caf/actor_cast.hpp"
 #include "caf/actor_control_block.hpp"
 #include "caf/fwd.hpp"
@@ -16,6 +17,7 @@
 #include "troupe/core/result.hpp"
 #include "troupe/core/wait_for.hpp"
 #include "troupe/host/detail/service_caller.hpp"
+#include "troupe/host/detail/tied_actor.hpp"
 #include "troupe/host/messages.hpp"
 
 namespace troupe::host {
@@ -136,6 +138,16 @@ public:
   void on_doubt(std::function<void()> job) {
     if (inside_)
       inside_->on_doubt(std::move(job));
+  }
+
+  /// Ends `what` with the object that this returns, or before when the client is closed. For
+  /// helpers of a client, such as what renews a lock.
+  [[nodiscard]] std::shared_ptr<detail::tied_actor> tie(caf::actor what) {
+    if (inside_)
+      return inside_->tie(std::move(what));
+    auto made = std::make_shared<detail::tied_actor>(std::move(what));
+    made->end();
+    return made;
   }
 
   /// Closes the client and all its copies: pending requests and later calls end with withdrawn.

@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 
-#include "caf/actor.hpp"
 #include "caf/actor_clock.hpp"
 #include "caf/fwd.hpp"
 #include "troupe/core/compiled.hpp"
@@ -30,7 +29,10 @@ struct hold_status;
 /// A program that was paused between held() and a write may still write late, so guard what
 /// matters with token() and a fenced_store.
 ///
-/// Movable; calls are thread-safe. Must end before its actor_system does.
+/// Movable; calls are thread-safe. Ends with its client, as where its node stops: held() is false
+/// then, the holder is told (withdrawn), release() ends with withdrawn, and the lock is free when
+/// its lease has run out. Must end before its actor_system does, unless its client was closed
+/// before, as those of a node are.
 class auto_renew_lock {
 public:
   /// Blocks until the lock is held or `how.wait` is over. Errors: those of
@@ -75,10 +77,9 @@ private:
 
   TROUPE_COMPILED void let_go();
 
-  caf::actor_system* sys_;
   lock_client locks_;
   std::shared_ptr<detail::hold_status> status_;
-  caf::actor renewer_;
+  std::shared_ptr<host::detail::tied_actor> renewer_;
 };
 
 } // namespace troupe::lock

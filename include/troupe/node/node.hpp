@@ -64,8 +64,9 @@ using router::to_group;
 /// worker.
 ///
 /// May be moved, while nobody uses it; what was moved from may
-/// only be assigned to, and ends without effect. Workers, watchers and held locks that it gave must
-/// end before it. Clients and runs may outlive it: their calls end with withdrawn then.
+/// only be assigned to, and ends without effect. Watchers that it gave must end before it. Clients,
+/// runs, workers and held locks may outlive it: their calls end with withdrawn then, its workers
+/// have ended, and its locks are lost.
 ///
 /// Thread-safe otherwise. Calls that return a result block, so they must not be made
 /// from inside an actor: use async_request() or an agent_handle() there.

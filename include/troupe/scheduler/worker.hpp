@@ -3,11 +3,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "caf/actor.hpp"
 #include "caf/fwd.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/core/result.hpp"
@@ -93,7 +93,9 @@ TROUPE_COMPILED result<duration> span_from_seconds(const std::string& text);
 
 /// Runs tasks in this process for one scheduler until it is destroyed. Continues through lost
 /// links and restarts of the scheduler. If it cannot renew its lease in time, it cancels its tasks,
-/// because other workers run them then. Thread-safe. Must be destroyed before its actor_system.
+/// because other workers run them then. Thread-safe. Ends with its client, as where its node stops:
+/// its tasks are cancelled, and drain() returns false. Must be destroyed before its actor_system,
+/// unless its client was closed before, as those of a node are.
 class worker {
 public:
   /// `owner` and `boot` identify this process. `in_maintenance` is called on an actor at each
@@ -109,21 +111,15 @@ public:
     std::function<std::uint64_t()> boot, const worker_options& options, task_handlers handlers,
     std::function<bool()> in_maintenance = [] { return false; }, worker_reports reports = {});
 
-  worker(worker&& other) noexcept : inside_(std::exchange(other.inside_, nullptr)) {}
-
-  worker& operator=(worker&& other) noexcept {
-    std::swap(inside_, other.inside_);
-    return *this;
-  }
-
-  TROUPE_COMPILED ~worker();
+  worker(worker&& other) noexcept = default;
+  worker& operator=(worker&& other) noexcept = default;
 
   /// Takes no new tasks and blocks, up to `wait`, until all its tasks have ended and are reported.
   /// Returns whether they have.
   TROUPE_COMPILED bool drain(duration wait);
 
 private:
-  caf::actor inside_;
+  std::shared_ptr<host::detail::tied_actor> inside_;
 };
 
 } // namespace troupe::scheduler

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "caf/actor.hpp"
 #include "caf/actor_control_block.hpp"
@@ -13,6 +14,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/host/client_options.hpp"
+#include "troupe/host/detail/tied_actor.hpp"
 #include "troupe/host/types.hpp"
 
 namespace troupe::host::detail {
@@ -73,6 +75,9 @@ public:
   /// destructor ends it.
   TROUPE_COMPILED void ask(std::shared_ptr<client_request> what);
 
+  /// Ends `what` when this is closed, at once if it is already.
+  TROUPE_COMPILED std::shared_ptr<tied_actor> tie(caf::actor what);
+
   /// The problem of requests to a closed client.
   TROUPE_COMPILED static problem closed();
 
@@ -80,11 +85,14 @@ private:
   template <class Job>
   void run(Job job);
 
+  void end_tied();
+
   caf::actor inside_;
   /// Held while the actor is used, so that nobody uses it once close() has returned: messages to
   /// the ended actor would be counted by its actor system, which may be gone.
   std::mutex mutex_;
   bool is_closed_ = false;
+  std::vector<std::weak_ptr<tied_actor>> tied_;
 };
 
 } // namespace troupe::host::detail

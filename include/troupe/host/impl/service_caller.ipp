@@ -274,9 +274,12 @@ TROUPE_COMPILED void service_caller::on_doubt(std::function<void()> job) {
 }
 
 TROUPE_COMPILED void service_caller::close() {
-  std::lock_guard guard{mutex_};
-  if (!std::exchange(is_closed_, true))
-    run_on_state<client_state>(inside_, [](client_state& state) { state.close(); });
+  {
+    std::lock_guard guard{mutex_};
+    if (!std::exchange(is_closed_, true))
+      run_on_state<client_state>(inside_, [](client_state& state) { state.close(); });
+  }
+  end_tied();
 }
 
 TROUPE_COMPILED void service_caller::close(duration wait) {
@@ -284,6 +287,7 @@ TROUPE_COMPILED void service_caller::close(duration wait) {
     std::lock_guard guard{mutex_};
     is_closed_ = true;
   }
+  end_tied();
   wait_for<bool>(
     [this](std::function<void(bool)> done) {
       run_on_state<client_state>(inside_, [done = std::move(done)](client_state& state) mutable {
@@ -297,6 +301,27 @@ TROUPE_COMPILED void service_caller::ask(std::shared_ptr<client_request> what) {
   // A request that is dropped ends in its destructor: not before the lock is free, as its handler
   // may call this.
   run([what](client_state& state) { state.ask(what); });
+}
+
+TROUPE_COMPILED std::shared_ptr<tied_actor> service_caller::tie(caf::actor what) {
+  auto made = std::make_shared<tied_actor>(std::move(what));
+  std::unique_lock guard{mutex_};
+  std::erase_if(tied_, [](auto& each) { return each.expired(); });
+  tied_.push_back(made);
+  auto is_late = is_closed_;
+  guard.unlock();
+  if (is_late)
+    made->end();
+  return made;
+}
+
+inline void service_caller::end_tied() {
+  std::unique_lock guard{mutex_};
+  auto all = std::exchange(tied_, {});
+  guard.unlock();
+  for (auto& each : all)
+    if (auto there = each.lock())
+      there->end();
 }
 
 TROUPE_COMPILED problem service_caller::closed() {

@@ -8,7 +8,6 @@
 
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
-#include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/run_on.hpp"
@@ -46,6 +45,10 @@ public:
   caf::behavior make_behavior() {
     renew_at_ = valid_until() - status_->worth() + status_->held.ttl / 3;
     arm();
+    self_->set_exit_handler([this](caf::exit_msg&) {
+      lose({errc::withdrawn, "the client of " + status_->held.name
+                               + " was closed, as its node has stopped; stop using it"});
+    });
     return {[](caf::ok_atom) {}}; // lives on its timer and on actions
   }
 
@@ -156,7 +159,6 @@ TROUPE_COMPILED auto_renew_lock& auto_renew_lock::operator=(auto_renew_lock&& ot
     locks_ = std::move(other.locks_);
     status_ = std::move(other.status_);
     renewer_ = std::move(other.renewer_);
-    sys_ = other.sys_;
   }
   return *this;
 }
@@ -166,8 +168,12 @@ TROUPE_COMPILED auto_renew_lock::~auto_renew_lock() {
 }
 
 TROUPE_COMPILED bool auto_renew_lock::held() const {
-  return !status_->lost
-         && sys_->clock().now().time_since_epoch().count() < status_->valid_until.load();
+  auto is_valid = false;
+  renewer_->use([&](const caf::actor& by) {
+    auto now = by.home_system().clock().now();
+    is_valid = now.time_since_epoch().count() < status_->valid_until.load();
+  });
+  return is_valid && !status_->lost;
 }
 
 TROUPE_COMPILED fencing_token auto_renew_lock::token() const {
@@ -194,22 +200,23 @@ TROUPE_COMPILED auto_renew_lock::auto_renew_lock(caf::actor_system& sys, lock_cl
                                                  lease granted, duration margin,
                                                  caf::actor_clock::time_point sent,
                                                  lost_handler on_lost)
-  : sys_(&sys), locks_(std::move(locks)), status_(std::make_shared<detail::hold_status>()) {
+  : locks_(std::move(locks)), status_(std::make_shared<detail::hold_status>()) {
   status_->held = std::move(granted);
   status_->margin = margin;
   status_->valid_until = (sent + status_->worth()).time_since_epoch().count();
-  renewer_ = sys.spawn<caf::stateful_actor<detail::renewer_state>, caf::hidden>(locks_, status_,
-                                                                                std::move(on_lost));
+  renewer_ = locks_.service().tie(
+    caf::actor_cast<caf::actor>(sys.spawn<caf::stateful_actor<detail::renewer_state>, caf::hidden>(
+      locks_, status_, std::move(on_lost))));
 }
 
 TROUPE_COMPILED void auto_renew_lock::stop() {
   status_->lost = true;
-  caf::anon_send_exit(std::exchange(renewer_, nullptr), caf::exit_reason::user_shutdown);
+  renewer_->end();
 }
 
 TROUPE_COMPILED void auto_renew_lock::let_go() {
   if (!renewer_)
-    return; // moved from, or released
+    return; // moved from
   if (!status_->lost)
     detail::give_back(locks_, status_->held);
   stop();

@@ -2,6 +2,7 @@
 
 #include "troupe/core/compiled.hpp"
 #include "troupe/host/impl/service_caller.ipp"
+#include "troupe/host/impl/tied_actor.ipp"
 #include "troupe/host/impl/watch_actor.ipp"
 #include "troupe/lock/impl/auto_renew_lock.ipp"
 #include "troupe/lock/impl/lock_client.ipp"

@@ -11,7 +11,6 @@
 
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
-#include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
@@ -238,23 +237,22 @@ TROUPE_COMPILED worker::worker(caf::actor_system& sys, host::client<scheduler_pr
                                std::string owner, std::function<std::uint64_t()> boot,
                                const worker_options& options, task_handlers handlers,
                                std::function<bool()> in_maintenance, worker_reports reports)
-  : inside_(sys.spawn<caf::stateful_actor<detail::worker_state>>(
-    std::move(scheduler),
-    register_worker{
-      options.name, std::move(owner), 0, options.capacity, {}, options.groups, options.labels},
-    std::move(boot), std::move(handlers), std::move(in_maintenance), std::move(reports))) {}
-
-TROUPE_COMPILED worker::~worker() {
-  caf::anon_send_exit(inside_, caf::exit_reason::user_shutdown);
-}
+  : inside_(
+    scheduler.tie(caf::actor_cast<caf::actor>(sys.spawn<caf::stateful_actor<detail::worker_state>>(
+      scheduler,
+      register_worker{
+        options.name, std::move(owner), 0, options.capacity, {}, options.groups, options.labels},
+      std::move(boot), std::move(handlers), std::move(in_maintenance), std::move(reports))))) {}
 
 TROUPE_COMPILED bool worker::drain(duration wait) {
   return wait_for<bool>(
     [this](std::function<void(bool)> done) {
-      run_on_state<detail::worker_state>(inside_,
-                                         [done = std::move(done)](detail::worker_state& state) {
-                                           state.drain([done] { done(true); });
-                                         });
+      inside_->use([&](const caf::actor& by) {
+        run_on_state<detail::worker_state>(by,
+                                           [done = std::move(done)](detail::worker_state& state) {
+                                             state.drain([done] { done(true); });
+                                           });
+      });
     },
     wait, [](unheard) { return false; });
 }
