@@ -5,7 +5,10 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <algorithm>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
@@ -15,6 +18,19 @@ using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
 using troupe::test::answer_of;
 using troupe::test::echo;
+
+TEST_CASE("an agent that has quit leaves nothing behind", "[node][agents]") {
+  testing::cluster c{1};
+  std::vector<caf::weak_actor_ptr> made;
+  for (auto each = 0; each < 1'000; ++each) {
+    auto name = "goes-" + std::to_string(each) + "@n0";
+    REQUIRE(c[0].agent(name, [](agent_context& self, int) { self.quit(); }));
+    made.push_back(caf::actor_cast<caf::weak_actor_ptr>(c[0].find(name).value()));
+    REQUIRE(c[0].send(to_agent(name), 1));
+  }
+  auto is_there = [](const caf::weak_actor_ptr& each) { return each.lock() != nullptr; };
+  CHECK(c.until([&] { return std::ranges::none_of(made, is_there); }));
+}
 
 TEST_CASE("an agent of functions ends when it is taken back", "[node][agents]") {
   testing::cluster c{1};

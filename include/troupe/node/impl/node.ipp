@@ -65,6 +65,50 @@ struct node::inside {
     caf::actor_system system{config};
   };
 
+  /// Agents made of functions, until they end.
+  class made_agents : public std::enable_shared_from_this<made_agents> {
+  public:
+    using agents = std::multimap<std::string, caf::actor>;
+
+    /// One whose name is not given yet may be a second one of it.
+    void add(const std::string& id, const caf::actor& agent) {
+      {
+        std::lock_guard guard{mutex_};
+        all_.emplace(id, agent);
+      }
+      agent->attach_functor([all = weak_from_this(), id, which = agent.id()] {
+        if (auto there = all.lock())
+          there->erase(id, which);
+      });
+    }
+
+    agents take() {
+      std::lock_guard guard{mutex_};
+      return std::exchange(all_, {});
+    }
+
+    agents take(const std::string& id) {
+      std::lock_guard guard{mutex_};
+      agents result;
+      while (auto found = all_.extract(id))
+        result.insert(std::move(found));
+      return result;
+    }
+
+  private:
+    void erase(const std::string& id, caf::actor_id which) {
+      agents::node_type last; // goes when the lock is free
+      std::lock_guard guard{mutex_};
+      auto [begin, end] = all_.equal_range(id);
+      auto found = std::find_if(begin, end, [&](auto& each) { return each.second.id() == which; });
+      if (found != end)
+        last = all_.extract(found);
+    }
+
+    std::mutex mutex_;
+    agents all_;
+  };
+
   /// Ends what cannot end on the thread that is done with it.
   class undertaker {
   public:
@@ -659,11 +703,7 @@ struct node::inside {
   /// Those made here, and in an actor system of the node's own, which ends only after its
   /// actors, all that were given.
   void end_agents() {
-    std::multimap<std::string, caf::actor> made;
-    {
-      std::lock_guard guard{mutex_};
-      made.swap(agents_);
-    }
+    auto made = agents_->take();
     for (auto& [id, each] : made)
       caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
     if (!own_system_ || !router_)
@@ -853,8 +893,8 @@ struct node::inside {
   bool has_no_voters_ = false;   // as there is no group
   problem why_;                  // why they are nowhere, if that is known
   problem no_way_;               // of the last try to reach the cluster
-  /// Made of functions. One whose name is not given yet may be a second one of it.
-  std::multimap<std::string, caf::actor> agents_;
+  /// Shared with the agents, which may outlive this.
+  const std::shared_ptr<made_agents> agents_ = std::make_shared<made_agents>();
   /// What workers of this node say when they register.
   std::shared_ptr<std::atomic<bool>> in_maintenance_ = std::make_shared<std::atomic<bool>>(false);
 };
@@ -1010,17 +1050,10 @@ TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
 
 TROUPE_COMPILED result<void> node::adopt_agent(const std::string& id, const caf::actor& agent,
                                                const agent_options& how) {
-  auto& made = inside_->agents_;
-  {
-    std::lock_guard guard{inside_->mutex_};
-    made.emplace(id, agent);
-  }
+  inside_->agents_->add(id, agent);
   auto added = add_agent(id, caf::actor_cast<caf::strong_actor_ptr>(agent), how);
-  if (!added) {
+  if (!added)
     caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
-    std::lock_guard guard{inside_->mutex_};
-    std::erase_if(made, [&](auto& each) { return each.second == agent; });
-  }
   return added;
 }
 
@@ -1110,11 +1143,8 @@ TROUPE_COMPILED registry::registry_client node::registry(duration wait) {
 
 TROUPE_COMPILED void node::remove_agent(const std::string& id) {
   inside_->on_member([id](cluster::member_state& state) { state.remove_agent(id); });
-  std::lock_guard guard{inside_->mutex_};
-  auto [first, last] = inside_->agents_.equal_range(id);
-  for (auto each = first; each != last; ++each)
-    caf::anon_send_exit(each->second, caf::exit_reason::user_shutdown);
-  inside_->agents_.erase(first, last);
+  for (auto& [name, each] : inside_->agents_->take(id))
+    caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
 }
 
 TROUPE_COMPILED result<void> node::maintain(bool on) {
