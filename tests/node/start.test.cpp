@@ -77,7 +77,9 @@ TEST_CASE("a node does not start with options that make no sense, and says which
          {why({.voters = 0}), "node_options::voters"},
          {why({.voters = 8}), "node_options::voters"},
          {why({.lost_after = duration::zero()}), "node_options::lost_after"},
-         {why({.lost_after = -1s}), "node_options::lost_after"}}) {
+         {why({.lost_after = -1s}), "node_options::lost_after"},
+         {why({.services = {.own = {{.name = "tickets", .type = "ticket_service", .start = {}}}}}),
+          "'tickets' in node_options::services"}}) {
     CHECK(refusal.code == errc::bad_argument);
     CHECK(refusal.detail.find(option) != std::string::npos);
   }

@@ -36,6 +36,10 @@ inline problem check_own(const std::vector<own_service>& all) {
     if (is_ours(each.name))
       return {errc::bad_argument, "a service of this program is called '" + each.name
                                     + "'; names that begin with 'troupe.' are taken, give another"};
+    if (!each.start)
+      return {errc::bad_argument, "the service '" + each.name
+                                    + "' in node_options::services has no function own_service::"
+                                      "start; use service_options::add, which has one"};
     auto [other, is_new] = known.emplace(host::number_of_own(each.name), each.name);
     if (is_new)
       continue;
