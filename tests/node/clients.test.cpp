@@ -1,4 +1,5 @@
 #include "node/node_fixture.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/json.hpp"
 #include "troupe/lock/messages.hpp"
 #include "troupe/node/cluster_client.hpp"
@@ -236,6 +237,26 @@ TEST_CASE("a command that was sent may have been carried out, however its client
   }
   locks.close();
   caf::anon_send_exit(killer, caf::exit_reason::user_shutdown);
+}
+
+TEST_CASE("a service of another type does not take what it is asked, and its caller hears so",
+          "[node][clients]") {
+  testing::cluster c{1, [](std::size_t, node_options& how) {
+                       how.services.own.push_back(
+                         {.name = "tickets",
+                          .type = "ticket_service",
+                          .start = [](caf::actor_system& sys, auto&&...) {
+                            auto made = sys.spawn([](caf::event_based_actor* self) {
+                              ignore_strays(self);
+                              return caf::behavior{[](caf::ok_atom) {}};
+                            });
+                            return result{caf::actor_cast<caf::strong_actor_ptr>(made)};
+                          }});
+                     }};
+  auto locks = c[0].service<lock::lock_protocol>("tickets");
+  auto why = locks.ask(lock::list_locks{}, 5s).error();
+  CHECK(why.code == errc::wrong_type);
+  CHECK_THAT(why.detail, ContainsSubstring("'tickets'"));
 }
 
 TEST_CASE("a run that the scheduler does not know is not waited for", "[node][clients]") {

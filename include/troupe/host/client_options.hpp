@@ -22,6 +22,9 @@ struct client_options {
   /// The client reports that the service may hang if requests wait and nothing is heard from it for
   /// this long; zero: it never does.
   duration doubt_after = std::chrono::milliseconds{250};
+  /// What a request ends with that the service does not know.
+  problem unknown_request{errc::incompatible,
+                          "the service does not know this request; upgrade its node"};
   /// Called with what a handler of an answer has thrown, on the client's own actor; by default it
   /// is dropped. The client goes on.
   std::function<void(const problem&)> on_throw{};

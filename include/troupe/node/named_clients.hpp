@@ -56,6 +56,9 @@ private:
   /// Why a service is nowhere; errc::none: it may be found soon.
   [[nodiscard]] problem why_nowhere(const std::string& name) const;
 
+  /// For a service of a program; a node has ours with all their requests, or an older release.
+  static problem of_another_type(const std::string& name);
+
   caf::actor_system& sys_;
   const host::client_options how_;
   std::mutex mutex_;

@@ -316,7 +316,8 @@ public:
   /// leader within the time of each call; all clients of one name share their sessions. May outlive
   /// this node. Errors beside those of host::client: not_found (the node that leads does not have
   /// it), unreachable (it has stopped there, as its rules threw; what was asked before that is
-  /// outcome_unknown), wrong_type (another type has that name).
+  /// outcome_unknown), wrong_type (it does not know the request: another type has that name, or the
+  /// node that leads has an older release of the program).
   template <class Service>
   [[nodiscard]] host::client<host::protocol_of<Service>> service(const std::string& name) {
     return host::client<host::protocol_of<Service>>{own_service(name)};

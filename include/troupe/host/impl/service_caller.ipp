@@ -40,6 +40,7 @@ public:
   client_state(caf::event_based_actor* self, const client_options& options)
     : self_(self),
       core_(self, this, {options, random_seed()}),
+      unknown_request_(options.unknown_request),
       on_throw_(options.on_throw) {}
 
   /// Requests are open only if the actor was killed, as by the end of its actor system.
@@ -109,10 +110,8 @@ private:
                                                                      : kind::unheard;
   }
 
-  static problem in_words(const caf::error& why) {
-    if (why == caf::sec::unexpected_message)
-      return {errc::incompatible, "the service does not know this request; upgrade its node"};
-    return to_problem(why);
+  [[nodiscard]] problem in_words(const caf::error& why) const {
+    return why == caf::sec::unexpected_message ? unknown_request_ : to_problem(why);
   }
 
   void hear(client_request& request, std::uint64_t id, std::uint32_t attempt, caf::message& what) {
@@ -227,6 +226,7 @@ private:
 
   caf::event_based_actor* self_;
   shell<client_core, client_state> core_;
+  const problem unknown_request_;
   const std::function<void(const problem&)> on_throw_;
   caf::strong_actor_ptr target_;
   std::uint64_t last_id_ = 0;

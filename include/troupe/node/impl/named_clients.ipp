@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "troupe/node/named_clients.hpp"
+#include "troupe/node/service_names.hpp"
 
 namespace troupe::cluster {
 
@@ -18,7 +19,10 @@ named_clients::get(const std::string& name) {
   auto& found = callers_[name];
   if (found)
     return found;
-  found = std::make_shared<caller>(sys_, how_);
+  auto how = how_;
+  if (!is_ours(name))
+    how.unknown_request = of_another_type(name);
+  found = std::make_shared<caller>(sys_, how);
   if (is_closed_) {
     found->close();
     return found;
@@ -78,6 +82,13 @@ inline void named_clients::bind(const std::string& name, caller& which) const {
                    record != records_.end() ? record->second : 0);
   if (found == where_.end())
     which.refuse(why_nowhere(name));
+}
+
+inline problem named_clients::of_another_type(const std::string& name) {
+  return {errc::wrong_type, "the service '" + name.substr(0, 64)
+                              + "' does not know this request: it has another type, or its node "
+                                "has an older release of the program; ask for the type that it "
+                                "has, or upgrade the node that leads"};
 }
 
 inline problem named_clients::why_nowhere(const std::string& name) const {
