@@ -95,13 +95,15 @@ public:
   virtual void started() = 0;
 
 #if CAF_MAJOR_VERSION >= 1
-  void thread_started(caf::thread_owner) final{
+  void thread_started(caf::thread_owner) final {
+    started();
+  }
 #else
   void thread_started() final {
-#endif
     started();
-}
-}; // namespace troupe::compat
+  }
+#endif
+};
 
 /// Where an actor near links handles messages that no link has delivered.
 enum class elsewhere : std::uint8_t {
