@@ -241,9 +241,10 @@ private:
     into.patience = std::chrono::milliseconds{patience_ms};
     std::size_t count = 0;
     if (!source.begin_sequence(count) || count == 0 || count > most
+        || count > source.remaining() // each name has a byte or more
         || (count > 1 && into.wanted != word::nothing))
       return false;
-    into.to.reserve(std::min(count, source.remaining())); // each name has a byte or more
+    into.to.reserve(count);
     for (; count > 0; --count)
       if (!source.value(into.to.emplace_back()))
         return false;
