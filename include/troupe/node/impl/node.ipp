@@ -38,11 +38,13 @@
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/node/known_nodes.hpp"
+#include "troupe/node/made_agents.hpp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/node/signpost.hpp"
+#include "troupe/node/undertaker.hpp"
 #include "troupe/node/voters_client.hpp"
 #include "troupe/registry/registry_client.hpp"
 #include "troupe/router/router.hpp"
@@ -63,95 +65,6 @@ struct node::inside {
     thread_mark mark;
     marking_config config{mark};
     caf::actor_system system{config};
-  };
-
-  /// Agents made of functions, until they end.
-  class made_agents : public std::enable_shared_from_this<made_agents> {
-  public:
-    using agents = std::multimap<std::string, caf::actor>;
-
-    /// One whose name is not given yet may be a second one of it.
-    void add(const std::string& id, const caf::actor& agent) {
-      {
-        std::lock_guard guard{mutex_};
-        all_.emplace(id, agent);
-      }
-      agent->attach_functor([all = weak_from_this(), id, which = agent.id()] {
-        if (auto there = all.lock())
-          there->erase(id, which);
-      });
-    }
-
-    agents take() {
-      std::lock_guard guard{mutex_};
-      return std::exchange(all_, {});
-    }
-
-    agents take(const std::string& id) {
-      std::lock_guard guard{mutex_};
-      agents result;
-      while (auto found = all_.extract(id))
-        result.insert(std::move(found));
-      return result;
-    }
-
-  private:
-    void erase(const std::string& id, caf::actor_id which) {
-      agents::node_type last; // goes when the lock is free
-      std::lock_guard guard{mutex_};
-      auto [begin, end] = all_.equal_range(id);
-      auto found = std::find_if(begin, end, [&](auto& each) { return each.second.id() == which; });
-      if (found != end)
-        last = all_.extract(found);
-    }
-
-    std::mutex mutex_;
-    agents all_;
-  };
-
-  /// Ends what cannot end on the thread that is done with it.
-  class undertaker {
-  public:
-    /// It was made after all that the program needed to start the node, so it ends before that.
-    static undertaker& of_process() {
-      static undertaker it;
-      return it;
-    }
-
-    undertaker(const undertaker&) = delete;
-    undertaker& operator=(const undertaker&) = delete;
-
-    /// Destroys `what` on another thread.
-    void take(std::shared_ptr<void> what) {
-      {
-        std::lock_guard guard{inside_->mutex};
-        ++inside_->open;
-      }
-      std::thread{[there = inside_, what = std::move(what)]() mutable {
-        what = nullptr;
-        std::lock_guard guard{there->mutex};
-        --there->open;
-        there->closed.notify_all();
-      }}.detach();
-    }
-
-  private:
-    struct shared {
-      std::mutex mutex;
-      std::condition_variable closed;
-      std::size_t open = 0;
-    };
-
-    undertaker() = default;
-
-    /// Does not wait for ever: a thread that has called std::exit() may be waited for.
-    ~undertaker() {
-      std::unique_lock guard{inside_->mutex};
-      inside_->closed.wait_for(guard, std::chrono::seconds{5},
-                               [this] { return inside_->open == 0; });
-    }
-
-    const std::shared_ptr<shared> inside_ = std::make_shared<shared>();
   };
 
   inside(node_options given, cluster::data_folder folder, caf::actor_system* sys)
@@ -740,7 +653,7 @@ struct node::inside {
       return own_system_.reset();
     // It waits for threads of the program that have used it, until they use another one or end.
     auto mark = own_system_->mark;
-    undertaker::of_process().take(std::move(own_system_));
+    cluster::undertaker::of_process().take(std::move(own_system_));
     mark.wait_for_no_threads();
   }
 
@@ -894,7 +807,7 @@ struct node::inside {
   problem why_;                  // why they are nowhere, if that is known
   problem no_way_;               // of the last try to reach the cluster
   /// Shared with the agents, which may outlive this.
-  const std::shared_ptr<made_agents> agents_ = std::make_shared<made_agents>();
+  const std::shared_ptr<cluster::made_agents> agents_ = std::make_shared<cluster::made_agents>();
   /// What workers of this node say when they register.
   std::shared_ptr<std::atomic<bool>> in_maintenance_ = std::make_shared<std::atomic<bool>>(false);
 };
@@ -933,7 +846,7 @@ TROUPE_COMPILED node::~node() {
       messages.stop();
     }
   };
-  inside::undertaker::of_process().take(
+  cluster::undertaker::of_process().take(
     std::make_shared<remains>(std::move(inside_), std::move(messages_)));
 }
 
