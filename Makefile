@@ -21,7 +21,11 @@ build: deps
 	@cmake --build --preset release --parallel $(JOBS)
 	@ln -sf build/release/compile_commands.json compile_commands.json
 
-demo: build
+# Of what build makes only the command.
+demo: deps
+	@mkdir -p build
+	@$(call configure,release)
+	@cmake --build --preset release --parallel $(JOBS) --target troupe_cli
 	@build/release/bin/troupe demo
 
 test: deps
