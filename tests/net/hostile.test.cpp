@@ -257,7 +257,7 @@ TEST_CASE("a peer that breaks BASP's rules is closed, an honest mistake is dropp
      [](auto&, auto&) {
        return basp_bytes({direct_message, 0, 100, 1, 1}) + std::string(100, '\xff');
      },
-     ""},
+     "", 1},
   };
   for (auto& each : cases) {
     INFO(each.what);
@@ -281,6 +281,181 @@ TEST_CASE("a peer that breaks BASP's rules is closed, an honest mistake is dropp
     }
     here.check_good_peer();
   }
+}
+
+namespace {
+
+/// A message of CAF as it goes over the wire.
+std::string to_payload(caf::actor_system& sys, const caf::message& what) {
+  caf::byte_buffer bytes;
+  caf::binary_serializer sink{sys, bytes};
+  REQUIRE(sink.apply(std::vector<caf::strong_actor_ptr>{}));
+  REQUIRE(sink.apply(what));
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string message_to(std::uint64_t actor, const std::string& payload, std::uint64_t number = 0,
+                       std::uint8_t flags = 0) {
+  return basp_bytes({direct_message, flags, static_cast<std::uint32_t>(payload.size()), 7, actor},
+                    number)
+         + payload;
+}
+
+std::string list_of(std::initializer_list<caf::type_id_t> types) {
+  std::string result{static_cast<char>(types.size())};
+  for (auto each : types) {
+    result += static_cast<char>(each >> 8U);
+    result += static_cast<char>(each & 0xffU);
+  }
+  return result;
+}
+
+std::string repeated(std::size_t times, const std::string& what) {
+  std::string result;
+  for (std::size_t count = 0; count < times; ++count)
+    result += what;
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][hostile]") {
+  target here;
+  auto& sys = here.node.system();
+  auto entry_point = here.node.gate().self().entry_point;
+  auto peer = raw_peer::linked(here.where, here.stranger());
+  REQUIRE(here.node.wait_for_links(1));
+  auto which = here.node.only_link();
+  auto self = sys.registry().get(entry_point);
+  caf::message deep;
+  for (auto count = 0; count < 20; ++count)
+    deep = caf::make_message(deep);
+  const auto nested = list_of({caf::type_id_v<caf::message>});
+  const auto error = list_of({caf::type_id_v<caf::error>}) + std::string{1, 1, 0, 0};
+  struct harm {
+    std::string what;
+    std::string payload;
+  };
+  const std::vector<harm> cases{
+    {"an exit message",
+     to_payload(sys, caf::make_message(caf::exit_msg{self->address(), caf::exit_reason::kill}))},
+    {"a message that an actor is down",
+     to_payload(sys, caf::make_message(caf::down_msg{self->address(), caf::error{}}))},
+    {"a link to a local actor, taken for a remote one",
+     to_payload(sys, caf::make_message(caf::link_atom_v, self))},
+    {"the end of such a link", to_payload(sys, caf::make_message(caf::unlink_atom_v, self))},
+    {"a configuration value",
+     to_payload(sys, caf::make_message(caf::config_value{std::int64_t{1}}))},
+    {"a message of CAF's I/O", std::string{'\0'} + list_of({caf::type_id_t{130}})},
+    {"messages in each other", to_payload(sys, deep)},
+    {"100,000 messages in each other", std::string{'\0'} + repeated(100'000, nested)},
+    {"100,000 errors in each other", std::string{'\0'} + repeated(40'000, error)},
+    {"an error behind a number",
+     to_payload(sys, caf::make_message(std::int32_t{1}, caf::make_error(caf::sec::none)))},
+    {"nine elements", to_payload(sys, caf::make_message(1, 2, 3, 4, 5, 6, 7, 8, 9))},
+    {"as many elements as can be said", std::string{"\0\xff\xff\xff\xff\x0f", 6}},
+    {"a message to be passed on by actors", std::string{"\x01", 1} + std::string(40, '\0')},
+  };
+  std::uint64_t dropped = 0;
+  for (auto& each : cases) {
+    INFO(each.what);
+    REQUIRE(peer.send(message_to(entry_point, each.payload)));
+    ++dropped;
+    CHECK(eventually([&] { return which->dropped_messages() == dropped; }));
+  }
+  REQUIRE(peer.send(
+    message_to(1, to_payload(sys, caf::make_message(caf::put_atom_v, "a", caf::message{})), 0,
+               net::basp_header::named_receiver))); // the configuration server
+  CHECK(eventually([&] { return which->dropped_messages() == dropped + 1; }));
+  CHECK(which->reason().empty());
+  here.check_good_peer();
+}
+
+TEST_CASE("a message with a struct in which messages lie in each other is not read",
+          "[net][hostile]") {
+  target here;
+  auto entry_point = here.node.gate().self().entry_point;
+  auto peer = raw_peer::linked(here.where, here.stranger());
+  REQUIRE(here.node.wait_for_links(1));
+  auto boxed = list_of({caf::type_id_v<test::boxed_message>});
+  REQUIRE(peer.send(message_to(entry_point, std::string{'\0'} + repeated(100'000, boxed))));
+  here.check_good_peer();
+}
+
+TEST_CASE("a peer reaches no actor that it was not told of", "[net][hostile]") {
+  target here;
+  auto& sys = here.node.system();
+  auto stranger = here.stranger();
+  stranger.entry_point = 1'000;
+  auto peer = raw_peer::linked(here.where, stranger);
+  REQUIRE(here.node.wait_for_links(1));
+  auto which = here.node.only_link();
+  std::atomic<int> seen{0};
+  auto hidden = sys.spawn([&seen](caf::event_based_actor*) {
+    return caf::behavior{[&seen](const test::greet_request&) { ++seen; }};
+  });
+  sys.registry().put(hidden->id(), hidden);
+  auto payload = to_payload(sys, caf::make_message(test::greet_request{"hello"}));
+  REQUIRE(peer.send(message_to(hidden->id(), payload)));
+  CHECK(eventually([&] { return which->dropped_messages() == 1; }));
+  WHEN("its handle has been sent over the link") {
+    caf::anon_send(caf::actor_cast<caf::actor>(which->entry_point()), hidden);
+    // A heartbeat may come before it.
+    for (auto found = false; !found;) {
+      auto header = peer.receive(net::basp_header::wire_bytes);
+      REQUIRE(header.size() == net::basp_header::wire_bytes);
+      auto next = net::basp_header::from_bytes(std::as_bytes(std::span{header}));
+      peer.receive(next.payload_bytes);
+      found = next.what == direct_message && next.destination == which->peer().entry_point;
+    }
+    REQUIRE(peer.send(message_to(hidden->id(), payload)));
+    CHECK(eventually([&] { return seen == 1; }));
+  }
+  caf::anon_send_exit(hidden, caf::exit_reason::kill);
+  sys.registry().erase(hidden->id());
+}
+
+TEST_CASE("only the node that was asked can answer, and once", "[net][hostile]") {
+  target here;
+  auto& sys = here.node.system();
+  auto linked = [&](std::uint64_t entry_point) {
+    auto self = here.stranger();
+    self.entry_point = entry_point;
+    return raw_peer::linked(here.where, self);
+  };
+  auto honest = linked(1'000);
+  REQUIRE(here.node.wait_for_links(1));
+  auto which = here.node.only_link();
+  auto other = linked(2'000);
+  REQUIRE(here.node.wait_for_links(2));
+  std::promise<std::string> promise;
+  auto answer = promise.get_future();
+  auto asks = sys.spawn([&](caf::event_based_actor* self) {
+    self
+      ->request(caf::actor_cast<caf::actor>(which->entry_point()), 20s,
+                test::greet_request{"hello"})
+      .then([&](const test::greet_reply& said) { promise.set_value(said.text); },
+            [&](const caf::error& why) { promise.set_value(to_string(why)); });
+    return caf::behavior{[](int) {}};
+  });
+  net::basp_header request;
+  while (request.what != direct_message || request.destination != 1'000) {
+    auto header = honest.receive(net::basp_header::wire_bytes);
+    REQUIRE(header.size() == net::basp_header::wire_bytes);
+    request = net::basp_header::from_bytes(std::as_bytes(std::span{header}));
+    honest.receive(request.payload_bytes);
+  }
+  auto reply = [&](const std::string& text) {
+    return message_to(request.source, to_payload(sys, caf::make_message(test::greet_reply{text})),
+                      request.data | std::uint64_t{1} << 63U);
+  };
+  REQUIRE(other.send(reply("forged")));
+  REQUIRE(other.send(basp_bytes({heartbeat, 0, 0, 0, 0})));
+  CHECK(other.receive(1, 100ms).size() <= 1); // heartbeats; the forged answer has been read by then
+  REQUIRE(honest.send(reply("honest") + reply("again")));
+  CHECK(answer.get() == "honest");
+  CHECK(eventually([&] { return which->dropped_messages() == 1; }));
+  caf::anon_send_exit(asks, caf::exit_reason::kill);
 }
 
 TEST_CASE("a peer with another BASP node id than it greeted with is closed", "[net][hostile]") {

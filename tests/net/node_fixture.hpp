@@ -40,6 +40,16 @@ struct wait_request {
   std::uint32_t number = 0;
 };
 
+/// A message inside a message.
+struct boxed_message {
+  caf::message inside;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, boxed_message& x) {
+  return f.object(x).fields(f.field("inside", x.inside));
+}
+
 template <class Inspector>
 bool inspect(Inspector& f, greet_request& x) {
   return f.object(x).fields(f.field("text", x.text));
@@ -62,6 +72,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(net_test, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(net_test, (troupe::test::greet_request))
   CAF_ADD_TYPE_ID(net_test, (troupe::test::greet_reply))
   CAF_ADD_TYPE_ID(net_test, (troupe::test::wait_request))
+  CAF_ADD_TYPE_ID(net_test, (troupe::test::boxed_message))
 
 CAF_END_TYPE_ID_BLOCK(net_test)
 

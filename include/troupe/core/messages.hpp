@@ -12,6 +12,7 @@
 #include "caf/message.hpp"
 #include "caf/string_view.hpp"
 #include "caf/type_id.hpp"
+#include "troupe/core/caf/incoming_message.hpp"
 #include "troupe/core/caf/type_ids.hpp"
 #include "troupe/core/errc.hpp"
 #include "troupe/core/problem.hpp"

@@ -28,12 +28,16 @@ struct basp_header {
 
   /// The receiver is a server of CAF itself, not an actor's number.
   static constexpr std::uint8_t named_receiver = 1;
+  /// The one that spawns actors; the other one keeps what peers tell it, for ever.
+  static constexpr std::uint64_t spawn_server = 2;
 
   operation what{};
   std::uint8_t flags = 0;
   std::uint32_t payload_bytes = 0;
   std::uint64_t source = 0;
   std::uint64_t destination = 0;
+  /// Of a message: its number, and whether it asks or answers.
+  std::uint64_t data = 0;
 
   /// @pre `from` has wire_bytes.
   static basp_header from_bytes(std::span<const std::byte> from) {
@@ -44,8 +48,12 @@ struct basp_header {
         result = result << 8U | std::to_integer<std::uint64_t>(each);
       return result;
     };
-    return {static_cast<operation>(number(0, 1)), static_cast<std::uint8_t>(number(3, 1)),
-            static_cast<std::uint32_t>(number(4, 4)), number(16, 8), number(24, 8)};
+    return {static_cast<operation>(number(0, 1)),
+            static_cast<std::uint8_t>(number(3, 1)),
+            static_cast<std::uint32_t>(number(4, 4)),
+            number(16, 8),
+            number(24, 8),
+            number(8, 8)};
   }
 };
 
@@ -54,9 +62,9 @@ struct basp_header {
 ///
 /// Closes links that send too much, a second handshake, a BASP node id other than the greeting's,
 /// monitor and down messages that are not from this peer to this node, or unknown operations. Drops
-/// what an honest peer may send but this node does not deliver: messages to be routed on, and to
-/// the spawn servers if `spawns` is off. So no node forwards for another, and a third node's actors
-/// are reached only over a direct link to it.
+/// what an honest peer may send but this node does not deliver: messages to be routed on, to CAF's
+/// configuration server, and to its spawn server if `spawns` is off. So no node forwards for
+/// another, and a third node's actors are reached only over a direct link to it.
 class basp_filter {
 public:
   enum class decision : std::uint8_t { pass, drop, close };
@@ -85,9 +93,10 @@ public:
     }
     switch (seen.what) {
       case direct_message:
-        if ((seen.flags & basp_header::named_receiver) == 0 || options_.spawns)
+        if ((seen.flags & basp_header::named_receiver) == 0
+            || (options_.spawns && seen.destination == basp_header::spawn_server))
           return {};
-        return {decision::drop, "message to a spawn server"};
+        return {decision::drop, "message to a server of CAF"};
       case routed_message:
         return {decision::drop, "message to be routed"};
       case monitor_message:

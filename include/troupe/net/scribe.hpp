@@ -20,8 +20,11 @@
 #include "caf/io/network/stream_impl.hpp"
 #include "caf/io/scribe.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/incoming_message.hpp"
 #include "troupe/net/basp_filter.hpp"
 #include "troupe/net/byte_stream.hpp"
+#include "troupe/net/grants.hpp"
+#include "troupe/net/greeting.hpp"
 #include "troupe/net/link.hpp"
 #include "troupe/net/link_actor.hpp"
 #include "troupe/net/link_options.hpp"
@@ -115,8 +118,9 @@ private:
 };
 
 /// A link as BASP sees it: a connection that delivers headers and payloads and takes bytes to
-/// write. Passes on only what basp_filter accepts, collects long payloads as they arrive, counts
-/// the bytes that wait to be written, and closes the link when there are too many.
+/// write. Passes on only what basp_filter, grants and incoming_message accept, collects long
+/// payloads as they arrive, counts the bytes that wait to be written, and closes the link when
+/// there are too many.
 ///
 /// CAF asks for the write buffer before it serializes, so a link that is closed for that reason
 /// provides a buffer that is discarded. The messages that wait in BASP's mailbox cannot be bounded
@@ -125,14 +129,15 @@ class link_scribe final : public caf::io::scribe {
 public:
   link_scribe(caf::io::network::default_multiplexer& multiplexer, int descriptor,
               std::unique_ptr<byte_stream> stream, link_ptr which, const link_options& options,
-              std::string own_basp_node, std::shared_ptr<link_owner> owner)
+              const hello& self, std::shared_ptr<link_owner> owner)
     // Not the descriptor: its number could be in use again before BASP has cleaned up.
     : caf::io::scribe(
       caf::io::connection_handle::from_int(static_cast<std::int64_t>(which->number()))),
       link_(std::move(which)),
       options_(options),
       owner_(std::move(owner)),
-      filter_(options.filter, link_->peer().basp_node, std::move(own_basp_node)),
+      filter_(options.filter, link_->peer().basp_node, self.basp_node),
+      grants_(self.entry_point, self.basp_node),
       stream_(multiplexer, descriptor, std::move(stream),
               [to = link_.get()](std::size_t bytes) { to->received(bytes); }) {
     stream_.ack_writes(true);
@@ -145,14 +150,11 @@ public:
 
   // -- reading -------------------------------------------------------------------
 
+  /// BASP always asks for an exact number of bytes.
   void configure_read(caf::io::receive_policy::config policy) override {
-    wanted_ = policy.second;
-    collecting_ = wanted_ > options_.chunk_bytes;
-    if (collecting_) {
-      collected_.clear();
-      policy.second = options_.chunk_bytes;
-    }
-    stream_.configure_read(policy);
+    if (replaying_)
+      return; // the payload is here already
+    expect(policy.second);
     if (!std::exchange(launched_, true))
       stream_.start(this);
   }
@@ -169,6 +171,8 @@ public:
   }
 
   caf::byte_buffer& rd_buf() override {
+    if (replaying_)
+      return replayed_;
     return collecting_ ? collected_ : stream_.rd_buf();
   }
 
@@ -186,7 +190,9 @@ public:
   void flush() override {
     if (too_slow_)
       return;
-    waiting_ += stream_.wr_buf().size() - counted_;
+    auto& written = stream_.wr_buf();
+    grants_.sent(std::as_bytes(std::span{written}).subspan(counted_));
+    waiting_ += written.size() - counted_;
     stream_.flush(this);
     counted_ = stream_.wr_buf().size(); // zero if the stream has taken the buffer over
     note_waiting();
@@ -232,21 +238,28 @@ private:
                       std::size_t size) {
     auto header = basp_header::from_bytes({bytes, size});
     auto judged = filter_.header(header);
-    switch (judged.what) {
-      case decision::close:
-        return refuse(context, judged.why);
-      case decision::drop:
-        link_->dropped_.fetch_add(1, std::memory_order_relaxed);
-        to_skip_ = header.payload_bytes;
-        if (to_skip_ > 0)
-          read_exactly(std::min(to_skip_, options_.chunk_bytes));
-        return true;
-      case decision::pass:
-        in_payload_ = header.payload_bytes > 0;
-        is_handshake_ = header.what == basp_header::operation::server_handshake;
-        return caf::io::scribe::consume(context, bytes, size);
+    if (judged.what == decision::close)
+      return refuse(context, judged.why);
+    if (judged.what == decision::drop
+        || (header.what == basp_header::operation::direct_message
+            && !grants_.refusal(header).empty())) {
+      drop();
+      to_skip_ = header.payload_bytes;
+      read_exactly(to_skip_ > 0 ? std::min(to_skip_, options_.chunk_bytes)
+                                : basp_header::wire_bytes);
+      return true;
     }
-    return false;
+    in_payload_ = header.payload_bytes > 0;
+    is_handshake_ = header.what == basp_header::operation::server_handshake;
+    using enum basp_header::operation;
+    if (in_payload_ && (header.what == direct_message || header.what == monitor_message)) {
+      message_ = header;
+      auto* first = reinterpret_cast<const compat::byte*>(bytes);
+      replayed_.assign(first, first + size);
+      expect(header.payload_bytes);
+      return true;
+    }
+    return caf::io::scribe::consume(context, bytes, size);
   }
 
   bool consume_payload(compat::execution_context* context, const std::byte* bytes,
@@ -262,17 +275,58 @@ private:
       size = collected_.size();
     }
     in_payload_ = false;
-    auto judged = filter_.payload({reinterpret_cast<const char*>(bytes), size});
+    std::string_view payload{reinterpret_cast<const char*>(bytes), size};
+    auto judged = filter_.payload(payload);
     if (judged.what != decision::pass)
       return refuse(context, judged.why);
-    auto kept = caf::io::scribe::consume(context, bytes, size); // takes rd_buf()
-    if (collecting_) {
-      collecting_ = false;
-      collected_ = {}; // gives the memory back
+    auto was_collecting = collecting_;
+    auto kept = true;
+    if (auto message = std::exchange(message_, std::nullopt);
+        message && !refusal(*message, payload).empty()) {
+      drop();
+      expect(basp_header::wire_bytes);
+    } else {
+      kept = (!message || replay_header(context))
+             && caf::io::scribe::consume(context, bytes, size); // takes rd_buf()
     }
+    if (was_collecting)
+      collected_ = {}; // gives the memory back
     if (is_handshake_ && kept && !detached())
       came_up();
     return kept;
+  }
+
+  /// Why what BASP would take is dropped; empty: it is not.
+  std::string_view refusal(const basp_header& message, std::string_view payload) {
+    if (message.what == basp_header::operation::monitor_message)
+      return grants_.refusal(message);
+    if (!payload.starts_with('\0')) // the number of actors that it still has to go through
+      return "a message that other actors pass on";
+    auto is_named = (message.flags & basp_header::named_receiver) != 0;
+    return incoming_message::refusal(payload.substr(1), is_named
+                                                          ? incoming_message::receiver::spawn_server
+                                                          : incoming_message::receiver::actor);
+  }
+
+  /// Gives BASP the header whose payload has been judged.
+  bool replay_header(compat::execution_context* context) {
+    replaying_ = true;
+    auto kept = caf::io::scribe::consume(context, replayed_.data(), replayed_.size());
+    replaying_ = false;
+    return kept;
+  }
+
+  void drop() {
+    link_->dropped_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  /// Reads so many bytes next; many are collected as they arrive.
+  void expect(std::size_t size) {
+    wanted_ = size;
+    collecting_ = wanted_ > options_.chunk_bytes;
+    if (collecting_)
+      collected_.clear();
+    read_exactly(std::min(wanted_, options_.chunk_bytes));
   }
 
   /// Reserves address space for the announced size, and touches only what has arrived.
@@ -338,10 +392,15 @@ private:
   const link_options options_;
   std::shared_ptr<link_owner> owner_;
   basp_filter filter_;
+  grants grants_;
   bool launched_ = false;
   /// The next bytes are the payload of the last header.
   bool in_payload_ = false;
   bool is_handshake_ = false;
+  /// A message of which BASP gets the header once the payload has been judged.
+  std::optional<basp_header> message_;
+  caf::byte_buffer replayed_;
+  bool replaying_ = false;
   /// The payload is longer than one chunk and comes in pieces.
   bool collecting_ = false;
   std::size_t wanted_ = 0;

@@ -16,6 +16,7 @@
 #include "caf/sec.hpp"
 #include "caf/span.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/incoming_message.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 

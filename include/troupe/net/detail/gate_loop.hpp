@@ -399,10 +399,9 @@ private:
     auto made = std::make_shared<link>(what.connection, std::move(what.peer), what.end, descriptor);
     links_.emplace(what.connection, made);
     link_count = links_.size();
-    auto own_basp_node = table_.self().basp_node;
     caf::io::scribe_ptr scribe{caf::make_counted<link_scribe>(
       dynamic_cast<caf::io::network::default_multiplexer&>(sys_.middleman().backend()), descriptor,
-      std::move(stream), std::move(made), options_, std::move(own_basp_node), shared_from_this())};
+      std::move(stream), std::move(made), options_, table_.self(), shared_from_this())};
     // The message with which CAF's own tests connect two instances: both sides write the server's
     // handshake, so both check application identifiers, and a redundant connection is closed
     // instead of kept as one that BASP does not know.

@@ -1,0 +1,319 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "caf/binary_deserializer.hpp"
+#include "caf/fwd.hpp"
+#include "caf/inspector_access.hpp"
+#include "caf/inspector_access_base.hpp"
+#include "caf/message.hpp"
+#include "caf/sec.hpp"
+#include "caf/type_id.hpp"
+
+namespace troupe {
+
+/// Judges messages from other processes in CAF's binary form before CAF reads them. CAF trusts
+/// what it reads: an exit message ends any actor, a link message makes it take a local actor for a
+/// remote one, messages inside messages use up its stack, and it never forgets a list of types that
+/// a message had.
+///
+/// Accepted are messages of at most max_elements: of CAF's own types numbers, texts, handles,
+/// errors, times, addresses and most atoms; of all other types those that the program has
+/// registered. A message or an error inside a message is judged as well, if only atoms and texts
+/// precede it; it is refused behind other elements. Values of other types are not looked into: see
+/// caf::inspector_access<caf::message> below.
+///
+/// For any thread. Cost: some 10 ns for a message of one element; one lock for more.
+class incoming_message {
+public:
+  static constexpr std::size_t max_elements = 8;
+  /// Messages and errors that lie in each other.
+  static constexpr std::size_t max_depth = 8;
+  /// Different lists of two and more types, in one process, as CAF keeps each forever.
+  static constexpr std::size_t max_lists = 10'000;
+
+  /// To whom it goes.
+  enum class receiver : std::uint8_t {
+    actor,
+    /// The one by which CAF spawns actors for other processes.
+    spawn_server,
+  };
+
+  /// Returns why the message that begins with `bytes` is refused; empty if CAF may read it. Types
+  /// that are not registered here are no reason: CAF reports them.
+  [[nodiscard]] static std::string_view refusal(std::string_view bytes,
+                                                receiver to = receiver::actor) {
+    return judge(bytes, to, 0).why;
+  }
+
+private:
+  struct judged {
+    std::string_view why;
+    /// What follows the last element that was looked into; nothing if its size is not known.
+    std::optional<std::string_view> rest;
+  };
+
+  struct type_list {
+    std::array<caf::type_id_t, max_elements> ids{};
+    std::size_t count = 0;
+
+    [[nodiscard]] std::span<const caf::type_id_t> all() const {
+      return {ids.data(), count};
+    }
+
+    friend auto operator<=>(const type_list&, const type_list&) = default;
+  };
+
+  static judged refuse(std::string_view why) {
+    return {why, std::nullopt};
+  }
+
+  static judged judge(std::string_view bytes, receiver to, std::size_t depth) {
+    if (depth > max_depth)
+      return refuse("messages lie too deep in each other");
+    if (bytes.empty())
+      return refuse("the message is cut short");
+    type_list types;
+    types.count = static_cast<unsigned char>(bytes.front());
+    bytes.remove_prefix(1);
+    if (types.count > max_elements)
+      return refuse("the message has too many elements");
+    for (std::size_t index = 0; index < types.count; ++index) {
+      auto id = take_id(bytes);
+      if (!id)
+        return refuse("the message is cut short");
+      if (!may_pass(*id, to))
+        return refuse("the message has a type of CAF's own that no peer may send");
+      types.ids[index] = *id;
+    }
+    if (!remember(types))
+      return refuse("messages with too many different lists of types have come");
+    return look_into(types, bytes, depth);
+  }
+
+  /// Judges the messages and errors among the elements.
+  static judged look_into(const type_list& types, std::string_view bytes, std::size_t depth) {
+    std::optional rest{bytes};
+    for (auto id : types.all()) {
+      auto nests = id == caf::type_id_v<caf::message> || id == caf::type_id_v<caf::error>;
+      if (nests && !rest)
+        return refuse("a message or an error lies behind other elements");
+      if (!rest)
+        continue;
+      if (nests) {
+        if (id == caf::type_id_v<caf::error> && !enter_error(*rest)) {
+          if (rest->empty())
+            return refuse("the message is cut short");
+          rest->remove_prefix(1); // no error
+          continue;
+        }
+        auto inside = judge(*rest, receiver::actor, depth + 1);
+        if (!inside.why.empty())
+          return inside;
+        rest = inside.rest;
+      } else if (id == caf::type_id_v<std::string>) {
+        if (!skip_text(*rest))
+          return refuse("the message is cut short");
+      } else if (!is_atom(id)) {
+        rest.reset();
+      }
+    }
+    return {{}, rest};
+  }
+
+  static std::optional<caf::type_id_t> take_id(std::string_view& bytes) {
+    if (bytes.size() < 2)
+      return std::nullopt;
+    auto at = [&](std::size_t index) {
+      return static_cast<unsigned>(static_cast<unsigned char>(bytes[index]));
+    };
+    auto id = static_cast<caf::type_id_t>(at(0) << 8U | at(1));
+    bytes.remove_prefix(2);
+    return id;
+  }
+
+  /// Goes to the context of an error, which is a message. Returns false, and takes nothing, if
+  /// there is none.
+  static bool enter_error(std::string_view& bytes) {
+    constexpr std::size_t head = 1 + 1 + 2; // whether there is one, its code, its category
+    if (bytes.size() < head || bytes.front() == 0)
+      return false;
+    bytes.remove_prefix(head);
+    return true;
+  }
+
+  /// The size of a text has 7 bits in each byte, the lowest first.
+  static bool skip_text(std::string_view& bytes) {
+    std::size_t size = 0;
+    for (auto shift = 0U; shift < 35; shift += 7) {
+      if (bytes.empty())
+        return false;
+      auto next = static_cast<unsigned char>(bytes.front());
+      bytes.remove_prefix(1);
+      size |= static_cast<std::size_t>(next & 0x7FU) << shift;
+      if (next < 0x80) {
+        if (size > bytes.size())
+          return false;
+        bytes.remove_prefix(size);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  static bool is_atom(caf::type_id_t id) {
+    return id >= caf::type_id_v<caf::add_atom> && id <= caf::type_id_v<caf::wait_for_atom>;
+  }
+
+  /// Of CAF's own types only those that carry data.
+  static bool may_pass(caf::type_id_t id, receiver to) {
+    if (id >= caf::first_custom_type_id)
+      return true;
+    if (id == caf::type_id_v<caf::sys_atom>)
+      return to == receiver::spawn_server;
+    if (is_atom(id))
+      return id
+               != caf::type_id_v<
+                 caf::
+                   link_atom> && id != caf::type_id_v<caf::unlink_atom> && id != caf::type_id_v<caf::migrate_atom>;
+    constexpr std::array data{
+      caf::type_id_v<bool>,
+      caf::type_id_v<double>,
+      caf::type_id_v<float>,
+      caf::type_id_v<std::int16_t>,
+      caf::type_id_v<std::int32_t>,
+      caf::type_id_v<std::int64_t>,
+      caf::type_id_v<std::int8_t>,
+      caf::type_id_v<long double>,
+      caf::type_id_v<std::uint16_t>,
+      caf::type_id_v<std::uint32_t>,
+      caf::type_id_v<std::uint64_t>,
+      caf::type_id_v<std::uint8_t>,
+      caf::type_id_v<std::string>,
+      caf::type_id_v<std::u16string>,
+      caf::type_id_v<std::u32string>,
+      caf::type_id_v<std::set<std::string>>,
+      caf::type_id_v<caf::actor>,
+      caf::type_id_v<caf::actor_addr>,
+      caf::type_id_v<caf::byte_buffer>,
+      caf::type_id_v<caf::error>,
+      caf::type_id_v<caf::exit_reason>,
+      caf::type_id_v<caf::ipv4_address>,
+      caf::type_id_v<caf::ipv4_endpoint>,
+      caf::type_id_v<caf::ipv4_subnet>,
+      caf::type_id_v<caf::ipv6_address>,
+      caf::type_id_v<caf::ipv6_endpoint>,
+      caf::type_id_v<caf::ipv6_subnet>,
+      caf::type_id_v<caf::message>,
+      caf::type_id_v<caf::node_id>,
+      caf::type_id_v<caf::none_t>,
+      caf::type_id_v<caf::pec>,
+      caf::type_id_v<caf::sec>,
+      caf::type_id_v<caf::strong_actor_ptr>,
+      caf::type_id_v<caf::timespan>,
+      caf::type_id_v<caf::timestamp>,
+      caf::type_id_v<caf::unit_t>,
+      caf::type_id_v<caf::uri>,
+      caf::type_id_v<caf::weak_actor_ptr>,
+      caf::type_id_v<std::vector<caf::actor>>,
+      caf::type_id_v<std::vector<caf::actor_addr>>,
+      caf::type_id_v<std::vector<caf::strong_actor_ptr>>,
+      caf::type_id_v<std::vector<caf::weak_actor_ptr>>,
+    };
+    return std::ranges::find(data, id) != data.end();
+  }
+
+  /// Returns whether CAF may keep this list of types. It does not keep lists with types that are
+  /// not registered.
+  static bool remember(const type_list& types) {
+    if (types.count < 2)
+      return true;
+    for (auto id : types.all())
+      if (caf::query_type_name(id).empty())
+        return true;
+    static std::mutex mutex;
+    static std::set<type_list> known;
+    std::lock_guard guard{mutex};
+    if (known.contains(types))
+      return true;
+    if (known.size() >= max_lists)
+      return false;
+    known.insert(types);
+    return true;
+  }
+};
+
+namespace detail {
+
+/// Counts the messages that lie in each other, in this thread, while they are read.
+class message_depth {
+public:
+  static constexpr std::size_t most = 64;
+
+  message_depth() {
+    ++depth();
+  }
+
+  message_depth(const message_depth&) = delete;
+  message_depth& operator=(const message_depth&) = delete;
+
+  ~message_depth() {
+    --depth();
+  }
+
+  [[nodiscard]] static bool is_too_deep() {
+    return depth() > most;
+  }
+
+private:
+  static std::size_t& depth() {
+    thread_local std::size_t counted = 0;
+    return counted;
+  }
+};
+
+} // namespace detail
+} // namespace troupe
+
+/// Reads a message that is a field of a struct: as incoming_message judges it, and at most 64 in
+/// each other, because structs and messages that lie in each other would use up the stack.
+template <>
+struct caf::inspector_access<caf::message> : caf::inspector_access_base<caf::message> {
+  template <class Inspector>
+  [[nodiscard]] static bool apply(Inspector& f, caf::message& x) {
+    if constexpr (std::is_same_v<Inspector, caf::binary_deserializer>)
+      return read(f, x);
+    else if constexpr (Inspector::is_loading)
+      return x.load(f);
+    else
+      return x.save(f);
+  }
+
+private:
+  static bool read(caf::binary_deserializer& f, caf::message& x) {
+    troupe::detail::message_depth counted;
+    if (counted.is_too_deep()) {
+      f.emplace_error(caf::sec::runtime_error, "messages lie too deep in each other");
+      return false;
+    }
+    auto rest = f.remainder();
+    auto why = troupe::incoming_message::refusal(
+      {reinterpret_cast<const char*>(rest.data()), rest.size()});
+    if (why.empty())
+      return x.load(f);
+    f.emplace_error(caf::sec::runtime_error, std::string{why});
+    return false;
+  }
+};
