@@ -36,13 +36,14 @@ class group_member;
 
 namespace troupe::cluster {
 
-/// A service that a program brings: see service_options::add().
+/// A service of a program: see service_options::add().
 struct own_service {
-  /// In the cluster.
+  /// Its name in the cluster.
   std::string name;
-  /// The name of its trait: the same on all nodes, whatever their releases.
+  /// The name of its trait: the same on all nodes, also of different releases.
   std::string type;
-  /// Starts it as a member of a group; of none (null): in memory. `warn` is told if it stops there.
+  /// Starts it as a member of a group, or in memory if `member` is null. `warn` is called if it
+  /// stops.
   std::function<result<caf::strong_actor_ptr>(
     caf::actor_system& sys, std::shared_ptr<host::group_member> member,
     const host::core_options& limits, std::function<void(const problem&)> warn)>
@@ -53,10 +54,10 @@ struct own_service {
 template <class Service>
 struct own_service_of;
 
-/// The port of a node that names none.
+/// The default port of a node.
 inline constexpr std::uint16_t default_port = 6767;
 
-/// Bounds of the services of a cluster; those of the node that leads count.
+/// Bounds of the services of a cluster. The leader's values apply.
 struct service_options {
   /// Of the lock service.
   lock::lock_options locks{};
@@ -68,20 +69,20 @@ struct service_options {
   state::state_options state{};
   /// How each of them writes its journal.
   host::core_options journal{};
-  /// Those that this program brings: see add(). At most 100.
+  /// The services of this program: see add(). At most 100.
   std::vector<own_service> own{};
 
-  /// Puts a service of one's own beside those of the cluster, on the group that keeps them: on each
-  /// node that may vote, under the same name and trait (see host::service), so that it outlives the
-  /// loss of nodes as they do. node::service() is its client. Include troupe/service.hpp.
+  /// Adds a service of the program to the services of the cluster. The same Raft group keeps it, so
+  /// it survives the loss of nodes as they do. Add it on each node that may vote, with the same
+  /// name and trait (see host::service). node::service() is its client. Include troupe/service.hpp.
   ///
   ///     options.services.add<ticket_service>("tickets", 500);
   ///
-  /// A node whose program lacks it votes all the same, and leads the others; it keeps what it
-  /// cannot carry out, up to host::group_options::max_unread_bytes. If its rules throw, the service
-  /// refuses all on that node until the next start, and the others go on. `options` count on the
-  /// node that leads. A bad name is refused by node::start(): bad_argument for one that is invalid
-  /// or begins with "troupe.", conflict for two of one name or number.
+  /// A node whose program lacks the service votes and can lead the other services; it keeps the
+  /// entries of this one, up to host::group_options::max_unread_bytes. If the rules of the service
+  /// throw, it refuses all requests on that node until the next start, and the other services go
+  /// on. The leader's `options` apply. node::start() refuses names: bad_argument for one that is
+  /// invalid or begins with "troupe.", conflict for two with the same name or number.
   template <class Service>
   service_options& add(std::string name, typename Service::options options = {});
 };
@@ -94,80 +95,79 @@ service_options& service_options::add(std::string name, typename Service::option
 
 /// How a node leaves its cluster.
 struct leave_options {
-  /// Also where others need it: a voter whose place nobody can take, so that the cluster stands
-  /// fewer losses; the only host, which takes the services with it.
+  /// Leaves even if the cluster loses by it: a voter without a replacement, after which the cluster
+  /// tolerates fewer failures, or the only host, with which the services end.
   bool force = false;
 };
 
-/// How a node is set up. Every span counts on the node's own clock.
+/// The configuration of a node. Spans are measured by the node's own clock.
 struct node_options {
-  /// For people; the first 8 digits of its id if empty. At most 255 bytes of UTF-8 without
+  /// A name for people. If empty, the first 8 digits of its id. At most 255 bytes of UTF-8 without
   /// control characters.
   std::string name{};
-  /// Where it takes links: at each address that a name stands for. Port 0 is any free one. What
-  /// of them this machine does not have is a line of the log; it starts if it has one.
+  /// Where it accepts links. A host name stands for all its addresses; those that this machine does
+  /// not have are logged, and the node starts if one remains. Port 0: any free port.
   net::address listen{"127.0.0.1", default_port};
-  /// What others dial, where that differs (behind NAT, in a container).
+  /// The address that others dial, if it differs from `listen` (behind NAT, in a container).
   std::optional<net::address> advertise{};
-  /// Nodes of the cluster to join, tried in turn. None: this node founds a cluster,
-  /// if its data folder knows of none yet. A cluster that was founded without a data folder
-  /// keeps its services in the memory of its founder, and ends with that.
+  /// Nodes of the cluster to join, tried in turn. Empty: this node founds a cluster, unless its
+  /// data folder already belongs to one. A cluster that was founded without a data folder keeps its
+  /// services in the memory of its founder and ends with it.
   std::vector<net::address> join{};
   /// How long node::start() waits until the node has joined. Zero: it returns at once, and the node
-  /// goes on trying, as it does after a loss.
+  /// joins in the background, as it does after it has lost the cluster.
   duration wait_joined = std::chrono::seconds{10};
-  /// Founds a cluster also where `join` is given; refused, with errc::conflict, if one is
-  /// found there. Without effect once the data folder knows its cluster.
+  /// Founds a cluster even if `join` is given. Refused with errc::conflict if a cluster is found
+  /// there. No effect once the data folder belongs to a cluster.
   bool bootstrap = false;
-  /// Where everything is kept; empty: nothing outlives the process.
+  /// The folder for all that outlives the process. Empty: nothing does.
   std::filesystem::path data{};
-  /// How many nodes with a data folder the cluster has keep its services, as far as it goes by
-  /// this node, which counts when that leads: a minority of them may be lost. Odd numbers up
-  /// to 7 are of use.
+  /// Number of voters: nodes with a data folder that keep the services of the cluster. Any minority
+  /// of them may be lost. The leader's value applies. Choose an odd number up to 7: an even one
+  /// tolerates no more failures than the odd one below it.
   std::size_t voters = 3;
-  /// How those agree; see raft::lan() for one machine or rack. The same on all nodes.
+  /// Options of the Raft group that the voters form; see raft::lan() for one machine or rack. The
+  /// same on all nodes.
   host::group_options group{};
-  /// A node whose link is lost for so long is taken for gone: its tasks run elsewhere,
-  /// its agents show disconnected.
+  /// A node whose link has been lost for this long counts as lost: its tasks run elsewhere, and its
+  /// agents are shown as disconnected.
   duration lost_after = std::chrono::seconds{5};
-  /// How long the agents of a node with an actor system of its own may go on, when it stops, with
-  /// what is in their mailboxes; the rest of that is dropped. An agent ends no sooner than what it
-  /// does at that moment.
+  /// How long agents may still handle the messages in their mailboxes when a node with an actor
+  /// system of its own stops; messages left after that are dropped. A message that is being handled
+  /// is always finished.
   duration agents_end_within = std::chrono::seconds{2};
-  /// How long between two tries to reach the cluster.
+  /// The pause between two attempts to reach the cluster: the first and the longest.
   backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
-  /// Bounds of the services; see there.
+  /// Bounds of the services.
   service_options services{};
-  /// How messages between agents are brought.
+  /// Bounds of messages between agents.
   router::router_options router{};
-  /// How links to others are kept.
+  /// Options of links to other nodes.
   net::link_options links{};
-  /// Gets a line for each thing that an operator should know, on any thread, one at a time; must
-  /// not block. What goes wrong again and again is said when it begins, changes and ends. Default:
-  /// nobody.
+  /// Called with each line that an operator should see, on any thread, one call at a time. Must not
+  /// block. A problem that repeats is logged when it begins, changes and ends. Default: no log.
   std::function<void(const log_line&)> log{};
-  /// Called once, on an actor of the node, when somebody asks this node to leave its cluster
-  /// (as `troupe leave` does) and it may: the program ends what it does, calls
-  /// node::leave() from a thread of its own and ends. Must not block. Default: nobody, such
-  /// requests are refused.
+  /// Called once, on an actor of the node, when this node is asked to leave its cluster (as `troupe
+  /// leave` does) and may do so. The program then finishes its work, calls node::leave() from a
+  /// thread of its own and ends. Must not block. Default: such requests are refused.
   std::function<void(const leave_options&)> on_leave_asked{};
 };
 
 /// How an agent is registered.
 struct agent_options {
-  /// What it can do, by which others find it.
+  /// Its capabilities, by which other agents find it.
   std::set<std::string> capabilities{};
-  /// Groups that it is a member of.
+  /// The groups of receivers that it is a member of.
   std::set<std::string> groups{};
-  /// By which others find it, too.
+  /// Keys and values by which other agents find it as well.
   std::map<std::string, std::string> metadata{};
-  /// The only one of its name in the cluster. Otherwise the name is one that several may
-  /// have, as a capability is, and needs no claim.
+  /// Whether no other agent of the cluster may have its name, which is then claimed in the group.
+  /// If false, several agents may have the name, as with a capability.
   bool unique = true;
-  /// Called, on an actor of the node, when another node has a newer claim to the name (both
-  /// were in parts of a cluster that did not see each other): the agent gets no messages
-  /// of that name from then on. Must not block. Default: the agent gets an exit message
-  /// with name_taken.
+  /// Called, on an actor of the node, when another node has a newer claim to the name, after both
+  /// were in parts of the cluster that could not see each other. The agent then gets no more
+  /// messages under that name. Must not block. Default: the agent gets an exit message with
+  /// name_taken.
   std::function<void(const problem&)> on_name_taken{};
 };
 

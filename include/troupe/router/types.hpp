@@ -91,9 +91,9 @@ struct agent_page {
   TROUPE_FIELDS(agent_page, agents, more);
 };
 
-/// What came of a wish about an agent.
+/// The result of a change of an agent.
 struct agent_receipt {
-  /// Whether it made a difference; a repeat makes none.
+  /// Whether anything changed; a repeat changes nothing.
   bool changed = false;
 
   friend bool operator==(const agent_receipt&, const agent_receipt&) = default;
@@ -101,28 +101,29 @@ struct agent_receipt {
   TROUPE_FIELDS(agent_receipt, changed);
 };
 
-/// Nobody waits longer for the answer to a request, whatever was asked for.
+/// The longest wait for the answer to a request; longer ones are shortened to it.
 inline constexpr duration longest_wait = std::chrono::hours{1};
 
 /// Bounds of one router.
 struct router_options {
-  /// Agents of this node.
+  /// Agents on this node.
   std::uint32_t max_agents = 100'000;
-  /// Bytes of messages that wait for one other node: for a link, or for room on it. Beyond that
-  /// messages to it are refused with limit_reached, until half of them has gone.
+  /// Bytes of messages that wait for one other node: for a link, or for room on it. Beyond it,
+  /// messages to that node are refused with limit_reached until half of the bytes have been sent.
   std::uint64_t max_waiting_bytes = 8U << 20U; // 80 ms of a network of 1 Gbit/s
-  /// Requests to other nodes without an answer yet; and those of each other node or client to
-  /// agents here: of more the first end with outcome_unknown.
+  /// Requests to other nodes without an answer; and, for each other node or client, its requests to
+  /// agents here. Beyond it the oldest ends with outcome_unknown.
   std::uint32_t max_pending = 100'000;
-  /// Agents that one message to many may reach; the report counts those left out.
+  /// Recipients of one message to many; send_report counts those left out.
   std::uint32_t max_recipients = 10'000;
-  /// Bytes on a link that the other side has not received: of messages, and of answers as many
-  /// again. The heartbeats of a group wait behind at most so much and one message of each.
+  /// Unacknowledged bytes of messages on a link, and as many of answers. Heartbeats of a group wait
+  /// behind at most that much and one message of each.
   std::uint64_t window_bytes = 256U << 10U; // measured: larger ones are no faster
-  /// Bytes of one message. Half of link_options::max_queued_bytes, above which a link is closed.
+  /// Bytes of one message. At most half of link_options::max_queued_bytes, above which a link is
+  /// closed.
   std::uint64_t max_message_bytes = 32U << 20U;
-  /// Bytes of answers that wait for room on the link to one other node or client. Beyond that
-  /// whoever asked gets outcome_unknown instead, until half of them has gone.
+  /// Bytes of answers that wait for room on the link to one other node or client. Beyond it further
+  /// requests end with outcome_unknown until half of the bytes have been sent.
   std::uint64_t max_answer_bytes = 64U << 20U;
   /// The same, on all links together.
   std::uint64_t max_all_answer_bytes = 256U << 20U;
