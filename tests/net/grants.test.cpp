@@ -84,6 +84,11 @@ SCENARIO("a peer reaches the entry point and what this node has told it of", "[n
   }
 }
 
+TEST_CASE("of a node without an entry point no actor is reached", "[net]") {
+  net::grants link{0, self};
+  CHECK_FALSE(reaches(link, 0));
+}
+
 SCENARIO("a request is answered once, by whoever was asked", "[net]") {
   GIVEN("a link over which an actor has asked") {
     net::grants link{entry_point, self};
@@ -104,6 +109,8 @@ SCENARIO("a request is answered once, by whoever was asked", "[net]") {
     THEN("the category of a message does not count") {
       send(link, 6, 12 | std::uint64_t{1} << 60U);
       CHECK(may_answer(link, 6, 12));
+      send(link, 6, 13);
+      CHECK(may_answer(link, 6, 13 | std::uint64_t{1} << 60U));
     }
   }
 }
@@ -113,12 +120,13 @@ SCENARIO("what a peer may address is bounded, and what is in use stays", "[net]"
     net::grants link{entry_point, self};
     send(link, entry_point, 0, handle_of(8));
     WHEN("more actors send than are remembered") {
-      for (std::uint64_t actor = 1'000; actor <= 1'000 + net::grants::max_senders; ++actor) {
+      for (std::uint64_t actor = 1'000; actor <= 1'001 + net::grants::max_senders; ++actor) {
         send(link, actor, 0);
-        CHECK((actor != 1'005 || reaches(link, 1'001))); // so it is used later than the first
+        CHECK((actor != 1'005 || reaches(link, 1'001))); // so it is used later than the next one
       }
-      THEN("the one that was used least recently is forgotten, handles are not") {
+      THEN("those that were used least recently are forgotten, handles are not") {
         CHECK_FALSE(reaches(link, 1'000));
+        CHECK_FALSE(reaches(link, 1'002));
         CHECK(reaches(link, 1'001));
         CHECK(reaches(link, 8));
       }
