@@ -371,6 +371,58 @@ TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][ho
   here.check_good_peer();
 }
 
+TEST_CASE("what honest peers send is read", "[net][hostile]") {
+  using troupe::incoming_message;
+  using receiver = incoming_message::receiver;
+  target here;
+  auto& sys = here.node.system();
+  auto refusal = [&](const caf::message& what, receiver to = receiver::actor) {
+    return std::string{incoming_message::refusal(to_payload(sys, what).substr(1), to)};
+  };
+  auto why = caf::make_error(caf::sec::unexpected_message, std::string(300, 'x'));
+  auto self = sys.registry().get(here.node.gate().self().entry_point);
+  CHECK(refusal({}).empty());
+  CHECK(refusal(caf::make_message(why)).empty());
+  CHECK(refusal(caf::make_message(caf::error{})).empty());
+  CHECK(refusal(caf::make_message(caf::error{}, why)).empty());
+  CHECK(refusal(caf::make_message(caf::ok_atom_v, std::string(200, 'y'), why)).empty());
+  CHECK(refusal(caf::make_message(caf::make_error(caf::sec::unexpected_message,
+                                                  caf::make_message(1, 2.0, "three"))))
+          .empty());
+  CHECK(refusal(caf::make_message(test::greet_request{"hello"}, self)).empty());
+  CHECK(refusal(caf::make_message(1, 2, 3, 4, 5, 6, 7, 8)).empty());
+  caf::message deep;
+  for (std::size_t depth = 0; depth < incoming_message::max_depth; ++depth)
+    deep = caf::make_message(deep);
+  CHECK(refusal(deep).empty());
+  CHECK_FALSE(refusal(caf::make_message(deep)).empty());
+  auto spawn = caf::make_message(caf::spawn_atom_v, std::string{"name"},
+                                 caf::make_message(std::string{"options"}, self),
+                                 std::set<std::string>{"a", "b"});
+  CHECK(refusal(spawn, receiver::spawn_server).empty());
+  auto info = caf::make_message(caf::sys_atom_v, caf::get_atom_v, std::string{"info"});
+  CHECK(refusal(info, receiver::spawn_server).empty());
+  CHECK_FALSE(refusal(info).empty());
+  auto hostile = caf::make_message(caf::exit_msg{self->address(), caf::exit_reason::kill});
+  CHECK_FALSE(refusal(caf::make_message(hostile)).empty());
+  CHECK_FALSE(refusal(caf::make_message(caf::spawn_atom_v, std::string{"name"}, hostile),
+                      receiver::spawn_server)
+                .empty());
+  CHECK_FALSE(
+    refusal(caf::make_message(caf::make_error(caf::sec::runtime_error, hostile))).empty());
+}
+
+TEST_CASE("lists of types that CAF would keep are bounded", "[net][hostile]") {
+  using list = troupe::incoming_message::type_list;
+  troupe::incoming_message::known_lists known{2};
+  CHECK(known.add(list{{1, 2}, 2}));
+  CHECK(known.add(list{{1, 3}, 2}));
+  CHECK(known.add(list{{1, 2}, 2}));
+  CHECK_FALSE(known.add(list{{2, 1}, 2}));
+  CHECK_FALSE(known.add(list{{1, 2, 3}, 3}));
+  CHECK(known.add(list{{9}, 1}));
+}
+
 TEST_CASE("a message with a struct in which messages lie in each other is not read",
           "[net][hostile]") {
   target here;

@@ -58,13 +58,7 @@ public:
     return judge(bytes, to, 0).why;
   }
 
-private:
-  struct judged {
-    std::string_view why;
-    /// What follows the last element that was looked into; nothing if its size is not known.
-    std::optional<std::string_view> rest;
-  };
-
+  /// The types of the elements of one message.
   struct type_list {
     std::array<caf::type_id_t, max_elements> ids{};
     std::size_t count = 0;
@@ -74,6 +68,38 @@ private:
     }
 
     friend auto operator<=>(const type_list&, const type_list&) = default;
+  };
+
+  /// Counts different lists of types, up to a bound. For any thread.
+  class known_lists {
+  public:
+    explicit known_lists(std::size_t most) : most_(most) {}
+
+    /// Returns whether `types` is known or can be remembered. There are no more lists of one type
+    /// than types, so these are not counted.
+    bool add(const type_list& types) {
+      if (types.count < 2)
+        return true;
+      std::lock_guard guard{mutex_};
+      if (known_.contains(types))
+        return true;
+      if (known_.size() >= most_)
+        return false;
+      known_.insert(types);
+      return true;
+    }
+
+  private:
+    std::size_t most_;
+    std::mutex mutex_;
+    std::set<type_list> known_;
+  };
+
+private:
+  struct judged {
+    std::string_view why;
+    /// What follows the last element that was looked into; nothing if its size is not known.
+    std::optional<std::string_view> rest;
   };
 
   static judged refuse(std::string_view why) {
@@ -238,20 +264,11 @@ private:
   /// Returns whether CAF may keep this list of types. It does not keep lists with types that are
   /// not registered.
   static bool remember(const type_list& types) {
-    if (types.count < 2)
-      return true;
+    static known_lists all{max_lists};
     for (auto id : types.all())
       if (caf::query_type_name(id).empty())
         return true;
-    static std::mutex mutex;
-    static std::set<type_list> known;
-    std::lock_guard guard{mutex};
-    if (known.contains(types))
-      return true;
-    if (known.size() >= max_lists)
-      return false;
-    known.insert(types);
-    return true;
+    return all.add(types);
   }
 };
 
