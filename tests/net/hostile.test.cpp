@@ -607,6 +607,56 @@ SCENARIO("a peer that reads too slowly is closed before memory runs out", "[net]
   }
 }
 
+SCENARIO("peers that do not read are bounded all together", "[net][hostile]") {
+  GIVEN("ten links to peers that do not read, each of which may have 32 MiB") {
+    net::link_options bounds;
+    bounds.max_queued_bytes = 32U << 20U;
+    bounds.max_all_queued_bytes = 48U << 20U;
+    target here{bounds};
+    std::vector<raw_peer> peers;
+    for (auto count = 0; count < 10; ++count) {
+      auto self = here.stranger();
+      self.entry_point = 1'000;
+      peers.push_back(raw_peer::linked(here.where, self));
+    }
+    REQUIRE(here.node.wait_for_links(10));
+    WHEN("each is sent 16 MiB") {
+      for (auto& which : here.node.links())
+        for (auto count = 0; count < 256; ++count)
+          caf::anon_send(caf::actor_cast<caf::actor>(which->entry_point()),
+                         test::greet_request{std::string(64U << 10U, 'x')});
+      THEN("those with most of them are closed until the rest is within the bound") {
+        CHECK(eventually([&] { return here.node.downs() >= 5; }));
+        CHECK(here.node.last_reason().find("together they hold too much") != std::string::npos);
+        here.check_good_peer();
+        CHECK(here.node.gate().links() > 0);
+      }
+    }
+  }
+  GIVEN("ten peers that announce 64 MiB, and send most of it") {
+    net::link_options bounds;
+    bounds.max_all_collected_bytes = 32U << 20U;
+    target here{bounds};
+    auto entry_point = here.node.gate().self().entry_point;
+    std::vector<raw_peer> peers;
+    for (auto count = 0; count < 10; ++count)
+      peers.push_back(raw_peer::linked(here.where, here.stranger()));
+    REQUIRE(here.node.wait_for_links(10));
+    WHEN("each sends 8 MiB") {
+      for (auto& each : peers) {
+        each.send(basp_bytes({direct_message, 0, 64U << 20U, 7, entry_point}));
+        each.send(std::string(8U << 20U, '\0'));
+      }
+      THEN("those that have sent most are closed until the rest is within the bound") {
+        CHECK(eventually([&] { return here.node.downs() >= 6; }));
+        CHECK(here.node.last_reason().find("what has arrived of long messages")
+              != std::string::npos);
+        here.check_good_peer();
+      }
+    }
+  }
+}
+
 SCENARIO("a node without descriptors waits, and does not spin", "[net][hostile]") {
   GIVEN("a node in a process that has none left, and somebody who wants in") {
     target here;

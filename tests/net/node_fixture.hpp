@@ -213,6 +213,14 @@ public:
     return up_.begin()->second;
   }
 
+  [[nodiscard]] std::vector<net::link_ptr> links() {
+    std::lock_guard guard{mutex_};
+    std::vector<net::link_ptr> all;
+    for (auto& [number, which] : up_)
+      all.push_back(which);
+    return all;
+  }
+
   [[nodiscard]] int ups() {
     std::lock_guard guard{mutex_};
     return ups_;

@@ -22,6 +22,7 @@
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/incoming_message.hpp"
 #include "troupe/net/basp_filter.hpp"
+#include "troupe/net/byte_budget.hpp"
 #include "troupe/net/byte_stream.hpp"
 #include "troupe/net/grants.hpp"
 #include "troupe/net/greeting.hpp"
@@ -43,6 +44,10 @@ public:
   virtual void came_up(const link_ptr& which) = 0;
   virtual void filled(const link_ptr& which) = 0;
   virtual void drained(const link_ptr& which) = 0;
+  /// That link has to be closed. In CAF's I/O thread.
+  virtual void give_way(connection_id which, const std::string& why) = 0;
+  /// What all links share; lives as long as this.
+  virtual link_budgets& budgets() = 0;
   /// CAF has closed the connection. In any thread.
   virtual void disconnected(const link_ptr& which) = 0;
   /// BASP has forgotten the node and delivered all messages from it. In any thread.
@@ -138,6 +143,8 @@ public:
       owner_(std::move(owner)),
       filter_(options.filter, link_->peer().basp_node, self.basp_node),
       grants_(self.entry_point, self.basp_node),
+      share_of_queued_(owner_->budgets().queued, link_->number()),
+      share_of_collected_(owner_->budgets().collected, link_->number()),
       stream_(multiplexer, descriptor, std::move(stream),
               [to = link_.get()](std::size_t bytes) { to->received(bytes); }) {
     stream_.ack_writes(true);
@@ -289,8 +296,10 @@ private:
       kept = (!message || replay_header(context))
              && caf::io::scribe::consume(context, bytes, size); // takes rd_buf()
     }
-    if (was_collecting)
+    if (was_collecting) {
       collected_ = {}; // gives the memory back
+      give_way(share_of_collected_.hold(0), {});
+    }
     if (is_handshake_ && kept && !detached())
       came_up();
     return kept;
@@ -338,6 +347,7 @@ private:
     }
     auto* first = reinterpret_cast<const compat::byte*>(bytes);
     collected_.insert(collected_.end(), first, first + size);
+    give_way(share_of_collected_.hold(collected_.size()), "what has arrived of long messages");
     return true;
   }
 
@@ -375,10 +385,18 @@ private:
       compat::anon_send(carrier, link_lost{});
   }
 
+  /// Closes the link that holds most, if one has to be closed.
+  void give_way(std::optional<connection_id> which, std::string_view of) {
+    if (which)
+      owner_->give_way(*which, "of all links it holds most of " + std::string{of}
+                                 + ", and together they hold too much");
+  }
+
   void note_waiting() {
     link_->queued_.store(waiting_, std::memory_order_relaxed);
     if (waiting_ > options_.max_queued_bytes && !std::exchange(too_slow_, true))
       link_->close("the peer is too slow: " + std::to_string(waiting_) + " bytes wait for it");
+    give_way(share_of_queued_.hold(waiting_), "what waits to be written");
     if (!is_full_ && waiting_ >= options_.full_bytes) {
       is_full_ = true;
       owner_->filled(link_);
@@ -393,6 +411,8 @@ private:
   std::shared_ptr<link_owner> owner_;
   basp_filter filter_;
   grants grants_;
+  budget_share share_of_queued_;
+  budget_share share_of_collected_;
   bool launched_ = false;
   /// The next bytes are the payload of the last header.
   bool in_payload_ = false;

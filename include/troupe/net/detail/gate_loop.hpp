@@ -30,6 +30,7 @@
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/net/byte_budget.hpp"
 #include "troupe/net/connection.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/job_queue.hpp"
@@ -80,6 +81,8 @@ public:
       options_(options),
       is_plain_(!make_stream),
       make_stream_(is_plain_ ? make_plain_stream : std::move(make_stream)),
+      budgets_{byte_budget{options_.max_all_queued_bytes},
+               byte_budget{options_.max_all_collected_bytes}},
       events_(std::move(events)),
       self_(self),
       table_(std::move(self), options_.table) {}
@@ -129,6 +132,14 @@ public:
 
   void drained(const link_ptr& which) override {
     tell(&link_events::on_drained, which);
+  }
+
+  link_budgets& budgets() override {
+    return budgets_;
+  }
+
+  void give_way(connection_id which, const std::string& why) override {
+    jobs.post([this, which, why] { perform(close_link{which, why}); });
   }
 
   void disconnected(const link_ptr& which) override {
@@ -503,6 +514,7 @@ private:
   const link_options options_;
   const bool is_plain_;
   const stream_maker make_stream_;
+  link_budgets budgets_;
   const clock::time_point started_ = clock::now();
   std::shared_mutex events_mutex_;
   link_events events_;
