@@ -74,6 +74,8 @@ TEST_CASE("a hello that nobody could mean is refused", "[net][wire]") {
      }},
     {"no BASP node id", [](hello& x) { x.basp_node.clear(); }},
     {"a heartbeat of nothing", [](hello& x) { x.heartbeat = {}; }},
+    {"a heartbeat with which it could be silent for more than 30 s",
+     [](hello& x) { x.heartbeat = 15s + 1ns; }},
     {"a heartbeat a year long", [](hello& x) { x.heartbeat = 24h * 365; }},
     {"a negative heartbeat", [](hello& x) { x.heartbeat = -1s; }},
   };

@@ -109,9 +109,10 @@ inline constexpr std::string_view greeting_magic = "TRL";
 
 inline constexpr std::size_t max_basp_node_bytes = 64;
 
-/// The bounds of a plausible heartbeat.
+/// The bounds of a plausible heartbeat. Two of the longest are how long a peer may be silent, at
+/// most, whatever it says.
 inline constexpr duration min_heartbeat = std::chrono::milliseconds{10};
-inline constexpr duration max_heartbeat = std::chrono::minutes{1};
+inline constexpr duration max_heartbeat = std::chrono::seconds{15};
 
 /// Returns whether `said` is a hello that this version could send.
 inline bool is_plausible(const hello& said) {
