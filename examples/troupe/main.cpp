@@ -193,7 +193,8 @@ private:
   void add_file(CLI::App* command) {
     command->add_option("--config", common_.config, "JSON file of options; also TROUPE_CONFIG")
       ->option_text("FILE")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(cli::given("a file, or leave it out"));
   }
 
   void add_at(CLI::App* command) {
@@ -202,6 +203,7 @@ private:
       ->option_text("HOST:PORT")
       ->allow_extra_args(false)
       ->delimiter(',')
+      ->check(cli::given("a node, HOST:PORT"))
       ->check(cli::is_address);
     command
       ->add_option("--timeout", common_.wait_s, "How long to wait for each answer: 500ms, 10s, 2m")
@@ -336,13 +338,15 @@ private:
       ->check(cli::given("a file"));
     restore->add_option("--data", backup_.data, "The folder, new or empty")
       ->option_text("FOLDER")
-      ->required();
+      ->required()
+      ->check(cli::given("a folder"));
     auto* recover
       = add("recover", "Makes a voter go on alone when the majority is lost permanently",
             [this] { return cli::run_recover(common_, backup_); });
     recover->add_option("--data", backup_.data, "The folder of a voter that does not run")
       ->option_text("FOLDER")
-      ->required();
+      ->required()
+      ->check(cli::given("a folder"));
     recover->add_flag("--dry-run", backup_.dry_run,
                       "Only shows where its log ends, to compare voters");
   }
@@ -392,8 +396,9 @@ private:
       ->add_option("--time-scale", submit_.time_scale,
                    "Tasks without a handler sleep for their run time times this factor")
       ->check(cli::number_in(0, 1'000'000));
-    submit->add_option("--key", submit_.key,
-                       "Idempotency key: submitting it again gives the same run");
+    submit
+      ->add_option("--key", submit_.key, "Idempotency key: submitting it again gives the same run")
+      ->check(cli::given("a key, or leave it out"));
     submit->add_option("--priority", submit_.priority, "low, medium, high or urgent")
       ->check(cli::one_of({"low", "medium", "high", "urgent"}));
     submit

@@ -205,6 +205,12 @@ TEST_CASE("an empty word where a name or a file is due is refused", "[cluster][c
   for (auto* command : {"submit", "dag", "backup"})
     check_refused({command, ""}, 2, {"FILE: the word is empty; "});
   check_refused({"restore", "", "--data", "new"}, 2, {"FILE: the word is empty; "});
+  check_refused({"restore", "old.backup", "--data", ""}, 2,
+                {"--data: the word is empty; give a folder"});
+  check_refused({"recover", "--data", ""}, 2, {"--data: the word is empty; give a folder"});
+  check_refused({"submit", "run.json", "--key", ""}, 2, {"--key: the word is empty; give a key"});
+  check_refused({"status", "--config", ""}, 2, {"--config: the word is empty; give a file"});
+  check_refused({"status", "--at", ""}, 2, {"--at: the word is empty; give a node"});
   check_refused({"maintain", ""}, 2, {"NODE: the word is empty; "});
   check_refused({"request", "", "text"}, 2, {"AGENT: the word is empty; "});
 }
