@@ -1,3 +1,4 @@
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -21,6 +22,9 @@ using namespace troupe;
 namespace {
 
 problem cannot(const std::string& file) {
+  if (errno == EEXIST)
+    return {errc::bad_argument,
+            file + " exists already, and a backup replaces no file; give another one"};
   return {errno == ENOSPC ? errc::storage_full : errc::bad_argument,
           "cannot write " + file + ": " + std::strerror(errno) + "; check the path and the disk"};
 }

@@ -104,6 +104,7 @@ TEST_CASE("a backup is written over nothing, and restored over nothing", "[clust
   auto refused = run({"backup", file, "--at", node.address()});
   INFO(refused);
   CHECK(refused.status == 2);
+  CHECK(refused.says("cluster.backup exists already, and a backup replaces no file; give another"));
   CHECK(content_of(file) == "the only copy");
   std::filesystem::remove(file);
   REQUIRE(run({"backup", file, "--at", node.address()}).status == 0);
