@@ -119,10 +119,13 @@ that did not complete, the last line on standard output says why.
 The words of the command or a file that it reads are not valid.
 .TP
 .B 3
-No answer came, or no lock was obtained, in time.
+No answer came, no lock was obtained, or no run (\-\-within) or change of voters ended, in time. The
+run or the change goes on.
 .PP
 .B troupe lock
-ends with the status of the command that it runs.
+ends with the status of the command that it runs. A signal ends
+.BR submit " and " lock
+with 128 plus its number.
 .SH ENVIRONMENT
 Each option of
 .B troupe node

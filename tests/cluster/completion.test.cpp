@@ -314,8 +314,9 @@ TEST_CASE("the page for man names each command and option, and is formatted with
                      "Refresh interval, 100ms to 1h", "fish: troupe completion fish >"})
     CHECK(shown.says(text));
   auto of_statuses = shown.output.substr(shown.output.find("EXIT STATUS"));
-  for (auto* text : {"0      It did what it was told", "1      It failed",
-                     "2      The words of the", "3      No answer came"})
+  for (auto* text :
+       {"0      It did what it was told", "1      It failed", "2      The words of the",
+        "3      No answer came", "no run (--within)", "128 plus its number"})
     CHECK(of_statuses.find(text) != std::string::npos);
   auto of_variables = shown.output.substr(shown.output.find("\nENVIRONMENT"));
   for (auto* text : {"--plain-beyond-loopback", "--at and --timeout", "NO_COLOR"})
