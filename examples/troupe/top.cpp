@@ -97,8 +97,9 @@ top_pane pane_of_runs(const std::vector<scheduler::run_view>& runs) {
     auto done = tasks_over(each);
     auto is_bad = each.state == scheduler::run_state::failed;
     shown.rows.push_back({{std::to_string(each.run.value), std::string{name_of(each.state)},
-                           bar_of(done, each.tasks, width) + ' ' + std::to_string(done) + '/'
-                             + std::to_string(each.tasks),
+                           // The bar comes last, as a narrow screen cuts cells at their end.
+                           std::to_string(done) + '/' + std::to_string(each.tasks) + ' '
+                             + bar_of(done, each.tasks, width),
                            in_words(each.ran), each.name},
                           is_bad                 ? emphasis::bad
                           : is_final(each.state) ? emphasis::faint

@@ -120,7 +120,7 @@ TEST_CASE("top fits a terminal of 24 lines with 80 columns, and shows nodes, wor
   CHECK(has(lines, "Workers (1)"));
   CHECK(has(lines, "> Runs (1)"));
   CHECK(has(lines, node.address()));
-  CHECK(has(lines, "/32"));
+  CHECK(has(lines, "/32 ["));        // the bar may be cut, the count not
   REQUIRE(top.draws([](auto& each) { // tasks end, which is a rate
     return has(each, "tasks ") && !has(each, "tasks -/s") && !has(each, "tasks 0.0/s");
   }));
