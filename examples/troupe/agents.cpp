@@ -1,16 +1,29 @@
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "commands.hpp"
 #include "connect.hpp"
+#include "troupe/core/base64.hpp"
+#include "troupe/core/utf8.hpp"
 
 namespace cli {
 
 using namespace troupe;
 
 namespace {
+
+/// An answer that is not UTF-8 cannot be in JSON: its bytes are in "text_base64" instead.
+json to_line(const std::string& agent, const std::string& answer) {
+  json line{{"event", "answer"}, {"agent", agent}};
+  if (is_utf8(answer))
+    line["text"] = answer;
+  else
+    line["text_base64"] = to_base64(std::as_bytes(std::span{answer}));
+  return line;
+}
 
 struct agents_found {
   std::vector<registry::record_view> nodes;
@@ -113,7 +126,7 @@ int run_message(const common_options& common, const message_command& what) {
   if (!answer)
     return complain(common, where_it_is(**cluster, common, what.agent, answer.error()));
   if (common.json)
-    print({{"event", "answer"}, {"agent", what.agent}, {"text", *answer}});
+    print(to_line(what.agent, *answer));
   else
     std::cout << *answer << std::endl;
   return ok;

@@ -229,9 +229,11 @@ private:
     command->add_option("--advertise", node_.advertise, "Address that others dial, if it differs")
       ->option_text("HOST:PORT")
       ->check(cli::is_address);
-    command->add_option("--join", node_.join, "Nodes of the cluster to join; empty: founds one")
+    command
+      ->add_option("--join", node_.join, "Nodes of the cluster to join; without it, founds one")
       ->option_text("HOST:PORT")
       ->delimiter(',')
+      ->check(cli::given("HOST:PORT, or leave --join out to found a cluster"))
       ->check(cli::is_address);
     command->add_flag("--bootstrap", node_.bootstrap, "Founds a cluster if --join finds none");
     command
@@ -240,8 +242,9 @@ private:
       ->default_str("true");
     command->option_defaults()->group("Identity and data");
     command->add_option("--name", node_.name, "Its name for people");
-    command->add_option("--data", node_.data, "Folder for all data; empty: in memory")
-      ->option_text("FOLDER");
+    command->add_option("--data", node_.data, "Folder for all data; without it, in memory")
+      ->option_text("FOLDER")
+      ->check(cli::given("a folder, or leave --data out to keep all in memory"));
     command
       ->add_option("--voters", node_.voters,
                    "Number of voters, 1 to 7, among nodes with --data; 3 tolerate one loss, 5 two")

@@ -141,7 +141,7 @@ public:
         ++waiting[each.why.detail];
     for (auto& [why, count] : waiting)
       if (said_.insert(why).second)
-        note(common_, "warning", std::to_string(count) + " ready: " + why);
+        note(common_, "warning", std::to_string(count) + " ready: " + in_our_words(why));
   }
 
 private:
@@ -333,7 +333,7 @@ int run_submit(const common_options& common, const submit_command& what) {
        {"tasks", end->tasks},
        {"completed", end->counts.at(static_cast<std::size_t>(scheduler::task_state::completed))},
        {"ran_s", seconds(end->ran)},
-       {"why", end->why.detail},
+       {"why", in_our_words(end->why.detail)},
        {"results", results}});
   auto status = unreported ? complain(common, unreported) : completed ? ok : failed;
   if (common.json)
@@ -360,13 +360,18 @@ void print_run(const scheduler::run_view& run) {
          {"tasks", run.tasks},
          {"done", tasks_over(run)},
          {"ran_s", seconds(run.ran)},
-         {"why", run.why.detail}});
+         {"why", in_our_words(run.why.detail)}});
+}
+
+std::uint32_t completed(const scheduler::run_view& run) {
+  auto index = static_cast<std::size_t>(scheduler::task_state::completed);
+  return index < run.counts.size() ? run.counts[index] : 0;
 }
 
 table::row row_of(const scheduler::run_view& run) {
   return {std::to_string(run.run.value),
           std::string{name_of(run.state)},
-          std::to_string(tasks_over(run)) + '/' + std::to_string(run.tasks),
+          std::to_string(completed(run)) + '/' + std::to_string(run.tasks),
           in_words(run.ran),
           run.name,
           in_our_words(run.why.detail)};
@@ -431,7 +436,7 @@ void print_task(const scheduler::task_view& task, const std::string& worker,
             {"losses", task.losses},
             {"worker", task.attempt > 0 ? json(worker) : json()},
             {"ran_s", seconds(task.ran)},
-            {"why", task.why.detail}};
+            {"why", in_our_words(task.why.detail)}};
   if (value)
     line["result"] = *value;
   print(line);

@@ -208,6 +208,8 @@ TEST_CASE("an empty word where a name or a file is due is refused", "[cluster][c
   check_refused({"restore", "old.backup", "--data", ""}, 2,
                 {"--data: the word is empty; give a folder"});
   check_refused({"recover", "--data", ""}, 2, {"--data: the word is empty; give a folder"});
+  check_refused({"node", "--data", ""}, 2, {"--data: the word is empty", "leave --data out"});
+  check_refused({"node", "--join", ""}, 2, {"--join: the word is empty", "leave --join out"});
   check_refused({"submit", "run.json", "--key", ""}, 2, {"--key: the word is empty; give a key"});
   check_refused({"status", "--config", ""}, 2, {"--config: the word is empty; give a file"});
   check_refused({"status", "--at", ""}, 2, {"--at: the word is empty; give a node"});

@@ -111,6 +111,7 @@ TEST_CASE("a name belongs to one agent of the cluster", "[node]") {
   CHECK(c[0].agent("solo", echo()).error().code == errc::name_taken);
   SECTION("and goes with its node when that leaves") {
     CHECK(c[1].leave());
+    CHECK(c[1].leave().error().code == errc::cancelled); // it has stopped
     CHECK(c[2].agent("solo", echo()));
   }
   SECTION("but not names that several may have, or that end with their node's") {

@@ -170,9 +170,39 @@ problem check_call_types(parameters<Ps...>) {
   return check_types<typename answer_type<R>::type, Ps...>();
 }
 
+template <class F>
+struct message_of {
+  using type = F; // CAF's own
+};
+
+template <class... Ps>
+struct message_of<parameters<Ps...>> {
+  using type = parameters<std::decay_t<Ps>...>;
+};
+
+template <class... Ps>
+struct message_of<parameters<agent_context&, Ps...>> : message_of<parameters<Ps...>> {};
+
+template <plainly_callable F>
+struct message_of<F> : message_of<typename plain_call<F>::takes> {};
+
+/// Returns whether no two functions take the same message.
+template <class First, class... Others>
+constexpr bool take_different_messages() {
+  using taken = typename message_of<First>::type;
+  if constexpr (sizeof...(Others) == 0)
+    return true;
+  else
+    return !(std::is_same_v<taken, typename message_of<Others>::type> || ...)
+           && take_different_messages<Others...>();
+}
+
 /// Returns bad_argument if functions take or give messages that are not registered.
 template <class... Functions>
 problem check_agent_types() {
+  static_assert(take_different_messages<Functions...>(),
+                "two functions of this agent take the same message, and the second one would never "
+                "be called");
   problem why;
   auto check = [&why]<class F>(std::type_identity<F>) {
     if constexpr (plainly_callable<F>)

@@ -14,6 +14,9 @@
 /// dag.hpp turns a definition into a valid graph.
 namespace troupe::workflow {
 
+/// A task runs once more than that at most; see scheduler::retry_policy.
+inline constexpr std::uint32_t max_retries = 999;
+
 /// One step of a workflow: what to run, what it needs, and whose results it waits for.
 struct task {
   /// Unique within its workflow.
@@ -34,7 +37,8 @@ struct task {
   std::uint64_t memory_bytes = 0;
   /// Higher goes first among tasks that are ready.
   std::int32_t priority = 0;
-  /// How often it is retried after a failure. If not given, as the submission says.
+  /// How often it is retried after a failure, at most max_retries. If not given, as the submission
+  /// says.
   std::optional<std::uint32_t> retries;
   /// How long one attempt may take. If not given, there is no limit.
   std::optional<duration> timeout;

@@ -96,6 +96,11 @@ void start() {
 #ifdef AGENT_TAKES
   me.agent("taker", [](const unknown&) {}).value();
 #endif
+#ifdef AGENT_TAKES_TWICE
+  me.agent(
+      "twice", [](int) { return 1; }, [](agent_context&, const int&) { return 2; })
+    .value();
+#endif
 #ifdef AGENT_GIVES
   me.agent("giver", [](int) -> result<unknown> { return unknown{}; }).value();
 #endif

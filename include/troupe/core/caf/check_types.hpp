@@ -13,16 +13,16 @@ namespace troupe {
 template <class... Ts>
 problem check_types() {
   problem why;
-  auto check = [&why](caf::type_id_t id) {
+  auto check = [&why](caf::type_id_t id, const std::string& name) {
     if (!why && caf::query_type_name(id).empty())
       why = {errc::bad_argument,
-             "the message type number " + std::to_string(id)
+             "the message type " + (name.empty() ? "number " + std::to_string(id) : name)
                + " is not registered; call troupe::init<BLOCK>() with the block of its "
                  "TROUPE_MESSAGES before the first node"};
   };
   auto check_type = [&check]<class T>(std::type_identity<T>) {
     if constexpr (caf::has_type_id_v<T>)
-      check(caf::type_id_v<T>);
+      check(caf::type_id_v<T>, to_string(caf::type_name_or_anonymous<T>()));
   };
   (check_type(std::type_identity<std::decay_t<Ts>>{}), ...);
   return why;

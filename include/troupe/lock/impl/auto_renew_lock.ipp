@@ -104,10 +104,13 @@ private:
 };
 
 inline problem check_margin(const hold_options& how) {
+  if (how.ttl <= duration::zero()) // the lock service says its bounds
+    return {};
   if (how.margin >= duration::zero() && how.margin <= how.ttl / 3)
     return {};
-  return {errc::bad_argument,
-          "hold_options::margin must be from 0 to a third of hold_options::ttl"};
+  return {errc::bad_argument, "hold_options::margin is " + troupe::to_string(how.margin)
+                                + "; give from 0 to a third of hold_options::ttl, "
+                                + troupe::to_string(how.ttl / 3)};
 }
 
 /// Does not wait for the answer.

@@ -873,6 +873,8 @@ TROUPE_COMPILED void node::stop() {
 }
 
 TROUPE_COMPILED result<void> node::leave(const leave_options& how) {
+  if (inside_->stopped_)
+    return problem{errc::cancelled, "this node has stopped"};
   if (auto refusal = inside::refuse_to_leave(name(), inside_->services_.has_value(), how))
     return refusal;
   if (auto refusal = inside_->leave_group(how))

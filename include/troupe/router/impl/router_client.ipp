@@ -115,9 +115,12 @@ TROUPE_COMPILED caf::actor router_client::stand_in(std::string id, duration long
 }
 
 TROUPE_COMPILED problem router_client::many_answers(const recipients& to) {
-  return {errc::bad_argument, std::string{name_of(to.who)}
-                                + " may be many, whose answers nobody gathers; request() from one "
-                                  "agent, or broadcast()"};
+  auto made_by = to.who == audience::everyone ? "to_everyone()"
+                 : to.who == audience::group  ? "to_group()"
+                                              : "to_all()";
+  return {errc::bad_argument, std::string{made_by}
+                                + " may be many agents, and their answers are not collected; "
+                                  "request() from to_agent() or to_any(), or broadcast()"};
 }
 
 TROUPE_COMPILED problem router_client::other_type(const caf::message& what) {

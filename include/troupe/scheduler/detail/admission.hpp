@@ -13,6 +13,7 @@
 #include "troupe/core/utf8.hpp"
 #include "troupe/scheduler/commands.hpp"
 #include "troupe/scheduler/cron.hpp"
+#include "troupe/workflow/types.hpp"
 
 /// Checks of requests that do not depend on the state. Each returns the first fault found,
 /// errc::none if there is none.
@@ -22,7 +23,7 @@ inline constexpr std::size_t max_name_bytes = 255;
 inline constexpr std::size_t max_words = 1'000;
 /// Longest time-out, delay and back-off.
 inline constexpr duration max_span = std::chrono::hours{24 * 366};
-inline constexpr std::uint32_t max_tries = 1'000;
+inline constexpr std::uint32_t max_tries = workflow::max_retries + 1;
 
 inline problem bad(std::string detail) {
   return {errc::bad_argument, std::move(detail)};

@@ -55,7 +55,7 @@ inline result<definition> read_troupe_dag(const nlohmann::json& root) {
     from.whole("priority", each.priority);
     from.text("run", each.handler);
     from.any("input", each.input);
-    from.whole("retries", each.retries);
+    from.whole("retries", each.retries, max_retries);
     from.seconds("timeout_s", each.timeout);
     from.text("group", each.group);
     from.texts("labels", each.labels);

@@ -109,12 +109,16 @@ public:
   }
 
   template <std::integral Number>
-  void whole(std::string_view key, std::optional<Number>& into) {
-    Number number{};
-    if (find(key) == nullptr)
+  void whole(std::string_view key, std::optional<Number>& into, Number most) {
+    auto* value = find(key);
+    if (value == nullptr)
       return;
-    whole(key, number);
-    into = number;
+    auto number = exact<Number>(*value);
+    if (!number || *number > most)
+      return fail(std::string{key} + " is " + shown(*value) + "; give a whole number from "
+                  + std::to_string(std::numeric_limits<Number>::min()) + " to "
+                  + std::to_string(most));
+    into = *number;
   }
 
   /// Seconds, not negative. Exact to the nanosecond below 52 days, beyond that to the
