@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -192,6 +193,15 @@ TEST_CASE("clients and runs may outlive their node", "[node][clients]") {
   CHECK(run->cancel().error().code == errc::withdrawn);
   CHECK(workflows->submit(waiting()).error().code == errc::withdrawn);
   CHECK(registry->count().error().code == errc::withdrawn);
+}
+
+TEST_CASE("a client of a cluster may end on another thread than the one that made it",
+          "[node][clients]") {
+  testing::cluster c{1};
+  auto client = cluster_client::connect({{"127.0.0.1", c[0].port()}}).value();
+  auto ended = std::async(std::launch::async, [&] { client.reset(); });
+  CHECK(ended.wait_for(testing::patience) == std::future_status::ready);
+  REQUIRE(c[0].agent("echo", test::echo())); // by this thread, which otherwise holds the client's logger
 }
 
 TEST_CASE("a client goes on after what a handler throws, which is in the log", "[node][clients]") {

@@ -127,6 +127,22 @@ TEST_CASE("a node may end on another thread than those that have used it", "[nod
   CHECK(ended.wait_for(testing::patience) == std::future_status::ready);
 }
 
+TEST_CASE("a node may end on another thread, also if its agents have used another node",
+          "[node][start]") {
+  auto other = node::start({.listen = {"127.0.0.1", 0}}).value();
+  auto me = std::make_unique<node>(node::start({.listen = {"127.0.0.1", 0}}).value());
+  promise<int> used;
+  REQUIRE(me->agent("uses", [&](int number) {
+    static_cast<void>(other.agent_handle("nobody")); // blocks nobody
+    used.set(number);
+  }));
+  REQUIRE(me->send(to_agent("uses"), 1));
+  CHECK(used.answer(10s).wait().value() == 1);
+  auto ended = std::async(std::launch::async, [&] { me.reset(); });
+  CHECK(ended.wait_for(testing::patience) == std::future_status::ready);
+  REQUIRE(other.agent("echo", echo())); // on this thread, which holds the logger of `me` otherwise
+}
+
 TEST_CASE("messages of the application are registered before the first node, or never",
           "[node][start]") {
   testing::cluster c{1};
