@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
@@ -162,6 +163,22 @@ struct garbled {
   std::string text;
 };
 
+/// Its inspect throws when it reads what it does not take, as a parser does.
+struct picky {
+  using result = std::uint64_t;
+
+  template <class Form>
+  friend bool inspect(Form& f, picky& x) {
+    auto is_read = f.object(x).fields(f.field("number", x.number));
+    if constexpr (Form::is_loading)
+      if (x.number > 9)
+        throw std::out_of_range{"no digit"};
+    return is_read;
+  }
+
+  std::uint64_t number = 0;
+};
+
 struct adding_options {
   std::uint64_t written = 0;
   std::uint64_t unwritten = 0;
@@ -170,12 +187,16 @@ struct adding_options {
 };
 
 struct adder
-  : plain_machine<adder, std::uint64_t, commands<add, garbled>, queries<>, adding_options> {
+  : plain_machine<adder, std::uint64_t, commands<add, garbled, picky>, queries<>, adding_options> {
   std::uint64_t apply(const add& what) {
     return state() += what.written + what.unwritten + options().unwritten;
   }
 
   std::uint64_t apply(const garbled& what) {
+    return state() += what.number;
+  }
+
+  std::uint64_t apply(const picky& what) {
     return state() += what.number;
   }
 };
@@ -273,6 +294,16 @@ TEST_CASE("a request that its followers cannot read is refused, and not written"
   REQUIRE(leader.refusals.contains(1));
   CHECK(leader.refusals.at(1).code == errc::bad_argument);
   CHECK(leader.log.size() == written);
+}
+
+TEST_CASE("a request whose bytes make its inspect throw is refused, and ends no service",
+          "[host]") {
+  using core = replicated_core<adder>;
+  member<adder> leader;
+  leader.give(at(1s), 0, core::leads{});
+  leader.give(at(1s), 0, notice<adder>{options_are<adding_options>{}});
+  CHECK_NOTHROW(leader.ask(at(2s), 1, picky{10}));
+  CHECK(leader.refusals.contains(1));
 }
 
 TEST_CASE("a state that nests too deep to be read again makes no section", "[host]") {
