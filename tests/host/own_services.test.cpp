@@ -366,6 +366,23 @@ TEST_CASE("a service that does not give its section does not keep the log from b
   }
 }
 
+TEST_CASE("a service has until the next snapshot is due to give its section") {
+  one_of_one group{small_group::options()};
+  group.note("a;", tickets);
+  auto index = group.note_until_asked();
+  for (auto each : {notes, more_notes})
+    group.give_section(each, index);
+  group.note("b;", tickets);
+  group.note("n;");
+  CHECK_FALSE(group.saved());
+  CHECK_FALSE(group.has_warned());
+  group.give_section(tickets, index);
+  auto kept = group.saved();
+  REQUIRE(kept);
+  CHECK(kept->state.sections.contains(tickets));
+  CHECK_FALSE(kept->state.unread.contains(tickets));
+}
+
 TEST_CASE("a service that gives each section a little late does not stop its node") {
   auto how = small_group::options();
   how.max_unread_bytes = 200;

@@ -201,7 +201,8 @@ TEST_CASE("a client of a cluster may end on another thread than the one that mad
   auto client = cluster_client::connect({{"127.0.0.1", c[0].port()}}).value();
   auto ended = std::async(std::launch::async, [&] { client.reset(); });
   CHECK(ended.wait_for(testing::patience) == std::future_status::ready);
-  REQUIRE(c[0].agent("echo", test::echo())); // by this thread, which otherwise holds the client's logger
+  REQUIRE(
+    c[0].agent("echo", test::echo())); // by this thread, which otherwise holds the client's logger
 }
 
 TEST_CASE("a client goes on after what a handler throws, which is in the log", "[node][clients]") {
