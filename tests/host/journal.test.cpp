@@ -132,9 +132,15 @@ TEST_CASE("a journal says all that its requests did, also of fields that are not
 TEST_CASE("rules that throw at a record of their journal are told which", "[host][journal]") {
   test::simulated_log log;
   add_all(log, {{1, 0}, {50, 0}});
+  storage::stored_log before;
+  REQUIRE_FALSE(log.load(before));
   stricter_rules changed{50};
   durable_core<tally> core;
   auto why = recover(core, log);
+  storage::stored_log after;
+  REQUIRE_FALSE(log.load(after));
+  CHECK(std::ranges::equal(after.records, before.records, {}, &storage::stored_record::bytes,
+                           &storage::stored_record::bytes)); // corrected rules go on from there
   CHECK(why.code == errc::failed);
   CHECK_THAT(why.detail,
              ContainsSubstring("record 3") && ContainsSubstring("a number that is too high"));

@@ -626,8 +626,8 @@ TEST_CASE("what a section has is not kept beside it, over restarts, too") {
   group_state state;
   before.write(state.introduced, state.sections, state.unread);
   own_services after{{}};
-  after.restore(state.introduced, state.sections, state.unread);
-  after.restore(state.introduced, state.sections, state.unread);
+  after.restore(1, state.introduced, state.sections, state.unread);
+  after.restore(1, state.introduced, state.sections, state.unread);
   CHECK(after.unread(tickets).size() == 1);
   CHECK(after.keep(tickets, 2, std::string(40, 'b'), 60).code == errc::limit_reached);
 }
@@ -642,10 +642,45 @@ TEST_CASE("entries after a section are kept beside it") {
   CHECK(known.unread(tickets).front().payload == "after");
 }
 
+TEST_CASE("of a late service what has come since then is bounded, not what was kept before") {
+  own_services known{{{tickets, tickets_title}}};
+  REQUIRE(known.introduce({tickets, tickets_title}));
+  REQUIRE_FALSE(known.keep(tickets, 1, std::string(500, 'a'), 60)); // it carries these out
+  known.is_late(tickets);
+  CHECK_FALSE(known.keep(tickets, 2, std::string(60, 'b'), 60));
+  known.is_late(tickets); // for the next snapshot, too
+  CHECK(known.keep(tickets, 3, "c", 60).code == errc::limit_reached);
+}
+
+TEST_CASE("a section that comes too late for its snapshot is kept for the next one") {
+  own_services known{{{tickets, tickets_title}}};
+  REQUIRE(known.introduce({tickets, tickets_title}));
+  REQUIRE_FALSE(known.keep(tickets, 1, "one", 60));
+  REQUIRE_FALSE(known.keep(tickets, 2, "two", 60));
+  known.late_section_is(tickets, 1, "of a service that is not late");
+  CHECK_FALSE(known.section(tickets));
+  known.is_late(tickets);
+  known.late_section_is(tickets, 1, "section");
+  CHECK(known.section(tickets) == "section");
+  CHECK(known.unread(tickets).size() == 1);
+  CHECK_FALSE(known.keep(tickets, 3, std::string(100, 'c'), 60)); // it is not late any more
+}
+
+TEST_CASE("a late section from before a state was restored is not taken") {
+  own_services known{{{tickets, tickets_title}}};
+  known.restore(7, {{tickets, tickets_title}}, {{tickets, "restored"}}, {});
+  known.is_late(tickets);
+  known.late_section_is(tickets, 7, "as old");
+  known.late_section_is(tickets, 5, "older");
+  CHECK(known.section(tickets) == "restored");
+  known.late_section_is(tickets, 8, "later");
+  CHECK(known.section(tickets) == "later");
+}
+
 TEST_CASE("a state that is restored leaves nothing of the one before") {
   own_services known{{}};
   REQUIRE(known.introduce({tickets, tickets_title}));
-  known.restore({}, {}, {});
+  known.restore(5, {}, {}, {});
   CHECK_FALSE(known.is_introduced(tickets));
 }
 

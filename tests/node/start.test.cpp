@@ -1,4 +1,5 @@
 #include "node/node_fixture.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>
 
@@ -121,10 +122,17 @@ TEST_CASE("a node can be moved, and what it is moved onto stops", "[node][start]
 }
 
 TEST_CASE("a node may end on another thread than those that have used it", "[node][start]") {
-  auto me = std::make_unique<node>(node::start({.listen = {"127.0.0.1", 0}}).value());
+  test::temporary_folder folder;
+  auto me = std::make_unique<node>(
+    node::start({.listen = {"127.0.0.1", 0}, .data = folder / "data"}).value());
+  auto port = me->port();
   REQUIRE(me->agent("echo", echo()));
-  auto ended = std::async(std::launch::async, [&] { me.reset(); });
-  CHECK(ended.wait_for(testing::patience) == std::future_status::ready);
+  auto again = std::async(std::launch::async, [&] {
+    me.reset();
+    return node::start({.listen = {"127.0.0.1", port}, .data = folder / "data"});
+  });
+  REQUIRE(again.wait_for(testing::patience) == std::future_status::ready);
+  CHECK(again.get().has_value()); // its port and its data folder are free
 }
 
 TEST_CASE("a node may end on another thread, also if its agents have used another node",

@@ -636,7 +636,7 @@ private:
       if (service < first_own_service)
         return {errc::damaged, "the snapshot of the group has a service of a program under a "
                                "number of the built-in ones; restore a backup"};
-    own_.restore(state->introduced, state->sections, state->unread);
+    own_.restore(applied_, state->introduced, state->sections, state->unread);
     for (auto& [service, part] : state->sections)
       if (!own_.is_introduced(service) && (own_.is_here(service) || !services_.contains(service)))
         return {errc::incompatible, "the snapshot of the group has a service that this release "

@@ -119,11 +119,12 @@ public:
 
   /// Returns false, and changes nothing, if the number was introduced before.
   bool introduce(const introduction& what) {
-    return kept_.emplace(what.service, kept{what.title, {}, {}, 0, false}).second;
+    return kept_.emplace(what.service, kept{what.title, {}, {}, 0, {}, 0}).second;
   }
 
-  /// Adds an entry of this service. Returns limit_reached if this replica does not run the service,
-  /// or the service is late, and it now keeps more than `most` bytes of its entries.
+  /// Adds an entry of this service. Returns limit_reached if there are now more than `most` bytes:
+  /// of all entries that are kept if this replica does not run the service, else of those that came
+  /// while it is late.
   /// @pre is_introduced(which)
   [[nodiscard]] problem keep(service_id which, raft::log_index index, const std::string& payload,
                              std::uint64_t most) {
@@ -132,7 +133,10 @@ public:
       return {};
     mine.since.push_back({index, payload});
     mine.since_bytes += payload.size();
-    if (mine.since_bytes <= most || (runs(which) && !mine.is_late))
+    if (mine.late_bytes)
+      *mine.late_bytes += payload.size();
+    auto counted = runs(which) ? mine.late_bytes.value_or(0) : mine.since_bytes;
+    if (counted <= most)
       return {};
     return {errc::limit_reached,
             "this node keeps more than " + std::to_string(most)
@@ -148,8 +152,9 @@ public:
     if (found == kept_.end())
       return;
     auto& mine = found->second;
-    mine.is_late = false;
+    mine.late_bytes.reset();
     mine.section = section;
+    mine.section_index = index;
     auto later = std::ranges::find_if(mine.since, [&](auto& each) { return each.index > index; });
     for (auto each = mine.since.begin(); each != later; ++each)
       mine.since_bytes -= each->payload.size();
@@ -160,7 +165,17 @@ public:
   /// time. Until the next section its entries are kept up to a bound.
   /// @pre is_introduced(which)
   void is_late(service_id which) {
-    kept_.at(which).is_late = true;
+    auto& mine = kept_.at(which);
+    if (!mine.late_bytes)
+      mine.late_bytes = 0;
+  }
+
+  /// The section that a late service owed an earlier snapshot has come: it has carried out all
+  /// entries up to `index`, so that these need not be kept. Ignores sections from before a restore.
+  void late_section_is(service_id which, raft::log_index index, const std::string& section) {
+    auto found = kept_.find(which);
+    if (found != kept_.end() && found->second.late_bytes && index > found->second.section_index)
+      section_is(which, index, section);
   }
 
   /// The service does not run here until the next start of the process.
@@ -193,15 +208,16 @@ public:
         unread[which].push_back(each);
   }
 
-  /// Replaces the introduced services by those of a snapshot. Services that have ended do not run
-  /// again.
-  void restore(const std::map<service_id, service_title>& introduced,
+  /// Replaces the introduced services by those of a snapshot after entry `index`. Services that
+  /// have ended do not run again.
+  void restore(raft::log_index index, const std::map<service_id, service_title>& introduced,
                const std::map<service_id, std::string>& sections,
                const std::map<service_id, std::vector<unread_entry>>& unread) {
     kept_.clear();
     for (auto& [which, title] : introduced) {
       auto& mine = kept_[which];
       mine.title = title;
+      mine.section_index = index;
       if (auto found = sections.find(which); found != sections.end())
         mine.section = found->second;
       if (auto found = unread.find(which); found != unread.end())
@@ -248,7 +264,10 @@ private:
     std::optional<std::string> section;
     std::vector<unread_entry> since;
     std::uint64_t since_bytes = 0;
-    bool is_late = false;
+    /// Of these, what has come while the service is late; nothing if it is not.
+    std::optional<std::uint64_t> late_bytes;
+    /// The entry after which it has this section, or the state was restored.
+    raft::log_index section_index = 0;
   };
 
   std::map<service_id, service_title> here_;

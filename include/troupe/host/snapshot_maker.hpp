@@ -172,12 +172,14 @@ public:
     return out;
   }
 
-  /// Adds a section. Ignores one of another snapshot than the one being made.
+  /// Adds a section. One of an earlier snapshot is kept for the next one, if its service is late.
   [[nodiscard]] effects add(section& what, own_services& own) {
     effects out;
     if (!making_ || making_->header.index != what.index
-        || making_->awaited.erase(what.service) == 0)
+        || making_->awaited.erase(what.service) == 0) {
+      own.late_section_is(what.service, what.index, what.bytes);
       return out;
+    }
     own.section_is(what.service, what.index, what.bytes);
     making_->hashes[what.service] = what.hash;
     making_->state.sections[what.service] = std::move(what.bytes);

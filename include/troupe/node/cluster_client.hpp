@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -20,6 +21,7 @@
 #include "troupe/net/address.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/messages.hpp"
+#include "troupe/node/own_system.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/voters_client.hpp"
 #include "troupe/router/router_client.hpp"
@@ -36,7 +38,8 @@ namespace troupe {
 /// programs that only ask. It asks the first node that answers, and the one where the services
 /// are once that is found; messages to agents go through either. A link to a node that only showed
 /// the way to the services, and carried nothing else, is closed after link_options::idle_after.
-/// Thread-safe; calls block.
+/// Thread-safe; calls block. It may be destroyed on any thread but those of its own actor system,
+/// as in a handler of one of its answers.
 ///
 /// What needs the services waits for them, within its time, while a majority of the voters may
 /// elect a leader. Once the node that was asked has missed a majority for 2 s, such calls end with
@@ -57,13 +60,13 @@ public:
   ~cluster_client();
 
   [[nodiscard]] cluster::service_clients& services() {
-    return clients_;
+    return *clients_;
   }
 
   /// A client of the service `name` that programs of the cluster bring: see node::service().
   template <class Service>
   [[nodiscard]] host::client<host::protocol_of<Service>> service(const std::string& name) {
-    return host::client<host::protocol_of<Service>>{clients_.get(name)};
+    return host::client<host::protocol_of<Service>>{clients_->get(name)};
   }
 
   /// Submits workflows and follows them; waits up to 30 s for each answer.
@@ -182,9 +185,9 @@ private:
 
   // In this order: the gate outlives the system, the clients do not.
   std::unique_ptr<net::gate> gate_;
-  config config_;
-  caf::actor_system system_{config_};
-  cluster::service_clients clients_;
+  std::unique_ptr<cluster::own_system<config>> own_system_;
+  caf::actor_system& system_;
+  std::optional<cluster::service_clients> clients_;
   caf::actor access_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -63,6 +63,9 @@ using router::to_group;
 /// process waits for that, up to 5 s. A blocking task handler must not destroy the node of its
 /// worker.
 ///
+/// It must end before main() returns: do not keep it in a static variable, because CAF has ended
+/// what it needs of the main thread by then.
+///
 /// Movable while no other thread uses it. A moved-from node may only be assigned to or destroyed.
 /// Watchers must end before their node. Clients, runs, workers and held locks may outlive it: their
 /// calls then end with withdrawn, its workers have ended, and its locks are lost.

@@ -77,15 +77,10 @@ private:
 };
 
 /// Threads hold the logger of the actor system that they used last, and the end of that system
-/// waits until none does. Lets go of it on this thread, and returns how many others hold it: each
-/// thread of the system, and those of the program.
-inline std::size_t threads_that_hold(caf::actor_system& sys) {
-#if CAF_MAJOR_VERSION >= 1
-  static_cast<void>(sys);
-  return 0;
-#else
+/// waits until none does. Lets go of it on this thread.
+inline void let_go_of_logger() {
+#if CAF_MAJOR_VERSION < 1
   caf::logger::set_current_actor_system(nullptr);
-  return sys.logger().get_reference_count() - 1; // its own
 #endif
 }
 

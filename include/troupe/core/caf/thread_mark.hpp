@@ -24,11 +24,6 @@ public:
     return here == inside_.get();
   }
 
-  [[nodiscard]] std::size_t threads() const {
-    std::lock_guard guard{inside_->mutex};
-    return inside_->threads;
-  }
-
   void wait_for_no_threads() const {
     std::unique_lock guard{inside_->mutex};
     inside_->ended.wait(guard, [this] { return inside_->threads == 0; });

@@ -139,7 +139,7 @@ private:
   template <class Job>
   void tell(Job job) const {
     if (auto why = guarded(job); why && on_throw_)
-      on_throw_(why);
+      static_cast<void>(guarded([&] { on_throw_(why); }));
   }
 
   static problem killed() {

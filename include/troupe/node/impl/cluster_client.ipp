@@ -59,7 +59,7 @@ cluster_client::connect(std::vector<net::address> addresses, duration wait,
 }
 
 TROUPE_COMPILED cluster_client::~cluster_client() {
-  clients_.close(std::chrono::seconds{1}); // before the links
+  clients_->close(std::chrono::seconds{1}); // before the links
   if (access_) {
     wait_for_ends(system_, {caf::actor_cast<caf::strong_actor_ptr>(access_)}, [this] {
       run_on_state<cluster::access_state>(access_,
@@ -70,10 +70,12 @@ TROUPE_COMPILED cluster_client::~cluster_client() {
     gate_->stop();
   access_ = nullptr; // links are heard of until here
   entry_ = contact_ = voters_ = nullptr;
+  clients_.reset();
+  cluster::own_system<config>::end(std::move(own_system_));
 }
 
 TROUPE_COMPILED scheduler::workflow_client cluster_client::workflows() {
-  return scheduler::workflow_client{clients_.scheduler, std::chrono::seconds{30}};
+  return scheduler::workflow_client{clients_->scheduler, std::chrono::seconds{30}};
 }
 
 TROUPE_COMPILED result<net::link_ptr> cluster_client::link_to(const net::address& where,
@@ -140,7 +142,10 @@ TROUPE_COMPILED cluster_client::config::config() {
   set("caf.scheduler.max-threads", 2);
 }
 
-TROUPE_COMPILED cluster_client::cluster_client() : clients_(system_) {}
+TROUPE_COMPILED cluster_client::cluster_client()
+  : own_system_(std::make_unique<cluster::own_system<config>>()),
+    system_(own_system_->system()),
+    clients_(system_) {}
 
 TROUPE_COMPILED bool cluster_client::keep(net::connection_id link,
                                           std::chrono::steady_clock::time_point deadline) {
@@ -171,7 +176,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                               .check_at_rest = std::chrono::seconds{2},
                               .guide_after = std::chrono::seconds{2}};
   cluster::access_events events{[this](const cluster::service_binding& place) {
-                                  clients_.bind(place.handles, place.records);
+                                  clients_->bind(place.handles, place.records);
                                   auto voters = place.handles.find(cluster::voters_name);
                                   std::lock_guard guard{mutex_};
                                   voters_
@@ -199,14 +204,14 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   changed_.notify_all();
                                 },
                                 [this](const problem& why) {
-                                  clients_.refuse(why);
+                                  clients_->refuse(why);
                                   std::lock_guard guard{mutex_};
                                   why_ = why;
                                   changed_.notify_all();
                                 }};
   access_
     = system_.spawn<caf::stateful_actor<cluster::access_state>>(std::move(how), std::move(events));
-  clients_.on_doubt([access = access_] {
+  clients_->on_doubt([access = access_] {
     run_on_state<cluster::access_state>(access,
                                         [](cluster::access_state& state) { state.doubt(); });
   });

@@ -55,18 +55,6 @@ namespace troupe {
 
 /// All that a node is made of; its parts are wired in set_up().
 struct node::inside {
-  struct own_system {
-    struct marking_config : node_config {
-      explicit marking_config(const thread_mark& what) {
-        what.set_on_threads_of(*this);
-      }
-    };
-
-    thread_mark mark;
-    marking_config config{mark};
-    caf::actor_system system{config};
-  };
-
   inside(node_options given, cluster::data_folder folder, caf::actor_system* sys)
     : options_(std::move(given)),
       data_(std::move(folder)),
@@ -75,11 +63,11 @@ struct node::inside {
       options_.name = to_string(data_.self().id).substr(0, 8);
     log_ = {options_.name, options_.log};
     if (sys == nullptr) {
-      own_system_ = std::make_unique<own_system>();
-      print_to_stderr(own_system_->system);
+      own_system_ = std::make_unique<cluster::own_system<node_config>>();
+      print_to_stderr(own_system_->system());
     }
     *in_maintenance_ = data_.self().maintenance;
-    system_ = sys != nullptr ? sys : &own_system_->system;
+    system_ = sys != nullptr ? sys : &own_system_->system();
     host::client_options how;
     how.doubt_after = {}; // the access looks after the host at rest, too
     how.on_throw = warn_of_throw();
@@ -573,7 +561,7 @@ struct node::inside {
 
   /// Whether the node cannot end on the thread that asks, as its end waits for that.
   [[nodiscard]] bool is_on_own_thread() const {
-    return own_system_ && own_system_->mark.is_on_this_thread();
+    return own_system_ && own_system_->is_on_this_thread();
   }
 
   void stop() {
@@ -649,12 +637,7 @@ struct node::inside {
     if (!own_system_)
       return;
     end_actors();
-    if (compat::threads_that_hold(*system_) == own_system_->mark.threads())
-      return own_system_.reset();
-    // It waits for threads of the program that have used it, until they use another one or end.
-    auto mark = own_system_->mark;
-    cluster::undertaker::of_process().take(std::move(own_system_));
-    mark.wait_for_no_threads();
+    cluster::own_system<node_config>::end(std::move(own_system_));
   }
 
   /// An actor system waits for its actors, and some have nobody who would end them: those that
@@ -779,7 +762,7 @@ struct node::inside {
   cluster::data_folder data_;
   std::shared_ptr<std::atomic<boot_number>> boot_; // as in data_, which only the access actor reads
   std::unique_ptr<net::gate> gate_;                // outlives the system
-  std::unique_ptr<own_system> own_system_;
+  std::unique_ptr<cluster::own_system<node_config>> own_system_;
   caf::actor_system* system_ = nullptr;
   std::optional<cluster::service_clients> clients_;
   std::optional<router::router_access> router_;

@@ -69,7 +69,7 @@ public:
     if (!on_throw_)
       done(std::move(answer));
     else if (auto why = guarded([&] { done(std::move(answer)); }))
-      on_throw_(why);
+      static_cast<void>(guarded([&] { on_throw_(why); }));
   }
 
 private:
