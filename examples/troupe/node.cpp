@@ -198,10 +198,23 @@ int run_node(const common_options& common, const node_command& what, const held_
       say(log_level::warning, me,
           "the agent echo could not be added: " + with_names(me, made.error().detail));
   };
-  std::jthread late_echo;
   auto has_joined = me.wait_joined(std::chrono::seconds{1}).has_value();
-  if (has_joined)
-    begin_echo();
+  std::promise<void> tried;
+  auto add_echo = [&](const std::stop_token& ends) {
+    while (!ends.stop_requested())
+      if (me.wait_joined(std::chrono::milliseconds{200})) {
+        if (!common.json && !has_joined)
+          say_ready();
+        begin_echo();
+        return tried.set_value();
+      }
+  };
+  std::jthread echo;
+  if (has_joined) {
+    echo = std::jthread{add_echo};
+    // Its name is claimed in the group, which takes long only if that has lost its majority again.
+    tried.get_future().wait_for(std::chrono::seconds{2});
+  }
   if (common.json) // at once: scripts read the port, and start the nodes that this one waits for
     print({{"event", "ready"},
            {"node", me.name()},
@@ -214,16 +227,9 @@ int run_node(const common_options& common, const node_command& what, const held_
   else
     print_line(std::cout, "node " + me.name() + " listens" + place + " and looks for its cluster");
   if (!has_joined)
-    late_echo = std::jthread{[&](const std::stop_token& ends) {
-      while (!ends.stop_requested())
-        if (me.wait_joined(std::chrono::milliseconds{200})) {
-          if (!common.json)
-            say_ready();
-          return begin_echo();
-        }
-    }};
+    echo = std::jthread{add_echo};
   signals.wait();
-  late_echo = {};
+  echo = {};
   leave.end();
   say(log_level::info, me, "stopping; send the signal again to stop at once");
   stop_at_the_next(signals);

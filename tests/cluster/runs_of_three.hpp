@@ -32,8 +32,11 @@ inline json with_more(json one, const json& more) {
 }
 
 /// The process with this number is over, or a zombie.
+/// Also if it has not been waited for.
 inline bool has_ended(const std::string& pid) {
-  return content_of("/proc/" + pid + "/cmdline").empty();
+  auto stat = content_of("/proc/" + pid + "/stat"); // PID (NAME) STATE ...
+  auto name_ends = stat.rfind(") ");
+  return name_ends == std::string::npos || stat[name_ends + 2] == 'Z';
 }
 
 /// Three voters, and files that tasks wait for and write.
