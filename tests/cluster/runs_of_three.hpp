@@ -32,7 +32,6 @@ inline json with_more(json one, const json& more) {
 }
 
 /// The process with this number is over, or a zombie.
-/// Also if it has not been waited for.
 inline bool has_ended(const std::string& pid) {
   auto stat = content_of("/proc/" + pid + "/stat"); // PID (NAME) STATE ...
   auto name_ends = stat.rfind(") ");
