@@ -50,13 +50,18 @@ TEST_CASE("a private file that cannot be written stays as it was", "[storage]") 
   CHECK_FALSE(std::filesystem::exists(folder / "folder.new"));
 }
 
-TEST_CASE("a private folder is closed to others, also one that was open", "[storage]") {
+TEST_CASE("a new private folder is closed to others, and one that exists stays as it is",
+          "[storage]") {
   test::temporary_folder folder;
   REQUIRE(make_private_folder(folder / "a" / "b"));
   CHECK(mode_of(folder / "a" / "b") == 0700);
+  CHECK_FALSE(is_open_to_others(folder / "a" / "b"));
   REQUIRE(::chmod((folder / "a").c_str(), 0755) == 0);
   REQUIRE(make_private_folder(folder / "a"));
-  CHECK(mode_of(folder / "a") == 0700);
+  CHECK(mode_of(folder / "a") == 0755); // it may be one that others need, such as /tmp
+  CHECK(is_open_to_others(folder / "a"));
+  std::ofstream{folder / "file"} << "x";
+  CHECK(make_private_folder(folder / "file").error().code == errc::bad_argument);
 }
 
 } // namespace private_file_test

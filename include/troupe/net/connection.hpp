@@ -25,14 +25,19 @@ namespace troupe::net {
 class connection {
 public:
   /// The connection is ready, encryption included.
-  struct ready {};
+  struct ready {
+    /// Who is there, if encryption proves that.
+    std::optional<security::facts> proven;
+  };
 
   /// A result of next(); a verdict is the last one.
   using news = std::variant<ready, greeting, verdict>;
 
-  connection(socket from, side end)
+  /// `source` is the network of the other side, if accepted.
+  connection(socket from, side end, std::string source = {})
     : socket_(std::move(from)),
       end_(end),
+      source_(std::move(source)),
       state_(end == side::dialled ? state::connecting : state::securing) {}
 
   /// Advances as far as possible without waiting. Returns nothing if it has to wait: poll for
@@ -61,9 +66,22 @@ public:
     return socket_.get();
   }
 
-  /// Why it is unreachable, in the system's words.
+  [[nodiscard]] side end() const {
+    return end_;
+  }
+
+  [[nodiscard]] const std::string& source() const {
+    return source_;
+  }
+
+  /// Whether encryption is being set up, which costs far more than all other steps.
+  [[nodiscard]] bool is_securing() const {
+    return state_ == state::securing;
+  }
+
+  /// Why it is unreachable, in the system's words, or why encryption failed.
   [[nodiscard]] const std::string& system_says() const {
-    return system_says_;
+    return stream_ && !stream_->trouble().empty() ? stream_->trouble() : system_says_;
   }
 
   /// Returns false if the system does not take all of it. A greeting fits into an empty send
@@ -97,7 +115,7 @@ private:
       case progress::done:
         state_ = state::talking;
         interest_ = POLLIN;
-        return ready{};
+        return ready{stream_->proven()};
       case progress::wait_read:
         interest_ = POLLIN;
         return std::nullopt;
@@ -105,9 +123,13 @@ private:
         interest_ = POLLOUT;
         return std::nullopt;
       case progress::failed:
-        return verdict::closed;
+        return why_failed();
     }
-    return verdict::closed;
+    return why_failed();
+  }
+
+  [[nodiscard]] verdict why_failed() const {
+    return stream_->trouble().empty() ? verdict::closed : verdict::not_secured;
   }
 
   std::optional<news> hear() {
@@ -125,7 +147,7 @@ private:
           interest_ = POLLOUT;
           return std::nullopt;
         case progress::failed:
-          return verdict::closed;
+          return why_failed();
       }
       if (heard_.size() == greeting_head_bytes && wanted_ == greeting_head_bytes) {
         auto size = body_bytes(heard_);
@@ -147,6 +169,7 @@ private:
 
   socket socket_;
   side end_;
+  std::string source_;
   state state_;
   short interest_ = POLLOUT;
   std::unique_ptr<byte_stream> stream_;

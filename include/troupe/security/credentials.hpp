@@ -72,13 +72,19 @@ public:
     auto key = key_pair::load(folder / identity_key_file);
     if (!key)
       return key.error();
+    return load(folder, *std::move(key), now);
+  }
+
+  /// The same for an identity whose key is known.
+  static result<std::shared_ptr<credentials>> load(const std::filesystem::path& folder,
+                                                   key_pair key, wall_time now) {
     auto own = certificate::load(folder / identity_certificate_file);
     if (!own)
       return own.error();
     auto ca = certificate::load(folder / ca_certificate_file);
     if (!ca)
       return ca.error();
-    auto made = make(*std::move(key), *std::move(own), *std::move(ca), now);
+    auto made = make(std::move(key), *std::move(own), *std::move(ca), now);
     if (!made)
       return problem{made.error().code, folder.string() + ": " + made.error().detail};
     return made;

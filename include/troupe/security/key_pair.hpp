@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -16,7 +17,8 @@
 namespace troupe::security {
 
 /// An Ed25519 key that can sign. Its private half leaves the object only into a private file.
-/// Thread-safe once it is made. Source: RFC 8032; the file is PKCS #8 in PEM (RFC 8410).
+/// Copies share it. Thread-safe once it is made. Source: RFC 8032; the file is PKCS #8 in PEM (RFC
+/// 8410).
 class key_pair {
 public:
   /// A new one. Throws std::runtime_error if libcrypto has no Ed25519.
@@ -83,14 +85,14 @@ public:
   }
 
 private:
-  explicit key_pair(detail::owned<EVP_PKEY> key) : key_(std::move(key)) {
+  explicit key_pair(detail::owned<EVP_PKEY> key) : key_(key.release(), &::EVP_PKEY_free) {
     auto size = public_.bytes.size();
     detail::demand(::EVP_PKEY_get_raw_public_key(
                      key_.get(), reinterpret_cast<unsigned char*>(public_.bytes.data()), &size)
                    == 1);
   }
 
-  detail::owned<EVP_PKEY> key_; // OpenSSL wipes it
+  std::shared_ptr<EVP_PKEY> key_; // OpenSSL wipes it
   public_key public_;
 };
 

@@ -72,16 +72,27 @@ inline bool write_all(int to, std::string_view bytes) {
 
 } // namespace detail
 
-/// Makes `where` and the folders above it that are missing; only the owner may enter it. One that
-/// exists is closed to others, too. Errors: bad_argument, storage_full.
+/// Makes `where`, which only its owner may enter, and the folders above it that are missing. One
+/// that exists stays as it is: see is_open_to_others(). Errors: bad_argument, storage_full.
 inline result<void> make_private_folder(const std::filesystem::path& where) {
   std::error_code fault;
-  std::filesystem::create_directories(where, fault);
+  if (std::filesystem::is_directory(where, fault))
+    return {};
+  if (where.has_parent_path())
+    std::filesystem::create_directories(where.parent_path(), fault);
   if (fault)
     return detail::file_problem("make the folder", where, fault.value());
-  if (::chmod(where.c_str(), S_IRWXU) != 0)
-    return detail::file_problem("close to other users", where, errno);
+  if (::mkdir(where.c_str(), S_IRWXU) != 0 && errno != EEXIST)
+    return detail::file_problem("make the folder", where, errno);
+  if (!std::filesystem::is_directory(where, fault))
+    return detail::file_problem("make the folder", where, ENOTDIR);
   return {};
+}
+
+/// Whether users other than the owner may list or enter the folder, or change it.
+inline bool is_open_to_others(const std::filesystem::path& folder) {
+  struct stat about {};
+  return ::stat(folder.c_str(), &about) == 0 && (about.st_mode & (S_IRWXG | S_IRWXO)) != 0;
 }
 
 /// Writes `bytes` to `file`, durably: whoever reads it sees the old content or the new one, also
