@@ -264,6 +264,25 @@ TEST_CASE_METHOD(proving_table, "several processes of one client have a link eac
   CHECK(verdict_on(at_node, certified(node_of(9), role::member)) == verdict::go);
 }
 
+TEST_CASE("encryption takes of the time for the greeting, not of that to connect", "[net]") {
+  link_table table{test::member(5), {}, trust::proven};
+  link_table::effects out;
+  time_point now{1h};
+  table.step(now, dial{1, {}}, out);
+  now += 900ms;
+  table.step(now, reached{1}, out);
+  now += 2900ms;
+  table.tick(now, out);
+  CHECK(out.empty());
+  table.step(now, connected{1, certified(node_of(9), role::member)}, out);
+  CHECK(out.size() == 1); // its hello
+  now += 100ms;
+  out.clear();
+  table.tick(now, out);
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<drop>(out.front()).why == verdict::timed_out);
+}
+
 TEST_CASE("one address has a bound of unfinished connections, and loses its own oldest", "[net]") {
   link_table table{test::member(5), {.max_accepting = 8, .max_accepting_of_one = 2}};
   link_table::effects out;

@@ -1,6 +1,8 @@
-#include "troupe/security/authority.hpp"   // a header under test
-#include "troupe/security/certificate.hpp" // another
-#include "troupe/security/credentials.hpp" // another
+#include "troupe/security/authority.hpp"           // a header under test
+#include "troupe/security/certificate.hpp"         // another
+#include "troupe/security/certificate_request.hpp" // another
+#include "troupe/security/credentials.hpp"         // another
+#include "troupe/security/setup.hpp"               // another
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -211,6 +213,42 @@ SCENARIO("a process has what its identity's certificate says", "[security]") {
       }
     }
   }
+}
+
+TEST_CASE("a request proves that who asks has the key, and carries nothing else that counts",
+          "[security]") {
+  auto key = key_pair::make();
+  auto text = make_request(key);
+  auto read = key_in_request(text);
+  REQUIRE(read);
+  CHECK(*read == key.public_half());
+  CHECK(text.find("PRIVATE") == std::string::npos);
+  CHECK(key_in_request("").error().code == errc::bad_argument);
+  CHECK(key_in_request("no request").error().code == errc::bad_argument);
+  // Changed anywhere, it is refused, or still of the same key (the letters end with unused bits).
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    auto changed = text;
+    changed[at] = changed[at] == 'A' ? 'B' : 'A';
+    auto other = key_in_request(changed);
+    CHECK((!other || *other == key.public_half()));
+  }
+}
+
+TEST_CASE("an identity is issued into a folder, also again", "[security]") {
+  test::temporary_folder folder;
+  auto ca = authority::make(folder / "ca", now);
+  REQUIRE(ca);
+  auto first = issue_into(folder / "n2", *ca, {"n2", role::member, rights::use}, now);
+  REQUIRE(first);
+  auto loaded = credentials::load(folder / "n2", now);
+  REQUIRE(loaded);
+  CHECK((*loaded)->self() == *first);
+  auto second = issue_into(folder / "n2", *ca, {"n2", role::client, rights::read}, now + 1h);
+  REQUIRE(second);
+  CHECK(second->node == first->node);
+  CHECK(second->as == role::client);
+  CHECK(issue_into(folder / "n3", *ca, {"", role::member, rights::use}, now).error().code
+        == errc::bad_argument);
 }
 
 } // namespace certificates_test

@@ -60,6 +60,12 @@ TEST_CASE("a new private folder is closed to others, and one that exists stays a
   REQUIRE(make_private_folder(folder / "a"));
   CHECK(mode_of(folder / "a") == 0755); // it may be one that others need, such as /tmp
   CHECK(is_open_to_others(folder / "a"));
+  auto here = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  auto made = make_private_folder("relative");
+  std::filesystem::current_path(here);
+  CHECK(made);
+  CHECK(mode_of(folder / "relative") == 0700);
   std::ofstream{folder / "file"} << "x";
   CHECK(make_private_folder(folder / "file").error().code == errc::bad_argument);
 }

@@ -24,6 +24,9 @@ namespace troupe::net {
 /// whole greetings. Reads nothing from the wire beyond a greeting, because the rest is for BASP.
 class connection {
 public:
+  /// A dialled connection is there; encryption comes next.
+  struct reached {};
+
   /// The connection is ready, encryption included.
   struct ready {
     /// Who is there, if encryption proves that.
@@ -31,14 +34,15 @@ public:
   };
 
   /// A result of next(); a verdict is the last one.
-  using news = std::variant<ready, greeting, verdict>;
+  using news = std::variant<ready, greeting, verdict, reached>;
 
   /// `source` is the network of the other side, if accepted.
   connection(socket from, side end, std::string source = {})
     : socket_(std::move(from)),
       end_(end),
       source_(std::move(source)),
-      state_(end == side::dialled ? state::connecting : state::securing) {}
+      state_(end == side::dialled ? state::connecting : state::securing),
+      interest_(end == side::dialled ? POLLOUT : POLLIN) {}
 
   /// Advances as far as possible without waiting. Returns nothing if it has to wait: poll for
   /// interest(), then call again. @pre the last result was not a verdict.
@@ -51,6 +55,7 @@ public:
         return verdict::unreachable;
       }
       state_ = state::securing;
+      return reached{};
     }
     if (state_ == state::securing)
       return secure(make_stream);
@@ -91,6 +96,13 @@ public:
     auto bytes = to_wire(what);
     auto sent = stream_->write(std::as_bytes(std::span{bytes}));
     return sent.state == progress::done && sent.bytes == bytes.size();
+  }
+
+  /// Why the other side has closed the connection, once say() has failed: it may have said so.
+  [[nodiscard]] verdict why_closed() {
+    std::byte piece[max_greeting_bytes];
+    stream_->read(piece);
+    return why_failed();
   }
 
   /// Hands the descriptor and its stream over to the caller.
@@ -171,7 +183,7 @@ private:
   side end_;
   std::string source_;
   state state_;
-  short interest_ = POLLOUT;
+  short interest_;
   std::unique_ptr<byte_stream> stream_;
   std::string system_says_;
   std::string heard_;

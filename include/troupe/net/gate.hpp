@@ -19,7 +19,7 @@
 #include "troupe/net/link.hpp"
 #include "troupe/net/link_events.hpp"
 #include "troupe/net/link_options.hpp"
-#include "troupe/net/tls_stream.hpp"
+#include "troupe/security/types.hpp"
 
 namespace troupe::net::detail {
 
@@ -28,6 +28,8 @@ class gate_loop;
 } // namespace troupe::net::detail
 
 namespace troupe::net {
+
+using security::credentials_ptr;
 
 /// Makes the links of one node: one thread listens, dials and greets, and hands agreed connections
 /// to CAF's BASP. Contains no rules; link_table decides.

@@ -69,7 +69,7 @@ public:
     while (!alarms_.empty() && alarms_.begin()->first <= now) {
       auto due = alarms_.extract(alarms_.begin()).value().second;
       if (auto waiting = attempts_.find(due); waiting != attempts_.end()) {
-        auto why = waiting->second.connecting ? verdict::unreachable : verdict::timed_out;
+        auto why = waiting->second.is_reached ? verdict::timed_out : verdict::unreachable;
         give_up(waiting, why, out);
       } else if (auto silent = links_.find(due); silent != links_.end()) {
         auto& link = silent->second;
@@ -120,6 +120,8 @@ private:
     std::optional<node_id> who;
     /// The peer's hello, once the acceptor has answered go.
     hello peer;
+    /// The deadline is that of the greeting, no more that of the connection.
+    bool is_reached = false;
     /// Who is there, once that is proven.
     std::optional<security::facts> proven = {};
     /// The network that it comes from, if accepted.
@@ -171,7 +173,19 @@ private:
     else if (count(side::accepted) >= options_.max_accepting)
       give_up(oldest_accepted(), verdict::displaced, out);
     open(what.connection, {side::accepted, false, now + options_.greeting_timeout, std::nullopt,
-                           hello{}, std::nullopt, what.source});
+                           hello{}, true, std::nullopt, what.source});
+  }
+
+  void handle(time_point now, const reached& what, effects&) {
+    if (auto found = attempts_.find(what.connection); found != attempts_.end())
+      start_greeting(now, *found);
+  }
+
+  void start_greeting(time_point now, attempts::value_type& which) {
+    auto& [connection, it] = which;
+    if (std::exchange(it.is_reached, true))
+      return;
+    rearm(connection, it.deadline, now + options_.greeting_timeout);
   }
 
   void handle(time_point now, const connected& what, effects& out) {
@@ -187,7 +201,7 @@ private:
     if (it.who && it.proven && it.proven->node != *it.who)
       return give_up(found, verdict::wrong_node, out);
     it.connecting = false;
-    rearm(what.connection, it.deadline, now + options_.greeting_timeout);
+    start_greeting(now, *found);
     out.push_back(say{what.connection, self_});
   }
 

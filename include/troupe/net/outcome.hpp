@@ -58,9 +58,12 @@ inline problem to_problem(verdict why, const std::string& where,
                 "is not a troupe node");
     case verdict::closed:
       return is(errc::unreachable, "closed the connection before there was a link; it is stopping, "
-                                   "or is not a troupe node");
+                                   "is not a troupe node, or only one of the two has "
+                                   "certificates");
     case verdict::bad_greeting:
-      return is(errc::bad_argument, "answered, but is not a troupe node; check the address");
+      return is(errc::bad_argument,
+                "answered, but is not a troupe node, or only one of the two has "
+                "certificates; check both");
     case verdict::wrong_node:
       return is(errc::not_found, "is not the node that was dialled; look up the address of "
                                  "that node again");

@@ -6,12 +6,14 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <sys/socket.h>
 
@@ -61,7 +63,13 @@ public:
     return judge(outcome);
   }
 
+  /// A small `into` leaves what is behind a greeting on the wire, for whoever reads next. A large
+  /// one gets all records that one system call brings.
   transfer read(std::span<std::byte> into) override {
+    if (has_failed_)
+      return {};
+    if (into.size() >= 2 * max_record_bytes && ::SSL_pending(tls_.get()) == 0)
+      return read_ahead(into);
     // Begins no record that may not fit: what is left of one is nothing that poll would report, and
     // a reader that drains it first would never come to other connections while a peer is fast.
     return move_all(into, SSL3_RT_MAX_PLAIN_LENGTH,
@@ -77,7 +85,7 @@ public:
   }
 
   [[nodiscard]] std::size_t buffered() const override {
-    return static_cast<std::size_t>(::SSL_pending(tls_.get())); // OpenSSL does not read ahead
+    return static_cast<std::size_t>(::SSL_pending(tls_.get())) + (has_failed_ ? 1 : 0);
   }
 
   [[nodiscard]] std::optional<security::facts> proven() const override {
@@ -89,8 +97,35 @@ public:
   }
 
 private:
+  static constexpr std::size_t max_record_bytes = SSL3_RT_MAX_PACKET_SIZE;
+
+  /// Takes from the wire only what `into` has room for, together with the beginning of a record
+  /// that OpenSSL may have: so nothing is left that poll would not report.
+  transfer read_ahead(std::span<std::byte> into) {
+    auto& wire = wire_buffer();
+    auto room = std::min(wire.size(), into.size() - max_record_bytes);
+    auto count = ::recv(descriptor_, wire.data(), room, 0);
+    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+      return {progress::wait_read, 0};
+    if (count <= 0)
+      return {};
+    incoming_ = std::span{wire}.first(static_cast<std::size_t>(count));
+    is_fed_ = true;
+    auto result = move_all(into, 1, [this](std::span<std::byte> rest, std::size_t& moved) {
+      return ::SSL_read_ex(tls_.get(), rest.data(), rest.size(), &moved);
+    });
+    is_fed_ = false;
+    return result;
+  }
+
+  /// One for the I/O thread, not one for each link: there may be thousands.
+  static std::vector<std::byte>& wire_buffer() {
+    thread_local std::vector<std::byte> buffer(64U << 10U);
+    return buffer;
+  }
+
   /// Moves bytes until less than `room` is left, or the wire has no more. What has been moved
-  /// counts, so a failure behind it is told by the next call.
+  /// counts; a failure behind it is told by the next read.
   template <class Bytes, class Move>
   transfer move_all(Bytes all, std::size_t room, Move move) {
     transfer result{progress::done, 0};
@@ -101,8 +136,11 @@ private:
       std::size_t count = 0;
       auto outcome = move(all.subspan(result.bytes), count);
       if (outcome != 1) {
+        auto state = judge(outcome);
         if (result.bytes == 0)
-          result.state = judge(outcome);
+          result.state = state;
+        else
+          has_failed_ = state == progress::failed;
         return result;
       }
       result.bytes += count;
@@ -172,10 +210,11 @@ private:
       auto method
         = security::detail::own(::BIO_meth_new(BIO_TYPE_DESCRIPTOR | BIO_get_new_index(), "link"));
       ::BIO_meth_set_write(method.get(), [](BIO* wire, const char* from, int size) {
-        return finish(wire, ::send(descriptor_of(wire), from, to_size(size), MSG_NOSIGNAL), true);
+        return finish(wire, ::send(owner_of(wire).descriptor_, from, to_size(size), MSG_NOSIGNAL),
+                      true);
       });
       ::BIO_meth_set_read(method.get(), [](BIO* wire, char* into, int size) {
-        return finish(wire, ::recv(descriptor_of(wire), into, to_size(size), 0), false);
+        return owner_of(wire).take(wire, into, to_size(size));
       });
       ::BIO_meth_set_ctrl(
         method.get(), [](BIO*, int what, long, void*) { return what == BIO_CTRL_FLUSH ? 1L : 0L; });
@@ -188,8 +227,22 @@ private:
     return static_cast<std::size_t>(std::max(size, 0));
   }
 
-  static int descriptor_of(BIO* wire) {
-    return static_cast<tls_stream*>(::BIO_get_data(wire))->descriptor_;
+  static tls_stream& owner_of(BIO* wire) {
+    return *static_cast<tls_stream*>(::BIO_get_data(wire));
+  }
+
+  int take(BIO* wire, char* into, std::size_t size) {
+    if (!is_fed_)
+      return finish(wire, ::recv(descriptor_, into, size, 0), false);
+    BIO_clear_retry_flags(wire);
+    auto count = std::min(size, incoming_.size());
+    if (count == 0) {
+      BIO_set_retry_read(wire);
+      return -1;
+    }
+    std::memcpy(into, incoming_.data(), count);
+    incoming_ = incoming_.subspan(count);
+    return static_cast<int>(count);
   }
 
   static int finish(BIO* wire, ssize_t count, bool is_write) {
@@ -204,13 +257,17 @@ private:
   }
 
   int descriptor_ = -1;
+  /// What read_ahead() has taken from the wire, while it gives that to OpenSSL.
+  bool is_fed_ = false;
+  std::span<const std::byte> incoming_;
+  bool has_failed_ = false;
   security::peer_check check_;
   std::string trouble_;
   security::credentials::context_ptr context_;
   security::detail::owned<SSL> tls_;
 };
 
-using credentials_ptr = std::shared_ptr<security::credentials>;
+using security::credentials_ptr;
 
 /// Makes the streams of a process with these credentials. @pre `who` is not null.
 inline stream_maker make_tls_streams(credentials_ptr who) {

@@ -39,6 +39,11 @@ struct accepted {
   std::string source = {};
 };
 
+/// A dialled connection is there; encryption may still be set up.
+struct reached {
+  connection_id connection = 0;
+};
+
 /// A connection is ready, encryption included.
 struct connected {
   connection_id connection = 0;
@@ -90,7 +95,7 @@ struct risen {
 };
 
 using event = std::variant<dial, accepted, connected, heard, broken, up, alive, expect, ended,
-                           founded, risen>;
+                           founded, risen, reached>;
 
 // -- effects ------------------------------------------------------------------------
 

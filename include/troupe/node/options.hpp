@@ -101,8 +101,8 @@ struct leave_options {
 
 /// How a node is set up. Every span counts on the node's own clock.
 struct node_options {
-  /// For people; the first 8 digits of its id if empty. At most 255 bytes of UTF-8 without
-  /// control characters.
+  /// For people; if empty, the name in its certificate, else the first 8 digits of its id. At most
+  /// 255 bytes of UTF-8 without control characters.
   std::string name{};
   /// Where it takes links: at each address that a name stands for. Port 0 is any free one. What
   /// of them this machine does not have is a line of the log; it starts if it has one.

@@ -19,7 +19,7 @@ struct certificate_order {
   std::string name{};
   role as = role::client;
   rights may = rights::read;
-  duration lasts = std::chrono::hours{24 * 365};
+  duration lasts = std::chrono::hours{24 * 365}; // a year
 };
 
 /// The cluster's certificate authority (CA): a key with which it says who belongs to the cluster.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,11 @@
 
 /// What a certificate says of a node or a client.
 namespace troupe::security {
+
+class credentials; // include troupe/security/credentials.hpp
+
+/// What a process proves itself with; null: nothing, its links are plain.
+using credentials_ptr = std::shared_ptr<credentials>;
 
 /// The role of a process: a member of the cluster, or a client that sends it requests. A client has
 /// one link and is not a member.

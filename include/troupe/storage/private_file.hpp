@@ -78,6 +78,7 @@ inline result<void> make_private_folder(const std::filesystem::path& where) {
   std::error_code fault;
   if (std::filesystem::is_directory(where, fault))
     return {};
+  fault.clear();
   if (where.has_parent_path())
     std::filesystem::create_directories(where.parent_path(), fault);
   if (fault)

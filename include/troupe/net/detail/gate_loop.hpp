@@ -361,6 +361,10 @@ private:
     }
   }
 
+  void learn(connection_id id, connection::reached) {
+    step(reached{id});
+  }
+
   void learn(connection_id id, connection::ready& what) {
     step(connected{id, std::move(what.proven)});
   }
@@ -373,7 +377,6 @@ private:
     if (auto waiting = dials_.find(id); waiting != dials_.end())
       waiting->second.system_says = connections_.at(id).system_says();
     step(broken{id, why});
-    assert(!connections_.contains(id));
   }
 
   // -- effects ---------------------------------------------------------------------
@@ -391,7 +394,7 @@ private:
   void perform(const say& what) {
     auto found = connections_.find(what.connection);
     if (found != connections_.end() && !found->second.say(what.what))
-      step(broken{what.connection, verdict::closed});
+      learn(what.connection, found->second.why_closed());
   }
 
   void perform(const drop& what) {

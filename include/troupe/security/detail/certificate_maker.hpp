@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <ctime>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "troupe/core/entropy.hpp"
 #include "troupe/core/time.hpp"
