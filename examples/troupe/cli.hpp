@@ -43,6 +43,8 @@ struct common_options {
   /// Nodes to ask, HOST:PORT.
   std::vector<std::string> at{};
   double wait_s = 10;
+  /// Folder with the key and the certificates of this user; empty: see identity_folder().
+  std::string identity{};
   /// A JSON file of options; see settings.hpp.
   std::string config{};
 

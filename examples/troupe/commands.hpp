@@ -42,6 +42,29 @@ struct node_command {
 
 int run_node(const common_options& common, const node_command& what, const held_signals& signals);
 
+struct init_command {
+  std::string data{};
+  /// Default: the first 8 digits of its id.
+  std::string name{};
+  /// File for a request to another CA, instead of a CA of its own; empty: none.
+  std::string request{};
+};
+
+int run_init(const common_options& common, const init_command& what);
+
+struct ca_command {
+  std::string verb{};
+  std::string data{};
+  std::string name{};
+  std::string role = "member";
+  std::string rights = "use";
+  /// Folder for the new identity, or for the certificates if `request` is given.
+  std::string out{};
+  std::string request{};
+};
+
+int run_ca(const common_options& common, const ca_command& what);
+
 struct demo_command {
   std::string file{};
   double seconds = 11; // without the kills; with them about 15

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <mutex>
@@ -18,9 +20,24 @@
 #include "troupe/core/names.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/messages.hpp"
+#include "troupe/security/credentials.hpp"
 
 /// How commands connect to a cluster, and the lists that several of them show.
 namespace cli {
+
+/// The folder with the identity of this user, whose certificate encrypts links: --identity, else
+/// what TROUPE_HOME names, else ~/.troupe, the latter two if they have a certificate. Empty: links
+/// are plain.
+inline std::filesystem::path identity_folder(const common_options& common) {
+  if (!common.identity.empty())
+    return common.identity;
+  std::filesystem::path folder;
+  if (auto* own = std::getenv("TROUPE_HOME"); own != nullptr && *own != '\0')
+    folder = own;
+  else if (auto* home = std::getenv("HOME"); home != nullptr && *home != '\0')
+    folder = std::filesystem::path{home} / ".troupe";
+  return troupe::security::has_certificates(folder) ? folder : std::filesystem::path{};
+}
 
 /// Tells people who have waited for a second that no node accepts a connection or answers, and why.
 /// They wait on, because a node may be starting.
@@ -28,14 +45,16 @@ class refusal_notice {
 public:
   static constexpr troupe::duration patience = std::chrono::seconds{1};
 
-  refusal_notice(const std::vector<troupe::net::address>& where, troupe::duration wait)
-    : asking_{[where, wait](const std::stop_token& ends) {
+  refusal_notice(const std::vector<troupe::net::address>& where, troupe::duration wait,
+                 const std::filesystem::path& identity)
+    : asking_{[where, wait, identity](const std::stop_token& ends) {
         std::mutex mutex;
         std::condition_variable_any ended;
         std::unique_lock guard{mutex};
         if (ended.wait_for(guard, ends, patience, [&] { return ends.stop_requested(); }))
           return;
-        auto tried = troupe::cluster_client::connect(where, std::chrono::milliseconds{250});
+        auto tried
+          = troupe::cluster_client::connect(where, std::chrono::milliseconds{250}, {}, identity);
         if (tried || ends.stop_requested())
           return;
         auto why = tried.error().detail;
@@ -61,7 +80,8 @@ connect_silently(const common_options& common) {
   auto where = addresses(common.at);
   if (!where)
     return where.error();
-  return troupe::cluster_client::connect(*std::move(where), common.wait());
+  return troupe::cluster_client::connect(*std::move(where), common.wait(), {},
+                                         identity_folder(common));
 }
 
 /// Connects to the cluster at --at.
@@ -70,7 +90,7 @@ connect(const common_options& common) {
   auto where = addresses(common.at);
   std::optional<refusal_notice> notice;
   if (where && !common.json && common.wait() >= 2 * refusal_notice::patience)
-    notice.emplace(*where, common.wait());
+    notice.emplace(*where, common.wait(), identity_folder(common));
   return connect_silently(common);
 }
 

@@ -50,6 +50,7 @@ public:
     add_demo();
     add_help();
     add_node();
+    add_identities();
     add_leave();
     add_maintain();
     add_voters();
@@ -210,6 +211,11 @@ private:
       ->option_text("SPAN")
       ->default_str("10s")
       ->transform(cli::span_in(10ms, 1h));
+    command
+      ->add_option("--identity", common_.identity,
+                   "Folder with your key and certificate, which encrypt the link; default: the one "
+                   "that TROUPE_HOME names, or ~/.troupe")
+      ->option_text("FOLDER");
   }
 
   /// A command that asks a cluster.
@@ -299,6 +305,42 @@ private:
     command->add_flag("--plain-beyond-loopback", node_.plain_beyond_loopback,
                       "Allows unencrypted links at any address: everybody on the network path "
                       "can read and change them; for test networks only");
+  }
+
+  void add_identities() {
+    auto* init = add("init", "Makes an identity, and a CA that admits others to its cluster",
+                     [this] { return cli::run_init(common_, init_); });
+    init->add_option("--data", init_.data, "Data folder of a node, new or without certificates")
+      ->option_text("FOLDER")
+      ->required();
+    init->add_option("--name", init_.name,
+                     "Its name for people; default: the first 8 digits of its id");
+    init
+      ->add_option("--request", init_.request,
+                   "Makes no CA, but a file with which another cluster's CA admits it")
+      ->option_text("FILE");
+    auto* ca = add("ca", "Admits nodes and clients to the cluster of a CA",
+                   [this] { return cli::run_ca(common_, ca_); });
+    ca->add_option("VERB", ca_.verb, "issue")->required()->check(cli::one_of({"issue"}));
+    ca->add_option("--data", ca_.data, "Data folder with the CA, as troupe init made it")
+      ->option_text("FOLDER")
+      ->required();
+    ca->add_option("--name", ca_.name, "Name of the node or client, for people")
+      ->required()
+      ->check(cli::given("a name"));
+    ca->add_option("--role", ca_.role, "member, or client")
+      ->option_text("member|client")
+      ->check(cli::one_of({"member", "client"}));
+    ca->add_option("--rights", ca_.rights, "read, use or operate; each includes those before it")
+      ->option_text("read|use|operate")
+      ->check(cli::one_of({"read", "use", "operate"}));
+    ca->add_option("--out", ca_.out,
+                   "Folder for the identity and its certificates; default with --request: where "
+                   "that file is")
+      ->option_text("FOLDER");
+    ca->add_option("--request", ca_.request,
+                   "A file of troupe init --request, so that no key travels")
+      ->option_text("FILE");
   }
 
   void add_leave() {
@@ -672,6 +714,8 @@ private:
   cli::common_options common_;
   cli::node_command node_;
   bool insecure_ = true; // implied, as there are only unencrypted links; false is refused
+  cli::init_command init_;
+  cli::ca_command ca_;
   cli::leave_command leave_;
   cli::maintain_command maintain_;
   cli::voters_command voters_;

@@ -26,6 +26,8 @@
 #include "troupe/core/random.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/rolling_hash.hpp"
+#include "troupe/core/secret.hpp"
+#include "troupe/core/signature.hpp"
 #include "troupe/core/supervised_program.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/utf8.hpp"

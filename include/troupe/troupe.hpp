@@ -22,6 +22,7 @@
 #include "troupe/registry.hpp"  // nodes, agents, services
 #include "troupe/router.hpp"    // messages to agents
 #include "troupe/scheduler.hpp" // runs workflows on workers
+#include "troupe/security.hpp"  // identities, certificates, the CA
 #include "troupe/state.hpp"     // keyed values
 #include "troupe/storage.hpp"   // logs and databases
 #include "troupe/workflow.hpp"  // graphs of tasks

@@ -14,7 +14,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       test::must_hold(to_json(*read).has_value(), "what was read is written");
   });
   static const test::temporary_folder folder;
-  std::ofstream{folder / "identity.json", std::ios::binary} << bytes;
+  static const auto own_id = [] {
+    auto key = security::key_pair::make();
+    test::must_hold(key.save(folder / "identity.key").has_value(), "there is room for a key");
+    return id_of(key.public_half());
+  }();
+  // With the id of the key beside it, which no other bytes could have.
+  std::string content{bytes};
+  if (auto read = from_json<cluster::identity>(content); read && read->id != node_id{}) {
+    read->id = own_id;
+    content = to_json(*read).value();
+  }
+  std::ofstream{folder / "identity.json", std::ios::binary} << content;
   cluster::identity self;
   for (auto start = 1; start <= 2; ++start) {
     auto opened = cluster::data_folder::open(folder / ".");

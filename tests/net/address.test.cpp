@@ -96,6 +96,24 @@ TEST_CASE("only loopback is loopback", "[net]") {
   }
 }
 
+TEST_CASE("addresses that one host may choose among are of one network", "[net]") {
+  struct {
+    std::string host;
+    std::string network;
+  } given[] = {
+    {"192.0.2.1", "192.0.2.1"},
+    {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"},
+    {"2001:db8:1:2:ffff::", "2001:db8:1:2::"},
+    {"::ffff:192.0.2.1", "192.0.2.1"},
+  };
+  for (auto& each : given) {
+    INFO(each.host);
+    auto found = resolve({each.host, 1});
+    REQUIRE(found);
+    CHECK(found->front().network() == each.network);
+  }
+}
+
 TEST_CASE("a name that nobody has is unreachable", "[net]") {
   auto found = resolve({std::string(64, 'a'), 1}); // longer than DNS has, so that nobody is asked
   REQUIRE_FALSE(found);

@@ -2,9 +2,11 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -108,6 +110,203 @@ TEST_CASE("members and clients have a bound each", "[net]") {
   CHECK(verdict_on(8, role::client) == verdict::full);
   CHECK(verdict_on(9, role::member) == verdict::go);
   CHECK(verdict_on(10, role::member) == verdict::full);
+}
+
+namespace {
+
+security::facts certified(const node_id& node, role as) {
+  security::facts made;
+  made.node = node;
+  made.name = "certified";
+  made.as = as;
+  return made;
+}
+
+node_id node_of(std::uint8_t number) {
+  return test::member(number).node;
+}
+
+/// As linked_table, with TLS: node 9 has proven who it is.
+struct proving_table {
+  proving_table() {
+    step(accepted{1});
+    step(connected{1, certified(node_of(9), role::member)});
+    step(heard{1, test::member(9)});
+    step(heard{1, commit{}});
+    step(up{1});
+    REQUIRE(table.link_to(node_of(9)) == 1);
+    out.clear();
+  }
+
+  void step(const event& what) {
+    table.step(now, what, out);
+  }
+
+  /// What a connection proven by `by` gets as the answer to `said`.
+  verdict verdict_on(const hello& said, std::optional<security::facts> by) {
+    auto id = ++last_id;
+    step(accepted{id});
+    out.clear();
+    step(connected{id, std::move(by)});
+    step(heard{id, said});
+    for (auto& each : out)
+      if (auto* spoken = std::get_if<say>(&each))
+        return std::get<answer>(spoken->what).said;
+    return std::get<drop>(out.at(0)).why;
+  }
+
+  /// What becomes of a dial that is proven by `by`, and answered with go by `said`.
+  effect dial_result(const hello& said, std::optional<security::facts> by) {
+    auto id = ++last_id;
+    step(dial{id, {}});
+    step(connected{id, std::move(by)});
+    out.clear();
+    step(heard{id, answer{verdict::go, said}});
+    return out.at(out.size() - 1);
+  }
+
+  [[nodiscard]] bool has_closed_a_link() const {
+    return std::ranges::any_of(out,
+                               [](auto& each) { return std::holds_alternative<close_link>(each); });
+  }
+
+  link_table table{test::member(5), {}, trust::proven};
+  time_point now{1h};
+  link_table::effects out;
+  connection_id last_id = 100;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(proving_table, "a forged hello in the name of a node ends no link of that node",
+                 "[net]") {
+  auto forged = test::member(9, 7, 900'000);
+  CHECK(verdict_on(forged, certified(node_of(8), role::member)) == verdict::unproven);
+  CHECK_FALSE(has_closed_a_link());
+  CHECK(verdict_on(forged, certified(node_of(9), role::client)) == verdict::unproven);
+  CHECK_FALSE(has_closed_a_link());
+  CHECK(verdict_on(forged, {}) == verdict::not_secured);
+  CHECK_FALSE(has_closed_a_link());
+  CHECK(table.link_to(node_of(9)) == 1);
+  // Nor was the boot learnt: the node itself comes back with the next one.
+  step(ended{1});
+  CHECK(verdict_on(test::member(9, 7, 2), certified(node_of(9), role::member)) == verdict::go);
+}
+
+TEST_CASE_METHOD(proving_table, "a later life that proves who it is replaces the earlier one",
+                 "[net]") {
+  CHECK(verdict_on(test::member(9, 7, 2), certified(node_of(9), role::member)) == verdict::go);
+  CHECK(has_closed_a_link());
+}
+
+TEST_CASE_METHOD(proving_table, "an answer counts only if the node that answers is proven",
+                 "[net]") {
+  auto is_unproven = [](const effect& what) {
+    auto* ended = std::get_if<drop>(&what);
+    return ended != nullptr && ended->why == verdict::unproven;
+  };
+  CHECK(is_unproven(dial_result(test::member(8), certified(node_of(7), role::member))));
+  CHECK(is_unproven(dial_result(test::member(9, 7, 900'000), certified(node_of(7), role::member))));
+  CHECK(is_unproven(dial_result(test::member(8), certified(node_of(8), role::client))));
+  CHECK(table.link_to(node_of(9)) == 1);
+  auto made = dial_result(test::member(8), certified(node_of(8), role::member));
+  REQUIRE(std::holds_alternative<hand_over>(made));
+  CHECK(std::get<hand_over>(made).proven == certified(node_of(8), role::member));
+}
+
+TEST_CASE_METHOD(proving_table, "a client cannot stand in for a node", "[net]") {
+  auto client = test::member(8);
+  client.as = role::client;
+  client.node = client_id(node_of(8), client.basp_node);
+  auto made = dial_result(client, certified(node_of(8), role::client));
+  REQUIRE(std::holds_alternative<drop>(made));
+  CHECK(std::get<drop>(made).why == verdict::unproven);
+}
+
+TEST_CASE_METHOD(proving_table,
+                 "a node is refused as soon as it proves to be another than the one "
+                 "that was dialled",
+                 "[net]") {
+  step(dial{200, node_of(8)});
+  out.clear();
+  step(connected{200, certified(node_of(7), role::member)});
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<drop>(out.front()).why == verdict::wrong_node);
+}
+
+TEST_CASE_METHOD(proving_table, "a dial without proof ends before anything is said", "[net]") {
+  step(dial{200, {}});
+  out.clear();
+  step(connected{200});
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<drop>(out.front()).why == verdict::not_secured);
+}
+
+TEST_CASE_METHOD(proving_table, "several processes of one client have a link each", "[net]") {
+  auto identity = certified(node_of(8), role::client);
+  auto process = [&](const std::string& basp_node) {
+    auto made = test::member(8);
+    made.as = role::client;
+    made.basp_node = basp_node;
+    made.node = client_id(identity.node, basp_node);
+    return made;
+  };
+  CHECK(verdict_on(process("first"), identity) == verdict::go);
+  CHECK(verdict_on(process("second"), identity) == verdict::go);
+  auto taken = process("first"); // in the name of another identity's process
+  CHECK(verdict_on(taken, certified(node_of(7), role::client)) == verdict::unproven);
+  auto as_node = process("third");
+  as_node.node = node_of(9);
+  CHECK(verdict_on(as_node, identity) == verdict::unproven);
+  // A node may be a client as well, such as a command that is run where it lives.
+  auto at_node = process("fourth");
+  at_node.node = client_id(node_of(9), "fourth");
+  CHECK(verdict_on(at_node, certified(node_of(9), role::member)) == verdict::go);
+}
+
+TEST_CASE("encryption takes of the time for the greeting, not of that to connect", "[net]") {
+  link_table table{test::member(5), {}, trust::proven};
+  link_table::effects out;
+  time_point now{1h};
+  table.step(now, dial{1, {}}, out);
+  now += 900ms;
+  table.step(now, reached{1}, out);
+  now += 2900ms;
+  table.tick(now, out);
+  CHECK(out.empty());
+  table.step(now, connected{1, certified(node_of(9), role::member)}, out);
+  CHECK(out.size() == 1); // its hello
+  now += 100ms;
+  out.clear();
+  table.tick(now, out);
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<drop>(out.front()).why == verdict::timed_out);
+}
+
+TEST_CASE("one address has a bound of unfinished connections, and loses its own oldest", "[net]") {
+  link_table table{test::member(5), {.max_accepting = 8, .max_accepting_of_one = 2}};
+  link_table::effects out;
+  time_point now{1h};
+  table.step(now, accepted{1, "honest"}, out);
+  for (connection_id id = 2; id < 1000; ++id)
+    table.step(now, accepted{id, "flood"}, out);
+  CHECK(table.unfinished() == 3);
+  CHECK(std::ranges::none_of(out, [](auto& each) { return std::get<drop>(each).connection == 1; }));
+  CHECK(std::get<drop>(out.front()).connection == 2);
+  CHECK(std::get<drop>(out.front()).why == verdict::displaced);
+}
+
+TEST_CASE("whoever has proven to belong here is not displaced by strangers", "[net]") {
+  link_table table{test::member(5), {.max_accepting = 3}, trust::proven};
+  link_table::effects out;
+  time_point now{1h};
+  table.step(now, accepted{1}, out);
+  table.step(now, connected{1, certified(node_of(9), role::member)}, out);
+  for (connection_id id = 2; id < 100; ++id)
+    table.step(now, accepted{id}, out);
+  table.step(now, heard{1, test::member(9)}, out);
+  table.step(now, heard{1, commit{}}, out);
+  CHECK(table.link_to(node_of(9)) == 1);
 }
 
 } // namespace link_table_test

@@ -22,12 +22,12 @@ using namespace troupe::net;
 
 namespace {
 
-constexpr std::array<std::string_view, 11> answers{
+constexpr std::array<std::string_view, 12> answers{
   "go",       "foreign", "no_cluster", "incompatible", "myself", "duplicate",
-  "old_boot", "linked",  "greeting",   "dialling",     "full"};
-constexpr std::array<std::string_view, 8> ends{"unreachable",  "timed_out",  "closed",
+  "old_boot", "linked",  "greeting",   "dialling",     "full",   "unproven"};
+constexpr std::array<std::string_view, 9> ends{"unreachable",  "timed_out",  "closed",
                                                "bad_greeting", "wrong_node", "crossed",
-                                               "displaced",    "stopped"};
+                                               "displaced",    "stopped",    "not_secured"};
 
 std::string to_word(verdict why) {
   auto number = static_cast<std::size_t>(why);

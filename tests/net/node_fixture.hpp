@@ -122,6 +122,7 @@ struct node_options {
   std::uint8_t cluster = 7;
   net::role as = net::role::member;
   net::link_options links = {};
+  net::credentials_ptr credentials = {};
 };
 
 /// A process with links, as far as that can be had inside one process.
@@ -131,7 +132,7 @@ public:
     : entry_(sys_.spawn(entry_point, std::to_string(options.node))) {
     net::hello self;
     self.as = options.as;
-    self.node = node_number(options.node);
+    self.node = options.credentials ? options.credentials->self().node : node_number(options.node);
     self.boot = options.boot;
     self.cluster = cluster_number(options.cluster);
     net::link_events events;
@@ -150,9 +151,11 @@ public:
     };
     events.on_full = [this](const net::link_ptr&) { change([&] { ++fulls_; }); };
     events.on_drained = [this](const net::link_ptr&) { change([&] { ++drains_; }); };
+    events.on_refused
+      = [this](const std::string& line) { change([&] { refusals_.push_back(line); }); };
     events.on_adopted = [this](const cluster_id& cluster) { change([&] { adopted_ = cluster; }); };
     auto made = net::gate::start(sys_, self, caf::actor_cast<caf::strong_actor_ptr>(entry_), events,
-                                 options.links);
+                                 options.links, options.credentials);
     REQUIRE(made);
     gate_ = std::move(*made);
   }
@@ -246,6 +249,12 @@ public:
     return last_reason_;
   }
 
+  /// Lines for the operator about refused connections.
+  [[nodiscard]] std::vector<std::string> refusals() {
+    std::lock_guard guard{mutex_};
+    return refusals_;
+  }
+
   [[nodiscard]] std::optional<cluster_id> adopted() {
     std::lock_guard guard{mutex_};
     return adopted_;
@@ -282,6 +291,7 @@ private:
   int fulls_ = 0;
   int drains_ = 0;
   std::string last_reason_;
+  std::vector<std::string> refusals_;
   std::optional<cluster_id> adopted_;
   std::unique_ptr<net::gate> gate_;
 };

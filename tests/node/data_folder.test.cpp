@@ -5,8 +5,13 @@
 
 #include <filesystem>
 #include <fstream>
+#include <string>
+
+#include <sys/stat.h>
 
 #include "support/temporary_folder.hpp"
+#include "troupe/core/calendar.hpp"
+#include "troupe/security/setup.hpp"
 
 using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
@@ -27,6 +32,75 @@ TEST_CASE("a data folder remembers who its node is, and counts its starts", "[no
   auto second = data_folder::open(folder / "a")->self();
   CHECK(second.id == first.id);
   CHECK(second.boot == first.boot + 1);
+}
+
+TEST_CASE("a node has the id of its key, which only its owner can read", "[node]") {
+  test::temporary_folder folder;
+  auto data = data_folder::open(folder / "a");
+  REQUIRE(data);
+  CHECK(data->self().id == id_of(data->key().public_half()));
+  auto mode_of = [&](const std::string& name) {
+    struct stat about {};
+    REQUIRE(::stat((folder / "a" / name).c_str(), &about) == 0);
+    return about.st_mode & 0777U;
+  };
+  CHECK(mode_of("") == 0700);
+  for (auto* name : {"identity.key", "identity.json", "lock"})
+    CHECK(mode_of(name) == 0600);
+  CHECK_FALSE(data->is_open_to_others());
+  REQUIRE(::chmod((folder / "a").c_str(), 0755) == 0);
+  CHECK(data->is_open_to_others()); // and it stays open: who knows what else is there
+  auto fleeting = data_folder::open({});
+  CHECK(fleeting->self().id == id_of(fleeting->key().public_half()));
+}
+
+TEST_CASE("a data folder whose key is missing, another or open to others is refused", "[node]") {
+  test::temporary_folder folder;
+  REQUIRE(data_folder::open(folder / "a"));
+  REQUIRE(data_folder::open(folder / "b"));
+  auto key = folder / "a" / "identity.key";
+  SECTION("missing: also what was made before there were keys") {
+    std::filesystem::remove(key);
+    CHECK(trouble(folder / "a").code == errc::damaged);
+    CHECK_THAT(trouble(folder / "a").detail, ContainsSubstring("no identity.key"));
+  }
+  SECTION("another") {
+    std::filesystem::copy(folder / "b" / "identity.key", key,
+                          std::filesystem::copy_options::overwrite_existing);
+    CHECK(trouble(folder / "a").code == errc::damaged);
+  }
+  SECTION("open to others") {
+    REQUIRE(::chmod(key.c_str(), 0640) == 0);
+    CHECK_THAT(trouble(folder / "a").detail, ContainsSubstring("chmod 600"));
+  }
+  SECTION("there before the folder was used, as troupe ca issue leaves it") {
+    std::filesystem::create_directory(folder / "c");
+    REQUIRE(security::key_pair::load(key)->save(folder / "c" / "identity.key"));
+    CHECK(data_folder::open(folder / "c")->self().id == data_folder::open(folder / "a")->self().id);
+  }
+}
+
+TEST_CASE("a data folder has both certificates or none", "[node]") {
+  test::temporary_folder folder;
+  auto data = data_folder::open(folder / "a");
+  REQUIRE(data);
+  auto now = read_calendar();
+  CHECK(data->credentials(now).value() == nullptr);
+  REQUIRE(security::make_own_authority(folder / "a", data->key(), "n1", now));
+  auto found = data->credentials(now);
+  REQUIRE(found);
+  CHECK((*found)->self().node == data->self().id);
+  CHECK((*found)->self().as == security::role::member);
+  CHECK(security::make_own_authority(folder / "a", data->key(), "n1", now).error().code
+        == errc::in_use);
+  for (auto* name : {"node.pem", "ca.pem"}) {
+    std::filesystem::rename(folder / "a" / name, folder / "a" / "away");
+    CHECK(data->credentials(now).error().code == errc::damaged);
+    std::filesystem::rename(folder / "a" / "away", folder / "a" / name);
+  }
+  // A crash may have ended it before the last file.
+  std::filesystem::remove(folder / "a" / "node.pem");
+  CHECK(security::make_own_authority(folder / "a", data->key(), "n1", now));
 }
 
 TEST_CASE("a data folder that is in use is refused in the words of a program", "[node]") {

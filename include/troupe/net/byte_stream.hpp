@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 
 #include "troupe/net/side.hpp"
+#include "troupe/security/types.hpp"
 
 namespace troupe::net {
 
@@ -47,6 +50,14 @@ public:
 
   /// Returns how many bytes can be read without poll reporting them.
   [[nodiscard]] virtual std::size_t buffered() const = 0;
+
+  /// Who is at the other end, as far as that is proven: nothing without encryption.
+  /// @pre handshake() is done.
+  [[nodiscard]] virtual std::optional<security::facts> proven() const = 0;
+
+  /// Why encryption failed, as a sentence about the other side ("it has no certificate; …"); empty
+  /// if it did not.
+  [[nodiscard]] virtual const std::string& trouble() const = 0;
 };
 
 /// Makes the streams of a node; called in the gate's thread.

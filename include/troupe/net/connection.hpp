@@ -24,16 +24,25 @@ namespace troupe::net {
 /// whole greetings. Reads nothing from the wire beyond a greeting, because the rest is for BASP.
 class connection {
 public:
+  /// A dialled connection is there; encryption comes next.
+  struct reached {};
+
   /// The connection is ready, encryption included.
-  struct ready {};
+  struct ready {
+    /// Who is there, if encryption proves that.
+    std::optional<security::facts> proven;
+  };
 
   /// A result of next(); a verdict is the last one.
-  using news = std::variant<ready, greeting, verdict>;
+  using news = std::variant<ready, greeting, verdict, reached>;
 
-  connection(socket from, side end)
+  /// `source` is the network of the other side, if accepted.
+  connection(socket from, side end, std::string source = {})
     : socket_(std::move(from)),
       end_(end),
-      state_(end == side::dialled ? state::connecting : state::securing) {}
+      source_(std::move(source)),
+      state_(end == side::dialled ? state::connecting : state::securing),
+      interest_(end == side::dialled ? POLLOUT : POLLIN) {}
 
   /// Advances as far as possible without waiting. Returns nothing if it has to wait: poll for
   /// interest(), then call again. @pre the last result was not a verdict.
@@ -46,6 +55,7 @@ public:
         return verdict::unreachable;
       }
       state_ = state::securing;
+      return reached{};
     }
     if (state_ == state::securing)
       return secure(make_stream);
@@ -61,9 +71,22 @@ public:
     return socket_.get();
   }
 
-  /// Why it is unreachable, in the system's words.
+  [[nodiscard]] side end() const {
+    return end_;
+  }
+
+  [[nodiscard]] const std::string& source() const {
+    return source_;
+  }
+
+  /// Whether encryption is being set up, which costs far more than all other steps.
+  [[nodiscard]] bool is_securing() const {
+    return state_ == state::securing;
+  }
+
+  /// Why it is unreachable, in the system's words, or why encryption failed.
   [[nodiscard]] const std::string& system_says() const {
-    return system_says_;
+    return stream_ && !stream_->trouble().empty() ? stream_->trouble() : system_says_;
   }
 
   /// Returns false if the system does not take all of it. A greeting fits into an empty send
@@ -73,6 +96,13 @@ public:
     auto bytes = to_wire(what);
     auto sent = stream_->write(std::as_bytes(std::span{bytes}));
     return sent.state == progress::done && sent.bytes == bytes.size();
+  }
+
+  /// Why the other side has closed the connection, once say() has failed: it may have said so.
+  [[nodiscard]] verdict why_closed() {
+    std::byte piece[max_greeting_bytes];
+    stream_->read(piece);
+    return why_failed();
   }
 
   /// Hands the descriptor and its stream over to the caller.
@@ -97,7 +127,7 @@ private:
       case progress::done:
         state_ = state::talking;
         interest_ = POLLIN;
-        return ready{};
+        return ready{stream_->proven()};
       case progress::wait_read:
         interest_ = POLLIN;
         return std::nullopt;
@@ -105,9 +135,13 @@ private:
         interest_ = POLLOUT;
         return std::nullopt;
       case progress::failed:
-        return verdict::closed;
+        return why_failed();
     }
-    return verdict::closed;
+    return why_failed();
+  }
+
+  [[nodiscard]] verdict why_failed() const {
+    return stream_->trouble().empty() ? verdict::closed : verdict::not_secured;
   }
 
   std::optional<news> hear() {
@@ -125,7 +159,7 @@ private:
           interest_ = POLLOUT;
           return std::nullopt;
         case progress::failed:
-          return verdict::closed;
+          return why_failed();
       }
       if (heard_.size() == greeting_head_bytes && wanted_ == greeting_head_bytes) {
         auto size = body_bytes(heard_);
@@ -147,8 +181,9 @@ private:
 
   socket socket_;
   side end_;
+  std::string source_;
   state state_;
-  short interest_ = POLLOUT;
+  short interest_;
   std::unique_ptr<byte_stream> stream_;
   std::string system_says_;
   std::string heard_;

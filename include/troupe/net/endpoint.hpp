@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -62,6 +64,27 @@ public:
     auto there = as<sockaddr_in6>().sin6_addr;
     return IN6_IS_ADDR_LOOPBACK(&there)
            || (IN6_IS_ADDR_V4MAPPED(&there) && there.s6_addr[12] == IN_LOOPBACKNET);
+  }
+
+  /// The part of the address that its owner cannot choose at will: "192.0.2.1", or for IPv6 the
+  /// first 64 bits, "2001:db8:0:1::". Source: RFC 4291, section 2.5.1.
+  [[nodiscard]] std::string network() const {
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    if (family() == AF_INET) {
+      auto number = as<sockaddr_in>().sin_addr;
+      ::inet_ntop(AF_INET, &number, text.data(), text.size());
+      return text.data();
+    }
+    auto number = as<sockaddr_in6>().sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(&number)) {
+      ::inet_ntop(AF_INET, &number.s6_addr[12], text.data(), text.size());
+      return text.data();
+    }
+    constexpr auto network_bytes = 8;
+    std::fill(std::begin(number.s6_addr) + network_bytes, std::end(number.s6_addr),
+              std::uint8_t{0});
+    ::inet_ntop(AF_INET6, &number, text.data(), text.size());
+    return text.data();
   }
 
 private:

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -14,11 +15,11 @@
 #include "caf/telemetry/gauge.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/core/result.hpp"
-#include "troupe/net/byte_stream.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/link.hpp"
 #include "troupe/net/link_events.hpp"
 #include "troupe/net/link_options.hpp"
+#include "troupe/security/types.hpp"
 
 namespace troupe::net::detail {
 
@@ -27,6 +28,8 @@ class gate_loop;
 } // namespace troupe::net::detail
 
 namespace troupe::net {
+
+using security::credentials_ptr;
 
 /// Makes the links of one node: one thread listens, dials and greets, and hands agreed connections
 /// to CAF's BASP. Contains no rules; link_table decides.
@@ -38,15 +41,16 @@ public:
   using on_dialled = std::function<void(result<link_ptr>)>;
 
   /// Starts the thread. `self` describes this node; the gate fills in BASP's node id, the heartbeat
-  /// and `entry_point`'s number. `make_stream` adds encryption to connections; without it they are
-  /// plain and for loopback only.
+  /// and `entry_point`'s number, and of a client with `credentials` the node id. With those all
+  /// links are TLS, and each peer proves who it is; without they are plain and for loopback only.
   ///
-  /// Errors: bad_argument (`sys` has no middleman or no heartbeat, `self` has no node id, or an
-  /// option is invalid), limit_reached (the system has no descriptor or thread left).
+  /// Errors: bad_argument (`sys` has no middleman or no heartbeat, `self` has no node id or not
+  /// that of the credentials, or an option is invalid), limit_reached (the system has no descriptor
+  /// or thread left).
   static result<std::unique_ptr<gate>> start(caf::actor_system& sys, hello self,
                                              caf::strong_actor_ptr entry_point,
                                              link_events events = {}, link_options options = {},
-                                             stream_maker make_stream = nullptr);
+                                             credentials_ptr credentials = nullptr);
 
   gate(const gate&) = delete;
   gate& operator=(const gate&) = delete;
@@ -82,6 +86,9 @@ public:
   /// Returns how many links there are, including those that are not up yet or are ending.
   /// Thread-safe.
   [[nodiscard]] std::size_t links() const;
+
+  /// Returns how many accepted connections did not become links, by reason. Thread-safe.
+  [[nodiscard]] std::map<verdict, std::uint64_t> refused() const;
 
   /// Returns how many messages to all peers wait in BASP's mailbox, which has no bound.
   /// Back-pressure: code that sends in a loop on handles of peers checks this, and the

@@ -15,15 +15,14 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/version.hpp"
+#include "troupe/security/types.hpp"
 
 /// What two processes exchange before anything else: who they are, and whether this connection
 /// becomes the link between them. The dialler sends hello, the acceptor answers, the dialler
 /// commits; only then do both enter BASP.
 namespace troupe::net {
 
-/// The role of a process: a member of the cluster, or a client that sends it requests. A client has
-/// one link and is not a member.
-enum class role : std::uint8_t { member = 0, client = 1 };
+using security::role;
 
 /// How a process introduces itself.
 struct hello {
@@ -61,6 +60,7 @@ enum class verdict : std::uint8_t {
   greeting = 8,     ///< another connection of the dialler's is being greeted
   dialling = 9,     ///< the acceptor dials the dialler, and its id is smaller
   full = 10,        ///< no room for another link
+  unproven = 11,    ///< the id or the role is not the one that the certificate proves
 
   unreachable = 128,  ///< no connection
   timed_out = 129,    ///< no greeting in time
@@ -70,6 +70,7 @@ enum class verdict : std::uint8_t {
   crossed = 133,      ///< both dialled; the other connection is kept
   displaced = 134,    ///< an unfinished connection gave way to a newer one
   stopped = 135,      ///< this node is stopping
+  not_secured = 136,  ///< encryption failed, or the other side did not prove who it is
 };
 
 struct answer {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -31,8 +32,13 @@ class gate_loop;
 /// Thread-safe.
 class link {
 public:
-  link(connection_id number, hello peer, side end, int descriptor)
-    : number_(number), peer_(std::move(peer)), end_(end), descriptor_(descriptor) {}
+  link(connection_id number, hello peer, side end, int descriptor,
+       std::optional<security::facts> proven = {})
+    : number_(number),
+      peer_(std::move(peer)),
+      proven_(std::move(proven)),
+      end_(end),
+      descriptor_(descriptor) {}
 
   link(const link&) = delete;
   link& operator=(const link&) = delete;
@@ -45,6 +51,11 @@ public:
   /// The peer, as it introduced itself.
   [[nodiscard]] const hello& peer() const {
     return peer_;
+  }
+
+  /// Who the peer is by its certificate; nothing without encryption.
+  [[nodiscard]] const std::optional<security::facts>& proven() const {
+    return proven_;
   }
 
   /// Whether this node dialled.
@@ -146,6 +157,7 @@ private:
 
   const connection_id number_;
   const hello peer_;
+  const std::optional<security::facts> proven_;
   const side end_;
   std::atomic<bool> is_up_{false};
   std::atomic<std::size_t> queued_{0};

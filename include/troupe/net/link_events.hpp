@@ -25,6 +25,8 @@ struct link_events {
   /// In the gate's thread: a peer refuses this node because it knows a higher boot number of it.
   /// Store a higher number than `heard`, and call gate::rise().
   std::function<void(boot_number heard)> on_outlived;
+  /// In the gate's thread: a line for the operator on connections that were refused.
+  std::function<void(const std::string& line)> on_refused;
 };
 
 } // namespace troupe::net

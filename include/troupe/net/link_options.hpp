@@ -20,6 +20,9 @@ struct table_options {
   duration link_timeout = std::chrono::seconds{8};
   /// Accepted connections that are not links yet; a new one replaces the oldest.
   std::uint32_t max_accepting = 64;
+  /// How many of those may come from one address (IPv6: one /64 network); a new one replaces the
+  /// oldest of them.
+  std::uint32_t max_accepting_of_one = 16;
   /// Dialled connections that are not links yet; more are refused.
   std::uint32_t max_dialling = 256;
   std::uint32_t max_members = 2048; // full membership; beyond it come partial views

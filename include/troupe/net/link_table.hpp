@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/net/client_id.hpp"
 #include "troupe/net/types.hpp"
 
 namespace troupe::net {
@@ -36,15 +37,20 @@ namespace troupe::net {
 /// A hello without a cluster asks for the acceptor's cluster and takes it with the answer; an
 /// acceptor without a cluster refuses every hello, so that two such nodes never make one.
 ///
+/// With trust::proven the certificate behind a connection counts: a member has the id of its
+/// certificate, whose role is member; a client has the id that client_id() computes. A hello or an
+/// answer that says anything else is refused before it changes any state.
+///
 /// Steps like any machine. It has no snapshot, because connections do not outlive a process.
 class link_table {
 public:
   using effects = std::vector<effect>;
 
   /// @pre `self` is plausible, and no bound in `options` is zero.
-  explicit link_table(hello self, table_options options = {})
-    : self_(std::move(self)), options_(options) {
-    assert(is_plausible(self_) && options_.max_accepting > 0 && options_.max_remembered > 0);
+  explicit link_table(hello self, table_options options = {}, trust believes = trust::told)
+    : self_(std::move(self)), options_(options), believes_(believes) {
+    assert(is_plausible(self_) && options_.max_accepting > 0 && options_.max_accepting_of_one > 0
+           && options_.max_remembered > 0);
   }
 
   /// Handles an event at `now`, after all deadlines up to `now`. Events of connections that the
@@ -63,7 +69,7 @@ public:
     while (!alarms_.empty() && alarms_.begin()->first <= now) {
       auto due = alarms_.extract(alarms_.begin()).value().second;
       if (auto waiting = attempts_.find(due); waiting != attempts_.end()) {
-        auto why = waiting->second.connecting ? verdict::unreachable : verdict::timed_out;
+        auto why = waiting->second.is_reached ? verdict::timed_out : verdict::unreachable;
         give_up(waiting, why, out);
       } else if (auto silent = links_.find(due); silent != links_.end()) {
         auto& link = silent->second;
@@ -114,6 +120,12 @@ private:
     std::optional<node_id> who;
     /// The peer's hello, once the acceptor has answered go.
     hello peer;
+    /// The deadline is that of the greeting, no more that of the connection.
+    bool is_reached = false;
+    /// Who is there, once that is proven.
+    std::optional<security::facts> proven = {};
+    /// The network that it comes from, if accepted.
+    std::string source = {};
   };
 
   /// A connection that BASP has; kept until BASP has forgotten it.
@@ -156,18 +168,40 @@ private:
   }
 
   void handle(time_point now, const accepted& what, effects& out) {
-    if (count(side::accepted) >= options_.max_accepting)
+    if (!what.source.empty() && count_from(what.source) >= options_.max_accepting_of_one)
+      give_up(oldest_accepted(what.source), verdict::displaced, out);
+    else if (count(side::accepted) >= options_.max_accepting)
       give_up(oldest_accepted(), verdict::displaced, out);
-    open(what.connection,
-         {side::accepted, false, now + options_.greeting_timeout, std::nullopt, hello{}});
+    open(what.connection, {side::accepted, false, now + options_.greeting_timeout, std::nullopt,
+                           hello{}, true, std::nullopt, what.source});
+  }
+
+  void handle(time_point now, const reached& what, effects&) {
+    if (auto found = attempts_.find(what.connection); found != attempts_.end())
+      start_greeting(now, *found);
+  }
+
+  void start_greeting(time_point now, attempts::value_type& which) {
+    auto& [connection, it] = which;
+    if (std::exchange(it.is_reached, true))
+      return;
+    rearm(connection, it.deadline, now + options_.greeting_timeout);
   }
 
   void handle(time_point now, const connected& what, effects& out) {
     auto found = attempts_.find(what.connection);
-    if (found == attempts_.end() || !found->second.connecting)
+    if (found == attempts_.end())
       return;
-    found->second.connecting = false;
-    rearm(what.connection, found->second.deadline, now + options_.greeting_timeout);
+    auto& it = found->second;
+    it.proven = what.proven;
+    if (believes_ == trust::proven && !it.proven)
+      return give_up(found, verdict::not_secured, out);
+    if (!it.connecting)
+      return; // the dialler speaks first
+    if (it.who && it.proven && it.proven->node != *it.who)
+      return give_up(found, verdict::wrong_node, out);
+    it.connecting = false;
+    start_greeting(now, *found);
     out.push_back(say{what.connection, self_});
   }
 
@@ -189,7 +223,7 @@ private:
     auto& [connection, it] = *from;
     if (it.end == side::dialled || it.who)
       return give_up(from, verdict::bad_greeting, out);
-    auto reply = judge_hello(said, out);
+    auto reply = proves(it, said) ? judge_hello(said, out) : verdict::unproven;
     if (reply == verdict::go) {
       auto& there = peers_[said.node];
       there.accepting = connection;
@@ -209,6 +243,10 @@ private:
                       && said.said == verdict::old_boot; // from the dialler, instead of its commit
     if ((it.end == side::accepted && !is_refusal) || it.connecting)
       return give_up(from, verdict::bad_greeting, out);
+    if (!proves(it, said.from)
+        || (believes_ == trust::proven && it.end == side::dialled
+            && said.from.as != role::member)) // or a client could stand in for a node
+      return give_up(from, verdict::unproven, out);
     auto why = said.said;
     if (why == verdict::old_boot && said.heard >= self_.boot
         && said.heard - self_.boot < max_boot_jump && rises_ < options_.max_rises)
@@ -240,6 +278,17 @@ private:
       return give_up(from, verdict::bad_greeting, out);
     assert(peers_.at(*it.who).accepting == from->first && !peers_.at(*it.who).link);
     become_link(now, from, out);
+  }
+
+  /// Whether `said` is true, as far as the connection must prove it.
+  [[nodiscard]] bool proves(const attempt& by, const hello& said) const {
+    if (believes_ == trust::told)
+      return true;
+    if (!by.proven)
+      return false;
+    if (said.as == role::client)
+      return said.node == client_id(by.proven->node, said.basp_node);
+    return by.proven->as == role::member && said.node == by.proven->node;
   }
 
   /// The acceptor's answer to `said`. Records a later life.
@@ -325,6 +374,7 @@ private:
     auto connection = from->first;
     auto who = from->second.peer;
     auto end = from->second.end;
+    auto proven = from->second.proven;
     close(from);
     auto& there = peers_[who.node];
     there.link = connection;
@@ -334,7 +384,7 @@ private:
     made.silence = bounded(options_.link_timeout, who);
     made.deadline = now + options_.handshake_timeout;
     alarms_.emplace(*made.deadline, connection);
-    out.push_back(hand_over{connection, std::move(who), end});
+    out.push_back(hand_over{connection, std::move(who), end, std::move(proven)});
   }
 
   void handle(time_point now, const up& what, effects&) {
@@ -436,13 +486,23 @@ private:
     keep(*who);
   }
 
-  /// Connections without a hello are replaced first.
-  attempts::iterator oldest_accepted() {
-    auto is_silent
-      = [](auto& each) { return each.second.end == side::accepted && !each.second.who; };
-    auto is_accepted = [](auto& each) { return each.second.end == side::accepted; };
-    auto silent = std::ranges::find_if(attempts_, is_silent);
-    return silent != attempts_.end() ? silent : std::ranges::find_if(attempts_, is_accepted);
+  /// Of those from `source`, if given. Strangers are replaced first, then connections without a
+  /// hello.
+  attempts::iterator oldest_accepted(const std::string& source = {}) {
+    auto is_accepted = [&](auto& each) {
+      return each.second.end == side::accepted && (source.empty() || each.second.source == source);
+    };
+    auto is_silent = [&](auto& each) { return is_accepted(each) && !each.second.who; };
+    auto is_strange = [&](auto& each) { return is_silent(each) && !each.second.proven; };
+    auto found = std::ranges::find_if(attempts_, is_strange);
+    if (found == attempts_.end())
+      found = std::ranges::find_if(attempts_, is_silent);
+    return found != attempts_.end() ? found : std::ranges::find_if(attempts_, is_accepted);
+  }
+
+  [[nodiscard]] std::size_t count_from(const std::string& source) const {
+    return static_cast<std::size_t>(std::ranges::count(
+      attempts_, source, [](auto& each) -> auto& { return each.second.source; }));
   }
 
   [[nodiscard]] std::size_t count(side end) const {
@@ -483,6 +543,7 @@ private:
 
   hello self_;
   table_options options_;
+  trust believes_;
   std::uint32_t rises_ = 0;
   attempts attempts_;
   links links_;

@@ -43,6 +43,11 @@ inline problem to_problem(verdict why, const std::string& where,
     case verdict::full:
       return is(errc::limit_reached, "has no room for another link; retry with backoff, or raise "
                                      "table_options::max_members or max_clients there");
+    case verdict::unproven:
+      return is(errc::bad_argument,
+                "and this node do not prove by their certificates what they say "
+                "they are; give each its own certificate, and a member one "
+                "with the role member (troupe ca issue)");
     case verdict::unreachable:
       return is(errc::unreachable,
                 "cannot be reached: " + (system_says.empty() ? "no answer" : system_says)
@@ -53,14 +58,21 @@ inline problem to_problem(verdict why, const std::string& where,
                 "is not a troupe node");
     case verdict::closed:
       return is(errc::unreachable, "closed the connection before there was a link; it is stopping, "
-                                   "or is not a troupe node");
+                                   "is not a troupe node, or only one of the two has "
+                                   "certificates");
     case verdict::bad_greeting:
-      return is(errc::bad_argument, "answered, but is not a troupe node; check the address");
+      return is(errc::bad_argument,
+                "answered, but is not a troupe node, or only one of the two has "
+                "certificates; check both");
     case verdict::wrong_node:
       return is(errc::not_found, "is not the node that was dialled; look up the address of "
                                  "that node again");
     case verdict::displaced:
       return is(errc::busy, "was dropped for newer connections; retry with backoff");
+    case verdict::not_secured:
+      return is(errc::bad_argument,
+                "cannot be linked securely: "
+                  + (system_says.empty() ? "the other side did not prove who it is" : system_says));
     case verdict::stopped:
       return is(errc::cancelled, "was being dialled when this node stopped");
   }

@@ -3,7 +3,9 @@
 #include <cerrno>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 
 #include <sys/socket.h>
 
@@ -34,6 +36,15 @@ public:
 
   [[nodiscard]] std::size_t buffered() const override {
     return 0;
+  }
+
+  [[nodiscard]] std::optional<security::facts> proven() const override {
+    return std::nullopt;
+  }
+
+  [[nodiscard]] const std::string& trouble() const override {
+    static const std::string none;
+    return none;
   }
 
 private:

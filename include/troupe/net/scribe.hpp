@@ -104,8 +104,8 @@ public:
   }
 
   bool must_read_more(caf::io::network::native_socket, std::size_t threshold) const {
-    auto ahead = ahead_.size() - begin_;
-    return ahead >= threshold || (ahead == 0 && stream_->buffered() > 0);
+    // Poll reports neither of the two.
+    return ahead_.size() - begin_ >= threshold || stream_->buffered() > 0;
   }
 
 private:

@@ -12,6 +12,7 @@
 #include "troupe/net/greeting.hpp"
 #include "troupe/net/link_options.hpp"
 #include "troupe/net/side.hpp"
+#include "troupe/security/types.hpp"
 
 /// The events and effects of the link table.
 namespace troupe::net {
@@ -19,6 +20,9 @@ namespace troupe::net {
 /// Identifies a connection, and the link that it may become. Given by the owner of the table, never
 /// reused.
 using connection_id = std::uint64_t;
+
+/// What a table believes: what a peer says, or only what its certificate proves.
+enum class trust : std::uint8_t { told, proven };
 
 // -- events -------------------------------------------------------------------------
 
@@ -31,11 +35,20 @@ struct dial {
 /// A peer has connected.
 struct accepted {
   connection_id connection = 0;
+  /// The network it comes from (endpoint::network()); empty: not known, and so not bounded.
+  std::string source = {};
 };
 
-/// A dialled connection is ready, encryption included.
+/// A dialled connection is there; encryption may still be set up.
+struct reached {
+  connection_id connection = 0;
+};
+
+/// A connection is ready, encryption included.
 struct connected {
   connection_id connection = 0;
+  /// Who is at the other end, if encryption proves that.
+  std::optional<security::facts> proven = {};
 };
 
 struct heard {
@@ -82,7 +95,7 @@ struct risen {
 };
 
 using event = std::variant<dial, accepted, connected, heard, broken, up, alive, expect, ended,
-                           founded, risen>;
+                           founded, risen, reached>;
 
 // -- effects ------------------------------------------------------------------------
 
@@ -104,6 +117,7 @@ struct hand_over {
   connection_id connection = 0;
   hello peer;
   side end = side::dialled;
+  std::optional<security::facts> proven = {};
 };
 
 /// Close a link; `ended` will follow.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -47,12 +48,14 @@ namespace troupe {
 class cluster_client {
 public:
   /// Connects to the cluster that the node at one of `addresses` belongs to, as soon as one
-  /// answers. Waits up to `wait`; `links` bounds its links. Errors: unreachable, timed_out,
-  /// incompatible, bad_argument (no troupe node, or a name that is not known), with the last thing
-  /// that went wrong.
-  static result<std::unique_ptr<cluster_client>> connect(std::vector<net::address> addresses,
-                                                         duration wait = std::chrono::seconds{5},
-                                                         const net::link_options& links = {});
+  /// answers. Waits up to `wait`; `links` bounds its links. `identity` is the folder with this
+  /// client's key and certificates (`troupe ca issue` makes it), with which links are encrypted;
+  /// without it they are plain, for loopback only. Errors: unreachable, timed_out, incompatible,
+  /// bad_argument (no troupe node, a name that is not known, or a certificate that is refused),
+  /// with the last thing that went wrong; those of security::credentials::load().
+  static result<std::unique_ptr<cluster_client>>
+  connect(std::vector<net::address> addresses, duration wait = std::chrono::seconds{5},
+          const net::link_options& links = {}, const std::filesystem::path& identity = {});
 
   cluster_client(const cluster_client&) = delete;
   cluster_client& operator=(const cluster_client&) = delete;
@@ -181,7 +184,8 @@ private:
 
   void close_idle(const net::link_ptr& which);
 
-  problem start(std::vector<net::address> addresses, const net::link_options& options);
+  problem start(std::vector<net::address> addresses, const net::link_options& options,
+                const std::filesystem::path& identity);
 
   // In this order: the gate outlives the system, the clients do not.
   std::unique_ptr<net::gate> gate_;

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -16,12 +18,14 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "troupe/core/entropy.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/json.hpp"
 #include "troupe/core/result.hpp"
-#include "troupe/storage/size_limit.hpp"
+#include "troupe/core/signature.hpp"
+#include "troupe/security/credentials.hpp"
+#include "troupe/security/key_pair.hpp"
+#include "troupe/storage/private_file.hpp"
 
 namespace troupe::cluster {
 
@@ -58,7 +62,8 @@ public:
     data_folder made;
     made.path_ = path;
     if (path.empty()) {
-      made.self_ = {random_id<node_id>(), 1, {}, false, format, {}, false};
+      made.key_ = security::key_pair::make();
+      made.self_ = {id_of(made.key_->public_half()), 1, {}, false, format, {}, false};
       return made;
     }
     if (auto why = made.take())
@@ -74,11 +79,13 @@ public:
   data_folder(data_folder&& other) noexcept
     : path_(std::move(other.path_)),
       self_(std::move(other.self_)),
+      key_(std::move(other.key_)),
       lock_(std::exchange(other.lock_, -1)) {}
 
   data_folder& operator=(data_folder&& other) noexcept {
     std::swap(path_, other.path_);
     std::swap(self_, other.self_);
+    std::swap(key_, other.key_);
     std::swap(lock_, other.lock_);
     return *this;
   }
@@ -90,6 +97,35 @@ public:
 
   [[nodiscard]] const identity& self() const {
     return self_;
+  }
+
+  /// The key of the node, whose hash is its id.
+  [[nodiscard]] const security::key_pair& key() const {
+    return *key_;
+  }
+
+  /// What the node proves itself with; null if its folder has no certificates, and links are plain
+  /// then. Errors: those of security::credentials::load(), damaged (one file is there, the other is
+  /// not).
+  [[nodiscard]] result<std::shared_ptr<security::credentials>> credentials(wall_time now) const {
+    std::error_code fault;
+    auto has = [&](const char* name) {
+      return !path_.empty() && std::filesystem::exists(path_ / name, fault);
+    };
+    auto has_own = has(security::identity_certificate_file);
+    auto has_ca = has(security::ca_certificate_file);
+    if (has_own != has_ca)
+      return problem{errc::damaged, path_.string() + " has " + (has_own ? "node.pem" : "ca.pem")
+                                      + " without " + (has_own ? "ca.pem" : "node.pem")
+                                      + "; put both there (troupe ca issue writes them)"};
+    if (!has_own)
+      return std::shared_ptr<security::credentials>{};
+    return security::credentials::load(path_, *key_, now);
+  }
+
+  /// Whether other users of this machine may enter the folder.
+  [[nodiscard]] bool is_open_to_others() const {
+    return !path_.empty() && storage::is_open_to_others(path_);
   }
 
   /// Whether anything outlives the process.
@@ -150,12 +186,10 @@ private:
   data_folder() = default;
 
   problem take() {
-    std::error_code fault;
-    std::filesystem::create_directories(path_, fault);
-    if (fault)
-      return cannot("make the folder", fault.value());
+    if (auto made = storage::make_private_folder(path_); !made)
+      return {made.error().code, made.error().detail + " (node_options::data)"};
     auto name = (path_ / "lock").string();
-    lock_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    lock_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock_ < 0)
       return cannot("open " + name, errno);
     if (::flock(lock_, LOCK_EX | LOCK_NB) == 0)
@@ -176,7 +210,9 @@ private:
                                  + " has data, but no identity.json that says whose; restore that "
                                    "file from a backup, or give an empty folder as "
                                    "node_options::data to start as a new node"};
-      self_ = {random_id<node_id>(), 0, {}, false, format, {}, false};
+      if (auto why = load_key(true))
+        return why;
+      self_ = {id_of(key_->public_half()), 0, {}, false, format, {}, false};
       return {};
     }
     std::string text{std::istreambuf_iterator<char>{in}, {}};
@@ -190,7 +226,33 @@ private:
       return {errc::incompatible, path_.string() + " has format " + std::to_string(found->format)
                                     + ", this release reads up to " + std::to_string(format)
                                     + "; upgrade first"};
+    if (auto why = load_key(false))
+      return why;
+    if (found->id != id_of(key_->public_half()))
+      return {errc::damaged, path_.string()
+                               + " has an identity.json that is not of its identity.key; restore "
+                                 "both from one backup, or give an empty folder as "
+                                 "node_options::data to start as a new node"};
     self_ = *found;
+    return {};
+  }
+
+  /// A new folder may have a key already, which troupe ca issue has put there.
+  problem load_key(bool is_new) {
+    auto file = path_ / security::identity_key_file;
+    auto loaded = security::key_pair::load(file);
+    if (!loaded && loaded.error().code == errc::not_found && is_new) {
+      key_ = security::key_pair::make();
+      return key_->save(file).error_or();
+    }
+    if (!loaded && loaded.error().code == errc::not_found)
+      return {errc::damaged, path_.string()
+                               + " has an identity.json, but no identity.key; restore that from a "
+                                 "backup. A folder that never had one is of a version before the "
+                                 "first release: give an empty folder as node_options::data"};
+    if (!loaded)
+      return loaded.error();
+    key_ = *std::move(loaded);
     return {};
   }
 
@@ -203,28 +265,16 @@ private:
     return false;
   }
 
-  /// Whoever reads the file sees the old one or the new one, also after a crash.
   problem save() {
     auto text = to_json(self_);
     if (!text)
       return text.error();
-    storage::size_limit_is_error guard;
-    auto fresh = identity_file().string() + ".new";
-    auto out = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (out < 0)
-      return cannot("write " + fresh, errno);
-    auto written = ::write(out, text->data(), text->size());
-    auto fault = written != static_cast<ssize_t>(text->size()) ? (written < 0 ? errno : ENOSPC)
-                 : ::fsync(out) != 0                           ? errno
-                                                               : 0;
-    ::close(out);
-    if (fault != 0 || ::rename(fresh.c_str(), identity_file().c_str()) != 0)
-      return cannot("write " + fresh, fault != 0 ? fault : errno);
-    if (auto folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); folder >= 0) {
-      ::fsync(folder); // the name of the new file
-      ::close(folder);
-    }
-    return {};
+    auto saved = storage::write_private(identity_file(), *text);
+    if (saved)
+      return {};
+    auto is_full = saved.error().code == errc::storage_full;
+    return {is_full ? errc::storage_full : errc::bad_argument,
+            saved.error().detail + (is_full ? "" : " (node_options::data)")};
   }
 
   [[nodiscard]] std::filesystem::path identity_file() const {
@@ -244,6 +294,7 @@ private:
 
   std::filesystem::path path_;
   identity self_;
+  std::optional<security::key_pair> key_;
   int lock_ = -1;
 };
 

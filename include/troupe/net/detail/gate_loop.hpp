@@ -40,7 +40,9 @@
 #include "troupe/net/link_table.hpp"
 #include "troupe/net/outcome.hpp"
 #include "troupe/net/plain_stream.hpp"
+#include "troupe/net/refusal_log.hpp"
 #include "troupe/net/scribe.hpp"
+#include "troupe/net/tls_stream.hpp"
 
 namespace troupe::net::detail {
 
@@ -76,16 +78,16 @@ struct parked_dial {
 class gate_loop final : public link_owner, public std::enable_shared_from_this<gate_loop> {
 public:
   gate_loop(caf::actor_system& sys, hello self, link_events events, link_options options,
-            stream_maker make_stream)
+            const credentials_ptr& credentials)
     : sys_(sys),
       options_(options),
-      is_plain_(!make_stream),
-      make_stream_(is_plain_ ? make_plain_stream : std::move(make_stream)),
+      is_plain_(!credentials),
+      make_stream_(is_plain_ ? make_plain_stream : make_tls_streams(credentials)),
       budgets_{byte_budget{options_.max_all_queued_bytes},
                byte_budget{options_.max_all_collected_bytes}},
       events_(std::move(events)),
       self_(self),
-      table_(std::move(self), options_.table) {}
+      table_(std::move(self), options_.table, is_plain_ ? trust::told : trust::proven) {}
 
   job_queue jobs;
   std::atomic<std::size_t> link_count{0};
@@ -95,6 +97,11 @@ public:
   [[nodiscard]] hello self() const {
     std::lock_guard guard{self_mutex_};
     return self_;
+  }
+
+  [[nodiscard]] std::map<verdict, std::uint64_t> refused() const {
+    std::lock_guard guard{self_mutex_};
+    return refused_;
   }
 
   void set_cluster(const cluster_id& cluster) {
@@ -164,6 +171,7 @@ public:
   void run() {
     std::vector<pollfd> polled;
     std::vector<connection_id> ids;
+    connection_id last_secured = 0;
     while (!stopping_) {
       polled.assign(1, {jobs.descriptor(), POLLIN, 0});
       auto accepts = now() >= paused_until_;
@@ -179,9 +187,15 @@ public:
       for (auto& what : jobs.take())
         what();
       auto first = 1 + (polled.size() - 1 - ids.size());
+      std::vector<connection_id> to_secure;
       for (std::size_t index = 0; index < ids.size(); ++index)
-        if (polled[first + index].revents != 0)
+        if (polled[first + index].revents == 0)
+          continue;
+        else if (is_costly(ids[index]))
+          to_secure.push_back(ids[index]);
+        else
           go_on(ids[index]);
+      secure_some(to_secure, last_secured);
       for (std::size_t index = 1; index < first; ++index)
         if (polled[index].revents != 0)
           accept_from(polled[index].fd);
@@ -255,6 +269,8 @@ private:
       consider(paused_until_);
     for (auto& each : parked_)
       consider(each.again);
+    if (auto line = refusals_.next_deadline())
+      consider(*line);
     if (!next)
       return -1;
     auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - now()).count();
@@ -266,6 +282,9 @@ private:
     tell_who_is_alive(moment);
     table_.tick(moment, out_);
     carry_out();
+    std::vector<std::string> lines;
+    refusals_.tick(moment, lines);
+    tell_refusals(lines);
     for (auto& each : take_parked([&](auto& it) { return it.again <= moment; })) {
       --each.job.tried;
       dial(std::move(each.job));
@@ -301,7 +320,10 @@ private:
 
   void accept_from(int listener) {
     for (auto count = 0; count < max_accepts_in_a_row; ++count) {
-      socket made{::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+      sockaddr_storage from{};
+      socklen_t size = sizeof(from);
+      socket made{::accept4(listener, reinterpret_cast<sockaddr*>(&from), &size,
+                            SOCK_NONBLOCK | SOCK_CLOEXEC)};
       if (!made) {
         // No descriptor is left: the connection stays in the queue, and poll would return at once
         // again and again.
@@ -310,9 +332,30 @@ private:
         return;
       }
       auto id = next_id();
-      connections_.emplace(id, connection{std::move(made), side::accepted});
-      step(accepted{id});
-      go_on(id);
+      auto source = endpoint{reinterpret_cast<const sockaddr*>(&from), size}.network();
+      connections_.emplace(id, connection{std::move(made), side::accepted, source});
+      step(accepted{id, source});
+      if (is_plain_)
+        go_on(id); // else when it is its turn
+    }
+  }
+
+  /// A handshake that a stranger has begun costs about a millisecond of this thread.
+  [[nodiscard]] bool is_costly(connection_id id) const {
+    auto found = connections_.find(id);
+    return !is_plain_ && found != connections_.end() && found->second.end() == side::accepted
+           && found->second.is_securing();
+  }
+
+  /// Advances a few of `ready`, in turn: those behind `last` first. The others are ready again at
+  /// the next poll, before which come alarms, dials and greetings.
+  void secure_some(const std::vector<connection_id>& ready, connection_id& last) {
+    auto next = std::ranges::upper_bound(ready, last);
+    for (auto count = std::min(ready.size(), max_handshakes_a_turn); count > 0; --count) {
+      if (next == ready.end())
+        next = ready.begin();
+      last = *next++;
+      go_on(last);
     }
   }
 
@@ -329,9 +372,12 @@ private:
     }
   }
 
-  void learn(connection_id id, connection::ready) {
-    if (dials_.contains(id))
-      step(connected{id});
+  void learn(connection_id id, connection::reached) {
+    step(reached{id});
+  }
+
+  void learn(connection_id id, connection::ready& what) {
+    step(connected{id, std::move(what.proven)});
   }
 
   void learn(connection_id id, greeting& said) {
@@ -342,7 +388,6 @@ private:
     if (auto waiting = dials_.find(id); waiting != dials_.end())
       waiting->second.system_says = connections_.at(id).system_says();
     step(broken{id, why});
-    assert(!connections_.contains(id));
   }
 
   // -- effects ---------------------------------------------------------------------
@@ -360,11 +405,13 @@ private:
   void perform(const say& what) {
     auto found = connections_.find(what.connection);
     if (found != connections_.end() && !found->second.say(what.what))
-      step(broken{what.connection, verdict::closed});
+      learn(what.connection, found->second.why_closed());
   }
 
   void perform(const drop& what) {
-    connections_.erase(what.connection);
+    auto ended = connections_.extract(what.connection);
+    if (ended && ended.mapped().end() == side::accepted)
+      note_refusal(ended.mapped(), what.why);
     auto found = dials_.extract(what.connection);
     if (!found)
       return;
@@ -407,7 +454,8 @@ private:
     auto found = connections_.extract(what.connection);
     assert(found);
     auto [descriptor, stream] = found.mapped().release();
-    auto made = std::make_shared<link>(what.connection, std::move(what.peer), what.end, descriptor);
+    auto made = std::make_shared<link>(what.connection, std::move(what.peer), what.end, descriptor,
+                                       std::move(what.proven));
     links_.emplace(what.connection, made);
     link_count = links_.size();
     caf::io::scribe_ptr scribe{caf::make_counted<link_scribe>(
@@ -463,6 +511,21 @@ private:
       compat::anon_send(carrier, link_lost{});
   }
 
+  void note_refusal(const connection& which, verdict why) {
+    std::vector<std::string> lines;
+    refusals_.note(now(), which.source(), why, which.system_says(), lines);
+    {
+      std::lock_guard guard{self_mutex_};
+      refused_ = refusals_.counts();
+    }
+    tell_refusals(lines);
+  }
+
+  void tell_refusals(const std::vector<std::string>& lines) {
+    for (auto& each : lines)
+      tell(&link_events::on_refused, each);
+  }
+
   template <class... Parameters, class... Ts>
   void tell(std::function<void(Parameters...)> link_events::*which, const Ts&... what) {
     std::shared_lock guard{events_mutex_};
@@ -508,6 +571,8 @@ private:
                                        .max = std::chrono::milliseconds{500}};
   static constexpr duration longest_good_bye = std::chrono::seconds{1};
   static constexpr int max_accepts_in_a_row = 64;
+  /// About 10 ms, which a heartbeat or an alarm can wait.
+  static constexpr std::size_t max_handshakes_a_turn = 8;
   static constexpr duration accept_pause = std::chrono::milliseconds{100};
 
   caf::actor_system& sys_;
@@ -520,11 +585,13 @@ private:
   link_events events_;
   mutable std::mutex self_mutex_;
   hello self_;
+  std::map<verdict, std::uint64_t> refused_;
 
   // Used by the gate's thread only, from here on.
   bool stopping_ = false;
   link_table table_;
   link_table::effects out_;
+  refusal_log refusals_;
   bool carrying_out_ = false;
   std::vector<socket> listeners_;
   /// The first loopback address that this node listens at.

@@ -17,6 +17,7 @@
 #include "caf/io/middleman.hpp"
 #include "caf/io/network/default_multiplexer.hpp"
 #include "caf/telemetry/metric_family_impl.hpp"
+#include "troupe/net/client_id.hpp"
 #include "troupe/net/detail/gate_loop.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/net/outcome.hpp"
@@ -32,10 +33,27 @@ inline problem refuse(const hello& self, const link_options& options) {
               + "; links need one from " + troupe::to_string(min_heartbeat) + " to "
               + troupe::to_string(max_heartbeat) + " (see net::configure_links)"};
   assert(is_plausible(self));
-  if (options.table.max_accepting == 0 || options.table.max_remembered == 0
-      || options.chunk_bytes == 0)
-    return {errc::bad_argument, "table_options::max_accepting, table_options::max_remembered and "
-                                "link_options::chunk_bytes must not be zero"};
+  if (options.table.max_accepting == 0 || options.table.max_accepting_of_one == 0
+      || options.table.max_remembered == 0 || options.chunk_bytes == 0)
+    return {errc::bad_argument,
+            "table_options::max_accepting, table_options::max_accepting_of_one, "
+            "table_options::max_remembered and link_options::chunk_bytes must not be zero"};
+  return {};
+}
+
+/// No peer would take a member that cannot prove to be one.
+inline problem refuse(const hello& self, const security::credentials* credentials) {
+  if (credentials == nullptr || self.as == role::client)
+    return {};
+  auto& proven = credentials->self();
+  if (proven.as != role::member)
+    return {errc::bad_argument, "the certificate of '" + proven.name
+                                  + "' has the role client; a node needs one with the role member "
+                                    "(troupe ca issue --role member)"};
+  if (proven.node != self.node)
+    return {errc::bad_argument, "the certificate of '" + proven.name
+                                  + "' is of another node than this one; have one issued for this "
+                                    "node's key"};
   return {};
 }
 
@@ -51,7 +69,7 @@ namespace troupe::net {
 TROUPE_COMPILED result<std::unique_ptr<gate>> gate::start(caf::actor_system& sys, hello self,
                                                           caf::strong_actor_ptr entry_point,
                                                           link_events events, link_options options,
-                                                          stream_maker make_stream) {
+                                                          credentials_ptr credentials) {
   if (!sys.has_middleman()
       || dynamic_cast<caf::io::network::default_multiplexer*>(&sys.middleman().backend())
            == nullptr)
@@ -65,10 +83,14 @@ TROUPE_COMPILED result<std::unique_ptr<gate>> gate::start(caf::actor_system& sys
   self.basp_node.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   self.heartbeat = detail::heartbeat_of(sys);
   self.entry_point = entry_point ? entry_point->id() : 0;
+  if (credentials && self.as == role::client)
+    self.node = client_id(credentials->self().node, self.basp_node);
   if (auto why = detail::refuse(self, options))
     return why;
+  if (auto why = detail::refuse(self, credentials.get()))
+    return why;
   auto inside = std::make_shared<detail::gate_loop>(sys, std::move(self), std::move(events),
-                                                    options, std::move(make_stream));
+                                                    options, credentials);
   if (!inside->jobs.usable())
     return problem{errc::limit_reached, "no file descriptor is left for links: "
                                           + system_text(errno) + "; raise ulimit -n"};
@@ -127,6 +149,10 @@ TROUPE_COMPILED hello gate::self() const {
 
 TROUPE_COMPILED std::size_t gate::links() const {
   return loop_->link_count.load();
+}
+
+TROUPE_COMPILED std::map<verdict, std::uint64_t> gate::refused() const {
+  return loop_->refused();
 }
 
 TROUPE_COMPILED std::size_t gate::waiting_messages() const {

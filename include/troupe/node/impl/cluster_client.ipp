@@ -11,6 +11,7 @@
 #include "troupe/core/caf/print_to_stderr.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/wait.hpp"
+#include "troupe/core/calendar.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/cluster_client.hpp"
@@ -18,6 +19,7 @@
 #include "troupe/router/client_end.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/scheduler/workflow_client.hpp"
+#include "troupe/security/credentials.hpp"
 
 namespace troupe::cluster {
 
@@ -32,9 +34,9 @@ namespace troupe {
 
 TROUPE_COMPILED result<std::unique_ptr<cluster_client>>
 cluster_client::connect(std::vector<net::address> addresses, duration wait,
-                        const net::link_options& links) {
+                        const net::link_options& links, const std::filesystem::path& identity) {
   std::unique_ptr<cluster_client> made{new cluster_client};
-  if (auto why = made->start(std::move(addresses), links))
+  if (auto why = made->start(std::move(addresses), links, identity))
     return why;
   std::unique_lock guard{made->mutex_};
   auto& here = *made;
@@ -167,7 +169,8 @@ TROUPE_COMPILED void cluster_client::close_idle(const net::link_ptr& which) {
 }
 
 TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresses,
-                                              const net::link_options& options) {
+                                              const net::link_options& options,
+                                              const std::filesystem::path& identity) {
   print_to_stderr(system_);
   addresses_ = std::max<std::size_t>(addresses.size(), 1);
   cluster::access_options how{.addresses = std::move(addresses),
@@ -231,8 +234,15 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
       access_,
       [number = which->number()](cluster::access_state& state) { state.link_down(number); });
   };
+  net::credentials_ptr credentials;
+  if (!identity.empty()) {
+    auto loaded = security::credentials::load(identity, read_calendar());
+    if (!loaded)
+      return loaded.error();
+    credentials = *std::move(loaded);
+  }
   auto made = net::gate::start(system_, std::move(self), router::client_end::make(system_),
-                               std::move(links), options);
+                               std::move(links), options, std::move(credentials));
   if (!made)
     return made.error();
   gate_ = std::move(*made);

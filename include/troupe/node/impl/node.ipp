@@ -26,6 +26,7 @@
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/print_to_stderr.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/calendar.hpp"
 #include "troupe/core/guarded.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/once_all.hpp"
@@ -55,12 +56,15 @@ namespace troupe {
 
 /// All that a node is made of; its parts are wired in set_up().
 struct node::inside {
-  inside(node_options given, cluster::data_folder folder, caf::actor_system* sys)
+  inside(node_options given, cluster::data_folder folder, net::credentials_ptr proofs,
+         caf::actor_system* sys)
     : options_(std::move(given)),
       data_(std::move(folder)),
+      credentials_(std::move(proofs)),
       boot_(std::make_shared<std::atomic<boot_number>>(data_.self().boot)) {
     if (options_.name.empty())
-      options_.name = to_string(data_.self().id).substr(0, 8);
+      options_.name
+        = credentials_ ? credentials_->self().name : to_string(data_.self().id).substr(0, 8);
     log_ = {options_.name, options_.log};
     if (sys == nullptr) {
       own_system_ = std::make_unique<cluster::own_system<node_config>>();
@@ -385,12 +389,19 @@ struct node::inside {
     events.on_outlived = [this](boot_number heard) {
       on_access([this, heard](cluster::access_state&) { rise_above(heard); });
     };
+    events.on_refused = [log = log_](const std::string& line) { log.warn(line); };
+    if (credentials_)
+      log_("links are encrypted; the certificate of " + credentials_->self().name
+           + " is valid until " + to_rfc3339(credentials_->self().valid_until));
+    if (data_.is_open_to_others())
+      log_.warn("other users of this machine may enter " + data_.file({}).string()
+                + ", which holds this node's data; close it with chmod 700");
     // What the router sends goes on only as far as the link has room.
     events.on_full = [this](const net::link_ptr& which) { tell_router(which, true); };
     events.on_drained = [this](const net::link_ptr& which) { tell_router(which, false); };
     auto made = net::gate::start(*system_, std::move(self),
                                  caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
-                                 std::move(events), options_.links);
+                                 std::move(events), options_.links, credentials_);
     if (!made)
       return made.error();
     gate_ = std::move(*made);
@@ -760,6 +771,7 @@ struct node::inside {
   node_options options_;
   cluster::node_log log_;
   cluster::data_folder data_;
+  const net::credentials_ptr credentials_;         // null: its links are plain
   std::shared_ptr<std::atomic<boot_number>> boot_; // as in data_, which only the access actor reads
   std::unique_ptr<net::gate> gate_;                // outlives the system
   std::unique_ptr<cluster::own_system<node_config>> own_system_;
@@ -839,8 +851,12 @@ TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system
   auto data = cluster::data_folder::open(options.data);
   if (!data)
     return data.error();
+  auto credentials = data->credentials(read_calendar());
+  if (!credentials)
+    return credentials.error();
   auto wait = options.wait_joined;
-  auto made = std::make_unique<inside>(std::move(options), std::move(*data), sys);
+  auto made
+    = std::make_unique<inside>(std::move(options), std::move(*data), *std::move(credentials), sys);
   if (auto why = made->set_up())
     return why;
   if (wait > duration::zero())

@@ -1,0 +1,158 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/security/certificate.hpp"
+#include "troupe/security/detail/certificate_maker.hpp"
+#include "troupe/security/key_pair.hpp"
+#include "troupe/security/peer_check.hpp"
+
+namespace troupe::security {
+
+/// Names of the files in a folder with an identity.
+inline constexpr auto identity_key_file = "identity.key";
+inline constexpr auto identity_certificate_file = "node.pem";
+inline constexpr auto ca_certificate_file = "ca.pem";
+
+/// Returns whether `folder` has the certificates with which links are encrypted.
+inline bool has_certificates(const std::filesystem::path& folder) {
+  std::error_code fault;
+  return !folder.empty() && std::filesystem::exists(folder / identity_certificate_file, fault)
+         && std::filesystem::exists(folder / ca_certificate_file, fault);
+}
+
+/// What a process proves itself with: the key of its identity, the certificate of that, and the
+/// CA's. For connections it makes a TLS key of its own, which never leaves the process, certifies
+/// it with the identity's key for a day, and makes another one in time.
+///
+/// Thread-safe.
+class credentials {
+public:
+  /// How long one TLS key is valid, and when the next one is made.
+  static constexpr duration tls_key_lasts = std::chrono::hours{24};
+  static constexpr duration renewed_after = tls_key_lasts / 2;
+
+  using context_ptr = std::shared_ptr<SSL_CTX>;
+
+  /// Checks that the three belong together and are valid at `now`. Errors: bad_argument (one is
+  /// of another key or CA, expired or not valid yet).
+  static result<std::shared_ptr<credentials>> make(key_pair key, certificate own, certificate ca,
+                                                   wall_time now) {
+    auto about = facts_of(own);
+    if (!about)
+      return about.error();
+    if (about->node != id_of(key.public_half()))
+      return problem{errc::bad_argument, "the certificate of '" + about->name
+                                           + "' is of another key than this identity's; have one "
+                                             "issued for this identity"};
+    if (::X509_verify(own.native(), ::X509_get0_pubkey(ca.native())) != 1) {
+      ::ERR_clear_error();
+      return problem{errc::bad_argument, "the certificate of '" + about->name
+                                           + "' is of another CA than the ca.pem beside it; put "
+                                             "there what troupe ca issue wrote"};
+    }
+    if (auto why = check_times(about->valid_from, about->valid_until, now))
+      return why;
+    return std::shared_ptr<credentials>{
+      new credentials{std::move(key), std::move(own), std::move(ca), *std::move(about)}};
+  }
+
+  /// Reads identity.key, node.pem and ca.pem. Errors: those of make(), not_found, damaged,
+  /// bad_argument (other users may read the key).
+  static result<std::shared_ptr<credentials>> load(const std::filesystem::path& folder,
+                                                   wall_time now) {
+    auto key = key_pair::load(folder / identity_key_file);
+    if (!key)
+      return key.error();
+    return load(folder, *std::move(key), now);
+  }
+
+  /// The same for an identity whose key is known.
+  static result<std::shared_ptr<credentials>> load(const std::filesystem::path& folder,
+                                                   key_pair key, wall_time now) {
+    auto own = certificate::load(folder / identity_certificate_file);
+    if (!own)
+      return own.error();
+    auto ca = certificate::load(folder / ca_certificate_file);
+    if (!ca)
+      return ca.error();
+    auto made = make(std::move(key), *std::move(own), *std::move(ca), now);
+    if (!made)
+      return problem{made.error().code, folder.string() + ": " + made.error().detail};
+    return made;
+  }
+
+  /// What this process proves of itself.
+  [[nodiscard]] const facts& self() const {
+    return self_;
+  }
+
+  /// The settings of a new connection made at `now`; they never change, and stay valid for the
+  /// connections that have them. Connections of both sides: attach a peer_check to each.
+  [[nodiscard]] context_ptr context(wall_time now) {
+    std::lock_guard guard{mutex_};
+    if (!context_ || now >= made_at_ + renewed_after || now < made_at_ - clock_tolerance) {
+      context_ = make_context(now);
+      made_at_ = now;
+    }
+    return context_;
+  }
+
+private:
+  credentials(key_pair key, certificate own, certificate ca, facts self)
+    : key_(std::move(key)), own_(std::move(own)), ca_(std::move(ca)), self_(std::move(self)) {}
+
+  [[nodiscard]] context_ptr make_context(wall_time now) const {
+    auto tls_key = key_pair::make();
+    auto tls_certificate
+      = detail::certificate_maker{tls_key.native(), self_.name, now - clock_tolerance,
+                                  std::min(now + tls_key_lasts, self_.valid_until)}
+          .with(NID_basic_constraints, "critical,CA:FALSE")
+          .with(NID_key_usage, "critical,digitalSignature")
+          .with(NID_ext_key_usage, "serverAuth,clientAuth")
+          .sign(key_, own_.native());
+    context_ptr made{detail::own(::SSL_CTX_new(::TLS_method())).release(), &::SSL_CTX_free};
+    auto* all = made.get();
+    detail::demand(::SSL_CTX_set_min_proto_version(all, TLS1_3_VERSION) == 1
+                   && ::SSL_CTX_set_max_proto_version(all, TLS1_3_VERSION) == 1
+                   && ::SSL_CTX_set_num_tickets(all, 0) == 1
+                   && SSL_CTX_set1_sigalgs_list(all, "ed25519") == 1
+                   && SSL_CTX_set1_groups_list(all, "X25519:P-256") == 1
+                   && ::SSL_CTX_use_certificate(all, tls_certificate.native()) == 1
+                   && ::SSL_CTX_use_PrivateKey(all, tls_key.native()) == 1
+                   && SSL_CTX_add1_chain_cert(all, own_.native()) == 1
+                   && ::X509_STORE_add_cert(::SSL_CTX_get_cert_store(all), ca_.native()) == 1);
+    ::SSL_CTX_set_session_cache_mode(all, SSL_SESS_CACHE_OFF);
+    ::SSL_CTX_set_options(all, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_mode(all, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+                            | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_max_cert_list(all, max_chain_bytes);
+    ::SSL_CTX_set_quiet_shutdown(all, 1); // a link ends with its connection
+    ::X509_VERIFY_PARAM_set_flags(::SSL_CTX_get0_param(all), X509_V_FLAG_X509_STRICT);
+    ::SSL_CTX_set_verify_depth(all, 1); // one certificate between the TLS key's and the CA's
+    ::SSL_CTX_set_verify(all, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    peer_check::install(all);
+    return made;
+  }
+
+  /// Before the peer is known it costs no more memory than this.
+  static constexpr long max_chain_bytes = 16'384;
+
+  const key_pair key_;
+  const certificate own_;
+  const certificate ca_;
+  const facts self_;
+  std::mutex mutex_;
+  context_ptr context_;
+  wall_time made_at_{};
+};
+
+} // namespace troupe::security

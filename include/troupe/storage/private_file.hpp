@@ -1,0 +1,159 @@
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "troupe/core/result.hpp"
+#include "troupe/core/secret.hpp"
+#include "troupe/storage/size_limit.hpp"
+
+/// Files and folders that only their owner may read, and that a crash leaves whole.
+namespace troupe::storage {
+
+/// The longest file that read_private() reads.
+inline constexpr std::size_t max_private_bytes = 1U << 16U;
+
+namespace detail {
+
+/// Closes a descriptor at the end of a scope.
+class descriptor {
+public:
+  explicit descriptor(int number) : number_(number) {}
+
+  descriptor(const descriptor&) = delete;
+  descriptor& operator=(const descriptor&) = delete;
+
+  ~descriptor() {
+    if (number_ >= 0)
+      ::close(number_);
+  }
+
+  [[nodiscard]] int get() const {
+    return number_;
+  }
+
+private:
+  int number_;
+};
+
+/// `fault` is an errno.
+inline problem file_problem(const std::string& what, const std::filesystem::path& where,
+                            int fault) {
+  auto said = "cannot " + what + " " + where.string() + ": " + std::strerror(fault);
+  if (fault == ENOSPC || fault == EDQUOT || fault == EFBIG)
+    return {errc::storage_full, said + "; its folder has no space left, make some, then retry"};
+  if (fault == ENOENT)
+    return {errc::not_found, said + "; check the path"};
+  return {errc::bad_argument, said + "; check the path and its permissions"};
+}
+
+inline bool write_all(int to, std::string_view bytes) {
+  while (!bytes.empty()) {
+    auto count = ::write(to, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count <= 0) {
+      errno = count == 0 ? ENOSPC : errno;
+      return false;
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+} // namespace detail
+
+/// Makes `where`, which only its owner may enter, and the folders above it that are missing. One
+/// that exists stays as it is: see is_open_to_others(). Errors: bad_argument, storage_full.
+inline result<void> make_private_folder(const std::filesystem::path& where) {
+  std::error_code fault;
+  if (std::filesystem::is_directory(where, fault))
+    return {};
+  fault.clear();
+  if (where.has_parent_path())
+    std::filesystem::create_directories(where.parent_path(), fault);
+  if (fault)
+    return detail::file_problem("make the folder", where, fault.value());
+  if (::mkdir(where.c_str(), S_IRWXU) != 0 && errno != EEXIST)
+    return detail::file_problem("make the folder", where, errno);
+  if (!std::filesystem::is_directory(where, fault))
+    return detail::file_problem("make the folder", where, ENOTDIR);
+  return {};
+}
+
+/// Whether users other than the owner may list or enter the folder, or change it.
+inline bool is_open_to_others(const std::filesystem::path& folder) {
+  struct stat about {};
+  return ::stat(folder.c_str(), &about) == 0 && (about.st_mode & (S_IRWXG | S_IRWXO)) != 0;
+}
+
+/// Writes `bytes` to `file`, durably: whoever reads it sees the old content or the new one, also
+/// after a crash. Only the owner may read it. Errors: storage_full, bad_argument, not_found (no
+/// such folder); the old content stays then.
+inline result<void> write_private(const std::filesystem::path& file, std::string_view bytes) {
+  size_limit_is_error guard;
+  auto fresh = file;
+  fresh += ".new";
+  ::unlink(fresh.c_str()); // what a crash left may be open to others
+  auto cannot = [&] {
+    auto why = detail::file_problem("write", fresh, errno);
+    ::unlink(fresh.c_str());
+    return why;
+  };
+  {
+    detail::descriptor out{::open(
+      fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR)};
+    if (out.get() < 0)
+      return detail::file_problem("write", fresh, errno);
+    if (!detail::write_all(out.get(), bytes) || ::fsync(out.get()) != 0)
+      return cannot();
+  }
+  if (::rename(fresh.c_str(), file.c_str()) != 0)
+    return cannot();
+  auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path{"."};
+  detail::descriptor holds{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (holds.get() >= 0)
+    ::fsync(holds.get()); // the name of the new file
+  return {};
+}
+
+/// Reads a file that holds a secret. Errors: not_found, bad_argument (other users may read it, or
+/// it is no file), too_large (above max_private_bytes).
+inline result<secret> read_private(const std::filesystem::path& file) {
+  detail::descriptor in{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  struct stat about {};
+  if (in.get() < 0 || ::fstat(in.get(), &about) != 0)
+    return detail::file_problem("read", file, errno);
+  if (!S_ISREG(about.st_mode))
+    return problem{errc::bad_argument, file.string() + " is not a file; check the path"};
+  if ((about.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    return problem{errc::bad_argument, "other users may read " + file.string()
+                                         + ", which holds a private key; close it with chmod 600 "
+                                         + file.string()
+                                         + ", and replace the key if anyone may have read it"};
+  if (about.st_size > static_cast<off_t>(max_private_bytes))
+    return problem{errc::too_large, file.string() + " has more than "
+                                      + std::to_string(max_private_bytes)
+                                      + " bytes, so it is no key; check the path"};
+  secret bytes{static_cast<std::size_t>(about.st_size)};
+  for (std::size_t done = 0; done < bytes.size();) {
+    auto count = ::read(in.get(), bytes.bytes().data() + done, bytes.size() - done);
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count <= 0)
+      return problem{errc::damaged, file.string() + " became shorter while it was read; retry"};
+    done += static_cast<std::size_t>(count);
+  }
+  return bytes;
+}
+
+} // namespace troupe::storage

@@ -1,0 +1,188 @@
+// Nodes with certificates, as their operators have them: the commands init and ca, links over TLS,
+// and strangers that get nowhere.
+
+#include "cluster/three_voters.hpp"
+
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <cstdlib>
+
+#include <sys/stat.h>
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::test;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+/// Sets a variable of the environment, which processes of the test inherit, until it ends.
+class variable {
+public:
+  variable(std::string name, const std::string& value) : name_(std::move(name)) {
+    if (auto* before = std::getenv(name_.c_str()); before != nullptr)
+      before_ = before;
+    ::setenv(name_.c_str(), value.c_str(), 1);
+  }
+
+  variable(const variable&) = delete;
+  variable& operator=(const variable&) = delete;
+
+  ~variable() {
+    if (before_)
+      ::setenv(name_.c_str(), before_->c_str(), 1);
+    else
+      ::unsetenv(name_.c_str());
+  }
+
+private:
+  std::string name_;
+  std::optional<std::string> before_;
+};
+
+void must(const words& arguments) {
+  auto done = run(arguments);
+  INFO(done);
+  REQUIRE(done.status == 0);
+}
+
+/// A CA in the folder of a first node, and folders for two more nodes and a client.
+class identities {
+public:
+  identities() {
+    must({"init", "--data", folder("n0"), "--name", "n0"});
+    for (std::string name : {"n1", "n2"})
+      must({"ca", "issue", "--data", folder("n0"), "--name", name, "--role", "member", "--out",
+            folder(name)});
+    must({"ca", "issue", "--data", folder("n0"), "--name", "c1", "--role", "client", "--rights",
+          "operate", "--out", folder("c1")});
+  }
+
+  [[nodiscard]] std::string folder(const std::string& name) const {
+    return folder_ / name;
+  }
+
+private:
+  temporary_folder folder_;
+};
+
+unsigned mode_of(const std::string& where) {
+  struct stat about {};
+  REQUIRE(::stat(where.c_str(), &about) == 0);
+  return about.st_mode & 0777U;
+}
+
+} // namespace
+
+SCENARIO("three nodes with certificates of one CA are a cluster that strangers cannot use",
+         "[cluster]") {
+  need_command();
+  GIVEN("three nodes with certificates of one CA") {
+    identities who;
+    variable home{"TROUPE_HOME", who.folder("c1")};
+    three_voters nodes{{}, [&](int index) { return who.folder(three_voters::name(index)); }};
+    WHEN("a client with a certificate uses them") {
+      THEN("its values and locks are there, and stay when a node is killed and comes back") {
+        must({"put", "colour", "blue", "--at", nodes.addresses()});
+        must({"lock", "work", "--ttl", "10s", "--at", nodes.addresses(), "--", "true"});
+        auto leader = nodes.leader();
+        nodes[leader].kill();
+        REQUIRE(comes_true([&] {
+          return run({"get", "colour", "--at", nodes.addresses()}).output == "blue\n";
+        }));
+        nodes.start_node(leader);
+        CHECK(comes_true([&] { return nodes.is_whole(); }));
+        auto by_node = run({"get", "colour", "--at", nodes[0].address(), "--identity",
+                            who.folder("n0")}); // where the node itself runs
+        CHECK(by_node.output == "blue\n");
+      }
+    }
+    WHEN("strangers come") {
+      auto at = nodes[0].address();
+      THEN("a client without a certificate is told what is wrong, and gets nothing") {
+        variable none{"TROUPE_HOME", who.folder("none")};
+        auto done = run({"put", "colour", "red", "--at", at, "--timeout", "3s"});
+        INFO(done);
+        CHECK(done.status != 0);
+      }
+      THEN("a client with a certificate of another CA is told what is wrong, and gets nothing") {
+        must({"init", "--data", who.folder("other"), "--name", "mallory"});
+        auto done = run({"put", "colour", "red", "--at", at, "--timeout", "3s", "--identity",
+                         who.folder("other")});
+        INFO(done);
+        CHECK(done.status == 2);
+        CHECK(done.says("another CA"));
+      }
+      THEN("openssl s_client without a certificate is refused, and with TLS 1.2") {
+        for (std::string how : {"-tls1_3", "-tls1_2"}) {
+          testing::child_process client{
+            {"/bin/sh", "-c",
+             "command -v openssl > /dev/null || exit 99; sleep 1 | openssl s_client " + how
+               + " -connect " + at + " 2>&1"}};
+          auto done = finish(client);
+          if (done.status == 99)
+            SKIP("there is no openssl command");
+          INFO(done);
+          CHECK((done.says("alert certificate required") || done.says("alert protocol version")
+                 || done.says("write:errno") || done.says("alert handshake failure")));
+        }
+      }
+      THEN("a node without certificates does not join") {
+        auto done = run(
+          {"node", "--name", "stranger", "--listen", "127.0.0.1:0", "--join", at, "--json"}, 3s);
+        INFO(done);
+        CHECK_FALSE(done.says("\"joined\":true"));
+      }
+      CHECK(run({"get", "colour", "--at", at}).says("colour")); // nobody has written it
+    }
+  }
+}
+
+TEST_CASE("troupe init and ca make identities that only their owner can read", "[cluster][cli]") {
+  need_command();
+  identities who;
+  for (std::string name : {"n0", "n1", "n2", "c1"}) {
+    CHECK(mode_of(who.folder(name)) == 0700);
+    CHECK(mode_of(who.folder(name) + "/identity.key") == 0600);
+  }
+  CHECK(mode_of(who.folder("n0") + "/ca/ca.key") == 0600);
+  CHECK(mode_of(who.folder("n0") + "/ca") == 0700);
+  auto again = run({"init", "--data", who.folder("n0")});
+  CHECK(again.status == 1);
+  CHECK(again.says("has certificates already"));
+  auto no_ca = run({"ca", "issue", "--data", who.folder("n1"), "--name", "x", "--out", "x"});
+  CHECK(no_ca.status == 1);
+  CHECK(no_ca.says("has no CA"));
+  auto nowhere = run({"ca", "issue", "--data", who.folder("n0"), "--name", "x"});
+  CHECK(nowhere.status == 2);
+  CHECK(nowhere.says("--out"));
+  REQUIRE(::chmod((who.folder("n1") + "/identity.key").c_str(), 0644) == 0);
+  auto open = run({"node", "--data", who.folder("n1"), "--listen", "127.0.0.1:0"});
+  CHECK(open.status == 2);
+  CHECK(open.says("chmod 600"));
+}
+
+TEST_CASE("a certificate for the identity of another machine needs no key to travel",
+          "[cluster][cli]") {
+  need_command();
+  identities who;
+  must({"init", "--data", who.folder("far"), "--request", who.folder("far.csr")});
+  auto issued
+    = run({"ca", "issue", "--json", "--data", who.folder("n0"), "--name", "far", "--rights", "use",
+           "--request", who.folder("far.csr"), "--out", who.folder("for_far")});
+  INFO(issued);
+  REQUIRE(issued.status == 0);
+  CHECK(issued.line()["event"] == "issued");
+  CHECK(issued.line()["name"] == "far");
+  CHECK(issued.line()["role"] == "member");
+  CHECK_FALSE(std::filesystem::exists(who.folder("for_far") + "/identity.key"));
+  for (std::string each : {"node.pem", "ca.pem"})
+    std::filesystem::copy(who.folder("for_far") + "/" + each, who.folder("far") + "/" + each);
+  running_node first{{"--data", who.folder("n0")}};
+  running_node far{{"--data", who.folder("far"), "--join", first.address()}};
+  CHECK(far.ready()["id"] == issued.line()["node"]);
+  write_file(who.folder("bad.csr"), "no request");
+  auto bad = run(
+    {"ca", "issue", "--data", who.folder("n0"), "--name", "x", "--request", who.folder("bad.csr")});
+  CHECK(bad.status == 2);
+}

@@ -1,0 +1,246 @@
+// Links over TLS, from the certificate to BASP.
+
+#include "net/node_fixture.hpp"
+#include "net/raw_peer.hpp"
+#include "support/certificates.hpp"
+#include "troupe/testing/comes_true.hpp"
+
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <atomic>
+#include <thread>
+
+using namespace std::literals;
+using namespace troupe;
+using Catch::Matchers::ContainsSubstring;
+using test::test_node;
+using test::throwaway_ca;
+
+namespace {
+
+/// Why a dial failed; empty if it did not.
+std::string trouble(test_node& from, const net::endpoint& where) {
+  auto got = from.dial(where);
+  return got ? std::string{} : got.error().detail;
+}
+
+bool has_told(test_node& node, const std::string& words) {
+  return testing::comes_true([&] {
+    auto lines = node.refusals();
+    return std::ranges::any_of(lines, [&](auto& each) { return each.find(words) != each.npos; });
+  });
+}
+
+} // namespace
+
+SCENARIO("nodes with certificates of one CA have links that prove who is there", "[net]") {
+  GIVEN("two such nodes") {
+    throwaway_ca ca;
+    auto ann_is = ca.issue("ann");
+    auto bob_is = ca.issue("bob");
+    test_node ann{{.node = 1, .credentials = ann_is}};
+    test_node bob{{.node = 2, .credentials = bob_is}};
+    auto where = ann.listen();
+    WHEN("one dials the other") {
+      auto got = bob.dial(where, ann_is->self().node);
+      REQUIRE((got ? "" : got.error().detail) == std::string{});
+      REQUIRE(ann.wait_for_links(1));
+      THEN("each knows the other by its certificate") {
+        CHECK((*got)->proven() == ann_is->self());
+        CHECK(ann.only_link()->proven() == bob_is->self());
+        CHECK(ann.only_link()->peer().node == bob_is->self().node);
+      }
+      THEN("messages of every size arrive both ways") {
+        for (std::size_t size : {1U, 16'384U, 65'536U, 524'289U, 5'000'000U}) {
+          std::string text(size, 'x');
+          CHECK(bob.greet(*got, text) == text + ", says 1");
+          CHECK(ann.greet(ann.only_link(), text) == text + ", says 2");
+        }
+      }
+    }
+    WHEN("another node is expected there") {
+      auto got = bob.dial(where, test::node_number(7));
+      THEN("it is refused") {
+        REQUIRE_FALSE(got);
+        CHECK(got.error().code == errc::not_found);
+      }
+    }
+  }
+}
+
+TEST_CASE("messages over TLS both ways at once lose nothing and do not stop", "[net]") {
+  throwaway_ca ca;
+  test_node ann{{.node = 1, .credentials = ca.issue("ann")}};
+  test_node bob{{.node = 2, .credentials = ca.issue("bob")}};
+  auto got = bob.dial(ann.listen());
+  REQUIRE(got);
+  REQUIRE(ann.wait_for_links(1));
+  std::atomic<int> answered{0};
+  auto talk = [&](test_node& from, const net::link_ptr& over, const std::string& end) {
+    for (auto count = 0; count < 200; ++count) {
+      std::string text(static_cast<std::size_t>(count * 997 % 200'000), 'x');
+      if (from.greet(over, text) == text + end)
+        ++answered;
+    }
+  };
+  std::thread other{[&] { talk(ann, ann.only_link(), ", says 2"); }};
+  talk(bob, *got, ", says 1");
+  other.join();
+  CHECK(answered == 400);
+}
+
+SCENARIO("a node with certificates takes nobody who cannot prove to belong there", "[net]") {
+  GIVEN("a node with a certificate") {
+    throwaway_ca ca;
+    test_node ann{{.node = 1, .credentials = ca.issue("ann")}};
+    auto where = ann.listen();
+    WHEN("a node without one dials it") {
+      test_node plain{{.node = 2}};
+      THEN("both sides say what is wrong") {
+        CHECK_FALSE(trouble(plain, where).empty());
+        CHECK(has_told(ann, "does not speak TLS"));
+        CHECK(ann.gate().refused().at(net::verdict::not_secured) >= 1);
+      }
+    }
+    WHEN("it dials a node without one") {
+      test_node plain{{.node = 2}};
+      THEN("both sides say what is wrong") {
+        auto there = plain.listen();
+        CHECK_FALSE(trouble(ann, there).empty());
+        CHECK(has_told(plain, "not a troupe node"));
+      }
+    }
+    WHEN("a node with a certificate of another CA dials it") {
+      throwaway_ca other;
+      test_node mallory{{.node = 2, .credentials = other.issue("mallory")}};
+      THEN("the dialler itself sees that it is wrong") {
+        CHECK_THAT(trouble(mallory, where), ContainsSubstring("another CA"));
+        CHECK(has_told(ann, "refused"));
+      }
+    }
+    WHEN("a node whose certificate has expired dials it") {
+      test_node late{{.node = 2, .credentials = ca.issue_for("late", -2h)}};
+      THEN("the dialler is told, and the log has the times") {
+        CHECK_THAT(trouble(late, where), ContainsSubstring("expired"));
+        CHECK(has_told(ann, "this machine's clock says"));
+      }
+    }
+    WHEN("a client's certificate is used for a member") {
+      net::hello self;
+      self.node = ca.issue("c1", security::role::client)->self().node;
+      THEN("that is refused before anything is dialled") {
+        test::net_config cfg;
+        caf::actor_system sys{cfg};
+        auto client = ca.issue("c1", security::role::client);
+        self.node = client->self().node;
+        auto made = net::gate::start(sys, self, nullptr, {}, {}, client);
+        REQUIRE_FALSE(made);
+        CHECK_THAT(made.error().detail, ContainsSubstring("role client"));
+        auto other = ca.issue("n9");
+        auto stolen = net::gate::start(sys, self, nullptr, {}, {}, other);
+        REQUIRE_FALSE(stolen);
+        CHECK_THAT(stolen.error().detail, ContainsSubstring("another node"));
+      }
+    }
+    THEN("a good node links all the same") {
+      test_node bob{{.node = 2, .credentials = ca.issue("bob")}};
+      CHECK(trouble(bob, where).empty());
+    }
+  }
+}
+
+TEST_CASE("several processes of one client have a link each, also beside its node", "[net]") {
+  throwaway_ca ca;
+  auto ann_is = ca.issue("ann");
+  auto client = ca.issue("c1", security::role::client, security::rights::use);
+  test_node ann{{.node = 1, .credentials = ann_is}};
+  auto where = ann.listen();
+  test_node first{{.node = 2, .as = net::role::client, .credentials = client}};
+  test_node second{{.node = 3, .as = net::role::client, .credentials = client}};
+  CHECK(trouble(first, where).empty());
+  CHECK(trouble(second, where).empty());
+  REQUIRE(ann.wait_for_links(2));
+  // A command that is run where a node lives has that node's certificate.
+  auto bob_is = ca.issue("bob");
+  test_node bob{{.node = 4, .credentials = bob_is}};
+  test_node command{{.node = 5, .as = net::role::client, .credentials = bob_is}};
+  CHECK(trouble(bob, where).empty());
+  CHECK(trouble(command, where).empty());
+  CHECK(ann.wait_for_links(4));
+}
+
+SCENARIO("strangers hold no honest node up", "[net][hostile]") {
+  GIVEN("a node with certificates, and strangers from another address") {
+    throwaway_ca ca;
+    test_node ann{{.node = 1, .credentials = ca.issue("ann")}};
+    auto where = ann.listen();
+    std::vector<net::socket> held;
+    auto source = test::loopback(0, "127.0.0.2");
+    auto connect = [&] {
+      auto made = net::start_connect(where, source);
+      if (made)
+        held.push_back(std::move(*made));
+      return static_cast<bool>(made);
+    };
+    WHEN("100 of them say nothing") {
+      for (auto count = 0; count < 100; ++count)
+        REQUIRE(connect());
+      THEN("a good node links at once, and is not displaced") {
+        auto start = std::chrono::steady_clock::now();
+        test_node bob{{.node = 2, .credentials = ca.issue("bob")}};
+        CHECK(trouble(bob, where).empty());
+        CHECK(std::chrono::steady_clock::now() - start < 2s);
+      }
+    }
+    WHEN("they come all the time, with rubbish") {
+      std::atomic<bool> ends{false};
+      std::thread flood{[&] {
+        std::string rubbish(100, '\x16');
+        std::vector<net::socket> last(32);
+        for (std::size_t count = 0; !ends; ++count) {
+          auto made = net::start_connect(where, source);
+          if (!made)
+            continue;
+          ::send(made->get(), rubbish.data(), rubbish.size(), MSG_NOSIGNAL);
+          last[count % last.size()] = std::move(*made);
+          std::this_thread::yield();
+        }
+      }};
+      std::vector<std::string> all;
+      for (auto count = 0; count < 5; ++count) {
+        test_node bob{{.node = 2, .credentials = ca.issue("bob")}};
+        auto start = std::chrono::steady_clock::now();
+        all.push_back(trouble(bob, where));
+        CHECK(std::chrono::steady_clock::now() - start < 5s);
+      }
+      ends = true;
+      flood.join();
+      THEN("good nodes link within 5 s, and the log has a line for the minute") {
+        CHECK(all == std::vector<std::string>(5));
+        CHECK(ann.refusals().size() == 1);
+      }
+    }
+  }
+}
+
+TEST_CASE("a peer that has proven who it is and then sends more than a greeting is refused",
+          "[net][hostile]") {
+  throwaway_ca ca;
+  test_node ann{{.node = 1, .credentials = ca.issue("ann")}};
+  auto where = ann.listen();
+  auto bob = ca.issue("bob");
+  auto wire = test::raw_peer::connect(where);
+  net::tls_stream stream{wire.descriptor(), net::side::dialled, bob->context(read_calendar())};
+  REQUIRE(stream.handshake() == net::progress::done); // the socket blocks
+  net::hello self;
+  self.node = bob->self().node;
+  self.cluster = test::cluster_number(7);
+  self.boot = 1;
+  self.basp_node = "bob";
+  auto said = net::to_wire(self) + "more";
+  REQUIRE(stream.write(std::as_bytes(std::span{said})).bytes == said.size());
+  CHECK(testing::comes_true([&] {
+    auto refused = ann.gate().refused();
+    return refused.contains(net::verdict::bad_greeting);
+  }));
+}

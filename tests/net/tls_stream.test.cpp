@@ -1,0 +1,369 @@
+#include "troupe/net/tls_stream.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <sys/socket.h>
+
+#include "support/certificates.hpp"
+#include "support/seeds.hpp"
+#include "troupe/core/random.hpp"
+#include "troupe/net/socket.hpp"
+
+namespace tls_stream_test {
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::net;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+/// Two ends of one connection; `one` dialled.
+struct ends {
+  ends(credentials_ptr dialler, credentials_ptr acceptor)
+    : ends(make_tls_streams(std::move(dialler)), make_tls_streams(std::move(acceptor))) {}
+
+  ends(const stream_maker& dialler, const stream_maker& acceptor) {
+    std::array<int, 2> made{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, made.data()) == 0);
+    wire_one = net::socket{made[0]};
+    wire_other = net::socket{made[1]};
+    one = dialler(made[0], side::dialled);
+    other = acceptor(made[1], side::accepted);
+  }
+
+  /// Returns how the two ended, the dialler's first.
+  std::pair<progress, progress> shake_hands() {
+    auto first = progress::wait_read;
+    auto second = progress::wait_read;
+    auto is_open
+      = [](progress what) { return what == progress::wait_read || what == progress::wait_write; };
+    for (auto turns = 0; turns < 20; ++turns) {
+      if (is_open(first))
+        first = one->handshake();
+      if (is_open(second))
+        second = other->handshake();
+    }
+    return {first, second};
+  }
+
+  net::socket wire_one;
+  net::socket wire_other;
+  std::unique_ptr<byte_stream> one;
+  std::unique_ptr<byte_stream> other;
+};
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span{text});
+}
+
+std::string read_all(byte_stream& from, std::size_t at_once = 65'536) {
+  std::string result;
+  std::string piece(at_once, '\0');
+  for (;;) {
+    auto got = from.read(std::as_writable_bytes(std::span{piece}));
+    if (got.state != progress::done)
+      return result;
+    result.append(piece, 0, got.bytes);
+  }
+}
+
+constexpr auto both_done = std::pair{progress::done, progress::done};
+
+/// What the dialler hears if the acceptor refuses it: its own handshake ends before.
+std::string heard_refusal(ends& them) {
+  std::array<std::byte, 16> into{};
+  CHECK(them.one->read(into).state == progress::failed);
+  return them.one->trouble();
+}
+
+} // namespace
+
+TEST_CASE("each side of a TLS connection proves who it is", "[net]") {
+  test::throwaway_ca ca;
+  auto ann = ca.issue("ann");
+  auto bob = ca.issue("bob", security::role::client, security::rights::read);
+  ends them{ann, bob};
+  REQUIRE(them.shake_hands() == both_done);
+  CHECK(them.one->proven() == bob->self());
+  CHECK(them.other->proven() == ann->self());
+  REQUIRE(them.one->write(bytes_of("hello")).bytes == 5);
+  CHECK(read_all(*them.other) == "hello");
+  CHECK(them.one->trouble().empty());
+}
+
+TEST_CASE("bytes over TLS arrive as they were sent, in whatever pieces", "[net]") {
+  test::throwaway_ca ca;
+  auto ann = ca.issue("ann");
+  auto bob = ca.issue("bob");
+  test::for_each_seed(10, [&](test::random_source random) {
+    ends them{ann, bob};
+    REQUIRE(them.shake_hands() == both_done);
+    std::string sent;
+    std::string received;
+    std::string waiting;
+    for (auto turns = 0; turns < 200; ++turns) {
+      if (waiting.empty())
+        for (auto size = random.below(100'000); waiting.size() < size;)
+          waiting += static_cast<char>(random.below(256));
+      auto put = them.one->write(bytes_of(waiting));
+      CHECK(put.state != progress::failed);
+      CHECK(put.state != progress::wait_read);
+      sent += waiting.substr(0, put.bytes);
+      waiting.erase(0, put.bytes);
+      received += read_all(*them.other, 1 + random.below(70'000));
+    }
+    received += read_all(*them.other);
+    CHECK(received == sent);
+  });
+}
+
+TEST_CASE("a reader of TLS has whatever poll does not report", "[net]") {
+  test::throwaway_ca ca;
+  ends them{ca.issue("ann"), ca.issue("bob")};
+  REQUIRE(them.shake_hands() == both_done);
+  std::string much(100'000, 'x');
+  auto sent = them.one->write(bytes_of(much)).bytes;
+  std::vector<std::byte> into(65'536);
+  std::size_t received = 0;
+  for (;;) {
+    auto got = them.other->read(into);
+    if (got.state != progress::done)
+      break;
+    received += got.bytes;
+    CHECK(them.other->buffered() == 0); // as `into` has room for a whole record
+  }
+  CHECK(received == sent);
+  REQUIRE(them.one->write(bytes_of("hello")).bytes == 5);
+  std::array<std::byte, 2> little{};
+  CHECK(them.other->read(little).bytes == 2);
+  CHECK(them.other->buffered() == 3);
+}
+
+TEST_CASE("what is sent behind a greeting stays on the wire for whoever reads next", "[net]") {
+  test::throwaway_ca ca;
+  ends them{ca.issue("ann"), ca.issue("bob")};
+  REQUIRE(them.shake_hands() == both_done);
+  them.one->write(bytes_of("commit"));
+  them.one->write(bytes_of("handshake"));
+  std::array<std::byte, 6> greeting{};
+  CHECK(them.other->read(greeting).bytes == 6);
+  CHECK(them.other->buffered() == 0);
+  CHECK(read_all(*them.other) == "handshake");
+}
+
+TEST_CASE("a writer whose peer does not read waits for the wire, and loses nothing", "[net]") {
+  test::throwaway_ca ca;
+  ends them{ca.issue("ann"), ca.issue("bob")};
+  REQUIRE(them.shake_hands() == both_done);
+  std::string much(8U << 20U, 'x');
+  auto first = them.one->write(bytes_of(much));
+  CHECK(first.state == progress::done);
+  REQUIRE(first.bytes < much.size());
+  auto rest = bytes_of(much).subspan(first.bytes);
+  CHECK(them.one->write(rest).state == progress::wait_write);
+  std::size_t received = 0;
+  while (received < much.size()) {
+    received += read_all(*them.other).size();
+    rest = rest.subspan(them.one->write(rest).bytes);
+  }
+  CHECK(received == much.size());
+}
+
+TEST_CASE("a peer with a certificate of another CA is refused by both sides", "[net]") {
+  test::throwaway_ca ca;
+  test::throwaway_ca other_ca;
+  ends them{ca.issue("ann"), other_ca.issue("mallory")};
+  CHECK(them.shake_hands().first == progress::failed);
+  CHECK_THAT(them.one->trouble(), ContainsSubstring("another CA"));
+}
+
+TEST_CASE("a dialler hears in words why its certificate was refused", "[net]") {
+  test::throwaway_ca ca;
+  auto ann = ca.issue("ann");
+  SECTION("it has expired") {
+    auto late = ca.issue_for("late", -2h);
+    ends them{ann, late}; // the acceptor's certificate: seen by the dialler itself
+    CHECK(them.shake_hands().first == progress::failed);
+    CHECK_THAT(them.one->trouble(), ContainsSubstring("has expired: valid from")
+                                      && ContainsSubstring("this machine's clock says"));
+  }
+  SECTION("it is not valid yet") {
+    auto early = ca.issue_for("early", 1h);
+    ends them{ann, early};
+    CHECK(them.shake_hands().first == progress::failed);
+    CHECK_THAT(them.one->trouble(), ContainsSubstring("not valid yet"));
+  }
+}
+
+namespace {
+
+/// A stream that is one of OpenSSL's own clients, with what a stranger has.
+stream_maker stranger(int max_version, X509* certificate = nullptr, EVP_PKEY* key = nullptr) {
+  return [=](int descriptor, side end) {
+    security::credentials::context_ptr context{::SSL_CTX_new(::TLS_method()), &::SSL_CTX_free};
+    SSL_CTX_set_max_proto_version(context.get(), max_version);
+    if (certificate != nullptr) {
+      REQUIRE(::SSL_CTX_use_certificate(context.get(), certificate) == 1);
+      REQUIRE(::SSL_CTX_use_PrivateKey(context.get(), key) == 1);
+    }
+    return std::make_unique<tls_stream>(descriptor, end, context);
+  };
+}
+
+} // namespace
+
+TEST_CASE("a stranger gets nowhere", "[net]") {
+  test::throwaway_ca ca;
+  auto bob = make_tls_streams(ca.issue("bob"));
+  SECTION("without a certificate") {
+    auto knows_the_ca = [&](int descriptor, side end) {
+      security::credentials::context_ptr context{::SSL_CTX_new(::TLS_method()), &::SSL_CTX_free};
+      ::X509_STORE_add_cert(::SSL_CTX_get_cert_store(context.get()), ca.authority().own().native());
+      ::SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+      security::peer_check::install(context.get());
+      return std::make_unique<tls_stream>(descriptor, end, context);
+    };
+    ends them{knows_the_ca, bob};
+    CHECK(them.shake_hands().second == progress::failed);
+    CHECK_THAT(them.other->trouble(), ContainsSubstring("has no certificate"));
+    CHECK_FALSE(them.other->proven());
+    CHECK_THAT(heard_refusal(them), ContainsSubstring("wants a certificate"));
+  }
+  SECTION("with TLS 1.2") {
+    ends them{stranger(TLS1_2_VERSION), bob};
+    CHECK(them.shake_hands() == std::pair{progress::failed, progress::failed});
+    CHECK_THAT(them.other->trouble(), ContainsSubstring("TLS 1.3"));
+  }
+  SECTION("with an identity's certificate instead of that of a TLS key") {
+    auto key = security::key_pair::make();
+    auto issued = ca.authority().issue(
+      key.public_half(), {"n1", security::role::member, security::rights::operate, 1h},
+      read_calendar());
+    REQUIRE(issued);
+    ends them{stranger(TLS1_3_VERSION, issued->native(), key.native()), bob};
+    CHECK(them.shake_hands().second == progress::failed);
+    CHECK_THAT(them.other->trouble(), ContainsSubstring("TLS key"));
+    CHECK_FALSE(them.other->proven());
+  }
+  SECTION("with plain bytes") {
+    ends them{bob, bob};
+    for (std::string_view said : {"GET / HTTP/1.1\r\n\r\n"sv, "TRL\x10some greeting of ours"sv,
+                                  "\x16\x03\x01\xff\xff garbage"sv}) {
+      ends mixed{bob, bob};
+      REQUIRE(::send(mixed.wire_one.get(), said.data(), said.size(), MSG_NOSIGNAL) > 0);
+      CHECK(mixed.other->handshake() != progress::done);
+      ::shutdown(mixed.wire_one.get(), SHUT_RDWR);
+      CHECK(mixed.other->handshake() == progress::failed);
+    }
+  }
+  SECTION("with a key that an identity certified for itself as an identity") {
+    // A client's identity may certify TLS keys, but no other identities.
+    auto client = security::key_pair::make();
+    auto issued = ca.authority().issue(client.public_half(),
+                                       {"c1", security::role::client, security::rights::read, 1h},
+                                       read_calendar());
+    REQUIRE(issued);
+    auto forged_key = security::key_pair::make();
+    auto now = read_calendar();
+    auto forged
+      = security::detail::certificate_maker{forged_key.native(), "n1", now - 1min, now + 1h}
+          .with(NID_basic_constraints, "critical,CA:TRUE,pathlen:0")
+          .with(NID_key_usage, "critical,digitalSignature,keyCertSign")
+          .with(NID_subject_alt_name, "URI:troupe:role:member,URI:troupe:rights:operate")
+          .sign(client, issued->native());
+    auto tls_key = security::key_pair::make();
+    auto leaf = security::detail::certificate_maker{tls_key.native(), "n1", now - 1min, now + 1h}
+                  .with(NID_basic_constraints, "critical,CA:FALSE")
+                  .with(NID_key_usage, "critical,digitalSignature")
+                  .with(NID_ext_key_usage, "serverAuth,clientAuth")
+                  .sign(forged_key, forged.native());
+    ends them{
+      [&](int descriptor, side end) {
+        security::credentials::context_ptr context{::SSL_CTX_new(::TLS_method()), &::SSL_CTX_free};
+        REQUIRE(::SSL_CTX_use_certificate(context.get(), leaf.native()) == 1);
+        REQUIRE(::SSL_CTX_use_PrivateKey(context.get(), tls_key.native()) == 1);
+        SSL_CTX_add1_chain_cert(context.get(), forged.native());
+        SSL_CTX_add1_chain_cert(context.get(), issued->native());
+        return std::make_unique<tls_stream>(descriptor, end, context);
+      },
+      bob};
+    CHECK(them.shake_hands().second == progress::failed);
+    CHECK_FALSE(them.other->proven());
+    CHECK_FALSE(them.other->trouble().empty());
+  }
+}
+
+TEST_CASE("what a TLS key's certificate says of itself is ignored", "[net]") {
+  test::throwaway_ca ca;
+  auto client = security::key_pair::make();
+  auto now = read_calendar();
+  auto issued = ca.authority().issue(
+    client.public_half(), {"c1", security::role::client, security::rights::read, 1h}, now);
+  REQUIRE(issued);
+  auto tls_key = security::key_pair::make();
+  auto leaf = security::detail::certificate_maker{tls_key.native(), "n1", now - 1min, now + 1h}
+                .with(NID_basic_constraints, "critical,CA:FALSE")
+                .with(NID_key_usage, "critical,digitalSignature")
+                .with(NID_ext_key_usage, "serverAuth,clientAuth")
+                .with(NID_subject_alt_name, "URI:troupe:role:member,URI:troupe:rights:operate")
+                .sign(client, issued->native());
+  ends them{
+    [&](int descriptor, side end) {
+      security::credentials::context_ptr context{::SSL_CTX_new(::TLS_method()), &::SSL_CTX_free};
+      REQUIRE(::SSL_CTX_use_certificate(context.get(), leaf.native()) == 1);
+      REQUIRE(::SSL_CTX_use_PrivateKey(context.get(), tls_key.native()) == 1);
+      SSL_CTX_add1_chain_cert(context.get(), issued->native());
+      return std::make_unique<tls_stream>(descriptor, end, context);
+    },
+    make_tls_streams(ca.issue("bob"))};
+  CHECK(them.shake_hands().second == progress::done);
+  REQUIRE(them.other->proven());
+  CHECK(them.other->proven()->name == "c1");
+  CHECK(them.other->proven()->as == security::role::client);
+  CHECK(them.other->proven()->may == security::rights::read);
+}
+
+TEST_CASE("a handshake that stops or is cut at any byte ends, and proves nothing", "[net]") {
+  test::throwaway_ca ca;
+  auto ann = make_tls_streams(ca.issue("ann"));
+  auto bob = make_tls_streams(ca.issue("bob"));
+  // What the dialler says first.
+  std::string first;
+  {
+    ends them{ann, bob};
+    them.one->handshake();
+    std::array<char, 4096> piece{};
+    auto count = ::recv(them.wire_other.get(), piece.data(), piece.size(), 0);
+    REQUIRE(count > 0);
+    first.assign(piece.data(), static_cast<std::size_t>(count));
+  }
+  for (std::size_t size = 0; size < first.size(); size += 7) {
+    ends them{ann, bob};
+    REQUIRE(::send(them.wire_one.get(), first.data(), size, MSG_NOSIGNAL)
+            == static_cast<ssize_t>(size));
+    CHECK(them.other->handshake() == progress::wait_read);
+    ::shutdown(them.wire_one.get(), SHUT_RDWR);
+    CHECK(them.other->handshake() == progress::failed);
+  }
+  test::for_each_seed(50, [&](test::random_source random) {
+    ends them{ann, bob};
+    auto changed = first;
+    changed[random.below(changed.size())] ^= static_cast<char>(1U << random.below(8));
+    REQUIRE(::send(them.wire_one.get(), changed.data(), changed.size(), MSG_NOSIGNAL) > 0);
+    CHECK(them.other->handshake() != progress::done);
+    CHECK_FALSE(them.other->proven());
+  });
+}
+
+} // namespace tls_stream_test

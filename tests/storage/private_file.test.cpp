@@ -1,0 +1,73 @@
+#include "troupe/storage/private_file.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <filesystem>
+#include <fstream>
+
+#include <sys/stat.h>
+
+#include "support/temporary_folder.hpp"
+
+namespace private_file_test {
+
+using namespace troupe;
+using namespace troupe::storage;
+
+namespace {
+
+unsigned mode_of(const std::filesystem::path& where) {
+  struct stat about {};
+  REQUIRE(::stat(where.c_str(), &about) == 0);
+  return about.st_mode & 0777U;
+}
+
+} // namespace
+
+TEST_CASE("a private file is for its owner only, whatever was there before", "[storage]") {
+  test::temporary_folder folder;
+  auto file = folder / "file";
+  auto fresh = folder / "file.new";
+  std::ofstream{file} << "old";
+  std::ofstream{fresh} << "left by a crash";
+  REQUIRE(::chmod(file.c_str(), 0666) == 0);
+  REQUIRE(::chmod(fresh.c_str(), 0666) == 0);
+  REQUIRE(write_private(file, "new"));
+  CHECK(mode_of(file) == 0600);
+  auto read = read_private(file);
+  REQUIRE(read);
+  CHECK(read->text() == "new");
+  CHECK_FALSE(std::filesystem::exists(fresh));
+}
+
+TEST_CASE("a private file that cannot be written stays as it was", "[storage]") {
+  test::temporary_folder folder;
+  CHECK(write_private(folder / "none" / "file", "x").error().code == errc::not_found);
+  std::filesystem::create_directory(folder / "folder");
+  std::ofstream{folder / "folder" / "kept"} << "x";
+  CHECK(write_private(folder / "folder", "x").error().code == errc::bad_argument);
+  CHECK(std::filesystem::exists(folder / "folder" / "kept"));
+  CHECK_FALSE(std::filesystem::exists(folder / "folder.new"));
+}
+
+TEST_CASE("a new private folder is closed to others, and one that exists stays as it is",
+          "[storage]") {
+  test::temporary_folder folder;
+  REQUIRE(make_private_folder(folder / "a" / "b"));
+  CHECK(mode_of(folder / "a" / "b") == 0700);
+  CHECK_FALSE(is_open_to_others(folder / "a" / "b"));
+  REQUIRE(::chmod((folder / "a").c_str(), 0755) == 0);
+  REQUIRE(make_private_folder(folder / "a"));
+  CHECK(mode_of(folder / "a") == 0755); // it may be one that others need, such as /tmp
+  CHECK(is_open_to_others(folder / "a"));
+  auto here = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  auto made = make_private_folder("relative");
+  std::filesystem::current_path(here);
+  CHECK(made);
+  CHECK(mode_of(folder / "relative") == 0700);
+  std::ofstream{folder / "file"} << "x";
+  CHECK(make_private_folder(folder / "file").error().code == errc::bad_argument);
+}
+
+} // namespace private_file_test

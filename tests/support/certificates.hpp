@@ -1,0 +1,58 @@
+#pragma once
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "support/temporary_folder.hpp"
+#include "troupe/core/calendar.hpp"
+#include "troupe/security/authority.hpp"
+#include "troupe/security/credentials.hpp"
+
+namespace troupe::test {
+
+/// A CA that lasts as long as a test, and what it gives out.
+class throwaway_ca {
+public:
+  throwaway_ca() : ca_(security::authority::make(folder_ / "ca", read_calendar()).value()) {}
+
+  [[nodiscard]] const security::authority& authority() const {
+    return ca_;
+  }
+
+  [[nodiscard]] std::shared_ptr<security::credentials>
+  issue(const std::string& name, security::role as = security::role::member,
+        security::rights may = security::rights::operate) const {
+    auto key = security::key_pair::make();
+    auto now = read_calendar();
+    auto issued = ca_.issue(key.public_half(), {name, as, may, std::chrono::hours{1}}, now);
+    REQUIRE(issued);
+    auto made = security::credentials::make(std::move(key), *issued, ca_.own(), now);
+    REQUIRE(made);
+    return *made;
+  }
+
+  /// Whose time is `late` after now; before it they are not valid, an hour later not any more.
+  [[nodiscard]] std::shared_ptr<security::credentials> issue_for(const std::string& name,
+                                                                 duration late) const {
+    auto key = security::key_pair::make();
+    auto then = read_calendar() + late;
+    auto issued = ca_.issue(
+      key.public_half(),
+      {name, security::role::member, security::rights::operate, std::chrono::hours{1}}, then);
+    REQUIRE(issued);
+    auto made = security::credentials::make(std::move(key), *issued, ca_.own(), then);
+    REQUIRE(made);
+    static_cast<void>((*made)->context(then)); // its TLS key is of that time, too
+    return *made;
+  }
+
+private:
+  temporary_folder folder_;
+  security::authority ca_;
+};
+
+} // namespace troupe::test
