@@ -20,6 +20,9 @@ namespace troupe::net {
 /// this node has sent over this link, and each request that it has sent there, with one answer.
 /// BASP itself delivers whatever is sent to the number of an actor, and numbers are easy to guess.
 ///
+/// Answers to the entry point pass in any case: a router writes the numbers of its requests into
+/// its messages, where they are not seen here.
+///
 /// Learns from the bytes that this node writes. Not known by it, and so without effect, are
 /// messages to an actor that the peer has heard of from a third node.
 ///
@@ -62,7 +65,9 @@ public:
     if (seen.what != direct_message || (seen.flags & basp_header::named_receiver) != 0)
       return "";
     if (is_answer(seen.data))
-      return answered(seen) ? "" : "it answers what it was not asked";
+      return answered(seen) || is_entry_point(seen.destination)
+               ? ""
+               : "it answers what it was not asked";
     return reaches(seen.destination) ? "" : "it sends to an actor that it was not told of";
   }
 
@@ -147,8 +152,12 @@ private:
     return result;
   }
 
+  [[nodiscard]] bool is_entry_point(std::uint64_t actor) const {
+    return actor == entry_point_ && actor != 0;
+  }
+
   bool reaches(std::uint64_t actor) {
-    return (actor == entry_point_ && actor != 0) || handles_.touch(actor) || senders_.touch(actor);
+    return is_entry_point(actor) || handles_.touch(actor) || senders_.touch(actor);
   }
 
   bool answered(const basp_header& seen) {
