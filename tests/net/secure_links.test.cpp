@@ -192,32 +192,39 @@ SCENARIO("strangers hold no honest node up", "[net][hostile]") {
         CHECK(std::chrono::steady_clock::now() - start < 2s);
       }
     }
-    WHEN("they come all the time, with rubbish") {
+    WHEN("2,000 of them come in each second, with rubbish") {
       std::atomic<bool> ends{false};
       std::thread flood{[&] {
         std::string rubbish(100, '\x16');
         std::vector<net::socket> last(32);
-        for (std::size_t count = 0; !ends; ++count) {
-          auto made = net::start_connect(where, source);
-          if (!made)
-            continue;
-          ::send(made->get(), rubbish.data(), rubbish.size(), MSG_NOSIGNAL);
-          last[count % last.size()] = std::move(*made);
-          std::this_thread::yield();
+        auto start = std::chrono::steady_clock::now();
+        for (std::size_t count = 0; !ends;) {
+          auto due = (std::chrono::steady_clock::now() - start) / 500us;
+          for (; count < static_cast<std::size_t>(due); ++count)
+            if (auto made = net::start_connect(where, source)) {
+              ::send(made->get(), rubbish.data(), rubbish.size(), MSG_NOSIGNAL);
+              last[count % last.size()] = std::move(*made);
+            }
+          ::poll(nullptr, 0, 1);
         }
       }};
       std::vector<std::string> all;
       for (auto count = 0; count < 5; ++count) {
         test_node bob{{.node = 2, .credentials = ca.issue("bob")}};
-        auto start = std::chrono::steady_clock::now();
-        all.push_back(trouble(bob, where));
-        CHECK(std::chrono::steady_clock::now() - start < 5s);
+        auto deadline = std::chrono::steady_clock::now() + 5s;
+        auto why = trouble(bob, where);
+        while (!why.empty() && std::chrono::steady_clock::now() < deadline)
+          why = trouble(bob, where); // as nodes do
+        all.push_back(why);
       }
       ends = true;
       flood.join();
       THEN("good nodes link within 5 s, and the log has a line for the minute") {
         CHECK(all == std::vector<std::string>(5));
-        CHECK(ann.refusals().size() == 1);
+        auto lines = ann.refusals();
+        CHECK(std::ranges::count_if(lines,
+                                    [](auto& each) { return each.find("127.0.0.2") != each.npos; })
+              == 1);
       }
     }
   }

@@ -67,7 +67,7 @@ public:
   }
 
   template <class Inspector>
-  friend bool inspect(Inspector&, secret&) = delete;
+  friend void inspect(Inspector&, secret&) = delete;
 
   template <class Stream>
   friend Stream& operator<<(Stream&, const secret&) = delete;

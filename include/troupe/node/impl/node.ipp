@@ -394,7 +394,7 @@ struct node::inside {
       log_("links are encrypted; the certificate of " + credentials_->self().name
            + " is valid until " + to_rfc3339(credentials_->self().valid_until));
     if (data_.is_open_to_others())
-      log_.warn("other users of this machine may enter " + data_.file({}).string()
+      log_.warn("other users of this machine may enter " + options_.data.string()
                 + ", which holds this node's data; close it with chmod 700");
     // What the router sends goes on only as far as the link has room.
     events.on_full = [this](const net::link_ptr& which) { tell_router(which, true); };
@@ -854,6 +854,12 @@ TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system
   auto credentials = data->credentials(read_calendar());
   if (!credentials)
     return credentials.error();
+  if (*credentials && (*credentials)->self().as != security::role::member)
+    return problem{errc::bad_argument,
+                   "the certificate of '" + (*credentials)->self().name + "' in "
+                     + options.data.string()
+                     + " has the role client; a node needs one with the role member (troupe ca "
+                       "issue --role member)"};
   auto wait = options.wait_joined;
   auto made
     = std::make_unique<inside>(std::move(options), std::move(*data), *std::move(credentials), sys);
