@@ -373,11 +373,10 @@ TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][ho
 
 TEST_CASE("what honest peers send is read", "[net][hostile]") {
   using troupe::incoming_message;
-  using receiver = incoming_message::receiver;
   target here;
   auto& sys = here.node.system();
-  auto refusal = [&](const caf::message& what, receiver to = receiver::actor) {
-    return std::string{incoming_message::refusal(to_payload(sys, what).substr(1), to)};
+  auto refusal = [&](const caf::message& what) {
+    return std::string{incoming_message::refusal(to_payload(sys, what).substr(1))};
   };
   auto why = caf::make_error(caf::sec::unexpected_message, std::string(300, 'x'));
   auto self = sys.registry().get(here.node.gate().self().entry_point);
@@ -399,15 +398,12 @@ TEST_CASE("what honest peers send is read", "[net][hostile]") {
   auto spawn = caf::make_message(caf::spawn_atom_v, std::string{"name"},
                                  caf::make_message(std::string{"options"}, self),
                                  std::set<std::string>{"a", "b"});
-  CHECK(refusal(spawn, receiver::spawn_server).empty());
+  CHECK(refusal(spawn).empty());
   auto info = caf::make_message(caf::sys_atom_v, caf::get_atom_v, std::string{"info"});
-  CHECK(refusal(info, receiver::spawn_server).empty());
-  CHECK_FALSE(refusal(info).empty());
+  CHECK(refusal(info).empty());
   auto hostile = caf::make_message(caf::exit_msg{self->address(), caf::exit_reason::kill});
   CHECK_FALSE(refusal(caf::make_message(hostile)).empty());
-  CHECK_FALSE(refusal(caf::make_message(caf::spawn_atom_v, std::string{"name"}, hostile),
-                      receiver::spawn_server)
-                .empty());
+  CHECK_FALSE(refusal(caf::make_message(caf::spawn_atom_v, std::string{"name"}, hostile)).empty());
   CHECK_FALSE(
     refusal(caf::make_message(caf::make_error(caf::sec::runtime_error, hostile))).empty());
 }

@@ -311,10 +311,7 @@ private:
       return grants_.refusal(message);
     if (!payload.starts_with('\0')) // the number of actors that it still has to go through
       return "a message that other actors pass on";
-    auto is_named = (message.flags & basp_header::named_receiver) != 0;
-    return incoming_message::refusal(payload.substr(1), is_named
-                                                          ? incoming_message::receiver::spawn_server
-                                                          : incoming_message::receiver::actor);
+    return incoming_message::refusal(payload.substr(1));
   }
 
   /// Gives BASP the header whose payload has been judged.

@@ -44,18 +44,10 @@ public:
   /// Different lists of two and more types, in one process, as CAF keeps each forever.
   static constexpr std::size_t max_lists = 10'000;
 
-  /// To whom it goes.
-  enum class receiver : std::uint8_t {
-    actor,
-    /// The one by which CAF spawns actors for other processes.
-    spawn_server,
-  };
-
   /// Returns why the message that begins with `bytes` is refused; empty if CAF may read it. Types
   /// that are not registered here are no reason: CAF reports them.
-  [[nodiscard]] static std::string_view refusal(std::string_view bytes,
-                                                receiver to = receiver::actor) {
-    return judge(bytes, to, 0).why;
+  [[nodiscard]] static std::string_view refusal(std::string_view bytes) {
+    return judge(bytes, 0).why;
   }
 
   /// The types of the elements of one message.
@@ -106,7 +98,7 @@ private:
     return {why, std::nullopt};
   }
 
-  static judged judge(std::string_view bytes, receiver to, std::size_t depth) {
+  static judged judge(std::string_view bytes, std::size_t depth) {
     if (depth > max_depth)
       return refuse("messages lie too deep in each other");
     if (bytes.empty())
@@ -120,7 +112,7 @@ private:
       auto id = take_id(bytes);
       if (!id)
         return refuse("the message is cut short");
-      if (!may_pass(*id, to))
+      if (!may_pass(*id))
         return refuse("the message has a type of CAF's own that no peer may send");
       types.ids[index] = *id;
     }
@@ -145,7 +137,7 @@ private:
           rest->remove_prefix(1); // no error
           continue;
         }
-        auto inside = judge(*rest, receiver::actor, depth + 1);
+        auto inside = judge(*rest, depth + 1);
         if (!inside.why.empty())
           return inside;
         rest = inside.rest;
@@ -204,11 +196,9 @@ private:
   }
 
   /// Of CAF's own types only those that carry data.
-  static bool may_pass(caf::type_id_t id, receiver to) {
+  static bool may_pass(caf::type_id_t id) {
     if (id >= caf::first_custom_type_id)
       return true;
-    if (id == caf::type_id_v<caf::sys_atom>)
-      return to == receiver::spawn_server;
     if (is_atom(id))
       return id
                != caf::type_id_v<
