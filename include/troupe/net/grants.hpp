@@ -4,8 +4,10 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <list>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -139,10 +141,19 @@ private:
     if (!is_answer(header.data) && (header.data & request_number) != 0)
       requests_.use({header.source, header.data & request_number});
     constexpr auto number_bytes = sizeof(std::uint64_t); // an actor's, before the id of its node
-    for (auto at = payload.find(self_); at != std::string_view::npos;
-         at = payload.find(self_, at + self_.size()))
-      if (at >= number_bytes)
-        handles_.use(to_number(payload.substr(at - number_bytes, number_bytes)));
+    for (auto at = find_self(payload, 0); at; at = find_self(payload, *at + self_.size()))
+      if (*at >= number_bytes)
+        handles_.use(to_number(payload.substr(*at - number_bytes, number_bytes)));
+  }
+
+  /// memmem, because std::string_view::find takes 1 to 6 ms for a MiB of small numbers.
+  [[nodiscard]] std::optional<std::size_t> find_self(std::string_view in, std::size_t from) const {
+    if (from >= in.size())
+      return std::nullopt;
+    auto* found = ::memmem(in.data() + from, in.size() - from, self_.data(), self_.size());
+    if (found == nullptr)
+      return std::nullopt;
+    return static_cast<std::size_t>(static_cast<const char*>(found) - in.data());
   }
 
   static std::uint64_t to_number(std::string_view bytes) {
