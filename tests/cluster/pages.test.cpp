@@ -65,6 +65,8 @@ public:
     INFO("troupe " << command);
     if (command.starts_with("node "))
       return start_node(command);
+    if (command.starts_with("init ") || command.starts_with("ca "))
+      return certify(command);
     if (command.find("--data") == std::string::npos && command.find("--at") == std::string::npos)
       return must_pass(command + " --at " + begun_.begin()->second.address());
     must_pass(command);
@@ -81,6 +83,17 @@ public:
     auto done = comes_true(passes);
     INFO("troupe " << command << '\n' << last);
     REQUIRE(done);
+  }
+
+  /// On the machine of the CA, or the one that makes a request: each in a folder of its own.
+  void certify(std::string command) {
+    auto is_elsewhere
+      = command.starts_with("init ") && command.find("--request") != std::string::npos;
+    command = replace_all(command, "/var/lib/troupe", file(is_elsewhere ? "elsewhere" : "with-ca"));
+    command = replace_all(command, "--out /root/b", "--out " + file("brought"));
+    command = replace_all(command, "--out ~/.troupe", "--out " + file("mine"));
+    command = replace_all(command, "--out b", "--out " + file("b"));
+    must_pass(replace_all(command, "b.csr", file("b.csr")));
   }
 
   /// A command that goes on; its first line is awaited.
