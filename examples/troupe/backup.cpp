@@ -56,17 +56,6 @@ result<std::string> found_anew(cluster::data_folder& data) {
   return to_string(cluster::seat_contact{id, {}}); // the node adds its address when it leads
 }
 
-int tell(const common_options& common, const std::string& event, const json& more,
-         const std::string& line) {
-  auto said = more;
-  said["event"] = event;
-  if (common.json)
-    print(said);
-  else
-    std::cout << line << std::endl;
-  return ok;
-}
-
 } // namespace
 
 int run_backup(const common_options& common, const backup_command& what) {

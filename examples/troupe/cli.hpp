@@ -106,6 +106,18 @@ inline void print(const json& line, std::ostream& out = std::cout) {
   print_line(out, line.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
+/// Writes what a command has done: `line`, or with --json `said` as an object with this event.
+/// Returns the exit status.
+inline int tell(const common_options& common, const std::string& event, json said,
+                const std::string& line) {
+  said["event"] = event;
+  if (common.json)
+    print(said);
+  else
+    std::cout << line << std::endl;
+  return ok;
+}
+
 /// Writes `error: what; what to do` to stderr, or with --json an object that also has the code.
 /// Returns the exit status.
 inline int complain(const common_options& common, const troupe::problem& why) {

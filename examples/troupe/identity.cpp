@@ -27,16 +27,6 @@ json to_json(const security::facts& what) {
           {"serial", what.serial}};
 }
 
-int tell(const common_options& common, const std::string& event, json said,
-         const std::string& line) {
-  said["event"] = event;
-  if (common.json)
-    print(said);
-  else
-    std::cout << line << std::endl;
-  return ok;
-}
-
 int ask_for_certificate(const common_options& common, const init_command& what,
                         const security::key_pair& key) {
   if (auto saved = storage::write_private(what.request, security::make_request(key)); !saved)
