@@ -76,7 +76,7 @@ public:
     self.cluster.bytes.back() = std::byte{1};
     self.boot = 1;
     auto made = net::gate::start(sys_, self, caf::actor_cast<caf::strong_actor_ptr>(entry_), {}, {},
-                                 std::move(credentials));
+                                 {std::move(credentials)});
     if (!made)
       fail(made.error().detail);
     gate_ = *std::move(made);

@@ -1,11 +1,9 @@
 // Nodes with certificates, as their operators have them: the commands init and ca, links over TLS,
 // and strangers that get nowhere.
 
-#include "cluster/three_voters.hpp"
+#include "cluster/identities.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>
-
-#include <cstdlib>
 
 #include <sys/stat.h>
 
@@ -15,56 +13,6 @@ using namespace troupe::test;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
-
-/// Sets a variable of the environment, which processes of the test inherit, until it ends.
-class variable {
-public:
-  variable(std::string name, const std::string& value) : name_(std::move(name)) {
-    if (auto* before = std::getenv(name_.c_str()); before != nullptr)
-      before_ = before;
-    ::setenv(name_.c_str(), value.c_str(), 1);
-  }
-
-  variable(const variable&) = delete;
-  variable& operator=(const variable&) = delete;
-
-  ~variable() {
-    if (before_)
-      ::setenv(name_.c_str(), before_->c_str(), 1);
-    else
-      ::unsetenv(name_.c_str());
-  }
-
-private:
-  std::string name_;
-  std::optional<std::string> before_;
-};
-
-void must(const words& arguments) {
-  auto done = run(arguments);
-  INFO(done);
-  REQUIRE(done.status == 0);
-}
-
-/// A CA in the folder of a first node, and folders for two more nodes and a client.
-class identities {
-public:
-  identities() {
-    must({"init", "--data", folder("n0"), "--name", "n0"});
-    for (std::string name : {"n1", "n2"})
-      must({"ca", "issue", "--data", folder("n0"), "--name", name, "--role", "member", "--out",
-            folder(name)});
-    must({"ca", "issue", "--data", folder("n0"), "--name", "c1", "--role", "client", "--rights",
-          "operate", "--out", folder("c1")});
-  }
-
-  [[nodiscard]] std::string folder(const std::string& name) const {
-    return folder_ / name;
-  }
-
-private:
-  temporary_folder folder_;
-};
 
 unsigned mode_of(const std::string& where) {
   struct stat about {};

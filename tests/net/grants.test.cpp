@@ -29,8 +29,8 @@ bool reaches(net::grants& of, std::uint64_t actor) {
   return of.refusal({direct_message, 0, 10, 1, actor, 0}).empty();
 }
 
-bool may_answer(net::grants& of, std::uint64_t actor, std::uint64_t number) {
-  return of.refusal({direct_message, 0, 10, 1, actor, answers | number}).empty();
+bool may_answer(net::grants& of, std::uint64_t actor, std::uint64_t number, std::uint64_t by = 1) {
+  return of.refusal({direct_message, 0, 10, by, actor, answers | number}).empty();
 }
 
 } // namespace
@@ -84,11 +84,17 @@ SCENARIO("a peer reaches the entry point and what this node has told it of", "[n
   }
 }
 
-TEST_CASE("an answer to the entry point passes, as its requests lie in messages", "[net]") {
+TEST_CASE("an answer to what may lie in a message passes, to the entry point and from an actor",
+          "[net]") {
+  constexpr auto enclosed = compat::enclosed_request | 3;
   net::grants link{entry_point, self};
-  CHECK(may_answer(link, entry_point, 3));
+  CHECK(may_answer(link, entry_point, enclosed));
+  CHECK(may_answer(link, entry_point, enclosed)); // the router knows whether it is open
+  CHECK_FALSE(may_answer(link, entry_point, 3));
+  CHECK_FALSE(may_answer(link, entry_point + 1, enclosed));
+  CHECK_FALSE(may_answer(link, entry_point, enclosed, 0)); // in nobody's name
   net::grants none{0, self};
-  CHECK_FALSE(may_answer(none, 0, 3));
+  CHECK_FALSE(may_answer(none, 0, enclosed));
 }
 
 TEST_CASE("of a node without an entry point no actor is reached", "[net]") {

@@ -123,6 +123,7 @@ struct node_options {
   net::role as = net::role::member;
   net::link_options links = {};
   net::credentials_ptr credentials = {};
+  net::message_rules_ptr rules = {};
 };
 
 /// A process with links, as far as that can be had inside one process.
@@ -151,11 +152,14 @@ public:
     };
     events.on_full = [this](const net::link_ptr&) { change([&] { ++fulls_; }); };
     events.on_drained = [this](const net::link_ptr&) { change([&] { ++drains_; }); };
+    events.on_dropped = [this](const net::link_ptr&, const std::string& why) {
+      change([&] { dropped_.push_back(why); });
+    };
     events.on_refused
       = [this](const std::string& line) { change([&] { refusals_.push_back(line); }); };
     events.on_adopted = [this](const cluster_id& cluster) { change([&] { adopted_ = cluster; }); };
     auto made = net::gate::start(sys_, self, caf::actor_cast<caf::strong_actor_ptr>(entry_), events,
-                                 options.links, options.credentials);
+                                 options.links, {options.credentials, options.rules, peers_});
     REQUIRE(made);
     gate_ = std::move(*made);
   }
@@ -255,6 +259,16 @@ public:
     return refusals_;
   }
 
+  /// Why messages of peers were dropped.
+  [[nodiscard]] std::vector<std::string> dropped() {
+    std::lock_guard guard{mutex_};
+    return dropped_;
+  }
+
+  [[nodiscard]] std::shared_ptr<net::peer_book> peers() const {
+    return peers_;
+  }
+
   [[nodiscard]] std::optional<cluster_id> adopted() {
     std::lock_guard guard{mutex_};
     return adopted_;
@@ -283,6 +297,8 @@ private:
   net_config cfg_;
   caf::actor_system sys_{cfg_};
   caf::actor entry_;
+  const std::shared_ptr<net::peer_book> peers_ = std::make_shared<net::peer_book>();
+  std::vector<std::string> dropped_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<net::connection_id, net::link_ptr> up_;

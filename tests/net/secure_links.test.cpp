@@ -133,11 +133,11 @@ SCENARIO("a node with certificates takes nobody who cannot prove to belong there
         caf::actor_system sys{cfg};
         auto client = ca.issue("c1", security::role::client);
         self.node = client->self().node;
-        auto made = net::gate::start(sys, self, nullptr, {}, {}, client);
+        auto made = net::gate::start(sys, self, nullptr, {}, {}, {client});
         REQUIRE_FALSE(made);
         CHECK_THAT(made.error().detail, ContainsSubstring("role client"));
         auto other = ca.issue("n9");
-        auto stolen = net::gate::start(sys, self, nullptr, {}, {}, other);
+        auto stolen = net::gate::start(sys, self, nullptr, {}, {}, {other});
         REQUIRE_FALSE(stolen);
         CHECK_THAT(stolen.error().detail, ContainsSubstring("another node"));
       }

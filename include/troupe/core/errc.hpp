@@ -64,14 +64,18 @@ enum class errc : std::uint8_t {
   /// Something of that name exists, but it has another type than the caller asked for. Do not
   /// retry.
   wrong_type = 23,
+  /// The caller's certificate does not give it the right to do this. Nothing was done; the sentence
+  /// says which right is missing.
+  denied = 24,
 };
 
 /// The names of errc, in order of their numbers.
-inline constexpr std::array<std::string_view, 24> errc_names{
+inline constexpr std::array<std::string_view, 25> errc_names{
   "none",      "bad_argument",    "limit_reached", "timed_out",   "lock_held",    "stale_token",
   "withdrawn", "session_expired", "storage_full",  "damaged",     "incompatible", "outcome_unknown",
   "busy",      "name_taken",      "not_found",     "unreachable", "cancelled",    "failed",
-  "in_use",    "too_large",       "conflict",      "not_leader",  "no_quorum",    "wrong_type"};
+  "in_use",    "too_large",       "conflict",      "not_leader",  "no_quorum",    "wrong_type",
+  "denied"};
 
 /// Returns the name of `code` as written above, "unknown" for any other value.
 constexpr std::string_view name_of(errc code) noexcept {
@@ -79,6 +83,6 @@ constexpr std::string_view name_of(errc code) noexcept {
   return index < errc_names.size() ? errc_names[index] : "unknown";
 }
 
-static_assert(name_of(errc::wrong_type) == "wrong_type");
+static_assert(name_of(errc::denied) == "denied");
 
 } // namespace troupe

@@ -19,7 +19,7 @@
 #include "troupe/net/link.hpp"
 #include "troupe/net/link_events.hpp"
 #include "troupe/net/link_options.hpp"
-#include "troupe/security/types.hpp"
+#include "troupe/net/peer_policy.hpp"
 
 namespace troupe::net::detail {
 
@@ -28,8 +28,6 @@ class gate_loop;
 } // namespace troupe::net::detail
 
 namespace troupe::net {
-
-using security::credentials_ptr;
 
 /// Makes the links of one node: one thread listens, dials and greets, and hands agreed connections
 /// to CAF's BASP. Contains no rules; link_table decides.
@@ -41,8 +39,9 @@ public:
   using on_dialled = std::function<void(result<link_ptr>)>;
 
   /// Starts the thread. `self` describes this node; the gate fills in BASP's node id, the heartbeat
-  /// and `entry_point`'s number, and of a client with `credentials` the node id. With those all
-  /// links are TLS, and each peer proves who it is; without they are plain and for loopback only.
+  /// and `entry_point`'s number, and of a client with credentials in `policy` the node id. With
+  /// those all links are TLS, and each peer proves who it is; without they are plain and for
+  /// loopback only.
   ///
   /// Errors: bad_argument (`sys` has no middleman or no heartbeat, `self` has no node id or not
   /// that of the credentials, or an option is invalid), limit_reached (the system has no descriptor
@@ -50,7 +49,7 @@ public:
   static result<std::unique_ptr<gate>> start(caf::actor_system& sys, hello self,
                                              caf::strong_actor_ptr entry_point,
                                              link_events events = {}, link_options options = {},
-                                             credentials_ptr credentials = nullptr);
+                                             peer_policy policy = {});
 
   gate(const gate&) = delete;
   gate& operator=(const gate&) = delete;

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/net/basp_filter.hpp"
 
 namespace troupe::net {
@@ -22,8 +23,8 @@ namespace troupe::net {
 /// this node has sent over this link, and each request that it has sent there, with one answer.
 /// BASP itself delivers whatever is sent to the number of an actor, and numbers are easy to guess.
 ///
-/// Answers to the entry point pass in any case: a router writes the numbers of its requests into
-/// its messages, where they are not seen here.
+/// Answers to requests that lie inside messages (compat::enclosed_request) pass to the entry point
+/// in any case, as those are not seen here: the router looks itself who answers.
 ///
 /// Learns from the bytes that this node writes. Not known by it, and so without effect, are
 /// messages to an actor that the peer has heard of from a third node.
@@ -67,7 +68,7 @@ public:
     if (seen.what != direct_message || (seen.flags & basp_header::named_receiver) != 0)
       return "";
     if (is_answer(seen.data))
-      return answered(seen) || is_entry_point(seen.destination)
+      return answered(seen) || (is_enclosed(seen) && is_entry_point(seen.destination))
                ? ""
                : "it answers what it was not asked";
     return reaches(seen.destination) ? "" : "it sends to an actor that it was not told of";
@@ -161,6 +162,11 @@ private:
     for (auto each : bytes)
       result = result << 8U | static_cast<unsigned char>(each);
     return result;
+  }
+
+  /// Comes from an actor, so that the router can see whose it is.
+  static bool is_enclosed(const basp_header& answer) {
+    return (answer.data & compat::enclosed_request) != 0 && answer.source != 0;
   }
 
   [[nodiscard]] bool is_entry_point(std::uint64_t actor) const {

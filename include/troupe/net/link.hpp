@@ -58,6 +58,14 @@ public:
     return proven_;
   }
 
+  /// Who the peer is and what it may do: as its certificate proves, or without encryption as it
+  /// says; then a client may do all that clients can.
+  [[nodiscard]] security::facts who() const {
+    if (proven_)
+      return *proven_;
+    return {.node = peer_.node, .as = peer_.as, .may = security::rights::operate};
+  }
+
   /// Whether this node dialled.
   [[nodiscard]] side end() const {
     return end_;

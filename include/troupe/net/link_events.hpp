@@ -25,6 +25,9 @@ struct link_events {
   /// In the gate's thread: a peer refuses this node because it knows a higher boot number of it.
   /// Store a higher number than `heard`, and call gate::rise().
   std::function<void(boot_number heard)> on_outlived;
+  /// In CAF's I/O thread: a message of that peer was dropped, as it may not send it. May come
+  /// often.
+  std::function<void(const link_ptr&, const std::string& why)> on_dropped;
   /// In the gate's thread: a line for the operator on connections that were refused.
   std::function<void(const std::string& line)> on_refused;
 };

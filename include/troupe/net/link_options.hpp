@@ -41,7 +41,7 @@ struct filter_options {
   std::uint32_t max_payload_bytes = 64U << 20U;
   /// The longest payload of BASP's own messages: handshake, monitor and down messages.
   std::uint32_t max_control_bytes = 64U << 10U;
-  /// Whether peers may spawn the services that this node offers. If not, their
+  /// Whether members may spawn the services that this node offers. If not, their
   /// remote_spawn ends by its own time-out.
   bool spawns = true;
 };

@@ -21,6 +21,7 @@
 #include "caf/io/scribe.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/incoming_message.hpp"
+#include "troupe/core/caf/to_error.hpp"
 #include "troupe/net/basp_filter.hpp"
 #include "troupe/net/byte_budget.hpp"
 #include "troupe/net/byte_stream.hpp"
@@ -29,6 +30,7 @@
 #include "troupe/net/link.hpp"
 #include "troupe/net/link_actor.hpp"
 #include "troupe/net/link_options.hpp"
+#include "troupe/net/peer_policy.hpp"
 
 namespace troupe::net {
 
@@ -44,6 +46,10 @@ public:
   virtual void came_up(const link_ptr& which) = 0;
   virtual void filled(const link_ptr& which) = 0;
   virtual void drained(const link_ptr& which) = 0;
+  /// A message of the peer was dropped. In CAF's I/O thread.
+  virtual void dropped(const link_ptr& which, const std::string& why) = 0;
+  /// What the peers of all links may do; lives as long as this.
+  [[nodiscard]] virtual const peer_policy& policy() const = 0;
   /// That link has to be closed. In CAF's I/O thread.
   virtual void give_way(connection_id which, const std::string& why) = 0;
   /// What all links share; lives as long as this.
@@ -141,6 +147,7 @@ public:
       link_(std::move(which)),
       options_(options),
       owner_(std::move(owner)),
+      who_(link_->who()),
       filter_(options.filter, link_->peer().basp_node, self.basp_node),
       grants_(self.entry_point, self.basp_node),
       share_of_queued_(owner_->budgets().queued, link_->number()),
@@ -247,10 +254,9 @@ private:
     auto judged = filter_.header(header);
     if (judged.what == decision::close)
       return refuse(context, judged.why);
-    if (judged.what == decision::drop
-        || (header.what == basp_header::operation::direct_message
-            && !grants_.refusal(header).empty())) {
-      drop();
+    auto why_dropped = judged.what == decision::drop ? judged.why : refusal_of(header);
+    if (!why_dropped.empty()) {
+      drop(why_dropped);
       to_skip_ = header.payload_bytes;
       read_exactly(to_skip_ > 0 ? std::min(to_skip_, options_.chunk_bytes)
                                 : basp_header::wire_bytes);
@@ -288,9 +294,11 @@ private:
       return refuse(context, judged.why);
     auto was_collecting = collecting_;
     auto kept = true;
-    if (auto message = std::exchange(message_, std::nullopt);
-        message && !refusal(*message, payload).empty()) {
-      drop();
+    auto message = std::exchange(message_, std::nullopt);
+    if (auto why = message ? refusal(*message, payload) : problem{}) {
+      drop(why.detail);
+      if (why.code == errc::denied)
+        answer(context, *message, std::move(why));
       expect(basp_header::wire_bytes);
     } else {
       kept = (!message || replay_header(context))
@@ -305,13 +313,42 @@ private:
     return kept;
   }
 
-  /// Why what BASP would take is dropped; empty: it is not.
-  std::string_view refusal(const basp_header& message, std::string_view payload) {
+  /// Why a message is dropped before its payload is read; empty: it is not.
+  std::string_view refusal_of(const basp_header& header) {
+    if (header.what != basp_header::operation::direct_message)
+      return {};
+    if ((header.flags & basp_header::named_receiver) != 0 && who_.as != role::member)
+      return spawns_not;
+    return grants_.refusal(header);
+  }
+
+  /// Why what BASP would take is dropped; errc::none: it is not.
+  problem refusal(const basp_header& message, std::string_view payload) {
+    auto dropped = [](std::string_view why) {
+      return why.empty() ? problem{} : problem{errc::bad_argument, std::string{why}};
+    };
     if (message.what == basp_header::operation::monitor_message)
-      return grants_.refusal(message);
+      return dropped(grants_.refusal(message));
     if (!payload.starts_with('\0')) // the number of actors that it still has to go through
-      return "a message that other actors pass on";
-    return incoming_message::refusal(payload.substr(1));
+      return dropped("a message that other actors pass on");
+    payload.remove_prefix(1);
+    if (auto why = dropped(incoming_message::refusal(payload)))
+      return why;
+    auto& rules = owner_->policy().rules;
+    if (!rules || caf::message_id{message.data}.is_response())
+      return {};
+    return rules->refusal(who_, incoming_message::types_of(payload).all());
+  }
+
+  /// Answers a request that CAF does not see. Not by a handle: BASP makes those only while it
+  /// handles a message.
+  void answer(compat::execution_context* context, const basp_header& request, problem why) {
+    caf::message_id id{request.data};
+    auto& basp = static_cast<caf::io::basp_broker*>(parent())->instance;
+    auto node = basp.tbl().lookup_direct(hdl());
+    if (id.is_request() && request.source != 0 && node)
+      basp.dispatch(context, nullptr, {}, node, request.source, 0, id.response_id(),
+                    caf::make_message(to_error(std::move(why))));
   }
 
   /// Gives BASP the header whose payload has been judged.
@@ -322,8 +359,10 @@ private:
     return kept;
   }
 
-  void drop() {
+  void drop(std::string_view why) {
     link_->dropped_.fetch_add(1, std::memory_order_relaxed);
+    if (why != spawns_not) // each CAF asks for that server once, unasked
+      owner_->dropped(link_, std::string{why});
   }
 
   /// Reads so many bytes next; many are collected as they arrive.
@@ -376,6 +415,8 @@ private:
     auto carrier = caf::actor_cast<caf::actor>(broker->system().spawn<link_actor, caf::hidden>(
       node, "node " + to_string(link_->peer().node), options_.requests,
       [owner = owner_, which = link_] { owner->forgotten(which); }));
+    if (auto& book = owner_->policy().peers)
+      book->enter(link_->number(), node, who_);
     if (link_->came_up(std::move(entry_point), carrier))
       owner_->came_up(link_);
     else // the gate has stopped meanwhile
@@ -403,9 +444,12 @@ private:
     }
   }
 
+  static constexpr std::string_view spawns_not = "only members may spawn";
+
   link_ptr link_;
   const link_options options_;
   std::shared_ptr<link_owner> owner_;
+  const security::facts who_;
   basp_filter filter_;
   grants grants_;
   budget_share share_of_queued_;

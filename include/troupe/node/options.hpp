@@ -15,6 +15,7 @@
 
 #include "caf/actor_control_block.hpp"
 #include "caf/fwd.hpp"
+#include "caf/type_id.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
@@ -48,6 +49,8 @@ struct own_service {
     caf::actor_system& sys, std::shared_ptr<host::group_member> member,
     const host::core_options& limits, std::function<void(const problem&)> warn)>
     start;
+  /// The types of its queries, which clients may ask that have the right to read only.
+  std::vector<caf::type_id_t> questions{};
 };
 
 /// Makes an own_service of a trait. Include troupe/service.hpp, which has it.

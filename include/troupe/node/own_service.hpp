@@ -4,6 +4,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "caf/actor_cast.hpp"
 #include "caf/type_id.hpp"
@@ -33,6 +34,7 @@ struct own_service_of {
     own_service made;
     made.name = name;
     made.type = Service::name;
+    made.questions = types_of(typename Service::queries{});
     made.start = [name = std::move(name), how = std::move(how)](
                    caf::actor_system& sys, std::shared_ptr<host::group_member> member,
                    const host::core_options& limits,
@@ -60,6 +62,17 @@ struct own_service_of {
   }
 
 private:
+  template <class... Qs>
+  static std::vector<caf::type_id_t> types_of(host::queries<Qs...>) {
+    std::vector<caf::type_id_t> all;
+    [[maybe_unused]] auto add = [&]<class Question>() {
+      if constexpr (caf::has_type_id_v<Question>)
+        all.push_back(caf::type_id_v<Question>);
+    };
+    (add.template operator()<Qs>(), ...);
+    return all;
+  }
+
   template <class... Cs, class... Qs>
   static problem check_requests(host::commands<Cs...>, host::queries<Qs...>) {
     static_assert((caf::has_type_id_v<Cs> && ...),

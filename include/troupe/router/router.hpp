@@ -286,6 +286,7 @@ public:
     result.delivered += counted.delivered.load();
     result.unknown += counted.unknown.load();
     result.damaged += counted.damaged.load();
+    result.uninvited += counted.uninvited.load();
     result.agents = static_cast<std::uint32_t>(entrance_->agents.size());
     result.pending = static_cast<std::uint32_t>(entrance_->pending.size());
     entrance_->ways.add_to(result);
@@ -486,7 +487,7 @@ private:
       tell(asks, detail::too_many_pending(open));
       return std::nullopt;
     }
-    auto id = self_->new_request_id(caf::message_priority::normal);
+    auto id = caf::message_id{compat::enclosed_request | ++last_request_}.with_normal_priority();
     pending.open(id.request_id().integer_value(), std::move(asks), node,
                  to_time(self_->clock().now() + detail::patience(timeout)));
     await_deadlines();
@@ -749,6 +750,7 @@ private:
   std::map<std::string, peer, std::less<>> peers_;
   /// Peers that may have an open bundle. Stale and repeated ones are harmless.
   std::vector<peer*> outgoing_;
+  std::uint64_t last_request_ = 0;
   /// Letters in bundles since all were sent.
   std::size_t enclosed_ = 0;
   /// Whether the end of this turn lies in the mailbox.
@@ -785,10 +787,11 @@ private:
 /// A router, for the node that owns it. Thread-safe: calls become jobs of its actor.
 class router_access {
 public:
+  /// With `nodes` a request is answered by the node that was asked, or by nobody.
   router_access(caf::actor_system& sys, std::string node, router_options options,
-                router_events events, idle_options idle = {})
+                router_events events, idle_options idle = {}, node_finder nodes = {})
     : system_(&sys),
-      entrance_(std::make_shared<detail::entrance>(node, options)),
+      entrance_(std::make_shared<detail::entrance>(node, options, std::move(nodes))),
       inside_(
         sys.spawn<node_router>(entrance_, std::move(node), options, std::move(events), idle)) {}
 

@@ -160,11 +160,12 @@ struct router_statistics {
   std::uint32_t pending = 0;
   std::uint32_t waiting = 0;       ///< messages and answers for a link, or for room on it
   std::uint64_t waiting_bytes = 0; ///< of those, and of those on their way to the router
+  std::uint64_t uninvited = 0;     ///< answers of nodes that were not asked
 
   friend bool operator==(const router_statistics&, const router_statistics&) = default;
 
   TROUPE_FIELDS(router_statistics, delivered, forwarded, unknown, unreachable, refused, failed,
-                damaged, agents, links, pending, waiting, waiting_bytes);
+                damaged, agents, links, pending, waiting, waiting_bytes, uninvited);
 };
 
 } // namespace troupe::router

@@ -62,6 +62,17 @@ public:
     friend auto operator<=>(const type_list&, const type_list&) = default;
   };
 
+  /// Returns the types of the elements of the message that begins with `bytes`.
+  /// @pre It is not refused.
+  [[nodiscard]] static type_list types_of(std::string_view bytes) {
+    type_list types;
+    types.count = static_cast<unsigned char>(bytes.front());
+    bytes.remove_prefix(1);
+    for (std::size_t index = 0; index < types.count; ++index)
+      types.ids[index] = *take_id(bytes);
+    return types;
+  }
+
   /// Counts different lists of types, up to a bound. For any thread.
   class known_lists {
   public:

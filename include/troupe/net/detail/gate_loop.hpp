@@ -39,6 +39,7 @@
 #include "troupe/net/link_options.hpp"
 #include "troupe/net/link_table.hpp"
 #include "troupe/net/outcome.hpp"
+#include "troupe/net/peer_policy.hpp"
 #include "troupe/net/plain_stream.hpp"
 #include "troupe/net/refusal_log.hpp"
 #include "troupe/net/scribe.hpp"
@@ -78,11 +79,12 @@ struct parked_dial {
 class gate_loop final : public link_owner, public std::enable_shared_from_this<gate_loop> {
 public:
   gate_loop(caf::actor_system& sys, hello self, link_events events, link_options options,
-            const credentials_ptr& credentials)
+            peer_policy policy)
     : sys_(sys),
       options_(options),
-      is_plain_(!credentials),
-      make_stream_(is_plain_ ? make_plain_stream : make_tls_streams(credentials)),
+      policy_(std::move(policy)),
+      is_plain_(!policy_.credentials),
+      make_stream_(is_plain_ ? make_plain_stream : make_tls_streams(policy_.credentials)),
       budgets_{byte_budget{options_.max_all_queued_bytes},
                byte_budget{options_.max_all_collected_bytes}},
       events_(std::move(events)),
@@ -139,6 +141,14 @@ public:
 
   void drained(const link_ptr& which) override {
     tell(&link_events::on_drained, which);
+  }
+
+  void dropped(const link_ptr& which, const std::string& why) override {
+    tell(&link_events::on_dropped, which, why);
+  }
+
+  [[nodiscard]] const peer_policy& policy() const override {
+    return policy_;
   }
 
   link_budgets& budgets() override {
@@ -497,6 +507,8 @@ private:
     if (links_.erase(which->number()) == 0)
       return;
     link_count = links_.size();
+    if (policy_.peers)
+      policy_.peers->leave(which->number());
     which->close("closed by the peer"); // keeps an earlier reason
     step(ended{which->number()});
     release(which);
@@ -577,6 +589,7 @@ private:
 
   caf::actor_system& sys_;
   const link_options options_;
+  const peer_policy policy_;
   const bool is_plain_;
   const stream_maker make_stream_;
   link_budgets budgets_;

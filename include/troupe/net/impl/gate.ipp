@@ -69,7 +69,7 @@ namespace troupe::net {
 TROUPE_COMPILED result<std::unique_ptr<gate>> gate::start(caf::actor_system& sys, hello self,
                                                           caf::strong_actor_ptr entry_point,
                                                           link_events events, link_options options,
-                                                          credentials_ptr credentials) {
+                                                          peer_policy policy) {
   if (!sys.has_middleman()
       || dynamic_cast<caf::io::network::default_multiplexer*>(&sys.middleman().backend())
            == nullptr)
@@ -83,14 +83,14 @@ TROUPE_COMPILED result<std::unique_ptr<gate>> gate::start(caf::actor_system& sys
   self.basp_node.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   self.heartbeat = detail::heartbeat_of(sys);
   self.entry_point = entry_point ? entry_point->id() : 0;
-  if (credentials && self.as == role::client)
-    self.node = client_id(credentials->self().node, self.basp_node);
+  if (policy.credentials && self.as == role::client)
+    self.node = client_id(policy.credentials->self().node, self.basp_node);
   if (auto why = detail::refuse(self, options))
     return why;
-  if (auto why = detail::refuse(self, credentials.get()))
+  if (auto why = detail::refuse(self, policy.credentials.get()))
     return why;
   auto inside = std::make_shared<detail::gate_loop>(sys, std::move(self), std::move(events),
-                                                    options, credentials);
+                                                    options, std::move(policy));
   if (!inside->jobs.usable())
     return problem{errc::limit_reached, "no file descriptor is left for links: "
                                           + system_text(errno) + "; raise ulimit -n"};

@@ -234,7 +234,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
       access_,
       [number = which->number()](cluster::access_state& state) { state.link_down(number); });
   };
-  net::credentials_ptr credentials;
+  security::credentials_ptr credentials;
   if (!identity.empty()) {
     auto loaded = security::credentials::load(identity, read_calendar());
     if (!loaded)
@@ -242,7 +242,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
     credentials = *std::move(loaded);
   }
   auto made = net::gate::start(system_, std::move(self), router::client_end::make(system_),
-                               std::move(links), options, std::move(credentials));
+                               std::move(links), options, {std::move(credentials)});
   if (!made)
     return made.error();
   gate_ = std::move(*made);

@@ -38,6 +38,7 @@
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/node/known_nodes.hpp"
+#include "troupe/node/link_rules.hpp"
 #include "troupe/node/made_agents.hpp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/node.hpp"
@@ -132,7 +133,11 @@ struct node::inside {
     // What the node that leads knows of the others it knows by their links.
     router_.emplace(
       *system_, id, options_.router, std::move(asks),
-      router::idle_options{.idle_after = options_.links.idle_after, .keeps_all = in_memory});
+      router::idle_options{.idle_after = options_.links.idle_after, .keeps_all = in_memory},
+      [peers = peers_](const caf::strong_actor_ptr& from) {
+        auto who = peers->find(from);
+        return who ? to_string(who->node) : std::string{};
+      });
     system_->registry().put(answer_path::name,
                             caf::actor_cast<caf::strong_actor_ptr>(router_->handle()));
     signpost_.emplace(*router_);
@@ -389,6 +394,11 @@ struct node::inside {
     events.on_outlived = [this](boot_number heard) {
       on_access([this, heard](cluster::access_state&) { rise_above(heard); });
     };
+    events.on_dropped = [log = log_](const net::link_ptr& which, const std::string& why) {
+      auto who = which->who(); // by name or kind: ids of clients are new each time
+      auto whose = who.name.empty() ? "a " + std::string{name_of(who.as)} : "'" + who.name + "'";
+      log.complain("messages of " + whose + " are dropped", why);
+    };
     events.on_refused = [log = log_](const std::string& line) { log.warn(line); };
     if (credentials_)
       log_("links are encrypted; the certificate of " + credentials_->self().name
@@ -401,7 +411,8 @@ struct node::inside {
     events.on_drained = [this](const net::link_ptr& which) { tell_router(which, false); };
     auto made = net::gate::start(*system_, std::move(self),
                                  caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
-                                 std::move(events), options_.links, credentials_);
+                                 std::move(events), options_.links,
+                                 {credentials_, cluster::link_rules(options_.services), peers_});
     if (!made)
       return made.error();
     gate_ = std::move(*made);
@@ -771,7 +782,8 @@ struct node::inside {
   node_options options_;
   cluster::node_log log_;
   cluster::data_folder data_;
-  const net::credentials_ptr credentials_;         // null: its links are plain
+  const net::credentials_ptr credentials_; // null: its links are plain
+  const std::shared_ptr<net::peer_book> peers_ = std::make_shared<net::peer_book>();
   std::shared_ptr<std::atomic<boot_number>> boot_; // as in data_, which only the access actor reads
   std::unique_ptr<net::gate> gate_;                // outlives the system
   std::unique_ptr<cluster::own_system<node_config>> own_system_;

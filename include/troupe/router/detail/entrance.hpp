@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -21,6 +22,13 @@
 #include "troupe/router/detail/routes.hpp"
 #include "troupe/router/messages.hpp"
 
+namespace troupe::router {
+
+/// Returns the id of the node behind a handle of another process; empty if that is not known.
+using node_finder = std::function<std::string(const caf::strong_actor_ptr&)>;
+
+} // namespace troupe::router
+
 namespace troupe::router::detail {
 
 /// The part of a router that works in the thread which brings a message: hands on what comes
@@ -31,8 +39,8 @@ namespace troupe::router::detail {
 /// Thread-safe; outlives the state of its actor, which closes it.
 class entrance {
 public:
-  entrance(std::string node, const router_options& options)
-    : ways(std::move(node), options), going_out(options) {}
+  entrance(std::string node, const router_options& options, node_finder nodes)
+    : ways(std::move(node), options), going_out(options), nodes_(std::move(nodes)) {}
 
   agent_table agents;
   /// To the agents of all nodes.
@@ -46,6 +54,7 @@ public:
     std::atomic<std::uint64_t> delivered{0};
     std::atomic<std::uint64_t> unknown{0};
     std::atomic<std::uint64_t> damaged{0};
+    std::atomic<std::uint64_t> uninvited{0};
   };
 
   [[nodiscard]] const counts& counted() const {
@@ -127,10 +136,21 @@ private:
 
   bool bring_back(const caf::strong_actor_ptr& self, caf::mailbox_element& what,
                   compat::execution_context* context) {
-    return going_out.take(self, what, context)
-           || pending.finish(what.mid.request_id().integer_value(), [&](asker& to) {
-                going_out.tell(self, std::move(to), in_our_words(std::move(what.payload)), context);
-              });
+    if (going_out.take(self, what, context))
+      return true;
+    auto number = what.mid.request_id().integer_value();
+    auto deliver = [&](asker& to) {
+      going_out.tell(self, std::move(to), in_our_words(std::move(what.payload)), context);
+    };
+    // From this process, or without a sender, it is CAF's word for what never got there.
+    if (!nodes_ || !what.sender || what.sender->node() == self->node())
+      return pending.finish(number, deliver);
+    if (pending.finish_by(nodes_(what.sender), number, deliver))
+      return true;
+    if (!pending.is_open(number))
+      return false;
+    counts_.uninvited.fetch_add(1, std::memory_order_relaxed);
+    return true;
   }
 
   void deliver(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& asks, bundle& what,
@@ -192,6 +212,7 @@ private:
   /// Of who asks by an envelope, or a service: they say nothing of it.
   static constexpr duration quiet_patience = std::chrono::minutes{1};
 
+  const node_finder nodes_;
   std::atomic<bool> closed_{false};
   counts counts_;
 };

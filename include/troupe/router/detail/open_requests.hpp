@@ -68,6 +68,17 @@ public:
     return true;
   }
 
+  /// Ends a request with `deliver(answer)`, if it was `who` that was asked. Returns false if it is
+  /// over already, or somebody else was asked: then it stays open.
+  template <class Deliver>
+  bool finish_by(const Key& who, std::uint64_t number, Deliver deliver) {
+    auto found = take(number, &who);
+    if (!found)
+      return false;
+    deliver(found.mapped().answer);
+    return true;
+  }
+
   /// Ends with `deliver(answer)` whatever was sent to `whom`. Returns how many that were.
   template <class Deliver>
   std::size_t lost(const Key& whom, Deliver deliver) {
@@ -108,6 +119,11 @@ public:
     return sent_.contains(whom);
   }
 
+  [[nodiscard]] bool is_open(std::uint64_t number) const {
+    std::lock_guard guard{mutex_};
+    return requests_.contains(number);
+  }
+
   [[nodiscard]] std::size_t size() const {
     std::lock_guard guard{mutex_};
     return requests_.size();
@@ -125,11 +141,12 @@ private:
       deadlines_.erase({*what.deadline, number});
   }
 
-  auto take(std::uint64_t number) {
+  auto take(std::uint64_t number, const Key* by = nullptr) {
     std::lock_guard guard{mutex_};
-    auto found = requests_.extract(number);
-    if (!found)
-      return found;
+    auto open = requests_.find(number);
+    if (open == requests_.end() || (by != nullptr && open->second.whom != *by))
+      return typename decltype(requests_)::node_type{};
+    auto found = requests_.extract(open);
     forget_deadline(number, found.mapped());
     if (auto there = sent_.find(found.mapped().whom); there != sent_.end()) {
       there->second.erase(number);

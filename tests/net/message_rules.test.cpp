@@ -1,0 +1,173 @@
+// What a peer may send, by the types of its messages.
+
+#include "troupe/net/message_rules.hpp"
+#include "net/node_fixture.hpp"
+#include "support/certificates.hpp"
+#include "troupe/testing/comes_true.hpp"
+
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <array>
+
+using namespace std::literals;
+using namespace troupe;
+using Catch::Matchers::ContainsSubstring;
+using net::message_rules;
+using net::need;
+using security::rights;
+using security::role;
+using test::greet_request;
+using test::test_node;
+using test::throwaway_ca;
+using test::wait_request;
+
+namespace {
+
+security::facts client_with(rights may) {
+  return {.name = "ann", .as = role::client, .may = may};
+}
+
+template <class... Ts>
+problem judge(const message_rules& rules, const security::facts& who) {
+  std::array<caf::type_id_t, sizeof...(Ts)> types{caf::type_id_v<Ts>...};
+  return rules.refusal(who, types);
+}
+
+/// greet_request needs what is said, all else what it needs anyway.
+net::message_rules_ptr greeting_needs(need what) {
+  auto made = std::make_shared<message_rules>();
+  made->set<greet_request>(what);
+  return made;
+}
+
+} // namespace
+
+TEST_CASE("a client may send what its rights allow, and those below", "[net]") {
+  message_rules rules;
+  rules.set<greet_request>(need::operate).set<wait_request>(need::read);
+  for (auto may : {rights::read, rights::use, rights::operate}) {
+    CAPTURE(name_of(may));
+    CHECK_FALSE(judge<wait_request>(rules, client_with(may)));
+    CHECK(judge<std::string>(rules, client_with(may)).code
+          == (may == rights::read ? errc::denied : errc::none));
+    CHECK(judge<greet_request>(rules, client_with(may)).code
+          == (may == rights::operate ? errc::none : errc::denied));
+  }
+}
+
+TEST_CASE("the strictest type of a message counts, wherever it stands", "[net]") {
+  message_rules rules;
+  rules.set<greet_request>(need::operate).set<wait_request>(need::read);
+  CHECK(judge<wait_request, greet_request>(rules, client_with(rights::use)).code == errc::denied);
+  CHECK(judge<greet_request, wait_request>(rules, client_with(rights::use)).code == errc::denied);
+  CHECK_FALSE(judge<wait_request, wait_request>(rules, client_with(rights::read)));
+}
+
+TEST_CASE("types of troupe's own that no rule names are for members, others for who may use it",
+          "[net]") {
+  message_rules rules;
+  CHECK(rules.need_of(type_ids::core) == need::membership);
+  CHECK(rules.need_of(type_ids::end - 1) == need::membership);
+  CHECK(rules.need_of(type_ids::core - 1) == need::use);
+  CHECK(rules.need_of(type_ids::end) == need::use);
+  CHECK(judge<problem>(rules, client_with(rights::operate)).code == errc::denied);
+  CHECK_FALSE(judge<problem>(rules, {.name = "n1", .as = role::member, .may = rights::read}));
+}
+
+TEST_CASE("a refusal says which right is missing, whose, and how to get it", "[net]") {
+  test::net_config names; // of types
+  message_rules rules;
+  rules.set<greet_request>(need::operate);
+  auto lacks = judge<greet_request>(rules, client_with(rights::read));
+  CHECK_THAT(lacks.detail, ContainsSubstring("greet_request needs the right operate"));
+  CHECK_THAT(lacks.detail, ContainsSubstring("the certificate of 'ann' has read"));
+  CHECK_THAT(lacks.detail, ContainsSubstring("troupe ca issue --rights operate"));
+  auto outside = judge<problem>(rules, client_with(rights::operate));
+  CHECK_THAT(outside.detail, ContainsSubstring("for members of the cluster"));
+  CHECK_THAT(outside.detail, ContainsSubstring("'ann' has the role client"));
+}
+
+SCENARIO("a request without the right to it is answered with what is missing", "[net]") {
+  throwaway_ca ca;
+  auto ann_is = ca.issue("ann");
+  test_node ann{{.node = 1, .credentials = ann_is, .rules = greeting_needs(need::operate)}};
+  auto where = ann.listen();
+  auto greet_as = [&](role as, rights may) {
+    test_node bob{{.node = 2,
+                   .as = as,
+                   .credentials = ca.issue("bob", as, may),
+                   .rules = greeting_needs(need::read)}};
+    auto got = bob.dial(where);
+    REQUIRE((got ? "" : got.error().detail) == std::string{});
+    return bob.greet(*got);
+  };
+  GIVEN("a client that lacks it") {
+    auto said = greet_as(role::client, rights::use);
+    THEN("it hears at once which one, and the receiver says so") {
+      CHECK_THAT(said, ContainsSubstring("denied"));
+      CHECK_THAT(said, ContainsSubstring("needs the right operate"));
+      REQUIRE(testing::comes_true([&] { return !ann.dropped().empty(); }));
+      CHECK_THAT(ann.dropped().front(), ContainsSubstring("the certificate of 'bob' has use"));
+    }
+  }
+  GIVEN("a client that has it") {
+    CHECK(greet_as(role::client, rights::operate) == "hello, says 1");
+  }
+  GIVEN("a member, whatever its certificate says of rights") {
+    CHECK(greet_as(role::member, rights::read) == "hello, says 1");
+  }
+}
+
+SCENARIO("without certificates a client may do what clients can, and no more", "[net]") {
+  test_node ann{{.node = 1, .rules = greeting_needs(need::operate)}};
+  test_node strict{{.node = 3, .rules = greeting_needs(need::membership)}};
+  test_node bob{{.node = 2, .as = role::client}};
+  auto to_ann = bob.dial(ann.listen());
+  auto to_strict = bob.dial(strict.listen());
+  REQUIRE(to_ann);
+  REQUIRE(to_strict);
+  CHECK(bob.greet(*to_ann) == "hello, says 1");
+  CHECK_THAT(bob.greet(*to_strict), ContainsSubstring("for members"));
+}
+
+SCENARIO("a message that asks for no answer is dropped in silence, and the link stays", "[net]") {
+  throwaway_ca ca;
+  test_node ann{
+    {.node = 1, .credentials = ca.issue("ann"), .rules = greeting_needs(need::membership)}};
+  test_node bob{{.node = 2, .as = role::client, .credentials = ca.issue("bob", role::client)}};
+  auto got = bob.dial(ann.listen());
+  REQUIRE(got);
+  for (auto count = 0; count < 100; ++count)
+    caf::anon_send(caf::actor_cast<caf::actor>((*got)->entry_point()), greet_request{"x"});
+  CHECK(testing::comes_true([&] { return ann.dropped().size() == 100; }));
+  CHECK((*got)->reason().empty());
+}
+
+SCENARIO("only members spawn actors in another process", "[net]") {
+  throwaway_ca ca;
+  test_node ann{{.node = 1, .credentials = ca.issue("ann")}};
+  test_node bob{{.node = 2, .as = role::client, .credentials = ca.issue("bob", role::client)}};
+  auto got = bob.dial(ann.listen());
+  REQUIRE(got);
+  auto made = bob.system().middleman().remote_spawn<caf::actor>(
+    (*got)->entry_point()->node(), "nothing", caf::make_message(), 200ms);
+  CHECK_FALSE(made);
+  CHECK(testing::comes_true([&] { return ann.only_link()->dropped_messages() > 0; }));
+  CHECK(ann.dropped().empty()); // as CAF asks for the server that spawns on each link, unasked
+}
+
+SCENARIO("who is behind a handle is known as long as its link lasts", "[net]") {
+  throwaway_ca ca;
+  auto bob_is = ca.issue("bob");
+  test_node ann{{.node = 1, .credentials = ca.issue("ann")}};
+  test_node bob{{.node = 2, .credentials = bob_is}};
+  auto got = bob.dial(ann.listen());
+  REQUIRE(got);
+  REQUIRE(ann.wait_for_links(1));
+  auto there = ann.only_link()->entry_point();
+  CHECK(ann.peers()->find(there) == bob_is->self());
+  CHECK_FALSE(ann.peers()->find(nullptr));
+  CHECK_FALSE(ann.peers()->find((*got)->entry_point())); // its own
+  (*got)->close("enough");
+  CHECK(testing::comes_true([&] { return !ann.peers()->find(there); }));
+}

@@ -1,0 +1,132 @@
+// What peers send that nobody asked them for.
+
+#include "node/node_fixture.hpp"
+#include "troupe/core/caf/compat.hpp"
+#include "troupe/core/entropy.hpp"
+#include "troupe/net/gate.hpp"
+#include "troupe/net/resolver.hpp"
+#include "troupe/node/configure.hpp"
+#include "troupe/node/messages.hpp"
+#include "troupe/router/router_client.hpp"
+#include "troupe/testing/comes_true.hpp"
+
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include "caf/scoped_actor.hpp"
+
+#include <future>
+
+using namespace std::literals;
+using namespace troupe;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+/// A process with a link to one node, which sends what it likes.
+class stranger {
+public:
+  stranger(const troupe::node& whom, net::role as)
+    : self_(sys_.spawn([](caf::event_based_actor* it) -> caf::behavior {
+        it->set_default_handler(caf::drop);
+        return {[](caf::unit_t) {}};
+      })) {
+    net::hello hello;
+    hello.node = random_id<node_id>();
+    hello.boot = 1;
+    hello.as = as;
+    auto made = net::gate::start(sys_, hello, caf::actor_cast<caf::strong_actor_ptr>(self_));
+    REQUIRE(made);
+    gate_ = *std::move(made);
+    auto where = net::resolve({"127.0.0.1", whom.port()});
+    REQUIRE(where);
+    std::promise<result<net::link_ptr>> dialled;
+    gate_->dial(*where, std::nullopt,
+                [&](result<net::link_ptr> got) { dialled.set_value(std::move(got)); });
+    auto got = dialled.get_future().get();
+    REQUIRE(got);
+    link_ = *got;
+  }
+
+  ~stranger() {
+    link_ = nullptr;
+    gate_->stop();
+    caf::anon_send_exit(self_, caf::exit_reason::kill);
+  }
+
+  /// Answers requests of the node's router that were not sent here.
+  void answer(std::uint64_t first, std::uint64_t last) {
+    auto me = caf::actor_cast<caf::strong_actor_ptr>(self_);
+    for (auto number = first; number <= last; ++number)
+      for (auto flag : {compat::enclosed_request, std::uint64_t{0}})
+        link_->entry_point()->enqueue(
+          me, caf::message_id{flag | number}.with_normal_priority().response_id(),
+          caf::make_message("forged"s), nullptr);
+  }
+
+  /// Asks the entry point of the node, and returns the error.
+  template <class Request>
+  std::string ask(const Request& what) {
+    caf::scoped_actor self{sys_};
+    std::string result;
+    self->request(caf::actor_cast<caf::actor>(link_->entry_point()), 10s, what)
+      .receive([&](const caf::message&) { result = "answered"; },
+               [&](const caf::error& why) { result = to_string(why); });
+    return result;
+  }
+
+private:
+  node_config config_;
+  caf::actor_system sys_{config_};
+  caf::actor self_;
+  std::unique_ptr<net::gate> gate_;
+  net::link_ptr link_;
+};
+
+} // namespace
+
+SCENARIO("a request is answered by the node that was asked, whoever else answers", "[node]") {
+  GIVEN("a request of one node that another one is slow to answer") {
+    auto founder = troupe::node::start({.name = "founder", .listen = {"127.0.0.1", 0}});
+    REQUIRE(founder);
+    auto other = troupe::node::start(
+      {.name = "other", .listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", founder->port()}}});
+    REQUIRE(other);
+    std::promise<void> may_answer;
+    auto waits = may_answer.get_future().share();
+    std::atomic<int> asked = 0;
+    auto slow = other->agent("slow", [&asked, waits](const std::string&) {
+      ++asked;
+      waits.wait_for(20s);
+      return "true answer"s;
+    });
+    REQUIRE(slow);
+    REQUIRE(testing::comes_true([&] { return founder->find("slow").has_value(); }));
+    auto pending
+      = founder->async_request<std::string>(to_agent("slow"), 15s, std::string{"hello"}).future();
+    REQUIRE(testing::comes_true([&] { return asked == 1; }));
+    for (auto as : {net::role::member, net::role::client}) {
+      WHEN("a third process answers with guessed numbers, as a " + std::string{name_of(as)}) {
+        stranger third{*founder, as};
+        third.answer(1, 399);
+        CHECK(pending.wait_for(500ms) == std::future_status::timeout);
+        may_answer.set_value();
+        auto got = pending.get();
+        THEN("only the true answer counts") {
+          REQUIRE(got);
+          CHECK(*got == "true answer");
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a client without a certificate is refused what is for members, and hears so", "[node]") {
+  test::lines said;
+  auto founder = troupe::node::start({.name = "founder", .listen = {"127.0.0.1", 0}, .log = said});
+  REQUIRE(founder);
+  stranger third{*founder, net::role::client};
+  auto refused = third.ask(cluster::exchange_seats{});
+  CHECK_THAT(refused, ContainsSubstring("denied"));
+  CHECK_THAT(refused, ContainsSubstring("for members of the cluster"));
+  CHECK(testing::comes_true([&] { return said.contain("messages of a client are dropped"); }));
+}
