@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "troupe/core/log_line.hpp"
+
 namespace cli {
 
 using namespace troupe;
@@ -128,6 +130,31 @@ bool leads(const registry::record& node, const cluster_report& found) {
   return role != node.metadata.end() && role->second == "host";
 }
 
+std::string name_of_peer(const cluster_report& found, const cluster::link_view& link) {
+  if (!link.name.empty())
+    return link.name;
+  return link.role == "member" ? name_of_node(found, link.node) : link.node.substr(0, 8);
+}
+
+namespace {
+
+json links_of(const cluster_report& found) {
+  auto all = json::array();
+  for (auto& each : found.seen.links) {
+    auto is_secure = !each.tls.empty();
+    all.push_back(
+      {{"peer", name_of_peer(found, each)},
+       {"id", each.node},
+       {"role", each.role},
+       {"rights", each.role == "client" ? json(each.rights) : json{}},
+       {"tls", is_secure ? json(each.tls) : json{}},
+       {"certificate_valid_until", is_secure ? json(to_rfc3339(each.valid_until)) : json{}}});
+  }
+  return all;
+}
+
+} // namespace
+
 json to_json(const cluster_report& found) {
   std::string leader;
   auto members = json::array();
@@ -149,6 +176,8 @@ json to_json(const cluster_report& found) {
             {"group", has_group ? to_json(found.seen.group, called) : json{}}};
   add_standing(line, found.seen, leader);
   line["asked"] = found.seen.name;
+  line["links"] = links_of(found);
+  line["all_links"] = found.seen.all_links;
   line["agents"] = {{"active", found.agents.active},
                     {"maintenance", found.agents.maintenance},
                     {"inactive", found.agents.inactive},

@@ -36,6 +36,9 @@ std::string place_of(const troupe::registry::record& node);
 /// The name of a node; the first digits of its id, if the name is not known.
 std::string name_of_node(const cluster_report& found, const std::string& id);
 
+/// What people call the peer of a link: the name in its certificate, or that of its node.
+std::string name_of_peer(const cluster_report& found, const troupe::cluster::link_view& link);
+
 bool leads(const troupe::registry::record& node, const cluster_report& found);
 
 struct slot_count {

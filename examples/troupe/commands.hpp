@@ -173,7 +173,7 @@ int run_restore(const common_options& common, const backup_command& what);
 
 int run_recover(const common_options& common, const backup_command& what);
 
-int run_status(const common_options& common);
+int run_status(const common_options& common, bool shows_links);
 
 struct top_command {
   /// A duration as to_duration() reads it.

@@ -591,7 +591,9 @@ private:
 
   void add_lists() {
     add_asking("status", "Shows the members of a cluster and its load",
-               [this] { return cli::run_status(common_); });
+               [this] { return cli::run_status(common_, shows_links_); })
+      ->add_flag("--links", shows_links_,
+                 "Shows also the links of the node that was asked: peers, roles, certificates");
     auto* top
       = add_asking("top", "Shows a cluster while it changes: nodes, workers, runs and rates",
                    [this] { return cli::run_top(common_, top_); });
@@ -720,6 +722,7 @@ private:
   cli::maintain_command maintain_;
   cli::voters_command voters_;
   cli::top_command top_;
+  bool shows_links_ = false;
   cli::backup_command backup_;
   cli::demo_command demo_;
   cli::dag_command dag_;

@@ -2,6 +2,8 @@
 
 #include "cluster_report.hpp"
 #include "commands.hpp"
+#include "table.hpp"
+#include "troupe/core/log_line.hpp"
 
 namespace cli {
 
@@ -39,9 +41,25 @@ void print_text(const cluster_report& found) {
   std::cout << std::flush;
 }
 
+/// The links of the node that was asked.
+void print_links(const cluster_report& found) {
+  table links{{"PEER", "ROLE", "RIGHTS", "TLS", "CERTIFICATE UNTIL", "ID"}};
+  for (auto& each : found.seen.links) {
+    auto is_secure = !each.tls.empty();
+    links.add({name_of_peer(found, each), each.role, each.role == "client" ? each.rights : "",
+               is_secure ? each.tls : "none", is_secure ? to_rfc3339(each.valid_until) : "",
+               each.node.substr(0, 16)});
+  }
+  std::cout << "\nlinks of node " << found.seen.name << ":\n";
+  links.print(std::cout);
+  if (auto more = found.seen.all_links - found.seen.links.size(); more > 0)
+    std::cout << "and " << more << " more\n";
+  std::cout << std::flush;
+}
+
 } // namespace
 
-int run_status(const common_options& common) {
+int run_status(const common_options& common, bool shows_links) {
   auto client = connect(common);
   if (!client)
     return complain(common, client.error());
@@ -52,6 +70,8 @@ int run_status(const common_options& common) {
     print(to_json(*found));
   else
     print_text(*found);
+  if (shows_links && !common.json)
+    print_links(*found);
   return ok;
 }
 

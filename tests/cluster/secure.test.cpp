@@ -40,6 +40,24 @@ SCENARIO("three nodes with certificates of one CA are a cluster that strangers c
         }));
         nodes.start_node(leader);
         CHECK(comes_true([&] { return nodes.is_whole(); }));
+        std::map<std::string, json> peers;
+        REQUIRE(comes_true([&] {
+          auto seen = run({"status", "--json", "--at", nodes[0].address()}).line();
+          peers.clear();
+          for (auto& each : seen["links"])
+            peers[each["peer"]] = each;
+          return peers.size() == 3 && !peers.contains(seen["asked"]);
+        }));
+        CHECK(peers.contains("c1"));
+        for (auto& [name, peer] : peers) {
+          INFO(peer);
+          CHECK(peer["tls"] == "1.3");
+          CHECK(peer["role"] == (name == "c1" ? "client" : "member"));
+          CHECK(peer["rights"] == (name == "c1" ? json("operate") : json{}));
+          CHECK_THAT(peer.value("certificate_valid_until", ""), ContainsSubstring("T"));
+        }
+        auto text = run({"status", "--links", "--at", nodes[0].address()});
+        CHECK(text.says("CERTIFICATE UNTIL"));
         auto by_node = run({"get", "colour", "--at", nodes[0].address(), "--identity",
                             who.folder("n0")}); // where the node itself runs
         CHECK(by_node.output == "blue\n");

@@ -7,7 +7,10 @@
 #include "troupe/net/resolver.hpp"
 #include "troupe/node/configure.hpp"
 #include "troupe/node/messages.hpp"
-#include "troupe/router/router_client.hpp"
+#include "troupe/node/service_names.hpp"
+#include "troupe/registry/messages.hpp"
+#include "troupe/router/messages.hpp"
+#include "troupe/scheduler/messages.hpp"
 #include "troupe/testing/comes_true.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -63,15 +66,33 @@ public:
           caf::make_message("forged"s), nullptr);
   }
 
-  /// Asks the entry point of the node, and returns the error.
-  template <class Request>
-  std::string ask(const Request& what) {
+  /// Asks the entry point of the node, or `whom`, and returns the error.
+  template <class... Ts>
+  std::string ask(const caf::strong_actor_ptr& whom, const Ts&... what) {
     caf::scoped_actor self{sys_};
     std::string result;
-    self->request(caf::actor_cast<caf::actor>(link_->entry_point()), 10s, what)
-      .receive([&](const caf::message&) { result = "answered"; },
-               [&](const caf::error& why) { result = to_string(why); });
+    compat::ask_and_wait(
+      self, caf::actor_cast<caf::actor>(whom ? whom : link_->entry_point()), 10s,
+      caf::make_message(what...), [&](const caf::message&) { result = "answered"; },
+      [&](const caf::error& why) { result = to_string(why); });
     return result;
+  }
+
+  /// The handle of a service, from the node.
+  caf::strong_actor_ptr find(const std::string& service) {
+    caf::scoped_actor self{sys_};
+    caf::strong_actor_ptr found;
+    self
+      ->request(caf::actor_cast<caf::actor>(link_->entry_point()), 10s,
+                router::find_service{service, 0, {}})
+      .receive([&](const router::service_place& place) { found = place.handle; },
+               [](const caf::error&) {});
+    REQUIRE(found);
+    return found;
+  }
+
+  [[nodiscard]] std::string id() const {
+    return to_string(gate_->self().node);
   }
 
 private:
@@ -125,8 +146,68 @@ TEST_CASE("a client without a certificate is refused what is for members, and he
   auto founder = troupe::node::start({.name = "founder", .listen = {"127.0.0.1", 0}, .log = said});
   REQUIRE(founder);
   stranger third{*founder, net::role::client};
-  auto refused = third.ask(cluster::exchange_seats{});
+  auto refused = third.ask(nullptr, cluster::exchange_seats{});
   CHECK_THAT(refused, ContainsSubstring("denied"));
   CHECK_THAT(refused, ContainsSubstring("for members of the cluster"));
   CHECK(testing::comes_true([&] { return said.contain("messages of a client are dropped"); }));
+}
+
+SCENARIO("no node speaks for another one", "[node]") {
+  GIVEN("a member that is linked to the node with the services") {
+    auto founder = troupe::node::start({.name = "founder", .listen = {"127.0.0.1", 0}});
+    REQUIRE(founder);
+    auto victim = troupe::node::start(
+      {.name = "victim", .listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", founder->port()}}});
+    REQUIRE(victim);
+    REQUIRE(victim->agent("echo", test::echo()));
+    REQUIRE(testing::comes_true([&] { return founder->find("echo").has_value(); }));
+    stranger third{*founder, net::role::member};
+    auto owner = to_string(victim->id());
+    constexpr std::uint64_t later = std::uint64_t{1} << 62U;
+    const host::call plain{};
+    THEN("what it says of others is refused, and they go on") {
+      auto registry = third.find(cluster::registry_name);
+      auto names = third.find(cluster::names_name);
+      auto scheduler = third.find(cluster::scheduler_name);
+      registry::record record;
+      record.key = {registry::record_kind::agent, "echo", owner};
+      record.boot = later;
+      const std::string refusals[]{
+        third.ask(registry, plain, registry::put_records{{record}}),
+        third.ask(registry, plain, registry::heartbeat{owner, later}),
+        third.ask(registry, plain,
+                  registry::verdict{owner, later, registry::record_status::disconnected}),
+        third.ask(registry, plain, registry::forget{owner, later}),
+        third.ask(names, plain, registry::names::claim{{"echo"}, owner, later}),
+        third.ask(names, plain, registry::names::release{{"echo"}, owner, later}),
+        third.ask(names, plain, registry::names::owner_gone{owner, later}),
+        third.ask(scheduler, plain, scheduler::worker_lost{owner, later, {}}),
+        third.ask(scheduler, plain,
+                  scheduler::register_worker{.name = "w", .owner = owner, .boot = later}),
+      };
+      for (auto& each : refusals)
+        CHECK_THAT(each, ContainsSubstring("denied") && ContainsSubstring("only the node"));
+      CHECK(test::answer_of(*founder, "echo") == "hello");
+    }
+    THEN("what it says of itself counts, and what it says of a name that is no node") {
+      auto registry = third.find(cluster::registry_name);
+      registry::record record;
+      record.key = {registry::record_kind::agent, "mine@" + third.id(), third.id()};
+      record.boot = 1;
+      record.version = 1;
+      CHECK(third.ask(registry, plain, registry::put_records{{record}}) == "answered");
+      auto scheduler = third.find(cluster::scheduler_name);
+      CHECK(third.ask(scheduler, plain, scheduler::worker_lost{"somebody", 1, {}}) == "answered");
+    }
+    THEN("of a page of records each is looked at") {
+      auto registry = third.find(cluster::registry_name);
+      registry::record mine;
+      mine.key = {registry::record_kind::agent, "mine@" + third.id(), third.id()};
+      mine.boot = mine.version = 1;
+      auto theirs = mine;
+      theirs.key.owner = owner;
+      CHECK_THAT(third.ask(registry, plain, registry::put_records{{mine, theirs}}),
+                 ContainsSubstring("denied"));
+    }
+  }
 }

@@ -1,6 +1,16 @@
 #pragma once
 
+#include <concepts>
+#include <string>
+
 namespace troupe::host {
+
+/// A command that says something of nodes. Only they may say that: `node` is the id of the one that
+/// sends it.
+template <class Command>
+concept speaks_for_nodes = requires(const Command& what, const std::string& node) {
+  { what.speaks_only_for(node) } -> std::same_as<bool>;
+};
 
 /// The commands of a service; each names its `result`.
 template <class... Requests>

@@ -29,6 +29,7 @@
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
+#include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/signatures.hpp"
 #include "troupe/core/caf/to_error.hpp"
@@ -85,6 +86,8 @@ public:
     /// entry; the service then refuses all requests with the problem that this returns. Null: the
     /// actor ends, and so does the node if the service is one of troupe's own.
     std::function<problem(const problem&)> on_end{};
+    /// With it, what commands say of a node counts only from that node.
+    node_finder nodes{};
   };
 
   service_actor_state(caf::event_based_actor* self, const std::shared_ptr<prepared>& from)
@@ -94,6 +97,7 @@ public:
       core_(std::move(from->inside)),
       host_(std::move(from->host)),
       on_end_(std::move(from->on_end)),
+      nodes_(std::move(from->nodes)),
       started_(self->clock().now()),
       born_(core_.time()) {
     ignore_strays(self_);
@@ -153,11 +157,25 @@ private:
       [this](const open_session& what) { return ask<session_id>(what); },
       [this](const close_session& what) { return ask<session_id>(what); },
       [this](const keep_session& what) { return ask<session_id>(what); },
-      [this](const call& who, Cs& what) { // CAF copies it only if the message is shared
+      // CAF copies a command only if the message is shared.
+      [this](const call& who, Cs& what) -> caf::result<typename Cs::result> {
+        if (auto why = refuse_foreign(what))
+          return to_error(std::move(why));
         return ask<typename Cs::result>(command<machine_type>{who, std::move(what)});
       }...,
       [this](const Qs& what) -> caf::result<typename Qs::result> { return look_up(what); }...,
     };
+  }
+
+  /// Nobody speaks for another node.
+  template <class Command>
+  [[nodiscard]] problem refuse_foreign([[maybe_unused]] const Command& what) const {
+    if constexpr (speaks_for_nodes<Command>) {
+      auto& from = self_->current_sender();
+      if (nodes_ && from && from->node() != self_->node() && !what.speaks_only_for(nodes_(from)))
+        return {errc::denied, "only the node that it is about may say it"};
+    }
+    return {};
   }
 
   /// Steps the core with the request of the current message. Returning caf::delegated tells CAF
@@ -657,6 +675,7 @@ private:
   core core_;
   std::unique_ptr<any_host<machine_type>> host_;
   std::function<problem(const problem&)> on_end_;
+  node_finder nodes_;
   problem ended_; // if set, all requests are refused with it
   job_runner home_ = home();
   bool gathers_ = false;
@@ -732,11 +751,13 @@ template <class Service>
 using service_actor = typename detail::actor_of<Service>::type;
 
 /// Starts a service in this process. Reads the journal, so it blocks. Errors: those of the journal
-/// (damaged, incompatible, in_use, …). `on_end`: see service_actor_state::prepared.
+/// (damaged, incompatible, in_use, …). `on_end` and `nodes`: see
+/// service_actor_state::prepared.
 template <class Service, class Host = in_memory>
 caf::expected<typename Service::handle>
 spawn(caf::actor_system& sys, const typename Service::options& options = {}, Host host = {},
-      core_options limits = {}, std::function<problem(const problem&)> on_end = {}) {
+      core_options limits = {}, std::function<problem(const problem&)> on_end = {},
+      node_finder nodes = {}) {
   if constexpr (keeps_handles<Service>) {
     static_assert(std::is_same_v<Host, in_memory>, "a journal cannot store handles of actors");
     auto made = sys.spawn<service_actor<Service>>(options, caf::strong_actor_ptr{});
@@ -749,8 +770,9 @@ spawn(caf::actor_system& sys, const typename Service::options& options = {}, Hos
       return to_error(std::move(why));
     auto core = kept->group() != nullptr ? typename state::core{kept->group()->life(), limits}
                                          : typename state::core{std::move(inside)};
-    auto made = sys.spawn<service_actor<Service>>(std::make_shared<typename state::prepared>(
-      typename state::prepared{std::move(core), std::move(kept), options, std::move(on_end)}));
+    auto made = sys.spawn<service_actor<Service>>(
+      std::make_shared<typename state::prepared>(typename state::prepared{
+        std::move(core), std::move(kept), options, std::move(on_end), std::move(nodes)}));
     return caf::actor_cast<typename Service::handle>(made);
   }
 }

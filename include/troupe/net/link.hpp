@@ -108,10 +108,12 @@ public:
 
   /// Ends the link; on_down follows once everything received has been delivered. The first reason
   /// is kept.
-  void close(const std::string& why) {
+  void close(const std::string& why, end_cause cause = end_cause::this_node) {
     std::lock_guard guard{mutex_};
-    if (reason_.empty())
+    if (reason_.empty()) {
       reason_ = why;
+      cause_ = cause;
+    }
     if (descriptor_ >= 0)
       ::shutdown(descriptor_, SHUT_RDWR);
   }
@@ -120,6 +122,13 @@ public:
   [[nodiscard]] std::string reason() const {
     std::lock_guard guard{mutex_};
     return reason_;
+  }
+
+  /// What kind of reason that is.
+  /// @pre reason() is not empty.
+  [[nodiscard]] end_cause cause() const {
+    std::lock_guard guard{mutex_};
+    return cause_;
   }
 
 private:
@@ -175,6 +184,7 @@ private:
   mutable std::mutex mutex_;
   int descriptor_;
   std::string reason_;
+  end_cause cause_ = end_cause::this_node;
   bool released_ = false;
   caf::strong_actor_ptr entry_point_;
   caf::actor carrier_;

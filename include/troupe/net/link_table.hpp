@@ -76,7 +76,7 @@ public:
         shut(silent,
              link.is_up ? "silent for " + troupe::to_string(link.silence)
                         : std::string{"no BASP handshake in time"},
-             out);
+             end_cause::silent, out);
       }
     }
   }
@@ -342,7 +342,7 @@ private:
       if (there.accepting)
         give_up(attempts_.find(*there.accepting), verdict::old_boot, out);
       if (auto old = std::exchange(there.link, std::nullopt))
-        shut(links_.find(*old), "replaced by a later life of the node", out);
+        shut(links_.find(*old), "replaced by a later life of the node", end_cause::replaced, out);
       keep(said.node);
     }
     if (there.link)
@@ -435,10 +435,10 @@ private:
   }
 
   /// Closes a link; its place stays occupied until BASP has forgotten it.
-  void shut(links::iterator which, std::string why, effects& out) {
+  void shut(links::iterator which, std::string why, end_cause cause, effects& out) {
     auto& [connection, it] = *which;
     disarm(connection, std::exchange(it.deadline, std::nullopt));
-    out.push_back(close_link{connection, std::move(why)});
+    out.push_back(close_link{connection, std::move(why), cause});
   }
 
   /// Does nothing for a link that is being closed: it has no deadline.

@@ -1,44 +1,54 @@
 #pragma once
 
-#include <cstdint>
+#include <algorithm>
+#include <cstddef>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "caf/actor_control_block.hpp"
 #include "caf/node_id.hpp"
-#include "troupe/core/ids.hpp"
 #include "troupe/net/types.hpp"
 #include "troupe/security/types.hpp"
 
 namespace troupe::net {
 
 /// Who is behind the handles of other processes: each link enters its peer before the first message
-/// from there arrives, and takes it out after the last. BASP sets the node of a handle from the
-/// link over which it comes, so what is found here is as well proven as the link.
+/// from there arrives. BASP sets the node of a handle from the link over which it comes, so what is
+/// found here is as well proven as the link. The peers of links that have ended stay for a while,
+/// as their last messages may wait in mailboxes.
 ///
 /// Thread-safe. Cost: O(log n) for n links.
 class peer_book {
 public:
+  /// Peers without a link that are remembered; beyond that the one gone for longest is forgotten.
+  static constexpr std::size_t max_gone = 1'024;
+
   /// The peer of link `number`; CAF knows it as `process`.
-  void enter(connection_id number, const caf::node_id& process, security::facts who) {
+  void enter(connection_id number, const caf::node_id& process, security::facts who,
+             bool is_proven = false) {
     std::lock_guard guard{mutex_};
     processes_.insert_or_assign(number, process);
-    peers_.insert_or_assign(process, entry{number, std::move(who)});
+    peers_.insert_or_assign(process, entry{number, std::move(who), is_proven, false});
   }
 
+  /// That link has ended.
   void leave(connection_id number) {
     std::lock_guard guard{mutex_};
-    auto gone = processes_.extract(number);
-    if (!gone)
+    auto process = processes_.find(number);
+    if (process == processes_.end())
       return;
-    if (auto found = peers_.find(gone.mapped());
-        found != peers_.end() && found->second.number == number)
-      peers_.erase(found);
+    if (auto peer = peers_.find(process->second); is_by(peer, number))
+      peer->second.is_gone = true;
+    gone_.push_back(number);
+    for (; gone_.size() > max_gone; gone_.pop_front())
+      forget(gone_.front());
   }
 
-  /// Returns who has sent a message with this sender; nothing if there is no link to there.
+  /// Returns who has sent a message with this sender; nothing if that is not known.
   [[nodiscard]] std::optional<security::facts> find(const caf::strong_actor_ptr& from) const {
     if (!from)
       return std::nullopt;
@@ -47,15 +57,50 @@ public:
     return found != peers_.end() ? std::optional{found->second.who} : std::nullopt;
   }
 
+  /// A peer with a link.
+  struct linked {
+    security::facts who;
+    /// By its certificate, over an encrypted link.
+    bool is_proven = false;
+  };
+
+  /// Returns at most `most` of the peers with links, members first, and how many there are.
+  [[nodiscard]] std::pair<std::vector<linked>, std::size_t> list(std::size_t most) const {
+    std::lock_guard guard{mutex_};
+    std::vector<linked> all;
+    for (auto& [process, each] : peers_)
+      if (!each.is_gone)
+        all.push_back({each.who, each.is_proven});
+    std::ranges::stable_sort(all, {}, [](auto& each) { return each.who.as; });
+    auto count = all.size();
+    all.resize(std::min(count, most));
+    return {std::move(all), count};
+  }
+
 private:
   struct entry {
     connection_id number = 0;
     security::facts who;
+    bool is_proven = false;
+    bool is_gone = false;
   };
+
+  void forget(connection_id number) {
+    auto gone = processes_.extract(number);
+    if (auto peer = peers_.find(gone.mapped()); is_by(peer, number))
+      peers_.erase(peer);
+  }
+
+  /// Whether that peer is here, and has no later link.
+  [[nodiscard]] bool is_by(std::map<caf::node_id, entry>::const_iterator peer,
+                           connection_id number) const {
+    return peer != peers_.end() && peer->second.number == number;
+  }
 
   mutable std::mutex mutex_;
   std::map<caf::node_id, entry> peers_;
   std::map<connection_id, caf::node_id> processes_;
+  std::deque<connection_id> gone_;
 };
 
 } // namespace troupe::net

@@ -399,7 +399,7 @@ private:
   }
 
   bool refuse(compat::execution_context* context, std::string_view why) {
-    link_->close(std::string{why});
+    link_->close(std::string{why}, end_cause::misbehaved);
     io_failure(context, caf::io::network::operation::read); // tells BASP
     return false;
   }
@@ -416,7 +416,7 @@ private:
       node, "node " + to_string(link_->peer().node), options_.requests,
       [owner = owner_, which = link_] { owner->forgotten(which); }));
     if (auto& book = owner_->policy().peers)
-      book->enter(link_->number(), node, who_);
+      book->enter(link_->number(), node, who_, link_->proven().has_value());
     if (link_->came_up(std::move(entry_point), carrier))
       owner_->came_up(link_);
     else // the gate has stopped meanwhile
@@ -433,7 +433,8 @@ private:
   void note_waiting() {
     link_->queued_.store(waiting_, std::memory_order_relaxed);
     if (waiting_ > options_.max_queued_bytes && !std::exchange(too_slow_, true))
-      link_->close("the peer is too slow: " + std::to_string(waiting_) + " bytes wait for it");
+      link_->close("the peer is too slow: " + std::to_string(waiting_) + " bytes wait for it",
+                   end_cause::overloaded);
     give_way(share_of_queued_.hold(waiting_), "what waits to be written");
     if (!is_full_ && waiting_ >= options_.full_bytes) {
       is_full_ = true;

@@ -24,6 +24,17 @@ using connection_id = std::uint64_t;
 /// What a table believes: what a peer says, or only what its certificate proves.
 enum class trust : std::uint8_t { told, proven };
 
+/// Why a link has ended.
+enum class end_cause : std::uint8_t {
+  peer = 0,       ///< the other side closed it, or the connection broke
+  this_node = 1,  ///< its own program closed it, or it stops
+  silent = 2,     ///< nothing was heard of the peer for too long
+  replaced = 3,   ///< by a later life of the peer
+  misbehaved = 4, ///< the peer sent what no peer may
+  overloaded = 5, ///< the peer does not read, or all links together hold too much
+  idle = 6,       ///< neither side used it
+};
+
 // -- events -------------------------------------------------------------------------
 
 /// A link is wanted, and `connection` is being made for it. `who` is the expected node, if known.
@@ -124,6 +135,7 @@ struct hand_over {
 struct close_link {
   connection_id connection = 0;
   std::string why;
+  end_cause cause = end_cause::silent;
 };
 
 /// This node has no cluster yet and takes the cluster of the node that it joins.

@@ -30,6 +30,8 @@ namespace troupe::cluster {
 struct group_surroundings {
   /// Who this node is: its id.
   std::string node;
+  /// Who sends a command of another process.
+  node_finder nodes;
   std::function<net::address()> address;
   std::function<caf::strong_actor_ptr()> entry;
   /// Runs a job on that actor of the node.
@@ -128,6 +130,7 @@ private:
   voters_setup setup(const node_options& how) {
     voters_setup made;
     made.node = around_.node;
+    made.nodes = around_.nodes;
     made.address = [this] { return to_string(around_.address()); };
     made.voters = how.voters;
     made.lead = [this](std::uint64_t turn) { lead(turn); };
@@ -154,7 +157,7 @@ private:
 
   /// This node leads from here on.
   void lead(std::uint64_t turn) {
-    auto registry = start_registry(sys_, services_);
+    auto registry = start_registry(sys_, services_, around_.nodes);
     service_binding here{.handles = seat_->services(),
                          .where = around_.address(),
                          .entry = around_.entry(),

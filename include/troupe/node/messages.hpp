@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -111,8 +112,30 @@ struct list_voters {
   TROUPE_FIELDS(list_voters);
 };
 
+/// The peer of a link of a node.
+struct link_view {
+  /// Its id, and its name by its certificate.
+  std::string node;
+  std::string name;
+  /// "member" or "client".
+  std::string role;
+  /// What a client may do: "read", "use" or "operate".
+  std::string rights;
+  /// "1.3"; empty: the link is not encrypted, and the peer is who it says it is.
+  std::string tls;
+  /// Of its certificate.
+  wall_time valid_until{};
+
+  friend bool operator==(const link_view&, const link_view&) = default;
+
+  TROUPE_FIELDS(link_view, node, name, role, rights, tls, valid_until);
+};
+
 /// What one node knows of its cluster, whoever leads.
 struct node_view {
+  /// Links that are shown.
+  static constexpr std::size_t max_links = 256;
+
   /// Its id, and what people call it.
   std::string node;
   std::string name;
@@ -127,10 +150,15 @@ struct node_view {
   /// no_quorum and who is missing, once it has reached no majority of the voters for a while;
   /// errc::none otherwise.
   problem why;
+  /// To whom it is linked, members first; at most max_links.
+  std::vector<link_view> links{};
+  /// How many links it has.
+  std::uint64_t all_links = 0;
 
   friend bool operator==(const node_view&, const node_view&) = default;
 
-  TROUPE_FIELDS(node_view, node, name, leader, leaderless_for, changes_of_leader, group, why);
+  TROUPE_FIELDS(node_view, node, name, leader, leaderless_for, changes_of_leader, group, why, links,
+                all_links);
 };
 
 struct show_node {
@@ -228,6 +256,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_node, ::troupe::type_ids::node)
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::node_view))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::show_node))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::own_service_view))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::link_view))
 
 CAF_END_TYPE_ID_BLOCK(troupe_node)
 

@@ -71,7 +71,7 @@ public:
   /// Neither side uses the link: it is made again for the next message.
   void close_idle(const std::string& node, net::connection_id number) {
     if (auto found = links_.find(node); found != links_.end() && found->second->number() == number)
-      found->second->close("idle");
+      found->second->close("idle", net::end_cause::idle);
   }
 
   /// Makes a link to a node that the registry need not know, unless there is one. A failure is

@@ -48,7 +48,7 @@ public:
     if (!group)
       return to_problem(group.error());
     made->group_ = std::move(*group);
-    auto services = hosted_services::start(sys, made->group_, bounds);
+    auto services = hosted_services::start(sys, made->group_, bounds, setup.nodes);
     if (!services)
       return services.error();
     made->services_ = std::make_unique<hosted_services>(std::move(*services));

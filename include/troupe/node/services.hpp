@@ -9,6 +9,7 @@
 
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
+#include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/group.hpp"
@@ -39,20 +40,24 @@ public:
     return all;
   }
 
-  /// Starts all of them in memory, or none. `warn` is told of one of the program that stops.
+  /// Starts all of them in memory, or none. `warn` is told of one of the program that stops;
+  /// `nodes` says who sends a command of another process.
   TROUPE_COMPILED static result<hosted_services>
-  start(caf::actor_system& sys, const service_options& how,
+  start(caf::actor_system& sys, const service_options& how, node_finder nodes,
         const std::function<void(const problem&)>& warn);
 
   /// Starts all but the registry as members of `group`, or none. The group is to be started
   /// after that.
-  TROUPE_COMPILED static result<hosted_services>
-  start(caf::actor_system& sys, const host::group& group, const service_options& how);
+  TROUPE_COMPILED static result<hosted_services> start(caf::actor_system& sys,
+                                                       const host::group& group,
+                                                       const service_options& how,
+                                                       node_finder nodes);
 
   hosted_services(hosted_services&&) noexcept = default;
 
   hosted_services& operator=(hosted_services&& other) noexcept {
     std::swap(sys_, other.sys_);
+    std::swap(nodes_, other.nodes_);
     std::swap(handles_, other.handles_);
     std::swap(gauges_, other.gauges_);
     return *this;
@@ -76,7 +81,8 @@ public:
   }
 
 private:
-  explicit hosted_services(caf::actor_system& sys) : sys_(&sys) {}
+  hosted_services(caf::actor_system& sys, node_finder nodes)
+    : sys_(&sys), nodes_(std::move(nodes)) {}
 
   problem add_own(const own_service& which, std::shared_ptr<host::group_member> member,
                   const host::core_options& limits,
@@ -91,13 +97,14 @@ private:
                      std::shared_ptr<host::group_member> member, const host::core_options& limits);
 
   caf::actor_system* sys_;
+  node_finder nodes_;
   std::map<std::string, caf::strong_actor_ptr> handles_;
   std::map<std::string, host::record_gauge> gauges_;
 };
 
 /// Starts an empty registry, for a node that leads.
 TROUPE_COMPILED caf::strong_actor_ptr start_registry(caf::actor_system& sys,
-                                                     const service_options& how);
+                                                     const service_options& how, node_finder nodes);
 
 } // namespace troupe::cluster
 

@@ -22,6 +22,7 @@
 #include "caf/typed_response_promise.hpp"
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
+#include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
@@ -46,6 +47,8 @@ struct voters_setup {
   /// Voters that the cluster should have, as far as it goes by this node.
   std::size_t voters = 3;
   host::group group;
+  /// Who sends a command of another process.
+  node_finder nodes;
   /// This node leads from here on. Turns rise with each change of who leads, as far as this
   /// node knows.
   std::function<void(std::uint64_t turn)> lead;

@@ -8,6 +8,7 @@
 
 #include "troupe/core/answers.hpp"
 #include "troupe/core/fields.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 
@@ -68,6 +69,10 @@ struct claim {
   std::string owner{};
   std::uint64_t boot = 0;
 
+  [[nodiscard]] bool speaks_only_for(const std::string& node) const {
+    return may_speak_for(owner, node);
+  }
+
   TROUPE_FIELDS(claim, names, owner, boot);
 };
 
@@ -79,6 +84,10 @@ struct release {
   std::string owner{};
   std::uint64_t boot = 0;
 
+  [[nodiscard]] bool speaks_only_for(const std::string& node) const {
+    return may_speak_for(owner, node);
+  }
+
   TROUPE_FIELDS(release, names, owner, boot);
 };
 
@@ -88,6 +97,10 @@ struct owner_gone {
 
   std::string owner{};
   std::uint64_t boot = 0;
+
+  [[nodiscard]] bool speaks_only_for(const std::string& node) const {
+    return may_speak_for(owner, node);
+  }
 
   TROUPE_FIELDS(owner_gone, owner, boot);
 };

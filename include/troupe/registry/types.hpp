@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -12,6 +13,7 @@
 
 #include "troupe/core/answers.hpp"
 #include "troupe/core/fields.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -112,6 +114,11 @@ struct put_records {
 
   std::vector<record> records{};
 
+  [[nodiscard]] bool speaks_only_for(const std::string& node) const {
+    return std::ranges::all_of(
+      records, [&](const record& each) { return may_speak_for(each.key.owner, node); });
+  }
+
   TROUPE_FIELDS(put_records, records);
 };
 
@@ -121,6 +128,10 @@ struct heartbeat {
 
   std::string owner{};
   std::uint64_t boot = 0;
+
+  [[nodiscard]] bool speaks_only_for(const std::string& node) const {
+    return may_speak_for(owner, node);
+  }
 
   TROUPE_FIELDS(heartbeat, owner, boot);
 };
@@ -134,6 +145,10 @@ struct verdict {
   std::uint64_t boot = 0;
   record_status liveness = record_status::active;
 
+  [[nodiscard]] bool speaks_only_for(const std::string& node) const {
+    return may_speak_for(owner, node);
+  }
+
   TROUPE_FIELDS(verdict, owner, boot, liveness);
 };
 
@@ -143,6 +158,10 @@ struct forget {
 
   std::string owner{};
   std::uint64_t boot = 0;
+
+  [[nodiscard]] bool speaks_only_for(const std::string& node) const {
+    return may_speak_for(owner, node);
+  }
 
   TROUPE_FIELDS(forget, owner, boot);
 };

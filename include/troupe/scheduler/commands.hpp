@@ -11,6 +11,7 @@
 
 #include "troupe/core/answers.hpp"
 #include "troupe/core/fields.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/scheduler/types.hpp"
 
 /// Commands to a task_scheduler, and their results.
@@ -156,6 +157,10 @@ struct register_worker {
 
   friend bool operator==(const register_worker&, const register_worker&) = default;
 
+  [[nodiscard]] bool speaks_only_for(const std::string& node) const {
+    return may_speak_for(owner, node);
+  }
+
   TROUPE_FIELDS(register_worker, name, owner, boot, capacity, handlers, groups, labels,
                 maintenance);
 };
@@ -222,6 +227,10 @@ struct worker_lost {
   std::uint64_t boot = 0;
   /// Only the worker of this name, if given.
   std::string name{};
+
+  [[nodiscard]] bool speaks_only_for(const std::string& node) const {
+    return may_speak_for(owner, node);
+  }
 
   TROUPE_FIELDS(worker_lost, owner, boot, name);
 };

@@ -43,7 +43,7 @@ public:
 
   caf::behavior make_behavior() {
     return {
-      [this](const group_message& what) { driver_->receive(what); },
+      [this](const group_message& what) { driver_->receive(what, self_->current_sender()); },
     };
   }
 
@@ -72,7 +72,7 @@ public:
     if (!what->content().match_elements<group_message>())
       return caf::stateful_actor<group_state_actor>::enqueue(std::move(what), context);
     compat::bringing here{context};
-    driver_->receive(what->content().get_as<group_message>(0));
+    driver_->receive(what->content().get_as<group_message>(0), what->sender);
     return true;
   }
 
@@ -83,6 +83,7 @@ private:
 /// Spawns the actor of a driver; start the driver afterwards.
 inline caf::actor spawn_group(caf::actor_system& sys, const std::shared_ptr<group_driver>& driver) {
   auto made = sys.spawn<group_actor, caf::hidden>(driver);
+  driver->set_actor(caf::actor_cast<caf::weak_actor_ptr>(made));
   driver->set_alarm([home = caf::actor_cast<caf::weak_actor_ptr>(made)](time_point when) {
     if (auto self = home.lock())
       run_on_state<group_state_actor>(caf::actor_cast<caf::actor>(self),

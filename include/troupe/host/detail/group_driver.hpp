@@ -74,6 +74,11 @@ public:
     alarm_ = std::move(alarm);
   }
 
+  /// Sets the actor that its messages come from. Call it before start().
+  void set_actor(caf::weak_actor_ptr who) {
+    actor_ = std::move(who);
+  }
+
   /// Adds a service. Call it before start().
   void join(service_id which, service who) {
     std::lock_guard guard{mutex_};
@@ -156,8 +161,10 @@ public:
     });
   }
 
-  void receive(const group_message& what) {
-    if (what.to != seat())
+  /// From another process a message counts only if `from` is of the one that has shown that member
+  /// id, once one has.
+  void receive(const group_message& what, const caf::strong_actor_ptr& from) {
+    if (what.to != seat() || is_of_another(what.from, from))
       return;
     if (auto content = from_bytes<raft::message>(what.bytes))
       return step(0, raft::replica::event{raft::replica::received{what.from, *std::move(content)}});
@@ -183,6 +190,12 @@ public:
       peers_.erase(seat);
     }
     return true;
+  }
+
+  [[nodiscard]] bool is_of_another(raft::seat_id seat, const caf::strong_actor_ptr& from) {
+    std::lock_guard guard{mutex_};
+    auto known = peers_.find(seat);
+    return known != peers_.end() && (!from || from->node() != known->second->node());
   }
 
   void lost(const caf::actor_addr& gone) {
@@ -342,8 +355,9 @@ private:
           contact = members.at(what.to).contact;
     }
     if (peer)
-      compat::anon_send(caf::actor_cast<caf::actor>(peer),
-                        group_message{seat(), what.to, to_bytes(what.what)});
+      peer->enqueue(actor_.lock(), caf::make_message_id(),
+                    caf::make_message(group_message{seat(), what.to, to_bytes(what.what)}),
+                    nullptr);
     else if (contact && from_.listener.wants_peer)
       from_.listener.wants_peer(what.to, *contact);
   }
@@ -539,6 +553,7 @@ private:
   prepared from_;
   std::atomic<raft::seat_id> seat_; // changes on the disk's thread only
   std::function<void(time_point)> alarm_;
+  caf::weak_actor_ptr actor_;
   std::map<service_id, service> services_; // does not change after the start
 
   // -- used by the thread that carries out -------------------------------------------------

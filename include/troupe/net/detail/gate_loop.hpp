@@ -36,6 +36,7 @@
 #include "troupe/net/job_queue.hpp"
 #include "troupe/net/link.hpp"
 #include "troupe/net/link_events.hpp"
+#include "troupe/net/link_metrics.hpp"
 #include "troupe/net/link_options.hpp"
 #include "troupe/net/link_table.hpp"
 #include "troupe/net/outcome.hpp"
@@ -87,6 +88,7 @@ public:
       make_stream_(is_plain_ ? make_plain_stream : make_tls_streams(policy_.credentials)),
       budgets_{byte_budget{options_.max_all_queued_bytes},
                byte_budget{options_.max_all_collected_bytes}},
+      metrics_(sys),
       events_(std::move(events)),
       self_(self),
       table_(std::move(self), options_.table, is_plain_ ? trust::told : trust::proven) {}
@@ -144,6 +146,7 @@ public:
   }
 
   void dropped(const link_ptr& which, const std::string& why) override {
+    metrics_.dropped();
     tell(&link_events::on_dropped, which, why);
   }
 
@@ -156,7 +159,7 @@ public:
   }
 
   void give_way(connection_id which, const std::string& why) override {
-    jobs.post([this, which, why] { perform(close_link{which, why}); });
+    jobs.post([this, which, why] { perform(close_link{which, why, end_cause::overloaded}); });
   }
 
   void disconnected(const link_ptr& which) override {
@@ -481,7 +484,7 @@ private:
 
   void perform(const close_link& what) {
     if (auto found = links_.find(what.connection); found != links_.end())
-      found->second->close(what.why);
+      found->second->close(what.why, what.cause);
   }
 
   void perform(const adopt& what) {
@@ -509,7 +512,9 @@ private:
     link_count = links_.size();
     if (policy_.peers)
       policy_.peers->leave(which->number());
-    which->close("closed by the peer"); // keeps an earlier reason
+    which->close("closed by the peer", end_cause::peer); // keeps an earlier reason
+    if (which->has_been_up())
+      metrics_.ended(which->cause());
     step(ended{which->number()});
     release(which);
     if (auto found = dials_.extract(which->number()))
@@ -524,6 +529,7 @@ private:
   }
 
   void note_refusal(const connection& which, verdict why) {
+    metrics_.refused(why);
     std::vector<std::string> lines;
     refusals_.note(now(), which.source(), why, which.system_says(), lines);
     {
@@ -593,6 +599,7 @@ private:
   const bool is_plain_;
   const stream_maker make_stream_;
   link_budgets budgets_;
+  link_metrics metrics_;
   const clock::time_point started_ = clock::now();
   std::shared_mutex events_mutex_;
   link_events events_;

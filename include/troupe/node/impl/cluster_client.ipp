@@ -165,7 +165,7 @@ TROUPE_COMPILED void cluster_client::close_idle(const net::link_ptr& which) {
   if (kept_.contains(which->number()) || !which->reason().empty())
     return;
   closing_.insert(which->number());
-  which->close("idle");
+  which->close("idle", net::end_cause::idle);
 }
 
 TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresses,

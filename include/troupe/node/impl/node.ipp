@@ -92,6 +92,13 @@ struct node::inside {
       [log = log_](const problem& why) { log.warn("a handler of an answer threw: " + why.detail); };
   }
 
+  [[nodiscard]] node_finder finder() const {
+    return [peers = peers_](const caf::strong_actor_ptr& from) {
+      auto who = peers->find(from);
+      return who ? to_string(who->node) : std::string{};
+    };
+  }
+
   // -- start and stop --------------------------------------------------------------------
 
   problem set_up() {
@@ -134,10 +141,7 @@ struct node::inside {
     router_.emplace(
       *system_, id, options_.router, std::move(asks),
       router::idle_options{.idle_after = options_.links.idle_after, .keeps_all = in_memory},
-      [peers = peers_](const caf::strong_actor_ptr& from) {
-        auto who = peers->find(from);
-        return who ? to_string(who->node) : std::string{};
-      });
+      finder());
     system_->registry().put(answer_path::name,
                             caf::actor_cast<caf::strong_actor_ptr>(router_->handle()));
     signpost_.emplace(*router_);
@@ -229,6 +233,12 @@ struct node::inside {
     seen.node = to_string(data_.self().id);
     seen.name = options_.name;
     signpost_->show(seen, to_string(own_address()));
+    auto [links, count] = peers_->list(cluster::node_view::max_links);
+    seen.all_links = count;
+    for (auto& [who, is_proven] : links)
+      seen.links.push_back({to_string(who.node), who.name, std::string{name_of(who.as)},
+                            std::string{name_of(who.may)}, is_proven ? "1.3" : "",
+                            who.valid_until});
     if (!group_)
       return then(seen);
     group_->show([seen, votes = votes_.load(), then = std::move(then)](
@@ -279,6 +289,7 @@ struct node::inside {
         return why;
     cluster::group_surroundings around;
     around.node = to_string(data_.self().id);
+    around.nodes = finder();
     around.address = [this] { return own_address(); };
     around.entry = [this] { return entry(); };
     around.on_member = [this](auto job) { on_member(std::move(job)); };
@@ -456,8 +467,9 @@ struct node::inside {
   }
 
   problem host_services() {
-    auto started = cluster::hosted_services::start(
-      *system_, options_.services, [log = log_](const problem& why) { log.warn(why.detail); });
+    auto started
+      = cluster::hosted_services::start(*system_, options_.services, finder(),
+                                        [log = log_](const problem& why) { log.warn(why.detail); });
     if (!started)
       return started.error();
     services_ = std::move(*started);

@@ -49,7 +49,7 @@ inline host::core_options without_snapshots(host::core_options limits) {
 template <class Service, class Host>
 problem hosted_services::add(const typename Service::options& options, Host host,
                              const host::core_options& limits) {
-  auto made = host::spawn<Service>(*sys_, options, std::move(host), limits);
+  auto made = host::spawn<Service>(*sys_, options, std::move(host), limits, {}, nodes_);
   if (!made)
     return to_problem(made.error());
   handles_[Service::name] = caf::actor_cast<caf::strong_actor_ptr>(*made);
@@ -78,9 +78,9 @@ inline problem hosted_services::add_own(const own_service& which,
 }
 
 TROUPE_COMPILED result<hosted_services>
-hosted_services::start(caf::actor_system& sys, const service_options& how,
+hosted_services::start(caf::actor_system& sys, const service_options& how, node_finder nodes,
                        const std::function<void(const problem&)>& warn) {
-  hosted_services made{sys};
+  hosted_services made{sys, std::move(nodes)};
   auto limits = without_snapshots(how.journal);
   auto why = made.add<registry::registry_service>(how.registry, host::in_memory{}, limits);
   if (!why)
@@ -101,8 +101,9 @@ hosted_services::start(caf::actor_system& sys, const service_options& how,
 
 TROUPE_COMPILED result<hosted_services> hosted_services::start(caf::actor_system& sys,
                                                                const host::group& group,
-                                                               const service_options& how) {
-  hosted_services made{sys};
+                                                               const service_options& how,
+                                                               node_finder nodes) {
+  hosted_services made{sys, std::move(nodes)};
   auto at = [&group](host::service_id number) { return group.seat(number); };
   auto why = made.add_member<registry::name_service>({}, at(names_number), how.journal);
   if (!why)
@@ -120,10 +121,10 @@ TROUPE_COMPILED result<hosted_services> hosted_services::start(caf::actor_system
   return made;
 }
 
-TROUPE_COMPILED caf::strong_actor_ptr start_registry(caf::actor_system& sys,
-                                                     const service_options& how) {
-  auto made = host::spawn<registry::registry_service>(sys, how.registry, host::in_memory{},
-                                                      without_snapshots(how.journal));
+TROUPE_COMPILED caf::strong_actor_ptr
+start_registry(caf::actor_system& sys, const service_options& how, node_finder nodes) {
+  auto made = host::spawn<registry::registry_service>(
+    sys, how.registry, host::in_memory{}, without_snapshots(how.journal), {}, std::move(nodes));
   return made ? caf::actor_cast<caf::strong_actor_ptr>(*made) : nullptr;
 }
 

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <utility>
 
@@ -13,6 +12,7 @@
 #include "caf/message_id.hpp"
 #include "caf/sec.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/router/detail/agent_table.hpp"
 #include "troupe/router/detail/answers.hpp"
@@ -21,13 +21,6 @@
 #include "troupe/router/detail/open_requests.hpp"
 #include "troupe/router/detail/routes.hpp"
 #include "troupe/router/messages.hpp"
-
-namespace troupe::router {
-
-/// Returns the id of the node behind a handle of another process; empty if that is not known.
-using node_finder = std::function<std::string(const caf::strong_actor_ptr&)>;
-
-} // namespace troupe::router
 
 namespace troupe::router::detail {
 
