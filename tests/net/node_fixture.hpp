@@ -45,6 +45,17 @@ struct boxed_message {
   caf::message inside;
 };
 
+/// Answered with a letter for each handle: 'x', or '-' for one that is empty.
+struct show_handles {
+  std::vector<caf::strong_actor_ptr> all;
+  caf::actor one;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, show_handles& x) {
+  return f.object(x).fields(f.field("all", x.all), f.field("one", x.one));
+}
+
 template <class Inspector>
 bool inspect(Inspector& f, boxed_message& x) {
   return f.object(x).fields(f.field("inside", x.inside));
@@ -73,6 +84,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(net_test, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(net_test, (troupe::test::greet_reply))
   CAF_ADD_TYPE_ID(net_test, (troupe::test::wait_request))
   CAF_ADD_TYPE_ID(net_test, (troupe::test::boxed_message))
+  CAF_ADD_TYPE_ID(net_test, (troupe::test::show_handles))
 
 CAF_END_TYPE_ID_BLOCK(net_test)
 
@@ -109,6 +121,15 @@ inline caf::behavior entry_point(caf::event_based_actor* self, std::string name)
   auto open = std::make_shared<std::vector<caf::response_promise>>();
   return {
     [name](const greet_request& what) { return greet_reply{what.text + ", says " + name}; },
+    [](const show_handles& what) {
+      greet_reply said;
+      for (auto& each : what.all)
+        said.text += each ? 'x' : '-';
+      said.text += what.one ? 'x' : '-';
+      return said;
+    },
+    [](const std::vector<caf::actor>& all) { return greet_reply{std::to_string(all.size())}; },
+    [](std::int32_t, const caf::strong_actor_ptr& it) { return greet_reply{it ? "x" : "-"}; },
     [self, open](const wait_request&) -> caf::result<greet_reply> {
       open->push_back(self->make_response_promise());
       return caf::delegated<greet_reply>{};
@@ -276,11 +297,14 @@ public:
 
   /// Returns what the entry point at the other end of `which` says, or the error.
   std::string greet(const net::link_ptr& which, const std::string& text = "hello") {
+    return ask(which, std::chrono::seconds{10}, greet_request{text});
+  }
+
+  template <class... Ts>
+  std::string ask(const net::link_ptr& which, std::chrono::nanoseconds wait, const Ts&... what) {
     caf::scoped_actor self{sys_};
     std::string result;
-    self
-      ->request(caf::actor_cast<caf::actor>(which->entry_point()), std::chrono::seconds{10},
-                greet_request{text})
+    self->request(caf::actor_cast<caf::actor>(which->entry_point()), wait, what...)
       .receive([&](const greet_reply& reply) { result = reply.text; },
                [&](const caf::error& why) { result = "error: " + to_string(why); });
     return result;

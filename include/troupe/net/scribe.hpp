@@ -20,6 +20,7 @@
 #include "caf/io/network/stream_impl.hpp"
 #include "caf/io/scribe.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/incoming_handles.hpp"
 #include "troupe/core/caf/incoming_message.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/net/basp_filter.hpp"
@@ -148,6 +149,7 @@ public:
       options_(options),
       owner_(std::move(owner)),
       who_(link_->who()),
+      self_(self.basp_node),
       filter_(options.filter, link_->peer().basp_node, self.basp_node),
       grants_(self.entry_point, self.basp_node),
       share_of_queued_(owner_->budgets().queued, link_->number()),
@@ -288,6 +290,10 @@ private:
       size = collected_.size();
     }
     in_payload_ = false;
+    std::optional<incoming_handles> handles;
+    if (node_)
+      handles.emplace(incoming_handles::link{node_, link_->peer().basp_node, self_, &proxies(),
+                                             max_known_actors});
     std::string_view payload{reinterpret_cast<const char*>(bytes), size};
     auto judged = filter_.payload(payload);
     if (judged.what != decision::pass)
@@ -319,6 +325,9 @@ private:
       return {};
     if ((header.flags & basp_header::named_receiver) != 0 && who_.as != role::member)
       return spawns_not;
+    if (header.source != 0 && node_ && proxies().count_proxies(node_) >= max_known_actors
+        && proxies().get(node_, header.source) == nullptr)
+      return "it has told of too many actors";
     return grants_.refusal(header);
   }
 
@@ -357,6 +366,10 @@ private:
     auto kept = caf::io::scribe::consume(context, replayed_.data(), replayed_.size());
     replaying_ = false;
     return kept;
+  }
+
+  caf::proxy_registry& proxies() {
+    return static_cast<caf::io::basp_broker*>(parent())->proxies();
   }
 
   void drop(std::string_view why) {
@@ -410,8 +423,9 @@ private:
     auto node = broker->instance.tbl().lookup_direct(hdl());
     if (!node)
       return; // BASP refused: other application identifiers
+    node_ = node;
     auto number = link_->peer().entry_point;
-    auto entry_point = number != 0 ? broker->proxies().get_or_put(node, number) : nullptr;
+    auto entry_point = number != 0 ? proxies().get_or_put(node, number) : nullptr;
     auto carrier = caf::actor_cast<caf::actor>(broker->system().spawn<link_actor, caf::hidden>(
       node, "node " + to_string(link_->peer().node), options_.requests,
       [owner = owner_, which = link_] { owner->forgotten(which); }));
@@ -446,11 +460,16 @@ private:
   }
 
   static constexpr std::string_view spawns_not = "only members may spawn";
+  /// Of the peer's process. CAF keeps what it knows of each until the link ends.
+  static constexpr std::size_t max_known_actors = 10'000;
 
   link_ptr link_;
   const link_options options_;
   std::shared_ptr<link_owner> owner_;
   const security::facts who_;
+  const std::string self_;
+  /// As BASP knows the peer; set once the link is up.
+  caf::node_id node_;
   basp_filter filter_;
   grants grants_;
   budget_share share_of_queued_;

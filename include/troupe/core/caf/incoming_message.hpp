@@ -21,6 +21,7 @@
 #include "caf/message.hpp"
 #include "caf/sec.hpp"
 #include "caf/type_id.hpp"
+#include "troupe/core/caf/incoming_handles.hpp"
 
 namespace troupe {
 
@@ -139,6 +140,9 @@ private:
       auto nests = id == caf::type_id_v<caf::message> || id == caf::type_id_v<caf::error>;
       if (nests && !rest)
         return refuse("a message or an error lies behind other elements");
+      if ((is_handle(id) || is_list_of_handles(id)) && !rest
+          && incoming_handles::current() != nullptr)
+        return refuse("the handle of an actor lies behind other elements");
       if (!rest)
         continue;
       if (nests) {
@@ -155,6 +159,16 @@ private:
       } else if (id == caf::type_id_v<std::string>) {
         if (!skip_text(*rest))
           return refuse("the message is cut short");
+      } else if (auto size = size_of_number(id)) {
+        if (rest->size() < *size)
+          return refuse("the message is cut short");
+        rest->remove_prefix(*size);
+      } else if (is_handle(id) || is_list_of_handles(id)) {
+        if (auto* handles = incoming_handles::current())
+          if (!take_handles(*handles, *rest, is_list_of_handles(id)))
+            return refuse("the handle of an actor is neither of this node nor of the sender's");
+        if (incoming_handles::current() == nullptr)
+          rest.reset();
       } else if (!is_atom(id)) {
         rest.reset();
       }
@@ -183,23 +197,80 @@ private:
     return true;
   }
 
-  /// The size of a text has 7 bits in each byte, the lowest first.
-  static bool skip_text(std::string_view& bytes) {
+  /// The size of a text or a list has 7 bits in each byte, the lowest first.
+  static std::optional<std::size_t> take_size(std::string_view& bytes) {
     std::size_t size = 0;
     for (auto shift = 0U; shift < 35; shift += 7) {
       if (bytes.empty())
-        return false;
+        return std::nullopt;
       auto next = static_cast<unsigned char>(bytes.front());
       bytes.remove_prefix(1);
       size |= static_cast<std::size_t>(next & 0x7FU) << shift;
-      if (next < 0x80) {
-        if (size > bytes.size())
-          return false;
-        bytes.remove_prefix(size);
-        return true;
-      }
+      if (next < 0x80)
+        return size;
     }
-    return false;
+    return std::nullopt;
+  }
+
+  static bool skip_text(std::string_view& bytes) {
+    auto size = take_size(bytes);
+    if (!size || *size > bytes.size())
+      return false;
+    bytes.remove_prefix(*size);
+    return true;
+  }
+
+  /// The bytes of an element of fixed size.
+  static std::optional<std::size_t> size_of_number(caf::type_id_t id) {
+    switch (id) {
+      case caf::type_id_v<bool>:
+      case caf::type_id_v<std::int8_t>:
+      case caf::type_id_v<std::uint8_t>:
+        return 1;
+      case caf::type_id_v<std::int16_t>:
+      case caf::type_id_v<std::uint16_t>:
+        return 2;
+      case caf::type_id_v<std::int32_t>:
+      case caf::type_id_v<std::uint32_t>:
+      case caf::type_id_v<float>:
+        return 4;
+      case caf::type_id_v<std::int64_t>:
+      case caf::type_id_v<std::uint64_t>:
+      case caf::type_id_v<double>:
+      case caf::type_id_v<caf::timespan>:
+      case caf::type_id_v<caf::timestamp>:
+        return 8;
+      default:
+        return std::nullopt;
+    }
+  }
+
+  static bool is_handle(caf::type_id_t id) {
+    return id
+             == caf::type_id_v<
+               caf::
+                 strong_actor_ptr> || id == caf::type_id_v<caf::actor> || id == caf::type_id_v<caf::actor_addr> || id == caf::type_id_v<caf::weak_actor_ptr>;
+  }
+
+  static bool is_list_of_handles(caf::type_id_t id) {
+    return id
+             == caf::type_id_v<std::vector<
+               caf::
+                 strong_actor_ptr>> || id == caf::type_id_v<std::vector<caf::actor>> || id == caf::type_id_v<std::vector<caf::actor_addr>> || id == caf::type_id_v<std::vector<caf::weak_actor_ptr>>;
+  }
+
+  static bool take_handles(incoming_handles& rules, std::string_view& bytes, bool is_list) {
+    std::size_t count = 1;
+    if (is_list) {
+      auto size = take_size(bytes);
+      if (!size || *size > bytes.size())
+        return false;
+      count = *size;
+    }
+    for (; count > 0; --count)
+      if (!rules.take_written(bytes))
+        return false;
+    return true;
   }
 
   static bool is_atom(caf::type_id_t id) {
