@@ -425,6 +425,11 @@ private:
     auto node = ways().node_of(what.id);
     if (node.empty() || node == node_)
       return self_->make_response_promise().deliver(to_error(detail::nobody(to_agent(what.id))));
+    if (auto& asks = self_->current_sender(); asks && asks->node() != self_->node())
+      return reply(to_error({errc::bad_argument, "agent '" + what.id
+                                                   + "' lives on another node than the one asked, "
+                                                     "and handles are of use only with a link to "
+                                                     "its own; send to its id instead"}));
     auto number = open_request(node, what.timeout);
     if (!number)
       return;
