@@ -371,6 +371,28 @@ TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][ho
   here.check_good_peer();
 }
 
+TEST_CASE("no message passes for one of a stream", "[net][hostile]") {
+  target here;
+  auto& sys = here.node.system();
+  auto entry_point = here.node.gate().self().entry_point;
+  auto peer = raw_peer::linked(here.where, here.stranger());
+  REQUIRE(here.node.wait_for_links(1));
+  auto which = here.node.only_link();
+  auto payload = to_payload(sys, caf::make_message(test::greet_request{std::string(500, 'x')}));
+  constexpr std::uint64_t answer = std::uint64_t{1} << 63U;
+  std::uint64_t dropped = 0;
+  for (auto category : {std::uint64_t{2} << 60U, std::uint64_t{3} << 60U})
+    for (auto number : {std::uint64_t{0}, std::uint64_t{5}, answer | 5}) {
+      REQUIRE(peer.send(message_to(entry_point, payload, category | number)));
+      REQUIRE(peer.send(message_to(net::basp_header::spawn_server, payload, category | number,
+                                   net::basp_header::named_receiver)));
+      dropped += 2;
+    }
+  CHECK(eventually([&] { return which->dropped_messages() == dropped; }));
+  CHECK(which->reason().empty());
+  here.check_good_peer();
+}
+
 TEST_CASE("what honest peers send is read", "[net][hostile]") {
   using troupe::incoming_message;
   target here;
@@ -559,7 +581,7 @@ TEST_CASE("random messages from linked peers do no harm", "[net][hostile]") {
       if (!peer.send(
             basp_bytes({operation, static_cast<std::uint8_t>(random.below(4)),
                         static_cast<std::uint32_t>(payload.size()), random.below(3), receiver},
-                       random.one_in(2) ? std::uint64_t{1} << 62U : random.below(5))
+                       random.below(16) << 60U | random.below(5)) // with all flags of a number
             + payload))
         break;
     }
