@@ -103,9 +103,9 @@ struct forged_error {
 
 TEST_CASE("an error that a peer has made up is told in words", "[net]") {
   test_node here{test::node_options{.node = 1}};
+  auto told_of = [&](forged_error what) { return to_problem(what.to_error(here.system())); };
   auto told = [&](std::uint8_t code, caf::type_id_t category) {
-    forged_error made{forged_error::content{code, category, caf::make_message(std::string{"x"})}};
-    return to_problem(made.to_error(here.system()));
+    return told_of({forged_error::content{code, category, caf::make_message(std::string{"x"})}});
   };
   CHECK(told(7, 60'000).detail.starts_with("an unknown error(7)"));
   for (auto type : {caf::type_id_v<std::string>, caf::type_id_v<caf::strong_actor_ptr>,
@@ -114,6 +114,15 @@ TEST_CASE("an error that a peer has made up is told in words", "[net]") {
   CHECK(told(0, caf::type_id_v<errc>).code == errc::failed);
   CHECK(told(200, caf::type_id_v<errc>).detail == "x");
   CHECK(told(200, caf::type_id_v<caf::sec>).code == errc::failed);
+  // An error in the context of another one, as deep as a peer likes.
+  auto inner = forged_error{forged_error::content{7, caf::type_id_v<greet_request>, {}}}.to_error(
+    here.system());
+  for (auto context : {caf::make_message(inner), caf::make_message(caf::make_message(inner)),
+                       caf::make_message(test::boxed_message{caf::make_message(inner)})})
+    for (auto category : {caf::type_id_v<errc>, caf::type_id_v<caf::sec>, caf::type_id_t{60'000}}) {
+      forged_error made{forged_error::content{7, category, context}};
+      CHECK(told_of(made).code != errc::none);
+    }
 }
 
 TEST_CASE("a request over a link is answered by its target", "[net]") {
