@@ -323,7 +323,9 @@ TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][ho
   target here;
   auto& sys = here.node.system();
   auto entry_point = here.node.gate().self().entry_point;
-  auto peer = raw_peer::linked(here.where, here.stranger());
+  auto stranger = here.stranger();
+  auto theirs = stranger.basp_node;
+  auto peer = raw_peer::linked(here.where, stranger);
   REQUIRE(here.node.wait_for_links(1));
   auto which = here.node.only_link();
   auto self = sys.registry().get(entry_point);
@@ -331,7 +333,8 @@ TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][ho
   for (auto count = 0; count < 20; ++count)
     deep = caf::make_message(deep);
   const auto nested = list_of({caf::type_id_v<caf::message>});
-  const auto error = list_of({caf::type_id_v<caf::error>}) + std::string{1, 1, 0, 0};
+  const auto in_error = std::string{1, 1, 0, static_cast<char>(caf::type_id_v<caf::sec>)};
+  const auto error = list_of({caf::type_id_v<caf::error>}) + in_error;
   struct harm {
     std::string what;
     std::string payload;
@@ -355,6 +358,10 @@ TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][ho
     {"nine elements", to_payload(sys, caf::make_message(1, 2, 3, 4, 5, 6, 7, 8, 9))},
     {"as many elements as can be said", std::string{"\0\xff\xff\xff\xff\x0f", 6}},
     {"a message to be passed on by actors", std::string{"\x01", 1} + std::string(40, '\0')},
+    {"an error that ends whoever gets it",
+     to_payload(sys, caf::make_message(caf::make_error(caf::sec::runtime_error)))},
+    {"no error, where whoever gets it expects one",
+     to_payload(sys, caf::make_message(caf::error{}))},
   };
   std::uint64_t dropped = 0;
   for (auto& each : cases) {
@@ -366,6 +373,15 @@ TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][ho
   REQUIRE(peer.send(
     message_to(1, to_payload(sys, caf::make_message(caf::put_atom_v, "a", caf::message{})), 0,
                net::basp_header::named_receiver))); // the configuration server
+  CHECK(eventually([&] { return which->dropped_messages() == dropped + 1; }));
+  auto ids = theirs + here.node.gate().self().basp_node;
+  for (auto& why : {repeated(9'000, in_error + list_of({caf::type_id_v<caf::error>})),
+                    std::string{1, 1, '\x7f', '\x7f', 0}, std::string{1, 1}}) {
+    REQUIRE(peer.send(
+      basp_bytes({down_message, 0, static_cast<std::uint32_t>(ids.size() + why.size()), 9, 0}) + ids
+      + why));
+    ++dropped;
+  }
   CHECK(eventually([&] { return which->dropped_messages() == dropped + 1; }));
   CHECK(which->reason().empty());
   here.check_good_peer();
@@ -428,6 +444,13 @@ TEST_CASE("what honest peers send is read", "[net][hostile]") {
   CHECK_FALSE(refusal(caf::make_message(caf::spawn_atom_v, std::string{"name"}, hostile)).empty());
   CHECK_FALSE(
     refusal(caf::make_message(caf::make_error(caf::sec::runtime_error, hostile))).empty());
+  // Of a category that is no error: its code would be printed as whatever that is.
+  for (auto category : {caf::type_id_v<caf::sec>, caf::type_id_v<std::string>,
+                        caf::type_id_v<caf::strong_actor_ptr>, caf::type_id_t{60'000}}) {
+    auto forged = list_of({caf::type_id_v<caf::error>}) + std::string{1, 1}
+                  + list_of({category}).substr(1) + '\0';
+    CHECK(incoming_message::refusal(forged).empty() == (category == caf::type_id_v<caf::sec>));
+  }
 }
 
 TEST_CASE("lists of types that CAF would keep are bounded", "[net][hostile]") {

@@ -131,6 +131,11 @@ public:
     return {};
   }
 
+  /// How long the two ids are with which monitor and down messages begin.
+  [[nodiscard]] std::size_t pinned_bytes() const {
+    return peer_.size() + self_.size();
+  }
+
 private:
   filter_options options_;
   std::string peer_;

@@ -73,6 +73,11 @@ public:
     return reaches(seen.destination) ? "" : "it sends to an actor that it was not told of";
   }
 
+  /// Whether a message with the number `data` is an answer to a request.
+  static bool is_answer(std::uint64_t data) {
+    return (data & answer_flag) != 0;
+  }
+
 private:
   /// A set that forgets the element used least recently.
   template <class T, class Hash>
@@ -130,10 +135,6 @@ private:
   // The number of a message in CAF: two flags, two bits of its category, the number of the request.
   static constexpr std::uint64_t answer_flag = std::uint64_t{1} << 63U;
   static constexpr std::uint64_t request_number = ~std::uint64_t{0} >> 4U;
-
-  static bool is_answer(std::uint64_t data) {
-    return (data & answer_flag) != 0;
-  }
 
   void note(const basp_header& header, std::string_view payload) {
     if (header.source != 0 && header.source != entry_point_)

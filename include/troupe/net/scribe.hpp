@@ -259,7 +259,9 @@ private:
     in_payload_ = header.payload_bytes > 0;
     is_handshake_ = header.what == basp_header::operation::server_handshake;
     using enum basp_header::operation;
-    if (in_payload_ && (header.what == direct_message || header.what == monitor_message)) {
+    if (in_payload_
+        && (header.what == direct_message || header.what == monitor_message
+            || header.what == down_message)) {
       message_ = header;
       auto* first = reinterpret_cast<const compat::byte*>(bytes);
       replayed_.assign(first, first + size);
@@ -309,9 +311,14 @@ private:
   std::string_view refusal(const basp_header& message, std::string_view payload) {
     if (message.what == basp_header::operation::monitor_message)
       return grants_.refusal(message);
+    if (message.what == basp_header::operation::down_message)
+      return incoming_message::refusal_of_error(payload.substr(filter_.pinned_bytes()));
     if (!payload.starts_with('\0')) // the number of actors that it still has to go through
       return "a message that other actors pass on";
-    return incoming_message::refusal(payload.substr(1));
+    payload.remove_prefix(1);
+    if (!grants::is_answer(message.data) && incoming_message::is_error(payload))
+      return "an error that answers nothing";
+    return incoming_message::refusal(payload);
   }
 
   /// Gives BASP the header whose payload has been judged.
