@@ -158,6 +158,15 @@ TEST_CASE("open requests fail when the link is lost, long before their time-out"
   CHECK(late.error().code == errc::unreachable);
 }
 
+TEST_CASE("the actor of a link lives as long as that, whatever it is sent", "[net]") {
+  linked_pair nodes;
+  caf::anon_send(nodes.carrier, caf::make_error(caf::sec::runtime_error));
+  caf::anon_send(nodes.carrier, std::string{"stray"});
+  nodes.ann.reset();
+  CHECK(nodes.bob.wait_for_links(0));
+  CHECK(nodes.bob.downs() == 1);
+}
+
 TEST_CASE("a target at another node is refused", "[net]") {
   linked_pair nodes;
   auto got = linked_pair::receive(
