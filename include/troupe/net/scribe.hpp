@@ -198,7 +198,8 @@ public:
     if (too_slow_)
       return;
     auto& written = stream_.wr_buf();
-    grants_.sent(std::as_bytes(std::span{written}).subspan(counted_));
+    auto whole = grants_.sent(std::as_bytes(std::span{written}).subspan(counted_));
+    written.resize(counted_ + whole); // with a part of a message the peer would read no other
     waiting_ += written.size() - counted_;
     stream_.flush(this);
     counted_ = stream_.wr_buf().size(); // zero if the stream has taken the buffer over
