@@ -247,6 +247,12 @@ TEST_CASE("an identity is issued into a folder, also again", "[security]") {
   REQUIRE(second);
   CHECK(second->node == first->node);
   CHECK(second->as == role::client);
+  // A certificate for the request of another machine takes the place of none that is in use.
+  auto other = ca->issue(key_pair::make().public_half(), {"n4", role::member, rights::use}, now);
+  REQUIRE(other);
+  CHECK(put_certificates(folder / "n2", *ca, *other).error().code == errc::in_use);
+  CHECK(credentials::load(folder / "n2", now + 1h));
+  CHECK(put_certificates(folder / "n4", *ca, *other));
   CHECK(issue_into(folder / "n3", *ca, {"", role::member, rights::use}, now).error().code
         == errc::bad_argument);
 }
