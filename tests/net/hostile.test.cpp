@@ -445,11 +445,13 @@ TEST_CASE("what honest peers send is read", "[net][hostile]") {
   CHECK_FALSE(
     refusal(caf::make_message(caf::make_error(caf::sec::runtime_error, hostile))).empty());
   // Of a category that is no error: its code would be printed as whatever that is.
-  for (auto category : {caf::type_id_v<caf::sec>, caf::type_id_v<std::string>,
-                        caf::type_id_v<caf::strong_actor_ptr>, caf::type_id_t{60'000}}) {
+  for (auto category : {caf::type_id_v<caf::sec>, caf::type_id_v<errc>, caf::type_id_v<std::string>,
+                        caf::type_id_v<caf::strong_actor_ptr>, caf::type_id_v<test::greet_request>,
+                        caf::type_id_t{60'000}}) {
     auto forged = list_of({caf::type_id_v<caf::error>}) + std::string{1, 1}
                   + list_of({category}).substr(1) + '\0';
-    CHECK(incoming_message::refusal(forged).empty() == (category == caf::type_id_v<caf::sec>));
+    auto is_error = category == caf::type_id_v<caf::sec> || category == caf::type_id_v<errc>;
+    CHECK(incoming_message::refusal(forged).empty() == is_error);
   }
 }
 

@@ -18,6 +18,7 @@
 #include "caf/fwd.hpp"
 #include "caf/inspector_access.hpp"
 #include "caf/inspector_access_base.hpp"
+#include "caf/is_error_code_enum.hpp"
 #include "caf/message.hpp"
 #include "caf/sec.hpp"
 #include "caf/type_id.hpp"
@@ -33,8 +34,9 @@ namespace troupe {
 /// errors, times, addresses and most atoms; of all other types those that the program has
 /// registered. A message or an error inside a message is judged as well, if only atoms and texts
 /// precede it; it is refused behind other elements. Values of other types are not looked into: see
-/// caf::inspector_access<caf::message> below. The category of an error has to be a registered type
-/// of the program, or one of CAF's own errors, as CAF prints its code as whatever type that is.
+/// caf::inspector_access<caf::message> below. The category of an error has to be an error type of
+/// CAF or in a block of messages (see troupe::init), as CAF prints the code as whatever type that
+/// is.
 ///
 /// For any thread. Cost: some 10 ns for a message of one element; one lock for more.
 class incoming_message {
@@ -63,6 +65,13 @@ public:
       return false;
     bytes.remove_prefix(1);
     return take_id(bytes) == caf::type_id_v<caf::error>;
+  }
+
+  /// Lets errors of the category T pass, if T is an error type. Call before any actor system.
+  template <class T>
+  static void add_category() {
+    if constexpr (caf::is_error_code_enum_v<T>)
+      categories().insert(caf::type_id_v<T>);
   }
 
   /// The types of the elements of one message.
@@ -192,12 +201,14 @@ private:
   }
 
   static bool may_be_category(caf::type_id_t id) {
-    if (id >= caf::first_custom_type_id)
-      return !caf::query_type_name(id).empty();
-    return id
-             == caf::type_id_v<
-               caf::
-                 sec> || id == caf::type_id_v<caf::pec> || id == caf::type_id_v<caf::exit_reason>;
+    constexpr std::array own{caf::type_id_v<caf::sec>, caf::type_id_v<caf::pec>,
+                             caf::type_id_v<caf::exit_reason>};
+    return std::ranges::find(own, id) != own.end() || categories().contains(id);
+  }
+
+  static std::set<caf::type_id_t>& categories() {
+    static std::set<caf::type_id_t> all;
+    return all;
   }
 
   /// The size of a text has 7 bits in each byte, the lowest first.
