@@ -510,6 +510,44 @@ TEST_CASE("a peer reaches no actor that it was not told of", "[net][hostile]") {
   sys.registry().erase(hidden->id());
 }
 
+TEST_CASE("what a peer says of third nodes is not kept", "[net][hostile]") {
+  target here;
+  auto& sys = here.node.system();
+  auto entry_point = here.node.gate().self().entry_point;
+  auto stranger = here.stranger();
+  auto peer = raw_peer::linked(here.where, stranger);
+  REQUIRE(here.node.wait_for_links(1));
+  constexpr std::size_t many = 1'000;
+  auto handles = list_of({caf::type_id_v<std::vector<caf::strong_actor_ptr>>})
+                 + static_cast<char>(0x80U | (many & 0x7fU)) + static_cast<char>(many >> 7U);
+  for (std::size_t number = 1; number <= many; ++number) {
+    auto third = stranger.basp_node; // its last bytes are the number of its process
+    third[third.size() - 5] = static_cast<char>(number >> 8U);
+    third[third.size() - 6] = static_cast<char>(number);
+    handles += std::string(7, '\0') + '\x09' + third;
+  }
+  REQUIRE(peer.send(message_to(entry_point, '\0' + handles)));
+  here.check_good_peer();
+  auto broker = sys.middleman().named_broker<caf::io::basp_broker>("BASP");
+  auto known = [&] { // in the thread of BASP
+    std::promise<std::size_t> promise;
+    sys.middleman().backend().post([&] {
+      auto* basp = caf::actor_cast<caf::abstract_actor*>(broker);
+      promise.set_value(static_cast<caf::io::basp_broker*>(basp)->spawn_servers.size());
+    });
+    return promise.get_future().get();
+  };
+  CHECK(known() <= 2); // this peer, and the good one
+  WHEN("another peer comes after those before it have gone") {
+    ::shutdown(peer.descriptor(), SHUT_RDWR);
+    REQUIRE(here.node.wait_for_links(0));
+    here.check_good_peer();
+    THEN("these are forgotten as well") {
+      CHECK(known() <= 1);
+    }
+  }
+}
+
 TEST_CASE("only the node that was asked can answer, and once", "[net][hostile]") {
   target here;
   auto& sys = here.node.system();

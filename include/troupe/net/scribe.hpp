@@ -14,11 +14,13 @@
 #include <vector>
 
 #include "caf/byte_buffer.hpp"
+#include "caf/exit_reason.hpp"
 #include "caf/io/basp_broker.hpp"
 #include "caf/io/network/default_multiplexer.hpp"
 #include "caf/io/network/interfaces.hpp"
 #include "caf/io/network/stream_impl.hpp"
 #include "caf/io/scribe.hpp"
+#include "caf/send.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/incoming_message.hpp"
 #include "troupe/net/basp_filter.hpp"
@@ -52,6 +54,8 @@ public:
   virtual void disconnected(const link_ptr& which) = 0;
   /// BASP has forgotten the node and delivered all messages from it. In any thread.
   virtual void forgotten(const link_ptr& which) = 0;
+  /// How many nodes BASP has forgotten. In any thread.
+  virtual std::uint64_t forgotten_nodes() const = 0;
 };
 
 /// Reads and writes one link for CAF. Reads ahead, so that many small messages cost one system
@@ -299,6 +303,8 @@ private:
       kept = (!message || replay_header(context))
              && caf::io::scribe::consume(context, bytes, size); // takes rd_buf()
     }
+    if (kept && !detached())
+      forget_third_nodes();
     if (was_collecting) {
       collected_ = {}; // gives the memory back
       give_way(share_of_collected_.hold(0), {});
@@ -320,6 +326,31 @@ private:
     if (!grants::is_answer(message.data) && incoming_message::is_error(payload))
       return "an error that answers nothing";
     return incoming_message::refusal(payload);
+  }
+
+  /// BASP keeps for ever what it has heard of nodes in messages: routes over the peer, an actor for
+  /// each, handles. Here that is of no use, as no node takes messages by way of another. Cost: O(n)
+  /// in nodes, if a new one was named or one has gone.
+  void forget_third_nodes() {
+    auto& basp = *static_cast<caf::io::basp_broker*>(parent());
+    auto& known = basp.spawn_servers;
+    auto gone = owner_->forgotten_nodes();
+    if (known.size() <= known_nodes_ && gone == gone_nodes_)
+      return;
+    auto& routes = basp.instance.tbl();
+    auto peer = routes.lookup_direct(hdl());
+    std::erase_if(known, [&](const auto& each) {
+      auto& [node, server] = each;
+      auto hop = routes.lookup_indirect(node);
+      if (routes.lookup_direct(node) || (hop && hop != peer)) // others may have links of their own
+        return false;
+      caf::anon_send_exit(server, caf::exit_reason::kill);
+      routes.erase_indirect(node);
+      basp.proxies().erase(node);
+      return true;
+    });
+    known_nodes_ = known.size();
+    gone_nodes_ = gone;
   }
 
   /// Gives BASP the header whose payload has been judged.
@@ -431,6 +462,9 @@ private:
   std::size_t wanted_ = 0;
   caf::byte_buffer collected_;
   std::size_t to_skip_ = 0;
+  /// How many nodes BASP knew, and how many had gone, when it last forgot third nodes.
+  std::size_t known_nodes_ = 0;
+  std::uint64_t gone_nodes_ = 0;
   /// Above the bound: nothing more is written.
   bool too_slow_ = false;
   bool is_full_ = false;
