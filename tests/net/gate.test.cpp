@@ -395,6 +395,7 @@ TEST_CASE("a port where nobody listens is unreachable", "[net]") {
   REQUIRE_FALSE(got);
   CHECK(got.error().code == errc::unreachable);
   CHECK(got.error().detail.find("Connection refused") != std::string::npos);
+  CHECK(ann.gate().refused().empty()); // it counts what it has refused itself
 }
 
 SCENARIO("hosts that do not answer hold nobody up", "[net]") {

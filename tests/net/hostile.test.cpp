@@ -355,6 +355,8 @@ TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][ho
     {"100,000 errors in each other", std::string{'\0'} + repeated(40'000, error)},
     {"an error behind a number",
      to_payload(sys, caf::make_message(std::int32_t{1}, caf::make_error(caf::sec::none)))},
+    {"a text that is cut short, before an error",
+     '\0' + list_of({caf::type_id_v<std::string>, caf::type_id_v<caf::error>}) + "\x7fx"},
     {"nine elements", to_payload(sys, caf::make_message(1, 2, 3, 4, 5, 6, 7, 8, 9))},
     {"as many elements as can be said", std::string{"\0\xff\xff\xff\xff\x0f", 6}},
     {"a message to be passed on by actors", std::string{"\x01", 1} + std::string(40, '\0')},
@@ -444,6 +446,13 @@ TEST_CASE("what honest peers send is read", "[net][hostile]") {
   CHECK_FALSE(refusal(caf::make_message(caf::spawn_atom_v, std::string{"name"}, hostile)).empty());
   CHECK_FALSE(
     refusal(caf::make_message(caf::make_error(caf::sec::runtime_error, hostile))).empty());
+  // Nor in a field of a struct.
+  caf::byte_buffer boxed;
+  caf::binary_serializer sink{sys, boxed};
+  REQUIRE(sink.apply(test::boxed_message{hostile}));
+  caf::binary_deserializer source{sys, boxed};
+  test::boxed_message read;
+  CHECK_FALSE(source.apply(read));
   // Of a category that is no error: its code would be printed as whatever that is.
   for (auto category : {caf::type_id_v<caf::sec>, caf::type_id_v<errc>, caf::type_id_v<std::string>,
                         caf::type_id_v<caf::strong_actor_ptr>, caf::type_id_v<test::greet_request>,
@@ -493,6 +502,11 @@ TEST_CASE("a peer reaches no actor that it was not told of", "[net][hostile]") {
   auto payload = to_payload(sys, caf::make_message(test::greet_request{"hello"}));
   REQUIRE(peer.send(message_to(hidden->id(), payload)));
   CHECK(eventually([&] { return which->dropped_messages() == 1; }));
+  auto ids = stranger.basp_node + here.node.gate().self().basp_node;
+  REQUIRE(peer.send(
+    basp_bytes({monitor_message, 0, static_cast<std::uint32_t>(ids.size()), 0, hidden->id()})
+    + ids));
+  CHECK(eventually([&] { return which->dropped_messages() == 2; }));
   WHEN("its handle has been sent over the link") {
     caf::anon_send(caf::actor_cast<caf::actor>(which->entry_point()), hidden);
     // A heartbeat may come before it.
@@ -520,11 +534,13 @@ TEST_CASE("what a peer says of third nodes is not kept", "[net][hostile]") {
   constexpr std::size_t many = 1'000;
   auto handles = list_of({caf::type_id_v<std::vector<caf::strong_actor_ptr>>})
                  + static_cast<char>(0x80U | (many & 0x7fU)) + static_cast<char>(many >> 7U);
+  std::string last;
   for (std::size_t number = 1; number <= many; ++number) {
     auto third = stranger.basp_node; // its last bytes are the number of its process
     third[third.size() - 5] = static_cast<char>(number >> 8U);
     third[third.size() - 6] = static_cast<char>(number);
     handles += std::string(7, '\0') + '\x09' + third;
+    last = third;
   }
   REQUIRE(peer.send(message_to(entry_point, '\0' + handles)));
   here.check_good_peer();
@@ -538,6 +554,11 @@ TEST_CASE("what a peer says of third nodes is not kept", "[net][hostile]") {
     return promise.get_future().get();
   };
   CHECK(known() <= 2); // this peer, and the good one
+  caf::node_id third;
+  caf::binary_deserializer source{sys, last.data(), last.size()};
+  REQUIRE(source.apply(third));
+  auto* basp = static_cast<caf::io::basp_broker*>(caf::actor_cast<caf::abstract_actor*>(broker));
+  CHECK(basp->proxies().count_proxies(third) == 0);
   WHEN("another peer comes after those before it have gone") {
     ::shutdown(peer.descriptor(), SHUT_RDWR);
     REQUIRE(here.node.wait_for_links(0));
@@ -736,6 +757,23 @@ SCENARIO("peers that do not read are bounded all together", "[net][hostile]") {
       }
     }
   }
+}
+
+TEST_CASE("a long message counts until it is whole", "[net][hostile]") {
+  net::link_options bounds;
+  bounds.max_all_collected_bytes = 4U << 20U;
+  target here{bounds};
+  std::string text(3U << 20U, 'x');
+  test_node one{{.node = 2}};
+  test_node other{{.node = 3}};
+  auto first = one.dial(here.where);
+  auto second = other.dial(here.where);
+  REQUIRE((first && second));
+  for (auto count = 0; count < 2; ++count) {
+    CHECK(one.greet(*first, text).size() > text.size());
+    CHECK(other.greet(*second, text).size() > text.size());
+  }
+  CHECK(here.node.downs() == 0);
 }
 
 SCENARIO("a node without descriptors waits, and does not spin", "[net][hostile]") {
