@@ -312,19 +312,22 @@ private:
                      [this] { return cli::run_init(common_, init_); });
     init->add_option("--data", init_.data, "Data folder of a node, new or without certificates")
       ->option_text("FOLDER")
-      ->required();
+      ->required()
+      ->check(cli::given("a folder"));
     init->add_option("--name", init_.name,
                      "Its name for people; default: the first 8 digits of its id");
     init
       ->add_option("--request", init_.request,
                    "Makes no CA, but a file with which another cluster's CA admits it")
-      ->option_text("FILE");
+      ->option_text("FILE")
+      ->check(cli::given("a file, or leave --request out"));
     auto* ca = add("ca", "Admits nodes and clients to the cluster of a CA",
                    [this] { return cli::run_ca(common_, ca_); });
     ca->add_option("VERB", ca_.verb, "issue")->required()->check(cli::one_of({"issue"}));
     ca->add_option("--data", ca_.data, "Data folder with the CA, as troupe init made it")
       ->option_text("FOLDER")
-      ->required();
+      ->required()
+      ->check(cli::given("a folder"));
     ca->add_option("--name", ca_.name, "Name of the node or client, for people")
       ->required()
       ->check(cli::given("a name"));
@@ -337,10 +340,12 @@ private:
     ca->add_option("--out", ca_.out,
                    "Folder for the identity and its certificates; default with --request: where "
                    "that file is")
-      ->option_text("FOLDER");
+      ->option_text("FOLDER")
+      ->check(cli::given("a folder"));
     ca->add_option("--request", ca_.request,
                    "A file of troupe init --request, so that no key travels")
-      ->option_text("FILE");
+      ->option_text("FILE")
+      ->check(cli::given("a file"));
   }
 
   void add_leave() {

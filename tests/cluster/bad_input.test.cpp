@@ -209,6 +209,12 @@ TEST_CASE("an empty word where a name or a file is due is refused", "[cluster][c
                 {"--data: the word is empty; give a folder"});
   check_refused({"recover", "--data", ""}, 2, {"--data: the word is empty; give a folder"});
   check_refused({"node", "--data", ""}, 2, {"--data: the word is empty", "leave --data out"});
+  check_refused({"init", "--data", ""}, 2, {"--data: the word is empty; give a folder"});
+  check_refused({"init", "--data", "new", "--request", ""}, 2, {"--request: the word is empty; "});
+  check_refused({"ca", "issue", "--data", "", "--name", "x", "--out", "new"}, 2,
+                {"--data: the word is empty; give a folder"});
+  check_refused({"ca", "issue", "--data", "d", "--name", "x", "--out", ""}, 2,
+                {"--out: the word is empty; give a folder"});
   check_refused({"node", "--join", ""}, 2, {"--join: the word is empty", "leave --join out"});
   check_refused({"submit", "run.json", "--key", ""}, 2, {"--key: the word is empty; give a key"});
   check_refused({"status", "--config", ""}, 2, {"--config: the word is empty; give a file"});

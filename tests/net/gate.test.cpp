@@ -162,6 +162,17 @@ TEST_CASE("a long message arrives whole", "[net]") {
   }
 }
 
+TEST_CASE("a message that cannot be written is left out, and the link goes on", "[net]") {
+  test_node ann{{.node = 1}};
+  test_node bob{{.node = 2}};
+  auto got = bob.dial(ann.listen());
+  REQUIRE(got);
+  caf::anon_send(caf::actor_cast<caf::actor>((*got)->entry_point()),
+                 test::unwritable{std::string(1'000, 'x')});
+  CHECK(bob.greet(*got) == "hello, says 1");
+  CHECK(bob.downs() == 0);
+}
+
 SCENARIO("links are refused for a reason that the dialler is told", "[net]") {
   GIVEN("node 1 of cluster 7, started twice") {
     test_node ann{{.node = 1, .boot = 2}};
@@ -384,6 +395,7 @@ TEST_CASE("a port where nobody listens is unreachable", "[net]") {
   REQUIRE_FALSE(got);
   CHECK(got.error().code == errc::unreachable);
   CHECK(got.error().detail.find("Connection refused") != std::string::npos);
+  CHECK(ann.gate().refused().empty()); // it counts what it has refused itself
 }
 
 SCENARIO("hosts that do not answer hold nobody up", "[net]") {

@@ -69,12 +69,21 @@ SCENARIO("a peer reaches the entry point and what this node has told it of", "[n
         CHECK_FALSE(reaches(link, 8));
       }
     }
+    WHEN("CAF has left a part of a message that it could not write") {
+      auto whole = test::basp_bytes({direct_message, 0, 4, 6, 99}) + "abcd";
+      auto part = std::string(basp_header::wire_bytes, '\0') + std::string(99, '\2');
+      auto all = whole + part;
+      THEN("that is told from whole messages, and does not count") {
+        CHECK(link.sent(std::as_bytes(std::span{all})) == whole.size());
+        CHECK(reaches(link, 6));
+      }
+    }
     WHEN("several messages go at once") {
       auto first = test::basp_bytes({direct_message, 0, 4, 6, 99}) + "abcd";
       auto second = test::basp_bytes({heartbeat, 0, 0, 0, 0});
       auto third = test::basp_bytes({direct_message, 0, 0, 7, 99}, 3);
       auto all = first + second + third;
-      link.sent(std::as_bytes(std::span{all}));
+      CHECK(link.sent(std::as_bytes(std::span{all})) == all.size());
       THEN("each of them counts") {
         CHECK(reaches(link, 6));
         CHECK(reaches(link, 7));

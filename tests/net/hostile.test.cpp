@@ -285,6 +285,15 @@ TEST_CASE("a peer that breaks BASP's rules is closed, an honest mistake is dropp
 
 namespace {
 
+/// An actor that ends with the test, also where that fails: its system would wait for it.
+struct actor_of_test {
+  ~actor_of_test() {
+    caf::anon_send_exit(who, caf::exit_reason::kill);
+  }
+
+  caf::actor who;
+};
+
 /// A message of CAF as it goes over the wire.
 std::string to_payload(caf::actor_system& sys, const caf::message& what) {
   caf::byte_buffer bytes;
@@ -323,7 +332,9 @@ TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][ho
   target here;
   auto& sys = here.node.system();
   auto entry_point = here.node.gate().self().entry_point;
-  auto peer = raw_peer::linked(here.where, here.stranger());
+  auto stranger = here.stranger();
+  auto theirs = stranger.basp_node;
+  auto peer = raw_peer::linked(here.where, stranger);
   REQUIRE(here.node.wait_for_links(1));
   auto which = here.node.only_link();
   auto self = sys.registry().get(entry_point);
@@ -331,7 +342,8 @@ TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][ho
   for (auto count = 0; count < 20; ++count)
     deep = caf::make_message(deep);
   const auto nested = list_of({caf::type_id_v<caf::message>});
-  const auto error = list_of({caf::type_id_v<caf::error>}) + std::string{1, 1, 0, 0};
+  const auto in_error = std::string{1, 1, 0, static_cast<char>(caf::type_id_v<caf::sec>)};
+  const auto error = list_of({caf::type_id_v<caf::error>}) + in_error;
   struct harm {
     std::string what;
     std::string payload;
@@ -360,9 +372,16 @@ TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][ho
      std::string{'\0'} + list_of({caf::type_id_v<std::vector<caf::actor>>}) + "\x09"},
     {"a number that is cut short",
      std::string{'\0'} + list_of({caf::type_id_v<std::uint64_t>}) + "\x09"},
+    {"a text that is cut short", '\0' + list_of({caf::type_id_v<std::string>}) + "\x7fx"},
+    {"a text that is cut short, before an error",
+     '\0' + list_of({caf::type_id_v<std::string>, caf::type_id_v<caf::error>}) + "\x7fx"},
     {"nine elements", to_payload(sys, caf::make_message(1, 2, 3, 4, 5, 6, 7, 8, 9))},
     {"as many elements as can be said", std::string{"\0\xff\xff\xff\xff\x0f", 6}},
     {"a message to be passed on by actors", std::string{"\x01", 1} + std::string(40, '\0')},
+    {"an error that ends whoever gets it",
+     to_payload(sys, caf::make_message(caf::make_error(caf::sec::runtime_error)))},
+    {"no error, where whoever gets it expects one",
+     to_payload(sys, caf::make_message(caf::error{}))},
   };
   std::uint64_t dropped = 0;
   for (auto& each : cases) {
@@ -375,6 +394,37 @@ TEST_CASE("what would harm CAF does not reach it, and the link stays", "[net][ho
     message_to(1, to_payload(sys, caf::make_message(caf::put_atom_v, "a", caf::message{})), 0,
                net::basp_header::named_receiver))); // the configuration server
   CHECK(eventually([&] { return which->dropped_messages() == dropped + 1; }));
+  auto ids = theirs + here.node.gate().self().basp_node;
+  for (auto& why : {repeated(9'000, in_error + list_of({caf::type_id_v<caf::error>})),
+                    std::string{1, 1, '\x7f', '\x7f', 0}, std::string{1, 1}}) {
+    REQUIRE(peer.send(
+      basp_bytes({down_message, 0, static_cast<std::uint32_t>(ids.size() + why.size()), 9, 0}) + ids
+      + why));
+    ++dropped;
+  }
+  CHECK(eventually([&] { return which->dropped_messages() == dropped + 1; }));
+  CHECK(which->reason().empty());
+  here.check_good_peer();
+}
+
+TEST_CASE("no message passes for one of a stream", "[net][hostile]") {
+  target here;
+  auto& sys = here.node.system();
+  auto entry_point = here.node.gate().self().entry_point;
+  auto peer = raw_peer::linked(here.where, here.stranger());
+  REQUIRE(here.node.wait_for_links(1));
+  auto which = here.node.only_link();
+  auto payload = to_payload(sys, caf::make_message(test::greet_request{std::string(500, 'x')}));
+  constexpr std::uint64_t answer = std::uint64_t{1} << 63U;
+  std::uint64_t dropped = 0;
+  for (auto category : {std::uint64_t{2} << 60U, std::uint64_t{3} << 60U})
+    for (auto number : {std::uint64_t{0}, std::uint64_t{5}, answer | 5}) {
+      REQUIRE(peer.send(message_to(entry_point, payload, category | number)));
+      REQUIRE(peer.send(message_to(net::basp_header::spawn_server, payload, category | number,
+                                   net::basp_header::named_receiver)));
+      dropped += 2;
+    }
+  CHECK(eventually([&] { return which->dropped_messages() == dropped; }));
   CHECK(which->reason().empty());
   here.check_good_peer();
 }
@@ -414,6 +464,22 @@ TEST_CASE("what honest peers send is read", "[net][hostile]") {
   CHECK_FALSE(refusal(caf::make_message(caf::spawn_atom_v, std::string{"name"}, hostile)).empty());
   CHECK_FALSE(
     refusal(caf::make_message(caf::make_error(caf::sec::runtime_error, hostile))).empty());
+  // Nor in a field of a struct.
+  caf::byte_buffer boxed;
+  caf::binary_serializer sink{sys, boxed};
+  REQUIRE(sink.apply(test::boxed_message{hostile}));
+  caf::binary_deserializer source{sys, boxed};
+  test::boxed_message read;
+  CHECK_FALSE(source.apply(read));
+  // Of a category that is no error: its code would be printed as whatever that is.
+  for (auto category : {caf::type_id_v<caf::sec>, caf::type_id_v<errc>, caf::type_id_v<std::string>,
+                        caf::type_id_v<caf::strong_actor_ptr>, caf::type_id_v<test::greet_request>,
+                        caf::type_id_t{60'000}}) {
+    auto forged = list_of({caf::type_id_v<caf::error>}) + std::string{1, 1}
+                  + list_of({category}).substr(1) + '\0';
+    auto is_error = category == caf::type_id_v<caf::sec> || category == caf::type_id_v<errc>;
+    CHECK(incoming_message::refusal(forged).empty() == is_error);
+  }
 }
 
 TEST_CASE("lists of types that CAF would keep are bounded", "[net][hostile]") {
@@ -450,10 +516,16 @@ TEST_CASE("a peer reaches no actor that it was not told of", "[net][hostile]") {
   auto hidden = sys.spawn([&seen](caf::event_based_actor*) {
     return caf::behavior{[&seen](const test::greet_request&) { ++seen; }};
   });
+  actor_of_test ends{hidden};
   sys.registry().put(hidden->id(), hidden);
   auto payload = to_payload(sys, caf::make_message(test::greet_request{"hello"}));
   REQUIRE(peer.send(message_to(hidden->id(), payload)));
   CHECK(eventually([&] { return which->dropped_messages() == 1; }));
+  auto ids = stranger.basp_node + here.node.gate().self().basp_node;
+  REQUIRE(peer.send(
+    basp_bytes({monitor_message, 0, static_cast<std::uint32_t>(ids.size()), 0, hidden->id()})
+    + ids));
+  CHECK(eventually([&] { return which->dropped_messages() == 2; }));
   WHEN("its handle has been sent over the link") {
     caf::anon_send(caf::actor_cast<caf::actor>(which->entry_point()), hidden);
     // A heartbeat may come before it.
@@ -467,8 +539,51 @@ TEST_CASE("a peer reaches no actor that it was not told of", "[net][hostile]") {
     REQUIRE(peer.send(message_to(hidden->id(), payload)));
     CHECK(eventually([&] { return seen == 1; }));
   }
-  caf::anon_send_exit(hidden, caf::exit_reason::kill);
-  sys.registry().erase(hidden->id());
+}
+
+TEST_CASE("what a peer says of third nodes is not kept", "[net][hostile]") {
+  target here;
+  auto& sys = here.node.system();
+  auto entry_point = here.node.gate().self().entry_point;
+  auto stranger = here.stranger();
+  auto peer = raw_peer::linked(here.where, stranger);
+  REQUIRE(here.node.wait_for_links(1));
+  constexpr std::size_t many = 1'000;
+  auto handles = list_of({caf::type_id_v<std::vector<caf::strong_actor_ptr>>})
+                 + static_cast<char>(0x80U | (many & 0x7fU)) + static_cast<char>(many >> 7U);
+  std::string last;
+  for (std::size_t number = 1; number <= many; ++number) {
+    auto third = stranger.basp_node; // its last bytes are the number of its process
+    third[third.size() - 5] = static_cast<char>(number >> 8U);
+    third[third.size() - 6] = static_cast<char>(number);
+    handles += std::string(7, '\0') + '\x09' + third;
+    last = third;
+  }
+  REQUIRE(peer.send(message_to(entry_point, '\0' + handles)));
+  here.check_good_peer();
+  auto broker = sys.middleman().named_broker<caf::io::basp_broker>("BASP");
+  auto known = [&] { // in the thread of BASP
+    std::promise<std::size_t> promise;
+    sys.middleman().backend().post([&] {
+      auto* basp = caf::actor_cast<caf::abstract_actor*>(broker);
+      promise.set_value(static_cast<caf::io::basp_broker*>(basp)->spawn_servers.size());
+    });
+    return promise.get_future().get();
+  };
+  CHECK(known() <= 2); // this peer, and the good one
+  caf::node_id third;
+  caf::binary_deserializer source{sys, last.data(), last.size()};
+  REQUIRE(source.apply(third));
+  auto* basp = static_cast<caf::io::basp_broker*>(caf::actor_cast<caf::abstract_actor*>(broker));
+  CHECK(basp->proxies().count_proxies(third) == 0);
+  WHEN("another peer comes after those before it have gone") {
+    ::shutdown(peer.descriptor(), SHUT_RDWR);
+    REQUIRE(here.node.wait_for_links(0));
+    here.check_good_peer();
+    THEN("these are forgotten as well") {
+      CHECK(known() <= 1);
+    }
+  }
 }
 
 TEST_CASE("only the node that was asked can answer, and once", "[net][hostile]") {
@@ -494,6 +609,7 @@ TEST_CASE("only the node that was asked can answer, and once", "[net][hostile]")
             [&](const caf::error& why) { promise.set_value(to_string(why)); });
     return caf::behavior{[](int) {}};
   });
+  actor_of_test ends{asks};
   net::basp_header request;
   while (request.what != direct_message || request.destination != 1'000) {
     auto header = honest.receive(net::basp_header::wire_bytes);
@@ -511,7 +627,6 @@ TEST_CASE("only the node that was asked can answer, and once", "[net][hostile]")
   REQUIRE(honest.send(reply("honest") + reply("again")));
   CHECK(answer.get() == "honest");
   CHECK(eventually([&] { return which->dropped_messages() == 1; }));
-  caf::anon_send_exit(asks, caf::exit_reason::kill);
 }
 
 TEST_CASE("a peer with another BASP node id than it greeted with is closed", "[net][hostile]") {
@@ -567,7 +682,7 @@ TEST_CASE("random messages from linked peers do no harm", "[net][hostile]") {
       if (!peer.send(
             basp_bytes({operation, static_cast<std::uint8_t>(random.below(4)),
                         static_cast<std::uint32_t>(payload.size()), random.below(3), receiver},
-                       random.one_in(2) ? std::uint64_t{1} << 62U : random.below(5))
+                       random.below(16) << 60U | random.below(5)) // with all flags of a number
             + payload))
         break;
     }
@@ -659,6 +774,23 @@ SCENARIO("peers that do not read are bounded all together", "[net][hostile]") {
       }
     }
   }
+}
+
+TEST_CASE("a long message counts until it is whole", "[net][hostile]") {
+  net::link_options bounds;
+  bounds.max_all_collected_bytes = 4U << 20U;
+  target here{bounds};
+  std::string text(3U << 20U, 'x');
+  test_node one{{.node = 2}};
+  test_node other{{.node = 3}};
+  auto first = one.dial(here.where);
+  auto second = other.dial(here.where);
+  REQUIRE((first && second));
+  for (auto count = 0; count < 2; ++count) {
+    CHECK(one.greet(*first, text).size() > text.size());
+    CHECK(other.greet(*second, text).size() > text.size());
+  }
+  CHECK(here.node.downs() == 0);
 }
 
 SCENARIO("a node without descriptors waits, and does not spin", "[net][hostile]") {

@@ -103,9 +103,9 @@ struct forged_error {
 
 TEST_CASE("an error that a peer has made up is told in words", "[net]") {
   test_node here{test::node_options{.node = 1}};
+  auto told_of = [&](forged_error what) { return to_problem(what.to_error(here.system())); };
   auto told = [&](std::uint8_t code, caf::type_id_t category) {
-    forged_error made{forged_error::content{code, category, caf::make_message(std::string{"x"})}};
-    return to_problem(made.to_error(here.system()));
+    return told_of({forged_error::content{code, category, caf::make_message(std::string{"x"})}});
   };
   CHECK(told(7, 60'000).detail.starts_with("an unknown error(7)"));
   for (auto type : {caf::type_id_v<std::string>, caf::type_id_v<caf::strong_actor_ptr>,
@@ -114,6 +114,11 @@ TEST_CASE("an error that a peer has made up is told in words", "[net]") {
   CHECK(told(0, caf::type_id_v<errc>).code == errc::failed);
   CHECK(told(200, caf::type_id_v<errc>).detail == "x");
   CHECK(told(200, caf::type_id_v<caf::sec>).code == errc::failed);
+  // In the context of an error of a category that is known.
+  auto inner = forged_error{forged_error::content{7, caf::type_id_v<greet_request>, {}}}.to_error(
+    here.system());
+  CHECK(to_problem(caf::make_error(caf::sec::runtime_error, inner)).code == errc::failed);
+  CHECK(to_problem(caf::make_error(errc::conflict, inner)).code == errc::conflict);
 }
 
 TEST_CASE("a request over a link is answered by its target", "[net]") {
@@ -147,6 +152,15 @@ TEST_CASE("open requests fail when the link is lost, long before their time-out"
   auto late = nodes.ask(1h, greet_request{"hi"});
   REQUIRE_FALSE(late);
   CHECK(late.error().code == errc::unreachable);
+}
+
+TEST_CASE("the actor of a link lives as long as that, whatever it is sent", "[net]") {
+  linked_pair nodes;
+  caf::anon_send(nodes.carrier, caf::make_error(caf::sec::runtime_error));
+  caf::anon_send(nodes.carrier, std::string{"stray"});
+  nodes.ann.reset();
+  CHECK(nodes.bob.wait_for_links(0));
+  CHECK(nodes.bob.downs() == 1);
 }
 
 TEST_CASE("a target at another node is refused", "[net]") {

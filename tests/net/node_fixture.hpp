@@ -56,6 +56,16 @@ bool inspect(Inspector& f, show_handles& x) {
   return f.object(x).fields(f.field("all", x.all), f.field("one", x.one));
 }
 
+/// A message that cannot be written, as its type finds out late.
+struct unwritable {
+  std::string text;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, unwritable& x) {
+  return f.object(x).fields(f.field("text", x.text)) && Inspector::is_loading;
+}
+
 template <class Inspector>
 bool inspect(Inspector& f, boxed_message& x) {
   return f.object(x).fields(f.field("inside", x.inside));
@@ -85,6 +95,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(net_test, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(net_test, (troupe::test::wait_request))
   CAF_ADD_TYPE_ID(net_test, (troupe::test::boxed_message))
   CAF_ADD_TYPE_ID(net_test, (troupe::test::show_handles))
+  CAF_ADD_TYPE_ID(net_test, (troupe::test::unwritable))
 
 CAF_END_TYPE_ID_BLOCK(net_test)
 

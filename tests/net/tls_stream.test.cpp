@@ -144,6 +144,11 @@ TEST_CASE("a reader of TLS has whatever poll does not report", "[net]") {
     CHECK(them.other->buffered() == 0); // as `into` has room for a whole record
   }
   CHECK(received == sent);
+  REQUIRE(them.one->write(bytes_of(much)).bytes >= 32'768);
+  into.resize(20'000); // for one record, and not for two
+  CHECK(them.other->read(into).bytes == 16'384);
+  CHECK(them.other->buffered() == 0);
+  read_all(*them.other);
   REQUIRE(them.one->write(bytes_of("hello")).bytes == 5);
   std::array<std::byte, 2> little{};
   CHECK(them.other->read(little).bytes == 2);
@@ -302,6 +307,76 @@ TEST_CASE("a stranger gets nowhere", "[net]") {
     CHECK_FALSE(them.other->proven());
     CHECK_FALSE(them.other->trouble().empty());
   }
+}
+
+TEST_CASE("a TLS key is an Ed25519 key, and the chain before it is short", "[net]") {
+  test::throwaway_ca ca;
+  auto client = security::key_pair::make();
+  auto now = read_calendar();
+  auto issued = ca.authority().issue(
+    client.public_half(), {"c1", security::role::client, security::rights::read, 1h}, now);
+  REQUIRE(issued);
+  auto own = [](EVP_PKEY* key) { return security::detail::own(key); };
+  auto dials_with = [&](EVP_PKEY* key, int extra) {
+    auto leaf = security::detail::certificate_maker{key, "c1", now - 1min, now + 1h}
+                  .with(NID_basic_constraints, "critical,CA:FALSE")
+                  .with(NID_key_usage, "critical,digitalSignature")
+                  .with(NID_ext_key_usage, "serverAuth,clientAuth")
+                  .sign(client, issued->native());
+    ends them{
+      [&](int descriptor, side end) {
+        security::credentials::context_ptr context{::SSL_CTX_new(::TLS_method()), &::SSL_CTX_free};
+        REQUIRE(::SSL_CTX_use_certificate(context.get(), leaf.native()) == 1);
+        REQUIRE(::SSL_CTX_use_PrivateKey(context.get(), key) == 1);
+        SSL_CTX_add1_chain_cert(context.get(), issued->native());
+        for (; extra > 0; --extra)
+          SSL_CTX_add1_chain_cert(context.get(), ca.authority().own().native());
+        return std::make_unique<tls_stream>(descriptor, end, context);
+      },
+      make_tls_streams(ca.issue("bob"))};
+    return them.shake_hands().second;
+  };
+  auto usual = own(::EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+  CHECK(dials_with(usual.get(), 0) == progress::done);
+  CHECK(dials_with(usual.get(), 100) == progress::failed); // more than 16 KiB
+  auto other = own(::EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"));
+  CHECK(dials_with(other.get(), 0) == progress::failed);
+}
+
+TEST_CASE("a handshake without proof is none, whatever the settings of OpenSSL", "[net]") {
+  auto key = security::key_pair::make();
+  auto now = read_calendar();
+  auto made
+    = security::detail::certificate_maker{key.native(), "n1", now - 1min, now + 1h}.sign(key);
+  auto trusts_all = stranger(TLS1_3_VERSION, made.native(), key.native());
+  ends them{trusts_all, trusts_all};
+  CHECK(them.shake_hands() == std::pair{progress::failed, progress::failed});
+  CHECK_THAT(them.one->trouble(), ContainsSubstring("did not prove"));
+}
+
+TEST_CASE("nothing is sent with which a later connection could do without a proof", "[net]") {
+  test::throwaway_ca ca;
+  ends them{ca.issue("ann"), ca.issue("bob")};
+  REQUIRE(them.shake_hands() == both_done);
+  char piece = 0;
+  CHECK(::recv(them.wire_one.get(), &piece, 1, MSG_PEEK) == -1); // no session tickets
+}
+
+TEST_CASE("what has come before damage on the wire is read, and then the damage is told", "[net]") {
+  test::throwaway_ca ca;
+  ends them{ca.issue("ann"), ca.issue("bob")};
+  REQUIRE(them.shake_hands() == both_done);
+  REQUIRE(them.one->write(bytes_of("good")).bytes == 4);
+  std::string forged{"\x17\x03\x03\x00\x20", 5};
+  forged.append(32, 'x');
+  REQUIRE(::send(them.wire_one.get(), forged.data(), forged.size(), MSG_NOSIGNAL)
+          == static_cast<ssize_t>(forged.size()));
+  std::vector<std::byte> into(65'536);
+  CHECK(them.other->read(into).bytes == 4);
+  CHECK(them.other->buffered() > 0); // as poll reports nothing more
+  auto next = them.other->read(into);
+  CHECK(next.state == progress::failed);
+  CHECK(next.bytes == 0);
 }
 
 TEST_CASE("what a TLS key's certificate says of itself is ignored", "[net]") {

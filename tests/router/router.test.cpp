@@ -454,6 +454,16 @@ TEST_CASE_METHOD(live_routers, "an answer goes through what stands before the ro
   end(there);
 }
 
+TEST_CASE_METHOD(live_routers, "an error as a message ends no agent", "[router]") {
+  auto a = make("a");
+  add_echo(a, "echo"); // it does not ignore errors
+  auto why = caf::make_error(caf::sec::runtime_error);
+  CHECK(a.send(to_agent("echo"), caf::make_message(why)).code == errc::none);
+  CHECK(answer_to(ask(a, "echo", why)) == "wrong_type");
+  CHECK(answer_to(ask(a, "echo")) == "hello");
+  end(a);
+}
+
 TEST_CASE_METHOD(live_routers, "an agent that ends is unknown from then on", "[router]") {
   auto ended = std::make_shared<std::promise<std::string>>();
   router_access here{

@@ -129,14 +129,96 @@ TEST_CASE("a certificate with anything odd is refused", "[security]") {
         "URI:troupe:role:member,URI:troupe:role:client",
         "URI:troupe:role:member,URI:troupe:rights:use,URI:troupe:rights:use",
         "URI:troupe:role:member,URI:troupe:rights:use,DNS:localhost",
-        "URI:troupe:role:king,URI:troupe:rights:use", "URI:troupe:role:member,URI:troupe:rights:",
-        "URI:troupe:role:MEMBER,URI:troupe:rights:use", "DNS:troupe.role,DNS:troupe.rights"}) {
+        "URI:troupe:role:king,URI:troupe:rights:use",
+        "URI:troupe:role:member,URI:troupe:rights:", "URI:troupe:role:MEMBER,URI:troupe:rights:use",
+        "DNS:troupe.role,DNS:troupe.rights", "DNS:troupe:role:member,DNS:troupe:rights:use"}) {
     CAPTURE(alternatives);
     CHECK_THAT(words({.alternatives = alternatives}), ContainsSubstring("role"));
   }
   CHECK_THAT(words({.until = now - 1s}), ContainsSubstring("times"));
   CHECK_THAT(words({.until = wall_time{std::chrono::hours{24 * 365 * 240}}}),
              ContainsSubstring("times")); // year 2209
+}
+
+TEST_CASE("a certificate with a part that it should have once is refused if it has more",
+          "[security]") {
+  test::temporary_folder folder;
+  auto ca = authority::make(folder / "ca", now);
+  REQUIRE(ca);
+  auto issued
+    = ca->issue(key_pair::make().public_half(), {"n1", role::client, rights::read, 1h}, now);
+  REQUIRE(issued);
+  auto copy = [&] { return security::detail::own(::X509_dup(issued->native())); };
+  CHECK(facts_of(copy().get()));
+  SECTION("names") {
+    auto add = [](X509* to, const char* kind) {
+      REQUIRE(::X509_NAME_add_entry_by_txt(::X509_get_subject_name(to), kind, MBSTRING_UTF8,
+                                           reinterpret_cast<const unsigned char*>("n2"), 2, -1, 0)
+              == 1);
+    };
+    for (const char* kind : {"CN", "O"}) {
+      auto made = copy();
+      add(made.get(), kind);
+      CHECK_FALSE(facts_of(made.get()));
+    }
+    auto other = copy(); // none that is its own
+    ::X509_NAME_ENTRY_free(::X509_NAME_delete_entry(::X509_get_subject_name(other.get()), 0));
+    add(other.get(), "O");
+    CHECK_FALSE(facts_of(other.get()));
+  }
+  SECTION("lists of what its owner may be and do") {
+    auto made = copy();
+    auto more = security::detail::own(::X509V3_EXT_nconf_nid(
+      nullptr, nullptr, NID_subject_alt_name, "URI:troupe:role:member,URI:troupe:rights:operate"));
+    for (auto place : {-1, 0}) {
+      auto both = copy();
+      REQUIRE(::X509_add_ext(both.get(), more.get(), place) == 1);
+      CHECK_FALSE(facts_of(both.get()));
+    }
+  }
+}
+
+TEST_CASE("an identity has a CA of its own, once, also where a crash has ended that",
+          "[security]") {
+  test::temporary_folder folder;
+  auto data = folder / "data";
+  auto key = key_pair::make();
+  auto make = [&] { return make_own_authority(data, key, "n1", now); };
+  auto made = make();
+  REQUIRE(made);
+  CHECK(made->as == role::member);
+  CHECK(made->may == rights::operate);
+  CHECK(credentials::load(data, key, now));
+  CHECK(make().error().code == errc::in_use);
+  auto ca = certificate::load(data / "ca" / "ca.pem")->to_pem();
+  auto is_same_ca = [&] {
+    return certificate::load(data / "ca" / "ca.pem")->to_pem() == ca
+           && certificate::load(data / "ca.pem")->to_pem() == ca;
+  };
+  SECTION("before the certificate of the identity") {
+    std::filesystem::remove(data / "node.pem");
+    CHECK(make());
+    CHECK(is_same_ca());
+  }
+  SECTION("before that of its CA") {
+    std::filesystem::remove(data / "node.pem");
+    std::filesystem::remove(data / "ca.pem");
+    CHECK(make());
+    CHECK(is_same_ca());
+  }
+  SECTION("before the key of the CA") {
+    for (auto* each : {"node.pem", "ca.pem", "ca/ca.key"})
+      std::filesystem::remove(data / each);
+    CHECK(make());
+    CHECK_FALSE(is_same_ca());
+  }
+  SECTION("but not where the certificates of another CA are") {
+    for (auto* each : {"node.pem", "ca/ca.key", "ca/ca.pem"})
+      std::filesystem::remove(data / each);
+    CHECK(make().error().code == errc::in_use);
+  }
+  if (std::filesystem::exists(data / "node.pem"))
+    CHECK(credentials::load(data, key, now));
 }
 
 TEST_CASE("a file that is no certificate is refused", "[security]") {
@@ -247,6 +329,16 @@ TEST_CASE("an identity is issued into a folder, also again", "[security]") {
   REQUIRE(second);
   CHECK(second->node == first->node);
   CHECK(second->as == role::client);
+  REQUIRE(::chmod((folder / "n2" / "identity.key").c_str(), 0644) == 0);
+  CHECK(issue_into(folder / "n2", *ca, {"n2", role::member, rights::use}, now).error().code
+        == errc::bad_argument); // and its key stays
+  REQUIRE(::chmod((folder / "n2" / "identity.key").c_str(), 0600) == 0);
+  // A certificate for the request of another machine takes the place of none that is in use.
+  auto other = ca->issue(key_pair::make().public_half(), {"n4", role::member, rights::use}, now);
+  REQUIRE(other);
+  CHECK(put_certificates(folder / "n2", *ca, *other).error().code == errc::in_use);
+  CHECK(credentials::load(folder / "n2", now + 1h));
+  CHECK(put_certificates(folder / "n4", *ca, *other));
   CHECK(issue_into(folder / "n3", *ca, {"", role::member, rights::use}, now).error().code
         == errc::bad_argument);
 }

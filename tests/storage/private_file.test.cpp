@@ -66,6 +66,13 @@ TEST_CASE("a new private folder is closed to others, and one that exists stays a
   std::filesystem::current_path(here);
   CHECK(made);
   CHECK(mode_of(folder / "relative") == 0700);
+  for (auto* name : {"slash/", "slashes//", "dot/.", "deep/slash/", "dots/./."}) {
+    CAPTURE(name);
+    REQUIRE(make_private_folder(folder / name));
+    CHECK(mode_of(folder / name) == 0700);
+  }
+  CHECK(make_private_folder("/"));
+  CHECK(make_private_folder("./"));
   std::ofstream{folder / "file"} << "x";
   CHECK(make_private_folder(folder / "file").error().code == errc::bad_argument);
 }

@@ -30,6 +30,8 @@ struct basp_header {
   static constexpr std::uint8_t named_receiver = 1;
   /// The one that spawns actors; the other one keeps what peers tell it, for ever.
   static constexpr std::uint64_t spawn_server = 2;
+  /// In the number of a message: it belongs to a stream of CAF.
+  static constexpr std::uint64_t of_stream = std::uint64_t{1} << 61U;
 
   operation what{};
   std::uint8_t flags = 0;
@@ -62,9 +64,10 @@ struct basp_header {
 ///
 /// Closes links that send too much, a second handshake, a BASP node id other than the greeting's,
 /// monitor and down messages that are not from this peer to this node, or unknown operations. Drops
-/// what an honest peer may send but this node does not deliver: messages to be routed on, to CAF's
-/// configuration server, and to its spawn server if `spawns` is off. So no node forwards for
-/// another, and a third node's actors are reached only over a direct link to it.
+/// what an honest peer may send but this node does not deliver: messages to be routed on, of CAF's
+/// streams, to its configuration server, and to its spawn server if `spawns` is off. So no node
+/// forwards for another, and a third node's actors are reached only over a direct link to it. CAF
+/// takes the content of whatever is numbered as a message of a stream for that, unchecked.
 class basp_filter {
 public:
   enum class decision : std::uint8_t { pass, drop, close };
@@ -93,6 +96,8 @@ public:
     }
     switch (seen.what) {
       case direct_message:
+        if ((seen.data & basp_header::of_stream) != 0)
+          return {decision::drop, "message of a stream"};
         if ((seen.flags & basp_header::named_receiver) == 0
             || (options_.spawns && seen.destination == basp_header::spawn_server))
           return {};
@@ -124,6 +129,11 @@ public:
     if (!pinned)
       return {decision::close, "BASP node id other than the greeting's"};
     return {};
+  }
+
+  /// How long the two ids are with which monitor and down messages begin.
+  [[nodiscard]] std::size_t pinned_bytes() const {
+    return peer_.size() + self_.size();
   }
 
 private:

@@ -46,17 +46,22 @@ public:
     assert(!self_.empty());
   }
 
-  /// Learns from whole BASP messages that this node sends to the peer.
-  void sent(std::span<const std::byte> bytes) {
-    while (bytes.size() >= basp_header::wire_bytes) {
-      auto header = basp_header::from_bytes(bytes);
-      bytes = bytes.subspan(basp_header::wire_bytes);
-      auto payload = bytes.first(std::min<std::size_t>(bytes.size(), header.payload_bytes));
-      bytes = bytes.subspan(payload.size());
+  /// Learns from BASP messages that this node sends to the peer. Returns how many of `bytes` these
+  /// are: where CAF cannot write the content of a message, it leaves a part of that behind an empty
+  /// header.
+  std::size_t sent(std::span<const std::byte> bytes) {
+    auto rest = bytes;
+    while (rest.size() >= basp_header::wire_bytes) {
+      auto header = basp_header::from_bytes(rest);
+      if (header.what == basp_header::operation::server_handshake && header.payload_bytes == 0)
+        break; // none is that short
+      auto behind = rest.subspan(basp_header::wire_bytes);
+      auto payload = behind.first(std::min<std::size_t>(behind.size(), header.payload_bytes));
+      rest = behind.subspan(payload.size());
       if (header.what == basp_header::operation::direct_message)
         note(header, {reinterpret_cast<const char*>(payload.data()), payload.size()});
     }
-    assert(bytes.empty());
+    return bytes.size() - rest.size();
   }
 
   /// Returns why a message of the peer is dropped; empty if it may be delivered. An answer is
@@ -72,6 +77,11 @@ public:
                ? ""
                : "it answers what it was not asked";
     return reaches(seen.destination) ? "" : "it sends to an actor that it was not told of";
+  }
+
+  /// Whether a message with the number `data` is an answer to a request.
+  static bool is_answer(std::uint64_t data) {
+    return (data & answer_flag) != 0;
   }
 
 private:
@@ -131,10 +141,6 @@ private:
   // The number of a message in CAF: two flags, two bits of its category, the number of the request.
   static constexpr std::uint64_t answer_flag = std::uint64_t{1} << 63U;
   static constexpr std::uint64_t request_number = ~std::uint64_t{0} >> 4U;
-
-  static bool is_answer(std::uint64_t data) {
-    return (data & answer_flag) != 0;
-  }
 
   void note(const basp_header& header, std::string_view payload) {
     if (header.source != 0 && header.source != entry_point_)

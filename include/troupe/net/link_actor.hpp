@@ -16,6 +16,7 @@
 #include "caf/response_promise.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/net/link_options.hpp"
@@ -53,7 +54,7 @@ public:
       lose();
       ended_();
     });
-    self_->set_default_handler(caf::drop); // peers can address any actor; log nothing for them
+    ignore_strays(self_); // if it ended before its link, nobody would hear of the end of that
     self_->monitor(node_);
     return {
       [this](relay& what) { return carry(what); },

@@ -14,11 +14,13 @@
 #include <vector>
 
 #include "caf/byte_buffer.hpp"
+#include "caf/exit_reason.hpp"
 #include "caf/io/basp_broker.hpp"
 #include "caf/io/network/default_multiplexer.hpp"
 #include "caf/io/network/interfaces.hpp"
 #include "caf/io/network/stream_impl.hpp"
 #include "caf/io/scribe.hpp"
+#include "caf/send.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/incoming_handles.hpp"
 #include "troupe/core/caf/incoming_message.hpp"
@@ -59,6 +61,8 @@ public:
   virtual void disconnected(const link_ptr& which) = 0;
   /// BASP has forgotten the node and delivered all messages from it. In any thread.
   virtual void forgotten(const link_ptr& which) = 0;
+  /// How many nodes BASP has forgotten. In any thread.
+  virtual std::uint64_t forgotten_nodes() const = 0;
 };
 
 /// Reads and writes one link for CAF. Reads ahead, so that many small messages cost one system
@@ -207,7 +211,8 @@ public:
     if (too_slow_)
       return;
     auto& written = stream_.wr_buf();
-    grants_.sent(std::as_bytes(std::span{written}).subspan(counted_));
+    auto whole = grants_.sent(std::as_bytes(std::span{written}).subspan(counted_));
+    written.resize(counted_ + whole); // with a part of a message the peer would read no other
     waiting_ += written.size() - counted_;
     stream_.flush(this);
     counted_ = stream_.wr_buf().size(); // zero if the stream has taken the buffer over
@@ -267,7 +272,9 @@ private:
     in_payload_ = header.payload_bytes > 0;
     is_handshake_ = header.what == basp_header::operation::server_handshake;
     using enum basp_header::operation;
-    if (in_payload_ && (header.what == direct_message || header.what == monitor_message)) {
+    if (in_payload_
+        && (header.what == direct_message || header.what == monitor_message
+            || header.what == down_message)) {
       message_ = header;
       auto* first = reinterpret_cast<const compat::byte*>(bytes);
       replayed_.assign(first, first + size);
@@ -310,6 +317,8 @@ private:
       kept = (!message || replay_header(context))
              && caf::io::scribe::consume(context, bytes, size); // takes rd_buf()
     }
+    if (kept && !detached())
+      forget_third_nodes();
     if (was_collecting) {
       collected_ = {}; // gives the memory back
       give_way(share_of_collected_.hold(0), {});
@@ -338,13 +347,17 @@ private:
     };
     if (message.what == basp_header::operation::monitor_message)
       return dropped(grants_.refusal(message));
+    if (message.what == basp_header::operation::down_message)
+      return dropped(incoming_message::refusal_of_error(payload.substr(filter_.pinned_bytes())));
     if (!payload.starts_with('\0')) // the number of actors that it still has to go through
       return dropped("a message that other actors pass on");
     payload.remove_prefix(1);
+    if (!grants::is_answer(message.data) && incoming_message::is_error(payload))
+      return dropped("an error that answers nothing");
     if (auto why = dropped(incoming_message::refusal(payload)))
       return why;
     auto& rules = owner_->policy().rules;
-    if (!rules || caf::message_id{message.data}.is_response())
+    if (!rules || grants::is_answer(message.data))
       return {};
     return rules->refusal(who_, incoming_message::types_of(payload).all());
   }
@@ -358,6 +371,31 @@ private:
     if (id.is_request() && request.source != 0 && node)
       basp.dispatch(context, nullptr, {}, node, request.source, 0, id.response_id(),
                     caf::make_message(to_error(std::move(why))));
+  }
+
+  /// BASP keeps for ever what it has heard of nodes in messages: routes over the peer, an actor for
+  /// each, handles. Here that is of no use, as no node takes messages by way of another. Cost: O(n)
+  /// in nodes, if a new one was named or one has gone.
+  void forget_third_nodes() {
+    auto& basp = *static_cast<caf::io::basp_broker*>(parent());
+    auto& known = basp.spawn_servers;
+    auto gone = owner_->forgotten_nodes();
+    if (known.size() <= known_nodes_ && gone == gone_nodes_)
+      return;
+    auto& routes = basp.instance.tbl();
+    auto peer = routes.lookup_direct(hdl());
+    std::erase_if(known, [&](const auto& each) {
+      auto& [node, server] = each;
+      auto hop = routes.lookup_indirect(node);
+      if (routes.lookup_direct(node) || (hop && hop != peer)) // others may have links of their own
+        return false;
+      caf::anon_send_exit(server, caf::exit_reason::kill);
+      routes.erase_indirect(node);
+      basp.proxies().erase(node);
+      return true;
+    });
+    known_nodes_ = known.size();
+    gone_nodes_ = gone;
   }
 
   /// Gives BASP the header whose payload has been judged.
@@ -487,6 +525,9 @@ private:
   std::size_t wanted_ = 0;
   caf::byte_buffer collected_;
   std::size_t to_skip_ = 0;
+  /// How many nodes BASP knew, and how many had gone, when it last forgot third nodes.
+  std::size_t known_nodes_ = 0;
+  std::uint64_t gone_nodes_ = 0;
   /// Above the bound: nothing more is written.
   bool too_slow_ = false;
   bool is_full_ = false;

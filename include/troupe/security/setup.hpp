@@ -18,10 +18,15 @@ namespace troupe::security {
 inline constexpr auto authority_folder = "ca";
 
 /// Writes `issued` and the certificate of its CA into `folder`, which is made if it is missing. The
-/// node's own comes last: without it the other counts as incomplete. Errors: storage_full,
-/// bad_argument.
+/// node's own comes last: without it the other counts as incomplete. Errors: in_use (the folder has
+/// the certificate of another identity), storage_full, bad_argument.
 inline result<void> put_certificates(const std::filesystem::path& folder, const authority& ca,
                                      const certificate& issued) {
+  auto before = certificate::load(folder / identity_certificate_file);
+  if (before && detail::key_of(before->native()) != detail::key_of(issued.native()))
+    return problem{errc::in_use, folder.string()
+                                   + " has the certificate of another identity; it stays, give "
+                                     "another folder"};
   if (auto made = storage::make_private_folder(folder); !made)
     return made;
   if (auto saved = storage::write_private(folder / ca_certificate_file, ca.own().to_pem()); !saved)
@@ -58,7 +63,7 @@ inline result<facts> make_own_authority(const std::filesystem::path& folder, con
 }
 
 /// Makes an identity in `folder`, or takes the one there, and a certificate for it. Errors: those
-/// of authority::issue() and of the disk.
+/// of authority::issue(), of put_certificates() and of the disk.
 inline result<facts> issue_into(const std::filesystem::path& folder, const authority& ca,
                                 const certificate_order& what, wall_time now) {
   if (auto made = storage::make_private_folder(folder); !made)

@@ -74,7 +74,11 @@ inline bool write_all(int to, std::string_view bytes) {
 
 /// Makes `where`, which only its owner may enter, and the folders above it that are missing. One
 /// that exists stays as it is: see is_open_to_others(). Errors: bad_argument, storage_full.
-inline result<void> make_private_folder(const std::filesystem::path& where) {
+inline result<void> make_private_folder(std::filesystem::path where) {
+  // The parent path of "folder/" is "folder".
+  while (where.has_relative_path() && where.has_parent_path()
+         && (!where.has_filename() || where.filename() == "."))
+    where = where.parent_path();
   std::error_code fault;
   if (std::filesystem::is_directory(where, fault))
     return {};

@@ -18,6 +18,7 @@
 #include "caf/fwd.hpp"
 #include "caf/inspector_access.hpp"
 #include "caf/inspector_access_base.hpp"
+#include "caf/is_error_code_enum.hpp"
 #include "caf/message.hpp"
 #include "caf/sec.hpp"
 #include "caf/type_id.hpp"
@@ -34,7 +35,9 @@ namespace troupe {
 /// errors, times, addresses and most atoms; of all other types those that the program has
 /// registered. A message or an error inside a message is judged as well, if only atoms and texts
 /// precede it; it is refused behind other elements. Values of other types are not looked into: see
-/// caf::inspector_access<caf::message> below.
+/// caf::inspector_access<caf::message> below. The category of an error has to be an error type of
+/// CAF or in a block of messages (see troupe::init), as CAF prints the code as whatever type that
+/// is.
 ///
 /// For any thread. Cost: some 10 ns for a message of one element; one lock for more.
 class incoming_message {
@@ -49,6 +52,27 @@ public:
   /// that are not registered here are no reason: CAF reports them.
   [[nodiscard]] static std::string_view refusal(std::string_view bytes) {
     return judge(bytes, 0).why;
+  }
+
+  /// The same for an error that lies in no message.
+  [[nodiscard]] static std::string_view refusal_of_error(std::string_view bytes) {
+    return judge_error(bytes, 0).why;
+  }
+
+  /// Returns whether the message that begins with `bytes` is an error and nothing else. CAF ends an
+  /// actor that gets one, unless it answers a request of that actor.
+  [[nodiscard]] static bool is_error(std::string_view bytes) {
+    if (!bytes.starts_with('\x01'))
+      return false;
+    bytes.remove_prefix(1);
+    return take_id(bytes) == caf::type_id_v<caf::error>;
+  }
+
+  /// Lets errors of the category T pass, if T is an error type. Call before any actor system.
+  template <class T>
+  static void add_category() {
+    if constexpr (caf::is_error_code_enum_v<T>)
+      categories().insert(caf::type_id_v<T>);
   }
 
   /// The types of the elements of one message.
@@ -146,13 +170,8 @@ private:
       if (!rest)
         continue;
       if (nests) {
-        if (id == caf::type_id_v<caf::error> && !enter_error(*rest)) {
-          if (rest->empty())
-            return refuse("the message is cut short");
-          rest->remove_prefix(1); // no error
-          continue;
-        }
-        auto inside = judge(*rest, depth + 1);
+        auto inside
+          = id == caf::type_id_v<caf::error> ? judge_error(*rest, depth) : judge(*rest, depth + 1);
         if (!inside.why.empty())
           return inside;
         rest = inside.rest;
@@ -187,14 +206,34 @@ private:
     return id;
   }
 
-  /// Goes to the context of an error, which is a message. Returns false, and takes nothing, if
-  /// there is none.
-  static bool enter_error(std::string_view& bytes) {
-    constexpr std::size_t head = 1 + 1 + 2; // whether there is one, its code, its category
-    if (bytes.size() < head || bytes.front() == 0)
-      return false;
-    bytes.remove_prefix(head);
-    return true;
+  /// Judges an error: whether there is one, its code, its category, and its context, a message.
+  static judged judge_error(std::string_view bytes, std::size_t depth) {
+    if (bytes.empty())
+      return refuse("the message is cut short");
+    auto is_there = bytes.front() != 0;
+    bytes.remove_prefix(1);
+    if (!is_there)
+      return {{}, bytes};
+    if (bytes.empty())
+      return refuse("the message is cut short");
+    bytes.remove_prefix(1);
+    auto category = take_id(bytes);
+    if (!category)
+      return refuse("the message is cut short");
+    if (!may_be_category(*category))
+      return refuse("the message has an error of an unknown category");
+    return judge(bytes, depth + 1);
+  }
+
+  static bool may_be_category(caf::type_id_t id) {
+    constexpr std::array own{caf::type_id_v<caf::sec>, caf::type_id_v<caf::pec>,
+                             caf::type_id_v<caf::exit_reason>};
+    return std::ranges::find(own, id) != own.end() || categories().contains(id);
+  }
+
+  static std::set<caf::type_id_t>& categories() {
+    static std::set<caf::type_id_t> all;
+    return all;
   }
 
   /// The size of a text or a list has 7 bits in each byte, the lowest first.
@@ -246,17 +285,19 @@ private:
   }
 
   static bool is_handle(caf::type_id_t id) {
-    return id
-             == caf::type_id_v<
-               caf::
-                 strong_actor_ptr> || id == caf::type_id_v<caf::actor> || id == caf::type_id_v<caf::actor_addr> || id == caf::type_id_v<caf::weak_actor_ptr>;
+    constexpr std::array all{caf::type_id_v<caf::strong_actor_ptr>, caf::type_id_v<caf::actor>,
+                             caf::type_id_v<caf::actor_addr>, caf::type_id_v<caf::weak_actor_ptr>};
+    return std::ranges::find(all, id) != all.end();
   }
 
   static bool is_list_of_handles(caf::type_id_t id) {
-    return id
-             == caf::type_id_v<std::vector<
-               caf::
-                 strong_actor_ptr>> || id == caf::type_id_v<std::vector<caf::actor>> || id == caf::type_id_v<std::vector<caf::actor_addr>> || id == caf::type_id_v<std::vector<caf::weak_actor_ptr>>;
+    constexpr std::array all{
+      caf::type_id_v<std::vector<caf::strong_actor_ptr>>,
+      caf::type_id_v<std::vector<caf::actor>>,
+      caf::type_id_v<std::vector<caf::actor_addr>>,
+      caf::type_id_v<std::vector<caf::weak_actor_ptr>>,
+    };
+    return std::ranges::find(all, id) != all.end();
   }
 
   static bool take_handles(incoming_handles& rules, std::string_view& bytes, bool is_list) {

@@ -1,16 +1,19 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "caf/binary_serializer.hpp"
 #include "caf/init_global_meta_objects.hpp"
 #include "caf/inspector_access_type.hpp"
 #include "caf/type_id.hpp"
+#include "troupe/core/caf/incoming_message.hpp"
 #include "troupe/core/caf/message_block.hpp"
 
 namespace troupe {
@@ -30,7 +33,15 @@ void register_block(const message_block<First, Ts...>*) {
   if constexpr (all_can_be_written) {
     caf::detail::meta_object types[]{caf::detail::make_meta_object<Ts>(caf::type_name_v<Ts>)...};
     caf::detail::set_global_meta_objects(static_cast<caf::type_id_t>(First), types);
+    (incoming_message::add_category<Ts>(), ...);
   }
+}
+
+/// A block of CAF's macros.
+template <class Block, std::size_t... Index>
+void register_block(std::index_sequence<Index...>) {
+  caf::init_global_meta_objects<Block>();
+  (incoming_message::add_category<caf::type_by_id_t<Block::begin + Index>>(), ...);
 }
 
 } // namespace detail
@@ -53,7 +64,7 @@ public:
            if constexpr (requires(const Block* block) { detail::register_block(block); })
              detail::register_block(static_cast<const Block*>(nullptr));
            else
-             caf::init_global_meta_objects<Block>();
+             detail::register_block<Block>(std::make_index_sequence<Block::end - Block::begin>{});
          }});
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "caf/message.hpp"
 #include "caf/pec.hpp"
 #include "caf/sec.hpp"
+#include "caf/timespan.hpp"
 #include "caf/type_id.hpp"
 #include "troupe/core/messages.hpp"
 #include "troupe/core/problem.hpp"
@@ -25,21 +27,6 @@ inline caf::error to_error(problem why) {
 
 namespace detail {
 
-/// The text of CAF for `why`. CAF prints the code as its category does; the category of an error
-/// from a link may be anything, so for categories other than CAF's own and ours, this gives only
-/// the number.
-inline std::string in_words(const caf::error& why) {
-  constexpr std::array known{caf::type_id_v<errc>, caf::type_id_v<caf::sec>,
-                             caf::type_id_v<caf::pec>, caf::type_id_v<caf::exit_reason>};
-  if (!why || std::ranges::find(known, why.category()) != known.end())
-    return to_string(why);
-  auto name = caf::query_type_name(why.category());
-  auto words
-    = name.empty() ? std::string{"an unknown error"} : std::string{name.begin(), name.end()};
-  words += '(' + std::to_string(why.code()) + ')';
-  return why.context() ? words + ": " + to_string(why.context()) : words;
-}
-
 /// The types of what a message holds: "int32_t, std::string".
 inline std::string types_in(const caf::message& what) {
   std::string list;
@@ -50,6 +37,51 @@ inline std::string types_in(const caf::message& what) {
          + (name.empty() ? std::string{"an unknown type"} : std::string{name.begin(), name.end()});
   }
   return list.empty() ? "nothing" : list;
+}
+
+/// Whether CAF can print `what` whatever a peer has written there. It prints the code of an error
+/// as its category says, which may be anything, also where the error lies in other values.
+inline bool is_printable(const caf::message& what) {
+  constexpr std::array plain{caf::type_id_v<bool>,
+                             caf::type_id_v<double>,
+                             caf::type_id_v<float>,
+                             caf::type_id_v<std::int16_t>,
+                             caf::type_id_v<std::int32_t>,
+                             caf::type_id_v<std::int64_t>,
+                             caf::type_id_v<std::int8_t>,
+                             caf::type_id_v<std::uint16_t>,
+                             caf::type_id_v<std::uint32_t>,
+                             caf::type_id_v<std::uint64_t>,
+                             caf::type_id_v<std::uint8_t>,
+                             caf::type_id_v<std::string>,
+                             caf::type_id_v<caf::timespan>,
+                             caf::type_id_v<errc>,
+                             caf::type_id_v<caf::sec>,
+                             caf::type_id_v<caf::pec>,
+                             caf::type_id_v<caf::exit_reason>};
+  for (std::size_t each = 0; each < what.size(); ++each)
+    if (std::ranges::find(plain, what.type_at(each)) == plain.end())
+      return false;
+  return true;
+}
+
+/// The text of CAF for `why`, as far as that can be had: of what CAF cannot print safely, the
+/// numbers and types.
+inline std::string in_words(const caf::error& why) {
+  constexpr std::array known{caf::type_id_v<errc>, caf::type_id_v<caf::sec>,
+                             caf::type_id_v<caf::pec>, caf::type_id_v<caf::exit_reason>};
+  if (!why)
+    return to_string(why);
+  auto prints = is_printable(why.context());
+  if (prints && std::ranges::find(known, why.category()) != known.end())
+    return to_string(why);
+  auto name = caf::query_type_name(why.category());
+  auto words
+    = name.empty() ? std::string{"an unknown error"} : std::string{name.begin(), name.end()};
+  words += '(' + std::to_string(why.code()) + ')';
+  if (!why.context())
+    return words;
+  return words + ": " + (prints ? to_string(why.context()) : types_in(why.context()));
 }
 
 } // namespace detail

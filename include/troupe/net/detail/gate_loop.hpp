@@ -171,12 +171,17 @@ public:
   /// queue of its thread then. A new link that got its proxies in between would lose them, so the
   /// place is free only after that queue has been processed.
   void forgotten(const link_ptr& which) override {
+    forgotten_nodes_.fetch_add(1, std::memory_order_relaxed);
     if (jobs.is_closed())
       return; // the actor system may be ending
     auto& backend = sys_.middleman().backend();
     backend.post([it = shared_from_this(), &backend, which] {
       backend.post([it, which] { it->jobs.post([it = it.get(), which] { it->end(which); }); });
     });
+  }
+
+  std::uint64_t forgotten_nodes() const override {
+    return forgotten_nodes_.load(std::memory_order_relaxed);
   }
 
   // -- the gate's thread -----------------------------------------------------------
@@ -600,6 +605,7 @@ private:
   const stream_maker make_stream_;
   link_budgets budgets_;
   link_metrics metrics_;
+  std::atomic<std::uint64_t> forgotten_nodes_{0};
   const clock::time_point started_ = clock::now();
   std::shared_mutex events_mutex_;
   link_events events_;

@@ -10,12 +10,14 @@
 #include "caf/abstract_actor.hpp"
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
+#include "caf/error.hpp"
 #include "caf/mailbox_element.hpp"
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
 #include "caf/sec.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/router/detail/asker.hpp"
 #include "troupe/router/detail/refusals.hpp"
 
 /// What every router does with a message.
@@ -23,12 +25,18 @@ namespace troupe::router::detail {
 
 /// Hands a message to an agent of this process. The agent answers `asks`, if `id` asks for an
 /// answer. Else it sees no sender: CAF would send what it returns there, and an actor that does
-/// not expect that answers with an error, which ends the agent. Returns false if the agent has
-/// ended; then CAF has answered the request, if it is one.
+/// not expect that answers with an error, which ends the agent. For the same reason no agent gets
+/// an error alone: who asks with one gets wrong_type. Returns false if the agent has ended; then
+/// CAF has answered the request, if it is one.
 inline bool hand_to(const caf::strong_actor_ptr& agent, const caf::strong_actor_ptr& asks,
                     caf::message_id id, const caf::message& payload,
                     compat::execution_context* context,
                     caf::mailbox_element::forwarding_stack stages = {}) {
+  if (payload.match_elements<caf::error>()) {
+    asker{asks, id, std::move(stages)}.tell(agent, caf::make_message(to_error(error_alone())),
+                                            context);
+    return true;
+  }
   return agent->enqueue(
     caf::make_mailbox_element(id.is_request() ? asks : nullptr, id, std::move(stages), payload),
     context);

@@ -36,6 +36,11 @@ inline problem wrong_type(const std::string& id, const std::string& missing) {
               "same Type"};
 }
 
+inline problem error_alone() {
+  return {errc::wrong_type,
+          "an error alone is no message for an agent; put it beside a value, or into a struct"};
+}
+
 inline problem has_stopped() {
   return {errc::cancelled, "this node has stopped; nothing was sent"};
 }
