@@ -269,7 +269,7 @@ int run_lock(const common_options& common, const lock_command& what) {
                          own_label(),
                          guarded_command::margin(*ttl),
                          common.wait()};
-  lock::lock_client locks{(*cluster)->services().locks};
+  auto locks = (*cluster)->locks();
   command->wait_by(&(*cluster)->services());
   auto asked = (*cluster)->system().clock().now();
   auto granted = locks.acquire(what.name, how);

@@ -42,6 +42,14 @@ public:
     return router_;
   }
 
+  /// Returns a copy that sends through another router. stop() ends both.
+  template <class Handle>
+  [[nodiscard]] router_client through(const Handle& router) const {
+    auto copy = *this;
+    copy.router_ = caf::actor_cast<caf::actor>(router);
+    return copy;
+  }
+
   /// Ends what async_request() has asked, with cancelled, and returns when no handler runs any
   /// more: in a handler, at once. For all copies; those that come later are cancelled, too.
   void stop() const {

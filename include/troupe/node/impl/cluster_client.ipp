@@ -16,6 +16,7 @@
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/init.hpp"
+#include "troupe/registry/registry_client.hpp"
 #include "troupe/router/client_end.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/scheduler/workflow_client.hpp"
@@ -61,6 +62,7 @@ cluster_client::connect(std::vector<net::address> addresses, duration wait,
 }
 
 TROUPE_COMPILED cluster_client::~cluster_client() {
+  messages_.stop();
   clients_->close(std::chrono::seconds{1}); // before the links
   if (access_) {
     wait_for_ends(system_, {caf::actor_cast<caf::strong_actor_ptr>(access_)}, [this] {
@@ -76,8 +78,20 @@ TROUPE_COMPILED cluster_client::~cluster_client() {
   cluster::own_system<config>::end(std::move(own_system_));
 }
 
-TROUPE_COMPILED scheduler::workflow_client cluster_client::workflows() {
-  return scheduler::workflow_client{clients_->scheduler, std::chrono::seconds{30}};
+TROUPE_COMPILED lock::lock_client cluster_client::locks() {
+  return lock::lock_client{clients_->locks};
+}
+
+TROUPE_COMPILED state::state_client cluster_client::state(duration wait) {
+  return state::state_client{system_, clients_->state, wait};
+}
+
+TROUPE_COMPILED scheduler::workflow_client cluster_client::workflows(duration wait) {
+  return scheduler::workflow_client{clients_->scheduler, wait};
+}
+
+TROUPE_COMPILED registry::registry_client cluster_client::registry(duration wait) {
+  return registry::registry_client{system_, clients_->registry, wait};
 }
 
 TROUPE_COMPILED result<net::link_ptr> cluster_client::link_to(const net::address& where,
@@ -147,7 +161,8 @@ TROUPE_COMPILED cluster_client::config::config() {
 TROUPE_COMPILED cluster_client::cluster_client()
   : own_system_(std::make_unique<cluster::own_system<config>>()),
     system_(own_system_->system()),
-    clients_(system_) {}
+    clients_(system_),
+    messages_(system_, caf::actor{}) {}
 
 TROUPE_COMPILED bool cluster_client::keep(net::connection_id link,
                                           std::chrono::steady_clock::time_point deadline) {
