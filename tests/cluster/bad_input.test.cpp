@@ -543,6 +543,12 @@ TEST_CASE("locks beyond their bounds are refused", "[cluster][cli]") {
   check_refused({"lock", "press", "--at", at, "--ttl", "11m", "--", "true"}, 2, {"--ttl is 66"});
   check_refused({"lock", "press", "--at", at, "--wait", "11m", "--", "true"}, 2, {"--wait is 66"});
   check_refused({"lock", "", "--at", at, "--", "true"}, 2, {"NAME is empty"});
+  check_refused({"lock", "z\xfcrich", "--at", at, "--", "true"}, 2,
+                {"error: the name of a lock has to be UTF-8; encode other bytes, e.g. as base64"});
+  auto as_json = run({"lock", "z\xfcrich", "--json", "--at", at, "--", "true"});
+  INFO(as_json);
+  CHECK(as_json.status == 2);
+  CHECK(as_json.line()["code"] == "bad_argument");
   // The longest word that the kernel passes on to a program.
   std::string name(131'000, 'n');
   check_refused({"lock", name, "--at", at, "--", "true"}, 2, {"255"});
