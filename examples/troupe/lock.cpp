@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -19,8 +20,10 @@
 #include "commands.hpp"
 #include "connect.hpp"
 #include "table.hpp"
+#include "troupe/core/base64.hpp"
 #include "troupe/core/process.hpp"
 #include "troupe/core/supervised_program.hpp"
+#include "troupe/core/utf8.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
 
 namespace cli {
@@ -269,7 +272,7 @@ int run_lock(const common_options& common, const lock_command& what) {
                          own_label(),
                          guarded_command::margin(*ttl),
                          common.wait()};
-  lock::lock_client locks{(*cluster)->services().locks};
+  auto locks = (*cluster)->locks();
   command->wait_by(&(*cluster)->services());
   auto asked = (*cluster)->system().clock().now();
   auto granted = locks.acquire(what.name, how);
@@ -310,16 +313,29 @@ int run_lock(const common_options& common, const lock_command& what) {
 
 namespace {
 
+/// The lock `name`, under which a release before this one may have taken any bytes. What is not
+/// UTF-8 cannot be in JSON: its bytes are in "lock_base64" instead.
+json line_of(const std::string& name) {
+  if (is_utf8(name))
+    return {{"lock", name}};
+  return {{"lock_base64", to_base64(std::as_bytes(std::span{name}))}};
+}
+
 int force_release(const common_options& common, cluster_client& cluster, const std::string& name) {
   auto revoked = cluster.services().locks.ask(lock::force_release{name}, common.wait());
   if (!revoked)
     return complain(common, revoked.error());
-  for (auto& each : revoked->leases)
-    if (common.json)
-      print({{"event", "released"}, {"lock", name}, {"token", each.token.value}});
-    else
+  for (auto& each : revoked->leases) {
+    if (!common.json) {
       print_line(std::cout,
                  printable(name) + "  released, token " + std::to_string(each.token.value));
+      continue;
+    }
+    json line{{"event", "released"}};
+    line.update(line_of(name));
+    line["token"] = each.token.value;
+    print(line);
+  }
   return ok;
 }
 
@@ -347,7 +363,10 @@ int run_locks(const common_options& common, const locks_command& what) {
                            {"mode", std::string{name_of(holder.value.mode)}},
                            {"token", holder.value.token.value},
                            {"left_s", seconds(holder.left)}});
-      print({{"lock", each.name}, {"holders", holders}, {"waiting", each.line.size()}});
+      auto line = line_of(each.name);
+      line["holders"] = std::move(holders);
+      line["waiting"] = each.line.size();
+      print(line);
       continue;
     }
     for (auto& [value, left] : each.holders)

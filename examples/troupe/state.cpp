@@ -129,7 +129,7 @@ int run_state(const common_options& common, const state_command& what) {
   auto cluster = connect(common);
   if (!cluster)
     return complain(common, cluster.error());
-  state::state_client state{(*cluster)->system(), (*cluster)->services().state, common.wait()};
+  auto state = (*cluster)->state(common.wait());
   switch (what.what) {
     case state_command::verb::get:
       return get(state, key, common);

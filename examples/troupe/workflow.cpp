@@ -57,7 +57,7 @@ std::string beginning_of(const std::string& text) {
 
 /// Waits for each answer as long as --timeout says.
 scheduler::workflow_client workflows(cluster_client& cluster, const common_options& common) {
-  return scheduler::workflow_client{cluster.services().scheduler, common.wait()};
+  return cluster.workflows(common.wait());
 }
 
 /// What becomes of a run that is not followed to its end.

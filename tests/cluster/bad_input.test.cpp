@@ -183,9 +183,18 @@ TEST_CASE("a number or span beyond its range is refused with the range", "[clust
   refused("--cpus", "1e7", "a number from 0 to 1000000; ");
   for (auto* size : {"1e9", "-5", "0x10", "010", "1.5GiB", "16EiB", "99999999999999999999", ""})
     refused("--memory", size, "a size up to 15EiB; write it as 512MB, 16GiB or a whole number");
-  for (auto* span : {"99999999h", "soon", "-1s"})
-    refused("--drain", span, "a span; give one of at most 100000h, such as 500ms, 10s, 2m, 1h");
-  check_refused({"lock", "press", "--wait", "1d", "--", "true"}, 2, {"--wait: '1d'", "2m, 1h"});
+  const auto advice = "; write it as 500ms, 10s, 2m, 1h or plain seconds"s;
+  for (auto* span : {"soon", "-1s", "nan"})
+    refused("--drain", span, "a span" + advice);
+  for (auto* span : {"100001h", "99999999h", "1e300", "infs"})
+    refused("--drain", span, "a span up to 100000h (11 years)" + advice);
+  for (auto* option : {"--ttl", "--wait"})
+    check_refused({"lock", "press", option, "1d", "--", "true"}, 2,
+                  {option + ": '1d' is not a span"s + advice});
+  check_refused({"put", "a", "b", "--ttl", "abc"}, 2,
+                {"--ttl: 'abc' is not a span from 1ms to 87840h (10 years)" + advice});
+  check_refused({"submit", "file", "--within", "abc"}, 2,
+                {"--within: 'abc' is not a span from 10ms to 10000h (416 days)" + advice});
   check_refused({"status", "--timeout", "5000s"}, 2, {"'5000s' is not a span from 10ms to 1h; "});
   check_refused({"submit", "file", "--time-scale", "1e308"}, 2,
                 {"--time-scale: '1e308' is not a number from 0 to 1000000; "});
@@ -402,6 +411,26 @@ TEST_CASE("no answer within --timeout is exit status 3, however long that is, an
                                 + "\nerror: "));
 }
 
+TEST_CASE("of several nodes one that refuses says why, in whichever order they are given",
+          "[cluster][cli]") {
+  need_command();
+  silent_listener silent;
+  std::string free_port;
+  {
+    silent_listener once;
+    free_port = once.address();
+  }
+  temporary_folder folder;
+  write_file(folder / "good.json", diamond(2));
+  for (auto& at : {silent.address() + ',' + free_port, free_port + ',' + silent.address()})
+    for (auto* span : {"500ms", "2s", "4s"})
+      for (auto& command : {words{"status"}, words{"submit", folder / "good.json"}}) {
+        auto asked = command;
+        asked.insert(asked.end(), {"--timeout", span, "--at", at});
+        check_refused(asked, 1, {free_port + " cannot be reached: Connection refused"});
+      }
+}
+
 TEST_CASE("who waits for a node hears after a second that nothing listens there",
           "[cluster][cli]") {
   need_command();
@@ -549,6 +578,12 @@ TEST_CASE("locks beyond their bounds are refused", "[cluster][cli]") {
   check_refused({"lock", "press", "--at", at, "--ttl", "11m", "--", "true"}, 2, {"--ttl is 66"});
   check_refused({"lock", "press", "--at", at, "--wait", "11m", "--", "true"}, 2, {"--wait is 66"});
   check_refused({"lock", "", "--at", at, "--", "true"}, 2, {"NAME is empty"});
+  check_refused({"lock", "z\xfcrich", "--at", at, "--", "true"}, 2,
+                {"error: the name of a lock has to be UTF-8; encode other bytes, e.g. as base64"});
+  auto as_json = run({"lock", "z\xfcrich", "--json", "--at", at, "--", "true"});
+  INFO(as_json);
+  CHECK(as_json.status == 2);
+  CHECK(as_json.line()["code"] == "bad_argument");
   // The longest word that the kernel passes on to a program.
   std::string name(131'000, 'n');
   check_refused({"lock", name, "--at", at, "--", "true"}, 2, {"255"});

@@ -94,6 +94,35 @@ TEST_CASE("a lock request that is too large is refused before it is written", "[
                         lock::release{megabyte, {1}}, lock::force_release{megabyte}});
 }
 
+TEST_CASE("what earlier releases took and this one does not is refused before it is written, and "
+          "carried out where a journal has it",
+          "[host]") {
+  using lock::lock_table;
+  lock::acquire latin1{"z\xfcrich", "ann", 10s};
+  counting_host<lock_table> host{lock::configure{}};
+  auto before = host.written;
+  host.give(1, command<lock_table>{{}, latin1});
+  CHECK(host.written == before);
+  CHECK(host.refusal.code == errc::bad_argument);
+  SECTION("also while options change") {
+    durable_core<lock_table> starting;
+    durable_core<lock_table>::effects out;
+    starting.step({}, 0, notice<lock_table>{lock::configure{}}, out);
+    out.clear();
+    starting.step({}, 1, command<lock_table>{{}, latin1}, out);
+    REQUIRE(out.size() == 1);
+    CHECK(std::get<durable_core<lock_table>::rejected>(out[0]).why == host.refusal);
+  }
+  SECTION("from a journal it comes to the same tokens as before") {
+    durable_core<lock_table> replayed;
+    REQUIRE_FALSE(replayed.replay({1, {}, notice<lock_table>{lock::configure{}}}));
+    REQUIRE_FALSE(replayed.replay({2, {}, command<lock_table>{{}, latin1}}));
+    auto held = replayed.answer(lock::find_lock{latin1.name});
+    REQUIRE(held.holders.size() == 1);
+    CHECK(held.holders[0].value.token == lock::fencing_token{1});
+  }
+}
+
 TEST_CASE("a claim of names that is too large is refused before it is written", "[host]") {
   namespace names = registry::names;
   none_is_written<registry::name_table>(

@@ -361,6 +361,11 @@ TEST_CASE("an agent answers later, and others meanwhile", "[node][asking]") {
   auto second = c[0].async_request<int>(to_agent("later"), 1min, 2);
   auto third = c[0].async_request<int>(to_agent("later"), 1min, 3);
   CHECK(c[0].request<std::string>(to_agent("later"), 5s, "anna"s).value() == "hello anna");
+  // They come by another actor than the one that has its answer.
+  REQUIRE(c.until([&] {
+    std::lock_guard guard{mutex};
+    return open.size() == 3;
+  }));
   std::jthread{[&] { take(2).set(20); }};
   CHECK(std::move(second).wait().value() == 20);
   take(1).set(problem{errc::busy, "not today"});

@@ -19,6 +19,7 @@
 
 #include "caf/event_based_actor.hpp"
 #include "caf/response_promise.hpp"
+#include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -193,6 +194,50 @@ TEST_CASE("clients and runs may outlive their node", "[node][clients]") {
   CHECK(run->cancel().error().code == errc::withdrawn);
   CHECK(workflows->submit(waiting()).error().code == errc::withdrawn);
   CHECK(registry->count().error().code == errc::withdrawn);
+}
+
+TEST_CASE("a light client uses messages and services as a node does", "[node][clients]") {
+  testing::cluster c{2};
+  REQUIRE(c[1].agent("echo", test::echo()));
+  REQUIRE(c.until([&] { return c[0].find("echo").has_value(); }));
+  std::optional<lock::auto_renew_lock> key;
+  std::optional<lock::lock_client> locks;
+  std::optional<router::router_client> messages;
+  {
+    // [client]
+    auto client = cluster_client::connect({{"127.0.0.1", c[0].port()}}).value();
+    REQUIRE(client->state().put("greeting", "hello"));
+    CHECK(client->request<std::string>(to_agent("echo"), 5s, "hello"s).value() == "hello");
+    auto door = client->hold("front door", {.label = "a client"});
+    REQUIRE(door);
+    // [client]
+    CHECK(c[1].state().get("greeting").value() == "hello");
+    CHECK(client->state().get("greeting").value() == "hello");
+    CHECK(door->held());
+    auto second = c[1].locks().acquire("front door");
+    REQUIRE_FALSE(second);
+    CHECK_THAT(second.error().detail, ContainsSubstring("a client holds front door"));
+    CHECK(client->locks().list()->locks.size() == 1);
+    CHECK(client->registry().agent("echo")->has_value());
+    CHECK(client->workflows().runs()->empty());
+    CHECK(client->broadcast(to_everyone(), "hello"s)->sent == 1);
+    CHECK(client->async_request<std::string>(to_agent("echo"), 5s, "later"s).wait().value()
+          == "later");
+    auto stand_in = client->messages().agent_handle("echo");
+    caf::scoped_actor self{client->system()};
+    std::string answer;
+    self->request(stand_in, 5s, "through it"s)
+      .receive([&](std::string& text) { answer = std::move(text); }, [](const caf::error&) {});
+    CHECK(answer == "through it");
+    caf::anon_send_exit(stand_in, caf::exit_reason::user_shutdown);
+    key.emplace(*std::move(door));
+    locks = client->locks();
+    messages = client->messages();
+  }
+  CHECK_FALSE(key->held());
+  CHECK(locks->list().error().code == errc::withdrawn);
+  CHECK(messages->request<std::string>(to_agent("echo"), 5s, "hello"s).error().code
+        == errc::cancelled);
 }
 
 TEST_CASE("a client of a cluster may end on another thread than the one that made it",

@@ -68,7 +68,7 @@ struct effects_of {
 
 template <class Made, class First, class... Others>
 struct effects_of<Made, First, Others...>
-  : effects_of<typename Made::template add<typename First::result>, Others...> {};
+  : effects_of<typename Made::template add<result_of<First>>, Others...> {};
 
 template <class T>
 concept can_be_stored = shape_of<T>

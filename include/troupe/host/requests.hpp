@@ -20,4 +20,16 @@ struct commands {};
 template <class... Questions>
 struct queries {};
 
+/// The type of the answer to a request.
+template <class Request>
+struct result_of_request {
+  static_assert(
+    requires { typename Request::result; },
+    "a request of a service names the type of its answer; write `using result = ...;` into it");
+  using type = typename Request::result;
+};
+
+template <class Request>
+using result_of = typename result_of_request<Request>::type;
+
 } // namespace troupe::host

@@ -15,6 +15,7 @@
 #include "caf/scheduled_actor.hpp"
 #include "caf/type_id.hpp"
 #include "troupe/core/caf/check_types.hpp"
+#include "troupe/core/caf/message_block.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/core/pending.hpp"
@@ -149,15 +150,18 @@ requires(is_result<R>::value || is_pending<R>::value) struct answer_type<R> {
   using type = typename R::value_type;
 };
 
-/// CAF's own, as caf::result<...>, are CAF's to check.
+/// Such as caf::result<...>, or what caf::others >> ... makes: CAF's to check.
+template <class T>
+constexpr bool is_of_caf = cpp_name<T>().starts_with("caf::");
+
 template <class R>
-constexpr bool gives_message = true;
+constexpr bool gives_message = std::is_void_v<R> || can_be_sent<R> || is_of_caf<R>;
 
 template <class T>
-constexpr bool gives_message<result<T>> = std::is_void_v<T> || caf::has_type_id_v<T>;
+constexpr bool gives_message<result<T>> = can_be_answer<T>;
 
 template <class T>
-constexpr bool gives_message<pending<T>> = std::is_void_v<T> || caf::has_type_id_v<T>;
+constexpr bool gives_message<pending<T>> = can_be_answer<T>;
 
 template <class R, class... Ps>
 problem check_call_types(parameters<Ps...>) {
@@ -200,6 +204,9 @@ constexpr bool take_different_messages() {
 /// Returns bad_argument if functions take or give messages that are not registered.
 template <class... Functions>
 problem check_agent_types() {
+  static_assert(((plainly_callable<Functions> || is_of_caf<Functions>)&&...),
+                "a function of an agent names the types of its parameters, as these decide which "
+                "messages it gets; write a type instead of auto");
   static_assert(take_different_messages<Functions...>(),
                 "two functions of this agent take the same message, and the second one would never "
                 "be called");

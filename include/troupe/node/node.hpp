@@ -226,6 +226,7 @@ public:
   /// written), cancelled (this node is stopping).
   template <class... Ts>
   result<void> send(const router::recipients& to, Ts&&... what) {
+    must_be_sendable<Ts...>();
     if (auto why = check_types<Ts...>())
       return why;
     return send_message(to, caf::make_message(std::forward<Ts>(what)...));

@@ -57,6 +57,26 @@ struct own_service {
 template <class Service>
 struct own_service_of;
 
+namespace detail {
+
+template <class Service>
+struct options_of_service {
+  static_assert(sizeof(Service) == 0,
+                "a service class derives from host::plain_service<RULES>, or from host::service "
+                "and has `using options = ...;`");
+  struct type {};
+};
+
+template <class Service>
+requires requires {
+  typename Service::options;
+}
+struct options_of_service<Service> {
+  using type = typename Service::options;
+};
+
+} // namespace detail
+
 /// The default port of a node.
 inline constexpr std::uint16_t default_port = 6767;
 
@@ -87,12 +107,19 @@ struct service_options {
   /// on. The leader's `options` apply. node::start() refuses names: bad_argument for one that is
   /// invalid or begins with "troupe.", conflict for two with the same name or number.
   template <class Service>
-  service_options& add(std::string name, typename Service::options options = {});
+  service_options& add(std::string name,
+                       typename detail::options_of_service<Service>::type options = {});
 };
 
 template <class Service>
-service_options& service_options::add(std::string name, typename Service::options options) {
-  own.push_back(own_service_of<Service>::make(std::move(name), std::move(options)));
+service_options& service_options::add(std::string name,
+                                      typename detail::options_of_service<Service>::type options) {
+  constexpr auto is_included = requires {
+    sizeof(own_service_of<Service>);
+  };
+  static_assert(is_included, "include troupe/service.hpp to add a service");
+  if constexpr (is_included)
+    own.push_back(own_service_of<Service>::make(std::move(name), std::move(options)));
   return *this;
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -21,6 +23,23 @@ namespace troupe::cluster {
 template <class Service>
 struct own_service_of {
   static own_service make(std::string name, typename Service::options how) {
+    static_assert(
+      requires {
+        typename Service::machine;
+        typename Service::commands;
+        typename Service::queries;
+      },
+      "a service class derives from host::plain_service<RULES> or host::service<...>");
+    static_assert(
+      requires { typename std::bool_constant<!std::string_view{Service::name}.empty()>; },
+      "a service class has a name that never changes; write `static constexpr const char* name = "
+      "\"...\";` into it");
+    static_assert(
+      requires {
+        static_cast<typename Service::machine::event>(Service::opening(how, std::uint64_t{0}));
+      },
+      "a service class has a `static event opening(const options&, std::uint64_t token_floor)`; "
+      "host::plain_service has it for a plain_machine");
     static_assert(std::is_constructible_v<Service, caf::actor_system&>,
                   "a service has the constructor of its base; write `using "
                   "plain_service::plain_service;` into it, or `using service::service;`");

@@ -42,6 +42,14 @@ public:
     return router_;
   }
 
+  /// Returns a copy that sends through another router. stop() ends both.
+  template <class Handle>
+  [[nodiscard]] router_client through(const Handle& router) const {
+    auto copy = *this;
+    copy.router_ = caf::actor_cast<caf::actor>(router);
+    return copy;
+  }
+
   /// Ends what async_request() has asked, with cancelled, and returns when no handler runs any
   /// more: in a handler, at once. For all copies; those that come later are cancelled, too.
   void stop() const {
@@ -52,6 +60,7 @@ public:
   /// has too much to send already drops it. node::send() and post() tell.
   template <class... Ts>
   void send(recipients to, Ts&&... what) const {
+    must_be_sendable<Ts...>();
     if (!check_types<Ts...>())
       send_message(std::move(to), caf::make_message(std::forward<Ts>(what)...));
   }
@@ -71,6 +80,8 @@ public:
   /// wait for it), timed_out; failed with the agent's own words for its errors.
   template <class Result, class... Ts>
   result<Result> request(recipients to, duration wait, Ts&&... what) const {
+    must_be_answer<Result>();
+    must_be_sendable<Ts...>();
     if (auto why = check<Result, Ts...>(to))
       return why;
     return value_of<Result>(
@@ -82,6 +93,8 @@ public:
   /// stopped).
   template <class Result, class... Ts>
   pending<Result> async_request(recipients to, duration wait, Ts&&... what) const {
+    must_be_answer<Result>();
+    must_be_sendable<Ts...>();
     promise<Result> made;
     auto answer
       = made.answer(std::min(wait, longest_wait) + std::chrono::seconds{2}); // see caller::ask()
@@ -109,6 +122,7 @@ public:
   /// limit_reached, too_large (nothing was sent), outcome_unknown, timed_out.
   template <class... Ts>
   result<send_report> post(recipients to, duration wait, Ts&&... what) const {
+    must_be_sendable<Ts...>();
     if (auto why = check_types<Ts...>())
       return why;
     return post_message(std::move(to), wait, caf::make_message(std::forward<Ts>(what)...));

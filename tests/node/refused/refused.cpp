@@ -2,8 +2,13 @@
 // each, so that its reader knows what to do, is in tests/CMakeLists.txt.
 
 #include "troupe/node/node.hpp"
+#ifndef NO_INCLUDE
 #include "troupe/service.hpp"
+#else
+#include "troupe/host/plain_service.hpp"
+#endif
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -83,7 +88,16 @@ struct ticket_service : host::plain_service<ticket_roll> {
 #ifndef NO_CONSTRUCTOR
   using plain_service::plain_service;
 #endif
+#ifndef NO_NAME
   static constexpr const char* name = "ticket_service";
+#endif
+};
+
+/// Of a machine that does without plain_machine; it would have to be opened.
+struct unopened_service : host::service<ticket_roll, host::commands<take_ticket>, host::queries<>> {
+  using service::service;
+  using options = host::no_settings;
+  static constexpr const char* name = "unopened_service";
 };
 
 void start() {
@@ -103,6 +117,32 @@ void start() {
 #endif
 #ifdef AGENT_GIVES
   me.agent("giver", [](int) -> result<unknown> { return unknown{}; }).value();
+#endif
+#ifdef AGENT_GIVES_PLAINLY
+  me.agent("giver", [](int) { return unknown{}; }).value();
+#endif
+#ifdef AGENT_TAKES_ALL
+  me.agent("taker", [](const auto&) {}).value();
+#endif
+  constexpr auto wait = std::chrono::seconds{1};
+  static_cast<void>(me.request<receipt>(to_agent("giver"), wait, take_ticket{}, "text", 2L));
+#ifdef SENDS
+  static_cast<void>(me.send(to_agent("taker"), unknown{}));
+#endif
+#ifdef ASKS
+  static_cast<void>(me.request<int>(to_agent("taker"), wait, unknown{}));
+#endif
+#ifdef ASKS_FOR
+  static_cast<void>(me.async_request<unknown>(to_agent("giver"), wait, 1));
+#endif
+#ifdef NO_SERVICE
+  how.services.add<ticket_roll>("tickets");
+#endif
+#ifdef NO_OPENING
+  how.services.add<unopened_service>("tickets");
+#endif
+#ifdef NO_CLIENT
+  static_cast<void>(me.service<ticket_roll>("tickets"));
 #endif
 }
 

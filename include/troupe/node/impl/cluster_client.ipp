@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 
 #include "caf/actor_cast.hpp"
@@ -16,6 +17,7 @@
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/init.hpp"
+#include "troupe/registry/registry_client.hpp"
 #include "troupe/router/client_end.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/scheduler/workflow_client.hpp"
@@ -36,7 +38,7 @@ TROUPE_COMPILED result<std::unique_ptr<cluster_client>>
 cluster_client::connect(std::vector<net::address> addresses, duration wait,
                         const net::link_options& links, const std::filesystem::path& identity) {
   std::unique_ptr<cluster_client> made{new cluster_client};
-  if (auto why = made->start(std::move(addresses), links, identity))
+  if (auto why = made->start(std::move(addresses), wait, links, identity))
     return why;
   std::unique_lock guard{made->mutex_};
   auto& here = *made;
@@ -61,6 +63,7 @@ cluster_client::connect(std::vector<net::address> addresses, duration wait,
 }
 
 TROUPE_COMPILED cluster_client::~cluster_client() {
+  messages_.stop();
   clients_->close(std::chrono::seconds{1}); // before the links
   if (access_) {
     wait_for_ends(system_, {caf::actor_cast<caf::strong_actor_ptr>(access_)}, [this] {
@@ -76,8 +79,20 @@ TROUPE_COMPILED cluster_client::~cluster_client() {
   cluster::own_system<config>::end(std::move(own_system_));
 }
 
-TROUPE_COMPILED scheduler::workflow_client cluster_client::workflows() {
-  return scheduler::workflow_client{clients_->scheduler, std::chrono::seconds{30}};
+TROUPE_COMPILED lock::lock_client cluster_client::locks() {
+  return lock::lock_client{clients_->locks};
+}
+
+TROUPE_COMPILED state::state_client cluster_client::state(duration wait) {
+  return state::state_client{system_, clients_->state, wait};
+}
+
+TROUPE_COMPILED scheduler::workflow_client cluster_client::workflows(duration wait) {
+  return scheduler::workflow_client{clients_->scheduler, wait};
+}
+
+TROUPE_COMPILED registry::registry_client cluster_client::registry(duration wait) {
+  return registry::registry_client{system_, clients_->registry, wait};
 }
 
 TROUPE_COMPILED result<net::link_ptr> cluster_client::link_to(const net::address& where,
@@ -147,7 +162,8 @@ TROUPE_COMPILED cluster_client::config::config() {
 TROUPE_COMPILED cluster_client::cluster_client()
   : own_system_(std::make_unique<cluster::own_system<config>>()),
     system_(own_system_->system()),
-    clients_(system_) {}
+    clients_(system_),
+    messages_(system_, caf::actor{}) {}
 
 TROUPE_COMPILED bool cluster_client::keep(net::connection_id link,
                                           std::chrono::steady_clock::time_point deadline) {
@@ -160,6 +176,13 @@ TROUPE_COMPILED bool cluster_client::keep(net::connection_id link,
   return false;
 }
 
+TROUPE_COMPILED void cluster_client::note_failure(const problem& why) {
+  auto is_silence = [](const problem& each) { return each.code == errc::timed_out; };
+  silences_ = is_silence(why) ? silences_ + 1 : 0;
+  if (!last_problem_ || is_silence(last_problem_) || silences_ == 0 || silences_ >= addresses_)
+    last_problem_ = why;
+}
+
 TROUPE_COMPILED void cluster_client::close_idle(const net::link_ptr& which) {
   std::lock_guard guard{mutex_};
   if (kept_.contains(which->number()) || !which->reason().empty())
@@ -168,7 +191,7 @@ TROUPE_COMPILED void cluster_client::close_idle(const net::link_ptr& which) {
   which->close("idle", net::end_cause::idle);
 }
 
-TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresses,
+TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresses, duration wait,
                                               const net::link_options& options,
                                               const std::filesystem::path& identity) {
   print_to_stderr(system_);
@@ -178,6 +201,10 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                               .check_every = std::chrono::milliseconds{250},
                               .check_at_rest = std::chrono::seconds{2},
                               .guide_after = std::chrono::seconds{2}};
+  // Each address has its turn within half of the time.
+  if (addresses_ > 1)
+    how.dial_next_after
+      = std::min(how.dial_next_after, wait / 2 / static_cast<std::int64_t>(addresses_));
   cluster::access_events events{[this](const cluster::service_binding& place) {
                                   clients_->bind(place.handles, place.records);
                                   auto voters = place.handles.find(cluster::voters_name);
@@ -192,7 +219,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                 },
                                 [this](const problem& why) {
                                   std::lock_guard guard{mutex_};
-                                  last_problem_ = why;
+                                  note_failure(why);
                                   hopeless_ = cluster::may_come_right(why.code) ? 0 : hopeless_ + 1;
                                   changed_.notify_all();
                                 },
