@@ -309,4 +309,25 @@ TEST_CASE("whoever has proven to belong here is not displaced by strangers", "[n
   CHECK(table.link_to(node_of(9)) == 1);
 }
 
+TEST_CASE_METHOD(proving_table, "clients with one certificate have a bound of their own", "[net]") {
+  constexpr auto most = table_options{}.max_links_of_one_client;
+  auto link_as = [&](std::uint8_t identity, std::uint16_t process) {
+    hello who = test::member(1);
+    who.as = role::client;
+    who.basp_node = "process " + std::to_string(process);
+    who.node = client_id(node_of(identity), who.basp_node);
+    auto said = verdict_on(who, certified(node_of(identity), role::client));
+    step(heard{last_id, commit{}});
+    step(up{last_id});
+    return said;
+  };
+  for (std::uint16_t process = 0; process < most; ++process)
+    REQUIRE(link_as(20, process) == verdict::go);
+  auto first = last_id - most + 1;
+  CHECK(link_as(20, 1'000) == verdict::full);
+  CHECK(link_as(21, 1'001) == verdict::go);
+  step(ended{first});
+  CHECK(link_as(20, 1'002) == verdict::go);
+}
+
 } // namespace link_table_test

@@ -28,6 +28,8 @@ struct table_options {
   std::uint32_t max_members = 2048; // full membership; beyond it come partial views
   /// Links of clients; more are refused.
   std::uint32_t max_clients = 1024;
+  /// Of those with one certificate.
+  std::uint32_t max_links_of_one_client = 32;
   /// How often a process may raise its boot number above one that peers know: two processes with
   /// one identity would outbid each other forever.
   std::uint32_t max_rises = 16;

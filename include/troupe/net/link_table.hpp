@@ -134,6 +134,8 @@ private:
     duration silence{};
     std::optional<time_point> deadline;
     bool is_up = false;
+    /// Of its certificate, which clients of one user share.
+    std::optional<node_id> identity = {};
   };
 
   /// A node that has greeted, or that is being dialled by its id.
@@ -223,7 +225,7 @@ private:
     auto& [connection, it] = *from;
     if (it.end == side::dialled || it.who)
       return give_up(from, verdict::bad_greeting, out);
-    auto reply = proves(it, said) ? judge_hello(said, out) : verdict::unproven;
+    auto reply = proves(it, said) ? judge_hello(it, said, out) : verdict::unproven;
     if (reply == verdict::go) {
       auto& there = peers_[said.node];
       there.accepting = connection;
@@ -254,7 +256,7 @@ private:
     if (why == verdict::go && it.who && *it.who != said.from.node)
       why = verdict::wrong_node;
     if (why == verdict::go)
-      why = judge_answer(connection, said.from, out);
+      why = judge_answer(connection, it, said.from, out);
     if (why == verdict::old_boot && said.said == verdict::go)
       out.push_back(say{connection, answer{why, self_, outlived_by(said.from, why)}});
     if (why != verdict::go)
@@ -292,14 +294,14 @@ private:
   }
 
   /// The acceptor's answer to `said`. Records a later life.
-  verdict judge_hello(const hello& said, effects& out) {
+  verdict judge_hello(const attempt& by, const hello& said, effects& out) {
     if (!speaks(said))
       return verdict::incompatible;
     if (self_.cluster == cluster_id{})
       return verdict::no_cluster;
     if (said.cluster != self_.cluster && said.cluster != cluster_id{})
       return verdict::foreign;
-    if (auto why = judge_life(said, out); why != verdict::go)
+    if (auto why = judge_life(by, said, out); why != verdict::go)
       return why;
     auto& there = peers_[said.node];
     if (there.accepting)
@@ -310,14 +312,15 @@ private:
   }
 
   /// The dialler's decision after it has heard "go" from `said`.
-  verdict judge_answer(connection_id connection, const hello& said, effects& out) {
+  verdict judge_answer(connection_id connection, const attempt& by, const hello& said,
+                       effects& out) {
     if (!speaks(said))
       return verdict::incompatible;
     if (said.cluster == cluster_id{})
       return verdict::no_cluster;
     if (said.cluster != self_.cluster && self_.cluster != cluster_id{})
       return verdict::foreign;
-    if (auto why = judge_life(said, out); why != verdict::go)
+    if (auto why = judge_life(by, said, out); why != verdict::go)
       return why;
     auto& there = peers_[said.node];
     if (there.accepting && there.accepting != connection && said.node < self_.node)
@@ -326,7 +329,7 @@ private:
   }
 
   /// The checks of both sides: which life of the node this is, and whether it has a link.
-  verdict judge_life(const hello& said, effects& out) {
+  verdict judge_life(const attempt& by, const hello& said, effects& out) {
     if (said.node == self_.node)
       return said.basp_node == self_.basp_node ? verdict::myself : verdict::duplicate;
     if (said.basp_node == self_.basp_node)
@@ -349,10 +352,16 @@ private:
       return links_.at(*there.link).peer.basp_node == said.basp_node ? verdict::linked
                                                                      : verdict::duplicate;
     auto limit = said.as == role::member ? options_.max_members : options_.max_clients;
-    auto alike = std::ranges::count_if(links_, [&](auto& each) {
-      return each.second.peer.as == said.as && each.second.deadline; // not being closed
-    });
-    return static_cast<std::size_t>(alike) < limit ? verdict::go : verdict::full;
+    std::size_t alike = 0;
+    std::size_t of_one = 0;
+    for (auto& [connection, each] : links_)
+      if (each.peer.as == said.as && each.deadline) { // not being closed
+        ++alike;
+        of_one += by.proven && each.identity == by.proven->node ? 1 : 0;
+      }
+    if (said.as == role::client && of_one >= options_.max_links_of_one_client)
+      return verdict::full;
+    return alike < limit ? verdict::go : verdict::full;
   }
 
   /// The boot number that a refused node is told, so that it can continue above it. Zero while the
@@ -381,6 +390,8 @@ private:
     keep(who.node);
     auto& made = links_[connection];
     made.peer = who;
+    if (proven)
+      made.identity = proven->node;
     made.silence = bounded(options_.link_timeout, who);
     made.deadline = now + options_.handshake_timeout;
     alarms_.emplace(*made.deadline, connection);

@@ -42,7 +42,8 @@ inline problem to_problem(verdict why, const std::string& where,
                             "time; retry");
     case verdict::full:
       return is(errc::limit_reached, "has no room for another link; retry with backoff, or raise "
-                                     "table_options::max_members or max_clients there");
+                                     "table_options::max_members, max_clients or "
+                                     "max_links_of_one_client there");
     case verdict::unproven:
       return is(errc::bad_argument,
                 "and this node do not prove by their certificates what they say "
