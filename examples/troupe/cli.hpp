@@ -184,11 +184,31 @@ inline std::string counted(std::uint64_t count, const std::string& what) {
   return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
 }
 
-/// What to do about a text that to_duration() cannot read.
-inline constexpr auto advice_on_spans
-  = "give one of at most 100000h, such as 500ms, 10s, 2m, 1h or plain seconds";
+/// "10ms", "30m"; with what that comes to where hours say little to a person: "87840h (10 years)".
+inline std::string shortest_span(std::chrono::milliseconds span) {
+  using namespace std::chrono;
+  if (span % 1h != 0ms)
+    return span % 1min == 0ms ? std::to_string(span / 1min) + 'm'
+           : span % 1s == 0ms ? std::to_string(span / 1s) + 's'
+                              : std::to_string(span.count()) + "ms";
+  auto hours = std::to_string(span / 1h) + 'h';
+  if (span >= years{2})
+    return hours + " (" + std::to_string(span / years{1}) + " years)";
+  return span > days{2} ? hours + " (" + std::to_string(span / days{1}) + " days)" : hours;
+}
 
-/// Reads a duration, "10s", "500ms", "2m", "1h" or plain seconds.
+/// The longest duration that to_duration() reads.
+inline constexpr std::chrono::hours longest_span{100'000};
+
+/// Says of `text`, which to_duration() cannot read, what it has to be.
+inline std::string not_a_span(const std::string& text, bool is_too_long) {
+  return "'" + text + "' is not a span"
+         + (is_too_long ? " up to " + shortest_span(longest_span) : std::string{})
+         + "; write it as 500ms, 10s, 2m, 1h or plain seconds";
+}
+
+/// Reads a duration, "10s", "500ms", "2m", "1h" or plain seconds. Errors: bad_argument, with the
+/// name of the option, unless that is empty.
 inline troupe::result<troupe::duration> to_duration(const std::string& text,
                                                     const std::string& option) {
   double number = 0;
@@ -199,10 +219,12 @@ inline troupe::result<troupe::duration> to_duration(const std::string& text,
                 : unit == "m"                 ? 60.0
                 : unit == "h"                 ? 3'600.0
                                               : 0.0;
-  constexpr double longest_s = 100'000 * 3'600.0;
-  if (fault != std::errc{} || unit_s == 0 || !(number >= 0) || number * unit_s > longest_s)
+  auto is_one = fault == std::errc{} && unit_s != 0 && number >= 0;
+  auto is_too_long
+    = is_one && number * unit_s > std::chrono::duration<double>{longest_span}.count();
+  if (!is_one || is_too_long)
     return troupe::problem{troupe::errc::bad_argument,
-                           option + " is '" + text + "', which is not a span; " + advice_on_spans};
+                           (option.empty() ? "" : option + ": ") + not_a_span(text, is_too_long)};
   return to_span(number * unit_s);
 }
 

@@ -65,16 +65,6 @@ inline std::string is_file_to_write(const std::string& text) {
                                      : std::string{};
 }
 
-/// "10ms", "30m"
-inline std::string shortest_span(std::chrono::milliseconds span) {
-  using namespace std::chrono;
-  if (span % 1h == 0ms)
-    return std::to_string(span / 1h) + 'h';
-  if (span % 1min == 0ms)
-    return std::to_string(span / 1min) + 'm';
-  return span % 1s == 0ms ? std::to_string(span / 1s) + 's' : std::to_string(span.count()) + "ms";
-}
-
 /// Accepts spans in this range only, and converts them to plain seconds. `reason` is added to the
 /// error, and may be empty.
 inline CLI::Validator span_in(std::chrono::milliseconds low, std::chrono::milliseconds high,
@@ -109,8 +99,8 @@ inline CLI::Validator whole_seconds_in(std::chrono::seconds low, std::chrono::se
 
 /// Rejects what to_duration() cannot read.
 inline std::string is_span(const std::string& text) {
-  auto span = to_duration(text, "it");
-  return span ? std::string{} : "'" + text + "' is not a span; " + advice_on_spans;
+  auto span = to_duration(text, {});
+  return span ? std::string{} : span.error().detail;
 }
 
 /// Rejects what is not empty and no HOST:PORT.

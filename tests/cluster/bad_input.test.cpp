@@ -183,9 +183,18 @@ TEST_CASE("a number or span beyond its range is refused with the range", "[clust
   refused("--cpus", "1e7", "a number from 0 to 1000000; ");
   for (auto* size : {"1e9", "-5", "0x10", "010", "1.5GiB", "16EiB", "99999999999999999999", ""})
     refused("--memory", size, "a size up to 15EiB; write it as 512MB, 16GiB or a whole number");
-  for (auto* span : {"99999999h", "soon", "-1s"})
-    refused("--drain", span, "a span; give one of at most 100000h, such as 500ms, 10s, 2m, 1h");
-  check_refused({"lock", "press", "--wait", "1d", "--", "true"}, 2, {"--wait: '1d'", "2m, 1h"});
+  const auto advice = "; write it as 500ms, 10s, 2m, 1h or plain seconds"s;
+  for (auto* span : {"soon", "-1s", "nan"})
+    refused("--drain", span, "a span" + advice);
+  for (auto* span : {"100001h", "99999999h", "1e300", "infs"})
+    refused("--drain", span, "a span up to 100000h (11 years)" + advice);
+  for (auto* option : {"--ttl", "--wait"})
+    check_refused({"lock", "press", option, "1d", "--", "true"}, 2,
+                  {option + ": '1d' is not a span"s + advice});
+  check_refused({"put", "a", "b", "--ttl", "abc"}, 2,
+                {"--ttl: 'abc' is not a span from 1ms to 87840h (10 years)" + advice});
+  check_refused({"submit", "file", "--within", "abc"}, 2,
+                {"--within: 'abc' is not a span from 10ms to 10000h (416 days)" + advice});
   check_refused({"status", "--timeout", "5000s"}, 2, {"'5000s' is not a span from 10ms to 1h; "});
   check_refused({"submit", "file", "--time-scale", "1e308"}, 2,
                 {"--time-scale: '1e308' is not a number from 0 to 1000000; "});
