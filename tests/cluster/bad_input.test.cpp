@@ -405,6 +405,26 @@ TEST_CASE("no answer within --timeout is exit status 3, however long that is, an
                                 + "\nerror: "));
 }
 
+TEST_CASE("of several nodes one that refuses says why, in whichever order they are given",
+          "[cluster][cli]") {
+  need_command();
+  silent_listener silent;
+  std::string free_port;
+  {
+    silent_listener once;
+    free_port = once.address();
+  }
+  temporary_folder folder;
+  write_file(folder / "good.json", diamond(2));
+  for (auto& at : {silent.address() + ',' + free_port, free_port + ',' + silent.address()})
+    for (auto* span : {"500ms", "2s", "4s"})
+      for (auto& command : {words{"status"}, words{"submit", folder / "good.json"}}) {
+        auto asked = command;
+        asked.insert(asked.end(), {"--timeout", span, "--at", at});
+        check_refused(asked, 1, {free_port + " cannot be reached: Connection refused"});
+      }
+}
+
 TEST_CASE("who waits for a node hears after a second that nothing listens there",
           "[cluster][cli]") {
   need_command();

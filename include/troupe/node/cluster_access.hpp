@@ -48,6 +48,9 @@ struct access_options {
   /// A second node is asked where the services are (see access_guide) once they have been there
   /// for so long: who makes one call needs one link.
   duration guide_after{};
+  /// How long a search waits for a link before it dials the next address. A link that comes later
+  /// is taken all the same.
+  duration dial_next_after = std::chrono::milliseconds{1'500};
 };
 
 /// Where the services of a cluster are.
@@ -251,7 +254,7 @@ private:
     dial(search, where);
   }
 
-  /// The search waits for it as long as for an answer, which is less than a dial may take.
+  /// The search waits for it less long than a dial may take.
   void dial(std::uint64_t search, const net::address& where) {
     auto number = ++dial_;
     auto is_over = [this, search, number] { return !is_current(search) || number != dial_; };
@@ -264,7 +267,7 @@ private:
       tried(where);
       again(search, got.error());
     });
-    timers_.after(answer_within, [this, search, where, is_over] {
+    timers_.after(options_.dial_next_after, [this, search, where, is_over] {
       if (is_over())
         return;
       ++dial_;

@@ -63,7 +63,8 @@ public:
   /// client's key and certificates (`troupe ca issue` makes it), with which links are encrypted;
   /// without it they are plain, for loopback only. Errors: unreachable, timed_out, incompatible,
   /// bad_argument (no troupe node, a name that is not known, or a certificate that is refused),
-  /// with the last thing that went wrong; those of security::credentials::load().
+  /// with the last thing that went wrong; timed_out only if no address gave a reason. Those of
+  /// security::credentials::load().
   static result<std::unique_ptr<cluster_client>>
   connect(std::vector<net::address> addresses, duration wait = std::chrono::seconds{5},
           const net::link_options& links = {}, const std::filesystem::path& identity = {});
@@ -232,8 +233,13 @@ private:
 
   void close_idle(const net::link_ptr& which);
 
-  problem start(std::vector<net::address> addresses, const net::link_options& options,
-                const std::filesystem::path& identity);
+  /// A try has failed; none: it has not. One of several addresses may be silent: that takes the
+  /// place of a reason that another gave only once all were tried since, so that connect() says the
+  /// same in whichever order they are given. Under the lock.
+  void note_failure(const problem& why);
+
+  problem start(std::vector<net::address> addresses, duration wait,
+                const net::link_options& options, const std::filesystem::path& identity);
 
   // In this order: the gate outlives the system, the clients do not.
   std::unique_ptr<net::gate> gate_;
@@ -246,6 +252,8 @@ private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   problem last_problem_;
+  /// How many of the last tries in turn ended without a word.
+  std::size_t silences_ = 0;
   /// How many of the last tries in turn have failed for good, of so many addresses.
   std::size_t hopeless_ = 0;
   std::size_t addresses_ = 1;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 
 #include "caf/actor_cast.hpp"
@@ -37,7 +38,7 @@ TROUPE_COMPILED result<std::unique_ptr<cluster_client>>
 cluster_client::connect(std::vector<net::address> addresses, duration wait,
                         const net::link_options& links, const std::filesystem::path& identity) {
   std::unique_ptr<cluster_client> made{new cluster_client};
-  if (auto why = made->start(std::move(addresses), links, identity))
+  if (auto why = made->start(std::move(addresses), wait, links, identity))
     return why;
   std::unique_lock guard{made->mutex_};
   auto& here = *made;
@@ -175,6 +176,13 @@ TROUPE_COMPILED bool cluster_client::keep(net::connection_id link,
   return false;
 }
 
+TROUPE_COMPILED void cluster_client::note_failure(const problem& why) {
+  auto is_silence = [](const problem& each) { return each.code == errc::timed_out; };
+  silences_ = is_silence(why) ? silences_ + 1 : 0;
+  if (!last_problem_ || is_silence(last_problem_) || silences_ == 0 || silences_ >= addresses_)
+    last_problem_ = why;
+}
+
 TROUPE_COMPILED void cluster_client::close_idle(const net::link_ptr& which) {
   std::lock_guard guard{mutex_};
   if (kept_.contains(which->number()) || !which->reason().empty())
@@ -183,7 +191,7 @@ TROUPE_COMPILED void cluster_client::close_idle(const net::link_ptr& which) {
   which->close("idle");
 }
 
-TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresses,
+TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresses, duration wait,
                                               const net::link_options& options,
                                               const std::filesystem::path& identity) {
   print_to_stderr(system_);
@@ -193,6 +201,10 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                               .check_every = std::chrono::milliseconds{250},
                               .check_at_rest = std::chrono::seconds{2},
                               .guide_after = std::chrono::seconds{2}};
+  // Each address has its turn within half of the time.
+  if (addresses_ > 1)
+    how.dial_next_after
+      = std::min(how.dial_next_after, wait / 2 / static_cast<std::int64_t>(addresses_));
   cluster::access_events events{[this](const cluster::service_binding& place) {
                                   clients_->bind(place.handles, place.records);
                                   auto voters = place.handles.find(cluster::voters_name);
@@ -207,7 +219,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                 },
                                 [this](const problem& why) {
                                   std::lock_guard guard{mutex_};
-                                  last_problem_ = why;
+                                  note_failure(why);
                                   hopeless_ = cluster::may_come_right(why.code) ? 0 : hopeless_ + 1;
                                   changed_.notify_all();
                                 },
