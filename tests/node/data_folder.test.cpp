@@ -50,8 +50,15 @@ TEST_CASE("a node has the id of its key, which only its owner can read", "[node]
   CHECK_FALSE(data->is_open_to_others());
   REQUIRE(::chmod((folder / "a").c_str(), 0755) == 0);
   CHECK(data->is_open_to_others()); // and it stays open: who knows what else is there
+}
+
+TEST_CASE("a node without a data folder has another id at each start, and no key", "[node]") {
   auto fleeting = data_folder::open({});
-  CHECK(fleeting->self().id == id_of(fleeting->key().public_half()));
+  REQUIRE(fleeting);
+  CHECK_FALSE(fleeting->is_durable());
+  CHECK(fleeting->self().id != node_id{});
+  CHECK(fleeting->self().id != data_folder::open({})->self().id);
+  CHECK(fleeting->credentials(wall_time{}).value() == nullptr);
 }
 
 TEST_CASE("a data folder whose key is missing, another or open to others is refused", "[node]") {
