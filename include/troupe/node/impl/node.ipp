@@ -677,10 +677,13 @@ struct node::inside {
   template <class Condition>
   static bool wait_until(Condition condition, duration wait) {
     auto deadline = std::chrono::steady_clock::now() + wait;
+    // Most have ended, or do so within a few switches of threads.
+    std::chrono::microseconds pause{50};
     while (!condition()) {
       if (std::chrono::steady_clock::now() >= deadline)
         return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds{2});
+      std::this_thread::sleep_for(pause);
+      pause = std::min(pause * 2, std::chrono::microseconds{2'000});
     }
     return true;
   }
