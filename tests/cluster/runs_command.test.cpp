@@ -212,7 +212,8 @@ TEST_CASE("who submits does not wait longer than it wants to, and the run goes o
   CHECK(unreported.says(goes_on + "; no report was written"));
   CHECK(with({"--within", "1s", "--detach"}).status == 2);
   CHECK(with({"--report", folder / "run.svg", "--detach"}).status == 2);
-  CHECK(with({"--within", "0"}).says("--within: '0' is not a span from 10ms to 10000h; "));
+  CHECK(
+    with({"--within", "0"}).says("--within: '0' is not a span from 10ms to 10000h (416 days); "));
   CHECK(run({"workflows", "--at", node.address()}).says("1    running  0/1    "));
 }
 
