@@ -95,7 +95,7 @@ SCENARIO("a peer reaches the entry point and what this node has told it of", "[n
 
 TEST_CASE("an answer to what may lie in a message passes, to the entry point and from an actor",
           "[net]") {
-  constexpr auto enclosed = compat::enclosed_request | 3;
+  constexpr auto enclosed = enclosed_request | 3;
   net::grants link{entry_point, self};
   CHECK(may_answer(link, entry_point, enclosed));
   CHECK(may_answer(link, entry_point, enclosed)); // the router knows whether it is open

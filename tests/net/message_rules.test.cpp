@@ -1,204 +1,85 @@
 // What a peer may send, by the types of its messages.
 
-#include "troupe/net/message_rules.hpp"
-#include "net/node_fixture.hpp"
-#include "support/certificates.hpp"
-#include "troupe/testing/comes_true.hpp"
+#include "troupe/net/message_rules.hpp" // the header under test
 
+#include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include <array>
+#include <string>
+#include <vector>
 
 using namespace std::literals;
 using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
-using net::message_rules;
 using net::need;
 using security::rights;
 using security::role;
-using test::greet_request;
-using test::test_node;
-using test::throwaway_ca;
-using test::wait_request;
 
 namespace {
+
+using type_number = net::message_rules::type_number;
+
+constexpr net::message_rules::own_types ours{1'000, 2'000};
+constexpr type_number greet = 300; // an application's types
+constexpr type_number wave = 301;
+constexpr type_number other = 302;
+constexpr type_number unknown = 303;
 
 security::facts client_with(rights may) {
   return {.name = "ann", .as = role::client, .may = may};
 }
 
-template <class... Ts>
-problem judge(const message_rules& rules, const security::facts& who) {
-  std::array<caf::type_id_t, sizeof...(Ts)> types{caf::type_id_v<Ts>...};
-  return rules.refusal(who, types);
-}
+struct rules : net::message_rules {
+  rules() : message_rules(ours, [](type_number type) { return type == unknown ? ""s : "greet"s; }) {
+    set(greet, need::operate);
+    set(wave, need::read);
+  }
 
-/// greet_request needs what is said, all else what it needs anyway.
-net::message_rules_ptr greeting_needs(need what) {
-  auto made = std::make_shared<message_rules>();
-  made->set<greet_request>(what);
-  return made;
-}
+  [[nodiscard]] problem judge(const security::facts& who,
+                              const std::vector<type_number>& types) const {
+    return refusal(who, types);
+  }
+};
 
 } // namespace
 
 TEST_CASE("a client may send what its rights allow, and those below", "[net]") {
-  message_rules rules;
-  rules.set<greet_request>(need::operate).set<wait_request>(need::read);
   for (auto may : {rights::read, rights::use, rights::operate}) {
     CAPTURE(name_of(may));
-    CHECK_FALSE(judge<wait_request>(rules, client_with(may)));
-    CHECK(judge<std::string>(rules, client_with(may)).code
+    CHECK_FALSE(rules{}.judge(client_with(may), {wave}));
+    CHECK_FALSE(rules{}.judge(client_with(may), {}));
+    CHECK(rules{}.judge(client_with(may), {other}).code
           == (may == rights::read ? errc::denied : errc::none));
-    CHECK(judge<greet_request>(rules, client_with(may)).code
+    CHECK(rules{}.judge(client_with(may), {greet}).code
           == (may == rights::operate ? errc::none : errc::denied));
   }
 }
 
 TEST_CASE("the strictest type of a message counts, wherever it stands", "[net]") {
-  message_rules rules;
-  rules.set<greet_request>(need::operate).set<wait_request>(need::read);
-  CHECK(judge<wait_request, greet_request>(rules, client_with(rights::use)).code == errc::denied);
-  CHECK(judge<greet_request, wait_request>(rules, client_with(rights::use)).code == errc::denied);
-  CHECK_FALSE(judge<wait_request, wait_request>(rules, client_with(rights::read)));
+  CHECK(rules{}.judge(client_with(rights::use), {wave, greet}).code == errc::denied);
+  CHECK(rules{}.judge(client_with(rights::use), {greet, wave}).code == errc::denied);
+  CHECK_FALSE(rules{}.judge(client_with(rights::read), {wave, wave}));
 }
 
 TEST_CASE("types of troupe's own that no rule names are for members, others for who may use it",
           "[net]") {
-  message_rules rules;
-  CHECK(rules.need_of(type_ids::core) == need::membership);
-  CHECK(rules.need_of(type_ids::end - 1) == need::membership);
-  CHECK(rules.need_of(type_ids::core - 1) == need::use);
-  CHECK(rules.need_of(type_ids::end) == need::use);
-  CHECK(judge<problem>(rules, client_with(rights::operate)).code == errc::denied);
-  CHECK_FALSE(judge<problem>(rules, {.name = "n1", .as = role::member, .may = rights::read}));
+  CHECK(rules{}.need_of(ours.first) == need::membership);
+  CHECK(rules{}.need_of(ours.end - 1) == need::membership);
+  CHECK(rules{}.need_of(ours.first - 1) == need::use);
+  CHECK(rules{}.need_of(ours.end) == need::use);
+  CHECK(rules{}.judge(client_with(rights::operate), {ours.first}).code == errc::denied);
+  security::facts member{.name = "n1", .as = role::member, .may = rights::read};
+  CHECK_FALSE(rules{}.judge(member, {ours.first, greet}));
 }
 
 TEST_CASE("a refusal says which right is missing, whose, and how to get it", "[net]") {
-  test::net_config names; // of types
-  message_rules rules;
-  rules.set<greet_request>(need::operate);
-  auto lacks = judge<greet_request>(rules, client_with(rights::read));
-  CHECK_THAT(lacks.detail, ContainsSubstring("greet_request needs the right operate"));
+  auto lacks = rules{}.judge(client_with(rights::read), {greet});
+  CHECK_THAT(lacks.detail, ContainsSubstring("greet needs the right operate"));
   CHECK_THAT(lacks.detail, ContainsSubstring("the certificate of 'ann' has read"));
   CHECK_THAT(lacks.detail, ContainsSubstring("troupe ca issue --rights operate"));
-  auto outside = judge<problem>(rules, client_with(rights::operate));
+  auto outside = rules{}.judge(client_with(rights::operate), {ours.first});
   CHECK_THAT(outside.detail, ContainsSubstring("for members of the cluster"));
   CHECK_THAT(outside.detail, ContainsSubstring("'ann' has the role client"));
-}
-
-SCENARIO("a request without the right to it is answered with what is missing", "[net]") {
-  throwaway_ca ca;
-  auto ann_is = ca.issue("ann");
-  test_node ann{{.node = 1, .credentials = ann_is, .rules = greeting_needs(need::operate)}};
-  auto where = ann.listen();
-  auto greet_as = [&](role as, rights may) {
-    test_node bob{{.node = 2,
-                   .as = as,
-                   .credentials = ca.issue("bob", as, may),
-                   .rules = greeting_needs(need::read)}};
-    auto got = bob.dial(where);
-    REQUIRE((got ? "" : got.error().detail) == std::string{});
-    return bob.greet(*got);
-  };
-  GIVEN("a client that lacks it") {
-    auto said = greet_as(role::client, rights::use);
-    THEN("it hears at once which one, and the receiver says so") {
-      CHECK_THAT(said, ContainsSubstring("denied"));
-      CHECK_THAT(said, ContainsSubstring("needs the right operate"));
-      REQUIRE(testing::comes_true([&] { return !ann.dropped().empty(); }));
-      CHECK_THAT(ann.dropped().front(), ContainsSubstring("the certificate of 'bob' has use"));
-    }
-  }
-  GIVEN("a client that has it") {
-    CHECK(greet_as(role::client, rights::operate) == "hello, says 1");
-  }
-  GIVEN("a member, whatever its certificate says of rights") {
-    CHECK(greet_as(role::member, rights::read) == "hello, says 1");
-  }
-}
-
-SCENARIO("without certificates a client may do what clients can, and no more", "[net]") {
-  test_node ann{{.node = 1, .rules = greeting_needs(need::operate)}};
-  test_node strict{{.node = 3, .rules = greeting_needs(need::membership)}};
-  test_node bob{{.node = 2, .as = role::client}};
-  auto to_ann = bob.dial(ann.listen());
-  auto to_strict = bob.dial(strict.listen());
-  REQUIRE(to_ann);
-  REQUIRE(to_strict);
-  CHECK(bob.greet(*to_ann) == "hello, says 1");
-  CHECK_THAT(bob.greet(*to_strict), ContainsSubstring("for members"));
-}
-
-SCENARIO("a message that asks for no answer is dropped in silence, and the link stays", "[net]") {
-  throwaway_ca ca;
-  test_node ann{
-    {.node = 1, .credentials = ca.issue("ann"), .rules = greeting_needs(need::membership)}};
-  test_node bob{{.node = 2, .as = role::client, .credentials = ca.issue("bob", role::client)}};
-  auto got = bob.dial(ann.listen());
-  REQUIRE(got);
-  for (auto count = 0; count < 100; ++count)
-    caf::anon_send(caf::actor_cast<caf::actor>((*got)->entry_point()), greet_request{"x"});
-  CHECK(testing::comes_true([&] { return ann.dropped().size() == 100; }));
-  CHECK((*got)->reason().empty());
-}
-
-SCENARIO("only members spawn actors in another process", "[net]") {
-  throwaway_ca ca;
-  test_node ann{{.node = 1, .credentials = ca.issue("ann")}};
-  test_node bob{{.node = 2, .as = role::client, .credentials = ca.issue("bob", role::client)}};
-  auto got = bob.dial(ann.listen());
-  REQUIRE(got);
-  auto made = bob.system().middleman().remote_spawn<caf::actor>(
-    (*got)->entry_point()->node(), "nothing", caf::make_message(), 200ms);
-  CHECK_FALSE(made);
-  CHECK(testing::comes_true([&] { return ann.only_link()->dropped_messages() > 0; }));
-  CHECK(ann.dropped().empty()); // as CAF asks for the server that spawns on each link, unasked
-}
-
-TEST_CASE("peers that have gone are known for a while, and a new link of theirs counts", "[net]") {
-  test::net_config config;
-  caf::actor_system one{config};
-  caf::actor_system other{config};
-  auto of = [](caf::actor_system& sys) {
-    return caf::actor_cast<caf::strong_actor_ptr>(
-      sys.spawn([](caf::event_based_actor*) -> caf::behavior { return {[](caf::unit_t) {}}; }));
-  };
-  auto ann = of(one);
-  auto bob = of(other);
-  net::peer_book book;
-  book.enter(1, ann->node(), client_with(rights::read));
-  book.enter(2, bob->node(), client_with(rights::use));
-  book.leave(1);
-  book.leave(7); // nobody's
-  CHECK(book.find(ann) == client_with(rights::read));
-  book.enter(3, ann->node(), client_with(rights::operate));
-  CHECK(book.find(ann) == client_with(rights::operate));
-  auto forget_first = [&](net::connection_id first) {
-    for (auto number = first; number < first + net::peer_book::max_gone; ++number) {
-      book.enter(number, bob->node(), client_with(rights::use));
-      book.leave(number);
-    }
-  };
-  forget_first(10); // the link that ann had first
-  CHECK(book.find(ann) == client_with(rights::operate));
-  book.leave(3);
-  forget_first(100'000);
-  CHECK_FALSE(book.find(ann));
-  for (auto& each : {ann, bob})
-    caf::anon_send_exit(each, caf::exit_reason::kill);
-}
-
-SCENARIO("who is behind a handle is known", "[net]") {
-  throwaway_ca ca;
-  auto bob_is = ca.issue("bob");
-  test_node ann{{.node = 1, .credentials = ca.issue("ann")}};
-  test_node bob{{.node = 2, .credentials = bob_is}};
-  auto got = bob.dial(ann.listen());
-  REQUIRE(got);
-  REQUIRE(ann.wait_for_links(1));
-  auto there = ann.only_link()->entry_point();
-  CHECK(ann.peers()->find(there) == bob_is->self());
-  CHECK_FALSE(ann.peers()->find(nullptr));
-  CHECK_FALSE(ann.peers()->find((*got)->entry_point())); // its own
+  CHECK_THAT(rules{}.judge(client_with(rights::read), {unknown}).detail,
+             ContainsSubstring("unknown type"));
 }

@@ -60,7 +60,7 @@ public:
   void answer(std::uint64_t first, std::uint64_t last) {
     auto me = caf::actor_cast<caf::strong_actor_ptr>(self_);
     for (auto number = first; number <= last; ++number)
-      for (auto flag : {compat::enclosed_request, std::uint64_t{0}})
+      for (auto flag : {enclosed_request, std::uint64_t{0}})
         link_->entry_point()->enqueue(
           me, caf::message_id{flag | number}.with_normal_priority().response_id(),
           caf::make_message("forged"s), nullptr);

@@ -14,7 +14,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "troupe/core/caf/compat.hpp"
+#include "troupe/core/enclosed_request.hpp"
 #include "troupe/net/basp_filter.hpp"
 
 namespace troupe::net {
@@ -23,7 +23,7 @@ namespace troupe::net {
 /// this node has sent over this link, and each request that it has sent there, with one answer.
 /// BASP itself delivers whatever is sent to the number of an actor, and numbers are easy to guess.
 ///
-/// Answers to requests that lie inside messages (compat::enclosed_request) pass to the entry point
+/// Answers to requests that lie inside messages (enclosed_request) pass to the entry point
 /// in any case, as those are not seen here: the router looks itself who answers.
 ///
 /// Learns from the bytes that this node writes. Not known by it, and so without effect, are
@@ -172,7 +172,7 @@ private:
 
   /// Comes from an actor, so that the router can see whose it is.
   static bool is_enclosed(const basp_header& answer) {
-    return (answer.data & compat::enclosed_request) != 0 && answer.source != 0;
+    return (answer.data & enclosed_request) != 0 && answer.source != 0;
   }
 
   [[nodiscard]] bool is_entry_point(std::uint64_t actor) const {

@@ -23,6 +23,7 @@
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/enclosed_request.hpp"
 #include "troupe/core/once_all.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/router/detail/delivery.hpp"
@@ -492,7 +493,7 @@ private:
       tell(asks, detail::too_many_pending(open));
       return std::nullopt;
     }
-    auto id = caf::message_id{compat::enclosed_request | ++last_request_}.with_normal_priority();
+    auto id = caf::message_id{enclosed_request | ++last_request_}.with_normal_priority();
     pending.open(id.request_id().integer_value(), std::move(asks), node,
                  to_time(self_->clock().now() + detail::patience(timeout)));
     await_deadlines();

@@ -271,10 +271,6 @@ void withdraw(Self* self, caf::message_id response) {
 #endif
 }
 
-/// In the number of a request that lies in a message of other actors, whose header has another
-/// number or none. Numbers that CAF gives do not come so far.
-inline constexpr std::uint64_t enclosed_request = std::uint64_t{1} << 57U;
-
 /// A request that every event-based actor answers by itself, in the order of its mailbox.
 inline caf::message ping() {
   return caf::make_message(caf::sys_atom_v, caf::get_atom_v, std::string{"info"});
