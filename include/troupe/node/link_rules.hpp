@@ -18,6 +18,12 @@
 
 namespace troupe::cluster {
 
+/// Messages of the types `Ts` need `what`.
+template <class... Ts>
+void let(net::message_rules& all, net::need what) {
+  (all.set(caf::type_id_v<Ts>, what), ...);
+}
+
 /// Which messages clients may send to a node, by the rights in their certificates. All that is not
 /// named here is for members, if it is troupe's own, and else for who may `use` the cluster: the
 /// messages of applications and the commands of their services.
@@ -28,49 +34,41 @@ inline net::message_rules_ptr link_rules(const service_options& services) {
   };
   auto all = std::make_shared<net::message_rules>(
     net::message_rules::own_types{type_ids::core, type_ids::end}, name_of);
-  auto set = [&]<class... Ts>(net::need what) { (all->set(caf::type_id_v<Ts>, what), ...); };
   using enum net::need;
 
   // To look, and to find the way.
-  set.template operator()<host::call>(read); // says nothing by itself: the command beside it does
-  set.template
-  operator()<router::find_service, router::find_router_statistics, router::list_agents>(read);
-  set.template operator()<list_voters, show_node>(read);
-  set.template operator()<lock::find_lock, lock::list_locks>(read);
-  set.template operator()<registry::get_record, registry::find_records, registry::find_owner,
-                          registry::count_records, registry::watch_records>(read);
-  set.template operator()<registry::names::find_claim, registry::names::list_claims>(read);
-  set.template operator()<scheduler::find_run, scheduler::list_runs, scheduler::find_result,
-                          scheduler::watch_run, scheduler::list_workers, scheduler::find_statistics,
-                          scheduler::list_schedules>(read);
-  set.template operator()<state::get, state::list_keys, state::watch_state, state::count_entries>(
-    read);
+  let<host::call>(*all, read); // says nothing by itself: the command beside it does
+  let<router::find_service, router::find_router_statistics, router::list_agents>(*all, read);
+  let<list_voters, show_node>(*all, read);
+  let<lock::find_lock, lock::list_locks>(*all, read);
+  let<registry::get_record, registry::find_records, registry::find_owner, registry::count_records,
+      registry::watch_records>(*all, read);
+  let<registry::names::find_claim, registry::names::list_claims>(*all, read);
+  let<scheduler::find_run, scheduler::list_runs, scheduler::find_result, scheduler::watch_run,
+      scheduler::list_workers, scheduler::find_statistics, scheduler::list_schedules>(*all, read);
+  let<state::get, state::list_keys, state::watch_state, state::count_entries>(*all, read);
   for (auto& each : services.own)
     for (auto type : each.questions)
       all->set(type, read);
 
   // To work with it.
-  set.template operator()<host::open_session, host::close_session, host::keep_session>(use);
-  set.template operator()<router::find_agent, router::resolve_agent, router::dispatch, router::post,
-                          router::add_agent, router::remove_agent>(use);
-  set.template operator()<lock::acquire, lock::renew, lock::release>(use);
-  set.template operator()<registry::report_outcome>(use);
-  set.template
-  operator()<scheduler::submit, scheduler::cancel_run, scheduler::pause_run, scheduler::resume_run,
-             scheduler::define_schedule, scheduler::remove_schedule>(use);
-  set.template
-  operator()<scheduler::register_worker, scheduler::renew_worker, scheduler::deregister_worker,
-             scheduler::report, scheduler::watch_assignments, scheduler::check_in>(use);
-  set.template operator()<state::put, state::remove_key>(use);
+  let<host::open_session, host::close_session, host::keep_session>(*all, use);
+  let<router::find_agent, router::resolve_agent, router::dispatch, router::post, router::add_agent,
+      router::remove_agent>(*all, use);
+  let<lock::acquire, lock::renew, lock::release>(*all, use);
+  let<registry::report_outcome>(*all, use);
+  let<scheduler::submit, scheduler::cancel_run, scheduler::pause_run, scheduler::resume_run,
+      scheduler::define_schedule, scheduler::remove_schedule>(*all, use);
+  let<scheduler::register_worker, scheduler::renew_worker, scheduler::deregister_worker,
+      scheduler::report, scheduler::watch_assignments, scheduler::check_in>(*all, use);
+  let<state::put, state::remove_key>(*all, use);
   // What an application may well send in its own messages.
-  set.template
-  operator()<problem, errc, std::vector<std::string>, lock::fencing_token, lock::lease>(use);
+  let<problem, errc, std::vector<std::string>, lock::fencing_token, lock::lease>(*all, use);
 
   // To run it.
-  set.template operator()<router::leave_cluster, router::maintain_node, scheduler::set_maintenance>(
-    operate);
-  set.template operator()<change_voters, make_backup, read_backup>(operate);
-  set.template operator()<lock::force_release>(operate);
+  let<router::leave_cluster, router::maintain_node, scheduler::set_maintenance>(*all, operate);
+  let<change_voters, make_backup, read_backup>(*all, operate);
+  let<lock::force_release>(*all, operate);
   return all;
 }
 
