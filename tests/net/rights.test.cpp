@@ -20,7 +20,7 @@ using test::throwaway_ca;
 
 namespace {
 
-security::facts client_with(rights may) {
+security::facts a_client(rights may) {
   return {.name = "ann", .as = role::client, .may = may};
 }
 
@@ -116,21 +116,21 @@ TEST_CASE("peers that have gone are known for a while, and a new link of theirs 
   auto ann = of(one);
   auto bob = of(other);
   net::peer_book book;
-  book.enter(1, ann->node(), client_with(rights::read));
-  book.enter(2, bob->node(), client_with(rights::use));
+  book.enter(1, ann->node(), a_client(rights::read));
+  book.enter(2, bob->node(), a_client(rights::use));
   book.leave(1);
   book.leave(7); // nobody's
-  CHECK(book.find(ann) == client_with(rights::read));
-  book.enter(3, ann->node(), client_with(rights::operate));
-  CHECK(book.find(ann) == client_with(rights::operate));
+  CHECK(book.find(ann) == a_client(rights::read));
+  book.enter(3, ann->node(), a_client(rights::operate));
+  CHECK(book.find(ann) == a_client(rights::operate));
   auto forget_first = [&](net::connection_id first) {
     for (auto number = first; number < first + net::peer_book::max_gone; ++number) {
-      book.enter(number, bob->node(), client_with(rights::use));
+      book.enter(number, bob->node(), a_client(rights::use));
       book.leave(number);
     }
   };
   forget_first(10); // the link that ann had first
-  CHECK(book.find(ann) == client_with(rights::operate));
+  CHECK(book.find(ann) == a_client(rights::operate));
   book.leave(3);
   forget_first(100'000);
   CHECK_FALSE(book.find(ann));
