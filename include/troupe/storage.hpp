@@ -5,5 +5,7 @@
 #include "troupe/storage/database.hpp"
 #include "troupe/storage/log.hpp"
 #include "troupe/storage/private_file.hpp"
+#include "troupe/storage/private_lines.hpp"
 #include "troupe/storage/size_limit.hpp"
+#include "troupe/storage/small_file.hpp"
 #include "troupe/storage/sqlite_log.hpp"

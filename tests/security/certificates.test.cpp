@@ -238,16 +238,18 @@ TEST_CASE("an identity is issued into a folder, also again", "[security]") {
   test::temporary_folder folder;
   auto ca = authority::make(folder / "ca", now);
   REQUIRE(ca);
-  auto first = issue_into(folder / "n2", *ca, {"n2", role::member, rights::use}, now);
+  auto book = certificate_register::open(folder / "ca");
+  REQUIRE(book);
+  auto first = issue_into(folder / "n2", *ca, *book, {"n2", role::member, rights::use}, now);
   REQUIRE(first);
   auto loaded = credentials::load(folder / "n2", now);
   REQUIRE(loaded);
   CHECK((*loaded)->self() == *first);
-  auto second = issue_into(folder / "n2", *ca, {"n2", role::client, rights::read}, now + 1h);
+  auto second = issue_into(folder / "n2", *ca, *book, {"n2", role::client, rights::read}, now + 1h);
   REQUIRE(second);
   CHECK(second->node == first->node);
   CHECK(second->as == role::client);
-  CHECK(issue_into(folder / "n3", *ca, {"", role::member, rights::use}, now).error().code
+  CHECK(issue_into(folder / "n3", *ca, *book, {"", role::member, rights::use}, now).error().code
         == errc::bad_argument);
 }
 
