@@ -8,6 +8,7 @@
 #include "troupe/security/certificate_register.hpp"
 #include "troupe/security/certificate_request.hpp"
 #include "troupe/security/credentials.hpp"
+#include "troupe/security/enforced_revocations.hpp"
 #include "troupe/security/key_pair.hpp"
 #include "troupe/security/peer_check.hpp"
 #include "troupe/security/revocation_list.hpp"
