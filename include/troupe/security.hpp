@@ -11,6 +11,7 @@
 #include "troupe/security/enforced_revocations.hpp"
 #include "troupe/security/key_pair.hpp"
 #include "troupe/security/peer_check.hpp"
+#include "troupe/security/revocation_book.hpp"
 #include "troupe/security/revocation_list.hpp"
 #include "troupe/security/setup.hpp"
 #include "troupe/security/types.hpp"
