@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "troupe/core/log_line.hpp"
+
 namespace cli {
 
 using namespace troupe;
@@ -149,6 +151,8 @@ json to_json(const cluster_report& found) {
             {"group", has_group ? to_json(found.seen.group, called) : json{}}};
   add_standing(line, found.seen, leader);
   line["asked"] = found.seen.name;
+  auto& until = found.seen.certificate_valid_until;
+  line["certificate_valid_until"] = until ? json(to_rfc3339(*until)) : json(nullptr);
   line["agents"] = {{"active", found.agents.active},
                     {"maintenance", found.agents.maintenance},
                     {"inactive", found.agents.inactive},

@@ -9,3 +9,4 @@
 #include "troupe/storage/size_limit.hpp"
 #include "troupe/storage/small_file.hpp"
 #include "troupe/storage/sqlite_log.hpp"
+#include "troupe/storage/watched_file.hpp"

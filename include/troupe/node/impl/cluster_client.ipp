@@ -180,6 +180,8 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                               .guide_after = std::chrono::seconds{2}};
   cluster::access_events events{[this](const cluster::service_binding& place) {
                                   clients_->bind(place.handles, place.records);
+                                  if (!place.handles.empty())
+                                    clients_->refuse({});
                                   auto voters = place.handles.find(cluster::voters_name);
                                   std::lock_guard guard{mutex_};
                                   voters_
@@ -191,10 +193,14 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   changed_.notify_all();
                                 },
                                 [this](const problem& why) {
-                                  std::lock_guard guard{mutex_};
+                                  std::unique_lock guard{mutex_};
                                   last_problem_ = why;
                                   hopeless_ = cluster::may_come_right(why.code) ? 0 : hopeless_ + 1;
+                                  auto is_hopeless = hopeless_ >= addresses_;
                                   changed_.notify_all();
+                                  guard.unlock();
+                                  if (is_hopeless)
+                                    clients_->refuse(why); // nobody need wait for it
                                 },
                                 [this](const net::link_ptr& which) { close_idle(which); },
                                 [this](const net::link_ptr& which, const net::address& where) {
