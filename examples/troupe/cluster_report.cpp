@@ -178,6 +178,8 @@ json to_json(const cluster_report& found) {
   line["asked"] = found.seen.name;
   line["links"] = links_of(found);
   line["all_links"] = found.seen.all_links;
+  auto& until = found.seen.certificate_valid_until;
+  line["certificate_valid_until"] = until ? json(to_rfc3339(*until)) : json(nullptr);
   line["agents"] = {{"active", found.agents.active},
                     {"maintenance", found.agents.maintenance},
                     {"inactive", found.agents.inactive},

@@ -53,12 +53,15 @@ struct init_command {
 int run_init(const common_options& common, const init_command& what);
 
 struct ca_command {
+  /// issue, list, renew or revoke.
   std::string verb{};
+  /// For renew and revoke: a name or serial.
+  std::string which{};
   std::string data{};
   std::string name{};
   std::string role = "member";
   std::string rights = "use";
-  /// Folder for the new identity, or for the certificates if `request` is given.
+  /// Folder for the new identity, or for the certificates of one that exists.
   std::string out{};
   std::string request{};
 };

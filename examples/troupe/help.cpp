@@ -50,7 +50,8 @@ constexpr std::array examples{
                "127.0.0.1:6767"},
   command_help{"init", "Nodes", "troupe init --data data1 --name first"},
   command_help{"ca", "Nodes",
-               "troupe ca issue --data data1 --name second --role member --out data2"},
+               "troupe ca issue --data data1 --name second --role member --out data2; troupe ca "
+               "revoke second --data data1"},
   command_help{"leave", "Nodes", "troupe leave --at 127.0.0.1:6768"},
   command_help{"status", "Nodes", "troupe status --at 127.0.0.1:6767"},
   command_help{"top", "Nodes", "troupe top --every 500ms", notes_on_top},

@@ -1,16 +1,18 @@
+#include <cstddef>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <string>
 
 #include "commands.hpp"
+#include "table.hpp"
 #include "troupe/core/calendar.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/security/authority.hpp"
+#include "troupe/security/certificate_register.hpp"
 #include "troupe/security/certificate_request.hpp"
 #include "troupe/security/setup.hpp"
+#include "troupe/storage/small_file.hpp"
 
 namespace cli {
 
@@ -40,32 +42,115 @@ int ask_for_certificate(const common_options& common, const init_command& what,
       + what.request + "), and put the files node.pem and ca.pem into " + what.data);
 }
 
-result<std::string> read_request(const std::string& file) {
-  constexpr std::size_t longest = 65'536;
-  std::ifstream in{file, std::ios::binary};
-  if (!in)
-    return problem{errc::not_found, "cannot read " + file + "; check the path"};
-  std::string text(longest, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  return text;
-}
-
-result<security::facts> issue_for_request(const security::authority& ca, const ca_command& what,
+result<security::facts> issue_for_request(const security::authority& ca,
+                                          security::certificate_register& book,
+                                          const ca_command& what,
                                           const security::certificate_order& order,
                                           const std::filesystem::path& out) {
-  auto text = read_request(what.request);
+  constexpr std::size_t longest = 65'536;
+  auto text = storage::read_small(what.request, longest);
   if (!text)
     return text.error();
   auto key = security::key_in_request(*text);
   if (!key)
     return problem{key.error().code, what.request + ": " + key.error().detail};
-  auto issued = ca.issue(*key, order, read_calendar());
+  auto issued = security::issue_entered(ca, book, *key, order, read_calendar());
   if (!issued)
     return issued.error();
   if (auto put = security::put_certificates(out, ca, *issued); !put)
     return put.error();
   return security::facts_of(*issued);
+}
+
+int issue(const common_options& common, const ca_command& what, const security::authority& ca,
+          security::certificate_register& book) {
+  if (what.name.empty())
+    return complain(common, {errc::bad_argument, "give --name, by which people know the node or "
+                                                 "client"});
+  if (what.out.empty() && what.request.empty())
+    return complain(common, {errc::bad_argument, "give --out for a new identity, or --request for "
+                                                 "the identity of another machine"});
+  security::certificate_order order{what.name, *security::role_from(what.role),
+                                    *security::rights_from(what.rights)};
+  auto out = !what.out.empty() ? std::filesystem::path{what.out}
+                               : std::filesystem::absolute(what.request).parent_path();
+  auto issued = what.request.empty() ? security::issue_into(out, ca, book, order, read_calendar())
+                                     : issue_for_request(ca, book, what, order, out);
+  if (!issued)
+    return complain(common, issued.error());
+  auto said = to_json(*issued);
+  said["out"] = out.string();
+  return tell(common, "issued", said,
+              out.string() + " has a certificate for " + what.role + ' ' + what.name
+                + " with the rights to " + what.rights + ", valid until "
+                + to_rfc3339(issued->valid_until)
+                + (what.request.empty() ? "; it holds a private key, so bring it to its machine on "
+                                          "a way that nobody else can read"
+                                        : ""));
+}
+
+int list(const common_options& common, const security::certificate_register& book) {
+  auto now = read_calendar();
+  table shown{{"NAME", "ROLE", "RIGHTS", "STATE", "VALID UNTIL", "NODE", "SERIAL"}};
+  for (auto& each : book.issued()) {
+    auto revoked = book.revoked_since(each);
+    if (common.json) {
+      print({{"serial", each.serial},
+             {"name", each.name},
+             {"node", to_string(each.node)},
+             {"role", std::string{name_of(each.as)}},
+             {"rights", std::string{name_of(each.may)}},
+             {"valid_until", to_rfc3339(each.valid_until)},
+             {"revoked_since", revoked ? json(to_rfc3339(*revoked)) : json(nullptr)}});
+      continue;
+    }
+    auto state = revoked                  ? "revoked " + to_rfc3339(*revoked)
+                 : each.valid_until < now ? std::string{"expired"}
+                                          : std::string{"valid"};
+    shown.add({each.name, std::string{name_of(each.as)}, std::string{name_of(each.may)}, state,
+               to_rfc3339(each.valid_until), to_string(each.node).substr(0, 8), each.serial});
+  }
+  if (!common.json)
+    shown.print(std::cout);
+  return ok;
+}
+
+int renew(const common_options& common, const ca_command& what, const security::authority& ca,
+          security::certificate_register& book,
+          const security::certificate_register::meant& which) {
+  if (what.out.empty())
+    return complain(common, {errc::bad_argument, "give --out, a folder for the certificates: the "
+                                                 "data folder of that node, or a new one"});
+  auto issued = security::renew_into(what.out, ca, book, which.last, read_calendar());
+  if (!issued)
+    return complain(common, issued.error());
+  auto said = to_json(*issued);
+  said["out"] = what.out;
+  return tell(common, "renewed", said,
+              what.out + " has another certificate for " + issued->name + ", valid until "
+                + to_rfc3339(issued->valid_until)
+                + "; in the data folder of a node it is taken without a restart");
+}
+
+int revoke(const common_options& common, const ca_command& what, const security::authority& ca,
+           security::certificate_register& book,
+           const security::certificate_register::meant& which) {
+  auto list = security::revoke(what.data, ca, book, which, read_calendar());
+  if (!list)
+    return complain(common, list.error());
+  auto& last = which.last;
+  auto file = (std::filesystem::path{what.data} / security::revocation_list_file).string();
+  json said{{"name", last.name},
+            {"node", to_string(last.node)},
+            {"serial", which.by_serial ? json(last.serial) : json(nullptr)},
+            {"number", list->number},
+            {"file", file}};
+  return tell(common, "revoked", said,
+              (which.by_serial ? "the certificate " + last.serial + " of " + last.name + " is"
+                               : "all certificates of " + last.name + " are")
+                + " revoked, by list " + std::to_string(list->number) + " in " + file
+                + "; a node that runs there takes it and tells the others, else bring it into the "
+                  "data folder of one");
 }
 
 } // namespace
@@ -91,33 +176,28 @@ int run_init(const common_options& common, const init_command& what) {
 }
 
 int run_ca(const common_options& common, const ca_command& what) {
-  if (what.out.empty() && what.request.empty())
-    return complain(common, {errc::bad_argument, "give --out for a new identity, or --request for "
-                                                 "the identity of another machine"});
-  auto ca
-    = security::authority::load(std::filesystem::path{what.data} / security::authority_folder);
+  auto folder = std::filesystem::path{what.data} / security::authority_folder;
+  auto ca = security::authority::load(folder);
   if (!ca)
     return complain(
       common, ca.error().code == errc::not_found
                 ? problem{errc::not_found, what.data + " has no CA; give the folder of troupe init"}
                 : ca.error());
-  security::certificate_order order{what.name, *security::role_from(what.role),
-                                    *security::rights_from(what.rights)};
-  auto out = !what.out.empty() ? std::filesystem::path{what.out}
-                               : std::filesystem::absolute(what.request).parent_path();
-  auto issued = what.request.empty() ? security::issue_into(out, *ca, order, read_calendar())
-                                     : issue_for_request(*ca, what, order, out);
-  if (!issued)
-    return complain(common, issued.error());
-  auto said = to_json(*issued);
-  said["out"] = out.string();
-  return tell(common, "issued", said,
-              out.string() + " has a certificate for " + what.role + ' ' + what.name
-                + " with the rights to " + what.rights + ", valid until "
-                + to_rfc3339(issued->valid_until)
-                + (what.request.empty() ? "; it holds a private key, so bring it to its machine on "
-                                          "a way that nobody else can read"
-                                        : ""));
+  auto book = security::certificate_register::open(folder);
+  if (!book)
+    return complain(common, book.error());
+  if (what.verb == "list")
+    return list(common, *book);
+  if (what.verb == "issue")
+    return issue(common, what, *ca, *book);
+  if (what.which.empty())
+    return complain(common, {errc::bad_argument, "give the name or serial of a certificate; see "
+                                                 "troupe ca list"});
+  auto which = book->find(what.which, read_calendar());
+  if (!which)
+    return complain(common, which.error());
+  return what.verb == "renew" ? renew(common, what, *ca, *book, *which)
+                              : revoke(common, what, *ca, *book, *which);
 }
 
 } // namespace cli

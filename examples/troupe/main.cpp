@@ -321,15 +321,19 @@ private:
                    "Makes no CA, but a file with which another cluster's CA admits it")
       ->option_text("FILE")
       ->check(cli::given("a file, or leave --request out"));
-    auto* ca = add("ca", "Admits nodes and clients to the cluster of a CA",
+    auto* ca = add("ca", "Admits nodes and clients to the cluster of a CA, and excludes them",
                    [this] { return cli::run_ca(common_, ca_); });
-    ca->add_option("VERB", ca_.verb, "issue")->required()->check(cli::one_of({"issue"}));
+    ca->add_option("VERB", ca_.verb, "issue, list, renew or revoke")
+      ->required()
+      ->check(cli::one_of({"issue", "list", "renew", "revoke"}));
+    ca->add_option("WHICH", ca_.which,
+                   "For renew and revoke: a name, which stands for all certificates of that "
+                   "identity, or the serial of one certificate");
     ca->add_option("--data", ca_.data, "Data folder with the CA, as troupe init made it")
       ->option_text("FOLDER")
       ->required()
       ->check(cli::given("a folder"));
     ca->add_option("--name", ca_.name, "Name of the node or client, for people")
-      ->required()
       ->check(cli::given("a name"));
     ca->add_option("--role", ca_.role, "member, or client")
       ->option_text("member|client")

@@ -1,8 +1,10 @@
+#include <chrono>
 #include <iostream>
 
 #include "cluster_report.hpp"
 #include "commands.hpp"
 #include "table.hpp"
+#include "troupe/core/calendar.hpp"
 #include "troupe/core/log_line.hpp"
 
 namespace cli {
@@ -38,6 +40,10 @@ void print_text(const cluster_report& found) {
     std::cout << "leadership has changed " << seen.changes_of_leader
               << (seen.changes_of_leader == 1 ? " time" : " times") << " since node " << seen.name
               << " started\n";
+  constexpr duration soon = std::chrono::hours{24 * 7};
+  if (auto& until = seen.certificate_valid_until; until && *until - read_calendar() < soon)
+    std::cout << "the certificate of node " << seen.name << " is valid until " << to_rfc3339(*until)
+              << "; renew it with troupe ca renew\n";
   std::cout << std::flush;
 }
 

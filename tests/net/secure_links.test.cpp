@@ -59,6 +59,31 @@ SCENARIO("nodes with certificates of one CA have links that prove who is there",
         }
       }
     }
+    WHEN("the certificate of a peer is revoked") {
+      REQUIRE(bob.dial(where, ann_is->self().node));
+      REQUIRE(ann.wait_for_links(1));
+      ca.revoke(*ann_is, bob_is->self());
+      ann.gate().end_revoked();
+      THEN("its link ends, the log says why, and it gets no other") {
+        CHECK(ann.wait_for_links(0));
+        CHECK(bob.wait_for_links(0));
+        CHECK(has_told(ann, "ended a link: the certificate of 'bob'"));
+        CHECK_THAT(trouble(bob, where), ContainsSubstring("has been revoked"));
+        CHECK(has_told(ann, "refused a connection"));
+        CHECK_THAT(trouble(ann, bob.listen()), ContainsSubstring("was revoked"));
+      }
+    }
+    WHEN("the certificate of another one is revoked") {
+      auto got = bob.dial(where, ann_is->self().node);
+      REQUIRE(got);
+      REQUIRE(ann.wait_for_links(1));
+      ca.revoke(*ann_is, ca.issue("eve")->self());
+      ann.gate().end_revoked();
+      THEN("the link stays") {
+        CHECK(bob.greet(*got, "hello") == "hello, says 1");
+        CHECK(ann.downs() == 0);
+      }
+    }
     WHEN("another node is expected there") {
       auto got = bob.dial(where, test::node_number(7));
       THEN("it is refused") {

@@ -102,6 +102,63 @@ TEST_CASE("each side of a TLS connection proves who it is", "[net]") {
   CHECK(them.one->trouble().empty());
 }
 
+TEST_CASE("who has a revoked certificate gets no connection, and hears that it is revoked",
+          "[net]") {
+  test::throwaway_ca ca;
+  for (auto all_of_it : {false, true}) {
+    CAPTURE(all_of_it);
+    auto ann = ca.issue("ann");
+    auto bob = ca.issue("bob");
+    ca.revoke(*bob, ann->self(), all_of_it);
+    ends from_ann{ann, bob};
+    CHECK(from_ann.shake_hands().second == progress::failed);
+    CHECK_THAT(from_ann.other->trouble(), ContainsSubstring("'ann'")
+                                            && ContainsSubstring(ann->self().serial)
+                                            && ContainsSubstring("was revoked at"));
+    CHECK_THAT(heard_refusal(from_ann), ContainsSubstring("has been revoked"));
+    ends from_bob{bob, ann};
+    CHECK(from_bob.shake_hands() == std::pair{progress::failed, progress::failed});
+    CHECK_THAT(from_bob.one->trouble(), ContainsSubstring("was revoked at"));
+    CHECK_THAT(from_bob.other->trouble(), ContainsSubstring("has been revoked"));
+    ca.revoke(*bob, ca.issue("eve")->self(), all_of_it);
+    ends later{ann, bob};
+    CHECK(later.shake_hands() == both_done);
+  }
+}
+
+TEST_CASE("new connections prove a renewed certificate, those there are stay as they were",
+          "[net]") {
+  test::throwaway_ca ca;
+  auto now = read_calendar();
+  auto key = security::key_pair::make();
+  auto issue = [&](const security::key_pair& whose, security::role as, duration lasts = 1h) {
+    return *ca.authority().issue(whose.public_half(), {"ann", as, security::rights::use, lasts},
+                                 now);
+  };
+  auto ann = *security::credentials::make(key, issue(key, security::role::member),
+                                          ca.authority().own(), now);
+  auto before = ann->self();
+  auto bob = ca.issue("bob");
+  ends first{ann, bob};
+  REQUIRE(first.shake_hands() == both_done);
+  for (auto& bad :
+       {issue(security::key_pair::make(), security::role::member),
+        issue(key, security::role::client), issue(key, security::role::member, -1min)}) {
+    CHECK(ann->renew(bad, now).error_or().code == errc::bad_argument);
+    CHECK(ann->self() == before);
+  }
+  REQUIRE(ann->renew(issue(key, security::role::member, 2h), now));
+  auto renewed = ann->self();
+  CHECK(renewed.serial != before.serial);
+  CHECK(renewed.valid_until > before.valid_until);
+  ends second{ann, bob};
+  REQUIRE(second.shake_hands() == both_done);
+  CHECK(second.other->proven() == renewed);
+  CHECK(first.other->proven() == before);
+  REQUIRE(first.one->write(bytes_of("hello")).bytes == 5);
+  CHECK(read_all(*first.other) == "hello");
+}
+
 TEST_CASE("bytes over TLS arrive as they were sent, in whatever pieces", "[net]") {
   test::throwaway_ca ca;
   auto ann = ca.issue("ann");

@@ -320,17 +320,19 @@ TEST_CASE("an identity is issued into a folder, also again", "[security]") {
   test::temporary_folder folder;
   auto ca = authority::make(folder / "ca", now);
   REQUIRE(ca);
-  auto first = issue_into(folder / "n2", *ca, {"n2", role::member, rights::use}, now);
+  auto book = certificate_register::open(folder / "ca");
+  REQUIRE(book);
+  auto first = issue_into(folder / "n2", *ca, *book, {"n2", role::member, rights::use}, now);
   REQUIRE(first);
   auto loaded = credentials::load(folder / "n2", now);
   REQUIRE(loaded);
   CHECK((*loaded)->self() == *first);
-  auto second = issue_into(folder / "n2", *ca, {"n2", role::client, rights::read}, now + 1h);
+  auto second = issue_into(folder / "n2", *ca, *book, {"n2", role::client, rights::read}, now + 1h);
   REQUIRE(second);
   CHECK(second->node == first->node);
   CHECK(second->as == role::client);
   REQUIRE(::chmod((folder / "n2" / "identity.key").c_str(), 0644) == 0);
-  CHECK(issue_into(folder / "n2", *ca, {"n2", role::member, rights::use}, now).error().code
+  CHECK(issue_into(folder / "n2", *ca, *book, {"n2", role::member, rights::use}, now).error().code
         == errc::bad_argument); // and its key stays
   REQUIRE(::chmod((folder / "n2" / "identity.key").c_str(), 0600) == 0);
   // A certificate for the request of another machine takes the place of none that is in use.
@@ -339,7 +341,7 @@ TEST_CASE("an identity is issued into a folder, also again", "[security]") {
   CHECK(put_certificates(folder / "n2", *ca, *other).error().code == errc::in_use);
   CHECK(credentials::load(folder / "n2", now + 1h));
   CHECK(put_certificates(folder / "n4", *ca, *other));
-  CHECK(issue_into(folder / "n3", *ca, {"", role::member, rights::use}, now).error().code
+  CHECK(issue_into(folder / "n3", *ca, *book, {"", role::member, rights::use}, now).error().code
         == errc::bad_argument);
 }
 

@@ -50,6 +50,17 @@ public:
     return *made;
   }
 
+  /// From now on `by` refuses the certificate of `whom`, or all of its identity.
+  static void revoke(security::credentials& by, const security::facts& whom,
+                     bool all_of_it = false) {
+    security::revocation_list list{1, read_calendar(), {}, {}};
+    if (all_of_it)
+      list.identities.emplace(whom.node, list.made);
+    else
+      list.certificates.emplace(whom.serial, list.made);
+    by.revoked()->set(std::make_shared<const security::revocation_list>(std::move(list)));
+  }
+
 private:
   temporary_folder folder_;
   security::authority ca_;

@@ -79,6 +79,10 @@ public:
   /// Gives `which` a time-out of its own, never below twice the peer's heartbeat. Thread-safe.
   void set_timeout(const link_ptr& which, duration silence);
 
+  /// Ends the links to peers whose certificates the credentials refuse by now
+  /// (security::enforced_revocations). Thread-safe.
+  void end_revoked();
+
   /// Returns this node's current hello. Thread-safe.
   [[nodiscard]] hello self() const;
 

@@ -39,9 +39,12 @@ namespace troupe::net {
 /// it, the dialler hears so with its first read.
 class tls_stream final : public byte_stream {
 public:
-  /// `context` has a peer_check installed; see security::credentials.
-  tls_stream(int descriptor, side end, security::credentials::context_ptr context)
-    : context_(std::move(context)), tls_(security::detail::own(::SSL_new(context_.get()))) {
+  /// `context` has a peer_check installed; see security::credentials. `revoked` may be null.
+  tls_stream(int descriptor, side end, security::credentials::context_ptr context,
+             std::shared_ptr<const security::enforced_revocations> revoked = {})
+    : check_(std::move(revoked)),
+      context_(std::move(context)),
+      tls_(security::detail::own(::SSL_new(context_.get()))) {
     check_.attach(tls_.get());
     auto* wire = ::BIO_new(method());
     security::detail::demand(wire != nullptr);
@@ -272,7 +275,8 @@ using security::credentials_ptr;
 /// Makes the streams of a process with these credentials. @pre `who` is not null.
 inline stream_maker make_tls_streams(credentials_ptr who) {
   return [who = std::move(who)](int descriptor, side end) {
-    return std::make_unique<tls_stream>(descriptor, end, who->context(read_calendar()));
+    return std::make_unique<tls_stream>(descriptor, end, who->context(read_calendar()),
+                                        who->revoked());
   };
 }
 

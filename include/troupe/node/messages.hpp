@@ -27,6 +27,9 @@ inline constexpr const char* seat_name = "troupe.seat";
 /// the registry's find_records, get_record and count_records from its copy of the registry.
 inline constexpr const char* knowledge_name = "troupe.node";
 
+/// The same on each node with certificates: it takes tell_revocations.
+inline constexpr const char* trust_name = "troupe.trust";
+
 /// A node's place in the group, and the actor that takes the messages of the group.
 struct seat_card {
   std::string node;
@@ -154,11 +157,13 @@ struct node_view {
   std::vector<link_view> links{};
   /// How many links it has.
   std::uint64_t all_links = 0;
+  /// When its certificate ends; nothing: it has none.
+  std::optional<wall_time> certificate_valid_until{};
 
   friend bool operator==(const node_view&, const node_view&) = default;
 
   TROUPE_FIELDS(node_view, node, name, leader, leaderless_for, changes_of_leader, group, why, links,
-                all_links);
+                all_links, certificate_valid_until);
 };
 
 struct show_node {
@@ -236,6 +241,16 @@ struct read_backup {
   TROUPE_FIELDS(read_backup, index, offset);
 };
 
+/// Member to member: a list of revoked certificates, as security::read_revocation_list() reads it.
+/// The answer is the number of the list that the receiver has then.
+struct tell_revocations {
+  using result = std::uint64_t;
+
+  std::string list;
+
+  TROUPE_FIELDS(tell_revocations, list);
+};
+
 template <class Inspector>
 bool inspect(Inspector& f, voter_change& x) {
   return inspect_enum(f, x);
@@ -257,6 +272,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_node, ::troupe::type_ids::node)
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::show_node))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::own_service_view))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::link_view))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::tell_revocations))
 
 CAF_END_TYPE_ID_BLOCK(troupe_node)
 

@@ -32,6 +32,13 @@ public:
     tell();
   }
 
+  /// The actor that other members tell of revoked certificates.
+  void set_trust(caf::strong_actor_ptr keeper) {
+    std::lock_guard guard{mutex_};
+    trust_ = std::move(keeper);
+    tell();
+  }
+
   /// The node has a seat in the group: `voters` is the actor of it, for other members.
   void add_seat(caf::strong_actor_ptr voters) {
     std::lock_guard guard{mutex_};
@@ -79,7 +86,7 @@ public:
   void clear() {
     std::lock_guard guard{mutex_};
     here_.clear();
-    seat_ = knowledge_ = nullptr;
+    seat_ = knowledge_ = trust_ = nullptr;
   }
 
 private:
@@ -98,6 +105,8 @@ private:
       found[seat_name] = seat_;
     }
     found[knowledge_name] = knowledge_;
+    if (trust_)
+      found[trust_name] = trust_;
     for (auto& [called, handle] : here_)
       found[called] = handle;
     router_.run([found = std::move(found), elsewhere = elsewhere_, others = others_,
@@ -117,7 +126,8 @@ private:
   problem why_;
   leader_history history_;
   caf::strong_actor_ptr knowledge_;
-  caf::strong_actor_ptr seat_; // none without a data folder
+  caf::strong_actor_ptr seat_;  // none without a data folder
+  caf::strong_actor_ptr trust_; // none without certificates
 };
 
 } // namespace troupe::cluster

@@ -5,11 +5,13 @@
 #include <string>
 #include <utility>
 
+#include "troupe/core/codec.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/detail/certificate_maker.hpp"
 #include "troupe/security/key_pair.hpp"
+#include "troupe/security/revocation_list.hpp"
 #include "troupe/storage/private_file.hpp"
 
 namespace troupe::security {
@@ -91,6 +93,19 @@ public:
       .with(NID_key_usage, "critical,digitalSignature,keyCertSign")
       .with(NID_subject_alt_name, names)
       .sign(key_, own_.native());
+  }
+
+  /// Returns `what` as a signed list, which read_revocation_list() reads.
+  /// @pre It has at most revocation_list::max_entries.
+  [[nodiscard]] std::string sign(const revocation_list& what) const {
+    signed_revocation_list made{to_bytes(what), {}};
+    made.by = key_.sign(detail::to_be_signed(made.list));
+    return to_bytes(made);
+  }
+
+  /// The public half of its key.
+  [[nodiscard]] const public_key& key() const {
+    return key_.public_half();
   }
 
   /// The certificate that everybody in the cluster trusts.

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,6 +20,7 @@
 #include "troupe/core/signature.hpp"
 #include "troupe/security/detail/openssl.hpp"
 #include "troupe/security/types.hpp"
+#include "troupe/storage/small_file.hpp"
 
 namespace troupe::security {
 
@@ -50,20 +50,13 @@ public:
     return certificate{std::move(found)};
   }
 
-  /// Reads a file. Errors: not_found, damaged, bad_argument (it cannot be read).
+  /// Reads a file. Errors: not_found, damaged, too_large, bad_argument (it cannot be read).
   static result<certificate> load(const std::filesystem::path& file) {
     constexpr std::size_t longest = 1U << 16U;
-    std::ifstream in{file, std::ios::binary};
-    std::error_code fault;
-    if (!in && !std::filesystem::exists(file, fault))
-      return problem{errc::not_found, "there is no certificate " + file.string()};
-    std::string text(longest, '\0');
-    in.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(in.gcount()));
-    if (text.empty())
-      return problem{errc::bad_argument,
-                     "cannot read " + file.string() + "; check its permissions"};
-    return from_pem(text, file.string());
+    auto text = storage::read_small(file, longest);
+    if (!text)
+      return text.error();
+    return from_pem(*text, file.string());
   }
 
   [[nodiscard]] std::string to_pem() const {

@@ -12,8 +12,10 @@
 #include "troupe/core/time.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/detail/certificate_maker.hpp"
+#include "troupe/security/enforced_revocations.hpp"
 #include "troupe/security/key_pair.hpp"
 #include "troupe/security/peer_check.hpp"
+#include "troupe/security/revocation_list.hpp"
 
 namespace troupe::security {
 
@@ -46,27 +48,19 @@ public:
   /// of another key or CA, expired or not valid yet).
   static result<std::shared_ptr<credentials>> make(key_pair key, certificate own, certificate ca,
                                                    wall_time now) {
-    auto about = facts_of(own);
+    auto about = check(key, own, ca, now);
     if (!about)
       return about.error();
-    if (about->node != id_of(key.public_half()))
-      return problem{errc::bad_argument, "the certificate of '" + about->name
-                                           + "' is of another key than this identity's; have one "
-                                             "issued for this identity"};
-    if (::X509_verify(own.native(), ::X509_get0_pubkey(ca.native())) != 1) {
-      ::ERR_clear_error();
-      return problem{errc::bad_argument, "the certificate of '" + about->name
-                                           + "' is of another CA than the ca.pem beside it; put "
-                                             "there what troupe ca issue wrote"};
-    }
-    if (auto why = check_times(about->valid_from, about->valid_until, now))
-      return why;
+    auto ca_key = detail::key_of(ca.native());
+    if (!ca_key)
+      return problem{errc::bad_argument, "the key of the CA is not an Ed25519 key; put the ca.pem "
+                                         "there that troupe ca issue wrote"};
     return std::shared_ptr<credentials>{
-      new credentials{std::move(key), std::move(own), std::move(ca), *std::move(about)}};
+      new credentials{std::move(key), std::move(own), std::move(ca), *ca_key, *std::move(about)}};
   }
 
-  /// Reads identity.key, node.pem and ca.pem. Errors: those of make(), not_found, damaged,
-  /// bad_argument (other users may read the key).
+  /// Reads identity.key, node.pem and ca.pem, and revoked.list if it is there. Errors: those of
+  /// make() and load_revocation_list(), damaged, bad_argument (other users may read the key).
   static result<std::shared_ptr<credentials>> load(const std::filesystem::path& folder,
                                                    wall_time now) {
     auto key = key_pair::load(folder / identity_key_file);
@@ -87,12 +81,48 @@ public:
     auto made = make(std::move(key), *std::move(own), *std::move(ca), now);
     if (!made)
       return problem{made.error().code, folder.string() + ": " + made.error().detail};
+    auto revoked = load_revocation_list(folder, (*made)->ca_key());
+    if (!revoked && revoked.error().code != errc::not_found)
+      return problem{revoked.error().code, revoked.error().detail
+                                             + ", or remove the file: a node then hears from the "
+                                               "others what is revoked"};
+    if (revoked)
+      (*made)->revoked()->set(std::make_shared<const revocation_list>(*std::move(revoked)));
     return made;
   }
 
   /// What this process proves of itself.
-  [[nodiscard]] const facts& self() const {
+  [[nodiscard]] facts self() const {
+    std::lock_guard guard{mutex_};
     return self_;
+  }
+
+  /// The key of the CA.
+  [[nodiscard]] const public_key& ca_key() const {
+    return ca_key_;
+  }
+
+  /// The certificates of peers that are refused, although the CA has signed them.
+  [[nodiscard]] const std::shared_ptr<enforced_revocations>& revoked() const {
+    return revoked_;
+  }
+
+  /// New connections prove `own` from now on; others keep what they have. Errors: those of make(),
+  /// bad_argument (the role is another); nothing has changed then.
+  result<void> renew(certificate own, wall_time now) {
+    auto about = check(key_, own, ca_, now);
+    if (!about)
+      return about.error();
+    std::lock_guard guard{mutex_};
+    if (about->as != self_.as)
+      return problem{errc::bad_argument, "the certificate of '" + about->name + "' has the role "
+                                           + std::string{name_of(about->as)} + ", and that of this "
+                                           + "process is " + std::string{name_of(self_.as)}
+                                           + "; restart it to change its role"};
+    own_ = std::move(own);
+    self_ = *std::move(about);
+    context_ = nullptr;
+    return {};
   }
 
   /// The settings of a new connection made at `now`; they never change, and stay valid for the
@@ -107,8 +137,33 @@ public:
   }
 
 private:
-  credentials(key_pair key, certificate own, certificate ca, facts self)
-    : key_(std::move(key)), own_(std::move(own)), ca_(std::move(ca)), self_(std::move(self)) {}
+  credentials(key_pair key, certificate own, certificate ca, const public_key& ca_key, facts self)
+    : key_(std::move(key)),
+      ca_(std::move(ca)),
+      ca_key_(ca_key),
+      own_(std::move(own)),
+      self_(std::move(self)) {}
+
+  /// What `own` says, if the three belong together and are valid at `now`.
+  static result<facts> check(const key_pair& key, const certificate& own, const certificate& ca,
+                             wall_time now) {
+    auto about = facts_of(own);
+    if (!about)
+      return about.error();
+    if (about->node != id_of(key.public_half()))
+      return problem{errc::bad_argument, "the certificate of '" + about->name
+                                           + "' is of another key than this identity's; have one "
+                                             "issued for this identity"};
+    if (::X509_verify(own.native(), ::X509_get0_pubkey(ca.native())) != 1) {
+      ::ERR_clear_error();
+      return problem{errc::bad_argument, "the certificate of '" + about->name
+                                           + "' is of another CA than the ca.pem beside it; put "
+                                             "there what troupe ca issue wrote"};
+    }
+    if (auto why = check_times(about->valid_from, about->valid_until, now))
+      return why;
+    return about;
+  }
 
   [[nodiscard]] context_ptr make_context(wall_time now) const {
     auto tls_key = key_pair::make();
@@ -147,10 +202,12 @@ private:
   static constexpr long max_chain_bytes = 16'384;
 
   const key_pair key_;
-  const certificate own_;
   const certificate ca_;
-  const facts self_;
-  std::mutex mutex_;
+  const public_key ca_key_;
+  const std::shared_ptr<enforced_revocations> revoked_ = std::make_shared<enforced_revocations>();
+  mutable std::mutex mutex_;
+  certificate own_;
+  facts self_;
   context_ptr context_;
   wall_time made_at_{};
 };

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "troupe/core/calendar.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/detail/openssl.hpp"
+#include "troupe/security/enforced_revocations.hpp"
 #include "troupe/security/types.hpp"
 
 namespace troupe::security {
@@ -17,6 +20,10 @@ namespace troupe::security {
 /// Belongs to a connection (attach()) before its handshake.
 class peer_check {
 public:
+  /// Null: no certificate is revoked.
+  explicit peer_check(std::shared_ptr<const enforced_revocations> revoked = {})
+    : revoked_(std::move(revoked)) {}
+
   /// Set once the peer has proven who it is; then it holds.
   [[nodiscard]] const std::optional<facts>& peer() const {
     return peer_;
@@ -58,13 +65,17 @@ private:
     auto found = facts_of(sk_X509_value(chain, 1));
     if (!found)
       return refuse(what, found.error().detail);
+    if (auto why = revoked_ ? revoked_->refusal(*found) : std::string{}; !why.empty())
+      return refuse(what, std::move(why), X509_V_ERR_CERT_REVOKED);
     peer_ = *std::move(found);
     return true;
   }
 
-  bool refuse(X509_STORE_CTX* what, std::string why) {
+  /// The peer hears `code` as an alert.
+  bool refuse(X509_STORE_CTX* what, std::string why,
+              int code = X509_V_ERR_APPLICATION_VERIFICATION) {
     refusal_ = std::move(why);
-    ::X509_STORE_CTX_set_error(what, X509_V_ERR_APPLICATION_VERIFICATION);
+    ::X509_STORE_CTX_set_error(what, code);
     return false;
   }
 
@@ -90,6 +101,7 @@ private:
            + "; have a new one issued with troupe ca issue";
   }
 
+  std::shared_ptr<const enforced_revocations> revoked_;
   std::optional<facts> peer_;
   std::string refusal_;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -7,8 +8,10 @@
 #include "troupe/core/result.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/certificate.hpp"
+#include "troupe/security/certificate_register.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/key_pair.hpp"
+#include "troupe/security/revocation_list.hpp"
 #include "troupe/storage/private_file.hpp"
 
 /// Puts certificates where nodes and clients look for them.
@@ -34,6 +37,30 @@ inline result<void> put_certificates(const std::filesystem::path& folder, const 
   return storage::write_private(folder / identity_certificate_file, issued.to_pem());
 }
 
+/// Has `ca` issue a certificate and enters it into its register, which is on the disk before anyone
+/// has the certificate. Errors: those of authority::issue() and certificate_register::enter(),
+/// bad_argument (the identity is revoked).
+inline result<certificate> issue_entered(const authority& ca, certificate_register& book,
+                                         const public_key& key, const certificate_order& what,
+                                         wall_time now) {
+  if (auto since = book.revoked_since(id_of(key)))
+    return problem{errc::bad_argument,
+                   "the identity with this key was revoked at " + to_rfc3339(*since)
+                     + "; make a new one, in a folder without " + identity_key_file};
+  auto issued = ca.issue(key, what, now);
+  if (!issued)
+    return issued;
+  auto about = facts_of(*issued);
+  if (!about)
+    return about.error();
+  auto entered
+    = book.enter(issued_certificate{about->serial, about->name, about->node, key, about->as,
+                                    about->may, about->valid_from, about->valid_until});
+  if (!entered)
+    return entered.error();
+  return issued;
+}
+
 /// Gives the identity with `key` in the data folder `folder` a CA of its own, and a certificate of
 /// that as a member that may operate the cluster. Goes on where a crash has ended it. Errors:
 /// in_use (there are certificates already), storage_full, bad_argument (the name), damaged.
@@ -54,7 +81,11 @@ inline result<facts> make_own_authority(const std::filesystem::path& folder, con
                                                  : authority::make(ca_folder, now);
   if (!ca)
     return ca.error();
-  auto issued = ca->issue(key.public_half(), {name, role::member, rights::operate}, now);
+  auto book = certificate_register::open(ca_folder);
+  if (!book)
+    return book.error();
+  auto issued
+    = issue_entered(*ca, *book, key.public_half(), {name, role::member, rights::operate}, now);
   if (!issued)
     return issued.error();
   if (auto put = put_certificates(folder, *ca, *issued); !put)
@@ -63,9 +94,10 @@ inline result<facts> make_own_authority(const std::filesystem::path& folder, con
 }
 
 /// Makes an identity in `folder`, or takes the one there, and a certificate for it. Errors: those
-/// of authority::issue(), of put_certificates() and of the disk.
+/// of issue_entered(), of put_certificates() and of the disk.
 inline result<facts> issue_into(const std::filesystem::path& folder, const authority& ca,
-                                const certificate_order& what, wall_time now) {
+                                certificate_register& book, const certificate_order& what,
+                                wall_time now) {
   if (auto made = storage::make_private_folder(folder); !made)
     return made.error();
   auto file = folder / identity_key_file;
@@ -75,7 +107,7 @@ inline result<facts> issue_into(const std::filesystem::path& folder, const autho
     return key.error();
   if (is_new)
     key = key_pair::make();
-  auto issued = ca.issue(key->public_half(), what, now);
+  auto issued = issue_entered(ca, book, key->public_half(), what, now);
   if (!issued)
     return issued.error();
   if (is_new)
@@ -84,6 +116,56 @@ inline result<facts> issue_into(const std::filesystem::path& folder, const autho
   if (auto put = put_certificates(folder, ca, *issued); !put)
     return put.error();
   return facts_of(*issued);
+}
+
+/// Issues another certificate for an identity of which `which` is one, with the same name and
+/// rights, and puts it into `folder`. Errors: those of issue_entered() and of the disk, in_use (the
+/// folder is another identity's).
+inline result<facts> renew_into(const std::filesystem::path& folder, const authority& ca,
+                                certificate_register& book, const issued_certificate& which,
+                                wall_time now) {
+  auto key = key_pair::load(folder / identity_key_file);
+  if (!key && key.error().code != errc::not_found)
+    return key.error();
+  if (key && key->public_half() != which.key)
+    return problem{errc::in_use, folder.string() + " has the key of another identity than '"
+                                   + which.name + "'; give its own folder, or a new one"};
+  auto issued = issue_entered(ca, book, which.key, {which.name, which.as, which.may}, now);
+  if (!issued)
+    return issued.error();
+  if (auto put = put_certificates(folder, ca, *issued); !put)
+    return put.error();
+  return facts_of(*issued);
+}
+
+/// Revokes one certificate, or all of its identity, and writes the list that says so into the data
+/// folder `folder`, from where a node takes it. If it is revoked already, the list is written again
+/// with a higher number. Errors: those of load_revocation_list()
+/// and of the disk, limit_reached (revocation_list::max_entries).
+inline result<revocation_list> revoke(const std::filesystem::path& folder, const authority& ca,
+                                      certificate_register& book,
+                                      const certificate_register::meant& which, wall_time now) {
+  auto before = load_revocation_list(folder, ca.key());
+  if (!before && before.error().code != errc::not_found)
+    return problem{before.error().code, before.error().detail + ", or remove the file"};
+  auto known = before ? *std::move(before) : revocation_list{};
+  auto number = std::max(known.number, book.last_number()) + 1;
+  auto ended = now - clock_tolerance;
+  if (book.list(known, ended).size() >= revocation_list::max_entries)
+    return problem{errc::limit_reached, "a list revokes at most "
+                                          + std::to_string(revocation_list::max_entries)
+                                          + " certificates; wait until some of them have ended, or "
+                                            "make a new CA"};
+  auto entered = book.enter(
+    revocation{which.by_serial ? which.last.serial : std::string{}, which.last.node, now, number});
+  if (!entered)
+    return entered.error();
+  auto list = book.list(known, ended);
+  list.number = number;
+  list.made = now;
+  if (auto saved = storage::write_private(folder / revocation_list_file, ca.sign(list)); !saved)
+    return saved.error();
+  return list;
 }
 
 } // namespace troupe::security

@@ -260,6 +260,11 @@ public:
     connections_.emplace(id, connection{std::move(*made), side::dialled});
   }
 
+  void end_revoked() {
+    for (auto& [id, which] : links_)
+      end_if_revoked(which);
+  }
+
   void step(const event& what) {
     auto moment = now();
     tell_who_is_alive(moment);
@@ -476,6 +481,7 @@ private:
                                        std::move(what.proven));
     links_.emplace(what.connection, made);
     link_count = links_.size();
+    auto handed = made;
     caf::io::scribe_ptr scribe{caf::make_counted<link_scribe>(
       dynamic_cast<caf::io::network::default_multiplexer&>(sys_.middleman().backend()), descriptor,
       std::move(stream), std::move(made), options_, table_.self(), shared_from_this())};
@@ -485,6 +491,7 @@ private:
     compat::anon_send(sys_.middleman().named_broker<caf::io::basp_broker>("BASP"),
                       caf::publish_atom_v, std::move(scribe), std::uint16_t{0},
                       caf::strong_actor_ptr{}, std::set<std::string>{});
+    end_if_revoked(handed); // since its handshake
   }
 
   void perform(const close_link& what) {
@@ -526,6 +533,16 @@ private:
       found.mapped().done(to_problem(verdict::closed, found.mapped().place()));
     if (which->has_been_up())
       tell(&link_events::on_down, which, which->reason());
+  }
+
+  void end_if_revoked(const link_ptr& which) {
+    if (!policy_.credentials || !which->proven() || !which->reason().empty())
+      return;
+    auto why = policy_.credentials->revoked()->refusal(*which->proven());
+    if (why.empty())
+      return;
+    tell(&link_events::on_refused, "ended a link: " + why);
+    which->close(why);
   }
 
   static void release(const link_ptr& which) {

@@ -45,7 +45,7 @@ inline problem refuse(const hello& self, const link_options& options) {
 inline problem refuse(const hello& self, const security::credentials* credentials) {
   if (credentials == nullptr || self.as == role::client)
     return {};
-  auto& proven = credentials->self();
+  auto proven = credentials->self();
   if (proven.as != role::member)
     return {errc::bad_argument, "the certificate of '" + proven.name
                                   + "' has the role client; a node needs one with the role member "
@@ -141,6 +141,10 @@ TROUPE_COMPILED void gate::set_timeout(const link_ptr& which, duration silence) 
   loop_->jobs.post([it = loop_.get(), number = which->number(), silence] {
     it->step(expect{number, silence});
   });
+}
+
+TROUPE_COMPILED void gate::end_revoked() {
+  loop_->jobs.post([it = loop_.get()] { it->end_revoked(); });
 }
 
 TROUPE_COMPILED hello gate::self() const {

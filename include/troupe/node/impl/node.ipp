@@ -46,6 +46,7 @@
 #include "troupe/node/own_system.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/node/signpost.hpp"
+#include "troupe/node/trust_keeper.hpp"
 #include "troupe/node/undertaker.hpp"
 #include "troupe/node/voters_client.hpp"
 #include "troupe/registry/registry_client.hpp"
@@ -83,7 +84,7 @@ struct node::inside {
     stop();
     router_.reset();
     clients_.reset();
-    member_ = access_ = nullptr;
+    member_ = access_ = trust_ = nullptr;
     end_system(); // before the gate
   }
 
@@ -148,6 +149,8 @@ struct node::inside {
     member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(member_setup());
     *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
     signpost_->set_knowledge(caf::actor_cast<caf::strong_actor_ptr>(member_));
+    if (credentials_)
+      keep_trust();
     access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
       cluster::access_options{addresses(), options_.retry}, access_events());
     *access = caf::actor_cast<caf::weak_actor_ptr>(access_);
@@ -158,6 +161,7 @@ struct node::inside {
       if (auto why = look_for_cluster())
         return why;
     on_member([gate = gate_.get()](cluster::member_state& state) { state.start(gate); });
+    on_trust([gate = gate_.get()](cluster::trust_keeper& state) { state.start(gate); });
     say_who_i_am(in_memory);
     if (auto why = group_ ? take_seat(founds) : founds ? host_services() : problem{})
       return why;
@@ -167,6 +171,13 @@ struct node::inside {
     if (founds)
       await_lead();
     return {};
+  }
+
+  /// Of a node with certificates.
+  void keep_trust() {
+    trust_ = system_->spawn<caf::stateful_actor<cluster::trust_keeper>>(
+      cluster::trust_setup{options_.data, credentials_, peers_, log_});
+    signpost_->set_trust(caf::actor_cast<caf::strong_actor_ptr>(trust_));
   }
 
   /// Founds a cluster, if nobody is found who has one.
@@ -239,6 +250,8 @@ struct node::inside {
       seen.links.push_back({to_string(who.node), who.name, std::string{name_of(who.as)},
                             std::string{name_of(who.may)}, is_proven ? "1.3" : "",
                             who.valid_until});
+    if (credentials_)
+      seen.certificate_valid_until = credentials_->self().valid_until;
     if (!group_)
       return then(seen);
     group_->show([seen, votes = votes_.load(), then = std::move(then)](
@@ -395,10 +408,12 @@ struct node::inside {
       if (auto entry = which->entry_point())
         router_->answer_over(which->number(), std::move(entry));
       on_member([which](cluster::member_state& state) { state.link_up(which); });
+      on_trust([which](cluster::trust_keeper& state) { state.link_up(which); });
     };
     events.on_down = [this](const net::link_ptr& which, const std::string& why) {
       router_->answer_no_more_over(which->number());
       on_member([which, why](cluster::member_state& state) { state.link_down(which, why); });
+      on_trust([which](cluster::trust_keeper& state) { state.link_down(which); });
       on_access(
         [number = which->number()](cluster::access_state& state) { state.link_down(number); });
     };
@@ -610,6 +625,7 @@ struct node::inside {
     // Before the agents: their ends are not news, the node is expected back with them.
     end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
     end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
+    end<cluster::trust_keeper>(trust_, [](cluster::trust_keeper& state) { state.stop(); });
     // Before the agents, too: whoever waits for one hears that the link is lost, not that the
     // agent was not there.
     if (!services_are_here())
@@ -734,6 +750,12 @@ struct node::inside {
   }
 
   template <class Job>
+  void on_trust(Job job) {
+    if (trust_)
+      run_on_state<cluster::trust_keeper>(trust_, std::move(job));
+  }
+
+  template <class Job>
   void on_access(Job job) {
     run_on_state<cluster::access_state>(access_, std::move(job));
   }
@@ -808,6 +830,7 @@ struct node::inside {
   std::optional<cluster::signpost> signpost_;
   caf::actor member_;
   caf::actor access_;
+  caf::actor trust_; // null without certificates
   /// Of a node without a data folder that has founded its cluster.
   std::optional<cluster::hosted_services> services_;
   /// Of a node with a data folder.

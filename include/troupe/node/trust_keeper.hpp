@@ -1,0 +1,209 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "caf/actor_cast.hpp"
+#include "caf/actor_clock.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/result.hpp"
+#include "caf/stateful_actor.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
+#include "troupe/core/caf/timer_queue.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/calendar.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/net/gate.hpp"
+#include "troupe/net/link.hpp"
+#include "troupe/net/peer_book.hpp"
+#include "troupe/node/messages.hpp"
+#include "troupe/node/node_log.hpp"
+#include "troupe/node/own_certificate.hpp"
+#include "troupe/router/messages.hpp"
+#include "troupe/security/credentials.hpp"
+#include "troupe/security/revocation_book.hpp"
+#include "troupe/storage/private_file.hpp"
+#include "troupe/storage/small_file.hpp"
+#include "troupe/storage/watched_file.hpp"
+
+namespace troupe::cluster {
+
+/// What the keeper of a node's trust has to know.
+struct trust_setup {
+  /// The data folder.
+  std::filesystem::path folder;
+  security::credentials_ptr credentials;
+  /// Who has sent a message.
+  std::shared_ptr<const net::peer_book> peers;
+  node_log log;
+};
+
+/// Keeps what a running node trusts up to date: takes a renewed certificate and a list of revoked
+/// ones from its data folder, and exchanges that list with the members it is linked to. The rules
+/// are security::revocation_book's; this reads and writes the files, sends and asks.
+class trust_keeper {
+public:
+  static inline const char* name = "troupe.trust";
+
+  trust_keeper(caf::event_based_actor* self, trust_setup setup)
+    : self_(self),
+      setup_(std::move(setup)),
+      timers_(self),
+      certificate_(self->system(), setup_.folder, setup_.credentials, setup_.log),
+      book_(setup_.credentials->ca_key()),
+      list_file_(setup_.folder / security::revocation_list_file) {}
+
+  caf::behavior make_behavior() {
+    ignore_strays(self_);
+    look();
+    return {
+      [this](tell_revocations& what) -> caf::result<std::uint64_t> {
+        auto from = setup_.peers->find(self_->current_sender());
+        if (!from || from->as != security::role::member)
+          return to_error({errc::denied, "lists of revoked certificates come from members over "
+                                         "their links"});
+        step(security::revocations::list_heard{from->node, std::move(what.list)});
+        return book_.number();
+      },
+    };
+  }
+
+  /// There may be links; `gate` outlives this actor.
+  void start(net::gate* gate) {
+    gate_ = gate;
+    gate_->end_revoked(); // of those that came up before
+  }
+
+  void link_up(const net::link_ptr& which) {
+    auto& peer = which->peer();
+    if (peer.as == security::role::client)
+      return;
+    links_[peer.node] = which;
+    step(security::revocations::link_up{peer.node, which->number()});
+  }
+
+  void link_down(const net::link_ptr& which) {
+    auto& peer = which->peer();
+    if (auto found = links_.find(peer.node);
+        found != links_.end() && found->second->number() == which->number())
+      links_.erase(found);
+    step(security::revocations::link_down{peer.node, which->number()});
+  }
+
+  void stop() {
+    self_->quit();
+  }
+
+private:
+  /// At what has changed in the data folder.
+  void look() {
+    timers_.after(look_every, [this] { look(); });
+    certificate_.look(read_calendar());
+    if (list_file_.has_changed())
+      read_list();
+    security::revocation_book::effects out;
+    book_.tick(now(), out);
+    carry_out(out);
+  }
+
+  void read_list() {
+    auto bytes = storage::read_small(list_file_.file(), security::revocation_list::max_bytes);
+    if (!bytes && bytes.error().code != errc::not_found)
+      return setup_.log.complain(not_taken, bytes.error().detail);
+    step(security::revocations::file_read{bytes ? std::optional{*std::move(bytes)} : std::nullopt});
+  }
+
+  void step(const security::revocations::event& what) {
+    security::revocation_book::effects out;
+    book_.step(now(), what, out);
+    carry_out(out);
+  }
+
+  void carry_out(security::revocation_book::effects& out) {
+    for (auto& what : out)
+      std::visit([this](auto& each) { perform(each); }, what);
+  }
+
+  void perform(security::revocations::enforce& what) {
+    auto& list = *what.list;
+    setup_.log("list " + std::to_string(list.number) + " of revoked certificates applies, with "
+               + std::to_string(list.size()) + (list.size() == 1 ? " entry" : " entries"));
+    setup_.log.settle(not_taken);
+    auto self = setup_.credentials->self();
+    setup_.credentials->revoked()->set(std::move(what.list));
+    if (gate_ != nullptr)
+      gate_->end_revoked();
+    if (auto why = setup_.credentials->revoked()->refusal(self); !why.empty())
+      setup_.log.fail("the other nodes refuse this one: " + why);
+  }
+
+  void perform(security::revocations::store& what) {
+    constexpr const char* not_kept = "the list of revoked certificates is not kept";
+    auto saved = storage::write_private(list_file_.file(), what.bytes);
+    if (!saved)
+      return setup_.log.complain(not_kept, saved.error().detail);
+    setup_.log.settle(not_kept);
+    list_file_.has_changed(); // which is known
+    step(security::revocations::list_stored{what.number});
+  }
+
+  void perform(security::revocations::tell& what) {
+    auto link = links_.find(what.to);
+    if (link == links_.end() || !link->second->entry_point())
+      return;
+    self_
+      ->request(caf::actor_cast<caf::actor>(link->second->entry_point()), answer_within,
+                router::find_service{trust_name})
+      .then(
+        [this, to = what.to, list = std::move(what.bytes)](const router::service_place& place) {
+          if (place.handle)
+            tell(place.handle, to, list);
+        },
+        [](const caf::error&) {}); // told again later
+  }
+
+  void perform(security::revocations::refuse& what) {
+    if (!what.from)
+      return setup_.log.complain(not_taken, what.why.detail);
+    setup_.log.complain("a list of revoked certificates that a node has sent is not taken",
+                        "from " + to_string(*what.from).substr(0, 8) + ": " + what.why.detail);
+  }
+
+  void tell(const caf::strong_actor_ptr& whom, const node_id& to, const std::string& list) {
+    self_->request(caf::actor_cast<caf::actor>(whom), answer_within, tell_revocations{list})
+      .then(
+        [this, to](std::uint64_t number) {
+          step(security::revocations::list_taken{to, number});
+        },
+        [](const caf::error&) {}); // told again later
+  }
+
+  [[nodiscard]] time_point now() const {
+    return time_point{self_->clock().now().time_since_epoch()};
+  }
+
+  static constexpr const char* not_taken = "the changed revoked.list is not taken";
+  static constexpr duration look_every = std::chrono::seconds{1};
+  static constexpr duration answer_within = std::chrono::seconds{4}; // the book tries again after 5
+
+  caf::event_based_actor* self_;
+  trust_setup setup_;
+  net::gate* gate_ = nullptr;
+  timer_queue<caf::event_based_actor> timers_;
+  own_certificate certificate_;
+  security::revocation_book book_;
+  storage::watched_file list_file_;
+  std::map<node_id, net::link_ptr> links_;
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "troupe/core/result.hpp"
+
+namespace troupe::storage {
+
+/// Returns the content of a file that holds no secret. Errors: not_found, too_large (more than
+/// `max_bytes`), bad_argument (it cannot be read).
+inline result<std::string> read_small(const std::filesystem::path& file, std::size_t max_bytes) {
+  std::ifstream in{file, std::ios::binary};
+  std::error_code fault;
+  if (!in && !std::filesystem::exists(file, fault))
+    return problem{errc::not_found, "there is no file " + file.string() + "; check the path"};
+  std::string text(max_bytes + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad() || !in.is_open() || (in.fail() && !in.eof()))
+    return problem{errc::bad_argument,
+                   "cannot read " + file.string() + "; check the path and its permissions"};
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > max_bytes)
+    return problem{errc::too_large, file.string() + " has more than " + std::to_string(max_bytes)
+                                      + " bytes; check the path"};
+  return text;
+}
+
+} // namespace troupe::storage

@@ -1,0 +1,157 @@
+// Trust that changes while a cluster runs: revoked certificates, renewed ones.
+
+#include "cluster/identities.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// Waits for a line of a process that has all of these words; nothing if there is none in time.
+std::optional<std::string> await_line(testing::child_process& from, const words& all,
+                                      std::chrono::seconds wait = 20s) {
+  auto deadline = clock::now() + wait;
+  while (auto line = from.read_line(deadline))
+    if (std::ranges::all_of(all, [&](auto& each) { return line->find(each) != line->npos; }))
+      return line;
+  return std::nullopt;
+}
+
+void check_line(testing::child_process& from, const words& all, std::chrono::seconds wait = 20s) {
+  auto found = await_line(from, all, wait);
+  INFO(all.front());
+  CHECK(found.has_value());
+}
+
+json issued(const identities& who, const std::string& name) {
+  auto listed = run({"ca", "list", "--json", "--data", who.folder("n0")});
+  json last;
+  for (auto& each : listed.lines())
+    if (each["name"] == name)
+      last = each;
+  REQUIRE(last.is_object());
+  return last;
+}
+
+void revoke(const identities& who, const std::string& which) {
+  must({"ca", "revoke", which, "--data", who.folder("n0")});
+}
+
+} // namespace
+
+SCENARIO("who is revoked loses its links within 5 s, and gets no other", "[cluster]") {
+  need_command();
+  GIVEN("three nodes with certificates, and a client that holds a lock") {
+    identities who;
+    variable home{"TROUPE_HOME", who.folder("c1")};
+    three_voters nodes{{}, [&](int index) { return who.folder(three_voters::name(index)); }};
+    must({"ca", "issue", "--data", who.folder("n0"), "--name", "c2", "--role", "client", "--rights",
+          "use", "--out", who.folder("c2")});
+    auto others = nodes[0].address() + ',' + nodes[1].address();
+    auto use = [&](const std::string& client) {
+      return run(
+        {"get", "colour", "--at", others, "--identity", who.folder(client), "--timeout", "5s"});
+    };
+    auto holder = start({"lock", "work", "--ttl", "3s", "--at", nodes[1].address(), "--identity",
+                         who.folder("c2"), "--", "sh", "-c", "echo held; sleep 60"});
+    REQUIRE(await_line(holder, {"held"}));
+    must({"put", "colour", "red", "--at", others, "--identity", who.folder("c2")});
+    auto watcher
+      = start({"watch", "colour", "--at", nodes[0].address(), "--identity", who.folder("c2")});
+    REQUIRE(await_line(watcher, {"red"}));
+    WHEN("the client and one of the nodes are revoked") {
+      revoke(who, "c2");
+      revoke(who, "n2");
+      auto began = clock::now();
+      THEN("their links end on all nodes, and they cannot come back, also after a restart") {
+        for (auto index : {0, 1})
+          check_line(nodes[index].process(), {"ended a link", "'n2'", "was revoked"}, 5s);
+        CHECK(clock::now() - began < 5s);
+        check_line(watcher, {"has been revoked"});
+        CHECK(finish(holder).status == 1);
+        must({"put", "colour", "blue", "--at", others, "--identity", who.folder("c1")});
+        CHECK(use("c2").says("has been revoked"));
+        check_line(nodes[2].process(), {"has been revoked"});
+        for (auto index : {0, 1}) {
+          nodes[index].kill();
+          nodes.start_node(index);
+        }
+        CHECK(comes_true([&] { return use("c1").output == "blue\n"; }));
+        for (auto index : {0, 1}) {
+          auto refused = run({"get", "colour", "--at", nodes[index].address(), "--identity",
+                              who.folder("c2"), "--timeout", "5s"});
+          INFO(refused);
+          CHECK(refused.status == 2);
+          CHECK(refused.says("has been revoked"));
+        }
+        nodes[2].kill();
+        auto back = start(running_node::with_defaults(
+          {"--data", who.folder("n2"), "--join", nodes[1].address()}, "127.0.0.1:0"));
+        check_line(back, {"has been revoked"});
+      }
+    }
+  }
+}
+
+TEST_CASE("a node takes a renewed certificate without a restart", "[cluster]") {
+  need_command();
+  identities who;
+  running_node first{{"--name", "n0", "--data", who.folder("n0")}};
+  running_node second{{"--name", "n1", "--data", who.folder("n1"), "--join", first.address()}};
+  auto old = issued(who, "n1")["serial"].get<std::string>();
+  must({"ca", "renew", "n1", "--data", who.folder("n0"), "--out", who.folder("n1")});
+  check_line(second.process(), {"new links prove the certificate"}, 5s);
+  CHECK(issued(who, "n1")["serial"] != old);
+  revoke(who, old); // so the links that prove it end, and others take their place
+  check_line(first.process(), {"ended a link", old}, 5s);
+  CHECK(comes_true([&] {
+    auto seen = run({"status", "--json", "--at", first.address(), "--identity", who.folder("c1")});
+    auto members = seen.line().value("members", json::array());
+    return members.size() == 2
+           && std::ranges::all_of(members, [](auto& each) { return each["status"] == "active"; });
+  }));
+  write_file(who.folder("n1") + "/node.pem", "no certificate");
+  check_line(second.process(), {"node.pem is not taken"}, 5s);
+  write_file(who.folder("n1") + "/revoked.list", "no list");
+  check_line(second.process(), {"revoked.list is not taken"}, 5s);
+  auto seen = run({"status", "--json", "--at", second.address(), "--identity", who.folder("c1")});
+  CHECK(seen.line().value("certificate_valid_until", "").ends_with("Z"));
+}
+
+TEST_CASE("a CA shows what it has issued, and refuses names that say too little",
+          "[cluster][cli]") {
+  need_command();
+  identities who;
+  auto data = who.folder("n0");
+  must({"ca", "issue", "--data", data, "--name", "n1", "--role", "client", "--out",
+        who.folder("other")});
+  auto listed = run({"ca", "list", "--json", "--data", data});
+  INFO(listed);
+  REQUIRE(listed.status == 0);
+  REQUIRE(listed.lines().size() == 5);
+  for (auto* field : {"serial", "name", "node", "role", "rights", "valid_until"})
+    CHECK(listed.line(1)[field].is_string());
+  CHECK(listed.line(1)["revoked_since"].is_null());
+  auto serial = listed.line(1)["serial"].get<std::string>();
+  CHECK(run({"ca", "list", "--data", data}).says(serial));
+  auto ambiguous = run({"ca", "revoke", "n1", "--data", data});
+  INFO(ambiguous);
+  CHECK(ambiguous.status == 2);
+  CHECK(ambiguous.says(serial));
+  auto unknown = run({"ca", "revoke", "nobody", "--data", data});
+  CHECK(unknown.status == 1);
+  CHECK(unknown.says("troupe ca list"));
+  CHECK(run({"ca", "revoke", "--data", data}).status == 2);
+  auto revoked = run({"ca", "revoke", serial, "--json", "--data", data});
+  INFO(revoked);
+  REQUIRE(revoked.status == 0);
+  CHECK(revoked.line()["event"] == "revoked");
+  CHECK(revoked.line()["number"] == 1);
+  CHECK(run({"ca", "list", "--json", "--data", data}).line(1)["revoked_since"].is_string());
+  auto again = run({"ca", "renew", "n1", "--data", data, "--out", who.folder("n1")});
+  CHECK(again.status == 1); // the other n1, whose folder that is not
+  CHECK(again.says("another identity"));
+}
