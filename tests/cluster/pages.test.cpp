@@ -92,8 +92,8 @@ public:
     command = replace_all(command, "/var/lib/troupe", file(is_elsewhere ? "elsewhere" : "with-ca"));
     command = replace_all(command, "--out /root/b", "--out " + file("brought"));
     command = replace_all(command, "--out ~/.troupe", "--out " + file("mine"));
-    command = replace_all(command, "--out b", "--out " + file("b"));
-    must_pass(replace_all(command, "b.csr", file("b.csr")));
+    command = replace_all(command, "--out c", "--out " + file("c"));
+    must_pass(replace_all(command, "c.csr", file("c.csr")));
   }
 
   /// A command that goes on; its first line is awaited.

@@ -2,6 +2,7 @@
 
 #include "node/node_fixture.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/enclosed_request.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/net/resolver.hpp"
