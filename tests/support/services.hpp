@@ -69,7 +69,7 @@ public:
   template <class Handle, class Options>
   Handle start_by_name(const std::string& name, const Options& options = {}) {
     auto made = world.system().template spawn<caf::actor>(
-      name, caf::make_message(options, caf::strong_actor_ptr{}));
+      name, caf::make_message(caf::strong_actor_ptr{}, options));
     if (!made)
       FAIL(to_string(made.error()));
     return started<Handle>(caf::actor_cast<Handle>(*made));

@@ -114,8 +114,8 @@ public:
   }
 
   /// For remote spawn. Ends when `owner` ends, unless that is null.
-  service_actor_state(caf::event_based_actor* self, const typename Service::options& options,
-                      const caf::strong_actor_ptr& owner)
+  service_actor_state(caf::event_based_actor* self, const caf::strong_actor_ptr& owner,
+                      const typename Service::options& options)
     : service_actor_state(self, in_memory_life(options)) {
     if (!owner)
       return;
@@ -701,8 +701,8 @@ private:
 };
 
 /// A service that needs more than a machine, as it stores handles of actors, which a journal
-/// cannot. It defines its own `actor`, a stateful_actor made from its options and the owner with
-/// which it ends (null: no owner), and has `options`, `handle` and `name`.
+/// cannot. It defines its own `actor`, a stateful_actor made from the owner with which it
+/// ends (null: no owner) and its options, and has `options`, `handle` and `name`.
 template <class Service>
 concept keeps_handles = requires {
   typename Service::actor;
@@ -760,7 +760,7 @@ spawn(caf::actor_system& sys, const typename Service::options& options = {}, Hos
       node_finder nodes = {}) {
   if constexpr (keeps_handles<Service>) {
     static_assert(std::is_same_v<Host, in_memory>, "a journal cannot store handles of actors");
-    auto made = sys.spawn<service_actor<Service>>(options, caf::strong_actor_ptr{});
+    auto made = sys.spawn<service_actor<Service>>(caf::strong_actor_ptr{}, options);
     return caf::actor_cast<typename Service::handle>(made);
   } else {
     using state = service_actor_state<Service>;
@@ -780,8 +780,8 @@ spawn(caf::actor_system& sys, const typename Service::options& options = {}, Hos
 /// Lets other nodes spawn the service on this node by its name, see troupe::spawn_at().
 template <class Service>
 void add_service(caf::actor_system_config& cfg) {
-  cfg.add_actor_type<service_actor<Service>, const typename Service::options&,
-                     const caf::strong_actor_ptr&>(Service::name);
+  cfg.add_actor_type<service_actor<Service>, const caf::strong_actor_ptr&,
+                     const typename Service::options&>(Service::name);
 }
 
 } // namespace troupe::host

@@ -42,7 +42,7 @@ result<typename Service::handle> spawn_at(const peer& where,
                                           const typename Service::options& options = {},
                                           duration wait = std::chrono::seconds{5}) {
   auto made = where.here->middleman().remote_spawn<caf::actor>(
-    where.there, Service::name, caf::make_message(options, where.owner), wait);
+    where.there, Service::name, caf::make_message(where.owner, options), wait);
   if (!made)
     return to_problem(made.error());
   return caf::actor_cast<typename Service::handle>(*made);

@@ -42,8 +42,8 @@ class router_service_state {
 public:
   static inline const char* name = "troupe.router-service";
 
-  router_service_state(caf::event_based_actor* self, const router_options& options,
-                       const caf::strong_actor_ptr& owner)
+  router_service_state(caf::event_based_actor* self, const caf::strong_actor_ptr& owner,
+                       const router_options& options)
     : self_(self), options_(options) {
     self_->set_down_handler([this](const caf::down_msg& gone) { forget(gone.source); });
     if (!owner)

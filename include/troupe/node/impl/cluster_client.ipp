@@ -207,8 +207,6 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
       = std::min(how.dial_next_after, wait / 2 / static_cast<std::int64_t>(addresses_));
   cluster::access_events events{[this](const cluster::service_binding& place) {
                                   clients_->bind(place.handles, place.records);
-                                  if (!place.handles.empty())
-                                    clients_->refuse({});
                                   auto voters = place.handles.find(cluster::voters_name);
                                   std::lock_guard guard{mutex_};
                                   voters_
@@ -220,14 +218,10 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   changed_.notify_all();
                                 },
                                 [this](const problem& why) {
-                                  std::unique_lock guard{mutex_};
+                                  std::lock_guard guard{mutex_};
                                   note_failure(why);
                                   hopeless_ = cluster::may_come_right(why.code) ? 0 : hopeless_ + 1;
-                                  auto is_hopeless = hopeless_ >= addresses_;
                                   changed_.notify_all();
-                                  guard.unlock();
-                                  if (is_hopeless)
-                                    clients_->refuse(why); // nobody need wait for it
                                 },
                                 [this](const net::link_ptr& which) { close_idle(which); },
                                 [this](const net::link_ptr& which, const net::address& where) {
