@@ -72,7 +72,8 @@ SCENARIO("who is revoked loses its links within 5 s, and gets no other", "[clust
         CHECK(clock::now() - began < 5s);
         CHECK(finish(holder).status == 1);
         must({"put", "colour", "blue", "--at", others, "--identity", who.folder("c1")});
-        CHECK_FALSE(watcher.read_line(1s));
+        auto heard = watcher.read_line(1s); // at most why it ends
+        CHECK((!heard || heard->find("blue") == std::string::npos));
         watcher.send_signal(SIGKILL);
         CHECK(use("c2").says("has been revoked"));
         check_line(nodes[2].process(), {"has been revoked"});

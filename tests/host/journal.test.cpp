@@ -8,7 +8,6 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -119,47 +118,7 @@ void add_all(test::simulated_log& log, const std::vector<tally_up>& all, core_op
   }
 }
 
-/// Takes few bytes when it is written, and 4 KiB when it is read.
-struct weightless {
-  std::array<std::uint64_t, 512> unwritten{};
-
-  TROUPE_FIELDS(weightless);
-};
-
-struct fill {
-  using result = std::uint64_t;
-
-  std::vector<weightless> all;
-
-  TROUPE_FIELDS(fill, all);
-};
-
-struct filled : plain_machine<filled, std::uint64_t, commands<fill>> {
-  std::uint64_t apply(const fill& what) {
-    return state() += what.all.size();
-  }
-};
-
 } // namespace
-
-TEST_CASE("a request that takes much more memory than bytes is refused before it is written",
-          "[host][journal]") {
-  using core = durable_core<filled>;
-  core inside;
-  core::effects out;
-  inside.start({}, out);
-  inside.step({}, 0, core::synced{}, out);
-  auto ask = [&](std::size_t count) {
-    out.clear();
-    inside.step({}, 1, command<filled>{{}, fill{std::vector<weightless>(count)}}, out);
-    for (auto& each : out)
-      if (auto* refused = std::get_if<core::rejected>(&each))
-        return refused->why;
-    return problem{};
-  };
-  CHECK(ask(4'000).code == errc::bad_argument); // 16 MB from some kB
-  CHECK_FALSE(ask(100));
-}
 
 TEST_CASE("a journal says all that its requests did, also of fields that are not written",
           "[host][journal]") {

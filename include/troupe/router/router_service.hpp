@@ -93,7 +93,9 @@ private:
     if (!is_name(what.id))
       return bad_name("agent id", what.id);
     if (!what.agent)
-      return {errc::bad_argument, "agent " + shortened(what.id) + " is no actor; give its handle"};
+      return {errc::bad_argument, "agent " + shortened(what.id)
+                                    + " has no handle here; register it from its own process, as "
+                                      "handles of a third one arrive empty"};
     if (!has_link(what.agent->node()))
       return {errc::unreachable,
               "agent " + shortened(what.id) + " lives in a third process; register it from there"};
