@@ -107,14 +107,14 @@ SCENARIO("only members spawn actors in another process", "[net]") {
 
 TEST_CASE("peers that have gone are known for a while, and a new link of theirs counts", "[net]") {
   test::net_config config;
-  caf::actor_system one{config};
-  caf::actor_system other{config};
+  caf::actor_system anns{config};
+  caf::actor_system bobs{config};
   auto of = [](caf::actor_system& sys) {
     return caf::actor_cast<caf::strong_actor_ptr>(
       sys.spawn([](caf::event_based_actor*) -> caf::behavior { return {[](caf::unit_t) {}}; }));
   };
-  auto ann = of(one);
-  auto bob = of(other);
+  auto ann = of(anns);
+  auto bob = of(bobs);
   net::peer_book book;
   book.enter(1, ann->node(), a_client(rights::read));
   book.enter(2, bob->node(), a_client(rights::use));

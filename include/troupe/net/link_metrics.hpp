@@ -1,6 +1,7 @@
 #pragma once
 
-#include <cstdint>
+#include <array>
+#include <string_view>
 
 #include "caf/actor_system.hpp"
 #include "caf/telemetry/counter.hpp"
@@ -27,11 +28,11 @@ public:
         "troupe", "messages-dropped", "Messages of peers that they may not send.", "1", true)) {}
 
   void refused(verdict why) {
-    refused_->get_or_add({{"reason", label_of(why)}})->inc();
+    count(refused_, "reason", label_of(why));
   }
 
   void ended(end_cause why) {
-    ended_->get_or_add({{"cause", label_of(why)}})->inc();
+    count(ended_, "cause", label_of(why));
   }
 
   void dropped() {
@@ -39,7 +40,7 @@ public:
   }
 
 private:
-  static const char* label_of(verdict why) {
+  static std::string_view label_of(verdict why) {
     switch (why) {
       case verdict::go:
         return "none";
@@ -82,7 +83,7 @@ private:
     return "none";
   }
 
-  static const char* label_of(end_cause why) {
+  static std::string_view label_of(end_cause why) {
     switch (why) {
       case end_cause::peer:
         return "peer";
@@ -102,8 +103,16 @@ private:
     return "none";
   }
 
-  caf::telemetry::metric_family_impl<caf::telemetry::int_counter>* refused_;
-  caf::telemetry::metric_family_impl<caf::telemetry::int_counter>* ended_;
+  using family = caf::telemetry::metric_family_impl<caf::telemetry::int_counter>;
+
+  static void count(family* of, std::string_view label, std::string_view value) {
+    std::array<caf::telemetry::label_view, 1> labels{
+      caf::telemetry::label_view{{label.data(), label.size()}, {value.data(), value.size()}}};
+    of->get_or_add(labels)->inc();
+  }
+
+  family* refused_;
+  family* ended_;
   caf::telemetry::int_counter* dropped_;
 };
 
