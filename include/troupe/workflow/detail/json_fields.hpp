@@ -118,7 +118,7 @@ public:
       return fail(std::string{key} + " is " + shown(*value) + "; give a whole number from "
                   + std::to_string(std::numeric_limits<Number>::min()) + " to "
                   + std::to_string(most));
-    into = *number;
+    into = number;
   }
 
   /// Seconds, not negative. Exact to the nanosecond below 52 days, beyond that to the
