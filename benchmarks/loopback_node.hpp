@@ -15,6 +15,7 @@ namespace troupe::benchmark {
 inline node start_node(std::uint16_t join) {
   node_options options;
   options.listen = {"127.0.0.1", 0};
+  options.links.insecure = true;
   if (join != 0)
     options.join = {{"127.0.0.1", join}};
   options.wait_joined = std::chrono::seconds{20};

@@ -11,7 +11,9 @@
 // etcd in one thread.
 //
 // Usage: replication [--OPTION VALUE]...
-//   --what puts,locks,idle,leader,connected   what to measure; all
+//   --what puts,locks,idle,leader,connected,tls   what to measure; all. tls: puts and lock cycles
+//   of
+//                                   ours with certificates, beside ours without
 //   --clients 1,16,64               of puts
 //   --connected 10                  clients that are connected and ask for nothing, in a process of
 //                                   their own: ours without and with them
@@ -60,7 +62,7 @@ using namespace troupe::benchmark;
 using json_line = nlohmann::ordered_json;
 
 std::map<std::string, std::string> settings{
-  {"what", "puts,locks,idle,leader,connected"},
+  {"what", "puts,locks,idle,leader,connected,tls"},
   {"clients", "1,16,64"},
   {"connected", "10"},
   {"turns", "1"},
@@ -150,6 +152,36 @@ void compare(sides& both, workload what, std::size_t clients) {
     line["ratio_most"] = std::ranges::max(ratios);
   }
   print(line);
+}
+
+// -- with certificates -------------------------------------------------------------------
+
+void compare_tls(const std::filesystem::path& folder) {
+  troupe_cluster plain{folder / "plain", {}};
+  troupe_cluster secure{folder / "secure", {}, true};
+  if (!plain.await_whole() || !secure.await_whole())
+    throw std::runtime_error{"a group of three does not come to be"};
+  seconds span{std::stod(settings.at("seconds"))};
+  for (auto what : {workload::puts, workload::own_locks})
+    for (auto& text : list_of("clients")) {
+      auto clients = std::stoul(text);
+      std::vector<double> plain_per_s;
+      std::vector<double> secure_per_s;
+      std::vector<double> ratios;
+      for (auto turn = std::stoi(settings.at("turns")); turn > 0; --turn) {
+        plain_per_s.push_back(plain.run(what, clients, span).per_s);
+        secure_per_s.push_back(secure.run(what, clients, span).per_s);
+        ratios.push_back(secure_per_s.back() / plain_per_s.back());
+      }
+      print({{"benchmark", "replication"},
+             {"what", std::string{"tls_"} + name_of(what)},
+             {"clients", clients},
+             {"plain_per_s", median(plain_per_s)},
+             {"tls_per_s", median(secure_per_s)},
+             {"ratio", median(secure_per_s) / median(plain_per_s)},
+             {"ratio_least", std::ranges::min(ratios)},
+             {"ratio_most", std::ranges::max(ratios)}});
+    }
 }
 
 // -- at rest ---------------------------------------------------------------------------
@@ -263,6 +295,8 @@ void measure(const std::filesystem::path& folder) {
       compare(both, workload::one_lock, 16);
     }
   }
+  if (wants("tls"))
+    compare_tls(folder / "tls");
   if (wants("connected"))
     connect_many(folder / "connected");
   if (wants("leader"))

@@ -75,8 +75,10 @@ public:
     self.node = credentials ? credentials->self().node : random_id<node_id>();
     self.cluster.bytes.back() = std::byte{1};
     self.boot = 1;
-    auto made = net::gate::start(sys_, self, caf::actor_cast<caf::strong_actor_ptr>(entry_), {}, {},
-                                 {std::move(credentials)});
+    net::link_options how;
+    how.insecure = !credentials;
+    auto made = net::gate::start(sys_, self, caf::actor_cast<caf::strong_actor_ptr>(entry_), {},
+                                 how, {std::move(credentials)});
     if (!made)
       fail(made.error().detail);
     gate_ = *std::move(made);

@@ -22,7 +22,9 @@
 #include "troupe/core/one_heap.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/security/credentials.hpp"
 #include "troupe/testing/child_process.hpp"
+#include "troupe/testing/throwaway_ca.hpp"
 
 namespace troupe::benchmark {
 
@@ -41,6 +43,7 @@ public:
     use_one_heap(); // as `troupe node` does
     node_options options;
     options.data = words.at(0);
+    options.links.insecure = !security::has_certificates(options.data);
     options.group.consensus.heartbeat = std::chrono::milliseconds{std::stol(words.at(1))};
     options.group.consensus.election_timeout = std::chrono::milliseconds{std::stol(words.at(2))};
     options.listen = at_port(words.at(3));
@@ -67,7 +70,7 @@ public:
     std::atomic<std::size_t> next{0};
     auto connect_some = [&] {
       for (std::size_t each; (each = next++) < all.size();) {
-        auto made = cluster_client::connect(addresses, 60s);
+        auto made = cluster_client::connect(addresses, 60s, {.insecure = true});
         if (!made || !(*made)->services().state.ask(put_of("connected", "x"), 60s)) {
           std::cerr << "error: client " << each << " is refused" << std::endl;
           std::_Exit(1);
@@ -85,9 +88,17 @@ public:
       ::pause();
   }
 
-  troupe_cluster(std::filesystem::path folder, const timers& how)
+  /// With insecure links, as etcd's and Redis' are in the same run, or with certificates.
+  troupe_cluster(std::filesystem::path folder, const timers& how, bool is_secure = false)
     : folder_(std::move(folder)), timers_(how) {
     std::filesystem::create_directories(folder_);
+    if (is_secure) {
+      testing::throwaway_ca ca;
+      for (std::size_t each = 0; each < size; ++each)
+        ca.issue(data_of(each));
+      identity_ = folder_ / "client";
+      ca.issue(identity_, "client", security::role::client);
+    }
     for (auto& each : ports_)
       each = free_port();
     for (std::size_t each = 0; each < size; ++each)
@@ -97,14 +108,15 @@ public:
 
   /// The first one founds the cluster, unless it was there before.
   void start(std::size_t which) {
-    auto data = folder_ / ("node" + std::to_string(which));
+    auto data = data_of(which);
+    auto is_new = !std::filesystem::exists(data / "group.db");
     std::vector<std::string> command{std::filesystem::canonical("/proc/self/exe"),
                                      "serve",
                                      data,
                                      std::to_string(timers_.heartbeat.count()),
                                      std::to_string(timers_.election.count()),
                                      std::to_string(ports_[which])};
-    if (which > 0 || std::filesystem::exists(data))
+    if (which > 0 || !is_new)
       for (auto each : ports_)
         if (each != ports_[which])
           command.push_back(std::to_string(each));
@@ -307,12 +319,16 @@ private:
     return {"127.0.0.1", static_cast<std::uint16_t>(std::stoul(port))};
   }
 
+  [[nodiscard]] std::filesystem::path data_of(std::size_t which) const {
+    return folder_ / ("node" + std::to_string(which));
+  }
+
   /// A client that knows these nodes.
   std::unique_ptr<cluster_client> connect(const std::vector<std::size_t>& nodes) {
     std::vector<net::address> addresses;
     for (auto each : nodes)
       addresses.push_back(at_port(std::to_string(ports_[each])));
-    auto made = cluster_client::connect(addresses, 30s);
+    auto made = cluster_client::connect(addresses, 30s, {.insecure = identity_.empty()}, identity_);
     if (!made)
       throw std::runtime_error{"troupe: " + made.error().detail};
     return std::move(*made);
@@ -326,6 +342,7 @@ private:
 
   std::filesystem::path folder_;
   timers timers_;
+  std::filesystem::path identity_; // empty: insecure links
   std::array<std::uint16_t, size> ports_{};
   std::array<std::optional<testing::child_process>, size> nodes_;
   std::unique_ptr<cluster_client> client_;

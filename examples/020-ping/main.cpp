@@ -1,5 +1,5 @@
 // Two processes. The first founds a cluster and has the agent "pong"; the second knows one
-// address, joins, and asks the agent by its name.
+// address and has an invitation, joins, and asks the agent by its name.
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -19,8 +19,9 @@ int fail(const troupe::problem& why) {
 }
 
 // [ping]
-int ping(std::uint16_t port) {
-  auto me = troupe::node::start({.listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", port}}});
+int ping(std::uint16_t port, const std::string& token) {
+  auto me = troupe::node::start(
+    {.listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", port}}, .token = token});
   if (!me)
     return fail(me.error());
   for (auto number = 1; number <= 3; ++number) {
@@ -36,8 +37,8 @@ int ping(std::uint16_t port) {
 } // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 2)
-    return ping(static_cast<std::uint16_t>(std::strtoul(argv[1], nullptr, 10)));
+  if (argc == 3)
+    return ping(static_cast<std::uint16_t>(std::strtoul(argv[1], nullptr, 10)), argv[2]);
 
   // [pong]
   auto me = troupe::node::start({.listen = {"127.0.0.1", 0}});
@@ -47,7 +48,8 @@ int main(int argc, char** argv) {
   // [pong]
 
   // [child]
-  troupe::testing::child_process other{{argv[0], std::to_string(me->port())}};
+  auto token = me->invite().value(); // for one node, within 15 minutes
+  troupe::testing::child_process other{{argv[0], std::to_string(me->port()), token}};
   while (auto line = other.read_line())
     std::cout << *line << std::endl;
   std::cout << "the other process ended with " << other.wait_for_end().value_or(-1) << std::endl;

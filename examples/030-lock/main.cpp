@@ -17,7 +17,8 @@ int main() {
   if (!a)
     return 1;
   // Another node joins and holds a lock for as long as `key` lives, renewed in the background.
-  auto b = troupe::node::start({.listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", a->port()}}});
+  auto b = troupe::node::start(
+    {.listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", a->port()}}, .token = a->invite().value()});
   if (!b)
     return 1;
   auto key = b->hold("front door", {.ttl = 5s, .label = "b"});

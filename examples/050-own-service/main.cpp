@@ -1,8 +1,9 @@
 // A service of your own next to those of the cluster: it hands out tickets, each number once.
 //
 //     example_own-service                      in memory, three tickets
-//     example_own-service PORT FOLDER [PORT]   a node of a cluster, and the port of another one:
-//                                              start three, and end any with kill -9
+//     example_own-service PORT FOLDER [PORT TOKEN]   a node of a cluster, the port of another one,
+//                                                    and what troupe ca invite printed: start
+//                                                    three, and end any with kill -9
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
@@ -24,6 +25,8 @@ int main(int count, char** words) {
   }
   if (count > 3)
     options.join = {{"127.0.0.1", port(3)}};
+  if (count > 4)
+    options.token = words[4];
   // [use]
   options.services.add<ticket_service>("tickets", goes_on ? 1'000'000 : 2);
   auto me = troupe::node::start(options);

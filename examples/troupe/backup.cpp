@@ -11,9 +11,11 @@
 #include "commands.hpp"
 #include "connect.hpp"
 #include "troupe/cluster/voter_plan.hpp"
+#include "troupe/core/calendar.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/host/group_backup.hpp"
 #include "troupe/node/identity.hpp"
+#include "troupe/security/setup.hpp"
 
 namespace cli {
 
@@ -92,9 +94,16 @@ int run_restore(const common_options& common, const backup_command& what) {
     return complain(common, contact.error());
   if (auto why = host::found_from(*found, data->file("group.db"), *contact))
     return complain(common, why);
+  if (!common.insecure)
+    if (auto made = security::make_own_authority(
+          what.data, data->key(), to_string(data->self().id).substr(0, 8), read_calendar());
+        !made)
+      return complain(common, made.error());
   return tell(common, "restored", {{"data", what.data}, {"entry", found->index}},
               what.data + " begins a new cluster with all data up to entry "
-                + std::to_string(found->index) + "; start it with troupe node --data " + what.data
+                + std::to_string(found->index)
+                + (common.insecure ? "" : ", and with a CA of its own")
+                + "; start it with troupe node --data " + what.data
                 + ", then join others with empty folders");
 }
 

@@ -46,6 +46,9 @@ problem chaos_cluster::start() {
     nodes_.push_back({"n" + std::to_string(number + 1), *std::move(where), {}});
   }
   for (auto& each : nodes_)
+    ca_.issue(how_.folder / each.name, each.name);
+  ca_.issue(client_folder(), "client", security::role::client);
+  for (auto& each : nodes_)
     if (auto why = start(each, &each == &nodes_.front()))
       return why;
   auto eye = connect();
@@ -62,7 +65,7 @@ result<std::unique_ptr<cluster_client>> chaos_cluster::connect(std::size_t first
   std::vector<net::address> fronts;
   for (std::size_t count = 0; count < nodes_.size(); ++count)
     fronts.push_back(nodes_[(first + count) % nodes_.size()].where.front);
-  return cluster_client::connect(std::move(fronts), 20s, network_.client_links());
+  return cluster_client::connect(std::move(fronts), 20s, {}, client_folder());
 }
 
 problem chaos_cluster::start(node& which, bool founds) {
@@ -79,8 +82,7 @@ problem chaos_cluster::start(node& which, bool founds) {
         words.insert(words.end(), {"--join", to_string(each.where.front)});
   if (!how_.raft_log.empty())
     words.insert(words.end(), {"--raft-log", how_.raft_log / (which.name + ".jsonl")});
-  for (auto& more : {network_.node_words(), how_.words})
-    words.insert(words.end(), more.begin(), more.end());
+  words.insert(words.end(), how_.words.begin(), how_.words.end());
   network_.at(which.where.host, [&] {
     which.process = start_node(how_.self, which.name, words, how_.folder / (which.name + ".log"));
   });

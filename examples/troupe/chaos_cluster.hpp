@@ -18,6 +18,7 @@
 #include "node_process.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/messages.hpp"
+#include "troupe/testing/throwaway_ca.hpp"
 
 namespace cli::chaos {
 
@@ -113,8 +114,13 @@ private:
   [[nodiscard]] std::vector<direction> everywhere(bool clients_too) const;
   [[nodiscard]] bool is_whole();
 
+  [[nodiscard]] std::filesystem::path client_folder() const {
+    return how_.folder / "client";
+  }
+
   options how_;
   network& network_;
+  troupe::testing::throwaway_ca ca_;
   std::vector<node> nodes_;
   std::unique_ptr<troupe::cluster_client> eye_;
   std::size_t leader_ = 0;

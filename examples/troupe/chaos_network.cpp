@@ -46,14 +46,6 @@ public:
     start();
   }
 
-  [[nodiscard]] std::vector<std::string> node_words() const override {
-    return {};
-  }
-
-  [[nodiscard]] net::link_options client_links() const override {
-    return {};
-  }
-
   problem cut(const std::vector<direction>& which) override {
     for (auto& [from, to] : which)
       proxy_.set_path(from, to, {.cut = true});
@@ -122,14 +114,6 @@ public:
 
   void at(const std::string& host, const std::function<void()>& start) const override {
     made_->at(host, start);
-  }
-
-  [[nodiscard]] std::vector<std::string> node_words() const override {
-    return {"--plain-beyond-loopback"};
-  }
-
-  [[nodiscard]] net::link_options client_links() const override {
-    return {.allow_plain_beyond_loopback = true};
   }
 
   problem cut(const std::vector<direction>& which) override {

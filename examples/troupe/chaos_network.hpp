@@ -9,7 +9,6 @@
 
 #include "troupe/core/result.hpp"
 #include "troupe/net/address.hpp"
-#include "troupe/net/link_options.hpp"
 
 namespace cli::chaos {
 
@@ -37,12 +36,6 @@ public:
 
   /// Calls `start()`; the processes that it starts run on `host`.
   virtual void at(const std::string& host, const std::function<void()>& start) const = 0;
-
-  /// More arguments for each node.
-  [[nodiscard]] virtual std::vector<std::string> node_words() const = 0;
-
-  /// For the links of clients.
-  [[nodiscard]] virtual troupe::net::link_options client_links() const = 0;
 
   /// Each of these lasts until heal(), except a reset that happens once.
   [[nodiscard]] virtual troupe::problem cut(const std::vector<direction>& which) = 0;

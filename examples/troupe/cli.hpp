@@ -45,6 +45,8 @@ struct common_options {
   double wait_s = 10;
   /// Folder with the key and the certificates of this user; empty: see identity_folder().
   std::string identity{};
+  /// Plain links, on loopback only.
+  bool insecure = false;
   /// A JSON file of options; see settings.hpp.
   std::string config{};
 

@@ -34,8 +34,8 @@ struct node_command {
   std::string timers = "wan";
   /// File for the actions of its Raft replica; empty: none.
   std::string raft_log{};
-  /// Allows unencrypted links at any address.
-  bool plain_beyond_loopback = false;
+  /// A line of troupe ca invite, or @FILE.
+  std::string token{};
   /// Runs the service of `troupe chaos --workload service`.
   bool chaos_numbers = false;
 };
@@ -53,7 +53,7 @@ struct init_command {
 int run_init(const common_options& common, const init_command& what);
 
 struct ca_command {
-  /// issue, list, renew or revoke.
+  /// invite, issue, list, renew or revoke.
   std::string verb{};
   /// For renew and revoke: a name or serial.
   std::string which{};
@@ -64,9 +64,20 @@ struct ca_command {
   /// Folder for the new identity, or for the certificates of one that exists.
   std::string out{};
   std::string request{};
+  /// How long an invitation is valid, in seconds.
+  double lasts = 900;
 };
 
 int run_ca(const common_options& common, const ca_command& what);
+
+struct login_command {
+  std::string at{};
+  std::string token{};
+  /// Default: user@host.
+  std::string name{};
+};
+
+int run_login(const common_options& common, const login_command& what);
 
 struct demo_command {
   std::string file{};

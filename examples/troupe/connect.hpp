@@ -25,18 +25,31 @@
 /// How commands connect to a cluster, and the lists that several of them show.
 namespace cli {
 
-/// The folder with the identity of this user, whose certificate encrypts links: --identity, else
-/// what TROUPE_HOME names, else ~/.troupe, the latter two if they have a certificate. Empty: links
-/// are plain.
-inline std::filesystem::path identity_folder(const common_options& common) {
+/// The folder with the identity of this user: --identity, else what TROUPE_HOME names, else
+/// ~/.troupe.
+inline std::filesystem::path own_folder(const common_options& common) {
   if (!common.identity.empty())
     return common.identity;
-  std::filesystem::path folder;
   if (auto* own = std::getenv("TROUPE_HOME"); own != nullptr && *own != '\0')
-    folder = own;
-  else if (auto* home = std::getenv("HOME"); home != nullptr && *home != '\0')
-    folder = std::filesystem::path{home} / ".troupe";
-  return troupe::security::has_certificates(folder) ? folder : std::filesystem::path{};
+    return own;
+  if (auto* home = std::getenv("HOME"); home != nullptr && *home != '\0')
+    return std::filesystem::path{home} / ".troupe";
+  return {};
+}
+
+/// That folder, if it has a certificate; an empty path for insecure links.
+inline troupe::result<std::filesystem::path> identity_folder(const common_options& common) {
+  if (common.insecure)
+    return std::filesystem::path{};
+  auto folder = own_folder(common);
+  if (troupe::security::has_certificates(folder))
+    return folder;
+  return troupe::problem{
+    troupe::errc::bad_argument,
+    (folder.empty() ? "there is no folder" : folder.string() + " has no certificate")
+      + std::string{
+        " with which a cluster knows you; get one with troupe login, or give --identity "
+        "FOLDER. A cluster that was started with --insecure wants --insecure here, too"}};
 }
 
 /// Tells people who have waited for a second that no node accepts a connection or answers, and why.
@@ -53,8 +66,8 @@ public:
         std::unique_lock guard{mutex};
         if (ended.wait_for(guard, ends, patience, [&] { return ends.stop_requested(); }))
           return;
-        auto tried
-          = troupe::cluster_client::connect(where, std::chrono::milliseconds{250}, {}, identity);
+        auto tried = troupe::cluster_client::connect(where, std::chrono::milliseconds{250},
+                                                     {.insecure = identity.empty()}, identity);
         if (tried || ends.stop_requested())
           return;
         auto why = tried.error().detail;
@@ -80,8 +93,11 @@ connect_silently(const common_options& common) {
   auto where = addresses(common.at);
   if (!where)
     return where.error();
-  return troupe::cluster_client::connect(*std::move(where), common.wait(), {},
-                                         identity_folder(common));
+  auto identity = identity_folder(common);
+  if (!identity)
+    return identity.error();
+  return troupe::cluster_client::connect(*std::move(where), common.wait(),
+                                         {.insecure = common.insecure}, *identity);
 }
 
 /// Connects to the cluster at --at.
@@ -89,8 +105,9 @@ inline troupe::result<std::unique_ptr<troupe::cluster_client>>
 connect(const common_options& common) {
   auto where = addresses(common.at);
   std::optional<refusal_notice> notice;
-  if (where && !common.json && common.wait() >= 2 * refusal_notice::patience)
-    notice.emplace(*where, common.wait(), identity_folder(common));
+  auto identity = identity_folder(common);
+  if (where && identity && !common.json && common.wait() >= 2 * refusal_notice::patience)
+    notice.emplace(*where, common.wait(), *identity);
   return connect_silently(common);
 }
 

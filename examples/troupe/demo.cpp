@@ -17,6 +17,7 @@
 #include "node_process.hpp"
 #include "progress.hpp"
 #include "troupe/scheduler/submission.hpp"
+#include "troupe/testing/throwaway_ca.hpp"
 #include "troupe/workflow/analysis.hpp"
 #include "troupe/workflow/file.hpp"
 
@@ -57,7 +58,8 @@ public:
                ? interrupted()
                : complain_with_logs({errc::failed, "a node did not start; see above"});
     // Not with the identity of the user: these nodes have no certificates.
-    auto client = cluster_client::connect({{"127.0.0.1", nodes_.front().port}}, common_.wait());
+    auto client = cluster_client::connect({{"127.0.0.1", nodes_.front().port}}, common_.wait(), {},
+                                          folder_.path() / "client");
     if (!client)
       return complain(common_, client.error());
     if (!wait_for_workers(**client))
@@ -104,6 +106,10 @@ private:
   }
 
   bool start_nodes() {
+    testing::throwaway_ca ca;
+    ca.issue(folder_.path() / "client", "demo", security::role::client);
+    for (auto* name : {"n1", "n2", "n3"})
+      ca.issue(folder_.path() / name, name);
     for (auto* name : {"n1", "n2", "n3"})
       if (is_interrupted() || !start(name))
         return false;

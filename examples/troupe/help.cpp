@@ -47,11 +47,12 @@ constexpr std::array examples{
   command_help{"man", "First steps", "troupe man | man -l -"},
   command_help{"node", "Nodes",
                "troupe node --listen 127.0.0.1:6768 --name second --data data2 --join "
-               "127.0.0.1:6767"},
+               "127.0.0.1:6767 --token @token"},
   command_help{"init", "Nodes", "troupe init --data data1 --name first"},
   command_help{"ca", "Nodes",
-               "troupe ca issue --data data1 --name second --role member --out data2; troupe ca "
+               "troupe ca invite --data data1 > token; troupe ca list --data data1; troupe ca "
                "revoke second --data data1"},
+  command_help{"login", "Nodes", "troupe login 127.0.0.1:6767 --token @token"},
   command_help{"leave", "Nodes", "troupe leave --at 127.0.0.1:6768"},
   command_help{"status", "Nodes", "troupe status --at 127.0.0.1:6767"},
   command_help{"top", "Nodes", "troupe top --every 500ms", notes_on_top},

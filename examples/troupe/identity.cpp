@@ -1,16 +1,26 @@
+#include <array>
 #include <cstddef>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <string>
 
+#include <unistd.h>
+
 #include "commands.hpp"
+#include "connect.hpp"
 #include "table.hpp"
+#include "token_words.hpp"
 #include "troupe/core/calendar.hpp"
 #include "troupe/core/log_line.hpp"
+#include "troupe/core/utf8.hpp"
 #include "troupe/node/identity.hpp"
+#include "troupe/node/login.hpp"
+#include "troupe/security/admission.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/certificate_register.hpp"
 #include "troupe/security/certificate_request.hpp"
+#include "troupe/security/join_token.hpp"
 #include "troupe/security/setup.hpp"
 #include "troupe/storage/small_file.hpp"
 
@@ -57,7 +67,7 @@ result<security::facts> issue_for_request(const security::authority& ca,
   auto issued = security::issue_entered(ca, book, *key, order, read_calendar());
   if (!issued)
     return issued.error();
-  if (auto put = security::put_certificates(out, ca, *issued); !put)
+  if (auto put = security::put_certificates(out, ca.own(), *issued); !put)
     return put.error();
   return security::facts_of(*issued);
 }
@@ -153,7 +163,73 @@ int revoke(const common_options& common, const ca_command& what, const security:
                   "data folder of one");
 }
 
+int invite(const common_options& common, const ca_command& what) {
+  auto key
+    = security::key_pair::load(std::filesystem::path{what.data} / security::identity_key_file);
+  if (!key)
+    return complain(common, key.error());
+  auto now = read_calendar();
+  security::invitation_options how{*security::role_from(what.role),
+                                   *security::rights_from(what.rights), what.name,
+                                   to_span(what.lasts)};
+  auto token = security::invite(std::filesystem::path{what.data} / security::authority_folder,
+                                id_of(key->public_half()), how, now);
+  if (!token)
+    return complain(common, token.error());
+  auto line = token->line();
+  if (common.json) {
+    print({{"event", "invited"},
+           {"token", std::string{line.text()}},
+           {"role", what.role},
+           {"rights", what.rights},
+           {"name", what.name.empty() ? json(nullptr) : json(what.name)},
+           {"valid_until", to_rfc3339(now + how.lasts)}});
+    return ok;
+  }
+  // The line alone on stdout, for scripts.
+  print_line(std::cerr, "one " + what.role + " can join with this line until "
+                          + to_rfc3339(now + how.lasts) + ", while the node of " + what.data
+                          + " runs; whoever has the line can be that one");
+  print_line(std::cout, std::string{line.text()});
+  return ok;
+}
+
+/// "user@host", or what is known of it.
+std::string own_name() {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  auto* user = std::getenv("USER");
+  auto name = (user != nullptr ? user : "user") + std::string{"@"} + host.data();
+  return std::string{utf8_prefix(name, security::max_certified_name_bytes)};
+}
+
 } // namespace
+
+int run_login(const common_options& common, const login_command& what) {
+  auto at = net::address::from_string(what.at);
+  if (!at)
+    return complain(common, at.error());
+  auto text = read_token(what.token);
+  if (!text)
+    return complain(common, text.error());
+  auto token = security::join_token::from_line(*text);
+  if (!token)
+    return complain(common, token.error());
+  auto folder = own_folder(common);
+  if (folder.empty())
+    return complain(common, {errc::bad_argument, "give --identity, a folder for your key and "
+                                                 "certificate"});
+  auto done = cluster::login(folder, {*at}, *token,
+                             {security::role::client, what.name.empty() ? own_name() : what.name});
+  if (!done)
+    return complain(common, done.error());
+  auto said = to_json(*done);
+  said["identity"] = folder.string();
+  return tell(common, "logged_in", said,
+              folder.string() + " has a certificate for " + done->name + " with the right to "
+                + std::string{name_of(done->may)} + ", valid until "
+                + to_rfc3339(done->valid_until));
+}
 
 int run_init(const common_options& common, const init_command& what) {
   auto data = cluster::data_folder::open(what.data);
@@ -179,10 +255,14 @@ int run_ca(const common_options& common, const ca_command& what) {
   auto folder = std::filesystem::path{what.data} / security::authority_folder;
   auto ca = security::authority::load(folder);
   if (!ca)
-    return complain(
-      common, ca.error().code == errc::not_found
-                ? problem{errc::not_found, what.data + " has no CA; give the folder of troupe init"}
-                : ca.error());
+    return complain(common, ca.error().code == errc::not_found
+                              ? problem{errc::not_found, what.data
+                                                           + " has no CA; give the data folder of "
+                                                             "the node that founded the cluster, "
+                                                             "or that of troupe init"}
+                              : ca.error());
+  if (what.verb == "invite")
+    return invite(common, what);
   auto book = security::certificate_register::open(folder);
   if (!book)
     return complain(common, book.error());

@@ -51,6 +51,7 @@ public:
     add_help();
     add_node();
     add_identities();
+    add_login();
     add_leave();
     add_maintain();
     add_voters();
@@ -84,11 +85,6 @@ public:
         cli::complain(common_, why);
         return cli::bad_input;
       }
-      if (!insecure_)
-        return cli::complain(common_,
-                             {troupe::errc::bad_argument,
-                              "insecure is false, but this version has no encrypted links; leave "
-                              "out --insecure=false, TROUPE_INSECURE or the key of the file"});
     } catch (const CLI::ParseError& why) { // also --help and --version
       return why.get_exit_code() == 0
                ? (app_.exit(why), check_output())
@@ -213,9 +209,16 @@ private:
       ->transform(cli::span_in(10ms, 1h));
     command
       ->add_option("--identity", common_.identity,
-                   "Folder with your key and certificate, which encrypt the link; default: the one "
+                   "Folder with your key and certificate (troupe login makes it); default: the one "
                    "that TROUPE_HOME names, or ~/.troupe")
       ->option_text("FOLDER");
+    add_insecure(command);
+  }
+
+  void add_insecure(CLI::App* command) {
+    command->add_flag("--insecure", common_.insecure,
+                      "Plain links without certificates, on loopback only: for tests on one "
+                      "machine; all processes of a cluster need the same");
   }
 
   /// A command that asks a cluster.
@@ -242,10 +245,6 @@ private:
       ->check(cli::given("HOST:PORT, or leave --join out to found a cluster"))
       ->check(cli::is_address);
     command->add_flag("--bootstrap", node_.bootstrap, "Founds a cluster if --join finds none");
-    command
-      ->add_flag("--insecure", insecure_,
-                 "Unencrypted links, on loopback only; no other kind exists")
-      ->default_str("true");
     command->option_defaults()->group("Identity and data");
     command->add_option("--name", node_.name, "Its name for people");
     command->add_option("--data", node_.data, "Folder for all data; without it, in memory")
@@ -301,10 +300,21 @@ private:
     });
     add_node_options(command);
     add_file(command);
-    // Not among add_node_options(): it has to be given with each call and cannot be set in a file.
-    command->add_flag("--plain-beyond-loopback", node_.plain_beyond_loopback,
-                      "Allows unencrypted links at any address: everybody on the network path "
-                      "can read and change them; for test networks only");
+    // Not among add_node_options(), as `config` has these two with the options of commands.
+    command->option_defaults()->group("Identity and data");
+    command
+      ->add_option("--identity", common_.identity,
+                   "Without --data: folder with its key and certificates, of troupe ca issue")
+      ->option_text("FOLDER")
+      ->check(cli::given("a folder, or leave --identity out"));
+    add_insecure(command);
+    // A secret: not in the environment, where children have it, nor in a file for all to read.
+    command
+      ->add_option("--token", node_.token,
+                   "With --join at the first start: a line of troupe ca invite, or @FILE with it")
+      ->option_text("LINE|@FILE")
+      ->check(cli::given("the line of troupe ca invite, or @FILE"));
+    command->option_defaults()->group("Options");
   }
 
   void add_identities() {
@@ -323,9 +333,9 @@ private:
       ->check(cli::given("a file, or leave --request out"));
     auto* ca = add("ca", "Admits nodes and clients to the cluster of a CA, and excludes them",
                    [this] { return cli::run_ca(common_, ca_); });
-    ca->add_option("VERB", ca_.verb, "issue, list, renew or revoke")
+    ca->add_option("VERB", ca_.verb, "invite, issue, list, renew or revoke")
       ->required()
-      ->check(cli::one_of({"issue", "list", "renew", "revoke"}));
+      ->check(cli::one_of({"invite", "issue", "list", "renew", "revoke"}));
     ca->add_option("WHICH", ca_.which,
                    "For renew and revoke: a name, which stands for all certificates of that "
                    "identity, or the serial of one certificate");
@@ -341,6 +351,10 @@ private:
     ca->add_option("--rights", ca_.rights, "read, use or operate; each includes those before it")
       ->option_text("read|use|operate")
       ->check(cli::one_of({"read", "use", "operate"}));
+    ca->add_option("--for", ca_.lasts,
+                   "For invite: how long the token can be used, 1m to 168h: 15m, 2h")
+      ->option_text("SPAN")
+      ->transform(cli::span_in(1min, 168h));
     ca->add_option("--out", ca_.out,
                    "Folder for the identity and its certificates; default with --request: where "
                    "that file is")
@@ -350,6 +364,26 @@ private:
                    "A file of troupe init --request, so that no key travels")
       ->option_text("FILE")
       ->check(cli::given("a file"));
+  }
+
+  void add_login() {
+    auto* login = add("login", "Gets you a certificate of a cluster, for all other commands",
+                      [this] { return cli::run_login(common_, login_); });
+    login->add_option("AT", login_.at, "A node of the cluster, HOST:PORT")
+      ->required()
+      ->check(cli::is_address);
+    login
+      ->add_option("--token", login_.token,
+                   "A line of troupe ca invite --role client, or @FILE with it")
+      ->option_text("LINE|@FILE")
+      ->required()
+      ->check(cli::given("the line of troupe ca invite, or @FILE"));
+    login->add_option("--name", login_.name, "Your name in it; default: user@host");
+    login
+      ->add_option("--identity", common_.identity,
+                   "Folder for your key and certificate; default: the one that TROUPE_HOME names, "
+                   "or ~/.troupe")
+      ->option_text("FOLDER");
   }
 
   void add_leave() {
@@ -394,6 +428,7 @@ private:
       ->option_text("FOLDER")
       ->required()
       ->check(cli::given("a folder"));
+    add_insecure(restore);
     auto* recover
       = add("recover", "Makes a voter go on alone when the majority is lost permanently",
             [this] { return cli::run_recover(common_, backup_); });
@@ -594,8 +629,6 @@ private:
       ->add_option("--history", chaos_.history,
                    "File for what clients saw; without it only a failed run leaves one")
       ->option_text("FILE");
-    command->add_flag("--insecure", insecure_,
-                      "Unencrypted links, on loopback only; no other kind exists");
   }
 
   void add_lists() {
@@ -724,9 +757,9 @@ private:
   CLI::App* config_ = nullptr;
   cli::common_options common_;
   cli::node_command node_;
-  bool insecure_ = true; // implied, as there are only unencrypted links; false is refused
   cli::init_command init_;
   cli::ca_command ca_;
+  cli::login_command login_;
   cli::leave_command leave_;
   cli::maintain_command maintain_;
   cli::voters_command voters_;

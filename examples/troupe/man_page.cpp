@@ -133,7 +133,7 @@ but
 .BR \-\-help ,
 .B \-\-json
 and
-.BR \-\-plain\-beyond\-loopback ,
+.BR \-\-token ,
 and
 .B \-\-at
 and

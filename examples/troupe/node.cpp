@@ -12,6 +12,7 @@
 
 #include "chaos_numbers.hpp"
 #include "commands.hpp"
+#include "token_words.hpp"
 #include "troupe/core/calendar.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/names.hpp"
@@ -37,7 +38,7 @@ void say(log_level level, const node& who, const std::string& text) {
   say({read_calendar(), level, who.name(), text});
 }
 
-result<node_options> to_options(const node_command& what) {
+result<node_options> to_options(const common_options& common, const node_command& what) {
   node_options result;
   if (!what.name.empty() && !is_name(what.name))
     return bad_name("--name", what.name);
@@ -67,7 +68,14 @@ result<node_options> to_options(const node_command& what) {
   if (!what.raft_log.empty() && what.data.empty())
     return problem{errc::bad_argument, "--raft-log needs a replica of the log; give --data, too"};
   result.group.event_log = what.raft_log;
-  result.links.allow_plain_beyond_loopback = what.plain_beyond_loopback;
+  result.links.insecure = common.insecure;
+  result.identity = common.identity;
+  if (!what.token.empty()) {
+    auto token = read_token(what.token);
+    if (!token)
+      return token.error();
+    result.token = *std::move(token);
+  }
   result.log = [](const log_line& line) { say(line); };
   if (what.chaos_numbers)
     result.services.add<chaos::number_service>("numbers");
@@ -157,13 +165,12 @@ private:
 
 int run_node(const common_options& common, const node_command& what, const held_signals& signals) {
   use_one_heap();
-  auto options = to_options(what);
+  auto options = to_options(common, what);
   if (!options)
     return complain(common, options.error());
-  if (what.plain_beyond_loopback)
-    print_line(
-      std::cerr,
-      "--plain-beyond-loopback: everybody on the network path can read and change its messages");
+  if (common.insecure)
+    print_line(std::cerr, "--insecure: links are plain, and every process of this machine may do "
+                          "everything in this cluster");
   leaving leave;
   options->on_leave_asked = [&leave](const leave_options& how) { leave.ask(how); };
   auto offer = to_worker(what);

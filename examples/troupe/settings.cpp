@@ -34,7 +34,8 @@ std::string key_of(const CLI::Option& option) {
   if (names.empty())
     return {};
   auto& name = names.front();
-  return name == "help" || name == "json" || name == "config" ? std::string{} : name;
+  return name == "help" || name == "json" || name == "config" || name == "token" ? std::string{}
+                                                                                 : name;
 }
 
 std::vector<std::string> keys_of(const CLI::App& command) {
@@ -258,17 +259,14 @@ int run_config(const common_options& common, const CLI::App& command, const orig
   for (auto& [key, where] : from) {
     auto value = value_of(*command.get_option("--" + key), where != origin::built_in);
     auto text = to_text(value);
-    auto is_fixed = key == "insecure" && where == origin::built_in;
     if (common.json)
       print({{"key", key},
              {"value", value},
              {"from", std::string{name_of(where)}},
              {"variable", variable_of(key)}});
     else
-      print_line(std::cout,
-                 key + " = " + (text.empty() ? "(none)" : printable(text)) + "  ("
-                   + std::string{name_of(where)}
-                   + (is_fixed ? ", and the only choice: links are not encrypted)" : ")"));
+      print_line(std::cout, key + " = " + (text.empty() ? "(none)" : printable(text)) + "  ("
+                              + std::string{name_of(where)} + ")");
   }
   return ok;
 }

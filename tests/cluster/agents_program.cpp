@@ -11,6 +11,7 @@
 //            it: looks for the agents of a group, with a capability, with metadata; sends a text to
 //            a group, to all with a capability, to everyone; asks any with a capability six times.
 
+#include "support/test_ca.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/registry/registry_client.hpp"
@@ -44,6 +45,7 @@ node start(node_options how) {
   how.lost_after = 500ms;
   how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
   how.wait_joined = 20s;
+  test::certify(how);
   auto made = node::start(std::move(how));
   if (!made)
     fail(made.error().detail);

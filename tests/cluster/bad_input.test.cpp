@@ -496,7 +496,7 @@ TEST_CASE("two nodes with one name are two members, and one of them has the name
     return run({"request", "echo-twin", "hello", "--at", at}).status == 0;
   }));
   auto second = start(
-    {"node", "--json", "--name", "twin", "--slots", "0", "--listen", "127.0.0.1:0", "--join", at});
+    running_node::with_defaults({"--name", "twin", "--slots", "0", "--join", at}, "127.0.0.1:0"));
   auto refusal = second.read_line().value_or("nothing said");
   INFO(refusal);
   CHECK(refusal.find("has the name echo-twin") != std::string::npos);
@@ -604,7 +604,7 @@ TEST_CASE("refusals name options of the command, and no fields of C++", "[cluste
   without_fields({"locks", "--force-release", "nosuch", "--at", at}, 1,
                  {"nosuch is not held; troupe locks shows those that are held"});
   without_fields({"put", std::string(1'000, 'k'), "v", "--at", at}, 2, {"give at most 512"});
-  without_fields({"node", "--listen", "0.0.0.0:0"}, 2, {"--plain-beyond-loopback"});
+  without_fields({"node", "--listen", "0.0.0.0:0", "--insecure"}, 2, {"leave out --insecure"});
   auto holder = start({"lock", "press", "--json", "--at", at, "--", "sleep", "60"});
   REQUIRE(holder.read_line());
   without_fields({"lock", "press", "--at", at, "--", "true"}, 3, {"wait in line with --wait"});

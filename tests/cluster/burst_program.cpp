@@ -14,6 +14,7 @@
 //        burst_program ask HOST:PORT SECONDS THREADS BYTES
 //            asks so from each of its threads, once, as a client of that node
 
+#include "support/test_ca.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/node.hpp"
@@ -60,6 +61,7 @@ node start(const net::address& listen, const std::string& folder, node_options h
   how.group.consensus.election_timeout = 500ms;
   how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
   how.wait_joined = 20s;
+  test::certify(how);
   auto made = node::start(std::move(how));
   if (!made)
     fail(made.error().detail);
@@ -311,7 +313,8 @@ nlohmann::json question(node& me, const order& what) {
 }
 
 void ask(char** words) {
-  auto made = cluster_client::connect({*net::address::from_string(words[0])}, 20s);
+  auto made = cluster_client::connect({*net::address::from_string(words[0])}, 20s, {},
+                                      test::client_identity());
   if (!made)
     fail(made.error().detail);
   auto& me = **made;

@@ -45,6 +45,7 @@ private:
   }
 
   temporary_folder folder_;
+  insecure_cluster no_certificates_; // they have times, which calendars an hour apart do not bear
 };
 
 } // namespace troupe::test

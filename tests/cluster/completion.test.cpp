@@ -319,7 +319,7 @@ TEST_CASE("the page for man names each command and option, and is formatted with
         "3      No answer came", "no run (--within)", "128 plus its number"})
     CHECK(of_statuses.find(text) != std::string::npos);
   auto of_variables = shown.output.substr(shown.output.find("\nENVIRONMENT"));
-  for (auto* text : {"--plain-beyond-loopback", "--at and --timeout", "NO_COLOR"})
+  for (auto* text : {"--token", "--at and --timeout", "NO_COLOR"})
     CHECK(of_variables.find(text) != std::string::npos);
   auto of_submit = shown.output.substr(shown.output.find("\n   troupe submit\n"));
   CHECK(of_submit.find("\n       FILE ") < of_submit.find("--help")); // arguments first

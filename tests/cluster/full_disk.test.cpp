@@ -220,6 +220,7 @@ TEMPLATE_TEST_CASE("a durable service outlives a full disk", "[cluster][host]", 
 
 TEST_CASE("a node on a full disk answers what it can and refuses the rest", "[cluster][cli]") {
   need_command();
+  insecure_cluster no_certificates;
   small_disk disk;
   temporary_folder folder;
   write_file(folder / "diamond.json", diamond(1));
@@ -292,6 +293,8 @@ namespace {
 
 /// Three voters, of which n0 has its data folder on a small disk, and what they have acknowledged.
 class tight_voters {
+  insecure_cluster no_certificates_;
+
 public:
   /// Room for what a voter has, and more.
   small_disk disk{"24m"};

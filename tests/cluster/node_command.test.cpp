@@ -62,9 +62,14 @@ TEST_CASE("a node is ready when it has joined, and says before that it looks for
     }
     return "no such line: " + seen;
   };
-  auto early = start(command);
-  command.emplace_back("--json");
-  auto as_json = start(command);
+  auto start_one = [&](const words& more) {
+    auto line = command;
+    line.insert(line.end(), {"--identity", test_ca().make_identity()});
+    line.insert(line.end(), more.begin(), more.end());
+    return start(line);
+  };
+  auto early = start_one({});
+  auto as_json = start_one({"--json"});
   auto looks = line_with(early, "node n2 ");
   CHECK(looks.find("node n2 listens at port ") == 0);
   CHECK(looks.ends_with(" and looks for its cluster"));
@@ -324,25 +329,22 @@ TEST_CASE("flags win over variables, variables over the file", "[cluster][cli]")
   CHECK(misspelt.says("TROUPE_LISTEN"));
 }
 
-TEST_CASE("nobody can ask for encrypted links and get others", "[cluster][cli]") {
+TEST_CASE("insecure links are asked for by a flag, a variable or a file", "[cluster][cli]") {
   need_command();
-  constexpr auto shown
-    = "insecure = true  (default, and the only choice: links are not encrypted)\n";
-  CHECK(run({"config"}).says(shown));
+  CHECK(run({"config"}).says("insecure = false  (default)\n"));
   CHECK(run({"config", "--insecure"}).says("insecure = true  (flag)\n"));
   temporary_folder folder;
   std::string file = folder / "troupe.json";
-  write_file(file, R"({"insecure": false})");
-  for (const words& command :
-       {words{"config", "--insecure=false"}, words{"config", "--config", file},
-        words{"node", "--listen", "127.0.0.1:0", "--insecure=false"}}) {
-    auto done = run(command);
-    INFO(done);
-    CHECK(done.status == 2);
-    CHECK(done.output
-          == "error: insecure is false, but this version has no encrypted links; leave out "
-             "--insecure=false, TROUPE_INSECURE or the key of the file\n");
-  }
+  write_file(file, R"({"insecure": true})");
+  CHECK(run({"config", "--config", file}).says("insecure = true  (file)\n"));
+  running_node by_flag{{"--insecure", "--slots", "0"}};
+  auto asked = run({"status", "--at", by_flag.address(), "--config", file});
+  INFO(asked);
+  CHECK(asked.status == 0);
+  insecure_cluster by_variable;
+  CHECK(run({"status", "--at", by_flag.address()}).status == 0);
+  CHECK(run({"status", "--at", by_flag.address(), "--insecure=false", "--timeout", "2s"}).status
+        != 0);
 }
 
 TEST_CASE("a wrong value is refused with the variable or the file that has it", "[cluster][cli]") {
@@ -398,21 +400,14 @@ TEST_CASE("a label may have commas, and a variable separates labels by them", "[
   CHECK(labels("TROUPE_LABEL=q=1,r=3", {}) == json::array({"q=1", "r=3"}));
 }
 
-TEST_CASE("a node takes links beyond loopback only where its command line says so",
+TEST_CASE("a node takes links at any address, as nobody gets in without a certificate",
           "[cluster][cli]") {
   need_command();
-  temporary_folder folder;
-  CHECK(run({"node", "--listen", "0.0.0.0:0"}).status == 2);
-  write_file(folder / "node.json", R"({"plain-beyond-loopback": true})");
-  auto by_file = run({"node", "--listen", "0.0.0.0:0", "--config", folder / "node.json"});
-  INFO(by_file);
-  CHECK(by_file.status == 2);
-  CHECK(by_file.says("'plain-beyond-loopback' is not known"));
-  troupe::testing::child_process by_variable{{"/usr/bin/env", "TROUPE_PLAIN_BEYOND_LOOPBACK=true",
-                                              command_path(), "node", "--listen", "0.0.0.0:0"}};
-  CHECK(by_variable.wait_for_end() == 2);
-  running_node told{{"--plain-beyond-loopback", "--advertise", "127.0.0.1:0"}, "0.0.0.0:0"};
-  CHECK(run({"status", "--at", told.address()}).status == 0);
+  running_node open{{"--advertise", "127.0.0.1:0"}, "0.0.0.0:0"};
+  CHECK(run({"status", "--at", open.address()}).status == 0);
+  auto plain = run({"status", "--at", open.address(), "--insecure", "--timeout", "2s"});
+  INFO(plain);
+  CHECK(plain.status != 0);
 }
 
 TEST_CASE("a node that is told to leave is gone for good, and its tasks run elsewhere",

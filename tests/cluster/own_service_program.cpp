@@ -8,6 +8,7 @@
 //        own_service_program once take|break|count|look AT [AT]...
 //            asks once, and says the same
 
+#include "support/test_ca.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/service.hpp"
@@ -101,6 +102,7 @@ int run_node(const std::vector<std::string>& words) {
   else if (kind == "other")
     how.services.add<raffle_service>("till");
   how.wait_joined = 20s;
+  test::certify(how);
   auto me = node::start(how);
   if (!me) {
     std::cout << "no node: " << me.error() << std::endl;
@@ -125,7 +127,7 @@ int run_client(const std::vector<std::string>& words) {
   std::vector<net::address> nodes;
   for (std::size_t each = once ? 2 : 1; each < words.size(); ++each)
     nodes.push_back(place(words.at(each)));
-  auto client = cluster_client::connect(nodes, 10s);
+  auto client = cluster_client::connect(nodes, 10s, {}, test::client_identity());
   if (!client) {
     std::cout << "failed " << name_of(client.error().code) << ": " << client.error().detail
               << std::endl;

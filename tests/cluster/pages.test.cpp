@@ -65,8 +65,14 @@ public:
     INFO("troupe " << command);
     if (command.starts_with("node "))
       return start_node(command);
+    if (command.starts_with("ca invite ")) {
+      be_on_machine_of(begun_.begin()->first);
+      return must_pass(command);
+    }
     if (command.starts_with("init ") || command.starts_with("ca "))
       return certify(command);
+    if (command.starts_with("login "))
+      return must_pass(command);
     if (command.find("--data") == std::string::npos && command.find("--at") == std::string::npos)
       return must_pass(command + " --at " + begun_.begin()->second.address());
     must_pass(command);
@@ -149,15 +155,19 @@ private:
   };
 
   /// In the project's folder, with the command on the PATH, as a reader has it.
-  static troupe::testing::child_process shell(const std::string& line) {
+  [[nodiscard]] troupe::testing::child_process shell(const std::string& line) const {
     return troupe::testing::child_process{
       {"/bin/sh", "-c",
-       "cd '" + root.string() + "' && PATH='" TROUPE_BIN_DIR "':$PATH && export PATH && " + line
-         + " 2>&1"}};
+       "cd '" + root.string()
+         + "' && PATH='" TROUPE_BIN_DIR "':$PATH && export PATH && TROUPE_HOME='" + file("home")
+         + "' && export TROUPE_HOME && " + line + " 2>&1"}};
   }
 
   [[nodiscard]] std::string here(std::string command) const {
+    command = replace_all(command, "build/release/bin/", "");
     command = replace_all(command, "/tmp/", file(""));
+    for (auto* token : {"b.token", "c.token", "me.token"})
+      command = replace_all(command, token, file(token));
     for (auto& [called, real] : places_)
       command = replace_all(command, called, real);
     command = replace_all(command, "/var/lib/troupe-new", folder_ / "new");
@@ -189,7 +199,11 @@ TEST_CASE("a cluster is operated as its page says", "[cluster][cli]") {
   stage here;
   std::map<std::string, std::function<void()>> before{
     {"voters add d",
-     [&] { here.start_node("node --name d --data /var/lib/troupe --join 10.0.0.1:6767"); }},
+     [&] {
+       here.start_node("node --name d --data /var/lib/troupe --join 10.0.0.1:6767 --token "
+                       "\"$(troupe ca invite --data "
+                       + here.file("a") + ")\"");
+     }},
     {"run 6",
      [&] {
        const std::string submit = "submit examples/data/diamond.json --at 10.0.0.1:6767";

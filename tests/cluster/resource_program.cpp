@@ -5,6 +5,7 @@
 // Says "wrote TOKEN", "refused TOKEN" (the store did), "lost TOKEN" (it knows by itself), or
 // "stops TOKEN".
 
+#include "support/test_ca.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
 #include "troupe/lock/fenced_store.hpp"
 #include "troupe/node/cluster_client.hpp"
@@ -44,7 +45,8 @@ int main(int argc, char** argv) {
   init();
   std::signal(SIGUSR1, [](int) { shall_stop = 1; });
   auto where = net::address::from_string(argv[1]);
-  auto cluster = where ? cluster_client::connect({*where}, 10s) : where.error();
+  auto cluster
+    = where ? cluster_client::connect({*where}, 10s, {}, test::client_identity()) : where.error();
   if (!cluster)
     return complain(cluster.error());
   auto store = lock::fenced_store::open(argv[2]);

@@ -219,9 +219,11 @@ TEST_CASE("a founder that is killed at any moment of its birth starts again", "[
   for (auto& [after, span] : moments) {
     CAPTURE(after, span.count());
     temporary_folder folder;
-    words options{"--name", "n0", "--slots", "0", "--timers", "lan", "--data", folder / "n0"};
+    // It makes its CA then, too.
+    words options{"node",    "--json", "--listen", "127.0.0.1:0", "--name", "n0",
+                  "--slots", "0",      "--timers", "lan",         "--data", folder / "n0"};
     {
-      auto born = start_slowly(running_node::with_defaults(options, "127.0.0.1:0"));
+      auto born = start_slowly(options);
       auto deadline = std::chrono::steady_clock::now() + (after.empty() ? span : 20s);
       auto is_ready = false;
       auto is_near = after.empty();
@@ -237,9 +239,11 @@ TEST_CASE("a founder that is killed at any moment of its birth starts again", "[
       REQUIRE(is_near);
       unready += is_ready ? 0 : 1;
     }
-    running_node again{options};
+    running_node again{start(options)};
     CHECK(again.ready()["host"] == true);
-    CHECK(run({"put", "colour", "blue", "--at", again.address()}).status == 0);
+    CHECK(
+      run({"put", "colour", "blue", "--at", again.address(), "--identity", folder / "n0"}).status
+      == 0);
   }
   CHECK(unready >= 3);
 }

@@ -69,7 +69,10 @@ SCENARIO("three nodes with certificates of one CA are a cluster that strangers c
         variable none{"TROUPE_HOME", who.folder("none")};
         auto done = run({"put", "colour", "red", "--at", at, "--timeout", "3s"});
         INFO(done);
-        CHECK(done.status != 0);
+        CHECK(done.status == 2);
+        CHECK(done.says("troupe login"));
+        CHECK(run({"put", "colour", "red", "--at", at, "--timeout", "3s", "--insecure"}).status
+              != 0);
       }
       THEN("a client with a certificate of another CA is told what is wrong, and gets nothing") {
         must({"init", "--data", who.folder("other"), "--name", "mallory"});
@@ -94,8 +97,9 @@ SCENARIO("three nodes with certificates of one CA are a cluster that strangers c
         }
       }
       THEN("a node without certificates does not join") {
-        auto done = run(
-          {"node", "--name", "stranger", "--listen", "127.0.0.1:0", "--join", at, "--json"}, 3s);
+        auto done = run({"node", "--name", "stranger", "--listen", "127.0.0.1:0", "--join", at,
+                         "--json", "--insecure"},
+                        3s);
         INFO(done);
         CHECK_FALSE(done.says("\"joined\":true"));
       }

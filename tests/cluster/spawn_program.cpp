@@ -11,6 +11,7 @@
 //            once.
 
 #include "../../examples/050-own-service/tickets.hpp"
+#include "support/test_ca.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/node/spawn.hpp"
@@ -77,6 +78,7 @@ node start(caf::actor_system& sys, node_options how) {
   how.lost_after = 500ms;
   how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
   how.wait_joined = 20s;
+  test::certify(how);
   auto made = node::start(std::move(how), &sys);
   if (!made)
     fail(made.error().detail);

@@ -1,6 +1,7 @@
 // Sends messages to the actors of a node that they do not know, or not expect, and prints what
 // becomes of each: `stranger_program HOST:PORT`.
 
+#include "support/test_ca.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/init.hpp"
 #include "troupe/node/service_names.hpp"
@@ -50,7 +51,7 @@ int main(int argc, char** argv) {
     return 2;
   init<stranger::riddles>();
   auto where = net::address::from_string(argv[1]);
-  auto client = cluster_client::connect({*where});
+  auto client = cluster_client::connect({*where}, 5s, {}, test::client_identity());
   if (!client)
     return 1;
   auto link = (*client)->link_to(*where, 5s);

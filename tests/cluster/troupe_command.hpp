@@ -1,15 +1,20 @@
 #pragma once
 
 #include "support/temporary_folder.hpp"
+#include "support/test_ca.hpp"
+#include "troupe/security/certificate.hpp"
+#include "troupe/security/credentials.hpp"
 #include "troupe/testing/child_process.hpp"
 #include "troupe/testing/comes_true.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -25,6 +30,9 @@ namespace troupe::test {
 using namespace std::literals;
 using json = nlohmann::json;
 using words = std::vector<std::string>;
+
+/// Its environment has the identity of a client, which commands and programs of tests find.
+inline const auto& ca_of_tests = test_ca();
 
 inline std::string command_path() {
   return TROUPE_BIN_DIR "/troupe";
@@ -94,12 +102,42 @@ inline outcome run(const words& arguments, std::chrono::seconds wait = 25s) {
 
 using testing::comes_true;
 
+/// Sets a variable of the environment, which processes of the test inherit, until it ends.
+class variable {
+public:
+  variable(std::string name, const std::string& value) : name_(std::move(name)) {
+    if (auto* before = std::getenv(name_.c_str()); before != nullptr)
+      before_ = before;
+    ::setenv(name_.c_str(), value.c_str(), 1);
+  }
+
+  variable(const variable&) = delete;
+  variable& operator=(const variable&) = delete;
+
+  ~variable() {
+    if (before_)
+      ::setenv(name_.c_str(), before_->c_str(), 1);
+    else
+      ::unsetenv(name_.c_str());
+  }
+
+private:
+  std::string name_;
+  std::optional<std::string> before_;
+};
+
+/// From now on all nodes and commands have insecure links, in tests of clocks that differ or of
+/// folders that only they see.
+class insecure_cluster {
+  variable set_{"TROUPE_INSECURE", "true"};
+};
+
 /// A node in a process of its own.
 class running_node {
 public:
   /// Returns once it is ready.
-  explicit running_node(words options, const std::string& listen = "127.0.0.1:0")
-    : running_node(start(with_defaults(std::move(options), listen))) {}
+  explicit running_node(const words& options, const std::string& listen = "127.0.0.1:0")
+    : running_node(start(with_defaults(options, listen))) {}
 
   /// Of a process that was started otherwise.
   explicit running_node(testing::child_process process) : process_(std::move(process)) {
@@ -133,10 +171,26 @@ public:
     process_.wait_for_end();
   }
 
-  /// The words of the command for a node with these options.
-  static words with_defaults(words options, const std::string& listen) {
+  /// The words of the command for a node with these options. It gets a certificate, unless they say
+  /// where it is to have that from.
+  static words with_defaults(const words& options, const std::string& listen) {
     words result{"node", "--json", "--listen", listen};
     result.insert(result.end(), options.begin(), options.end());
+    auto has = [&](const std::string& option) {
+      return std::ranges::find(options, option) != options.end();
+    };
+    auto value = [&](const std::string& option) {
+      auto found = std::ranges::find(options, option);
+      return found != options.end() && found + 1 != options.end() ? *(found + 1) : std::string{};
+    };
+    if (has("--insecure") || has("--identity") || has("--token")
+        || std::getenv("TROUPE_INSECURE") != nullptr)
+      return result;
+    auto name = value("--name").substr(0, security::max_certified_name_bytes);
+    if (!has("--data"))
+      result.insert(result.end(), {"--identity", test_ca().make_identity(name)});
+    else if (auto data = value("--data"); !security::has_certificates(data))
+      test_ca().issue(data, name);
     return result;
   }
 

@@ -20,6 +20,7 @@
 //            "ready".
 // A refusal is a line "error: CODE: …", and status 1.
 
+#include "support/test_ca.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/init.hpp"
@@ -115,6 +116,7 @@ result<std::string> take_step(const scheduler::task_call& call, const std::strin
   node_options how{.name = name, .listen = {"127.0.0.1", 0}, .join = join};
   how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
   how.wait_joined = 20s;
+  test::certify(how);
   auto me = value_of(node::start(std::move(how)));
   scheduler::task_handlers offered;
   for (auto* each : {"book", "cancel"})
@@ -180,7 +182,7 @@ int main(int argc, char** argv) {
   const words what(given.begin() + 1, given.end());
   if (what[0] == "agency" && what.size() == 3)
     be_agency(nodes, what[1], what[2]);
-  auto cluster = value_of(cluster_client::connect(nodes, 20s));
+  auto cluster = value_of(cluster_client::connect(nodes, 20s, {}, test::client_identity()));
   if (!carry_out(cluster->services().scheduler, what))
     fail({errc::bad_argument, "'" + what[0] + "' is nothing that it does"});
 }

@@ -7,6 +7,7 @@
 // Usage: writers_program ADDRESS,...
 // Says "error: KIND …" for each command that fails, and at SIGTERM "COUNT commands".
 
+#include "support/test_ca.hpp"
 #include "troupe/lock/lock_client.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/init.hpp"
@@ -50,7 +51,7 @@ public:
   /// Returns how many commands it made.
   std::uint64_t run() {
     while (!may_stop()) {
-      auto cluster = cluster_client::connect(where_, 20s);
+      auto cluster = cluster_client::connect(where_, 20s, {}, test::client_identity());
       if (!cluster) {
         complain("connect", cluster.error());
         continue;

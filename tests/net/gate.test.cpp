@@ -2,6 +2,7 @@
 
 #include "net/node_fixture.hpp"
 #include "net/raw_peer.hpp"
+#include "support/certificates.hpp"
 #include "troupe/net/listen_at_each.hpp"
 #include "troupe/testing/comes_true.hpp"
 
@@ -126,7 +127,8 @@ TEST_CASE("a node dials from the loopback address that it listens at", "[net]") 
   test_node ann{{.node = 1}};
   ann.listen("127.0.0.2");
   CHECK(caller(ann) == "127.0.0.2:0");
-  test_node bob{{.node = 2, .links = {.allow_plain_beyond_loopback = true}}};
+  test::throwaway_ca ca;
+  test_node bob{{.credentials = ca.issue("bob")}};
   bob.listen("0.0.0.0");
   CHECK(caller(bob) == "127.0.0.1:0");
 }
@@ -291,24 +293,26 @@ TEST_CASE("a port that another process has is named", "[net]") {
 }
 
 TEST_CASE("an address that this machine does not have is refused", "[net]") {
-  test_node ann{{.node = 1, .links = {.allow_plain_beyond_loopback = true}}};
+  test::throwaway_ca ca;
+  test_node ann{{.credentials = ca.issue("ann")}};
   auto got = ann.gate().listen(test::loopback(0, "203.0.113.1"));
   REQUIRE_FALSE(got);
   CHECK(got.error().code == errc::bad_argument);
 }
 
-TEST_CASE("plain links stay on loopback unless that is asked for", "[net]") {
+TEST_CASE("insecure links stay on loopback", "[net]") {
   test_node ann{{.node = 1}};
   for (auto host : {"0.0.0.0", "::", "203.0.113.1"}) {
     auto got = ann.gate().listen(test::loopback(0, host));
     REQUIRE_FALSE(got);
     CHECK(got.error().code == errc::bad_argument);
-    CHECK(got.error().detail.find("not encrypted") != std::string::npos);
+    CHECK(got.error().detail.find("insecure links are for loopback") != std::string::npos);
   }
   auto got = ann.dial(test::loopback(6767, "203.0.113.1"));
   REQUIRE_FALSE(got);
   CHECK(got.error().code == errc::bad_argument);
-  test_node bob{{.node = 2, .links = {.allow_plain_beyond_loopback = true}}};
+  test::throwaway_ca ca;
+  test_node bob{{.credentials = ca.issue("bob")}};
   CHECK(bob.gate().listen(test::loopback(0, "0.0.0.0")));
 }
 
@@ -446,6 +450,21 @@ TEST_CASE("links that cannot work are refused at the start", "[net]") {
   CHECK(no_heartbeat.error().detail.find("heartbeat-interval is 0 ms") != std::string::npos);
 }
 
+TEST_CASE("links without certificates have to be asked for", "[net]") {
+  test::net_config cfg;
+  caf::actor_system sys{cfg};
+  net::hello self;
+  self.node = node_number(1);
+  auto silent = net::gate::start(sys, self, nullptr);
+  REQUIRE_FALSE(silent);
+  CHECK(silent.error().code == errc::bad_argument);
+  CHECK(silent.error().detail.find("link_options::insecure") != std::string::npos);
+  test::throwaway_ca ca;
+  auto both = net::gate::start(sys, self, nullptr, {}, {.insecure = true}, {ca.issue("ann")});
+  REQUIRE_FALSE(both);
+  CHECK(both.error().code == errc::bad_argument);
+}
+
 TEST_CASE("a sender can see what BASP has not sent yet", "[net]") {
   test_node ann{{.node = 1}};
   test_node bob{{.node = 2}};
@@ -494,7 +513,8 @@ TEST_CASE("a node hears of a link before the first message over it", "[net]") {
   net::hello self;
   self.node = node_number(1);
   self.cluster = test::cluster_number(7);
-  auto gate = net::gate::start(sys, self, caf::actor_cast<caf::strong_actor_ptr>(entry), events);
+  auto gate = net::gate::start(sys, self, caf::actor_cast<caf::strong_actor_ptr>(entry), events,
+                               {.insecure = true});
   REQUIRE(gate);
   auto where = test::loopback(*(*gate)->listen(test::loopback()));
   {

@@ -156,6 +156,7 @@ struct node_options {
   net::link_options links = {};
   net::credentials_ptr credentials = {};
   net::message_rules_ptr rules = {};
+  net::join_desk joins = {};
 };
 
 /// A process with links, as far as that can be had inside one process.
@@ -190,8 +191,10 @@ public:
     events.on_refused
       = [this](const std::string& line) { change([&] { refusals_.push_back(line); }); };
     events.on_adopted = [this](const cluster_id& cluster) { change([&] { adopted_ = cluster; }); };
+    options.links.insecure = !options.credentials;
     auto made = net::gate::start(sys_, self, caf::actor_cast<caf::strong_actor_ptr>(entry_), events,
-                                 options.links, {options.credentials, options.rules, peers_});
+                                 options.links,
+                                 {options.credentials, options.rules, peers_, options.joins});
     REQUIRE(made);
     gate_ = std::move(*made);
   }

@@ -108,7 +108,7 @@ TEST_CASE("a program submits a workflow, waits for its end and reads what it cam
     CHECK(c[0].workflows().run(run->id()).result<int>("total").value() == 17);
   }
   SECTION("which a light client does as well") {
-    auto client = cluster_client::connect({{"127.0.0.1", c[0].port()}}, 10s).value();
+    auto client = c.connect(0, 10s).value();
     auto again = client->workflows().submit(letters());
     REQUIRE(again);
     CHECK(again->wait());
@@ -205,7 +205,7 @@ TEST_CASE("a light client uses messages and services as a node does", "[node][cl
   std::optional<router::router_client> messages;
   {
     // [client]
-    auto client = cluster_client::connect({{"127.0.0.1", c[0].port()}}).value();
+    auto client = c.connect(0).value();
     REQUIRE(client->state().put("greeting", "hello"));
     CHECK(client->request<std::string>(to_agent("echo"), 5s, "hello"s).value() == "hello");
     auto door = client->hold("front door", {.label = "a client"});
@@ -243,7 +243,7 @@ TEST_CASE("a light client uses messages and services as a node does", "[node][cl
 TEST_CASE("a client of a cluster may end on another thread than the one that made it",
           "[node][clients]") {
   testing::cluster c{1};
-  auto client = cluster_client::connect({{"127.0.0.1", c[0].port()}}).value();
+  auto client = c.connect(0).value();
   auto ended = std::async(std::launch::async, [&] { client.reset(); });
   CHECK(ended.wait_for(testing::patience) == std::future_status::ready);
   REQUIRE(

@@ -100,13 +100,12 @@ TEST_CASE("a data folder has both certificates or none", "[node]") {
   CHECK((*found)->self().as == security::role::member);
   CHECK(security::make_own_authority(folder / "a", data->key(), "n1", now).error().code
         == errc::in_use);
-  for (auto* name : {"node.pem", "ca.pem"}) {
-    std::filesystem::rename(folder / "a" / name, folder / "a" / "away");
-    CHECK(data->credentials(now).error().code == errc::damaged);
-    std::filesystem::rename(folder / "a" / "away", folder / "a" / name);
-  }
+  std::filesystem::rename(folder / "a" / "ca.pem", folder / "a" / "away");
+  CHECK(data->credentials(now).error().code == errc::damaged);
+  std::filesystem::rename(folder / "a" / "away", folder / "a" / "ca.pem");
   // A crash may have ended it before the last file.
   std::filesystem::remove(folder / "a" / "node.pem");
+  CHECK(data->credentials(now).value() == nullptr);
   CHECK(security::make_own_authority(folder / "a", data->key(), "n1", now));
 }
 
@@ -184,4 +183,20 @@ TEST_CASE("a log that is of no cluster is discarded with all that is kept beside
   CHECK_FALSE(std::filesystem::exists(folder / "a" / "group.db.mark"));
   CHECK(std::filesystem::exists(folder / "a" / "other.db"));
   CHECK(std::filesystem::exists(folder / "a" / "identity.json"));
+}
+
+TEST_CASE("a folder of an identity counts starts and keeps nothing else", "[node]") {
+  test::temporary_folder folder;
+  auto id = node_id{};
+  for (boot_number boot = 1; boot <= 3; ++boot) {
+    auto made = data_folder::open(folder / "i", false);
+    REQUIRE(made);
+    CHECK(made->self().boot == boot);
+    CHECK((boot == 1 || made->self().id == id));
+    id = made->self().id;
+    CHECK_FALSE(made->is_durable());
+    CHECK(made->self().cluster == cluster_id{});
+    CHECK_FALSE(made->belong_to(random_id<cluster_id>(), true, {"127.0.0.1:1"}));
+    CHECK(made->self().cluster != cluster_id{});
+  }
 }

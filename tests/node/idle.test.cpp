@@ -62,7 +62,7 @@ TEST_CASE("a light client lets go of the node that only showed it the way", "[no
   net::address way{"127.0.0.1", c[1].port()};
   net::link_options links;
   links.idle_after = 100ms;
-  auto connected = cluster_client::connect({way}, 5s, links);
+  auto connected = cluster_client::connect({way}, 5s, links, c.client_identity());
   REQUIRE(connected);
   auto& client = **connected;
   CHECK(c.until([&] { return client.links() == 1; }));
@@ -81,7 +81,7 @@ TEST_CASE("a light client keeps the way if the program asks for it in time", "[n
   net::address way{"127.0.0.1", c[1].port()};
   net::link_options links;
   links.idle_after = 1s;
-  auto client = cluster_client::connect({way}, 5s, links);
+  auto client = cluster_client::connect({way}, 5s, links, c.client_identity());
   REQUIRE(client);
   auto link = (*client)->link_to(way, 5s);
   REQUIRE(link);

@@ -43,7 +43,23 @@ TEST_CASE("an agent is reached by its id from every node", "[node]") {
   SECTION("until it is taken back") {
     c[1].remove_agent("echo");
     CHECK(c.until([&] { return answer_of(c[2], "echo") == "not_found"; }));
-    CHECK(c[2].agent("echo", echo()));
+    // Its node says so at once; the name is free once the cluster has heard of it.
+    CHECK(c.until([&] { return c[2].agent("echo", echo()); }));
+  }
+  SECTION("and its name is free as soon as the registry knows that it is gone") {
+    auto is_there = [&] {
+      auto seen = c[0].registry().service().ask(
+        registry::get_record{registry::record_kind::agent, "echo", {}}, 5s);
+      return !seen || seen->found;
+    };
+    for (std::size_t round = 0; round < 50; ++round) {
+      c[1 + round % 2].remove_agent("echo");
+      while (is_there()) {
+      }
+      auto taken = c[1 + (round + 1) % 2].agent("echo", echo());
+      INFO(taken.error_or());
+      REQUIRE(taken);
+    }
   }
 }
 
@@ -246,7 +262,7 @@ TEST_CASE("a light client hears whether its message was handed over", "[node]") 
   testing::cluster c{3};
   REQUIRE(c[1].agent("echo", echo()));
   REQUIRE(c.until([&] { return c[0].find("echo").has_value(); }));
-  auto client = cluster_client::connect({{"127.0.0.1", c[2].port()}});
+  auto client = c.connect(2);
   REQUIRE(client);
   auto sent = (*client)->send(to_agent("echo"), 5s, "hello"s);
   REQUIRE(sent);

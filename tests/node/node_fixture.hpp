@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace troupe::test {
@@ -40,6 +41,15 @@ inline const bool is_initialised = (init<node_test>(), true);
 /// For an agent that gives back what it gets.
 inline auto echo() {
   return [](const std::string& text) { return text; };
+}
+
+/// Starts another node that joins `c`.
+inline result<troupe::node> join(testing::cluster& c, node_options how = {},
+                                 caf::actor_system* sys = nullptr) {
+  how.listen = {"127.0.0.1", 0};
+  how.join = {{"127.0.0.1", c[0].port()}};
+  c.certify(how);
+  return troupe::node::start(std::move(how), sys);
 }
 
 /// What an agent answers, or the name of the error.

@@ -32,7 +32,7 @@ SCENARIO("a node says when its certificate ends, and takes another one", "[node]
     auto put = [&](security::role as, duration lasts) {
       auto issued = ca->issue(key.public_half(), {"n1", as, security::rights::use, lasts}, now);
       REQUIRE(issued);
-      REQUIRE(security::put_certificates(folder.path(), *ca, *issued));
+      REQUIRE(security::put_certificates(folder.path(), ca->own(), *issued));
     };
     put(security::role::member, 30 * 24h);
     auto credentials = security::credentials::load(folder.path(), key, now);

@@ -112,8 +112,11 @@ TEST_CASE("nodes and clients say why they do not get into a cluster", "[node]") 
   net::address there{"127.0.0.1", ntohs(where.sin_port)};
   test::lines log;
   SECTION("nobody listens there") {
-    auto made
-      = node::start({.listen = {"127.0.0.1", 0}, .join = {there}, .wait_joined = {}, .log = log});
+    auto made = node::start({.listen = {"127.0.0.1", 0},
+                             .join = {there},
+                             .wait_joined = {},
+                             .links = {.insecure = true},
+                             .log = log});
     REQUIRE(made);
     auto joined = made->wait_joined(300ms);
     REQUIRE_FALSE(joined);
@@ -121,13 +124,13 @@ TEST_CASE("nodes and clients say why they do not get into a cluster", "[node]") 
     CHECK_THAT(joined.error().detail, ContainsSubstring(to_string(there)));
     CHECK(log.contain("no way to the cluster: "));
     CHECK(made->request<std::string>(to_agent("any"), 1s, "x"s).error().code == errc::not_found);
-    auto client = cluster_client::connect({there}, 500ms);
+    auto client = cluster_client::connect({there}, 500ms, {.insecure = true});
     REQUIRE_FALSE(client);
     CHECK(client.error().code == errc::unreachable);
   }
   SECTION("what listens there is no node") {
     REQUIRE(::listen(silent, 4) == 0); // and never says a word
-    auto client = cluster_client::connect({there}, 4s);
+    auto client = cluster_client::connect({there}, 4s, {.insecure = true});
     REQUIRE_FALSE(client);
     CHECK(client.error().code == errc::timed_out);
     CHECK_THAT(client.error().detail, ContainsSubstring(to_string(there)));
@@ -139,7 +142,7 @@ TEST_CASE("nodes meet over IPv6", "[node]") {
   testing::cluster c{2, [](std::size_t, node_options& how) { how.listen.host = "::1"; }};
   REQUIRE(c[1].agent("echo", echo()));
   CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
-  auto client = cluster_client::connect({{"::1", c[0].port()}});
+  auto client = cluster_client::connect({{"::1", c[0].port()}}, 5s, {}, c.client_identity());
   REQUIRE(client);
   auto answer = (*client)->request<std::string>(to_agent("echo"), 5s, "hi"s);
   REQUIRE(answer);

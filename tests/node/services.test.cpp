@@ -77,12 +77,13 @@ TEST_CASE("a client finds its cluster beside an address where a stranger listens
   }};
   net::address there{"127.0.0.1", stranger.where().port()};
   SECTION("which is one of two") {
-    auto client = cluster_client::connect({there, {"127.0.0.1", c[0].port()}}, 20s);
+    auto client
+      = cluster_client::connect({there, {"127.0.0.1", c[0].port()}}, 20s, {}, c.client_identity());
     REQUIRE(client);
     CHECK((*client)->await_services(20s));
   }
   SECTION("not where that is the only one, as it is told at once") {
-    auto client = cluster_client::connect({there}, 1h);
+    auto client = cluster_client::connect({there}, 1h, {}, c.client_identity());
     REQUIRE_FALSE(client);
     CHECK(client.error().code == errc::bad_argument);
   }
@@ -92,7 +93,7 @@ TEST_CASE("a light client uses what a member uses", "[node]") {
   testing::cluster c{2};
   REQUIRE(c[1].agent("echo", [](const std::string& text) { return text; }));
   REQUIRE(c.until([&] { return c[0].find("echo").has_value(); }));
-  auto client = cluster_client::connect({{"127.0.0.1", c[1].port()}});
+  auto client = c.connect(1);
   REQUIRE(client);
   auto answer = (*client)->request<std::string>(to_agent("echo"), 5s, "hello"s);
   REQUIRE(answer);
@@ -207,7 +208,7 @@ TEST_CASE("a client that ends leaves no session behind", "[node]") {
     return found && !found->locks.empty() ? found->locks.front().line.size() : 0;
   };
   {
-    auto client = cluster_client::connect({{"127.0.0.1", c[1].port()}});
+    auto client = c.connect(1);
     REQUIRE(client);
     (*client)->services().locks.async(
       lock::acquire{"db", "somebody", 10s, 30s, "somebody", lock::lock_mode::exclusive}, 30s,

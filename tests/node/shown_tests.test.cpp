@@ -65,7 +65,7 @@ TEST_CASE("a request on a cut path ends in time, and the next one after it is he
   REQUIRE_FALSE(offer_greetings(c[0]));
   testing::proxy network;
   auto front = network.open("127.0.0.2", {"127.0.0.1", c[0].port()}).value();
-  auto client = cluster_client::connect({front}).value();
+  auto client = cluster_client::connect({front}, 5s, {}, c.client_identity()).value();
   auto greeting = [&] { return client->request<std::string>(to_agent("greeter"), 500ms, "ada"s); };
   CHECK(testing::comes_true([&] { return greeting().has_value(); }));
   network.set_path("127.0.0.1", "127.0.0.2", {.cut = true}); // one way

@@ -47,7 +47,7 @@ TEST_CASE("a node that has started knows the agents that were there before", "[n
   testing::cluster c{1};
   REQUIRE(c[0].agent("echo", echo()));
   for (auto round = 0; round < 5; ++round) {
-    auto guest = node::start({.listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", c[0].port()}}});
+    auto guest = test::join(c);
     REQUIRE(guest);
     CHECK(answer_of(*guest, "echo") == "hello");
   }
@@ -56,8 +56,11 @@ TEST_CASE("a node that has started knows the agents that were there before", "[n
 TEST_CASE("a node that finds no cluster does not start, and says where it looked",
           "[node][start]") {
   net::address nowhere{"127.0.0.1", 1}; // needs rights, and has nobody here
-  auto lost = node::start(
-    {.name = "lost", .listen = {"127.0.0.1", 0}, .join = {nowhere}, .wait_joined = 300ms});
+  auto lost = node::start({.name = "lost",
+                           .listen = {"127.0.0.1", 0},
+                           .join = {nowhere},
+                           .wait_joined = 300ms,
+                           .links = {.insecure = true}});
   REQUIRE_FALSE(lost);
   CHECK(lost.error().code == errc::timed_out);
   for (auto* part : {"lost", "300 ms", "127.0.0.1:1", "wait_joined"})
@@ -87,8 +90,10 @@ TEST_CASE("a node does not start with options that make no sense, and says which
 }
 
 TEST_CASE("who waits for a node to join hears that it stops", "[node][start]") {
-  auto lone = node::start(
-    {.listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", 1}}, .wait_joined = duration::zero()});
+  auto lone = node::start({.listen = {"127.0.0.1", 0},
+                           .join = {{"127.0.0.1", 1}},
+                           .wait_joined = duration::zero(),
+                           .links = {.insecure = true}});
   REQUIRE(lone);
   auto waits = std::async(std::launch::async, [&] { return lone->wait_joined(duration::max()); });
   CHECK(waits.wait_for(100ms) == std::future_status::timeout);
@@ -99,11 +104,7 @@ TEST_CASE("who waits for a node to join hears that it stops", "[node][start]") {
 
 TEST_CASE("a node can be moved, and what it is moved onto stops", "[node][start]") {
   testing::cluster c{1};
-  auto start = [&](const std::string& name) {
-    return node::start(
-             {.name = name, .listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", c[0].port()}}})
-      .value();
-  };
+  auto start = [&](const std::string& name) { return test::join(c, {.name = name}).value(); };
   auto first = start("first");
   REQUIRE(first.agent("of first", echo()));
   auto second = start("second");
@@ -163,7 +164,6 @@ TEST_CASE("others dial what a node advertises", "[node][start]") {
   testing::cluster c{3, [](std::size_t index, node_options& how) {
                        if (index == 1) {
                          how.listen = {"0.0.0.0", 0};
-                         how.links.allow_plain_beyond_loopback = true;
                          how.advertise = net::address{"127.0.0.2", 0};
                        }
                      }};
@@ -187,8 +187,7 @@ TEST_CASE("a node lives in an actor system of one's own and leaves it running", 
     return {[](const std::string& text) { return text + text; }};
   });
   {
-    auto guest = node::start(
-      {.name = "guest", .listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", c[0].port()}}}, &sys);
+    auto guest = test::join(c, {.name = "guest"}, &sys);
     REQUIRE(guest);
     CHECK(&guest->system() == &sys);
     REQUIRE(guest->add_agent("double", own));
@@ -205,7 +204,7 @@ TEST_CASE("a node lives in an actor system of one's own and leaves it running", 
 
 TEST_CASE("maintenance of a node that has stopped is refused at once", "[node][start]") {
   testing::cluster c{1};
-  auto guest = node::start({.listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", c[0].port()}}});
+  auto guest = test::join(c);
   REQUIRE(guest);
   guest->stop();
   CHECK(guest->maintain().error().code == errc::cancelled);

@@ -38,7 +38,8 @@ public:
     hello.node = random_id<node_id>();
     hello.boot = 1;
     hello.as = as;
-    auto made = net::gate::start(sys_, hello, caf::actor_cast<caf::strong_actor_ptr>(self_));
+    auto made = net::gate::start(sys_, hello, caf::actor_cast<caf::strong_actor_ptr>(self_), {},
+                                 {.insecure = true});
     REQUIRE(made);
     gate_ = *std::move(made);
     auto where = net::resolve({"127.0.0.1", whom.port()});
@@ -108,10 +109,13 @@ private:
 
 SCENARIO("a request is answered by the node that was asked, whoever else answers", "[node]") {
   GIVEN("a request of one node that another one is slow to answer") {
-    auto founder = troupe::node::start({.name = "founder", .listen = {"127.0.0.1", 0}});
+    auto founder = troupe::node::start(
+      {.name = "founder", .listen = {"127.0.0.1", 0}, .links = {.insecure = true}});
     REQUIRE(founder);
-    auto other = troupe::node::start(
-      {.name = "other", .listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", founder->port()}}});
+    auto other = troupe::node::start({.name = "other",
+                                      .listen = {"127.0.0.1", 0},
+                                      .join = {{"127.0.0.1", founder->port()}},
+                                      .links = {.insecure = true}});
     REQUIRE(other);
     std::promise<void> may_answer;
     auto waits = may_answer.get_future().share();
@@ -144,7 +148,8 @@ SCENARIO("a request is answered by the node that was asked, whoever else answers
 
 TEST_CASE("a client without a certificate is refused what is for members, and hears so", "[node]") {
   test::lines said;
-  auto founder = troupe::node::start({.name = "founder", .listen = {"127.0.0.1", 0}, .log = said});
+  auto founder = troupe::node::start(
+    {.name = "founder", .listen = {"127.0.0.1", 0}, .links = {.insecure = true}, .log = said});
   REQUIRE(founder);
   stranger third{*founder, net::role::client};
   auto refused = third.ask(nullptr, cluster::exchange_seats{});
@@ -155,10 +160,13 @@ TEST_CASE("a client without a certificate is refused what is for members, and he
 
 SCENARIO("no node speaks for another one", "[node]") {
   GIVEN("a member that is linked to the node with the services") {
-    auto founder = troupe::node::start({.name = "founder", .listen = {"127.0.0.1", 0}});
+    auto founder = troupe::node::start(
+      {.name = "founder", .listen = {"127.0.0.1", 0}, .links = {.insecure = true}});
     REQUIRE(founder);
-    auto victim = troupe::node::start(
-      {.name = "victim", .listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", founder->port()}}});
+    auto victim = troupe::node::start({.name = "victim",
+                                       .listen = {"127.0.0.1", 0},
+                                       .join = {{"127.0.0.1", founder->port()}},
+                                       .links = {.insecure = true}});
     REQUIRE(victim);
     REQUIRE(victim->agent("echo", test::echo()));
     REQUIRE(testing::comes_true([&] { return founder->find("echo").has_value(); }));

@@ -449,10 +449,12 @@ TEST_CASE("a node that is asked for its seat has no say over that of another", "
       },
     };
   });
+  auto credentials = group.nodes.ca().make_credentials("liar");
   net::hello self;
-  self.node = random_id<node_id>();
+  self.node = credentials->self().node;
   self.boot = 1;
-  auto gate = net::gate::start(sys, self, caf::actor_cast<caf::strong_actor_ptr>(liar));
+  auto gate = net::gate::start(sys, self, caf::actor_cast<caf::strong_actor_ptr>(liar), {}, {},
+                               {credentials});
   REQUIRE(gate);
   auto where = net::resolve({"127.0.0.1", group.nodes[reader].port()});
   REQUIRE(where);
@@ -576,7 +578,7 @@ TEST_CASE("a light client keeps a second node that tells it where the services h
   auto way = net::address{"127.0.0.1", group.nodes[leads == 0 ? 1 : 0].port()};
   net::link_options links;
   links.idle_after = 100ms;
-  auto connected = cluster_client::connect({way}, 5s, links);
+  auto connected = cluster_client::connect({way}, 5s, links, group.nodes.client_identity());
   REQUIRE(connected);
   auto& client = **connected;
   CHECK(client.address() == to_string(net::address{"127.0.0.1", group.nodes[leads].port()}));

@@ -338,9 +338,9 @@ TEST_CASE("an identity is issued into a folder, also again", "[security]") {
   // A certificate for the request of another machine takes the place of none that is in use.
   auto other = ca->issue(key_pair::make().public_half(), {"n4", role::member, rights::use}, now);
   REQUIRE(other);
-  CHECK(put_certificates(folder / "n2", *ca, *other).error().code == errc::in_use);
+  CHECK(put_certificates(folder / "n2", ca->own(), *other).error().code == errc::in_use);
   CHECK(credentials::load(folder / "n2", now + 1h));
-  CHECK(put_certificates(folder / "n4", *ca, *other));
+  CHECK(put_certificates(folder / "n4", ca->own(), *other));
   CHECK(issue_into(folder / "n3", *ca, *book, {"", role::member, rights::use}, now).error().code
         == errc::bad_argument);
 }

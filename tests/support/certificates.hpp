@@ -7,32 +7,20 @@
 #include <string>
 #include <utility>
 
-#include "support/temporary_folder.hpp"
 #include "troupe/core/calendar.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/credentials.hpp"
+#include "troupe/testing/throwaway_ca.hpp"
 
 namespace troupe::test {
 
 /// A CA that lasts as long as a test, and what it gives out.
-class throwaway_ca {
+class throwaway_ca : public testing::throwaway_ca {
 public:
-  throwaway_ca() : ca_(security::authority::make(folder_ / "ca", read_calendar()).value()) {}
-
-  [[nodiscard]] const security::authority& authority() const {
-    return ca_;
-  }
-
   [[nodiscard]] std::shared_ptr<security::credentials>
   issue(const std::string& name, security::role as = security::role::member,
         security::rights may = security::rights::operate) const {
-    auto key = security::key_pair::make();
-    auto now = read_calendar();
-    auto issued = ca_.issue(key.public_half(), {name, as, may, std::chrono::hours{1}}, now);
-    REQUIRE(issued);
-    auto made = security::credentials::make(std::move(key), *issued, ca_.own(), now);
-    REQUIRE(made);
-    return *made;
+    return make_credentials(name, as, may);
   }
 
   /// Whose time is `late` after now; before it they are not valid, an hour later not any more.
@@ -40,11 +28,11 @@ public:
                                                                  duration late) const {
     auto key = security::key_pair::make();
     auto then = read_calendar() + late;
-    auto issued = ca_.issue(
+    auto issued = authority().issue(
       key.public_half(),
       {name, security::role::member, security::rights::operate, std::chrono::hours{1}}, then);
     REQUIRE(issued);
-    auto made = security::credentials::make(std::move(key), *issued, ca_.own(), then);
+    auto made = security::credentials::make(std::move(key), *issued, authority().own(), then);
     REQUIRE(made);
     static_cast<void>((*made)->context(then)); // its TLS key is of that time, too
     return *made;
@@ -60,10 +48,6 @@ public:
       list.certificates.emplace(whom.serial, list.made);
     by.revoked()->set(std::make_shared<const security::revocation_list>(std::move(list)));
   }
-
-private:
-  temporary_folder folder_;
-  security::authority ca_;
 };
 
 } // namespace troupe::test

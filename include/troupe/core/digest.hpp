@@ -6,7 +6,9 @@
 #include <stdexcept>
 #include <string_view>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include "troupe/core/fixed_bytes.hpp"
 
@@ -65,6 +67,23 @@ inline digest sha256(std::string_view bytes) {
   sha256_stream stream;
   stream.update(bytes);
   return stream.finish();
+}
+
+/// Returns the HMAC-SHA-256 of `bytes`: only those who know `key` can make it. Compare it with
+/// same_bytes(). Throws std::runtime_error if libcrypto has none. Source: RFC 2104.
+inline digest hmac_sha256(std::span<const std::byte> key, std::string_view bytes) {
+  digest made;
+  if (::HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+             reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+             reinterpret_cast<unsigned char*>(made.bytes.data()), nullptr)
+      == nullptr)
+    throw std::runtime_error{"libcrypto cannot compute HMAC; check the installation of OpenSSL"};
+  return made;
+}
+
+/// Compares in a time that does not tell where the two differ.
+inline bool same_bytes(const digest& left, const digest& right) {
+  return ::CRYPTO_memcmp(left.bytes.data(), right.bytes.data(), digest::size) == 0;
 }
 
 } // namespace troupe

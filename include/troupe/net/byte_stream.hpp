@@ -55,6 +55,13 @@ public:
   /// @pre handshake() is done.
   [[nodiscard]] virtual std::optional<security::facts> proven() const = 0;
 
+  /// For a connection over which the other side asks for a certificate (security::join_request)
+  /// instead of a link: 32 bytes that only the two ends of this connection know. Nothing for
+  /// others. @pre handshake() is done.
+  [[nodiscard]] virtual std::optional<std::string> join_binding() const {
+    return std::nullopt;
+  }
+
   /// Why encryption failed, as a sentence about the other side ("it has no certificate; …"); empty
   /// if it did not.
   [[nodiscard]] virtual const std::string& trouble() const = 0;

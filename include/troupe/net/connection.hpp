@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -17,6 +19,7 @@
 #include "troupe/net/side.hpp"
 #include "troupe/net/socket.hpp"
 #include "troupe/net/types.hpp"
+#include "troupe/security/join_wire.hpp"
 
 namespace troupe::net {
 
@@ -33,8 +36,16 @@ public:
     std::optional<security::facts> proven;
   };
 
+  /// The other side wants no link, but a certificate. Answer it with answer_join().
+  struct join_asked {
+    /// A security::join_request, not decoded.
+    std::string request;
+    /// See byte_stream::join_binding().
+    std::string binding;
+  };
+
   /// A result of next(); a verdict is the last one.
-  using news = std::variant<ready, greeting, verdict, reached>;
+  using news = std::variant<ready, greeting, verdict, reached, join_asked>;
 
   /// `source` is the network of the other side, if accepted.
   connection(socket from, side end, std::string source = {})
@@ -58,7 +69,12 @@ public:
       return reached{};
     }
     if (state_ == state::securing)
-      return secure(make_stream);
+      if (auto result = secure(make_stream); state_ != state::joining)
+        return result;
+    if (state_ == state::joining)
+      return hear_join();
+    if (state_ == state::answering)
+      return is_broken() ? std::optional<news>{verdict::closed} : std::nullopt;
     return hear();
   }
 
@@ -98,6 +114,16 @@ public:
     return sent.state == progress::done && sent.bytes == bytes.size();
   }
 
+  /// Sends the answer to a join_asked; afterwards the connection ends. `refusal` is what the log
+  /// says if it was refused. Returns false if the system does not take all of it.
+  [[nodiscard]] bool answer_join(std::string_view body, std::string refusal) {
+    assert(state_ == state::answering);
+    system_says_ = std::move(refusal);
+    auto bytes = security::to_join_wire(body);
+    auto sent = stream_->write(std::as_bytes(std::span{bytes}));
+    return sent.state == progress::done && sent.bytes == bytes.size();
+  }
+
   /// Why the other side has closed the connection, once say() has failed: it may have said so.
   [[nodiscard]] verdict why_closed() {
     std::byte piece[max_greeting_bytes];
@@ -111,10 +137,15 @@ public:
   }
 
 private:
-  enum class state : std::uint8_t { connecting, securing, talking };
+  enum class state : std::uint8_t { connecting, securing, talking, joining, answering };
 
   [[nodiscard]] bool is_writable() const {
     pollfd asked{socket_.get(), POLLOUT, 0};
+    return ::poll(&asked, 1, 0) == 1;
+  }
+
+  [[nodiscard]] bool is_broken() const {
+    pollfd asked{socket_.get(), 0, 0};
     return ::poll(&asked, 1, 0) == 1;
   }
 
@@ -125,8 +156,13 @@ private:
     }
     switch (stream_->handshake()) {
       case progress::done:
-        state_ = state::talking;
         interest_ = POLLIN;
+        if (stream_->join_binding()) {
+          state_ = state::joining;
+          wanted_ = security::join_head_bytes;
+          return std::nullopt;
+        }
+        state_ = state::talking;
         return ready{stream_->proven()};
       case progress::wait_read:
         interest_ = POLLIN;
@@ -144,29 +180,37 @@ private:
     return stream_->trouble().empty() ? verdict::closed : verdict::not_secured;
   }
 
-  std::optional<news> hear() {
+  /// Reads what is missing of what is wanted. Nothing: it is complete; else what next() returns.
+  std::optional<std::optional<news>> read_wanted() {
     while (heard_.size() < wanted_) {
       std::byte piece[max_greeting_bytes];
-      auto got = stream_->read({piece, wanted_ - heard_.size()});
+      auto got = stream_->read({piece, std::min(sizeof(piece), wanted_ - heard_.size())});
       switch (got.state) {
         case progress::done:
           heard_.append(reinterpret_cast<const char*>(piece), got.bytes);
           break;
         case progress::wait_read:
           interest_ = POLLIN;
-          return std::nullopt;
+          return std::optional<news>{};
         case progress::wait_write:
           interest_ = POLLOUT;
-          return std::nullopt;
+          return std::optional<news>{};
         case progress::failed:
-          return why_failed();
+          return std::optional<news>{why_failed()};
       }
-      if (heard_.size() == greeting_head_bytes && wanted_ == greeting_head_bytes) {
-        auto size = body_bytes(heard_);
-        if (!size)
-          return verdict::bad_greeting;
-        wanted_ += *size;
-      }
+    }
+    return std::nullopt;
+  }
+
+  std::optional<news> hear() {
+    if (auto result = read_wanted())
+      return *result;
+    if (heard_.size() == greeting_head_bytes) {
+      auto size = body_bytes(heard_);
+      if (!size)
+        return verdict::bad_greeting;
+      wanted_ += *size;
+      return hear();
     }
     // Any further bytes in the stream arrived together with the greeting.
     if (stream_->buffered() > 0)
@@ -177,6 +221,22 @@ private:
     if (!said)
       return verdict::bad_greeting;
     return std::move(*said);
+  }
+
+  std::optional<news> hear_join() {
+    if (auto result = read_wanted())
+      return *result;
+    if (heard_.size() == security::join_head_bytes) {
+      auto size = security::join_body_bytes(heard_, security::max_join_request_bytes);
+      if (!size)
+        return verdict::bad_greeting;
+      wanted_ += *size;
+      return hear_join();
+    }
+    state_ = state::answering;
+    interest_ = 0; // only its end is of interest
+    return join_asked{heard_.substr(security::join_head_bytes),
+                      stream_->join_binding().value_or(std::string{})};
   }
 
   socket socket_;

@@ -40,12 +40,12 @@ public:
 
   /// Starts the thread. `self` describes this node; the gate fills in BASP's node id, the heartbeat
   /// and `entry_point`'s number, and of a client with credentials in `policy` the node id. With
-  /// those all links are TLS, and each peer proves who it is; without they are plain and for
-  /// loopback only.
+  /// those all links are TLS, and each peer proves who it is; without they are plain, which
+  /// link_options::insecure has to ask for.
   ///
   /// Errors: bad_argument (`sys` has no middleman or no heartbeat, `self` has no node id or not
-  /// that of the credentials, or an option is invalid), limit_reached (the system has no descriptor
-  /// or thread left).
+  /// that of the credentials, neither credentials nor insecure or both, or an option is invalid),
+  /// limit_reached (the system has no descriptor or thread left).
   static result<std::unique_ptr<gate>> start(caf::actor_system& sys, hello self,
                                              caf::strong_actor_ptr entry_point,
                                              link_events events = {}, link_options options = {},

@@ -71,6 +71,8 @@ enum class verdict : std::uint8_t {
   displaced = 134,    ///< an unfinished connection gave way to a newer one
   stopped = 135,      ///< this node is stopping
   not_secured = 136,  ///< encryption failed, or the other side did not prove who it is
+  admitted = 137,     ///< no link was wanted, but a certificate, and it was given
+  not_admitted = 138, ///< the same, and it was refused
 };
 
 struct answer {

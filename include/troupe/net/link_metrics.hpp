@@ -79,6 +79,10 @@ private:
         return "stopped";
       case verdict::not_secured:
         return "not_secured";
+      case verdict::not_admitted:
+        return "not_admitted";
+      case verdict::admitted:
+        return "none";
     }
     return "none";
   }

@@ -86,9 +86,9 @@ struct link_options {
   /// Nodes close a link that both sides have left unused for this long, and make it again for the
   /// next message; zero: never. Links to the host of the cluster stay.
   duration idle_after = std::chrono::seconds{60};
-  /// Plain TCP is for loopback: anyone on the network path can read and change it. If this is set,
-  /// other addresses are listened at and dialled as well.
-  bool allow_plain_beyond_loopback = false;
+  /// Links are plain TCP, and all processes are whoever they say: for tests, on one machine. Other
+  /// addresses than those of loopback are neither listened at nor dialled. Both ends need the same.
+  bool insecure = false;
 };
 
 } // namespace troupe::net

@@ -17,6 +17,8 @@ inline problem to_problem(verdict why, const std::string& where,
   };
   switch (why) {
     case verdict::go:
+    case verdict::admitted: // these two end no dial
+    case verdict::not_admitted:
       break;
     case verdict::foreign:
       return is(errc::bad_argument, "is a node of another cluster; check the address");

@@ -109,6 +109,9 @@ private:
         return "its certificate does not prove what it says it is";
       case verdict::not_secured:
         return "it did not prove who it is";
+      case verdict::not_admitted:
+        return "it asked for a certificate without a valid token";
+      case verdict::admitted:
       case verdict::go:
       case verdict::no_cluster:
       case verdict::myself:

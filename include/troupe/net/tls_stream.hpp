@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,7 @@
 #include <openssl/ssl.h>
 
 #include "troupe/core/calendar.hpp"
+#include "troupe/core/digest.hpp"
 #include "troupe/net/byte_stream.hpp"
 #include "troupe/net/side.hpp"
 #include "troupe/security/credentials.hpp"
@@ -39,10 +41,10 @@ namespace troupe::net {
 /// it, the dialler hears so with its first read.
 class tls_stream final : public byte_stream {
 public:
-  /// `context` has a peer_check installed; see security::credentials. `revoked` may be null.
+  /// `context` has a peer_check installed; see security::credentials.
   tls_stream(int descriptor, side end, security::credentials::context_ptr context,
-             std::shared_ptr<const security::enforced_revocations> revoked = {})
-    : check_(std::move(revoked)),
+             security::peer_check check = security::peer_check{})
+    : check_(std::move(check)),
       context_(std::move(context)),
       tls_(security::detail::own(::SSL_new(context_.get()))) {
     check_.attach(tls_.get());
@@ -62,7 +64,8 @@ public:
     ::ERR_clear_error();
     auto outcome = ::SSL_do_handshake(tls_.get());
     if (outcome == 1)
-      return check_.peer() ? progress::done : fail("it did not prove who it is");
+      return check_.peer() || check_.is_of_stranger() ? progress::done
+                                                      : fail("it did not prove who it is");
     return judge(outcome);
   }
 
@@ -95,8 +98,25 @@ public:
     return check_.peer();
   }
 
+  [[nodiscard]] std::optional<std::string> join_binding() const override {
+    if (!check_.is_of_stranger() && !check_.is_joining())
+      return std::nullopt;
+    constexpr std::string_view label = "EXPERIMENTAL troupe join"; // RFC 8446, section 7.5
+    std::string made(digest::size, '\0');
+    security::detail::demand(
+      ::SSL_export_keying_material(tls_.get(), reinterpret_cast<unsigned char*>(made.data()),
+                                   made.size(), label.data(), label.size(), nullptr, 0, 0)
+      == 1);
+    return made;
+  }
+
   [[nodiscard]] const std::string& trouble() const override {
     return trouble_;
+  }
+
+  /// See peer_check.
+  [[nodiscard]] const security::peer_check& check() const {
+    return check_;
   }
 
 private:
@@ -272,11 +292,13 @@ private:
 
 using security::credentials_ptr;
 
-/// Makes the streams of a process with these credentials. @pre `who` is not null.
-inline stream_maker make_tls_streams(credentials_ptr who) {
-  return [who = std::move(who)](int descriptor, side end) {
-    return std::make_unique<tls_stream>(descriptor, end, who->context(read_calendar()),
-                                        who->revoked());
+/// Makes the streams of a process with these credentials, which accepts others that ask to join if
+/// `admits_strangers`. @pre `who` is not null.
+inline stream_maker make_tls_streams(credentials_ptr who, bool admits_strangers = false) {
+  return [who = std::move(who), admits_strangers](int descriptor, side end) {
+    return std::make_unique<tls_stream>(
+      descriptor, end, who->context(read_calendar()),
+      security::peer_check{who->revoked(), admits_strangers && end == side::accepted});
   };
 }
 

@@ -58,22 +58,27 @@ public:
     announce(std::move(what), std::move(done));
   }
 
-  /// Takes back what is said of `name`. Returns the removal, nothing if nothing was said.
-  std::optional<registry::record> take_back(registry::record_kind kind, const std::string& name) {
+  /// What is called with removals before anybody hears of them.
+  using before_told = std::function<void(const std::vector<registry::record>&)>;
+
+  /// Takes back what is said of `name`. Returns whether anything was said.
+  bool take_back(registry::record_kind kind, const std::string& name, const before_told& before) {
     auto gone = book_.remove(kind, name);
-    if (gone)
-      announce({*gone});
-    return gone;
+    if (!gone)
+      return false;
+    before({*gone});
+    announce({*gone});
+    return true;
   }
 
-  /// Takes back all that was ever said. Returns the removals; `done` as for put().
-  std::vector<registry::record> take_back_all(done_handler done) {
+  /// Takes back all that was ever said; `done` as for put().
+  void take_back_all(const before_told& before, done_handler done) {
     std::vector<registry::record> gone;
     for (auto& each : book_.all())
       if (auto removed = book_.remove(each.key.kind, each.key.name))
         gone.push_back(std::move(*removed));
+    before(gone);
     announce(gone, std::move(done));
-    return gone;
   }
 
   /// What was taken back has no need to be said again once a registry has heard it all.

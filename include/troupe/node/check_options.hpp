@@ -64,6 +64,10 @@ inline problem check(const node_options& how) {
   if (how.lost_after <= duration::zero())
     return {errc::bad_argument, "node_options::lost_after is " + troupe::to_string(how.lost_after)
                                   + "; give a span above zero"};
+  if (!how.data.empty() && !how.identity.empty())
+    return {errc::bad_argument,
+            "node_options::identity is for a node without a data folder; put its "
+            "files into node_options::data instead"};
   for (auto& each : how.join)
     if (each.host.empty() || each.port == 0)
       return {errc::bad_argument, "node_options::join has '" + to_string(each)

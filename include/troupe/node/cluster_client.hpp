@@ -60,8 +60,8 @@ class cluster_client {
 public:
   /// Connects to the cluster that the node at one of `addresses` belongs to, as soon as one
   /// answers. Waits up to `wait`; `links` bounds its links. `identity` is the folder with this
-  /// client's key and certificates (`troupe ca issue` makes it), with which links are encrypted;
-  /// without it they are plain, for loopback only. Errors: unreachable, timed_out, incompatible,
+  /// client's key and certificates (`troupe login` and `troupe ca issue` make it). It may be empty
+  /// only with link_options::insecure. Errors: unreachable, timed_out, incompatible,
   /// bad_argument (no troupe node, a name that is not known, or a certificate that is refused),
   /// with the last thing that went wrong; timed_out only if no address gave a reason. Those of
   /// security::credentials::load().

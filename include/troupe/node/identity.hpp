@@ -51,20 +51,23 @@ struct identity {
   TROUPE_FIELDS(identity, id, boot, cluster, host, format, met, maintenance);
 };
 
-/// The folder in which one node keeps everything. Held by a file lock, so that no second
-/// process can take it; without a folder a node has a new identity at each start.
+/// The folder in which one node keeps everything, or only who it is: its key, its certificates and
+/// how often it has started. Held by a file lock, so that no second process can take it; without a
+/// folder a node has a new identity at each start.
 class data_folder {
 public:
   static constexpr std::uint32_t format = 1;
 
-  /// Opens or makes `path` and counts a new start. Errors: in_use (another process has it),
-  /// incompatible (of a newer release), damaged, bad_argument (it cannot be made), storage_full.
-  static result<data_folder> open(const std::filesystem::path& path) {
+  /// Opens or makes `path` and counts a new start. If not `keeps_data`, it is the folder of an
+  /// identity only, and each start is that of a node that belongs to no cluster. Errors: in_use
+  /// (another process has it), incompatible (of a newer release), damaged, bad_argument (it cannot
+  /// be made), storage_full.
+  static result<data_folder> open(const std::filesystem::path& path, bool keeps_data = true) {
     data_folder made;
     made.path_ = path;
+    made.keeps_data_ = keeps_data && !path.empty();
     if (path.empty()) {
-      // Without a folder there are no certificates, so nothing to prove: a random id does, and the
-      // 1.4 ms that the first use of libcrypto takes are a fifth of the start of such a node.
+      // A node with insecure links has nothing to prove: a random id does.
       made.self_ = {random_id<node_id>(), 1, {}, false, format, {}, false};
       return made;
     }
@@ -80,12 +83,14 @@ public:
 
   data_folder(data_folder&& other) noexcept
     : path_(std::move(other.path_)),
+      keeps_data_(other.keeps_data_),
       self_(std::move(other.self_)),
       key_(std::move(other.key_)),
       lock_(std::exchange(other.lock_, -1)) {}
 
   data_folder& operator=(data_folder&& other) noexcept {
     std::swap(path_, other.path_);
+    std::swap(keeps_data_, other.keeps_data_);
     std::swap(self_, other.self_);
     std::swap(key_, other.key_);
     std::swap(lock_, other.lock_);
@@ -102,14 +107,20 @@ public:
   }
 
   /// The key of the node, whose hash is its id.
-  /// @pre is_durable()
+  /// @pre It has a folder, or take_key() was called.
   [[nodiscard]] const security::key_pair& key() const {
     return *key_;
   }
 
-  /// What the node proves itself with; null if its folder has no certificates, and links are plain
-  /// then. Errors: those of security::credentials::load(), damaged (one file is there, the other is
-  /// not).
+  /// The key becomes that of a node without a folder, and its hash the node's id.
+  /// @pre It has no folder.
+  void take_key(security::key_pair key) {
+    self_.id = id_of(key.public_half());
+    key_ = std::move(key);
+  }
+
+  /// What the node proves itself with; null if its folder has no certificates. Errors: those of
+  /// security::credentials::load(), damaged (that of the CA is missing).
   [[nodiscard]] result<std::shared_ptr<security::credentials>> credentials(wall_time now) const {
     std::error_code fault;
     auto has = [&](const char* name) {
@@ -117,11 +128,11 @@ public:
     };
     auto has_own = has(security::identity_certificate_file);
     auto has_ca = has(security::ca_certificate_file);
-    if (has_own != has_ca)
-      return problem{errc::damaged, path_.string() + " has " + (has_own ? "node.pem" : "ca.pem")
-                                      + " without " + (has_own ? "ca.pem" : "node.pem")
-                                      + "; put both there (troupe ca issue writes them)"};
-    if (!has_own)
+    if (has_own && !has_ca)
+      return problem{errc::damaged, path_.string()
+                                      + " has node.pem without ca.pem; put both there (troupe ca "
+                                        "issue writes them)"};
+    if (!has_own) // a crash may have left the CA's alone, which is written first
       return std::shared_ptr<security::credentials>{};
     return security::credentials::load(path_, *key_, now);
   }
@@ -131,9 +142,14 @@ public:
     return !path_.empty() && storage::is_open_to_others(path_);
   }
 
-  /// Whether anything outlives the process.
+  /// Whether its data outlives the process.
   [[nodiscard]] bool is_durable() const {
-    return !path_.empty();
+    return keeps_data_;
+  }
+
+  /// Empty: there is none.
+  [[nodiscard]] const std::filesystem::path& path() const {
+    return path_;
   }
 
   [[nodiscard]] std::filesystem::path file(const std::string& name) const {
@@ -269,7 +285,8 @@ private:
   }
 
   problem save() {
-    auto text = to_json(self_);
+    auto kept = keeps_data_ ? self_ : identity{self_.id, self_.boot, {}, false, format, {}, false};
+    auto text = to_json(kept);
     if (!text)
       return text.error();
     auto saved = storage::write_private(identity_file(), *text);
@@ -296,6 +313,7 @@ private:
   }
 
   std::filesystem::path path_;
+  bool keeps_data_ = false;
   identity self_;
   std::optional<security::key_pair> key_;
   int lock_ = -1;

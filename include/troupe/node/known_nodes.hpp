@@ -54,6 +54,14 @@ public:
     return found != nodes_.end() ? found->second.where : std::nullopt;
   }
 
+  /// Returns where the node takes links whose id begins with these digits; nothing if it is not
+  /// known, or says no address.
+  [[nodiscard]] std::optional<net::address> address_of_prefix(const std::string& digits) const {
+    auto found = nodes_.lower_bound(digits);
+    return found != nodes_.end() && found->first.starts_with(digits) ? found->second.where
+                                                                     : std::nullopt;
+  }
+
   /// Whether it is known to have no data folder: once it has ended, nobody comes back under
   /// its id.
   [[nodiscard]] bool is_fleeting(const std::string& id) const {

@@ -229,22 +229,27 @@ public:
     });
     on_name_taken_.erase(id);
     claims_.withdraw(id);
-    auto gone = announcer_.take_back(registry::record_kind::agent, id);
-    if (!gone)
-      gone = announcer_.take_back(registry::record_kind::agent, unclaimed(id));
-    if (gone && gone->token != 0)
-      claims_.release({id});
+    // First: who hears that the agent is gone may claim its name.
+    auto release = [&](const std::vector<registry::record>& gone) {
+      if (gone.front().token != 0)
+        claims_.release({id});
+    };
+    if (!announcer_.take_back(registry::record_kind::agent, id, release))
+      announcer_.take_back(registry::record_kind::agent, unclaimed(id), release);
   }
 
   /// Takes back all that this node ever said, for good. Calls `done` once all services have
   /// heard it, with the first problem.
   void leave(done_handler done) {
     auto heard = once_all(3, std::move(done));
-    std::vector<std::string> names;
-    for (auto& each : announcer_.take_back_all(heard))
-      if (each.token != 0)
-        names.push_back(each.key.name);
-    claims_.release(names, heard);
+    auto release = [&](const std::vector<registry::record>& gone) {
+      std::vector<std::string> names;
+      for (auto& each : gone)
+        if (each.token != 0)
+          names.push_back(each.key.name);
+      claims_.release(names, heard);
+    };
+    announcer_.take_back_all(release, heard);
     ask_service(self_, setup_.scheduler,
                 scheduler::worker_lost{setup_.id, announcer_.book().boot(), {}},
                 [heard](const auto& answer) { heard(answer ? problem{} : answer.error()); });
@@ -265,6 +270,10 @@ public:
     auto node = to_string(which->peer().node);
     failures_.link_down(node, which->peer().boot, why);
     setup_.unlinked(node);
+  }
+
+  [[nodiscard]] const known_nodes& nodes() const {
+    return nodes_;
   }
 
   [[nodiscard]] peer_links& links() {
@@ -366,7 +375,7 @@ private:
         agent->enqueue(nullptr, caf::make_message_id(),
                        caf::make_message(caf::exit_msg{agent->address(), to_error(why)}), nullptr);
     });
-    announcer_.take_back(registry::record_kind::agent, id);
+    announcer_.take_back(registry::record_kind::agent, id, [](const auto&) {}); // it is another's
     if (told)
       told.mapped()(why);
   }

@@ -22,6 +22,7 @@
 #include "troupe/node/peer.hpp"
 #include "troupe/node/voters_client.hpp"
 #include "troupe/router/router_client.hpp"
+#include "troupe/security/types.hpp"
 #include "troupe/state/state_client.hpp"
 
 namespace troupe::registry {
@@ -104,6 +105,14 @@ public:
   /// vote later), limit_reached (too many changes are under way). After these the node goes on.
   /// Errors of the services are returned as well; the node has stopped then.
   TROUPE_COMPILED result<void> leave(const leave_options& how = {});
+
+  /// Returns a line with which one machine that has no certificate can join this cluster
+  /// (node_options::token), or one client log in (`troupe login`), as `troupe ca invite` prints it.
+  /// For the node that has founded the cluster, which has its CA. Whoever has the line can use it,
+  /// once, until it expires: keep it out of logs. Errors: not_found (another node has the CA),
+  /// bad_argument (an invalid name or time, or insecure links), storage_full.
+  [[nodiscard]] TROUPE_COMPILED result<std::string> invite(const security::invitation_options& how
+                                                           = {});
 
   // -- who it is ---------------------------------------------------------------------
 

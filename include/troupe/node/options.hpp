@@ -150,8 +150,16 @@ struct node_options {
   /// Founds a cluster even if `join` is given. Refused with errc::conflict if a cluster is found
   /// there. No effect once the data folder belongs to a cluster.
   bool bootstrap = false;
-  /// The folder for all that outlives the process. Empty: nothing does.
+  /// The folder for all that outlives the process, and for the node's key and certificates. Empty:
+  /// nothing outlives it.
   std::filesystem::path data{};
+  /// Without a data folder: the folder with the node's key and certificates, as `troupe ca issue`
+  /// makes it; there it counts its starts, too. If it is empty as well, a node that founds a
+  /// cluster makes both for its life.
+  std::filesystem::path identity{};
+  /// A line of node::invite() or `troupe ca invite`, with which a node gets a certificate from the
+  /// members at `join` at its first start. Not used if its data folder has certificates.
+  std::string token{};
   /// Number of voters: nodes with a data folder that keep the services of the cluster. Any minority
   /// of them may be lost. The leader's value applies. Choose an odd number up to 7: an even one
   /// tolerates no more failures than the odd one below it.

@@ -27,11 +27,12 @@ public:
   /// From then on it says so.
   static constexpr duration ends_soon = std::chrono::hours{24 * 7};
 
+  /// `folder` is empty for a process whose certificate is in memory only.
   own_certificate(caf::actor_system& sys, const std::filesystem::path& folder,
                   security::credentials_ptr credentials, node_log log)
     : credentials_(std::move(credentials)),
       log_(std::move(log)),
-      file_(folder / security::identity_certificate_file),
+      file_(folder.empty() ? folder : folder / security::identity_certificate_file),
       seconds_left_(sys.metrics().gauge_singleton(
         "troupe", "certificate-seconds-left",
         "Time until this node's certificate ends; negative afterwards.", "seconds")) {
@@ -52,8 +53,10 @@ public:
     auto about = credentials_->self();
     log_.complain(topic, (left < duration::zero() ? "it has ended at " : "it is valid until ")
                            + to_rfc3339(about.valid_until)
-                           + "; where the CA is, run troupe ca renew " + about.serial
-                           + ", and put node.pem into " + file_.file().parent_path().string());
+                           + (file_.file().empty() ? "; restart the process"
+                                                   : "; where the CA is, run troupe ca renew "
+                                                       + about.serial + ", and put node.pem into "
+                                                       + file_.file().parent_path().string()));
   }
 
 private:

@@ -40,7 +40,7 @@ namespace troupe::cluster {
 
 /// What the keeper of a node's trust has to know.
 struct trust_setup {
-  /// The data folder.
+  /// The data folder, or that of the identity; empty: all is in memory.
   std::filesystem::path folder;
   security::credentials_ptr credentials;
   /// Who has sent a message.
@@ -61,7 +61,8 @@ public:
       timers_(self),
       certificate_(self->system(), setup_.folder, setup_.credentials, setup_.log),
       book_(setup_.credentials->ca_key()),
-      list_file_(setup_.folder / security::revocation_list_file) {}
+      list_file_(setup_.folder.empty() ? setup_.folder
+                                       : setup_.folder / security::revocation_list_file) {}
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
@@ -109,7 +110,7 @@ private:
   void look() {
     timers_.after(look_every, [this] { look(); });
     certificate_.look(read_calendar());
-    if (list_file_.has_changed())
+    if (!setup_.folder.empty() && list_file_.has_changed())
       read_list();
     security::revocation_book::effects out;
     book_.tick(now(), out);
@@ -149,11 +150,13 @@ private:
 
   void perform(security::revocations::store& what) {
     constexpr const char* not_kept = "the list of revoked certificates is not kept";
-    auto saved = storage::write_private(list_file_.file(), what.bytes);
-    if (!saved)
-      return setup_.log.complain(not_kept, saved.error().detail);
-    setup_.log.settle(not_kept);
-    list_file_.has_changed(); // which is known
+    if (!setup_.folder.empty()) {
+      auto saved = storage::write_private(list_file_.file(), what.bytes);
+      if (!saved)
+        return setup_.log.complain(not_kept, saved.error().detail);
+      setup_.log.settle(not_kept);
+      list_file_.has_changed(); // which is known
+    }
     step(security::revocations::list_stored{what.number});
   }
 

@@ -16,6 +16,16 @@
 
 namespace troupe::security {
 
+/// Why `name` cannot stand in a certificate; errc::none: it can.
+inline problem check_certified_name(const std::string& name) {
+  if (name.size() <= max_certified_name_bytes && is_name(name))
+    return {};
+  return {errc::bad_argument, "the name " + shortened(name)
+                                + " cannot stand in a certificate; give 1 to "
+                                + std::to_string(max_certified_name_bytes)
+                                + " bytes of UTF-8 without control characters"};
+}
+
 /// What is asked of the authority.
 struct certificate_order {
   std::string name{};
@@ -33,8 +43,17 @@ class authority {
 public:
   static constexpr duration lasts = std::chrono::hours{24 * 3653}; // ten years
 
-  /// Makes a new one in `folder`. Errors: in_use (there is one), storage_full, bad_argument.
+  /// Makes a new one in `folder`. Errors: those of save().
   static result<authority> make(const std::filesystem::path& folder, wall_time now) {
+    auto ca = make_in_memory(now);
+    if (auto saved = ca.save(folder); !saved)
+      return saved.error();
+    return ca;
+  }
+
+  /// Writes it to `folder`, where load() finds it. Errors: in_use (there is one), storage_full,
+  /// bad_argument.
+  [[nodiscard]] result<void> save(const std::filesystem::path& folder) const {
     std::error_code fault;
     if (std::filesystem::exists(folder / key_file, fault)
         || std::filesystem::exists(folder / certificate_file, fault))
@@ -42,17 +61,20 @@ public:
                                      + " has a CA already; it stays, as its certificates would be "
                                        "worthless without it"};
     if (auto made = storage::make_private_folder(folder); !made)
-      return made.error();
+      return made;
+    if (auto saved = storage::write_private(folder / certificate_file, own_.to_pem()); !saved)
+      return saved;
+    return key_.save(folder / key_file); // last: without it there is no CA
+  }
+
+  /// Makes a new one that ends with the object.
+  static authority make_in_memory(wall_time now) {
     auto key = key_pair::make();
     auto name = "troupe CA " + to_string(id_of(key.public_half())).substr(0, 8);
     auto own = detail::certificate_maker{key.native(), name, now - clock_tolerance, now + lasts}
                  .with(NID_basic_constraints, "critical,CA:TRUE,pathlen:1")
                  .with(NID_key_usage, "critical,keyCertSign,cRLSign")
                  .sign(key);
-    if (auto saved = storage::write_private(folder / certificate_file, own.to_pem()); !saved)
-      return saved.error();
-    if (auto saved = key.save(folder / key_file); !saved) // last: without it there is no CA
-      return saved.error();
     return authority{std::move(key), std::move(own)};
   }
 
@@ -75,11 +97,8 @@ public:
   /// Returns a certificate for the identity with `key`. Errors: bad_argument (the name).
   [[nodiscard]] result<certificate> issue(const public_key& key, const certificate_order& what,
                                           wall_time now) const {
-    if (what.name.size() > max_certified_name_bytes || !is_name(what.name))
-      return problem{errc::bad_argument, "the name " + shortened(what.name)
-                                           + " cannot stand in a certificate; give 1 to "
-                                           + std::to_string(max_certified_name_bytes)
-                                           + " bytes of UTF-8 without control characters"};
+    if (auto why = check_certified_name(what.name))
+      return why;
     detail::owned<EVP_PKEY> subject{::EVP_PKEY_new_raw_public_key(
       EVP_PKEY_ED25519, nullptr, reinterpret_cast<const unsigned char*>(key.bytes.data()),
       key.bytes.size())};

@@ -31,6 +31,46 @@ inline bool has_certificates(const std::filesystem::path& folder) {
          && std::filesystem::exists(folder / ca_certificate_file, fault);
 }
 
+namespace detail {
+
+/// What all connections have in common: TLS 1.3, both sides checked, each connection anew.
+inline std::shared_ptr<SSL_CTX> make_context() {
+  /// Before the peer is known it costs no more memory than this.
+  constexpr long max_chain_bytes = 16'384;
+  std::shared_ptr<SSL_CTX> made{own(::SSL_CTX_new(::TLS_method())).release(), &::SSL_CTX_free};
+  auto* all = made.get();
+  demand(::SSL_CTX_set_min_proto_version(all, TLS1_3_VERSION) == 1
+         && ::SSL_CTX_set_max_proto_version(all, TLS1_3_VERSION) == 1
+         && ::SSL_CTX_set_num_tickets(all, 0) == 1 && SSL_CTX_set1_sigalgs_list(all, "ed25519") == 1
+         && SSL_CTX_set1_groups_list(all, "X25519:P-256") == 1);
+  ::SSL_CTX_set_session_cache_mode(all, SSL_SESS_CACHE_OFF);
+  ::SSL_CTX_set_options(all, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_set_mode(all, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+                          | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_max_cert_list(all, max_chain_bytes);
+  ::SSL_CTX_set_quiet_shutdown(all, 1); // a link ends with its connection
+  ::X509_VERIFY_PARAM_set_flags(::SSL_CTX_get0_param(all), X509_V_FLAG_X509_STRICT);
+  ::SSL_CTX_set_verify_depth(all, 1); // one certificate between the TLS key's and the CA's
+  ::SSL_CTX_set_verify(all, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  peer_check::install(all);
+  return made;
+}
+
+} // namespace detail
+
+/// The settings of one connection of the join_protocol: with nothing that this side could prove.
+/// Attach a peer_check for that to it.
+inline std::shared_ptr<SSL_CTX> make_join_context() {
+  auto made = detail::make_context();
+  std::string offered{static_cast<char>(join_protocol.size())};
+  offered += join_protocol;
+  detail::demand(::SSL_CTX_set_alpn_protos(made.get(),
+                                           reinterpret_cast<const unsigned char*>(offered.data()),
+                                           static_cast<unsigned int>(offered.size()))
+                 == 0);
+  return made;
+}
+
 /// What a process proves itself with: the key of its identity, the certificate of that, and the
 /// CA's. For connections it makes a TLS key of its own, which never leaves the process, certifies
 /// it with the identity's key for a day, and makes another one in time.
@@ -174,32 +214,15 @@ private:
           .with(NID_key_usage, "critical,digitalSignature")
           .with(NID_ext_key_usage, "serverAuth,clientAuth")
           .sign(key_, own_.native());
-    context_ptr made{detail::own(::SSL_CTX_new(::TLS_method())).release(), &::SSL_CTX_free};
+    auto made = detail::make_context();
     auto* all = made.get();
-    detail::demand(::SSL_CTX_set_min_proto_version(all, TLS1_3_VERSION) == 1
-                   && ::SSL_CTX_set_max_proto_version(all, TLS1_3_VERSION) == 1
-                   && ::SSL_CTX_set_num_tickets(all, 0) == 1
-                   && SSL_CTX_set1_sigalgs_list(all, "ed25519") == 1
-                   && SSL_CTX_set1_groups_list(all, "X25519:P-256") == 1
-                   && ::SSL_CTX_use_certificate(all, tls_certificate.native()) == 1
+    detail::demand(::SSL_CTX_use_certificate(all, tls_certificate.native()) == 1
                    && ::SSL_CTX_use_PrivateKey(all, tls_key.native()) == 1
                    && SSL_CTX_add1_chain_cert(all, own_.native()) == 1
                    && ::X509_STORE_add_cert(::SSL_CTX_get_cert_store(all), ca_.native()) == 1);
-    ::SSL_CTX_set_session_cache_mode(all, SSL_SESS_CACHE_OFF);
-    ::SSL_CTX_set_options(all, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_mode(all, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
-                            | SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_max_cert_list(all, max_chain_bytes);
-    ::SSL_CTX_set_quiet_shutdown(all, 1); // a link ends with its connection
-    ::X509_VERIFY_PARAM_set_flags(::SSL_CTX_get0_param(all), X509_V_FLAG_X509_STRICT);
-    ::SSL_CTX_set_verify_depth(all, 1); // one certificate between the TLS key's and the CA's
-    ::SSL_CTX_set_verify(all, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-    peer_check::install(all);
+    peer_check::admit_strangers(all, ca_.native());
     return made;
   }
-
-  /// Before the peer is known it costs no more memory than this.
-  static constexpr long max_chain_bytes = 16'384;
 
   const key_pair key_;
   const certificate ca_;

@@ -23,7 +23,7 @@ inline constexpr auto authority_folder = "ca";
 /// Writes `issued` and the certificate of its CA into `folder`, which is made if it is missing. The
 /// node's own comes last: without it the other counts as incomplete. Errors: in_use (the folder has
 /// the certificate of another identity), storage_full, bad_argument.
-inline result<void> put_certificates(const std::filesystem::path& folder, const authority& ca,
+inline result<void> put_certificates(const std::filesystem::path& folder, const certificate& ca,
                                      const certificate& issued) {
   auto before = certificate::load(folder / identity_certificate_file);
   if (before && detail::key_of(before->native()) != detail::key_of(issued.native()))
@@ -32,7 +32,7 @@ inline result<void> put_certificates(const std::filesystem::path& folder, const 
                                      "another folder"};
   if (auto made = storage::make_private_folder(folder); !made)
     return made;
-  if (auto saved = storage::write_private(folder / ca_certificate_file, ca.own().to_pem()); !saved)
+  if (auto saved = storage::write_private(folder / ca_certificate_file, ca.to_pem()); !saved)
     return saved;
   return storage::write_private(folder / identity_certificate_file, issued.to_pem());
 }
@@ -88,7 +88,7 @@ inline result<facts> make_own_authority(const std::filesystem::path& folder, con
     = issue_entered(*ca, *book, key.public_half(), {name, role::member, rights::operate}, now);
   if (!issued)
     return issued.error();
-  if (auto put = put_certificates(folder, *ca, *issued); !put)
+  if (auto put = put_certificates(folder, ca->own(), *issued); !put)
     return put.error();
   return facts_of(*issued);
 }
@@ -113,7 +113,7 @@ inline result<facts> issue_into(const std::filesystem::path& folder, const autho
   if (is_new)
     if (auto saved = key->save(file); !saved)
       return saved.error();
-  if (auto put = put_certificates(folder, ca, *issued); !put)
+  if (auto put = put_certificates(folder, ca.own(), *issued); !put)
     return put.error();
   return facts_of(*issued);
 }
@@ -133,7 +133,7 @@ inline result<facts> renew_into(const std::filesystem::path& folder, const autho
   auto issued = issue_entered(ca, book, which.key, {which.name, which.as, which.may}, now);
   if (!issued)
     return issued.error();
-  if (auto put = put_certificates(folder, ca, *issued); !put)
+  if (auto put = put_certificates(folder, ca.own(), *issued); !put)
     return put.error();
   return facts_of(*issued);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -70,5 +71,19 @@ struct facts {
 
   friend bool operator==(const facts&, const facts&) = default;
 };
+
+/// What a token is for.
+struct invitation_options {
+  /// What whoever joins with it will be.
+  role as = role::member;
+  /// What a client may do.
+  rights may = rights::use;
+  /// For people. If empty, whoever joins chooses it.
+  std::string name{};
+  /// How long the token can be used, up to max_invitation.
+  duration lasts = std::chrono::minutes{15};
+};
+
+inline constexpr duration max_invitation = std::chrono::hours{24 * 7};
 
 } // namespace troupe::security

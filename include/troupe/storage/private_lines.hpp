@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
 #include "troupe/storage/private_file.hpp"
 #include "troupe/storage/size_limit.hpp"
 
@@ -22,15 +25,17 @@ namespace troupe::storage {
 
 /// A text file that grows by whole lines, each on the disk before append() returns, and that only
 /// its owner may read. A crash may leave the beginning of a last line: that was not appended, and
-/// is cut off by the next open(). One process has the file at a time; others wait in open().
+/// is cut off by the next open(). One process has the file at a time; others wait in open(), up to
+/// max_wait.
 class private_lines {
 public:
   static constexpr std::size_t max_line_bytes = 4'096;
   static constexpr std::size_t max_bytes = 64U << 20U;
+  static constexpr duration max_wait = std::chrono::seconds{10};
 
   /// Opens or makes `file`, and reads it. Errors: bad_argument (other users may read or change it,
   /// or it cannot be opened), too_large, damaged (a line is too long), storage_full, not_found (no
-  /// such folder).
+  /// such folder), in_use (another process has it).
   static result<private_lines> open(const std::filesystem::path& file) {
     private_lines made{file};
     if (auto why = made.take())
@@ -73,13 +78,27 @@ private:
              S_IRUSR | S_IWUSR));
     if (descriptor_->get() < 0)
       return detail::file_problem("open", file_, errno);
-    while (::flock(descriptor_->get(), LOCK_EX) != 0)
-      if (errno != EINTR)
-        return detail::file_problem("lock", file_, errno);
+    if (auto why = lock())
+      return why;
     auto folder = file_.has_parent_path() ? file_.parent_path() : std::filesystem::path{"."};
     detail::descriptor holds{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (holds.get() >= 0)
       ::fsync(holds.get()); // the name of a new file
+    return {};
+  }
+
+  /// Polls, as flock() has no time-out: a process that was stopped would hold up this one for ever.
+  problem lock() {
+    constexpr std::chrono::milliseconds pause{10};
+    auto deadline = std::chrono::steady_clock::now() + max_wait;
+    while (::flock(descriptor_->get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK && errno != EINTR)
+        return detail::file_problem("lock", file_, errno);
+      if (std::chrono::steady_clock::now() >= deadline)
+        return {errc::in_use, "another process has " + file_.string()
+                                + " open; wait until it has ended, then retry"};
+      std::this_thread::sleep_for(pause);
+    }
     return {};
   }
 

@@ -2,21 +2,26 @@
 
 #include <chrono>
 #include <cstddef>
+#include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "troupe/node/cluster_client.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/registry/registry_client.hpp"
+#include "troupe/security/credentials.hpp"
 #include "troupe/testing/comes_true.hpp"
+#include "troupe/testing/throwaway_ca.hpp"
 
 namespace troupe::testing {
 
-/// A cluster of nodes in one process, each with an actor system of its own, linked over
-/// loopback as real ones are; the first node runs the services.
+/// A cluster of nodes in one process, each with an actor system of its own and a certificate of a
+/// throwaway_ca, linked over loopback as real ones are; the first node runs the services.
 ///
 ///     testing::cluster c{3};
 ///     c[1].agent("echo", [](const std::string& text) { return text; }).value();
@@ -39,6 +44,7 @@ public:
         how(index, each);
       if (index > 0)
         each.join = {{options_[0].listen.host, nodes_[0]->port()}};
+      certify(each);
       start(index);
     }
     if (!until([this] { return all_are_known(); }))
@@ -57,6 +63,37 @@ public:
   /// Stops one node, as SIGTERM does.
   void stop(std::size_t index) {
     nodes_.at(index).reset();
+  }
+
+  /// The CA of the cluster, for more nodes and clients.
+  [[nodiscard]] throwaway_ca& ca() {
+    return ca_;
+  }
+
+  /// Gives a node that is to join a certificate of this cluster, unless it has one, or its links
+  /// are insecure.
+  void certify(node_options& how) {
+    if (how.links.insecure || !how.identity.empty() || security::has_certificates(how.data))
+      return;
+    if (how.data.empty())
+      how.identity = ca_.make_identity(how.name);
+    else
+      ca_.issue(how.data, how.name);
+  }
+
+  /// The folder with the certificate of a client that may do all that clients may, for
+  /// cluster_client.
+  [[nodiscard]] const std::filesystem::path& client_identity() {
+    if (client_identity_.empty())
+      client_identity_ = ca_.make_identity("client", security::role::client);
+    return client_identity_;
+  }
+
+  /// Connects such a client to one of the nodes. @pre The node runs.
+  [[nodiscard]] result<std::unique_ptr<cluster_client>> connect(std::size_t index,
+                                                                duration wait = patience) {
+    return cluster_client::connect({{"127.0.0.1", nodes_.at(index)->port()}}, wait, {},
+                                   client_identity());
   }
 
   /// Starts a node that was stopped, with the same options and at the same port.
@@ -81,6 +118,8 @@ private:
     return found && found->nodes.active == nodes_.size();
   }
 
+  throwaway_ca ca_;
+  std::filesystem::path client_identity_;
   std::vector<node_options> options_;
   std::vector<std::optional<node>> nodes_;
 };

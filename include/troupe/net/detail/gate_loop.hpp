@@ -85,7 +85,8 @@ public:
       options_(options),
       policy_(std::move(policy)),
       is_plain_(!policy_.credentials),
-      make_stream_(is_plain_ ? make_plain_stream : make_tls_streams(policy_.credentials)),
+      make_stream_(is_plain_ ? make_plain_stream
+                             : make_tls_streams(policy_.credentials, policy_.joins != nullptr)),
       budgets_{byte_budget{options_.max_all_queued_bytes},
                byte_budget{options_.max_all_collected_bytes}},
       metrics_(sys),
@@ -119,11 +120,12 @@ public:
   }
 
   [[nodiscard]] problem refuse_plain(const endpoint& where, const std::string& what) const {
-    if (!is_plain_ || options_.allow_plain_beyond_loopback || where.is_loopback())
+    if (!is_plain_ || where.is_loopback())
       return {};
-    return {errc::bad_argument, "will not " + what + " " + to_string(where)
-                                  + ": links are not encrypted; use a loopback address, or set "
-                                    "link_options::allow_plain_beyond_loopback"};
+    return {errc::bad_argument,
+            "will not " + what + " " + to_string(where)
+              + ": insecure links are for loopback addresses; use one, or leave "
+                "out link_options::insecure"};
   }
 
   /// After this call, no event is running and no further one is raised.
@@ -403,6 +405,26 @@ private:
     step(connected{id, std::move(what.proven)});
   }
 
+  /// Its place and the time-out of its greeting stay as they are until it is answered.
+  void learn(connection_id id, connection::join_asked& what) {
+    policy_.joins({std::move(what.request), std::move(what.binding), connections_.at(id).source()},
+                  [it = shared_from_this(), id](join_reply reply) {
+                    it->jobs.post([it = it.get(), id, reply = std::move(reply)]() mutable {
+                      it->answer_join(id, std::move(reply));
+                    });
+                  });
+  }
+
+  void answer_join(connection_id id, join_reply reply) {
+    auto found = connections_.find(id);
+    if (found == connections_.end())
+      return; // it did not wait
+    auto is_refused = !reply.refusal.empty();
+    if (!found->second.answer_join(reply.answer, std::move(reply.refusal)))
+      return learn(id, verdict::closed);
+    step(broken{id, is_refused ? verdict::not_admitted : verdict::admitted});
+  }
+
   void learn(connection_id id, greeting& said) {
     step(heard{id, std::move(said)});
   }
@@ -433,7 +455,7 @@ private:
 
   void perform(const drop& what) {
     auto ended = connections_.extract(what.connection);
-    if (ended && ended.mapped().end() == side::accepted)
+    if (ended && ended.mapped().end() == side::accepted && what.why != verdict::admitted)
       note_refusal(ended.mapped(), what.why);
     auto found = dials_.extract(what.connection);
     if (!found)

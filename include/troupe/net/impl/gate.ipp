@@ -41,9 +41,18 @@ inline problem refuse(const hello& self, const link_options& options) {
   return {};
 }
 
-/// No peer would take a member that cannot prove to be one.
-inline problem refuse(const hello& self, const security::credentials* credentials) {
-  if (credentials == nullptr || self.as == role::client)
+/// No peer would take a process that proves nothing, nor a member that cannot prove to be one.
+inline problem refuse(const hello& self, const security::credentials* credentials,
+                      bool is_insecure) {
+  if ((credentials == nullptr) != is_insecure)
+    return {errc::bad_argument,
+            is_insecure
+              ? "link_options::insecure is set, and there are certificates; leave out one "
+                "of the two"
+              : "there are no certificates with which this process proves who it is; "
+                "give some (troupe ca issue makes them), or for tests on one machine "
+                "link_options::insecure"};
+  if (is_insecure || self.as == role::client)
     return {};
   auto proven = credentials->self();
   if (proven.as != role::member)
@@ -87,7 +96,7 @@ TROUPE_COMPILED result<std::unique_ptr<gate>> gate::start(caf::actor_system& sys
     self.node = client_id(policy.credentials->self().node, self.basp_node);
   if (auto why = detail::refuse(self, options))
     return why;
-  if (auto why = detail::refuse(self, policy.credentials.get()))
+  if (auto why = detail::refuse(self, policy.credentials.get(), options.insecure))
     return why;
   auto inside = std::make_shared<detail::gate_loop>(sys, std::move(self), std::move(events),
                                                     options, std::move(policy));

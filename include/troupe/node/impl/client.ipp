@@ -7,6 +7,7 @@
 #include "troupe/lock/impl/auto_renew_lock.ipp"
 #include "troupe/lock/impl/lock_client.ipp"
 #include "troupe/net/impl/gate.ipp"
+#include "troupe/net/impl/join.ipp"
 #include "troupe/node/impl/agent_functions.ipp"
 #include "troupe/node/impl/cluster_client.ipp"
 #include "troupe/node/impl/named_clients.ipp"

@@ -37,13 +37,16 @@
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/identity.hpp"
+#include "troupe/node/join_desk.hpp"
 #include "troupe/node/known_nodes.hpp"
 #include "troupe/node/link_rules.hpp"
 #include "troupe/node/made_agents.hpp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/node/node_log.hpp"
+#include "troupe/node/own_authority.hpp"
 #include "troupe/node/own_system.hpp"
+#include "troupe/node/proofs.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/node/signpost.hpp"
 #include "troupe/node/trust_keeper.hpp"
@@ -59,10 +62,11 @@ namespace troupe {
 /// All that a node is made of; its parts are wired in set_up().
 struct node::inside {
   inside(node_options given, cluster::data_folder folder, net::credentials_ptr proofs,
-         caf::actor_system* sys)
+         std::optional<security::authority> ca, caf::actor_system* sys)
     : options_(std::move(given)),
       data_(std::move(folder)),
       credentials_(std::move(proofs)),
+      ca_(data_.path(), data_.self().id, std::move(ca)),
       boot_(std::make_shared<std::atomic<boot_number>>(data_.self().boot)) {
     if (options_.name.empty())
       options_.name
@@ -176,7 +180,7 @@ struct node::inside {
   /// Of a node with certificates.
   void keep_trust() {
     trust_ = system_->spawn<caf::stateful_actor<cluster::trust_keeper>>(
-      cluster::trust_setup{options_.data, credentials_, peers_, log_});
+      cluster::trust_setup{data_.path(), credentials_, peers_, log_});
     signpost_->set_trust(caf::actor_cast<caf::strong_actor_ptr>(trust_));
   }
 
@@ -430,15 +434,15 @@ struct node::inside {
       log_("links are encrypted; the certificate of " + credentials_->self().name
            + " is valid until " + to_rfc3339(credentials_->self().valid_until));
     if (data_.is_open_to_others())
-      log_.warn("other users of this machine may enter " + options_.data.string()
+      log_.warn("other users of this machine may enter " + data_.path().string()
                 + ", which holds this node's data; close it with chmod 700");
     // What the router sends goes on only as far as the link has room.
     events.on_full = [this](const net::link_ptr& which) { tell_router(which, true); };
     events.on_drained = [this](const net::link_ptr& which) { tell_router(which, false); };
-    auto made = net::gate::start(*system_, std::move(self),
-                                 caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
-                                 std::move(events), options_.links,
-                                 {credentials_, cluster::link_rules(options_.services), peers_});
+    auto made = net::gate::start(
+      *system_, std::move(self), caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
+      std::move(events), options_.links,
+      {credentials_, cluster::link_rules(options_.services), peers_, open_desk()});
     if (!made)
       return made.error();
     gate_ = std::move(*made);
@@ -452,6 +456,20 @@ struct node::inside {
       log_.warn("no links at one address of " + options_.listen.host + ": " + each.detail);
     port_ = listens->port;
     return {};
+  }
+
+  /// For those who join with a token.
+  net::join_desk open_desk() {
+    if (!credentials_)
+      return {};
+    auto find = [this](security::issuer_id issuer, auto done) {
+      on_member([digits = to_string(issuer), done](cluster::member_state& state) {
+        done(state.nodes().address_of_prefix(digits));
+      });
+    };
+    desk_.emplace(ca_, data_.self().id, std::move(find), log_);
+    return
+      [this](net::join_inquiry what, auto done) { desk_->ask(std::move(what), std::move(done)); };
   }
 
   void tell_router(const net::link_ptr& which, bool is_full) {
@@ -476,6 +494,11 @@ struct node::inside {
       if (found)
         return {errc::conflict, "a cluster was found at " + to_string(each)
                                   + "; leave out bootstrap to join it, or join to found another"};
+      if (found.error().code != errc::unreachable && found.error().code != errc::timed_out)
+        return {errc::conflict, "a process answers at " + to_string(each)
+                                  + ", so that no cluster is founded: " + found.error().detail
+                                  + "; leave out bootstrap to join a cluster there, or join to "
+                                    "found another"};
       log_("no cluster at " + to_string(each) + ": " + found.error().detail);
     }
     return {};
@@ -819,9 +842,11 @@ struct node::inside {
   node_options options_;
   cluster::node_log log_;
   cluster::data_folder data_;
-  const net::credentials_ptr credentials_; // null: its links are plain
+  const net::credentials_ptr credentials_; // null: its links are insecure
+  cluster::own_authority ca_;
   const std::shared_ptr<net::peer_book> peers_ = std::make_shared<net::peer_book>();
   std::shared_ptr<std::atomic<boot_number>> boot_; // as in data_, which only the access actor reads
+  std::optional<cluster::join_desk> desk_;         // outlives the gate
   std::unique_ptr<net::gate> gate_;                // outlives the system
   std::unique_ptr<cluster::own_system<node_config>> own_system_;
   caf::actor_system* system_ = nullptr;
@@ -898,21 +923,24 @@ TROUPE_COMPILED node::~node() {
 TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system* sys) {
   if (auto why = cluster::check(options))
     return why;
-  auto data = cluster::data_folder::open(options.data);
+  auto data = cluster::data_folder::open(options.data.empty() ? options.identity : options.data,
+                                         !options.data.empty());
   if (!data)
     return data.error();
-  auto credentials = data->credentials(read_calendar());
+  cluster::proofs proofs{options, *data, {options.name, options.log}};
+  auto credentials = proofs.find(read_calendar());
   if (!credentials)
     return credentials.error();
   if (*credentials && (*credentials)->self().as != security::role::member)
     return problem{errc::bad_argument,
                    "the certificate of '" + (*credentials)->self().name + "' in "
-                     + options.data.string()
+                     + data->path().string()
                      + " has the role client; a node needs one with the role member (troupe ca "
                        "issue --role member)"};
   auto wait = options.wait_joined;
-  auto made
-    = std::make_unique<inside>(std::move(options), std::move(*data), *std::move(credentials), sys);
+  auto ca = proofs.take_authority();
+  auto made = std::make_unique<inside>(std::move(options), std::move(*data),
+                                       *std::move(credentials), std::move(ca), sys);
   if (auto why = made->set_up())
     return why;
   if (wait > duration::zero())
@@ -940,6 +968,15 @@ TROUPE_COMPILED result<void> node::leave(const leave_options& how) {
   });
   stop();
   return why;
+}
+
+TROUPE_COMPILED result<std::string> node::invite(const security::invitation_options& how) {
+  if (!inside_->credentials_)
+    return problem{errc::bad_argument, "this node has insecure links; others join without a token"};
+  auto token = inside_->ca_.invite(how, read_calendar());
+  if (!token)
+    return token.error();
+  return std::string{token->line().text()};
 }
 
 TROUPE_COMPILED const std::string& node::name() const {

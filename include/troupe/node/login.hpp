@@ -1,0 +1,55 @@
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "troupe/core/calendar.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/net/address.hpp"
+#include "troupe/net/join.hpp"
+#include "troupe/security/certificate.hpp"
+#include "troupe/security/credentials.hpp"
+#include "troupe/security/join_token.hpp"
+#include "troupe/security/key_pair.hpp"
+#include "troupe/security/setup.hpp"
+#include "troupe/storage/private_file.hpp"
+
+namespace troupe::cluster {
+
+/// Gets a certificate of a cluster by a token, and puts it into `folder`, where cluster_client and
+/// the commands find it. Makes the folder, and a key in it, where they are missing. Blocks up to
+/// 30 s. Errors: those of net::join() and of the disk, in_use (the folder has a certificate of
+/// another cluster).
+inline result<security::facts> login(const std::filesystem::path& folder,
+                                     const std::vector<net::address>& where,
+                                     const security::join_token& token, const net::joiner& who) {
+  if (auto before = security::certificate::load(folder / security::ca_certificate_file)) {
+    auto key = security::detail::key_of(before->native());
+    if (!key || security::fingerprint_of(*key) != token.ca())
+      return problem{errc::in_use, folder.string()
+                                     + " has a certificate of another cluster; it stays, give "
+                                       "another folder, or remove that one"};
+  }
+  if (auto made = storage::make_private_folder(folder); !made)
+    return made.error();
+  auto file = folder / security::identity_key_file;
+  auto key = security::key_pair::load(file);
+  if (!key && key.error().code == errc::not_found) {
+    key = security::key_pair::make();
+    // First: a repeated call then uses the token as the same identity.
+    if (auto saved = key->save(file); !saved)
+      return saved.error();
+  }
+  if (!key)
+    return key.error();
+  auto got = net::join(where, token, *key, who);
+  if (!got)
+    return got.error();
+  if (auto fits = security::credentials::make(*key, got->own, got->ca, read_calendar()); !fits)
+    return fits.error();
+  if (auto put = security::put_certificates(folder, got->ca, got->own); !put)
+    return put.error();
+  return security::facts_of(got->own);
+}
+
+} // namespace troupe::cluster

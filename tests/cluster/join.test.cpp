@@ -1,0 +1,207 @@
+// A cluster grows by tokens, as its users have it grow: from an empty folder, by one line.
+
+#include "cluster/troupe_command.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+/// Without the certificate that other tests give each node.
+running_node start_bare(words options) {
+  words command{"node", "--json", "--listen", "127.0.0.1:0", "--timers", "lan", "--slots", "0"};
+  command.insert(command.end(), options.begin(), options.end());
+  return running_node{start(command)};
+}
+
+/// The line that `troupe ca invite` prints.
+std::string invite(const std::string& data, words more = {}) {
+  words command{"ca", "invite", "--json", "--data", data};
+  command.insert(command.end(), more.begin(), more.end());
+  auto said = run(command);
+  INFO(said);
+  REQUIRE(said.status == 0);
+  return said.line().at("token");
+}
+
+/// What a person is called in `ca list`.
+bool lists(const std::string& data, const std::string& name) {
+  auto said = run({"ca", "list", "--json", "--data", data}).lines();
+  return std::ranges::any_of(said, [&](auto& each) { return each["name"] == name; });
+}
+
+} // namespace
+
+SCENARIO("a machine joins a cluster with one line, and a person logs in with one", "[join]") {
+  need_command();
+  temporary_folder folder;
+  auto at = [&](const std::string& name) { return (folder / name).string(); };
+  GIVEN("a node that has founded a cluster in an empty folder") {
+    auto first = start_bare({"--data", at("d1"), "--name", "first"});
+    auto login = run({"login", first.address(), "--token",
+                      invite(at("d1"), {"--role", "client", "--rights", "operate"}), "--name",
+                      "ada", "--identity", at("ada")});
+    INFO(login);
+    REQUIRE(login.status == 0);
+    auto status = [&](const std::string& where) {
+      return run({"status", "--json", "--at", where, "--identity", at("ada")});
+    };
+    auto members = [&](const std::string& where) {
+      auto seen = status(where).line();
+      return seen.value("members", json::array()).size();
+    };
+    WHEN("a second node has an invitation") {
+      auto token = invite(at("d1"));
+      words as_second{"--data", at("d2"),        "--name",  "second",
+                      "--join", first.address(), "--token", token};
+      auto second = start_bare(as_second);
+      THEN("both are members, and the client finds them") {
+        CHECK(comes_true([&] { return members(second.address()) == 2; }));
+        CHECK(lists(at("d1"), "second"));
+        CHECK(lists(at("d1"), "ada"));
+      }
+      THEN("it comes back after kill -9 by the same command, for which it needs no token") {
+        second.kill();
+        auto again = start_bare(as_second);
+        CHECK(again.ready()["id"] == second.ready()["id"]);
+        CHECK(comes_true([&] { return members(again.address()) == 2; }));
+      }
+      THEN("a third one joins by any member, as that says where the CA is") {
+        REQUIRE(comes_true([&] { return members(second.address()) == 2; }));
+        auto third = start_bare(
+          {"--data", at("d3"), "--name", "third", "--join", second.address(), "--token", "@" + [&] {
+             write_file(folder / "token", invite(at("d1")) + "\n");
+             return at("token");
+           }()});
+        CHECK(comes_true([&] { return members(first.address()) == 3; }));
+      }
+      THEN("nobody else joins by the same line") {
+        auto thief = run({"node", "--data", at("thief"), "--listen", "127.0.0.1:0", "--join",
+                          first.address(), "--token", token});
+        INFO(thief);
+        CHECK(thief.status == 1);
+        CHECK(thief.says("the token was used at"));
+      }
+      THEN("neither a log nor a folder nor status has the secret") {
+        auto secret = token.substr(token.size() - 40, 32);
+        auto log = first.process().read_rest(100ms) + second.process().read_rest(100ms);
+        CHECK(log.find(secret) == std::string::npos);
+        CHECK_FALSE(status(first.address()).says(secret));
+        for (auto& each : std::filesystem::recursive_directory_iterator{folder.path()})
+          if (each.is_regular_file())
+            CHECK(content_of(each.path()).find(secret) == std::string::npos);
+      }
+    }
+    WHEN("a node without a data folder has an invitation") {
+      auto fleeting = start_bare(
+        {"--name", "fleeting", "--join", first.address(), "--token", invite(at("d1"))});
+      THEN("it joins for its life") {
+        CHECK(comes_true([&] { return members(first.address()) == 2; }));
+      }
+    }
+    WHEN("the first node is stopped") {
+      auto token = invite(at("d1"), {"--role", "client"});
+      first.kill();
+      auto refused
+        = run({"login", first.address(), "--token", token, "--identity", at("bob")}, 40s);
+      THEN("a login ends in time and says so, and the line is good afterwards") {
+        INFO(refused);
+        CHECK(refused.status == 1);
+        CHECK(refused.says("cannot be reached"));
+        auto back = running_node{start({"node", "--json", "--listen", first.address(), "--data",
+                                        at("d1"), "--timers", "lan", "--slots", "0"})};
+        auto done = run({"login", first.address(), "--token", token, "--identity", at("bob")}, 40s);
+        INFO(done);
+        CHECK(done.status == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("who has no certificate and no token is told how to get one", "[join]") {
+  need_command();
+  temporary_folder folder;
+  auto at = [&](const std::string& name) { return (folder / name).string(); };
+  auto first = start_bare({"--data", at("d1"), "--name", "first"});
+  auto lost
+    = run({"node", "--data", at("d2"), "--listen", "127.0.0.1:0", "--join", first.address()});
+  INFO(lost);
+  CHECK(lost.status == 2);
+  for (auto* words : {"troupe ca invite", "--token", "troupe ca issue", "--insecure"})
+    CHECK(lost.says(words));
+  CHECK_FALSE(lost.says("node_options"));
+  auto nobody = run({"status", "--at", first.address(), "--identity", at("none")});
+  INFO(nobody);
+  CHECK(nobody.status == 2);
+  CHECK(nobody.says("troupe login"));
+  auto plain = run({"status", "--at", first.address(), "--insecure", "--timeout", "2s"});
+  INFO(plain);
+  CHECK(plain.status != 0);
+  CHECK(plain.says("certificate"));
+}
+
+TEST_CASE("a wrong token is refused by whom it concerns", "[join]") {
+  need_command();
+  temporary_folder folder;
+  auto at = [&](const std::string& name) { return (folder / name).string(); };
+  auto first = start_bare({"--data", at("d1"), "--name", "first"});
+  auto other = start_bare({"--data", at("o1"), "--name", "other"});
+  auto join = [&](const std::string& token) {
+    return run({"node", "--data", at("d2"), "--listen", "127.0.0.1:0", "--join", first.address(),
+                "--token", token});
+  };
+  auto mistyped = invite(at("d1"));
+  mistyped.back() = mistyped.back() == '0' ? '1' : '0';
+  for (auto& [token, status, words] : std::vector<std::tuple<std::string, int, std::string>>{
+         {"hello", 2, "this is no token"},
+         {mistyped, 2, "mistyped"},
+         {invite(at("o1")), 2, "another cluster"},
+         {invite(at("d1"), {"--role", "client"}), 2, "troupe login"}}) {
+    auto got = join(token);
+    INFO(got);
+    CHECK(got.status == status);
+    CHECK(got.says(words));
+    CHECK_FALSE(got.says(token));
+  }
+  auto as_client
+    = run({"login", first.address(), "--token", invite(at("d1")), "--identity", at("ada")});
+  INFO(as_client);
+  CHECK(as_client.says("troupe node --token"));
+  auto no_ca = run({"ca", "invite", "--data", at("d2")});
+  INFO(no_ca);
+  CHECK(no_ca.status == 1);
+  CHECK(no_ca.says("has no CA"));
+  auto too_long = run({"ca", "invite", "--data", at("d1"), "--for", "400h"});
+  CHECK(too_long.status == 2);
+}
+
+TEST_CASE("a node with insecure links says so at each start, stays on loopback and has no CA",
+          "[join]") {
+  need_command();
+  temporary_folder folder;
+  auto beyond = run({"node", "--insecure", "--listen", "0.0.0.0:0"});
+  INFO(beyond);
+  CHECK(beyond.status == 2);
+  CHECK(beyond.says("insecure links are for loopback"));
+  auto plain = start_bare({"--insecure", "--data", (folder / "plain").string()});
+  CHECK(comes_true([&] {
+    return run({"status", "--at", plain.address(), "--insecure"}).status == 0;
+  }));
+  auto secure = run({"status", "--at", plain.address(), "--timeout", "2s"});
+  INFO(secure);
+  CHECK(secure.status != 0);
+  CHECK_FALSE(std::filesystem::exists(folder / "plain" / "ca"));
+  plain.kill();
+  auto asked = run({"node", "--data", (folder / "plain").string(), "--listen", "127.0.0.1:0"});
+  INFO(asked);
+  CHECK(asked.status == 2);
+  CHECK(asked.says("--insecure"));
+}

@@ -1,0 +1,277 @@
+#include "troupe/security/admission.hpp"
+#include "support/temporary_folder.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::security;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+const wall_time now{std::chrono::hours{24 * 365 * 56}};
+const std::string binding(32, 'b');
+
+/// A CA in a folder, and a machine that wants to join.
+struct office {
+  join_token invite(invitation_options how = {}) {
+    return security::invite(folder.path() / "ca", node, how, now).value();
+  }
+
+  join_request request(const join_token& token, const key_pair& whose, role as = role::member) {
+    return proven({.as = as, .name = "ada"}, token, whose, binding);
+  }
+
+  result<certificate> admit(const join_request& what, wall_time when = now) {
+    return security::admit(folder.path() / "ca", what, binding, when);
+  }
+
+  test::temporary_folder folder;
+  authority ca = authority::make(folder.path() / "ca", now).value();
+  node_id node = id_of(key_pair::make().public_half());
+  key_pair key = key_pair::make();
+};
+
+std::string line_of(const join_token& token) {
+  return std::string{token.line().text()};
+}
+
+} // namespace
+
+TEST_CASE("a token is a line that is read as it was written", "[security][join]") {
+  office it;
+  auto token = it.invite();
+  auto line = line_of(token);
+  CHECK(line.starts_with("troupe1"));
+  CHECK(std::ranges::all_of(line, [](char each) { return std::isalnum(each) != 0; }));
+  auto read = join_token::from_line("  " + line + "\n");
+  REQUIRE(read);
+  CHECK(read->ca() == fingerprint_of(it.ca.key()));
+  CHECK(read->issuer() == issuer_of(it.node));
+  CHECK(read->id() == token.id());
+  CHECK(read->proof_key() == token.proof_key());
+  CHECK(line_of(*read) == line);
+  CHECK(line_of(it.invite()) != line);
+}
+
+TEST_CASE("a line with one wrong or missing letter is refused, and not repeated in the sentence",
+          "[security][join]") {
+  office it;
+  auto line = line_of(it.invite());
+  for (std::size_t each = 0; each < line.size(); ++each) {
+    auto wrong = line;
+    wrong[each] = wrong[each] == '0' ? '1' : '0';
+    auto read = join_token::from_line(wrong);
+    REQUIRE_FALSE(read);
+    CHECK(read.error().code == errc::bad_argument);
+    CHECK(read.error().detail.find(line.substr(20, 20)) == std::string::npos);
+    CHECK_FALSE(join_token::from_line(line.substr(0, each)));
+  }
+  for (auto text : {""s, " "s, "troupe1"s, std::string(100'000, 'x'), line + line})
+    CHECK_FALSE(join_token::from_line(text));
+}
+
+TEST_CASE("a token gives the identity that proves it a certificate as it says",
+          "[security][join]") {
+  office it;
+  auto token = it.invite({.as = role::client, .may = rights::operate, .lasts = 1h});
+  auto made = it.admit(it.request(token, it.key, role::client));
+  REQUIRE(made);
+  auto about = facts_of(*made).value();
+  CHECK(about.node == id_of(it.key.public_half()));
+  CHECK(about.as == role::client);
+  CHECK(about.may == rights::operate);
+  CHECK(about.name == "ada");
+  auto named = it.invite({.as = role::client, .name = "grace"});
+  CHECK(facts_of(*it.admit(it.request(named, it.key, role::client))).value().name == "grace");
+  auto book = certificate_register::open(it.folder.path() / "ca").value();
+  CHECK(book.issued().size() == 2);
+}
+
+TEST_CASE("a token is for one identity, which may repeat its request", "[security][join]") {
+  office it;
+  auto token = it.invite();
+  REQUIRE(it.admit(it.request(token, it.key)));
+  CHECK(it.admit(it.request(token, it.key))); // its first answer was lost
+  auto other = it.admit(it.request(token, key_pair::make()));
+  REQUIRE_FALSE(other);
+  CHECK(other.error().code == errc::in_use);
+  CHECK_THAT(other.error().detail,
+             ContainsSubstring(to_string(id_of(it.key.public_half())).substr(0, 8)));
+}
+
+TEST_CASE("whoever repeats its request does not fill the register", "[security][join]") {
+  office it;
+  auto token = it.invite();
+  for (auto each = 0; each < max_certificates_by_token; ++each)
+    REQUIRE(it.admit(it.request(token, it.key)));
+  auto more = it.admit(it.request(token, it.key));
+  REQUIRE_FALSE(more);
+  CHECK(more.error().code == errc::limit_reached);
+  CHECK(it.admit(it.request(it.invite(), key_pair::make())));
+}
+
+TEST_CASE("that a token is used is on the disk before the certificate is there",
+          "[security][join]") {
+  office it;
+  auto token = it.invite();
+  // The register cannot be written: no certificate is given.
+  std::filesystem::create_directory(it.folder.path() / "ca" / certificate_register::file_name);
+  REQUIRE_FALSE(it.admit(it.request(token, it.key)));
+  std::filesystem::remove(it.folder.path() / "ca" / certificate_register::file_name);
+  auto other = it.admit(it.request(token, key_pair::make()));
+  REQUIRE_FALSE(other);
+  CHECK(other.error().code == errc::in_use);
+  CHECK(it.admit(it.request(token, it.key)));
+}
+
+TEST_CASE("whoever cannot prove a token gets nothing, and the token stays", "[security][join]") {
+  office it;
+  auto token = it.invite();
+  auto good = it.request(token, it.key);
+  auto refused = [&](join_request what) {
+    auto got = it.admit(what);
+    REQUIRE_FALSE(got);
+    return got.error().code;
+  };
+  SECTION("a guessed proof") {
+    auto wrong = good;
+    wrong.proof.bytes.front() ^= std::byte{1};
+    CHECK(refused(wrong) == errc::denied);
+  }
+  SECTION("another token's proof") {
+    auto wrong = it.request(it.invite(), it.key);
+    wrong.token = token.id();
+    CHECK(refused(wrong) == errc::denied);
+  }
+  SECTION("a token that was never given out") {
+    CHECK(refused(it.request(join_token::make(it.ca.key(), it.node), it.key)) == errc::denied);
+  }
+  SECTION("the request of another connection") {
+    auto got = admit(it.folder.path() / "ca", good, std::string(32, 'c'), now);
+    REQUIRE_FALSE(got);
+    CHECK(got.error().code == errc::denied);
+  }
+  SECTION("another's key") {
+    auto wrong = good;
+    wrong.key = key_pair::make().public_half();
+    CHECK(refused(wrong) == errc::denied);
+    // With the right proof, but not the private half.
+    auto stolen = it.key.public_half();
+    wrong = it.request(token, key_pair::make());
+    wrong.key = stolen;
+    auto statement = join_statement(wrong, binding);
+    wrong.proof = hmac_sha256(token.proof_key().bytes, statement);
+    CHECK(refused(wrong) == errc::denied);
+  }
+  SECTION("another name or role than was proven") {
+    auto wrong = good;
+    wrong.name = "eve";
+    CHECK(refused(wrong) == errc::denied);
+    wrong = good;
+    wrong.as = role::client;
+    CHECK(refused(wrong) == errc::denied);
+  }
+  CHECK(it.admit(good));
+}
+
+TEST_CASE("a token is refused after its time, and for another role, in words", "[security][join]") {
+  office it;
+  auto token = it.invite({.lasts = 10min});
+  auto request = it.request(token, it.key);
+  auto late = it.admit(request, now + 10min + 1s);
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == errc::bad_argument);
+  CHECK_THAT(late.error().detail, ContainsSubstring("expired"));
+  auto as_client = it.admit(it.request(token, it.key, role::client));
+  REQUIRE_FALSE(as_client);
+  CHECK(as_client.error().code == errc::bad_argument);
+  CHECK_THAT(as_client.error().detail, ContainsSubstring("troupe node --token"));
+  auto for_client = it.admit(it.request(it.invite({.as = role::client}), it.key));
+  REQUIRE_FALSE(for_client);
+  CHECK_THAT(for_client.error().detail, ContainsSubstring("troupe login"));
+  CHECK(it.admit(request, now + 10min));
+}
+
+TEST_CASE("a revoked identity gets no certificate by a token", "[security][join]") {
+  office it;
+  REQUIRE(it.admit(it.request(it.invite(), it.key)));
+  {
+    auto book = certificate_register::open(it.folder.path() / "ca").value();
+    REQUIRE(book.enter(revocation{{}, id_of(it.key.public_half()), now, 1}));
+  }
+  auto again = it.admit(it.request(it.invite(), it.key));
+  REQUIRE_FALSE(again);
+  CHECK_THAT(again.error().detail, ContainsSubstring("revoked"));
+}
+
+TEST_CASE("an invitation with an invalid name or time is refused", "[security][join]") {
+  office it;
+  auto refused = [&](invitation_options how) {
+    return !security::invite(it.folder.path() / "ca", it.node, how, now);
+  };
+  CHECK(refused({.name = std::string(65, 'x')}));
+  CHECK(refused({.name = "a\nb"}));
+  CHECK(refused({.lasts = 0s}));
+  CHECK(refused({.lasts = max_invitation + 1s}));
+  CHECK_FALSE(refused({.lasts = max_invitation}));
+  CHECK(security::invite(it.folder.path() / "none", it.node, {}, now).error().code
+        == errc::not_found);
+}
+
+TEST_CASE("a name of the joiner that cannot stand in a certificate costs no token",
+          "[security][join]") {
+  office it;
+  auto token = it.invite();
+  auto wrong = proven({.as = role::member, .name = "a\nb"}, token, it.key, binding);
+  REQUIRE_FALSE(it.admit(wrong));
+  CHECK(it.admit(it.request(token, key_pair::make())));
+}
+
+TEST_CASE("neither the book of invitations nor a sentence has the secret of a token",
+          "[security][join]") {
+  office it;
+  auto token = it.invite();
+  auto line = line_of(token);
+  auto secret = line.substr(line.size() - 8 - 32, 32);
+  REQUIRE(it.admit(it.request(token, it.key)));
+  std::ifstream in{it.folder.path() / "ca" / invitation_book::file_name};
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  CHECK(text.find(to_string(token.id())) != std::string::npos);
+  CHECK(text.find(secret) == std::string::npos);
+}
+
+TEST_CASE("an address has five wrong guesses a minute", "[security][join]") {
+  guess_limiter limiter;
+  time_point moment{};
+  for (auto each = 0; each < 5; ++each) {
+    CHECK(limiter.hears(moment, "a"));
+    limiter.failed(moment, "a");
+    moment += 1s;
+  }
+  CHECK_FALSE(limiter.hears(moment, "a"));
+  CHECK(limiter.hears(moment, "b"));
+  CHECK_FALSE(limiter.hears(time_point{1min - 1ns}, "a"));
+  CHECK(limiter.hears(time_point{1min}, "a"));
+  limiter.failed(time_point{1min}, "a");
+  CHECK_FALSE(limiter.hears(time_point{1min}, "a"));
+}
+
+TEST_CASE("guesses from very many addresses are bounded together", "[security][join]") {
+  guess_limiter limiter;
+  time_point moment{};
+  for (std::size_t each = 0; each < guess_limiter::max_sources; ++each)
+    limiter.failed(moment, std::to_string(each));
+  CHECK(limiter.hears(moment, "0"));
+  CHECK_FALSE(limiter.hears(moment, "new"));
+  limiter.failed(moment, "new");
+  CHECK(limiter.hears(moment + 1min, "new"));
+}
