@@ -11,6 +11,7 @@
 #include "connect.hpp"
 #include "troupe/sim/raft_event_laws.hpp"
 #include "troupe/testing/comes_true.hpp"
+#include "troupe/testing/throwaway_ca.hpp"
 
 namespace cli::chaos {
 
@@ -45,9 +46,10 @@ problem chaos_cluster::start() {
       return where.error();
     nodes_.push_back({"n" + std::to_string(number + 1), *std::move(where), {}});
   }
+  testing::throwaway_ca ca{how_.folder / "ca"};
   for (auto& each : nodes_)
-    ca_.issue(how_.folder / each.name, each.name);
-  ca_.issue(client_folder(), "client", security::role::client);
+    ca.issue(how_.folder / each.name, each.name);
+  ca.issue(client_folder(), "client", security::role::client);
   for (auto& each : nodes_)
     if (auto why = start(each, &each == &nodes_.front()))
       return why;

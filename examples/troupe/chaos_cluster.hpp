@@ -18,7 +18,6 @@
 #include "node_process.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/messages.hpp"
-#include "troupe/testing/throwaway_ca.hpp"
 
 namespace cli::chaos {
 
@@ -120,7 +119,6 @@ private:
 
   options how_;
   network& network_;
-  troupe::testing::throwaway_ca ca_;
   std::vector<node> nodes_;
   std::unique_ptr<troupe::cluster_client> eye_;
   std::size_t leader_ = 0;

@@ -106,7 +106,7 @@ private:
   }
 
   bool start_nodes() {
-    testing::throwaway_ca ca;
+    testing::throwaway_ca ca{folder_.path() / "ca"};
     ca.issue(folder_.path() / "client", "demo", security::role::client);
     for (auto* name : {"n1", "n2", "n3"})
       ca.issue(folder_.path() / name, name);

@@ -37,7 +37,7 @@ TEST_CASE("a backup begins a new cluster with all that the old one had", "[clust
     before = take_lock(old.address()); // the backup does not know of this one
     old.kill();
   }
-  auto restored = run({"restore", file, "--json", "--data", folder / "new"});
+  auto restored = run({"restore", "--insecure", file, "--json", "--data", folder / "new"});
   INFO(restored);
   REQUIRE(restored.status == 0);
   running_node anew{{"--name", "old", "--slots", "0", "--data", folder / "new"}};
@@ -108,10 +108,10 @@ TEST_CASE("a backup is written over nothing, and restored over nothing", "[clust
   CHECK(content_of(file) == "the only copy");
   std::filesystem::remove(file);
   REQUIRE(run({"backup", file, "--at", node.address()}).status == 0);
-  auto running = run({"restore", file, "--data", folder / "old"});
+  auto running = run({"restore", "--insecure", file, "--data", folder / "old"});
   CHECK(running.status == 1);
-  REQUIRE(run({"restore", file, "--data", folder / "new"}).status == 0);
-  auto again = run({"restore", file, "--data", folder / "new"});
+  REQUIRE(run({"restore", "--insecure", file, "--data", folder / "new"}).status == 0);
+  auto again = run({"restore", "--insecure", file, "--data", folder / "new"});
   INFO(again);
   CHECK(again.status == 1);
   CHECK(run({"recover", "--data", folder / "old"}).says("running node"));
@@ -121,15 +121,15 @@ TEST_CASE("backups and folders that are none are refused", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
   write_file(folder / "short", "abc");
-  auto refused = run({"restore", folder / "short", "--data", folder / "new"});
+  auto refused = run({"restore", "--insecure", folder / "short", "--data", folder / "new"});
   INFO(refused);
   CHECK(refused.status == 2);
   CHECK(refused.says("checksum"));
-  CHECK(run({"restore", folder / "none", "--data", folder / "new"}).says("no such file"));
-  CHECK(run({"restore", folder / ".", "--data", folder / "new"}).says("not a regular file"));
+  CHECK(run({"restore", "--insecure", folder / "none", "--data", folder / "new"}).says("no such file"));
+  CHECK(run({"restore", "--insecure", folder / ".", "--data", folder / "new"}).says("not a regular file"));
   write_file(folder / "huge", "abc");
   std::filesystem::resize_file(folder / "huge", std::uintmax_t{1} << 32U); // takes no room
-  auto huge = run({"restore", folder / "huge", "--data", folder / "new"});
+  auto huge = run({"restore", "--insecure", folder / "huge", "--data", folder / "new"});
   INFO(huge);
   CHECK(huge.status == 2);
   CHECK_FALSE(std::filesystem::exists(folder / "new"));

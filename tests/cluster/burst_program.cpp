@@ -313,8 +313,8 @@ nlohmann::json question(node& me, const order& what) {
 }
 
 void ask(char** words) {
-  auto made = cluster_client::connect({*net::address::from_string(words[0])}, 20s, {},
-                                      test::client_identity());
+  auto made = cluster_client::connect({*net::address::from_string(words[0])}, 20s,
+                                      test::client_links(), test::client_identity());
   if (!made)
     fail(made.error().detail);
   auto& me = **made;

@@ -1,10 +1,12 @@
 // A cluster grows by tokens, as its users have it grow: from an empty folder, by one line.
 
 #include "cluster/troupe_command.hpp"
+#include "troupe/testing/namespace_network.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -124,6 +126,36 @@ SCENARIO("a machine joins a cluster with one line, and a person logs in with one
       }
     }
   }
+}
+
+TEST_CASE("a second machine joins by the network with one line", "[join]") {
+  need_command();
+  if (auto why = testing::namespace_network::missing())
+    SKIP(why.detail);
+  auto network = testing::namespace_network::make();
+  REQUIRE(network);
+  temporary_folder folder;
+  auto at = [&](const std::string& name) { return (folder / name).string(); };
+  auto start_on = [&](const std::string& host, const std::string& name, words more) {
+    words command{"node",   "--json", "--listen", host + ":6767", "--data",  at(name),
+                  "--name", name,     "--timers", "lan",          "--slots", "0"};
+    command.insert(command.end(), more.begin(), more.end());
+    std::optional<running_node> made;
+    (*network)->at(host, [&] { made.emplace(start(command)); });
+    return *std::move(made);
+  };
+  auto one = (*network)->add_host().value();
+  auto two = (*network)->add_host().value();
+  auto first = start_on(one, "one", {});
+  auto second = start_on(two, "two", {"--join", one + ":6767", "--token", invite(at("one"))});
+  auto login = run({"login", two + ":6767", "--token", invite(at("one"), {"--role", "client"}),
+                    "--identity", at("me")}); // from a third machine, by the one without the CA
+  INFO(login);
+  REQUIRE(login.status == 0);
+  CHECK(comes_true([&] {
+    auto seen = run({"status", "--json", "--at", two + ":6767", "--identity", at("me")}).line();
+    return seen.value("members", json::array()).size() == 2;
+  }));
 }
 
 TEST_CASE("who has no certificate and no token is told how to get one", "[join]") {

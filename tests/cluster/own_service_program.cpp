@@ -127,7 +127,7 @@ int run_client(const std::vector<std::string>& words) {
   std::vector<net::address> nodes;
   for (std::size_t each = once ? 2 : 1; each < words.size(); ++each)
     nodes.push_back(place(words.at(each)));
-  auto client = cluster_client::connect(nodes, 10s, {}, test::client_identity());
+  auto client = cluster_client::connect(nodes, 10s, test::client_links(), test::client_identity());
   if (!client) {
     std::cout << "failed " << name_of(client.error().code) << ": " << client.error().detail
               << std::endl;

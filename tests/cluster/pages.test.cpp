@@ -66,7 +66,7 @@ public:
     if (command.starts_with("node "))
       return start_node(command);
     if (command.starts_with("ca invite ")) {
-      be_on_machine_of(begun_.begin()->first);
+      be_on_machine_of(founder_);
       return must_pass(command);
     }
     if (command.starts_with("init ") || command.starts_with("ca "))
@@ -115,6 +115,8 @@ public:
     auto again = begun_.find(name);
     auto at = again == begun_.end() ? "127.0.0.1:0" : again->second.address();
     stop(name);
+    if (command.find("--join") == std::string::npos)
+      founder_ = name;
     data_ = folder_ / name;
     auto& made = begun_[name];
     auto line = std::regex_replace(command, std::regex{" --listen \\S+"}, "");
@@ -160,13 +162,13 @@ private:
       {"/bin/sh", "-c",
        "cd '" + root.string()
          + "' && PATH='" TROUPE_BIN_DIR "':$PATH && export PATH && TROUPE_HOME='" + file("home")
-         + "' && export TROUPE_HOME && " + line + " 2>&1"}};
+         + "' && export TROUPE_HOME && exec 2>&1 && " + line}};
   }
 
   [[nodiscard]] std::string here(std::string command) const {
     command = replace_all(command, "build/release/bin/", "");
     command = replace_all(command, "/tmp/", file(""));
-    for (auto* token : {"b.token", "c.token", "me.token"})
+    for (auto* token : {"b.token", "c.token", "me.token", "two.token"})
       command = replace_all(command, token, file(token));
     for (auto& [called, real] : places_)
       command = replace_all(command, called, real);
@@ -178,6 +180,7 @@ private:
 
   temporary_folder folder_;
   std::string data_;
+  std::string founder_; // of the last cluster: it has the CA
   std::map<std::string, std::string> places_;
   std::map<std::string, node> begun_;
   std::vector<std::unique_ptr<troupe::testing::child_process>> background_;

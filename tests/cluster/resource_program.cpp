@@ -46,7 +46,8 @@ int main(int argc, char** argv) {
   std::signal(SIGUSR1, [](int) { shall_stop = 1; });
   auto where = net::address::from_string(argv[1]);
   auto cluster
-    = where ? cluster_client::connect({*where}, 10s, {}, test::client_identity()) : where.error();
+    = where ? cluster_client::connect({*where}, 10s, test::client_links(), test::client_identity())
+            : where.error();
   if (!cluster)
     return complain(cluster.error());
   auto store = lock::fenced_store::open(argv[2]);

@@ -88,7 +88,7 @@ TEST_CASE("what was seen before a removal, or before a restore, replaces nothing
     CHECK(said(old.address(), {"replace", "colour", "green", seen_removed}) == "conflict");
     old.kill();
   }
-  REQUIRE(run({"restore", file, "--data", folder / "new"}).status == 0);
+  REQUIRE(run({"restore", "--insecure", file, "--data", folder / "new"}).status == 0);
   running_node anew{{"--name", "new", "--slots", "0", "--data", folder / "new"}};
   CHECK(run({"get", "colour", "--at", anew.address()}).output == "blue\n");
   CHECK(said(anew.address(), {"replace", "colour", "green", seen}) == "conflict");

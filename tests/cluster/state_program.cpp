@@ -206,8 +206,8 @@ int main(int argc, char** argv) {
   std::vector<std::string> words{argv + 1, argv + argc};
   if (words.size() < 2)
     fail({errc::bad_argument, "see the source for its usage"});
-  auto cluster
-    = value_of(cluster_client::connect(addresses_in(words[0]), 20s, {}, test::client_identity()));
+  auto cluster = value_of(cluster_client::connect(addresses_in(words[0]), 20s, test::client_links(),
+                                                  test::client_identity()));
   state::state_client table{cluster->system(), cluster->services().state};
   if (words[1] == "fill" && words.size() == 4)
     fill(table, static_cast<std::uint32_t>(std::stoul(words[2])), std::stoul(words[3]));

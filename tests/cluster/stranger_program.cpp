@@ -51,7 +51,8 @@ int main(int argc, char** argv) {
     return 2;
   init<stranger::riddles>();
   auto where = net::address::from_string(argv[1]);
-  auto client = cluster_client::connect({*where}, 5s, {}, test::client_identity());
+  auto client
+    = cluster_client::connect({*where}, 5s, test::client_links(), test::client_identity());
   if (!client)
     return 1;
   auto link = (*client)->link_to(*where, 5s);

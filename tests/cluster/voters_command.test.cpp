@@ -122,7 +122,7 @@ TEST_CASE("a backup that is made under load is whole, and the load goes on where
   load.must_have_met_no_error();
   for (auto index : {0, 1, 2})
     cluster[index].kill();
-  REQUIRE(run({"restore", folder / "file", "--data", folder / "new"}).status == 0);
+  REQUIRE(run({"restore", "--insecure", folder / "file", "--data", folder / "new"}).status == 0);
   running_node anew{{"--name", "anew", "--slots", "0", "--data", folder / "new"}};
   CHECK(run({"get", "colour", "--at", anew.address()}).output == "blue\n");
   writers{anew.address()}.must_have_met_no_error();

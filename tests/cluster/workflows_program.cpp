@@ -182,7 +182,8 @@ int main(int argc, char** argv) {
   const words what(given.begin() + 1, given.end());
   if (what[0] == "agency" && what.size() == 3)
     be_agency(nodes, what[1], what[2]);
-  auto cluster = value_of(cluster_client::connect(nodes, 20s, {}, test::client_identity()));
+  auto cluster
+    = value_of(cluster_client::connect(nodes, 20s, test::client_links(), test::client_identity()));
   if (!carry_out(cluster->services().scheduler, what))
     fail({errc::bad_argument, "'" + what[0] + "' is nothing that it does"});
 }

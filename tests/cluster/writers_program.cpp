@@ -51,7 +51,8 @@ public:
   /// Returns how many commands it made.
   std::uint64_t run() {
     while (!may_stop()) {
-      auto cluster = cluster_client::connect(where_, 20s, {}, test::client_identity());
+      auto cluster
+        = cluster_client::connect(where_, 20s, test::client_links(), test::client_identity());
       if (!cluster) {
         complain("connect", cluster.error());
         continue;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "troupe/net/link_options.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/testing/throwaway_ca.hpp"
@@ -28,14 +29,25 @@ inline testing::throwaway_ca& test_ca() {
   return *made;
 }
 
-/// The folder of a client that may do all that clients may.
+/// Whether the test has set TROUPE_INSECURE, which commands see as well.
+inline bool is_insecure() {
+  return std::getenv("TROUPE_INSECURE") != nullptr;
+}
+
+/// For the links of clients.
+inline net::link_options client_links() {
+  return {.insecure = is_insecure()};
+}
+
+/// The folder of a client that may do all that clients may; empty for insecure links.
 inline std::filesystem::path client_identity() {
   test_ca();
-  return std::getenv("TROUPE_HOME");
+  return is_insecure() ? "" : std::getenv("TROUPE_HOME");
 }
 
 /// Gives a node a certificate, unless it has one, or its links are insecure.
 inline void certify(cluster::node_options& how) {
+  how.links.insecure = how.links.insecure || is_insecure();
   if (how.links.insecure || !how.identity.empty() || security::has_certificates(how.data))
     return;
   if (how.data.empty())

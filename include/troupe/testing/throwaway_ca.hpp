@@ -1,9 +1,8 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -13,10 +12,12 @@
 #include <stdlib.h>
 
 #include "troupe/core/calendar.hpp"
+#include "troupe/core/entropy.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/credentials.hpp"
+#include "troupe/security/join_token.hpp"
 #include "troupe/security/key_pair.hpp"
 #include "troupe/security/setup.hpp"
 #include "troupe/security/types.hpp"
@@ -25,15 +26,16 @@
 namespace troupe::testing {
 
 /// The CA of a cluster that lives as long as a test. What it writes goes with it; certificates last
-/// a day. Each call throws std::runtime_error with the reason if it fails. Thread-safe.
+/// 30 days. Each call throws std::runtime_error with the reason if it fails. Thread-safe.
 class throwaway_ca {
 public:
-  /// A new one.
-  throwaway_ca() : ca_(made_in(folder_.path)) {}
+  /// A new one, in a temporary folder that goes with this object.
+  throwaway_ca() : scratch_(std::in_place), folder_(scratch_->path), ca_(open(folder_)) {}
 
-  /// The one that another process has made: its folder().
-  explicit throwaway_ca(const std::filesystem::path& folder)
-    : ca_(must(security::authority::load(folder))) {}
+  /// The one in `folder`, which is made if it is not there; the folder stays. For several processes
+  /// of a test.
+  explicit throwaway_ca(std::filesystem::path folder)
+    : folder_(std::move(folder)), ca_(open(folder_)) {}
 
   throwaway_ca(const throwaway_ca&) = delete;
   throwaway_ca& operator=(const throwaway_ca&) = delete;
@@ -42,9 +44,9 @@ public:
     return ca_;
   }
 
-  /// Where its key is, for other processes of the test. @pre It is a new one.
+  /// Where its key is.
   [[nodiscard]] const std::filesystem::path& folder() const {
-    return folder_.path;
+    return folder_;
   }
 
   /// Puts a key and certificates into `folder`, for node_options::data or identity, or for a
@@ -63,11 +65,11 @@ public:
     must(security::put_certificates(folder, ca_.own(), issue(*key, name, as, may)));
   }
 
-  /// The same in a folder of its own, which goes with this object.
+  /// The same in a new folder inside folder().
   [[nodiscard]] std::filesystem::path
   make_identity(const std::string& name = {}, security::role as = security::role::member,
-                security::rights may = security::rights::operate) {
-    auto folder = folder_.path / ("identity-" + std::to_string(++identities_));
+                security::rights may = security::rights::operate) const {
+    auto folder = folder_ / ("identity-" + to_string(random_id<security::token_id>()));
     issue(folder, name, as, may);
     return folder;
   }
@@ -107,20 +109,23 @@ private:
       return *std::move(what);
   }
 
-  static security::authority made_in(const std::filesystem::path& folder) {
-    return must(security::authority::make(folder, read_calendar()));
+  static security::authority open(const std::filesystem::path& folder) {
+    std::error_code fault;
+    return must(std::filesystem::exists(folder / security::authority::key_file, fault)
+                  ? security::authority::load(folder)
+                  : security::authority::make(folder, read_calendar()));
   }
 
   [[nodiscard]] security::certificate issue(const security::key_pair& key, const std::string& name,
                                             security::role as, security::rights may) const {
     auto called = name.empty() ? to_string(id_of(key.public_half())).substr(0, 8) : name;
     return must(
-      ca_.issue(key.public_half(), {called, as, may, std::chrono::hours{24}}, read_calendar()));
+      ca_.issue(key.public_half(), {called, as, may, std::chrono::hours{24 * 30}}, read_calendar()));
   }
 
-  scratch folder_;
+  std::optional<scratch> scratch_;
+  std::filesystem::path folder_;
   security::authority ca_;
-  std::atomic<std::size_t> identities_ = 0;
 };
 
 } // namespace troupe::testing
