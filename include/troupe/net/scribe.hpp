@@ -318,7 +318,7 @@ private:
              && caf::io::scribe::consume(context, bytes, size); // takes rd_buf()
     }
     if (kept && !detached())
-      forget_third_nodes();
+      forget_gone_nodes();
     if (was_collecting) {
       collected_ = {}; // gives the memory back
       give_way(share_of_collected_.hold(0), {});
@@ -373,29 +373,21 @@ private:
                     caf::make_message(to_error(std::move(why))));
   }
 
-  /// BASP keeps for ever what it has heard of nodes in messages: routes over the peer, an actor for
-  /// each, handles. Here that is of no use, as no node takes messages by way of another. Cost: O(n)
-  /// in nodes, if a new one was named or one has gone.
-  void forget_third_nodes() {
-    auto& basp = *static_cast<caf::io::basp_broker*>(parent());
-    auto& known = basp.spawn_servers;
+  /// BASP keeps an actor for each node that it ever had a link to, 2 KB each. It hears of no others,
+  /// as handles of actors of third nodes are not read. Cost: O(n) in nodes, after one has gone.
+  void forget_gone_nodes() {
     auto gone = owner_->forgotten_nodes();
-    if (known.size() <= known_nodes_ && gone == gone_nodes_)
+    if (gone == gone_nodes_)
       return;
-    auto& routes = basp.instance.tbl();
-    auto peer = routes.lookup_direct(hdl());
-    std::erase_if(known, [&](const auto& each) {
+    gone_nodes_ = gone;
+    auto& basp = *static_cast<caf::io::basp_broker*>(parent());
+    std::erase_if(basp.spawn_servers, [&](const auto& each) {
       auto& [node, server] = each;
-      auto hop = routes.lookup_indirect(node);
-      if (routes.lookup_direct(node) || (hop && hop != peer)) // others may have links of their own
+      if (basp.instance.tbl().lookup_direct(node))
         return false;
       caf::anon_send_exit(server, caf::exit_reason::kill);
-      routes.erase_indirect(node);
-      basp.proxies().erase(node);
       return true;
     });
-    known_nodes_ = known.size();
-    gone_nodes_ = gone;
   }
 
   /// Gives BASP the header whose payload has been judged.
@@ -525,8 +517,7 @@ private:
   std::size_t wanted_ = 0;
   caf::byte_buffer collected_;
   std::size_t to_skip_ = 0;
-  /// How many nodes BASP knew, and how many had gone, when it last forgot third nodes.
-  std::size_t known_nodes_ = 0;
+  /// How many nodes had gone when it last forgot those.
   std::uint64_t gone_nodes_ = 0;
   /// Above the bound: nothing more is written.
   bool too_slow_ = false;
