@@ -373,8 +373,9 @@ private:
                     caf::make_message(to_error(std::move(why))));
   }
 
-  /// BASP keeps an actor for each node that it ever had a link to, 2 KB each. It hears of no others,
-  /// as handles of actors of third nodes are not read. Cost: O(n) in nodes, after one has gone.
+  /// BASP keeps an actor for each node that it ever had a link to, 2 KB each. It hears of no
+  /// others, as handles of actors of third nodes are not read. Cost: O(n) in nodes, after one has
+  /// gone.
   void forget_gone_nodes() {
     auto gone = owner_->forgotten_nodes();
     if (gone == gone_nodes_)
