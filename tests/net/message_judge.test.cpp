@@ -108,6 +108,19 @@ TEST_CASE("only members reach the server that spawns, and others ask for it unas
   CHECK(message_judge::is_usual(judged.why));
 }
 
+TEST_CASE("what CAF tells of a client's process, unasked, needs no right and is of no use",
+          "[net]") {
+  auto told = a_message(
+    {caf::type_id_v<caf::ok_atom>, text, caf::type_id_v<caf::strong_actor_ptr>, text}, "\x04info");
+  for (auto& who : {reader, user}) {
+    auto judged = judged_link{who}.content(told);
+    CHECK(judged.what == decision::drop);
+    CHECK(judged.why.code == errc::bad_argument);
+    CHECK(message_judge::is_usual(judged.why.detail));
+  }
+  CHECK(judged_link{member}.content(told).what == decision::pass);
+}
+
 TEST_CASE("a link whose peer says to be another node is closed", "[net]") {
   judged_link link{member};
   basp_header monitor{monitor_message, 0, 9, 0, entry_point};

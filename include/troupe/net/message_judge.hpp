@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -9,6 +11,7 @@
 
 #include "caf/node_id.hpp"
 #include "caf/proxy_registry.hpp"
+#include "caf/type_id.hpp"
 #include "troupe/core/caf/incoming_handles.hpp"
 #include "troupe/core/caf/incoming_message.hpp"
 #include "troupe/core/problem.hpp"
@@ -95,8 +98,8 @@ public:
     return incoming_handles::link{node_, peer_, self_, proxies_, max_known_actors};
   }
 
-  /// Whether each peer sends unasked what is dropped for this reason: CAF asks once for the server
-  /// that spawns actors.
+  /// Whether each peer sends what is dropped for this reason: CAF itself asks for the server that
+  /// spawns actors, and tells of its own, once for each link.
   static bool is_usual(std::string_view why) {
     return why == spawns_not;
   }
@@ -131,12 +134,19 @@ private:
       return dropped("an error that answers nothing");
     if (auto why = dropped(incoming_message::refusal(seen)))
       return why;
+    auto types = incoming_message::types_of(seen);
+    if (who_.as != security::role::member && std::ranges::equal(types.all(), own_spawner))
+      return dropped(spawns_not); // no node spawns at a client
     if (!rules_ || grants::is_answer(message.data))
       return {};
-    return rules_->refusal(who_, incoming_message::types_of(seen).all());
+    return rules_->refusal(who_, types.all());
   }
 
   static constexpr std::string_view spawns_not = "only members may spawn";
+  /// With which CAF tells of the server that spawns actors in its process.
+  static constexpr std::array own_spawner{caf::type_id_v<caf::ok_atom>, caf::type_id_v<std::string>,
+                                          caf::type_id_v<caf::strong_actor_ptr>,
+                                          caf::type_id_v<std::string>};
 
   const std::string peer_;
   const std::string self_;
