@@ -63,8 +63,9 @@ public:
   /// `links` bounds its links. `identity` is the folder with this client's key and certificates,
   /// which `troupe login` and `troupe ca issue` make; it may be empty only with
   /// link_options::insecure. Errors, each with the last failure: unreachable, incompatible,
-  /// bad_argument (what answers is not a troupe node, a host name is not known, or a certificate is
-  /// refused), timed_out (no address gave a reason); and those of security::credentials::load().
+  /// bad_argument (no address, what answers is not a troupe node, a host name is not known, or a
+  /// certificate is refused), timed_out (no address gave a reason); and those of
+  /// security::credentials::load().
   static result<std::unique_ptr<cluster_client>>
   connect(std::vector<net::address> addresses, duration wait = std::chrono::seconds{5},
           const net::link_options& links = {}, const std::filesystem::path& identity = {});
