@@ -30,11 +30,20 @@ using namespace troupe;
 
 namespace {
 
+/// A member may do everything, whatever its certificate says.
+std::string rights_of(security::role as, security::rights may) {
+  return as == security::role::client ? std::string{name_of(may)} : std::string{};
+}
+
+json or_null(const std::string& text) {
+  return text.empty() ? json(nullptr) : json(text);
+}
+
 json to_json(const security::facts& what) {
   return {{"node", to_string(what.node)},
           {"name", what.name},
           {"role", std::string{name_of(what.as)}},
-          {"rights", std::string{name_of(what.may)}},
+          {"rights", or_null(rights_of(what.as, what.may))},
           {"valid_until", to_rfc3339(what.valid_until)},
           {"serial", what.serial}};
 }
@@ -92,8 +101,8 @@ int issue(const common_options& common, const ca_command& what, const security::
   said["out"] = out.string();
   return tell(common, "issued", said,
               out.string() + " has a certificate for " + what.role + ' ' + what.name
-                + " with the rights to " + what.rights + ", valid until "
-                + to_rfc3339(issued->valid_until)
+                + (issued->as == security::role::client ? " with the right " + what.rights : "")
+                + ", valid until " + to_rfc3339(issued->valid_until)
                 + (what.request.empty() ? "; it holds a private key, so bring it to its machine on "
                                           "a way that nobody else can read"
                                         : ""));
@@ -109,7 +118,7 @@ int list(const common_options& common, const security::certificate_register& boo
              {"name", each.name},
              {"node", to_string(each.node)},
              {"role", std::string{name_of(each.as)}},
-             {"rights", std::string{name_of(each.may)}},
+             {"rights", or_null(rights_of(each.as, each.may))},
              {"valid_until", to_rfc3339(each.valid_until)},
              {"revoked_since", revoked ? json(to_rfc3339(*revoked)) : json(nullptr)}});
       continue;
@@ -117,7 +126,7 @@ int list(const common_options& common, const security::certificate_register& boo
     auto state = revoked                  ? "revoked " + to_rfc3339(*revoked)
                  : each.valid_until < now ? std::string{"expired"}
                                           : std::string{"valid"};
-    shown.add({each.name, std::string{name_of(each.as)}, std::string{name_of(each.may)}, state,
+    shown.add({each.name, std::string{name_of(each.as)}, rights_of(each.as, each.may), state,
                to_rfc3339(each.valid_until), to_string(each.node).substr(0, 8), each.serial});
   }
   if (!common.json)
@@ -181,7 +190,7 @@ int invite(const common_options& common, const ca_command& what) {
     print({{"event", "invited"},
            {"token", std::string{line.text()}},
            {"role", what.role},
-           {"rights", what.rights},
+           {"rights", or_null(rights_of(how.as, how.may))},
            {"name", what.name.empty() ? json(nullptr) : json(what.name)},
            {"valid_until", to_rfc3339(now + how.lasts)}});
     return ok;

@@ -318,8 +318,14 @@ private:
   }
 
   void add_identities() {
-    auto* init = add("init", "Makes an identity, and a CA that admits others to its cluster",
-                     [this] { return cli::run_init(common_, init_); });
+    auto* init
+      = add("init", "Makes an identity, and a CA that admits others to its cluster", [this] {
+          if (!init_.request.empty() && !init_.name.empty())
+            return cli::complain(common_, {troupe::errc::bad_argument,
+                                           "--name says nothing beside --request, as the CA gives "
+                                           "the name: troupe ca issue --name"});
+          return cli::run_init(common_, init_);
+        });
     init->add_option("--data", init_.data, "Data folder of a node, new or without certificates")
       ->option_text("FOLDER")
       ->required()
@@ -331,8 +337,12 @@ private:
                    "Makes no CA, but a file with which another cluster's CA admits it")
       ->option_text("FILE")
       ->check(cli::given("a file, or leave --request out"));
-    auto* ca = add("ca", "Admits nodes and clients to the cluster of a CA, and excludes them",
-                   [this] { return cli::run_ca(common_, ca_); });
+    ca_command_
+      = add("ca", "Admits nodes and clients to the cluster of a CA, and excludes them", [this] {
+          auto why = check_ca();
+          return why ? cli::complain(common_, why) : cli::run_ca(common_, ca_);
+        });
+    auto* ca = ca_command_;
     ca->add_option("VERB", ca_.verb, "invite, issue, list, renew or revoke")
       ->required()
       ->check(cli::one_of({"invite", "issue", "list", "renew", "revoke"}));
@@ -348,7 +358,8 @@ private:
     ca->add_option("--role", ca_.role, "member, or client")
       ->option_text("member|client")
       ->check(cli::one_of({"member", "client"}));
-    ca->add_option("--rights", ca_.rights, "read, use or operate; each includes those before it")
+    ca->add_option("--rights", ca_.rights,
+                   "Of a client: read, use or operate; each includes those before it")
       ->option_text("read|use|operate")
       ->check(cli::one_of({"read", "use", "operate"}));
     ca->add_option("--for", ca_.lasts,
@@ -384,6 +395,34 @@ private:
                    "Folder for your key and certificate; default: the one that TROUPE_HOME names, "
                    "or ~/.troupe")
       ->option_text("FOLDER");
+  }
+
+  /// What `troupe ca` would not use with this verb, and its user may rely on.
+  [[nodiscard]] troupe::problem check_ca() const {
+    auto refuse = [](const std::string& why) {
+      return troupe::problem{troupe::errc::bad_argument, why};
+    };
+    auto given = [this](const std::string& option) { return ca_command_->count(option) > 0; };
+    auto admits = ca_.verb == "issue" || ca_.verb == "invite";
+    if (!ca_.which.empty() && (admits || ca_.verb == "list"))
+      return refuse("'" + ca_.which + "' is one word too many for troupe ca " + ca_.verb
+                    + (admits ? "; give a name as --name" : "; it lists all certificates"));
+    struct use {
+      std::string option;
+      std::vector<std::string> verbs;
+    };
+    for (auto& [option, verbs] :
+         {use{"--name", {"issue", "invite"}}, use{"--role", {"issue", "invite"}},
+          use{"--rights", {"issue", "invite"}}, use{"--request", {"issue"}},
+          use{"--out", {"issue", "renew"}}, use{"--for", {"invite"}}})
+      if (given(option) && std::ranges::find(verbs, ca_.verb) == verbs.end())
+        return refuse(option + " is for troupe ca " + verbs.front()
+                      + (verbs.size() > 1 ? " and " + verbs.back() : "")
+                      + "; leave it out of troupe ca " + ca_.verb);
+    if (given("--rights") && ca_.role == "member")
+      return refuse("--rights is for clients, as a member may do everything; give --role client, "
+                    "or leave --rights out");
+    return {};
   }
 
   void add_leave() {
@@ -760,6 +799,7 @@ private:
   cli::init_command init_;
   cli::ca_command ca_;
   cli::login_command login_;
+  CLI::App* ca_command_ = nullptr;
   cli::leave_command leave_;
   cli::maintain_command maintain_;
   cli::voters_command voters_;

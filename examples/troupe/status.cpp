@@ -19,14 +19,15 @@ void print_text(const cluster_report& found) {
               << "  started " << each.value.boot << (each.value.boot == 1 ? " time" : " times")
               << (leads(each.value, found) ? "  leader" : "") << '\n';
   auto& agents = found.agents;
-  std::cout << found.nodes.size() << " members, " << agents.active << " agents active and "
-            << agents.maintenance + agents.inactive + agents.disconnected << " not";
+  std::cout << counted(found.nodes.size(), "member") << ", " << counted(agents.active, "agent")
+            << " active and " << agents.maintenance + agents.inactive + agents.disconnected
+            << " not";
   if (auto& known = found.services) {
     auto slots = count_slots(*known);
-    std::cout << ", " << known->workers.size() << " workers with " << slots.used << " of "
-              << slots.all << " slots in use, " << known->locks << " locks, "
-              << known->runs.runs_live << " workflows live and " << known->runs.runs_finished
-              << " finished\n";
+    std::cout << ", " << counted(known->workers.size(), "worker") << " with " << slots.used
+              << " of " << counted(slots.all, "slot") << " in use, "
+              << counted(known->locks, "lock") << ", " << counted(known->runs.runs_live, "workflow")
+              << " live and " << known->runs.runs_finished << " finished\n";
   } else
     std::cout << ", as node " << found.seen.name << " heard last\n";
   auto& seen = found.seen;

@@ -125,8 +125,10 @@ TEST_CASE("backups and folders that are none are refused", "[cluster][cli]") {
   INFO(refused);
   CHECK(refused.status == 2);
   CHECK(refused.says("checksum"));
-  CHECK(run({"restore", "--insecure", folder / "none", "--data", folder / "new"}).says("no such file"));
-  CHECK(run({"restore", "--insecure", folder / ".", "--data", folder / "new"}).says("not a regular file"));
+  CHECK(
+    run({"restore", "--insecure", folder / "none", "--data", folder / "new"}).says("no such file"));
+  CHECK(run({"restore", "--insecure", folder / ".", "--data", folder / "new"})
+          .says("not a regular file"));
   write_file(folder / "huge", "abc");
   std::filesystem::resize_file(folder / "huge", std::uintmax_t{1} << 32U); // takes no room
   auto huge = run({"restore", "--insecure", folder / "huge", "--data", folder / "new"});

@@ -232,6 +232,27 @@ TEST_CASE("an empty word where a name or a file is due is refused", "[cluster][c
   check_refused({"request", "", "text"}, 2, {"AGENT: the word is empty; "});
 }
 
+TEST_CASE("what a certificate would not get is refused, not ignored", "[cluster][cli]") {
+  need_command();
+  check_refused({"ca", "issue", "--data", "d", "--name", "x", "--out", "x", "--rights", "read"}, 2,
+                {"--rights is for clients", "give --role client"});
+  check_refused({"ca", "issue", "x", "--data", "d", "--out", "x"}, 2,
+                {"'x'", "give a name as --name"});
+  check_refused({"ca", "list", "x", "--data", "d"}, 2, {"'x' is one word too many"});
+  check_refused({"ca", "renew", "x", "--data", "d", "--out", "x", "--role", "client"}, 2,
+                {"--role is for troupe ca issue and invite"});
+  check_refused({"ca", "revoke", "x", "--data", "d", "--name", "x"}, 2,
+                {"--name is for troupe ca issue"});
+  check_refused({"ca", "invite", "--data", "d", "--rights", "read"}, 2,
+                {"--rights is for clients"});
+  check_refused({"ca", "issue", "--data", "d", "--name", "x", "--out", "x", "--for", "1h"}, 2,
+                {"--for is for troupe ca invite"});
+  check_refused({"ca", "revoke", "x", "--data", "d", "--out", "x"}, 2,
+                {"--out is for troupe ca issue and renew"});
+  check_refused({"init", "--data", "d", "--request", "d.csr", "--name", "x"}, 2,
+                {"--name says nothing beside --request", "troupe ca issue --name"});
+}
+
 TEST_CASE("behind -- no word is an option", "[cluster][cli]") {
   need_command();
   running_node node{{"--name", "n1", "--slots", "0"}};

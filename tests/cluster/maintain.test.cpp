@@ -53,7 +53,7 @@ TEST_CASE("a node in maintenance gets no new tasks and finishes what it runs", "
   running_node host{{"--name", "n1", "--slots", "0"}};
   auto at = host.address();
   running_node first{{"--name", "n2", "--slots", "2", "--allow-exec", "--join", at}};
-  REQUIRE(comes_true([&] { return run({"status", "--at", at}).says("1 workers"); }));
+  REQUIRE(comes_true([&] { return run({"status", "--at", at}).says(" 1 worker with"); }));
   write_file(folder / "long.json", json{{"schema", "troupe-dag/1"},
                                         {"name", "long"},
                                         {"tasks",

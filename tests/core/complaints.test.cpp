@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 namespace complaints_test {
 
@@ -62,13 +63,28 @@ TEST_CASE(
 
 TEST_CASE("complaints on different topics do not mix, and of too many the quietest is dropped") {
   complaints all;
-  for (std::size_t each = 0; each < complaints::max_topics; ++each)
+  for (std::size_t each = 0; each < complaints::usual_topics; ++each)
     CHECK(all.raise(start + each * 1s, std::to_string(each), "wrong"));
   CHECK_FALSE(all.raise(start + 200s, "0", "wrong"));
   CHECK(all.raise(start + 201s, "one more", "wrong"));
-  CHECK(all.size() == complaints::max_topics);
+  CHECK(all.size() == complaints::usual_topics);
   CHECK_FALSE(all.settle(start + 202s, "1"));
   CHECK(all.settle(start + 202s, "0"));
+}
+
+TEST_CASE("what is quiet for long enough is over, with the time of its last occurrence") {
+  complaints all;
+  CHECK_FALSE(all.quiet_since());
+  CHECK(all.raise(start, "a", "wrong"));
+  CHECK(all.raise(start + 1s, "b", "wrong"));
+  CHECK_FALSE(all.raise(start + 5s, "a", "wrong"));
+  CHECK(all.quiet_since() == start + 1s);
+  CHECK(all.settle_quiet(start).empty());
+  CHECK(all.settle_quiet(start + 1s) == std::vector<std::string>{"over: b (1 time in 0 ms)"});
+  CHECK(all.is_open("a"));
+  CHECK_FALSE(all.is_open("b"));
+  CHECK(all.settle_quiet(start + 9s) == std::vector<std::string>{"over: a (2 times in 5000 ms)"});
+  CHECK(all.size() == 0);
 }
 
 TEST_CASE("a line of the log carries the time in UTC, the level and the node") {

@@ -123,6 +123,11 @@ TEST_CASE("peers that have gone are known for a while, and a new link of theirs 
   CHECK(book.find(ann) == a_client(rights::read));
   book.enter(3, ann->node(), a_client(rights::operate));
   CHECK(book.find(ann) == a_client(rights::operate));
+  auto id = book.id_of(ann);
+  REQUIRE(id);
+  CHECK(*id == to_string(a_client(rights::operate).node));
+  CHECK(book.id_of(ann) == id); // the same object: no copy for each message
+  CHECK_FALSE(book.id_of(nullptr));
   auto forget_first = [&](net::connection_id first) {
     for (auto number = first; number < first + net::peer_book::max_gone; ++number) {
       book.enter(number, bob->node(), a_client(rights::use));
@@ -134,6 +139,7 @@ TEST_CASE("peers that have gone are known for a while, and a new link of theirs 
   book.leave(3);
   forget_first(100'000);
   CHECK_FALSE(book.find(ann));
+  CHECK_FALSE(book.id_of(ann));
   for (auto& each : {ann, bob})
     caf::anon_send_exit(each, caf::exit_reason::kill);
 }

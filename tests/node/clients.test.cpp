@@ -240,6 +240,13 @@ TEST_CASE("a light client uses messages and services as a node does", "[node][cl
         == errc::cancelled);
 }
 
+TEST_CASE("a client without an address hears at once that it needs one", "[node][clients]") {
+  auto client = cluster_client::connect({}, 1min);
+  REQUIRE_FALSE(client);
+  CHECK(client.error().code == errc::bad_argument);
+  CHECK(client.error().detail.find("at least one") != std::string::npos);
+}
+
 TEST_CASE("a client of a cluster may end on another thread than the one that made it",
           "[node][clients]") {
   testing::cluster c{1};

@@ -1,5 +1,6 @@
 #include "troupe/security/revocation_list.hpp" // a header under test
-#include "troupe/security/setup.hpp"           // another
+#include "troupe/security/enforced_revocations.hpp"
+#include "troupe/security/setup.hpp" // another
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -8,6 +9,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 
 #include <sys/stat.h>
@@ -191,6 +193,17 @@ SCENARIO("what a CA revokes is in a list beside it", "[security]") {
       }
     }
   }
+}
+
+TEST_CASE("who is refused as revoked hears how to be admitted again", "[security]") {
+  enforced_revocations known;
+  facts bob{.name = "bob", .serial = "0a1b"};
+  CHECK(known.refusal(bob).empty());
+  known.set(std::make_shared<const revocation_list>(small_list()));
+  // Another certificate for the same key would be refused, if its identity is revoked.
+  CHECK_THAT(known.refusal(bob), ContainsSubstring("make a new identity"));
+  bob.serial = "0a1c";
+  CHECK(known.refusal(bob).empty());
 }
 
 TEST_CASE("a certificate is renewed for the same key, into no other identity's folder",

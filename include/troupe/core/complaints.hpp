@@ -18,14 +18,16 @@ namespace troupe {
 /// raised lately, and when it ends, with the number of occurrences; all other occurrences are only
 /// counted. Details that alternate are logged once each.
 ///
-/// Holds at most `max_topics` complaints (the least recently raised one is evicted) and
+/// Holds a bounded number of complaints (the least recently raised one is evicted) and
 /// `max_details` details of each.
 class complaints {
 public:
-  static constexpr std::size_t max_topics = 100;
+  static constexpr std::size_t usual_topics = 100;
   static constexpr std::size_t max_details = 8;
   /// A detail that was not raised for this long is logged again.
   static constexpr duration forgotten_after = std::chrono::minutes{10};
+
+  explicit complaints(std::size_t max_topics = usual_topics) : max_topics_(max_topics) {}
 
   /// Notes that `topic` is wrong at `now` because of `detail`. Returns the line to log, if one is
   /// due.
@@ -52,6 +54,33 @@ public:
     if (!known)
       return std::nullopt;
     return "over: " + topic + extent(now, known.mapped());
+  }
+
+  /// Settles all that was not raised since `then`, for faults of which nobody says that they are
+  /// over. Returns the lines to log.
+  [[nodiscard]] std::vector<std::string> settle_quiet(time_point then) {
+    std::vector<std::string> lines;
+    std::erase_if(open_, [&](const auto& each) {
+      auto& [topic, what] = each;
+      if (what.last > then)
+        return false;
+      lines.push_back("over: " + topic + extent(what.last, what));
+      return true;
+    });
+    return lines;
+  }
+
+  /// Returns when the complaint that is quiet for longest was raised last; nothing if there is
+  /// none.
+  [[nodiscard]] std::optional<time_point> quiet_since() const {
+    if (open_.empty())
+      return std::nullopt;
+    return std::ranges::min_element(open_, {}, by_last)->second.last;
+  }
+
+  /// Returns whether a complaint on this topic has begun and not ended.
+  [[nodiscard]] bool is_open(const std::string& topic) const {
+    return open_.contains(topic);
   }
 
   /// Returns how many complaints have begun and not ended.
@@ -95,12 +124,14 @@ private:
            + to_string(now - what.began) + ")";
   }
 
+  static constexpr auto by_last = [](const auto& each) { return each.second.last; };
+
   void make_room() {
-    if (open_.size() < max_topics)
-      return;
-    open_.erase(std::ranges::min_element(open_, {}, [](auto& each) { return each.second.last; }));
+    if (open_.size() >= max_topics_)
+      open_.erase(std::ranges::min_element(open_, {}, by_last));
   }
 
+  std::size_t max_topics_;
   std::map<std::string, complaint> open_;
 };
 

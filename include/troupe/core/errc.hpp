@@ -64,8 +64,8 @@ enum class errc : std::uint8_t {
   /// Something of that name exists, but it has another type than the caller asked for. Do not
   /// retry.
   wrong_type = 23,
-  /// The caller's certificate does not give it the right to do this. Nothing was done; the sentence
-  /// says which right is missing.
+  /// The caller may not do this: its certificate lacks a right, which the sentence names, or it
+  /// speaks for another node. Nothing was done; do not retry.
   denied = 24,
 };
 

@@ -172,7 +172,10 @@ private:
   [[nodiscard]] problem refuse_foreign([[maybe_unused]] const Command& what) const {
     if constexpr (speaks_for_nodes<Command>) {
       auto& from = self_->current_sender();
-      if (nodes_ && from && from->node() != self_->node() && !what.speaks_only_for(nodes_(from)))
+      if (!nodes_ || !from || from->node() == self_->node())
+        return {};
+      auto by = nodes_(from);
+      if (!what.speaks_only_for(by ? *by : std::string{}))
         return {errc::denied, "only the node that it is about may say it"};
     }
     return {};

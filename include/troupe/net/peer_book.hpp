@@ -4,13 +4,17 @@
 #include <cstddef>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "caf/actor_control_block.hpp"
 #include "caf/node_id.hpp"
+#include "troupe/core/caf/node_finder.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/net/types.hpp"
 #include "troupe/security/types.hpp"
 
@@ -30,9 +34,11 @@ public:
   /// The peer of link `number`; CAF knows it as `process`.
   void enter(connection_id number, const caf::node_id& process, security::facts who,
              bool is_proven = false) {
+    auto id = std::make_shared<const std::string>(to_string(who.node));
     std::lock_guard guard{mutex_};
     processes_.insert_or_assign(number, process);
-    peers_.insert_or_assign(process, entry{number, std::move(who), is_proven, false});
+    peers_.insert_or_assign(process,
+                            entry{number, std::move(who), std::move(id), is_proven, false});
   }
 
   /// That link has ended.
@@ -48,7 +54,17 @@ public:
       forget(gone_.front());
   }
 
-  /// Returns who has sent a message with this sender; nothing if that is not known.
+  /// Returns the id of who has sent a message with this sender; null if that is not known. Copies
+  /// nothing, so it may be asked for each message.
+  [[nodiscard]] shared_node_id id_of(const caf::strong_actor_ptr& from) const {
+    if (!from)
+      return nullptr;
+    std::lock_guard guard{mutex_};
+    auto found = peers_.find(from->node());
+    return found != peers_.end() ? found->second.id : nullptr;
+  }
+
+  /// Returns who has sent a message with this sender, as a copy; nothing if that is not known.
   [[nodiscard]] std::optional<security::facts> find(const caf::strong_actor_ptr& from) const {
     if (!from)
       return std::nullopt;
@@ -81,6 +97,7 @@ private:
   struct entry {
     connection_id number = 0;
     security::facts who;
+    shared_node_id id;
     bool is_proven = false;
     bool is_gone = false;
   };

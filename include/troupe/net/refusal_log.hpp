@@ -5,26 +5,29 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "troupe/core/complaints.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/net/greeting.hpp"
 
 namespace troupe::net {
 
-/// Counts the connections that a node refuses, by reason, and says of each address at most once a
-/// minute what it has refused: the first time at once, then with a count. Remembers a bounded
-/// number of addresses; beyond that bound the rest is counted as one.
+/// Counts the connections that a node refuses, by reason, and complains of each address: when its
+/// refusals begin, when the reason changes, and when there was none for a minute, with their
+/// number. Remembers a bounded number of addresses; all beyond that bound are complained of as one.
 ///
 /// Steps like a machine: no clock, and lines go out.
 class refusal_log {
 public:
+  /// Without a refusal for this long it is over.
   static constexpr duration pause = std::chrono::minutes{1};
 
-  explicit refusal_log(std::size_t max_addresses = 1024) : max_addresses_(max_addresses) {}
+  explicit refusal_log(std::size_t max_addresses = 1024)
+    : max_addresses_(max_addresses), complaints_(max_addresses + 1) {}
 
   /// A connection from the address `from` was refused. `detail` says more than the reason; may be
   /// empty. Appends the line to log, if any, to `out`.
@@ -34,42 +37,30 @@ public:
     ++counts_[why];
     if (!is_worth_a_line(why))
       return;
-    auto known = seen_.find(from);
-    if (known == seen_.end() && seen_.size() >= max_addresses_)
-      known = seen_.try_emplace(std::string{others}).first;
-    else if (known == seen_.end())
-      known = seen_.try_emplace(from).first;
-    auto& [where, it] = *known;
-    it.last = detail.empty() ? std::string{in_words(why)} : detail;
-    if (it.silent_until) {
-      ++it.untold;
-      return;
-    }
-    out.push_back("refused a connection from " + where + ": " + it.last);
-    silence(where, it, now);
+    auto topic = topic_of(from);
+    if (!complaints_.is_open(topic) && complaints_.size() >= max_addresses_)
+      topic = topic_of("other addresses");
+    if (auto line
+        = complaints_.raise(now, topic, detail.empty() ? std::string{in_words(why)} : detail))
+      out.push_back(*std::move(line));
+    if (!next_look_)
+      next_look_ = now + pause;
   }
 
-  /// Lets time pass: appends what has been counted in silence.
+  /// Lets time pass: appends what is over.
   void tick(time_point now, std::vector<std::string>& out) {
-    while (!due_.empty() && due_.begin()->first <= now) {
-      auto where = due_.extract(due_.begin()).value().second;
-      auto found = seen_.find(where);
-      auto& it = found->second;
-      if (it.untold == 0) {
-        seen_.erase(found);
-        continue;
-      }
-      out.push_back("refused " + std::to_string(it.untold)
-                    + (it.untold == 1 ? " more connection from " : " more connections from ")
-                    + where + " within a minute; the last one: " + it.last);
-      it.untold = 0;
-      silence(where, it, now);
-    }
+    if (!next_look_ || *next_look_ > now)
+      return;
+    for (auto& line : complaints_.settle_quiet(now - pause))
+      out.push_back(std::move(line));
+    next_look_ = complaints_.quiet_since();
+    if (next_look_)
+      *next_look_ += pause;
   }
 
   /// When to call tick(); nothing if there is no need.
   [[nodiscard]] std::optional<time_point> next_deadline() const {
-    return due_.empty() ? std::nullopt : std::optional{due_.begin()->first};
+    return next_look_;
   }
 
   /// How many connections were refused for which reason.
@@ -78,16 +69,8 @@ public:
   }
 
 private:
-  struct source {
-    /// No line before then.
-    std::optional<time_point> silent_until;
-    std::uint64_t untold = 0;
-    std::string last;
-  };
-
-  void silence(const std::string& where, source& it, time_point now) {
-    it.silent_until = now + pause;
-    due_.emplace(*it.silent_until, where);
+  static std::string topic_of(const std::string& from) {
+    return "connections from " + from + " are refused";
   }
 
   /// Others are part of normal life: two nodes that dial each other, a connection that gives way.
@@ -132,11 +115,10 @@ private:
     return {};
   }
 
-  static constexpr std::string_view others = "other addresses";
-
   std::size_t max_addresses_;
-  std::map<std::string, source> seen_;
-  std::set<std::pair<time_point, std::string>> due_;
+  complaints complaints_;
+  /// No complaint is quiet for long enough before then.
+  std::optional<time_point> next_look_;
   std::map<verdict, std::uint64_t> counts_;
 };
 

@@ -23,16 +23,15 @@
 #include "caf/send.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/incoming_handles.hpp"
-#include "troupe/core/caf/incoming_message.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/net/basp_filter.hpp"
 #include "troupe/net/byte_budget.hpp"
 #include "troupe/net/byte_stream.hpp"
-#include "troupe/net/grants.hpp"
 #include "troupe/net/greeting.hpp"
 #include "troupe/net/link.hpp"
 #include "troupe/net/link_actor.hpp"
 #include "troupe/net/link_options.hpp"
+#include "troupe/net/message_judge.hpp"
 #include "troupe/net/peer_policy.hpp"
 
 namespace troupe::net {
@@ -134,9 +133,8 @@ private:
 };
 
 /// A link as BASP sees it: a connection that delivers headers and payloads and takes bytes to
-/// write. Passes on only what basp_filter, grants and incoming_message accept, collects long
-/// payloads as they arrive, counts the bytes that wait to be written, and closes the link when
-/// there are too many.
+/// write. Passes on only what message_judge accepts, collects long payloads as they arrive, counts
+/// the bytes that wait to be written, and closes the link when there are too many.
 ///
 /// CAF asks for the write buffer before it serializes, so a link that is closed for that reason
 /// provides a buffer that is discarded. The messages that wait in BASP's mailbox cannot be bounded
@@ -152,10 +150,7 @@ public:
       link_(std::move(which)),
       options_(options),
       owner_(std::move(owner)),
-      who_(link_->who()),
-      self_(self.basp_node),
-      filter_(options.filter, link_->peer().basp_node, self.basp_node),
-      grants_(self.entry_point, self.basp_node),
+      judge_(options.filter, link_->peer(), self, link_->who(), owner_->policy().rules),
       share_of_queued_(owner_->budgets().queued, link_->number()),
       share_of_collected_(owner_->budgets().collected, link_->number()),
       stream_(multiplexer, descriptor, std::move(stream),
@@ -211,7 +206,7 @@ public:
     if (too_slow_)
       return;
     auto& written = stream_.wr_buf();
-    auto whole = grants_.sent(std::as_bytes(std::span{written}).subspan(counted_));
+    auto whole = judge_.sent(std::as_bytes(std::span{written}).subspan(counted_));
     written.resize(counted_ + whole); // with a part of a message the peer would read no other
     waiting_ += written.size() - counted_;
     stream_.flush(this);
@@ -253,17 +248,16 @@ public:
   }
 
 private:
-  using decision = basp_filter::decision;
+  using decision = message_judge::decision;
 
   bool consume_header(compat::execution_context* context, const std::byte* bytes,
                       std::size_t size) {
     auto header = basp_header::from_bytes({bytes, size});
-    auto judged = filter_.header(header);
+    auto judged = judge_.header(header);
     if (judged.what == decision::close)
       return refuse(context, judged.why);
-    auto why_dropped = judged.what == decision::drop ? judged.why : refusal_of(header);
-    if (!why_dropped.empty()) {
-      drop(why_dropped);
+    if (judged.what == decision::drop) {
+      drop(judged.why);
       to_skip_ = header.payload_bytes;
       read_exactly(to_skip_ > 0 ? std::min(to_skip_, options_.chunk_bytes)
                                 : basp_header::wire_bytes);
@@ -271,10 +265,7 @@ private:
     }
     in_payload_ = header.payload_bytes > 0;
     is_handshake_ = header.what == basp_header::operation::server_handshake;
-    using enum basp_header::operation;
-    if (in_payload_
-        && (header.what == direct_message || header.what == monitor_message
-            || header.what == down_message)) {
+    if (message_judge::has_content(header)) {
       message_ = header;
       auto* first = reinterpret_cast<const compat::byte*>(bytes);
       replayed_.assign(first, first + size);
@@ -298,27 +289,25 @@ private:
     }
     in_payload_ = false;
     std::optional<incoming_handles> handles;
-    if (node_)
-      handles.emplace(incoming_handles::link{node_, link_->peer().basp_node, self_, &proxies(),
-                                             max_known_actors});
-    std::string_view payload{reinterpret_cast<const char*>(bytes), size};
-    auto judged = filter_.payload(payload);
-    if (judged.what != decision::pass)
-      return refuse(context, judged.why);
+    if (auto taken = judge_.handles())
+      handles.emplace(*taken);
+    auto message = std::exchange(message_, std::nullopt);
+    auto judged = judge_.payload(message, {reinterpret_cast<const char*>(bytes), size});
+    if (judged.what == decision::close)
+      return refuse(context, judged.why.detail);
     auto was_collecting = collecting_;
     auto kept = true;
-    auto message = std::exchange(message_, std::nullopt);
-    if (auto why = message ? refusal(*message, payload) : problem{}) {
-      drop(why.detail);
-      if (why.code == errc::denied)
-        answer(context, *message, std::move(why));
+    if (judged.what == decision::drop) {
+      drop(judged.why.detail);
+      if (judged.why.code == errc::denied)
+        answer(context, *message, std::move(judged.why));
       expect(basp_header::wire_bytes);
     } else {
       kept = (!message || replay_header(context))
              && caf::io::scribe::consume(context, bytes, size); // takes rd_buf()
     }
     if (kept && !detached())
-      forget_third_nodes();
+      forget_gone_nodes();
     if (was_collecting) {
       collected_ = {}; // gives the memory back
       give_way(share_of_collected_.hold(0), {});
@@ -326,40 +315,6 @@ private:
     if (is_handshake_ && kept && !detached())
       came_up();
     return kept;
-  }
-
-  /// Why a message is dropped before its payload is read; empty: it is not.
-  std::string_view refusal_of(const basp_header& header) {
-    if (header.what != basp_header::operation::direct_message)
-      return {};
-    if ((header.flags & basp_header::named_receiver) != 0 && who_.as != role::member)
-      return spawns_not;
-    if (header.source != 0 && node_ && proxies().count_proxies(node_) >= max_known_actors
-        && proxies().get(node_, header.source) == nullptr)
-      return "it has told of too many actors";
-    return grants_.refusal(header);
-  }
-
-  /// Why what BASP would take is dropped; errc::none: it is not.
-  problem refusal(const basp_header& message, std::string_view payload) {
-    auto dropped = [](std::string_view why) {
-      return why.empty() ? problem{} : problem{errc::bad_argument, std::string{why}};
-    };
-    if (message.what == basp_header::operation::monitor_message)
-      return dropped(grants_.refusal(message));
-    if (message.what == basp_header::operation::down_message)
-      return dropped(incoming_message::refusal_of_error(payload.substr(filter_.pinned_bytes())));
-    if (!payload.starts_with('\0')) // the number of actors that it still has to go through
-      return dropped("a message that other actors pass on");
-    payload.remove_prefix(1);
-    if (!grants::is_answer(message.data) && incoming_message::is_error(payload))
-      return dropped("an error that answers nothing");
-    if (auto why = dropped(incoming_message::refusal(payload)))
-      return why;
-    auto& rules = owner_->policy().rules;
-    if (!rules || grants::is_answer(message.data))
-      return {};
-    return rules->refusal(who_, incoming_message::types_of(payload).all());
   }
 
   /// Answers a request that CAF does not see. Not by a handle: BASP makes those only while it
@@ -373,29 +328,22 @@ private:
                     caf::make_message(to_error(std::move(why))));
   }
 
-  /// BASP keeps for ever what it has heard of nodes in messages: routes over the peer, an actor for
-  /// each, handles. Here that is of no use, as no node takes messages by way of another. Cost: O(n)
-  /// in nodes, if a new one was named or one has gone.
-  void forget_third_nodes() {
-    auto& basp = *static_cast<caf::io::basp_broker*>(parent());
-    auto& known = basp.spawn_servers;
+  /// BASP keeps an actor for each node that it ever had a link to, 2 KB each. It hears of no
+  /// others, as handles of actors of third nodes are not read. Cost: O(n) in nodes, after one has
+  /// gone.
+  void forget_gone_nodes() {
     auto gone = owner_->forgotten_nodes();
-    if (known.size() <= known_nodes_ && gone == gone_nodes_)
+    if (gone == gone_nodes_)
       return;
-    auto& routes = basp.instance.tbl();
-    auto peer = routes.lookup_direct(hdl());
-    std::erase_if(known, [&](const auto& each) {
+    gone_nodes_ = gone;
+    auto& basp = *static_cast<caf::io::basp_broker*>(parent());
+    std::erase_if(basp.spawn_servers, [&](const auto& each) {
       auto& [node, server] = each;
-      auto hop = routes.lookup_indirect(node);
-      if (routes.lookup_direct(node) || (hop && hop != peer)) // others may have links of their own
+      if (basp.instance.tbl().lookup_direct(node))
         return false;
       caf::anon_send_exit(server, caf::exit_reason::kill);
-      routes.erase_indirect(node);
-      basp.proxies().erase(node);
       return true;
     });
-    known_nodes_ = known.size();
-    gone_nodes_ = gone;
   }
 
   /// Gives BASP the header whose payload has been judged.
@@ -412,7 +360,7 @@ private:
 
   void drop(std::string_view why) {
     link_->dropped_.fetch_add(1, std::memory_order_relaxed);
-    if (why != spawns_not) // each CAF asks for that server once, unasked
+    if (!message_judge::is_usual(why))
       owner_->dropped(link_, std::string{why});
   }
 
@@ -461,14 +409,14 @@ private:
     auto node = broker->instance.tbl().lookup_direct(hdl());
     if (!node)
       return; // BASP refused: other application identifiers
-    node_ = node;
+    judge_.came_up(node, proxies());
     auto number = link_->peer().entry_point;
     auto entry_point = number != 0 ? proxies().get_or_put(node, number) : nullptr;
     auto carrier = caf::actor_cast<caf::actor>(broker->system().spawn<link_actor, caf::hidden>(
       node, "node " + to_string(link_->peer().node), options_.requests,
       [owner = owner_, which = link_] { owner->forgotten(which); }));
     if (auto& book = owner_->policy().peers)
-      book->enter(link_->number(), node, who_, link_->proven().has_value());
+      book->enter(link_->number(), node, link_->who(), link_->proven().has_value());
     if (link_->came_up(std::move(entry_point), carrier))
       owner_->came_up(link_);
     else // the gate has stopped meanwhile
@@ -497,19 +445,10 @@ private:
     }
   }
 
-  static constexpr std::string_view spawns_not = "only members may spawn";
-  /// Of the peer's process. CAF keeps what it knows of each until the link ends.
-  static constexpr std::size_t max_known_actors = 10'000;
-
   link_ptr link_;
   const link_options options_;
   std::shared_ptr<link_owner> owner_;
-  const security::facts who_;
-  const std::string self_;
-  /// As BASP knows the peer; set once the link is up.
-  caf::node_id node_;
-  basp_filter filter_;
-  grants grants_;
+  message_judge judge_;
   budget_share share_of_queued_;
   budget_share share_of_collected_;
   bool launched_ = false;
@@ -525,8 +464,7 @@ private:
   std::size_t wanted_ = 0;
   caf::byte_buffer collected_;
   std::size_t to_skip_ = 0;
-  /// How many nodes BASP knew, and how many had gone, when it last forgot third nodes.
-  std::size_t known_nodes_ = 0;
+  /// How many nodes had gone when it last forgot those.
   std::uint64_t gone_nodes_ = 0;
   /// Above the bound: nothing more is written.
   bool too_slow_ = false;

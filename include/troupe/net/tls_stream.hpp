@@ -217,7 +217,8 @@ private:
       case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
         return "it refused this side's certificate: that has expired, or a clock is wrong";
       case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
-        return "it refused this side's certificate: that has been revoked";
+        return "it refused this side's certificate: that has been revoked; whoever has the CA can "
+               "make a new identity (troupe ca issue)";
       case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
         return "it refused this side's certificate: that is not valid yet, or a clock is wrong";
       default:

@@ -44,26 +44,27 @@ class workflow_client; // include troupe/scheduler/workflow_client.hpp
 
 namespace troupe {
 
-/// A light client of a cluster: no member, nothing that others could find. For tools and for
-/// programs that only ask: it sends messages and uses the services as a node does, without agents,
-/// workers and data of its own. It asks the first node that answers, and the one where the services
-/// are once that is found; messages to agents go through either. A link to a node that only showed
-/// the way to the services, and carried nothing else, is closed after link_options::idle_after.
-/// Thread-safe; calls block. It may be destroyed on any thread but those of its own actor system,
-/// as in a handler of one of its answers. Watchers must end before it. Clients, runs and held locks
+/// A light client of a cluster, for tools and for programs that only ask. It is not a member and
+/// others cannot find it: it sends messages and uses the services as a node does, but has no
+/// agents, no workers and no data. It asks the first node that answers, then the leader once that
+/// is found; messages to agents go through either. A link to a node that only showed the way to the
+/// leader is closed after link_options::idle_after.
+///
+/// Thread-safe; calls block. It must not be destroyed on a thread of its own actor system, such as
+/// in a handler of one of its answers. Watchers must end before it. Clients, runs and held locks
 /// may outlive it: their calls then end with withdrawn, and its locks are lost.
 ///
-/// What needs the services waits for them, within its time, while a majority of the voters may
-/// elect a leader. Once the node that was asked has missed a majority for 2 s, such calls end with
-/// no_quorum, which names who is missing, or outcome_unknown where they may have been carried out.
+/// A call that needs a leader waits for an election, within its time. Once the asked node has
+/// reached no majority of the voters for 2 s, such calls end with no_quorum, which names the
+/// missing voters, or with outcome_unknown if they may have been carried out.
 class cluster_client {
 public:
-  /// Connects to the cluster that the node at one of `addresses` belongs to, as soon as one
-  /// answers. Waits up to `wait`; `links` bounds its links. `identity` is the folder with this
-  /// client's key and certificates (`troupe login` and `troupe ca issue` make it). It may be empty
-  /// only with link_options::insecure. Errors: unreachable, timed_out, incompatible,
-  /// bad_argument (no troupe node, a name that is not known, or a certificate that is refused),
-  /// with the last thing that went wrong; timed_out only if no address gave a reason. Those of
+  /// Connects to the cluster through the first of `addresses` that answers. Waits up to `wait`;
+  /// `links` bounds its links. `identity` is the folder with this client's key and certificates,
+  /// which `troupe login` and `troupe ca issue` make; it may be empty only with
+  /// link_options::insecure. Errors, each with the last failure: unreachable, incompatible,
+  /// bad_argument (no address, what answers is not a troupe node, a host name is not known, or a
+  /// certificate is refused), timed_out (no address gave a reason); and those of
   /// security::credentials::load().
   static result<std::unique_ptr<cluster_client>>
   connect(std::vector<net::address> addresses, duration wait = std::chrono::seconds{5},
@@ -93,13 +94,13 @@ public:
   /// The nodes and agents of the cluster: see troupe/registry/registry_client.hpp.
   [[nodiscard]] registry::registry_client registry(duration wait = default_wait);
 
-  /// A client of the service `name` that programs of the cluster bring: see node::service().
+  /// A client of the service `name` that programs of the cluster have added: see node::service().
   template <class Service>
   [[nodiscard]] host::client<host::protocol_of<Service>> service(const std::string& name) {
     return host::client<host::protocol_of<Service>>{clients_->get(name)};
   }
 
-  /// What the clients above are made of: for requests that they have no call for.
+  /// The clients behind those above, for requests that have no call there.
   [[nodiscard]] cluster::service_clients& services() {
     return *clients_;
   }
@@ -112,35 +113,35 @@ public:
     return system_;
   }
 
-  /// The node that it asks, as people write its address: where the services are, or while they
-  /// are not found any one that answers.
+  /// The address of the node that it asks: the leader, or any node that answers while there is no
+  /// leader.
   [[nodiscard]] std::string address() const {
     std::lock_guard guard{mutex_};
     return to_string(entry_ ? address_ : contact_address_);
   }
 
-  /// Waits up to `wait` until the services are found. Errors: no_quorum (at once where no majority
-  /// of the voters is reached), unreachable, timed_out.
+  /// Waits up to `wait` for a leader. Errors: no_quorum (at once if no majority of the voters is
+  /// reached), unreachable, timed_out.
   result<void> await_services(duration wait);
 
-  /// Asks a node what it knows of its cluster, whoever leads: the one that address() names. Errors:
+  /// Asks the node at address() what it knows of its cluster, also without a leader. Errors:
   /// unreachable, timed_out.
   result<cluster::node_view> look(duration wait);
 
-  /// Asks that node's copy of the registry, which has what the registry said last: find_records,
-  /// get_record or count_records. Errors: unreachable, timed_out.
+  /// Sends find_records, get_record or count_records to the copy of the registry that this node
+  /// has: the last state that it heard of. Errors: unreachable, timed_out.
   template <class Question>
   result<typename Question::result> ask_copy(const Question& what, duration wait) {
     return ask_node<typename Question::result>(wait, what);
   }
 
-  /// Whether it is linked to a cluster that keeps its services on a group of voters.
+  /// Whether it has found a cluster that keeps its services on a group of voters.
   [[nodiscard]] bool has_voters() const {
     std::lock_guard guard{mutex_};
     return voters_ != nullptr;
   }
 
-  /// Shows and changes the voters. No longer than this client.
+  /// Shows and changes the voters. Must not outlive this client.
   [[nodiscard]] cluster::voters_client voters() {
     return {system_,
             [this] {
@@ -155,34 +156,35 @@ public:
 
   // -- messages ----------------------------------------------------------------------------
 
-  /// Sends a message to agents through the node and waits up to `wait` for the answer, a Result
-  /// (a router::send_report from many). Errors as node::request().
+  /// Sends a message to one agent through the node at address() and waits up to `wait` for its
+  /// answer. Errors: those of node::request().
   template <class Result, class... Ts>
   result<Result> request(router::recipients to, duration wait, Ts&&... what) {
     return messages().request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
   }
 
-  /// The same without blocking: see node::async_request(). What a handler throws ends the program.
+  /// The same without blocking: see node::async_request(). An exception of a handler ends the
+  /// program.
   template <class Result, class... Ts>
   pending<Result> async_request(router::recipients to, duration wait, Ts&&... what) {
     return messages().async_request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
   }
 
-  /// Sends a message to agents through the node, and waits up to `wait` until it is handed over;
-  /// see router_client::post().
+  /// Sends a message to agents and waits up to `wait` until it has been handed over: see
+  /// router_client::post().
   template <class... Ts>
   result<router::send_report> send(router::recipients to, duration wait, Ts&&... what) {
     return messages().post(std::move(to), wait, std::forward<Ts>(what)...);
   }
 
-  /// Sends a message to many agents through the node and reports to how many.
+  /// Sends a message to many agents and reports to how many.
   template <class... Ts>
   result<router::send_report> broadcast(router::recipients to, Ts&&... what) {
     return messages().broadcast(std::move(to), std::forward<Ts>(what)...);
   }
 
-  /// The client that these calls use. It sends through the node that address() names now, so take a
-  /// new one after that has changed.
+  /// The client that these calls use. It sends through the node that address() names now: get a new
+  /// one after that has changed.
   [[nodiscard]] router::router_client messages() {
     std::lock_guard guard{mutex_};
     // A node that carries a request may be asked for nothing else, and its link stays all the same.
@@ -191,12 +193,12 @@ public:
     return messages_.through(entry_ ? entry_ : contact_);
   }
 
-  /// Makes a link to one node of the cluster, for what only that can answer, or gives the one
-  /// that there is. It lasts no longer than this client. Waits up to `wait`. Errors: those of
+  /// Returns the link to one node of the cluster, for requests that only this node can answer;
+  /// makes it if there is none, within `wait`. It ends with this client. Errors: those of
   /// connect().
   result<net::link_ptr> link_to(const net::address& where, duration wait);
 
-  /// Returns how many links there are, those included that are not up yet or ending.
+  /// Returns how many links there are, including those that are not up yet or are ending.
   [[nodiscard]] std::size_t links() const {
     return gate_->links();
   }
@@ -227,15 +229,15 @@ private:
     return ask_and_wait<Answer>(self, whom, deadline - std::chrono::steady_clock::now(), what);
   }
 
-  /// The program uses this link: it does not rest any more. Returns false if it is closed
-  /// already, then when it has ended: the next one is new.
+  /// The program uses this link, so it is not closed when idle any more. If it is closing already,
+  /// waits until it has ended and returns false: dial again.
   bool keep(net::connection_id link, std::chrono::steady_clock::time_point deadline);
 
   void close_idle(const net::link_ptr& which);
 
-  /// A try has failed; none: it has not. One of several addresses may be silent: that takes the
-  /// place of a reason that another gave only once all were tried since, so that connect() says the
-  /// same in whichever order they are given. Under the lock.
+  /// Notes the outcome of a try; errc::none: it succeeded. A silent address replaces the reason of
+  /// another one only once all addresses were silent in turn, so that connect() returns the same
+  /// error for any order of the addresses. Under the lock.
   void note_failure(const problem& why);
 
   problem start(std::vector<net::address> addresses, duration wait,
@@ -252,19 +254,20 @@ private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   problem last_problem_;
-  /// How many of the last tries in turn ended without a word.
+  /// How many tries in a row, up to the last one, got no answer.
   std::size_t silences_ = 0;
-  /// How many of the last tries in turn have failed for good, of so many addresses.
+  /// How many tries in a row, up to the last one, have failed with what no retry mends; and the
+  /// number of addresses.
   std::size_t hopeless_ = 0;
   std::size_t addresses_ = 1;
-  /// Where the services are; null while they are not found.
+  /// The leader; null while it is not known.
   caf::strong_actor_ptr entry_;
   net::address address_;
-  /// Of the node that answers, whether or not it knows that; null while none does.
+  /// A node that answers, which may not know the leader; null while there is none.
   caf::strong_actor_ptr contact_;
   net::address contact_address_;
   net::connection_id contact_link_ = 0;
-  /// no_quorum while it says so.
+  /// no_quorum while this node says so.
   problem why_;
   caf::strong_actor_ptr voters_;
   bool has_no_voters_ = false;

@@ -5,11 +5,11 @@
 
 namespace troupe {
 
-/// Makes a configuration fit for nodes: what links need, and the services that others may
-/// spawn here. For those who hand their own actor_system to a node.
+/// Prepares the configuration of an actor system that is passed to node::start(): adds what links
+/// need and the services that other nodes may spawn here.
 TROUPE_COMPILED void configure(caf::actor_system_config& cfg);
 
-/// A configuration as configure() makes it.
+/// A configuration that configure() has prepared.
 class node_config : public caf::actor_system_config {
 public:
   node_config() {

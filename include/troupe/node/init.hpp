@@ -18,14 +18,14 @@ TROUPE_COMPILED void init_messages_with(message_blocks own);
 
 } // namespace detail
 
-/// Registers the messages of troupe and of the application. Who has no blocks of his own need not
-/// call it: nodes, clients and configure() do. Who has calls it once, first thing in main; without
-/// it node::agent() and what sends such a message refuse it with bad_argument, and CAF's own calls
-/// crash. The blocks are those of TROUPE_MESSAGES, or `caf::id_block::NAME` of CAF's macros: those
-/// lie below or above the type IDs of troupe (see type_ids).
+/// Registers the messages of troupe and of the application. A program with message types of its own
+/// calls it once, first in main(); otherwise node::agent() and all that sends such a message refuse
+/// it with bad_argument, and CAF's own calls crash. A program without such types does not need it.
+/// The blocks are those of TROUPE_MESSAGES, or `caf::id_block::NAME` of CAF's macros with type IDs
+/// below or above those of troupe (see type_ids).
 ///
 /// Throws std::logic_error if two blocks share type IDs, and after the first node, client or
-/// configure() of the process: CAF takes no more then.
+/// configure() of the process, because CAF takes no further types then.
 template <class... Blocks>
 void init() {
   message_blocks own;

@@ -15,19 +15,19 @@
 #include "troupe/core/time.hpp"
 #include "troupe/host/messages.hpp"
 
-/// What the nodes that keep a cluster's services say to each other, and what people may ask of
-/// them: see voters.hpp.
+/// Messages between the nodes that keep the services of a cluster, and the questions that operators
+/// ask them: see voters.hpp.
 namespace troupe::cluster {
 
-/// By this name routers know the actor that answers these; only where the services are.
+/// The name of the actor that answers these on the leader, for router::find_service.
 inline constexpr const char* voters_name = "troupe.voters";
-/// The same on each node that may vote.
+/// The name of the same on each node that may vote.
 inline constexpr const char* seat_name = "troupe.seat";
-/// The same on every node: what it knows of its cluster, whoever leads. It answers show_node and
-/// the registry's find_records, get_record and count_records from its copy of the registry.
+/// The name of the actor on every node that answers, also without a leader, show_node, and from its
+/// copy of the registry find_records, get_record and count_records.
 inline constexpr const char* knowledge_name = "troupe.node";
 
-/// The same on each node with certificates: it takes tell_revocations.
+/// The name of the actor on each node with certificates that takes tell_revocations.
 inline constexpr const char* trust_name = "troupe.trust";
 
 /// A node's place in the group, and the actor that takes the messages of the group.
@@ -39,34 +39,34 @@ struct seat_card {
   TROUPE_FIELDS(seat_card, node, seat, group);
 };
 
-/// Node to node, on a new link: here is mine, give me yours.
+/// Sent from node to node on a new link: tells the own seat and asks for that of the other one.
 struct exchange_seats {
   using result = seat_card;
 
   seat_card mine;
-  /// From the leader: the disk of this seat of yours has lost what it had synced, so that the seat
-  /// is void; take another one. Zero: none.
+  /// From the leader: a seat of the receiver that is void, because its disk has lost synced
+  /// entries. The receiver takes another one. Zero: no seat.
   std::uint64_t forgotten = 0;
 
   TROUPE_FIELDS(exchange_seats, mine, forgotten);
 };
 
-/// A member of the group as the leader sees it, or as another member does.
+/// A member of the group as the leader or another member sees it.
 struct seat_view {
   /// The id of its node.
   std::string node;
   std::string address;
   std::uint64_t seat = 0;
-  /// Counts for majorities; else it only receives.
+  /// Whether it is a voter; otherwise it is a learner, which only receives entries.
   bool votes = false;
   bool leads = false;
-  /// Entries of the leader's log that it has not synced. Of the leader's view only, once that has
-  /// heard how far it has come.
+  /// Entries of the leader's log that it has not synced. Only in the leader's view, once the leader
+  /// knows it.
   std::optional<std::uint64_t> lag;
-  /// Since it was heard of last. Of the leader's view only.
+  /// Time since it was heard last. Only in the leader's view.
   duration silent_for{};
-  /// It is this node, or was heard of by it lately; a voter that a follower is linked to and has
-  /// no reason to hear of is, too.
+  /// Whether it is the asked node or was heard by it lately; for a follower, a link to the voter is
+  /// enough, as other followers do not write to it.
   bool is_reached = false;
 
   friend bool operator==(const seat_view&, const seat_view&) = default;
@@ -74,14 +74,14 @@ struct seat_view {
   TROUPE_FIELDS(seat_view, node, address, seat, votes, leads, lag, silent_for, is_reached);
 };
 
-/// A service that programs bring, as a member of the group sees it.
+/// A service that programs have added, as a member of the group sees it.
 struct own_service_view {
   std::string name;
   std::string type;
-  /// Why this member does not run it; errc::none: it does.
+  /// Why this member does not run it; errc::none if it does.
   problem why;
-  /// Of the leader's view only: ids of nodes that do not run it, as their programs lack it or it
-  /// has failed there, and of those that do not know all of its rules that the leader knows.
+  /// Only in the leader's view: ids of nodes that do not run it, because their programs lack it or
+  /// it has failed there; and of nodes whose programs have older rules than the leader's.
   std::vector<std::string> lacking{};
   std::vector<std::string> older{};
 
@@ -96,12 +96,12 @@ struct voters_view {
   std::uint64_t commit = 0;
   /// The last entry of the leader's log.
   std::uint64_t last = 0;
-  /// So many voters the cluster should have.
+  /// The number of voters that the leader wants: its node_options::voters.
   std::uint64_t wanted = 0;
   std::vector<seat_view> seats;
-  /// Nodes that were removed, and get a seat only when they are added again: by their ids.
+  /// The ids of removed nodes, which get a seat only when they are added again.
   std::vector<std::string> kept_out{};
-  /// Those that were introduced to the cluster.
+  /// The services that programs have added to the cluster.
   std::vector<own_service_view> services{};
 
   friend bool operator==(const voters_view&, const voters_view&) = default;
@@ -115,18 +115,19 @@ struct list_voters {
   TROUPE_FIELDS(list_voters);
 };
 
-/// The peer of a link of a node.
+/// The peer of a link.
 struct link_view {
-  /// Its id, and its name by its certificate.
+  /// Its id, and the name in its certificate.
   std::string node;
   std::string name;
   /// "member" or "client".
   std::string role;
   /// What a client may do: "read", "use" or "operate".
   std::string rights;
-  /// "1.3"; empty: the link is not encrypted, and the peer is who it says it is.
+  /// The version of TLS, "1.3"; empty if the link is not encrypted, so that the peer's identity is
+  /// not proven.
   std::string tls;
-  /// Of its certificate.
+  /// When its certificate ends.
   wall_time valid_until{};
 
   friend bool operator==(const link_view&, const link_view&) = default;
@@ -134,30 +135,30 @@ struct link_view {
   TROUPE_FIELDS(link_view, node, name, role, rights, tls, valid_until);
 };
 
-/// What one node knows of its cluster, whoever leads.
+/// What one node knows of its cluster, also without a leader.
 struct node_view {
-  /// Links that are shown.
+  /// The most links that are shown.
   static constexpr std::size_t max_links = 256;
 
-  /// Its id, and what people call it.
+  /// Its id and its name.
   std::string node;
   std::string name;
-  /// The address of the node that leads; empty: none that it knows.
+  /// The address of the leader; empty if it knows no leader.
   std::string leader;
   /// Zero while there is a leader.
   duration leaderless_for{};
-  /// How often another one came to lead than the last, since this node started.
+  /// How often leadership has changed since this node started.
   std::uint64_t changes_of_leader = 0;
-  /// By its own replica; without seats if it has none.
+  /// As its own replica has it; without seats if the node has no replica.
   voters_view group;
-  /// no_quorum and who is missing, once it has reached no majority of the voters for a while;
-  /// errc::none otherwise.
+  /// no_quorum, with the missing voters, once it has reached no majority of the voters for a while;
+  /// otherwise errc::none.
   problem why;
-  /// To whom it is linked, members first; at most max_links.
+  /// The peers of its links, members first; at most max_links.
   std::vector<link_view> links{};
   /// How many links it has.
   std::uint64_t all_links = 0;
-  /// When its certificate ends; nothing: it has none.
+  /// When its certificate ends; empty without a certificate.
   std::optional<wall_time> certificate_valid_until{};
 
   friend bool operator==(const node_view&, const node_view&) = default;
@@ -173,14 +174,14 @@ struct show_node {
 };
 
 enum class voter_change : std::uint8_t {
-  /// The node becomes a voter, beside the others.
+  /// Makes the node one more voter.
   add = 0,
-  /// It votes no more, and has no seat until it is added again, whoever leads; another takes its
-  /// place before, where the cluster would have too few.
+  /// Takes its vote and its seat until it is added again, under any leader. If there would be too
+  /// few voters, another node takes its place first.
   remove = 1,
-  /// It leads.
+  /// Makes it the leader.
   lead = 2,
-  /// As remove, but it may come back as any other node.
+  /// As remove, but it may come back like any other node.
   leave = 3,
 };
 
@@ -198,11 +199,10 @@ constexpr const char* name_of(voter_change which) noexcept {
   return "unknown";
 }
 
-/// Asks the leader for a change, and is answered once that is made. Once more does no harm.
-/// Errors: not_found (no such node), in_use (nobody could take its place, and `force` is not
-/// set), bad_argument (the last voter stays, or several nodes have that name), not_leader and
-/// unreachable (ask again: leadership has moved), timed_out (after 30 s; a removal goes on, see
-/// list_voters, the others are to be asked again).
+/// Asks the leader for a change and is answered once it is made. Idempotent. Errors: not_found (no
+/// such node), in_use (no node can take its place, and `force` is not set), bad_argument (it is the
+/// last voter, or several nodes have that name), not_leader and unreachable (leadership has moved:
+/// ask again), timed_out (after 30 s; a removal goes on, see list_voters; repeat other changes).
 struct change_voters {
   using result = voters_view;
 
@@ -214,7 +214,7 @@ struct change_voters {
   TROUPE_FIELDS(change_voters, what, node, force);
 };
 
-/// A backup that can be read for a few minutes, from the node that was asked.
+/// A backup that can be read from the asked node for a few minutes.
 struct backup_receipt {
   /// The last entry of the log that is in it.
   std::uint64_t index = 0;
@@ -223,15 +223,15 @@ struct backup_receipt {
   TROUPE_FIELDS(backup_receipt, index, bytes);
 };
 
-/// Asks the leader for a backup of all that the group keeps, as of now or a little later. It
-/// takes the place of the last one. Errors: not_leader, busy, and those of the disk.
+/// Asks the leader for a backup of all that the group keeps, as of now or a little later. Replaces
+/// the previous one. Errors: not_leader, busy, and those of the disk.
 struct make_backup {
   using result = backup_receipt;
 
   TROUPE_FIELDS(make_backup);
 };
 
-/// Asks for a piece of it. Errors: not_found (there is another one by now, or none).
+/// Asks for a piece of a backup. Errors: not_found (it was replaced, or its time is over).
 struct read_backup {
   using result = std::string;
 

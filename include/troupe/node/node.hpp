@@ -78,10 +78,10 @@ public:
   /// Starts a node with an actor system of its own, or in `sys`, whose configuration was passed to
   /// configure(), and waits until it has joined, up to node_options::wait_joined. Register message
   /// types of the program with init() before. Errors: in_use (the port, the data folder), damaged
-  /// or incompatible (the data folder), bad_argument (an address, the name), unreachable (an
-  /// unknown host name), conflict (node_options::bootstrap although there is a cluster), and those
-  /// of wait_joined(), except for a voter: it starts without the others, because they may wait for
-  /// it.
+  /// or incompatible (the data folder), bad_argument (an address, the name, a certificate in the
+  /// data folder), unreachable (an unknown host name), conflict (node_options::bootstrap although
+  /// there is a cluster), and those of wait_joined(), except for a voter: it starts without the
+  /// others, because they may wait for it.
   TROUPE_COMPILED static result<node> start(node_options options = {},
                                             caf::actor_system* sys = nullptr);
 

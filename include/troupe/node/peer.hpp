@@ -6,11 +6,11 @@
 
 namespace troupe {
 
-/// A process to spawn services on: what node::find_peer() gives for a name.
+/// A process on which spawn_at() spawns services. node::find_peer() returns it.
 struct peer {
   caf::actor_system* here = nullptr;
   caf::node_id there;
-  /// Services spawned there end with this actor; null leaves them running.
+  /// Services that are spawned there end with this actor; if null, they run on.
   caf::strong_actor_ptr owner;
 };
 

@@ -17,12 +17,12 @@
 
 namespace troupe::cluster {
 
-/// The services of a cluster as one node hosts them: in memory, or as a member of the group
-/// that keeps them. The registry is always in memory, as every node says again what it says: of
-/// a group, the member has one that leads.
+/// The services of a cluster on one node: in memory, or as a member of the group that keeps them.
+/// The registry is always in memory, on the leader, because each node registers again with a new
+/// one.
 class hosted_services {
 public:
-  /// What stands in the group's log under these numbers, for ever.
+  /// The numbers of the services in the group's log. They never change.
   static constexpr host::service_id names_number = 1;
   static constexpr host::service_id locks_number = 2;
   static constexpr host::service_id scheduler_number = 3;
@@ -32,7 +32,7 @@ public:
     return {names_number, locks_number, scheduler_number, state_number};
   }
 
-  /// Of those that the program brings.
+  /// The numbers of the services that the program has added.
   static std::map<host::service_id, host::service_title> own(const service_options& how) {
     std::map<host::service_id, host::service_title> all;
     for (auto& each : how.own)
@@ -40,14 +40,14 @@ public:
     return all;
   }
 
-  /// Starts all of them in memory, or none. `warn` is told of one of the program that stops;
-  /// `nodes` says who sends a command of another process.
+  /// Starts all of them in memory; if one fails, none. `warn` is called if a service of the program
+  /// stops; `nodes` tells which node sends a command.
   TROUPE_COMPILED static result<hosted_services>
   start(caf::actor_system& sys, const service_options& how, node_finder nodes,
         const std::function<void(const problem&)>& warn);
 
-  /// Starts all but the registry as members of `group`, or none. The group is to be started
-  /// after that.
+  /// Starts all but the registry as members of `group`; if one fails, none. Start the group after
+  /// that.
   TROUPE_COMPILED static result<hosted_services> start(caf::actor_system& sys,
                                                        const host::group& group,
                                                        const service_options& how,
@@ -67,15 +67,15 @@ public:
     stop();
   }
 
-  /// Waits until all are gone and their files closed.
+  /// Ends all and waits until their files are closed.
   TROUPE_COMPILED void stop();
 
-  /// By the names of service_names.hpp.
+  /// Keys: the names of service_names.hpp.
   [[nodiscard]] const std::map<std::string, caf::strong_actor_ptr>& handles() const {
     return handles_;
   }
 
-  /// Of those on a group, by the same names.
+  /// For services on a group. Keys: the same names.
   [[nodiscard]] const std::map<std::string, host::record_gauge>& gauges() const {
     return gauges_;
   }
@@ -102,7 +102,7 @@ private:
   std::map<std::string, host::record_gauge> gauges_;
 };
 
-/// Starts an empty registry, for a node that leads.
+/// Starts an empty registry, for a new leader.
 TROUPE_COMPILED caf::strong_actor_ptr start_registry(caf::actor_system& sys,
                                                      const service_options& how, node_finder nodes);
 

@@ -16,11 +16,11 @@
 
 namespace troupe {
 
-/// Starts a service in this process, in memory or on the host given:
+/// Starts a service in this process, in memory or on the given host:
 ///
 ///     auto locks = troupe::spawn<lock::lock_service>(sys, {.max_locks = 100});
 ///
-/// Reads the journal of a durable host, so it blocks; returns what is wrong with it.
+/// Blocks while it reads the journal of a durable host. Errors: those of the journal.
 template <class Service, class Host = host::in_memory>
 result<typename Service::handle> spawn(caf::actor_system& sys,
                                        const typename Service::options& options = {},
@@ -31,12 +31,12 @@ result<typename Service::handle> spawn(caf::actor_system& sys,
   return std::move(*made);
 }
 
-/// Starts a service in memory in another process, which has to offer it (configure() does)
-/// and to be linked to this one. The handle is used as one from spawn(). It ends with its
-/// link, so that nothing stays behind when this process dies.
+/// Starts a service in memory in another process, which has to be linked to this one and to offer
+/// the service, as configure() does for those of troupe. The handle is like one of spawn(). The
+/// service ends with the link, so that nothing is left when this process dies.
 ///
-/// Blocks up to `wait`. Errors: timed_out (out of reach, or it takes no spawns), failed (the
-/// service is not offered there).
+/// Blocks up to `wait`. Errors: timed_out (out of reach, or it does not let this process spawn),
+/// failed (the service is not offered there).
 template <class Service>
 result<typename Service::handle> spawn_at(const peer& where,
                                           const typename Service::options& options = {},

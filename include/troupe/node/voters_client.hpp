@@ -12,34 +12,34 @@
 
 namespace troupe::cluster {
 
-/// Whether a change of voters could not be made as nobody leads who would make it.
+/// Whether a change of voters failed because there was no leader to make it.
 inline bool nobody_leads(errc why) {
   return why == errc::no_quorum || why == errc::not_leader || why == errc::unreachable;
 }
 
-/// Shows and changes which nodes keep the services of a cluster. Calls block, so not from
-/// inside an actor; they ride through a change of leader. Thread-safe.
+/// Shows and changes the voters of a cluster. Calls block, so do not make them inside an actor;
+/// they are repeated over a change of leader. Thread-safe.
 class voters_client {
 public:
-  /// `leader` gives the actor of the node that leads now, null while none is in reach; `refusal`
-  /// why none will be for a while, errc::none if one may be soon.
+  /// `leader` returns the actor of the present leader, null while there is none in reach; `refusal`
+  /// returns why there will be none for a while, errc::none if there may be one soon.
   TROUPE_COMPILED voters_client(caf::actor_system& sys,
                                 std::function<caf::strong_actor_ptr()> leader,
                                 std::function<problem()> refusal);
 
-  /// What is refused where the cluster keeps its services in the memory of one node.
+  /// The refusal in a cluster that keeps its services in the memory of one node.
   TROUPE_COMPILED static problem no_voters();
 
-  /// Errors: no_quorum (nobody leads: at once where no majority of the voters is reached),
+  /// Errors: no_quorum (there is no leader; at once if no majority of the voters is reached),
   /// not_found (at once: see no_voters()).
   TROUPE_COMPILED result<voters_view> list(duration wait);
 
-  /// Errors beside those of list(): those of change_voters.
+  /// Errors: those of list() and of change_voters.
   TROUPE_COMPILED result<voters_view> change(const change_voters& what, duration wait);
 
-  /// Makes a backup of all that the group keeps and returns it, as host::group_backup has it in
-  /// a file; `wait` for each piece. Errors beside those of list(): those of make_backup, and
-  /// not_found if leadership moves meanwhile (make another).
+  /// Makes a backup of all that the group keeps and returns it in the format of host::group_backup.
+  /// Waits up to `wait` for each piece. Errors: those of list() and of make_backup, not_found if
+  /// leadership moves meanwhile (make another one).
   TROUPE_COMPILED result<std::string> back_up(duration wait);
 
 private:

@@ -27,7 +27,8 @@ public:
     if (!since)
       return {};
     return "the certificate of '" + what.name + "' (serial " + what.serial + ") was revoked at "
-           + to_rfc3339(*since) + "; it has to get another one (troupe ca issue)";
+           + to_rfc3339(*since)
+           + "; to admit it again, make a new identity (troupe ca issue with a new --out)";
   }
 
 private:

@@ -119,8 +119,8 @@ private:
   [[nodiscard]] security::certificate issue(const security::key_pair& key, const std::string& name,
                                             security::role as, security::rights may) const {
     auto called = name.empty() ? to_string(id_of(key.public_half())).substr(0, 8) : name;
-    return must(
-      ca_.issue(key.public_half(), {called, as, may, std::chrono::hours{24 * 30}}, read_calendar()));
+    return must(ca_.issue(key.public_half(), {called, as, may, std::chrono::hours{24 * 30}},
+                          read_calendar()));
   }
 
   std::optional<scratch> scratch_;

@@ -23,6 +23,7 @@
 #include "caf/sec.hpp"
 #include "caf/type_id.hpp"
 #include "troupe/core/caf/incoming_handles.hpp"
+#include "troupe/core/caf/plain_types.hpp"
 
 namespace troupe {
 
@@ -178,10 +179,10 @@ private:
       } else if (id == caf::type_id_v<std::string>) {
         if (!skip_text(*rest))
           return refuse("the message is cut short");
-      } else if (auto size = size_of_number(id)) {
-        if (rest->size() < *size)
+      } else if (auto size = plain_types::bytes_of_number(id); size > 0) {
+        if (rest->size() < size)
           return refuse("the message is cut short");
-        rest->remove_prefix(*size);
+        rest->remove_prefix(size);
       } else if (is_handle(id) || is_list_of_handles(id)) {
         if (auto* handles = incoming_handles::current())
           if (!take_handles(*handles, *rest, is_list_of_handles(id)))
@@ -226,9 +227,7 @@ private:
   }
 
   static bool may_be_category(caf::type_id_t id) {
-    constexpr std::array own{caf::type_id_v<caf::sec>, caf::type_id_v<caf::pec>,
-                             caf::type_id_v<caf::exit_reason>};
-    return std::ranges::find(own, id) != own.end() || categories().contains(id);
+    return plain_types::is_error_code(id) || categories().contains(id);
   }
 
   static std::set<caf::type_id_t>& categories() {
@@ -257,31 +256,6 @@ private:
       return false;
     bytes.remove_prefix(*size);
     return true;
-  }
-
-  /// The bytes of an element of fixed size.
-  static std::optional<std::size_t> size_of_number(caf::type_id_t id) {
-    switch (id) {
-      case caf::type_id_v<bool>:
-      case caf::type_id_v<std::int8_t>:
-      case caf::type_id_v<std::uint8_t>:
-        return 1;
-      case caf::type_id_v<std::int16_t>:
-      case caf::type_id_v<std::uint16_t>:
-        return 2;
-      case caf::type_id_v<std::int32_t>:
-      case caf::type_id_v<std::uint32_t>:
-      case caf::type_id_v<float>:
-        return 4;
-      case caf::type_id_v<std::int64_t>:
-      case caf::type_id_v<std::uint64_t>:
-      case caf::type_id_v<double>:
-      case caf::type_id_v<caf::timespan>:
-      case caf::type_id_v<caf::timestamp>:
-        return 8;
-      default:
-        return std::nullopt;
-    }
   }
 
   static bool is_handle(caf::type_id_t id) {
@@ -327,49 +301,18 @@ private:
                != caf::type_id_v<
                  caf::
                    link_atom> && id != caf::type_id_v<caf::unlink_atom> && id != caf::type_id_v<caf::migrate_atom>;
+    if (plain_types::is_plain(id) || is_handle(id) || is_list_of_handles(id))
+      return true;
     constexpr std::array data{
-      caf::type_id_v<bool>,
-      caf::type_id_v<double>,
-      caf::type_id_v<float>,
-      caf::type_id_v<std::int16_t>,
-      caf::type_id_v<std::int32_t>,
-      caf::type_id_v<std::int64_t>,
-      caf::type_id_v<std::int8_t>,
-      caf::type_id_v<long double>,
-      caf::type_id_v<std::uint16_t>,
-      caf::type_id_v<std::uint32_t>,
-      caf::type_id_v<std::uint64_t>,
-      caf::type_id_v<std::uint8_t>,
-      caf::type_id_v<std::string>,
-      caf::type_id_v<std::u16string>,
-      caf::type_id_v<std::u32string>,
-      caf::type_id_v<std::set<std::string>>,
-      caf::type_id_v<caf::actor>,
-      caf::type_id_v<caf::actor_addr>,
-      caf::type_id_v<caf::byte_buffer>,
-      caf::type_id_v<caf::error>,
-      caf::type_id_v<caf::exit_reason>,
-      caf::type_id_v<caf::ipv4_address>,
-      caf::type_id_v<caf::ipv4_endpoint>,
-      caf::type_id_v<caf::ipv4_subnet>,
-      caf::type_id_v<caf::ipv6_address>,
-      caf::type_id_v<caf::ipv6_endpoint>,
-      caf::type_id_v<caf::ipv6_subnet>,
-      caf::type_id_v<caf::message>,
-      caf::type_id_v<caf::node_id>,
-      caf::type_id_v<caf::none_t>,
-      caf::type_id_v<caf::pec>,
-      caf::type_id_v<caf::sec>,
-      caf::type_id_v<caf::strong_actor_ptr>,
-      caf::type_id_v<caf::timespan>,
-      caf::type_id_v<caf::timestamp>,
-      caf::type_id_v<caf::unit_t>,
+      caf::type_id_v<long double>,        caf::type_id_v<std::u16string>,
+      caf::type_id_v<std::u32string>,     caf::type_id_v<std::set<std::string>>,
+      caf::type_id_v<caf::byte_buffer>,   caf::type_id_v<caf::error>,
+      caf::type_id_v<caf::ipv4_address>,  caf::type_id_v<caf::ipv4_endpoint>,
+      caf::type_id_v<caf::ipv4_subnet>,   caf::type_id_v<caf::ipv6_address>,
+      caf::type_id_v<caf::ipv6_endpoint>, caf::type_id_v<caf::ipv6_subnet>,
+      caf::type_id_v<caf::message>,       caf::type_id_v<caf::node_id>,
+      caf::type_id_v<caf::none_t>,        caf::type_id_v<caf::unit_t>,
       caf::type_id_v<caf::uri>,
-      caf::type_id_v<caf::weak_actor_ptr>,
-      caf::type_id_v<std::vector<caf::actor>>,
-      caf::type_id_v<std::vector<caf::actor_addr>>,
-      caf::type_id_v<std::vector<caf::strong_actor_ptr>>,
-      caf::type_id_v<std::vector<caf::weak_actor_ptr>>,
     };
     return std::ranges::find(data, id) != data.end();
   }

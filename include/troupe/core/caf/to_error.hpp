@@ -1,19 +1,15 @@
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <utility>
 
 #include "caf/error.hpp"
 #include "caf/exit_reason.hpp"
 #include "caf/message.hpp"
-#include "caf/pec.hpp"
 #include "caf/sec.hpp"
-#include "caf/timespan.hpp"
 #include "caf/type_id.hpp"
+#include "troupe/core/caf/plain_types.hpp"
 #include "troupe/core/messages.hpp"
 #include "troupe/core/problem.hpp"
 
@@ -42,25 +38,9 @@ inline std::string types_in(const caf::message& what) {
 /// Whether CAF can print `what` whatever a peer has written there. It prints the code of an error
 /// as its category says, which may be anything, also where the error lies in other values.
 inline bool is_printable(const caf::message& what) {
-  constexpr std::array plain{caf::type_id_v<bool>,
-                             caf::type_id_v<double>,
-                             caf::type_id_v<float>,
-                             caf::type_id_v<std::int16_t>,
-                             caf::type_id_v<std::int32_t>,
-                             caf::type_id_v<std::int64_t>,
-                             caf::type_id_v<std::int8_t>,
-                             caf::type_id_v<std::uint16_t>,
-                             caf::type_id_v<std::uint32_t>,
-                             caf::type_id_v<std::uint64_t>,
-                             caf::type_id_v<std::uint8_t>,
-                             caf::type_id_v<std::string>,
-                             caf::type_id_v<caf::timespan>,
-                             caf::type_id_v<errc>,
-                             caf::type_id_v<caf::sec>,
-                             caf::type_id_v<caf::pec>,
-                             caf::type_id_v<caf::exit_reason>};
   for (std::size_t each = 0; each < what.size(); ++each)
-    if (std::ranges::find(plain, what.type_at(each)) == plain.end())
+    if (auto type = what.type_at(each);
+        !plain_types::is_printable(type) && type != caf::type_id_v<errc>)
       return false;
   return true;
 }
@@ -68,12 +48,12 @@ inline bool is_printable(const caf::message& what) {
 /// The text of CAF for `why`, as far as that can be had: of what CAF cannot print safely, the
 /// numbers and types.
 inline std::string in_words(const caf::error& why) {
-  constexpr std::array known{caf::type_id_v<errc>, caf::type_id_v<caf::sec>,
-                             caf::type_id_v<caf::pec>, caf::type_id_v<caf::exit_reason>};
   if (!why)
     return to_string(why);
   auto prints = is_printable(why.context());
-  if (prints && std::ranges::find(known, why.category()) != known.end())
+  auto is_known
+    = why.category() == caf::type_id_v<errc> || plain_types::is_error_code(why.category());
+  if (prints && is_known)
     return to_string(why);
   auto name = caf::query_type_name(why.category());
   auto words

@@ -37,6 +37,8 @@ namespace troupe {
 TROUPE_COMPILED result<std::unique_ptr<cluster_client>>
 cluster_client::connect(std::vector<net::address> addresses, duration wait,
                         const net::link_options& links, const std::filesystem::path& identity) {
+  if (addresses.empty())
+    return problem{errc::bad_argument, "there is no address to connect to; give at least one"};
   std::unique_ptr<cluster_client> made{new cluster_client};
   if (auto why = made->start(std::move(addresses), wait, links, identity))
     return why;

@@ -98,10 +98,7 @@ struct node::inside {
   }
 
   [[nodiscard]] node_finder finder() const {
-    return [peers = peers_](const caf::strong_actor_ptr& from) {
-      auto who = peers->find(from);
-      return who ? to_string(who->node) : std::string{};
-    };
+    return [peers = peers_](const caf::strong_actor_ptr& from) { return peers->id_of(from); };
   }
 
   // -- start and stop --------------------------------------------------------------------

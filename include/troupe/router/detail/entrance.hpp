@@ -138,7 +138,7 @@ private:
     // From this process, or without a sender, it is CAF's word for what never got there.
     if (!nodes_ || !what.sender || what.sender->node() == self->node())
       return pending.finish(number, deliver);
-    if (pending.finish_by(nodes_(what.sender), number, deliver))
+    if (auto by = nodes_(what.sender); by && pending.finish_by(*by, number, deliver))
       return true;
     if (!pending.is_open(number))
       return false;

@@ -1,0 +1,135 @@
+#include "troupe/net/message_judge.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "caf/error.hpp"
+#include "caf/type_id.hpp"
+
+namespace message_judge_test {
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::net;
+using enum basp_header::operation;
+using security::rights;
+using decision = message_judge::decision;
+
+namespace {
+
+constexpr std::uint64_t entry_point = 5;
+constexpr auto text = caf::type_id_v<std::string>;
+
+hello called(std::string basp_node) {
+  hello made;
+  made.basp_node = std::move(basp_node);
+  made.entry_point = entry_point;
+  return made;
+}
+
+/// Between "peer" and "self", after the handshake; texts need the right `use`.
+struct judged_link {
+  explicit judged_link(security::facts who)
+    : judge({}, called("peer"), called("self"), who, rules()) {
+    CHECK(judge.header({server_handshake, 0, 20, 0, 0}).what == decision::pass);
+    CHECK(judge.payload(std::nullopt, "peer and more").what == decision::pass);
+  }
+
+  static message_rules_ptr rules() {
+    auto made = std::make_shared<message_rules>(message_rules::own_types{},
+                                                [](caf::type_id_t) { return "a text"s; });
+    made->set(text, need::use);
+    return made;
+  }
+
+  /// A message with these bytes behind the number of actors that it goes through.
+  message_judge::judgement content(const std::string& bytes, std::uint64_t number = 0) {
+    basp_header message{direct_message, 0,     static_cast<std::uint32_t>(bytes.size()), 1,
+                        entry_point,    number};
+    CHECK(message_judge::has_content(message));
+    CHECK(judge.header(message).what == decision::pass);
+    return judge.payload(message, bytes);
+  }
+
+  message_judge judge;
+};
+
+std::string a_message(const std::vector<caf::type_id_t>& types, const std::string& values) {
+  auto bytes = "\0"s + static_cast<char>(types.size());
+  for (auto each : types)
+    bytes += {static_cast<char>(each >> 8U), static_cast<char>(each)};
+  return bytes + values;
+}
+
+const security::facts reader{.name = "ann", .as = role::client, .may = rights::read};
+const security::facts user{.name = "bob", .as = role::client, .may = rights::use};
+const security::facts member{.name = "c", .as = role::member};
+
+} // namespace
+
+TEST_CASE("a client that lacks a right hears so, and nothing else is judged by rights", "[net]") {
+  auto said = a_message({text}, "\x05hello");
+  CHECK(judged_link{user}.content(said).what == decision::pass);
+  CHECK(judged_link{member}.content(said).what == decision::pass);
+  auto refused = judged_link{reader}.content(said);
+  CHECK(refused.what == decision::drop);
+  CHECK(refused.why.code == errc::denied);
+  CHECK(refused.why.detail.starts_with("a text needs the right use"));
+}
+
+TEST_CASE("what CAF must not read is dropped, and its sender hears nothing", "[net]") {
+  judged_link link{member};
+  for (auto& bytes :
+       {"\x01 passed on"s, "\0"s, a_message({caf::type_id_v<caf::error>}, "\0"s),
+        a_message({caf::type_id_v<caf::exit_msg>}, {}), a_message({text}, "\x09short")}) {
+    auto judged = link.content(bytes);
+    CHECK(judged.what == decision::drop);
+    CHECK(judged.why.code == errc::bad_argument);
+  }
+}
+
+TEST_CASE("a message to an actor that the peer was not told of is dropped before it is read",
+          "[net]") {
+  judged_link link{member};
+  CHECK(link.judge.header({direct_message, 0, 10, 1, 6, 0}).what == decision::drop);
+  CHECK(link.judge.header({direct_message, 0, 10, 1, entry_point, 0}).what == decision::pass);
+}
+
+TEST_CASE("only members reach the server that spawns, and others ask for it unasked", "[net]") {
+  basp_header spawn{direct_message, basp_header::named_receiver, 10, 1, basp_header::spawn_server};
+  CHECK(judged_link{member}.judge.header(spawn).what == decision::pass);
+  auto judged = judged_link{user}.judge.header(spawn);
+  CHECK(judged.what == decision::drop);
+  CHECK(message_judge::is_usual(judged.why));
+}
+
+TEST_CASE("what CAF tells of a client's process, unasked, needs no right and is of no use",
+          "[net]") {
+  auto told = a_message(
+    {caf::type_id_v<caf::ok_atom>, text, caf::type_id_v<caf::strong_actor_ptr>, text}, "\x04info");
+  for (auto& who : {reader, user}) {
+    auto judged = judged_link{who}.content(told);
+    CHECK(judged.what == decision::drop);
+    CHECK(judged.why.code == errc::bad_argument);
+    CHECK(message_judge::is_usual(judged.why.detail));
+  }
+  CHECK(judged_link{member}.content(told).what == decision::pass);
+}
+
+TEST_CASE("a link whose peer says to be another node is closed", "[net]") {
+  judged_link link{member};
+  basp_header monitor{monitor_message, 0, 9, 0, entry_point};
+  CHECK(link.judge.header(monitor).what == decision::pass);
+  CHECK(link.judge.payload(monitor, "otherself").what == decision::close);
+}
+
+TEST_CASE("handles of actors are not read before a link is up", "[net]") {
+  CHECK_FALSE(judged_link{member}.judge.handles());
+}
+
+} // namespace message_judge_test
