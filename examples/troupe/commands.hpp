@@ -25,6 +25,7 @@ struct node_command {
   std::uint32_t gpus = 0;
   std::vector<std::string> labels{};
   bool allow_exec = false;
+  bool allow_spawn = false;
   bool bootstrap = false;
   bool leave_on_term = false;
   /// How long its tasks may still run after it was asked to end, as to_duration() reads it.

@@ -279,6 +279,8 @@ private:
       ->check(cli::is_label);
     command->add_flag("--allow-exec", node_.allow_exec,
                       "Runs programs for everybody who may submit tasks");
+    command->add_flag("--allow-spawn", node_.allow_spawn,
+                      "Lets other members spawn services in this process");
     command->option_defaults()->group("Stopping");
     command->add_flag("--leave-on-term", node_.leave_on_term,
                       "Leaves the cluster permanently at SIGTERM");

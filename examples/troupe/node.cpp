@@ -70,6 +70,7 @@ result<node_options> to_options(const common_options& common, const node_command
   result.group.event_log = what.raft_log;
   result.links.insecure = common.insecure;
   result.identity = common.identity;
+  result.allow_spawn = what.allow_spawn;
   if (!what.token.empty()) {
     auto token = read_token(what.token);
     if (!token)

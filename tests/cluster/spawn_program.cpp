@@ -79,6 +79,7 @@ node start(caf::actor_system& sys, node_options how) {
   how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
   how.wait_joined = 20s;
   test::certify(how);
+  how.allow_spawn = true;
   auto made = node::start(std::move(how), &sys);
   if (!made)
     fail(made.error().detail);

@@ -34,8 +34,8 @@ hello called(std::string basp_node) {
 
 /// Between "peer" and "self", after the handshake; texts need the right `use`.
 struct judged_link {
-  explicit judged_link(security::facts who)
-    : judge({}, called("peer"), called("self"), who, rules()) {
+  explicit judged_link(security::facts who, bool allow_spawn = true)
+    : judge({}, called("peer"), called("self"), who, rules(), allow_spawn) {
     CHECK(judge.header({server_handshake, 0, 20, 0, 0}).what == decision::pass);
     CHECK(judge.payload(std::nullopt, "peer and more").what == decision::pass);
   }
@@ -98,6 +98,12 @@ TEST_CASE("a message to an actor that the peer was not told of is dropped before
   judged_link link{member};
   CHECK(link.judge.header({direct_message, 0, 10, 1, 6, 0}).what == decision::drop);
   CHECK(link.judge.header({direct_message, 0, 10, 1, entry_point, 0}).what == decision::pass);
+}
+
+TEST_CASE("nobody reaches the server that spawns where that is not allowed", "[net]") {
+  basp_header spawn{direct_message, basp_header::named_receiver, 10, 1, basp_header::spawn_server};
+  for (auto& who : {member, user})
+    CHECK(judged_link{who, false}.judge.header(spawn).what == decision::drop);
 }
 
 TEST_CASE("only members reach the server that spawns, and others ask for it unasked", "[net]") {

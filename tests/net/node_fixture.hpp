@@ -194,7 +194,7 @@ public:
     options.links.insecure = !options.credentials;
     auto made = net::gate::start(sys_, self, caf::actor_cast<caf::strong_actor_ptr>(entry_), events,
                                  options.links,
-                                 {options.credentials, options.rules, peers_, options.joins});
+                                 {options.credentials, options.rules, peers_, true, options.joins});
     REQUIRE(made);
     gate_ = std::move(*made);
   }

@@ -179,6 +179,7 @@ TEST_CASE("the end of a node does not wait for all that its agents have to do", 
   test::lines log;
   testing::cluster c{2, [&](std::size_t, node_options& how) {
                        how.agents_end_within = 200ms;
+                       how.allow_spawn = true;
                        how.log = log;
                      }};
   auto handled = std::make_shared<std::atomic<int>>(0);
@@ -226,6 +227,7 @@ TEST_CASE("an actor that a peer has spawned without an owner does not keep a nod
   test::lines log;
   testing::cluster c{2, [&](std::size_t, node_options& how) {
                        how.agents_end_within = 200ms;
+                       how.allow_spawn = true;
                        how.log = log;
                      }};
   auto there = c[0].find_peer("n1");

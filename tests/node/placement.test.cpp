@@ -57,7 +57,7 @@ struct placed {
     caf::anon_send_exit(handle, caf::exit_reason::user_shutdown);
   }
 
-  testing::cluster c{2};
+  testing::cluster c{2, [](std::size_t, node_options& how) { how.allow_spawn = true; }};
   host::client<Protocol> client;
   caf::strong_actor_ptr handle;
 };
@@ -232,7 +232,7 @@ TEST_CASE("what is only sent through a router arrives in order on both sides",
 }
 
 TEST_CASE("a router takes no agent that it or who asks may have no link to", "[node][placement]") {
-  testing::cluster c{3};
+  testing::cluster c{3, [](std::size_t, node_options& how) { how.allow_spawn = true; }};
   auto place = c[1].find_peer("n0");
   REQUIRE(place);
   auto there = spawn_at<router::router_service>(*place);

@@ -43,13 +43,14 @@ public:
   /// ends.
   static constexpr std::size_t max_known_actors = 10'000;
 
-  /// `rules` may be null: messages of all types may be sent.
+  /// `rules` may be null: messages of all types may be sent. `allow_spawn`: members may spawn here.
   message_judge(const filter_options& options, const hello& peer, const hello& self,
-                security::facts who, message_rules_ptr rules)
+                security::facts who, message_rules_ptr rules, bool allow_spawn)
     : peer_(peer.basp_node),
       self_(self.basp_node),
       who_(std::move(who)),
       rules_(std::move(rules)),
+      may_spawn_(allow_spawn && who_.as == security::role::member),
       filter_(options, peer.basp_node, self.basp_node),
       grants_(self.entry_point, self.basp_node) {}
 
@@ -109,7 +110,7 @@ private:
   std::string_view refusal_of(const basp_header& seen) {
     if (seen.what != basp_header::operation::direct_message)
       return {};
-    if ((seen.flags & basp_header::named_receiver) != 0 && who_.as != security::role::member)
+    if ((seen.flags & basp_header::named_receiver) != 0 && !may_spawn_)
       return spawns_not;
     if (seen.source != 0 && node_ && proxies_->count_proxies(node_) >= max_known_actors
         && proxies_->get(node_, seen.source) == nullptr)
@@ -142,7 +143,8 @@ private:
     return rules_->refusal(who_, types.all());
   }
 
-  static constexpr std::string_view spawns_not = "only members may spawn";
+  static constexpr std::string_view spawns_not
+    = "only members may spawn, and only where that is allowed";
   /// With which CAF tells of the server that spawns actors in its process.
   static constexpr std::array own_spawner{caf::type_id_v<caf::ok_atom>, caf::type_id_v<std::string>,
                                           caf::type_id_v<caf::strong_actor_ptr>,
@@ -152,6 +154,7 @@ private:
   const std::string self_;
   const security::facts who_;
   const message_rules_ptr rules_;
+  const bool may_spawn_;
   basp_filter filter_;
   grants grants_;
   /// As BASP knows the peer; set once the link is up.

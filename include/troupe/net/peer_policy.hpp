@@ -41,6 +41,8 @@ struct peer_policy {
   message_rules_ptr rules = {};
   /// Where the peers of the links are entered.
   std::shared_ptr<peer_book> peers = {};
+  /// Whether members may spawn actors in this process.
+  bool allow_spawn = false;
   /// Answers those who ask for a certificate. Null: they are refused, as all without one.
   join_desk joins = {};
 };

@@ -178,6 +178,9 @@ struct node_options {
   backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
   /// Bounds of the services.
   service_options services{};
+  /// Whether other members may spawn services in this process, with spawn_at(): those that
+  /// configure() has offered.
+  bool allow_spawn = false;
   /// Bounds of messages between agents.
   router::router_options router{};
   /// Options of links to other nodes.

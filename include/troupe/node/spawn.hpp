@@ -31,8 +31,9 @@ result<typename Service::handle> spawn(caf::actor_system& sys,
   return std::move(*made);
 }
 
-/// Starts a service in memory in another process, which has to be linked to this one and to offer
-/// the service, as configure() does for those of troupe. The handle is like one of spawn(). The
+/// Starts a service in memory in another process, which has to be linked to this one, to offer the
+/// service, as configure() does for those of troupe, and to allow it (node_options::allow_spawn).
+/// The handle is like one of spawn(). The
 /// service ends with the link, so that nothing is left when this process dies.
 ///
 /// Blocks up to `wait`. Errors: timed_out (out of reach, or it does not let this process spawn),

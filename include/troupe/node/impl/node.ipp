@@ -436,10 +436,11 @@ struct node::inside {
     // What the router sends goes on only as far as the link has room.
     events.on_full = [this](const net::link_ptr& which) { tell_router(which, true); };
     events.on_drained = [this](const net::link_ptr& which) { tell_router(which, false); };
-    auto made = net::gate::start(
-      *system_, std::move(self), caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
-      std::move(events), options_.links,
-      {credentials_, cluster::link_rules(options_.services), peers_, open_desk()});
+    auto made = net::gate::start(*system_, std::move(self),
+                                 caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
+                                 std::move(events), options_.links,
+                                 {credentials_, cluster::link_rules(options_.services), peers_,
+                                  options_.allow_spawn, open_desk()});
     if (!made)
       return made.error();
     gate_ = std::move(*made);
