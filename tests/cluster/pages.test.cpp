@@ -168,7 +168,7 @@ private:
   [[nodiscard]] std::string here(std::string command) const {
     command = replace_all(command, "build/release/bin/", "");
     command = replace_all(command, "/tmp/", file(""));
-    for (auto* token : {"b.token", "c.token", "me.token", "two.token"})
+    for (auto* token : {"b.token", "c.token", "d.token", "me.token", "two.token"})
       command = replace_all(command, token, file(token));
     for (auto& [called, real] : places_)
       command = replace_all(command, called, real);
@@ -203,9 +203,9 @@ TEST_CASE("a cluster is operated as its page says", "[cluster][cli]") {
   std::map<std::string, std::function<void()>> before{
     {"voters add d",
      [&] {
-       here.start_node("node --name d --data /var/lib/troupe --join 10.0.0.1:6767 --token "
-                       "\"$(troupe ca invite --data "
-                       + here.file("a") + ")\"");
+       here.play("ca invite --data /var/lib/troupe > d.token");
+       here.start_node(
+         "node --name d --data /var/lib/troupe --join 10.0.0.1:6767 --token @d.token");
      }},
     {"run 6",
      [&] {

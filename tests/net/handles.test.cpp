@@ -85,7 +85,7 @@ SCENARIO("a peer may tell of a bounded number of its actors", "[net]") {
         as_elements.push_back(between.made.back());
       }
       more.all.push_back(some.all.front());
-      auto answer = between.bob.ask(between.to_ann, 2s, more);
+      auto answer = between.bob.ask(between.to_ann, 10s, more);
       CHECK(std::ranges::count(answer, '-') > 50); // whoever asks takes a place for a while
       CHECK(answer.ends_with("x-"));
       CHECK_THAT(between.bob.ask(between.to_ann, 2s, as_elements), ContainsSubstring("timeout"));

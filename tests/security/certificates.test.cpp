@@ -341,6 +341,9 @@ TEST_CASE("an identity is issued into a folder, also again", "[security]") {
   CHECK(put_certificates(folder / "n2", ca->own(), *other).error().code == errc::in_use);
   CHECK(credentials::load(folder / "n2", now + 1h));
   CHECK(put_certificates(folder / "n4", ca->own(), *other));
+  // Nor does it make a folder's own CA worthless.
+  REQUIRE(authority::make(folder / "n5" / "ca", now));
+  CHECK(put_certificates(folder / "n5", ca->own(), *other).error().code == errc::in_use);
   CHECK(issue_into(folder / "n3", *ca, *book, {"", role::member, rights::use}, now).error().code
         == errc::bad_argument);
 }

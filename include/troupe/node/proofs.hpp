@@ -38,6 +38,8 @@ public:
       return problem{errc::bad_argument, data_.path().string()
                                            + " has certificates; leave out "
                                              "link_options::insecure, or give another folder"};
+    if (*kept && !how_.token.empty())
+      log_("the token is not used, as there is a certificate in " + data_.path().string());
     if (*kept || how_.links.insecure)
       return security::credentials_ptr{*kept};
     if (!how_.token.empty())

@@ -22,7 +22,7 @@ inline constexpr auto authority_folder = "ca";
 
 /// Writes `issued` and the certificate of its CA into `folder`, which is made if it is missing. The
 /// node's own comes last: without it the other counts as incomplete. Errors: in_use (the folder has
-/// the certificate of another identity), storage_full, bad_argument.
+/// the certificate of another identity, or another CA of its own), storage_full, bad_argument.
 inline result<void> put_certificates(const std::filesystem::path& folder, const certificate& ca,
                                      const certificate& issued) {
   auto before = certificate::load(folder / identity_certificate_file);
@@ -30,6 +30,11 @@ inline result<void> put_certificates(const std::filesystem::path& folder, const 
     return problem{errc::in_use, folder.string()
                                    + " has the certificate of another identity; it stays, give "
                                      "another folder"};
+  auto own_ca = certificate::load(folder / authority_folder / authority::certificate_file);
+  if (own_ca && detail::key_of(own_ca->native()) != detail::key_of(ca.native()))
+    return problem{errc::in_use, folder.string()
+                                   + " has a CA of its own, whose certificates nobody would take "
+                                     "then; it stays, give another folder"};
   if (auto made = storage::make_private_folder(folder); !made)
     return made;
   if (auto saved = storage::write_private(folder / ca_certificate_file, ca.to_pem()); !saved)
