@@ -28,38 +28,6 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-struct configuration : caf::actor_system_config {
-  configuration() {
-    [[maybe_unused]] static const bool once
-      = (init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
-                       caf::id_block::troupe_lock>(),
-         true);
-    set("caf.scheduler.max-threads", 2);
-  }
-};
-
-/// Another process, as far as handles of its actors show.
-class other_process {
-public:
-  /// A new actor of it.
-  caf::strong_actor_ptr actor() {
-    auto made = system_.spawn(
-      [](caf::event_based_actor*) -> caf::behavior { return {[](caf::unit_t) {}}; });
-    all_.push_back(made);
-    return caf::actor_cast<caf::strong_actor_ptr>(made);
-  }
-
-  ~other_process() {
-    for (auto& each : all_)
-      caf::anon_send_exit(each, caf::exit_reason::kill);
-  }
-
-private:
-  configuration config_;
-  caf::actor_system system_{config_};
-  std::vector<caf::actor> all_;
-};
-
 constexpr host::service_id locks = 1;
 
 /// Nodes of a group in one actor system, each with a disk of its own.
@@ -168,6 +136,16 @@ public:
   std::vector<std::optional<member>> members;
 
 private:
+  struct configuration : caf::actor_system_config {
+    configuration() {
+      [[maybe_unused]] static const bool once
+        = (init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
+                         caf::id_block::troupe_lock>(),
+           true);
+      set("caf.scheduler.max-threads", 2);
+    }
+  };
+
   void introduce() {
     for (auto& each : members)
       for (auto& other : members)
@@ -297,40 +275,4 @@ TEST_CASE_METHOD(group_fixture,
       client->set_target(members[*leads]->locks);
     return acquire("c", 2s).has_value();
   }));
-}
-
-TEST_CASE_METHOD(group_fixture,
-                 "in the name of a member counts only what comes from the process that has shown "
-                 "its member id") {
-  start(0);
-  REQUIRE(ask(0, raft::replica::found_group{"0"}).code == errc::none);
-  follow_leader();
-  const raft::seat_id learner{77};
-  REQUIRE(testing::comes_true([&] {
-    return ask(0, raft::replica::add_learner{learner, "learner"}).code == errc::none;
-  }));
-  other_process of_member;
-  other_process third;
-  auto& group = members[0]->group;
-  /// Says in the name of that member that there is a later term, and returns the term here then.
-  auto term_after = [&](const caf::strong_actor_ptr& from) {
-    raft::message said{status(0).term + 1, raft::append_answer{}};
-    caf::actor_cast<caf::strong_actor_ptr>(group.handle())
-      ->enqueue(from, caf::make_message_id(),
-                caf::make_message(host::group_message{learner, group.seat(), to_bytes(said)}),
-                nullptr);
-    return status(0).term;
-  };
-  auto shown = of_member.actor();
-  group.set_peer(learner, shown);
-  auto term = status(0).term;
-  CHECK(term_after(third.actor()) == term);
-  CHECK(term_after(nullptr) == term);
-  CHECK(term_after(caf::actor_cast<caf::strong_actor_ptr>(group.handle())) == term);
-  CHECK(term_after(of_member.actor()) > term); // of the same process
-  term = status(0).term;
-  CHECK(term_after(shown) > term);
-  term = status(0).term;
-  group.set_peer(learner, nullptr); // its link has ended
-  CHECK(term_after(third.actor()) > term);
 }
