@@ -330,4 +330,74 @@ TEST_CASE_METHOD(proving_table, "clients with one certificate have a bound of th
   CHECK(link_as(20, 1'002) == verdict::go);
 }
 
+TEST_CASE_METHOD(proving_table, "connections that are about to be links count for the bounds",
+                 "[net]") {
+  auto hello_of = [&](std::uint8_t identity, std::uint16_t process) {
+    hello who = test::member(1);
+    who.as = role::client;
+    who.basp_node = "process " + std::to_string(process);
+    who.node = client_id(node_of(identity), who.basp_node);
+    return verdict_on(who, certified(node_of(identity), role::client));
+  };
+  constexpr auto most = table_options{}.max_links_of_one_client;
+  for (std::uint16_t process = 0; process < most; ++process)
+    REQUIRE(hello_of(20, process) == verdict::go);
+  CHECK(hello_of(20, most) == verdict::full);
+  CHECK(hello_of(21, most + 1) == verdict::go);
+  step(broken{last_id - most, verdict::closed}); // of the first identity
+  CHECK(hello_of(20, most) == verdict::go);
+}
+
+TEST_CASE_METHOD(proving_table, "a client cannot keep a member away as the process of that",
+                 "[net]") {
+  auto client = [&](const hello& of) {
+    auto made = of;
+    made.as = role::client;
+    made.node = client_id(node_of(20), of.basp_node);
+    return made;
+  };
+  auto identity = certified(node_of(20), role::client);
+  SECTION("of one that is linked, or was") {
+    CHECK(verdict_on(client(test::member(9)), identity) == verdict::duplicate);
+    step(ended{1});
+    CHECK(verdict_on(client(test::member(9)), identity) == verdict::duplicate);
+    CHECK(verdict_on(test::member(9), certified(node_of(9), role::member)) == verdict::go);
+  }
+  SECTION("of one that comes later") {
+    REQUIRE(verdict_on(client(test::member(8)), identity) == verdict::go);
+    auto false_one = last_id;
+    step(heard{false_one, commit{}});
+    step(up{false_one});
+    out.clear();
+    CHECK(verdict_on(test::member(8), certified(node_of(8), role::member)) == verdict::linked);
+    REQUIRE(has_closed_a_link());
+    for (auto& each : out)
+      if (auto* closed = std::get_if<close_link>(&each)) {
+        CHECK(closed->connection == false_one);
+        CHECK(closed->cause == end_cause::misbehaved);
+      }
+    CHECK(verdict_on(test::member(8), certified(node_of(8), role::member)) == verdict::linked);
+    CHECK_FALSE(has_closed_a_link()); // once
+    step(ended{false_one});
+    CHECK(verdict_on(client(test::member(8)), identity) == verdict::duplicate);
+    CHECK(verdict_on(test::member(8), certified(node_of(8), role::member)) == verdict::go);
+  }
+  SECTION("of one that comes while the client greets") {
+    REQUIRE(verdict_on(client(test::member(8)), identity) == verdict::go);
+    auto false_one = last_id;
+    CHECK(verdict_on(test::member(8), certified(node_of(8), role::member)) == verdict::go);
+    step(heard{false_one, commit{}});
+    CHECK_FALSE(table.link_to(client(test::member(8)).node));
+  }
+  SECTION("an old life of the member has no say") {
+    step(ended{1});
+    REQUIRE(verdict_on(test::member(9, 7, 5), certified(node_of(9), role::member)) == verdict::go);
+    auto old = test::member(9, 7, 2);
+    old.basp_node = "old";
+    CHECK(verdict_on(old, certified(node_of(9), role::member)) == verdict::old_boot);
+    auto other = old;
+    CHECK(verdict_on(client(other), identity) == verdict::go);
+  }
+}
+
 } // namespace link_table_test

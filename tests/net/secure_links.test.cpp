@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <optional>
 #include <thread>
 
 using namespace std::literals;
@@ -92,6 +93,20 @@ SCENARIO("nodes with certificates of one CA have links that prove who is there",
       }
     }
   }
+}
+
+TEST_CASE("a link ends with the certificate of its peer", "[net]") {
+  throwaway_ca ca;
+  test_node ann{{.node = 1, .credentials = ca.issue("ann")}};
+  auto where = ann.listen();
+  std::optional<test_node> bob;
+  for (auto left : {3s, 15s, 60s}) { // on a slow machine the first one has ended before it is shown
+    bob.emplace(test::node_options{.node = 2, .credentials = ca.issue_for("bob", left - 1h)});
+    if (bob->dial(where))
+      break;
+  }
+  CHECK(testing::comes_true([&] { return ann.ups() == 1 && ann.downs() == 1; }, 70s));
+  CHECK(has_told(ann, "ended a link: 'bob': the certificate has expired"));
 }
 
 TEST_CASE("messages over TLS both ways at once lose nothing and do not stop", "[net]") {

@@ -77,6 +77,14 @@ SCENARIO("a node says when its certificate ends, and takes another one", "[node]
         CHECK(lines.size() == 3);
       }
     }
+    WHEN("a renewed one is put there before it looks for the first time") {
+      put(security::role::member, 40 * 24h);
+      cluster::own_certificate late{sys, folder.path(), *credentials, log};
+      late.look(now);
+      THEN("new links have that one") {
+        CHECK((*credentials)->self().valid_until > now + 39 * 24h);
+      }
+    }
     WHEN("something else is put there") {
       put(security::role::client, 40 * 24h);
       it.look(now);

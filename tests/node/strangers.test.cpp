@@ -12,6 +12,7 @@
 #include "troupe/registry/messages.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/scheduler/messages.hpp"
+#include "troupe/scheduler/worker.hpp"
 #include "troupe/testing/comes_true.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -19,6 +20,9 @@
 #include "caf/scoped_actor.hpp"
 
 #include <future>
+#include <optional>
+#include <utility>
+#include <vector>
 
 using namespace std::literals;
 using namespace troupe;
@@ -78,6 +82,24 @@ public:
       caf::make_message(what...), [&](const caf::message&) { result = "answered"; },
       [&](const caf::error& why) { result = to_string(why); });
     return result;
+  }
+
+  /// Sends it as nobody: the message shows no actor that it comes from.
+  template <class... Ts>
+  void say_as_nobody(const caf::strong_actor_ptr& whom, const Ts&... what) {
+    caf::anon_send(caf::actor_cast<caf::actor>(whom), what...);
+  }
+
+  /// The answer to a question.
+  template <class Question>
+  typename Question::result answer_of(const caf::strong_actor_ptr& whom, const Question& what) {
+    caf::scoped_actor self{sys_};
+    std::optional<typename Question::result> found;
+    self->request(caf::actor_cast<caf::actor>(whom), 10s, what)
+      .receive([&](const typename Question::result& answer) { found = answer; },
+               [](const caf::error&) {});
+    REQUIRE(found);
+    return *found;
   }
 
   /// The handle of a service, from the node.
@@ -217,6 +239,81 @@ SCENARIO("no node speaks for another one", "[node]") {
       theirs.key.owner = owner;
       CHECK_THAT(third.ask(registry, plain, registry::put_records{{mine, theirs}}),
                  ContainsSubstring("denied"));
+    }
+  }
+}
+
+TEST_CASE("who sends as nobody speaks for no node, either", "[node]") {
+  auto founder = troupe::node::start(
+    {.name = "founder", .listen = {"127.0.0.1", 0}, .links = {.insecure = true}});
+  REQUIRE(founder);
+  auto victim = troupe::node::start({.name = "victim",
+                                     .listen = {"127.0.0.1", 0},
+                                     .join = {{"127.0.0.1", founder->port()}},
+                                     .links = {.insecure = true}});
+  REQUIRE(victim);
+  stranger third{*founder, net::role::member};
+  auto owner = to_string(victim->id());
+  auto registry = third.find(cluster::registry_name);
+  auto before = third.answer_of(registry, registry::find_owner{owner});
+  REQUIRE(before.boot > 0);
+  constexpr std::uint64_t later = std::uint64_t{1} << 62U;
+  third.say_as_nobody(registry, host::call{}, registry::forget{owner, later});
+  third.say_as_nobody(registry, host::call{}, registry::heartbeat{owner, later});
+  auto after = third.answer_of(registry, registry::find_owner{owner}); // behind those
+  CHECK(after.boot == before.boot);
+  CHECK_FALSE(after.over);
+}
+
+SCENARIO("no node speaks for the worker of another one", "[node]") {
+  GIVEN("a worker, whose number everybody may know") {
+    auto founder = troupe::node::start(
+      {.name = "founder", .listen = {"127.0.0.1", 0}, .links = {.insecure = true}});
+    REQUIRE(founder);
+    auto victim = troupe::node::start({.name = "victim",
+                                       .listen = {"127.0.0.1", 0},
+                                       .join = {{"127.0.0.1", founder->port()}},
+                                       .links = {.insecure = true}});
+    REQUIRE(victim);
+    scheduler::task_handlers handlers;
+    handlers.handle("nothing",
+                    [](const scheduler::task_call&) -> result<std::string> { return ""; });
+    auto worker = victim->work({.name = "w"}, handlers);
+    stranger third{*founder, net::role::client};
+    auto scheduler = third.find(cluster::scheduler_name);
+    std::vector<scheduler::worker_view> all;
+    REQUIRE(testing::comes_true([&] {
+      all = third.answer_of(scheduler, scheduler::list_workers{}).workers;
+      return all.size() == 1;
+    }));
+    auto [id, boot] = std::pair{all.front().worker, all.front().boot};
+    REQUIRE(all.front().owner == to_string(victim->id()));
+    const host::call plain{};
+    THEN("what another one says of it is refused, and its tasks are told to nobody else") {
+      const std::string refusals[]{
+        third.ask(scheduler, plain, scheduler::renew_worker{id, boot, 1, {}}),
+        third.ask(scheduler, plain, scheduler::deregister_worker{id, boot}),
+        third.ask(scheduler, plain, scheduler::report{id, boot, {}}),
+        third.ask(scheduler, scheduler::check_in{id, boot, 0, {}}),
+        third.ask(scheduler, scheduler::watch_assignments{.worker = id, .boot = boot}),
+      };
+      for (auto& each : refusals)
+        CHECK_THAT(each, ContainsSubstring("denied") && ContainsSubstring("only the node"));
+      all = third.answer_of(scheduler, scheduler::list_workers{}).workers;
+      REQUIRE(all.size() == 1);
+      CHECK(all.front().state == scheduler::worker_state::active);
+    }
+    THEN("of a worker that is not there it hears that, and of one that is no node's it may speak") {
+      CHECK_THAT(third.ask(scheduler, plain, scheduler::deregister_worker{id, boot + 1}),
+                 ContainsSubstring("not_found"));
+      REQUIRE(third.ask(scheduler, plain,
+                        scheduler::register_worker{
+                          .name = "x", .owner = "somebody", .boot = 1, .handlers = {"nothing"}})
+              == "answered");
+      all = third.answer_of(scheduler, scheduler::list_workers{}).workers;
+      REQUIRE(all.size() == 2);
+      CHECK(third.ask(scheduler, plain, scheduler::deregister_worker{all.back().worker, 1})
+            == "answered");
     }
   }
 }

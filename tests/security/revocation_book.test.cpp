@@ -99,9 +99,13 @@ SCENARIO("a node believes the list of revoked certificates with the highest numb
       THEN("the same again changes nothing") {
         CHECK(it.on(file_read{signed_list(3)}) == done{});
       }
-      THEN("another one with the same number is ignored") {
-        CHECK(it.on(file_read{signed_list(3, ca, "bb")}) == done{});
-        CHECK(it.on(list_heard{node(1), signed_list(3, ca, "bb")}) == done{});
+      THEN("another one with the same number is refused, and the file is put right") {
+        CHECK(it.on(file_read{signed_list(3, ca, "bb")}) == done{"refuse the file", "store 3"});
+        CHECK(it.refusal.code == errc::conflict);
+        CHECK_THAT(it.refusal.detail, ContainsSubstring("another one with that number")
+                                        && ContainsSubstring("troupe ca revoke"));
+        CHECK(it.on(list_heard{node(1), signed_list(3, ca, "bb")}) == done{"refuse 1"});
+        CHECK(it.refusal.code == errc::conflict);
       }
       THEN("a higher one takes its place") {
         CHECK(it.on(file_read{signed_list(4)}) == done{"enforce 4"});

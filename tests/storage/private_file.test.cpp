@@ -2,8 +2,12 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include <sys/stat.h>
 
@@ -38,6 +42,27 @@ TEST_CASE("a private file is for its owner only, whatever was there before", "[s
   REQUIRE(read);
   CHECK(read->text() == "new");
   CHECK_FALSE(std::filesystem::exists(fresh));
+}
+
+TEST_CASE("several may write a private file at once, and one of them is the last", "[storage]") {
+  test::temporary_folder folder;
+  auto file = folder / "file";
+  constexpr auto writers = 4;
+  constexpr auto rounds = 50;
+  std::atomic<int> failed = 0;
+  std::vector<std::thread> threads;
+  for (auto each = 0; each < writers; ++each)
+    threads.emplace_back([&, text = std::string(10'000, static_cast<char>('a' + each))] {
+      for (auto round = 0; round < rounds; ++round)
+        failed += write_private(file, text) ? 0 : 1;
+    });
+  for (auto& each : threads)
+    each.join();
+  CHECK(failed == 0);
+  auto read = read_private(file);
+  REQUIRE(read);
+  CHECK(read->text() == std::string(10'000, read->text().front()));
+  CHECK_FALSE(std::filesystem::exists(folder / "file.new"));
 }
 
 TEST_CASE("a private file that cannot be written stays as it was", "[storage]") {

@@ -246,6 +246,12 @@ public:
     inside_.hear_of(now, question);
   }
 
+  /// See about_property.
+  template <class Request>
+  [[nodiscard]] std::optional<std::string> owner_of(const Request& what) const {
+    return inside_.owner_of(what);
+  }
+
   [[nodiscard]] bool is_leading() const {
     return inside_.leads();
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <optional>
 #include <string>
 
 namespace troupe::host {
@@ -10,6 +11,13 @@ namespace troupe::host {
 template <class Command>
 concept speaks_for_nodes = requires(const Command& what, const std::string& node) {
   { what.speaks_only_for(node) } -> std::same_as<bool>;
+};
+
+/// A request that says something of what a node has, by its number: the machine knows whose it is.
+/// `owner_of` returns the id of that node; nothing if there is no such thing.
+template <class Machine, class Request>
+concept about_property = requires(const Machine& frozen, const Request& what) {
+  { frozen.owner_of(what) } -> std::same_as<std::optional<std::string>>;
 };
 
 /// The commands of a service; each names its `result`.

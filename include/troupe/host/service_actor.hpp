@@ -35,6 +35,7 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/calendar.hpp"
 #include "troupe/core/guarded.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/host/any_host.hpp"
 #include "troupe/host/calendar_watch.hpp"
 #include "troupe/host/durable_core.hpp"
@@ -167,15 +168,23 @@ private:
     };
   }
 
-  /// Nobody speaks for another node.
-  template <class Command>
-  [[nodiscard]] problem refuse_foreign([[maybe_unused]] const Command& what) const {
-    if constexpr (speaks_for_nodes<Command>) {
+  /// Nobody speaks for another node. What has no sender may be anyone's.
+  template <class Request>
+  [[nodiscard]] problem refuse_foreign([[maybe_unused]] const Request& what) const {
+    constexpr auto is_about_property = about_property<machine_type, Request>;
+    if constexpr (speaks_for_nodes<Request> || is_about_property) {
       auto& from = self_->current_sender();
-      if (!nodes_ || !from || from->node() == self_->node())
+      if (!nodes_ || (from && from->node() == self_->node()))
         return {};
-      auto by = nodes_(from);
-      if (!what.speaks_only_for(by ? *by : std::string{}))
+      auto by = from ? nodes_(from) : nullptr;
+      auto node = by ? *by : std::string{};
+      auto may = true;
+      if constexpr (speaks_for_nodes<Request>)
+        may = what.speaks_only_for(node);
+      if constexpr (is_about_property)
+        if (auto owner = core_.owner_of(what))
+          may = may && may_speak_for(*owner, node);
+      if (!may)
         return {errc::denied, "only the node that it is about may say it"};
     }
     return {};
@@ -256,6 +265,8 @@ private:
   caf::result<typename Question::result> look_up(const Question& what) {
     if (ended_)
       return to_error(ended_);
+    if (auto why = refuse_foreign(what))
+      return to_error(std::move(why));
     if (auto* group = host_->group())
       return confirm(*group, what);
     auto promise = self_->make_response_promise();

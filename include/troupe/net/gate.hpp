@@ -80,7 +80,8 @@ public:
   void set_timeout(const link_ptr& which, duration silence);
 
   /// Ends the links to peers whose certificates the credentials refuse by now
-  /// (security::enforced_revocations). Thread-safe.
+  /// (security::enforced_revocations). Links whose certificates end are ended without it, within a
+  /// minute. Thread-safe.
   void end_revoked();
 
   /// Returns this node's current hello. Thread-safe.

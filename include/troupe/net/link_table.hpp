@@ -39,7 +39,9 @@ namespace troupe::net {
 ///
 /// With trust::proven the certificate behind a connection counts: a member has the id of its
 /// certificate, whose role is member; a client has the id that client_id() computes. A hello or an
-/// answer that says anything else is refused before it changes any state.
+/// answer that says anything else is refused before it changes any state. No certificate says which
+/// process its owner is to BASP, which takes one link of each: so a client that gives itself out
+/// for the process of a member is refused, and gives way to that member where it came first.
 ///
 /// Steps like any machine. It has no snapshot, because connections do not outlive a process.
 class link_table {
@@ -56,7 +58,7 @@ public:
   /// Handles an event at `now`, after all deadlines up to `now`. Events of connections that the
   /// table has dropped are ignored. The owner reports which links are alive before it lets time
   /// pass. Cost: O(log n) in known nodes, O(n) in connections for a dial, a new connection and a
-  /// hello.
+  /// hello, O(n) in known nodes for the hello of a client.
   void step(time_point now, const event& what, effects& out) {
     if (!std::holds_alternative<alive>(what)) // it reports the past, so it precedes the alarms
       tick(now, out);
@@ -144,6 +146,8 @@ private:
     std::optional<connection_id> dialling;
     std::optional<connection_id> accepting;
     std::optional<connection_id> link;
+    /// As BASP knows it, if it has proven to be a member.
+    std::string process = {};
     /// Its position among nodes without a connection; zero while it has a connection.
     std::uint64_t idle_since = 0;
   };
@@ -334,12 +338,15 @@ private:
       return said.basp_node == self_.basp_node ? verdict::myself : verdict::duplicate;
     if (said.basp_node == self_.basp_node)
       return verdict::duplicate;
-    auto& there = peers_[said.node];
+    auto known = peers_[said.node].boot;
     keep(said.node);
-    if (said.boot < there.boot)
+    if (said.boot < known)
       return verdict::old_boot;
-    if (there.boot > 0 && said.boot - there.boot > max_boot_jump)
+    if (known > 0 && said.boot - known > max_boot_jump)
       return verdict::bad_greeting;
+    if (auto why = judge_process(said, out); why != verdict::go)
+      return why;
+    auto& there = peers_[said.node];
     if (said.boot > there.boot) {
       there.boot = said.boot;
       if (there.accepting)
@@ -359,9 +366,41 @@ private:
         ++alike;
         of_one += by.proven && each.identity == by.proven->node ? 1 : 0;
       }
+    for (auto& [connection, each] : attempts_)
+      if (each.end == side::accepted && each.who && each.who != said.node
+          && each.peer.as == said.as) { // it has a place already
+        ++alike;
+        of_one += by.proven && each.proven && each.proven->node == by.proven->node ? 1 : 0;
+      }
     if (said.as == role::client && of_one >= options_.max_links_of_one_client)
       return verdict::full;
     return alike < limit ? verdict::go : verdict::full;
+  }
+
+  /// Whether BASP can take a link of that process. Makes room for a member.
+  verdict judge_process(const hello& said, effects& out) {
+    if (believes_ == trust::told)
+      return verdict::go; // whoever says what it likes can be any node as well
+    if (said.as == role::client)
+      return std::ranges::any_of(peers_,
+                                 [&](auto& each) { return each.second.process == said.basp_node; })
+               ? verdict::duplicate
+               : verdict::go;
+    peers_[said.node].process = said.basp_node;
+    auto is_false = [&](const hello& other) {
+      return other.as == role::client && other.basp_node == said.basp_node;
+    };
+    auto waiting = std::ranges::find_if(
+      attempts_, [&](auto& each) { return each.second.who && is_false(each.second.peer); });
+    if (waiting != attempts_.end())
+      give_up(waiting, verdict::duplicate, out);
+    auto linked
+      = std::ranges::find_if(links_, [&](auto& each) { return is_false(each.second.peer); });
+    if (linked == links_.end())
+      return verdict::go;
+    if (linked->second.deadline)
+      shut(linked, "it gave itself out for the process of a member", end_cause::misbehaved, out);
+    return verdict::linked; // until BASP has forgotten that one
   }
 
   /// The boot number that a refused node is told, so that it can continue above it. Zero while the

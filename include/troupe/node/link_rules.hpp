@@ -50,6 +50,9 @@ inline net::message_rules_ptr link_rules(const service_options& services) {
   for (auto& each : services.own)
     for (auto type : each.questions)
       all->set(type, read);
+  for (auto& each : services.own)
+    for (auto type : each.orders)
+      all->set(type, use);
 
   // To work with it.
   let<host::open_session, host::close_session, host::keep_session>(*all, use);

@@ -51,6 +51,9 @@ struct own_service {
     start;
   /// The types of its queries, which clients may ask that have the right to read only.
   std::vector<caf::type_id_t> questions{};
+  /// The types of its commands, for which they need more: also where another service has a query of
+  /// that type.
+  std::vector<caf::type_id_t> orders{};
 };
 
 /// Makes an own_service of a trait. Include troupe/service.hpp, which has it.

@@ -35,13 +35,11 @@ public:
       file_(folder.empty() ? folder : folder / security::identity_certificate_file),
       seconds_left_(sys.metrics().gauge_singleton(
         "troupe", "certificate-seconds-left",
-        "Time until this node's certificate ends; negative afterwards.", "seconds")) {
-    file_.has_changed(); // it was read just before
-  }
+        "Time until this node's certificate ends; negative afterwards.", "seconds")) {}
 
   /// To be called every second or so.
   void look(wall_time now) {
-    if (file_.has_changed())
+    if (!file_.file().empty() && file_.has_changed())
       renew(now);
     auto left = credentials_->self().valid_until - now;
     seconds_left_->value(std::chrono::duration_cast<std::chrono::seconds>(left).count());

@@ -54,6 +54,7 @@ struct own_service_of {
     made.name = name;
     made.type = Service::name;
     made.questions = types_of(typename Service::queries{});
+    made.orders = types_of(typename Service::commands{});
     made.start = [name = std::move(name), how = std::move(how)](
                    caf::actor_system& sys, std::shared_ptr<host::group_member> member,
                    const host::core_options& limits,
@@ -81,14 +82,14 @@ struct own_service_of {
   }
 
 private:
-  template <class... Qs>
-  static std::vector<caf::type_id_t> types_of(host::queries<Qs...>) {
+  template <template <class...> class List, class... Requests>
+  static std::vector<caf::type_id_t> types_of(List<Requests...>) {
     std::vector<caf::type_id_t> all;
-    [[maybe_unused]] auto add = [&]<class Question>() {
-      if constexpr (caf::has_type_id_v<Question>)
-        all.push_back(caf::type_id_v<Question>);
+    [[maybe_unused]] auto add = [&]<class Request>() {
+      if constexpr (caf::has_type_id_v<Request>)
+        all.push_back(caf::type_id_v<Request>);
     };
-    (add.template operator()<Qs>(), ...);
+    (add.template operator()<Requests>(), ...);
     return all;
   }
 

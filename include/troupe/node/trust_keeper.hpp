@@ -150,14 +150,19 @@ private:
 
   void perform(security::revocations::store& what) {
     constexpr const char* not_kept = "the list of revoked certificates is not kept";
-    if (!setup_.folder.empty()) {
-      auto saved = storage::write_private(list_file_.file(), what.bytes);
-      if (!saved)
-        return setup_.log.complain(not_kept, saved.error().detail);
-      setup_.log.settle(not_kept);
-      list_file_.has_changed(); // which is known
-    }
+    if (setup_.folder.empty())
+      return step(security::revocations::list_stored{what.number});
+    if (list_file_.has_changed())
+      read_list(); // a newer one that a person has just put there has to stay
+    if (what.number != book_.number())
+      return;
+    auto saved = storage::write_private(list_file_.file(), what.bytes);
+    if (!saved)
+      return setup_.log.complain(not_kept, saved.error().detail);
+    setup_.log.settle(not_kept);
+    list_file_.has_changed(); // which is known
     step(security::revocations::list_stored{what.number});
+    read_list(); // unless a person has replaced it since
   }
 
   void perform(security::revocations::tell& what) {

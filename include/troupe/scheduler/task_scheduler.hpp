@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -116,6 +117,18 @@ public:
     if (auto* reported = std::get_if<report>(&what))
       return life_of(reported->worker, reported->boot);
     return std::nullopt;
+  }
+
+  /// The node of the worker that a request is about; nothing if that is not registered. Only that
+  /// node may send the request: the numbers of workers are no secret.
+  template <class Request>
+  requires requires(const Request& what) {
+    { what.worker } -> std::convertible_to<worker_id>;
+    { what.boot } -> std::convertible_to<std::uint64_t>;
+  }
+  [[nodiscard]] std::optional<std::string> owner_of(const Request& what) const {
+    auto* who = find(what.worker, what.boot);
+    return who != nullptr ? std::optional{who->words.owner} : std::nullopt;
   }
 
   // -- questions -------------------------------------------------------------------

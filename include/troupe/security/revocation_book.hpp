@@ -90,9 +90,9 @@ using effect = std::variant<enforce, store, tell, refuse>;
 } // namespace revocations
 
 /// Which list of revoked certificates a node believes: of all that the CA has signed the one with
-/// the highest number, whoever brings it. A new one applies at once; it is told to the members only
-/// when it is on the disk, so that no restart makes this node believe an older one. What cannot be
-/// stored or told is tried again.
+/// the highest number, whoever brings it; of two with one number, which copies of a CA make, the
+/// first. A new one applies at once; it is told to the members only when it is on the disk, so that
+/// no restart makes this node believe an older one. What cannot be stored or told is tried again.
 ///
 /// Steps like any machine. It has no snapshot: its file has what outlives the process. Cost: a
 /// signature to verify for a list with new bytes, and O(n) for n linked members.
@@ -150,8 +150,6 @@ private:
       believe(*std::move(found), *what.bytes, out);
       return stored(now, out);
     }
-    if (found && found->number == number())
-      return;
     if (what.bytes)
       out.push_back(
         revocations::refuse{std::nullopt, found ? outdated(found->number) : found.error()});
@@ -172,8 +170,12 @@ private:
       out.push_back(revocations::refuse{what.from, found.error()});
       return;
     }
+    if (found->number == number()) {
+      out.push_back(revocations::refuse{what.from, outdated(found->number)});
+      return;
+    }
     knows(what.from, found->number);
-    if (found->number <= number())
+    if (found->number < number())
       return;
     believe(*std::move(found), what.bytes, out);
     store(now, out);
@@ -236,9 +238,10 @@ private:
   }
 
   [[nodiscard]] problem outdated(std::uint64_t found) const {
-    return {errc::conflict, "it has number " + std::to_string(found)
-                              + ", and the cluster has one with number " + std::to_string(number())
-                              + " by now; revoke again where the CA is (troupe ca revoke)"};
+    auto other = found == number() ? std::string{"another one with that number"}
+                                   : "one with number " + std::to_string(number());
+    return {errc::conflict, "it has number " + std::to_string(found) + ", and the cluster has "
+                              + other + " by now; revoke again where the CA is (troupe ca revoke)"};
   }
 
   const public_key ca_;

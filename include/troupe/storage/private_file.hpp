@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,10 +102,16 @@ inline bool is_open_to_others(const std::filesystem::path& folder) {
 }
 
 /// Writes `bytes` to `file`, durably: whoever reads it sees the old content or the new one, also
-/// after a crash. Only the owner may read it. Errors: storage_full, bad_argument, not_found (no
-/// such folder); the old content stays then.
+/// after a crash. Only the owner may read it. Of those who write into one folder at once each waits
+/// for the others. Errors: storage_full, bad_argument, not_found (no such folder); the old content
+/// stays then.
 inline result<void> write_private(const std::filesystem::path& file, std::string_view bytes) {
   size_limit_is_error guard;
+  auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path{"."};
+  detail::descriptor holds{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (holds.get() >= 0)
+    while (::flock(holds.get(), LOCK_EX) != 0 && errno == EINTR)
+      ;
   auto fresh = file;
   fresh += ".new";
   ::unlink(fresh.c_str()); // what a crash left may be open to others
@@ -123,8 +130,6 @@ inline result<void> write_private(const std::filesystem::path& file, std::string
   }
   if (::rename(fresh.c_str(), file.c_str()) != 0)
     return cannot();
-  auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path{"."};
-  detail::descriptor holds{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (holds.get() >= 0)
     ::fsync(holds.get()); // the name of the new file
   return {};

@@ -164,11 +164,15 @@ public:
   /// From another process a message counts only if `from` is of the one that has shown that member
   /// id, once one has.
   void receive(const group_message& what, const caf::strong_actor_ptr& from) {
-    if (what.to != seat() || is_of_another(what.from, from))
+    if (what.to != seat())
       return;
-    if (auto content = from_bytes<raft::message>(what.bytes))
-      return step(0, raft::replica::event{raft::replica::received{what.from, *std::move(content)}});
+    auto content = from_bytes<raft::message>(what.bytes); // before the lock
     std::unique_lock guard{mutex_};
+    if (is_of_another(what.from, from))
+      return;
+    if (content)
+      return step(guard, 0,
+                  raft::replica::event{raft::replica::received{what.from, *std::move(content)}});
     if (core_)
       out_.push_back(
         group_core::ignored{what.from, {errc::damaged, "a message that cannot be decoded"}});
@@ -190,12 +194,6 @@ public:
       peers_.erase(seat);
     }
     return true;
-  }
-
-  [[nodiscard]] bool is_of_another(raft::seat_id seat, const caf::strong_actor_ptr& from) {
-    std::lock_guard guard{mutex_};
-    auto known = peers_.find(seat);
-    return known != peers_.end() && (!from || from->node() != known->second->node());
   }
 
   void lost(const caf::actor_addr& gone) {
@@ -284,6 +282,12 @@ private:
   /// The time of the actor clock, which services use, too.
   [[nodiscard]] time_point now() const {
     return time_point{clock_.now().time_since_epoch()};
+  }
+
+  /// Under the lock.
+  [[nodiscard]] bool is_of_another(raft::seat_id seat, const caf::strong_actor_ptr& from) const {
+    auto known = peers_.find(seat);
+    return known != peers_.end() && (!from || from->node() != known->second->node());
   }
 
   void step(lock& guard, request_id id, group_core::event what) {

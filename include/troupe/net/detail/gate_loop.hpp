@@ -28,6 +28,7 @@
 #include "caf/send.hpp"
 #include "troupe/core/backoff.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/calendar.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/net/byte_budget.hpp"
@@ -45,6 +46,7 @@
 #include "troupe/net/refusal_log.hpp"
 #include "troupe/net/scribe.hpp"
 #include "troupe/net/tls_stream.hpp"
+#include "troupe/security/certificate.hpp"
 
 namespace troupe::net::detail {
 
@@ -263,8 +265,9 @@ public:
   }
 
   void end_revoked() {
+    certificates_due_.reset();
     for (auto& [id, which] : links_)
-      end_if_revoked(which);
+      end_if_refused(which);
   }
 
   void step(const event& what) {
@@ -296,6 +299,8 @@ private:
       consider(each.again);
     if (auto line = refusals_.next_deadline())
       consider(*line);
+    if (certificates_due_)
+      consider(*certificates_due_);
     if (!next)
       return -1;
     auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - now()).count();
@@ -310,6 +315,8 @@ private:
     std::vector<std::string> lines;
     refusals_.tick(moment, lines);
     tell_refusals(lines);
+    if (certificates_due_ && *certificates_due_ <= moment)
+      end_revoked();
     for (auto& each : take_parked([&](auto& it) { return it.again <= moment; })) {
       --each.job.tried;
       dial(std::move(each.job));
@@ -513,7 +520,7 @@ private:
     compat::anon_send(sys_.middleman().named_broker<caf::io::basp_broker>("BASP"),
                       caf::publish_atom_v, std::move(scribe), std::uint16_t{0},
                       caf::strong_actor_ptr{}, std::set<std::string>{});
-    end_if_revoked(handed); // since its handshake
+    end_if_refused(handed); // since its handshake
   }
 
   void perform(const close_link& what) {
@@ -557,12 +564,23 @@ private:
       tell(&link_events::on_down, which, which->reason());
   }
 
-  void end_if_revoked(const link_ptr& which) {
+  /// Does so if the certificate of the peer has been revoked or has ended. If not, it is looked at
+  /// again when that ends.
+  void end_if_refused(const link_ptr& which) {
     if (!policy_.credentials || !which->proven() || !which->reason().empty())
       return;
-    auto why = policy_.credentials->revoked()->refusal(*which->proven());
-    if (why.empty())
+    auto& who = *which->proven();
+    auto calendar = read_calendar();
+    auto why = policy_.credentials->revoked()->refusal(who);
+    if (why.empty() && calendar > who.valid_until)
+      why = "'" + who.name
+            + "': " + security::check_times(who.valid_from, who.valid_until, calendar).detail;
+    if (why.empty()) {
+      auto left = who.valid_until - calendar + std::chrono::milliseconds{1};
+      auto due = now() + std::min<duration>(left, certificate_check);
+      certificates_due_ = certificates_due_ ? std::min(*certificates_due_, due) : due;
       return;
+    }
     tell(&link_events::on_refused, "ended a link: " + why);
     which->close(why);
   }
@@ -636,6 +654,8 @@ private:
   /// About 10 ms, which a heartbeat or an alarm can wait.
   static constexpr std::size_t max_handshakes_a_turn = 8;
   static constexpr duration accept_pause = std::chrono::milliseconds{100};
+  /// Calendars may be set.
+  static constexpr duration certificate_check = std::chrono::minutes{1};
 
   caf::actor_system& sys_;
   const link_options options_;
@@ -668,6 +688,8 @@ private:
   std::vector<parked_dial> parked_;
   random_source random_{static_cast<std::uint64_t>(started_.time_since_epoch().count())};
   std::map<connection_id, link_ptr> links_;
+  /// When to look at the certificates of their peers.
+  std::optional<time_point> certificates_due_;
   /// Above all descriptors, because BASP identifies its other connections by these.
   connection_id last_id_ = connection_id{1} << 32U;
 };
