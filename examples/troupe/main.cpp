@@ -324,8 +324,8 @@ private:
       = add("init", "Makes an identity, and a CA that admits others to its cluster", [this] {
           if (!init_.request.empty() && !init_.name.empty())
             return cli::complain(common_, {troupe::errc::bad_argument,
-                                           "--name says nothing beside --request, as the CA gives "
-                                           "the name: troupe ca issue --name"});
+                                           "--name says nothing beside --request; the CA gives "
+                                           "the name (troupe ca issue --name)"});
           return cli::run_init(common_, init_);
         });
     init->add_option("--data", init_.data, "Data folder of a node, new or without certificates")

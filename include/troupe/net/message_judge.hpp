@@ -135,10 +135,12 @@ private:
       return dropped("an error that answers nothing");
     if (auto why = dropped(incoming_message::refusal(seen)))
       return why;
+    if (grants::is_answer(message.data))
+      return {};
     auto types = incoming_message::types_of(seen);
     if (who_.as != security::role::member && std::ranges::equal(types.all(), own_spawner))
       return dropped(spawns_not); // no node spawns at a client
-    if (!rules_ || grants::is_answer(message.data))
+    if (!rules_)
       return {};
     return rules_->refusal(who_, types.all());
   }
