@@ -49,7 +49,6 @@ problem chaos_cluster::start() {
   testing::throwaway_ca ca{how_.folder / "ca"};
   for (auto& each : nodes_)
     ca.issue(how_.folder / each.name, each.name);
-  ca.issue(client_folder(), "client", security::role::client);
   for (auto& each : nodes_)
     if (auto why = start(each, &each == &nodes_.front()))
       return why;
@@ -67,7 +66,11 @@ result<std::unique_ptr<cluster_client>> chaos_cluster::connect(std::size_t first
   std::vector<net::address> fronts;
   for (std::size_t count = 0; count < nodes_.size(); ++count)
     fronts.push_back(nodes_[(first + count) % nodes_.size()].where.front);
-  return cluster_client::connect(std::move(fronts), 20s, {}, client_folder());
+  // Each has an identity of its own, as those with one certificate have a bound together.
+  auto identity = how_.folder / ("client" + std::to_string(first));
+  if (!security::has_certificates(identity))
+    testing::throwaway_ca{how_.folder / "ca"}.issue(identity, "client", security::role::client);
+  return cluster_client::connect(std::move(fronts), 20s, {}, identity);
 }
 
 problem chaos_cluster::start(node& which, bool founds) {

@@ -113,10 +113,6 @@ private:
   [[nodiscard]] std::vector<direction> everywhere(bool clients_too) const;
   [[nodiscard]] bool is_whole();
 
-  [[nodiscard]] std::filesystem::path client_folder() const {
-    return how_.folder / "client";
-  }
-
   options how_;
   network& network_;
   std::vector<node> nodes_;

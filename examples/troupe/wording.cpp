@@ -28,7 +28,7 @@ constexpr std::array phrases{
   phrase{"node_options::identity", "--identity"},
   phrase{", or offer scheduler::exec_programs()", ""},
   phrase{" (task_spec::timeout)", ""},
-  phrase{", or raise table_options::max_members or max_clients there",
+  phrase{", or raise table_options::max_members, max_clients or max_links_of_one_client there",
          "; this bound cannot be set by command"},
 };
 
