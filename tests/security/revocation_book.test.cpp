@@ -59,7 +59,7 @@ private:
   std::vector<std::string> words(const revocation_book::effects& all) {
     std::vector<std::string> result;
     for (auto& each : all)
-      result.push_back(std::visit([this](auto& what) { return word(what); }, each));
+      result.push_back(std::visit([this](auto& what) { return this->word(what); }, each));
     return result;
   }
 
