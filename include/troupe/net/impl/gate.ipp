@@ -131,7 +131,7 @@ TROUPE_COMPILED result<std::uint16_t> gate::listen(const endpoint& where) {
 TROUPE_COMPILED void gate::dial(std::vector<endpoint> where, std::optional<node_id> who,
                                 on_dialled done) {
   auto what = std::make_shared<detail::dial_job>(
-    detail::dial_job{.where = std::move(where), .who = std::move(who), .done = std::move(done)});
+    detail::dial_job{.where = std::move(where), .who = who, .done = std::move(done)});
   if (!loop_->jobs.post([it = loop_.get(), what] { it->dial(std::move(*what)); }))
     what->done(to_problem(verdict::stopped, "the address"));
 }
