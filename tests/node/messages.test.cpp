@@ -54,8 +54,7 @@ TEST_CASE("an agent is reached by its id from every node", "[node]") {
     };
     for (std::size_t round = 0; round < 50; ++round) {
       c[1 + round % 2].remove_agent("echo");
-      while (is_there()) {
-      }
+      REQUIRE(c.until([&] { return !is_there(); }));
       auto taken = c[1 + (round + 1) % 2].agent("echo", echo());
       INFO(taken.error_or());
       REQUIRE(taken);

@@ -925,7 +925,8 @@ TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system
                                          !options.data.empty());
   if (!data)
     return data.error();
-  cluster::proofs proofs{options, *data, {options.name, options.log}};
+  auto called = options.name.empty() ? to_string(data->self().id).substr(0, 8) : options.name;
+  cluster::proofs proofs{options, *data, {called, options.log}};
   auto credentials = proofs.find(read_calendar());
   if (!credentials)
     return credentials.error();
