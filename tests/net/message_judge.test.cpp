@@ -10,6 +10,7 @@
 
 #include "caf/error.hpp"
 #include "caf/type_id.hpp"
+#include "troupe/core/enclosed_request.hpp"
 
 namespace message_judge_test {
 
@@ -125,9 +126,9 @@ TEST_CASE("what CAF tells of a client's process, unasked, needs no right and is 
     CHECK(message_judge::is_usual(judged.why.detail));
   }
   CHECK(judged_link{member}.content(told).what == decision::pass);
-  // Which is also how the end of a client says that it has had a window of answers.
-  constexpr auto answer = std::uint64_t{1} << 63U;
-  CHECK(judged_link{reader}.content(told, answer | 1U).what == decision::pass);
+  // Which is also how a client says, to a router, that it has had a window of answers.
+  constexpr auto answer_to_router = std::uint64_t{1} << 63U | enclosed_request | 1U;
+  CHECK(judged_link{reader}.content(told, answer_to_router).what == decision::pass);
 }
 
 TEST_CASE("a link whose peer says to be another node is closed", "[net]") {
