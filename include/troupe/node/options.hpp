@@ -161,7 +161,8 @@ struct node_options {
   /// cluster makes both for its life.
   std::filesystem::path identity{};
   /// A line of node::invite() or `troupe ca invite`, with which a node gets a certificate from the
-  /// members at `join` at its first start. Not used if its data folder has certificates.
+  /// members at `join` at its first start. Not used if its data folder has certificates. The node
+  /// wipes its copy once it has started, or failed to.
   std::string token{};
   /// Number of voters: nodes with a data folder that keep the services of the cluster. Any minority
   /// of them may be lost. The leader's value applies. Choose an odd number up to 7: an even one

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -30,6 +31,7 @@
 #include "troupe/core/guarded.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/once_all.hpp"
+#include "troupe/core/secret.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/net/listen_at_each.hpp"
 #include "troupe/node/agent_tasks.hpp"
@@ -928,6 +930,8 @@ TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system
   auto called = options.name.empty() ? to_string(data->self().id).substr(0, 8) : options.name;
   cluster::proofs proofs{options, *data, {called, options.log}};
   auto credentials = proofs.find(read_calendar());
+  secret::wipe(std::as_writable_bytes(std::span{options.token}));
+  options.token.clear();
   if (!credentials)
     return credentials.error();
   if (*credentials && (*credentials)->self().as != security::role::member)
