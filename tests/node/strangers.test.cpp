@@ -1,14 +1,17 @@
 // What peers send that nobody asked them for.
 
 #include "node/node_fixture.hpp"
+#include "support/temporary_folder.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/enclosed_request.hpp"
 #include "troupe/core/entropy.hpp"
+#include "troupe/host/messages.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/net/resolver.hpp"
 #include "troupe/node/configure.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/service_names.hpp"
+#include "troupe/raft/types.hpp"
 #include "troupe/registry/messages.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/scheduler/messages.hpp"
@@ -19,6 +22,8 @@
 
 #include "caf/scoped_actor.hpp"
 
+#include <algorithm>
+#include <cstdint>
 #include <future>
 #include <optional>
 #include <utility>
@@ -88,6 +93,13 @@ public:
   template <class... Ts>
   void say_as_nobody(const caf::strong_actor_ptr& whom, const Ts&... what) {
     caf::anon_send(caf::actor_cast<caf::actor>(whom), what...);
+  }
+
+  /// Sends it as an actor of this process.
+  template <class... Ts>
+  void say(const caf::strong_actor_ptr& whom, const Ts&... what) {
+    whom->enqueue(caf::actor_cast<caf::strong_actor_ptr>(self_), caf::make_message_id(),
+                  caf::make_message(what...), nullptr);
   }
 
   /// The answer to a question.
@@ -263,6 +275,62 @@ TEST_CASE("who sends as nobody speaks for no node, either", "[node]") {
   auto after = third.answer_of(registry, registry::find_owner{owner}); // behind those
   CHECK(after.boot == before.boot);
   CHECK_FALSE(after.over);
+}
+
+TEST_CASE("no member speaks for a voter of another node, whether that is up or not",
+          "[node][voters]") {
+  test::temporary_folder folder;
+  std::vector<troupe::node> nodes;
+  for (const auto* name : {"n0", "n1", "n2"}) {
+    node_options how{
+      .name = name, .listen = {"127.0.0.1", 0}, .data = folder / name, .links = {.insecure = true}};
+    if (!nodes.empty())
+      how.join = {{"127.0.0.1", nodes.front().port()}};
+    auto made = troupe::node::start(std::move(how));
+    REQUIRE(made);
+    nodes.push_back(std::move(*made));
+  }
+  cluster::voters_view seen;
+  REQUIRE(testing::comes_true([&] {
+    if (auto got = nodes.front().voters().list(5s))
+      seen = *got;
+    return seen.seats.size() == 3 && std::ranges::all_of(seen.seats, &cluster::seat_view::votes);
+  }));
+  auto leads = std::ranges::find_if(nodes, &node::is_host);
+  REQUIRE(leads != nodes.end());
+  auto lead_id = to_string(leads->id());
+  auto in_front
+    = std::ranges::partition(seen.seats, [&](auto& each) { return each.node != lead_id; });
+  REQUIRE(in_front.size() == 1); // so the seat of the leader is the last one
+  stranger third{*leads, net::role::member};
+  auto card = third.answer_of(third.find(cluster::seat_name), cluster::exchange_seats{});
+  REQUIRE(card.node == lead_id);
+  // Whom a leader hears gives up its lead for such a request.
+  auto pretend = [&](std::uint64_t voter) {
+    auto what = to_bytes(raft::message{
+      seen.term + 7,
+      raft::vote_request{.last_index = 1'000'000, .last_term = seen.term, .forced = true}});
+    third.say_as_nobody(card.group,
+                        host::group_message{raft::seat_id{voter}, raft::seat_id{card.seat}, what});
+    third.say(card.group,
+              host::group_message{raft::seat_id{voter}, raft::seat_id{card.seat}, what});
+    // Behind these, at the group: an answer of the other voter to this command.
+    CHECK(third.answer_of(third.find(cluster::seat_name), cluster::exchange_seats{}).seat
+          == card.seat);
+    CHECK(leads->state().put("key", "value"));
+    auto now = leads->voters().list(5s);
+    REQUIRE(now);
+    CHECK(now->term == seen.term);
+  };
+  pretend(seen.seats.front().seat);
+  auto gone = std::ranges::find_if(
+    nodes, [&](auto& each) { return to_string(each.id()) == seen.seats.front().node; });
+  gone->stop();
+  REQUIRE(testing::comes_true([&] { // that voter has no link anymore
+    auto now = leads->voters().list(5s);
+    return now && std::ranges::any_of(now->seats, [](auto& each) { return !each.is_reached; });
+  }));
+  pretend(seen.seats.front().seat);
 }
 
 SCENARIO("no node speaks for the worker of another one", "[node]") {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "caf/actor_control_block.hpp"
 #include "troupe/host/group_core.hpp"
 
 namespace troupe::host {
@@ -25,6 +26,9 @@ struct group_listener {
   std::function<void(const problem&)> disk_room;
   /// This node no longer takes part in the group, because of this problem.
   std::function<void(const problem&)> stopped;
+  /// No event but a question, under a lock: whether that sender of another process is of the node
+  /// with this contact. Without it the first one that shows a member id speaks for that.
+  std::function<bool(const std::string& contact, const caf::strong_actor_ptr& from)> speaks_for;
 };
 
 /// The status of a group, for people and tests.

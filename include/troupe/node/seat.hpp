@@ -43,8 +43,8 @@ public:
       auto where = to_seat_contact(contact);
       return where.address.empty() ? where.node : where.address;
     };
-    auto group = host::group::open(sys, file, hosted_services::numbers(), named, made->listener(),
-                                   hosted_services::own(bounds));
+    auto group = host::group::open(sys, file, hosted_services::numbers(), named,
+                                   made->listener(setup.nodes), hosted_services::own(bounds));
     if (!group)
       return to_problem(group.error());
     made->group_ = std::move(*group);
@@ -175,7 +175,7 @@ private:
 
   explicit seat(caf::actor_system& sys) : sys_(sys) {}
 
-  host::group_listener listener() {
+  host::group_listener listener(node_finder nodes) {
     auto to_voters = [home = home_](auto job) {
       if (auto there = home->lock())
         run_on_state<voters_state>(caf::actor_cast<caf::actor>(there), std::move(job));
@@ -208,6 +208,11 @@ private:
       birth->end(why);
       to_voters([why](voters_state& state) { state.stopped(why); });
     };
+    made.speaks_for
+      = [nodes = std::move(nodes)](const std::string& contact, const caf::strong_actor_ptr& from) {
+          auto node = nodes(from);
+          return node && *node == to_seat_contact(contact).node;
+        };
     return made;
   }
 

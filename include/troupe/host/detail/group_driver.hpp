@@ -161,8 +161,7 @@ public:
     });
   }
 
-  /// From another process a message counts only if `from` is of the one that has shown that member
-  /// id, once one has.
+  /// A message counts only if `from` speaks for that member: see group_listener::speaks_for.
   void receive(const group_message& what, const caf::strong_actor_ptr& from) {
     if (what.to != seat())
       return;
@@ -286,6 +285,11 @@ private:
 
   /// Under the lock.
   [[nodiscard]] bool is_of_another(raft::seat_id seat, const caf::strong_actor_ptr& from) const {
+    if (core_ && from_.listener.speaks_for) {
+      auto& members = core_->consensus().members().members;
+      if (auto member = members.find(seat); member != members.end())
+        return !from_.listener.speaks_for(member->second.contact, from);
+    }
     auto known = peers_.find(seat);
     return known != peers_.end() && (!from || from->node() != known->second->node());
   }
