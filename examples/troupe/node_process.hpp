@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -12,90 +11,16 @@
 #include <utility>
 #include <vector>
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.hpp"
-#include "troupe/core/process.hpp"
+#include "troupe/storage/scratch_folder.hpp"
 #include "troupe/testing/child_process.hpp"
 
 /// Nodes that a command starts for itself, each as a process.
 namespace cli {
 
-/// A temporary folder for the data of such nodes, removed in the destructor. If a process was
-/// killed, the next one with the same purpose removes its folder: folders in use are locked.
-class scratch_folder {
-public:
-  explicit scratch_folder(const std::string& purpose) {
-    std::error_code no_parent;
-    auto parent = std::filesystem::temp_directory_path(no_parent);
-    auto pattern = (parent / ("troupe-" + purpose + "-XXXXXX")).string();
-    if (!no_parent)
-      remove_leftovers(parent, "troupe-" + purpose + "-");
-    if (!no_parent && ::mkdtemp(pattern.data()) != nullptr) {
-      path_ = pattern;
-      in_use_ = lock(path_);
-    } else
-      why_
-        = {troupe::errc::bad_argument,
-           "the folder for the data of the nodes cannot be created: "
-             + (no_parent ? "TMPDIR, or /tmp, is not a folder"
-                          : "'" + parent.string() + "': " + std::generic_category().message(errno))
-             + "; set TMPDIR to a writable folder"};
-  }
-
-  ~scratch_folder() {
-    std::error_code ignored; // leftovers are in the temporary folder of the system
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  scratch_folder(const scratch_folder&) = delete;
-  scratch_folder& operator=(const scratch_folder&) = delete;
-
-  /// Why there is no folder, if so: without it nodes would write into the current one.
-  [[nodiscard]] const troupe::problem& missing() const {
-    return why_;
-  }
-
-  [[nodiscard]] const std::filesystem::path& path() const {
-    return path_;
-  }
-
-private:
-  /// Nothing if another process holds the lock.
-  static troupe::descriptor lock(const std::filesystem::path& folder, int more = O_CREAT) {
-    troupe::descriptor file{
-      ::open((folder / "lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | more, 0600)};
-    if (file.get() >= 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
-      file = troupe::descriptor{};
-    return file;
-  }
-
-  /// Removes only folders of this user: others share the parent folder.
-  static void remove_leftovers(const std::filesystem::path& parent, const std::string& prefix) {
-    std::error_code ignored;
-    for (auto& each : std::filesystem::directory_iterator{parent, ignored}) {
-      struct stat what {};
-      if (!each.path().filename().string().starts_with(prefix)
-          || ::lstat(each.path().c_str(), &what) != 0 || !S_ISDIR(what.st_mode)
-          || what.st_uid != ::geteuid())
-        continue;
-      auto age = std::filesystem::file_time_type::clock::now()
-                 - std::filesystem::last_write_time(each.path(), ignored);
-      if (ignored || age < std::chrono::minutes{1})
-        continue; // its process may be about to lock it
-      if (auto unused = lock(each.path(), 0); unused.get() >= 0)
-        std::filesystem::remove_all(each.path(), ignored);
-    }
-  }
-
-  std::filesystem::path path_;
-  troupe::descriptor in_use_;
-  troupe::problem why_;
-};
+using troupe::storage::scratch_folder;
 
 /// Prints the `*.log` files of the nodes in the folder to stderr, each line after the node's name.
 inline void print_logs(const std::filesystem::path& folder) {

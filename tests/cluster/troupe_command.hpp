@@ -2,6 +2,7 @@
 
 #include "support/temporary_folder.hpp"
 #include "support/test_ca.hpp"
+#include "support/variable.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/testing/child_process.hpp"
@@ -101,30 +102,6 @@ inline outcome run(const words& arguments, std::chrono::seconds wait = 25s) {
 }
 
 using testing::comes_true;
-
-/// Sets a variable of the environment, which processes of the test inherit, until it ends.
-class variable {
-public:
-  variable(std::string name, const std::string& value) : name_(std::move(name)) {
-    if (auto* before = std::getenv(name_.c_str()); before != nullptr)
-      before_ = before;
-    ::setenv(name_.c_str(), value.c_str(), 1);
-  }
-
-  variable(const variable&) = delete;
-  variable& operator=(const variable&) = delete;
-
-  ~variable() {
-    if (before_)
-      ::setenv(name_.c_str(), before_->c_str(), 1);
-    else
-      ::unsetenv(name_.c_str());
-  }
-
-private:
-  std::string name_;
-  std::optional<std::string> before_;
-};
 
 /// From now on all nodes and commands have insecure links, in tests of clocks that differ or of
 /// folders that only they see.

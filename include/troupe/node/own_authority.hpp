@@ -4,10 +4,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
-
-#include <stdlib.h>
 
 #include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
@@ -16,6 +13,7 @@
 #include "troupe/security/authority.hpp"
 #include "troupe/security/join_token.hpp"
 #include "troupe/security/setup.hpp"
+#include "troupe/storage/scratch_folder.hpp"
 
 namespace troupe::cluster {
 
@@ -32,12 +30,6 @@ public:
 
   own_authority(const own_authority&) = delete;
   own_authority& operator=(const own_authority&) = delete;
-
-  ~own_authority() {
-    std::error_code ignored; // what is left is in the system's folder for such
-    if (!scratch_.empty())
-      std::filesystem::remove_all(scratch_, ignored);
-  }
 
   /// The folder of the CA; empty: there is none.
   [[nodiscard]] std::filesystem::path folder() const {
@@ -64,14 +56,11 @@ private:
     std::lock_guard guard{mutex_};
     if (!folder_.empty() || !in_memory_)
       return folder_;
-    std::error_code fault;
-    auto pattern = (std::filesystem::temp_directory_path(fault) / "troupe-ca-XXXXXX").string();
-    if (fault || ::mkdtemp(pattern.data()) == nullptr)
-      return problem{errc::bad_argument,
-                     "there is no folder for the CA of this node; set TMPDIR to "
-                     "a writable one"};
-    scratch_ = pattern;
-    auto where = scratch_ / security::authority_folder;
+    if (!scratch_ || scratch_->missing())
+      scratch_.emplace("ca");
+    if (auto& why = scratch_->missing())
+      return why;
+    auto where = scratch_->path() / security::authority_folder;
     if (auto saved = in_memory_->save(where); !saved)
       return saved.error();
     in_memory_.reset();
@@ -82,7 +71,7 @@ private:
   const node_id self_;
   mutable std::mutex mutex_;
   std::filesystem::path folder_;
-  std::filesystem::path scratch_;
+  std::optional<storage::scratch_folder> scratch_;
   std::optional<security::authority> in_memory_;
 };
 

@@ -9,8 +9,6 @@
 #include <type_traits>
 #include <utility>
 
-#include <stdlib.h>
-
 #include "troupe/core/calendar.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/core/result.hpp"
@@ -22,6 +20,7 @@
 #include "troupe/security/setup.hpp"
 #include "troupe/security/types.hpp"
 #include "troupe/storage/private_file.hpp"
+#include "troupe/storage/scratch_folder.hpp"
 
 namespace troupe::testing {
 
@@ -30,7 +29,8 @@ namespace troupe::testing {
 class throwaway_ca {
 public:
   /// A new one, in a temporary folder that goes with this object.
-  throwaway_ca() : scratch_(std::in_place), folder_(scratch_->path), ca_(open(folder_)) {}
+  throwaway_ca()
+    : scratch_(std::in_place, "throwaway-ca"), folder_(path_of(*scratch_)), ca_(open(folder_)) {}
 
   /// The one in `folder`, which is made if it is not there; the folder stays. For several processes
   /// of a test.
@@ -84,22 +84,11 @@ public:
   }
 
 private:
-  /// Gone at the end.
-  struct scratch {
-    scratch() {
-      auto pattern = (std::filesystem::temp_directory_path() / "troupe-ca-XXXXXX").string();
-      if (::mkdtemp(pattern.data()) == nullptr)
-        throw std::runtime_error{"cannot make " + pattern + "; set TMPDIR to a writable folder"};
-      path = pattern;
-    }
-
-    ~scratch() {
-      std::error_code ignored; // what is left is in the system's folder for such
-      std::filesystem::remove_all(path, ignored);
-    }
-
-    std::filesystem::path path;
-  };
+  static const std::filesystem::path& path_of(const storage::scratch_folder& folder) {
+    if (folder.missing())
+      throw std::runtime_error{folder.missing().detail};
+    return folder.path();
+  }
 
   template <class T>
   static T must(result<T> what) {
@@ -123,7 +112,7 @@ private:
                           read_calendar()));
   }
 
-  std::optional<scratch> scratch_;
+  std::optional<storage::scratch_folder> scratch_;
   std::filesystem::path folder_;
   security::authority ca_;
 };
