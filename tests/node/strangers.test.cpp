@@ -305,10 +305,12 @@ TEST_CASE("no member speaks for a voter of another node, whether that is up or n
   stranger third{*leads, net::role::member};
   auto card = third.answer_of(third.find(cluster::seat_name), cluster::exchange_seats{});
   REQUIRE(card.node == lead_id);
-  // Whom a leader hears gives up its lead for such a request.
+  // Whom a leader hears gives up its lead for such a request. An election of their own goes up by
+  // raft::max_first_step at most.
+  constexpr auto far_ahead = std::uint64_t{1} << 30U;
   auto pretend = [&](std::uint64_t voter) {
     auto what = to_bytes(raft::message{
-      seen.term + 7,
+      seen.term + far_ahead,
       raft::vote_request{.last_index = 1'000'000, .last_term = seen.term, .forced = true}});
     third.say_as_nobody(card.group,
                         host::group_message{raft::seat_id{voter}, raft::seat_id{card.seat}, what});
@@ -320,7 +322,7 @@ TEST_CASE("no member speaks for a voter of another node, whether that is up or n
     CHECK(leads->state().put("key", "value"));
     auto now = leads->voters().list(5s);
     REQUIRE(now);
-    CHECK(now->term == seen.term);
+    CHECK(now->term < seen.term + far_ahead);
   };
   pretend(seen.seats.front().seat);
   auto gone = std::ranges::find_if(
