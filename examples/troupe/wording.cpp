@@ -16,6 +16,8 @@ constexpr std::array phrases{
   phrase{"hold_options::wait", "--wait"},
   phrase{"as node_options::data", "with --data"},
   phrase{"node_options::data", "--data"},
+  phrase{"node_options::listen", "--listen"},
+  phrase{"node_options::advertise", "--advertise"},
   phrase{"node_options::join", "--join"},
   phrase{"start it with node_options::bootstrap", "start it with --bootstrap"},
   phrase{"leave_options::force, change_voters::force", "--force"},

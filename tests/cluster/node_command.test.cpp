@@ -403,6 +403,11 @@ TEST_CASE("a label may have commas, and a variable separates labels by them", "[
 TEST_CASE("a node takes links at any address, as nobody gets in without a certificate",
           "[cluster][cli]") {
   need_command();
+  auto nowhere = run({"node", "--listen", "0.0.0.0:0"});
+  INFO(nowhere);
+  CHECK(nowhere.status == 2);
+  CHECK(nowhere.says("--listen is 0.0.0.0:0"));
+  CHECK(nowhere.says("give --advertise"));
   running_node open{{"--advertise", "127.0.0.1:0"}, "0.0.0.0:0"};
   CHECK(run({"status", "--at", open.address()}).status == 0);
   auto plain = run({"status", "--at", open.address(), "--insecure", "--timeout", "2s"});

@@ -178,6 +178,20 @@ TEST_CASE("others dial what a node advertises", "[node][start]") {
   CHECK(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
 }
 
+TEST_CASE("a node that listens everywhere says where it is, or does not start", "[node][start]") {
+  for (auto* host : {"0.0.0.0", "0", "::", "0:0:0:0:0:0:0:0"}) {
+    CAPTURE(host);
+    auto made = troupe::node::start({.listen = {host, 0}});
+    REQUIRE_FALSE(made);
+    CHECK(made.error().code == errc::bad_argument);
+    CHECK_THAT(made.error().detail, ContainsSubstring("node_options::listen is ")
+                                      && ContainsSubstring("give node_options::advertise"));
+  }
+  auto made = troupe::node::start({.listen = {"127.0.0.1", 0}, .advertise = {{"0.0.0.0", 0}}});
+  REQUIRE_FALSE(made);
+  CHECK_THAT(made.error().detail, ContainsSubstring("node_options::advertise is 0.0.0.0"));
+}
+
 TEST_CASE("a node lives in an actor system of one's own and leaves it running", "[node][start]") {
   testing::cluster c{1};
   caf::actor_system_config cfg;

@@ -5,6 +5,10 @@
 #include <string>
 #include <vector>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/host/own_services.hpp"
@@ -52,6 +56,15 @@ inline problem check_own(const std::vector<own_service>& all) {
   return {};
 }
 
+/// Whether this stands for all addresses of a machine: 0.0.0.0, :: and other spellings of these.
+inline bool is_wildcard(const std::string& host) {
+  in_addr four{};
+  in6_addr six{};
+  if (::inet_aton(host.c_str(), &four) == 1)
+    return four.s_addr == INADDR_ANY;
+  return ::inet_pton(AF_INET6, host.c_str(), &six) == 1 && IN6_IS_ADDR_UNSPECIFIED(&six);
+}
+
 /// What a node cannot make sense of, before it touches anything.
 inline problem check(const node_options& how) {
   constexpr std::size_t most_voters = 7; // each write waits for a majority of them
@@ -68,6 +81,13 @@ inline problem check(const node_options& how) {
     return {errc::bad_argument,
             "node_options::identity is for a node without a data folder; put its "
             "files into node_options::data instead"};
+  // Insecure links stay on loopback: that is said of any other address.
+  if (!how.links.insecure && is_wildcard(how.advertise.value_or(how.listen).host))
+    return {errc::bad_argument,
+            std::string{how.advertise ? "node_options::advertise" : "node_options::listen"} + " is "
+              + to_string(how.advertise.value_or(how.listen))
+              + ", which is no address that other nodes can dial; give "
+                "node_options::advertise, the address at which they reach this machine"};
   for (auto& each : how.join)
     if (each.host.empty() || each.port == 0)
       return {errc::bad_argument, "node_options::join has '" + to_string(each)

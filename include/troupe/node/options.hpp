@@ -141,7 +141,8 @@ struct node_options {
   /// Where it accepts links. A host name stands for all its addresses; those that this machine does
   /// not have are logged, and the node starts if one remains. Port 0: any free port.
   net::address listen{"127.0.0.1", default_port};
-  /// The address that others dial, if it differs from `listen` (behind NAT, in a container).
+  /// The address that others dial, if it differs from `listen` (behind NAT, in a container). Has to
+  /// be given if `listen` is 0.0.0.0 or [::]. Port 0: that of `listen`.
   std::optional<net::address> advertise{};
   /// Nodes of the cluster to join, tried in turn. Empty: this node founds a cluster, unless its
   /// data folder already belongs to one. A cluster that was founded without a data folder keeps its
