@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 #include <string>
+#include <utility>
 
 #include <unistd.h>
 
@@ -228,8 +229,14 @@ int run_login(const common_options& common, const login_command& what) {
   if (folder.empty())
     return complain(common, {errc::bad_argument, "give --identity, a folder for your key and "
                                                  "certificate"});
-  auto done = cluster::login(folder, {*at}, *token,
-                             {security::role::client, what.name.empty() ? own_name() : what.name});
+  net::join_options how{.wait = common.wait(), .stop = {}, .on_retry = {}};
+  how.on_retry = [&common, is_said = false](const problem& why) mutable {
+    if (!std::exchange(is_said, true))
+      note(common, "waiting", why.detail);
+  };
+  auto done
+    = cluster::login(folder, {*at}, *token,
+                     {security::role::client, what.name.empty() ? own_name() : what.name}, how);
   if (!done)
     return complain(common, done.error());
   auto said = to_json(*done);

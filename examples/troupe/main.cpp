@@ -392,6 +392,10 @@ private:
       ->required()
       ->check(cli::given("the line of troupe ca invite, or @FILE"));
     login->add_option("--name", login_.name, "Your name in it; default: user@host");
+    login->add_option("--timeout", common_.wait_s, "How long to try: 500ms, 10s, 2m")
+      ->option_text("SPAN")
+      ->default_str("10s")
+      ->transform(cli::span_in(10ms, 1h));
     login
       ->add_option("--identity", common_.identity,
                    "Folder for your key and certificate; default: the one that TROUPE_HOME names, "

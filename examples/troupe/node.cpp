@@ -2,6 +2,7 @@
 #include <cmath>
 #include <csignal>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stop_token>
@@ -126,6 +127,33 @@ result<scheduler::worker_options> to_worker(const node_command& what) {
   return result;
 }
 
+/// The first signal, for whoever waits: also for node::start(), which may take its time.
+class first_signal {
+public:
+  /// @pre `signals` outlives the process's other threads.
+  static std::shared_ptr<first_signal> of(const held_signals& signals) {
+    auto made = std::make_shared<first_signal>();
+    std::thread{[made, &signals] {
+      signals.wait();
+      made->stop_.request_stop();
+      made->came_.set_value();
+    }}.detach();
+    return made;
+  }
+
+  [[nodiscard]] std::stop_token stop() const {
+    return stop_.get_token();
+  }
+
+  void wait() {
+    came_.get_future().wait();
+  }
+
+private:
+  std::stop_source stop_;
+  std::promise<void> came_;
+};
+
 /// Ends the process at the second signal, even while it still handles the first one.
 void stop_at_the_next(const held_signals& signals) {
   std::thread{[&signals] {
@@ -181,7 +209,13 @@ int run_node(const common_options& common, const node_command& what, const held_
   if (!drain)
     return complain(common, drain.error());
   options->wait_joined = {}; // other nodes may wait for this one
+  auto signal = first_signal::of(signals);
+  options->stop = signal->stop();
   auto started = node::start(*std::move(options));
+  if (!started && signal->stop().stop_requested()) {
+    print_line(std::cerr, "stopped before it had joined");
+    return ok;
+  }
   if (!started)
     return complain(common, started.error());
   auto& me = *started;
@@ -236,7 +270,7 @@ int run_node(const common_options& common, const node_command& what, const held_
     print_line(std::cout, "node " + me.name() + " listens" + place + " and looks for its cluster");
   if (!has_joined)
     echo = std::jthread{add_echo};
-  signals.wait();
+  signal->wait();
   echo = {};
   leave.end();
   say(log_level::info, me, "stopping; send the signal again to stop at once");

@@ -180,6 +180,23 @@ TEST_CASE("who has no certificate and no token is told how to get one", "[join]"
   CHECK(plain.says("certificate"));
 }
 
+TEST_CASE("a node that waits for its certificate says so, and ends at a signal", "[join]") {
+  need_command();
+  temporary_folder folder;
+  auto at = [&](const std::string& name) { return (folder / name).string(); };
+  auto first = start_bare({"--data", at("d1"), "--name", "first"});
+  auto token = invite(at("d1"));
+  first.kill();
+  auto waits = start({"node", "--listen", "127.0.0.1:0", "--data", at("d2"), "--join",
+                      first.address(), "--token", token});
+  auto said = waits.read_line(10s);
+  REQUIRE(said);
+  CHECK(said->find("no certificate by the token yet") != std::string::npos);
+  CHECK(said->find(first.address() + " cannot be reached") != std::string::npos);
+  waits.send_signal(SIGTERM);
+  CHECK(waits.wait_for_end(5s) == 0);
+}
+
 TEST_CASE("a wrong token is refused by whom it concerns", "[join]") {
   need_command();
   temporary_folder folder;

@@ -3,7 +3,7 @@
 #include "net/node_fixture.hpp"
 #include "net/raw_peer.hpp"
 #include "support/certificates.hpp"
-#include "troupe/net/listen_at_each.hpp"
+#include "troupe/net/listeners.hpp"
 #include "troupe/testing/comes_true.hpp"
 
 using namespace std::literals;
@@ -73,8 +73,10 @@ TEST_CASE("a node listens at each address of a name, at one port", "[net]") {
   test_node ann{{.node = 1}};
   auto none_such = test::loopback(0, "192.0.2.1"); // of TEST-NET-1: no machine has it
   auto got = net::listen_at_each(
-    ann.gate(), {test::loopback(), none_such, test::loopback(0, "::1"), test::loopback()});
+    {test::loopback(), none_such, test::loopback(0, "::1"), test::loopback()}, false);
   REQUIRE(got);
+  for (auto& each : got->sockets)
+    REQUIRE(ann.gate().listen(std::move(each)) == got->port);
   REQUIRE(got->refused.size() == 1);
   CHECK(got->refused.front().detail.find("192.0.2.1") != std::string::npos);
   test_node bob{{.node = 2}};
@@ -88,14 +90,16 @@ TEST_CASE("a node does not listen at a name whose port another process has at on
   auto taken = net::start_listen(test::loopback(0, "::1"));
   REQUIRE(taken);
   auto port = net::local_endpoint(*taken).port();
-  test_node ann{{.node = 1}};
-  auto got = net::listen_at_each(ann.gate(), {test::loopback(port), test::loopback(port, "::1")});
+  auto got = net::listen_at_each({test::loopback(port), test::loopback(port, "::1")}, false);
   REQUIRE_FALSE(got);
   CHECK(got.error().code == errc::in_use);
   CHECK(got.error().detail.find("::1") != std::string::npos);
-  auto nowhere = net::listen_at_each(ann.gate(), {test::loopback(0, "192.0.2.1")});
+  auto nowhere = net::listen_at_each({test::loopback(0, "192.0.2.1")}, false);
   REQUIRE_FALSE(nowhere);
   CHECK(nowhere.error().code == errc::bad_argument);
+  auto beyond = net::listen_at_each({test::loopback(0, "0.0.0.0")}, true);
+  REQUIRE_FALSE(beyond);
+  CHECK(beyond.error().detail.find("insecure links are for loopback") != std::string::npos);
 }
 
 TEST_CASE("a dial tries one address after the other", "[net]") {

@@ -118,7 +118,8 @@ SCENARIO("a machine without a certificate gets one by a token, and is linked wit
                                                      })}};
       auto where = address_of(one.listen());
       places = {to_string(where), "127.0.0.1:1", "nonsense"};
-      auto got = net::join({where}, it.invite(), key, {security::role::member, "ada"}, 500ms);
+      auto got
+        = net::join({where}, it.invite(), key, {security::role::member, "ada"}, {.wait = 500ms});
       THEN("that ends in time") {
         REQUIRE_FALSE(got);
         CHECK(got.error().code != errc::none);
@@ -139,7 +140,7 @@ TEST_CASE("nobody sends a request to a member of another cluster, or to no membe
                                                      asked = true;
                                                      return security::join_refused{};
                                                    })}};
-    auto got = net::join({address_of(node.listen())}, token, key, {}, 2s);
+    auto got = net::join({address_of(node.listen())}, token, key, {}, {.wait = 2s});
     return got ? ""s : got.error().detail;
   };
   CHECK_THAT(trouble(ca.issue("ann")), ContainsSubstring("another cluster"));
@@ -149,11 +150,36 @@ TEST_CASE("nobody sends a request to a member of another cluster, or to no membe
   CHECK(asked);
 }
 
+TEST_CASE("a process of another cluster at one address keeps nobody from joining at the next",
+          "[net][join]") {
+  throwaway_ca ca;
+  issuer it{ca};
+  throwaway_ca other;
+  test_node stranger{{.credentials = other.issue("eve")}};
+  auto got = net::join({address_of(stranger.listen()), it.where}, it.invite(),
+                       security::key_pair::make(), {security::role::member, "ada"});
+  CHECK((got ? "" : got.error().detail) == ""s);
+}
+
+TEST_CASE("a name that no certificate can have is refused before anybody is asked", "[net][join]") {
+  throwaway_ca ca;
+  issuer it{ca};
+  for (auto size : {1'500, 9'000}) {
+    auto began = std::chrono::steady_clock::now();
+    auto got = net::join({it.where}, it.invite(), security::key_pair::make(),
+                         {security::role::member, std::string(size, 'a')});
+    REQUIRE_FALSE(got);
+    CHECK(got.error().code == errc::bad_argument);
+    CHECK(std::chrono::steady_clock::now() - began < 5s);
+  }
+}
+
 TEST_CASE("a member without a desk refuses those without a certificate", "[net][join]") {
   throwaway_ca ca;
   test_node ann{{.credentials = ca.issue("ann")}};
   auto token = security::join_token::make(ca.authority().key(), node_id{});
-  auto got = net::join({address_of(ann.listen())}, token, security::key_pair::make(), {}, 2s);
+  auto got
+    = net::join({address_of(ann.listen())}, token, security::key_pair::make(), {}, {.wait = 2s});
   REQUIRE_FALSE(got);
   CHECK_THAT(got.error().detail, ContainsSubstring("certificate"));
 }
@@ -162,7 +188,8 @@ TEST_CASE("a node with insecure links gives no certificate, and that is said", "
   throwaway_ca ca;
   test_node plain{{.node = 1}};
   auto token = security::join_token::make(ca.authority().key(), node_id{});
-  auto got = net::join({address_of(plain.listen())}, token, security::key_pair::make(), {}, 1s);
+  auto got
+    = net::join({address_of(plain.listen())}, token, security::key_pair::make(), {}, {.wait = 1s});
   REQUIRE_FALSE(got);
   INFO(got.error());
   CHECK(got.error().code != errc::denied);
@@ -178,7 +205,8 @@ TEST_CASE("a member that ends in the middle, or says nothing, is told from one t
         peer.closes_within(20s);
     }};
     auto began = std::chrono::steady_clock::now();
-    auto got = net::join({address_of(server.where())}, token, security::key_pair::make(), {}, 1s);
+    auto got = net::join({address_of(server.where())}, token, security::key_pair::make(), {},
+                         {.wait = 1s});
     REQUIRE_FALSE(got);
     CHECK((got.error().code == errc::timed_out || got.error().code == errc::unreachable));
     CHECK(std::chrono::steady_clock::now() - began < 10s);

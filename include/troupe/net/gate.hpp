@@ -29,6 +29,8 @@ class gate_loop;
 
 namespace troupe::net {
 
+class socket;
+
 /// Makes the links of one node: one thread listens, dials and greets, and hands agreed connections
 /// to CAF's BASP. Contains no rules; link_table decides.
 ///
@@ -60,6 +62,9 @@ public:
   /// port. Errors: in_use (another process has it), bad_argument (this machine has no such address,
   /// or plain connections are not allowed there). Thread-safe.
   result<std::uint16_t> listen(const endpoint& where);
+
+  /// The same with a socket that listens already: see listen_at_each().
+  result<std::uint16_t> listen(socket listener);
 
   /// Makes a link to the node at one of `where`, tried in this order, with 1 s each to connect;
   /// `who` refuses all other nodes. An existing link, or one that the other side makes meanwhile,

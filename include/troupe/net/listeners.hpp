@@ -2,44 +2,60 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "troupe/core/result.hpp"
 #include "troupe/net/endpoint.hpp"
-#include "troupe/net/gate.hpp"
+#include "troupe/net/socket.hpp"
 
 namespace troupe::net {
 
-/// The result of listen_at_each().
-struct listening {
+/// Returns why insecure links at `where` are refused; errc::none for a loopback address.
+inline problem refuse_insecure(const std::string& what, const endpoint& where) {
+  if (where.is_loopback())
+    return {};
+  return {errc::bad_argument, "will not " + what + " " + to_string(where)
+                                + ": insecure links are for loopback addresses; use one, or leave "
+                                  "out link_options::insecure"};
+}
+
+/// Sockets that listen; nobody accepts their connections yet: see gate::listen().
+struct listeners {
   /// The same at each address.
   std::uint16_t port = 0;
+  std::vector<socket> sockets{};
   /// Why the other addresses have no listener.
   std::vector<problem> refused{};
 };
 
-/// Accepts links at each of `where`, which have the same port; if that is 0, the first free port at
-/// the first address is used for all. An address that this machine does not have, or that does not
-/// allow plain links, is skipped and reported in `refused`. Errors: those of gate::listen() if no
-/// address is left; in_use if another process has the given port at one of them, because a dial to
-/// the name could reach either process.
-inline result<listening> listen_at_each(gate& by, const std::vector<endpoint>& where) {
-  listening made;
+/// Listens at each of `where`, which have the same port; if that is 0, the first free port at the
+/// first address is used for all. An address that this machine does not have, or that is not for
+/// links that are `insecure`, is skipped and reported in `refused`. Errors: those of start_listen()
+/// if no address is left; in_use if another process has the given port at one of them, because a
+/// dial to the name could reach either process.
+inline result<listeners> listen_at_each(const std::vector<endpoint>& where, bool insecure) {
+  listeners made;
   std::vector<endpoint> seen;
   for (auto& each : where) {
     auto is_same = [&](const endpoint& other) { return to_string(other) == to_string(each); };
     if (std::ranges::any_of(seen, is_same))
       continue; // a name may give one address twice
     seen.push_back(each);
-    auto port = by.listen(each.port() == 0 ? each.with_port(made.port) : each);
-    if (port)
-      made.port = *port;
-    else if (port.error().code == errc::in_use && each.port() != 0)
-      return port.error();
-    else
-      made.refused.push_back(port.error());
+    auto barred = insecure ? refuse_insecure("listen at", each) : problem{};
+    auto opened = barred ? result<socket>{barred}
+                         : start_listen(each.port() == 0 ? each.with_port(made.port) : each);
+    if (opened) {
+      made.port = local_endpoint(*opened).port();
+      made.sockets.push_back(*std::move(opened));
+    } else if (opened.error().code == errc::in_use && each.port() != 0) {
+      return opened.error();
+    } else {
+      made.refused.push_back(opened.error());
+    }
   }
-  if (made.port == 0)
+  if (made.sockets.empty())
     return made.refused.empty()
              ? problem{errc::bad_argument, "there is no address to listen at; give at least one"}
              : made.refused.front();

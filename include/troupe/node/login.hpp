@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <utility>
 #include <vector>
 
 #include "troupe/core/calendar.hpp"
@@ -17,12 +18,13 @@
 namespace troupe::cluster {
 
 /// Gets a certificate of a cluster by a token, and puts it into `folder`, where cluster_client and
-/// the commands find it. Makes the folder, and a key in it, where they are missing. Blocks up to
-/// 30 s. Errors: those of net::join() and of the disk, in_use (the folder has a certificate of
-/// another cluster).
+/// the commands find it. Makes the folder, and a key in it, where they are missing. Blocks as
+/// net::join() does. Errors: those of net::join() and of the disk, in_use (the folder has a
+/// certificate of another cluster).
 inline result<security::facts> login(const std::filesystem::path& folder,
                                      const std::vector<net::address>& where,
-                                     const security::join_token& token, const net::joiner& who) {
+                                     const security::join_token& token, const net::joiner& who,
+                                     net::join_options how = {}) {
   if (auto before = security::certificate::load(folder / security::ca_certificate_file)) {
     auto key = security::detail::key_of(before->native());
     if (!key || security::fingerprint_of(*key) != token.ca())
@@ -42,7 +44,7 @@ inline result<security::facts> login(const std::filesystem::path& folder,
   }
   if (!key)
     return key.error();
-  auto got = net::join(where, token, *key, who);
+  auto got = net::join(where, token, *key, who, std::move(how));
   if (!got)
     return got.error();
   if (auto fits = security::credentials::make(*key, got->own, got->ca, read_calendar()); !fits)

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -151,6 +152,9 @@ struct node_options {
   /// How long node::start() waits until the node has joined. Zero: it returns at once, and the node
   /// joins in the background, as it does after it has lost the cluster.
   duration wait_joined = std::chrono::seconds{10};
+  /// Ends the waiting of node::start(), with errc::cancelled: for programs that are to end at a
+  /// signal. No effect once the node has started; node::stop() ends it then.
+  std::stop_token stop{};
   /// Founds a cluster even if `join` is given. Refused with errc::conflict if a cluster is found
   /// there. No effect once the data folder belongs to a cluster.
   bool bootstrap = false;
@@ -162,8 +166,9 @@ struct node_options {
   /// cluster makes both for its life.
   std::filesystem::path identity{};
   /// A line of node::invite() or `troupe ca invite`, with which a node gets a certificate from the
-  /// members at `join` at its first start. Not used if its data folder has certificates. The node
-  /// wipes its copy once it has started, or failed to.
+  /// members at `join` at its first start: node::start() tries that for `wait_joined`, or 30 s if
+  /// that is zero. Not used if its data folder has a certificate that is valid. The node wipes its
+  /// copy once it has started, or failed to.
   std::string token{};
   /// Number of voters: nodes with a data folder that keep the services of the cluster. Any minority
   /// of them may be lost. The leader's value applies. Choose an odd number up to 7: an even one

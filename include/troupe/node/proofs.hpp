@@ -1,7 +1,10 @@
 #pragma once
 
+#include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "troupe/core/result.hpp"
@@ -20,30 +23,40 @@
 namespace troupe::cluster {
 
 /// Finds or gets the certificate of a node. In this order: the one in its folder; none at all for
-/// insecure links; one for node_options::token, from a member; one of a new CA of its own, if it
-/// founds a cluster.
+/// insecure links; one for node_options::token, from a member, also if the one in the folder has
+/// expired or is revoked; one of a new CA of its own, if it founds a cluster.
 class proofs {
 public:
   proofs(const node_options& how, data_folder& data, node_log log)
     : how_(how), data_(data), log_(std::move(log)) {}
 
-  /// Null: insecure links. Blocks up to 30 s if it joins with a token. Errors: those of
-  /// security::credentials::load() and net::join(), damaged, storage_full, bad_argument (there is
-  /// nothing to prove itself with, or options that exclude each other).
+  /// Null: insecure links. With a token it blocks up to node_options::wait_joined, or 30 s if that
+  /// is zero. Errors: those of security::credentials::load() and net::join(), damaged,
+  /// storage_full, bad_argument (there is nothing to prove itself with, or options that exclude
+  /// each other), conflict (the token is of another cluster than the folder).
   result<security::credentials_ptr> find(wall_time now) {
+    if (how_.links.insecure)
+      return find_none();
+    std::optional<security::join_token> token;
+    if (!how_.token.empty()) {
+      auto read = security::join_token::from_line(how_.token);
+      if (!read)
+        return read.error();
+      if (auto why = refuse_other(*read))
+        return why;
+      token = *std::move(read);
+    }
     auto kept = data_.credentials(now);
+    if (token && has_outlived(kept, now))
+      return join(*token, now);
     if (!kept)
       return kept.error();
-    if (*kept && how_.links.insecure)
-      return problem{errc::bad_argument, data_.path().string()
-                                           + " has certificates; leave out "
-                                             "link_options::insecure, or give another folder"};
-    if (*kept && !how_.token.empty())
+    if (*kept && token)
       log_("the token is not used, as there is a certificate in " + data_.path().string());
-    if (*kept || how_.links.insecure)
+    if (*kept)
       return security::credentials_ptr{*kept};
-    if (!how_.token.empty())
-      return join(now);
+    if (token)
+      return join(*token, now);
     if (founds())
       return found(now);
     return problem{errc::bad_argument,
@@ -70,19 +83,72 @@ private:
              : std::string{utf8_prefix(how_.name, security::max_certified_name_bytes)};
   }
 
-  result<security::credentials_ptr> join(wall_time now) {
+  result<security::credentials_ptr> find_none() {
+    if (security::has_certificates(data_.path()))
+      return problem{errc::bad_argument, data_.path().string()
+                                           + " has certificates; leave out "
+                                             "link_options::insecure, or give another folder"};
+    if (!how_.token.empty())
+      return problem{errc::bad_argument, "a token is for encrypted links; leave out "
+                                         "node_options::token, or link_options::insecure"};
+    return security::credentials_ptr{};
+  }
+
+  /// A node stays in the cluster that its folder is of, whatever it is told by mistake.
+  [[nodiscard]] problem refuse_other(const security::join_token& token) const {
+    auto& folder = data_.path();
+    auto ca = ca_of(folder);
+    if (!ca || *ca == token.ca())
+      return {};
+    auto text = folder.string() + " is of another cluster than the token";
+    std::error_code fault;
+    if (std::filesystem::exists(folder / security::authority_folder, fault))
+      text += ": it has a CA of its own, as a node that was started there without "
+              "node_options::join has founded one";
+    return {errc::conflict, text
+                              + "; give an empty folder as node_options::data to join with the "
+                                "token, or leave out the token"};
+  }
+
+  /// The fingerprint of the CA that the certificates in `folder` are of, or its own; nothing: none
+  /// that can be read.
+  static std::optional<digest> ca_of(const std::filesystem::path& folder) {
+    if (folder.empty())
+      return std::nullopt;
+    for (auto& each : {folder / security::ca_certificate_file,
+                       folder / security::authority_folder / security::authority::certificate_file})
+      if (auto ca = security::certificate::load(each))
+        if (auto key = security::detail::key_of(ca->native()))
+          return security::fingerprint_of(*key);
+    return std::nullopt;
+  }
+
+  /// Whether what the folder has proves nothing any more, so that a token is of use.
+  [[nodiscard]] bool has_outlived(const result<std::shared_ptr<security::credentials>>& kept,
+                                  wall_time now) const {
+    if (kept)
+      return *kept && !(*kept)->revoked()->refusal((*kept)->self()).empty();
+    auto own = security::certificate::load(data_.file(security::identity_certificate_file));
+    auto about = own ? security::facts_of(*own) : problem{own.error()};
+    return about && about->valid_until < now;
+  }
+
+  result<security::credentials_ptr> join(const security::join_token& token, wall_time now) {
     if (how_.join.empty())
       return problem{errc::bad_argument,
                      "a token is for joining; give the address of a member, too "
                      "(node_options::join)"};
-    auto token = security::join_token::from_line(how_.token);
-    if (!token)
-      return token.error();
     if (data_.path().empty())
       data_.take_key(security::key_pair::make());
-    auto got = net::join(how_.join, *token, data_.key(), {security::role::member, name()});
+    static constexpr auto topic = "no certificate by the token yet";
+    net::join_options how{.stop = how_.stop, .on_retry = {}};
+    if (how_.wait_joined > duration::zero())
+      how.wait = how_.wait_joined;
+    how.on_retry = [this](const problem& why) { log_.complain(topic, why.detail); };
+    auto got = net::join(how_.join, token, data_.key(), {security::role::member, name()}, how);
     if (!got)
       return got.error();
+    log_.settle(topic);
     auto made = security::credentials::make(data_.key(), got->own, got->ca, now);
     if (!made)
       return made.error();

@@ -40,6 +40,7 @@
 #include "troupe/net/link_metrics.hpp"
 #include "troupe/net/link_options.hpp"
 #include "troupe/net/link_table.hpp"
+#include "troupe/net/listeners.hpp"
 #include "troupe/net/outcome.hpp"
 #include "troupe/net/peer_policy.hpp"
 #include "troupe/net/plain_stream.hpp"
@@ -122,12 +123,7 @@ public:
   }
 
   [[nodiscard]] problem refuse_plain(const endpoint& where, const std::string& what) const {
-    if (!is_plain_ || where.is_loopback())
-      return {};
-    return {errc::bad_argument,
-            "will not " + what + " " + to_string(where)
-              + ": insecure links are for loopback addresses; use one, or leave "
-                "out link_options::insecure"};
+    return is_plain_ ? refuse_insecure(what, where) : problem{};
   }
 
   /// After this call, no event is running and no further one is raised.

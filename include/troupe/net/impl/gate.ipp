@@ -119,13 +119,17 @@ TROUPE_COMPILED result<std::uint16_t> gate::listen(const endpoint& where) {
   if (auto why = loop_->refuse_plain(where, "listen at"))
     return why;
   auto made = start_listen(where);
-  if (!made)
-    return made.error();
-  auto port = local_endpoint(*made).port();
-  auto kept = std::make_shared<socket>(std::move(*made));
+  return made ? listen(*std::move(made)) : made.error();
+}
+
+TROUPE_COMPILED result<std::uint16_t> gate::listen(socket listener) {
+  auto where = local_endpoint(listener);
+  if (auto why = loop_->refuse_plain(where, "listen at"))
+    return why;
+  auto kept = std::make_shared<socket>(std::move(listener));
   if (!loop_->jobs.post([it = loop_.get(), kept] { it->listen(std::move(*kept)); }))
     return problem{errc::cancelled, "this node has stopped; it accepts no more connections"};
-  return port;
+  return where.port();
 }
 
 TROUPE_COMPILED void gate::dial(std::vector<endpoint> where, std::optional<node_id> who,

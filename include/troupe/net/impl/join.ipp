@@ -3,29 +3,36 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
-#include <deque>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <optional>
-#include <set>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include <poll.h>
+#include <sys/eventfd.h>
 
 #include "troupe/core/backoff.hpp"
 #include "troupe/core/codec.hpp"
 #include "troupe/core/entropy.hpp"
 #include "troupe/core/overloaded.hpp"
-#include "troupe/core/random.hpp"
+#include "troupe/core/time.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/join.hpp"
+#include "troupe/net/join_search.hpp"
+#include "troupe/net/resolver.hpp"
 #include "troupe/net/socket.hpp"
 #include "troupe/net/tls_stream.hpp"
+#include "troupe/security/authority.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/join_request.hpp"
 #include "troupe/security/join_wire.hpp"
@@ -33,13 +40,50 @@
 
 namespace troupe::net::detail {
 
+/// Waits that end when a stop is asked for.
+class stop_wait {
+public:
+  using clock = std::chrono::steady_clock;
+
+  explicit stop_wait(std::stop_token token)
+    : token_(std::move(token)), asked_(token_, [this] { ::eventfd_write(wake_.get(), 1); }) {}
+
+  [[nodiscard]] bool is_asked() const {
+    return token_.stop_requested();
+  }
+
+  /// Returns whether `socket` has come to `event` before `deadline`, and before a stop.
+  bool wait_for(int socket, short event, clock::time_point deadline) {
+    pollfd both[] = {{socket, event, 0}, {wake_.get(), POLLIN, 0}};
+    while (!is_asked()) {
+      auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock::now()).count();
+      if (left <= 0)
+        return false;
+      auto count = ::poll(both, 2, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
+      if (count > 0 && both[0].revents != 0)
+        return true;
+    }
+    return false;
+  }
+
+  void wait_until(clock::time_point deadline) {
+    wait_for(-1, 0, deadline); // poll() passes over a negative descriptor
+  }
+
+private:
+  std::stop_token token_;
+  socket wake_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+  std::stop_callback<std::function<void()>> asked_; // last: it writes to `wake_`
+};
+
 /// One connection to one member, over which one request goes.
 class join_call {
 public:
   using clock = std::chrono::steady_clock;
 
-  join_call(std::string place, const security::join_token& token, clock::time_point deadline)
-    : place_(std::move(place)), token_(token), deadline_(deadline) {}
+  join_call(std::string place, const security::join_token& token, clock::time_point deadline,
+            stop_wait& stop)
+    : place_(std::move(place)), token_(token), deadline_(deadline), stop_(stop) {}
 
   result<security::join_answer> ask(const endpoint& where, const security::key_pair& key,
                                     security::join_request request) {
@@ -144,10 +188,7 @@ private:
   }
 
   bool wait_for(short event) {
-    auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - clock::now()).count();
-    pollfd asked{socket_.get(), event, 0};
-    return left > 0
-           && ::poll(&asked, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000))) == 1;
+    return stop_.wait_for(socket_.get(), event, deadline_);
   }
 
   [[nodiscard]] problem unreachable(const std::string& why) const {
@@ -174,87 +215,119 @@ private:
   std::string place_;
   const security::join_token& token_;
   clock::time_point deadline_;
+  stop_wait& stop_;
   socket socket_;
   std::optional<security::certificate> ca_;
 };
 
-/// One attempt to join: all addresses, and those that they name.
-class join_attempt {
+/// Carries out what a join_search says.
+class join_run {
 public:
   using clock = std::chrono::steady_clock;
 
-  join_attempt(const security::join_token& token, const security::key_pair& key, const joiner& who,
-               clock::time_point deadline)
-    : token_(token), key_(key), who_(who), deadline_(deadline) {}
+  join_run(const security::join_token& token, const security::key_pair& key, const joiner& who,
+           const join_options& how)
+    : token_(token),
+      key_(key),
+      who_(who),
+      how_(how),
+      deadline_(clock::now() + std::min(how.wait, longest_span)) {}
 
   result<joined> run(const std::vector<address>& where) {
-    std::deque<address> next{where.begin(), where.end()};
-    std::set<std::string> asked;
-    problem last{errc::unreachable, "there is no address to join at; give at least one"};
-    while (!next.empty()) {
-      auto place = next.front();
-      next.pop_front();
-      constexpr std::size_t max_asked = 64;
-      if (asked.size() >= max_asked || !asked.insert(to_string(place)).second)
+    constexpr backoff pauses{.first = std::chrono::milliseconds{200},
+                             .max = std::chrono::seconds{2}};
+    join_search search{where, to_time(deadline_), pauses, random_seed()};
+    for (;;) {
+      auto step = search.next(to_time(clock::now()));
+      if (stop_.is_asked())
+        return cancelled();
+      if (auto* end = std::get_if<join_search::give_up>(&step))
+        return end->why;
+      if (auto* pause = std::get_if<join_search::pause>(&step)) {
+        if (how_.on_retry)
+          how_.on_retry(search.delayed_by());
+        stop_.wait_until(clock::time_point{pause->until.time_since_epoch()});
         continue;
-      auto done = ask(place, next);
-      if (done)
-        return done;
-      // What a member says of the token counts more than who could not be reached.
-      if (!asked_again(done.error().code))
-        return done;
-      last = done.error();
+      }
+      auto answer = ask(std::get<join_search::ask>(step).where);
+      if (auto* done = std::get_if<joined>(&answer))
+        return std::move(*done);
+      search.hear(std::get<join_search::answer>(answer));
     }
-    return last;
-  }
-
-  /// Whether another address, or another time, may bring more.
-  static bool asked_again(errc code) {
-    return code == errc::unreachable || code == errc::timed_out || code == errc::not_found;
   }
 
 private:
-  result<joined> ask(const address& place, std::deque<address>& next) {
-    auto found = resolve(place);
+  using outcome = std::variant<joined, join_search::answer>;
+
+  static time_point to_time(clock::time_point when) {
+    return time_point{std::chrono::duration_cast<duration>(when.time_since_epoch())};
+  }
+
+  static problem cancelled() {
+    return {errc::cancelled, "it was asked to stop before it had a certificate"};
+  }
+
+  static outcome unproven(problem why) {
+    return join_search::answer{join_search::unproven{std::move(why)}};
+  }
+
+  outcome ask(const address& place) {
+    auto found = find(place);
     if (!found)
-      return found.error();
+      return unproven({errc::unreachable, found.error().detail});
     problem last;
     for (auto& each : *found) {
-      auto until = std::min(deadline_, clock::now() + one_call);
-      join_call call{to_string(place), token_, until};
+      join_call call{to_string(place), token_, std::min(deadline_, clock::now() + one_call), stop_};
       auto answer = call.ask(each, key_, {.as = who_.as, .name = who_.name});
-      if (!answer) {
-        last = answer.error();
-        continue;
-      }
-      return std::visit(
-        overloaded{[&](const security::join_granted& what) { return take(what, call); },
-                   [&](const security::join_elsewhere& what) { return follow(what, place, next); },
-                   [](const security::join_refused& what) {
-                     return result<joined>{problem{what.code, what.why}};
-                   }},
-        *answer);
+      if (answer)
+        return read(*answer, call);
+      last = answer.error();
     }
-    return last;
+    return unproven(std::move(last));
   }
 
-  result<joined> take(const security::join_granted& what, const join_call& call) const {
+  /// Name servers may take their time.
+  result<std::vector<endpoint>> find(const address& place) {
+    struct lookup {
+      std::mutex mutex;
+      std::condition_variable_any changed;
+      std::optional<resolver::endpoints> found;
+    };
+    auto kept = std::make_shared<lookup>();
+    names_.find(place, [kept](const resolver::endpoints& found) {
+      std::lock_guard guard{kept->mutex};
+      kept->found = found;
+      kept->changed.notify_all();
+    });
+    std::unique_lock guard{kept->mutex};
+    kept->changed.wait_until(guard, how_.stop, deadline_, [&] { return kept->found.has_value(); });
+    if (!kept->found)
+      return problem{errc::timed_out, "no name server has said in time where " + to_string(place)
+                                        + " is; check that one answers, or give its IP address"};
+    return *kept->found;
+  }
+
+  static outcome read(const security::join_answer& answer, const join_call& call) {
+    return std::visit(
+      overloaded{[&](const security::join_granted& what) { return take(what, call); },
+                 [](const security::join_elsewhere& what) -> outcome {
+                   join_search::named elsewhere;
+                   for (auto& each : what.addresses)
+                     if (auto known = address::from_string(each))
+                       elsewhere.where.push_back(*std::move(known));
+                   return join_search::answer{std::move(elsewhere)};
+                 },
+                 [](const security::join_refused& what) -> outcome {
+                   return join_search::answer{join_search::refused{{what.code, what.why}}};
+                 }},
+      answer);
+  }
+
+  static outcome take(const security::join_granted& what, const join_call& call) {
     auto own = security::certificate::from_pem(what.certificate, "the certificate that was given");
     if (!own)
-      return own.error();
+      return join_search::answer{join_search::refused{own.error()}};
     return joined{*std::move(own), call.ca().value()};
-  }
-
-  /// To the node that has the CA.
-  static result<joined> follow(const security::join_elsewhere& what, const address& place,
-                               std::deque<address>& next) {
-    for (auto& each : what.addresses)
-      if (auto known = address::from_string(each))
-        next.push_front(*known);
-    return problem{errc::not_found, to_string(place)
-                                      + " does not have the CA that has given out this token, and "
-                                        "the node that has it is not reached; start that node, or "
-                                        "give its address, then retry"};
   }
 
   static constexpr duration one_call = std::chrono::seconds{5};
@@ -262,7 +335,10 @@ private:
   const security::join_token& token_;
   const security::key_pair& key_;
   const joiner& who_;
-  clock::time_point deadline_;
+  const join_options& how_;
+  const clock::time_point deadline_;
+  stop_wait stop_{how_.stop};
+  resolver names_;
 };
 
 } // namespace troupe::net::detail
@@ -272,20 +348,11 @@ namespace troupe::net {
 TROUPE_COMPILED result<joined> join(const std::vector<address>& where,
                                     const security::join_token& token,
                                     const security::key_pair& key, const joiner& who,
-                                    duration wait) {
-  using clock = std::chrono::steady_clock;
-  constexpr backoff pauses{.first = std::chrono::milliseconds{200}, .max = std::chrono::seconds{2}};
-  auto deadline = clock::now() + std::min(wait, longest_span);
-  random_source random{random_seed()};
-  for (std::uint32_t attempts = 1;; ++attempts) {
-    auto done = detail::join_attempt{token, key, who, deadline}.run(where);
-    if (done || !detail::join_attempt::asked_again(done.error().code))
-      return done;
-    auto pause = pauses.delay(attempts, random);
-    if (clock::now() + pause >= deadline)
-      return done;
-    std::this_thread::sleep_for(pause);
-  }
+                                    join_options how) {
+  if (!who.name.empty())
+    if (auto why = security::check_certified_name(who.name))
+      return why;
+  return detail::join_run{token, key, who, how}.run(where);
 }
 
 } // namespace troupe::net

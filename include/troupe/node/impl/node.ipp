@@ -14,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -33,7 +34,7 @@
 #include "troupe/core/once_all.hpp"
 #include "troupe/core/secret.hpp"
 #include "troupe/net/gate.hpp"
-#include "troupe/net/listen_at_each.hpp"
+#include "troupe/net/listeners.hpp"
 #include "troupe/node/agent_tasks.hpp"
 #include "troupe/node/check_options.hpp"
 #include "troupe/node/cluster_access.hpp"
@@ -63,10 +64,11 @@ namespace troupe {
 
 /// All that a node is made of; its parts are wired in set_up().
 struct node::inside {
-  inside(node_options given, cluster::data_folder folder, net::credentials_ptr proofs,
-         std::optional<security::authority> ca, caf::actor_system* sys)
+  inside(node_options given, cluster::data_folder folder, net::listeners opened,
+         net::credentials_ptr proofs, std::optional<security::authority> ca, caf::actor_system* sys)
     : options_(std::move(given)),
       data_(std::move(folder)),
+      listeners_(std::move(opened)),
       credentials_(std::move(proofs)),
       ca_(data_.path(), data_.self().id, std::move(ca)),
       boot_(std::make_shared<std::atomic<boot_number>>(data_.self().boot)) {
@@ -194,10 +196,16 @@ struct node::inside {
     changed_.wait_for(guard, std::chrono::seconds{5}, [this] { return is_host_; });
   }
 
-  problem wait_joined(duration wait) {
+  problem wait_joined(duration wait, const std::stop_token& stop = {}) {
+    std::stop_callback wakes{stop, [this] {
+                               std::lock_guard guard{mutex_};
+                               changed_.notify_all();
+                             }};
     std::unique_lock guard{mutex_};
-    auto is_over = [this] { return (joined_ && caught_up_) || stopped_; };
+    auto is_over = [&] { return (joined_ && caught_up_) || stopped_ || stop.stop_requested(); };
     auto in_time = changed_.wait_for(guard, std::min(wait, longest_span), is_over);
+    if (stop.stop_requested())
+      return {errc::cancelled, "node " + options_.name + " was asked to stop before it had joined"};
     if (stopped_)
       return {errc::cancelled, "this node has stopped"};
     if (in_time)
@@ -446,15 +454,12 @@ struct node::inside {
     if (!made)
       return made.error();
     gate_ = std::move(*made);
-    auto where = net::resolve(options_.listen);
-    if (!where)
-      return where.error();
-    auto listens = net::listen_at_each(*gate_, *where);
-    if (!listens)
-      return listens.error();
-    for (auto& each : listens->refused)
+    for (auto& each : listeners_.refused)
       log_.warn("no links at one address of " + options_.listen.host + ": " + each.detail);
-    port_ = listens->port;
+    port_ = listeners_.port;
+    for (auto& each : listeners_.sockets)
+      if (auto accepts = gate_->listen(std::move(each)); !accepts)
+        return accepts.error();
     return {};
   }
 
@@ -842,6 +847,7 @@ struct node::inside {
   node_options options_;
   cluster::node_log log_;
   cluster::data_folder data_;
+  net::listeners listeners_;               // empty once the gate accepts
   const net::credentials_ptr credentials_; // null: its links are insecure
   cluster::own_authority ca_;
   const std::shared_ptr<net::peer_book> peers_ = std::make_shared<net::peer_book>();
@@ -928,6 +934,14 @@ TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system
   if (!data)
     return data.error();
   auto called = options.name.empty() ? to_string(data->self().id).substr(0, 8) : options.name;
+  auto began = std::chrono::steady_clock::now();
+  // Before there is a CA, or a token is used: neither can be undone.
+  auto where = net::resolve(options.listen);
+  if (!where)
+    return where.error();
+  auto listeners = net::listen_at_each(*where, options.links.insecure);
+  if (!listeners)
+    return listeners.error();
   cluster::proofs proofs{options, *data, {called, options.log}};
   auto credentials = proofs.find(read_calendar());
   secret::wipe(std::as_writable_bytes(std::span{options.token}));
@@ -941,15 +955,19 @@ TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system
                      + " has the role client; a node needs one with the role member (troupe ca "
                        "issue --role member)"};
   auto wait = options.wait_joined;
+  auto stop = options.stop;
   auto ca = proofs.take_authority();
-  auto made = std::make_unique<inside>(std::move(options), std::move(*data),
+  auto made = std::make_unique<inside>(std::move(options), std::move(*data), *std::move(listeners),
                                        *std::move(credentials), std::move(ca), sys);
   if (auto why = made->set_up())
     return why;
-  if (wait > duration::zero())
-    if (auto why = made->wait_joined(wait))
-      if (!made->group_ || !made->group_->own_seat().votes())
+  if (wait > duration::zero()) {
+    auto spent = std::chrono::duration_cast<duration>(std::chrono::steady_clock::now() - began);
+    auto rest = std::max(wait - spent, std::min<duration>(wait, std::chrono::seconds{1}));
+    if (auto why = made->wait_joined(rest, stop))
+      if (!made->group_ || !made->group_->own_seat().votes() || stop.stop_requested())
         return why;
+  }
   return node{std::move(made)};
 }
 
