@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "closed_loop.hpp"
+#include "etcd_certificates.hpp"
 #include "free_port.hpp"
 #include "grpc_connection.hpp"
 #include "troupe/testing/child_process.hpp"
@@ -41,9 +42,12 @@ public:
     return std::nullopt;
   }
 
-  etcd_cluster(std::filesystem::path folder, const timers& how)
+  /// Plain, or with certificates between servers and from and to clients.
+  etcd_cluster(std::filesystem::path folder, const timers& how, bool is_secure = false)
     : folder_(std::move(folder)), timers_(how) {
     std::filesystem::create_directories(folder_);
+    if (is_secure)
+      certificates_.emplace(folder_ / "certificates");
     for (auto& each : nodes_)
       each = {free_port(), free_port(), std::nullopt};
     for (std::size_t each = 0; each < size; ++each)
@@ -51,7 +55,8 @@ public:
   }
 
   void start(std::size_t which) {
-    auto url = [](std::uint16_t port) { return "http://127.0.0.1:" + std::to_string(port); };
+    std::string scheme = certificates_ ? "https" : "http";
+    auto url = [&](std::uint16_t port) { return scheme + "://127.0.0.1:" + std::to_string(port); };
     std::string members;
     for (std::size_t each = 0; each < size; ++each)
       members
@@ -72,6 +77,13 @@ public:
       {"logger", "zap"},
       {"log-level", "error"},
       {"log-outputs", log}};
+    if (certificates_)
+      for (std::string side : {"", "peer-"}) {
+        options[side + "cert-file"] = certificates_->file();
+        options[side + "key-file"] = certificates_->key_file();
+        options[side + "trusted-ca-file"] = certificates_->ca_file();
+        options[side + "client-cert-auth"] = "true";
+      }
     // What else it says goes there, too, and not among what we print.
     std::vector<std::string> command{"/bin/sh", "-c", "exec \"$@\" 2>>\"$0\"", log, *program()};
     for (auto& [option, value] : options)
@@ -104,7 +116,7 @@ public:
       std::array<status, size> found;
       std::size_t answers = 0;
       for (std::size_t each = 0; each < size; ++each)
-        ask_status(loop.connect(nodes_[each].clients), found[each], answers);
+        ask_status(connect(loop, nodes_[each].clients), found[each], answers);
       loop.run(std::min(deadline, steady::now() + std::chrono::seconds{1}),
                [&] { return answers == size; });
       std::optional<std::size_t> leader;
@@ -129,7 +141,7 @@ public:
     grpc_loop loop;
     std::vector<grpc_connection*> lines;
     for (auto& each : nodes_)
-      lines.push_back(&loop.connect(each.clients));
+      lines.push_back(&connect(loop, each.clients));
     auto stops = false;
     std::size_t running = 0;
     std::vector<std::unique_ptr<client>> all;
@@ -157,7 +169,7 @@ public:
     std::vector<grpc_connection*> lines;
     for (std::size_t each = 0; each < size; ++each)
       if (each != leader)
-        lines.push_back(&loop.connect(nodes_[each].clients));
+        lines.push_back(&connect(loop, nodes_[each].clients));
     loop.run(steady::now() + std::chrono::milliseconds{50}, [] { return false; });
     auto start = steady::now();
     send_signal(leader, signal);
@@ -187,6 +199,10 @@ private:
     std::uint64_t leader = 0;
     std::uint64_t applied = 0;
   };
+
+  grpc_connection& connect(grpc_loop& loop, std::uint16_t port) const {
+    return loop.connect(port, certificates_ ? certificates_->context() : nullptr);
+  }
 
   static void ask_status(grpc_connection& line, status& found, std::size_t& answers) {
     auto take = [&found](const proto_reader& answer) {
@@ -349,6 +365,7 @@ private:
 
   std::filesystem::path folder_;
   timers timers_;
+  std::optional<etcd_certificates> certificates_;
   std::array<node, size> nodes_;
 };
 

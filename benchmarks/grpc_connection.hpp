@@ -13,7 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
 #include <nghttp2/nghttp2.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -129,8 +131,8 @@ private:
 
 // -- gRPC ------------------------------------------------------------------------------
 
-/// One connection to a server on 127.0.0.1 that speaks gRPC over plain HTTP/2. Calls run side
-/// by side. Not thread-safe; see grpc_loop, which moves its bytes.
+/// One connection to a server on 127.0.0.1 that speaks gRPC over HTTP/2, plain or encrypted. Calls
+/// run side by side. Not thread-safe; see grpc_loop, which moves its bytes.
 class grpc_connection {
 public:
   using stream_id = std::int32_t;
@@ -141,12 +143,16 @@ public:
     std::function<void(bool)> end;
   };
 
-  explicit grpc_connection(std::uint16_t port) : authority_("127.0.0.1:" + std::to_string(port)) {
+  /// With `context` encrypted.
+  explicit grpc_connection(std::uint16_t port, SSL_CTX* context = nullptr)
+    : authority_("127.0.0.1:" + std::to_string(port)) {
     auto where = net::resolve({"127.0.0.1", port});
     net::socket made{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     if (!where || ::connect(made.get(), where->front().data(), where->front().size()) != 0)
       return;
     net::send_at_once(made);
+    if (context != nullptr && !encrypt(made, context))
+      return;
     line_ = std::move(made);
     nghttp2_session_callbacks* how = nullptr;
     nghttp2_session_callbacks_new(&how);
@@ -191,7 +197,7 @@ public:
                         NGHTTP2_NV_FLAG_NO_COPY_NAME};
     };
     const nghttp2_nv headers[]{
-      header(":method", "POST"), header(":scheme", "http"),
+      header(":method", "POST"), header(":scheme", encryption_ ? "https" : "http"),
       header(":path", path),     header(":authority", authority_),
       header("te", "trailers"),  header("content-type", "application/grpc"),
     };
@@ -230,9 +236,8 @@ public:
       out_.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(count));
     }
     while (sent_ < out_.size()) {
-      auto count = ::send(line_.get(), out_.data() + sent_, out_.size() - sent_,
-                          MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (count < 0 && (errno == EAGAIN || errno == EINTR))
+      auto count = put(out_.data() + sent_, out_.size() - sent_);
+      if (count == would_wait)
         return;
       if (count < 0)
         return close();
@@ -245,14 +250,16 @@ public:
   /// Takes in what has arrived, without waiting; tells listeners.
   void receive() {
     char bytes[65'536];
-    auto count = ::recv(line_.get(), bytes, sizeof(bytes), MSG_DONTWAIT);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR))
-      return;
-    if (count <= 0
-        || nghttp2_session_mem_recv(session_.get(), reinterpret_cast<std::uint8_t*>(bytes),
-                                    static_cast<std::size_t>(count))
-             < 0)
-      close();
+    do {
+      auto count = take(bytes, sizeof(bytes));
+      if (count == would_wait)
+        return;
+      if (count <= 0
+          || nghttp2_session_mem_recv(session_.get(), reinterpret_cast<std::uint8_t*>(bytes),
+                                      static_cast<std::size_t>(count))
+               < 0)
+        return close();
+    } while (encryption_); // which may hold more than the socket shows
   }
 
   /// All calls end.
@@ -279,6 +286,41 @@ private:
 
   static constexpr std::uint32_t window_bytes = 16 * 1024 * 1024;
   static constexpr std::size_t prefix_bytes = 5; // not compressed, and four bytes of length
+
+  static constexpr ssize_t would_wait = -2;
+
+  /// Blocks.
+  bool encrypt(const net::socket& made, SSL_CTX* context) {
+    encryption_.reset(::SSL_new(context), &::SSL_free);
+    auto* all = encryption_.get();
+    if (::SSL_set_fd(all, made.get()) != 1 || ::SSL_connect(all) != 1)
+      return false;
+    SSL_set_mode(all, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    return ::fcntl(made.get(), F_SETFL, O_NONBLOCK) == 0;
+  }
+
+  /// How many bytes went, would_wait, or -1.
+  ssize_t put(const char* bytes, std::size_t size) {
+    if (encryption_)
+      return judge(::SSL_write(encryption_.get(), bytes, static_cast<int>(size)));
+    return judge(::send(line_.get(), bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT));
+  }
+
+  /// How many bytes came, would_wait, or at most 0 at the end.
+  ssize_t take(char* bytes, std::size_t size) {
+    if (encryption_)
+      return judge(::SSL_read(encryption_.get(), bytes, static_cast<int>(size)));
+    return judge(::recv(line_.get(), bytes, size, MSG_DONTWAIT));
+  }
+
+  [[nodiscard]] ssize_t judge(int count) const {
+    auto why = count <= 0 ? ::SSL_get_error(encryption_.get(), count) : SSL_ERROR_NONE;
+    return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? would_wait : count;
+  }
+
+  static ssize_t judge(ssize_t count) {
+    return count < 0 && (errno == EAGAIN || errno == EINTR) ? would_wait : count;
+  }
 
   static std::uint8_t* bytes_of(std::string_view text) {
     return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data())); // only read
@@ -352,6 +394,7 @@ private:
 
   std::string authority_;
   net::socket line_;
+  std::shared_ptr<SSL> encryption_; // null: plain
   std::unique_ptr<nghttp2_session, end_session> session_;
   std::map<stream_id, call> calls_;
   std::string out_;
@@ -363,8 +406,8 @@ class grpc_loop {
 public:
   using clock = std::chrono::steady_clock;
 
-  grpc_connection& connect(std::uint16_t port) {
-    return *connections_.emplace_back(std::make_unique<grpc_connection>(port));
+  grpc_connection& connect(std::uint16_t port, SSL_CTX* context = nullptr) {
+    return *connections_.emplace_back(std::make_unique<grpc_connection>(port, context));
   }
 
   /// Until `done()`, asked after each turn, or `deadline`. Returns whether it is done.

@@ -12,8 +12,7 @@
 //
 // Usage: replication [--OPTION VALUE]...
 //   --what puts,locks,idle,leader,connected,tls   what to measure; all. tls: puts and lock cycles
-//   of
-//                                   ours with certificates, beside ours without
+//                                   of both with certificates, beside both without
 //   --clients 1,16,64               of puts
 //   --connected 10                  clients that are connected and ask for nothing, in a process of
 //                                   their own: ours without and with them
@@ -156,31 +155,73 @@ void compare(sides& both, workload what, std::size_t clients) {
 
 // -- with certificates -------------------------------------------------------------------
 
+/// What one kind of cluster does plain and with certificates, in turns.
+template <class Group>
+struct tls_pair {
+  tls_pair(const std::filesystem::path& folder)
+    : plain(folder / "plain", {}), secure(folder / "secure", {}, true) {
+    if (!plain.await_whole() || !secure.await_whole())
+      throw std::runtime_error{std::string{Group::name} + ": a group of three does not come to be"};
+  }
+
+  void run(workload what, std::size_t clients, seconds span) {
+    plain_per_s.push_back(plain.run(what, clients, span).per_s);
+    secure_per_s.push_back(secure.run(what, clients, span).per_s);
+  }
+
+  void put(json_line& line) {
+    std::string name = Group::name;
+    auto spread = ratios(secure_per_s, plain_per_s);
+    line[name + "_plain_per_s"] = median(plain_per_s);
+    line[name + "_tls_per_s"] = median(secure_per_s);
+    line[name + "_tls_to_plain"] = median(spread);
+    line[name + "_tls_to_plain_least"] = std::ranges::min(spread);
+    line[name + "_tls_to_plain_most"] = std::ranges::max(spread);
+  }
+
+  static std::vector<double> ratios(const std::vector<double>& above,
+                                    const std::vector<double>& below) {
+    std::vector<double> found;
+    for (std::size_t turn = 0; turn < above.size(); ++turn)
+      found.push_back(above[turn] / below[turn]);
+    return found;
+  }
+
+  Group plain;
+  Group secure;
+  std::vector<double> plain_per_s{};
+  std::vector<double> secure_per_s{};
+};
+
 void compare_tls(const std::filesystem::path& folder) {
-  troupe_cluster plain{folder / "plain", {}};
-  troupe_cluster secure{folder / "secure", {}, true};
-  if (!plain.await_whole() || !secure.await_whole())
-    throw std::runtime_error{"a group of three does not come to be"};
+  tls_pair<troupe_cluster> ours{folder / "troupe"};
+  std::optional<tls_pair<etcd_cluster>> theirs;
+  if (etcd_cluster::program())
+    theirs.emplace(folder / "etcd");
   seconds span{std::stod(settings.at("seconds"))};
   for (auto what : {workload::puts, workload::own_locks})
     for (auto& text : list_of("clients")) {
       auto clients = std::stoul(text);
-      std::vector<double> plain_per_s;
-      std::vector<double> secure_per_s;
-      std::vector<double> ratios;
       for (auto turn = std::stoi(settings.at("turns")); turn > 0; --turn) {
-        plain_per_s.push_back(plain.run(what, clients, span).per_s);
-        secure_per_s.push_back(secure.run(what, clients, span).per_s);
-        ratios.push_back(secure_per_s.back() / plain_per_s.back());
+        ours.run(what, clients, span);
+        if (theirs)
+          theirs->run(what, clients, span);
       }
-      print({{"benchmark", "replication"},
-             {"what", std::string{"tls_"} + name_of(what)},
-             {"clients", clients},
-             {"plain_per_s", median(plain_per_s)},
-             {"tls_per_s", median(secure_per_s)},
-             {"ratio", median(secure_per_s) / median(plain_per_s)},
-             {"ratio_least", std::ranges::min(ratios)},
-             {"ratio_most", std::ranges::max(ratios)}});
+      json_line line{{"benchmark", "replication"},
+                     {"what", std::string{"tls_"} + name_of(what)},
+                     {"clients", clients}};
+      ours.put(line);
+      if (theirs) {
+        theirs->put(line);
+        auto& of = tls_pair<etcd_cluster>::ratios;
+        line["ratio_plain"] = median(of(ours.plain_per_s, theirs->plain_per_s));
+        line["ratio_tls"] = median(of(ours.secure_per_s, theirs->secure_per_s));
+        theirs->plain_per_s.clear();
+        theirs->secure_per_s.clear();
+      }
+      ours.plain_per_s.clear();
+      ours.secure_per_s.clear();
+      print(line);
     }
 }
 
