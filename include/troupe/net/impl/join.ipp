@@ -83,7 +83,11 @@ public:
 
   join_call(std::string place, const security::join_token& token, clock::time_point deadline,
             stop_wait& stop)
-    : place_(std::move(place)), token_(token), deadline_(deadline), stop_(stop) {}
+    : place_(std::move(place)),
+      token_(token),
+      deadline_(std::min(deadline, clock::now() + proven_within)),
+      last_(deadline),
+      stop_(stop) {}
 
   result<security::join_answer> ask(const endpoint& where, const security::key_pair& key,
                                     security::join_request request) {
@@ -97,6 +101,8 @@ public:
     auto body = to_bytes(proven(std::move(request), token_, key, binding));
     if (auto why = write(stream, security::to_join_wire(body)))
       return why;
+    // It is a member: asked again, it would only have more to do.
+    deadline_ = last_;
     auto answer = read(stream);
     if (!answer)
       return answer.error();
@@ -214,7 +220,10 @@ private:
 
   std::string place_;
   const security::join_token& token_;
+  static constexpr duration proven_within = std::chrono::seconds{5};
+
   clock::time_point deadline_;
+  const clock::time_point last_;
   stop_wait& stop_;
   socket socket_;
   std::optional<security::certificate> ca_;
@@ -277,7 +286,7 @@ private:
       return unproven({errc::unreachable, found.error().detail});
     problem last;
     for (auto& each : *found) {
-      join_call call{to_string(place), token_, std::min(deadline_, clock::now() + one_call), stop_};
+      join_call call{to_string(place), token_, deadline_, stop_};
       auto answer = call.ask(each, key_, {.as = who_.as, .name = who_.name});
       if (answer)
         return read(*answer, call);
@@ -329,8 +338,6 @@ private:
       return join_search::answer{join_search::refused{own.error()}};
     return joined{*std::move(own), call.ca().value()};
   }
-
-  static constexpr duration one_call = std::chrono::seconds{5};
 
   const security::join_token& token_;
   const security::key_pair& key_;
