@@ -80,6 +80,23 @@ TEST_CASE("a file of lines that is not as it was written is refused, with the re
   CHECK_FALSE(private_lines::open(file));
 }
 
+TEST_CASE("lines are read while another has the file, in a folder that cannot be written",
+          "[storage]") {
+  test::temporary_folder folder;
+  auto file = folder / "lines";
+  CHECK(private_lines::read_only(file).error().code == errc::not_found);
+  auto writer = private_lines::open(file);
+  REQUIRE(writer);
+  REQUIRE(writer->append("one"));
+  add_raw(file, "tw"); // is being written
+  REQUIRE(::chmod(folder.path().c_str(), 0500) == 0);
+  CHECK(private_lines::read_only(file).value() == std::vector<std::string>{"one"});
+  REQUIRE(::chmod(folder.path().c_str(), 0700) == 0);
+  CHECK(std::filesystem::file_size(file) == 6); // what is being written stays
+  REQUIRE(::chmod(file.c_str(), 0644) == 0);
+  CHECK_THAT(private_lines::read_only(file).error().detail, ContainsSubstring("chmod 600"));
+}
+
 TEST_CASE("a small file is read whole, or refused", "[storage]") {
   test::temporary_folder folder;
   auto file = folder / "file";

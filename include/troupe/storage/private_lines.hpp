@@ -1,23 +1,19 @@
 #pragma once
 
 #include <cerrno>
-#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "troupe/core/result.hpp"
-#include "troupe/core/time.hpp"
 #include "troupe/storage/private_file.hpp"
 #include "troupe/storage/size_limit.hpp"
 
@@ -26,12 +22,11 @@ namespace troupe::storage {
 /// A text file that grows by whole lines, each on the disk before append() returns, and that only
 /// its owner may read. A crash may leave the beginning of a last line: that was not appended, and
 /// is cut off by the next open(). One process has the file at a time; others wait in open(), up to
-/// max_wait.
+/// max_private_wait. Readers need not wait: see read_only().
 class private_lines {
 public:
   static constexpr std::size_t max_line_bytes = 4'096;
   static constexpr std::size_t max_bytes = 64U << 20U;
-  static constexpr duration max_wait = std::chrono::seconds{10};
 
   /// Opens or makes `file`, and reads it. Errors: bad_argument (other users may read or change it,
   /// or it cannot be opened), too_large, damaged (a line is too long), storage_full, not_found (no
@@ -42,7 +37,22 @@ public:
       return why;
     if (auto why = made.read())
       return why;
+    if (made.is_torn_)
+      made.cut();
     return made;
+  }
+
+  /// Returns the lines of `file`, without their ends, also while another process has it open; needs
+  /// only the right to read it. Errors: as of open(), except storage_full and in_use.
+  static result<std::vector<std::string>> read_only(const std::filesystem::path& file) {
+    private_lines made{file};
+    made.descriptor_ = std::make_unique<detail::descriptor>(
+      ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (made.descriptor_->get() < 0)
+      return detail::file_problem("open", file, errno);
+    if (auto why = made.read())
+      return why;
+    return std::move(made.lines_);
   }
 
   /// All lines, without their ends.
@@ -78,27 +88,12 @@ private:
              S_IRUSR | S_IWUSR));
     if (descriptor_->get() < 0)
       return detail::file_problem("open", file_, errno);
-    if (auto why = lock())
+    if (auto why = detail::lock_within(max_private_wait, descriptor_->get(), file_))
       return why;
     auto folder = file_.has_parent_path() ? file_.parent_path() : std::filesystem::path{"."};
     detail::descriptor holds{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (holds.get() >= 0)
       ::fsync(holds.get()); // the name of a new file
-    return {};
-  }
-
-  /// Polls, as flock() has no time-out: a process that was stopped would hold up this one for ever.
-  problem lock() {
-    constexpr std::chrono::milliseconds pause{10};
-    auto deadline = std::chrono::steady_clock::now() + max_wait;
-    while (::flock(descriptor_->get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK && errno != EINTR)
-        return detail::file_problem("lock", file_, errno);
-      if (std::chrono::steady_clock::now() >= deadline)
-        return {errc::in_use, "another process has " + file_.string()
-                                + " open; wait until it has ended, then retry"};
-      std::this_thread::sleep_for(pause);
-    }
     return {};
   }
 
@@ -131,8 +126,7 @@ private:
       lines_.push_back(text.substr(size_, end - size_));
       size_ = end + 1;
     }
-    if (size_ < text.size())
-      cut();
+    is_torn_ = size_ < text.size();
     return {};
   }
 
@@ -144,6 +138,7 @@ private:
   std::filesystem::path file_;
   std::unique_ptr<detail::descriptor> descriptor_;
   std::size_t size_ = 0;
+  bool is_torn_ = false;
   std::vector<std::string> lines_;
 };
 
