@@ -349,8 +349,8 @@ private:
       ->required()
       ->check(cli::one_of({"invite", "issue", "list", "renew", "revoke"}));
     ca->add_option("WHICH", ca_.which,
-                   "For renew and revoke: a name, which stands for all certificates of that "
-                   "identity, or the serial of one certificate");
+                   "For renew and revoke: a name or node id, or the beginning of one, which stands "
+                   "for all certificates of that identity; or the serial of one certificate");
     ca->add_option("--data", ca_.data, "Data folder with the CA, as troupe init made it")
       ->option_text("FOLDER")
       ->required()
@@ -377,6 +377,7 @@ private:
                    "A file of troupe init --request, so that no key travels")
       ->option_text("FILE")
       ->check(cli::given("a file"));
+    ca->add_flag("--force", ca_.force, "For revoke: even the node that has the CA");
   }
 
   void add_login() {
@@ -416,7 +417,7 @@ private:
     for (auto& [option, verbs] :
          {use{"--name", {"issue", "invite"}}, use{"--role", {"issue", "invite"}},
           use{"--rights", {"issue", "invite"}}, use{"--request", {"issue"}},
-          use{"--out", {"issue", "renew"}}, use{"--for", {"invite"}}})
+          use{"--out", {"issue", "renew"}}, use{"--for", {"invite"}}, use{"--force", {"revoke"}}})
       if (given(option) && std::ranges::find(verbs, ca_.verb) == verbs.end())
         return refuse(option + " is for troupe ca " + verbs.front()
                       + (verbs.size() > 1 ? " and " + verbs.back() : "")

@@ -213,6 +213,26 @@ TEST_CASE("a revoked identity gets no certificate by a token", "[security][join]
   CHECK_THAT(again.error().detail, ContainsSubstring("revoked"));
 }
 
+TEST_CASE("a token gives no other certificate once one of its user's is revoked", "[security][join]") {
+  office it;
+  auto token = it.invite();
+  REQUIRE(it.admit(it.request(token, it.key)));
+  auto second = it.admit(it.request(token, it.key));
+  REQUIRE(second);
+  {
+    auto book = certificate_register::open(it.folder.path() / "ca").value();
+    auto serial = book.issued().front().serial;
+    REQUIRE(book.enter(revocation{serial, id_of(it.key.public_half()), now, 1}));
+  }
+  auto again = it.admit(it.request(token, it.key));
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code == errc::bad_argument);
+  CHECK_THAT(again.error().detail,
+             ContainsSubstring("was revoked at") && ContainsSubstring("gives no other"));
+  CHECK(certificate_register::open(it.folder.path() / "ca")->issued().size() == 2);
+  CHECK(it.admit(it.request(it.invite(), it.key))); // whoever has the CA has decided so
+}
+
 TEST_CASE("an invitation with an invalid name or time is refused", "[security][join]") {
   office it;
   auto refused = [&](invitation_options how) {

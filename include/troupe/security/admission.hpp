@@ -6,6 +6,7 @@
 #include <deque>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -66,6 +67,7 @@ private:
 /// of another role, an invalid name), in_use (another identity has used it).
 ///
 /// An identity may use its token again while that is valid: its first answer may have been lost.
+/// admit() ends that once one of its certificates is revoked.
 inline result<certificate_order> judge(const join_request& request, std::string_view binding,
                                        const invitation* invited, const redemption* used,
                                        wall_time now) {
@@ -97,9 +99,20 @@ inline result<certificate_order> judge(const join_request& request, std::string_
 /// From so many on an identity gets none by repeating its request.
 inline constexpr std::ptrdiff_t max_certificates_by_token = 8;
 
+/// The last certificate of the identity with `key` that is revoked.
+inline std::optional<issued_certificate> last_revoked(const known_certificates& book,
+                                                      const public_key& key) {
+  std::optional<issued_certificate> found;
+  for (auto& each : book.issued())
+    if (each.key == key && book.revoked_since(each))
+      found = each;
+  return found;
+}
+
 /// Has the CA in the folder `ca_folder` answer `request`. That its token is used is on the disk
 /// before the certificate exists. Errors: those of judge(), of issue_entered() and of the disk,
-/// not_found (there is no CA), limit_reached (max_certificates_by_token).
+/// not_found (there is no CA), limit_reached (max_certificates_by_token), bad_argument (a
+/// certificate of the identity that has used the token is revoked).
 inline result<certificate> admit(const std::filesystem::path& ca_folder,
                                  const join_request& request, std::string_view binding,
                                  wall_time now) {
@@ -121,6 +134,13 @@ inline result<certificate> admit(const std::filesystem::path& ca_folder,
   auto book = certificate_register::open(ca_folder);
   if (!book)
     return book.error();
+  if (used != nullptr)
+    if (auto revoked = last_revoked(*book, request.key))
+      return problem{errc::bad_argument,
+                     "the certificate " + revoked->serial + " of the identity that has used the "
+                       "token was revoked at " + to_rfc3339(*book->revoked_since(*revoked))
+                       + ", so the token gives no other one; ask for another token (troupe ca "
+                         "invite)"};
   if (used != nullptr
       && std::ranges::count(book->issued(), request.key, &issued_certificate::key)
            >= max_certificates_by_token)
