@@ -56,7 +56,7 @@ struct issuer {
                     auto request = from_bytes<security::join_request>(what.request);
                     REQUIRE(request);
                     auto made
-                      = security::admit(ca.folder(), *request, what.binding, read_calendar());
+                      = security::admit(ca.folder(), *request, what.binding, read_calendar()).answer;
                     return made ? security::join_answer{security::join_granted{made->to_pem()}}
                                 : security::join_answer{
                                   security::join_refused{made.error().code, made.error().detail}};

@@ -130,9 +130,9 @@ public:
       = std::ranges::any_of(issued_, [&](auto& each) { return to_string(each.node) == called; });
     auto is_meant = [&](const issued_certificate& each) {
       auto id = to_string(each.node);
-      return is_whole_id ? id == called
-                         : each.name == called
-                             || (called.size() >= min_id_digits && id.starts_with(called));
+      return is_whole_id
+               ? id == called
+               : each.name == called || (called.size() >= min_id_digits && id.starts_with(called));
     };
     std::map<node_id, issued_certificate> valid;
     std::map<node_id, issued_certificate> revoked;

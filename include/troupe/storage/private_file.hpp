@@ -74,8 +74,7 @@ inline problem lock_within(duration longest, int open, const std::filesystem::pa
       return file_problem("lock", where, errno);
     if (std::chrono::steady_clock::now() >= deadline)
       return {errc::in_use, "another process has locked " + where.string() + " for "
-                              + to_string(longest)
-                              + "; end it (fuser -v " + where.string()
+                              + to_string(longest) + "; end it (fuser -v " + where.string()
                               + " shows which), or close the folder to other users (chmod 700), "
                                 "then retry"};
     std::this_thread::sleep_for(pause);
@@ -129,8 +128,8 @@ inline bool is_open_to_others(const std::filesystem::path& folder) {
 
 /// Writes `bytes` to `file`, durably: whoever reads it sees the old content or the new one, also
 /// after a crash. Only the owner may read it. Of those who write into one folder at once each waits
-/// for the others, as long as `longest` says. Errors: storage_full, bad_argument, not_found (no such
-/// folder), in_use (another process holds the lock of the folder); the old content stays then.
+/// for the others, as long as `longest` says. Errors: storage_full, bad_argument, not_found (no
+/// such folder), in_use (another process holds the lock of the folder); the old content stays then.
 inline result<void> write_private(const std::filesystem::path& file, std::string_view bytes,
                                   duration longest = max_private_wait) {
   size_limit_is_error guard;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,22 +80,70 @@ public:
     return {};
   }
 
+  /// Puts these lines in the place of all others, at once: a crash leaves the old ones or these.
+  /// Errors: storage_full, too_large, bad_argument; the old ones stay then.
+  /// @pre No line has a line feed.
+  result<void> replace(std::vector<std::string> lines) {
+    std::string text;
+    for (auto& each : lines)
+      text += each + '\n';
+    if (text.size() > max_bytes)
+      return problem{errc::too_large,
+                     file_.string() + " takes " + std::to_string(max_bytes) + " bytes in all"};
+    size_limit_is_error guard;
+    auto fresh = file_;
+    fresh += ".new";
+    ::unlink(fresh.c_str()); // what a crash has left
+    auto out = std::make_unique<detail::descriptor>(
+      ::open(fresh.c_str(), O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+             S_IRUSR | S_IWUSR));
+    // Locked before it has the name by which others open it.
+    if (out->get() < 0 || ::flock(out->get(), LOCK_EX | LOCK_NB) != 0
+        || !detail::write_all(out->get(), text) || ::fsync(out->get()) != 0
+        || ::rename(fresh.c_str(), file_.c_str()) != 0) {
+      auto why = detail::file_problem("write", fresh, errno);
+      ::unlink(fresh.c_str());
+      return why;
+    }
+    sync_folder();
+    descriptor_ = std::move(out);
+    size_ = text.size();
+    lines_ = std::move(lines);
+    return {};
+  }
+
 private:
   explicit private_lines(std::filesystem::path file) : file_(std::move(file)) {}
 
   problem take() {
-    descriptor_ = std::make_unique<detail::descriptor>(
-      ::open(file_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-             S_IRUSR | S_IWUSR));
-    if (descriptor_->get() < 0)
-      return detail::file_problem("open", file_, errno);
-    if (auto why = detail::lock_within(max_private_wait, descriptor_->get(), file_))
-      return why;
+    do {
+      descriptor_ = std::make_unique<detail::descriptor>(
+        ::open(file_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+               S_IRUSR | S_IWUSR));
+      if (descriptor_->get() < 0)
+        return detail::file_problem("open", file_, errno);
+      if (auto why = detail::lock_within(max_private_wait, descriptor_->get(), file_))
+        return why;
+    } while (was_replaced());
+    sync_folder();
+    return {};
+  }
+
+  /// Whether another process has replaced the file since it was opened.
+  [[nodiscard]] bool was_replaced() const {
+    struct stat open {};
+    struct stat named {};
+    return ::fstat(descriptor_->get(), &open) == 0
+           && (::stat(file_.c_str(), &named) != 0 || named.st_ino != open.st_ino
+               || named.st_dev != open.st_dev);
+  }
+
+  /// The name of a new file.
+  void sync_folder() const {
     auto folder = file_.has_parent_path() ? file_.parent_path() : std::filesystem::path{"."};
     detail::descriptor holds{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (holds.get() >= 0)
-      ::fsync(holds.get()); // the name of a new file
-    return {};
+      ::fsync(holds.get());
   }
 
   problem read() {
