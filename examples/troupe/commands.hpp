@@ -54,9 +54,9 @@ struct init_command {
 int run_init(const common_options& common, const init_command& what);
 
 struct ca_command {
-  /// invite, issue, list, renew or revoke.
+  /// invite, invitations, withdraw, issue, list, renew or revoke.
   std::string verb{};
-  /// For renew and revoke: a name, node id or serial.
+  /// For renew and revoke: a name, node id or serial. For withdraw: the id of a token.
   std::string which{};
   std::string data{};
   std::string name{};

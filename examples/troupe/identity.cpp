@@ -20,6 +20,7 @@
 #include "troupe/security/authority.hpp"
 #include "troupe/security/certificate_register.hpp"
 #include "troupe/security/certificate_request.hpp"
+#include "troupe/security/invitation_book.hpp"
 #include "troupe/security/join_token.hpp"
 #include "troupe/security/setup.hpp"
 #include "troupe/storage/small_file.hpp"
@@ -223,6 +224,47 @@ int invite(const common_options& common, const ca_command& what) {
   return ok;
 }
 
+int list_invitations(const common_options& common, const std::filesystem::path& folder) {
+  auto book = security::known_invitations::read(folder);
+  if (!book)
+    return complain(common, book.error());
+  auto now = read_calendar();
+  table shown{{"ID", "ROLE", "RIGHTS", "NAME", "STATE", "VALID UNTIL"}};
+  for (auto& [id, each] : book->all()) {
+    auto* used = book->user_of(id);
+    if (common.json) {
+      print({{"id", to_string(id)},
+             {"role", std::string{name_of(each.as)}},
+             {"rights", or_null(rights_of(each.as, each.may))},
+             {"name", or_null(each.name)},
+             {"valid_until", to_rfc3339(each.valid_until)},
+             {"used_by", used != nullptr ? json(to_string(id_of(used->by))) : json(nullptr)},
+             {"used_since", used != nullptr ? json(to_rfc3339(used->since)) : json(nullptr)}});
+      continue;
+    }
+    auto state = used != nullptr          ? "used by " + to_string(id_of(used->by)).substr(0, 8)
+                 : each.valid_until < now ? std::string{"expired"}
+                                          : std::string{"open"};
+    shown.add({to_string(id), std::string{name_of(each.as)}, rights_of(each.as, each.may),
+               each.name, state, to_rfc3339(each.valid_until)});
+  }
+  if (!common.json)
+    shown.print(std::cout);
+  return ok;
+}
+
+int withdraw(const common_options& common, const ca_command& what,
+             const std::filesystem::path& folder) {
+  if (what.which.empty())
+    return complain(common, {errc::bad_argument, "give the id of a token; see troupe ca "
+                                                 "invitations"});
+  auto done = security::withdraw(folder, what.which, read_calendar());
+  if (!done)
+    return complain(common, done.error());
+  auto id = to_string(done->id);
+  return tell(common, "withdrawn", {{"id", id}}, "nobody joins with the token " + id + " any more");
+}
+
 /// "user@host", or what is known of it.
 std::string own_name() {
   std::array<char, 256> host{};
@@ -294,6 +336,10 @@ int run_ca(const common_options& common, const ca_command& what) {
     return invite(common, what);
   if (what.verb == "list")
     return list(common, folder);
+  if (what.verb == "invitations")
+    return list_invitations(common, folder);
+  if (what.verb == "withdraw")
+    return withdraw(common, what, folder);
   auto book = security::certificate_register::open(folder);
   if (!book)
     return complain(common, book.error());
