@@ -96,6 +96,20 @@ TEST_CASE("a token that exists has five wrong proofs a minute and address", "[no
   auto honest = issuer::request(token, security::key_pair::make());
   CHECK(issuer::code(it.ask(honest, "192.0.2.1").get()) == errc::busy);
   CHECK(issuer::code(it.ask(honest, "192.0.2.2").get()) == errc::none);
+  auto other = issuer::request(it.invite(), security::key_pair::make());
+  CHECK(issuer::code(it.ask(other, "192.0.2.1").get()) == errc::none);
+}
+
+TEST_CASE("guesses from very many addresses shut out no token that exists", "[node]") {
+  issuer it;
+  auto made_up = security::join_token::make(
+    security::authority::load(it.folder.path() / "ca").value().key(), it.id);
+  auto guess = issuer::request(made_up, security::key_pair::make());
+  for (std::size_t each = 0; each < security::guess_limiter::max_sources; ++each)
+    REQUIRE(issuer::code(it.ask(guess, "address " + std::to_string(each)).get()) == errc::denied);
+  CHECK(issuer::code(it.ask(guess, "192.0.2.1").get()) == errc::busy);
+  auto honest = issuer::request(it.invite(), security::key_pair::make());
+  CHECK(issuer::code(it.ask(honest, "192.0.2.1").get()) == errc::none);
 }
 
 TEST_CASE("a token that was used is refused without the lock of the CA, and not for ever",
@@ -128,28 +142,34 @@ TEST_CASE("one address takes half of the places at a desk at most, and all come 
                 first->set_value(std::move(reply));
               });
   begun.get_future().wait();
+  auto guess
+    = issuer::request(security::join_token::make(
+                        security::authority::load(it.folder.path() / "ca").value().key(), it.id),
+                      security::key_pair::make());
   auto ask = [&](const std::string& source, std::size_t count) {
     std::vector<std::future<net::join_reply>> made;
     for (std::size_t each = 0; each < count; ++each)
-      made.push_back(it.ask(issuer::request(it.invite(), security::key_pair::make()), source));
+      made.push_back(it.ask(guess, source));
     return made;
   };
-  auto is_refused = [](std::future<net::join_reply>& what) {
-    return what.wait_for(0s) == std::future_status::ready && issuer::code(what.get()) == errc::busy;
+  auto finds_no_place = [](std::future<net::join_reply>& what) {
+    return what.get().refusal.find("too many others join") != std::string::npos;
   };
   constexpr auto share = cluster::join_desk::max_waiting_of_one;
   auto of_one = ask("192.0.2.1", share);
-  CHECK(is_refused(ask("192.0.2.1", 1).front()));
+  auto more = ask("192.0.2.1", 1);
   auto of_other = ask("192.0.2.2", cluster::join_desk::max_waiting - share);
-  CHECK(is_refused(ask("192.0.2.3", 1).front()));
+  auto beyond = ask("192.0.2.3", 1);
   go_on.set_value();
   CHECK(issuer::code(first->get_future().get()) == errc::none);
+  CHECK(finds_no_place(more.front()));
+  CHECK(finds_no_place(beyond.front()));
   for (auto* some : {&of_one, &of_other})
     for (auto& each : *some)
-      CHECK(issuer::code(each.get()) == errc::none);
+      CHECK_FALSE(finds_no_place(each));
   auto later = ask("192.0.2.1", share);
   for (auto& each : later)
-    CHECK(issuer::code(each.get()) == errc::none);
+    CHECK_FALSE(finds_no_place(each));
 }
 
 TEST_CASE("look-ups of other nodes are bounded, and come free when they end", "[node]") {

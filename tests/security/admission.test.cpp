@@ -137,6 +137,9 @@ TEST_CASE("whoever repeats its request does not fill the register", "[security][
   auto more = it.admit(it.request(token, it.key));
   REQUIRE_FALSE(more);
   CHECK(more.error().code == errc::limit_reached);
+  auto another = it.request(it.invite(), key_pair::make());
+  REQUIRE(it.admit(another));
+  CHECK(it.admit(another));
   CHECK(it.admit(it.request(it.invite(), key_pair::make())));
 }
 
@@ -485,6 +488,7 @@ TEST_CASE("guesses from very many addresses are bounded together", "[security][j
   CHECK(limiter.hears(moment, "0"));
   CHECK_FALSE(limiter.hears(moment, "new"));
   limiter.failed(moment, "new");
+  CHECK_FALSE(limiter.hears(moment, "new"));
   limiter.failed(moment, "0"); // is known, so it goes on to count
   for (auto each = 0; each < 3; ++each)
     limiter.failed(moment, "0");
