@@ -54,9 +54,9 @@ struct init_command {
 int run_init(const common_options& common, const init_command& what);
 
 struct ca_command {
-  /// invite, issue, list, renew or revoke.
+  /// invite, invitations, withdraw, issue, list, renew or revoke.
   std::string verb{};
-  /// For renew and revoke: a name or serial.
+  /// For renew and revoke: a name, node id or serial. For withdraw: the id of a token.
   std::string which{};
   std::string data{};
   std::string name{};
@@ -67,6 +67,8 @@ struct ca_command {
   std::string request{};
   /// How long an invitation is valid, in seconds.
   double lasts = 900;
+  /// Revokes even the node that has the CA.
+  bool force = false;
 };
 
 int run_ca(const common_options& common, const ca_command& what);

@@ -21,6 +21,7 @@
 #include "troupe/security/authority.hpp"
 #include "troupe/security/certificate_register.hpp"
 #include "troupe/security/certificate_request.hpp"
+#include "troupe/security/invitation_book.hpp"
 #include "troupe/security/join_token.hpp"
 #include "troupe/security/setup.hpp"
 #include "troupe/storage/small_file.hpp"
@@ -109,11 +110,14 @@ int issue(const common_options& common, const ca_command& what, const security::
                                         : ""));
 }
 
-int list(const common_options& common, const security::certificate_register& book) {
+int list(const common_options& common, const std::filesystem::path& folder) {
+  auto book = security::known_certificates::read(folder);
+  if (!book)
+    return complain(common, book.error());
   auto now = read_calendar();
   table shown{{"NAME", "ROLE", "RIGHTS", "STATE", "VALID UNTIL", "NODE", "SERIAL"}};
-  for (auto& each : book.issued()) {
-    auto revoked = book.revoked_since(each);
+  for (auto& each : book->issued()) {
+    auto revoked = book->revoked_since(each);
     if (common.json) {
       print({{"serial", each.serial},
              {"name", each.name},
@@ -141,7 +145,8 @@ int renew(const common_options& common, const ca_command& what, const security::
   if (what.out.empty())
     return complain(common, {errc::bad_argument, "give --out, a folder for the certificates: the "
                                                  "data folder of that node, or a new one"});
-  auto issued = security::renew_into(what.out, ca, book, which.last, read_calendar());
+  auto now = read_calendar();
+  auto issued = security::renew_into(what.out, ca, book, which.last, now);
   if (!issued)
     return complain(common, issued.error());
   auto said = to_json(*issued);
@@ -149,12 +154,21 @@ int renew(const common_options& common, const ca_command& what, const security::
   return tell(common, "renewed", said,
               what.out + " has another certificate for " + issued->name + ", valid until "
                 + to_rfc3339(issued->valid_until)
+                + (which.last.valid_until < now
+                     ? ", as the last one expired at " + to_rfc3339(which.last.valid_until)
+                     : "")
                 + "; in the data folder of a node it is taken without a restart");
 }
 
 int revoke(const common_options& common, const ca_command& what, const security::authority& ca,
            security::certificate_register& book,
            const security::certificate_register::meant& which) {
+  if (!what.force && security::excludes_own_node(what.data, which))
+    return complain(common, {errc::bad_argument,
+                             "'" + which.last.name + "' (" + to_string(which.last.node).substr(0, 8)
+                               + ") is the node of " + what.data
+                               + ", which has this CA: revoked, no other node links to it, so it "
+                                 "admits nobody any more. Give --force if you mean that"});
   auto list = security::revoke(what.data, ca, book, which, read_calendar());
   if (!list)
     return complain(common, list.error());
@@ -177,7 +191,14 @@ int invite(const common_options& common, const ca_command& what) {
   auto key
     = security::key_pair::load(std::filesystem::path{what.data} / security::identity_key_file);
   if (!key)
-    return complain(common, key.error());
+    return complain(
+      common, key.error().code != errc::not_found
+                ? key.error()
+                : problem{errc::not_found,
+                          what.data + " has a CA, but no " + security::identity_key_file
+                            + " of a node, and a token is used at the node that has the CA; put "
+                              "the folder ca into the data folder of a member and invite there, or "
+                              "admit by hand (troupe ca issue)"});
   auto now = read_calendar();
   security::invitation_options how{*security::role_from(what.role),
                                    *security::rights_from(what.rights), what.name,
@@ -202,6 +223,47 @@ int invite(const common_options& common, const ca_command& what) {
                           + " runs; whoever has the line can be that one");
   print_line(std::cout, std::string{line.text()});
   return ok;
+}
+
+int list_invitations(const common_options& common, const std::filesystem::path& folder) {
+  auto book = security::known_invitations::read(folder);
+  if (!book)
+    return complain(common, book.error());
+  auto now = read_calendar();
+  table shown{{"ID", "ROLE", "RIGHTS", "NAME", "STATE", "VALID UNTIL"}};
+  for (auto& [id, each] : book->all()) {
+    auto* used = book->user_of(id);
+    if (common.json) {
+      print({{"id", to_string(id)},
+             {"role", std::string{name_of(each.as)}},
+             {"rights", or_null(rights_of(each.as, each.may))},
+             {"name", or_null(each.name)},
+             {"valid_until", to_rfc3339(each.valid_until)},
+             {"used_by", used != nullptr ? json(to_string(id_of(used->by))) : json(nullptr)},
+             {"used_since", used != nullptr ? json(to_rfc3339(used->since)) : json(nullptr)}});
+      continue;
+    }
+    auto state = used != nullptr          ? "used by " + to_string(id_of(used->by)).substr(0, 8)
+                 : each.valid_until < now ? std::string{"expired"}
+                                          : std::string{"open"};
+    shown.add({to_string(id), std::string{name_of(each.as)}, rights_of(each.as, each.may),
+               each.name, state, to_rfc3339(each.valid_until)});
+  }
+  if (!common.json)
+    shown.print(std::cout);
+  return ok;
+}
+
+int withdraw(const common_options& common, const ca_command& what,
+             const std::filesystem::path& folder) {
+  if (what.which.empty())
+    return complain(common, {errc::bad_argument, "give the id of a token; see troupe ca "
+                                                 "invitations"});
+  auto done = security::withdraw(folder, what.which, read_calendar());
+  if (!done)
+    return complain(common, done.error());
+  auto id = to_string(done->id);
+  return tell(common, "withdrawn", {{"id", id}}, "nobody joins with the token " + id + " any more");
 }
 
 /// "user@host", or what is known of it.
@@ -279,16 +341,20 @@ int run_ca(const common_options& common, const ca_command& what) {
                               : ca.error());
   if (what.verb == "invite")
     return invite(common, what);
+  if (what.verb == "list")
+    return list(common, folder);
+  if (what.verb == "invitations")
+    return list_invitations(common, folder);
+  if (what.verb == "withdraw")
+    return withdraw(common, what, folder);
   auto book = security::certificate_register::open(folder);
   if (!book)
     return complain(common, book.error());
-  if (what.verb == "list")
-    return list(common, *book);
   if (what.verb == "issue")
     return issue(common, what, *ca, *book);
   if (what.which.empty())
-    return complain(common, {errc::bad_argument, "give the name or serial of a certificate; see "
-                                                 "troupe ca list"});
+    return complain(common, {errc::bad_argument, "give a name, a node id or the serial of a "
+                                                 "certificate; see troupe ca list"});
   auto which = book->find(what.which, read_calendar());
   if (!which)
     return complain(common, which.error());

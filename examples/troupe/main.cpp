@@ -345,12 +345,14 @@ private:
           return why ? cli::complain(common_, why) : cli::run_ca(common_, ca_);
         });
     auto* ca = ca_command_;
-    ca->add_option("VERB", ca_.verb, "invite, issue, list, renew or revoke")
+    ca->add_option("VERB", ca_.verb, "invite, invitations, withdraw, issue, list, renew or revoke")
       ->required()
-      ->check(cli::one_of({"invite", "issue", "list", "renew", "revoke"}));
+      ->check(
+        cli::one_of({"invite", "invitations", "withdraw", "issue", "list", "renew", "revoke"}));
     ca->add_option("WHICH", ca_.which,
-                   "For renew and revoke: a name, which stands for all certificates of that "
-                   "identity, or the serial of one certificate");
+                   "For renew and revoke: a name or node id, or the beginning of one, which stands "
+                   "for all certificates of that identity; or the serial of one certificate. For "
+                   "withdraw: the id of a token, as invitations shows it");
     ca->add_option("--data", ca_.data, "Data folder with the CA, as troupe init made it")
       ->option_text("FOLDER")
       ->required()
@@ -377,6 +379,7 @@ private:
                    "A file of troupe init --request, so that no key travels")
       ->option_text("FILE")
       ->check(cli::given("a file"));
+    ca->add_flag("--force", ca_.force, "For revoke: even the node that has the CA");
   }
 
   void add_login() {
@@ -410,9 +413,10 @@ private:
     };
     auto given = [this](const std::string& option) { return ca_command_->count(option) > 0; };
     auto admits = ca_.verb == "issue" || ca_.verb == "invite";
-    if (!ca_.which.empty() && (admits || ca_.verb == "list"))
+    auto lists = ca_.verb == "list" || ca_.verb == "invitations";
+    if (!ca_.which.empty() && (admits || lists))
       return refuse("'" + ca_.which + "' is one word too many for troupe ca " + ca_.verb
-                    + (admits ? "; give a name as --name" : "; it lists all certificates"));
+                    + (admits ? "; give a name as --name" : "; it lists all"));
     struct use {
       std::string option;
       std::vector<std::string> verbs;
@@ -420,7 +424,7 @@ private:
     for (auto& [option, verbs] :
          {use{"--name", {"issue", "invite"}}, use{"--role", {"issue", "invite"}},
           use{"--rights", {"issue", "invite"}}, use{"--request", {"issue"}},
-          use{"--out", {"issue", "renew"}}, use{"--for", {"invite"}}})
+          use{"--out", {"issue", "renew"}}, use{"--for", {"invite"}}, use{"--force", {"revoke"}}})
       if (given(option) && std::ranges::find(verbs, ca_.verb) == verbs.end())
         return refuse(option + " is for troupe ca " + verbs.front()
                       + (verbs.size() > 1 ? " and " + verbs.back() : "")

@@ -247,6 +247,8 @@ TEST_CASE("what a certificate would not get is refused, not ignored", "[cluster]
                 {"--rights is for clients"});
   check_refused({"ca", "issue", "--data", "d", "--name", "x", "--out", "x", "--for", "1h"}, 2,
                 {"--for is for troupe ca invite"});
+  check_refused({"ca", "renew", "x", "--data", "d", "--out", "x", "--force"}, 2,
+                {"--force is for troupe ca revoke"});
   check_refused({"ca", "revoke", "x", "--data", "d", "--out", "x"}, 2,
                 {"--out is for troupe ca issue and renew"});
   check_refused({"init", "--data", "d", "--request", "d.csr", "--name", "x"}, 2,

@@ -232,6 +232,40 @@ TEST_CASE("a wrong token is refused by whom it concerns", "[join]") {
   CHECK(too_long.status == 2);
 }
 
+TEST_CASE("a token that was withdrawn admits nobody, and open ones are listed", "[join]") {
+  need_command();
+  temporary_folder folder;
+  auto at = [&](const std::string& name) { return (folder / name).string(); };
+  auto first = start_bare({"--data", at("d1"), "--name", "first"});
+  auto token = invite(at("d1"), {"--role", "client", "--name", "ada"});
+  auto list = [&] { return run({"ca", "invitations", "--json", "--data", at("d1")}); };
+  auto listed = list();
+  INFO(listed);
+  REQUIRE(listed.lines().size() == 1);
+  CHECK(listed.line()["name"] == "ada");
+  CHECK(listed.line()["used_by"].is_null());
+  CHECK_FALSE(listed.says(token));
+  auto id = listed.line()["id"].get<std::string>();
+  CHECK(run({"ca", "invitations", "--data", at("d1")}).says("open"));
+  auto done = run({"ca", "withdraw", id.substr(0, 6), "--json", "--data", at("d1")});
+  INFO(done);
+  REQUIRE(done.status == 0);
+  CHECK(done.line()["event"] == "withdrawn");
+  CHECK(done.line()["id"] == id);
+  CHECK(list().lines().empty());
+  auto late = run({"login", first.address(), "--token", token, "--identity", at("ada")});
+  INFO(late);
+  CHECK(late.status != 0);
+  CHECK(late.says("withdrawn"));
+  CHECK(run({"ca", "withdraw", id, "--data", at("d1")}).status == 1);
+  auto nothing = run({"ca", "withdraw", "--data", at("d1")});
+  CHECK(nothing.status == 2);
+  CHECK(nothing.says("troupe ca invitations"));
+  auto other = invite(at("d1"), {"--role", "client"});
+  REQUIRE(run({"login", first.address(), "--token", other, "--identity", at("bob")}).status == 0);
+  CHECK(list().line()["used_by"].is_string());
+}
+
 TEST_CASE("a node with insecure links says so at each start, stays on loopback and has no CA",
           "[join]") {
   need_command();

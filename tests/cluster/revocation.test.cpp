@@ -1,6 +1,7 @@
 // Trust that changes while a cluster runs: revoked certificates, renewed ones.
 
 #include "cluster/identities.hpp"
+#include "troupe/security/certificate_register.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -153,7 +154,40 @@ TEST_CASE("a CA shows what it has issued, and refuses names that say too little"
   CHECK(revoked.line()["event"] == "revoked");
   CHECK(revoked.line()["number"] == 1);
   CHECK(run({"ca", "list", "--json", "--data", data}).line(1)["revoked_since"].is_string());
+  auto client = listed.line(3)["node"].get<std::string>();
+  auto by_id = run({"ca", "revoke", client.substr(0, 8), "--json", "--data", data});
+  INFO(by_id);
+  REQUIRE(by_id.status == 0);
+  CHECK(by_id.line()["node"] == client);
+  CHECK(by_id.line()["serial"].is_null());
+  auto own = run({"ca", "revoke", "n0", "--data", data});
+  INFO(own);
+  CHECK(own.status == 2);
+  CHECK(own.says("--force"));
+  CHECK(run({"ca", "list", "--json", "--data", data}).line(0)["revoked_since"].is_null());
   auto again = run({"ca", "renew", "n1", "--data", data, "--out", who.folder("n1")});
   CHECK(again.status == 1); // the other n1, whose folder that is not
   CHECK(again.says("another identity"));
+  auto forced = run({"ca", "revoke", "n0", "--force", "--data", data});
+  INFO(forced);
+  CHECK(forced.status == 0);
+}
+
+TEST_CASE("a register that is open elsewhere is listed, and a CA without a node says what it lacks",
+          "[cluster][cli]") {
+  need_command();
+  identities who;
+  auto data = who.folder("n0");
+  auto open = security::certificate_register::open(data + "/ca");
+  REQUIRE(open);
+  auto listed = run({"ca", "list", "--json", "--data", data}, 5s);
+  CHECK(listed.lines().size() == 4);
+  auto copy = who.folder("copy");
+  std::filesystem::create_directory(copy);
+  std::filesystem::copy(data + "/ca", copy + "/ca");
+  auto alone = run({"ca", "invite", "--data", copy});
+  INFO(alone);
+  CHECK(alone.status == 1);
+  CHECK(alone.says("identity.key"));
+  CHECK(alone.says("troupe ca issue"));
 }

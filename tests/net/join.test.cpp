@@ -51,16 +51,16 @@ struct issuer {
   throwaway_ca& ca;
   net::credentials_ptr who = ca.issue("issuer");
   node_id id = who->self().node;
-  test_node node{{.credentials = who,
-                  .joins = desk([this](const net::join_inquiry& what) {
-                    auto request = from_bytes<security::join_request>(what.request);
-                    REQUIRE(request);
-                    auto made
-                      = security::admit(ca.folder(), *request, what.binding, read_calendar());
-                    return made ? security::join_answer{security::join_granted{made->to_pem()}}
-                                : security::join_answer{
-                                  security::join_refused{made.error().code, made.error().detail}};
-                  })}};
+  test_node node{
+    {.credentials = who,
+     .joins = desk([this](const net::join_inquiry& what) {
+       auto request = from_bytes<security::join_request>(what.request);
+       REQUIRE(request);
+       auto made = security::admit(ca.folder(), *request, what.binding, read_calendar()).answer;
+       return made ? security::join_answer{security::join_granted{made->to_pem()}}
+                   : security::join_answer{
+                     security::join_refused{made.error().code, made.error().detail}};
+     })}};
   net::address where;
 };
 

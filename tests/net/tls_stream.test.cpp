@@ -285,6 +285,49 @@ stream_maker stranger(int max_version, X509* certificate = nullptr, EVP_PKEY* ke
 
 } // namespace
 
+namespace {
+
+/// The streams of a machine that joins the cluster of `ca`, and has no certificate.
+stream_maker joiner(const security::authority& ca) {
+  return [mark = security::fingerprint_of(ca.key())](int descriptor, side end) {
+    return std::make_unique<tls_stream>(descriptor, end, security::make_join_context(),
+                                        security::peer_check{mark});
+  };
+}
+
+} // namespace
+
+TEST_CASE("a machine that joins sends its request to a member of its cluster only", "[net]") {
+  test::throwaway_ca ca;
+  auto asks = [&](const credentials_ptr& whom, std::string_view trouble) {
+    ends them{joiner(ca.authority()), make_tls_streams(whom, true)};
+    auto is_fine = trouble.empty();
+    CHECK((them.shake_hands().first == progress::done) == is_fine);
+    CHECK(them.one->proven().has_value() == is_fine);
+    CHECK_FALSE(them.other->proven());
+    CHECK_THAT(them.one->trouble(), ContainsSubstring(std::string{trouble}));
+  };
+  asks(ca.issue("ann"), "");
+  asks(ca.issue("eve", security::role::client), "no member of the cluster");
+  asks(test::throwaway_ca{}.issue("bob"), "another cluster");
+}
+
+TEST_CASE("whoever asks to join is heard without a certificate where strangers are admitted",
+          "[net]") {
+  test::throwaway_ca ca;
+  auto ann = ca.issue("ann");
+  ends asks{joiner(ca.authority()), make_tls_streams(ann, true)};
+  CHECK(asks.shake_hands() == both_done);
+  ends closed{joiner(ca.authority()), make_tls_streams(ann)};
+  CHECK(closed.shake_hands().second == progress::failed);
+  // Who does not ask has to prove itself there, too.
+  ends silent{stranger(TLS1_3_VERSION), make_tls_streams(ann, true)};
+  CHECK(silent.shake_hands().second == progress::failed);
+  ends linked{make_tls_streams(ca.issue("bob")), make_tls_streams(ann, true)};
+  CHECK(linked.shake_hands() == both_done);
+  CHECK(linked.other->proven());
+}
+
 TEST_CASE("a stranger gets nowhere", "[net]") {
   test::throwaway_ca ca;
   auto bob = make_tls_streams(ca.issue("bob"));

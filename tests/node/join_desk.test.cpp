@@ -75,10 +75,170 @@ TEST_CASE("whoever guesses tokens has five tries, all at once or not, and holds 
   for (auto& each : guesses)
     ++codes[issuer::code(each.get())];
   CHECK(codes == std::map<errc, int>{{errc::denied, 5}, {errc::busy, 55}});
+  for (auto* source : {"192.0.2.1", "192.0.2.2"}) { // a neighbour behind the same address, too
+    auto honest = issuer::request(it.invite(), security::key_pair::make());
+    CHECK(issuer::code(it.ask(honest, source).get()) == errc::none);
+  }
+}
+
+TEST_CASE("a token that exists has five wrong proofs a minute and address", "[node]") {
+  issuer it;
   auto token = it.invite();
+  auto guess = [&] {
+    auto wrong
+      = from_bytes<security::join_request>(issuer::request(token, security::key_pair::make()));
+    wrong->proof.bytes.front() ^= std::byte{1};
+    return issuer::code(it.ask(to_bytes(*wrong), "192.0.2.1").get());
+  };
+  for (auto each = 0; each < 5; ++each)
+    CHECK(guess() == errc::denied);
+  CHECK(guess() == errc::busy);
   auto honest = issuer::request(token, security::key_pair::make());
   CHECK(issuer::code(it.ask(honest, "192.0.2.1").get()) == errc::busy);
   CHECK(issuer::code(it.ask(honest, "192.0.2.2").get()) == errc::none);
+  auto other = issuer::request(it.invite(), security::key_pair::make());
+  CHECK(issuer::code(it.ask(other, "192.0.2.1").get()) == errc::none);
+}
+
+TEST_CASE("guesses from very many addresses shut out no token that exists", "[node]") {
+  issuer it;
+  auto made_up = security::join_token::make(
+    security::authority::load(it.folder.path() / "ca").value().key(), it.id);
+  auto guess = issuer::request(made_up, security::key_pair::make());
+  for (std::size_t each = 0; each < security::guess_limiter::max_sources; ++each)
+    REQUIRE(issuer::code(it.ask(guess, "address " + std::to_string(each)).get()) == errc::denied);
+  CHECK(issuer::code(it.ask(guess, "192.0.2.1").get()) == errc::busy);
+  auto honest = issuer::request(it.invite(), security::key_pair::make());
+  CHECK(issuer::code(it.ask(honest, "192.0.2.1").get()) == errc::none);
+}
+
+TEST_CASE("a token that was used is refused without the lock of the CA, and not for ever",
+          "[node]") {
+  issuer it;
+  auto token = it.invite();
+  REQUIRE(
+    issuer::code(it.ask(issuer::request(token, security::key_pair::make()), "192.0.2.1").get())
+    == errc::none);
+  auto held = security::invitation_book::open(it.folder.path() / "ca", read_calendar());
+  REQUIRE(held);
+  std::map<errc, int> codes;
+  for (auto each = 0; each < 25; ++each)
+    ++codes[issuer::code(
+      it.ask(issuer::request(token, security::key_pair::make()), "192.0.2.1").get())];
+  CHECK(codes == std::map<errc, int>{{errc::in_use, 20}, {errc::busy, 5}});
+}
+
+TEST_CASE("one address takes half of the places at a desk at most, and all come free", "[node]") {
+  issuer it;
+  // The first request holds up the thread, and waits no more.
+  std::promise<void> begun;
+  std::promise<void> go_on;
+  auto request = issuer::request(it.invite(), security::key_pair::make());
+  auto first = std::make_shared<std::promise<net::join_reply>>();
+  it.desk.ask({request, binding, "192.0.2.9"},
+              [&begun, first, waits = go_on.get_future().share()](net::join_reply reply) {
+                begun.set_value();
+                waits.wait();
+                first->set_value(std::move(reply));
+              });
+  begun.get_future().wait();
+  auto guess
+    = issuer::request(security::join_token::make(
+                        security::authority::load(it.folder.path() / "ca").value().key(), it.id),
+                      security::key_pair::make());
+  auto ask = [&](const std::string& source, std::size_t count) {
+    std::vector<std::future<net::join_reply>> made;
+    for (std::size_t each = 0; each < count; ++each)
+      made.push_back(it.ask(guess, source));
+    return made;
+  };
+  auto finds_no_place = [](std::future<net::join_reply>& what) {
+    return what.get().refusal.find("too many others join") != std::string::npos;
+  };
+  constexpr auto share = cluster::join_desk::max_waiting_of_one;
+  auto of_one = ask("192.0.2.1", share);
+  auto more = ask("192.0.2.1", 1);
+  auto of_other = ask("192.0.2.2", cluster::join_desk::max_waiting - share);
+  auto beyond = ask("192.0.2.3", 1);
+  go_on.set_value();
+  CHECK(issuer::code(first->get_future().get()) == errc::none);
+  CHECK(finds_no_place(more.front()));
+  CHECK(finds_no_place(beyond.front()));
+  for (auto* some : {&of_one, &of_other})
+    for (auto& each : *some)
+      CHECK_FALSE(finds_no_place(each));
+  auto later = ask("192.0.2.1", share);
+  for (auto& each : later)
+    CHECK_FALSE(finds_no_place(each));
+}
+
+TEST_CASE("look-ups of other nodes are bounded, and come free when they end", "[node]") {
+  issuer it;
+  std::vector<std::function<void(std::optional<net::address>)>> open;
+  cluster::join_desk desk{
+    it.authority, it.id, [&](security::issuer_id, auto done) { open.push_back(done); }, {}};
+  auto token = security::join_token::make(it.key.public_half(),
+                                          id_of(security::key_pair::make().public_half()));
+  std::size_t refused = 0;
+  std::size_t shown = 0;
+  auto ask = [&] {
+    desk.ask({issuer::request(token, it.key), binding, "192.0.2.1"},
+             [&](net::join_reply reply) { (reply.refusal.empty() ? shown : refused) += 1; });
+  };
+  for (std::size_t each = 0; each <= cluster::join_desk::max_finding; ++each)
+    ask();
+  CHECK(open.size() == cluster::join_desk::max_finding);
+  CHECK(refused == 1);
+  open.front()(std::nullopt);
+  open.erase(open.begin());
+  ask();
+  CHECK(open.size() == cluster::join_desk::max_finding);
+  CHECK(refused == 1);
+  CHECK(shown == 1);
+}
+
+TEST_CASE("strangers hear nothing of the folder of a CA, and the log of its node has it",
+          "[node]") {
+  issuer it;
+  std::vector<std::string> lines;
+  cluster::join_desk desk{
+    it.authority, it.id, [](security::issuer_id, auto) {},
+    cluster::node_log{"n1", [&](const log_line& line) { lines.push_back(line.text); }}};
+  auto ask = [&](const std::string& request) {
+    std::promise<net::join_reply> done;
+    desk.ask({request, binding, "192.0.2.1"},
+             [&](net::join_reply reply) { done.set_value(std::move(reply)); });
+    return done.get_future().get();
+  };
+  auto request = issuer::request(it.invite(), security::key_pair::make());
+  auto key = it.folder.path() / "ca" / security::authority::key_file;
+  std::filesystem::rename(key, it.folder / "away");
+  auto refused = ask(request);
+  CHECK(issuer::code(refused) == errc::failed);
+  auto path = it.folder.path().string();
+  CHECK(refused.answer.find(path) == std::string::npos);
+  CHECK(refused.refusal.find(path) == std::string::npos);
+  REQUIRE(lines.size() == 1);
+  CHECK(lines.front().find("/ca has no CA") != std::string::npos);
+  std::filesystem::rename(it.folder / "away", key);
+  CHECK(issuer::code(ask(request)) == errc::none);
+  CHECK(lines.size() == 3); // it is over, and whom the token admits
+}
+
+TEST_CASE("a desk knows at once what another process has invited or withdrawn", "[node]") {
+  issuer it;
+  auto ca = it.folder.path() / "ca";
+  auto made_up = security::join_token::make(security::authority::load(ca).value().key(), it.id);
+  REQUIRE(
+    issuer::code(it.ask(issuer::request(made_up, security::key_pair::make()), "192.0.2.1").get())
+    == errc::denied); // so it has read the book
+  auto token = security::invite(ca, it.id, {}, read_calendar()).value();
+  auto other = security::invite(ca, it.id, {}, read_calendar()).value();
+  REQUIRE(security::withdraw(ca, to_string(other.id()), read_calendar()));
+  CHECK(issuer::code(it.ask(issuer::request(token, security::key_pair::make()), "192.0.2.1").get())
+        == errc::none);
+  CHECK(issuer::code(it.ask(issuer::request(other, security::key_pair::make()), "192.0.2.1").get())
+        == errc::denied);
 }
 
 TEST_CASE("a desk says where the CA is, if it knows, and what is no request is refused", "[node]") {

@@ -2,6 +2,8 @@
 #include "support/temporary_folder.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
@@ -31,7 +33,12 @@ struct office {
   }
 
   result<certificate> admit(const join_request& what, wall_time when = now) {
-    return security::admit(folder.path() / "ca", what, binding, when);
+    return security::admit(folder.path() / "ca", what, binding, when).answer;
+  }
+
+  [[nodiscard]] std::size_t lines_of_book() const {
+    std::ifstream in{folder.path() / "ca" / invitation_book::file_name};
+    return static_cast<std::size_t>(std::count(std::istreambuf_iterator<char>{in}, {}, '\n'));
   }
 
   test::temporary_folder folder;
@@ -60,6 +67,20 @@ TEST_CASE("a token is a line that is read as it was written", "[security][join]"
   CHECK(read->proof_key() == token.proof_key());
   CHECK(line_of(*read) == line);
   CHECK(line_of(it.invite()) != line);
+}
+
+TEST_CASE("each token has a secret of its own, by which it is proven", "[security][join]") {
+  office it;
+  auto one = it.invite();
+  auto other = it.invite();
+  CHECK(one.id() != other.id());
+  CHECK(one.proof_key() != other.proof_key());
+  auto secret_of = [](const join_token& token) {
+    auto line = line_of(token);
+    return line.substr(line.size() - 8 - 32, 32); // before the check
+  };
+  CHECK(secret_of(one) != secret_of(other));
+  CHECK(secret_of(one) != std::string(32, '0'));
 }
 
 TEST_CASE("a line with one wrong or missing letter is refused, and not repeated in the sentence",
@@ -111,11 +132,14 @@ TEST_CASE("a token is for one identity, which may repeat its request", "[securit
 TEST_CASE("whoever repeats its request does not fill the register", "[security][join]") {
   office it;
   auto token = it.invite();
-  for (auto each = 0; each < max_certificates_by_token; ++each)
+  for (std::size_t each = 0; each < max_certificates_by_token; ++each)
     REQUIRE(it.admit(it.request(token, it.key)));
   auto more = it.admit(it.request(token, it.key));
   REQUIRE_FALSE(more);
   CHECK(more.error().code == errc::limit_reached);
+  auto another = it.request(it.invite(), key_pair::make());
+  REQUIRE(it.admit(another));
+  CHECK(it.admit(another));
   CHECK(it.admit(it.request(it.invite(), key_pair::make())));
 }
 
@@ -156,7 +180,7 @@ TEST_CASE("whoever cannot prove a token gets nothing, and the token stays", "[se
     CHECK(refused(it.request(join_token::make(it.ca.key(), it.node), it.key)) == errc::denied);
   }
   SECTION("the request of another connection") {
-    auto got = admit(it.folder.path() / "ca", good, std::string(32, 'c'), now);
+    auto got = admit(it.folder.path() / "ca", good, std::string(32, 'c'), now).answer;
     REQUIRE_FALSE(got);
     CHECK(got.error().code == errc::denied);
   }
@@ -172,12 +196,20 @@ TEST_CASE("whoever cannot prove a token gets nothing, and the token stays", "[se
     wrong.proof = hmac_sha256(token.proof_key().bytes, statement);
     CHECK(refused(wrong) == errc::denied);
   }
-  SECTION("another name or role than was proven") {
+  SECTION("anything else than was proven") {
+    auto change = GENERATE(range(0, 5));
     auto wrong = good;
-    wrong.name = "eve";
-    CHECK(refused(wrong) == errc::denied);
-    wrong = good;
-    wrong.as = role::client;
+    if (change == 0)
+      wrong.name = "eve";
+    else if (change == 1)
+      wrong.as = role::client;
+    else if (change == 2)
+      wrong.issuer.bytes.front() ^= std::byte{1};
+    else if (change == 3)
+      wrong.key = key_pair::make().public_half();
+    else
+      wrong.token = it.invite().id();
+    CHECK(join_statement(wrong, binding) != join_statement(good, binding));
     CHECK(refused(wrong) == errc::denied);
   }
   CHECK(it.admit(good));
@@ -211,6 +243,27 @@ TEST_CASE("a revoked identity gets no certificate by a token", "[security][join]
   auto again = it.admit(it.request(it.invite(), it.key));
   REQUIRE_FALSE(again);
   CHECK_THAT(again.error().detail, ContainsSubstring("revoked"));
+}
+
+TEST_CASE("a token gives no other certificate once one of its user's is revoked",
+          "[security][join]") {
+  office it;
+  auto token = it.invite();
+  REQUIRE(it.admit(it.request(token, it.key)));
+  auto second = it.admit(it.request(token, it.key));
+  REQUIRE(second);
+  {
+    auto book = certificate_register::open(it.folder.path() / "ca").value();
+    auto serial = book.issued().front().serial;
+    REQUIRE(book.enter(revocation{serial, id_of(it.key.public_half()), now, 1}));
+  }
+  auto again = it.admit(it.request(token, it.key));
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code == errc::bad_argument);
+  CHECK_THAT(again.error().detail,
+             ContainsSubstring("was revoked at") && ContainsSubstring("gives no other"));
+  CHECK(certificate_register::open(it.folder.path() / "ca")->issued().size() == 2);
+  CHECK(it.admit(it.request(it.invite(), it.key))); // whoever has the CA has decided so
 }
 
 TEST_CASE("an invitation with an invalid name or time is refused", "[security][join]") {
@@ -249,6 +302,150 @@ TEST_CASE("neither the book of invitations nor a sentence has the secret of a to
   CHECK(text.find(secret) == std::string::npos);
 }
 
+TEST_CASE("what is wrong with the CA is for its operator, and not for whoever asks",
+          "[security][join]") {
+  office it;
+  auto token = it.invite();
+  auto where = it.folder.path() / "ca";
+  auto request = it.request(token, it.key);
+  auto refused = [&](errc code) {
+    auto got = security::admit(where, request, binding, now);
+    REQUIRE_FALSE(got.answer);
+    CHECK(got.answer.error().code == code);
+    CHECK_THAT(got.answer.error().detail,
+               ContainsSubstring("the log of the node") && !ContainsSubstring(where.string()));
+    CHECK_THAT(got.trouble.detail, ContainsSubstring(where.string()));
+  };
+  std::ofstream{where / invitation_book::file_name, std::ios::app} << "rubbish\n";
+  refused(errc::failed);
+  std::filesystem::remove(where / authority::key_file);
+  refused(errc::failed);
+  CHECK(cannot_admit({errc::in_use, "a file"}).answer.error().code == errc::busy);
+}
+
+TEST_CASE("a token that was withdrawn admits nobody", "[security][join]") {
+  office it;
+  auto where = it.folder.path() / "ca";
+  auto token = it.invite();
+  auto other = it.invite();
+  CHECK(withdraw(where, "none", now).error().code == errc::not_found);
+  CHECK(withdraw(where, "", now).error().code == errc::not_found);
+  CHECK(withdraw(where, to_string(token.id()).substr(0, 3), now).error().code == errc::not_found);
+  auto done = withdraw(where, to_string(token.id()).substr(0, 8), now);
+  REQUIRE(done);
+  CHECK(done->id == token.id());
+  auto late = it.admit(it.request(token, it.key));
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == errc::denied);
+  CHECK(withdraw(where, to_string(token.id()), now).error().code == errc::not_found);
+  CHECK(known_invitations::read(where)->find(token.id()) == nullptr);
+  REQUIRE(it.admit(it.request(other, it.key)));
+  auto used = withdraw(where, line_of(other), now); // by the line itself
+  REQUIRE_FALSE(used);
+  CHECK(used.error().code == errc::in_use);
+  CHECK_THAT(
+    used.error().detail,
+    ContainsSubstring("troupe ca revoke " + to_string(id_of(it.key.public_half())).substr(0, 8)));
+}
+
+TEST_CASE("whoever could mean two tokens withdraws none", "[security][join]") {
+  office it;
+  auto where = it.folder.path() / "ca";
+  {
+    auto book = invitation_book::open(where, now).value();
+    for (auto last : {1, 2}) {
+      invitation what{.proof_key = {}, .valid_until = now + 1h};
+      what.id.bytes.back() = static_cast<std::byte>(last);
+      REQUIRE(book.enter(what));
+    }
+  }
+  CHECK(withdraw(where, "0000", now).error().code == errc::bad_argument);
+  CHECK(known_invitations::read(where)->all().size() == 2);
+  CHECK(withdraw(where, "0000000000000002", now)->id.bytes.back() == std::byte{2});
+}
+
+TEST_CASE("the book of invitations leaves out what has ended long ago, and nothing else",
+          "[security][join]") {
+  office it;
+  auto where = it.folder.path() / "ca";
+  auto old = it.invite({.lasts = 1h});
+  REQUIRE(it.admit(it.request(old, it.key)));
+  for (std::size_t each = 0; each < invitation_book::few_lines; ++each)
+    it.invite({.lasts = 1min});
+  auto open = it.invite({.lasts = max_invitation});
+  auto used = it.invite({.lasts = max_invitation});
+  REQUIRE(it.admit(it.request(used, it.key)));
+  auto all = it.lines_of_book();
+  CHECK(all == invitation_book::few_lines + 5);
+  auto end = now + 1h + invitation_book::kept_after_end;
+  REQUIRE(invitation_book::open(where, now + 1min + invitation_book::kept_after_end));
+  CHECK(it.lines_of_book() == all); // the last moment counts
+  {
+    auto book = invitation_book::open(where, end + 1s);
+    REQUIRE(book);
+    CHECK(book->find(old.id()) == nullptr);
+    CHECK(book->user_of(old.id()) == nullptr);
+    CHECK(book->find(open.id()) != nullptr);
+    CHECK(book->user_of(used.id()) != nullptr);
+  }
+  CHECK(it.lines_of_book() == 3);
+  auto late = it.admit(it.request(old, it.key), end + 1s);
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == errc::denied);
+  auto thief = it.admit(it.request(used, key_pair::make()), end + 1s);
+  REQUIRE_FALSE(thief);
+  CHECK(thief.error().code == errc::in_use);
+  CHECK(it.admit(it.request(open, key_pair::make()), end + 1s));
+}
+
+TEST_CASE("a short book, and one of which most is needed, is not written anew",
+          "[security][join]") {
+  office it;
+  auto where = it.folder.path() / "ca";
+  for (std::size_t each = 0; each < invitation_book::few_lines; ++each)
+    it.invite({.lasts = 1min});
+  auto late = now + 2h + invitation_book::kept_after_end;
+  REQUIRE(invitation_book::open(where, late));
+  CHECK(it.lines_of_book() == invitation_book::few_lines);
+  for (std::size_t each = 0; each <= invitation_book::few_lines; ++each)
+    it.invite({.lasts = max_invitation});
+  REQUIRE(invitation_book::open(where, late));
+  CHECK(it.lines_of_book() == 2 * invitation_book::few_lines + 1);
+}
+
+TEST_CASE("a book of invitations with a line that cannot be read is refused, with the place",
+          "[security][join]") {
+  office it;
+  auto where = it.folder.path() / "ca";
+  it.invite();
+  for (auto* line : {"no json", "{}", R"({"used":{},"withdrawn":{}})"}) {
+    CAPTURE(line);
+    auto file = where / invitation_book::file_name;
+    auto size = std::filesystem::file_size(file);
+    std::ofstream{file, std::ios::app} << line << '\n';
+    auto book = invitation_book::open(where, now);
+    REQUIRE_FALSE(book);
+    CHECK(book.error().code == errc::damaged);
+    CHECK_THAT(book.error().detail, ContainsSubstring("line 2"));
+    CHECK(known_invitations::read(where).error().code == errc::damaged);
+    std::filesystem::resize_file(file, size);
+  }
+  CHECK(known_invitations::read(it.folder.path() / "none")->all().empty());
+}
+
+TEST_CASE("of two entries that a token was used the first one counts", "[security][join]") {
+  office it;
+  auto token = it.invite();
+  auto other = key_pair::make().public_half();
+  {
+    auto book = invitation_book::open(it.folder.path() / "ca", now).value();
+    REQUIRE(book.enter(redemption{token.id(), other, now}));
+    REQUIRE(book.enter(redemption{token.id(), it.key.public_half(), now}));
+    CHECK(book.user_of(token.id())->by == other);
+  }
+  CHECK(known_invitations::read(it.folder.path() / "ca")->user_of(token.id())->by == other);
+}
+
 TEST_CASE("an address has five wrong guesses a minute", "[security][join]") {
   guess_limiter limiter;
   time_point moment{};
@@ -265,6 +462,24 @@ TEST_CASE("an address has five wrong guesses a minute", "[security][join]") {
   CHECK_FALSE(limiter.hears(time_point{1min}, "a"));
 }
 
+TEST_CASE("a token that is proven and gives nothing is tried less often than for ever",
+          "[security][join]") {
+  guess_limiter limiter;
+  time_point moment{};
+  for (auto each = 0; each < 20; ++each) {
+    CHECK(limiter.hears(moment, "a"));
+    limiter.failed(moment, "a", guess_limiter::failure::proven);
+  }
+  CHECK_FALSE(limiter.hears(moment, "a"));
+  CHECK(limiter.hears(moment + 1min, "a"));
+  limiter.failed(moment + 1min, "a");
+  for (auto each = 0; each < 16; ++each) {
+    CHECK(limiter.hears(moment + 1min, "a"));
+    limiter.failed(moment + 1min, "a", guess_limiter::failure::proven);
+  }
+  CHECK_FALSE(limiter.hears(moment + 1min, "a")); // both count
+}
+
 TEST_CASE("guesses from very many addresses are bounded together", "[security][join]") {
   guess_limiter limiter;
   time_point moment{};
@@ -273,5 +488,11 @@ TEST_CASE("guesses from very many addresses are bounded together", "[security][j
   CHECK(limiter.hears(moment, "0"));
   CHECK_FALSE(limiter.hears(moment, "new"));
   limiter.failed(moment, "new");
+  CHECK_FALSE(limiter.hears(moment, "new"));
+  limiter.failed(moment, "0"); // is known, so it goes on to count
+  for (auto each = 0; each < 3; ++each)
+    limiter.failed(moment, "0");
+  CHECK_FALSE(limiter.hears(moment, "0"));
   CHECK(limiter.hears(moment + 1min, "new"));
+  CHECK(limiter.hears(moment + 1min, "0"));
 }

@@ -61,7 +61,34 @@ SCENARIO("a CA remembers what it has issued and revoked", "[security]") {
       CHECK(by_serial->last == first);
       CHECK(by_serial->by_serial);
       CHECK(book->find("eve", now).error().code == errc::not_found);
-      CHECK(book->find("bob", now + 2h).error().code == errc::not_found); // it has ended
+      CHECK(book->find("bob", now + 2h)->last == third); // it has ended, and can be renewed
+    }
+    THEN("a node id, or a beginning of four digits, means all of that identity") {
+      auto id = to_string(first.node);
+      for (auto& called : {id, id.substr(0, 8), id.substr(0, 4)}) {
+        CAPTURE(called);
+        auto found = book->find(called, now);
+        REQUIRE(found);
+        CHECK(found->last == second);
+        CHECK_FALSE(found->by_serial);
+      }
+      CHECK(book->find(id.substr(0, 3), now).error().code == errc::not_found);
+      CHECK(book->find(id + '0', now).error().code == errc::not_found);
+      CHECK(book->find(id, now + 3h)->last == second); // it has ended
+    }
+    THEN("whoever chose the id of another for a name does not take its place") {
+      auto id = to_string(first.node);
+      REQUIRE(book->enter(made("ee", id, key_pair::make())));
+      CHECK(book->find(id, now)->last == second);
+      REQUIRE(book->enter(made("ef", id.substr(0, 8), key_pair::make())));
+      CHECK(book->find(id.substr(0, 8), now).error().code == errc::bad_argument);
+    }
+    THEN("it is read while it is open, and by those who may not write") {
+      auto seen = known_certificates::read(folder.path());
+      REQUIRE(seen);
+      CHECK(seen->issued() == book->issued());
+      CHECK(known_certificates::read(folder / "none")->issued().empty());
+      CHECK_FALSE(std::filesystem::exists(folder / "none"));
     }
     THEN("a name that two identities have means neither of them") {
       REQUIRE(book->enter(made("cc", "bob", key_pair::make())));
@@ -127,6 +154,7 @@ SCENARIO("a CA remembers what it has issued and revoked", "[security]") {
         REQUIRE_FALSE(book);
         CHECK(book.error().code == errc::damaged);
         CHECK_THAT(book.error().detail, ContainsSubstring("line 2"));
+        CHECK(known_certificates::read(folder.path()).error().code == errc::damaged);
       }
     }
   }

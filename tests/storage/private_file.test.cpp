@@ -3,13 +3,17 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "support/temporary_folder.hpp"
 
@@ -42,6 +46,22 @@ TEST_CASE("a private file is for its owner only, whatever was there before", "[s
   REQUIRE(read);
   CHECK(read->text() == "new");
   CHECK_FALSE(std::filesystem::exists(fresh));
+}
+
+TEST_CASE("whoever holds the lock of a folder stops no writer for ever, who says what to do",
+          "[storage]") {
+  test::temporary_folder folder;
+  auto file = folder / "file";
+  REQUIRE(write_private(file, "old"));
+  auto holder = ::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  REQUIRE(::flock(holder, LOCK_SH) == 0); // any user that may list the folder can
+  auto late = write_private(file, "new", std::chrono::milliseconds{30});
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == errc::in_use);
+  CHECK(late.error().detail.find("fuser -v " + folder.path().string()) != std::string::npos);
+  CHECK(read_private(file)->text() == "old");
+  ::close(holder);
+  REQUIRE(write_private(file, "new", std::chrono::milliseconds{30}));
 }
 
 TEST_CASE("several may write a private file at once, and one of them is the last", "[storage]") {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <sys/stat.h>
@@ -78,6 +79,56 @@ TEST_CASE("a file of lines that is not as it was written is refused, with the re
   std::filesystem::remove(file);
   std::filesystem::create_symlink(folder / "elsewhere", file);
   CHECK_FALSE(private_lines::open(file));
+}
+
+TEST_CASE("lines are read while another has the file, in a folder that cannot be written",
+          "[storage]") {
+  test::temporary_folder folder;
+  auto file = folder / "lines";
+  CHECK(private_lines::read_only(file).error().code == errc::not_found);
+  auto writer = private_lines::open(file);
+  REQUIRE(writer);
+  REQUIRE(writer->append("one"));
+  add_raw(file, "tw"); // is being written
+  REQUIRE(::chmod(folder.path().c_str(), 0500) == 0);
+  CHECK(private_lines::read_only(file).value() == std::vector<std::string>{"one"});
+  REQUIRE(::chmod(folder.path().c_str(), 0700) == 0);
+  CHECK(std::filesystem::file_size(file) == 6); // what is being written stays
+  REQUIRE(::chmod(file.c_str(), 0644) == 0);
+  CHECK_THAT(private_lines::read_only(file).error().detail, ContainsSubstring("chmod 600"));
+}
+
+TEST_CASE("lines are replaced at once, and whoever waits for the file gets the new one",
+          "[storage]") {
+  test::temporary_folder folder;
+  auto file = folder / "lines";
+  auto first = private_lines::open(file);
+  REQUIRE(first);
+  for (auto* each : {"one", "two", "three"})
+    REQUIRE(first->append(each));
+  add_raw(file.string() + ".new", "left by a crash\n");
+  std::vector<std::string> seen;
+  std::thread waits{[&] {
+    auto second = private_lines::open(file);
+    if (second && second->append("five"))
+      seen = second->lines();
+  }};
+  REQUIRE(first->replace({"two"}));
+  REQUIRE(first->append("four"));
+  first = problem{errc::busy, {}};
+  waits.join();
+  CHECK(seen == std::vector<std::string>{"two", "four", "five"});
+  CHECK(private_lines::read_only(file).value() == seen);
+  struct stat about {};
+  REQUIRE(::stat(file.c_str(), &about) == 0);
+  CHECK((about.st_mode & 0777) == 0600);
+  CHECK_FALSE(std::filesystem::exists(file.string() + ".new"));
+  auto refused = private_lines::open(file);
+  REQUIRE(refused);
+  std::filesystem::create_directories(file.string() + ".new/full");
+  CHECK_FALSE(refused->replace({}));
+  CHECK(refused->lines() == seen);
+  REQUIRE(refused->append("six"));
 }
 
 TEST_CASE("a small file is read whole, or refused", "[storage]") {

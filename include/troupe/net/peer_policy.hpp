@@ -1,9 +1,8 @@
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <string>
 
+#include "troupe/net/join_inquiry.hpp"
 #include "troupe/net/message_rules.hpp"
 #include "troupe/net/peer_book.hpp"
 #include "troupe/security/types.hpp"
@@ -11,26 +10,6 @@
 namespace troupe::net {
 
 using security::credentials_ptr;
-
-/// What somebody without a certificate asks, who has a token.
-struct join_inquiry {
-  /// A security::join_request, not decoded.
-  std::string request;
-  /// The keying material of the connection; see byte_stream::join_binding().
-  std::string binding;
-  /// Its network; see endpoint::network().
-  std::string source;
-};
-
-/// A security::join_answer, encoded, and if that refuses, why, for the log.
-struct join_reply {
-  std::string answer;
-  std::string refusal;
-};
-
-/// Calls the function with the reply, on any thread, soon. Called in the gate's thread; must not
-/// block.
-using join_desk = std::function<void(join_inquiry, std::function<void(join_reply)>)>;
 
 /// How a process knows the peers of its links, and what they may send. Each part may be null.
 struct peer_policy {

@@ -1,9 +1,11 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <filesystem>
 #include <functional>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -18,12 +20,15 @@
 #include "troupe/core/time.hpp"
 #include "troupe/core/worker_thread.hpp"
 #include "troupe/net/address.hpp"
-#include "troupe/net/peer_policy.hpp"
+#include "troupe/net/join_inquiry.hpp"
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/own_authority.hpp"
 #include "troupe/security/admission.hpp"
+#include "troupe/security/authority.hpp"
 #include "troupe/security/certificate.hpp"
+#include "troupe/security/invitation_book.hpp"
 #include "troupe/security/join_request.hpp"
+#include "troupe/storage/watched_file.hpp"
 
 namespace troupe::cluster {
 
@@ -31,8 +36,18 @@ namespace troupe::cluster {
 /// them a certificate, others say where that node is. What decides is security::judge() and
 /// security::guess_limiter; this reads and writes the folder, on a thread of its own that begins
 /// with the first request. Used by the gate's thread.
+///
+/// Refusals read the book of invitations once for each of its changes, and take no lock. Failures
+/// with a token that the CA has given out count for that token and address, those with any other
+/// one for the address: whoever guesses shuts out no honest token of its neighbours.
 class join_desk {
 public:
+  /// So many wait to be judged, together and of one address; beyond that they hear busy.
+  static constexpr std::size_t max_waiting = 64;
+  static constexpr std::size_t max_waiting_of_one = 32;
+  /// So many look-ups of other nodes' addresses are under way at once.
+  static constexpr std::size_t max_finding = 64;
+
   /// Calls the function with the address of the node whose id begins so, if that is known.
   using finder
     = std::function<void(security::issuer_id, std::function<void(std::optional<net::address>)>)>;
@@ -51,83 +66,126 @@ public:
                                                "upgrade the older of the two"}));
     if (request->issuer != self_)
       return show_issuer(request->issuer, std::move(done));
-    if (!guesses_.hears(what.source))
-      return done(too_many_guesses(what));
-    if (waiting_.load() >= max_waiting)
-      return done(refusal({errc::busy, "too many others join at this moment; retry"}));
+    if (!waiting_.enter(what.source))
+      return done(refusal(too_many()));
     try {
       if (!worker_)
         worker_.emplace();
     } catch (const std::system_error& why) {
-      return done(refusal({errc::limit_reached, std::string{"no thread is left there: "}
-                                                  + why.what() + "; raise its ulimit -u"}));
+      waiting_.leave(what.source);
+      return done(cannot({errc::limit_reached, std::string{"no thread is left there: "} + why.what()
+                                                 + "; raise its ulimit -u"}));
     }
-    ++waiting_;
     worker_->run(
       [this, request = *std::move(request), what = std::move(what), done = std::move(done)] {
         auto reply = answer(request, what);
-        --waiting_;
+        waiting_.leave(what.source);
         done(std::move(reply));
       });
   }
 
 private:
-  /// Failures by address, for two threads.
-  class guesses {
+  /// How many wait, by address, for two threads.
+  class waiting_room {
   public:
-    [[nodiscard]] bool hears(const std::string& source) {
+    bool enter(const std::string& source) {
       std::lock_guard guard{mutex_};
-      return limiter_.hears(now(), source);
+      auto found = inside_.find(source);
+      if (all_ >= max_waiting || (found != inside_.end() && found->second >= max_waiting_of_one))
+        return false;
+      ++all_;
+      ++inside_[source];
+      return true;
     }
 
-    void failed(const std::string& source) {
+    void leave(const std::string& source) {
       std::lock_guard guard{mutex_};
-      limiter_.failed(now(), source);
+      --all_;
+      auto found = inside_.find(source);
+      if (--found->second == 0)
+        inside_.erase(found);
     }
 
   private:
-    static time_point now() {
-      return time_point{std::chrono::steady_clock::now().time_since_epoch()};
-    }
-
     std::mutex mutex_;
-    security::guess_limiter limiter_;
+    std::size_t all_ = 0;
+    std::map<std::string, std::size_t> inside_;
   };
 
   /// On the thread. Judges one after the other, so that no address has more guesses than allowed by
   /// making them at once.
   net::join_reply answer(const security::join_request& request, const net::join_inquiry& what) {
-    if (!guesses_.hears(what.source))
-      return too_many_guesses(what);
-    result<security::certificate> made = problem{errc::not_found, {}};
-    auto folder = ca_.folder();
-    auto thrown = guarded([&] {
-      if (!folder.empty())
-        made = security::admit(folder, request, what.binding, read_calendar());
-    });
+    auto outcome = security::cannot_admit({});
+    auto thrown = guarded([&] { outcome = judge(request, what); });
     if (thrown)
-      made = problem{errc::failed, "the CA failed: " + thrown.detail};
-    if (!made && made.error().code == errc::not_found)
-      made = problem{errc::not_found, "the CA that has given out this token is not there any more; "
-                                      "restore its folder, or ask for another token"};
-    if (!made) {
-      if (made.error().code == errc::denied)
-        guesses_.failed(what.source);
-      return refusal(made.error());
-    }
-    if (auto about = security::facts_of(*made))
+      outcome = security::cannot_admit({errc::failed, "the CA failed: " + thrown.detail});
+    if (outcome.trouble)
+      return cannot(std::move(outcome.trouble));
+    log_.settle(not_able);
+    if (!outcome.answer)
+      return refusal(outcome.answer.error());
+    if (auto about = security::facts_of(*outcome.answer))
       log_("a token admits " + std::string{name_of(about->as)} + " '" + about->name + "' ("
            + to_string(about->node).substr(0, 8) + "), from " + what.source);
-    return {to_bytes(security::join_answer{security::join_granted{made->to_pem()}}), {}};
+    return {to_bytes(security::join_answer{security::join_granted{outcome.answer->to_pem()}}), {}};
+  }
+
+  security::admission_outcome judge(const security::join_request& request,
+                                    const net::join_inquiry& what) {
+    auto folder = ca_.folder();
+    if (auto why = look(folder))
+      return security::cannot_admit(why);
+    auto now = read_calendar();
+    auto* invited = known_->find(request.token);
+    auto& limiter = invited != nullptr ? of_tokens_ : of_strangers_;
+    auto source = invited != nullptr ? what.source + ' ' + to_string(request.token) : what.source;
+    if (!limiter.hears(steady_now(), source))
+      return {problem{errc::busy, "there were too many wrong tokens from " + what.source
+                                    + "; wait a minute, then retry"}};
+    auto order
+      = security::judge(request, what.binding, invited, known_->user_of(request.token), now);
+    auto outcome = order ? security::admit(folder, request, what.binding, now)
+                         : security::admission_outcome{order.error()};
+    if (!outcome.answer && !outcome.trouble)
+      limiter.failed(steady_now(), source,
+                     outcome.answer.error().code == errc::denied
+                       ? security::guess_limiter::failure::unproven
+                       : security::guess_limiter::failure::proven);
+    return outcome;
+  }
+
+  /// At the book of invitations, if it has changed.
+  problem look(const std::filesystem::path& folder) {
+    std::error_code fault;
+    if (folder.empty() || !std::filesystem::exists(folder / security::authority::key_file, fault))
+      return {errc::not_found,
+              (folder.empty() ? "this node has no CA" : folder.string() + " has no CA")
+                + std::string{", which has given out a token that somebody joins "
+                              "with; restore that folder, or invite anew"}};
+    auto file = folder / security::known_invitations::file_name;
+    if (!book_file_ || book_file_->file() != file)
+      book_file_.emplace(file);
+    if (!book_file_->has_changed() && known_)
+      return {};
+    auto read = security::known_invitations::read(folder);
+    if (!read) {
+      known_.reset();
+      return read.error();
+    }
+    known_ = *std::move(read);
+    return {};
   }
 
   void show_issuer(security::issuer_id issuer, std::function<void(net::join_reply)> done) const {
-    where_is_(issuer, [done = std::move(done)](const std::optional<net::address>& where) {
-      security::join_elsewhere made;
-      if (where)
-        made.addresses.push_back(to_string(*where));
-      done({to_bytes(security::join_answer{std::move(made)}), {}});
-    });
+    if (finding_.use_count() > static_cast<long>(max_finding))
+      return done(refusal(too_many()));
+    where_is_(issuer,
+              [done = std::move(done), place = finding_](const std::optional<net::address>& where) {
+                security::join_elsewhere made;
+                if (where)
+                  made.addresses.push_back(to_string(*where));
+                done({to_bytes(security::join_answer{std::move(made)}), {}});
+              });
   }
 
   static net::join_reply refusal(const problem& why) {
@@ -135,19 +193,34 @@ private:
             "it asked for a certificate: " + why.detail};
   }
 
-  static net::join_reply too_many_guesses(const net::join_inquiry& what) {
-    return refusal({errc::busy, "there were too many wrong tokens from " + what.source
-                                  + "; wait a minute, then retry"});
+  /// Strangers learn nothing of this machine: its log has that.
+  [[nodiscard]] net::join_reply cannot(problem trouble) const {
+    log_.complain(not_able, trouble.detail);
+    return refusal(security::cannot_admit(std::move(trouble)).answer.error());
   }
 
-  static constexpr std::size_t max_waiting = 64;
+  static problem too_many() {
+    return {errc::busy, "too many others join at this moment; retry"};
+  }
+
+  static time_point steady_now() {
+    return time_point{std::chrono::steady_clock::now().time_since_epoch()};
+  }
+
+  static constexpr const char* not_able = "the CA cannot answer those who join";
 
   const own_authority& ca_;
   const security::issuer_id self_;
   const finder where_is_;
   const node_log log_;
-  guesses guesses_;
-  std::atomic<std::size_t> waiting_ = 0;
+  /// Has as many owners as look-ups are under way, and this.
+  const std::shared_ptr<const int> finding_ = std::make_shared<const int>(0);
+  waiting_room waiting_;
+  // From here on: used on the thread.
+  security::guess_limiter of_tokens_;
+  security::guess_limiter of_strangers_;
+  std::optional<storage::watched_file> book_file_;
+  std::optional<security::known_invitations> known_;
   std::optional<worker_thread> worker_; // last: it uses all of this
 };
 

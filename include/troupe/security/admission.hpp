@@ -1,16 +1,18 @@
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <deque>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "troupe/core/log_line.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/certificate_register.hpp"
@@ -23,42 +25,53 @@
 /// The side of a CA when somebody joins with a token.
 namespace troupe::security {
 
-/// Bounds how often one address may guess. A machine; time is its caller's.
+/// Bounds how often one source may fail in a span: five wrong guesses, or twenty requests with a
+/// token that it has proven and that gives it nothing. A machine; time is its caller's.
 class guess_limiter {
 public:
-  static constexpr std::size_t max_failures = 5;
+  /// What a failure costs, of max_cost.
+  enum class failure : std::size_t { unproven = 4, proven = 1 };
+
+  static constexpr std::size_t max_cost = 20;
   static constexpr duration span = std::chrono::minutes{1};
-  /// Beyond that many addresses with failures in one span, all others are refused together.
+  /// Beyond that many sources with failures in one span, all others are refused together.
   static constexpr std::size_t max_sources = 1'000;
 
   /// Whether a try from `source` is judged at all.
   [[nodiscard]] bool hears(time_point now, const std::string& source) {
     forget(now);
-    auto found = failures_.find(source);
-    return found != failures_.end() ? found->second < max_failures : failures_.size() < max_sources;
+    auto found = costs_.find(source);
+    return found != costs_.end() ? found->second < max_cost : costs_.size() < max_sources;
   }
 
-  void failed(time_point now, const std::string& source) {
+  void failed(time_point now, const std::string& source, failure what = failure::unproven) {
     forget(now);
-    if (!failures_.contains(source) && failures_.size() >= max_sources)
+    if (!costs_.contains(source) && costs_.size() >= max_sources)
       return;
-    ++failures_[source];
-    order_.emplace_back(now, source);
+    costs_[source] += static_cast<std::size_t>(what);
+    order_.push_back({now, source, static_cast<std::size_t>(what)});
   }
 
 private:
+  struct entry {
+    time_point at;
+    std::string source;
+    std::size_t cost;
+  };
+
   void forget(time_point now) {
-    while (!order_.empty() && now - order_.front().first >= span) {
-      auto found = failures_.find(order_.front().second);
-      if (--found->second == 0)
-        failures_.erase(found);
+    while (!order_.empty() && now - order_.front().at >= span) {
+      auto found = costs_.find(order_.front().source);
+      found->second -= order_.front().cost;
+      if (found->second == 0)
+        costs_.erase(found);
       order_.pop_front();
     }
   }
 
-  std::map<std::string, std::size_t> failures_;
-  /// At most max_failures of each source.
-  std::deque<std::pair<time_point, std::string>> order_;
+  std::map<std::string, std::size_t> costs_;
+  /// At most max_cost of each source, and what is on its way.
+  std::deque<entry> order_;
 };
 
 /// What `request` gets by the token `invited`, which `used` has used; both may be null. The code of
@@ -66,14 +79,16 @@ private:
 /// of another role, an invalid name), in_use (another identity has used it).
 ///
 /// An identity may use its token again while that is valid: its first answer may have been lost.
+/// admit() ends that once one of its certificates is revoked.
 inline result<certificate_order> judge(const join_request& request, std::string_view binding,
                                        const invitation* invited, const redemption* used,
                                        wall_time now) {
   auto statement = join_statement(request, binding);
   if (invited == nullptr
       || !same_bytes(hmac_sha256(invited->proof_key.bytes, statement), request.proof))
-    return problem{errc::denied, "this cluster has given out no such token; ask for another one "
-                                 "(troupe ca invite)"};
+    return problem{errc::denied,
+                   "this cluster has given out no such token, or has withdrawn it; ask "
+                   "for another one (troupe ca invite)"};
   if (!verify(request.key, statement, request.by))
     return problem{errc::denied, "the request is not signed with the key that is to be certified"};
   if (now > invited->valid_until)
@@ -95,38 +110,124 @@ inline result<certificate_order> judge(const join_request& request, std::string_
 }
 
 /// From so many on an identity gets none by repeating its request.
-inline constexpr std::ptrdiff_t max_certificates_by_token = 8;
+inline constexpr std::size_t max_certificates_by_token = 8;
+
+/// Why the identity with `key` gets no certificate by a token, by what the CA has issued; nothing:
+/// it gets one. It `is_repeated` if it has used the token before.
+inline problem refuse_again(const known_certificates& book, const public_key& key,
+                            bool is_repeated) {
+  if (auto since = book.revoked_since(id_of(key)))
+    return {errc::bad_argument, "the identity with this key was revoked at " + to_rfc3339(*since)
+                                  + "; make a new one, in a folder without " + identity_key_file};
+  if (!is_repeated)
+    return {};
+  std::size_t count = 0;
+  for (auto& each : book.issued()) {
+    if (each.key != key)
+      continue;
+    ++count;
+    if (auto since = book.revoked_since(each))
+      return {errc::bad_argument,
+              "the certificate " + each.serial
+                + " of the identity that has used the token was "
+                  "revoked at "
+                + to_rfc3339(*since)
+                + ", so the token gives no other one; ask for another token (troupe ca invite)"};
+  }
+  if (count >= max_certificates_by_token)
+    return {errc::limit_reached, "this identity has had enough certificates; have the CA renew one "
+                                 "(troupe ca renew)"};
+  return {};
+}
+
+/// What became of a request to join.
+struct admission_outcome {
+  /// For whoever asks: a certificate, or why there is none, without a word of the CA's folder.
+  result<certificate> answer;
+  /// For the operator of the node: what is wrong with the CA; usually nothing.
+  problem trouble{};
+};
+
+/// The outcome where the CA cannot do its work. Whoever asks learns only that.
+inline admission_outcome cannot_admit(problem trouble) {
+  auto code = trouble.code == errc::in_use ? errc::busy : errc::failed;
+  return {problem{code, "the CA cannot give a certificate at this moment; the log of the node that "
+                        "has it says why"},
+          std::move(trouble)};
+}
 
 /// Has the CA in the folder `ca_folder` answer `request`. That its token is used is on the disk
-/// before the certificate exists. Errors: those of judge(), of issue_entered() and of the disk,
-/// not_found (there is no CA), limit_reached (max_certificates_by_token).
-inline result<certificate> admit(const std::filesystem::path& ca_folder,
-                                 const join_request& request, std::string_view binding,
-                                 wall_time now) {
+/// before the certificate exists. Errors of the answer: those of judge(), limit_reached
+/// (max_certificates_by_token), bad_argument (the identity, or a certificate of the one that has
+/// used the token, is revoked), busy and failed (see cannot_admit()).
+inline admission_outcome admit(const std::filesystem::path& ca_folder, const join_request& request,
+                               std::string_view binding, wall_time now) {
   auto ca = authority::load(ca_folder);
   if (!ca)
-    return ca.error();
-  auto invitations = invitation_book::open(ca_folder);
+    return cannot_admit(ca.error());
+  auto invitations = invitation_book::open(ca_folder, now);
   if (!invitations)
-    return invitations.error();
+    return cannot_admit(invitations.error());
   auto* used = invitations->user_of(request.token);
   auto order = judge(request, binding, invitations->find(request.token), used, now);
   if (!order)
-    return order.error();
+    return {order.error()};
   if (auto named = check_certified_name(order->name))
-    return named;
-  if (used == nullptr)
+    return {named};
+  auto is_repeated = used != nullptr;
+  if (!is_repeated)
     if (auto entered = invitations->enter(redemption{request.token, request.key, now}); !entered)
-      return entered.error();
+      return cannot_admit(entered.error());
   auto book = certificate_register::open(ca_folder);
   if (!book)
+    return cannot_admit(book.error());
+  if (auto why = refuse_again(*book, request.key, is_repeated))
+    return {why};
+  auto issued = issue_entered(*ca, *book, request.key, *order, now);
+  if (!issued)
+    return cannot_admit(issued.error());
+  return {*std::move(issued)};
+}
+
+/// Reads which of the tokens in `known` a person means by `called`: the line itself, its id or the
+/// beginning of that. Errors: bad_argument (several), not_found.
+inline result<invitation> find_invitation(const known_invitations& known,
+                                          const std::string& called) {
+  constexpr std::size_t min_digits = 4;
+  auto line = join_token::from_line(called);
+  auto digits = line ? to_string(line->id()) : called;
+  std::optional<invitation> found;
+  for (auto& [id, each] : known.all())
+    if (digits.size() >= min_digits && to_string(id).starts_with(digits)) {
+      if (found)
+        return problem{errc::bad_argument, "the ids of several tokens begin with '"
+                                             + shortened(digits)
+                                             + "'; give more of it (troupe ca invitations)"};
+      found = each;
+    }
+  if (!found) // perhaps with a mistyped secret, which is not repeated
+    return problem{errc::not_found, "no token has this id; see troupe ca invitations"};
+  return *std::move(found);
+}
+
+/// Has the CA in the folder `ca_folder` withdraw a token: nobody joins with it from now on. Errors:
+/// those of find_invitation() and of the disk, in_use (it was used).
+inline result<invitation> withdraw(const std::filesystem::path& ca_folder,
+                                   const std::string& called, wall_time now) {
+  auto book = invitation_book::open(ca_folder, now);
+  if (!book)
     return book.error();
-  if (used != nullptr
-      && std::ranges::count(book->issued(), request.key, &issued_certificate::key)
-           >= max_certificates_by_token)
-    return problem{errc::limit_reached, "this identity has had enough certificates; have the CA "
-                                        "renew one (troupe ca renew)"};
-  return issue_entered(*ca, *book, request.key, *order, now);
+  auto found = find_invitation(*book, called);
+  if (!found)
+    return found;
+  if (auto* used = book->user_of(found->id))
+    return problem{errc::in_use, "the token was used at " + to_rfc3339(used->since)
+                                   + "; revoke whom it has "
+                                     "admitted (troupe ca revoke "
+                                   + to_string(id_of(used->by)).substr(0, 8) + ')'};
+  if (auto entered = book->enter(withdrawal{found->id, now}); !entered)
+    return entered.error();
+  return found;
 }
 
 /// Has the CA in the folder `ca_folder`, which the node `issuer` has, invite. Errors: those of the
@@ -142,7 +243,7 @@ inline result<join_token> invite(const std::filesystem::path& ca_folder, const n
   if (!what.name.empty())
     if (auto named = check_certified_name(what.name))
       return named;
-  auto book = invitation_book::open(ca_folder);
+  auto book = invitation_book::open(ca_folder, now);
   if (!book)
     return book.error();
   auto token = join_token::make(ca->key(), issuer);

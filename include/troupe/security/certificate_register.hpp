@@ -63,30 +63,22 @@ struct register_line {
   TROUPE_FIELDS(register_line, issued, revoked);
 };
 
-/// What a CA has issued and revoked, in a file in its folder to which lines of JSON are only added:
-/// see storage::private_lines. One process has it at a time.
-class certificate_register {
+/// What a CA has issued and revoked, as its register says.
+class known_certificates {
 public:
   static constexpr auto file_name = "issued.jsonl";
 
-  /// Opens that of the CA in `folder`; one that has none has issued nothing that is known. Errors:
-  /// those of private_lines::open(), damaged (a line cannot be read).
-  static result<certificate_register> open(const std::filesystem::path& folder) {
-    auto lines = storage::private_lines::open(folder / file_name);
-    if (!lines)
+  /// Reads the register of the CA in `folder`, also while another process has it open; a CA without
+  /// one has issued nothing that is known. Errors: those of private_lines::read_only() except
+  /// not_found, damaged (a line cannot be read).
+  static result<known_certificates> read(const std::filesystem::path& folder) {
+    auto lines = storage::private_lines::read_only(folder / file_name);
+    if (!lines && lines.error().code != errc::not_found)
       return lines.error();
-    certificate_register made{*std::move(lines)};
-    std::size_t number = 0;
-    for (auto& each : made.lines_.lines()) {
-      ++number;
-      auto read = from_json<register_line>(each);
-      if (!read || read->issued.has_value() == read->revoked.has_value())
-        return problem{errc::damaged, "line " + std::to_string(number) + " of "
-                                        + (folder / file_name).string()
-                                        + " is not readable; restore the file from a backup, or "
-                                          "remove that line"};
-      made.take(*std::move(read));
-    }
+    known_certificates made;
+    if (lines)
+      if (auto why = made.take_all(*lines, folder))
+        return why;
     return made;
   }
 
@@ -114,49 +106,58 @@ public:
     return last_number_;
   }
 
-  /// Errors: those of private_lines::append(); nothing has changed then.
-  result<void> enter(const issued_certificate& what) {
-    return append({.issued = what});
-  }
-
-  /// Errors: as enter().
-  result<void> enter(const revocation& what) {
-    return append({.revoked = what});
-  }
-
-  /// What a person means by a serial, or by the name of a node or client.
+  /// What a person means by a serial, by a node id, or by the name of a node or client.
   struct meant {
-    /// The certificate with this serial, or the last one of this name.
+    /// The certificate with this serial, or the last one of this identity.
     issued_certificate last{};
     bool by_serial = false;
   };
 
-  /// Names mean certificates that are valid at `now`; those that are revoked only if there is no
-  /// other one. Errors: not_found, bad_argument (several identities have that name: the sentence
-  /// lists serials).
+  /// The shortest beginning of a node id that means a node.
+  static constexpr std::size_t min_id_digits = 4;
+
+  /// Finds a certificate by its serial, or an identity by its node id, by the beginning of that, or
+  /// by its name. Names and beginnings mean identities with a certificate that is valid at `now`;
+  /// without one those whose valid certificates are revoked, and without those the ones whose
+  /// certificates have ended. Errors: not_found, bad_argument (several identities are meant: the
+  /// sentence lists them).
   [[nodiscard]] result<meant> find(const std::string& called, wall_time now) const {
     auto with_serial = std::ranges::find(issued_, called, &issued_certificate::serial);
     if (with_serial != issued_.end())
       return meant{*with_serial, true};
+    // A whole node id means that node only, as others may have chosen it for a name.
+    auto is_whole_id
+      = std::ranges::any_of(issued_, [&](auto& each) { return to_string(each.node) == called; });
+    auto is_meant = [&](const issued_certificate& each) {
+      auto id = to_string(each.node);
+      return is_whole_id
+               ? id == called
+               : each.name == called || (called.size() >= min_id_digits && id.starts_with(called));
+    };
     std::map<node_id, issued_certificate> valid;
     std::map<node_id, issued_certificate> revoked;
+    std::map<node_id, issued_certificate> ended;
     for (auto& each : issued_)
-      if (each.name == called && each.valid_until >= now)
-        (revoked_since(each) ? revoked : valid).insert_or_assign(each.node, each);
-    auto& found = valid.empty() ? revoked : valid;
+      if (is_meant(each))
+        (each.valid_until < now ? ended
+         : revoked_since(each)  ? revoked
+                                : valid)
+          .insert_or_assign(each.node, each);
+    auto& found = !valid.empty() ? valid : !revoked.empty() ? revoked : ended;
     if (found.size() == 1)
       return meant{found.begin()->second, false};
     if (found.empty())
-      return problem{errc::not_found, "no valid certificate has the name or serial '"
+      return problem{errc::not_found, "no certificate has the name, node id or serial '"
                                         + shortened(called) + "'; see troupe ca list"};
     constexpr std::size_t max_shown = 5;
     auto text = std::to_string(found.size()) + " identities are called '" + shortened(called)
-                + "'; give a serial instead: ";
+                + "'; give the node id of one instead, which revokes or renews that identity, or "
+                  "the serial of one certificate: ";
     std::size_t shown = 0;
     for (auto& [node, each] : found)
       if (shown < max_shown)
-        text += (shown++ > 0 ? ", " : "") + each.serial + " (valid until "
-                + to_rfc3339(each.valid_until) + ')';
+        text += (shown++ > 0 ? ", " : "") + to_string(node) + " (serial " + each.serial
+                + ", valid until " + to_rfc3339(each.valid_until) + ')';
     return problem{errc::bad_argument,
                    text + (found.size() > max_shown ? ", … (troupe ca list has all)" : "")};
   }
@@ -187,16 +188,21 @@ public:
     return made;
   }
 
-private:
-  explicit certificate_register(storage::private_lines lines) : lines_(std::move(lines)) {}
+protected:
+  known_certificates() = default;
 
-  result<void> append(register_line what) {
-    auto text = to_json(what);
-    if (!text)
-      return text.error();
-    if (auto done = lines_.append(*text); !done)
-      return done;
-    take(std::move(what));
+  problem take_all(const std::vector<std::string>& lines, const std::filesystem::path& folder) {
+    std::size_t number = 0;
+    for (auto& each : lines) {
+      ++number;
+      auto read = from_json<register_line>(each);
+      if (!read || read->issued.has_value() == read->revoked.has_value())
+        return {errc::damaged, "line " + std::to_string(number) + " of "
+                                 + (folder / file_name).string()
+                                 + " is not readable; restore the file from a backup, or remove "
+                                   "that line"};
+      take(*std::move(read));
+    }
     return {};
   }
 
@@ -212,11 +218,53 @@ private:
       certificates_.emplace(what.revoked->serial, what.revoked->since);
   }
 
-  storage::private_lines lines_;
+private:
   std::vector<issued_certificate> issued_;
   std::map<std::string, wall_time> certificates_;
   std::map<node_id, wall_time> identities_;
   std::uint64_t last_number_ = 0;
+};
+
+/// The register of a CA, in a file in its folder to which lines of JSON are only added: see
+/// storage::private_lines. One process has it at a time.
+class certificate_register : public known_certificates {
+public:
+  /// Opens that of the CA in `folder`, or makes it. Errors: those of private_lines::open(), damaged
+  /// (a line cannot be read).
+  static result<certificate_register> open(const std::filesystem::path& folder) {
+    auto lines = storage::private_lines::open(folder / file_name);
+    if (!lines)
+      return lines.error();
+    certificate_register made{*std::move(lines)};
+    if (auto why = made.take_all(made.lines_.lines(), folder))
+      return why;
+    return made;
+  }
+
+  /// Errors: those of private_lines::append(); nothing has changed then.
+  result<void> enter(const issued_certificate& what) {
+    return append({.issued = what});
+  }
+
+  /// Errors: as enter().
+  result<void> enter(const revocation& what) {
+    return append({.revoked = what});
+  }
+
+private:
+  explicit certificate_register(storage::private_lines lines) : lines_(std::move(lines)) {}
+
+  result<void> append(register_line what) {
+    auto text = to_json(what);
+    if (!text)
+      return text.error();
+    if (auto done = lines_.append(*text); !done)
+      return done;
+    take(std::move(what));
+    return {};
+  }
+
+  storage::private_lines lines_;
 };
 
 } // namespace troupe::security

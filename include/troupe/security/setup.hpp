@@ -143,6 +143,16 @@ inline result<facts> renew_into(const std::filesystem::path& folder, const autho
   return facts_of(*issued);
 }
 
+/// Whether to revoke `which` would exclude the node in the data folder `folder`: it is that node's
+/// identity, or the certificate that it proves itself with.
+inline bool excludes_own_node(const std::filesystem::path& folder,
+                              const certificate_register::meant& which) {
+  auto own = certificate::load(folder / identity_certificate_file);
+  auto about = own ? facts_of(*own) : own.error();
+  return about && about->node == which.last.node
+         && (!which.by_serial || about->serial == which.last.serial);
+}
+
 /// Revokes one certificate, or all of its identity, and writes the list that says so into the data
 /// folder `folder`, from where a node takes it. If it is revoked already, the list is written again
 /// with a higher number. Errors: those of load_revocation_list()

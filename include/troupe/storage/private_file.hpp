@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include <fcntl.h>
@@ -15,6 +17,7 @@
 
 #include "troupe/core/result.hpp"
 #include "troupe/core/secret.hpp"
+#include "troupe/core/time.hpp"
 #include "troupe/storage/size_limit.hpp"
 
 /// Files and folders that only their owner may read, and that a crash leaves whole.
@@ -22,6 +25,9 @@ namespace troupe::storage {
 
 /// The longest file that read_private() reads.
 inline constexpr std::size_t max_private_bytes = 1U << 16U;
+
+/// How long a writer waits for others that write into the same folder, or have the same file open.
+inline constexpr duration max_private_wait = std::chrono::seconds{10};
 
 namespace detail {
 
@@ -55,6 +61,25 @@ inline problem file_problem(const std::string& what, const std::filesystem::path
   if (fault == ENOENT)
     return {errc::not_found, said + "; check the path"};
   return {errc::bad_argument, said + "; check the path and its permissions"};
+}
+
+/// Takes the exclusive lock of an open file or folder. Polls, as flock() has no time-out: a process
+/// that was stopped, or another user's, would hold up this one for ever. Errors: in_use, and those
+/// of flock().
+inline problem lock_within(duration longest, int open, const std::filesystem::path& where) {
+  constexpr std::chrono::milliseconds pause{10};
+  auto deadline = std::chrono::steady_clock::now() + longest;
+  while (::flock(open, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return file_problem("lock", where, errno);
+    if (std::chrono::steady_clock::now() >= deadline)
+      return {errc::in_use, "another process has locked " + where.string() + " for "
+                              + to_string(longest) + "; end it (fuser -v " + where.string()
+                              + " shows which), or close the folder to other users (chmod 700), "
+                                "then retry"};
+    std::this_thread::sleep_for(pause);
+  }
+  return {};
 }
 
 inline bool write_all(int to, std::string_view bytes) {
@@ -103,15 +128,16 @@ inline bool is_open_to_others(const std::filesystem::path& folder) {
 
 /// Writes `bytes` to `file`, durably: whoever reads it sees the old content or the new one, also
 /// after a crash. Only the owner may read it. Of those who write into one folder at once each waits
-/// for the others. Errors: storage_full, bad_argument, not_found (no such folder); the old content
-/// stays then.
-inline result<void> write_private(const std::filesystem::path& file, std::string_view bytes) {
+/// for the others, as long as `longest` says. Errors: storage_full, bad_argument, not_found (no
+/// such folder), in_use (another process holds the lock of the folder); the old content stays then.
+inline result<void> write_private(const std::filesystem::path& file, std::string_view bytes,
+                                  duration longest = max_private_wait) {
   size_limit_is_error guard;
   auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path{"."};
   detail::descriptor holds{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (holds.get() >= 0)
-    while (::flock(holds.get(), LOCK_EX) != 0 && errno == EINTR)
-      ;
+    if (auto why = detail::lock_within(longest, holds.get(), folder))
+      return why;
   auto fresh = file;
   fresh += ".new";
   ::unlink(fresh.c_str()); // what a crash left may be open to others
