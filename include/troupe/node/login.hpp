@@ -7,6 +7,7 @@
 #include "troupe/core/result.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/join.hpp"
+#include "troupe/node/login_checks.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/join_token.hpp"
@@ -18,11 +19,14 @@ namespace troupe::cluster {
 
 /// Gets a certificate of a cluster by a token, and puts it into `folder`, where cluster_client and
 /// the commands find it. Makes the folder, and a key in it, where they are missing. Blocks up to
-/// 30 s. Errors: those of net::join() and of the disk, in_use (the folder has a certificate of
-/// another cluster).
+/// 30 s. Errors: those of net::join() and of the disk, in_use (the folder is that of a node, or has
+/// a certificate of another cluster, or one with more rights).
 inline result<security::facts> login(const std::filesystem::path& folder,
                                      const std::vector<net::address>& where,
-                                     const security::join_token& token, const net::joiner& who) {
+                                     const security::join_token& token, const net::joiner& who,
+                                     const login_options& how = {}) {
+  if (auto why = refuse_login(folder))
+    return why;
   if (auto before = security::certificate::load(folder / security::ca_certificate_file)) {
     auto key = security::detail::key_of(before->native());
     if (!key || security::fingerprint_of(*key) != token.ca())
@@ -47,6 +51,9 @@ inline result<security::facts> login(const std::filesystem::path& folder,
     return got.error();
   if (auto fits = security::credentials::make(*key, got->own, got->ca, read_calendar()); !fits)
     return fits.error();
+  if (auto fresh = security::facts_of(got->own); fresh)
+    if (auto why = refuse_fewer_rights(folder, *fresh, how))
+      return why;
   if (auto put = security::put_certificates(folder, got->ca, got->own); !put)
     return put.error();
   return security::facts_of(got->own);
