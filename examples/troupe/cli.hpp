@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -124,6 +125,8 @@ inline int tell(const common_options& common, const std::string& event, json sai
 /// Returns the exit status.
 inline int complain(const common_options& common, const troupe::problem& why) {
   auto detail = in_our_words(why.detail);
+  if (why.code == troupe::errc::denied)
+    detail = about_command(std::move(detail));
   if (common.json)
     print({{"event", "error"}, {"code", std::string{name_of(why.code)}}, {"detail", detail}},
           std::cerr);

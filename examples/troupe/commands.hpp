@@ -62,7 +62,8 @@ struct ca_command {
   std::string name{};
   std::string role = "member";
   std::string rights = "use";
-  /// Folder for the new identity, or for the certificates of one that exists.
+  /// Folder for the new identity, or for the certificates of one that exists. For invite: file for
+  /// the token; empty: stdout.
   std::string out{};
   std::string request{};
   /// How long an invitation is valid, in seconds.
@@ -78,6 +79,7 @@ struct login_command {
   std::string token{};
   /// Default: user@host.
   std::string name{};
+  bool replace = false;
 };
 
 int run_login(const common_options& common, const login_command& what);

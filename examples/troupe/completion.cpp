@@ -37,7 +37,8 @@ std::string quoted(const std::string& text) {
 }
 
 bool is_file(const CLI::Option& option) {
-  return value_word(option) == "FILE";
+  auto word = value_word(option);
+  return word == "FILE" || word == "FILE|FOLDER";
 }
 
 bool is_folder(const CLI::Option& option) {

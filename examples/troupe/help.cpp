@@ -50,7 +50,7 @@ constexpr std::array examples{
                "127.0.0.1:6767 --token @token"},
   command_help{"init", "Nodes", "troupe init --data data1 --name first"},
   command_help{"ca", "Nodes",
-               "troupe ca invite --data data1 > token; troupe ca list --data data1; troupe ca "
+               "troupe ca invite --data data1 --out token; troupe ca list --data data1; troupe ca "
                "revoke second --data data1"},
   command_help{"login", "Nodes", "troupe login 127.0.0.1:6767 --token @token"},
   command_help{"leave", "Nodes", "troupe leave --at 127.0.0.1:6768"},

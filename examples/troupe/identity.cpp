@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -199,6 +200,13 @@ int invite(const common_options& common, const ca_command& what) {
                             + " of a node, and a token is used at the node that has the CA; put "
                               "the folder ca into the data folder of a member and invite there, or "
                               "admit by hand (troupe ca issue)"});
+  std::optional<token_file> file;
+  if (!what.out.empty()) { // before the token: there is none, then, that nobody has seen
+    auto made = token_file::make(what.out);
+    if (!made)
+      return complain(common, made.error());
+    file.emplace(*std::move(made));
+  }
   auto now = read_calendar();
   security::invitation_options how{*security::role_from(what.role),
                                    *security::rights_from(what.rights), what.name,
@@ -208,19 +216,31 @@ int invite(const common_options& common, const ca_command& what) {
   if (!token)
     return complain(common, token.error());
   auto line = token->line();
+  if (file)
+    if (auto why = file->write(line.text()))
+      return complain(common, why);
   if (common.json) {
-    print({{"event", "invited"},
-           {"token", std::string{line.text()}},
-           {"role", what.role},
-           {"rights", or_null(rights_of(how.as, how.may))},
-           {"name", what.name.empty() ? json(nullptr) : json(what.name)},
-           {"valid_until", to_rfc3339(now + how.lasts)}});
+    json said{{"event", "invited"}};
+    if (file)
+      said["out"] = what.out;
+    else
+      said["token"] = std::string{line.text()};
+    said.update({{"role", what.role},
+                 {"rights", or_null(rights_of(how.as, how.may))},
+                 {"name", what.name.empty() ? json(nullptr) : json(what.name)},
+                 {"valid_until", to_rfc3339(now + how.lasts)}});
+    print(said);
+    return ok;
+  }
+  auto until = to_rfc3339(now + how.lasts) + ", while the node of " + what.data
+               + " runs; whoever has the line can be that one";
+  if (file) {
+    print_line(std::cout,
+               what.out + " has a line with which one " + what.role + " can join until " + until);
     return ok;
   }
   // The line alone on stdout, for scripts.
-  print_line(std::cerr, "one " + what.role + " can join with this line until "
-                          + to_rfc3339(now + how.lasts) + ", while the node of " + what.data
-                          + " runs; whoever has the line can be that one");
+  print_line(std::cerr, "one " + what.role + " can join with this line until " + until);
   print_line(std::cout, std::string{line.text()});
   return ok;
 }
@@ -281,7 +301,7 @@ int run_login(const common_options& common, const login_command& what) {
   auto at = net::address::from_string(what.at);
   if (!at)
     return complain(common, at.error());
-  auto text = read_token(what.token);
+  auto text = read_token(common, what.token);
   if (!text)
     return complain(common, text.error());
   auto token = security::join_token::from_line(*text);
@@ -291,8 +311,9 @@ int run_login(const common_options& common, const login_command& what) {
   if (folder.empty())
     return complain(common, {errc::bad_argument, "give --identity, a folder for your key and "
                                                  "certificate"});
-  net::join_options how{.wait = common.wait(), .stop = {}, .on_retry = {}};
-  how.on_retry = [&common, is_said = false](const problem& why) mutable {
+  cluster::login_options how{.replace = what.replace,
+                             .join = {.wait = common.wait(), .stop = {}, .on_retry = {}}};
+  how.join.on_retry = [&common, is_said = false](const problem& why) mutable {
     if (!std::exchange(is_said, true))
       note(common, "waiting", why.detail);
   };
@@ -333,12 +354,13 @@ int run_ca(const common_options& common, const ca_command& what) {
   auto folder = std::filesystem::path{what.data} / security::authority_folder;
   auto ca = security::authority::load(folder);
   if (!ca)
-    return complain(common, ca.error().code == errc::not_found
-                              ? problem{errc::not_found, what.data
-                                                           + " has no CA; give the data folder of "
-                                                             "the node that founded the cluster, "
-                                                             "or that of troupe init"}
-                              : ca.error());
+    return complain(common,
+                    ca.error().code == errc::not_found
+                      ? problem{errc::bad_argument, what.data
+                                                      + " has no CA; give the data folder of "
+                                                        "the node that founded the cluster, "
+                                                        "or that of troupe init"}
+                      : ca.error());
   if (what.verb == "invite")
     return invite(common, what);
   if (what.verb == "list")

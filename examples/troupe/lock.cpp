@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <future>
+#include <iostream>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -98,21 +99,29 @@ public:
   }
 
   /// Releases the lock and waits for that up to 10 s, or up to 1 s after a signal, because its
-  /// sender waits for our end.
-  void give_back(lock::auto_renew_lock& held) const {
+  /// sender waits for our end. Says so after a second, to people. Errors: those of the release,
+  /// timed_out; the lease then ends by itself.
+  problem give_back(const common_options& common, lock::auto_renew_lock& held) const {
     constexpr duration patience = 10s;
-    auto released = std::make_shared<std::promise<void>>();
-    held.release(patience, [released](const auto&) { released->set_value(); });
+    auto released = std::make_shared<std::promise<problem>>();
+    held.release(patience, [released](const result<lock::lease>& what) {
+      released->set_value(what ? problem{} : what.error());
+    });
     auto news = released->get_future();
-    auto end = std::chrono::steady_clock::now() + patience;
+    auto begin = std::chrono::steady_clock::now();
+    auto end = begin + patience;
+    auto has_said = common.json;
     while (news.wait_for(20ms) != std::future_status::ready) {
       std::lock_guard guard{mutex_};
       auto now = std::chrono::steady_clock::now();
       if (was_signalled_)
         end = std::min(end, now + duration{1s});
       if (now >= end)
-        return; // the lease ends by itself
+        return {errc::timed_out, "no answer in time"};
+      if (!was_signalled_ && now >= begin + 1s && !std::exchange(has_said, true))
+        print_line(std::cerr, "the command has ended; trying for 9 s more to release the lock");
     }
+    return news.get();
   }
 
   /// Runs `command` under `held` to its end and stops the processes that it leaves behind. Returns
@@ -299,16 +308,20 @@ int run_lock(const common_options& common, const lock_command& what) {
     print({{"event", "held"}, {"lock", what.name}, {"token", held->token().value}});
   auto status = command->run(common, what.command, *held);
   if (auto signal = command->ended_by(); signal != 0) {
-    command->give_back(*held);
+    static_cast<void>(command->give_back(common, *held));
     return 128 + signal;
   }
   if (!status) {
     complain(common, status.error());
     return failed;
   }
-  // An error is ignored: the work was done under the lock, and the lease ends by itself.
-  command->give_back(*held);
-  return *status;
+  auto kept = command->give_back(common, *held);
+  if (!kept)
+    return *status;
+  complain(common, {kept.code, "the command has ended with status " + std::to_string(*status)
+                                 + ", and the release of the lock is not confirmed: " + kept.detail
+                                 + "; it is free in at most " + in_words(*ttl)});
+  return *status != ok ? *status : failed;
 }
 
 namespace {

@@ -369,12 +369,14 @@ private:
     ca->add_option("--for", ca_.lasts,
                    "For invite: how long the token can be used, 1m to 168h: 15m, 2h")
       ->option_text("SPAN")
+      ->default_str("15m")
       ->transform(cli::span_in(1min, 168h));
     ca->add_option("--out", ca_.out,
-                   "Folder for the identity and its certificates; default with --request: where "
-                   "that file is")
-      ->option_text("FOLDER")
-      ->check(cli::given("a folder"));
+                   "For invite: a new file for the token, which only you can read, instead of "
+                   "stdout. Else: folder for the identity and its certificates; default with "
+                   "--request: where that file is")
+      ->option_text("FILE|FOLDER")
+      ->check(cli::given("a file or folder"));
     ca->add_option("--request", ca_.request,
                    "A file of troupe init --request, so that no key travels")
       ->option_text("FILE")
@@ -399,6 +401,8 @@ private:
       ->option_text("SPAN")
       ->default_str("10s")
       ->transform(cli::span_in(10ms, 1h));
+    login->add_flag("--replace", login_.replace,
+                    "Replaces also a certificate in that folder that has more rights");
     login
       ->add_option("--identity", common_.identity,
                    "Folder for your key and certificate; default: the one that TROUPE_HOME names, "
@@ -424,7 +428,8 @@ private:
     for (auto& [option, verbs] :
          {use{"--name", {"issue", "invite"}}, use{"--role", {"issue", "invite"}},
           use{"--rights", {"issue", "invite"}}, use{"--request", {"issue"}},
-          use{"--out", {"issue", "renew"}}, use{"--for", {"invite"}}, use{"--force", {"revoke"}}})
+          use{"--out", {"issue", "renew", "invite"}}, use{"--for", {"invite"}},
+           use{"--force", {"revoke"}}})
       if (given(option) && std::ranges::find(verbs, ca_.verb) == verbs.end())
         return refuse(option + " is for troupe ca " + verbs.front()
                       + (verbs.size() > 1 ? " and " + verbs.back() : "")

@@ -73,7 +73,7 @@ result<node_options> to_options(const common_options& common, const node_command
   result.identity = common.identity;
   result.allow_spawn = what.allow_spawn;
   if (!what.token.empty()) {
-    auto token = read_token(what.token);
+    auto token = read_token(common, what.token);
     if (!token)
       return token.error();
     result.token = *std::move(token);

@@ -1,5 +1,7 @@
+#include <csignal>
 #include <iostream>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "commands.hpp"
@@ -9,6 +11,8 @@
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/utf8.hpp"
 #include "troupe/state/state_client.hpp"
+
+#include <unistd.h>
 
 namespace cli {
 
@@ -116,6 +120,43 @@ int list(state::state_client state, const state::entry_key& start, const common_
   }
 }
 
+/// Prints what a watcher hears, until an error that no other try mends. Thread-safe.
+class watched_key {
+public:
+  explicit watched_key(const common_options& common) : common_(common) {}
+
+  void hear(const result<state::state_changes>& news) {
+    std::lock_guard guard{mutex_};
+    if (end_)
+      return;
+    if (!news && news.error().code == errc::denied) {
+      end_ = news.error();
+      ::kill(::getpid(), SIGTERM); // the thread that made this waits for one
+      return;
+    }
+    if (!news && news.error().detail != said_)
+      complain(common_, news.error());
+    if (news && !said_.empty())
+      note(common_, "over", said_);
+    said_ = news ? std::string{} : news.error().detail;
+    if (news)
+      for (auto& each : news->changes)
+        show(each, common_.json);
+  }
+
+  /// Returns the exit status, after a signal.
+  int finish() const {
+    std::lock_guard guard{mutex_};
+    return end_ ? complain(common_, end_) : ok;
+  }
+
+private:
+  const common_options& common_;
+  mutable std::mutex mutex_;
+  std::string said_;
+  problem end_;
+};
+
 } // namespace
 
 int run_state(const common_options& common, const state_command& what) {
@@ -145,20 +186,11 @@ int run_state(const common_options& common, const state_command& what) {
       break;
   }
   // It runs in the background; its callbacks come one at a time.
-  auto said = std::make_shared<std::string>();
-  auto watcher
-    = state.watch(state::only(key), [&common, said](const result<state::state_changes>& news) {
-        if (!news && news.error().detail != *said)
-          complain(common, news.error());
-        if (news && !said->empty())
-          note(common, "over", *said);
-        *said = news ? std::string{} : news.error().detail;
-        if (news)
-          for (auto& each : news->changes)
-            show(each, common.json);
-      });
+  auto shown = std::make_shared<watched_key>(common);
+  auto watcher = state.watch(
+    state::only(key), [shown](const result<state::state_changes>& news) { shown->hear(news); });
   signals->wait();
-  return ok;
+  return shown->finish();
 }
 
 } // namespace cli

@@ -194,6 +194,11 @@ int print_frame(const common_options& common) {
   return ok;
 }
 
+/// Another try would end alike, as with a revoked certificate.
+bool is_final(const problem& why) {
+  return why.code == errc::denied;
+}
+
 int print_ticks(const common_options& common, duration every, bool once) {
   cluster_watch watch{common};
   for (auto is_first = true;; is_first = false) {
@@ -201,7 +206,7 @@ int print_ticks(const common_options& common, duration every, bool once) {
     auto now = watch.look();
     if (now)
       print(to_json(*now));
-    else if (auto status = complain(common, now.error()); is_first)
+    else if (auto status = complain(common, now.error()); is_first || is_final(now.error()))
       return status;
     if (once || !std::cout)
       return ok; // the caller reports that the output could not be written
@@ -309,6 +314,8 @@ public:
   int run() {
     auto status = follow();
     terminal_.reset();
+    if (end_)
+      status = complain(common_, end_);
     if (!looking_.stop()) {
       std::cout << std::flush;
       std::_Exit(status); // the thread still waits for an answer
@@ -331,6 +338,8 @@ private:
       auto now = looking_.now();
       if (!terminal_ && !now.last && now.why)
         return complain(common_, now.why); // there is no such cluster
+      if (end_ = is_final(now.why) ? now.why : problem{}; end_)
+        return failed;
       if (!now.last) {
         say_whom_it_asks();
         continue;
@@ -426,6 +435,8 @@ private:
   top_screen screen_;
   std::optional<whole_terminal> terminal_;
   bool has_said_ = false;
+  /// Why it ends by itself; printed once the terminal is as it was.
+  problem end_;
 };
 
 } // namespace

@@ -25,6 +25,7 @@ constexpr std::array phrases{
   phrase{"list_locks tells which locks are held", "troupe locks shows those that are held"},
   phrase{"list_keys lists the keys", "troupe list shows the keys"},
   phrase{"link_options::insecure", "--insecure"},
+  phrase{"login_options::replace", "--replace"},
   phrase{"node_options::token", "--token"},
   phrase{"node_options::data or identity", "--data or --identity"},
   phrase{"node_options::identity", "--identity"},
@@ -83,6 +84,20 @@ std::string in_our_words(std::string sentence) {
   for (auto at = sentence.find(mark); at != std::string::npos; at = sentence.find(mark)) {
     auto [begin, end] = name_around(sentence, at);
     take_out_field(sentence, begin, end);
+  }
+  return sentence;
+}
+
+std::string about_command(std::string sentence) {
+  // As net::message_rules says it.
+  for (std::string_view said : {" needs the right ", " is for members of the cluster"}) {
+    auto end = sentence.find(said);
+    if (end == std::string::npos)
+      continue;
+    auto begin = sentence.rfind(' ', end - 1);
+    begin = end == 0 || begin == std::string::npos ? 0 : begin + 1;
+    if (sentence.substr(begin, end - begin).find("::") != std::string::npos)
+      sentence.replace(begin, end - begin, "this command");
   }
   return sentence;
 }

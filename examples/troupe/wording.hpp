@@ -9,4 +9,7 @@ namespace cli {
 /// option sets it says that the bound cannot be set by command.
 std::string in_our_words(std::string sentence);
 
+/// A refusal of a message, with "this command" instead of the name of the message's type.
+std::string about_command(std::string sentence);
+
 } // namespace cli

@@ -186,6 +186,26 @@ TEST_CASE("who has held a lock ends at a signal, also where the service hangs", 
   node.process().send_signal(SIGCONT);
 }
 
+TEST_CASE("a command whose lock was not given back for sure does not end with 0",
+          "[cluster][cli]") {
+  need_command();
+  running_node node{{"--slots", "0"}};
+  temporary_folder folder;
+  auto sign = (folder / "go on").string();
+  auto holder = start(lock(node, {"--ttl", "1m"},
+                           sh("echo held; while [ ! -e '" + sign + "' ]; do sleep 0.05; done")));
+  REQUIRE(holder.read_line() == "held");
+  node.process().send_signal(SIGSTOP);
+  std::ofstream{sign} << "now";
+  auto done = finish(holder);
+  node.process().send_signal(SIGCONT);
+  INFO(done);
+  CHECK(done.status == 1);
+  CHECK(done.says("to release the lock")); // while it waits
+  CHECK(done.says("the command has ended with status 0, and the release of the lock is not "
+                  "confirmed"));
+}
+
 TEST_CASE("who is ended in line takes the lock from nobody, whatever that one is called",
           "[cluster][cli]") {
   need_command();

@@ -203,7 +203,7 @@ TEST_CASE("a cluster is operated as its page says", "[cluster][cli]") {
   std::map<std::string, std::function<void()>> before{
     {"voters add d",
      [&] {
-       here.play("ca invite --data /var/lib/troupe > d.token");
+       here.play("ca invite --data /var/lib/troupe --out d.token");
        here.start_node(
          "node --name d --data /var/lib/troupe --join 10.0.0.1:6767 --token @d.token");
      }},

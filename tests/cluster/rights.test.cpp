@@ -38,8 +38,10 @@ void check_denied(const std::string& identity, const std::string& at, const word
   auto done = run_as(identity, at, command);
   INFO(command.front() << ": " << done);
   CHECK(done.status == 1);
-  CHECK(done.says("needs the right " + lacks));
-  CHECK(done.says("troupe ca issue --rights " + lacks));
+  CHECK(done.says("error: this command needs the right " + lacks));
+  CHECK_FALSE(done.says("troupe::"));
+  CHECK(done.says("troupe ca invite --role client --rights " + lacks));
+  CHECK(done.says("troupe login"));
   CHECK(std::chrono::steady_clock::now() - begin < 5s); // it does not wait for what never comes
 }
 
@@ -95,6 +97,17 @@ SCENARIO("a client does with a cluster what its certificate allows, and hears wh
       INFO(asked);
       CHECK(asked.says("echo"));
       CHECK_FALSE(asked.says("denied"));
+    }
+  }
+  GIVEN("a client that does what it hears when it is denied") {
+    auto reader = client_with(who, "read");
+    check_denied(reader, at, {"put", "colour", "red"}, "use");
+    auto token = who.folder("token");
+    must({"ca", "invite", "--data", who.folder("n0"), "--role", "client", "--rights", "use",
+          "--out", token});
+    must({"login", at, "--token", "@" + token, "--identity", reader});
+    THEN("it may do what it could not") {
+      check_allowed(reader, at, {"put", "colour", "red"});
     }
   }
   GIVEN("a client that may operate it") {

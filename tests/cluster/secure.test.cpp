@@ -131,7 +131,7 @@ TEST_CASE("troupe init and ca make identities that only their owner can read", "
   CHECK(again.status == 1);
   CHECK(again.says("has certificates already"));
   auto no_ca = run({"ca", "issue", "--data", who.folder("n1"), "--name", "x", "--out", "x"});
-  CHECK(no_ca.status == 1);
+  CHECK(no_ca.status == 2);
   CHECK(no_ca.says("has no CA"));
   auto nowhere = run({"ca", "issue", "--data", who.folder("n0"), "--name", "x"});
   CHECK(nowhere.status == 2);

@@ -503,6 +503,20 @@ TEST_CASE("who hurries hears at once that nothing can be done", "[host][client]"
   CHECK_FALSE(client.end_of(client.ask(10s, true, true)));
 }
 
+TEST_CASE("who is denied hears so at once, whether it hurries or not", "[host][client]") {
+  auto client = driven_client::in_session();
+  auto sent = client.ask(10s);
+  auto question = client.ask(10s, false);
+  client.step(client_core::lost{});
+  problem why{errc::denied, "its certificate has been revoked"};
+  client.step(client_core::refuse{why});
+  CHECK(client.end_of(sent)->code == errc::outcome_unknown);
+  CHECK(client.end_of(question) == why);
+  CHECK(client.end_of(client.ask(10s)) == why);
+  client.step(client_core::reached{});
+  CHECK_FALSE(client.end_of(client.ask(10s)));
+}
+
 TEST_CASE("more than max_pending is refused", "[host][client]") {
   driven_client client{{.max_pending = 2}};
   client.ask();

@@ -76,7 +76,7 @@ TEST_CASE("a refusal says which right is missing, whose, and how to get it", "[n
   auto lacks = rules{}.judge(client_with(rights::read), {greet});
   CHECK_THAT(lacks.detail, ContainsSubstring("greet needs the right operate"));
   CHECK_THAT(lacks.detail, ContainsSubstring("the certificate of 'ann' has read"));
-  CHECK_THAT(lacks.detail, ContainsSubstring("troupe ca issue --rights operate"));
+  CHECK_THAT(lacks.detail, ContainsSubstring("troupe ca invite --role client --rights operate"));
   auto outside = rules{}.judge(client_with(rights::operate), {ours.first});
   CHECK_THAT(outside.detail, ContainsSubstring("for members of the cluster"));
   CHECK_THAT(outside.detail, ContainsSubstring("'ann' has the role client"));

@@ -64,8 +64,8 @@ enum class errc : std::uint8_t {
   /// Something of that name exists, but it has another type than the caller asked for. Do not
   /// retry.
   wrong_type = 23,
-  /// The caller may not do this: its certificate lacks a right, which the sentence names, or it
-  /// speaks for another node. Nothing was done; do not retry.
+  /// The caller may not do this: its certificate lacks a right, which the sentence names, or is
+  /// revoked or expired, or it speaks for another node. Nothing was done; do not retry.
   denied = 24,
 };
 

@@ -127,7 +127,8 @@ public:
 
   /// Tells the client that the service will be out of reach for a while: until a call with
   /// errc::none or a new target, ask() ends with `why`, or with outcome_unknown if the request was
-  /// sent before. Requests of async() wait until their time is over, unless they hurry.
+  /// sent before. Requests of async() wait until their time is over, unless they hurry or `why` is
+  /// denied.
   void refuse(const problem& why) {
     if (inside_)
       inside_->refuse(why);

@@ -59,8 +59,8 @@ public:
   /// The service cannot be reached for now.
   struct lost {};
 
-  /// While the service cannot be reached, requests that hurry end with `why`, including later ones.
-  /// errc::none or `reached` cancels this.
+  /// While the service cannot be reached, requests that hurry end with `why`, including later ones;
+  /// with errc::denied, which no wait mends, all do. errc::none or `reached` cancels this.
   struct refuse {
     problem why;
   };
@@ -302,8 +302,12 @@ private:
     if (!refusal_)
       return;
     for (auto position = open_.begin(); position != open_.end();)
-      if (auto found = position++; found->second.what.hurries)
+      if (auto found = position++; is_refused(found->second.what))
         give_up(found, refused(refusal_, found->second, found->second.tries));
+  }
+
+  [[nodiscard]] bool is_refused(const ask& what) const {
+    return !is_reached_ && refusal_ && (what.hurries || refusal_.code == errc::denied);
   }
 
   // -- requests -------------------------------------------------------------------------
@@ -317,7 +321,7 @@ private:
               {errc::limit_reached, std::to_string(open_.size())
                                       + " requests wait for an answer; retry with backoff or raise "
                                         "client_options::max_pending"}});
-    if (what.hurries && !is_reached_ && refusal_)
+    if (is_refused(what))
       return put(ended{id, refusal_});
     request made{what};
     if (what.numbered)

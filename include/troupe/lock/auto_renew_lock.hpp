@@ -22,7 +22,8 @@ struct hold_status;
 } // namespace detail
 
 /// Holds a lock as long as this object lives: renews the lease in the background after each
-/// third of its ttl, tells the holder when the lock is lost, and releases it at the end.
+/// third of its ttl, tells the holder when the lock is lost, and releases it at the end. It counts
+/// as lost, too, once the cluster denies a renewal, as one of a revoked certificate.
 ///
 /// held() is true only while the lease is certain: the lease counts from the moment the last
 /// renewal was *sent*, and after a wait in line it is renewed once before it counts as held.

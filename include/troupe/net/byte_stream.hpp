@@ -65,6 +65,12 @@ public:
   /// Why encryption failed, as a sentence about the other side ("it has no certificate; …"); empty
   /// if it did not.
   [[nodiscard]] virtual const std::string& trouble() const = 0;
+
+  /// Whether trouble() is that the other side, which has proven who it is, refused the certificate
+  /// of this side.
+  [[nodiscard]] virtual bool was_refused() const {
+    return false;
+  }
 };
 
 /// Makes the streams of a node; called in the gate's thread.

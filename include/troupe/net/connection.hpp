@@ -18,6 +18,7 @@
 #include "troupe/net/greeting.hpp"
 #include "troupe/net/side.hpp"
 #include "troupe/net/socket.hpp"
+#include "troupe/net/tls_alert.hpp"
 #include "troupe/net/types.hpp"
 #include "troupe/security/join_wire.hpp"
 
@@ -177,6 +178,8 @@ private:
   }
 
   [[nodiscard]] verdict why_failed() const {
+    if (stream_->was_refused())
+      return verdict::denied;
     return stream_->trouble().empty() ? verdict::closed : verdict::not_secured;
   }
 
@@ -208,7 +211,7 @@ private:
     if (heard_.size() == greeting_head_bytes) {
       auto size = body_bytes(heard_);
       if (!size)
-        return verdict::bad_greeting;
+        return why_no_greeting();
       wanted_ += *size;
       return hear();
     }
@@ -221,6 +224,15 @@ private:
     if (!said)
       return verdict::bad_greeting;
     return std::move(*said);
+  }
+
+  /// The first bytes are not those of a greeting.
+  [[nodiscard]] verdict why_no_greeting() const {
+    if (end_ == side::dialled)
+      return begins_alert(heard_) ? verdict::encrypted : verdict::bad_greeting;
+    if (begins_tls(heard_))
+      refuse_plain(socket_.get(), tls_alert::insufficient_security);
+    return verdict::bad_greeting;
   }
 
   std::optional<news> hear_join() {

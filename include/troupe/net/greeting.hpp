@@ -73,6 +73,8 @@ enum class verdict : std::uint8_t {
   not_secured = 136,  ///< encryption failed, or the other side did not prove who it is
   admitted = 137,     ///< no link was wanted, but a certificate, and it was given
   not_admitted = 138, ///< the same, and it was refused
+  denied = 139,       ///< a node that has proven who it is refused this side's certificate
+  encrypted = 140,    ///< the other side has certificates, and this one has none
 };
 
 struct answer {

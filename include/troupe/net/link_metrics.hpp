@@ -78,6 +78,8 @@ private:
       case verdict::stopped:
         return "stopped";
       case verdict::not_secured:
+      case verdict::denied:
+      case verdict::encrypted:
         return "not_secured";
       case verdict::not_admitted:
         return "not_admitted";

@@ -65,15 +65,16 @@ public:
     auto least = need_of(*strictest);
     if (least == need::membership)
       return {errc::denied, called(*strictest) + " is for members of the cluster, and "
-                              + owner_of(peer) + " has the role client"};
+                              + owner_of(peer) + " has the role client; only a node can send it"};
     if (static_cast<std::uint8_t>(least) <= static_cast<std::uint8_t>(peer.may))
       return {};
-    auto missing = static_cast<security::rights>(least);
-    return {errc::denied, called(*strictest) + " needs the right "
-                            + std::string{security::name_of(missing)} + ", and " + owner_of(peer)
-                            + " has " + std::string{security::name_of(peer.may)}
-                            + "; have one issued with troupe ca issue --rights "
-                            + std::string{security::name_of(missing)}};
+    std::string missing{security::name_of(static_cast<security::rights>(least))};
+    return {errc::denied,
+            called(*strictest) + " needs the right " + missing + ", and " + owner_of(peer) + " has "
+              + std::string{security::name_of(peer.may)}
+              + "; ask whoever has the CA for a token (troupe ca invite --role client "
+                "--rights "
+              + missing + "), and use it with troupe login"};
   }
 
 private:

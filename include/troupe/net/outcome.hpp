@@ -76,6 +76,12 @@ inline problem to_problem(verdict why, const std::string& where,
       return is(errc::bad_argument,
                 "cannot be linked securely: "
                   + (system_says.empty() ? "the other side did not prove who it is" : system_says));
+    case verdict::denied:
+      return is(errc::denied, "cannot be linked: " + system_says);
+    case verdict::encrypted:
+      return is(errc::bad_argument,
+                "has encrypted links, and this side has link_options::insecure; leave that out and "
+                "give a certificate (troupe login, or troupe ca issue), or start both with it");
     case verdict::stopped:
       return is(errc::cancelled, "was being dialled when this node stopped");
   }

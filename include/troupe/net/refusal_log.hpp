@@ -110,6 +110,8 @@ private:
       case verdict::crossed:
       case verdict::displaced:
       case verdict::stopped:
+      case verdict::denied:
+      case verdict::encrypted:
         return {};
     }
     return {};

@@ -26,6 +26,8 @@
 #include "troupe/core/digest.hpp"
 #include "troupe/net/byte_stream.hpp"
 #include "troupe/net/side.hpp"
+#include "troupe/net/tls_alert.hpp"
+#include "troupe/security/certificate.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/detail/openssl.hpp"
 #include "troupe/security/peer_check.hpp"
@@ -48,6 +50,7 @@ public:
       context_(std::move(context)),
       tls_(security::detail::own(::SSL_new(context_.get()))) {
     check_.attach(tls_.get());
+    end_ = end;
     auto* wire = ::BIO_new(method());
     security::detail::demand(wire != nullptr);
     ::BIO_set_data(wire, this);
@@ -63,6 +66,7 @@ public:
   progress handshake() override {
     ::ERR_clear_error();
     auto outcome = ::SSL_do_handshake(tls_.get());
+    is_shaken_ = outcome == 1;
     if (outcome == 1)
       return check_.peer() || check_.is_of_stranger() ? progress::done
                                                       : fail("it did not prove who it is");
@@ -112,6 +116,10 @@ public:
 
   [[nodiscard]] const std::string& trouble() const override {
     return trouble_;
+  }
+
+  [[nodiscard]] bool was_refused() const override {
+    return was_refused_;
   }
 
   /// See peer_check.
@@ -190,7 +198,7 @@ private:
   }
 
   /// OpenSSL's last error in our words; empty if the connection just ended.
-  static std::string say_why() {
+  std::string say_why() {
     auto code = ::ERR_peek_last_error();
     if (code == 0 || ERR_GET_LIB(code) != ERR_LIB_SSL)
       return {};
@@ -203,27 +211,56 @@ private:
       case SSL_R_UNEXPECTED_MESSAGE:
       case SSL_R_PACKET_LENGTH_TOO_LONG:
       case SSL_R_BAD_RECORD_TYPE:
-        return "it does not speak TLS; nodes with and without certificates cannot be linked";
+        if (end_ == side::accepted)
+          refuse_plain(descriptor_, tls_alert::protocol_version);
+        return "it does not speak TLS: it is not a troupe node, or has link_options::insecure, and "
+               "nodes with and without certificates cannot be linked; see what runs there";
+      case SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY:
+        return "it has link_options::insecure, and nodes with and without certificates cannot be "
+               "linked; start both with certificates, or both with link_options::insecure";
       case SSL_R_UNSUPPORTED_PROTOCOL:
       case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
-        return "it does not speak TLS 1.3";
+        return "it does not speak TLS 1.3, so it is not a troupe node; see what runs there";
       case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
         return "it has no certificate; have one issued with troupe ca issue";
       case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
         return "it wants a certificate, and this side has none; have one issued with troupe ca "
                "issue";
       case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-        return "it refused this side's certificate: that is of another CA than its own";
+        return refused("is of another CA than its own; get one of that cluster's CA");
       case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-        return "it refused this side's certificate: that has expired, or a clock is wrong";
+        return refused("has expired" + own_times()
+                       + "; renew it (troupe ca renew), or set the "
+                         "clock that is wrong");
       case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
-        return "it refused this side's certificate: that has been revoked; whoever has the CA can "
-               "make a new identity (troupe ca issue)";
+        return refused("has been revoked; whoever has the CA can make a new identity, in a new "
+                       "folder (troupe ca issue or troupe ca invite)");
       case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
-        return "it refused this side's certificate: that is not valid yet, or a clock is wrong";
+        return refused("is not valid yet" + own_times() + "; set the clock that is wrong");
       default:
-        return std::string{"TLS failed: "} + security::detail::last_error();
+        return std::string{"TLS failed: "} + security::detail::last_error()
+               + "; see that a troupe node of this cluster runs there";
     }
+  }
+
+  /// The other side has judged this side's certificate. If that was after the handshake, the other
+  /// side has proven who it is.
+  std::string refused(const std::string& why) {
+    was_refused_ = end_ == side::dialled && is_shaken_;
+    return "it refused this side's certificate: that " + why;
+  }
+
+  /// The times of the identity's certificate, which this side has shown, for people.
+  [[nodiscard]] std::string own_times() const {
+    STACK_OF(X509)* shown = nullptr;
+    if (SSL_get0_chain_certs(tls_.get(), &shown) != 1 || sk_X509_num(shown) < 1)
+      return " by its clock";
+    auto from = security::detail::time_of(::X509_get0_notBefore(sk_X509_value(shown, 0)));
+    auto until = security::detail::time_of(::X509_get0_notAfter(sk_X509_value(shown, 0)));
+    if (!from || !until)
+      return " by its clock";
+    return " by its clock: it is valid from " + to_rfc3339(*from) + " to " + to_rfc3339(*until)
+           + ", and this machine's clock says " + to_rfc3339(read_calendar());
   }
 
   // -- the wire ------------------------------------------------------------------
@@ -281,6 +318,9 @@ private:
   }
 
   int descriptor_ = -1;
+  side end_ = side::dialled;
+  bool is_shaken_ = false;
+  bool was_refused_ = false;
   /// What read_ahead() has taken from the wire, while it gives that to OpenSSL.
   bool is_fed_ = false;
   std::span<const std::byte> incoming_;

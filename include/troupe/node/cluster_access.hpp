@@ -86,6 +86,9 @@ struct access_events {
   /// The services are nowhere and will be for a while, by what that node says: no_quorum, with
   /// who is missing. errc::none: they may be found soon.
   std::function<void(const problem&)> without_quorum = [](const problem&) {};
+  /// A node refuses this one's certificate, and no other leads to the services: denied, of the last
+  /// refusal. errc::none: that is over.
+  std::function<void(const problem&)> refused = [](const problem&) {};
 };
 
 /// Keeps the way to the services of a cluster: dials one node after the other until one
@@ -264,7 +267,7 @@ private:
       ++dial_;
       if (got)
         return ask(search, *got, where);
-      tried(where);
+      tried(where, got.error());
       again(search, got.error());
     });
     timers_.after(options_.dial_next_after, [this, search, where, is_over] {
@@ -474,7 +477,7 @@ private:
         if (got)
           return ask_aside(*got, where, still_asks);
         if (still_asks())
-          tried(where);
+          tried(where, got.error());
       });
     }
   }
@@ -503,10 +506,12 @@ private:
   }
 
   /// This node was asked, or cannot be: the services are not found by it.
-  void tried(const net::address& where) {
+  void tried(const net::address& where, const problem& why = {}) {
     if (link_ != 0 || is_here_)
       return;
     tried_.insert(to_string(where));
+    if (why.code == errc::denied)
+      refusal_ = why;
     tell_quorum();
   }
 
@@ -514,15 +519,21 @@ private:
   void tell_quorum() {
     auto are_tried = std::ranges::all_of(
       options_.addresses, [this](auto& each) { return tried_.contains(to_string(each)); });
-    auto why = are_tried || tried_.size() >= enough_tried ? heard_ : problem{};
+    auto is_enough = are_tried || tried_.size() >= enough_tried;
+    auto why = is_enough ? heard_ : problem{};
     if (why != quorum_)
       events_.without_quorum(quorum_ = why);
+    // A contact without a majority may be a member that is revoked itself.
+    auto denied = is_enough && (!contact_ || heard_) ? refusal_ : problem{};
+    if (denied != told_refusal_)
+      events_.refused(told_refusal_ = denied);
   }
 
   /// The services are found.
   void forget_quorum() {
     ++around_;
     tried_.clear();
+    refusal_ = {};
     hear({});
   }
 
@@ -827,6 +838,9 @@ private:
   std::uint64_t around_ = 0;
   /// Addresses of nodes that do not lead to the services, since they were found last.
   std::set<std::string> tried_;
+  /// The last `denied` of those, and what was told of it.
+  problem refusal_;
+  problem told_refusal_;
   access_guide guide_;
   /// By their addresses.
   std::map<std::string, dial_under_way> dials_;

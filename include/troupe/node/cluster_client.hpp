@@ -56,16 +56,18 @@ namespace troupe {
 ///
 /// A call that needs a leader waits for an election, within its time. Once the asked node has
 /// reached no majority of the voters for 2 s, such calls end with no_quorum, which names the
-/// missing voters, or with outcome_unknown if they may have been carried out.
+/// missing voters, or with outcome_unknown if they may have been carried out. Once its certificate
+/// is refused, because it was revoked or has expired, all calls end with denied, which says why,
+/// watchers hear of it, and no call succeeds any more.
 class cluster_client {
 public:
   /// Connects to the cluster through the first of `addresses` that answers. Waits up to `wait`;
   /// `links` bounds its links. `identity` is the folder with this client's key and certificates,
   /// which `troupe login` and `troupe ca issue` make; it may be empty only with
   /// link_options::insecure. Errors, each with the last failure: unreachable, incompatible,
-  /// bad_argument (no address, what answers is not a troupe node, a host name is not known, or a
-  /// certificate is refused), timed_out (no address gave a reason); and those of
-  /// security::credentials::load().
+  /// bad_argument (no address, what answers is not a troupe node of this cluster, or a host name is
+  /// not known), denied (the certificate of this client is refused), timed_out (no address gave a
+  /// reason); and those of security::credentials::load().
   static result<std::unique_ptr<cluster_client>>
   connect(std::vector<net::address> addresses, duration wait = std::chrono::seconds{5},
           const net::link_options& links = {}, const std::filesystem::path& identity = {});
@@ -121,11 +123,11 @@ public:
   }
 
   /// Waits up to `wait` for a leader. Errors: no_quorum (at once if no majority of the voters is
-  /// reached), unreachable, timed_out.
+  /// reached), denied (at once), unreachable, timed_out.
   result<void> await_services(duration wait);
 
   /// Asks the node at address() what it knows of its cluster, also without a leader. Errors:
-  /// unreachable, timed_out.
+  /// unreachable, timed_out, denied (at once).
   result<cluster::node_view> look(duration wait);
 
   /// Sends find_records, get_record or count_records to the copy of the registry that this node
@@ -150,6 +152,8 @@ public:
             },
             [this] {
               std::lock_guard guard{mutex_};
+              if (denied_)
+                return denied_;
               return has_no_voters_ ? cluster::voters_client::no_voters() : why_;
             }};
   }
@@ -267,8 +271,9 @@ private:
   caf::strong_actor_ptr contact_;
   net::address contact_address_;
   net::connection_id contact_link_ = 0;
-  /// no_quorum while this node says so.
+  /// no_quorum while this node says so; denied while no node takes this client's certificate.
   problem why_;
+  problem denied_;
   caf::strong_actor_ptr voters_;
   bool has_no_voters_ = false;
   /// Links that the program asked for.

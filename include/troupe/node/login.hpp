@@ -1,13 +1,13 @@
 #pragma once
 
 #include <filesystem>
-#include <utility>
 #include <vector>
 
 #include "troupe/core/calendar.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/join.hpp"
+#include "troupe/node/login_checks.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/join_token.hpp"
@@ -19,12 +19,14 @@ namespace troupe::cluster {
 
 /// Gets a certificate of a cluster by a token, and puts it into `folder`, where cluster_client and
 /// the commands find it. Makes the folder, and a key in it, where they are missing. Blocks as
-/// net::join() does. Errors: those of net::join() and of the disk, in_use (the folder has a
-/// certificate of another cluster).
+/// net::join() does. Errors: those of net::join() and of the disk, in_use (the folder is that of a
+/// node, or has a certificate of another cluster, or one with more rights).
 inline result<security::facts> login(const std::filesystem::path& folder,
                                      const std::vector<net::address>& where,
                                      const security::join_token& token, const net::joiner& who,
-                                     net::join_options how = {}) {
+                                     const login_options& how = {}) {
+  if (auto why = refuse_login(folder))
+    return why;
   if (auto before = security::certificate::load(folder / security::ca_certificate_file)) {
     auto key = security::detail::key_of(before->native());
     if (!key || security::fingerprint_of(*key) != token.ca())
@@ -44,11 +46,14 @@ inline result<security::facts> login(const std::filesystem::path& folder,
   }
   if (!key)
     return key.error();
-  auto got = net::join(where, token, *key, who, std::move(how));
+  auto got = net::join(where, token, *key, who, how.join);
   if (!got)
     return got.error();
   if (auto fits = security::credentials::make(*key, got->own, got->ca, read_calendar()); !fits)
     return fits.error();
+  if (auto fresh = security::facts_of(got->own); fresh)
+    if (auto why = refuse_fewer_rights(folder, *fresh, how))
+      return why;
   if (auto put = security::put_certificates(folder, got->ca, got->own); !put)
     return put.error();
   return security::facts_of(got->own);

@@ -81,8 +81,8 @@ private:
       run_on(home, [this, sent, answer = std::move(answer)] {
         if (answer)
           status_->valid_until = (sent + status_->worth()).time_since_epoch().count();
-        else if (answer.error().code == errc::stale_token)
-          lose(answer.error());
+        else if (answer.error().code == errc::stale_token || answer.error().code == errc::denied)
+          lose(answer.error()); // it could not be renewed any more
       });
     };
     locks_.service().async(lock::renew{status_->held.name, status_->held.token, ttl}, ttl,

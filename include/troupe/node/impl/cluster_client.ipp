@@ -27,7 +27,7 @@ namespace troupe::cluster {
 
 /// Another try may do better: the node may be starting.
 inline bool may_come_right(errc code) {
-  return code != errc::bad_argument && code != errc::incompatible;
+  return code != errc::bad_argument && code != errc::incompatible && code != errc::denied;
 }
 
 } // namespace troupe::cluster
@@ -120,9 +120,11 @@ TROUPE_COMPILED result<net::link_ptr> cluster_client::link_to(const net::address
 
 TROUPE_COMPILED result<void> cluster_client::await_services(duration wait) {
   std::unique_lock guard{mutex_};
-  changed_.wait_for(guard, wait, [this] { return entry_ || why_; });
+  changed_.wait_for(guard, wait, [this] { return entry_ || why_ || denied_; });
   if (entry_)
     return {};
+  if (denied_)
+    return denied_;
   if (why_)
     return why_;
   if (last_problem_)
@@ -139,7 +141,9 @@ cluster_client::knowledge(std::chrono::steady_clock::time_point deadline) {
   caf::strong_actor_ptr entry;
   {
     std::unique_lock guard{mutex_};
-    changed_.wait_until(guard, deadline, [this] { return entry_ || contact_; });
+    changed_.wait_until(guard, deadline, [this] { return entry_ || contact_ || denied_; });
+    if (!entry_ && !contact_ && denied_)
+      return denied_;
     if (!entry_ && contact_)
       kept_.insert(contact_link_);
     entry = entry_ ? entry_ : contact_;
@@ -236,10 +240,21 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   changed_.notify_all();
                                 },
                                 [this](const problem& why) {
-                                  clients_->refuse(why);
-                                  std::lock_guard guard{mutex_};
+                                  std::unique_lock guard{mutex_};
                                   why_ = why;
                                   changed_.notify_all();
+                                  if (denied_)
+                                    return;
+                                  guard.unlock();
+                                  clients_->refuse(why);
+                                },
+                                [this](const problem& why) {
+                                  std::unique_lock guard{mutex_};
+                                  denied_ = why;
+                                  changed_.notify_all();
+                                  auto now = denied_ ? denied_ : why_;
+                                  guard.unlock();
+                                  clients_->refuse(now);
                                 }};
   access_
     = system_.spawn<caf::stateful_actor<cluster::access_state>>(std::move(how), std::move(events));
