@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "caf/actor_addr.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/message.hpp"
 #include "caf/result.hpp"
@@ -176,34 +177,49 @@ public:
     claims_.step(claims::put{std::move(what)});
   }
 
-  /// Registers an agent and calls `done` once the cluster knows it. Ids that end with
-  /// "@" and the name of the node are its own and need no claim.
-  void add_agent(const std::string& id, const agent_options& how, done_handler done) {
+  /// Registers the agent `who` and calls `done` once the cluster knows it. Ids that end with
+  /// "@" and the name of the node are its own and need no claim. Returns a number for
+  /// give_up_agent().
+  request_id add_agent(const std::string& id, const caf::actor_addr& who, const agent_options& how,
+                       done_handler done) {
     registry::record made;
     made.key = {registry::record_kind::agent, id, setup_.id};
     made.capabilities = how.capabilities;
     made.groups = how.groups;
     made.metadata = how.metadata;
     made.registered = read_calendar();
-    if (how.on_name_taken)
-      on_name_taken_[id] = how.on_name_taken;
     auto at = id.rfind('@');
-    if (at != std::string::npos && id.substr(at + 1) != setup_.name)
-      return done({errc::bad_argument, "agent id '" + id.substr(0, 64)
-                                         + "' names another node; "
-                                           "end it with @"
-                                         + setup_.name + " or leave out the @"});
+    if (at != std::string::npos && id.substr(at + 1) != setup_.name) {
+      done({errc::bad_argument, "agent id '" + id.substr(0, 64)
+                                  + "' names another node; "
+                                    "end it with @"
+                                  + setup_.name + " or leave out the @"});
+      return 0;
+    }
     auto is_claimed = how.unique && at == std::string::npos;
     if (!is_claimed)
       made.key.name = unclaimed(id);
     if (!how.unique && at == std::string::npos)
       made.capabilities.insert(id); // several may have it
-    step(claims::add{std::move(made), is_claimed},
-         is_claimed ? [this, id, done = std::move(done)](const problem& why) {
-           if (why)
-             on_name_taken_.erase(id);
-           done(why);
-         } : std::move(done));
+    auto number = ++last_asker_;
+    if (is_claimed)
+      named_[id] = {number, who, how.on_name_taken};
+    askers_.emplace(number, [this, id, number, done = std::move(done)](const problem& why) {
+      if (why)
+        forget_named(id, number);
+      done(why);
+    });
+    claims_.step(claims::add{std::move(made), is_claimed}, number);
+    return number;
+  }
+
+  /// Nobody waits for that add_agent() any more: takes back what it has done, or yet does. By now
+  /// another agent may have the id; that one stays.
+  void give_up_agent(const std::string& id, request_id number) {
+    if (number == 0)
+      return;
+    forget_named(id, number);
+    claims_.step(claims::remove{id}, number);
   }
 
   /// Says that this node is in maintenance, or no longer is, and has its workers get nothing new.
@@ -219,11 +235,13 @@ public:
   }
 
   void remove_agent(const std::string& id) {
-    setup_.router.run([id, node = setup_.id](router::router_state& state) {
-      state.remove_agent(id);
-      state.places().remove(id, node);
-    });
-    on_name_taken_.erase(id);
+    setup_.router.run([id](router::router_state& state) { state.remove_agent(id); });
+    agent_ended(id);
+  }
+
+  /// The router hands nothing to it any more. It may have another agent of that id already.
+  void agent_ended(const std::string& id) {
+    named_.erase(id);
     claims_.step(claims::remove{id});
   }
 
@@ -349,6 +367,12 @@ private:
     show(what.what, false);
   }
 
+  void perform(claims::hide& what) {
+    setup_.router.run([where = place_of(what.what)](router::router_state& state) {
+      state.places().remove(where.agent, where.node);
+    });
+  }
+
   void perform(claims::rise& what) {
     setup_.risen(what.boot);
   }
@@ -367,17 +391,25 @@ private:
 
   /// The agent gets nothing more from here on, and is told.
   void perform(claims::lost_name& what) {
-    auto told = on_name_taken_.extract(what.name);
-    setup_.router.run([id = what.name, why = what.why, is_told = static_cast<bool>(told),
-                       node = setup_.id](router::router_state& state) {
-      auto agent = state.remove_agent(id);
-      state.places().remove(id, node);
-      if (agent && !is_told)
-        agent->enqueue(nullptr, caf::make_message_id(),
-                       caf::make_message(caf::exit_msg{agent->address(), to_error(why)}), nullptr);
-    });
-    if (told)
-      told.mapped()(what.why);
+    auto found = named_.find(what.name);
+    if (found == named_.end() || found->second.number != what.added)
+      return;
+    auto agent = std::move(named_.extract(found).mapped());
+    setup_.router.run(
+      [id = what.name, why = what.why, who = agent.who,
+       is_told = static_cast<bool>(agent.on_name_taken)](router::router_state& state) {
+        auto gone = state.remove_agent(id, who);
+        if (gone && !is_told)
+          gone->enqueue(nullptr, caf::make_message_id(),
+                        caf::make_message(caf::exit_msg{gone->address(), to_error(why)}), nullptr);
+      });
+    if (agent.on_name_taken)
+      agent.on_name_taken(what.why);
+  }
+
+  void forget_named(const std::string& id, request_id number) {
+    if (auto found = named_.find(id); found != named_.end() && found->second.number == number)
+      named_.erase(found);
   }
 
   /// Whether this node is in maintenance. What others show of it may be worse than that.
@@ -580,8 +612,14 @@ private:
   std::map<caf::actor_addr, std::string> guarded_;
   /// Of the registry, while its pages come in.
   std::optional<shown_records> snapshot_;
-  /// Of agents that want to be told.
-  std::map<std::string, std::function<void(const problem&)>> on_name_taken_;
+  /// An agent whose name is claimed.
+  struct named_agent {
+    request_id number = 0; // of its add_agent()
+    caf::actor_addr who;
+    std::function<void(const problem&)> on_name_taken;
+  };
+
+  std::map<std::string, named_agent> named_;
   /// Where the services are.
   failure_detector failures_;
   bool is_leading_ = false;
