@@ -32,6 +32,22 @@ TEST_CASE("an agent that has quit leaves nothing behind", "[node][agents]") {
   CHECK(c.until([&] { return std::ranges::none_of(made, is_there); }));
 }
 
+TEST_CASE("an agent that takes the place of one that has just ended stays", "[node][agents]") {
+  testing::cluster c{1};
+  for (auto each = 0; each < 300; ++each) {
+    auto add = [&] {
+      return c[0]
+        .agent(
+          "heir", [](const std::string& text) { return text; },
+          [](agent_context& self, int) { self.quit(); })
+        .has_value();
+    };
+    REQUIRE(c.until(add)); // once the last one has ended
+    REQUIRE(answer_of(c[0], "heir") == "hello");
+    REQUIRE(c[0].send(to_agent("heir"), 1));
+  }
+}
+
 TEST_CASE("an agent of functions ends when it is taken back", "[node][agents]") {
   testing::cluster c{1};
   auto& registry = c[0].system().registry();

@@ -9,29 +9,32 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "caf/actor_addr.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/message.hpp"
 #include "caf/result.hpp"
 #include "caf/stateful_actor.hpp"
 #include "caf/system_messages.hpp"
 #include "caf/typed_response_promise.hpp"
+#include "troupe/cluster/claims.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/shell.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/calendar.hpp"
 #include "troupe/core/once_all.hpp"
 #include "troupe/host/watcher.hpp"
 #include "troupe/net/gate.hpp"
-#include "troupe/node/announcer.hpp"
 #include "troupe/node/failure_detector.hpp"
 #include "troupe/node/health_checker.hpp"
 #include "troupe/node/known_nodes.hpp"
 #include "troupe/node/messages.hpp"
-#include "troupe/node/name_claims.hpp"
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/peer_links.hpp"
@@ -70,7 +73,7 @@ struct member_setup {
   /// What the registry says of a node: where it is, or that it has left.
   std::function<void(const registry::record&)> node_is = [](const registry::record&) {};
   std::function<void(const std::string& node)> node_left = [](const std::string&) {};
-  /// The services have heard of a later life of this node, so it goes on as this boot.
+  /// The services have heard of a later life of this node: keep this boot, then call go_on_as().
   std::function<void(boot_number)> risen = [](boot_number) {};
 };
 
@@ -87,17 +90,8 @@ public:
       timers_(self),
       links_(self, setup_.router, nodes_),
       copy_(setup_.bounds),
-      announcer_(self, setup_.registry,
-                 {setup_.id, setup_.boot, setup_.heartbeat_every, setup_.log,
-                  [this] {
-                    claim_again();
-                    setup_.risen(announcer_.book().boot());
-                  }}),
-      claims_(self, setup_.names,
-              {setup_.id, [this] { return announcer_.book().boot(); },
-               [this](const auto& claims) { keep_tokens(claims); },
-               [this](const std::string& id, const problem& why) { lose_name(id, why); },
-               [this](boot_number heard) { announcer_.rise_above(heard); }, setup_.log}),
+      claims_(self, this,
+              {setup_.id, setup_.boot, {.heartbeat_every = setup_.heartbeat_every}, self->id()}),
       failures_(self, {setup_.lost_after, setup_.registry, setup_.names, setup_.scheduler,
                        setup_.log, [this](const std::string& node) { return nodes_.name_of(node); },
                        [this](const std::string& node) { return nodes_.is_fleeting(node); }}),
@@ -128,7 +122,7 @@ public:
                        if (news)
                          run_on(home, [this, what = *news] { follow(what); });
                      });
-    announcer_.beat();
+    claims_.step(claims::begin{});
   }
 
   /// The services are on this node from here on. What it knows of the other nodes goes into
@@ -160,13 +154,12 @@ public:
 
   /// The registry can be reached, or again: says everything anew.
   void bound() {
-    announcer_.put_all();
-    claim_again();
+    claims_.step(claims::bound{});
   }
 
-  /// This node goes on as that boot, as somebody has heard of an earlier one.
+  /// This node goes on as that boot, which its folder has: somebody has heard of an earlier one.
   void go_on_as(boot_number now) {
-    announcer_.follow(now);
+    claims_.step(claims::risen{now});
   }
 
   /// Says so if one of these services of this node ends while the node goes on.
@@ -181,77 +174,83 @@ public:
 
   /// Says something about this node or one of its services.
   void put(registry::record what) {
-    announcer_.put({std::move(what)});
+    claims_.step(claims::put{std::move(what)});
   }
 
-  /// Registers an agent and calls `done` once the cluster knows it. Ids that end with
-  /// "@" and the name of the node are its own and need no claim.
-  void add_agent(const std::string& id, const agent_options& how, done_handler done) {
+  /// Registers the agent `who` and calls `done` once the cluster knows it. Ids that end with
+  /// "@" and the name of the node are its own and need no claim. Returns a number for
+  /// give_up_agent().
+  request_id add_agent(const std::string& id, const caf::actor_addr& who, const agent_options& how,
+                       done_handler done) {
     registry::record made;
     made.key = {registry::record_kind::agent, id, setup_.id};
     made.capabilities = how.capabilities;
     made.groups = how.groups;
     made.metadata = how.metadata;
     made.registered = read_calendar();
-    if (how.on_name_taken)
-      on_name_taken_[id] = how.on_name_taken;
     auto at = id.rfind('@');
-    if (at != std::string::npos && id.substr(at + 1) != setup_.name)
-      return done({errc::bad_argument, "agent id '" + id.substr(0, 64)
-                                         + "' names another node; "
-                                           "end it with @"
-                                         + setup_.name + " or leave out the @"});
-    if (how.unique && at == std::string::npos)
-      return claim(std::move(made), std::move(done));
-    made.key.name = unclaimed(id);
-    if (at == std::string::npos)
+    if (at != std::string::npos && id.substr(at + 1) != setup_.name) {
+      done({errc::bad_argument, "agent id '" + id.substr(0, 64)
+                                  + "' names another node; "
+                                    "end it with @"
+                                  + setup_.name + " or leave out the @"});
+      return 0;
+    }
+    auto is_claimed = how.unique && at == std::string::npos;
+    if (!is_claimed)
+      made.key.name = unclaimed(id);
+    if (!how.unique && at == std::string::npos)
       made.capabilities.insert(id); // several may have it
-    show(made);
-    announcer_.put({std::move(made)}, std::move(done));
+    auto number = ++last_asker_;
+    if (is_claimed)
+      named_[id] = {number, who, how.on_name_taken};
+    askers_.emplace(number, [this, id, number, done = std::move(done)](const problem& why) {
+      if (why)
+        forget_named(id, number);
+      done(why);
+    });
+    claims_.step(claims::add{std::move(made), is_claimed}, number);
+    return number;
+  }
+
+  /// Nobody waits for that add_agent() any more: takes back what it has done, or yet does. By now
+  /// another agent may have the id; that one stays.
+  void give_up_agent(const std::string& id, request_id number) {
+    if (number == 0)
+      return;
+    forget_named(id, number);
+    claims_.step(claims::remove{id}, number);
   }
 
   /// Says that this node is in maintenance, or no longer is, and has its workers get nothing new.
   /// Calls `done` once registry and scheduler have heard it.
   void maintain(bool on, done_handler done) {
-    auto self = announcer_.book().find(registry::record_kind::node, setup_.name);
+    auto self = book().find(registry::record_kind::node, setup_.name);
     if (!self)
       return done({}); // it says so when it begins to speak
     auto heard = once_all(2, std::move(done));
     self->status = on ? registry::record_status::maintenance : registry::record_status::active;
-    announcer_.put({std::move(*self)}, heard);
+    step(claims::put{std::move(*self)}, heard);
     maintain_workers({}, on, heard);
   }
 
   void remove_agent(const std::string& id) {
-    setup_.router.run([id, node = setup_.id](router::router_state& state) {
-      state.remove_agent(id);
-      state.places().remove(id, node);
-    });
-    on_name_taken_.erase(id);
-    claims_.withdraw(id);
-    // First: who hears that the agent is gone may claim its name.
-    auto release = [&](const std::vector<registry::record>& gone) {
-      if (gone.front().token != 0)
-        claims_.release({id});
-    };
-    if (!announcer_.take_back(registry::record_kind::agent, id, release))
-      announcer_.take_back(registry::record_kind::agent, unclaimed(id), release);
+    setup_.router.run([id](router::router_state& state) { state.remove_agent(id); });
+    agent_ended(id);
+  }
+
+  /// The router hands nothing to it any more. It may have another agent of that id already.
+  void agent_ended(const std::string& id) {
+    named_.erase(id);
+    claims_.step(claims::remove{id});
   }
 
   /// Takes back all that this node ever said, for good. Calls `done` once all services have
   /// heard it, with the first problem.
   void leave(done_handler done) {
-    auto heard = once_all(3, std::move(done));
-    auto release = [&](const std::vector<registry::record>& gone) {
-      std::vector<std::string> names;
-      for (auto& each : gone)
-        if (each.token != 0)
-          names.push_back(each.key.name);
-      claims_.release(names, heard);
-    };
-    announcer_.take_back_all(release, heard);
-    ask_service(self_, setup_.scheduler,
-                scheduler::worker_lost{setup_.id, announcer_.book().boot(), {}},
+    auto heard = once_all(2, std::move(done));
+    step(claims::leave{}, heard);
+    ask_service(self_, setup_.scheduler, scheduler::worker_lost{setup_.id, book().boot(), {}},
                 [heard](const auto& answer) { heard(answer ? problem{} : answer.error()); });
   }
 
@@ -287,6 +286,8 @@ public:
   }
 
 private:
+  friend class shell<claims, member_state>;
+
   /// As the registry wants names that nobody claimed: with the id of their node.
   [[nodiscard]] std::string unclaimed(const std::string& agent) const {
     return agent + '@' + setup_.id;
@@ -328,66 +329,97 @@ private:
 
   // -- names ---------------------------------------------------------------------------
 
-  void claim(registry::record what, done_handler done) {
-    auto id = what.key.name;
-    claims_.claim(id, [this, id, what = std::move(what),
-                       done = std::move(done)](const result<std::uint64_t>& token) mutable {
-      if (!token) {
-        on_name_taken_.erase(id);
-        return done(token.error());
-      }
-      what.token = *token;
-      show(what);
-      announcer_.put({std::move(what)}, std::move(done));
+  [[nodiscard]] const registry::own_records& book() const {
+    return claims_.machine().book();
+  }
+
+  /// `done` is kept until the claims say how it ended.
+  void step(claims::event what, done_handler done) {
+    auto id = ++last_asker_;
+    askers_.emplace(id, std::move(done));
+    claims_.step(std::move(what), id);
+  }
+
+  void perform(claims::ask& what) {
+    auto send = [&]<class Words>(const Words& words) {
+      constexpr bool is_registry
+        = std::is_same_v<
+            Words,
+            registry::
+              put_records> || std::is_same_v<Words, registry::heartbeat> || std::is_same_v<Words, registry::find_owner>;
+      auto answer = [this, id = what.id](const result<typename Words::result>& heard) {
+        claims_.step(claims::heard<typename Words::result>{heard}, id);
+      };
+      if constexpr (is_registry)
+        ask_service(self_, setup_.registry, words, answer);
+      else
+        ask_service(self_, setup_.names, words, answer);
+    };
+    std::visit(send, what.what);
+  }
+
+  void perform(claims::done& what) {
+    if (auto found = askers_.extract(what.id))
+      found.mapped()(what.why);
+  }
+
+  void perform(claims::show& what) {
+    show(what.what, false);
+  }
+
+  void perform(claims::hide& what) {
+    setup_.router.run([where = place_of(what.what)](router::router_state& state) {
+      state.places().remove(where.agent, where.node);
     });
   }
 
-  void claim_again() {
-    std::vector<std::string> names;
-    for (auto& each : announcer_.book().all())
-      if (each.token != 0 && !each.removed)
-        names.push_back(each.key.name);
-    claims_.claim_again(names);
+  void perform(claims::rise& what) {
+    setup_.risen(what.boot);
   }
 
-  /// Records carry the tokens of their claims.
-  void keep_tokens(const std::vector<registry::names::name_claim>& claims) {
-    std::vector<registry::record> changed;
-    for (auto& each : claims) {
-      auto known = announcer_.book().find(registry::record_kind::agent, each.name);
-      if (!known || known->token == each.token)
-        continue;
-      known->token = each.token;
-      changed.push_back(std::move(*known));
-    }
-    announcer_.put(std::move(changed));
+  void perform(claims::warn& what) {
+    setup_.log.warn(what.text);
   }
 
-  /// Another has a newer claim: the agent gets nothing more from here on, and is told.
-  void lose_name(const std::string& id, const problem& why) {
-    setup_.log.warn("agent '" + id + "' has lost its name: " + why.detail);
-    auto told = on_name_taken_.extract(id);
-    setup_.router.run([id, why, is_told = static_cast<bool>(told),
-                       node = setup_.id](router::router_state& state) {
-      auto agent = state.remove_agent(id);
-      state.places().remove(id, node);
-      if (agent && !is_told)
-        agent->enqueue(nullptr, caf::make_message_id(),
-                       caf::make_message(caf::exit_msg{agent->address(), to_error(why)}), nullptr);
-    });
-    announcer_.take_back(registry::record_kind::agent, id, [](const auto&) {}); // it is another's
-    if (told)
-      told.mapped()(why);
+  void perform(claims::complain& what) {
+    setup_.log.complain(what.topic, what.detail);
+  }
+
+  void perform(claims::settle& what) {
+    setup_.log.settle(what.topic);
+  }
+
+  /// The agent gets nothing more from here on, and is told.
+  void perform(claims::lost_name& what) {
+    auto found = named_.find(what.name);
+    if (found == named_.end() || found->second.number != what.added)
+      return;
+    auto agent = std::move(named_.extract(found).mapped());
+    setup_.router.run(
+      [id = what.name, why = what.why, who = agent.who,
+       is_told = static_cast<bool>(agent.on_name_taken)](router::router_state& state) {
+        auto gone = state.remove_agent(id, who);
+        if (gone && !is_told)
+          gone->enqueue(nullptr, caf::make_message_id(),
+                        caf::make_message(caf::exit_msg{gone->address(), to_error(why)}), nullptr);
+      });
+    if (agent.on_name_taken)
+      agent.on_name_taken(what.why);
+  }
+
+  void forget_named(const std::string& id, request_id number) {
+    if (auto found = named_.find(id); found != named_.end() && found->second.number == number)
+      named_.erase(found);
   }
 
   /// Whether this node is in maintenance. What others show of it may be worse than that.
   [[nodiscard]] bool rests() const {
-    auto self = announcer_.book().find(registry::record_kind::node, setup_.name);
+    auto self = book().find(registry::record_kind::node, setup_.name);
     return self && self->status == registry::record_status::maintenance;
   }
 
   /// Agents of this node are found here before the registry has told of them.
-  void show(const registry::record& what, bool rests = false) {
+  void show(const registry::record& what, bool rests) {
     auto where = place_of(what);
     where.rests = rests;
     setup_.router.run([where = std::move(where)](router::router_state& state) mutable {
@@ -423,11 +455,11 @@ private:
         health_.add(value.key, place_of(value).agent);
       else
         health_.remove(value.key);
-      if (auto lost = own_name_lost(each); !lost.empty())
-        lose_name(value.key.name, {errc::name_taken, std::move(lost)});
-      else if (value.key.owner != setup_.id)
+      if (auto own = book().find(value.key.kind, value.key.name); own && own->token != 0)
+        follow_claim(each, shown);
+      if (value.key.owner != setup_.id)
         follow_agent(value, shown, each.what.status);
-      else if (auto own = announcer_.book().find(value.key.kind, value.key.name))
+      else if (auto own = book().find(value.key.kind, value.key.name))
         show(*own, rests());
     }
     if (snapshot_ && !news.rest)
@@ -468,21 +500,13 @@ private:
     });
   }
 
-  /// Returns who has the name of an agent of this node now, for people; empty if that is
-  /// no news.
-  [[nodiscard]] std::string own_name_lost(const registry::change& news) const {
+  /// What is said of the name of an agent of this node.
+  void follow_claim(const registry::change& news, bool shown) {
     auto& value = news.what.value;
-    auto own = announcer_.book().find(registry::record_kind::agent, value.key.name);
-    if (!own || own->token == 0)
-      return {};
-    if (value.key.owner == setup_.id)
-      return news.kind == registry::change_kind::taken && value.token == own->token
-               ? "another node has a newer claim to '" + value.key.name + "'"
-               : std::string{};
-    return registry::is_shown(news.kind) && value.token > own->token
-             ? "node " + nodes_.name_of(value.key.owner) + " has a newer claim to '"
-                 + value.key.name + "'"
-             : std::string{};
+    auto is_taken = news.kind == registry::change_kind::taken;
+    if (value.key.owner == setup_.id ? is_taken : shown)
+      claims_.step(claims::seen{value.key.name, value.key.owner, value.token, is_taken,
+                                nodes_.name_of(value.key.owner)});
   }
 
   void follow_node(const registry::record_view& what, bool shown) {
@@ -539,7 +563,7 @@ private:
         pages.emplace_back();
       pages.back().records.push_back(what);
     };
-    for (auto& each : announcer_.book().all())
+    for (auto& each : book().all())
       add(each);
     copy_.for_each([&](const registry::record_view& each) {
       auto& owner = each.value.key.owner;
@@ -581,14 +605,21 @@ private:
   peer_links links_;
   /// What the registry has told, for the next one and for those who ask while there is none.
   registry_copy copy_;
-  announcer announcer_;
-  name_claims claims_;
+  shell<claims, member_state> claims_;
+  std::map<request_id, done_handler> askers_;
+  request_id last_asker_ = 0;
   std::optional<host::watcher<registry::registry_protocol, registry::watch_records>> watcher_;
   std::map<caf::actor_addr, std::string> guarded_;
   /// Of the registry, while its pages come in.
   std::optional<shown_records> snapshot_;
-  /// Of agents that want to be told.
-  std::map<std::string, std::function<void(const problem&)>> on_name_taken_;
+  /// An agent whose name is claimed.
+  struct named_agent {
+    request_id number = 0; // of its add_agent()
+    caf::actor_addr who;
+    std::function<void(const problem&)> on_name_taken;
+  };
+
+  std::map<std::string, named_agent> named_;
   /// Where the services are.
   failure_detector failures_;
   bool is_leading_ = false;

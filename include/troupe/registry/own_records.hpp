@@ -82,6 +82,11 @@ public:
     return result;
   }
 
+  /// The number of records that are not removed.
+  [[nodiscard]] std::size_t size() const {
+    return records_.size();
+  }
+
   /// The version of the last change.
   [[nodiscard]] std::uint64_t version() const {
     return last_version_;

@@ -158,6 +158,12 @@ public:
     return entrance_->agents.remove(self_, id);
   }
 
+  /// The same, if `agent` is the one of that id. By then another one may be.
+  caf::strong_actor_ptr remove_agent(const std::string& id, const caf::actor_addr& agent) {
+    auto found = entrance_->agents.find(id);
+    return found && found->address() == agent ? remove_agent(id) : nullptr;
+  }
+
   // -- what the node knows -------------------------------------------------------------
 
   [[nodiscard]] detail::routes& places() {

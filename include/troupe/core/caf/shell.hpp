@@ -49,6 +49,10 @@ public:
     carry_out(out);
   }
 
+  [[nodiscard]] const Machine& machine() const {
+    return machine_;
+  }
+
 private:
   void carry_out(effects& out) {
     for (auto& each : out)

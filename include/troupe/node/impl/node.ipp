@@ -115,7 +115,7 @@ struct node::inside {
       run_on_member(*member, [where](cluster::member_state& state) { state.links().want(where); });
     };
     asks.agent_ended = [member](const std::string& agent) {
-      run_on_member(*member, [agent](cluster::member_state& state) { state.remove_agent(agent); });
+      run_on_member(*member, [agent](cluster::member_state& state) { state.agent_ended(agent); });
     };
     if (data_.is_durable())
       if (auto why = open_group())
@@ -1048,6 +1048,10 @@ TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
     bool is_added = false;
   };
   auto mine = std::make_shared<attempt>();
+  auto take_back = [&] { // by now another one may have that id
+    inside_->router_->run(
+      [id, who = actor->address()](router::router_state& state) { state.remove_agent(id, who); });
+  };
   auto why = inside_->on_router<problem>(
     [id, actor, mine](router::router_state& state) {
       std::lock_guard guard{mine->mutex};
@@ -1062,17 +1066,22 @@ TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
     std::unique_lock guard{mine->mutex};
     mine->is_given_up = true;
     if (auto is_added = mine->is_added; guard.unlock(), is_added)
-      remove_agent(id); // else another one may have that name
+      take_back();
   }
   if (why)
     return why;
+  auto number = std::make_shared<request_id>(0); // for the member alone
   why = inside::wait_until_done([&](std::function<void(problem)> done) {
-    inside_->on_member([id, how, done = std::move(done)](cluster::member_state& state) {
-      state.add_agent(id, how, done);
-    });
+    inside_->on_member(
+      [id, how, number, who = actor->address(), done](cluster::member_state& state) {
+        *number = state.add_agent(id, who, how, done);
+      });
   });
-  if (why)
-    remove_agent(id);
+  if (!why)
+    return {};
+  inside_->on_member(
+    [id, number](cluster::member_state& state) { state.give_up_agent(id, *number); });
+  take_back(); // then the id is free
   return why;
 }
 

@@ -1,0 +1,868 @@
+#include "troupe/cluster/claims.hpp" // the header under test
+#include "troupe/registry/name_table.hpp"
+#include "troupe/registry/record_table.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace claims_test {
+
+using namespace std::literals;
+using namespace troupe;
+using cluster::claims;
+using cluster::claims_options;
+namespace names = registry::names;
+
+namespace {
+
+constexpr auto agent_kind = registry::record_kind::agent;
+constexpr auto same_identity = "another live process has this node's identity";
+
+registry::record agent(const std::string& name, const std::string& node = "n1") {
+  registry::record made;
+  made.key = {agent_kind, name, node};
+  return made;
+}
+
+problem no(errc code) {
+  return {code, "for the test"};
+}
+
+/// The claims of node n1, and what they lead to. It answers nothing by itself.
+class speaker {
+public:
+  explicit speaker(boot_number boot = 5, claims_options how = {}) : it_("n1", boot, how, 1) {}
+
+  void step(claims::event what, request_id id = 0) {
+    it_.step(now, id, std::move(what), out);
+    CHECK(it_.flaws() == std::vector<std::string>{});
+  }
+
+  void pass(duration span) {
+    auto end = now + span;
+    while (it_.next_deadline() && *it_.next_deadline() <= end) {
+      now = std::max(now, *it_.next_deadline());
+      it_.tick(now, out);
+      CHECK(it_.flaws() == std::vector<std::string>{});
+    }
+    now = end;
+  }
+
+  /// The first effect of that kind that was not taken yet.
+  template <class Effect>
+  std::optional<Effect> next() {
+    for (auto each = out.begin(); each != out.end(); ++each)
+      if (auto* found = std::get_if<Effect>(&*each)) {
+        auto taken = std::move(*found);
+        out.erase(each);
+        return taken;
+      }
+    return std::nullopt;
+  }
+
+  /// The first question of that kind; its id is `asked`.
+  template <class Words>
+  std::optional<Words> question() {
+    for (auto each = out.begin(); each != out.end(); ++each)
+      if (auto* found = std::get_if<claims::ask>(&*each))
+        if (auto* words = std::get_if<Words>(&found->what)) {
+          asked = found->id;
+          auto taken = *words;
+          out.erase(each);
+          return taken;
+        }
+    return std::nullopt;
+  }
+
+  template <class Result>
+  void answer(result<Result> what) {
+    step(claims::heard<Result>{std::move(what)}, asked);
+  }
+
+  void take() {
+    REQUIRE(question<registry::put_records>());
+    answer<registry::put_report>(registry::put_report{.merged = 1});
+  }
+
+  void grant(std::uint64_t token) {
+    auto what = question<names::claim>();
+    REQUIRE(what);
+    names::claims given;
+    for (auto& each : what->names)
+      given.claimed.push_back({each, what->owner, what->boot, token++});
+    answer<names::claims>(given);
+  }
+
+  /// An agent that the cluster knows.
+  void have(const std::string& name, std::uint64_t token) {
+    step(claims::add{agent(name), true}, 1'000 + token);
+    grant(token);
+    take();
+    out.clear();
+  }
+
+  errc ended(request_id id) {
+    auto what = next<claims::done>();
+    REQUIRE(what);
+    CHECK(what->id == id);
+    return what->why.code;
+  }
+
+  claims it_;
+  claims::effects out;
+  time_point now{1h};
+  request_id asked = 0;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(speaker, "a name is shown and told once it is claimed", "[node][names]") {
+  step(claims::add{agent("painter"), true}, 7);
+  CHECK_FALSE(next<claims::show>());
+  CHECK_FALSE(question<registry::put_records>());
+  grant(3);
+  auto shown = next<claims::show>();
+  REQUIRE(shown);
+  CHECK(shown->what.token == 3);
+  auto told = question<registry::put_records>();
+  REQUIRE(told);
+  CHECK(told->records.front().token == 3);
+  CHECK_FALSE(next<claims::done>());
+  answer<registry::put_report>(registry::put_report{});
+  CHECK(ended(7) == errc::none);
+}
+
+TEST_CASE_METHOD(speaker, "a name that another has is refused, and shown nowhere",
+                 "[node][names]") {
+  step(claims::add{agent("painter"), true}, 7);
+  REQUIRE(question<names::claim>());
+  answer<names::claims>(no(errc::name_taken));
+  CHECK(ended(7) == errc::name_taken);
+  CHECK(out.empty());
+}
+
+TEST_CASE_METHOD(speaker, "a claim is given back if its agent has ended, or its outcome is unknown",
+                 "[node][names]") {
+  step(claims::add{agent("painter"), true}, 7);
+  SECTION("it has ended") {
+    step(claims::remove{"painter"});
+    grant(3);
+    CHECK(ended(7) == errc::withdrawn);
+  }
+  SECTION("no answer came") {
+    pass(10s);
+    CHECK(ended(7) == errc::timed_out);
+  }
+  auto given = question<names::release>();
+  REQUIRE(given);
+  CHECK(given->names == std::vector{"painter"s});
+  CHECK_FALSE(next<claims::show>());
+}
+
+TEST_CASE_METHOD(speaker, "an agent that takes the place of one that ended gets its claim",
+                 "[node][names]") {
+  step(claims::add{agent("painter"), true}, 7);
+  REQUIRE(question<names::claim>());
+  step(claims::remove{"painter"});
+  step(claims::add{agent("painter"), true}, 8);
+  CHECK_FALSE(question<names::claim>()); // never two under way
+  step(claims::add{agent("painter"), true}, 9);
+  CHECK(ended(9) == errc::in_use);
+  SECTION("which is granted") {
+    answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
+    CHECK(ended(7) == errc::withdrawn);
+    CHECK_FALSE(question<names::release>());
+    take();
+    CHECK(ended(8) == errc::none);
+  }
+  SECTION("which is claimed again if not") {
+    answer<names::claims>(no(errc::no_quorum));
+    CHECK(ended(7) == errc::no_quorum);
+    CHECK_FALSE(question<names::release>());
+    grant(4);
+    take();
+    CHECK(ended(8) == errc::none);
+  }
+  SECTION("unless it has ended, too") {
+    step(claims::remove{"painter"});
+    CHECK(ended(8) == errc::withdrawn);
+    answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
+    CHECK(ended(7) == errc::withdrawn);
+    CHECK(question<names::release>());
+  }
+}
+
+TEST_CASE_METHOD(speaker, "a name is released before the registry hears that its agent is gone",
+                 "[node][names]") {
+  have("painter", 3);
+  step(claims::remove{"painter"});
+  auto hidden = next<claims::hide>();
+  REQUIRE(hidden);
+  CHECK(hidden->what.key.name == "painter");
+  REQUIRE(out.size() == 2);
+  CHECK(std::holds_alternative<names::release>(std::get<claims::ask>(out.front()).what));
+  auto gone = std::get<registry::put_records>(std::get<claims::ask>(out.back()).what);
+  CHECK(gone.records.front().removed);
+  SECTION("and not claimed again before that is answered") {
+    step(claims::add{agent("painter"), true}, 8);
+    CHECK_FALSE(question<names::claim>());
+    REQUIRE(question<names::release>());
+    answer<names::freed>(names::freed{{"painter"}});
+    CHECK(question<names::claim>());
+  }
+  SECTION("an agent that ends before that hears it") {
+    step(claims::add{agent("painter"), true}, 8);
+    step(claims::remove{"painter"});
+    CHECK(ended(8) == errc::withdrawn);
+    REQUIRE(question<names::release>());
+    answer<names::freed>(names::freed{});
+    CHECK_FALSE(question<names::claim>());
+  }
+}
+
+TEST_CASE_METHOD(speaker, "an answer about another name is none", "[node][names]") {
+  step(claims::add{agent("painter"), true}, 7);
+  REQUIRE(question<names::claim>());
+  answer<names::claims>(names::claims{{{"sculptor", "n1", 5, 3}}});
+  CHECK(ended(7) == errc::failed);
+  CHECK_FALSE(next<claims::show>());
+  CHECK(question<names::release>());
+}
+
+TEST_CASE_METHOD(speaker, "answers after their question was given up change nothing",
+                 "[node][names]") {
+  step(claims::add{agent("painter"), true}, 7);
+  REQUIRE(question<names::claim>());
+  auto old = asked;
+  pass(10s);
+  out.clear();
+  step(claims::heard<names::claims>{names::claims{{{"painter", "n1", 5, 3}}}}, old);
+  step(claims::heard<registry::put_report>{registry::put_report{.clashing = 1}}, 99);
+  CHECK(out.empty());
+}
+
+TEST_CASE_METHOD(speaker, "a batch that is refused as taken is claimed one by one",
+                 "[node][names]") {
+  have("a", 1);
+  have("b", 2);
+  have("c", 3);
+  step(claims::bound{});
+  auto all = question<names::claim>();
+  REQUIRE(all);
+  CHECK(all->names == std::vector{"a"s, "b"s, "c"s});
+  answer<names::claims>(no(errc::name_taken));
+  grant(4);
+  REQUIRE(question<names::claim>());
+  answer<names::claims>(no(errc::name_taken));
+  auto lost = next<claims::lost_name>();
+  REQUIRE(lost);
+  CHECK(lost->name == "b");
+  CHECK(lost->why.code == errc::name_taken);
+  CHECK_FALSE(question<names::release>()); // it is another's
+  grant(2);                                // older than what it has
+  CHECK(it_.book().find(agent_kind, "a")->token == 4);
+  CHECK_FALSE(it_.book().find(agent_kind, "b"));
+  CHECK(it_.book().find(agent_kind, "c")->token == 3);
+}
+
+TEST_CASE_METHOD(speaker, "names beyond one batch are claimed and released in several",
+                 "[node][names]") {
+  for (std::uint64_t each = 1; each <= 1'200; ++each)
+    have("agent-" + std::to_string(each), each);
+  step(claims::bound{});
+  CHECK(question<names::claim>()->names.size() == 1'000);
+  CHECK(question<names::claim>()->names.size() == 200);
+  for (auto size : {500U, 500U, 200U})
+    CHECK(question<registry::put_records>()->records.size() == size);
+  out.clear();
+  step(claims::leave{}, 7);
+  for (auto size : {1'000U, 200U}) {
+    CHECK(question<names::release>()->names.size() == size);
+    answer<names::freed>(names::freed{});
+  }
+  for (auto left : {2, 1, 0}) {
+    CHECK_FALSE(next<claims::done>());
+    take();
+    CHECK(left >= 0);
+  }
+  CHECK(ended(7) == errc::none);
+}
+
+TEST_CASE_METHOD(speaker, "a claim that is older loses its name, another word does not",
+                 "[node][names]") {
+  have("painter", 3);
+  step(claims::seen{"painter", "n2", 2, false, "two"});
+  step(claims::seen{"painter", "n2", 3, false, "two"});
+  step(claims::seen{"painter", "n2", 9, true, "two"});
+  step(claims::seen{"painter", "n1", 2, true, "one"});
+  step(claims::seen{"sculptor", "n2", 9, false, "two"});
+  CHECK(out.empty());
+  SECTION("another has a newer one") {
+    step(claims::seen{"painter", "n2", 4, false, "two"});
+  }
+  SECTION("the registry has taken it") {
+    step(claims::seen{"painter", "n1", 3, true, "one"});
+  }
+  REQUIRE(next<claims::lost_name>());
+  CHECK(question<registry::put_records>()->records.front().removed);
+  CHECK_FALSE(question<names::release>());
+  step(claims::bound{}); // a claim of before may have been carried out late
+  CHECK(question<names::release>()->names == std::vector{"painter"s});
+}
+
+TEST_CASE_METHOD(speaker, "all is said again when the registry has forgotten", "[node][registry]") {
+  have("painter", 3);
+  step(claims::begin{});
+  REQUIRE(question<registry::heartbeat>());
+  answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 5});
+  CHECK_FALSE(question<registry::put_records>());
+  pass(10s);
+  auto beat = question<registry::heartbeat>();
+  REQUIRE(beat);
+  CHECK(beat->boot == 5);
+  answer<registry::owner_view>(no(errc::not_found));
+  CHECK(question<registry::put_records>()->records.size() == 1);
+}
+
+TEST_CASE_METHOD(speaker,
+                 "a put of unknown outcome is said again a few times, without what is past",
+                 "[node][registry]") {
+  step(claims::add{agent("a@n1")}, 7);
+  auto first = question<registry::put_records>();
+  REQUIRE(first);
+  answer<registry::put_report>(no(errc::session_expired));
+  SECTION("it stays") {
+    for (auto tries = 1; tries < 5; ++tries) {
+      pass(1s);
+      CHECK(question<registry::put_records>()->records == first->records);
+      CHECK_FALSE(next<claims::done>());
+      answer<registry::put_report>(no(errc::outcome_unknown));
+    }
+    CHECK(ended(7) == errc::outcome_unknown);
+  }
+  SECTION("it was taken back") {
+    step(claims::remove{"a"});
+    take();
+    pass(1s);
+    CHECK_FALSE(question<registry::put_records>());
+    CHECK(ended(7) == errc::none);
+  }
+}
+
+TEST_CASE_METHOD(speaker, "a node goes above a later boot once that is on its disk",
+                 "[node][registry]") {
+  have("painter", 3);
+  auto says = [&](boot_number boot) {
+    REQUIRE(question<registry::find_owner>());
+    answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = boot});
+  };
+  SECTION("that the registry knows of by its records") {
+    step(claims::put{agent("a@n1")});
+    REQUIRE(question<registry::put_records>());
+    answer<registry::put_report>(registry::put_report{.stale = 1});
+    says(9);
+  }
+  SECTION("that it knows of by its beats") {
+    step(claims::begin{});
+    REQUIRE(question<registry::heartbeat>());
+    answer<registry::owner_view>(no(errc::conflict));
+    says(9);
+  }
+  SECTION("that the service of names knows of") {
+    step(claims::add{agent("sculptor"), true}, 7);
+    REQUIRE(question<names::claim>());
+    answer<names::claims>(no(errc::in_use));
+    CHECK(ended(7) == errc::in_use);
+    REQUIRE(question<names::list_claims>());
+    answer<names::claim_page>(names::claim_page{{{"x", "n1", 9, 1}}, false});
+  }
+  SECTION("that somebody else knows of") {
+    step(claims::outlived{9});
+    step(claims::outlived{9}); // told once
+  }
+  auto wish = next<claims::rise>();
+  REQUIRE(wish);
+  CHECK(wish->boot == 10);
+  CHECK_FALSE(next<claims::rise>());
+  CHECK(it_.book().boot() == 5);
+  CHECK_FALSE(question<registry::put_records>());
+  step(claims::risen{10});
+  CHECK(next<claims::warn>());
+  CHECK(question<registry::put_records>()->records.front().boot == 10);
+  CHECK(question<names::claim>()->boot == 10);
+  out.clear();
+  step(claims::risen{10});
+  step(claims::risen{4}); // a boot never goes back
+  step(claims::outlived{8});
+  CHECK(out.empty());
+}
+
+TEST_CASE_METHOD(speaker, "a disk that does not keep a boot is asked again", "[node][registry]") {
+  step(claims::outlived{9});
+  REQUIRE(next<claims::rise>());
+  pass(10s);
+  step(claims::outlived{9});
+  CHECK(next<claims::rise>());
+}
+
+TEST_CASE_METHOD(speaker, "a claim under way is made anew with a new boot", "[node][names]") {
+  step(claims::add{agent("painter"), true}, 7);
+  REQUIRE(question<names::claim>());
+  auto old = asked;
+  step(claims::risen{6});
+  step(claims::heard<names::claims>{names::claims{{{"painter", "n1", 5, 3}}}}, old);
+  CHECK_FALSE(next<claims::show>());
+  CHECK(question<names::claim>()->boot == 6);
+}
+
+TEST_CASE_METHOD(speaker, "a node does not go above others for ever, and says why",
+                 "[node][registry]") {
+  for (auto turn = 0; turn < 16; ++turn) {
+    step(claims::put{agent("a@n1")});
+    REQUIRE(question<registry::put_records>());
+    answer<registry::put_report>(registry::put_report{.clashing = 1});
+    auto wish = next<claims::rise>();
+    REQUIRE(wish);
+    step(claims::risen{wish->boot});
+    out.clear();
+  }
+  step(claims::outlived{1'000});
+  CHECK_FALSE(next<claims::rise>());
+  CHECK(next<claims::complain>()->topic == same_identity);
+}
+
+TEST_CASE_METHOD(speaker, "a record that is not taken is complained of, until one is",
+                 "[node][registry]") {
+  step(claims::put{agent("a@n1")});
+  REQUIRE(question<registry::put_records>());
+  SECTION("as it is refused") {
+    answer<registry::put_report>(no(errc::bad_argument));
+    CHECK(next<claims::complain>());
+  }
+  SECTION("but not as the registry is out of reach") {
+    answer<registry::put_report>(no(errc::unreachable));
+    CHECK_FALSE(next<claims::complain>());
+  }
+  step(claims::put{agent("a@n1")});
+  take();
+  CHECK(next<claims::settle>());
+}
+
+TEST_CASE_METHOD(speaker, "an agent that the registry does not take is taken back",
+                 "[node][names]") {
+  step(claims::add{agent("painter"), true}, 7);
+  grant(3);
+  REQUIRE(next<claims::show>());
+  REQUIRE(question<registry::put_records>());
+  answer<registry::put_report>(no(errc::unreachable));
+  CHECK(question<names::release>()->names == std::vector{"painter"s});
+  CHECK(question<registry::put_records>()->records.front().removed);
+  CHECK(next<claims::hide>());
+  CHECK(ended(7) == errc::unreachable);
+  CHECK(it_.book().size() == 0);
+}
+
+TEST_CASE_METHOD(speaker, "an agent is not taken back for the failure of another of its name",
+                 "[node][names]") {
+  SECTION("which has ended before the registry answered") {
+    step(claims::add{agent("a@n1")}, 7);
+    REQUIRE(question<registry::put_records>());
+    auto first = asked;
+    step(claims::remove{"a"});
+    step(claims::add{agent("a@n1")}, 8);
+    step(claims::heard<registry::put_report>{no(errc::too_large)}, first);
+    CHECK(ended(7) == errc::too_large);
+    CHECK(it_.book().find(agent_kind, "a@n1"));
+  }
+  SECTION("whose caller has given it up late") {
+    have("painter", 3);
+    step(claims::remove{"painter"}, 7); // it was added with 1'003
+    CHECK(out.empty());
+    step(claims::remove{"painter"}, 1'003);
+    CHECK(question<names::release>());
+  }
+  SECTION("that waits for the claim of the first") {
+    step(claims::add{agent("painter"), true}, 7);
+    step(claims::remove{"painter"});
+    step(claims::add{agent("painter"), true}, 8);
+    step(claims::remove{"painter"}, 7);
+    CHECK_FALSE(next<claims::done>());
+    step(claims::remove{"painter"}, 8);
+    CHECK(ended(8) == errc::withdrawn);
+  }
+  SECTION("the claim of which is under way") {
+    step(claims::add{agent("painter"), true}, 7);
+    step(claims::remove{"painter"}, 6);
+    grant(3);
+    take();
+    CHECK(ended(7) == errc::none);
+  }
+}
+
+TEST_CASE_METHOD(speaker, "an agent of a name that is registered here is refused",
+                 "[node][names]") {
+  have("painter", 3);
+  step(claims::add{agent("painter"), true}, 7);
+  CHECK(ended(7) == errc::in_use);
+  step(claims::add{agent("a@n1")}, 8);
+  step(claims::add{agent("a@n1")}, 9);
+  CHECK(ended(9) == errc::in_use);
+}
+
+TEST_CASE_METHOD(speaker, "a put that failed is said again once the registry answers",
+                 "[node][registry]") {
+  auto beats = [&](result<registry::owner_view> how) {
+    pass(10s);
+    while (question<registry::heartbeat>()) {
+    } // the last one
+    answer<registry::owner_view>(std::move(how));
+  };
+  registry::owner_view good{.owner = "n1", .boot = 5};
+  step(claims::begin{});
+  out.clear();
+  auto fails = [&](errc code) {
+    REQUIRE(question<registry::put_records>());
+    answer<registry::put_report>(no(code));
+    CHECK_FALSE(question<registry::put_records>());
+  };
+  SECTION("the asker hears at once that there was no answer") {
+    step(claims::put{agent("a@n1")}, 7);
+    REQUIRE(question<registry::put_records>());
+    pass(10s);
+    CHECK(ended(7) == errc::timed_out);
+    CHECK_FALSE(question<registry::put_records>());
+    beats(no(errc::unreachable));
+    CHECK_FALSE(question<registry::put_records>());
+    beats(good);
+    CHECK(question<registry::put_records>()->records.size() == 1);
+    answer<registry::put_report>(registry::put_report{.merged = 1});
+    beats(good);
+    CHECK_FALSE(question<registry::put_records>());
+  }
+  SECTION("as it is by then") {
+    step(claims::put{agent("a@n1")});
+    fails(errc::unreachable);
+    step(claims::put{agent("a@n1")});
+    fails(errc::unreachable);
+    beats(good);
+    CHECK(question<registry::put_records>()->records.front().version == 2);
+  }
+  SECTION("a removal") {
+    step(claims::add{agent("a@n1")}, 7);
+    take();
+    step(claims::remove{"a"});
+    fails(errc::no_quorum);
+    beats(good);
+    CHECK(question<registry::put_records>()->records.front().removed);
+  }
+  SECTION("not one that can never be taken") {
+    auto code = GENERATE(errc::bad_argument, errc::too_large, errc::denied, errc::wrong_type);
+    step(claims::put{agent("a@n1")}, 7);
+    fails(code);
+    CHECK(ended(7) == code);
+    beats(good);
+    CHECK_FALSE(question<registry::put_records>());
+  }
+  SECTION("a busy registry is asked again soon") {
+    step(claims::put{agent("a@n1")}, 7);
+    fails(errc::busy);
+    pass(1s);
+    CHECK(question<registry::put_records>());
+    CHECK_FALSE(next<claims::done>());
+  }
+  SECTION("all, if it has forgotten meanwhile") {
+    have("painter", 3);
+    step(claims::put{agent("a@n1")});
+    fails(errc::unreachable);
+    beats(no(errc::not_found));
+    CHECK(question<registry::put_records>()->records.size() == 2);
+    CHECK_FALSE(question<registry::put_records>());
+  }
+}
+
+TEST_CASE("beyond a bound of puts that failed all is said again", "[node][registry]") {
+  speaker it{5, {.max_owed = 2}};
+  it.step(claims::begin{});
+  for (auto each = 0; each < 4; ++each) {
+    it.step(claims::put{agent("a" + std::to_string(each) + "@n1")});
+    REQUIRE(it.question<registry::put_records>());
+    if (each > 0)
+      it.answer<registry::put_report>(no(errc::unreachable));
+    else
+      it.answer<registry::put_report>(registry::put_report{.merged = 1});
+  }
+  it.out.clear();
+  it.pass(10s);
+  REQUIRE(it.question<registry::heartbeat>());
+  it.answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 5});
+  CHECK(it.question<registry::put_records>()->records.size() == 4);
+  CHECK_FALSE(it.question<registry::put_records>());
+}
+
+TEST_CASE_METHOD(speaker, "claims and releases that failed are made again once a beat is answered",
+                 "[node][names]") {
+  step(claims::begin{});
+  have("painter", 3);
+  auto beat = [&] {
+    pass(10s);
+    while (question<registry::heartbeat>()) {
+    } // the last one
+    out.clear();
+    answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 5});
+  };
+  SECTION("a release") {
+    step(claims::remove{"painter"});
+    REQUIRE(question<names::release>());
+    answer<names::freed>(no(errc::no_quorum));
+    SECTION("of a name that nobody here has since") {
+      beat();
+      CHECK(question<names::release>()->names == std::vector{"painter"s});
+      answer<names::freed>(names::freed{});
+    }
+    SECTION("not of one that an agent has again") {
+      have("painter", 4);
+    }
+    SECTION("not of one that is being claimed") {
+      pass(9s);
+      step(claims::add{agent("painter"), true}, 7);
+    }
+    beat();
+    CHECK_FALSE(question<names::release>());
+  }
+  SECTION("not a release that was refused") {
+    step(claims::remove{"painter"});
+    REQUIRE(question<names::release>());
+    answer<names::freed>(no(errc::denied));
+    beat();
+    CHECK_FALSE(question<names::release>());
+  }
+  SECTION("a release, too, when the services can be reached again") {
+    step(claims::remove{"painter"});
+    pass(10s);
+    out.clear();
+    step(claims::bound{});
+    CHECK(question<names::release>());
+  }
+  SECTION("the claim of all") {
+    step(claims::bound{});
+    REQUIRE(question<names::claim>());
+    answer<names::claims>(no(errc::no_quorum));
+    CHECK(next<claims::complain>());
+    beat();
+    CHECK(question<names::claim>()->names == std::vector{"painter"s});
+    answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
+    CHECK(next<claims::settle>());
+    beat();
+    CHECK_FALSE(question<names::claim>());
+  }
+  SECTION("the claim of all, when a later boot that had names has none any more") {
+    step(claims::bound{});
+    REQUIRE(question<names::claim>());
+    answer<names::claims>(no(errc::in_use));
+    REQUIRE(question<names::list_claims>());
+    answer<names::claim_page>(names::claim_page{});
+    beat();
+    CHECK(question<names::claim>());
+  }
+}
+
+TEST_CASE_METHOD(speaker,
+                 "a name is given back if it was claimed again for an agent that has ended",
+                 "[node][names]") {
+  have("a", 1);
+  have("b", 2);
+  step(claims::bound{});
+  REQUIRE(question<names::claim>());
+  auto all = asked;
+  step(claims::remove{"a"});
+  REQUIRE(question<names::release>());
+  answer<names::freed>(names::freed{{"a"}}); // the claim may be carried out after that
+  out.clear();
+  auto heard
+    = [&](result<names::claims> what) { step(claims::heard<names::claims>{std::move(what)}, all); };
+  names::claims granted{{{"a", "n1", 5, 3}, {"b", "n1", 5, 2}}};
+  SECTION("which was granted") {
+    heard(granted);
+    CHECK(question<names::release>()->names == std::vector{"a"s});
+  }
+  SECTION("which is not known") {
+    heard(no(errc::outcome_unknown));
+    CHECK(question<names::release>()->names == std::vector{"a"s});
+  }
+  SECTION("also if all was claimed once more since") {
+    step(claims::bound{});
+    heard(granted);
+    CHECK(question<names::release>()->names == std::vector{"a"s});
+  }
+  SECTION("unless it was refused") {
+    heard(no(errc::name_taken));
+    CHECK_FALSE(question<names::release>());
+  }
+  SECTION("when another claim of it has ended, too") {
+    step(claims::add{agent("a"), true}, 7);
+    REQUIRE(question<names::claim>());
+    heard(granted);
+    CHECK_FALSE(question<names::release>());
+    answer<names::claims>(no(errc::name_taken)); // carried out before the other
+    CHECK(ended(7) == errc::name_taken);
+    out.clear();
+    step(claims::bound{});
+    CHECK(question<names::release>()->names == std::vector{"a"s});
+  }
+}
+
+TEST_CASE_METHOD(speaker, "a refusal of an earlier claim takes no name", "[node][names]") {
+  have("painter", 3);
+  step(claims::bound{});
+  REQUIRE(question<names::claim>());
+  auto earlier = asked;
+  SECTION("if it was claimed again since") {
+    step(claims::bound{});
+    out.clear();
+    step(claims::heard<names::claims>{no(errc::name_taken)}, earlier);
+    CHECK(out.empty());
+  }
+  SECTION("if an agent has a newer claim: it is asked again") {
+    step(claims::remove{"painter"});
+    REQUIRE(question<names::release>());
+    answer<names::freed>(names::freed{});
+    have("painter", 5);
+    step(claims::heard<names::claims>{no(errc::name_taken)}, earlier);
+    CHECK_FALSE(next<claims::lost_name>());
+    REQUIRE(question<names::claim>());
+    answer<names::claims>(no(errc::name_taken));
+    auto lost = next<claims::lost_name>();
+    REQUIRE(lost);
+    CHECK(lost->added == 1'005);
+    CHECK(next<claims::hide>());
+  }
+}
+
+TEST_CASE_METHOD(speaker, "a claim that a service has granted before it was another is made again",
+                 "[node][names]") {
+  step(claims::add{agent("painter"), true}, 7);
+  auto what = question<names::claim>();
+  REQUIRE(what);
+  step(claims::bound{});
+  CHECK_FALSE(question<names::claim>()); // not two at a time
+  answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
+  grant(9); // by the new service
+  CHECK(it_.book().find(agent_kind, "painter")->token == 9);
+}
+
+TEST_CASE_METHOD(speaker, "what was taken back is said until a registry has surely heard it last",
+                 "[node][registry]") {
+  step(claims::add{agent("a@n1")}, 7);
+  take();
+  step(claims::put{agent("b@n1")}, 8);
+  take();
+  step(claims::put{agent("b@n1")}, 8);
+  step(claims::remove{"a"});
+  auto removals = [&] {
+    step(claims::bound{});
+    std::size_t count = 0;
+    while (auto put = question<registry::put_records>()) {
+      if (put->records.size() > 1 || put->records.front().removed)
+        count += static_cast<std::size_t>(
+          std::ranges::count_if(put->records, [](auto& each) { return each.removed; }));
+      answer<registry::put_report>(registry::put_report{.merged = 1});
+    }
+    return count;
+  };
+  CHECK(removals() == 2); // the removal itself, and with all the rest
+  SECTION("as earlier puts were open the last time") {
+    CHECK(removals() == 1);
+  }
+  SECTION("also if that failed") {
+    step(claims::bound{});
+    REQUIRE(question<registry::put_records>());
+    answer<registry::put_report>(no(errc::no_quorum));
+    CHECK(removals() == 1);
+  }
+  CHECK(removals() == 0);
+}
+
+TEST_CASE_METHOD(speaker, "who leaves also says what it had taken back before",
+                 "[node][registry]") {
+  step(claims::add{agent("a@n1")}, 7);
+  take();
+  step(claims::remove{"a"});
+  REQUIRE(question<registry::put_records>());
+  answer<registry::put_report>(no(errc::unreachable));
+  have("painter", 3);
+  step(claims::leave{}, 8);
+  auto told = question<registry::put_records>();
+  REQUIRE(told);
+  CHECK(told->records.size() == 2);
+  CHECK(std::ranges::all_of(told->records, [](auto& each) { return each.removed; }));
+}
+
+TEST_CASE_METHOD(speaker, "a record that is said again carries the present boot",
+                 "[node][registry]") {
+  step(claims::add{agent("a@n1")}, 7);
+  REQUIRE(question<registry::put_records>());
+  answer<registry::put_report>(no(errc::outcome_unknown));
+  step(claims::risen{6});
+  out.clear();
+  pass(1s);
+  CHECK(question<registry::put_records>()->records.front().boot == 6);
+  CHECK_FALSE(next<claims::done>());
+}
+
+TEST_CASE_METHOD(speaker, "its next deadline is that of its first question", "[node][registry]") {
+  CHECK_FALSE(it_.next_deadline());
+  step(claims::put{agent("a@n1")});
+  pass(3s);
+  step(claims::put{agent("b@n1")});
+  CHECK(it_.next_deadline() == time_point{1h + 10s});
+  REQUIRE(question<registry::put_records>());
+  answer<registry::put_report>(registry::put_report{});
+  CHECK(it_.next_deadline() == time_point{1h + 13s});
+}
+
+TEST_CASE("a node has a bound of questions", "[node][registry]") {
+  speaker it{1, {.max_questions = 2}};
+  it.step(claims::add{agent("a@n1")}, 1);
+  it.step(claims::add{agent("b"), true}, 2);
+  it.step(claims::add{agent("c"), true}, 3);
+  CHECK(it.ended(3) == errc::limit_reached);
+  it.step(claims::put{agent("s@n1")}, 4);
+  CHECK(it.ended(4) == errc::limit_reached);
+  it.step(claims::remove{"a"}); // what ends is told all the same
+  REQUIRE(it.question<registry::put_records>());
+  CHECK(it.question<registry::put_records>()->records.front().removed);
+}
+
+TEST_CASE("names whose release has failed count among the records", "[node][names]") {
+  speaker it{1, {.max_records = 1}};
+  it.have("a", 1);
+  it.step(claims::remove{"a"});
+  it.step(claims::add{agent("b"), true}, 2);
+  CHECK(it.ended(2) == errc::limit_reached);
+  REQUIRE(it.question<names::release>());
+  it.answer<names::freed>(no(errc::busy));
+  it.step(claims::add{agent("b"), true}, 3);
+  CHECK(it.ended(3) == errc::limit_reached);
+}
+
+TEST_CASE("a node has a bound of records", "[node][registry]") {
+  speaker it{1, {.max_records = 2}};
+  it.step(claims::put{agent("a@n1")}, 1);
+  it.step(claims::add{agent("b"), true}, 2);
+  it.step(claims::add{agent("c"), true}, 3);
+  CHECK(it.ended(3) == errc::limit_reached);
+  it.step(claims::put{agent("d@n1")}, 4);
+  CHECK(it.ended(4) == errc::limit_reached);
+  it.step(claims::put{agent("a@n1")}, 5); // a change
+  CHECK_FALSE(it.next<claims::done>());
+}
+
+} // namespace claims_test

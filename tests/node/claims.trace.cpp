@@ -1,0 +1,234 @@
+// Replays traces/*.trace against the claims of node n1, boot 5.
+
+#include "troupe/cluster/claims.hpp"
+#include "support/traces.hpp"
+#include "troupe/core/overloaded.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <variant>
+
+namespace claims_trace {
+
+using namespace std::literals;
+using namespace troupe;
+using cluster::claims;
+namespace names = registry::names;
+
+namespace {
+
+/// Spans are in milliseconds, Q is the number of a question. Understands:
+///   begin | bound | leave ID | outlived BOOT | risen BOOT | pass SPAN
+///   put NAME ID | add NAME ID | claim NAME ID | remove NAME [ID] | seen NAME OWNER TOKEN [taken]
+///   taken Q [stale|clashing] | granted Q TOKEN… | freed Q | known Q BOOT | refused Q CODE
+class claims_interpreter {
+public:
+  std::string answer(const std::string& command) {
+    std::istringstream in{command};
+    std::string verb;
+    in >> verb;
+    claims::effects out;
+    if (verb == "pass")
+      pass(std::chrono::milliseconds{read_number(in)}, out);
+    else
+      step(verb, in, out);
+    for (auto& flaw : it_.flaws())
+      throw std::logic_error{flaw};
+    return to_text(out);
+  }
+
+private:
+  static std::uint64_t read_number(std::istream& in) {
+    std::uint64_t result = 0;
+    in >> result;
+    return result;
+  }
+
+  static std::string read_word(std::istream& in) {
+    std::string result;
+    in >> result;
+    return result;
+  }
+
+  static registry::record read_agent(std::istream& in) {
+    registry::record made;
+    made.key = {registry::record_kind::agent, read_word(in), "n1"};
+    return made;
+  }
+
+  void pass(duration span, claims::effects& out) {
+    auto end = now_ + span;
+    while (it_.next_deadline() && *it_.next_deadline() <= end) {
+      now_ = std::max(now_, *it_.next_deadline());
+      it_.tick(now_, out);
+    }
+    now_ = end;
+  }
+
+  void step(const std::string& verb, std::istream& in, claims::effects& out) {
+    if (verb == "put" || verb == "add" || verb == "claim") {
+      auto what = read_agent(in);
+      auto id = read_number(in);
+      if (verb == "put")
+        it_.step(now_, id, claims::put{what}, out);
+      else
+        it_.step(now_, id, claims::add{what, verb == "claim"}, out);
+    } else if (verb == "remove") {
+      claims::remove what{read_word(in)};
+      it_.step(now_, read_number(in), what, out);
+    } else if (verb == "leave") {
+      it_.step(now_, read_number(in), claims::leave{}, out);
+    } else if (verb == "begin" || verb == "bound" || verb == "outlived" || verb == "risen"
+               || verb == "seen") {
+      it_.step(now_, 0, read_event(verb, in), out);
+    } else {
+      auto id = read_number(in);
+      it_.step(now_, id, read_answer(verb, asked_.at(id), in), out);
+    }
+  }
+
+  static claims::event read_event(const std::string& verb, std::istream& in) {
+    if (verb == "begin")
+      return claims::begin{};
+    if (verb == "bound")
+      return claims::bound{};
+    if (verb == "outlived")
+      return claims::outlived{read_number(in)};
+    if (verb == "risen")
+      return claims::risen{read_number(in)};
+    claims::seen what;
+    what.holder = "somebody";
+    in >> what.name >> what.owner >> what.token;
+    what.taken = read_word(in) == "taken";
+    return what;
+  }
+
+  static claims::event read_answer(const std::string& verb, const claims::ask& to,
+                                   std::istream& in) {
+    if (verb == "taken") {
+      auto how = read_word(in);
+      return claims::heard<registry::put_report>{
+        registry::put_report{.merged = how.empty() ? 1U : 0U,
+                             .stale = how == "stale" ? 1U : 0U,
+                             .clashing = how == "clashing" ? 1U : 0U}};
+    }
+    if (verb == "freed")
+      return claims::heard<names::freed>{names::freed{}};
+    if (verb == "granted") {
+      auto& asked = std::get<names::claim>(to.what);
+      names::claims given;
+      for (auto& each : asked.names)
+        given.claimed.push_back({each, asked.owner, asked.boot, read_number(in)});
+      return claims::heard<names::claims>{given};
+    }
+    if (verb == "known") {
+      auto boot = read_number(in);
+      if (std::holds_alternative<names::list_claims>(to.what))
+        return claims::heard<names::claim_page>{names::claim_page{{{"x", "n1", boot, 1}}}};
+      return claims::heard<registry::owner_view>{registry::owner_view{.owner = "n1", .boot = boot}};
+    }
+    if (verb != "refused")
+      throw std::invalid_argument{"unknown command: " + verb};
+    problem why{read_code(read_word(in)), "refused"};
+    return std::visit(
+      [&]<class Words>(const Words&) -> claims::event {
+        return claims::heard<typename Words::result>{result<typename Words::result>{why}};
+      },
+      to.what);
+  }
+
+  static errc read_code(const std::string& word) {
+    for (std::size_t each = 0; each < errc_names.size(); ++each)
+      if (errc_names[each] == word)
+        return static_cast<errc>(each);
+    throw std::invalid_argument{"unknown code: " + word};
+  }
+
+  static std::string words_of(const registry::record& what) {
+    auto text = what.key.name + " version " + std::to_string(what.version);
+    if (what.token != 0)
+      text += " token " + std::to_string(what.token);
+    return text + (what.removed ? " removed" : "");
+  }
+
+  std::string to_text(const claims::effects& out) {
+    if (out.empty())
+      return "(nothing)\n";
+    std::ostringstream text;
+    auto list = [&](const std::vector<std::string>& names, boot_number boot) {
+      for (auto& each : names)
+        text << ' ' << each;
+      text << ", boot " << boot;
+    };
+    auto ask = overloaded{
+      [&](const registry::put_records& what) {
+        text << "put";
+        auto boot = boot_number{0};
+        for (auto& each : what.records) {
+          text << (boot == 0 ? " " : "; ") << words_of(each);
+          boot = each.boot;
+        }
+        text << ", boot " << boot;
+      },
+      [&](const registry::heartbeat& what) { text << "beat, boot " << what.boot; },
+      [&](const registry::find_owner&) { text << "which boot does the registry know"; },
+      [&](const names::list_claims&) { text << "which boot has names"; },
+      [&](const names::claim& what) {
+        text << "claim";
+        list(what.names, what.boot);
+      },
+      [&](const names::release& what) {
+        text << "release";
+        list(what.names, what.boot);
+      },
+    };
+    auto print = overloaded{
+      [&](const claims::ask& what) {
+        asked_[what.id] = what;
+        text << "ask " << what.id << ": ";
+        std::visit(ask, what.what);
+      },
+      [&](const claims::done& what) {
+        text << "done " << what.id << (what.why ? ": " + to_string(what.why) : "");
+      },
+      [&](const claims::lost_name& what) {
+        text << "lost " << what.name << ", added by " << what.added;
+      },
+      [&](const claims::show& what) { text << "show " << what.what.key.name; },
+      [&](const claims::hide& what) { text << "hide " << what.what.key.name; },
+      [&](const claims::rise& what) { text << "rise to " << what.boot; },
+      [&](const claims::warn& what) { text << "warn: " << what.text; },
+      [&](const claims::complain& what) {
+        text << "complain: " << what.topic << ": " << what.detail;
+      },
+      [&](const claims::settle& what) { text << "settle: " << what.topic; },
+    };
+    for (auto& what : out) {
+      std::visit(print, what);
+      text << '\n';
+    }
+    return text.str();
+  }
+
+  claims it_{"n1", 5, {}, 1};
+  std::map<request_id, claims::ask> asked_;
+  time_point now_{};
+};
+
+} // namespace
+
+TEST_CASE("the claims of a node answer as their golden traces say", "[node][names][trace]") {
+  for (auto& file : test::traces_in(TROUPE_TESTS_DIR "/node/traces")) {
+    claims_interpreter node;
+    test::replay_trace(file, [&](const std::string& command) { return node.answer(command); });
+  }
+}
+
+} // namespace claims_trace
