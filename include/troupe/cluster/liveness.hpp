@@ -1,0 +1,472 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/ids.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/node/known_nodes.hpp"
+#include "troupe/registry/queries.hpp"
+#include "troupe/registry/record.hpp"
+#include "troupe/registry/types.hpp"
+
+namespace troupe::cluster {
+
+/// Limits and times of a `liveness`.
+struct liveness_options {
+  /// How long a link may be away.
+  duration lost_after = std::chrono::seconds{5};
+  /// How often unhealthy agents are pinged; zero: never.
+  duration check_every = std::chrono::seconds{10};
+  /// How long to wait for each answer.
+  duration answer_within = std::chrono::seconds{10};
+  /// Pings of one check.
+  std::size_t max_checks = 100;
+  /// Nodes that are watched. Further ones are taken for alive until one of these is forgotten.
+  std::size_t max_nodes = 10'000;
+  /// Agents to be pinged. Further ones are unhealthy until a caller reaches them.
+  std::size_t max_ill = 100'000;
+  /// Questions about nodes that have been forgotten; the oldest is given up for a further one.
+  std::size_t max_farewells = 1'000;
+};
+
+/// Decides, on the node that leads a cluster, who is alive and who is well.
+///
+/// - A node is lost once its link has been away for lost_after, unless it has left. The scheduler
+///   then runs its tasks elsewhere: once for each loss. The registry gets the verdict on the
+///   latest boot of the node that it knows, or on that of the link if it does not say which.
+/// - A node that is linked is alive. Who begins to lead passes that verdict on each, and gives
+///   those that the registry knows and that are not linked the same time as those whose link ends.
+/// - Names are freed where nobody can come back under the id: of lost nodes without a data folder,
+///   and of nodes that the registry has forgotten.
+/// - Agents that callers did not reach are pinged in turn; who answers is well again.
+///
+/// An answer counts if its question is the last one about that node, and nothing has happened to
+/// the node since: neither a link, nor another leader.
+///
+/// Steps like any machine. No snapshot: another leader begins anew. Not thread-safe. Cost of a step:
+/// O(log n), of `lead` and `listed` O(n).
+///
+/// It counts on this of its host: each `ask` and `ping` is answered once, within its time.
+class liveness {
+public:
+  // -- events ----------------------------------------------------------------------------
+
+  /// This node decides from here on. `known`: the nodes that the registry knows, without itself.
+  struct lead {
+    std::vector<std::pair<std::string, boot_number>> known;
+  };
+
+  /// Another node decides from here on.
+  struct follow {};
+
+  /// A node is linked that greeted with this boot.
+  struct link_up {
+    std::string node;
+    boot_number boot = 0;
+  };
+
+  /// Its link is gone, and no other has taken its place.
+  struct link_down {
+    std::string node;
+    boot_number boot = 0;
+    std::string why;
+  };
+
+  /// It has taken back its record. Its link will end, or has ended already: that is no loss.
+  struct left {
+    std::string node;
+  };
+
+  /// The registry has nothing of it any more.
+  struct forgotten {
+    std::string node;
+  };
+
+  /// The agent `id`, with that record, shows unhealthy.
+  struct ill {
+    registry::record_key what;
+    std::string id;
+  };
+
+  /// It is healthy, or not there.
+  struct well {
+    registry::record_key what;
+  };
+
+  /// All records of the registry: an agent that is not among them is not there.
+  struct listed {
+    std::set<registry::record_key> all;
+  };
+
+  /// The answer to the `ask` of this step's id.
+  struct heard {
+    result<registry::owner_view> what;
+  };
+
+  /// Whether the agent has answered the `ping` of this step's id.
+  struct pong {
+    bool answered = false;
+  };
+
+  using event
+    = std::variant<lead, follow, link_up, link_down, left, forgotten, ill, well, listed, heard, pong>;
+
+  // -- effects ---------------------------------------------------------------------------
+
+  /// Ask the registry about a node, and step `heard` within `wait`.
+  struct ask {
+    request_id id = 0;
+    std::string node;
+    duration wait{};
+  };
+
+  /// Tell the registry that the node is there, or is not.
+  struct judge {
+    registry::verdict what;
+  };
+
+  /// Tell the scheduler: that life of the node is over, or cannot be heard.
+  struct give_up {
+    std::string node;
+    boot_number boot = 0;
+  };
+
+  /// Tell the service of names: they are free.
+  struct free_names {
+    std::string node;
+    boot_number boot = 0;
+  };
+
+  /// Ask an agent of that node for a sign of life, and step `pong` within `wait`.
+  struct ping {
+    request_id id = 0;
+    std::string node;
+    std::string agent;
+    duration wait{};
+  };
+
+  /// Tell the registry: it was reached.
+  struct recovered {
+    registry::record_key what;
+  };
+
+  struct warn {
+    std::string text;
+  };
+
+  using effect = std::variant<ask, judge, give_up, free_names, ping, recovered, warn>;
+  using effects = std::vector<effect>;
+
+  /// `nodes` outlives this, and changes between its steps.
+  liveness(const known_nodes& nodes, const liveness_options& options)
+    : nodes_(&nodes), options_(options) {}
+
+  /// @pre `now` never goes backwards.
+  void step(time_point now, request_id id, event what, effects& out) {
+    now_ = now;
+    out_ = &out;
+    std::visit([&](auto& each) { handle(id, each); }, what);
+    out_ = nullptr;
+  }
+
+  void tick(time_point now, effects& out) {
+    now_ = now;
+    out_ = &out;
+    while (!due_.empty() && due_.begin()->first <= now)
+      declare_lost(std::string{due_.begin()->second});
+    if (check_at_ && *check_at_ <= now)
+      check();
+    out_ = nullptr;
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    auto next = check_at_;
+    if (!due_.empty())
+      next = std::min(next.value_or(due_.begin()->first), due_.begin()->first);
+    return next;
+  }
+
+  /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
+  [[nodiscard]] std::vector<std::string> flaws() const {
+    std::vector<std::string> found;
+    auto expect = [&found](bool holds, std::string what) {
+      if (!holds)
+        found.push_back(std::move(what));
+    };
+    std::size_t waited_for = 0;
+    std::size_t asked = 0;
+    for (auto& [node, each] : watched_) {
+      expect(!is_idle(each), node + " is watched for nothing");
+      expect(!each.linked || !each.lost_at, node + " is linked and waited for");
+      expect(!each.has_left || each.linked, node + " has left and has no link");
+      expect(decides_ || (!each.lost_at && !each.has_left && each.asked == 0),
+             node + " is judged by who does not lead");
+      if (each.lost_at) {
+        ++waited_for;
+        expect(due_.contains({*each.lost_at, node}), node + " will never be lost");
+      }
+      if (each.asked != 0) {
+        ++asked;
+        auto open = asked_.find(each.asked);
+        expect(open != asked_.end() && open->second == node, "a question about " + node + " is lost");
+        expect(each.linked.has_value() == (each.verdict == registry::record_status::active),
+               "a question about " + node + " is out of date");
+      }
+    }
+    expect(waited_for == due_.size(), "a node will be lost that nobody waits for");
+    expect(asked == asked_.size(), "a question is open that nobody needs");
+    expect(watched_.size() <= options_.max_nodes, "more nodes than allowed");
+    expect(ill_.size() <= options_.max_ill, "more agents than allowed");
+    expect(farewells_.size() <= options_.max_farewells, "more farewells than allowed");
+    for (auto& [id, key] : pings_)
+      expect(id <= last_id_ && pinged_.contains(key) && pinged_.at(key) == id,
+             "a ping of " + key.name + " is lost");
+    expect(pings_.size() == pinged_.size(), "an agent waits for a ping that was not sent");
+    expect(decides_ || !check_at_, "who does not lead has agents pinged");
+    return found;
+  }
+
+private:
+  struct watched {
+    /// The highest boot that it has greeted with, while it is linked.
+    std::optional<boot_number> linked{};
+    /// It is linked yet.
+    bool has_left = false;
+    /// When it is lost, unless it comes back, and the boot of that loss.
+    std::optional<time_point> lost_at{};
+    boot_number boot = 0;
+    /// The question whose answer counts, and the verdict that it is for; zero: none.
+    request_id asked = 0;
+    registry::record_status verdict{};
+  };
+
+  static bool is_idle(const watched& what) {
+    return !what.linked && !what.lost_at && what.asked == 0;
+  }
+
+  /// Null: there are too many.
+  watched* find_or_make(const std::string& node) {
+    auto found = watched_.find(node);
+    if (found == watched_.end() && watched_.size() >= options_.max_nodes)
+      return nullptr;
+    return &watched_[node];
+  }
+
+  void tidy(const std::string& node) {
+    auto found = watched_.find(node);
+    if (found != watched_.end() && is_idle(found->second))
+      watched_.erase(found);
+  }
+
+  // -- who leads -------------------------------------------------------------------------
+
+  void handle(request_id, const lead& what) {
+    end();
+    decides_ = true;
+    for (auto& [node, each] : watched_)
+      question(node, each, registry::record_status::active, *each.linked);
+    for (auto& [node, boot] : what.known) {
+      auto* each = find_or_make(node);
+      if (each != nullptr && !each->linked)
+        await(node, *each, boot);
+    }
+    if (options_.check_every > duration::zero())
+      check();
+  }
+
+  void handle(request_id, const follow&) {
+    end();
+  }
+
+  void end() {
+    decides_ = false;
+    due_.clear();
+    asked_.clear();
+    farewells_.clear();
+    pings_.clear();
+    pinged_.clear();
+    check_at_.reset();
+    for (auto& [node, each] : watched_)
+      each = {.linked = each.linked};
+    std::erase_if(watched_, [](auto& each) { return is_idle(each.second); });
+  }
+
+  // -- links -----------------------------------------------------------------------------
+
+  void handle(request_id, const link_up& what) {
+    auto* each = find_or_make(what.node);
+    if (each == nullptr)
+      return;
+    each->linked = std::max(each->linked.value_or(0), what.boot);
+    each->has_left = false;
+    forgive(what.node, *each);
+    if (decides_)
+      question(what.node, *each, registry::record_status::active, *each->linked);
+  }
+
+  void handle(request_id, const link_down& what) {
+    auto found = watched_.find(what.node);
+    if (found == watched_.end() || !found->second.linked || *found->second.linked > what.boot)
+      return; // of an earlier life than the present link
+    auto& each = found->second;
+    each.linked.reset();
+    withdraw(each);
+    auto is_loss = !std::exchange(each.has_left, false) && decides_;
+    if (is_loss) {
+      out_->push_back(warn{"link to node " + nodes_->name_of(what.node) + " lost (" + what.why
+                           + "); its work goes to others in " + to_string(options_.lost_after)
+                           + " unless it comes back"});
+      await(what.node, each, what.boot);
+    }
+    tidy(what.node);
+  }
+
+  void handle(request_id, const left& what) {
+    auto found = watched_.find(what.node);
+    if (found == watched_.end() || !decides_)
+      return;
+    found->second.has_left = found->second.linked.has_value();
+    forgive(what.node, found->second);
+    tidy(what.node);
+  }
+
+  void await(const std::string& node, watched& each, boot_number boot) {
+    forgive(node, each);
+    each.lost_at = now_ + options_.lost_after;
+    each.boot = boot;
+    due_.emplace(*each.lost_at, node);
+  }
+
+  void forgive(const std::string& node, watched& each) {
+    if (each.lost_at)
+      due_.erase({*std::exchange(each.lost_at, std::nullopt), node});
+  }
+
+  void declare_lost(const std::string& node) {
+    auto& each = watched_.at(node);
+    forgive(node, each);
+    out_->push_back(warn{"node " + nodes_->name_of(node) + " is lost; its tasks run elsewhere"});
+    out_->push_back(give_up{node, each.boot});
+    question(node, each, registry::record_status::disconnected, each.boot);
+  }
+
+  // -- verdicts --------------------------------------------------------------------------
+
+  /// A verdict is on the latest life of a node that the registry knows: it may have gone above the
+  /// one that it greeted with.
+  void question(const std::string& node, watched& each, registry::record_status verdict,
+                boot_number boot) {
+    withdraw(each);
+    each.asked = ++last_id_;
+    each.verdict = verdict;
+    each.boot = boot;
+    asked_.emplace(each.asked, node);
+    out_->push_back(ask{each.asked, node, options_.answer_within});
+  }
+
+  void withdraw(watched& each) {
+    if (each.asked != 0)
+      asked_.erase(std::exchange(each.asked, 0));
+  }
+
+  void handle(request_id id, const heard& what) {
+    if (auto parted = farewells_.extract(id)) {
+      if (what.what && what.what->over)
+        out_->push_back(free_names{std::move(parted.mapped()), what.what->boot});
+      return;
+    }
+    auto open = asked_.find(id);
+    if (open == asked_.end())
+      return;
+    auto node = open->second;
+    auto& each = watched_.at(node);
+    auto latest = what.what ? std::max(what.what->boot, each.boot) : each.boot;
+    out_->push_back(judge{{node, latest, each.verdict}});
+    if (!each.linked && nodes_->is_fleeting(node))
+      out_->push_back(free_names{node, latest});
+    withdraw(each);
+    tidy(node);
+  }
+
+  /// If it was forgotten for good, its names are free.
+  void handle(request_id, const forgotten& what) {
+    if (!decides_)
+      return;
+    if (farewells_.size() >= options_.max_farewells)
+      farewells_.erase(farewells_.begin());
+    farewells_.emplace(++last_id_, what.node);
+    out_->push_back(ask{last_id_, what.node, options_.answer_within});
+  }
+
+  // -- agents ----------------------------------------------------------------------------
+
+  void handle(request_id, ill& what) {
+    if (ill_.size() < options_.max_ill || ill_.contains(what.what))
+      ill_.insert_or_assign(std::move(what.what), std::move(what.id));
+  }
+
+  void handle(request_id, const well& what) {
+    ill_.erase(what.what);
+  }
+
+  void handle(request_id, const listed& what) {
+    std::erase_if(ill_, [&](auto& each) { return !what.all.contains(each.first); });
+  }
+
+  /// Who has not answered the last ping gets no other.
+  void check() {
+    check_at_ = now_ + options_.check_every;
+    auto next = ill_.upper_bound(last_);
+    for (auto rest = std::min(ill_.size(), options_.max_checks); rest > 0; --rest, ++next) {
+      if (next == ill_.end())
+        next = ill_.begin();
+      last_ = next->first;
+      if (pinged_.contains(last_))
+        continue;
+      pings_.emplace(++last_id_, last_);
+      pinged_.emplace(last_, last_id_);
+      out_->push_back(ping{last_id_, last_.owner, next->second, options_.answer_within});
+    }
+  }
+
+  void handle(request_id id, const pong& what) {
+    auto open = pings_.extract(id);
+    if (!open)
+      return;
+    pinged_.erase(open.mapped());
+    if (what.answered && ill_.contains(open.mapped()))
+      out_->push_back(recovered{std::move(open.mapped())});
+  }
+
+  const known_nodes* nodes_;
+  const liveness_options options_;
+  bool decides_ = false;
+  std::map<std::string, watched> watched_;
+  std::set<std::pair<time_point, std::string>> due_;
+  std::map<request_id, std::string> asked_;
+  std::map<request_id, std::string> farewells_;
+  std::map<registry::record_key, std::string> ill_;
+  registry::record_key last_{};
+  std::map<request_id, registry::record_key> pings_;
+  std::map<registry::record_key, request_id> pinged_;
+  std::optional<time_point> check_at_;
+  request_id last_id_ = 0;
+  /// While a step runs.
+  time_point now_{};
+  effects* out_ = nullptr;
+};
+
+} // namespace troupe::cluster

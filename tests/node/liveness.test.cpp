@@ -1,0 +1,410 @@
+#include "troupe/cluster/liveness.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace liveness_test {
+
+using namespace std::literals;
+using namespace troupe;
+using Catch::Matchers::ContainsSubstring;
+using cluster::liveness;
+using registry::record_status;
+
+namespace {
+
+registry::record_key agent(const std::string& name, const std::string& node = "n1") {
+  return {registry::record_kind::agent, name, node};
+}
+
+registry::owner_view known_with(boot_number boot, bool over = false) {
+  registry::owner_view made;
+  made.boot = boot;
+  made.over = over;
+  return made;
+}
+
+/// The leader's judgement of a few nodes.
+struct judging {
+  explicit judging(cluster::liveness_options how = {.lost_after = 5s, .check_every = 10s})
+    : it(nodes, how) {}
+
+  void step(liveness::event what, request_id id = 0) {
+    it.step(now, id, std::move(what), out);
+    CHECK(it.flaws().empty());
+  }
+
+  /// Runs all that is due meanwhile.
+  void pass(duration span) {
+    auto until = now + span;
+    for (auto due = it.next_deadline(); due && *due <= until; due = it.next_deadline()) {
+      now = std::max(now, *due);
+      it.tick(now, out);
+      CHECK(it.flaws().empty());
+    }
+    now = until;
+  }
+
+  /// What it did lately, of one kind.
+  template <class Effect>
+  std::vector<Effect> take() {
+    std::vector<Effect> found;
+    std::erase_if(out, [&](auto& each) {
+      if (auto* one = std::get_if<Effect>(&each))
+        found.push_back(std::move(*one));
+      return found.size() > 0 && std::holds_alternative<Effect>(each);
+    });
+    return found;
+  }
+
+  /// The one effect of that kind.
+  template <class Effect>
+  Effect only() {
+    auto found = take<Effect>();
+    REQUIRE(found.size() == 1);
+    return found.front();
+  }
+
+  template <class Effect>
+  bool has_none() {
+    return take<Effect>().empty();
+  }
+
+  /// The registry says that it knows this boot of the node that was asked for last.
+  void answer(boot_number known, bool over = false) {
+    step(liveness::heard{known_with(known, over)}, only<liveness::ask>().id);
+  }
+
+  /// n1 is linked with boot 3 and known to be alive.
+  void link() {
+    step(liveness::lead{});
+    step(liveness::link_up{"n1", 3});
+    answer(3);
+    CHECK(only<liveness::judge>().what.liveness == record_status::active);
+  }
+
+  void lose(boot_number boot = 3) {
+    step(liveness::link_down{"n1", boot, "closed"});
+  }
+
+  cluster::known_nodes nodes;
+  time_point now{1h};
+  liveness::effects out;
+  liveness it;
+};
+
+/// Of a node without a data folder.
+registry::record_view fleeting(const std::string& node) {
+  registry::record_view made;
+  made.value.key = {registry::record_kind::node, node, node};
+  made.value.metadata[cluster::known_nodes::fleeting_mark] = "yes";
+  return made;
+}
+
+} // namespace
+
+TEST_CASE("a node is lost once its link has been away for a while", "[node][liveness]") {
+  judging j;
+  j.link();
+  j.lose();
+  CHECK_THAT(j.only<liveness::warn>().text, ContainsSubstring("link to node n1 lost (closed)"));
+  j.pass(5s - 1ms);
+  CHECK(j.out.empty());
+  j.pass(1ms);
+  auto lost = j.only<liveness::give_up>(); // at once, whatever the registry says
+  CHECK(lost.node == "n1");
+  CHECK(lost.boot == 3);
+  j.answer(4); // it has gone above the boot that it greeted with
+  auto verdict = j.only<liveness::judge>().what;
+  CHECK(verdict.liveness == record_status::disconnected);
+  CHECK(verdict.boot == 4);
+  CHECK(j.has_none<liveness::free_names>());
+  j.pass(1h);
+  CHECK(j.has_none<liveness::give_up>());
+  SECTION("until it is linked again") {
+    j.step(liveness::link_up{"n1", 4});
+    j.answer(4);
+    CHECK(j.only<liveness::judge>().what.liveness == record_status::active);
+  }
+}
+
+TEST_CASE("a verdict is passed on the link's boot if the registry does not answer",
+          "[node][liveness]") {
+  judging j;
+  j.link();
+  j.lose();
+  j.pass(5s);
+  j.step(liveness::heard{problem{errc::timed_out, {}}}, j.only<liveness::ask>().id);
+  auto verdict = j.only<liveness::judge>().what;
+  CHECK(verdict.boot == 3);
+  CHECK(verdict.liveness == record_status::disconnected);
+}
+
+TEST_CASE("a node that comes back in time is not lost", "[node][liveness]") {
+  judging j;
+  j.link();
+  j.lose();
+  j.pass(4s);
+  j.step(liveness::link_up{"n1", 3});
+  j.pass(1min);
+  CHECK(j.has_none<liveness::give_up>());
+}
+
+TEST_CASE("a node that has left is not lost", "[node][liveness]") {
+  judging j;
+  j.link();
+  SECTION("whose link ends then") {
+    j.step(liveness::left{"n1"});
+    j.lose();
+  }
+  SECTION("whose link has ended before") {
+    j.lose();
+    j.step(liveness::left{"n1"});
+  }
+  j.pass(1min);
+  CHECK(j.has_none<liveness::give_up>());
+  SECTION("but may join again, and is lost then") {
+    j.step(liveness::link_up{"n1", 5});
+    j.lose(5);
+    j.pass(5s);
+    CHECK(j.only<liveness::give_up>().boot == 5);
+  }
+}
+
+TEST_CASE("who does not lead only takes note of links", "[node][liveness]") {
+  judging j;
+  j.step(liveness::link_up{"n1", 3});
+  j.step(liveness::link_up{"n2", 1});
+  j.step(liveness::link_down{"n2", 1, "closed"});
+  j.step(liveness::left{"n1"});
+  j.step(liveness::forgotten{"n1"});
+  j.step(liveness::ill{agent("a"), "a"});
+  j.pass(1h);
+  CHECK(j.out.empty());
+  CHECK_FALSE(j.it.next_deadline());
+  j.step(liveness::lead{});
+  auto asked = j.only<liveness::ask>();
+  CHECK(asked.node == "n1");
+  j.step(liveness::heard{known_with(3)}, asked.id);
+  CHECK(j.only<liveness::judge>().what.liveness == record_status::active);
+}
+
+TEST_CASE("who begins to lead waits for the nodes that were there before", "[node][liveness]") {
+  judging j;
+  j.step(liveness::link_up{"n1", 3});
+  j.step(liveness::lead{{{"n1", 3}, {"n2", 7}}});
+  CHECK(j.only<liveness::ask>().node == "n1");
+  j.pass(5s);
+  auto lost = j.only<liveness::give_up>();
+  CHECK(lost.node == "n2");
+  CHECK(lost.boot == 7);
+}
+
+TEST_CASE("who leads no more judges nobody, and hears no answer of before", "[node][liveness]") {
+  judging j;
+  j.link();
+  j.lose();
+  j.pass(5s);
+  auto asked = j.only<liveness::ask>();
+  j.out.clear();
+  j.step(liveness::follow{});
+  j.step(liveness::heard{known_with(3)}, asked.id);
+  j.pass(1h);
+  CHECK(j.out.empty());
+  j.step(liveness::lead{});
+  j.step(liveness::heard{known_with(3)}, asked.id);
+  CHECK(j.has_none<liveness::judge>());
+}
+
+TEST_CASE("a new leader asks anew, and hears nothing that the one before has asked",
+          "[node][liveness]") {
+  judging j;
+  j.step(liveness::ill{agent("a"), "a"});
+  j.step(liveness::lead{});
+  auto sent = j.only<liveness::ping>();
+  j.step(liveness::forgotten{"n9"});
+  auto asked = j.only<liveness::ask>();
+  j.step(liveness::follow{});
+  j.step(liveness::lead{});
+  CHECK(j.only<liveness::ping>().agent == "a");
+  j.step(liveness::pong{true}, sent.id);
+  CHECK(j.has_none<liveness::recovered>());
+  j.step(liveness::heard{known_with(6, true)}, asked.id);
+  CHECK(j.has_none<liveness::free_names>());
+}
+
+TEST_CASE("an answer counts only for the loss that it was asked for", "[node][liveness]") {
+  judging j;
+  j.nodes.put(fleeting("n1"));
+  j.link();
+  j.lose();
+  j.pass(5s);
+  auto of_first = j.only<liveness::ask>();
+  j.step(liveness::link_up{"n1", 3});
+  auto of_return = j.only<liveness::ask>();
+  SECTION("not while it is linked again") {
+    j.step(liveness::heard{known_with(3)}, of_first.id);
+    CHECK(j.has_none<liveness::judge>());
+    CHECK(j.has_none<liveness::free_names>());
+  }
+  SECTION("not while it may come back once more") {
+    j.lose();
+    j.step(liveness::heard{known_with(3)}, of_first.id);
+    j.step(liveness::heard{known_with(3)}, of_return.id);
+    CHECK(j.has_none<liveness::judge>());
+    CHECK(j.has_none<liveness::free_names>());
+    j.pass(5s);
+    j.answer(3);
+    CHECK(j.only<liveness::judge>().what.liveness == record_status::disconnected);
+    CHECK(j.only<liveness::free_names>().boot == 3);
+  }
+}
+
+TEST_CASE("the end of an earlier link is no loss of the present one", "[node][liveness]") {
+  judging j;
+  j.link();
+  j.step(liveness::link_up{"n1", 4});
+  j.answer(4);
+  j.lose(3);
+  j.pass(1min);
+  CHECK(j.has_none<liveness::give_up>());
+  SECTION("nor does a boot go back") {
+    j.step(liveness::link_up{"n1", 2});
+    j.answer(2);
+    for (auto& each : j.take<liveness::judge>())
+      CHECK(each.what.boot == 4);
+    j.lose(4);
+    j.pass(5s);
+    CHECK(j.only<liveness::give_up>().boot == 4);
+  }
+}
+
+TEST_CASE("names are free where nobody can come back", "[node][liveness]") {
+  judging j;
+  j.link();
+  SECTION("a node without a data folder is lost") {
+    j.nodes.put(fleeting("n1"));
+    j.lose();
+    j.pass(5s);
+    j.answer(3);
+    CHECK(j.only<liveness::free_names>().boot == 3);
+  }
+  SECTION("the registry has forgotten a node") {
+    j.step(liveness::forgotten{"n9"});
+    auto asked = j.only<liveness::ask>();
+    CHECK(asked.node == "n9");
+    SECTION("for good") {
+      j.step(liveness::heard{known_with(6, true)}, asked.id);
+      auto freed = j.only<liveness::free_names>();
+      CHECK(freed.node == "n9");
+      CHECK(freed.boot == 6);
+    }
+    SECTION("and it is there again") {
+      j.step(liveness::heard{known_with(6)}, asked.id);
+      CHECK(j.has_none<liveness::free_names>());
+    }
+    SECTION("and nobody says for how long") {
+      j.step(liveness::heard{problem{errc::timed_out, {}}}, asked.id);
+      CHECK(j.has_none<liveness::free_names>());
+    }
+  }
+}
+
+TEST_CASE("agents that callers did not reach are pinged until they answer", "[node][liveness]") {
+  judging j;
+  j.step(liveness::ill{agent("a"), "a"});
+  j.step(liveness::lead{});
+  auto sent = j.only<liveness::ping>();
+  CHECK(sent.node == "n1");
+  CHECK(sent.agent == "a");
+  SECTION("who has not answered the last ping gets no other") {
+    j.pass(1min);
+    CHECK(j.has_none<liveness::ping>());
+    j.step(liveness::pong{false}, sent.id);
+    CHECK(j.has_none<liveness::recovered>());
+    j.pass(10s);
+    CHECK(j.only<liveness::ping>().agent == "a");
+  }
+  SECTION("who answers is well again, once") {
+    j.step(liveness::pong{true}, sent.id);
+    CHECK(j.only<liveness::recovered>().what == agent("a"));
+    j.step(liveness::pong{true}, sent.id);
+    CHECK(j.has_none<liveness::recovered>());
+  }
+  SECTION("who has gone meanwhile is not well") {
+    if (GENERATE(true, false))
+      j.step(liveness::well{agent("a")});
+    else
+      j.step(liveness::listed{});
+    j.step(liveness::pong{true}, sent.id);
+    CHECK(j.has_none<liveness::recovered>());
+    j.pass(1min);
+    CHECK(j.has_none<liveness::ping>());
+  }
+  SECTION("who is listed stays ill") {
+    j.step(liveness::listed{{agent("a")}});
+    j.step(liveness::pong{false}, sent.id);
+    j.pass(10s);
+    CHECK(j.only<liveness::ping>().agent == "a");
+  }
+}
+
+TEST_CASE("a check pings a bounded number of agents, in turn", "[node][liveness]") {
+  judging j{{.check_every = 1s, .max_checks = 3}};
+  for (auto* each : {"a", "b", "c", "d", "e"})
+    j.step(liveness::ill{agent(each), each});
+  auto pinged = [&] {
+    std::string all;
+    for (auto& each : j.take<liveness::ping>()) {
+      all += each.agent;
+      j.step(liveness::pong{false}, each.id);
+    }
+    return all;
+  };
+  j.step(liveness::lead{});
+  CHECK(pinged() == "abc");
+  j.pass(1s);
+  CHECK(pinged() == "dea");
+  j.pass(1s);
+  CHECK(pinged() == "bcd");
+  SECTION("none if that is not wished") {
+    judging quiet{{.check_every = {}}};
+    quiet.step(liveness::ill{agent("a"), "a"});
+    quiet.step(liveness::lead{});
+    quiet.pass(1h);
+    CHECK(quiet.has_none<liveness::ping>());
+  }
+}
+
+TEST_CASE("what a liveness keeps is bounded", "[node][liveness]") {
+  judging j{{.max_nodes = 2, .max_ill = 2, .max_farewells = 2}};
+  for (auto* each : {"n1", "n2", "n3"})
+    j.step(liveness::link_up{each, 1});
+  for (auto* each : {"a", "b", "c"})
+    j.step(liveness::ill{agent(each), each});
+  j.step(liveness::lead{{{"n4", 1}}});
+  CHECK(j.take<liveness::ask>().size() == 2);
+  CHECK(j.take<liveness::ping>().size() == 2);
+  for (auto* each : {"n5", "n6", "n7"})
+    j.step(liveness::forgotten{each});
+  auto asked = j.take<liveness::ask>();
+  REQUIRE(asked.size() == 3);
+  for (auto& each : asked)
+    j.step(liveness::heard{known_with(1, true)}, each.id);
+  CHECK(j.take<liveness::free_names>().size() == 2); // the oldest was given up
+  j.step(liveness::ill{agent("a"), "again"}); // what is known may change
+  j.step(liveness::link_down{"n1", 1, "closed"});
+  j.step(liveness::link_down{"n3", 1, "closed"});
+  j.pass(5s);
+  CHECK(j.only<liveness::give_up>().node == "n1");
+}
+
+} // namespace liveness_test
