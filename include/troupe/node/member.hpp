@@ -22,17 +22,16 @@
 #include "caf/system_messages.hpp"
 #include "caf/typed_response_promise.hpp"
 #include "troupe/cluster/claims.hpp"
+#include "troupe/cluster/liveness.hpp"
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/shell.hpp"
-#include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/calendar.hpp"
 #include "troupe/core/once_all.hpp"
 #include "troupe/host/watcher.hpp"
 #include "troupe/net/gate.hpp"
-#include "troupe/node/failure_detector.hpp"
-#include "troupe/node/health_checker.hpp"
 #include "troupe/node/known_nodes.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/node_log.hpp"
@@ -79,7 +78,7 @@ struct member_setup {
 
 /// Speaks for one node in the cluster: says who it is and what agents it has; follows what the
 /// others say, so that the router finds them; makes links when there is something to send. Where
-/// the services of the cluster are it also feeds the failure detector.
+/// the services of the cluster are it also says who is alive.
 class member_state {
 public:
   static inline const char* name = "troupe.member";
@@ -87,15 +86,12 @@ public:
   member_state(caf::event_based_actor* self, member_setup setup)
     : self_(self),
       setup_(std::move(setup)),
-      timers_(self),
       links_(self, setup_.router, nodes_),
       copy_(setup_.bounds),
       claims_(self, this,
               {setup_.id, setup_.boot, {.heartbeat_every = setup_.heartbeat_every}, self->id()}),
-      failures_(self, {setup_.lost_after, setup_.registry, setup_.names, setup_.scheduler,
-                       setup_.log, [this](const std::string& node) { return nodes_.name_of(node); },
-                       [this](const std::string& node) { return nodes_.is_fleeting(node); }}),
-      health_(self, setup_.registry, [this](const std::string& node) { return router_of(node); }) {
+      liveness_(self, this,
+                {nodes_, {.lost_after = setup_.lost_after, .check_every = setup_.check_every}}) {
     self_->set_down_handler([this](const caf::down_msg& gone) {
       if (auto found = guarded_.extract(gone.source))
         setup_.log.fail("service " + found.mapped() + " ended: " + to_string(gone.reason)
@@ -130,15 +126,13 @@ public:
   /// then calls `done`.
   void lead(const caf::strong_actor_ptr& registry, std::function<void()> done) {
     is_leading_ = true;
-    failures_.begin();
-    copy_.for_each([this](const registry::record_view& each) {
+    liveness::lead begun;
+    copy_.for_each([&](const registry::record_view& each) {
       auto& key = each.value.key;
       if (key.kind == registry::record_kind::node && key.owner != setup_.id)
-        failures_.expect(key.owner, each.value.boot);
+        begun.known.emplace_back(key.owner, each.value.boot);
     });
-    timers_.cancel(check_timer_);
-    if (setup_.check_every > duration::zero())
-      check_health();
+    liveness_.step(std::move(begun));
     if (registry)
       tell_all(registry, std::move(done));
     else
@@ -148,8 +142,7 @@ public:
   /// The services are elsewhere from here on.
   void follow() {
     is_leading_ = false;
-    failures_.end();
-    timers_.cancel(check_timer_);
+    liveness_.step(liveness::follow{});
   }
 
   /// The registry can be reached, or again: says everything anew.
@@ -259,7 +252,7 @@ public:
   void link_up(const net::link_ptr& which) {
     if (!links_.up(which))
       return;
-    failures_.link_up(to_string(which->peer().node), which->peer().boot);
+    liveness_.step(liveness::link_up{to_string(which->peer().node), which->peer().boot});
     setup_.linked(which);
   }
 
@@ -267,7 +260,7 @@ public:
     if (!links_.down(which))
       return;
     auto node = to_string(which->peer().node);
-    failures_.link_down(node, which->peer().boot, why);
+    liveness_.step(liveness::link_down{node, which->peer().boot, why});
     setup_.unlinked(node);
   }
 
@@ -287,6 +280,7 @@ public:
 
 private:
   friend class shell<claims, member_state>;
+  friend class shell<liveness, member_state>;
 
   /// As the registry wants names that nobody claimed: with the id of their node.
   [[nodiscard]] std::string unclaimed(const std::string& agent) const {
@@ -443,18 +437,18 @@ private:
         if (each.kind == registry::change_kind::removed)
           setup_.node_left(value.key.owner);
         if (each.kind == registry::change_kind::lost)
-          failures_.forgotten(value.key.owner);
+          liveness_.step(liveness::forgotten{value.key.owner});
         if (is_leading_ && each.kind == registry::change_kind::removed)
           setup_.log("node " + value.key.name + " has left");
         if (each.kind == registry::change_kind::removed)
-          failures_.left(value.key.owner);
+          liveness_.step(liveness::left{value.key.owner});
       }
       if (value.key.kind != registry::record_kind::agent)
         continue;
       if (shown && !each.what.healthy)
-        health_.add(value.key, place_of(value).agent);
+        liveness_.step(liveness::ill{value.key, place_of(value).agent});
       else
-        health_.remove(value.key);
+        liveness_.step(liveness::well{value.key});
       if (auto own = book().find(value.key.kind, value.key.name); own && own->token != 0)
         follow_claim(each, shown);
       if (value.key.owner != setup_.id)
@@ -494,7 +488,7 @@ private:
 
   void forget_all_but(shown_records those) {
     nodes_.remove_if([&](const std::string& id) { return !those.nodes.contains(id); });
-    health_.remove_if([&](const auto& key) { return !those.keys.contains(key); });
+    liveness_.step(liveness::listed{std::move(those.keys)});
     setup_.router.run([places = std::move(those.places)](router::router_state& state) {
       state.places().keep_others(places);
     });
@@ -586,9 +580,42 @@ private:
     heard({});
   }
 
-  void check_health() {
-    health_.check();
-    check_timer_ = timers_.after(setup_.check_every, [this] { check_health(); });
+  void perform(liveness::ask& what) {
+    ask_service(self_, setup_.registry, registry::find_owner{what.node},
+                [this, id = what.id](const result<registry::owner_view>& heard) {
+                  liveness_.step(liveness::heard{heard}, id);
+                });
+  }
+
+  void perform(liveness::judge& what) {
+    tell_service(setup_.registry, what.what);
+  }
+
+  void perform(liveness::give_up& what) {
+    tell_service(setup_.scheduler, scheduler::worker_lost{what.node, what.boot, {}});
+  }
+
+  void perform(liveness::free_names& what) {
+    tell_service(setup_.names, registry::names::owner_gone{what.node, what.boot});
+  }
+
+  void perform(liveness::ping& what) {
+    auto there = router_of(what.node);
+    if (!there)
+      return liveness_.step(liveness::pong{false}, what.id);
+    compat::relay(
+      self_, there, what.wait, caf::make_message(router::envelope{what.agent, compat::ping()}),
+      [this, id = what.id](const caf::message&) { liveness_.step(liveness::pong{true}, id); },
+      [this, id = what.id](const caf::error&) { liveness_.step(liveness::pong{false}, id); });
+  }
+
+  void perform(liveness::recovered& what) {
+    tell_service(setup_.registry,
+                 registry::report_outcome{what.what, registry::call_outcome::succeeded});
+  }
+
+  void perform(liveness::warn& what) {
+    setup_.log.warn(what.text);
   }
 
   /// Null if there is no link.
@@ -600,7 +627,6 @@ private:
 
   caf::event_based_actor* self_;
   member_setup setup_;
-  timer_queue<caf::event_based_actor> timers_;
   known_nodes nodes_;
   peer_links links_;
   /// What the registry has told, for the next one and for those who ask while there is none.
@@ -621,10 +647,8 @@ private:
 
   std::map<std::string, named_agent> named_;
   /// Where the services are.
-  failure_detector failures_;
   bool is_leading_ = false;
-  health_checker health_;
-  timer_queue<caf::event_based_actor>::id check_timer_ = 0;
+  shell<liveness, member_state> liveness_;
 
   static constexpr std::size_t page = 500;
 };
