@@ -429,7 +429,7 @@ private:
          {use{"--name", {"issue", "invite"}}, use{"--role", {"issue", "invite"}},
           use{"--rights", {"issue", "invite"}}, use{"--request", {"issue"}},
           use{"--out", {"issue", "renew", "invite"}}, use{"--for", {"invite"}},
-           use{"--force", {"revoke"}}})
+          use{"--force", {"revoke"}}})
       if (given(option) && std::ranges::find(verbs, ca_.verb) == verbs.end())
         return refuse(option + " is for troupe ca " + verbs.front()
                       + (verbs.size() > 1 ? " and " + verbs.back() : "")

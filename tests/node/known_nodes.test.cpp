@@ -1,4 +1,4 @@
-#include "troupe/node/known_nodes.hpp" // the header under test
+#include "troupe/cluster/known_nodes.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>

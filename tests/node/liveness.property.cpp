@@ -193,9 +193,8 @@ private:
 
 TEST_CASE("a leader gives up each lost node once, and its verdicts come to be true",
           "[node][liveness][property]") {
-  test::for_each_seed(test::simulated_worlds, [](random_source random) {
-    judged_world{random}.run();
-  });
+  test::for_each_seed(test::simulated_worlds,
+                      [](random_source random) { judged_world{random}.run(); });
 }
 
 } // namespace liveness_property

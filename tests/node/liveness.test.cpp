@@ -400,7 +400,7 @@ TEST_CASE("what a liveness keeps is bounded", "[node][liveness]") {
   for (auto& each : asked)
     j.step(liveness::heard{known_with(1, true)}, each.id);
   CHECK(j.take<liveness::free_names>().size() == 2); // the oldest was given up
-  j.step(liveness::ill{agent("a"), "again"}); // what is known may change
+  j.step(liveness::ill{agent("a"), "again"});        // what is known may change
   j.step(liveness::link_down{"n1", 1, "closed"});
   j.step(liveness::link_down{"n3", 1, "closed"});
   j.pass(5s);

@@ -13,11 +13,11 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/cluster/known_nodes.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
-#include "troupe/node/known_nodes.hpp"
 #include "troupe/registry/queries.hpp"
 #include "troupe/registry/record.hpp"
 #include "troupe/registry/types.hpp"
@@ -56,8 +56,8 @@ struct liveness_options {
 /// An answer counts if its question is the last one about that node, and nothing has happened to
 /// the node since: neither a link, nor another leader.
 ///
-/// Steps like any machine. No snapshot: another leader begins anew. Not thread-safe. Cost of a step:
-/// O(log n), of `lead` and `listed` O(n).
+/// Steps like any machine. No snapshot: another leader begins anew. Not thread-safe. Cost of a
+/// step: O(log n), of `lead` and `listed` O(n).
 ///
 /// It counts on this of its host: each `ask` and `ping` is answered once, within its time.
 class liveness {
@@ -121,8 +121,8 @@ public:
     bool answered = false;
   };
 
-  using event
-    = std::variant<lead, follow, link_up, link_down, left, forgotten, ill, well, listed, heard, pong>;
+  using event = std::variant<lead, follow, link_up, link_down, left, forgotten, ill, well, listed,
+                             heard, pong>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -221,7 +221,8 @@ public:
       if (each.asked != 0) {
         ++asked;
         auto open = asked_.find(each.asked);
-        expect(open != asked_.end() && open->second == node, "a question about " + node + " is lost");
+        expect(open != asked_.end() && open->second == node,
+               "a question about " + node + " is lost");
         expect(each.linked.has_value() == (each.verdict == registry::record_status::active),
                "a question about " + node + " is out of date");
       }

@@ -8,11 +8,11 @@
 
 #include "caf/actor_control_block.hpp"
 #include "caf/event_based_actor.hpp"
+#include "troupe/cluster/known_nodes.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/net/resolver.hpp"
-#include "troupe/node/known_nodes.hpp"
 #include "troupe/router/router.hpp"
 
 namespace troupe::cluster {
