@@ -10,6 +10,8 @@
 
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <future>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -302,7 +304,7 @@ TEST_CASE(
 TEST_CASE("a desk that answers late, or never, holds up nobody else", "[net][join]") {
   throwaway_ca ca;
   net::link_options quick;
-  quick.table.greeting_timeout = 300ms;
+  quick.table.join_timeout = 300ms;
   std::vector<std::function<void(net::join_reply)>> open;
   test_node ann{{.links = quick,
                  .credentials = ca.issue("ann"),
@@ -316,4 +318,62 @@ TEST_CASE("a desk that answers late, or never, holds up nobody else", "[net][joi
   for (auto& each : open)
     each({"late", ""});
   CHECK(bob.greet(*bob.dial(where), "hello") == "hello, says 1");
+}
+
+TEST_CASE("a slow CA answers more machines of one address than that has places for links",
+          "[net][join]") {
+  throwaway_ca ca;
+  issuer it{ca};
+  net::link_options quick;
+  quick.table.greeting_timeout = 300ms;
+  quick.table.max_accepting_of_one = 4;
+  constexpr std::size_t machines = 12;
+  std::mutex guard;
+  std::vector<std::function<void()>> open;
+  test_node slow{
+    {.links = quick, .credentials = ca.issue("slow"), .joins = [&](auto what, auto done) {
+       std::lock_guard hold{guard};
+       open.push_back([&ca, what = std::move(what), done = std::move(done)] {
+         CHECK(what.is_awaited());
+         auto request = from_bytes<security::join_request>(what.request);
+         auto made = security::admit(ca.folder(), *request, what.binding, read_calendar()).answer;
+         done({to_bytes(security::join_answer{security::join_granted{made.value().to_pem()}}), ""});
+       });
+     }}};
+  auto at = slow.listen();
+  auto where = address_of(at);
+  std::vector<std::future<problem>> outcomes;
+  for (std::size_t each = 0; each < machines; ++each)
+    outcomes.push_back(std::async(std::launch::async, [&, token = it.invite()] {
+      auto got
+        = net::join({where}, token, security::key_pair::make(), {security::role::member, "x"});
+      return got ? problem{} : got.error();
+    }));
+  REQUIRE(testing::comes_true([&] {
+    std::lock_guard hold{guard};
+    return open.size() == machines;
+  }));
+  stranger silent{at, security::fingerprint_of(ca.authority().key())};
+  CHECK(silent.read().empty()); // the time for a greeting is over, for those before it, too
+  for (auto& each : open)
+    each();
+  for (auto& each : outcomes)
+    CHECK(each.get().detail == "");
+  CHECK(open.size() == machines); // nobody has asked twice
+}
+
+TEST_CASE("a desk hears that whoever has asked it is gone", "[net][join]") {
+  throwaway_ca ca;
+  std::promise<std::function<bool()>> asked;
+  test_node ann{{.credentials = ca.issue("ann"), .joins = [&](const net::join_inquiry& what, auto) {
+                   asked.set_value(what.is_awaited);
+                 }}};
+  auto is_awaited = [&] {
+    stranger eve{ann.listen(), security::fingerprint_of(ca.authority().key())};
+    eve.send(security::to_join_wire("x"));
+    auto result = asked.get_future().get();
+    CHECK(result());
+    return result;
+  }();
+  CHECK(testing::comes_true([&] { return !is_awaited(); }));
 }

@@ -296,6 +296,41 @@ TEST_CASE("one address has a bound of unfinished connections, and loses its own 
   CHECK(std::get<drop>(out.front()).why == verdict::displaced);
 }
 
+TEST_CASE("who waits for a certificate takes no place of others, and has a time of its own",
+          "[net]") {
+  link_table table{test::member(5),
+                   {.max_accepting = 3, .max_accepting_of_one = 2, .max_joining = 2}};
+  link_table::effects out;
+  time_point now{1h};
+  for (connection_id id = 1; id <= 2; ++id) {
+    table.step(now, accepted{id, "many"}, out);
+    table.step(now, asks_to_join{id}, out);
+  }
+  table.step(now, asks_to_join{77}, out); // unknown
+  for (connection_id id = 11; id <= 13; ++id)
+    table.step(now, accepted{id, id == 13 ? "other" : "many"}, out);
+  CHECK(out.empty());
+  CHECK(table.unfinished() == 5);
+  table.step(now, asks_to_join{11}, out);
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<drop>(out.front()).connection == 11);
+  CHECK(std::get<drop>(out.front()).why == verdict::displaced);
+  out.clear();
+  now += table_options{}.greeting_timeout;
+  table.tick(now, out);
+  CHECK(out.size() == 2); // 12 and 13
+  out.clear();
+  now += table_options{}.join_timeout - table_options{}.greeting_timeout - 1ms;
+  table.tick(now, out);
+  CHECK(out.empty());
+  table.step(now, broken{1, verdict::admitted}, out);
+  out.clear();
+  table.tick(now + 1ms, out);
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<drop>(out.front()).connection == 2);
+  CHECK(std::get<drop>(out.front()).why == verdict::timed_out);
+}
+
 TEST_CASE("whoever has proven to belong here is not displaced by strangers", "[net]") {
   link_table table{test::member(5), {.max_accepting = 3}, trust::proven};
   link_table::effects out;

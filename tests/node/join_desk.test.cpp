@@ -81,6 +81,21 @@ TEST_CASE("whoever guesses tokens has five tries, all at once or not, and holds 
   }
 }
 
+TEST_CASE("a request that nobody awaits any more costs no certificate, and leaves the token",
+          "[node]") {
+  issuer it;
+  auto token = it.invite();
+  auto ask = [&](bool awaited) {
+    std::promise<net::join_reply> done;
+    it.desk.ask({issuer::request(token, security::key_pair::make()), binding, "192.0.2.1",
+                 [=] { return awaited; }},
+                [&](net::join_reply reply) { done.set_value(std::move(reply)); });
+    return issuer::code(done.get_future().get());
+  };
+  CHECK(ask(false) == errc::cancelled);
+  CHECK(ask(true) == errc::none);
+}
+
 TEST_CASE("a token that exists has five wrong proofs a minute and address", "[node]") {
   issuer it;
   auto token = it.invite();

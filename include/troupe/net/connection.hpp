@@ -43,6 +43,8 @@ public:
     std::string request;
     /// See byte_stream::join_binding().
     std::string binding;
+    /// Has expired once the connection is gone.
+    std::weak_ptr<const bool> asker;
   };
 
   /// A result of next(); a verdict is the last one.
@@ -146,7 +148,7 @@ private:
   }
 
   [[nodiscard]] bool is_broken() const {
-    pollfd asked{socket_.get(), 0, 0};
+    pollfd asked{socket_.get(), POLLRDHUP, 0};
     return ::poll(&asked, 1, 0) == 1;
   }
 
@@ -246,9 +248,10 @@ private:
       return hear_join();
     }
     state_ = state::answering;
-    interest_ = 0; // only its end is of interest
+    interest_ = POLLRDHUP; // only its end is of interest
+    waiting_ = std::make_shared<const bool>(true);
     return join_asked{heard_.substr(security::join_head_bytes),
-                      stream_->join_binding().value_or(std::string{})};
+                      stream_->join_binding().value_or(std::string{}), waiting_};
   }
 
   socket socket_;
@@ -260,6 +263,8 @@ private:
   std::string system_says_;
   std::string heard_;
   std::size_t wanted_ = greeting_head_bytes;
+  /// Owned while an answer to join_asked is awaited.
+  std::shared_ptr<const bool> waiting_;
 };
 
 } // namespace troupe::net

@@ -13,6 +13,8 @@ struct join_inquiry {
   std::string binding;
   /// Its network; see endpoint::network().
   std::string source;
+  /// Says whether somebody still waits for the answer; empty: yes. Thread-safe.
+  std::function<bool()> is_awaited = {};
 };
 
 /// A security::join_answer, encoded, and if that refuses, why, for the log.

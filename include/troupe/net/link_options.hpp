@@ -16,6 +16,8 @@ struct table_options {
   duration greeting_timeout = std::chrono::seconds{3};
   /// From there to the end of BASP's handshake.
   duration handshake_timeout = std::chrono::seconds{3};
+  /// From a request for a certificate to its answer, which the CA's disk may hold up.
+  duration join_timeout = std::chrono::seconds{30};
   /// A link that is silent for so long is closed; at least twice the peer's heartbeat.
   duration link_timeout = std::chrono::seconds{8};
   /// Accepted connections that are not links yet; a new one replaces the oldest.
@@ -23,6 +25,9 @@ struct table_options {
   /// How many of those may come from one address (IPv6: one /64 network); a new one replaces the
   /// oldest of them.
   std::uint32_t max_accepting_of_one = 16;
+  /// Accepted connections whose request for a certificate has no answer yet: they count no more as
+  /// unfinished ones; more are closed.
+  std::uint32_t max_joining = 128;
   /// Dialled connections that are not links yet; more are refused.
   std::uint32_t max_dialling = 256;
   std::uint32_t max_members = 2048; // full membership; beyond it come partial views

@@ -128,6 +128,8 @@ private:
     std::optional<security::facts> proven = {};
     /// The network that it comes from, if accepted.
     std::string source = {};
+    /// It waits for a certificate, and takes no place of those who may become links.
+    bool is_joining = false;
   };
 
   /// A connection that BASP has; kept until BASP has forgotten it.
@@ -180,6 +182,16 @@ private:
       give_up(oldest_accepted(), verdict::displaced, out);
     open(what.connection, {side::accepted, false, now + options_.greeting_timeout, std::nullopt,
                            hello{}, true, std::nullopt, what.source});
+  }
+
+  void handle(time_point now, const asks_to_join& what, effects& out) {
+    auto found = attempts_.find(what.connection);
+    if (found == attempts_.end())
+      return;
+    if (joining() >= options_.max_joining)
+      return give_up(found, verdict::displaced, out);
+    found->second.is_joining = true;
+    rearm(found->first, found->second.deadline, now + options_.join_timeout);
   }
 
   void handle(time_point now, const reached& what, effects&) {
@@ -540,7 +552,8 @@ private:
   /// hello.
   attempts::iterator oldest_accepted(const std::string& source = {}) {
     auto is_accepted = [&](auto& each) {
-      return each.second.end == side::accepted && (source.empty() || each.second.source == source);
+      return each.second.end == side::accepted && !each.second.is_joining
+             && (source.empty() || each.second.source == source);
     };
     auto is_silent = [&](auto& each) { return is_accepted(each) && !each.second.who; };
     auto is_strange = [&](auto& each) { return is_silent(each) && !each.second.proven; };
@@ -551,13 +564,19 @@ private:
   }
 
   [[nodiscard]] std::size_t count_from(const std::string& source) const {
-    return static_cast<std::size_t>(std::ranges::count(
-      attempts_, source, [](auto& each) -> auto& { return each.second.source; }));
+    return static_cast<std::size_t>(std::ranges::count_if(attempts_, [&](auto& each) {
+      return each.second.source == source && !each.second.is_joining;
+    }));
   }
 
   [[nodiscard]] std::size_t count(side end) const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+      attempts_, [&](auto& each) { return each.second.end == end && !each.second.is_joining; }));
+  }
+
+  [[nodiscard]] std::size_t joining() const {
     return static_cast<std::size_t>(
-      std::ranges::count(attempts_, end, [](auto& each) { return each.second.end; }));
+      std::ranges::count_if(attempts_, [](auto& each) { return each.second.is_joining; }));
   }
 
   void rearm(connection_id connection, time_point& deadline, time_point next) {

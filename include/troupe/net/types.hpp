@@ -67,6 +67,11 @@ struct heard {
   greeting what;
 };
 
+/// Whoever is at the other end has asked for a certificate, and waits for it.
+struct asks_to_join {
+  connection_id connection = 0;
+};
+
 /// A connection that is not a link yet has ended by itself.
 struct broken {
   connection_id connection = 0;
@@ -106,7 +111,7 @@ struct risen {
 };
 
 using event = std::variant<dial, accepted, connected, heard, broken, up, alive, expect, ended,
-                           founded, risen, reached>;
+                           founded, risen, reached, asks_to_join>;
 
 // -- effects ------------------------------------------------------------------------
 

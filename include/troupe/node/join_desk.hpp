@@ -78,7 +78,9 @@ public:
     }
     worker_->run(
       [this, request = *std::move(request), what = std::move(what), done = std::move(done)] {
-        auto reply = answer(request, what);
+        // Whoever has gone asks again: a certificate for each try would be one too many.
+        auto is_awaited = !what.is_awaited || what.is_awaited();
+        auto reply = is_awaited ? answer(request, what) : refusal(did_not_wait());
         waiting_.leave(what.source);
         done(std::move(reply));
       });
@@ -197,6 +199,10 @@ private:
   [[nodiscard]] net::join_reply cannot(problem trouble) const {
     log_.complain(not_able, trouble.detail);
     return refusal(security::cannot_admit(std::move(trouble)).answer.error());
+  }
+
+  static problem did_not_wait() {
+    return {errc::cancelled, "the connection has ended before its request was looked at"};
   }
 
   static problem too_many() {

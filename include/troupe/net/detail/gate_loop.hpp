@@ -408,9 +408,11 @@ private:
     step(connected{id, std::move(what.proven)});
   }
 
-  /// Its place and the time-out of its greeting stay as they are until it is answered.
   void learn(connection_id id, connection::join_asked& what) {
-    policy_.joins({std::move(what.request), std::move(what.binding), connections_.at(id).source()},
+    auto source = connections_.at(id).source();
+    step(asks_to_join{id});
+    policy_.joins({std::move(what.request), std::move(what.binding), std::move(source),
+                   [asker = std::move(what.asker)] { return !asker.expired(); }},
                   [it = shared_from_this(), id](join_reply reply) {
                     it->jobs.post([it = it.get(), id, reply = std::move(reply)]() mutable {
                       it->answer_join(id, std::move(reply));

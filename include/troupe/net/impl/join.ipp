@@ -101,8 +101,8 @@ public:
     auto body = to_bytes(proven(std::move(request), token_, key, binding));
     if (auto why = write(stream, security::to_join_wire(body)))
       return why;
-    // It is a member: asked again, it would only have more to do.
-    deadline_ = last_;
+    // It is a member, which is slow rather than gone: asked again it has only more to do.
+    deadline_ = std::min(last_, clock::now() + answered_within);
     auto answer = read(stream);
     if (!answer)
       return answer.error();
@@ -221,6 +221,7 @@ private:
   std::string place_;
   const security::join_token& token_;
   static constexpr duration proven_within = std::chrono::seconds{5};
+  static constexpr duration answered_within = std::chrono::seconds{15};
 
   clock::time_point deadline_;
   const clock::time_point last_;
