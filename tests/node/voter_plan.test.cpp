@@ -1,5 +1,5 @@
 #include "troupe/cluster/voter_plan.hpp" // the header under test
-#include "troupe/node/change_pace.hpp"
+#include "troupe/cluster/change_pace.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>

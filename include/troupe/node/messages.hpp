@@ -8,6 +8,7 @@
 
 #include "caf/actor_control_block.hpp"
 #include "caf/type_id.hpp"
+#include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/messages.hpp"
@@ -49,64 +50,6 @@ struct exchange_seats {
   std::uint64_t forgotten = 0;
 
   TROUPE_FIELDS(exchange_seats, mine, forgotten);
-};
-
-/// A member of the group as the leader or another member sees it.
-struct seat_view {
-  /// The id of its node.
-  std::string node;
-  std::string address;
-  std::uint64_t seat = 0;
-  /// Whether it is a voter; otherwise it is a learner, which only receives entries.
-  bool votes = false;
-  bool leads = false;
-  /// Entries of the leader's log that it has not synced. Only in the leader's view, once the leader
-  /// knows it.
-  std::optional<std::uint64_t> lag;
-  /// Time since it was heard last. Only in the leader's view.
-  duration silent_for{};
-  /// Whether it is the asked node or was heard by it lately; for a follower, a link to the voter is
-  /// enough, as other followers do not write to it.
-  bool is_reached = false;
-
-  friend bool operator==(const seat_view&, const seat_view&) = default;
-
-  TROUPE_FIELDS(seat_view, node, address, seat, votes, leads, lag, silent_for, is_reached);
-};
-
-/// A service that programs have added, as a member of the group sees it.
-struct own_service_view {
-  std::string name;
-  std::string type;
-  /// Why this member does not run it; errc::none if it does.
-  problem why;
-  /// Only in the leader's view: ids of nodes that do not run it, because their programs lack it or
-  /// it has failed there; and of nodes whose programs have older rules than the leader's.
-  std::vector<std::string> lacking{};
-  std::vector<std::string> older{};
-
-  friend bool operator==(const own_service_view&, const own_service_view&) = default;
-
-  TROUPE_FIELDS(own_service_view, name, type, why, lacking, older);
-};
-
-struct voters_view {
-  std::uint64_t term = 0;
-  /// The last entry that a majority has synced.
-  std::uint64_t commit = 0;
-  /// The last entry of the leader's log.
-  std::uint64_t last = 0;
-  /// The number of voters that the leader wants: its node_options::voters.
-  std::uint64_t wanted = 0;
-  std::vector<seat_view> seats;
-  /// The ids of removed nodes, which get a seat only when they are added again.
-  std::vector<std::string> kept_out{};
-  /// The services that programs have added to the cluster.
-  std::vector<own_service_view> services{};
-
-  friend bool operator==(const voters_view&, const voters_view&) = default;
-
-  TROUPE_FIELDS(voters_view, term, commit, last, wanted, seats, kept_out, services);
 };
 
 struct list_voters {
@@ -171,47 +114,6 @@ struct show_node {
   using result = node_view;
 
   TROUPE_FIELDS(show_node);
-};
-
-enum class voter_change : std::uint8_t {
-  /// Makes the node one more voter.
-  add = 0,
-  /// Takes its vote and its seat until it is added again, under any leader. If there would be too
-  /// few voters, another node takes its place first.
-  remove = 1,
-  /// Makes it the leader.
-  lead = 2,
-  /// As remove, but it may come back like any other node.
-  leave = 3,
-};
-
-constexpr const char* name_of(voter_change which) noexcept {
-  switch (which) {
-    case voter_change::add:
-      return "add";
-    case voter_change::remove:
-      return "remove";
-    case voter_change::lead:
-      return "lead";
-    case voter_change::leave:
-      return "leave";
-  }
-  return "unknown";
-}
-
-/// Asks the leader for a change and is answered once it is made. Idempotent. Errors: not_found (no
-/// such node), in_use (no node can take its place, and `force` is not set), bad_argument (it is the
-/// last voter, or several nodes have that name), not_leader and unreachable (leadership has moved:
-/// ask again), timed_out (after 30 s; a removal goes on, see list_voters; repeat other changes).
-struct change_voters {
-  using result = voters_view;
-
-  voter_change what = voter_change::add;
-  /// Its name or id.
-  std::string node;
-  bool force = false;
-
-  TROUPE_FIELDS(change_voters, what, node, force);
 };
 
 /// A backup that can be read from the asked node for a few minutes.

@@ -30,7 +30,7 @@
 #include "troupe/core/result.hpp"
 #include "troupe/host/group.hpp"
 #include "troupe/net/gate.hpp"
-#include "troupe/node/change_pace.hpp"
+#include "troupe/cluster/change_pace.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/node_log.hpp"
 #include "troupe/router/messages.hpp"
