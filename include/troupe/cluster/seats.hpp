@@ -193,9 +193,8 @@ public:
     raft::seat_id lost;
   };
 
-  /// Messages for that seat go to the actor on the card that came with the step of this id.
+  /// Messages for that seat go to the actor on the card of this step.
   struct trust {
-    request_id id = 0;
     raft::seat_id seat;
   };
 
@@ -769,7 +768,7 @@ private:
   void handle(request_id id, const exchanged& what) {
     auto link = links_.find(what.theirs.node);
     if (what.is_proven && link != links_.end()) // else it is asked once it has a link
-      know(id, what.theirs, link->second);
+      know(what.theirs, link->second);
     if (what.forgotten == raft::seat_id{})
       return emit(show_card{id});
     if (what.self != raft::seat_id{})
@@ -780,15 +779,15 @@ private:
   void handle(request_id id, const greeted& what) {
     auto link = links_.find(what.theirs.node);
     if (link != links_.end() && link->second.life == id)
-      know(id, what.theirs, link->second);
+      know(what.theirs, link->second);
   }
 
-  void know(request_id id, const card& theirs, linked_node& link) {
+  void know(const card& theirs, linked_node& link) {
     if (!theirs.is_reachable || theirs.seat == raft::seat_id{}
         || is_of_another(theirs.seat, theirs.node, members_))
       return; // the group says whose seat that is
     link.seat = theirs.seat;
-    emit(trust{id, theirs.seat});
+    emit(trust{theirs.seat});
     watch(theirs.node);
     review();
   }
