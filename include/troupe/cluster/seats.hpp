@@ -20,7 +20,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
-#include "troupe/host/quorum_watch.hpp"
+#include "troupe/group/quorum_watch.hpp"
 #include "troupe/raft/replica_types.hpp"
 #include "troupe/raft/types.hpp"
 
@@ -169,10 +169,9 @@ public:
   /// This node is about to end: another one shall lead. Ends with `handed_over`, in 3 s at most.
   struct hand_over {};
 
-  using event
-    = std::variant<changed_role, members_are, wants_peer, forgot, ignored, disk_room, stopped, seen,
-                   answered, renewed, link_up, link_down, node_is, node_left, exchanged, greeted,
-                   change, hand_over>;
+  using event = std::variant<changed_role, members_are, wants_peer, forgot, ignored, disk_room,
+                             stopped, seen, answered, renewed, link_up, link_down, node_is,
+                             node_left, exchanged, greeted, change, hand_over>;
 
   // -- effects: for the group -----------------------------------------------------------------
 
@@ -295,10 +294,9 @@ public:
     std::string topic;
   };
 
-  using effect
-    = std::variant<look, propose, renew, trust, greet, reach, watch_closely, show_card, refuse, made,
-                   handed_over, lead, follow, others, seated, without_quorum, inform, warn, fail,
-                   complain, settle>;
+  using effect = std::variant<look, propose, renew, trust, greet, reach, watch_closely, show_card,
+                              refuse, made, handed_over, lead, follow, others, seated,
+                              without_quorum, inform, warn, fail, complain, settle>;
   using effects = std::vector<effect>;
 
   /// `node` is the id of this node, `self` its seat.
@@ -417,8 +415,7 @@ public:
     expect(!links_.contains(node_), "a link to itself");
     std::set<request_id> lives;
     for (auto& [node, each] : links_)
-      expect(each.life <= last_id_ && lives.insert(each.life).second,
-             "two links are one: " + node);
+      expect(each.life <= last_id_ && lives.insert(each.life).second, "two links are one: " + node);
     std::set<request_id> askers;
     for (auto& each : changes_)
       expect(askers.insert(each.asker).second, "an asker waits for two changes");
@@ -432,8 +429,7 @@ public:
     expect(!leads || look_ != 0 || review_at_, "who leads looks no more");
     expect(leads || !review_at_, "who follows reviews the members");
     expect(!tells_ || look_ != 0, "who leads is not told");
-    expect(leads || tells_ || (changes_.empty() && leaving_.empty()),
-           "who follows is waited for");
+    expect(leads || tells_ || (changes_.empty() && leaving_.empty()), "who follows is waited for");
     expect(look_ <= last_id_ && proposed_ <= last_id_ && renewing_ <= last_id_,
            "a question has a number that was not given");
     expect(renewing_ != 0 || renew_asker_ == 0, "a seat is waited for that is not asked");
@@ -496,9 +492,9 @@ private:
     if (has_led && what.cause == raft::replica_types::handed_over)
       emit(inform{leads_no_more + what.cause});
     else if (has_led)
-      emit(warn{
-        leads_no_more
-        + (what.leader == raft::seat_id{} ? what.cause : "another node leads a later term")});
+      emit(
+        warn{leads_no_more
+             + (what.leader == raft::seat_id{} ? what.cause : "another node leads a later term")});
     cause_ = what.cause;
     tells_ = true;
     look_anew();
@@ -696,8 +692,7 @@ private:
   // -- the other nodes ----------------------------------------------------------------------
 
   void handle(request_id, const link_up& what) {
-    if (what.node == node_
-        || (links_.size() >= options_.max_nodes && !links_.contains(what.node)))
+    if (what.node == node_ || (links_.size() >= options_.max_nodes && !links_.contains(what.node)))
       return;
     links_[what.node] = {++last_id_};
     reach_again_.erase(what.node);
@@ -836,9 +831,8 @@ private:
   /// Returns the seat of a node whose disk has lost what it had synced under it; zero: none.
   [[nodiscard]] raft::seat_id seat_lost_by(const std::string& node) const {
     auto link = links_.find(node);
-    return link != links_.end() && wishes_.forgotten.contains(link->second.seat)
-             ? link->second.seat
-             : raft::seat_id{};
+    return link != links_.end() && wishes_.forgotten.contains(link->second.seat) ? link->second.seat
+                                                                                 : raft::seat_id{};
   }
 
   /// Such a seat stays void while its node is away, too.
@@ -943,9 +937,10 @@ private:
     auto next = proposed_ == 0 ? voter_plan{group, node_, linked, wishes_}.next() : std::nullopt;
     if (next)
       make(*next);
-    review_at_
-      = now_
-        + (next || proposed_ != 0 || !changes_.empty() ? soon : any_void ? reach_every : sometimes);
+    review_at_ = now_
+                 + (next || proposed_ != 0 || !changes_.empty() ? soon
+                    : any_void                                  ? reach_every
+                                                                : sometimes);
   }
 
   void make(const voter_plan::change& what) {
@@ -985,9 +980,8 @@ private:
   [[nodiscard]] std::map<std::string, voter_plan::candidate> candidates(const seen& what) const {
     std::map<std::string, voter_plan::candidate> found;
     for (auto& [node, each] : links_)
-      if (auto where = known_.find(node);
-          where != known_.end() && each.seat != raft::seat_id{}
-          && !is_of_another(each.seat, node, what.now.members))
+      if (auto where = known_.find(node); where != known_.end() && each.seat != raft::seat_id{}
+                                          && !is_of_another(each.seat, node, what.now.members))
         found[node] = {each.seat, where->second.address};
     found[node_] = {what.now.self, what.address};
     return found;
@@ -1120,9 +1114,8 @@ private:
         forget_wish(each->node, now, why.code);
       each = changes_.erase(each);
     }
-    std::erase_if(transfers_, [&](auto& each) {
-      return !each.first.empty() && !is_asked_to_lead(each.first);
-    });
+    std::erase_if(transfers_,
+                  [&](auto& each) { return !each.first.empty() && !is_asked_to_lead(each.first); });
     std::erase_if(wishes_.let_in, [&](auto& node) { return !now.members.kept_out.contains(node); });
     std::erase_if(wishes_.remove, [&](auto& node) {
       return now.members.kept_out.contains(node) && members_.kept_out.contains(node)

@@ -23,12 +23,12 @@
 #include "troupe/core/caf/shell.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/result.hpp"
-#include "troupe/host/group.hpp"
+#include "troupe/group/group.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/node_log.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::cluster {
@@ -205,9 +205,9 @@ private:
   void perform(const seats::look& what) {
     look([this, id = what.id](const host::group_status& now) {
       auto leads = now.consensus.now == raft::role::leader;
-      seats_.step(seats::seen{now.consensus, setup_.group.quorum(),
-                              leads ? setup_.address() : std::string{}},
-                  id);
+      seats_.step(
+        seats::seen{now.consensus, setup_.group.quorum(), leads ? setup_.address() : std::string{}},
+        id);
     });
   }
 
