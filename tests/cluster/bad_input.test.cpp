@@ -250,7 +250,7 @@ TEST_CASE("what a certificate would not get is refused, not ignored", "[cluster]
   check_refused({"ca", "renew", "x", "--data", "d", "--out", "x", "--force"}, 2,
                 {"--force is for troupe ca revoke"});
   check_refused({"ca", "revoke", "x", "--data", "d", "--out", "x"}, 2,
-                {"--out is for troupe ca issue and invite"});
+                {"--out is for troupe ca issue, renew and invite"});
   check_refused({"init", "--data", "d", "--request", "d.csr", "--name", "x"}, 2,
                 {"--name says nothing beside --request", "troupe ca issue --name"});
 }
