@@ -11,7 +11,7 @@
 
 #include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
-#include "troupe/host/own_services.hpp"
+#include "troupe/group/own_services.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/service_names.hpp"
 
