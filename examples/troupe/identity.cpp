@@ -72,10 +72,10 @@ result<security::facts> issue_for_request(const security::authority& ca,
   constexpr std::size_t longest = 65'536;
   auto text = storage::read_small(what.request, longest);
   if (!text)
-    return text.error();
+    return problem{errc::bad_argument, "--request: " + text.error().detail};
   auto key = security::key_in_request(*text);
   if (!key)
-    return problem{key.error().code, what.request + ": " + key.error().detail};
+    return problem{errc::bad_argument, what.request + ": " + key.error().detail};
   auto issued = security::issue_entered(ca, book, *key, order, read_calendar());
   if (!issued)
     return issued.error();

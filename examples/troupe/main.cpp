@@ -424,16 +424,18 @@ private:
     struct use {
       std::string option;
       std::vector<std::string> verbs;
+      std::string all;
     };
-    for (auto& [option, verbs] :
-         {use{"--name", {"issue", "invite"}}, use{"--role", {"issue", "invite"}},
-          use{"--rights", {"issue", "invite"}}, use{"--request", {"issue"}},
-          use{"--out", {"issue", "renew", "invite"}}, use{"--for", {"invite"}},
-          use{"--force", {"revoke"}}})
+    for (auto& [option, verbs, all] :
+         {use{"--name", {"issue", "invite"}, "issue and invite"},
+          use{"--role", {"issue", "invite"}, "issue and invite"},
+          use{"--rights", {"issue", "invite"}, "issue and invite"},
+          use{"--request", {"issue"}, "issue"},
+          use{"--out", {"issue", "renew", "invite"}, "issue, renew and invite"},
+          use{"--for", {"invite"}, "invite"}, use{"--force", {"revoke"}, "revoke"}})
       if (given(option) && std::ranges::find(verbs, ca_.verb) == verbs.end())
-        return refuse(option + " is for troupe ca " + verbs.front()
-                      + (verbs.size() > 1 ? " and " + verbs.back() : "")
-                      + "; leave it out of troupe ca " + ca_.verb);
+        return refuse(option + " is for troupe ca " + all + "; leave it out of troupe ca "
+                      + ca_.verb);
     if (given("--rights") && ca_.role == "member")
       return refuse("--rights is for clients, as a member may do everything; give --role client, "
                     "or leave --rights out");

@@ -223,7 +223,7 @@ TEST_CASE("an empty word where a name or a file is due is refused", "[cluster][c
   check_refused({"ca", "issue", "--data", "", "--name", "x", "--out", "new"}, 2,
                 {"--data: the word is empty; give a folder"});
   check_refused({"ca", "issue", "--data", "d", "--name", "x", "--out", ""}, 2,
-                {"--out: the word is empty; give a folder"});
+                {"--out: the word is empty; give a file or folder"});
   check_refused({"node", "--join", ""}, 2, {"--join: the word is empty", "leave --join out"});
   check_refused({"submit", "run.json", "--key", ""}, 2, {"--key: the word is empty; give a key"});
   check_refused({"status", "--config", ""}, 2, {"--config: the word is empty; give a file"});
@@ -250,7 +250,7 @@ TEST_CASE("what a certificate would not get is refused, not ignored", "[cluster]
   check_refused({"ca", "renew", "x", "--data", "d", "--out", "x", "--force"}, 2,
                 {"--force is for troupe ca revoke"});
   check_refused({"ca", "revoke", "x", "--data", "d", "--out", "x"}, 2,
-                {"--out is for troupe ca issue and renew"});
+                {"--out is for troupe ca issue, renew and invite"});
   check_refused({"init", "--data", "d", "--request", "d.csr", "--name", "x"}, 2,
                 {"--name says nothing beside --request", "troupe ca issue --name"});
 }

@@ -1,6 +1,6 @@
 // Real clusters that are broken on purpose, and what their clients saw.
 
-#include "../../tools/chaos/faults.hpp"
+#include "chaos/faults.hpp"
 #include "support/network_links.hpp"
 #include "support/seeds.hpp"
 #include "troupe/sim/laws/history.hpp"

@@ -1,7 +1,7 @@
 // How a run of troupe chaos counts and judges what its clients saw.
 
-#include "../../tools/chaos/history.hpp"
-#include "../../tools/chaos/number_laws.hpp"
+#include "chaos/history.hpp"
+#include "chaos/number_laws.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 

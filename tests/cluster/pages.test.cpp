@@ -65,10 +65,12 @@ public:
     INFO("troupe " << command);
     if (command.starts_with("node "))
       return start_node(command);
-    if (command.starts_with("ca invite ")) {
+    if (command.starts_with("ca invite ") || command.starts_with("ca invitations ")) {
       be_on_machine_of(founder_);
       return must_pass(command);
     }
+    if (command.starts_with("ca withdraw "))
+      return withdraw(command);
     if (command.starts_with("init ") || command.starts_with("ca "))
       return certify(command);
     if (command.starts_with("login "))
@@ -100,6 +102,16 @@ public:
     command = replace_all(command, "--out ~/.troupe", "--out " + file("mine"));
     command = replace_all(command, "--out c", "--out " + file("c"));
     must_pass(replace_all(command, "c.csr", file("c.csr")));
+  }
+
+  /// One that nobody has used, in the place of that of the page.
+  void withdraw(const std::string& command) {
+    be_on_machine_of(founder_);
+    must_pass("ca invite --data /var/lib/troupe");
+    auto process = shell("exec troupe " + here("ca invitations --data /var/lib/troupe --json"));
+    auto listed = finish(process, 60s).lines();
+    REQUIRE_FALSE(listed.empty());
+    must_pass(replace_all(command, "3f0a", listed.back()["id"].get<std::string>()));
   }
 
   /// A command that goes on; its first line is awaited.

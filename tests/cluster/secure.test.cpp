@@ -162,7 +162,9 @@ TEST_CASE("a certificate for the identity of another machine needs no key to tra
   running_node far{{"--data", who.folder("far"), "--join", first.address()}};
   CHECK(far.ready()["id"] == issued.line()["node"]);
   write_file(who.folder("bad.csr"), "no request");
-  auto bad = run(
-    {"ca", "issue", "--data", who.folder("n0"), "--name", "x", "--request", who.folder("bad.csr")});
-  CHECK(bad.status == 2);
+  for (auto* each : {"bad.csr", "none.csr"})
+    CHECK(
+      run({"ca", "issue", "--data", who.folder("n0"), "--name", "x", "--request", who.folder(each)})
+        .status
+      == 2);
 }

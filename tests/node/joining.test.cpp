@@ -195,3 +195,15 @@ TEST_CASE("a token renews what has been revoked, and a valid certificate needs n
   CHECK(node::start(how));
   CHECK(serial() != before);
 }
+
+TEST_CASE("two nodes of one name hear of each other", "[node][join]") {
+  test::lines first;
+  testing::cluster c{1, [&](std::size_t, node_options& how) { how.log = first; }};
+  test::lines second;
+  auto other = test::join(c, {.name = c[0].name(), .log = second});
+  REQUIRE(other);
+  for (auto& [log, who] : {std::pair{&first, other->id()}, std::pair{&second, c[0].id()}})
+    CHECK(c.until([&, log = log, who = who] {
+      return log->contain("node " + to_string(who).substr(0, 8) + " is called 'n0' as well");
+    }));
+}

@@ -545,8 +545,18 @@ TEST_CASE("a node that reaches no majority of the voters says who is missing unt
   CHECK(node.voters().list(20s).error().code == errc::no_quorum);
   CHECK(answer_of(node, "own") == "hello");
   CHECK_FALSE(group.log.contain("over: no leader"));
+  test::lines heard;
+  node_options how{
+    .name = "late", .listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", node.port()}}};
+  how.log = heard;
+  how.wait_joined = 0s;
+  group.nodes.certify(how);
+  auto late = node::start(std::move(how));
+  REQUIRE(late);
+  CHECK(group.nodes.until([&] { return heard.contain("no leader: 1 of 3 voters reachable"); }));
 
   group.nodes.start((stays + 1) % 3);
+  CHECK(group.nodes.until([&] { return heard.contain("over: no leader"); }));
   // Until it knows of the other one again, it refuses at once.
   CHECK(group.nodes.until([&] { return group.log.contain("over: no leader"); }));
   CHECK(node.locks().acquire("any", {.ttl = 60s}));

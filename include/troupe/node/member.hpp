@@ -508,6 +508,19 @@ private:
       return nodes_.remove(what.value.key.owner);
     nodes_.put(what);
     setup_.node_is(what.value);
+    look_at_name(what);
+  }
+
+  /// Commands that name a node cannot tell two of one name apart.
+  void look_at_name(const registry::record_view& what) {
+    auto& key = what.value.key;
+    if (key.name != setup_.name || key.owner == setup_.id || key.owner == namesake_
+        || what.liveness != registry::record_status::active)
+      return;
+    namesake_ = key.owner;
+    setup_.log.warn("node " + key.owner.substr(0, 8) + " is called '" + key.name
+                    + "' as well; give one of the two another --name, or commands that name it may "
+                      "mean either");
   }
 
   /// An agent in maintenance gets messages, but no work that another one could do.
@@ -628,6 +641,8 @@ private:
   caf::event_based_actor* self_;
   member_setup setup_;
   known_nodes nodes_;
+  /// The last other node of this name.
+  std::string namesake_;
   peer_links links_;
   /// What the registry has told, for the next one and for those who ask while there is none.
   registry_copy copy_;

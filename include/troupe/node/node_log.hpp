@@ -10,6 +10,7 @@
 
 #include "troupe/core/complaints.hpp"
 #include "troupe/core/log_line.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/platform/calendar.hpp"
 
@@ -59,6 +60,14 @@ public:
     std::lock_guard guard{inside_->mutex};
     if (auto due = inside_->open.settle(now(), topic))
       inside_->write(log_level::info, *due);
+  }
+
+  /// `topic` is wrong, because of `why`, or well.
+  void follow(const std::string& topic, const problem& why) const {
+    if (why)
+      complain(topic, why.detail);
+    else
+      settle(topic);
   }
 
 private:

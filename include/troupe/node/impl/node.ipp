@@ -298,6 +298,8 @@ struct node::inside {
     if (why == quorum_.said)
       return;
     quorum_.said = why;
+    if (!votes_) // a voter says it by itself
+      log_.follow(no_leader, why);
     signpost_->refuse(why);
     clients_->refuse(why);
     std::lock_guard guard{mutex_};
@@ -576,10 +578,7 @@ struct node::inside {
                 std::lock_guard guard{mutex_};
                 no_way_ = why;
               }
-              if (why)
-                log_.complain(no_way, why.detail);
-              else
-                log_.settle(no_way);
+              log_.follow(no_way, why);
             },
             {},
             [](const net::link_ptr&, const net::address&) {},
@@ -843,6 +842,7 @@ struct node::inside {
 
   /// What the log calls it while the services are out of reach.
   static constexpr const char* no_way = "no way to the cluster";
+  static constexpr const char* no_leader = "no leader";
 
   node_options options_;
   cluster::node_log log_;
