@@ -2,6 +2,7 @@
 
 #include "node/node_fixture.hpp"
 #include "support/temporary_folder.hpp"
+#include "troupe/cluster/service_names.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/enclosed_request.hpp"
 #include "troupe/core/entropy.hpp"
@@ -10,7 +11,6 @@
 #include "troupe/net/resolver.hpp"
 #include "troupe/node/configure.hpp"
 #include "troupe/node/messages.hpp"
-#include "troupe/node/service_names.hpp"
 #include "troupe/raft/types.hpp"
 #include "troupe/registry/messages.hpp"
 #include "troupe/router/messages.hpp"

@@ -9,11 +9,11 @@
 
 #include "caf/actor_cast.hpp"
 #include "caf/event_based_actor.hpp"
+#include "troupe/cluster/service_names.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/net/gate.hpp"
-#include "troupe/node/service_names.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::cluster {

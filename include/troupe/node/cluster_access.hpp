@@ -16,6 +16,7 @@
 #include "caf/actor_cast.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/stateful_actor.hpp"
+#include "troupe/cluster/service_names.hpp"
 #include "troupe/core/backoff.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
@@ -25,7 +26,6 @@
 #include "troupe/net/resolver.hpp"
 #include "troupe/node/access_guide.hpp"
 #include "troupe/node/messages.hpp"
-#include "troupe/node/service_names.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::cluster {

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "caf/actor_control_block.hpp"
+#include "troupe/cluster/service_names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/node/leader_history.hpp"
 #include "troupe/node/messages.hpp"
-#include "troupe/node/service_names.hpp"
 #include "troupe/router/router.hpp"
 
 namespace troupe::cluster {
