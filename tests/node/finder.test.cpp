@@ -208,8 +208,7 @@ TEST_CASE("the services are found by way of a node that shows the way", "[node][
   CHECK(f.has_none<finder::dial>());
 }
 
-TEST_CASE("programs' services are bound as well, troupe's other actors are not",
-          "[node][finder]") {
+TEST_CASE("programs' services are bound as well, troupe's other actors are not", "[node][finder]") {
   finding f{{a}};
   f.link(a, 1);
   auto said = here();
@@ -390,15 +389,12 @@ TEST_CASE("a node that knows no way is asked until it knows one", "[node][finder
   }
 }
 
-TEST_CASE("who points to a node that does not answer is asked for another way",
-          "[node][finder]") {
+TEST_CASE("who points to a node that does not answer is asked for another way", "[node][finder]") {
   finding f{{a}};
   f.link(a, 1);
   f.answer(1, there("b", 3));
   f.out.erase(std::remove_if(f.out.begin(), f.out.end(),
-                             [](auto& each) {
-                               return std::holds_alternative<finder::ask>(each);
-                             }),
+                             [](auto& each) { return std::holds_alternative<finder::ask>(each); }),
               f.out.end());
   f.refuse(b);
   auto waits = f.held(1);
@@ -493,8 +489,7 @@ TEST_CASE("a search begins once there is whom to ask", "[node][finder]") {
 
 // -- what is bound -----------------------------------------------------------------------
 
-TEST_CASE("the services are followed when their node says that they have moved",
-          "[node][finder]") {
+TEST_CASE("the services are followed when their node says that they have moved", "[node][finder]") {
   finding f{{a}};
   f.bound_to(a, 1, 7);
   CHECK(f.watch.known == 7);
@@ -533,7 +528,6 @@ TEST_CASE("the services are followed when their node says that they have moved",
     CHECK_FALSE(f.only<finder::point>().where);
     auto listens = f.held(1);
     CHECK(listens.known == 0); // a is the contact
-    f.dialled(a);
     f.answer(listens, there("c", 9));
     f.link(c, 3);
     f.answer(3, here());
@@ -764,8 +758,7 @@ TEST_CASE("what this node has led tells its contact to speak anew", "[node][find
 
 // -- the contact and the quorum ----------------------------------------------------------
 
-TEST_CASE("while nothing is bound the first node that answers says where to go",
-          "[node][finder]") {
+TEST_CASE("while nothing is bound the first node that answers says where to go", "[node][finder]") {
   finding f{{a, b}};
   f.link(a, 1);
   f.answer(1, nowhere(2));
@@ -924,12 +917,13 @@ namespace {
 
 /// Bound to a; b says where the services move.
 struct guided : finding {
-  guided() : finding([] {
-    auto how = from({a, b, c});
-    how.guide_after = 2s;
-    how.check_at_rest = 1h;
-    return how;
-  }()) {
+  guided()
+    : finding([] {
+        auto how = from({a, b, c});
+        how.guide_after = 2s;
+        how.check_at_rest = 1h;
+        return how;
+      }()) {
     start();
     bound_to(a, 1);
     pass(2s - 1ns);
