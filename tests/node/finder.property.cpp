@@ -43,7 +43,7 @@ address address_of(std::size_t node) {
 class searched_world {
 public:
   searched_world(random_source random, bool is_member)
-    : random_(random), is_member_(is_member), it_(options(), random_.next()) {
+    : random_(random), is_member_(is_member), it_(options(), random_.next(), now_) {
     for (std::size_t node = 0; node < node_count; ++node)
       nodes_[node].is_up = true;
   }
@@ -83,7 +83,7 @@ private:
     time_point until{};
   };
 
-  struct node {
+  struct simulated {
     bool is_up = false;
     bool hangs = false;
     /// Nothing gets through, and no link ends for that.
@@ -417,10 +417,10 @@ private:
 
   random_source random_;
   bool is_member_;
-  finder it_;
   time_point now_{1h};
+  finder it_;
   std::multimap<time_point, std::function<void()>> agenda_;
-  std::map<std::size_t, node> nodes_;
+  std::map<std::size_t, simulated> nodes_;
   std::size_t leader_ = nobody;
   std::uint64_t term_ = 0;
   bool loses_ = false;

@@ -61,7 +61,7 @@ cluster::finder_options from(std::vector<address> addresses) {
 
 /// A process that looks for the services.
 struct finding {
-  explicit finding(cluster::finder_options how) : it(std::move(how), 7) {}
+  explicit finding(cluster::finder_options how) : it(std::move(how), 7, now) {}
 
   explicit finding(std::vector<address> addresses) : finding(from(std::move(addresses))) {
     start();
@@ -1065,7 +1065,8 @@ TEST_CASE("no guide begins after the services have gone", "[node][finder]") {
 
 // -- permanent refusals ------------------------------------------------------------------
 
-TEST_CASE("a permanent refusal is told once no address makes a link", "[node][finder]") {
+TEST_CASE("a permanent refusal is told once no other node leads to the services",
+          "[node][finder]") {
   finding f{{a, b}};
   f.refuse(a, revoked);
   CHECK(f.has_none<finder::refused>());
@@ -1090,20 +1091,43 @@ TEST_CASE("a permanent refusal is told once no address makes a link", "[node][fi
       f.refuse(b, {errc::denied, "the certificate has expired"});
       CHECK(f.only<finder::refused>().why.detail == "the certificate has expired");
     }
-    SECTION("until one makes a link") {
+    SECTION("until one answers") {
       f.link(b, 2);
+      CHECK(f.has_none<finder::refused>());
+      f.answer(2, nowhere());
       CHECK(f.only<finder::refused>().why == problem{});
       f.step(finder::link_down{2});
+      CHECK(f.only<finder::refused>().why == revoked);
+    }
+    SECTION("permanently where one leads to the services") {
+      f.link(b, 2);
+      f.answer(2, here());
+      CHECK(f.only<finder::refused>().why == problem{});
+      f.step(finder::link_down{2});
+      f.refuse(b);
       f.pass(1s);
       f.refuse(a);
       CHECK(f.has_none<finder::refused>());
     }
   }
-  SECTION("not if one has made a link") {
+  SECTION("not if one answers") {
     f.link(b, 2);
     f.answer(2, nowhere());
     CHECK(f.has_none<finder::refused>());
   }
+  SECTION("but if that has no majority: it may be refused itself") {
+    f.link(b, 2);
+    f.answer(2, nowhere(1, minority));
+    CHECK(f.only<finder::refused>().why == revoked);
+  }
+}
+
+TEST_CASE("a node that is asked beside the contact may refuse permanently", "[node][finder]") {
+  finding f{{a, b}};
+  f.link(a, 1);
+  f.answer(1, nowhere(1, minority));
+  f.refuse(b, revoked);
+  CHECK(f.only<finder::refused>().why == revoked);
 }
 
 TEST_CASE("what may pass is no permanent refusal", "[node][finder]") {
@@ -1112,6 +1136,43 @@ TEST_CASE("what may pass is no permanent refusal", "[node][finder]") {
   f.pass(1s);
   f.refuse(a);
   CHECK(f.has_none<finder::refused>());
+}
+
+// -- what this node's seat says ----------------------------------------------------------
+
+TEST_CASE("a node that votes goes by its own word of the quorum", "[node][finder]") {
+  const problem own{errc::no_quorum, "this seat reaches nobody"};
+  finding f{{a, b}};
+  f.step(finder::seat_says{own});
+  CHECK(f.has_none<finder::without_quorum>());
+  f.step(finder::seated{true});
+  CHECK(f.only<finder::without_quorum>().why == own);
+  f.link(a, 1);
+  f.answer(1, nowhere(1, minority));
+  f.refuse(b);
+  CHECK(f.has_none<finder::without_quorum>());
+  f.step(finder::seat_says{});
+  CHECK(f.only<finder::without_quorum>().why == problem{});
+  f.step(finder::seated{false});
+  CHECK(f.only<finder::without_quorum>().why == minority);
+}
+
+TEST_CASE("who leads, and how often that has changed, is what the node itself knows",
+          "[node][finder]") {
+  finding f{{a}};
+  f.pass(3s);
+  f.take<finder::dial>();
+  CHECK(f.it.leaders().leaderless_for(f.now) == 3s);
+  f.step(finder::follow{1, b});
+  CHECK(f.only<finder::point>().where == b);
+  CHECK(f.it.leaders().leader() == "b:1");
+  f.step(finder::lead{2});
+  CHECK(f.it.leaders().leader() == "this node");
+  CHECK(f.it.leaders().changes() == 1);
+  f.step(finder::follow{3, {}});
+  CHECK(f.only<finder::point>().where == std::nullopt);
+  f.pass(2s);
+  CHECK(f.it.leaders().leaderless_for(f.now) == 2s);
 }
 
 // -- links and bounds --------------------------------------------------------------------

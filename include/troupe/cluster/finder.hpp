@@ -6,14 +6,17 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "troupe/cluster/dial_list.hpp"
+#include "troupe/cluster/finder_links.hpp"
 #include "troupe/cluster/finder_types.hpp"
+#include "troupe/cluster/leader_history.hpp"
 #include "troupe/cluster/service_names.hpp"
+#include "troupe/cluster/vain_search.hpp"
 #include "troupe/core/random.hpp"
 
 namespace troupe::cluster {
@@ -33,8 +36,9 @@ namespace troupe::cluster {
 ///   the contact may be cut off from a majority that others reach.
 /// - Services of a group of voters move without their node saying so: a second node, the guide,
 ///   says where they are as well, unless this node has its own word of that.
-/// - `denied` is final for the node that says so. It is told once no address makes a link, and
-///   remembered until one does.
+/// - A node that says `denied` refuses this one permanently. Like the word of the contact, that
+///   counts once others have been tried too, and while no contact knows of a majority.
+/// - A node that votes has its own word of the quorum, which goes before that of the contact.
 ///
 /// An answer counts if its question is the last one of its kind, over a link that is up. Steps like
 /// any machine. No snapshot: a process begins anew. Not thread-safe. Cost of a step: O(n) in the
@@ -90,11 +94,16 @@ public:
     bool votes = false;
   };
 
+  /// What this node's own seat says of the quorum. Counts while it votes.
+  struct seat_says {
+    problem why;
+  };
+
   /// Somebody waits for an answer of the services: is their node there?
   struct doubt {};
 
   using event = std::variant<start, learned, resolved, dialled, link_down, heard, lead, follow,
-                             seated, doubt>;
+                             seated, seat_says, doubt>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -155,14 +164,14 @@ public:
   /// The last tries have failed, and the services are where they were.
   struct settled {};
 
-  /// The services are nowhere and will be for a while, as nodes say: no_quorum, with who is
-  /// missing. errc::none: they may be found soon.
+  /// The services are nowhere and will be for a while: no_quorum, with who is missing. errc::none:
+  /// they may be found soon.
   struct without_quorum {
     problem why;
   };
 
-  /// A node refuses this one permanently, and no other makes a link: denied, of the last refusal.
-  /// errc::none: one has made a link again.
+  /// A node refuses this one permanently, and no other leads to the services: denied, of the last
+  /// refusal. errc::none: that is over.
   struct refused {
     problem why;
   };
@@ -172,8 +181,14 @@ public:
   using effects = std::vector<effect>;
 
   /// `seed` is that of the back-off's jitter.
-  finder(finder_options options, std::uint64_t seed)
-    : options_(std::move(options)), addresses_(options_.addresses), random_(seed) {}
+  finder(finder_options options, std::uint64_t seed, time_point now)
+    : options_(std::move(options)),
+      addresses_(options_.addresses),
+      random_(seed),
+      history_(now),
+      vain_(options_.max_addresses),
+      dials_(options_.max_dials),
+      links_(options_.idle_after, options_.max_links) {}
 
   /// @pre `now` never goes backwards.
   void step(time_point now, request_id id, event what, effects& out) {
@@ -194,8 +209,9 @@ public:
         (*each)->asked != 0 ? hear((*each)->asked, no_answer((*each)->where)) : each->reset();
     guide_is_due();
     asides_are_due();
-    dials_are_due();
-    links_are_due();
+    for (auto& each : dials_.take_due(now))
+      end_dial(each, no_answer(each.where));
+    close_all(links_.take_idle(now));
     go_on();
     out_ = nullptr;
   }
@@ -219,11 +235,14 @@ public:
       if (each.question)
         no_later(each.question->due);
     }
-    for (auto& [where, each] : dials_)
-      no_later(each.due);
-    for (auto& [link, each] : links_)
-      no_later(each.idle_at);
+    no_later(dials_.next_deadline());
+    no_later(links_.next_deadline());
     return next;
+  }
+
+  /// Who leads by what this node knows, and how often that has changed.
+  [[nodiscard]] const leader_history& leaders() const {
+    return history_;
   }
 
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
@@ -268,13 +287,14 @@ public:
     for (auto& [where, each] : asides_)
       expect(each.question ? is_open(*each.question) : dials_.contains(where),
              "a node is waited for that nobody asks");
-    for (auto& [link, each] : links_)
-      expect(!each.idle_at || !is_used(link), "a link is idle and in use");
-    expect(!heard_ || contact_, "nobody says that there is no quorum");
+    for (auto& link : links_.idle())
+      expect(!is_used(link), "a link is idle and in use");
+    expect(!vain_.hears_anything() || contact_, "nobody says that there is no quorum");
+    expect(vain_.size() == 0 || is_out_of_reach(), "a search is in vain for what is bound");
     expect(addresses_.size() <= std::max(options_.max_addresses, options_.addresses.size()),
            "more addresses than allowed");
-    expect(tried_.size() <= options_.max_addresses, "more tries than allowed");
-    expect(not_linked_.size() <= addresses_.size(), "more refusals than addresses");
+    expect(vain_.size() <= std::max(options_.max_addresses, vain_search::enough_tried),
+           "more tries than allowed");
     expect(dials_.size() <= options_.max_dials, "more dials than allowed");
     expect(links_.size() <= options_.max_links, "more links than allowed");
     return found;
@@ -346,21 +366,6 @@ private:
     std::optional<inquiry> question{};
   };
 
-  struct dialling {
-    request_id id = 0;
-    time_point due{};
-    bool is_resolved = false;
-    /// A search has wanted it, and has given up waiting for it.
-    bool is_for_search = false;
-    bool is_late = false;
-  };
-
-  struct link_state {
-    /// When it has had no use for long enough; none while it has one, or if it is to be closed.
-    std::optional<time_point> idle_at{};
-    bool is_closing = false;
-  };
-
   template <class Effect>
   void put(Effect what) {
     out_->push_back(std::move(what));
@@ -398,7 +403,20 @@ private:
     if (contact_ && is_out_of_reach() && !listen_)
       listen_ = inquire(contact_->link, contact_->where, contact_->revision, options_.check_every,
                         options_.check_every + answer_within);
-    settle_links();
+    close_all(links_.settle(
+      now_, [this](auto link) { return is_used(link); },
+      [this](auto link) { return contact_ && contact_->link == link; }));
+  }
+
+  void close_all(const std::vector<net::connection_id>& links) {
+    for (auto link : links)
+      put(close{link});
+  }
+
+  /// Tells those who ask this node.
+  void point_to(const std::optional<net::address>& where) {
+    history_.leads(now_, where ? to_string(*where) : std::string{});
+    put(point{where});
   }
 
   // -- this node -------------------------------------------------------------------------
@@ -436,6 +454,7 @@ private:
     bound_.reset();
     is_bound();
     let_guide_go();
+    history_.leads(now_, "this node");
     put(bind_here{what.turn});
   }
 
@@ -446,13 +465,19 @@ private:
     if (std::exchange(is_here_, false))
       put(unbind{});
     led_by_ = what.where;
-    put(point{what.where});
+    point_to(what.where);
     if (is_started_ && what.where && !(bound_ && bound_->where == *what.where))
       seek(what.where);
   }
 
   void handle(request_id, const seated& what) {
     votes_ = what.votes;
+    tell_vain();
+  }
+
+  void handle(request_id, const seat_says& what) {
+    own_quorum_ = what.why;
+    tell_vain();
   }
 
   void is_not_led_by(const net::address& where) {
@@ -472,49 +497,8 @@ private:
               });
   }
 
-  void add_link(net::connection_id link) {
-    links_[link] = {};
-  }
-
-  /// Forgets links without a use, at once where others close them.
-  void settle_links() {
-    auto is_contact
-      = [this](net::connection_id link) { return contact_ && contact_->link == link; };
-    for (auto each = links_.begin(); each != links_.end();) {
-      auto& [link, state] = *each;
-      if (is_used(link))
-        state = {};
-      else if (options_.idle_after > duration::zero() && !state.idle_at && !state.is_closing)
-        state.idle_at = now_ + options_.idle_after;
-      else if (options_.idle_after <= duration::zero() && !is_contact(link)) {
-        each = links_.erase(each);
-        continue;
-      }
-      ++each;
-    }
-    while (links_.size() > options_.max_links) {
-      auto oldest = links_.end();
-      for (auto each = links_.begin(); each != links_.end(); ++each)
-        if (!is_used(each->first) && !is_contact(each->first)
-            && (oldest == links_.end() || each->second.idle_at < oldest->second.idle_at))
-          oldest = each;
-      if (oldest == links_.end())
-        return;
-      put(close{oldest->first});
-      links_.erase(oldest);
-    }
-  }
-
-  void links_are_due() {
-    for (auto& [link, state] : links_)
-      if (state.idle_at && *state.idle_at <= now_) {
-        state = {.idle_at = {}, .is_closing = true};
-        put(close{link});
-      }
-  }
-
   void handle(request_id, const link_down& what) {
-    if (links_.erase(what.link) == 0)
+    if (!links_.remove(what.link))
       return;
     if (sign_.link == what.link)
       sign_ = {};
@@ -536,47 +520,28 @@ private:
   // -- dials -----------------------------------------------------------------------------
 
   /// An address that takes long is not dialled twice. Null: there are too many.
-  dialling* begin_dial(const net::address& where) {
-    auto known = dials_.find(where);
-    if (known != dials_.end())
-      return &known->second;
-    if (dials_.size() >= options_.max_dials)
+  dial_list::dial* begin_dial(const net::address& where) {
+    if (auto* known = dials_.find(where))
+      return known;
+    if (dials_.is_full())
       return nullptr;
     put(dial{++last_id_, where});
-    return &(dials_[where] = {.id = last_id_, .due = now_ + options_.dial_within});
-  }
-
-  auto dial_of(request_id id) {
-    return std::ranges::find_if(dials_, [id](auto& each) { return each.second.id == id; });
+    return &dials_.add(where, last_id_, now_ + options_.dial_within);
   }
 
   void handle(request_id id, const resolved&) {
-    auto found = dial_of(id);
-    if (found != dials_.end())
-      found->second.is_resolved = true;
+    dials_.resolved(id);
   }
 
   void handle(request_id id, const dialled& what) {
     if (what.link)
-      add_link(*what.link);
-    auto found = dial_of(id);
-    if (found != dials_.end())
-      end_dial(found->first, what.link);
+      links_.add(*what.link);
+    if (auto ended = dials_.take(id))
+      end_dial(*ended, what.link);
   }
 
-  void dials_are_due() {
-    std::vector<net::address> due;
-    for (auto& [where, each] : dials_)
-      if (each.due <= now_)
-        due.push_back(where);
-    for (auto& where : due)
-      end_dial(where, no_answer(where));
-  }
-
-  void end_dial(const net::address& where, const result<net::connection_id>& got) {
-    auto ended = dials_.extract(where);
-    auto& how = ended.mapped();
-    auto& place = ended.key();
+  void end_dial(const dial_list::ended& ended, const result<net::connection_id>& got) {
+    auto& [place, how] = ended;
     if (search_.at == stage::dialling && search_.question.where == place)
       got ? ask_there(*got, place) : search_did_not_link(place, how, got.error());
     else if (got && how.is_for_search && search_.at != stage::idle && !bound_)
@@ -585,7 +550,7 @@ private:
       if (got)
         beside->second.question = inquire(*got, place, 0, {}, answer_within);
       else
-        give_up_aside(place);
+        give_up_aside(place, got.error());
     }
     if (guide_.at == guide_stage::dialling && guide_.question.where == place)
       got ? watch_guide(*got, place, 0) : find_guide_later();
@@ -640,11 +605,10 @@ private:
       return hear_search(no_answer(question.where));
     if (search_.at == stage::pausing)
       return dial_next();
-    auto& late = dials_.at(question.where);
-    late.is_late = true;
+    auto* late = dials_.find(question.where);
+    late->is_late = true;
     tried(question.where);
-    note_refusal(question.where, no_answer(question.where));
-    again(late.is_resolved
+    again(late->is_resolved
             ? no_answer(question.where)
             : problem{errc::unreachable, to_string(question.where)
                                            + ": its name is not found yet; check that name servers "
@@ -652,11 +616,10 @@ private:
   }
 
   /// A node that the search has once given up waiting for was silent.
-  void search_did_not_link(const net::address& where, const dialling& how, problem why) {
+  void search_did_not_link(const net::address& where, const dial_list::dial& how, problem why) {
     if (how.is_late && how.is_resolved && why.code == errc::unreachable)
       why.code = errc::timed_out;
-    tried(where);
-    note_refusal(where, why);
+    tried(where, why);
     again(why);
   }
 
@@ -681,7 +644,6 @@ private:
   }
 
   void ask_there(net::connection_id link, const net::address& where) {
-    forget_refusals();
     search_ = {stage::asking, inquire(link, where, 0, {}, answer_within)};
   }
 
@@ -734,29 +696,6 @@ private:
     return *there;
   }
 
-  // -- permanent refusals ----------------------------------------------------------------
-
-  /// A search has made no link with `where`.
-  void note_refusal(const net::address& where, const problem& why) {
-    if (std::ranges::find(addresses_, where) != addresses_.end())
-      not_linked_.insert(where);
-    if (why.code == errc::denied)
-      refusal_ = why;
-    if (refusal_ && is_all_of(not_linked_) && std::exchange(told_refusal_, refusal_) != refusal_)
-      put(refused{refusal_});
-  }
-
-  void forget_refusals() {
-    not_linked_.clear();
-    refusal_ = {};
-    if (std::exchange(told_refusal_, {}))
-      put(refused{});
-  }
-
-  [[nodiscard]] bool is_all_of(const std::set<net::address>& some) const {
-    return std::ranges::all_of(addresses_, [&](auto& each) { return some.contains(each); });
-  }
-
   // -- what is bound ---------------------------------------------------------------------
 
   /// The services are on the node at the other end. Only clusters that keep their services on
@@ -797,11 +736,10 @@ private:
       have_guide(way);
     else
       let_guide_go();
-    put(point{how.where});
-    if (is_news)
-      put(bind{std::move(how)});
-    else
-      put(settled{}); // their node was only slow to answer
+    if (!is_news)
+      return put(settled{}); // their node was only slow to answer
+    point_to(how.where);
+    put(bind{std::move(how)});
   }
 
   /// The contact is not needed while they are.
@@ -810,8 +748,8 @@ private:
     if (contact_)
       contact_->revision = 0;
     asides_.clear();
-    tried_.clear();
-    hear_quorum({});
+    vain_.forget();
+    tell_vain();
   }
 
   void lose() {
@@ -822,7 +760,7 @@ private:
     guide_.begin_at.reset();
     put(unbind{});
     if (!votes_)
-      put(point{});
+      point_to({}); // else the seat knows better
   }
 
   void handle(request_id, const doubt&) {
@@ -907,9 +845,8 @@ private:
 
   /// What the contact says of the quorum.
   void hear_quorum(const problem& why) {
-    auto is_news = !heard_ && why;
-    heard_ = why;
-    tell_quorum();
+    auto is_news = vain_.hear(why);
+    tell_vain();
     if (is_news)
       ask_around();
   }
@@ -920,7 +857,8 @@ private:
     asides_.clear();
     std::vector<net::address> others;
     for (auto& where : addresses_)
-      if (!tried_.contains(where) && where != contact_->where && others.size() < enough_tried)
+      if (!vain_.has_tried(where) && where != contact_->where
+          && others.size() < vain_search::enough_tried)
         others.push_back(where);
     for (auto& where : others) {
       if (begin_dial(where) == nullptr)
@@ -955,9 +893,9 @@ private:
       tried(where);
   }
 
-  void give_up_aside(const net::address& where) {
+  void give_up_aside(const net::address& where, const problem& why = {}) {
     auto gone = asides_.extract(where);
-    tried(gone.key());
+    tried(gone.key(), why);
   }
 
   void hear_aside(const net::address& by, const result<whereabouts>& what) {
@@ -972,19 +910,21 @@ private:
     tried(where);
   }
 
-  /// This node was asked, or cannot be: the services are not found by it.
-  void tried(const net::address& where) {
-    if (!is_out_of_reach() || tried_.size() >= options_.max_addresses)
+  /// This node was asked, or gave no link because of `why`.
+  void tried(const net::address& where, const problem& why = {}) {
+    if (!is_out_of_reach())
       return;
-    tried_.insert(where);
-    tell_quorum();
+    vain_.tried(where, why);
+    tell_vain();
   }
 
-  void tell_quorum() {
-    auto counts = tried_.size() >= enough_tried || is_all_of(tried_);
-    auto why = counts ? heard_ : problem{};
-    if (why != quorum_)
-      put(without_quorum{quorum_ = why});
+  void tell_vain() {
+    auto why = votes_ ? own_quorum_ : vain_.no_quorum(addresses_);
+    if (why != told_quorum_)
+      put(without_quorum{told_quorum_ = why});
+    auto denied = vain_.denied(addresses_, contact_.has_value());
+    if (denied != told_denied_)
+      put(refused{told_denied_ = denied});
   }
 
   // -- the guide -------------------------------------------------------------------------
@@ -1098,17 +1038,17 @@ private:
   static constexpr std::uint32_t max_failures = 10; // the delay has reached its maximum by then
   /// Nodes that show the way to others, without a pause between.
   static constexpr std::size_t max_hops = 3;
-  /// Of many addresses so many are tried before the word of one node counts.
-  static constexpr std::size_t enough_tried = 5;
 
   const finder_options options_;
   std::vector<net::address> addresses_;
   random_source random_;
+  leader_history history_;
   bool is_started_ = false;
   std::optional<net::address> self_address_;
   /// The services are on this node.
   bool is_here_ = false;
   bool votes_ = false;
+  problem own_quorum_;
   std::uint64_t turn_ = 0;
   /// Where they are by this node's own replica, until they turn out not to be there: the replica of
   /// a node that has no vote may hear of a change of leader late, or never.
@@ -1130,21 +1070,15 @@ private:
 
   std::optional<contact> contact_;
   std::optional<inquiry> listen_;
-  /// What the contact says of the quorum, and what was told of that.
-  problem heard_;
-  problem quorum_;
   std::map<net::address, aside> asides_;
-  /// Nodes that do not lead to the services, since they were bound last.
-  std::set<net::address> tried_;
-
-  /// Addresses with which searches made no link since one was made, and the last `denied`.
-  std::set<net::address> not_linked_;
-  problem refusal_;
-  problem told_refusal_;
+  /// Since the services were bound last.
+  vain_search vain_;
+  problem told_quorum_;
+  problem told_denied_;
 
   guide guide_;
-  std::map<net::address, dialling> dials_;
-  std::map<net::connection_id, link_state> links_;
+  dial_list dials_;
+  finder_links links_;
   request_id last_id_ = 0;
   /// While a step runs.
   time_point now_{};

@@ -11,7 +11,7 @@
 #include "caf/actor_control_block.hpp"
 #include "troupe/cluster/service_names.hpp"
 #include "troupe/core/problem.hpp"
-#include "troupe/node/leader_history.hpp"
+#include "troupe/cluster/leader_history.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/router/router.hpp"
 
