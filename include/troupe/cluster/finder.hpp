@@ -240,6 +240,11 @@ public:
     return next;
   }
 
+  /// As this node was last `seated`.
+  [[nodiscard]] bool votes() const {
+    return votes_;
+  }
+
   /// Who leads by what this node knows, and how often that has changed.
   [[nodiscard]] const leader_history& leaders() const {
     return history_;
