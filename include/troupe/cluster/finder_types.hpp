@@ -87,4 +87,138 @@ struct finder_binding {
   bool has_voters = false;
 };
 
+/// What a finder steps.
+struct finder_events {
+  /// Links can be made from here on. `self`: where this node takes links itself.
+  struct start {
+    std::optional<net::address> self;
+  };
+
+  /// The services may be found there, too.
+  struct learned {
+    std::vector<std::string> addresses;
+  };
+
+  /// The name in the address of the `dial` of this step's id is found: the node is being dialled.
+  struct resolved {};
+
+  /// The answer to the `dial` of this step's id: a link that is up.
+  struct dialled {
+    result<net::connection_id> link;
+  };
+
+  struct link_down {
+    net::connection_id link = 0;
+  };
+
+  /// The answer to the `ask` of this step's id. `busy`: the node cannot hold the question now.
+  struct heard {
+    result<whereabouts> what;
+  };
+
+  /// The services are on this node since this turn.
+  struct lead {
+    std::uint64_t turn = 0;
+  };
+
+  /// They are elsewhere since this turn, at `where` if that is known: no guide knows better, and
+  /// one may be another cluster's, or be led by an older copy.
+  struct follow {
+    std::uint64_t turn = 0;
+    std::optional<net::address> where;
+  };
+
+  /// Whether this node votes: then only lead and follow say where the services are not.
+  struct seated {
+    bool votes = false;
+  };
+
+  /// What this node's own seat says of the quorum. Counts while it votes.
+  struct seat_says {
+    problem why;
+  };
+
+  /// Somebody waits for an answer of the services: is their node there?
+  struct doubt {};
+
+  using event = std::variant<start, learned, resolved, dialled, link_down, heard, lead, follow,
+                             seated, seat_says, doubt>;
+};
+
+/// What a finder wants done.
+struct finder_effects {
+  /// Make a link to a node, or find the one there is; step `resolved` on the way, and `dialled`.
+  struct dial {
+    request_id id = 0;
+    net::address where;
+  };
+
+  /// Ask the node at the other end where the services are. It holds the question for `wait`, if
+  /// that is not zero, or until it knows another revision than `known`. Step `heard` within
+  /// `within`, if possible.
+  struct ask {
+    request_id id = 0;
+    net::connection_id link = 0;
+    std::uint64_t known = 0;
+    duration wait{};
+    duration within{};
+  };
+
+  /// The services are reached like this from now on.
+  struct bind {
+    finder_binding how;
+  };
+
+  /// They are on this node, as it was said with this turn.
+  struct bind_here {
+    std::uint64_t turn = 0;
+  };
+
+  /// They are out of reach.
+  struct unbind {};
+
+  /// Tell those who ask this node: they are there, or nobody knows.
+  struct point {
+    std::optional<net::address> where;
+  };
+
+  /// This node answers, so that what it knows can be asked of it, and messages go through it.
+  struct met {
+    net::connection_id link = 0;
+    net::address where;
+  };
+
+  /// It does not any more.
+  struct parted {};
+
+  /// Nobody has used this link for a while. May be ignored: it is in use again when it is dialled.
+  struct close {
+    net::connection_id link = 0;
+  };
+
+  /// A try has failed; there will be others.
+  struct failed {
+    problem why;
+  };
+
+  /// The last tries have failed, and the services are where they were.
+  struct settled {};
+
+  /// The services are nowhere and will be for a while: no_quorum, with who is missing. errc::none:
+  /// they may be found soon.
+  struct without_quorum {
+    problem why;
+  };
+
+  /// A node refuses this one permanently, and no other leads to the services: denied, of the last
+  /// refusal. errc::none: that is over.
+  struct refused {
+    problem why;
+  };
+
+  using effect = std::variant<dial, ask, bind, bind_here, unbind, point, met, parted, close, failed,
+                              settled, without_quorum, refused>;
+  using effects = std::vector<effect>;
+};
+
 } // namespace troupe::cluster
