@@ -58,10 +58,13 @@ public:
     heal();
     pass(settled_within);
     INFO("leader " << leader_ << ", bound to " << (bound_ ? bound_->link : 0));
+    CHECK_FALSE(quorum_);
     if (is_member_ && leader_ == 0) {
       CHECK(is_here_);
       return;
     }
+    CHECK(pointed_ == std::optional{address_of(leader_)});
+    CHECK(it_.leaders().leader() == to_string(address_of(leader_)));
     REQUIRE(bound_.has_value());
     CHECK(bound_->where == address_of(leader_));
     CHECK(bound_->handles.at(cluster::registry_name) == term_ * 100);
@@ -169,6 +172,9 @@ private:
       case 9:
         return step(finder::doubt{});
       case 10:
+        if (is_member_)
+          step(finder::seat_says{random_.below(2) == 0 ? problem{}
+                                                       : problem{errc::no_quorum, "by its seat"}});
         return step(finder::learned{{to_string(address_of(which)), "nonsense"}});
       default:
         loses_ = !loses_;
@@ -201,6 +207,8 @@ private:
   void heal() {
     loses_ = false;
     is_calm_ = true;
+    if (is_member_)
+      step(finder::seat_says{});
     for (std::size_t which = 0; which < node_count; ++which) {
       auto& it = nodes_[which];
       it.is_up = true;
@@ -377,6 +385,7 @@ private:
     heard_term_ = what.turn;
     CHECK(leader_ == 0);
     bound_.reset();
+    pointed_.reset();
     is_here_ = true;
   }
 
@@ -388,10 +397,24 @@ private:
 
   void perform(const finder::met& what) {
     CHECK_FALSE(down_.contains(what.link));
+    CHECK(contact_ == 0);
+    contact_ = what.link;
+  }
+
+  void perform(const finder::parted&) {
+    CHECK(contact_ != 0);
+    contact_ = 0;
+  }
+
+  void perform(const finder::point& what) {
+    CHECK_FALSE(is_here_);
+    CHECK(what.where != std::optional{address_of(is_member_ ? 0 : nobody)});
+    pointed_ = what.where;
   }
 
   void perform(const finder::close& what) {
     CHECK((!bound_ || bound_->link != what.link));
+    CHECK((bound_ || is_here_ || contact_ != what.link));
     auto found = links_.find(what.link);
     if (found == links_.end() || random_.below(3) == 0)
       return; // a program uses it
@@ -403,11 +426,11 @@ private:
   }
 
   void perform(const finder::without_quorum& what) {
-    CHECK((!what.why || (!bound_ && !is_here_)));
+    CHECK(what.why != quorum_);
+    CHECK((!what.why || is_member_ || (!bound_ && !is_here_)));
+    quorum_ = what.why;
   }
 
-  void perform(const finder::point&) {}
-  void perform(const finder::parted&) {}
   void perform(const finder::failed&) {}
   void perform(const finder::settled&) {}
 
@@ -436,6 +459,10 @@ private:
   std::optional<cluster::finder_binding> bound_;
   bool is_here_ = false;
   std::size_t bind_count_ = 0;
+  /// Whom those that ask this node are told, who answers, and why nobody leads.
+  std::optional<address> pointed_;
+  net::connection_id contact_ = 0;
+  problem quorum_;
   /// The highest term that was bound, or that the finder was told to follow.
   std::uint64_t heard_term_ = 0;
 };
