@@ -731,6 +731,16 @@ TEST_CASE("a node goes to whom its own replica follows", "[node][finder]") {
     CHECK(*f.only<finder::point>().where == a);
     CHECK(f.out.empty());
   }
+  SECTION("also there if it searches, as its question may have been answered earlier") {
+    f.bound_to(a, 1);
+    f.answer(f.watch, here(2, 21));
+    f.link(a, 1);
+    auto earlier = f.asked(1);
+    f.step(finder::follow{3, a});
+    f.out.clear();
+    f.answer(earlier, here(2, 21));
+    CHECK(f.has_none<finder::bind>());
+  }
   SECTION("and stays where it is if that is not known") {
     f.bound_to(a, 1);
     f.step(finder::follow{3, std::nullopt});

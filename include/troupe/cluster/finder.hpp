@@ -339,7 +339,9 @@ private:
       put(unbind{});
     led_by_ = what.where;
     point_to(what.where);
-    if (is_started_ && what.where && !(bound_ && bound_->where == *what.where))
+    // A search that is under way may hear there of an earlier turn.
+    auto is_there = bound_ && bound_->where == what.where && search_.at == stage::idle;
+    if (is_started_ && what.where && !is_there)
       seek(what.where);
   }
 
