@@ -5,7 +5,7 @@
 
 #include <openssl/ssl.h>
 
-#include "troupe/core/calendar.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/detail/certificate_maker.hpp"
 #include "troupe/security/key_pair.hpp"

@@ -24,9 +24,9 @@
 #include <utility>
 #include <variant>
 
-#include "troupe/core/worker_thread.hpp"
-#include "troupe/host/group_core.hpp"
+#include "troupe/group/group_core.hpp"
 #include "troupe/host/replicated_core.hpp"
+#include "troupe/platform/worker_thread.hpp"
 #include "troupe/state/state_table.hpp"
 
 namespace {

@@ -20,8 +20,8 @@
 
 #include <unistd.h>
 
-#include "troupe/core/one_heap.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/platform/one_heap.hpp"
 #include "troupe/storage/scratch_folder.hpp"
 #include "troupe/testing/child_process.hpp"
 

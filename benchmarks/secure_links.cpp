@@ -28,10 +28,10 @@
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
 #include "troupe/core/caf/init.hpp"
-#include "troupe/core/calendar.hpp"
-#include "troupe/core/entropy.hpp"
 #include "troupe/core/messages.hpp"
 #include "troupe/net/gate.hpp"
+#include "troupe/platform/calendar.hpp"
+#include "troupe/platform/entropy.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/credentials.hpp"
 

@@ -19,9 +19,9 @@
 
 #include "closed_loop.hpp"
 #include "free_port.hpp"
-#include "troupe/core/one_heap.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/platform/one_heap.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/testing/child_process.hpp"
 #include "troupe/testing/throwaway_ca.hpp"

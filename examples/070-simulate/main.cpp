@@ -3,8 +3,8 @@
 #include <set>
 
 #include "../050-own-service/tickets.hpp"
-#include "troupe/sim/service_scenario.hpp"
-#include "troupe/sim/session_client.hpp"
+#include "troupe/sim/scenarios/service_scenario.hpp"
+#include "troupe/sim/world/session_client.hpp"
 
 namespace sim = troupe::sim;
 

@@ -11,10 +11,10 @@
 #include "commands.hpp"
 #include "connect.hpp"
 #include "troupe/cluster/voter_plan.hpp"
-#include "troupe/core/calendar.hpp"
-#include "troupe/core/entropy.hpp"
-#include "troupe/host/group_backup.hpp"
+#include "troupe/group/group_backup.hpp"
 #include "troupe/node/identity.hpp"
+#include "troupe/platform/calendar.hpp"
+#include "troupe/platform/entropy.hpp"
 #include "troupe/security/setup.hpp"
 
 namespace cli {

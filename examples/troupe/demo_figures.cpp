@@ -9,8 +9,8 @@
 #include <variant>
 #include <vector>
 
-#include "troupe/host/group_core.hpp"
-#include "troupe/host/group_log.hpp"
+#include "troupe/group/group_core.hpp"
+#include "troupe/group/group_log.hpp"
 #include "troupe/host/replicated_core.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/scheduler/submission.hpp"

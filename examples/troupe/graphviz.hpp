@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "cli.hpp"
-#include "troupe/core/process.hpp"
+#include "troupe/platform/process.hpp"
 
 namespace cli {
 

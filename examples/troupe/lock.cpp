@@ -22,10 +22,10 @@
 #include "connect.hpp"
 #include "table.hpp"
 #include "troupe/core/base64.hpp"
-#include "troupe/core/process.hpp"
-#include "troupe/core/supervised_program.hpp"
 #include "troupe/core/utf8.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
+#include "troupe/platform/process.hpp"
+#include "troupe/platform/supervised_program.hpp"
 
 namespace cli {
 

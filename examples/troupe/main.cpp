@@ -18,7 +18,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "chaos_numbers.hpp"
+#include "chaos/numbers.hpp"
 #include "commands.hpp"
 #include "completion.hpp"
 #include "help.hpp"

@@ -11,14 +11,14 @@
 
 #include <unistd.h>
 
-#include "chaos_numbers.hpp"
+#include "chaos/numbers.hpp"
 #include "commands.hpp"
 #include "token_words.hpp"
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/names.hpp"
-#include "troupe/core/one_heap.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/platform/calendar.hpp"
+#include "troupe/platform/one_heap.hpp"
 #include "troupe/registry/registry_client.hpp"
 #include "troupe/scheduler/exec.hpp"
 #include "troupe/scheduler/worker.hpp"

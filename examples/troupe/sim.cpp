@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "commands.hpp"
-#include "troupe/sim/lease_scenario.hpp"
-#include "troupe/sim/lock_scenario.hpp"
-#include "troupe/sim/raft_scenario.hpp"
-#include "troupe/sim/scheduler_scenario.hpp"
-#include "troupe/sim/state_scenario.hpp"
+#include "troupe/sim/scenarios/lease_scenario.hpp"
+#include "troupe/sim/scenarios/lock_scenario.hpp"
+#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/scenarios/scheduler_scenario.hpp"
+#include "troupe/sim/scenarios/state_scenario.hpp"
 
 namespace cli {
 

@@ -4,8 +4,8 @@
 #include "cluster_report.hpp"
 #include "commands.hpp"
 #include "table.hpp"
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/log_line.hpp"
+#include "troupe/platform/calendar.hpp"
 
 namespace cli {
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "top_screen.hpp"
-#include "troupe/core/process.hpp"
+#include "troupe/platform/process.hpp"
 
 namespace cli {
 

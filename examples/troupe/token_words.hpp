@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "cli.hpp"
-#include "troupe/core/process.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/platform/process.hpp"
 #include "troupe/storage/small_file.hpp"
 
 /// Tokens to join, which are secret, in arguments and files.

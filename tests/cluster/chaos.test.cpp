@@ -1,9 +1,9 @@
 // Real clusters that are broken on purpose, and what their clients saw.
 
-#include "../../examples/troupe/chaos_faults.hpp"
+#include "../../tools/chaos/faults.hpp"
 #include "support/network_links.hpp"
 #include "support/seeds.hpp"
-#include "troupe/sim/history.hpp"
+#include "troupe/sim/laws/history.hpp"
 #include "troupe/storage/database.hpp"
 #include "troupe/testing/namespace_network.hpp"
 #include "troupe_command.hpp"

@@ -1,7 +1,7 @@
 // How a run of troupe chaos counts and judges what its clients saw.
 
-#include "../../examples/troupe/chaos_history.hpp"
-#include "../../examples/troupe/chaos_number_laws.hpp"
+#include "../../tools/chaos/history.hpp"
+#include "../../tools/chaos/number_laws.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 

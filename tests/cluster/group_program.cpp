@@ -5,8 +5,8 @@
 //        group_program check COUNT PORT…               says who holds the locks 1 to COUNT
 
 #include "troupe/core/caf/init.hpp"
+#include "troupe/group/group.hpp"
 #include "troupe/host/client.hpp"
-#include "troupe/host/group.hpp"
 #include "troupe/host/replicated.hpp"
 #include "troupe/lock/lock_service.hpp"
 

@@ -9,8 +9,8 @@
 
 #include "troupe/core/codec.hpp"
 #include "troupe/core/digest.hpp"
-#include "troupe/core/entropy.hpp"
 #include "troupe/core/json.hpp"
+#include "troupe/platform/entropy.hpp"
 
 namespace ids_test {
 

@@ -1,7 +1,7 @@
 // The process between a supervised program and us: nothing but its end may end it, and it holds
 // nothing of ours.
 
-#include "troupe/core/supervised_program.hpp"
+#include "troupe/platform/supervised_program.hpp"
 #include "troupe/testing/comes_true.hpp"
 
 #include <catch2/catch_test_macros.hpp>

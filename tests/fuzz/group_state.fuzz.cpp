@@ -4,8 +4,8 @@
 #include <variant>
 
 #include "fuzz/laws.hpp"
-#include "troupe/host/group_backup.hpp"
-#include "troupe/host/group_core.hpp"
+#include "troupe/group/group_backup.hpp"
+#include "troupe/group/group_core.hpp"
 #include "troupe/host/replicated_core.hpp"
 #include "troupe/lock/lock_table.hpp"
 #include "troupe/scheduler/task_scheduler.hpp"

@@ -1,6 +1,6 @@
 #include "troupe/host/replicated_core.hpp" // the header under test
 
-#include "troupe/host/group_core.hpp"
+#include "troupe/group/group_core.hpp"
 #include "troupe/lock/lock_table.hpp"
 
 #include <catch2/catch_test_macros.hpp>

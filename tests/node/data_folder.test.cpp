@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "support/temporary_folder.hpp"
-#include "troupe/core/calendar.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/security/setup.hpp"
 
 using namespace troupe;

@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "troupe/core/calendar.hpp"
 #include "troupe/net/socket.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/certificate_register.hpp"
 #include "troupe/security/setup.hpp"

@@ -11,8 +11,8 @@
 #include "caf/actor_system.hpp"
 #include "caf/actor_system_config.hpp"
 #include "support/temporary_folder.hpp"
-#include "troupe/core/calendar.hpp"
 #include "troupe/node/init.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/setup.hpp"
 

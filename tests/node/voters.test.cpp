@@ -1,7 +1,7 @@
 #include "node/node_fixture.hpp"
 #include "support/temporary_folder.hpp"
-#include "troupe/core/entropy.hpp"
 #include "troupe/node/cluster_client.hpp"
+#include "troupe/platform/entropy.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>
 

@@ -13,8 +13,8 @@
 #include <string>
 
 #include "support/seeds.hpp"
-#include "troupe/sim/raft_process.hpp"
-#include "troupe/sim/world.hpp"
+#include "troupe/sim/world/raft_process.hpp"
+#include "troupe/sim/world/world.hpp"
 
 namespace put_back_test {
 

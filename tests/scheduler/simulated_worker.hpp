@@ -13,7 +13,7 @@
 
 #include "support/seeds.hpp"
 #include "troupe/scheduler/task_scheduler.hpp"
-#include "troupe/sim/worker_laws.hpp"
+#include "troupe/sim/laws/worker_laws.hpp"
 
 namespace troupe::test {
 

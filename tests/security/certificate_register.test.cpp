@@ -9,7 +9,7 @@
 #include <string>
 
 #include "support/temporary_folder.hpp"
-#include "troupe/core/calendar.hpp"
+#include "troupe/platform/calendar.hpp"
 
 namespace certificate_register_test {
 

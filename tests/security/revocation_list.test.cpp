@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 
 #include "support/temporary_folder.hpp"
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/hex.hpp"
+#include "troupe/platform/calendar.hpp"
 
 namespace revocation_list_test {
 

@@ -1,7 +1,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "support/worlds.hpp"
-#include "troupe/sim/lease_scenario.hpp"
+#include "troupe/sim/scenarios/lease_scenario.hpp"
 
 namespace lease_property {
 

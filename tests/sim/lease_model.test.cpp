@@ -1,4 +1,4 @@
-#include "troupe/sim/lease_model.hpp"
+#include "troupe/sim/laws/lease_model.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 

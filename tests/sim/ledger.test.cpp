@@ -1,4 +1,4 @@
-#include "troupe/sim/ledger.hpp" // the header under test
+#include "troupe/sim/laws/ledger.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 

@@ -1,4 +1,4 @@
-#include "troupe/sim/linearizability.hpp"
+#include "troupe/sim/laws/linearizability.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -7,7 +7,7 @@
 #include <string>
 
 #include "support/seeds.hpp"
-#include "troupe/sim/history.hpp"
+#include "troupe/sim/laws/history.hpp"
 
 namespace linearizability_test {
 

@@ -1,7 +1,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "support/worlds.hpp"
-#include "troupe/sim/lock_scenario.hpp"
+#include "troupe/sim/scenarios/lock_scenario.hpp"
 
 namespace lock_property {
 

@@ -1,4 +1,4 @@
-#include "troupe/sim/mailbox.hpp" // the header under test
+#include "troupe/sim/world/mailbox.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "support/seeds.hpp"
-#include "troupe/sim/world.hpp"
+#include "troupe/sim/world/world.hpp"
 
 namespace mailbox_test {
 

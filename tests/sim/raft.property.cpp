@@ -1,7 +1,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "support/worlds.hpp"
-#include "troupe/sim/raft_scenario.hpp"
+#include "troupe/sim/scenarios/raft_scenario.hpp"
 
 namespace raft_property {
 

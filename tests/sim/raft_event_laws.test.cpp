@@ -1,4 +1,4 @@
-#include "troupe/sim/raft_event_laws.hpp" // the header under test
+#include "troupe/sim/laws/raft_event_laws.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "support/seeds.hpp"
-#include "troupe/sim/raft_scenario.hpp"
+#include "troupe/sim/scenarios/raft_scenario.hpp"
 
 namespace raft_event_laws_test {
 

@@ -1,4 +1,4 @@
-#include "troupe/sim/raft_laws.hpp" // the header under test
+#include "troupe/sim/laws/raft_laws.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>

@@ -1,7 +1,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "support/worlds.hpp"
-#include "troupe/sim/scheduler_scenario.hpp"
+#include "troupe/sim/scenarios/scheduler_scenario.hpp"
 
 namespace scheduler_property {
 

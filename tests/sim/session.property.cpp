@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "support/worlds.hpp"
-#include "troupe/sim/session_scenario.hpp"
+#include "troupe/sim/scenarios/session_scenario.hpp"
 
 namespace session_property {
 

@@ -1,7 +1,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "support/worlds.hpp"
-#include "troupe/sim/state_scenario.hpp"
+#include "troupe/sim/scenarios/state_scenario.hpp"
 
 namespace state_property {
 

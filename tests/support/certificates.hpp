@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "troupe/core/calendar.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/testing/throwaway_ca.hpp"

@@ -17,7 +17,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "troupe/core/process.hpp"
+#include "troupe/platform/process.hpp"
 
 namespace troupe::test {
 

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "troupe/sim/raft_scenario.hpp"
+#include "troupe/sim/scenarios/raft_scenario.hpp"
 
 namespace troupe::test {
 

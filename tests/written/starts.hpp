@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "troupe/core/machine.hpp"
-#include "troupe/host/own_services.hpp"
+#include "troupe/group/own_services.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/state/types.hpp"
 #include "written/fields.hpp"

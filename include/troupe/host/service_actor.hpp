@@ -33,7 +33,6 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/signatures.hpp"
 #include "troupe/core/caf/to_error.hpp"
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/guarded.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/host/any_host.hpp"
@@ -44,6 +43,7 @@
 #include "troupe/host/messages.hpp"
 #include "troupe/host/replicated_core.hpp"
 #include "troupe/host/waiting_questions.hpp"
+#include "troupe/platform/calendar.hpp"
 
 namespace troupe::host {
 

@@ -22,11 +22,11 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/digest.hpp"
 #include "troupe/net/byte_stream.hpp"
 #include "troupe/net/side.hpp"
 #include "troupe/net/tls_alert.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/detail/openssl.hpp"

@@ -12,7 +12,7 @@
 #include "troupe/cluster/service_names.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
-#include "troupe/host/own_services.hpp"
+#include "troupe/group/own_services.hpp"
 #include "troupe/node/options.hpp"
 
 namespace troupe::cluster {

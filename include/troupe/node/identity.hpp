@@ -18,12 +18,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "troupe/core/entropy.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/json.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/signature.hpp"
+#include "troupe/platform/entropy.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/key_pair.hpp"
 #include "troupe/storage/private_file.hpp"

@@ -12,17 +12,17 @@
 #include <system_error>
 #include <utility>
 
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/codec.hpp"
 #include "troupe/core/guarded.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
-#include "troupe/core/worker_thread.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/join_inquiry.hpp"
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/own_authority.hpp"
+#include "troupe/platform/calendar.hpp"
+#include "troupe/platform/worker_thread.hpp"
 #include "troupe/security/admission.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/certificate.hpp"

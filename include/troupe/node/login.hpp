@@ -3,11 +3,11 @@
 #include <filesystem>
 #include <vector>
 
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/join.hpp"
 #include "troupe/node/login_checks.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/join_token.hpp"

@@ -4,9 +4,9 @@
 #include <optional>
 #include <string>
 
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/net/join.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/types.hpp"

@@ -8,10 +8,10 @@
 #include <string>
 #include <utility>
 
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/complaints.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/platform/calendar.hpp"
 
 namespace troupe::cluster {
 

@@ -19,7 +19,7 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/caf/wait.hpp"
 #include "troupe/core/result.hpp"
-#include "troupe/host/group.hpp"
+#include "troupe/group/group.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/node/voters.hpp"

@@ -12,7 +12,7 @@
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/core/result.hpp"
-#include "troupe/host/group.hpp"
+#include "troupe/group/group.hpp"
 #include "troupe/node/options.hpp"
 
 namespace troupe::cluster {

@@ -26,13 +26,13 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/result.hpp"
-#include "troupe/host/group.hpp"
+#include "troupe/group/group.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/change_pace.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/node_log.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::cluster {

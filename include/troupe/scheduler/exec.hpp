@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 #include "troupe/core/json.hpp"
-#include "troupe/core/process.hpp"
-#include "troupe/core/supervised_program.hpp"
+#include "troupe/platform/process.hpp"
+#include "troupe/platform/supervised_program.hpp"
 #include "troupe/scheduler/task_call.hpp"
 
 namespace troupe::scheduler {

@@ -9,13 +9,13 @@
 #include <utility>
 
 #include "troupe/core/digest.hpp"
-#include "troupe/core/entropy.hpp"
 #include "troupe/core/fixed_bytes.hpp"
 #include "troupe/core/hex.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/secret.hpp"
 #include "troupe/core/signature.hpp"
+#include "troupe/platform/entropy.hpp"
 
 namespace troupe::security {
 

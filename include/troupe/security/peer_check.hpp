@@ -8,8 +8,8 @@
 #include <string_view>
 #include <utility>
 
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/digest.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/detail/openssl.hpp"
 #include "troupe/security/enforced_revocations.hpp"

@@ -14,7 +14,7 @@
 
 #include "troupe/core/errc.hpp"
 #include "troupe/core/problem.hpp"
-#include "troupe/core/process.hpp"
+#include "troupe/platform/process.hpp"
 
 namespace troupe::storage {
 

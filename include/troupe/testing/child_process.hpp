@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "troupe/core/process.hpp"
+#include "troupe/platform/process.hpp"
 
 namespace troupe::testing {
 

@@ -22,8 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "troupe/core/process.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/platform/process.hpp"
 
 namespace troupe::testing {
 

@@ -9,10 +9,10 @@
 #include <type_traits>
 #include <utility>
 
-#include "troupe/core/calendar.hpp"
-#include "troupe/core/entropy.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/platform/calendar.hpp"
+#include "troupe/platform/entropy.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/join_token.hpp"

@@ -11,12 +11,12 @@
 
 #include "support/varied_world.hpp"
 #include "troupe/core/flaw.hpp"
-#include "troupe/sim/lease_scenario.hpp"
-#include "troupe/sim/lock_scenario.hpp"
-#include "troupe/sim/raft_scenario.hpp"
-#include "troupe/sim/scheduler_scenario.hpp"
-#include "troupe/sim/session_scenario.hpp"
-#include "troupe/sim/state_scenario.hpp"
+#include "troupe/sim/scenarios/lease_scenario.hpp"
+#include "troupe/sim/scenarios/lock_scenario.hpp"
+#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/scenarios/scheduler_scenario.hpp"
+#include "troupe/sim/scenarios/session_scenario.hpp"
+#include "troupe/sim/scenarios/state_scenario.hpp"
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "troupe/core/calendar.hpp"
+#include "troupe/platform/calendar.hpp"
 
 namespace troupe::host::detail {
 

@@ -23,11 +23,11 @@
 #include "troupe/core/caf/shell.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/caf/wait.hpp"
-#include "troupe/core/entropy.hpp"
 #include "troupe/core/guarded.hpp"
 #include "troupe/host/client_core.hpp"
 #include "troupe/host/detail/service_caller.hpp"
 #include "troupe/host/messages.hpp"
+#include "troupe/platform/entropy.hpp"
 
 namespace troupe::host::detail {
 

@@ -28,7 +28,6 @@
 #include "caf/send.hpp"
 #include "troupe/core/backoff.hpp"
 #include "troupe/core/caf/compat.hpp"
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/net/byte_budget.hpp"
@@ -47,6 +46,7 @@
 #include "troupe/net/refusal_log.hpp"
 #include "troupe/net/scribe.hpp"
 #include "troupe/net/tls_stream.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/security/certificate.hpp"
 
 namespace troupe::net::detail {

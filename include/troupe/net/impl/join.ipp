@@ -23,7 +23,6 @@
 
 #include "troupe/core/backoff.hpp"
 #include "troupe/core/codec.hpp"
-#include "troupe/core/entropy.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/net/endpoint.hpp"
@@ -32,6 +31,7 @@
 #include "troupe/net/resolver.hpp"
 #include "troupe/net/socket.hpp"
 #include "troupe/net/tls_stream.hpp"
+#include "troupe/platform/entropy.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/join_request.hpp"

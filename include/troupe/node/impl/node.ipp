@@ -29,7 +29,6 @@
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/print_to_stderr.hpp"
 #include "troupe/core/caf/to_error.hpp"
-#include "troupe/core/calendar.hpp"
 #include "troupe/core/guarded.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/once_all.hpp"
@@ -55,6 +54,7 @@
 #include "troupe/node/trust_keeper.hpp"
 #include "troupe/node/undertaker.hpp"
 #include "troupe/node/voters_client.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/registry/registry_client.hpp"
 #include "troupe/router/router.hpp"
 #include "troupe/scheduler/worker.hpp"
@@ -281,7 +281,9 @@ struct node::inside {
   /// The actor that answers for this node under that name.
   void say_where(const char* called, const caf::actor& which) {
     router_->run([called, handle = caf::actor_cast<caf::strong_actor_ptr>(which)](
-                   router::router_state& state) { state.set_service(called, {handle, {}}); });
+                   router::router_state& state) {
+      state.set_service(called, {handle, {}});
+    });
   }
 
   // -- the group -------------------------------------------------------------------------
@@ -554,7 +556,8 @@ struct node::inside {
                 std::lock_guard guard{mutex_};
                 why_ = why;
               },
-            .hint = [board = std::move(board)](const cluster::leader_hint& what) { board->tell(what); }};
+            .hint
+            = [board = std::move(board)](const cluster::leader_hint& what) { board->tell(what); }};
   }
 
   void bound(const cluster::service_binding& how) {

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "troupe/core/entropy.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/platform/entropy.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/detail/openssl.hpp"
 #include "troupe/security/key_pair.hpp"

@@ -1,0 +1,330 @@
+#include "chaos/cluster.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <thread>
+#include <utility>
+
+#include "connect.hpp"
+#include "troupe/sim/laws/raft_event_laws.hpp"
+#include "troupe/testing/comes_true.hpp"
+#include "troupe/testing/throwaway_ca.hpp"
+
+namespace cli::chaos {
+
+using namespace troupe;
+using namespace std::literals;
+
+namespace {
+
+/// Refuses a folder with files: lines of another run would be checked with those of this one.
+problem prepare_raft_log(const std::filesystem::path& folder) {
+  std::error_code failed;
+  if (folder.empty() || std::filesystem::create_directories(folder, failed)
+      || (!failed && std::filesystem::is_empty(folder, failed) && !failed))
+    return {};
+  return {errc::bad_argument, "--raft-log is '" + folder.string() + "'; give an empty folder"};
+}
+
+} // namespace
+
+chaos_cluster::chaos_cluster(options how, network& links) : how_(std::move(how)), network_(links) {}
+
+chaos_cluster::~chaos_cluster() {
+  stop_removing_ = true;
+}
+
+problem chaos_cluster::start() {
+  if (auto why = prepare_raft_log(how_.raft_log))
+    return why;
+  for (std::size_t number = 0; number < how_.nodes; ++number) {
+    auto where = network_.add_node();
+    if (!where)
+      return where.error();
+    nodes_.push_back({"n" + std::to_string(number + 1), *std::move(where), {}});
+  }
+  testing::throwaway_ca ca{how_.folder / "ca"};
+  for (auto& each : nodes_)
+    ca.issue(how_.folder / each.name, each.name);
+  for (auto& each : nodes_)
+    if (auto why = start(each, &each == &nodes_.front()))
+      return why;
+  auto eye = connect();
+  if (!eye)
+    return eye.error();
+  eye_ = std::move(*eye);
+  return wait_until_whole(30s)
+           ? problem{}
+           : problem{errc::timed_out,
+                     "the nodes did not form a cluster within 30 s; see their log above"};
+}
+
+result<std::unique_ptr<cluster_client>> chaos_cluster::connect(std::size_t first) const {
+  std::vector<net::address> fronts;
+  for (std::size_t count = 0; count < nodes_.size(); ++count)
+    fronts.push_back(nodes_[(first + count) % nodes_.size()].where.front);
+  // Each has an identity of its own, as those with one certificate have a bound together.
+  auto identity = how_.folder / ("client" + std::to_string(first));
+  if (!security::has_certificates(identity))
+    testing::throwaway_ca{how_.folder / "ca"}.issue(identity, "client", security::role::client);
+  return cluster_client::connect(std::move(fronts), 20s, {}, identity);
+}
+
+problem chaos_cluster::start(node& which, bool founds) {
+  if (how_.is_interrupted())
+    return {errc::cancelled, "interrupted"};
+  std::vector<std::string> words{"--listen",    to_string(which.where.listen),
+                                 "--advertise", to_string(which.where.front),
+                                 "--data",      how_.folder / which.name,
+                                 "--voters",    std::to_string(nodes_.size()),
+                                 "--timers",    how_.timers};
+  if (!founds)
+    for (auto& each : nodes_)
+      if (&each != &which)
+        words.insert(words.end(), {"--join", to_string(each.where.front)});
+  if (!how_.raft_log.empty())
+    words.insert(words.end(), {"--raft-log", how_.raft_log / (which.name + ".jsonl")});
+  words.insert(words.end(), how_.words.begin(), how_.words.end());
+  network_.at(which.where.host, [&] {
+    which.process = start_node(how_.self, which.name, words, how_.folder / (which.name + ".log"));
+  });
+  return which.process
+           ? problem{}
+           : problem{errc::failed, "node " + which.name + " did not start; see its log above"};
+}
+
+std::size_t chaos_cluster::leader() {
+  auto found = eye_->voters().list(300ms);
+  if (found)
+    for (auto& each : found->seats)
+      for (std::size_t number = 0; each.leads && number < nodes_.size(); ++number)
+        if (to_string(nodes_[number].where.front) == each.address) {
+          leader_ = number;
+          elections_ += found->term > last_term_.value_or(found->term) ? 1 : 0;
+          last_term_ = found->term;
+        }
+  return leader_;
+}
+
+/// `count` nodes, chosen at random by `dice`.
+std::set<std::size_t> chaos_cluster::some(std::size_t count, std::uint64_t dice,
+                                          std::optional<std::size_t> without) const {
+  random_source random{dice};
+  std::set<std::size_t> chosen;
+  while (chosen.size() < count)
+    if (auto number = static_cast<std::size_t>(random.below(nodes_.size())); number != without)
+      chosen.insert(number);
+  return chosen;
+}
+
+std::vector<direction> chaos_cluster::around(const std::set<std::size_t>& which,
+                                             bool clients_too) const {
+  std::vector<direction> found;
+  auto add = [&](const std::string& one, const std::string& other) {
+    found.emplace_back(one, other);
+    found.emplace_back(other, one);
+  };
+  for (auto inside : which) {
+    auto& host = nodes_[inside].where.host;
+    if (clients_too)
+      add(host, network_.client_host());
+    for (std::size_t other = 0; other < nodes_.size(); ++other)
+      if (!which.contains(other))
+        add(host, nodes_[other].where.host);
+  }
+  return found;
+}
+
+std::vector<direction> chaos_cluster::everywhere(bool clients_too) const {
+  std::vector<direction> found;
+  for (std::size_t each = 0; each < nodes_.size(); ++each) {
+    auto more = around({each}, clients_too);
+    found.insert(found.end(), more.begin(), more.end());
+  }
+  return found;
+}
+
+result<std::string> chaos_cluster::begin(const fault& what, const std::function<void()>& begins) {
+  auto leads = leader();
+  auto minority = (nodes_.size() - 1) / 2;
+  if (what.kind != fault_kind::members) {
+    begins();
+    return begin(what.kind, what.dice, leads, minority);
+  }
+  auto chosen = static_cast<std::size_t>(random_source{what.dice}.below(nodes_.size()));
+  auto which = outside_.value_or(chosen); // one that could not be added again yet
+  remove_voter(which);
+  auto words = std::string{name_of(what.kind)} + ": " + nodes_[which].name
+               + (which == leads ? " (leader)" : "") + " is removed and added again";
+  if (!what.beside)
+    return words;
+  if (what.dice / 17 % 2 == 0) // so that the fault affects the group with one voter less
+    removing_.wait_for(2s);
+  begins();
+  // A minority of the group with one voter less; a cluster of three has none.
+  auto beside = begin(*what.beside, what.dice / 19, leader(),
+                      std::max<std::size_t>((minority * 2 - 1) / 2, 1));
+  if (!beside)
+    return beside.error();
+  return words + ", beside " + *beside;
+}
+
+result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, std::size_t leads,
+                                         std::size_t most) {
+  auto few = 1 + static_cast<std::size_t>(dice % most);
+  auto also_clients = dice / 7 % 2 == 0;
+  std::set<std::size_t> whom{leads};
+  auto words = std::string{name_of(kind)};
+  problem why;
+  switch (kind) {
+    case fault_kind::kill_others:
+      whom = some(few, dice, leads);
+      [[fallthrough]];
+    case fault_kind::kill_leader:
+      for (auto each : whom) {
+        nodes_[each].process->process.send_signal(SIGKILL);
+        nodes_[each].process->process.wait_for_end();
+      }
+      killed_ = whom;
+      break;
+    case fault_kind::pause_others:
+      whom = some(few, dice, leads);
+      [[fallthrough]];
+    case fault_kind::pause_leader:
+      for (auto each : whom)
+        nodes_[each].process->process.send_signal(SIGSTOP);
+      paused_ = whom;
+      break;
+    case fault_kind::isolate_minority:
+      whom = some(few, dice, leads);
+      [[fallthrough]];
+    case fault_kind::isolate_leader:
+      why = network_.cut(around(whom, also_clients));
+      words += also_clients ? " from nodes and clients" : " from nodes";
+      break;
+    case fault_kind::isolate_all:
+      whom.clear();
+      why = network_.cut(everywhere(false));
+      break;
+    case fault_kind::one_way: {
+      whom = some(1, dice, {});
+      auto& victim = nodes_[*whom.begin()].where.host;
+      auto is_deaf = dice / 11 % 2 == 0;
+      words += is_deaf ? ", is heard and does not hear" : ", hears and is not heard";
+      auto which = around(whom, false);
+      std::erase_if(which, [&](auto& each) { return (each.second == victim) != is_deaf; });
+      why = network_.cut(which);
+      break;
+    }
+    case fault_kind::slow:
+      whom.clear();
+      why = network_.slow(everywhere(false), dice / 13);
+      break;
+    case fault_kind::reset:
+      whom.clear();
+      why = network_.reset(everywhere(true));
+      break;
+    case fault_kind::members:
+      return problem{errc::bad_argument, "members cannot be combined with members"};
+  }
+  if (why)
+    return why;
+  for (auto each : whom)
+    words += (each == *whom.begin() ? ": " : ", ") + nodes_[each].name
+             + (each == leads ? " (leader)" : "");
+  return words;
+}
+
+problem chaos_cluster::heal() {
+  return network_.heal();
+}
+
+problem chaos_cluster::end() {
+  for (auto each : std::exchange(paused_, {}))
+    nodes_[each].process->process.send_signal(SIGCONT);
+  for (auto each : std::exchange(killed_, {}))
+    if (auto why = start(nodes_[each], false))
+      return why;
+  add_voter();
+  return {};
+}
+
+problem chaos_cluster::change_voters(cluster::voter_change what, const std::string& name,
+                                     duration wait, const std::atomic<bool>& over) const {
+  auto deadline = std::chrono::steady_clock::now() + wait;
+  problem last{errc::timed_out, "there was no time to ask for it"};
+  while (!over && std::chrono::steady_clock::now() < deadline) {
+    auto is_forced = what == cluster::voter_change::remove; // no other node can take its place
+    auto changed = eye_->voters().change({what, name, is_forced}, 2s);
+    if (changed)
+      return {};
+    last = changed.error();
+    std::this_thread::sleep_for(100ms);
+  }
+  return last;
+}
+
+void chaos_cluster::remove_voter(std::size_t which) {
+  outside_ = which;
+  stop_removing_ = false;
+  removing_ = std::async(std::launch::async, [this, name = nodes_[which].name] {
+    return change_voters(cluster::voter_change::remove, name, 20s, stop_removing_);
+  });
+}
+
+/// Adds the voter that was removed. If it cannot be added now, wait_until_whole() tries again.
+void chaos_cluster::add_voter() {
+  if (!outside_)
+    return;
+  if (removing_.valid()) {
+    if (!how_.is_interrupted())
+      removing_.wait_for(3s); // the obstacle is gone
+    stop_removing_ = true;
+    removed_ += !removing_.get() ? 1 : 0;
+  }
+  if (how_.is_interrupted())
+    return;
+  std::atomic<bool> never = false;
+  if (change_voters(cluster::voter_change::add, nodes_[*outside_].name, 15s, never).code
+      != errc::none)
+    return;
+  ++added_;
+  outside_.reset();
+}
+
+bool chaos_cluster::is_whole() {
+  auto found = eye_->services().registry.ask(registry::count_records{}, 1s);
+  if (!found || found->nodes.active != nodes_.size())
+    return false;
+  auto group = eye_->voters().list(1s);
+  auto votes = [](auto& each) { return each.votes && each.silent_for < 2s; };
+  if (!group || std::ranges::count_if(group->seats, votes) != std::ssize(nodes_))
+    return false;
+  auto workers = eye_->services().scheduler.ask(scheduler::list_workers{}, 1s);
+  return workers && workers->workers.size() >= nodes_.size();
+}
+
+std::vector<std::string> chaos_cluster::judge_replicas() const {
+  sim::raft_event_laws laws;
+  if (how_.raft_log.empty())
+    return {};
+  for (auto& each : nodes_) {
+    std::ifstream in{how_.raft_log / (each.name + ".jsonl")};
+    if (auto why = laws.read(in, each.name + ".jsonl"))
+      return {why.detail};
+  }
+  if (laws.applied() == 0)
+    return {"the nodes wrote no Raft log in " + how_.raft_log.string()};
+  return laws.violations();
+}
+
+bool chaos_cluster::wait_until_whole(duration wait) {
+  add_voter();
+  return testing::comes_true([this] { return how_.is_interrupted() || is_whole(); }, wait)
+         && !how_.is_interrupted();
+}
+
+} // namespace cli::chaos

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chaos/client.hpp"
+#include "chaos/history.hpp"
+
+/// The workloads of `troupe chaos`, and the laws for what clients saw.
+namespace cli::chaos {
+
+class workload {
+public:
+  virtual ~workload() = default;
+
+  /// Does the next operation of one client. Called by many threads.
+  virtual void go_on(client& who) = 0;
+
+  /// Reads the remaining state, after the faults and the clients have ended. Returns a problem if
+  /// some of it could not be read.
+  [[nodiscard]] virtual troupe::problem finish(client& who) = 0;
+
+  virtual void check(const troupe::sim::history& lines, findings& found) const = 0;
+
+  /// More figures for the summary, by name.
+  [[nodiscard]] virtual std::map<std::string, std::size_t>
+  figures(const troupe::sim::history& /*lines*/) const {
+    return {};
+  }
+
+  /// More arguments for each node.
+  [[nodiscard]] virtual std::vector<std::string> node_words() const {
+    return {};
+  }
+
+  /// Additional history, as JSON lines: what the guarded resource saw.
+  [[nodiscard]] virtual std::string fence_log() const {
+    return {};
+  }
+};
+
+/// A register, or a table of several keys, with compare-and-set.
+std::unique_ptr<workload> make_register_workload(bool is_table, std::size_t clients);
+/// Queues, each kept in one value.
+std::unique_ptr<workload> make_queue_workload(std::size_t clients);
+/// Locks that do not run out.
+std::unique_ptr<workload> make_lock_workload(std::size_t clients);
+/// Locks that run out, and a resource that they guard in `folder`.
+std::unique_ptr<workload> make_lease_workload(std::size_t clients,
+                                              const std::filesystem::path& folder);
+/// Numbers of a service that the nodes' program adds.
+std::unique_ptr<workload> make_service_workload();
+/// Workflows, submitted and waited for.
+std::unique_ptr<workload> make_scheduler_workload();
+
+/// The workload of that name; null if there is none.
+inline std::unique_ptr<workload> make_workload(const std::string& name, std::size_t clients,
+                                               const std::filesystem::path& folder) {
+  if (name == "register")
+    return make_register_workload(false, clients);
+  if (name == "kv")
+    return make_register_workload(true, clients);
+  if (name == "queue")
+    return make_queue_workload(clients);
+  if (name == "lock")
+    return make_lock_workload(clients);
+  if (name == "lease")
+    return make_lease_workload(clients, folder);
+  if (name == "service")
+    return make_service_workload();
+  if (name == "scheduler")
+    return make_scheduler_workload();
+  return nullptr;
+}
+
+} // namespace cli::chaos
