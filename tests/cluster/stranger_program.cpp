@@ -2,9 +2,9 @@
 // becomes of each: `stranger_program HOST:PORT`.
 
 #include "support/test_ca.hpp"
+#include "troupe/cluster/service_names.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/init.hpp"
-#include "troupe/node/service_names.hpp"
 
 #include <nlohmann/json.hpp>
 

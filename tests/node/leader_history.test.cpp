@@ -1,4 +1,4 @@
-#include "troupe/node/leader_history.hpp" // the header under test
+#include "troupe/cluster/leader_history.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 

@@ -2,6 +2,7 @@
 
 #include "node/node_fixture.hpp"
 #include "support/temporary_folder.hpp"
+#include "troupe/cluster/service_names.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/enclosed_request.hpp"
 #include "troupe/host/messages.hpp"
@@ -9,7 +10,6 @@
 #include "troupe/net/resolver.hpp"
 #include "troupe/node/configure.hpp"
 #include "troupe/node/messages.hpp"
-#include "troupe/node/service_names.hpp"
 #include "troupe/platform/entropy.hpp"
 #include "troupe/raft/types.hpp"
 #include "troupe/registry/messages.hpp"

@@ -9,11 +9,11 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "troupe/cluster/service_names.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/group/own_services.hpp"
 #include "troupe/node/options.hpp"
-#include "troupe/node/service_names.hpp"
 
 namespace troupe::cluster {
 

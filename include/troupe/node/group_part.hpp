@@ -37,14 +37,9 @@ struct group_surroundings {
   /// Runs a job on that actor of the node.
   std::function<void(std::function<void(member_state&)>)> on_member;
   std::function<void(std::function<void(access_state&)>)> on_access;
-  /// The services are not here but there; empty: nobody knows.
-  std::function<void(const std::string&)> point_to;
-  std::function<void(const std::vector<std::string>&)> set_others;
   std::function<void(const net::link_ptr&, duration)> set_timeout;
-  /// Whether this node has a seat among the members, and a vote; said again at will.
-  std::function<void(bool is_seated, bool votes)> seated;
-  /// See voters_setup::without_quorum.
-  std::function<void(const problem&)> without_quorum;
+  /// Whether this node has a seat among the members; said again at will.
+  std::function<void(bool is_seated)> seated;
   node_log log;
 };
 
@@ -136,8 +131,7 @@ private:
     made.lead = [this](std::uint64_t turn) { lead(turn); };
     made.follow = [this](std::uint64_t turn, const std::string& leader) { follow(turn, leader); };
     made.others = [this](const std::vector<std::string>& others) {
-      around_.on_access([others](access_state& access) { access.learn(others); });
-      around_.set_others(others);
+      around_.on_access([others](access_state& access) { access.know(others); });
     };
     made.reach = [this](const seat_contact& where) {
       around_.on_member(
@@ -146,9 +140,12 @@ private:
     made.set_timeout = around_.set_timeout;
     made.seated = [this](bool is_seated, bool votes) {
       is_seated_ = is_seated;
-      around_.seated(is_seated, votes);
+      around_.seated(is_seated);
+      around_.on_access([votes](access_state& access) { access.seated(votes); });
     };
-    made.without_quorum = around_.without_quorum;
+    made.without_quorum = [this](const problem& why) {
+      around_.on_access([why](access_state& access) { access.seat_says(why); });
+    };
     made.log = around_.log;
     return made;
   }
@@ -179,7 +176,6 @@ private:
   void follow(std::uint64_t turn, const std::string& leader) {
     end(std::exchange(registry_, nullptr));
     around_.on_member([](member_state& state) { state.follow(); });
-    around_.point_to(leader);
     around_.on_access([turn, leader](access_state& access) { access.follow(turn, leader); });
   }
 

@@ -8,6 +8,7 @@
 
 #include "caf/actor_control_block.hpp"
 #include "caf/type_id.hpp"
+#include "troupe/cluster/service_names.hpp"
 #include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/fields.hpp"
@@ -20,9 +21,8 @@
 /// ask them: see voters.hpp.
 namespace troupe::cluster {
 
-/// The name of the actor that answers these on the leader, for router::find_service.
-inline constexpr const char* voters_name = "troupe.voters";
-/// The name of the same on each node that may vote.
+/// The name of the actor that answers these on each node that may vote, for router::find_service;
+/// voters_name is that of the leader's.
 inline constexpr const char* seat_name = "troupe.seat";
 /// The name of the actor on every node that answers, also without a leader, show_node, and from its
 /// copy of the registry find_records, get_record and count_records.

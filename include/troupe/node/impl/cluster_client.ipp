@@ -202,7 +202,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                               const std::filesystem::path& identity) {
   print_to_stderr(system_);
   addresses_ = std::max<std::size_t>(addresses.size(), 1);
-  cluster::access_options how{.addresses = std::move(addresses),
+  cluster::finder_options how{.addresses = std::move(addresses),
                               .idle_after = options.idle_after,
                               .check_every = std::chrono::milliseconds{250},
                               .check_at_rest = std::chrono::seconds{2},

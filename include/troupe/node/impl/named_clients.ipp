@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "troupe/cluster/service_names.hpp"
 #include "troupe/node/named_clients.hpp"
-#include "troupe/node/service_names.hpp"
 
 namespace troupe::cluster {
 

@@ -41,6 +41,7 @@
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/node/join_desk.hpp"
+#include "troupe/node/leader_hint.hpp"
 #include "troupe/node/link_rules.hpp"
 #include "troupe/node/made_agents.hpp"
 #include "troupe/node/member.hpp"
@@ -50,7 +51,6 @@
 #include "troupe/node/own_system.hpp"
 #include "troupe/node/proofs.hpp"
 #include "troupe/node/services.hpp"
-#include "troupe/node/signpost.hpp"
 #include "troupe/node/trust_keeper.hpp"
 #include "troupe/node/undertaker.hpp"
 #include "troupe/node/voters_client.hpp"
@@ -150,14 +150,15 @@ struct node::inside {
       finder());
     system_->registry().put(answer_path::name,
                             caf::actor_cast<caf::strong_actor_ptr>(router_->handle()));
-    signpost_.emplace(*router_);
+    auto board = std::make_shared<cluster::hint_board>(*router_, group_ != nullptr);
     member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(member_setup());
     *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
-    signpost_->set_knowledge(caf::actor_cast<caf::strong_actor_ptr>(member_));
+    say_where(cluster::knowledge_name, member_);
     if (credentials_)
       keep_trust();
     access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
-      cluster::access_options{addresses(), options_.retry}, access_events());
+      cluster::finder_options{.addresses = addresses(), .retry = options_.retry},
+      access_events(std::move(board)));
     *access = caf::actor_cast<caf::weak_actor_ptr>(access_);
     if (auto why = open_gate())
       return why;
@@ -182,7 +183,7 @@ struct node::inside {
   void keep_trust() {
     trust_ = system_->spawn<caf::stateful_actor<cluster::trust_keeper>>(
       cluster::trust_setup{data_.path(), credentials_, peers_, log_});
-    signpost_->set_trust(caf::actor_cast<caf::strong_actor_ptr>(trust_));
+    say_where(cluster::trust_name, trust_);
   }
 
   /// Founds a cluster, if nobody is found who has one.
@@ -254,7 +255,6 @@ struct node::inside {
     cluster::node_view seen;
     seen.node = to_string(data_.self().id);
     seen.name = options_.name;
-    signpost_->show(seen, to_string(own_address()));
     auto [links, count] = peers_->list(cluster::node_view::max_links);
     seen.all_links = count;
     for (auto& [who, is_proven] : links)
@@ -263,47 +263,27 @@ struct node::inside {
                             who.valid_until});
     if (credentials_)
       seen.certificate_valid_until = credentials_->self().valid_until;
-    if (!group_)
-      return then(seen);
-    group_->show([seen, votes = votes_.load(), then = std::move(then)](
-                   const cluster::voters_view& group, const problem& why) mutable {
-      seen.group = group;
-      if (votes || why)
-        seen.why = why;
-      then(seen);
+    on_access([this, seen = std::move(seen), own = to_string(own_address()),
+               then = std::move(then)](cluster::access_state& access) mutable {
+      access.show(seen, own);
+      if (!group_)
+        return then(seen);
+      group_->show([seen = std::move(seen), votes = access.votes(), then = std::move(then)](
+                     const cluster::voters_view& group, const problem& why) mutable {
+        seen.group = group;
+        if (votes || why)
+          seen.why = why;
+        then(seen);
+      });
     });
   }
 
-  /// Why what needs a majority is refused.
-  struct views_of_quorum {
-    problem of_seat{};
-    problem of_others{};
-    problem said{};
-  };
-
-  /// Nobody leads, and no majority of the voters is reached; errc::none takes it back. Heard on
-  /// several actors.
-  void refuse(problem views_of_quorum::*view, const problem& why) {
-    {
-      std::lock_guard guard{quorum_mutex_};
-      quorum_.*view = why;
-    }
-    refuse();
-  }
-
-  /// By its own seat, which knows better, or by what other nodes say.
-  void refuse() {
-    std::lock_guard one_by_one{quorum_mutex_};
-    auto& why = votes_ ? quorum_.of_seat : quorum_.of_others;
-    if (why == quorum_.said)
-      return;
-    quorum_.said = why;
-    if (!votes_) // a voter says it by itself
-      log_.follow(no_leader, why);
-    signpost_->refuse(why);
-    clients_->refuse(why);
-    std::lock_guard guard{mutex_};
-    why_ = why;
+  /// The actor that answers for this node under that name.
+  void say_where(const char* called, const caf::actor& which) {
+    router_->run([called, handle = caf::actor_cast<caf::strong_actor_ptr>(which)](
+                   router::router_state& state) {
+      state.set_service(called, {handle, {}});
+    });
   }
 
   // -- the group -------------------------------------------------------------------------
@@ -320,18 +300,13 @@ struct node::inside {
     around.entry = [this] { return entry(); };
     around.on_member = [this](auto job) { on_member(std::move(job)); };
     around.on_access = [this](auto job) { on_access(std::move(job)); };
-    around.point_to = [this](const std::string& where) { signpost_->point({}, where); };
-    around.set_others = [this](const auto& others) { signpost_->set_others(others); };
     around.set_timeout = [this](const net::link_ptr& which, duration silence) {
       gate_->set_timeout(which, silence);
     };
-    around.without_quorum = [this](const problem& why) { refuse(&views_of_quorum::of_seat, why); };
     around.log = log_;
-    around.seated = [this](bool is_seated, bool votes) {
+    around.seated = [this](bool is_seated) {
       // Those to other members are needed, used or not.
       router_->run([is_seated](router::router_state& state) { state.keep_links(is_seated); });
-      votes_ = votes;
-      refuse();
     };
     auto opened = cluster::group_part::open(*system_, data_.file(log_file), options_,
                                             !addresses().empty(), std::move(around));
@@ -353,7 +328,7 @@ struct node::inside {
     router_->run([gauges = seat.gauges()](router::router_state& state) {
       state.set_gauges({gauges.begin(), gauges.end()});
     });
-    signpost_->add_seat(caf::actor_cast<caf::strong_actor_ptr>(seat.voters()));
+    say_where(cluster::seat_name, seat.voters());
     if (!founds)
       return {};
     if (auto why = seat.found({to_string(self.id), to_string(own_address())}))
@@ -562,30 +537,31 @@ struct node::inside {
   // -- what happens ----------------------------------------------------------------------
 
   /// On the access actor.
-  cluster::access_events access_events() {
-    return {[this](const cluster::service_binding& how) {
-              auto is_bound = !how.handles.empty();
-              if (is_bound && !how.is_here)
-                remember(how);
-              if (how.is_here)
-                signpost_->point(how.handles, {});
-              else if (is_bound || !votes_) // a seat knows better
-                signpost_->point({}, is_bound ? to_string(how.where) : std::string{});
-              bound(how);
-            },
-            [this](const problem& why) {
-              {
+  cluster::access_events access_events(std::shared_ptr<cluster::hint_board> board) {
+    return {.bound = [this](const cluster::service_binding& how) { bound(how); },
+            .failed =
+              [this](const problem& why) {
+                {
+                  std::lock_guard guard{mutex_};
+                  no_way_ = why;
+                }
+                log_.follow(no_way, why);
+              },
+            .without_quorum =
+              [this](const problem& why) {
+                if (!group_ || !group_->own_seat().votes()) // a voter says it by itself
+                  log_.follow(no_leader, why);
+                clients_->refuse(why);
                 std::lock_guard guard{mutex_};
-                no_way_ = why;
-              }
-              log_.follow(no_way, why);
-            },
-            {},
-            [](const net::link_ptr&, const net::address&) {},
-            [this](const problem& why) { refuse(&views_of_quorum::of_others, why); }};
+                why_ = why;
+              },
+            .hint
+            = [board = std::move(board)](const cluster::leader_hint& what) { board->tell(what); }};
   }
 
   void bound(const cluster::service_binding& how) {
+    if (!how.handles.empty() && !how.is_here)
+      remember(how);
     clients_->bind(how.handles, how.records);
     if (!how.handles.empty())
       log_.settle(no_way);
@@ -668,14 +644,11 @@ struct node::inside {
       std::lock_guard guard{mutex_};
       voters_ = nullptr;
     }
-    if (signpost_)
-      signpost_->clear();
     router_has_ended_ = true; // other threads may be sending: it goes with this object
     if (router_) {
       end_answer_path();
       caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
     }
-    signpost_.reset();
   }
 
   /// Those made here, and in an actor system of the node's own, which ends only after its
@@ -783,7 +756,7 @@ struct node::inside {
   }
 
   template <class Job>
-  void on_access(Job job) {
+  void on_access(Job job) const {
     run_on_state<cluster::access_state>(access_, std::move(job));
   }
 
@@ -858,7 +831,6 @@ struct node::inside {
   caf::actor_system* system_ = nullptr;
   std::optional<cluster::service_clients> clients_;
   std::optional<router::router_access> router_;
-  std::optional<cluster::signpost> signpost_;
   caf::actor member_;
   caf::actor access_;
   caf::actor trust_; // null without certificates
@@ -869,10 +841,6 @@ struct node::inside {
   std::uint16_t port_ = 0;
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> router_has_ended_ = false;
-  /// It has a vote, so that its seat knows best who leads and who is reached.
-  std::atomic<bool> votes_ = false;
-  std::mutex quorum_mutex_;
-  views_of_quorum quorum_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool joined_ = false;

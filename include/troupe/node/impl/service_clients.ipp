@@ -1,8 +1,8 @@
 #ifndef TROUPE_NODE_IMPL_SERVICE_CLIENTS_IPP
 #define TROUPE_NODE_IMPL_SERVICE_CLIENTS_IPP
 
+#include "troupe/cluster/service_names.hpp"
 #include "troupe/node/service_clients.hpp"
-#include "troupe/node/service_names.hpp"
 
 namespace troupe::cluster {
 

@@ -16,6 +16,10 @@ inline constexpr const char* state_name = "troupe.state";
 inline constexpr std::array cluster_services{registry_name, names_name, locks_name, scheduler_name,
                                              state_name};
 
+/// The name of the actor that answers for the voters on the leader; only clusters that keep their
+/// services on a group of voters have it.
+inline constexpr const char* voters_name = "troupe.voters";
+
 /// Whether services and actors of troupe have names like this; those of programs have others.
 constexpr bool is_ours(std::string_view name) {
   return name.starts_with("troupe.");
