@@ -553,7 +553,8 @@ TEST_CASE("a node that reaches no majority of the voters says who is missing unt
   group.nodes.certify(how);
   auto late = node::start(std::move(how));
   REQUIRE(late);
-  CHECK(group.nodes.until([&] { return heard.contain("no leader: 1 of 3 voters reachable"); }));
+  CHECK(group.nodes.until(
+    [&] { return heard.contain("no leader: no majority of the voters answers: 1 of 3"); }));
 
   group.nodes.start((stays + 1) % 3);
   CHECK(group.nodes.until([&] { return heard.contain("over: no leader"); }));
