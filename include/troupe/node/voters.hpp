@@ -263,10 +263,10 @@ private:
   }
 
   caf::typed_response_promise<seat_card> exchange(const exchange_seats& what) {
-    auto promise = self_->make_response_promise<seat_card>();
-    cards_.emplace(++last_asker_, promise);
     seats::exchanged heard{to_card(what.mine), raft::seat_id{what.forgotten},
                            is_over_link_of(what.mine.node), setup_.group.seat()};
+    auto promise = self_->make_response_promise<seat_card>(); // takes the sender away
+    cards_.emplace(++last_asker_, promise);
     if (what.forgotten != 0)
       heard.leader = status().leader;
     step_with(what.mine.group, std::move(heard), last_asker_);
