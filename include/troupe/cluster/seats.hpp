@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "troupe/cluster/change_pace.hpp"
+#include "troupe/cluster/seats_types.hpp"
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/machine.hpp"
@@ -25,21 +26,6 @@
 #include "troupe/raft/types.hpp"
 
 namespace troupe::cluster {
-
-/// Limits of a `seats`.
-struct seats_options {
-  /// Voters that the cluster should have, as far as it goes by this node.
-  std::size_t voters = 3;
-  /// Linked nodes, and nodes with a name and an address. A further link gets no vote; of the nodes
-  /// with a name one that is neither linked nor a member gives way to a further one.
-  std::size_t max_nodes = 10'000;
-  /// Changes and hand-overs that somebody waits for; more are refused with limit_reached.
-  std::size_t max_changes = 100;
-  /// Removals that nobody waits for any more and that go on; more are refused with limit_reached.
-  std::size_t max_wishes = 1'000;
-  /// Void seats that nobody holds and nobody misses are remembered up to so many.
-  std::size_t max_forgotten = 1'000;
-};
 
 /// Decides who has a seat in the group that keeps the services of a cluster, and who votes: a
 /// node's part in it.
@@ -60,245 +46,8 @@ struct seats_options {
 ///
 /// It counts on this of its host: each `look`, `propose` and `renew` is answered once, and not
 /// within the step.
-class seats {
+class seats : public seats_types {
 public:
-  // -- events: what the group says -----------------------------------------------------------
-
-  using changed_role = raft::replica_types::changed_role;
-  using ignored = raft::replica_types::ignored;
-
-  /// These are the members by what is committed. `now`: as the group stands.
-  struct members_are {
-    raft::configuration committed;
-    raft::replica_types::status now;
-  };
-
-  /// A message for a member could not be sent: it has to be linked.
-  struct wants_peer {
-    std::string contact;
-  };
-
-  /// That seat has lost what its disk had synced.
-  struct forgot {
-    raft::seat_id seat;
-  };
-
-  /// The disk is full, or has room again (errc::none).
-  struct disk_room {
-    problem why;
-  };
-
-  /// This node takes part no more.
-  struct stopped {
-    problem why;
-  };
-
-  /// The answer to the `look` of this step's id. `address`: where this node takes links; needed
-  /// where it leads.
-  struct seen {
-    raft::replica_types::status now;
-    host::quorum_view quorum;
-    std::string address{};
-  };
-
-  /// The answer to the `propose` of this step's id: errc::none once it is in the log.
-  struct answered {
-    problem why;
-  };
-
-  /// The answer to the `renew` of this step's id.
-  struct renewed {
-    problem why;
-    raft::replica_types::status now;
-  };
-
-  // -- events: what other nodes say ----------------------------------------------------------
-
-  /// There is a link to another node; it takes the place of an earlier one.
-  struct link_up {
-    std::string node;
-  };
-
-  struct link_down {
-    std::string node;
-  };
-
-  /// What the registry says of another node.
-  struct node_is {
-    std::string node;
-    std::string called;
-    std::string address;
-  };
-
-  /// It has taken back what it said: it leaves the cluster.
-  struct node_left {
-    std::string node;
-  };
-
-  /// What a node says of its seat. `is_reachable`: with the actor that takes messages for it.
-  struct card {
-    std::string node;
-    raft::seat_id seat;
-    bool is_reachable = true;
-  };
-
-  /// A node shows its card and wants that of this one: `show_card`, or `refuse`. It may say that a
-  /// seat of this node is void.
-  struct exchanged {
-    card theirs;
-    raft::seat_id forgotten{};
-    /// Whether it came over the present link of the node that the card names.
-    bool is_proven = false;
-    /// The seat of this node, and of the leader if it knows one.
-    raft::seat_id self{};
-    raft::seat_id leader{};
-  };
-
-  /// The card of a node that was asked by the `greet` of this step's id.
-  struct greeted {
-    card theirs;
-  };
-
-  // -- events: what people ask for ------------------------------------------------------------
-
-  /// Ends with `made` or `refuse`.
-  struct change {
-    change_voters what;
-  };
-
-  /// This node is about to end: another one shall lead. Ends with `handed_over`, in 3 s at most.
-  struct hand_over {};
-
-  using event = std::variant<changed_role, members_are, wants_peer, forgot, ignored, disk_room,
-                             stopped, seen, answered, renewed, link_up, link_down, node_is,
-                             node_left, exchanged, greeted, change, hand_over>;
-
-  // -- effects: for the group -----------------------------------------------------------------
-
-  /// Step `seen` with how the group stands from here on.
-  struct look {
-    request_id id = 0;
-  };
-
-  /// Ask the group for this, and step `answered`.
-  struct propose {
-    request_id id = 0;
-    raft::replica_types::event what;
-  };
-
-  /// Take another seat than `lost`, and step `renewed`.
-  struct renew {
-    request_id id = 0;
-    raft::seat_id lost;
-  };
-
-  /// Messages for that seat go to the actor on the card of this step.
-  struct trust {
-    raft::seat_id seat;
-  };
-
-  // -- effects: for other nodes ---------------------------------------------------------------
-
-  /// Show the card of this node to the one behind that link, say that its seat `forgotten` is void
-  /// if it has one, and step `greeted` with its card, if it has one.
-  struct greet {
-    request_id id = 0;
-    std::string node;
-    raft::seat_id forgotten;
-  };
-
-  /// Make a link to that node, if there is none.
-  struct reach {
-    seat_contact where;
-  };
-
-  /// The link to that node may be silent for so long.
-  struct watch_closely {
-    std::string node;
-    duration silence{};
-  };
-
-  // -- effects: answers, one for each request ---------------------------------------------------
-
-  /// Of `exchanged`: the card of this node.
-  struct show_card {
-    request_id id = 0;
-  };
-
-  /// Of `exchanged` or `change`.
-  struct refuse {
-    request_id id = 0;
-    problem why;
-  };
-
-  /// Of `change`.
-  struct made {
-    request_id id = 0;
-    voters_view now;
-  };
-
-  struct handed_over {
-    request_id id = 0;
-  };
-
-  // -- effects: for the rest of the node --------------------------------------------------------
-
-  /// This node leads from here on. Turns rise with each change of who leads, as far as this node
-  /// knows.
-  struct lead {
-    std::uint64_t turn = 0;
-  };
-
-  /// It does not: another leads at that address; empty: no leader is known.
-  struct follow {
-    std::uint64_t turn = 0;
-    std::string address;
-  };
-
-  /// The addresses of all other members.
-  struct others {
-    std::vector<std::string> addresses;
-  };
-
-  /// Whether this node has a seat in the group, and a vote. Said again at will.
-  struct seated {
-    bool is_seated = false;
-    bool votes = false;
-  };
-
-  /// No leader, and fewer than a majority of the voters are reached: no_quorum, with those that are
-  /// missing. errc::none: it is over.
-  struct without_quorum {
-    problem why;
-  };
-
-  struct inform {
-    std::string text;
-  };
-
-  struct warn {
-    std::string text;
-  };
-
-  struct fail {
-    std::string text;
-  };
-
-  /// As node_log has it.
-  struct complain {
-    std::string topic;
-    std::string detail;
-  };
-
-  struct settle {
-    std::string topic;
-  };
-
-  using effect = std::variant<look, propose, renew, trust, greet, reach, watch_closely, show_card,
-                              refuse, made, handed_over, lead, follow, others, seated,
-                              without_quorum, inform, warn, fail, complain, settle>;
-  using effects = std::vector<effect>;
-
   /// `node` is the id of this node, `self` its seat.
   seats(std::string node, raft::seat_id self, const seats_options& options)
     : node_(std::move(node)), options_(options), self_(self) {
@@ -409,8 +158,7 @@ public:
     expect(known_.size() <= options_.max_nodes, "more nodes than allowed");
     expect(reach_again_.size() <= options_.max_nodes, "more nodes to be reached than allowed");
     expect(changes_.size() + leaving_.size() <= options_.max_changes, "more changes than allowed");
-    expect(wishes_.remove.size() <= options_.max_wishes + options_.max_changes,
-           "more removals than allowed");
+    expect(wishes_.remove.size() <= options_.max_wishes, "more removals than allowed");
     expect(transfers_.size() <= options_.max_changes + 1, "more transfers than allowed");
     expect(!links_.contains(node_), "a link to itself");
     std::set<request_id> lives;
@@ -814,11 +562,13 @@ private:
   // -- disks that forget -----------------------------------------------------------------------
 
   void handle(request_id, const forgot& what) {
+    if (what.seat == raft::seat_id{})
+      return;
     if (what.seat == self_) {
       change_seat(0);
       return;
     }
-    if (what.seat == given_up_ || what.seat == raft::seat_id{})
+    if (what.seat == given_up_)
       return;
     if (!wishes_.forgotten.insert(what.seat).second)
       return; // said with each answer of that seat
@@ -1224,6 +974,9 @@ private:
     }
     if (waits < change_within)
       return {};
+    if (each.what.what == voter_change::remove && !wishes_.remove.contains(each.node))
+      return {errc::timed_out, "another change of node " + name_of_node(each.node)
+                                 + " was asked for since, and counts; see troupe voters"};
     switch (each.what.what) {
       case voter_change::remove:
         return {errc::timed_out, "the change is not made yet and goes on; see troupe voters"};

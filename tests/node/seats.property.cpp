@@ -1,0 +1,394 @@
+#include "node/seats_fixture.hpp" // first of all the header under test
+
+#include "support/seeds.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <iterator>
+
+namespace seats_property {
+
+using namespace seats_fixture;
+
+namespace {
+
+/// Node n1 and five others whose links come and go, whose disks forget, which are behind or silent
+/// at times; a group that answers late and in any order, that others lead at times and change; and
+/// people who want this and that. It checks each effect.
+class shared_group {
+public:
+  explicit shared_group(random_source random) : random_(random) {
+    for (std::uint64_t number = 1; number <= 6; ++number)
+      nodes_["n" + std::to_string(number)].seat = number;
+    group_.self = raft::seat_id{1};
+    group_.last = group_.commit = 1'000;
+    group_.members.members[group_.self] = {true, contact_of("n1")};
+    commit();
+  }
+
+  void run() {
+    for (auto round = 0; round < 300; ++round) {
+      act();
+      while (!todo_.empty() && random_.below(3) != 0)
+        answer_one(random_.below(todo_.size()));
+      pass(duration{std::chrono::milliseconds{random_.below(400)}});
+    }
+    settle();
+  }
+
+private:
+  struct other {
+    std::uint64_t seat = 0;
+    bool is_linked = false;
+    raft::log_index lag = 0;
+    bool is_silent = false;
+    /// It may go without a replacement: somebody forces it, it has left, or its seat is void.
+    bool is_excused = false;
+  };
+
+  struct wish {
+    std::string node;
+    bool is_change = false;
+    bool is_silently_ended = false;
+  };
+
+  other& any_other(std::string& name) {
+    name = "n" + std::to_string(2 + random_.below(5));
+    return nodes_.at(name);
+  }
+
+  // -- what happens ----------------------------------------------------------------------------
+
+  void act() {
+    std::string name;
+    auto& it = any_other(name);
+    switch (random_.below(16)) {
+      case 0:
+      case 1:
+      case 2:
+        return link(name, it);
+      case 3:
+        it.is_linked = false;
+        return step(seats::link_down{name});
+      case 4:
+        it.lag = random_.below(3) == 0 ? 500 : 0;
+        it.is_silent = random_.below(4) == 0;
+        return;
+      case 5:
+        it.is_excused = true;
+        return step(seats::forgot{raft::seat_id{it.seat}});
+      case 6:
+        it.is_excused = true;
+        return step(seats::node_left{name});
+      case 7:
+        return step(seats::wants_peer{contact_of(name)});
+      case 8: { // its own seat is void, somebody says
+        auto id = begin(name, false);
+        return step(seats::exchanged{{name, raft::seat_id{it.seat}},
+                                     raft::seat_id{1 + random_.below(2)},
+                                     it.is_linked && random_.below(2) == 0,
+                                     group_.self,
+                                     group_.leader},
+                    id);
+      }
+      case 9:
+        return change_lead();
+      case 10:
+        if (group_.now != raft::role::leader) // another one changes the members
+          return change_members(it);
+        return;
+      case 11:
+        return step(seats::hand_over{}, begin("n1", false));
+      default:
+        return ask(name, it);
+    }
+  }
+
+  void link(const std::string& name, other& it) {
+    it.is_linked = true;
+    step(seats::node_is{name, name_of(name), address_of(name)});
+    step(seats::link_up{name});
+  }
+
+  void ask(const std::string& name, other& it) {
+    using cluster::change_voters;
+    auto what = static_cast<voter_change>(random_.below(4));
+    auto forced = random_.below(4) == 0;
+    if (forced)
+      it.is_excused = true;
+    auto id = begin(name, true);
+    step(seats::change{change_voters{what, name, forced}}, id);
+  }
+
+  request_id begin(const std::string& node, bool is_change) {
+    open_[++last_asker_] = {node, is_change};
+    return last_asker_;
+  }
+
+  void change_lead() {
+    auto voters = group_.members.voters();
+    auto who
+      = *std::next(voters.begin(), static_cast<std::ptrdiff_t>(random_.below(voters.size())));
+    lead(random_.below(4) == 0 ? raft::seat_id{} : who);
+  }
+
+  void lead(raft::seat_id who) {
+    ++group_.term;
+    group_.leader = who;
+    group_.now = who == group_.self ? raft::role::leader : raft::role::follower;
+    for (auto& [name, it] : nodes_) // what was asked of another one may go on
+      it.is_excused = it.is_excused || group_.members.kept_out.contains(name);
+    step(seats::changed_role{group_.now, group_.term, who, "so it is"});
+  }
+
+  void change_members(const other& it) {
+    auto seat = raft::seat_id{it.seat};
+    auto found = group_.members.members.find(seat);
+    if (found == group_.members.members.end()) {
+      if (!has_seat(it))
+        group_.members.members[seat] = {false, contact_of(node_of_seat(seat))};
+    } else if (!found->second.votes) {
+      found->second.votes = true;
+    } else if (group_.members.voters().size() > 1) {
+      group_.members.members.erase(found);
+    }
+    commit();
+  }
+
+  [[nodiscard]] bool has_seat(const other& it) const {
+    return std::ranges::any_of(group_.members.members, [&](auto& each) {
+      return cluster::to_seat_contact(each.second.contact).node
+             == node_of_seat(raft::seat_id{it.seat});
+    });
+  }
+
+  /// The second seat of node n2 is 12, and so on.
+  static std::string node_of_seat(raft::seat_id seat) {
+    return "n" + std::to_string(seat.value % 10);
+  }
+
+  // -- the answers of the group ------------------------------------------------------------------
+
+  raft::replica_types::status status() {
+    group_.others.clear();
+    if (group_.now == raft::role::leader)
+      for (auto& [seat, who] : group_.members.members)
+        if (seat != group_.self) {
+          auto& it = nodes_.at(node_of_seat(seat));
+          group_.others.push_back({seat, who, group_.last - it.lag,
+                                   it.is_silent ? duration{5s} : duration{10ms}, false, true});
+        }
+    return group_;
+  }
+
+  void answer_one(std::size_t which) {
+    auto what = std::move(todo_[which]);
+    todo_.erase(todo_.begin() + static_cast<std::ptrdiff_t>(which));
+    if (auto* asked = std::get_if<seats::look>(&what)) {
+      auto now = status();
+      if (asked->id == last_look_)
+        shown_ = now;
+      return step(seats::seen{now, {}, "h1:1"}, asked->id);
+    }
+    if (auto* asked = std::get_if<seats::renew>(&what)) {
+      if (random_.below(3) == 0)
+        return step(seats::renewed{{errc::storage_full, "no room"}, status()}, asked->id);
+      group_.self = raft::seat_id{group_.self.value + 10};
+      nodes_.at("n1").is_excused = true;
+      lead({});
+      return step(seats::renewed{{}, status()}, asked->id);
+    }
+    if (auto* asked = std::get_if<seats::greet>(&what)) {
+      auto& it = nodes_.at(asked->node);
+      if (asked->forgotten == raft::seat_id{it.seat})
+        it.seat += 10;
+      if (is_prompt_ || random_.below(4) != 0)
+        step(seats::greeted{{asked->node, raft::seat_id{it.seat}}}, asked->id);
+      return;
+    }
+    auto& asked = std::get<seats::propose>(what);
+    auto is_change = !std::holds_alternative<raft::replica_types::transfer>(asked.what);
+    open_changes_ -= is_change ? 1 : 0;
+    auto why = answer_to(asked.what);
+    if (!why && is_change)
+      commit();
+    step(seats::answered{std::move(why)}, asked.id);
+  }
+
+  problem answer_to(const change_of_members& what) {
+    using types = raft::replica_types;
+    if (group_.now != raft::role::leader)
+      return {errc::not_leader, "another one leads"};
+    if (random_.below(8) == 0)
+      return {errc::busy, "a change is under way"};
+    if (auto* over = std::get_if<types::transfer>(&what)) {
+      if (group_.members.votes(over->to) && random_.below(2) == 0)
+        lead(over->to);
+      return {};
+    }
+    return std::visit(
+      [this]<class Change>(const Change& each) -> problem {
+        if constexpr (requires { raft::detail::changed(group_.members, each); }) {
+          auto next = raft::detail::changed(group_.members, each);
+          if (!next)
+            return next.error();
+          group_.members = *next;
+          group_.members_for = duration::zero();
+          return {};
+        } else {
+          FAIL("no change of members");
+          return {};
+        }
+      },
+      what);
+  }
+
+  void commit() {
+    step(seats::members_are{group_.members, status()});
+  }
+
+  // -- what is checked -------------------------------------------------------------------------
+
+  void step(seats::event what, request_id id = 0) {
+    seats::effects out;
+    it_.step(now_, id, std::move(what), out);
+    look_at(out);
+  }
+
+  void pass(duration span) {
+    auto until = now_ + span;
+    for (auto due = it_.next_deadline(); due && *due <= until; due = it_.next_deadline()) {
+      now_ = std::max(now_, *due);
+      seats::effects out;
+      it_.tick(now_, out);
+      look_at(out);
+      if (is_prompt_)
+        answer_all();
+    }
+    now_ = until;
+  }
+
+  void answer_all() {
+    while (!todo_.empty())
+      answer_one(0);
+  }
+
+  void look_at(seats::effects& out) {
+    auto flaws = it_.flaws();
+    for (auto& each : flaws)
+      FAIL_CHECK(each);
+    for (auto& each : out) {
+      if (auto* asked = std::get_if<seats::look>(&each)) {
+        last_look_ = asked->id;
+        todo_.emplace_back(*asked);
+      } else if (auto* change = std::get_if<seats::propose>(&each)) {
+        check(change->what);
+        todo_.emplace_back(*change);
+      } else if (auto* seat = std::get_if<seats::renew>(&each)) {
+        CHECK(seat->lost == group_.self);
+        todo_.emplace_back(*seat);
+      } else if (auto* greeting = std::get_if<seats::greet>(&each)) {
+        CHECK(nodes_.at(greeting->node).is_linked);
+        todo_.emplace_back(*greeting);
+      } else if (auto* card = std::get_if<seats::show_card>(&each)) {
+        ended(card->id, errc::none);
+      } else if (auto* refused = std::get_if<seats::refuse>(&each)) {
+        CHECK(refused->why);
+        ended(refused->id, refused->why.code);
+      } else if (auto* made = std::get_if<seats::made>(&each)) {
+        ended(made->id, errc::none);
+      } else if (auto* over = std::get_if<seats::handed_over>(&each)) {
+        ended(over->id, errc::none);
+      } else if (auto* turn = std::get_if<seats::lead>(&each)) {
+        CHECK(turn->turn > turn_);
+        turn_ = turn->turn;
+      } else if (auto* other_turn = std::get_if<seats::follow>(&each)) {
+        CHECK(other_turn->turn > turn_);
+        turn_ = other_turn->turn;
+      }
+    }
+  }
+
+  void ended(request_id id, errc how) {
+    auto found = open_.extract(id);
+    INFO("request " << id);
+    REQUIRE(found);                                         // once
+    if (found.mapped().is_change && how == errc::timed_out) // it goes on, whoever is there
+      nodes_.at(found.mapped().node).is_excused = true;
+  }
+
+  void check(const change_of_members& what) {
+    using types = raft::replica_types;
+    INFO(to_words(what));
+    // The group may have another leader by now, but this node was told so then.
+    if (std::holds_alternative<types::transfer>(what))
+      return;
+    CHECK(++open_changes_ == 1);
+    CHECK(shown_.now == raft::role::leader);
+    if (auto* vote = std::get_if<types::promote>(&what)) {
+      auto who
+        = std::ranges::find(shown_.others, vote->seat, &raft::replica_types::member_status::seat);
+      REQUIRE(who != shown_.others.end());
+      CHECK(who->match + 100 >= shown_.last);
+      CHECK(who->silent_for < 1s);
+    }
+    if (auto* goes = std::get_if<types::remove>(&what);
+        goes && shown_.members.votes(goes->seat) && !nodes_.at(node_of_seat(goes->seat)).is_excused)
+      CHECK(shown_.members.voters().size() > 3);
+  }
+
+  /// All is well from here on: who waits is answered, and as many vote as are wanted.
+  void settle() {
+    is_prompt_ = true;
+    for (auto& [name, it] : nodes_) {
+      it.lag = 0;
+      it.is_silent = false;
+    }
+    for (auto time = 0; time < 2; ++time) {
+      group_.members.members.try_emplace(group_.self, raft::member{false, contact_of("n1")});
+      group_.members.members.at(group_.self).votes = true;
+      group_.members.kept_out.clear();
+      commit();
+      for (auto& [name, it] : nodes_)
+        if (name != "n1") {
+          step(seats::link_down{name}); // who was to leave may come back
+          link(name, it);
+        }
+      answer_all();
+      lead(group_.self);
+      pass(1min);
+    }
+    CHECK(open_.empty());
+    auto voters = group_.members.voters();
+    CHECK(voters.size() >= 3);
+    for (auto each : voters)
+      CHECK(each.value
+            == (each == group_.self ? group_.self.value : nodes_.at(node_of_seat(each)).seat));
+  }
+
+  random_source random_;
+  seats it_{"n1", raft::seat_id{1}, {}};
+  time_point now_{1h};
+  std::map<std::string, other> nodes_;
+  raft::replica_types::status group_;
+  raft::replica_types::status shown_; // by the last answer that counted
+  request_id last_look_ = 0;
+  std::deque<std::variant<seats::look, seats::propose, seats::renew, seats::greet>> todo_;
+  int open_changes_ = 0;
+  std::map<request_id, wish> open_;
+  request_id last_asker_ = 0;
+  std::uint64_t turn_ = 0;
+  bool is_prompt_ = false;
+};
+
+} // namespace
+
+TEST_CASE("a group changes one member at a time, answers each who asks once, and comes to have its "
+          "voters",
+          "[node][seats][property]") {
+  test::for_each_seed(test::simulated_worlds,
+                      [](random_source random) { shared_group{random}.run(); });
+}
+
+} // namespace seats_property

@@ -1,0 +1,1275 @@
+#include "node/seats_fixture.hpp"
+
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace seats_test {
+
+using namespace seats_fixture;
+using Catch::Matchers::ContainsSubstring;
+using words = std::vector<std::string>;
+
+namespace {
+
+/// It leads a group of four nodes, of which the first three vote; the fourth is linked or not.
+struct leader_of_three : seated_node {
+  explicit leader_of_three(cluster::seats_options how = {}) : seated_node(how) {
+    seat("n2", true);
+    seat("n3", true);
+    begin();
+    link("n2");
+    link("n3");
+    step(seats::members_are{committed, status()}); // it says their names
+    forget();
+  }
+
+  void forget() {
+    out.clear();
+    asked_for.clear();
+  }
+};
+
+/// It follows n2, and is linked to that and to n3.
+struct follower_of_two : seated_node {
+  explicit follower_of_two(cluster::seats_options how = {}) : seated_node(how) {
+    seat("n2", true);
+    seat("n3", true);
+    begin("n2");
+    link("n2");
+    link("n3");
+    step(seats::members_are{committed, status()}); // it says their names
+    out.clear();
+  }
+
+  /// `from` says that the seat of this node is void.
+  void say_void(request_id id, const std::string& from = "n2", bool is_proven = true) {
+    step(
+      seats::exchanged{{from, seat_of(from)}, seat_of("n1"), is_proven, group.self, group.leader},
+      id);
+  }
+
+  void renewed(std::uint64_t to, problem how = {}) {
+    auto asked = only<seats::renew>();
+    if (!how)
+      group.self = raft::seat_id{to};
+    step(seats::renewed{std::move(how), status()}, asked.id);
+  }
+
+  bool has_shown(request_id id) {
+    return std::ranges::count_if(take<seats::show_card>(),
+                                 [id](auto& each) { return each.id == id; })
+           == 1;
+  }
+};
+
+} // namespace
+
+// -- who gets a seat, and a vote -------------------------------------------------------------
+
+TEST_CASE_METHOD(seated_node, "a node that comes learns, and votes once there are three",
+                 "[node][seats]") {
+  begin();
+  link("n2");
+  CHECK(asked() == words{"learner n2 at n2@h2:1"});
+  link("n3");
+  CHECK(asked() == words{"learner n3 at n3@h3:1", "voter n2", "voter n3"});
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+}
+
+TEST_CASE_METHOD(seated_node, "a node that lacks entries votes once it has them", "[node][seats]") {
+  begin();
+  lag["n2"] = 101;
+  link("n2");
+  link("n3");
+  CHECK(voters() == std::set<std::string>{"n1"});
+  pass(10s);
+  CHECK(voters() == std::set<std::string>{"n1"});
+  lag["n2"] = 100;
+  pass(1s);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+}
+
+TEST_CASE_METHOD(seated_node, "as many nodes vote as the options of the leader say",
+                 "[node][seats]") {
+  begin();
+  for (auto node : {"n2", "n3", "n4", "n5", "n6"})
+    link(node);
+  CHECK(voters().size() == 3);
+  CHECK(it.view(status(), quorum).wanted == 3);
+  seated_node five{{.voters = 5}};
+  five.begin();
+  for (auto node : {"n2", "n3", "n4", "n5", "n6"})
+    five.link(node);
+  CHECK(five.voters().size() == 5);
+  seated_node none{{.voters = 0}};
+  none.begin();
+  none.link("n2");
+  CHECK(none.asked().empty());
+  CHECK(none.it.view(none.status(), none.quorum).wanted == 1);
+}
+
+TEST_CASE_METHOD(seated_node, "the next change is proposed once the last one is answered",
+                 "[node][seats]") {
+  begin();
+  answers_proposals = false;
+  link("n2");
+  link("n3");
+  pass(5s);
+  auto first_one = only<seats::propose>();
+  CHECK(to_words(first_one.what) == "learner n2 at n2@h2:1");
+  step(seats::answered{}, first_one.id + 1); // which nobody has asked
+  pass(5s);
+  CHECK(has_none<seats::propose>());
+  CHECK_FALSE(apply(first_one.what));
+  step(seats::answered{}, first_one.id);
+  pass(50ms);
+  CHECK(to_words(only<seats::propose>().what) == "learner n3 at n3@h3:1");
+}
+
+TEST_CASE_METHOD(seated_node, "what the group refuses is proposed again", "[node][seats]") {
+  begin();
+  refuses = {errc::busy, "a change is under way"};
+  link("n2");
+  pass(30s); // refusals do not count for the pace
+  CHECK(asked().size() > 100);
+  refuses = {};
+  pass(50ms);
+  CHECK(asked() == words{"learner n2 at n2@h2:1"});
+}
+
+TEST_CASE_METHOD(leader_of_three, "the members change 20 times in 10 seconds, and the rest waits",
+                 "[node][seats]") {
+  auto is_at = [&](const std::string& address) {
+    step(seats::node_is{"n2", "name2", address});
+    show("n2"); // so that it looks at once
+  };
+  for (auto move = 0; move < 30; ++move) {
+    is_at("elsewhere:" + std::to_string(move));
+    pass(200ms);
+    is_at("h2:1");
+    pass(100ms);
+  }
+  CHECK(asked().size() == 20);
+  auto said = take<seats::inform>();
+  REQUIRE(said.size() == 1);
+  CHECK_THAT(said.front().text, ContainsSubstring("have changed 20 times within 10000 ms"));
+  is_at("elsewhere:1");
+  pass(10s);
+  CHECK(asked() == words{"move n2 to n2@elsewhere:1"});
+  CHECK(has_none<seats::inform>());
+}
+
+TEST_CASE_METHOD(seated_node,
+                 "a node gets no seat before its address is known, nor once its "
+                 "link is gone",
+                 "[node][seats]") {
+  begin();
+  step(seats::link_up{"n2"});
+  show("n2");
+  pass(2s);
+  CHECK(asked().empty());
+  step(seats::link_down{"n2"});
+  step(seats::node_is{"n2", "name2", "h2:1"});
+  pass(2s);
+  CHECK(asked().empty());
+  step(seats::link_up{"n2"}); // and has not shown its card over this link
+  pass(2s);
+  CHECK(asked().empty());
+  show("n2");
+  CHECK(asked() == words{"learner n2 at n2@h2:1"});
+}
+
+TEST_CASE_METHOD(seated_node, "who follows changes nothing", "[node][seats]") {
+  seat("n2", true);
+  begin("n2");
+  link("n2");
+  link("n3");
+  pass(10s);
+  CHECK(has_none<seats::propose>());
+  CHECK_FALSE(it.next_deadline());
+}
+
+TEST_CASE_METHOD(seated_node, "who is not the leader of the group any more waits to hear so",
+                 "[node][seats]") {
+  begin();
+  group.now = raft::role::follower;
+  link("n2");
+  CHECK(asked().empty());
+  CHECK(it.next_deadline() == now + 1s);
+  group.now = raft::role::leader;
+  pass(1s);
+  CHECK(asked() == words{"learner n2 at n2@h2:1"});
+}
+
+// -- cards -----------------------------------------------------------------------------------
+
+TEST_CASE_METHOD(seated_node, "a card counts over the link of its node only", "[node][seats]") {
+  begin();
+  step(seats::node_is{"n2", "name2", "h2:1"});
+  auto show_to = [&](bool is_proven) {
+    step(seats::exchanged{{"n2", seat_of("n2")}, {}, is_proven}, 7);
+    CHECK(only<seats::show_card>().id == 7); // it gets that of this node
+  };
+  show_to(true); // but there is no link
+  CHECK(has_none<seats::trust>());
+  step(seats::link_up{"n2"});
+  show_to(false);
+  CHECK(has_none<seats::trust>());
+  CHECK(asked().empty());
+  show_to(true);
+  CHECK(only<seats::trust>().seat == seat_of("n2"));
+  CHECK(asked() == words{"learner n2 at n2@h2:1"});
+}
+
+TEST_CASE_METHOD(leader_of_three, "a card with the seat of another member does not count",
+                 "[node][seats]") {
+  link("n4", 3);
+  CHECK(has_none<seats::trust>());
+  show("n3", 2);
+  CHECK(has_none<seats::trust>());
+  pass(2s);
+  CHECK(asked().empty());
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+}
+
+TEST_CASE_METHOD(leader_of_three, "a node whose seat has become another's by now gets none",
+                 "[node][seats]") {
+  refuses = {errc::busy, "a change is under way"};
+  step(seats::change{{voter_change::add, "n2"}}, 1); // so that it looks often
+  link("n4", 44);
+  group.members.members[raft::seat_id{44}] = {false, contact_of("n5")};
+  commit();
+  refuses = {};
+  forget();
+  pass(2s);
+  CHECK(asked().empty());
+}
+
+TEST_CASE_METHOD(seated_node, "a card without a seat, or nobody to take messages, does not count",
+                 "[node][seats]") {
+  begin();
+  step(seats::node_is{"n2", "name2", "h2:1"});
+  step(seats::link_up{"n2"});
+  step(seats::exchanged{{"n2", {}}, {}, true}, 1);
+  step(seats::exchanged{{"n2", seat_of("n2"), false}, {}, true}, 2);
+  CHECK(take<seats::show_card>().size() == 2);
+  CHECK(has_none<seats::trust>());
+  CHECK(asked().empty());
+}
+
+TEST_CASE_METHOD(seated_node, "an answer over an earlier link does not count", "[node][seats]") {
+  begin();
+  step(seats::node_is{"n2", "name2", "h2:1"});
+  step(seats::link_up{"n2"});
+  auto earlier = only<seats::greet>();
+  CHECK(earlier.node == "n2");
+  CHECK(earlier.forgotten == raft::seat_id{});
+  step(seats::link_down{"n2"});
+  step(seats::greeted{{"n2", seat_of("n2")}}, earlier.id);
+  CHECK(has_none<seats::trust>());
+  step(seats::link_up{"n2"});
+  step(seats::greeted{{"n2", seat_of("n2")}}, earlier.id);
+  CHECK(has_none<seats::trust>());
+  auto present = only<seats::greet>();
+  step(seats::greeted{{"n3", seat_of("n3")}}, present.id); // it speaks for itself only
+  CHECK(has_none<seats::trust>());
+  step(seats::greeted{{"n2", seat_of("n2")}}, present.id);
+  CHECK(only<seats::trust>().seat == seat_of("n2"));
+  CHECK(asked() == words{"learner n2 at n2@h2:1"});
+}
+
+TEST_CASE_METHOD(leader_of_three, "a member that is not reached is linked, or asked for its card",
+                 "[node][seats]") {
+  step(seats::wants_peer{"n4@h4:1"});
+  auto where = only<seats::reach>().where;
+  CHECK(where.node == "n4");
+  CHECK(where.address == "h4:1");
+  step(seats::wants_peer{"n2@h2:1"});
+  CHECK(only<seats::greet>().node == "n2");
+  CHECK(has_none<seats::reach>());
+  pass(499ms);
+  step(seats::wants_peer{"n4@h4:1"});
+  step(seats::wants_peer{"n2@h2:1"});
+  CHECK(has_none<seats::reach>());
+  CHECK(has_none<seats::greet>());
+  pass(1ms);
+  step(seats::wants_peer{"n4@h4:1"});
+  CHECK(only<seats::reach>().where.node == "n4");
+  step(seats::link_up{"n4"}); // and when that ends, it is reached at once
+  step(seats::link_down{"n4"});
+  step(seats::wants_peer{"n4@h4:1"});
+  CHECK(only<seats::reach>().where.node == "n4");
+}
+
+TEST_CASE_METHOD(seated_node, "links between members end sooner", "[node][seats]") {
+  begin();
+  answers_looks = false;
+  link("n2");
+  CHECK(has_none<seats::watch_closely>());
+  seat("n2", false);
+  commit();
+  auto watched = only<seats::watch_closely>();
+  CHECK(watched.node == "n2");
+  CHECK(watched.silence == 2s);
+  show("n2");
+  CHECK(only<seats::watch_closely>().node == "n2");
+  group.members.members.erase(seat_of("n1"));
+  commit();
+  show("n2");
+  CHECK(has_none<seats::watch_closely>());
+}
+
+// -- what is changed because somebody asks ------------------------------------------------------
+
+TEST_CASE_METHOD(follower_of_two, "who follows makes no changes", "[node][seats]") {
+  ask(voter_change::add, "n3", 1);
+  CHECK(end_of(1) == errc::not_leader);
+}
+
+TEST_CASE_METHOD(leader_of_three, "a node is meant by its name, its id or its address",
+                 "[node][seats]") {
+  seat("n9", false); // it was there before this node
+  commit();
+  step(seats::node_is{"n7", "twin", "h7:1"});
+  step(seats::node_is{"n8", "twin", "h8:1"});
+  struct question {
+    std::string called;
+    errc code;
+  };
+  for (auto& each : std::vector<question>{{"n2", errc::none},
+                                          {"name2", errc::none},
+                                          {"h2:1", errc::none},
+                                          {"n1", errc::none},
+                                          {"n9", errc::bad_argument}, // does not vote
+                                          {"h9:1", errc::bad_argument},
+                                          {"n7", errc::bad_argument},
+                                          {"twin", errc::bad_argument},
+                                          {"nobody", errc::not_found},
+                                          {"", errc::not_found}}) {
+    CAPTURE(each.called);
+    refuses = {errc::failed, "no"};
+    ask(each.code == errc::none ? voter_change::add : voter_change::lead, each.called, 1);
+    CHECK(end_of(1) == each.code);
+    if (each.called == "twin")
+      CHECK_THAT(why.detail, ContainsSubstring("2 nodes are called 'twin'; give the id"));
+  }
+  ask(voter_change::add, std::string(100, 'x'), 2);
+  CHECK(end_of(2) == errc::not_found);
+  CHECK_THAT(why.detail, ContainsSubstring("'" + std::string(64, 'x') + "' is known"));
+}
+
+TEST_CASE_METHOD(leader_of_three, "one more node votes when it is asked for", "[node][seats]") {
+  link("n4");
+  pass(2s);
+  CHECK(asked().empty());
+  ask(voter_change::add, "name4", 1);
+  CHECK(asked() == words{"learner n4 at n4@h4:1", "voter n4"});
+  CHECK(end_of(1) == errc::none);
+  CHECK(shown.seats.size() == 4);
+  ask(voter_change::add, "n4", 2); // idempotent
+  CHECK(end_of(2) == errc::none);
+  CHECK(asked().empty());
+}
+
+TEST_CASE_METHOD(leader_of_three, "a node that has shown no card cannot vote", "[node][seats]") {
+  step(seats::node_is{"n4", "name4", "h4:1"});
+  ask(voter_change::add, "n4", 1);
+  CHECK(end_of(1) == errc::bad_argument);
+  CHECK_THAT(why.detail, ContainsSubstring("node n4 cannot vote: it has no data folder"));
+  step(seats::link_up{"n4"});
+  ask(voter_change::add, "n4", 2);
+  CHECK(end_of(2) == errc::bad_argument);
+  step(seats::link_down{"n2"});
+  ask(voter_change::add, "n2", 3); // a member may be away
+  CHECK(end_of(3) == errc::none);
+}
+
+TEST_CASE_METHOD(leader_of_three, "a voter that is removed is replaced before it goes",
+                 "[node][seats]") {
+  link("n4");
+  lag["n4"] = 500;
+  forget();
+  ask(voter_change::remove, "n2", 1);
+  CHECK(asked() == words{"keep out n2", "learner n4 at n4@h4:1"});
+  pass(3s);
+  CHECK(asked().empty());
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+  CHECK(is_open(1));
+  lag.clear();
+  pass(1s);
+  CHECK(asked() == words{"voter n4", "remove n2"});
+  CHECK(end_of(1) == errc::none);
+  CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"});
+  CHECK(shown.kept_out == words{"n2"});
+  pass(1min); // and it stays out
+  CHECK(asked().empty());
+}
+
+TEST_CASE_METHOD(leader_of_three,
+                 "a voter goes once the others have acknowledged what was written "
+                 "since it was asked",
+                 "[node][seats]") {
+  link("n4");
+  ask(voter_change::add, "n4", 1);
+  pass(10s);
+  group.members_for = 9s;
+  forget();
+  ask(voter_change::leave, "n4", 2);
+  CHECK(asked() == words{"confirm"});
+  group.members_for = 50ms; // at that very time
+  pass(50ms);
+  CHECK(asked() == words{"confirm"});
+  pass(50ms);
+  CHECK(asked() == words{"remove n4"});
+  CHECK(end_of(2) == errc::none);
+}
+
+TEST_CASE_METHOD(leader_of_three, "a voter without a replacement stays, unless it is forced",
+                 "[node][seats]") {
+  auto what = GENERATE(voter_change::remove, voter_change::leave);
+  ask(what, "n2", 1);
+  CHECK(end_of(1) == errc::in_use);
+  CHECK_THAT(why.detail, ContainsSubstring("no node could take the place of voter name2"));
+  pass(5s);
+  CHECK(voters().size() == 3);
+  CHECK(group.members.kept_out.empty());
+  forget();
+  ask(what, "n2", 2, true);
+  pass(1s);
+  CHECK(end_of(2) == errc::none);
+  CHECK(voters() == std::set<std::string>{"n1", "n3"});
+  CHECK(group.members.kept_out.contains("n2") == (what == voter_change::remove));
+}
+
+TEST_CASE_METHOD(seated_node, "the only voter stays, forced or not", "[node][seats]") {
+  begin();
+  ask(voter_change::leave, "n1", 1, true);
+  CHECK(end_of(1) == errc::in_use);
+  CHECK_THAT(why.detail, ContainsSubstring("is the only voter"));
+  ask(voter_change::remove, "n1", 2, true);
+  CHECK(end_of(2) == errc::in_use);
+  pass(1s);
+  link("n2");
+  link("n3");
+  CHECK(voters().size() == 3); // it is not wished away any more
+}
+
+TEST_CASE_METHOD(leader_of_three, "a voter is held while too few of the others are there",
+                 "[node][seats]") {
+  link("n4");
+  silent.insert("n3");
+  ask(voter_change::remove, "n2", 1, true);
+  ask(voter_change::leave, "n3", 2, true); // n1 and n2 go on without it, but n2 is to go
+  silent.insert("n4");
+  ask(voter_change::leave, "n2", 3, true); // counts from here on for n2
+  pass(4s);
+  CHECK(is_open(1));
+  CHECK(is_open(3));
+  pass(1s);
+  CHECK(end_of(1) == errc::timed_out);
+  CHECK_THAT(why.detail, ContainsSubstring("voter name2 is needed: too few of the other voters"));
+  CHECK(end_of(3) == errc::in_use);
+  CHECK(voters().contains("n2"));
+}
+
+TEST_CASE_METHOD(leader_of_three, "a removal goes on after its time, a leave does not",
+                 "[node][seats]") {
+  silent = {"n3"};
+  auto what = GENERATE(voter_change::remove, voter_change::leave);
+  ask(what, "n2", 1, true);
+  pass(5s);
+  CHECK(end_of(1) == (what == voter_change::remove ? errc::timed_out : errc::in_use));
+  silent.clear();
+  pass(1s);
+  CHECK(voters().contains("n2") == (what == voter_change::leave));
+}
+
+TEST_CASE_METHOD(leader_of_three, "who waits for a change is answered after 30 seconds",
+                 "[node][seats]") {
+  link("n4");
+  lag["n4"] = 500;
+  link("n5");
+  lag["n5"] = 500;
+  ask(voter_change::add, "n4", 1);
+  ask(voter_change::remove, "n2", 2);
+  ask(voter_change::leave, "n3", 3);
+  ask(voter_change::lead, "n3", 4);
+  pass(29'949ms);
+  for (request_id each : {1, 2, 3, 4})
+    CHECK(is_open(each));
+  pass(51ms);
+  CHECK(end_of(1) == errc::timed_out);
+  CHECK_THAT(why.detail, ContainsSubstring("so ask again"));
+  CHECK(end_of(2) == errc::timed_out);
+  CHECK_THAT(why.detail, ContainsSubstring("is not made yet and goes on"));
+  CHECK(end_of(3) == errc::timed_out);
+  CHECK_THAT(why.detail, ContainsSubstring("the vote could not be given up in time"));
+  CHECK(end_of(4) == errc::timed_out);
+  lag.clear();
+  pass(2s);
+  CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"}); // n4 in place of n2
+}
+
+TEST_CASE_METHOD(leader_of_three, "of two wishes for a node the later one counts",
+                 "[node][seats]") {
+  link("n4");
+  lag["n4"] = 500;
+  ask(voter_change::remove, "n2", 1);
+  ask(voter_change::add, "n2", 2);
+  CHECK(end_of(2) == errc::none);
+  lag.clear();
+  pass(29s);
+  CHECK(voters().contains("n2"));
+  CHECK(is_open(1));
+  pass(1s);
+  CHECK(end_of(1) == errc::timed_out);
+  CHECK_THAT(why.detail, ContainsSubstring("another change of node name2 was asked for since"));
+  pass(1min);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+}
+
+TEST_CASE_METHOD(leader_of_three, "a wish that is refused takes no other one's with it",
+                 "[node][seats]") {
+  silent = {"n3"};
+  ask(voter_change::leave, "n2", 1, true);
+  pass(3s);
+  ask(voter_change::remove, "n2", 2, true);
+  pass(2s);
+  CHECK(end_of(1) == errc::in_use); // and the other one waits
+  CHECK(is_open(2));
+  silent.clear();
+  pass(1s);
+  CHECK(end_of(2) == errc::none);
+  CHECK_FALSE(voters().contains("n2"));
+}
+
+TEST_CASE_METHOD(leader_of_three, "all who ask for the same are answered", "[node][seats]") {
+  link("n4");
+  lag["n4"] = 500;
+  ask(voter_change::remove, "n2", 1);
+  pass(10s);
+  ask(voter_change::remove, "n2", 2);
+  pass(20s);
+  CHECK(end_of(1) == errc::timed_out);
+  CHECK(is_open(2));
+  lag.clear();
+  pass(1s);
+  CHECK(end_of(2) == errc::none);
+}
+
+TEST_CASE_METHOD(leader_of_three, "a removed node votes again once it is added", "[node][seats]") {
+  link("n4");
+  ask(voter_change::remove, "n2", 1);
+  pass(1s);
+  CHECK(end_of(1) == errc::none);
+  forget();
+  ask(voter_change::add, "n2", 2);
+  pass(1s);
+  CHECK(asked() == words{"let in n2", "learner n2 at n2@h2:1", "voter n2"});
+  CHECK(end_of(2) == errc::none);
+}
+
+TEST_CASE_METHOD(leader_of_three, "a removal that cannot be is undone", "[node][seats]") {
+  link("n4");
+  silent = {"n4"};
+  ask(voter_change::remove, "n2", 1); // kept out, but not replaced yet
+  CHECK(asked() == words{"keep out n2", "learner n4 at n4@h4:1"});
+  step(seats::link_down{"n4"});
+  group.members.members.erase(seat_of("n4"));
+  commit();
+  pass(1s);
+  CHECK(end_of(1) == errc::in_use);
+  CHECK(asked() == words{"let in n2"});
+  CHECK(group.members.kept_out.empty());
+}
+
+TEST_CASE_METHOD(leader_of_three, "64 nodes that are there are kept out", "[node][seats]") {
+  for (auto node = 100; node < 164; ++node) {
+    auto id = "n" + std::to_string(node);
+    link(id);
+    group.members.kept_out.insert(id);
+  }
+  commit();
+  link("n4");
+  forget();
+  ask(voter_change::remove, "n2", 1);
+  CHECK(end_of(1) == errc::limit_reached);
+  CHECK_THAT(why.detail, ContainsSubstring("64 removed nodes that are there are kept out"));
+  step(seats::link_down{"n100"}); // gives way
+  ask(voter_change::remove, "n2", 2);
+  pass(1s);
+  CHECK(end_of(2) == errc::none);
+  CHECK_FALSE(group.members.kept_out.contains("n100"));
+}
+
+TEST_CASE_METHOD(leader_of_three, "a node that leaves is taken out, and comes back as any other",
+                 "[node][seats]") {
+  step(seats::node_left{"n9"}); // no member
+  pass(1s);
+  CHECK(asked().empty());
+  link("n4");
+  forget();
+  step(seats::node_left{"n2"});
+  pass(1s);
+  CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"});
+  ask(voter_change::remove, "n4", 1, true);
+  step(seats::node_is{"n2", "name2", "h2:1"});
+  pass(1s);
+  CHECK(end_of(1) == errc::none);
+  CHECK(voters() == std::set<std::string>{"n1", "n3"}); // it may be on its way out
+  step(seats::link_down{"n2"});
+  link("n2");
+  pass(1s);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+}
+
+TEST_CASE_METHOD(leader_of_three, "who has left the group without its voter's word is not gone",
+                 "[node][seats]") {
+  step(seats::node_left{"n2"}); // no node can take its place
+  step(seats::link_down{"n2"});
+  pass(1s);
+  CHECK(voters().size() == 2); // its will is done: the others go on
+  link("n2");
+  pass(1s);
+  CHECK(voters().size() == 3);
+}
+
+// -- leadership ------------------------------------------------------------------------------
+
+TEST_CASE_METHOD(leader_of_three, "leadership is handed over to who is asked for",
+                 "[node][seats]") {
+  ask(voter_change::lead, "n2", 1);
+  CHECK(asked() == words{"hand over to n2"});
+  ask(voter_change::lead, "name2", 2);
+  CHECK(is_open(1));
+  CHECK(is_open(2));
+  role("n2", raft::replica_types::handed_over);
+  CHECK(end_of(1) == errc::none);
+  CHECK(end_of(2) == errc::none);
+}
+
+TEST_CASE_METHOD(leader_of_three, "only a voter leads", "[node][seats]") {
+  link("n4");
+  ask(voter_change::lead, "n4", 1);
+  CHECK(end_of(1) == errc::bad_argument);
+  CHECK_THAT(why.detail, ContainsSubstring("node name4 does not vote, so it cannot lead"));
+  ask(voter_change::lead, "n1", 2);
+  CHECK(end_of(2) == errc::none);
+  CHECK(has_none<seats::propose>());
+}
+
+TEST_CASE_METHOD(leader_of_three,
+                 "a hand-over that another one keeps from beginning is tried "
+                 "again",
+                 "[node][seats]") {
+  answers_looks = false;
+  step(seats::change{{voter_change::lead, "n2"}}, 1);
+  auto asked_once = only<seats::propose>();
+  CHECK(to_words(asked_once.what) == "hand over to n2");
+  step(seats::change{{voter_change::lead, "n2"}}, 2);
+  CHECK(has_none<seats::propose>()); // one for both
+  step(seats::answered{{errc::busy, "another one"}}, asked_once.id);
+  CHECK(has_none<seats::propose>());
+  CHECK(it.next_deadline() <= now + 50ms);
+  pass(49ms);
+  CHECK(has_none<seats::propose>());
+  pass(1ms);
+  auto again = only<seats::propose>();
+  step(seats::answered{{errc::busy, "another one"}}, asked_once.id); // not the present one
+  pass(1s);
+  CHECK(has_none<seats::propose>());
+  step(seats::answered{}, again.id);
+  pass(1s);
+  CHECK(has_none<seats::propose>());
+}
+
+TEST_CASE_METHOD(leader_of_three, "who ends hands over first, and waits for it", "[node][seats]") {
+  answers_looks = false;
+  step(seats::hand_over{}, 1);
+  step(seats::hand_over{}, 2);
+  auto over = only<seats::propose>();
+  CHECK(to_words(over.what) == "hand over");
+  SECTION("until another one leads") {
+    step(seats::answered{}, over.id);
+    pass(1s);
+    CHECK(has_none<seats::handed_over>());
+    answers_looks = true;
+    role("n2");
+    CHECK(take<seats::handed_over>().size() == 2);
+    pass(10s);
+    CHECK(has_none<seats::handed_over>());
+  }
+  SECTION("but 3 seconds at most") {
+    step(seats::answered{}, over.id);
+    pass(2'999ms);
+    CHECK(has_none<seats::handed_over>());
+    pass(1ms);
+    auto told = take<seats::handed_over>();
+    REQUIRE(told.size() == 2);
+    CHECK(told[0].id == 1);
+    CHECK(told[1].id == 2);
+  }
+  SECTION("and tries again while another hand-over is under way") {
+    step(seats::answered{{errc::busy, "another one"}}, over.id);
+    pass(50ms);
+    CHECK(to_words(only<seats::propose>().what) == "hand over");
+    pass(3s);
+    CHECK(take<seats::handed_over>().size() == 2);
+    CHECK(has_none<seats::propose>());
+  }
+  SECTION("not at all where it cannot be") {
+    step(seats::answered{{errc::bad_argument, "nobody"}}, over.id);
+    CHECK(take<seats::handed_over>().size() == 2);
+  }
+}
+
+TEST_CASE_METHOD(seated_node, "who is alone, or follows, ends at once", "[node][seats]") {
+  begin();
+  step(seats::hand_over{}, 1);
+  CHECK(only<seats::handed_over>().id == 1);
+  seat("n2", true);
+  commit();
+  role("n2");
+  out.clear();
+  step(seats::hand_over{}, 2);
+  CHECK(only<seats::handed_over>().id == 2);
+  CHECK(has_none<seats::propose>());
+}
+
+TEST_CASE_METHOD(leader_of_three, "who leads no more refuses what it was asked for",
+                 "[node][seats]") {
+  link("n4");
+  lag["n4"] = 500;
+  ask(voter_change::remove, "n2", 1);
+  ask(voter_change::lead, "n2", 2);
+  ask(voter_change::lead, "n3", 3);
+  role("n3");
+  CHECK(end_of(1) == errc::not_leader);
+  CHECK(end_of(2) == errc::not_leader);
+  CHECK(end_of(3) == errc::none);
+  group.members.kept_out.clear();
+  lag.clear();
+  commit();
+  role("n1");
+  pass(5s); // what was wished of an earlier leader is forgotten
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+}
+
+TEST_CASE_METHOD(leader_of_three,
+                 "who leads again before it has seen who did keeps what it was "
+                 "asked for",
+                 "[node][seats]") {
+  link("n4");
+  lag["n4"] = 500;
+  ask(voter_change::remove, "n2", 1);
+  answers_looks = false;
+  role("n3");
+  auto stale = only<seats::look>();
+  role("n1");
+  CHECK(has_none<seats::follow>());
+  step(seats::seen{status(), quorum, "h1:1"}, stale.id); // of an earlier turn
+  CHECK(has_none<seats::follow>());
+  CHECK(is_open(1));
+  answers_looks = true;
+  go_on();
+  lag.clear();
+  pass(1s);
+  CHECK(end_of(1) == errc::none);
+}
+
+TEST_CASE_METHOD(leader_of_three, "the node is told who leads, and where, in turns that rise",
+                 "[node][seats]") {
+  role("n2", "it is newer");
+  auto one = only<seats::follow>();
+  CHECK(one.address == "h2:1");
+  auto said = take<seats::inform>();
+  REQUIRE(said.size() == 1);
+  CHECK(said[0].text == "node name2 leads the cluster in term 2: it is newer");
+  CHECK(only<seats::warn>().text == "leads the cluster no more: another node leads a later term");
+  CHECK(only<seats::others>().addresses == words{"h2:1", "h3:1"});
+  role("");
+  auto two = only<seats::follow>();
+  CHECK(two.address.empty());
+  CHECK(two.turn > one.turn);
+  CHECK(has_none<seats::warn>());
+  role("n1", "all for it");
+  CHECK(only<seats::lead>().turn > two.turn);
+  said = take<seats::inform>();
+  REQUIRE(said.size() == 1);
+  CHECK(said[0].text == "leads the cluster in term 4: all for it");
+  role("", "no majority");
+  CHECK(only<seats::warn>().text == "leads the cluster no more: no majority");
+  role("n1");
+  out.clear();
+  role("n3", raft::replica_types::handed_over);
+  CHECK(has_none<seats::warn>());
+  CHECK(take<seats::inform>().front().text
+        == std::string{"leads the cluster no more: "} + raft::replica_types::handed_over);
+}
+
+TEST_CASE_METHOD(follower_of_two, "where the leader is stands in the members", "[node][seats]") {
+  group.members.members[seat_of("n2")].contact = "n2@moved:1";
+  commit();
+  CHECK(only<seats::follow>().address == "moved:1");
+  group.members.members.erase(seat_of("n2"));
+  commit();
+  CHECK(only<seats::follow>().address.empty());
+}
+
+TEST_CASE_METHOD(seated_node,
+                 "who votes and who learns is said when it changes, once a leader is "
+                 "known",
+                 "[node][seats]") {
+  seat("n2", true);
+  seat("n3", false);
+  step(seats::node_is{"n2", "name2", "h2:1"});
+  commit();
+  CHECK(has_none<seats::inform>());
+  role("n2");
+  auto said = take<seats::inform>();
+  REQUIRE(said.size() == 2);
+  CHECK(said[1].text == "voters of the cluster: this node, name2; learners: n3");
+  group.members.kept_out.insert("n8");
+  commit();
+  CHECK(has_none<seats::inform>());
+  seat("n3", true);
+  commit();
+  CHECK(only<seats::inform>().text == "voters of the cluster: this node, name2, n3");
+}
+
+TEST_CASE_METHOD(seated_node, "the node knows whether it has a seat and a vote, committed or not",
+                 "[node][seats]") {
+  seat("n1", false);
+  commit();
+  auto said = only<seats::seated>();
+  CHECK(said.is_seated);
+  CHECK_FALSE(said.votes);
+  seat("n1", true);
+  step(seats::members_are{committed, status()}); // the log has more
+  CHECK(only<seats::seated>().votes);
+  group.members.members.erase(seat_of("n1"));
+  step(seats::members_are{committed, status()});
+  CHECK_FALSE(only<seats::seated>().is_seated);
+}
+
+TEST_CASE_METHOD(leader_of_three, "a group that has stopped is left", "[node][seats]") {
+  link("n4");
+  lag["n4"] = 500;
+  ask(voter_change::remove, "n2", 1);
+  answers_looks = false;
+  step(seats::hand_over{}, 2);
+  out.clear();
+  pass(50ms); // a look is under way
+  auto open = first<seats::look>();
+  step(seats::stopped{{errc::damaged, "the disk is gone"}});
+  CHECK(only<seats::fail>().text
+        == "this node takes part in the cluster's group no more: the disk is gone");
+  CHECK(only<seats::follow>().address.empty());
+  CHECK(only<seats::handed_over>().id == 2);
+  CHECK(end_of(1) == errc::not_leader);
+  if (open)
+    step(seats::seen{}, open->id);
+  pass(1min);
+  CHECK(has_none<seats::propose>());
+  CHECK_FALSE(it.next_deadline());
+}
+
+// -- disks that forget -----------------------------------------------------------------------
+
+TEST_CASE_METHOD(leader_of_three,
+                 "a seat whose disk has forgotten goes, and its node is told until "
+                 "it has another",
+                 "[node][seats]") {
+  step(seats::forgot{seat_of("n2")});
+  CHECK_THAT(only<seats::warn>().text, ContainsSubstring("has lost what it had synced"));
+  CHECK(asked() == words{"remove n2"});
+  auto told = take<seats::greet>();
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].node == "n2");
+  CHECK(told[0].forgotten == seat_of("n2"));
+  step(seats::forgot{seat_of("n2")}); // said with each answer of it
+  CHECK(has_none<seats::warn>());
+  pass(499ms);
+  CHECK(has_none<seats::greet>());
+  pass(1ms);
+  CHECK(only<seats::greet>().forgotten == seat_of("n2"));
+  pass(5s);
+  CHECK(take<seats::greet>().size() == 10);
+  CHECK(asked().empty()); // it does not come back with that seat
+  show("n2", 22);
+  pass(5s);
+  CHECK(has_none<seats::greet>());
+  CHECK(group.members.votes(raft::seat_id{22}));
+}
+
+TEST_CASE_METHOD(leader_of_three, "what a seat has lost stays lost while its node is away",
+                 "[node][seats]") {
+  step(seats::forgot{seat_of("n2")});
+  step(seats::link_down{"n2"});
+  pass(1min);
+  forget();
+  link("n2");
+  auto told = take<seats::greet>();
+  REQUIRE(told.size() == 2);
+  CHECK(told[0].forgotten == raft::seat_id{}); // its card is not known over this link
+  CHECK(told[1].forgotten == seat_of("n2"));
+  CHECK(asked().empty());
+}
+
+TEST_CASE_METHOD(leader_of_three, "a node that holds another seat than the group knows learns anew",
+                 "[node][seats]") {
+  show("n2", 22);
+  CHECK(asked() == words{"remove n2", "learner n22 at n2@h2:1", "voter n22"});
+  CHECK(group.members.votes(raft::seat_id{22}));
+}
+
+TEST_CASE_METHOD(follower_of_two, "a node gives up its seat when its leader says that it is void",
+                 "[node][seats]") {
+  say_void(1);
+  CHECK(has_none<seats::show_card>());
+  step(seats::forgot{seat_of("n1")}); // the same, by other ways
+  say_void(2);
+  CHECK(end_of(2) == errc::busy);
+  renewed(11);
+  CHECK(has_shown(1));
+  CHECK_THAT(only<seats::warn>().text, ContainsSubstring("it has given up its seat"));
+  CHECK_FALSE(only<seats::seated>().is_seated);
+  CHECK(take<seats::greet>().size() == 2); // all see its new card
+  step(seats::forgot{seat_of("n1")});      // it is not its seat any more
+  CHECK(has_none<seats::warn>());
+  say_void(3);
+  CHECK(has_shown(3)); // it has another one by now
+  CHECK(has_none<seats::renew>());
+}
+
+TEST_CASE_METHOD(follower_of_two, "a seat is void by the word of who leads, over its link",
+                 "[node][seats]") {
+  auto is_refused = [&] {
+    auto code = end_of(1);
+    CHECK(has_none<seats::renew>());
+    return code == errc::bad_argument;
+  };
+  say_void(1, "n3");
+  CHECK(is_refused());
+  CHECK_THAT(why.detail, ContainsSubstring("by the one that leads the group"));
+  say_void(1, "n2", false);
+  CHECK(is_refused());
+  say_void(1, "n4"); // not linked
+  CHECK(is_refused());
+  step(seats::link_down{"n2"});
+  say_void(1, "n2");
+  CHECK(is_refused());
+  role(""); // no leader is known: the word of any linked node counts
+  say_void(1, "n3", false);
+  CHECK(is_refused());
+  say_void(1, "n4");
+  CHECK(is_refused());
+  say_void(1, "n3");
+  CHECK(first<seats::renew>());
+}
+
+TEST_CASE_METHOD(follower_of_two, "a seat is given up at most every 10 seconds", "[node][seats]") {
+  say_void(1);
+  renewed(11, {errc::storage_full, "the disk is full"});
+  CHECK(end_of(1) == errc::storage_full);
+  CHECK_THAT(only<seats::warn>().text,
+             ContainsSubstring("it cannot give up its seat: the disk is full"));
+  CHECK(has_none<seats::greet>());
+  pass(9'999ms);
+  say_void(2);
+  CHECK(end_of(2) == errc::busy);
+  pass(1ms);
+  say_void(3);
+  CHECK(first<seats::renew>());
+}
+
+TEST_CASE_METHOD(follower_of_two, "a disk that is slow to give up a seat is asked once",
+                 "[node][seats]") {
+  step(seats::forgot{seat_of("n1")});
+  auto asked_once = only<seats::renew>();
+  CHECK(asked_once.lost == seat_of("n1"));
+  pass(1min);
+  say_void(1);
+  CHECK(end_of(1) == errc::busy);
+  CHECK(has_none<seats::renew>());
+  step(seats::renewed{{}, status()}, asked_once.id + 1); // which nobody has asked
+  CHECK(has_none<seats::warn>());
+  step(seats::renewed{{}, status()}, asked_once.id);
+  CHECK(take<seats::warn>().size() == 1);
+  CHECK(has_none<seats::show_card>());
+}
+
+TEST_CASE_METHOD(seated_node, "a seat that is none is not forgotten", "[node][seats]") {
+  begin();
+  step(seats::forgot{});
+  CHECK(has_none<seats::warn>());
+  seats empty{"n1", {}, {}};
+  empty.step(now, 0, seats::forgot{}, out);
+  CHECK(has_none<seats::renew>());
+}
+
+TEST_CASE_METHOD(follower_of_two, "who has given up its seat shows its card until it is a member's",
+                 "[node][seats]") {
+  quorum.voters = {{seat_of("n1"), contact_of("n1"), true}};
+  say_void(1);
+  renewed(11);
+  group.members.members.erase(seat_of("n2"));
+  commit();
+  role("");
+  out.clear();
+  pass(9s);
+  CHECK(take<seats::greet>().size() == 6); // two nodes, every 3 s
+  CHECK(it.obstacle(quorum, now).code == errc::no_quorum);
+  CHECK_THAT(it.obstacle(quorum, now).detail, ContainsSubstring("has given up its seat"));
+  group.members.members.erase(seat_of("n1"));
+  group.members.members[raft::seat_id{11}] = {false, contact_of("n1")};
+  commit();
+  out.clear();
+  pass(9s);
+  CHECK(has_none<seats::greet>());
+  CHECK_FALSE(it.obstacle(quorum, now));
+}
+
+// -- whether a majority is reached -------------------------------------------------------------
+
+TEST_CASE_METHOD(follower_of_two,
+                 "a lost quorum is said to the node, and to people after 2 seconds",
+                 "[node][seats]") {
+  quorum.leader = {};
+  quorum.voters = {{seat_of("n1"), contact_of("n1"), true},
+                   {seat_of("n2"), contact_of("n2")},
+                   {seat_of("n3"), contact_of("n3"), true}};
+  role("");
+  CHECK(has_none<seats::complain>());
+  CHECK(has_none<seats::without_quorum>());
+  CHECK(it.next_deadline() == now + 250ms);
+  quorum.leaderless_for = 1'999ms;
+  pass(1s);
+  CHECK(has_none<seats::complain>());
+  quorum.leaderless_for = 2s;
+  pass(1s);
+  auto said = only<seats::complain>();
+  CHECK(said.topic == "no leader");
+  CHECK(said.detail == "2 of 3 voters reachable, not name2 (h2:1)");
+  pass(10s);
+  CHECK(has_none<seats::complain>()); // not again while the same are missing
+  quorum.voters[2].is_reached = false;
+  quorum.why = {errc::no_quorum, "seat 2"};
+  pass(250ms);
+  CHECK(only<seats::complain>().detail
+        == "1 of 3 voters reachable, not name2 (h2:1), name3 (h3:1)");
+  auto lost = only<seats::without_quorum>();
+  CHECK(lost.why.code == errc::no_quorum);
+  CHECK_THAT(lost.why.detail, ContainsSubstring("not name2 (h2:1), name3 (h3:1)"));
+  CHECK(it.obstacle(quorum, now) == lost.why);
+  pass(10s);
+  CHECK(has_none<seats::without_quorum>());
+  step(seats::disk_room{{errc::storage_full, "the disk is full"}});
+  CHECK(only<seats::complain>().detail == "the disk is full");
+  pass(250ms);
+  CHECK_THAT(only<seats::without_quorum>().why.detail,
+             ContainsSubstring("the disk of this node is full, too"));
+  step(seats::disk_room{});
+  CHECK(only<seats::settle>().topic == "writes nothing new to its data folder");
+  quorum.why = {};
+  quorum.leaderless_for = {};
+  role("n3");
+  CHECK_FALSE(only<seats::without_quorum>().why);
+  CHECK(only<seats::settle>().topic == "no leader");
+  CHECK_FALSE(it.next_deadline());
+  pass(1min);
+  CHECK(has_none<seats::settle>());
+}
+
+TEST_CASE_METHOD(follower_of_two, "a leader that cannot be followed is said for 30 seconds",
+                 "[node][seats]") {
+  step(seats::ignored{seat_of("n2"), {errc::damaged, "it is older"}, false});
+  auto said = only<seats::complain>();
+  CHECK(said.topic == "drops messages of name2");
+  CHECK(said.detail == "it is older");
+  quorum.leader = {};
+  CHECK_FALSE(it.obstacle(quorum, now));
+  step(seats::ignored{raft::seat_id{77}, {errc::damaged, "it contradicts"}, true});
+  CHECK(only<seats::complain>().topic == "drops messages of member 77");
+  CHECK(it.obstacle(quorum, now).code == errc::no_quorum);
+  CHECK(it.obstacle(quorum, now).detail == "nobody leads this node: it contradicts");
+  CHECK(it.obstacle(quorum, now + 29'999ms));
+  CHECK_FALSE(it.obstacle(quorum, now + 30s));
+  quorum.leader = seat_of("n2");
+  CHECK_FALSE(it.obstacle(quorum, now));
+  say_void(1);
+  renewed(11);
+  group.members.members.erase(seat_of("n3"));
+  commit();
+  out.clear();
+  step(seats::ignored{seat_of("n3"), {errc::damaged, "it contradicts"}, true});
+  said = only<seats::complain>();
+  CHECK(said.topic == "drops messages of name3"); // by its card
+  CHECK_THAT(said.detail, ContainsSubstring("it contradicts. By what this node has heard it is its "
+                                            "own: move its log away"));
+  step(seats::link_down{"n2"});
+  step(seats::ignored{seat_of("n2"), {errc::damaged, "no"}, false});
+  CHECK(only<seats::complain>().topic == "drops messages of name2 (h2:1)"); // by the members
+}
+
+// -- what is shown ---------------------------------------------------------------------------
+
+TEST_CASE_METHOD(leader_of_three, "the members are shown as this node sees them", "[node][seats]") {
+  lag["n2"] = 7;
+  group.commit = 990;
+  group.members.kept_out = {"n8"};
+  auto seen = it.view(status(), quorum);
+  CHECK(seen.term == 1);
+  CHECK(seen.commit == 990);
+  CHECK(seen.last == 1'000);
+  CHECK(seen.kept_out == words{"n8"});
+  REQUIRE(seen.seats.size() == 3);
+  CHECK(seen.seats[0].leads);
+  CHECK(seen.seats[0].lag == 0);
+  CHECK(seen.seats[0].silent_for == 0s);
+  CHECK(seen.seats[1].node == "n2");
+  CHECK(seen.seats[1].address == "h2:1");
+  CHECK(seen.seats[1].seat == 2);
+  CHECK(seen.seats[1].votes);
+  CHECK_FALSE(seen.seats[1].leads);
+  CHECK(seen.seats[1].lag == 7);
+  CHECK(seen.seats[1].silent_for == 10ms);
+  CHECK(seen.seats[1].is_reached);
+  // Without a word of the group, a link is enough.
+  step(seats::link_down{"n3"});
+  quorum.voters = {{seat_of("n2"), contact_of("n2"), false}};
+  seen = it.view(status(), quorum);
+  CHECK(seen.seats[0].is_reached);
+  CHECK_FALSE(seen.seats[1].is_reached);
+  CHECK_FALSE(seen.seats[2].is_reached);
+  auto unheard = status();
+  unheard.others[0].match = 0;
+  unheard.now = raft::role::follower;
+  seen = it.view(unheard, quorum);
+  CHECK_FALSE(seen.seats[0].lag); // of which nobody knows how far it is
+  CHECK_FALSE(seen.seats[1].lag);
+  unheard.others[0].by_snapshot = true;
+  CHECK(it.view(unheard, quorum).seats[1].lag == 1'000);
+}
+
+// -- bounds ----------------------------------------------------------------------------------
+
+TEST_CASE("a link beyond the bound gets no vote", "[node][seats]") {
+  leader_of_three group{{.voters = 5, .max_nodes = 3}};
+  group.link("n4");
+  group.link("n5");
+  group.pass(1s);
+  CHECK(group.voters() == std::set<std::string>{"n1", "n2", "n3"}); // n4 alone would make it even
+  group.out.clear();
+  group.show("n5");
+  CHECK(group.only<seats::show_card>().id == 900);
+  CHECK(group.has_none<seats::trust>());
+  group.step(seats::link_up{"n4"}); // takes the place of its earlier one
+  CHECK(group.only<seats::greet>().node == "n4");
+  group.step(seats::link_down{"n4"});
+  group.link("n5");
+  CHECK(group.only<seats::trust>().seat == seat_of("n5"));
+  group.step(seats::link_up{"n1"}); // to itself
+  CHECK(group.take<seats::greet>().size() == 1);
+}
+
+TEST_CASE("of many names one that is neither linked nor a member's gives way", "[node][seats]") {
+  leader_of_three group{{.max_nodes = 3}};
+  auto is_known = [&](const std::string& node) {
+    group.ask(voter_change::add, node, 1);
+    return group.end_of(1) != errc::not_found;
+  };
+  auto name = [&](const std::string& node) {
+    group.step(seats::node_is{node, name_of(node), address_of(node)});
+  };
+  name("n8");
+  name("n9");
+  CHECK_FALSE(is_known("n8"));
+  CHECK(is_known("n9"));
+  CHECK(is_known("name2"));
+  group.step(seats::link_up{"n9"});
+  name("n8"); // all of them are needed
+  CHECK_FALSE(is_known("n8"));
+  CHECK(is_known("name9"));
+}
+
+TEST_CASE("so many members are reached at a time", "[node][seats]") {
+  leader_of_three group{{.max_nodes = 3}};
+  for (auto node : {"n4", "n5", "n6", "n7"})
+    group.step(seats::wants_peer{contact_of(node)});
+  CHECK(group.take<seats::reach>().size() == 3);
+  group.pass(500ms);
+  group.step(seats::wants_peer{contact_of("n7")});
+  CHECK(group.only<seats::reach>().where.node == "n7");
+}
+
+TEST_CASE("so many wait for changes and hand-overs", "[node][seats]") {
+  leader_of_three group{{.max_changes = 2}};
+  group.link("n4");
+  group.lag["n4"] = 500;
+  group.ask(voter_change::remove, "n2", 1);
+  group.step(seats::hand_over{}, 2);
+  group.out.clear();
+  group.ask(voter_change::remove, "n2", 3);
+  CHECK(group.end_of(3) == errc::limit_reached);
+  CHECK_THAT(group.why.detail, ContainsSubstring("too many changes are under way"));
+  group.step(seats::hand_over{}, 4);
+  CHECK(group.only<seats::handed_over>().id == 4);
+  group.pass(3s);
+  CHECK(group.only<seats::handed_over>().id == 2);
+  group.ask(voter_change::remove, "n2", 5);
+  CHECK(group.is_open(5));
+}
+
+TEST_CASE("so many removals go on", "[node][seats]") {
+  leader_of_three group{{.max_wishes = 1}};
+  group.silent = {"n2", "n3", "n4"};
+  group.link("n4");
+  group.ask(voter_change::remove, "n2", 1, true);
+  group.pass(5s);
+  CHECK(group.end_of(1) == errc::timed_out);
+  group.ask(voter_change::remove, "n3", 2, true);
+  CHECK(group.end_of(2) == errc::limit_reached);
+  CHECK_THAT(group.why.detail, ContainsSubstring("too many removals are under way"));
+  group.ask(voter_change::remove, "n2", 3, true); // it is one of them
+  CHECK(group.is_open(3));
+  group.silent.clear();
+  group.pass(2s);
+  CHECK(group.end_of(3) == errc::none);
+  group.ask(voter_change::remove, "n3", 4, true);
+  group.pass(2s);
+  CHECK(group.end_of(4) == errc::none);
+}
+
+TEST_CASE("a removal that went on without its asker is done with once its node is out",
+          "[node][seats]") {
+  leader_of_three group{{.max_wishes = 1}};
+  group.silent = {"n2", "n3"};
+  group.ask(voter_change::remove, "n2", 1, true);
+  group.pass(5s);
+  CHECK(group.end_of(1) == errc::timed_out);
+  group.silent.clear();
+  group.pass(2s);
+  CHECK(group.voters() == std::set<std::string>{"n1", "n3"});
+  group.link("n4");
+  group.ask(voter_change::remove, "n3", 2, true);
+  group.pass(2s);
+  CHECK(group.end_of(2) == errc::none);
+}
+
+TEST_CASE("so many void seats are remembered that nobody holds", "[node][seats]") {
+  leader_of_three group{{.max_forgotten = 2}};
+  group.step(seats::forgot{seat_of("n2")}); // which its node holds
+  for (std::uint64_t seat : {50, 51, 52})
+    group.step(seats::forgot{raft::seat_id{seat}});
+  CHECK(group.take<seats::warn>().size() == 4);
+  group.link("n5", 50); // forgotten by now
+  group.pass(1s);
+  CHECK(group.group.members.members.contains(raft::seat_id{50}));
+  CHECK_FALSE(group.group.members.members.contains(seat_of("n2")));
+}
+
+} // namespace seats_test
