@@ -246,6 +246,8 @@ TEST_CASE("addresses are dialled in turn until one answers", "[node][finder]") {
   finding f{{a, b, c}};
   f.refuse(a);
   CHECK(f.only<finder::failed>().why.code == errc::unreachable);
+  f.pass(1ms);
+  CHECK(f.has_none<finder::dial>()); // after a pause, of a second at most
   f.pass(1s);
   f.refuse(b);
   f.pass(1s);
@@ -293,11 +295,19 @@ TEST_CASE("an address that takes long is passed over, and taken when it comes la
 
 TEST_CASE("a name that is not found in time is said to be that", "[node][finder]") {
   finding f{{a, b}};
-  f.dialled(a);
+  auto slow = f.dialled(a);
   f.pass(1'500ms);
   auto why = f.only<finder::failed>().why;
   CHECK(why.code == errc::unreachable);
   CHECK_THAT(why.detail, ContainsSubstring("its name is not found yet"));
+  SECTION("also where the name servers say so in its next turn") {
+    f.pass(1s);
+    f.refuse(b);
+    f.pass(1s);
+    f.take<finder::failed>();
+    f.step(finder::dialled{problem{errc::unreachable, "no such name"}}, slow);
+    CHECK(f.only<finder::failed>().why.code == errc::unreachable);
+  }
 }
 
 TEST_CASE("a late link is of no use to who has found the services", "[node][finder]") {
@@ -305,8 +315,15 @@ TEST_CASE("a late link is of no use to who has found the services", "[node][find
   auto slow = f.dialled(a);
   f.pass(1'500ms + 1s);
   f.bound_to(b, 2);
-  f.step(finder::dialled{net::connection_id{1}}, slow);
-  CHECK(f.out.empty());
+  SECTION("at rest") {
+    f.step(finder::dialled{net::connection_id{1}}, slow);
+    CHECK(f.out.empty());
+  }
+  SECTION("and hears that they have moved") {
+    f.answer(f.watch, there("c", 2));
+    f.step(finder::dialled{net::connection_id{1}}, slow);
+    CHECK(f.has_none<finder::ask>());
+  }
 }
 
 TEST_CASE("a dial that nobody answers is given up", "[node][finder]") {
@@ -323,6 +340,20 @@ TEST_CASE("a dial that nobody answers is given up", "[node][finder]") {
   f.step(finder::dialled{net::connection_id{1}}, next);
   f.answer(1, here());
   CHECK(f.only<finder::bind>().how.link == 1);
+}
+
+TEST_CASE("dials are given up in time while nothing else is due", "[node][finder]") {
+  auto how = from({b, a, c});
+  how.check_at_rest = 1h;
+  finding f{how};
+  f.start();
+  auto first = f.now;
+  f.dialled(b);
+  f.pass(2'500ms);
+  f.dialled(a);
+  f.pass(2'500ms);
+  f.bound_to(c, 3);
+  CHECK(f.it.next_deadline() == first + 1min);
 }
 
 TEST_CASE("a node that does not answer in time is passed over", "[node][finder]") {
@@ -438,6 +469,24 @@ TEST_CASE("nodes that point to each other are left after three", "[node][finder]
   CHECK(f.has_none<finder::dial>());
 }
 
+TEST_CASE("nodes that point to others are counted anew with each address", "[node][finder]") {
+  finding f{{a, b}};
+  f.link(a, 1);
+  f.answer(1, there("b"));
+  f.link(b, 2);
+  f.answer(2, there("c"));
+  f.refuse(c);
+  f.step(finder::link_down{2});
+  f.pass(1s);
+  f.link(b, 2);
+  f.answer(2, there("c"));
+  f.link(c, 3);
+  f.answer(3, there("d"));
+  f.link(d, 4);
+  f.answer(4, here());
+  CHECK(f.only<finder::bind>().how.where == d);
+}
+
 TEST_CASE("no node is followed to where it is itself, to this node, or to nowhere",
           "[node][finder]") {
   finding f{from({a})};
@@ -510,6 +559,7 @@ TEST_CASE("the services are followed when their node says that they have moved",
   }
   SECTION("to other actors of the same node") {
     f.answer(f.watch, whereabouts{.handle = 21, .revision = 8});
+    CHECK(f.has_none<finder::unbind>());
     f.link(a, 1);
     f.answer(1, here(8, 21));
     CHECK(f.only<finder::bind>().how.handles.at(cluster::registry_name) == 21);
@@ -600,6 +650,18 @@ TEST_CASE("a node that does not say that it is there is passed over for a while"
       }
   }
   FAIL("a is never asked again");
+}
+
+TEST_CASE("a node that was silent is asked again once the services were found elsewhere",
+          "[node][finder]") {
+  finding f{{a, b}};
+  f.bound_to(a, 1);
+  f.pass(1'500ms);
+  f.link(b, 2);
+  f.answer(2, here());
+  CHECK(f.only<finder::bind>().how.where == b);
+  f.step(finder::link_down{2});
+  f.dialled(a);
 }
 
 TEST_CASE("a node that has too many questions to hold is asked again later", "[node][finder]") {
@@ -805,6 +867,20 @@ TEST_CASE("while nothing is bound the first node that answers says where to go",
     f.answer(listens, problem{errc::failed, {}});
     CHECK(f.take<finder::parted>().size() == 1);
   }
+  SECTION("until it does not answer a search") {
+    f.pass(1s + 1'500ms - 1ns);
+    CHECK(f.has_none<finder::parted>());
+    f.answer(listens, nowhere(2));
+    f.pass(1s + 1ns);
+    f.refuse(b);
+    f.pass(1s);
+    f.out.erase(f.out.begin(), std::ranges::find_if(f.out, [](auto& each) {
+                  return std::holds_alternative<finder::dial>(each);
+                }));
+    f.link(a, 1);
+    f.answer(1, problem{errc::failed, {}});
+    CHECK(f.take<finder::parted>().size() == 1);
+  }
   SECTION("until its link ends") {
     f.step(finder::link_down{1});
     CHECK(f.take<finder::parted>().size() == 1);
@@ -921,6 +997,32 @@ TEST_CASE("the word of a cut off node does not outlive that the services are fou
   CHECK(f.out.empty());
 }
 
+TEST_CASE("what a contact has said of the quorum it says again once the services are lost",
+          "[node][finder]") {
+  finding f{{a, b}};
+  f.link(a, 1);
+  f.answer(1, nowhere(1, minority));
+  f.refuse(b);
+  CHECK(f.only<finder::without_quorum>().why == minority);
+  auto sought = f.held(1);
+  if (auto other = f.held(1); other.id < sought.id)
+    sought = other;
+  f.answer(sought, there("b", 2));
+  f.link(b, 2);
+  f.answer(2, here());
+  CHECK(f.only<finder::without_quorum>().why == problem{});
+  f.step(finder::link_down{2});
+  auto again = f.held(1);
+  for (auto round = 0; round < 2; ++round) {
+    for (auto& each : f.take<finder::dial>())
+      f.step(finder::dialled{problem{errc::unreachable, "is closed"}}, each.id);
+    f.pass(1s);
+  }
+  CHECK(f.has_none<finder::without_quorum>());
+  f.answer(again, nowhere(3, minority));
+  CHECK(f.only<finder::without_quorum>().why == minority);
+}
+
 // -- the guide ---------------------------------------------------------------------------
 
 namespace {
@@ -963,6 +1065,7 @@ TEST_CASE("a second node says that the services have moved", "[node][finder]") {
     f.link(c, 3);
     f.answer(3, here());
     CHECK(f.only<finder::bind>().how.where == c);
+    CHECK(f.has_none<finder::dial>());
     f.answer(f.held(2), there("a", 6)); // the same guide
     f.dialled(a);
   }
@@ -1016,6 +1119,21 @@ TEST_CASE("another guide is found for one that has gone", "[node][finder]") {
   f.held(4);
 }
 
+TEST_CASE("a search does not go to a guide that it has not dialled", "[node][finder]") {
+  guided f;
+  f.step(finder::link_down{2});
+  f.pass(5s);
+  auto guide = f.dialled(c);
+  f.step(finder::link_down{1});
+  auto sought = f.dialled(b);
+  f.out.clear();
+  f.step(finder::dialled{net::connection_id{3}}, guide);
+  f.held(3);
+  CHECK(f.has_none<finder::ask>());
+  f.step(finder::dialled{net::connection_id{4}}, sought);
+  f.asked(4);
+}
+
 TEST_CASE("there is no guide where it is not needed", "[node][finder]") {
   guided f;
   SECTION("as this node leads") {
@@ -1047,10 +1165,12 @@ TEST_CASE("a guide is the contact when the services are lost", "[node][finder]")
 }
 
 TEST_CASE("who has shown the way is the guide at once where links are cheap", "[node][finder]") {
-  auto how = from({a});
+  auto how = from({c, a});
   how.guide_after = {};
   finding f{how};
   f.start();
+  f.refuse(c);
+  f.pass(1s);
   f.link(a, 1);
   f.answer(1, there("b", 1, {"c:1"}));
   f.link(b, 2);
@@ -1156,7 +1276,9 @@ TEST_CASE("a node that votes goes by its own word of the quorum", "[node][finder
   f.step(finder::seat_says{own});
   CHECK(f.has_none<finder::without_quorum>());
   f.step(finder::seated{true});
-  CHECK(f.only<finder::without_quorum>().why == own);
+  auto said = f.only<finder::without_quorum>();
+  CHECK(said.why == own);
+  CHECK(said.is_own);
   f.link(a, 1);
   f.answer(1, nowhere(1, minority));
   f.refuse(b);
@@ -1164,7 +1286,9 @@ TEST_CASE("a node that votes goes by its own word of the quorum", "[node][finder
   f.step(finder::seat_says{});
   CHECK(f.only<finder::without_quorum>().why == problem{});
   f.step(finder::seated{false});
-  CHECK(f.only<finder::without_quorum>().why == minority);
+  said = f.only<finder::without_quorum>();
+  CHECK(said.why == minority);
+  CHECK_FALSE(said.is_own);
 }
 
 TEST_CASE("who leads, and how often that has changed, is what the node itself knows",
@@ -1235,6 +1359,27 @@ TEST_CASE("a link that only showed the way is closed when it has had no use for 
     stay(500ms);
     CHECK(f.only<finder::close>().link == 1);
   }
+}
+
+TEST_CASE("each link is closed in its own time", "[node][finder]") {
+  auto how = of_client({a});
+  how.check_at_rest = 1h;
+  finding f{how};
+  f.start();
+  f.link(a, 5);
+  f.answer(5, there("b"));
+  f.link(b, 2);
+  f.answer(2, there("c"));
+  f.link(c, 3);
+  f.answer(3, here());
+  auto bound = f.now;
+  f.pass(1s);
+  f.step(finder::follow{1, b});
+  f.link(b, 2);
+  f.answer(2, there("c"));
+  f.link(c, 3);
+  f.answer(3, here());
+  CHECK(f.it.next_deadline() == bound + 10s);
 }
 
 TEST_CASE("a contact stays linked while nothing is bound", "[node][finder]") {

@@ -796,7 +796,7 @@ private:
   void tell_vain() {
     auto why = votes_ ? own_quorum_ : vain_.no_quorum(addresses_);
     if (why != told_quorum_)
-      put(without_quorum{told_quorum_ = why});
+      put(without_quorum{told_quorum_ = why, votes_});
     auto denied = vain_.denied(addresses_, contact_.has_value());
     if (denied != told_denied_)
       put(refused{told_denied_ = denied});

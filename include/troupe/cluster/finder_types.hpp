@@ -208,6 +208,8 @@ struct finder_effects {
   /// they may be found soon.
   struct without_quorum {
     problem why;
+    /// By the word of this node's own seat.
+    bool is_own = false;
   };
 
   /// A node refuses this one permanently, and no other leads to the services: denied, of the last

@@ -55,7 +55,8 @@ struct access_events {
   std::function<void(const net::link_ptr&, const net::address&)> met
     = [](const net::link_ptr&, const net::address&) {};
   /// See finder::without_quorum.
-  std::function<void(const problem&)> without_quorum = [](const problem&) {};
+  std::function<void(const finder::without_quorum&)> without_quorum
+    = [](const finder::without_quorum&) {};
   /// See finder::refused.
   std::function<void(const problem&)> refused = [](const problem&) {};
   /// What to tell those who ask this node.
@@ -260,10 +261,10 @@ private:
     events_.hint(hint_);
   }
 
-  void perform(finder::without_quorum& what) {
-    hint_.why = std::move(what.why);
+  void perform(const finder::without_quorum& what) {
+    hint_.why = what.why;
     events_.hint(hint_);
-    events_.without_quorum(hint_.why);
+    events_.without_quorum(what);
   }
 
   // -- what users hear ---------------------------------------------------------------------

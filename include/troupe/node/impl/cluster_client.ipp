@@ -239,14 +239,14 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                     last_problem_ = {}; // that was of others
                                   changed_.notify_all();
                                 },
-                                [this](const problem& why) {
+                                [this](const cluster::finder::without_quorum& what) {
                                   std::unique_lock guard{mutex_};
-                                  why_ = why;
+                                  why_ = what.why;
                                   changed_.notify_all();
                                   if (denied_)
                                     return;
                                   guard.unlock();
-                                  clients_->refuse(why);
+                                  clients_->refuse(what.why);
                                 },
                                 [this](const problem& why) {
                                   std::unique_lock guard{mutex_};

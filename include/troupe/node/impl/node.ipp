@@ -548,12 +548,12 @@ struct node::inside {
                 log_.follow(no_way, why);
               },
             .without_quorum =
-              [this](const problem& why) {
-                if (!group_ || !group_->own_seat().votes()) // a voter says it by itself
-                  log_.follow(no_leader, why);
-                clients_->refuse(why);
+              [this](const cluster::finder::without_quorum& what) {
+                if (!what.is_own) // the seat says it by itself
+                  log_.follow(no_leader, what.why);
+                clients_->refuse(what.why);
                 std::lock_guard guard{mutex_};
-                why_ = why;
+                why_ = what.why;
               },
             .hint
             = [board = std::move(board)](const cluster::leader_hint& what) { board->tell(what); }};
