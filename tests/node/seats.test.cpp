@@ -1157,6 +1157,41 @@ TEST_CASE_METHOD(leader_of_three, "the members are shown as this node sees them"
 
 // -- bounds ----------------------------------------------------------------------------------
 
+TEST_CASE_METHOD(seated_node, "a node has no link to itself", "[node][seats]") {
+  begin();
+  step(seats::link_up{"n1"});
+  CHECK(has_none<seats::greet>());
+}
+
+TEST_CASE_METHOD(leader_of_three,
+                 "a leader looks at the group once for all cards that come meanwhile",
+                 "[node][seats]") {
+  answers_looks = false;
+  show("n2");
+  show("n3");
+  pass(10ms);
+  CHECK(take<seats::look>().size() <= 1);
+}
+
+TEST_CASE_METHOD(follower_of_two, "a card costs who follows no look at the group",
+                 "[node][seats]") {
+  answers_looks = false;
+  out.clear();
+  show("n2");
+  show("n3");
+  CHECK(has_none<seats::look>());
+}
+
+TEST_CASE_METHOD(follower_of_two, "who leads next does not go on with what it saw as a follower",
+                 "[node][seats]") {
+  step(seats::node_left{"n3"});
+  pass(1s);
+  asked();
+  role("n1");
+  pass(5s);
+  CHECK(voters().contains("n3"));
+}
+
 TEST_CASE("a link beyond the bound gets no vote", "[node][seats]") {
   leader_of_three group{{.voters = 5, .max_nodes = 3}};
   group.link("n4");
