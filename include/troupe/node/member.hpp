@@ -36,7 +36,7 @@
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/peer_links.hpp"
-#include "troupe/node/registry_copy.hpp"
+#include "troupe/cluster/registry_copy.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/service_request.hpp"
 #include "troupe/platform/calendar.hpp"
