@@ -213,16 +213,20 @@ void check_copies(const node_sights& nodes, Broken broken) {
 }
 
 /// Checks, some time after the last fault, that a name has the one holder that its service has
-/// granted it to, and that nobody keeps it who cannot come back.
+/// granted it to, and that nobody keeps it who cannot come back. The leader can give up only a node
+/// that its registry knows; and what an earlier start of a node has claimed stays its until the
+/// first claim of the present one.
 template <class Broken>
-void check_names(const node_sights& nodes, const registry::name_table& names, Broken broken) {
+void check_names(const node_sights& nodes, const registry::name_table& names,
+                 const registry::record_table& registry, Broken broken) {
   for (auto& each : names.answer(registry::names::list_claims{{}, {}, 1'000}).claimed) {
     auto owner = nodes.find(each.owner);
     if (owner == nodes.end()) {
-      if (is_fleeting(each.owner))
+      if (is_fleeting(each.owner) && registry.answer(registry::find_owner{each.owner}).boot != 0)
         broken("node " + each.owner + " keeps the name " + each.name
                + ", and is gone and has no data folder");
-    } else if (!owner->second.receivers->contains(each.name)) {
+    } else if (each.boot == owner->second.book->boot()
+               && !owner->second.receivers->contains(each.name)) {
       broken("node " + each.owner + " keeps the name " + each.name + ", and has no such agent");
     }
   }

@@ -170,9 +170,14 @@ private:
     return node != nullptr && !node->is_leaving() && node->life() == life;
   }
 
+  /// Mostly to a node that has heard what the last registry knew: a voter that has just started
+  /// seldom wins.
   void move_lead() {
     auto which = any();
-    if (auto* node = world_.at(which); node != nullptr && !node->is_leaving()) {
+    auto* node = world_.at(which);
+    if (node == nullptr || node->is_leaving())
+      return;
+    if (node->is_caught_up() || world_.random().one_in(8)) {
       auto& lead = world_.setting().group.lead;
       lead = {lead.term + 1, {which, node->life()}};
     }
@@ -202,10 +207,10 @@ private:
     auto& group = world_.setting().group;
     auto tell = [this](const std::string& what) { broken(what); };
     check_copies(nodes, tell);
-    check_names(nodes, group.names, tell);
     auto* registry = world_.at(group.lead.who.first)->registry();
     if (registry == nullptr)
       return broken("the appointed leader does not lead");
+    check_names(nodes, group.names, *registry, tell);
     check_workers(nodes, group.workers, *registry, tell);
     check_health(*registry, tell);
   }

@@ -181,6 +181,11 @@ public:
     return here_.life();
   }
 
+  /// Whether it has a copy of some registry.
+  [[nodiscard]] bool is_caught_up() const {
+    return watched_.after != 0 && !snapshot_;
+  }
+
   [[nodiscard]] bool is_leaving() const {
     return is_leaving_;
   }
