@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "troupe/core/backoff.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
@@ -934,7 +935,7 @@ private:
 
   /// Another has a newer claim: the agent gets nothing more from here on, and is told.
   void lose(const std::string& name, const problem& why) {
-    if (!has_name(name))
+    if (!has_name(name) || planted_flaw == flaw::name_claimed_twice)
       return;
     emit(warn{"agent '" + name + "' has lost its name: " + why.detail});
     auto by = added_by_.find(name);

@@ -166,6 +166,8 @@ struct node_sight {
   const cluster::registry_copy* copy = nullptr;
   /// Names that were claimed, whose agents get messages.
   const std::set<std::string>* receivers = nullptr;
+  /// It has had its boot in an earlier life, too, whose words may be taken for its.
+  bool is_twin = false;
 };
 
 /// By id. Whoever is not among them does not run.
@@ -193,6 +195,8 @@ void check_copies(const node_sights& nodes, Broken broken) {
         return;
       }
       auto said = owner->second.book->find(key.kind, key.name);
+      if (owner->second.is_twin)
+        return;
       if (!said)
         shows(each, "which is not said");
       else if (*said != each.value)
@@ -204,7 +208,7 @@ void check_copies(const node_sights& nodes, Broken broken) {
     });
     for (auto& [owner, other] : nodes)
       for (auto& said : other.book->all())
-        if (!said.removed
+        if (!said.removed && !other.is_twin
             && !node.copy->table()
                   .answer(registry::get_record{said.key.kind, said.key.name, said.key.owner})
                   .found)
@@ -225,7 +229,7 @@ void check_names(const node_sights& nodes, const registry::name_table& names,
       if (is_fleeting(each.owner) && registry.answer(registry::find_owner{each.owner}).boot != 0)
         broken("node " + each.owner + " keeps the name " + each.name
                + ", and is gone and has no data folder");
-    } else if (each.boot == owner->second.book->boot()
+    } else if (each.boot == owner->second.book->boot() && !owner->second.is_twin
                && !owner->second.receivers->contains(each.name)) {
       broken("node " + each.owner + " keeps the name " + each.name + ", and has no such agent");
     }
@@ -243,12 +247,13 @@ void check_names(const node_sights& nodes, const registry::name_table& names,
 }
 
 /// Checks, some time after the last fault, that no worker is kept whose node is gone. The leader
-/// can give up only a node that its registry knows.
+/// can give up only a life that its registry knows.
 template <class Broken>
 void check_workers(const node_sights& nodes, const std::map<std::string, boot_number>& workers,
                    const registry::record_table& registry, Broken broken) {
   for (auto& [node, boot] : workers)
-    if (!nodes.contains(node) && registry.answer(registry::find_owner{node}).records > 0)
+    if (auto known = registry.answer(registry::find_owner{node});
+        !nodes.contains(node) && known.records > 0 && known.boot >= boot)
       broken("the worker of boot " + std::to_string(boot) + " of node " + node
              + " is kept, which is gone");
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -32,7 +33,7 @@ struct node_report {
 class node_scenario {
 public:
   explicit node_scenario(const scenario_options& how)
-    : span_(how.span), world_(how.seed, how.nodes, how.what) {
+    : span_(how.span), world_(how.seed, how.nodes, with_long_cuts(how.what)) {
     world_.setting().group_size = how.nodes;
     olds_.resize(how.nodes);
   }
@@ -45,8 +46,9 @@ public:
     world_.begin_faults();
     every(std::chrono::milliseconds{60}, [this] { act(); });
     every(std::chrono::milliseconds{400}, [this] { review(); });
-    every(std::chrono::seconds{3}, [this] { move_lead(); });
+    every(std::chrono::seconds{5}, [this] { move_lead(); });
     every(std::chrono::seconds{4}, [this] { replace(); });
+    every(std::chrono::seconds{6}, [this] { isolate(); });
     world_.run_until(span_);
     settle();
     auto& what = world_.setting();
@@ -61,6 +63,13 @@ private:
   /// Until what nodes show is right again. A node without a folder that died last is lost by then,
   /// and so is one whose leader began to lead at the end.
   static constexpr duration patience = std::chrono::seconds{15};
+
+  /// The end of a cut ends all, and a node has to be away for a while to be lost.
+  static faults with_long_cuts(faults what) {
+    if (what.partition_every > duration::zero())
+      what.partition_every = std::max<duration>(what.partition_every, std::chrono::seconds{12});
+    return what;
+  }
 
   void every(duration span, const std::function<void()>& job) {
     world_.after(duration{static_cast<std::int64_t>(
@@ -160,6 +169,21 @@ private:
       world_.disk(which) = olds_[which];
     if (choice == 3)
       olds_[which] = kept; // a backup
+  }
+
+  /// For longer than a node may be away; half of the time it still sends, or still hears.
+  void isolate() {
+    auto which = any();
+    std::set<process_id> others;
+    for (process_id each = 0; each < world_.size(); ++each)
+      if (each != which)
+        others.insert(each);
+    auto ways = world_.random().below(4);
+    if (ways != 0)
+      world_.cut({which}, others);
+    if (ways != 1)
+      world_.cut(others, {which});
+    world_.after(between(3'000, 9'000), [this] { world_.heal(); });
   }
 
   // -- who leads ---------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ struct node_times {
   static constexpr duration beat = std::chrono::milliseconds{250};
   static constexpr duration look = std::chrono::milliseconds{200};
   static constexpr duration answer_within = std::chrono::seconds{2};
-  static constexpr duration lost_after = std::chrono::seconds{3};
+  static constexpr duration lost_after = std::chrono::milliseconds{1'500};
   static constexpr duration heartbeat = std::chrono::seconds{1};
   static constexpr duration check = std::chrono::seconds{1};
   /// Five tries of a put with their waits, after a release and a claim.
@@ -82,6 +82,10 @@ struct node_setting {
   findings found{};
   /// Ids that disks and processes without a folder have got.
   std::uint64_t ids = 0;
+  /// The boots that nodes have had, and the nodes that have had one twice, as their disk was put
+  /// back. What they have said in the first of the two lives may be taken for theirs.
+  std::set<std::pair<std::string, boot_number>> begun{};
+  std::set<std::string> twins{};
   // Figures.
   std::uint64_t given_up = 0;
   std::uint64_t names_lost = 0;
@@ -195,7 +199,7 @@ public:
   }
 
   [[nodiscard]] node_sight look() const {
-    return {&book(), &copy_, &receivers_};
+    return {&book(), &copy_, &receivers_, here_.setting().twins.contains(id_)};
   }
 
   [[nodiscard]] const registry::record_table* registry() const {
@@ -277,7 +281,13 @@ private:
       kept.id = (here_.self() % 3 == 2 ? "f" : "n") + std::to_string(here_.self()) + "-"
                 + std::to_string(++here_.setting().ids);
     boot_ = ++kept.boot;
+    note_boot(kept.id, boot_);
     return kept.id;
+  }
+
+  void note_boot(const std::string& id, boot_number boot) {
+    if (!here_.setting().begun.emplace(id, boot).second)
+      here_.setting().twins.insert(id);
   }
 
   void broken(const std::string& what) {
@@ -406,6 +416,7 @@ private:
     here_.sync([this, boot = what.boot] {
       here_.disk().boot = std::max(here_.disk().boot, boot);
       ++here_.setting().rises;
+      note_boot(id_, boot);
       step(cluster::claims::risen{boot});
     });
   }
