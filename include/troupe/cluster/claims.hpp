@@ -53,7 +53,8 @@ struct claims_options {
 ///   or is another one, with heartbeats between. What failed for another reason than its content is
 ///   said again once a heartbeat is answered; claims and releases, too.
 /// - If the registry or the service of names has heard of a later boot of the node, or of more in
-///   the present boot than the node has said, it asks to go above that. It says its new boot to others only after `risen`, when its host has kept it.
+///   the present boot than the node has said, it asks to go above that. It says its new boot to
+///   others only after `risen`, when its host has kept it.
 /// - A name is claimed before it is shown, released before the registry hears that its agent is
 ///   gone, and given back if the agent ends while the claim is under way. At most one claim of an
 ///   agent's name is under way; a claim waits until an earlier release of it is answered.

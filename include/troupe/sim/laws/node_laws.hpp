@@ -80,8 +80,9 @@ public:
       [&](const machine::give_up& each) {
         auto found = awaited_.find(each.node);
         if (found == awaited_.end() || found->second.first > now)
-          return broken("gives node " + each.node + " up, whose link "
-                        + (links_.contains(each.node) ? "is there" : "was not away for lost_after"));
+          return broken(
+            "gives node " + each.node + " up, whose link "
+            + (links_.contains(each.node) ? "is there" : "was not away for lost_after"));
         if (each.boot > found->second.second)
           broken("gives boot " + std::to_string(each.boot) + " of node " + each.node
                  + " up, where boot " + std::to_string(found->second.second) + " was lost");
@@ -218,15 +219,16 @@ void check_copies(const node_sights& nodes, Broken broken) {
 
 /// Checks, some time after the last fault, that a name has the one holder that its service has
 /// granted it to, and that nobody keeps it who cannot come back. The leader can give up only a node
-/// that its registry knows; and what an earlier start of a node has claimed stays its until the
-/// first claim of the present one.
+/// that its registry knows, and that has not begun to leave; and what an earlier start of a node
+/// has claimed stays its until the first claim of the present one.
 template <class Broken>
 void check_names(const node_sights& nodes, const registry::name_table& names,
                  const registry::record_table& registry, Broken broken) {
   for (auto& each : names.answer(registry::names::list_claims{{}, {}, 1'000}).claimed) {
     auto owner = nodes.find(each.owner);
     if (owner == nodes.end()) {
-      if (is_fleeting(each.owner) && registry.answer(registry::find_owner{each.owner}).boot != 0)
+      auto known = registry.answer(registry::find_owner{each.owner});
+      if (is_fleeting(each.owner) && (known.records > 0 || known.over))
         broken("node " + each.owner + " keeps the name " + each.name
                + ", and is gone and has no data folder");
     } else if (each.boot == owner->second.book->boot() && !owner->second.is_twin
@@ -238,6 +240,8 @@ void check_names(const node_sights& nodes, const registry::name_table& names,
     for (auto& name : *node.receivers) {
       auto granted = names.answer(registry::names::find_claim{name}).found;
       auto said = node.book->find(registry::record_kind::agent, name);
+      if (!granted && is_fleeting(id))
+        continue; // it was taken for dead, and is alive
       if (!granted || granted->owner != id)
         broken("agent " + name + " of node " + id + " gets messages, and its name is that of "
                + (granted ? "node " + granted->owner : std::string{"nobody"}));

@@ -58,8 +58,7 @@ public:
     auto mine = what.hears.find(self_.first);
     auto found = links_.find(from);
     auto is_new = found == links_.end() || found->second.life != what.life;
-    if (mine == what.hears.end() || mine->second != self_.second
-        || (is_new && what.boot < latest))
+    if (mine == what.hears.end() || mine->second != self_.second || (is_new && what.boot < latest))
       return changes;
     if (!is_new) {
       found->second.heard = now;

@@ -114,11 +114,11 @@ public:
     : here_(here),
       id_(begin_life()),
       name_("node-" + std::to_string(here.self())),
-      claims_{{id_,
-               boot_,
-               {.heartbeat_every = node_times::heartbeat,
-                .answer_within = node_times::answer_within},
-               here.random().next()}},
+      claims_{
+        {id_,
+         boot_,
+         {.heartbeat_every = node_times::heartbeat, .answer_within = node_times::answer_within},
+         here.random().next()}},
       liveness_{{nodes_,
                  {.lost_after = node_times::lost_after,
                   .check_every = node_times::check,
@@ -234,7 +234,8 @@ public:
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     auto next = std::min(beat_at_, look_at_);
-    auto no_later = [&next](std::optional<time_point> when) { next = std::min(next, when.value_or(next)); };
+    auto no_later
+      = [&next](std::optional<time_point> when) { next = std::min(next, when.value_or(next)); };
     no_later(watch_at_);
     no_later(claims_.inside.next_deadline());
     no_later(liveness_.inside.next_deadline());
@@ -348,8 +349,8 @@ private:
     return claims_.inside.book();
   }
 
-  void ask_claims(cluster::claims::event what, const std::string& words,
-                  std::function<void()> done = [] {}) {
+  void ask_claims(
+    cluster::claims::event what, const std::string& words, std::function<void()> done = [] {}) {
     auto id = ++last_asker_;
     askers_.emplace(id, std::move(done));
     askers_laws_.asked(here_.now(), id, words);
@@ -368,14 +369,15 @@ private:
     });
   }
 
-  // -- effects of claims ---------------------------------------------------------------------------
+  // -- effects of claims
+  // ---------------------------------------------------------------------------
 
   void perform(cluster::claims::ask& what) {
     auto send = [&]<class Words>(const Words& words) {
       ask(to_question(words), [this, id = what.id](const node_answer& heard) {
-        step(cluster::claims::heard<typename Words::result>{
-               to_result<typename Words::result>(heard)},
-             id);
+        step(
+          cluster::claims::heard<typename Words::result>{to_result<typename Words::result>(heard)},
+          id);
       });
     };
     std::visit(send, what.what);
@@ -425,7 +427,8 @@ private:
   void perform(cluster::claims::complain&) {}
   void perform(cluster::claims::settle&) {}
 
-  // -- effects of liveness -------------------------------------------------------------------------
+  // -- effects of liveness
+  // -------------------------------------------------------------------------
 
   void perform(cluster::liveness::ask& what) {
     ask(registry_question{registry::find_owner{what.node}},
@@ -466,8 +469,7 @@ private:
 
   void perform(cluster::liveness::recovered& what) {
     ++here_.setting().healed;
-    ask(registry_question{
-          registry::report_outcome{what.what, registry::call_outcome::succeeded}},
+    ask(registry_question{registry::report_outcome{what.what, registry::call_outcome::succeeded}},
         [](const node_answer&) {});
   }
 
@@ -534,10 +536,10 @@ private:
   void begin_to_lead(const leadership& what) {
     leads_in_ = what.term;
     auto now = here_.now();
-    auto floor = std::chrono::duration_cast<std::chrono::microseconds>(
-      here_.calendar().time_since_epoch());
-    registry_ = std::make_unique<node_registry>(now, bounds(),
-                                                static_cast<std::uint64_t>(floor.count()));
+    auto floor
+      = std::chrono::duration_cast<std::chrono::microseconds>(here_.calendar().time_since_epoch());
+    registry_
+      = std::make_unique<node_registry>(now, bounds(), static_cast<std::uint64_t>(floor.count()));
     cluster::liveness::lead begun;
     registry::put_records known{book().all()};
     std::map<std::string, boot_number> lost;
@@ -584,8 +586,8 @@ private:
   void ask(node_question what, std::function<void(const node_answer&)> done) {
     auto number = ++last_question_;
     auto now = here_.now();
-    questions_.emplace(number, question{std::move(what), std::move(done),
-                                        now + node_times::answer_within, now, 0});
+    questions_.emplace(
+      number, question{std::move(what), std::move(done), now + node_times::answer_within, now, 0});
     send(number);
   }
 
@@ -654,7 +656,8 @@ private:
       conclude(what.number, what.what);
   }
 
-  // -- what others say -----------------------------------------------------------------------------
+  // -- what others say
+  // -----------------------------------------------------------------------------
 
   void watch() {
     watch_at_.reset();

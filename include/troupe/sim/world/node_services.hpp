@@ -34,13 +34,13 @@ struct worker_gone {
   boot_number boot = 0;
 };
 
-using registry_question = std::variant<registry::put_records, registry::heartbeat,
-                                       registry::find_owner, registry::verdict,
-                                       registry::report_outcome, registry::watch_records>;
+using registry_question
+  = std::variant<registry::put_records, registry::heartbeat, registry::find_owner,
+                 registry::verdict, registry::report_outcome, registry::watch_records>;
 
-using group_question = std::variant<registry::names::claim, registry::names::release,
-                                    registry::names::list_claims, registry::names::owner_gone,
-                                    worker_here, worker_gone>;
+using group_question
+  = std::variant<registry::names::claim, registry::names::release, registry::names::list_claims,
+                 registry::names::owner_gone, worker_here, worker_gone>;
 
 using node_question = std::variant<registry_question, group_question>;
 
@@ -158,25 +158,25 @@ struct node_group {
   once_book calls{};
 
   node_answer ask(const group_question& what) {
-    return std::visit(
-      overloaded{[&](const worker_here& each) -> node_answer {
-                   auto& latest = workers[each.node];
-                   latest = std::max(latest, each.boot);
-                   return problem{};
-                 },
-                 [&](const worker_gone& each) -> node_answer {
-                   std::erase_if(workers, [&](auto& known) {
-                     return known.first == each.node && known.second <= each.boot;
-                   });
-                   return problem{};
-                 },
-                 [&](const registry::names::list_claims& words) -> node_answer {
-                   return names.answer(words);
-                 },
-                 [&](const auto& words) -> node_answer {
-                   return ask_machine(names, time_point{}, registry::names::event{words});
-                 }},
-      what);
+    return std::visit(overloaded{[&](const worker_here& each) -> node_answer {
+                                   auto& latest = workers[each.node];
+                                   latest = std::max(latest, each.boot);
+                                   return problem{};
+                                 },
+                                 [&](const worker_gone& each) -> node_answer {
+                                   std::erase_if(workers, [&](auto& known) {
+                                     return known.first == each.node && known.second <= each.boot;
+                                   });
+                                   return problem{};
+                                 },
+                                 [&](const registry::names::list_claims& words) -> node_answer {
+                                   return names.answer(words);
+                                 },
+                                 [&](const auto& words) -> node_answer {
+                                   return ask_machine(names, time_point{},
+                                                      registry::names::event{words});
+                                 }},
+                      what);
   }
 };
 
