@@ -441,6 +441,38 @@ TEST_CASE_METHOD(speaker, "a node goes above a life of the same boot that has sa
   CHECK_FALSE(next<claims::rise>());
 }
 
+TEST_CASE_METHOD(speaker, "what a registry shows of a node that does not say it is taken back",
+                 "[node][registry]") {
+  step(claims::add{agent("a@n1")}, 7);
+  auto old = question<registry::put_records>()->records.front();
+  SECTION("unless it is said") {
+    step(claims::shown{old});
+    CHECK_FALSE(question<registry::put_records>());
+  }
+  SECTION("unless its removal is under way") {
+    step(claims::remove{"a@n1"});
+    CHECK(question<registry::put_records>());
+    step(claims::shown{old});
+    CHECK_FALSE(question<registry::put_records>());
+  }
+  SECTION("unless it is of an earlier boot") {
+    --old.boot;
+    old.key.name = "b@n1";
+    step(claims::shown{old});
+    CHECK_FALSE(question<registry::put_records>());
+  }
+  SECTION("also with a version above all of this life") {
+    old.key.name = "b@n1";
+    old.version = 9;
+    step(claims::shown{old});
+    auto said = question<registry::put_records>();
+    REQUIRE(said);
+    CHECK(said->records.front().removed);
+    CHECK(said->records.front().version == 10);
+    CHECK(said->records.front().boot == 5);
+  }
+}
+
 TEST_CASE_METHOD(speaker, "a disk that does not keep a boot is asked again", "[node][registry]") {
   step(claims::outlived{9});
   REQUIRE(next<claims::rise>());

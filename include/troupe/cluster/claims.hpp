@@ -55,6 +55,7 @@ struct claims_options {
 /// - If the registry or the service of names has heard of a later boot of the node, or of more in
 ///   the present boot than the node has said, it asks to go above that. It says its new boot to
 ///   others only after `risen`, when its host has kept it.
+/// - What a registry shows of the present boot and the node does not say is taken back.
 /// - A name is claimed before it is shown, released before the registry hears that its agent is
 ///   gone, and given back if the agent ends while the claim is under way. At most one claim of an
 ///   agent's name is under way; a claim waits until an earlier release of it is answered.
@@ -122,13 +123,18 @@ public:
     std::string holder{};
   };
 
+  /// The registry shows this record of this node.
+  struct shown {
+    registry::record what;
+  };
+
   /// The answer to the `ask` of this step's id, or why there is none.
   template <class Result>
   struct heard {
     result<Result> what;
   };
 
-  using event = std::variant<put, add, remove, leave, begin, bound, outlived, risen, seen,
+  using event = std::variant<put, add, remove, leave, begin, bound, outlived, risen, seen, shown,
                              heard<registry::put_report>, heard<registry::owner_view>,
                              heard<registry::names::claims>, heard<registry::names::freed>,
                              heard<registry::names::claim_page>>;
@@ -576,6 +582,15 @@ private:
     if (std::ranges::none_of(open_, is_put))
       whose.all = std::pair{book_.boot(), book_.version()};
     announce(book_.all(), std::move(whose));
+  }
+
+  /// A registry may have begun with the copy of a node that had not heard of the removal, after the
+  /// last one had confirmed it.
+  void handle(request_id, shown& what) {
+    if (!may_ask())
+      return; // a later snapshot shows it again
+    if (auto gone = book_.take_back(what.what))
+      announce({std::move(*gone)}, {});
   }
 
   void handle(request_id, begin&) {

@@ -432,6 +432,8 @@ private:
       auto shown = registry::is_shown(each.kind);
       if (snapshot_)
         snapshot_->note(each.what, shown);
+      if (shown && value.key.owner == setup_.id)
+        claims_.step(claims::shown{value});
       if (value.key.kind == registry::record_kind::node) {
         follow_node(each.what, shown);
         if (each.kind == registry::change_kind::removed)

@@ -702,6 +702,8 @@ private:
       snapshot_->insert(key);
     else if (snapshot_)
       snapshot_->erase(key);
+    if (is_shown && key.owner == id_)
+      step(cluster::claims::shown{value});
     if (key.kind == registry::record_kind::node) {
       if (is_shown)
         nodes_.put(news.what);
