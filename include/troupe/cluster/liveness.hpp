@@ -331,8 +331,8 @@ private:
     auto is_loss = !std::exchange(each.has_left, false) && decides_;
     if (is_loss) {
       out_->push_back(warn{"link to node " + nodes_->name_of(what.node) + " lost (" + what.why
-                           + "); its work goes to others in " + to_string(options_.lost_after)
-                           + " unless it comes back"});
+                           + "); its work goes to others in "
+                           + troupe::to_string(options_.lost_after) + " unless it comes back"});
       await(what.node, each, what.boot);
     }
     tidy(what.node);

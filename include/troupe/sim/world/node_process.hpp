@@ -340,7 +340,7 @@ private:
     while (!which.left.empty()) {
       auto next = std::move(which.left.front());
       which.left.pop_front();
-      std::visit([this](auto& each) { perform(each); }, next);
+      std::visit([this](auto& each) { this->perform(each); }, next);
     }
     which.is_busy = false;
   }
