@@ -15,6 +15,7 @@
 #include "commands.hpp"
 #include "troupe/sim/scenarios/lease_scenario.hpp"
 #include "troupe/sim/scenarios/lock_scenario.hpp"
+#include "troupe/sim/scenarios/node_scenario.hpp"
 #include "troupe/sim/scenarios/raft_scenario.hpp"
 #include "troupe/sim/scenarios/scheduler_scenario.hpp"
 #include "troupe/sim/scenarios/state_scenario.hpp"
@@ -84,6 +85,14 @@ const std::vector<scenario>& scenarios() {
         figures["runs"] = record.submitted.size();
         figures["tasks"] = record.taken.size();
         figures["executions"] = record.executions;
+      }),
+    service_row<sim::node_scenario>(
+      "node", "Whole nodes that join, die, leave and start again, their agents and names",
+      [](auto& record, json& figures) {
+        figures["given_up"] = record.given_up;
+        figures["names_lost"] = record.names_lost;
+        figures["names_freed"] = record.names_freed;
+        figures["rises"] = record.rises;
       }),
   };
   return all;

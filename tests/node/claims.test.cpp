@@ -405,6 +405,74 @@ TEST_CASE_METHOD(speaker, "a node goes above a later boot once that is on its di
   CHECK(out.empty());
 }
 
+TEST_CASE_METHOD(speaker, "a node goes above a life of the same boot that has said more",
+                 "[node][registry]") {
+  step(claims::add{agent("a@n1")}, 7);
+  REQUIRE(question<registry::put_records>());
+  auto says_same_boot = [&] {
+    REQUIRE(question<registry::find_owner>());
+    answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 5});
+  };
+  SECTION("its folder was put back") {
+    answer<registry::put_report>(registry::put_report{.stale = 1});
+    says_same_boot();
+    auto wish = next<claims::rise>();
+    REQUIRE(wish);
+    CHECK(wish->boot == 6);
+    step(claims::risen{6});
+    out.clear();
+    step(claims::put{agent("b@n1")});
+    step(claims::put{agent("b@n1")});
+    REQUIRE(question<registry::put_records>()); // the earlier of the two, which arrives last
+    answer<registry::put_report>(registry::put_report{.stale = 1});
+    REQUIRE(question<registry::find_owner>());
+    answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 6});
+  }
+  SECTION("it has said more itself meanwhile") {
+    step(claims::put{agent("a@n1")});
+    answer<registry::put_report>(registry::put_report{.stale = 1});
+    says_same_boot();
+  }
+  SECTION("it has taken that back meanwhile") {
+    step(claims::remove{"a@n1"});
+    answer<registry::put_report>(registry::put_report{.stale = 1});
+    says_same_boot();
+  }
+  CHECK_FALSE(next<claims::rise>());
+}
+
+TEST_CASE_METHOD(speaker, "what a registry shows of a node that does not say it is taken back",
+                 "[node][registry]") {
+  step(claims::add{agent("a@n1")}, 7);
+  auto old = question<registry::put_records>()->records.front();
+  SECTION("unless it is said") {
+    step(claims::shown{old});
+    CHECK_FALSE(question<registry::put_records>());
+  }
+  SECTION("unless its removal is under way") {
+    step(claims::remove{"a@n1"});
+    CHECK(question<registry::put_records>());
+    step(claims::shown{old});
+    CHECK_FALSE(question<registry::put_records>());
+  }
+  SECTION("unless it is of an earlier boot") {
+    --old.boot;
+    old.key.name = "b@n1";
+    step(claims::shown{old});
+    CHECK_FALSE(question<registry::put_records>());
+  }
+  SECTION("also with a version above all of this life") {
+    old.key.name = "b@n1";
+    old.version = 9;
+    step(claims::shown{old});
+    auto said = question<registry::put_records>();
+    REQUIRE(said);
+    CHECK(said->records.front().removed);
+    CHECK(said->records.front().version == 10);
+    CHECK(said->records.front().boot == 5);
+  }
+}
+
 TEST_CASE_METHOD(speaker, "a disk that does not keep a boot is asked again", "[node][registry]") {
   step(claims::outlived{9});
   REQUIRE(next<claims::rise>());

@@ -1,4 +1,4 @@
-#include "troupe/node/registry_copy.hpp" // the header under test
+#include "troupe/cluster/registry_copy.hpp" // the header under test
 
 #include "registry/clocked_table.hpp"
 

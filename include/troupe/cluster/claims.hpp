@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "troupe/core/backoff.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
@@ -51,8 +52,10 @@ struct claims_options {
 /// - Each change is told to the registry at once, all of it again when the registry has forgotten
 ///   or is another one, with heartbeats between. What failed for another reason than its content is
 ///   said again once a heartbeat is answered; claims and releases, too.
-/// - If the registry or the service of names has heard of a later boot of the node, it asks to go
-///   above that. It says its new boot to others only after `risen`, when its host has kept it.
+/// - If the registry or the service of names has heard of a later boot of the node, or of more in
+///   the present boot than the node has said, it asks to go above that. It says its new boot to
+///   others only after `risen`, when its host has kept it.
+/// - What a registry shows of the present boot and the node does not say is taken back.
 /// - A name is claimed before it is shown, released before the registry hears that its agent is
 ///   gone, and given back if the agent ends while the claim is under way. At most one claim of an
 ///   agent's name is under way; a claim waits until an earlier release of it is answered.
@@ -120,13 +123,18 @@ public:
     std::string holder{};
   };
 
+  /// The registry shows this record of this node.
+  struct shown {
+    registry::record what;
+  };
+
   /// The answer to the `ask` of this step's id, or why there is none.
   template <class Result>
   struct heard {
     result<Result> what;
   };
 
-  using event = std::variant<put, add, remove, leave, begin, bound, outlived, risen, seen,
+  using event = std::variant<put, add, remove, leave, begin, bound, outlived, risen, seen, shown,
                              heard<registry::put_report>, heard<registry::owner_view>,
                              heard<registry::names::claims>, heard<registry::names::freed>,
                              heard<registry::names::claim_page>>;
@@ -488,8 +496,16 @@ private:
     if (answer.what->clashing > 0 && what->boot == book_.boot())
       go_above(what->boot);
     else if (answer.what->stale > 0 && what->boot == book_.boot())
-      look_for_boot();
+      look_for_boot(answer.what->stale > outdated(what->what));
     count(what->tally, {});
+  }
+
+  /// How many of these this node has changed or taken back since.
+  [[nodiscard]] std::size_t outdated(const std::vector<registry::record>& what) const {
+    return static_cast<std::size_t>(std::ranges::count_if(what, [&](const registry::record& each) {
+      auto now = book_.find(each.key.kind, each.key.name);
+      return now ? now->version != each.version : !each.removed;
+    }));
   }
 
   /// A registry that has just begun knows no session of the last one.
@@ -568,6 +584,15 @@ private:
     announce(book_.all(), std::move(whose));
   }
 
+  /// A registry may have begun with the copy of a node that had not heard of the removal, after the
+  /// last one had confirmed it.
+  void handle(request_id, shown& what) {
+    if (!may_ask())
+      return; // a later snapshot shows it again
+    if (auto gone = book_.take_back(what.what))
+      announce({std::move(*gone)}, {});
+  }
+
   void handle(request_id, begin&) {
     if (!beat_at_)
       beat();
@@ -586,8 +611,11 @@ private:
         catch_up();
       else if (answer.what.error().code == errc::conflict)
         look_for_boot();
-    } else if (take<search>(id) && answer.what && book_.is_outlived(*answer.what)) {
-      go_above(answer.what->boot);
+    } else if (take<search>(id) && answer.what) {
+      auto& owner = *answer.what;
+      if (book_.is_outlived(owner) || (owner.boot == book_.boot() && more_is_known_))
+        go_above(owner.boot);
+      more_is_known_ = false;
     }
   }
 
@@ -601,8 +629,10 @@ private:
 
   // -- boots -------------------------------------------------------------------------------
 
-  /// The registry may have heard of a later life of this node: if so, goes above it.
-  void look_for_boot() {
+  /// The registry may have heard of a later life of this node: if so, goes above it. Likewise if
+  /// `more_is_known`: it has something newer of a record than the last word of this life.
+  void look_for_boot(bool more_is_known = false) {
+    more_is_known_ = more_is_known_ || more_is_known;
     if (!open_.contains(search_))
       search_ = put_question(registry::find_owner{node_}, search{});
   }
@@ -631,6 +661,7 @@ private:
       ++rises_;
     }
     book_.rise_above(what.boot - 1);
+    more_is_known_ = false;
     emit(warn{"this node's identity was heard of with a later start (is its data folder restored "
               "or copied?); it goes on as start "
               + std::to_string(book_.boot())});
@@ -920,7 +951,7 @@ private:
 
   /// Another has a newer claim: the agent gets nothing more from here on, and is told.
   void lose(const std::string& name, const problem& why) {
-    if (!has_name(name))
+    if (!has_name(name) || planted_flaw == flaw::name_claimed_twice)
       return;
     emit(warn{"agent '" + name + "' has lost its name: " + why.detail});
     auto by = added_by_.find(name);
@@ -983,6 +1014,8 @@ private:
   /// The last questions of their kinds.
   request_id search_ = 0;
   request_id search_names_ = 0;
+  /// Another life of the present boot has said more than this one.
+  bool more_is_known_ = false;
 
   boot_number wished_ = 0;
   /// While the disk is to keep that boot.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "troupe/cluster/known_nodes.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/result.hpp"
@@ -281,7 +282,7 @@ private:
       question(node, each, registry::record_status::active, *each.linked);
     for (auto& [node, boot] : what.known) {
       auto* each = find_or_make(node);
-      if (each != nullptr && !each->linked)
+      if (each != nullptr && !each->linked && planted_flaw != flaw::dead_worker_kept)
         await(node, *each, boot);
     }
     if (options_.check_every > duration::zero())
@@ -313,14 +314,16 @@ private:
       return;
     each->linked = std::max(each->linked.value_or(0), what.boot);
     each->has_left = false;
-    forgive(what.node, *each);
+    if (planted_flaw != flaw::later_boot_lost || what.boot <= each->boot)
+      forgive(what.node, *each);
     if (decides_)
       question(what.node, *each, registry::record_status::active, *each->linked);
   }
 
   void handle(request_id, const link_down& what) {
     auto found = watched_.find(what.node);
-    if (found == watched_.end() || !found->second.linked || *found->second.linked > what.boot)
+    if (found == watched_.end() || !found->second.linked
+        || (*found->second.linked > what.boot && planted_flaw != flaw::earlier_link_used))
       return; // of an earlier life than the present link
     auto& each = found->second;
     each.linked.reset();
@@ -328,8 +331,8 @@ private:
     auto is_loss = !std::exchange(each.has_left, false) && decides_;
     if (is_loss) {
       out_->push_back(warn{"link to node " + nodes_->name_of(what.node) + " lost (" + what.why
-                           + "); its work goes to others in " + to_string(options_.lost_after)
-                           + " unless it comes back"});
+                           + "); its work goes to others in "
+                           + troupe::to_string(options_.lost_after) + " unless it comes back"});
       await(what.node, each, what.boot);
     }
     tidy(what.node);

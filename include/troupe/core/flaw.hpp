@@ -115,9 +115,19 @@ enum class flaw : std::uint8_t {
   unread_dropped,
   /// A service gets entries a second time, with the snapshot of a replica that does not run it.
   unread_repeated,
+  /// A node is given up although a later boot of it is linked.
+  later_boot_lost,
+  /// A table of records takes an older version of a record for news.
+  old_revision_believed,
+  /// The end of the link of an earlier life of a node ends that of the present one.
+  earlier_link_used,
+  /// A node keeps a name that another node has claimed later.
+  name_claimed_twice,
+  /// A new leader does not give up nodes that were gone before.
+  dead_worker_kept,
 };
 
-inline constexpr std::array<std::string_view, 51> flaw_names{"none",
+inline constexpr std::array<std::string_view, 56> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -167,7 +177,12 @@ inline constexpr std::array<std::string_view, 51> flaw_names{"none",
                                                              "stale_word_counted",
                                                              "rules_rushed",
                                                              "unread_dropped",
-                                                             "unread_repeated"};
+                                                             "unread_repeated",
+                                                             "later_boot_lost",
+                                                             "old_revision_believed",
+                                                             "earlier_link_used",
+                                                             "name_claimed_twice",
+                                                             "dead_worker_kept"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

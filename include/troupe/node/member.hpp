@@ -24,6 +24,7 @@
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
+#include "troupe/cluster/registry_copy.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
@@ -36,7 +37,6 @@
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/peer_links.hpp"
-#include "troupe/node/registry_copy.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/service_request.hpp"
 #include "troupe/platform/calendar.hpp"
@@ -432,6 +432,8 @@ private:
       auto shown = registry::is_shown(each.kind);
       if (snapshot_)
         snapshot_->note(each.what, shown);
+      if (shown && value.key.owner == setup_.id)
+        claims_.step(claims::shown{value});
       if (value.key.kind == registry::record_kind::node) {
         follow_node(each.what, shown);
         if (each.kind == registry::change_kind::removed)

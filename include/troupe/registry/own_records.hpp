@@ -57,15 +57,26 @@ public:
     auto found = records_.extract({kind, name, owner_});
     if (found.empty())
       return std::nullopt;
-    record gone{.key = found.key(),
-                .boot = boot_,
-                .version = ++last_version_,
-                .removed = true,
-                .token = found.mapped().token};
-    if (removed_.size() >= max_removed)
-      removed_.erase(std::ranges::min_element(
-        removed_, {}, [](const auto& each) { return each.second.version; }));
-    return removed_.insert_or_assign(gone.key, gone).first->second;
+    return keep_removal({.key = found.key(),
+                         .boot = boot_,
+                         .version = ++last_version_,
+                         .removed = true,
+                         .token = found.mapped().token});
+  }
+
+  /// Some registry shows this record of the present boot. Returns its removal if this node does not
+  /// have it, and has not removed it with a later version that is not confirmed yet.
+  std::optional<record> take_back(const record& shown) {
+    auto removal = removed_.find(shown.key);
+    if (shown.key.owner != owner_ || shown.boot != boot_ || records_.contains(shown.key)
+        || (removal != removed_.end() && removal->second.version > shown.version))
+      return std::nullopt;
+    last_version_ = std::max(last_version_, shown.version) + 1;
+    return keep_removal({.key = shown.key,
+                         .boot = boot_,
+                         .version = last_version_,
+                         .removed = true,
+                         .token = shown.token});
   }
 
   /// A registry has merged all() up to `version`: drops removals up to that.
@@ -111,6 +122,13 @@ public:
   }
 
 private:
+  record keep_removal(record gone) {
+    if (removed_.size() >= max_removed)
+      removed_.erase(std::ranges::min_element(
+        removed_, {}, [](const auto& each) { return each.second.version; }));
+    return removed_.insert_or_assign(gone.key, gone).first->second;
+  }
+
   std::string owner_;
   std::uint64_t boot_;
   std::uint64_t last_version_ = 0;

@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/page_room.hpp"
@@ -346,7 +347,7 @@ private:
     if (value == *what.is)
       return &put_report::known;
     auto clashes = value.version == what.is->version;
-    if (value < *what.is)
+    if (value < *what.is && planted_flaw != flaw::old_revision_believed)
       return clashes ? &put_report::clashing : &put_report::stale;
     auto token = what.is->token;
     what.is = std::make_shared<const record>(value);

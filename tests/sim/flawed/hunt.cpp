@@ -13,6 +13,7 @@
 #include "troupe/core/flaw.hpp"
 #include "troupe/sim/scenarios/lease_scenario.hpp"
 #include "troupe/sim/scenarios/lock_scenario.hpp"
+#include "troupe/sim/scenarios/node_scenario.hpp"
 #include "troupe/sim/scenarios/raft_scenario.hpp"
 #include "troupe/sim/scenarios/scheduler_scenario.hpp"
 #include "troupe/sim/scenarios/session_scenario.hpp"
@@ -42,6 +43,8 @@ scenario scenario_of(std::string_view name) {
     return violations_of<sim::session_scenario>;
   if (name == "scheduler")
     return violations_of<sim::scheduler_scenario>;
+  if (name == "node")
+    return violations_of<sim::node_scenario>;
   return nullptr;
 }
 

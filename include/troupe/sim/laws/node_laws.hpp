@@ -1,0 +1,276 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/cluster/claims.hpp"
+#include "troupe/cluster/liveness.hpp"
+#include "troupe/cluster/registry_copy.hpp"
+#include "troupe/core/overloaded.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/registry/record_table.hpp"
+#include "troupe/sim/world/node_services.hpp"
+
+namespace troupe::sim {
+
+/// Checks by its events and effects whom a node gives up while it leads:
+///
+/// - a node is given up only if its link was away for lost_after, or if it was known to the leader
+///   at its beginning and not linked for that long; and it is given up then;
+/// - never a later boot than the one whose link was lost;
+/// - a node that is linked is not judged to be disconnected.
+class judge_laws {
+public:
+  using machine = cluster::liveness;
+
+  explicit judge_laws(duration lost_after) : lost_after_(lost_after) {}
+
+  /// Call before the machine is stepped.
+  void hears(time_point now, const machine::event& what) {
+    auto note = overloaded{
+      [&](const machine::lead& each) {
+        leads_ = true;
+        awaited_.clear();
+        leaving_.clear();
+        for (auto& [node, boot] : each.known)
+          if (!links_.contains(node))
+            awaited_[node] = {now + lost_after_, boot};
+      },
+      [&](const machine::follow&) {
+        leads_ = false;
+        awaited_.clear();
+        leaving_.clear();
+      },
+      [&](const machine::link_up& each) {
+        auto& latest = links_[each.node];
+        latest = std::max(latest, each.boot);
+        awaited_.erase(each.node);
+        leaving_.erase(each.node);
+      },
+      [&](const machine::link_down& each) {
+        auto linked = links_.find(each.node);
+        if (linked == links_.end() || linked->second > each.boot)
+          return; // the link of an earlier life
+        links_.erase(linked);
+        if (leaving_.erase(each.node) == 0 && leads_)
+          awaited_[each.node] = {now + lost_after_, each.boot};
+      },
+      [&](const machine::left& each) {
+        if (!leads_)
+          return;
+        awaited_.erase(each.node);
+        if (links_.contains(each.node))
+          leaving_.insert(each.node);
+      },
+      [](const auto&) {},
+    };
+    std::visit(note, what);
+  }
+
+  /// Call with each effect.
+  void does(time_point now, const machine::effect& what) {
+    auto judge = overloaded{
+      [&](const machine::give_up& each) {
+        auto found = awaited_.find(each.node);
+        if (found == awaited_.end() || found->second.first > now)
+          return broken(
+            "gives node " + each.node + " up, whose link "
+            + (links_.contains(each.node) ? "is there" : "was not away for lost_after"));
+        if (each.boot > found->second.second)
+          broken("gives boot " + std::to_string(each.boot) + " of node " + each.node
+                 + " up, where boot " + std::to_string(found->second.second) + " was lost");
+        awaited_.erase(found);
+      },
+      [&](const machine::judge& each) {
+        if (each.what.liveness == registry::record_status::disconnected
+            && links_.contains(each.what.owner))
+          broken("judges node " + each.what.owner + " to be lost, which is linked");
+      },
+      [](const auto&) {},
+    };
+    std::visit(judge, what);
+  }
+
+  /// Call when all that is due by `now` was done.
+  void ticked(time_point now) {
+    for (auto& [node, due] : std::map{awaited_})
+      if (due.first <= now) {
+        broken("keeps the worker of node " + node + ", whose link is away for lost_after");
+        awaited_.erase(node);
+      }
+  }
+
+  std::vector<std::string> take_violations() {
+    return std::exchange(violations_, {});
+  }
+
+private:
+  void broken(std::string what) {
+    violations_.push_back(std::move(what));
+  }
+
+  duration lost_after_;
+  bool leads_ = false;
+  std::map<std::string, boot_number> links_;
+  std::map<std::string, std::pair<time_point, boot_number>> awaited_;
+  std::set<std::string> leaving_;
+  std::vector<std::string> violations_;
+};
+
+/// Checks that each add, put and leave of a node ends with one answer, within a time.
+class asker_laws {
+public:
+  explicit asker_laws(duration within) : within_(within) {}
+
+  void asked(time_point now, request_id id, std::string what) {
+    open_.emplace(id, std::pair{now + within_, std::move(what)});
+  }
+
+  void answered(request_id id) {
+    if (open_.erase(id) == 0)
+      violations_.push_back("answers request " + std::to_string(id) + " that nobody waits for");
+  }
+
+  void ticked(time_point now) {
+    std::erase_if(open_, [&](auto& each) {
+      auto& [due, what] = each.second;
+      if (due < now)
+        violations_.push_back("has no answer to " + what + " within " + to_string(within_));
+      return due < now;
+    });
+  }
+
+  [[nodiscard]] std::size_t open() const {
+    return open_.size();
+  }
+
+  std::vector<std::string> take_violations() {
+    return std::exchange(violations_, {});
+  }
+
+private:
+  duration within_;
+  std::map<request_id, std::pair<time_point, std::string>> open_;
+  std::vector<std::string> violations_;
+};
+
+/// What a node that runs says and shows.
+struct node_sight {
+  const registry::own_records* book = nullptr;
+  const cluster::registry_copy* copy = nullptr;
+  /// Names that were claimed, whose agents get messages.
+  const std::set<std::string>* receivers = nullptr;
+  /// It has had its boot in an earlier life, too, whose words may be taken for its.
+  bool is_twin = false;
+};
+
+/// By id. Whoever is not among them does not run.
+using node_sights = std::map<std::string, node_sight>;
+
+/// Whether an id of this world is that of a node without a data folder.
+inline bool is_fleeting(const std::string& id) {
+  return id.starts_with('f');
+}
+
+/// Checks, some time after the last fault, that each node shows of the others what they say, and
+/// nobody who is gone as if they were there.
+template <class Broken>
+void check_copies(const node_sights& nodes, Broken broken) {
+  for (auto& [id, node] : nodes) {
+    auto shows = [&, who = &id](const registry::record_view& what, const std::string& how) {
+      broken("node " + *who + " shows " + to_text(what.value.key) + ' ' + how);
+    };
+    node.copy->for_each([&](const registry::record_view& each) {
+      auto& key = each.value.key;
+      auto owner = nodes.find(key.owner);
+      if (owner == nodes.end()) {
+        if (each.liveness != registry::record_status::disconnected)
+          shows(each, "as there, which is gone");
+        return;
+      }
+      auto said = owner->second.book->find(key.kind, key.name);
+      if (owner->second.is_twin)
+        return;
+      if (!said)
+        shows(each, "which is not said");
+      else if (*said != each.value)
+        shows(each, "as it was in boot " + std::to_string(each.value.boot) + ", version "
+                      + std::to_string(each.value.version) + ", and not as in "
+                      + std::to_string(said->boot) + ", version " + std::to_string(said->version));
+      else if (each.liveness != registry::record_status::active)
+        shows(each, "as " + std::string{name_of(each.liveness)} + ", whose node is there");
+    });
+    for (auto& [owner, other] : nodes)
+      for (auto& said : other.book->all())
+        if (!said.removed && !other.is_twin
+            && !node.copy->table()
+                  .answer(registry::get_record{said.key.kind, said.key.name, said.key.owner})
+                  .found)
+          broken("node " + id + " does not show " + to_text(said.key));
+  }
+}
+
+/// Checks, some time after the last fault, that a name has the one holder that its service has
+/// granted it to, and that nobody keeps it who cannot come back. The leader can give up only a node
+/// that its registry knows, and that has not begun to leave; and what an earlier start of a node
+/// has claimed stays its until the first claim of the present one.
+template <class Broken>
+void check_names(const node_sights& nodes, const registry::name_table& names,
+                 const registry::record_table& registry, Broken broken) {
+  for (auto& each : names.answer(registry::names::list_claims{{}, {}, 1'000}).claimed) {
+    auto owner = nodes.find(each.owner);
+    if (owner == nodes.end()) {
+      auto known = registry.answer(registry::find_owner{each.owner});
+      if (is_fleeting(each.owner) && (known.records > 0 || known.over))
+        broken("node " + each.owner + " keeps the name " + each.name
+               + ", and is gone and has no data folder");
+    } else if (each.boot == owner->second.book->boot() && !owner->second.is_twin
+               && !owner->second.receivers->contains(each.name)) {
+      broken("node " + each.owner + " keeps the name " + each.name + ", and has no such agent");
+    }
+  }
+  for (auto& [id, node] : nodes)
+    for (auto& name : *node.receivers) {
+      auto granted = names.answer(registry::names::find_claim{name}).found;
+      auto said = node.book->find(registry::record_kind::agent, name);
+      if (!granted && is_fleeting(id))
+        continue; // it was taken for dead, and is alive
+      if (!granted || granted->owner != id)
+        broken("agent " + name + " of node " + id + " gets messages, and its name is that of "
+               + (granted ? "node " + granted->owner : std::string{"nobody"}));
+      else if (!said || said->token != granted->token)
+        broken("agent " + name + " of node " + id + " is not said with the token of its claim");
+    }
+}
+
+/// Checks, some time after the last fault, that no worker is kept whose node is gone. The leader
+/// can give up only a life that its registry knows.
+template <class Broken>
+void check_workers(const node_sights& nodes, const std::map<std::string, boot_number>& workers,
+                   const registry::record_table& registry, Broken broken) {
+  for (auto& [node, boot] : workers)
+    if (auto known = registry.answer(registry::find_owner{node});
+        !nodes.contains(node) && known.records > 0 && known.boot >= boot)
+      broken("the worker of boot " + std::to_string(boot) + " of node " + node
+             + " is kept, which is gone");
+}
+
+/// Checks, some time after all agents answer again, that they show healthy.
+template <class Broken>
+void check_health(const registry::record_table& registry, Broken broken) {
+  registry::find_records question{.kind = registry::record_kind::agent};
+  question.unhealthy_too = true;
+  question.limit = 1'000;
+  for (auto& each : registry.answer(question).records)
+    if (!each.healthy)
+      broken(to_text(each.value.key) + " shows unhealthy, and answers");
+}
+
+} // namespace troupe::sim

@@ -1,0 +1,247 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/sim/laws/node_laws.hpp"
+#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/world/node_process.hpp"
+#include "troupe/sim/world/world.hpp"
+
+namespace troupe::sim {
+
+struct node_report {
+  std::vector<std::string> violations;
+  std::uint64_t trace = 0;
+  std::uint64_t events = 0;
+  std::uint64_t answers = 0;
+};
+
+/// Whole nodes join, are killed, paused and partitioned, leave, and start again with their disk,
+/// with an older copy of it, or without it. The lead moves between them; agents with names that one
+/// node at a time may have, and others, are added and removed on all sides, fall ill and get well.
+/// Some time after the last fault each node shows what the others say, each name has one holder,
+/// and nobody who is gone has a worker or, without a data folder, a name. See node_process for what
+/// is simpler than in a real cluster.
+class node_scenario {
+public:
+  explicit node_scenario(const scenario_options& how)
+    : span_(how.span), world_(how.seed, how.nodes, with_long_cuts(how.what)) {
+    world_.setting().group_size = how.nodes;
+    olds_.resize(how.nodes);
+  }
+
+  node_report run() {
+    for (process_id which = 0; which < world_.size(); ++which) // they join one after the other
+      world_.after(std::chrono::milliseconds{which == 0 ? 0 : world_.random().below(3'000)},
+                   [this, which] { start(which); });
+    world_.run_until(std::chrono::milliseconds{500});
+    world_.begin_faults();
+    every(std::chrono::milliseconds{60}, [this] { act(); });
+    every(std::chrono::milliseconds{400}, [this] { review(); });
+    every(std::chrono::seconds{5}, [this] { move_lead(); });
+    every(std::chrono::seconds{4}, [this] { replace(); });
+    every(std::chrono::seconds{6}, [this] { isolate(); });
+    world_.run_until(span_);
+    settle();
+    auto& what = world_.setting();
+    return {what.found.violations, world_.trace(), world_.events(), what.answers};
+  }
+
+  [[nodiscard]] const node_setting& record() {
+    return world_.setting();
+  }
+
+private:
+  /// Until what nodes show is right again. A node without a folder that died last is lost by then,
+  /// and so is one whose leader began to lead at the end.
+  static constexpr duration patience = std::chrono::seconds{15};
+
+  /// The end of a cut ends all, and a node has to be away for a while to be lost.
+  static faults with_long_cuts(faults what) {
+    if (what.partition_every > duration::zero())
+      what.partition_every = std::max<duration>(what.partition_every, std::chrono::seconds{12});
+    return what;
+  }
+
+  void every(duration span, const std::function<void()>& job) {
+    world_.after(duration{static_cast<std::int64_t>(
+                   world_.random().below(static_cast<std::uint64_t>(2 * span.count())))},
+                 [this, span, job] {
+                   if (world_.now() >= span_)
+                     return;
+                   job();
+                   every(span, job);
+                 });
+  }
+
+  process_id any() {
+    return static_cast<process_id>(world_.random().below(world_.size()));
+  }
+
+  void start(process_id which) {
+    if (world_.at(which) == nullptr)
+      world_.start(which);
+  }
+
+  // -- what happens ------------------------------------------------------------------------------
+
+  void act() {
+    auto which = any();
+    auto* node = world_.at(which);
+    if (node == nullptr || node->is_leaving())
+      return;
+    auto number = std::to_string(world_.random().below(4));
+    switch (world_.random().below(12)) {
+      case 0:
+      case 1:
+      case 2:
+        node->add_agent("unique-" + number, true);
+        break;
+      case 3:
+        node->add_agent("plain-" + number, false);
+        break;
+      case 4:
+      case 5:
+        node->remove_agent("unique-" + number);
+        break;
+      case 6:
+        node->remove_agent("plain-" + number);
+        break;
+      case 7:
+      case 8:
+        for (auto load : {1U, 2U, 3U}) // the last one counts, whichever arrives last
+          node->put_service(load + static_cast<std::uint32_t>(world_.random().below(100)));
+        break;
+      case 9:
+        node->fall_ill((world_.random().one_in(2) ? "unique-" : "plain-") + number);
+        break;
+      case 10:
+        node->get_well();
+        break;
+      default:
+        node->maintain(world_.random().one_in(3));
+    }
+    world_.arm(which);
+  }
+
+  /// A node that has left ends, and comes back some time later.
+  void review() {
+    for (process_id which = 0; which < world_.size(); ++which)
+      if (auto* node = world_.at(which); node != nullptr && node->has_left())
+        down(which);
+    if (!leads_now() && world_.random().one_in(2))
+      move_lead();
+  }
+
+  void down(process_id which) {
+    world_.kill(which);
+    world_.after(between(500, 6'000), [this, which] { start(which); });
+  }
+
+  duration between(std::uint64_t low, std::uint64_t high) {
+    return std::chrono::milliseconds{low + world_.random().below(high - low)};
+  }
+
+  /// A node leaves, or is killed and comes back with another disk.
+  void replace() {
+    auto which = any();
+    auto* node = world_.at(which);
+    if (node == nullptr || node->is_leaving())
+      return;
+    auto choice = world_.random().below(4);
+    if (choice == 0) {
+      node->leave();
+      return world_.arm(which);
+    }
+    auto kept = world_.disk(which);
+    down(which);
+    if (choice == 1)
+      world_.disk(which) = {};
+    else if (choice == 2 && olds_[which].id == kept.id && !kept.id.empty())
+      world_.disk(which) = olds_[which];
+    if (choice == 3)
+      olds_[which] = kept; // a backup
+  }
+
+  /// For longer than a node may be away; half of the time it still sends, or still hears.
+  void isolate() {
+    auto which = any();
+    std::set<process_id> others;
+    for (process_id each = 0; each < world_.size(); ++each)
+      if (each != which)
+        others.insert(each);
+    auto ways = world_.random().below(4);
+    if (ways != 0)
+      world_.cut({which}, others);
+    if (ways != 1)
+      world_.cut(others, {which});
+    world_.after(between(3'000, 9'000), [this] { world_.heal(); });
+  }
+
+  // -- who leads ---------------------------------------------------------------------------------
+
+  [[nodiscard]] bool leads_now() {
+    auto& [who, life] = world_.setting().group.lead.who;
+    auto* node = world_.at(who);
+    return node != nullptr && !node->is_leaving() && node->life() == life;
+  }
+
+  /// Mostly to a node that has heard what the last registry knew: a voter that has just started
+  /// seldom wins.
+  void move_lead() {
+    auto which = any();
+    auto* node = world_.at(which);
+    if (node == nullptr || node->is_leaving())
+      return;
+    if (node->is_caught_up() || world_.random().one_in(8)) {
+      auto& lead = world_.setting().group.lead;
+      lead = {lead.term + 1, {which, node->life()}};
+    }
+  }
+
+  // -- the end -----------------------------------------------------------------------------------
+
+  void broken(const std::string& what) {
+    world_.setting().found.broken(what);
+  }
+
+  void settle() {
+    for (process_id which = 0; which < world_.size(); ++which)
+      if (auto* node = world_.at(which); node != nullptr && node->is_leaving())
+        world_.kill(which);
+    world_.end_faults();
+    for (process_id which = 0; which < world_.size(); ++which) {
+      world_.at(which)->get_well();
+      world_.arm(which);
+    }
+    while (!leads_now())
+      move_lead();
+    world_.run_until(span_ + patience);
+    node_sights nodes;
+    for (process_id which = 0; which < world_.size(); ++which)
+      nodes[world_.at(which)->id()] = world_.at(which)->look();
+    auto& group = world_.setting().group;
+    auto tell = [this](const std::string& what) { broken(what); };
+    check_copies(nodes, tell);
+    auto* registry = world_.at(group.lead.who.first)->registry();
+    if (registry == nullptr)
+      return broken("the appointed leader does not lead");
+    check_names(nodes, group.names, *registry, tell);
+    check_workers(nodes, group.workers, *registry, tell);
+    check_health(*registry, tell);
+  }
+
+  duration span_;
+  world<node_process> world_;
+  std::vector<node_disk> olds_;
+};
+
+} // namespace troupe::sim

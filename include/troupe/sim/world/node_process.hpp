@@ -1,0 +1,766 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/cluster/claims.hpp"
+#include "troupe/cluster/known_nodes.hpp"
+#include "troupe/cluster/liveness.hpp"
+#include "troupe/cluster/registry_copy.hpp"
+#include "troupe/core/overloaded.hpp"
+#include "troupe/sim/laws/node_laws.hpp"
+#include "troupe/sim/world/node_links.hpp"
+#include "troupe/sim/world/node_services.hpp"
+#include "troupe/sim/world/service_process.hpp"
+
+namespace troupe::sim {
+
+/// A question to the services, or an answer.
+struct node_ask {
+  std::uint64_t life = 0;
+  request_id number = 0;
+  /// The sender waits for no answer up to this number.
+  request_id acked = 0;
+  std::uint64_t term = 0;
+  node_question what;
+};
+
+struct node_reply {
+  std::uint64_t life = 0;
+  request_id number = 0;
+  node_answer what;
+};
+
+struct node_ping {
+  std::uint64_t life = 0;
+  request_id number = 0;
+  std::string agent;
+};
+
+struct node_pong {
+  std::uint64_t life = 0;
+  request_id number = 0;
+};
+
+/// What a data folder keeps of a node.
+struct node_disk {
+  /// Empty before the first start.
+  std::string id{};
+  boot_number boot = 0;
+
+  void crash(random_source&) {} // what is not synced was not written
+};
+
+/// Times of the simulated nodes, as node_options has them, in a cluster that is in a hurry.
+struct node_times {
+  static constexpr duration beat = std::chrono::milliseconds{250};
+  static constexpr duration look = std::chrono::milliseconds{200};
+  static constexpr duration answer_within = std::chrono::seconds{2};
+  static constexpr duration lost_after = std::chrono::milliseconds{1'500};
+  static constexpr duration heartbeat = std::chrono::seconds{1};
+  static constexpr duration check = std::chrono::seconds{1};
+  /// Five tries of a put with their waits, after a release and a claim.
+  static constexpr duration any_answer = std::chrono::seconds{40};
+};
+
+struct node_setting {
+  process_id group_size = 5;
+  node_group group{};
+  findings found{};
+  /// Ids that disks and processes without a folder have got.
+  std::uint64_t ids = 0;
+  /// The boots that nodes have had, and the nodes that have had one twice, as their disk was put
+  /// back. What they have said in the first of the two lives may be taken for theirs.
+  std::set<std::pair<std::string, boot_number>> begun{};
+  std::set<std::string> twins{};
+  // Figures.
+  std::uint64_t given_up = 0;
+  std::uint64_t names_lost = 0;
+  std::uint64_t names_freed = 0;
+  std::uint64_t rises = 0;
+  std::uint64_t healed = 0;
+  std::uint64_t answers = 0;
+};
+
+/// A whole node in the world: the machines claims and liveness, wired as cluster::member_state
+/// wires them, this node's copy of the registry, and the registry itself while the node leads.
+///
+/// Simpler than a real node: the Raft group and the finder are not run. A leader is appointed by
+/// whoever sets node_group::lead, and finds that when it looks; the others hear it from each other.
+/// Names and the scheduler's list of workers are one object that no fault reaches, see node_group;
+/// a deposed leader carries nothing out there. All processes know each other's address. Each third
+/// process has no data folder, and is another node in each life.
+class node_process {
+public:
+  using message = std::variant<node_beat, node_ask, node_reply, node_ping, node_pong>;
+  using disk = node_disk;
+  using setting = node_setting;
+  using home = environment<node_process>;
+
+  explicit node_process(home& here)
+    : here_(here),
+      id_(begin_life()),
+      name_("node-" + std::to_string(here.self())),
+      claims_{
+        {id_,
+         boot_,
+         {.heartbeat_every = node_times::heartbeat, .answer_within = node_times::answer_within},
+         here.random().next()}},
+      liveness_{{nodes_,
+                 {.lost_after = node_times::lost_after,
+                  .check_every = node_times::check,
+                  .answer_within = node_times::answer_within}}},
+      links_({here.self(), here.life()}),
+      copy_(bounds()) {
+    step(cluster::claims::begin{});
+    put_self(registry::record_status::active);
+    watch_at_ = beat_at_ = look_at_ = here_.now();
+  }
+
+  // -- what its host asks of it --------------------------------------------------------------
+
+  void add_agent(const std::string& name, bool is_unique) {
+    registry::record made;
+    made.key = {registry::record_kind::agent, is_unique ? name : name + '@' + id_, id_};
+    ask_claims(cluster::claims::add{made, is_unique}, "add of agent " + name);
+  }
+
+  void remove_agent(const std::string& name) {
+    silent_.erase(name);
+    step(cluster::claims::remove{name});
+  }
+
+  /// One of its services says how much it has to do.
+  void put_service(std::uint32_t load) {
+    registry::record made;
+    made.key = {registry::record_kind::service, "service", id_};
+    made.load = load;
+    ask_claims(cluster::claims::put{made}, "put of a service");
+  }
+
+  void maintain(bool on) {
+    put_self(on ? registry::record_status::maintenance : registry::record_status::active);
+  }
+
+  void leave() {
+    is_leaving_ = true;
+    ask(group_question{worker_gone{id_, book().boot()}}, [](const node_answer&) {});
+    ask_claims(cluster::claims::leave{}, "leave", [this] { has_left_ = true; });
+  }
+
+  /// Callers do not reach that agent any more, or do again.
+  void fall_ill(const std::string& name) {
+    silent_.insert(name);
+    for (auto& key : {name, name + '@' + id_})
+      if (book().find(registry::record_kind::agent, key))
+        ask(registry_question{registry::report_outcome{{registry::record_kind::agent, key, id_},
+                                                       registry::call_outcome::condemned}},
+            [](const node_answer&) {});
+  }
+
+  void get_well() {
+    silent_.clear();
+  }
+
+  // -- what it shows -----------------------------------------------------------------------------
+
+  [[nodiscard]] const std::string& id() const {
+    return id_;
+  }
+
+  [[nodiscard]] std::uint64_t life() const {
+    return here_.life();
+  }
+
+  /// Whether it has a copy of some registry.
+  [[nodiscard]] bool is_caught_up() const {
+    return watched_.after != 0 && !snapshot_;
+  }
+
+  [[nodiscard]] bool is_leaving() const {
+    return is_leaving_;
+  }
+
+  [[nodiscard]] bool has_left() const {
+    return has_left_;
+  }
+
+  [[nodiscard]] node_sight look() const {
+    return {&book(), &copy_, &receivers_, here_.setting().twins.contains(id_)};
+  }
+
+  [[nodiscard]] const registry::record_table* registry() const {
+    return registry_ ? &registry_->table() : nullptr;
+  }
+
+  // -- the world ---------------------------------------------------------------------------------
+
+  void receive(process_id from, const message& what) {
+    std::visit([&](const auto& each) { hear(from, each); }, what);
+    judge();
+  }
+
+  void wake() {
+    auto now = here_.now();
+    give_up_questions(now);
+    tick(claims_);
+    tick(liveness_);
+    judge_.ticked(now);
+    askers_laws_.ticked(now);
+    if (registry_)
+      registry_->tick(now);
+    take_links(links_.tick(now));
+    if (look_at_ <= now)
+      look_for_lead();
+    if (beat_at_ <= now)
+      beat();
+    if (watch_at_ && *watch_at_ <= now)
+      watch();
+    judge();
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    auto next = std::min(beat_at_, look_at_);
+    auto no_later
+      = [&next](std::optional<time_point> when) { next = std::min(next, when.value_or(next)); };
+    no_later(watch_at_);
+    no_later(claims_.inside.next_deadline());
+    no_later(liveness_.inside.next_deadline());
+    for (auto& [number, each] : questions_)
+      no_later(std::min(each.due, each.again_at));
+    for (auto& [number, due] : pings_)
+      no_later(due);
+    return next;
+  }
+
+private:
+  /// A machine and what it wants to have done, in order.
+  template <class Machine>
+  struct shell {
+    Machine inside;
+    std::deque<typename Machine::effect> left{};
+    bool is_busy = false;
+  };
+
+  struct question {
+    node_question what;
+    std::function<void(const node_answer&)> done;
+    time_point due{};
+    time_point again_at{};
+    /// Of the registry that it is for; zero: any.
+    std::uint64_t term = 0;
+  };
+
+  static registry::registry_options bounds() {
+    registry::registry_options made;
+    made.heartbeat_every = node_times::heartbeat;
+    made.inactive_after = 4 * node_times::heartbeat;
+    made.disconnected_after = 9 * node_times::heartbeat;
+    made.retention = std::chrono::seconds{15};
+    made.unhealthy_for = std::chrono::hours{1}; // only a ping heals
+    return made;
+  }
+
+  std::string begin_life() {
+    auto& kept = here_.disk();
+    if (here_.self() % 3 == 2)
+      kept = {}; // it has no folder
+    if (kept.id.empty())
+      kept.id = (here_.self() % 3 == 2 ? "f" : "n") + std::to_string(here_.self()) + "-"
+                + std::to_string(++here_.setting().ids);
+    boot_ = ++kept.boot;
+    note_boot(kept.id, boot_);
+    return kept.id;
+  }
+
+  void note_boot(const std::string& id, boot_number boot) {
+    if (!here_.setting().begun.emplace(id, boot).second)
+      here_.setting().twins.insert(id);
+  }
+
+  void broken(const std::string& what) {
+    here_.setting().found.broken("node " + id_ + ' ' + what);
+  }
+
+  void judge() {
+    for (auto& each : judge_.take_violations())
+      broken(each);
+    for (auto& each : askers_laws_.take_violations())
+      broken(each);
+    for (auto& each : claims_.inside.flaws())
+      broken("has a flaw in its claims: " + each);
+    for (auto& each : liveness_.inside.flaws())
+      broken("has a flaw in its liveness: " + each);
+  }
+
+  // -- machines ----------------------------------------------------------------------------------
+
+  void step(cluster::claims::event what, request_id id = 0) {
+    cluster::claims::effects out;
+    claims_.inside.step(here_.now(), id, std::move(what), out);
+    carry_out(claims_, out);
+  }
+
+  void step(cluster::liveness::event what, request_id id = 0) {
+    judge_.hears(here_.now(), what);
+    cluster::liveness::effects out;
+    liveness_.inside.step(here_.now(), id, std::move(what), out);
+    carry_out(liveness_, out);
+  }
+
+  template <class Machine>
+  void tick(shell<Machine>& which) {
+    typename Machine::effects out;
+    which.inside.tick(here_.now(), out);
+    carry_out(which, out);
+  }
+
+  template <class Machine>
+  void carry_out(shell<Machine>& which, std::vector<typename Machine::effect>& out) {
+    for (auto& each : out) {
+      if constexpr (std::is_same_v<Machine, cluster::liveness>)
+        judge_.does(here_.now(), each);
+      which.left.push_back(std::move(each));
+    }
+    if (std::exchange(which.is_busy, true))
+      return;
+    while (!which.left.empty()) {
+      auto next = std::move(which.left.front());
+      which.left.pop_front();
+      std::visit([this](auto& each) { this->perform(each); }, next);
+    }
+    which.is_busy = false;
+  }
+
+  [[nodiscard]] const registry::own_records& book() const {
+    return claims_.inside.book();
+  }
+
+  void ask_claims(
+    cluster::claims::event what, const std::string& words, std::function<void()> done = [] {}) {
+    auto id = ++last_asker_;
+    askers_.emplace(id, std::move(done));
+    askers_laws_.asked(here_.now(), id, words);
+    step(std::move(what), id);
+  }
+
+  void put_self(registry::record_status status) {
+    registry::record made;
+    made.key = {registry::record_kind::node, name_, id_};
+    made.status = status;
+    if (is_fleeting(id_))
+      made.metadata[cluster::known_nodes::fleeting_mark] = "yes";
+    ask_claims(cluster::claims::put{made}, "put of itself", [this] {
+      if (!is_leaving_)
+        ask(group_question{worker_here{id_, book().boot()}}, [](const node_answer&) {});
+    });
+  }
+
+  // -- effects of claims
+  // ---------------------------------------------------------------------------
+
+  void perform(cluster::claims::ask& what) {
+    auto send = [&]<class Words>(const Words& words) {
+      ask(to_question(words), [this, id = what.id](const node_answer& heard) {
+        step(
+          cluster::claims::heard<typename Words::result>{to_result<typename Words::result>(heard)},
+          id);
+      });
+    };
+    std::visit(send, what.what);
+  }
+
+  template <class Words>
+  static node_question to_question(const Words& words) {
+    if constexpr (std::is_constructible_v<registry_question, Words>)
+      return registry_question{words};
+    else
+      return group_question{words};
+  }
+
+  void perform(cluster::claims::done& what) {
+    askers_laws_.answered(what.id);
+    ++here_.setting().answers;
+    if (auto found = askers_.extract(what.id))
+      found.mapped()();
+  }
+
+  void perform(cluster::claims::show& what) {
+    if (what.what.token != 0)
+      receivers_.insert(what.what.key.name);
+  }
+
+  void perform(cluster::claims::hide& what) {
+    receivers_.erase(what.what.key.name);
+  }
+
+  void perform(cluster::claims::lost_name& what) {
+    ++here_.setting().names_lost;
+    receivers_.erase(what.name);
+  }
+
+  void perform(cluster::claims::rise& what) {
+    if (!here_.has_room())
+      return;
+    here_.sync([this, boot = what.boot] {
+      here_.disk().boot = std::max(here_.disk().boot, boot);
+      ++here_.setting().rises;
+      note_boot(id_, boot);
+      step(cluster::claims::risen{boot});
+    });
+  }
+
+  void perform(cluster::claims::warn&) {}
+  void perform(cluster::claims::complain&) {}
+  void perform(cluster::claims::settle&) {}
+
+  // -- effects of liveness
+  // -------------------------------------------------------------------------
+
+  void perform(cluster::liveness::ask& what) {
+    ask(registry_question{registry::find_owner{what.node}},
+        [this, id = what.id](const node_answer& heard) {
+          step(cluster::liveness::heard{to_result<registry::owner_view>(heard)}, id);
+        });
+  }
+
+  void perform(cluster::liveness::judge& what) {
+    ask(registry_question{what.what}, [](const node_answer&) {});
+  }
+
+  void perform(cluster::liveness::give_up& what) {
+    ++here_.setting().given_up;
+    ask(group_question{worker_gone{what.node, what.boot}}, [](const node_answer&) {});
+  }
+
+  /// Names of a node that can come back stay its, unless the registry has forgotten it.
+  void perform(cluster::liveness::free_names& what) {
+    ++here_.setting().names_freed;
+    auto owner = registry_ ? registry_->table().answer(registry::find_owner{what.node})
+                           : registry::owner_view{};
+    if (!is_fleeting(what.node) && (!owner.over || owner.boot < what.boot))
+      broken("frees the names of node " + what.node + ", which may come back");
+    ask(group_question{registry::names::owner_gone{what.node, what.boot}},
+        [](const node_answer&) {});
+  }
+
+  void perform(cluster::liveness::ping& what) {
+    if (what.node == id_)
+      return step(cluster::liveness::pong{!silent_.contains(what.agent)}, what.id);
+    auto where = links_.find(what.node);
+    if (!where)
+      return step(cluster::liveness::pong{false}, what.id);
+    pings_.emplace(what.id, here_.now() + what.wait);
+    here_.send(*where, node_ping{here_.life(), what.id, what.agent});
+  }
+
+  void perform(cluster::liveness::recovered& what) {
+    ++here_.setting().healed;
+    ask(registry_question{registry::report_outcome{what.what, registry::call_outcome::succeeded}},
+        [](const node_answer&) {});
+  }
+
+  void perform(cluster::liveness::warn&) {}
+
+  // -- links -------------------------------------------------------------------------------------
+
+  void beat() {
+    auto now = here_.now();
+    beat_at_ = now + node_times::beat;
+    for (process_id to = 0; to < here_.setting().group_size; ++to) {
+      if (to == here_.self())
+        continue;
+      node_beat made{.node = id_, .boot = book().boot(), .life = here_.life(), .lead = lead_};
+      links_.address(now, to, made);
+      here_.send(to, std::move(made));
+    }
+  }
+
+  void hear(process_id from, const node_beat& what) {
+    learn(what.lead);
+    if (what.receiver == id_ && what.heard_of > book().boot())
+      step(cluster::claims::outlived{what.heard_of});
+    std::vector<node_links::change> late;
+    take_links(links_.hear(here_.now(), from, what, late));
+    if (!late.empty())
+      here_.after(here_.handover() + node_links::silence / 2, [this, late] {
+        take_links(late);
+        judge();
+      });
+  }
+
+  void take_links(const std::vector<node_links::change>& changes) {
+    for (auto& each : changes)
+      if (each.is_up)
+        step(cluster::liveness::link_up{each.node, each.boot});
+      else
+        step(cluster::liveness::link_down{each.node, each.boot, "silent"});
+  }
+
+  void hear(process_id from, const node_ping& what) {
+    if (!silent_.contains(what.agent))
+      here_.send(from, node_pong{what.life, what.number});
+  }
+
+  void hear(process_id, const node_pong& what) {
+    if (what.life == here_.life() && pings_.erase(what.number) > 0)
+      step(cluster::liveness::pong{true}, what.number);
+  }
+
+  // -- who leads ---------------------------------------------------------------------------------
+
+  void look_for_lead() {
+    look_at_ = here_.now() + node_times::look;
+    auto& appointed = here_.setting().group.lead;
+    if (appointed.who == caller{here_.self(), here_.life()} && appointed.term > leads_in_)
+      begin_to_lead(appointed);
+    else if (registry_ && appointed.term > leads_in_)
+      follow_another();
+  }
+
+  /// As member_state does it: the new registry gets what the copy has of the others, and all that
+  /// this node says, before anybody hears of it.
+  void begin_to_lead(const leadership& what) {
+    leads_in_ = what.term;
+    auto now = here_.now();
+    auto floor
+      = std::chrono::duration_cast<std::chrono::microseconds>(here_.calendar().time_since_epoch());
+    registry_
+      = std::make_unique<node_registry>(now, bounds(), static_cast<std::uint64_t>(floor.count()));
+    cluster::liveness::lead begun;
+    registry::put_records known{book().all()};
+    std::map<std::string, boot_number> lost;
+    copy_.for_each([&](const registry::record_view& each) {
+      auto& key = each.value.key;
+      if (key.owner == id_)
+        return;
+      if (key.kind == registry::record_kind::node)
+        begun.known.emplace_back(key.owner, each.value.boot);
+      known.records.push_back(each.value);
+      if (each.liveness == registry::record_status::disconnected)
+        lost[key.owner] = std::max(lost[key.owner], each.value.boot);
+    });
+    registry_->ask(now, known);
+    for (auto& [node, boot] : lost)
+      registry_->ask(now, registry::verdict{node, boot, registry::record_status::disconnected});
+    learn(what);
+    step(std::move(begun)); // its questions are for the new registry
+  }
+
+  void follow_another() {
+    registry_.reset();
+    step(cluster::liveness::follow{});
+  }
+
+  /// The services are elsewhere, or the registry is another one: it knows no session of the last.
+  void learn(const leadership& what) {
+    if (what.term <= lead_.term)
+      return;
+    lead_ = what;
+    if (registry_ && what.term > leads_in_)
+      follow_another();
+    std::vector<request_id> over;
+    for (auto& [number, each] : questions_)
+      if (each.term != 0 && each.term < what.term)
+        over.push_back(number);
+    for (auto number : over)
+      conclude(number, problem{errc::session_expired, "this registry has just begun"});
+    step(cluster::claims::bound{});
+  }
+
+  // -- questions to the services -----------------------------------------------------------------
+
+  void ask(node_question what, std::function<void(const node_answer&)> done) {
+    auto number = ++last_question_;
+    auto now = here_.now();
+    questions_.emplace(
+      number, question{std::move(what), std::move(done), now + node_times::answer_within, now, 0});
+    send(number);
+  }
+
+  void send(request_id number) {
+    auto& each = questions_.at(number);
+    each.again_at = here_.now() + std::chrono::milliseconds{300};
+    if (lead_.term == 0)
+      return;
+    if (std::holds_alternative<registry_question>(each.what) && each.term == 0)
+      each.term = lead_.term;
+    here_.send(lead_.who.first, node_ask{here_.life(), number, questions_.begin()->first - 1,
+                                         lead_.term, each.what});
+  }
+
+  void give_up_questions(time_point now) {
+    std::vector<request_id> over;
+    std::vector<request_id> again;
+    for (auto& [number, each] : questions_)
+      if (each.due <= now)
+        over.push_back(number);
+      else if (each.again_at <= now)
+        again.push_back(number);
+    for (auto number : over)
+      conclude(number, problem{errc::timed_out, "no answer in time"});
+    for (auto number : again)
+      if (questions_.contains(number))
+        send(number);
+    std::vector<request_id> unanswered;
+    for (auto& [number, due] : pings_)
+      if (due <= now)
+        unanswered.push_back(number);
+    for (auto number : unanswered) {
+      pings_.erase(number);
+      step(cluster::liveness::pong{false}, number);
+    }
+  }
+
+  void conclude(request_id number, const node_answer& what) {
+    if (auto found = questions_.extract(number))
+      found.mapped().done(what);
+  }
+
+  void hear(process_id from, const node_ask& what) {
+    if (!registry_ || what.term != leads_in_)
+      return; // it asks again
+    auto now = here_.now();
+    auto answer = std::visit(
+      overloaded{[&](const registry_question& words) {
+                   return registry_->calls.carry_out({from, what.life}, what.number, what.acked,
+                                                     [&] { return registry_->ask(now, words); });
+                 },
+                 [&](const group_question& words) -> std::optional<node_answer> {
+                   auto& group = here_.setting().group;
+                   if (group.lead.term != leads_in_)
+                     return std::nullopt; // it was deposed, and does not know it
+                   return group.calls.carry_out({from, what.life}, what.number, what.acked,
+                                                [&] { return group.ask(words); });
+                 }},
+      what.what);
+    if (answer)
+      here_.send(from, node_reply{what.life, what.number, std::move(*answer)});
+  }
+
+  void hear(process_id, const node_reply& what) {
+    if (what.life == here_.life())
+      conclude(what.number, what.what);
+  }
+
+  // -- what others say
+  // -----------------------------------------------------------------------------
+
+  void watch() {
+    watch_at_.reset();
+    ask(registry_question{watched_}, [this](const node_answer& heard) {
+      watch_at_ = here_.now() + node_times::look;
+      auto news = to_result<registry::record_changes>(heard);
+      if (!news)
+        return;
+      auto is_new = watched_.rest || news->complete || news->revision != watched_.after
+                    || !news->changes.empty();
+      watched_ = watched_.next(*news);
+      if (news->more || news->rest)
+        watch_at_ = here_.now();
+      if (is_new)
+        follow(*news);
+    });
+  }
+
+  void follow(const registry::record_changes& news) {
+    if (auto why = copy_.take(here_.now(), news))
+      broken("cannot keep what the registry tells: " + why.detail);
+    if (news.complete)
+      snapshot_.emplace();
+    for (auto& each : news.changes)
+      follow(each);
+    if (snapshot_ && !news.rest) {
+      auto all = *std::exchange(snapshot_, std::nullopt);
+      std::set<std::string> nodes;
+      for (auto& key : all)
+        if (key.kind == registry::record_kind::node)
+          nodes.insert(key.owner);
+      nodes_.remove_if([&](const std::string& id) { return !nodes.contains(id); });
+      step(cluster::liveness::listed{std::move(all)});
+    }
+  }
+
+  void follow(const registry::change& news) {
+    auto& value = news.what.value;
+    auto& key = value.key;
+    auto is_shown = registry::is_shown(news.kind);
+    if (snapshot_ && is_shown)
+      snapshot_->insert(key);
+    else if (snapshot_)
+      snapshot_->erase(key);
+    if (is_shown && key.owner == id_)
+      step(cluster::claims::shown{value});
+    if (key.kind == registry::record_kind::node) {
+      if (is_shown)
+        nodes_.put(news.what);
+      else
+        nodes_.remove(key.owner);
+      if (news.kind == registry::change_kind::lost)
+        step(cluster::liveness::forgotten{key.owner});
+      if (news.kind == registry::change_kind::removed)
+        step(cluster::liveness::left{key.owner});
+    }
+    if (key.kind != registry::record_kind::agent)
+      return;
+    if (is_shown && !news.what.healthy)
+      step(cluster::liveness::ill{key, key.name.substr(0, key.name.find('@'))});
+    else
+      step(cluster::liveness::well{key});
+    auto own = book().find(key.kind, key.name);
+    auto is_taken = news.kind == registry::change_kind::taken;
+    if (own && own->token != 0 && (key.owner == id_ ? is_taken : is_shown))
+      step(cluster::claims::seen{key.name, key.owner, value.token, is_taken,
+                                 nodes_.name_of(key.owner)});
+  }
+
+  home& here_;
+  boot_number boot_ = 0; // of the start
+  std::string id_;
+  std::string name_;
+  cluster::known_nodes nodes_;
+  shell<cluster::claims> claims_;
+  shell<cluster::liveness> liveness_;
+  node_links links_;
+  cluster::registry_copy copy_;
+  judge_laws judge_{node_times::lost_after};
+  asker_laws askers_laws_{node_times::any_answer};
+
+  std::map<request_id, std::function<void()>> askers_;
+  request_id last_asker_ = 0;
+  std::set<std::string> receivers_;
+  std::set<std::string> silent_;
+  bool is_leaving_ = false;
+  bool has_left_ = false;
+
+  /// The leader that it knows, the term in which it leads itself, and the registry then.
+  leadership lead_;
+  std::uint64_t leads_in_ = 0;
+  std::unique_ptr<node_registry> registry_;
+
+  std::map<request_id, question> questions_;
+  request_id last_question_ = 0;
+  std::map<request_id, time_point> pings_;
+  registry::watch_records watched_{};
+  std::optional<std::set<registry::record_key>> snapshot_;
+  time_point beat_at_{};
+  time_point look_at_{};
+  std::optional<time_point> watch_at_;
+};
+
+static_assert(process<node_process>);
+
+} // namespace troupe::sim

@@ -1,0 +1,47 @@
+#include <catch2/catch_test_macros.hpp>
+
+#include "support/worlds.hpp"
+#include "troupe/sim/scenarios/node_scenario.hpp"
+
+namespace node_property {
+
+using namespace troupe;
+using namespace std::chrono_literals;
+
+namespace {
+
+sim::scenario_options with_seed(std::uint64_t seed) {
+  return test::varied_world(seed, 30s);
+}
+
+} // namespace
+
+TEST_CASE("some time after the last fault nodes show what the others say, and each name has one "
+          "holder",
+          "[property]") {
+  std::uint64_t answers = 0;
+  std::uint64_t given_up = 0;
+  std::uint64_t freed = 0;
+  std::uint64_t rises = 0;
+  std::uint64_t healed = 0;
+  test::for_each_world<sim::node_scenario>(with_seed, [&](auto& world, auto& found) {
+    answers += found.answers;
+    given_up += world.record().given_up;
+    freed += world.record().names_freed;
+    rises += world.record().rises;
+    healed += world.record().healed;
+  });
+  CHECK(answers > 50);
+  if (test::given_seed())
+    return; // one world need not see everything
+  CHECK(given_up > 10);
+  CHECK(freed > 10);
+  CHECK(rises > 0);
+  CHECK(healed > 5);
+}
+
+TEST_CASE("one seed of the node scenario is one run", "[property]") {
+  test::check_replay<sim::node_scenario>(with_seed(2));
+}
+
+} // namespace node_property
