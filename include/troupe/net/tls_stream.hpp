@@ -253,7 +253,9 @@ private:
   /// The times of the identity's certificate, which this side has shown, for people.
   [[nodiscard]] std::string own_times() const {
     STACK_OF(X509)* shown = nullptr;
-    if (SSL_get0_chain_certs(tls_.get(), &shown) != 1 || sk_X509_num(shown) < 1)
+    // OpenSSL's macro takes the place as a pointer to anything.
+    auto is_known = SSL_get0_chain_certs(tls_.get(), static_cast<void*>(&shown)) == 1;
+    if (!is_known || sk_X509_num(shown) < 1)
       return " by its clock";
     auto from = security::detail::time_of(::X509_get0_notBefore(sk_X509_value(shown, 0)));
     auto until = security::detail::time_of(::X509_get0_notAfter(sk_X509_value(shown, 0)));
