@@ -12,6 +12,7 @@
 
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/liveness.hpp"
+#include "troupe/cluster/node_core.hpp"
 #include "troupe/cluster/registry_copy.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
@@ -28,33 +29,36 @@ namespace troupe::sim {
 /// - a node that is linked is not judged to be disconnected.
 class judge_laws {
 public:
-  using machine = cluster::liveness;
+  using machine = cluster::node_core;
 
   explicit judge_laws(duration lost_after) : lost_after_(lost_after) {}
 
-  /// Call before the machine is stepped.
-  void hears(time_point now, const machine::event& what) {
+  /// Call before `node` is stepped.
+  void hears(time_point now, const machine::event& what, const machine& node) {
     auto note = overloaded{
-      [&](const machine::lead& each) {
+      [&](const machine::lead&) {
         leads_ = true;
         awaited_.clear();
         leaving_.clear();
-        for (auto& [node, boot] : each.known)
-          if (!links_.contains(node))
-            awaited_[node] = {now + lost_after_, boot};
+        node.copy().for_each([&](const registry::record_view& each) {
+          auto& key = each.value.key;
+          if (key.kind == registry::record_kind::node && key.owner != node.id()
+              && !links_.contains(key.owner))
+            awaited_[key.owner] = {now + lost_after_, each.value.boot};
+        });
       },
       [&](const machine::follow&) {
         leads_ = false;
         awaited_.clear();
         leaving_.clear();
       },
-      [&](const machine::link_up& each) {
+      [&](const cluster::liveness::link_up& each) {
         auto& latest = links_[each.node];
         latest = std::max(latest, each.boot);
         awaited_.erase(each.node);
         leaving_.erase(each.node);
       },
-      [&](const machine::link_down& each) {
+      [&](const cluster::liveness::link_down& each) {
         auto linked = links_.find(each.node);
         if (linked == links_.end() || linked->second > each.boot)
           return; // the link of an earlier life
@@ -62,12 +66,11 @@ public:
         if (leaving_.erase(each.node) == 0 && leads_)
           awaited_[each.node] = {now + lost_after_, each.boot};
       },
-      [&](const machine::left& each) {
-        if (!leads_)
-          return;
-        awaited_.erase(each.node);
-        if (links_.contains(each.node))
-          leaving_.insert(each.node);
+      [&](const machine::told& each) {
+        for (auto& change : each.news.changes)
+          if (change.kind == registry::change_kind::removed
+              && change.what.value.key.kind == registry::record_kind::node)
+            left(change.what.value.key.owner);
       },
       [](const auto&) {},
     };
@@ -77,7 +80,7 @@ public:
   /// Call with each effect.
   void does(time_point now, const machine::effect& what) {
     auto judge = overloaded{
-      [&](const machine::give_up& each) {
+      [&](const cluster::liveness::give_up& each) {
         auto found = awaited_.find(each.node);
         if (found == awaited_.end() || found->second.first > now)
           return broken(
@@ -88,7 +91,7 @@ public:
                  + " up, where boot " + std::to_string(found->second.second) + " was lost");
         awaited_.erase(found);
       },
-      [&](const machine::judge& each) {
+      [&](const cluster::liveness::judge& each) {
         if (each.what.liveness == registry::record_status::disconnected
             && links_.contains(each.what.owner))
           broken("judges node " + each.what.owner + " to be lost, which is linked");
@@ -112,6 +115,14 @@ public:
   }
 
 private:
+  void left(const std::string& node) {
+    if (!leads_)
+      return;
+    awaited_.erase(node);
+    if (links_.contains(node))
+      leaving_.insert(node);
+  }
+
   void broken(std::string what) {
     violations_.push_back(std::move(what));
   }

@@ -19,7 +19,7 @@
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
-#include "troupe/cluster/registry_copy.hpp"
+#include "troupe/cluster/node_core.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/sim/laws/node_laws.hpp"
 #include "troupe/sim/world/node_links.hpp"
@@ -95,8 +95,7 @@ struct node_setting {
   std::uint64_t answers = 0;
 };
 
-/// A whole node in the world: the machines claims and liveness, wired as cluster::member_state
-/// wires them, this node's copy of the registry, and the registry itself while the node leads.
+/// A whole node in the world: its node_core, and the registry while the node leads.
 ///
 /// Simpler than a real node: the Raft group and the finder are not run. A leader is appointed by
 /// whoever sets node_group::lead, and finds that when it looks; the others hear it from each other.
@@ -114,19 +113,19 @@ public:
     : here_(here),
       id_(begin_life()),
       name_("node-" + std::to_string(here.self())),
-      claims_{
-        {id_,
-         boot_,
-         {.heartbeat_every = node_times::heartbeat, .answer_within = node_times::answer_within},
-         here.random().next()}},
-      liveness_{{nodes_,
-                 {.lost_after = node_times::lost_after,
-                  .check_every = node_times::check,
-                  .answer_within = node_times::answer_within}}},
-      links_({here.self(), here.life()}),
-      copy_(bounds()) {
+      core_{{{.node = id_,
+              .name = name_,
+              .boot = boot_,
+              .claims = {.heartbeat_every = node_times::heartbeat,
+                         .answer_within = node_times::answer_within},
+              .liveness = {.lost_after = node_times::lost_after,
+                           .check_every = node_times::check,
+                           .answer_within = node_times::answer_within},
+              .copy = bounds()},
+             here.random().next()}},
+      links_({here.self(), here.life()}) {
     step(cluster::claims::begin{});
-    put_self(registry::record_status::active);
+    put_self();
     watch_at_ = beat_at_ = look_at_ = here_.now();
   }
 
@@ -134,8 +133,8 @@ public:
 
   void add_agent(const std::string& name, bool is_unique) {
     registry::record made;
-    made.key = {registry::record_kind::agent, is_unique ? name : name + '@' + id_, id_};
-    ask_claims(cluster::claims::add{made, is_unique}, "add of agent " + name);
+    made.key.name = name;
+    ask_core(cluster::node_core::add_agent{made, is_unique}, "add of agent " + name);
   }
 
   void remove_agent(const std::string& name) {
@@ -148,17 +147,17 @@ public:
     registry::record made;
     made.key = {registry::record_kind::service, "service", id_};
     made.load = load;
-    ask_claims(cluster::claims::put{made}, "put of a service");
+    ask_core(cluster::claims::put{made}, "put of a service");
   }
 
   void maintain(bool on) {
-    put_self(on ? registry::record_status::maintenance : registry::record_status::active);
+    ask_core(cluster::node_core::maintain{on}, "maintenance", [this] { say_worker(); });
   }
 
   void leave() {
     is_leaving_ = true;
     ask(group_question{worker_gone{id_, book().boot()}}, [](const node_answer&) {});
-    ask_claims(cluster::claims::leave{}, "leave", [this] { has_left_ = true; });
+    ask_core(cluster::claims::leave{}, "leave", [this] { has_left_ = true; });
   }
 
   /// Callers do not reach that agent any more, or do again.
@@ -187,7 +186,7 @@ public:
 
   /// Whether it has a copy of some registry.
   [[nodiscard]] bool is_caught_up() const {
-    return watched_.after != 0 && !snapshot_;
+    return watched_.after != 0 && is_caught_up_;
   }
 
   [[nodiscard]] bool is_leaving() const {
@@ -199,7 +198,7 @@ public:
   }
 
   [[nodiscard]] node_sight look() const {
-    return {&book(), &copy_, &receivers_, here_.setting().twins.contains(id_)};
+    return {&book(), &core_.inside.copy(), &receivers_, here_.setting().twins.contains(id_)};
   }
 
   [[nodiscard]] const registry::record_table* registry() const {
@@ -216,8 +215,7 @@ public:
   void wake() {
     auto now = here_.now();
     give_up_questions(now);
-    tick(claims_);
-    tick(liveness_);
+    tick();
     judge_.ticked(now);
     askers_laws_.ticked(now);
     if (registry_)
@@ -237,8 +235,7 @@ public:
     auto no_later
       = [&next](std::optional<time_point> when) { next = std::min(next, when.value_or(next)); };
     no_later(watch_at_);
-    no_later(claims_.inside.next_deadline());
-    no_later(liveness_.inside.next_deadline());
+    no_later(core_.inside.next_deadline());
     for (auto& [number, each] : questions_)
       no_later(std::min(each.due, each.again_at));
     for (auto& [number, due] : pings_)
@@ -247,11 +244,10 @@ public:
   }
 
 private:
-  /// A machine and what it wants to have done, in order.
-  template <class Machine>
+  /// The machine and what it wants to have done, in order.
   struct shell {
-    Machine inside;
-    std::deque<typename Machine::effect> left{};
+    cluster::node_core inside;
+    std::deque<cluster::node_core::effect> left{};
     bool is_busy = false;
   };
 
@@ -300,77 +296,66 @@ private:
       broken(each);
     for (auto& each : askers_laws_.take_violations())
       broken(each);
-    for (auto& each : claims_.inside.flaws())
-      broken("has a flaw in its claims: " + each);
-    for (auto& each : liveness_.inside.flaws())
-      broken("has a flaw in its liveness: " + each);
+    for (auto& each : core_.inside.flaws())
+      broken("has a flaw: " + each);
   }
 
-  // -- machines ----------------------------------------------------------------------------------
+  // -- the machine -------------------------------------------------------------------------------
 
-  void step(cluster::claims::event what, request_id id = 0) {
-    cluster::claims::effects out;
-    claims_.inside.step(here_.now(), id, std::move(what), out);
-    carry_out(claims_, out);
+  void step(cluster::node_core::event what, request_id id = 0) {
+    judge_.hears(here_.now(), what, core_.inside);
+    cluster::node_core::effects out;
+    core_.inside.step(here_.now(), id, std::move(what), out);
+    carry_out(out);
   }
 
-  void step(cluster::liveness::event what, request_id id = 0) {
-    judge_.hears(here_.now(), what);
-    cluster::liveness::effects out;
-    liveness_.inside.step(here_.now(), id, std::move(what), out);
-    carry_out(liveness_, out);
+  void tick() {
+    cluster::node_core::effects out;
+    core_.inside.tick(here_.now(), out);
+    carry_out(out);
   }
 
-  template <class Machine>
-  void tick(shell<Machine>& which) {
-    typename Machine::effects out;
-    which.inside.tick(here_.now(), out);
-    carry_out(which, out);
-  }
-
-  template <class Machine>
-  void carry_out(shell<Machine>& which, std::vector<typename Machine::effect>& out) {
+  void carry_out(cluster::node_core::effects& out) {
     for (auto& each : out) {
-      if constexpr (std::is_same_v<Machine, cluster::liveness>)
-        judge_.does(here_.now(), each);
-      which.left.push_back(std::move(each));
+      judge_.does(here_.now(), each);
+      core_.left.push_back(std::move(each));
     }
-    if (std::exchange(which.is_busy, true))
+    if (std::exchange(core_.is_busy, true))
       return;
-    while (!which.left.empty()) {
-      auto next = std::move(which.left.front());
-      which.left.pop_front();
+    while (!core_.left.empty()) {
+      auto next = std::move(core_.left.front());
+      core_.left.pop_front();
       std::visit([this](auto& each) { this->perform(each); }, next);
     }
-    which.is_busy = false;
+    core_.is_busy = false;
   }
 
   [[nodiscard]] const registry::own_records& book() const {
-    return claims_.inside.book();
+    return core_.inside.book();
   }
 
-  void ask_claims(
-    cluster::claims::event what, const std::string& words, std::function<void()> done = [] {}) {
+  void ask_core(
+    cluster::node_core::event what, const std::string& words, std::function<void()> done = [] {}) {
     auto id = ++last_asker_;
     askers_.emplace(id, std::move(done));
     askers_laws_.asked(here_.now(), id, words);
     step(std::move(what), id);
   }
 
-  void put_self(registry::record_status status) {
+  void put_self() {
     registry::record made;
     made.key = {registry::record_kind::node, name_, id_};
-    made.status = status;
     if (is_fleeting(id_))
       made.metadata[cluster::known_nodes::fleeting_mark] = "yes";
-    ask_claims(cluster::claims::put{made}, "put of itself", [this] {
-      if (!is_leaving_)
-        ask(group_question{worker_here{id_, book().boot()}}, [](const node_answer&) {});
-    });
+    ask_core(cluster::claims::put{made}, "put of itself", [this] { say_worker(); });
   }
 
-  // -- effects of claims
-  // ---------------------------------------------------------------------------
+  void say_worker() {
+    if (!is_leaving_)
+      ask(group_question{worker_here{id_, book().boot()}}, [](const node_answer&) {});
+  }
+
+  // -- who is found, and what this node says ----------------------------------------------------
 
   void perform(cluster::claims::ask& what) {
     auto send = [&]<class Words>(const Words& words) {
@@ -398,13 +383,14 @@ private:
       found.mapped()();
   }
 
-  void perform(cluster::claims::show& what) {
-    if (what.what.token != 0)
-      receivers_.insert(what.what.key.name);
+  void perform(cluster::node_core::found& what) {
+    if (what.what.key.owner == id_ && what.what.token != 0)
+      receivers_.insert(what.id);
   }
 
-  void perform(cluster::claims::hide& what) {
-    receivers_.erase(what.what.key.name);
+  void perform(cluster::node_core::gone& what) {
+    if (what.node == id_)
+      receivers_.erase(what.id);
   }
 
   void perform(cluster::claims::lost_name& what) {
@@ -423,12 +409,20 @@ private:
     });
   }
 
-  void perform(cluster::claims::warn&) {}
-  void perform(cluster::claims::complain&) {}
-  void perform(cluster::claims::settle&) {}
+  void perform(cluster::node_core::complain& what) {
+    if (what.topic == cluster::node_core::not_kept)
+      broken("cannot keep what the registry tells: " + what.detail);
+  }
 
-  // -- effects of liveness
-  // -------------------------------------------------------------------------
+  void perform(cluster::node_core::found_only&) {}
+  void perform(cluster::node_core::node_is&) {}
+  void perform(cluster::node_core::node_left&) {}
+  void perform(cluster::node_core::caught_up&) {}
+  void perform(cluster::node_core::note&) {}
+  void perform(cluster::node_core::warn&) {}
+  void perform(cluster::node_core::settle&) {}
+
+  // -- who is alive -----------------------------------------------------------------------------
 
   void perform(cluster::liveness::ask& what) {
     ask(registry_question{registry::find_owner{what.node}},
@@ -472,8 +466,6 @@ private:
     ask(registry_question{registry::report_outcome{what.what, registry::call_outcome::succeeded}},
         [](const node_answer&) {});
   }
-
-  void perform(cluster::liveness::warn&) {}
 
   // -- links -------------------------------------------------------------------------------------
 
@@ -531,38 +523,27 @@ private:
       follow_another();
   }
 
-  /// As member_state does it: the new registry gets what the copy has of the others, and all that
-  /// this node says, before anybody hears of it.
+  /// The new registry has what this node knows before anybody hears of it.
   void begin_to_lead(const leadership& what) {
     leads_in_ = what.term;
-    auto now = here_.now();
     auto floor
       = std::chrono::duration_cast<std::chrono::microseconds>(here_.calendar().time_since_epoch());
-    registry_
-      = std::make_unique<node_registry>(now, bounds(), static_cast<std::uint64_t>(floor.count()));
-    cluster::liveness::lead begun;
-    registry::put_records known{book().all()};
-    std::map<std::string, boot_number> lost;
-    copy_.for_each([&](const registry::record_view& each) {
-      auto& key = each.value.key;
-      if (key.owner == id_)
-        return;
-      if (key.kind == registry::record_kind::node)
-        begun.known.emplace_back(key.owner, each.value.boot);
-      known.records.push_back(each.value);
-      if (each.liveness == registry::record_status::disconnected)
-        lost[key.owner] = std::max(lost[key.owner], each.value.boot);
-    });
-    registry_->ask(now, known);
-    for (auto& [node, boot] : lost)
-      registry_->ask(now, registry::verdict{node, boot, registry::record_status::disconnected});
+    registry_ = std::make_unique<node_registry>(here_.now(), bounds(),
+                                                static_cast<std::uint64_t>(floor.count()));
+    step(cluster::node_core::lead{});
     learn(what);
-    step(std::move(begun)); // its questions are for the new registry
+  }
+
+  void perform(cluster::node_core::begin_registry& what) {
+    for (auto& each : what.pages)
+      registry_->ask(here_.now(), each);
+    for (auto& each : what.lost)
+      registry_->ask(here_.now(), each);
   }
 
   void follow_another() {
     registry_.reset();
-    step(cluster::liveness::follow{});
+    step(cluster::node_core::follow{});
   }
 
   /// The services are elsewhere, or the registry is another one: it knows no session of the last.
@@ -669,73 +650,20 @@ private:
       auto is_new = watched_.rest || news->complete || news->revision != watched_.after
                     || !news->changes.empty();
       watched_ = watched_.next(*news);
+      is_caught_up_ = !news->rest;
       if (news->more || news->rest)
         watch_at_ = here_.now();
       if (is_new)
-        follow(*news);
+        step(cluster::node_core::told{*std::move(news)});
     });
-  }
-
-  void follow(const registry::record_changes& news) {
-    if (auto why = copy_.take(here_.now(), news))
-      broken("cannot keep what the registry tells: " + why.detail);
-    if (news.complete)
-      snapshot_.emplace();
-    for (auto& each : news.changes)
-      follow(each);
-    if (snapshot_ && !news.rest) {
-      auto all = *std::exchange(snapshot_, std::nullopt);
-      std::set<std::string> nodes;
-      for (auto& key : all)
-        if (key.kind == registry::record_kind::node)
-          nodes.insert(key.owner);
-      nodes_.remove_if([&](const std::string& id) { return !nodes.contains(id); });
-      step(cluster::liveness::listed{std::move(all)});
-    }
-  }
-
-  void follow(const registry::change& news) {
-    auto& value = news.what.value;
-    auto& key = value.key;
-    auto is_shown = registry::is_shown(news.kind);
-    if (snapshot_ && is_shown)
-      snapshot_->insert(key);
-    else if (snapshot_)
-      snapshot_->erase(key);
-    if (is_shown && key.owner == id_)
-      step(cluster::claims::shown{value});
-    if (key.kind == registry::record_kind::node) {
-      if (is_shown)
-        nodes_.put(news.what);
-      else
-        nodes_.remove(key.owner);
-      if (news.kind == registry::change_kind::lost)
-        step(cluster::liveness::forgotten{key.owner});
-      if (news.kind == registry::change_kind::removed)
-        step(cluster::liveness::left{key.owner});
-    }
-    if (key.kind != registry::record_kind::agent)
-      return;
-    if (is_shown && !news.what.healthy)
-      step(cluster::liveness::ill{key, key.name.substr(0, key.name.find('@'))});
-    else
-      step(cluster::liveness::well{key});
-    auto own = book().find(key.kind, key.name);
-    auto is_taken = news.kind == registry::change_kind::taken;
-    if (own && own->token != 0 && (key.owner == id_ ? is_taken : is_shown))
-      step(cluster::claims::seen{key.name, key.owner, value.token, is_taken,
-                                 nodes_.name_of(key.owner)});
   }
 
   home& here_;
   boot_number boot_ = 0; // of the start
   std::string id_;
   std::string name_;
-  cluster::known_nodes nodes_;
-  shell<cluster::claims> claims_;
-  shell<cluster::liveness> liveness_;
+  shell core_;
   node_links links_;
-  cluster::registry_copy copy_;
   judge_laws judge_{node_times::lost_after};
   asker_laws askers_laws_{node_times::any_answer};
 
@@ -755,7 +683,7 @@ private:
   request_id last_question_ = 0;
   std::map<request_id, time_point> pings_;
   registry::watch_records watched_{};
-  std::optional<std::set<registry::record_key>> snapshot_;
+  bool is_caught_up_ = false;
   time_point beat_at_{};
   time_point look_at_{};
   std::optional<time_point> watch_at_;
