@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,9 +17,14 @@ public:
   /// In the metadata of nodes without a data folder.
   static constexpr const char* fleeting_mark = "fleeting";
 
+  /// Keeps at most `most`; further ones are not known.
+  explicit known_nodes(std::size_t most = 100'000) : most_(most) {}
+
   /// @pre `what` is the record of a node.
   void put(const registry::record_view& what) {
     auto& said = what.value;
+    if (nodes_.size() >= most_ && !nodes_.contains(said.key.owner))
+      return;
     auto& made = nodes_[said.key.owner];
     made = {said.key.name, std::nullopt, said.metadata.contains(fleeting_mark), what.liveness};
     if (!said.endpoints.empty())
@@ -84,6 +90,7 @@ private:
     registry::record_status liveness = registry::record_status::active;
   };
 
+  std::size_t most_;
   std::map<std::string, known> nodes_;
 };
 

@@ -28,11 +28,15 @@ namespace troupe::cluster {
 
 /// Who a node is, and its limits and times.
 struct node_core_options {
-  /// The id of the node, and what people call it.
+  /// The id of the node.
   std::string node;
+  /// What people call it.
   std::string name;
+  /// Of its present life.
   boot_number boot = 0;
+  /// Of what it says.
   claims_options claims{};
+  /// Of what it judges while it leads.
   liveness_options liveness{};
   /// Of the copy of the registry; as the registry has them.
   registry::registry_options copy{};
@@ -42,7 +46,7 @@ struct node_core_options {
 /// alive while it leads (`liveness`), and its copy of the registry.
 ///
 /// - A snapshot of the registry comes in pages: until the last one all that was known before is
-///   found, too; afterwards only what it has shown.
+///   found, too; afterwards only what it has shown, up to the bounds of the copy.
 /// - An agent is found where it can get messages: its node is there, or in maintenance; it rests
 ///   there. Agents of this node are found as this node says them, before the registry shows them.
 /// - Who begins to lead with a new registry tells it what the last one knew of other nodes, and
@@ -170,7 +174,8 @@ public:
   node_core(const node_core_options& how, std::uint64_t seed)
     : id_(how.node),
       name_(how.name),
-      nodes_(std::make_unique<known_nodes>()),
+      nodes_(std::make_unique<known_nodes>(how.copy.max_owners)),
+      max_records_(how.copy.max_records),
       copy_(how.copy),
       claims_(how.node, how.boot, how.claims, seed),
       liveness_(*nodes_, how.liveness) {}
@@ -374,7 +379,7 @@ private:
     for (auto& each : news.changes) {
       auto& value = each.what.value;
       auto is_shown = registry::is_shown(each.kind);
-      if (snapshot_)
+      if (snapshot_ && (!is_shown || snapshot_->keys.size() < max_records_))
         snapshot_->note(value, is_shown);
       if (is_shown && value.key.owner == id_)
         say(claims::shown{value});
@@ -513,6 +518,7 @@ private:
   const std::string id_;
   const std::string name_;
   std::unique_ptr<known_nodes> nodes_; // liveness_ looks there
+  const std::size_t max_records_;
   /// What the registry has told, for the next one and for those who ask while there is none.
   registry_copy copy_;
   claims claims_;
