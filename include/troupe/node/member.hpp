@@ -516,10 +516,11 @@ private:
   /// Commands that name a node cannot tell two of one name apart.
   void look_at_name(const registry::record_view& what) {
     auto& key = what.value.key;
-    if (key.name != setup_.name || key.owner == setup_.id || key.owner == namesake_
+    if (key.name != setup_.name || key.owner == setup_.id
         || what.liveness != registry::record_status::active)
       return;
-    namesake_ = key.owner;
+    if (namesakes_.size() >= max_namesakes || !namesakes_.insert(key.owner).second)
+      return;
     setup_.log.warn("node " + key.owner.substr(0, 8) + " is called '" + key.name
                     + "' as well; give one of the two another --name, or commands that name it may "
                       "mean either");
@@ -643,8 +644,8 @@ private:
   caf::event_based_actor* self_;
   member_setup setup_;
   known_nodes nodes_;
-  /// The last other node of this name.
-  std::string namesake_;
+  /// Other nodes of this name, of which the log says each once.
+  std::set<std::string> namesakes_;
   peer_links links_;
   /// What the registry has told, for the next one and for those who ask while there is none.
   registry_copy copy_;
@@ -668,6 +669,7 @@ private:
   shell<liveness, member_state> liveness_;
 
   static constexpr std::size_t page = 500;
+  static constexpr std::size_t max_namesakes = 16;
 };
 
 } // namespace troupe::cluster
