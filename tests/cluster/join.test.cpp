@@ -286,6 +286,26 @@ TEST_CASE("a login leaves the certificate of a node where it is, and one with mo
   CHECK(replaced.line()["rights"] == "use");
 }
 
+TEST_CASE("a login beside the certificate of another identity costs no token", "[join]") {
+  need_command();
+  temporary_folder folder;
+  auto at = [&](const std::string& name) { return (folder / name).string(); };
+  auto first = start_bare({"--data", at("d1"), "--name", "first"});
+  auto login = [&](const std::string& token) {
+    return run({"login", first.address(), "--token", token, "--identity", at("ada")});
+  };
+  must_pass(login(invite(at("d1"), {"--role", "client"})));
+  std::filesystem::remove(folder / "ada/identity.key"); // as after a revocation
+  auto token = invite(at("d1"), {"--role", "client"});
+  auto refused = login(token);
+  INFO(refused);
+  CHECK(refused.status == 1);
+  CHECK(refused.says("node.pem, which is of another identity than that of identity.key; remove"));
+  CHECK_FALSE(std::filesystem::exists(folder / "ada/identity.key"));
+  std::filesystem::remove(folder / "ada/node.pem");
+  must_pass(login(token));
+}
+
 TEST_CASE("a node that waits for its certificate says so, and ends at a signal", "[join]") {
   need_command();
   temporary_folder folder;

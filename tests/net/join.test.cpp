@@ -163,6 +163,25 @@ TEST_CASE("a process of another cluster at one address keeps nobody from joining
   CHECK((got ? "" : got.error().detail) == ""s);
 }
 
+TEST_CASE("a host that no name server knows of in time keeps nobody from joining at the next",
+          "[net][join]") {
+  throwaway_ca ca;
+  issuer it{ca};
+  struct name_server {
+    std::promise<void> says;
+    std::shared_future<void> waits = says.get_future();
+  };
+  auto silent = std::make_shared<name_server>();
+  auto look_up = [silent](const net::address& where) {
+    silent->waits.wait();
+    return net::resolve(where);
+  };
+  auto got = net::join({{"dead.example", 1}, it.where}, it.invite(), security::key_pair::make(),
+                       {security::role::member, "ada"}, {.look_up = look_up});
+  silent->says.set_value();
+  CHECK((got ? "" : got.error().detail) == ""s);
+}
+
 TEST_CASE("a name that no certificate can have is refused before anybody is asked", "[net][join]") {
   throwaway_ca ca;
   issuer it{ca};

@@ -8,9 +8,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <fstream>
 #include <iterator>
 #include <string>
+
+#include <sys/resource.h>
 
 using namespace std::literals;
 using namespace troupe;
@@ -45,6 +48,27 @@ struct office {
   authority ca = authority::make(folder.path() / "ca", now).value();
   node_id node = id_of(key_pair::make().public_half());
   key_pair key = key_pair::make();
+};
+
+/// For its life no file of this process grows beyond `bytes`, as on a full disk.
+class file_limit {
+public:
+  explicit file_limit(rlim_t bytes) : signal_(std::signal(SIGXFSZ, SIG_IGN)) {
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    auto limited = before_;
+    limited.rlim_cur = bytes;
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limited) == 0);
+  }
+  ~file_limit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, signal_);
+  }
+  file_limit(const file_limit&) = delete;
+  file_limit& operator=(const file_limit&) = delete;
+
+private:
+  rlimit before_{};
+  void (*signal_)(int);
 };
 
 std::string line_of(const join_token& token) {
@@ -147,10 +171,17 @@ TEST_CASE("that a token is used is on the disk before the certificate is there",
           "[security][join]") {
   office it;
   auto token = it.invite();
-  // The register cannot be written: no certificate is given.
-  std::filesystem::create_directory(it.folder.path() / "ca" / certificate_register::file_name);
-  REQUIRE_FALSE(it.admit(it.request(token, it.key)));
-  std::filesystem::remove(it.folder.path() / "ca" / certificate_register::file_name);
+  auto file = it.folder.path() / "ca" / certificate_register::file_name;
+  {
+    // A longer file than that of the tokens, for the limit to meet this one alone.
+    auto book = certificate_register::open(it.folder.path() / "ca").value();
+    for (auto count = 0; count < 10; ++count)
+      REQUIRE(issue_entered(it.ca, book, key_pair::make().public_half(), {.name = "other"}, now));
+  }
+  {
+    file_limit full{std::filesystem::file_size(file)};
+    REQUIRE_FALSE(it.admit(it.request(token, it.key))); // no certificate without the register
+  }
   auto other = it.admit(it.request(token, key_pair::make()));
   REQUIRE_FALSE(other);
   CHECK(other.error().code == errc::in_use);
@@ -233,16 +264,19 @@ TEST_CASE("a token is refused after its time, and for another role, in words", "
   CHECK(it.admit(request, now + 10min));
 }
 
-TEST_CASE("a revoked identity gets no certificate by a token", "[security][join]") {
+TEST_CASE("a revoked identity gets no certificate by a token, which stays for another one",
+          "[security][join]") {
   office it;
   REQUIRE(it.admit(it.request(it.invite(), it.key)));
   {
     auto book = certificate_register::open(it.folder.path() / "ca").value();
     REQUIRE(book.enter(revocation{{}, id_of(it.key.public_half()), now, 1}));
   }
-  auto again = it.admit(it.request(it.invite(), it.key));
+  auto token = it.invite();
+  auto again = it.admit(it.request(token, it.key));
   REQUIRE_FALSE(again);
   CHECK_THAT(again.error().detail, ContainsSubstring("revoked"));
+  CHECK(it.admit(it.request(token, key_pair::make()))); // as the refusal proposes
 }
 
 TEST_CASE("a token gives no other certificate once one of its user's is revoked",

@@ -10,6 +10,7 @@
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/net/address.hpp"
+#include "troupe/net/endpoint.hpp"
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/join_token.hpp"
 #include "troupe/security/key_pair.hpp"
@@ -38,6 +39,8 @@ struct join_options {
   std::stop_token stop{};
   /// Called, in the caller's thread, each time that it tries again, with the reason.
   std::function<void(const problem&)> on_retry{};
+  /// How hosts are looked up, in another thread, and possibly beyond the end of join(); may block.
+  std::function<result<std::vector<endpoint>>(const address&)> look_up = resolve;
 };
 
 /// Asks the members at `where`, in turn, for a certificate for the identity with `key`, by a token;

@@ -20,13 +20,23 @@ namespace troupe::cluster {
 /// Gets a certificate of a cluster by a token, and puts it into `folder`, where cluster_client and
 /// the commands find it. Makes the folder, and a key in it, where they are missing. Blocks as
 /// net::join() does. Errors: those of net::join() and of the disk, in_use (the folder is that of a
-/// node, or has a certificate of another cluster, or one with more rights).
+/// node, or has a certificate of another cluster or identity, or one with more rights).
 inline result<security::facts> login(const std::filesystem::path& folder,
                                      const std::vector<net::address>& where,
                                      const security::join_token& token, const net::joiner& who,
                                      const login_options& how = {}) {
   if (auto why = refuse_login(folder))
     return why;
+  auto file = folder / security::identity_key_file;
+  auto key = security::key_pair::load(file);
+  if (!key && key.error().code != errc::not_found)
+    return key.error();
+  if (auto before = security::certificate::load(folder / security::identity_certificate_file))
+    if (!key || security::detail::key_of(before->native()) != key->public_half())
+      return problem{errc::in_use, folder.string() + " has " + security::identity_certificate_file
+                                     + ", which is of another identity than that of "
+                                     + security::identity_key_file
+                                     + "; remove it, or give another folder"};
   if (auto before = security::certificate::load(folder / security::ca_certificate_file)) {
     auto key = security::detail::key_of(before->native());
     if (!key || security::fingerprint_of(*key) != token.ca())
@@ -36,16 +46,12 @@ inline result<security::facts> login(const std::filesystem::path& folder,
   }
   if (auto made = storage::make_private_folder(folder); !made)
     return made.error();
-  auto file = folder / security::identity_key_file;
-  auto key = security::key_pair::load(file);
-  if (!key && key.error().code == errc::not_found) {
+  if (!key) {
     key = security::key_pair::make();
     // First: a repeated call then uses the token as the same identity.
     if (auto saved = key->save(file); !saved)
       return saved.error();
   }
-  if (!key)
-    return key.error();
   auto got = net::join(where, token, *key, who, how.join);
   if (!got)
     return got.error();

@@ -174,15 +174,15 @@ inline admission_outcome admit(const std::filesystem::path& ca_folder, const joi
     return {order.error()};
   if (auto named = check_certified_name(order->name))
     return {named};
-  auto is_repeated = used != nullptr;
-  if (!is_repeated)
-    if (auto entered = invitations->enter(redemption{request.token, request.key, now}); !entered)
-      return cannot_admit(entered.error());
   auto book = certificate_register::open(ca_folder);
   if (!book)
     return cannot_admit(book.error());
+  auto is_repeated = used != nullptr;
   if (auto why = refuse_again(*book, request.key, is_repeated))
     return {why};
+  if (!is_repeated)
+    if (auto entered = invitations->enter(redemption{request.token, request.key, now}); !entered)
+      return cannot_admit(entered.error());
   auto issued = issue_entered(*ca, *book, request.key, *order, now);
   if (!issued)
     return cannot_admit(issued.error());

@@ -241,7 +241,8 @@ public:
       key_(key),
       who_(who),
       how_(how),
-      deadline_(clock::now() + std::min(how.wait, longest_span)) {}
+      deadline_(clock::now() + std::min(how.wait, longest_span)),
+      names_(how.look_up) {}
 
   result<joined> run(const std::vector<address>& where) {
     constexpr backoff pauses{.first = std::chrono::milliseconds{200},
@@ -296,7 +297,8 @@ private:
     return unproven(std::move(last));
   }
 
-  /// Name servers may take their time.
+  /// Name servers may take their time, but not that of the other addresses. What they say later is
+  /// there in the next round.
   result<std::vector<endpoint>> find(const address& place) {
     struct lookup {
       std::mutex mutex;
@@ -310,7 +312,8 @@ private:
       kept->changed.notify_all();
     });
     std::unique_lock guard{kept->mutex};
-    kept->changed.wait_until(guard, how_.stop, deadline_, [&] { return kept->found.has_value(); });
+    auto end = std::min(deadline_, clock::now() + found_within);
+    kept->changed.wait_until(guard, how_.stop, end, [&] { return kept->found.has_value(); });
     if (!kept->found)
       return problem{errc::timed_out, "no name server has said in time where " + to_string(place)
                                         + " is; check that one answers, or give its IP address"};
@@ -339,6 +342,8 @@ private:
       return join_search::answer{join_search::refused{own.error()}};
     return joined{*std::move(own), call.ca().value()};
   }
+
+  static constexpr duration found_within = std::chrono::seconds{5};
 
   const security::join_token& token_;
   const security::key_pair& key_;
