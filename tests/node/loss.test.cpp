@@ -3,6 +3,8 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <future>
+#include <set>
+#include <string>
 
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
@@ -157,6 +159,39 @@ TEST_CASE("an agent that callers did not reach is pinged, and healthy once it an
   CHECK_FALSE(c.until(health, 300ms)); // it is alive, and answers nobody
   go_on.set_value();
   CHECK(c.until(health));
+  caf::anon_send_exit(hangs, caf::exit_reason::user_shutdown);
+}
+
+TEST_CASE("an agent that callers did not reach gets no work that others can do until it answers",
+          "[node]") {
+  testing::cluster c{
+    2, [](std::size_t, node_options& how) { how.services.registry.check_every = 100ms; }};
+  std::promise<void> go_on;
+  auto hangs = c[0].system().spawn<caf::detached>(
+    [wait = go_on.get_future().share()](caf::event_based_actor*) -> caf::behavior {
+      return {[wait](const std::string&) { wait.get(); }, [](int) { return "slow"s; }};
+    });
+  agent_options able{.capabilities = {"work"}};
+  REQUIRE(c[0].add_agent("slow", caf::actor_cast<caf::strong_actor_ptr>(hangs), able));
+  REQUIRE(c[1].agent("well", able, [](int) { return "well"s; }));
+  auto who_works = [&](std::size_t from) {
+    std::set<std::string> found;
+    for (auto count = 0; count < 4; ++count)
+      found.insert(c[from].request<std::string>(to_any("work"), 1s, 1).value_or("nobody"));
+    return found;
+  };
+  auto both = std::set{"slow"s, "well"s};
+  for (auto from : {std::size_t{0}, std::size_t{1}})
+    REQUIRE(c.until([&] { return who_works(from) == both; }));
+  caf::anon_send(hangs, "hang"s);
+  registry::report_outcome condemned{{registry::record_kind::agent, "slow", to_string(c[0].id())},
+                                     registry::call_outcome::condemned};
+  REQUIRE(c[1].registry().service().ask(condemned, 5s));
+  for (auto from : {std::size_t{0}, std::size_t{1}})
+    CHECK(c.until([&] { return who_works(from) == std::set{"well"s}; }));
+  go_on.set_value();
+  for (auto from : {std::size_t{0}, std::size_t{1}})
+    CHECK(c.until([&] { return who_works(from) == both; }));
   caf::anon_send_exit(hangs, caf::exit_reason::user_shutdown);
 }
 

@@ -277,6 +277,33 @@ TEST_CASE_METHOD(one_node, "an agent is found where its node is there, and rests
   CHECK(only<node_core::gone>());
 }
 
+TEST_CASE_METHOD(one_node, "an agent is ill as long as the registry shows it unhealthy",
+                 "[node][core]") {
+  auto what = agent_of("a", "n2");
+  what.healthy = false;
+  hear(change_kind::added, what);
+  auto found = only<node_core::found>();
+  REQUIRE(found);
+  CHECK(found->ill);
+  CHECK_FALSE(found->rests);
+  what.healthy = true;
+  hear(change_kind::updated, what);
+  found = only<node_core::found>();
+  REQUIRE(found);
+  CHECK_FALSE(found->ill);
+  begin();
+  registry::record own;
+  own.key.name = "b";
+  step(node_core::add_agent{own, false});
+  out.clear();
+  auto shown = agent_of("b", "n1");
+  shown.healthy = false;
+  hear(change_kind::updated, shown);
+  found = only<node_core::found>();
+  REQUIRE(found);
+  CHECK(found->ill);
+}
+
 TEST_CASE_METHOD(one_node, "a claimed name is the id of its agent, whatever it ends with",
                  "[node][core]") {
   hear(change_kind::added, record_of(record_kind::agent, "a@n2", "n2", 7));

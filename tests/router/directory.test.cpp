@@ -90,6 +90,19 @@ TEST_CASE("an agent that rests gets what any could do only where all rest", "[ro
   CHECK(places.find(to_any("work"), 1).front().agent == "a");
 }
 
+TEST_CASE("an agent that is ill gets what any could do only where all are, or rest", "[router]") {
+  directory places;
+  places.put({.agent = "a", .node = "n1", .capabilities = {"work"}, .ill = true});
+  places.put({.agent = "b", .node = "n2", .capabilities = {"work"}, .load = 7});
+  for (auto round = 0; round < 3; ++round)
+    CHECK(places.find(to_any("work"), 1).front().agent == "b");
+  CHECK(names_of(places.find(to_agent("a"), all)) == names{"a@n1"});
+  places.put({.agent = "b", .node = "n2", .capabilities = {"work"}, .load = 7, .rests = true});
+  CHECK(places.find(to_any("work"), 1).front().agent == "a"); // the least loaded of these
+  places.put({.agent = "a", .node = "n1", .capabilities = {"work"}});
+  CHECK(places.find(to_any("work"), 1).front().agent == "a");
+}
+
 TEST_CASE("a directory agrees with a list that is looked through", "[router][property]") {
   test::for_each_seed(200, [](test::random_source random) {
     auto pick = [&](const std::string& prefix, std::uint64_t count) {

@@ -48,7 +48,8 @@ struct node_core_options {
 /// - A snapshot of the registry comes in pages: until the last one all that was known before is
 ///   found, too; afterwards only what it has shown, up to the bounds of the copy.
 /// - An agent is found where it can get messages: its node is there, or in maintenance; it rests
-///   there. Agents of this node are found as this node says them, before the registry shows them.
+///   there, and is ill while the registry shows it unhealthy. Agents of this node are found as this
+///   node says them, before the registry shows them.
 /// - Who begins to lead with a new registry tells it what the last one knew of other nodes, and
 ///   what this node says: whoever asks the new one finds all that the last one had. What nodes say
 ///   themselves is newer, or the same.
@@ -106,6 +107,8 @@ public:
     std::string id;
     /// It gets no work that another one could do.
     bool rests = false;
+    /// The registry shows it unhealthy.
+    bool ill = false;
   };
 
   /// That agent of that node gets none any more.
@@ -448,19 +451,19 @@ private:
       follow_claim(news, is_shown);
     if (value.key.owner == id_) {
       if (auto own = book().find(value.key.kind, value.key.name))
-        find(*std::move(own), rests());
+        find(*std::move(own), rests(), is_shown && !news.what.healthy);
       return;
     }
     auto rests = news.what.status == registry::record_status::maintenance;
     if (is_shown && (rests || news.what.status == registry::record_status::active))
-      find(value, rests);
+      find(value, rests, !news.what.healthy);
     else
       out_->push_back(gone{agent_of(value), value.key.owner});
   }
 
-  void find(registry::record what, bool rests) {
+  void find(registry::record what, bool rests, bool ill = false) {
     auto agent = agent_of(what);
-    out_->push_back(found{std::move(what), std::move(agent), rests});
+    out_->push_back(found{std::move(what), std::move(agent), rests, ill});
   }
 
   /// What is said of the name of an agent of this node.

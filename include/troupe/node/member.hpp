@@ -356,8 +356,13 @@ private:
 
   void perform(node_core::found& what) {
     auto& said = what.what;
-    router::location where{std::move(what.id),     said.key.owner, std::move(said.capabilities),
-                           std::move(said.groups), said.load,      what.rests};
+    router::location where{std::move(what.id),
+                           said.key.owner,
+                           std::move(said.capabilities),
+                           std::move(said.groups),
+                           said.load,
+                           what.rests,
+                           what.ill};
     setup_.router.run([where = std::move(where)](router::router_state& state) mutable {
       state.places().put(std::move(where));
     });

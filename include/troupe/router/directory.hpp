@@ -24,6 +24,8 @@ struct location {
   std::uint32_t load = 0;
   /// Gets what is meant for it, but no work that another one could do.
   bool rests = false;
+  /// Calls to it fail: no work either, as long as another one could do it.
+  bool ill = false;
 
   friend bool operator==(const location&, const location&) = default;
 };
@@ -74,7 +76,8 @@ public:
   }
 
   /// Returns the agents that `who` stands for, at most `most`, in the order of their ids.
-  /// any_with_capability turns round among the least loaded that do not rest, so it is not const.
+  /// any_with_capability turns round among the least loaded that neither rest nor are ill,
+  /// so it is not const.
   [[nodiscard]] std::vector<location> find(const recipients& who, std::size_t most) {
     if (who.who == audience::any_with_capability)
       return only(any_in(who.name));
@@ -151,7 +154,7 @@ private:
     auto found = by_capability_.find(capability);
     if (found == by_capability_.end())
       return nullptr;
-    auto rank = [](const location& each) { return std::pair{each.rests, each.load}; };
+    auto rank = [](const location& each) { return std::pair{each.rests || each.ill, each.load}; };
     std::vector<const location*> best;
     for (auto& each : found->second) {
       auto& candidate = agents_.at(each);
