@@ -38,8 +38,8 @@ inline result<security::facts> login(const std::filesystem::path& folder,
                                      + security::identity_key_file
                                      + "; remove it, or give another folder"};
   if (auto before = security::certificate::load(folder / security::ca_certificate_file)) {
-    auto key = security::detail::key_of(before->native());
-    if (!key || security::fingerprint_of(*key) != token.ca())
+    auto ca_key = security::detail::key_of(before->native());
+    if (!ca_key || security::fingerprint_of(*ca_key) != token.ca())
       return problem{errc::in_use, folder.string()
                                      + " has a certificate of another cluster; it stays, give "
                                        "another folder, or remove that one"};
