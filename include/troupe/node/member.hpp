@@ -424,12 +424,12 @@ private:
     auto to = std::make_shared<registry_client>(self_->system());
     to->set_target(registry);
     auto heard = once_all(what.pages.size() + 1, [this, to, lost = what.lost,
-                                                  done = std::move(done)](const problem& why) {
+                                                  answer = std::move(done)](const problem& why) {
       if (why)
         setup_.log.warn("the new registry did not take all that was known: " + why.detail);
       for (auto& each : lost)
         tell_service(*to, each);
-      done();
+      answer();
     });
     for (auto& each : what.pages)
       ask_service(self_, *to, each,

@@ -247,6 +247,9 @@ void check_names(const node_sights& nodes, const registry::name_table& names,
       broken("node " + each.owner + " keeps the name " + each.name + ", and has no such agent");
     }
   }
+  auto wrong = [&](const std::string& node, const std::string& name, const std::string& how) {
+    broken("agent " + name + " of node " + node + how);
+  };
   for (auto& [id, node] : nodes)
     for (auto& name : *node.receivers) {
       auto granted = names.answer(registry::names::find_claim{name}).found;
@@ -254,10 +257,11 @@ void check_names(const node_sights& nodes, const registry::name_table& names,
       if (!granted && is_fleeting(id))
         continue; // it was taken for dead, and is alive
       if (!granted || granted->owner != id)
-        broken("agent " + name + " of node " + id + " gets messages, and its name is that of "
-               + (granted ? "node " + granted->owner : std::string{"nobody"}));
+        wrong(id, name,
+              " gets messages, and its name is that of "
+                + (granted ? "node " + granted->owner : std::string{"nobody"}));
       else if (!said || said->token != granted->token)
-        broken("agent " + name + " of node " + id + " is not said with the token of its claim");
+        wrong(id, name, " is not said with the token of its claim");
     }
 }
 
