@@ -195,6 +195,41 @@ TEST_CASE("an agent that callers did not reach gets no work that others can do u
   caf::anon_send_exit(hangs, caf::exit_reason::user_shutdown);
 }
 
+TEST_CASE("requests that an agent leaves unanswered make it unhealthy, and an answer well",
+          "[node]") {
+  testing::cluster c{
+    2, [](std::size_t, node_options& how) { how.services.registry.check_every = 1h; }};
+  std::promise<void> go_on;
+  auto hangs = c[0].system().spawn<caf::detached>(
+    [wait = go_on.get_future().share()](caf::event_based_actor*) -> caf::behavior {
+      return {[wait](const std::string&) { wait.get(); }, [](int) { return "slow"s; }};
+    });
+  auto is_unique = GENERATE(true, false);
+  REQUIRE(c[0].add_agent("slow", caf::actor_cast<caf::strong_actor_ptr>(hangs),
+                         agent_options{.unique = is_unique}));
+  auto is_well = [&] {
+    auto name = is_unique ? "slow"s : "slow@" + to_string(c[0].id());
+    auto answer = c[0].registry().service().ask(
+      registry::get_record{registry::record_kind::agent, name, {}}, 5s);
+    return answer && answer->found && answer->found->healthy;
+  };
+  auto ask = [&](duration wait) {
+    return c[1].request<std::string>(to_agent("slow"), wait, 1).has_value();
+  };
+  REQUIRE(c.until([&] { return ask(1s) && is_well(); }));
+  caf::anon_send(hangs, "hang"s);
+  for (auto count = 0; count < 10; ++count)
+    CHECK_FALSE(ask(20ms)); // who is that impatient says nothing
+  CHECK_FALSE(c.until([&] { return !is_well(); }, 200ms));
+  for (auto count = 0; count < 3; ++count)
+    CHECK_FALSE(ask(100ms));
+  CHECK(c.until([&] { return !is_well(); }));
+  go_on.set_value();
+  CHECK(ask(5s));
+  CHECK(c.until(is_well)); // nobody pings it for an hour
+  caf::anon_send_exit(hangs, caf::exit_reason::user_shutdown);
+}
+
 TEST_CASE("an operator is told of a service that has ended", "[node]") {
   test::lines log;
   testing::cluster c{1, [&](std::size_t, node_options& how) { how.log = log; }};

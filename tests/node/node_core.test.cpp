@@ -312,6 +312,29 @@ TEST_CASE_METHOD(one_node, "a claimed name is the id of its agent, whatever it e
   CHECK(found->id == "a@n2");
 }
 
+TEST_CASE_METHOD(one_node, "what becomes of a call is told of the record of its agent",
+                 "[node][core]") {
+  using registry::call_outcome;
+  auto told = [this](const std::string& agent, const std::string& node) {
+    out.clear();
+    step(node_core::call_ended{node, agent, call_outcome::timed_out});
+    auto found = only<node_core::report>();
+    if (found)
+      CHECK(found->what.outcome == call_outcome::timed_out);
+    return found ? to_text(found->what.key) : "nothing";
+  };
+  hear(change_kind::added, record_of(record_kind::agent, "a", "n2", 7));
+  hear(change_kind::added, agent_of("b", "n2"));
+  auto key = [](const std::string& name) {
+    return to_text(registry::record_key{record_kind::agent, name, "n2"});
+  };
+  CHECK(told("a", "n2") == key("a"));
+  CHECK(told("b", "n2") == key("b@n2"));
+  CHECK(told("b@n2", "n2") == "nothing"); // that is how it stands in the registry, not its id
+  CHECK(told("a", "n3") == "nothing");    // its name has moved
+  CHECK(told("nobody", "n2") == "nothing");
+}
+
 TEST_CASE_METHOD(one_node, "an agent of this node is found as the node says it", "[node][core]") {
   begin();
   registry::record made;

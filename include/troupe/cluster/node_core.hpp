@@ -91,8 +91,15 @@ public:
     bool on = false;
   };
 
+  /// So a call of somebody on this node to the agent of that node has ended.
+  struct call_ended {
+    std::string node;
+    std::string agent;
+    registry::call_outcome how = registry::call_outcome::succeeded;
+  };
+
   using event
-    = std::variant<told, lead, follow, add_agent, maintain, claims::put, claims::remove,
+    = std::variant<told, lead, follow, add_agent, maintain, call_ended, claims::put, claims::remove,
                    claims::leave, claims::begin, claims::bound, claims::outlived, claims::risen,
                    claims::heard<registry::put_report>, claims::heard<registry::owner_view>,
                    claims::heard<registry::names::claims>, claims::heard<registry::names::freed>,
@@ -141,6 +148,11 @@ public:
   /// All is here that the registry had when it was asked.
   struct caught_up {};
 
+  /// Tell the registry that a call to the agent with this record has ended so. May be left out.
+  struct report {
+    registry::report_outcome what;
+  };
+
   /// For the log.
   struct note {
     std::string text;
@@ -161,8 +173,8 @@ public:
   };
 
   using effect
-    = std::variant<found, gone, found_only, node_is, node_left, begin_registry, caught_up, note,
-                   warn, complain, settle, claims::ask, claims::done, claims::lost_name,
+    = std::variant<found, gone, found_only, node_is, node_left, begin_registry, caught_up, report,
+                   note, warn, complain, settle, claims::ask, claims::done, claims::lost_name,
                    claims::rise, liveness::ask, liveness::judge, liveness::give_up,
                    liveness::free_names, liveness::ping, liveness::recovered>;
   using effects = std::vector<effect>;
@@ -339,6 +351,16 @@ private:
     }
     self->status = what.on ? registry::record_status::maintenance : registry::record_status::active;
     say(claims::put{*std::move(self)}, id);
+  }
+
+  /// The registry refuses a report on a record that it does not have.
+  void handle(request_id, call_ended& what) {
+    for (auto& name : {what.agent, what.agent + '@' + what.node}) {
+      auto known
+        = copy_.table().answer(registry::get_record{registry::record_kind::agent, name, what.node});
+      if (known.found && agent_of(known.found->value) == what.agent)
+        return out_->push_back(report{{known.found->value.key, what.how}});
+    }
   }
 
   [[nodiscard]] std::optional<registry::record> own_record() const {

@@ -221,6 +221,11 @@ public:
     core_.step(claims::remove{id});
   }
 
+  /// So a call of somebody on this node to an agent of another one has ended.
+  void call_ended(const std::string& node, const std::string& agent, registry::call_outcome how) {
+    core_.step(node_core::call_ended{node, agent, how});
+  }
+
   /// Takes back all that this node ever said, for good. Calls `done` once all services have
   /// heard it, with the first problem.
   void leave(done_handler done) {
@@ -469,6 +474,10 @@ private:
   void perform(liveness::recovered& what) {
     tell_service(setup_.registry,
                  registry::report_outcome{what.what, registry::call_outcome::succeeded});
+  }
+
+  void perform(const node_core::report& what) {
+    tell_service(setup_.registry, what.what);
   }
 
   /// Null if there is no link.

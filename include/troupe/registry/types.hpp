@@ -36,7 +36,7 @@ struct registry_options {
   /// Removed records, and nodes disconnected without a break, are forgotten after this time.
   duration retention = std::chrono::hours{24};
   /// A record shows unhealthy after this many consecutive outcomes `unreachable` or `timed_out`
-  /// (report_outcome). Routers do not report theirs.
+  /// (report_outcome).
   std::uint32_t unhealthy_after = 3;
   /// An unhealthy record shows healthy again after this time; one more failure makes it unhealthy
   /// again.
@@ -186,8 +186,8 @@ constexpr std::string_view name_of(call_outcome outcome) noexcept {
   return index < call_outcome_names.size() ? call_outcome_names[index] : "unknown";
 }
 
-/// Reports how a call ended. Clients do not send it automatically, and the table trusts every
-/// report.
+/// Reports how a call ended. Nodes report those of their callers to agents of other nodes, each
+/// failure in a row up to a bound, and the first answer after it. The table trusts every report.
 struct report_outcome {
   using result = health_view;
 

@@ -48,6 +48,9 @@ struct router_events {
   std::function<void(const std::string& node)> link_wanted;
   /// An agent of this node has ended by itself.
   std::function<void(const std::string& agent)> agent_ended;
+  /// So a call to an agent of another node has ended, as far as others should hear of it; see
+  /// call_outcomes. Called on any thread.
+  std::function<void(const std::string& node, const std::string& agent, call_end how)> called{};
   /// Somebody asks the node to leave its cluster: says why it does not.
   std::function<problem(bool force)> may_leave = [](bool) {
     return problem{errc::failed, "this router has no node that could leave; ask that of a node"};
@@ -235,7 +238,8 @@ public:
     problem why{errc::outcome_unknown, "the link to node " + node
                                          + " was lost before the answer; the agent may have got "
                                            "the request"};
-    counts_.failed += entrance_->pending.lost(node, [&](detail::asker& each) { tell(each, why); });
+    counts_.failed
+      += entrance_->pending.lost(node, [&](detail::call& each) { tell(each.by, why); });
     if (there.line.empty() && there.outbox.what.empty())
       forget(found);
     else
@@ -282,7 +286,7 @@ public:
       counts_.unreachable += each.what.letters();
       ways().drop(node, each.taken);
       for (auto number : each.asked)
-        refuse(number, why);
+        end(number, why, call_end::unreachable);
     }
     forget(found);
   }
@@ -392,7 +396,9 @@ private:
       return hand_over(where.agents.front(), what, wanted);
     if (!self_->current_message_id().is_request())
       return fire(where, what.from, what.payload);
-    auto number = open_request(where.node, what.timeout);
+    auto says_how_it_is = wanted == word::answer && what.timeout >= least_patience;
+    auto number = open_request(where.node, what.timeout,
+                               says_how_it_is ? where.agents.front() : std::string{});
     if (!number)
       return ways().drop(where.node, where.bytes);
     auto why = enclose(where, {wanted,
@@ -437,7 +443,7 @@ private:
                                                    + "' lives on another node than the one asked, "
                                                      "and handles are of use only with a link to "
                                                      "its own; send to its id instead"}));
-    auto number = open_request(node, what.timeout);
+    auto number = open_request(node, what.timeout, {});
     if (!number)
       return;
     with_link(node, [this, number = *number,
@@ -489,9 +495,13 @@ private:
       ++counts_.refused;
   }
 
+  /// Who waits less long for an answer says nothing about the agent when it gives up.
+  static constexpr duration least_patience = std::chrono::milliseconds{100};
+
   /// Opens a request to `node` for the sender of the current message, which is told if there are
-  /// too many.
-  std::optional<caf::message_id> open_request(const std::string& node, duration timeout) {
+  /// too many. How it ends says how `agent` is, if one is named.
+  std::optional<caf::message_id> open_request(const std::string& node, duration timeout,
+                                              std::string agent) {
     auto& pending = entrance_->pending;
     auto asks = detail::asker::of(self_);
     if (auto open = pending.size(); open >= options_.max_pending) {
@@ -500,7 +510,7 @@ private:
       return std::nullopt;
     }
     auto id = caf::message_id{enclosed_request | ++last_request_}.with_normal_priority();
-    pending.open(id.request_id().integer_value(), std::move(asks), node,
+    pending.open(id.request_id().integer_value(), {std::move(asks), std::move(agent)}, node,
                  to_time(self_->clock().now() + detail::patience(timeout)));
     await_deadlines();
     return id;
@@ -513,15 +523,30 @@ private:
       return;
     patience_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] {
       auto late = detail::in_our_words(caf::make_error(caf::sec::request_timeout));
-      entrance_->pending.expire(to_time(self_->clock().now()), [&](detail::asker& asks) {
-        asks.tell(self_->ctrl(), caf::make_message(late), self_->context());
-      });
+      entrance_->pending.expire(
+        to_time(self_->clock().now()), [&](detail::call& each, const std::string& node) {
+          each.by.tell(self_->ctrl(), caf::make_message(late), self_->context());
+          note_failure(each, node, call_end::timed_out);
+        });
       await_deadlines();
     });
   }
 
   void refuse(std::uint64_t number, const problem& why) {
-    entrance_->pending.finish(number, [&](detail::asker& asks) { tell(asks, why); });
+    entrance_->pending.finish(number, [&](detail::call& each, const auto&) { tell(each.by, why); });
+  }
+
+  /// Refuses it because nothing reached its agent.
+  void end(std::uint64_t number, const problem& why, call_end how) {
+    entrance_->pending.finish(number, [&](detail::call& each, const std::string& node) {
+      tell(each.by, why);
+      note_failure(each, node, how);
+    });
+  }
+
+  void note_failure(const detail::call& which, const std::string& node, call_end how) {
+    if (!which.agent.empty())
+      entrance_->outcomes.failed(to_time(self_->clock().now()), node, which.agent, how);
   }
 
   void tell(detail::asker& asks, const problem& why) {
@@ -803,7 +828,7 @@ public:
   router_access(caf::actor_system& sys, std::string node, router_options options,
                 router_events events, idle_options idle = {}, node_finder nodes = {})
     : system_(&sys),
-      entrance_(std::make_shared<detail::entrance>(node, options, std::move(nodes))),
+      entrance_(std::make_shared<detail::entrance>(node, options, events.called, std::move(nodes))),
       inside_(
         sys.spawn<node_router>(entrance_, std::move(node), options, std::move(events), idle)) {}
 

@@ -220,11 +220,13 @@ private:
     compat::relay(
       self_, agent, detail::patience(what.timeout), what.payload,
       [this, id](caf::message answer) {
-        pending_.finish(id, [&](caf::response_promise& to) { to.deliver(std::move(answer)); });
+        pending_.finish(
+          id, [&](caf::response_promise& to, const auto&) { to.deliver(std::move(answer)); });
       },
       [this, id](const caf::error& said) {
-        pending_.finish(id,
-                        [&](caf::response_promise& to) { to.deliver(detail::in_our_words(said)); });
+        pending_.finish(id, [&](caf::response_promise& to, const auto&) {
+          to.deliver(detail::in_our_words(said));
+        });
       });
   }
 

@@ -117,6 +117,16 @@ struct node::inside {
     asks.agent_ended = [member](const std::string& agent) {
       run_on_member(*member, [agent](cluster::member_state& state) { state.agent_ended(agent); });
     };
+    asks.called
+      = [member](const std::string& node, const std::string& agent, router::call_end how) {
+          run_on_member(*member, [node, agent, how](cluster::member_state& state) {
+            state.call_ended(node, agent,
+                             how == router::call_end::answered ? registry::call_outcome::succeeded
+                             : how == router::call_end::timed_out
+                               ? registry::call_outcome::timed_out
+                               : registry::call_outcome::unreachable);
+          });
+        };
     if (data_.is_durable())
       if (auto why = open_group())
         return why;

@@ -17,12 +17,20 @@
 #include "troupe/router/detail/agent_table.hpp"
 #include "troupe/router/detail/answers.hpp"
 #include "troupe/router/detail/asker.hpp"
+#include "troupe/router/detail/call_outcomes.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/open_requests.hpp"
 #include "troupe/router/detail/routes.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::router::detail {
+
+/// A request to another node.
+struct call {
+  asker by;
+  /// Whose answer says that it is well. Empty: none does.
+  std::string agent;
+};
 
 /// The part of a router that works in the thread which brings a message: hands on what comes
 /// for agents, and answers to those who wait for them. So between a link and either there is no
@@ -32,14 +40,20 @@ namespace troupe::router::detail {
 /// Thread-safe; outlives the state of its actor, which closes it.
 class entrance {
 public:
-  entrance(std::string node, const router_options& options, node_finder nodes)
-    : ways(std::move(node), options), going_out(options), nodes_(std::move(nodes)) {}
+  entrance(std::string node, const router_options& options, call_outcomes::teller called,
+           node_finder nodes)
+    : ways(std::move(node), options),
+      outcomes(std::move(called)),
+      going_out(options),
+      nodes_(std::move(nodes)) {}
 
   agent_table agents;
   /// To the agents of all nodes.
   routes ways;
   /// By the numbers of their requests.
-  open_requests<std::string, asker> pending;
+  open_requests<std::string, call> pending;
+  /// What becomes of these.
+  call_outcomes outcomes;
   /// To those who ask over links.
   answers going_out;
 
@@ -111,8 +125,8 @@ public:
   /// at the end of its life, when nobody may hold it any more.
   void close() {
     closed_.store(true, std::memory_order_release);
-    pending.clear([](asker& each) {
-      each.tell(nullptr, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
+    pending.clear([](call& each) {
+      each.by.tell(nullptr, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
     });
     agents.clear();
     going_out.clear();
@@ -132,8 +146,10 @@ private:
     if (going_out.take(self, what, context))
       return true;
     auto number = what.mid.request_id().integer_value();
-    auto deliver = [&](asker& to) {
-      going_out.tell(self, std::move(to), in_our_words(std::move(what.payload)), context);
+    auto deliver = [&](call& to, const std::string& node) {
+      if (!to.agent.empty() && !what.payload.match_elements<caf::error>())
+        outcomes.answered(node, to.agent);
+      going_out.tell(self, std::move(to.by), in_our_words(std::move(what.payload)), context);
     };
     // From this process, or without a sender, it is CAF's word for what never got there.
     if (!nodes_ || !what.sender || what.sender->node() == self->node())

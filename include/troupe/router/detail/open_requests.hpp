@@ -36,7 +36,7 @@ public:
       sent_[found->second.whom].insert(number);
   }
 
-  /// Ends with `deliver(answer)` what has waited too long.
+  /// Ends with `deliver(answer, whom)` what has waited too long.
   template <class Deliver>
   void expire(time_point now, Deliver deliver) {
     for (;;) {
@@ -58,24 +58,24 @@ public:
     return deadlines_.begin()->first;
   }
 
-  /// Ends a request with `deliver(answer)`; returns false if it is over already.
+  /// Ends a request with `deliver(answer, whom)`; returns false if it is over already.
   template <class Deliver>
   bool finish(std::uint64_t number, Deliver deliver) {
     auto found = take(number);
     if (!found)
       return false;
-    deliver(found.mapped().answer);
+    deliver(found.mapped().answer, found.mapped().whom);
     return true;
   }
 
-  /// Ends a request with `deliver(answer)`, if it was `who` that was asked. Returns false if it is
-  /// over already, or somebody else was asked: then it stays open.
+  /// Ends a request with `deliver(answer, whom)`, if it was `who` that was asked. Returns false if
+  /// it is over already, or somebody else was asked: then it stays open.
   template <class Deliver>
   bool finish_by(const Key& who, std::uint64_t number, Deliver deliver) {
     auto found = take(number, &who);
     if (!found)
       return false;
-    deliver(found.mapped().answer);
+    deliver(found.mapped().answer, found.mapped().whom);
     return true;
   }
 

@@ -467,6 +467,10 @@ private:
         [](const node_answer&) {});
   }
 
+  void perform(cluster::node_core::report& what) {
+    ask(registry_question{what.what}, [](const node_answer&) {});
+  }
+
   // -- links -------------------------------------------------------------------------------------
 
   void beat() {
