@@ -313,6 +313,32 @@ TEST_CASE("a machine that joins sends its request to a member of its cluster onl
   asks(test::throwaway_ca{}.issue("bob"), "another cluster");
 }
 
+TEST_CASE("a machine that joins takes the certificate of a CA only from that CA", "[net]") {
+  test::throwaway_ca ca;
+  auto real = ca.authority().own();
+  auto eve = security::key_pair::make();
+  auto now = read_calendar();
+  auto issued = ca.authority().issue(
+    eve.public_half(), {"eve", security::role::member, security::rights::operate, 1h}, now);
+  REQUIRE(issued);
+  // The key and the name of the CA; all else is as a member of the cluster likes.
+  auto called = security::detail::name_of(real.native());
+  REQUIRE(called);
+  auto forged = security::detail::certificate_maker{::X509_get0_pubkey(real.native()), *called,
+                                                    now - 1h, now + 87'600h}
+                  .with(NID_basic_constraints, "critical,CA:TRUE")
+                  .with(NID_key_usage, "critical,keyCertSign,cRLSign")
+                  .sign(eve);
+  auto joins = [&](const security::certificate& shown) {
+    auto member = security::credentials::make(eve, *issued, shown, now);
+    REQUIRE(member);
+    ends them{joiner(ca.authority()), make_tls_streams(*member, true)};
+    return them.shake_hands().first == progress::done;
+  };
+  CHECK(joins(real));
+  CHECK_FALSE(joins(forged));
+}
+
 TEST_CASE("whoever asks to join is heard without a certificate where strangers are admitted",
           "[net]") {
   test::throwaway_ca ca;
