@@ -163,6 +163,23 @@ SCENARIO("what a CA revokes is in a list beside it", "[security]") {
         CHECK_FALSE(load()->since(*again));
       }
     }
+    WHEN("that is revoked, and another one where the clock of the CA is days ahead") {
+      REQUIRE(revoke(data, *ca, *book, *book->find(issued->serial, now), now));
+      auto other = issue_into(folder / "n2", *ca, *book, {"n2", role::member, rights::use}, now);
+      REQUIRE(other);
+      auto list_at = [&](duration late) {
+        REQUIRE(revoke(data, *ca, *book, *book->find(other->serial, now), now + late));
+        return *load();
+      };
+      constexpr auto year = 24h * 365;
+      THEN("the list still has the first one, which is valid for whoever has the right time") {
+        CHECK(list_at(year + 48h).since(*issued) == now);
+        CHECK(list_at(year + 24h * 29).since(*issued) == now);
+      }
+      THEN("the list lacks it a month after its end") {
+        CHECK_FALSE(list_at(year + 24h * 31).since(*issued));
+      }
+    }
     WHEN("all of the identity is revoked, by its name") {
       auto which = book->find("n1", now);
       REQUIRE(which);
