@@ -38,7 +38,8 @@ struct table_options {
   /// How often a process may raise its boot number above one that peers know: two processes with
   /// one identity would outbid each other forever.
   std::uint32_t max_rises = 16;
-  /// Nodes without a link whose boot number is remembered; the one gone for longest is forgotten.
+  /// Nodes without a link whose boot number is remembered; the one gone for longest is forgotten,
+  /// clients first.
   std::uint32_t max_remembered = 4096;
 };
 
