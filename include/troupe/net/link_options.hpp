@@ -78,11 +78,11 @@ struct link_options {
   std::size_t chunk_bytes = 512U << 10U;
   /// A link with more bytes waiting to be written is closed.
   std::size_t max_queued_bytes = 64U << 20U;
-  /// Bytes waiting to be written on all links together. Beyond it the link with most of them is
-  /// closed.
+  /// Bytes waiting to be written on all links together. Beyond it the largest link of the peer with
+  /// most of them is closed.
   std::size_t max_all_queued_bytes = 256U << 20U;
   /// Bytes of payloads longer than chunk_bytes that have arrived in part, on all links together.
-  /// Beyond it the link with most of them is closed.
+  /// Beyond it the largest link of the peer with most of them is closed.
   std::size_t max_all_collected_bytes = 256U << 20U;
   /// on_full is called from this many waiting bytes on, on_drained when drained_bytes or fewer are
   /// left.
