@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <array>
+#include <cstdint>
 #include <string>
 
 namespace basp_filter_test {
@@ -30,7 +31,8 @@ TEST_CASE("a header is read as BASP writes it", "[net][wire]") {
   std::array<std::byte, basp_header::wire_bytes> bytes{};
   bytes[0] = std::byte{2};
   bytes[3] = std::byte{1};
-  bytes[6] = std::byte{1}; // 256 bytes
+  bytes[6] = std::byte{1};    // 256 bytes
+  bytes[8] = std::byte{0x80}; // an answer
   bytes[23] = std::byte{7};
   bytes[31] = std::byte{9};
   auto header = basp_header::from_bytes(bytes);
@@ -39,6 +41,7 @@ TEST_CASE("a header is read as BASP writes it", "[net][wire]") {
   CHECK(header.payload_bytes == 256);
   CHECK(header.source == 7);
   CHECK(header.destination == 9);
+  CHECK(header.data == std::uint64_t{1} << 63U);
 }
 
 TEST_CASE("the first message has to be the handshake", "[net]") {
@@ -71,6 +74,10 @@ TEST_CASE("a linked peer may send messages and nothing for others", "[net]") {
     {"a heartbeat of 4 GiB", {heartbeat, 0, 0xfffffff0U, 0, 0}, decision::close},
     {"a message to be routed", {routed_message, 0, 100, 1, 2}, decision::drop},
     {"the spawn server", {direct_message, 1, 100, 1, 2}, decision::pass},
+    {"the other server of CAF", {direct_message, 1, 100, 1, 1}, decision::drop},
+    {"a message of a stream",
+     {direct_message, 0, 100, 1, 2, basp_header::of_stream},
+     decision::drop},
     {"monitor", {monitor_message, 0, 8, 0, 2}, decision::pass},
     {"a long monitor", {monitor_message, 0, 65'537, 0, 2}, decision::close},
     {"a second handshake", {server_handshake, 0, 20, 0, 0}, decision::close},
@@ -96,6 +103,7 @@ TEST_CASE("spawning can be turned off", "[net]") {
 TEST_CASE("who monitors is who greeted, and what is monitored is here", "[net]") {
   for (auto operation : {monitor_message, down_message}) {
     auto filter = shaken();
+    CHECK(filter.pinned_bytes() == "peerself"sv.size());
     CHECK(filter.header({operation, 0, 8, 0, 2}).what == decision::pass);
     CHECK(filter.payload("peerself").what == decision::pass);
     CHECK(filter.payload("peerthird").what == decision::close);

@@ -376,7 +376,7 @@ TEST_CASE("what is no troupe node is told from what is none at all", "[net]") {
        auto said = peer.hear();
        auto self = std::get<net::hello>(*said);
        self.node = node_number(9);
-       self.basp_node += "9";
+       self.basp_node.back() = self.basp_node.back() == '9' ? '8' : '9';
        peer.send(net::to_wire(net::answer{net::verdict::go, self}));
        peer.hear();
      },

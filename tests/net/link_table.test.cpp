@@ -435,4 +435,22 @@ TEST_CASE_METHOD(proving_table, "a client cannot keep a member away as the proce
   }
 }
 
+TEST_CASE_METHOD(proving_table, "a client cannot have a node forget the members that are away",
+                 "[net]") {
+  auto as_member = certified(node_of(9), role::member);
+  step(ended{1});
+  REQUIRE(verdict_on(test::member(9, 7, 5), as_member) == verdict::go);
+  step(broken{last_id});
+  auto as_client = certified(node_of(20), role::client);
+  for (std::uint32_t count = 0; count <= table_options{}.max_remembered; ++count) {
+    auto eve = test::member(8);
+    eve.as = role::client;
+    eve.basp_node = "eve" + std::to_string(count); // each process of a client has another id
+    eve.node = client_id(node_of(20), eve.basp_node);
+    REQUIRE(verdict_on(eve, as_client) == verdict::go);
+    step(broken{last_id});
+  }
+  CHECK(verdict_on(test::member(9, 7, 2), as_member) == verdict::old_boot);
+}
+
 } // namespace link_table_test

@@ -284,6 +284,64 @@ SCENARIO("strangers hold no honest node up", "[net][hostile]") {
   }
 }
 
+TEST_CASE("a client cannot keep a member away with the beginning of the id of its process",
+          "[net][hostile]") {
+  throwaway_ca ca;
+  test_node ann{{.node = 1, .credentials = ca.issue("ann")}};
+  auto where = ann.listen();
+  test_node bob{{.node = 2, .credentials = ca.issue("bob")}};
+  auto process = bob.gate().self().basp_node;
+  auto eve = ca.issue("eve", security::role::client, security::rights::read);
+  auto wire = test::raw_peer::connect(where);
+  net::tls_stream stream{wire.descriptor(), net::side::dialled, eve->context(read_calendar())};
+  REQUIRE(stream.handshake() == net::progress::done); // the socket blocks
+  auto say = [&](const std::string& what) {
+    return stream.write(std::as_bytes(std::span{what})).bytes == what.size();
+  };
+  auto receive = [&](std::size_t size) {
+    std::string heard(size, '\0');
+    std::size_t done = 0;
+    while (done < size) {
+      auto got = stream.read(std::as_writable_bytes(std::span{heard}).subspan(done));
+      if (got.state != net::progress::done)
+        break;
+      done += got.bytes;
+    }
+    return heard.substr(0, done);
+  };
+  net::hello self;
+  self.as = net::role::client;
+  self.cluster = test::cluster_number(7);
+  self.boot = 1;
+  SECTION("of which it says a part") {
+    self.basp_node = process.substr(0, process.size() - 1);
+  }
+  SECTION("of which it says no more than its kind") {
+    self.basp_node = process.substr(0, 1);
+  }
+  SECTION("behind which it says more") {
+    self.basp_node = process + '\0';
+  }
+  self.node = net::client_id(eve->self().node, self.basp_node);
+  REQUIRE(say(net::to_wire(self)));
+  if (auto size = net::body_bytes(receive(net::greeting_head_bytes))) {
+    auto said = net::from_wire(receive(*size));
+    REQUIRE(said);
+    auto& answer = std::get<net::answer>(*said);
+    if (answer.said == net::verdict::go) {
+      say(net::to_wire(net::commit{}));
+      auto header = receive(net::basp_header::wire_bytes);
+      REQUIRE(header.size() == net::basp_header::wire_bytes);
+      auto seen = net::basp_header::from_bytes(std::as_bytes(std::span{header}));
+      auto payload = receive(seen.payload_bytes);
+      say(header + process + payload.substr(answer.from.basp_node.size()));
+    }
+  }
+  REQUIRE(testing::comes_true([&] { return ann.ups() > 0 || !ann.gate().refused().empty(); }));
+  CHECK(ann.ups() == 0);
+  CHECK(trouble(bob, where).empty());
+}
+
 TEST_CASE("a peer that has proven who it is and then sends more than a greeting is refused",
           "[net][hostile]") {
   throwaway_ca ca;
@@ -297,7 +355,8 @@ TEST_CASE("a peer that has proven who it is and then sends more than a greeting 
   self.node = bob->self().node;
   self.cluster = test::cluster_number(7);
   self.boot = 1;
-  self.basp_node = "bob";
+  self.basp_node = ann.gate().self().basp_node;
+  self.basp_node.back() = self.basp_node.back() == '9' ? '8' : '9';
   auto say = [&](const std::string& what) {
     REQUIRE(stream.write(std::as_bytes(std::span{what})).bytes == what.size());
   };

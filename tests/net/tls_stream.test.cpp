@@ -1,6 +1,7 @@
 #include "troupe/net/tls_stream.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
@@ -312,6 +313,32 @@ TEST_CASE("a machine that joins sends its request to a member of its cluster onl
   asks(test::throwaway_ca{}.issue("bob"), "another cluster");
 }
 
+TEST_CASE("a machine that joins takes the certificate of a CA only from that CA", "[net]") {
+  test::throwaway_ca ca;
+  auto real = ca.authority().own();
+  auto eve = security::key_pair::make();
+  auto now = read_calendar();
+  auto issued = ca.authority().issue(
+    eve.public_half(), {"eve", security::role::member, security::rights::operate, 1h}, now);
+  REQUIRE(issued);
+  // The key and the name of the CA; all else is as a member of the cluster likes.
+  auto called = security::detail::name_of(real.native());
+  REQUIRE(called);
+  auto forged = security::detail::certificate_maker{::X509_get0_pubkey(real.native()), *called,
+                                                    now - 1h, now + 87'600h}
+                  .with(NID_basic_constraints, "critical,CA:TRUE")
+                  .with(NID_key_usage, "critical,keyCertSign,cRLSign")
+                  .sign(eve);
+  auto joins = [&](const security::certificate& shown) {
+    auto member = security::credentials::make(eve, *issued, shown, now);
+    REQUIRE(member);
+    ends them{joiner(ca.authority()), make_tls_streams(*member, true)};
+    return them.shake_hands().first == progress::done;
+  };
+  CHECK(joins(real));
+  CHECK_FALSE(joins(forged));
+}
+
 TEST_CASE("whoever asks to join is heard without a certificate where strangers are admitted",
           "[net]") {
   test::throwaway_ca ca;
@@ -460,6 +487,47 @@ TEST_CASE("nothing is sent with which a later connection could do without a proo
   REQUIRE(them.shake_hands() == both_done);
   char piece = 0;
   CHECK(::recv(them.wire_one.get(), &piece, 1, MSG_PEEK) == -1); // no session tickets
+}
+
+TEST_CASE("a peer that changes its keys without end is not read any more", "[net]") {
+  test::throwaway_ca ca;
+  std::array<int, 2> made{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, made.data()) == 0);
+  net::socket theirs{made[0]};
+  net::socket ours{made[1]};
+  auto bob = make_tls_streams(ca.issue("bob"), true)(ours.get(), side::accepted);
+  // A stranger that asks to join: it needs no certificate for this.
+  auto context = security::make_join_context();
+  auto stranger = security::detail::own(::SSL_new(context.get()));
+  security::peer_check check{security::fingerprint_of(ca.authority().key())};
+  check.attach(stranger.get());
+  ::SSL_set_fd(stranger.get(), theirs.get());
+  ::SSL_set_connect_state(stranger.get());
+  for (auto turns = 0; turns < 20; ++turns) {
+    ::SSL_do_handshake(stranger.get());
+    bob->handshake();
+  }
+  REQUIRE(::SSL_is_init_finished(stranger.get()) == 1);
+  auto change_keys = [&](std::size_t count) {
+    for (; count > 0; --count) {
+      REQUIRE(::SSL_key_update(stranger.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
+      REQUIRE(::SSL_do_handshake(stranger.get()) == 1);
+    }
+  };
+  auto large = GENERATE(false, true); // a greeting is read in small pieces
+  std::string piece(large ? 65'536 : 16, '\0');
+  auto into = std::as_writable_bytes(std::span{piece});
+  constexpr std::size_t at_once = 64;
+  for (std::size_t count = 0; count < tls_stream::max_key_changes; count += at_once) {
+    change_keys(at_once);
+    CHECK(bob->read(into).state == progress::wait_read);
+  }
+  REQUIRE(::SSL_write(stranger.get(), "hello", 5) == 5);
+  CHECK(bob->read(into).bytes == 5);
+  change_keys(1);
+  REQUIRE(::SSL_write(stranger.get(), "hello", 5) == 5);
+  CHECK(bob->read(into).state == progress::failed);
+  CHECK_THAT(bob->trouble(), ContainsSubstring("changes its keys"));
 }
 
 TEST_CASE("what has come before damage on the wire is read, and then the damage is told", "[net]") {

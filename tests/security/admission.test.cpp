@@ -461,6 +461,8 @@ TEST_CASE("a book of invitations with a line that cannot be read is refused, wit
     REQUIRE_FALSE(book);
     CHECK(book.error().code == errc::damaged);
     CHECK_THAT(book.error().detail, ContainsSubstring("line 2"));
+    // What cannot be read may say that a token was used: without it that could be used again.
+    CHECK_THAT(book.error().detail, ContainsSubstring("remove the file"));
     CHECK(known_invitations::read(where).error().code == errc::damaged);
     std::filesystem::resize_file(file, size);
   }

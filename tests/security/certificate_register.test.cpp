@@ -119,6 +119,13 @@ SCENARIO("a CA remembers what it has issued and revoked", "[security]") {
         CHECK(book->list({}, now + 61min).size() == 0);
       }
     }
+    WHEN("what was revoked later has a lower number, as in a register that was put together") {
+      REQUIRE(book->enter(revocation{"aa", first.node, now, 7}));
+      REQUIRE(book->enter(revocation{"bb", third.node, now, 3}));
+      THEN("the highest number counts") {
+        CHECK(book->last_number() == 7);
+      }
+    }
     WHEN("an identity is revoked") {
       REQUIRE(book->enter(revocation{"aa", first.node, now, 1}));
       REQUIRE(book->enter(revocation{{}, first.node, now + 1s, 2}));
@@ -128,7 +135,10 @@ SCENARIO("a CA remembers what it has issued and revoked", "[security]") {
         auto list = book->list({}, now + 61min);
         CHECK(list.certificates.empty());
         CHECK(list.identities == std::map<node_id, wall_time>{{first.node, now + 1s}});
+        CHECK(book->list({}, now).certificates.empty()); // "aa" has not ended
         CHECK(book->list({}, now + 3h).size() == 0);
+        REQUIRE(book->enter(made("ac", "ann", ann, 30min))); // ends before the one before it
+        CHECK(book->list({}, now + 61min).identities == list.identities);
       }
       THEN("its name still means it, so that it can be said again") {
         CHECK(book->find("ann", now)->last == second);
@@ -147,9 +157,8 @@ SCENARIO("a CA remembers what it has issued and revoked", "[security]") {
     test::temporary_folder folder;
     REQUIRE(certificate_register::open(folder.path())->enter(made("aa", "ann", key_pair::make())));
     for (auto* line : {"no json", "{}", R"({"issued":{},"revoked":{}})"}) {
-      CAPTURE(line);
-      std::ofstream{folder / "issued.jsonl", std::ios::app} << line << '\n';
       THEN(std::string{"it is refused, with the place: "} + line) {
+        std::ofstream{folder / "issued.jsonl", std::ios::app} << line << '\n';
         auto book = certificate_register::open(folder.path());
         REQUIRE_FALSE(book);
         CHECK(book.error().code == errc::damaged);

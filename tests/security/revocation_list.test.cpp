@@ -163,6 +163,23 @@ SCENARIO("what a CA revokes is in a list beside it", "[security]") {
         CHECK_FALSE(load()->since(*again));
       }
     }
+    WHEN("that is revoked, and another one where the clock of the CA is days ahead") {
+      REQUIRE(revoke(data, *ca, *book, *book->find(issued->serial, now), now));
+      auto other = issue_into(folder / "n2", *ca, *book, {"n2", role::member, rights::use}, now);
+      REQUIRE(other);
+      auto list_at = [&](duration late) {
+        REQUIRE(revoke(data, *ca, *book, *book->find(other->serial, now), now + late));
+        return *load();
+      };
+      constexpr auto year = 24h * 365;
+      THEN("the list still has the first one, which is valid for whoever has the right time") {
+        CHECK(list_at(year + 48h).since(*issued) == now);
+        CHECK(list_at(year + 24h * 29).since(*issued) == now);
+      }
+      THEN("the list lacks it a month after its end") {
+        CHECK_FALSE(list_at(year + 24h * 31).since(*issued));
+      }
+    }
     WHEN("all of the identity is revoked, by its name") {
       auto which = book->find("n1", now);
       REQUIRE(which);
@@ -225,8 +242,57 @@ TEST_CASE("a certificate is renewed for the same key, into no other identity's f
   CHECK(renewed->valid_until == first->valid_until + 24h);
   CHECK((*credentials::load(folder / "n1", now + 24h))->self() == *renewed);
   CHECK(renew_into(folder / "n2", *ca, *book, which, now).error().code == errc::in_use);
+  // Also one that has no certificate yet.
+  std::filesystem::remove(folder / "n2" / "node.pem");
+  CHECK(renew_into(folder / "n2", *ca, *book, which, now).error().code == errc::in_use);
   REQUIRE(renew_into(folder / "new", *ca, *book, which, now));
   CHECK_FALSE(std::filesystem::exists(folder / "new" / "identity.key"));
+}
+
+TEST_CASE("a list that is full is not made longer, and nothing is revoked then", "[security]") {
+  test::temporary_folder folder;
+  auto data = folder / "data";
+  REQUIRE(make_own_authority(data, key_pair::make(), "n0", now));
+  auto ca = authority::load(folder / "data" / "ca");
+  auto book = certificate_register::open(folder / "data" / "ca");
+  REQUIRE(ca);
+  REQUIRE(book);
+  auto issued = issue_into(folder / "n1", *ca, *book, {"n1", role::member, rights::use}, now);
+  REQUIRE(issued);
+  auto revoke_it = [&] { return revoke(data, *ca, *book, *book->find(issued->serial, now), now); };
+  auto put = [&](std::size_t count) {
+    REQUIRE(storage::write_private(folder / "data" / "revoked.list", ca->sign(list_of(count))));
+  };
+  put(revocation_list::max_entries);
+  CHECK(revoke_it().error_or().code == errc::limit_reached);
+  CHECK_FALSE(book->revoked_since(book->find(issued->serial, now)->last));
+  put(revocation_list::max_entries - 1);
+  REQUIRE(revoke_it());
+  CHECK(load_revocation_list(data, ca->key())->size() == revocation_list::max_entries);
+}
+
+TEST_CASE("a node knows that it would exclude itself", "[security]") {
+  test::temporary_folder folder;
+  auto data = folder / "data";
+  REQUIRE(make_own_authority(data, key_pair::make(), "n0", now));
+  auto ca = authority::load(folder / "data" / "ca");
+  auto book = certificate_register::open(folder / "data" / "ca");
+  REQUIRE(ca);
+  REQUIRE(book);
+  auto first = facts_of(*certificate::load(folder / "data" / "node.pem"));
+  REQUIRE(first);
+  REQUIRE(renew_into(data, *ca, *book, book->find("n0", now)->last, now));
+  auto second = facts_of(*certificate::load(folder / "data" / "node.pem"));
+  REQUIRE(second);
+  auto other = issue_into(folder / "n1", *ca, *book, {"n1", role::member, rights::use}, now);
+  REQUIRE(other);
+  auto excludes
+    = [&](const std::string& called) { return excludes_own_node(data, *book->find(called, now)); };
+  CHECK(excludes("n0"));
+  CHECK(excludes(second->serial));
+  CHECK_FALSE(excludes(first->serial)); // which it does not use any more
+  CHECK_FALSE(excludes("n1"));
+  CHECK_FALSE(excludes(other->serial));
 }
 
 } // namespace revocation_list_test

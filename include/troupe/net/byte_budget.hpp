@@ -6,22 +6,24 @@
 #include <mutex>
 #include <optional>
 
+#include "troupe/core/ids.hpp"
 #include "troupe/net/types.hpp"
 
 namespace troupe::net {
 
 /// The bytes that all links of a node hold in memory for one purpose. When they exceed the bound,
-/// the link that holds most gives way: otherwise many peers, each within the bound of its own link,
-/// would fill the memory.
+/// the largest link of the user whose links hold most gives way: otherwise many peers, each within
+/// the bound of its own link, would fill the memory, and one with many links would have those of
+/// others closed.
 ///
-/// For any thread. Cost: O(log n) in links; O(n) each time that a link gives way.
+/// For any thread. Cost: O(log n) in links; O(n log n) each time that a link gives way.
 class byte_budget {
 public:
   explicit byte_budget(std::size_t most) : most_(most) {}
 
-  /// `which` holds `bytes` from now on. Returns the link to close, if there is one. A link that was
-  /// returned does not count any more.
-  std::optional<connection_id> hold(connection_id which, std::size_t bytes) {
+  /// `which`, a link of `user`, holds `bytes` from now on. Returns the link to close, if there is
+  /// one. A link that was returned does not count any more.
+  std::optional<connection_id> hold(connection_id which, const node_id& user, std::size_t bytes) {
     std::lock_guard guard{mutex_};
     auto& held = held_[which];
     if (held.gives_way)
@@ -29,13 +31,14 @@ public:
     all_ += bytes;
     all_ -= held.bytes;
     held.bytes = bytes;
+    held.user = user;
     if (all_ <= most_)
       return std::nullopt;
-    auto largest = std::ranges::max_element(
-      held_, {}, [](auto& each) { return each.second.gives_way ? 0 : each.second.bytes; });
-    all_ -= largest->second.bytes;
-    largest->second = {0, true};
-    return largest->first;
+    auto& [largest, its] = largest_of(largest_user());
+    all_ -= its.bytes;
+    its.bytes = 0;
+    its.gives_way = true;
+    return largest;
   }
 
   /// The link is gone.
@@ -55,11 +58,26 @@ private:
   struct share {
     std::size_t bytes = 0;
     bool gives_way = false;
+    node_id user{};
   };
+
+  using shares = std::map<connection_id, share>;
+
+  [[nodiscard]] node_id largest_user() const {
+    std::map<node_id, std::size_t> all;
+    for (auto& [link, each] : held_)
+      all[each.user] += each.bytes;
+    return std::ranges::max_element(all, {}, [](auto& each) { return each.second; })->first;
+  }
+
+  shares::value_type& largest_of(const node_id& user) {
+    return *std::ranges::max_element(
+      held_, {}, [&](auto& each) { return each.second.user == user ? each.second.bytes : 0; });
+  }
 
   const std::size_t most_;
   mutable std::mutex mutex_;
-  std::map<connection_id, share> held_;
+  shares held_;
   std::size_t all_ = 0;
 };
 
@@ -76,8 +94,9 @@ class budget_share {
 public:
   static constexpr std::size_t step = 64U << 10U;
 
-  /// `of` must outlive it.
-  budget_share(byte_budget& of, connection_id which) : of_(of), which_(which) {}
+  /// Of a link of `user`. `of` must outlive it.
+  budget_share(byte_budget& of, connection_id which, const node_id& user)
+    : of_(of), which_(which), user_(user) {}
   budget_share(const budget_share&) = delete;
   budget_share& operator=(const budget_share&) = delete;
 
@@ -91,12 +110,13 @@ public:
     if (steps == told_)
       return std::nullopt;
     told_ = steps;
-    return of_.hold(which_, bytes);
+    return of_.hold(which_, user_, bytes);
   }
 
 private:
   byte_budget& of_;
   connection_id which_;
+  node_id user_;
   std::size_t told_ = 0;
 };
 

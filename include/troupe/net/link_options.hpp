@@ -38,7 +38,8 @@ struct table_options {
   /// How often a process may raise its boot number above one that peers know: two processes with
   /// one identity would outbid each other forever.
   std::uint32_t max_rises = 16;
-  /// Nodes without a link whose boot number is remembered; the one gone for longest is forgotten.
+  /// Nodes without a link whose boot number is remembered; the one gone for longest is forgotten,
+  /// clients first.
   std::uint32_t max_remembered = 4096;
 };
 
@@ -77,11 +78,11 @@ struct link_options {
   std::size_t chunk_bytes = 512U << 10U;
   /// A link with more bytes waiting to be written is closed.
   std::size_t max_queued_bytes = 64U << 20U;
-  /// Bytes waiting to be written on all links together. Beyond it the link with most of them is
-  /// closed.
+  /// Bytes waiting to be written on all links together. Beyond it the largest link of the peer with
+  /// most of them is closed.
   std::size_t max_all_queued_bytes = 256U << 20U;
   /// Bytes of payloads longer than chunk_bytes that have arrived in part, on all links together.
-  /// Beyond it the link with most of them is closed.
+  /// Beyond it the largest link of the peer with most of them is closed.
   std::size_t max_all_collected_bytes = 256U << 20U;
   /// on_full is called from this many waiting bytes on, on_drained when drained_bytes or fewer are
   /// left.

@@ -142,6 +142,10 @@ private:
     std::optional<node_id> identity = {};
   };
 
+  /// Whether it is a member, and when it came to be without a connection. So clients are forgotten
+  /// first: one has as many ids as processes.
+  using idle_place = std::pair<bool, std::uint64_t>;
+
   /// A node that has greeted, or that is being dialled by its id.
   struct known_node {
     boot_number boot = 0;
@@ -150,8 +154,9 @@ private:
     std::optional<connection_id> link;
     /// As BASP knows it, if it has proven to be a member.
     std::string process = {};
-    /// Its position among nodes without a connection; zero while it has a connection.
-    std::uint64_t idle_since = 0;
+    bool is_client = false;
+    /// Its position among nodes without a connection; nothing while it has a connection.
+    std::optional<idle_place> idle_since = {};
   };
 
   using attempts = std::map<connection_id, attempt>;
@@ -350,6 +355,7 @@ private:
       return said.basp_node == self_.basp_node ? verdict::myself : verdict::duplicate;
     if (said.basp_node == self_.basp_node)
       return verdict::duplicate;
+    peers_[said.node].is_client = said.as == role::client;
     auto known = peers_[said.node].boot;
     keep(said.node);
     if (said.boot < known)
@@ -591,17 +597,17 @@ private:
   }
 
   /// Lists a node among those with or without a connection; only max_remembered of the latter are
-  /// kept.
+  /// kept, members before clients.
   void keep(const node_id& who) {
     auto known = peers_.find(who);
     auto& there = known->second;
-    if (there.idle_since != 0)
-      idle_.erase(there.idle_since);
-    there.idle_since = 0;
+    if (there.idle_since)
+      idle_.erase(*there.idle_since);
+    there.idle_since.reset();
     if (there.dialling || there.accepting || there.link)
       return;
-    there.idle_since = ++last_idle_;
-    idle_.emplace(there.idle_since, who);
+    there.idle_since = idle_place{!there.is_client, ++last_idle_};
+    idle_.emplace(*there.idle_since, who);
     if (idle_.size() > options_.max_remembered) {
       peers_.erase(idle_.begin()->second);
       idle_.erase(idle_.begin());
@@ -617,8 +623,8 @@ private:
   attempts attempts_;
   links links_;
   std::map<node_id, known_node> peers_;
-  /// Nodes without a connection, ordered by how long: the longest first.
-  std::map<std::uint64_t, node_id> idle_;
+  /// Nodes without a connection: clients first, then by how long, the longest first.
+  std::map<idle_place, node_id> idle_;
   std::uint64_t last_idle_ = 0;
   /// One for each attempt and for each link that is not being closed.
   std::set<std::pair<time_point, connection_id>> alarms_;

@@ -152,8 +152,8 @@ public:
       owner_(std::move(owner)),
       judge_(options.filter, link_->peer(), self, link_->who(), owner_->policy().rules,
              owner_->policy().allow_spawn),
-      share_of_queued_(owner_->budgets().queued, link_->number()),
-      share_of_collected_(owner_->budgets().collected, link_->number()),
+      share_of_queued_(owner_->budgets().queued, link_->number(), link_->who().node),
+      share_of_collected_(owner_->budgets().collected, link_->number(), link_->who().node),
       stream_(multiplexer, descriptor, std::move(stream),
               [to = link_.get()](std::size_t bytes) { to->received(bytes); }) {
     stream_.ack_writes(true);
@@ -427,7 +427,7 @@ private:
   /// Closes the link that holds most, if one has to be closed.
   void give_way(std::optional<connection_id> which, std::string_view of) {
     if (which)
-      owner_->give_way(*which, "of all links it holds most of " + std::string{of}
+      owner_->give_way(*which, "it and its other links hold most of " + std::string{of}
                                  + ", and together they hold too much");
   }
 

@@ -41,8 +41,16 @@ namespace troupe::net {
 ///
 /// The dialler's handshake is done before the acceptor has judged its certificate: if that refuses
 /// it, the dialler hears so with its first read.
+///
+/// A peer that changes its keys more than max_key_changes times fails: OpenSSL reads on as long as
+/// only such messages come, and whoever sends them faster than they are read would hold up the
+/// thread for ever. OpenSSL itself never changes the keys of a connection.
 class tls_stream final : public byte_stream {
 public:
+  /// How often the peer may change the keys of one connection (RFC 8446, section 4.6.3). Each time
+  /// costs some 20 us.
+  static constexpr std::size_t max_key_changes = 256;
+
   /// `context` has a peer_check installed; see security::credentials.
   tls_stream(int descriptor, side end, security::credentials::context_ptr context,
              security::peer_check check = security::peer_check{})
@@ -50,6 +58,8 @@ public:
       context_(std::move(context)),
       tls_(security::detail::own(::SSL_new(context_.get()))) {
     check_.attach(tls_.get());
+    ::SSL_set_msg_callback(tls_.get(), &on_message);
+    ::SSL_set_msg_callback_arg(tls_.get(), this);
     end_ = end;
     auto* wire = ::BIO_new(method());
     security::detail::demand(wire != nullptr);
@@ -186,7 +196,9 @@ private:
       case SSL_ERROR_WANT_WRITE:
         return progress::wait_write;
       default:
-        return fail({});
+        return fail(changes_keys_too_often() ? "it changes its keys too often; see that a troupe "
+                                               "node of this cluster runs there"
+                                             : "");
     }
   }
 
@@ -294,7 +306,23 @@ private:
     return *static_cast<tls_stream*>(::BIO_get_data(wire));
   }
 
+  /// OpenSSL tells of each message of TLS that it has read or written.
+  static void on_message(int is_write, int, int what, const void* from, std::size_t size, SSL*,
+                         void* owner) {
+    if (is_write == 0 && what == SSL3_RT_HANDSHAKE && size > 0
+        && *static_cast<const unsigned char*>(from) == SSL3_MT_KEY_UPDATE)
+      ++static_cast<tls_stream*>(owner)->key_changes_;
+  }
+
+  [[nodiscard]] bool changes_keys_too_often() const {
+    return key_changes_ > max_key_changes;
+  }
+
   int take(BIO* wire, char* into, std::size_t size) {
+    if (changes_keys_too_often()) {
+      BIO_clear_retry_flags(wire);
+      return -1;
+    }
     if (!is_fed_)
       return finish(wire, ::recv(descriptor_, into, size, 0), false);
     BIO_clear_retry_flags(wire);
@@ -327,6 +355,7 @@ private:
   bool is_fed_ = false;
   std::span<const std::byte> incoming_;
   bool has_failed_ = false;
+  std::size_t key_changes_ = 0;
   security::peer_check check_;
   std::string trouble_;
   security::credentials::context_ptr context_;

@@ -200,7 +200,7 @@ protected:
         return {errc::damaged, "line " + std::to_string(number) + " of "
                                  + (folder / file_name).string()
                                  + " is not readable; restore the file from a backup, or remove "
-                                   "that line"};
+                                   "that line, and revoke again what it may have revoked"};
       take(*std::move(read));
     }
     return {};

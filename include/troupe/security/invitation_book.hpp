@@ -111,9 +111,10 @@ protected:
       ++number;
       auto read = from_json<invitation_line>(each);
       if (!read || (read->invited ? 1 : 0) + (read->used ? 1 : 0) + (read->withdrawn ? 1 : 0) != 1)
-        return {errc::damaged, "line " + std::to_string(number) + " of "
-                                 + (folder / file_name).string()
-                                 + " is not readable; remove it: its token cannot be used then"};
+        return {errc::damaged,
+                "line " + std::to_string(number) + " of " + (folder / file_name).string()
+                  + " is not readable; remove the file, and with it all tokens that are "
+                    "open, then invite anew"};
       take(*read);
     }
     return {};

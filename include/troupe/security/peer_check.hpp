@@ -112,19 +112,26 @@ private:
     return SSL_TLSEXT_ERR_NOACK;
   }
 
-  /// The certificate of the expected CA among those that the peer has shown.
+  /// The certificate of the expected CA among those that the peer has shown. The key alone does not
+  /// make it one: OpenSSL looks at no signature of what it is told to trust.
   void trust_expected(X509_STORE_CTX* what) {
     auto* shown = ::X509_STORE_CTX_get0_untrusted(what);
     for (auto index = 0; index < sk_X509_num(shown); ++index) {
       auto* each = sk_X509_value(shown, index);
       auto key = detail::key_of(each);
-      if (!key || fingerprint_of(*key) != expected_)
+      if (!key || fingerprint_of(*key) != expected_ || !is_signed_by_itself(each))
         continue;
       ::X509_up_ref(each);
       shown_ca_.emplace(detail::owned<X509>{each});
       ::X509_STORE_add_cert(::X509_STORE_CTX_get0_store(what), each);
       return;
     }
+  }
+
+  static bool is_signed_by_itself(X509* which) {
+    auto is_signed = ::X509_verify(which, ::X509_get0_pubkey(which)) == 1;
+    ::ERR_clear_error();
+    return is_signed;
   }
 
   bool judge(X509_STORE_CTX* what) {

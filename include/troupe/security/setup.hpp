@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -153,6 +154,10 @@ inline bool excludes_own_node(const std::filesystem::path& folder,
          && (!which.by_serial || about->serial == which.last.serial);
 }
 
+/// For so long after its end a revoked certificate stays in the lists: with a clock of the CA that
+/// is ahead they would lack some that others still take.
+inline constexpr duration revoked_after_end = std::chrono::hours{24 * 30};
+
 /// Revokes one certificate, or all of its identity, and writes the list that says so into the data
 /// folder `folder`, from where a node takes it. If it is revoked already, the list is written again
 /// with a higher number. Errors: those of load_revocation_list()
@@ -165,7 +170,7 @@ inline result<revocation_list> revoke(const std::filesystem::path& folder, const
     return problem{before.error().code, before.error().detail + ", or remove the file"};
   auto known = before ? *std::move(before) : revocation_list{};
   auto number = std::max(known.number, book.last_number()) + 1;
-  auto ended = now - clock_tolerance;
+  auto ended = now - revoked_after_end;
   if (book.list(known, ended).size() >= revocation_list::max_entries)
     return problem{errc::limit_reached, "a list revokes at most "
                                           + std::to_string(revocation_list::max_entries)

@@ -27,6 +27,7 @@
 #include "caf/io/middleman.hpp"
 #include "caf/send.hpp"
 #include "troupe/core/backoff.hpp"
+#include "troupe/core/caf/basp_node.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/core/result.hpp"
@@ -431,6 +432,8 @@ private:
   }
 
   void learn(connection_id id, greeting& said) {
+    if (!names_process(said))
+      return learn(id, verdict::bad_greeting);
     step(heard{id, std::move(said)});
   }
 
@@ -438,6 +441,14 @@ private:
     if (auto waiting = dials_.find(id); waiting != dials_.end())
       waiting->second.system_says = connections_.at(id).system_says();
     step(broken{id, why});
+  }
+
+  static bool names_process(const greeting& said) {
+    if (auto* first = std::get_if<hello>(&said))
+      return is_basp_node(first->basp_node);
+    if (auto* second = std::get_if<answer>(&said))
+      return is_basp_node(second->from.basp_node);
+    return true;
   }
 
   // -- effects ---------------------------------------------------------------------

@@ -11,12 +11,11 @@
 
 #include "caf/actor_registry.hpp"
 #include "caf/actor_system_config.hpp"
-#include "caf/binary_serializer.hpp"
-#include "caf/byte_buffer.hpp"
 #include "caf/defaults.hpp"
 #include "caf/io/middleman.hpp"
 #include "caf/io/network/default_multiplexer.hpp"
 #include "caf/telemetry/metric_family_impl.hpp"
+#include "troupe/core/caf/basp_node.hpp"
 #include "troupe/net/client_id.hpp"
 #include "troupe/net/detail/gate_loop.hpp"
 #include "troupe/net/gate.hpp"
@@ -84,12 +83,7 @@ TROUPE_COMPILED result<std::unique_ptr<gate>> gate::start(caf::actor_system& sys
            == nullptr)
     return problem{errc::bad_argument, "the actor system has no middleman; load "
                                        "caf::io::middleman into its configuration"};
-  caf::byte_buffer bytes;
-  caf::binary_serializer sink{sys, bytes};
-  auto written = sink.apply(sys.node());
-  assert(written);
-  static_cast<void>(written);
-  self.basp_node.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  self.basp_node = to_basp_node(sys.node());
   self.heartbeat = detail::heartbeat_of(sys);
   self.entry_point = entry_point ? entry_point->id() : 0;
   if (policy.credentials && self.as == role::client)
