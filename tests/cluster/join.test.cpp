@@ -175,6 +175,13 @@ TEST_CASE("who has no certificate and no token is told how to get one", "[join]"
   for (auto* words : {"troupe ca invite", "--token", "troupe ca issue", "--insecure"})
     CHECK(lost.says(words));
   CHECK_FALSE(lost.says("node_options"));
+  CHECK_FALSE(lost.says("other machines"));
+  auto hidden = run({"node", "--data", at("d3"), "--listen", "127.0.0.1:0", "--join",
+                     "192.0.2.1:6767"}); // which is not dialled yet
+  INFO(hidden);
+  CHECK(hidden.status == 2);
+  CHECK(hidden.says("warning: --listen is 127.0.0.1:0, where other machines cannot reach"));
+  CHECK(hidden.says("--advertise"));
   auto nobody = run({"status", "--at", first.address(), "--identity", at("none")});
   INFO(nobody);
   CHECK(nobody.status == 2);
