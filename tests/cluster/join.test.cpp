@@ -284,7 +284,7 @@ TEST_CASE("a login leaves the certificate of a node where it is, and one with mo
   INFO(fewer);
   CHECK(fewer.status == 1);
   CHECK(fewer.says("a certificate for 'ada' with the right operate, valid until"));
-  CHECK(fewer.says("--replace"));
+  CHECK(fewer.says("--replace with the same token, or another folder with another token"));
   CHECK_FALSE(fewer.says("login_options"));
   CHECK(content_of(at("ada/node.pem")) == strong);
   auto replaced = login(token, "ada", {"--replace", "--json"});
