@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <unistd.h>
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::test;
@@ -193,6 +195,26 @@ TEST_CASE("who has no certificate and no token is told how to get one", "[join]"
   CHECK(plain.says("has encrypted links, and this side has --insecure"));
   CHECK(plain.says("troupe login"));
   CHECK(std::chrono::steady_clock::now() - began < 10s); // another try would end alike
+}
+
+TEST_CASE("a folder that a user may not enter is not said to be without a certificate", "[join]") {
+  need_command();
+  temporary_folder folder;
+  auto closed = folder / "closed";
+  std::filesystem::create_directory(closed);
+  std::filesystem::permissions(closed, std::filesystem::perms::none);
+  words command{"/bin/sh", "-c", "exec \"$@\" 2>&1", "sh"};
+  if (::geteuid() == 0) // whom permissions do not stop otherwise
+    command.insert(command.end(),
+                   {"/usr/bin/setpriv", "--bounding-set=-dac_override,-dac_read_search"});
+  command.insert(command.end(), {command_path(), "status", "--identity", closed.string()});
+  testing::child_process process{command};
+  auto done = finish(process);
+  std::filesystem::permissions(closed, std::filesystem::perms::owner_all);
+  INFO(done);
+  CHECK(done.status == 2);
+  CHECK(done.says("Permission denied"));
+  CHECK_FALSE(done.says("troupe login"));
 }
 
 TEST_CASE("a token is kept in a file that only its owner can read", "[join]") {
