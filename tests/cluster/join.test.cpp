@@ -256,7 +256,7 @@ TEST_CASE("a token is kept in a file that only its owner can read", "[join]") {
   CHECK(open.says("chmod 600"));
   write_file(folder / "empty", "\n");
   for (auto& [file, words] : std::vector<std::pair<std::string, std::string>>{
-         {"empty", "is empty"}, {"missing", "there is no file"}}) {
+         {"empty", "is empty"}, {"missing", "there is no file"}, {"d1", "cannot read"}}) {
     auto wrong = login(at(file));
     INFO(wrong);
     CHECK(wrong.status == 2);
