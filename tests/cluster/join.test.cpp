@@ -174,7 +174,8 @@ TEST_CASE("who has no certificate and no token is told how to get one", "[join]"
     = run({"node", "--data", at("d2"), "--listen", "127.0.0.1:0", "--join", first.address()});
   INFO(lost);
   CHECK(lost.status == 2);
-  for (auto* words : {"troupe ca invite", "--token", "troupe ca issue", "--insecure"})
+  for (auto* words :
+       {"troupe ca invite", "--token", "troupe ca issue", "--data or --identity", "--insecure"})
     CHECK(lost.says(words));
   CHECK_FALSE(lost.says("node_options"));
   CHECK_FALSE(lost.says("other machines"));
