@@ -12,6 +12,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -44,6 +45,13 @@ inline troupe::result<std::filesystem::path> identity_folder(const common_option
   auto folder = own_folder(common);
   if (troupe::security::has_certificates(folder))
     return folder;
+  std::error_code fault;
+  auto seen = std::filesystem::status(folder / troupe::security::identity_certificate_file, fault);
+  if (!std::filesystem::status_known(seen) && fault == std::errc::permission_denied)
+    return troupe::problem{troupe::errc::bad_argument,
+                           "cannot read " + folder.string()
+                             + ": Permission denied; use it as the user whose identity it has, or "
+                               "give --identity FOLDER"};
   return troupe::problem{
     troupe::errc::bad_argument,
     (folder.empty() ? "there is no folder" : folder.string() + " has no certificate")

@@ -200,6 +200,11 @@ problem explain(const CLI::App& app, const CLI::ParseError& why,
               + (close ? "the nearest one is " + *close + ", " + help : help + ", which lists them")
               + (takes_arguments(command) ? "; write -- before a word that is no option" : "")};
   }
+  if (!left.empty() && command.get_name() == "help")
+    return {errc::bad_argument, "'" + left.front()
+                                  + "' is one word too many for troupe help, which shows a command "
+                                    "with all of its verbs; see troupe help "
+                                  + command.get_option("COMMAND")->as<std::string>()};
   if (!left.empty())
     return {errc::bad_argument,
             "'" + left.front() + "' is one word too many for troupe " + command.get_name()

@@ -17,6 +17,7 @@
 #include "troupe/core/utf8.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/node/login.hpp"
+#include "troupe/node/login_checks.hpp"
 #include "troupe/platform/calendar.hpp"
 #include "troupe/security/admission.hpp"
 #include "troupe/security/authority.hpp"
@@ -96,6 +97,13 @@ int issue(const common_options& common, const ca_command& what, const security::
                                     *security::rights_from(what.rights)};
   auto out = !what.out.empty() ? std::filesystem::path{what.out}
                                : std::filesystem::absolute(what.request).parent_path();
+  if (auto there = cluster::facts_in(out);
+      order.as == security::role::client && there && there->as == security::role::member)
+    return complain(common,
+                    {errc::in_use, "--out is " + out.string()
+                                     + ", which has the certificate of the node '" + there->name
+                                     + "', which could not start with that of a client; it "
+                                       "stays. Give another folder"});
   auto issued = what.request.empty() ? security::issue_into(out, ca, book, order, read_calendar())
                                      : issue_for_request(ca, book, what, order, out);
   if (!issued)

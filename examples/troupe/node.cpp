@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -9,6 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include "chaos/numbers.hpp"
@@ -82,6 +85,27 @@ result<node_options> to_options(const common_options& common, const node_command
   if (what.chaos_numbers)
     result.services.add<chaos::number_service>("numbers");
   return result;
+}
+
+/// Whether that host is this machine, whoever asks; other names than localhost are not looked up.
+bool is_loopback(const std::string& host) {
+  in_addr four{};
+  if (::inet_aton(host.c_str(), &four) == 1)
+    return (ntohl(four.s_addr) >> 24U) == IN_LOOPBACKNET;
+  return host == "::1" || host == "localhost";
+}
+
+/// Warns of a node that joins others which cannot dial it: it may vote, and is lost to them with
+/// the node that it has dialled.
+void check_place(const common_options& common, const node_options& how) {
+  auto& place = how.advertise ? *how.advertise : how.listen;
+  auto is_elsewhere = [](const net::address& each) { return !is_loopback(each.host); };
+  if (is_loopback(place.host) && std::ranges::any_of(how.join, is_elsewhere))
+    note(
+      common, "warning",
+      (how.advertise ? "--advertise is " : "--listen is ") + to_string(place)
+        + ", where other machines cannot reach this node, and --join names one; give --listen an "
+          "address of this machine that the others can dial, or --advertise");
 }
 
 /// The sentence with names and addresses of nodes instead of their ids of 64 digits.
@@ -200,6 +224,8 @@ int run_node(const common_options& common, const node_command& what, const held_
   if (common.insecure)
     print_line(std::cerr, "--insecure: links are plain, and every process of this machine may do "
                           "everything in this cluster");
+  else
+    check_place(common, *options);
   leaving leave;
   options->on_leave_asked = [&leave](const leave_options& how) { leave.ask(how); };
   auto offer = to_worker(what);

@@ -26,6 +26,8 @@ namespace {
 constexpr std::string_view prefix = "TROUPE_";
 /// Variables that are not options.
 constexpr std::array reserved{"TROUPE_TOKEN", "TROUPE_HOME", "TROUPE_CONFIG"};
+/// Options that neither a variable nor a file sets.
+constexpr std::array flags_only{"help", "json", "config", "token"};
 constexpr std::size_t max_file_bytes = 1'048'576;
 
 /// The key of an option; empty if it has none.
@@ -34,8 +36,7 @@ std::string key_of(const CLI::Option& option) {
   if (names.empty())
     return {};
   auto& name = names.front();
-  return name == "help" || name == "json" || name == "config" || name == "token" ? std::string{}
-                                                                                 : name;
+  return std::ranges::find(flags_only, name) != flags_only.end() ? std::string{} : name;
 }
 
 std::vector<std::string> keys_of(const CLI::App& command) {
@@ -130,6 +131,9 @@ result<file_values> read_file(const std::string& path, const std::vector<std::st
   if (!root->is_object())
     return problem{errc::bad_argument, path + ": is not a JSON object" + example};
   for (auto& [key, value] : root->items()) {
+    if (std::ranges::find(flags_only, key) != flags_only.end())
+      return problem{errc::bad_argument,
+                     path + ": '" + key + "' is a flag only; give --" + key + " to the command"};
     if (std::ranges::find(known, key) == known.end())
       return problem{errc::bad_argument, path + ": the key '" + key
                                            + "' is not known; the nearest one is '"

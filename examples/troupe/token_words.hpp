@@ -28,10 +28,11 @@ inline troupe::result<std::string> read_token(const common_options& common,
     return word;
   auto file = word.substr(1);
   auto read = troupe::storage::read_small(file, longest);
-  if (!read && read.error().code == troupe::errc::not_found) // a wrong argument
-    return troupe::problem{troupe::errc::bad_argument, "--token: " + read.error().detail};
-  if (!read)
-    return read;
+  if (!read) { // a missing file is a wrong argument, too
+    auto why = read.error().code;
+    return troupe::problem{why == troupe::errc::not_found ? troupe::errc::bad_argument : why,
+                           "--token: " + read.error().detail};
+  }
   if (read->find_first_not_of(" \t\r\n") == std::string::npos)
     return troupe::problem{troupe::errc::bad_argument,
                            "--token: " + file

@@ -15,6 +15,7 @@ using phrase = std::pair<std::string_view, std::string_view>;
 constexpr std::array phrases{
   phrase{"hold_options::wait", "--wait"},
   phrase{"as node_options::data", "with --data"},
+  phrase{"node_options::data or identity", "--data or --identity"}, // before its beginning
   phrase{"node_options::data", "--data"},
   phrase{"node_options::listen", "--listen"},
   phrase{"node_options::advertise", "--advertise"},
@@ -27,7 +28,6 @@ constexpr std::array phrases{
   phrase{"link_options::insecure", "--insecure"},
   phrase{"login_options::replace", "--replace"},
   phrase{"node_options::token", "--token"},
-  phrase{"node_options::data or identity", "--data or --identity"},
   phrase{"node_options::identity", "--identity"},
   phrase{", or offer scheduler::exec_programs()", ""},
   phrase{" (task_spec::timeout)", ""},

@@ -147,6 +147,7 @@ TEST_CASE("a word that a command does not take is refused with the nearest one",
   check_refused({"--verbose"}, 2, {"'--verbose' is no option of troupe itself", "give a command"});
   check_refused({"--jsno", "status"}, 2, {"'--jsno' is no option of troupe itself"});
   check_refused({"put", "key", "two", "words"}, 2, {"'words' is one word too many"});
+  check_refused({"help", "ca", "issue"}, 2, {"'issue' is one word too many", "see troupe help ca"});
   check_refused({"voters", "lsit"}, 2,
                 {"'lsit' is none of list, add, remove, replace, lead", "the nearest one is list"});
   check_refused({"workflows", "stop"}, 2, {"'stop' is none of list, pause, resume, cancel"});

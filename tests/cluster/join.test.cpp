@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <unistd.h>
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::test;
@@ -172,9 +174,17 @@ TEST_CASE("who has no certificate and no token is told how to get one", "[join]"
     = run({"node", "--data", at("d2"), "--listen", "127.0.0.1:0", "--join", first.address()});
   INFO(lost);
   CHECK(lost.status == 2);
-  for (auto* words : {"troupe ca invite", "--token", "troupe ca issue", "--insecure"})
+  for (auto* words :
+       {"troupe ca invite", "--token", "troupe ca issue", "--data or --identity", "--insecure"})
     CHECK(lost.says(words));
   CHECK_FALSE(lost.says("node_options"));
+  CHECK_FALSE(lost.says("other machines"));
+  auto hidden = run({"node", "--data", at("d3"), "--listen", "127.0.0.1:0", "--join",
+                     "192.0.2.1:6767"}); // which is not dialled yet
+  INFO(hidden);
+  CHECK(hidden.status == 2);
+  CHECK(hidden.says("warning: --listen is 127.0.0.1:0, where other machines cannot reach"));
+  CHECK(hidden.says("--advertise"));
   auto nobody = run({"status", "--at", first.address(), "--identity", at("none")});
   INFO(nobody);
   CHECK(nobody.status == 2);
@@ -186,6 +196,26 @@ TEST_CASE("who has no certificate and no token is told how to get one", "[join]"
   CHECK(plain.says("has encrypted links, and this side has --insecure"));
   CHECK(plain.says("troupe login"));
   CHECK(std::chrono::steady_clock::now() - began < 10s); // another try would end alike
+}
+
+TEST_CASE("a folder that a user may not enter is not said to be without a certificate", "[join]") {
+  need_command();
+  temporary_folder folder;
+  auto closed = folder / "closed";
+  std::filesystem::create_directory(closed);
+  std::filesystem::permissions(closed, std::filesystem::perms::none);
+  words command{"/bin/sh", "-c", "exec \"$@\" 2>&1", "sh"};
+  if (::geteuid() == 0) // whom permissions do not stop otherwise
+    command.insert(command.end(),
+                   {"/usr/bin/setpriv", "--bounding-set=-dac_override,-dac_read_search"});
+  command.insert(command.end(), {command_path(), "status", "--identity", closed.string()});
+  testing::child_process process{command};
+  auto done = finish(process);
+  std::filesystem::permissions(closed, std::filesystem::perms::owner_all);
+  INFO(done);
+  CHECK(done.status == 2);
+  CHECK(done.says("Permission denied"));
+  CHECK_FALSE(done.says("troupe login"));
 }
 
 TEST_CASE("a token is kept in a file that only its owner can read", "[join]") {
@@ -227,7 +257,7 @@ TEST_CASE("a token is kept in a file that only its owner can read", "[join]") {
   CHECK(open.says("chmod 600"));
   write_file(folder / "empty", "\n");
   for (auto& [file, words] : std::vector<std::pair<std::string, std::string>>{
-         {"empty", "is empty"}, {"missing", "there is no file"}}) {
+         {"empty", "is empty"}, {"missing", "there is no file"}, {"d1", "cannot read"}}) {
     auto wrong = login(at(file));
     INFO(wrong);
     CHECK(wrong.status == 2);
@@ -277,7 +307,7 @@ TEST_CASE("a login leaves the certificate of a node where it is, and one with mo
   INFO(fewer);
   CHECK(fewer.status == 1);
   CHECK(fewer.says("a certificate for 'ada' with the right operate, valid until"));
-  CHECK(fewer.says("--replace"));
+  CHECK(fewer.says("--replace with the same token, or another folder with another token"));
   CHECK_FALSE(fewer.says("login_options"));
   CHECK(content_of(at("ada/node.pem")) == strong);
   auto replaced = login(token, "ada", {"--replace", "--json"});

@@ -323,6 +323,11 @@ TEST_CASE("flags win over variables, variables over the file", "[cluster][cli]")
   INFO(wrong);
   CHECK(wrong.status == 2);
   CHECK(wrong.says("'slot' is not known; the nearest one is 'slots'"));
+  write_file(folder / "secret.json", R"({"token": "@two.token"})");
+  auto secret = with("", {"node", "--config", folder / "secret.json"});
+  INFO(secret);
+  CHECK(secret.status == 2);
+  CHECK(secret.says("'token' is a flag only; give --token"));
   auto misspelt = with("TROUPE_LISTNE=127.0.0.1:0", {"node"});
   INFO(misspelt);
   CHECK(misspelt.status == 2);

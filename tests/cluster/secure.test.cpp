@@ -133,6 +133,13 @@ TEST_CASE("troupe init and ca make identities that only their owner can read", "
   auto no_ca = run({"ca", "issue", "--data", who.folder("n1"), "--name", "x", "--out", "x"});
   CHECK(no_ca.status == 2);
   CHECK(no_ca.says("has no CA"));
+  auto before = content_of(who.folder("n1") + "/node.pem");
+  auto lesser = run({"ca", "issue", "--data", who.folder("n0"), "--name", "x", "--role", "client",
+                     "--out", who.folder("n1")});
+  INFO(lesser);
+  CHECK(lesser.status == 1);
+  CHECK(lesser.says("has the certificate of the node 'n1'"));
+  CHECK(content_of(who.folder("n1") + "/node.pem") == before); // with which it starts again
   auto nowhere = run({"ca", "issue", "--data", who.folder("n0"), "--name", "x"});
   CHECK(nowhere.status == 2);
   CHECK(nowhere.says("--out"));

@@ -148,6 +148,9 @@ TEST_CASE("new connections prove a renewed certificate, those there are stay as 
     CHECK(ann->renew(bad, now).error_or().code == errc::bad_argument);
     CHECK(ann->self() == before);
   }
+  auto as_client = ann->renew(issue(key, security::role::client), now);
+  REQUIRE_FALSE(as_client);
+  CHECK_THAT(as_client.error().detail, ContainsSubstring("needs one with the role member"));
   REQUIRE(ann->renew(issue(key, security::role::member, 2h), now));
   auto renewed = ann->self();
   CHECK(renewed.serial != before.serial);

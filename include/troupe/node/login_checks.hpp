@@ -58,8 +58,8 @@ inline problem refuse_fewer_rights(const std::filesystem::path& folder,
                           + "' with the right " + std::string{name_of(there->may)}
                           + ", valid until " + to_rfc3339(there->valid_until)
                           + ", and this token gives the right " + std::string{name_of(fresh.may)}
-                          + " only; it stays. Give another folder, or login_options::replace with "
-                            "the same token"};
+                          + " only; it stays. Give login_options::replace with the same token, "
+                            "or another folder with another token"};
 }
 
 } // namespace troupe::cluster

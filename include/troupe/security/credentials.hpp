@@ -156,9 +156,9 @@ public:
     std::lock_guard guard{mutex_};
     if (about->as != self_.as)
       return problem{errc::bad_argument, "the certificate of '" + about->name + "' has the role "
-                                           + std::string{name_of(about->as)} + ", and that of this "
-                                           + "process is " + std::string{name_of(self_.as)}
-                                           + "; restart it to change its role"};
+                                           + std::string{name_of(about->as)}
+                                           + ", and this process needs one with the role "
+                                           + std::string{name_of(self_.as)}};
     own_ = std::move(own);
     self_ = *std::move(about);
     context_ = nullptr;
