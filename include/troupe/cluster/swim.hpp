@@ -755,15 +755,15 @@ private:
   void accuse(const accusation& what) {
     auto found = members_.find(what.node);
     auto& whom = found->second;
-    if (what.is_dead && is_here(whom)) {
+    if (what.is_dead) {
+      if (!is_here(whom))
+        return;
       become(found, member_state::dead, what.by);
       return spread(what);
     }
-    if (what.is_dead || !is_here(whom))
-      return;
     if (whom.is == member_state::alive)
       become(found, member_state::suspect, what.by);
-    else if (!whom.doubts->agree(what.by, options_))
+    else if (!whom.doubts || !whom.doubts->agree(what.by, options_))
       return;
     await_death(found);
     spread(what);

@@ -164,19 +164,21 @@ struct swim_options {
   duration answer_within = std::chrono::milliseconds{500};
   /// How many others are asked.
   std::size_t helpers = 3;
-  /// How long a suspect has to contradict once `accusers` others suspect it, too: so many periods
-  /// for each power of ten of members, at least this many.
+  /// Periods that a suspect has to contradict, for each power of ten of members, once as many
+  /// others agree as `accusers` says; at least this many.
   std::uint32_t least_suspicion = 2;
-  /// How much longer while nobody else does. 1: no longer.
+  /// How many times longer it has while nobody agrees. 1: no longer.
   std::uint32_t longest_suspicion = 3;
+  /// How many others have to agree before a suspect has the least time.
   std::size_t accusers = 3;
   /// How many times slower a node becomes that has reason to doubt its own hearing. 0: it never
   /// has.
   std::uint32_t most_doubt = 8;
   /// Suspects hear of it with each ping, rather than by chance.
   bool tells_suspects = true;
-  /// How often news goes to others while there is some, and to how many.
+  /// How often news goes to others while there is some.
   duration news_every = std::chrono::milliseconds{200};
+  /// To how many it goes each time.
   std::size_t news_to = 3;
   /// How often each member passes on a rumour, beyond the power of two of members. Drawn at random,
   /// n members miss one with a probability of about n * e^-(times).

@@ -21,14 +21,19 @@
 namespace troupe::sim {
 
 struct swim_measure_options {
+  /// One seed is one run.
   std::uint64_t seed = 1;
+  /// Members.
   process_id nodes = 1'000;
   /// Killed at the same time.
   process_id killed = 50;
-  /// Stopped again and again, each for some seconds.
+  /// These get to no message for some seconds, again and again.
   process_id starved = 0;
+  /// How long it runs after the deaths.
   duration span = std::chrono::seconds{60};
+  /// Of all members.
   cluster::swim_options swim{};
+  /// Of the network.
   faults what{};
 };
 
@@ -115,7 +120,7 @@ private:
     auto stopped = std::chrono::milliseconds{500 + world_.random().below(8'000)};
     auto runs = std::chrono::milliseconds{50 + world_.random().below(1'000)};
     world_.after(runs, [this, which, stopped] {
-      world_.pause(which, stopped);
+      world_.at(which)->be_busy(stopped);
       world_.after(stopped, [this, which] { starve(which); });
     });
   }

@@ -127,7 +127,17 @@ public:
   }
 
   void receive(process_id from, const message& what) {
-    std::visit([&](const auto& each) { hear(from, each); }, what);
+    auto hears = [this, from](const message& each) {
+      std::visit([&](const auto& one) { hear(from, one); }, each);
+    };
+    if (here_.now() >= busy_until_)
+      return hears(what);
+    here_.after(busy_until_ - here_.now(), [hears, what] { hears(what); });
+  }
+
+  /// Gets to no message before `span` is over, but to its own deadlines: who reads is starved.
+  void be_busy(duration span) {
+    busy_until_ = here_.now() + span;
   }
 
   void wake() {
@@ -279,6 +289,7 @@ private:
   environment<swim_process>& here_;
   const public_key key_;
   cluster::swim it_;
+  time_point busy_until_{};
 };
 
 } // namespace troupe::sim
