@@ -19,6 +19,8 @@
 #include "troupe/sim/scenarios/raft_scenario.hpp"
 #include "troupe/sim/scenarios/scheduler_scenario.hpp"
 #include "troupe/sim/scenarios/state_scenario.hpp"
+#include "troupe/sim/scenarios/swim_measure.hpp"
+#include "troupe/sim/scenarios/swim_scenario.hpp"
 
 namespace cli {
 
@@ -54,6 +56,34 @@ scenario service_row(const char* name, const char* what, Add add) {
     figures["answers"] = found.answers;
     add(world.record(), figures);
   });
+}
+
+/// How soon a death is known among as many members, of which one in twenty dies at once.
+void add_detection(const sim::scenario_options& how, json& figures) {
+  sim::swim_measure_options what;
+  what.seed = how.seed;
+  what.nodes = how.nodes;
+  what.killed = std::max(how.nodes / 20, 1U);
+  auto found = sim::swim_measure{what}.run();
+  double sum = 0;
+  for (auto each : found.first_detections)
+    sum += static_cast<double>(each);
+  std::ranges::sort(found.known_after);
+  auto at = [&](std::size_t percent) {
+    auto& all = found.known_after;
+    return all.empty()
+             ? json{}
+             : json(std::chrono::duration<double>(all[(all.size() - 1) * percent / 100]).count());
+  };
+  figures["killed"] = what.killed;
+  figures["first_detection_periods_mean"]
+    = sum / static_cast<double>(std::max<std::size_t>(found.first_detections.size(), 1));
+  figures["known_after_p50_s"] = at(50);
+  figures["known_after_p99_s"] = at(99);
+  figures["unaware"] = found.unaware;
+  figures["false_suspicions"] = found.false_suspicions;
+  figures["mails_per_node_and_s"] = static_cast<double>(found.mails) / what.nodes
+                                    / std::chrono::duration<double>(what.span).count();
 }
 
 const std::vector<scenario>& scenarios() {
@@ -94,6 +124,11 @@ const std::vector<scenario>& scenarios() {
         figures["names_freed"] = record.names_freed;
         figures["rises"] = record.rises;
       }),
+    row<sim::swim_scenario>("swim", "Who is there: members that die, stop, leave, move, and lie",
+                            [](auto& world, auto& found, json& figures) {
+                              figures["deaths"] = found.deaths;
+                              add_detection(world.options(), figures);
+                            }),
   };
   return all;
 }

@@ -125,9 +125,17 @@ enum class flaw : std::uint8_t {
   name_claimed_twice,
   /// A new leader does not give up nodes that were gone before.
   dead_worker_kept,
+  /// A member does not contradict those that take it for dead.
+  no_refutation,
+  /// A member believes what a node has said before rather than what it has said last.
+  old_incarnation_wins,
+  /// A member passes each rumour on once.
+  rumour_dropped_early,
+  /// A member believes what a node is said to have said, whoever has signed it.
+  unsigned_statement_believed,
 };
 
-inline constexpr std::array<std::string_view, 56> flaw_names{"none",
+inline constexpr std::array<std::string_view, 60> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -182,7 +190,11 @@ inline constexpr std::array<std::string_view, 56> flaw_names{"none",
                                                              "old_revision_believed",
                                                              "earlier_link_used",
                                                              "name_claimed_twice",
-                                                             "dead_worker_kept"};
+                                                             "dead_worker_kept",
+                                                             "no_refutation",
+                                                             "old_incarnation_wins",
+                                                             "rumour_dropped_early",
+                                                             "unsigned_statement_believed"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

@@ -18,6 +18,7 @@
 #include "troupe/sim/scenarios/scheduler_scenario.hpp"
 #include "troupe/sim/scenarios/session_scenario.hpp"
 #include "troupe/sim/scenarios/state_scenario.hpp"
+#include "troupe/sim/scenarios/swim_scenario.hpp"
 
 namespace {
 
@@ -45,6 +46,8 @@ scenario scenario_of(std::string_view name) {
     return violations_of<sim::scheduler_scenario>;
   if (name == "node")
     return violations_of<sim::node_scenario>;
+  if (name == "swim")
+    return violations_of<sim::swim_scenario>;
   return nullptr;
 }
 

@@ -8,6 +8,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -21,6 +22,15 @@ struct release {
   }
   void operator()(EVP_PKEY_CTX* each) const {
     EVP_PKEY_CTX_free(each);
+  }
+  void operator()(EVP_CIPHER_CTX* each) const {
+    EVP_CIPHER_CTX_free(each);
+  }
+  void operator()(EVP_KDF* each) const {
+    EVP_KDF_free(each);
+  }
+  void operator()(EVP_KDF_CTX* each) const {
+    EVP_KDF_CTX_free(each);
   }
   void operator()(EVP_MD_CTX* each) const {
     EVP_MD_CTX_free(each);

@@ -1,0 +1,246 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/cluster/swim.hpp"
+#include "troupe/cluster/swim_types.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/world/swim_process.hpp"
+#include "troupe/sim/world/world.hpp"
+
+namespace troupe::sim {
+
+/// Makes a key for each of `count` processes.
+inline void name_processes(swim_setting& all, process_id count) {
+  for (process_id which = 0; which < count; ++which) {
+    random_source bits{which + 1U};
+    public_key key;
+    for (auto& each : key.bytes)
+      each = static_cast<std::byte>(bits.next());
+    all.keys.push_back(key);
+    all.nodes.emplace(id_of(key), which);
+  }
+}
+
+struct swim_report {
+  std::vector<std::string> violations;
+  std::uint64_t trace = 0;
+  std::uint64_t events = 0;
+  /// How often a member was shown to be dead.
+  std::uint64_t deaths = 0;
+};
+
+/// Members come, are killed, stopped and cut off, leave, and start again; some lie. What a member
+/// shows of another is never older than what it showed before, and has been said by the other. Some
+/// time after the last fault all show each other alive; who is killed then is soon shown dead by
+/// all, who leaves never is; and what one says of itself soon all know.
+class swim_scenario {
+public:
+  explicit swim_scenario(const scenario_options& how)
+    : how_(how), span_(how.span), world_(how.seed, how.nodes, how.what) {
+    auto& all = world_.setting();
+    all.options = cluster::swim_options::lan();
+    all.options.revisit_every = std::chrono::seconds{5};
+    all.options.sync_every = std::chrono::seconds{60}; // news has to do without
+    name_processes(all, world_.size());
+    all.on_shows = [this](process_id who, std::uint64_t life, const cluster::swim::shows& what) {
+      look_at(who, life, what);
+    };
+  }
+
+  swim_report run() {
+    for (process_id which = 0; which < world_.size(); ++which)
+      world_.after(between(0, which == 0 ? 1 : 3'000), [this, which] { start(which); });
+    world_.run_until(std::chrono::milliseconds{500});
+    world_.begin_faults();
+    every(std::chrono::milliseconds{500}, [this] { lie(); });
+    every(std::chrono::seconds{6}, [this] { let_go(); });
+    world_.observe([this](process_id which) { check(which); });
+    world_.run_until(span_);
+    settle();
+    return {world_.setting().violations, world_.trace(), world_.events(), deaths_};
+  }
+
+  [[nodiscard]] const scenario_options& options() const {
+    return how_;
+  }
+
+private:
+  /// Until all show each other again: doubts have to go, and the dead are tried now and then.
+  static constexpr duration patience = std::chrono::seconds{60};
+  /// Until all know of a death.
+  static constexpr duration detection = std::chrono::seconds{6};
+  /// Until all know what one has said of itself.
+  static constexpr duration news = std::chrono::seconds{3};
+
+  void every(duration span, const std::function<void()>& job) {
+    world_.after(duration{static_cast<std::int64_t>(
+                   world_.random().below(static_cast<std::uint64_t>(2 * span.count())))},
+                 [this, span, job] {
+                   if (world_.now() >= span_)
+                     return;
+                   job();
+                   every(span, job);
+                 });
+  }
+
+  duration between(std::uint64_t low, std::uint64_t high) {
+    return std::chrono::milliseconds{low + world_.random().below(high - low)};
+  }
+
+  process_id any() {
+    return static_cast<process_id>(world_.random().below(world_.size()));
+  }
+
+  [[nodiscard]] node_id node_of(process_id which) {
+    return id_of(world_.setting().keys.at(which));
+  }
+
+  [[nodiscard]] static std::string name_of(process_id which) {
+    return "p" + std::to_string(which);
+  }
+
+  void start(process_id which) {
+    if (world_.at(which) == nullptr)
+      world_.start(which);
+  }
+
+  void step(process_id which, cluster::swim::event what) {
+    if (auto* process = world_.at(which); process != nullptr) {
+      process->step(std::move(what));
+      world_.arm(which);
+    }
+  }
+
+  // -- what happens ------------------------------------------------------------------------
+
+  /// A member tells another what is not so of a third one.
+  void lie() {
+    auto liar = node_of(any());
+    auto whom = any();
+    auto& cards = world_.setting().cards;
+    auto found = cards.find(any());
+    if (found == cards.end())
+      return;
+    auto said = found->second.what;
+    cluster::accusation accuses{said.what.node, said.what.when, liar, false};
+    switch (world_.random().below(4)) {
+      case 0: // and must be believed until it contradicts
+        return step(whom, cluster::swim::told{liar, {accuses}});
+      case 1:
+        accuses.is_dead = true;
+        return step(whom, cluster::swim::told{liar, {accuses}});
+      case 2:
+        accuses.when = {~boot_number{0}, ~std::uint32_t{0}};
+        return step(whom, cluster::swim::told{liar, {accuses}});
+      default:
+        said.what.when.refutation += 1'000;
+        said.what.address = "elsewhere";
+        return step(whom, cluster::swim::told{liar, {cluster::told_itself{said}}});
+    }
+  }
+
+  /// A member leaves, ends, and comes back.
+  void let_go() {
+    auto which = any();
+    step(which, cluster::swim::leave{});
+    world_.after(std::chrono::seconds{1}, [this, which] {
+      world_.kill(which);
+      world_.after(between(500, 6'000), [this, which] { start(which); });
+    });
+  }
+
+  // -- laws ----------------------------------------------------------------------------------
+
+  void look_at(process_id who, std::uint64_t life, const cluster::swim::shows& what) {
+    auto& all = world_.setting();
+    auto place = all.nodes.at(what.who);
+    auto& [of_life, before] = shown_[{who, place}];
+    if (of_life == life && what.when < before)
+      all.broken(name_of(who) + " shows what " + name_of(place) + " said before what it said last");
+    of_life = life;
+    before = what.when;
+    auto is_said = false;
+    for (auto& [when, address] : all.stated[what.who])
+      is_said = is_said || (when == what.when && address == what.address);
+    if (!is_said)
+      all.broken(name_of(who) + " shows what " + name_of(place) + " has never said");
+    if (what.is != cluster::member_state::dead)
+      return;
+    ++deaths_;
+    if (place == leaver_)
+      all.broken(name_of(who) + " shows " + name_of(place) + " dead, which has left");
+  }
+
+  void check(process_id which) {
+    auto* process = world_.at(which);
+    if (process == nullptr || ++looks_ % 50 != 0)
+      return;
+    for (auto& each : process->it().flaws())
+      world_.setting().broken(name_of(which) + ": " + each);
+  }
+
+  void expect(process_id who, process_id of, cluster::member_state is) {
+    auto known = world_.at(who)->it().find(node_of(of));
+    if (!known || known->state != is)
+      world_.setting().broken(name_of(who) + " shows " + name_of(of) + ' '
+                              + std::string{known ? cluster::name_of(known->state) : "not at all"}
+                              + " instead of " + std::string{cluster::name_of(is)});
+  }
+
+  void settle() {
+    world_.end_faults();
+    for (process_id which = 0; which < world_.size(); ++which)
+      if (auto& own = world_.at(which)->it().own(); own && own->what.leaves) {
+        world_.kill(which); // it would have gone
+        world_.start(which);
+      }
+    world_.run_until(span_ + patience / 4);
+    world_.setting().joins = false;
+    world_.run_until(span_ + patience);
+    for (process_id who = 0; who < world_.size(); ++who)
+      for (process_id of = 0; of < world_.size(); ++of)
+        if (who != of)
+          expect(who, of, cluster::member_state::alive);
+    auto killed = any();
+    leaver_ = (killed + 1) % world_.size();
+    auto moves = (killed + 2) % world_.size();
+    step(leaver_, cluster::swim::leave{});
+    step(moves, cluster::swim::moved{"p" + std::to_string(moves) + ":moved"});
+    world_.run_until(span_ + patience + news);
+    for (process_id who = 0; who < world_.size(); ++who) {
+      if (who == leaver_)
+        continue; // nobody tells it news any more
+      expect(who, leaver_, cluster::member_state::left);
+      auto known = world_.at(who)->it().find(node_of(moves));
+      if (who != moves && (!known || known->address != "p" + std::to_string(moves) + ":moved"))
+        world_.setting().broken(name_of(who) + " does not know where " + name_of(moves) + " is");
+    }
+    world_.kill(leaver_);
+    world_.kill(killed);
+    world_.run_until(span_ + patience + news + detection);
+    for (process_id who = 0; who < world_.size(); ++who)
+      if (who != killed && who != leaver_)
+        expect(who, killed, cluster::member_state::dead);
+  }
+
+  scenario_options how_;
+  duration span_;
+  world<swim_process> world_;
+  /// By who shows and of whom: in which life of the first, and what.
+  std::map<std::pair<process_id, process_id>, std::pair<std::uint64_t, cluster::incarnation>>
+    shown_;
+  process_id leaver_ = ~process_id{0};
+  std::uint64_t deaths_ = 0;
+  std::uint64_t looks_ = 0;
+};
+
+} // namespace troupe::sim

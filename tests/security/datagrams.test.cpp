@@ -1,0 +1,237 @@
+#include "troupe/security/datagram_session.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "troupe/core/hex.hpp"
+
+namespace datagrams_test {
+
+using namespace troupe;
+using namespace troupe::security;
+
+namespace {
+
+/// The whole suite where there is one, else the part of it in the tree.
+nlohmann::json vectors(const std::string& name) {
+  auto whole = std::filesystem::path{TROUPE_TEST_DATA} / "wycheproof" / name;
+  auto is_whole = !std::string_view{TROUPE_TEST_DATA}.empty() && std::filesystem::exists(whole);
+  std::ifstream in{
+    is_whole ? whole : std::filesystem::path{TROUPE_TESTS_DIR} / "data" / "wycheproof" / name};
+  REQUIRE(in);
+  return nlohmann::json::parse(in);
+}
+
+std::string bytes_of(const nlohmann::json& hex) {
+  auto read = from_hex(hex.get<std::string>());
+  REQUIRE(read);
+  return {reinterpret_cast<const char*>(read->data()), read->size()};
+}
+
+std::span<const std::byte> raw(const std::string& bytes) {
+  return std::as_bytes(std::span{bytes});
+}
+
+secret secret_of(std::string bytes) {
+  return secret::take(std::as_writable_bytes(std::span{bytes}));
+}
+
+/// Calls `look(test, is_valid)` for each vector.
+template <class Look>
+void for_each_vector(const std::string& name, Look look) {
+  std::size_t count = 0;
+  auto all = vectors(name);
+  for (auto& group : all.at("testGroups"))
+    for (auto& each : group.at("tests")) {
+      CAPTURE(each.dump());
+      look(each, each.at("result") != "invalid");
+      ++count;
+    }
+  CHECK(count > 5);
+}
+
+template <class Fixed>
+Fixed filled_with(int value) {
+  Fixed made;
+  made.bytes.fill(static_cast<std::byte>(value));
+  return made;
+}
+
+/// A life of a node.
+struct life {
+  explicit life(int number)
+    : id(filled_with<node_id>(number)),
+      key(key_agreement::make()),
+      offer{key.public_half(), filled_with<boot_salt>(100 + number)} {}
+
+  [[nodiscard]] datagram_session with(const life& other) const {
+    return datagram_session::make(id, key, offer, other.id, other.offer).value();
+  }
+
+  node_id id;
+  key_agreement key;
+  datagram_offer offer;
+};
+
+} // namespace
+
+TEST_CASE("two agree on a secret exactly where Wycheproof says so", "[security]") {
+  for_each_vector("x25519.json", [](auto& each, bool) {
+    auto own = key_agreement::of(raw(bytes_of(each.at("private"))));
+    auto other = bytes_of(each.at("public"));
+    if (other.size() != agreement_key::size)
+      return;
+    auto found = own.agree_with(agreement_key::from(raw(other)));
+    auto expected = bytes_of(each.at("shared"));
+    auto is_known_to_all = expected == std::string(expected.size(), '\0');
+    REQUIRE(found.has_value() == !is_known_to_all); // RFC 7748, section 6.1
+    if (found)
+      CHECK(found->text() == expected);
+  });
+}
+
+TEST_CASE("keys are made exactly as Wycheproof says", "[security]") {
+  for_each_vector("hkdf_sha256.json", [](auto& each, bool is_valid) {
+    auto found = hkdf_sha256(raw(bytes_of(each.at("ikm"))), bytes_of(each.at("salt")),
+                             bytes_of(each.at("info")), each.at("size"));
+    REQUIRE(found.has_value() == is_valid);
+    if (found)
+      CHECK(found->text() == bytes_of(each.at("okm")));
+  });
+}
+
+TEST_CASE("sealed bytes are those of Wycheproof, and open only if nobody has changed them",
+          "[security]") {
+  for_each_vector("aes_gcm.json", [](auto& each, bool is_valid) {
+    auto nonce = bytes_of(each.at("iv"));
+    if (nonce.size() != aes_gcm::nonce_size)
+      return; // others are of no use to us
+    aes_gcm::nonce once{};
+    std::ranges::copy(nonce, once.begin());
+    aes_gcm it{secret_of(bytes_of(each.at("key")))};
+    auto sealed = bytes_of(each.at("ct")) + bytes_of(each.at("tag"));
+    auto beside = bytes_of(each.at("aad"));
+    auto plain = bytes_of(each.at("msg"));
+    auto opened = it.open(once, beside, sealed);
+    REQUIRE(opened.has_value() == is_valid);
+    if (!is_valid)
+      return;
+    CHECK(*opened == plain);
+    CHECK(it.seal(once, beside, plain) == sealed);
+  });
+}
+
+TEST_CASE("a number counts once, and not long after", "[security]") {
+  replay_window seen;
+  for (auto number : {5U, 0U, 4U}) {
+    CHECK(seen.is_new(number));
+    seen.note(number);
+    CHECK_FALSE(seen.is_new(number));
+  }
+  CHECK(seen.is_new(3));
+  seen.note(5 + replay_window::width - 1);
+  CHECK_FALSE(seen.is_new(5));
+  CHECK(seen.is_new(6));
+  CHECK_FALSE(seen.is_new(4)); // it would be in the window no more
+  CHECK_FALSE(seen.is_new(3));
+  seen.note(6);
+  CHECK_FALSE(seen.is_new(6));
+  seen.note(std::uint64_t{1} << 40U);
+  CHECK_FALSE(seen.is_new(7));
+  for (auto back = std::uint64_t{1}; back < replay_window::width; ++back)
+    REQUIRE(seen.is_new((std::uint64_t{1} << 40U) - back));
+  CHECK_FALSE(seen.is_new((std::uint64_t{1} << 40U) - replay_window::width));
+}
+
+TEST_CASE("a number that was left out counts when it comes", "[security]") {
+  replay_window seen;
+  for (auto number : {5U, 100U, 1'030U})
+    seen.note(number);
+  CHECK(seen.is_new(5 + replay_window::width)); // in the place where 5 was
+  CHECK_FALSE(seen.is_new(100));
+}
+
+TEST_CASE("what one seals the other reads, once", "[security]") {
+  life a{1};
+  life b{2};
+  auto at_a = a.with(b);
+  auto at_b = b.with(a);
+  for (std::string what : {std::string{"hello"}, std::string{}, std::string(1'100, 'x')}) {
+    auto sealed = at_a.seal(what).value();
+    CHECK(sealed.size() == what.size() + datagram_session::overhead);
+    auto header = datagram_header::read(sealed);
+    REQUIRE(header);
+    CHECK(header->key == at_b.key_of_peer());
+    CHECK(header->sender == datagram_header::hint_of(a.id));
+    CHECK(at_b.open(sealed) == what);
+    CHECK_FALSE(at_b.open(sealed));
+    CHECK_FALSE(at_a.open(sealed)); // it is not its own peer
+    CHECK(at_a.open(at_b.seal(what).value()) == what);
+  }
+  auto first = at_a.seal("1").value();
+  auto second = at_a.seal("2").value();
+  CHECK(first != second);
+  CHECK(at_b.open(second) == "2");
+  CHECK(at_b.open(first) == "1"); // late, and new
+}
+
+TEST_CASE("no bit of a datagram can be changed, and none left out", "[security]") {
+  life a{1};
+  life b{2};
+  auto at_a = a.with(b);
+  auto sealed = at_a.seal("hello").value();
+  for (std::size_t byte = 0; byte < sealed.size(); ++byte)
+    for (auto bit = 0U; bit < 8; ++bit) {
+      auto changed = sealed;
+      changed[byte] = static_cast<char>(static_cast<unsigned char>(changed[byte]) ^ (1U << bit));
+      REQUIRE_FALSE(b.with(a).open(changed));
+    }
+  for (std::size_t size = 0; size < sealed.size(); ++size)
+    REQUIRE_FALSE(b.with(a).open(std::string_view{sealed}.substr(0, size)));
+  CHECK_FALSE(b.with(a).open(sealed + "x"));
+  auto at_b = b.with(a);
+  auto forged = sealed;
+  forged.back() = static_cast<char>(forged.back() + 1);
+  CHECK_FALSE(at_b.open(forged)); // and does not use up its number
+  CHECK(at_b.open(sealed) == "hello");
+}
+
+TEST_CASE("a datagram is for one life of one node", "[security]") {
+  life a{1};
+  life b{2};
+  life c{3};
+  auto sealed = a.with(b).seal("hello").value();
+  CHECK_FALSE(c.with(a).open(sealed));
+  CHECK_FALSE(b.with(c).open(sealed));
+  life later{2}; // with a key and a salt of its own
+  later.offer.salt = filled_with<boot_salt>(7);
+  CHECK_FALSE(later.with(a).open(sealed));
+  auto salted = b;
+  salted.offer.salt = later.offer.salt;
+  CHECK_FALSE(salted.with(a).open(sealed));
+  auto again = a; // with the key of its last life
+  again.offer.salt = later.offer.salt;
+  CHECK(again.with(b).seal("hello").value() != sealed);
+  auto other_id = b;
+  other_id.id = c.id;
+  CHECK_FALSE(other_id.with(a).open(sealed));
+}
+
+TEST_CASE("with a key that gives all the same secret nobody talks", "[security]") {
+  life a{1};
+  life b{2};
+  b.offer.key = {};
+  auto made = datagram_session::make(a.id, a.key, a.offer, b.id, b.offer);
+  CHECK(made.error().code == errc::bad_argument);
+}
+
+} // namespace datagrams_test
