@@ -408,6 +408,95 @@ TEST_CASE_METHOD(leader_of_three, "a voter that is removed is replaced before it
   CHECK(asked().empty());
 }
 
+TEST_CASE_METHOD(leader_of_three, "a removal waits for a replacement under any leader",
+                 "[node][seats]") {
+  link("n4");
+  lag["n4"] = 500;
+  ask(voter_change::remove, "n2", 1);
+  SECTION("the next one, which was not asked") {
+    role("n3");
+    CHECK(end_of(1) == errc::not_leader);
+    group.members.members.erase(seat_of("n4"));
+    step(seats::link_down{"n4"});
+    role("n1");
+  }
+  SECTION("and when its asker waits no more") {
+    pass(30s);
+    CHECK(end_of(1) == errc::timed_out);
+    group.members.members.erase(seat_of("n4"));
+    step(seats::link_down{"n4"});
+    commit();
+  }
+  pass(1min);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+  link("n5");
+  pass(1s);
+  CHECK(voters() == std::set<std::string>{"n1", "n3", "n5"});
+}
+
+TEST_CASE_METHOD(leader_of_three, "a forced removal is forced under any leader", "[node][seats]") {
+  silent = {"n3"}; // so that it is not made yet
+  ask(voter_change::remove, "n2", 1, true);
+  CHECK(is_open(1));
+  role("n3");
+  silent.clear();
+  role("n1");
+  pass(1s);
+  CHECK(voters() == std::set<std::string>{"n1", "n3"});
+}
+
+TEST_CASE_METHOD(leader_of_three, "of a forced and an unforced removal the later one counts",
+                 "[node][seats]") {
+  silent = {"n3"};
+  ask(voter_change::remove, "n2", 1, true);
+  ask(voter_change::remove, "n2", 2);
+  pass(1s);
+  CHECK(end_of(1) == errc::in_use); // there is no replacement
+  CHECK(end_of(2) == errc::in_use);
+  silent.clear();
+  pass(1min);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+  answers_looks = false;
+  ask(voter_change::remove, "n2", 3);
+  ask(voter_change::remove, "n2", 4, true);
+  answers_looks = true;
+  pass(1s);
+  CHECK(end_of(3) == errc::none);
+  CHECK(end_of(4) == errc::none);
+}
+
+TEST_CASE_METHOD(leader_of_three, "a forced removal that is taken back forces no later one",
+                 "[node][seats]") {
+  silent = {"n3"};
+  ask(voter_change::remove, "n2", 1, true);
+  CHECK(asked() == words{"force out n2"});
+  lag["n4"] = 500;
+  link("n4");
+  ask(voter_change::add, "n2", 2);
+  ask(voter_change::remove, "n2", 3);
+  silent.clear();
+  pass(1s);
+  CHECK(is_open(3));
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+  CHECK(group.members.forced_out.empty());
+  lag.clear();
+  pass(1s);
+  CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"});
+}
+
+TEST_CASE_METHOD(leader_of_three, "of four voters one goes without a replacement",
+                 "[node][seats]") {
+  link("n4");
+  ask(voter_change::add, "n4", 1);
+  pass(1s);
+  auto what = GENERATE(voter_change::remove, voter_change::leave);
+  forget();
+  ask(what, "n2", 2);
+  pass(1s);
+  CHECK(end_of(2) == errc::none);
+  CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"});
+}
+
 TEST_CASE_METHOD(leader_of_three,
                  "a voter goes once the others have acknowledged what was written "
                  "since it was asked",
@@ -924,6 +1013,25 @@ TEST_CASE_METHOD(leader_of_three, "a node that holds another seat than the group
   show("n2", 22);
   CHECK(asked() == words{"remove n2", "learner n22 at n2@h2:1", "voter n22"});
   CHECK(group.members.votes(raft::seat_id{22}));
+}
+
+TEST_CASE_METHOD(leader_of_three, "who leads anew asks a node again before it takes its seat away",
+                 "[node][seats]") {
+  link("n2", 12); // it has said so to n1
+  role("n3");
+  group.members.members.erase(raft::seat_id{12});
+  group.members.members[raft::seat_id{22}] = {true, contact_of("n2")}; // and this since to n3
+  commit();
+  forget();
+  role("n1");
+  CHECK(only<seats::greet>().node == "n2");
+  pass(1s);
+  CHECK(asked().empty());
+  show("n2", 22);
+  pass(1s);
+  CHECK(asked().empty());
+  show("n2", 32);
+  CHECK(asked() == words{"remove n22", "learner n32 at n2@h2:1", "voter n32"});
 }
 
 TEST_CASE_METHOD(follower_of_two, "a node gives up its seat when its leader says that it is void",

@@ -159,6 +159,8 @@ public:
     expect(reach_again_.size() <= options_.max_nodes, "more nodes to be reached than allowed");
     expect(changes_.size() + leaving_.size() <= options_.max_changes, "more changes than allowed");
     expect(wishes_.remove.size() <= options_.max_wishes, "more removals than allowed");
+    expect(std::ranges::all_of(wishes_.forced, [this](auto& node) { return is_wished_away(node); }),
+           "a node is forced out that is not wished away");
     expect(transfers_.size() <= options_.max_changes + 1, "more transfers than allowed");
     expect(!links_.contains(node_), "a link to itself");
     std::set<request_id> lives;
@@ -233,6 +235,7 @@ private:
       said_leader_ = {what.term, node_};
       say_members();
       tells_ = false;
+      are_cards_old_ = true;
       emit(lead{turn_});
       return look_anew();
     }
@@ -451,6 +454,7 @@ private:
     links_.erase(what.node);
     if (!seat_of(what.node))
       wishes_.leave.erase(what.node); // it may come back as any other
+    forget_force();
   }
 
   void handle(request_id, node_is& what) {
@@ -472,6 +476,7 @@ private:
   void handle(request_id, const node_left& what) {
     if (role_ == raft::role::leader && seat_of(what.node)) {
       wishes_.leave.insert(what.node);
+      wishes_.forced.insert(what.node); // it is gone, replaced or not
       wished_at_ = now_;
       review();
     }
@@ -533,6 +538,18 @@ private:
     emit(trust{theirs.seat});
     watch(theirs.node);
     review();
+  }
+
+  /// What a node has said before this one led is no ground to take its seat away: an earlier leader
+  /// may have given it that since. It is asked again.
+  void doubt_cards(const raft::configuration& members) {
+    for (auto& [seat, who] : members.members) {
+      auto link = links_.find(to_seat_contact(who.contact).node);
+      if (link == links_.end() || link->second.seat == seat || link->second.seat == raft::seat_id{})
+        continue;
+      link->second.seat = {};
+      ask_card(link->first);
+    }
   }
 
   static bool is_of_another(raft::seat_id seat, const std::string& node,
@@ -680,6 +697,8 @@ private:
   void make_next(const seen& what) {
     auto& group = what.now;
     drop_forgotten(group.members);
+    if (std::exchange(are_cards_old_, false))
+      doubt_cards(group.members);
     auto any_void = tell_void_seats();
     wishes_.since = wished_at_ ? now_ - *wished_at_ : duration::max();
     auto linked = candidates(what);
@@ -760,7 +779,7 @@ private:
                          {errc::limit_reached, "too many removals are under way; retry once some "
                                                "are made, see troupe voters"}});
     changes_.push_back({id, std::move(asked), *node, now_});
-    wish(changes_.back().what.what, *node);
+    wish(changes_.back().what, *node);
     review();
   }
 
@@ -769,7 +788,8 @@ private:
     return link != links_.end() && link->second.seat != raft::seat_id{};
   }
 
-  void wish(voter_change what, const std::string& node) {
+  void wish(const change_voters& asked, const std::string& node) {
+    auto what = asked.what;
     if (what == voter_change::lead) {
       if (!transfers_.contains(node))
         transfer(node);
@@ -781,8 +801,22 @@ private:
                    : what == voter_change::remove ? wishes_.remove
                                                   : wishes_.leave;
     wanted.insert(node);
-    if (takes_seat(what))
+    if (takes_seat(what)) {
       wished_at_ = now_;
+      wishes_.forced.erase(node);
+      if (asked.force)
+        wishes_.forced.insert(node);
+    }
+    forget_force();
+  }
+
+  [[nodiscard]] bool is_wished_away(const std::string& node) const {
+    return wishes_.remove.contains(node) || wishes_.leave.contains(node);
+  }
+
+  /// Of nodes that are not wished away any more.
+  void forget_force() {
+    std::erase_if(wishes_.forced, [this](auto& node) { return !is_wished_away(node); });
   }
 
   [[nodiscard]] bool is_asked_to_lead(const std::string& node) const {
@@ -875,6 +909,7 @@ private:
       return !links_.contains(node) && node != node_ && !has_seat(node, now.members)
              && is_asked_for_nothing(node);
     });
+    forget_force();
   }
 
   /// Whether another one waits for the same, or has asked for something else of its node since.
@@ -948,7 +983,7 @@ private:
         return {errc::in_use, "node " + name_of_node(each.node)
                                 + " is the only voter and keeps all that the cluster has; add "
                                   "another one first"};
-      if (!each.what.force && !plan.has_replacement())
+      if (is_wished_away(each.node) && !plan.is_forced(each.node) && !plan.has_replacement())
         return {errc::in_use, "no node could take the place of voter " + name_of_node(each.node)
                                 + ", and the cluster would stand fewer losses; add one with a data "
                                   "folder first, or force it (leave_options::force, "
@@ -989,7 +1024,6 @@ private:
   }
 
   static inline const std::string leads_no_more = "leads the cluster no more: ";
-  static constexpr const char* no_leader = "no leader";
   /// An election takes less.
   static constexpr duration say_leaderless_after = std::chrono::seconds{2};
   /// It is repeated more often while it is true.
@@ -1026,6 +1060,8 @@ private:
 
   /// Whether it is to be told who leads.
   bool tells_ = false;
+  /// Whether the nodes have shown their cards before this one led.
+  bool are_cards_old_ = false;
   std::pair<raft::term_number, std::string> said_leader_;
   std::string said_members_;
   std::string cause_;

@@ -73,8 +73,9 @@ struct voters_view {
 enum class voter_change : std::uint8_t {
   /// Makes the node one more voter.
   add = 0,
-  /// Takes its vote and its seat until it is added again, under any leader. If there would be too
-  /// few voters, another node takes its place first.
+  /// Takes its vote and its seat until it is added again, under any leader. If the group would
+  /// tolerate fewer losses, another node takes its place first; with `force` that is not waited
+  /// for.
   remove = 1,
   /// Makes it the leader.
   lead = 2,
