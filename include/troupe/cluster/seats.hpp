@@ -129,6 +129,7 @@ public:
       }
       all.seats.push_back(std::move(each));
     }
+    all.pending = now.now == raft::role::leader ? pending_here(now) : pending_elsewhere(now);
     return all;
   }
 
@@ -701,7 +702,7 @@ private:
       doubt_cards(group.members);
     auto any_void = tell_void_seats();
     wishes_.since = wished_at_ ? now_ - *wished_at_ : duration::max();
-    auto linked = candidates(what);
+    auto linked = candidates(group, what.address);
     end_changes(what, voter_plan{group, node_, linked, wishes_});
     auto next = proposed_ == 0 ? voter_plan{group, node_, linked, wishes_}.next() : std::nullopt;
     if (next)
@@ -746,14 +747,96 @@ private:
       end_hand_over();
   }
 
-  [[nodiscard]] std::map<std::string, voter_plan::candidate> candidates(const seen& what) const {
+  [[nodiscard]] std::map<std::string, voter_plan::candidate>
+  candidates(const raft::replica_types::status& now, const std::string& address) const {
     std::map<std::string, voter_plan::candidate> found;
     for (auto& [node, each] : links_)
       if (auto where = known_.find(node); where != known_.end() && each.seat != raft::seat_id{}
-                                          && !is_of_another(each.seat, node, what.now.members))
+                                          && !is_of_another(each.seat, node, now.members))
         found[node] = {each.seat, where->second.address};
-    found[node_] = {what.now.self, what.address};
+    found[node_] = {now.self, address};
     return found;
+  }
+
+  // -- what is shown -----------------------------------------------------------------------------
+
+  static constexpr const char* removal = "removal";
+  static constexpr const char* void_seat = "void seat";
+  static constexpr const char* handing_over = "hand-over";
+
+  /// @pre this node leads
+  [[nodiscard]] std::vector<pending_view>
+  pending_here(const raft::replica_types::status& now) const {
+    std::vector<pending_view> found;
+    auto linked = candidates(now, {});
+    voter_plan plan{now, node_, linked, wishes_};
+    for (auto& [seat, who] : now.members.members) {
+      auto node = to_seat_contact(who.contact).node;
+      auto there = linked.find(node);
+      if (wishes_.forgotten.contains(seat) && seat != now.self)
+        found.push_back({node, void_seat,
+                         "its disk has lost what it had synced; it is taken away next, and the "
+                         "node learns under another one"});
+      else if (there != linked.end() && there->second.seat != seat)
+        found.push_back(
+          {node, void_seat, "its node has another one by now; it is taken away next"});
+      else if (plan.is_unwanted(node))
+        found.push_back({node, removal, who.votes ? reason(plan, node) : goes_next()});
+    }
+    for (auto& [node, each] : links_)
+      if (wishes_.forgotten.contains(each.seat) && !now.members.members.contains(each.seat))
+        found.push_back({node, void_seat,
+                         "its disk has lost what it had synced; the node gets a seat once it has "
+                         "taken another member id, which it is asked to"});
+    for (auto& [node, each] : transfers_)
+      found.push_back({node.empty() ? node_ : node, handing_over, reason(node, each)});
+    return found;
+  }
+
+  /// By the log of a node that follows.
+  [[nodiscard]] std::vector<pending_view>
+  pending_elsewhere(const raft::replica_types::status& now) const {
+    std::vector<pending_view> found;
+    for (auto& [seat, who] : now.members.members)
+      if (auto node = to_seat_contact(who.contact).node; now.members.kept_out.contains(node))
+        found.push_back({node, removal, "the leader sees to it, and knows what it waits for"});
+    if (has_given_up_seat())
+      found.push_back({node_, void_seat,
+                       "the disk of this node has lost what it had synced; it waits for a leader "
+                       "that gives it another seat"});
+    return found;
+  }
+
+  [[nodiscard]] std::string reason(const voter_plan& plan, const std::string& node) const {
+    switch (plan.held_by(node)) {
+      case voter_plan::hold::nothing:
+        return node == node_ ? "it leads, and hands over first" : goes_next();
+      case voter_plan::hold::only_voter:
+        return "it is the only voter, and goes once another one votes";
+      case voter_plan::hold::needed:
+        return "it is needed: too few of the other voters are there and have all entries; it goes "
+               "once they are back";
+      case voter_plan::hold::no_replacement:
+        return "waits for a replacement: no node is free to vote; start one with a data folder";
+      case voter_plan::hold::replacement_learns:
+        return "waits for a replacement: a node that can vote has to catch up first";
+      case voter_plan::hold::others_learn:
+        return "it is forced, and goes once the nodes vote that can; they have to catch up first";
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::string goes_next() const {
+    return pace_.is_free(now_) ? "it goes next"
+                               : "it goes within " + troupe::to_string(change_pace::span)
+                                   + ": the members have changed too often lately";
+  }
+
+  [[nodiscard]] static std::string reason(const std::string& to, const hand_to& each) {
+    if (each.again)
+      return "another hand-over is under way; it is asked for again";
+    return to.empty() ? "this node ends once another one leads, or in 3 s"
+                      : "it leads once it has all entries";
   }
 
   // -- what people ask for -----------------------------------------------------------------------

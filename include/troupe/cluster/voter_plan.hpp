@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -118,6 +119,42 @@ public:
     return false;
   }
 
+  /// What a voter that is to go waits for.
+  enum class hold : std::uint8_t {
+    /// It goes next.
+    nothing,
+    /// There is no other voter.
+    only_voter,
+    /// Too few of the others have caught up.
+    needed,
+    no_replacement,
+    replacement_learns,
+    /// It is forced out, once those vote that can.
+    others_learn,
+  };
+
+  /// @pre this node votes, and is to go
+  [[nodiscard]] hold held_by(const std::string& node) const {
+    if (count_voters() == 1)
+      return hold::only_voter;
+    if (!goes_on_without(node))
+      return hold::needed;
+    if (is_forced(node))
+      return std::ranges::all_of(wanted_, [&](auto& each) { return votes(each); })
+               ? hold::nothing
+               : hold::others_learn;
+    if (is_one_spare_of(count_steady()))
+      return hold::nothing;
+    return has_replacement() ? hold::replacement_learns : hold::no_replacement;
+  }
+
+  /// Returns whether this node is to have no seat.
+  [[nodiscard]] bool is_unwanted(const std::string& node) const {
+    auto may_come = wishes_.add.contains(node) || wishes_.let_in.contains(node);
+    return wishes_.remove.contains(node) || wishes_.leave.contains(node)
+           || (is_kept_out(node) && !may_come);
+  }
+
   /// Returns whether this node goes even if the group tolerates fewer losses without it.
   [[nodiscard]] bool is_forced(const std::string& node) const {
     auto is_wished = wishes_.remove.contains(node) || wishes_.leave.contains(node);
@@ -156,12 +193,6 @@ private:
 
   [[nodiscard]] bool is_kept_out(const std::string& node) const {
     return now_.members.kept_out.contains(node);
-  }
-
-  [[nodiscard]] bool is_unwanted(const std::string& node) const {
-    auto may_come = wishes_.add.contains(node) || wishes_.let_in.contains(node);
-    return wishes_.remove.contains(node) || wishes_.leave.contains(node)
-           || (is_kept_out(node) && !may_come);
   }
 
   /// Of a group with so many voters.
@@ -290,24 +321,21 @@ private:
 
   /// Before one more votes: of five it might be needed.
   [[nodiscard]] std::optional<change> spare_voter() const {
-    if (!is_one_spare_of(count_steady()))
-      return std::nullopt;
     for (auto& [node, seat] : seats_)
       if (is_unwanted(node) && now_.members.votes(seat) && !is_forced(node)
-          && goes_on_without(node))
+          && held_by(node) == hold::nothing)
         return take_away(node, seat);
     return std::nullopt;
   }
 
   /// Last, when all that should vote do.
   [[nodiscard]] std::optional<change> unwanted_seat() const {
-    auto all_vote = std::ranges::all_of(wanted_, [&](auto& node) { return votes(node); });
     for (auto& [node, seat] : seats_) {
       if (!is_unwanted(node))
         continue;
       if (!now_.members.votes(seat))
         return raft::replica::remove{seat};
-      if (all_vote && is_forced(node) && goes_on_without(node))
+      if (is_forced(node) && held_by(node) == hold::nothing)
         return take_away(node, seat);
     }
     return std::nullopt;
