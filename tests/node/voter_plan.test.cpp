@@ -379,6 +379,35 @@ TEST_CASE_METHOD(planned_group, "of four voters one stays while two are silent",
   CHECK(run() == steps{"remove b"});
 }
 
+TEST_CASE_METHOD(planned_group, "a voter that is to go says what it waits for", "[node][voters]") {
+  using hold = voter_plan::hold;
+  wishes.voters = 3;
+  auto held = [this](const std::string& node) {
+    next(); // as things are
+    return voter_plan{now, "a", linked, wishes}.held_by(node);
+  };
+  wishes.leave = {"a"};
+  CHECK(held("a") == hold::only_voter);
+  for (auto* node : {"b", "c"}) {
+    seat(node, true);
+    link(node);
+  }
+  wishes.leave = {"b"};
+  CHECK(held("b") == hold::no_replacement);
+  silent = {seat_of("c")};
+  CHECK(held("b") == hold::needed);
+  silent.clear();
+  seat("d", false);
+  link("d");
+  CHECK(held("b") == hold::replacement_learns);
+  wishes.forced = {"b"};
+  CHECK(held("b") == hold::others_learn);
+  now.members.members.at(seat_of("d")).votes = true;
+  CHECK(held("b") == hold::nothing);
+  wishes.forced.clear();
+  CHECK(held("b") == hold::nothing);
+}
+
 TEST_CASE_METHOD(planned_group, "of two that are to go one is replaced where one node can",
                  "[node][voters]") {
   for (auto* node : {"b", "c"}) {

@@ -773,7 +773,7 @@ private:
     for (auto& [seat, who] : now.members.members) {
       auto node = to_seat_contact(who.contact).node;
       auto there = linked.find(node);
-      if (wishes_.forgotten.contains(seat) && seat != now.self)
+      if (wishes_.forgotten.contains(seat))
         found.push_back({node, void_seat,
                          "its disk has lost what it had synced; it is taken away next, and the "
                          "node learns under another one"});

@@ -78,8 +78,9 @@ struct voters_view {
   std::vector<std::string> kept_out{};
   /// The services that programs have added to the cluster.
   std::vector<own_service_view> services{};
-  /// Removals that wait, seats whose nodes' disks have forgotten, and hand-overs under way: at most
-  /// one of each for a node. Only the leader knows the reasons of removals.
+  /// Removals that wait, void seats and hand-overs under way. At most one for each member and each
+  /// linked node, and one for each node that is asked to lead. Only the leader knows the reasons of
+  /// removals.
   std::vector<pending_view> pending{};
 
   friend bool operator==(const voters_view&, const voters_view&) = default;
