@@ -178,6 +178,10 @@ json to_json(const troupe::cluster::voters_view& what, Names called) {
   auto kept_out = json::array();
   for (auto& each : what.kept_out)
     kept_out.push_back(called(each));
+  auto pending = json::array();
+  for (auto& each : what.pending)
+    pending.push_back(
+      {{"node", called(each.node)}, {"id", each.node}, {"what", each.what}, {"why", each.why}});
   auto services = json::array();
   auto named = [called](const std::vector<std::string>& nodes) {
     auto names = json::array();
@@ -193,7 +197,7 @@ json to_json(const troupe::cluster::voters_view& what, Names called) {
                         {"older", if_led(named(each.older))}});
   return {{"term", what.term},     {"commit", what.commit}, {"last", what.last},
           {"wanted", what.wanted}, {"voters", seats},       {"kept_out", kept_out},
-          {"services", services}};
+          {"services", services},  {"pending", pending}};
 }
 
 /// Problems of services that programs add, one line each. `asked` is the node that answered; if

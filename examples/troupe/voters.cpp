@@ -113,10 +113,10 @@ int run_voters(const common_options& common, const voters_command& what) {
     std::cout << (each.is_reached ? "" : "  unreachable") << (each.leads ? "  leader" : "") << '\n';
   }
   for (auto& each : found->kept_out)
-    std::cout << called(each)
-              << (std::ranges::any_of(found->seats, [&](auto& seat) { return seat.node == each; })
-                    ? "  will be removed once the others do not need it\n"
-                    : "  removed; make it a voter again with troupe voters add\n");
+    if (std::ranges::none_of(found->seats, [&](auto& seat) { return seat.node == each; }))
+      std::cout << called(each) << "  removed; make it a voter again with troupe voters add\n";
+  for (auto& each : found->pending)
+    std::cout << called(each.node) << "  " << each.what << ": " << each.why << '\n';
   std::cout << describe_services(*found, alone ? alone->name : std::string{}, called)
             << (alone ? describe_leaderless(*alone) : describe(*found)) << std::endl;
   return ok;

@@ -43,14 +43,8 @@ private:
     bool is_linked = false;
     raft::log_index lag = 0;
     bool is_silent = false;
-    /// It may go without a replacement: somebody forces it, it has left, or its seat is void.
-    bool is_excused = false;
-  };
-
-  struct wish {
-    std::string node;
-    bool is_change = false;
-    bool is_silently_ended = false;
+    /// It has said to node n1, which has led since, that it leaves.
+    bool has_left = false;
   };
 
   other& any_other(std::string& name) {
@@ -76,15 +70,15 @@ private:
         it.is_silent = random_.below(4) == 0;
         return;
       case 5:
-        it.is_excused = true;
+        lost_.insert(raft::seat_id{it.seat});
         return step(seats::forgot{raft::seat_id{it.seat}});
       case 6:
-        it.is_excused = true;
+        it.has_left = leads_;
         return step(seats::node_left{name});
       case 7:
         return step(seats::wants_peer{contact_of(name)});
       case 8: { // its own seat is void, somebody says
-        auto id = begin(name, false);
+        auto id = begin();
         return step(seats::exchanged{{name, raft::seat_id{it.seat}},
                                      raft::seat_id{1 + random_.below(2)},
                                      it.is_linked && random_.below(2) == 0,
@@ -99,9 +93,9 @@ private:
           return change_members(it);
         return;
       case 11:
-        return step(seats::hand_over{}, begin("n1", false));
+        return step(seats::hand_over{}, begin());
       default:
-        return ask(name, it);
+        return ask(name);
     }
   }
 
@@ -111,18 +105,14 @@ private:
     step(seats::link_up{name});
   }
 
-  void ask(const std::string& name, other& it) {
-    using cluster::change_voters;
-    auto what = static_cast<voter_change>(random_.below(4));
-    auto forced = random_.below(4) == 0;
-    if (forced)
-      it.is_excused = true;
-    auto id = begin(name, true);
-    step(seats::change{change_voters{what, name, forced}}, id);
+  void ask(const std::string& name) {
+    cluster::change_voters what{static_cast<voter_change>(random_.below(4)), name,
+                                random_.below(4) == 0};
+    step(seats::change{what}, begin(what));
   }
 
-  request_id begin(const std::string& node, bool is_change) {
-    open_[++last_asker_] = {node, is_change};
+  request_id begin(const cluster::change_voters& what = {}) {
+    open_[++last_asker_] = what;
     return last_asker_;
   }
 
@@ -137,8 +127,6 @@ private:
     ++group_.term;
     group_.leader = who;
     group_.now = who == group_.self ? raft::role::leader : raft::role::follower;
-    for (auto& [name, it] : nodes_) // what was asked of another one may go on
-      it.is_excused = it.is_excused || group_.members.kept_out.contains(name);
     step(seats::changed_role{group_.now, group_.term, who, "so it is"});
   }
 
@@ -195,7 +183,7 @@ private:
       if (random_.below(3) == 0)
         return step(seats::renewed{{errc::storage_full, "no room"}, status()}, asked->id);
       group_.self = raft::seat_id{group_.self.value + 10};
-      nodes_.at("n1").is_excused = true;
+      nodes_.at("n1").seat = group_.self.value;
       lead({});
       return step(seats::renewed{{}, status()}, asked->id);
     }
@@ -292,30 +280,31 @@ private:
         CHECK(nodes_.at(greeting->node).is_linked);
         todo_.emplace_back(*greeting);
       } else if (auto* card = std::get_if<seats::show_card>(&each)) {
-        ended(card->id, errc::none);
+        ended(card->id);
       } else if (auto* refused = std::get_if<seats::refuse>(&each)) {
         CHECK(refused->why);
-        ended(refused->id, refused->why.code);
+        ended(refused->id);
       } else if (auto* made = std::get_if<seats::made>(&each)) {
-        ended(made->id, errc::none);
+        ended(made->id);
       } else if (auto* over = std::get_if<seats::handed_over>(&each)) {
-        ended(over->id, errc::none);
+        ended(over->id);
       } else if (auto* turn = std::get_if<seats::lead>(&each)) {
         CHECK(turn->turn > turn_);
         turn_ = turn->turn;
+        leads_ = true;
       } else if (auto* other_turn = std::get_if<seats::follow>(&each)) {
         CHECK(other_turn->turn > turn_);
         turn_ = other_turn->turn;
+        leads_ = false;
+        for (auto& [name, it] : nodes_)
+          it.has_left = false;
       }
     }
   }
 
-  void ended(request_id id, errc how) {
-    auto found = open_.extract(id);
+  void ended(request_id id) {
     INFO("request " << id);
-    REQUIRE(found);                                         // once
-    if (found.mapped().is_change && how == errc::timed_out) // it goes on, whoever is there
-      nodes_.at(found.mapped().node).is_excused = true;
+    REQUIRE(open_.erase(id) == 1); // once
   }
 
   void check(const change_of_members& what) {
@@ -333,9 +322,32 @@ private:
       CHECK(who->match + 100 >= shown_.last);
       CHECK(who->silent_for < 1s);
     }
-    if (auto* goes = std::get_if<types::remove>(&what);
-        goes && shown_.members.votes(goes->seat) && !nodes_.at(node_of_seat(goes->seat)).is_excused)
-      CHECK(shown_.members.voters().size() > 3);
+    if (auto* goes = std::get_if<types::remove>(&what); goes && shown_.members.votes(goes->seat)
+                                                        && !is_void(goes->seat)
+                                                        && !is_forced(goes->seat)) {
+      auto voters = shown_.members.voters().size();
+      CHECK(losses_of(voters - 1) >= std::min(losses_of(voters), losses_of(3)));
+    }
+  }
+
+  /// So many of the voters may be lost.
+  static std::size_t losses_of(std::size_t voters) {
+    return (voters - 1) / 2;
+  }
+
+  /// Whether its vote is worth nothing.
+  [[nodiscard]] bool is_void(raft::seat_id seat) const {
+    return lost_.contains(seat) || nodes_.at(node_of_seat(seat)).seat != seat.value;
+  }
+
+  /// By the log, as it has left, or by the last who asks for a change of its node.
+  [[nodiscard]] bool is_forced(raft::seat_id seat) const {
+    auto node = node_of_seat(seat);
+    auto is_by_asker = false;
+    for (auto& [id, asked] : open_)
+      if (asked.node == node && asked.what != voter_change::lead)
+        is_by_asker = asked.what == voter_change::leave && asked.force;
+    return is_by_asker || nodes_.at(node).has_left || shown_.members.forced_out.contains(node);
   }
 
   /// All is well from here on: who waits is answered, and as many vote as are wanted.
@@ -349,6 +361,7 @@ private:
       group_.members.members.try_emplace(group_.self, raft::member{false, contact_of("n1")});
       group_.members.members.at(group_.self).votes = true;
       group_.members.kept_out.clear();
+      group_.members.forced_out.clear();
       commit();
       for (auto& [name, it] : nodes_)
         if (name != "n1") {
@@ -376,9 +389,11 @@ private:
   request_id last_look_ = 0;
   std::deque<std::variant<seats::look, seats::propose, seats::renew, seats::greet>> todo_;
   int open_changes_ = 0;
-  std::map<request_id, wish> open_;
+  std::map<request_id, cluster::change_voters> open_;
+  std::set<raft::seat_id> lost_; // seats that have forgotten
   request_id last_asker_ = 0;
   std::uint64_t turn_ = 0;
+  bool leads_ = false; // by what it has said last
   bool is_prompt_ = false;
 };
 

@@ -32,6 +32,15 @@ struct leader_of_three : seated_node {
   }
 };
 
+/// Whether that is all that is pending: its node, what it is, and how the reason begins.
+bool shows(const std::vector<cluster::pending_view>& all, const std::string& expected) {
+  if (all.size() != 1)
+    return false;
+  auto text = all.front().node + ' ' + all.front().what + ' ' + all.front().why;
+  UNSCOPED_INFO(text);
+  return text.starts_with(expected);
+}
+
 /// It follows n2, and is linked to that and to n3.
 struct follower_of_two : seated_node {
   explicit follower_of_two(cluster::seats_options how = {}) : seated_node(how) {
@@ -406,6 +415,95 @@ TEST_CASE_METHOD(leader_of_three, "a voter that is removed is replaced before it
   CHECK(shown.kept_out == words{"n2"});
   pass(1min); // and it stays out
   CHECK(asked().empty());
+}
+
+TEST_CASE_METHOD(leader_of_three, "a removal waits for a replacement under any leader",
+                 "[node][seats]") {
+  link("n4");
+  lag["n4"] = 500;
+  ask(voter_change::remove, "n2", 1);
+  SECTION("the next one, which was not asked") {
+    role("n3");
+    CHECK(end_of(1) == errc::not_leader);
+    group.members.members.erase(seat_of("n4"));
+    step(seats::link_down{"n4"});
+    role("n1");
+  }
+  SECTION("and when its asker waits no more") {
+    pass(30s);
+    CHECK(end_of(1) == errc::timed_out);
+    group.members.members.erase(seat_of("n4"));
+    step(seats::link_down{"n4"});
+    commit();
+  }
+  pass(1min);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+  link("n5");
+  pass(1s);
+  CHECK(voters() == std::set<std::string>{"n1", "n3", "n5"});
+}
+
+TEST_CASE_METHOD(leader_of_three, "a forced removal is forced under any leader", "[node][seats]") {
+  silent = {"n3"}; // so that it is not made yet
+  ask(voter_change::remove, "n2", 1, true);
+  CHECK(is_open(1));
+  role("n3");
+  silent.clear();
+  role("n1");
+  pass(1s);
+  CHECK(voters() == std::set<std::string>{"n1", "n3"});
+}
+
+TEST_CASE_METHOD(leader_of_three, "of a forced and an unforced removal the later one counts",
+                 "[node][seats]") {
+  silent = {"n3"};
+  ask(voter_change::remove, "n2", 1, true);
+  ask(voter_change::remove, "n2", 2);
+  pass(1s);
+  CHECK(end_of(1) == errc::in_use); // there is no replacement
+  CHECK(end_of(2) == errc::in_use);
+  silent.clear();
+  pass(1min);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+  answers_looks = false;
+  ask(voter_change::remove, "n2", 3);
+  ask(voter_change::remove, "n2", 4, true);
+  answers_looks = true;
+  pass(1s);
+  CHECK(end_of(3) == errc::none);
+  CHECK(end_of(4) == errc::none);
+}
+
+TEST_CASE_METHOD(leader_of_three, "a forced removal that is taken back forces no later one",
+                 "[node][seats]") {
+  silent = {"n3"};
+  ask(voter_change::remove, "n2", 1, true);
+  CHECK(asked() == words{"force out n2"});
+  lag["n4"] = 500;
+  link("n4");
+  ask(voter_change::add, "n2", 2);
+  ask(voter_change::remove, "n2", 3);
+  silent.clear();
+  pass(1s);
+  CHECK(is_open(3));
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+  CHECK(group.members.forced_out.empty());
+  lag.clear();
+  pass(1s);
+  CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"});
+}
+
+TEST_CASE_METHOD(leader_of_three, "of four voters one goes without a replacement",
+                 "[node][seats]") {
+  link("n4");
+  ask(voter_change::add, "n4", 1);
+  pass(1s);
+  auto what = GENERATE(voter_change::remove, voter_change::leave);
+  forget();
+  ask(what, "n2", 2);
+  pass(1s);
+  CHECK(end_of(2) == errc::none);
+  CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"});
 }
 
 TEST_CASE_METHOD(leader_of_three,
@@ -926,6 +1024,25 @@ TEST_CASE_METHOD(leader_of_three, "a node that holds another seat than the group
   CHECK(group.members.votes(raft::seat_id{22}));
 }
 
+TEST_CASE_METHOD(leader_of_three, "who leads anew asks a node again before it takes its seat away",
+                 "[node][seats]") {
+  link("n2", 12); // it has said so to n1
+  role("n3");
+  group.members.members.erase(raft::seat_id{12});
+  group.members.members[raft::seat_id{22}] = {true, contact_of("n2")}; // and this since to n3
+  commit();
+  forget();
+  role("n1");
+  CHECK(only<seats::greet>().node == "n2");
+  pass(1s);
+  CHECK(asked().empty());
+  show("n2", 22);
+  pass(1s);
+  CHECK(asked().empty());
+  show("n2", 32);
+  CHECK(asked() == words{"remove n22", "learner n32 at n2@h2:1", "voter n32"});
+}
+
 TEST_CASE_METHOD(follower_of_two, "a node gives up its seat when its leader says that it is void",
                  "[node][seats]") {
   say_void(1);
@@ -1153,6 +1270,122 @@ TEST_CASE_METHOD(leader_of_three, "the members are shown as this node sees them"
   CHECK_FALSE(seen.seats[1].lag);
   unheard.others[0].by_snapshot = true;
   CHECK(it.view(unheard, quorum).seats[1].lag == 1'000);
+}
+
+TEST_CASE_METHOD(leader_of_three, "a removal that waits is shown with what it waits for",
+                 "[node][seats]") {
+  auto pending = [this] { return it.view(status(), quorum).pending; };
+  CHECK(pending().empty());
+  SECTION("a replacement that learns") {
+    link("n4");
+    lag["n4"] = 500;
+    auto what = GENERATE(voter_change::remove, voter_change::leave);
+    ask(what, "n2", 1);
+    CHECK(shows(pending(), "n2 removal waits for a replacement: a node that can vote has to"));
+    SECTION("and its asker waits no more, and it is gone") {
+      pass(30s);
+      group.members.members.erase(seat_of("n4"));
+      step(seats::link_down{"n4"});
+      if (what == voter_change::remove)
+        CHECK(shows(pending(), "n2 removal waits for a replacement: no node is free to vote"));
+      else
+        CHECK(pending().empty()); // it is given up
+    }
+    SECTION("and it votes") {
+      lag.clear();
+      pass(1s);
+      CHECK(pending().empty());
+    }
+    SECTION("and it is taken back") {
+      ask(voter_change::add, "n2", 2);
+      CHECK(pending().empty());
+    }
+    SECTION("although it is forced") {
+      ask(what, "n2", 2, true);
+      CHECK(shows(pending(), "n2 removal it is forced, and goes once the nodes vote that can"));
+    }
+  }
+  SECTION("the other voters") {
+    silent = {"n3"};
+    ask(voter_change::remove, "n2", 1, true);
+    CHECK(shows(pending(), "n2 removal it is needed: too few of the other voters are there"));
+    silent.clear();
+    CHECK(shows(pending(), "n2 removal it goes next"));
+    silent = {"n3"};
+    role("n3"); // of a node that follows
+    CHECK(shows(pending(), "n2 removal the leader sees to it"));
+  }
+  SECTION("itself, as it leads") {
+    link("n4");
+    ask(voter_change::remove, "n1", 1);
+    CHECK(shows(pending(), "n1 removal it leads, and hands over first"));
+  }
+  SECTION("the pace of changes") {
+    for (auto each = 0; each < 20; ++each) {
+      step(seats::node_is{"n3", "name3", "elsewhere:" + std::to_string(each)});
+      show("n3");
+    }
+    step(seats::node_is{"n3", "name3", "elsewhere:19"});
+    ask(voter_change::leave, "n2", 1, true);
+    CHECK(shows(pending(), "n2 removal it goes within 10000 ms: the members have changed"));
+    pass(10s);
+    CHECK(end_of(1) == errc::none);
+  }
+}
+
+TEST_CASE_METHOD(seated_node, "the only voter is shown as that while it is to go",
+                 "[node][seats]") {
+  group.members.kept_out = {"n1"};
+  begin();
+  CHECK(shows(it.view(status(), quorum).pending, "n1 removal it is the only voter, and goes once"));
+}
+
+TEST_CASE_METHOD(leader_of_three, "a void seat is shown until its node has another one",
+                 "[node][seats]") {
+  auto pending = [this] { return it.view(status(), quorum).pending; };
+  step(seats::link_down{"n3"}); // its seat is not void
+  answers_looks = false;
+  step(seats::forgot{seat_of("n2")});
+  CHECK(shows(pending(), "n2 void seat its disk has lost what it had synced; it is taken away"));
+  answers_looks = true;
+  pass(1s);
+  CHECK(shows(pending(), "n2 void seat its disk has lost what it had synced; the node gets a"));
+  answers_looks = false;
+  show("n2", 12);
+  CHECK(pending().empty());
+  group.members.members[seat_of("n2")] = {false, contact_of("n2")};
+  step(seats::link_down{"n2"});
+  CHECK(shows(pending(), "n2 void seat its disk has lost what it had synced; it is taken away"));
+  link("n3", 13);
+  auto all = pending();
+  REQUIRE(all.size() == 2);
+  CHECK(all.back().node == "n3");
+  CHECK_THAT(all.back().why, ContainsSubstring("its node has another one by now"));
+}
+
+TEST_CASE_METHOD(follower_of_two, "a node shows that its own seat is void", "[node][seats]") {
+  say_void(1);
+  renewed(11);
+  CHECK(shows(it.view(status(), quorum).pending,
+              "n1 void seat the disk of this node has lost what it had synced; it waits"));
+}
+
+TEST_CASE_METHOD(leader_of_three, "a hand-over is shown while it is under way", "[node][seats]") {
+  auto pending = [this] { return it.view(status(), quorum).pending; };
+  answers_proposals = false;
+  SECTION("as somebody asks for it") {
+    ask(voter_change::lead, "n2", 1);
+    CHECK(shows(pending(), "n2 hand-over it leads once it has all entries"));
+    step(seats::answered{{errc::busy, "later"}}, only<seats::propose>().id);
+    CHECK(shows(pending(), "n2 hand-over another hand-over is under way; it is asked for again"));
+  }
+  SECTION("as this node ends") {
+    step(seats::hand_over{}, 1);
+    CHECK(shows(pending(), "n1 hand-over this node ends once another one leads, or in 3 s"));
+    pass(3s);
+  }
+  role("n2", raft::replica_types::handed_over);
+  CHECK(pending().empty());
 }
 
 // -- bounds ----------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ struct change_writer {
     return "move " + node_of(it.seat) + " to " + it.contact;
   }
   std::string operator()(const types::keep_out& it) const {
-    return "keep out " + it.name;
+    return (it.forced ? "force out " : "keep out ") + it.name;
   }
   std::string operator()(const types::let_in& it) const {
     return "let in " + it.name;

@@ -98,11 +98,15 @@ struct planned_group {
   std::string make(const raft::replica::keep_out& what) {
     now.members_for = duration::zero();
     now.members.kept_out.insert(what.name);
-    return "keep out " + what.name;
+    now.members.forced_out.erase(what.name);
+    if (what.forced)
+      now.members.forced_out.insert(what.name);
+    return (what.forced ? "force out " : "keep out ") + what.name;
   }
 
   std::string make(const raft::replica::let_in& what) {
     now.members.kept_out.erase(what.name);
+    now.members.forced_out.erase(what.name);
     return "let in " + what.name;
   }
 
@@ -114,6 +118,11 @@ struct planned_group {
   std::string make(const raft::replica::transfer& what) {
     handed_to = what.to;
     return "hand over";
+  }
+
+  /// They leave, replaced or not.
+  void force_out(const std::set<std::string>& who) {
+    wishes.leave = wishes.forced = who;
   }
 
   /// Another node leads: it knows nothing of what this one was asked.
@@ -243,12 +252,196 @@ TEST_CASE_METHOD(planned_group, "a voter that is to go is replaced before", "[no
     wishes.leave = {"a"};
     CHECK(run() == steps{"learner d", "voter d", "hand over"});
   }
-  SECTION("unless there is nobody") {
+  SECTION("or stays while there is no other one") {
     linked.erase("d");
     wishes.leave = {"b"};
     CHECK_FALSE(voter_plan{now, "a", linked, wishes}.has_replacement());
+    CHECK(run().empty());
+    wishes.forced = {"b"};
     CHECK(run() == steps{"remove b"});
   }
+}
+
+TEST_CASE_METHOD(planned_group, "a removal waits for a replacement under each leader",
+                 "[node][voters]") {
+  for (auto* node : {"b", "c"})
+    link(node);
+  run();
+  wishes.remove = {"b"};
+  SECTION("if it is not forced") {
+    CHECK(run() == steps{"keep out b"});
+    lead("c");
+    CHECK(run().empty());
+    CHECK_FALSE(voter_plan{now, "c", linked, wishes}.is_forced("b"));
+    link("d");
+    CHECK(run() == steps{"learner d", "voter d", "remove b"});
+  }
+  SECTION("and not if it is") {
+    wishes.forced = {"b"};
+    silent = {seat_of("c")};
+    CHECK(run() == steps{"force out b"});
+    silent.clear();
+    lead("c");
+    CHECK(voter_plan{now, "c", linked, wishes}.is_forced("b"));
+    CHECK(run() == steps{"remove b"});
+  }
+  SECTION("nor if it is forced later, however many are kept out") {
+    CHECK(run() == steps{"keep out b"});
+    for (std::size_t each = 1; each < raft::max_kept_out; ++each) {
+      auto node = "up-" + std::to_string(each);
+      now.members.kept_out.insert(node);
+      linked[node] = {};
+    }
+    wishes.forced = {"b"};
+    CHECK(run() == steps{"force out b", "remove b"});
+  }
+  SECTION("which can be taken back") {
+    wishes.forced = {"b"};
+    silent = {seat_of("c")};
+    CHECK(run() == steps{"force out b"});
+    silent.clear();
+    wishes.forced.clear();
+    CHECK(run() == steps{"keep out b"});
+    lead("c");
+    CHECK(run().empty());
+  }
+}
+
+TEST_CASE_METHOD(planned_group, "a voter that is to go stays while the group needs it",
+                 "[node][voters]") {
+  auto [voters, wished, goes] = GENERATE(table<std::size_t, std::size_t, bool>({
+    {2, 1, true},
+    {2, 2, false},
+    {2, 3, false},
+    {3, 1, true},
+    {3, 2, true},
+    {3, 3, false},
+    {3, 5, false},
+    {4, 3, true},
+    {4, 4, true}, // three stand as many losses
+    {4, 5, true},
+    {5, 3, true}, // more than wished
+    {5, 5, false},
+    {6, 7, true},
+    {7, 7, false},
+  }));
+  for (std::size_t each = 0; each < voters; ++each) {
+    std::string node(1, static_cast<char>('a' + each));
+    seat(node, true);
+    link(node);
+  }
+  wishes.voters = wished;
+  wishes.leave = {"b"};
+  CAPTURE(voters, wished);
+  CHECK(voter_plan{now, "a", linked, wishes}.has_replacement() == goes);
+  CHECK(run() == (goes ? steps{"remove b"} : steps{}));
+}
+
+TEST_CASE_METHOD(planned_group, "of four voters one goes before a fifth votes", "[node][voters]") {
+  for (auto* node : {"b", "c", "d"}) {
+    seat(node, true);
+    link(node);
+  }
+  seat("e", false);
+  link("e");
+  wishes.voters = 5;
+  wishes.leave = {"b"};
+  CHECK(run() == steps{"remove b"});
+}
+
+TEST_CASE_METHOD(planned_group, "a voter that is forced out goes once those vote that can",
+                 "[node][voters]") {
+  auto voters = GENERATE(std::size_t{3}, std::size_t{5});
+  for (auto* node : {"b", "c", "d", "e"})
+    if (now.members.members.size() < voters) {
+      seat(node, true);
+      link(node);
+    }
+  seat("f", false);
+  link("f");
+  behind = {seat_of("f")};
+  wishes.voters = voters;
+  force_out({"b"});
+  CHECK(run().empty());
+  behind.clear();
+  CHECK(run() == steps{"voter f", "remove b"});
+}
+
+TEST_CASE_METHOD(planned_group, "of four voters one stays while two are silent", "[node][voters]") {
+  for (auto* node : {"b", "c", "d"}) {
+    seat(node, true);
+    link(node);
+  }
+  wishes.leave = {"b"};
+  silent = {seat_of("c"), seat_of("d")};
+  CHECK(run().empty());
+  silent = {seat_of("d")};
+  CHECK(run() == steps{"remove b"});
+}
+
+TEST_CASE_METHOD(planned_group, "a voter that is to go says what it waits for", "[node][voters]") {
+  using hold = voter_plan::hold;
+  wishes.voters = 3;
+  auto held = [this](const std::string& node) {
+    next(); // as things are
+    return voter_plan{now, "a", linked, wishes}.held_by(node);
+  };
+  wishes.leave = {"a"};
+  CHECK(held("a") == hold::only_voter);
+  for (auto* node : {"b", "c"}) {
+    seat(node, true);
+    link(node);
+  }
+  wishes.leave = {"b"};
+  CHECK(held("b") == hold::no_replacement);
+  silent = {seat_of("c")};
+  CHECK(held("b") == hold::needed);
+  silent.clear();
+  seat("d", false);
+  link("d");
+  CHECK(held("b") == hold::replacement_learns);
+  wishes.forced = {"b"};
+  CHECK(held("b") == hold::others_learn);
+  now.members.members.at(seat_of("d")).votes = true;
+  CHECK(held("b") == hold::nothing);
+  wishes.forced.clear();
+  CHECK(held("b") == hold::nothing);
+}
+
+TEST_CASE_METHOD(planned_group, "of two that are to go one is replaced where one node can",
+                 "[node][voters]") {
+  for (auto* node : {"b", "c"}) {
+    seat(node, true);
+    link(node);
+  }
+  link("d");
+  SECTION("the one that is not forced waits for the other one") {
+    wishes.leave = {"b", "c"};
+    wishes.forced = {"c"};
+    CHECK_FALSE(voter_plan{now, "a", linked, wishes}.has_replacement());
+    CHECK(run() == steps{"learner d", "voter d", "remove c"});
+    CHECK(run().empty());
+    link("e");
+    CHECK(run() == steps{"learner e", "voter e", "remove b"});
+  }
+  SECTION("and the other one stays") {
+    wishes.leave = {"b", "c"};
+    CHECK(voter_plan{now, "a", linked, wishes}.has_replacement());
+    CHECK(run() == steps{"learner d", "voter d", "remove b"});
+    CHECK_FALSE(voter_plan{now, "a", linked, wishes}.has_replacement());
+  }
+}
+
+TEST_CASE_METHOD(planned_group, "two voters have a replacement for one where two could vote",
+                 "[node][voters]") {
+  seat("b", true);
+  link("b");
+  link("c");
+  wishes.leave = {"b"};
+  CHECK_FALSE(voter_plan{now, "a", linked, wishes}.has_replacement());
+  link("d");
+  CHECK(voter_plan{now, "a", linked, wishes}.has_replacement());
+  CHECK(run() == steps{"learner c", "learner d", "voter c", "voter d", "remove b"});
 }
 
 TEST_CASE_METHOD(planned_group, "a removed voter stays out, whoever leads, until it is added",
@@ -289,9 +482,9 @@ TEST_CASE_METHOD(planned_group, "of many nodes that are kept out one that is awa
   run();
   for (std::size_t each = 0; each < raft::max_kept_out; ++each)
     now.members.kept_out.insert("away-" + std::to_string(100 + each));
-  wishes.remove = {"b"};
+  wishes.remove = wishes.forced = {"b"};
   CHECK(voter_plan{now, "a", linked, wishes}.can_keep_out("b"));
-  CHECK(run() == steps{"let in away-100", "keep out b", "remove b"});
+  CHECK(run() == steps{"let in away-100", "force out b", "remove b"});
   for (auto& each : now.members.kept_out)
     linked[each] = {};
   CHECK_FALSE(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
@@ -411,14 +604,14 @@ TEST_CASE_METHOD(planned_group, "a voter stays while too few of the others have 
   away = {seat_of("b")};
   SECTION("which would be no majority without it") {
     auto goes = GENERATE("a"s, "c"s);
-    wishes.leave = {goes};
+    force_out({goes});
     CHECK(run().empty());
     CHECK_FALSE(voter_plan{now, "a", linked, wishes}.goes_on_without(goes));
     away.clear();
     CHECK(run() == (goes == "a" ? steps{"hand over"} : steps{"remove c"}));
   }
   SECTION("whatever learners there are") {
-    wishes.leave = {"c"};
+    force_out({"c"});
     for (auto* node : {"d", "e", "f"}) {
       now.members.members[seat_of(node)] = {false, contact(node)};
       if (how == 0)
@@ -432,7 +625,7 @@ TEST_CASE_METHOD(planned_group, "a voter stays while too few of the others have 
     CHECK(voter_plan{now, "a", linked, wishes}.goes_on_without("c")); // though learners are silent
   }
   SECTION("but who is silent goes") {
-    wishes.leave = {"b"};
+    force_out({"b"});
     CHECK(run() == steps{"remove b"});
   }
   SECTION("and of five one more goes than may be silent") {
@@ -442,10 +635,10 @@ TEST_CASE_METHOD(planned_group, "a voter stays while too few of the others have 
     away.clear();
     run();
     away = {seat_of("b")};
-    wishes.leave = {"c"};
+    force_out({"c"});
     CHECK(run() == steps{"remove c"});
     away = {seat_of("b"), seat_of("d")};
-    wishes.leave = {"c", "e"};
+    force_out({"c", "e"});
     CHECK(run().empty());
   }
 }
@@ -456,7 +649,7 @@ TEST_CASE_METHOD(planned_group, "a voter counts as there until a second after it
   link("c");
   run();
   silent = {seat_of("b")};
-  wishes.leave = {"c"};
+  force_out({"c"});
   silence = 1s;
   CHECK(run().empty());
   silence = 1s - 1ns;
@@ -470,7 +663,7 @@ TEST_CASE_METHOD(planned_group, "a voter goes once the others have just acknowle
   run();
   SECTION("which is written if the last one is old, or of an earlier leader") {
     now.members_for = GENERATE(std::optional<duration>{}, std::optional<duration>{2s});
-    wishes.leave = {"c"};
+    force_out({"c"});
     REQUIRE(std::holds_alternative<raft::replica::confirm_members>(next().value()));
     now.members_for = duration::zero();
     mute = {seat_of("b")}; // has not acknowledged it
@@ -481,19 +674,19 @@ TEST_CASE_METHOD(planned_group, "a voter goes once the others have just acknowle
   }
   SECTION("which is written if the last one is older than the wish") {
     now.members_for = 1s;
-    wishes.leave = {"c"};
+    force_out({"c"});
     wishes.since = 1s;
     CHECK(run() == steps{"confirm", "remove c"});
   }
   SECTION("be it that on its own removal") {
     now.members_for = 1h;
-    wishes.remove = {"c"};
+    wishes.remove = wishes.forced = {"c"};
     wishes.since = 1ns;
-    CHECK(run() == steps{"keep out c", "remove c"});
+    CHECK(run() == steps{"force out c", "remove c"});
   }
   SECTION("not where it hands over first") {
     now.members_for = 1h;
-    wishes.leave = {"a"};
+    force_out({"a"});
     CHECK(run() == steps{"hand over"});
   }
   SECTION("not for a seat that is worth nothing") {

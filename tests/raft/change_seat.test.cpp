@@ -1,11 +1,16 @@
 #include "troupe/raft/replica.hpp" // the header under test
 
+#include "troupe/core/codec.hpp"
+#include "troupe/core/fields.hpp"
 #include "troupe/raft/event_log.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <chrono>
+#include <cstdint>
+#include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <variant>
@@ -18,6 +23,28 @@ using Catch::Matchers::ContainsSubstring;
 using raft::replica;
 
 namespace {
+
+struct older_configuration {
+  std::map<raft::seat_id, raft::member> members;
+  std::set<std::string> kept_out;
+  std::uint64_t promotions = 0;
+
+  friend bool operator==(const older_configuration&, const older_configuration&) = default;
+
+  TROUPE_FIELDS(older_configuration, members, kept_out, promotions);
+};
+
+/// As a release writes it that knows of no forced removals.
+struct older_entry {
+  raft::log_index index = 0;
+  raft::term_number term = 0;
+  raft::group_time at{};
+  std::variant<raft::no_op, std::string, older_configuration> what;
+
+  friend bool operator==(const older_entry&, const older_entry&) = default;
+
+  TROUPE_FIELDS(older_entry, index, term, at, what);
+};
 
 /// A replica that has founded a group of its own, and a disk that is done at once.
 struct founder {
@@ -63,6 +90,33 @@ TEST_CASE_METHOD(founder, "a group remembers who is kept out, up to a bound", "[
   CHECK(step(replica::let_in{"b"}).code == errc::not_found);
   CHECK(step(replica::keep_out{"one more"}).code == errc::none);
   CHECK(self.header_at(self.commit_index()).members.kept_out.contains("one more"));
+}
+
+TEST_CASE_METHOD(founder, "a group remembers which removals are forced", "[raft]") {
+  using names = std::set<std::string>;
+  CHECK(step(replica::keep_out{"b", true}).code == errc::none);
+  CHECK(self.members().kept_out == names{"b"});
+  CHECK(self.members().forced_out == names{"b"});
+  CHECK(step(replica::keep_out{"b", true}).code == errc::bad_argument);
+  CHECK(step(replica::keep_out{"b"}).code == errc::none); // it is not any more
+  CHECK(self.members().forced_out.empty());
+  for (std::size_t each = 1; each < raft::max_kept_out; ++each)
+    REQUIRE(step(replica::keep_out{std::to_string(each), true}).code == errc::none);
+  CHECK(step(replica::keep_out{"b", true}).code == errc::none); // takes no room
+  CHECK(self.members().forced_out == self.members().kept_out);
+  auto all = raft::size_of({1, 1, {}, self.members()});
+  CHECK(step(replica::let_in{"b"}).code == errc::none);
+  CHECK(self.members().forced_out == self.members().kept_out);
+  CHECK(raft::size_of({1, 1, {}, self.members()}) == all - 2 * 65);
+}
+
+TEST_CASE("of members that an older release wrote no removal is forced", "[raft]") {
+  raft::entry line{7, 3, {}, raft::configuration{{{{1}, {true, "a@h:1"}}}, {"b"}, 2}};
+  older_entry older{7, 3, {}, older_configuration{{{{1}, {true, "a@h:1"}}}, {"b"}, 2}};
+  CHECK(from_bytes<raft::entry>(to_bytes(older)) == line);
+  std::get<raft::configuration>(line.what).forced_out = {"b"};
+  CHECK(from_bytes<raft::entry>(to_bytes(line)) == line);
+  CHECK(from_bytes<older_entry>(to_bytes(line)) == older);
 }
 
 TEST_CASE_METHOD(founder, "a leader knows since when the members stand in its log, if by itself",

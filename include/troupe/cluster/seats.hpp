@@ -129,6 +129,7 @@ public:
       }
       all.seats.push_back(std::move(each));
     }
+    all.pending = now.now == raft::role::leader ? pending_here(now) : pending_elsewhere(now);
     return all;
   }
 
@@ -159,6 +160,8 @@ public:
     expect(reach_again_.size() <= options_.max_nodes, "more nodes to be reached than allowed");
     expect(changes_.size() + leaving_.size() <= options_.max_changes, "more changes than allowed");
     expect(wishes_.remove.size() <= options_.max_wishes, "more removals than allowed");
+    expect(std::ranges::all_of(wishes_.forced, [this](auto& node) { return is_wished_away(node); }),
+           "a node is forced out that is not wished away");
     expect(transfers_.size() <= options_.max_changes + 1, "more transfers than allowed");
     expect(!links_.contains(node_), "a link to itself");
     std::set<request_id> lives;
@@ -233,6 +236,7 @@ private:
       said_leader_ = {what.term, node_};
       say_members();
       tells_ = false;
+      are_cards_old_ = true;
       emit(lead{turn_});
       return look_anew();
     }
@@ -451,6 +455,7 @@ private:
     links_.erase(what.node);
     if (!seat_of(what.node))
       wishes_.leave.erase(what.node); // it may come back as any other
+    forget_force();
   }
 
   void handle(request_id, node_is& what) {
@@ -472,6 +477,7 @@ private:
   void handle(request_id, const node_left& what) {
     if (role_ == raft::role::leader && seat_of(what.node)) {
       wishes_.leave.insert(what.node);
+      wishes_.forced.insert(what.node); // it is gone, replaced or not
       wished_at_ = now_;
       review();
     }
@@ -533,6 +539,18 @@ private:
     emit(trust{theirs.seat});
     watch(theirs.node);
     review();
+  }
+
+  /// What a node has said before this one led is no ground to take its seat away: an earlier leader
+  /// may have given it that since. It is asked again.
+  void doubt_cards(const raft::configuration& members) {
+    for (auto& [seat, who] : members.members) {
+      auto link = links_.find(to_seat_contact(who.contact).node);
+      if (link == links_.end() || link->second.seat == seat || link->second.seat == raft::seat_id{})
+        continue;
+      link->second.seat = {};
+      ask_card(link->first);
+    }
   }
 
   static bool is_of_another(raft::seat_id seat, const std::string& node,
@@ -680,9 +698,11 @@ private:
   void make_next(const seen& what) {
     auto& group = what.now;
     drop_forgotten(group.members);
+    if (std::exchange(are_cards_old_, false))
+      doubt_cards(group.members);
     auto any_void = tell_void_seats();
     wishes_.since = wished_at_ ? now_ - *wished_at_ : duration::max();
-    auto linked = candidates(what);
+    auto linked = candidates(group, what.address);
     end_changes(what, voter_plan{group, node_, linked, wishes_});
     auto next = proposed_ == 0 ? voter_plan{group, node_, linked, wishes_}.next() : std::nullopt;
     if (next)
@@ -727,14 +747,96 @@ private:
       end_hand_over();
   }
 
-  [[nodiscard]] std::map<std::string, voter_plan::candidate> candidates(const seen& what) const {
+  [[nodiscard]] std::map<std::string, voter_plan::candidate>
+  candidates(const raft::replica_types::status& now, const std::string& address) const {
     std::map<std::string, voter_plan::candidate> found;
     for (auto& [node, each] : links_)
       if (auto where = known_.find(node); where != known_.end() && each.seat != raft::seat_id{}
-                                          && !is_of_another(each.seat, node, what.now.members))
+                                          && !is_of_another(each.seat, node, now.members))
         found[node] = {each.seat, where->second.address};
-    found[node_] = {what.now.self, what.address};
+    found[node_] = {now.self, address};
     return found;
+  }
+
+  // -- what is shown -----------------------------------------------------------------------------
+
+  static constexpr const char* removal = "removal";
+  static constexpr const char* void_seat = "void seat";
+  static constexpr const char* handing_over = "hand-over";
+
+  /// @pre this node leads
+  [[nodiscard]] std::vector<pending_view>
+  pending_here(const raft::replica_types::status& now) const {
+    std::vector<pending_view> found;
+    auto linked = candidates(now, {});
+    voter_plan plan{now, node_, linked, wishes_};
+    for (auto& [seat, who] : now.members.members) {
+      auto node = to_seat_contact(who.contact).node;
+      auto there = linked.find(node);
+      if (wishes_.forgotten.contains(seat))
+        found.push_back({node, void_seat,
+                         "its disk has lost what it had synced; it is taken away next, and the "
+                         "node learns under another one"});
+      else if (there != linked.end() && there->second.seat != seat)
+        found.push_back(
+          {node, void_seat, "its node has another one by now; it is taken away next"});
+      else if (plan.is_unwanted(node))
+        found.push_back({node, removal, who.votes ? reason(plan, node) : goes_next()});
+    }
+    for (auto& [node, each] : links_)
+      if (wishes_.forgotten.contains(each.seat) && !now.members.members.contains(each.seat))
+        found.push_back({node, void_seat,
+                         "its disk has lost what it had synced; the node gets a seat once it has "
+                         "taken another member id, which it is asked to"});
+    for (auto& [node, each] : transfers_)
+      found.push_back({node.empty() ? node_ : node, handing_over, reason(node, each)});
+    return found;
+  }
+
+  /// By the log of a node that follows.
+  [[nodiscard]] std::vector<pending_view>
+  pending_elsewhere(const raft::replica_types::status& now) const {
+    std::vector<pending_view> found;
+    for (auto& [seat, who] : now.members.members)
+      if (auto node = to_seat_contact(who.contact).node; now.members.kept_out.contains(node))
+        found.push_back({node, removal, "the leader sees to it, and knows what it waits for"});
+    if (has_given_up_seat())
+      found.push_back({node_, void_seat,
+                       "the disk of this node has lost what it had synced; it waits for a leader "
+                       "that gives it another seat"});
+    return found;
+  }
+
+  [[nodiscard]] std::string reason(const voter_plan& plan, const std::string& node) const {
+    switch (plan.held_by(node)) {
+      case voter_plan::hold::nothing:
+        return node == node_ ? "it leads, and hands over first" : goes_next();
+      case voter_plan::hold::only_voter:
+        return "it is the only voter, and goes once another one votes";
+      case voter_plan::hold::needed:
+        return "it is needed: too few of the other voters are there and have all entries; it goes "
+               "once they are back";
+      case voter_plan::hold::no_replacement:
+        return "waits for a replacement: no node is free to vote; start one with a data folder";
+      case voter_plan::hold::replacement_learns:
+        return "waits for a replacement: a node that can vote has to catch up first";
+      case voter_plan::hold::others_learn:
+        return "it is forced, and goes once the nodes vote that can; they have to catch up first";
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::string goes_next() const {
+    return pace_.is_free(now_) ? "it goes next"
+                               : "it goes within " + troupe::to_string(change_pace::span)
+                                   + ": the members have changed too often lately";
+  }
+
+  [[nodiscard]] static std::string reason(const std::string& to, const hand_to& each) {
+    if (each.again)
+      return "another hand-over is under way; it is asked for again";
+    return to.empty() ? "this node ends once another one leads, or in 3 s"
+                      : "it leads once it has all entries";
   }
 
   // -- what people ask for -----------------------------------------------------------------------
@@ -760,7 +862,7 @@ private:
                          {errc::limit_reached, "too many removals are under way; retry once some "
                                                "are made, see troupe voters"}});
     changes_.push_back({id, std::move(asked), *node, now_});
-    wish(changes_.back().what.what, *node);
+    wish(changes_.back().what, *node);
     review();
   }
 
@@ -769,7 +871,8 @@ private:
     return link != links_.end() && link->second.seat != raft::seat_id{};
   }
 
-  void wish(voter_change what, const std::string& node) {
+  void wish(const change_voters& asked, const std::string& node) {
+    auto what = asked.what;
     if (what == voter_change::lead) {
       if (!transfers_.contains(node))
         transfer(node);
@@ -781,8 +884,22 @@ private:
                    : what == voter_change::remove ? wishes_.remove
                                                   : wishes_.leave;
     wanted.insert(node);
-    if (takes_seat(what))
+    if (takes_seat(what)) {
       wished_at_ = now_;
+      wishes_.forced.erase(node);
+      if (asked.force)
+        wishes_.forced.insert(node);
+    }
+    forget_force();
+  }
+
+  [[nodiscard]] bool is_wished_away(const std::string& node) const {
+    return wishes_.remove.contains(node) || wishes_.leave.contains(node);
+  }
+
+  /// Of nodes that are not wished away any more.
+  void forget_force() {
+    std::erase_if(wishes_.forced, [this](auto& node) { return !is_wished_away(node); });
   }
 
   [[nodiscard]] bool is_asked_to_lead(const std::string& node) const {
@@ -875,6 +992,7 @@ private:
       return !links_.contains(node) && node != node_ && !has_seat(node, now.members)
              && is_asked_for_nothing(node);
     });
+    forget_force();
   }
 
   /// Whether another one waits for the same, or has asked for something else of its node since.
@@ -948,7 +1066,7 @@ private:
         return {errc::in_use, "node " + name_of_node(each.node)
                                 + " is the only voter and keeps all that the cluster has; add "
                                   "another one first"};
-      if (!each.what.force && !plan.has_replacement())
+      if (is_wished_away(each.node) && !plan.is_forced(each.node) && !plan.has_replacement())
         return {errc::in_use, "no node could take the place of voter " + name_of_node(each.node)
                                 + ", and the cluster would stand fewer losses; add one with a data "
                                   "folder first, or force it (leave_options::force, "
@@ -989,7 +1107,6 @@ private:
   }
 
   static inline const std::string leads_no_more = "leads the cluster no more: ";
-  static constexpr const char* no_leader = "no leader";
   /// An election takes less.
   static constexpr duration say_leaderless_after = std::chrono::seconds{2};
   /// It is repeated more often while it is true.
@@ -1026,6 +1143,8 @@ private:
 
   /// Whether it is to be told who leads.
   bool tells_ = false;
+  /// Whether the nodes have shown their cards before this one led.
+  bool are_cards_old_ = false;
   std::pair<raft::term_number, std::string> said_leader_;
   std::string said_members_;
   std::string cause_;

@@ -256,6 +256,9 @@ struct seats_types {
     std::string text;
   };
 
+  /// Topic of the complaint that nobody leads, by whoever notices it.
+  static constexpr const char* no_leader = "no leader";
+
   /// As node_log has it.
   struct complain {
     std::string topic;

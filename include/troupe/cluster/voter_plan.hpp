@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -46,6 +47,8 @@ struct voter_wishes {
   std::set<std::string> remove{};
   /// Nodes that lose their seat, and may come back as any other.
   std::set<std::string> leave{};
+  /// Those of `remove` and `leave` that go even if the group tolerates fewer losses without them.
+  std::set<std::string> forced{};
   /// Nodes that are kept out no more.
   std::set<std::string> let_in{};
   /// Seats whose disk has lost what it had synced. They go, and are not added again: their
@@ -60,11 +63,18 @@ struct voter_wishes {
 ///
 /// A node that joins learns first and votes once it has caught up. Voters come in odd numbers:
 /// a second one is promoted when there is a third, as two stand no loss that one would not.
-/// Who is to go is replaced before it goes, and stays while too few of the others have caught up;
-/// they have acknowledged an entry that was written since somebody wished so, so that they are
-/// there and their disks have room. A seat whose node has another one now, or which has forgotten,
-/// goes at once: its vote is worth nothing (semantics of seats: a disk that was emptied or restored
-/// comes back as a learner).
+///
+/// A voter that is to go stays until it can be spared: there are more voters than wished, or an
+/// even number of at least four, which tolerates no more losses than one fewer. So a removal
+/// lowers the number of losses that the group tolerates only down to what the wished number does.
+/// Of three it waits until another node has taken its place, for ever if need be, under each
+/// leader. It does not wait where it is forced, which the log says of nodes that are kept out; but
+/// nodes that can vote now vote first.
+///
+/// Forced or not, it stays while too few of the others have caught up; they have acknowledged an
+/// entry that was written since somebody wished so, so that they are there and their disks have
+/// room. A seat whose node has another one now, or which has forgotten, goes at once: its vote is
+/// worth nothing (semantics of seats: a disk that was emptied or restored comes back as a learner).
 class voter_plan {
 public:
   using change = raft::replica::event;
@@ -91,15 +101,64 @@ public:
     for (rule each :
          {&voter_plan::borrowed_lead, &voter_plan::void_seat, &voter_plan::moved_seat,
           &voter_plan::welcome_node, &voter_plan::kept_out_node, &voter_plan::missing_seat,
-          &voter_plan::ready_learner, &voter_plan::unwanted_seat})
+          &voter_plan::spare_voter, &voter_plan::ready_learner, &voter_plan::unwanted_seat})
       if (auto found = (this->*each)())
         return found;
     return std::nullopt;
   }
 
-  /// Returns whether somebody could take the place of a voter that goes.
+  /// Returns whether a voter can be spared once all vote that could, be it at once or because one
+  /// of them takes its place.
   [[nodiscard]] bool has_replacement() const {
-    return wanted_.size() >= std::min(wishes_.voters, count_voters());
+    auto could = count_steady();
+    if (is_one_spare_of(could))
+      return true;
+    for (auto& node : wanted_)
+      if (!votes(node) && is_one_spare_of(++could))
+        return true;
+    return false;
+  }
+
+  /// What a voter that is to go waits for.
+  enum class hold : std::uint8_t {
+    /// It goes next.
+    nothing,
+    /// There is no other voter.
+    only_voter,
+    /// Too few of the others have caught up.
+    needed,
+    no_replacement,
+    replacement_learns,
+    /// It is forced out, once those vote that can.
+    others_learn,
+  };
+
+  /// @pre this node votes, and is to go
+  [[nodiscard]] hold held_by(const std::string& node) const {
+    if (count_voters() == 1)
+      return hold::only_voter;
+    if (!goes_on_without(node))
+      return hold::needed;
+    if (is_forced(node))
+      return std::ranges::all_of(wanted_, [&](auto& each) { return votes(each); })
+               ? hold::nothing
+               : hold::others_learn;
+    if (is_one_spare_of(count_steady()))
+      return hold::nothing;
+    return has_replacement() ? hold::replacement_learns : hold::no_replacement;
+  }
+
+  /// Returns whether this node is to have no seat.
+  [[nodiscard]] bool is_unwanted(const std::string& node) const {
+    auto may_come = wishes_.add.contains(node) || wishes_.let_in.contains(node);
+    return wishes_.remove.contains(node) || wishes_.leave.contains(node)
+           || (is_kept_out(node) && !may_come);
+  }
+
+  /// Returns whether this node goes even if the group tolerates fewer losses without it.
+  [[nodiscard]] bool is_forced(const std::string& node) const {
+    auto is_wished = wishes_.remove.contains(node) || wishes_.leave.contains(node);
+    return (is_wished ? wishes_.forced : now_.members.forced_out).contains(node);
   }
 
   /// Returns whether a majority of the voters that stay has caught up when this node's seat goes.
@@ -136,10 +195,17 @@ private:
     return now_.members.kept_out.contains(node);
   }
 
-  [[nodiscard]] bool is_unwanted(const std::string& node) const {
-    auto may_come = wishes_.add.contains(node) || wishes_.let_in.contains(node);
-    return wishes_.remove.contains(node) || wishes_.leave.contains(node)
-           || (is_kept_out(node) && !may_come);
+  /// Of a group with so many voters.
+  [[nodiscard]] bool is_one_spare_of(std::size_t voters) const {
+    return voters > wishes_.voters || (voters % 2 == 0 && voters > 2);
+  }
+
+  /// The voters without those that go by force.
+  [[nodiscard]] std::size_t count_steady() const {
+    auto forced = std::ranges::count_if(seats_, [this](auto& each) {
+      return now_.members.votes(each.second) && is_unwanted(each.first) && is_forced(each.first);
+    });
+    return count_voters() - static_cast<std::size_t>(forced);
   }
 
   /// The nodes that should vote: those that do, those that are asked for, then learners, then
@@ -213,10 +279,11 @@ private:
   /// Where too many are kept out, one that is not there gives way.
   [[nodiscard]] std::optional<change> kept_out_node() const {
     for (auto& node : wishes_.remove) {
-      if (is_kept_out(node))
+      auto forced = wishes_.forced.contains(node);
+      if (is_kept_out(node) && now_.members.forced_out.contains(node) == forced)
         continue;
-      if (now_.members.kept_out.size() < raft::max_kept_out)
-        return raft::replica::keep_out{node};
+      if (is_kept_out(node) || now_.members.kept_out.size() < raft::max_kept_out)
+        return raft::replica::keep_out{node, forced};
       if (auto* away = dispensable())
         return raft::replica::let_in{*away};
     }
@@ -252,24 +319,36 @@ private:
     return std::nullopt;
   }
 
+  /// Before one more votes: of five it might be needed.
+  [[nodiscard]] std::optional<change> spare_voter() const {
+    for (auto& [node, seat] : seats_)
+      if (is_unwanted(node) && now_.members.votes(seat) && !is_forced(node)
+          && held_by(node) == hold::nothing)
+        return take_away(node, seat);
+    return std::nullopt;
+  }
+
   /// Last, when all that should vote do.
   [[nodiscard]] std::optional<change> unwanted_seat() const {
-    auto all_vote = std::ranges::all_of(wanted_, [&](auto& node) { return votes(node); });
     for (auto& [node, seat] : seats_) {
       if (!is_unwanted(node))
         continue;
       if (!now_.members.votes(seat))
         return raft::replica::remove{seat};
-      if (!all_vote || !goes_on_without(node))
-        continue;
-      if (node == self_)
-        return raft::replica::transfer{};
-      auto is_fresh = now_.members_for && *now_.members_for < std::min(wishes_.since, long_ago);
-      if (!is_fresh && planted_flaw != flaw::stale_word_counted)
-        return raft::replica::confirm_members{};
-      return raft::replica::remove{seat};
+      if (is_forced(node) && held_by(node) == hold::nothing)
+        return take_away(node, seat);
     }
     return std::nullopt;
+  }
+
+  /// @pre the group goes on without this voter
+  [[nodiscard]] change take_away(const std::string& node, raft::seat_id seat) const {
+    if (node == self_)
+      return raft::replica::transfer{};
+    auto is_fresh = now_.members_for && *now_.members_for < std::min(wishes_.since, long_ago);
+    if (!is_fresh && planted_flaw != flaw::stale_word_counted)
+      return raft::replica::confirm_members{};
+    return raft::replica::remove{seat};
   }
 
   /// It has said that it knows of its seat, and is at most a moment behind.

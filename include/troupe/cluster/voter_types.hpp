@@ -51,6 +51,20 @@ struct own_service_view {
   TROUPE_FIELDS(own_service_view, name, type, why, lacking, older);
 };
 
+/// What is to happen with a node's seat and has not happened yet.
+struct pending_view {
+  /// The id of the node.
+  std::string node;
+  /// `removal`, `void seat` or `hand-over`.
+  std::string what;
+  /// What it waits for, in words.
+  std::string why;
+
+  friend bool operator==(const pending_view&, const pending_view&) = default;
+
+  TROUPE_FIELDS(pending_view, node, what, why);
+};
+
 struct voters_view {
   std::uint64_t term = 0;
   /// The last entry that a majority has synced.
@@ -64,17 +78,22 @@ struct voters_view {
   std::vector<std::string> kept_out{};
   /// The services that programs have added to the cluster.
   std::vector<own_service_view> services{};
+  /// Removals that wait, void seats and hand-overs under way. At most one for each member and each
+  /// linked node, and one for each node that is asked to lead. Only the leader knows the reasons of
+  /// removals.
+  std::vector<pending_view> pending{};
 
   friend bool operator==(const voters_view&, const voters_view&) = default;
 
-  TROUPE_FIELDS(voters_view, term, commit, last, wanted, seats, kept_out, services);
+  TROUPE_FIELDS(voters_view, term, commit, last, wanted, seats, kept_out, services, pending);
 };
 
 enum class voter_change : std::uint8_t {
   /// Makes the node one more voter.
   add = 0,
-  /// Takes its vote and its seat until it is added again, under any leader. If there would be too
-  /// few voters, another node takes its place first.
+  /// Takes its vote and its seat until it is added again, under any leader. If the group would
+  /// tolerate fewer losses, another node takes its place first; with `force` that is not waited
+  /// for.
   remove = 1,
   /// Makes it the leader.
   lead = 2,

@@ -57,12 +57,14 @@ struct replica_types {
     std::string contact;
   };
 
-  /// Adds a name to configuration::kept_out.
+  /// Adds a name to configuration::kept_out and, if forced, to configuration::forced_out. Of a name
+  /// that is kept out already it changes whether that is forced.
   struct keep_out {
     std::string name;
+    bool forced = false;
   };
 
-  /// Removes a name from configuration::kept_out.
+  /// Removes a name from configuration::kept_out and configuration::forced_out.
   struct let_in {
     std::string name;
   };

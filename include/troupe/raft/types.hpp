@@ -65,6 +65,9 @@ struct configuration {
   /// How often a member was made a voter since the group was founded. Of two logs of one group, the
   /// one with the lower number is older.
   std::uint64_t promotions = 0;
+  /// Those of kept_out whose removal is forced. A replica of an older release drops them, so that
+  /// under it, and from its copy of this entry, they count as not forced.
+  std::set<std::string> forced_out{};
 
   [[nodiscard]] std::set<seat_id> voters() const {
     std::set<seat_id> found;
@@ -81,7 +84,7 @@ struct configuration {
 
   friend bool operator==(const configuration&, const configuration&) = default;
 
-  TROUPE_FIELDS(configuration, members, kept_out, promotions);
+  TROUPE_FIELDS(configuration, members, kept_out, promotions, forced_out);
 };
 
 /// The first entry of each term: lets a new leader commit the entries that it inherited (thesis
@@ -115,8 +118,9 @@ inline std::size_t size_of(const entry& line) {
     for (auto& [seat, who] : members->members)
       size += fixed + who.contact.size();
   if (auto* members = std::get_if<configuration>(&line.what))
-    for (auto& each : members->kept_out)
-      size += fixed + each.size();
+    for (auto* names : {&members->kept_out, &members->forced_out})
+      for (auto& each : *names)
+        size += fixed + each.size();
   return size;
 }
 

@@ -560,7 +560,7 @@ struct node::inside {
             .without_quorum =
               [this](const cluster::finder::without_quorum& what) {
                 if (!what.is_own) // the seat says it by itself
-                  log_.follow(no_leader, what.why);
+                  log_.follow(cluster::seats_types::no_leader, what.why);
                 clients_->refuse(what.why);
                 std::lock_guard guard{mutex_};
                 why_ = what.why;
@@ -825,7 +825,6 @@ struct node::inside {
 
   /// What the log calls it while the services are out of reach.
   static constexpr const char* no_way = "no way to the cluster";
-  static constexpr const char* no_leader = "no leader";
 
   node_options options_;
   cluster::node_log log_;

@@ -51,18 +51,24 @@ inline result<configuration> changed(configuration members, const replica_types:
   if (what.name.empty() || what.name.size() > max_kept_out_bytes)
     return problem{errc::bad_argument, "a name that is kept out has 1 to "
                                          + std::to_string(max_kept_out_bytes) + " bytes"};
-  if (members.kept_out.contains(what.name))
+  auto is_kept_out = members.kept_out.contains(what.name);
+  if (is_kept_out && members.forced_out.contains(what.name) == what.forced)
     return problem{errc::bad_argument, "that name is kept out already"};
-  if (members.kept_out.size() >= max_kept_out)
+  if (!is_kept_out && members.kept_out.size() >= max_kept_out)
     return problem{errc::limit_reached,
                    std::to_string(max_kept_out) + " names are kept out; let one of them in first"};
   members.kept_out.insert(what.name);
+  if (what.forced)
+    members.forced_out.insert(what.name);
+  else
+    members.forced_out.erase(what.name);
   return members;
 }
 
 inline result<configuration> changed(configuration members, const replica_types::let_in& what) {
   if (members.kept_out.erase(what.name) == 0)
     return problem{errc::not_found, "that name is not kept out"};
+  members.forced_out.erase(what.name);
   return members;
 }
 

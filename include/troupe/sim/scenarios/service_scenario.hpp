@@ -155,8 +155,9 @@ private:
     });
   }
 
-  /// Checks the removal of a voter whose member id was still valid. The law is about the actual
-  /// state of nodes, not about what the leader knows of them.
+  /// Checks the removal of a voter that an operator asked for. The laws are about the actual state
+  /// of nodes, not about what the leader knows of them. A member id that its node has no more may
+  /// go, whatever losses are tolerated then.
   void check_removal(const raft::replica::status& now, raft::seat_id goes) {
     auto node_of = [&](raft::seat_id seat) {
       return cluster::to_seat_contact(now.members.members.at(seat).contact).node;
@@ -165,6 +166,15 @@ private:
     if (!now.members.votes(goes)
         || !(wishes_.remove.contains(whose) || wishes_.leave.contains(whose)))
       return;
+    auto voters = now.members.voters().size();
+    auto* process = world_.at(static_cast<process_id>(std::stoul(whose)));
+    auto is_void = process != nullptr && process->group().consensus().self() != goes;
+    if (!wishes_.forced.contains(whose) && !is_void
+        && losses_of(voters - 1) < std::min(losses_of(voters), losses_of(wishes_.voters)))
+      world_.setting().found.broken("plan: without voter " + whose + ", which was not forced out, "
+                                    + std::to_string(losses_of(voters - 1))
+                                    + " losses are tolerated instead of "
+                                    + std::to_string(losses_of(voters)));
     note_who_is_well(); // a node may have returned since the last look
     std::size_t stay = 0;
     std::size_t well = 0;
@@ -178,6 +188,11 @@ private:
       world_.setting().found.broken(
         "plan: voter " + whose + " is taken away while " + std::to_string(stay - well) + " of the "
         + std::to_string(stay) + " others run no more, or have no room on their disks");
+  }
+
+  /// So many of the voters may be lost.
+  static std::size_t losses_of(std::size_t voters) {
+    return (voters - 1) / 2;
   }
 
   void note_who_is_well() {
@@ -222,11 +237,19 @@ private:
 
   void change_wishes() {
     auto whom = name_of(any_server());
-    if (!wishes_.remove.empty() || !wishes_.leave.empty()
-        || world_.now() < lost_at_ + noticed_after)
+    if (!wishes_.remove.empty() || !wishes_.leave.empty()) {
+      // Where all nodes vote, it would wait for ever.
+      wishes_.forced = wishes_.remove;
+      wishes_.forced.merge(std::set<std::string>{wishes_.leave});
+      return;
+    }
+    if (world_.now() < lost_at_ + noticed_after)
       return;
     wishes_.add.clear();
     wishes_.let_in.clear();
+    wishes_.forced.clear();
+    if (world_.random().one_in(2))
+      wishes_.forced.insert(whom);
     wished_at_ = world_.now();
     switch (world_.random().below(3)) {
       case 0:
