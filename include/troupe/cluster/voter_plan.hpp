@@ -272,7 +272,8 @@ private:
     std::vector<std::string> ready;
     for (auto& each : now_.others)
       if (auto node = to_seat_contact(each.who.contact).node;
-          !each.who.votes && wanted_.contains(node) && is_caught_up(each))
+          !each.who.votes && wanted_.contains(node)
+          && (is_caught_up(each) || planted_flaw == flaw::laggard_promoted))
         ready.push_back(std::move(node));
     if (ready.empty())
       return std::nullopt;
@@ -301,7 +302,8 @@ private:
 
   /// Last, when all that should vote do.
   [[nodiscard]] std::optional<change> unwanted_seat() const {
-    auto all_vote = std::ranges::all_of(wanted_, [&](auto& node) { return votes(node); });
+    auto all_vote = std::ranges::all_of(wanted_, [&](auto& node) { return votes(node); })
+                    || planted_flaw == flaw::replacement_overlooked;
     for (auto& [node, seat] : seats_) {
       if (!is_unwanted(node))
         continue;

@@ -44,15 +44,21 @@ public:
 
   /// Somebody wants that node to have no seat, and may have forced it.
   void wished_away(const std::string& node, bool by_force) {
-    wished_away_.insert(node);
+    wished_away_[node] = ++wishes_;
     if (by_force)
-      forced_.insert(node);
+      forced_[node] = wishes_;
   }
 
-  /// It was added since.
-  void added(const std::string& node) {
-    wished_away_.erase(node);
-    forced_.erase(node);
+  /// So many wishes there were.
+  [[nodiscard]] std::uint64_t wishes() const {
+    return wishes_;
+  }
+
+  /// It was added since, as somebody wanted it after the first `wishes`.
+  void added(const std::string& node, std::uint64_t wishes) {
+    auto is_earlier = [&](auto& each) { return each.first == node && each.second <= wishes; };
+    std::erase_if(wished_away_, is_earlier);
+    std::erase_if(forced_, is_earlier);
   }
 
   [[nodiscard]] bool is_wished_away(const std::string& node) const {
@@ -81,8 +87,10 @@ private:
   std::map<std::string, raft::seat_id> seat_of_;
   std::map<std::pair<std::string, raft::seat_id>, duration> void_until_;
   std::set<raft::seat_id> put_back_;
-  std::set<std::string> wished_away_;
-  std::set<std::string> forced_;
+  std::uint64_t wishes_ = 0;
+  /// By node: the last such wish.
+  std::map<std::string, std::uint64_t> wished_away_;
+  std::map<std::string, std::uint64_t> forced_;
 };
 
 /// Checks what the `seats` of one node does, by its events and effects:

@@ -55,11 +55,11 @@ public:
   seats_report run() {
     begin();
     every(churn_, [this] { change_voters(); });
-    every(std::chrono::seconds{3}, [this] { replace(); });
+    every(std::chrono::seconds{2}, [this] { replace(); });
     every(std::chrono::seconds{1}, [this] { back_up(); });
     every(std::chrono::seconds{5}, [this] { end_well(); });
     every(std::chrono::seconds{6}, [this] { leave(); });
-    every(std::chrono::seconds{6}, [this] { isolate(); });
+    every(std::chrono::seconds{8}, [this] { isolate(); });
     every(std::chrono::milliseconds{500}, [this] { lie(); });
     every(std::chrono::seconds{8}, [this] { wish(); });
     clean_up();
@@ -172,10 +172,11 @@ private:
     auto& facts = world_.setting().facts;
     if (what == voter_change::remove || what == voter_change::leave)
       facts.wished_away(node, by_force);
-    world_.at(where)->change({what, node, by_force}, [&facts, what, node](const problem& why) {
-      if (what == voter_change::add && !why)
-        facts.added(node);
-    });
+    world_.at(where)->change({what, node, by_force},
+                             [&facts, what, node, wishes = facts.wishes()](const problem& why) {
+                               if (what == voter_change::add && !why)
+                                 facts.added(node, wishes);
+                             });
     world_.arm(where);
   }
 
@@ -205,6 +206,8 @@ private:
   // ----------------------------------------------------------------------
 
   void away(process_id which, const std::function<void()>& back) {
+    if (world_.now() >= span_)
+      return;
     world_.kill(which);
     world_.after(between(shortest_away_ms, longest_away_ms), back);
   }
@@ -245,8 +248,10 @@ private:
   }
 
   void go(process_id which, const std::string& name) {
-    if (auto* node = world_.at(which); node == nullptr || node->node() != name)
+    if (auto* node = world_.at(which);
+        node == nullptr || node->node() != name || world_.now() >= span_)
       return;
+    world_.setting().facts.wished_away(name, true);
     for (process_id each = 0; each < world_.size(); ++each)
       if (auto* other = world_.at(each); other != nullptr && each != which) {
         other->hear_of_leave(name);
@@ -267,7 +272,7 @@ private:
       world_.cut({which}, others);
     if (ways != 1)
       world_.cut(others, {which});
-    world_.after(between(1'000, 5'000), [this] { world_.heal(); });
+    world_.after(between(1'000, 4'000), [this] { world_.heal(); });
   }
 
   /// A node shows a card as if it were another one, or one of that one's that is none, and may say
@@ -408,6 +413,8 @@ private:
       return "nobody leads for long";
     std::set<std::string> living;
     for (process_id who = 0; who < world_.size(); ++who) {
+      if (world_.at(who) == nullptr)
+        return "process " + std::to_string(who) + " does not run";
       auto& node = *world_.at(who);
       living.insert(node.node());
       if (leads->consensus().members().members.contains(node.self())

@@ -89,8 +89,9 @@ struct seats_setting {
 /// in a thread of their own, which hears late what the group says.
 ///
 /// Simpler than a real node: all processes know each other's address and beat, instead of dialling;
-/// what the registry says of a node is heard with its link. A card or a letter that comes over the
-/// link of an earlier life of its sender is of no use, but a card may come that late.
+/// what the registry says of a node is heard with its link. Cards are shown again and again while
+/// there is a link; letters of the group may be lost. A letter over the link of an earlier life of
+/// its sender is dropped; a card may come that late.
 class seats_process {
 public:
   using message = std::variant<node_beat, group_letter, card_shown, card_returned>;
@@ -235,6 +236,13 @@ private:
     friend bool operator==(const other&, const other&) = default;
   };
 
+  struct greeting {
+    process_id to = 0;
+    std::uint64_t life = 0;
+    time_point until{};
+    card_shown what;
+  };
+
   struct waiting_node {
     process_id who = 0;
     request_id number = 0;
@@ -245,6 +253,7 @@ private:
   /// A node is paused for 2 s at most, and is answered late then.
   static constexpr duration change_within = std::chrono::seconds{35};
   static constexpr duration hand_over_within = std::chrono::seconds{8};
+  static constexpr duration answer_within = std::chrono::seconds{5};
   static constexpr duration card_within = std::chrono::seconds{8};
   /// While the others that a node knows of may have voted without it.
   static constexpr duration lead_alone_after = std::chrono::seconds{3};
@@ -418,8 +427,23 @@ private:
   }
 
   void perform(seats::greet& what) {
-    if (auto to = links_.find(what.node))
-      here_.send(*to, card_shown{here_.life(), what.id, card(), what.forgotten});
+    auto to = links_.find(what.node);
+    if (!to)
+      return;
+    card_shown made{here_.life(), what.id, card(), what.forgotten};
+    here_.send(*to, made);
+    greetings_.emplace(
+      what.id, greeting{*to, linked_.at(*to).life, here_.now() + answer_within, std::move(made)});
+  }
+
+  /// A link loses nothing while it is there.
+  void greet_again() {
+    std::erase_if(greetings_, [&](auto& each) {
+      auto& it = each.second;
+      return !is_linked(it.to, it.life) || it.until <= here_.now();
+    });
+    for (auto& [id, each] : greetings_)
+      here_.send(each.to, each.what);
   }
 
   void perform(seats::show_card& what) {
@@ -538,6 +562,7 @@ private:
   void beat() {
     auto now = here_.now();
     beat_at_ = now + beat_every;
+    greet_again();
     for (process_id to = 0; to < here_.setting().nodes; ++to) {
       if (to == here_.self())
         continue;
@@ -624,7 +649,7 @@ private:
   }
 
   void hear_from(process_id from, const card_returned& what) {
-    if (what.life == here_.life() && what.number != 0)
+    if (what.life == here_.life() && greetings_.erase(what.number) > 0)
       step(seats::greeted{what.theirs}, what.number,
            other{from, what.theirs.node, what.their_life});
   }
@@ -648,6 +673,7 @@ private:
   request_id last_number_ = 0;
   request_id last_asker_ = 0;
   std::map<request_id, std::pair<asker_laws*, answer>> askers_;
+  std::map<request_id, greeting> greetings_;
   std::map<request_id, waiting_node> shown_;
   asker_laws changes_{change_within};
   asker_laws hand_overs_{hand_over_within};
