@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <map>
@@ -61,13 +62,13 @@ public:
     }
   }
 
-  /// The disk of this process is an older copy from here on.
-  void put_back(process_id who) {
+  /// The disk of this process is an older copy from here on, with entries up to `last`.
+  void put_back(process_id who, raft::log_index last) {
     put_back_.insert(who);
     led_.erase(who);
-    installed_.erase(who);
-    for (auto& [where, what] : entries_)
-      what.writers.erase(who);
+    installed_[who] = std::min(installed_[who], last);
+    for (auto each = entries_.upper_bound({last, raft::max_number}); each != entries_.end(); ++each)
+      each->second.writers.erase(who);
   }
 
   void applied(process_id who, const raft::entry& line, const applied_state& state) {

@@ -156,10 +156,10 @@ private:
       return;
     using cluster::voter_change;
     auto& kept_out = asked->consensus().members().kept_out;
-    auto choice = world_.random().below(8);
-    if (choice < 3 && kept_out.size() + 4 <= world_.size())
+    auto choice = world_.random().below(16);
+    if (choice < 6 && kept_out.size() + 4 <= world_.size())
       ask(where, voter_change::remove, whom->node(), world_.random().one_in(4));
-    else if (choice < 6)
+    else if (choice < 8)
       ask(where, voter_change::lead, whom->node(), false);
     else if (!kept_out.empty())
       ask(where, voter_change::add, *kept_out.begin(), false);
@@ -205,11 +205,12 @@ private:
   // -- nodes that go and come
   // ----------------------------------------------------------------------
 
-  void away(process_id which, const std::function<void()>& back) {
+  void away(process_id which, const std::function<void()>& back,
+            std::uint64_t longest_ms = longest_away_ms) {
     if (world_.now() >= span_)
       return;
     world_.kill(which);
-    world_.after(between(shortest_away_ms, longest_away_ms), back);
+    world_.after(between(shortest_away_ms, longest_ms), back);
   }
 
   /// A node ends, and hands over before if it leads.
@@ -292,19 +293,33 @@ private:
   // -- disks that are lost
   // -------------------------------------------------------------------------
 
-  /// A node is killed, and may come back with another disk.
+  /// A node is killed, and may come back with another disk. Who had its entries finds that only if
+  /// it has led ever since, so that one is seldom away for long, and votes.
   void replace() {
-    auto which = any();
+    auto choice = world_.random().below(6);
+    auto which = choice < 3 ? any() : any_voter();
     if (world_.at(which) == nullptr)
       return;
-    auto choice = world_.random().below(6);
-    away(which, [this, which, choice] {
+    auto back = [this, which, choice] {
       if (world_.at(which) != nullptr)
         return;
       if (choice != 0 && may_lose(which))
         lose(which, choice);
       start(which);
-    });
+    };
+    away(which, back, choice < 3 ? longest_away_ms : shortest_away_ms + 500);
+  }
+
+  /// One that follows, if there is one.
+  process_id any_voter() {
+    auto where = any();
+    auto* leads = leader(where);
+    auto which = any();
+    for (auto tries = 0; leads != nullptr && tries < 10; ++tries, which = any())
+      if (auto* node = world_.at(which);
+          node != nullptr && which != where && leads->consensus().members().votes(node->self()))
+        break;
+    return which;
   }
 
   /// Of what is on its disk then, whether the node runs or not.
@@ -319,13 +334,14 @@ private:
     auto& old = olds_[which];
     auto node = disk.node;
     if (choice >= 3) {
-      if (old.node != node || node.empty() || old.last_index() >= disk.last_index())
+      if (old.node != node || node.empty() || old.last_index() >= disk.last_index()
+          || !may_put_back(which))
         return;
       disk = old;
       ++world_.setting().put_back;
       world_.setting().facts.put_back(disk.seat());
       auto seat = static_cast<process_id>(disk.seat().value - 1);
-      laws_.put_back(seat);
+      laws_.put_back(seat, disk.last_index());
       disk_laws_.put_back(seat);
       return;
     }
@@ -365,6 +381,33 @@ private:
       voters, [&](raft::seat_id seat) { return raft_process::process_of(seat) != which; });
     return std::ranges::all_of(voters, is_whole)
            && 2 * static_cast<std::size_t>(stay) > voters.size();
+  }
+
+  /// Whether the older copy helps nobody to lead who lacks what is committed. A node that has not
+  /// heard that it was removed would need its vote, by the members that it knows of; and so would
+  /// it need theirs.
+  [[nodiscard]] bool may_put_back(process_id which) {
+    process_id where = 0;
+    auto& replica = leader(where)->consensus();
+    auto commit = replica.commit_index();
+    for (process_id each = 0; each < world_.size(); ++each) {
+      auto voters = members_on(each == which ? olds_[which] : world_.disk(each)).voters();
+      auto lacking = std::ranges::count_if(voters, [&](raft::seat_id seat) {
+        auto who = raft_process::process_of(seat);
+        return who == which || !world_.disk(who).has(commit, replica.term_of(commit));
+      });
+      if (2 * static_cast<std::size_t>(lacking) > voters.size())
+        return false;
+    }
+    return true;
+  }
+
+  static raft::configuration members_on(const raft_disk& disk) {
+    auto& kept = disk.stored();
+    for (auto line = kept.entries.rbegin(); line != kept.entries.rend(); ++line)
+      if (auto* members = std::get_if<raft::configuration>(&line->what))
+        return *members;
+    return kept.base.members;
   }
 
   /// Whether its configuration is committed.
