@@ -181,11 +181,12 @@ private:
 
   using place = std::pair<raft::log_index, raft::term_number>;
 
-  /// A learner that becomes a voter has written the configuration in which it is a member.
+  /// A learner that becomes a voter has written the configuration in which it is a member. Checked
+  /// when the leader writes it: later its disk may be an older copy.
   void check_new_voters(const raft::replica& replica, place where,
                         const raft::configuration& members) {
-    auto next = configurations_.try_emplace(where, members).first;
-    while (next != configurations_.begin()) {
+    auto [next, is_new] = configurations_.try_emplace(where, members);
+    while (is_new && next != configurations_.begin()) {
       auto& [before, members_before] = *--next;
       if (replica.term_of(before.first) != before.second)
         continue; // `replica` has another entry there, or has compacted it

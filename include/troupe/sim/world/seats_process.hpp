@@ -39,6 +39,8 @@ struct group_letter {
 /// A node shows its card, and may say that a seat of the receiver is void.
 struct card_shown {
   std::uint64_t life = 0;
+  /// Counts the cards of the sender.
+  std::uint64_t order = 0;
   request_id number = 0;
   cluster::seats::card mine;
   raft::seat_id forgotten;
@@ -50,6 +52,7 @@ struct card_returned {
   request_id number = 0;
   cluster::seats::card theirs;
   std::uint64_t their_life = 0;
+  std::uint64_t order = 0;
 };
 
 /// What a data folder keeps of a node: its log, and who it is.
@@ -89,9 +92,9 @@ struct seats_setting {
 /// in a thread of their own, which hears late what the group says.
 ///
 /// Simpler than a real node: all processes know each other's address and beat, instead of dialling;
-/// what the registry says of a node is heard with its link. Cards are shown again and again while
-/// there is a link; letters of the group may be lost. A letter over the link of an earlier life of
-/// its sender is dropped; a card may come that late.
+/// what the registry says of a node is heard with its link. A link keeps cards in order and loses
+/// none while it is there; letters of the group may be lost. A letter over the link of an earlier
+/// life of its sender is dropped; a card may come that late.
 class seats_process {
 public:
   using message = std::variant<node_beat, group_letter, card_shown, card_returned>;
@@ -145,7 +148,7 @@ public:
   void pretend(const seats::card& theirs, raft::seat_id forgotten) {
     for (process_id to = 0; to < here_.setting().nodes; ++to)
       if (to != here_.self())
-        here_.send(to, card_shown{here_.life(), 0, theirs, forgotten});
+        here_.send(to, card_shown{here_.life(), ++cards_sent_, 0, theirs, forgotten});
   }
 
   // -- what it shows -----------------------------------------------------------------------------
@@ -240,7 +243,7 @@ private:
     process_id to = 0;
     std::uint64_t life = 0;
     time_point until{};
-    card_shown what;
+    raft::seat_id forgotten;
   };
 
   struct waiting_node {
@@ -430,25 +433,28 @@ private:
     auto to = links_.find(what.node);
     if (!to)
       return;
-    card_shown made{here_.life(), what.id, card(), what.forgotten};
-    here_.send(*to, made);
-    greetings_.emplace(
-      what.id, greeting{*to, linked_.at(*to).life, here_.now() + answer_within, std::move(made)});
+    auto& made = greetings_[what.id];
+    made = {*to, linked_.at(*to).life, here_.now() + answer_within, what.forgotten};
+    show(what.id, made);
   }
 
-  /// A link loses nothing while it is there.
+  void show(request_id id, const greeting& what) {
+    here_.send(what.to, card_shown{here_.life(), ++cards_sent_, id, card(), what.forgotten});
+  }
+
+  /// What was lost is sent again, as long as there is the link.
   void greet_again() {
     std::erase_if(greetings_, [&](auto& each) {
       auto& it = each.second;
       return !is_linked(it.to, it.life) || it.until <= here_.now();
     });
     for (auto& [id, each] : greetings_)
-      here_.send(each.to, each.what);
+      show(id, each);
   }
 
   void perform(seats::show_card& what) {
     if (auto to = take_answer(what.id)) // who has pretended to be another node waits for nothing
-      here_.send(to->who, card_returned{to->life, to->number, card(), here_.life()});
+      here_.send(to->who, card_returned{to->life, to->number, card(), here_.life(), ++cards_sent_});
   }
 
   // -- answers -----------------------------------------------------------------------------------
@@ -638,7 +644,18 @@ private:
     group_.step(raft::replica::event{raft::replica::received{what.from, what.what}});
   }
 
+  /// Whether no later card of that life has come.
+  [[nodiscard]] bool is_in_order(process_id from, std::uint64_t life, std::uint64_t order) {
+    auto& last = last_card_[from];
+    if (life == last.first && order < last.second)
+      return false;
+    last = std::max(last, {life, order});
+    return true;
+  }
+
   void hear_from(process_id from, const card_shown& what) {
+    if (!is_in_order(from, what.life, what.order))
+      return;
     auto is_proven = is_linked(from, what.life) && linked_.at(from).node == what.mine.node;
     auto leader = what.forgotten == raft::seat_id{} ? raft::seat_id{} : group_.look().leader;
     auto id = ++last_asker_;
@@ -649,7 +666,8 @@ private:
   }
 
   void hear_from(process_id from, const card_returned& what) {
-    if (what.life == here_.life() && greetings_.erase(what.number) > 0)
+    if (what.life == here_.life() && is_in_order(from, what.their_life, what.order)
+        && greetings_.erase(what.number) > 0)
       step(seats::greeted{what.theirs}, what.number,
            other{from, what.theirs.node, what.their_life});
   }
@@ -674,6 +692,8 @@ private:
   request_id last_asker_ = 0;
   std::map<request_id, std::pair<asker_laws*, answer>> askers_;
   std::map<request_id, greeting> greetings_;
+  std::uint64_t cards_sent_ = 0;
+  std::map<process_id, std::pair<std::uint64_t, std::uint64_t>> last_card_; // life and order
   std::map<request_id, waiting_node> shown_;
   asker_laws changes_{change_within};
   asker_laws hand_overs_{hand_over_within};
