@@ -939,6 +939,14 @@ private:
     });
   }
 
+  /// Whether it votes, and is to go on so.
+  static bool is_voter(const std::string& node, const raft::configuration& members) {
+    return !members.kept_out.contains(node)
+           && std::ranges::any_of(members.members, [&](auto& each) {
+                return each.second.votes && to_seat_contact(each.second.contact).node == node;
+              });
+  }
+
   static bool takes_seat(voter_change what) {
     return what == voter_change::remove || what == voter_change::leave;
   }
@@ -954,22 +962,16 @@ private:
       wishes_.let_in.insert(node);
   }
 
+  /// By what is committed, too: another leader may not have the change otherwise.
   [[nodiscard]] bool is_made(const asked_change& each,
                              const raft::replica_types::status& now) const {
-    auto is_there = false;
-    auto votes = false;
-    for (auto& [seat, who] : now.members.members)
-      if (to_seat_contact(who.contact).node == each.node) {
-        is_there = true;
-        votes = who.votes;
-      }
     switch (each.what.what) {
       case voter_change::add:
-        return votes && !now.members.kept_out.contains(each.node);
+        return is_voter(each.node, now.members) && is_voter(each.node, members_);
       case voter_change::remove:
-        return !is_there && members_.kept_out.contains(each.node);
+        return !has_seat(each.node, now.members) && members_.kept_out.contains(each.node);
       case voter_change::leave:
-        return !is_there;
+        return !has_seat(each.node, now.members) && !has_seat(each.node, members_);
       case voter_change::lead:
         return each.node == node_;
     }

@@ -291,7 +291,7 @@ private:
 
   /// Before one more votes: of five it might be needed.
   [[nodiscard]] std::optional<change> spare_voter() const {
-    if (!is_one_spare_of(count_steady()))
+    if (!is_one_spare_of(count_steady()) && planted_flaw != flaw::replacement_overlooked)
       return std::nullopt;
     for (auto& [node, seat] : seats_)
       if (is_unwanted(node) && now_.members.votes(seat) && !is_forced(node)
@@ -302,8 +302,7 @@ private:
 
   /// Last, when all that should vote do.
   [[nodiscard]] std::optional<change> unwanted_seat() const {
-    auto all_vote = std::ranges::all_of(wanted_, [&](auto& node) { return votes(node); })
-                    || planted_flaw == flaw::replacement_overlooked;
+    auto all_vote = std::ranges::all_of(wanted_, [&](auto& node) { return votes(node); });
     for (auto& [node, seat] : seats_) {
       if (!is_unwanted(node))
         continue;

@@ -99,8 +99,11 @@ private:
 /// - a voter is promoted only if it has all entries but a few, and was heard lately;
 /// - a seat is taken away only if its node has another one, its disk has lost what it had synced,
 ///   or somebody wants its node to go;
-/// - who goes without force leaves a group that stands as many losses as before, or as it has to;
+/// - who goes without force leaves a group that stands as many losses as before, or as it has to,
+///   with nobody counted who goes by force;
 /// - leadership is handed over only where somebody waits for that, or this node is to go;
+/// - a seat whose disk is known to have lost what it had synced goes before members change
+/// otherwise;
 /// - a seat is given up only if its disk has lost what it had synced;
 /// - messages for a seat are sent to the node that has it, or had it;
 /// - turns rise.
@@ -125,6 +128,10 @@ public:
         waiting_[id] = each.what.what == cluster::voter_change::lead;
       },
       [&](const machine::hand_over&) { waiting_[id] = true; },
+      [&](const machine::forgot& each) {
+        if (raft_process::process_of(each.seat) != raft_process::process_of(shown_.self))
+          forgotten_.insert(each.seat);
+      },
       [](const auto&) {},
     };
     std::visit(note, what);
@@ -219,16 +226,28 @@ private:
       return;
     if (!facts_.is_wished_away(node) && !shown_.members.kept_out.contains(node))
       return broken("takes seat " + text(what.seat) + " away, which is that of node " + node);
+    if (!found->second.votes || facts_.is_forced(node))
+      return;
     auto voters = shown_.members.voters().size();
-    if (found->second.votes && !facts_.is_forced(node)
-        && stood_by(voters - 1) < stood_by(std::min(voters, voters_)))
+    auto by_force = std::ranges::count_if(shown_.members.members, [this](auto& each) {
+      return each.second.votes
+             && facts_.is_forced(cluster::to_seat_contact(each.second.contact).node);
+    });
+    if (is_needed_of(voters) && is_needed_of(voters - static_cast<std::size_t>(by_force)))
       broken("takes voter " + node + " away without force, and " + std::to_string(voters - 1)
              + " stand fewer losses");
+  }
+
+  [[nodiscard]] bool is_needed_of(std::size_t voters) const {
+    return stood_by(voters - 1) < stood_by(std::min(voters, voters_));
   }
 
   template <class Change>
   void check(request_id id, const Change&) {
     begin(id);
+    for (auto each : forgotten_)
+      if (shown_.members.members.contains(each) && each != shown_.self)
+        broken("leaves seat " + text(each) + " to a node whose disk has lost what it had synced");
   }
 
   void begin(request_id id) {
@@ -252,6 +271,7 @@ private:
   request_id look_ = 0;
   raft::replica_types::status shown_; // by the last look that counts
   std::set<request_id> open_;
+  std::set<raft::seat_id> forgotten_;
   /// Requests of people, and whether they want leadership to move.
   std::map<request_id, bool> waiting_;
   std::uint64_t turn_ = 0;
