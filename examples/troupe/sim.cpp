@@ -18,6 +18,7 @@
 #include "troupe/sim/scenarios/node_scenario.hpp"
 #include "troupe/sim/scenarios/raft_scenario.hpp"
 #include "troupe/sim/scenarios/scheduler_scenario.hpp"
+#include "troupe/sim/scenarios/seats_scenario.hpp"
 #include "troupe/sim/scenarios/state_scenario.hpp"
 #include "troupe/sim/scenarios/swim_measure.hpp"
 #include "troupe/sim/scenarios/swim_scenario.hpp"
@@ -129,6 +130,15 @@ const std::vector<scenario>& scenarios() {
                               figures["deaths"] = found.deaths;
                               add_detection(world.options(), figures);
                             }),
+    service_row<sim::seats_scenario>(
+      "seats", "Who has a seat in a Raft group and who votes, while nodes come, go and lose disks",
+      [](auto& record, json& figures) {
+        figures["changes_made"] = record.made;
+        figures["promoted"] = record.promoted;
+        figures["disks_lost"] = record.lost;
+        figures["disks_put_back"] = record.put_back;
+        figures["seats_renewed"] = record.renewed;
+      }),
   };
   return all;
 }

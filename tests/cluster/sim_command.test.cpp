@@ -13,7 +13,7 @@ using namespace troupe::test;
 
 TEST_CASE("troupe sim runs seeds, and the same seed is the same run", "[cluster][cli]") {
   need_command();
-  for (auto* scenario : {"raft", "lock", "lease", "state", "scheduler", "node"}) {
+  for (auto* scenario : {"raft", "lock", "lease", "state", "scheduler", "node", "seats"}) {
     auto words_of = {"sim", scenario, "--seconds", "3", "--nodes", "3", "--seed", "4", "--json"};
     auto first = run({words_of.begin(), words_of.end()});
     INFO(first);

@@ -383,6 +383,26 @@ TEST_CASE_METHOD(leader_of_three, "one more node votes when it is asked for", "[
   CHECK(asked().empty());
 }
 
+TEST_CASE_METHOD(leader_of_three, "who asks for a change is answered once it is committed",
+                 "[node][seats]") {
+  link("n4");
+  commits = false; // another leader may not have it
+  ask(voter_change::add, "n4", 1);
+  pass(2s);
+  CHECK(voters().contains("n4"));
+  CHECK(is_open(1));
+  commit();
+  pass(2s);
+  CHECK(end_of(1) == errc::none);
+  ask(voter_change::leave, "n4", 2);
+  pass(2s);
+  CHECK_FALSE(voters().contains("n4"));
+  CHECK(is_open(2));
+  commit();
+  pass(2s);
+  CHECK(end_of(2) == errc::none);
+}
+
 TEST_CASE_METHOD(leader_of_three, "a node that has shown no card cannot vote", "[node][seats]") {
   step(seats::node_is{"n4", "name4", "h4:1"});
   ask(voter_change::add, "n4", 1);

@@ -170,7 +170,8 @@ struct seated_node {
         asked_for.push_back(to_words(proposed->what));
         it.step(now, proposed->id, seats::answered{apply(proposed->what)}, out);
         check();
-        commit();
+        if (commits)
+          commit();
       }
     }
   }
@@ -304,6 +305,7 @@ struct seated_node {
   problem refuses; // what the group says to all that it is asked for
   bool answers_looks = true;
   bool answers_proposals = true;
+  bool commits = true;
   request_id last_look = 0;
   std::vector<std::string> asked_for;
   std::optional<raft::seat_id> handed_to;

@@ -26,6 +26,15 @@ inline sim::scenario_options world_of_short_sessions(std::uint64_t seed, duratio
   return made;
 }
 
+/// Returns a world of 5 to 7 nodes in which most of the time somebody leads.
+inline sim::scenario_options world_of_seats(std::uint64_t seed, duration span) {
+  auto made = varied_world(seed, span);
+  made.nodes = static_cast<std::uint32_t>(5 + seed % 3);
+  made.what = seed % 4 == 0 ? sim::storm() : sim::rough();
+  made.churn = std::chrono::milliseconds{seed % 8 < 4 ? 700 : 200};
+  return made;
+}
+
 /// The same as varied_world(), and how often members change and leaders are struck.
 inline sim::scenario_options varied_group(std::uint64_t seed, duration span) {
   auto made = varied_world(seed, span);

@@ -17,6 +17,7 @@
 #include "troupe/cluster/seats_types.hpp"
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/cluster/voter_types.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
@@ -325,7 +326,7 @@ private:
     for (auto& each : std::exchange(changes_, {}))
       if (each.what.what == voter_change::lead && each.node == where.node)
         emit(made{each.asker, view(now, what.quorum)});
-      else
+      else if (planted_flaw != flaw::asker_dropped)
         emit(refuse{each.asker, {errc::not_leader, "leadership has moved; ask again"}});
     forget_wishes();
   }
@@ -516,7 +517,8 @@ private:
 
   void handle(request_id id, const exchanged& what) {
     auto link = links_.find(what.theirs.node);
-    if (what.is_proven && link != links_.end()) // else it is asked once it has a link
+    auto is_proven = what.is_proven || planted_flaw == flaw::foreign_card_believed;
+    if (is_proven && link != links_.end()) // else it is asked once it has a link
       know(what.theirs, link->second);
     if (what.forgotten == raft::seat_id{})
       return emit(show_card{id});
@@ -586,7 +588,7 @@ private:
       change_seat(0);
       return;
     }
-    if (what.seat == given_up_)
+    if (what.seat == given_up_ || planted_flaw == flaw::forgotten_kept)
       return;
     if (!wishes_.forgotten.insert(what.seat).second)
       return; // said with each answer of that seat
@@ -737,7 +739,7 @@ private:
       = std::ranges::find_if(transfers_, [id](auto& each) { return each.second.open == id; });
     if (found == transfers_.end())
       return;
-    if (what.why.code == errc::busy) {
+    if (what.why.code == errc::busy || planted_flaw == flaw::hand_over_repeated) {
       found->second = {0, now_ + soon}; // another hand-over is under way, and may fail
       return;
     }
@@ -911,8 +913,9 @@ private:
   /// Asks for a hand-over to that node, or to any if it is empty, as long as somebody waits for it.
   void transfer(const std::string& node) {
     auto seat = node.empty() ? raft::seat_id{} : seat_of(node).value_or(raft::seat_id{});
-    auto is_wanted
-      = node.empty() || (is_asked_to_lead(node) && seat != raft::seat_id{} && node != node_);
+    auto is_wanted = node.empty()
+                     || (is_asked_to_lead(node) && seat != raft::seat_id{} && node != node_)
+                     || planted_flaw == flaw::hand_over_repeated;
     if (!is_wanted) {
       transfers_.erase(node);
       return;
@@ -981,8 +984,10 @@ private:
         forget_wish(each->node, now, why.code);
       each = changes_.erase(each);
     }
-    std::erase_if(transfers_,
-                  [&](auto& each) { return !each.first.empty() && !is_asked_to_lead(each.first); });
+    std::erase_if(transfers_, [&](auto& each) {
+      return !each.first.empty() && !is_asked_to_lead(each.first)
+             && planted_flaw != flaw::hand_over_repeated;
+    });
     std::erase_if(wishes_.let_in, [&](auto& node) { return !now.members.kept_out.contains(node); });
     std::erase_if(wishes_.remove, [&](auto& node) {
       return now.members.kept_out.contains(node) && members_.kept_out.contains(node)
@@ -1017,6 +1022,14 @@ private:
     });
   }
 
+  /// Whether it votes, and is to go on so.
+  static bool is_voter(const std::string& node, const raft::configuration& members) {
+    return !members.kept_out.contains(node)
+           && std::ranges::any_of(members.members, [&](auto& each) {
+                return each.second.votes && to_seat_contact(each.second.contact).node == node;
+              });
+  }
+
   static bool takes_seat(voter_change what) {
     return what == voter_change::remove || what == voter_change::leave;
   }
@@ -1032,22 +1045,16 @@ private:
       wishes_.let_in.insert(node);
   }
 
+  /// By what is committed, too: another leader may not have the change otherwise.
   [[nodiscard]] bool is_made(const asked_change& each,
                              const raft::replica_types::status& now) const {
-    auto is_there = false;
-    auto votes = false;
-    for (auto& [seat, who] : now.members.members)
-      if (to_seat_contact(who.contact).node == each.node) {
-        is_there = true;
-        votes = who.votes;
-      }
     switch (each.what.what) {
       case voter_change::add:
-        return votes && !now.members.kept_out.contains(each.node);
+        return is_voter(each.node, now.members) && is_voter(each.node, members_);
       case voter_change::remove:
-        return !is_there && members_.kept_out.contains(each.node);
+        return !has_seat(each.node, now.members) && members_.kept_out.contains(each.node);
       case voter_change::leave:
-        return !is_there;
+        return !has_seat(each.node, now.members) && !has_seat(each.node, members_);
       case voter_change::lead:
         return each.node == node_;
     }

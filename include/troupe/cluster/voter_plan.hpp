@@ -143,7 +143,7 @@ public:
       return std::ranges::all_of(wanted_, [&](auto& each) { return votes(each); })
                ? hold::nothing
                : hold::others_learn;
-    if (is_one_spare_of(count_steady()))
+    if (is_one_spare_of(count_steady()) || planted_flaw == flaw::replacement_overlooked)
       return hold::nothing;
     return has_replacement() ? hold::replacement_learns : hold::no_replacement;
   }
@@ -303,7 +303,8 @@ private:
     std::vector<std::string> ready;
     for (auto& each : now_.others)
       if (auto node = to_seat_contact(each.who.contact).node;
-          !each.who.votes && wanted_.contains(node) && is_caught_up(each))
+          !each.who.votes && wanted_.contains(node)
+          && (is_caught_up(each) || planted_flaw == flaw::laggard_promoted))
         ready.push_back(std::move(node));
     if (ready.empty())
       return std::nullopt;

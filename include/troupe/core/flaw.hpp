@@ -133,9 +133,21 @@ enum class flaw : std::uint8_t {
   rumour_dropped_early,
   /// A member believes what a node is said to have said, whoever has signed it.
   unsigned_statement_believed,
+  /// A learner is to become a voter although it lacks entries.
+  laggard_promoted,
+  /// A node believes what another one says of its member id.
+  foreign_card_believed,
+  /// A voter is removed before another one votes in its place.
+  replacement_overlooked,
+  /// A member whose disk has lost entries keeps its member id.
+  forgotten_kept,
+  /// Who waits for a change of voters gets no answer when leadership moves.
+  asker_dropped,
+  /// A leader asks for a hand-over that nobody waits for.
+  hand_over_repeated,
 };
 
-inline constexpr std::array<std::string_view, 60> flaw_names{"none",
+inline constexpr std::array<std::string_view, 66> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -194,7 +206,13 @@ inline constexpr std::array<std::string_view, 60> flaw_names{"none",
                                                              "no_refutation",
                                                              "old_incarnation_wins",
                                                              "rumour_dropped_early",
-                                                             "unsigned_statement_believed"};
+                                                             "unsigned_statement_believed",
+                                                             "laggard_promoted",
+                                                             "foreign_card_believed",
+                                                             "replacement_overlooked",
+                                                             "forgotten_kept",
+                                                             "asker_dropped",
+                                                             "hand_over_repeated"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

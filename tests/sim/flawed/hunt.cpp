@@ -16,6 +16,7 @@
 #include "troupe/sim/scenarios/node_scenario.hpp"
 #include "troupe/sim/scenarios/raft_scenario.hpp"
 #include "troupe/sim/scenarios/scheduler_scenario.hpp"
+#include "troupe/sim/scenarios/seats_scenario.hpp"
 #include "troupe/sim/scenarios/session_scenario.hpp"
 #include "troupe/sim/scenarios/state_scenario.hpp"
 #include "troupe/sim/scenarios/swim_scenario.hpp"
@@ -48,7 +49,16 @@ scenario scenario_of(std::string_view name) {
     return violations_of<sim::node_scenario>;
   if (name == "swim")
     return violations_of<sim::swim_scenario>;
+  if (name == "seats")
+    return violations_of<sim::seats_scenario>;
   return nullptr;
+}
+
+sim::scenario_options world_of(std::string_view name, std::uint64_t seed) {
+  constexpr auto span = std::chrono::seconds{30};
+  if (name == "session")
+    return test::world_of_short_sessions(seed, span);
+  return name == "seats" ? test::world_of_seats(seed, span) : test::varied_group(seed, span);
 }
 
 } // namespace
@@ -63,9 +73,7 @@ int main(int count, char** words) {
   auto seeds = count > 3 ? std::stoull(words[3]) : 200;
   auto first = count > 4 ? std::stoull(words[4]) : 0;
   for (auto seed = first; seed < first + seeds; ++seed) {
-    auto found = run(words[1] == std::string_view{"session"}
-                       ? test::world_of_short_sessions(seed, std::chrono::seconds{30})
-                       : test::varied_group(seed, std::chrono::seconds{30}));
+    auto found = run(world_of(words[1], seed));
     if (found.empty())
       continue;
     std::printf("seed %llu: %s\n", seed, found.front().c_str());

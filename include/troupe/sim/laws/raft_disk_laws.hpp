@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "troupe/core/overloaded.hpp"
 #include "troupe/raft/replica.hpp"
 #include "troupe/sim/world/raft_process.hpp"
 
@@ -27,15 +28,20 @@ public:
   raft_disk_laws(std::function<const raft_disk&(process_id)> disk_of, teller broken)
     : disk_of_(std::move(disk_of)), broken_(std::move(broken)) {}
 
-  void stepped(process_id who, const raft::replica& replica, const raft::replica::effects& out) {
+  /// Call with all effects of a step, also as a group_core passes them on.
+  template <class Effects>
+  void stepped(process_id who, const raft::replica& replica, const Effects& out) {
     auto& seen = seen_[who];
     check_kept(who, seen, replica);
-    for (auto& what : out) {
-      if (auto* letter = std::get_if<raft::replica::send>(&what))
-        std::visit([&](auto& body) { check_said(who, replica, *letter, body); }, letter->what.body);
-      if (auto* write = std::get_if<raft::replica::write>(&what))
-        check_write(who, *write);
-    }
+    auto look = overloaded{
+      [&](const raft::replica::send& letter) {
+        std::visit([&](auto& body) { check_said(who, replica, letter, body); }, letter.what.body);
+      },
+      [&](const raft::replica::write& what) { check_write(who, what); },
+      [](const auto&) {},
+    };
+    for (auto& what : out)
+      std::visit(look, what);
     auto leads = replica.current_role() == raft::role::leader;
     auto led = leads || seen.leads == replica.term(); // it may have removed itself
     if (led && replica.commit_index() > seen.commit)
@@ -47,6 +53,11 @@ public:
     seen.members = replica.members();
     seen.commit = replica.commit_index();
     seen.leads = leads ? replica.term() : 0;
+  }
+
+  /// The disk of this process is an older copy from here on.
+  void put_back(process_id who) {
+    seen_.erase(who);
   }
 
   void applied(const raft::entry& line) {

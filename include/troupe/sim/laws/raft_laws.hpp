@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <map>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "troupe/core/codec.hpp"
+#include "troupe/core/overloaded.hpp"
 #include "troupe/raft/replica.hpp"
 #include "troupe/sim/world/raft_process.hpp"
 
@@ -20,28 +22,37 @@ namespace troupe::sim {
 /// "In search of an understandable consensus algorithm", USENIX ATC 2014, figure 3); that reads see
 /// all entries committed before they were asked; that new voters know that they are members; and
 /// that no replica reports another one as wrong, since all are correct and their disks keep synced
-/// entries.
+/// entries, but for those that were put back. A process that takes part under several member ids is
+/// one for each: the number of a member id, less one.
 ///
 /// Collects violations as sentences; throws nothing.
 class raft_laws {
 public:
-  void stepped(process_id who, const raft::replica& replica, const raft::replica::effects& out) {
-    for (auto& what : out) {
-      if (auto* change = std::get_if<raft::replica::changed_role>(&what);
-          change && change->now == raft::role::leader)
-        leads(who, change->term);
-      if (auto* write = std::get_if<raft::replica::write>(&what))
-        writes(who, replica, *write);
-      if (auto* gone = std::get_if<raft::replica::taken_back>(&what))
-        takes_back(who, replica.term(), gone->first);
-      if (auto* lost = std::get_if<raft::replica::forgot>(&what))
-        broken("honest disks: process " + std::to_string(who) + " misses entries up to "
-               + std::to_string(lost->synced) + " at process "
-               + std::to_string(lost->seat.value - 1));
-      if (auto* bad = std::get_if<raft::replica::ignored>(&what))
-        broken("honest members: process " + std::to_string(who) + " ignores process "
-               + std::to_string(bad->from.value - 1) + ": " + bad->why.detail);
-    }
+  /// Call with all effects of a step, also as a group_core passes them on.
+  template <class Effects>
+  void stepped(process_id who, const raft::replica& replica, const Effects& out) {
+    auto look = overloaded{
+      [&](const raft::replica::changed_role& change) {
+        if (change.now == raft::role::leader)
+          leads(who, change.term);
+      },
+      [&](const raft::replica::write& what) { writes(who, replica, what); },
+      [&](const raft::replica::taken_back& what) { takes_back(who, replica.term(), what.first); },
+      [&](const raft::replica::forgot& what) {
+        if (!put_back_.contains(static_cast<process_id>(what.seat.value - 1)))
+          broken("honest disks: process " + std::to_string(who) + " misses entries up to "
+                 + std::to_string(what.synced) + " at process "
+                 + std::to_string(what.seat.value - 1));
+      },
+      [&](const raft::replica::ignored& what) {
+        if (put_back_.empty()) // otherwise it may be right
+          broken("honest members: process " + std::to_string(who) + " ignores process "
+                 + std::to_string(what.from.value - 1) + ": " + what.why.detail);
+      },
+      [](const auto&) {},
+    };
+    for (auto& what : out)
+      std::visit(look, what);
     check_end(who, replica);
     if (replica.current_role() == raft::role::leader) {
       check_leader(who, replica);
@@ -49,6 +60,15 @@ public:
     } else {
       led_.erase(who);
     }
+  }
+
+  /// The disk of this process is an older copy from here on, with entries up to `last`.
+  void put_back(process_id who, raft::log_index last) {
+    put_back_.insert(who);
+    led_.erase(who);
+    installed_[who] = std::min(installed_[who], last);
+    for (auto each = entries_.upper_bound({last, raft::max_number}); each != entries_.end(); ++each)
+      each->second.writers.erase(who);
   }
 
   void applied(process_id who, const raft::entry& line, const applied_state& state) {
@@ -161,11 +181,12 @@ private:
 
   using place = std::pair<raft::log_index, raft::term_number>;
 
-  /// A learner that becomes a voter has written the configuration in which it is a member.
+  /// A learner that becomes a voter has written the configuration in which it is a member. Checked
+  /// when the leader writes it: later its disk may be an older copy.
   void check_new_voters(const raft::replica& replica, place where,
                         const raft::configuration& members) {
-    auto next = configurations_.try_emplace(where, members).first;
-    while (next != configurations_.begin()) {
+    auto [next, is_new] = configurations_.try_emplace(where, members);
+    while (is_new && next != configurations_.begin()) {
       auto& [before, members_before] = *--next;
       if (replica.term_of(before.first) != before.second)
         continue; // `replica` has another entry there, or has compacted it
@@ -215,6 +236,7 @@ private:
   std::map<place, known> entries_;
   std::map<place, raft::configuration> configurations_;
   std::map<process_id, raft::log_index> installed_;
+  std::set<process_id> put_back_;
   std::map<raft::log_index, applied_state> applied_;
   std::map<raft::log_index, commitment> committed_;
   std::map<process_id, std::pair<raft::term_number, raft::log_index>> led_;

@@ -18,6 +18,7 @@
 #include "troupe/group/group_core.hpp"
 #include "troupe/host/replicated_core.hpp"
 #include "troupe/sim/laws/ledger.hpp"
+#include "troupe/sim/world/group_on_disk.hpp"
 #include "troupe/sim/world/raft_process.hpp"
 #include "troupe/sim/world/service_thread.hpp"
 #include "troupe/sim/world/world.hpp"
@@ -156,16 +157,11 @@ private:
   public:
     explicit server(home& here)
       : here_(here),
-        group_(seat_on(here), how(here.random().next()), services(here), here.disk().stored(),
-               here.now(), own(here)),
+        group_(here, *this, how(here.random().next()), services(here), own(here)),
         service_(here, the_service, here.setting().session_term, around_service()),
         other_(here, other_service, std::chrono::minutes{1}, around_other()) {
-      if (auto& newest = here.disk().newest()) {
-        host::group_core::effects out;
-        if (auto why = group_.begin(*newest->bytes, out))
-          broken(why);
-        carry_out(out);
-      }
+      if (auto why = group_.begin())
+        broken(why);
       if (here.setting().old.contains(here.self()))
         other_.stop();
       else
@@ -174,7 +170,7 @@ private:
     }
 
     void end_other() {
-      if (here_.setting().old.contains(here_.self()) || is_stopped_)
+      if (here_.setting().old.contains(here_.self()) || group_.is_stopped())
         return;
       here_.setting().ended.insert(here_.self());
       other_.stop();
@@ -182,10 +178,10 @@ private:
     }
 
     void receive(process_id from, const message& what) {
-      if (is_stopped_)
+      if (group_.is_stopped())
         return;
       if (auto* line = std::get_if<typename message::letter>(&what.body)) {
-        if (line->to == group_.consensus().self())
+        if (line->to == self())
           step(raft::replica::event{raft::replica::received{line->from, line->what}});
         return;
       }
@@ -198,17 +194,13 @@ private:
     }
 
     void wake() {
-      if (auto due = group_.next_deadline(); due && *due <= here_.now()) {
-        host::group_core::effects out;
-        group_.tick(here_.now(), out);
-        carry_out(out);
-      }
+      group_.wake();
       service_.wake();
       other_.wake();
     }
 
     [[nodiscard]] std::optional<time_point> next_deadline() const {
-      if (is_stopped_)
+      if (group_.is_stopped())
         return std::nullopt;
       std::optional<time_point> next;
       for (auto due : {group_.next_deadline(), service_.next_deadline(), other_.next_deadline()})
@@ -218,19 +210,15 @@ private:
     }
 
     void step(const host::group_core::event& what, request_id id = 0) {
-      if (is_stopped_)
-        return;
-      host::group_core::effects out;
-      group_.step(here_.now(), id, what, out);
-      carry_out(out);
+      group_.step(what, id);
     }
 
     [[nodiscard]] const host::group_core& group() const {
-      return group_;
+      return group_.inside();
     }
 
     [[nodiscard]] raft::replica::status look() const {
-      return group_.consensus().look(here_.now());
+      return group_.look();
     }
 
     [[nodiscard]] const host::replicated_core<machine>& service() const {
@@ -245,9 +233,10 @@ private:
     using service_part = service_thread<machine, home>;
     using other_part = service_thread<ledger, home>;
 
-    static raft::seat_id seat_on(home& here) {
-      auto kept = here.disk().seat();
-      return kept == raft::seat_id{} ? raft_process::seat_of(here.self()) : kept;
+    friend class group_on_disk<home, server>;
+
+    [[nodiscard]] raft::seat_id self() const {
+      return group_.inside().consensus().self();
     }
 
     static std::map<host::service_id, host::service_title> own(home& here) {
@@ -301,7 +290,7 @@ private:
 
     /// Stops this node, and reports the reason to the world.
     void broken(const problem& why) {
-      is_stopped_ = true;
+      group_.stop();
       service_.stop();
       other_.stop();
       here_.setting().found.broken("process " + std::to_string(here_.self())
@@ -312,7 +301,7 @@ private:
     void enter_numbers() {
       here_.after(std::chrono::milliseconds{20 + here_.random().below(200)}, [this] {
         auto& shared = here_.setting();
-        if (shared.is_other_over || is_stopped_)
+        if (shared.is_other_over || group_.is_stopped())
           return;
         for (auto left = 1 + here_.random().below(4); left > 0; --left)
           other_.ask(++last_caller_, host::command<ledger>{{}, enter_number{++shared.numbers}});
@@ -320,63 +309,25 @@ private:
       });
     }
 
-    template <class Effects>
-    void carry_out(Effects& out) {
-      for (auto& what : out)
-        std::visit([&](auto& each) { handle(each); }, what);
-    }
-
     template <class Other>
-    void handle(Other&) {}
+    void hear(Other&) {}
 
-    void handle(host::group_core::send& what) {
+    void hear(host::group_core::send& what) {
       here_.send(raft_process::process_of(what.to),
-                 message{typename message::letter{group_.consensus().self(), what.to,
-                                                  std::move(what.what)}});
-    }
-
-    void handle(host::group_core::write& what) {
-      if (!here_.has_room())
-        return here_.sync([this] { step(raft::replica::event{raft_disk::full()}); });
-      here_.disk().write(what);
-      here_.sync([this, number = what.number] {
-        here_.disk().sync();
-        step(raft::replica::event{raft::replica::written{number}});
-      });
-    }
-
-    void handle(host::group_core::note_commit& what) {
-      here_.disk().note_commit(what.index);
-    }
-
-    void handle(host::group_core::save& what) {
-      here_.sync([this, made = host::group_core::to_snapshot(what)] {
-        auto& newest = here_.disk().newest();
-        auto has_room = here_.has_room();
-        if (has_room && (!newest || newest->header.index < made.header.index))
-          here_.disk().save(made, raft_process::timers(0).keep_entries);
-        step(host::group_core::saved{made.header.index, has_room});
-      });
-    }
-
-    void handle(host::group_core::load_snapshot&) {
-      here_.sync([this] {
-        if (auto& newest = here_.disk().newest())
-          step(raft::replica::event{raft::replica::loaded{*newest}});
-      });
+                 message{typename message::letter{self(), what.to, std::move(what.what)}});
     }
 
     /// A damaged state of the second service is a violation: all programs here write it alike.
-    void handle(host::group_core::warned& what) {
+    void hear(host::group_core::warned& what) {
       if (what.why.code == errc::damaged)
         broken(what.why);
     }
 
-    void handle(host::group_core::stop& what) {
+    void hear(host::group_core::stop& what) {
       broken(what.why);
     }
 
-    void handle(host::group_core::forgot& what) {
+    void hear(host::group_core::forgot& what) {
       here_.setting().found.broken("honest disks: process " + std::to_string(here_.self())
                                    + " misses entries up to " + std::to_string(what.synced)
                                    + " at seat " + std::to_string(what.seat.value));
@@ -384,7 +335,7 @@ private:
 
     template <class Effect>
     requires std::is_constructible_v<host::group_event, Effect>
-    void handle(Effect& what) {
+    void hear(Effect& what) {
       if (what.service == the_service)
         service_.tell(std::move(what));
       else
@@ -402,8 +353,7 @@ private:
     }
 
     home& here_;
-    host::group_core group_;
-    bool is_stopped_ = false;
+    group_on_disk<home, server> group_;
     service_part service_;
     other_part other_;
     std::map<request_id, std::pair<process_id, request_id>> callers_;

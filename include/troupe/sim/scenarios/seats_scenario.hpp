@@ -1,0 +1,537 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/sim/laws/raft_disk_laws.hpp"
+#include "troupe/sim/laws/raft_laws.hpp"
+#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/world/seats_process.hpp"
+#include "troupe/sim/world/world.hpp"
+
+namespace troupe::sim {
+
+struct seats_report {
+  std::vector<std::string> violations;
+  std::uint64_t trace = 0;
+  std::uint64_t events = 0;
+  std::uint64_t answers = 0;
+};
+
+/// Nodes join, are killed, paused and cut off, leave, and start again with their disk, with an
+/// older copy of it, or with an empty one, as they or as new nodes. People add and remove voters,
+/// with and without force, and move the lead; some nodes say that they are others. `cluster::seats`
+/// decides on each node who has a seat in the real Raft group, and who votes. At most one disk is
+/// lost or put back at a time, and only while the others have all that its seat has promised. Some
+/// time after the last fault there is one leader that all know, as many nodes vote as are wanted
+/// and can, none of the seats is void, nobody waits, and the group is at rest. See seats_process
+/// for what is simpler than in a real cluster. Disks are not full here.
+class seats_scenario {
+public:
+  explicit seats_scenario(const scenario_options& how)
+    : span_(how.span), churn_(how.churn), world_(how.seed, how.nodes, with_room(how.what)) {
+    auto& shared = world_.setting();
+    shared.nodes = how.nodes;
+    shared.on_disk = [this](raft::seat_id seat) {
+      return world_.disk(raft_process::process_of(seat)).last_index();
+    };
+    shared.stepped = [this](auto, auto& replica, auto& out) {
+      auto seat = static_cast<process_id>(replica.self().value - 1);
+      note_members(replica);
+      laws_.stepped(seat, replica, out);
+      disk_laws_.stepped(seat, replica, out);
+    };
+    olds_.resize(how.nodes);
+  }
+
+  seats_report run() {
+    begin();
+    every(churn_, [this] { change_voters(); });
+    every(std::chrono::seconds{2}, [this] { replace(); });
+    every(std::chrono::seconds{1}, [this] { back_up(); });
+    every(std::chrono::seconds{5}, [this] { end_well(); });
+    every(std::chrono::seconds{6}, [this] { leave(); });
+    every(std::chrono::seconds{8}, [this] { isolate(); });
+    every(std::chrono::milliseconds{500}, [this] { lie(); });
+    every(std::chrono::seconds{8}, [this] { wish(); });
+    clean_up();
+    if (!world_.run_until(span_, [this] { return is_broken(); }))
+      settle();
+    auto violations = laws_.violations();
+    auto& others = world_.setting().found.violations;
+    violations.insert(violations.end(), others.begin(), others.end());
+    return {violations, world_.trace(), world_.events(), world_.setting().answers};
+  }
+
+  [[nodiscard]] const seats_setting& record() {
+    return world_.setting();
+  }
+
+private:
+  /// Until all is well again: a change may take 30 s, and is answered then.
+  static constexpr duration patience = std::chrono::seconds{45};
+  static constexpr duration rest = std::chrono::seconds{5};
+  /// A link ends within it.
+  static constexpr std::uint64_t shortest_away_ms = 1'500;
+  static constexpr std::uint64_t longest_away_ms = 6'000;
+
+  static faults with_room(faults what) {
+    what.disk_full_every = {};
+    return what;
+  }
+
+  [[nodiscard]] bool is_broken() {
+    return !laws_.violations().empty() || !world_.setting().found.violations.empty();
+  }
+
+  void broken(const std::string& what) {
+    world_.setting().found.broken(what);
+  }
+
+  void every(duration span, const std::function<void()>& job) {
+    world_.after(duration{static_cast<std::int64_t>(
+                   world_.random().below(static_cast<std::uint64_t>(2 * span.count())))},
+                 [this, span, job] {
+                   if (world_.now() >= span_)
+                     return;
+                   job();
+                   every(span, job);
+                 });
+  }
+
+  process_id any() {
+    return static_cast<process_id>(world_.random().below(world_.size()));
+  }
+
+  duration between(std::uint64_t low, std::uint64_t high) {
+    return std::chrono::milliseconds{low + world_.random().below(high - low)};
+  }
+
+  void start(process_id which) {
+    if (world_.at(which) == nullptr)
+      world_.start(which);
+  }
+
+  /// The first node founds the group without faults; the others join one after the other.
+  void begin() {
+    world_.start(0);
+    world_.at(0)->found();
+    world_.arm(0);
+    for (process_id which = 1; which < world_.size(); ++which)
+      world_.after(between(0, 3'000), [this, which] { start(which); });
+    world_.run_until(std::chrono::milliseconds{500});
+    world_.begin_faults();
+  }
+
+  // -- what people ask for
+  // -------------------------------------------------------------------------
+
+  /// The node that leads the latest term, if it knows what is committed; null: none does.
+  seats_process* leader(process_id& where) {
+    seats_process* found = nullptr;
+    for (process_id who = 0; who < world_.size(); ++who)
+      if (auto* node = world_.at(who); node != nullptr && node->consensus().is_settled()
+                                       && node->consensus().term() == world_.setting().latest) {
+        found = node;
+        where = who;
+      }
+    return found;
+  }
+
+  void change_voters() {
+    auto where = any();
+    if (!world_.random().one_in(4))
+      leader(where);
+    auto* asked = world_.at(where);
+    auto* whom = world_.at(any());
+    if (asked == nullptr || whom == nullptr)
+      return;
+    using cluster::voter_change;
+    auto& kept_out = asked->consensus().members().kept_out;
+    auto choice = world_.random().below(16);
+    if (choice < 6 && kept_out.size() + 4 <= world_.size())
+      ask(where, voter_change::remove, whom->node(), world_.random().one_in(4));
+    else if (choice < 8)
+      ask(where, voter_change::lead, whom->node(), false);
+    else if (!kept_out.empty())
+      ask(where, voter_change::add, *kept_out.begin(), false);
+    else
+      ask(where, voter_change::add, whom->node(), false);
+  }
+
+  void ask(process_id where, cluster::voter_change what, const std::string& node, bool by_force) {
+    using cluster::voter_change;
+    auto& facts = world_.setting().facts;
+    if (what == voter_change::remove || what == voter_change::leave)
+      facts.wished_away(node, by_force);
+    world_.at(where)->change({what, node, by_force},
+                             [&facts, what, node, wishes = facts.wishes()](const problem& why) {
+                               if (what == voter_change::add && !why)
+                                 facts.added(node, wishes);
+                             });
+    world_.arm(where);
+  }
+
+  /// How many voters nodes want that start from now on. Three, most of the time.
+  void wish() {
+    constexpr std::size_t few = 1;
+    constexpr std::size_t many = 5;
+    auto choice = world_.random().below(6);
+    world_.setting().voters = choice == 0 ? few : choice == 1 ? many : 3;
+  }
+
+  /// Who has gone, and comes back as another node, is removed, for as long as it has a seat.
+  void clean_up() {
+    world_.after(std::chrono::seconds{2}, [this] {
+      clean_up();
+      auto where = any();
+      auto* leads = leader(where);
+      if (leads == nullptr || leads->open() > max_open)
+        return;
+      for (auto& [seat, who] : leads->consensus().members().members)
+        if (auto node = cluster::to_seat_contact(who.contact).node; gone_.contains(node))
+          return ask(where, cluster::voter_change::remove, node, world_.random().one_in(2));
+    });
+  }
+
+  // -- nodes that go and come
+  // ----------------------------------------------------------------------
+
+  void away(process_id which, const std::function<void()>& back,
+            std::uint64_t longest_ms = longest_away_ms) {
+    if (world_.now() >= span_)
+      return;
+    world_.kill(which);
+    world_.after(between(shortest_away_ms, longest_ms), back);
+  }
+
+  /// A node ends, and hands over before if it leads.
+  void end_well() {
+    auto which = any();
+    auto* node = world_.at(which);
+    if (node == nullptr)
+      return;
+    node->hand_over([this, which](const problem&) { end_soon(which); });
+    world_.arm(which);
+  }
+
+  /// Once it has done what it is at.
+  void end_soon(process_id which) {
+    world_.after(duration{1}, [this, which] { away(which, [this, which] { start(which); }); });
+  }
+
+  /// A node gives its vote up and ends, as a node does that leaves the cluster; the others hear
+  /// that.
+  void leave() {
+    auto which = any();
+    auto where = any();
+    auto* leads = leader(where);
+    auto* node = world_.at(which);
+    if (node == nullptr || leads == nullptr)
+      return;
+    auto name = node->node();
+    auto by_force = world_.random().one_in(4);
+    world_.setting().facts.wished_away(name, by_force);
+    leads->change({cluster::voter_change::leave, name, by_force},
+                  [this, which, name](const problem& why) {
+                    if (!why)
+                      world_.after(duration{1}, [this, which, name] { go(which, name); });
+                  });
+    world_.arm(where);
+  }
+
+  void go(process_id which, const std::string& name) {
+    if (auto* node = world_.at(which);
+        node == nullptr || node->node() != name || world_.now() >= span_)
+      return;
+    world_.setting().facts.wished_away(name, true);
+    for (process_id each = 0; each < world_.size(); ++each)
+      if (auto* other = world_.at(each); other != nullptr && each != which) {
+        other->hear_of_leave(name);
+        world_.arm(each);
+      }
+    away(which, [this, which] { start(which); });
+  }
+
+  /// For longer than a link lasts; half of the time it still sends, or still hears.
+  void isolate() {
+    auto which = any();
+    std::set<process_id> others;
+    for (process_id each = 0; each < world_.size(); ++each)
+      if (each != which)
+        others.insert(each);
+    auto ways = world_.random().below(4);
+    if (ways != 0)
+      world_.cut({which}, others);
+    if (ways != 1)
+      world_.cut(others, {which});
+    world_.after(between(1'000, 4'000), [this] { world_.heal(); });
+  }
+
+  /// A node shows a card as if it were another one, or one of that one's that is none, and may say
+  /// that a seat of the receiver is void.
+  void lie() {
+    auto* liar = world_.at(any());
+    auto* other = world_.at(any());
+    if (liar == nullptr || other == nullptr || liar == other)
+      return;
+    auto seat
+      = world_.random().one_in(2) ? liar->self() : raft::seat_id{other->self().value + 1'000'000};
+    auto* whom = world_.at(any());
+    auto is_void = whom != nullptr && world_.random().one_in(2);
+    liar->pretend({other->node(), seat}, is_void ? whom->self() : raft::seat_id{});
+  }
+
+  // -- disks that are lost
+  // -------------------------------------------------------------------------
+
+  /// A node is killed, and may come back with another disk. Who had its entries finds that only if
+  /// it has led ever since, so that one is seldom away for long, and votes.
+  void replace() {
+    auto choice = world_.random().below(6);
+    auto which = choice < 3 ? any() : any_voter();
+    if (world_.at(which) == nullptr)
+      return;
+    auto back = [this, which, choice] {
+      if (world_.at(which) != nullptr)
+        return;
+      if (choice != 0 && may_lose(which))
+        lose(which, choice);
+      start(which);
+    };
+    away(which, back, choice < 3 ? longest_away_ms : shortest_away_ms + 500);
+  }
+
+  /// One that follows, if there is one.
+  process_id any_voter() {
+    auto where = any();
+    auto* leads = leader(where);
+    auto which = any();
+    for (auto tries = 0; leads != nullptr && tries < 10; ++tries, which = any())
+      if (auto* node = world_.at(which);
+          node != nullptr && which != where && leads->consensus().members().votes(node->self()))
+        break;
+    return which;
+  }
+
+  /// Of what is on its disk then, whether the node runs or not.
+  void back_up() {
+    auto which = any();
+    olds_[which] = world_.disk(which);
+    olds_[which].crash(world_.random());
+  }
+
+  void lose(process_id which, std::uint64_t choice) {
+    auto& disk = world_.disk(which);
+    auto& old = olds_[which];
+    auto node = disk.node;
+    if (choice >= 3) {
+      if (old.node != node || node.empty() || old.last_index() >= disk.last_index()
+          || !may_put_back(which))
+        return;
+      disk = old;
+      ++world_.setting().put_back;
+      world_.setting().facts.put_back(disk.seat());
+      auto seat = static_cast<process_id>(disk.seat().value - 1);
+      laws_.put_back(seat, disk.last_index());
+      disk_laws_.put_back(seat);
+      return;
+    }
+    disk = {};
+    ++world_.setting().lost;
+    if (choice == 1)
+      disk.node = node; // only its log is gone
+    else
+      gone_.insert(node);
+  }
+
+  /// Whether all that the seats of this process have promised is on the disks of all other voters,
+  /// so that nothing is lost with its disk, and the group goes on. Its own links have ended by now,
+  /// so what it has acknowledged last does not come any more.
+  [[nodiscard]] bool may_lose(process_id which) {
+    process_id where = 0;
+    auto* leads = leader(where);
+    if (leads == nullptr)
+      return false;
+    auto& replica = leads->consensus();
+    auto commit = replica.commit_index();
+    if (commit < world_.disk(which).last_index() || !is_committed(replica))
+      return false;
+    auto latest = world_.setting().latest;
+    for (process_id each = 0; each < world_.size(); ++each)
+      if (world_.disk(each).stored().last_ballot.term > latest)
+        return false;
+    auto voters = replica.members().voters();
+    auto is_whole = [&](raft::seat_id seat) {
+      auto who = raft_process::process_of(seat);
+      auto* node = world_.at(who);
+      return who == which
+             || (node != nullptr && node->self() == seat
+                 && world_.disk(who).has(commit, replica.term_of(commit)));
+    };
+    auto stay = std::ranges::count_if(
+      voters, [&](raft::seat_id seat) { return raft_process::process_of(seat) != which; });
+    return std::ranges::all_of(voters, is_whole)
+           && 2 * static_cast<std::size_t>(stay) > voters.size();
+  }
+
+  /// Whether the older copy helps nobody to lead who lacks what is committed. A node that has not
+  /// heard that it was removed would need its vote, by the members that it knows of; and so would
+  /// it need theirs.
+  [[nodiscard]] bool may_put_back(process_id which) {
+    process_id where = 0;
+    auto& replica = leader(where)->consensus();
+    auto commit = replica.commit_index();
+    for (process_id each = 0; each < world_.size(); ++each) {
+      auto voters = members_on(each == which ? olds_[which] : world_.disk(each)).voters();
+      auto lacking = std::ranges::count_if(voters, [&](raft::seat_id seat) {
+        auto who = raft_process::process_of(seat);
+        return who == which || !world_.disk(who).has(commit, replica.term_of(commit));
+      });
+      if (2 * static_cast<std::size_t>(lacking) > voters.size())
+        return false;
+    }
+    return true;
+  }
+
+  static raft::configuration members_on(const raft_disk& disk) {
+    auto& kept = disk.stored();
+    for (auto line = kept.entries.rbegin(); line != kept.entries.rend(); ++line)
+      if (auto* members = std::get_if<raft::configuration>(&line->what))
+        return *members;
+    return kept.base.members;
+  }
+
+  /// Whether its configuration is committed.
+  static bool is_committed(const raft::replica& replica) {
+    return replica.header_at(replica.commit_index()).members == replica.members();
+  }
+
+  /// What is committed says who the members are.
+  void note_members(const raft::replica& replica) {
+    if (replica.commit_index() <= noted_)
+      return;
+    auto first = replica.look(time_point{}).first;
+    while (noted_ < replica.commit_index())
+      if (++noted_ >= first)
+        disk_laws_.applied(replica.entry_at(noted_));
+  }
+
+  // -- the end
+  // -------------------------------------------------------------------------------------
+
+  void settle() {
+    world_.setting().voters = 3;
+    world_.end_faults();
+    auto until = world_.now() + patience;
+    auto calm = world_.now();
+    auto term = world_.setting().latest;
+    std::string missing;
+    while (world_.now() < calm + rest && !is_broken()) {
+      world_.run_until(world_.now() + std::chrono::milliseconds{200});
+      missing = what_is_missing(term, world_.now() - calm);
+      term = world_.setting().latest;
+      if (!missing.empty())
+        calm = world_.now();
+      if (!missing.empty() && world_.now() > until)
+        broken("liveness: " + to_string(patience) + " after the last fault " + missing + "; "
+               + describe());
+    }
+    world_.setting().is_over = true;
+  }
+
+  /// Empty: nothing. `term` and `calm`: as of now, and since when nothing is missing.
+  std::string what_is_missing(raft::term_number term, duration calm) {
+    process_id where = 0;
+    auto* leads = leader(where);
+    if (leads == nullptr || world_.setting().latest != term)
+      return "nobody leads for long";
+    std::set<std::string> living;
+    for (process_id who = 0; who < world_.size(); ++who) {
+      if (world_.at(who) == nullptr)
+        return "process " + std::to_string(who) + " does not run";
+      auto& node = *world_.at(who);
+      living.insert(node.node());
+      if (leads->consensus().members().members.contains(node.self())
+          && node.leader() != leads->address())
+        return "node " + node.node() + " takes the one at '" + node.leader() + "' for the leader";
+      if (node.proposed_within(calm))
+        return "node " + node.node() + " asks for changes";
+      if (node.open() > 0)
+        return "somebody waits for an answer of node " + node.node();
+    }
+    auto& replica = leads->consensus();
+    if (!is_committed(replica))
+      return "a change of the members is not committed";
+    std::size_t voters = 0;
+    for (auto& [seat, who] : replica.members().members) {
+      auto node = cluster::to_seat_contact(who.contact).node;
+      if (!living.contains(node))
+        return "node " + node + ", which has gone, has a seat";
+      auto& has_it = *world_.at(raft_process::process_of(seat));
+      if (has_it.node() != node || has_it.self() != seat)
+        return "seat " + std::to_string(seat.value) + " of node " + node + " is void";
+      if (has_it.service().index() + a_few < leads->service().index())
+        return "node " + node + " does not come as far as the leader";
+      voters += who.votes ? 1 : 0;
+    }
+    std::erase_if(living, [&](auto& node) { return replica.members().kept_out.contains(node); });
+    auto wanted = std::min<std::size_t>(leads->view().wanted, living.size());
+    if (voters < (wanted % 2 == 0 && wanted > 0 ? wanted - 1 : wanted))
+      return std::to_string(voters) + " nodes vote where " + std::to_string(wanted) + " should";
+    auto entered = leads->service().answer(ledger::list_numbers{});
+    for (auto each : world_.setting().entered)
+      if (!entered.contains(each))
+        return "entry " + std::to_string(each) + ", which was acknowledged, is lost";
+    return {};
+  }
+
+  /// How all nodes stand, in one line.
+  std::string describe() {
+    std::string text;
+    for (process_id who = 0; who < world_.size(); ++who) {
+      auto* node = world_.at(who);
+      if (node == nullptr)
+        continue;
+      auto& replica = node->consensus();
+      text += node->node() + " (seat " + std::to_string(replica.self().value)
+              + "): " + raft::name_of(replica.current_role()) + " of term "
+              + std::to_string(replica.term()) + ", log to " + std::to_string(replica.last_index())
+              + ", commit " + std::to_string(replica.commit_index()) + ", members";
+      for (auto& [seat, member] : replica.members().members)
+        text += ' ' + cluster::to_seat_contact(member.contact).node + "/"
+                + std::to_string(seat.value) + (member.votes ? "v" : "l");
+      for (auto& each : replica.members().kept_out)
+        text += " not " + each;
+      text += "; ";
+    }
+    return text;
+  }
+
+  static constexpr std::size_t max_open = 10;
+  /// Followers hear of a commit a moment later.
+  static constexpr std::uint64_t a_few = 50;
+
+  duration span_;
+  duration churn_;
+  world<seats_process> world_;
+  raft_laws laws_;
+  raft_disk_laws disk_laws_{[this](process_id seat) -> const raft_disk& {
+                              return world_.disk(
+                                raft_process::process_of({std::uint64_t{seat} + 1}));
+                            },
+                            [this](std::string what) { laws_.broken(std::move(what)); }};
+  raft::log_index noted_ = 0;
+  std::vector<seats_disk> olds_;
+  std::set<std::string> gone_;
+};
+
+} // namespace troupe::sim
