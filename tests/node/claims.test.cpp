@@ -405,6 +405,43 @@ TEST_CASE_METHOD(speaker, "a node goes above a later boot once that is on its di
   CHECK(out.empty());
 }
 
+TEST_CASE("who has no data folder says so with each claim, and claims again once shown as lost",
+          "[node][names]") {
+  for (auto is_fleeting : {true, false}) {
+    CAPTURE(is_fleeting);
+    speaker it{5, {.is_fleeting = is_fleeting}};
+    it.step(claims::begin{});
+    it.step(claims::add{agent("painter"), true}, 7);
+    auto first = it.question<names::claim>();
+    REQUIRE(first);
+    CHECK(first->is_fleeting == is_fleeting);
+    it.answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
+    it.take();
+    auto beat = [&] {
+      it.out.clear();
+      it.pass(10s);
+      REQUIRE(it.question<registry::heartbeat>());
+      it.answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 5});
+    };
+    auto mine = *it.it_.book().find(agent_kind, "painter");
+    it.step(claims::shown{mine});
+    beat();
+    CHECK_FALSE(it.question<names::claim>());
+    it.step(claims::shown{mine, true});
+    CHECK_FALSE(it.question<names::claim>()); // what has freed the name may be under way
+    beat();
+    auto again = it.question<names::claim>();
+    CHECK(again.has_value() == is_fleeting);
+    if (!again)
+      continue;
+    CHECK(again->is_fleeting);
+    it.answer<names::claims>(names::claims{{{"painter", "n1", 5, 4}}});
+    CHECK(it.it_.book().find(agent_kind, "painter")->token == 4);
+    beat();
+    CHECK_FALSE(it.question<names::claim>());
+  }
+}
+
 TEST_CASE_METHOD(speaker, "a node goes above a life of the same boot that has said more",
                  "[node][registry]") {
   step(claims::add{agent("a@n1")}, 7);

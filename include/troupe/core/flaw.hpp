@@ -125,9 +125,13 @@ enum class flaw : std::uint8_t {
   name_claimed_twice,
   /// A new leader does not give up nodes that were gone before.
   dead_worker_kept,
+  /// A leader frees no names whose owner it has not seen itself.
+  names_not_swept,
+  /// What a node says to a registry that ends with its leader is not said again.
+  handover_drops,
 };
 
-inline constexpr std::array<std::string_view, 56> flaw_names{"none",
+inline constexpr std::array<std::string_view, 58> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -182,7 +186,9 @@ inline constexpr std::array<std::string_view, 56> flaw_names{"none",
                                                              "old_revision_believed",
                                                              "earlier_link_used",
                                                              "name_claimed_twice",
-                                                             "dead_worker_kept"};
+                                                             "dead_worker_kept",
+                                                             "names_not_swept",
+                                                             "handover_drops"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {
