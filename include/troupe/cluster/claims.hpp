@@ -22,6 +22,7 @@
 #include "troupe/core/time.hpp"
 #include "troupe/registry/name_types.hpp"
 #include "troupe/registry/own_records.hpp"
+#include "troupe/registry/record_bounds.hpp"
 #include "troupe/registry/types.hpp"
 
 namespace troupe::cluster {
@@ -57,7 +58,8 @@ struct claims_options {
 ///   said again once a heartbeat is answered; claims and releases, too.
 /// - If the registry or the service of names has heard of a later boot of the node, or of more in
 ///   the present boot than the node has said, it asks to go above that. It says its new boot to
-///   others only after `risen`, when its host has kept it.
+///   others only after `risen`, when its host has kept it. A boot that is more than max_boot_jump
+///   later, or the last one, is not believed: nothing would be left above it.
 /// - What a registry shows of the present boot and the node does not say is taken back.
 /// - A name is claimed before it is shown, released before the registry hears that its agent is
 ///   gone, and given back if the agent ends while the claim is under way. At most one claim of an
@@ -655,6 +657,13 @@ private:
   void go_above(boot_number other) {
     if (other < book_.boot() || (wish_until_ && other < wished_))
       return;
+    if (other - book_.boot() > max_boot_jump || other >= registry::max_boot)
+      return emit(complain{"the cluster has heard of a start of this node that cannot be",
+                           "that is number " + std::to_string(other) + ", and this is number "
+                             + std::to_string(book_.boot())
+                             + ": what this node says may be ignored; find out who else has its "
+                               "key, and start it with "
+                               "an empty data folder and a new certificate (troupe ca invite)"});
     if (rises_ >= options_.max_rises)
       return emit(complain{"another live process has this node's identity",
                            "stop one of the two; data folders must not be copied"});
