@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
 #include <map>
@@ -17,6 +18,7 @@ namespace claims_test {
 
 using namespace std::literals;
 using namespace troupe;
+using Catch::Matchers::ContainsSubstring;
 using cluster::claims;
 using cluster::claims_options;
 namespace names = registry::names;
@@ -403,6 +405,94 @@ TEST_CASE_METHOD(speaker, "a node goes above a later boot once that is on its di
   step(claims::risen{4}); // a boot never goes back
   step(claims::outlived{8});
   CHECK(out.empty());
+}
+
+TEST_CASE_METHOD(speaker, "a node believes no word of a start that cannot be, and says what to do",
+                 "[node][registry]") {
+  auto is_ignored = [&] {
+    CHECK_FALSE(next<claims::rise>());
+    auto said = next<claims::complain>();
+    REQUIRE(said);
+    CHECK_THAT(said->topic, ContainsSubstring("start of this node that cannot be"));
+    CHECK_THAT(said->detail,
+               ContainsSubstring("this is number 5") && ContainsSubstring("an empty data folder"));
+  };
+  SECTION("of the registry") {
+    step(claims::begin{});
+    REQUIRE(question<registry::heartbeat>());
+    answer<registry::owner_view>(no(errc::conflict));
+    REQUIRE(question<registry::find_owner>());
+    answer<registry::owner_view>(registry::owner_view{.boot = registry::max_boot});
+    is_ignored();
+    SECTION("and goes above one that can be, later") {
+      step(claims::outlived{8});
+      CHECK(next<claims::rise>()->boot == 9);
+    }
+  }
+  SECTION("of the service of names") {
+    step(claims::add{agent("painter"), true}, 7);
+    REQUIRE(question<names::claim>());
+    answer<names::claims>(no(errc::in_use));
+    REQUIRE(question<names::list_claims>());
+    answer<names::claim_page>(names::claim_page{{{"x", "n1", registry::max_boot, 1}}, false});
+    is_ignored();
+  }
+  SECTION("of anybody else") {
+    step(claims::outlived{~boot_number{0}});
+    is_ignored();
+  }
+  SECTION("that is one start too far") {
+    step(claims::outlived{5 + max_boot_jump + 1});
+    is_ignored();
+    step(claims::outlived{5 + max_boot_jump});
+    CHECK(next<claims::rise>()->boot == 6 + max_boot_jump);
+  }
+}
+
+TEST_CASE("no node goes above the last boot", "[node][registry]") {
+  speaker it{registry::max_boot - 2};
+  it.step(claims::outlived{registry::max_boot});
+  CHECK_FALSE(it.next<claims::rise>());
+  CHECK(it.next<claims::complain>());
+  it.step(claims::outlived{registry::max_boot - 1});
+  CHECK(it.next<claims::rise>()->boot == registry::max_boot);
+}
+
+TEST_CASE("who has no data folder says so with each claim, and claims again once shown as lost",
+          "[node][names]") {
+  for (auto is_fleeting : {true, false}) {
+    CAPTURE(is_fleeting);
+    speaker it{5, {.is_fleeting = is_fleeting}};
+    it.step(claims::begin{});
+    it.step(claims::add{agent("painter"), true}, 7);
+    auto first = it.question<names::claim>();
+    REQUIRE(first);
+    CHECK(first->is_fleeting == is_fleeting);
+    it.answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
+    it.take();
+    auto beat = [&] {
+      it.out.clear();
+      it.pass(10s);
+      REQUIRE(it.question<registry::heartbeat>());
+      it.answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 5});
+    };
+    auto mine = *it.it_.book().find(agent_kind, "painter");
+    it.step(claims::shown{mine});
+    beat();
+    CHECK_FALSE(it.question<names::claim>());
+    it.step(claims::shown{mine, true});
+    CHECK_FALSE(it.question<names::claim>()); // what has freed the name may be under way
+    beat();
+    auto again = it.question<names::claim>();
+    CHECK(again.has_value() == is_fleeting);
+    if (!again)
+      continue;
+    CHECK(again->is_fleeting);
+    it.answer<names::claims>(names::claims{{{"painter", "n1", 5, 4}}});
+    CHECK(it.it_.book().find(agent_kind, "painter")->token == 4);
+    beat();
+    CHECK_FALSE(it.question<names::claim>());
+  }
 }
 
 TEST_CASE_METHOD(speaker, "a node goes above a life of the same boot that has said more",

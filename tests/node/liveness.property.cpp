@@ -97,7 +97,7 @@ private:
     liveness::lead begun;
     for (auto& [name, it] : others_)
       if (random_.below(2) == 0) {
-        begun.known.emplace_back(name, it.boot);
+        begun.known[name] = it.boot;
         if (!it.is_linked)
           it.away = now_;
       }
@@ -182,7 +182,7 @@ private:
 
   random_source random_;
   cluster::known_nodes nodes_;
-  liveness machine_{nodes_, {.lost_after = lost_after, .check_every = {}}};
+  liveness machine_{nodes_, {.lost_after = lost_after, .check_every = {}, .sweep_every = {}}};
   time_point now_{1h};
   bool leads_ = false;
   std::map<std::string, other> others_;

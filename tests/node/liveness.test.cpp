@@ -34,7 +34,8 @@ registry::owner_view known_with(boot_number boot, bool over = false) {
 
 /// The leader's judgement of a few nodes.
 struct judging {
-  explicit judging(cluster::liveness_options how = {.lost_after = 5s, .check_every = 10s})
+  explicit judging(cluster::liveness_options how
+                   = {.lost_after = 5s, .check_every = 10s, .sweep_every = {}})
     : it(nodes, how) {}
 
   void step(liveness::event what, request_id id = 0) {
@@ -101,6 +102,27 @@ struct judging {
   liveness it;
 };
 
+/// A leader that looks through all names.
+struct sweeping : judging {
+  sweeping() : judging{{.check_every = {}, .sweep_every = 30s, .sweep_page = 2}} {}
+
+  void begin() {
+    step(liveness::lead{{}, "me"});
+  }
+
+  /// The service of names gives that page of claims.
+  liveness::list_names give(std::vector<registry::names::name_claim> claims, bool more = false) {
+    auto asked = only<liveness::list_names>();
+    step(liveness::names_listed{registry::names::claim_page{std::move(claims), more}}, asked.id);
+    return asked;
+  }
+};
+
+registry::names::name_claim claim_of(const std::string& node, const std::string& name = "painter",
+                                     bool is_fleeting = true) {
+  return {name, node, 1, 7, is_fleeting};
+}
+
 /// Of a node without a data folder.
 registry::record_view fleeting(const std::string& node) {
   registry::record_view made;
@@ -127,6 +149,10 @@ TEST_CASE("a node is lost once its link has been away for a while", "[node][live
   CHECK(verdict.liveness == record_status::disconnected);
   CHECK(verdict.boot == 4);
   CHECK(j.has_none<liveness::free_names>());
+  j.pass(5s);
+  CHECK(j.only<liveness::give_up>().boot == 4); // nor was that boot ever linked
+  j.answer(4);
+  j.take<liveness::judge>();
   j.pass(1h);
   CHECK(j.has_none<liveness::give_up>());
   SECTION("until it is linked again") {
@@ -315,6 +341,170 @@ TEST_CASE("names are free where nobody can come back", "[node][liveness]") {
       j.step(liveness::heard{problem{errc::timed_out, {}}}, asked.id);
       CHECK(j.has_none<liveness::free_names>());
     }
+  }
+}
+
+TEST_CASE("a node of which only a claim is left is given up, and its names are freed",
+          "[node][liveness][names]") {
+  sweeping j;
+  j.begin();
+  auto asked = j.give({claim_of("f1")});
+  CHECK(asked.what.owner.empty());
+  CHECK(asked.what.after.empty());
+  CHECK(asked.what.limit == 2);
+  SECTION("once it had the time of a lost one") {
+    j.pass(5s - 1ms);
+    CHECK(j.has_none<liveness::give_up>());
+    j.pass(1ms);
+    CHECK(j.only<liveness::give_up>().boot == 1);
+    SECTION("whatever the registry knows of it") {
+      if (GENERATE(true, false))
+        j.answer(0);
+      else
+        j.step(liveness::heard{problem{errc::timed_out, {}}}, j.only<liveness::ask>().id);
+      auto freed = j.only<liveness::free_names>();
+      CHECK(freed.node == "f1");
+      CHECK(freed.boot == 1);
+      SECTION("and again, if that was lost, or it has got a name since") {
+        j.pass(25s);
+        j.give({claim_of("f1")});
+        j.pass(5s);
+        j.answer(0);
+        CHECK(j.only<liveness::free_names>().node == "f1");
+      }
+    }
+  }
+  SECTION("not if its link comes in time") {
+    j.step(liveness::link_up{"f1", 1});
+    j.pass(10s);
+    CHECK(j.has_none<liveness::give_up>());
+  }
+  SECTION("not by who leads no more") {
+    j.step(liveness::follow{});
+    j.pass(1h);
+    CHECK(j.has_none<liveness::give_up>());
+    CHECK(j.has_none<liveness::list_names>());
+  }
+}
+
+TEST_CASE("a sweep passes over names whose owner is there, or may come back",
+          "[node][liveness][names]") {
+  sweeping j;
+  j.step(liveness::link_up{"f1", 1});
+  j.begin();
+  j.answer(1);
+  j.give({claim_of("f1"), claim_of("n1", "folder", false)}, true);
+  j.give({claim_of("me")});
+  j.pass(29s);
+  CHECK(j.has_none<liveness::give_up>());
+}
+
+TEST_CASE("a sweep goes through all pages, and goes on where an answer is late",
+          "[node][liveness][names]") {
+  sweeping j;
+  j.begin();
+  auto first = j.give({claim_of("f1", "a"), claim_of("f1", "b")}, true);
+  auto second = j.only<liveness::list_names>();
+  CHECK(second.what.after == "b");
+  j.pass(30s); // the answer is under way yet: nothing begins anew
+  CHECK(j.has_none<liveness::list_names>());
+  SECTION("an answer counts once") {
+    j.step(liveness::names_listed{registry::names::claim_page{{claim_of("f2")}, true}}, first.id);
+    CHECK(j.has_none<liveness::list_names>());
+  }
+  SECTION("to its end") {
+    j.step(liveness::names_listed{registry::names::claim_page{}}, second.id);
+    CHECK(j.has_none<liveness::list_names>());
+    j.pass(30s);
+    CHECK(j.only<liveness::list_names>().what.after.empty());
+  }
+  SECTION("after no answer with the next sweep") {
+    j.step(liveness::names_listed{problem{errc::timed_out, {}}}, second.id);
+    CHECK(j.has_none<liveness::list_names>());
+    j.pass(30s);
+    CHECK(j.only<liveness::list_names>().what.after.empty());
+  }
+  SECTION("a page that says there is more and has nothing ends it") {
+    j.step(liveness::names_listed{registry::names::claim_page{{}, true}}, second.id);
+    CHECK(j.has_none<liveness::list_names>());
+  }
+  SECTION("a leader that begins anew waits for no answer to the last one") {
+    j.begin();
+    auto anew = j.only<liveness::list_names>();
+    j.step(liveness::names_listed{registry::names::claim_page{{claim_of("f2")}, true}}, second.id);
+    CHECK(j.has_none<liveness::list_names>());
+    j.step(liveness::names_listed{registry::names::claim_page{}}, anew.id);
+    j.pass(30s);
+    CHECK(j.only<liveness::list_names>().what.after.empty());
+  }
+}
+
+TEST_CASE("a node that the registry shows, and that is not linked, is lost in time",
+          "[node][liveness]") {
+  judging j;
+  SECTION("whose record came when somebody led already") {
+    j.step(liveness::lead{});
+    j.step(liveness::shown{"n1", 3});
+    j.pass(3s);
+    j.step(liveness::shown{"n1", 3}); // once more gives it no more time
+    j.pass(2s);
+    CHECK(j.only<liveness::give_up>().boot == 3);
+  }
+  SECTION("not one that is linked") {
+    j.link();
+    j.step(liveness::shown{"n1", 3});
+    j.pass(5s);
+    CHECK(j.has_none<liveness::give_up>());
+  }
+  SECTION("not by who does not lead") {
+    j.step(liveness::shown{"n1", 3});
+    j.pass(5s);
+    CHECK(j.has_none<liveness::give_up>());
+  }
+}
+
+TEST_CASE("a lost node that has gone above its link's boot is given up as that, too",
+          "[node][liveness]") {
+  judging j;
+  j.link();
+  j.lose();
+  j.pass(5s);
+  CHECK(j.only<liveness::give_up>().boot == 3);
+  j.answer(4);
+  SECTION("unless that is linked in time") {
+    j.step(liveness::link_up{"n1", 4});
+    j.pass(5s);
+    CHECK(j.has_none<liveness::give_up>());
+  }
+  SECTION("once it had as long") {
+    j.pass(5s - 1ms);
+    CHECK(j.has_none<liveness::give_up>());
+    j.pass(1ms);
+    CHECK(j.only<liveness::give_up>().boot == 4);
+    j.answer(4);
+    j.pass(1h);
+    CHECK(j.has_none<liveness::give_up>());
+  }
+  SECTION("not while it is linked as the boot before") {
+    judging other;
+    other.step(liveness::lead{});
+    other.step(liveness::link_up{"n1", 3});
+    other.answer(4);
+    other.pass(5s);
+    CHECK(other.has_none<liveness::give_up>());
+  }
+  SECTION("no later than it would be anyhow") {
+    judging other;
+    other.link();
+    other.lose();
+    other.pass(5s);
+    auto asked = other.only<liveness::ask>();
+    other.step(liveness::shown{"n1", 3});
+    other.pass(3s);
+    other.step(liveness::heard{known_with(4)}, asked.id);
+    other.take<liveness::give_up>();
+    other.pass(2s);
+    CHECK(other.only<liveness::give_up>().boot == 3);
   }
 }
 

@@ -548,6 +548,59 @@ TEST_CASE_METHOD(one_node, "a new registry hears what was known, and what this n
   CHECK(all<liveness::give_up>().size() == 2);
 }
 
+TEST_CASE_METHOD(one_node, "a node of which only agents are known is given up, too",
+                 "[node][core]") {
+  hear(change_kind::added, agent_of("a", "n2"));
+  hear(change_kind::added, agent_of("a", "n1"));
+  step(node_core::lead{});
+  hear(change_kind::added, agent_of("a", "n3"));
+  auto away = agent_of("a", "n4");
+  away.liveness = record_status::disconnected;
+  hear(change_kind::added, away);
+  pass(5s);
+  auto lost = all<liveness::give_up>();
+  REQUIRE(lost.size() == 2);
+  CHECK(lost.front().node == "n2");
+  CHECK(lost.back().node == "n3");
+}
+
+TEST_CASE_METHOD(one_node, "who leads looks through all names but its own", "[node][core]") {
+  step(node_core::lead{});
+  auto asked = only<liveness::list_names>();
+  REQUIRE(asked);
+  registry::names::claim_page page;
+  for (auto each : {"n1", "n2"})
+    page.claimed.push_back({std::string{"name of "} + each, each, 1, 7, true});
+  step(liveness::names_listed{page}, asked->id);
+  pass(5s);
+  CHECK(only<liveness::give_up>()->node == "n2");
+}
+
+TEST_CASE("a node without a data folder that is shown as lost claims its names again",
+          "[node][core]") {
+  cluster::node_core_options how;
+  how.claims.is_fleeting = true;
+  one_node it{how};
+  it.begin();
+  it.add("painter", 3);
+  auto shown = record_of(record_kind::agent, "painter", "n1", 3);
+  auto beats = [&] {
+    it.out.clear();
+    it.pass(10s);
+    auto asked = it.question<registry::heartbeat>();
+    REQUIRE(asked);
+    it.step(claims::heard<registry::owner_view>{registry::owner_view{.owner = "n1", .boot = 1}},
+            asked->first);
+    return it.question<registry::names::claim>().has_value();
+  };
+  it.pass(1s);
+  it.hear(change_kind::added, shown);
+  CHECK_FALSE(beats());
+  shown.liveness = record_status::disconnected;
+  it.hear(change_kind::updated, shown);
+  CHECK(beats());
+}
+
 TEST_CASE_METHOD(one_node, "a registry that goes on is not begun anew", "[node][core]") {
   hear(change_kind::added, node_of("n2", "two"));
   step(node_core::lead{false});

@@ -80,7 +80,7 @@ event random_event(random_source& random) {
     case 2:
       return release{wanted, owner, boot};
     default:
-      return claim{wanted, owner, boot};
+      return claim{wanted, owner, boot, owner == "n3"};
   }
 }
 
@@ -110,6 +110,8 @@ TEST_CASE("a restored table of names answers as the original does",
     effects none;
     table.step({}, 0, configure{{.max_names = 6}, 0}, none);
     twin.step({}, 0, configure{{.max_names = 6}, 0}, none);
+    table.use_rules(name_table::rules);
+    twin.use_rules(name_table::rules);
     for (request_id id = 1; id <= 200; ++id) {
       auto what = random_event(random);
       effects out;

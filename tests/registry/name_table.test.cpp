@@ -115,6 +115,28 @@ SCENARIO("a name has one owner at a time", "[registry][names]") {
   }
 }
 
+TEST_CASE("since rules 2 a claim says whether its owner has no data folder", "[registry][names]") {
+  driven_table table;
+  auto mark = [&](std::vector<std::string> names, const std::string& owner, bool is_fleeting) {
+    auto out = table.ask(claim{std::move(names), owner, 1, is_fleeting});
+    return std::get<granted>(out.at(0)).value.claimed.back().is_fleeting;
+  };
+  CHECK_FALSE(mark({"echo"}, "n1", true)); // as in a log of before
+  CHECK_FALSE(table.table.snapshot().marks_fleeting);
+  table.table.use_rules(2);
+  CHECK_FALSE(table.table.answer(find_claim{"echo"}).found->is_fleeting);
+  auto before = table.table.answer(find_claim{"echo"}).found->token;
+  CHECK(mark({"echo"}, "n1", true)); // who claims again is marked, and keeps the token
+  CHECK(table.table.answer(find_claim{"echo"}).found->token == before);
+  CHECK_FALSE(mark({"pong"}, "n2", false));
+  name_table twin;
+  twin.restore({}, table.table.snapshot());
+  CHECK(twin.snapshot() == table.table.snapshot());
+  CHECK(twin.answer(find_claim{"echo"}).found->is_fleeting);
+  table.table = std::move(twin);
+  CHECK(mark({"ping"}, "n1", true));
+}
+
 TEST_CASE("tokens of a new era lie above its floor", "[registry][names]") {
   driven_table table;
   table.claimed({"echo"}, "n1");

@@ -22,12 +22,16 @@
 #include "troupe/core/time.hpp"
 #include "troupe/registry/name_types.hpp"
 #include "troupe/registry/own_records.hpp"
+#include "troupe/registry/record_bounds.hpp"
 #include "troupe/registry/types.hpp"
 
 namespace troupe::cluster {
 
 /// Limits and times of a `claims`.
 struct claims_options {
+  /// The node has no data folder: nobody comes back for its names once it has ended. Its claims
+  /// say so.
+  bool is_fleeting = false;
   /// How often the registry is told that the node lives.
   duration heartbeat_every = std::chrono::seconds{10};
   /// How long to wait for each answer.
@@ -54,12 +58,14 @@ struct claims_options {
 ///   said again once a heartbeat is answered; claims and releases, too.
 /// - If the registry or the service of names has heard of a later boot of the node, or of more in
 ///   the present boot than the node has said, it asks to go above that. It says its new boot to
-///   others only after `risen`, when its host has kept it.
+///   others only after `risen`, when its host has kept it. A boot that is more than max_boot_jump
+///   later, or the last one, is not believed: nothing would be left above it.
 /// - What a registry shows of the present boot and the node does not say is taken back.
 /// - A name is claimed before it is shown, released before the registry hears that its agent is
 ///   gone, and given back if the agent ends while the claim is under way. At most one claim of an
 ///   agent's name is under way; a claim waits until an earlier release of it is answered.
-/// - Who has a name claims it again at a new boot or when the service may have forgotten. A batch
+/// - Who has a name claims it again at a new boot or when the service may have forgotten; without a
+///   data folder also when the registry has shown the node as lost, which frees its names. A batch
 ///   that is refused as name_taken is claimed one by one. An agent whose name another node has
 ///   claimed later loses it.
 /// - An answer counts if its question is still open. What has been taken back is not said again.
@@ -123,9 +129,10 @@ public:
     std::string holder{};
   };
 
-  /// The registry shows this record of this node.
+  /// The registry shows this record of this node; `as_lost`: as one of a node that is gone.
   struct shown {
     registry::record what;
+    bool as_lost = false;
   };
 
   /// The answer to the `ask` of this step's id, or why there is none.
@@ -512,6 +519,10 @@ private:
   void announced(said what, const problem& why) {
     auto passes_soon = why.code == errc::session_expired || why.code == errc::outcome_unknown
                        || why.code == errc::busy;
+    if (planted_flaw == flaw::handover_drops && why.code == errc::session_expired) {
+      tallies_.at(what.tally).asker = 0;
+      return count(what.tally, {});
+    }
     if (passes_soon && what.tries < options_.max_tries) {
       auto when = now_ + options_.retry.delay(static_cast<std::uint32_t>(what.tries), random_);
       again_.emplace(when, std::move(what));
@@ -587,6 +598,7 @@ private:
   /// A registry may have begun with the copy of a node that had not heard of the removal, after the
   /// last one had confirmed it.
   void handle(request_id, shown& what) {
+    owes_claims_ = owes_claims_ || (what.as_lost && options_.is_fleeting); // they may be free now
     if (!may_ask())
       return; // a later snapshot shows it again
     if (auto gone = book_.take_back(what.what))
@@ -645,6 +657,13 @@ private:
   void go_above(boot_number other) {
     if (other < book_.boot() || (wish_until_ && other < wished_))
       return;
+    if (other - book_.boot() > max_boot_jump || other >= registry::max_boot)
+      return emit(complain{"the cluster has heard of a start of this node that cannot be",
+                           "that is number " + std::to_string(other) + ", and this is number "
+                             + std::to_string(book_.boot())
+                             + ": what this node says may be ignored; find out who else has its "
+                               "key, and start it with "
+                               "an empty data folder and a new certificate (troupe ca invite)"});
     if (rises_ >= options_.max_rises)
       return emit(complain{"another live process has this node's identity",
                            "stop one of the two; data folders must not be copied"});
@@ -710,7 +729,7 @@ private:
 
   void ask_claim(const std::string& name, claiming& what) {
     what.is_stale = false;
-    what.asked = put_question(registry::names::claim{{name}, node_, book_.boot()}, claim_of{name});
+    what.asked = put_question(claim_for({name}), claim_of{name});
   }
 
   void handle(request_id id, heard<registry::names::claims>& answer) {
@@ -883,7 +902,11 @@ private:
     claimed_again what;
     for (auto& each : names)
       what.names.emplace_back(each, token_of(each));
-    put_question(registry::names::claim{names, node_, book_.boot()}, std::move(what));
+    put_question(claim_for(names), std::move(what));
+  }
+
+  [[nodiscard]] registry::names::claim claim_for(std::vector<std::string> names) const {
+    return {std::move(names), node_, book_.boot(), options_.is_fleeting};
   }
 
   /// Whether a claim was surely not granted. After any other problem it may have been.

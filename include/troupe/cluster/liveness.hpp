@@ -19,6 +19,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/registry/name_types.hpp"
 #include "troupe/registry/queries.hpp"
 #include "troupe/registry/record.hpp"
 #include "troupe/registry/types.hpp"
@@ -41,17 +42,28 @@ struct liveness_options {
   std::size_t max_ill = 100'000;
   /// Questions about nodes that have been forgotten; the oldest is given up for a further one.
   std::size_t max_farewells = 1'000;
+  /// How often all names are looked through for those whose owner will never come back; zero:
+  /// never.
+  duration sweep_every = std::chrono::seconds{30};
+  /// Names of one page of that; the service of names gives at most 1,000.
+  std::uint32_t sweep_page = 1'000;
 };
 
 /// Decides, on the node that leads a cluster, who is alive and who is well.
 ///
 /// - A node is lost once its link has been away for lost_after, unless it has left. The scheduler
 ///   then runs its tasks elsewhere: once for each loss. The registry gets the verdict on the
-///   latest boot of the node that it knows, or on that of the link if it does not say which.
+///   latest boot of the node that it knows, or on that of the link if it does not say which. If
+///   that boot is later than the lost one, it is given up as well unless it is linked in time.
 /// - A node that is linked is alive. Who begins to lead passes that verdict on each, and gives
-///   those that the registry knows and that are not linked the same time as those whose link ends.
+///   those that the registry knows and that are not linked the same time as those whose link ends;
+///   and so those that the registry shows later as being there.
 /// - Names are freed where nobody can come back under the id: of lost nodes without a data folder,
 ///   and of nodes that the registry has forgotten.
+/// - Claims say whether their owner has no data folder. Who leads looks through all of them again
+///   and again, and gives such owners the same time if they are not linked, whether or not anybody
+///   else has ever heard of them. So a claim that was granted late ends, too, and one whose freeing
+///   was lost with an earlier leader.
 /// - Agents that callers did not reach are pinged in turn; who answers is well again.
 ///
 /// An answer counts if its question is the last one about that node, and nothing has happened to
@@ -65,9 +77,11 @@ class liveness {
 public:
   // -- events ----------------------------------------------------------------------------
 
-  /// This node decides from here on. `known`: the nodes that the registry knows, without itself.
+  /// This node decides from here on. `known`: the nodes of which the registry knows any record,
+  /// without itself.
   struct lead {
-    std::vector<std::pair<std::string, boot_number>> known;
+    std::map<std::string, boot_number> known;
+    std::string self{};
   };
 
   /// Another node decides from here on.
@@ -89,6 +103,12 @@ public:
   /// It has taken back its record. Its link will end, or has ended already: that is no loss.
   struct left {
     std::string node;
+  };
+
+  /// The registry shows a record of another node, and the node not as disconnected.
+  struct shown {
+    std::string node;
+    boot_number boot = 0;
   };
 
   /// The registry has nothing of it any more.
@@ -117,13 +137,18 @@ public:
     result<registry::owner_view> what;
   };
 
+  /// The answer to the `list_names` of this step's id.
+  struct names_listed {
+    result<registry::names::claim_page> what;
+  };
+
   /// Whether the agent has answered the `ping` of this step's id.
   struct pong {
     bool answered = false;
   };
 
-  using event = std::variant<lead, follow, link_up, link_down, left, forgotten, ill, well, listed,
-                             heard, pong>;
+  using event = std::variant<lead, follow, link_up, link_down, left, shown, forgotten, ill, well,
+                             listed, heard, names_listed, pong>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -151,6 +176,13 @@ public:
     boot_number boot = 0;
   };
 
+  /// Ask the service of names, and step `names_listed` within `wait`.
+  struct list_names {
+    request_id id = 0;
+    registry::names::list_claims what;
+    duration wait{};
+  };
+
   /// Ask an agent of that node for a sign of life, and step `pong` within `wait`.
   struct ping {
     request_id id = 0;
@@ -168,7 +200,7 @@ public:
     std::string text;
   };
 
-  using effect = std::variant<ask, judge, give_up, free_names, ping, recovered, warn>;
+  using effect = std::variant<ask, judge, give_up, free_names, list_names, ping, recovered, warn>;
   using effects = std::vector<effect>;
 
   /// `nodes` outlives this, and changes between its steps.
@@ -190,13 +222,18 @@ public:
       declare_lost(std::string{due_.begin()->second});
     if (check_at_ && *check_at_ <= now)
       check();
+    if (sweep_at_ && *sweep_at_ <= now)
+      sweep();
     out_ = nullptr;
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     auto next = check_at_;
+    auto no_later = [&next](time_point when) { next = std::min(next.value_or(when), when); };
     if (!due_.empty())
-      next = std::min(next.value_or(due_.begin()->first), due_.begin()->first);
+      no_later(due_.begin()->first);
+    if (sweep_at_)
+      no_later(*sweep_at_);
     return next;
   }
 
@@ -238,6 +275,7 @@ public:
              "a ping of " + key.name + " is lost");
     expect(pings_.size() == pinged_.size(), "an agent waits for a ping that was not sent");
     expect(decides_ || !check_at_, "who does not lead has agents pinged");
+    expect(decides_ || (!sweep_at_ && page_ == 0), "who does not lead sweeps names");
     return found;
   }
 
@@ -250,6 +288,8 @@ private:
     /// When it is lost, unless it comes back, and the boot of that loss.
     std::optional<time_point> lost_at{};
     boot_number boot = 0;
+    /// A claim says that it has no data folder.
+    bool is_fleeting = false;
     /// The question whose answer counts, and the verdict that it is for; zero: none.
     request_id asked = 0;
     registry::record_status verdict{};
@@ -280,13 +320,13 @@ private:
     decides_ = true;
     for (auto& [node, each] : watched_)
       question(node, each, registry::record_status::active, *each.linked);
-    for (auto& [node, boot] : what.known) {
-      auto* each = find_or_make(node);
-      if (each != nullptr && !each->linked && planted_flaw != flaw::dead_worker_kept)
-        await(node, *each, boot);
-    }
+    for (auto& [node, boot] : what.known)
+      await_unlinked(node, boot);
     if (options_.check_every > duration::zero())
       check();
+    self_ = what.self;
+    if (options_.sweep_every > duration::zero() && planted_flaw != flaw::names_not_swept)
+      sweep();
   }
 
   void handle(request_id, const follow&) {
@@ -301,6 +341,8 @@ private:
     pings_.clear();
     pinged_.clear();
     check_at_.reset();
+    sweep_at_.reset();
+    page_ = 0;
     for (auto& [node, each] : watched_)
       each = {.linked = each.linked};
     std::erase_if(watched_, [](auto& each) { return is_idle(each.second); });
@@ -345,6 +387,21 @@ private:
     found->second.has_left = found->second.linked.has_value();
     forgive(what.node, found->second);
     tidy(what.node);
+  }
+
+  void handle(request_id, const shown& what) {
+    if (decides_)
+      await_unlinked(what.node, what.boot);
+  }
+
+  /// The node is known, and perhaps nobody is linked to it. Returns null if it is not waited for.
+  watched* await_unlinked(const std::string& node, boot_number boot) {
+    auto* each = find_or_make(node);
+    if (each == nullptr || each->linked)
+      return nullptr;
+    if (!each->lost_at && planted_flaw != flaw::dead_worker_kept)
+      await(node, *each, boot);
+    return each;
   }
 
   void await(const std::string& node, watched& each, boot_number boot) {
@@ -399,9 +456,11 @@ private:
     auto& each = watched_.at(node);
     auto latest = what.what ? std::max(what.what->boot, each.boot) : each.boot;
     out_->push_back(judge{{node, latest, each.verdict}});
-    if (!each.linked && nodes_->is_fleeting(node))
+    if (!each.linked && (each.is_fleeting || nodes_->is_fleeting(node)))
       out_->push_back(free_names{node, latest});
     withdraw(each);
+    if (!each.linked && !each.lost_at && latest > each.boot)
+      await(node, each, latest); // only the life before was given up
     tidy(node);
   }
 
@@ -413,6 +472,35 @@ private:
       farewells_.erase(farewells_.begin());
     farewells_.emplace(++last_id_, what.node);
     out_->push_back(ask{last_id_, what.node, options_.answer_within});
+  }
+
+  // -- names -----------------------------------------------------------------------------
+
+  /// A sweep that is under way goes on.
+  void sweep() {
+    sweep_at_ = now_ + options_.sweep_every;
+    if (page_ != 0)
+      return;
+    list_from({});
+  }
+
+  void list_from(const std::string& after) {
+    page_ = ++last_id_;
+    out_->push_back(list_names{page_, {{}, after, options_.sweep_page}, options_.answer_within});
+  }
+
+  void handle(request_id id, const names_listed& what) {
+    if (id != page_)
+      return;
+    page_ = 0;
+    if (!what.what)
+      return; // until the next sweep
+    for (auto& each : what.what->claimed)
+      if (each.is_fleeting && each.owner != self_)
+        if (auto* owner = await_unlinked(each.owner, each.boot))
+          owner->is_fleeting = true;
+    if (what.what->more && !what.what->claimed.empty())
+      list_from(what.what->claimed.back().name);
   }
 
   // -- agents ----------------------------------------------------------------------------
@@ -467,6 +555,10 @@ private:
   std::map<request_id, registry::record_key> pings_;
   std::map<registry::record_key, request_id> pinged_;
   std::optional<time_point> check_at_;
+  std::string self_;
+  std::optional<time_point> sweep_at_;
+  /// The page of names that is asked for; zero: none.
+  request_id page_ = 0;
   request_id last_id_ = 0;
   /// While a step runs.
   time_point now_{};

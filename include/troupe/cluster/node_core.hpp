@@ -104,7 +104,7 @@ public:
                    claims::heard<registry::put_report>, claims::heard<registry::owner_view>,
                    claims::heard<registry::names::claims>, claims::heard<registry::names::freed>,
                    claims::heard<registry::names::claim_page>, liveness::link_up,
-                   liveness::link_down, liveness::heard, liveness::pong>;
+                   liveness::link_down, liveness::heard, liveness::names_listed, liveness::pong>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ public:
     = std::variant<found, gone, found_only, node_is, node_left, begin_registry, caught_up, report,
                    note, warn, complain, settle, claims::ask, claims::done, claims::lost_name,
                    claims::rise, liveness::ask, liveness::judge, liveness::give_up,
-                   liveness::free_names, liveness::ping, liveness::recovered>;
+                   liveness::free_names, liveness::list_names, liveness::ping, liveness::recovered>;
   using effects = std::vector<effect>;
 
   /// Records of one page of begin_registry.
@@ -407,7 +407,9 @@ private:
       if (snapshot_ && (!is_shown || snapshot_->keys.size() < max_records_))
         snapshot_->note(value, is_shown);
       if (is_shown && value.key.owner == id_)
-        say(claims::shown{value});
+        say(claims::shown{value, each.what.liveness == registry::record_status::disconnected});
+      else if (is_shown && each.what.liveness != registry::record_status::disconnected)
+        judge(liveness::shown{value.key.owner, value.boot});
       if (value.key.kind == registry::record_kind::node)
         follow_node(each, is_shown);
       else if (value.key.kind == registry::record_kind::agent)
@@ -502,10 +504,10 @@ private:
   void handle(request_id, const lead& what) {
     leads_ = true;
     liveness::lead begun;
+    begun.self = id_;
     copy_.for_each([&](const registry::record_view& each) {
-      auto& key = each.value.key;
-      if (key.kind == registry::record_kind::node && key.owner != id_)
-        begun.known.emplace_back(key.owner, each.value.boot);
+      if (each.value.key.owner != id_)
+        begun.known[each.value.key.owner] = each.value.boot;
     });
     if (what.has_new_registry)
       tell_all();

@@ -145,9 +145,13 @@ enum class flaw : std::uint8_t {
   asker_dropped,
   /// A leader asks for a hand-over that nobody waits for.
   hand_over_repeated,
+  /// A leader frees no names whose owner it has not seen itself.
+  names_not_swept,
+  /// What a node says to a registry that ends with its leader is not said again.
+  handover_drops,
 };
 
-inline constexpr std::array<std::string_view, 66> flaw_names{"none",
+inline constexpr std::array<std::string_view, 68> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -212,7 +216,9 @@ inline constexpr std::array<std::string_view, 66> flaw_names{"none",
                                                              "replacement_overlooked",
                                                              "forgotten_kept",
                                                              "asker_dropped",
-                                                             "hand_over_repeated"};
+                                                             "hand_over_repeated",
+                                                             "names_not_swept",
+                                                             "handover_drops"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

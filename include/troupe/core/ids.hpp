@@ -17,6 +17,10 @@ using cluster_id = fixed_bytes<struct cluster_id_tag, 16>;
 /// there: of two processes with the same identity, the one with the higher number started later.
 using boot_number = std::uint64_t;
 
+/// The largest believed increase of a boot number. A node never misses that many starts, and a
+/// higher claim could leave no room for a higher number.
+inline constexpr boot_number max_boot_jump = 1'000'000;
+
 /// Whether the node with the id `node` may say something of `owner`: only of itself, if that is the
 /// id of a node. Owners with other names, as those of clients, are free.
 inline bool may_speak_for(const std::string& owner, const std::string& node) {

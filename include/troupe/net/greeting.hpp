@@ -101,10 +101,6 @@ using greeting = std::variant<hello, answer, commit>;
 
 // -- wire form ----------------------------------------------------------------------
 
-/// The largest believed increase of a boot number. A node never misses that many starts, and a
-/// higher claim could leave no room for a higher number.
-inline constexpr boot_number max_boot_jump = 1'000'000;
-
 /// The longest greeting, head included.
 inline constexpr std::size_t max_greeting_bytes = 256;
 

@@ -51,6 +51,8 @@ struct member_setup {
   std::string id;
   std::string name;
   boot_number boot = 0;
+  /// It has no data folder.
+  bool is_fleeting = false;
   duration lost_after{};
   duration heartbeat_every{};
   /// How often unhealthy agents are pinged.
@@ -87,13 +89,14 @@ public:
       setup_(std::move(setup)),
       core_(
         self, this,
-        node_core{{.node = setup_.id,
-                   .name = setup_.name,
-                   .boot = setup_.boot,
-                   .claims = {.heartbeat_every = setup_.heartbeat_every},
-                   .liveness = {.lost_after = setup_.lost_after, .check_every = setup_.check_every},
-                   .copy = setup_.bounds},
-                  self->id()}),
+        node_core{
+          {.node = setup_.id,
+           .name = setup_.name,
+           .boot = setup_.boot,
+           .claims = {.is_fleeting = setup_.is_fleeting, .heartbeat_every = setup_.heartbeat_every},
+           .liveness = {.lost_after = setup_.lost_after, .check_every = setup_.check_every},
+           .copy = setup_.bounds},
+          self->id()}),
       links_(self, setup_.router, nodes()) {
     self_->set_down_handler([this](const caf::down_msg& gone) {
       if (auto found = guarded_.extract(gone.source))
@@ -446,6 +449,13 @@ private:
     ask_service(self_, setup_.registry, registry::find_owner{what.node},
                 [this, id = what.id](const result<registry::owner_view>& heard) {
                   core_.step(liveness::heard{heard}, id);
+                });
+  }
+
+  void perform(liveness::list_names& what) {
+    ask_service(self_, setup_.names, what.what,
+                [this, id = what.id](const result<registry::names::claim_page>& heard) {
+                  core_.step(liveness::names_listed{heard}, id);
                 });
   }
 

@@ -26,7 +26,9 @@ namespace troupe::registry {
 /// A claim belongs to one boot of a node. When the node starts again, its first claim frees
 /// the names of earlier boots, which are dead. A claim of an earlier boot is refused, because
 /// two nodes then use one id. A claim has no lease: it ends by release, by a newer boot, or
-/// when membership says that the node has left.
+/// when membership says that the node has left. Since rules 2 a claim says whether its owner has
+/// no data folder, so that a leader that has never heard of the owner knows that nobody will come
+/// back for the name.
 class name_table {
 public:
   using event = names::event;
@@ -34,6 +36,7 @@ public:
   using query = names::find_claim;
   using snapshot_type = names::name_snapshot;
   static constexpr bool events_read_back_exactly = true;
+  static constexpr std::uint32_t rules = 2;
 
   /// Handles one request made at `now`. Every `id` but that of configure gets one answer,
   /// in this call.
@@ -52,6 +55,11 @@ public:
   /// Cost: O(names).
   [[nodiscard]] problem screen(const event& what) const {
     return std::visit([this](const auto& request) { return screen(request); }, what);
+  }
+
+  /// Later records are processed by the rules of this number.
+  void use_rules(std::uint32_t number) {
+    marks_fleeting_ = number >= 2;
   }
 
   /// Has no effect: no rule of this table depends on time.
@@ -94,7 +102,7 @@ public:
 
   /// Returns the state as of the last call. Equal states give equal snapshots.
   [[nodiscard]] names::name_snapshot snapshot() const {
-    names::name_snapshot result{last_token_, {}, options_};
+    names::name_snapshot result{last_token_, {}, options_, marks_fleeting_};
     for (auto& [name, each] : claims_)
       result.claimed.push_back(each);
     return result;
@@ -107,6 +115,7 @@ public:
     last_now_ = now;
     last_token_ = saved.last_token;
     options_ = saved.options;
+    marks_fleeting_ = saved.marks_fleeting;
     for (auto& each : saved.claimed) {
       claims_.emplace(each.name, each);
       auto& node = owners_[each.owner];
@@ -197,11 +206,12 @@ private:
   const names::name_claim& grant(const std::string& name, const names::claim& request) {
     auto [found, is_new] = claims_.try_emplace(name);
     if (is_new) {
-      found->second = {name, request.owner, request.boot, ++last_token_};
+      found->second = {name, request.owner, request.boot, ++last_token_, false};
       auto& node = owners_[request.owner];
       node.boot = request.boot;
       node.names.insert(name);
     }
+    found->second.is_fleeting = marks_fleeting_ && request.is_fleeting;
     return found->second;
   }
 
@@ -272,6 +282,7 @@ private:
   std::map<std::string, names::name_claim> claims_;
   owners owners_;
   std::uint64_t last_token_ = 0;
+  bool marks_fleeting_ = false;
   time_point last_now_ = time_point::min();
 };
 

@@ -22,10 +22,12 @@ struct name_claim {
   std::string owner{};
   std::uint64_t boot = 0;
   std::uint64_t token = 0;
+  /// Its owner has no data folder: once that has ended, nobody comes back under its id.
+  bool is_fleeting = false;
 
   friend bool operator==(const name_claim&, const name_claim&) = default;
 
-  TROUPE_FIELDS(name_claim, name, owner, boot, token);
+  TROUPE_FIELDS(name_claim, name, owner, boot, token, is_fleeting);
 };
 
 struct claims {
@@ -68,12 +70,14 @@ struct claim {
   std::vector<std::string> names{};
   std::string owner{};
   std::uint64_t boot = 0;
+  /// The node has no data folder. Kept with its claims since rules 2.
+  bool is_fleeting = false;
 
   [[nodiscard]] bool speaks_only_for(const std::string& node) const {
     return may_speak_for(owner, node);
   }
 
-  TROUPE_FIELDS(claim, names, owner, boot);
+  TROUPE_FIELDS(claim, names, owner, boot, is_fleeting);
 };
 
 /// Releases names. Has no effect on names that this boot of the node does not hold.
@@ -182,10 +186,12 @@ struct name_snapshot {
   std::uint64_t last_token = 0;
   std::vector<name_claim> claimed{};
   name_options options{};
+  /// Rules 2 are in force.
+  bool marks_fleeting = false;
 
   friend bool operator==(const name_snapshot&, const name_snapshot&) = default;
 
-  TROUPE_FIELDS(name_snapshot, last_token, claimed, options);
+  TROUPE_FIELDS(name_snapshot, last_token, claimed, options, marks_fleeting);
 };
 
 } // namespace troupe::registry::names

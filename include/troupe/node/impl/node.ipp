@@ -236,6 +236,7 @@ struct node::inside {
     cluster::member_setup made{to_string(data_.self().id),
                                options_.name,
                                data_.self().boot,
+                               !data_.is_durable(),
                                options_.lost_after,
                                options_.services.registry.heartbeat_every,
                                options_.services.registry.check_every,

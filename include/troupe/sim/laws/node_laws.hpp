@@ -25,8 +25,10 @@ namespace troupe::sim {
 /// Checks by its events and effects whom a node gives up while it leads:
 ///
 /// - a node is given up only if its link was away for lost_after, or if it was known to the leader
-///   at its beginning and not linked for that long; and it is given up then;
-/// - never a later boot than the one whose link was lost;
+///   at its beginning, or shown to it later, or has a name and no data folder, and was not linked
+///   for that long; and it is given up then;
+/// - never a later boot than the one whose link was lost, unless the registry knows it and it is
+///   not linked for that long, either: then it is given up, too;
 /// - a node that is linked is not judged to be disconnected.
 class judge_laws {
 public:
@@ -35,17 +37,16 @@ public:
   explicit judge_laws(duration lost_after) : lost_after_(lost_after) {}
 
   /// Call before `node` is stepped.
-  void hears(time_point now, const machine::event& what, const machine& node) {
+  void hears(time_point now, request_id id, const machine::event& what, const machine& node) {
     auto note = overloaded{
       [&](const machine::lead&) {
         leads_ = true;
         awaited_.clear();
         leaving_.clear();
         node.copy().for_each([&](const registry::record_view& each) {
-          auto& key = each.value.key;
-          if (key.kind == registry::record_kind::node && key.owner != node.id()
-              && !links_.contains(key.owner))
-            awaited_[key.owner] = {now + lost_after_, each.value.boot};
+          auto& owner = each.value.key.owner;
+          if (owner != node.id() && !links_.contains(owner))
+            awaited_[owner] = {now + lost_after_, each.value.boot};
         });
       },
       [&](const machine::follow&) {
@@ -69,9 +70,15 @@ public:
       },
       [&](const machine::told& each) {
         for (auto& change : each.news.changes)
-          if (change.kind == registry::change_kind::removed
-              && change.what.value.key.kind == registry::record_kind::node)
-            left(change.what.value.key.owner);
+          if (change.what.value.key.owner != node.id())
+            follow(now, change);
+      },
+      [&](const cluster::liveness::names_listed& each) {
+        if (page_ != id || !leads_ || !each.what)
+          return;
+        for (auto& claim : each.what->claimed)
+          if (claim.is_fleeting && claim.owner != node.id())
+            await(now, claim.owner, claim.boot);
       },
       [](const auto&) {},
     };
@@ -90,13 +97,18 @@ public:
         if (each.boot > found->second.second)
           broken("gives boot " + std::to_string(each.boot) + " of node " + each.node
                  + " up, where boot " + std::to_string(found->second.second) + " was lost");
+        given_up_[each.node] = each.boot;
         awaited_.erase(found);
       },
       [&](const cluster::liveness::judge& each) {
         if (each.what.liveness == registry::record_status::disconnected
             && links_.contains(each.what.owner))
           broken("judges node " + each.what.owner + " to be lost, which is linked");
+        else if (each.what.liveness == registry::record_status::disconnected
+                 && given_up_[each.what.owner] < each.what.boot)
+          await(now, each.what.owner, each.what.boot);
       },
+      [&](const cluster::liveness::list_names& each) { page_ = each.id; },
       [](const auto&) {},
     };
     std::visit(judge, what);
@@ -116,6 +128,22 @@ public:
   }
 
 private:
+  void follow(time_point now, const registry::change& news) {
+    auto& node = news.what.value.key.owner;
+    if (news.kind == registry::change_kind::removed) {
+      if (news.what.value.key.kind == registry::record_kind::node)
+        left(node);
+    } else if (registry::is_shown(news.kind) && leads_
+               && news.what.liveness != registry::record_status::disconnected) {
+      await(now, node, news.what.value.boot);
+    }
+  }
+
+  void await(time_point now, const std::string& node, boot_number boot) {
+    if (!links_.contains(node))
+      awaited_.try_emplace(node, now + lost_after_, boot);
+  }
+
   void left(const std::string& node) {
     if (!leads_)
       return;
@@ -133,6 +161,8 @@ private:
   std::map<std::string, boot_number> links_;
   std::map<std::string, std::pair<time_point, boot_number>> awaited_;
   std::set<std::string> leaving_;
+  std::map<std::string, boot_number> given_up_;
+  request_id page_ = 0;
   std::vector<std::string> violations_;
 };
 
@@ -192,18 +222,30 @@ void check_copies(const node_sights& nodes, Broken broken) {
   }
 }
 
+/// Checks at any time that no agent gets messages under a name that another node has claimed later,
+/// by what the node itself shows.
+template <class Broken>
+void check_receivers(const std::string& id, const node_sight& node, Broken broken) {
+  for (auto& name : *node.receivers) {
+    auto own = node.book->find(registry::record_kind::agent, name);
+    auto shown = node.copy->table()
+                   .answer(registry::get_record{registry::record_kind::agent, name, {}})
+                   .found;
+    if (own && shown && shown->value.key.owner != id && shown->value.token > own->token)
+      broken("keeps the name " + name + ", which node " + shown->value.key.owner
+             + " has claimed later");
+  }
+}
+
 /// Checks, some time after the last fault, that a name has the one holder that its service has
-/// granted it to, and that nobody keeps it who cannot come back. The leader can give up only a node
-/// that its registry knows, and that has not begun to leave; and what an earlier start of a node
+/// granted it to, and that nobody keeps it who cannot come back. What an earlier start of a node
 /// has claimed stays its until the first claim of the present one.
 template <class Broken>
-void check_names(const node_sights& nodes, const registry::name_table& names,
-                 const registry::record_table& registry, Broken broken) {
+void check_names(const node_sights& nodes, const registry::name_table& names, Broken broken) {
   for (auto& each : names.answer(registry::names::list_claims{{}, {}, 1'000}).claimed) {
     auto owner = nodes.find(each.owner);
     if (owner == nodes.end()) {
-      auto known = registry.answer(registry::find_owner{each.owner});
-      if (is_fleeting(each.owner) && (known.records > 0 || known.over))
+      if (is_fleeting(each.owner))
         broken("node " + each.owner + " keeps the name " + each.name
                + ", and is gone and has no data folder");
     } else if (each.boot == owner->second.book->boot() && !owner->second.is_twin
@@ -218,8 +260,6 @@ void check_names(const node_sights& nodes, const registry::name_table& names,
     for (auto& name : *node.receivers) {
       auto granted = names.answer(registry::names::find_claim{name}).found;
       auto said = node.book->find(registry::record_kind::agent, name);
-      if (!granted && is_fleeting(id))
-        continue; // it was taken for dead, and is alive
       if (!granted || granted->owner != id)
         wrong(id, name,
               " gets messages, and its name is that of "
@@ -230,7 +270,8 @@ void check_names(const node_sights& nodes, const registry::name_table& names,
 }
 
 /// Checks, some time after the last fault, that no worker is kept whose node is gone. The leader
-/// can give up only a life that its registry knows.
+/// can give up only a life that its registry knows, or a claim names: the scheduler itself gives up
+/// a worker that is silent, which is not run here.
 template <class Broken>
 void check_workers(const node_sights& nodes, const std::map<std::string, boot_number>& workers,
                    const registry::record_table& registry, Broken broken) {

@@ -226,15 +226,20 @@ private:
       move_lead();
     world_.run_until(span_ + patience);
     node_sights nodes;
-    for (process_id which = 0; which < world_.size(); ++which)
-      nodes[world_.at(which)->id()] = world_.at(which)->look();
+    for (process_id which = 0; which < world_.size(); ++which) {
+      auto& node = *world_.at(which);
+      nodes[node.id()] = node.look();
+      if (node.unanswered() > 0)
+        broken("node " + node.id() + " waits for " + std::to_string(node.unanswered())
+               + " answers");
+    }
     auto& group = world_.setting().group;
     auto tell = [this](const std::string& what) { broken(what); };
     check_copies(nodes, tell);
     auto* registry = world_.at(group.lead.who.first)->registry();
     if (registry == nullptr)
       return broken("the appointed leader does not lead");
-    check_names(nodes, group.names, *registry, tell);
+    check_names(nodes, group.names, tell);
     check_workers(nodes, group.workers, *registry, tell);
     check_health(*registry, tell);
   }

@@ -72,6 +72,7 @@ struct node_times {
   static constexpr duration lost_after = std::chrono::milliseconds{1'500};
   static constexpr duration heartbeat = std::chrono::seconds{1};
   static constexpr duration check = std::chrono::seconds{1};
+  static constexpr duration sweep = std::chrono::seconds{2};
   /// Five tries of a put with their waits, after a release and a claim.
   static constexpr duration any_answer = std::chrono::seconds{40};
 };
@@ -86,6 +87,8 @@ struct node_setting {
   /// back. What they have said in the first of the two lives may be taken for theirs.
   std::set<std::pair<std::string, boot_number>> begun{};
   std::set<std::string> twins{};
+  /// Who has begun to lead in each term.
+  std::map<std::uint64_t, std::string> leaders{};
   // Figures.
   std::uint64_t given_up = 0;
   std::uint64_t names_lost = 0;
@@ -116,11 +119,13 @@ public:
       core_{{{.node = id_,
               .name = name_,
               .boot = boot_,
-              .claims = {.heartbeat_every = node_times::heartbeat,
+              .claims = {.is_fleeting = is_fleeting(id_),
+                         .heartbeat_every = node_times::heartbeat,
                          .answer_within = node_times::answer_within},
               .liveness = {.lost_after = node_times::lost_after,
                            .check_every = node_times::check,
-                           .answer_within = node_times::answer_within},
+                           .answer_within = node_times::answer_within,
+                           .sweep_every = node_times::sweep},
               .copy = bounds()},
              here.random().next()}},
       links_({here.self(), here.life()}) {
@@ -195,6 +200,11 @@ public:
 
   [[nodiscard]] bool has_left() const {
     return has_left_;
+  }
+
+  /// Adds, puts and leaves of this node that have no answer yet.
+  [[nodiscard]] std::size_t unanswered() const {
+    return askers_laws_.open();
   }
 
   [[nodiscard]] node_sight look() const {
@@ -298,12 +308,13 @@ private:
       broken(each);
     for (auto& each : core_.inside.flaws())
       broken("has a flaw: " + each);
+    check_receivers(id_, look(), [this](const std::string& what) { broken(what); });
   }
 
   // -- the machine -------------------------------------------------------------------------------
 
   void step(cluster::node_core::event what, request_id id = 0) {
-    judge_.hears(here_.now(), what, core_.inside);
+    judge_.hears(here_.now(), id, what, core_.inside);
     cluster::node_core::effects out;
     core_.inside.step(here_.now(), id, std::move(what), out);
     carry_out(out);
@@ -451,6 +462,12 @@ private:
         [](const node_answer&) {});
   }
 
+  void perform(cluster::liveness::list_names& what) {
+    ask(group_question{what.what}, [this, id = what.id](const node_answer& heard) {
+      step(cluster::liveness::names_listed{to_result<registry::names::claim_page>(heard)}, id);
+    });
+  }
+
   void perform(cluster::liveness::ping& what) {
     if (what.node == id_)
       return step(cluster::liveness::pong{!silent_.contains(what.agent)}, what.id);
@@ -530,6 +547,9 @@ private:
   /// The new registry has what this node knows before anybody hears of it.
   void begin_to_lead(const leadership& what) {
     leads_in_ = what.term;
+    if (auto& first = here_.setting().leaders.try_emplace(what.term, id_).first->second;
+        first != id_)
+      broken("leads in term " + std::to_string(what.term) + ", and node " + first + ", too");
     auto floor
       = std::chrono::duration_cast<std::chrono::microseconds>(here_.calendar().time_since_epoch());
     registry_ = std::make_unique<node_registry>(here_.now(), bounds(),

@@ -152,10 +152,16 @@ struct leadership {
 /// fault reaches; whoever leads by `lead` has requests carried out.
 struct node_group {
   leadership lead{};
-  registry::name_table names{};
+  registry::name_table names = by_all_rules();
   /// The latest life of each node whose tasks run there.
   std::map<std::string, boot_number> workers{};
   once_book calls{};
+
+  static registry::name_table by_all_rules() {
+    registry::name_table made;
+    made.use_rules(registry::name_table::rules);
+    return made;
+  }
 
   node_answer ask(const group_question& what) {
     return std::visit(overloaded{[&](const worker_here& each) -> node_answer {
