@@ -1,4 +1,4 @@
-#include "troupe/security/datagram_session.hpp" // the header under test
+#include "troupe/security/datagram_book.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include "troupe/core/hex.hpp"
 
@@ -232,6 +234,139 @@ TEST_CASE("with a key that gives all the same secret nobody talks", "[security]"
   b.offer.key = {};
   auto made = datagram_session::make(a.id, a.key, a.offer, b.id, b.offer);
   CHECK(made.error().code == errc::bad_argument);
+}
+
+namespace {
+
+constexpr std::chrono::seconds second{1};
+
+struct two_books {
+  static datagram_book book_of(int node, int salt) {
+    return {filled_with<node_id>(node), key_agreement::make(), filled_with<boot_salt>(salt)};
+  }
+
+  two_books() {
+    REQUIRE_FALSE(a.know(b_id, 1, b.offer()));
+    REQUIRE_FALSE(b.know(a_id, 1, a.offer()));
+  }
+
+  template <class What>
+  static What as(datagram_book::arrival what) {
+    REQUIRE(std::holds_alternative<What>(what));
+    return std::get<What>(std::move(what));
+  }
+
+  node_id a_id = filled_with<node_id>(1);
+  node_id b_id = filled_with<node_id>(2);
+  datagram_book a = book_of(1, 11);
+  datagram_book b = book_of(2, 12);
+  time_point now{std::chrono::hours{1}};
+};
+
+} // namespace
+
+TEST_CASE_METHOD(two_books, "peers that know each other read what the other writes", "[security]") {
+  auto sealed = a.seal(b_id, "hello").value();
+  auto found = as<datagram_book::read>(b.open(now, sealed));
+  CHECK(found.from == a_id);
+  CHECK(found.what == "hello");
+  as<datagram_book::nothing>(b.open(now, sealed));
+  CHECK(b.counted().damaged == 1);
+  REQUIRE_FALSE(b.know(a_id, 1, a.offer())); // which it knew
+  as<datagram_book::nothing>(b.open(now, sealed));
+  CHECK(a.seal(filled_with<node_id>(3), "x").error().code == errc::not_found);
+  b.forget(a_id);
+  CHECK(b.size() == 0);
+  as<datagram_book::nothing>(b.open(now, a.seal(b_id, "again").value()));
+  CHECK(b.counted().strange == 1);
+}
+
+TEST_CASE_METHOD(two_books, "who started again is asked who it is, and says so", "[security]") {
+  auto again = book_of(1, 13);
+  REQUIRE_FALSE(again.know(b_id, 1, b.offer()));
+  auto sealed = again.seal(b_id, "hello").value();
+  auto asks = as<datagram_book::question>(b.open(now, sealed));
+  CHECK(asks.what.size() < sealed.size());
+  CHECK(as<datagram_book::unread>(again.open(now, asks.what)).by == b_id);
+  as<datagram_book::nothing>(
+    again.open(now + std::chrono::milliseconds{999}, asks.what)); // once a second
+  CHECK(as<datagram_book::unread>(again.open(now + second, asks.what)).by == b_id);
+  REQUIRE_FALSE(b.know(a_id, 2, again.offer()));
+  CHECK(as<datagram_book::read>(b.open(now, sealed)).what == "hello");
+  CHECK(b.knows(a_id, 2));
+  REQUIRE_FALSE(b.know(a_id, 1, a.offer())); // late
+  CHECK(as<datagram_book::read>(b.open(now, again.seal(b_id, "more").value())).what == "more");
+}
+
+TEST_CASE_METHOD(two_books, "nobody is asked, or believed, for what it has not sent",
+                 "[security]") {
+  auto sealed = a.seal(b_id, "hello").value();
+  auto question = as<datagram_book::question>(b.open(now, [&] {
+    auto other_key = sealed;
+    other_key[9] = static_cast<char>(other_key[9] + 1);
+    return other_key;
+  }()));
+  as<datagram_book::nothing>(a.open(now, question.what)); // it never had that key
+  CHECK(a.counted().strange == 1);
+  auto stranger = sealed;
+  stranger[1] = static_cast<char>(stranger[1] + 1);
+  as<datagram_book::nothing>(b.open(now, stranger));
+  for (std::string rubbish :
+       {std::string{}, std::string(1, '\1'), std::string(17, '\3'), std::string(1'200, 'x')})
+    as<datagram_book::nothing>(b.open(now, rubbish));
+  CHECK(b.counted().foreign == 4);
+  CHECK(as<datagram_book::read>(b.open(now, sealed)).what == "hello");
+}
+
+TEST_CASE_METHOD(two_books, "so many questions are asked in a second", "[security]") {
+  auto ask = [&](int number) {
+    auto again = book_of(1, 100 + number);
+    REQUIRE_FALSE(again.know(b_id, 1, b.offer()));
+    return std::holds_alternative<datagram_book::question>(
+      b.open(now, again.seal(b_id, "x").value()));
+  };
+  for (auto each = 0; each < 10; ++each)
+    CHECK(ask(each));
+  CHECK_FALSE(ask(10));
+  now += second;
+  CHECK(ask(11));
+}
+
+TEST_CASE("a book has so many peers, and those whose key is of no use", "[security]") {
+  datagram_book it{filled_with<node_id>(1), key_agreement::make(), filled_with<boot_salt>(1), 2};
+  auto other = key_agreement::make();
+  auto offer = datagram_offer{other.public_half(), filled_with<boot_salt>(2)};
+  REQUIRE_FALSE(it.know(filled_with<node_id>(2), 1, offer));
+  REQUIRE_FALSE(it.know(filled_with<node_id>(3), 1, {}));
+  CHECK(it.know(filled_with<node_id>(4), 1, offer).code == errc::limit_reached);
+  REQUIRE_FALSE(it.know(filled_with<node_id>(2), 2, offer));
+  CHECK(it.seal(filled_with<node_id>(2), "x"));
+  CHECK(it.seal(filled_with<node_id>(3), "x").error().code == errc::bad_argument);
+  it.forget(filled_with<node_id>(3));
+  CHECK_FALSE(it.know(filled_with<node_id>(4), 1, offer));
+}
+
+TEST_CASE("two ids that begin alike are told apart", "[security]") {
+  auto first = filled_with<node_id>(2);
+  auto second_id = first;
+  second_id.bytes.back() = std::byte{9};
+  auto salt = filled_with<boot_salt>(1);
+  datagram_book it{filled_with<node_id>(1), key_agreement::make(), salt};
+  datagram_book a{first, key_agreement::make(), salt};
+  datagram_book b{second_id, key_agreement::make(), salt};
+  for (auto* each : {&a, &b}) {
+    REQUIRE_FALSE(it.know(each == &a ? first : second_id, 1, each->offer()));
+    REQUIRE_FALSE(each->know(filled_with<node_id>(1), 1, it.offer()));
+  }
+  auto read_from = [&](datagram_book& who) {
+    auto found = it.open(time_point{second}, who.seal(filled_with<node_id>(1), "x").value());
+    REQUIRE(std::holds_alternative<datagram_book::read>(found));
+    return std::get<datagram_book::read>(found).from;
+  };
+  CHECK(read_from(a) == first);
+  CHECK(read_from(b) == second_id);
+  it.forget(first);
+  CHECK(read_from(b) == second_id);
 }
 
 } // namespace datagrams_test

@@ -99,6 +99,11 @@ public:
     return datagram_session{self, peer, *std::move(out), *std::move(in)};
   }
 
+  /// What the headers of this side say of their key.
+  [[nodiscard]] std::uint64_t own_key() const {
+    return out_.hint;
+  }
+
   /// What the headers of the other side say of their key.
   [[nodiscard]] std::uint64_t key_of_peer() const {
     return in_.hint;

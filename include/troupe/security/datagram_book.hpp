@@ -1,0 +1,236 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "troupe/core/ids.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/security/datagram_session.hpp"
+#include "troupe/security/key_agreement.hpp"
+
+namespace troupe::security {
+
+/// The peers to which one life of a node writes datagrams, and from which it reads some.
+///
+/// - A stranger's datagram costs a look into a table and leaves nothing behind.
+/// - Who is known, and seals with a key that is not, has started again, or has missed that this
+/// node
+///   has: it is asked who it is. That question is in the clear, so it says nothing but which key it
+///   was, and is smaller than what it answers. Who is asked sees to it that the other learns of its
+///   present life, over a link.
+///
+/// Deterministic but for the keys. Not thread-safe. Cost: O(log n); the first datagram to or from a
+/// life of a peer costs an agreement, about 0.1 ms.
+class datagram_book {
+public:
+  /// Questions of strangers that are answered in a second.
+  static constexpr std::uint32_t max_questions = 10;
+  /// How often a peer may say that it cannot read what this node sends it.
+  static constexpr duration complain_every = std::chrono::seconds{1};
+
+  /// Sealed by that peer, for this life of this node, and not read before.
+  struct read {
+    node_id from;
+    std::string what;
+  };
+
+  /// Send this back to where the datagram came from.
+  struct question {
+    std::string what;
+  };
+
+  /// That peer cannot read what this node sends it, or somebody who has seen such a datagram says
+  /// so: tell it of this life, over a link.
+  struct unread {
+    node_id by;
+  };
+
+  /// It is dropped, and counted.
+  struct nothing {};
+
+  using arrival = std::variant<nothing, read, question, unread>;
+
+  /// Datagrams that were dropped: of strangers, changed or repeated, of no form of ours.
+  struct counts {
+    std::uint64_t strange = 0;
+    std::uint64_t damaged = 0;
+    std::uint64_t foreign = 0;
+  };
+
+  datagram_book(const node_id& self, key_agreement own, const boot_salt& salt,
+                std::size_t max_peers = 10'000)
+    : self_(self), own_(std::move(own)), offer_{own_.public_half(), salt}, max_peers_(max_peers) {}
+
+  /// What others need to write to this life.
+  [[nodiscard]] const datagram_offer& offer() const {
+    return offer_;
+  }
+
+  /// The life `boot` of `peer` has offered this, and that was proven. What is known of a later life
+  /// stays. Errors: limit_reached (too many peers).
+  [[nodiscard]] problem know(const node_id& peer, boot_number boot, const datagram_offer& what) {
+    auto found = peers_.find(peer);
+    if (found == peers_.end()) {
+      if (peers_.size() >= max_peers_)
+        return {errc::limit_reached, "more than " + std::to_string(max_peers_)
+                                       + " nodes to write datagrams to; this one is left out"};
+      found = peers_.emplace(peer, entry{}).first;
+      hints_.emplace(datagram_header::hint_of(peer), peer);
+    } else if (boot < found->second.boot
+               || (boot == found->second.boot && what == found->second.offer)) {
+      return {};
+    }
+    found->second = {boot, what, std::nullopt, false, found->second.complained};
+    return {};
+  }
+
+  void forget(const node_id& peer) {
+    if (peers_.erase(peer) == 0)
+      return;
+    auto [first, last] = hints_.equal_range(datagram_header::hint_of(peer));
+    for (auto each = first; each != last; ++each)
+      if (each->second == peer) {
+        hints_.erase(each);
+        return;
+      }
+  }
+
+  [[nodiscard]] bool knows(const node_id& peer, boot_number boot) const {
+    auto found = peers_.find(peer);
+    return found != peers_.end() && found->second.boot >= boot;
+  }
+
+  [[nodiscard]] std::size_t size() const {
+    return peers_.size();
+  }
+
+  /// Errors: not_found (that life is not known), bad_argument (what it has offered is of no use),
+  /// limit_reached (its key is worn out).
+  [[nodiscard]] result<std::string> seal(const node_id& to, std::string_view what) {
+    auto found = peers_.find(to);
+    if (found == peers_.end())
+      return problem{errc::not_found,
+                     "node " + to_string(to) + " has offered no key for datagrams"};
+    auto* session = session_of(*found);
+    if (session == nullptr)
+      return problem{errc::bad_argument,
+                     "the key for datagrams of node " + to_string(to) + " is of no use"};
+    return session->seal(what);
+  }
+
+  [[nodiscard]] arrival open(time_point now, std::string_view datagram) {
+    if (auto header = datagram_header::read(datagram))
+      return open(now, *header, datagram);
+    if (datagram.size() == question_size && datagram.front() == question_format)
+      return hear_question(now, datagram);
+    ++counts_.foreign;
+    return nothing{};
+  }
+
+  [[nodiscard]] const counts& counted() const {
+    return counts_;
+  }
+
+private:
+  struct entry {
+    boot_number boot = 0;
+    datagram_offer offer{};
+    /// Made with the first datagram.
+    std::optional<datagram_session> session{};
+    bool is_useless = false;
+    std::optional<time_point> complained{};
+  };
+
+  static constexpr char question_format = 2;
+  /// The hint of who asks, and that of the key that it does not know.
+  static constexpr std::size_t question_size = 17;
+
+  using peers = std::map<node_id, entry>;
+
+  datagram_session* session_of(peers::value_type& peer) {
+    auto& each = peer.second;
+    if (!each.session && !each.is_useless) {
+      auto made = datagram_session::make(self_, own_, offer_, peer.first, each.offer);
+      if (made)
+        each.session.emplace(*std::move(made));
+      else
+        each.is_useless = true;
+    }
+    return each.session ? &*each.session : nullptr;
+  }
+
+  arrival open(time_point now, const datagram_header& header, std::string_view datagram) {
+    auto [first, last] = hints_.equal_range(header.sender);
+    if (first == last) {
+      ++counts_.strange;
+      return nothing{};
+    }
+    for (auto each = first; each != last; ++each) {
+      auto* session = session_of(*peers_.find(each->second));
+      if (session == nullptr || session->key_of_peer() != header.key)
+        continue;
+      if (auto found = session->open(datagram))
+        return read{each->second, *std::move(found)};
+      ++counts_.damaged;
+      return nothing{};
+    }
+    ++counts_.strange;
+    return ask(now, header.key);
+  }
+
+  arrival ask(time_point now, std::uint64_t key) {
+    if (!asking_since_ || now - *asking_since_ >= std::chrono::seconds{1}) {
+      asking_since_ = now;
+      asked_ = 0;
+    }
+    if (asked_ == max_questions)
+      return nothing{};
+    ++asked_;
+    auto made = datagram_header{datagram_header::hint_of(self_), key, 0}.to_bytes();
+    made.resize(question_size);
+    made.front() = question_format;
+    return question{std::move(made)};
+  }
+
+  arrival hear_question(time_point now, std::string_view what) {
+    auto bytes = std::string{what};
+    bytes.front() = datagram_header::format;
+    bytes.resize(datagram_header::size);
+    auto header = datagram_header::read(bytes);
+    auto [first, last] = hints_.equal_range(header->sender);
+    for (auto each = first; each != last; ++each) {
+      auto& peer = peers_.at(each->second);
+      // Only who has seen what was sealed with it can name that key.
+      if (!peer.session || peer.session->own_key() != header->key)
+        continue;
+      if (peer.complained && now - *peer.complained < complain_every)
+        return nothing{};
+      peer.complained = now;
+      return unread{each->second};
+    }
+    ++counts_.strange;
+    return nothing{};
+  }
+
+  const node_id self_;
+  const key_agreement own_;
+  const datagram_offer offer_;
+  const std::size_t max_peers_;
+  peers peers_;
+  /// Two ids may begin alike.
+  std::multimap<std::uint64_t, node_id> hints_;
+  std::optional<time_point> asking_since_;
+  std::uint32_t asked_ = 0;
+  counts counts_;
+};
+
+} // namespace troupe::security
