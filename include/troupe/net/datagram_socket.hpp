@@ -1,0 +1,118 @@
+#pragma once
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/net/endpoint.hpp"
+#include "troupe/net/socket.hpp"
+
+namespace troupe::net {
+
+/// Sends and receives datagrams (UDP). Never blocks. Not thread-safe.
+class datagram_socket {
+public:
+  /// The largest that is sent, in bytes: no path of today cuts it. Larger ones that come are
+  /// dropped.
+  static constexpr std::size_t max_size = 1'200;
+
+  enum class outcome : std::uint8_t {
+    /// It is on its way, and may still be lost.
+    sent,
+    /// This machine has no room for it now.
+    full,
+    /// This machine cannot send there at all: its network is down, or has no way there.
+    failed,
+  };
+
+  struct arrival {
+    endpoint from;
+    std::string what;
+  };
+
+  /// Errors: in_use (another process has that port), bad_argument (this machine has no such
+  /// address, or may not use the port).
+  static result<datagram_socket> open(const endpoint& where) {
+    datagram_socket made;
+    made.socket_ = socket{::socket(where.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+    if (made.socket_ && ::bind(made.socket_.get(), where.data(), where.size()) == 0)
+      return made;
+    auto error = errno;
+    if (error == EADDRINUSE)
+      return problem{errc::in_use, "port " + std::to_string(where.port()) + " of "
+                                     + to_string(where)
+                                     + " is used by another process for datagrams (UDP); stop that "
+                                       "one, or choose another port"};
+    return problem{errc::bad_argument, "cannot receive datagrams (UDP) at " + to_string(where)
+                                         + ": " + system_text(error)};
+  }
+
+  /// To be polled for reading.
+  [[nodiscard]] int descriptor() const {
+    return socket_.get();
+  }
+
+  [[nodiscard]] endpoint local() const {
+    return local_endpoint(socket_);
+  }
+
+  /// @pre what.size() <= max_size
+  [[nodiscard]] outcome send(const endpoint& to, std::string_view what) {
+    for (auto tries = 0; tries < 2; ++tries) {
+      auto count
+        = ::sendto(socket_.get(), what.data(), what.size(), MSG_NOSIGNAL, to.data(), to.size());
+      if (count >= 0)
+        return outcome::sent;
+      switch (errno) {
+        case EINTR:
+        case ECONNREFUSED: // the answer to one that was sent before
+          continue;
+        case EAGAIN:
+        case ENOBUFS:
+        case ENOMEM:
+          return outcome::full;
+        default:
+          return outcome::failed;
+      }
+    }
+    return outcome::sent;
+  }
+
+  /// The next one; nothing: there is none now.
+  [[nodiscard]] std::optional<arrival> receive() {
+    std::array<char, max_size + 1> buffer; // filled below
+    for (;;) {
+      sockaddr_storage from{};
+      socklen_t size = sizeof(from);
+      auto count = ::recvfrom(socket_.get(), buffer.data(), buffer.size(), 0,
+                              reinterpret_cast<sockaddr*>(&from), &size);
+      if (count < 0) {
+        if (errno == EINTR || errno == ECONNREFUSED)
+          continue;
+        return std::nullopt;
+      }
+      auto is_of_ours = from.ss_family == AF_INET || from.ss_family == AF_INET6;
+      if (static_cast<std::size_t>(count) > max_size || !is_of_ours)
+        continue;
+      return arrival{endpoint{reinterpret_cast<const sockaddr*>(&from), size},
+                     std::string{buffer.data(), static_cast<std::size_t>(count)}};
+    }
+  }
+
+private:
+  datagram_socket() = default;
+
+  socket socket_;
+};
+
+} // namespace troupe::net
