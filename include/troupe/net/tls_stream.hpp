@@ -262,18 +262,27 @@ private:
     return "it refused this side's certificate: that " + why;
   }
 
-  /// The times of the identity's certificate, which this side has shown, for people.
+  /// When both certificates that this side has shown are valid, that of its TLS key and that of its
+  /// identity, for people.
   [[nodiscard]] std::string own_times() const {
     STACK_OF(X509)* shown = nullptr;
     // OpenSSL's macro takes the place as a pointer to anything.
     auto is_known = SSL_get0_chain_certs(tls_.get(), static_cast<void*>(&shown)) == 1;
     if (!is_known || sk_X509_num(shown) < 1)
       return " by its clock";
-    auto from = security::detail::time_of(::X509_get0_notBefore(sk_X509_value(shown, 0)));
-    auto until = security::detail::time_of(::X509_get0_notAfter(sk_X509_value(shown, 0)));
-    if (!from || !until)
-      return " by its clock";
-    return " by its clock: it is valid from " + to_rfc3339(*from) + " to " + to_rfc3339(*until)
+    std::optional<wall_time> from;
+    std::optional<wall_time> until;
+    for (auto* each : {::SSL_get_certificate(tls_.get()), sk_X509_value(shown, 0)}) {
+      auto begin
+        = each == nullptr ? std::nullopt : security::detail::time_of(::X509_get0_notBefore(each));
+      auto end
+        = each == nullptr ? std::nullopt : security::detail::time_of(::X509_get0_notAfter(each));
+      if (!begin || !end)
+        return " by its clock";
+      from = std::max(from.value_or(*begin), *begin);
+      until = std::min(until.value_or(*end), *end);
+    }
+    return " by its clock: valid from " + to_rfc3339(*from) + " to " + to_rfc3339(*until)
            + ", and this machine's clock says " + to_rfc3339(read_calendar());
   }
 
