@@ -182,6 +182,7 @@ int revoke(const common_options& common, const ca_command& what, const security:
   if (!list)
     return complain(common, list.error());
   auto& last = which.last;
+  auto called = last.name.empty() ? to_string(last.node) : last.name;
   auto file = (std::filesystem::path{what.data} / security::revocation_list_file).string();
   json said{{"name", last.name},
             {"node", to_string(last.node)},
@@ -189,8 +190,8 @@ int revoke(const common_options& common, const ca_command& what, const security:
             {"number", list->number},
             {"file", file}};
   return tell(common, "revoked", said,
-              (which.by_serial ? "the certificate " + last.serial + " of " + last.name + " is"
-                               : "all certificates of " + last.name + " are")
+              (which.by_serial ? "the certificate " + last.serial + " of " + called + " is"
+                               : "all certificates of " + called + " are")
                 + " revoked, by list " + std::to_string(list->number) + " in " + file
                 + "; a node that runs there takes it and tells the others, else bring it into the "
                   "data folder of one");
@@ -385,7 +386,8 @@ int run_ca(const common_options& common, const ca_command& what) {
   if (what.which.empty())
     return complain(common, {errc::bad_argument, "give a name, a node id or the serial of a "
                                                  "certificate; see troupe ca list"});
-  auto which = book->find(what.which, read_calendar());
+  auto which = what.verb == "renew" ? book->find(what.which, read_calendar())
+                                    : book->find_to_revoke(what.which, read_calendar());
   if (!which)
     return complain(common, which.error());
   return what.verb == "renew" ? renew(common, what, *ca, *book, *which)

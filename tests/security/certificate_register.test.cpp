@@ -140,6 +140,18 @@ SCENARIO("a CA remembers what it has issued and revoked", "[security]") {
         REQUIRE(book->enter(made("ac", "ann", ann, 30min))); // ends before the one before it
         CHECK(book->list({}, now + 61min).identities == list.identities);
       }
+      THEN("whom the register does not know is revoked by its whole id only") {
+        auto stranger = node_id::from_string(std::string(64, 'a')).value();
+        CHECK(book->find(to_string(stranger), now).error().code == errc::not_found);
+        auto found = book->find_to_revoke(to_string(stranger), now);
+        REQUIRE(found);
+        CHECK(found->last.node == stranger);
+        CHECK_FALSE(found->by_serial);
+        CHECK(book->find_to_revoke("aaaaaaaaaaaa", now).error().code == errc::not_found);
+        CHECK(book->find_to_revoke("ann", now)->last == second);
+        REQUIRE(book->enter(revocation{{}, stranger, now, 7}));
+        CHECK(book->list({}, now).identities.contains(stranger));
+      }
       THEN("its name still means it, so that it can be said again") {
         CHECK(book->find("ann", now)->last == second);
       }

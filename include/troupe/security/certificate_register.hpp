@@ -162,6 +162,18 @@ public:
                    text + (found.size() > max_shown ? ", … (troupe ca list has all)" : "")};
   }
 
+  /// The same for a revocation, which may also mean an identity that the register does not know, as
+  /// when it is an older copy: by its whole node id. Such a one has no name and no certificate.
+  [[nodiscard]] result<meant> find_to_revoke(const std::string& called, wall_time now) const {
+    auto found = find(called, now);
+    auto id = node_id::from_string(called);
+    if (found || found.error().code != errc::not_found || !id)
+      return found;
+    issued_certificate unknown;
+    unknown.node = *id;
+    return meant{unknown, false};
+  }
+
   /// Returns all that is revoked, and what `before` revokes beside that. Certificates that have
   /// ended before `ended` are left out, as they are refused anyway; their ends are known only of
   /// those in the register. The list has no number yet.
