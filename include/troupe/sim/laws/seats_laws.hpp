@@ -160,7 +160,10 @@ public:
           broken("sends what is for seat " + text(each.seat) + " to another node");
       },
       [&](const machine::lead& each) { turns(each.turn); },
-      [&](const machine::follow& each) { turns(each.turn); },
+      [&](const machine::follow& each) {
+        turns(each.turn);
+        forgotten_.clear(); // the next leader finds that anew
+      },
       [](const auto&) {},
     };
     std::visit(judge, what);
