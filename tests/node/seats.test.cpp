@@ -403,6 +403,24 @@ TEST_CASE_METHOD(leader_of_three, "who asks for a change is answered once it is 
   CHECK(end_of(2) == errc::none);
 }
 
+TEST_CASE_METHOD(leader_of_three, "a node that has left comes back as any other", "[node][seats]") {
+  auto is_lost_first = GENERATE(true, false); // or its old link is there when it has begun again
+  link("n4");
+  ask(voter_change::leave, "n2", 1);
+  pass(2s);
+  CHECK(end_of(1) == errc::none);
+  CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"});
+  step(seats::link_down{"n4"});
+  step(seats::node_left{"n4"}); // without a word
+  pass(2s);
+  asked();
+  if (is_lost_first)
+    step(seats::link_down{"n2"});
+  link("n2");
+  pass(2s);
+  CHECK(asked() == words{"learner n2 at n2@h2:1", "voter n2"});
+}
+
 TEST_CASE_METHOD(leader_of_three, "a node that has shown no card cannot vote", "[node][seats]") {
   step(seats::node_is{"n4", "name4", "h4:1"});
   ask(voter_change::add, "n4", 1);

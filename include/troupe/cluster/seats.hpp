@@ -448,14 +448,20 @@ private:
     if (what.node == node_ || (links_.size() >= options_.max_nodes && !links_.contains(what.node)))
       return;
     links_[what.node] = {++last_id_};
+    end_leave(what.node); // it may have ended and begun again before its link was lost
     reach_again_.erase(what.node);
     ask_card(what.node);
   }
 
   void handle(request_id, const link_down& what) {
     links_.erase(what.node);
-    if (!seat_of(what.node))
-      wishes_.leave.erase(what.node); // it may come back as any other
+    end_leave(what.node);
+  }
+
+  /// A node that has left may come back as any other.
+  void end_leave(const std::string& node) {
+    if (!seat_of(node))
+      wishes_.leave.erase(node);
     forget_force();
   }
 

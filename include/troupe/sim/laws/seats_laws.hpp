@@ -160,7 +160,10 @@ public:
           broken("sends what is for seat " + text(each.seat) + " to another node");
       },
       [&](const machine::lead& each) { turns(each.turn); },
-      [&](const machine::follow& each) { turns(each.turn); },
+      [&](const machine::follow& each) {
+        turns(each.turn);
+        forgotten_.clear(); // the next leader finds that anew
+      },
       [](const auto&) {},
     };
     std::visit(judge, what);
@@ -233,13 +236,15 @@ private:
       return each.second.votes
              && facts_.is_forced(cluster::to_seat_contact(each.second.contact).node);
     });
-    if (is_needed_of(voters) && is_needed_of(voters - static_cast<std::size_t>(by_force)))
-      broken("takes voter " + node + " away without force, and " + std::to_string(voters - 1)
-             + " stand fewer losses");
+    for (auto left = voters - static_cast<std::size_t>(by_force); left <= voters; ++left)
+      if (!is_needed_of(left))
+        return; // not all that somebody has forced counts for this leader
+    broken("takes voter " + node + " away without force, and " + std::to_string(voters - 1)
+           + " stand fewer losses");
   }
 
   [[nodiscard]] bool is_needed_of(std::size_t voters) const {
-    return stood_by(voters - 1) < stood_by(std::min(voters, voters_));
+    return voters > 0 && stood_by(voters - 1) < stood_by(std::min(voters, voters_));
   }
 
   template <class Change>

@@ -249,8 +249,7 @@ private:
   }
 
   void go(process_id which, const std::string& name) {
-    if (auto* node = world_.at(which);
-        node == nullptr || node->node() != name || world_.now() >= span_)
+    if (auto* node = world_.at(which); node == nullptr || node->node() != name)
       return;
     world_.setting().facts.wished_away(name, true);
     for (process_id each = 0; each < world_.size(); ++each)
@@ -258,7 +257,8 @@ private:
         other->hear_of_leave(name);
         world_.arm(each);
       }
-    away(which, [this, which] { start(which); });
+    world_.kill(which); // also after the last fault
+    world_.after(between(shortest_away_ms, longest_away_ms), [this, which] { start(which); });
   }
 
   /// For longer than a link lasts; half of the time it still sends, or still hears.
