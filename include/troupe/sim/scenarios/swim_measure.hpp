@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <vector>
@@ -107,9 +108,8 @@ private:
   }
 
   std::vector<process_id> draw(process_id count) {
-    std::vector<process_id> all;
-    for (process_id which = 0; which < world_.size(); ++which)
-      all.push_back(which);
+    std::vector<process_id> all(world_.size());
+    std::iota(all.begin(), all.end(), process_id{0});
     for (process_id each = 0; each < count; ++each)
       std::swap(all[each], all[each + world_.random().below(all.size() - each)]);
     all.resize(count);

@@ -67,7 +67,7 @@ public:
       to_group_(here, [this](for_group& what) { outside_.to_group(what.id, what.what); }),
       to_service_(here, [this](host::group_event& what) {
         if (!is_stopped_)
-          std::visit([this](auto& each) { hear(each); }, what);
+          std::visit([this](auto& each) { this->hear(each); }, what);
       }) {}
 
   /// Called in the group's thread.
