@@ -133,9 +133,11 @@ enum class flaw : std::uint8_t {
   rumour_dropped_early,
   /// A member believes what a node is said to have said, whoever has signed it.
   unsigned_statement_believed,
+  /// A host carries out commands in a session that another identity has opened.
+  foreign_session_used,
 };
 
-inline constexpr std::array<std::string_view, 60> flaw_names{"none",
+inline constexpr std::array<std::string_view, 61> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -194,7 +196,8 @@ inline constexpr std::array<std::string_view, 60> flaw_names{"none",
                                                              "no_refutation",
                                                              "old_incarnation_wins",
                                                              "rumour_dropped_early",
-                                                             "unsigned_statement_believed"};
+                                                             "unsigned_statement_believed",
+                                                             "foreign_session_used"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {
