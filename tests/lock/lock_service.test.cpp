@@ -86,6 +86,36 @@ TEST_CASE_METHOD(clocked_locks, "a lock service answers alike on every host", "[
   stop(hdl);
 }
 
+TEST_CASE_METHOD(clocked_locks, "a service keeps the sessions of those that ask apart",
+                 "[lock][service]") {
+  shared_node_id asking;
+  auto as = [&](const std::string& who) { asking = std::make_shared<const std::string>(who); };
+  auto hdl = start_on<lock_service>(host::in_memory{}, {}, [&](const caf::strong_actor_ptr& from) {
+    return from ? asking : nullptr;
+  });
+  as("ann");
+  auto session = open(hdl);
+  as("bob");
+  CHECK(ask(hdl, call{session, 1}, acquire{"bobs", "bob", 10s, 0s}).error().code
+        == errc::session_expired);
+  CHECK(ask(hdl, host::keep_session{session}).error().code == errc::session_expired);
+  CHECK(ask(hdl, host::close_session{session})); // as of one that does not exist
+  as("ann");
+  CHECK(ask(hdl, host::keep_session{session}));
+  CHECK(ask(hdl, call{session, 1}, acquire{"anns", "ann", 10s, 0s}));
+  CHECK(look(hdl, "bobs").holders.empty());
+  CHECK(look(hdl, "anns").holders.size() == 1);
+  asking = nullptr; // its link ended long ago
+  CHECK(ask(hdl, call{session, 2}, acquire{"late", "ann", 10s, 0s}).error().code
+        == errc::unreachable);
+  CHECK(ask(hdl, host::open_session{}).error().code == errc::unreachable);
+  CHECK(ask(hdl, call{}, acquire{"late", "ann", 10s, 0s})); // needs no session
+  as("ann");
+  CHECK(ask(hdl, host::close_session{session}));
+  CHECK(ask(hdl, host::keep_session{session}).error().code == errc::session_expired);
+  stop(hdl);
+}
+
 TEST_CASE_METHOD(clocked_locks, "a durable lock service goes on where it ended",
                  "[lock][service]") {
   auto hdl = start();

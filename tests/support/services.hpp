@@ -13,6 +13,7 @@
 #include "caf/scoped_actor.hpp"
 #include "support/temporary_folder.hpp"
 #include "troupe/core/caf/init.hpp"
+#include "troupe/core/caf/node_finder.hpp"
 #include "troupe/host/durable_file.hpp"
 #include "troupe/host/service_actor.hpp"
 #include "troupe/testing/fake_clock.hpp"
@@ -75,11 +76,11 @@ public:
     return started<Handle>(caf::actor_cast<Handle>(*made));
   }
 
-  /// Starts a service on `host`.
+  /// Starts a service on `host`. `nodes` says who is behind a handle.
   template <class Service, class Host>
-  auto start_on(Host host, const host::core_options& how = {}) {
+  auto start_on(Host host, const host::core_options& how = {}, node_finder nodes = {}) {
     return started<typename Service::handle>(
-      *host::spawn<Service>(world.system(), {}, std::move(host), how));
+      *host::spawn<Service>(world.system(), {}, std::move(host), how, {}, std::move(nodes)));
   }
 
   template <class Handle>

@@ -149,9 +149,11 @@ enum class flaw : std::uint8_t {
   names_not_swept,
   /// What a node says to a registry that ends with its leader is not said again.
   handover_drops,
+  /// A host carries out commands in a session that another identity has opened.
+  foreign_session_used,
 };
 
-inline constexpr std::array<std::string_view, 68> flaw_names{"none",
+inline constexpr std::array<std::string_view, 69> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -218,7 +220,8 @@ inline constexpr std::array<std::string_view, 68> flaw_names{"none",
                                                              "asker_dropped",
                                                              "hand_over_repeated",
                                                              "names_not_swept",
-                                                             "handover_drops"};
+                                                             "handover_drops",
+                                                             "foreign_session_used"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

@@ -106,9 +106,9 @@ public:
   using caller_gone = typename inner::caller_gone;
   using wall_is = typename inner::wall_is;
 
-  using event = std::variant<command<M>, open_session, close_session, keep_session, notice<M>,
-                             synced, not_written, caller_gone, wall_is, rules_allowed, committed,
-                             leads, follows, not_taken, without_quorum>;
+  using event
+    = std::variant<caller_request<M>, notice<M>, synced, not_written, caller_gone, wall_is,
+                   rules_allowed, committed, leads, follows, not_taken, without_quorum>;
 
   using append = typename inner::append;
   using save = typename inner::save;

@@ -18,6 +18,8 @@ enum class host_rules : std::uint16_t {
   first,
   /// A session that its client has chosen begins with its first command; see call::begins_after.
   begin_with_command,
+  /// A session belongs to the identity that opened it; see session_book::owner.
+  sessions_have_owners,
 };
 
 /// Both kinds in one number, which members exchange and records store: the machine's in the lower
@@ -33,7 +35,7 @@ public:
   template <machine M>
   [[nodiscard]] static constexpr service_rules known() {
     static_assert(rules_of<M>() <= std::numeric_limits<std::uint16_t>::max());
-    return {host_rules::begin_with_command, rules_of<M>()};
+    return {host_rules::sessions_have_owners, rules_of<M>()};
   }
 
   [[nodiscard]] constexpr std::uint32_t number() const {

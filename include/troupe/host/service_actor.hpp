@@ -87,7 +87,8 @@ public:
     /// entry; the service then refuses all requests with the problem that this returns. Null: the
     /// actor ends, and so does the node if the service is one of troupe's own.
     std::function<problem(const problem&)> on_end{};
-    /// With it, what commands say of a node counts only from that node.
+    /// With it, what commands say of a node counts only from that node, and a session is used only
+    /// by who opened it. It also knows the id of this node.
     node_finder nodes{};
   };
 
@@ -190,12 +191,27 @@ private:
     return {};
   }
 
+  /// Returns who has sent the current message, as far as its link proves it: empty without `nodes`,
+  /// where nothing is proven; nothing for a sender whose link ended long ago, or no sender.
+  [[nodiscard]] std::optional<std::string> sender() const {
+    if (!nodes_)
+      return std::string{};
+    auto by = nodes_(self_->current_sender());
+    return by ? std::optional{*by} : std::nullopt;
+  }
+
   /// Steps the core with the request of the current message. Returning caf::delegated tells CAF
   /// that the answer comes later, through a promise.
-  template <class Result>
-  caf::delegated<Result> ask(typename core::event what) {
+  template <class Result, class Request>
+  caf::delegated<Result> ask(Request what) {
     if (ended_)
-      return refuse_all<Result>();
+      return refuse_now<Result>(ended_);
+    auto by = std::optional<std::string>{std::in_place};
+    if (is_of_session(what))
+      by = sender();
+    if (!by)
+      return refuse_now<Result>(
+        {errc::unreachable, "who asks is not known any more, as its link has ended; ask again"});
     auto asked = self_->current_message_id().is_request();
     caller_ = asked ? ++last_caller_ : 0; // zero: the sender wants no answer
     if (asked) // otherwise the answer would reach the sender as an unexpected message
@@ -203,7 +219,8 @@ private:
     guard([&] {
       if (core_.is_idle())
         gather();
-      core_.step(now(), caller_, std::move(what), out_);
+      core_.step(now(), caller_, caller_request<machine_type>{std::move(what), *std::move(by)},
+                 out_);
       carry_out();
     });
     if (auto id = std::exchange(caller_, 0); id != 0) {
@@ -213,10 +230,18 @@ private:
     return {};
   }
 
+  template <class Request>
+  static bool is_of_session([[maybe_unused]] const Request& what) {
+    if constexpr (std::is_same_v<Request, command<machine_type>>)
+      return has_session(what.who);
+    else
+      return true;
+  }
+
   template <class Result>
-  caf::delegated<Result> refuse_all() {
+  caf::delegated<Result> refuse_now(const problem& why) {
     if (self_->current_message_id().is_request())
-      self_->make_response_promise().deliver(to_error(ended_));
+      self_->make_response_promise().deliver(to_error(why));
     return {};
   }
 

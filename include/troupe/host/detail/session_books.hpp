@@ -20,6 +20,10 @@ namespace troupe::host::detail {
 /// The sessions of a service and their answers, so that a numbered request is carried out once.
 /// State: only records change it.
 ///
+/// A session belongs to the identity that opened it, and does not exist for any other: requests of
+/// others are answered as those of a session that is unknown, so that they learn nothing. One that
+/// was opened by an unknown identity is everyone's.
+///
 /// Source: Ongaro, "Consensus: Bridging Theory and Practice", 2014, section 6.3 (linearizable
 /// semantics by sessions).
 template <machine M>
@@ -51,7 +55,7 @@ public:
     : books_(std::move(saved)), ended_(std::move(ended)) {
     for (auto& [id, book] : books_)
       if (book.key != 0)
-        by_key_.emplace(book.key, id);
+        by_key_.emplace(std::pair{book.key, book.owner}, id);
   }
 
   [[nodiscard]] const books& all() const {
@@ -66,48 +70,62 @@ public:
     return std::views::keys(books_);
   }
 
-  [[nodiscard]] bool contains(session_id id) const {
-    return books_.contains(id);
+  /// Returns whether there is such a session, and `by` may use it.
+  [[nodiscard]] bool contains(session_id id, const std::string& by) const {
+    auto found = books_.find(id);
+    return found != books_.end() && is_for(found->second, by);
   }
 
-  /// Opens session `id`, or returns the one that was opened with this key before, as its client did
-  /// not get the answer. Does nothing and returns limit_reached if there are too many.
-  [[nodiscard]] result<session_id> open(session_id id, std::uint64_t key) {
-    if (auto known = by_key_.find(key); known != by_key_.end())
-      return known->second;
+  /// Returns the owner of a session; empty if it is unknown.
+  [[nodiscard]] std::string owner_of(session_id id) const {
+    auto found = books_.find(id);
+    return found != books_.end() ? found->second.owner : std::string{};
+  }
+
+  /// Opens session `id` for `by`, or returns the one that was opened with this key before, as its
+  /// client did not get the answer. Does nothing and returns limit_reached if there are too many.
+  [[nodiscard]] result<session_id> open(session_id id, std::uint64_t key, const std::string& by) {
+    for (auto& owner : {by, std::string{}})
+      if (auto known = by_key_.find({key, owner}); known != by_key_.end())
+        return known->second;
     if (books_.size() >= max_sessions)
       return all_in_use();
-    books_[id].key = key;
+    auto& made = books_[id];
+    made.key = key;
+    made.owner = by;
     if (key != 0)
-      by_key_.emplace(key, id);
+      by_key_.emplace(std::pair{key, by}, id);
     return id;
   }
 
-  /// Ends a session with record `index`. Returns the records of the session without an answer.
-  std::vector<request_id> close(session_id id, request_id index) {
+  /// Ends a session with record `index`, if `by` may. Returns the records of the session without an
+  /// answer.
+  std::vector<request_id> close(session_id id, request_id index, const std::string& by) {
     std::vector<request_id> pending;
-    auto book = books_.extract(id);
-    if (book.empty())
+    if (!contains(id, by))
       return pending;
+    auto book = books_.extract(id);
     remember_end(id, index);
-    by_key_.erase(book.mapped().key);
+    by_key_.erase({book.mapped().key, book.mapped().owner});
     for (auto& [number, what] : book.mapped().calls)
       if (auto* open = std::get_if<request_id>(&what))
         pending.push_back(*open);
     return pending;
   }
 
-  /// Decides about the request in record `index`; `who` has a session, which may begin with it.
-  [[nodiscard]] decision take(const call& who, request_id index) {
+  /// Decides about the request of `by` in record `index`; `who` has a session, which may begin with
+  /// it.
+  [[nodiscard]] decision take(const call& who, request_id index, const std::string& by) {
     auto found = books_.find(who.session);
-    if (found == books_.end()) {
+    if (found == books_.end() || !is_for(found->second, by)) {
       if (who.begins_after >= index)
         return behind(who);
-      if (!may_begin(who, index))
+      if (found != books_.end() || !may_begin(who, index))
         return unknown(who);
       if (books_.size() >= max_sessions)
         return all_in_use();
       found = books_.try_emplace(who.session).first;
+      found->second.owner = by;
     }
     auto& acked = found->second.acked;
     auto& calls = found->second.calls;
@@ -126,12 +144,12 @@ public:
   }
 
   /// Returns whether take() would have it carried out in record `index`, in the current state.
-  [[nodiscard]] bool is_new(const call& who, request_id index) const {
+  [[nodiscard]] bool is_new(const call& who, request_id index, const std::string& by) const {
     auto found = books_.find(who.session);
     if (found == books_.end())
       return may_begin(who, index) && books_.size() < max_sessions;
-    return who.number > found->second.acked && !found->second.calls.contains(who.number)
-           && found->second.calls.size() < max_calls;
+    return is_for(found->second, by) && who.number > found->second.acked
+           && !found->second.calls.contains(who.number) && found->second.calls.size() < max_calls;
   }
 
   /// Stores an answer; does nothing if the request was forgotten meanwhile.
@@ -147,6 +165,10 @@ public:
   }
 
 private:
+  static bool is_for(const session_book<M>& book, const std::string& by) {
+    return book.owner.empty() || book.owner == by || planted_flaw == flaw::foreign_session_used;
+  }
+
   /// The session may still begin, with a later copy of this or of another of its requests.
   static problem behind(const call& who) {
     return {errc::outcome_unknown, "request " + std::to_string(who.number)
@@ -197,7 +219,8 @@ private:
 
   books books_;
   ended_sessions ended_;
-  std::map<std::uint64_t, session_id> by_key_; // only sessions with a key
+  /// By key and owner; only sessions with a key.
+  std::map<std::pair<std::uint64_t, std::string>, session_id> by_key_;
 };
 
 } // namespace troupe::host::detail

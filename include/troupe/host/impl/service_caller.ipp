@@ -175,7 +175,8 @@ private:
   }
 
   void perform(const client_core::keep& what) {
-    caf::anon_send(caf::actor_cast<caf::actor>(target_), what.what);
+    // Not without a sender: a service listens only to the owner of the session.
+    self_->send(caf::actor_cast<caf::actor>(target_), what.what);
   }
 
   void perform(const client_core::end& what) {

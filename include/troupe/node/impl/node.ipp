@@ -102,7 +102,11 @@ struct node::inside {
   }
 
   [[nodiscard]] node_finder finder() const {
-    return [peers = peers_](const caf::strong_actor_ptr& from) { return peers->id_of(from); };
+    return [peers = peers_, process = system_->node(),
+            own = std::make_shared<const std::string>(to_string(data_.self().id))](
+             const caf::strong_actor_ptr& from) -> shared_node_id {
+      return from && from->node() == process ? own : peers->id_of(from);
+    };
   }
 
   // -- start and stop --------------------------------------------------------------------

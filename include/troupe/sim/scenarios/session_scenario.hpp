@@ -1,7 +1,10 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -19,14 +22,19 @@ struct ledger_record {
   std::uint64_t answers = 0;
   /// Numbers whose entry was acknowledged to a client.
   std::set<std::uint64_t> acknowledged{};
+  /// The last command of each client in a session that it has chosen, for others that use it.
+  std::map<process_id, host::call> last_calls{};
+  /// Numbers that were entered in the session of another client.
+  std::set<std::uint64_t> stolen{};
   /// After the end, the first client checks all numbers.
   bool is_looked_at = false;
   bool is_over = false;
 };
 
 /// A client that lives for a few commands, as a command-line program does: one, or several at a
-/// time. Then a new client follows, sometimes without the old one closing its session. No command
-/// may be carried out twice, and acknowledged ones must be carried out.
+/// time. Then a new client follows, sometimes without the old one closing its session. Now and then
+/// one sends a command in the session of another. No command may be carried out twice, nor in a
+/// session of another, and acknowledged ones must be carried out.
 template <class Home>
 class ledger_client : public session_client<ledger_client<Home>, Home, ledger> {
 public:
@@ -38,6 +46,8 @@ public:
     auto& random = this->here().random();
     asked_.clear();
     due_.clear();
+    if (random.one_in(10))
+      steal();
     if (random.one_in(20) || record().is_over) {
       open_ = 1;
       looks_at_all_ = record().is_over && !std::exchange(record().is_looked_at, true);
@@ -54,6 +64,11 @@ public:
       return;
     open_ = 1;
     this->give_up();
+  }
+
+  void sends(const host::call& who) {
+    if ((who.session.value & host::session_id::chosen) != 0)
+      record().last_calls.insert_or_assign(this->here().self(), who);
   }
 
   void answered(const std::variant<number_entered>& what) {
@@ -76,6 +91,10 @@ public:
     for (auto number : due_)
       if (!found_->contains(number))
         broken(number, "was acknowledged and is not there");
+    if (looks_at_all_)
+      for (auto number : record().stolen)
+        if (found_->contains(number))
+          broken(number, "was carried out in the session of another");
     looks_at_all_ = false;
     if (!record().is_over)
       go_on();
@@ -90,6 +109,21 @@ public:
 private:
   auto& record() {
     return this->here().setting().record;
+  }
+
+  /// Takes the number of a command that another client has sent last, or one of the next. Cannot
+  /// begin the session.
+  void steal() {
+    auto& others = record().last_calls;
+    if (others.empty())
+      return;
+    auto& random = this->here().random();
+    auto& [whose, last]
+      = *std::next(others.begin(), static_cast<std::ptrdiff_t>(random.below(others.size())));
+    if (whose == this->here().self())
+      return;
+    record().stolen.insert(++record().entries);
+    this->ask_as({last.session, last.number + random.below(3)}, enter_number{record().entries});
   }
 
   void broken(std::uint64_t number, const std::string& law) {

@@ -190,7 +190,7 @@ private:
         return;
       auto id = ++last_caller_;
       callers_.emplace(id, std::pair{from, asked->number});
-      service_.ask(id, asked->what);
+      service_.ask(id, asked->what, "process " + std::to_string(from));
     }
 
     void wake() {

@@ -75,13 +75,16 @@ public:
     to_service_.put(std::move(what));
   }
 
+  /// `by`: the identity of who asks; empty if nothing is known of it.
   /// @pre `id` is unique.
-  void ask(request_id id, const question& what) {
+  void ask(request_id id, const question& what, const std::string& by = {}) {
     if (is_stopped_)
       return;
     auto take = overloaded{
       [&](const look& each) { look_up(id, each); },
-      [&](const auto& each) { step(id, each); },
+      [&](const auto& each) {
+        step(id, host::caller_request<M>{each, by});
+      },
     };
     std::visit(take, what);
   }

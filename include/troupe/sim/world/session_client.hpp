@@ -22,6 +22,7 @@ namespace troupe::sim {
 ///     void answered(const effect&);       the answer of the machine; call ask() or rest() next
 ///     void lost();                        the outcome is unknown; begin() follows
 ///     void seen();                        the result of look() is there
+///     void sends(const call&);            optional: it sends a command
 template <class Derived, class Home, machine M>
 class session_client {
 public:
@@ -87,6 +88,11 @@ protected:
   /// Sends `what` as a command.
   void ask(typename M::event what) {
     begin(host::command<M>{{}, std::move(what)}, true);
+  }
+
+  /// Sends `what` as the command `who`, which is none of its own, and does not wait for the answer.
+  void ask_as(const host::call& who, typename M::event what) {
+    send(host::command<M>{who, std::move(what)}, {});
   }
 
   /// Asks for the result of `find(machine) -> Found` in the latest state. It is in `found` when
@@ -219,6 +225,8 @@ private:
   void perform(const host::client_core::send& what) {
     auto to_node = overloaded{
       [&](const host::command<M>& each) {
+        if constexpr (requires { self().sends(what.who); })
+          self().sends(what.who);
         send(host::command<M>{what.who, each.what}, {what.id, what.attempt});
       },
       [&](const typename message::question::look& each) {
