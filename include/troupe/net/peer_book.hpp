@@ -64,6 +64,18 @@ public:
     return found != peers_.end() ? found->second.id : nullptr;
   }
 
+  /// The same, with what the link proves.
+  [[nodiscard]] link_peer peer_of(const caf::strong_actor_ptr& from) const {
+    if (!from)
+      return {};
+    std::lock_guard guard{mutex_};
+    auto found = peers_.find(from->node());
+    if (found == peers_.end())
+      return {};
+    auto& there = found->second;
+    return {there.id, there.who.as == security::role::member, there.is_proven};
+  }
+
   /// Returns who has sent a message with this sender, as a copy; nothing if that is not known.
   [[nodiscard]] std::optional<security::facts> find(const caf::strong_actor_ptr& from) const {
     if (!from)

@@ -6,9 +6,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include "caf/behavior.hpp"
 #include "caf/message.hpp"
 #include "caf/response_promise.hpp"
 #include "caf/result.hpp"
@@ -22,9 +24,12 @@
 #include "troupe/core/plain_call.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/router/messages.hpp"
 
 /// What functions of agents may take and give beside what CAF has for its actors.
 namespace troupe {
+
+using router::message_info;
 
 /// The agent that a function belongs to, as the first parameter of those that want it. For
 /// functions of that agent only, while they run.
@@ -122,21 +127,86 @@ auto answer_of(agent_context& self, Call call) {
     return call();
 }
 
+/// What a function of an agent takes: perhaps the agent, perhaps who sent the message, the message.
+template <class Message, bool Context, bool Info>
+struct agent_call {
+  using message = Message;
+  static constexpr bool takes_context = Context;
+  static constexpr bool takes_info = Info;
+};
+
+template <class Takes>
+struct agent_call_of;
+
+template <class... Ps>
+struct agent_call_of<parameters<Ps...>> : agent_call<parameters<Ps...>, false, false> {};
+
+template <class... Ps>
+struct agent_call_of<parameters<agent_context&, Ps...>>
+  : agent_call<parameters<Ps...>, true, false> {};
+
+template <class... Ps>
+struct agent_call_of<parameters<const message_info&, Ps...>>
+  : agent_call<parameters<Ps...>, false, true> {};
+
+template <class... Ps>
+struct agent_call_of<parameters<agent_context&, const message_info&, Ps...>>
+  : agent_call<parameters<Ps...>, true, true> {};
+
+template <class F>
+constexpr bool takes_info = [] {
+  if constexpr (plainly_callable<F>)
+    return agent_call_of<typename plain_call<F>::takes>::takes_info;
+  else
+    return false;
+}();
+
+template <class F, class... Ts>
+decltype(auto) call_agent_function(F& function, agent_context& self, const message_info& from,
+                                   Ts&&... what) {
+  using call = agent_call_of<typename plain_call<F>::takes>;
+  if constexpr (call::takes_context && call::takes_info)
+    return function(self, from, std::forward<Ts>(what)...);
+  else if constexpr (call::takes_context)
+    return function(self, std::forward<Ts>(what)...);
+  else if constexpr (call::takes_info)
+    return function(from, std::forward<Ts>(what)...);
+  else
+    return function(std::forward<Ts>(what)...);
+}
+
+/// For messages as they are: nothing is known of who sent them.
 template <class F, class... Ps>
-auto bind_agent_function(std::shared_ptr<agent_context> self, F function,
-                         parameters<agent_context&, Ps...>) {
+auto bind_agent_function(std::shared_ptr<agent_context> self, std::shared_ptr<F> function,
+                         parameters<Ps...>) {
   using R = typename plain_call<F>::result;
-  return [self = std::move(self), function = std::move(function)](Ps... what) mutable {
-    return answer_of<R>(*self, [&]() -> R { return function(*self, std::forward<Ps>(what)...); });
+  return [self = std::move(self), function = std::move(function)](Ps... what) {
+    return answer_of<R>(*self, [&]() -> R {
+      return call_agent_function(*function, *self, message_info{}, std::forward<Ps>(what)...);
+    });
   };
 }
 
+/// For those from the router.
 template <class F, class... Ps>
-auto bind_agent_function(std::shared_ptr<agent_context> self, F function, parameters<Ps...>) {
+auto bind_informed_function(std::shared_ptr<agent_context> self, std::shared_ptr<F> function,
+                            parameters<Ps...>) {
   using R = typename plain_call<F>::result;
-  return [self = std::move(self), function = std::move(function)](Ps... what) mutable {
-    return answer_of<R>(*self, [&]() -> R { return function(std::forward<Ps>(what)...); });
-  };
+  return
+    [self = std::move(self), function = std::move(function)](const message_info& from, Ps... what) {
+      return answer_of<R>(*self, [&]() -> R {
+        return call_agent_function(*function, *self, from, std::forward<Ps>(what)...);
+      });
+    };
+}
+
+/// Both handlers share the function, which may have a state.
+template <class F>
+auto informed_functions(const std::shared_ptr<agent_context>& self, F function) {
+  auto shared = std::make_shared<F>(std::move(function));
+  using message = typename agent_call_of<typename plain_call<F>::takes>::message;
+  return std::tuple{bind_informed_function(self, shared, message{}),
+                    bind_agent_function(self, shared, message{})};
 }
 
 /// What a function of an agent gives as a message.
@@ -168,7 +238,10 @@ problem check_call_types(parameters<Ps...>) {
   static_assert(gives_message<R>,
                 "what this function of an agent answers is no message; name its type in "
                 "TROUPE_MESSAGES, with TROUPE_FIELDS inside it");
-  static_assert(((caf::has_type_id_v<std::decay_t<Ps>> || std::is_same_v<Ps, agent_context&>)&&...),
+  static_assert((!std::is_same_v<std::decay_t<Ps>, message_info> && ...),
+                "a function of an agent takes who sent a message as a const message_info&: as its "
+                "first parameter, or behind an agent_context&");
+  static_assert((caf::has_type_id_v<std::decay_t<Ps>> && ...),
                 "a parameter of this function of an agent is no message; name its type in "
                 "TROUPE_MESSAGES, with TROUPE_FIELDS inside it");
   return check_types<typename answer_type<R>::type, Ps...>();
@@ -184,11 +257,9 @@ struct message_of<parameters<Ps...>> {
   using type = parameters<std::decay_t<Ps>...>;
 };
 
-template <class... Ps>
-struct message_of<parameters<agent_context&, Ps...>> : message_of<parameters<Ps...>> {};
-
 template <plainly_callable F>
-struct message_of<F> : message_of<typename plain_call<F>::takes> {};
+struct message_of<F> : message_of<typename agent_call_of<typename plain_call<F>::takes>::message> {
+};
 
 /// Returns whether no two functions take the same message.
 template <class First, class... Others>
@@ -210,11 +281,15 @@ problem check_agent_types() {
   static_assert(take_different_messages<Functions...>(),
                 "two functions of this agent take the same message, and the second one would never "
                 "be called");
+  static_assert((plainly_callable<Functions> && ...) || !(takes_info<Functions> || ...),
+                "an agent with a function that takes message_info has none of CAF's own, as "
+                "caf::others, which would see it in each message");
   problem why;
   auto check = [&why]<class F>(std::type_identity<F>) {
     if constexpr (plainly_callable<F>)
       if (!why)
-        why = check_call_types<typename plain_call<F>::result>(typename plain_call<F>::takes{});
+        why = check_call_types<typename plain_call<F>::result>(
+          typename agent_call_of<typename plain_call<F>::takes>::message{});
   };
   (check(std::type_identity<Functions>{}), ...);
   return why;
@@ -224,9 +299,21 @@ problem check_agent_types() {
 template <class F>
 auto agent_function(const std::shared_ptr<agent_context>& self, F function) {
   if constexpr (plainly_callable<F>)
-    return bind_agent_function(self, std::move(function), typename plain_call<F>::takes{});
+    return bind_agent_function(self, std::make_shared<F>(std::move(function)),
+                               typename agent_call_of<typename plain_call<F>::takes>::message{});
   else
     return function; // CAF's own, as caf::others >> ...
+}
+
+/// Returns the handlers of CAF for all functions of an agent: two of each if one of them takes
+/// message_info, as messages come with it from the router, and without it on a handle.
+template <class... Functions>
+caf::behavior agent_behavior(const std::shared_ptr<agent_context>& self, Functions... functions) {
+  if constexpr ((takes_info<Functions> || ...))
+    return std::apply([](auto... all) { return caf::behavior{std::move(all)...}; },
+                      std::tuple_cat(informed_functions(self, std::move(functions))...));
+  else
+    return {agent_function(self, std::move(functions))...};
 }
 
 } // namespace detail

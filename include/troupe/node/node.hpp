@@ -173,8 +173,8 @@ public:
 
   /// Makes an agent from functions, one for each type of message. The answer is what the function
   /// returns: a value, a result<T>, or a pending<T>, which is answered later, while other messages
-  /// are handled. A function may take an agent_context& first, to act as its agent. They run one at
-  /// a time. The agent ends with the node, by remove_agent(), or by agent_context::quit(). A
+  /// are handled. A function may take an agent_context& first, to act as its agent, and a const
+  /// message_info& first or behind that, to see who sent the message. They run one at a time. The agent ends with the node, by remove_agent(), or by agent_context::quit(). A
   /// function that throws ends it as well: the caller gets errc::failed with the text of the
   /// exception, and node_options::log a line.
   template <class... Functions>
@@ -185,10 +185,9 @@ public:
       return why;
     auto made = system_->spawn(
       [functions..., begin = agent_begin(id)](caf::event_based_actor* self) -> caf::behavior {
-        auto context = begin(self);
-        return {detail::agent_function(context, functions)...};
+        return detail::agent_behavior(begin(self), functions...);
       });
-    return adopt_agent(id, made, how);
+    return adopt_agent(id, made, how, (detail::takes_info<Functions> || ...));
   }
 
   template <class Function, class... Functions>
@@ -204,6 +203,8 @@ public:
     typename Type::behavior_type;
   }
   result<void> agent(const std::string& id, const agent_options& how, Functions... functions) {
+    static_assert(!(detail::takes_info<Functions> || ...),
+                  "a typed agent cannot take message_info; leave out the type of the agent");
     if (auto why = detail::check_agent_types<Functions...>())
       return why;
     auto made = system_->spawn([functions..., begin = agent_begin(id)](
@@ -211,7 +212,7 @@ public:
       auto context = begin(self);
       return {detail::agent_function(context, functions)...};
     });
-    return adopt_agent(id, caf::actor_cast<caf::actor>(made), how);
+    return adopt_agent(id, caf::actor_cast<caf::actor>(made), how, false);
   }
 
   template <class Type, class Function, class... Functions>
@@ -367,7 +368,10 @@ private:
     agent_begin(const std::string& id) const;
 
   TROUPE_COMPILED result<void> adopt_agent(const std::string& id, const caf::actor& agent,
-                                           const agent_options& how);
+                                           const agent_options& how, bool takes_info);
+
+  TROUPE_COMPILED result<void> add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
+                                         const agent_options& how, bool takes_info);
 
   std::unique_ptr<inside> inside_;
   // What the templates above need of it.

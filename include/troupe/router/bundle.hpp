@@ -39,13 +39,16 @@ struct letter {
   std::uint64_t number = 0;
   /// One, if anything is wanted.
   std::vector<std::string> to;
-  /// The agent that sent it; empty if that was none.
+  /// The agent that sent it; empty if that was none. If it is passed on, the id of the node or
+  /// client that sent it; empty if that is not known.
   std::string from;
   caf::message payload;
   /// Why the payload could not be read: incompatible, if a type of it is not known here.
   problem unreadable{};
   /// How long an answer is waited for, up to 49 days.
   duration patience{};
+  /// Whether it began outside of the process of the router that sends this letter.
+  bool is_passed_on = false;
 };
 
 /// Letters from router to router in one message, which costs about as much over a link as each
@@ -134,12 +137,16 @@ public:
   }
 
 private:
+  /// In the byte that says what is wanted.
+  static constexpr std::uint8_t passed_on_flag = 0x80;
+
   /// Room for one short letter.
   static constexpr std::size_t first_bytes = 256;
 
   bool write(compat::execution_context* context, const letter& what) {
     caf::binary_serializer sink{context, bytes_};
-    if (!sink.value(static_cast<std::uint8_t>(what.wanted)))
+    auto first = static_cast<unsigned>(what.wanted) | (what.is_passed_on ? passed_on_flag : 0U);
+    if (!sink.value(static_cast<std::uint8_t>(first)))
       return false;
     if (what.wanted != word::nothing
         && (!sink.value(what.number) || !sink.value(to_ms(what.patience))))
@@ -232,8 +239,12 @@ private:
   }
 
   static bool read_letter(caf::binary_deserializer& source, std::size_t most, letter& into) {
-    std::uint8_t wanted = 0;
-    if (!source.value(wanted) || wanted > static_cast<std::uint8_t>(word::receipt))
+    std::uint8_t first = 0;
+    if (!source.value(first))
+      return false;
+    into.is_passed_on = (first & passed_on_flag) != 0;
+    auto wanted = first & ~unsigned{passed_on_flag};
+    if (wanted > static_cast<std::uint8_t>(word::receipt))
       return false;
     into.wanted = static_cast<word>(wanted);
     std::uint32_t patience_ms = 0;

@@ -36,6 +36,11 @@ public:
   TROUPE_COMPILED void ask(const caf::actor& router, recipients to, duration wait,
                            caf::message what, handler done) const;
 
+  /// Sends `what` without a word of what becomes of it, from an actor of this, so that the router
+  /// knows which process sends it. Returns false after stop().
+  [[nodiscard]] TROUPE_COMPILED bool send(const caf::actor& router, recipients to, duration wait,
+                                          caf::message what) const;
+
   /// Ends all open requests with cancelled, and returns when no handler runs any more; in a
   /// handler of this, at once.
   TROUPE_COMPILED void stop() const;

@@ -60,6 +60,10 @@ public:
     agents_.erase(found);
   }
 
+  [[nodiscard]] bool is_on(const std::string& agent, const std::string& node) const {
+    return agents_.contains(key{agent, node});
+  }
+
   /// Forgets all for which `condition(agent, node)` holds. O(n).
   template <class Condition>
   void remove_if(Condition condition) {

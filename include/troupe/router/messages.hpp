@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "caf/actor_control_block.hpp"
+#include "caf/allowed_unsafe_message_type.hpp"
 #include "caf/message.hpp"
 #include "caf/result.hpp"
 #include "caf/type_id.hpp"
@@ -43,6 +44,8 @@ struct envelope {
 /// (nothing was sent), outcome_unknown or timed_out. To many: a send_report.
 struct dispatch {
   recipients to;
+  /// Which of its ids, if the sender is an agent with several. Nothing else is believed; see
+  /// message_info.
   std::string from;
   /// For the answer of the agent.
   duration timeout = std::chrono::seconds{10};
@@ -58,6 +61,7 @@ struct post {
   using result = send_report;
 
   recipients to;
+  /// As dispatch::from.
   std::string from;
   /// For the word of the other node.
   duration timeout = std::chrono::seconds{10};
@@ -241,6 +245,9 @@ using router_actor = router_protocol::handle;
 
 } // namespace troupe::router
 
+/// Stays in its process: nobody elsewhere can send one.
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::router::message_info)
+
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
 
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::envelope))
@@ -269,6 +276,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agent_receipt))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::maintenance_receipt))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::maintain_node))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::message_info))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

@@ -115,7 +115,7 @@ public:
       },
       [this](const rest_link& what) { let_rest(what.node); },
       [this](const find_agent& what) -> caf::result<caf::strong_actor_ptr> {
-        auto found = entrance_->agents.find(what.id);
+        auto found = entrance_->agents.find(what.id).handle;
         if (!found)
           return to_error(detail::no_agent(what.id));
         if (auto why = detail::check_type(what.id, found, what.takes))
@@ -151,9 +151,11 @@ public:
     return entrance_->agents.ids_on(self_->node());
   }
 
-  /// Returns limit_reached or name_taken.
-  [[nodiscard]] problem add_agent(const std::string& id, const caf::strong_actor_ptr& handle) {
-    return entrance_->agents.add(self_, id, handle, options_.max_agents);
+  /// One that takes_info gets a message_info in front of what is sent to it. Returns limit_reached
+  /// or name_taken.
+  [[nodiscard]] problem add_agent(const std::string& id, const caf::strong_actor_ptr& handle,
+                                  bool takes_info = false) {
+    return entrance_->agents.add(self_, id, handle, options_.max_agents, takes_info);
   }
 
   /// Hands nothing to the agent from here on. Returns it, null if there was none.
@@ -163,7 +165,7 @@ public:
 
   /// The same, if `agent` is the one of that id. By then another one may be.
   caf::strong_actor_ptr remove_agent(const std::string& id, const caf::actor_addr& agent) {
-    auto found = entrance_->agents.find(id);
+    auto found = entrance_->agents.find(id).handle;
     return found && found->address() == agent ? remove_agent(id) : nullptr;
   }
 
@@ -174,14 +176,15 @@ public:
   }
 
   /// Sends what was taken for `where`; nobody hears what becomes of it.
-  void send(std::vector<detail::stop> where, const std::string& from, const caf::message& payload) {
+  void send(std::vector<detail::stop> where, const caf::message& payload) {
+    auto from = entrance_->own_origin();
     for (auto& each : where)
       fire(each, from, payload);
   }
 
   /// Hands a message to an agent of this node, behind all that was sent before.
-  void bring(const caf::strong_actor_ptr& agent, const caf::message& payload) {
-    entrance_->hand_to(agent, nullptr, caf::make_message_id(), payload, self_->context());
+  void bring(const detail::agent_table::entry& agent, const caf::message& payload) {
+    hand_to(agent, payload, entrance_->own_origin());
   }
 
   /// See service_places::set_gauges().
@@ -375,27 +378,32 @@ private:
       self_->make_response_promise().deliver(std::move(what));
   }
 
-  bool hand_to(const caf::strong_actor_ptr& agent, const caf::message& payload) {
-    return entrance_->hand_to(agent, nullptr, caf::make_message_id(), payload, self_->context());
+  bool hand_to(const detail::agent_table::entry& agent, const caf::message& payload,
+               const detail::origin& from) {
+    return entrance_->hand_to(
+      agent.handle, nullptr, caf::make_message_id(),
+      detail::message_for(agent, payload, [&]() -> const detail::origin& { return from; }),
+      self_->context());
   }
 
   // -- messages that go out ------------------------------------------------------------
 
   void send(dispatch& what, word wanted) {
-    auto where = entrance_->plan(self_->system(), what.to, what.from, what.payload);
+    auto from = entrance_->origin_of(self_->ctrl(), self_->current_sender(), what.from);
+    auto where = entrance_->plan(self_->system(), what.to, from.said(), what.payload);
     if (where.refusal)
       return reply(to_error(std::move(where.refusal)));
     if (what.to.who == audience::agent || what.to.who == audience::any_with_capability)
-      send_to_one(where.stops.front(), what, wanted);
+      send_to_one(where.stops.front(), from, what, wanted);
     else
-      send_to_many(where, what);
+      send_to_many(where, from, what);
   }
 
-  void send_to_one(detail::stop& where, dispatch& what, word wanted) {
+  void send_to_one(detail::stop& where, const detail::origin& from, dispatch& what, word wanted) {
     if (where.node == node_)
-      return hand_over(where.agents.front(), what, wanted);
+      return hand_over(where.agents.front(), from, what, wanted);
     if (!self_->current_message_id().is_request())
-      return fire(where, what.from, what.payload);
+      return fire(where, from, what.payload);
     auto says_how_it_is = wanted == word::answer && what.timeout >= least_patience;
     auto number = open_request(where.node, what.timeout,
                                says_how_it_is ? where.agents.front() : std::string{});
@@ -404,10 +412,11 @@ private:
     auto why = enclose(where, {wanted,
                                number->request_id().integer_value(),
                                std::move(where.agents),
-                               std::move(what.from),
+                               from.said(),
                                std::move(what.payload),
                                {},
-                               detail::patience(what.timeout)});
+                               detail::patience(what.timeout),
+                               !from.is_here});
     if (!why)
       return;
     ++counts_.refused;
@@ -415,21 +424,24 @@ private:
   }
 
   /// Gives it to an agent of this node.
-  void hand_over(const std::string& agent, const dispatch& what, word wanted) {
+  void hand_over(const std::string& agent, const detail::origin& from, const dispatch& what,
+                 word wanted) {
     auto here = entrance_->agents.find(agent);
     if (!here)
       return reply(to_error(detail::no_agent(agent)));
     if (wanted != word::receipt)
-      entrance_->ask(self_->ctrl(), here, detail::asker::of(self_), detail::patience(what.timeout),
-                     what.payload, self_->context());
-    else if (hand_to(here, what.payload))
+      entrance_->ask(
+        self_->ctrl(), here.handle, detail::asker::of(self_), detail::patience(what.timeout),
+        detail::message_for(here, what.payload, [&]() -> const detail::origin& { return from; }),
+        self_->context());
+    else if (hand_to(here, what.payload, from))
       reply(send_report{1});
     else
       reply(to_error(detail::no_agent(agent)));
   }
 
   void resolve(const resolve_agent& what) {
-    if (auto here = entrance_->agents.find(what.id)) {
+    if (auto here = entrance_->agents.find(what.id).handle) {
       auto answer = self_->make_response_promise();
       if (auto why = detail::check_type(what.id, here, what.takes))
         return answer.deliver(to_error(std::move(why)));
@@ -459,15 +471,15 @@ private:
     });
   }
 
-  void send_to_many(detail::route& where, const dispatch& what) {
+  void send_to_many(detail::route& where, const detail::origin& from, const dispatch& what) {
     for (auto& each : where.stops) {
       if (each.node != node_) {
-        fire(each, what.from, what.payload);
+        fire(each, from, what.payload);
         continue;
       }
       for (auto& agent : each.agents) {
         auto here = entrance_->agents.find(agent);
-        if (!here || !hand_to(here, what.payload))
+        if (!here || !hand_to(here, what.payload, from))
           --where.report.sent;
       }
     }
@@ -475,11 +487,11 @@ private:
   }
 
   /// Sends a message of which nothing is wanted.
-  void fire(detail::stop& where, const std::string& from, const caf::message& payload) {
+  void fire(detail::stop& where, const detail::origin& from, const caf::message& payload) {
     if (where.node == node_) {
       for (auto& each : where.agents)
         if (auto here = entrance_->agents.find(each))
-          hand_to(here, payload);
+          hand_to(here, payload, from);
       return;
     }
     while (where.agents.size() > bundle::max_recipients) {
@@ -490,7 +502,15 @@ private:
       where.bytes -= some.bytes;
       fire(some, from, payload);
     }
-    if (enclose(where, {word::nothing, 0, std::move(where.agents), from, payload}).code
+    if (enclose(where, {word::nothing,
+                        0,
+                        std::move(where.agents),
+                        from.said(),
+                        payload,
+                        {},
+                        {},
+                        !from.is_here})
+          .code
         != errc::none)
       ++counts_.refused;
   }
@@ -824,11 +844,12 @@ private:
 /// A router, for the node that owns it. Thread-safe: calls become jobs of its actor.
 class router_access {
 public:
-  /// With `nodes` a request is answered by the node that was asked, or by nobody.
+  /// With `peers` a request is answered by the node that was asked, or by nobody, and an agent can
+  /// ask who sent a message over a link.
   router_access(caf::actor_system& sys, std::string node, router_options options,
-                router_events events, idle_options idle = {}, node_finder nodes = {})
+                router_events events, idle_options idle = {}, link_peer_finder peers = {})
     : system_(&sys),
-      entrance_(std::make_shared<detail::entrance>(node, options, events.called, std::move(nodes))),
+      entrance_(std::make_shared<detail::entrance>(node, options, events.called, std::move(peers))),
       inside_(
         sys.spawn<node_router>(entrance_, std::move(node), options, std::move(events), idle)) {}
 
@@ -845,7 +866,7 @@ public:
       return where.refusal;
     auto taken = where.stops.empty()
                  || run([stops = std::move(where.stops), payload](router_state& state) mutable {
-                      state.send(std::move(stops), {}, payload);
+                      state.send(std::move(stops), payload);
                     });
     if (!taken)
       return outcome(false);

@@ -77,7 +77,7 @@ private:
     if (auto why = check(what))
       return to_error(why);
     location made{what.id, {}, what.capabilities, what.groups, what.load};
-    auto known = agents_.find(what.id);
+    auto known = agents_.find(what.id).handle;
     if (known && known == what.agent) {
       auto changed = places_.list(to_agent(what.id), {}, 1).front() != made;
       places_.put(std::move(made));
@@ -132,7 +132,7 @@ private:
 
   [[nodiscard]] caf::result<caf::strong_actor_ptr> find(const std::string& id,
                                                         const std::set<std::string>& takes) const {
-    auto found = agents_.find(id);
+    auto found = agents_.find(id).handle;
     if (!found)
       return to_error(detail::nobody(to_agent(id)));
     if (!has_link(found->node()))
@@ -175,7 +175,7 @@ private:
         self_->make_response_promise().deliver(to_error(detail::nobody(what.to)));
       return;
     }
-    auto agent = agents_.find(found.front().agent);
+    auto agent = agents_.find(found.front().agent).handle;
     if (!asked) {
       fire(agent, what.payload);
       return;
@@ -192,7 +192,7 @@ private:
     auto found = places_.find(what.to, options_.max_recipients);
     report.left_out = static_cast<std::uint32_t>(places_.count(what.to) - found.size());
     for (auto& each : found)
-      if (fire(agents_.find(each.agent), what.payload))
+      if (fire(agents_.find(each.agent).handle, what.payload))
         ++report.sent;
     if (self_->current_message_id().is_request())
       self_->make_response_promise().deliver(report);

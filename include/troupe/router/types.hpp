@@ -68,6 +68,23 @@ inline recipients to_everyone() {
   return {audience::everyone, {}};
 }
 
+/// Who sent a message that an agent handles. What it says comes from the links and the routers of
+/// the members, never from the sender: a member is believed about its own agents and its clients.
+/// Empty, and not proven, if a message came past the routers, or without a sender.
+struct message_info {
+  /// The agent that sent it through an actor of its own; empty for a program or a client.
+  std::string from{};
+  /// The id of the node that sent it, or of the client, also if that is linked to another node.
+  std::string node{};
+  /// Whether a member sent it. False for what one has passed on, as for a client of it.
+  bool is_member = false;
+  /// Whether it came from this process, or over an encrypted link with certificates; false with
+  /// link_options::insecure, where all the above is only claimed.
+  bool is_proven = false;
+
+  friend bool operator==(const message_info&, const message_info&) = default;
+};
+
 /// One agent that a router_service brings messages to.
 struct agent_view {
   std::string id;

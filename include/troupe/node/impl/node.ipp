@@ -161,7 +161,7 @@ struct node::inside {
     router_.emplace(
       *system_, id, options_.router, std::move(asks),
       router::idle_options{.idle_after = options_.links.idle_after, .keeps_all = in_memory},
-      finder());
+      [peers = peers_](const caf::strong_actor_ptr& from) { return peers->peer_of(from); });
     system_->registry().put(answer_path::name,
                             caf::actor_cast<caf::strong_actor_ptr>(router_->handle()));
     auto board = std::make_shared<cluster::hint_board>(*router_, group_ != nullptr);
@@ -1018,6 +1018,12 @@ TROUPE_COMPILED result<void> node::wait_joined(duration wait) {
 TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
                                              const caf::strong_actor_ptr& actor,
                                              const agent_options& how) {
+  return add_agent(id, actor, how, false);
+}
+
+TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
+                                             const caf::strong_actor_ptr& actor,
+                                             const agent_options& how, bool takes_info) {
   if (!is_name(id))
     return bad_name("agent id", id);
   for (auto& why :
@@ -1035,10 +1041,10 @@ TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
       [id, who = actor->address()](router::router_state& state) { state.remove_agent(id, who); });
   };
   auto why = inside_->on_router<problem>(
-    [id, actor, mine](router::router_state& state) {
+    [id, actor, mine, takes_info](router::router_state& state) {
       std::lock_guard guard{mine->mutex};
       auto refusal = mine->is_given_up ? problem{errc::cancelled, "nobody waits for it"}
-                                       : state.add_agent(id, actor);
+                                       : state.add_agent(id, actor, takes_info);
       mine->is_added = refusal.code == errc::none;
       return refusal;
     },
@@ -1068,9 +1074,9 @@ TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
 }
 
 TROUPE_COMPILED result<void> node::adopt_agent(const std::string& id, const caf::actor& agent,
-                                               const agent_options& how) {
+                                               const agent_options& how, bool takes_info) {
   inside_->agents_->add(id, agent);
-  auto added = add_agent(id, caf::actor_cast<caf::strong_actor_ptr>(agent), how);
+  auto added = add_agent(id, caf::actor_cast<caf::strong_actor_ptr>(agent), how, takes_info);
   if (!added)
     caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
   return added;

@@ -24,9 +24,21 @@ namespace troupe::router::detail {
 /// it is locked.
 class agent_table {
 public:
+  struct entry {
+    /// Null: there is no such agent.
+    caf::strong_actor_ptr handle;
+    /// Whether it gets a message_info in front of each message.
+    bool takes_info = false;
+
+    explicit operator bool() const {
+      return handle != nullptr;
+    }
+  };
+
   /// Returns limit_reached or name_taken.
   [[nodiscard]] problem add(caf::event_based_actor* self, const std::string& id,
-                            const caf::strong_actor_ptr& agent, std::size_t most) {
+                            const caf::strong_actor_ptr& agent, std::size_t most,
+                            bool takes_info = false) {
     auto is_first = false;
     {
       std::lock_guard guard{mutex_};
@@ -36,7 +48,7 @@ public:
         return {errc::limit_reached, std::to_string(by_id_.size())
                                        + " agents are registered here; use another node or raise "
                                          "router_options::max_agents"};
-      by_id_.emplace(id, agent);
+      by_id_.emplace(id, entry{agent, takes_info});
       auto& ids = ids_[agent->address()];
       ids.insert(id);
       is_first = ids.size() == 1;
@@ -54,7 +66,7 @@ public:
       auto found = by_id_.extract(id);
       if (!found)
         return nullptr;
-      agent = std::move(found.mapped());
+      agent = std::move(found.mapped().handle);
       auto who = ids_.find(agent->address());
       who->second.erase(id);
       if (!who->second.empty())
@@ -73,15 +85,23 @@ public:
     if (!found)
       return {};
     for (auto& id : found.mapped())
-      gone.push_back(std::move(by_id_.extract(id).mapped()));
+      gone.push_back(std::move(by_id_.extract(id).mapped().handle));
     return std::move(found.mapped());
   }
 
-  /// Returns null if there is none of that id.
-  [[nodiscard]] caf::strong_actor_ptr find(std::string_view id) const {
+  [[nodiscard]] entry find(std::string_view id) const {
     std::lock_guard guard{mutex_};
     auto found = by_id_.find(id);
-    return found != by_id_.end() ? found->second : nullptr;
+    return found != by_id_.end() ? found->second : entry{};
+  }
+
+  /// Returns the id of this actor, `wanted` if it is one of several; empty if it is no agent.
+  [[nodiscard]] std::string id_of(const caf::actor_addr& who, const std::string& wanted) const {
+    std::lock_guard guard{mutex_};
+    auto found = ids_.find(who);
+    if (found == ids_.end())
+      return {};
+    return found->second.contains(wanted) ? wanted : *found->second.begin();
   }
 
   [[nodiscard]] std::vector<caf::strong_actor_ptr> all() const {
@@ -89,7 +109,7 @@ public:
     std::vector<caf::strong_actor_ptr> result;
     result.reserve(by_id_.size());
     for (auto& [id, agent] : by_id_)
-      result.push_back(agent);
+      result.push_back(agent.handle);
     return result;
   }
 
@@ -98,14 +118,14 @@ public:
     std::lock_guard guard{mutex_};
     std::vector<std::string> result;
     for (auto& [id, agent] : by_id_)
-      if (agent->node() == where)
+      if (agent.handle->node() == where)
         result.push_back(id);
     return result;
   }
 
   /// Lets go of all; they are watched until the router ends.
   void clear() {
-    std::map<std::string, caf::strong_actor_ptr, std::less<>> gone;
+    std::map<std::string, entry, std::less<>> gone;
     std::lock_guard guard{mutex_};
     gone.swap(by_id_);
     ids_.clear();
@@ -118,7 +138,7 @@ public:
 
 private:
   mutable std::mutex mutex_;
-  std::map<std::string, caf::strong_actor_ptr, std::less<>> by_id_;
+  std::map<std::string, entry, std::less<>> by_id_;
   std::map<caf::actor_addr, std::set<std::string>> ids_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -20,6 +21,7 @@
 #include "troupe/router/detail/call_outcomes.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/open_requests.hpp"
+#include "troupe/router/detail/origin.hpp"
 #include "troupe/router/detail/routes.hpp"
 #include "troupe/router/messages.hpp"
 
@@ -41,11 +43,12 @@ struct call {
 class entrance {
 public:
   entrance(std::string node, const router_options& options, call_outcomes::teller called,
-           node_finder nodes)
-    : ways(std::move(node), options),
+           link_peer_finder peers)
+    : ways(node, options),
       outcomes(std::move(called)),
       going_out(options),
-      nodes_(std::move(nodes)) {}
+      peers_(std::move(peers)),
+      own_{std::make_shared<const std::string>(std::move(node)), true, true} {}
 
   agent_table agents;
   /// To the agents of all nodes.
@@ -81,8 +84,8 @@ public:
       say_that_it_is_here(self, what, context);
     } else if (what.payload.match_elements<envelope>()) {
       auto& letter = what.payload.get_as<envelope>(0);
-      deliver_to(letter.to, self, what.sender, what.mid, patience(quiet_patience), letter.payload,
-                 context);
+      deliver_to(letter.to, self, {what.sender, what.mid}, patience(quiet_patience), letter.payload,
+                 [&] { return origin_of(self, what.sender, std::string{}); }, context);
     } else if (what.payload.match_elements<ready_answer>()) {
       going_out.tell(self, {what.sender, what.mid, what.stages},
                      std::move(what.payload.get_mutable_as<ready_answer>(0).what), context,
@@ -105,11 +108,28 @@ public:
     return taken;
   }
 
+  /// Returns who asks the router for something; an agent of this process may say which of its ids
+  /// it sends as. `self` is the router.
+  [[nodiscard]] origin origin_of(const caf::strong_actor_ptr& self,
+                                 const caf::strong_actor_ptr& sender,
+                                 const std::string& says) const {
+    if (!sender)
+      return {}; // perhaps from elsewhere: CAF does not say
+    if (auto there = peer_of(sender); there.id || sender->node() != self->node())
+      return {std::move(there), {}, false};
+    return {own_, agents.id_of(sender->address(), says), true};
+  }
+
+  /// The origin of what this node sends itself.
+  [[nodiscard]] origin own_origin() const {
+    return {own_, {}, true};
+  }
+
   /// Finds out where a message goes and takes it; see routes::plan().
   [[nodiscard]] route plan(caf::actor_system& sys, const recipients& to, const std::string& from,
                            const caf::message& payload) {
     return ways.plan(
-      to, from, [this](const std::string& id) { return agents.find(id) != nullptr; },
+      to, from, [this](const std::string& id) { return bool{agents.find(id)}; },
       [&] { return compat::size_of(sys, payload).value_or(routes::npos); });
   }
 
@@ -152,9 +172,9 @@ private:
       going_out.tell(self, std::move(to.by), in_our_words(std::move(what.payload)), context);
     };
     // From this process, or without a sender, it is CAF's word for what never got there.
-    if (!nodes_ || !what.sender || what.sender->node() == self->node())
+    if (!peers_ || !what.sender || what.sender->node() == self->node())
       return pending.finish(number, deliver);
-    if (auto by = nodes_(what.sender); by && pending.finish_by(*by, number, deliver))
+    if (auto by = peers_(what.sender).id; by && pending.finish_by(*by, number, deliver))
       return true;
     if (!pending.is_open(number))
       return false;
@@ -180,7 +200,8 @@ private:
         deliver_and_say(self, asks, id, each, context);
       else
         for (auto& agent : each.to)
-          deliver_to(agent, self, asks, id, patience(each.patience), each.payload, context);
+          deliver_to(agent, self, {asks, id}, patience(each.patience), each.payload,
+                     [&] { return origin_of(self, asks, each); }, context);
     }
   }
 
@@ -190,19 +211,43 @@ private:
     auto agent = agents.find(what.to.front());
     if (!agent)
       answer(self, asks, id, to_error(unknown(what.to.front())), context);
-    else if (hand_to(agent, nullptr, caf::make_message_id(), what.payload, context))
+    else if (hand_to(agent.handle, nullptr, caf::make_message_id(),
+                     message_for(agent, what.payload, [&] { return origin_of(self, asks, what); }),
+                     context))
       answer(self, asks, id, send_report{1}, context);
     else
       answer(self, asks, id, to_error(no_agent(what.to.front())), context);
   }
 
-  void deliver_to(const std::string& id, const caf::strong_actor_ptr& self,
-                  const caf::strong_actor_ptr& asks, caf::message_id request, duration wait,
-                  const caf::message& payload, compat::execution_context* context) {
+  template <class FindOrigin>
+  void deliver_to(const std::string& id, const caf::strong_actor_ptr& self, asker asks,
+                  duration wait, const caf::message& payload, const FindOrigin& find_origin,
+                  compat::execution_context* context) {
     if (auto agent = agents.find(id))
-      ask(self, agent, {asks, request}, wait, payload, context);
+      ask(self, agent.handle, std::move(asks), wait, message_for(agent, payload, find_origin),
+          context);
     else
-      answer(self, asks, request, to_error(unknown(id)), context);
+      answer(self, asks.who, asks.id, to_error(unknown(id)), context);
+  }
+
+  /// Of the peer of a link, or of this node's own process.
+  [[nodiscard]] link_peer peer_of(const caf::strong_actor_ptr& sender) const {
+    return peers_ ? peers_(sender) : link_peer{};
+  }
+
+  /// Only a member is believed about what it passes on, and about the names of its agents.
+  [[nodiscard]] origin origin_of(const caf::strong_actor_ptr& self,
+                                 const caf::strong_actor_ptr& sender, const letter& what) const {
+    auto by = origin_of(self, sender, std::string{});
+    if (!by.where.id || !by.where.is_member)
+      return by;
+    if (what.is_passed_on && what.from.empty())
+      return {};
+    if (what.is_passed_on)
+      return {{std::make_shared<const std::string>(what.from), false, by.where.is_proven}};
+    if (!what.from.empty() && ways.may_be_on(what.from, *by.where.id))
+      by.agent = what.from;
+    return by;
   }
 
   problem unknown(const std::string& agent) {
@@ -221,7 +266,8 @@ private:
   /// Of who asks by an envelope, or a service: they say nothing of it.
   static constexpr duration quiet_patience = std::chrono::minutes{1};
 
-  const node_finder nodes_;
+  const link_peer_finder peers_;
+  const link_peer own_;
   std::atomic<bool> closed_{false};
   counts counts_;
 };

@@ -79,6 +79,12 @@ public:
     return found != nullptr ? found->node : std::string{};
   }
 
+  /// Whether that agent is said to be on `node`, or nowhere: a new one may not be heard of yet.
+  [[nodiscard]] bool may_be_on(const std::string& agent, const std::string& node) const {
+    std::lock_guard guard{mutex_};
+    return places_.is_on(agent, node) || places_.count(to_agent(agent)) == 0;
+  }
+
   // -- messages ------------------------------------------------------------------------
 
   /// Finds out where a message for `who` goes and takes it. Whoever asks sends it, or says drop()

@@ -187,9 +187,20 @@ public:
     std::lock_guard guard{mutex_};
     if (stopped_)
       return;
-    if (!actor_)
-      actor_ = system_.spawn<caf::stateful_actor<detail::caller_state>, caf::hidden>();
+    begin();
     run_on_state<detail::caller_state>(actor_, std::move(job));
+  }
+
+  /// Returns false if this has stopped.
+  bool send(const caf::actor& to, caf::message what) {
+    std::lock_guard guard{mutex_};
+    if (stopped_)
+      return false;
+    begin();
+    caf::actor_cast<caf::strong_actor_ptr>(to)->enqueue(
+      caf::actor_cast<caf::strong_actor_ptr>(actor_), caf::make_message_id(), std::move(what),
+      nullptr);
+    return true;
   }
 
   bool before_stop(const std::function<void()>& job) {
@@ -213,6 +224,11 @@ public:
   }
 
 private:
+  void begin() {
+    if (!actor_)
+      actor_ = system_.spawn<caf::stateful_actor<detail::caller_state>, caf::hidden>();
+  }
+
   static void end(const caf::actor& which) {
     run_on_state<detail::caller_state>(which, [](detail::caller_state& state) { state.stop(); });
   }
@@ -242,6 +258,12 @@ TROUPE_COMPILED void caller::ask(const caf::actor& router, recipients to, durati
                 request](detail::caller_state& state) mutable {
     state.ask(router, std::move(asked), std::move(request));
   });
+}
+
+TROUPE_COMPILED bool caller::send(const caf::actor& router, recipients to, duration wait,
+                                  caf::message what) const {
+  return inside_->send(router,
+                       caf::make_message(dispatch{std::move(to), {}, wait, std::move(what)}));
 }
 
 TROUPE_COMPILED bool caller::before_stop(const std::function<void()>& job) const {

@@ -73,9 +73,8 @@ TROUPE_COMPILED problem router_client::begin(const std::function<void()>& use) c
 }
 
 TROUPE_COMPILED void router_client::send_message(recipients to, caf::message what) const {
-  static_cast<void>(begin([&] {
-    caf::anon_send(router_, dispatch{std::move(to), {}, default_wait, std::move(what)});
-  }));
+  if (router_)
+    static_cast<void>(caller_.send(router_, std::move(to), default_wait, std::move(what)));
 }
 
 TROUPE_COMPILED result<caf::message> router_client::request_message(recipients to, duration wait,

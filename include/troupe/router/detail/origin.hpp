@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+
+#include "caf/message.hpp"
+#include "caf/message_builder.hpp"
+#include "troupe/core/caf/node_finder.hpp"
+#include "troupe/router/detail/agent_table.hpp"
+#include "troupe/router/messages.hpp"
+
+namespace troupe::router::detail {
+
+/// Who sent a message, as its router knows. Copies no id.
+struct origin {
+  /// Where it began; without an id that is not known.
+  link_peer where{};
+  /// The agent there that sent it; empty if that was none.
+  std::string agent{};
+  /// Whether it began on this node.
+  bool is_here = false;
+
+  /// For letter::from.
+  [[nodiscard]] const std::string& said() const {
+    return is_here || !where.id ? agent : *where.id;
+  }
+
+  [[nodiscard]] message_info info() const {
+    return {agent, where.id ? *where.id : std::string{}, where.is_member, where.is_proven};
+  }
+};
+
+/// Returns what an agent gets of `payload`, with what `find_origin()` says in front if it wants
+/// that. An error alone stays alone, so that hand_to() refuses it. Cost: for an agent that wants it, a
+/// copy of the payload's elements and of the ids.
+template <class FindOrigin>
+caf::message message_for(const agent_table::entry& agent, const caf::message& payload,
+                         const FindOrigin& find_origin) {
+  if (!agent.takes_info || payload.match_elements<caf::error>())
+    return payload;
+  caf::message_builder both; // CAF 0.18 declares message::concat() only
+  both.append(find_origin().info());
+  both.append_from(payload, 0, payload.size());
+  return both.move_to_message();
+}
+
+} // namespace troupe::router::detail
