@@ -622,8 +622,8 @@ private:
     command->add_option("SCENARIO", sim_.scenario, "A scenario that `troupe sim list` names")
       ->required()
       ->check(cli::one_of(cli::scenario_names()));
-    command->add_option("--nodes", sim_.nodes, "Simulated nodes, 1 to 31")
-      ->check(cli::count_in(1, 31));
+    command->add_option("--nodes", sim_.nodes, "Simulated nodes, 1 to 31; of swim 3 to 1000")
+      ->check(cli::count_in(1, 1'000));
     auto* seed = command->add_option("--seed", sim_.seed, "The same seed gives the same run")
                    ->check(cli::is_seed);
     command->add_option("--seeds", sim_.seeds, "A..B: one run per seed")->excludes(seed);

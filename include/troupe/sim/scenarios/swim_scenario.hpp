@@ -45,7 +45,7 @@ struct swim_report {
 class swim_scenario {
 public:
   explicit swim_scenario(const scenario_options& how)
-    : how_(how), span_(how.span), world_(how.seed, how.nodes, how.what) {
+    : span_(how.span), world_(how.seed, how.nodes, how.what) {
     auto& all = world_.setting();
     all.options = cluster::swim_options::lan();
     all.options.revisit_every = std::chrono::seconds{5};
@@ -67,10 +67,6 @@ public:
     world_.run_until(span_);
     settle();
     return {world_.setting().violations, world_.trace(), world_.events(), deaths_};
-  }
-
-  [[nodiscard]] const scenario_options& options() const {
-    return how_;
   }
 
 private:
@@ -232,7 +228,6 @@ private:
         expect(who, killed, cluster::member_state::dead);
   }
 
-  scenario_options how_;
   duration span_;
   world<swim_process> world_;
   /// By who shows and of whom: in which life of the first, and what.
