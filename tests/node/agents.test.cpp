@@ -12,6 +12,7 @@
 
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
+#include "troupe/node/cluster_client.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -98,6 +99,25 @@ TEST_CASE("what a function of an agent throws ends that agent, and its caller is
   CHECK(log.contain("agent 'shaky' has ended, as one of its functions threw: "));
   CHECK(c.until([&] { return answer_of(c[0], "shaky") == "not_found"; }));
   CHECK(answer_of(c[0], "steady") == "hello");
+}
+
+TEST_CASE("an agent sees who sent a message", "[node][agents]") {
+  testing::cluster c{2};
+  auto who = [](const message_info& from, int) {
+    return from.node + (from.is_member ? " member" : "") + (from.is_proven ? " proven" : "");
+  };
+  REQUIRE(c[0].agent("who", who));
+  auto ask = [](auto&& messages) {
+    return messages.template request<std::string>(to_agent("who"), 5s, 1).value_or("nobody");
+  };
+  REQUIRE(c.until([&] { return c[1].find("who").has_value(); }));
+  for (auto each : {std::size_t{0}, std::size_t{1}})
+    CHECK(ask(c[each]) == to_string(c[each].id()) + " member proven");
+  auto client = c.connect(0);
+  REQUIRE(client);
+  auto seen = ask((*client)->messages());
+  CHECK_THAT(seen, !ContainsSubstring("member") && ContainsSubstring(" proven"));
+  CHECK(seen.size() > std::string{" proven"}.size());
 }
 
 TEST_CASE("what is no name is refused at once", "[node][agents]") {
