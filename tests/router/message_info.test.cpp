@@ -58,12 +58,9 @@ std::string told(const message_info& from) {
 /// node. Other actors stand for routers and clients behind links.
 struct asked_router : test::live_system<caf::id_block::troupe_router> {
   std::shared_ptr<known_peers> peers = std::make_shared<known_peers>();
-  router_access here{sys,
-                     "n1",
-                     {},
-                     {[](const std::string&) {}, [](const std::string&) {}},
-                     {},
-                     [all = peers](const caf::strong_actor_ptr& who) { return all->of(who); }};
+  router_access here{sys, "n1",
+                     {},  {[](const std::string&) {}, [](const std::string&) {}},
+                     {},  [all = peers](const caf::strong_actor_ptr& who) { return all->of(who); }};
   std::vector<caf::actor> started;
   caf::actor asked = add(here, "asked", true);
 
@@ -97,18 +94,16 @@ struct asked_router : test::live_system<caf::id_block::troupe_router> {
     });
     started.push_back(made);
     auto handle = caf::actor_cast<caf::strong_actor_ptr>(made);
-    REQUIRE(on(where, [=](router_state& state) {
-              return state.add_agent(id, handle, takes_info);
-            }).code
-            == errc::none);
+    REQUIRE(
+      on(where, [=](router_state& state) { return state.add_agent(id, handle, takes_info); }).code
+      == errc::none);
     return made;
   }
 
   /// An actor behind a link.
   caf::actor behind(link_peer there) {
-    auto made = sys.spawn([](caf::event_based_actor*) -> caf::behavior {
-      return {[](caf::ok_atom) {}};
-    });
+    auto made
+      = sys.spawn([](caf::event_based_actor*) -> caf::behavior { return {[](caf::ok_atom) {}}; });
     started.push_back(made);
     peers->enter(made, std::move(there));
     return made;
@@ -119,12 +114,11 @@ struct asked_router : test::live_system<caf::id_block::troupe_router> {
     auto answer = std::make_shared<std::promise<std::string>>();
     run_on(caf::actor_cast<caf::strong_actor_ptr>(who), [=] {
       auto* self = caf::actor_cast<caf::event_based_actor*>(who);
-      compat::ask(self, caf::actor_cast<caf::strong_actor_ptr>(whom), what,
-                  [answer](caf::message& said) {
-                    answer->set_value(said.match_elements<std::string>()
-                                        ? said.get_as<std::string>(0)
-                                        : "none: " + to_string(said));
-                  });
+      compat::ask(
+        self, caf::actor_cast<caf::strong_actor_ptr>(whom), what, [answer](caf::message& said) {
+          answer->set_value(said.match_elements<std::string>() ? said.get_as<std::string>(0)
+                                                               : "none: " + to_string(said));
+        });
     });
     return answer->get_future().get();
   }
@@ -147,7 +141,7 @@ struct asked_router : test::live_system<caf::id_block::troupe_router> {
       auto added = one.add(self->context(), what);
       compat::when_answered(self, id, [answer](const caf::message& said) {
         answer->set_value(said.match_elements<std::string>() ? said.get_as<std::string>(0)
-                                                              : "none: " + to_string(said));
+                                                             : "none: " + to_string(said));
       });
       if (added == bundle::added::yes)
         caf::actor_cast<caf::strong_actor_ptr>(here.handle())
@@ -194,9 +188,9 @@ TEST_CASE_METHOD(asked_router, "in one process an agent is known by its actor", 
   auto agent = add(here, "own", false);
   CHECK(ask_as(agent) == "n1/own member proven");
   CHECK(ask_as(agent, "asked") == "n1/own member proven");
-  REQUIRE(on(here, [handle = caf::actor_cast<caf::strong_actor_ptr>(agent)](router_state& state) {
-            return state.add_agent("second", handle);
-          }).code
+  REQUIRE(on(here, [handle = caf::actor_cast<caf::strong_actor_ptr>(agent)](
+                     router_state& state) { return state.add_agent("second", handle); })
+            .code
           == errc::none);
   CHECK(ask_as(agent, "second") == "n1/second member proven");
   router_client program{sys, here.handle()};
@@ -219,17 +213,19 @@ TEST_CASE_METHOD(asked_router, "in one process an agent is known by its actor", 
 
 TEST_CASE_METHOD(asked_router, "a router says who sent what it passes on", "[router]") {
   auto far = add(here, "far", true);
-  router_access there{sys, "n2", {}, {[](const std::string&) {}, [](const std::string&) {}}, {},
-                      [all = peers](const caf::strong_actor_ptr& who) { return all->of(who); }};
+  router_access there{
+    sys, "n2",
+    {},  {[](const std::string&) {}, [](const std::string&) {}},
+    {},  [all = peers](const caf::strong_actor_ptr& who) { return all->of(who); }};
   peers->enter(there.handle(), peer_named("n2", true));
   there.run([entry = caf::actor_cast<caf::strong_actor_ptr>(here.handle())](router_state& state) {
     state.places().put({"asked", "n1"});
     state.link_up("n1", 1, entry);
   });
   auto ask_there = [&](const caf::actor& who, const std::string& from = {}) {
-    return ask_as(who, there.handle(),
-                  caf::make_message(
-                    dispatch{to_agent("asked"), from, 10s, caf::make_message("x"s)}));
+    return ask_as(
+      who, there.handle(),
+      caf::make_message(dispatch{to_agent("asked"), from, 10s, caf::make_message("x"s)}));
   };
   auto agent = add(there, "theirs", false);
   auto program = behind({});

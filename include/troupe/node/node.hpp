@@ -174,9 +174,10 @@ public:
   /// Makes an agent from functions, one for each type of message. The answer is what the function
   /// returns: a value, a result<T>, or a pending<T>, which is answered later, while other messages
   /// are handled. A function may take an agent_context& first, to act as its agent, and a const
-  /// message_info& first or behind that, to see who sent the message. They run one at a time. The agent ends with the node, by remove_agent(), or by agent_context::quit(). A
-  /// function that throws ends it as well: the caller gets errc::failed with the text of the
-  /// exception, and node_options::log a line.
+  /// message_info& first or behind that, to see who sent the message. They run one at a time. The
+  /// agent ends with the node, by remove_agent(), or by agent_context::quit(). A function that
+  /// throws ends it as well: the caller gets errc::failed with the text of the exception, and
+  /// node_options::log a line.
   template <class... Functions>
   requires(sizeof...(Functions) > 0) result<void> agent(const std::string& id,
                                                         const agent_options& how,

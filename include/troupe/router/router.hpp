@@ -502,14 +502,9 @@ private:
       where.bytes -= some.bytes;
       fire(some, from, payload);
     }
-    if (enclose(where, {word::nothing,
-                        0,
-                        std::move(where.agents),
-                        from.said(),
-                        payload,
-                        {},
-                        {},
-                        !from.is_here})
+    if (enclose(
+          where,
+          {word::nothing, 0, std::move(where.agents), from.said(), payload, {}, {}, !from.is_here})
           .code
         != errc::none)
       ++counts_.refused;

@@ -84,8 +84,9 @@ public:
       say_that_it_is_here(self, what, context);
     } else if (what.payload.match_elements<envelope>()) {
       auto& letter = what.payload.get_as<envelope>(0);
-      deliver_to(letter.to, self, {what.sender, what.mid}, patience(quiet_patience), letter.payload,
-                 [&] { return origin_of(self, what.sender, std::string{}); }, context);
+      deliver_to(
+        letter.to, self, {what.sender, what.mid}, patience(quiet_patience), letter.payload,
+        [&] { return origin_of(self, what.sender, std::string{}); }, context);
     } else if (what.payload.match_elements<ready_answer>()) {
       going_out.tell(self, {what.sender, what.mid, what.stages},
                      std::move(what.payload.get_mutable_as<ready_answer>(0).what), context,
@@ -200,8 +201,9 @@ private:
         deliver_and_say(self, asks, id, each, context);
       else
         for (auto& agent : each.to)
-          deliver_to(agent, self, {asks, id}, patience(each.patience), each.payload,
-                     [&] { return origin_of(self, asks, each); }, context);
+          deliver_to(
+            agent, self, {asks, id}, patience(each.patience), each.payload,
+            [&] { return origin_of(self, asks, each); }, context);
     }
   }
 

@@ -30,8 +30,8 @@ struct origin {
 };
 
 /// Returns what an agent gets of `payload`, with what `find_origin()` says in front if it wants
-/// that. An error alone stays alone, so that hand_to() refuses it. Cost: for an agent that wants it, a
-/// copy of the payload's elements and of the ids.
+/// that. An error alone stays alone, so that hand_to() refuses it. Cost: for an agent that wants
+/// it, a copy of the payload's elements and of the ids.
 template <class FindOrigin>
 caf::message message_for(const agent_table::entry& agent, const caf::message& payload,
                          const FindOrigin& find_origin) {
