@@ -66,7 +66,7 @@ TEST_CASE("in each round each member is pinged once, one in each period", "[node
   }
   for (auto& name : names) {
     CHECK(pinged[Member::id(name)] == 3);
-    CHECK(it.state_of(name) == member_state::alive);
+    CHECK(it.state_of(name) == member_status::alive);
   }
 }
 
@@ -89,9 +89,9 @@ TEST_CASE_METHOD(among_others, "who does not answer is pinged by others, and ove
   CHECK(links.front().whom == id("a"));
   CHECK(links.front().wait == 500ms);
   pass(500ms - 1ns);
-  CHECK(state_of("a") == member_state::alive);
+  CHECK(state_of("a") == member_status::alive);
   pass(1ns);
-  CHECK(state_of("a") == member_state::suspect);
+  CHECK(state_of("a") == member_status::suspect);
   auto shown = take<swim::shows>();
   REQUIRE(shown.size() == 1);
   CHECK(shown.front().by == id("self"));
@@ -114,7 +114,7 @@ TEST_CASE_METHOD(among_others, "an answer, whichever way it comes, ends the ping
     step(swim::reached{number, true});
   CHECK(take<swim::no_datagrams>().size() == (way == "link" ? 1 : 0));
   pass(600ms);
-  CHECK(state_of("a") == member_state::alive);
+  CHECK(state_of("a") == member_status::alive);
 }
 
 TEST_CASE_METHOD(among_others, "who has spoken meanwhile is not accused for an old ping",
@@ -123,7 +123,7 @@ TEST_CASE_METHOD(among_others, "who has spoken meanwhile is not accused for an o
   pass(900ms);
   hear("b", {told_itself{said("a", {1, 1})}});
   pass(100ms);
-  CHECK(state_of("a") == member_state::alive);
+  CHECK(state_of("a") == member_status::alive);
 }
 
 TEST_CASE_METHOD(among_others, "nobody answers for another who was not asked", "[node][swim]") {
@@ -140,7 +140,7 @@ TEST_CASE_METHOD(among_others, "nobody answers for another who was not asked", "
   step(swim::reached{number, false});
   step(swim::reached{number + 1, true});
   pass(500ms);
-  CHECK(state_of("a") == member_state::suspect);
+  CHECK(state_of("a") == member_status::suspect);
 }
 
 TEST_CASE_METHOD(among_others, "a helper tells what comes of its ping", "[node][swim]") {
@@ -169,7 +169,7 @@ TEST_CASE_METHOD(among_others, "a helper tells what comes of its ping", "[node][
     REQUIRE(told.size() == 1);
     CHECK(told.front().first == id("b"));
     CHECK(told.front().second.number == 77);
-    CHECK(state_of("a") == member_state::alive); // that is for b to say
+    CHECK(state_of("a") == member_status::alive); // that is for b to say
   }
   SECTION("it does not know the member") {
     mail("b", swim_ping_request{78, id("stranger")});
@@ -212,7 +212,7 @@ TEST_CASE_METHOD(among_others, "what it could not send counts against itself, an
   CHECK(take<swim::reach>().size() == 1);
   step(swim::reached{number, true});
   pass(3s);
-  CHECK(state_of("a") == member_state::alive);
+  CHECK(state_of("a") == member_status::alive);
 }
 
 // -- suspects ----------------------------------------------------------------------------------
@@ -227,10 +227,10 @@ TEST_CASE_METHOD(among_others, "the more agree, the less time a suspect has", "[
   std::vector<std::string> others{"c", "d", "self"};
   for (auto each = 0; each < agree; ++each)
     hear("b", {accusation{id("a"), {1, 0}, id(others[static_cast<std::size_t>(each)]), false}});
-  accuse("b", "a");                              // the same again is no news
-  while (state_of("a") == member_state::suspect) // it answers this one, and contradicts nowhere
+  accuse("b", "a");                               // the same again is no news
+  while (state_of("a") == member_status::suspect) // it answers this one, and contradicts nowhere
     pass(1ms);
-  CHECK(state_of("a") == member_state::dead);
+  CHECK(state_of("a") == member_status::dead);
   CHECK(now - began >= span - 2ms);
   CHECK(now - began <= span + 2ms);
 }
@@ -239,12 +239,12 @@ TEST_CASE("where nobody else could agree a suspect has no more time than need be
   Member it{quiet()};
   it.knows({"a"});
   it.silent.insert(Member::id("a"));
-  while (it.state_of("a") == member_state::alive)
+  while (it.state_of("a") == member_status::alive)
     it.pass(1ms);
   it.pass(2s - 2ms);
-  CHECK(it.state_of("a") == member_state::suspect);
+  CHECK(it.state_of("a") == member_status::suspect);
   it.pass(2ms);
-  CHECK(it.state_of("a") == member_state::dead);
+  CHECK(it.state_of("a") == member_status::dead);
 }
 
 TEST_CASE_METHOD(among_others, "what was said before, by the same, is not told again",
@@ -262,12 +262,12 @@ TEST_CASE_METHOD(among_others, "what was said before, by the same, is not told a
 
 TEST_CASE_METHOD(among_others, "a suspect that contradicts in time is alive", "[node][swim]") {
   accuse("b", "a");
-  CHECK(state_of("a") == member_state::suspect);
+  CHECK(state_of("a") == member_status::suspect);
   hear("c", {told_itself{said("a", {1, 1})}});
-  CHECK(state_of("a") == member_state::alive);
+  CHECK(state_of("a") == member_status::alive);
   accuse("b", "a"); // of what it said before
   accuse("b", "a", true);
-  CHECK(state_of("a") == member_state::alive);
+  CHECK(state_of("a") == member_status::alive);
   pass(1ms);
   hear("c", {told_itself{said("a", {1, 0})}});
   CHECK(it().find(id("a"))->when == incarnation{1, 1});
@@ -276,20 +276,20 @@ TEST_CASE_METHOD(among_others, "a suspect that contradicts in time is alive", "[
 TEST_CASE_METHOD(among_others, "the dead come back with what they say later, and only with that",
                  "[node][swim]") {
   accuse("b", "a", true);
-  CHECK(state_of("a") == member_state::dead);
+  CHECK(state_of("a") == member_status::dead);
   CHECK(it().present() == 4);
   hear("b", {told_itself{said("a", {1, 0})}});
   accuse("c", "a");
-  CHECK(state_of("a") == member_state::dead);
+  CHECK(state_of("a") == member_status::dead);
   hear("b", {told_itself{said("a", {2, 0})}});
-  CHECK(state_of("a") == member_state::alive);
+  CHECK(state_of("a") == member_status::alive);
   CHECK(it().present() == 5);
 }
 
 TEST_CASE_METHOD(among_others, "of a life that nobody has spoken of nothing is believed, and asked",
                  "[node][swim]") {
   accuse("b", "a", true, {7, 3});
-  CHECK(state_of("a") == member_state::alive);
+  CHECK(state_of("a") == member_status::alive);
   auto asked = take<swim::ask>();
   REQUIRE(asked.size() == 1);
   CHECK(asked.front().whom == id("a"));
@@ -300,7 +300,7 @@ TEST_CASE_METHOD(among_others, "of a life that nobody has spoken of nothing is b
   CHECK(it().find(id("a"))->when == incarnation{7, 3});
   hear("b", {accusation{id("a"), {7, 3}, id("stranger"), true}});
   hear("b", {accusation{id("a"), {7, 3}, id("a"), true}}); // it would not say so
-  CHECK(state_of("a") == member_state::alive);
+  CHECK(state_of("a") == member_status::alive);
 }
 
 TEST_CASE_METHOD(among_others, "a suspect hears of it with each mail", "[node][swim]") {
@@ -366,10 +366,10 @@ TEST_CASE_METHOD(among_others, "who leaves says so, judges nobody and contradict
     silent.insert(id(name));
   pass(30s);
   for (auto name : {"b", "c", "d"})
-    CHECK(state_of(name) == member_state::alive);
+    CHECK(state_of(name) == member_status::alive);
   CHECK(take<swim::sign>().empty());
   for (auto name : {"a", "b", "c", "d"})
-    CHECK(state_of(name) != member_state::dead);
+    CHECK(state_of(name) != member_status::dead);
 }
 
 TEST_CASE_METHOD(among_others, "a node that moves says so", "[node][swim]") {
@@ -395,11 +395,11 @@ TEST_CASE_METHOD(among_others, "a node that was stopped judges nobody by what it
   auto before = it().doubt();
   now += 1min; // and nothing was done
   pass(1ms);
-  CHECK(state_of("a") == member_state::suspect);
-  CHECK(state_of("c") == member_state::alive);
+  CHECK(state_of("a") == member_status::suspect);
+  CHECK(state_of("c") == member_status::alive);
   CHECK(it().doubt() > before);
   hear("b", {told_itself{said("a", {1, 1})}});
-  CHECK(state_of("a") == member_state::alive);
+  CHECK(state_of("a") == member_status::alive);
 }
 
 // -- doubt -------------------------------------------------------------------------------------
@@ -436,7 +436,7 @@ TEST_CASE_METHOD(among_others, "helpers that say that they hear nothing either c
   for (auto& [to, what] : helpers)
     step(swim::heard{to, {swim_nack{number}, {}}});
   pass(500ms);
-  CHECK(state_of("a") == member_state::suspect);
+  CHECK(state_of("a") == member_status::suspect);
   CHECK(it().doubt() == 0);
 }
 
@@ -447,7 +447,7 @@ TEST_CASE("without helpers a ping that fails costs one doubt, up to a bound", "[
   it.knows({"a"});
   it.silent.insert(Member::id("a"));
   for (auto each : {1U, 2U, 2U}) {
-    while (it.state_of("a") == member_state::alive)
+    while (it.state_of("a") == member_status::alive)
       it.pass(1ms);
     CHECK(it.it().doubt() == each);
     auto seconds = static_cast<std::uint32_t>(it.now.time_since_epoch() / 1s);
@@ -470,7 +470,7 @@ TEST_CASE_METHOD(among_others, "strangers are asked about, at who spoke of them"
   CHECK(take<swim::ask>().size() == 1);
   out.clear();
   step(swim::introduced{key("e"), said("e"), false});
-  CHECK(state_of("e") == member_state::alive);
+  CHECK(state_of("e") == member_status::alive);
   mail("b", swim_ping{1});
   CHECK(said_of(*this, "e").size() == 1); // as a rumour it is to be passed on
 }
@@ -479,7 +479,7 @@ TEST_CASE_METHOD(among_others, "whom a comparison has shown is no news", "[node]
   step(swim::told{id("b"), {told_itself{said("e")}}});
   CHECK(take<swim::ask>().size() == 1);
   step(swim::introduced{key("e"), said("e")});
-  CHECK(state_of("e") == member_state::alive);
+  CHECK(state_of("e") == member_status::alive);
   mail("b", swim_ping{1});
   CHECK(said_of(*this, "e").empty());
 }
@@ -546,15 +546,15 @@ TEST_CASE_METHOD(among_others, "who leaves is not dead, and stays away until its
                  "[node][swim]") {
   accuse("b", "a");
   hear("b", {told_itself{said("a", {1, 0}, true)}});
-  CHECK(state_of("a") == member_state::left);
+  CHECK(state_of("a") == member_status::left);
   accuse("c", "a", true);
   hear("c", {told_itself{said("a", {1, 0})}});
   CHECK(take<swim::complain>().empty()); // that was so, once
-  CHECK(state_of("a") == member_state::left);
+  CHECK(state_of("a") == member_status::left);
   pass(1min);
-  CHECK(state_of("a") == member_state::left);
+  CHECK(state_of("a") == member_status::left);
   hear("c", {told_itself{said("a", {2, 0})}});
-  CHECK(state_of("a") == member_state::alive);
+  CHECK(state_of("a") == member_status::alive);
 }
 
 // -- rumours -----------------------------------------------------------------------------------
@@ -687,9 +687,9 @@ TEST_CASE("the dead are tried now and then, and compared with when they answer",
   it.knows({"a", "b"});
   it.silent.insert(Member::id("a"));
   it.accuse("a", "a"); // nobody accuses itself
-  CHECK(it.state_of("a") == member_state::alive);
+  CHECK(it.state_of("a") == member_status::alive);
   it.accuse("b", "a", true);
-  CHECK(it.state_of("a") == member_state::dead);
+  CHECK(it.state_of("a") == member_status::dead);
   it.pass(30s - 1ns);
   auto to_a = [&] {
     auto all = it.sent<swim_ping>();
@@ -705,7 +705,7 @@ TEST_CASE("the dead are tried now and then, and compared with when they answer",
   auto wanted = it.take<swim::sync>();
   REQUIRE(wanted.size() == 1);
   CHECK(wanted.front().with == Member::id("a"));
-  CHECK(it.state_of("a") == member_state::dead); // until it says so itself
+  CHECK(it.state_of("a") == member_status::dead); // until it says so itself
 }
 
 TEST_CASE("who is gone for long is forgotten", "[node][swim]") {
@@ -716,7 +716,7 @@ TEST_CASE("who is gone for long is forgotten", "[node][swim]") {
   it.accuse("b", "a", true);
   it.hear("a", {told_itself{Member::said("b", {1, 0}, true)}});
   it.pass(24h - 1min);
-  CHECK(it.state_of("a") == member_state::dead);
+  CHECK(it.state_of("a") == member_status::dead);
   it.pass(1h + 2min);
   CHECK_FALSE(it.state_of("a"));
   CHECK_FALSE(it.state_of("b"));

@@ -16,7 +16,7 @@
 namespace troupe::test {
 
 using cluster::accusation;
-using cluster::member_state;
+using cluster::member_status;
 using cluster::swim;
 
 /// One member of a cluster, as the others hear it. It answers nothing by itself, but that what it
@@ -117,7 +117,7 @@ public:
     return found;
   }
 
-  [[nodiscard]] std::optional<member_state> state_of(const std::string& name) const {
+  [[nodiscard]] std::optional<member_status> state_of(const std::string& name) const {
     auto found = it_.find(id(name));
     return found ? std::optional{found->state} : std::nullopt;
   }

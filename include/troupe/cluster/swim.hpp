@@ -143,7 +143,7 @@ public:
   struct shows {
     node_id who;
     incarnation when;
-    member_state is{};
+    member_status is{};
     node_id by;
     std::string address;
   };
@@ -228,7 +228,7 @@ public:
   // -- what it knows ---------------------------------------------------------------------
 
   struct view {
-    member_state state{};
+    member_status state{};
     incarnation when{};
     std::string address{};
   };
@@ -250,7 +250,7 @@ public:
     return introduced{found->second.key, found->second.told, false};
   }
 
-  /// Calls `use(const node_id&, member_state)` for each member but this one.
+  /// Calls `use(const node_id&, member_status)` for each member but this one.
   template <class Use>
   void for_each(Use use) const {
     for (auto& [node, each] : members_)
@@ -288,7 +288,7 @@ public:
         continue;
       }
       found.emplace_back(told_itself{next->second.told});
-      if (next->second.is == member_state::suspect || next->second.is == member_state::dead)
+      if (next->second.is == member_status::suspect || next->second.is == member_status::dead)
         found.emplace_back(rumour_of(next->first, next->second));
       last = next++->first;
     }
@@ -305,7 +305,7 @@ public:
     std::size_t here = 0;
     std::size_t suspects = 0;
     for (auto& [node, each] : members_) {
-      auto is_suspect = each.is == member_state::suspect;
+      auto is_suspect = each.is == member_status::suspect;
       here += is_here(each) ? 1 : 0;
       suspects += is_suspect ? 1 : 0;
       expect(node != own_.node, "this node is a member of its own");
@@ -329,7 +329,7 @@ private:
   struct member {
     public_key key{};
     signed_statement told{};
-    member_state is = member_state::alive;
+    member_status is = member_status::alive;
     /// Who has accused it last.
     node_id by{};
     std::optional<suspicion> doubts{};
@@ -369,7 +369,7 @@ private:
   };
 
   static bool is_here(const member& who) {
-    return who.is == member_state::alive || who.is == member_state::suspect;
+    return who.is == member_status::alive || who.is == member_status::suspect;
   }
 
   // -- this node itself ------------------------------------------------------------------
@@ -525,7 +525,7 @@ private:
   void ask_others(std::uint32_t number, probe& each) {
     each.is_indirect = true;
     for (auto& helper : some(options_.helpers, [&](const members::value_type& who) {
-           return who.second.is == member_state::alive && who.first != each.whom;
+           return who.second.is == member_status::alive && who.first != each.whom;
          })) {
       each.asked.insert(helper->first);
       each.had_help = true;
@@ -563,7 +563,7 @@ private:
     if (found == members_.end())
       return;
     found->second.probe = 0;
-    if (found->second.is == member_state::dead)
+    if (found->second.is == member_status::dead)
       out_->push_back(sync{found->first}); // each may know of many that the other lost, too
   }
 
@@ -698,7 +698,7 @@ private:
     auto made = members_.emplace(said.node, member{what.key, what.what}).first;
     join_round(made);
     ++present_;
-    become(made, said.leaves ? member_state::left : member_state::alive, said.node);
+    become(made, said.leaves ? member_status::left : member_status::alive, said.node);
     if (is_news)
       spread(told_itself{what.what});
     if (is_first)
@@ -725,7 +725,7 @@ private:
     auto& known = found->second;
     auto& before = known.told.what;
     auto is_news = said.when > before.when
-                   || (said.when == before.when && said.leaves && known.is != member_state::left);
+                   || (said.when == before.when && said.leaves && known.is != member_status::left);
     if (planted_flaw == flaw::old_incarnation_wins)
       is_news = said != before;
     auto contradicts = !is_news && said.when == before.when && !before.leaves && said != before;
@@ -736,7 +736,7 @@ private:
     if (contradicts)
       return out_->push_back(complain{said.node, "says different things to different members"});
     known.told = what.what;
-    become(found, said.leaves ? member_state::left : member_state::alive, said.node);
+    become(found, said.leaves ? member_status::left : member_status::alive, said.node);
     spread(what);
   }
 
@@ -758,11 +758,11 @@ private:
     if (what.is_dead) {
       if (!is_here(whom))
         return;
-      become(found, member_state::dead, what.by);
+      become(found, member_status::dead, what.by);
       return spread(what);
     }
-    if (whom.is == member_state::alive)
-      become(found, member_state::suspect, what.by);
+    if (whom.is == member_status::alive)
+      become(found, member_status::suspect, what.by);
     else if (!whom.doubts || !whom.doubts->agree(what.by, options_))
       return;
     await_death(found);
@@ -794,14 +794,14 @@ private:
     accuse({who, whom.told.what.when, own_.node, true});
   }
 
-  void become(members::iterator who, member_state is, const node_id& by) {
+  void become(members::iterator who, member_status is, const node_id& by) {
     auto& each = who->second;
     auto was_here = is_here(each);
     suspected_.erase({each.dead_at, who->first});
     each.doubts.reset();
     each.is = is;
     each.by = by;
-    if (is == member_state::suspect)
+    if (is == member_status::suspect)
       each.doubts.emplace(now_, by);
     if (was_here && !is_here(each)) {
       each.gone = now_;
@@ -813,7 +813,7 @@ private:
   }
 
   static rumour rumour_of(const node_id& node, const member& what) {
-    return accusation{node, what.told.what.when, what.by, what.is == member_state::dead};
+    return accusation{node, what.told.what.when, what.by, what.is == member_status::dead};
   }
 
   /// Who spoke of it, or of what it has said since, can say who it is.
@@ -862,7 +862,7 @@ private:
     auto room = options_.max_mail - std::min(options_.max_mail, to_bytes(what).size());
     auto& [node, known] = to;
     if (options_.tells_suspects
-        && (known.is == member_state::suspect || known.is == member_state::dead)) {
+        && (known.is == member_status::suspect || known.is == member_status::dead)) {
       what.rumours.push_back(rumour_of(node, known));
       room -= std::min(room, to_bytes(what.rumours.back()).size());
     }
@@ -892,7 +892,7 @@ private:
       span = span / 65'536 * static_cast<std::int64_t>(log2_of(present()) - (4U << 16U));
     sync_at_ = now_ + span;
     for (auto& each : some(
-           1, [](const members::value_type& who) { return who.second.is == member_state::alive; }))
+           1, [](const members::value_type& who) { return who.second.is == member_status::alive; }))
       out_->push_back(sync{each->first});
   }
 
@@ -905,7 +905,7 @@ private:
     for (auto& each : old)
       forget(each);
     for (auto& each : some(1, [](const members::value_type& who) {
-           return who.second.is == member_state::dead && who.second.probe == 0;
+           return who.second.is == member_status::dead && who.second.probe == 0;
          }))
       ping(each);
   }

@@ -30,7 +30,7 @@ struct incarnation {
 };
 
 /// How a member stands. The numbers go over the wire.
-enum class member_state : std::uint8_t {
+enum class member_status : std::uint8_t {
   alive = 0,
   /// It has not answered, and may contradict.
   suspect = 1,
@@ -40,15 +40,15 @@ enum class member_state : std::uint8_t {
   left = 3,
 };
 
-constexpr std::string_view name_of(member_state state) noexcept {
+constexpr std::string_view name_of(member_status state) noexcept {
   switch (state) {
-    case member_state::alive:
+    case member_status::alive:
       return "alive";
-    case member_state::suspect:
+    case member_status::suspect:
       return "suspect";
-    case member_state::dead:
+    case member_status::dead:
       return "dead";
-    case member_state::left:
+    case member_status::left:
       return "left";
   }
   return "unknown";

@@ -106,6 +106,7 @@ void start() {
   how.services.add<ticket_service>("tickets");
   auto me = node::start(how).value();
   me.agent("greeter", [](const take_ticket&) -> result<receipt> { return receipt{}; }).value();
+  me.agent("informed", [](const message_info& who, int) { return who.from; }).value();
   me.agent("named", [](agent_context& self, int) { return self.id(); }).value();
 #ifdef AGENT_TAKES
   me.agent("taker", [](const unknown&) {}).value();
@@ -113,6 +114,14 @@ void start() {
 #ifdef AGENT_TAKES_TWICE
   me.agent(
       "twice", [](int) { return 1; }, [](agent_context&, const int&) { return 2; })
+    .value();
+#endif
+#ifdef AGENT_TAKES_INFO_LAST
+  me.agent("taker", [](int, const message_info&) {}).value();
+#endif
+#ifdef TYPED_AGENT_TAKES_INFO
+  me.agent<caf::typed_actor<caf::result<int>(int)>>("typed",
+                                                    [](const message_info&, int x) { return x; })
     .value();
 #endif
 #ifdef AGENT_GIVES

@@ -129,15 +129,15 @@ private:
     auto place = world_.setting().nodes.at(what.who);
     auto is_killed = killed_.contains(place) && world_.at(place) == nullptr;
     auto since = world_.now() - killed_at_;
-    if (what.is == cluster::member_state::suspect) {
+    if (what.is == cluster::member_status::suspect) {
       found_.false_suspicions += is_killed ? 0 : 1;
       if (is_killed && world_.setting().nodes.at(what.by) == who) {
         auto sent = std::max(since - how_.swim.period, duration::zero());
         first_failed_.try_emplace(place, static_cast<std::uint64_t>(sent / how_.swim.period) + 1);
       }
-    } else if (what.is == cluster::member_state::dead && is_killed) {
+    } else if (what.is == cluster::member_status::dead && is_killed) {
       found_.known_after.push_back(since);
-    } else if (what.is == cluster::member_state::dead && !starved_.contains(place)) {
+    } else if (what.is == cluster::member_status::dead && !starved_.contains(place)) {
       ++found_.false_deaths;
       wronged_.insert(place);
     }

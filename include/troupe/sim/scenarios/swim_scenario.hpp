@@ -169,7 +169,7 @@ private:
       is_said = is_said || (when == what.when && address == what.address);
     if (!is_said)
       all.broken(name_of(who) + " shows what " + name_of(place) + " has never said");
-    if (what.is != cluster::member_state::dead)
+    if (what.is != cluster::member_status::dead)
       return;
     ++deaths_;
     if (place == leaver_)
@@ -184,7 +184,7 @@ private:
       world_.setting().broken(name_of(which) + ": " + each);
   }
 
-  void expect(process_id who, process_id of, cluster::member_state is) {
+  void expect(process_id who, process_id of, cluster::member_status is) {
     auto known = world_.at(who)->it().find(node_of(of));
     if (!known || known->state != is)
       world_.setting().broken(name_of(who) + " shows " + name_of(of) + ' '
@@ -205,7 +205,7 @@ private:
     for (process_id who = 0; who < world_.size(); ++who)
       for (process_id of = 0; of < world_.size(); ++of)
         if (who != of)
-          expect(who, of, cluster::member_state::alive);
+          expect(who, of, cluster::member_status::alive);
     auto killed = any();
     leaver_ = (killed + 1) % world_.size();
     auto moves = (killed + 2) % world_.size();
@@ -215,7 +215,7 @@ private:
     for (process_id who = 0; who < world_.size(); ++who) {
       if (who == leaver_)
         continue; // nobody tells it news any more
-      expect(who, leaver_, cluster::member_state::left);
+      expect(who, leaver_, cluster::member_status::left);
       auto known = world_.at(who)->it().find(node_of(moves));
       if (who != moves && (!known || known->address != "p" + std::to_string(moves) + ":moved"))
         world_.setting().broken(name_of(who) + " does not know where " + name_of(moves) + " is");
@@ -225,7 +225,7 @@ private:
     world_.run_until(span_ + patience + news + detection);
     for (process_id who = 0; who < world_.size(); ++who)
       if (who != killed && who != leaver_)
-        expect(who, killed, cluster::member_state::dead);
+        expect(who, killed, cluster::member_status::dead);
   }
 
   duration span_;
