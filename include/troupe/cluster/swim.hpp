@@ -827,7 +827,8 @@ private:
              return now_ - each.second.asked >= patience;
            }) == 0)
       return;
-    auto is_news = !compares_ || (found != strangers_.end() && found->second.is_news);
+    auto is_news = !compares_ || whom == from
+                   || (found != strangers_.end() && found->second.is_news);
     strangers_.insert_or_assign(whom, stranger{now_, is_news});
     out_->push_back(ask{whom, from});
   }

@@ -1,0 +1,304 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/cluster/member_card.hpp"
+#include "troupe/cluster/swim.hpp"
+#include "troupe/cluster/swim_types.hpp"
+#include "troupe/core/codec.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/memory_budget.hpp"
+#include "troupe/core/signature.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/security/datagram_book.hpp"
+
+namespace troupe::cluster {
+
+/// What a node needs to be a member: who it is, and what it shows others of that.
+struct sealed_swim_setup {
+  public_key key{};
+  /// Its present life.
+  boot_number boot = 0;
+  /// The keys of that life, offered to others in the card.
+  security::key_agreement agreement;
+  security::boot_salt salt{};
+  /// Made with `key`: of the offer_of_life that these make.
+  signature of_offers{};
+  /// In PEM; empty with insecure links.
+  std::string certificate{};
+  swim_options swim{};
+};
+
+/// A node among the members of its cluster: what `swim` does, in datagrams that only the one reads
+/// to whom they go.
+///
+/// - First contact is a link: over it members exchange their cards, and pass on those of others.
+///   What is in a card is signed by the node that it is of. So nobody speaks for another.
+/// - Who is heard of in a later life than the card that is known is asked for by its present one.
+/// - A peer that cannot read what this node sends has started again, or has missed that this one
+///   has: they exchange cards again.
+///
+/// Steps like any machine; deterministic but for the keys. No snapshot: a node that starts again
+/// asks the others. Not thread-safe. Cost of a step: that of `swim`, and about 2 us for a datagram;
+/// of a card two signatures, about 0.3 ms.
+///
+/// It counts on its host for what `swim` does.
+class sealed_swim {
+public:
+  // -- events ----------------------------------------------------------------------------
+
+  /// A card has come over a link, and its node may be a member: if there are certificates, that in
+  /// the card is the node's own.
+  struct met {
+    member_card card;
+    /// Others may not know it yet.
+    bool is_news = true;
+  };
+
+  /// A datagram has come.
+  struct arrived {
+    std::string datagram;
+  };
+
+  /// The certificate of this node is another one from here on, in PEM.
+  struct certified {
+    std::string certificate;
+  };
+
+  using event = std::variant<met, arrived, certified, swim::begin, swim::moved, swim::stated,
+                             swim::told, swim::reached, swim::doubted, swim::not_sent, swim::leave>;
+
+  // -- effects ---------------------------------------------------------------------------
+
+  struct send {
+    node_id to;
+    std::string address;
+    std::string datagram;
+  };
+
+  /// Send it back to where the datagram of this step came from.
+  struct reply {
+    std::string datagram;
+  };
+
+  /// Exchange cards with that member, over a link.
+  struct introduce {
+    node_id to;
+  };
+
+  using effect
+    = std::variant<send, reply, introduce, swim::reach, swim::sign, swim::ask, swim::sync,
+                   swim::shows, swim::forgot, swim::no_datagrams, swim::complain>;
+  using effects = std::vector<effect>;
+
+  sealed_swim(sealed_swim_setup how, std::uint64_t seed, swim::verifier check = &verify)
+    : self_(id_of(how.key)),
+      is_signed_(check),
+      book_(self_, std::move(how.agreement), how.salt, how.swim.max_members),
+      own_{
+        how.key, {}, {self_, how.boot, book_.offer()}, how.of_offers, std::move(how.certificate)},
+      swim_(self_, how.boot, how.swim, seed, check) {}
+
+  /// @pre `now` never goes backwards.
+  void step(time_point now, request_id, event what, effects& out) {
+    now_ = now;
+    out_ = &out;
+    from_ = self_;
+    std::visit([this](auto& each) { handle(each); }, what);
+    out_ = nullptr;
+  }
+
+  void tick(time_point now, effects& out) {
+    now_ = now;
+    out_ = &out;
+    from_ = self_;
+    swim::effects made;
+    swim_.tick(now, made);
+    pass_on(made);
+    out_ = nullptr;
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    return swim_.next_deadline();
+  }
+
+  // -- what it knows ---------------------------------------------------------------------
+
+  [[nodiscard]] const swim& members() const {
+    return swim_;
+  }
+
+  /// Nothing of strangers, of those whose present life is not known, and of this node before it has
+  /// said anything.
+  [[nodiscard]] std::optional<member_card> card_of(const node_id& who) const {
+    if (who == self_) {
+      if (!swim_.own())
+        return std::nullopt;
+      auto made = own_;
+      made.said = *swim_.own();
+      return made;
+    }
+    auto kept = cards_.find(who);
+    auto known = swim_.card_of(who);
+    if (kept == cards_.end() || !known || known->what.what.when.boot != kept->second.offers.boot)
+      return std::nullopt;
+    auto made = kept->second;
+    made.said = std::move(known->what);
+    return made;
+  }
+
+  /// Datagrams that were dropped.
+  [[nodiscard]] const security::datagram_book::counts& dropped() const {
+    return book_.counted();
+  }
+
+  /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
+  [[nodiscard]] std::vector<std::string> flaws() const {
+    auto found = swim_.flaws();
+    for (auto& [node, each] : cards_)
+      if (!swim_.find(node))
+        found.emplace_back("a card of nobody");
+    if (book_.size() > cards_.size())
+      found.emplace_back("keys of nobody");
+    return found;
+  }
+
+private:
+  template <class Event>
+  requires std::constructible_from<swim::event, Event>
+  void handle(Event& what) {
+    if constexpr (std::same_as<Event, swim::told>)
+      from_ = what.from;
+    swim::effects made;
+    swim_.step(now_, 0, std::move(what), made);
+    pass_on(made);
+  }
+
+  void handle(certified& what) {
+    own_.certificate = std::move(what.certificate);
+  }
+
+  void handle(arrived& what) {
+    auto found = book_.open(now_, what.datagram);
+    std::visit([this](auto& each) { hear(each); }, found);
+  }
+
+  void hear(security::datagram_book::nothing&) {}
+
+  void hear(security::datagram_book::question& what) {
+    out_->push_back(reply{std::move(what.what)});
+  }
+
+  void hear(security::datagram_book::unread& what) {
+    out_->push_back(introduce{what.by});
+  }
+
+  void hear(security::datagram_book::read& what) {
+    constexpr std::size_t most_memory = 65'536;
+    auto mail = from_bytes<swim_mail>(what.what, memory_budget{most_memory});
+    if (!mail) {
+      out_->push_back(swim::complain{what.from, "sends datagrams that this release does not read"});
+      return;
+    }
+    from_ = what.from;
+    swim::heard heard{what.from, *std::move(mail)};
+    swim::effects made;
+    swim_.step(now_, 0, std::move(heard), made);
+    pass_on(made);
+  }
+
+  void handle(met& what) {
+    auto& card = what.card;
+    auto& node = card.said.what.node;
+    auto is_whole = id_of(card.key) == node && card.offers.node == node
+                    && card.offers.boot == card.said.what.when.boot;
+    if (node == self_)
+      return;
+    if (!is_whole || !is_signed(card)) {
+      out_->push_back(swim::complain{node, "has a card that it has not signed"});
+      return;
+    }
+    from_ = node;
+    swim::effects made;
+    swim_.step(now_, 0, swim::introduced{card.key, card.said, what.is_news}, made);
+    keep(std::move(card));
+    pass_on(made);
+  }
+
+  [[nodiscard]] bool is_signed(const member_card& card) const {
+    return is_signed_(card.key, to_be_signed(card.offers), card.of_offers);
+  }
+
+  /// If its node has become a member, or was one.
+  void keep(member_card card) {
+    auto& offers = card.offers;
+    auto known = swim_.find(offers.node);
+    if (!known || known->when.boot != offers.boot)
+      return;
+    if (auto why = book_.know(offers.node, offers.boot, offers.offer)) {
+      out_->push_back(swim::complain{offers.node, why.detail});
+      return;
+    }
+    auto node = offers.node;
+    cards_.insert_or_assign(node, std::move(card));
+  }
+
+  // -- what swim does --------------------------------------------------------------------
+
+  void pass_on(swim::effects& made) {
+    for (auto& each : made)
+      std::visit([this](auto& what) { this->perform(what); }, each);
+  }
+
+  template <class Effect>
+  void perform(Effect& what) {
+    out_->push_back(std::move(what));
+  }
+
+  void perform(swim::send& what) {
+    // Of whom no key is known yet, a card is on its way, or it is asked for again.
+    if (auto sealed = book_.seal(what.to, to_bytes(what.what)))
+      out_->push_back(send{what.to, std::move(what.address), *std::move(sealed)});
+    else if (sealed.error().code != errc::not_found)
+      out_->push_back(swim::complain{what.to, sealed.error().detail});
+  }
+
+  void perform(swim::shows& what) {
+    auto kept = cards_.find(what.who);
+    auto is_later = kept != cards_.end() && kept->second.offers.boot < what.when.boot;
+    auto who = what.who;
+    out_->push_back(std::move(what));
+    if (is_later)
+      out_->push_back(swim::ask{who, from_ == self_ ? who : from_});
+  }
+
+  void perform(swim::forgot& what) {
+    book_.forget(what.who);
+    cards_.erase(what.who);
+    out_->push_back(what);
+  }
+
+  const node_id self_;
+  const swim::verifier is_signed_;
+  security::datagram_book book_;
+  /// Without what it says, which is `swim_`'s.
+  member_card own_;
+  swim swim_;
+  std::map<node_id, member_card> cards_;
+  /// While a step runs.
+  time_point now_{};
+  effects* out_ = nullptr;
+  /// From whom its news is.
+  node_id from_{};
+};
+
+} // namespace troupe::cluster

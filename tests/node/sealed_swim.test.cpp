@@ -1,0 +1,236 @@
+#include "troupe/cluster/sealed_swim.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "node/sealed_swim_fixture.hpp"
+
+namespace sealed_swim_test {
+
+using namespace std::literals;
+using namespace troupe;
+using namespace cluster;
+using test::some_members;
+
+namespace {
+
+member_card card_of(some_members& all, std::size_t which) {
+  return *all.at(which).card_of(all.id(which));
+}
+
+} // namespace
+
+TEST_CASE("members that one of them has met all know each other", "[node][sealed_swim]") {
+  some_members it{5};
+  it.pass(2s);
+  for (std::size_t each = 0; each < 5; ++each) {
+    INFO(each);
+    CHECK(it.all_show(each, member_status::alive));
+    CHECK(it.at(each).members().present() == 5);
+  }
+  CHECK(!it.sent.empty());
+  for (auto& each : it.sent) {
+    CHECK(each.datagram.size() <= 1'200);
+    CHECK(each.datagram.find(to_bytes(it.id(0))) == std::string::npos);
+  }
+}
+
+TEST_CASE("who is killed all show dead, and alive again in its next life", "[node][sealed_swim]") {
+  some_members it{5};
+  it.pass(2s);
+  it.stop(3);
+  it.pass(3s);
+  CHECK(it.all_show(3, member_status::dead));
+  it.start(3);
+  it.link(3, 1);
+  it.pass(2s);
+  CHECK(it.all_show(3, member_status::alive));
+  for (auto each : {0U, 1U, 2U, 4U}) {
+    auto card = it.at(each).card_of(it.id(3));
+    REQUIRE(card);
+    CHECK(card->offers.boot == 2);
+  }
+}
+
+TEST_CASE("a life that nobody has told of is learned of by what cannot be read",
+          "[node][sealed_swim]") {
+  some_members it{2};
+  it.pass(2s);
+  it.stop(1);
+  it.start(1);
+  it.step(1, sealed_swim::met{card_of(it, 0)}); // and the other hears nothing of it
+  it.pass(1s);
+  CHECK(it.shows(0, 1) == member_status::alive);
+  CHECK(it.at(0).members().find(it.id(1))->when.boot == 2);
+  CHECK(it.shows(1, 0) == member_status::alive);
+}
+
+TEST_CASE("the card of a later life is asked for where that was heard", "[node][sealed_swim]") {
+  some_members it{3};
+  it.pass(2s);
+  it.stop(2);
+  it.start(2);
+  it.cut_links.insert({1, 2});
+  it.link(2, 0);
+  it.pass(1s);
+  auto card = it.at(1).card_of(it.id(2));
+  REQUIRE(card);
+  CHECK(card->offers.boot == 2);
+  auto asked = it.done<swim::ask>(1);
+  REQUIRE(!asked.empty());
+  CHECK(asked.back().whom == it.id(2));
+  CHECK(asked.back().from == it.id(0));
+}
+
+TEST_CASE("a member without datagrams stays, and the log hears of it", "[node][sealed_swim]") {
+  some_members it{4};
+  it.pass(2s);
+  it.without_datagrams.insert(2);
+  it.pass(20s);
+  CHECK(it.all_show(2, member_status::alive));
+  auto heard = it.done<swim::no_datagrams>(0);
+  REQUIRE(!heard.empty());
+  CHECK(heard.front().to == it.id(2));
+}
+
+TEST_CASE("one whose link to another is cut stays for both", "[node][sealed_swim]") {
+  some_members it{4};
+  it.pass(2s);
+  it.cut_links.insert({0, 2});
+  it.step(0, swim::doubted{it.id(2)});
+  it.pass(10s);
+  CHECK(it.all_show(2, member_status::alive));
+  CHECK(it.all_show(0, member_status::alive));
+  for (auto& each : it.done<swim::shows>(0))
+    CHECK(each.is == member_status::alive);
+}
+
+TEST_CASE("who leaves is not dead", "[node][sealed_swim]") {
+  some_members it{4};
+  it.pass(2s);
+  it.step(2, swim::leave{});
+  it.pass(300ms);
+  it.stop(2);
+  it.pass(10s);
+  CHECK(it.all_show(2, member_status::left));
+}
+
+// -- cards -------------------------------------------------------------------------------------
+
+TEST_CASE("a card that its node has not signed makes nobody known", "[node][sealed_swim]") {
+  some_members it{2};
+  some_members others{1};
+  it.pass(1s);
+  auto good = card_of(others, 0);
+  auto expect_refusal = [&](member_card forged) {
+    it.step(0, sealed_swim::met{std::move(forged)});
+    CHECK(it.at(0).members().present() == 2);
+    CHECK(!it.at(0).members().find(others.id(0)));
+    CHECK(!it.at(0).card_of(others.id(0)));
+    CHECK(it.at(0).flaws().empty());
+  };
+  SECTION("another key for datagrams") {
+    auto forged = good;
+    forged.offers.offer.key.bytes[0] ^= std::byte{1};
+    expect_refusal(forged);
+  }
+  SECTION("another salt") {
+    auto forged = good;
+    forged.offers.offer.salt.bytes[0] ^= std::byte{1};
+    expect_refusal(forged);
+  }
+  SECTION("the offer of another node") {
+    auto forged = good;
+    forged.offers = card_of(it, 1).offers;
+    forged.of_offers = card_of(it, 1).of_offers;
+    expect_refusal(forged);
+  }
+  SECTION("another statement") {
+    auto forged = good;
+    forged.said.what.address = "elsewhere:1";
+    expect_refusal(forged);
+  }
+  SECTION("the key of another") {
+    auto forged = good;
+    forged.key = card_of(it, 1).key;
+    expect_refusal(forged);
+  }
+  SECTION("an offer of another life") {
+    auto forged = good;
+    ++forged.offers.boot;
+    forged.of_offers = others.all[0]->key.sign(to_be_signed(forged.offers));
+    expect_refusal(forged);
+  }
+  it.step(0, sealed_swim::met{good});
+  CHECK(it.at(0).members().present() == 3);
+  CHECK(it.at(0).card_of(others.id(0)) == good);
+}
+
+TEST_CASE("the card of an earlier life changes nothing", "[node][sealed_swim]") {
+  some_members it{2};
+  auto old = card_of(it, 1);
+  it.stop(1);
+  it.start(1);
+  it.link(1, 0);
+  auto present = it.at(0).card_of(it.id(1));
+  REQUIRE(present);
+  it.step(0, sealed_swim::met{old});
+  CHECK(it.at(0).card_of(it.id(1)) == present);
+  it.pass(10s);
+  CHECK(it.all_show(1, member_status::alive));
+}
+
+TEST_CASE("a forgotten member leaves no card and no key behind", "[node][sealed_swim]") {
+  auto how = swim_options::lan();
+  how.keep_gone = 1min;
+  some_members it{3, how};
+  it.pass(2s);
+  it.stop(2);
+  it.pass(3min);
+  CHECK(!it.shows(0, 2));
+  CHECK(!it.at(0).card_of(it.id(2)));
+  CHECK(it.at(0).flaws().empty());
+}
+
+TEST_CASE("no more cards are kept than members allowed", "[node][sealed_swim]") {
+  auto how = swim_options::lan();
+  how.max_members = 2;
+  some_members it{4, how};
+  it.pass(1s);
+  CHECK(it.at(0).members().present() == 3);
+  CHECK(it.at(0).flaws().empty());
+}
+
+// -- datagrams ---------------------------------------------------------------------------------
+
+TEST_CASE("changed, repeated and strange datagrams do nothing, and are counted",
+          "[node][sealed_swim]") {
+  some_members it{2};
+  it.pass(2s);
+  auto before = it.all[0]->done.size();
+  auto last = std::find_if(it.sent.rbegin(), it.sent.rend(),
+                           [&](auto& each) { return each.to == it.id(0); });
+  REQUIRE(last != it.sent.rend());
+  auto changed = last->datagram;
+  changed.back() ^= 1;
+  it.step(0, sealed_swim::arrived{last->datagram});
+  it.step(0, sealed_swim::arrived{changed});
+  it.step(0, sealed_swim::arrived{"hello"});
+  it.step(0, sealed_swim::arrived{""});
+  it.step(0, sealed_swim::arrived{std::string(1'200, '\1')});
+  CHECK(it.all[0]->done.size() == before);
+  CHECK(it.at(0).dropped().damaged == 2);
+  CHECK(it.at(0).dropped().foreign == 2);
+  CHECK(it.at(0).dropped().strange == 1);
+}
+
+TEST_CASE("a renewed certificate is in the card from then on", "[node][sealed_swim]") {
+  some_members it{1};
+  it.step(0, sealed_swim::certified{"new"});
+  CHECK(card_of(it, 0).certificate == "new");
+}
+
+} // namespace sealed_swim_test
