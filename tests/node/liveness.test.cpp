@@ -92,6 +92,10 @@ struct judging {
     CHECK(only<liveness::judge>().what.liveness == record_status::active);
   }
 
+  void see(cluster::member_status is, boot_number boot = 3) {
+    step(liveness::seen{"n1", boot, is});
+  }
+
   void lose(boot_number boot = 3) {
     step(liveness::link_down{"n1", boot, "closed"});
   }
@@ -159,6 +163,150 @@ TEST_CASE("a node is lost once its link has been away for a while", "[node][live
     j.step(liveness::link_up{"n1", 4});
     j.answer(4);
     CHECK(j.only<liveness::judge>().what.liveness == record_status::active);
+  }
+}
+
+TEST_CASE("a member is not lost with its link", "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.link();
+  j.see(alive);
+  CHECK(j.has_none<liveness::ask>()); // which says nothing new
+  j.see(suspect);
+  j.lose();
+  j.pass(1min);
+  CHECK(j.out.empty());
+  SECTION("nor as a stranger that the registry shows") {
+    j.step(liveness::shown{"n1", 3});
+    j.pass(1min);
+    CHECK(j.out.empty());
+  }
+  SECTION("but once the members show it dead, at once") {
+    j.see(dead);
+    j.pass(0s);
+    CHECK(j.only<liveness::give_up>().boot == 3);
+    j.answer(3);
+    CHECK(j.only<liveness::judge>().what.liveness == record_status::disconnected);
+    SECTION("until they show it alive") {
+      j.see(alive);
+      j.answer(3);
+      CHECK(j.only<liveness::judge>().what.liveness == record_status::active);
+      CHECK(j.has_none<liveness::give_up>());
+    }
+    SECTION("once for all") {
+      j.see(dead);
+      j.pass(1min);
+      CHECK(j.has_none<liveness::give_up>());
+    }
+  }
+}
+
+TEST_CASE("a member that is dead is lost, whatever its link seems", "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.link();
+  j.see(alive);
+  j.see(dead);
+  j.pass(0s);
+  CHECK(j.only<liveness::give_up>().boot == 3);
+  j.answer(3);
+  j.take<liveness::judge>();
+  j.lose();
+  j.pass(1min);
+  CHECK(j.has_none<liveness::give_up>());
+  SECTION("and is there again with a new link") {
+    j.step(liveness::link_up{"n1", 4});
+    j.answer(4);
+    CHECK(j.only<liveness::judge>().what.liveness == record_status::active);
+    j.see(dead); // said of the life before
+    j.pass(1min);
+    CHECK(j.has_none<liveness::give_up>());
+  }
+}
+
+TEST_CASE("a member that has stopped is lost after a while", "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.link();
+  j.see(alive);
+  j.see(left);
+  SECTION("with its link") {
+    j.pass(1min);
+    CHECK(j.has_none<liveness::give_up>());
+    j.lose();
+  }
+  SECTION("without one") {
+    j.step(liveness::link_up{"n1", 4});
+    j.answer(4);
+    j.see(alive, 4);
+    j.lose(4);
+    j.out.clear();
+    j.see(left, 4);
+  }
+  j.pass(5s - 1ms);
+  CHECK(j.has_none<liveness::give_up>());
+  SECTION("or at once, if it is dead") {
+    j.see(dead, 4);
+    CHECK(j.it.next_deadline() == j.now);
+  }
+  j.pass(1ms);
+  j.only<liveness::give_up>();
+}
+
+TEST_CASE("a member that has stopped and comes back in time is not lost", "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.link();
+  j.see(alive);
+  j.see(left);
+  j.lose();
+  j.pass(4s);
+  j.see(alive, 4);
+  j.pass(1min);
+  CHECK(j.has_none<liveness::give_up>());
+}
+
+TEST_CASE("who has left its cluster is not lost when the members show it gone",
+          "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.link();
+  j.see(alive);
+  j.step(liveness::left{"n1"});
+  SECTION("with its link") {
+    j.see(left);
+    j.lose();
+  }
+  SECTION("without one") {
+    j.lose();
+    j.see(left);
+  }
+  SECTION("or dead") {
+    j.lose();
+    j.see(dead);
+  }
+  j.pass(1min);
+  CHECK(j.has_none<liveness::give_up>());
+}
+
+TEST_CASE("who begins to lead takes members for alive", "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.see(alive);
+  CHECK(j.out.empty());
+  SECTION("those that are") {
+    j.step(liveness::lead{{{"n1", 3}}});
+    j.answer(3);
+    CHECK(j.only<liveness::judge>().what.liveness == record_status::active);
+    j.pass(1min);
+    CHECK(j.has_none<liveness::give_up>());
+  }
+  SECTION("and not those that are dead") {
+    j.see(dead);
+    CHECK(!j.it.next_deadline());
+    j.step(liveness::lead{{{"n1", 3}}});
+    j.pass(5s);
+    CHECK(j.only<liveness::give_up>().boot == 3);
   }
 }
 

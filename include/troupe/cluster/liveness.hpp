@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "troupe/cluster/known_nodes.hpp"
+#include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
@@ -28,7 +29,7 @@ namespace troupe::cluster {
 
 /// Limits and times of a `liveness`.
 struct liveness_options {
-  /// How long a link may be away.
+  /// How long a node may be away that has stopped, or whose link has ended and which is no member.
   duration lost_after = std::chrono::seconds{5};
   /// How often unhealthy agents are pinged; zero: never.
   duration check_every = std::chrono::seconds{10};
@@ -51,17 +52,22 @@ struct liveness_options {
 
 /// Decides, on the node that leads a cluster, who is alive and who is well.
 ///
-/// - A node is lost once its link has been away for lost_after, unless it has left. The scheduler
-///   then runs its tasks elsewhere: once for each loss. The registry gets the verdict on the
-///   latest boot of the node that it knows, or on that of the link if it does not say which. If
-///   that boot is later than the lost one, it is given up as well unless it is linked in time.
-/// - A node that is linked is alive. Who begins to lead passes that verdict on each, and gives
-///   those that the registry knows and that are not linked the same time as those whose link ends;
-///   and so those that the registry shows later as being there.
+/// - A node is there as long as the members show it alive, or suspect it; with or without a link.
+///   Once they show it dead, it is lost. One that has stopped comes back within lost_after, or is
+///   lost. So no single link decides.
+/// - Of a node of which the members say nothing, links do: it is there while it is linked, and lost
+///   once its link has been away for lost_after, unless it has left.
+/// - The scheduler runs the tasks of a lost node elsewhere: once for each loss. The registry gets
+///   the verdict on the latest boot of the node that it knows, or on the one that was there if it
+///   does not say which. If that boot is later than the lost one, it is given up as well unless it
+///   is there in time.
+/// - Who begins to lead passes a verdict on each node that is there, and gives those that the
+///   registry knows and that are not there the same time as those whose link ends; and so those
+///   that the registry shows later as being there.
 /// - Names are freed where nobody can come back under the id: of lost nodes without a data folder,
 ///   and of nodes that the registry has forgotten.
 /// - Claims say whether their owner has no data folder. Who leads looks through all of them again
-///   and again, and gives such owners the same time if they are not linked, whether or not anybody
+///   and again, and gives such owners the same time if they are not there, whether or not anybody
 ///   else has ever heard of them. So a claim that was granted late ends, too, and one whose freeing
 ///   was lost with an earlier leader.
 /// - Agents that callers did not reach are pinged in turn; who answers is well again.
@@ -98,6 +104,13 @@ public:
     std::string node;
     boot_number boot = 0;
     std::string why;
+  };
+
+  /// The members show that life of it so from here on.
+  struct seen {
+    std::string node;
+    boot_number boot = 0;
+    member_status is{};
   };
 
   /// It has taken back its record. Its link will end, or has ended already: that is no loss.
@@ -147,8 +160,8 @@ public:
     bool answered = false;
   };
 
-  using event = std::variant<lead, follow, link_up, link_down, left, shown, forgotten, ill, well,
-                             listed, heard, names_listed, pong>;
+  using event = std::variant<lead, follow, link_up, link_down, seen, left, shown, forgotten, ill,
+                             well, listed, heard, names_listed, pong>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -248,8 +261,9 @@ public:
     std::size_t asked = 0;
     for (auto& [node, each] : watched_) {
       expect(!is_idle(each), node + " is watched for nothing");
-      expect(!each.linked || !each.lost_at, node + " is linked and waited for");
-      expect(!each.has_left || each.linked, node + " has left and has no link");
+      auto is_there = each.there().has_value();
+      expect(!is_there || !each.lost_at, node + " is there and waited for");
+      expect(!each.has_left || is_there, node + " has left and is not there");
       expect(decides_ || (!each.lost_at && !each.has_left && each.asked == 0),
              node + " is judged by who does not lead");
       if (each.lost_at) {
@@ -261,7 +275,7 @@ public:
         auto open = asked_.find(each.asked);
         expect(open != asked_.end() && open->second == node,
                "a question about " + node + " is lost");
-        expect(each.linked.has_value() == (each.verdict == registry::record_status::active),
+        expect(is_there == (each.verdict == registry::record_status::active),
                "a question about " + node + " is out of date");
       }
     }
@@ -283,7 +297,9 @@ private:
   struct watched {
     /// The highest boot that it has greeted with, while it is linked.
     std::optional<boot_number> linked{};
-    /// It is linked yet.
+    /// The latest boot that the members show alive, or suspect.
+    std::optional<boot_number> member{};
+    /// It is there yet.
     bool has_left = false;
     /// When it is lost, unless it comes back, and the boot of that loss.
     std::optional<time_point> lost_at{};
@@ -293,10 +309,15 @@ private:
     /// The question whose answer counts, and the verdict that it is for; zero: none.
     request_id asked = 0;
     registry::record_status verdict{};
+
+    /// The latest boot that is there.
+    [[nodiscard]] std::optional<boot_number> there() const {
+      return std::max(linked, member); // nothing is less than anything
+    }
   };
 
   static bool is_idle(const watched& what) {
-    return !what.linked && !what.lost_at && what.asked == 0;
+    return !what.there() && !what.lost_at && what.asked == 0;
   }
 
   /// Null: there are too many.
@@ -319,7 +340,7 @@ private:
     end();
     decides_ = true;
     for (auto& [node, each] : watched_)
-      question(node, each, registry::record_status::active, *each.linked);
+      question(node, each, registry::record_status::active, *each.there());
     for (auto& [node, boot] : what.known)
       await_unlinked(node, boot);
     if (options_.check_every > duration::zero())
@@ -344,22 +365,26 @@ private:
     sweep_at_.reset();
     page_ = 0;
     for (auto& [node, each] : watched_)
-      each = {.linked = each.linked};
+      each = {.linked = each.linked, .member = each.member};
     std::erase_if(watched_, [](auto& each) { return is_idle(each.second); });
   }
 
-  // -- links -----------------------------------------------------------------------------
+  // -- who is there ----------------------------------------------------------------------
 
   void handle(request_id, const link_up& what) {
     auto* each = find_or_make(what.node);
     if (each == nullptr)
       return;
     each->linked = std::max(each->linked.value_or(0), what.boot);
-    each->has_left = false;
-    if (planted_flaw != flaw::later_boot_lost || what.boot <= each->boot)
-      forgive(what.node, *each);
+    come(what.node, *each, what.boot);
+  }
+
+  void come(const std::string& node, watched& each, boot_number boot) {
+    each.has_left = false;
+    if (planted_flaw != flaw::later_boot_lost || boot <= each.boot)
+      forgive(node, each);
     if (decides_)
-      question(what.node, *each, registry::record_status::active, *each->linked);
+      question(node, each, registry::record_status::active, *each.there());
   }
 
   void handle(request_id, const link_down& what) {
@@ -369,6 +394,8 @@ private:
       return; // of an earlier life than the present link
     auto& each = found->second;
     each.linked.reset();
+    if (each.member)
+      return; // it does not depend on this link
     withdraw(each);
     auto is_loss = !std::exchange(each.has_left, false) && decides_;
     if (is_loss) {
@@ -380,11 +407,62 @@ private:
     tidy(what.node);
   }
 
+  void handle(request_id, const seen& what) {
+    switch (what.is) {
+      case member_status::alive:
+      case member_status::suspect:
+        return see_there(what);
+      case member_status::dead:
+      case member_status::left:
+        return see_gone(what);
+    }
+  }
+
+  void see_there(const seen& what) {
+    auto* each = find_or_make(what.node);
+    if (each == nullptr)
+      return;
+    auto before = each->there();
+    each->member = std::max(each->member.value_or(0), what.boot);
+    if (each->there() > before)
+      come(what.node, *each, what.boot);
+  }
+
+  /// Who has left will end its link, or has ended it.
+  void see_gone(const seen& what) {
+    auto found = watched_.find(what.node);
+    if (found == watched_.end())
+      return;
+    auto& each = found->second;
+    auto is_dead = what.is == member_status::dead;
+    if (each.member > what.boot)
+      return;
+    auto before = each.there();
+    each.member.reset();
+    if (each.linked && (!is_dead || *each.linked > what.boot))
+      return;
+    each.linked.reset();
+    if (before) {
+      withdraw(each);
+      if (!std::exchange(each.has_left, false) && decides_)
+        await(what.node, each, *before);
+    }
+    if (is_dead && each.lost_at)
+      hasten(what.node, each);
+    tidy(what.node);
+  }
+
+  void hasten(const std::string& node, watched& each) {
+    due_.erase({*each.lost_at, node});
+    each.lost_at = now_;
+    due_.emplace(now_, node);
+  }
+
   void handle(request_id, const left& what) {
     auto found = watched_.find(what.node);
     if (found == watched_.end() || !decides_)
       return;
-    found->second.has_left = found->second.linked.has_value();
+    found->second.has_left = found->second.there().has_value();
     forgive(what.node, found->second);
     tidy(what.node);
   }
@@ -394,10 +472,10 @@ private:
       await_unlinked(what.node, what.boot);
   }
 
-  /// The node is known, and perhaps nobody is linked to it. Returns null if it is not waited for.
+  /// The node is known, and perhaps it is not there. Returns null if it is not waited for.
   watched* await_unlinked(const std::string& node, boot_number boot) {
     auto* each = find_or_make(node);
-    if (each == nullptr || each->linked)
+    if (each == nullptr || each->there())
       return nullptr;
     if (!each->lost_at && planted_flaw != flaw::dead_worker_kept)
       await(node, *each, boot);
@@ -456,10 +534,11 @@ private:
     auto& each = watched_.at(node);
     auto latest = what.what ? std::max(what.what->boot, each.boot) : each.boot;
     out_->push_back(judge{{node, latest, each.verdict}});
-    if (!each.linked && (each.is_fleeting || nodes_->is_fleeting(node)))
+    auto is_there = each.there().has_value();
+    if (!is_there && (each.is_fleeting || nodes_->is_fleeting(node)))
       out_->push_back(free_names{node, latest});
     withdraw(each);
-    if (!each.linked && !each.lost_at && latest > each.boot)
+    if (!is_there && !each.lost_at && latest > each.boot)
       await(node, each, latest); // only the life before was given up
     tidy(node);
   }

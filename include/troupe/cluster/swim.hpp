@@ -410,6 +410,8 @@ private:
       return; // more has happened since
     stated_ = std::move(what.what);
     spread(told_itself{*stated_});
+    if (own_.leaves)
+      news_at_ = now_; // it may be gone soon
   }
 
   /// Whether what it would say next is being signed.

@@ -67,8 +67,8 @@ public:
     made.path_ = path;
     made.keeps_data_ = keeps_data && !path.empty();
     if (path.empty()) {
-      // A node with insecure links has nothing to prove: a random id does.
-      made.self_ = {random_id<node_id>(), 1, {}, false, format, {}, false};
+      made.key_ = security::key_pair::make();
+      made.self_ = {id_of(made.key_->public_half()), 1, {}, false, format, {}, false};
       return made;
     }
     if (auto why = made.take())
@@ -107,16 +107,8 @@ public:
   }
 
   /// The key of the node, whose hash is its id.
-  /// @pre It has a folder, or take_key() was called.
   [[nodiscard]] const security::key_pair& key() const {
     return *key_;
-  }
-
-  /// The key becomes that of a node without a folder, and its hash the node's id.
-  /// @pre It has no folder.
-  void take_key(security::key_pair key) {
-    self_.id = id_of(key.public_half());
-    key_ = std::move(key);
   }
 
   /// What the node proves itself with; null if its folder has no certificates. Errors: those of

@@ -12,6 +12,7 @@
 #include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/fields.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/messages.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -30,6 +31,9 @@ inline constexpr const char* knowledge_name = "troupe.node";
 
 /// The name of the actor on each node with certificates that takes tell_revocations.
 inline constexpr const char* trust_name = "troupe.trust";
+
+/// The name of the actor on each node that takes exchange_cards, find_cards and compare_members.
+inline constexpr const char* membership_name = "troupe.membership";
 
 /// A node's place in the group, and the actor that takes the messages of the group.
 struct seat_card {
@@ -153,6 +157,37 @@ struct tell_revocations {
   TROUPE_FIELDS(tell_revocations, list);
 };
 
+/// Member to member, on a new link, and as a sign of life: the member_card of who asks, in our own
+/// form. The answer is that of who is asked.
+struct exchange_cards {
+  using result = std::string;
+
+  std::string card;
+
+  TROUPE_FIELDS(exchange_cards, card);
+};
+
+/// Member to member: asks for the cards of these nodes, a vector of ids in our own form. The answer
+/// is those that are known.
+struct find_cards {
+  using result = std::string;
+
+  std::string nodes;
+
+  TROUPE_FIELDS(find_cards, nodes);
+};
+
+/// Member to member: a page of all that the sender knows of members, as swim::page() makes it. The
+/// answer is that of the receiver behind `after`.
+struct compare_members {
+  using result = std::string;
+
+  std::string page;
+  node_id after{};
+
+  TROUPE_FIELDS(compare_members, page, after);
+};
+
 template <class Inspector>
 bool inspect(Inspector& f, voter_change& x) {
   return inspect_enum(f, x);
@@ -175,6 +210,9 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_node, ::troupe::type_ids::node)
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::own_service_view))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::link_view))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::tell_revocations))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::exchange_cards))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::find_cards))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::compare_members))
 
 CAF_END_TYPE_ID_BLOCK(troupe_node)
 

@@ -138,8 +138,6 @@ private:
       return problem{errc::bad_argument,
                      "a token is for joining; give the address of a member, too "
                      "(node_options::join)"};
-    if (data_.path().empty())
-      data_.take_key(security::key_pair::make());
     static constexpr auto topic = "no certificate by the token yet";
     net::join_options how{.stop = how_.stop, .on_retry = {}};
     if (how_.wait_joined > duration::zero())
@@ -174,7 +172,6 @@ private:
         return kept.error();
       return security::credentials_ptr{*kept};
     }
-    data_.take_key(security::key_pair::make());
     ca_ = security::authority::make_in_memory(now);
     auto own = ca_->issue(data_.key().public_half(),
                           {name(), security::role::member, security::rights::operate}, now);

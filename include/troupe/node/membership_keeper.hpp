@@ -1,0 +1,433 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "caf/actor_cast.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/result.hpp"
+#include "caf/stateful_actor.hpp"
+#include "caf/typed_response_promise.hpp"
+#include "troupe/cluster/member_card.hpp"
+#include "troupe/cluster/sealed_swim.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/codec.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/memory_budget.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/net/link.hpp"
+#include "troupe/net/peer_book.hpp"
+#include "troupe/net/side.hpp"
+#include "troupe/node/messages.hpp"
+#include "troupe/node/node_log.hpp"
+#include "troupe/node/swim_thread.hpp"
+#include "troupe/router/messages.hpp"
+#include "troupe/security/credentials.hpp"
+
+namespace troupe::cluster {
+
+/// What the keeper of a node's membership has to know.
+struct membership_setup {
+  node_id self{};
+  /// Null: insecure links.
+  security::credentials_ptr credentials;
+  /// Who has sent a message.
+  std::shared_ptr<const net::peer_book> peers;
+  node_log log;
+  /// Gives the entry point of a node, with a link if there is none; the answer on any thread.
+  std::function<void(const std::string& node,
+                     std::function<void(const result<caf::strong_actor_ptr>&)>)>
+    find_entry;
+  /// How the members see a node, on the actor.
+  std::function<void(const swim::shows&)> shows;
+  /// What people call a node, on any thread.
+  std::function<std::string(const node_id&)> name_of;
+};
+
+/// A node's part in the membership that goes over links: cards, comparisons, and signs of life
+/// where no datagrams get through. Its swim_thread does all else.
+///
+/// Each peer is asked one thing of a kind at a time; what waits for an answer is a set of nodes,
+/// and no larger than that of the members.
+class membership_keeper {
+public:
+  static inline const char* name = membership_name;
+
+  membership_keeper(caf::event_based_actor* self, membership_setup setup)
+    : self_(self), setup_(std::move(setup)) {}
+
+  caf::behavior make_behavior() {
+    ignore_strays(self_);
+    return {
+      [this](exchange_cards& what) -> caf::result<std::string> {
+        auto from = member_who_asks();
+        if (!from)
+          return not_a_member();
+        auto card = from_bytes<member_card>(what.card, memory_budget{max_answer});
+        if (!card || card->said.what.node != *from)
+          return to_error({errc::bad_argument, "a node shows its own card, and no other"});
+        if (!meet(*std::move(card), true))
+          return to_error({errc::denied, "its certificate does not count here"});
+        return with_members<std::string>(
+          [self = setup_.self](const sealed_swim& it) { return bytes_of(it.card_of(self)); });
+      },
+      [this](const find_cards& what) -> caf::result<std::string> {
+        if (!member_who_asks())
+          return not_a_member();
+        auto wanted = from_bytes<std::vector<node_id>>(what.nodes, memory_budget{max_answer});
+        if (!wanted || wanted->size() > max_cards)
+          return to_error({errc::bad_argument, "asks for more cards than there are in an answer"});
+        return with_members<std::string>([all = *std::move(wanted)](const sealed_swim& it) {
+          std::vector<member_card> found;
+          for (auto& each : all)
+            if (auto card = it.card_of(each))
+              found.push_back(*std::move(card));
+          return to_bytes(found);
+        });
+      },
+      [this](compare_members& what) -> caf::result<std::string> {
+        auto from = member_who_asks();
+        if (!from)
+          return not_a_member();
+        if (!take_page(*from, what.page))
+          return to_error({errc::bad_argument, "a page that this release does not read"});
+        return page_behind(what.after);
+      },
+    };
+  }
+
+  /// `thread` outlives this actor.
+  void start(swim_thread* thread) {
+    thread_ = thread;
+    for (auto& [node, each] : links_)
+      greet(node, each);
+  }
+
+  void link_up(const net::link_ptr& which) {
+    auto& peer = which->peer();
+    if (peer.as == net::role::client)
+      return;
+    links_[peer.node] = {which, nullptr};
+    greet(peer.node, links_[peer.node]);
+  }
+
+  void link_down(const net::link_ptr& which) {
+    auto& node = which->peer().node;
+    auto found = links_.find(node);
+    if (found == links_.end() || found->second.which->number() != which->number())
+      return;
+    links_.erase(found);
+    step(swim::doubted{node});
+  }
+
+  /// What its thread has for it.
+  void perform(sealed_swim::effect& what) {
+    std::visit([this](auto& each) { this->carry_out(each); }, what);
+  }
+
+  void stop() {
+    thread_ = nullptr;
+    self_->quit();
+  }
+
+private:
+  /// Cards of one answer, and rumours of one page: about 50 KiB each.
+  static constexpr std::size_t max_cards = 50;
+  static constexpr std::size_t max_page = 250;
+  /// Of one comparison; the rest waits for the next one.
+  static constexpr std::size_t max_pages = 200;
+  /// What reading a message may take.
+  static constexpr std::size_t max_answer = std::size_t{1} << 20U;
+  static constexpr duration answer_within = std::chrono::seconds{4};
+
+  struct linked {
+    net::link_ptr which;
+    /// Its keeper; null: not asked for yet.
+    caf::strong_actor_ptr keeper;
+  };
+
+  /// What a node is asked for: cards of others.
+  struct asked {
+    std::set<node_id> about;
+    bool is_under_way = false;
+  };
+
+  using handle_taker = std::function<void(const caf::strong_actor_ptr&)>;
+
+  void step(sealed_swim::event what) {
+    if (thread_ != nullptr)
+      thread_->post(std::move(what));
+  }
+
+  // -- who may ---------------------------------------------------------------------------
+
+  [[nodiscard]] std::optional<node_id> member_who_asks() const {
+    auto from = setup_.peers->find(self_->current_sender());
+    if (!from || from->as != security::role::member)
+      return std::nullopt;
+    return from->node;
+  }
+
+  static caf::error not_a_member() {
+    return to_error({errc::denied, "members tell each other of members, over their links"});
+  }
+
+  /// Whether the node of the card may be a member.
+  bool meet(member_card card, bool is_news) {
+    auto& node = card.said.what.node;
+    if (setup_.credentials)
+      if (auto may = setup_.credentials->admit(card.certificate, node); !may) {
+        setup_.log.complain("a member is not taken in", setup_.name_of(node) + ": "
+                                                          + may.error().detail);
+        return false;
+      }
+    step(sealed_swim::met{std::move(card), is_news});
+    return true;
+  }
+
+  // -- what others ask -------------------------------------------------------------------
+
+  /// Answers the current message with what `find` makes on the thread.
+  template <class Answer, class Find>
+  caf::result<Answer> with_members(Find find) {
+    if (thread_ == nullptr)
+      return to_error({errc::cancelled, "this node has stopped"});
+    auto promise = self_->make_response_promise<Answer>();
+    thread_->ask([home = caf::weak_actor_ptr{self_->ctrl()}, promise,
+                  find = std::move(find)](const sealed_swim& it) {
+      run_on(home, [promise, made = find(it)]() mutable { promise.deliver(std::move(made)); });
+    });
+    return promise;
+  }
+
+  static std::string bytes_of(const std::optional<member_card>& what) {
+    return what ? to_bytes(*what) : std::string{};
+  }
+
+  bool take_page(const node_id& from, const std::string& bytes) {
+    auto page = from_bytes<std::vector<rumour>>(bytes, memory_budget{max_answer});
+    if (!page)
+      return false;
+    if (!page->empty())
+      step(swim::told{from, *std::move(page)});
+    return true;
+  }
+
+  caf::result<std::string> page_behind(const node_id& after) {
+    return with_members<std::string>(
+      [after](const sealed_swim& it) { return to_bytes(it.members().page(after, max_page)); });
+  }
+
+  // -- what this node asks ---------------------------------------------------------------
+
+  /// Finds the keeper of a node, with a link if there is none; null if there is no way, or none.
+  void find_keeper(const node_id& node, handle_taker done) {
+    auto found = links_.find(node);
+    if (found != links_.end() && found->second.keeper)
+      return done(found->second.keeper);
+    if (found != links_.end() && found->second.which->entry_point())
+      return ask_for_keeper(node, found->second.which->entry_point(), std::move(done));
+    setup_.find_entry(to_string(node),
+                      [this, node, home = caf::weak_actor_ptr{self_->ctrl()},
+                       done = std::move(done)](const result<caf::strong_actor_ptr>& entry) {
+                        run_on(home, [this, node, done, entry] {
+                          if (entry && *entry)
+                            ask_for_keeper(node, *entry, done);
+                          else
+                            done(nullptr);
+                        });
+                      });
+  }
+
+  void ask_for_keeper(const node_id& node, const caf::strong_actor_ptr& entry, handle_taker done) {
+    self_->request(caf::actor_cast<caf::actor>(entry), answer_within, router::find_service{name})
+      .then(
+        [this, node, done](const router::service_place& place) {
+          if (auto link = links_.find(node); link != links_.end())
+            link->second.keeper = place.handle;
+          done(place.handle);
+        },
+        [done](const caf::error&) { done(nullptr); });
+  }
+
+  /// The one that has dialled shows its card first.
+  void greet(const node_id& node, const linked& link) {
+    if (thread_ != nullptr && link.which->end() == net::side::dialled)
+      introduce(node, answer_within, [](bool) {});
+  }
+
+  void introduce(const node_id& node, duration wait, std::function<void(bool)> done) {
+    find_keeper(node, [this, node, wait, done = std::move(done)](const caf::strong_actor_ptr& who) {
+      if (!who || thread_ == nullptr)
+        return done(false);
+      auto home = caf::weak_actor_ptr{self_->ctrl()};
+      thread_->ask([this, home, node, wait, who, done,
+                    self = setup_.self](const sealed_swim& it) {
+        run_on(home, [this, node, wait, who, done, card = bytes_of(it.card_of(self))] {
+          exchange(node, wait, who, card, done);
+        });
+      });
+    });
+  }
+
+  void exchange(const node_id& node, duration wait, const caf::strong_actor_ptr& who,
+                const std::string& card, const std::function<void(bool)>& done) {
+    self_->request(caf::actor_cast<caf::actor>(who), wait, exchange_cards{card})
+      .then(
+        [this, node, done](const std::string& answer) {
+          auto theirs = from_bytes<member_card>(answer, memory_budget{max_answer});
+          if (theirs && theirs->said.what.node == node)
+            meet(*std::move(theirs), true);
+          done(true);
+        },
+        [done](const caf::error&) { done(false); });
+  }
+
+  void carry_out(const sealed_swim::introduce& what) {
+    introduce(what.to, answer_within, [](bool) {});
+  }
+
+  void carry_out(const swim::reach& what) {
+    introduce(what.whom, what.wait, [this, number = what.number](bool answered) {
+      step(swim::reached{number, answered});
+    });
+  }
+
+  /// Whoever is linked knows as much as the one that has spoken of it, and costs no link.
+  void carry_out(const swim::ask& what) {
+    auto is_linked = links_.contains(what.from) || links_.empty();
+    auto whom = is_linked ? what.from : links_.begin()->first;
+    asks_[whom].about.insert(what.whom);
+    ask_for_cards(whom);
+    if (whom != what.from && whom != what.whom)
+      second_choice_[what.whom] = what.from;
+  }
+
+  void ask_for_cards(const node_id& whom) {
+    auto& each = asks_[whom];
+    if (each.is_under_way)
+      return;
+    if (each.about.empty()) {
+      asks_.erase(whom);
+      return;
+    }
+    each.is_under_way = true;
+    std::vector<node_id> wanted;
+    while (!each.about.empty() && wanted.size() < max_cards)
+      wanted.push_back(each.about.extract(each.about.begin()).value());
+    find_keeper(whom, [this, whom, wanted](const caf::strong_actor_ptr& who) {
+      if (!who)
+        return end_ask(whom, wanted, {});
+      self_->request(caf::actor_cast<caf::actor>(who), answer_within, find_cards{to_bytes(wanted)})
+        .then(
+          [this, whom, wanted](const std::string& answer) {
+            auto cards = from_bytes<std::vector<member_card>>(answer, memory_budget{max_answer});
+            end_ask(whom, wanted, cards ? *std::move(cards) : std::vector<member_card>{});
+          },
+          [this, whom, wanted](const caf::error&) { end_ask(whom, wanted, {}); });
+    });
+  }
+
+  void end_ask(const node_id& whom, const std::vector<node_id>& wanted,
+               std::vector<member_card> cards) {
+    std::set<node_id> missing{wanted.begin(), wanted.end()};
+    for (auto& each : cards)
+      if (missing.erase(each.said.what.node) > 0)
+        meet(std::move(each), each.said.what.node == whom);
+    for (auto& each : wanted) {
+      auto other = second_choice_.extract(each);
+      if (!other || !missing.contains(each))
+        continue;
+      asks_[other.mapped()].about.insert(each);
+      ask_for_cards(other.mapped());
+    }
+    asks_[whom].is_under_way = false;
+    ask_for_cards(whom);
+  }
+
+  void carry_out(const swim::sync& what) {
+    compare(what.with, {}, {}, max_pages);
+  }
+
+  /// Page by page, what either knows behind `mine` and `theirs`.
+  void compare(const node_id& with, const node_id& mine, const node_id& theirs, std::size_t rest) {
+    find_keeper(with, [this, with, mine, theirs, rest](const caf::strong_actor_ptr& who) {
+      if (!who || thread_ == nullptr)
+        return;
+      thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}, with, mine, theirs,
+                    rest, who](const sealed_swim& it) {
+        run_on(home, [this, with, theirs, rest, who, page = it.members().page(mine, max_page)] {
+          tell_page(with, theirs, who, page, rest);
+        });
+      });
+    });
+  }
+
+  using page = std::pair<std::vector<rumour>, node_id>;
+
+  void tell_page(const node_id& with, const node_id& theirs, const caf::strong_actor_ptr& who,
+                 const page& own, std::size_t rest) {
+    self_
+      ->request(caf::actor_cast<caf::actor>(who), answer_within,
+                compare_members{to_bytes(own.first), theirs})
+      .then(
+        [this, with, own, rest](const std::string& answer) {
+          auto other = from_bytes<page>(answer, memory_budget{max_answer});
+          if (!other)
+            return;
+          auto is_last = own.first.empty() && other->first.empty();
+          if (!other->first.empty())
+            step(swim::told{with, std::move(other->first)});
+          if (!is_last && rest > 0)
+            compare(with, own.second, other->second, rest - 1);
+        },
+        [](const caf::error&) {}); // another comparison comes
+  }
+
+  void carry_out(const swim::shows& what) {
+    setup_.shows(what);
+  }
+
+  void carry_out(const swim::forgot& what) {
+    second_choice_.erase(what.who);
+  }
+
+  void carry_out(const swim::no_datagrams& what) {
+    setup_.log.complain("datagrams (UDP) to node " + setup_.name_of(what.to) + " get lost",
+                        "messages over the link get there; let UDP pass between the two nodes at "
+                        "the ports at which they accept links");
+  }
+
+  void carry_out(const swim::complain& what) {
+    setup_.log.complain("news of members is not believed",
+                        "node " + setup_.name_of(what.of) + ' ' + what.what);
+  }
+
+  /// Those that the thread does itself.
+  template <class Effect>
+  void carry_out(const Effect&) {}
+
+  caf::event_based_actor* self_;
+  membership_setup setup_;
+  swim_thread* thread_ = nullptr;
+  std::map<node_id, linked> links_;
+  std::map<node_id, asked> asks_;
+  /// Who spoke of a node, if somebody else is asked for its card first.
+  std::map<node_id, node_id> second_choice_;
+};
+
+} // namespace troupe::cluster
