@@ -104,7 +104,8 @@ public:
                    claims::heard<registry::put_report>, claims::heard<registry::owner_view>,
                    claims::heard<registry::names::claims>, claims::heard<registry::names::freed>,
                    claims::heard<registry::names::claim_page>, liveness::link_up,
-                   liveness::link_down, liveness::seen, liveness::heard, liveness::names_listed, liveness::pong>;
+                   liveness::link_down, liveness::seen, liveness::heard, liveness::names_listed,
+                   liveness::pong>;
 
   // -- effects ---------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@
 
 #include "troupe/cluster/member_card.hpp"
 #include "troupe/cluster/swim.hpp"
+#include "troupe/cluster/swim_options.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/codec.hpp"
 #include "troupe/core/ids.hpp"

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <set>
 
+#include "troupe/cluster/swim_options.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"

@@ -14,6 +14,7 @@
 
 #include "troupe/cluster/gossip_queue.hpp"
 #include "troupe/cluster/suspicion.hpp"
+#include "troupe/cluster/swim_options.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
@@ -829,8 +830,8 @@ private:
              return now_ - each.second.asked >= patience;
            }) == 0)
       return;
-    auto is_news = !compares_ || whom == from
-                   || (found != strangers_.end() && found->second.is_news);
+    auto is_news
+      = !compares_ || whom == from || (found != strangers_.end() && found->second.is_news);
     strangers_.insert_or_assign(whom, stranger{now_, is_news});
     out_->push_back(ask{whom, from});
   }

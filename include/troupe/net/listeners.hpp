@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "troupe/core/result.hpp"
+#include "troupe/net/datagram_socket.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/socket.hpp"
 
@@ -60,6 +62,27 @@ inline result<listeners> listen_at_each(const std::vector<endpoint>& where, bool
              ? problem{errc::bad_argument, "there is no address to listen at; give at least one"}
              : made.refused.front();
   return made;
+}
+
+/// Opens a socket for datagrams at each address where `those` listen, all with one port: the same
+/// one, or if another process has that and `any_port` will do, a free one. Errors: those of
+/// datagram_socket::open().
+inline result<std::vector<datagram_socket>> receive_at_each(const listeners& those, bool any_port) {
+  auto open = [&](std::optional<std::uint16_t> port) -> result<std::vector<datagram_socket>> {
+    std::vector<datagram_socket> made;
+    for (auto& each : those.sockets) {
+      auto where = local_endpoint(each);
+      auto opened = datagram_socket::open(port ? where.with_port(*port) : where);
+      if (!opened)
+        return opened.error();
+      made.push_back(*std::move(opened));
+      if (port)
+        port = made.back().local().port();
+    }
+    return made;
+  };
+  auto made = open(std::nullopt);
+  return made || !any_port ? std::move(made) : open(0);
 }
 
 } // namespace troupe::net

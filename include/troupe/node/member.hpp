@@ -25,6 +25,7 @@
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
+#include "troupe/cluster/swim.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
@@ -253,6 +254,11 @@ public:
     auto node = to_string(which->peer().node);
     core_.step(liveness::link_down{node, which->peer().boot, why});
     setup_.unlinked(node);
+  }
+
+  /// The members see a node so from here on.
+  void members_show(const swim::shows& what) {
+    core_.step(liveness::seen{to_string(what.who), what.when.boot, what.is});
   }
 
   [[nodiscard]] const known_nodes& nodes() const {

@@ -54,8 +54,6 @@ struct membership_setup {
     find_entry;
   /// How the members see a node, on the actor.
   std::function<void(const swim::shows&)> shows;
-  /// What people call a node, on any thread.
-  std::function<std::string(const node_id&)> name_of;
 };
 
 /// A node's part in the membership that goes over links: cards, comparisons, and signs of life
@@ -168,6 +166,11 @@ private:
 
   using handle_taker = std::function<void(const caf::strong_actor_ptr&)>;
 
+  /// As much of an id as people read.
+  static std::string name_of(const node_id& node) {
+    return to_string(node).substr(0, 8);
+  }
+
   void step(sealed_swim::event what) {
     if (thread_ != nullptr)
       thread_->post(std::move(what));
@@ -191,8 +194,7 @@ private:
     auto& node = card.said.what.node;
     if (setup_.credentials)
       if (auto may = setup_.credentials->admit(card.certificate, node); !may) {
-        setup_.log.complain("a member is not taken in", setup_.name_of(node) + ": "
-                                                          + may.error().detail);
+        setup_.log.complain("a member is not taken in", name_of(node) + ": " + may.error().detail);
         return false;
       }
     step(sealed_swim::met{std::move(card), is_news});
@@ -219,11 +221,11 @@ private:
   }
 
   bool take_page(const node_id& from, const std::string& bytes) {
-    auto page = from_bytes<std::vector<rumour>>(bytes, memory_budget{max_answer});
-    if (!page)
+    auto all = from_bytes<std::vector<rumour>>(bytes, memory_budget{max_answer});
+    if (!all)
       return false;
-    if (!page->empty())
-      step(swim::told{from, *std::move(page)});
+    if (!all->empty())
+      step(swim::told{from, *std::move(all)});
     return true;
   }
 
@@ -275,8 +277,7 @@ private:
       if (!who || thread_ == nullptr)
         return done(false);
       auto home = caf::weak_actor_ptr{self_->ctrl()};
-      thread_->ask([this, home, node, wait, who, done,
-                    self = setup_.self](const sealed_swim& it) {
+      thread_->ask([this, home, node, wait, who, done, self = setup_.self](const sealed_swim& it) {
         run_on(home, [this, node, wait, who, done, card = bytes_of(it.card_of(self))] {
           exchange(node, wait, who, card, done);
         });
@@ -368,10 +369,10 @@ private:
     find_keeper(with, [this, with, mine, theirs, rest](const caf::strong_actor_ptr& who) {
       if (!who || thread_ == nullptr)
         return;
-      thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}, with, mine, theirs,
-                    rest, who](const sealed_swim& it) {
-        run_on(home, [this, with, theirs, rest, who, page = it.members().page(mine, max_page)] {
-          tell_page(with, theirs, who, page, rest);
+      thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}, with, mine, theirs, rest,
+                    who](const sealed_swim& it) {
+        run_on(home, [this, with, theirs, rest, who, own = it.members().page(mine, max_page)] {
+          tell_page(with, theirs, who, own, rest);
         });
       });
     });
@@ -407,14 +408,14 @@ private:
   }
 
   void carry_out(const swim::no_datagrams& what) {
-    setup_.log.complain("datagrams (UDP) to node " + setup_.name_of(what.to) + " get lost",
+    setup_.log.complain("datagrams (UDP) to node " + name_of(what.to) + " get lost",
                         "messages over the link get there; let UDP pass between the two nodes at "
                         "the ports at which they accept links");
   }
 
   void carry_out(const swim::complain& what) {
     setup_.log.complain("news of members is not believed",
-                        "node " + setup_.name_of(what.of) + ' ' + what.what);
+                        "node " + name_of(what.of) + ' ' + what.what);
   }
 
   /// Those that the thread does itself.

@@ -17,6 +17,7 @@
 #include "caf/actor_control_block.hpp"
 #include "caf/fwd.hpp"
 #include "caf/type_id.hpp"
+#include "troupe/cluster/swim_options.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
@@ -177,8 +178,12 @@ struct node_options {
   /// Options of the Raft group that the voters form; see raft::lan() for one machine or rack. The
   /// same on all nodes.
   host::group_options group{};
-  /// A node whose link has been lost for this long counts as lost: its tasks run elsewhere, and its
-  /// agents are shown as disconnected.
+  /// How the members of the cluster find out which of them are there: see cluster::swim_options and
+  /// its lan(). The same on all nodes.
+  cluster::swim_options membership{};
+  /// A node that has stopped for this long counts as lost: its tasks run elsewhere, and its agents
+  /// are shown as disconnected. So does one whose link has ended and of which the members say
+  /// nothing. Those that the members find dead are lost at once.
   duration lost_after = std::chrono::seconds{5};
   /// How long agents may still handle the messages in their mailboxes when a node with an actor
   /// system of its own stops; messages left after that are dropped. A message that is being handled

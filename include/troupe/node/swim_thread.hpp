@@ -41,8 +41,8 @@ public:
   using teller = std::function<void(sealed_swim::effect&)>;
 
   /// `sockets` are open. The node says of itself that it is at `address`.
-  swim_thread(sealed_swim machine, security::key_pair key, std::vector<net::datagram_socket> sockets,
-              std::string address, teller tell)
+  swim_thread(sealed_swim machine, security::key_pair key,
+              std::vector<net::datagram_socket> sockets, std::string address, teller tell)
     : key_(std::move(key)),
       sockets_(std::move(sockets)),
       tell_(std::move(tell)),
@@ -127,7 +127,8 @@ private:
       auto got = from.receive();
       if (!got)
         return;
-      reply_ = [&from, where = got->from](const std::string& what) { (void)from.send(where, what); };
+      reply_
+        = [&from, where = got->from](const std::string& what) { (void)from.send(where, what); };
       step(sealed_swim::arrived{std::move(got->what)});
       reply_ = nullptr;
     }
@@ -150,9 +151,11 @@ private:
       std::visit(
         [&](auto& what) {
           using effect = std::decay_t<decltype(what)>;
-          if constexpr (std::is_same_v<effect, sealed_swim::send>
-                        || std::is_same_v<effect, sealed_swim::reply>
-                        || std::is_same_v<effect, swim::sign>)
+          if constexpr (
+            std::is_same_v<
+              effect,
+              sealed_swim::
+                send> || std::is_same_v<effect, sealed_swim::reply> || std::is_same_v<effect, swim::sign>)
             carry_out(what);
           else
             tell_(each);

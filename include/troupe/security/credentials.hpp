@@ -144,7 +144,8 @@ public:
   }
 
   /// Whether `pem` is the certificate of a member with that id, by this CA, and is not revoked. It
-  /// may have expired: its node hears of that when it is linked. Errors: denied. Cost: about 0.2 ms.
+  /// may have expired: its node hears of that when it is linked. Errors: denied. Cost: about 0.2
+  /// ms.
   [[nodiscard]] result<void> admit(const std::string& pem, const node_id& who) const {
     auto denied = [](const std::string& why) { return problem{errc::denied, why}; };
     auto found = certificate::from_pem(pem, "its card");

@@ -45,12 +45,14 @@
 #include "troupe/node/link_rules.hpp"
 #include "troupe/node/made_agents.hpp"
 #include "troupe/node/member.hpp"
+#include "troupe/node/membership_keeper.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/own_authority.hpp"
 #include "troupe/node/own_system.hpp"
 #include "troupe/node/proofs.hpp"
 #include "troupe/node/services.hpp"
+#include "troupe/node/swim_thread.hpp"
 #include "troupe/node/trust_keeper.hpp"
 #include "troupe/node/undertaker.hpp"
 #include "troupe/node/voters_client.hpp"
@@ -65,10 +67,12 @@ namespace troupe {
 /// All that a node is made of; its parts are wired in set_up().
 struct node::inside {
   inside(node_options given, cluster::data_folder folder, net::listeners opened,
-         net::credentials_ptr proofs, std::optional<security::authority> ca, caf::actor_system* sys)
+         std::vector<net::datagram_socket> datagrams, net::credentials_ptr proofs,
+         std::optional<security::authority> ca, caf::actor_system* sys)
     : options_(std::move(given)),
       data_(std::move(folder)),
       listeners_(std::move(opened)),
+      datagrams_(std::move(datagrams)),
       credentials_(std::move(proofs)),
       ca_(data_.path(), data_.self().id, std::move(ca)),
       boot_(std::make_shared<std::atomic<boot_number>>(data_.self().boot)) {
@@ -92,7 +96,7 @@ struct node::inside {
     stop();
     router_.reset();
     clients_.reset();
-    member_ = access_ = trust_ = nullptr;
+    member_ = access_ = trust_ = keeper_ = nullptr;
     end_system(); // before the gate
   }
 
@@ -170,6 +174,7 @@ struct node::inside {
     say_where(cluster::knowledge_name, member_);
     if (credentials_)
       keep_trust();
+    keep_membership(member);
     access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
       cluster::finder_options{.addresses = addresses(), .retry = options_.retry},
       access_events(std::move(board)));
@@ -182,6 +187,7 @@ struct node::inside {
         return why;
     on_member([gate = gate_.get()](cluster::member_state& state) { state.start(gate); });
     on_trust([gate = gate_.get()](cluster::trust_keeper& state) { state.start(gate); });
+    begin_membership();
     say_who_i_am(in_memory);
     if (auto why = group_ ? take_seat(founds) : founds ? host_services() : problem{})
       return why;
@@ -198,6 +204,49 @@ struct node::inside {
     trust_ = system_->spawn<caf::stateful_actor<cluster::trust_keeper>>(
       cluster::trust_setup{data_.path(), credentials_, peers_, log_});
     say_where(cluster::trust_name, trust_);
+  }
+
+  void keep_membership(const std::shared_ptr<caf::weak_actor_ptr>& member) {
+    cluster::membership_setup how;
+    how.self = data_.self().id;
+    how.credentials = credentials_;
+    how.peers = peers_;
+    how.log = log_;
+    how.find_entry = [member](const std::string& node, auto done) {
+      run_on_member(*member, [node, done](cluster::member_state& state) {
+        state.links().find_entry(node, done);
+      });
+    };
+    how.shows = [member](const cluster::swim::shows& what) {
+      run_on_member(*member, [what](cluster::member_state& state) { state.members_show(what); });
+    };
+    keeper_ = system_->spawn<caf::stateful_actor<cluster::membership_keeper>>(std::move(how));
+    say_where(cluster::membership_name, keeper_);
+  }
+
+  /// From here on this node is a member.
+  void begin_membership() {
+    auto agreement = security::key_agreement::make();
+    auto salt = random_id<security::boot_salt>();
+    cluster::offer_of_life offers{
+      data_.self().id, data_.self().boot, {agreement.public_half(), salt}};
+    cluster::sealed_swim machine{{data_.key().public_half(), data_.self().boot, agreement, salt,
+                                  data_.key().sign(cluster::to_be_signed(offers)),
+                                  credentials_ ? credentials_->own_certificate() : std::string{},
+                                  options_.membership},
+                                 random_seed()};
+    auto where = own_address();
+    if (auto port = datagrams_.front().local().port(); port != port_)
+      where.port = port;
+    swim_ = std::make_unique<cluster::swim_thread>(
+      std::move(machine), data_.key(), std::move(datagrams_), to_string(where),
+      [keeper = keeper_](cluster::sealed_swim::effect& what) {
+        run_on_state<cluster::membership_keeper>(
+          keeper, [what = std::move(what)](cluster::membership_keeper& state) mutable {
+            state.perform(what);
+          });
+      });
+    on_keeper([thread = swim_.get()](cluster::membership_keeper& state) { state.start(thread); });
   }
 
   /// Founds a cluster, if nobody is found who has one.
@@ -412,11 +461,13 @@ struct node::inside {
         router_->answer_over(which->number(), std::move(entry));
       on_member([which](cluster::member_state& state) { state.link_up(which); });
       on_trust([which](cluster::trust_keeper& state) { state.link_up(which); });
+      on_keeper([which](cluster::membership_keeper& state) { state.link_up(which); });
     };
     events.on_down = [this](const net::link_ptr& which, const std::string& why) {
       router_->answer_no_more_over(which->number());
       on_member([which, why](cluster::member_state& state) { state.link_down(which, why); });
       on_trust([which](cluster::trust_keeper& state) { state.link_down(which); });
+      on_keeper([which](cluster::membership_keeper& state) { state.link_down(which); });
       on_access(
         [number = which->number()](cluster::access_state& state) { state.link_down(number); });
     };
@@ -640,6 +691,11 @@ struct node::inside {
     }
     if (group_)
       group_->own_seat().hand_over();
+    end<cluster::membership_keeper>(keeper_,
+                                    [](cluster::membership_keeper& state) { state.stop(); });
+    if (swim_)
+      swim_->stop(); // while there are links, whose ends would be news
+    swim_.reset();
     // Before the agents: their ends are not news, the node is expected back with them.
     end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
     end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
@@ -771,6 +827,11 @@ struct node::inside {
   }
 
   template <class Job>
+  void on_keeper(Job job) {
+    run_on_state<cluster::membership_keeper>(keeper_, std::move(job));
+  }
+
+  template <class Job>
   void on_access(Job job) const {
     run_on_state<cluster::access_state>(access_, std::move(job));
   }
@@ -834,8 +895,9 @@ struct node::inside {
   node_options options_;
   cluster::node_log log_;
   cluster::data_folder data_;
-  net::listeners listeners_;               // empty once the gate accepts
-  const net::credentials_ptr credentials_; // null: its links are insecure
+  net::listeners listeners_;                    // empty once the gate accepts
+  std::vector<net::datagram_socket> datagrams_; // empty once this node is a member
+  const net::credentials_ptr credentials_;      // null: its links are insecure
   cluster::own_authority ca_;
   const std::shared_ptr<net::peer_book> peers_ = std::make_shared<net::peer_book>();
   std::shared_ptr<std::atomic<boot_number>> boot_; // as in data_, which only the access actor reads
@@ -848,6 +910,8 @@ struct node::inside {
   caf::actor member_;
   caf::actor access_;
   caf::actor trust_; // null without certificates
+  caf::actor keeper_;
+  std::unique_ptr<cluster::swim_thread> swim_;
   /// Of a node without a data folder that has founded its cluster.
   std::optional<cluster::hosted_services> services_;
   /// Of a node with a data folder.
@@ -924,6 +988,9 @@ TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system
   auto listeners = net::listen_at_each(*where, options.links.insecure);
   if (!listeners)
     return listeners.error();
+  auto datagrams = net::receive_at_each(*listeners, options.listen.port == 0);
+  if (!datagrams)
+    return datagrams.error();
   cluster::proofs proofs{options, *data, {called, options.log}};
   auto credentials = proofs.find(read_calendar());
   secret::wipe(std::as_writable_bytes(std::span{options.token}));
@@ -939,8 +1006,9 @@ TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system
   auto wait = options.wait_joined;
   auto stop = options.stop;
   auto ca = proofs.take_authority();
-  auto made = std::make_unique<inside>(std::move(options), std::move(*data), *std::move(listeners),
-                                       *std::move(credentials), std::move(ca), sys);
+  auto made
+    = std::make_unique<inside>(std::move(options), std::move(*data), *std::move(listeners),
+                               *std::move(datagrams), *std::move(credentials), std::move(ca), sys);
   if (auto why = made->set_up())
     return why;
   if (wait > duration::zero()) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "troupe/cluster/swim.hpp"
+#include "troupe/cluster/swim_options.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"

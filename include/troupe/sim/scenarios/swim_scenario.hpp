@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "troupe/cluster/swim.hpp"
+#include "troupe/cluster/swim_options.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/sim/scenarios/raft_scenario.hpp"

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "troupe/core/time.hpp"
+
+namespace troupe::cluster {
+
+/// Times and bounds of a `swim`.
+struct swim_options {
+  /// One member is pinged in each.
+  duration period = std::chrono::seconds{1};
+  /// How long to wait for the answer before others are asked to ping it.
+  duration answer_within = std::chrono::milliseconds{500};
+  /// How many others are asked.
+  std::size_t helpers = 3;
+  /// Periods that a suspect has to contradict, for each power of ten of members, once as many
+  /// others agree as `accusers` says; at least this many.
+  std::uint32_t least_suspicion = 2;
+  /// How many times longer it has while nobody agrees. 1: no longer.
+  std::uint32_t longest_suspicion = 3;
+  /// How many others have to agree before a suspect has the least time.
+  std::size_t accusers = 3;
+  /// How many times slower a node becomes that has reason to doubt its own hearing. 0: it never
+  /// has.
+  std::uint32_t most_doubt = 8;
+  /// Suspects hear of it with each ping, rather than by chance.
+  bool tells_suspects = true;
+  /// How often news goes to others while there is some.
+  duration news_every = std::chrono::milliseconds{200};
+  /// To how many it goes each time.
+  std::size_t news_to = 3;
+  /// How often each member passes on a rumour, beyond the power of two of members. Drawn at random,
+  /// n members miss one with a probability of about n * e^-(times).
+  std::uint32_t repeats = 7;
+  /// How often all is compared with one other member. Above 32 members the span grows with the
+  /// power of two.
+  duration sync_every = std::chrono::seconds{30};
+  /// How often one of those that are gone is tried: so the two sides of a long partition find each
+  /// other again.
+  duration revisit_every = std::chrono::seconds{30};
+  /// Those that are gone are forgotten after this.
+  duration keep_gone = std::chrono::hours{24};
+  /// Further members are not taken in.
+  std::size_t max_members = 10'000;
+  /// Bytes of one mail, encoded.
+  std::size_t max_mail = 1'100;
+  /// Pings under way for others; the oldest gives way.
+  std::size_t max_errands = 1'000;
+  /// Strangers about whom somebody was asked and has not answered; further ones wait for the next
+  /// comparison.
+  std::size_t max_strangers = 1'000;
+
+  /// For nodes of one room.
+  static swim_options lan() {
+    swim_options made;
+    made.period = std::chrono::milliseconds{200};
+    made.answer_within = std::chrono::milliseconds{100};
+    made.news_every = std::chrono::milliseconds{100};
+    return made;
+  }
+};
+
+} // namespace troupe::cluster
