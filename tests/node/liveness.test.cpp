@@ -224,6 +224,42 @@ TEST_CASE("a member that is dead is lost, whatever its link seems", "[node][live
   }
 }
 
+TEST_CASE("what is said of an earlier life of a member changes nothing", "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.step(liveness::lead{});
+  j.see(alive, 4);
+  j.answer(4);
+  j.out.clear();
+  j.see(dead, 3);
+  j.see(left, 3);
+  j.see(alive, 3);
+  j.see(dead, 3);
+  j.pass(1min);
+  CHECK(j.out.empty());
+  j.see(dead, 4);
+  j.pass(0s);
+  CHECK(j.only<liveness::give_up>().boot == 4);
+}
+
+TEST_CASE("a member is lost once, however often it is called dead", "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.step(liveness::lead{});
+  j.see(alive);
+  j.answer(3);
+  j.out.clear();
+  j.see(dead);
+  j.see(dead);
+  j.pass(0s);
+  j.only<liveness::give_up>();
+  j.see(dead); // before the registry has answered
+  j.pass(1min);
+  CHECK(j.has_none<liveness::give_up>());
+  j.answer(3);
+  CHECK(j.only<liveness::judge>().what.liveness == record_status::disconnected);
+}
+
 TEST_CASE("a member that has stopped is lost after a while", "[node][liveness]") {
   using enum cluster::member_status;
   judging j;

@@ -396,9 +396,7 @@ private:
     each.linked.reset();
     if (each.member)
       return; // it does not depend on this link
-    withdraw(each);
-    auto is_loss = !std::exchange(each.has_left, false) && decides_;
-    if (is_loss) {
+    if (is_loss(each)) {
       out_->push_back(warn{"link to node " + nodes_->name_of(what.node) + " lost (" + what.why
                            + "); its work goes to others in "
                            + troupe::to_string(options_.lost_after) + " unless it comes back"});
@@ -407,15 +405,15 @@ private:
     tidy(what.node);
   }
 
+  /// Of a node that is not there any more.
+  bool is_loss(watched& each) {
+    withdraw(each);
+    return !std::exchange(each.has_left, false) && decides_;
+  }
+
   void handle(request_id, const seen& what) {
-    switch (what.is) {
-      case member_status::alive:
-      case member_status::suspect:
-        return see_there(what);
-      case member_status::dead:
-      case member_status::left:
-        return see_gone(what);
-    }
+    auto is_there = what.is == member_status::alive || what.is == member_status::suspect;
+    return is_there ? see_there(what) : see_gone(what);
   }
 
   void see_there(const seen& what) {
@@ -442,11 +440,8 @@ private:
     if (each.linked && (!is_dead || *each.linked > what.boot))
       return;
     each.linked.reset();
-    if (before) {
-      withdraw(each);
-      if (!std::exchange(each.has_left, false) && decides_)
-        await(what.node, each, *before);
-    }
+    if (before && is_loss(each))
+      await(what.node, each, *before);
     if (is_dead && each.lost_at)
       hasten(what.node, each);
     tidy(what.node);
