@@ -145,7 +145,9 @@ struct swim_nack {
 
 /// One datagram: at most one question or answer, and rumours.
 struct swim_mail {
-  std::variant<swim_news, swim_ping, swim_ping_request, swim_ack, swim_nack> what{};
+  using subject = std::variant<swim_news, swim_ping, swim_ping_request, swim_ack, swim_nack>;
+
+  subject what{};
   std::vector<rumour> rumours{};
 
   TROUPE_FIELDS(swim_mail, what, rumours);

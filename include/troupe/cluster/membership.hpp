@@ -1,0 +1,468 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/cluster/gossip_queue.hpp"
+#include "troupe/cluster/known_member.hpp"
+#include "troupe/cluster/own_statement.hpp"
+#include "troupe/cluster/stranger_list.hpp"
+#include "troupe/cluster/suspicion.hpp"
+#include "troupe/cluster/swim_options.hpp"
+#include "troupe/cluster/swim_types.hpp"
+#include "troupe/core/flaw.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/signature.hpp"
+#include "troupe/core/time.hpp"
+
+namespace troupe::cluster {
+
+/// Knows how each member of the cluster stands, by what the members say of themselves and of each
+/// other, and passes on what is news.
+///
+/// - What a node says of itself is signed and has an incarnation; the latest one counts.
+/// - An accusation counts against the incarnation that it names, and no other. Each member that
+///   agrees shortens the time that a suspect has to contradict. After that it is dead.
+/// - A node contradicts what is said of itself, with its next incarnation.
+/// - A stranger is asked about, at the member that spoke of it.
+///
+/// It pings nobody: see prober. Not thread-safe. Cost of a call: O(log n).
+/// Sources: see swim.
+class membership {
+public:
+  /// A node with this key may be a member, and has said this.
+  struct introduced {
+    public_key key;
+    signed_statement what;
+    /// Others may not know it yet.
+    bool is_news = true;
+  };
+
+  struct view {
+    member_status state{};
+    incarnation when{};
+    std::string address{};
+  };
+
+  /// How a rumour has come: what a comparison shows most others know, too.
+  enum class channel : std::uint8_t { mail, comparison };
+
+  // -- effects ---------------------------------------------------------------------------
+
+  /// Sign this, and call stated(). A later one takes the place of one that is under way.
+  struct sign {
+    statement what;
+  };
+
+  /// Ask `from` who `whom` is, over a link, and introduce it if it may be a member.
+  struct ask {
+    node_id whom;
+    node_id from;
+  };
+
+  /// Compare with that member, over a link: each gets the pages of the other.
+  struct sync {
+    node_id with;
+  };
+
+  /// A member stands so from here on; `by` has said so.
+  struct shows {
+    node_id who;
+    incarnation when;
+    member_status is{};
+    node_id by;
+    std::string address;
+  };
+
+  /// It has been gone for long.
+  struct forgot {
+    node_id who;
+  };
+
+  /// Of that member, in words for the log; each may come often.
+  struct complain {
+    node_id of;
+    std::string what;
+  };
+
+  /// There is a new member.
+  struct joined {
+    node_id who;
+  };
+
+  /// Somebody else has begun to suspect it: an opinion of this node would help.
+  struct suspects {
+    node_id whom;
+  };
+
+  /// This node has been accused, and contradicts: it may be the one that does not hear.
+  struct contradicts {};
+
+  using effect
+    = std::variant<sign, ask, sync, shows, forgot, complain, joined, suspects, contradicts>;
+  using effects = std::vector<effect>;
+
+  using verifier = bool (*)(const public_key&, std::string_view, const signature&);
+
+  /// `self` in its present life. @pre `options` outlive this
+  membership(const node_id& self, incarnation when, const swim_options& options, verifier check)
+    : options_(options),
+      is_signed_(check),
+      own_(self, when),
+      strangers_(options.max_strangers, 5 * options.period) {}
+
+  membership(const membership&) = delete;
+  membership& operator=(const membership&) = delete;
+
+  // -- this node itself ------------------------------------------------------------------
+
+  void begin(std::string address, effects& out) {
+    out.emplace_back(sign{own_.begin(std::move(address))});
+  }
+
+  void move_to(std::string address, effects& out) {
+    say(own_.move_to(std::move(address)), out);
+  }
+
+  void leave(effects& out) {
+    say(own_.leave(), out);
+  }
+
+  /// The answer to the last `sign`.
+  void stated(time_point now, signed_statement what) {
+    if (!own_.accept(std::move(what)))
+      return;
+    spread(now, told_itself{*own_.said()});
+    if (own_.leaves())
+      news_at_ = now; // it may be gone soon
+  }
+
+  /// What this node has said of itself; nothing is signed yet: no value.
+  [[nodiscard]] const std::optional<signed_statement>& own() const {
+    return own_.said();
+  }
+
+  // -- rumours that come -----------------------------------------------------------------
+
+  void take_in(time_point now, const node_id& from, const rumour& what, channel how, effects& out) {
+    std::visit(
+      [&](auto& each) {
+        if (subject_of(each) == own_.node())
+          hear_of_self(from, each, out);
+        else
+          take_in(now, from, each, how, out);
+      },
+      what);
+  }
+
+  void introduce(time_point now, const introduced& what, effects& out) {
+    auto& said = what.what.what;
+    if (said.node == own_.node() || id_of(what.key) != said.node)
+      return;
+    // What was asked about because of a comparison, others know, too.
+    auto is_news = strangers_.met(said.node).value_or(what.is_news);
+    if (members_.contains(said.node))
+      return take_in(now, said.node, told_itself{what.what}, channel::mail, out);
+    if (members_.size() >= options_.max_members)
+      return void(out.emplace_back(complain{said.node, "would be one member too many"}));
+    if (!is_signed(what.key, what.what))
+      return void(
+        out.emplace_back(complain{said.node, "is introduced with what it has not signed"}));
+    auto is_first = members_.empty();
+    auto made = members_.emplace(said.node, known_member{what.key, what.what}).first;
+    ++present_;
+    out.emplace_back(joined{said.node});
+    become(now, *made, said.leaves ? member_status::left : member_status::alive, said.node, out);
+    if (is_news)
+      spread(now, told_itself{what.what});
+    if (is_first)
+      out.emplace_back(sync{said.node});
+  }
+
+  /// A node writes that is not a member, or somebody speaks of it: `from` can say who it is.
+  void get_to_know(time_point now, const node_id& whom, const node_id& from, channel how,
+                   effects& out) {
+    if (strangers_.ask(now, whom, how != channel::comparison || whom == from))
+      out.emplace_back(ask{whom, from});
+  }
+
+  // -- suspects --------------------------------------------------------------------------
+
+  /// This node cannot hear that life of a member.
+  void suspect(time_point now, const node_id& whom, const incarnation& when, effects& out) {
+    auto found = members_.find(whom);
+    if (found != members_.end() && found->second.is_here() && found->second.told.what.when == when
+        && !own_.leaves())
+      accuse(now, {whom, when, own_.node(), false}, out);
+  }
+
+  /// Declares dead who has not contradicted in time.
+  void end_suspicions(time_point now, effects& out) {
+    while (!suspected_.empty() && suspected_.begin()->first <= now)
+      declare_dead(now, node_id{suspected_.begin()->second}, out);
+  }
+
+  /// This node has slept so long, and contradictions lie unread: each suspect has as much longer.
+  void lengthen(duration late) {
+    std::set<std::pair<time_point, node_id>> later;
+    for (auto& [when, node] : suspected_) {
+      auto& each = members_.at(node);
+      each.doubts->lengthen(late);
+      each.dead_at = when + late;
+      later.emplace(each.dead_at, node);
+    }
+    suspected_ = std::move(later);
+  }
+
+  /// Members that have been gone for so long that they are to be forgotten. Cost: O(n).
+  [[nodiscard]] std::vector<node_id> long_gone(time_point now) const {
+    std::vector<node_id> found;
+    for (auto& [node, each] : members_)
+      if (!each.is_here() && now - each.gone >= options_.keep_gone)
+        found.push_back(node);
+    return found;
+  }
+
+  /// @pre it is gone
+  void forget(const node_id& who, effects& out) {
+    news_.drop(who);
+    members_.erase(who);
+    out.emplace_back(forgot{who});
+  }
+
+  // -- rumours that go -------------------------------------------------------------------
+
+  /// Adds what is said of the receiver itself, which can contradict, then news, as much as fits.
+  void add_rumours(const known_members::value_type& to, swim_mail& what) {
+    auto room = options_.max_mail - std::min(options_.max_mail, to_bytes(what).size());
+    if (options_.tells_suspects && to.second.is_accused()) {
+      what.rumours.emplace_back(accusation_of(to));
+      room -= std::min(room, to_bytes(what.rumours.back()).size());
+    }
+    news_.take(room, repeats(), what.rumours);
+  }
+
+  [[nodiscard]] bool has_news() const {
+    return !news_.empty();
+  }
+
+  /// Returns whether news is to go to some others now; then call plan_news() after that.
+  bool is_news_due(time_point now) {
+    if (!news_at_ || *news_at_ > now)
+      return false;
+    news_at_.reset();
+    return has_news();
+  }
+
+  void plan_news(time_point now) {
+    if (has_news())
+      news_at_ = now + options_.news_every;
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    if (suspected_.empty())
+      return news_at_;
+    return std::min(suspected_.begin()->first, news_at_.value_or(suspected_.begin()->first));
+  }
+
+  // -- what it knows ---------------------------------------------------------------------
+
+  [[nodiscard]] const known_members& all() const {
+    return members_;
+  }
+
+  /// Members that are there, this one included.
+  [[nodiscard]] std::size_t present() const {
+    return present_ + 1;
+  }
+
+  /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
+  [[nodiscard]] std::vector<std::string> flaws() const {
+    std::vector<std::string> found;
+    auto expect = [&found](bool holds, const char* what) {
+      if (!holds)
+        found.emplace_back(what);
+    };
+    std::size_t here = 0;
+    std::size_t suspected = 0;
+    for (auto& [node, each] : members_) {
+      auto is_suspect = each.is == member_status::suspect;
+      here += each.is_here() ? 1 : 0;
+      suspected += is_suspect ? 1 : 0;
+      expect(node != own_.node(), "this node is a member of its own");
+      expect(each.told.what.node == node, "a member has said what another one said");
+      expect(is_suspect == each.doubts.has_value(), "a suspicion of nobody");
+      expect(!is_suspect || suspected_.contains({each.dead_at, node}), "a suspect for ever");
+    }
+    expect(here == present_, "members are miscounted");
+    expect(suspected == suspected_.size(), "one is suspected who is not there");
+    expect(members_.size() <= options_.max_members, "more members than allowed");
+    expect(strangers_.size() <= options_.max_strangers, "more strangers than allowed");
+    expect(news_.size() <= members_.size() + 1, "news of somebody who is no member");
+    return found;
+  }
+
+private:
+  // -- this node itself ------------------------------------------------------------------
+
+  static void say(const std::optional<statement>& what, effects& out) {
+    if (what)
+      out.emplace_back(sign{*what});
+  }
+
+  template <class Rumour>
+  void hear_of_self(const node_id& from, const Rumour& what, effects& out) {
+    if (auto odd = own_.judge(what); !odd.empty())
+      out.emplace_back(complain{from, std::string{odd}});
+    if constexpr (std::is_same_v<Rumour, accusation>)
+      if (auto said = own_.contradict(what)) {
+        out.emplace_back(contradicts{});
+        say(said, out);
+      }
+  }
+
+  // -- rumours of others -----------------------------------------------------------------
+
+  static const node_id& subject_of(const told_itself& what) {
+    return what.what.what.node;
+  }
+
+  static const node_id& subject_of(const accusation& what) {
+    return what.node;
+  }
+
+  [[nodiscard]] bool is_signed(const public_key& key, const signed_statement& what) const {
+    return planted_flaw == flaw::unsigned_statement_believed
+           || is_signed_(key, to_be_signed(what.what), what.by);
+  }
+
+  void take_in(time_point now, const node_id& from, const told_itself& what, channel how,
+               effects& out) {
+    auto& said = what.what.what;
+    auto found = members_.find(said.node);
+    if (found == members_.end())
+      return get_to_know(now, said.node, from, how, out);
+    auto& known = found->second;
+    auto& before = known.told.what;
+    auto is_news = said.when > before.when
+                   || (said.when == before.when && said.leaves && known.is != member_status::left);
+    if (planted_flaw == flaw::old_incarnation_wins)
+      is_news = said != before;
+    auto is_other = !is_news && said.when == before.when && !before.leaves && said != before;
+    if (!is_news && !is_other)
+      return;
+    if (!is_signed(known.key, what.what))
+      return void(out.emplace_back(complain{from, "passes on what the node has not signed"}));
+    if (is_other)
+      return void(
+        out.emplace_back(complain{said.node, "says different things to different members"}));
+    known.told = what.what;
+    become(now, *found, said.leaves ? member_status::left : member_status::alive, said.node, out);
+    spread(now, what);
+  }
+
+  void take_in(time_point now, const node_id& from, const accusation& what, channel how,
+               effects& out) {
+    auto found = members_.find(what.node);
+    if (found == members_.end() || what.by == what.node)
+      return;
+    auto& known = found->second.told.what;
+    if (what.when > known.when) // what it has said since is on its way, or is a lie
+      return get_to_know(now, what.node, from, how, out);
+    if (what.when == known.when && (what.by == own_.node() || members_.contains(what.by)))
+      accuse(now, what, out);
+  }
+
+  /// @pre it is a member, and that is the last incarnation of which it has said something
+  void accuse(time_point now, const accusation& what, effects& out) {
+    auto& found = *members_.find(what.node);
+    auto& whom = found.second;
+    if (what.is_dead) {
+      if (!whom.is_here())
+        return;
+      become(now, found, member_status::dead, what.by, out);
+      return spread(now, what);
+    }
+    if (whom.is == member_status::alive)
+      become(now, found, member_status::suspect, what.by, out);
+    else if (!whom.doubts || !whom.doubts->agree(what.by, options_))
+      return;
+    await_death(found);
+    spread(now, what);
+    if (whom.doubts->agreed() == 0 && what.by != own_.node())
+      out.emplace_back(suspects{what.node});
+  }
+
+  void await_death(known_members::value_type& whom) {
+    suspected_.erase({whom.second.dead_at, whom.first});
+    whom.second.dead_at = whom.second.doubts->end(options_, present());
+    suspected_.emplace(whom.second.dead_at, whom.first);
+  }
+
+  void declare_dead(time_point now, const node_id& who, effects& out) {
+    auto& whom = members_.at(who);
+    if (own_.leaves()) { // who goes judges nobody
+      suspected_.erase({whom.dead_at, who});
+      whom.dead_at = now + options_.period;
+      suspected_.emplace(whom.dead_at, who);
+      return;
+    }
+    accuse(now, {who, whom.told.what.when, own_.node(), true}, out);
+  }
+
+  void become(time_point now, known_members::value_type& who, member_status is, const node_id& by,
+              effects& out) {
+    auto& [node, each] = who;
+    auto was_here = each.is_here();
+    suspected_.erase({each.dead_at, node});
+    each.doubts.reset();
+    each.is = is;
+    each.by = by;
+    if (is == member_status::suspect)
+      each.doubts.emplace(now, by);
+    if (was_here && !each.is_here()) {
+      each.gone = now;
+      --present_;
+    } else if (!was_here && each.is_here()) {
+      ++present_;
+    }
+    out.emplace_back(shows{node, each.told.what.when, is, by, each.told.what.address});
+  }
+
+  // -- news ------------------------------------------------------------------------------
+
+  void spread(time_point now, const rumour& what) {
+    news_.put(what);
+    if (!news_at_)
+      plan_news(now);
+  }
+
+  /// How often each rumour is told.
+  [[nodiscard]] std::uint32_t repeats() const {
+    if (planted_flaw == flaw::rumour_dropped_early)
+      return 1;
+    return options_.repeats + static_cast<std::uint32_t>(log2_of(present()) >> 16U);
+  }
+
+  const swim_options& options_;
+  const verifier is_signed_;
+  own_statement own_;
+  known_members members_;
+  /// Those that are alive, or suspects.
+  std::size_t present_ = 0;
+  std::set<std::pair<time_point, node_id>> suspected_;
+  gossip_queue news_;
+  std::optional<time_point> news_at_;
+  stranger_list strangers_;
+};
+
+} // namespace troupe::cluster
