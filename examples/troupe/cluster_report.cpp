@@ -136,6 +136,12 @@ std::string name_of_peer(const cluster_report& found, const cluster::link_view& 
   return link.role == "member" ? name_of_node(found, link.node) : link.node.substr(0, 8);
 }
 
+std::string seen_as(const cluster_report& found, const std::string& node) {
+  auto& members = found.seen.members;
+  auto seen = std::ranges::find(members, node, &cluster::member_view::node);
+  return seen != members.end() ? seen->status : std::string{};
+}
+
 namespace {
 
 json links_of(const cluster_report& found) {
@@ -168,6 +174,8 @@ json to_json(const cluster_report& found) {
                 {"boot", each.value.boot}};
     if (found.services)
       member["unseen_s"] = seconds(each.unseen_for);
+    auto seen = seen_as(found, each.value.key.owner);
+    member["seen_as"] = seen.empty() ? json(nullptr) : json(seen);
     members.push_back(std::move(member));
   }
   auto called = [&](const std::string& id) { return name_of_node(found, id); };

@@ -41,6 +41,10 @@ std::string name_of_peer(const cluster_report& found, const troupe::cluster::lin
 
 bool leads(const troupe::registry::record& node, const cluster_report& found);
 
+/// How the node that was asked sees the one with that id: "alive", "suspect", "dead" or "left";
+/// empty if it is that node itself, or does not know it.
+std::string seen_as(const cluster_report& found, const std::string& node);
+
 struct slot_count {
   std::uint64_t all = 0;
   std::uint64_t used = 0;

@@ -255,8 +255,10 @@ private:
                    "Number of voters, 1 to 7, among nodes with --data; 3 tolerate one loss, 5 two")
       ->check(cli::count_in(1, 7));
     command
-      ->add_option("--timers", node_.timers,
-                   "How soon a lost leader is replaced: wan (1 to 2 s), lan (0.2 to 0.4 s)")
+      ->add_option(
+        "--timers", node_.timers,
+        "How soon a lost leader is replaced, and how often members are pinged: wan (1 to 2 s; "
+        "each second), lan (0.2 to 0.4 s; 200 ms)")
       ->option_text("wan|lan")
       ->check(cli::one_of({"wan", "lan"}));
     command

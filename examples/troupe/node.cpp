@@ -64,9 +64,10 @@ result<node_options> to_options(const common_options& common, const node_command
   result.data = what.data;
   result.bootstrap = what.bootstrap;
   result.voters = what.voters;
-  if (what.timers == "lan")
+  if (what.timers == "lan") {
     result.group.consensus = raft::lan();
-  else if (what.timers != "wan")
+    result.membership = cluster::swim_options::lan();
+  } else if (what.timers != "wan")
     return problem{errc::bad_argument,
                    "--timers is '" + what.timers + "'; give wan, or lan for one rack"};
   if (!what.raft_log.empty() && what.data.empty())

@@ -14,10 +14,13 @@ using namespace troupe;
 namespace {
 
 void print_text(const cluster_report& found) {
-  for (auto& each : found.nodes)
+  for (auto& each : found.nodes) {
+    auto seen = seen_as(found, each.value.key.owner);
     std::cout << each.value.key.name << "  " << name_of(each.status) << "  " << place_of(each.value)
               << "  started " << each.value.boot << (each.value.boot == 1 ? " time" : " times")
-              << (leads(each.value, found) ? "  leader" : "") << '\n';
+              << (leads(each.value, found) ? "  leader" : "")
+              << (seen.empty() || seen == "alive" ? "" : "  seen as " + seen) << '\n';
+  }
   auto& agents = found.agents;
   std::cout << counted(found.nodes.size(), "member") << ", " << counted(agents.active, "agent")
             << " active and " << agents.maintenance + agents.inactive + agents.disconnected

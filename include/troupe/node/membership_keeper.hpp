@@ -132,6 +132,23 @@ public:
     step(swim::doubted{node});
   }
 
+  /// Calls `done` with the members in `seen`, on any thread.
+  void show(node_view seen, std::function<void(node_view)> done) {
+    if (thread_ == nullptr)
+      return done(std::move(seen));
+    thread_->ask([seen = std::move(seen), done = std::move(done)](const sealed_swim& it) mutable {
+      it.members().for_each([&](const node_id& node, member_status) {
+        ++seen.all_members;
+        if (seen.members.size() == node_view::max_members)
+          return;
+        auto known = *it.members().find(node);
+        seen.members.push_back({to_string(node), known.when.boot,
+                                std::string{cluster::name_of(known.state)}, known.address});
+      });
+      done(std::move(seen));
+    });
+  }
+
   /// What its thread has for it.
   void perform(sealed_swim::effect& what) {
     std::visit([this](auto& each) { this->carry_out(each); }, what);
@@ -167,7 +184,7 @@ private:
   using handle_taker = std::function<void(const caf::strong_actor_ptr&)>;
 
   /// As much of an id as people read.
-  static std::string name_of(const node_id& node) {
+  static std::string brief(const node_id& node) {
     return to_string(node).substr(0, 8);
   }
 
@@ -194,7 +211,7 @@ private:
     auto& node = card.said.what.node;
     if (setup_.credentials)
       if (auto may = setup_.credentials->admit(card.certificate, node); !may) {
-        setup_.log.complain("a member is not taken in", name_of(node) + ": " + may.error().detail);
+        setup_.log.complain("a member is not taken in", brief(node) + ": " + may.error().detail);
         return false;
       }
     step(sealed_swim::met{std::move(card), is_news});
@@ -408,14 +425,14 @@ private:
   }
 
   void carry_out(const swim::no_datagrams& what) {
-    setup_.log.complain("datagrams (UDP) to node " + name_of(what.to) + " get lost",
+    setup_.log.complain("datagrams (UDP) to node " + brief(what.to) + " get lost",
                         "messages over the link get there; let UDP pass between the two nodes at "
                         "the ports at which they accept links");
   }
 
   void carry_out(const swim::complain& what) {
     setup_.log.complain("news of members is not believed",
-                        "node " + name_of(what.of) + ' ' + what.what);
+                        "node " + brief(what.of) + ' ' + what.what);
   }
 
   /// Those that the thread does itself.

@@ -82,10 +82,26 @@ struct link_view {
   TROUPE_FIELDS(link_view, node, name, role, rights, tls, valid_until);
 };
 
+/// How a node sees another member.
+struct member_view {
+  std::string node;
+  boot_number boot = 0;
+  /// "alive", "suspect", "dead" or "left".
+  std::string status;
+  /// Where it gets datagrams, "host:port".
+  std::string address;
+
+  friend bool operator==(const member_view&, const member_view&) = default;
+
+  TROUPE_FIELDS(member_view, node, boot, status, address);
+};
+
 /// What one node knows of its cluster, also without a leader.
 struct node_view {
   /// The most links that are shown.
   static constexpr std::size_t max_links = 256;
+  /// The most members that are shown.
+  static constexpr std::size_t max_members = 1'000;
 
   /// Its id and its name.
   std::string node;
@@ -107,11 +123,15 @@ struct node_view {
   std::uint64_t all_links = 0;
   /// When its certificate ends; empty without a certificate.
   std::optional<wall_time> certificate_valid_until{};
+  /// The other members, as it sees them: at most max_members.
+  std::vector<member_view> members{};
+  /// How many it knows.
+  std::uint64_t all_members = 0;
 
   friend bool operator==(const node_view&, const node_view&) = default;
 
   TROUPE_FIELDS(node_view, node, name, leader, leaderless_for, changes_of_leader, group, why, links,
-                all_links, certificate_valid_until);
+                all_links, certificate_valid_until, members, all_members);
 };
 
 struct show_node {
@@ -210,6 +230,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_node, ::troupe::type_ids::node)
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::own_service_view))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::link_view))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::tell_revocations))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::member_view))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::exchange_cards))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::find_cards))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::compare_members))

@@ -41,12 +41,12 @@ public:
   using teller = std::function<void(sealed_swim::effect&)>;
 
   /// `sockets` are open. The node says of itself that it is at `address`.
-  swim_thread(sealed_swim machine, security::key_pair key,
+  swim_thread(sealed_swim_setup how, std::uint64_t seed, security::key_pair key,
               std::vector<net::datagram_socket> sockets, std::string address, teller tell)
     : key_(std::move(key)),
       sockets_(std::move(sockets)),
       tell_(std::move(tell)),
-      machine_(std::move(machine)) {
+      machine_(std::move(how), seed) {
     for (auto& each : sockets_)
       families_.push_back(each.local().family());
     post(swim::begin{std::move(address)});

@@ -230,16 +230,18 @@ struct node::inside {
     auto salt = random_id<security::boot_salt>();
     cluster::offer_of_life offers{
       data_.self().id, data_.self().boot, {agreement.public_half(), salt}};
-    cluster::sealed_swim machine{{data_.key().public_half(), data_.self().boot, agreement, salt,
-                                  data_.key().sign(cluster::to_be_signed(offers)),
-                                  credentials_ ? credentials_->own_certificate() : std::string{},
-                                  options_.membership},
-                                 random_seed()};
+    cluster::sealed_swim_setup how{data_.key().public_half(),
+                                   data_.self().boot,
+                                   agreement,
+                                   salt,
+                                   data_.key().sign(cluster::to_be_signed(offers)),
+                                   credentials_ ? credentials_->own_certificate() : std::string{},
+                                   options_.membership};
     auto where = own_address();
     if (auto port = datagrams_.front().local().port(); port != port_)
       where.port = port;
     swim_ = std::make_unique<cluster::swim_thread>(
-      std::move(machine), data_.key(), std::move(datagrams_), to_string(where),
+      std::move(how), random_seed(), data_.key(), std::move(datagrams_), to_string(where),
       [keeper = keeper_](cluster::sealed_swim::effect& what) {
         run_on_state<cluster::membership_keeper>(
           keeper, [what = std::move(what)](cluster::membership_keeper& state) mutable {
@@ -327,6 +329,16 @@ struct node::inside {
                             who.valid_until});
     if (credentials_)
       seen.certificate_valid_until = credentials_->self().valid_until;
+    on_keeper([this, seen = std::move(seen),
+               then = std::move(then)](cluster::membership_keeper& keeper) mutable {
+      keeper.show(std::move(seen), [this, then = std::move(then)](cluster::node_view shown) {
+        show_group(std::move(shown), then);
+      });
+    });
+  }
+
+  void show_group(cluster::node_view seen,
+                  std::function<void(const cluster::node_view&)> then) const {
     on_access([this, seen = std::move(seen), own = to_string(own_address()),
                then = std::move(then)](cluster::access_state& access) mutable {
       access.show(seen, own);
@@ -827,7 +839,7 @@ struct node::inside {
   }
 
   template <class Job>
-  void on_keeper(Job job) {
+  void on_keeper(Job job) const {
     run_on_state<cluster::membership_keeper>(keeper_, std::move(job));
   }
 
