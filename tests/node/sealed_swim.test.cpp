@@ -183,6 +183,24 @@ TEST_CASE("the card of an earlier life changes nothing", "[node][sealed_swim]") 
   CHECK(it.all_show(1, member_status::alive));
 }
 
+TEST_CASE("whose certificate does not count any more is neither heard nor written to, and dead",
+          "[node][sealed_swim]") {
+  some_members it{4};
+  it.pass(2s);
+  for (auto each : {0U, 1U, 2U}) {
+    it.step(each, sealed_swim::barred{it.id(3)});
+    it.cut_links.insert({each, 3});
+    CHECK(!it.at(each).card_of(it.id(3)));
+  }
+  auto before = it.sent.size();
+  auto strange = it.at(0).dropped().strange;
+  it.pass(3s);
+  CHECK(it.all_show(3, member_status::dead));
+  for (auto each = before; each < it.sent.size(); ++each)
+    CHECK(it.sent[each].to != it.id(3));
+  CHECK(it.at(0).dropped().strange > strange);
+}
+
 TEST_CASE("a forgotten member leaves no card and no key behind", "[node][sealed_swim]") {
   auto how = swim_options::lan();
   how.keep_gone = 1min;

@@ -348,4 +348,37 @@ TEST_CASE("an identity is issued into a folder, also again", "[security]") {
         == errc::bad_argument);
 }
 
+TEST_CASE("a member is admitted by a certificate of this cluster only", "[security]") {
+  auto ca = authority::make_in_memory(now);
+  auto key = key_pair::make();
+  auto own = ca.issue(key.public_half(), {"n1", role::member, rights::operate}, now).value();
+  auto all = credentials::make(key, own, ca.own(), now).value();
+  CHECK(all->own_certificate() == own.to_pem());
+  CHECK(all->admit(own.to_pem(), id_of(key.public_half())));
+  auto other = key_pair::make();
+  auto id = id_of(other.public_half());
+  auto issue = [&](const authority& by, role as, wall_time when) {
+    return by.issue(other.public_half(), {"n2", as, rights::operate, 48h}, when).value().to_pem();
+  };
+  CHECK(all->admit(issue(ca, role::member, now), id));
+  CHECK(all->admit(issue(ca, role::member, now - 100h), id)); // its links say that it has expired
+  auto expect_refusal = [&](const std::string& pem, const node_id& who, const std::string& why) {
+    auto refused = all->admit(pem, who);
+    REQUIRE(!refused);
+    CHECK(refused.error().code == errc::denied);
+    CHECK_THAT(refused.error().detail, ContainsSubstring(why));
+  };
+  expect_refusal(issue(ca, role::client, now), id, "not that of a member");
+  expect_refusal(issue(ca, role::member, now), id_of(key.public_half()), "with this id");
+  expect_refusal(issue(authority::make_in_memory(now), role::member, now), id, "another CA");
+  expect_refusal("", id, "its card");
+  auto revoked = std::make_shared<revocation_list>(revocation_list{1, now, {}, {}});
+  revoked->identities.emplace(id, now);
+  all->revoked()->set(revoked);
+  expect_refusal(issue(ca, role::member, now), id, "was revoked");
+  CHECK(all->admit(own.to_pem(), id_of(key.public_half())));
+  expect_refusal("-----BEGIN CERTIFICATE-----", id, "its card");
+  expect_refusal(ca.own().to_pem(), id, "certificate");
+}
+
 } // namespace certificates_test

@@ -75,8 +75,14 @@ public:
     std::string certificate;
   };
 
-  using event = std::variant<met, arrived, certified, swim::begin, swim::moved, swim::stated,
-                             swim::told, swim::reached, swim::doubted, swim::not_sent, swim::leave>;
+  /// Its certificate does not count any more: nothing is written to it, and it is not heard.
+  struct barred {
+    node_id who;
+  };
+
+  using event
+    = std::variant<met, arrived, certified, barred, swim::begin, swim::moved, swim::stated,
+                   swim::told, swim::reached, swim::doubted, swim::not_sent, swim::leave>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -157,6 +163,13 @@ public:
     return made;
   }
 
+  /// Calls `use(const node_id&, const std::string& certificate)` for each card that is kept.
+  template <class Use>
+  void for_each_certificate(Use use) const {
+    for (auto& [node, card] : cards_)
+      use(node, card.certificate);
+  }
+
   /// Datagrams that were dropped.
   [[nodiscard]] const security::datagram_book::counts& dropped() const {
     return book_.counted();
@@ -186,6 +199,12 @@ private:
 
   void handle(certified& what) {
     own_.certificate = std::move(what.certificate);
+  }
+
+  /// It becomes a suspect, and nobody is there to hear it contradict.
+  void handle(barred& what) {
+    book_.forget(what.who);
+    cards_.erase(what.who);
   }
 
   void handle(arrived& what) {

@@ -132,6 +132,27 @@ public:
     step(swim::doubted{node});
   }
 
+  /// Another list of revoked certificates applies.
+  void look_at_certificates() {
+    if (thread_ == nullptr)
+      return;
+    thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}](const sealed_swim& it) {
+      std::vector<std::pair<node_id, std::string>> all;
+      it.for_each_certificate(
+        [&all](const node_id& node, const std::string& each) { all.emplace_back(node, each); });
+      run_on(home, [this, all = std::move(all)] {
+        for (auto& [node, each] : all)
+          if (!setup_.credentials->admit(each, node))
+            step(sealed_swim::barred{node});
+      });
+    });
+  }
+
+  /// This process proves another certificate from here on.
+  void certificate_is(const std::string& pem) {
+    step(sealed_swim::certified{pem});
+  }
+
   /// Calls `done` with the members in `seen`, on any thread.
   void show(node_view seen, std::function<void(node_view)> done) {
     if (thread_ == nullptr)

@@ -37,10 +37,16 @@ public:
         "troupe", "certificate-seconds-left",
         "Time until this node's certificate ends; negative afterwards.", "seconds")) {}
 
-  /// To be called every second or so.
-  void look(wall_time now) {
-    if (!file_.file().empty() && file_.has_changed())
-      renew(now);
+  /// To be called every second or so. Returns whether new links prove another certificate from here
+  /// on.
+  bool look(wall_time now) {
+    auto is_renewed = !file_.file().empty() && file_.has_changed() && renew(now);
+    say_how_long(now);
+    return is_renewed;
+  }
+
+private:
+  void say_how_long(wall_time now) {
     auto left = credentials_->self().valid_until - now;
     seconds_left_->value(std::chrono::duration_cast<std::chrono::seconds>(left).count());
     if (left >= ends_soon)
@@ -57,21 +63,25 @@ public:
                                                        + file_.file().parent_path().string()));
   }
 
-private:
-  void renew(wall_time now) {
+  bool renew(wall_time now) {
     constexpr const char* not_taken = "the changed node.pem is not taken";
     auto found = security::certificate::load(file_.file());
     auto about = found ? security::facts_of(*found) : result<security::facts>{found.error()};
-    if (about && about->serial == credentials_->self().serial)
-      return log_.settle(not_taken);
+    if (about && about->serial == credentials_->self().serial) {
+      log_.settle(not_taken);
+      return false;
+    }
     auto done = about ? credentials_->renew(*std::move(found), now) : result<void>{about.error()};
-    if (!done)
-      return log_.complain(not_taken, done.error().detail);
+    if (!done) {
+      log_.complain(not_taken, done.error().detail);
+      return false;
+    }
     log_.settle(not_taken);
     log_.settle(topic);
     said_at_.reset();
     log_("new links prove the certificate that was put into " + file_.file().string()
          + ", valid until " + to_rfc3339(about->valid_until));
+    return true;
   }
 
   static constexpr const char* topic = "the certificate of this node has to be renewed";

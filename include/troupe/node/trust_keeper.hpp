@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -46,6 +47,8 @@ struct trust_setup {
   /// Who has sent a message.
   std::shared_ptr<const net::peer_book> peers;
   node_log log;
+  /// What counts has changed: the list of revoked certificates, or this node's own.
+  std::function<void()> changed = [] {};
 };
 
 /// Keeps what a running node trusts up to date: takes a renewed certificate and a list of revoked
@@ -109,7 +112,8 @@ private:
   /// At what has changed in the data folder.
   void look() {
     timers_.after(look_every, [this] { look(); });
-    certificate_.look(read_calendar());
+    if (certificate_.look(read_calendar()))
+      setup_.changed();
     if (!setup_.folder.empty() && list_file_.has_changed())
       read_list();
     security::revocation_book::effects out;
@@ -144,6 +148,7 @@ private:
     setup_.credentials->revoked()->set(std::move(what.list));
     if (gate_ != nullptr)
       gate_->end_revoked();
+    setup_.changed();
     if (auto why = setup_.credentials->revoked()->refusal(self); !why.empty())
       setup_.log.fail("the other nodes refuse this one: " + why);
   }

@@ -172,9 +172,9 @@ struct node::inside {
     member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(member_setup());
     *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
     say_where(cluster::knowledge_name, member_);
+    keep_membership(member);
     if (credentials_)
       keep_trust();
-    keep_membership(member);
     access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
       cluster::finder_options{.addresses = addresses(), .retry = options_.retry},
       access_events(std::move(board)));
@@ -201,8 +201,15 @@ struct node::inside {
 
   /// Of a node with certificates.
   void keep_trust() {
-    trust_ = system_->spawn<caf::stateful_actor<cluster::trust_keeper>>(
-      cluster::trust_setup{data_.path(), credentials_, peers_, log_});
+    cluster::trust_setup how{data_.path(), credentials_, peers_, log_};
+    how.changed = [keeper = keeper_, credentials = credentials_] {
+      run_on_state<cluster::membership_keeper>(
+        keeper, [own = credentials->own_certificate()](cluster::membership_keeper& state) {
+          state.certificate_is(own);
+          state.look_at_certificates();
+        });
+    };
+    trust_ = system_->spawn<caf::stateful_actor<cluster::trust_keeper>>(std::move(how));
     say_where(cluster::trust_name, trust_);
   }
 
