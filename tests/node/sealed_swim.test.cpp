@@ -68,6 +68,27 @@ TEST_CASE("a life that nobody has told of is learned of by what cannot be read",
   CHECK(it.shows(1, 0) == member_status::alive);
 }
 
+TEST_CASE("who gets what it cannot read says so, and is met again", "[node][sealed_swim]") {
+  some_members it{2};
+  it.pass(2s);
+  auto last = std::find_if(it.sent.rbegin(), it.sent.rend(),
+                           [&](auto& each) { return each.to == it.id(1); });
+  REQUIRE(last != it.sent.rend());
+  auto old = last->datagram;
+  it.stop(1);
+  it.start(1);
+  it.cut_links.insert({0, 1}); // else it would tell of itself over a link
+  it.step(1, sealed_swim::met{card_of(it, 0)});
+  it.cut_links.clear();
+  it.all[0]->done.clear();
+  it.all[1]->done.clear();
+  it.receive(0, 1, old);
+  CHECK(it.done<sealed_swim::reply>(1).size() == 1);
+  REQUIRE(it.done<sealed_swim::introduce>(0).size() == 1);
+  CHECK(it.done<sealed_swim::introduce>(0).front().to == it.id(1));
+  CHECK(it.at(0).card_of(it.id(1))->offers.boot == 2);
+}
+
 TEST_CASE("the card of a later life is asked for where that was heard", "[node][sealed_swim]") {
   some_members it{3};
   it.pass(2s);
@@ -83,6 +104,28 @@ TEST_CASE("the card of a later life is asked for where that was heard", "[node][
   REQUIRE(!asked.empty());
   CHECK(asked.back().whom == it.id(2));
   CHECK(asked.back().from == it.id(0));
+}
+
+TEST_CASE("a card of an earlier life is passed on to nobody", "[node][sealed_swim]") {
+  some_members it{3};
+  it.pass(2s);
+  it.stop(2);
+  it.start(2);
+  it.cut_links.insert({1, 2});
+  it.cut_links.insert({0, 1});
+  it.link(2, 0);
+  it.pass(2s);
+  CHECK(it.at(1).members().find(it.id(2))->when.boot == 2);
+  CHECK(!it.at(1).card_of(it.id(2)));
+  CHECK(it.at(0).card_of(it.id(2)));
+}
+
+TEST_CASE("a card says what its node has said last", "[node][sealed_swim]") {
+  some_members it{2};
+  it.pass(2s);
+  it.step(1, swim::moved{"elsewhere:1"});
+  it.pass(2s);
+  CHECK(it.at(0).card_of(it.id(1))->said.what.address == "elsewhere:1");
 }
 
 TEST_CASE("a member without datagrams stays, and the log hears of it", "[node][sealed_swim]") {
@@ -167,6 +210,32 @@ TEST_CASE("a card that its node has not signed makes nobody known", "[node][seal
   it.step(0, sealed_swim::met{good});
   CHECK(it.at(0).members().present() == 3);
   CHECK(it.at(0).card_of(others.id(0)) == good);
+}
+
+TEST_CASE("nobody gets what is for another member", "[node][sealed_swim]") {
+  some_members it{2};
+  some_members others{1};
+  it.pass(1s);
+  auto good = card_of(it, 1);
+  auto& thief = others.all[0]->key;
+  SECTION("with a card that it has signed itself") {
+    auto forged = card_of(others, 0);
+    forged.said.what = good.said.what;
+    forged.said.by = thief.sign(to_be_signed(forged.said.what));
+    forged.offers.node = good.offers.node;
+    forged.of_offers = thief.sign(to_be_signed(forged.offers));
+    it.step(0, sealed_swim::met{forged});
+  }
+  SECTION("with an offer for that in its own card") {
+    auto forged = card_of(others, 0);
+    forged.offers.node = good.offers.node;
+    forged.of_offers = thief.sign(to_be_signed(forged.offers));
+    it.step(0, sealed_swim::met{forged});
+  }
+  CHECK(it.at(0).card_of(it.id(1)) == good);
+  it.pass(10s);
+  CHECK(it.all_show(1, member_status::alive));
+  CHECK(it.done<swim::no_datagrams>(0).empty());
 }
 
 TEST_CASE("the card of an earlier life changes nothing", "[node][sealed_swim]") {

@@ -99,6 +99,11 @@ public:
     step(dials, sealed_swim::met{*theirs});
   }
 
+  void receive(std::size_t from, std::size_t to, const std::string& datagram) {
+    sender_ = from;
+    step(to, sealed_swim::arrived{datagram});
+  }
+
   void step(std::size_t which, sealed_swim::event what) {
     sealed_swim::effects out;
     at(which).step(now, 0, std::move(what), out);
@@ -185,8 +190,7 @@ private:
     if (!to || !all[*to]->runs || what.address != address(*to) || without_datagrams.contains(who)
         || without_datagrams.contains(*to))
       return;
-    sender_ = who;
-    step(*to, sealed_swim::arrived{what.datagram});
+    receive(who, *to, what.datagram);
   }
 
   void carry_out(std::size_t, const sealed_swim::reply& what) {

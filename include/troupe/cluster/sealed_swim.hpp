@@ -241,8 +241,6 @@ private:
     auto& node = card.said.what.node;
     auto is_whole = id_of(card.key) == node && card.offers.node == node
                     && card.offers.boot == card.said.what.when.boot;
-    if (node == self_)
-      return;
     if (!is_whole || !is_signed(card)) {
       out_->push_back(swim::complain{node, "has a card that it has not signed"});
       return;
