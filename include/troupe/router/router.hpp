@@ -380,10 +380,9 @@ private:
 
   bool hand_to(const detail::agent_table::entry& agent, const caf::message& payload,
                const detail::origin& from) {
-    return entrance_->hand_to(
-      agent.handle, nullptr, caf::make_message_id(),
-      detail::message_for(agent, payload, [&]() -> const detail::origin& { return from; }),
-      self_->context());
+    return entrance_->hand_to(agent.handle, nullptr, caf::make_message_id(),
+                              detail::message_for(agent, payload, [&] { return from.info(); }),
+                              self_->context());
   }
 
   // -- messages that go out ------------------------------------------------------------
@@ -432,8 +431,7 @@ private:
     if (wanted != word::receipt)
       entrance_->ask(
         self_->ctrl(), here.handle, detail::asker::of(self_), detail::patience(what.timeout),
-        detail::message_for(here, what.payload, [&]() -> const detail::origin& { return from; }),
-        self_->context());
+        detail::message_for(here, what.payload, [&] { return from.info(); }), self_->context());
     else if (hand_to(here, what.payload, from))
       reply(send_report{1});
     else

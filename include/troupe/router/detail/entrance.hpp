@@ -203,7 +203,7 @@ private:
         for (auto& agent : each.to)
           deliver_to(
             agent, self, {asks, id}, patience(each.patience), each.payload,
-            [&] { return origin_of(self, asks, each); }, context);
+            [&] { return origin_of(self, asks, each).info(); }, context);
     }
   }
 
@@ -213,20 +213,21 @@ private:
     auto agent = agents.find(what.to.front());
     if (!agent)
       answer(self, asks, id, to_error(unknown(what.to.front())), context);
-    else if (hand_to(agent.handle, nullptr, caf::make_message_id(),
-                     message_for(agent, what.payload, [&] { return origin_of(self, asks, what); }),
-                     context))
+    else if (hand_to(
+               agent.handle, nullptr, caf::make_message_id(),
+               message_for(agent, what.payload, [&] { return origin_of(self, asks, what).info(); }),
+               context))
       answer(self, asks, id, send_report{1}, context);
     else
       answer(self, asks, id, to_error(no_agent(what.to.front())), context);
   }
 
-  template <class FindOrigin>
+  template <class FindInfo>
   void deliver_to(const std::string& id, const caf::strong_actor_ptr& self, asker asks,
-                  duration wait, const caf::message& payload, const FindOrigin& find_origin,
+                  duration wait, const caf::message& payload, const FindInfo& find_info,
                   compat::execution_context* context) {
     if (auto agent = agents.find(id))
-      ask(self, agent.handle, std::move(asks), wait, message_for(agent, payload, find_origin),
+      ask(self, agent.handle, std::move(asks), wait, message_for(agent, payload, find_info),
           context);
     else
       answer(self, asks.who, asks.id, to_error(unknown(id)), context);

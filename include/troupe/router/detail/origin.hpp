@@ -29,16 +29,16 @@ struct origin {
   }
 };
 
-/// Returns what an agent gets of `payload`, with what `find_origin()` says in front if it wants
+/// Returns what an agent gets of `payload`, with what `find_info()` says in front if it wants
 /// that. An error alone stays alone, so that hand_to() refuses it. Cost: for an agent that wants
 /// it, a copy of the payload's elements and of the ids.
-template <class FindOrigin>
+template <class FindInfo>
 caf::message message_for(const agent_table::entry& agent, const caf::message& payload,
-                         const FindOrigin& find_origin) {
+                         const FindInfo& find_info) {
   if (!agent.takes_info || payload.match_elements<caf::error>())
     return payload;
   caf::message_builder both; // CAF 0.18 declares message::concat() only
-  both.append(find_origin().info());
+  both.append(find_info());
   both.append_from(payload, 0, payload.size());
   return both.move_to_message();
 }
