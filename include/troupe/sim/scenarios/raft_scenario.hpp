@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,12 +71,11 @@ public:
   raft_report run() {
     world_.start_all();
     be_born();
-    every(std::chrono::milliseconds{20}, [this] { propose(); });
-    every(std::chrono::milliseconds{50}, [this] { read(); });
-    every(how_.churn, [this] { change_members(); });
-    every(std::chrono::seconds{7}, [this] { transfer(); });
-    if (how_.strike > duration::zero())
-      every(how_.strike, [this] { strike(); });
+    world_.every(std::chrono::milliseconds{20}, [this] { propose(); });
+    world_.every(std::chrono::milliseconds{50}, [this] { read(); });
+    world_.every(how_.churn, [this] { change_members(); });
+    world_.every(std::chrono::seconds{7}, [this] { transfer(); });
+    world_.every(how_.strike, [this] { strike(); });
     if (!world_.run_until(span_, [this] { return !laws_.violations().empty(); }))
       settle();
     return {laws_.violations(), world_.trace(),    world_.events(),
@@ -86,17 +84,6 @@ public:
 
 private:
   static constexpr duration swing = std::chrono::seconds{4};
-
-  void every(duration span, const std::function<void()>& job) {
-    world_.after(duration{static_cast<std::int64_t>(
-                   world_.random().below(static_cast<std::uint64_t>(2 * span.count())))},
-                 [this, span, job] {
-                   if (world_.now() >= span_)
-                     return;
-                   job();
-                   every(span, job);
-                 });
-  }
 
   /// The group is founded without faults.
   void be_born() {
@@ -107,7 +94,7 @@ private:
   }
 
   raft_process* any() {
-    chosen_ = static_cast<process_id>(world_.random().below(world_.size()));
+    chosen_ = world_.any();
     return world_.at(chosen_);
   }
 
@@ -135,8 +122,7 @@ private:
   /// The group grows for a while, then shrinks, so that a leader may be the last member or be
   /// removed.
   void change_members() {
-    auto seat
-      = raft_process::seat_of(static_cast<process_id>(world_.random().below(world_.size())));
+    auto seat = raft_process::seat_of(world_.any());
     auto shrinks = world_.now() / swing % 2 == 1;
     auto removals = shrinks ? 5U : 1U;
     for (process_id tries = 0; tries < world_.size(); ++tries) {
@@ -176,16 +162,13 @@ private:
 
   void kill(process_id who, duration span) {
     world_.kill(who);
-    world_.after(span, [this, who] {
-      if (world_.at(who) == nullptr)
-        world_.start(who);
-    });
+    world_.after(span, [this, who] { world_.start_if_down(who); });
   }
 
   /// Cuts the links of `who` to all members but one.
   void isolate(process_id who, duration span) {
-    auto spared = static_cast<process_id>(world_.random().below(world_.size()));
-    auto others = all_but(who);
+    auto spared = world_.any();
+    auto others = world_.all_but(who);
     others.erase(spared);
     world_.cut({who}, others);
     world_.cut(others, {who});
@@ -196,17 +179,9 @@ private:
   void leave_with_a_full_disk(process_id who, duration span) {
     world_.at(who)->step(++requests_, raft::replica::remove{raft_process::seat_of(who)});
     world_.arm(who);
-    world_.cut(all_but(who), {who});
+    world_.cut(world_.all_but(who), {who});
     world_.after(how_.what.max_sync, [this, who, span] { world_.fill(who, span / 2); });
     world_.after(span, [this] { world_.heal(); });
-  }
-
-  [[nodiscard]] std::set<process_id> all_but(process_id who) const {
-    std::set<process_id> others;
-    for (process_id each = 0; each < world_.size(); ++each)
-      if (each != who)
-        others.insert(each);
-    return others;
   }
 
   [[nodiscard]] raft_process* leader() {
