@@ -8,18 +8,11 @@
 #include <vector>
 
 #include "troupe/sim/laws/node_laws.hpp"
-#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/world/node_process.hpp"
 #include "troupe/sim/world/world.hpp"
 
 namespace troupe::sim {
-
-struct node_report {
-  std::vector<std::string> violations;
-  std::uint64_t trace = 0;
-  std::uint64_t events = 0;
-  std::uint64_t answers = 0;
-};
 
 /// Whole nodes join, are killed, paused and partitioned, leave, and start again with their disk,
 /// with an older copy of it, or without it. The lead moves between them; agents with names that one
@@ -35,7 +28,7 @@ public:
     olds_.resize(how.nodes);
   }
 
-  node_report run() {
+  scenario_report run() {
     for (process_id which = 0; which < world_.size(); ++which) // they join one after the other
       world_.after(std::chrono::milliseconds{which == 0 ? 0 : world_.random().below(3'000)},
                    [this, which] { world_.start_if_down(which); });

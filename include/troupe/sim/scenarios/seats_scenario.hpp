@@ -12,18 +12,11 @@
 
 #include "troupe/sim/laws/raft_disk_laws.hpp"
 #include "troupe/sim/laws/raft_laws.hpp"
-#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/world/seats_process.hpp"
 #include "troupe/sim/world/world.hpp"
 
 namespace troupe::sim {
-
-struct seats_report {
-  std::vector<std::string> violations;
-  std::uint64_t trace = 0;
-  std::uint64_t events = 0;
-  std::uint64_t answers = 0;
-};
 
 /// Nodes join, are killed, paused and cut off, leave, and start again with their disk, with an
 /// older copy of it, or with an empty one, as they or as new nodes. People add and remove voters,
@@ -51,7 +44,7 @@ public:
     olds_.resize(how.nodes);
   }
 
-  seats_report run() {
+  scenario_report run() {
     begin();
     world_.every(churn_, [this] { change_voters(); });
     world_.every(std::chrono::seconds{2}, [this] { replace(); });

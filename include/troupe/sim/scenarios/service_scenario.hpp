@@ -10,17 +10,10 @@
 #include <vector>
 
 #include "troupe/cluster/voter_plan.hpp"
-#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/world/service_process.hpp"
 
 namespace troupe::sim {
-
-struct service_report {
-  std::vector<std::string> violations;
-  std::uint64_t trace = 0;
-  std::uint64_t events = 0;
-  std::uint64_t answers = 0;
-};
 
 /// Clients use a replicated service while its nodes are killed, paused and partitioned, members
 /// leave and return, and disks are lost and replaced by empty ones. Some programs lack the second
@@ -39,7 +32,7 @@ public:
       world_(how.seed, how.nodes + clients, with_calendars(how.what),
              {how.nodes, {}, {}, how.session_term}, how.nodes) {}
 
-  service_report run() {
+  scenario_report run() {
     auto& found = world_.setting().found;
     auto& record = world_.setting().record;
     auto& old = world_.setting().old;

@@ -10,7 +10,7 @@
 #include "troupe/cluster/swim.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/ids.hpp"
-#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/world/swim_process.hpp"
 #include "troupe/sim/world/world.hpp"
 
