@@ -12,6 +12,7 @@
 #include "troupe/sim/scenarios/lease_scenario.hpp"
 #include "troupe/sim/scenarios/lock_scenario.hpp"
 #include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/scenarios/scheduler_scenario.hpp"
 #include "troupe/sim/scenarios/service_scenario.hpp"
 #include "troupe/sim/scenarios/state_scenario.hpp"

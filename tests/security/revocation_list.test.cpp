@@ -45,6 +45,43 @@ revocation_list list_of(std::size_t count) {
   return made;
 }
 
+/// A node that has made a CA of its own in its data folder.
+struct founder {
+  founder() {
+    REQUIRE(self);
+    REQUIRE(ca);
+    REQUIRE(book);
+  }
+
+  result<facts> issue(const std::string& name) {
+    return issue_into(folder / name, *ca, *book, {name, role::member, rights::use}, now);
+  }
+
+  /// Called by its name, or by the serial of a certificate.
+  auto find(const std::string& called) {
+    return book->find(called, now);
+  }
+
+  auto renew(const std::filesystem::path& into, const std::string& called) {
+    return renew_into(into, *ca, *book, find(called)->last, now);
+  }
+
+  auto revoke(const std::string& called, wall_time when = now) {
+    return security::revoke(data, *ca, *book, *find(called), when);
+  }
+
+  result<revocation_list> list() {
+    return load_revocation_list(data, ca->key());
+  }
+
+  test::temporary_folder folder;
+  std::filesystem::path data = folder / "data";
+  std::filesystem::path list_file = data / "revoked.list";
+  result<facts> self = make_own_authority(data, key_pair::make(), "n0", now);
+  result<authority> ca = authority::load(data / "ca");
+  result<certificate_register> book = certificate_register::open(data / "ca");
+};
+
 /// Signed as a CA does it, whatever is in it.
 std::string signed_by(const key_pair& key, const std::string& list) {
   return to_bytes(signed_revocation_list{list, key.sign(security::detail::to_be_signed(list))});
@@ -131,45 +168,37 @@ SCENARIO("who has a CA's key in hand believes its lists of revoked certificates,
 
 SCENARIO("what a CA revokes is in a list beside it", "[security]") {
   GIVEN("a CA that has issued a certificate") {
-    test::temporary_folder folder;
-    auto data = folder / "data";
-    REQUIRE(make_own_authority(data, key_pair::make(), "n0", now));
-    auto ca = authority::load(folder / "data" / "ca");
-    auto book = certificate_register::open(folder / "data" / "ca");
-    REQUIRE(ca);
-    REQUIRE(book);
-    auto issued = issue_into(folder / "n1", *ca, *book, {"n1", role::member, rights::use}, now);
+    founder here;
+    auto issued = here.issue("n1");
     REQUIRE(issued);
-    auto load = [&] { return load_revocation_list(data, ca->key()); };
-    CHECK(load().error().code == errc::not_found);
+    CHECK(here.list().error().code == errc::not_found);
     WHEN("that is revoked by its serial") {
-      auto which = book->find(issued->serial, now);
-      REQUIRE(which);
-      REQUIRE(revoke(data, *ca, *book, *which, now));
+      REQUIRE(here.find(issued->serial));
+      REQUIRE(here.revoke(issued->serial));
       THEN("the list has that certificate, and its file is private") {
-        auto list = load();
+        auto list = here.list();
         REQUIRE(list);
         CHECK(list->number == 1);
         CHECK(list->since(*issued) == now);
         CHECK(list->identities.empty());
         struct stat about {};
-        REQUIRE(::stat((folder / "data" / "revoked.list").c_str(), &about) == 0);
+        REQUIRE(::stat(here.list_file.c_str(), &about) == 0);
         CHECK((about.st_mode & 0777) == 0600);
       }
       THEN("another certificate of that identity can be issued") {
-        auto again = renew_into(folder / "n1", *ca, *book, which->last, now);
+        auto again = here.renew(here.folder / "n1", issued->serial);
         REQUIRE(again);
         CHECK(again->node == issued->node);
-        CHECK_FALSE(load()->since(*again));
+        CHECK_FALSE(here.list()->since(*again));
       }
     }
     WHEN("that is revoked, and another one where the clock of the CA is days ahead") {
-      REQUIRE(revoke(data, *ca, *book, *book->find(issued->serial, now), now));
-      auto other = issue_into(folder / "n2", *ca, *book, {"n2", role::member, rights::use}, now);
+      REQUIRE(here.revoke(issued->serial));
+      auto other = here.issue("n2");
       REQUIRE(other);
       auto list_at = [&](duration late) {
-        REQUIRE(revoke(data, *ca, *book, *book->find(other->serial, now), now + late));
-        return *load();
+        REQUIRE(here.revoke(other->serial, now + late));
+        return *here.list();
       };
       constexpr auto year = 24h * 365;
       THEN("the list still has the first one, which is valid for whoever has the right time") {
@@ -181,30 +210,29 @@ SCENARIO("what a CA revokes is in a list beside it", "[security]") {
       }
     }
     WHEN("all of the identity is revoked, by its name") {
-      auto which = book->find("n1", now);
-      REQUIRE(which);
-      REQUIRE(revoke(data, *ca, *book, *which, now));
+      REQUIRE(here.find("n1"));
+      REQUIRE(here.revoke("n1"));
       THEN("the list has the identity, and no other certificate is issued for that") {
-        CHECK(load()->identities.contains(issued->node));
-        auto again = renew_into(folder / "n1", *ca, *book, which->last, now);
+        CHECK(here.list()->identities.contains(issued->node));
+        auto again = here.renew(here.folder / "n1", "n1");
         CHECK_THAT(again.error_or().detail, ContainsSubstring("was revoked"));
       }
       THEN("each list has a higher number than all before, also of a register that lacks some") {
-        CHECK(revoke(data, *ca, *book, *which, now)->number == 2);
-        auto list = *load();
+        CHECK(here.revoke("n1")->number == 2);
+        auto list = *here.list();
         list.number = 9; // as the cluster knows it
         list.certificates.emplace("aa", now);
-        REQUIRE(storage::write_private(folder / "data" / "revoked.list", ca->sign(list)));
-        auto next = revoke(data, *ca, *book, *which, now);
+        REQUIRE(storage::write_private(here.list_file, here.ca->sign(list)));
+        auto next = here.revoke("n1");
         REQUIRE(next);
         CHECK(next->number == 10);
         CHECK(next->certificates.contains("aa"));
-        std::filesystem::remove(folder / "data" / "revoked.list");
-        CHECK(revoke(data, *ca, *book, *which, now)->number == 11);
+        std::filesystem::remove(here.list_file);
+        CHECK(here.revoke("n1")->number == 11);
       }
       THEN("a list that cannot be read is not replaced") {
-        std::ofstream{folder / "data" / "revoked.list"} << "no list";
-        auto refused = revoke(data, *ca, *book, *which, now);
+        std::ofstream{here.list_file} << "no list";
+        auto refused = here.revoke("n1");
         REQUIRE_FALSE(refused);
         CHECK_THAT(refused.error().detail, ContainsSubstring("remove the file"));
       }
@@ -250,47 +278,32 @@ TEST_CASE("a certificate is renewed for the same key, into no other identity's f
 }
 
 TEST_CASE("a list that is full is not made longer, and nothing is revoked then", "[security]") {
-  test::temporary_folder folder;
-  auto data = folder / "data";
-  REQUIRE(make_own_authority(data, key_pair::make(), "n0", now));
-  auto ca = authority::load(folder / "data" / "ca");
-  auto book = certificate_register::open(folder / "data" / "ca");
-  REQUIRE(ca);
-  REQUIRE(book);
-  auto issued = issue_into(folder / "n1", *ca, *book, {"n1", role::member, rights::use}, now);
+  founder here;
+  auto issued = here.issue("n1");
   REQUIRE(issued);
-  auto revoke_it = [&] { return revoke(data, *ca, *book, *book->find(issued->serial, now), now); };
   auto put = [&](std::size_t count) {
-    REQUIRE(storage::write_private(folder / "data" / "revoked.list", ca->sign(list_of(count))));
+    REQUIRE(storage::write_private(here.list_file, here.ca->sign(list_of(count))));
   };
   put(revocation_list::max_entries);
-  CHECK(revoke_it().error_or().code == errc::limit_reached);
-  CHECK_FALSE(book->revoked_since(book->find(issued->serial, now)->last));
+  CHECK(here.revoke(issued->serial).error_or().code == errc::limit_reached);
+  CHECK_FALSE(here.book->revoked_since(here.find(issued->serial)->last));
   put(revocation_list::max_entries - 1);
-  REQUIRE(revoke_it());
-  CHECK(load_revocation_list(data, ca->key())->size() == revocation_list::max_entries);
+  REQUIRE(here.revoke(issued->serial));
+  CHECK(here.list()->size() == revocation_list::max_entries);
 }
 
 TEST_CASE("a node knows that it would exclude itself", "[security]") {
-  test::temporary_folder folder;
-  auto data = folder / "data";
-  REQUIRE(make_own_authority(data, key_pair::make(), "n0", now));
-  auto ca = authority::load(folder / "data" / "ca");
-  auto book = certificate_register::open(folder / "data" / "ca");
-  REQUIRE(ca);
-  REQUIRE(book);
-  auto first = facts_of(*certificate::load(folder / "data" / "node.pem"));
-  REQUIRE(first);
-  REQUIRE(renew_into(data, *ca, *book, book->find("n0", now)->last, now));
-  auto second = facts_of(*certificate::load(folder / "data" / "node.pem"));
+  founder here;
+  REQUIRE(here.renew(here.data, "n0"));
+  auto second = facts_of(*certificate::load(here.data / "node.pem"));
   REQUIRE(second);
-  auto other = issue_into(folder / "n1", *ca, *book, {"n1", role::member, rights::use}, now);
+  auto other = here.issue("n1");
   REQUIRE(other);
   auto excludes
-    = [&](const std::string& called) { return excludes_own_node(data, *book->find(called, now)); };
+    = [&](const std::string& called) { return excludes_own_node(here.data, *here.find(called)); };
   CHECK(excludes("n0"));
   CHECK(excludes(second->serial));
-  CHECK_FALSE(excludes(first->serial)); // which it does not use any more
+  CHECK_FALSE(excludes(here.self->serial)); // which it does not use any more
   CHECK_FALSE(excludes("n1"));
   CHECK_FALSE(excludes(other->serial));
 }

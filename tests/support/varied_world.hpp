@@ -1,8 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
-#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/scenarios/scenario.hpp"
 
 namespace troupe::test {
 

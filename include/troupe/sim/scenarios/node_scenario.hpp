@@ -3,26 +3,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <functional>
-#include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "troupe/sim/laws/node_laws.hpp"
-#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/world/node_process.hpp"
 #include "troupe/sim/world/world.hpp"
 
 namespace troupe::sim {
-
-struct node_report {
-  std::vector<std::string> violations;
-  std::uint64_t trace = 0;
-  std::uint64_t events = 0;
-  std::uint64_t answers = 0;
-};
 
 /// Whole nodes join, are killed, paused and partitioned, leave, and start again with their disk,
 /// with an older copy of it, or without it. The lead moves between them; agents with names that one
@@ -38,17 +28,19 @@ public:
     olds_.resize(how.nodes);
   }
 
-  node_report run() {
+  scenario_report run() {
     for (process_id which = 0; which < world_.size(); ++which) // they join one after the other
       world_.after(std::chrono::milliseconds{which == 0 ? 0 : world_.random().below(3'000)},
-                   [this, which] { start(which); });
+                   [this, which] { world_.start_if_down(which); });
     world_.run_until(std::chrono::milliseconds{500});
     world_.begin_faults();
-    every(std::chrono::milliseconds{60}, [this] { act(); });
-    every(std::chrono::milliseconds{400}, [this] { review(); });
-    every(std::chrono::seconds{5}, [this] { move_lead(); });
-    every(std::chrono::seconds{4}, [this] { replace(); });
-    every(std::chrono::seconds{6}, [this] { isolate(); });
+    world_.every(std::chrono::milliseconds{60}, [this] { act(); });
+    world_.every(std::chrono::milliseconds{400}, [this] { review(); });
+    world_.every(std::chrono::seconds{5}, [this] { move_lead(); });
+    world_.every(std::chrono::seconds{4}, [this] { replace(); });
+    world_.every(std::chrono::seconds{6}, [this] { // for longer than a node may be away
+      world_.isolate(world_.any(), std::chrono::seconds{3}, std::chrono::seconds{9});
+    });
     world_.run_until(span_);
     settle();
     auto& what = world_.setting();
@@ -71,30 +63,10 @@ private:
     return what;
   }
 
-  void every(duration span, const std::function<void()>& job) {
-    world_.after(duration{static_cast<std::int64_t>(
-                   world_.random().below(static_cast<std::uint64_t>(2 * span.count())))},
-                 [this, span, job] {
-                   if (world_.now() >= span_)
-                     return;
-                   job();
-                   every(span, job);
-                 });
-  }
-
-  process_id any() {
-    return static_cast<process_id>(world_.random().below(world_.size()));
-  }
-
-  void start(process_id which) {
-    if (world_.at(which) == nullptr)
-      world_.start(which);
-  }
-
   // -- what happens ------------------------------------------------------------------------------
 
   void act() {
-    auto which = any();
+    auto which = world_.any();
     auto* node = world_.at(which);
     if (node == nullptr || node->is_leaving())
       return;
@@ -142,17 +114,12 @@ private:
   }
 
   void down(process_id which) {
-    world_.kill(which);
-    world_.after(between(500, 6'000), [this, which] { start(which); });
-  }
-
-  duration between(std::uint64_t low, std::uint64_t high) {
-    return std::chrono::milliseconds{low + world_.random().below(high - low)};
+    world_.restart(which, std::chrono::milliseconds{500}, std::chrono::seconds{6});
   }
 
   /// A node leaves, or is killed and comes back with another disk.
   void replace() {
-    auto which = any();
+    auto which = world_.any();
     auto* node = world_.at(which);
     if (node == nullptr || node->is_leaving())
       return;
@@ -171,21 +138,6 @@ private:
       olds_[which] = kept; // a backup
   }
 
-  /// For longer than a node may be away; half of the time it still sends, or still hears.
-  void isolate() {
-    auto which = any();
-    std::set<process_id> others;
-    for (process_id each = 0; each < world_.size(); ++each)
-      if (each != which)
-        others.insert(each);
-    auto ways = world_.random().below(4);
-    if (ways != 0)
-      world_.cut({which}, others);
-    if (ways != 1)
-      world_.cut(others, {which});
-    world_.after(between(3'000, 9'000), [this] { world_.heal(); });
-  }
-
   // -- who leads ---------------------------------------------------------------------------------
 
   [[nodiscard]] bool leads_now() {
@@ -197,7 +149,7 @@ private:
   /// Mostly to a node that has heard what the last registry knew: a voter that has just started
   /// seldom wins.
   void move_lead() {
-    auto which = any();
+    auto which = world_.any();
     auto* node = world_.at(which);
     if (node == nullptr || node->is_leaving())
       return;

@@ -4,37 +4,17 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "troupe/sim/laws/raft_disk_laws.hpp"
 #include "troupe/sim/laws/raft_laws.hpp"
+#include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/world/raft_process.hpp"
 #include "troupe/sim/world/world.hpp"
 
 namespace troupe::sim {
-
-/// Options of one run of a scenario.
-struct scenario_options {
-  /// Nodes of the world, without clients.
-  std::uint32_t nodes = 5;
-  /// The same seed gives the same run.
-  std::uint64_t seed = 0;
-  /// Virtual time with faults. After it all faults end, and the group has to make progress.
-  duration span = std::chrono::seconds{60};
-  /// Kinds and frequency of faults.
-  faults what = rough();
-  /// Mean time between changes of the members by an operator.
-  duration churn = std::chrono::milliseconds{700};
-  /// Mean time between faults of the leader: it is killed, isolated with one follower for a moment
-  /// (so that entries reach few members), removed, or its disk is full. Zero: never.
-  duration strike{};
-  /// Term of clients' sessions, in scenarios of services (see host::core_options). A short one ends
-  /// sessions in use, so that clients may not learn the outcome of a request.
-  duration session_term = std::chrono::minutes{1};
-};
 
 /// Result of a run.
 struct raft_report {
@@ -72,12 +52,11 @@ public:
   raft_report run() {
     world_.start_all();
     be_born();
-    every(std::chrono::milliseconds{20}, [this] { propose(); });
-    every(std::chrono::milliseconds{50}, [this] { read(); });
-    every(how_.churn, [this] { change_members(); });
-    every(std::chrono::seconds{7}, [this] { transfer(); });
-    if (how_.strike > duration::zero())
-      every(how_.strike, [this] { strike(); });
+    world_.every(std::chrono::milliseconds{20}, [this] { propose(); });
+    world_.every(std::chrono::milliseconds{50}, [this] { read(); });
+    world_.every(how_.churn, [this] { change_members(); });
+    world_.every(std::chrono::seconds{7}, [this] { transfer(); });
+    world_.every(how_.strike, [this] { strike(); });
     if (!world_.run_until(span_, [this] { return !laws_.violations().empty(); }))
       settle();
     return {laws_.violations(), world_.trace(),    world_.events(),
@@ -86,17 +65,6 @@ public:
 
 private:
   static constexpr duration swing = std::chrono::seconds{4};
-
-  void every(duration span, const std::function<void()>& job) {
-    world_.after(duration{static_cast<std::int64_t>(
-                   world_.random().below(static_cast<std::uint64_t>(2 * span.count())))},
-                 [this, span, job] {
-                   if (world_.now() >= span_)
-                     return;
-                   job();
-                   every(span, job);
-                 });
-  }
 
   /// The group is founded without faults.
   void be_born() {
@@ -107,7 +75,7 @@ private:
   }
 
   raft_process* any() {
-    chosen_ = static_cast<process_id>(world_.random().below(world_.size()));
+    chosen_ = world_.any();
     return world_.at(chosen_);
   }
 
@@ -135,8 +103,7 @@ private:
   /// The group grows for a while, then shrinks, so that a leader may be the last member or be
   /// removed.
   void change_members() {
-    auto seat
-      = raft_process::seat_of(static_cast<process_id>(world_.random().below(world_.size())));
+    auto seat = raft_process::seat_of(world_.any());
     auto shrinks = world_.now() / swing % 2 == 1;
     auto removals = shrinks ? 5U : 1U;
     for (process_id tries = 0; tries < world_.size(); ++tries) {
@@ -176,16 +143,13 @@ private:
 
   void kill(process_id who, duration span) {
     world_.kill(who);
-    world_.after(span, [this, who] {
-      if (world_.at(who) == nullptr)
-        world_.start(who);
-    });
+    world_.after(span, [this, who] { world_.start_if_down(who); });
   }
 
   /// Cuts the links of `who` to all members but one.
   void isolate(process_id who, duration span) {
-    auto spared = static_cast<process_id>(world_.random().below(world_.size()));
-    auto others = all_but(who);
+    auto spared = world_.any();
+    auto others = world_.all_but(who);
     others.erase(spared);
     world_.cut({who}, others);
     world_.cut(others, {who});
@@ -196,17 +160,9 @@ private:
   void leave_with_a_full_disk(process_id who, duration span) {
     world_.at(who)->step(++requests_, raft::replica::remove{raft_process::seat_of(who)});
     world_.arm(who);
-    world_.cut(all_but(who), {who});
+    world_.cut(world_.all_but(who), {who});
     world_.after(how_.what.max_sync, [this, who, span] { world_.fill(who, span / 2); });
     world_.after(span, [this] { world_.heal(); });
-  }
-
-  [[nodiscard]] std::set<process_id> all_but(process_id who) const {
-    std::set<process_id> others;
-    for (process_id each = 0; each < world_.size(); ++each)
-      if (each != who)
-        others.insert(each);
-    return others;
   }
 
   [[nodiscard]] raft_process* leader() {

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -13,18 +12,11 @@
 
 #include "troupe/sim/laws/raft_disk_laws.hpp"
 #include "troupe/sim/laws/raft_laws.hpp"
-#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/world/seats_process.hpp"
 #include "troupe/sim/world/world.hpp"
 
 namespace troupe::sim {
-
-struct seats_report {
-  std::vector<std::string> violations;
-  std::uint64_t trace = 0;
-  std::uint64_t events = 0;
-  std::uint64_t answers = 0;
-};
 
 /// Nodes join, are killed, paused and cut off, leave, and start again with their disk, with an
 /// older copy of it, or with an empty one, as they or as new nodes. People add and remove voters,
@@ -52,16 +44,18 @@ public:
     olds_.resize(how.nodes);
   }
 
-  seats_report run() {
+  scenario_report run() {
     begin();
-    every(churn_, [this] { change_voters(); });
-    every(std::chrono::seconds{2}, [this] { replace(); });
-    every(std::chrono::seconds{1}, [this] { back_up(); });
-    every(std::chrono::seconds{5}, [this] { end_well(); });
-    every(std::chrono::seconds{6}, [this] { leave(); });
-    every(std::chrono::seconds{8}, [this] { isolate(); });
-    every(std::chrono::milliseconds{500}, [this] { lie(); });
-    every(std::chrono::seconds{8}, [this] { wish(); });
+    world_.every(churn_, [this] { change_voters(); });
+    world_.every(std::chrono::seconds{2}, [this] { replace(); });
+    world_.every(std::chrono::seconds{1}, [this] { back_up(); });
+    world_.every(std::chrono::seconds{5}, [this] { end_well(); });
+    world_.every(std::chrono::seconds{6}, [this] { leave(); });
+    world_.every(std::chrono::seconds{8}, [this] { // for longer than a link lasts
+      world_.isolate(world_.any(), std::chrono::seconds{1}, std::chrono::seconds{4});
+    });
+    world_.every(std::chrono::milliseconds{500}, [this] { lie(); });
+    world_.every(std::chrono::seconds{8}, [this] { wish(); });
     clean_up();
     if (!world_.run_until(span_, [this] { return is_broken(); }))
       settle();
@@ -80,8 +74,8 @@ private:
   static constexpr duration patience = std::chrono::seconds{45};
   static constexpr duration rest = std::chrono::seconds{5};
   /// A link ends within it.
-  static constexpr std::uint64_t shortest_away_ms = 1'500;
-  static constexpr std::uint64_t longest_away_ms = 6'000;
+  static constexpr std::chrono::milliseconds shortest_away{1'500};
+  static constexpr std::chrono::milliseconds longest_away{6'000};
 
   static faults with_room(faults what) {
     what.disk_full_every = {};
@@ -96,37 +90,14 @@ private:
     world_.setting().found.broken(what);
   }
 
-  void every(duration span, const std::function<void()>& job) {
-    world_.after(duration{static_cast<std::int64_t>(
-                   world_.random().below(static_cast<std::uint64_t>(2 * span.count())))},
-                 [this, span, job] {
-                   if (world_.now() >= span_)
-                     return;
-                   job();
-                   every(span, job);
-                 });
-  }
-
-  process_id any() {
-    return static_cast<process_id>(world_.random().below(world_.size()));
-  }
-
-  duration between(std::uint64_t low, std::uint64_t high) {
-    return std::chrono::milliseconds{low + world_.random().below(high - low)};
-  }
-
-  void start(process_id which) {
-    if (world_.at(which) == nullptr)
-      world_.start(which);
-  }
-
   /// The first node founds the group without faults; the others join one after the other.
   void begin() {
     world_.start(0);
     world_.at(0)->found();
     world_.arm(0);
     for (process_id which = 1; which < world_.size(); ++which)
-      world_.after(between(0, 3'000), [this, which] { start(which); });
+      world_.after(std::chrono::milliseconds{0}, std::chrono::seconds{3},
+                   [this, which] { world_.start_if_down(which); });
     world_.run_until(std::chrono::milliseconds{500});
     world_.begin_faults();
   }
@@ -147,11 +118,11 @@ private:
   }
 
   void change_voters() {
-    auto where = any();
+    auto where = world_.any();
     if (!world_.random().one_in(4))
       leader(where);
     auto* asked = world_.at(where);
-    auto* whom = world_.at(any());
+    auto* whom = world_.at(world_.any());
     if (asked == nullptr || whom == nullptr)
       return;
     using cluster::voter_change;
@@ -192,7 +163,7 @@ private:
   void clean_up() {
     world_.after(std::chrono::seconds{2}, [this] {
       clean_up();
-      auto where = any();
+      auto where = world_.any();
       auto* leads = leader(where);
       if (leads == nullptr || leads->open() > max_open)
         return;
@@ -206,16 +177,16 @@ private:
   // ----------------------------------------------------------------------
 
   void away(process_id which, const std::function<void()>& back,
-            std::uint64_t longest_ms = longest_away_ms) {
+            std::chrono::milliseconds longest = longest_away) {
     if (world_.now() >= span_)
       return;
     world_.kill(which);
-    world_.after(between(shortest_away_ms, longest_ms), back);
+    world_.after(shortest_away, longest, back);
   }
 
   /// A node ends, and hands over before if it leads.
   void end_well() {
-    auto which = any();
+    auto which = world_.any();
     auto* node = world_.at(which);
     if (node == nullptr)
       return;
@@ -225,14 +196,15 @@ private:
 
   /// Once it has done what it is at.
   void end_soon(process_id which) {
-    world_.after(duration{1}, [this, which] { away(which, [this, which] { start(which); }); });
+    world_.after(duration{1},
+                 [this, which] { away(which, [this, which] { world_.start_if_down(which); }); });
   }
 
   /// A node gives its vote up and ends, as a node does that leaves the cluster; the others hear
   /// that.
   void leave() {
-    auto which = any();
-    auto where = any();
+    auto which = world_.any();
+    auto where = world_.any();
     auto* leads = leader(where);
     auto* node = world_.at(which);
     if (node == nullptr || leads == nullptr)
@@ -257,35 +229,19 @@ private:
         other->hear_of_leave(name);
         world_.arm(each);
       }
-    world_.kill(which); // also after the last fault
-    world_.after(between(shortest_away_ms, longest_away_ms), [this, which] { start(which); });
-  }
-
-  /// For longer than a link lasts; half of the time it still sends, or still hears.
-  void isolate() {
-    auto which = any();
-    std::set<process_id> others;
-    for (process_id each = 0; each < world_.size(); ++each)
-      if (each != which)
-        others.insert(each);
-    auto ways = world_.random().below(4);
-    if (ways != 0)
-      world_.cut({which}, others);
-    if (ways != 1)
-      world_.cut(others, {which});
-    world_.after(between(1'000, 4'000), [this] { world_.heal(); });
+    world_.restart(which, shortest_away, longest_away); // also after the last fault
   }
 
   /// A node shows a card as if it were another one, or one of that one's that is none, and may say
   /// that a seat of the receiver is void.
   void lie() {
-    auto* liar = world_.at(any());
-    auto* other = world_.at(any());
+    auto* liar = world_.at(world_.any());
+    auto* other = world_.at(world_.any());
     if (liar == nullptr || other == nullptr || liar == other)
       return;
     auto seat
       = world_.random().one_in(2) ? liar->self() : raft::seat_id{other->self().value + 1'000'000};
-    auto* whom = world_.at(any());
+    auto* whom = world_.at(world_.any());
     auto is_void = whom != nullptr && world_.random().one_in(2);
     liar->pretend({other->node(), seat}, is_void ? whom->self() : raft::seat_id{});
   }
@@ -297,7 +253,7 @@ private:
   /// it has led ever since, so that one is seldom away for long, and votes.
   void replace() {
     auto choice = world_.random().below(6);
-    auto which = choice < 3 ? any() : any_voter();
+    auto which = choice < 3 ? world_.any() : any_voter();
     if (world_.at(which) == nullptr)
       return;
     auto back = [this, which, choice] {
@@ -305,17 +261,17 @@ private:
         return;
       if (choice != 0 && may_lose(which))
         lose(which, choice);
-      start(which);
+      world_.start(which);
     };
-    away(which, back, choice < 3 ? longest_away_ms : shortest_away_ms + 500);
+    away(which, back, choice < 3 ? longest_away : shortest_away + std::chrono::milliseconds{500});
   }
 
   /// One that follows, if there is one.
   process_id any_voter() {
-    auto where = any();
+    auto where = world_.any();
     auto* leads = leader(where);
-    auto which = any();
-    for (auto tries = 0; leads != nullptr && tries < 10; ++tries, which = any())
+    auto which = world_.any();
+    for (auto tries = 0; leads != nullptr && tries < 10; ++tries, which = world_.any())
       if (auto* node = world_.at(which);
           node != nullptr && which != where && leads->consensus().members().votes(node->self()))
         break;
@@ -324,7 +280,7 @@ private:
 
   /// Of what is on its disk then, whether the node runs or not.
   void back_up() {
-    auto which = any();
+    auto which = world_.any();
     olds_[which] = world_.disk(which);
     olds_[which].crash(world_.random());
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <iterator>
 #include <map>
 #include <set>
@@ -11,17 +10,10 @@
 #include <vector>
 
 #include "troupe/cluster/voter_plan.hpp"
-#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/world/service_process.hpp"
 
 namespace troupe::sim {
-
-struct service_report {
-  std::vector<std::string> violations;
-  std::uint64_t trace = 0;
-  std::uint64_t events = 0;
-  std::uint64_t answers = 0;
-};
 
 /// Clients use a replicated service while its nodes are killed, paused and partitioned, members
 /// leave and return, and disks are lost and replaced by empty ones. Some programs lack the second
@@ -40,7 +32,7 @@ public:
       world_(how.seed, how.nodes + clients, with_calendars(how.what),
              {how.nodes, {}, {}, how.session_term}, how.nodes) {}
 
-  service_report run() {
+  scenario_report run() {
     auto& found = world_.setting().found;
     auto& record = world_.setting().record;
     auto& old = world_.setting().old;
@@ -120,23 +112,11 @@ private:
     return to_string(cluster::seat_contact{name_of(which), ""});
   }
 
-  /// Calls `job` every `span`, on average, until the faults have ended.
-  void every(duration span, const std::function<void()>& job) {
-    auto most = static_cast<std::uint64_t>(2 * span.count());
-    world_.after(duration{static_cast<std::int64_t>(world_.random().below(most))},
-                 [this, span, job] {
-                   if (world_.now() >= span_)
-                     return;
-                   job();
-                   every(span, job);
-                 });
-  }
-
   // -- voters -----------------------------------------------------------------------------
 
   /// The leader makes the next change of the members, as a node does.
   void review() {
-    world_.after(std::chrono::milliseconds{50 + world_.random().below(200)}, [this] {
+    world_.after(std::chrono::milliseconds{50}, std::chrono::milliseconds{250}, [this] {
       for (process_id who = 0; who < servers_; ++who)
         if (auto* process = world_.at(who)) {
           auto now = process->look();
@@ -223,20 +203,21 @@ private:
 
   /// Changes the operator's wishes, which every leader knows.
   void operate() {
-    every(std::chrono::seconds{3}, [this] { change_wishes(); });
-    every(std::chrono::milliseconds{200}, [this] { see_to_wishes(); });
-    every(std::chrono::seconds{4}, [this] { lose_a_disk(); });
-    every(std::chrono::seconds{4}, [this] { upgrade_one(); });
-    every(std::chrono::seconds{5}, [this] {
-      if (auto* process = world_.at(any_server()))
+    world_.every(std::chrono::seconds{3}, [this] { change_wishes(); });
+    world_.every(std::chrono::milliseconds{200}, [this] { see_to_wishes(); });
+    world_.every(std::chrono::seconds{4}, [this] { lose_a_disk(); });
+    world_.every(std::chrono::seconds{4}, [this] { upgrade_one(); });
+    world_.every(std::chrono::seconds{5}, [this] {
+      if (auto* process = world_.at(world_.any()))
         process->end_other();
     });
-    every(std::chrono::seconds{6}, [this] { world_.fill(any_server(), std::chrono::seconds{5}); });
+    world_.every(std::chrono::seconds{6},
+                 [this] { world_.fill(world_.any(), std::chrono::seconds{5}); });
     see_who_is_well();
   }
 
   void change_wishes() {
-    auto whom = name_of(any_server());
+    auto whom = name_of(world_.any());
     if (!wishes_.remove.empty() || !wishes_.leave.empty()) {
       // Where all nodes vote, it would wait for ever.
       wishes_.forced = wishes_.remove;
@@ -296,7 +277,7 @@ private:
       return process != nullptr && process->group().consensus().self() == seat;
     });
     if (is_whole && voters.size() >= 3)
-      replace_disk(any_server());
+      replace_disk(world_.any());
   }
 
   /// Upgrades one node once all are members: nodes of the last release do not join an upgraded
@@ -318,10 +299,8 @@ private:
 
   void start_within(duration span, process_id which) {
     auto most = static_cast<std::uint64_t>(span.count());
-    world_.after(duration{static_cast<std::int64_t>(world_.random().below(most))}, [this, which] {
-      if (world_.at(which) == nullptr)
-        world_.start(which);
-    });
+    world_.after(duration{static_cast<std::int64_t>(world_.random().below(most))},
+                 [this, which] { world_.start_if_down(which); });
   }
 
   void replace_disk(process_id which) {
@@ -351,10 +330,6 @@ private:
   static bool is_committed(const node& leads) {
     auto& replica = leads.group().consensus();
     return replica.header_at(replica.commit_index()).members == replica.members();
-  }
-
-  process_id any_server() {
-    return static_cast<process_id>(world_.random().below(servers_));
   }
 
   /// The leader of the latest term, if it has committed an entry of that term; otherwise null.

@@ -2,9 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,7 +11,7 @@
 #include "troupe/cluster/swim_options.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/ids.hpp"
-#include "troupe/sim/scenarios/raft_scenario.hpp"
+#include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/world/swim_process.hpp"
 #include "troupe/sim/world/world.hpp"
 
@@ -59,11 +57,12 @@ public:
 
   swim_report run() {
     for (process_id which = 0; which < world_.size(); ++which)
-      world_.after(between(0, which == 0 ? 1 : 3'000), [this, which] { start(which); });
+      world_.after(std::chrono::milliseconds{0}, std::chrono::milliseconds{which == 0 ? 1 : 3'000},
+                   [this, which] { world_.start_if_down(which); });
     world_.run_until(std::chrono::milliseconds{500});
     world_.begin_faults();
-    every(std::chrono::milliseconds{500}, [this] { lie(); });
-    every(std::chrono::seconds{6}, [this] { let_go(); });
+    world_.every(std::chrono::milliseconds{500}, [this] { lie(); });
+    world_.every(std::chrono::seconds{6}, [this] { let_go(); });
     world_.observe([this](process_id which) { check(which); });
     world_.run_until(span_);
     settle();
@@ -78,36 +77,12 @@ private:
   /// Until all know what one has said of itself.
   static constexpr duration news = std::chrono::seconds{3};
 
-  void every(duration span, const std::function<void()>& job) {
-    world_.after(duration{static_cast<std::int64_t>(
-                   world_.random().below(static_cast<std::uint64_t>(2 * span.count())))},
-                 [this, span, job] {
-                   if (world_.now() >= span_)
-                     return;
-                   job();
-                   every(span, job);
-                 });
-  }
-
-  duration between(std::uint64_t low, std::uint64_t high) {
-    return std::chrono::milliseconds{low + world_.random().below(high - low)};
-  }
-
-  process_id any() {
-    return static_cast<process_id>(world_.random().below(world_.size()));
-  }
-
   [[nodiscard]] node_id node_of(process_id which) {
     return id_of(world_.setting().keys.at(which));
   }
 
   [[nodiscard]] static std::string name_of(process_id which) {
     return "p" + std::to_string(which);
-  }
-
-  void start(process_id which) {
-    if (world_.at(which) == nullptr)
-      world_.start(which);
   }
 
   void step(process_id which, cluster::swim::event what) {
@@ -121,10 +96,10 @@ private:
 
   /// A member tells another what is not so of a third one.
   void lie() {
-    auto liar = node_of(any());
-    auto whom = any();
+    auto liar = node_of(world_.any());
+    auto whom = world_.any();
     auto& cards = world_.setting().cards;
-    auto found = cards.find(any());
+    auto found = cards.find(world_.any());
     if (found == cards.end())
       return;
     auto said = found->second.what;
@@ -147,11 +122,10 @@ private:
 
   /// A member leaves, ends, and comes back.
   void let_go() {
-    auto which = any();
+    auto which = world_.any();
     step(which, cluster::swim::leave{});
     world_.after(std::chrono::seconds{1}, [this, which] {
-      world_.kill(which);
-      world_.after(between(500, 6'000), [this, which] { start(which); });
+      world_.restart(which, std::chrono::milliseconds{500}, std::chrono::seconds{6});
     });
   }
 
@@ -207,7 +181,7 @@ private:
       for (process_id of = 0; of < world_.size(); ++of)
         if (who != of)
           expect(who, of, cluster::member_status::alive);
-    auto killed = any();
+    auto killed = world_.any();
     leaver_ = (killed + 1) % world_.size();
     auto moves = (killed + 2) % world_.size();
     step(leaver_, cluster::swim::leave{});

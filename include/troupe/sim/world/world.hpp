@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -126,6 +127,12 @@ public:
     arm(which);
   }
 
+  /// Starts a process, unless it runs.
+  void start_if_down(process_id which) {
+    if (at(which) == nullptr)
+      start(which);
+  }
+
   void start_all() {
     for (process_id which = 0; which < size(); ++which)
       start(which);
@@ -141,6 +148,12 @@ public:
     place.armed_for.reset(); // its alarm is void
     place.disk.crash(random_);
     note(kind::kill, which, place.life);
+  }
+
+  /// Kills a process, and starts it again after a random time, see after(); unless it runs by then.
+  void restart(process_id which, std::chrono::milliseconds least, std::chrono::milliseconds below) {
+    kill(which);
+    after(least, below, [this, which] { start_if_down(which); });
   }
 
   /// As SIGSTOP: the process sees events of this time when it continues.
@@ -169,6 +182,18 @@ public:
 
   void heal() {
     cuts_.clear();
+  }
+
+  /// Cuts a process off from all others; half of the time it still sends, or still hears. After a
+  /// random time, see after(), all links are healed.
+  void isolate(process_id which, std::chrono::milliseconds least, std::chrono::milliseconds below) {
+    auto others = all_but(which);
+    auto ways = random_.below(4);
+    if (ways != 0)
+      cut({which}, others);
+    if (ways != 1)
+      cut(others, {which});
+    after(least, below, [this] { heal(); });
   }
 
   /// Begins kills, pauses, partitions and full disks. Messages are lost from the start of the
@@ -205,6 +230,19 @@ public:
     push(now_ + span, [job = std::move(job)] { job(); });
   }
 
+  /// Calls `job` after a random number of milliseconds, at least `least` and less than `below`.
+  /// @pre least < below
+  void after(std::chrono::milliseconds least, std::chrono::milliseconds below,
+             std::function<void()> job) {
+    auto more = random_.below(static_cast<std::uint64_t>((below - least).count()));
+    after(least + std::chrono::milliseconds{more}, std::move(job));
+  }
+
+  /// Calls `job` every `mean`, on average, until the faults end; never, if `mean` is zero.
+  void every(duration mean, std::function<void()> job) {
+    repeat(mean, duration::zero(), std::move(job));
+  }
+
   /// Runs all events up to `end` of the world's time.
   void run_until(duration end) {
     while (!queue_.empty() && queue_.top().at <= end)
@@ -229,6 +267,20 @@ public:
 
   [[nodiscard]] process_id size() const {
     return static_cast<process_id>(places_.size());
+  }
+
+  /// Returns a random one of the processes that are killed and paused.
+  [[nodiscard]] process_id any() {
+    return static_cast<process_id>(random_.below(fragile_));
+  }
+
+  /// Returns all processes but one.
+  [[nodiscard]] std::set<process_id> all_but(process_id which) const {
+    std::set<process_id> others;
+    for (process_id each = 0; each < size(); ++each)
+      if (each != which)
+        others.insert(each);
+    return others;
   }
 
   /// The process; null while it is down.
@@ -440,20 +492,21 @@ private:
          [this] { fill(any(), between(duration{1}, faults_.disk_full_for)); });
   }
 
-  void plan(duration every, std::function<void()> job) {
-    if (every <= duration::zero())
+  void plan(duration mean, std::function<void()> job) {
+    repeat(mean, duration{1}, std::move(job));
+  }
+
+  /// Each time after `least` and a random time below twice `mean`.
+  void repeat(duration mean, duration least, std::function<void()> job) {
+    if (mean <= duration::zero())
       return;
-    auto repeat = [this, every, job, epoch = epoch_] {
+    auto most = least + 2 * mean - duration{1};
+    push(now_ + between(least, most), [this, mean, least, job = std::move(job), epoch = epoch_] {
       if (epoch != epoch_)
         return;
       job();
-      plan(every, job);
-    };
-    push(now_ + between(duration{1}, 2 * every), repeat);
-  }
-
-  process_id any() {
-    return static_cast<process_id>(random_.below(fragile_));
+      repeat(mean, least, job);
+    });
   }
 
   void kill_one() {
@@ -462,8 +515,8 @@ private:
       return;
     kill(which);
     push(now_ + between(duration{1}, faults_.down_for), [this, which, epoch = epoch_] {
-      if (epoch == epoch_ && !places_[which].running)
-        start(which);
+      if (epoch == epoch_)
+        start_if_down(which);
     });
   }
 
