@@ -144,6 +144,58 @@ TEST_CASE("peers that have gone are known for a while, and a new link of theirs 
     caf::anon_send_exit(each, caf::exit_reason::kill);
 }
 
+TEST_CASE("a peer that gives itself out for the process of another says nothing in its name",
+          "[net]") {
+  test::net_config config;
+  caf::actor_system process{config};
+  auto spawned = [&process] {
+    return caf::actor_cast<caf::strong_actor_ptr>(
+      process.spawn([](caf::event_based_actor*) -> caf::behavior { return {[](caf::unit_t) {}}; }));
+  };
+  auto named = [](std::uint8_t last) {
+    auto made = a_client(rights::use);
+    made.node.bytes.back() = std::byte{last};
+    return made;
+  };
+  auto end = [](const caf::strong_actor_ptr& which) {
+    caf::anon_send_exit(which, caf::exit_reason::kill);
+    REQUIRE(testing::comes_true([&] { return compat::has_ended(which); }));
+  };
+  auto ann = named(1);
+  auto eve = named(2);
+  net::peer_book book;
+  auto first = spawned();
+  SECTION("its last messages are nobody's once the other has a link") {
+    book.enter(1, process.node(), eve, true);
+    CHECK(book.find(first) == eve);
+    end(first);
+    book.leave(1);
+    CHECK(book.find(first) == eve);
+    book.enter(2, process.node(), ann, true);
+    for (auto link : {3U, 4U, 5U}) { // also once that has gone, and come again
+      CHECK_FALSE(book.find(first));
+      CHECK_FALSE(book.id_of(first));
+      CHECK_FALSE(book.peer_of(first).id);
+      CHECK_FALSE(book.peer_of(first).is_proven);
+      book.leave(link - 1);
+      CHECK_FALSE(book.find(first));
+      book.enter(link, process.node(), ann, true);
+    }
+    auto later = spawned();
+    CHECK(book.find(later) == ann);
+    CHECK(book.peer_of(later).is_proven);
+    end(later);
+  }
+  SECTION("what one peer sent over an earlier link is its own") {
+    book.enter(1, process.node(), ann, true);
+    end(first);
+    book.leave(1);
+    book.enter(2, process.node(), ann, true);
+    CHECK(book.find(first) == ann);
+  }
+  end(first);
+}
+
 SCENARIO("who is behind a handle is known", "[net]") {
   throwaway_ca ca;
   auto bob_is = ca.issue("bob");
@@ -156,4 +208,8 @@ SCENARIO("who is behind a handle is known", "[net]") {
   CHECK(ann.peers()->find(there) == bob_is->self());
   CHECK_FALSE(ann.peers()->find(nullptr));
   CHECK_FALSE(ann.peers()->find((*got)->entry_point())); // its own
+  CHECK_FALSE(compat::has_ended(there));
+  (*got)->close("done");
+  CHECK(testing::comes_true([&] { return compat::has_ended(there); }));
+  CHECK(ann.peers()->find(there) == bob_is->self());
 }

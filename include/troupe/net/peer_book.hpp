@@ -13,6 +13,7 @@
 
 #include "caf/actor_control_block.hpp"
 #include "caf/node_id.hpp"
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/net/types.hpp"
@@ -23,7 +24,8 @@ namespace troupe::net {
 /// Who is behind the handles of other processes: each link enters its peer before the first message
 /// from there arrives. BASP sets the node of a handle from the link over which it comes, so what is
 /// found here is as well proven as the link. The peers of links that have ended stay for a while,
-/// as their last messages may wait in mailboxes.
+/// as their last messages may wait in mailboxes. Where one process was given out by several peers,
+/// one after the other, the messages of its earlier links are nobody's.
 ///
 /// Thread-safe. Cost: O(log n) for n links.
 class peer_book {
@@ -37,8 +39,11 @@ public:
     auto id = std::make_shared<const std::string>(to_string(who.node));
     std::lock_guard guard{mutex_};
     processes_.insert_or_assign(number, process);
-    peers_.insert_or_assign(process,
-                            entry{number, std::move(who), std::move(id), is_proven, false});
+    auto before = peers_.find(process);
+    auto is_disputed
+      = before != peers_.end() && (before->second.is_disputed || *before->second.id != *id);
+    peers_.insert_or_assign(
+      process, entry{number, std::move(who), std::move(id), is_proven, false, is_disputed});
   }
 
   /// That link has ended.
@@ -57,32 +62,25 @@ public:
   /// Returns the id of who has sent a message with this sender; null if that is not known. Copies
   /// nothing, so it may be asked for each message.
   [[nodiscard]] shared_node_id id_of(const caf::strong_actor_ptr& from) const {
-    if (!from)
-      return nullptr;
     std::lock_guard guard{mutex_};
-    auto found = peers_.find(from->node());
-    return found != peers_.end() ? found->second.id : nullptr;
+    auto* found = sender(from);
+    return found != nullptr ? found->id : nullptr;
   }
 
   /// The same, with what the link proves.
   [[nodiscard]] link_peer peer_of(const caf::strong_actor_ptr& from) const {
-    if (!from)
-      return {};
     std::lock_guard guard{mutex_};
-    auto found = peers_.find(from->node());
-    if (found == peers_.end())
+    auto* found = sender(from);
+    if (found == nullptr)
       return {};
-    auto& there = found->second;
-    return {there.id, there.who.as == security::role::member, there.is_proven};
+    return {found->id, found->who.as == security::role::member, found->is_proven};
   }
 
   /// Returns who has sent a message with this sender, as a copy; nothing if that is not known.
   [[nodiscard]] std::optional<security::facts> find(const caf::strong_actor_ptr& from) const {
-    if (!from)
-      return std::nullopt;
     std::lock_guard guard{mutex_};
-    auto found = peers_.find(from->node());
-    return found != peers_.end() ? std::optional{found->second.who} : std::nullopt;
+    auto* found = sender(from);
+    return found != nullptr ? std::optional{found->who} : std::nullopt;
   }
 
   /// A peer with a link.
@@ -112,7 +110,20 @@ private:
     shared_node_id id;
     bool is_proven = false;
     bool is_gone = false;
+    /// An earlier link gave this process out as another peer.
+    bool is_disputed = false;
   };
+
+  /// Returns the peer behind a handle; null if it is not known. With the end of a link end the
+  /// handles that it brought, and a later link brings others.
+  [[nodiscard]] const entry* sender(const caf::strong_actor_ptr& from) const {
+    if (!from)
+      return nullptr;
+    auto found = peers_.find(from->node());
+    if (found == peers_.end() || (found->second.is_disputed && compat::has_ended(from)))
+      return nullptr;
+    return &found->second;
+  }
 
   void forget(connection_id number) {
     auto gone = processes_.extract(number);

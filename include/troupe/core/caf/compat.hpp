@@ -8,7 +8,9 @@
 #include <string>
 #include <utility>
 
+#include "caf/abstract_actor.hpp"
 #include "caf/actor.hpp"
+#include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/behavior.hpp"
 #include "caf/config.hpp"
@@ -169,6 +171,12 @@ private:
   std::atomic<caf::execution_unit*> links_ = nullptr;
 };
 #endif
+
+/// Returns whether that actor has ended. Of one in another process: whether this process knows of
+/// its end, as of that of its link.
+inline bool has_ended(const caf::strong_actor_ptr& who) {
+  return who->get()->getf(caf::abstract_actor::is_terminated_flag);
+}
 
 /// Sends `what` without a sender.
 template <class Handle, class... Ts>

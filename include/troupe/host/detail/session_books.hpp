@@ -152,11 +152,17 @@ public:
            && !found->second.calls.contains(who.number) && found->second.calls.size() < max_calls;
   }
 
-  /// Stores an answer; does nothing if the request was forgotten meanwhile.
-  void write_down(const call& who, const effect_of<M>& what) {
-    if (auto book = books_.find(who.session); book != books_.end())
-      if (auto asked = book->second.calls.find(who.number); asked != book->second.calls.end())
-        asked->second = what;
+  /// Stores the answer to the request in record `index`; does nothing if it was forgotten
+  /// meanwhile: by then another session may have the number of its own.
+  void write_down(const call& who, request_id index, const effect_of<M>& what) {
+    auto book = books_.find(who.session);
+    if (book == books_.end())
+      return;
+    auto asked = book->second.calls.find(who.number);
+    if (asked == book->second.calls.end())
+      return;
+    if (auto* pending = std::get_if<request_id>(&asked->second); pending && *pending == index)
+      asked->second = what;
   }
 
   /// The refusal of a request whose session is unknown here.
