@@ -61,6 +61,23 @@ TEST_CASE(
   CHECK_FALSE(all.raise(moment + complaints::forgotten_after, "no way", "the disk is full"));
 }
 
+TEST_CASE("reasons beyond the eighth are counted together, as others") {
+  complaints all;
+  auto moment = start;
+  std::vector<std::string> lines;
+  for (auto round = 0; round < 3; ++round)
+    for (auto each = 1; each <= 10; ++each, moment += 1s)
+      if (auto line = all.raise(moment, "no way", "reason " + std::to_string(each)))
+        lines.push_back(*line);
+  REQUIRE(lines.size() == complaints::max_details);
+  CHECK(lines.back() == "no way: reason 8 (8 times in 7000 ms)");
+  CHECK(all.settle(start + 30s, "no way")
+        == "over: no way (30 times in 30000 ms, 6 of them for other reasons than those logged)");
+  // A complaint of its own begins anew.
+  CHECK(all.raise(start + 31s, "no way", "reason 9") == "no way: reason 9");
+  CHECK(all.settle(start + 32s, "no way") == "over: no way (1 time in 1000 ms)");
+}
+
 TEST_CASE("complaints on different topics do not mix, and of too many the quietest is dropped") {
   complaints all;
   for (std::size_t each = 0; each < complaints::usual_topics; ++each)

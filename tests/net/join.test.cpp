@@ -318,6 +318,14 @@ TEST_CASE(
   eve.send(whole);
   CHECK(eve.read().starts_with(security::join_magic));
   CHECK(asked == 1);
+  stranger longest{where, mark};
+  longest.send(security::to_join_wire(std::string(1'024, 'x')));
+  CHECK(longest.read().starts_with(security::join_magic));
+  CHECK(asked == 2);
+  stranger longer{where, mark};
+  longer.send(security::to_join_wire(std::string(1'025, 'x')));
+  CHECK(longer.read().empty());
+  CHECK(asked == 2);
 }
 
 TEST_CASE("a desk that answers late, or never, holds up nobody else", "[net][join]") {

@@ -1,8 +1,12 @@
 #include "troupe/net/join_search.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
@@ -37,22 +41,24 @@ const problem wrong_cluster{errc::bad_argument, "it is a member of another clust
 
 /// A search whose clock is moved by its pauses.
 struct searching {
-  explicit searching(std::vector<std::uint16_t> ports)
-    : search(at_each(std::move(ports)), now + 10s, {.first = 100ms, .max = 1s}, 7) {}
+  explicit searching(std::vector<std::uint16_t> ports, duration wait = 10s)
+    : search(at_each(std::move(ports)), now + wait, {.first = 100ms, .max = 1s}, 7) {}
 
   /// The port that is asked next, after all pauses; zero once it has given up.
   std::uint16_t next() {
     for (;;) {
       auto step = search.next(now);
-      if (auto* ask = std::get_if<join_search::ask>(&step))
+      if (auto* ask = std::get_if<join_search::ask>(&step)) {
+        until = ask->until;
         return ask->where.port;
+      }
       if (auto* end = std::get_if<join_search::give_up>(&step)) {
         why = end->why;
         return 0;
       }
-      auto until = std::get<join_search::pause>(step).until;
-      CHECK(until <= now + 1s);
-      now = until;
+      auto end = std::get<join_search::pause>(step).until;
+      CHECK(end <= now + 1s);
+      now = end;
       ++rounds;
     }
   }
@@ -61,7 +67,14 @@ struct searching {
     search.hear(what);
   }
 
+  /// The one that was asked says nothing.
+  void be_silent() {
+    now = std::max(now, std::min(until, now + 5s));
+    hear(join_search::unproven{{errc::timed_out, "gave no answer in time"}});
+  }
+
   time_point now{1h};
+  time_point until{};
   int rounds = 0;
   problem why{};
   join_search search;
@@ -98,6 +111,92 @@ TEST_CASE("an address where no member answers does not end the search at the oth
   CHECK(it.next() == 0);
   CHECK(it.why.code == errc::denied);
   CHECK(it.next() == 0);
+}
+
+TEST_CASE("strangers among the addresses delay a search by one time-out each, in whatever order",
+          "[net][join]") {
+  enum kind : std::uint16_t { member = 1, silent, closed, other_ca, no_node, last_kind };
+  std::vector<std::uint16_t> order;
+  for (std::uint16_t each = member; each != last_kind; ++each)
+    order.push_back(each);
+  auto busy_for = GENERATE(0, 1, 4);
+  auto tried = 0;
+  do {
+    searching it{order, 30s};
+    auto left = busy_for;
+    auto asked_silent = 0;
+    for (auto is_in = false; !is_in;) {
+      auto port = it.next();
+      REQUIRE(port != 0); // no stranger ends it
+      switch (port) {
+        case member:
+          is_in = left-- == 0;
+          if (!is_in)
+            it.hear(join_search::refused{{errc::busy, "too many others"}});
+          break;
+        case silent:
+          ++asked_silent;
+          it.be_silent();
+          break;
+        case closed:
+          it.hear(join_search::unproven{unreachable(port)});
+          break;
+        case other_ca:
+          it.hear(join_search::unproven{wrong_cluster});
+          break;
+        default:
+          it.hear(join_search::unproven{{errc::bad_argument, "it is no node of troupe"}});
+      }
+    }
+    CAPTURE(order);
+    CHECK(asked_silent <= 1);
+    CHECK(it.now <= time_point{1h} + 5s + busy_for * 1s);
+    ++tried;
+  } while (std::ranges::next_permutation(order).found);
+  CHECK(tried == 120);
+}
+
+TEST_CASE("a silent address is asked again while no member is there to wait for", "[net][join]") {
+  searching it{{1, 2}, 30s};
+  CHECK(it.next() == 1);
+  CHECK(it.until == it.now + join_search::patience); // no more, though there is time for it
+  it.be_silent();
+  CHECK(it.next() == 2);
+  it.hear(join_search::refused{{errc::busy, "too many others"}});
+  CHECK(it.next() == 2);
+  it.hear(join_search::refused{{errc::busy, "too many others"}});
+  CHECK(it.next() == 2);
+  it.hear(join_search::named{}); // a member that knows no address of the CA: it may be the other
+  CHECK(it.next() == 1);         // which is last from now on
+  it.be_silent();
+  CHECK(it.next() == 2);
+  it.hear(join_search::named{});
+  CHECK(it.next() == 1);
+  it.hear(join_search::unproven{unreachable(1)}); // it speaks again
+  CHECK(it.next() == 1);
+  it.hear(join_search::unproven{unreachable(1)});
+  CHECK(it.next() == 2);
+}
+
+TEST_CASE("each address is asked in time, however many before it say nothing", "[net][join]") {
+  for (auto silent : {1, 3, 6, 20, 63}) {
+    std::vector<std::uint16_t> ports;
+    for (auto port = 1; port <= silent; ++port)
+      ports.push_back(static_cast<std::uint16_t>(1'000 + port));
+    ports.push_back(1);
+    searching it{ports, 30s};
+    auto port = it.next();
+    for (; port > 1'000; port = it.next()) {
+      CHECK(it.until > it.now); // each has a part of the time
+      it.be_silent();
+    }
+    CAPTURE(silent);
+    CHECK(port == 1);
+    CHECK(it.rounds == 0);
+    CHECK(it.now + 30s / (silent + 1) - 1ms <= time_point{1h} + 30s);
+    CHECK(it.until > it.now);
+    CHECK(it.until <= time_point{1h} + 30s);
+  }
 }
 
 TEST_CASE("a search ends at once where no address has a member", "[net][join]") {

@@ -69,6 +69,20 @@ TEST_CASE_METHOD(refusals, "an address that goes on for hours is told once", "[n
   CHECK(take().size() == 1);
 }
 
+TEST_CASE_METHOD(refusals,
+                 "of an address eight kinds of refusals are named, and others counted as one",
+                 "[net]") {
+  for (auto round = 0; round < 2; ++round)
+    for (auto kind = 0; kind < 20; ++kind)
+      note("192.0.2.1", verdict::not_secured, "kind " + std::to_string(kind));
+  CHECK(take().size() == complaints::max_details);
+  CHECK(log.counts().at(verdict::not_secured) == 40);
+  pass(1min);
+  CHECK(take()
+        == texts{"over: connections from 192.0.2.1 are refused (40 times in 0 ms, 24 of them for "
+                 "other reasons than those logged)"});
+}
+
 TEST_CASE_METHOD(refusals, "refusals are counted by reason", "[net]") {
   note("a", verdict::not_secured);
   note("b", verdict::not_secured);

@@ -101,12 +101,19 @@ TEST_CASE("what a function of an agent throws ends that agent, and its caller is
   CHECK(answer_of(c[0], "steady") == "hello");
 }
 
+namespace {
+
+/// For an agent that says who has asked it.
+std::string told(const message_info& from) {
+  return from.node + (from.from.empty() ? "" : "/" + from.from) + (from.is_member ? " member" : "")
+         + (from.is_proven ? " proven" : "");
+}
+
+} // namespace
+
 TEST_CASE("an agent sees who sent a message", "[node][agents]") {
   testing::cluster c{2};
-  auto who = [](const message_info& from, int) {
-    return from.node + (from.is_member ? " member" : "") + (from.is_proven ? " proven" : "");
-  };
-  REQUIRE(c[0].agent("who", who));
+  REQUIRE(c[0].agent("who", [](const message_info& from, int) { return told(from); }));
   auto ask = [](auto&& messages) {
     return messages.template request<std::string>(to_agent("who"), 5s, 1).value_or("nobody");
   };
@@ -118,6 +125,43 @@ TEST_CASE("an agent sees who sent a message", "[node][agents]") {
   auto seen = ask((*client)->messages());
   CHECK_THAT(seen, !ContainsSubstring("member") && ContainsSubstring(" proven"));
   CHECK(seen.size() > std::string{" proven"}.size());
+}
+
+TEST_CASE(
+  "an agent sees who sent a message also if a second node passes it on, and over insecure links",
+  "[node][agents]") {
+  auto insecure = GENERATE(false, true);
+  CAPTURE(insecure);
+  testing::cluster c{3, [&](std::size_t, node_options& how) { how.links.insecure = insecure; }};
+  // Over links without certificates all is only claimed, except what this process says itself.
+  auto proven = insecure ? ""s : " proven"s;
+  for (std::size_t each = 0; each < c.size(); ++each)
+    REQUIRE(c[each].agent("who-" + std::to_string(each),
+                          [](const message_info& from, int) { return told(from); }));
+  auto ask = [](auto&& messages, std::size_t whom) {
+    auto said
+      = messages.template request<std::string>(to_agent("who-" + std::to_string(whom)), 5s, 1);
+    return said ? *said : std::string{name_of(said.error().code)};
+  };
+  for (std::size_t from = 0; from < c.size(); ++from)
+    for (std::size_t to = 0; to < c.size(); ++to) {
+      REQUIRE(c.until([&] { return c[from].find("who-" + std::to_string(to)).has_value(); }));
+      CHECK(ask(c[from], to)
+            == to_string(c[from].id()) + " member" + (from == to ? " proven"s : proven));
+    }
+  auto client = insecure
+                  ? cluster_client::connect({{"127.0.0.1", c[1].port()}}, 10s, {.insecure = true})
+                  : c.connect(1);
+  REQUIRE(client);
+  // The node that it is linked to passes on what is for the agents of the two others.
+  auto seen = ask((*client)->messages(), 0);
+  CHECK_THAT(seen, !ContainsSubstring("member") && !ContainsSubstring("/"));
+  CHECK(seen.size() > proven.size());
+  CHECK(seen.ends_with(proven));
+  for (std::size_t node = 0; node < c.size(); ++node) {
+    CHECK_FALSE(seen.starts_with(to_string(c[node].id())));
+    CHECK(ask((*client)->messages(), node) == seen);
+  }
 }
 
 TEST_CASE("what is no name is refused at once", "[node][agents]") {

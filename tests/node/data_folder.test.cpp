@@ -5,9 +5,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "support/temporary_folder.hpp"
 #include "troupe/platform/calendar.hpp"
@@ -47,9 +49,112 @@ TEST_CASE("a node has the id of its key, which only its owner can read", "[node]
   CHECK(mode_of("") == 0700);
   for (auto* name : {"identity.key", "identity.json", "lock"})
     CHECK(mode_of(name) == 0600);
-  CHECK_FALSE(data->is_open_to_others());
+  CHECK(data->warnings().empty());
+}
+
+TEST_CASE("a data folder that others may enter is warned of, and closed by nobody", "[node]") {
+  test::temporary_folder folder;
+  auto data = data_folder::open(folder / "a");
+  REQUIRE(data);
   REQUIRE(::chmod((folder / "a").c_str(), 0755) == 0);
-  CHECK(data->is_open_to_others()); // and it stays open: who knows what else is there
+  auto only_warning = [&] {
+    auto all = data->warnings();
+    REQUIRE(all.size() == 1);
+    CHECK_THAT(all.front(), ContainsSubstring("other users of this machine may enter "
+                                              + (folder / "a").string()));
+    return all.front();
+  };
+  SECTION("it has nothing but what nodes make: it is to be closed") {
+    for (auto* name : {"lost+found", ".snapshot", "group.db", "group.db-wal", "counter.db"})
+      std::ofstream{folder / "a" / name} << "content";
+    CHECK_THAT(only_warning(), ContainsSubstring("chmod 700 " + (folder / "a").string()));
+  }
+  SECTION("others have files there, who would be shut out: the node is to move") {
+    std::ofstream{folder / "a" / "passwd"} << "root";
+    CHECK_THAT(only_warning(), ContainsSubstring("such as passwd"));
+    CHECK_THAT(only_warning(), ContainsSubstring("new folder") && !ContainsSubstring("chmod"));
+  }
+  SECTION("all users make files there") {
+    REQUIRE(::chmod((folder / "a").c_str(), 01777) == 0);
+    CHECK_THAT(only_warning(), ContainsSubstring("new folder") && !ContainsSubstring("chmod"));
+  }
+}
+
+TEST_CASE("a folder with files that are of no node becomes no data folder, and stays as it is",
+          "[node]") {
+  test::temporary_folder folder;
+  auto where = folder / "a";
+  std::filesystem::create_directory(where);
+  auto names = [&] {
+    std::set<std::string> found;
+    for (auto& each : std::filesystem::directory_iterator{where})
+      found.insert(each.path().filename().string());
+    return found;
+  };
+  std::string name = "passwd";
+  SECTION("a file") {
+    std::ofstream{where / name} << "root";
+  }
+  SECTION("a file that is no database") {
+    name = "pictures.dbx";
+    std::ofstream{where / name} << "content";
+  }
+  SECTION("a folder, beside what may be there") {
+    for (auto* each : {"lock", ".hidden", "lost+found", "ca.pem", "identity.key.new"})
+      std::ofstream{where / each} << "content";
+    std::filesystem::create_directory(where / name);
+  }
+  for (auto keeps_data : {true, false}) {
+    auto before = names();
+    auto opened = data_folder::open(where, keeps_data);
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().code == errc::bad_argument);
+    CHECK(opened.error().detail
+          == where.string() + " has files that are of no node, such as " + name
+               + "; give a new or an empty folder as "
+                 "node_options::data");
+    CHECK(names() == before);
+  }
+}
+
+TEST_CASE("a new disk and what a killed node has left count as empty", "[node]") {
+  test::temporary_folder folder;
+  auto where = folder / "a";
+  std::filesystem::create_directory(where);
+  for (auto* name : {"lost+found", ".hidden"})
+    std::filesystem::create_directory(where / name);
+  for (auto* name : {"lock", "identity.key.new", "node.pem", "ca.pem", "revoked.list"})
+    std::ofstream{where / name} << "content";
+  CHECK(trouble(where).code == errc::none);
+}
+
+TEST_CASE("files that come into a data folder later do not stop its node", "[node]") {
+  test::temporary_folder folder;
+  REQUIRE(data_folder::open(folder / "a"));
+  std::ofstream{folder / "a" / "notes"} << "mine";
+  CHECK(trouble(folder / "a").code == errc::none);
+  // Also where only the key is there, as troupe ca issue leaves it.
+  std::filesystem::remove(folder / "a" / "identity.json");
+  CHECK(trouble(folder / "a").code == errc::none);
+}
+
+TEST_CASE("a data folder of another user is warned of", "[node]") {
+  if (::geteuid() != 0)
+    SKIP("only root gives folders to others");
+  test::temporary_folder folder;
+  auto data = data_folder::open(folder / "a");
+  REQUIRE(data);
+  REQUIRE(::chown((folder / "a").c_str(), 4711, static_cast<gid_t>(-1)) == 0);
+  auto all = data->warnings();
+  REQUIRE(all.size() == 1);
+  CHECK_THAT(all.front(), ContainsSubstring((folder / "a").string()
+                                            + " belongs to the user with the number 4711")
+                            && ContainsSubstring("chown"));
+  SECTION("who would be shut out, or not, by a chmod") {
+    REQUIRE(::chmod((folder / "a").c_str(), 0755) == 0);
+    for (auto& each : data->warnings())
+      CHECK_THAT(each, !ContainsSubstring("chmod"));
+  }
 }
 
 TEST_CASE("a node without a data folder has another id at each start, and no key", "[node]") {
@@ -133,8 +238,14 @@ TEST_CASE("a data folder that has lost its identity makes no new one over what i
   SECTION("the file is gone, the log is there") {
     std::ofstream{folder / "a" / "group.db"} << "log";
     std::filesystem::remove(identity);
+    std::filesystem::remove(folder / "a" / "lock");
     is_refused(errc::damaged, "identity.json");
     CHECK_FALSE(std::filesystem::exists(identity));
+    CHECK_FALSE(std::filesystem::exists(folder / "a" / "lock")); // nothing is changed
+    std::ofstream{folder / "a" / "notes"} << "mine";
+    std::filesystem::remove(folder / "a" / "identity.key");
+    is_refused(errc::damaged, "identity.json");
+    CHECK_FALSE(std::filesystem::exists(folder / "a" / "identity.key"));
   }
   SECTION("the file is there, and cannot be read") {
     std::filesystem::remove(identity);

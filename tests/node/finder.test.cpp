@@ -256,6 +256,48 @@ TEST_CASE("addresses are dialled in turn until one answers", "[node][finder]") {
   f.link(a, 1);
 }
 
+TEST_CASE("strangers among the addresses delay a search by one time-out each, in whatever order",
+          "[node][finder]") {
+  auto member = at("member");
+  auto silent = at("silent");
+  std::map<address, problem> refusals{
+    {at("closed"), {errc::unreachable, "is closed"}},
+    {at("no node"), {errc::bad_argument, "is no node of troupe"}},
+    // Which may say what it likes.
+    {at("other CA"), {errc::denied, "refused this side's certificate: that has been revoked"}}};
+  std::vector<address> order{member, silent};
+  for (auto& [where, why] : refusals)
+    order.push_back(where);
+  std::ranges::sort(order);
+  auto tried = 0;
+  do {
+    auto how = from(order);
+    finding f{how};
+    f.start();
+    auto is_bound = false;
+    while (!is_bound) {
+      auto next = f.only<finder::dial>();
+      if (next.where == member) {
+        f.step(finder::dialled{net::connection_id{1}}, next.id);
+        f.answer(1, here());
+        is_bound = !f.take<finder::bind>().empty();
+        REQUIRE(is_bound);
+      } else if (next.where == silent)
+        f.pass(how.dial_next_after);
+      else
+        f.step(finder::dialled{refusals.at(next.where)}, next.id);
+      if (!is_bound)
+        f.pass(how.retry.max);
+    }
+    INFO("the first one is " << to_string(order.front()));
+    CHECK(f.now <= time_point{1h} + how.dial_next_after + 4 * how.retry.max);
+    CHECK(f.has_none<finder::refused>());
+    CHECK(f.has_none<finder::without_quorum>());
+    ++tried;
+  } while (std::ranges::next_permutation(order).found);
+  CHECK(tried == 120);
+}
+
 TEST_CASE("an address that takes long is passed over, and taken when it comes late",
           "[node][finder]") {
   finding f{{a, b}};

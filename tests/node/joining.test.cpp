@@ -1,6 +1,7 @@
 // A node that joins with a token, by node::start().
 
 #include "node/node_fixture.hpp"
+#include "support/secret_forms.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -56,6 +57,11 @@ public:
     return text_.find(words) != std::string::npos;
   }
 
+  std::string text() const {
+    std::lock_guard guard{mutex_};
+    return text_;
+  }
+
 private:
   mutable std::mutex mutex_;
   std::string text_;
@@ -84,6 +90,45 @@ TEST_CASE("a folder that is of a cluster refuses the token of another one", "[no
   CHECK_THAT(refused.error().detail, ContainsSubstring("node_options::data"));
   how.data = folder / "third"; // and the token is still good
   CHECK(node::start(std::move(how)));
+}
+
+TEST_CASE("no log and no file of a cluster has the secret of a token, in whatever form",
+          "[node][joining]") {
+  test::temporary_folder folder;
+  kept_log log;
+  auto with_log = [&](const std::string& name) {
+    auto made = of(folder / name);
+    made.log = log.sink();
+    return made;
+  };
+  std::vector<std::string> lines;
+  auto first = node::start(with_log("first"));
+  REQUIRE(first);
+  auto invite = [&] {
+    auto token = first->invite();
+    REQUIRE(token);
+    return lines.emplace_back(*token);
+  };
+  auto how = with_log("second");
+  how.join = {at(*first)};
+  how.token = invite();
+  auto second = node::start(how);
+  REQUIRE((second ? "" : second.error().detail) == ""s);
+  // One that nobody uses, and one of which another identity learns that it was used.
+  invite();
+  auto late = with_log("third");
+  late.join = {at(*first)};
+  late.token = lines.front();
+  auto refused = node::start(late);
+  REQUIRE_FALSE(refused);
+  for (auto& line : lines) {
+    auto secret = test::secret_forms::of_token(line);
+    REQUIRE(secret.are_in(line)); // it would be found
+    CHECK_FALSE(secret.are_in(log.text()));
+    CHECK_FALSE(secret.are_in(refused.error().detail));
+    CHECK(secret.files_in(folder.path()) == std::vector<std::string>{});
+  }
+  CHECK(log.says("a token admits member"));
 }
 
 TEST_CASE("a node that cannot listen founds nothing, and uses no token", "[node][joining]") {

@@ -1,4 +1,5 @@
 #include "troupe/security/admission.hpp"
+#include "support/secret_forms.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -11,6 +12,7 @@
 #include <csignal>
 #include <fstream>
 #include <iterator>
+#include <span>
 #include <string>
 
 #include <sys/resource.h>
@@ -328,12 +330,34 @@ TEST_CASE("neither the book of invitations nor a sentence has the secret of a to
   office it;
   auto token = it.invite();
   auto line = line_of(token);
-  auto secret = line.substr(line.size() - 8 - 32, 32);
+  auto secret = test::secret_forms::of_token(line);
+  CHECK(secret.are_in(line)); // it would be found
   REQUIRE(it.admit(it.request(token, it.key)));
   std::ifstream in{it.folder.path() / "ca" / invitation_book::file_name};
   std::string text{std::istreambuf_iterator<char>{in}, {}};
   CHECK(text.find(to_string(token.id())) != std::string::npos);
-  CHECK(text.find(secret) == std::string::npos);
+  CHECK(secret.files_in(it.folder.path()).empty());
+  for (auto& wrong : {line + "0", line.substr(0, line.size() - 1), "x" + line})
+    CHECK_FALSE(secret.are_in(join_token::from_line(wrong).error().detail));
+  auto used = it.admit(it.request(token, key_pair::make()));
+  REQUIRE_FALSE(used);
+  CHECK_FALSE(secret.are_in(used.error().detail));
+}
+
+TEST_CASE("a secret is found in each form in which it could be written", "[security][join]") {
+  std::string bytes = "\xff\xfe\xfd secret \xfb\xfa";
+  test::secret_forms secret{std::as_bytes(std::span{bytes})};
+  CHECK(secret.are_in("a" + bytes));
+  for (auto* before : {"", "a", "ab", "abc"}) {
+    auto text = before + bytes + "behind";
+    CHECK(secret.are_in(to_hex(std::as_bytes(std::span{text}))));
+    auto digits = to_base64(std::as_bytes(std::span{text}));
+    CHECK(secret.are_in(digits));
+    std::ranges::replace(digits, '/', '_');
+    std::ranges::replace(digits, '+', '-');
+    CHECK(secret.are_in(digits));
+  }
+  CHECK_FALSE(secret.are_in(bytes.substr(1)));
 }
 
 TEST_CASE("what is wrong with the CA is for its operator, and not for whoever asks",

@@ -48,6 +48,30 @@ TEST_CASE("a private file is for its owner only, whatever was there before", "[s
   CHECK_FALSE(std::filesystem::exists(fresh));
 }
 
+TEST_CASE("a private file that another user has is refused, whose secret it may be", "[storage]") {
+  CHECK_FALSE(is_of_another_user(4711, 4711));
+  CHECK_FALSE(is_of_another_user(0, 4711)); // root can read it in any case
+  CHECK(is_of_another_user(4711, 0));
+  CHECK(is_of_another_user(4711, 4712));
+  if (::geteuid() != 0)
+    SKIP("only root gives files to others");
+  test::temporary_folder folder;
+  auto file = folder / "file";
+  REQUIRE(write_private(file, "secret"));
+  REQUIRE(::chown(file.c_str(), 4711, static_cast<gid_t>(-1)) == 0);
+  auto read = read_private(file);
+  REQUIRE_FALSE(read);
+  CHECK(read.error().code == errc::bad_argument);
+  CHECK(read.error().detail
+        == file.string()
+             + ", which holds a private key, belongs to the user with the number 4711, and this "
+               "process is that with the number 0; run it as that user, or give the file to yours "
+               "(chown 0 "
+             + file.string() + "), and replace the key if it was not yours");
+  REQUIRE(::chown(file.c_str(), 0, static_cast<gid_t>(-1)) == 0);
+  CHECK(read_private(file));
+}
+
 TEST_CASE("whoever holds the lock of a folder stops no writer for ever, who says what to do",
           "[storage]") {
   test::temporary_folder folder;
@@ -59,6 +83,7 @@ TEST_CASE("whoever holds the lock of a folder stops no writer for ever, who says
   REQUIRE_FALSE(late);
   CHECK(late.error().code == errc::in_use);
   CHECK(late.error().detail.find("fuser -v " + folder.path().string()) != std::string::npos);
+  CHECK(late.error().detail.find("chmod") == std::string::npos); // it may be anybody's folder
   CHECK(read_private(file)->text() == "old");
   ::close(holder);
   REQUIRE(write_private(file, "new", std::chrono::milliseconds{30}));

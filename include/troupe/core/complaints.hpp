@@ -19,7 +19,8 @@ namespace troupe {
 /// counted. Details that alternate are logged once each.
 ///
 /// Holds a bounded number of complaints (the least recently raised one is evicted) and
-/// `max_details` details of each.
+/// `max_details` details of each; occurrences with further details are counted together, as those
+/// for other reasons.
 class complaints {
 public:
   static constexpr std::size_t usual_topics = 100;
@@ -36,7 +37,7 @@ public:
     auto known = open_.find(topic);
     if (known == open_.end()) {
       make_room();
-      open_.emplace(topic, complaint{now, now, 1, {{detail, now}}});
+      open_.emplace(topic, complaint{now, now, 1, {{detail, now}}, 0});
       return topic + ": " + detail;
     }
     auto& what = known->second;
@@ -99,6 +100,8 @@ private:
     time_point last;
     std::uint64_t count = 0;
     std::vector<said> details;
+    /// Of `count`, those with none of the details.
+    std::uint64_t others = 0;
   };
 
   static bool is_news(time_point now, complaint& what, const std::string& detail) {
@@ -109,8 +112,10 @@ private:
     }
     if (known == what.details.end()) {
       known = std::ranges::min_element(what.details, {}, &said::last);
-      if (now - known->last < forgotten_after)
-        return false; // too many details alternate to log them all
+      if (now - known->last < forgotten_after) {
+        ++what.others; // too many details alternate to log them all
+        return false;
+      }
       known->detail = detail;
     }
     auto is_forgotten = now - known->last >= forgotten_after;
@@ -120,8 +125,11 @@ private:
 
   /// " (7 times in 1500 ms)"
   static std::string extent(time_point now, const complaint& what) {
-    return " (" + std::to_string(what.count) + (what.count == 1 ? " time in " : " times in ")
-           + to_string(now - what.began) + ")";
+    auto text = " (" + std::to_string(what.count) + (what.count == 1 ? " time in " : " times in ")
+                + to_string(now - what.began);
+    if (what.others > 0)
+      text += ", " + std::to_string(what.others) + " of them for other reasons than those logged";
+    return text + ")";
   }
 
   static constexpr auto by_last = [](const auto& each) { return each.second.last; };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -24,16 +25,22 @@ namespace troupe::net {
 ///
 /// It goes round the given addresses, and to those that members name, until one gives the
 /// certificate. What a proven member says of the token ends the search; an address where no member
-/// of the token's cluster answers ends it for that address only.
+/// of the token's cluster answers ends it for that address only. Each has its part of the time that
+/// is left, so that those that say nothing leave some for those behind them. In later rounds they
+/// are last, and are left out while a member is busy, which is only asked again.
 class join_search {
 public:
   /// Addresses that one answer, and that one round may bring.
   static constexpr std::size_t max_named = 8;
   static constexpr std::size_t max_asked = 64;
+  /// How long one address may take, to be found and to prove that it is a member.
+  static constexpr duration patience = std::chrono::seconds{10};
 
   /// The next step: to ask there, to do nothing until then, or to end.
   struct ask {
     address where;
+    /// When it counts as silent, unless it has proven to be a member.
+    time_point until;
   };
   struct pause {
     time_point until;
@@ -69,8 +76,10 @@ public:
       queue_.pop_front();
       if (now >= deadline_ && heard_.why)
         return give_up{heard_.why};
+      if (is_busy_ && silent_.contains(to_string(last_.where)))
+        continue;
       if (asked_.size() < max_asked && asked_.insert(to_string(last_.where)).second)
-        return ask{last_.where};
+        return ask{last_.where, now + part_of_time(now)};
     }
     auto why = heard_.why
                  ? heard_.why
@@ -85,6 +94,11 @@ public:
 
   /// @pre next() has said to ask, and this is what came of it.
   void hear(const answer& what) {
+    auto* nobody = std::get_if<unproven>(&what);
+    if (nobody == nullptr || nobody->why.code != errc::timed_out)
+      silent_.erase(to_string(last_.where));
+    else if (last_.by.empty())
+      silent_.insert(to_string(last_.where));
     if (auto* elsewhere = std::get_if<named>(&what))
       follow(*elsewhere);
     else if (auto* no = std::get_if<refused>(&what))
@@ -117,9 +131,18 @@ private:
     queue_.clear();
     asked_.clear();
     heard_ = of_others_;
-    for (auto& each : given_)
-      if (!out_.contains(to_string(each)))
-        queue_.push_back({each});
+    is_busy_ = false;
+    for (auto were_silent : {false, true})
+      for (auto& each : given_)
+        if (auto name = to_string(each);
+            !out_.contains(name) && silent_.contains(name) == were_silent)
+          queue_.push_back({each});
+  }
+
+  /// Of the last one that was taken from the queue.
+  [[nodiscard]] duration part_of_time(time_point now) const {
+    auto left = std::max(deadline_ - now, duration::zero());
+    return std::min(patience, left / static_cast<duration::rep>(queue_.size() + 1));
   }
 
   void follow(const named& what) {
@@ -135,6 +158,7 @@ private:
   }
 
   void take(const refused& what) {
+    is_busy_ |= what.why.code == errc::busy;
     switch (what.why.code) {
       case errc::busy:
       case errc::not_found:
@@ -178,10 +202,14 @@ private:
   std::uint32_t rounds_ = 0;
   /// Given addresses where no member answers, for good.
   std::set<std::string> out_;
+  /// Given addresses that said nothing when they were asked last.
+  std::set<std::string> silent_;
   finding of_others_;
   /// Of this round.
   std::deque<place> queue_;
   std::set<std::string> asked_;
+  /// A member would decide if it had less to do.
+  bool is_busy_ = false;
   place last_{};
   finding heard_;
   problem last_why_{};

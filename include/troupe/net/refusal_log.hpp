@@ -19,6 +19,7 @@ namespace troupe::net {
 /// Counts the connections that a node refuses, by reason, and complains of each address: when its
 /// refusals begin, when the reason changes, and when there was none for a minute, with their
 /// number. Remembers a bounded number of addresses; all beyond that bound are complained of as one.
+/// Of an address complaints::max_details reasons are named; further ones are counted together.
 ///
 /// Steps like a machine: no clock, and lines go out.
 class refusal_log {

@@ -23,6 +23,7 @@
 #include "troupe/core/json.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/signature.hpp"
+#include "troupe/node/folder_content.hpp"
 #include "troupe/platform/entropy.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/key_pair.hpp"
@@ -61,7 +62,7 @@ public:
   /// Opens or makes `path` and counts a new start. If not `keeps_data`, it is the folder of an
   /// identity only, and each start is that of a node that belongs to no cluster. Errors: in_use
   /// (another process has it), incompatible (of a newer release), damaged, bad_argument (it cannot
-  /// be made), storage_full.
+  /// be made, or has files and is no node's; nothing in it is changed then), storage_full.
   static result<data_folder> open(const std::filesystem::path& path, bool keeps_data = true) {
     data_folder made;
     made.path_ = path;
@@ -129,9 +130,31 @@ public:
     return security::credentials::load(path_, *key_, now);
   }
 
-  /// Whether other users of this machine may enter the folder.
-  [[nodiscard]] bool is_open_to_others() const {
-    return !path_.empty() && storage::is_open_to_others(path_);
+  /// What other users of this machine can do to the folder, in sentences for the log.
+  [[nodiscard]] std::vector<std::string> warnings() const {
+    std::vector<std::string> found;
+    if (path_.empty())
+      return found;
+    auto owner = storage::other_owner(path_);
+    if (owner)
+      found.push_back(path_.string() + " belongs to the user with the number "
+                      + std::to_string(*owner)
+                      + ", who can replace this node's data and its key; give it to the user of "
+                        "this process (chown)");
+    if (!storage::is_open_to_others(path_))
+      return found;
+    auto text = "other users of this machine may enter " + path_.string()
+                + ", which holds this node's data";
+    auto foreign = content_of(path_).foreign;
+    if (!foreign.empty())
+      text += " beside files that are of no node, such as " + foreign;
+    // Others may need what is theirs, or all of it: /tmp.
+    if (!foreign.empty() || owner || storage::is_for_all(path_))
+      text += "; stop the node and move its files into a new folder of its own";
+    else
+      text += "; close it with chmod 700 " + path_.string();
+    found.push_back(std::move(text));
+    return found;
   }
 
   /// Whether its data outlives the process.
@@ -199,6 +222,8 @@ private:
   problem take() {
     if (auto made = storage::make_private_folder(path_); !made)
       return {made.error().code, made.error().detail + " (node_options::data)"};
+    if (auto why = refuse_foreign())
+      return why;
     auto name = (path_ / "lock").string();
     lock_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock_ < 0)
@@ -210,17 +235,28 @@ private:
                               "folder as node_options::data"};
   }
 
+  /// Before anything is made there.
+  [[nodiscard]] problem refuse_foreign() const {
+    auto there = content_of(path_);
+    if (there.has_databases && !std::filesystem::is_symlink(identity_file())
+        && !std::filesystem::exists(identity_file()))
+      return {errc::damaged, path_.string()
+                               + " has data, but no identity.json that says whose; restore that "
+                                 "file from a backup, or give an empty folder as "
+                                 "node_options::data to start as a new node"};
+    if (there.is_of_node || there.foreign.empty())
+      return {};
+    return {errc::bad_argument, path_.string() + " has files that are of no node, such as "
+                                  + there.foreign
+                                  + "; give a new or an empty folder as node_options::data"};
+  }
+
   problem load() {
     errno = 0;
     std::ifstream in{identity_file()};
     if (!in && errno != ENOENT)
       return cannot("read " + identity_file().string(), errno);
     if (!in) {
-      if (has_databases())
-        return {errc::damaged, path_.string()
-                                 + " has data, but no identity.json that says whose; restore that "
-                                   "file from a backup, or give an empty folder as "
-                                   "node_options::data to start as a new node"};
       if (auto why = load_key(true))
         return why;
       self_ = {id_of(key_->public_half()), 0, {}, false, format, {}, false};
@@ -265,15 +301,6 @@ private:
       return loaded.error();
     key_ = *std::move(loaded);
     return {};
-  }
-
-  /// Whether a node has kept anything here before.
-  [[nodiscard]] bool has_databases() const {
-    std::error_code fault;
-    for (auto& each : std::filesystem::directory_iterator{path_, fault})
-      if (each.path().extension() == ".db")
-        return true;
-    return false;
   }
 
   problem save() {

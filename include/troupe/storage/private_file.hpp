@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -75,8 +76,8 @@ inline problem lock_within(duration longest, int open, const std::filesystem::pa
     if (std::chrono::steady_clock::now() >= deadline)
       return {errc::in_use, "another process has locked " + where.string() + " for "
                               + to_string(longest) + "; end it (fuser -v " + where.string()
-                              + " shows which), or close the folder to other users (chmod 700), "
-                                "then retry"};
+                              + " shows which), or use a folder that no other user may enter, then "
+                                "retry"};
     std::this_thread::sleep_for(pause);
   }
   return {};
@@ -126,6 +127,26 @@ inline bool is_open_to_others(const std::filesystem::path& folder) {
   return ::stat(folder.c_str(), &about) == 0 && (about.st_mode & (S_IRWXG | S_IRWXO)) != 0;
 }
 
+/// Whether a file of the user `owner` is another's for a process of `self`: root, who can do all,
+/// is nobody else.
+constexpr bool is_of_another_user(::uid_t owner, ::uid_t self) {
+  return owner != self && owner != 0;
+}
+
+/// The owner of the folder, if that is another user than the one of this process and root.
+inline std::optional<::uid_t> other_owner(const std::filesystem::path& folder) {
+  struct stat about {};
+  if (::stat(folder.c_str(), &about) != 0 || !is_of_another_user(about.st_uid, ::geteuid()))
+    return std::nullopt;
+  return about.st_uid;
+}
+
+/// Whether the folder is one in which all users make files, like /tmp: it has the sticky bit.
+inline bool is_for_all(const std::filesystem::path& folder) {
+  struct stat about {};
+  return ::stat(folder.c_str(), &about) == 0 && (about.st_mode & S_ISVTX) != 0;
+}
+
 /// Writes `bytes` to `file`, durably: whoever reads it sees the old content or the new one, also
 /// after a crash. Only the owner may read it. Of those who write into one folder at once each waits
 /// for the others, as long as `longest` says. Errors: storage_full, bad_argument, not_found (no
@@ -161,8 +182,9 @@ inline result<void> write_private(const std::filesystem::path& file, std::string
   return {};
 }
 
-/// Reads a file that holds a secret. Errors: not_found, bad_argument (other users may read it, or
-/// it is no file), too_large (above max_private_bytes).
+/// Reads a file that holds a secret. Errors: not_found, bad_argument (other users may read it, it
+/// belongs to another user than the one of this process and root, or it is no file), too_large
+/// (above max_private_bytes).
 inline result<secret> read_private(const std::filesystem::path& file) {
   detail::descriptor in{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   struct stat about {};
@@ -175,6 +197,14 @@ inline result<secret> read_private(const std::filesystem::path& file) {
                                          + ", which holds a private key; close it with chmod 600 "
                                          + file.string()
                                          + ", and replace the key if anyone may have read it"};
+  if (auto self = ::geteuid(); is_of_another_user(about.st_uid, self))
+    return problem{
+      errc::bad_argument,
+      file.string() + ", which holds a private key, belongs to the user with the number "
+        + std::to_string(about.st_uid) + ", and this process is that with the number "
+        + std::to_string(self) + "; run it as that user, or give the file to yours (chown "
+        + std::to_string(self) + " " + file.string()
+        + "), and replace the key if it was not yours"};
   if (about.st_size > static_cast<off_t>(max_private_bytes))
     return problem{errc::too_large, file.string() + " has more than "
                                       + std::to_string(max_private_bytes)

@@ -81,12 +81,13 @@ class join_call {
 public:
   using clock = std::chrono::steady_clock;
 
-  join_call(std::string place, const security::join_token& token, clock::time_point deadline,
-            stop_wait& stop)
+  /// The member has to prove itself before `proven`, and to answer before `last`.
+  join_call(std::string place, const security::join_token& token, clock::time_point proven,
+            clock::time_point last, stop_wait& stop)
     : place_(std::move(place)),
       token_(token),
-      deadline_(std::min(deadline, clock::now() + proven_within)),
-      last_(deadline),
+      deadline_(std::min(proven, clock::now() + proven_within)),
+      last_(last),
       stop_(stop) {}
 
   result<security::join_answer> ask(const endpoint& where, const security::key_pair& key,
@@ -260,7 +261,8 @@ public:
         stop_.wait_until(clock::time_point{pause->until.time_since_epoch()});
         continue;
       }
-      auto answer = ask(std::get<join_search::ask>(step).where);
+      auto& next = std::get<join_search::ask>(step);
+      auto answer = ask(next.where, clock::time_point{next.until.time_since_epoch()});
       if (auto* done = std::get_if<joined>(&answer))
         return std::move(*done);
       search.hear(std::get<join_search::answer>(answer));
@@ -282,13 +284,14 @@ private:
     return join_search::answer{join_search::unproven{std::move(why)}};
   }
 
-  outcome ask(const address& place) {
-    auto found = find(place);
+  outcome ask(const address& place, clock::time_point until) {
+    auto found = find(place, until);
     if (!found)
-      return unproven({errc::unreachable, found.error().detail});
+      return unproven({found.error().code == errc::timed_out ? errc::timed_out : errc::unreachable,
+                       found.error().detail});
     problem last;
     for (auto& each : *found) {
-      join_call call{to_string(place), token_, deadline_, stop_};
+      join_call call{to_string(place), token_, until, deadline_, stop_};
       auto answer = call.ask(each, key_, {.as = who_.as, .name = who_.name});
       if (answer)
         return read(*answer, call);
@@ -299,7 +302,7 @@ private:
 
   /// Name servers may take their time, but not that of the other addresses. What they say later is
   /// there in the next round.
-  result<std::vector<endpoint>> find(const address& place) {
+  result<std::vector<endpoint>> find(const address& place, clock::time_point until) {
     struct lookup {
       std::mutex mutex;
       std::condition_variable_any changed;
@@ -312,7 +315,7 @@ private:
       kept->changed.notify_all();
     });
     std::unique_lock guard{kept->mutex};
-    auto end = std::min(deadline_, clock::now() + found_within);
+    auto end = std::min(until, clock::now() + found_within);
     kept->changed.wait_until(guard, how_.stop, end, [&] { return kept->found.has_value(); });
     if (!kept->found)
       return problem{errc::timed_out, "no name server has said in time where " + to_string(place)

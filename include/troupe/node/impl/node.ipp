@@ -502,9 +502,8 @@ struct node::inside {
     if (credentials_)
       log_("links are encrypted; the certificate of " + credentials_->self().name
            + " is valid until " + to_rfc3339(credentials_->self().valid_until));
-    if (data_.is_open_to_others())
-      log_.warn("other users of this machine may enter " + data_.path().string()
-                + ", which holds this node's data; close it with chmod 700");
+    for (auto& each : data_.warnings())
+      log_.warn(each);
     // What the router sends goes on only as far as the link has room.
     events.on_full = [this](const net::link_ptr& which) { tell_router(which, true); };
     events.on_drained = [this](const net::link_ptr& which) { tell_router(which, false); };
