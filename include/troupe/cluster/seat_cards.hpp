@@ -10,6 +10,7 @@
 
 #include "troupe/cluster/seats_types.hpp"
 #include "troupe/cluster/voter_plan.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
@@ -28,6 +29,8 @@ public:
   struct link {
     /// The number of its greetings: an answer over an earlier link does not count.
     request_id life = 0;
+    /// Zero: unknown.
+    boot_number boot = 0;
     /// What it has said. Zero: nothing.
     raft::seat_id seat{};
     /// When it is told again that its seat is void.
@@ -81,8 +84,8 @@ public:
   }
 
   /// It takes the place of an earlier one.
-  void link_up(const std::string& node, request_id life) {
-    links_[node] = {life};
+  void link_up(const std::string& node, request_id life, boot_number boot) {
+    links_[node] = {life, boot};
   }
 
   void link_down(const std::string& node) {
@@ -106,6 +109,12 @@ public:
   [[nodiscard]] link* find_link(const std::string& node) {
     auto found = links_.find(node);
     return found != links_.end() ? &found->second : nullptr;
+  }
+
+  /// Zero: there is no link, or its boot number is unknown.
+  [[nodiscard]] boot_number boot_of(const std::string& node) const {
+    auto found = links_.find(node);
+    return found != links_.end() ? found->second.boot : 0;
   }
 
   [[nodiscard]] bool has_card(const std::string& node) const {

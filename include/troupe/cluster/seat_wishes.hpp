@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <list>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,6 +14,7 @@
 #include "troupe/cluster/seat_cards.hpp"
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/cluster/voter_types.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -52,12 +54,14 @@ public:
   /// This node does not lead: the next leader is asked anew.
   void forget() {
     wishes_ = {.voters = wishes_.voters};
+    boots_.clear();
     wished_at_.reset();
   }
 
-  /// A node has said that it leaves.
-  void depart(const std::string& node, time_point now) {
+  /// A node has said that it leaves. `boot`: its boot number; zero: unknown.
+  void depart(const std::string& node, boot_number boot, time_point now) {
     wishes_.leave.insert(node);
+    boots_[node] = boot;
     wishes_.forced.insert(node); // it is gone, replaced or not
     wished_at_ = now;
   }
@@ -65,7 +69,27 @@ public:
   /// A node that has left may come back as any other.
   void end_leave(const std::string& node) {
     wishes_.leave.erase(node);
-    forget_force();
+    forget_wishes_away();
+  }
+
+  /// A node is linked. If it was stopped before it had left, and has started again, it stays: calls
+  /// `answer` with who waits for its leave.
+  template <class Answer>
+  void end_leave_of_earlier_boot(const std::string& node, boot_number boot, Answer answer) {
+    auto asked = boots_.find(node);
+    if (asked == boots_.end() || boot == 0)
+      return;
+    if (asked->second == 0)
+      asked->second = boot;
+    if (boot <= asked->second)
+      return;
+    end_leave(node);
+    std::erase_if(changes_, [&](auto& each) {
+      auto is_over = each.node == node && each.what.what == voter_change::leave;
+      if (is_over)
+        answer(each.asker);
+      return is_over;
+    });
   }
 
   [[nodiscard]] bool is_wished_away(const std::string& node) const {
@@ -104,8 +128,10 @@ public:
     return std::exchange(changes_, {});
   }
 
+  /// `boot`: the boot number of that node; zero: unknown.
   /// @pre there is room
-  void ask(request_id asker, change_voters what, const std::string& node, time_point now) {
+  void ask(request_id asker, change_voters what, const std::string& node, boot_number boot,
+           time_point now) {
     changes_.push_back({asker, std::move(what), node, now});
     auto& asked = changes_.back().what;
     if (asked.what == voter_change::lead)
@@ -122,7 +148,9 @@ public:
       if (asked.force)
         wishes_.forced.insert(node);
     }
-    forget_force();
+    if (asked.what == voter_change::leave)
+      boots_[node] = boot;
+    forget_wishes_away();
   }
 
   [[nodiscard]] bool is_asked_to_lead(const std::string& node) const {
@@ -150,6 +178,21 @@ public:
       each = changes_.erase(each);
     }
     forget_made(group, cards);
+  }
+
+  /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
+  [[nodiscard]] std::vector<std::string> flaws() const {
+    std::vector<std::string> found;
+    if (!std::ranges::all_of(wishes_.forced, [this](auto& node) { return is_wished_away(node); }))
+      found.emplace_back("a node is forced out that is not wished away");
+    if (!std::ranges::all_of(boots_,
+                             [this](auto& each) { return wishes_.leave.contains(each.first); }))
+      found.emplace_back("the boot number of a node is kept that does not leave");
+    std::set<request_id> askers;
+    for (auto& each : changes_)
+      if (!askers.insert(each.asker).second)
+        found.emplace_back("an asker waits for two changes");
+    return found;
   }
 
 private:
@@ -187,9 +230,10 @@ private:
     return std::ranges::none_of(changes_, [&](auto& each) { return each.node == node; });
   }
 
-  /// Of nodes that are not wished away any more.
-  void forget_force() {
+  /// What is known of wishes that have ended.
+  void forget_wishes_away() {
     std::erase_if(wishes_.forced, [this](auto& node) { return !is_wished_away(node); });
+    std::erase_if(boots_, [this](auto& each) { return !wishes_.leave.contains(each.first); });
   }
 
   void forget_made(const raft::replica_types::status& group, const seat_cards& cards) {
@@ -203,7 +247,7 @@ private:
       return !cards.is_linked(node) && node != cards.self() && !has_seat(node, members)
              && is_asked_for_nothing(node);
     });
-    forget_force();
+    forget_wishes_away();
   }
 
   /// From here on the node counts as any other, or as one that is kept out. Not that, if its
@@ -294,6 +338,8 @@ private:
   static constexpr duration held_within = std::chrono::seconds{5};
 
   voter_wishes wishes_;
+  /// Of nodes that leave, when that was wished.
+  std::map<std::string, boot_number> boots_;
   std::optional<time_point> wished_at_; // when somebody was last wished away
   std::list<asked_change> changes_;
 };

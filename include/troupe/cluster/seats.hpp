@@ -119,20 +119,15 @@ public:
     };
     for (auto& each : hand_overs_.flaws(last_id_))
       expect(false, each);
+    for (auto& each : wishes_.flaws())
+      expect(false, each);
     expect(reach_again_.size() <= options_.max_nodes, "more nodes to be reached than allowed");
-    auto& changes = wishes_.changes();
     expect(count_asked() <= options_.max_changes, "more changes than allowed");
     expect(wishes_.all().remove.size() <= options_.max_wishes, "more removals than allowed");
-    expect(std::ranges::all_of(wishes_.all().forced,
-                               [this](auto& node) { return wishes_.is_wished_away(node); }),
-           "a node is forced out that is not wished away");
     expect(hand_overs_.all().size() <= options_.max_changes + 1, "more transfers than allowed");
     for (auto& [node, each] : hand_overs_.all())
       expect(node.empty() || wishes_.is_asked_to_lead(node),
              "nobody waits for a transfer: " + node);
-    std::set<request_id> askers;
-    for (auto& each : changes)
-      expect(askers.insert(each.asker).second, "an asker waits for two changes");
     auto leads = role_ == raft::role::leader;
     expect(!leads || look_ != 0 || review_at_, "who leads looks no more");
     expect(leads || !review_at_, "who follows reviews the members");
@@ -305,8 +300,14 @@ private:
   void handle(request_id, const link_up& what) {
     if (!cards_.may_link(what.node))
       return;
-    cards_.link_up(what.node, ++last_id_);
+    cards_.link_up(what.node, ++last_id_, what.boot);
     end_leave(what.node); // it may have ended and begun again before its link was lost
+    wishes_.end_leave_of_earlier_boot(what.node, what.boot, [&](request_id asker) {
+      emit(refuse{asker,
+                  {errc::cancelled, "node " + cards_.name_of(what.node)
+                                      + " has started again before it had left, and keeps its "
+                                        "seat; ask again if it is to leave"}});
+    });
     reach_again_.erase(what.node);
     ask_card(what.node);
   }
@@ -328,7 +329,7 @@ private:
 
   void handle(request_id, const node_left& what) {
     if (role_ == raft::role::leader && cards_.seat_of(what.node)) {
-      wishes_.depart(what.node, now_);
+      wishes_.depart(what.node, cards_.boot_of(what.node), now_);
       review();
     }
     cards_.forget_name(what.node);
@@ -586,7 +587,7 @@ private:
                          {errc::limit_reached, "too many removals are under way; retry once some "
                                                "are made, see troupe voters"}});
     auto is_lead = asked.what == voter_change::lead;
-    wishes_.ask(id, std::move(asked), *node, now_);
+    wishes_.ask(id, std::move(asked), *node, cards_.boot_of(*node), now_);
     if (is_lead && !hand_overs_.all().contains(*node))
       transfer(*node);
     review();
