@@ -623,6 +623,60 @@ TEST_CASE_METHOD(leader_of_three, "a removal goes on after its time, a leave doe
   CHECK(voters().contains("n2") == (what == voter_change::leave));
 }
 
+TEST_CASE_METHOD(leader_of_three, "a node that is stopped before it has left stays once it is back",
+                 "[node][seats]") {
+  auto is_told_once_linked = GENERATE(false, true);
+  link("n3", 0, 7);
+  link("n4");
+  lag["n4"] = 500; // it could not take the place of n3 yet
+  forget();
+  if (is_told_once_linked)
+    step(seats::link_down{"n3"});
+  ask(voter_change::leave, "n3", 1);
+  if (is_told_once_linked)
+    link("n3", 0, 7);
+  ask(voter_change::add, "n4", 2);
+  pass(1s);
+  CHECK(is_open(1));
+  if (GENERATE(true, false)) // or its old link is there when it has started again
+    step(seats::link_down{"n3"});
+  SECTION("if it has started again") {
+    link("n3", 0, 8);
+    CHECK(end_of(1) == errc::cancelled);
+    CHECK_THAT(why.detail, ContainsSubstring("node name3 has started again before it had left"));
+    lag.clear();
+    pass(5s);
+    CHECK(voters() == std::set<std::string>{"n1", "n2", "n3", "n4"}); // n4 as it was asked for
+    ask(voter_change::leave, "n3", 3);
+    link("n3", 0, 8);
+    pass(5s);
+    CHECK(end_of(3) == errc::none);
+    CHECK_FALSE(voters().contains("n3"));
+  }
+  SECTION("not if only its link was lost") {
+    link("n3", 0, 7);
+    CHECK(is_open(1));
+    lag.clear();
+    pass(5s);
+    CHECK(end_of(1) == errc::none);
+    CHECK(voters() == std::set<std::string>{"n1", "n2", "n4"});
+  }
+  CHECK(end_of(2) == errc::none);
+}
+
+TEST_CASE_METHOD(leader_of_three, "who has said that it leaves, and is back, stays",
+                 "[node][seats]") {
+  link("n2", 0, 7);
+  silent = {"n3"};
+  forget();
+  step(seats::node_left{"n2"}); // it is needed
+  pass(1s);
+  link("n2", 0, 8);
+  silent.clear();
+  pass(5s);
+  CHECK(voters().size() == 3);
+}
+
 TEST_CASE_METHOD(leader_of_three, "who waits for a change is answered after 30 seconds",
                  "[node][seats]") {
   link("n4");

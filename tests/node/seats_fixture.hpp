@@ -246,9 +246,9 @@ struct seated_node {
   }
 
   /// A node is known and linked, and has shown its card.
-  void link(const std::string& node, std::uint64_t seat = 0) {
+  void link(const std::string& node, std::uint64_t seat = 0, boot_number boot = 0) {
     step(seats::node_is{node, name_of(node), address_of(node)});
-    step(seats::link_up{node});
+    step(seats::link_up{node, boot});
     show(node, seat);
   }
 

@@ -8,6 +8,7 @@
 
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/cluster/voter_types.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -86,9 +87,11 @@ struct seats_types {
 
   // -- events: what other nodes say ----------------------------------------------------------
 
-  /// There is a link to another node; it takes the place of an earlier one.
+  /// There is a link to another node; it takes the place of an earlier one. The boot number tells
+  /// whether that node has started again; zero: unknown.
   struct link_up {
     std::string node;
+    boot_number boot = 0;
   };
 
   struct link_down {

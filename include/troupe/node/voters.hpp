@@ -142,7 +142,7 @@ public:
   void link_up(const net::link_ptr& which) {
     auto node = to_string(which->peer().node);
     links_[node] = which;
-    seats_.step(seats::link_up{node});
+    seats_.step(seats::link_up{node, which->peer().boot});
   }
 
   void link_down(const std::string& node) {

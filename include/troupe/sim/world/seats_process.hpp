@@ -599,7 +599,7 @@ private:
     lose_peers(who);
     linked_[who] = {who, what.node, what.boot};
     step(seats::node_is{what.node, "name of " + what.node, here_.setting().addresses[what.node]});
-    step(seats::link_up{what.node});
+    step(seats::link_up{what.node, what.boot});
   }
 
   void unlink(const std::string& node) {

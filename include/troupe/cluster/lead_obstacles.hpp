@@ -1,0 +1,102 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "troupe/cluster/seat_cards.hpp"
+#include "troupe/cluster/seats_types.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/group/quorum_watch.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::cluster {
+
+/// Says what keeps a group from having a leader, or this node from following it: to callers, and
+/// once to the operator. Part of `seats`. Cost of a call: O(links + voters).
+class lead_obstacles {
+public:
+  using types = seats_types;
+
+  /// Returns what callers are to be told. `own`: the seat of this node.
+  [[nodiscard]] problem now(const host::quorum_view& known, const seat_cards& cards,
+                            raft::seat_id own, time_point now) const {
+    if (known.leader != raft::seat_id{} || known.why)
+      return refusal(known, cards);
+    if (now < contradicted_until_)
+      return {errc::no_quorum, "nobody leads this node: " + contradiction_};
+    if (cards.has_given_up(own))
+      return {
+        errc::no_quorum,
+        "the disk of this node has lost what it had synced (is its folder an older copy?): it "
+        "has given up its seat, and waits for a leader that gives it another one"};
+    return {};
+  }
+
+  /// Tells the node, and its operator, what is new. Returns whether no leader is known.
+  bool look(const host::quorum_view& known, const seat_cards& cards, types::effects& out) {
+    if (auto why = refusal(known, cards); why != said_refusal_)
+      out.push_back(types::without_quorum{said_refusal_ = std::move(why)});
+    if (known.leader != raft::seat_id{} || known.voters.empty()) {
+      if (!std::exchange(said_missing_, {}).empty())
+        out.push_back(types::settle{types::no_leader});
+      return false;
+    }
+    auto name_at = [&cards](const std::string& contact) { return cards.name_at(contact); };
+    if (auto missing = known.standing(name_at);
+        known.leaderless_for >= say_leaderless_after && missing != said_missing_)
+      out.push_back(types::complain{types::no_leader, said_missing_ = std::move(missing)});
+    return true;
+  }
+
+  void disk_is(const problem& why, types::effects& out) {
+    is_disk_full_ = why.code != errc::none;
+    constexpr const char* topic = "writes nothing new to its data folder";
+    if (!is_disk_full_)
+      out.push_back(types::settle{topic});
+    else
+      out.push_back(types::complain{topic, why.detail});
+  }
+
+  /// A message of a member was ignored. The sender repeats such a message.
+  void ignored(const types::ignored& what, const seat_cards& cards, raft::seat_id own,
+               time_point now, types::effects& out) {
+    auto detail = what.why.detail;
+    if (what.contradicts && cards.has_given_up(own))
+      detail += ". By what this node has heard it is its own: move its log away (group.db and what "
+                "begins with that name), start it with the address of one of the others "
+                "(node_options::join), and it comes back with their state";
+    out.push_back(types::complain{"drops messages of " + cards.name_of_seat(what.from), detail});
+    if (!what.contradicts)
+      return;
+    contradiction_ = std::move(detail);
+    contradicted_until_ = now + contradicted_for;
+  }
+
+private:
+  /// As the group has it, but with the names of nodes.
+  [[nodiscard]] problem refusal(const host::quorum_view& known, const seat_cards& cards) const {
+    if (!known.why)
+      return {};
+    auto why
+      = known.no_quorum([&cards](const std::string& contact) { return cards.name_at(contact); });
+    if (is_disk_full_)
+      why.detail += "; the disk of this node is full, too: make room there";
+    return why;
+  }
+
+  /// An election takes less.
+  static constexpr duration say_leaderless_after = std::chrono::seconds{2};
+  /// It is repeated more often while it is true.
+  static constexpr duration contradicted_for = std::chrono::seconds{30};
+
+  problem said_refusal_;
+  std::string said_missing_;
+  bool is_disk_full_ = false;
+  /// What was heard last of a leader that this node cannot follow, and until when it counts.
+  std::string contradiction_;
+  time_point contradicted_until_{};
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,274 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/cluster/seats_types.hpp"
+#include "troupe/cluster/voter_plan.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/raft/replica_types.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::cluster {
+
+/// What a node knows of the others: which are linked, which seat each of those says it has, what
+/// they are called, and which are members by what is committed. Part of `seats`. Cost of a call:
+/// O(links + members), where it says nothing else.
+class seat_cards {
+public:
+  /// A linked node.
+  struct link {
+    /// The number of its greetings: an answer over an earlier link does not count.
+    request_id life = 0;
+    /// Zero: unknown.
+    boot_number boot = 0;
+    /// What it has said. Zero: nothing.
+    raft::seat_id seat{};
+    /// When it is told again that its seat is void.
+    std::optional<time_point> told_void{};
+  };
+
+  /// `node`: the id of this one. `max_nodes` as in seats_options.
+  seat_cards(std::string node, std::size_t max_nodes)
+    : node_(std::move(node)), max_nodes_(max_nodes) {}
+
+  /// The id of this node.
+  [[nodiscard]] const std::string& self() const {
+    return node_;
+  }
+
+  // -- members -------------------------------------------------------------------------------
+
+  void members_are(raft::configuration committed) {
+    members_ = std::move(committed);
+  }
+
+  /// By what is committed.
+  [[nodiscard]] const raft::configuration& members() const {
+    return members_;
+  }
+
+  [[nodiscard]] std::optional<raft::seat_id> seat_of(const std::string& node) const {
+    for (auto& [seat, who] : members_.members)
+      if (to_seat_contact(who.contact).node == node)
+        return seat;
+    return std::nullopt;
+  }
+
+  /// Returns whether the node has the seat `own` no more, by its own log, which may not have heard
+  /// yet that it has another one.
+  [[nodiscard]] bool has_given_up(raft::seat_id own) const {
+    auto seat = seat_of(node_);
+    return seat && *seat != own && !members_.members.contains(own);
+  }
+
+  static bool is_of_another(raft::seat_id seat, const std::string& node,
+                            const raft::configuration& members) {
+    auto found = members.members.find(seat);
+    return found != members.members.end() && to_seat_contact(found->second.contact).node != node;
+  }
+
+  // -- links ---------------------------------------------------------------------------------
+
+  [[nodiscard]] bool may_link(const std::string& node) const {
+    return node != node_ && (links_.size() < max_nodes_ || links_.contains(node));
+  }
+
+  /// It takes the place of an earlier one.
+  void link_up(const std::string& node, request_id life, boot_number boot) {
+    links_[node] = {life, boot};
+  }
+
+  void link_down(const std::string& node) {
+    links_.erase(node);
+  }
+
+  [[nodiscard]] bool is_linked(const std::string& node) const {
+    return links_.contains(node);
+  }
+
+  /// By node, in the order of their ids.
+  [[nodiscard]] const std::map<std::string, link>& links() const {
+    return links_;
+  }
+
+  [[nodiscard]] std::map<std::string, link>& links() {
+    return links_;
+  }
+
+  /// Returns nullptr if there is no link.
+  [[nodiscard]] link* find_link(const std::string& node) {
+    auto found = links_.find(node);
+    return found != links_.end() ? &found->second : nullptr;
+  }
+
+  /// Zero: there is no link, or its boot number is unknown.
+  [[nodiscard]] boot_number boot_of(const std::string& node) const {
+    auto found = links_.find(node);
+    return found != links_.end() ? found->second.boot : 0;
+  }
+
+  [[nodiscard]] bool has_card(const std::string& node) const {
+    return card_of(node) != raft::seat_id{};
+  }
+
+  /// The seat that a linked node has said; zero: none.
+  [[nodiscard]] raft::seat_id card_of(const std::string& node) const {
+    auto found = links_.find(node);
+    return found != links_.end() ? found->second.seat : raft::seat_id{};
+  }
+
+  /// The node behind that link has shown that card. Returns whether it counts.
+  bool believe(const seats_types::card& theirs, link& from) const {
+    if (!theirs.is_reachable || theirs.seat == raft::seat_id{}
+        || is_of_another(theirs.seat, theirs.node, members_))
+      return false; // the group says whose seat that is
+    from.seat = theirs.seat;
+    return true;
+  }
+
+  /// Forgets the cards that contradict `members`. Returns whose.
+  std::vector<std::string> doubt(const raft::configuration& members) {
+    std::vector<std::string> found;
+    for (auto& [seat, who] : members.members) {
+      auto node = to_seat_contact(who.contact).node;
+      auto* known = find_link(node);
+      if (known == nullptr || known->seat == seat || known->seat == raft::seat_id{})
+        continue;
+      known->seat = {};
+      found.push_back(std::move(node));
+    }
+    return found;
+  }
+
+  /// The linked nodes that could vote, and this one at `address`.
+  [[nodiscard]] std::map<std::string, voter_plan::candidate>
+  candidates(const raft::replica_types::status& now, const std::string& address) const {
+    std::map<std::string, voter_plan::candidate> found;
+    for (auto& [node, each] : links_)
+      if (auto where = known_.find(node); where != known_.end() && each.seat != raft::seat_id{}
+                                          && !is_of_another(each.seat, node, now.members))
+        found[node] = {each.seat, where->second.address};
+    found[node_] = {now.self, address};
+    return found;
+  }
+
+  // -- names ---------------------------------------------------------------------------------
+
+  void node_is(const std::string& node, std::string called, std::string address) {
+    if (known_.size() >= max_nodes_ && !known_.contains(node) && !forget_a_node())
+      return;
+    known_[node] = {std::move(called), std::move(address)};
+  }
+
+  void forget_name(const std::string& node) {
+    known_.erase(node);
+  }
+
+  [[nodiscard]] std::string name_of(const std::string& node) const {
+    auto found = known_.find(node);
+    return found != known_.end() ? found->second.called : node.substr(0, 8);
+  }
+
+  /// For a contact: "n0 (127.0.0.1:1)".
+  [[nodiscard]] std::string name_at(const std::string& contact) const {
+    auto where = to_seat_contact(contact);
+    return name_of(where.node) + " (" + where.address + ")";
+  }
+
+  [[nodiscard]] std::string name_of_seat(raft::seat_id seat) const {
+    for (auto& [node, each] : links_)
+      if (each.seat == seat && seat != raft::seat_id{})
+        return name_of(node);
+    auto found = members_.members.find(seat);
+    return found == members_.members.end() ? "member " + std::to_string(seat.value)
+                                           : name_at(found->second.contact);
+  }
+
+  /// Who votes and who learns, for people.
+  [[nodiscard]] std::string describe_members() const {
+    std::string voters;
+    std::string learners;
+    for (auto& [seat, who] : members_.members) {
+      auto& list = who.votes ? voters : learners;
+      auto node = to_seat_contact(who.contact).node;
+      list += (list.empty() ? "" : ", ") + (node == node_ ? "this node" : name_of(node));
+    }
+    auto text = "voters of the cluster: " + voters;
+    return learners.empty() ? text : text + "; learners: " + learners;
+  }
+
+  /// Returns the id of the node of that name, id or address. Errors: not_found; bad_argument if
+  /// several have that name. Cost: O(nodes).
+  [[nodiscard]] result<std::string> find_node(const std::string& called) const {
+    if (called == node_ || known_.contains(called))
+      return called;
+    std::set<std::string> found;
+    for (auto& [node, who] : known_)
+      if (who.called == called)
+        found.insert(node);
+    for (auto& [seat, who] : members_.members) // it may never come back
+      if (auto where = to_seat_contact(who.contact);
+          where.node == called || where.address == called)
+        found.insert(where.node);
+    if (found.size() == 1)
+      return *found.begin();
+    auto shown = "'" + called.substr(0, 64) + "'";
+    if (found.empty())
+      return problem{errc::not_found,
+                     "no node " + shown + " is known; see troupe status for their names"};
+    return problem{errc::bad_argument,
+                   std::to_string(found.size()) + " nodes are called " + shown
+                     + "; give the id of the one you mean, see troupe voters --json"};
+  }
+
+  /// What is wrong with its state, in words; empty if all is well. `last_id`: the greatest number
+  /// that was given. Cost: O(n log n).
+  [[nodiscard]] std::vector<std::string> flaws(request_id last_id) const {
+    std::vector<std::string> found;
+    auto expect = [&found](bool holds, std::string what) {
+      if (!holds)
+        found.push_back(std::move(what));
+    };
+    expect(links_.size() <= max_nodes_, "more links than allowed");
+    expect(known_.size() <= max_nodes_, "more nodes than allowed");
+    expect(!links_.contains(node_), "a link to itself");
+    std::set<request_id> lives;
+    for (auto& [node, each] : links_)
+      expect(each.life <= last_id && lives.insert(each.life).second, "two links are one: " + node);
+    return found;
+  }
+
+private:
+  struct known_node {
+    std::string called;
+    std::string address;
+  };
+
+  /// Returns whether one could be forgotten.
+  bool forget_a_node() {
+    for (auto each = known_.begin(); each != known_.end(); ++each)
+      if (!links_.contains(each->first) && !seat_of(each->first)) {
+        known_.erase(each);
+        return true;
+      }
+    return false;
+  }
+
+  std::string node_;
+  std::size_t max_nodes_;
+  raft::configuration members_; // committed
+  std::map<std::string, link> links_;
+  std::map<std::string, known_node> known_;
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,153 @@
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/cluster/change_pace.hpp"
+#include "troupe/cluster/hand_overs.hpp"
+#include "troupe/cluster/seat_cards.hpp"
+#include "troupe/cluster/seat_wishes.hpp"
+#include "troupe/cluster/voter_plan.hpp"
+#include "troupe/cluster/voter_types.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/group/quorum_watch.hpp"
+#include "troupe/raft/replica_types.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::cluster {
+
+/// Shows the members of a group as a node sees them, and what is to happen to them. Reads the parts
+/// of a `seats` and must not outlive them. Cost: O(links + members^2).
+class seats_view {
+public:
+  /// `own`: the seat of this node.
+  seats_view(const seat_cards& cards, const seat_wishes& wishes, const hand_overs& transfers,
+             const change_pace& pace, raft::seat_id own, time_point now)
+    : cards_(cards), wishes_(wishes), transfers_(transfers), pace_(pace), own_(own), now_(now) {}
+
+  [[nodiscard]] voters_view of(const raft::replica_types::status& group,
+                               const host::quorum_view& quorum) const {
+    auto& kept_out = group.members.kept_out;
+    voters_view all{group.term, group.commit,
+                    group.last, wishes_.all().voters,
+                    {},         {kept_out.begin(), kept_out.end()},
+                    {}};
+    std::map<raft::seat_id, const raft::replica_types::member_status*> progress;
+    for (auto& each : group.others)
+      progress[each.seat] = &each;
+    std::map<raft::seat_id, bool> is_reached;
+    for (auto& each : quorum.voters)
+      is_reached[each.seat] = each.is_reached;
+    for (auto& [seat, who] : group.members.members) {
+      auto where = to_seat_contact(who.contact);
+      seat_view each{where.node, where.address, seat.value, who.votes, seat == group.leader, {},
+                     {}};
+      auto known = is_reached.find(seat);
+      each.is_reached = known != is_reached.end()
+                          ? known->second
+                          : where.node == cards_.self() || cards_.is_linked(where.node);
+      if (seat == group.self && group.now == raft::role::leader)
+        each.lag = 0;
+      if (auto found = progress.find(seat); found != progress.end()) {
+        if (found->second->match > 0 || found->second->by_snapshot)
+          each.lag = group.last - std::min(group.last, found->second->match);
+        each.silent_for = found->second->silent_for;
+      }
+      all.seats.push_back(std::move(each));
+    }
+    all.pending = group.now == raft::role::leader ? pending_here(group) : pending_elsewhere(group);
+    return all;
+  }
+
+private:
+  static constexpr const char* removal = "removal";
+  static constexpr const char* void_seat = "void seat";
+  static constexpr const char* handing_over = "hand-over";
+
+  /// @pre this node leads
+  [[nodiscard]] std::vector<pending_view>
+  pending_here(const raft::replica_types::status& group) const {
+    std::vector<pending_view> found;
+    auto linked = cards_.candidates(group, {});
+    voter_plan plan{group, cards_.self(), linked, wishes_.all()};
+    for (auto& [seat, who] : group.members.members) {
+      auto node = to_seat_contact(who.contact).node;
+      auto there = linked.find(node);
+      if (wishes_.is_void(seat))
+        found.push_back({node, void_seat,
+                         "its disk has lost what it had synced; it is taken away next, and the "
+                         "node learns under another one"});
+      else if (there != linked.end() && there->second.seat != seat)
+        found.push_back(
+          {node, void_seat, "its node has another one by now; it is taken away next"});
+      else if (plan.is_unwanted(node))
+        found.push_back({node, removal, who.votes ? reason(plan, node) : goes_next()});
+    }
+    for (auto& [node, each] : cards_.links())
+      if (wishes_.is_void(each.seat) && !group.members.members.contains(each.seat))
+        found.push_back({node, void_seat,
+                         "its disk has lost what it had synced; the node gets a seat once it has "
+                         "taken another member id, which it is asked to"});
+    for (auto& [node, each] : transfers_.all())
+      found.push_back({node.empty() ? cards_.self() : node, handing_over, reason(node, each)});
+    return found;
+  }
+
+  /// By the log of a node that follows.
+  [[nodiscard]] std::vector<pending_view>
+  pending_elsewhere(const raft::replica_types::status& group) const {
+    std::vector<pending_view> found;
+    for (auto& [seat, who] : group.members.members)
+      if (auto node = to_seat_contact(who.contact).node; group.members.kept_out.contains(node))
+        found.push_back({node, removal, "the leader sees to it, and knows what it waits for"});
+    if (cards_.has_given_up(own_))
+      found.push_back({cards_.self(), void_seat,
+                       "the disk of this node has lost what it had synced; it waits for a leader "
+                       "that gives it another seat"});
+    return found;
+  }
+
+  [[nodiscard]] std::string reason(const voter_plan& plan, const std::string& node) const {
+    switch (plan.held_by(node)) {
+      case voter_plan::hold::nothing:
+        return node == cards_.self() ? "it leads, and hands over first" : goes_next();
+      case voter_plan::hold::only_voter:
+        return "it is the only voter, and goes once another one votes";
+      case voter_plan::hold::needed:
+        return "it is needed: too few of the other voters are there and have all entries; it goes "
+               "once they are back";
+      case voter_plan::hold::no_replacement:
+        return "waits for a replacement: no node is free to vote; start one with a data folder";
+      case voter_plan::hold::replacement_learns:
+        return "waits for a replacement: a node that can vote has to catch up first";
+      case voter_plan::hold::others_learn:
+        return "it is forced, and goes once the nodes vote that can; they have to catch up first";
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::string goes_next() const {
+    return pace_.is_free(now_) ? "it goes next"
+                               : "it goes within " + troupe::to_string(change_pace::span)
+                                   + ": the members have changed too often lately";
+  }
+
+  [[nodiscard]] static std::string reason(const std::string& to, const hand_overs::transfer& each) {
+    if (each.again)
+      return "another hand-over is under way; it is asked for again";
+    return to.empty() ? "this node ends once another one leads, or in 3 s"
+                      : "it leads once it has all entries";
+  }
+
+  const seat_cards& cards_;
+  const seat_wishes& wishes_;
+  const hand_overs& transfers_;
+  const change_pace& pace_;
+  raft::seat_id own_;
+  time_point now_;
+};
+
+} // namespace troupe::cluster
