@@ -92,6 +92,25 @@ TEST_CASE_METHOD(told_ends, "of a thousand doubted agents those go that nobody c
   CHECK(heard.size() == 1);
 }
 
+TEST_CASE_METHOD(told_ends, "an agent is called still also where no more failures are told",
+                 "[router]") {
+  fail(1);
+  now += call_outcomes::forget_after - 1s;
+  for (auto agent = 1U; agent < call_outcomes::max_doubted; ++agent) {
+    REQUIRE(fail(1, std::to_string(agent)) == 1);
+    if (agent % call_outcomes::most_told != 0)
+      continue;
+    if (agent == call_outcomes::most_told)
+      CHECK(fail(1) == 0);
+    now += 1s;
+  }
+  now += 1s;
+  CHECK(fail(1, "one more") == 0);
+  heard.clear();
+  all.answered("n1", "a");
+  CHECK(heard.size() == 1);
+}
+
 TEST_CASE("who has nobody to tell tells nobody", "[router]") {
   call_outcomes all{{}};
   all.failed(time_point{1s}, "n1", "a", call_end::timed_out);

@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <condition_variable>
+#include <deque>
 #include <future>
 #include <map>
 #include <memory>
@@ -13,7 +15,11 @@
 #include "caf/binary_deserializer.hpp"
 #include "caf/binary_serializer.hpp"
 #include "caf/event_based_actor.hpp"
+#include "caf/forwarding_actor_proxy.hpp"
+#include "caf/make_actor.hpp"
+#include "caf/node_id.hpp"
 #include "caf/send.hpp"
+#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/node/agent_functions.hpp"
 #include "troupe/router/router.hpp"
 #include "troupe/router/router_client.hpp"
@@ -45,6 +51,31 @@ private:
   std::map<caf::actor_addr, link_peer> all_;
 };
 
+/// What an agent has heard, for another thread.
+class heard_lines {
+public:
+  void push(std::string line) {
+    std::lock_guard guard{mutex_};
+    lines_.push_back(std::move(line));
+    came_.notify_one();
+  }
+
+  /// Waits for the next line.
+  std::string next() {
+    std::unique_lock guard{mutex_};
+    if (!came_.wait_for(guard, 10s, [this] { return !lines_.empty(); }))
+      return "nothing came";
+    auto line = std::move(lines_.front());
+    lines_.pop_front();
+    return line;
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable came_;
+  std::deque<std::string> lines_;
+};
+
 link_peer peer_named(const std::string& id, bool is_member, bool is_proven = true) {
   return {std::make_shared<const std::string>(id), is_member, is_proven};
 }
@@ -61,6 +92,7 @@ struct asked_router : test::live_system<caf::id_block::troupe_router> {
   router_access here{sys, "n1",
                      {},  {[](const std::string&) {}, [](const std::string&) {}},
                      {},  [all = peers](const caf::strong_actor_ptr& who) { return all->of(who); }};
+  std::shared_ptr<heard_lines> kept = std::make_shared<heard_lines>();
   std::vector<caf::actor> started;
   caf::actor asked = add(here, "asked", true);
 
@@ -100,10 +132,32 @@ struct asked_router : test::live_system<caf::id_block::troupe_router> {
     return made;
   }
 
+  /// Adds the agent "keeper", which keeps who sent a message.
+  void add_keeper(bool takes_info = true) {
+    auto made = sys.spawn([lines = kept](caf::event_based_actor* self) -> caf::behavior {
+      return troupe::detail::agent_behavior(
+        std::make_shared<agent_context>(self, "keeper", [](const problem&) {}),
+        [lines](const message_info& from, const std::string&) { lines->push(told(from)); });
+    });
+    started.push_back(made);
+    on(here,
+       [handle = caf::actor_cast<caf::strong_actor_ptr>(made), takes_info](router_state& state) {
+         state.places().put({"keeper", "n1", {"keeping"}, {"keepers"}});
+         return state.add_agent("keeper", handle, takes_info);
+       });
+  }
+
+  /// Who sent the next message to it.
+  [[nodiscard]] std::string seen() const {
+    return kept->next();
+  }
+
   /// An actor behind a link.
   caf::actor behind(link_peer there) {
-    auto made
-      = sys.spawn([](caf::event_based_actor*) -> caf::behavior { return {[](caf::ok_atom) {}}; });
+    auto made = sys.spawn([](caf::event_based_actor* self) -> caf::behavior {
+      ignore_strays(self);
+      return {[](caf::ok_atom) {}};
+    });
     started.push_back(made);
     peers->enter(made, std::move(there));
     return made;
@@ -127,6 +181,18 @@ struct asked_router : test::live_system<caf::id_block::troupe_router> {
     return ask_as(who, here.handle(),
                   caf::make_message(
                     dispatch{to_agent("asked"), std::move(from), 10s, caf::make_message("x"s)}));
+  }
+
+  /// Sends a letter of `who`, whose answer it does not wait for.
+  void post_letter(const caf::actor& who, const letter& what) {
+    run_on(caf::actor_cast<caf::strong_actor_ptr>(who), [=, this] {
+      auto* self = caf::actor_cast<caf::event_based_actor*>(who);
+      bundle one;
+      if (one.add(self->context(), what) == bundle::added::yes)
+        caf::actor_cast<caf::strong_actor_ptr>(here.handle())
+          ->enqueue(self->ctrl(), caf::make_message_id(), caf::make_message(std::move(one)),
+                    nullptr);
+    });
   }
 
   /// As a letter, which the router of another node writes.
@@ -179,6 +245,7 @@ TEST_CASE_METHOD(asked_router, "a member is believed about its own agents, and w
   CHECK(ask_by_letter(member, "c1", true) == "c1/ proven");
   CHECK(ask_by_letter(member, "", true) == "/");
   CHECK(ask_as(member, "theirs") == "n2/ member proven");
+  CHECK(ask_by_letter(member, "asked", false) == "n2/ member proven"); // which is here
   auto unproven = behind(peer_named("n4", true, false));
   CHECK(ask_by_letter(unproven, "new", false) == "n4/new member");
   CHECK(ask_by_letter(unproven, "c1", true) == "c1/");
@@ -211,6 +278,86 @@ TEST_CASE_METHOD(asked_router, "in one process an agent is known by its actor", 
   caf::anon_send_exit(stand_in, caf::exit_reason::kill);
 }
 
+TEST_CASE_METHOD(asked_router, "an agent sees who sent a message, whatever kind of message it is",
+                 "[router]") {
+  auto client = behind(peer_named("c1", false));
+  auto one = caf::make_message("x"s);
+  SECTION("one that asks for an answer, for a receipt or for nothing") {
+    add_keeper();
+    for (auto& to :
+         {to_agent("keeper"), to_any("keeping"), to_all("keeping"), to_group("keepers")}) {
+      static_cast<void>(
+        ask_as(client, here.handle(), caf::make_message(dispatch{to, "keeper", 10s, one})));
+      CHECK(seen() == "c1/ proven");
+      static_cast<void>(
+        ask_as(client, here.handle(), caf::make_message(post{to, "keeper", 10s, one})));
+      CHECK(seen() == "c1/ proven");
+      caf::actor_cast<caf::strong_actor_ptr>(here.handle())
+        ->enqueue(caf::actor_cast<caf::strong_actor_ptr>(client), caf::make_message_id(),
+                  caf::make_message(dispatch{to, "keeper", 10s, one}), nullptr);
+      CHECK(seen() == "c1/ proven");
+      CHECK_FALSE(here.send(to, one));
+      CHECK(seen() == "n1/ member proven");
+    }
+    static_cast<void>(ask_as(client, here.handle(), caf::make_message(envelope{"keeper", one})));
+    CHECK(seen() == "c1/ proven");
+    caf::anon_send(here.handle(), dispatch{to_agent("keeper"), "asked", 10s, one});
+    CHECK(seen() == "/"); // without a sender it is anybody's
+  }
+  SECTION("an agent that is added without that sees nothing") {
+    add_keeper(false);
+    CHECK_FALSE(here.send(to_agent("keeper"), one));
+    CHECK(seen() == "/");
+  }
+  SECTION("a letter that asks for nothing or for a receipt") {
+    add_keeper();
+    auto member = behind(peer_named("n2", true));
+    for (auto wanted : {word::nothing, word::receipt}) {
+      post_letter(member, {wanted, 1, {"keeper"}, "new", one});
+      CHECK(seen() == "n2/new member proven");
+      post_letter(client, {wanted, 1, {"keeper"}, "new", one});
+      CHECK(seen() == "c1/ proven");
+    }
+  }
+}
+
+TEST_CASE_METHOD(asked_router, "a sender in another process whose link nobody knows is nobody",
+                 "[router]") {
+  add_keeper();
+  // As CAF makes it for an actor in another process.
+  caf::actor_config how;
+  auto sender = caf::make_actor<caf::forwarding_actor_proxy, caf::actor>(
+    7, *caf::make_node_id(7, std::string(40, 'a')), &sys, how, behind({}));
+  auto send = [&](const caf::message& what) {
+    caf::actor_cast<caf::strong_actor_ptr>(here.handle())
+      ->enqueue(caf::actor_cast<caf::strong_actor_ptr>(sender), caf::make_message_id(), what,
+                nullptr);
+  };
+  auto one = caf::make_message("x"s);
+  send(caf::make_message(dispatch{to_agent("keeper"), "asked", 10s, one}));
+  CHECK(seen() == "/");
+  send(caf::make_message(envelope{"keeper", one}));
+  CHECK(seen() == "/");
+  peers->enter(sender, peer_named("c1", false));
+  send(caf::make_message(dispatch{to_agent("keeper"), "asked", 10s, one}));
+  CHECK(seen() == "c1/ proven");
+}
+
+TEST_CASE_METHOD(asked_router, "what a payload says of who sent it is not believed", "[router]") {
+  auto client = behind(peer_named("c1", false));
+  auto ask_with = [&](const caf::message& payload) {
+    return ask_as(client, here.handle(),
+                  caf::make_message(dispatch{to_agent("asked"), {}, 10s, payload}));
+  };
+  message_info claimed{"clerk", "n1", true, true};
+  for (auto& payload : {caf::make_message(claimed, "x"s), caf::make_message(claimed),
+                        caf::make_message(claimed, claimed, "x"s)})
+    CHECK(ask_with(payload).starts_with("none: "));
+  auto alone = ask_with(caf::make_message(caf::make_error(caf::sec::runtime_error)));
+  CHECK(alone.find(router::detail::error_alone().detail) != std::string::npos);
+  CHECK(ask_as(client) == "c1/ proven"); // the agent goes on
+}
+
 TEST_CASE_METHOD(asked_router, "a router says who sent what it passes on", "[router]") {
   auto far = add(here, "far", true);
   router_access there{
@@ -231,7 +378,25 @@ TEST_CASE_METHOD(asked_router, "a router says who sent what it passes on", "[rou
   auto program = behind({});
   CHECK(ask_there(agent) == "n2/theirs member proven");
   CHECK(ask_there(program, "theirs") == "n2/ member proven");
-  CHECK(ask_there(behind(peer_named("c1", false)), "theirs") == "c1/ proven");
+  auto client = behind(peer_named("c1", false));
+  CHECK(ask_there(client, "theirs") == "c1/ proven");
+  SECTION("also where nothing is wanted of it, or it is for many") {
+    add_keeper();
+    on(there, [](router_state& state) {
+      state.places().put({"keeper", "n1", {}, {"keepers"}});
+      return true;
+    });
+    for (auto& to : {to_agent("keeper"), to_group("keepers")})
+      for (auto& [who, is_seen_as] : {std::pair{agent, "n2/theirs member proven"},
+                                      {program, "n2/ member proven"},
+                                      {client, "c1/ proven"}}) {
+        caf::actor_cast<caf::strong_actor_ptr>(there.handle())
+          ->enqueue(caf::actor_cast<caf::strong_actor_ptr>(who), caf::make_message_id(),
+                    caf::make_message(dispatch{to, "theirs", 10s, caf::make_message("x"s)}),
+                    nullptr);
+        CHECK(seen() == is_seen_as);
+      }
+  }
   end(there);
 }
 

@@ -96,6 +96,16 @@ TEST_CASE("a message of as many bytes as one may have is taken", "[router]") {
   CHECK(less.plan(to_agent("far")).refusal.code == errc::too_large);
 }
 
+TEST_CASE("an agent may be on the nodes that it is said to be on, and anywhere before that",
+          "[router]") {
+  known_routes r;
+  CHECK(r.ways.may_be_on("far", "n2", false));
+  CHECK_FALSE(r.ways.may_be_on("far", "n3", false));
+  CHECK(r.ways.may_be_on("new", "n2", false));
+  CHECK_FALSE(r.ways.may_be_on("new", "n2", true)); // on the router's own node, not yet said
+  CHECK(r.ways.may_be_on("far", "n2", true));       // on both
+}
+
 TEST_CASE("an agent of this node that is only said to be here is not known", "[router]") {
   known_routes r;
   r.ways.put({"ghost", "n1"});

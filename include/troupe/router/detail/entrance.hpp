@@ -248,7 +248,7 @@ private:
       return {};
     if (what.is_passed_on)
       return {{std::make_shared<const std::string>(what.from), false, by.where.is_proven}};
-    if (!what.from.empty() && ways.may_be_on(what.from, *by.where.id))
+    if (!what.from.empty() && ways.may_be_on(what.from, *by.where.id, bool{agents.find(what.from)}))
       by.agent = what.from;
     return by;
   }

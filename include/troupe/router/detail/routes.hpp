@@ -79,10 +79,12 @@ public:
     return found != nullptr ? found->node : std::string{};
   }
 
-  /// Whether that agent is said to be on `node`, or nowhere: a new one may not be heard of yet.
-  [[nodiscard]] bool may_be_on(const std::string& agent, const std::string& node) const {
+  /// Whether that agent is said to be on `node`, or nowhere: a new one may not be heard of yet. One
+  /// that `is_here`, on the router's own node, is somewhere before that is said.
+  [[nodiscard]] bool may_be_on(const std::string& agent, const std::string& node,
+                               bool is_here) const {
     std::lock_guard guard{mutex_};
-    return places_.is_on(agent, node) || places_.count(to_agent(agent)) == 0;
+    return places_.is_on(agent, node) || (!is_here && places_.count(to_agent(agent)) == 0);
   }
 
   // -- messages ------------------------------------------------------------------------
