@@ -8,6 +8,7 @@
 
 #include "caf/actor_control_block.hpp"
 #include "caf/type_id.hpp"
+#include "troupe/cluster/member_view.hpp"
 #include "troupe/cluster/service_names.hpp"
 #include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
@@ -80,20 +81,6 @@ struct link_view {
   friend bool operator==(const link_view&, const link_view&) = default;
 
   TROUPE_FIELDS(link_view, node, name, role, rights, tls, valid_until);
-};
-
-/// How a node sees another member.
-struct member_view {
-  std::string node;
-  boot_number boot = 0;
-  /// "alive", "suspect", "dead" or "left".
-  std::string status;
-  /// Where it gets datagrams, "host:port".
-  std::string address;
-
-  friend bool operator==(const member_view&, const member_view&) = default;
-
-  TROUPE_FIELDS(member_view, node, boot, status, address);
 };
 
 /// What one node knows of its cluster, also without a leader.

@@ -6,11 +6,13 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "caf/actor.hpp"
 #include "caf/actor_cast.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
+#include "troupe/cluster/member_view.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/host/client.hpp"
@@ -298,6 +300,11 @@ public:
   [[nodiscard]] const caf::actor& router() const {
     return messages_.router();
   }
+
+  /// The other members of the cluster, as this node sees them; also without a leader. At most
+  /// cluster::node_view::max_members (1,000). Blocks for a moment. Errors: cancelled (this node has
+  /// stopped), timed_out (it is overloaded).
+  TROUPE_COMPILED result<std::vector<cluster::member_view>> members();
 
   /// Another node, by its name or id, for spawn_at(). Makes a link if there is none. Errors:
   /// not_found, unreachable.

@@ -1268,6 +1268,19 @@ TROUPE_COMPILED result<void> node::maintain(bool on) {
   });
 }
 
+TROUPE_COMPILED result<std::vector<cluster::member_view>> node::members() {
+  using members = std::vector<cluster::member_view>;
+  if (inside_->stopped_)
+    return problem{errc::cancelled, "this node has stopped"};
+  return inside::wait_for_result<members>(
+    [&](std::function<void(result<members>)> done) {
+      inside_->on_keeper([done = std::move(done)](cluster::membership_keeper& keeper) {
+        keeper.show({}, [done](cluster::node_view seen) { done(std::move(seen.members)); });
+      });
+    },
+    default_wait);
+}
+
 TROUPE_COMPILED result<peer> node::find_peer(const std::string& name, duration wait) {
   auto entry = inside::wait_for_result<caf::strong_actor_ptr>(
     [&](std::function<void(result<caf::strong_actor_ptr>)> done) {

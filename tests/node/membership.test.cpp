@@ -1,0 +1,96 @@
+// Who is there, as nodes see each other.
+
+#include "node/node_fixture.hpp"
+
+#include <catch2/generators/catch_generators.hpp>
+
+#include <algorithm>
+#include <string>
+
+#include "troupe/net/address.hpp"
+#include "troupe/net/datagram_socket.hpp"
+#include "troupe/net/endpoint.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+
+namespace {
+
+/// How `asked` sees a node; empty: not at all.
+std::string sight(node& asked, const node_id& whom) {
+  auto seen = asked.members();
+  if (!seen)
+    return to_string(seen.error());
+  auto found = std::ranges::find(*seen, to_string(whom), &cluster::member_view::node);
+  return found != seen->end() ? found->status : "";
+}
+
+bool all_see_each_other(testing::cluster& c) {
+  for (std::size_t asked = 0; asked < c.size(); ++asked)
+    for (std::size_t whom = 0; whom < c.size(); ++whom)
+      if (asked != whom && sight(c[asked], c[whom].id()) != "alive")
+        return false;
+  return true;
+}
+
+void quickly(std::size_t, node_options& how) {
+  how.membership = cluster::swim_options::lan();
+}
+
+} // namespace
+
+TEST_CASE("all members know all, whoever has met whom", "[node][membership]") {
+  auto is_insecure = GENERATE(false, true);
+  testing::cluster c{5, [&](std::size_t, node_options& how) {
+                       how.membership = cluster::swim_options::lan();
+                       how.links.insecure = is_insecure;
+                     }};
+  CHECK(c.until([&] { return all_see_each_other(c); }));
+  auto seen = c[3].members();
+  REQUIRE(seen);
+  CHECK(seen->size() == 4);
+  for (auto& each : *seen) {
+    CHECK(each.boot > 0);
+    CHECK(net::address::from_string(each.address));
+  }
+}
+
+TEST_CASE("who is stopped has left, and is there again when it starts again",
+          "[node][membership]") {
+  testing::cluster c{4, quickly};
+  REQUIRE(c.until([&] { return all_see_each_other(c); }));
+  auto id = c[2].id();
+  auto boot = c[2].boot();
+  c.stop(2);
+  for (auto asked : {0U, 1U, 3U})
+    CHECK(c.until([&] { return sight(c[asked], id) == "left"; }));
+  c.start(2);
+  REQUIRE(c[2].id() == id);
+  CHECK(c.until([&] { return all_see_each_other(c); }));
+  auto seen = c[0].members();
+  REQUIRE(seen);
+  auto again = std::ranges::find(*seen, to_string(id), &cluster::member_view::node);
+  REQUIRE(again != seen->end());
+  CHECK(again->boot == boot + 1);
+}
+
+TEST_CASE("a node that has stopped shows no members", "[node][membership]") {
+  testing::cluster c{1};
+  CHECK(c[0].members()->empty());
+  c[0].stop();
+  auto seen = c[0].members();
+  REQUIRE(!seen);
+  CHECK(seen.error().code == errc::cancelled);
+}
+
+TEST_CASE("a node whose port is taken for datagrams says so", "[node][membership]") {
+  auto where = net::resolve({"127.0.0.1", 0}).value().front();
+  auto taken = net::datagram_socket::open(where).value();
+  node_options how;
+  how.links.insecure = true;
+  how.listen = {"127.0.0.1", taken.local().port()};
+  auto refused = node::start(how);
+  REQUIRE(!refused);
+  CHECK(refused.error().code == errc::in_use);
+  CHECK(refused.error().detail.find("datagrams (UDP)") != std::string::npos);
+}
