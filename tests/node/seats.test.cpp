@@ -623,6 +623,45 @@ TEST_CASE_METHOD(leader_of_three, "a removal goes on after its time, a leave doe
   CHECK(voters().contains("n2") == (what == voter_change::leave));
 }
 
+TEST_CASE_METHOD(leader_of_three, "a node that does not answer is asked for its card again",
+                 "[node][seats]") {
+  step(seats::node_is{"n4", "name4", "h4:1"});
+  step(seats::link_up{"n4"});
+  step(seats::link_up{"n5"});
+  auto asked_at = now;
+  std::size_t times = 0;
+  for (auto& each : take<seats::greet>())
+    step(seats::unanswered{}, each.id);
+  request_id last = 0;
+  while (now < asked_at + 10min && it.next_deadline()) {
+    pass(100ms);
+    for (auto& each : take<seats::greet>()) {
+      if (each.node == "n5") {
+        step(seats::greeted{{"n5", seat_of("n5")}}, each.id);
+        step(seats::unanswered{}, each.id); // of an earlier one
+        continue;
+      }
+      last = each.id;
+      times += 1;
+      pass(5s);
+      step(seats::unanswered{}, last);
+      step(seats::unanswered{}, last); // of another one over the same link
+    }
+  }
+  CHECK(times >= 20); // about every 20 s
+  CHECK(times <= 50);
+  step(seats::greeted{{"n4", seat_of("n4")}}, last);
+  out.clear();
+  pass(5min);
+  CHECK(has_none<seats::greet>());
+  step(seats::link_up{"n6"});
+  last = only<seats::greet>().id;
+  step(seats::unanswered{}, last);
+  step(seats::link_down{"n6"});
+  pass(5min);
+  CHECK(has_none<seats::greet>());
+}
+
 TEST_CASE_METHOD(leader_of_three, "a node that is stopped before it has left stays once it is back",
                  "[node][seats]") {
   auto is_told_once_linked = GENERATE(false, true);
@@ -1215,7 +1254,7 @@ TEST_CASE_METHOD(seated_node, "a seat that is none is not forgotten", "[node][se
   begin();
   step(seats::forgot{});
   CHECK(has_none<seats::warn>());
-  seats empty{"n1", {}, {}};
+  seats empty{"n1", {}, {}, 0};
   empty.step(now, 0, seats::forgot{}, out);
   CHECK(has_none<seats::renew>());
 }

@@ -84,7 +84,7 @@ inline std::string to_words(const change_of_members& what) {
 /// The part of node n1 in a group that stands as the test says. Looks are answered at once; so are
 /// proposals, which take effect, unless they are to wait.
 struct seated_node {
-  explicit seated_node(cluster::seats_options how = {}) : it("n1", seat_of("n1"), how) {
+  explicit seated_node(cluster::seats_options how = {}) : it("n1", seat_of("n1"), how, 0) {
     group.self = seat_of("n1");
     group.last = group.commit = 1'000;
     group.members_for = duration::zero();

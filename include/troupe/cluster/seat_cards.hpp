@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -10,9 +12,11 @@
 
 #include "troupe/cluster/seats_types.hpp"
 #include "troupe/cluster/voter_plan.hpp"
+#include "troupe/core/backoff.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
+#include "troupe/core/random.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/raft/replica_types.hpp"
@@ -35,6 +39,9 @@ public:
     raft::seat_id seat{};
     /// When it is told again that its seat is void.
     std::optional<time_point> told_void{};
+    /// Times in a row that it has not answered, and when it is asked again.
+    std::uint32_t failed = 0;
+    std::optional<time_point> ask_again{};
   };
 
   /// `node`: the id of this one. `max_nodes` as in seats_options.
@@ -129,11 +136,44 @@ public:
 
   /// The node behind that link has shown that card. Returns whether it counts.
   bool believe(const seats_types::card& theirs, link& from) const {
+    from.failed = 0;
+    from.ask_again.reset();
     if (!theirs.is_reachable || theirs.seat == raft::seat_id{}
         || is_of_another(theirs.seat, theirs.node, members_))
       return false; // the group says whose seat that is
     from.seat = theirs.seat;
     return true;
+  }
+
+  /// The greetings of that number have no answer. The node is asked again, unless it has shown its
+  /// card meanwhile.
+  void is_silent(request_id life, const backoff& retry, random_source& random, time_point now) {
+    auto found
+      = std::ranges::find_if(links_, [life](auto& each) { return each.second.life == life; });
+    if (found == links_.end() || found->second.seat != raft::seat_id{})
+      return;
+    auto& silent = found->second;
+    if (!silent.ask_again)
+      silent.ask_again = now + retry.delay(++silent.failed, random);
+  }
+
+  /// Which nodes are to be asked for their cards again.
+  std::vector<std::string> take_due(time_point now) {
+    std::vector<std::string> found;
+    for (auto& [node, each] : links_)
+      if (each.ask_again && *each.ask_again <= now) {
+        each.ask_again.reset();
+        found.push_back(node);
+      }
+    return found;
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    std::optional<time_point> next;
+    for (auto& [node, each] : links_)
+      if (each.ask_again)
+        next = std::min(next.value_or(*each.ask_again), *each.ask_again);
+    return next;
   }
 
   /// Forgets the cards that contradict `members`. Returns whose.

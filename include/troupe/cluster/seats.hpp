@@ -24,6 +24,7 @@
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
+#include "troupe/core/random.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/group/quorum_watch.hpp"
 #include "troupe/raft/replica_types.hpp"
@@ -53,9 +54,10 @@ namespace troupe::cluster {
 class seats : public seats_types {
 public:
   /// `node` is the id of this node, `self` its seat.
-  seats(std::string node, raft::seat_id self, const seats_options& options)
+  seats(std::string node, raft::seat_id self, const seats_options& options, std::uint64_t seed)
     : options_(options),
       self_(self),
+      random_(seed),
       cards_(std::move(node), options.max_nodes),
       wishes_(options.voters) {}
 
@@ -80,6 +82,8 @@ public:
       end_hand_over();
     for (auto& node : hand_overs_.take_due(now))
       transfer(node);
+    for (auto& node : cards_.take_due(now))
+      ask_card(node);
     if (is_due(review_at_))
       review();
     if (is_due(quorum_at_) && look_ == 0)
@@ -93,6 +97,7 @@ public:
       if (when)
         next = std::min(next.value_or(*when), *when);
     };
+    no_later(cards_.next_deadline());
     no_later(review_at_);
     no_later(quorum_at_);
     return next;
@@ -352,8 +357,8 @@ private:
       emit(reach{std::move(where)});
   }
 
-  /// Asks the node behind a link for its seat. No answer: asked again when something is to be sent
-  /// to that seat.
+  /// Asks the node behind a link for its seat. No answer: asked again after a while, or when
+  /// something is to be sent to that seat.
   void ask_card(const std::string& node) {
     emit(greet{cards_.links().at(node).life, node, seat_lost_by(node)});
   }
@@ -381,6 +386,10 @@ private:
     auto* link = cards_.find_link(what.theirs.node);
     if (link != nullptr && link->life == id)
       know(what.theirs, *link);
+  }
+
+  void handle(request_id id, const unanswered&) {
+    cards_.is_silent(id, options_.retry, random_, now_);
   }
 
   void know(const card& theirs, seat_cards::link& from) {
@@ -648,6 +657,7 @@ private:
 
   const seats_options options_;
   raft::seat_id self_;
+  random_source random_;
   raft::role role_ = raft::role::follower;
   std::uint64_t turn_ = 0;
   seat_cards cards_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/cluster/voter_types.hpp"
+#include "troupe/core/backoff.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
@@ -31,6 +33,8 @@ struct seats_options {
   std::size_t max_wishes = 1'000;
   /// Void seats that nobody holds and nobody misses are remembered up to so many.
   std::size_t max_forgotten = 1'000;
+  /// Pause before a linked node that has not answered is asked for its card again.
+  backoff retry{std::chrono::seconds{1}, std::chrono::seconds{30}};
 };
 
 /// What `seats` hears and says.
@@ -134,6 +138,10 @@ struct seats_types {
     card theirs;
   };
 
+  /// The `greet` of this step's id was not answered in time: it or its answer may be lost. Not
+  /// where the node has answered that it has no seat.
+  struct unanswered {};
+
   // -- events: what people ask for ------------------------------------------------------------
 
   /// Ends with `made` or `refuse`.
@@ -146,7 +154,7 @@ struct seats_types {
 
   using event = std::variant<changed_role, members_are, wants_peer, forgot, ignored, disk_room,
                              stopped, seen, answered, renewed, link_up, link_down, node_is,
-                             node_left, exchanged, greeted, change, hand_over>;
+                             node_left, exchanged, greeted, unanswered, change, hand_over>;
 
   // -- effects: for the group -----------------------------------------------------------------
 
@@ -175,7 +183,7 @@ struct seats_types {
   // -- effects: for other nodes ---------------------------------------------------------------
 
   /// Show the card of this node to the one behind that link, say that its seat `forgotten` is void
-  /// if it has one, and step `greeted` with its card, if it has one.
+  /// if it has one, and step `greeted` with its card, if it has one, or `unanswered`.
   struct greet {
     request_id id = 0;
     std::string node;

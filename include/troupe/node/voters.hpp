@@ -15,6 +15,7 @@
 #include "caf/behavior.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/result.hpp"
+#include "caf/sec.hpp"
 #include "caf/typed_response_promise.hpp"
 #include "troupe/cluster/seats.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
@@ -29,6 +30,7 @@
 #include "troupe/node/messages.hpp"
 #include "troupe/node/node_log.hpp"
 #include "troupe/platform/calendar.hpp"
+#include "troupe/platform/entropy.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::cluster {
@@ -73,7 +75,8 @@ public:
   voters_state(caf::event_based_actor* self, voters_setup setup)
     : self_(self),
       setup_(std::move(setup)),
-      seats_(self, this, {setup_.node, setup_.group.seat(), {.voters = setup_.voters}}),
+      seats_(self, this,
+             {setup_.node, setup_.group.seat(), {.voters = setup_.voters}, random_seed()}),
       timers_(self) {}
 
   caf::behavior make_behavior() {
@@ -291,7 +294,7 @@ private:
       ->request(caf::actor_cast<caf::actor>(link->second->entry_point()), answer_within,
                 router::find_service{seat_name})
       .then([this, what](const router::service_place& place) { greet(what, place.handle); },
-            [](const caf::error&) {}); // has no seat
+            [this, id = what.id](const caf::error& why) { note_silence(id, why); });
   }
 
   void greet(const seats::greet& what, const caf::strong_actor_ptr& other) {
@@ -303,7 +306,13 @@ private:
           [this, id = what.id](const seat_card& theirs) {
             step_with(theirs.group, seats::greeted{to_card(theirs)}, id);
           },
-          [](const caf::error&) {});
+          [this, id = what.id](const caf::error& why) { note_silence(id, why); });
+  }
+
+  /// Other refusals are answers: the node has no seat, or will not show its card now.
+  void note_silence(request_id id, const caf::error& why) {
+    if (why == caf::sec::request_timeout)
+      seats_.step(seats::unanswered{}, id);
   }
 
   void perform(const seats::reach& what) {

@@ -13,6 +13,7 @@
 
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/host/rules.hpp"
 #include "troupe/host/types.hpp"
 
 namespace troupe::host::detail {
@@ -22,7 +23,8 @@ namespace troupe::host::detail {
 ///
 /// A session belongs to the identity that opened it, and does not exist for any other: requests of
 /// others are answered as those of a session that is unknown, so that they learn nothing. One that
-/// was opened by an unknown identity is everyone's.
+/// was opened by an unknown identity is everyone's. By the earlier rules every identity is unknown,
+/// and sessions have to be opened.
 ///
 /// Source: Ongaro, "Consensus: Bridging Theory and Practice", 2014, section 6.3 (linearizable
 /// semantics by sessions).
@@ -51,11 +53,23 @@ public:
 
   session_books() = default;
 
-  session_books(books saved, ended_sessions ended)
-    : books_(std::move(saved)), ended_(std::move(ended)) {
+  session_books(books saved, ended_sessions ended, service_rules rules)
+    : rules_(rules), books_(std::move(saved)), ended_(std::move(ended)) {
     for (auto& [id, book] : books_)
       if (book.key != 0)
         by_key_.emplace(std::pair{book.key, book.owner}, id);
+  }
+
+  /// From here on they count.
+  void use_rules(service_rules rules) {
+    rules_ = rules;
+  }
+
+  /// Returns the call as the rules read it.
+  [[nodiscard]] call by_the_rules(call who) const {
+    if (!rules_.has(host_rules::begin_with_command))
+      who.begins_after = 0;
+    return who;
   }
 
   [[nodiscard]] const books& all() const {
@@ -73,7 +87,7 @@ public:
   /// Returns whether there is such a session, and `by` may use it.
   [[nodiscard]] bool contains(session_id id, const std::string& by) const {
     auto found = books_.find(id);
-    return found != books_.end() && is_for(found->second, by);
+    return found != books_.end() && is_for(found->second, owner_by_the_rules(by));
   }
 
   /// Returns the owner of a session; empty if it is unknown.
@@ -82,9 +96,12 @@ public:
     return found != books_.end() ? found->second.owner : std::string{};
   }
 
-  /// Opens session `id` for `by`, or returns the one that was opened with this key before, as its
-  /// client did not get the answer. Does nothing and returns limit_reached if there are too many.
-  [[nodiscard]] result<session_id> open(session_id id, std::uint64_t key, const std::string& by) {
+  /// Opens session `id` for `asker`, or returns the one that was opened with this key before, as
+  /// its client did not get the answer. Does nothing and returns limit_reached if there are too
+  /// many.
+  [[nodiscard]] result<session_id> open(session_id id, std::uint64_t key,
+                                        const std::string& asker) {
+    auto& by = owner_by_the_rules(asker);
     for (auto& owner : {by, std::string{}})
       if (auto known = by_key_.find({key, owner}); known != by_key_.end())
         return known->second;
@@ -113,9 +130,11 @@ public:
     return pending;
   }
 
-  /// Decides about the request of `by` in record `index`; `who` has a session, which may begin with
-  /// it.
-  [[nodiscard]] decision take(const call& who, request_id index, const std::string& by) {
+  /// Decides about the request of `asker` in record `index`; `who` has a session, which may begin
+  /// with it.
+  [[nodiscard]] decision take(const call& asked, request_id index, const std::string& asker) {
+    auto who = by_the_rules(asked);
+    auto& by = owner_by_the_rules(asker);
     auto found = books_.find(who.session);
     if (found == books_.end() || !is_for(found->second, by)) {
       if (who.begins_after >= index)
@@ -144,7 +163,9 @@ public:
   }
 
   /// Returns whether take() would have it carried out in record `index`, in the current state.
-  [[nodiscard]] bool is_new(const call& who, request_id index, const std::string& by) const {
+  [[nodiscard]] bool is_new(const call& asked, request_id index, const std::string& asker) const {
+    auto who = by_the_rules(asked);
+    auto& by = owner_by_the_rules(asker);
     auto found = books_.find(who.session);
     if (found == books_.end())
       return may_begin(who, index) && books_.size() < max_sessions;
@@ -171,6 +192,11 @@ public:
   }
 
 private:
+  /// Returns the owner of what `by` opens, and whom it is compared with.
+  [[nodiscard]] const std::string& owner_by_the_rules(const std::string& by) const {
+    return rules_.has(host_rules::sessions_have_owners) ? by : unknown_;
+  }
+
   static bool is_for(const session_book<M>& book, const std::string& by) {
     return book.owner.empty() || book.owner == by || planted_flaw == flaw::foreign_session_used;
   }
@@ -223,6 +249,9 @@ private:
                                      + "; look at the state, then open a new session"};
   }
 
+  inline static const std::string unknown_;
+
+  service_rules rules_;
   books books_;
   ended_sessions ended_;
   /// By key and owner; only sessions with a key.

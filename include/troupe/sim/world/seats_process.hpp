@@ -114,7 +114,7 @@ public:
       to_seats_(here, [](std::function<void()>& job) { job(); }),
       group_(here, *this, how(here), {{the_service, rules().number()}}, {}),
       service_(here, the_service, std::chrono::minutes{1}, around_service()),
-      seats_(node_, self(), {.voters = here.setting().voters}),
+      seats_(node_, self(), {.voters = here.setting().voters}, here.life()),
       laws_(here.setting().facts, here.setting().on_disk, node_, here.setting().voters),
       beat_at_(here.now()) {
     note_seat();
@@ -444,12 +444,18 @@ private:
 
   /// What was lost is sent again, as long as there is the link.
   void greet_again() {
-    std::erase_if(greetings_, [&](auto& each) {
-      auto& it = each.second;
-      return !is_linked(it.to, it.life) || it.until <= here_.now();
-    });
+    std::erase_if(greetings_,
+                  [&](auto& each) { return !is_linked(each.second.to, each.second.life); });
+    std::vector<request_id> silent;
     for (auto& [id, each] : greetings_)
-      show(id, each);
+      if (each.until <= here_.now())
+        silent.push_back(id);
+      else
+        show(id, each);
+    for (auto id : silent) {
+      greetings_.erase(id);
+      step(seats::unanswered{}, id);
+    }
   }
 
   void perform(seats::show_card& what) {
