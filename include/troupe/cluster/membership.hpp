@@ -130,7 +130,7 @@ public:
 
   void move_to(std::string address, effects& out) {
     if (own_.is_spent())
-      return void(out.emplace_back(complain{own_.node(), std::string{own_statement::spent}}));
+      out.emplace_back(complain{own_.node(), std::string{own_statement::spent}});
     say(own_.move_to(std::move(address)), out);
   }
 
