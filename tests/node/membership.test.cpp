@@ -38,7 +38,7 @@ struct table {
   void hear(const std::string& from, const rumour& what,
             membership::channel how_it_came = membership::channel::mail) {
     it.take_in(now, id(from), what, how_it_came, out);
-    CHECK(it.flaws() == std::vector<std::string>{});
+    CHECK(it.flaws().empty());
   }
 
   void accuse(const std::string& by, const std::string& whom, incarnation when,
@@ -159,7 +159,7 @@ TEST_CASE("ten thousand members that are none cost a bounded number of questions
     it.it.take_in(it.now, Names::id("b"), accusation{Names::id(name), {1, 0}, Names::id("b"), true},
                   membership::channel::comparison, it.out);
   }
-  CHECK(it.it.flaws() == std::vector<std::string>{});
+  CHECK(it.it.flaws().empty());
   CHECK(it.it.all().size() == 4);
   CHECK(it.take<membership::ask>().size() == 1'000);
   CHECK(it.out.empty());
@@ -224,7 +224,7 @@ TEST_CASE_METHOD(table, "the dead are forgotten with what is told of them",
   CHECK(it.long_gone(now + how.keep_gone - 1ns).empty());
   REQUIRE(it.long_gone(now + how.keep_gone) == std::vector<node_id>{id("a")});
   it.forget(id("a"), out);
-  CHECK(it.flaws() == std::vector<std::string>{});
+  CHECK(it.flaws().empty());
   swim_mail mail;
   it.add_rumours(*it.all().find(id("b")), mail);
   for (auto& each : mail.rumours)

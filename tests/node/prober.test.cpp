@@ -61,7 +61,7 @@ struct asking {
   }
 
   void check() const {
-    CHECK(it.flaws() == std::vector<std::string>{});
+    CHECK(it.flaws().empty());
   }
 
   void hear(const std::string& from, const swim_mail::subject& what) {
