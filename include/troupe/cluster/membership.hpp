@@ -130,6 +130,8 @@ public:
   }
 
   void move_to(std::string address, effects& out) {
+    if (own_.is_spent())
+      out.emplace_back(complain{own_.node(), std::string{own_statement::spent}});
     say(own_.move_to(std::move(address)), out);
   }
 
@@ -159,7 +161,7 @@ public:
         if (subject_of(each) == own_.node())
           hear_of_self(from, each, out);
         else
-          take_in(now, from, each, how, out);
+          weigh(now, from, each, how, out);
       },
       what);
   }
@@ -171,7 +173,7 @@ public:
     // What was asked about because of a comparison, others know, too.
     auto is_news = strangers_.met(said.node).value_or(what.is_news);
     if (members_.contains(said.node))
-      return take_in(now, said.node, told_itself{what.what}, channel::mail, out);
+      return weigh(now, said.node, told_itself{what.what}, channel::mail, out);
     if (members_.size() >= options_.max_members)
       return void(out.emplace_back(complain{said.node, "would be one member too many"}));
     if (!is_signed(what.key, what.what))
@@ -345,8 +347,8 @@ private:
            || is_signed_(key, to_be_signed(what.what), what.by);
   }
 
-  void take_in(time_point now, const node_id& from, const told_itself& what, channel how,
-               effects& out) {
+  void weigh(time_point now, const node_id& from, const told_itself& what, channel how,
+             effects& out) {
     auto& said = what.what.what;
     auto found = members_.find(said.node);
     if (found == members_.end())
@@ -370,8 +372,8 @@ private:
     spread(now, what);
   }
 
-  void take_in(time_point now, const node_id& from, const accusation& what, channel how,
-               effects& out) {
+  void weigh(time_point now, const node_id& from, const accusation& what, channel how,
+             effects& out) {
     auto found = members_.find(what.node);
     if (found == members_.end() || what.by == what.node)
       return;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,9 +31,9 @@ public:
     return next_;
   }
 
-  /// Returns no value if it is reached there already.
+  /// Returns no value if it is reached there already, or is_spent().
   [[nodiscard]] std::optional<statement> move_to(std::string address) {
-    if (address == next_.address)
+    if (address == next_.address || is_spent())
       return std::nullopt;
     next_.address = std::move(address);
     return speak_again();
@@ -67,16 +69,18 @@ public:
 
   /// What is odd about an accusation; empty: nothing.
   [[nodiscard]] std::string_view judge(const accusation& what) const {
-    if (next_.leaves || what.when <= next_.when)
+    if (next_.leaves || what.when < next_.when)
       return {};
-    return "accuses a life of this node that has not been";
+    if (what.when > next_.when)
+      return "accuses a life of this node that has not been";
+    return is_spent() ? spent : std::string_view{};
   }
 
   /// Returns what it says to that, if it is about what it has said last.
   [[nodiscard]] std::optional<statement> contradict(const accusation& what) {
     if (planted_flaw == flaw::no_refutation || next_.leaves)
       return std::nullopt;
-    if (what.when != next_.when || is_being_signed())
+    if (what.when != next_.when || is_being_signed() || is_spent())
       return std::nullopt;
     return speak_again();
   }
@@ -90,6 +94,15 @@ public:
   [[nodiscard]] bool leaves() const {
     return next_.leaves;
   }
+
+  /// Whether this life has no further incarnation.
+  [[nodiscard]] bool is_spent() const {
+    return next_.when.refutation == std::numeric_limits<std::uint32_t>::max();
+  }
+
+  /// What to tell of a node that is_spent().
+  static constexpr std::string_view spent
+    = "has said all that it can in this life: start this node again, or it is taken for dead";
 
   /// What it has said last; nothing is signed yet: no value.
   [[nodiscard]] const std::optional<signed_statement>& said() const {

@@ -330,7 +330,7 @@ private:
   }
 
   void answer(time_point now, const node_id& from, const swim_ping_request& what, effects& out) {
-    if (!members_.contains(what.whom))
+    if (!members_.contains(what.whom) || options_.max_errands == 0)
       return void(out.emplace_back(mail{from, swim_nack{what.number}}));
     if (errands_.size() >= options_.max_errands)
       fail_oldest_errand(out);

@@ -1,0 +1,234 @@
+#include "troupe/cluster/membership.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <limits>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "node/swim_fixture.hpp"
+
+namespace membership_test {
+
+using namespace std::literals;
+using namespace troupe;
+using namespace cluster;
+using Names = test::one_member;
+
+namespace {
+
+constexpr auto last_refutation = std::numeric_limits<std::uint32_t>::max();
+constexpr auto last_boot = std::numeric_limits<boot_number>::max();
+
+/// The table of a node that hears of a, b, c and d.
+struct table {
+  explicit table(incarnation when = {5, 0}) : it{id("self"), when, how, &sim::is_signed_with} {
+    it.begin("self:1", out);
+    sign();
+    for (auto* name : {"a", "b", "c", "d"})
+      it.introduce(now, {Names::key(name), Names::said(name), false}, out);
+    out.clear();
+  }
+
+  static node_id id(const std::string& name) {
+    return Names::id(name);
+  }
+
+  void hear(const std::string& from, const rumour& what,
+            membership::channel how_it_came = membership::channel::mail) {
+    it.take_in(now, id(from), what, how_it_came, out);
+    CHECK(it.flaws().empty());
+  }
+
+  void accuse(const std::string& by, const std::string& whom, incarnation when,
+              bool is_dead = false) {
+    hear(by, accusation{id(whom), when, id(by), is_dead});
+  }
+
+  /// Signs what it wants to say last; returns whether there was anything.
+  bool sign() {
+    auto wanted = take<membership::sign>();
+    if (wanted.empty())
+      return false;
+    auto text = to_be_signed(wanted.back().what);
+    it.stated(now, {wanted.back().what, sim::sign_with(Names::key("self"), text)});
+    return true;
+  }
+
+  [[nodiscard]] const known_member& of(const std::string& name) const {
+    return it.all().at(id(name));
+  }
+
+  template <class Effect>
+  std::vector<Effect> take() {
+    std::vector<Effect> found;
+    for (auto& each : out)
+      if (auto* one = std::get_if<Effect>(&each))
+        found.push_back(*one);
+    std::erase_if(out, [](auto& each) { return std::holds_alternative<Effect>(each); });
+    return found;
+  }
+
+  swim_options how;
+  membership::effects out;
+  time_point now{std::chrono::hours{1}};
+  membership it;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(table, "an accusation counts against the incarnation that it names, and no other",
+                 "[node][swim][membership]") {
+  hear("b", told_itself{Names::said("a", {2, 2})});
+  out.clear();
+  for (auto when : {incarnation{2, 1}, incarnation{1, 9}, incarnation{2, 3}, incarnation{3, 0}})
+    for (auto is_dead : {false, true})
+      accuse("b", "a", when, is_dead);
+  CHECK(of("a").is == member_status::alive);
+  CHECK(take<membership::shows>().empty());
+  accuse("b", "a", {2, 2});
+  CHECK(of("a").is == member_status::suspect);
+  CHECK(take<membership::suspects>().size() == 1); // an opinion would help
+}
+
+TEST_CASE_METHOD(table, "this node suspects only the life that it has pinged",
+                 "[node][swim][membership]") {
+  it.suspect(now, id("a"), {1, 1}, out);
+  it.suspect(now, id("stranger"), {1, 0}, out);
+  CHECK(out.empty());
+  it.suspect(now, id("a"), {1, 0}, out);
+  CHECK(of("a").is == member_status::suspect);
+  CHECK(take<membership::suspects>().empty()); // it has its opinion
+  it.leave(out);
+  it.suspect(now, id("b"), {1, 0}, out);
+  CHECK(of("b").is == member_status::alive);
+}
+
+TEST_CASE("at its last incarnation a node neither counts from zero nor is silent about it",
+          "[node][swim][membership]") {
+  table at{{last_boot, last_refutation - 1}};
+  at.accuse("b", "self", {last_boot, last_refutation}); // that has not been
+  CHECK_FALSE(at.sign());
+  CHECK(at.take<membership::complain>().size() == 1);
+  at.accuse("b", "self", {last_boot, last_refutation - 1});
+  CHECK(at.take<membership::contradicts>().size() == 1);
+  REQUIRE(at.sign());
+  CHECK(at.it.own()->what.when == incarnation{last_boot, last_refutation});
+  CHECK(at.out.empty());
+  at.accuse("b", "self", {last_boot, last_refutation});
+  CHECK_FALSE(at.sign());
+  CHECK(at.take<membership::contradicts>().empty());
+  CHECK(at.take<membership::complain>().size() == 1);
+  at.it.move_to("self:2", at.out);
+  CHECK_FALSE(at.sign());
+  CHECK(at.take<membership::complain>().size() == 1);
+  CHECK(at.it.own()->what.when == incarnation{last_boot, last_refutation});
+  at.it.leave(at.out);
+  REQUIRE(at.sign());
+  CHECK(at.it.own()->what.leaves);
+}
+
+TEST_CASE_METHOD(table, "the last incarnation of all is no later than itself, and cannot be forged",
+                 "[node][swim][membership]") {
+  constexpr incarnation last{last_boot, last_refutation};
+  auto forged = Names::said("a", last);
+  forged.by = {};
+  hear("b", told_itself{forged});
+  CHECK(of("a").told.what.when == incarnation{1, 0});
+  CHECK(take<membership::complain>().size() == 1);
+  hear("b", told_itself{Names::said("a", last)});
+  CHECK(of("a").told.what.when == last);
+  for (auto when : {incarnation{0, 0}, incarnation{1, 1}, incarnation{last_boot, 0}})
+    hear("b", told_itself{Names::said("a", when)});
+  CHECK(of("a").told.what.when == last);
+  accuse("b", "a", last, true);
+  CHECK(of("a").is == member_status::dead);
+  hear("b", told_itself{Names::said("a", last)}); // nothing later
+  CHECK(of("a").is == member_status::dead);
+}
+
+TEST_CASE("ten thousand members that are none cost a bounded number of questions",
+          "[node][swim][membership]") {
+  table it;
+  it.how.max_strangers = 1'000;
+  for (auto each = 0; each < 10'000; ++each) {
+    auto name = "bogus" + std::to_string(each);
+    it.it.take_in(it.now, Names::id("b"), told_itself{Names::said(name)},
+                  membership::channel::comparison, it.out);
+    it.it.take_in(it.now, Names::id("b"), accusation{Names::id(name), {1, 0}, Names::id("b"), true},
+                  membership::channel::comparison, it.out);
+  }
+  CHECK(it.it.flaws().empty());
+  CHECK(it.it.all().size() == 4);
+  CHECK(it.take<membership::ask>().size() == 1'000);
+  CHECK(it.out.empty());
+  it.now += 5 * it.how.period; // whoever was asked has not answered
+  it.hear("c", told_itself{Names::said("e")});
+  CHECK(it.take<membership::ask>().size() == 1);
+}
+
+TEST_CASE("who says different things to different members is found out, and the first word counts",
+          "[node][swim][membership]") {
+  table one;
+  table other;
+  auto first = Names::said("a", {2, 0}, false, "here:1");
+  auto second = Names::said("a", {2, 0}, false, "there:2");
+  one.hear("a", told_itself{first});
+  other.hear("a", told_itself{second});
+  one.hear("b", told_itself{second});
+  other.hear("b", told_itself{first});
+  for (auto* each : {&one, &other}) {
+    auto complaints = each->take<membership::complain>();
+    REQUIRE(complaints.size() == 1);
+    CHECK(complaints.front().of == Names::id("a"));
+  }
+  CHECK(one.of("a").told == first);
+  CHECK(other.of("a").told == second);
+  auto later = Names::said("a", {2, 1}, false, "here:1"); // all agree again
+  for (auto* each : {&one, &other}) {
+    each->hear("b", told_itself{later});
+    CHECK(each->of("a").told == later);
+    CHECK(each->take<membership::complain>().empty());
+  }
+}
+
+TEST_CASE_METHOD(table, "what is said of the receiver comes first in a mail to it",
+                 "[node][swim][membership]") {
+  accuse("b", "a", {1, 0}, true);
+  hear("b", told_itself{Names::said("c", {2, 0})});
+  swim_mail mail;
+  it.add_rumours(*it.all().find(id("a")), mail);
+  REQUIRE(mail.rumours.size() >= 2);
+  CHECK(mail.rumours.front() == rumour{accusation{id("a"), {1, 0}, id("b"), true}});
+}
+
+TEST_CASE_METHOD(table, "news has a deadline until it is told", "[node][swim][membership]") {
+  while (it.has_news()) {
+    swim_mail gone;
+    it.add_rumours(*it.all().find(id("a")), gone);
+  }
+  it.is_news_due(now + 1s);
+  CHECK_FALSE(it.next_deadline());
+  hear("b", told_itself{Names::said("c", {2, 0})});
+  CHECK(it.next_deadline() == now + how.news_every);
+  CHECK_FALSE(it.is_news_due(now + how.news_every - 1ns));
+  CHECK(it.is_news_due(now + how.news_every));
+  it.plan_news(now + how.news_every);
+  CHECK(it.next_deadline() == now + 2 * how.news_every);
+}
+
+TEST_CASE_METHOD(table, "the dead are forgotten with what is told of them",
+                 "[node][swim][membership]") {
+  accuse("b", "a", {1, 0}, true);
+  CHECK(it.long_gone(now + how.keep_gone - 1ns).empty());
+  REQUIRE(it.long_gone(now + how.keep_gone) == std::vector<node_id>{id("a")});
+  it.forget(id("a"), out);
+  CHECK(it.flaws().empty());
+  swim_mail mail;
+  it.add_rumours(*it.all().find(id("b")), mail);
+  for (auto& each : mail.rumours)
+    CHECK(subject_of(each) != id("a"));
+}
+
+} // namespace membership_test
