@@ -80,11 +80,11 @@ public:
   }
 
   /// Whether that agent is said to be on `node`, or nowhere: a new one may not be heard of yet. One
-  /// that `is_here`, on the router's own node, is somewhere before that is said.
+  /// that `is_own_agent`, on the router's own node, is somewhere before that is said.
   [[nodiscard]] bool may_be_on(const std::string& agent, const std::string& node,
-                               bool is_here) const {
+                               bool is_own_agent) const {
     std::lock_guard guard{mutex_};
-    return places_.is_on(agent, node) || (!is_here && places_.count(to_agent(agent)) == 0);
+    return places_.is_on(agent, node) || (!is_own_agent && places_.count(to_agent(agent)) == 0);
   }
 
   // -- messages ------------------------------------------------------------------------
