@@ -458,7 +458,25 @@ TEST_CASE_METHOD(proxied_post, "a cut drops what a delay holds back", "[testing]
   REQUIRE(network_.waiting_datagrams() == 1);
   REQUIRE(comes_true([&] { return network_.waiting_datagrams() == 0; }));
   CHECK(passed() == 0);
+  set_path({.cut = true, .delay = 1min});
+  ann_.send(front_at_, "on no way");
+  set_path({.delay = 1min}); // it has been taken
+  CHECK(network_.waiting_datagrams() == 0);
   network_.heal();
+  ann_.send(front_at_, "after");
+  CHECK(bob_.hear() == "after");
+}
+
+TEST_CASE_METHOD(proxied_post, "a datagram travels on the path as it was when it came",
+                 "[testing]") {
+  for (auto count = 0; count < 300; ++count) {
+    set_path({.cut = true});
+    ann_.send(front_at_, "lost");
+    if (count % 2 == 0)
+      network_.heal();
+    else
+      set_path({});
+  }
   ann_.send(front_at_, "after");
   CHECK(bob_.hear() == "after");
 }
@@ -562,7 +580,7 @@ TEST_CASE_METHOD(proxied_post, "the sender that was silent for longest makes roo
   bob_.send(to_last, "to the last");
   CHECK(ann_.hear() == "to ann");
   CHECK(last.hear() == "to the last");
-  CHECK(eve.hear(a_while) == std::string{});
+  CHECK(eve.hear(a_while).empty());
   say_and_hear(eve, "once more");
   bob_.answer("to eve");
   CHECK(eve.hear() == "to eve");

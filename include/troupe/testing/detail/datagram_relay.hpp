@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -93,7 +94,8 @@ private:
     net::datagram_socket outlet;
     lane* there;
     lane* back;
-    time_point last_used;
+    /// Not a time: a turn has only one, and may be long.
+    std::uint64_t last_use;
   };
 
   struct parcel {
@@ -109,10 +111,10 @@ private:
       auto got = front_.receive();
       if (!got)
         return;
-      auto found = find_or_add(got->from, now);
+      auto found = find_or_add(got->from);
       if (found == senders_.end())
         continue;
-      found->second.last_used = now;
+      found->second.last_use = ++uses_;
       carry({found->first, false, std::move(got->what)}, *found->second.there, now);
     }
   }
@@ -126,20 +128,20 @@ private:
       // another one.
       if (got->from.port() != target_.port())
         continue;
-      from.last_used = now;
+      from.last_use = ++uses_;
       carry({name, true, std::move(got->what)}, *from.back, now);
     }
   }
 
   /// end(): the system has no descriptor for it.
-  senders_by_address::iterator find_or_add(const net::endpoint& where, time_point now) {
+  senders_by_address::iterator find_or_add(const net::endpoint& where) {
     auto name = net::to_string(where);
     auto found = senders_.find(name);
     if (found != senders_.end())
       return found;
     if (senders_.size() >= max_senders)
       senders_.erase(std::ranges::min_element(
-        senders_, {}, [](const auto& each) { return each.second.last_used; }));
+        senders_, {}, [](const auto& each) { return each.second.last_use; }));
     auto any = net::resolve_number({target_.family() == AF_INET6 ? "::" : "0.0.0.0", 0});
     auto outlet = net::datagram_socket::open(any->front());
     auto address = net::address::from_string(name);
@@ -147,7 +149,7 @@ private:
       return senders_.end();
     return senders_
       .emplace(name, sender{where, *std::move(outlet), &(*paths_)[{address->host, host_}],
-                            &(*paths_)[{host_, address->host}], now})
+                            &(*paths_)[{host_, address->host}], uses_})
       .first;
   }
 
@@ -171,7 +173,7 @@ private:
     auto found = senders_.find(which.sender);
     if (found == senders_.end())
       return;
-    auto& [where, outlet, there, back, last_used] = found->second;
+    auto& [where, outlet, there, back, last_use] = found->second;
     auto& path = which.is_answer ? *back : *there;
     if (path.how.cut)
       return;
@@ -188,6 +190,7 @@ private:
   lanes* paths_;
   random_source* dice_;
   senders_by_address senders_;
+  std::uint64_t uses_ = 0;
   std::multimap<time_point, parcel> waiting_;
 };
 
