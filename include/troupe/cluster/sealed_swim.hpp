@@ -241,7 +241,7 @@ private:
     auto& node = card.said.what.node;
     auto is_whole = id_of(card.key) == node && card.offers.node == node
                     && card.offers.boot == card.said.what.when.boot;
-    if (!is_whole || !is_signed(card)) {
+    if (!is_whole || !(is_kept(card) || is_signed(card))) {
       out_->push_back(swim::complain{node, "has a card that it has not signed"});
       return;
     }
@@ -250,6 +250,13 @@ private:
     swim_.step(now_, 0, swim::introduced{card.key, card.said, what.is_news}, made);
     keep(std::move(card));
     pass_on(made);
+  }
+
+  /// Whether its offer has been found to be signed before.
+  [[nodiscard]] bool is_kept(const member_card& card) const {
+    auto kept = cards_.find(card.offers.node);
+    return kept != cards_.end() && kept->second.key == card.key
+           && kept->second.offers == card.offers;
   }
 
   [[nodiscard]] bool is_signed(const member_card& card) const {
