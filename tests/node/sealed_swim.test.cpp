@@ -226,6 +226,13 @@ TEST_CASE("nobody gets what is for another member", "[node][sealed_swim]") {
     forged.of_offers = thief.sign(to_be_signed(forged.offers));
     it.step(0, sealed_swim::met{forged});
   }
+  SECTION("with its own key in the card that all have") {
+    auto forged = good;
+    forged.offers.offer = card_of(others, 0).offers.offer;
+    it.step(0, sealed_swim::met{forged});
+    forged.key = thief.public_half();
+    it.step(0, sealed_swim::met{forged});
+  }
   SECTION("with an offer for that in its own card") {
     auto forged = card_of(others, 0);
     forged.offers.node = good.offers.node;
