@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "troupe/core/random.hpp"
+#include "troupe/net/datagram_socket.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/socket.hpp"
 #include "troupe/testing/namespace_network.hpp"
@@ -73,8 +74,8 @@ public:
   }
 
 private:
-  /// A free port of `host`. It is below the ephemeral ports: an outgoing connection could take one
-  /// of those while its node is down.
+  /// A free port of `host`, for connections and datagrams. It is below the ephemeral ports: an
+  /// outgoing connection could take one of those while its node is down.
   result<std::uint16_t> free_port(const std::string& host) {
     problem last;
     for (auto count = 0; count < 100; ++count) {
@@ -83,9 +84,10 @@ private:
       if (!where)
         return where.error();
       auto made = net::start_listen(where->front());
-      if (made)
+      auto datagrams = net::datagram_socket::open(where->front());
+      if (made && datagrams)
         return port;
-      last = made.error();
+      last = made ? datagrams.error() : made.error();
     }
     return last;
   }

@@ -10,7 +10,6 @@
 #include <functional>
 #include <future>
 #include <list>
-#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -26,26 +25,19 @@
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/net/address.hpp"
+#include "troupe/net/datagram_socket.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/job_queue.hpp"
 #include "troupe/net/socket.hpp"
+#include "troupe/testing/detail/datagram_relay.hpp"
+#include "troupe/testing/detail/lane.hpp"
+#include "troupe/testing/network_path.hpp"
 
 namespace troupe::testing {
 
-/// How bytes travel from one host to another.
-struct network_path {
-  /// Nothing arrives: bytes in transit wait until the path is healed, and connections hang.
-  bool cut = false;
-  duration delay{};
-  /// Additional delay, random up to this; bytes of one connection keep their order.
-  duration jitter{};
-  /// For all connections together; zero: no limit.
-  std::uint64_t bytes_per_second = 0;
-};
-
 /// A network between processes of this machine that a test can break. For each host it opens a
-/// front: a port at which others reach a server that listens elsewhere. In between it delays, slows
-/// down, holds back or resets the traffic.
+/// front: a port, for connections (TCP) and datagrams (UDP), at which others reach a server that
+/// listens elsewhere. In between it delays, slows down, holds back, drops or resets the traffic.
 ///
 ///     testing::proxy network;
 ///     auto front = network.open("127.0.0.2", {"127.0.0.2", 4711});
@@ -53,19 +45,31 @@ struct network_path {
 ///     network.heal();
 ///
 /// Hosts are identified by their loopback addresses: the connecting host by the address that it
-/// connects from (nodes dial from the one they listen at), the accepting host by that of its front.
-/// A path has one direction, regardless of which host opened the connection.
+/// connects from (nodes dial from the one they listen at, and send datagrams from there), the
+/// accepting host by that of its front. A path has one direction, regardless of which host opened
+/// the connection or sent the first datagram.
 ///
 /// Where a connect would hang or be refused in a real network, a front accepts the connection,
 /// because the system does that, and then stays silent or closes it. Each connection holds back
 /// `max_waiting_bytes` per direction, in addition to the buffers of the system; beyond that its
 /// sender has to wait. Beyond `max_connections`, connections wait to be accepted.
 ///
+/// A datagram for a front goes to the target from a socket that its sender (an address and a port)
+/// has for itself, and what the target answers to that socket goes from the front to the sender. A
+/// front remembers `max_datagram_senders`; a new one then takes the place of the one that was
+/// silent for longest, and answers to that one are lost. Datagrams are never kept for later: they
+/// are dropped on a cut path, also if it is cut while a delay holds them back, without a target,
+/// above net::datagram_socket::max_size bytes, and if `max_waiting_datagrams` of a front are held
+/// back already. On a narrow path they take turns with the bytes of connections, so that a
+/// connection that sends all it can crowds them out.
+///
 /// One thread for all fronts. Calls are thread-safe, and take effect before they return: after a
-/// cut nothing more is passed on. Throws std::runtime_error if no descriptor is left for it.
+/// cut nothing more is passed on. Datagrams that a front has received before set_path() or heal()
+/// travel on the paths as they were. Keeps a record of each pair of hosts until it ends. Throws
+/// std::runtime_error if no descriptor is left for it.
 class proxy {
 public:
-  /// `seed` is for the jitter.
+  /// `seed` is for the jitter and the loss.
   explicit proxy(std::uint64_t seed = 0) : random_(seed) {
     if (!jobs_.usable())
       throw std::runtime_error{"no file descriptor is left for a proxy; raise ulimit -n"};
@@ -81,35 +85,45 @@ public:
     thread_.join();
   }
 
-  /// Opens a front at a free port of `host`, for a server that listens at `target`, now or later.
-  /// Returns its address. Errors: bad_argument, unreachable (no such hosts), in_use.
+  /// Opens a front at a free port of `host`, the same for connections and datagrams, for a server
+  /// that listens at `target`, now or later. Returns its address. Errors: bad_argument,
+  /// unreachable (no such hosts), in_use.
   result<net::address> open(const std::string& host, const net::address& target) {
     auto here = net::resolve({host, 0});
     auto there = net::resolve(target);
     if (!here || !there)
       return here ? there.error() : here.error();
-    auto made = net::start_listen(here->front());
+    auto made = open_sockets(here->front());
     if (!made)
       return made.error();
-    net::address where{host, net::local_endpoint(*made).port()};
-    call([&] { fronts_.push_back({host, there->front(), std::move(*made)}); });
+    net::address where{host, net::local_endpoint(made->listener).port()};
+    call([&] {
+      fronts_.push_back({host,
+                         there->front(),
+                         std::move(made->listener),
+                         {host, there->front(), std::move(made->datagrams), lanes_, random_}});
+    });
     return where;
   }
 
   /// Sets the path from `from` to `to`.
   void set_path(const std::string& from, const std::string& to, const network_path& how) {
-    call([&] { lane_of(from, to).how = how; });
+    call([&] {
+      go_on_with_datagrams();
+      lane_of(from, to).how = how;
+    });
   }
 
-  /// Restores all paths; bytes that waited continue.
+  /// Restores all paths; bytes of connections that waited continue.
   void heal() {
     call([&] {
+      go_on_with_datagrams();
       for (auto& [ends, each] : lanes_)
         each.how = {};
     });
   }
 
-  /// Closes all connections between two hosts, with a reset.
+  /// Closes all connections between two hosts, with a reset; datagrams do not notice.
   void reset(const std::string& one, const std::string& other) {
     call([&] {
       flows_.remove_if([&](flow& each) {
@@ -122,10 +136,17 @@ public:
     });
   }
 
-  /// Returns how many bytes were passed on from one host to another.
+  /// Returns how many bytes of connections and datagrams were passed on from one host to another.
   [[nodiscard]] std::uint64_t passed_bytes(const std::string& from, const std::string& to) {
     std::uint64_t count = 0;
-    call([&] { count = lane_of(from, to).passed; });
+    call([&] { count = lane_of(from, to).passed_bytes; });
+    return count;
+  }
+
+  /// Returns how many datagrams were.
+  [[nodiscard]] std::uint64_t passed_datagrams(const std::string& from, const std::string& to) {
+    std::uint64_t count = 0;
+    call([&] { count = lane_of(from, to).passed_datagrams; });
     return count;
   }
 
@@ -136,24 +157,35 @@ public:
     return count;
   }
 
+  /// Returns how many senders of datagrams all fronts together remember.
+  [[nodiscard]] std::size_t datagram_senders() {
+    return sum_of(&detail::datagram_relay::senders);
+  }
+
+  /// Returns how many datagrams all fronts together hold back.
+  [[nodiscard]] std::size_t waiting_datagrams() {
+    return sum_of(&detail::datagram_relay::waiting);
+  }
+
   static constexpr std::size_t max_waiting_bytes = std::size_t{1} << 20U;
   static constexpr std::size_t max_connections = 1'024;
+  static constexpr std::size_t max_datagram_senders = detail::datagram_relay::max_senders;
+  static constexpr std::size_t max_waiting_datagrams = detail::datagram_relay::max_waiting;
 
 private:
   using clock = std::chrono::steady_clock;
+  using lane = detail::lane;
+
+  struct sockets {
+    net::socket listener;
+    net::datagram_socket datagrams;
+  };
 
   struct front {
     std::string host;
     net::endpoint target;
     net::socket listener;
-  };
-
-  /// One direction between two hosts.
-  struct lane {
-    network_path how;
-    /// When the last byte that was read leaves, at bytes_per_second.
-    clock::time_point free{};
-    std::uint64_t passed = 0;
+    detail::datagram_relay datagrams;
   };
 
   /// Bytes in transit; an empty parcel is the end of the stream.
@@ -199,6 +231,31 @@ private:
     done.get_future().wait();
   }
 
+  std::size_t sum_of(std::size_t (detail::datagram_relay::*figure)() const) {
+    std::size_t sum = 0;
+    call([&] {
+      for (auto& each : fronts_)
+        sum += (each.datagrams.*figure)();
+    });
+    return sum;
+  }
+
+  /// Opens both at one port of `host`. The system chooses it for the listener, so another process
+  /// may have it for datagrams: then it chooses once more.
+  static result<sockets> open_sockets(const net::endpoint& host) {
+    constexpr auto max_tries = 16;
+    for (auto tries = 1;; ++tries) {
+      auto listener = net::start_listen(host);
+      if (!listener)
+        return listener.error();
+      auto datagrams = net::datagram_socket::open(net::local_endpoint(*listener));
+      if (datagrams)
+        return sockets{*std::move(listener), *std::move(datagrams)};
+      if (datagrams.error().code != errc::in_use || tries == max_tries)
+        return datagrams.error();
+    }
+  }
+
   // -- the thread ------------------------------------------------------------------
 
   void run() {
@@ -213,15 +270,22 @@ private:
       auto polled_flows = flows_.size(); // those accepted below come later
       for (auto& each : flows_)
         add_to(polled, each, now, next);
+      for (auto& each : fronts_) {
+        each.datagrams.add_to(polled);
+        if (auto due = each.datagrams.next_due())
+          next = std::min(next.value_or(*due), *due);
+      }
       ::poll(polled.data(), polled.size(), milliseconds_until(next));
       now = clock::now();
-      auto place = polled.begin() + 1 + static_cast<std::ptrdiff_t>(fronts_.size());
+      auto place = polled.cbegin() + 1 + static_cast<std::ptrdiff_t>(fronts_.size());
       auto it = flows_.begin();
       for (std::size_t count = 0; count < polled_flows; ++count, place += 2)
         it = go_on(*it, place[0].revents, place[1].revents, now) ? std::next(it) : flows_.erase(it);
       for (std::size_t index = 0; index < fronts_.size(); ++index)
         if (polled[index + 1].revents != 0)
           accept_from(fronts_[index]);
+      for (auto& each : fronts_)
+        place = each.datagrams.go_on(place, now);
       for (auto& what : jobs_.take()) // last: it may change what was polled
         what();
     }
@@ -234,6 +298,11 @@ private:
       return -1;
     auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - clock::now()).count();
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
+  }
+
+  void go_on_with_datagrams() {
+    for (auto& each : fronts_)
+      each.datagrams.go_on(clock::now());
   }
 
   lane& lane_of(const std::string& from, const std::string& to) {
@@ -360,15 +429,8 @@ private:
     if (count < 0)
       return errno == EAGAIN || errno == EINTR;
     into.has_ended = count == 0;
-    auto leaves = std::max(now, path.free);
-    if (rate != 0) {
-      leaves += std::chrono::nanoseconds{static_cast<std::uint64_t>(count) * 1'000'000'000 / rate};
-      path.free = leaves;
-    }
-    auto jitter = path.how.jitter > duration::zero() ? duration{static_cast<std::int64_t>(
-                    random_.below(static_cast<std::uint64_t>(path.how.jitter.count())))}
-                                                     : duration::zero();
-    into.last_due = std::max(into.last_due, leaves + path.how.delay + jitter);
+    into.last_due
+      = std::max(into.last_due, path.take_bytes(static_cast<std::size_t>(count), now, random_));
     into.waiting.push_back({into.last_due, {piece_.data(), static_cast<std::size_t>(count)}});
     into.waiting_bytes += static_cast<std::size_t>(count);
     return true;
@@ -386,7 +448,7 @@ private:
         if (count < 0)
           return errno == EAGAIN || errno == EINTR;
         auto sent = static_cast<std::size_t>(count);
-        from.path->passed += sent;
+        from.path->passed_bytes += sent;
         from.waiting_bytes -= sent;
         bytes.erase(0, sent);
         if (!bytes.empty())
@@ -410,7 +472,7 @@ private:
   bool stopping_ = false;
   random_source random_;
   std::vector<front> fronts_;
-  std::map<std::pair<std::string, std::string>, lane> lanes_;
+  detail::lanes lanes_;
   std::list<flow> flows_;
   std::array<char, 65'536> piece_{};
   std::thread thread_;
