@@ -35,6 +35,8 @@ struct node_command {
   std::string timers = "wan";
   /// File for the actions of its Raft replica; empty: none.
   std::string raft_log{};
+  /// File for how it sees the other members; empty: none.
+  std::string membership_log{};
   /// A line of troupe ca invite, or @FILE.
   std::string token{};
   /// Runs the service of `troupe chaos --workload service`.

@@ -265,6 +265,10 @@ private:
       ->add_option("--raft-log", node_.raft_log,
                    "File for all that its Raft replica does; grows without bound")
       ->option_text("FILE");
+    command
+      ->add_option("--membership-log", node_.membership_log,
+                   "File for each change of how it sees the other members; grows without bound")
+      ->option_text("FILE");
     command->option_defaults()->group("Resources of its worker");
     command->add_option("--slots", node_.slots, "Tasks at once, up to 1024; 0: no worker")
       ->check(cli::count_in(0, 1'024)); // a thread for each, see worker_options::capacity

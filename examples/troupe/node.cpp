@@ -73,6 +73,7 @@ result<node_options> to_options(const common_options& common, const node_command
   if (!what.raft_log.empty() && what.data.empty())
     return problem{errc::bad_argument, "--raft-log needs a replica of the log; give --data, too"};
   result.group.event_log = what.raft_log;
+  result.membership_log = what.membership_log;
   result.links.insecure = common.insecure;
   result.identity = common.identity;
   result.allow_spawn = what.allow_spawn;

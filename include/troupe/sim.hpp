@@ -5,6 +5,7 @@
 #include "troupe/sim/laws/history.hpp"
 #include "troupe/sim/laws/lease_model.hpp"
 #include "troupe/sim/laws/linearizability.hpp"
+#include "troupe/sim/laws/membership_laws.hpp"
 #include "troupe/sim/laws/models.hpp"
 #include "troupe/sim/laws/raft_disk_laws.hpp"
 #include "troupe/sim/laws/raft_laws.hpp"

@@ -5,9 +5,13 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "support/temporary_folder.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/datagram_socket.hpp"
 #include "troupe/net/endpoint.hpp"
@@ -180,4 +184,50 @@ TEST_CASE("a node that only the leader cannot reach stays", "[node][membership]"
     it.network.heal();
     CHECK(testing::comes_true([&] { return it.see_each_other() && it.status_of(2) == "active"; }));
   }
+}
+
+TEST_CASE("a node appends how it sees the others to its membership log", "[node][membership]") {
+  test::temporary_folder folder;
+  auto file = folder / "sights.jsonl";
+  std::ofstream{file} << "of an earlier life\n";
+  testing::cluster c{2, [&](std::size_t which, node_options& how) {
+                       how.membership = cluster::swim_options::lan();
+                       if (which == 0)
+                         how.membership_log = file;
+                     }};
+  REQUIRE(c.until([&] { return all_see_each_other(c); }));
+  auto id = c[1].id();
+  auto boot = c[1].boot();
+  c.stop(1);
+  REQUIRE(c.until([&] { return sight(c[0], id) == "left"; }));
+  std::ifstream in{file};
+  std::vector<nlohmann::json> lines;
+  std::string text;
+  REQUIRE(std::getline(in, text));
+  CHECK(text == "of an earlier life");
+  while (std::getline(in, text))
+    lines.push_back(nlohmann::json::parse(text));
+  REQUIRE(lines.size() >= 2);
+  std::int64_t last = 0;
+  for (auto& each : lines) {
+    CHECK(each["node"] == c[0].name());
+    CHECK(each["about"] == to_string(id));
+    CHECK(each["boot"] == boot);
+    CHECK(each["at_ns"] >= last);
+    last = each["at_ns"];
+  }
+  CHECK(lines.front()["status"] == "alive");
+  CHECK(lines.back()["status"] == "left");
+}
+
+TEST_CASE("a node whose membership log cannot be written says so", "[node][membership]") {
+  test::temporary_folder folder;
+  node_options how;
+  how.links.insecure = true;
+  how.listen = {"127.0.0.1", 0};
+  how.membership_log = folder / "missing/sights.jsonl";
+  auto refused = node::start(how);
+  REQUIRE(!refused);
+  CHECK(refused.error().code == errc::failed);
+  CHECK(refused.error().detail.find("make sure that its folder exists") != std::string::npos);
 }

@@ -181,6 +181,10 @@ struct node_options {
   /// How the members of the cluster find out which of them are there: see cluster::swim_options and
   /// its lan(). The same on all nodes.
   cluster::swim_options membership{};
+  /// File to which each change of how this node sees a member is appended (see
+  /// cluster::membership_log); empty: none. node::start() fails if it cannot be written. It has no
+  /// bound: for tests.
+  std::filesystem::path membership_log{};
   /// A node that has stopped for this long counts as lost: its tasks run elsewhere, and its agents
   /// are shown as disconnected. So does one whose link has ended and of which the members say
   /// nothing. Those that the members find dead are lost at once.

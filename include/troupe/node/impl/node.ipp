@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <exception>
+#include <fstream>
 #include <functional>
 #include <future>
 #include <map>
@@ -18,12 +19,14 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "caf/abstract_actor.hpp"
 #include "caf/actor_registry.hpp"
 #include "caf/send.hpp"
 #include "troupe/cluster/known_nodes.hpp"
+#include "troupe/cluster/membership_log.hpp"
 #include "troupe/core/caf/answer_path.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
@@ -116,6 +119,8 @@ struct node::inside {
   // -- start and stop --------------------------------------------------------------------
 
   problem set_up() {
+    if (auto why = open_membership_log())
+      return why;
     auto id = to_string(data_.self().id);
     auto member = std::make_shared<caf::weak_actor_ptr>();
     router::router_events asks;
@@ -213,6 +218,17 @@ struct node::inside {
     say_where(cluster::trust_name, trust_);
   }
 
+  problem open_membership_log() {
+    if (options_.membership_log.empty())
+      return {};
+    membership_file_.open(options_.membership_log, std::ios::app);
+    if (!membership_file_)
+      return {errc::failed, "the membership log " + options_.membership_log.string()
+                              + " cannot be written; make sure that its folder exists"};
+    membership_log_.emplace(membership_file_, options_.name);
+    return {};
+  }
+
   void keep_membership(const std::shared_ptr<caf::weak_actor_ptr>& member) {
     cluster::membership_setup how;
     how.self = data_.self().id;
@@ -249,7 +265,11 @@ struct node::inside {
       where.port = port;
     swim_ = std::make_unique<cluster::swim_thread>(
       std::move(how), random_seed(), data_.key(), std::move(datagrams_), to_string(where),
-      [keeper = keeper_](cluster::sealed_swim::effect& what) {
+      [keeper = keeper_,
+       log = membership_log_ ? &*membership_log_ : nullptr](cluster::sealed_swim::effect& what) {
+        if (auto* seen = std::get_if<cluster::swim::shows>(&what);
+            seen != nullptr && log != nullptr)
+          log->write(time_point{std::chrono::steady_clock::now().time_since_epoch()}, *seen);
         run_on_state<cluster::membership_keeper>(
           keeper, [what = std::move(what)](cluster::membership_keeper& state) mutable {
             state.perform(what);
@@ -929,6 +949,9 @@ struct node::inside {
   caf::actor access_;
   caf::actor trust_; // null without certificates
   caf::actor keeper_;
+  /// Of node_options::membership_log; its thread writes it.
+  std::ofstream membership_file_;
+  std::optional<cluster::membership_log> membership_log_;
   std::unique_ptr<cluster::swim_thread> swim_;
   /// Of a node without a data folder that has founded its cluster.
   std::optional<cluster::hosted_services> services_;
