@@ -333,8 +333,11 @@ private:
   }
 
   void handle(request_id, const node_left& what) {
+    auto linked = cards_.boot_of(what.node);
+    if (what.boot != 0 && what.boot < linked)
+      return; // it has started again since
     if (role_ == raft::role::leader && cards_.seat_of(what.node)) {
-      wishes_.depart(what.node, cards_.boot_of(what.node), now_);
+      wishes_.depart(what.node, std::max(what.boot, linked), now_);
       review();
     }
     cards_.forget_name(what.node);
