@@ -1242,6 +1242,13 @@ TEST_CASE_METHOD(follower_of_two, "a seat is void by the word of who leads, over
   CHECK(first<seats::renew>());
 }
 
+TEST_CASE_METHOD(follower_of_two, "a node does not speak for the leader with a card of that",
+                 "[node][seats]") {
+  step(seats::exchanged{{"n3", seat_of("n2")}, seat_of("n1"), true, group.self, group.leader}, 1);
+  CHECK(end_of(1) == errc::bad_argument);
+  CHECK_FALSE(first<seats::renew>());
+}
+
 TEST_CASE_METHOD(follower_of_two, "a seat is given up at most every 10 seconds", "[node][seats]") {
   say_void(1);
   renewed(11, {errc::storage_full, "the disk is full"});
