@@ -9,8 +9,9 @@
 // a new member takes its place.
 //
 // Usage: membership [--OPTION VALUE]...
-//   --sides troupe/wan,serf/wan,troupe/lan   who is measured, with which of its presets of timers;
-//                                            also serf/lan
+//   --sides troupe/wan,serf/lan,troupe/lan   who is measured, with which of its presets of timers.
+//                                            serf's default, lan, pings each second, as our wan
+//                                            does; serf/wan pings every 5 s, too seldom for `hang`
 //   --what rest,kill,hang,leave              what to measure; all. kill: SIGKILL; hang: SIGSTOP for
 //                                            20 s at most; leave: troupe's node::leave(), serf's
 //                                            SIGINT
@@ -24,8 +25,9 @@
 // back_s that from SIGCONT until all see all again; wrongly_gone how often a member that was there
 // was taken for gone by another. At rest, cpu_percent is of one core and the mean of all members
 // (nobody asks ours then), resident_mib that of the largest, bytes_per_s what loopback carries for
-// each member, all headers included; it is left out without the rights for a network namespace.
-// Last a line of ratios to serf for each preset that both had. A member that does not start, or
+// each member, TCP and UDP with all headers, and datagrams_per_s the UDP part of it in datagrams;
+// both are left out without the rights for a network namespace.
+// Last a line of ratios for each of our sides and each of serf's. A member that does not start, or
 // does not see in time what it should, is an error and status 1; the other sides go on.
 
 #include <algorithm>
@@ -68,7 +70,7 @@ using namespace troupe::benchmark;
 using json_line = nlohmann::ordered_json;
 
 std::map<std::string, std::string> settings{
-  {"sides", "troupe/wan,serf/wan,troupe/lan"},
+  {"sides", "troupe/wan,serf/lan,troupe/lan"},
   {"what", "rest,kill,hang,leave"},
   {"members", "30"},
   {"times", "3"},
@@ -174,21 +176,26 @@ public:
     victim_.reset();
   }
 
-  /// Nobody looks on; which of them leads says so.
+  /// Nobody looks on. If this kind has a leader, that has said so.
   void begin_rest() {
     auto signal = kind_.rest_signal();
     if (!signal)
       return;
-    for (auto& each : all_) {
-      each.leads.reset();
-      each.process.send_signal(*signal);
+    for (auto deadline = steady::now() + 30s; steady::now() < deadline && !leader();) {
+      for (auto& each : all_) {
+        each.leads.reset();
+        each.process.send_signal(*signal);
+      }
+      if (!await(
+            [&] {
+              return std::ranges::all_of(all_, [](auto& each) { return each.leads.has_value(); });
+            },
+            10s))
+        fail("a member does not come to rest");
+      std::this_thread::sleep_for(500ms);
     }
-    if (!await(
-          [&] {
-            return std::ranges::all_of(all_, [](auto& each) { return each.leads.has_value(); });
-          },
-          10s))
-      fail("a member does not come to rest");
+    if (!leader())
+      fail("none of the members leads");
   }
 
   void end_rest() {
@@ -336,7 +343,7 @@ public:
     if (wants("rest"))
       print(found, "rest", rest());
     if (wants("kill"))
-      print(found, "kill", lose_some(SIGKILL, 60s));
+      print(found, "kill", lose_some(SIGKILL, 120s));
     if (wants("hang"))
       print(found, "hang", lose_some(SIGSTOP, 20s));
     if (wants("leave"))
@@ -366,9 +373,9 @@ private:
     std::vector<double> used;
     for (auto each : processes)
       used.push_back(-cpu_seconds(each));
-    auto bytes = loopback_bytes();
+    auto traffic = loopback_traffic();
     std::this_thread::sleep_for(span);
-    auto bytes_after = loopback_bytes();
+    auto traffic_after = loopback_traffic();
     double sum = 0;
     json_line leader;
     for (std::size_t each = 0; each < processes.size(); ++each) {
@@ -382,8 +389,11 @@ private:
     if (!leader.is_null())
       line["cpu_percent_leader"] = leader;
     line["resident_mib"] = resident_mib(processes);
-    if (is_alone_ && bytes && bytes_after)
-      line["bytes_per_s"] = (*bytes_after - *bytes) / span.count() / count;
+    if (is_alone_ && traffic && traffic_after) {
+      line["bytes_per_s"] = (traffic_after->bytes - traffic->bytes) / span.count() / count;
+      line["datagrams_per_s"]
+        = (traffic_after->datagrams - traffic->datagrams) / span.count() / count;
+    }
     members_.end_rest();
     return line;
   }
@@ -423,9 +433,10 @@ private:
   members members_;
 };
 
-void print_ratios(const std::string& timers, const turn::found_figures& ours,
-                  const turn::found_figures& theirs) {
-  json_line line{{"benchmark", "membership"}, {"what", "ratios"}, {"timers", timers}};
+void print_ratios(const std::string& our_side, const turn::found_figures& ours,
+                  const std::string& their_side, const turn::found_figures& theirs) {
+  json_line line{
+    {"benchmark", "membership"}, {"what", "ratios"}, {"of", our_side}, {"to", their_side}};
   for (auto* name :
        {"start_all_known_s", "rest_cpu_percent", "rest_resident_mib", "rest_bytes_per_s",
         "kill_p50_s", "kill_p99_s", "hang_p50_s", "hang_p99_s", "leave_p50_s", "leave_p99_s"})
@@ -462,10 +473,10 @@ int measure(const std::filesystem::path& folder, bool is_alone_on_loopback) {
       status = 1;
     }
   }
-  for (auto* timers : {"wan", "lan"})
-    if (auto our = found.find("troupe/"s + timers), their = found.find("serf/"s + timers);
-        our != found.end() && their != found.end())
-      print_ratios(timers, our->second, their->second);
+  for (auto& [our, figures] : found)
+    for (auto& [their, rival] : found)
+      if (our.starts_with("troupe/") && their.starts_with("serf/"))
+        print_ratios(our, figures, their, rival);
   return status;
 }
 

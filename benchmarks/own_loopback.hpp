@@ -1,8 +1,9 @@
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -29,17 +30,41 @@ inline bool enter_own_loopback() {
   return ::ioctl(any.get(), SIOCSIFFLAGS, &device) == 0;
 }
 
-/// Bytes that have come over loopback, with all headers.
-inline std::optional<double> loopback_bytes() {
-  std::ifstream file{"/proc/self/net/dev"};
-  for (std::string line; std::getline(file, line);)
-    if (auto name = line.find("lo:"); name != std::string::npos) {
-      std::istringstream numbers{line.substr(name + 3)};
-      double received = 0;
-      if (numbers >> received)
-        return received;
-    }
-  return std::nullopt;
+/// What has come over loopback.
+struct traffic {
+  /// With all headers.
+  double bytes = 0;
+  /// Of UDP.
+  double datagrams = 0;
+};
+
+namespace detail {
+
+/// The number `skipped` places behind the last `label` in a file.
+inline std::optional<double> number_after(const char* path, const std::string& label,
+                                          std::size_t skipped) {
+  std::ifstream file{path};
+  std::string all{std::istreambuf_iterator<char>{file}, {}};
+  auto place = all.rfind(label);
+  if (place == std::string::npos)
+    return std::nullopt;
+  std::istringstream numbers{all.substr(place + label.size())};
+  double found = 0;
+  for (std::size_t each = 0; each <= skipped; ++each)
+    if (!(numbers >> found))
+      return std::nullopt;
+  return found;
+}
+
+} // namespace detail
+
+/// Nothing if the kernel does not tell.
+inline std::optional<traffic> loopback_traffic() {
+  auto bytes = detail::number_after("/proc/self/net/dev", "lo:", 0);
+  auto datagrams = detail::number_after("/proc/self/net/snmp", "\nUdp: ", 3); // OutDatagrams
+  if (!bytes || !datagrams)
+    return std::nullopt;
+  return traffic{*bytes, *datagrams};
 }
 
 } // namespace troupe::benchmark
