@@ -17,6 +17,8 @@
 //                                            SIGINT
 //   --members 30                             at least 4
 //   --times 3                                how many of them are lost in each way
+//   --settle-seconds 90                      before they count as at rest: our links close after a
+//                                            minute without messages
 //   --rest-seconds 20
 //   --folder DIR                             for the data; the system's for temporary files
 //
@@ -74,6 +76,7 @@ std::map<std::string, std::string> settings{
   {"what", "rest,kill,hang,leave"},
   {"members", "30"},
   {"times", "3"},
+  {"settle-seconds", "90"},
   {"rest-seconds", "20"},
   {"folder", ""},
 };
@@ -367,7 +370,7 @@ private:
 
   json_line rest() {
     members_.begin_rest();
-    std::this_thread::sleep_for(2s); // until what has happened before is told
+    std::this_thread::sleep_for(seconds{std::stod(settings.at("settle-seconds"))});
     seconds span{std::stod(settings.at("rest-seconds"))};
     auto processes = members_.processes();
     std::vector<double> used;
