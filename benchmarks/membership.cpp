@@ -217,6 +217,7 @@ public:
 
   [[nodiscard]] std::vector<pid_t> processes() const {
     std::vector<pid_t> found;
+    found.reserve(all_.size());
     for (auto& each : all_)
       found.push_back(each.process.pid());
     return found;
@@ -362,7 +363,7 @@ private:
                    {"members", members_.size()}};
     for (auto& [name, value] : figures.items()) {
       line[name] = value;
-      found[what + '_' + name] = value.get<double>();
+      found[std::string{what}.append(1, '_').append(name)] = value.get<double>();
     }
     line["load"] = load();
     std::cout << line.dump() << std::endl;
@@ -374,6 +375,7 @@ private:
     seconds span{std::stod(settings.at("rest-seconds"))};
     auto processes = members_.processes();
     std::vector<double> used;
+    used.reserve(processes.size());
     for (auto each : processes)
       used.push_back(-cpu_seconds(each));
     auto traffic = loopback_traffic();
