@@ -426,8 +426,14 @@ private:
 
   caf::result<node_view> show() {
     auto promise = self_->make_response_promise<node_view>();
-    setup_.show([home = caf::weak_actor_ptr{self_->ctrl()}, promise](const node_view& seen) {
-      run_on(home, [promise, seen]() mutable { promise.deliver(seen); });
+    // It stays here: CAF counts who has it without a lock.
+    auto number = ++last_asker_;
+    shown_to_.emplace(number, promise);
+    setup_.show([this, home = caf::weak_actor_ptr{self_->ctrl()}, number](const node_view& seen) {
+      run_on(home, [this, number, seen] {
+        if (auto found = shown_to_.extract(number))
+          found.mapped().deliver(seen);
+      });
     });
     return promise;
   }
@@ -509,6 +515,8 @@ private:
   shell<node_core, member_state> core_;
   peer_links links_;
   std::map<request_id, done_handler> askers_;
+  /// Who has asked what this node knows.
+  std::map<request_id, caf::typed_response_promise<node_view>> shown_to_;
   request_id last_asker_ = 0;
   std::optional<host::watcher<registry::registry_protocol, registry::watch_records>> watcher_;
   std::map<caf::actor_addr, std::string> guarded_;

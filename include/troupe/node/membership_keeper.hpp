@@ -76,21 +76,27 @@ public:
         auto from = member_who_asks();
         if (!from)
           return not_a_member();
+        if (is_busy_with(*from))
+          return busy();
         auto card = from_bytes<member_card>(what.card, memory_budget{max_answer});
         if (!card || card->said.what.node != *from)
           return to_error({errc::bad_argument, "a node shows its own card, and no other"});
         if (!meet(*std::move(card), true))
           return to_error({errc::denied, "its certificate does not count here"});
-        return with_members<std::string>(
-          [self = setup_.self](const sealed_swim& it) { return bytes_of(it.card_of(self)); });
+        return with_members(*from, [self = setup_.self](const sealed_swim& it) {
+          return bytes_of(it.card_of(self));
+        });
       },
       [this](const find_cards& what) -> caf::result<std::string> {
-        if (!member_who_asks())
+        auto from = member_who_asks();
+        if (!from)
           return not_a_member();
+        if (is_busy_with(*from))
+          return busy();
         auto wanted = from_bytes<std::vector<node_id>>(what.nodes, memory_budget{max_answer});
         if (!wanted || wanted->size() > max_cards)
           return to_error({errc::bad_argument, "asks for more cards than there are in an answer"});
-        return with_members<std::string>([all = *std::move(wanted)](const sealed_swim& it) {
+        return with_members(*from, [all = *std::move(wanted)](const sealed_swim& it) {
           std::vector<member_card> found;
           for (auto& each : all)
             if (auto card = it.card_of(each))
@@ -102,9 +108,11 @@ public:
         auto from = member_who_asks();
         if (!from)
           return not_a_member();
+        if (is_busy_with(*from))
+          return busy();
         if (!take_page(*from, what.page))
           return to_error({errc::bad_argument, "a page that this release does not read"});
-        return page_behind(what.after);
+        return page_behind(*from, what.after);
       },
     };
   }
@@ -112,8 +120,20 @@ public:
   /// `thread` outlives this actor.
   void start(swim_thread* thread) {
     thread_ = thread;
+    if (risen_)
+      thread_->go_on_as(risen_->first, risen_->second);
     for (auto& [node, each] : links_)
       greet(node, each);
+  }
+
+  /// This node goes on as a later life, for others and for itself a new member.
+  void go_on_as(const sealed_swim_setup& how, std::uint64_t seed) {
+    risen_ = {how, seed};
+    if (thread_ == nullptr)
+      return;
+    thread_->go_on_as(how, seed);
+    for (auto& [node, each] : links_)
+      introduce(node, answer_within, [](bool) {});
   }
 
   void link_up(const net::link_ptr& which) {
@@ -190,6 +210,9 @@ private:
   static constexpr std::size_t max_pages = 200;
   /// Certificates that need not be looked at again.
   static constexpr std::size_t max_admitted = 10'000;
+  /// Questions of one peer whose answers its thread has yet to make: a node that goes by the rules
+  /// has fewer.
+  static constexpr std::size_t max_open = 8;
   /// What reading a message may take.
   static constexpr std::size_t max_answer = std::size_t{1} << 20U;
   static constexpr duration answer_within = std::chrono::seconds{4};
@@ -203,11 +226,17 @@ private:
   };
 
   /// What a node is asked for: cards of others.
-  struct question {
+  struct wanted_cards {
     std::set<node_id> about;
     bool is_under_way = false;
     /// It will be soon.
     bool is_due = false;
+  };
+
+  /// What a peer has asked.
+  struct question {
+    node_id peer;
+    caf::typed_response_promise<std::string> promise;
   };
 
   using handle_taker = std::function<void(const caf::strong_actor_ptr&)>;
@@ -233,6 +262,18 @@ private:
 
   static caf::error not_a_member() {
     return to_error({errc::denied, "members tell each other of members, over their links"});
+  }
+
+  /// Else a peer that asks without end would keep the thread from all others.
+  [[nodiscard]] bool is_busy_with(const node_id& peer) const {
+    auto found = open_.find(peer);
+    return found != open_.end() && found->second >= max_open;
+  }
+
+  static caf::error busy() {
+    return to_error({errc::busy, std::to_string(max_open)
+                                   + " questions of this node about members wait for answers; ask "
+                                     "again once they have come"});
   }
 
   /// Whether the node of the card may be a member.
@@ -262,17 +303,27 @@ private:
 
   // -- what others ask -------------------------------------------------------------------
 
-  /// Answers the current message with what `find` makes on the thread.
-  template <class Answer, class Find>
-  caf::result<Answer> with_members(Find find) {
+  /// Answers the current message, which is of `peer`, with what `find` makes on the thread.
+  template <class Find>
+  caf::result<std::string> with_members(const node_id& peer, Find find) {
     if (thread_ == nullptr)
       return to_error({errc::cancelled, "this node has stopped"});
-    auto promise = self_->make_response_promise<Answer>();
-    thread_->ask([home = caf::weak_actor_ptr{self_->ctrl()}, promise,
+    auto promise = self_->make_response_promise<std::string>();
+    // It stays here: CAF counts who has it without a lock.
+    promises_.emplace(++last_question_, question{peer, promise});
+    ++open_[peer];
+    thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}, number = last_question_,
                   find = std::move(find)](const sealed_swim& it) {
-      run_on(home, [promise, made = find(it)]() mutable { promise.deliver(std::move(made)); });
+      run_on(home, [this, number, made = find(it)]() mutable { answer(number, std::move(made)); });
     });
     return promise;
+  }
+
+  void answer(request_id number, std::string what) {
+    auto found = promises_.extract(number);
+    if (auto open = open_.find(found.mapped().peer); --open->second == 0)
+      open_.erase(open);
+    found.mapped().promise.deliver(std::move(what));
   }
 
   static std::string bytes_of(const std::optional<member_card>& what) {
@@ -281,16 +332,22 @@ private:
 
   bool take_page(const node_id& from, const std::string& bytes) {
     auto all = from_bytes<std::vector<rumour>>(bytes, memory_budget{max_answer});
-    if (!all)
+    if (!all || is_too_long(*all))
       return false;
     if (!all->empty())
       step(swim::told{from, *std::move(all)});
     return true;
   }
 
-  caf::result<std::string> page_behind(const node_id& after) {
-    return with_members<std::string>(
-      [after](const sealed_swim& it) { return to_bytes(it.members().page(after, max_page)); });
+  /// A page ends with the node that fills it, of which there may be two rumours.
+  static bool is_too_long(const std::vector<rumour>& page) {
+    return page.size() > max_page + 1;
+  }
+
+  caf::result<std::string> page_behind(const node_id& peer, const node_id& after) {
+    return with_members(peer, [after](const sealed_swim& it) {
+      return to_bytes(it.members().page(after, max_page));
+    });
   }
 
   // -- what this node asks ---------------------------------------------------------------
@@ -317,8 +374,9 @@ private:
   void ask_for_keeper(const node_id& node, const caf::strong_actor_ptr& entry, handle_taker done) {
     self_->request(caf::actor_cast<caf::actor>(entry), answer_within, router::find_service{name})
       .then(
-        [this, node, done](const router::service_place& place) {
-          if (auto link = links_.find(node); link != links_.end())
+        [this, node, entry, done](const router::service_place& place) {
+          auto link = links_.find(node); // by now perhaps to a later life
+          if (link != links_.end() && link->second.which->entry_point() == entry)
             link->second.keeper = place.handle;
           done(place.handle);
         },
@@ -354,7 +412,7 @@ private:
             meet(*std::move(theirs), true);
           done(true);
         },
-        [done](const caf::error&) { done(false); });
+        [done](const caf::error& why) { done(why == errc::busy); }); // which is an answer, too
   }
 
   void carry_out(const sealed_swim::introduce& what) {
@@ -451,9 +509,10 @@ private:
       ->request(caf::actor_cast<caf::actor>(who), answer_within,
                 compare_members{to_bytes(own.first), theirs})
       .then(
-        [this, with, own, rest](const std::string& answer) {
+        [this, with, theirs, own, rest](const std::string& answer) {
           auto other = from_bytes<page>(answer, memory_budget{max_answer});
-          if (!other)
+          auto goes_on = other && (other->first.empty() || other->second > theirs);
+          if (!goes_on || is_too_long(other->first))
             return;
           auto is_last = own.first.empty() && other->first.empty();
           if (!other->first.empty())
@@ -492,8 +551,14 @@ private:
   membership_setup setup_;
   timer_queue<caf::event_based_actor> timers_;
   swim_thread* thread_ = nullptr;
+  /// The later life that this node goes on as, if it does.
+  std::optional<std::pair<sealed_swim_setup, std::uint64_t>> risen_;
   std::map<node_id, linked> links_;
-  std::map<node_id, question> asks_;
+  std::map<node_id, wanted_cards> asks_;
+  /// The questions whose answers the thread has yet to make, and how many each peer has asked.
+  std::map<request_id, question> promises_;
+  std::map<node_id, std::size_t> open_;
+  request_id last_question_ = 0;
   /// Who spoke of a node, if somebody else is asked for its card first.
   std::map<node_id, node_id> second_choice_;
   /// The certificates of members that count.

@@ -46,10 +46,11 @@ public:
     : key_(std::move(key)),
       sockets_(std::move(sockets)),
       tell_(std::move(tell)),
-      machine_(std::move(how), seed) {
+      address_(std::move(address)),
+      machine_(std::in_place, std::move(how), seed) {
     for (auto& each : sockets_)
       families_.push_back(each.local().family());
-    post(swim::begin{std::move(address)});
+    post(swim::begin{address_});
     thread_ = std::thread{[this] { run(); }};
   }
 
@@ -68,7 +69,15 @@ public:
 
   /// Calls `use` on the thread, and not at all once it is stopped.
   void ask(std::function<void(const sealed_swim&)> use) {
-    jobs_->post([this, use = std::move(use)] { use(machine_); });
+    jobs_->post([this, use = std::move(use)] { use(*machine_); });
+  }
+
+  /// The node goes on as a later life, and knows nobody.
+  void go_on_as(sealed_swim_setup how, std::uint64_t seed) {
+    jobs_->post([this, how = std::move(how), seed]() mutable {
+      machine_.emplace(std::move(how), seed);
+      step(swim::begin{address_});
+    });
   }
 
   /// Says to others that this node goes, and takes part no more.
@@ -83,6 +92,16 @@ private:
   static constexpr int max_at_once = 64;
   /// Addresses that are remembered in the kernel's form.
   static constexpr std::size_t max_places = 20'000;
+  /// After this a name is looked up again, as its node may have moved; and after a failure.
+  static constexpr duration name_lasts = std::chrono::minutes{1};
+  static constexpr duration look_up_again = std::chrono::seconds{1};
+
+  struct place {
+    /// In the kernel's form; nothing until a name was looked up, or if it is of no use.
+    std::optional<net::endpoint> where{};
+    /// When to look up the name; nothing: never, or it is under way.
+    std::optional<time_point> next{};
+  };
 
   static time_point now() {
     return time_point{std::chrono::steady_clock::now().time_since_epoch()};
@@ -107,17 +126,18 @@ private:
       }
       for (auto& each : sockets_)
         read(each);
-      if (auto next = machine_.next_deadline(); next && *next <= now())
+      if (auto next = machine_->next_deadline(); next && *next <= now())
         tick();
     }
   }
 
   /// In milliseconds, rounded up: a deadline has passed when it wakes.
   [[nodiscard]] int patience() const {
-    auto next = machine_.next_deadline();
+    // Without a descriptor nobody can wake it for a job.
+    const std::int64_t longest = jobs_->usable() ? 60'000 : 100;
+    auto next = machine_->next_deadline();
     if (!next)
-      return -1;
-    constexpr std::int64_t longest = 60'000;
+      return static_cast<int>(longest);
     auto rest = std::chrono::ceil<std::chrono::milliseconds>(*next - now()).count();
     return static_cast<int>(std::clamp<std::int64_t>(rest, 0, longest));
   }
@@ -136,13 +156,13 @@ private:
 
   void step(sealed_swim::event what) {
     sealed_swim::effects out;
-    machine_.step(now(), 0, std::move(what), out);
+    machine_->step(now(), 0, std::move(what), out);
     perform(out);
   }
 
   void tick() {
     sealed_swim::effects out;
-    machine_.tick(now(), out);
+    machine_->tick(now(), out);
     perform(out);
   }
 
@@ -174,41 +194,40 @@ private:
 
   void carry_out(const sealed_swim::send& what) {
     auto found = places_.find(what.address);
-    if (found == places_.end()) {
-      look_up(what.address);
-      found = places_.find(what.address);
-    }
-    if (found == places_.end() || !found->second)
+    auto is_due = found == places_.end() || (found->second.next && *found->second.next <= now());
+    auto where = is_due ? look_up(what.address) : found->second.where;
+    if (!where)
       return; // as if it were lost
     for (std::size_t each = 0; each < sockets_.size(); ++each)
-      if (families_[each] == found->second->family()) {
-        if (sockets_[each].send(*found->second, what.datagram)
-            != net::datagram_socket::outcome::sent)
+      if (families_[each] == where->family()) {
+        if (sockets_[each].send(*where, what.datagram) != net::datagram_socket::outcome::sent)
           post(swim::not_sent{what.to});
         return;
       }
   }
 
-  /// At once for a number; the datagrams to a name are lost until there is an answer.
-  void look_up(const std::string& address) {
-    if (places_.size() >= max_places)
+  /// At once for a number. Datagrams to a name go where it was before, or are lost, until there is
+  /// an answer.
+  std::optional<net::endpoint> look_up(const std::string& address) {
+    if (places_.size() >= max_places && !places_.contains(address))
       places_.clear();
+    auto& known = places_[address];
+    known.next.reset(); // asked for once at a time
     auto where = net::address::from_string(address);
-    auto& place = places_[address]; // asked for once at a time
     if (!where)
-      return;
-    if (auto number = net::resolve_number(*where)) {
-      place = choose(*number);
-      return;
-    }
+      return std::nullopt;
+    if (auto number = net::resolve_number(*where))
+      return known.where = choose(*number);
+    auto before = known.where;
     resolver_.find(*where, [this, address, jobs = jobs_](const net::resolver::endpoints& found) {
       jobs->post([this, address, found] {
+        auto& each = places_[address];
         if (found)
-          places_[address] = choose(*found);
-        else
-          places_.erase(address); // asked for again with the next datagram
+          each.where = choose(*found);
+        each.next = now() + (found ? name_lasts : look_up_again);
       });
     });
+    return before;
   }
 
   /// The first for which there is a socket.
@@ -223,9 +242,9 @@ private:
   std::vector<net::datagram_socket> sockets_;
   std::vector<int> families_;
   const teller tell_;
-  sealed_swim machine_;
-  /// In the kernel's form; nothing while a name is looked up, or if it is of no use.
-  std::map<std::string, std::optional<net::endpoint>> places_;
+  const std::string address_;
+  std::optional<sealed_swim> machine_; // there is always one
+  std::map<std::string, place> places_;
   net::resolver resolver_;
   /// Of the datagram that is being read.
   std::function<void(const std::string&)> reply_;

@@ -350,9 +350,15 @@ private:
 
   /// Of all that is committed now.
   caf::result<backup_receipt> back_up() {
-    auto promise = self_->make_response_promise<backup_receipt>();
+    auto asked = self_->make_response_promise<backup_receipt>();
+    // It stays here: CAF counts who has it without a lock.
+    backups_.emplace(++last_asker_, asked);
     setup_.group.back_up(on_self<result<host::group_backup>>(
-      [this, promise](const result<host::group_backup>& made) mutable {
+      [this, number = last_asker_](const result<host::group_backup>& made) {
+        auto found = backups_.extract(number);
+        if (!found)
+          return;
+        auto& promise = found.mapped();
         if (!made)
           return promise.deliver(to_error(made.error()));
         auto what = *made;
@@ -363,7 +369,7 @@ private:
         backup_timer_ = timers_.after(backup_stays, [this] { backup_ = nullptr; });
         promise.deliver(backup_receipt{what.index, backup_->size()});
       }));
-    return promise;
+    return asked;
   }
 
   // -- the rest of the node ------------------------------------------------------------------
@@ -422,6 +428,7 @@ private:
   request_id last_asker_ = 0;
   std::map<request_id, caf::typed_response_promise<seat_card>> cards_;
   std::map<request_id, caf::typed_response_promise<voters_view>> changes_;
+  std::map<request_id, caf::typed_response_promise<backup_receipt>> backups_;
   std::map<request_id, std::function<void()>> hand_overs_;
   timer_queue<caf::event_based_actor> timers_;
   std::shared_ptr<const std::string> backup_;

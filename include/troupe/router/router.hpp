@@ -360,13 +360,17 @@ private:
   }
 
   void maintain(bool on) {
-    auto answer = self_->make_response_promise();
+    // It stays here: CAF counts who has it without a lock.
+    maintained_.emplace(++last_maintained_, self_->make_response_promise());
     auto home = caf::weak_actor_ptr{self_->ctrl()};
-    events_.maintain(on, [this, home, on, answer](const problem& why) {
-      run_on(home, [this, on, why, answer]() mutable {
+    events_.maintain(on, [this, home, on, number = last_maintained_](const problem& why) {
+      run_on(home, [this, on, why, number] {
+        auto found = maintained_.extract(number);
+        if (!found)
+          return;
         if (why)
-          return answer.deliver(to_error(why));
-        answer.deliver(maintenance_receipt{node_, on});
+          return found.mapped().deliver(to_error(why));
+        found.mapped().deliver(maintenance_receipt{node_, on});
       });
     });
   }
@@ -796,6 +800,9 @@ private:
   std::string node_;
   router_options options_;
   router_events events_;
+  /// Who has asked for maintenance and has no answer yet.
+  std::map<std::uint64_t, caf::response_promise> maintained_;
+  std::uint64_t last_maintained_ = 0;
   detail::service_places services_;
   std::map<std::string, peer, std::less<>> peers_;
   /// Peers that may have an open bundle. Stale and repeated ones are harmless.

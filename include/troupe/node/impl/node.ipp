@@ -247,24 +247,28 @@ struct node::inside {
     say_where(cluster::membership_name, keeper_);
   }
 
-  /// From here on this node is a member.
-  void begin_membership() {
+  /// With keys that no other life has had.
+  [[nodiscard]] cluster::sealed_swim_setup life_among_members() const {
     auto agreement = security::key_agreement::make();
     auto salt = random_id<security::boot_salt>();
     cluster::offer_of_life offers{
       data_.self().id, data_.self().boot, {agreement.public_half(), salt}};
-    cluster::sealed_swim_setup how{data_.key().public_half(),
-                                   data_.self().boot,
-                                   agreement,
-                                   salt,
-                                   data_.key().sign(cluster::to_be_signed(offers)),
-                                   credentials_ ? credentials_->own_certificate() : std::string{},
-                                   options_.membership};
+    return {data_.key().public_half(),
+            data_.self().boot,
+            agreement,
+            salt,
+            data_.key().sign(cluster::to_be_signed(offers)),
+            credentials_ ? credentials_->own_certificate() : std::string{},
+            options_.membership};
+  }
+
+  /// From here on this node is a member.
+  void begin_membership() {
     auto where = own_address();
     if (auto port = datagrams_.front().local().port(); port != port_)
       where.port = port;
     swim_ = std::make_unique<cluster::swim_thread>(
-      std::move(how), random_seed(), data_.key(), std::move(datagrams_), to_string(where),
+      life_among_members(), random_seed(), data_.key(), std::move(datagrams_), to_string(where),
       [keeper = keeper_,
        log = membership_log_ ? &*membership_log_ : nullptr](cluster::sealed_swim::effect& what) {
         if (auto* seen = std::get_if<cluster::swim::shows>(&what);
@@ -713,6 +717,8 @@ struct node::inside {
     *boot_ = data_.self().boot;
     gate_->rise(data_.self().boot);
     on_member([boot = data_.self().boot](cluster::member_state& state) { state.go_on_as(boot); });
+    on_keeper([how = life_among_members(), seed = random_seed()](
+                cluster::membership_keeper& keeper) { keeper.go_on_as(how, seed); });
   }
 
   /// Whether the node cannot end on the thread that asks, as its end waits for that.
