@@ -671,7 +671,8 @@ private:
     command->add_option("--timers", chaos_.timers, "Raft timers of the nodes: wan or lan")
       ->check(cli::one_of({"wan", "lan"}));
     command->add_option("--workload", chaos_.workload, "What clients do")
-      ->check(cli::one_of({"register", "kv", "lock", "lease", "queue", "scheduler", "service"}));
+      ->check(cli::one_of(
+        {"register", "kv", "lock", "lease", "queue", "scheduler", "service", "membership"}));
     command
       ->add_option("--network", chaos_.network,
                    "proxy, which needs no rights, or namespaces, which uses the kernel's network "
@@ -680,7 +681,8 @@ private:
     command
       ->add_option("--faults", chaos_.faults,
                    "Only these faults: kill_leader, kill_others, pause_leader, pause_others, "
-                   "isolate_leader, isolate_minority, isolate_all, one_way, slow, reset, members")
+                   "isolate_leader, isolate_minority, isolate_all, one_way, slow, reset, members, "
+                   "unlink_leader, end_others")
       ->delimiter(',')
       ->check(cli::one_of(cli::chaos_fault_names()));
     command

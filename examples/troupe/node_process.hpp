@@ -37,6 +37,8 @@ struct started_node {
   troupe::testing::child_process process;
   std::string name;
   std::uint16_t port = 0;
+  /// The id of the node in hex.
+  std::string id{};
 };
 
 /// Starts `troupe node` with `options` and waits until it is ready. Its stderr is appended to the
@@ -51,12 +53,13 @@ inline std::optional<started_node> start_node(const std::string& self, const std
                    std::string{R"(log=$0; exec "$@" 2>>"$log")"}, log.string()};
     command.insert(command.begin(), to_log.begin(), to_log.end());
   }
-  started_node result{troupe::testing::child_process{command}, name, 0};
+  started_node result{troupe::testing::child_process{command}, name, 0, {}};
   auto line = result.process.read_line(std::chrono::seconds{20});
   auto ready = line ? json::parse(*line, nullptr, false) : json{};
   if (!ready.is_object() || ready.value("event", "") != "ready")
     return std::nullopt;
   result.port = ready.value("port", std::uint16_t{0});
+  result.id = ready.value("id", "");
   return result;
 }
 

@@ -1,9 +1,12 @@
 // Real clusters that are broken on purpose, and what their clients saw.
 
 #include "chaos/faults.hpp"
+#include "chaos/witness.hpp"
 #include "support/network_links.hpp"
 #include "support/seeds.hpp"
+#include "troupe/cluster/swim_options.hpp"
 #include "troupe/sim/laws/history.hpp"
+#include "troupe/sim/laws/membership_laws.hpp"
 #include "troupe/storage/database.hpp"
 #include "troupe/testing/namespace_network.hpp"
 #include "troupe_command.hpp"
@@ -15,6 +18,7 @@
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <sstream>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -166,6 +170,72 @@ TEST_CASE("a service of the nodes' own program does each command once while lead
   check_chaos({"service", {"kill_leader", "isolate_leader"}});
 }
 
+TEST_CASE("nodes find out together who is there while they are killed, stopped, ended and cut off",
+          "[cluster][chaos]") {
+  need_command();
+  temporary_folder folder;
+  auto file = folder / "membership.jsonl";
+  auto done
+    = run({"chaos", "--json", "--workload", "membership", "--timers", "lan", "--faults",
+           "kill_others,pause_leader,end_others,unlink_leader,isolate_minority", "--seconds", "60",
+           "--seed", std::to_string(given_seed().value_or(7)), "--history", file},
+          170s);
+  INFO(done);
+  if (done.status != 0)
+    folder.keep();
+  REQUIRE(done.status == 0);
+  auto last = done.lines().back();
+  CHECK(last["linearizable"] == true);
+  CHECK(last["faults"].size() == 5);
+  CHECK(last["shown_dead"] >= 2);
+  std::ifstream in{file};
+  troupe::sim::membership_laws laws{
+    troupe::sim::membership_bounds::of(troupe::cluster::swim_options::lan(), 3)};
+  CHECK(laws.read(in, "the history").detail.empty());
+  CHECK(laws.is_settled());
+  CHECK(laws.deaths() == last["shown_dead"]);
+  auto lines = content_of(file);
+  for (auto* verb : {"start", "ready", "kill", "stop", "cont", "leave", "cut", "heal"}) {
+    INFO(verb);
+    CHECK(lines.find("\"witness\":\"" + std::string{verb} + '"') != std::string::npos);
+  }
+}
+
+TEST_CASE("a witness merges what nodes write with what happened to them", "[cluster][chaos]") {
+  temporary_folder folder;
+  cli::chaos::witness seen{folder / "membership"};
+  auto first = seen.start("n1");
+  seen.ready("n1", "5f");
+  seen.heal(); // of nothing
+  auto between = cli::chaos::witness::now_ns();
+  seen.note("kill", "n1");
+  auto second = seen.start("n1");
+  CHECK(first != second);
+  seen.cut({{"n1"}, {"n2"}});
+  seen.heal();
+  auto at = [&](std::int64_t when) { return "\"at_ns\":" + std::to_string(when); };
+  std::ofstream{first} << R"({"node":"n2","about":"5f","status":"alive",)" << at(between) << "}\n"
+                       << "what is not understood\n"
+                       << R"({"node":"n2","abo)";
+  std::istringstream in{seen.merged()};
+  words lines;
+  for (std::string each; std::getline(in, each);)
+    lines.push_back(each);
+  REQUIRE(lines.size() == 8);
+  auto says = [&](std::size_t line, const std::string& what) {
+    INFO(lines[line]);
+    CHECK(lines[line].find(what) != std::string::npos);
+  };
+  says(0, R"("witness":"start")");
+  says(1, R"("witness":"ready")");
+  says(2, R"("about":"n1")");
+  CHECK(lines[3] == "what is not understood");
+  says(4, R"("witness":"kill")");
+  says(5, R"("witness":"start")");
+  says(6, R"("sides":[["n1"],["n2"]])");
+  says(7, R"("witness":"heal")");
+}
+
 TEST_CASE("a plan of chaos has each fault once before any comes again", "[cluster][chaos]") {
   using namespace cli::chaos;
   auto all = to_fault_kinds({});
@@ -193,6 +263,8 @@ TEST_CASE("a plan of chaos has each fault once before any comes again", "[cluste
           check(15s, {one, other});
     for (auto& each : plan_faults(random.seed(), 60s, *all))
       CHECK((each.kind == fault_kind::members) == each.beside.has_value());
+    for (auto& each : plan_faults(random.seed(), 200s, {fault_kind::kill_others}, 5s))
+      CHECK((each.span > 5s || each.at + each.span == 190s));
     for (auto& each : plan_faults(random.seed(), 60s, {fault_kind::members}))
       CHECK_FALSE(each.beside);
   });

@@ -4,12 +4,20 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "support/seeds.hpp"
 #include "troupe/cluster/membership_log.hpp"
+#include "troupe/sim/scenarios/swim_scenario.hpp"
+#include "troupe/sim/world/swim_process.hpp"
+#include "troupe/sim/world/world.hpp"
 
 namespace membership_laws_test {
 
@@ -296,6 +304,140 @@ TEST_CASE("the laws read what a node writes of the others") {
   std::istringstream in{first.dump() + '\n' + second.dump() + '\n' + written.str()};
   sim::membership_laws laws{bounds};
   CHECK(laws.read(in, "log").detail.empty());
+}
+
+namespace {
+
+/// Simulated members under one fault after the other, as `troupe chaos` makes them, and the log of
+/// that.
+class logged_world {
+public:
+  logged_world(std::uint64_t seed, const cluster::swim_options& how)
+    : bounds(sim::membership_bounds::of(how, 3 + seed % 3)),
+      world_(seed, static_cast<sim::process_id>(3 + seed % 3), {}) {
+    auto& all = world_.setting();
+    all.options = how;
+    sim::name_processes(all, world_.size());
+    for (auto& [node, which] : all.nodes)
+      names_[which] = to_string(node);
+    for (auto& [which, name] : names_)
+      logs_.emplace_back(out_, name);
+    all.on_shows = [this](sim::process_id who, std::uint64_t, const cluster::swim::shows& what) {
+      logs_.at(who).write(time_point{world_.now()}, what);
+    };
+  }
+
+  /// Returns what the laws say.
+  std::vector<std::string> run() {
+    for (sim::process_id which = 0; which < world_.size(); ++which)
+      start(which);
+    wait(10s);
+    for (auto rounds = 0; rounds < 12; ++rounds) {
+      strike();
+      wait(std::chrono::milliseconds{1'000 + world_.random().below(2'000)});
+    }
+    wait(bounds.alive_within + 1s);
+    std::istringstream in{out_.str()};
+    sim::membership_laws laws{bounds};
+    if (auto why = laws.read(in, "log"))
+      return {why.detail};
+    deaths = laws.deaths();
+    return laws.violations(world_.now().count());
+  }
+
+  const sim::membership_bounds bounds;
+  std::size_t deaths = 0;
+
+private:
+  void wait(duration span) {
+    world_.run_until(world_.now() + span);
+  }
+
+  void note(const std::string& rest) {
+    out_ << R"({"witness":)" << rest << R"(,"at_ns":)" << world_.now().count() << "}\n";
+  }
+
+  void note(const std::string& what, sim::process_id which) {
+    note('"' + what + R"(","node":")" + names_.at(which) + '"');
+  }
+
+  void note_cut(const std::set<sim::process_id>& apart, bool all_alone) {
+    nlohmann::json sides{nlohmann::json::array(), nlohmann::json::array()};
+    for (auto& [which, name] : names_)
+      if (all_alone)
+        sides.push_back({name});
+      else
+        sides[apart.contains(which) ? 0 : 1].push_back(name);
+    note(R"("cut","sides":)" + sides.dump());
+  }
+
+  void start(sim::process_id which) {
+    note("start", which);
+    world_.start(which);
+    note("ready", which);
+  }
+
+  void strike() {
+    auto span = bounds.dead_within + std::chrono::milliseconds{world_.random().below(4'000)};
+    auto which = world_.any();
+    auto others = world_.all_but(which);
+    switch (world_.random().below(6)) {
+      case 0:
+        note("kill", which);
+        world_.kill(which);
+        wait(span);
+        return start(which);
+      case 1:
+        note("leave", which);
+        world_.at(which)->step(cluster::swim::leave{});
+        world_.arm(which);
+        wait(500ms);
+        world_.kill(which);
+        wait(span);
+        return start(which);
+      case 2:
+        note("stop", which);
+        world_.pause(which, span);
+        wait(span);
+        return note("cont", which);
+      case 3: // one direction only
+        note_cut({which}, false);
+        world_.cut({which}, others);
+        break;
+      case 4:
+        note_cut({which}, false);
+        world_.cut({which}, others);
+        world_.cut(others, {which});
+        break;
+      default:
+        note_cut({}, true);
+        for (auto each : others)
+          world_.cut({each}, world_.all_but(each));
+        world_.cut({which}, others);
+    }
+    wait(span);
+    world_.heal();
+    note(R"("heal")");
+  }
+
+  sim::world<sim::swim_process> world_;
+  std::map<sim::process_id, std::string> names_;
+  std::ostringstream out_;
+  std::deque<cluster::membership_log> logs_;
+};
+
+} // namespace
+
+TEST_CASE("what simulated members show of each other is well under the faults of chaos",
+          "[property]") {
+  test::for_each_seed(test::simulated_worlds / 4, [](random_source random) {
+    for (auto& how : {cluster::swim_options{}, cluster::swim_options::lan()}) {
+      logged_world it{random.seed(), how};
+      for (auto& each : it.run())
+        FAIL_CHECK(each);
+      CHECK(it.deaths > 0);
+    }
+  });
 }
 
 } // namespace membership_laws_test

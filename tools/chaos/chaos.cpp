@@ -83,14 +83,18 @@ public:
     : common_(common),
       what_(what),
       signals_(signals),
-      plan_(chaos::plan_faults(what.seed, std::chrono::seconds{what.seconds}, kinds)),
       folder_(folder),
-      work_(chaos::make_workload(what.workload, what.clients, folder_)),
+      work_(chaos::make_workload(
+        what.workload,
+        {.nodes = what.nodes, .clients = what.clients, .timers = what.timers, .folder = folder_})),
+      plan_(chaos::plan_faults(what.seed, std::chrono::seconds{what.seconds}, kinds,
+                               work_->longer_faults())),
       cluster_({.self = std::move(self),
                 .folder = folder_,
                 .nodes = what.nodes,
                 .timers = what.timers,
                 .raft_log = what.raft_log,
+                .seen = work_->watched(),
                 .words = work_->node_words(),
                 .is_interrupted = [this] { return is_interrupted(); }},
                network) {}
@@ -232,6 +236,7 @@ private:
     if (!cluster_.wait_until_whole(30s) && !interrupted_)
       found.violations.push_back(
         "the nodes did not form a cluster again within 30 s after the end");
+    wait_until_settled();
     auto last = cluster_.connect();
     if (!last)
       return complain_with_logs(last.error());
@@ -273,6 +278,13 @@ private:
                        + (file.empty() ? "its history is lost" : "its history is in " + file)});
   }
 
+  /// The laws judge whether it took too long.
+  void wait_until_settled() {
+    auto end = chaos::recorder::clock::now() + work_->settles_within() + 1s;
+    while (!work_->is_settled() && !is_interrupted() && chaos::recorder::clock::now() < end)
+      std::this_thread::sleep_for(200ms);
+  }
+
   /// Saves the logs of the nodes of a failed run beside its history.
   void keep_logs(const std::string& file) const {
     for (auto& each : std::filesystem::directory_iterator{folder_})
@@ -285,7 +297,7 @@ private:
 
   [[nodiscard]] problem save(const std::string& file) const {
     std::ofstream out{file};
-    sim::write_history(out, recorder_.lines());
+    work_->write(out, recorder_.lines());
     if (auto fences = work_->fence_log(); !fences.empty())
       std::ofstream{file + ".fence"} << fences;
     return out.flush().good() ? problem{} : unwritable(file);
@@ -365,9 +377,9 @@ private:
   const chaos_command& what_;
   const held_signals& signals_;
   bool interrupted_ = false;
-  const std::vector<chaos::fault> plan_;
   const std::filesystem::path folder_;
   std::unique_ptr<chaos::workload> work_;
+  const std::vector<chaos::fault> plan_;
   chaos::chaos_cluster cluster_;
   chaos::recorder recorder_;
   std::vector<user> users_;

@@ -87,13 +87,17 @@ problem chaos_cluster::start(node& which, bool founds) {
         words.insert(words.end(), {"--join", to_string(each.where.front)});
   if (!how_.raft_log.empty())
     words.insert(words.end(), {"--raft-log", how_.raft_log / (which.name + ".jsonl")});
+  if (how_.seen != nullptr)
+    words.insert(words.end(), {"--membership-log", how_.seen->start(which.name)});
   words.insert(words.end(), how_.words.begin(), how_.words.end());
   network_.at(which.where.host, [&] {
     which.process = start_node(how_.self, which.name, words, how_.folder / (which.name + ".log"));
   });
-  return which.process
-           ? problem{}
-           : problem{errc::failed, "node " + which.name + " did not start; see its log above"};
+  if (!which.process)
+    return {errc::failed, "node " + which.name + " did not start; see its log above"};
+  if (how_.seen != nullptr)
+    how_.seen->ready(which.name, which.process->id);
+  return {};
 }
 
 std::size_t chaos_cluster::leader() {
@@ -147,6 +151,35 @@ std::vector<direction> chaos_cluster::everywhere(bool clients_too) const {
   return found;
 }
 
+std::set<std::size_t> chaos_cluster::all_but(const std::set<std::size_t>& which) const {
+  std::set<std::size_t> others;
+  for (std::size_t each = 0; each < nodes_.size(); ++each)
+    if (!which.contains(each))
+      others.insert(each);
+  return others;
+}
+
+void chaos_cluster::note(const std::string& what, std::size_t which) const {
+  if (how_.seen != nullptr)
+    how_.seen->note(what, nodes_[which].name);
+}
+
+/// Without sides: each node is alone.
+void chaos_cluster::note_cut(const std::vector<std::set<std::size_t>>& sides) const {
+  if (how_.seen == nullptr)
+    return;
+  std::vector<std::vector<std::string>> named;
+  for (auto& side : sides) {
+    auto& names = named.emplace_back();
+    for (auto each : side)
+      names.push_back(nodes_[each].name);
+  }
+  for (auto& each : nodes_)
+    if (sides.empty())
+      named.push_back({each.name});
+  how_.seen->cut(named);
+}
+
 result<std::string> chaos_cluster::begin(const fault& what, const std::function<void()>& begins) {
   auto leads = leader();
   auto minority = (nodes_.size() - 1) / 2;
@@ -185,6 +218,7 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
       [[fallthrough]];
     case fault_kind::kill_leader:
       for (auto each : whom) {
+        note("kill", each);
         nodes_[each].process->process.send_signal(SIGKILL);
         nodes_[each].process->process.wait_for_end();
       }
@@ -194,19 +228,23 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
       whom = some(few, dice, leads);
       [[fallthrough]];
     case fault_kind::pause_leader:
-      for (auto each : whom)
+      for (auto each : whom) {
+        note("stop", each);
         nodes_[each].process->process.send_signal(SIGSTOP);
+      }
       paused_ = whom;
       break;
     case fault_kind::isolate_minority:
       whom = some(few, dice, leads);
       [[fallthrough]];
     case fault_kind::isolate_leader:
+      note_cut({whom, all_but(whom)});
       why = network_.cut(around(whom, also_clients));
       words += also_clients ? " from nodes and clients" : " from nodes";
       break;
     case fault_kind::isolate_all:
       whom.clear();
+      note_cut({});
       why = network_.cut(everywhere(false));
       break;
     case fault_kind::one_way: {
@@ -216,6 +254,7 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
       words += is_deaf ? ", is heard and does not hear" : ", hears and is not heard";
       auto which = around(whom, false);
       std::erase_if(which, [&](auto& each) { return (each.second == victim) != is_deaf; });
+      note_cut({whom, all_but(whom)}); // neither can ask the other
       why = network_.cut(which);
       break;
     }
@@ -226,6 +265,24 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
     case fault_kind::reset:
       whom.clear();
       why = network_.reset(everywhere(true));
+      break;
+    case fault_kind::unlink_leader: {
+      auto other = *some(1, dice, leads).begin();
+      whom.insert(other);
+      note_cut({all_but({})}); // all reach each other, those two through the others
+      auto& host = nodes_[leads].where.host;
+      auto& other_host = nodes_[other].where.host;
+      why = network_.cut({{host, other_host}, {other_host, host}});
+      break;
+    }
+    case fault_kind::end_others:
+      whom = some(few, dice, leads);
+      for (auto each : whom) {
+        note("leave", each);
+        nodes_[each].process->process.send_signal(SIGTERM);
+        nodes_[each].process->process.wait_for_end();
+      }
+      killed_ = whom;
       break;
     case fault_kind::members:
       return problem{errc::bad_argument, "members cannot be combined with members"};
@@ -239,12 +296,17 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
 }
 
 problem chaos_cluster::heal() {
-  return network_.heal();
+  auto why = network_.heal();
+  if (!why && how_.seen != nullptr)
+    how_.seen->heal();
+  return why;
 }
 
 problem chaos_cluster::end() {
-  for (auto each : std::exchange(paused_, {}))
+  for (auto each : std::exchange(paused_, {})) {
     nodes_[each].process->process.send_signal(SIGCONT);
+    note("cont", each);
+  }
   for (auto each : std::exchange(killed_, {}))
     if (auto why = start(nodes_[each], false))
       return why;

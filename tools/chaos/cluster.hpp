@@ -15,6 +15,7 @@
 
 #include "chaos/faults.hpp"
 #include "chaos/network.hpp"
+#include "chaos/witness.hpp"
 #include "node_process.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/messages.hpp"
@@ -33,6 +34,9 @@ public:
     std::string timers = "wan";
     /// Folder for the actions of the replicas, n1.jsonl and so on; empty: none.
     std::filesystem::path raft_log{};
+    /// Hears of all that happens to the nodes, which write down how they see each other; null:
+    /// nobody does. Outlives the cluster.
+    witness* seen = nullptr;
     /// More arguments for each node.
     std::vector<std::string> words{};
     std::function<bool()> is_interrupted{};
@@ -102,6 +106,10 @@ private:
   [[nodiscard]] troupe::problem change_voters(troupe::cluster::voter_change what,
                                               const std::string& name, troupe::duration wait,
                                               const std::atomic<bool>& over) const;
+  /// Tells the witness.
+  void note(const std::string& what, std::size_t which) const;
+  void note_cut(const std::vector<std::set<std::size_t>>& sides) const;
+  [[nodiscard]] std::set<std::size_t> all_but(const std::set<std::size_t>& which) const;
   void remove_voter(std::size_t which);
   void add_voter();
   [[nodiscard]] std::set<std::size_t> some(std::size_t count, std::uint64_t dice,

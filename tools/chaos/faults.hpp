@@ -38,12 +38,16 @@ enum class fault_kind : std::uint8_t {
   reset,
   /// A voter is removed and added again while another fault goes on.
   members,
+  /// The leader and one other node do not hear each other; all others hear both.
+  unlink_leader,
+  /// SIGTERM; the nodes say that they go, and restart with their data folders.
+  end_others,
 };
 
-inline constexpr std::array<std::string_view, 11> fault_kind_names{
-  "kill_leader",      "kill_others", "pause_leader", "pause_others", "isolate_leader",
-  "isolate_minority", "isolate_all", "one_way",      "slow",         "reset",
-  "members"};
+inline constexpr std::array<std::string_view, 13> fault_kind_names{
+  "kill_leader",      "kill_others",   "pause_leader", "pause_others", "isolate_leader",
+  "isolate_minority", "isolate_all",   "one_way",      "slow",         "reset",
+  "members",          "unlink_leader", "end_others"};
 
 constexpr std::string_view name_of(fault_kind kind) {
   auto index = static_cast<std::size_t>(kind);
@@ -89,9 +93,10 @@ inline constexpr std::int64_t least_share = 40;
 /// One fault after the other until the calm end of a run that takes `whole`; the same seed gives
 /// the same plan. Kinds come in a random order, each once before any comes again. Where the time
 /// is short, all of the first round is shorter, so that each kind comes once; if that would take
-/// them below `least_share`, some do not come.
+/// them below `least_share`, some do not come. Each lasts `longer` than by default.
 inline std::vector<fault> plan_faults(std::uint64_t seed, troupe::duration whole,
-                                      const std::vector<fault_kind>& kinds) {
+                                      const std::vector<fault_kind>& kinds,
+                                      troupe::duration longer = {}) {
   using namespace std::chrono_literals;
   troupe::random_source random{seed};
   auto between = [&](troupe::duration from, troupe::duration to) {
@@ -114,6 +119,8 @@ inline std::vector<fault> plan_faults(std::uint64_t seed, troupe::duration whole
       case fault_kind::one_way:
       case fault_kind::slow:
       case fault_kind::members:
+      case fault_kind::unlink_leader:
+      case fault_kind::end_others:
         break;
     }
     return between(3s, 6s);
@@ -131,7 +138,7 @@ inline std::vector<fault> plan_faults(std::uint64_t seed, troupe::duration whole
     std::vector<turn> round;
     troupe::duration wanted{};
     for (auto kind : kinds) {
-      round.push_back({{{}, span_of(kind), kind, random.next(), {}}, between(1s, 3s)});
+      round.push_back({{{}, span_of(kind) + longer, kind, random.next(), {}}, between(1s, 3s)});
       if (kind == fault_kind::members && !others.empty())
         round.back().what.beside = others[random.below(others.size())];
       wanted += round.back().what.span + round.back().rest;

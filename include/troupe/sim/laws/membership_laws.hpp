@@ -29,11 +29,14 @@ struct membership_bounds {
   /// That a member which has ended, or is stopped, is not shown dead or left.
   duration dead_within{};
 
-  /// What members with these options keep where at most half of them doubt their own hearing.
+  /// What so many members with these options keep, if no mail is lost but that to the wrong side of
+  /// a cut.
   static membership_bounds of(const cluster::swim_options& how, std::size_t nodes) {
-    auto count = static_cast<std::int64_t>(std::max<std::size_t>(nodes, 2));
     auto slow_ping = how.period * (how.most_doubt + 1);
-    auto turn = how.period * (2 * count - 3);
+    // All doubt their own hearing, a bit less with each ping before the one that gets no answer.
+    duration turn{};
+    for (std::size_t pings = 3; pings <= 2 * nodes; ++pings)
+      turn += std::max(slow_ping - how.period * static_cast<std::int64_t>(pings - 3), how.period);
     auto suspicion = cluster::times_log10(how.period * how.least_suspicion, nodes)
                      * std::max<std::uint32_t>(how.longest_suspicion, 1);
     auto news = how.news_every * 10;
