@@ -233,6 +233,16 @@ TEST_CASE_METHOD(seated_node, "a card counts over the link of its node only", "[
   CHECK(asked() == words{"learner n2 at n2@h2:1"});
 }
 
+TEST_CASE_METHOD(leader_of_three, "a node is believed one seat at a time", "[node][seats]") {
+  link("n4", 40);
+  out.clear();
+  show("n4", 41);
+  CHECK(only<seats::trust>().seat == raft::seat_id{41});
+  CHECK(only<seats::distrust>().seat == raft::seat_id{40});
+  show("n4", 41);
+  CHECK(has_none<seats::distrust>());
+}
+
 TEST_CASE_METHOD(leader_of_three, "a card with the seat of another member does not count",
                  "[node][seats]") {
   link("n4", 3);

@@ -396,8 +396,11 @@ private:
   }
 
   void know(const card& theirs, seat_cards::link& from) {
+    auto before = from.seat;
     if (!cards_.believe(theirs, from))
       return;
+    if (before != raft::seat_id{} && before != theirs.seat)
+      emit(distrust{before});
     emit(trust{theirs.seat});
     watch(theirs.node);
     review();

@@ -181,6 +181,11 @@ struct seats_types {
     raft::seat_id seat;
   };
 
+  /// Messages for that seat go nowhere: its node has another one.
+  struct distrust {
+    raft::seat_id seat;
+  };
+
   // -- effects: for other nodes ---------------------------------------------------------------
 
   /// Show the card of this node to the one behind that link, say that its seat `forgotten` is void
@@ -281,8 +286,8 @@ struct seats_types {
     std::string topic;
   };
 
-  using effect = std::variant<look, propose, renew, trust, greet, reach, watch_closely, show_card,
-                              refuse, made, handed_over, lead, follow, others, seated,
+  using effect = std::variant<look, propose, renew, trust, distrust, greet, reach, watch_closely,
+                              show_card, refuse, made, handed_over, lead, follow, others, seated,
                               without_quorum, inform, warn, fail, complain, settle>;
   using effects = std::vector<effect>;
 };

@@ -230,6 +230,10 @@ private:
     setup_.group.set_peer(what.seat, offered_);
   }
 
+  void perform(const seats::distrust& what) {
+    setup_.group.set_peer(what.seat, nullptr);
+  }
+
   [[nodiscard]] voters_view view_of(const host::group_status& now) const {
     auto made = seats_.machine().view(now.consensus, setup_.group.quorum());
     auto& members = now.consensus.members.members;

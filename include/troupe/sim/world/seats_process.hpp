@@ -423,6 +423,10 @@ private:
     group_.step(raft::replica::event{raft::replica::found_link{what.seat}});
   }
 
+  void perform(const seats::distrust& what) {
+    peers_.erase(what.seat);
+  }
+
   // -- effects for other nodes -----------------------------------------------------------------
 
   [[nodiscard]] seats::card card() const {
