@@ -140,7 +140,8 @@ public:
     auto start = steady::now();
     if (!await([this] { return unknown() == 0; }, wait))
       fail("after " + std::to_string(wait.count()) + " s " + std::to_string(unknown())
-           + " pairs of members do not see each other");
+           + " pairs of members do not see each other; wrongly taken for gone so far: "
+           + std::to_string(wrongly_gone_));
     return steady::now() - start;
   }
 
