@@ -140,7 +140,8 @@ public:
     auto start = steady::now();
     if (!await([this] { return unknown() == 0; }, wait))
       fail("after " + std::to_string(wait.count()) + " s " + std::to_string(unknown())
-           + " pairs of members do not see each other");
+           + " pairs of members do not see each other; wrongly taken for gone so far: "
+           + std::to_string(wrongly_gone_));
     return steady::now() - start;
   }
 
@@ -207,6 +208,13 @@ public:
         each.process.send_signal(kind_.look_signal());
   }
 
+  /// Fails if a member has ended by itself.
+  void expect_all_run() {
+    for (std::size_t index = 0; index < all_.size(); ++index)
+      if (index != victim_ && all_[index].process.wait_for_end(0ms))
+        fail("a member has ended by itself");
+  }
+
   /// The process of the one that leads, if there is such.
   [[nodiscard]] std::optional<pid_t> leader() const {
     for (auto& each : all_)
@@ -262,6 +270,7 @@ private:
     for (auto deadline = steady::now() + wait; steady::now() < deadline;) {
       for (std::size_t index = 0; index < all_.size(); ++index)
         listen(index);
+      expect_all_run();
       if (condition())
         return true;
       std::this_thread::sleep_for(5ms);
@@ -284,8 +293,6 @@ private:
           ++wrongly_gone_;
       }
     }
-    if (index != victim_ && teller.process.wait_for_end(0ms))
-      fail("a member has ended by itself");
   }
 
   [[nodiscard]] bool is_there(port_number whom) const {
@@ -389,6 +396,7 @@ private:
       if (members_.leader() == processes[each])
         leader = used[each];
     }
+    members_.expect_all_run(); // or there would be zeros among the figures
     auto count = static_cast<double>(processes.size());
     json_line line{{"cpu_percent", sum / count}, {"cpu_percent_most", std::ranges::max(used)}};
     if (!leader.is_null())
