@@ -36,7 +36,7 @@ std::vector<rumour> said_of(Member& it, const std::string& name) {
 
 swim_options quiet() {
   swim_options made;
-  made.sync_every = made.revisit_every = 1h;
+  made.sync_every = made.first_sync = made.revisit_every = 1h;
   return made;
 }
 
@@ -725,6 +725,31 @@ TEST_CASE("who is gone for long is forgotten", "[node][swim]") {
   CHECK_FALSE(it.state_of("a"));
   CHECK_FALSE(it.state_of("b"));
   CHECK(it.take<swim::forgot>().size() == 2);
+}
+
+TEST_CASE("a node compares soon after its start, and then less and less often", "[node][swim]") {
+  swim_options how;
+  how.revisit_every = 1h;
+  Member it{how};
+  it.knows({"a", "b", "c"});
+  std::vector<duration> spans;
+  auto last = it.now;
+  for (auto end = it.now + 5min; it.now < end;) {
+    it.pass(100ms);
+    for ([[maybe_unused]] auto& each : it.take<swim::sync>()) {
+      spans.push_back(it.now - last);
+      last = it.now;
+    }
+    it.out.clear();
+    for (auto* name : {"a", "b", "c"}) // which answer nothing, but go on to be there
+      it.hear(name, {told_itself{Member::said(name)}});
+  }
+  REQUIRE(spans.size() > 8);
+  CHECK(spans.front() <= how.first_sync);
+  for (std::size_t each = 1; each <= 4; ++each)
+    CHECK(spans[each] <= how.first_sync * (1 << each) + 100ms);
+  for (std::size_t each = 5; each < spans.size(); ++each)
+    CHECK(spans[each] >= how.sync_every - 100ms);
 }
 
 } // namespace swim_test

@@ -241,7 +241,8 @@ private:
   void handle(begin& what) {
     by_members([&](auto& done) { members_.begin(std::move(what.address), done); });
     prober_.begin(now_);
-    auto span = static_cast<std::uint64_t>(std::max(options_.sync_every, duration{1}).count());
+    next_sync_ = std::min(options_.first_sync, options_.sync_every);
+    auto span = static_cast<std::uint64_t>(std::max(next_sync_, duration{1}).count());
     sync_at_ = now_ + duration{static_cast<std::int64_t>(random_.below(span))};
     revisit_at_ = now_ + options_.revisit_every;
   }
@@ -371,10 +372,11 @@ private:
   }
 
   void compare() {
-    auto span = options_.sync_every;
+    auto longest = options_.sync_every;
     if (present() > 32)
-      span = span / 65'536 * static_cast<std::int64_t>(log2_of(present()) - (4U << 16U));
-    sync_at_ = now_ + span;
+      longest = longest / 65'536 * static_cast<std::int64_t>(log2_of(present()) - (4U << 16U));
+    sync_at_ = now_ + std::min(next_sync_, longest);
+    next_sync_ = std::min(std::max(next_sync_, duration{1}) * 2, longest);
     for (auto* each : prober_.some(1, is_alive))
       out_->push_back(sync{each->first});
   }
@@ -393,6 +395,7 @@ private:
   membership members_;
   prober prober_;
   std::optional<time_point> sync_at_;
+  duration next_sync_{};
   std::optional<time_point> revisit_at_;
   /// While a step runs.
   time_point now_{};

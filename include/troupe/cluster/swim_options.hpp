@@ -38,6 +38,9 @@ struct swim_options {
   /// How often all is compared with one other member. Above 32 members the span grows with the
   /// power of two.
   duration sync_every = std::chrono::seconds{30};
+  /// How soon after its start a node compares first; then each time after twice as long, up to
+  /// sync_every. Where many start at once, rumours of one end before all others are known.
+  duration first_sync = std::chrono::seconds{2};
   /// How often one of those that are gone is tried: so the two sides of a long partition find each
   /// other again.
   duration revisit_every = std::chrono::seconds{30};

@@ -90,10 +90,10 @@ public:
     return link != links_.end() ? link->second->entry_point() : nullptr;
   }
 
-  /// Gives the entry point of a node, by its name or id, with a link if there is none. The
-  /// link then stays until it is lost.
+  /// Gives the entry point of a node, by its name or id, with a link if there is none. If it
+  /// `holds` the link, that stays until it is lost; else as long as it is used.
   void find_entry(const std::string& called,
-                  std::function<void(result<caf::strong_actor_ptr>)> done) {
+                  std::function<void(result<caf::strong_actor_ptr>)> done, bool holds = true) {
     auto found = nodes_.find(called);
     if (!found)
       return done(problem{errc::not_found, "no node '" + called.substr(0, 64)
@@ -103,7 +103,9 @@ public:
                  done = std::move(done)](result<caf::strong_actor_ptr> got) {
       run_on(home, [done, got = std::move(got)] { done(got); });
     };
-    router_.run([node = *found, here](router::router_state& state) { state.reach(node, here); });
+    router_.run([node = *found, here, holds](router::router_state& state) {
+      state.reach(node, here, holds);
+    });
   }
 
 private:

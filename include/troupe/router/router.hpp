@@ -265,13 +265,14 @@ public:
       want_link(there);
   }
 
-  /// Gives the router of `node` to one who uses it directly, with a link if there is none. The
-  /// link then stays until it is lost.
-  void reach(const std::string& node, std::function<void(result<caf::strong_actor_ptr>)> done) {
-    with_link(node, [done](peer* there, const problem& why) {
+  /// Gives the router of `node` to one who uses it directly, with a link if there is none. If it
+  /// `holds` the link, that stays until it is lost; else as long as it is used.
+  void reach(const std::string& node, std::function<void(result<caf::strong_actor_ptr>)> done,
+             bool holds = true) {
+    with_link(node, [done, holds](peer* there, const problem& why) {
       if (there == nullptr)
         return done(why);
-      there->held = true;
+      there->held = there->held || holds;
       done(there->entry);
     });
   }

@@ -237,7 +237,7 @@ struct node::inside {
     how.log = log_;
     how.find_entry = [member](const std::string& node, auto done) {
       run_on_member(*member, [node, done](cluster::member_state& state) {
-        state.links().find_entry(node, done);
+        state.links().find_entry(node, done, false);
       });
     };
     how.shows = [member](const cluster::swim::shows& what) {

@@ -50,6 +50,7 @@ public:
     all.options = cluster::swim_options::lan();
     all.options.revisit_every = std::chrono::seconds{5};
     all.options.sync_every = std::chrono::seconds{60}; // news has to do without
+    all.options.first_sync = all.options.sync_every;
     name_processes(all, world_.size());
     all.on_shows = [this](process_id who, std::uint64_t life, const cluster::swim::shows& what) {
       look_at(who, life, what);
