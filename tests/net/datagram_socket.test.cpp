@@ -61,6 +61,17 @@ TEST_CASE("larger datagrams than ours are dropped, and the next one comes", "[ne
   CHECK_FALSE(b.receive());
 }
 
+TEST_CASE("who sends too large datagrams without end does not keep the receiver", "[net]") {
+  auto a = datagram_socket::open(at("127.0.0.1")).value();
+  auto b = datagram_socket::open(at("127.0.0.1")).value();
+  for (auto each = 0; each < datagram_socket::max_dropped; ++each)
+    REQUIRE(a.send(b.local(), std::string(datagram_socket::max_size + 1, 'x'))
+            == datagram_socket::outcome::sent);
+  REQUIRE(a.send(b.local(), "hello") == datagram_socket::outcome::sent);
+  CHECK_FALSE(wait_for(b));
+  CHECK(wait_for(b)->what == "hello");
+}
+
 TEST_CASE("who is not there any more costs no error", "[net]") {
   auto a = datagram_socket::open(at("127.0.0.1")).value();
   auto gone = [] { return datagram_socket::open(at("127.0.0.1")).value().local(); }();

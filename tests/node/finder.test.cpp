@@ -462,6 +462,23 @@ TEST_CASE("a node that knows no way is asked until it knows one", "[node][finder
   }
 }
 
+TEST_CASE("who always has news, but no way, keeps nobody from asking others", "[node][finder]") {
+  finding f{{a, b}};
+  f.link(a, 1);
+  f.answer(1, GENERATE(nowhere(1), there("a", 1)));
+  for (std::uint64_t revision = 2; revision < 10; ++revision) {
+    std::vector<finder::ask> asked;
+    for (auto& each : f.take<finder::ask>())
+      asked.push_back(each);
+    for (auto& each : asked)
+      f.answer(each, nowhere(revision));
+  }
+  f.pass(1s);
+  f.link(b, 2);
+  f.answer(2, here());
+  CHECK(f.only<finder::bind>().how.where == b);
+}
+
 TEST_CASE("who points to a node that does not answer is asked for another way", "[node][finder]") {
   finding f{{a}};
   f.link(a, 1);

@@ -239,6 +239,22 @@ TEST_CASE("a token renews what has been revoked, and a valid certificate needs n
   }
   CHECK(node::start(how));
   CHECK(serial() != before);
+  SECTION("and one that has expired") {
+    auto key = security::key_pair::make();
+    std::filesystem::create_directory(folder / "third");
+    REQUIRE(key.save(folder / "third" / security::identity_key_file));
+    auto now = read_calendar();
+    auto old = ca.issue(key.public_half(),
+                        {"third", security::role::member, security::rights::operate, 1h}, now - 2h);
+    REQUIRE(old);
+    REQUIRE(security::put_certificates(folder / "third", ca.own(), *old));
+    auto late = of(folder / "third");
+    late.join = {at(*first)};
+    CHECK_THAT(node::start(late).error().detail, ContainsSubstring("expired"));
+    late.token = first->invite().value();
+    auto renewed = node::start(late);
+    CHECK((renewed ? "" : renewed.error().detail) == ""s);
+  }
 }
 
 TEST_CASE("two nodes of one name hear of each other", "[node][join]") {

@@ -15,6 +15,8 @@
 #include "troupe/net/address.hpp"
 #include "troupe/net/datagram_socket.hpp"
 #include "troupe/net/endpoint.hpp"
+#include "troupe/net/socket.hpp"
+#include "troupe/testing/proxy.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -37,6 +39,71 @@ bool all_see_each_other(testing::cluster& c) {
         return false;
   return true;
 }
+
+/// Nodes with a host each, which reach each other through a network; the first one leads.
+class nodes_in_a_network {
+public:
+  explicit nodes_in_a_network(std::size_t count) {
+    for (std::size_t each = 0; each < count; ++each) {
+      auto host = host_of(each);
+      auto port = free_port(host);
+      node_options how;
+      how.name = "n" + std::to_string(each);
+      how.listen = {host, port};
+      how.advertise = network.open(host, how.listen).value();
+      how.links.insecure = true;
+      how.membership = cluster::swim_options::lan();
+      how.lost_after = 300ms;
+      if (each == 0)
+        first_ = *how.advertise;
+      else
+        how.join = {first_};
+      all.push_back(node::start(how).value());
+    }
+  }
+
+  static std::string host_of(std::size_t which) {
+    return "127.0.0." + std::to_string(which + 2);
+  }
+
+  /// Neither hears the other, and both know that their link is gone.
+  void separate(std::size_t one, std::size_t other) {
+    network.set_path(host_of(one), host_of(other), {.cut = true});
+    network.set_path(host_of(other), host_of(one), {.cut = true});
+    network.reset(host_of(one), host_of(other));
+  }
+
+  [[nodiscard]] bool see_each_other() {
+    for (auto& asked : all)
+      for (auto& whom : all)
+        if (asked.id() != whom.id() && sight(asked, whom.id()) != "alive")
+          return false;
+    return true;
+  }
+
+  /// How the registry shows a node.
+  [[nodiscard]] std::string status_of(std::size_t which) {
+    auto answer = all[0].registry().service().ask(
+      registry::get_record{registry::record_kind::node, "n" + std::to_string(which), {}}, 5s);
+    return answer && answer->found ? std::string{name_of(answer->found->status)} : "";
+  }
+
+  testing::proxy network;
+  std::vector<node> all;
+
+private:
+  /// For links, and for datagrams.
+  static std::uint16_t free_port(const std::string& host) {
+    for (;;) {
+      auto made = net::start_listen(net::resolve({host, 0}).value().front()).value();
+      auto where = net::local_endpoint(made);
+      if (net::datagram_socket::open(where))
+        return where.port();
+    }
+  }
+
+  net::address first_;
+};
 
 void quickly(std::size_t, node_options& how) {
   how.membership = cluster::swim_options::lan();
@@ -98,6 +165,25 @@ TEST_CASE("a node whose port is taken for datagrams says so", "[node][membership
   REQUIRE(!refused);
   CHECK(refused.error().code == errc::in_use);
   CHECK(refused.error().detail.find("datagrams (UDP)") != std::string::npos);
+}
+
+TEST_CASE("a node that only the leader cannot reach stays", "[node][membership]") {
+  nodes_in_a_network it{4};
+  REQUIRE(testing::comes_true([&] { return it.see_each_other() && it.status_of(2) == "active"; }));
+  it.separate(0, 2);
+  auto is_lost = [&] {
+    return sight(it.all[0], it.all[2].id()) == "dead" || it.status_of(2) == "disconnected";
+  };
+  CHECK(!testing::comes_true(is_lost, 3s)); // ten times lost_after
+  SECTION("and is lost once nobody reaches it") {
+    it.separate(1, 2);
+    it.separate(3, 2);
+    CHECK(testing::comes_true([&] {
+      return sight(it.all[0], it.all[2].id()) == "dead" && it.status_of(2) == "disconnected";
+    }));
+    it.network.heal();
+    CHECK(testing::comes_true([&] { return it.see_each_other() && it.status_of(2) == "active"; }));
+  }
 }
 
 TEST_CASE("a node appends how it sees the others to its membership log", "[node][membership]") {

@@ -46,6 +46,12 @@ struct table {
     hear(by, accusation{id(whom), when, id(by), is_dead});
   }
 
+  /// `by` suspects it, and it does not contradict in time.
+  void bury(const std::string& by, const std::string& whom, incarnation when) {
+    accuse(by, whom, when);
+    it.end_suspicions(now += 1min, out);
+  }
+
   /// Signs what it wants to say last; returns whether there was anything.
   bool sign() {
     auto wanted = take<membership::sign>();
@@ -90,6 +96,48 @@ TEST_CASE_METHOD(table, "an accusation counts against the incarnation that it na
   accuse("b", "a", {2, 2});
   CHECK(of("a").is == member_status::suspect);
   CHECK(take<membership::suspects>().size() == 1); // an opinion would help
+}
+
+TEST_CASE_METHOD(table,
+                 "nobody is dead on the word of others, who may lie or be cut off themselves",
+                 "[node][swim][membership]") {
+  for (auto* by : {"b", "c", "d", "self", "b"}) {
+    hear("b", accusation{id("a"), {1, 0}, id(by), true});
+    CHECK(of("a").is == member_status::suspect);
+  }
+  auto end = now + how.least_suspicion * how.period; // that they agree leaves it no more
+  it.end_suspicions(end - 1ns, out);
+  CHECK(of("a").is == member_status::suspect);
+  out.clear();
+  SECTION("it contradicts in time, and was never dead") {
+    hear("b", told_itself{Names::said("a", {1, 1})});
+    it.end_suspicions(end, out);
+    CHECK(of("a").is == member_status::alive);
+  }
+  SECTION("it does not, and is dead as this node sees it") {
+    it.end_suspicions(end, out);
+    auto shown = take<membership::shows>();
+    REQUIRE(shown.size() == 1);
+    CHECK(shown.front().is == member_status::dead);
+    CHECK(shown.front().by == id("self"));
+  }
+}
+
+TEST_CASE_METHOD(table, "what has an address that no host can have is not believed, signed or not",
+                 "[node][swim][membership]") {
+  std::string longest(max_member_address, 'x');
+  hear("b", told_itself{Names::said("a", {2, 0}, false, longest)});
+  CHECK(of("a").told.what.when == incarnation{2, 0});
+  hear("b", told_itself{Names::said("a", {3, 0}, false, longest + 'x')});
+  CHECK(of("a").told.what.when == incarnation{2, 0});
+  auto complaints = take<membership::complain>();
+  REQUIRE(complaints.size() == 1);
+  CHECK(complaints.front().of == id("b"));
+  it.introduce(now, {Names::key("e"), Names::said("e", {1, 0}, false, longest + 'x'), true}, out);
+  CHECK_FALSE(it.all().contains(id("e")));
+  CHECK(take<membership::complain>().size() == 1);
+  it.introduce(now, {Names::key("e"), Names::said("e", {1, 0}, false, longest), true}, out);
+  CHECK(it.all().contains(id("e")));
 }
 
 TEST_CASE_METHOD(table, "this node suspects only the life that it has pinged",
@@ -142,7 +190,7 @@ TEST_CASE_METHOD(table, "the last incarnation of all is no later than itself, an
   for (auto when : {incarnation{0, 0}, incarnation{1, 1}, incarnation{last_boot, 0}})
     hear("b", told_itself{Names::said("a", when)});
   CHECK(of("a").told.what.when == last);
-  accuse("b", "a", last, true);
+  bury("b", "a", last);
   CHECK(of("a").is == member_status::dead);
   hear("b", told_itself{Names::said("a", last)}); // nothing later
   CHECK(of("a").is == member_status::dead);
@@ -195,12 +243,12 @@ TEST_CASE("who says different things to different members is found out, and the 
 
 TEST_CASE_METHOD(table, "what is said of the receiver comes first in a mail to it",
                  "[node][swim][membership]") {
-  accuse("b", "a", {1, 0}, true);
+  bury("b", "a", {1, 0});
   hear("b", told_itself{Names::said("c", {2, 0})});
   swim_mail mail;
   it.add_rumours(*it.all().find(id("a")), mail);
   REQUIRE(mail.rumours.size() >= 2);
-  CHECK(mail.rumours.front() == rumour{accusation{id("a"), {1, 0}, id("b"), true}});
+  CHECK(mail.rumours.front() == rumour{accusation{id("a"), {1, 0}, id("self"), true}});
 }
 
 TEST_CASE_METHOD(table, "news has a deadline until it is told", "[node][swim][membership]") {
@@ -220,7 +268,7 @@ TEST_CASE_METHOD(table, "news has a deadline until it is told", "[node][swim][me
 
 TEST_CASE_METHOD(table, "the dead are forgotten with what is told of them",
                  "[node][swim][membership]") {
-  accuse("b", "a", {1, 0}, true);
+  bury("b", "a", {1, 0});
   CHECK(it.long_gone(now + how.keep_gone - 1ns).empty());
   REQUIRE(it.long_gone(now + how.keep_gone) == std::vector<node_id>{id("a")});
   it.forget(id("a"), out);

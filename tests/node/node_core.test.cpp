@@ -476,6 +476,7 @@ TEST_CASE_METHOD(one_node, "that a node has left is told, and logged by who lead
   auto left = only<node_core::node_left>();
   REQUIRE(left);
   CHECK(left->node == "n2");
+  CHECK(left->boot == 1);
   CHECK_FALSE(only<node_core::note>());
   step(node_core::lead{});
   hear({{change_kind::added, node_of("n2", "two")}, {change_kind::removed, node_of("n2", "two")}});

@@ -207,6 +207,12 @@ TEST_CASE("a card that its node has not signed makes nobody known", "[node][seal
     forged.of_offers = others.all[0]->key.sign(to_be_signed(forged.offers));
     expect_refusal(forged);
   }
+  SECTION("a certificate that leaves no room for other cards") {
+    auto padded = good;
+    padded.certificate.resize(8'193, ' ');
+    expect_refusal(padded);
+    good.certificate.resize(8'192, ' ');
+  }
   it.step(0, sealed_swim::met{good});
   CHECK(it.at(0).members().present() == 3);
   CHECK(it.at(0).card_of(others.id(0)) == good);
@@ -224,6 +230,13 @@ TEST_CASE("nobody gets what is for another member", "[node][sealed_swim]") {
     forged.said.by = thief.sign(to_be_signed(forged.said.what));
     forged.offers.node = good.offers.node;
     forged.of_offers = thief.sign(to_be_signed(forged.offers));
+    it.step(0, sealed_swim::met{forged});
+  }
+  SECTION("with its own key in the card that all have") {
+    auto forged = good;
+    forged.offers.offer = card_of(others, 0).offers.offer;
+    it.step(0, sealed_swim::met{forged});
+    forged.key = thief.public_half();
     it.step(0, sealed_swim::met{forged});
   }
   SECTION("with an offer for that in its own card") {

@@ -381,7 +381,7 @@ private:
   }
 
   random_source random_;
-  seats it_{"n1", raft::seat_id{1}, {}};
+  seats it_{"n1", raft::seat_id{1}, {}, 1};
   time_point now_{1h};
   std::map<std::string, other> nodes_;
   raft::replica_types::status group_;

@@ -716,6 +716,29 @@ TEST_CASE_METHOD(leader_of_three, "who has said that it leaves, and is back, sta
   CHECK(voters().size() == 3);
 }
 
+TEST_CASE_METHOD(leader_of_three,
+                 "that a node has left in an earlier life says nothing of this one",
+                 "[node][seats]") {
+  silent = {"n3"}; // n2 is needed
+  forget();
+  SECTION("heard while it was away") {
+    step(seats::link_down{"n2"});
+    step(seats::node_left{"n2", 7});
+    pass(1s);
+    link("n2", 0, 8);
+  }
+  SECTION("heard when it was back") {
+    link("n2", 0, 8);
+    step(seats::node_left{"n2", 7});
+  }
+  silent.clear();
+  pass(5s);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+  step(seats::node_left{"n2", GENERATE(boot_number{8}, 9)}); // it may rise over the same link
+  pass(5s);
+  CHECK(voters() == std::set<std::string>{"n1", "n3"});
+}
+
 TEST_CASE_METHOD(leader_of_three, "who waits for a change is answered after 30 seconds",
                  "[node][seats]") {
   link("n4");
@@ -1217,6 +1240,13 @@ TEST_CASE_METHOD(follower_of_two, "a seat is void by the word of who leads, over
   CHECK(is_refused());
   say_void(1, "n3");
   CHECK(first<seats::renew>());
+}
+
+TEST_CASE_METHOD(follower_of_two, "a node does not speak for the leader with a card of that",
+                 "[node][seats]") {
+  step(seats::exchanged{{"n3", seat_of("n2")}, seat_of("n1"), true, group.self, group.leader}, 1);
+  CHECK(end_of(1) == errc::bad_argument);
+  CHECK_FALSE(first<seats::renew>());
 }
 
 TEST_CASE_METHOD(follower_of_two, "a seat is given up at most every 10 seconds", "[node][seats]") {

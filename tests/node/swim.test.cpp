@@ -275,7 +275,7 @@ TEST_CASE_METHOD(among_others, "a suspect that contradicts in time is alive", "[
 
 TEST_CASE_METHOD(among_others, "the dead come back with what they say later, and only with that",
                  "[node][swim]") {
-  accuse("b", "a", true);
+  bury("b", "a");
   CHECK(state_of("a") == member_status::dead);
   CHECK(it().present() == 4);
   hear("b", {told_itself{said("a", {1, 0})}});
@@ -655,8 +655,8 @@ TEST_CASE("all that a member knows is told in pages, and says as much elsewhere"
   Member it{quiet()};
   std::vector<std::string> names{"a", "b", "c", "d", "e"};
   it.knows(names);
+  it.bury("a", "c");
   it.accuse("a", "b");
-  it.accuse("a", "c", true);
   it.hear("a", {told_itself{Member::said("d", {1, 0}, true)}});
   Member other{quiet()};
   other.knows(names);
@@ -676,7 +676,9 @@ TEST_CASE("all that a member knows is told in pages, and says as much elsewhere"
   }
   CHECK(told.size() == 6); // itself, too
   CHECK(pages == (limit == 100 ? 1 : pages));
-  for (auto& name : names)
+  CHECK(it.state_of("c") == member_status::dead);
+  CHECK(other.state_of("c") == member_status::suspect); // it waits for itself
+  for (auto& name : {"a", "b", "d", "e"})
     CHECK(other.state_of(name) == it.state_of(name));
 }
 
@@ -688,9 +690,11 @@ TEST_CASE("the dead are tried now and then, and compared with when they answer",
   it.silent.insert(Member::id("a"));
   it.accuse("a", "a"); // nobody accuses itself
   CHECK(it.state_of("a") == member_status::alive);
-  it.accuse("b", "a", true);
+  auto began = it.now;
+  it.bury("b", "a");
   CHECK(it.state_of("a") == member_status::dead);
-  it.pass(30s - 1ns);
+  it.out.clear();
+  it.pass(began + 30s - 1ns - it.now);
   auto to_a = [&] {
     auto all = it.sent<swim_ping>();
     std::erase_if(all, [](auto& each) { return each.first != Member::id("a"); });

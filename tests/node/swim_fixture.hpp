@@ -94,6 +94,13 @@ public:
     hear(by, {accusation{id(whom), when, id(by), is_dead}});
   }
 
+  /// `by` suspects it, and it does not contradict in time.
+  void bury(const std::string& by, const std::string& whom) {
+    accuse(by, whom);
+    while (state_of(whom) == member_status::suspect)
+      pass(std::chrono::milliseconds{10});
+  }
+
   // -- what it did -------------------------------------------------------------------------
 
   /// What it did lately, of one kind.

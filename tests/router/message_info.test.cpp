@@ -140,11 +140,12 @@ struct asked_router : test::live_system<caf::id_block::troupe_router> {
         [lines](const message_info& from, const std::string&) { lines->push(told(from)); });
     });
     started.push_back(made);
-    on(here,
-       [handle = caf::actor_cast<caf::strong_actor_ptr>(made), takes_info](router_state& state) {
-         state.places().put({"keeper", "n1", {"keeping"}, {"keepers"}});
-         return state.add_agent("keeper", handle, takes_info);
-       });
+    auto why = on(here, [handle = caf::actor_cast<caf::strong_actor_ptr>(made),
+                         takes_info](router_state& state) {
+      state.places().put({"keeper", "n1", {"keeping"}, {"keepers"}});
+      return state.add_agent("keeper", handle, takes_info);
+    });
+    REQUIRE(why.code == errc::none);
   }
 
   /// Who sent the next message to it.

@@ -1,4 +1,5 @@
 #include "troupe/security/admission.hpp"
+#include "support/file_limit.hpp"
 #include "support/secret_forms.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -9,13 +10,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <fstream>
 #include <iterator>
 #include <span>
 #include <string>
-
-#include <sys/resource.h>
 
 using namespace std::literals;
 using namespace troupe;
@@ -50,27 +48,6 @@ struct office {
   authority ca = authority::make(folder.path() / "ca", now).value();
   node_id node = id_of(key_pair::make().public_half());
   key_pair key = key_pair::make();
-};
-
-/// For its life no file of this process grows beyond `bytes`, as on a full disk.
-class file_limit {
-public:
-  explicit file_limit(rlim_t bytes) : signal_(std::signal(SIGXFSZ, SIG_IGN)) {
-    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
-    auto limited = before_;
-    limited.rlim_cur = bytes;
-    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limited) == 0);
-  }
-  ~file_limit() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, signal_);
-  }
-  file_limit(const file_limit&) = delete;
-  file_limit& operator=(const file_limit&) = delete;
-
-private:
-  rlimit before_{};
-  void (*signal_)(int);
 };
 
 std::string line_of(const join_token& token) {
@@ -181,7 +158,7 @@ TEST_CASE("that a token is used is on the disk before the certificate is there",
       REQUIRE(issue_entered(it.ca, book, key_pair::make().public_half(), {.name = "other"}, now));
   }
   {
-    file_limit full{std::filesystem::file_size(file)};
+    test::file_limit full{std::filesystem::file_size(file)};
     REQUIRE_FALSE(it.admit(it.request(token, it.key))); // no certificate without the register
   }
   auto other = it.admit(it.request(token, key_pair::make()));
@@ -331,7 +308,8 @@ TEST_CASE("neither the book of invitations nor a sentence has the secret of a to
   auto token = it.invite();
   auto line = line_of(token);
   auto secret = test::secret_forms::of_token(line);
-  CHECK(secret.are_in(line)); // it would be found
+  CHECK(secret.are_in(line));                                      // it would be found
+  CHECK_FALSE(secret.are_in(to_bytes(it.request(token, it.key)))); // all that is sent
   REQUIRE(it.admit(it.request(token, it.key)));
   std::ifstream in{it.folder.path() / "ca" / invitation_book::file_name};
   std::string text{std::istreambuf_iterator<char>{in}, {}};

@@ -5,9 +5,11 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "support/file_limit.hpp"
 #include "support/temporary_folder.hpp"
 #include "troupe/platform/calendar.hpp"
 
@@ -204,6 +206,27 @@ TEST_CASE("a certificate is in the register before anyone has it", "[security]")
   REQUIRE_FALSE(again);
   CHECK_THAT(again.error().detail, ContainsSubstring("was revoked"));
   CHECK(book->issued().size() == 2);
+}
+
+TEST_CASE("what the register of a CA cannot take is no certificate", "[security]") {
+  test::temporary_folder folder;
+  REQUIRE(make_own_authority(folder.path(), key_pair::make(), "n0", now));
+  auto ca = authority::load(folder / "ca");
+  REQUIRE(ca);
+  auto book = certificate_register::open(folder / "ca");
+  REQUIRE(book);
+  // A longer file than those of a key and certificates, for the limit to meet this one alone.
+  while (std::filesystem::file_size(folder / "ca" / certificate_register::file_name) < 8'192)
+    REQUIRE(issue_entered(*ca, *book, key_pair::make().public_half(), {.name = "other"}, now));
+  auto before = book->issued().size();
+  {
+    test::file_limit full{
+      std::filesystem::file_size(folder / "ca" / certificate_register::file_name)};
+    CHECK_FALSE(issue_into(folder / "n1", *ca, *book, {"n1", role::client, rights::read}, now));
+  }
+  CHECK(book->issued().size() == before);
+  CHECK_FALSE(std::filesystem::exists(folder / "n1" / identity_certificate_file));
+  CHECK(issue_into(folder / "n1", *ca, *book, {"n1", role::client, rights::read}, now));
 }
 
 } // namespace certificate_register_test

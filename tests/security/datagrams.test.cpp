@@ -332,6 +332,42 @@ TEST_CASE_METHOD(two_books, "so many questions are asked in a second", "[securit
   CHECK(ask(11));
 }
 
+TEST_CASE_METHOD(two_books, "so many datagrams of one peer are read in a second, whatever its life",
+                 "[security]") {
+  std::uint32_t read = 0;
+  auto send = [&](datagram_book& by) {
+    auto found = b.open(now, by.seal(b_id, "x").value());
+    read += std::holds_alternative<datagram_book::read>(found) ? 1 : 0;
+  };
+  for (std::uint32_t each = 0; each < datagram_book::max_of_one + 10; ++each)
+    send(a);
+  CHECK(read == datagram_book::max_of_one);
+  CHECK(b.counted().surplus == 10);
+  auto again = book_of(1, 13);
+  REQUIRE_FALSE(again.know(b_id, 1, b.offer()));
+  REQUIRE_FALSE(b.know(a_id, 2, again.offer()));
+  send(again);
+  CHECK(read == datagram_book::max_of_one);
+  auto other = datagram_book{filled_with<node_id>(3), key_agreement::make(), {}};
+  REQUIRE_FALSE(other.know(b_id, 1, b.offer()));
+  REQUIRE_FALSE(b.know(filled_with<node_id>(3), 1, other.offer()));
+  send(other); // which has sent none
+  CHECK(read == datagram_book::max_of_one + 1);
+  now += second;
+  send(again);
+  CHECK(read == datagram_book::max_of_one + 2);
+}
+
+TEST_CASE_METHOD(two_books, "a later life with the offer of an earlier one gets no number twice",
+                 "[security]") {
+  auto first = b.seal(a_id, "hello").value();
+  REQUIRE_FALSE(b.know(a_id, 2, a.offer()));
+  CHECK(b.knows(a_id, 2));
+  auto second_one = b.seal(a_id, "hello").value();
+  CHECK(datagram_header::read(first)->number != datagram_header::read(second_one)->number);
+  as<datagram_book::read>(a.open(now, second_one));
+}
+
 TEST_CASE("a book has so many peers, and those whose key is of no use", "[security]") {
   datagram_book it{filled_with<node_id>(1), key_agreement::make(), filled_with<boot_salt>(1), 2};
   auto other = key_agreement::make();

@@ -29,8 +29,8 @@ namespace troupe::cluster {
 ///   the services have moved; a later word ends the earlier search. What is bound stays bound until
 ///   there is something better, or its link ends.
 /// - A node that does not know the way is asked again until it does, or says that it knows no
-///   node that leads. One that has not said in time that it is there is passed over until other
-///   ways have failed for a while.
+///   node that leads; who only has news, again and again, is left for the next. One that has not
+///   said in time that it is there is passed over until other ways have failed for a while.
 /// - The first node that answers is the contact: while nothing is bound it says at once where the
 ///   services are, or why they are nowhere. That word counts once other nodes have been tried too:
 ///   the contact may be cut off from a majority that others reach.
@@ -554,9 +554,12 @@ private:
       return bind_there(from, what);
     auto there = way_to(what);
     tried(from.where);
-    if (there != from.where)
+    auto is_too_far = ++hops_ > max_hops;
+    if (is_too_far)
+      sign_ = {};
+    else if (there != from.where)
       sign_ = from; // it may soon know better, see again()
-    if (!there || there == from.where || there == silent_ || ++hops_ > max_hops)
+    if (!there || there == from.where || there == silent_ || is_too_far)
       return again(
         {errc::unreachable, to_string(from.where) + " does not know where the services are"});
     dial_for_search(*there);
@@ -911,7 +914,7 @@ private:
   /// Failures in turn, some 2 s, until a silent node is asked again.
   static constexpr std::uint32_t slow_after = 4;
   static constexpr std::uint32_t max_failures = 10; // the delay has reached its maximum by then
-  /// Nodes that show the way to others, without a pause between.
+  /// Answers that lead no further or to others, without a pause between.
   static constexpr std::size_t max_hops = 3;
 
   const finder_options options_;

@@ -32,6 +32,9 @@ namespace troupe::cluster {
 /// - What a node says of itself is signed and has an incarnation; the latest one counts.
 /// - An accusation counts against the incarnation that it names, and no other. Each member that
 ///   agrees shortens the time that a suspect has to contradict. After that it is dead.
+/// - Nobody is taken for dead on the word of others: that one of them does so counts like its
+///   suspicion. Here it differs from its sources, where one member that lies, or that was cut off
+///   itself, has the others give up a healthy node until that contradicts.
 /// - A node contradicts what is said of itself, with its next incarnation.
 /// - A stranger is asked about, at the member that spoke of it.
 ///
@@ -170,6 +173,8 @@ public:
     auto& said = what.what.what;
     if (said.node == own_.node() || id_of(what.key) != said.node)
       return;
+    if (said.address.size() > max_member_address)
+      return void(out.emplace_back(complain{said.node, std::string{address_too_long}}));
     // What was asked about because of a comparison, others know, too.
     auto is_news = strangers_.met(said.node).value_or(what.is_news);
     if (members_.contains(said.node))
@@ -314,6 +319,9 @@ public:
   }
 
 private:
+  static constexpr std::string_view address_too_long
+    = "tells of a member whose address is longer than any host name";
+
   // -- this node itself ------------------------------------------------------------------
 
   static void say(const std::optional<statement>& what, effects& out) {
@@ -362,6 +370,8 @@ private:
     auto is_other = !is_news && said.when == before.when && !before.leaves && said != before;
     if (!is_news && !is_other)
       return;
+    if (said.address.size() > max_member_address)
+      return void(out.emplace_back(complain{from, std::string{address_too_long}}));
     if (!is_signed(known.key, what.what))
       return void(out.emplace_back(complain{from, "passes on what the node has not signed"}));
     if (is_other)
@@ -381,19 +391,13 @@ private:
     if (what.when > known.when) // what it has said since is on its way, or is a lie
       return get_to_know(now, what.node, from, how, out);
     if (what.when == known.when && (what.by == own_.node() || members_.contains(what.by)))
-      accuse(now, what, out);
+      accuse(now, {what.node, what.when, what.by, false}, out); // it waits for itself
   }
 
   /// @pre it is a member, and that is the last incarnation of which it has said something
   void accuse(time_point now, const accusation& what, effects& out) {
     auto& found = *members_.find(what.node);
     auto& whom = found.second;
-    if (what.is_dead) {
-      if (!whom.is_here())
-        return;
-      become(now, found, member_status::dead, what.by, out);
-      return spread(now, what);
-    }
     if (whom.is == member_status::alive)
       become(now, found, member_status::suspect, what.by, out);
     else if (!whom.doubts || !whom.doubts->agree(what.by, options_))
@@ -411,14 +415,16 @@ private:
   }
 
   void declare_dead(time_point now, const node_id& who, effects& out) {
-    auto& whom = members_.at(who);
+    auto& found = *members_.find(who);
+    auto& whom = found.second;
     if (own_.leaves()) { // who goes judges nobody
       suspected_.erase({whom.dead_at, who});
       whom.dead_at = now + options_.period;
       suspected_.emplace(whom.dead_at, who);
       return;
     }
-    accuse(now, {who, whom.told.what.when, own_.node(), true}, out);
+    become(now, found, member_status::dead, own_.node(), out);
+    spread(now, accusation_of(found));
   }
 
   void become(time_point now, known_members::value_type& who, member_status is, const node_id& by,

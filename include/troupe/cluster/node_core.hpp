@@ -135,9 +135,10 @@ public:
     registry::record what;
   };
 
-  /// It has taken its record back.
+  /// It has taken its record of that boot back.
   struct node_left {
     std::string node;
+    boot_number boot = 0;
   };
 
   /// Tell the new registry of this node this, in pages, then these verdicts.
@@ -446,7 +447,7 @@ private:
     auto has_left = news.kind == registry::change_kind::removed;
     nodes_->remove(value.key.owner);
     if (has_left) {
-      out_->push_back(node_left{value.key.owner});
+      out_->push_back(node_left{value.key.owner, value.boot});
       if (leads_)
         out_->push_back(note{"node " + value.key.name + " has left"});
       judge(liveness::left{value.key.owner});

@@ -187,6 +187,10 @@ public:
   }
 
 private:
+  /// Bytes in PEM, many times those of a certificate with an Ed25519 key: who reads some tens of
+  /// cards at once has to have room for all of them.
+  static constexpr std::size_t max_certificate = 8'192;
+
   template <class Event>
   requires std::constructible_from<swim::event, Event>
   void handle(Event& what) {
@@ -241,7 +245,11 @@ private:
     auto& node = card.said.what.node;
     auto is_whole = id_of(card.key) == node && card.offers.node == node
                     && card.offers.boot == card.said.what.when.boot;
-    if (!is_whole || !is_signed(card)) {
+    if (card.certificate.size() > max_certificate) {
+      out_->push_back(swim::complain{node, "has a card with a certificate that is too large"});
+      return;
+    }
+    if (!is_whole || !(is_kept(card) || is_signed(card))) {
       out_->push_back(swim::complain{node, "has a card that it has not signed"});
       return;
     }
@@ -250,6 +258,13 @@ private:
     swim_.step(now_, 0, swim::introduced{card.key, card.said, what.is_news}, made);
     keep(std::move(card));
     pass_on(made);
+  }
+
+  /// Whether its offer has been found to be signed before.
+  [[nodiscard]] bool is_kept(const member_card& card) const {
+    auto kept = cards_.find(card.offers.node);
+    return kept != cards_.end() && kept->second.key == card.key
+           && kept->second.offers == card.offers;
   }
 
   [[nodiscard]] bool is_signed(const member_card& card) const {

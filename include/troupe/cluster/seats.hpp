@@ -333,8 +333,11 @@ private:
   }
 
   void handle(request_id, const node_left& what) {
+    auto linked = cards_.boot_of(what.node);
+    if (what.boot != 0 && what.boot < linked)
+      return; // it has started again since
     if (role_ == raft::role::leader && cards_.seat_of(what.node)) {
-      wishes_.depart(what.node, cards_.boot_of(what.node), now_);
+      wishes_.depart(what.node, std::max(what.boot, linked), now_);
       review();
     }
     cards_.forget_name(what.node);
@@ -473,11 +476,15 @@ private:
   ///
   /// The leader takes the seat away first, so this node may hear of no leader by then, nor after a
   /// restart. Then the word of any node counts that it is linked to: what a seat has lost stays
-  /// lost, whoever leads. An old log may not have the leader among the members, so its card counts.
+  /// lost, whoever leads. An old log may not have the leader among the members, so its card counts,
+  /// but for one with the seat of another member.
   void give_up_seat(request_id id, const exchanged& what) {
     if (what.forgotten != self_)
       return emit(show_card{id}); // it has another one by now
-    auto is_heard = what.leader == raft::seat_id{} || what.leader == what.theirs.seat;
+    auto& theirs = what.theirs;
+    auto leads = what.leader == theirs.seat
+                 && !seat_cards::is_of_another(theirs.seat, theirs.node, cards_.members());
+    auto is_heard = what.leader == raft::seat_id{} || leads;
     if (!what.is_proven || !is_heard || !cards_.is_linked(what.theirs.node))
       return emit(refuse{id,
                          {errc::bad_argument,

@@ -109,9 +109,10 @@ struct seats_types {
     std::string address;
   };
 
-  /// It has taken back what it said: it leaves the cluster.
+  /// It has taken back what it said in that boot: it leaves the cluster. Zero: unknown.
   struct node_left {
     std::string node;
+    boot_number boot = 0;
   };
 
   /// What a node says of its seat. `is_reachable`: with the actor that takes messages for it.

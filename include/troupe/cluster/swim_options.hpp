@@ -53,6 +53,11 @@ struct swim_options {
   /// comparison.
   std::size_t max_strangers = 1'000;
 
+  /// The default: for nodes anywhere.
+  static swim_options wan() {
+    return {};
+  }
+
   /// For nodes of one room.
   static swim_options lan() {
     swim_options made;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -51,12 +52,16 @@ constexpr std::string_view name_of(member_status state) noexcept {
   return "unknown";
 }
 
+/// The longest address that a member may have, in bytes: a host name of DNS, brackets and a port. A
+/// page of rumours is of no use if it is larger than what the other side reads.
+inline constexpr std::size_t max_member_address = 253 + 2 + 6;
+
 /// What a node says of itself.
 struct statement {
   node_id node{};
   incarnation when{};
   bool leaves = false;
-  /// Where datagrams reach it: "host:port".
+  /// Where datagrams reach it: "host:port". At most max_member_address.
   std::string address{};
 
   friend bool operator==(const statement&, const statement&) = default;

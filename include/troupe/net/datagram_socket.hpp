@@ -88,10 +88,14 @@ public:
     return outcome::sent;
   }
 
-  /// The next one; nothing: there is none now.
+  /// Those that receive() drops at once: else who sends too large ones without end would keep the
+  /// caller.
+  static constexpr int max_dropped = 32;
+
+  /// The next one; nothing: there is none now, or max_dropped were of no use; poll again.
   [[nodiscard]] std::optional<arrival> receive() {
     std::array<char, max_size + 1> buffer; // filled below
-    for (;;) {
+    for (auto rest = max_dropped; rest > 0; --rest) {
       sockaddr_storage from{};
       socklen_t size = sizeof(from);
       auto count = ::recvfrom(socket_.get(), buffer.data(), buffer.size(), 0,
@@ -107,6 +111,7 @@ public:
       return arrival{endpoint{reinterpret_cast<const sockaddr*>(&from), size},
                      std::string{buffer.data(), static_cast<std::size_t>(count)}};
     }
+    return std::nullopt;
   }
 
 private:

@@ -96,8 +96,8 @@ public:
         state.node_is(node, called, address);
       });
     };
-    member.node_left = [this](const std::string& node) {
-      seat_->run([node](voters_state& state) { state.node_left(node); });
+    member.node_left = [this](const std::string& node, boot_number boot) {
+      seat_->run([node, boot](voters_state& state) { state.node_left(node, boot); });
     };
   }
 

@@ -74,7 +74,8 @@ struct member_setup {
   std::function<void(const std::string& node)> unlinked = [](const std::string&) {};
   /// What the registry says of a node: where it is, or that it has left.
   std::function<void(const registry::record&)> node_is = [](const registry::record&) {};
-  std::function<void(const std::string& node)> node_left = [](const std::string&) {};
+  std::function<void(const std::string& node, boot_number)> node_left
+    = [](const std::string&, boot_number) {};
   /// The services have heard of a later life of this node: keep this boot, then call go_on_as().
   std::function<void(boot_number)> risen = [](boot_number) {};
 };
@@ -398,7 +399,7 @@ private:
   }
 
   void perform(const node_core::node_left& what) {
-    setup_.node_left(what.node);
+    setup_.node_left(what.node, what.boot);
   }
 
   void perform(const node_core::caught_up&) {

@@ -23,6 +23,7 @@
 #include "troupe/cluster/sealed_swim.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/codec.hpp"
 #include "troupe/core/ids.hpp"
@@ -66,7 +67,7 @@ public:
   static inline const char* name = membership_name;
 
   membership_keeper(caf::event_based_actor* self, membership_setup setup)
-    : self_(self), setup_(std::move(setup)) {}
+    : self_(self), setup_(std::move(setup)), timers_(self) {}
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
@@ -134,6 +135,7 @@ public:
 
   /// Another list of revoked certificates applies.
   void look_at_certificates() {
+    admitted_.clear();
     if (thread_ == nullptr)
       return;
     thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}](const sealed_swim& it) {
@@ -186,9 +188,13 @@ private:
   static constexpr std::size_t max_page = 250;
   /// Of one comparison; the rest waits for the next one.
   static constexpr std::size_t max_pages = 200;
+  /// Certificates that need not be looked at again.
+  static constexpr std::size_t max_admitted = 10'000;
   /// What reading a message may take.
   static constexpr std::size_t max_answer = std::size_t{1} << 20U;
   static constexpr duration answer_within = std::chrono::seconds{4};
+  /// How long cards to ask for are collected: where many start at once, their joining comes first.
+  static constexpr duration gather_for = std::chrono::milliseconds{500};
 
   struct linked {
     net::link_ptr which;
@@ -197,9 +203,11 @@ private:
   };
 
   /// What a node is asked for: cards of others.
-  struct asked {
+  struct question {
     std::set<node_id> about;
     bool is_under_way = false;
+    /// It will be soon.
+    bool is_due = false;
   };
 
   using handle_taker = std::function<void(const caf::strong_actor_ptr&)>;
@@ -230,13 +238,26 @@ private:
   /// Whether the node of the card may be a member.
   bool meet(member_card card, bool is_news) {
     auto& node = card.said.what.node;
-    if (setup_.credentials)
-      if (auto may = setup_.credentials->admit(card.certificate, node); !may) {
-        setup_.log.complain("a member is not taken in", brief(node) + ": " + may.error().detail);
-        return false;
-      }
+    if (auto why = refuse(node, card.certificate)) {
+      setup_.log.complain("a member is not taken in", brief(node) + ": " + why.detail);
+      return false;
+    }
     step(sealed_swim::met{std::move(card), is_news});
     return true;
+  }
+
+  /// By the list of revoked certificates that applies now.
+  problem refuse(const node_id& node, const std::string& certificate) {
+    auto found = admitted_.find(node);
+    if (!setup_.credentials || (found != admitted_.end() && found->second == certificate))
+      return {};
+    auto may = setup_.credentials->admit(certificate, node);
+    if (!may)
+      return may.error();
+    if (admitted_.size() >= max_admitted)
+      admitted_.clear();
+    admitted_.insert_or_assign(node, certificate);
+    return {};
   }
 
   // -- what others ask -------------------------------------------------------------------
@@ -350,8 +371,13 @@ private:
   void carry_out(const swim::ask& what) {
     auto is_linked = links_.contains(what.from) || links_.empty();
     auto whom = is_linked ? what.from : links_.begin()->first;
-    asks_[whom].about.insert(what.whom);
-    ask_for_cards(whom);
+    auto& asked = asks_[whom];
+    asked.about.insert(what.whom);
+    if (!std::exchange(asked.is_due, true))
+      timers_.after(gather_for, [this, whom] {
+        asks_[whom].is_due = false;
+        ask_for_cards(whom);
+      });
     if (whom != what.from && whom != what.whom)
       second_choice_[what.whom] = what.from;
   }
@@ -361,7 +387,8 @@ private:
     if (each.is_under_way)
       return;
     if (each.about.empty()) {
-      asks_.erase(whom);
+      if (!each.is_due)
+        asks_.erase(whom);
       return;
     }
     each.is_under_way = true;
@@ -443,6 +470,7 @@ private:
 
   void carry_out(const swim::forgot& what) {
     second_choice_.erase(what.who);
+    admitted_.erase(what.who);
   }
 
   void carry_out(const swim::no_datagrams& what) {
@@ -462,11 +490,14 @@ private:
 
   caf::event_based_actor* self_;
   membership_setup setup_;
+  timer_queue<caf::event_based_actor> timers_;
   swim_thread* thread_ = nullptr;
   std::map<node_id, linked> links_;
-  std::map<node_id, asked> asks_;
+  std::map<node_id, question> asks_;
   /// Who spoke of a node, if somebody else is asked for its card first.
   std::map<node_id, node_id> second_choice_;
+  /// The certificates of members that count.
+  std::map<node_id, std::string> admitted_;
 };
 
 } // namespace troupe::cluster

@@ -158,8 +158,8 @@ public:
     seats_.step(seats::node_is{node, called, address});
   }
 
-  void node_left(const std::string& node) {
-    seats_.step(seats::node_left{node});
+  void node_left(const std::string& node, boot_number boot) {
+    seats_.step(seats::node_left{node, boot});
   }
 
   /// Calls `then` with what this node knows of the group, whoever leads: also what callers are to

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +35,9 @@ class datagram_book {
 public:
   /// Questions of strangers that are answered in a second.
   static constexpr std::uint32_t max_questions = 10;
+  /// Datagrams of one peer that are read in a second: many times what a member sends, and few
+  /// enough that one that sends without end does not keep this node from the others.
+  static constexpr std::uint32_t max_of_one = 200;
   /// How often a peer may say that it cannot read what this node sends it.
   static constexpr duration complain_every = std::chrono::seconds{1};
 
@@ -59,11 +63,13 @@ public:
 
   using arrival = std::variant<nothing, read, question, unread>;
 
-  /// Datagrams that were dropped: of strangers, changed or repeated, of no form of ours.
+  /// Datagrams that were dropped: of strangers, changed or repeated, of no form of ours, too many
+  /// of one peer.
   struct counts {
     std::uint64_t strange = 0;
     std::uint64_t damaged = 0;
     std::uint64_t foreign = 0;
+    std::uint64_t surplus = 0;
   };
 
   datagram_book(const node_id& self, key_agreement own, const boot_salt& salt,
@@ -85,11 +91,13 @@ public:
                                        + " nodes to write datagrams to; this one is left out"};
       found = peers_.emplace(peer, entry{}).first;
       hints_.emplace(datagram_header::hint_of(peer), peer);
-    } else if (boot < found->second.boot
-               || (boot == found->second.boot && what == found->second.offer)) {
+    } else if (boot < found->second.boot || what == found->second.offer) {
+      // Under the key of an offer that is known, numbers have been used.
+      found->second.boot = std::max(found->second.boot, boot);
       return {};
     }
-    found->second = {boot, what, std::nullopt, false, found->second.complained};
+    auto& known = found->second;
+    known = {boot, what, std::nullopt, false, known.complained, known.read_lately};
     return {};
   }
 
@@ -141,6 +149,26 @@ public:
   }
 
 private:
+  /// How much there was since the second began that the first of it began.
+  class in_one_second {
+  public:
+    /// Returns whether there were fewer than `most` before.
+    bool take(time_point now, std::uint32_t most) {
+      if (!since_ || now - *since_ >= std::chrono::seconds{1}) {
+        since_ = now;
+        count_ = 0;
+      }
+      if (count_ == most)
+        return false;
+      ++count_;
+      return true;
+    }
+
+  private:
+    std::optional<time_point> since_;
+    std::uint32_t count_ = 0;
+  };
+
   struct entry {
     boot_number boot = 0;
     datagram_offer offer{};
@@ -148,6 +176,7 @@ private:
     std::optional<datagram_session> session{};
     bool is_useless = false;
     std::optional<time_point> complained{};
+    in_one_second read_lately{};
   };
 
   static constexpr char question_format = 2;
@@ -178,9 +207,13 @@ private:
       auto* session = session_of(*peers_.find(each->second));
       if (session == nullptr || session->key_of_peer() != header.key)
         continue;
-      if (auto found = session->open(datagram))
+      auto found = session->open(datagram);
+      if (!found)
+        ++counts_.damaged;
+      else if (!peers_.at(each->second).read_lately.take(now, max_of_one))
+        ++counts_.surplus;
+      else
         return read{each->second, *std::move(found)};
-      ++counts_.damaged;
       return nothing{};
     }
     ++counts_.strange;
@@ -188,13 +221,8 @@ private:
   }
 
   arrival ask(time_point now, std::uint64_t key) {
-    if (!asking_since_ || now - *asking_since_ >= std::chrono::seconds{1}) {
-      asking_since_ = now;
-      asked_ = 0;
-    }
-    if (asked_ == max_questions)
+    if (!asked_lately_.take(now, max_questions))
       return nothing{};
-    ++asked_;
     auto made = datagram_header{datagram_header::hint_of(self_), key, 0}.to_bytes();
     made.resize(question_size);
     made.front() = question_format;
@@ -228,8 +256,7 @@ private:
   peers peers_;
   /// Two ids may begin alike.
   std::multimap<std::uint64_t, node_id> hints_;
-  std::optional<time_point> asking_since_;
-  std::uint32_t asked_ = 0;
+  in_one_second asked_lately_;
   counts counts_;
 };
 

@@ -38,7 +38,8 @@ struct swim_report {
 };
 
 /// Members come, are killed, stopped and cut off, leave, and start again; some lie. What a member
-/// shows of another is never older than what it showed before, and has been said by the other. Some
+/// shows of another is never older than what it showed before, and has been said by the other; and
+/// it takes nobody for dead on the word of others. Some
 /// time after the last fault all show each other alive; who is killed then is soon shown dead by
 /// all, who leaves never is; and what one says of itself soon all know.
 class swim_scenario {
@@ -147,6 +148,8 @@ private:
     if (what.is != cluster::member_status::dead)
       return;
     ++deaths_;
+    if (what.by != node_of(who))
+      all.broken(name_of(who) + " shows " + name_of(place) + " dead on the word of another");
     if (place == leaver_)
       all.broken(name_of(who) + " shows " + name_of(place) + " dead, which has left");
   }
