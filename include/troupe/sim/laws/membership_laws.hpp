@@ -75,7 +75,7 @@ struct membership_bounds {
 /// members that are forgotten because they were gone for swim_options::keep_gone.
 class membership_laws {
 public:
-  static constexpr std::size_t max_nodes = 1'000;
+  static constexpr std::size_t max_nodes = 200;
 
   explicit membership_laws(const membership_bounds& bounds) : bounds_(bounds) {}
 
