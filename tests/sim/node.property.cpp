@@ -16,20 +16,24 @@ sim::scenario_options with_seed(std::uint64_t seed) {
 
 } // namespace
 
-TEST_CASE("some time after the last fault nodes show what the others say, and each name has one "
-          "holder",
+TEST_CASE("some time after the last fault nodes see each other and show what the others say, and "
+          "each name has one holder",
           "[property]") {
   std::uint64_t answers = 0;
   std::uint64_t given_up = 0;
   std::uint64_t freed = 0;
   std::uint64_t rises = 0;
   std::uint64_t healed = 0;
+  std::uint64_t deaths = 0;
+  std::uint64_t outlived_links = 0;
   test::for_each_world<sim::node_scenario>(with_seed, [&](auto& world, auto& found) {
     answers += found.answers;
     given_up += world.record().given_up;
     freed += world.record().names_freed;
     rises += world.record().rises;
     healed += world.record().healed;
+    deaths += world.record().deaths;
+    outlived_links += world.record().outlived_links;
   });
   CHECK(answers > 50);
   if (test::given_seed())
@@ -38,6 +42,8 @@ TEST_CASE("some time after the last fault nodes show what the others say, and ea
   CHECK(freed > 10);
   CHECK(rises > 0);
   CHECK(healed > 5);
+  CHECK(deaths > 10);
+  CHECK(outlived_links > 10); // or links would decide
 }
 
 TEST_CASE("one seed of the node scenario is one run", "[property]") {

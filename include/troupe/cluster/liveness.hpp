@@ -394,6 +394,8 @@ private:
       return; // of an earlier life than the present link
     auto& each = found->second;
     each.linked.reset();
+    if (planted_flaw == flaw::link_decides)
+      each.member.reset();
     if (each.member)
       return; // it does not depend on this link
     if (is_loss(each)) {
@@ -413,6 +415,8 @@ private:
 
   void handle(request_id, const seen& what) {
     auto is_there = what.is == member_status::alive || what.is == member_status::suspect;
+    if (what.is == member_status::suspect && planted_flaw == flaw::suspect_lost)
+      return see_gone({what.node, what.boot, member_status::dead});
     return is_there ? see_there(what) : see_gone(what);
   }
 
@@ -440,7 +444,7 @@ private:
     if (each.linked && (!is_dead || *each.linked > what.boot))
       return;
     each.linked.reset();
-    if (before && is_loss(each))
+    if (before && is_loss(each) && (is_dead || planted_flaw != flaw::stop_forgiven))
       await(what.node, each, *before);
     if (is_dead && each.lost_at)
       hasten(what.node, each);

@@ -151,9 +151,15 @@ enum class flaw : std::uint8_t {
   handover_drops,
   /// A host carries out commands in a session that another identity has opened.
   foreign_session_used,
+  /// A node is given up that the members show alive, as its link to the leader has ended.
+  link_decides,
+  /// A node is given up that the members suspect.
+  suspect_lost,
+  /// A node that has stopped keeps its worker.
+  stop_forgiven,
 };
 
-inline constexpr std::array<std::string_view, 69> flaw_names{"none",
+inline constexpr std::array<std::string_view, 72> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -221,7 +227,10 @@ inline constexpr std::array<std::string_view, 69> flaw_names{"none",
                                                              "hand_over_repeated",
                                                              "names_not_swept",
                                                              "handover_drops",
-                                                             "foreign_session_used"};
+                                                             "foreign_session_used",
+                                                             "link_decides",
+                                                             "suspect_lost",
+                                                             "stop_forgiven"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

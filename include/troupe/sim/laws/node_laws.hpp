@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -14,6 +15,8 @@
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
 #include "troupe/cluster/registry_copy.hpp"
+#include "troupe/cluster/swim.hpp"
+#include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/record_table.hpp"
@@ -24,12 +27,14 @@ namespace troupe::sim {
 
 /// Checks by its events and effects whom a node gives up while it leads:
 ///
-/// - a node is given up only if its link was away for lost_after, or if it was known to the leader
-///   at its beginning, or shown to it later, or has a name and no data folder, and was not linked
-///   for that long; and it is given up then;
-/// - never a later boot than the one whose link was lost, unless the registry knows it and it is
-///   not linked for that long, either: then it is given up, too;
-/// - a node that is linked is not judged to be disconnected.
+/// - a node is there while it is linked, or the members show it alive, or suspect it;
+/// - it is given up at once if the members show that life of it dead, or a later one;
+/// - else it is given up if it was not there for lost_after, unless it has left: because it has
+///   stopped; because its link has ended and it is no member; because it was known to the leader at
+///   its beginning, or shown to it later, or has a name and no data folder. It is given up then;
+/// - never a later boot than the one that was there, unless the registry knows it and it is not
+///   there for that long, either: then it is given up, too;
+/// - a node that is there is not judged to be disconnected.
 class judge_laws {
 public:
   using machine = cluster::node_core;
@@ -45,7 +50,7 @@ public:
         leaving_.clear();
         node.copy().for_each([&](const registry::record_view& each) {
           auto& owner = each.value.key.owner;
-          if (owner != node.id() && !links_.contains(owner))
+          if (owner != node.id() && !there(owner))
             awaited_[owner] = {now + lost_after_, each.value.boot};
         });
       },
@@ -57,16 +62,21 @@ public:
       [&](const cluster::liveness::link_up& each) {
         auto& latest = links_[each.node];
         latest = std::max(latest, each.boot);
-        awaited_.erase(each.node);
-        leaving_.erase(each.node);
+        come(each.node);
       },
       [&](const cluster::liveness::link_down& each) {
         auto linked = links_.find(each.node);
         if (linked == links_.end() || linked->second > each.boot)
           return; // the link of an earlier life
         links_.erase(linked);
-        if (leaving_.erase(each.node) == 0 && leads_)
-          awaited_[each.node] = {now + lost_after_, each.boot};
+        if (!members_.contains(each.node))
+          go(now, each.node, each.boot);
+      },
+      [&](const cluster::liveness::seen& each) {
+        if (each.is == cluster::member_status::alive || each.is == cluster::member_status::suspect)
+          see_there(each);
+        else
+          see_gone(now, each);
       },
       [&](const machine::told& each) {
         for (auto& change : each.news.changes)
@@ -91,9 +101,7 @@ public:
       [&](const cluster::liveness::give_up& each) {
         auto found = awaited_.find(each.node);
         if (found == awaited_.end() || found->second.first > now)
-          return broken(
-            "gives node " + each.node + " up, whose link "
-            + (links_.contains(each.node) ? "is there" : "was not away for lost_after"));
+          return broken("gives node " + each.node + " up, " + why_not(each.node));
         if (each.boot > found->second.second)
           broken("gives boot " + std::to_string(each.boot) + " of node " + each.node
                  + " up, where boot " + std::to_string(found->second.second) + " was lost");
@@ -101,9 +109,8 @@ public:
         awaited_.erase(found);
       },
       [&](const cluster::liveness::judge& each) {
-        if (each.what.liveness == registry::record_status::disconnected
-            && links_.contains(each.what.owner))
-          broken("judges node " + each.what.owner + " to be lost, which is linked");
+        if (each.what.liveness == registry::record_status::disconnected && there(each.what.owner))
+          broken("judges node " + each.what.owner + " to be lost, which is there");
         else if (each.what.liveness == registry::record_status::disconnected
                  && given_up_[each.what.owner] < each.what.boot)
           await(now, each.what.owner, each.what.boot);
@@ -118,7 +125,7 @@ public:
   void ticked(time_point now) {
     for (auto& [node, due] : std::map{awaited_})
       if (due.first <= now) {
-        broken("keeps the worker of node " + node + ", whose link is away for lost_after");
+        broken("keeps the worker of node " + node + ", which is dead or away for lost_after");
         awaited_.erase(node);
       }
   }
@@ -128,6 +135,61 @@ public:
   }
 
 private:
+  /// The latest boot that is there.
+  [[nodiscard]] std::optional<boot_number> there(const std::string& node) const {
+    std::optional<boot_number> latest;
+    for (auto* each : {&links_, &members_})
+      if (auto found = each->find(node); found != each->end())
+        latest = std::max(latest, std::optional{found->second});
+    return latest;
+  }
+
+  [[nodiscard]] std::string why_not(const std::string& node) const {
+    return members_.contains(node) ? "which the members do not show dead"
+           : links_.contains(node) ? "whose link is there"
+                                   : "which was not away for lost_after";
+  }
+
+  void come(const std::string& node) {
+    awaited_.erase(node);
+    leaving_.erase(node);
+  }
+
+  /// It was there, and is there no more.
+  void go(time_point now, const std::string& node, boot_number boot) {
+    if (leaving_.erase(node) == 0 && leads_)
+      awaited_[node] = {now + lost_after_, boot};
+  }
+
+  void see_there(const cluster::liveness::seen& what) {
+    auto before = there(what.node);
+    auto& latest = members_[what.node];
+    latest = std::max(latest, what.boot);
+    if (there(what.node) > before)
+      come(what.node);
+  }
+
+  /// A link does not outlive that life of the node, and one that stops ends it.
+  void see_gone(time_point now, const cluster::liveness::seen& what) {
+    auto before = there(what.node);
+    auto member = members_.find(what.node);
+    if (member != members_.end() && member->second > what.boot)
+      return;
+    if (member != members_.end())
+      members_.erase(member);
+    auto is_dead = what.is == cluster::member_status::dead;
+    auto linked = links_.find(what.node);
+    if (linked != links_.end() && (!is_dead || linked->second > what.boot))
+      return;
+    if (linked != links_.end())
+      links_.erase(linked);
+    if (before)
+      go(now, what.node, *before);
+    auto awaited = awaited_.find(what.node);
+    if (is_dead && awaited != awaited_.end() && awaited->second.second <= what.boot)
+      awaited->second.first = now;
+  }
+
   void follow(time_point now, const registry::change& news) {
     auto& node = news.what.value.key.owner;
     if (news.kind == registry::change_kind::removed) {
@@ -140,7 +202,7 @@ private:
   }
 
   void await(time_point now, const std::string& node, boot_number boot) {
-    if (!links_.contains(node))
+    if (!there(node))
       awaited_.try_emplace(node, now + lost_after_, boot);
   }
 
@@ -148,7 +210,7 @@ private:
     if (!leads_)
       return;
     awaited_.erase(node);
-    if (links_.contains(node))
+    if (there(node))
       leaving_.insert(node);
   }
 
@@ -159,6 +221,8 @@ private:
   duration lost_after_;
   bool leads_ = false;
   std::map<std::string, boot_number> links_;
+  /// As the members show them.
+  std::map<std::string, boot_number> members_;
   std::map<std::string, std::pair<time_point, boot_number>> awaited_;
   std::set<std::string> leaving_;
   std::map<std::string, boot_number> given_up_;
@@ -172,6 +236,8 @@ struct node_sight {
   const cluster::registry_copy* copy = nullptr;
   /// Names that were claimed, whose agents get messages.
   const std::set<std::string>* receivers = nullptr;
+  /// Whom it shows as members.
+  const cluster::swim* members = nullptr;
   /// It has had its boot in an earlier life, too, whose words may be taken for its.
   bool is_twin = false;
 };
@@ -220,6 +286,25 @@ void check_copies(const node_sights& nodes, Broken broken) {
                   .found)
           broken("node " + id + " does not show " + to_text(said.key));
   }
+}
+
+/// Checks, some time after the last fault, that all nodes show each other alive. Members know a
+/// node by the boot that it has started with: one whose disk was put back is dead to those that
+/// know a later one, until it starts again.
+template <class Broken>
+void check_members(const node_sights& nodes, Broken broken) {
+  for (auto& [id, node] : nodes)
+    for (auto& [of, other] : nodes) {
+      if (of == id || node.is_twin || other.is_twin)
+        continue;
+      auto& own = other.members->own();
+      auto known = own ? node.members->find(own->what.node) : std::nullopt;
+      if (!known || known->state != cluster::member_status::alive
+          || known->when.boot != own->what.when.boot)
+        broken("node " + id + " shows node " + of + ' '
+               + (known ? std::string{name_of(known->state)} : "not at all")
+               + ", which is there as member");
+    }
 }
 
 /// Checks at any time that no agent gets messages under a name that another node has claimed later,

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/cluster/swim_types.hpp"
 #include "troupe/sim/laws/node_laws.hpp"
 #include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/world/node_process.hpp"
@@ -14,12 +15,15 @@
 
 namespace troupe::sim {
 
-/// Whole nodes join, are killed, paused and partitioned, leave, and start again with their disk,
-/// with an older copy of it, or without it. The lead moves between them; agents with names that one
-/// node at a time may have, and others, are added and removed on all sides, fall ill and get well.
-/// Some time after the last fault each node shows what the others say, each name has one holder,
-/// and nobody who is gone has a worker or, without a data folder, a name. See node_process for what
-/// is simpler than in a real cluster.
+/// Whole nodes join, are killed, paused and partitioned, stop, leave, and start again with their
+/// disk, with an older copy of it, or without it; now and then one is cut off from the leader
+/// alone. The lead moves between them; agents with names that one node at a time may have, and
+/// others, are added and removed on all sides, fall ill and get well. Some time after the last
+/// fault all nodes show each other alive, each shows what the others say, each name has one holder,
+/// and nobody who is gone has a worker or, without a data folder, a name. Then a node that the
+/// leader alone cannot reach keeps its worker; one that is killed or hangs is soon given up; one
+/// that leaves is called dead by nobody. See node_process for what is simpler than in a real
+/// cluster.
 class node_scenario {
 public:
   explicit node_scenario(const scenario_options& how)
@@ -41,8 +45,13 @@ public:
     world_.every(std::chrono::seconds{6}, [this] { // for longer than a node may be away
       world_.isolate(world_.any(), std::chrono::seconds{3}, std::chrono::seconds{9});
     });
+    world_.every(std::chrono::seconds{6}, [this] {
+      world_.cut_between(world_.any(), leader(), std::chrono::seconds{2}, std::chrono::seconds{6});
+    });
     world_.run_until(span_);
     settle();
+    cut_from_leader();
+    end_one();
     auto& what = world_.setting();
     return {what.found.violations, world_.trace(), world_.events(), what.answers};
   }
@@ -117,17 +126,19 @@ private:
     world_.restart(which, std::chrono::milliseconds{500}, std::chrono::seconds{6});
   }
 
-  /// A node leaves, or is killed and comes back with another disk.
+  /// A node leaves, or stops, or is killed and comes back with another disk.
   void replace() {
     auto which = world_.any();
     auto* node = world_.at(which);
     if (node == nullptr || node->is_leaving())
       return;
-    auto choice = world_.random().below(4);
+    auto choice = world_.random().below(5);
     if (choice == 0) {
       node->leave();
       return world_.arm(which);
     }
+    if (choice == 4)
+      return stop(which);
     auto kept = world_.disk(which);
     down(which);
     if (choice == 1)
@@ -138,7 +149,21 @@ private:
       olds_[which] = kept; // a backup
   }
 
+  void stop(process_id which) {
+    auto* node = world_.at(which);
+    node->say_farewell();
+    world_.arm(which);
+    world_.after(std::chrono::milliseconds{300}, [this, which, life = node->life()] {
+      if (auto* same = world_.at(which); same != nullptr && same->life() == life)
+        down(which);
+    });
+  }
+
   // -- who leads ---------------------------------------------------------------------------------
+
+  [[nodiscard]] process_id leader() {
+    return world_.setting().group.lead.who.first;
+  }
 
   [[nodiscard]] bool leads_now() {
     auto& [who, life] = world_.setting().group.lead.who;
@@ -167,7 +192,7 @@ private:
 
   void settle() {
     for (process_id which = 0; which < world_.size(); ++which)
-      if (auto* node = world_.at(which); node != nullptr && node->is_leaving())
+      if (auto* node = world_.at(which); node != nullptr && node->is_going())
         world_.kill(which);
     world_.end_faults();
     for (process_id which = 0; which < world_.size(); ++which) {
@@ -188,12 +213,103 @@ private:
     auto& group = world_.setting().group;
     auto tell = [this](const std::string& what) { broken(what); };
     check_copies(nodes, tell);
-    auto* registry = world_.at(group.lead.who.first)->registry();
+    check_members(nodes, tell);
+    auto* registry = world_.at(leader())->registry();
     if (registry == nullptr)
       return broken("the appointed leader does not lead");
     check_names(nodes, group.names, tell);
     check_workers(nodes, group.workers, *registry, tell);
     check_health(*registry, tell);
+  }
+
+  // -- after the end -----------------------------------------------------------------------------
+
+  /// A process that does not lead.
+  [[nodiscard]] process_id another() {
+    return static_cast<process_id>((leader() + 1 + world_.random().below(world_.size() - 1))
+                                   % world_.size());
+  }
+
+  /// Whether the members know that process by its present boot, see check_members().
+  [[nodiscard]] bool is_member(process_id which) {
+    return !world_.at(which)->look().is_twin;
+  }
+
+  /// Whether members can ask each other whether that node is there, for a leader that cannot.
+  [[nodiscard]] bool has_helper(process_id whom) {
+    auto helps = false;
+    for (process_id each = 0; each < world_.size(); ++each)
+      helps = helps || (each != whom && each != leader() && is_member(each));
+    return helps && is_member(whom) && is_member(leader());
+  }
+
+  [[nodiscard]] bool is_given_up(const std::string& node) {
+    return world_.setting().lost.contains(node);
+  }
+
+  /// The path between the leader and one node is cut for longer than it takes to find a death.
+  void cut_from_leader() {
+    auto which = another();
+    auto& node = *world_.at(which);
+    node.maintain(false); // it has its worker
+    world_.arm(which);
+    run_for(std::chrono::seconds{2});
+    auto& all = world_.setting();
+    all.lost.clear();
+    world_.cut({which}, {leader()});
+    world_.cut({leader()}, {which});
+    run_for(2 * node_times::given_up_within);
+    if (has_helper(which) && is_given_up(node.id()))
+      broken("node " + node.id() + " is given up, which only the leader cannot reach");
+    else if (has_helper(which) && !all.group.workers.contains(node.id()))
+      broken("node " + node.id() + " has no worker, which only the leader cannot reach");
+    world_.heal();
+    run_for(std::chrono::seconds{3});
+  }
+
+  /// One node is killed, hangs, or leaves and ends.
+  void end_one() {
+    auto which = another();
+    auto& node = *world_.at(which);
+    auto id = node.id();
+    auto is_known = is_member(which);
+    world_.setting().lost.clear();
+    auto how = world_.random().below(3);
+    if (how == 0)
+      return leave(which);
+    if (how == 1)
+      world_.kill(which);
+    else
+      world_.pause(which, node_times::given_up_within);
+    run_for(node_times::given_up_within - std::chrono::milliseconds{1});
+    if (!is_given_up(id) && is_known)
+      broken("node " + id + (how == 1 ? " was killed" : " hangs")
+             + ", and is not given up in time");
+  }
+
+  void leave(process_id which) {
+    auto gone = node_process::member_of(world_.at(which)->id());
+    auto is_known = is_member(which);
+    world_.at(which)->leave();
+    world_.arm(which);
+    run_for(std::chrono::seconds{2});
+    if (!world_.at(which)->has_left())
+      broken("node " + world_.at(which)->id() + " does not get to leave");
+    world_.kill(which);
+    run_for(node_times::given_up_within);
+    for (process_id each = 0; each < world_.size(); ++each) {
+      if (each == which)
+        continue;
+      auto& node = *world_.at(each);
+      auto known = node.look().members->find(gone);
+      if (is_known && known && known->state != cluster::member_status::left)
+        broken("node " + node.id() + " shows a node that has left as "
+               + std::string{cluster::name_of(known->state)});
+    }
+  }
+
+  void run_for(duration span) {
+    world_.run_until(world_.now() + span);
   }
 
   duration span_;

@@ -20,11 +20,16 @@
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
+#include "troupe/cluster/swim.hpp"
+#include "troupe/cluster/swim_options.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/signature.hpp"
 #include "troupe/sim/laws/node_laws.hpp"
 #include "troupe/sim/world/node_links.hpp"
 #include "troupe/sim/world/node_services.hpp"
 #include "troupe/sim/world/service_process.hpp"
+#include "troupe/sim/world/swim_member.hpp"
 
 namespace troupe::sim {
 
@@ -55,6 +60,14 @@ struct node_pong {
   request_id number = 0;
 };
 
+/// What members of the cluster say to each other of who is there.
+struct node_gossip {
+  node_id from;
+  /// Of the receiver, in the life that is meant.
+  std::string address;
+  swim_message what;
+};
+
 /// What a data folder keeps of a node.
 struct node_disk {
   /// Empty before the first start.
@@ -66,6 +79,13 @@ struct node_disk {
 
 /// Times of the simulated nodes, as node_options has them, in a cluster that is in a hurry.
 struct node_times {
+  static cluster::swim_options membership() {
+    auto made = cluster::swim_options::lan();
+    made.sync_every = std::chrono::seconds{5};
+    made.revisit_every = std::chrono::seconds{2};
+    return made;
+  }
+
   static constexpr duration beat = std::chrono::milliseconds{250};
   static constexpr duration look = std::chrono::milliseconds{200};
   static constexpr duration answer_within = std::chrono::seconds{2};
@@ -73,6 +93,8 @@ struct node_times {
   static constexpr duration heartbeat = std::chrono::seconds{1};
   static constexpr duration check = std::chrono::seconds{1};
   static constexpr duration sweep = std::chrono::seconds{2};
+  /// From the end of a node, or of its link, until a leader that hears the others has given it up.
+  static constexpr duration given_up_within = std::chrono::seconds{4};
   /// Five tries of a put with their waits, after a release and a claim.
   static constexpr duration any_answer = std::chrono::seconds{40};
 };
@@ -87,6 +109,10 @@ struct node_setting {
   /// back. What they have said in the first of the two lives may be taken for theirs.
   std::set<std::pair<std::string, boot_number>> begun{};
   std::set<std::string> twins{};
+  /// The nodes by what members call them: their id here, and their process.
+  std::map<node_id, std::pair<std::string, process_id>> members{};
+  /// The latest boot of each node that was given up, whoever led.
+  std::map<std::string, boot_number> lost{};
   /// Who has begun to lead in each term.
   std::map<std::uint64_t, std::string> leaders{};
   // Figures.
@@ -95,10 +121,16 @@ struct node_setting {
   std::uint64_t names_freed = 0;
   std::uint64_t rises = 0;
   std::uint64_t healed = 0;
+  /// How often members showed one another dead.
+  std::uint64_t deaths = 0;
+  /// Links that ended while the members showed the node.
+  std::uint64_t outlived_links = 0;
   std::uint64_t answers = 0;
 };
 
-/// A whole node in the world: its node_core, and the registry while the node leads.
+/// A whole node in the world: its node_core, its `swim` with stand-ins for signatures, and the
+/// registry while the node leads. Mail of members gets lost like any message; what they say over
+/// links does not, but needs one.
 ///
 /// Simpler than a real node: the Raft group and the finder are not run. A leader is appointed by
 /// whoever sets node_group::lead, and finds that when it looks; the others hear it from each other.
@@ -107,7 +139,7 @@ struct node_setting {
 /// process has no data folder, and is another node in each life.
 class node_process {
 public:
-  using message = std::variant<node_beat, node_ask, node_reply, node_ping, node_pong>;
+  using message = std::variant<node_beat, node_ask, node_reply, node_ping, node_pong, node_gossip>;
   using disk = node_disk;
   using setting = node_setting;
   using home = environment<node_process>;
@@ -115,6 +147,7 @@ public:
   explicit node_process(home& here)
     : here_(here),
       id_(begin_life()),
+      own_(member_of(id_)),
       name_("node-" + std::to_string(here.self())),
       core_{{{.node = id_,
               .name = name_,
@@ -128,9 +161,13 @@ public:
                            .sweep_every = node_times::sweep},
               .copy = bounds()},
              here.random().next()}},
-      links_({here.self(), here.life()}) {
+      links_({here.self(), here.life()}),
+      member_(here, key_of(id_), boot_, node_times::membership(), here.random().next(),
+              surroundings()) {
+    here.setting().members[own_] = {id_, here.self()};
     step(cluster::claims::begin{});
     put_self();
+    member_.step(cluster::swim::begin{address_of(here.self(), here.life())});
     watch_at_ = beat_at_ = look_at_ = here_.now();
   }
 
@@ -162,7 +199,15 @@ public:
   void leave() {
     is_leaving_ = true;
     ask(group_question{worker_gone{id_, book().boot()}}, [](const node_answer&) {});
-    ask_core(cluster::claims::leave{}, "leave", [this] { has_left_ = true; });
+    ask_core(cluster::claims::leave{}, "leave", [this] {
+      has_left_ = true;
+      say_farewell();
+    });
+  }
+
+  /// Says that it goes, as a node that stops does. It keeps what it has said to the registry.
+  void say_farewell() {
+    member_.step(cluster::swim::leave{});
   }
 
   /// Callers do not reach that agent any more, or do again.
@@ -181,6 +226,11 @@ public:
 
   // -- what it shows -----------------------------------------------------------------------------
 
+  /// What members call the node with that id.
+  static node_id member_of(const std::string& id) {
+    return id_of(key_of(id));
+  }
+
   [[nodiscard]] const std::string& id() const {
     return id_;
   }
@@ -198,6 +248,12 @@ public:
     return is_leaving_;
   }
 
+  /// Whether it leaves, or has said that it stops.
+  [[nodiscard]] bool is_going() const {
+    auto& own = member_.it().own();
+    return is_leaving_ || (own && own->what.leaves);
+  }
+
   [[nodiscard]] bool has_left() const {
     return has_left_;
   }
@@ -208,7 +264,8 @@ public:
   }
 
   [[nodiscard]] node_sight look() const {
-    return {&book(), &core_.inside.copy(), &receivers_, here_.setting().twins.contains(id_)};
+    return {&book(), &core_.inside.copy(), &receivers_, &member_.it(),
+            here_.setting().twins.contains(id_)};
   }
 
   [[nodiscard]] const registry::record_table* registry() const {
@@ -219,11 +276,16 @@ public:
 
   void receive(process_id from, const message& what) {
     std::visit([&](const auto& each) { hear(from, each); }, what);
-    judge();
+    if (!std::holds_alternative<node_gossip>(what)) // what members show is judged where it counts
+      judge();
   }
 
   void wake() {
     auto now = here_.now();
+    if (due(member_.it().next_deadline(), now))
+      member_.tick();
+    if (!due(own_deadline(), now))
+      return;
     give_up_questions(now);
     tick();
     judge_.ticked(now);
@@ -241,6 +303,17 @@ public:
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
+    auto next = own_deadline();
+    return std::min(next, member_.it().next_deadline().value_or(next));
+  }
+
+private:
+  static bool due(std::optional<time_point> when, time_point now) {
+    return when && *when <= now;
+  }
+
+  /// Of all but its part in the membership.
+  [[nodiscard]] time_point own_deadline() const {
     auto next = std::min(beat_at_, look_at_);
     auto no_later
       = [&next](std::optional<time_point> when) { next = std::min(next, when.value_or(next)); };
@@ -253,7 +326,6 @@ public:
     return next;
   }
 
-private:
   /// The machine and what it wants to have done, in order.
   struct shell {
     cluster::node_core inside;
@@ -448,6 +520,8 @@ private:
 
   void perform(cluster::liveness::give_up& what) {
     ++here_.setting().given_up;
+    auto& latest = here_.setting().lost[what.node];
+    latest = std::max(latest, what.boot);
     ask(group_question{worker_gone{what.node, what.boot}}, [](const node_answer&) {});
   }
 
@@ -517,10 +591,21 @@ private:
 
   void take_links(const std::vector<node_links::change>& changes) {
     for (auto& each : changes)
-      if (each.is_up)
+      if (each.is_up) {
         step(cluster::liveness::link_up{each.node, each.boot});
-      else
+        member_.show_card(member_of(each.node));
+      } else {
         step(cluster::liveness::link_down{each.node, each.boot, "silent"});
+        if (!links_.find(each.node)) // else that was the link of an earlier life
+          doubt(member_of(each.node));
+      }
+  }
+
+  void doubt(const node_id& who) {
+    auto known = member_.it().find(who);
+    if (known && known->state == cluster::member_status::alive)
+      ++here_.setting().outlived_links;
+    member_.step(cluster::swim::doubted{who});
   }
 
   void hear(process_id from, const node_ping& what) {
@@ -531,6 +616,53 @@ private:
   void hear(process_id, const node_pong& what) {
     if (what.life == here_.life() && pings_.erase(what.number) > 0)
       step(cluster::liveness::pong{true}, what.number);
+  }
+
+  // -- what members say of each other -----------------------------------------------------------
+
+  /// A node that has its disk has its key.
+  static public_key key_of(const std::string& id) {
+    public_key made;
+    for (std::size_t each = 0; each < id.size(); ++each)
+      made.bytes.at(each) = static_cast<std::byte>(id[each]);
+    return made;
+  }
+
+  static std::string address_of(process_id which, std::uint64_t life) {
+    return "p" + std::to_string(which) + ":" + std::to_string(life);
+  }
+
+  swim_surroundings surroundings() {
+    return {
+      .mail =
+        [this](cluster::swim::send& what) {
+          auto& known = here_.setting().members.at(what.to);
+          here_.send(known.second, node_gossip{own_, what.address, std::move(what.what)});
+        },
+      .over_link =
+        [this](const node_id& to, swim_message what) {
+          auto& known = here_.setting().members.at(to);
+          if (auto where = links_.find(known.first))
+            here_.send_over_link(*where, node_gossip{own_, {}, std::move(what)});
+        },
+      .on_shows =
+        [this](const cluster::swim::shows& what) {
+          here_.setting().deaths += what.is == cluster::member_status::dead ? 1 : 0;
+          step(cluster::liveness::seen{here_.setting().members.at(what.who).first, what.when.boot,
+                                       what.is});
+          judge();
+        },
+    };
+  }
+
+  /// Mail for an earlier life is sealed for that. What comes over a link counts while there is one.
+  void hear(process_id, const node_gossip& what) {
+    auto is_mail = std::holds_alternative<cluster::swim_mail>(what.what);
+    if (is_mail && what.address != address_of(here_.self(), here_.life()))
+      return;
+    if (!is_mail && !links_.find(here_.setting().members.at(what.from).first))
+      return;
+    member_.hear(what.from, what.what);
   }
 
   // -- who leads ---------------------------------------------------------------------------------
@@ -685,9 +817,12 @@ private:
   home& here_;
   boot_number boot_ = 0; // of the start
   std::string id_;
+  /// What members call it.
+  node_id own_;
   std::string name_;
   shell core_;
   node_links links_;
+  swim_member<node_process> member_;
   judge_laws judge_{node_times::lost_after};
   asker_laws askers_laws_{node_times::any_answer};
 

@@ -54,6 +54,10 @@ public:
   /// Sends a message, which may be lost, late or duplicated. One to itself always arrives.
   void send(process_id to, typename Process::message what);
 
+  /// Sends a message over a connection: it may be late, and arrives once unless the path is cut or
+  /// the receiver is down.
+  void send_over_link(process_id to, typename Process::message what);
+
   /// Calls `job` once a write that begins now is synced; never if the process is killed before.
   void sync(std::function<void()> job);
 
@@ -218,6 +222,15 @@ public:
       if (!places_[which].running)
         start(which);
     }
+  }
+
+  /// Cuts the path between two processes, both ways; all others reach both. After a random time,
+  /// see after(), all links are healed.
+  void cut_between(process_id one, process_id other, std::chrono::milliseconds least,
+                   std::chrono::milliseconds below) {
+    cut({one}, {other});
+    cut({other}, {one});
+    after(least, below, [this] { heal(); });
   }
 
   /// Calls `look` after every event. It must not change anything.
@@ -434,14 +447,18 @@ private:
   }
 
   void transmit(process_id from, process_id to, typename Process::message what) {
-    if (to >= size())
-      return;
     auto copies = 1;
-    if (from != to) {
+    if (to < size() && from != to) {
       if (cuts_.contains({from, to}) || happens(faults_.loss))
         return;
       copies += happens(faults_.duplication) ? 1 : 0;
     }
+    deliver(from, to, std::move(what), copies);
+  }
+
+  void deliver(process_id from, process_id to, typename Process::message what, int copies) {
+    if (to >= size() || cuts_.contains({from, to}))
+      return;
     auto shared = std::make_shared<typename Process::message>(std::move(what));
     for (auto copy = 0; copy < copies; ++copy) {
       auto delay = between(faults_.min_delay, faults_.max_delay);
@@ -568,6 +585,11 @@ wall_time environment<Process>::calendar() const {
 template <class Process>
 void environment<Process>::send(process_id to, typename Process::message what) {
   home_.transmit(self_, to, std::move(what));
+}
+
+template <class Process>
+void environment<Process>::send_over_link(process_id to, typename Process::message what) {
+  home_.deliver(self_, to, std::move(what), 1);
 }
 
 template <class Process>
