@@ -242,6 +242,16 @@ TEST_CASE("what is said of an earlier life of a member changes nothing", "[node]
   CHECK(j.only<liveness::give_up>().boot == 4);
 }
 
+TEST_CASE("a later life that is awaited has its time, though an earlier one is dead",
+          "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.step(liveness::lead{{{"n1", 7}}});
+  j.see(dead, 5);
+  j.pass(0s);
+  CHECK(j.has_none<liveness::give_up>());
+}
+
 TEST_CASE("a member is lost once, however often it is called dead", "[node][liveness]") {
   using enum cluster::member_status;
   judging j;

@@ -446,7 +446,7 @@ private:
     each.linked.reset();
     if (before && is_loss(each) && (is_dead || planted_flaw != flaw::stop_forgiven))
       await(what.node, each, *before);
-    if (is_dead && each.lost_at)
+    if (is_dead && each.lost_at && each.boot <= what.boot)
       hasten(what.node, each);
     tidy(what.node);
   }
