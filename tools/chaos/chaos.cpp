@@ -297,7 +297,7 @@ private:
 
   [[nodiscard]] problem save(const std::string& file) const {
     std::ofstream out{file};
-    work_->write(out, recorder_.lines());
+    work_->write_lines(out, recorder_.lines());
     if (auto fences = work_->fence_log(); !fences.empty())
       std::ofstream{file + ".fence"} << fences;
     return out.flush().good() ? problem{} : unwritable(file);

@@ -58,7 +58,7 @@ public:
     return {{"shown_dead", laws.deaths()}, {"wrongly_dead", laws.wrong_deaths()}};
   }
 
-  void write(std::ostream& out, const sim::history& /*lines*/) const override {
+  void write_lines(std::ostream& out, const sim::history& /*lines*/) const override {
     out << witness_.merged();
   }
 

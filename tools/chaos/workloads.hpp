@@ -31,7 +31,7 @@ public:
   virtual void check(const troupe::sim::history& lines, findings& found) const = 0;
 
   /// Writes the history of the run.
-  virtual void write(std::ostream& out, const troupe::sim::history& lines) const {
+  virtual void write_lines(std::ostream& out, const troupe::sim::history& lines) const {
     troupe::sim::write_history(out, lines);
   }
 
