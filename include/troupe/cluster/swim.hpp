@@ -314,7 +314,7 @@ private:
     membership::effects done;
     call(done);
     for (auto& each : done)
-      std::visit([this](auto& what) { perform(what); }, each);
+      std::visit([this](auto& what) { this->perform(what); }, each);
   }
 
   template <class Call>
@@ -322,7 +322,7 @@ private:
     prober::effects done;
     call(done);
     for (auto& each : done)
-      std::visit([this](auto& what) { perform(what); }, each);
+      std::visit([this](auto& what) { this->perform(what); }, each);
   }
 
   /// What is for the host.

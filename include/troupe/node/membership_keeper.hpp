@@ -469,9 +469,11 @@ private:
   void end_ask(const node_id& whom, const std::vector<node_id>& wanted,
                std::vector<member_card> cards) {
     std::set<node_id> missing{wanted.begin(), wanted.end()};
-    for (auto& each : cards)
+    for (auto& each : cards) {
+      auto is_own = each.said.what.node == whom;
       if (missing.erase(each.said.what.node) > 0)
-        meet(std::move(each), each.said.what.node == whom);
+        meet(std::move(each), is_own);
+    }
     for (auto& each : wanted) {
       auto other = second_choice_.extract(each);
       if (!other || !missing.contains(each))

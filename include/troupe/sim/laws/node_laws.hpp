@@ -299,11 +299,14 @@ void check_members(const node_sights& nodes, Broken broken) {
         continue;
       auto& own = other.members->own();
       auto known = own ? node.members->find(own->what.node) : std::nullopt;
-      if (!known || known->state != cluster::member_status::alive
-          || known->when.boot != own->what.when.boot)
-        broken("node " + id + " shows node " + of + ' '
-               + (known ? std::string{name_of(known->state)} : "not at all")
-               + ", which is there as member");
+      if (known && known->state == cluster::member_status::alive
+          && known->when.boot == own->what.when.boot)
+        continue;
+      std::string text{"node "};
+      text += id;
+      text += " shows node " + of + ' ';
+      text += known ? name_of(known->state) : "not at all";
+      broken(text + ", which is there as member");
     }
 }
 
