@@ -9,6 +9,8 @@
 
 #include "node/swim_fixture.hpp"
 
+#include "support/take.hpp"
+
 namespace membership_test {
 
 using namespace std::literals;
@@ -68,12 +70,7 @@ struct table {
 
   template <class Effect>
   std::vector<Effect> take() {
-    std::vector<Effect> found;
-    for (auto& each : out)
-      if (auto* one = std::get_if<Effect>(&each))
-        found.push_back(*one);
-    std::erase_if(out, [](auto& each) { return std::holds_alternative<Effect>(each); });
-    return found;
+    return test::take<Effect>(out);
   }
 
   swim_options how;

@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "support/take.hpp"
+
 namespace prober_test {
 
 using namespace std::literals;
@@ -72,12 +74,7 @@ struct asking {
   /// What it wants done lately, of one kind.
   template <class Effect>
   std::vector<Effect> take() {
-    std::vector<Effect> found;
-    for (auto& each : out)
-      if (auto* one = std::get_if<Effect>(&each))
-        found.push_back(*one);
-    std::erase_if(out, [](auto& each) { return std::holds_alternative<Effect>(each); });
-    return found;
+    return test::take<Effect>(out);
   }
 
   /// Whom mail of that kind went to lately, and its number.

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "support/take.hpp"
 #include "troupe/cluster/swim.hpp"
 #include "troupe/sim/world/swim_process.hpp"
 
@@ -106,12 +107,7 @@ public:
   /// What it did lately, of one kind.
   template <class Effect>
   std::vector<Effect> take() {
-    std::vector<Effect> found;
-    for (auto& each : out)
-      if (auto* one = std::get_if<Effect>(&each))
-        found.push_back(*one);
-    std::erase_if(out, [](auto& each) { return std::holds_alternative<Effect>(each); });
-    return found;
+    return test::take<Effect>(out);
   }
 
   /// Mail of that kind that went out lately: to whom, and what. The others are forgotten.
