@@ -229,7 +229,7 @@ TEST_CASE("an actor that a peer has spawned without an owner does not keep a nod
                        how.allow_spawn = true;
                        how.log = log;
                      }};
-  auto there = c[0].find_peer("n1");
+  auto there = test::find_peer(c, 0, "n1");
   REQUIRE(there);
   there->owner = nullptr;
   auto made = spawn_at<lock::lock_service>(*there, {});

@@ -2,6 +2,7 @@
 
 #include "troupe/core/caf/message_block.hpp"
 #include "troupe/core/fields.hpp"
+#include "troupe/node/peer.hpp"
 #include "troupe/testing/cluster.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -50,6 +51,13 @@ inline result<troupe::node> join(testing::cluster& c, node_options how = {},
   how.join = {{"127.0.0.1", c[0].port()}};
   c.certify(how);
   return troupe::node::start(std::move(how), sys);
+}
+
+/// Another node as the one at `from` knows it: its name comes a moment after it is counted.
+inline result<peer> find_peer(testing::cluster& c, std::size_t from, const std::string& name) {
+  auto there = c[from].find_peer(name);
+  c.until([&] { return there || (there = c[from].find_peer(name)); });
+  return there;
 }
 
 /// What an agent answers, or the name of the error.

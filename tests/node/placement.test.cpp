@@ -42,7 +42,7 @@ struct placed {
     auto made = [&] {
       if (!is_remote)
         return spawn<Service>(c[1].system(), options);
-      auto there = c[1].find_peer("n0");
+      auto there = test::find_peer(c, 1, "n0");
       REQUIRE(there);
       return spawn_at<Service>(*there, options);
     }();
@@ -233,7 +233,7 @@ TEST_CASE("what is only sent through a router arrives in order on both sides",
 
 TEST_CASE("a router takes no agent that it or who asks may have no link to", "[node][placement]") {
   testing::cluster c{3, [](std::size_t, node_options& how) { how.allow_spawn = true; }};
-  auto place = c[1].find_peer("n0");
+  auto place = test::find_peer(c, 1, "n0");
   REQUIRE(place);
   auto there = spawn_at<router::router_service>(*place);
   REQUIRE(there);
