@@ -75,6 +75,9 @@ public:
   /// Compare with that member, over a link: each gets the pages of the other.
   struct sync {
     node_id with;
+    /// Another member that a link is up to is as good: where many start at once, each would make
+    /// one more link.
+    bool or_any = false;
   };
 
   /// A member stands so from here on; `by` has said so.

@@ -375,10 +375,11 @@ private:
     auto longest = options_.sync_every;
     if (present() > 32)
       longest = longest / 65'536 * static_cast<std::int64_t>(log2_of(present()) - (4U << 16U));
+    auto is_early = next_sync_ < longest;
     sync_at_ = now_ + std::min(next_sync_, longest);
     next_sync_ = std::min(std::max(next_sync_, duration{1}) * 2, longest);
     for (auto* each : prober_.some(1, is_alive))
-      out_->push_back(sync{each->first});
+      out_->push_back(sync{each->first, is_early});
   }
 
   void revisit() {

@@ -216,8 +216,11 @@ private:
   /// What reading a message may take.
   static constexpr std::size_t max_answer = std::size_t{1} << 20U;
   static constexpr duration answer_within = std::chrono::seconds{4};
-  /// How long cards to ask for are collected: where many start at once, their joining comes first.
+  /// Cards are asked for once this long no further one was missed. Where many start at once, their
+  /// joining comes first: what cards cost each of n nodes grows with n.
   static constexpr duration gather_for = std::chrono::milliseconds{500};
+  /// ... or after that many times as long.
+  static constexpr int max_gatherings = 10;
 
   struct linked {
     net::link_ptr which;
@@ -229,8 +232,6 @@ private:
   struct wanted_cards {
     std::set<node_id> about;
     bool is_under_way = false;
-    /// It will be soon.
-    bool is_due = false;
   };
 
   /// What a peer has asked.
@@ -429,15 +430,27 @@ private:
   void carry_out(const swim::ask& what) {
     auto is_linked = links_.contains(what.from) || links_.empty();
     auto whom = is_linked ? what.from : links_.begin()->first;
-    auto& asked = asks_[whom];
-    asked.about.insert(what.whom);
-    if (!std::exchange(asked.is_due, true))
-      timers_.after(gather_for, [this, whom] {
-        asks_[whom].is_due = false;
-        ask_for_cards(whom);
-      });
+    asks_[whom].about.insert(what.whom);
     if (whom != what.from && whom != what.whom)
       second_choice_[what.whom] = what.from;
+    has_grown_ = true;
+    if (gatherings_ == 0)
+      gather();
+  }
+
+  void gather() {
+    ++gatherings_;
+    has_grown_ = false;
+    timers_.after(gather_for, [this] {
+      if (has_grown_ && gatherings_ < max_gatherings)
+        return gather();
+      gatherings_ = 0;
+      std::vector<node_id> all;
+      for (auto& [node, each] : asks_)
+        all.push_back(node);
+      for (auto& each : all)
+        ask_for_cards(each);
+    });
   }
 
   void ask_for_cards(const node_id& whom) {
@@ -445,8 +458,7 @@ private:
     if (each.is_under_way)
       return;
     if (each.about.empty()) {
-      if (!each.is_due)
-        asks_.erase(whom);
+      asks_.erase(whom);
       return;
     }
     each.is_under_way = true;
@@ -486,7 +498,12 @@ private:
   }
 
   void carry_out(const swim::sync& what) {
-    compare(what.with, {}, {}, max_pages);
+    auto with = what.with;
+    if (what.or_any && !links_.empty() && !links_.contains(with)) {
+      auto next = links_.upper_bound(with);
+      with = next == links_.end() ? links_.begin()->first : next->first;
+    }
+    compare(with, {}, {}, max_pages);
   }
 
   /// Page by page, what either knows behind `mine` and `theirs`.
@@ -557,6 +574,9 @@ private:
   std::optional<std::pair<sealed_swim_setup, std::uint64_t>> risen_;
   std::map<node_id, linked> links_;
   std::map<node_id, wanted_cards> asks_;
+  /// For how many times gather_for cards to ask for have been collected; 0: there are none.
+  int gatherings_ = 0;
+  bool has_grown_ = false;
   /// The questions whose answers the thread has yet to make, and how many each peer has asked.
   std::map<request_id, question> promises_;
   std::map<node_id, std::size_t> open_;
