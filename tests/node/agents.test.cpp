@@ -49,6 +49,41 @@ TEST_CASE("an agent that takes the place of one that has just ended stays", "[no
   }
 }
 
+TEST_CASE("an agent changes while it runs, and other nodes find it by what it is now",
+          "[node][agents]") {
+  testing::cluster c{2};
+  agent_options several;
+  several.unique = false;
+  auto named = [](const std::string& name) { return [name](int) { return name; }; };
+  auto changes = [](agent_context& self, std::uint32_t load) { self.update({.load = load}); };
+  REQUIRE(c[0].agent("worker", several, named("first"), changes));
+  REQUIRE(c[1].agent("worker", several, named("second"), changes));
+  auto asked = [&c](std::size_t at, const router::recipients& whom) {
+    auto got = c[at].request<std::string>(whom, 5s, 1);
+    return got ? *got : std::string{name_of(got.error().code)};
+  };
+  CHECK(asked(1, to_any("print")) == "not_found");
+  REQUIRE(c[0].update_agent("worker", {.add_capabilities = {"print"}}));
+  CHECK(asked(0, to_any("print")) == "first"); // at once
+  CHECK(c.until([&] { return asked(1, to_any("print")) == "first"; }));
+  REQUIRE(c[0].update_agent("worker", {.remove_capabilities = {"print"}}));
+  CHECK(asked(0, to_any("print")) == "not_found");
+  CHECK(c.until([&] { return asked(1, to_any("print")) == "not_found"; }));
+  // Of several, the one that has the least to do.
+  REQUIRE(c[0].update_agent("worker", {.load = 10}));
+  auto all_go_to = [&](const std::string& which) {
+    for (auto each = 0; each < 20; ++each)
+      if (asked(1, to_any("worker")) != which)
+        return false;
+    return true;
+  };
+  CHECK(c.until([&] { return all_go_to("second"); }));
+  REQUIRE(c[1].send(to_any("worker"), std::uint32_t{20})); // to the second one
+  CHECK(c.until([&] { return all_go_to("first"); }));
+  CHECK(c[0].update_agent("nobody", {.load = 1}).error().code == errc::not_found);
+  CHECK(c[0].update_agent("worker", {.add_groups = {""}}).error().code == errc::bad_argument);
+}
+
 TEST_CASE("an agent of functions ends when it is taken back", "[node][agents]") {
   testing::cluster c{1};
   auto& registry = c[0].system().registry();

@@ -18,6 +18,7 @@ namespace node_core_test {
 using namespace std::literals;
 using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
+using cluster::agent_change;
 using cluster::claims;
 using cluster::liveness;
 using cluster::node_core;
@@ -394,6 +395,95 @@ TEST_CASE_METHOD(one_node, "an agent id with @ is of the node that it names", "[
     CHECK(question<registry::names::claim>());
     CHECK_FALSE(question<registry::put_records>());
   }
+}
+
+TEST_CASE_METHOD(one_node, "an agent changes while it runs, here and in the registry",
+                 "[node][core]") {
+  begin();
+  registry::record made;
+  made.key.name = "a";
+  made.capabilities = {"print", "scan"};
+  made.metadata = {{"floor", "1"}, {"room", "7"}};
+  step(node_core::add_agent{made, false}, 1);
+  answer_puts();
+  out.clear();
+  agent_change how;
+  how.add_capabilities = {"copy", "both"};
+  how.remove_capabilities = {"scan", "both", "never had"};
+  how.add_groups = {"printers"};
+  how.metadata = {{"floor", std::nullopt}, {"room", "8"}, {"shelf", "2"}};
+  how.load = 5;
+  step(node_core::update_agent{"a", how}, 2);
+  auto put = question<registry::put_records>();
+  REQUIRE(put);
+  auto said = put->second.records.front();
+  CHECK(said.key.name == "a@n1");
+  CHECK(said.capabilities == std::set<std::string>{"a", "copy", "print"});
+  CHECK(said.groups == std::set<std::string>{"printers"});
+  CHECK(said.metadata == std::map<std::string, std::string>{{"room", "8"}, {"shelf", "2"}});
+  CHECK(said.load == 5);
+  auto found = only<node_core::found>();
+  REQUIRE(found); // before the registry shows it
+  CHECK(found->id == "a");
+  CHECK(found->what.capabilities == said.capabilities);
+  CHECK(found->what.load == 5);
+  CHECK_FALSE(only<claims::done>());
+  step(claims::heard<registry::put_report>{registry::put_report{1}}, put->first);
+  auto done = only<claims::done>();
+  REQUIRE(done);
+  CHECK(done->id == 2);
+  CHECK_FALSE(done->why);
+  SECTION("what is not named stays") {
+    step(node_core::update_agent{"a", {.load = 6}}, 3);
+    put = question<registry::put_records>();
+    REQUIRE(put);
+    auto again = put->second.records.front();
+    CHECK(again.load == 6);
+    again.load = 5;
+    again.version = said.version;
+    CHECK(again == said);
+  }
+  SECTION("nothing is said where nothing changes") {
+    step(node_core::update_agent{"a", how}, 3);
+    CHECK_FALSE(question<registry::put_records>());
+    done = only<claims::done>();
+    REQUIRE(done);
+    CHECK_FALSE(done->why);
+  }
+  SECTION("one that rests stays so") {
+    step(node_core::maintain{true}, 3);
+    out.clear();
+    step(node_core::update_agent{"a", {.load = 6}}, 4);
+    found = only<node_core::found>();
+    REQUIRE(found);
+    CHECK(found->rests);
+  }
+}
+
+TEST_CASE_METHOD(one_node, "a change of an agent that no registry takes is refused",
+                 "[node][core]") {
+  begin();
+  registry::record made;
+  made.key.name = "a";
+  step(node_core::add_agent{made, false}, 1);
+  answer_puts();
+  out.clear();
+  auto refused = [this](const std::string& id, const agent_change& how) {
+    step(node_core::update_agent{id, how}, 2);
+    CHECK_FALSE(question<registry::put_records>());
+    CHECK_FALSE(only<node_core::found>());
+    auto done = only<claims::done>();
+    return done ? done->why : problem{};
+  };
+  CHECK(refused("b", {.load = 1}).code == errc::not_found);
+  CHECK(refused("a@n2", {.load = 1}).code == errc::not_found);
+  CHECK(refused("a", {.add_groups = {""}}).code == errc::bad_argument);
+  CHECK(refused("a", {.remove_capabilities = {"a"}}).code == errc::bad_argument);
+  CHECK(refused("a", {.metadata = {{"text", std::string(20'000, 'x')}}}).code == errc::too_large);
+  std::set<std::string> many;
+  for (auto each = 0; each < 100; ++each)
+    many.insert(std::to_string(each));
+  CHECK(refused("a", {.add_capabilities = many}).code == errc::limit_reached);
 }
 
 TEST_CASE_METHOD(one_node, "maintenance is said once the node has said itself", "[node][core]") {

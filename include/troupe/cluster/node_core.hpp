@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/cluster/agent_change.hpp"
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
@@ -22,6 +23,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/follow.hpp"
+#include "troupe/registry/record_bounds.hpp"
 #include "troupe/registry/types.hpp"
 
 namespace troupe::cluster {
@@ -85,6 +87,14 @@ public:
     bool is_unique = true;
   };
 
+  /// Changes an agent of this node. `done` once the registry has heard it; at once if nothing
+  /// changes. Errors: not_found, bad_argument, limit_reached, too_large (nothing has changed), and
+  /// what the registry says.
+  struct update_agent {
+    std::string id;
+    agent_change how;
+  };
+
   /// Says whether this node is in maintenance. `done` once the registry has heard it; at once if
   /// the node has said nothing of itself yet.
   struct maintain {
@@ -98,14 +108,13 @@ public:
     registry::call_outcome how = registry::call_outcome::succeeded;
   };
 
-  using event
-    = std::variant<told, lead, follow, add_agent, maintain, call_ended, claims::put, claims::remove,
-                   claims::leave, claims::begin, claims::bound, claims::outlived, claims::risen,
-                   claims::heard<registry::put_report>, claims::heard<registry::owner_view>,
-                   claims::heard<registry::names::claims>, claims::heard<registry::names::freed>,
-                   claims::heard<registry::names::claim_page>, liveness::link_up,
-                   liveness::link_down, liveness::seen, liveness::heard, liveness::names_listed,
-                   liveness::pong>;
+  using event = std::variant<
+    told, lead, follow, add_agent, update_agent, maintain, call_ended, claims::put, claims::remove,
+    claims::leave, claims::begin, claims::bound, claims::outlived, claims::risen,
+    claims::heard<registry::put_report>, claims::heard<registry::owner_view>,
+    claims::heard<registry::names::claims>, claims::heard<registry::names::freed>,
+    claims::heard<registry::names::claim_page>, liveness::link_up, liveness::link_down,
+    liveness::seen, liveness::heard, liveness::names_listed, liveness::pong>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -193,6 +202,7 @@ public:
       name_(how.name),
       nodes_(std::make_unique<known_nodes>(how.copy.max_owners)),
       max_records_(how.copy.max_records),
+      max_record_bytes_(how.copy.max_record_bytes),
       copy_(how.copy),
       claims_(how.node, how.boot, how.claims, seed),
       liveness_(*nodes_, how.liveness) {}
@@ -343,6 +353,50 @@ private:
     if (!is_claimed)
       called += '@' + id_;
     say(claims::add{std::move(what.what), is_claimed}, id);
+  }
+
+  void handle(request_id id, const update_agent& what) {
+    auto own = own_agent(what.id);
+    if (!own)
+      return end(id,
+                 {errc::not_found, "no agent '" + what.id.substr(0, 64)
+                                     + "' is registered at this node; only the node of an agent "
+                                       "changes it"});
+    auto made = changed(*own, what.how);
+    if (auto why = refuse(what, *own, made))
+      return end(id, std::move(why));
+    if (made == *own)
+      return end(id, {});
+    auto key = made.key;
+    say(claims::put{std::move(made)}, id);
+    find(*book().find(key.kind, key.name), rests()); // whether it is ill the registry says next
+  }
+
+  /// Why a registry, or others, would not do with that.
+  [[nodiscard]] problem refuse(const update_agent& what, const registry::record& own,
+                               const registry::record& made) const {
+    auto is_one_of_several = own.token == 0 && !registry::is_own_name(what.id);
+    if (is_one_of_several && !made.capabilities.contains(what.id))
+      return {errc::bad_argument,
+              "agent '" + what.id + "' is found by its name as by a capability; it keeps that"};
+    if (auto why = registry::check(made))
+      return why;
+    if (auto size = registry::size_of(made); size > max_record_bytes_)
+      return {errc::too_large, "agent '" + what.id + "' would have a record of "
+                                 + std::to_string(size) + " bytes; give at most "
+                                 + std::to_string(max_record_bytes_)
+                                 + " (registry_options::max_record_bytes)"};
+    return {};
+  }
+
+  /// The agent of this node that callers know by that id.
+  [[nodiscard]] std::optional<registry::record> own_agent(const std::string& called) const {
+    auto plain = book().find(registry::record_kind::agent, called + '@' + id_);
+    return plain ? plain : book().find(registry::record_kind::agent, called);
+  }
+
+  void end(request_id id, problem why) {
+    out_->push_back(claims::done{id, std::move(why)});
   }
 
   void handle(request_id id, const maintain& what) {
@@ -548,6 +602,7 @@ private:
   const std::string name_;
   std::unique_ptr<known_nodes> nodes_; // liveness_ looks there
   const std::size_t max_records_;
+  const std::size_t max_record_bytes_;
   /// What the registry has told, for the next one and for those who ask while there is none.
   registry_copy copy_;
   claims claims_;

@@ -16,6 +16,7 @@
 #include "caf/result.hpp"
 #include "caf/scheduled_actor.hpp"
 #include "caf/type_id.hpp"
+#include "troupe/cluster/agent_change.hpp"
 #include "troupe/core/caf/check_types.hpp"
 #include "troupe/core/caf/message_block.hpp"
 #include "troupe/core/caf/to_error.hpp"
@@ -47,7 +48,10 @@ public:
 
   using ended_handler = std::function<void(const problem&)>;
 
-  TROUPE_COMPILED agent_context(caf::scheduled_actor* self, std::string id, ended_handler on_quit);
+  using update_handler = std::function<void(const cluster::agent_change&)>;
+
+  TROUPE_COMPILED agent_context(caf::scheduled_actor* self, std::string id, ended_handler on_quit,
+                                update_handler on_update = {});
 
   agent_context(const agent_context&) = delete;
   agent_context& operator=(const agent_context&) = delete;
@@ -65,6 +69,10 @@ public:
   /// then. With `why` it has failed: those who monitor it hear that, and node_options::log.
   TROUPE_COMPILED void quit(const problem& why = {});
 
+  /// Changes the capabilities, groups, metadata or load of the agent, as node::update_agent() does.
+  /// Does not block; node_options::log hears of what is refused.
+  TROUPE_COMPILED void update(const cluster::agent_change& how);
+
   /// Leaves the request that is handled open. Returns what answers it, once, on any thread.
   TROUPE_COMPILED std::function<void(result<caf::message>)> answer_later();
 
@@ -74,6 +82,7 @@ private:
   caf::scheduled_actor* self_;
   std::string id_;
   ended_handler on_quit_;
+  update_handler on_update_;
   /// Used on this actor only, as CAF's promises are not for several threads.
   std::map<std::uint64_t, caf::response_promise> open_;
   std::uint64_t last_ = 0;

@@ -21,6 +21,7 @@
 #include "caf/stateful_actor.hpp"
 #include "caf/system_messages.hpp"
 #include "caf/typed_response_promise.hpp"
+#include "troupe/cluster/agent_change.hpp"
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
@@ -213,6 +214,11 @@ public:
     auto heard = once_all(2, std::move(done));
     step(node_core::maintain{on}, heard);
     maintain_workers({}, on, heard);
+  }
+
+  /// Changes an agent of this node and calls `done` once the cluster knows it.
+  void update_agent(const std::string& id, const agent_change& how, done_handler done) {
+    step(node_core::update_agent{id, how}, std::move(done));
   }
 
   void remove_agent(const std::string& id) {

@@ -44,6 +44,7 @@ class workflow_client; // include troupe/scheduler/workflow_client.hpp
 
 namespace troupe {
 
+using cluster::agent_change;
 using cluster::agent_options;
 using cluster::leave_options;
 using cluster::node_options;
@@ -225,6 +226,13 @@ public:
     result<void> agent(const std::string& id, Function first, Functions... others) {
     return agent<Type>(id, agent_options{}, std::move(first), std::move(others)...);
   }
+
+  /// Changes the capabilities, groups, metadata or load of an agent of this node, and waits until
+  /// the cluster knows it. Messages that are on their way go where they were sent. Its functions
+  /// use agent_context::update(), as this blocks. Errors: not_found (this node has no such agent),
+  /// bad_argument, limit_reached, too_large (nothing has changed), unreachable or timed_out (this
+  /// node has it, and says it again).
+  TROUPE_COMPILED result<void> update_agent(const std::string& id, const agent_change& how);
 
   /// Removes an agent. An actor made by agent() ends; an actor that was passed to add_agent() goes
   /// on.

@@ -11,13 +11,21 @@
 namespace troupe {
 
 TROUPE_COMPILED agent_context::agent_context(caf::scheduled_actor* self, std::string id,
-                                             ended_handler on_quit)
-  : self_(self), id_(std::move(id)), on_quit_(std::move(on_quit)) {}
+                                             ended_handler on_quit, update_handler on_update)
+  : self_(self),
+    id_(std::move(id)),
+    on_quit_(std::move(on_quit)),
+    on_update_(std::move(on_update)) {}
 
 TROUPE_COMPILED void agent_context::quit(const problem& why) {
   if (why && on_quit_)
     on_quit_(why);
   self_->quit(why ? to_error(why) : caf::make_error(caf::exit_reason::normal));
+}
+
+TROUPE_COMPILED void agent_context::update(const cluster::agent_change& how) {
+  if (on_update_)
+    on_update_(how);
 }
 
 TROUPE_COMPILED std::function<void(result<caf::message>)> agent_context::answer_later() {

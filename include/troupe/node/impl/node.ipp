@@ -1206,7 +1206,9 @@ TROUPE_COMPILED result<void> node::send_message(const router::recipients& to,
 
 TROUPE_COMPILED std::function<std::shared_ptr<agent_context>(caf::scheduled_actor* self)>
 node::agent_begin(const std::string& id) const {
-  return [id, log = inside_->log_](caf::scheduled_actor* self) {
+  // Weak: in an actor system of somebody else the agent may outlive this node.
+  return [id, log = inside_->log_, member = caf::actor_cast<caf::weak_actor_ptr>(inside_->member_)](
+           caf::scheduled_actor* self) {
     ignore_strays(self);
     self->set_default_handler(
       [id, log](caf::scheduled_actor* me, caf::message& what) -> caf::skippable_result {
@@ -1225,9 +1227,21 @@ node::agent_begin(const std::string& id) const {
       log.warn(why.detail);
       return to_error(why);
     });
-    return std::make_shared<agent_context>(self, id, [id, log](const problem& why) {
+    auto on_quit = [id, log](const problem& why) {
       log.warn("agent '" + id + "' has ended: " + to_string(why));
-    });
+    };
+    auto on_update = [id, log, member](const agent_change& how) {
+      auto topic = "agent '" + id + "' cannot change";
+      inside::run_on_member(member, [id, log, topic, how](cluster::member_state& state) {
+        state.update_agent(id, how, [log, topic](const problem& why) {
+          if (why)
+            log.complain(topic, why.detail);
+          else
+            log.settle(topic);
+        });
+      });
+    };
+    return std::make_shared<agent_context>(self, id, on_quit, on_update);
   };
 }
 
@@ -1279,6 +1293,16 @@ TROUPE_COMPILED scheduler::workflow_client node::workflows(duration wait) {
 
 TROUPE_COMPILED registry::registry_client node::registry(duration wait) {
   return registry::registry_client{*system_, inside_->clients_->registry, wait};
+}
+
+TROUPE_COMPILED result<void> node::update_agent(const std::string& id, const agent_change& how) {
+  if (inside_->stopped_)
+    return problem{errc::cancelled, "this node has stopped; nothing was done"};
+  return inside::wait_until_done([&](std::function<void(problem)> done) {
+    inside_->on_member([id, how, done = std::move(done)](cluster::member_state& state) {
+      state.update_agent(id, how, done);
+    });
+  });
 }
 
 TROUPE_COMPILED void node::remove_agent(const std::string& id) {

@@ -97,9 +97,12 @@ private:
         node->remove_agent("plain-" + number);
         break;
       case 7:
-      case 8:
         for (auto load : {1U, 2U, 3U}) // the last one counts, whichever arrives last
           node->put_service(load + static_cast<std::uint32_t>(world_.random().below(100)));
+        break;
+      case 8:
+        node->update_agent((world_.random().one_in(2) ? "unique-" : "plain-") + number,
+                           static_cast<std::uint32_t>(world_.random().below(100)));
         break;
       case 9:
         node->fall_ill((world_.random().one_in(2) ? "unique-" : "plain-") + number);

@@ -184,6 +184,16 @@ public:
     step(cluster::claims::remove{name});
   }
 
+  void update_agent(const std::string& name, std::uint32_t load) {
+    cluster::agent_change how;
+    how.load = load;
+    if (load % 2 == 0)
+      how.add_capabilities = {"even"};
+    else
+      how.remove_capabilities = {"even"};
+    ask_core(cluster::node_core::update_agent{name, how}, "update of agent " + name);
+  }
+
   /// One of its services says how much it has to do.
   void put_service(std::uint32_t load) {
     registry::record made;
