@@ -46,7 +46,6 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -60,6 +59,7 @@
 #include "free_port.hpp"
 #include "membership_kinds.hpp"
 #include "own_loopback.hpp"
+#include "settings.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/node/init.hpp"
 #include "troupe/testing/child_process.hpp"
@@ -71,7 +71,7 @@ using namespace troupe;
 using namespace troupe::benchmark;
 using json_line = nlohmann::ordered_json;
 
-std::map<std::string, std::string> settings{
+settings asked{{
   {"sides", "troupe/wan,serf/lan,troupe/lan"},
   {"what", "rest,kill,hang,leave"},
   {"members", "30"},
@@ -79,20 +79,7 @@ std::map<std::string, std::string> settings{
   {"settle-seconds", "90"},
   {"rest-seconds", "20"},
   {"folder", ""},
-};
-
-std::vector<std::string> list_of(const std::string& name) {
-  std::vector<std::string> found;
-  std::istringstream words{settings.at(name)};
-  for (std::string word; std::getline(words, word, ',');)
-    found.push_back(word);
-  return found;
-}
-
-bool wants(const std::string& what) {
-  auto all = list_of("what");
-  return std::ranges::find(all, what) != all.end();
-}
+}};
 
 /// Ends what goes on for one side.
 [[noreturn]] void fail(const std::string& why) {
@@ -120,7 +107,7 @@ public:
       folder_(std::move(folder)),
       is_alone_(is_alone_on_loopback) {
     std::filesystem::create_directories(folder_);
-    auto count = std::stoul(settings.at("members"));
+    auto count = std::stoul(asked.at("members"));
     for (std::size_t index = 0; index < count; ++index)
       ports_.push_back(new_port());
     for (std::size_t index = 0; index < count; ++index)
@@ -351,13 +338,13 @@ public:
   void run(found_figures& found, steady::time_point start) {
     members_.await_all_known(120s);
     print(found, "start", {{"all_known_s", seconds{steady::now() - start}.count()}});
-    if (wants("rest"))
+    if (asked.wants("rest"))
       print(found, "rest", rest());
-    if (wants("kill"))
+    if (asked.wants("kill"))
       print(found, "kill", lose_some(SIGKILL, 120s));
-    if (wants("hang"))
+    if (asked.wants("hang"))
       print(found, "hang", lose_some(SIGSTOP, 20s));
-    if (wants("leave"))
+    if (asked.wants("leave"))
       print(found, "leave", lose_some(kind_.leave_signal(), 60s));
   }
 
@@ -378,8 +365,8 @@ private:
 
   json_line rest() {
     members_.begin_rest();
-    std::this_thread::sleep_for(seconds{std::stod(settings.at("settle-seconds"))});
-    seconds span{std::stod(settings.at("rest-seconds"))};
+    std::this_thread::sleep_for(seconds{std::stod(asked.at("settle-seconds"))});
+    seconds span{std::stod(asked.at("rest-seconds"))};
     auto processes = members_.processes();
     std::vector<double> used;
     used.reserve(processes.size());
@@ -416,7 +403,7 @@ private:
     std::vector<double> last;
     std::vector<double> back;
     auto wrong = members_.wrongly_gone();
-    auto times = std::stoul(settings.at("times"));
+    auto times = std::stoul(asked.at("times"));
     for (std::size_t time = 0; time < times; ++time) {
       // At any moment of a period.
       std::this_thread::sleep_for(std::chrono::milliseconds{random_.below(1'000)});
@@ -465,7 +452,7 @@ int measure(const std::filesystem::path& folder, bool is_alone_on_loopback) {
   troupe_members ours;
   serf_agents theirs;
   std::map<std::string, turn::found_figures> found;
-  for (auto& side : list_of("sides")) {
+  for (auto& side : asked.list_of("sides")) {
     auto middle = side.find('/');
     auto timers = middle == std::string::npos ? "" : side.substr(middle + 1);
     auto is_ours = side.starts_with("troupe/");
@@ -499,34 +486,14 @@ int main(int count, char** words) {
   troupe::init();
   if (count > 1 && words[1] == "serve"s)
     troupe_members::serve({words + 2, words + count});
-  for (auto each = 1; each < count; each += 2) {
-    auto name = std::string{words[each]}.substr(std::min<std::size_t>(2, std::strlen(words[each])));
-    if (!settings.contains(name) || each + 1 == count) {
-      std::cerr << "error: unknown option " << words[each]
-                << ", or no value for it; see the head of "
-                << "benchmarks/membership.cpp" << std::endl;
-      return 2;
-    }
-    settings[name] = words[each + 1];
-  }
-  if (std::stoul(settings.at("members")) <= members::voters) {
+  if (!asked.read(count, words, "benchmarks/membership.cpp"))
+    return 2;
+  if (std::stoul(asked.at("members")) <= members::voters) {
     std::cerr << "error: --members has to be more than 3" << std::endl;
     return 2;
   }
   auto is_alone_on_loopback = enter_own_loopback();
-  auto parent = settings.at("folder").empty() ? std::filesystem::temp_directory_path()
-                                              : std::filesystem::path{settings.at("folder")};
-  auto folder = (parent / "troupe-membership-XXXXXX").string();
-  if (::mkdtemp(folder.data()) == nullptr) {
-    std::cerr << "error: no folder can be made in " << parent << std::endl;
-    return 1;
-  }
-  auto status = 1;
-  try {
-    status = measure(folder, is_alone_on_loopback);
-  } catch (const std::exception& why) {
-    std::cerr << "error: " << why.what() << std::endl;
-  }
-  std::filesystem::remove_all(folder);
-  return status;
+  return in_new_folder(asked.at("folder"), "membership", [&](const std::filesystem::path& folder) {
+    return measure(folder, is_alone_on_loopback);
+  });
 }

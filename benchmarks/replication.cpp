@@ -37,9 +37,7 @@
 #include <filesystem>
 #include <functional>
 #include <iostream>
-#include <map>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -47,10 +45,10 @@
 #include <vector>
 
 #include <nlohmann/json.hpp>
-#include <stdlib.h>
 
 #include "closed_loop.hpp"
 #include "etcd_cluster.hpp"
+#include "settings.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe_cluster.hpp"
 
@@ -60,7 +58,7 @@ using namespace troupe;
 using namespace troupe::benchmark;
 using json_line = nlohmann::ordered_json;
 
-std::map<std::string, std::string> settings{
+settings asked{{
   {"what", "puts,locks,idle,leader,connected,tls"},
   {"clients", "1,16,64"},
   {"connected", "10"},
@@ -71,20 +69,7 @@ std::map<std::string, std::string> settings{
   {"signal", "KILL"},
   {"timers", "20/200"},
   {"folder", ""},
-};
-
-std::vector<std::string> list_of(const std::string& name) {
-  std::vector<std::string> found;
-  std::istringstream words{settings.at(name)};
-  for (std::string word; std::getline(words, word, ',');)
-    found.push_back(word);
-  return found;
-}
-
-bool wants(const std::string& what) {
-  auto all = list_of("what");
-  return std::ranges::find(all, what) != all.end();
-}
+}};
 
 timers timers_of(const std::string& text) {
   auto middle = text.find('/');
@@ -116,10 +101,10 @@ struct sides {
 // -- throughput ------------------------------------------------------------------------
 
 void compare(sides& both, workload what, std::size_t clients) {
-  seconds span{std::stod(settings.at("seconds"))};
+  seconds span{std::stod(asked.at("seconds"))};
   std::vector<figures> ours;
   std::vector<figures> theirs;
-  for (auto turn = std::stoi(settings.at("turns")); turn > 0; --turn) {
+  for (auto turn = std::stoi(asked.at("turns")); turn > 0; --turn) {
     if (both.theirs)
       theirs.push_back(both.theirs->run(what, clients, span));
     ours.push_back(both.ours.run(what, clients, span));
@@ -198,11 +183,11 @@ void compare_tls(const std::filesystem::path& folder) {
   std::optional<tls_pair<etcd_cluster>> theirs;
   if (etcd_cluster::program())
     theirs.emplace(folder / "etcd");
-  seconds span{std::stod(settings.at("seconds"))};
+  seconds span{std::stod(asked.at("seconds"))};
   for (auto what : {workload::puts, workload::own_locks})
-    for (auto& text : list_of("clients")) {
+    for (auto& text : asked.list_of("clients")) {
       auto clients = std::stoul(text);
-      for (auto turn = std::stoi(settings.at("turns")); turn > 0; --turn) {
+      for (auto turn = std::stoi(asked.at("turns")); turn > 0; --turn) {
         ours.run(what, clients, span);
         if (theirs)
           theirs->run(what, clients, span);
@@ -229,7 +214,7 @@ void compare_tls(const std::filesystem::path& folder) {
 
 template <class Group>
 void rest(Group& group) {
-  seconds span{std::stod(settings.at("idle-seconds"))};
+  seconds span{std::stod(asked.at("idle-seconds"))};
   auto processes = group.processes();
   auto before = cpu_seconds(processes);
   std::this_thread::sleep_for(span);
@@ -248,7 +233,7 @@ double leader_at_rest(troupe_cluster& group) {
   auto leader = group.await_whole();
   if (!leader)
     throw std::runtime_error{"troupe does not become whole"};
-  seconds span{std::stod(settings.at("idle-seconds"))};
+  seconds span{std::stod(asked.at("idle-seconds"))};
   std::vector<pid_t> process{group.processes().at(*leader)};
   auto before = cpu_seconds(process);
   std::this_thread::sleep_for(span);
@@ -257,7 +242,7 @@ double leader_at_rest(troupe_cluster& group) {
 
 void connect_many(const std::filesystem::path& folder) {
   troupe_cluster group{folder, {}};
-  auto clients = std::stoul(settings.at("connected"));
+  auto clients = std::stoul(asked.at("connected"));
   json_line line{{"benchmark", "replication"}, {"what", "connected"}, {"clients", clients}};
   line["leader_cpu_percent_without"] = leader_at_rest(group);
   auto others = group.connect_others(clients);
@@ -272,7 +257,7 @@ template <class Group>
 std::vector<double> lose_leaders(Group& group, int signal, const timers& how) {
   std::vector<double> found;
   random_source random{1};
-  for (auto left = std::stoi(settings.at("kills")); left > 0; --left) {
+  for (auto left = std::stoi(asked.at("kills")); left > 0; --left) {
     auto leader = group.await_whole();
     if (!leader)
       throw std::runtime_error{std::string{Group::name} + " does not come back"};
@@ -302,7 +287,7 @@ void lose_leaders(const std::filesystem::path& folder, const std::string& timers
                  {"what", "leader_lost"},
                  {"signal", signal},
                  {"timers_ms", timers_text},
-                 {"times", std::stoi(settings.at("kills"))}};
+                 {"times", std::stoi(asked.at("kills"))}};
   auto add = [&](const std::string& name, const std::vector<double>& spans) {
     line[name + "_p50_ms"] = median(spans);
     line[name + "_p99_ms"] = quantile(spans, 0.99);
@@ -320,29 +305,29 @@ void measure(const std::filesystem::path& folder) {
     std::cerr << "replication: no etcd on the PATH, so its figures are left out (Debian: "
                  "etcd-server)"
               << std::endl;
-  if (wants("idle") || wants("puts") || wants("locks")) {
+  if (asked.wants("idle") || asked.wants("puts") || asked.wants("locks")) {
     sides both{folder / "load", {}};
-    if (wants("idle")) {
+    if (asked.wants("idle")) {
       rest(both.ours);
       if (both.theirs)
         rest(*both.theirs);
     }
-    if (wants("puts"))
-      for (auto& clients : list_of("clients"))
+    if (asked.wants("puts"))
+      for (auto& clients : asked.list_of("clients"))
         compare(both, workload::puts, std::stoul(clients));
-    if (wants("locks")) {
+    if (asked.wants("locks")) {
       compare(both, workload::own_locks, 1);
       compare(both, workload::own_locks, 16);
       compare(both, workload::one_lock, 16);
     }
   }
-  if (wants("tls"))
+  if (asked.wants("tls"))
     compare_tls(folder / "tls");
-  if (wants("connected"))
+  if (asked.wants("connected"))
     connect_many(folder / "connected");
-  if (wants("leader"))
-    for (auto& how : list_of("timers"))
-      for (auto& signal : list_of("signal"))
+  if (asked.wants("leader"))
+    for (auto& how : asked.list_of("timers"))
+      for (auto& signal : asked.list_of("signal"))
         lose_leaders(folder / (signal + how.substr(0, how.find('/'))), how, signal);
 }
 
@@ -354,30 +339,10 @@ int main(int count, char** words) {
     troupe_cluster::serve({words + 2, words + count});
   if (count > 1 && words[1] == std::string{"connect"})
     troupe_cluster::stay_connected({words + 2, words + count});
-  for (auto each = 1; each < count; each += 2) {
-    auto name = std::string{words[each]}.substr(std::min<std::size_t>(2, std::strlen(words[each])));
-    if (!settings.contains(name) || each + 1 == count) {
-      std::cerr << "error: unknown option " << words[each]
-                << ", or no value for it; see the head of "
-                << "benchmarks/replication.cpp" << std::endl;
-      return 2;
-    }
-    settings[name] = words[each + 1];
-  }
-  auto parent = settings.at("folder").empty() ? std::filesystem::temp_directory_path()
-                                              : std::filesystem::path{settings.at("folder")};
-  auto folder = (parent / "troupe-replication-XXXXXX").string();
-  if (::mkdtemp(folder.data()) == nullptr) {
-    std::cerr << "error: no folder can be made in " << parent << std::endl;
-    return 1;
-  }
-  auto status = 0;
-  try {
+  if (!asked.read(count, words, "benchmarks/replication.cpp"))
+    return 2;
+  return in_new_folder(asked.at("folder"), "replication", [](const std::filesystem::path& folder) {
     measure(folder);
-  } catch (const std::exception& why) {
-    std::cerr << "error: " << why.what() << std::endl;
-    status = 1;
-  }
-  std::filesystem::remove_all(folder);
-  return status;
+    return 0;
+  });
 }
