@@ -3,6 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
+#include <variant>
 
 namespace idle_links_test {
 
@@ -20,6 +21,54 @@ TEST_CASE("a use that is told late does not take back a later one", "[router]") 
   links.tick(at(60s), out);
   CHECK(links.next_deadline() == at(110s));
   CHECK(out.empty());
+}
+
+TEST_CASE("a link that has never been used is closed sooner", "[router]") {
+  idle_links links{"a", {.idle_after = 60s, .unused_after = 10s}};
+  idle_links::effects out;
+  auto at = [](duration since) { return time_point{since}; };
+  links.step(at(5s), idle::linked{"b"}, out);
+  links.step(at(6s), idle::used{"b", at(2s)}, out); // an earlier link to it
+  CHECK(links.next_deadline() == at(15s));
+  links.tick(at(15s), out);
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<idle::ask>(out.front()).peer == "b");
+  out.clear();
+  SECTION("but not if the other side uses it") {
+    links.step(at(15s), idle::answered{"b", false}, out);
+    CHECK(links.next_deadline() == at(75s));
+    out.clear();
+    SECTION("which the next one that is up knows nothing of") {
+      links.step(at(20s), idle::unlinked{"b"}, out);
+      links.step(at(21s), idle::linked{"b"}, out);
+      CHECK(links.next_deadline() == at(31s));
+    }
+  }
+  SECTION("and one that has been used after as long as any") {
+    links.step(at(15s), idle::answered{"b", true}, out);
+    links.step(at(16s), idle::linked{"b"}, out);
+    links.step(at(17s), idle::used{"b", at(16s)}, out);
+    links.tick(at(26s), out);
+    CHECK(links.next_deadline() == at(76s));
+  }
+}
+
+TEST_CASE("one that is asked agrees though it has seen the link a little later", "[router]") {
+  idle_links links{"b", {.idle_after = 60s, .unused_after = 10s}};
+  idle_links::effects out;
+  auto at = [](duration since) { return time_point{since}; };
+  auto agrees = [&](time_point when) {
+    out.clear();
+    links.step(when, idle::asked{"a"}, out);
+    return std::get<idle::answer>(out.front()).agrees;
+  };
+  links.step(at(1s), idle::linked{"a"}, out);
+  CHECK_FALSE(agrees(at(5s)));
+  CHECK(agrees(at(10s)));
+  links.step(at(20s), idle::linked{"a"}, out);
+  links.step(at(21s), idle::used{"a", at(21s)}, out);
+  CHECK_FALSE(agrees(at(50s)));
+  CHECK(agrees(at(80s)));
 }
 
 } // namespace idle_links_test

@@ -20,7 +20,7 @@ using namespace troupe::router;
 
 namespace {
 
-/// Plays node m; links rest after 60 s. Understands, with spans in seconds:
+/// Plays node m; links rest after 60 s, used or not. Understands, with spans in seconds:
 ///   linked PEER | unlinked PEER | used PEER | asked PEER | answered PEER yes|no | pass SPAN
 ///   host (it keeps all links) | keep yes|no (it does so from here on, or no more)
 class idle_interpreter {
@@ -34,7 +34,7 @@ public:
     if (verb == "pass")
       links_.tick(now_ += std::chrono::seconds{std::stoi(peer)}, out);
     else if (verb == "host")
-      links_ = idle_links{"m", {.keeps_all = true}};
+      links_ = idle_links{"m", {.unused_after = 0s, .keeps_all = true}};
     else
       links_.step(now_, read_event(verb, peer, in), out);
     return to_text(out);
@@ -78,7 +78,7 @@ private:
     return text;
   }
 
-  idle_links links_{"m", {}};
+  idle_links links_{"m", {.unused_after = 0s}};
   time_point now_{};
 };
 

@@ -18,6 +18,10 @@ namespace troupe::router {
 struct idle_options {
   /// A link is closed that neither side has used for so long; zero: never.
   duration idle_after = std::chrono::seconds{60};
+  /// One that has never been used by this side since it is up is closed after this if that is
+  /// sooner: it was made for a question or two beside the router, as when members compare what
+  /// they know. Longer than any of those takes. Zero: after idle_after.
+  duration unused_after = std::chrono::seconds{10};
   /// For the other side to say whether it agrees; until then nothing is sent.
   duration answer_within = std::chrono::seconds{5};
   /// Who agreed and sees no end of the link goes on after this: longer than answer_within and
@@ -94,7 +98,9 @@ using effect = std::variant<ask, answer, close, go_on>;
 /// know when they have sent their last one, and messages from one to the other keep their
 /// order. The smaller id asks; it stops to send before that, the other with its answer. So
 /// all that either sent has arrived when the one that asked closes the link. What comes up
-/// meanwhile waits for the next link, or for the word that this one stays.
+/// meanwhile waits for the next link, or for the word that this one stays. Who is asked agrees if
+/// it has had no use for half as long: it may have seen the link, or the last message, a little
+/// later.
 ///
 /// Steps like any machine. It has no snapshot: links do not outlive a process.
 class idle_links {
@@ -117,8 +123,8 @@ public:
       auto& it = links_.at(peer);
       if (it.state != phase::in_use) {
         go_on(now, peer, it, out); // no answer, or no end of the link
-      } else if (it.used + options_.idle_after > now) {
-        arm(peer, it, it.used + options_.idle_after);
+      } else if (it.used + span_of(it) > now) {
+        arm(peer, it, it.used + span_of(it));
       } else {
         it.state = phase::asking;
         arm(peer, it, now + options_.answer_within);
@@ -140,12 +146,15 @@ private:
     phase state = phase::in_use;
     time_point used{};
     std::optional<time_point> alarm{};
+    /// This side, or the other, has had a use for it.
+    bool has_served = false;
   };
 
   void handle(time_point now, const idle::linked& what, effects&) {
     auto& it = links_[what.peer];
     it.state = phase::in_use;
     it.used = now;
+    it.has_served = false;
     wait_for_idleness(what.peer, it);
   }
 
@@ -158,8 +167,11 @@ private:
   }
 
   void handle(time_point, const idle::used& what, effects&) {
-    if (auto found = links_.find(what.peer); found != links_.end())
-      found->second.used = std::max(found->second.used, what.at);
+    auto found = links_.find(what.peer);
+    if (found == links_.end() || what.at < found->second.used)
+      return;
+    found->second.used = what.at;
+    found->second.has_served = true;
   }
 
   void handle(time_point now, const idle::asked& what, effects& out) {
@@ -167,7 +179,7 @@ private:
     auto agrees = found != links_.end() && may_close()
                   && (found->second.state == phase::agreed
                       || (found->second.state == phase::in_use
-                          && found->second.used + options_.idle_after <= now));
+                          && found->second.used + span_of(found->second) / 2 <= now));
     if (agrees) {
       found->second.state = phase::agreed;
       arm(what.peer, found->second, now + options_.resume_after);
@@ -199,13 +211,19 @@ private:
   void go_on(time_point now, const std::string& peer, link& it, effects& out) {
     it.state = phase::in_use;
     it.used = now;
+    it.has_served = true;
     wait_for_idleness(peer, it);
     out.push_back(idle::go_on{peer});
   }
 
   void wait_for_idleness(const std::string& peer, link& it) {
     auto asks = may_close() && self_ < peer;
-    arm(peer, it, asks ? std::optional{it.used + options_.idle_after} : std::nullopt);
+    arm(peer, it, asks ? std::optional{it.used + span_of(it)} : std::nullopt);
+  }
+
+  [[nodiscard]] duration span_of(const link& it) const {
+    auto unused = options_.unused_after > duration::zero() && !it.has_served;
+    return unused ? std::min(options_.unused_after, options_.idle_after) : options_.idle_after;
   }
 
   [[nodiscard]] bool may_close() const {
