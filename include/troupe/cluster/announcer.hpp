@@ -251,6 +251,7 @@ public:
   /// Who waits for a put: zero for those that nobody waits for.
   [[nodiscard]] std::vector<request_id> askers() const {
     std::vector<request_id> found;
+    found.reserve(tallies_.size());
     for (auto& [ticket, each] : tallies_)
       found.push_back(each.asker);
     return found;
