@@ -65,7 +65,7 @@ private:
 class echo_state {
 public:
   echo_state(caf::event_based_actor* self, std::promise<std::vector<std::string>>* done)
-    : core_(self, this, {}), done_(done) {}
+    : core_(self, this), done_(done) {}
 
   caf::behavior make_behavior() {
     core_.tick();

@@ -72,9 +72,8 @@ public:
   access_state(caf::event_based_actor* self, finder_options options, access_events events)
     : self_(self),
       events_(std::move(events)),
-      finder_(self, this,
-              finder{std::move(options), self->id(),
-                     time_point{self->clock().now().time_since_epoch()}}) {}
+      finder_(self, this, std::move(options), self->id(),
+              time_point{self->clock().now().time_since_epoch()}) {}
 
   access_state(const access_state&) = delete;
   access_state& operator=(const access_state&) = delete;

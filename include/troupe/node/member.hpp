@@ -92,14 +92,14 @@ public:
       setup_(std::move(setup)),
       core_(
         self, this,
-        node_core{
-          {.node = setup_.id,
-           .name = setup_.name,
-           .boot = setup_.boot,
-           .claims = {.is_fleeting = setup_.is_fleeting, .heartbeat_every = setup_.heartbeat_every},
-           .liveness = {.lost_after = setup_.lost_after, .check_every = setup_.check_every},
-           .copy = setup_.bounds},
-          self->id()}),
+        node_core_options{
+          .node = setup_.id,
+          .name = setup_.name,
+          .boot = setup_.boot,
+          .claims = {.is_fleeting = setup_.is_fleeting, .heartbeat_every = setup_.heartbeat_every},
+          .liveness = {.lost_after = setup_.lost_after, .check_every = setup_.check_every},
+          .copy = setup_.bounds},
+        self->id()),
       links_(self, setup_.router, nodes()) {
     self_->set_down_handler([this](const caf::down_msg& gone) {
       if (auto found = guarded_.extract(gone.source))

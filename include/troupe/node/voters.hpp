@@ -75,8 +75,8 @@ public:
   voters_state(caf::event_based_actor* self, voters_setup setup)
     : self_(self),
       setup_(std::move(setup)),
-      seats_(self, this,
-             {setup_.node, setup_.group.seat(), {.voters = setup_.voters}, random_seed()}),
+      seats_(self, this, setup_.node, setup_.group.seat(), seats_options{.voters = setup_.voters},
+             random_seed()),
       timers_(self) {}
 
   caf::behavior make_behavior() {

@@ -31,6 +31,10 @@ public:
 
   own_records(std::string owner, std::uint64_t boot) : owner_(std::move(owner)), boot_(boot) {}
 
+  [[nodiscard]] const std::string& owner() const {
+    return owner_;
+  }
+
   [[nodiscard]] std::uint64_t boot() const {
     return boot_;
   }

@@ -25,8 +25,10 @@ public:
   using event = typename Machine::event;
   using effects = typename Machine::effects;
 
-  shell(caf::event_based_actor* self, Owner* owner, Machine machine)
-    : self_(self), owner_(owner), machine_(std::move(machine)) {}
+  /// Makes the machine of `how` in its place, where it stays: its parts may refer to each other.
+  template <class... Args>
+  shell(caf::event_based_actor* self, Owner* owner, Args&&... how)
+    : self_(self), owner_(owner), machine_(std::forward<Args>(how)...) {}
 
   shell(const shell&) = delete;
   shell& operator=(const shell&) = delete;

@@ -39,7 +39,7 @@ public:
 
   client_state(caf::event_based_actor* self, const client_options& options)
     : self_(self),
-      core_(self, this, {options, random_seed()}),
+      core_(self, this, options, random_seed()),
       unknown_request_(options.unknown_request),
       on_throw_(options.on_throw) {}
 

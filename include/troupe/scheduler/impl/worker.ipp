@@ -62,7 +62,7 @@ public:
       handlers_(std::move(handlers)),
       in_maintenance_(std::move(in_maintenance)),
       reports_(std::move(reports)),
-      core_(self, this, {with_handlers(words, handlers_), {}, self->id()}),
+      core_(self, this, with_handlers(words, handlers_), worker_core_options{}, self->id()),
       timers_(self),
       threads_(std::make_shared<thread_pool>(
         std::clamp<std::size_t>(words.capacity.slots, 1, max_threads))) {}

@@ -1,0 +1,173 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/backoff.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/registry/name_types.hpp"
+#include "troupe/registry/types.hpp"
+
+namespace troupe::cluster {
+
+/// Limits and times of a `claims`.
+struct claims_options {
+  /// The node has no data folder: nobody comes back for its names once it has ended. Its claims
+  /// say so.
+  bool is_fleeting = false;
+  /// How often the registry is told that the node lives.
+  duration heartbeat_every = std::chrono::seconds{10};
+  /// How long to wait for each answer.
+  duration answer_within = std::chrono::seconds{10};
+  /// Wait between two tries of a put whose outcome is unknown.
+  backoff retry{std::chrono::milliseconds{20}, std::chrono::seconds{1}};
+  /// Tries of one put before its asker is told. It is said again with a later heartbeat.
+  int max_tries = 5;
+  /// How often in its life a node goes above another boot; beyond it, it stays and says why. Two
+  /// processes with one identity would go above each other for ever.
+  int max_rises = 16;
+  /// Records of this node, claims and releases under way; more are refused with limit_reached.
+  std::size_t max_records = 100'000;
+  /// Questions without an answer. Beyond it nothing new is taken, see max_records; what ends is.
+  std::size_t max_questions = 100'000;
+  /// Records whose put has failed; beyond it, all records are said again.
+  std::size_t max_owed = 1'000;
+};
+
+/// What `claims` hears and says.
+struct claims_types {
+  // -- events ----------------------------------------------------------------------------
+
+  /// Says this from now on. `done` once the registry has heard it.
+  struct put {
+    registry::record what;
+  };
+
+  /// Registers an agent; claims its name first if `claims`. `done` once the registry has heard it.
+  /// Errors: name_taken, withdrawn (the agent ended meanwhile), in_use (an agent of that name is
+  /// registered, or about to be), limit_reached, and what the services say. After an error nothing
+  /// of it is left.
+  struct add {
+    registry::record what;
+    bool claims = false;
+  };
+
+  /// The agent has ended. Has no answer. If the step has an id, only the agent that was added with
+  /// that id is meant.
+  struct remove {
+    std::string name;
+  };
+
+  /// Takes back all that was ever said. `done` once both services have heard it.
+  struct leave {};
+
+  /// The first one begins the heartbeats.
+  struct begin {};
+
+  /// The services can be reached, or again.
+  struct bound {};
+
+  /// Somebody has heard of that boot of this node.
+  struct outlived {
+    boot_number heard = 0;
+  };
+
+  /// The host has kept this boot: the node goes on with it.
+  struct risen {
+    boot_number boot = 0;
+  };
+
+  /// The registry shows a record with this claim to an agent's name, or that one of this node was
+  /// `taken`. `holder` is for people.
+  struct seen {
+    std::string name;
+    std::string owner;
+    std::uint64_t token = 0;
+    bool taken = false;
+    std::string holder{};
+  };
+
+  /// The registry shows this record of this node; `as_lost`: as one of a node that is gone.
+  struct shown {
+    registry::record what;
+    bool as_lost = false;
+  };
+
+  /// The answer to the `ask` of this step's id, or why there is none.
+  template <class Result>
+  struct heard {
+    result<Result> what;
+  };
+
+  using event = std::variant<put, add, remove, leave, begin, bound, outlived, risen, seen, shown,
+                             heard<registry::put_report>, heard<registry::owner_view>,
+                             heard<registry::names::claims>, heard<registry::names::freed>,
+                             heard<registry::names::claim_page>>;
+
+  // -- effects ---------------------------------------------------------------------------
+
+  /// Ask the registry or the service of names, and step `heard` within `wait`.
+  struct ask {
+    request_id id = 0;
+    std::variant<registry::put_records, registry::heartbeat, registry::find_owner,
+                 registry::names::claim, registry::names::release, registry::names::list_claims>
+      what;
+    duration wait{};
+  };
+
+  /// The request of this id has ended: once for each put, add and leave with an id.
+  struct done {
+    request_id id = 0;
+    problem why;
+  };
+
+  /// Another node has the name: the agent that was added with this id gets nothing more, and is
+  /// told.
+  struct lost_name {
+    std::string name;
+    request_id added = 0;
+    problem why;
+  };
+
+  /// Agents of this node are found here before the registry has told of them.
+  struct show {
+    registry::record what;
+  };
+
+  /// The agent with that record has ended, or lost its name: it is no longer found.
+  struct hide {
+    registry::record what;
+  };
+
+  /// Keep this boot on the disk, and step `risen`.
+  struct rise {
+    boot_number boot = 0;
+  };
+
+  struct warn {
+    std::string text;
+  };
+
+  /// As node_log has it.
+  struct complain {
+    std::string topic;
+    std::string detail;
+  };
+
+  struct settle {
+    std::string topic;
+  };
+
+  using effect = std::variant<ask, done, lost_name, show, hide, rise, warn, complain, settle>;
+  using effects = std::vector<effect>;
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,105 @@
+#include "troupe/cluster/boot_rise.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <string>
+#include <vector>
+
+#include "support/take.hpp"
+
+namespace boot_rise_test {
+
+using namespace std::literals;
+using namespace troupe;
+using cluster::boot_rise;
+using cluster::claims_types;
+
+namespace {
+
+/// Node n1 in its fifth life.
+struct living {
+  std::vector<boot_number> wished() {
+    std::vector<boot_number> found;
+    for (auto& each : test::take<claims_types::rise>(out))
+      found.push_back(each.boot);
+    return found;
+  }
+
+  cluster::claims_options options{.max_rises = 2};
+  registry::own_records book{"n1", 5};
+  cluster::service_questions questions{10s};
+  boot_rise it{options, book, questions};
+  claims_types::effects out;
+  time_point now{1h};
+};
+
+} // namespace
+
+TEST_CASE("a node goes above a later boot once its host has kept that", "[node][registry]") {
+  living n;
+  n.it.outlived(n.now, 5, n.out); // its own
+  CHECK(n.wished().empty());
+  n.it.outlived(n.now, 8, n.out);
+  CHECK(n.wished() == std::vector<boot_number>{9});
+  CHECK(n.book.boot() == 5);
+  n.it.outlived(n.now, 7, n.out); // that is gone above already
+  CHECK(n.wished().empty());
+  CHECK(n.it.risen(9, n.out));
+  CHECK(n.book.boot() == 9);
+  CHECK_FALSE(n.it.risen(8, n.out));
+  CHECK(n.it.flaws() == std::vector<std::string>{});
+}
+
+TEST_CASE("a boot that the disk does not keep is wished for again", "[node][registry]") {
+  living n;
+  n.it.outlived(n.now, 8, n.out);
+  CHECK(n.wished().size() == 1);
+  n.now = *n.it.next_deadline();
+  n.it.end_wish_if_due(n.now);
+  CHECK_FALSE(n.it.next_deadline());
+  n.it.outlived(n.now, 8, n.out);
+  CHECK(n.wished() == std::vector<boot_number>{9});
+}
+
+TEST_CASE("two processes with one identity do not go above each other for ever",
+          "[node][registry]") {
+  living n;
+  for (boot_number heard : {6, 8}) {
+    n.it.outlived(n.now, heard, n.out);
+    REQUIRE(n.it.risen(heard + 1, n.out));
+  }
+  n.out.clear();
+  n.it.outlived(n.now, 10, n.out);
+  CHECK(n.wished().empty());
+  CHECK(test::take<claims_types::complain>(n.out).size() == 1);
+  CHECK(n.it.flaws() == std::vector<std::string>{});
+}
+
+TEST_CASE("what an earlier life has said in this boot is gone above, late news is not",
+          "[node][registry]") {
+  living n;
+  registry::put_report report;
+  report.stale = 1;
+  SECTION("late news") {
+    n.it.taken(n.now, 5, report, 1, n.out);
+    n.it.found(n.now, registry::owner_view{.boot = 5}, n.out);
+    CHECK(n.wished().empty());
+  }
+  SECTION("more than this life has said") {
+    n.it.taken(n.now, 5, report, 0, n.out);
+    n.it.found(n.now, registry::owner_view{.boot = 5}, n.out);
+    CHECK(n.wished() == std::vector<boot_number>{6});
+  }
+  SECTION("something else with the same version") {
+    report.clashing = 1;
+    n.it.taken(n.now, 5, report, 1, n.out);
+    CHECK(n.wished() == std::vector<boot_number>{6});
+  }
+  SECTION("what was said with an earlier boot") {
+    report.clashing = 1;
+    n.it.taken(n.now, 4, report, 0, n.out);
+    CHECK(n.out.empty());
+  }
+}
+
+} // namespace boot_rise_test
