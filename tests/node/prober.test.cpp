@@ -1,6 +1,7 @@
 #include "troupe/cluster/prober.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <map>
 #include <set>
@@ -215,6 +216,37 @@ TEST_CASE_METHOD(asking, "doubt has a bound, and an answer takes some of it",
   ping("a");
   pass(options.answer_within * options.most_doubt - 1ns);
   CHECK(take<prober::reach>().empty());
+}
+
+TEST_CASE_METHOD(asking, "whoever is accused is pinged once in five periods, whatever it sends",
+                 "[node][swim][prober]") {
+  it.show_life(now, id("a"), out);
+  it.show_life(now, id("stranger"), out);
+  CHECK(out.empty());
+  state_of("a") = GENERATE(member_status::suspect, member_status::dead);
+  auto pings_to_a = [this] {
+    std::size_t found = 0;
+    for (auto& [to, number] : sent<swim_ping>()) {
+      found += to == id("a") ? 1 : 0;
+      hear(to == id("a") ? "a" : "b", swim_ack{number}); // it is there, but says nothing of it
+    }
+    out.clear();
+    return found;
+  };
+  it.show_life(now, id("a"), out);
+  CHECK(pings_to_a() == 1);
+  for (auto end = now + 5 * options.period; now < end; now += 10ms) {
+    it.show_life(now, id("a"), out);
+    CHECK(pings_to_a() == 0);
+  }
+  it.show_life(now, id("a"), out);
+  CHECK(pings_to_a() == 1);
+  check();
+  it.show_life(now + 1h, id("a"), out);
+  it.show_life(now + 1h, id("a"), out); // its answer is awaited
+  CHECK(pings_to_a() == 1);
+  forget("a");
+  check();
 }
 
 TEST_CASE_METHOD(asking, "the dead are tried one at a time", "[node][swim][prober]") {

@@ -55,6 +55,36 @@ TEST_CASE("who is killed all show dead, and alive again in its next life", "[nod
   }
 }
 
+TEST_CASE("two sides that show each other dead are one again once a link is up between them",
+          "[node][sealed_swim]") {
+  some_members it{4};
+  it.pass(2s);
+  it.cut_off = {2, 3};
+  it.pass(10s);
+  for (auto here : {0U, 1U})
+    for (auto there : {2U, 3U}) {
+      REQUIRE(it.shows(here, there) == member_status::dead);
+      REQUIRE(it.shows(there, here) == member_status::dead);
+    }
+  it.cut_off.clear();
+  it.link(2, 0); // nothing new is on the cards: each is in the life that the other shows dead
+  it.pass(2s);
+  for (std::size_t each = 0; each < 4; ++each)
+    CHECK(it.all_show(each, member_status::alive));
+}
+
+TEST_CASE("one that the others show dead is shown alive once a datagram of it comes",
+          "[node][sealed_swim]") {
+  some_members it{3};
+  it.pass(2s);
+  it.stop(2); // SIGSTOP: it has not heard that it is dead
+  it.pass(10s);
+  REQUIRE(it.all_show(2, member_status::dead));
+  it.go_on(2);
+  it.pass(2s);
+  CHECK(it.all_show(2, member_status::alive));
+}
+
 TEST_CASE("a life that nobody has told of is learned of by what cannot be read",
           "[node][sealed_swim]") {
   some_members it{2};

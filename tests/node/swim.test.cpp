@@ -712,6 +712,36 @@ TEST_CASE("the dead are tried now and then, and compared with when they answer",
   CHECK(it.state_of("a") == member_status::dead); // until it says so itself
 }
 
+TEST_CASE_METHOD(among_others, "whoever is shown dead is told so at once when it shows life",
+                 "[node][swim]") {
+  auto way = GENERATE("news"s, "request"s, "question"s, "card"s, "contradiction"s);
+  silent.insert(id("a"));
+  silent.insert(id("c"));
+  bury("b", "a");
+  pass(10s); // what was begun before is over
+  out.clear();
+  if (way == "news")
+    hear("a", {});
+  else if (way == "request")
+    mail("a", swim_ping_request{9, id("c")});
+  else if (way == "question")
+    mail("a", swim_ping{9});
+  else if (way == "card")
+    step(swim::introduced{key("a"), said("a")});
+  else
+    hear("a", {told_itself{said("a", {1, 1})}});
+  auto went = take<swim::send>();
+  std::erase_if(went, [](auto& each) { return each.to != id("a"); });
+  if (way == "contradiction") {
+    CHECK(went.empty());
+    return;
+  }
+  REQUIRE(went.size() == 1);
+  CHECK(std::holds_alternative<swim_ping>(went.front().what.what) == (way != "question"));
+  REQUIRE(!went.front().what.rumours.empty());
+  CHECK(went.front().what.rumours.front() == rumour{accusation{id("a"), {1, 0}, id("self"), true}});
+}
+
 TEST_CASE("who is gone for long is forgotten", "[node][swim]") {
   auto how = quiet();
   how.keep_gone = 24h;

@@ -146,6 +146,17 @@ public:
       ping(now, *each, out);
   }
 
+  /// There is a sign of life of a member. One that is accused is pinged, as the ping tells it of
+  /// that: at most once in five periods, whatever it sends.
+  void show_life(time_point now, const node_id& who, effects& out) {
+    auto found = members_.find(who);
+    if (found == members_.end() || !found->second.is_accused() || pinged_.contains(who))
+      return;
+    auto last = accused_pinged_.find(who);
+    if (last == accused_pinged_.end() || now - last->second >= 5 * options_.period)
+      ping(now, *found, out);
+  }
+
   // -- what comes ------------------------------------------------------------------------
 
   /// @pre `from` is a member
@@ -191,6 +202,7 @@ public:
       waits_.erase({open->second.next, open->first});
       probes_.erase(open);
     }
+    accused_pinged_.erase(who);
     round_.drop(who);
   }
 
@@ -239,6 +251,8 @@ public:
     }
     expect(pinged_.size() == probes_.size(), "a member is pinged twice at once");
     expect(round_.size() == members_.size(), "the round lacks a member");
+    for (auto& [whom, when] : accused_pinged_)
+      expect(members_.contains(whom), "a stranger has been pinged");
     expect(errands_.size() <= options_.max_errands, "more errands than allowed");
     expect(waits_.size() == probes_.size() + errands_.size(), "a wait has no end");
     expect(doubt_ <= options_.most_doubt, "more doubt than allowed");
@@ -288,6 +302,8 @@ private:
     waits_.emplace(made.next, number);
     probes_.emplace(number, std::move(made));
     pinged_.emplace(whom.first, number);
+    if (whom.second.is_accused())
+      accused_pinged_.insert_or_assign(whom.first, now);
     out.emplace_back(mail{whom.first, swim_ping{number}});
   }
 
@@ -385,6 +401,8 @@ private:
   probes probes_;
   /// The probe under way to each.
   std::map<node_id, std::uint32_t> pinged_;
+  /// When each was pinged last while it was accused.
+  std::map<node_id, time_point> accused_pinged_;
   std::map<std::uint32_t, errand> errands_;
   std::uint32_t last_number_ = 0;
   /// When the next thing is to be done about each probe and errand.
