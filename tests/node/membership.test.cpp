@@ -98,7 +98,8 @@ TEST_CASE_METHOD(table, "an accusation counts against the incarnation that it na
 TEST_CASE_METHOD(table,
                  "nobody is dead on the word of others, who may lie or be cut off themselves",
                  "[node][swim][membership]") {
-  for (auto* by : {"b", "c", "d", "self", "b"}) {
+  it.introduce(now, {Names::key("e"), Names::said("e"), false}, out);
+  for (auto* by : {"b", "c", "d", "e", "b"}) {
     hear("b", accusation{id("a"), {1, 0}, id(by), true});
     CHECK(of("a").is == member_status::suspect);
   }
@@ -117,6 +118,51 @@ TEST_CASE_METHOD(table,
     REQUIRE(shown.size() == 1);
     CHECK(shown.front().is == member_status::dead);
     CHECK(shown.front().by == id("self"));
+  }
+}
+
+TEST_CASE_METHOD(table, "only members that take part agree that another one is not heard",
+                 "[node][swim][membership]") {
+  bury("b", "c", {1, 0});
+  hear("b", told_itself{Names::said("d", {1, 0}, true)});
+  out.clear();
+  auto accused_by = [this](const std::string& by) {
+    out.clear();
+    hear("b", accusation{id("a"), {1, 0}, id(by), false});
+  };
+  for (auto* by : {"c", "d", "stranger", "a"}) {
+    accused_by(by); // dead, left, no member, the one that it is about
+    CHECK(of("a").is == member_status::alive);
+  }
+  accused_by("self"); // which knows that it has not said so
+  CHECK(of("a").is == member_status::alive);
+  accused_by("b");
+  REQUIRE(of("a").is == member_status::suspect);
+  auto end = of("a").dead_at;
+  for (auto* by : {"c", "d", "stranger", "a", "self"}) {
+    accused_by(by);
+    CHECK(of("a").dead_at == end);
+  }
+}
+
+TEST_CASE("one member that names others as those that agree leaves a suspect its least time",
+          "[node][swim][membership]") {
+  table it;
+  for (auto* name : {"e", "f", "g", "h"})
+    it.it.introduce(it.now, {Names::key(name), Names::said(name), false}, it.out);
+  auto least = it.how.least_suspicion * it.how.period;
+  for (auto refutation = 0U; refutation < 5; ++refutation) { // of each new word of a
+    for (auto* by : {"b", "c", "d", "e", "f", "g", "h"})
+      it.hear("b", accusation{Names::id("a"), {1, refutation}, Names::id(by), true});
+    CHECK(it.of("a").dead_at == it.now + least);
+    it.it.end_suspicions(it.now + least - 1ns, it.out);
+    REQUIRE(it.of("a").is == member_status::suspect);
+    swim_mail mail; // a hears of it with whatever this node sends it
+    it.it.add_rumours(*it.it.all().find(Names::id("a")), mail);
+    REQUIRE(!mail.rumours.empty());
+    CHECK(subject_of(mail.rumours.front()) == Names::id("a"));
+    it.hear("a", told_itself{Names::said("a", {1, refutation + 1})});
+    CHECK(it.of("a").is == member_status::alive);
   }
 }
 
