@@ -405,6 +405,23 @@ TEST_CASE_METHOD(among_others, "a node that was stopped judges nobody by what it
 
 // -- doubt -------------------------------------------------------------------------------------
 
+TEST_CASE_METHOD(among_others, "a node that is accused without end, and hears well, stays fast",
+                 "[node][swim]") {
+  auto liars = GENERATE(1U, 4U);
+  std::vector<std::string> names{"a", "b", "c", "d"};
+  std::uint32_t most = 0;
+  for (auto time = 0U; time < 6'000; ++time) {
+    accuse(names[time % liars], "self", false, it().own()->what.when);
+    sign();
+    pass(10ms);
+    most = std::max(most, it().doubt());
+    out.clear();
+  }
+  CHECK(it().own()->what.when.refutation == 6'000); // it has contradicted each time
+  CHECK(most >= 1);
+  CHECK(most <= 2);
+}
+
 TEST_CASE_METHOD(among_others, "a node that hears nobody becomes slow to accuse", "[node][swim]") {
   CHECK(it().doubt() == 0);
   for (auto name : {"b", "c", "d"})
@@ -673,7 +690,7 @@ TEST_CASE("all that a member knows is told in pages, and says as much elsewhere"
       told.insert(subject_of(each));
       if (auto* one = std::get_if<accusation>(&each);
           one != nullptr && one->by == Member::id("self"))
-        one->by = Member::id("a"); // there both are not one node
+        one->by = Member::id("a"); // not of the one that is told
     }
     other.step(swim::told{Member::id("a"), some});
     after = last;

@@ -219,6 +219,16 @@ public:
     return doubt_;
   }
 
+  /// Others say that they do not hear this node. It counts once in a period, as long as that is at
+  /// present: no more than the answer to a ping takes away. So a node that hears well stays fast,
+  /// however often it is accused. In the source each accusation counts.
+  void be_accused(time_point now) {
+    if (accused_ && now - *accused_ < slowed(options_.period))
+      return;
+    accused_ = now;
+    raise_doubt(1);
+  }
+
   void raise_doubt(std::size_t by) {
     doubt_ = static_cast<std::uint32_t>(std::min<std::size_t>(doubt_ + by, options_.most_doubt));
   }
@@ -409,6 +419,8 @@ private:
   std::set<std::pair<time_point, std::uint32_t>> waits_;
   std::optional<time_point> probe_at_;
   std::uint32_t doubt_ = 0;
+  /// When an accusation of this node was counted last.
+  std::optional<time_point> accused_;
 };
 
 } // namespace troupe::cluster

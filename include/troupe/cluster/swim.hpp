@@ -346,7 +346,7 @@ private:
   }
 
   void perform(membership::contradicts&) {
-    prober_.raise_doubt(1);
+    prober_.be_accused(now_);
   }
 
   void perform(prober::mail& what) {
