@@ -192,6 +192,26 @@ TEST_CASE("a node that runs no errands says so at once", "[node][swim][prober]")
   CHECK(of.sent<swim_nack>() == std::vector<std::pair<node_id, std::uint32_t>>{{id("b"), 77}});
 }
 
+TEST_CASE("one that asks for pings without end takes the place of nobody else",
+          "[node][swim][prober]") {
+  swim_options how;
+  how.max_errands = 4;
+  asking of{how};
+  of.hear("b", swim_ping_request{1, id("a")});
+  for (auto number = 100U; number < 200U; ++number)
+    of.hear("c", swim_ping_request{number, id("a")});
+  of.hear("d", swim_ping_request{1, id("a")});
+  auto lost = of.sent<swim_nack>();
+  CHECK(lost.size() == 98);
+  for (auto& [to, number] : lost)
+    CHECK(to == id("c")); // its own, the oldest first
+  of.out.clear();
+  of.pass(of.options.answer_within);
+  CHECK(of.sent<swim_nack>()
+        == std::vector<std::pair<node_id, std::uint32_t>>{
+          {id("b"), 1}, {id("c"), 198}, {id("c"), 199}, {id("d"), 1}});
+}
+
 TEST_CASE_METHOD(asking, "of many that hear of a suspect as many ask it as it takes to agree",
                  "[node][swim][prober]") {
   auto asked = 0;

@@ -264,6 +264,10 @@ public:
     for (auto& [whom, when] : accused_pinged_)
       expect(members_.contains(whom), "a stranger has been pinged");
     expect(errands_.size() <= options_.max_errands, "more errands than allowed");
+    std::size_t counted = 0;
+    for (auto& [asker, numbers] : errands_of_)
+      counted += numbers.size();
+    expect(counted == errands_.size(), "errands are miscounted");
     expect(waits_.size() == probes_.size() + errands_.size(), "a wait has no end");
     expect(doubt_ <= options_.most_doubt, "more doubt than allowed");
     return found;
@@ -291,6 +295,8 @@ private:
     std::uint32_t number = 0;
     time_point next;
   };
+
+  using errands = std::map<std::uint32_t, errand>;
 
   duration random_below(duration span) {
     auto bound = static_cast<std::uint64_t>(std::max(span, duration{1}).count());
@@ -359,12 +365,13 @@ private:
     if (!members_.contains(what.whom) || options_.max_errands == 0)
       return void(out.emplace_back(mail{from, swim_nack{what.number}}));
     if (errands_.size() >= options_.max_errands)
-      fail_oldest_errand(out);
+      fail_errand_of_many(out);
     auto number = ++last_number_;
     // Before the asker gives up, so that it learns that this node is there.
     errand made{what.whom, from, what.number, now + options_.answer_within * 4 / 5};
     waits_.emplace(made.next, number);
     errands_.emplace(number, made);
+    errands_of_[from].insert(number);
     out.emplace_back(mail{what.whom, swim_ping{number}});
   }
 
@@ -372,9 +379,7 @@ private:
     if (auto run = errands_.find(what.number); run != errands_.end()) {
       if (run->second.whom != from)
         return;
-      auto done = run->second;
-      waits_.erase({done.next, run->first});
-      errands_.erase(run);
+      auto done = end_errand(run);
       if (members_.contains(done.asker))
         out.emplace_back(mail{done.asker, swim_ack{done.number}});
       return;
@@ -392,16 +397,32 @@ private:
 
   // -- errands ---------------------------------------------------------------------------
 
-  void fail_errand(std::uint32_t number, effects& out) {
-    auto run = errands_.extract(number);
-    if (run && members_.contains(run.mapped().asker))
-      out.emplace_back(mail{run.mapped().asker, swim_nack{run.mapped().number}});
+  errand end_errand(errands::iterator which) {
+    auto done = which->second;
+    waits_.erase({done.next, which->first});
+    auto of = errands_of_.find(done.asker);
+    of->second.erase(which->first);
+    if (of->second.empty())
+      errands_of_.erase(of);
+    errands_.erase(which);
+    return done;
   }
 
-  void fail_oldest_errand(effects& out) {
-    auto oldest = errands_.begin();
-    waits_.erase({oldest->second.next, oldest->first});
-    fail_errand(oldest->first, out);
+  void fail_errand(std::uint32_t number, effects& out) {
+    auto found = errands_.find(number);
+    if (found == errands_.end())
+      return;
+    auto lost = end_errand(found);
+    if (members_.contains(lost.asker))
+      out.emplace_back(mail{lost.asker, swim_nack{lost.number}});
+  }
+
+  /// The oldest of whoever has the most: one that asks without end leaves room for the others.
+  /// Cost: O(members that ask).
+  void fail_errand_of_many(effects& out) {
+    auto most
+      = std::ranges::max_element(errands_of_, {}, [](auto& each) { return each.second.size(); });
+    fail_errand(*most->second.begin(), out);
   }
 
   const swim_options& options_;
@@ -413,7 +434,9 @@ private:
   std::map<node_id, std::uint32_t> pinged_;
   /// When each was pinged last while it was accused.
   std::map<node_id, time_point> accused_pinged_;
-  std::map<std::uint32_t, errand> errands_;
+  errands errands_;
+  /// The errands of each that has asked, the oldest first.
+  std::map<node_id, std::set<std::uint32_t>> errands_of_;
   std::uint32_t last_number_ = 0;
   /// When the next thing is to be done about each probe and errand.
   std::set<std::pair<time_point, std::uint32_t>> waits_;
