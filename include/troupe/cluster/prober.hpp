@@ -265,8 +265,10 @@ public:
       expect(members_.contains(whom), "a stranger has been pinged");
     expect(errands_.size() <= options_.max_errands, "more errands than allowed");
     std::size_t counted = 0;
-    for (auto& [asker, numbers] : errands_of_)
+    for (auto& [asker, numbers] : errands_of_) {
       counted += numbers.size();
+      expect(!numbers.empty(), "errands of nobody");
+    }
     expect(counted == errands_.size(), "errands are miscounted");
     expect(waits_.size() == probes_.size() + errands_.size(), "a wait has no end");
     expect(doubt_ <= options_.most_doubt, "more doubt than allowed");
