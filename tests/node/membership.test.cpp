@@ -25,7 +25,8 @@ constexpr auto last_boot = std::numeric_limits<boot_number>::max();
 
 /// The table of a node that hears of a, b, c and d.
 struct table {
-  explicit table(incarnation when = {5, 0}) : it{id("self"), when, how, &sim::is_signed_with} {
+  explicit table(incarnation when = {5, 0}, const swim_options& how_it_does = {})
+    : how(how_it_does), it{id("self"), when, how, &sim::is_signed_with} {
     it.begin("self:1", out);
     sign();
     for (auto* name : {"a", "b", "c", "d"})
@@ -241,8 +242,7 @@ TEST_CASE_METHOD(table, "the last incarnation of all is no later than itself, an
 
 TEST_CASE("ten thousand members that are none cost a bounded number of questions",
           "[node][swim][membership]") {
-  table it;
-  it.how.max_strangers = 1'000;
+  table it; // with room for 1,000
   for (auto each = 0; each < 10'000; ++each) {
     auto name = "bogus" + std::to_string(each);
     it.it.take_in(it.now, Names::id("b"), told_itself{Names::said(name)},
@@ -257,6 +257,36 @@ TEST_CASE("ten thousand members that are none cost a bounded number of questions
   it.now += 5 * it.how.period; // whoever was asked has not answered
   it.hear("c", told_itself{Names::said("e")});
   CHECK(it.take<membership::ask>().size() == 1);
+}
+
+TEST_CASE("one that tells of strangers without end leaves room for what others tell",
+          "[node][swim][membership]") {
+  swim_options how;
+  how.max_strangers = 10;
+  table full{{5, 0}, how};
+  auto asked = [&full](const std::string& from, const std::string& of) {
+    full.hear(from, told_itself{Names::said(of)});
+    auto found = full.take<membership::ask>();
+    REQUIRE(found.size() <= 1);
+    CHECK((found.empty() || found.front().from == Names::id(from)));
+    return !found.empty();
+  };
+  for (auto each = 0; each < 100; ++each)
+    CHECK(asked("b", "bogus" + std::to_string(each)) == (each < 10));
+  CHECK(asked("c", "e")); // takes the place of a bogus one
+  CHECK_FALSE(asked("d", "e"));
+  for (auto each = 0; each < 100; ++each) { // what b told gave way, and does not come back
+    CHECK_FALSE(asked("b", "bogus" + std::to_string(each)));
+    CHECK_FALSE(asked("b", "more" + std::to_string(each)));
+  }
+  auto of_d = 0;
+  for (auto each = 0; each < 100; ++each)
+    of_d += asked("d", "other" + std::to_string(each)) ? 1 : 0;
+  CHECK(of_d == 4); // no more than b has
+  CHECK(asked("c", "f"));
+  full.now += 5 * full.how.period;
+  full.hear("c", told_itself{Names::said("e")});
+  CHECK(full.take<membership::ask>().size() == 1); // nobody has answered
 }
 
 TEST_CASE("who says different things to different members is found out, and the first word counts",

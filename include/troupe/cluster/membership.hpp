@@ -204,7 +204,7 @@ public:
   /// A node writes that is not a member, or somebody speaks of it: `from` can say who it is.
   void get_to_know(time_point now, const node_id& whom, const node_id& from, channel how,
                    effects& out) {
-    if (strangers_.ask(now, whom, how != channel::comparison || whom == from))
+    if (strangers_.ask(now, whom, from, how != channel::comparison || whom == from))
       out.emplace_back(ask{whom, from});
   }
 
