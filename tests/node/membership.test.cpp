@@ -25,7 +25,8 @@ constexpr auto last_boot = std::numeric_limits<boot_number>::max();
 
 /// The table of a node that hears of a, b, c and d.
 struct table {
-  explicit table(incarnation when = {5, 0}) : it{id("self"), when, how, &sim::is_signed_with} {
+  explicit table(incarnation when = {5, 0}, const swim_options& how_it_does = {})
+    : how(how_it_does), it{id("self"), when, how, &sim::is_signed_with} {
     it.begin("self:1", out);
     sign();
     for (auto* name : {"a", "b", "c", "d"})
@@ -98,7 +99,8 @@ TEST_CASE_METHOD(table, "an accusation counts against the incarnation that it na
 TEST_CASE_METHOD(table,
                  "nobody is dead on the word of others, who may lie or be cut off themselves",
                  "[node][swim][membership]") {
-  for (auto* by : {"b", "c", "d", "self", "b"}) {
+  it.introduce(now, {Names::key("e"), Names::said("e"), false}, out);
+  for (auto* by : {"b", "c", "d", "e", "b"}) {
     hear("b", accusation{id("a"), {1, 0}, id(by), true});
     CHECK(of("a").is == member_status::suspect);
   }
@@ -117,6 +119,51 @@ TEST_CASE_METHOD(table,
     REQUIRE(shown.size() == 1);
     CHECK(shown.front().is == member_status::dead);
     CHECK(shown.front().by == id("self"));
+  }
+}
+
+TEST_CASE_METHOD(table, "only members that take part agree that another one is not heard",
+                 "[node][swim][membership]") {
+  bury("b", "c", {1, 0});
+  hear("b", told_itself{Names::said("d", {1, 0}, true)});
+  out.clear();
+  auto accused_by = [this](const std::string& by) {
+    out.clear();
+    hear("b", accusation{id("a"), {1, 0}, id(by), false});
+  };
+  for (auto* by : {"c", "d", "stranger", "a"}) {
+    accused_by(by); // dead, left, no member, the one that it is about
+    CHECK(of("a").is == member_status::alive);
+  }
+  accused_by("self"); // which knows that it has not said so
+  CHECK(of("a").is == member_status::alive);
+  accused_by("b");
+  REQUIRE(of("a").is == member_status::suspect);
+  auto end = of("a").dead_at;
+  for (auto* by : {"c", "d", "stranger", "a", "self"}) {
+    accused_by(by);
+    CHECK(of("a").dead_at == end);
+  }
+}
+
+TEST_CASE("one member that names others as those that agree leaves a suspect its least time",
+          "[node][swim][membership]") {
+  table it;
+  for (auto* name : {"e", "f", "g", "h"})
+    it.it.introduce(it.now, {Names::key(name), Names::said(name), false}, it.out);
+  auto least = it.how.least_suspicion * it.how.period;
+  for (auto refutation = 0U; refutation < 5; ++refutation) { // of each new word of a
+    for (auto* by : {"b", "c", "d", "e", "f", "g", "h"})
+      it.hear("b", accusation{Names::id("a"), {1, refutation}, Names::id(by), true});
+    CHECK(it.of("a").dead_at == it.now + least);
+    it.it.end_suspicions(it.now + least - 1ns, it.out);
+    REQUIRE(it.of("a").is == member_status::suspect);
+    swim_mail mail; // a hears of it with whatever this node sends it
+    it.it.add_rumours(*it.it.all().find(Names::id("a")), mail);
+    REQUIRE(!mail.rumours.empty());
+    CHECK(subject_of(mail.rumours.front()) == Names::id("a"));
+    it.hear("a", told_itself{Names::said("a", {1, refutation + 1})});
+    CHECK(it.of("a").is == member_status::alive);
   }
 }
 
@@ -195,8 +242,7 @@ TEST_CASE_METHOD(table, "the last incarnation of all is no later than itself, an
 
 TEST_CASE("ten thousand members that are none cost a bounded number of questions",
           "[node][swim][membership]") {
-  table it;
-  it.how.max_strangers = 1'000;
+  table it; // with room for 1,000
   for (auto each = 0; each < 10'000; ++each) {
     auto name = "bogus" + std::to_string(each);
     it.it.take_in(it.now, Names::id("b"), told_itself{Names::said(name)},
@@ -211,6 +257,36 @@ TEST_CASE("ten thousand members that are none cost a bounded number of questions
   it.now += 5 * it.how.period; // whoever was asked has not answered
   it.hear("c", told_itself{Names::said("e")});
   CHECK(it.take<membership::ask>().size() == 1);
+}
+
+TEST_CASE("one that tells of strangers without end leaves room for what others tell",
+          "[node][swim][membership]") {
+  swim_options how;
+  how.max_strangers = 10;
+  table full{{5, 0}, how};
+  auto asked = [&full](const std::string& from, const std::string& of) {
+    full.hear(from, told_itself{Names::said(of)});
+    auto found = full.take<membership::ask>();
+    REQUIRE(found.size() <= 1);
+    CHECK((found.empty() || found.front().from == Names::id(from)));
+    return !found.empty();
+  };
+  for (auto each = 0; each < 100; ++each)
+    CHECK(asked("b", "bogus" + std::to_string(each)) == (each < 10));
+  CHECK(asked("c", "e")); // takes the place of a bogus one
+  CHECK_FALSE(asked("d", "e"));
+  for (auto each = 0; each < 100; ++each) { // what b told gave way, and does not come back
+    CHECK_FALSE(asked("b", "bogus" + std::to_string(each)));
+    CHECK_FALSE(asked("b", "more" + std::to_string(each)));
+  }
+  auto of_d = 0;
+  for (auto each = 0; each < 100; ++each)
+    of_d += asked("d", "other" + std::to_string(each)) ? 1 : 0;
+  CHECK(of_d == 4); // no more than b has
+  CHECK(asked("c", "f"));
+  full.now += 5 * full.how.period;
+  full.hear("c", told_itself{Names::said("e")});
+  CHECK(full.take<membership::ask>().size() == 1); // nobody has answered
 }
 
 TEST_CASE("who says different things to different members is found out, and the first word counts",

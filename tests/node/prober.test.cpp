@@ -1,6 +1,7 @@
 #include "troupe/cluster/prober.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <map>
 #include <set>
@@ -191,6 +192,26 @@ TEST_CASE("a node that runs no errands says so at once", "[node][swim][prober]")
   CHECK(of.sent<swim_nack>() == std::vector<std::pair<node_id, std::uint32_t>>{{id("b"), 77}});
 }
 
+TEST_CASE("one that asks for pings without end takes the place of nobody else",
+          "[node][swim][prober]") {
+  swim_options how;
+  how.max_errands = 4;
+  asking of{how};
+  of.hear("b", swim_ping_request{1, id("a")});
+  for (auto number = 100U; number < 200U; ++number)
+    of.hear("c", swim_ping_request{number, id("a")});
+  of.hear("d", swim_ping_request{1, id("a")});
+  auto lost = of.sent<swim_nack>();
+  CHECK(lost.size() == 98);
+  for (auto& [to, number] : lost)
+    CHECK(to == id("c")); // its own, the oldest first
+  of.out.clear();
+  of.pass(of.options.answer_within);
+  CHECK(of.sent<swim_nack>()
+        == std::vector<std::pair<node_id, std::uint32_t>>{
+          {id("b"), 1}, {id("c"), 198}, {id("c"), 199}, {id("d"), 1}});
+}
+
 TEST_CASE_METHOD(asking, "of many that hear of a suspect as many ask it as it takes to agree",
                  "[node][swim][prober]") {
   auto asked = 0;
@@ -215,6 +236,37 @@ TEST_CASE_METHOD(asking, "doubt has a bound, and an answer takes some of it",
   ping("a");
   pass(options.answer_within * options.most_doubt - 1ns);
   CHECK(take<prober::reach>().empty());
+}
+
+TEST_CASE_METHOD(asking, "whoever is accused is pinged once in five periods, whatever it sends",
+                 "[node][swim][prober]") {
+  it.show_life(now, id("a"), out);
+  it.show_life(now, id("stranger"), out);
+  CHECK(out.empty());
+  state_of("a") = GENERATE(member_status::suspect, member_status::dead);
+  auto pings_to_a = [this] {
+    std::size_t found = 0;
+    for (auto& [to, number] : sent<swim_ping>()) {
+      found += to == id("a") ? 1 : 0;
+      hear(to == id("a") ? "a" : "b", swim_ack{number}); // it is there, but says nothing of it
+    }
+    out.clear();
+    return found;
+  };
+  it.show_life(now, id("a"), out);
+  CHECK(pings_to_a() == 1);
+  for (auto end = now + 5 * options.period; now < end; now += 10ms) {
+    it.show_life(now, id("a"), out);
+    CHECK(pings_to_a() == 0);
+  }
+  it.show_life(now, id("a"), out);
+  CHECK(pings_to_a() == 1);
+  check();
+  it.show_life(now + 1h, id("a"), out);
+  it.show_life(now + 1h, id("a"), out); // its answer is awaited
+  CHECK(pings_to_a() == 1);
+  forget("a");
+  check();
 }
 
 TEST_CASE_METHOD(asking, "the dead are tried one at a time", "[node][swim][prober]") {

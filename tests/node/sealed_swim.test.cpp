@@ -1,6 +1,7 @@
 #include "troupe/cluster/sealed_swim.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <chrono>
 #include <string>
@@ -53,6 +54,36 @@ TEST_CASE("who is killed all show dead, and alive again in its next life", "[nod
     REQUIRE(card);
     CHECK(card->offers.boot == 2);
   }
+}
+
+TEST_CASE("two sides that show each other dead are one again once a link is up between them",
+          "[node][sealed_swim]") {
+  some_members it{4};
+  it.pass(2s);
+  it.cut_off = {2, 3};
+  it.pass(10s);
+  for (auto here : {0U, 1U})
+    for (auto there : {2U, 3U}) {
+      REQUIRE(it.shows(here, there) == member_status::dead);
+      REQUIRE(it.shows(there, here) == member_status::dead);
+    }
+  it.cut_off.clear();
+  it.link(2, 0); // nothing new is on the cards: each is in the life that the other shows dead
+  it.pass(2s);
+  for (std::size_t each = 0; each < 4; ++each)
+    CHECK(it.all_show(each, member_status::alive));
+}
+
+TEST_CASE("one that the others show dead is shown alive once a datagram of it comes",
+          "[node][sealed_swim]") {
+  some_members it{3};
+  it.pass(2s);
+  it.stop(2); // SIGSTOP: it has not heard that it is dead
+  it.pass(10s);
+  REQUIRE(it.all_show(2, member_status::dead));
+  it.go_on(2);
+  it.pass(2s);
+  CHECK(it.all_show(2, member_status::alive));
 }
 
 TEST_CASE("a life that nobody has told of is learned of by what cannot be read",
@@ -263,6 +294,58 @@ TEST_CASE("the card of an earlier life changes nothing", "[node][sealed_swim]") 
   CHECK(it.at(0).card_of(it.id(1)) == present);
   it.pass(10s);
   CHECK(it.all_show(1, member_status::alive));
+}
+
+TEST_CASE("two processes with one identity and one life are found out, and the last card counts",
+          "[node][sealed_swim]") {
+  some_members it{3};
+  it.pass(2s);
+  auto twin = card_of(it, 1); // as of a copy of its data folder
+  twin.offers.offer.salt.bytes[0] ^= std::byte{1};
+  twin.of_offers = it.all[1]->key.sign(to_be_signed(twin.offers));
+  it.all[0]->done.clear();
+  it.step(0, sealed_swim::met{twin});
+  auto complaints = it.done<swim::complain>(0);
+  REQUIRE(complaints.size() == 1);
+  CHECK(complaints.front().of == it.id(1));
+  CHECK(it.at(0).card_of(it.id(1)) == twin);
+  it.step(0, sealed_swim::met{twin}); // no other one
+  CHECK(it.done<swim::complain>(0).size() == 1);
+  it.link(1, 0);
+  CHECK(it.done<swim::complain>(0).size() == 2);
+  it.all[0]->done.clear();
+  it.pass(5s);
+  CHECK(it.all_show(1, member_status::alive));
+  CHECK(it.done<swim::complain>(0).empty());
+  it.stop(1);
+  it.start(1); // a later life may offer what it likes
+  it.link(1, 0);
+  CHECK(it.done<swim::complain>(0).empty());
+}
+
+TEST_CASE("a member that says that it is where another one is makes that one hear nothing",
+          "[node][sealed_swim]") {
+  some_members it{3};
+  it.pass(2s);
+  auto where = GENERATE(0U, 2U); // the one that writes, or a third one
+  it.step(1, swim::moved{some_members::address(where)});
+  it.pass(2s);
+  REQUIRE(it.at(0).members().find(it.id(1))->address == some_members::address(where));
+  auto last = std::find_if(it.sent.rbegin(), it.sent.rend(), [&](auto& each) {
+    return each.to == it.id(1) && each.address == some_members::address(where)
+           && each.datagram.size() > security::datagram_session::overhead;
+  });
+  REQUIRE(last != it.sent.rend());
+  it.all[where]->done.clear();
+  auto dropped = it.at(where).dropped();
+  it.step(where, sealed_swim::arrived{last->datagram});
+  for (auto& each : it.all[where]->done) // at most it asks who that is
+    CHECK(std::holds_alternative<sealed_swim::reply>(each));
+  CHECK(it.at(where).dropped().strange + it.at(where).dropped().damaged
+        == dropped.strange + dropped.damaged + 1);
+  it.pass(10s); // its link answers for it
+  CHECK(it.shows(0, 1) == member_status::alive);
+  CHECK(it.shows(0, 2) == member_status::alive);
 }
 
 TEST_CASE("whose certificate does not count any more is neither heard nor written to, and dead",

@@ -157,8 +157,12 @@ public:
 
   /// Whether a link can be made.
   [[nodiscard]] bool are_linked(std::size_t a, std::size_t b) const {
-    return all[a]->runs && all[b]->runs && !cut_links.contains({a, b})
+    return all[a]->runs && all[b]->runs && are_on_one_side(a, b) && !cut_links.contains({a, b})
            && !cut_links.contains({b, a});
+  }
+
+  [[nodiscard]] bool are_on_one_side(std::size_t a, std::size_t b) const {
+    return cut_off.contains(a) == cut_off.contains(b);
   }
 
   std::vector<std::unique_ptr<one>> all;
@@ -166,6 +170,8 @@ public:
   /// Those from, or to, whom no datagrams come.
   std::set<std::size_t> without_datagrams;
   std::set<std::pair<std::size_t, std::size_t>> cut_links;
+  /// Between these and the others neither links nor datagrams get there.
+  std::set<std::size_t> cut_off;
   /// All datagrams that ever went.
   std::vector<sealed_swim::send> sent;
 
@@ -187,8 +193,8 @@ private:
   void carry_out(std::size_t who, const sealed_swim::send& what) {
     sent.push_back(what);
     auto to = find(what.to);
-    if (!to || !all[*to]->runs || what.address != address(*to) || without_datagrams.contains(who)
-        || without_datagrams.contains(*to))
+    if (!to || !all[*to]->runs || what.address != address(*to) || !are_on_one_side(who, *to)
+        || without_datagrams.contains(who) || without_datagrams.contains(*to))
       return;
     receive(who, *to, what.datagram);
   }

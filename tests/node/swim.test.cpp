@@ -218,13 +218,14 @@ TEST_CASE_METHOD(among_others, "what it could not send counts against itself, an
 // -- suspects ----------------------------------------------------------------------------------
 
 TEST_CASE_METHOD(among_others, "the more agree, the less time a suspect has", "[node][swim]") {
-  // Five members: two periods at least, three times that at most.
+  // Six members: two periods at least, three times that at most.
+  knows({"e"});
   auto [agree, span] = GENERATE(std::pair{0, 6'000ms}, std::pair{1, 4'000ms}, std::pair{2, 2'832ms},
                                 std::pair{3, 2'000ms});
   pass(1ms);
   accuse("b", "a");
   auto began = now;
-  std::vector<std::string> others{"c", "d", "self"};
+  std::vector<std::string> others{"c", "d", "e"};
   for (auto each = 0; each < agree; ++each)
     hear("b", {accusation{id("a"), {1, 0}, id(others[static_cast<std::size_t>(each)]), false}});
   accuse("b", "a");                               // the same again is no news
@@ -403,6 +404,23 @@ TEST_CASE_METHOD(among_others, "a node that was stopped judges nobody by what it
 }
 
 // -- doubt -------------------------------------------------------------------------------------
+
+TEST_CASE_METHOD(among_others, "a node that is accused without end, and hears well, stays fast",
+                 "[node][swim]") {
+  auto liars = GENERATE(1U, 4U);
+  std::vector<std::string> names{"a", "b", "c", "d"};
+  std::uint32_t most = 0;
+  for (auto time = 0U; time < 6'000; ++time) {
+    accuse(names[time % liars], "self", false, it().own()->what.when);
+    sign();
+    pass(10ms);
+    most = std::max(most, it().doubt());
+    out.clear();
+  }
+  CHECK(it().own()->what.when.refutation == 6'000); // it has contradicted each time
+  CHECK(most >= 1);
+  CHECK(most <= 2);
+}
 
 TEST_CASE_METHOD(among_others, "a node that hears nobody becomes slow to accuse", "[node][swim]") {
   CHECK(it().doubt() == 0);
@@ -668,8 +686,12 @@ TEST_CASE("all that a member knows is told in pages, and says as much elsewhere"
     if (some.empty())
       break;
     CHECK(last > after);
-    for (auto& each : some)
+    for (auto& each : some) {
       told.insert(subject_of(each));
+      if (auto* one = std::get_if<accusation>(&each);
+          one != nullptr && one->by == Member::id("self"))
+        one->by = Member::id("a"); // not of the one that is told
+    }
     other.step(swim::told{Member::id("a"), some});
     after = last;
     REQUIRE(pages < 20);
@@ -710,6 +732,36 @@ TEST_CASE("the dead are tried now and then, and compared with when they answer",
   REQUIRE(wanted.size() == 1);
   CHECK(wanted.front().with == Member::id("a"));
   CHECK(it.state_of("a") == member_status::dead); // until it says so itself
+}
+
+TEST_CASE_METHOD(among_others, "whoever is shown dead is told so at once when it shows life",
+                 "[node][swim]") {
+  auto way = GENERATE("news"s, "request"s, "question"s, "card"s, "contradiction"s);
+  silent.insert(id("a"));
+  silent.insert(id("c"));
+  bury("b", "a");
+  pass(10s); // what was begun before is over
+  out.clear();
+  if (way == "news")
+    hear("a", {});
+  else if (way == "request")
+    mail("a", swim_ping_request{9, id("c")});
+  else if (way == "question")
+    mail("a", swim_ping{9});
+  else if (way == "card")
+    step(swim::introduced{key("a"), said("a")});
+  else
+    hear("a", {told_itself{said("a", {1, 1})}});
+  auto went = take<swim::send>();
+  std::erase_if(went, [](auto& each) { return each.to != id("a"); });
+  if (way == "contradiction") {
+    CHECK(went.empty());
+    return;
+  }
+  REQUIRE(went.size() == 1);
+  CHECK(std::holds_alternative<swim_ping>(went.front().what.what) == (way != "question"));
+  REQUIRE(!went.front().what.rumours.empty());
+  CHECK(went.front().what.rumours.front() == rumour{accusation{id("a"), {1, 0}, id("self"), true}});
 }
 
 TEST_CASE("who is gone for long is forgotten", "[node][swim]") {

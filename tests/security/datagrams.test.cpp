@@ -318,18 +318,26 @@ TEST_CASE_METHOD(two_books, "nobody is asked, or believed, for what it has not s
   CHECK(as<datagram_book::read>(b.open(now, sealed)).what == "hello");
 }
 
-TEST_CASE_METHOD(two_books, "so many questions are asked in a second", "[security]") {
-  auto ask = [&](int number) {
-    auto again = book_of(1, 100 + number);
+TEST_CASE_METHOD(two_books, "a peer is asked so often in a second, and takes no other one's turn",
+                 "[security]") {
+  auto other = book_of(3, 33);
+  REQUIRE_FALSE(b.know(filled_with<node_id>(3), 1, other.offer()));
+  auto ask = [&](int node, int number) {
+    auto again = book_of(node, 100 + number);
     REQUIRE_FALSE(again.know(b_id, 1, b.offer()));
     return std::holds_alternative<datagram_book::question>(
       b.open(now, again.seal(b_id, "x").value()));
   };
-  for (auto each = 0; each < 10; ++each)
-    CHECK(ask(each));
-  CHECK_FALSE(ask(10));
+  CHECK(ask(1, 0));
+  CHECK(ask(1, 1));
+  for (auto each = 2; each < 20; ++each)
+    CHECK_FALSE(ask(1, each));
+  CHECK(ask(3, 0));
+  auto later = book_of(1, 13);
+  REQUIRE_FALSE(b.know(a_id, 2, later.offer())); // which gives it no further turn
+  CHECK_FALSE(ask(1, 20));
   now += second;
-  CHECK(ask(11));
+  CHECK(ask(1, 21));
 }
 
 TEST_CASE_METHOD(two_books, "so many datagrams of one peer are read in a second, whatever its life",

@@ -35,6 +35,9 @@ namespace troupe::cluster {
 /// - Nobody is taken for dead on the word of others: that one of them does so counts like its
 ///   suspicion. Here it differs from its sources, where one member that lies, or that was cut off
 ///   itself, has the others give up a healthy node until that contradicts.
+/// - Who accuses is not signed, as in its sources. So a member that lies can name others as those
+///   that agree. It gains by that what they could take from a suspect, and no more: each suspect
+///   has the least time of swim_options, and hears of it. Only members that take part are counted.
 /// - A node contradicts what is said of itself, with its next incarnation.
 /// - A stranger is asked about, at the member that spoke of it.
 ///
@@ -201,7 +204,7 @@ public:
   /// A node writes that is not a member, or somebody speaks of it: `from` can say who it is.
   void get_to_know(time_point now, const node_id& whom, const node_id& from, channel how,
                    effects& out) {
-    if (strangers_.ask(now, whom, how != channel::comparison || whom == from))
+    if (strangers_.ask(now, whom, from, how != channel::comparison || whom == from))
       out.emplace_back(ask{whom, from});
   }
 
@@ -393,8 +396,15 @@ private:
     auto& known = found->second.told.what;
     if (what.when > known.when) // what it has said since is on its way, or is a lie
       return get_to_know(now, what.node, from, how, out);
-    if (what.when == known.when && (what.by == own_.node() || members_.contains(what.by)))
+    if (what.when == known.when && may_accuse(what.by))
       accuse(now, {what.node, what.when, what.by, false}, out); // it waits for itself
+  }
+
+  /// Whether the word of others that it accuses counts: of who takes part. What this node says, it
+  /// knows itself.
+  [[nodiscard]] bool may_accuse(const node_id& by) const {
+    auto found = members_.find(by);
+    return found != members_.end() && found->second.is_here();
   }
 
   /// @pre it is a member, and that is the last incarnation of which it has said something

@@ -146,6 +146,17 @@ public:
       ping(now, *each, out);
   }
 
+  /// There is a sign of life of a member. One that is accused is pinged, as the ping tells it of
+  /// that: at most once in five periods, whatever it sends.
+  void show_life(time_point now, const node_id& who, effects& out) {
+    auto found = members_.find(who);
+    if (found == members_.end() || !found->second.is_accused() || pinged_.contains(who))
+      return;
+    auto last = accused_pinged_.find(who);
+    if (last == accused_pinged_.end() || now - last->second >= 5 * options_.period)
+      ping(now, *found, out);
+  }
+
   // -- what comes ------------------------------------------------------------------------
 
   /// @pre `from` is a member
@@ -191,6 +202,7 @@ public:
       waits_.erase({open->second.next, open->first});
       probes_.erase(open);
     }
+    accused_pinged_.erase(who);
     round_.drop(who);
   }
 
@@ -205,6 +217,16 @@ public:
   /// How far it doubts its own hearing.
   [[nodiscard]] std::uint32_t doubt() const {
     return doubt_;
+  }
+
+  /// Others say that they do not hear this node. It counts once in a period, as long as that is at
+  /// present: no more than the answer to a ping takes away. So a node that hears well stays fast,
+  /// however often it is accused. In the source each accusation counts.
+  void be_accused(time_point now) {
+    if (accused_ && now - *accused_ < slowed(options_.period))
+      return;
+    accused_ = now;
+    raise_doubt(1);
   }
 
   void raise_doubt(std::size_t by) {
@@ -239,7 +261,15 @@ public:
     }
     expect(pinged_.size() == probes_.size(), "a member is pinged twice at once");
     expect(round_.size() == members_.size(), "the round lacks a member");
+    for (auto& [whom, when] : accused_pinged_)
+      expect(members_.contains(whom), "a stranger has been pinged");
     expect(errands_.size() <= options_.max_errands, "more errands than allowed");
+    std::size_t counted = 0;
+    for (auto& [asker, numbers] : errands_of_) {
+      counted += numbers.size();
+      expect(!numbers.empty(), "errands of nobody");
+    }
+    expect(counted == errands_.size(), "errands are miscounted");
     expect(waits_.size() == probes_.size() + errands_.size(), "a wait has no end");
     expect(doubt_ <= options_.most_doubt, "more doubt than allowed");
     return found;
@@ -268,6 +298,8 @@ private:
     time_point next;
   };
 
+  using errands = std::map<std::uint32_t, errand>;
+
   duration random_below(duration span) {
     auto bound = static_cast<std::uint64_t>(std::max(span, duration{1}).count());
     return duration{static_cast<std::int64_t>(random_.below(bound))};
@@ -288,6 +320,8 @@ private:
     waits_.emplace(made.next, number);
     probes_.emplace(number, std::move(made));
     pinged_.emplace(whom.first, number);
+    if (whom.second.is_accused())
+      accused_pinged_.insert_or_assign(whom.first, now);
     out.emplace_back(mail{whom.first, swim_ping{number}});
   }
 
@@ -333,12 +367,13 @@ private:
     if (!members_.contains(what.whom) || options_.max_errands == 0)
       return void(out.emplace_back(mail{from, swim_nack{what.number}}));
     if (errands_.size() >= options_.max_errands)
-      fail_oldest_errand(out);
+      fail_errand_of_many(out);
     auto number = ++last_number_;
     // Before the asker gives up, so that it learns that this node is there.
     errand made{what.whom, from, what.number, now + options_.answer_within * 4 / 5};
     waits_.emplace(made.next, number);
     errands_.emplace(number, made);
+    errands_of_[from].insert(number);
     out.emplace_back(mail{what.whom, swim_ping{number}});
   }
 
@@ -346,9 +381,7 @@ private:
     if (auto run = errands_.find(what.number); run != errands_.end()) {
       if (run->second.whom != from)
         return;
-      auto done = run->second;
-      waits_.erase({done.next, run->first});
-      errands_.erase(run);
+      auto done = end_errand(run);
       if (members_.contains(done.asker))
         out.emplace_back(mail{done.asker, swim_ack{done.number}});
       return;
@@ -366,16 +399,32 @@ private:
 
   // -- errands ---------------------------------------------------------------------------
 
-  void fail_errand(std::uint32_t number, effects& out) {
-    auto run = errands_.extract(number);
-    if (run && members_.contains(run.mapped().asker))
-      out.emplace_back(mail{run.mapped().asker, swim_nack{run.mapped().number}});
+  errand end_errand(errands::iterator which) {
+    auto done = which->second;
+    waits_.erase({done.next, which->first});
+    auto of = errands_of_.find(done.asker);
+    of->second.erase(which->first);
+    if (of->second.empty())
+      errands_of_.erase(of);
+    errands_.erase(which);
+    return done;
   }
 
-  void fail_oldest_errand(effects& out) {
-    auto oldest = errands_.begin();
-    waits_.erase({oldest->second.next, oldest->first});
-    fail_errand(oldest->first, out);
+  void fail_errand(std::uint32_t number, effects& out) {
+    auto found = errands_.find(number);
+    if (found == errands_.end())
+      return;
+    auto lost = end_errand(found);
+    if (members_.contains(lost.asker))
+      out.emplace_back(mail{lost.asker, swim_nack{lost.number}});
+  }
+
+  /// The oldest of whoever has the most: one that asks without end leaves room for the others.
+  /// Cost: O(members that ask).
+  void fail_errand_of_many(effects& out) {
+    auto most
+      = std::ranges::max_element(errands_of_, {}, [](auto& each) { return each.second.size(); });
+    fail_errand(*most->second.begin(), out);
   }
 
   const swim_options& options_;
@@ -385,12 +434,18 @@ private:
   probes probes_;
   /// The probe under way to each.
   std::map<node_id, std::uint32_t> pinged_;
-  std::map<std::uint32_t, errand> errands_;
+  /// When each was pinged last while it was accused.
+  std::map<node_id, time_point> accused_pinged_;
+  errands errands_;
+  /// The errands of each that has asked, the oldest first.
+  std::map<node_id, std::set<std::uint32_t>> errands_of_;
   std::uint32_t last_number_ = 0;
   /// When the next thing is to be done about each probe and errand.
   std::set<std::pair<time_point, std::uint32_t>> waits_;
   std::optional<time_point> probe_at_;
   std::uint32_t doubt_ = 0;
+  /// When an accusation of this node was counted last.
+  std::optional<time_point> accused_;
 };
 
 } // namespace troupe::cluster

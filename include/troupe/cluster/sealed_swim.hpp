@@ -271,12 +271,24 @@ private:
     return is_signed_(card.key, to_be_signed(card.offers), card.of_offers);
   }
 
+  /// Whether that life has offered something else.
+  [[nodiscard]] bool shows_two_lives(const offer_of_life& what) const {
+    auto kept = cards_.find(what.node);
+    return kept != cards_.end() && kept->second.offers.boot == what.boot
+           && kept->second.offers != what;
+  }
+
   /// If its node has become a member, or was one.
   void keep(member_card card) {
     auto& offers = card.offers;
     auto known = swim_.find(offers.node);
     if (!known || known->when.boot != offers.boot)
       return;
+    // Either may be the one that goes on, so the last one counts.
+    if (shows_two_lives(offers))
+      out_->push_back(swim::complain{
+        offers.node, "shows other keys than before in the same life: two processes have its "
+                     "identity, or it runs with an older copy of its data folder"});
     if (auto why = book_.know(offers.node, offers.boot, offers.offer)) {
       out_->push_back(swim::complain{offers.node, why.detail});
       return;

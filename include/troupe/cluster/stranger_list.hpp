@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -13,39 +14,42 @@ namespace troupe::cluster {
 
 /// Nodes of which a member has spoken and of which this one knows too little, and since when
 /// somebody is asked about each: so a hundred rumours of a stranger cost one question.
-/// At most `limit`; when it is full, only those give way about which nobody has
-/// answered for `patience`. Not thread-safe. Cost: O(log n), amortized.
+/// At most `limit`. When it is full, those give way about which nobody has answered for `patience`;
+/// if there are none, the oldest of the member that has spoken of the most, unless that is the one
+/// that speaks now. So one that tells of strangers without end costs `limit` questions in each
+/// `patience`, and leaves room for what others tell. Not thread-safe. Cost: O(log n), amortized;
+/// when full, O(members that have spoken).
 class stranger_list {
 public:
   stranger_list(std::size_t limit, duration patience) : limit_(limit), patience_(patience) {}
 
-  /// Returns whether to ask about it now. `is_news`: others may not know it yet.
-  bool ask(time_point now, const node_id& whom, bool is_news) {
+  /// Returns whether to ask about it now. `from` has spoken of it; `is_news`: others may not know
+  /// it yet.
+  bool ask(time_point now, const node_id& whom, const node_id& from, bool is_news) {
     auto found = strangers_.find(whom);
     if (found == strangers_.end()) {
-      if (strangers_.size() >= limit_)
-        drop_unanswered(now);
-      if (strangers_.size() >= limit_)
+      if (strangers_.size() >= limit_ && !make_room(now, from))
         return false;
-      strangers_.emplace(whom, stranger{now, is_news});
     } else {
-      auto& each = found->second;
-      if (now - each.asked < patience_)
+      if (now - found->second.asked < patience_)
         return false;
-      by_age_.erase({each.asked, whom});
-      each = {now, is_news || each.is_news};
+      is_news = is_news || found->second.is_news;
+      drop(found);
     }
+    strangers_.emplace(whom, stranger{now, from, is_news});
     by_age_.emplace(now, whom);
+    by_teller_[from].emplace(now, whom);
     return true;
   }
 
   /// It is known now. Returns whether others may not know it yet; no value if nobody was asked.
   std::optional<bool> met(const node_id& whom) {
-    auto found = strangers_.extract(whom);
-    if (!found)
+    auto found = strangers_.find(whom);
+    if (found == strangers_.end())
       return std::nullopt;
-    by_age_.erase({found.mapped().asked, whom});
-    return found.mapped().is_news;
+    auto is_news = found->second.is_news;
+    drop(found);
+    return is_news;
   }
 
   [[nodiscard]] std::size_t size() const {
@@ -55,20 +59,42 @@ public:
 private:
   struct stranger {
     time_point asked;
+    node_id from;
     bool is_news = true;
   };
 
-  void drop_unanswered(time_point now) {
-    while (!by_age_.empty() && now - by_age_.begin()->first >= patience_) {
-      strangers_.erase(by_age_.begin()->second);
-      by_age_.erase(by_age_.begin());
-    }
+  using by_age = std::set<std::pair<time_point, node_id>>;
+
+  bool make_room(time_point now, const node_id& from) {
+    while (!by_age_.empty() && now - by_age_.begin()->first >= patience_)
+      drop(strangers_.find(node_id{by_age_.begin()->second}));
+    if (strangers_.size() < limit_)
+      return true;
+    auto most
+      = std::ranges::max_element(by_teller_, {}, [](auto& each) { return each.second.size(); });
+    auto own = by_teller_.find(from);
+    if (most == by_teller_.end()
+        || (own != by_teller_.end() && own->second.size() + 1 >= most->second.size()))
+      return false;
+    drop(strangers_.find(node_id{most->second.begin()->second}));
+    return true;
+  }
+
+  void drop(std::map<node_id, stranger>::iterator which) {
+    auto& [whom, each] = *which;
+    by_age_.erase({each.asked, whom});
+    auto told = by_teller_.find(each.from);
+    told->second.erase({each.asked, whom});
+    if (told->second.empty())
+      by_teller_.erase(told);
+    strangers_.erase(which);
   }
 
   std::size_t limit_;
   duration patience_;
   std::map<node_id, stranger> strangers_;
-  std::set<std::pair<time_point, node_id>> by_age_;
+  by_age by_age_;
+  std::map<node_id, by_age> by_teller_;
 };
 
 } // namespace troupe::cluster

@@ -36,7 +36,8 @@ namespace troupe::cluster {
 /// - Rumours ride on pings, and go to some others as long as there are any. Now and then two
 ///   members compare all that they know.
 /// - A node that has reason to doubt its own hearing becomes slower to accuse others.
-/// - The dead are tried as long as they are remembered. Who leaves is not dead.
+/// - The dead are tried as long as they are remembered, and at once when there is a sign of life:
+///   a card over a link, or a datagram. Who leaves is not dead.
 ///
 /// Composes two parts: `prober` pings, `membership` judges rumours. What is left here is what takes
 /// both: whom mail, comparisons and tries of the dead go to.
@@ -261,6 +262,9 @@ private:
 
   void handle(introduced& what) {
     by_members([&](auto& done) { members_.introduce(now_, what, done); });
+    // In the life that is accused: else it would not be any more. It may not have heard of it, as
+    // where both have been cut off from each other.
+    by_prober([&](auto& done) { prober_.show_life(now_, what.what.what.node, done); });
   }
 
   void handle(heard& what) {
@@ -270,6 +274,8 @@ private:
       });
     take_in(what.from, what.what.rumours, membership::channel::mail);
     by_prober([&](auto& done) { prober_.hear(now_, what.from, what.what.what, done); });
+    if (!std::holds_alternative<swim_ping>(what.what.what)) // the answer tells it as much
+      by_prober([&](auto& done) { prober_.show_life(now_, what.from, done); });
   }
 
   void handle(told& what) {
@@ -340,7 +346,7 @@ private:
   }
 
   void perform(membership::contradicts&) {
-    prober_.raise_doubt(1);
+    prober_.be_accused(now_);
   }
 
   void perform(prober::mail& what) {

@@ -50,7 +50,7 @@ struct swim_options {
   std::size_t max_members = 10'000;
   /// Bytes of one mail, encoded.
   std::size_t max_mail = 1'100;
-  /// Pings under way for others; the oldest gives way.
+  /// Pings under way for others; the oldest of whoever asked for the most gives way.
   std::size_t max_errands = 1'000;
   /// Strangers about whom somebody was asked and has not answered; further ones wait for the next
   /// comparison.

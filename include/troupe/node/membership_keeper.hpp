@@ -19,6 +19,7 @@
 #include "caf/result.hpp"
 #include "caf/stateful_actor.hpp"
 #include "caf/typed_response_promise.hpp"
+#include "troupe/cluster/card_wishes.hpp"
 #include "troupe/cluster/member_card.hpp"
 #include "troupe/cluster/sealed_swim.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
@@ -60,8 +61,8 @@ struct membership_setup {
 /// A node's part in the membership that goes over links: cards, comparisons, and signs of life
 /// where no datagrams get through. Its swim_thread does all else.
 ///
-/// Each peer is asked one thing of a kind at a time; what waits for an answer is a set of nodes,
-/// and no larger than that of the members.
+/// Each peer is asked for cards once at a time; so many nodes wait for that as card_wishes has room
+/// for.
 class membership_keeper {
 public:
   static inline const char* name = membership_name;
@@ -94,7 +95,7 @@ public:
         if (is_busy_with(*from))
           return busy();
         auto wanted = from_bytes<std::vector<node_id>>(what.nodes, memory_budget{max_answer});
-        if (!wanted || wanted->size() > max_cards)
+        if (!wanted || wanted->size() > card_wishes::max_at_once)
           return to_error({errc::bad_argument, "asks for more cards than there are in an answer"});
         return with_members(*from, [all = *std::move(wanted)](const sealed_swim& it) {
           std::vector<member_card> found;
@@ -203,8 +204,7 @@ public:
   }
 
 private:
-  /// Cards of one answer, and rumours of one page: about 50 KiB each.
-  static constexpr std::size_t max_cards = 50;
+  /// Rumours of one page: about 50 KiB.
   static constexpr std::size_t max_page = 250;
   /// Of one comparison; the rest waits for the next one.
   static constexpr std::size_t max_pages = 200;
@@ -226,12 +226,6 @@ private:
     net::link_ptr which;
     /// Its keeper; null: not asked for yet.
     caf::strong_actor_ptr keeper;
-  };
-
-  /// What a node is asked for: cards of others.
-  struct wanted_cards {
-    std::set<node_id> about;
-    bool is_under_way = false;
   };
 
   /// What a peer has asked.
@@ -430,9 +424,7 @@ private:
   void carry_out(const swim::ask& what) {
     auto is_linked = links_.contains(what.from) || links_.empty();
     auto whom = is_linked ? what.from : links_.begin()->first;
-    asks_[whom].about.insert(what.whom);
-    if (whom != what.from && whom != what.whom)
-      second_choice_[what.whom] = what.from;
+    wishes_.want(whom, what.whom, whom == what.whom ? whom : what.from);
     has_grown_ = true;
     if (gatherings_ == 0)
       gather();
@@ -445,26 +437,15 @@ private:
       if (has_grown_ && gatherings_ < max_gatherings)
         return gather();
       gatherings_ = 0;
-      std::vector<node_id> all;
-      for (auto& [node, each] : asks_)
-        all.push_back(node);
-      for (auto& each : all)
+      for (auto& each : wishes_.peers())
         ask_for_cards(each);
     });
   }
 
   void ask_for_cards(const node_id& whom) {
-    auto& each = asks_[whom];
-    if (each.is_under_way)
+    auto wanted = wishes_.next(whom);
+    if (wanted.empty())
       return;
-    if (each.about.empty()) {
-      asks_.erase(whom);
-      return;
-    }
-    each.is_under_way = true;
-    std::vector<node_id> wanted;
-    while (!each.about.empty() && wanted.size() < max_cards)
-      wanted.push_back(each.about.extract(each.about.begin()).value());
     find_keeper(whom, [this, whom, wanted](const caf::strong_actor_ptr& who) {
       if (!who)
         return end_ask(whom, wanted, {});
@@ -486,15 +467,8 @@ private:
       if (missing.erase(each.said.what.node) > 0)
         meet(std::move(each), is_own);
     }
-    for (auto& each : wanted) {
-      auto other = second_choice_.extract(each);
-      if (!other || !missing.contains(each))
-        continue;
-      asks_[other.mapped()].about.insert(each);
-      ask_for_cards(other.mapped());
-    }
-    asks_[whom].is_under_way = false;
-    ask_for_cards(whom);
+    for (auto& each : wishes_.end(whom, wanted, missing))
+      ask_for_cards(each);
   }
 
   void carry_out(const swim::sync& what) {
@@ -547,7 +521,6 @@ private:
   }
 
   void carry_out(const swim::forgot& what) {
-    second_choice_.erase(what.who);
     admitted_.erase(what.who);
   }
 
@@ -573,7 +546,7 @@ private:
   /// The later life that this node goes on as, if it does.
   std::optional<std::pair<sealed_swim_setup, std::uint64_t>> risen_;
   std::map<node_id, linked> links_;
-  std::map<node_id, wanted_cards> asks_;
+  card_wishes wishes_;
   /// For how many times gather_for cards to ask for have been collected; 0: there are none.
   int gatherings_ = 0;
   bool has_grown_ = false;
@@ -581,8 +554,6 @@ private:
   std::map<request_id, question> promises_;
   std::map<node_id, std::size_t> open_;
   request_id last_question_ = 0;
-  /// Who spoke of a node, if somebody else is asked for its card first.
-  std::map<node_id, node_id> second_choice_;
   /// The certificates of members that count.
   std::map<node_id, std::string> admitted_;
 };

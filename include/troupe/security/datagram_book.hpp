@@ -33,8 +33,9 @@ namespace troupe::security {
 /// life of a peer costs an agreement, about 0.1 ms.
 class datagram_book {
 public:
-  /// Questions of strangers that are answered in a second.
-  static constexpr std::uint32_t max_questions = 10;
+  /// How often in a second a peer is asked who it is. Anybody who knows its id can make this node
+  /// ask it, and so keep it from asking that peer, but no other.
+  static constexpr std::uint32_t max_questions = 2;
   /// Datagrams of one peer that are read in a second: many times what a member sends, and few
   /// enough that one that sends without end does not keep this node from the others.
   static constexpr std::uint32_t max_of_one = 200;
@@ -96,8 +97,11 @@ public:
       found->second.boot = std::max(found->second.boot, boot);
       return {};
     }
-    auto& known = found->second;
-    known = {boot, what, std::nullopt, false, known.complained, known.read_lately};
+    auto& known = found->second; // how often it was heard and asked stays
+    known.boot = boot;
+    known.offer = what;
+    known.session.reset();
+    known.is_useless = false;
     return {};
   }
 
@@ -177,6 +181,7 @@ private:
     bool is_useless = false;
     std::optional<time_point> complained{};
     in_one_second read_lately{};
+    in_one_second asked_lately{};
   };
 
   static constexpr char question_format = 2;
@@ -217,11 +222,11 @@ private:
       return nothing{};
     }
     ++counts_.strange;
-    return ask(now, header.key);
+    return ask(now, peers_.at(first->second), header.key);
   }
 
-  arrival ask(time_point now, std::uint64_t key) {
-    if (!asked_lately_.take(now, max_questions))
+  arrival ask(time_point now, entry& whom, std::uint64_t key) {
+    if (!whom.asked_lately.take(now, max_questions))
       return nothing{};
     auto made = datagram_header{datagram_header::hint_of(self_), key, 0}.to_bytes();
     made.resize(question_size);
@@ -256,7 +261,6 @@ private:
   peers peers_;
   /// Two ids may begin alike.
   std::multimap<std::uint64_t, node_id> hints_;
-  in_one_second asked_lately_;
   counts counts_;
 };
 
