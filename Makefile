@@ -64,15 +64,17 @@ tidy: deps
 	@$(call configure,dev)
 	@tools/tidy $(MINUTES)
 
+# Each fuzzer runs for FUZZ_SECONDS.
+FUZZ_SECONDS ?= 60
 fuzz: deps
 	@mkdir -p build
-	@$(call configure,fuzz)
+	@$(call configure,fuzz,-DTROUPE_FUZZ_SECONDS=$(FUZZ_SECONDS))
 	@cmake --build --preset fuzz --target fuzz
 
 soak: test
 	@tools/soak
 	@tools/mutants
-	@$(MAKE) fuzz
+	@$(MAKE) fuzz FUZZ_SECONDS=600
 
 # One line of a machine broken at a time; see tests/mutants/README.md.
 mutants: deps

@@ -13,6 +13,20 @@ using namespace troupe;
 
 namespace {
 
+/// Those of the node that was asked, and of the members that are linked to it.
+void print_ending_certificates(const cluster_report& found) {
+  const auto soon = read_calendar() + std::chrono::hours{24 * 7};
+  auto& seen = found.seen;
+  if (auto& until = seen.certificate_valid_until; until && *until < soon)
+    std::cout << "the certificate of node " << seen.name << " is valid until " << to_rfc3339(*until)
+              << "; renew it with troupe ca renew\n";
+  for (auto& each : seen.links) // which keep the certificate that they were made with
+    if (!each.tls.empty() && each.role == "member" && each.valid_until < soon)
+      std::cout << "the certificate that node " << name_of_peer(found, each)
+                << " has shown is valid until " << to_rfc3339(each.valid_until)
+                << "; renew it with troupe ca renew, unless that is done\n";
+}
+
 void print_text(const cluster_report& found) {
   for (auto& each : found.nodes) {
     auto seen = seen_as(found, each.value.key.owner);
@@ -44,10 +58,7 @@ void print_text(const cluster_report& found) {
     std::cout << "leadership has changed " << seen.changes_of_leader
               << (seen.changes_of_leader == 1 ? " time" : " times") << " since node " << seen.name
               << " started\n";
-  constexpr duration soon = std::chrono::hours{24 * 7};
-  if (auto& until = seen.certificate_valid_until; until && *until - read_calendar() < soon)
-    std::cout << "the certificate of node " << seen.name << " is valid until " << to_rfc3339(*until)
-              << "; renew it with troupe ca renew\n";
+  print_ending_certificates(found);
   std::cout << std::flush;
 }
 

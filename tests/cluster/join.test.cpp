@@ -335,6 +335,28 @@ TEST_CASE("a login beside the certificate of another identity costs no token", "
   must_pass(login(token));
 }
 
+TEST_CASE("a login is kept in the folder that TROUPE_HOME names, else in ~/.troupe", "[join]") {
+  need_command();
+  temporary_folder folder;
+  auto at = [&](const std::string& name) { return (folder / name).string(); };
+  auto first = start_bare({"--data", at("d1"), "--name", "first"});
+  variable person{"HOME", at("ada")};
+  std::filesystem::create_directory(at("ada"));
+  for (auto& [named, kept] : std::vector<std::pair<std::string, std::string>>{
+         {"", at("ada/.troupe")}, {at("other"), at("other")}}) {
+    CAPTURE(named);
+    variable home{"TROUPE_HOME", named};
+    auto stranger = run({"status", "--at", first.address()});
+    CHECK(stranger.status == 2);
+    must_pass(run({"login", first.address(), "--token", invite(at("d1"), {"--role", "client"})}));
+    using std::filesystem::perms;
+    CHECK(std::filesystem::status(kept).permissions() == perms::owner_all);
+    CHECK(std::filesystem::status(kept + "/identity.key").permissions()
+          == (perms::owner_read | perms::owner_write));
+    must_pass(run({"status", "--at", first.address()}));
+  }
+}
+
 TEST_CASE("a node that waits for its certificate says so, and ends at a signal", "[join]") {
   need_command();
   temporary_folder folder;

@@ -1,7 +1,10 @@
 // Trust that changes while a cluster runs: revoked certificates, renewed ones.
 
 #include "cluster/identities.hpp"
+#include "troupe/platform/calendar.hpp"
+#include "troupe/security/authority.hpp"
 #include "troupe/security/certificate_register.hpp"
+#include "troupe/security/setup.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -166,6 +169,48 @@ TEST_CASE("a node takes a renewed certificate without a restart", "[cluster]") {
   check_line(second.process(), {"revoked.list is not taken"}, 5s);
   auto seen = run({"status", "--json", "--at", second.address(), "--identity", who.folder("c1")});
   CHECK(seen.line().value("certificate_valid_until", "").ends_with("Z"));
+}
+
+TEST_CASE("a node whose certificate ends within seven days says so in its log, and status shows it",
+          "[cluster][cli]") {
+  need_command();
+  identities who;
+  running_node first{{"--name", "n0", "--data", who.folder("n0")}};
+  auto ca = security::authority::load(who.folder("n0") + "/ca");
+  auto key = security::key_pair::load(who.folder("n1") + "/identity.key");
+  REQUIRE((ca && key));
+  auto put = [&](std::chrono::hours lasts) {
+    auto issued = ca->issue(key->public_half(),
+                            {"n1", security::role::member, security::rights::operate, lasts},
+                            read_calendar());
+    REQUIRE(issued);
+    REQUIRE(security::put_certificates(who.folder("n1"), ca->own(), *issued));
+  };
+  auto status = [&] {
+    return run({"status", "--at", first.address(), "--identity", who.folder("c1")});
+  };
+  auto start_second = [&] {
+    return start(running_node::with_defaults(
+      {"--name", "n1", "--data", who.folder("n1"), "--join", first.address()}, "127.0.0.1:0"));
+  };
+  put(24h * 6);
+  {
+    auto second = start_second();
+    check_line(second, {"has to be renewed", "it is valid until"});
+    outcome seen;
+    CHECK(comes_true([&] {
+      seen = status();
+      return seen.says("the certificate that node n1 has shown is valid until");
+    }));
+    INFO(seen);
+    CHECK(seen.says("renew it with troupe ca renew"));
+    CHECK_FALSE(seen.says("node n0 is valid until"));
+    put(24h * 30);
+    check_line(second, {"over: ", "has to be renewed"});
+  }
+  auto second = start_second();
+  CHECK(comes_true([&] { return status().says("n1  active"); }));
+  CHECK_FALSE(status().says("valid until"));
 }
 
 TEST_CASE("a CA shows what it has issued, and refuses names that say too little",

@@ -5,6 +5,12 @@
 #include "net/raw_peer.hpp"
 #include "support/seeds.hpp"
 
+#include "caf/telemetry/counter.hpp"
+#include "caf/telemetry/label_view.hpp"
+#include "caf/telemetry/metric_family_impl.hpp"
+#include "caf/telemetry/metric_registry.hpp"
+
+#include <array>
 #include <filesystem>
 #include <fstream>
 
@@ -281,6 +287,45 @@ TEST_CASE("a peer that breaks BASP's rules is closed, an honest mistake is dropp
     }
     here.check_good_peer();
   }
+}
+
+TEST_CASE("a peer that sends random bytes loses its link, with a line in the log and a count",
+          "[net][hostile]") {
+  target here;
+  auto ended = [&] {
+    std::array<caf::telemetry::label_view, 1> cause{
+      caf::telemetry::label_view{"cause", "misbehaved"}};
+    return here.node.system()
+      .metrics()
+      .counter_family("troupe", "links-ended", {"cause"}, "", "1", true)
+      ->get_or_add(cause)
+      ->value();
+  };
+  test::random_source random{2};
+  std::string bytes(4'096, '\0');
+  for (auto& each : bytes)
+    each = static_cast<char>(random.below(256));
+  bytes.front() = '\x7f'; // no operation of BASP
+  auto self = here.stranger();
+  SECTION("once it is linked") {
+    auto peer = raw_peer::linked(here.where, self);
+    REQUIRE(here.node.wait_for_links(1));
+    peer.send(bytes);
+    CHECK(here.node.wait_for_links(0));
+  }
+  SECTION("before BASP has its handshake") {
+    auto peer = raw_peer::connect(here.where);
+    REQUIRE(peer.greet(self) == net::verdict::go);
+    peer.send(net::to_wire(net::commit{}) + bytes);
+    CHECK(peer.closes_within(20s));
+    CHECK(here.node.ups() == 0);
+  }
+  CHECK(eventually([&] { return ended() == 1; }));
+  CHECK(eventually([&] {
+    auto lines = here.node.refusals();
+    return lines.size() == 1 && lines.front().starts_with("links of a member are ended: ");
+  }));
+  here.check_good_peer();
 }
 
 namespace {

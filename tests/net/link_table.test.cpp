@@ -214,6 +214,23 @@ TEST_CASE_METHOD(proving_table, "an answer counts only if the node that answers 
   CHECK(std::get<hand_over>(made).proven == certified(node_of(8), role::member));
 }
 
+TEST_CASE_METHOD(proving_table, "a later start of this node is believed of a proven member only",
+                 "[net]") {
+  auto hears_of_start = [&](std::optional<security::facts> by) {
+    auto id = ++last_id;
+    step(dial{id, {}});
+    step(connected{id, std::move(by)});
+    out.clear();
+    step(heard{id, answer{verdict::old_boot, test::member(8), 5}});
+    return std::ranges::any_of(out,
+                               [](auto& each) { return std::holds_alternative<outlived>(each); });
+  };
+  CHECK_FALSE(hears_of_start({}));
+  CHECK_FALSE(hears_of_start(certified(node_of(7), role::member))); // in the name of another
+  CHECK_FALSE(hears_of_start(certified(node_of(8), role::client)));
+  CHECK(hears_of_start(certified(node_of(8), role::member)));
+}
+
 TEST_CASE_METHOD(proving_table, "a client cannot stand in for a node", "[net]") {
   auto client = test::member(8);
   client.as = role::client;

@@ -128,10 +128,15 @@ struct net_config : caf::actor_system_config {
   }
 };
 
-inline caf::behavior entry_point(caf::event_based_actor* self, std::string name) {
+/// Counts what it is greeted.
+inline caf::behavior entry_point(caf::event_based_actor* self, std::string name,
+                                 std::shared_ptr<std::atomic<int>> greeted) {
   auto open = std::make_shared<std::vector<caf::response_promise>>();
   return {
-    [name](const greet_request& what) { return greet_reply{what.text + ", says " + name}; },
+    [name, greeted](const greet_request& what) {
+      ++*greeted;
+      return greet_reply{what.text + ", says " + name};
+    },
     [](const show_handles& what) {
       greet_reply said;
       for (auto& each : what.all)
@@ -163,7 +168,7 @@ struct node_options {
 class test_node {
 public:
   explicit test_node(node_options options = {})
-    : entry_(sys_.spawn(entry_point, std::to_string(options.node))) {
+    : entry_(sys_.spawn(entry_point, std::to_string(options.node), greeted_)) {
     net::hello self;
     self.as = options.as;
     self.node = options.credentials ? options.credentials->self().node : node_number(options.node);
@@ -288,6 +293,11 @@ public:
     return last_reason_;
   }
 
+  /// How many messages have come to its entry point from others.
+  [[nodiscard]] int greeted() const {
+    return *greeted_;
+  }
+
   /// Lines for the operator about refused connections.
   [[nodiscard]] std::vector<std::string> refusals() {
     std::lock_guard guard{mutex_};
@@ -334,6 +344,7 @@ private:
 
   net_config cfg_;
   caf::actor_system sys_{cfg_};
+  const std::shared_ptr<std::atomic<int>> greeted_ = std::make_shared<std::atomic<int>>(0);
   caf::actor entry_;
   const std::shared_ptr<net::peer_book> peers_ = std::make_shared<net::peer_book>();
   std::vector<std::string> dropped_;

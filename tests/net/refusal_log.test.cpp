@@ -111,4 +111,24 @@ TEST_CASE_METHOD(refusals, "addresses beyond the bound are one", "[net]") {
         == 1);
 }
 
+TEST_CASE_METHOD(refusals, "peers whose links have to be ended are told of like refusals",
+                 "[net]") {
+  auto end = [&](const std::string& who) { log.note_end(now, who, "it sent garbage", lines); };
+  end("'ann'");
+  CHECK(take() == texts{"links of 'ann' are ended: it sent garbage"});
+  for (auto count = 0; count < 9; ++count)
+    end("'ann'");
+  CHECK(take().empty());
+  CHECK(log.counts().empty());
+  note("192.0.2.1", verdict::unproven);
+  end("'bob'");
+  take();
+  end("'eve'");
+  end("'mallory'"); // beyond the bound
+  CHECK(take() == texts{"links of others are ended: it sent garbage"});
+  end("'ann'"); // who is known
+  pass(1min);
+  CHECK(std::ranges::count(take(), "over: links of 'ann' are ended (11 times in 0 ms)") == 1);
+}
+
 } // namespace refusal_log_test

@@ -3,6 +3,8 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <future>
 #include <map>
 #include <mutex>
@@ -79,6 +81,33 @@ TEST_CASE("whoever guesses tokens has five tries, all at once or not, and holds 
     auto honest = issuer::request(it.invite(), security::key_pair::make());
     CHECK(issuer::code(it.ask(honest, source).get()) == errc::none);
   }
+}
+
+TEST_CASE("ten thousand guesses at a token find none, and harm no honest machine", "[node]") {
+  issuer it;
+  REQUIRE(it.is_made);
+  auto token = it.invite();
+  auto wrong = from_bytes<security::join_request>(issuer::request(token, it.key));
+  REQUIRE(wrong);
+  std::map<errc, int> codes;
+  for (std::uint32_t each = 0; each < 10'000; ++each) {
+    // Half of them for a token that is there, whose number somebody has seen.
+    auto guess = *wrong;
+    for (std::size_t byte = 0; byte < 4; ++byte) {
+      guess.proof.bytes.at(byte) = static_cast<std::byte>(each >> 8U * byte);
+      if (each % 2 == 0)
+        guess.token.bytes.at(byte) ^= static_cast<std::byte>(1 + (each >> 8U * byte));
+    }
+    ++codes[issuer::code(it.ask(to_bytes(guess), "192.0.2.1").get())];
+  }
+  // Five of each kind in a minute; a slow machine may take longer than that.
+  CHECK(codes[errc::denied] >= 10);
+  CHECK(codes[errc::denied] <= 100);
+  CHECK(codes[errc::denied] + codes[errc::busy] == 10'000);
+  auto honest = issuer::request(it.invite(), security::key_pair::make());
+  CHECK(issuer::code(it.ask(honest, "192.0.2.1").get()) == errc::none);
+  auto rightful = issuer::request(token, security::key_pair::make());
+  CHECK(issuer::code(it.ask(rightful, "192.0.2.2").get()) == errc::none);
 }
 
 TEST_CASE("a request that nobody awaits any more costs no certificate, and leaves the token",

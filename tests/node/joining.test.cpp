@@ -6,21 +6,29 @@
 
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "troupe/net/resolver.hpp"
 #include "troupe/net/socket.hpp"
 #include "troupe/platform/calendar.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/certificate_register.hpp"
 #include "troupe/security/setup.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -156,6 +164,47 @@ TEST_CASE("a node that cannot listen founds nothing, and uses no token", "[node]
   second.data = folder / "third"; // as another identity
   second.listen.port = 0;
   CHECK(node::start(std::move(second)));
+}
+
+TEST_CASE("a node joins with a token within 5 s beside 2,000 strangers a second",
+          "[node][joining]") {
+  test::temporary_folder folder;
+  auto first = node::start(of(folder / "first"));
+  REQUIRE(first);
+  auto where = net::resolve(at(*first))->front();
+  auto source = net::resolve({"127.0.0.2", 0})->front();
+  std::atomic<bool> ends{false};
+  std::atomic<std::size_t> came{0};
+  std::thread flood{[&] {
+    std::string rubbish(100, '\x16');
+    std::vector<net::socket> last(32);
+    auto start = std::chrono::steady_clock::now();
+    for (std::size_t count = 0; !ends;) {
+      auto due = (std::chrono::steady_clock::now() - start) / 500us;
+      for (; count < static_cast<std::size_t>(due); ++count)
+        if (auto made = net::start_connect(where, source)) {
+          ::send(made->get(), rubbish.data(), rubbish.size(), MSG_NOSIGNAL);
+          last[count % last.size()] = std::move(*made);
+          ++came;
+        }
+      ::poll(nullptr, 0, 1);
+    }
+  }};
+  auto was_flooded = testing::comes_true([&] { return came >= 2'000; }, 60s);
+  std::vector<std::pair<std::string, bool>> all; // why not, and whether that took less than 5 s
+  for (std::string name : {"second", "third"}) {
+    auto how = of(folder / name);
+    how.join = {at(*first)};
+    how.token = first->invite().value();
+    auto began = std::chrono::steady_clock::now();
+    auto joined = node::start(std::move(how));
+    auto took = std::chrono::steady_clock::now() - began;
+    all.emplace_back(joined ? "" : joined.error().detail, took < 5s);
+  }
+  ends = true;
+  flood.join();
+  CHECK(was_flooded);
+  CHECK(all == std::vector(2, std::pair{""s, true}));
 }
 
 TEST_CASE("a node waits for its certificate as long as it is told, and says for what",

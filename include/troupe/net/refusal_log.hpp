@@ -18,8 +18,9 @@ namespace troupe::net {
 
 /// Counts the connections that a node refuses, by reason, and complains of each address: when its
 /// refusals begin, when the reason changes, and when there was none for a minute, with their
-/// number. Remembers a bounded number of addresses; all beyond that bound are complained of as one.
-/// Of an address complaints::max_details reasons are named; further ones are counted together.
+/// number. Complains in the same way of peers whose links it has to end. Remembers a bounded number
+/// of addresses and peers; all beyond that bound are complained of as one. Of an address
+/// complaints::max_details reasons are named; further ones are counted together.
 ///
 /// Steps like a machine: no clock, and lines go out.
 class refusal_log {
@@ -28,7 +29,7 @@ public:
   static constexpr duration pause = std::chrono::minutes{1};
 
   explicit refusal_log(std::size_t max_addresses = 1024)
-    : max_addresses_(max_addresses), complaints_(max_addresses + 1) {}
+    : max_addresses_(max_addresses), complaints_(max_addresses + 2) {}
 
   /// A connection from the address `from` was refused. `detail` says more than the reason; may be
   /// empty. Appends the line to log, if any, to `out`.
@@ -38,14 +39,16 @@ public:
     ++counts_[why];
     if (!is_worth_a_line(why))
       return;
-    auto topic = topic_of(from);
-    if (!complaints_.is_open(topic) && complaints_.size() >= max_addresses_)
-      topic = topic_of("other addresses");
-    if (auto line
-        = complaints_.raise(now, topic, detail.empty() ? std::string{in_words(why)} : detail))
-      out.push_back(*std::move(line));
-    if (!next_look_)
-      next_look_ = now + pause;
+    complain(now, topic_of(from), topic_of("other addresses"),
+             detail.empty() ? std::string{in_words(why)} : detail, out);
+  }
+
+  /// A link of `who` had to be ended: it sent what no peer may, or took more than its share.
+  /// Appends the line to log, if any, to `out`.
+  void note_end(time_point now, const std::string& who, const std::string& why,
+                std::vector<std::string>& out) {
+    tick(now, out);
+    complain(now, "links of " + who + " are ended", "links of others are ended", why, out);
   }
 
   /// Lets time pass: appends what is over.
@@ -70,6 +73,15 @@ public:
   }
 
 private:
+  void complain(time_point now, const std::string& topic, const std::string& of_others,
+                const std::string& why, std::vector<std::string>& out) {
+    auto has_room = complaints_.is_open(topic) || complaints_.size() < max_addresses_;
+    if (auto line = complaints_.raise(now, has_room ? topic : of_others, why))
+      out.push_back(*std::move(line));
+    if (!next_look_)
+      next_look_ = now + pause;
+  }
+
   static std::string topic_of(const std::string& from) {
     return "connections from " + from + " are refused";
   }

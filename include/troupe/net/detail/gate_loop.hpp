@@ -563,8 +563,9 @@ private:
     if (policy_.peers)
       policy_.peers->leave(which->number());
     which->close("closed by the peer", end_cause::peer); // keeps an earlier reason
-    if (which->has_been_up())
+    if (which->has_been_up() || which->cause() == end_cause::misbehaved)
       metrics_.ended(which->cause());
+    note_end(*which);
     step(ended{which->number()});
     release(which);
     if (auto found = dials_.extract(which->number()))
@@ -613,6 +614,18 @@ private:
   void tell_refusals(const std::vector<std::string>& lines) {
     for (auto& each : lines)
       tell(&link_events::on_refused, each);
+  }
+
+  /// Tells of a link that the peer is to blame for, also if BASP has never had it.
+  void note_end(const link& which) {
+    if (which.cause() != end_cause::misbehaved && which.cause() != end_cause::overloaded)
+      return;
+    auto who = which.who();
+    std::vector<std::string> lines;
+    refusals_.note_end(
+      now(), who.name.empty() ? "a " + std::string{name_of(who.as)} : "'" + who.name + "'",
+      which.reason(), lines);
+    tell_refusals(lines);
   }
 
   template <class... Parameters, class... Ts>

@@ -1,0 +1,74 @@
+// Machines whose clocks are an hour off, and certificates, which have times.
+
+#include "calendars.hpp"
+#include "cluster/identities.hpp"
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+/// A command on a machine whose clock is off by so much, in the words of libfaketime.
+testing::child_process start_at(const std::string& offset, const words& arguments) {
+  words command{"/usr/bin/env", "LD_PRELOAD=" + calendars::library(), "FAKETIME=" + offset,
+                "DONT_FAKE_MONOTONIC=1"};
+  auto own = command_line(arguments);
+  command.insert(command.end(), own.begin(), own.end());
+  return testing::child_process{command};
+}
+
+outcome run_at(const std::string& offset, const words& arguments) {
+  auto process = start_at(offset, arguments);
+  return finish(process);
+}
+
+void must_at(const std::string& offset, const words& arguments) {
+  auto done = run_at(offset, arguments);
+  INFO(done);
+  REQUIRE(done.status == 0);
+}
+
+} // namespace
+
+TEST_CASE("a machine whose clock is an hour off hears of that, with the times", "[cluster][cli]") {
+  need_command();
+  if (!std::filesystem::exists(calendars::library()))
+    SKIP("libfaketime is not installed");
+  temporary_folder folder;
+  auto at = [&](const std::string& name) { return (folder / name).string(); };
+  // Older than any clock is slow: only what processes certify themselves has times that differ.
+  must_at("-3h", {"init", "--data", at("n0"), "--name", "n0"});
+  must_at("-3h", {"ca", "issue", "--data", at("n0"), "--name", "n1", "--role", "member", "--out",
+                  at("n1")});
+  must_at("-3h", {"ca", "issue", "--data", at("n0"), "--name", "c1", "--role", "client", "--rights",
+                  "use", "--out", at("c1")});
+  running_node node{{"--name", "n0", "--data", at("n0")}};
+  words ask{"put",        "colour", "red",       "--at", node.address(),
+            "--identity", at("c1"), "--timeout", "5s"};
+  auto check_told = [](const std::string& output) {
+    INFO(output);
+    auto says = [&](const char* what) { return output.find(what) != std::string::npos; };
+    CHECK(says("not valid yet"));
+    CHECK(says("valid from"));
+    CHECK(says("this machine's clock says"));
+    CHECK((says("check the clocks of both machines") || says("set the clock that is wrong")));
+  };
+  for (std::string offset : {"+1h", "-1h"}) {
+    CAPTURE(offset);
+    auto client = run_at(offset, ask);
+    INFO(client);
+    CHECK(client.status != 0);
+    check_told(client.output);
+    auto other = start_at(offset, {"node", "--json", "--listen", "127.0.0.1:0", "--data", at("n1"),
+                                   "--join", node.address(), "--slots", "0"});
+    auto said = other.read_rest(5s);
+    check_told(said);
+    CHECK(said.find("\"joined\":true") == std::string::npos);
+  }
+  auto right = run(ask);
+  INFO(right);
+  CHECK(right.status == 0);
+  node.process().send_signal(SIGTERM);
+  check_told(node.process().read_rest()); // of those whose clocks are fast
+}
