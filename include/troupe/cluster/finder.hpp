@@ -533,7 +533,9 @@ private:
       return ask_there(question.link, question.where); // for the others, too
     if (what->revision != question.known)
       return go_by({question.link, question.where, what->revision}, *what);
-    again({errc::unreachable, to_string(question.where) + " knows no node that leads"});
+    again({errc::unreachable, to_string(question.where)
+                                + (silent_ ? " names no leader that answers this node"
+                                           : " knows no node that leads")});
   }
 
   void hear_asked(const inquiry& question, const whereabouts& what) {
@@ -560,9 +562,16 @@ private:
     else if (there != from.where)
       sign_ = from; // it may soon know better, see again()
     if (!there || there == from.where || there == silent_ || is_too_far)
-      return again(
-        {errc::unreachable, to_string(from.where) + " does not know where the services are"});
+      return again({errc::unreachable, to_string(from.where) + why_not(there)});
     dial_for_search(*there);
+  }
+
+  /// What a node that was asked says of the way, and why this one does not go there.
+  [[nodiscard]] std::string why_not(const std::optional<net::address>& there) const {
+    if (!there || there != silent_)
+      return " does not know where the services are";
+    return " says that the services are at " + to_string(*there)
+           + ", which does not answer this node; if that lasts, repair the network between the two";
   }
 
   /// Where a node says that the services are. That they are here this node knows first: a node that
