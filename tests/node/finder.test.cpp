@@ -965,6 +965,26 @@ TEST_CASE("a contact is not sent to the node that was found silent", "[node][fin
   CHECK(f.has_none<finder::dial>());
 }
 
+TEST_CASE("who is sent to the node that was found silent says which that is", "[node][finder]") {
+  finding f{{a, b}};
+  f.bound_to(a, 1);
+  f.pass(1'500ms);
+  f.step(finder::link_down{1});
+  f.link(b, 2);
+  f.answer(2, there("a", 1));
+  CHECK(f.has_none<finder::dial>());
+  auto why = f.only<finder::failed>().why;
+  CHECK(why.code == errc::unreachable);
+  CHECK_THAT(why.detail, ContainsSubstring("b:1 says that the services are at a:1, which does not "
+                                           "answer this node"));
+  auto listens = f.held(2);
+  auto waits = f.held(2);
+  if (listens.id < waits.id)
+    std::swap(listens, waits);
+  f.answer(waits, there("a", 1));
+  CHECK(f.only<finder::failed>().why.detail == "b:1 names no leader that answers this node");
+}
+
 TEST_CASE("that there is no quorum is told once all addresses were tried", "[node][finder]") {
   finding f{{a, b, c}};
   f.link(a, 1);

@@ -347,7 +347,11 @@ private:
     if (what->revision != question.known)
       return go_by({question.link, question.where, what->revision}, *what);
     search_.again(
-      now_, {errc::unreachable, to_string(question.where) + " knows no node that leads"}, *out_);
+      now_,
+      {errc::unreachable, to_string(question.where)
+                            + (search_.silent() ? " names no leader that answers this node"
+                                                : " knows no node that leads")},
+      *out_);
   }
 
   void hear_asked(const inquiry& question, const whereabouts& what) {

@@ -192,9 +192,7 @@ public:
     else if (there != from.where)
       sign_ = from; // it may soon know better, see again()
     if (!there || there == from.where || there == silent_ || is_too_far)
-      return again(
-        now, {errc::unreachable, to_string(from.where) + " does not know where the services are"},
-        out);
+      return again(now, {errc::unreachable, to_string(from.where) + why_not(there)}, out);
     dial(now, *there, out);
   }
 
@@ -233,6 +231,14 @@ private:
   void move_to(stage next, inquiry question) {
     at_ = next;
     question_ = std::move(question);
+  }
+
+  /// What a node that was asked says of the way, and why this one does not go there.
+  [[nodiscard]] std::string why_not(const std::optional<net::address>& there) const {
+    if (!there || there != silent_)
+      return " does not know where the services are";
+    return " says that the services are at " + to_string(*there)
+           + ", which does not answer this node; if that lasts, repair the network between the two";
   }
 
   /// The search waits for it less long than a dial may take.
