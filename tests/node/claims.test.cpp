@@ -320,6 +320,35 @@ TEST_CASE_METHOD(speaker, "a claim that is older loses its name, another word do
   CHECK(question<names::release>()->names == std::vector{"painter"s});
 }
 
+TEST_CASE_METHOD(speaker,
+                 "a grant that another has been given the name after is none, though it comes late",
+                 "[node][names]") {
+  step(claims::add{agent("painter"), true}, 7);
+  SECTION("of a claim of before") {
+    step(claims::seen{"painter", "n2", 9, false, "two"});
+    step(claims::seen{"painter", "n3", 4, false, "three"});
+    grant(8);
+    CHECK_FALSE(next<claims::show>());
+    auto done = next<claims::done>();
+    REQUIRE(done);
+    CHECK(done->why.code == errc::name_taken);
+    CHECK_THAT(done->why.detail, ContainsSubstring("node two has a newer claim to 'painter'"));
+    CHECK_FALSE(question<names::release>()); // it is not this node's
+  }
+  SECTION("of a later one it is one") {
+    step(claims::seen{"painter", "n2", 9, false, "two"});
+    grant(10);
+    CHECK(next<claims::show>());
+  }
+  SECTION("what was taken from others, or of this node, tells nothing") {
+    step(claims::seen{"painter", "n2", 9, true, "two"});
+    step(claims::seen{"painter", "n1", 9, false, "one"});
+    step(claims::seen{"sculptor", "n2", 9, false, "two"});
+    grant(8);
+    CHECK(next<claims::show>());
+  }
+}
+
 TEST_CASE_METHOD(speaker, "all is said again when the registry has forgotten", "[node][registry]") {
   have("painter", 3);
   step(claims::begin{});

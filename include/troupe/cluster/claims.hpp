@@ -400,9 +400,11 @@ private:
 
   void handle(request_id, seen& what) {
     auto own = book_.find(registry::record_kind::agent, what.name);
+    auto is_own = what.owner == book_.owner();
+    if (!is_own && !what.taken)
+      names_.seen(what.name, what.token, what.holder);
     if (!own || own->token == 0)
       return;
-    auto is_own = what.owner == book_.owner();
     auto is_lost
       = is_own ? what.taken && what.token == own->token : !what.taken && what.token > own->token;
     if (is_lost)

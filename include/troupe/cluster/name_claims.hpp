@@ -117,6 +117,9 @@ public:
     auto it = claiming_.extract(name).mapped();
     if (answer && (answer->claimed.empty() || answer->claimed.front().name != name))
       answer = problem{errc::failed, "the service of names has answered another claim"};
+    if (answer && answer->claimed.front().token < it.newer.first)
+      answer = problem{errc::name_taken,
+                       "node " + it.newer.second + " has a newer claim to '" + name + "'"};
     if (answer && (it.is_wanted || it.next)) {
       if (!it.is_wanted)
         tell(it.first.asker, withdrawn(name), out);
@@ -132,6 +135,13 @@ public:
       ask_claim(now, name, claiming_.emplace(name, std::move(later)).first->second, out);
     }
     return std::nullopt;
+  }
+
+  /// Another node has the name by that claim: one of this node that was granted before does not
+  /// count, though its answer comes later. `holder` is for people.
+  void seen(const std::string& name, std::uint64_t token, const std::string& holder) {
+    if (auto found = claiming_.find(name); found != claiming_.end())
+      found->second.newer = std::max(found->second.newer, {token, holder});
   }
 
   /// The agent of that name that `asker` has added has ended; any if that is 0.
@@ -320,6 +330,8 @@ private:
     request_id asked = 0;
     /// The service may have granted it and forgotten that since.
     bool is_stale = false;
+    /// The last claim of another node that is known, and who that is.
+    std::pair<std::uint64_t, std::string> newer{};
     /// Its agent began when that of `first` had ended.
     std::optional<wish> next{};
   };

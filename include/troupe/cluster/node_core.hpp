@@ -527,7 +527,7 @@ private:
       judge(liveness::ill{value.key, agent_of(value)});
     else
       judge(liveness::well{value.key});
-    if (auto own = book().find(value.key.kind, value.key.name); own && own->token != 0)
+    if (value.token != 0)
       follow_claim(news, is_shown);
     if (value.key.owner == id_) {
       if (auto own = book().find(value.key.kind, value.key.name))
@@ -546,7 +546,7 @@ private:
     out_->push_back(found{std::move(what), std::move(agent), rests, ill});
   }
 
-  /// What is said of the name of an agent of this node.
+  /// What is said of a name that this node may have, or claim.
   void follow_claim(const registry::change& news, bool is_shown) {
     auto& value = news.what.value;
     auto is_taken = news.kind == registry::change_kind::taken;
