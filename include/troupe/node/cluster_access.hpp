@@ -4,7 +4,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "caf/event_based_actor.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/cluster/finder.hpp"
+#include "troupe/cluster/handle_table.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/shell.hpp"
@@ -196,36 +196,23 @@ private:
             });
   }
 
-  /// The numbers of actors are kept as long as those are bound.
   void heard(request_id id, const router::service_place& place) {
-    whereabouts what{.handle = number_of(place.handle),
+    whereabouts what{.handle = actors_.number_of(place.handle),
                      .address = place.address,
                      .others = place.others,
                      .revision = place.revision,
                      .why = place.why,
                      .records = place.records};
     for (auto& [called, each] : place.all)
-      what.all[called] = number_of(each);
+      what.all[called] = actors_.number_of(each);
     finder_.step(finder::heard{std::move(what)}, id);
-    std::erase_if(numbers_, [this](auto& each) { return !bound_.contains(each.second); });
-  }
-
-  service_handle number_of(const caf::strong_actor_ptr& which) {
-    if (!which)
-      return 0;
-    auto& number = numbers_[which];
-    if (number == 0)
-      number = ++last_number_;
-    return number;
+    actors_.forget_unbound();
   }
 
   // -- where the services are --------------------------------------------------------------
 
   void perform(const finder::bind& what) {
     auto& how = what.how;
-    std::map<service_handle, caf::strong_actor_ptr> actors;
-    for (auto& [actor, number] : numbers_)
-      actors[number] = actor;
     service_binding found{.handles = {},
                           .records = how.records,
                           .where = how.where,
@@ -233,16 +220,14 @@ private:
                           .others = how.others,
                           .is_here = false,
                           .has_voters = how.has_voters};
-    bound_.clear();
-    for (auto& [called, number] : how.handles) {
-      found.handles[called] = actors.at(number);
-      bound_.insert(number);
-    }
+    for (auto& [called, number] : how.handles)
+      found.handles[called] = actors_.actor_of(number);
+    actors_.bind(how.handles);
     events_.bound(found);
   }
 
   void perform(const finder::bind_here&) {
-    bound_.clear();
+    actors_.bind({});
     hint_.here = here_.handles;
     hint_.elsewhere.clear();
     events_.hint(hint_);
@@ -250,7 +235,7 @@ private:
   }
 
   void perform(const finder::unbind&) {
-    bound_.clear();
+    actors_.bind({});
     events_.bound({});
   }
 
@@ -299,10 +284,8 @@ private:
   net::resolver resolver_;
   /// All that were dialled here and are up.
   std::map<net::connection_id, net::link_ptr> links_;
-  /// Of actors in answers, and which of them are bound.
-  std::map<caf::strong_actor_ptr, service_handle> numbers_;
-  std::set<service_handle> bound_;
-  service_handle last_number_ = 0;
+  /// Those in answers.
+  handle_table<caf::strong_actor_ptr> actors_;
   /// What this node has when it leads.
   service_binding here_;
   leader_hint hint_;

@@ -5,24 +5,25 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "caf/actor.hpp"
 #include "caf/actor_cast.hpp"
+#include "caf/actor_clock.hpp"
 #include "caf/behavior.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/result.hpp"
 #include "caf/sec.hpp"
 #include "caf/typed_response_promise.hpp"
+#include "troupe/cluster/kept_backup.hpp"
 #include "troupe/cluster/seats.hpp"
+#include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/shell.hpp"
-#include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/group/group.hpp"
@@ -76,8 +77,7 @@ public:
     : self_(self),
       setup_(std::move(setup)),
       seats_(self, this, setup_.node, setup_.group.seat(), seats_options{.voters = setup_.voters},
-             random_seed()),
-      timers_(self) {}
+             random_seed()) {}
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
@@ -98,9 +98,10 @@ public:
       },
       [this](const make_backup&) { return back_up(); },
       [this](const read_backup& what) -> caf::result<std::string> {
-        if (!backup_ || backup_index_ != what.index || what.offset > backup_->size())
-          return to_error({errc::not_found, "that backup is gone; make another one"});
-        return backup_->substr(what.offset, backup_piece);
+        auto piece = backup_.read(what.index, what.offset);
+        if (!piece)
+          return to_error(piece.error());
+        return std::move(*piece);
       },
     };
   }
@@ -367,13 +368,21 @@ private:
           return promise.deliver(to_error(made.error()));
         auto what = *made;
         what.made = read_calendar();
-        backup_ = std::make_shared<const std::string>(host::to_file(what));
-        backup_index_ = what.index;
-        timers_.cancel(backup_timer_);
-        backup_timer_ = timers_.after(backup_stays, [this] { backup_ = nullptr; });
-        promise.deliver(backup_receipt{what.index, backup_->size()});
+        auto bytes = host::to_file(what);
+        auto size = bytes.size();
+        backup_.keep(seats_.now(), what.index, std::move(bytes));
+        wake_for_backup();
+        promise.deliver(backup_receipt{what.index, size});
       }));
     return asked;
+  }
+
+  void wake_for_backup() {
+    if (auto due = backup_.next_deadline())
+      backup_timer_.arm(self_, caf::actor_clock::time_point{due->time_since_epoch()}, [this] {
+        backup_.tick(seats_.now());
+        wake_for_backup();
+      });
   }
 
   // -- the rest of the node ------------------------------------------------------------------
@@ -419,9 +428,6 @@ private:
   }
 
   static constexpr duration answer_within = std::chrono::seconds{5};
-  /// Heartbeats pass between pieces of this size.
-  static constexpr std::size_t backup_piece = 256ULL * 1024;
-  static constexpr duration backup_stays = std::chrono::minutes{5};
 
   caf::event_based_actor* self_;
   voters_setup setup_;
@@ -434,10 +440,8 @@ private:
   std::map<request_id, caf::typed_response_promise<voters_view>> changes_;
   std::map<request_id, caf::typed_response_promise<backup_receipt>> backups_;
   std::map<request_id, std::function<void()>> hand_overs_;
-  timer_queue<caf::event_based_actor> timers_;
-  std::shared_ptr<const std::string> backup_;
-  raft::log_index backup_index_ = 0;
-  timer_queue<caf::event_based_actor>::id backup_timer_ = 0;
+  kept_backup backup_;
+  deadline_timer backup_timer_;
 };
 
 } // namespace troupe::cluster
