@@ -31,6 +31,7 @@ public:
   /// All peers at which something waits, or that are asked.
   [[nodiscard]] std::vector<node_id> peers() const {
     std::vector<node_id> found;
+    found.reserve(peers_.size());
     for (auto& [peer, each] : peers_)
       found.push_back(peer);
     return found;
