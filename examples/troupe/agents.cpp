@@ -69,7 +69,7 @@ problem where_it_is(cluster_client& cluster, const common_options& common, const
           && node.status != registry::record_status::maintenance)
         return {errc::unreachable,
                 "agent '" + key.name + "' is on node " + node.value.key.name + ", which is "
-                  + std::string{name_of(node.status)} + " since " + in_words(node.unseen_for)
+                  + std::string{name_of(node.status)} + " for " + in_words(node.unseen_for)
                   + "; start that node again, or choose another of troupe agents"};
   return why;
 }

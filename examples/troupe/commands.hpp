@@ -31,7 +31,7 @@ struct node_command {
   /// How long its tasks may still run after it was asked to end, as to_duration() reads it.
   std::string drain = "30s";
   std::uint32_t voters = 3;
-  /// Raft timers of the nodes: wan or lan.
+  /// Timers of Raft and of the members: wan or lan.
   std::string timers = "wan";
   /// File for the actions of its Raft replica; empty: none.
   std::string raft_log{};
@@ -248,7 +248,7 @@ struct chaos_command {
   std::uint32_t seconds = 60;
   std::uint64_t seed = 0;
   std::uint32_t clients = 4;
-  /// Raft timers of the nodes: wan or lan.
+  /// Timers of Raft and of the members: wan or lan.
   std::string timers = "wan";
   std::string workload = "register";
   /// Network between the processes: proxy or namespaces.

@@ -668,9 +668,12 @@ private:
       ->check(cli::is_seed);
     command->add_option("--clients", chaos_.clients, "Clients, each with one call at a time")
       ->check(cli::count_in(1, 100));
-    command->add_option("--timers", chaos_.timers, "Raft timers of the nodes: wan or lan")
+    command->add_option("--timers", chaos_.timers, "As of troupe node: wan or lan")
       ->check(cli::one_of({"wan", "lan"}));
-    command->add_option("--workload", chaos_.workload, "What clients do")
+    command
+      ->add_option("--workload", chaos_.workload,
+                   "What clients do, and what is judged: register, kv, lock, lease, queue, "
+                   "scheduler, service, membership")
       ->check(cli::one_of(
         {"register", "kv", "lock", "lease", "queue", "scheduler", "service", "membership"}));
     command

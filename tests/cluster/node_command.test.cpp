@@ -260,7 +260,7 @@ TEST_CASE("a value that is not UTF-8 is shown under --json with all its bytes", 
   CHECK_FALSE(text.contains("value_base64"));
 }
 
-TEST_CASE("whoever asks an agent hears that its node is away, and since when", "[cluster][cli]") {
+TEST_CASE("whoever asks an agent hears that its node is away, and for how long", "[cluster][cli]") {
   need_command();
   running_node host{{"--name", "n1", "--slots", "0"}};
   running_node other{{"--name", "third", "--slots", "0", "--join", host.address()}};
@@ -272,7 +272,7 @@ TEST_CASE("whoever asks an agent hears that its node is away, and since when", "
   CHECK(comes_true(
     [&] {
       refused = run({"request", "echo-third", "hello", "--at", host.address()});
-      return refused.says("agent 'echo-third' is on node third, which is disconnected since ");
+      return refused.says("agent 'echo-third' is on node third, which is disconnected for ");
     },
     40s));
   INFO(refused);

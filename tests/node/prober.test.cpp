@@ -151,8 +151,13 @@ TEST_CASE_METHOD(asking, "only members that are alive are asked for help", "[nod
   CHECK(take<prober::reach>().empty());
 }
 
-TEST_CASE_METHOD(asking, "an answer over the link says that datagrams do not get there",
+TEST_CASE_METHOD(asking, "answers over the link alone say that datagrams do not get there",
                  "[node][swim][prober]") {
+  for (auto before = 1U; before < prober::lost_in_a_row; ++before) {
+    it.reached(ping("a"), true, out);
+    CHECK(take<prober::no_datagrams>().empty());
+    REQUIRE(take<prober::answered>().size() == 1);
+  }
   auto number = ping("a");
   it.reached(number + 1, true, out);
   it.reached(number, false, out);
@@ -162,6 +167,54 @@ TEST_CASE_METHOD(asking, "an answer over the link says that datagrams do not get
   REQUIRE(take<prober::answered>().size() == 1);
   it.reached(number, true, out);
   CHECK(out.empty());
+}
+
+TEST_CASE_METHOD(asking, "that datagrams get there again is said once", "[node][swim][prober]") {
+  auto lost = [this] {
+    for (auto each = 0U; each < prober::lost_in_a_row; ++each)
+      it.reached(ping("a"), true, out);
+    REQUIRE(take<prober::no_datagrams>().size() == 1);
+  };
+  lost();
+  SECTION("when the member answers itself") {
+    hear("a", swim_ack{ping("a")});
+    auto again = take<prober::datagrams_again>();
+    REQUIRE(again.size() == 1);
+    CHECK(again.front().to == id("a"));
+    hear("a", swim_ack{ping("a")});
+    CHECK(take<prober::datagrams_again>().empty());
+    lost();
+    hear("a", swim_ack{ping("a")});
+    CHECK(take<prober::datagrams_again>().size() == 1);
+  }
+  SECTION("not when another answers for it") {
+    auto number = ping("a");
+    pass(600ms);
+    auto helpers = sent<swim_ping_request>();
+    REQUIRE(!helpers.empty());
+    it.hear(now, helpers.front().first, swim_ack{number}, out);
+    CHECK(take<prober::answered>().size() == 1);
+    CHECK(take<prober::datagrams_again>().empty());
+  }
+  SECTION("not of one that was forgotten") {
+    forget("a");
+    check();
+    join("a");
+    hear("a", swim_ack{ping("a")});
+    CHECK(take<prober::datagrams_again>().empty());
+  }
+}
+
+TEST_CASE_METHOD(asking, "of datagrams that are lost now and then nothing is said",
+                 "[node][swim][prober]") {
+  for (auto round = 0; round < 3; ++round) {
+    for (auto each = 1U; each < prober::lost_in_a_row; ++each) {
+      it.reached(ping("a"), true, out);
+      CHECK(take<prober::no_datagrams>().empty());
+    }
+    hear("a", swim_ack{ping("a")});
+    CHECK(take<prober::datagrams_again>().empty());
+  }
 }
 
 TEST_CASE_METHOD(asking, "what is under way to or for a member that is forgotten has an end",

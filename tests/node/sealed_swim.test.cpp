@@ -168,6 +168,10 @@ TEST_CASE("a member without datagrams stays, and the log hears of it", "[node][s
   auto heard = it.done<swim::no_datagrams>(0);
   REQUIRE(!heard.empty());
   CHECK(heard.front().to == it.id(2));
+  CHECK(it.done<swim::datagrams_again>(0).empty());
+  it.without_datagrams.clear();
+  it.pass(20s);
+  CHECK(it.done<swim::datagrams_again>(0).size() == 1);
 }
 
 TEST_CASE("one whose link to another is cut stays for both", "[node][sealed_swim]") {

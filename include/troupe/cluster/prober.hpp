@@ -51,8 +51,14 @@ public:
     duration wait{};
   };
 
-  /// Datagrams do not get there, messages over the link do.
+  /// Datagrams do not get there, messages over the link do: for `lost_in_a_row` pings, and each
+  /// further one.
   struct no_datagrams {
+    node_id to;
+  };
+
+  /// They do again.
+  struct datagrams_again {
     node_id to;
   };
 
@@ -67,7 +73,7 @@ public:
     incarnation when;
   };
 
-  using effect = std::variant<mail, reach, no_datagrams, answered, unheard>;
+  using effect = std::variant<mail, reach, no_datagrams, datagrams_again, answered, unheard>;
   using effects = std::vector<effect>;
 
   /// @pre all three outlive this
@@ -76,6 +82,9 @@ public:
 
   prober(const prober&) = delete;
   prober& operator=(const prober&) = delete;
+
+  /// A network loses some datagrams: that is no reason to have an operator look.
+  static constexpr std::uint32_t lost_in_a_row = 3;
 
   // -- in its turn -----------------------------------------------------------------------
 
@@ -169,7 +178,10 @@ public:
     auto found = probes_.find(number);
     if (found == probes_.end() || !has_answered)
       return;
-    out.emplace_back(no_datagrams{found->second.whom});
+    auto& lost = by_link_[found->second.whom];
+    lost = std::min(lost + 1, lost_in_a_row);
+    if (lost == lost_in_a_row)
+      out.emplace_back(no_datagrams{found->second.whom});
     end_well(found, out);
   }
 
@@ -203,6 +215,7 @@ public:
       probes_.erase(open);
     }
     accused_pinged_.erase(who);
+    by_link_.erase(who);
     round_.drop(who);
   }
 
@@ -272,6 +285,8 @@ public:
     expect(counted == errands_.size(), "errands are miscounted");
     expect(waits_.size() == probes_.size() + errands_.size(), "a wait has no end");
     expect(doubt_ <= options_.most_doubt, "more doubt than allowed");
+    for (auto& each : by_link_)
+      expect(members_.contains(each.first), "a stranger has answered over a link");
     return found;
   }
 
@@ -387,9 +402,18 @@ private:
       return;
     }
     auto found = probes_.find(what.number);
-    if (found != probes_.end()
-        && (found->second.whom == from || found->second.asked.contains(from)))
-      end_well(found, out);
+    if (found == probes_.end()
+        || !(found->second.whom == from || found->second.asked.contains(from)))
+      return;
+    hear_itself(from, out);
+    end_well(found, out);
+  }
+
+  /// A datagram of one that a datagram has reached.
+  void hear_itself(const node_id& who, effects& out) {
+    auto lost = by_link_.extract(who);
+    if (lost && lost.mapped() == lost_in_a_row)
+      out.emplace_back(datagrams_again{who});
   }
 
   void answer(time_point, const node_id& from, const swim_nack& what, effects&) {
@@ -439,6 +463,8 @@ private:
   errands errands_;
   /// The errands of each that has asked, the oldest first.
   std::map<node_id, std::set<std::uint32_t>> errands_of_;
+  /// How many pings in a row each has answered over its link alone, up to `lost_in_a_row`.
+  std::map<node_id, std::uint32_t> by_link_;
   std::uint32_t last_number_ = 0;
   /// When the next thing is to be done about each probe and errand.
   std::set<std::pair<time_point, std::uint32_t>> waits_;

@@ -102,9 +102,9 @@ public:
     node_id to;
   };
 
-  using effect
-    = std::variant<send, reply, introduce, swim::reach, swim::sign, swim::ask, swim::sync,
-                   swim::shows, swim::forgot, swim::no_datagrams, swim::complain>;
+  using effect = std::variant<send, reply, introduce, swim::reach, swim::sign, swim::ask,
+                              swim::sync, swim::shows, swim::forgot, swim::no_datagrams,
+                              swim::datagrams_again, swim::complain>;
   using effects = std::vector<effect>;
 
   sealed_swim(sealed_swim_setup how, std::uint64_t seed, swim::verifier check = &verify)

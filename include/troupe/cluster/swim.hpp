@@ -116,6 +116,7 @@ public:
 
   using reach = prober::reach;
   using no_datagrams = prober::no_datagrams;
+  using datagrams_again = prober::datagrams_again;
   /// Step `stated` when it is signed.
   using sign = membership::sign;
   /// Step `introduced` if it may be a member.
@@ -125,7 +126,8 @@ public:
   using forgot = membership::forgot;
   using complain = membership::complain;
 
-  using effect = std::variant<send, reach, sign, ask, sync, shows, forgot, no_datagrams, complain>;
+  using effect = std::variant<send, reach, sign, ask, sync, shows, forgot, no_datagrams,
+                              datagrams_again, complain>;
   using effects = std::vector<effect>;
 
   using verifier = membership::verifier;

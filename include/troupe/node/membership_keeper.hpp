@@ -241,6 +241,10 @@ private:
     return to_string(node).substr(0, 8);
   }
 
+  static std::string lost_datagrams(const node_id& to) {
+    return "datagrams (UDP) to node " + brief(to) + " get lost";
+  }
+
   void step(sealed_swim::event what) {
     if (thread_ != nullptr)
       thread_->post(std::move(what));
@@ -525,9 +529,13 @@ private:
   }
 
   void carry_out(const swim::no_datagrams& what) {
-    setup_.log.complain("datagrams (UDP) to node " + brief(what.to) + " get lost",
+    setup_.log.complain(lost_datagrams(what.to),
                         "messages over the link get there; let UDP pass between the two nodes at "
                         "the ports at which they accept links");
+  }
+
+  void carry_out(const swim::datagrams_again& what) {
+    setup_.log.settle(lost_datagrams(what.to));
   }
 
   void carry_out(const swim::complain& what) {

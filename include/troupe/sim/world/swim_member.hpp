@@ -211,6 +211,7 @@ private:
 
   void perform(const cluster::swim::forgot&) {}
   void perform(const cluster::swim::no_datagrams&) {}
+  void perform(const cluster::swim::datagrams_again&) {}
   void perform(const cluster::swim::complain&) {}
 
   environment<Process>& here_;
