@@ -56,13 +56,13 @@ std::vector<std::string> memory_of(pid_t process) {
   return all;
 }
 
-running_node start_bare(words options) {
+running_node node_without_defaults(words options) {
   words command{"node", "--json", "--listen", "127.0.0.1:0", "--timers", "lan", "--slots", "0"};
   command.insert(command.end(), options.begin(), options.end());
   return running_node{start(command)};
 }
 
-bool are_in(const secret_forms& secret, const std::vector<std::string>& memory) {
+bool are_in_memory(const secret_forms& secret, const std::vector<std::string>& memory) {
   return std::ranges::any_of(memory, [&](auto& each) { return secret.are_in(each); });
 }
 
@@ -73,26 +73,26 @@ TEST_CASE("what has used a token, or a key that it needs no more, has it in memo
   need_command();
   temporary_folder folder;
   auto at = [&](const std::string& name) { return (folder / name).string(); };
-  auto first = start_bare({"--data", at("d1"), "--name", "first"});
+  auto first = node_without_defaults({"--data", at("d1"), "--name", "first"});
   auto own_key = secret_of(at("d1/identity.key"));
   auto memory = memory_of(first.process().pid());
   if (memory.empty())
     SKIP("this user may not look into the memory of other processes");
-  REQUIRE(are_in(own_key, memory)); // a node needs that all the time, so it would be found
+  REQUIRE(are_in_memory(own_key, memory)); // a node needs that all the time, so it would be found
   must({"ca", "invite", "--data", at("d1"), "--out", at("token")});
   auto token = secret_forms::of_token([&] {
     auto line = content_of(at("token"));
     return line.substr(0, line.find('\n'));
   }());
   REQUIRE(token.are_in(content_of(at("token"))));
-  auto second = start_bare({"--data", at("d2"), "--name", "second", "--join", first.address(),
-                            "--token", "@" + at("token")});
+  auto second = node_without_defaults({"--data", at("d2"), "--name", "second", "--join",
+                                       first.address(), "--token", "@" + at("token")});
   auto ca_key = secret_of(at("d1/ca/ca.key")); // has certified it
   for (auto* each : {&first, &second}) {
     auto seen = memory_of(each->process().pid());
     REQUIRE_FALSE(seen.empty());
-    CHECK_FALSE(are_in(token, seen));
-    CHECK_FALSE(are_in(ca_key, seen));
+    CHECK_FALSE(are_in_memory(token, seen));
+    CHECK_FALSE(are_in_memory(ca_key, seen));
   }
 }
 
