@@ -12,7 +12,7 @@ using namespace troupe::test;
 
 namespace {
 
-words lock(const running_node& node, words options, words command) {
+words lock_press(const running_node& node, words options, words command) {
   words result{"lock", "press", "--at", node.address()};
   result.insert(result.end(), options.begin(), options.end());
   result.push_back("--");
@@ -76,17 +76,17 @@ private:
 TEST_CASE("a command runs under a lock and its status passes through", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto done = run(lock(node, {}, sh("echo token $TROUPE_TOKEN; exit 7")));
+  auto done = run(lock_press(node, {}, sh("echo token $TROUPE_TOKEN; exit 7")));
   INFO(done);
   CHECK(done.status == 7);
   REQUIRE(done.output.starts_with("token "));
   auto first = std::stoull(done.output.substr(6));
-  auto next = run(lock(node, {}, sh("echo token $TROUPE_TOKEN")));
+  auto next = run(lock_press(node, {}, sh("echo token $TROUPE_TOKEN")));
   INFO(next);
   CHECK(next.status == 0); // it was given back
   CHECK(std::stoull(next.output.substr(6)) > first);
-  CHECK(run(lock(node, {}, sh("kill -9 $$"))).status == 128 + SIGKILL);
-  auto missing = run(lock(node, {}, {"/no/such/program"}));
+  CHECK(run(lock_press(node, {}, sh("kill -9 $$"))).status == 128 + SIGKILL);
+  auto missing = run(lock_press(node, {}, {"/no/such/program"}));
   INFO(missing);
   CHECK(missing.status == 127);
   CHECK(missing.says("error: cannot run '/no/such/program'"));
@@ -97,7 +97,7 @@ TEST_CASE("the words of a command are passed on as they are", "[cluster][cli]") 
   need_command();
   running_node node{{"--slots", "0"}};
   auto done
-    = run(lock(node, {}, {"printf", "<%s>", "[abc]", "", "[]", "[a,b]", "--", "-x", "--at"}));
+    = run(lock_press(node, {}, {"printf", "<%s>", "[abc]", "", "[]", "[a,b]", "--", "-x", "--at"}));
   INFO(done);
   CHECK(done.output == "<[abc]><><[]><[a,b]><--><-x><--at>");
   auto none = run({"lock", "press", "--at", node.address()});
@@ -106,7 +106,7 @@ TEST_CASE("the words of a command are passed on as they are", "[cluster][cli]") 
   CHECK(none.says("error: there is no command to run; give it after --"));
   temporary_folder folder;
   std::ofstream{folder / "text"} << "no program";
-  CHECK(run(lock(node, {}, {(folder / "text").string()})).status == 126);
+  CHECK(run(lock_press(node, {}, {(folder / "text").string()})).status == 126);
 }
 
 TEST_CASE("locks are listed under headings, with a row for each holder", "[cluster][cli]") {
@@ -154,16 +154,16 @@ TEST_CASE("a signal that a process sends to the holder of a lock reaches its com
   need_command();
   running_node node{{"--slots", "0"}};
   for (auto signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
-    auto holder = start(lock(node, {},
-                             sh("trap 'echo heard; exit 9' INT TERM HUP QUIT; echo mine; "
-                                "while :; do sleep 0.05; done")));
+    auto holder = start(lock_press(node, {},
+                                   sh("trap 'echo heard; exit 9' INT TERM HUP QUIT; echo mine; "
+                                      "while :; do sleep 0.05; done")));
     REQUIRE(holder.read_line() == "mine");
     holder.send_signal(signal);
     auto ended = finish(holder);
     INFO(ended);
     CHECK(ended.status == 9);
     CHECK(ended.output.ends_with("heard\n")); // the shell says what its sleep ended by
-    CHECK(run(lock(node, {}, {"true"})).status == 0);
+    CHECK(run(lock_press(node, {}, {"true"})).status == 0);
   }
 }
 
@@ -172,8 +172,8 @@ TEST_CASE("who has held a lock ends at a signal, also where the service hangs", 
   running_node node{{"--slots", "0"}};
   temporary_folder folder;
   auto sign = (folder / "go on").string();
-  auto holder = start(
-    lock(node, {}, sh("echo $$; while [ ! -e '" + sign + "' ]; do sleep 0.05; done; exit 5")));
+  auto holder = start(lock_press(
+    node, {}, sh("echo $$; while [ ! -e '" + sign + "' ]; do sleep 0.05; done; exit 5")));
   auto command = numbers_in(holder.read_line().value_or(""));
   REQUIRE(command.size() == 1);
   node.process().send_signal(SIGSTOP);
@@ -192,8 +192,8 @@ TEST_CASE("a command whose lock was not given back for sure does not end with 0"
   running_node node{{"--slots", "0"}};
   temporary_folder folder;
   auto sign = (folder / "go on").string();
-  auto holder = start(lock(node, {"--ttl", "1m"},
-                           sh("echo held; while [ ! -e '" + sign + "' ]; do sleep 0.05; done")));
+  auto holder = start(lock_press(
+    node, {"--ttl", "1m"}, sh("echo held; while [ ! -e '" + sign + "' ]; do sleep 0.05; done")));
   REQUIRE(holder.read_line() == "held");
   node.process().send_signal(SIGSTOP);
   std::ofstream{sign} << "now";
@@ -215,7 +215,7 @@ TEST_CASE("who is ended in line takes the lock from nobody, whatever that one is
   auto as_first = [&](const words& options, const words& command) {
     words result{"/usr/bin/unshare", "--pid",        "--fork",
                  "--kill-child",     "--mount-proc", command_path()};
-    auto rest = ::lock(node, options, command);
+    auto rest = lock_press(node, options, command);
     result.insert(result.end(), rest.begin(), rest.end());
     return result;
   };
@@ -238,16 +238,16 @@ TEST_CASE("who is ended in line takes the lock from nobody, whatever that one is
 TEST_CASE("whoever comes second waits, or is told to", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto holder = start(lock(node, {"--ttl", "5s"}, sh("echo mine; exec sleep 60")));
+  auto holder = start(lock_press(node, {"--ttl", "5s"}, sh("echo mine; exec sleep 60")));
   REQUIRE(holder.read_line() == "mine");
-  auto refused = run(lock(node, {}, {"true"}));
+  auto refused = run(lock_press(node, {}, {"true"}));
   INFO(refused);
   CHECK(refused.status == 3);
   CHECK(refused.says("error: "));
-  auto late = run(lock(node, {"--wait", "300ms"}, {"true"}));
+  auto late = run(lock_press(node, {"--wait", "300ms"}, {"true"}));
   INFO(late);
   CHECK(late.status == 3);
-  auto patient = start(lock(node, {"--wait", "20s"}, sh("echo mine")));
+  auto patient = start(lock_press(node, {"--wait", "20s"}, sh("echo mine")));
   REQUIRE(comes_true([&] {
     return run({"locks", "--json", "--at", node.address()}).line().value("waiting", 0) == 1;
   }));
@@ -262,13 +262,13 @@ TEST_CASE("whoever comes second waits, or is told to", "[cluster][cli]") {
 TEST_CASE("a signal to one that waits for a lock gives its place in line back", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto holder = start(lock(node, {}, sh("echo mine; exec sleep 60")));
+  auto holder = start(lock_press(node, {}, sh("echo mine; exec sleep 60")));
   REQUIRE(holder.read_line() == "mine");
   auto waiting = [&] {
     return run({"locks", "--json", "--at", node.address()}).line().value("waiting", -1);
   };
   for (auto signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
-    auto patient = start(lock(node, {"--ttl", "60s", "--wait", "60s"}, sh("echo mine")));
+    auto patient = start(lock_press(node, {"--ttl", "60s", "--wait", "60s"}, sh("echo mine")));
     REQUIRE(comes_true([&] { return waiting() == 1; }));
     patient.send_signal(signal);
     auto ended = finish(patient);
@@ -278,7 +278,7 @@ TEST_CASE("a signal to one that waits for a lock gives its place in line back", 
     CHECK(comes_true([&] { return waiting() == 0; }));
   }
   holder.send_signal(SIGTERM);
-  CHECK(run(lock(node, {"--wait", "10s"}, {"true"})).status == 0); // not after a minute
+  CHECK(run(lock_press(node, {"--wait", "10s"}, {"true"})).status == 0); // not after a minute
 }
 
 TEST_CASE("a command whose lock could not be renewed is over before another holds the lock",
@@ -291,9 +291,9 @@ TEST_CASE("a command whose lock could not be renewed is over before another hold
   auto heard = (folder / "heard").string();
   auto stubborn = "trap 'echo yes > " + heard + "' TERM; echo mine; while :; do " + now + " > "
                   + signs + ".new; mv " + signs + ".new " + signs + "; sleep 0.05; done";
-  auto holder = start(lock(node, {"--ttl", "6s"}, sh(stubborn)));
+  auto holder = start(lock_press(node, {"--ttl", "6s"}, sh(stubborn)));
   REQUIRE(holder.read_line() == "mine");
-  auto next = start(lock(node, {"--wait", "40s"}, sh(now)));
+  auto next = start(lock_press(node, {"--wait", "40s"}, sh(now)));
   REQUIRE(comes_true([&] {
     return run({"locks", "--json", "--at", node.address()}).line().value("waiting", 0) == 1;
   }));
@@ -312,20 +312,20 @@ TEST_CASE("a command whose lock could not be renewed is over before another hold
 TEST_CASE("readers share a lock and a writer does not", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto reader = start(lock(node, {"--shared"}, sh("echo mine; exec sleep 60")));
+  auto reader = start(lock_press(node, {"--shared"}, sh("echo mine; exec sleep 60")));
   REQUIRE(reader.read_line() == "mine");
-  CHECK(run(lock(node, {"--shared"}, {"true"})).status == 0);
-  CHECK(run(lock(node, {}, {"true"})).status == 3);
+  CHECK(run(lock_press(node, {"--shared"}, {"true"})).status == 0);
+  CHECK(run(lock_press(node, {}, {"true"})).status == 3);
 }
 
 TEST_CASE("the lock of a killed holder is free after its ttl", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto holder = start(lock(node, {"--ttl", "2s"}, sh("echo $$; exec sleep 60")));
+  auto holder = start(lock_press(node, {"--ttl", "2s"}, sh("echo $$; exec sleep 60")));
   auto command = holder.read_line();
   REQUIRE(command);
   holder.send_signal(SIGKILL);
-  auto next = run(lock(node, {"--wait", "15s"}, {"true"}));
+  auto next = run(lock_press(node, {"--wait", "15s"}, {"true"}));
   INFO(next);
   CHECK(next.status == 0);
   // The lease is not renewed from here on, so the command must not go on.
@@ -335,7 +335,7 @@ TEST_CASE("the lock of a killed holder is free after its ttl", "[cluster][cli]")
 TEST_CASE("a command is stopped when its lock is lost", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto holder = start(lock(node, {"--ttl", "2s"}, sh("echo mine; exec sleep 60")));
+  auto holder = start(lock_press(node, {"--ttl", "2s"}, sh("echo mine; exec sleep 60")));
   REQUIRE(holder.read_line() == "mine");
   node.kill(); // nothing outlives it, so the lease cannot be renewed
   auto lost = finish(holder);
@@ -351,8 +351,8 @@ TEST_CASE("all that a command has started is stopped when its lock is lost", "[c
     temporary_folder folder;
     auto last_words = "trap 'echo bye > " + (folder / "bye").string() + "; exit' TERM; ";
     auto holder
-      = start(lock(node, {"--ttl", "2s"},
-                   sh("(" + last_words + "while :; do sleep 0.1; done) & " + tree + "wait")));
+      = start(lock_press(node, {"--ttl", "2s"},
+                         sh("(" + last_words + "while :; do sleep 0.1; done) & " + tree + "wait")));
     auto processes = numbers_in(holder.read_line().value_or(""));
     REQUIRE(processes.size() == 3);
     node.kill();
@@ -363,8 +363,8 @@ TEST_CASE("all that a command has started is stopped when its lock is lost", "[c
     CHECK(content_of(folder / "bye") == "bye\n");
   }
   SECTION("with SIGKILL after 5 s if it does not hear that") {
-    auto holder = start(
-      lock(node, {"--ttl", "2s"}, sh("trap '' TERM; " + tree + "while :; do sleep 600; done")));
+    auto holder = start(lock_press(node, {"--ttl", "2s"},
+                                   sh("trap '' TERM; " + tree + "while :; do sleep 600; done")));
     auto processes = numbers_in(holder.read_line().value_or(""));
     REQUIRE(processes.size() == 3);
     node.kill();
@@ -380,7 +380,7 @@ TEST_CASE("all that a command has started dies with the process that holds its l
           "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto holder = start(lock(node, {}, sh(tree + "wait")));
+  auto holder = start(lock_press(node, {}, sh(tree + "wait")));
   auto processes = numbers_in(holder.read_line().value_or(""));
   REQUIRE(processes.size() == 3);
   CHECK_FALSE(all_over(processes));
@@ -392,7 +392,7 @@ TEST_CASE("what a command leaves behind is stopped before its lock is given back
           "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto done = run(lock(node, {}, sh(tree + "exit 3")));
+  auto done = run(lock_press(node, {}, sh(tree + "exit 3")));
   INFO(done);
   CHECK(done.status == 3);
   auto processes = numbers_in(done.output);
@@ -404,52 +404,53 @@ TEST_CASE("SIGTERM to the holder of a lock reaches all that its command has star
           "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto holder = start(lock(node, {}, sh(tree + "wait")));
+  auto holder = start(lock_press(node, {}, sh(tree + "wait")));
   auto processes = numbers_in(holder.read_line().value_or(""));
   REQUIRE(processes.size() == 3);
   holder.send_signal(SIGTERM);
   CHECK(holder.wait_for_end() == 128 + SIGTERM);
   CHECK(all_over(processes));
-  CHECK(run(lock(node, {}, {"true"})).status == 0);
+  CHECK(run(lock_press(node, {}, {"true"})).status == 0);
 }
 
 TEST_CASE("SIGTERM to the holder of a lock ends also a command that is stopped", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  auto holder = start(lock(node, {}, sh("echo $$; kill -STOP $$; sleep 600")));
+  auto holder = start(lock_press(node, {}, sh("echo $$; kill -STOP $$; sleep 600")));
   auto stopped = holder.read_line().value_or("");
   REQUIRE(comes_true(
     [&] { return content_of("/proc/" + stopped + "/stat").find(") T ") != std::string::npos; }));
   holder.send_signal(SIGTERM);
   CHECK(holder.wait_for_end() == 128 + SIGTERM);
-  CHECK(run(lock(node, {}, {"true"})).status == 0);
+  CHECK(run(lock_press(node, {}, {"true"})).status == 0);
 }
 
 TEST_CASE("a command under a lock reads from the terminal and ends at Ctrl-C", "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  at_terminal one{lock(node, {},
-                       sh("trap \"echo interrupted; exit 9\" INT; read word; "
-                          "echo got $word; while :; do sleep 0.1; done"))};
+  at_terminal one{lock_press(node, {},
+                             sh("trap \"echo interrupted; exit 9\" INT; read word; "
+                                "echo got $word; while :; do sleep 0.1; done"))};
   one.type("hello\n");
   CHECK(one.line_with("got") == "got hello\r");
   one.type("\003");
   CHECK(one.line_with("interrupted") == "interrupted\r");
   CHECK(one.wait_for_end() == 9);
-  CHECK(run(lock(node, {}, {"true"})).status == 0);
+  CHECK(run(lock_press(node, {}, {"true"})).status == 0);
 }
 
 TEST_CASE("a command that has left the terminal's process group ends at the second Ctrl-C",
           "[cluster][cli]") {
   need_command();
   running_node node{{"--slots", "0"}};
-  at_terminal one{lock(node, {}, {"timeout", "600", "sh", "-c", "echo ready; exec sleep 600"})};
+  at_terminal one{
+    lock_press(node, {}, {"timeout", "600", "sh", "-c", "echo ready; exec sleep 600"})};
   CHECK(one.line_with("ready") == "ready\r");
   CHECK(comes_true([&] {
     one.type("\003");
     return one.wait_for_end(std::chrono::milliseconds{100}).has_value();
   }));
-  CHECK(run(lock(node, {}, {"true"})).status == 0);
+  CHECK(run(lock_press(node, {}, {"true"})).status == 0);
 }
 
 TEST_CASE("the lock of a terminal that is closed is free, and its command over", "[cluster][cli]") {
@@ -457,10 +458,10 @@ TEST_CASE("the lock of a terminal that is closed is free, and its command over",
   running_node node{{"--slots", "0"}};
   std::vector<int> command;
   {
-    at_terminal one{lock(node, {"--ttl", "60s"}, sh("echo here $$; exec sleep 600"))};
+    at_terminal one{lock_press(node, {"--ttl", "60s"}, sh("echo here $$; exec sleep 600"))};
     command = numbers_in(one.line_with("here ").substr(5));
     REQUIRE(command.size() == 1);
   } // as the process that has the other end is killed
   CHECK(comes_true([&] { return all_over(command); }));
-  CHECK(comes_true([&] { return run(lock(node, {}, {"true"})).status == 0; }));
+  CHECK(comes_true([&] { return run(lock_press(node, {}, {"true"})).status == 0; }));
 }

@@ -235,6 +235,9 @@ private:
       },
       [&](const swim::forgot& each) { text_ << "forgot " << name_of(each.who); },
       [&](const swim::no_datagrams& each) { text_ << "no datagrams to " << name_of(each.to); },
+      [&](const swim::datagrams_again& each) {
+        text_ << "datagrams to " << name_of(each.to) << " again";
+      },
       [&](const swim::complain& each) {
         text_ << "complain of " << name_of(each.of) << ": " << each.what;
       },
