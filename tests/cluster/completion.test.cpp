@@ -310,7 +310,7 @@ TEST_CASE("the page for man names each command and option, and is formatted with
       }
   }
   for (auto* text : {"TROUPE_TOKEN", "NO_COLOR", "troupe dag examples/data/diamond.json",
-                     "one of register, kv, lock, lease, queue, scheduler", "Keys: q quits",
+                     "judged: register, kv, lock, lease, queue, scheduler", "Keys: q quits",
                      "Refresh interval, 100ms to 1h", "fish: troupe completion fish >"})
     CHECK(shown.says(text));
   auto of_statuses = shown.output.substr(shown.output.find("EXIT STATUS"));

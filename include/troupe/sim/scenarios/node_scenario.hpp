@@ -202,9 +202,12 @@ private:
       world_.at(which)->get_well();
       world_.arm(which);
     }
-    while (!leads_now())
-      move_lead();
-    world_.run_until(span_ + patience);
+    auto end = span_ + patience;
+    for (auto now = span_; now < end; now = std::min(now + std::chrono::seconds{1}, end)) {
+      while (!leads_now()) // as a group does, also if its leader starts again by itself
+        move_lead();
+      world_.run_until(std::min(now + std::chrono::seconds{1}, end));
+    }
     node_sights nodes;
     for (process_id which = 0; which < world_.size(); ++which) {
       auto& node = *world_.at(which);
