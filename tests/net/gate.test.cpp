@@ -51,6 +51,16 @@ SCENARIO("a node hears at once that a link has ended", "[net]") {
   }
 }
 
+TEST_CASE("nothing that comes late is kept for a node that has ended", "[net]") {
+  caf::actor broker;
+  {
+    test_node ann{{.node = 1}};
+    broker = ann.system().middleman().get_named_broker("BASP");
+  }
+  auto* it = static_cast<caf::scheduled_actor*>(caf::actor_cast<caf::abstract_actor*>(broker));
+  CHECK(it->mailbox().closed());
+}
+
 TEST_CASE("a link works over IPv6", "[net]") {
   test_node ann{{.node = 1}};
   test_node bob{{.node = 2}};

@@ -178,6 +178,16 @@ inline bool has_ended(const caf::strong_actor_ptr& who) {
   return who->get()->getf(caf::abstract_actor::is_terminated_flag);
 }
 
+/// In CAF 0.18.7 the mailbox of a broker stays open when that has ended. What it has sent to itself
+/// and gets there later, such as the call for its next heartbeat, keeps it for ever. Has it closed
+/// when `broker` ends. Thread-safe; more calls do no harm.
+inline void close_mailbox_at_end(const caf::actor& broker) {
+#if CAF_MAJOR_VERSION < 1
+  auto* it = static_cast<caf::scheduled_actor*>(caf::actor_cast<caf::abstract_actor*>(broker));
+  it->attach_functor([it] { it->caf::scheduled_actor::cleanup({}, nullptr); });
+#endif
+}
+
 /// Sends `what` without a sender.
 template <class Handle, class... Ts>
 void anon_send(const Handle& receiver, Ts&&... what) {

@@ -16,6 +16,7 @@
 #include "caf/io/network/default_multiplexer.hpp"
 #include "caf/telemetry/metric_family_impl.hpp"
 #include "troupe/core/caf/basp_node.hpp"
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/net/client_id.hpp"
 #include "troupe/net/detail/gate_loop.hpp"
 #include "troupe/net/gate.hpp"
@@ -83,6 +84,7 @@ TROUPE_COMPILED result<std::unique_ptr<gate>> gate::start(caf::actor_system& sys
            == nullptr)
     return problem{errc::bad_argument, "the actor system has no middleman; load "
                                        "caf::io::middleman into its configuration"};
+  compat::close_mailbox_at_end(sys.middleman().get_named_broker("BASP"));
   self.basp_node = to_basp_node(sys.node());
   self.heartbeat = detail::heartbeat_of(sys);
   self.entry_point = entry_point ? entry_point->id() : 0;
