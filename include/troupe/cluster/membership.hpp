@@ -23,6 +23,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/registry/record_set.hpp"
 
 namespace troupe::cluster {
 
@@ -90,6 +91,9 @@ public:
     member_status is{};
     node_id by;
     std::string address;
+    /// What it has said last, and who has told this node.
+    signed_statement told{};
+    node_id from{};
   };
 
   /// It has been gone for long.
@@ -144,17 +148,22 @@ public:
     say(own_.move_to(std::move(address)), out);
   }
 
+  void hold(const registry::records_head& what, effects& out) {
+    say(own_.hold(what), out);
+  }
+
   void leave(effects& out) {
     say(own_.leave(), out);
   }
 
-  /// The answer to the last `sign`.
-  void stated(time_point now, signed_statement what) {
+  /// The answer to the last `sign`. Returns whether that is what it says now.
+  bool stated(time_point now, signed_statement what) {
     if (!own_.accept(std::move(what)))
-      return;
+      return false;
     spread(now, told_itself{*own_.said()});
     if (own_.leaves())
       news_at_ = now; // it may be gone soon
+    return true;
   }
 
   /// What this node has said of itself; nothing is signed yet: no value.
@@ -194,7 +203,8 @@ public:
     auto made = members_.emplace(said.node, known_member{what.key, what.what}).first;
     ++present_;
     out.emplace_back(joined{said.node});
-    become(now, *made, said.leaves ? member_status::left : member_status::alive, said.node, out);
+    become(now, *made, said.leaves ? member_status::left : member_status::alive, said.node,
+           said.node, out);
     if (is_news)
       spread(now, told_itself{what.what});
     if (is_first)
@@ -384,7 +394,8 @@ private:
       return void(
         out.emplace_back(complain{said.node, "says different things to different members"}));
     known.told = what.what;
-    become(now, *found, said.leaves ? member_status::left : member_status::alive, said.node, out);
+    become(now, *found, said.leaves ? member_status::left : member_status::alive, said.node, from,
+           out);
     spread(now, what);
   }
 
@@ -412,7 +423,7 @@ private:
     auto& found = *members_.find(what.node);
     auto& whom = found.second;
     if (whom.is == member_status::alive)
-      become(now, found, member_status::suspect, what.by, out);
+      become(now, found, member_status::suspect, what.by, what.by, out);
     else if (!whom.doubts || !whom.doubts->agree(what.by, options_))
       return;
     await_death(found);
@@ -436,12 +447,12 @@ private:
       suspected_.emplace(whom.dead_at, who);
       return;
     }
-    become(now, found, member_status::dead, own_.node(), out);
+    become(now, found, member_status::dead, own_.node(), own_.node(), out);
     spread(now, accusation_of(found));
   }
 
   void become(time_point now, known_members::value_type& who, member_status is, const node_id& by,
-              effects& out) {
+              const node_id& from, effects& out) {
     auto& [node, each] = who;
     auto was_here = each.is_here();
     suspected_.erase({each.dead_at, node});
@@ -456,7 +467,8 @@ private:
     } else if (!was_here && each.is_here()) {
       ++present_;
     }
-    out.emplace_back(shows{node, each.told.what.when, is, by, each.told.what.address});
+    out.emplace_back(
+      shows{node, each.told.what.when, is, by, each.told.what.address, each.told, from});
   }
 
   // -- news ------------------------------------------------------------------------------

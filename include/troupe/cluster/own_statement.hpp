@@ -10,6 +10,7 @@
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/registry/record_set.hpp"
 
 namespace troupe::cluster {
 
@@ -37,6 +38,14 @@ public:
       return std::nullopt;
     next_.address = std::move(address);
     return speak_again();
+  }
+
+  /// Returns no value if it has said so, says so when it begins, or is_spent().
+  [[nodiscard]] std::optional<statement> hold(const registry::records_head& what) {
+    if (what == next_.records || next_.leaves || is_spent())
+      return std::nullopt;
+    next_.records = what;
+    return next_.address.empty() ? std::nullopt : std::optional{speak_again()};
   }
 
   /// Returns no value if it has said so.

@@ -80,9 +80,9 @@ public:
     node_id who;
   };
 
-  using event
-    = std::variant<met, arrived, certified, barred, swim::begin, swim::moved, swim::stated,
-                   swim::told, swim::reached, swim::doubted, swim::not_sent, swim::leave>;
+  using event = std::variant<met, arrived, certified, barred, swim::begin, swim::moved, swim::holds,
+                             swim::stated, swim::told, swim::reached, swim::doubted, swim::not_sent,
+                             swim::leave>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -102,8 +102,8 @@ public:
     node_id to;
   };
 
-  using effect = std::variant<send, reply, introduce, swim::reach, swim::sign, swim::ask,
-                              swim::sync, swim::shows, swim::forgot, swim::no_datagrams,
+  using effect = std::variant<send, reply, introduce, swim::reach, swim::sign, swim::spoke,
+                              swim::ask, swim::sync, swim::shows, swim::forgot, swim::no_datagrams,
                               swim::datagrams_again, swim::complain>;
   using effects = std::vector<effect>;
 

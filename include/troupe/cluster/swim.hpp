@@ -21,6 +21,7 @@
 #include "troupe/core/random.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/registry/record_set.hpp"
 
 namespace troupe::cluster {
 
@@ -64,6 +65,11 @@ public:
     std::string address;
   };
 
+  /// It says of its records that they are these from here on.
+  struct holds {
+    registry::records_head records;
+  };
+
   /// The answer to the last `sign`.
   struct stated {
     signed_statement what;
@@ -103,7 +109,7 @@ public:
   /// This node is about to go, and says so.
   struct leave {};
 
-  using event = std::variant<begin, moved, stated, introduced, heard, told, reached, doubted,
+  using event = std::variant<begin, moved, holds, stated, introduced, heard, told, reached, doubted,
                              not_sent, leave>;
 
   // -- effects ---------------------------------------------------------------------------
@@ -112,6 +118,11 @@ public:
     node_id to;
     std::string address;
     swim_mail what;
+  };
+
+  /// It says this of itself from here on.
+  struct spoke {
+    signed_statement what;
   };
 
   using reach = prober::reach;
@@ -126,7 +137,7 @@ public:
   using forgot = membership::forgot;
   using complain = membership::complain;
 
-  using effect = std::variant<send, reach, sign, ask, sync, shows, forgot, no_datagrams,
+  using effect = std::variant<send, reach, sign, spoke, ask, sync, shows, forgot, no_datagrams,
                               datagrams_again, complain>;
   using effects = std::vector<effect>;
 
@@ -258,8 +269,13 @@ private:
     by_members([this](auto& done) { members_.leave(done); });
   }
 
+  void handle(const holds& what) {
+    by_members([&](auto& done) { members_.hold(what.records, done); });
+  }
+
   void handle(stated& what) {
-    members_.stated(now_, std::move(what.what));
+    if (members_.stated(now_, std::move(what.what)))
+      out_->emplace_back(spoke{*own()});
   }
 
   void handle(introduced& what) {

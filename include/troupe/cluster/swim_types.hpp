@@ -12,6 +12,7 @@
 #include "troupe/core/fields.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/signature.hpp"
+#include "troupe/registry/record_set.hpp"
 
 /// What the members of a cluster tell each other of who is there.
 namespace troupe::cluster {
@@ -63,10 +64,12 @@ struct statement {
   bool leaves = false;
   /// Where datagrams reach it: "host:port". At most max_member_address.
   std::string address{};
+  /// What it says of itself, its agents and its services, in short.
+  registry::records_head records{};
 
   friend bool operator==(const statement&, const statement&) = default;
 
-  TROUPE_FIELDS(statement, node, when, leaves, address);
+  TROUPE_FIELDS(statement, node, when, leaves, address, records);
 };
 
 /// The bytes that a node signs. Nothing else that it signs begins as they do.

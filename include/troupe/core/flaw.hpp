@@ -157,9 +157,13 @@ enum class flaw : std::uint8_t {
   suspect_lost,
   /// A node that has stopped keeps its worker.
   stop_forgiven,
+  /// Records are taken from others without a look at what their node has signed.
+  head_unverified,
+  /// What changed is told without the removals that are forgotten.
+  removal_not_spread,
 };
 
-inline constexpr std::array<std::string_view, 72> flaw_names{"none",
+inline constexpr std::array<std::string_view, 74> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -230,7 +234,9 @@ inline constexpr std::array<std::string_view, 72> flaw_names{"none",
                                                              "foreign_session_used",
                                                              "link_decides",
                                                              "suspect_lost",
-                                                             "stop_forgiven"};
+                                                             "stop_forgiven",
+                                                             "head_unverified",
+                                                             "removal_not_spread"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

@@ -25,6 +25,7 @@
 #include "troupe/registry/detail/refusals.hpp"
 #include "troupe/registry/detail/showcase.hpp"
 #include "troupe/registry/record_bounds.hpp"
+#include "troupe/registry/record_set.hpp"
 #include "troupe/registry/types.hpp"
 
 namespace troupe::registry {
@@ -184,6 +185,34 @@ public:
     return world_.answer(entries_, question);
   }
 
+  // -- what one node says ------------------------------------------------------------
+
+  /// Returns all records of that life of a node; nothing if the table shows another one, or none.
+  /// Cost: O(n) in them.
+  [[nodiscard]] std::optional<record_set> records_of(const std::string& owner,
+                                                     std::uint64_t boot) const {
+    auto found = owners_.find(owner);
+    if (found == owners_.end() || found->second.boot != boot || found->second.floor == boot_is_over)
+      return std::nullopt;
+    record_set made{found->second.floor, {}};
+    made.records.reserve(found->second.records.size());
+    for (auto* each : found->second.records)
+      made.records.push_back(each->is);
+    return made;
+  }
+
+  /// Calls `use(const record&, const records_digest&)` for each record that the node has not
+  /// removed, in the order of their keys.
+  template <class Use>
+  void for_each_of(const std::string& owner, Use use) const {
+    auto found = owners_.find(owner);
+    if (found == owners_.end())
+      return;
+    for (auto* each : found->second.records)
+      if (!each->gone_since)
+        use(*each->is, each->digest);
+  }
+
   // -- snapshot --------------------------------------------------------------------
 
   /// Returns the state as of the last call. Equal states give equal snapshots.
@@ -338,7 +367,7 @@ private:
       if (known.records.empty())
         begin_boot(now, owner, known.boot, known.floor, out); // as if it were new
       found = entries_.try_emplace(value.key).first;
-      found->second.is = std::make_shared<const record>(value);
+      found->second.become(value);
       known.records.insert(&found->second);
       take_over(now, owner, found->second, 0, out);
       return &put_report::merged;
@@ -350,7 +379,7 @@ private:
     if (value < *what.is && planted_flaw != flaw::old_revision_believed)
       return clashes ? &put_report::clashing : &put_report::stale;
     auto token = what.is->token;
-    what.is = std::make_shared<const record>(value);
+    what.become(value);
     take_over(now, owner, what, token, out);
     return clashes ? &put_report::clashing : &put_report::merged;
   }
@@ -639,7 +668,7 @@ private:
 
   void restore(time_point now, const saved_record& copy) {
     auto& what = entries_[copy.value.key];
-    what.is = std::make_shared<const record>(copy.value);
+    what.become(copy.value);
     what.failures = copy.failures;
     what.healthy = copy.healthy;
     if (copy.chance_in)

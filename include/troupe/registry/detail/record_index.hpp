@@ -14,6 +14,7 @@
 #include "troupe/core/time.hpp"
 #include "troupe/registry/queries.hpp"
 #include "troupe/registry/record.hpp"
+#include "troupe/registry/record_set.hpp"
 
 namespace troupe::registry::detail {
 
@@ -29,6 +30,8 @@ struct appearance {
 /// One record of a table. Its address does not change, so indexes can point at it.
 struct entry {
   std::shared_ptr<const record> is;
+  /// Of `is`.
+  records_digest digest{};
   /// Another record has a newer claim to its name.
   bool taken = false;
   std::uint32_t failures = 0;
@@ -44,6 +47,11 @@ struct entry {
 
   [[nodiscard]] const record_key& key() const {
     return is->key;
+  }
+
+  void become(const record& value) {
+    is = std::make_shared<const record>(value);
+    digest = digest_of(value);
   }
 };
 

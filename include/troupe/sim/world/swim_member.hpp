@@ -77,6 +77,8 @@ struct swim_surroundings {
   /// Called with what it is about to sign, and with that when it has signed it.
   std::function<void(const cluster::statement&)> on_says = [](auto&) {};
   std::function<void(const swim_card&)> on_said = [](auto&) {};
+  /// Called once what it has signed is what it says.
+  std::function<void(const cluster::signed_statement&)> on_spoke = [](auto&) {};
 };
 
 /// The `swim` of one process, with what a node does for it: signatures, and what goes over links.
@@ -207,6 +209,10 @@ private:
 
   void perform(const cluster::swim::shows& what) {
     around_.on_shows(what);
+  }
+
+  void perform(const cluster::swim::spoke& what) {
+    around_.on_spoke(what.what);
   }
 
   void perform(const cluster::swim::forgot&) {}
