@@ -13,12 +13,11 @@
 #include "troupe/registry/name_types.hpp"
 #include "troupe/registry/own_records.hpp"
 #include "troupe/registry/record_bounds.hpp"
-#include "troupe/registry/types.hpp"
 
 namespace troupe::cluster {
 
-/// Finds out whether somebody has heard of a later boot of this node, or of more in the present one
-/// than it has said, and asks to go above that. Part of `claims`.
+/// Asks to go above a later boot of this node of which others have heard, and above the present one
+/// if another life has had that, too. Part of `claims`.
 ///
 /// The node goes on with a boot only once its host has kept it: see risen. One that is more than
 /// max_boot_jump later, or the last one, is not believed. Not thread-safe. Cost of a call:
@@ -37,27 +36,11 @@ public:
 
   // -- finding out -------------------------------------------------------------------------
 
-  /// The registry may have heard of a later life of this node: asks it. Likewise if
-  /// `more_is_known`: it has something newer of a record than the last word of this life.
-  void look_for_boot(time_point now, bool more_is_known, effects& out) {
-    more_is_known_ = more_is_known_ || more_is_known;
-    if (!questions_.contains(search_))
-      search_ = questions_.ask(now, registry::find_owner{book_.owner()},
-                               service_questions::search{}, out);
-  }
-
   /// The service of names may have heard of one: asks it.
   void look_for_claims(time_point now, effects& out) {
     if (!questions_.contains(search_names_))
       search_names_ = questions_.ask(now, registry::names::list_claims{book_.owner(), {}, 1},
                                      service_questions::search_names{}, out);
-  }
-
-  /// The answer to look_for_boot.
-  void found(time_point now, const registry::owner_view& owner, effects& out) {
-    if (book_.is_outlived(owner) || (owner.boot == book_.boot() && more_is_known_))
-      go_above(now, owner.boot, out);
-    more_is_known_ = false;
   }
 
   /// The answer to look_for_claims.
@@ -66,23 +49,11 @@ public:
       go_above(now, page.claimed.front().boot, out);
   }
 
-  /// The registry has taken records that were said with that boot. `outdated`: how many of these
-  /// are past.
-  void taken(time_point now, boot_number boot, const registry::put_report& report,
-             std::size_t outdated, effects& out) {
-    // A record of this very start says something else. It is of a past life, if this folder was
-    // put back since, and a start above that ends it.
-    if (report.clashing > 0 && boot == book_.boot())
-      go_above(now, boot, out);
-    else if (report.stale > 0 && boot == book_.boot())
-      look_for_boot(now, report.stale > outdated, out);
-  }
-
   // -- going above -------------------------------------------------------------------------
 
-  /// Somebody has heard of that boot.
-  void outlived(time_point now, boot_number heard, effects& out) {
-    if (heard > book_.boot())
+  /// Somebody has heard of that boot; if it is the present one, of another life that had it.
+  void outlived(time_point now, boot_number heard, bool is_twin, effects& out) {
+    if (heard > book_.boot() || (is_twin && heard == book_.boot()))
       go_above(now, heard, out);
   }
 
@@ -95,7 +66,6 @@ public:
       ++rises_;
     }
     book_.rise_above(boot - 1);
-    more_is_known_ = false;
     out.emplace_back(claims_types::warn{
       "this node's identity was heard of with a later start (is its data folder restored "
       "or copied?); it goes on as start "
@@ -150,11 +120,8 @@ private:
   const claims_options& options_;
   registry::own_records& book_;
   service_questions& questions_;
-  /// The last questions of their kinds.
-  request_id search_ = 0;
+  /// The last question.
   request_id search_names_ = 0;
-  /// Another life of the present boot has said more than this one.
-  bool more_is_known_ = false;
 
   boot_number wished_ = 0;
   /// While the disk is to keep that boot.

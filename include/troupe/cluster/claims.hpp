@@ -10,7 +10,6 @@
 #include <variant>
 #include <vector>
 
-#include "troupe/cluster/announcer.hpp"
 #include "troupe/cluster/boot_rise.hpp"
 #include "troupe/cluster/claims_types.hpp"
 #include "troupe/cluster/name_claims.hpp"
@@ -23,33 +22,32 @@
 #include "troupe/core/time.hpp"
 #include "troupe/registry/name_types.hpp"
 #include "troupe/registry/own_records.hpp"
-#include "troupe/registry/types.hpp"
+#include "troupe/registry/record.hpp"
 
 namespace troupe::cluster {
 
 /// Decides what a node says of itself and its agents, and which names of the cluster it has.
 ///
-/// - Each change is told to the registry at once, all of it again when the registry has forgotten
-///   or is another one, with heartbeats between. What failed for another reason than its content is
-///   said again once a heartbeat is answered; claims and releases, too.
-/// - If the registry or the service of names has heard of a later boot of the node, or of more in
-///   the present boot than the node has said, it asks to go above that. It says its new boot to
-///   others only after `risen`, when its host has kept it. A boot that is more than max_boot_jump
-///   later, or the last one, is not believed: nothing would be left above it.
-/// - What a registry shows of the present boot and the node does not say is taken back.
-/// - A name is claimed before it is shown, released before the registry hears that its agent is
-///   gone, and given back if the agent ends while the claim is under way. At most one claim of an
-///   agent's name is under way; a claim waits until an earlier release of it is answered.
+/// - Each change is said at once: `says` it, for the node's own table, from which others get it.
+/// - If others or the service of names have heard of a later boot of the node, or of another life
+/// in
+///   the present one, it asks to go above that. It says its new boot to others only after `risen`,
+///   when its host has kept it. A boot that is more than max_boot_jump later, or the last one, is
+///   not believed: nothing would be left above it.
+/// - A name is claimed before it is shown, released before others hear that its agent is gone, and
+///   given back if the agent ends while the claim is under way. At most one claim of an agent's
+///   name is under way; a claim waits until an earlier release of it is answered.
 /// - Who has a name claims it again at a new boot or when the service may have forgotten; without a
-///   data folder also when the registry has shown the node as lost, which frees its names. A batch
+///   data folder also when members have taken the node for dead, which frees its names. A batch
 ///   that is refused as name_taken is claimed one by one. An agent whose name another node has
 ///   claimed later loses it.
-/// - An answer counts if its question is still open. What has been taken back is not said again.
+/// - An answer counts if its question is still open. What failed for another reason than its
+/// content
+///   is tried again each retry_every.
 /// - A name that is granted to an agent that has ended meanwhile is given back.
 ///
-/// Composes three parts: `announcer` tells the registry, `name_claims` has the names, `boot_rise`
-/// goes above other boots. What is left here is what takes several of them, and who has added which
-/// agent.
+/// Composes two parts: `name_claims` has the names, `boot_rise` goes above other boots. What is
+/// left here is what takes both, and who has added which agent.
 ///
 /// Steps like any machine. No snapshot: the agents end with the process. Not thread-safe. Cost of a
 /// step: O(log n) for each record that it touches, O(n) in open questions for `bound` and `risen`.
@@ -58,11 +56,10 @@ namespace troupe::cluster {
 /// any order; what has ended without an answer is carried out before a later question, or never.
 class claims : public claims_types {
 public:
-  claims(std::string node, boot_number boot, const claims_options& options, std::uint64_t seed)
+  claims(std::string node, boot_number boot, const claims_options& options)
     : options_(options),
       book_(std::move(node), boot),
       questions_(options.answer_within),
-      announcer_(options_, book_, questions_, seed),
       names_(options_, book_, questions_),
       boots_(options_, book_, questions_) {}
 
@@ -74,6 +71,7 @@ public:
     now_ = now;
     out_ = &out;
     std::visit([&](auto& each) { handle(id, each); }, what);
+    plan_to_retry();
     out_ = nullptr;
   }
 
@@ -82,15 +80,17 @@ public:
     out_ = &out;
     while (auto late = questions_.take_due(now))
       give_up(*late);
-    while (auto next = announcer_.take_due(now))
-      finish(announcer_.say(now, std::move(*next), out));
     boots_.end_wish_if_due(now);
-    announcer_.beat_if_due(now, out);
+    if (retry_at_ && *retry_at_ <= now) {
+      retry_at_.reset();
+      names_.catch_up(now, out);
+    }
+    plan_to_retry();
     out_ = nullptr;
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
-    auto next = announcer_.next_deadline();
+    auto next = retry_at_;
     for (auto& when : {questions_.next_deadline(), boots_.next_deadline()})
       if (when)
         next = std::min(next.value_or(*when), *when);
@@ -109,12 +109,21 @@ public:
       if (!holds)
         found.push_back(std::move(what));
     };
-    for (auto& part : {announcer_.flaws(), names_.flaws(), boots_.flaws()})
+    for (auto& part : {names_.flaws(), boots_.flaws()})
       found.insert(found.end(), part.begin(), part.end());
     std::set<request_id> askers;
-    for (auto& part : {announcer_.askers(), names_.askers()})
-      for (auto each : part)
-        expect(each == 0 || askers.insert(each).second, "an asker waits for two answers");
+    for (auto each : names_.askers())
+      expect(each == 0 || askers.insert(each).second, "an asker waits for two answers");
+    std::map<std::uint64_t, std::size_t> missing;
+    for (auto& [id, each] : questions_.all())
+      if (auto* back = std::get_if<questions::given_back>(&each.what);
+          back != nullptr && back->leave != 0)
+        ++missing[back->leave];
+    expect(missing.size() == leaves_.size(), "a leave waits for nothing");
+    for (auto& [ticket, each] : leaves_) {
+      expect(each.missing == missing[ticket], "a leave does not count what it waits for");
+      expect(each.asker == 0 || askers.insert(each.asker).second, "an asker waits for two answers");
+    }
     for (auto& [name, asker] : added_by_)
       expect(book_.find(registry::record_kind::agent, name).has_value(),
              "an agent " + name + " is known that is not said");
@@ -124,6 +133,13 @@ public:
 
 private:
   using questions = service_questions;
+
+  /// A leave that waits for the release of names.
+  struct leaving {
+    request_id asker = 0;
+    std::size_t missing = 0;
+    problem first{};
+  };
 
   template <class Effect>
   void emit(Effect what) {
@@ -142,14 +158,14 @@ private:
   }
 
   [[nodiscard]] bool may_ask() const {
-    return questions_.size() + announcer_.waiting() < options_.max_questions;
+    return questions_.size() < options_.max_questions;
   }
 
   [[nodiscard]] problem full() const {
     if (!may_ask())
       return {errc::limit_reached,
-              std::to_string(questions_.size() + announcer_.waiting())
-                + " questions to the services wait for an answer; retry later"};
+              std::to_string(questions_.size())
+                + " questions to the service of names wait for an answer; retry later"};
     return {errc::limit_reached, "this node has " + std::to_string(options_.max_records)
                                    + " agents and services, and takes no more; remove some"};
   }
@@ -157,9 +173,7 @@ private:
   /// The time of a question is over.
   void give_up(questions::purpose& what) {
     problem late{errc::timed_out, "no answer in time"};
-    if (auto* words = std::get_if<questions::said>(&what))
-      finish(announcer_.failed(now_, std::move(*words), late, *out_));
-    else if (auto* one = std::get_if<questions::claim_of>(&what))
+    if (auto* one = std::get_if<questions::claim_of>(&what))
       claimed(one->name, late);
     else if (auto* several = std::get_if<questions::claimed_again>(&what))
       renewed(*several, late);
@@ -169,90 +183,44 @@ private:
 
   // -- what is said ------------------------------------------------------------------------
 
-  void announce(const std::vector<registry::record>& what, announcer::tally whose) {
-    announcer_.announce(now_, what, std::move(whose), *out_);
+  void announce(std::vector<registry::record> what) {
+    emit(says{std::move(what)});
   }
 
   void handle(request_id id, put& what) {
     auto is_new = !book_.find(what.what.key.kind, what.what.key.name);
-    if (!may_ask() || (is_new && !has_room()))
+    if (is_new && !has_room())
       return tell(id, full());
-    announce({book_.put(std::move(what.what))}, {.asker = id});
-  }
-
-  void handle(request_id id, heard<registry::put_report>& answer) {
-    auto what = questions_.take<questions::said>(id);
-    if (!what)
-      return;
-    if (!answer.what)
-      return finish(announcer_.failed(now_, std::move(*what), answer.what.error(), *out_));
-    boots_.taken(now_, what->boot, *answer.what, announcer_.outdated(what->what), *out_);
-    finish(announcer_.count(what->tally, {}, *out_));
-  }
-
-  /// What was asked is over.
-  void finish(const std::optional<announcer::tally>& over) {
-    if (!over)
-      return;
-    if (auto by = added_by_.find(over->added);
-        over->first && by != added_by_.end() && by->second == over->asker)
-      take_back(over->added);
-    if (over->asker != 0)
-      tell(over->asker, over->first);
-    else
-      announcer_.close(*over, *out_);
-  }
-
-  /// A registry may have begun with the copy of a node that had not heard of the removal, after the
-  /// last one had confirmed it.
-  void handle(request_id, shown& what) {
-    if (what.as_lost && options_.is_fleeting)
-      names_.may_be_freed();
-    if (!may_ask())
-      return; // a later snapshot shows it again
-    if (auto gone = book_.take_back(what.what))
-      announce({std::move(*gone)}, {});
-  }
-
-  void handle(request_id, begin&) {
-    announcer_.begin(now_, *out_);
-  }
-
-  void handle(request_id id, heard<registry::owner_view>& answer) {
-    auto code = answer.what ? errc::none : answer.what.error().code;
-    if (questions_.take<questions::beat_of>(id)) {
-      if (code == errc::not_found)
-        announcer_.is_forgotten();
-      if (code == errc::none || code == errc::not_found)
-        catch_up();
-      else if (code == errc::conflict)
-        boots_.look_for_boot(now_, false, *out_);
-    } else if (questions_.take<questions::search>(id) && answer.what) {
-      boots_.found(now_, *answer.what, *out_);
-    }
-  }
-
-  /// The services answer: tells them what they have not taken.
-  void catch_up() {
-    announcer_.catch_up(now_, *out_);
-    names_.catch_up(now_, *out_);
+    announce({book_.put(std::move(what.what))});
+    tell(id, {});
   }
 
   void handle(request_id, bound&) {
-    announcer_.say_all(now_, *out_);
     names_.bound(now_, *out_);
+  }
+
+  void handle(request_id, given_up&) {
+    if (!options_.is_fleeting)
+      return;
+    names_.may_be_freed();
+    names_.catch_up(now_, *out_);
+  }
+
+  void plan_to_retry() {
+    if (!retry_at_ && names_.owes())
+      retry_at_ = now_ + options_.retry_every;
   }
 
   // -- boots -------------------------------------------------------------------------------
 
   void handle(request_id, outlived& what) {
-    boots_.outlived(now_, what.heard, *out_);
+    boots_.outlived(now_, what.heard, what.is_twin, *out_);
   }
 
   void handle(request_id, risen& what) {
     if (!boots_.risen(what.boot, *out_))
       return;
-    announcer_.say_all(now_, *out_);
+    announce(book_.all());
     names_.risen(now_, *out_);
   }
 
@@ -284,12 +252,13 @@ private:
     auto name = mine.what.key.name;
     added_by_[name] = mine.asker;
     emit(show{mine.what});
-    announce({book_.put(std::move(mine.what))}, {.asker = mine.asker, .added = name});
+    announce({book_.put(std::move(mine.what))});
+    tell(mine.asker, {});
   }
 
   void handle(request_id id, remove& what) {
     names_.withdraw(what.name, id, *out_);
-    // The registry wants names that nobody claimed with the id of their node.
+    // Names that nobody claimed end with the id of their node.
     for (auto& name : {what.name, what.name + '@' + book_.owner()})
       if (auto by = added_by_.find(name); by != added_by_.end() && (id == 0 || by->second == id))
         return take_back(name);
@@ -300,7 +269,7 @@ private:
     // First: who hears that the agent is gone may claim its name.
     if (names_.has_name(name))
       names_.give_back(now_, {name}, 0, *out_);
-    announce({forget(name)}, {});
+    announce({forget(name)});
   }
 
   /// Returns the removal.
@@ -316,16 +285,17 @@ private:
     std::vector<registry::record> gone;
     std::vector<std::string> names;
     for (auto& each : book_.all()) {
-      auto removed = book_.remove(each.key.kind, each.key.name);
-      if (removed && removed->token != 0)
-        names.push_back(removed->key.name);
-      gone.push_back(removed ? std::move(*removed) : std::move(each)); // or it was removed before
+      gone.push_back(*book_.remove(each.key.kind, each.key.name));
+      if (each.token != 0)
+        names.push_back(each.key.name);
     }
     added_by_.clear();
-    auto ticket = announcer_.begin_tally({.asker = id});
-    announcer_.expect(ticket, names_.give_back(now_, names, ticket, *out_));
-    announcer_.say_pages(now_, gone, ticket, 0, *out_);
-    finish(announcer_.count(ticket, {}, *out_));
+    auto ticket = ++last_leave_;
+    auto missing = names_.give_back(now_, names, ticket, *out_);
+    announce(std::move(gone));
+    if (missing == 0)
+      return tell(id, {});
+    leaves_[ticket] = {id, missing, {}};
   }
 
   // -- names -------------------------------------------------------------------------------
@@ -369,8 +339,16 @@ private:
 
   void released(const questions::given_back& what, const problem& why) {
     names_.released(now_, what, why, *out_);
-    if (what.tally != 0)
-      finish(announcer_.count(what.tally, why, *out_));
+    auto found = leaves_.find(what.leave);
+    if (found == leaves_.end())
+      return;
+    auto& each = found->second;
+    if (!each.first)
+      each.first = why;
+    if (--each.missing > 0)
+      return;
+    auto over = leaves_.extract(found).mapped();
+    tell(over.asker, over.first);
   }
 
   /// Records carry the tokens of their claims, which only rise.
@@ -384,7 +362,7 @@ private:
       changed.push_back(book_.put(std::move(*known)));
     }
     if (!changed.empty())
-      announce(changed, {});
+      announce(std::move(changed));
   }
 
   /// Another has a newer claim: the agent gets nothing more from here on, and is told.
@@ -394,7 +372,7 @@ private:
     emit(warn{"agent '" + name + "' has lost its name: " + why.detail});
     auto by = added_by_.find(name);
     emit(lost_name{name, by != added_by_.end() ? by->second : 0, why});
-    announce({forget(name)}, {});
+    announce({forget(name)});
     names_.lose(name);
   }
 
@@ -415,11 +393,14 @@ private:
   const claims_options options_;
   registry::own_records book_;
   service_questions questions_;
-  announcer announcer_;
   name_claims names_;
   boot_rise boots_;
   /// The agents that are said, and who has added each.
   std::map<std::string, request_id> added_by_;
+  std::map<std::uint64_t, leaving> leaves_;
+  std::uint64_t last_leave_ = 0;
+  /// When what has failed is tried again.
+  std::optional<time_point> retry_at_;
   time_point now_{};
   effects* out_ = nullptr; // of the current call
 };

@@ -7,14 +7,13 @@
 #include <variant>
 #include <vector>
 
-#include "troupe/core/backoff.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/name_types.hpp"
-#include "troupe/registry/types.hpp"
+#include "troupe/registry/record.hpp"
 
 namespace troupe::cluster {
 
@@ -23,14 +22,10 @@ struct claims_options {
   /// The node has no data folder: nobody comes back for its names once it has ended. Its claims
   /// say so.
   bool is_fleeting = false;
-  /// How often the registry is told that the node lives.
-  duration heartbeat_every = std::chrono::seconds{10};
   /// How long to wait for each answer.
   duration answer_within = std::chrono::seconds{10};
-  /// Wait between two tries of a put whose outcome is unknown.
-  backoff retry{std::chrono::milliseconds{20}, std::chrono::seconds{1}};
-  /// Tries of one put before its asker is told. It is said again with a later heartbeat.
-  int max_tries = 5;
+  /// How often what has failed is tried again.
+  duration retry_every = std::chrono::seconds{10};
   /// How often in its life a node goes above another boot; beyond it, it stays and says why. Two
   /// processes with one identity would go above each other for ever.
   int max_rises = 16;
@@ -38,23 +33,21 @@ struct claims_options {
   std::size_t max_records = 100'000;
   /// Questions without an answer. Beyond it nothing new is taken, see max_records; what ends is.
   std::size_t max_questions = 100'000;
-  /// Records whose put has failed; beyond it, all records are said again.
-  std::size_t max_owed = 1'000;
 };
 
 /// What `claims` hears and says.
 struct claims_types {
   // -- events ----------------------------------------------------------------------------
 
-  /// Says this from now on. `done` once the registry has heard it.
+  /// Says this from now on. `done` at once.
   struct put {
     registry::record what;
   };
 
-  /// Registers an agent; claims its name first if `claims`. `done` once the registry has heard it.
-  /// Errors: name_taken, withdrawn (the agent ended meanwhile), in_use (an agent of that name is
-  /// registered, or about to be), limit_reached, and what the services say. After an error nothing
-  /// of it is left.
+  /// Registers an agent; claims its name first if `claims`. `done` once it is said. Errors:
+  /// name_taken, withdrawn (the agent ended meanwhile), in_use (an agent of that name is
+  /// registered, or about to be), limit_reached, and what the service of names says. After an error
+  /// nothing of it is left.
   struct add {
     registry::record what;
     bool claims = false;
@@ -66,26 +59,28 @@ struct claims_types {
     std::string name;
   };
 
-  /// Takes back all that was ever said. `done` once both services have heard it.
+  /// Takes back all that was said. `done` once the service of names has heard it.
   struct leave {};
-
-  /// The first one begins the heartbeats.
-  struct begin {};
 
   /// The services can be reached, or again.
   struct bound {};
 
-  /// Somebody has heard of that boot of this node.
+  /// Somebody has heard of that boot of this node. `is_twin`: of another life that had it.
   struct outlived {
     boot_number heard = 0;
+    bool is_twin = false;
   };
+
+  /// Members have taken this node for dead: if nobody can come back under its id, its names are
+  /// free.
+  struct given_up {};
 
   /// The host has kept this boot: the node goes on with it.
   struct risen {
     boot_number boot = 0;
   };
 
-  /// The registry shows a record with this claim to an agent's name, or that one of this node was
+  /// Some node shows a record with this claim to an agent's name, or that one of this node was
   /// `taken`. `holder` is for people.
   struct seen {
     std::string name;
@@ -95,32 +90,29 @@ struct claims_types {
     std::string holder{};
   };
 
-  /// The registry shows this record of this node; `as_lost`: as one of a node that is gone.
-  struct shown {
-    registry::record what;
-    bool as_lost = false;
-  };
-
   /// The answer to the `ask` of this step's id, or why there is none.
   template <class Result>
   struct heard {
     result<Result> what;
   };
 
-  using event = std::variant<put, add, remove, leave, begin, bound, outlived, risen, seen, shown,
-                             heard<registry::put_report>, heard<registry::owner_view>,
+  using event = std::variant<put, add, remove, leave, bound, outlived, given_up, risen, seen,
                              heard<registry::names::claims>, heard<registry::names::freed>,
                              heard<registry::names::claim_page>>;
 
   // -- effects ---------------------------------------------------------------------------
 
-  /// Ask the registry or the service of names, and step `heard` within `wait`.
+  /// Ask the service of names, and step `heard` within `wait`.
   struct ask {
     request_id id = 0;
-    std::variant<registry::put_records, registry::heartbeat, registry::find_owner,
-                 registry::names::claim, registry::names::release, registry::names::list_claims>
+    std::variant<registry::names::claim, registry::names::release, registry::names::list_claims>
       what;
     duration wait{};
+  };
+
+  /// The node says this from here on; removals, too.
+  struct says {
+    std::vector<registry::record> what;
   };
 
   /// The request of this id has ended: once for each put, add and leave with an id.
@@ -137,7 +129,7 @@ struct claims_types {
     problem why;
   };
 
-  /// Agents of this node are found here before the registry has told of them.
+  /// The agent with that record is found here.
   struct show {
     registry::record what;
   };
@@ -166,7 +158,7 @@ struct claims_types {
     std::string topic;
   };
 
-  using effect = std::variant<ask, done, lost_name, show, hide, rise, warn, complain, settle>;
+  using effect = std::variant<ask, says, done, lost_name, show, hide, rise, warn, complain, settle>;
   using effects = std::vector<effect>;
 };
 

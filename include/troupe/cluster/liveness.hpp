@@ -41,8 +41,6 @@ struct liveness_options {
   std::size_t max_nodes = 10'000;
   /// Agents to be pinged. Further ones are unhealthy until a caller reaches them.
   std::size_t max_ill = 100'000;
-  /// Questions about nodes that have been forgotten; the oldest is given up for a further one.
-  std::size_t max_farewells = 1'000;
   /// How often all names are looked through for those whose owner will never come back; zero:
   /// never.
   duration sweep_every = std::chrono::seconds{30};
@@ -50,41 +48,35 @@ struct liveness_options {
   std::uint32_t sweep_page = 1'000;
 };
 
-/// Decides, on the node that leads a cluster, who is alive and who is well.
+/// Decides, on the node that leads a cluster, whose work goes to others; and on each node, which
+/// agents are pinged.
 ///
 /// - A node is there as long as the members show it alive, or suspect it; with or without a link.
 ///   Once they show it dead, it is lost. One that has stopped comes back within lost_after, or is
 ///   lost. So no single link decides.
 /// - Of a node of which the members say nothing, links do: it is there while it is linked, and lost
 ///   once its link has been away for lost_after, unless it has left.
-/// - The scheduler runs the tasks of a lost node elsewhere: once for each loss. The registry gets
-///   the verdict on the latest boot of the node that it knows, or on the one that was there if it
-///   does not say which. If that boot is later than the lost one, it is given up as well unless it
-///   is there in time.
-/// - Who begins to lead passes a verdict on each node that is there, and gives those that the
-///   registry knows and that are not there the same time as those whose link ends; and so those
-///   that the registry shows later as being there.
+/// - The scheduler runs the tasks of a lost node elsewhere: once for each loss.
+/// - Who begins to lead gives those that are known and not there the same time as those whose link
+///   ends; and so those of which it hears later that they are there.
 /// - Names are freed where nobody can come back under the id: of lost nodes without a data folder,
-///   and of nodes that the registry has forgotten.
+///   and of nodes that are forgotten.
 /// - Claims say whether their owner has no data folder. Who leads looks through all of them again
 ///   and again, and gives such owners the same time if they are not there, whether or not anybody
 ///   else has ever heard of them. So a claim that was granted late ends, too, and one whose freeing
 ///   was lost with an earlier leader.
-/// - Agents that callers did not reach are pinged in turn; who answers is well again.
-///
-/// An answer counts if its question is the last one about that node, and nothing has happened to
-/// the node since: neither a link, nor another leader.
+/// - Agents that callers of this node did not reach are pinged in turn; who answers is well again.
 ///
 /// Steps like any machine. No snapshot: another leader begins anew. Not thread-safe. Cost of a
 /// step: O(log n), of `lead` and `listed` O(n).
 ///
-/// It counts on this of its host: each `ask` and `ping` is answered once, within its time.
+/// It counts on this of its host: each `ping` is answered once, within its time.
 class liveness {
 public:
   // -- events ----------------------------------------------------------------------------
 
-  /// This node decides from here on. `known`: the nodes of which the registry knows any record,
-  /// without itself.
+  /// This node decides from here on. `known`: the nodes that are known by any record, and not taken
+  /// for lost, without itself.
   struct lead {
     std::map<std::string, boot_number> known;
     std::string self{};
@@ -118,15 +110,16 @@ public:
     std::string node;
   };
 
-  /// The registry shows a record of another node, and the node not as disconnected.
+  /// A record of another node is known, and that node is not disconnected.
   struct shown {
     std::string node;
     boot_number boot = 0;
   };
 
-  /// The registry has nothing of it any more.
+  /// It was away for so long that nothing is known of it any more. That was its last boot.
   struct forgotten {
     std::string node;
+    boot_number boot = 0;
   };
 
   /// The agent `id`, with that record, shows unhealthy.
@@ -140,14 +133,9 @@ public:
     registry::record_key what;
   };
 
-  /// All records of the registry: an agent that is not among them is not there.
+  /// All records that are known: an agent that is not among them is not there.
   struct listed {
     std::set<registry::record_key> all;
-  };
-
-  /// The answer to the `ask` of this step's id.
-  struct heard {
-    result<registry::owner_view> what;
   };
 
   /// The answer to the `list_names` of this step's id.
@@ -161,21 +149,9 @@ public:
   };
 
   using event = std::variant<lead, follow, link_up, link_down, seen, left, shown, forgotten, ill,
-                             well, listed, heard, names_listed, pong>;
+                             well, listed, names_listed, pong>;
 
   // -- effects ---------------------------------------------------------------------------
-
-  /// Ask the registry about a node, and step `heard` within `wait`.
-  struct ask {
-    request_id id = 0;
-    std::string node;
-    duration wait{};
-  };
-
-  /// Tell the registry that the node is there, or is not.
-  struct judge {
-    registry::verdict what;
-  };
 
   /// Tell the scheduler: that life of the node is over, or cannot be heard.
   struct give_up {
@@ -204,7 +180,7 @@ public:
     duration wait{};
   };
 
-  /// Tell the registry: it was reached.
+  /// It was reached.
   struct recovered {
     registry::record_key what;
   };
@@ -213,7 +189,7 @@ public:
     std::string text;
   };
 
-  using effect = std::variant<ask, judge, give_up, free_names, list_names, ping, recovered, warn>;
+  using effect = std::variant<give_up, free_names, list_names, ping, recovered, warn>;
   using effects = std::vector<effect>;
 
   /// `nodes` outlives this, and changes between its steps.
@@ -258,37 +234,27 @@ public:
         found.push_back(std::move(what));
     };
     std::size_t waited_for = 0;
-    std::size_t asked = 0;
     for (auto& [node, each] : watched_) {
       expect(!is_idle(each), node + " is watched for nothing");
       auto is_there = each.there().has_value();
       expect(!is_there || !each.lost_at, node + " is there and waited for");
       expect(!each.has_left || is_there, node + " has left and is not there");
-      expect(decides_ || (!each.lost_at && !each.has_left && each.asked == 0),
+      expect(decides_ || (!each.lost_at && !each.has_left),
              node + " is judged by who does not lead");
       if (each.lost_at) {
         ++waited_for;
         expect(due_.contains({*each.lost_at, node}), node + " will never be lost");
       }
-      if (each.asked != 0) {
-        ++asked;
-        auto open = asked_.find(each.asked);
-        expect(open != asked_.end() && open->second == node,
-               "a question about " + node + " is lost");
-        expect(is_there == (each.verdict == registry::record_status::active),
-               "a question about " + node + " is out of date");
-      }
     }
     expect(waited_for == due_.size(), "a node will be lost that nobody waits for");
-    expect(asked == asked_.size(), "a question is open that nobody needs");
     expect(watched_.size() <= options_.max_nodes, "more nodes than allowed");
     expect(ill_.size() <= options_.max_ill, "more agents than allowed");
-    expect(farewells_.size() <= options_.max_farewells, "more farewells than allowed");
     for (auto& [id, key] : pings_)
       expect(id <= last_id_ && pinged_.contains(key) && pinged_.at(key) == id,
              "a ping of " + key.name + " is lost");
     expect(pings_.size() == pinged_.size(), "an agent waits for a ping that was not sent");
-    expect(decides_ || !check_at_, "who does not lead has agents pinged");
+    expect(ill_.empty() || check_at_ || options_.check_every == duration::zero(),
+           "agents are ill and never pinged");
     expect(decides_ || (!sweep_at_ && page_ == 0), "who does not lead sweeps names");
     return found;
   }
@@ -306,9 +272,6 @@ private:
     boot_number boot = 0;
     /// A claim says that it has no data folder.
     bool is_fleeting = false;
-    /// The question whose answer counts, and the verdict that it is for; zero: none.
-    request_id asked = 0;
-    registry::record_status verdict{};
 
     /// The latest boot that is there.
     [[nodiscard]] std::optional<boot_number> there() const {
@@ -317,7 +280,7 @@ private:
   };
 
   static bool is_idle(const watched& what) {
-    return !what.there() && !what.lost_at && what.asked == 0;
+    return !what.there() && !what.lost_at;
   }
 
   /// Null: there are too many.
@@ -339,12 +302,8 @@ private:
   void handle(request_id, const lead& what) {
     end();
     decides_ = true;
-    for (auto& [node, each] : watched_)
-      question(node, each, registry::record_status::active, *each.there());
     for (auto& [node, boot] : what.known)
       await_unlinked(node, boot);
-    if (options_.check_every > duration::zero())
-      check();
     self_ = what.self;
     if (options_.sweep_every > duration::zero() && planted_flaw != flaw::names_not_swept)
       sweep();
@@ -357,11 +316,6 @@ private:
   void end() {
     decides_ = false;
     due_.clear();
-    asked_.clear();
-    farewells_.clear();
-    pings_.clear();
-    pinged_.clear();
-    check_at_.reset();
     sweep_at_.reset();
     page_ = 0;
     for (auto& [node, each] : watched_)
@@ -383,8 +337,6 @@ private:
     each.has_left = false;
     if (planted_flaw != flaw::later_boot_lost || boot <= each.boot)
       forgive(node, each);
-    if (decides_)
-      question(node, each, registry::record_status::active, *each.there());
   }
 
   void handle(request_id, const link_down& what) {
@@ -409,7 +361,6 @@ private:
 
   /// Of a node that is not there any more.
   bool is_loss(watched& each) {
-    withdraw(each);
     return !std::exchange(each.has_left, false) && decides_;
   }
 
@@ -498,58 +449,14 @@ private:
     forgive(node, each);
     out_->push_back(warn{"node " + nodes_->name_of(node) + " is lost; its tasks run elsewhere"});
     out_->push_back(give_up{node, each.boot});
-    question(node, each, registry::record_status::disconnected, each.boot);
-  }
-
-  // -- verdicts --------------------------------------------------------------------------
-
-  /// A verdict is on the latest life of a node that the registry knows: it may have gone above the
-  /// one that it greeted with.
-  void question(const std::string& node, watched& each, registry::record_status verdict,
-                boot_number boot) {
-    withdraw(each);
-    each.asked = ++last_id_;
-    each.verdict = verdict;
-    each.boot = boot;
-    asked_.emplace(each.asked, node);
-    out_->push_back(ask{each.asked, node, options_.answer_within});
-  }
-
-  void withdraw(watched& each) {
-    if (each.asked != 0)
-      asked_.erase(std::exchange(each.asked, 0));
-  }
-
-  void handle(request_id id, const heard& what) {
-    if (auto parted = farewells_.extract(id)) {
-      if (what.what && what.what->over)
-        out_->push_back(free_names{std::move(parted.mapped()), what.what->boot});
-      return;
-    }
-    auto open = asked_.find(id);
-    if (open == asked_.end())
-      return;
-    auto node = open->second;
-    auto& each = watched_.at(node);
-    auto latest = what.what ? std::max(what.what->boot, each.boot) : each.boot;
-    out_->push_back(judge{{node, latest, each.verdict}});
-    auto is_there = each.there().has_value();
-    if (!is_there && (each.is_fleeting || nodes_->is_fleeting(node)))
-      out_->push_back(free_names{node, latest});
-    withdraw(each);
-    if (!is_there && !each.lost_at && latest > each.boot)
-      await(node, each, latest); // only the life before was given up
+    if (each.is_fleeting || nodes_->is_fleeting(node))
+      out_->push_back(free_names{node, each.boot});
     tidy(node);
   }
 
-  /// If it was forgotten for good, its names are free.
   void handle(request_id, const forgotten& what) {
-    if (!decides_)
-      return;
-    if (farewells_.size() >= options_.max_farewells)
-      farewells_.erase(farewells_.begin());
-    farewells_.emplace(++last_id_, what.node);
-    out_->push_back(ask{last_id_, what.node, options_.answer_within});
+    if (decides_)
+      out_->push_back(free_names{what.node, what.boot});
   }
 
   // -- names -----------------------------------------------------------------------------
@@ -586,6 +493,8 @@ private:
   void handle(request_id, ill& what) {
     if (ill_.size() < options_.max_ill || ill_.contains(what.what))
       ill_.insert_or_assign(std::move(what.what), std::move(what.id));
+    if (!check_at_ && options_.check_every > duration::zero())
+      check_at_ = now_ + options_.check_every;
   }
 
   void handle(request_id, const well& what) {
@@ -598,6 +507,9 @@ private:
 
   /// Who has not answered the last ping gets no other.
   void check() {
+    check_at_.reset();
+    if (ill_.empty())
+      return;
     check_at_ = now_ + options_.check_every;
     auto next = ill_.upper_bound(last_);
     for (auto rest = std::min(ill_.size(), options_.max_checks); rest > 0; --rest, ++next) {
@@ -626,8 +538,6 @@ private:
   bool decides_ = false;
   std::map<std::string, watched> watched_;
   std::set<std::pair<time_point, std::string>> due_;
-  std::map<request_id, std::string> asked_;
-  std::map<request_id, std::string> farewells_;
   std::map<registry::record_key, std::string> ill_;
   registry::record_key last_{};
   std::map<request_id, registry::record_key> pings_;

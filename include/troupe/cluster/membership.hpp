@@ -107,6 +107,14 @@ public:
     std::string what;
   };
 
+  /// Somebody has said this as this node, in another life, if the signature is right.
+  struct met_itself {
+    signed_statement what;
+  };
+
+  /// Members have taken this node for dead.
+  struct was_dead {};
+
   /// There is a new member.
   struct joined {
     node_id who;
@@ -120,8 +128,8 @@ public:
   /// This node has been accused, and contradicts: it may be the one that does not hear.
   struct contradicts {};
 
-  using effect
-    = std::variant<sign, ask, sync, shows, forgot, complain, joined, suspects, contradicts>;
+  using effect = std::variant<sign, ask, sync, shows, forgot, complain, met_itself, was_dead,
+                              joined, suspects, contradicts>;
   using effects = std::vector<effect>;
 
   using verifier = bool (*)(const public_key&, std::string_view, const signature&);
@@ -347,13 +355,19 @@ private:
 
   template <class Rumour>
   void hear_of_self(const node_id& from, const Rumour& what, effects& out) {
-    if (auto odd = own_.judge(what); !odd.empty())
+    auto odd = own_.judge(what);
+    if (!odd.empty())
       out.emplace_back(complain{from, std::string{odd}});
-    if constexpr (std::is_same_v<Rumour, accusation>)
+    if constexpr (std::is_same_v<Rumour, accusation>) {
+      if (own_.was_dead(what))
+        out.emplace_back(was_dead{});
       if (auto said = own_.contradict(what)) {
         out.emplace_back(contradicts{});
         say(said, out);
       }
+    } else if (!odd.empty()) {
+      out.emplace_back(met_itself{what.what});
+    }
   }
 
   // -- rumours of others -----------------------------------------------------------------

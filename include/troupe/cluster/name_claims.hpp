@@ -157,15 +157,15 @@ public:
 
   // -- releases ----------------------------------------------------------------------------
 
-  /// Returns in how many questions, which count for that tally.
-  std::size_t give_back(time_point now, const std::vector<std::string>& names, std::uint64_t tally,
+  /// Returns in how many questions, which that leave waits for.
+  std::size_t give_back(time_point now, const std::vector<std::string>& names, std::uint64_t leave,
                         effects& out) {
     auto all = batches(names);
     for (auto& each : all) {
       for (auto& name : each)
         ++releasing_[name];
       questions_.ask(now, registry::names::release{each, book_.owner(), book_.boot()},
-                     given_back{each, tally}, out);
+                     given_back{each, leave}, out);
     }
     return all.size();
   }
@@ -208,7 +208,12 @@ public:
     owes_claims_ = true;
   }
 
-  /// The services answer: tells them what they have not taken.
+  /// Whether something has failed that is to be tried again.
+  [[nodiscard]] bool owes() const {
+    return owes_claims_ || !unreleased_.empty();
+  }
+
+  /// Tells the service what it has not taken.
   void catch_up(time_point now, effects& out) {
     if (owes_claims_)
       claim_again(now, out);
@@ -222,7 +227,7 @@ public:
     questions_.make_claims_stale();
     std::vector<std::string> names;
     for (auto& each : book_.all())
-      if (each.token != 0 && !each.removed)
+      if (each.token != 0)
         names.push_back(each.key.name);
     for (auto& each : batches(names))
       claim_batch(now, each, out);

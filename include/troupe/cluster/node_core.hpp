@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -17,13 +16,15 @@
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
-#include "troupe/cluster/registry_copy.hpp"
+#include "troupe/cluster/record_exchange.hpp"
+#include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
-#include "troupe/registry/follow.hpp"
+#include "troupe/registry/queries.hpp"
 #include "troupe/registry/record_bounds.hpp"
+#include "troupe/registry/record_table.hpp"
 #include "troupe/registry/types.hpp"
 
 namespace troupe::cluster {
@@ -40,40 +41,54 @@ struct node_core_options {
   claims_options claims{};
   /// Of what it judges while it leads.
   liveness_options liveness{};
-  /// Of the copy of the registry; as the registry has them.
-  registry::registry_options copy{};
+  /// Bounds of what it knows of others.
+  registry::registry_options table{};
+  /// How it gets that.
+  exchange_options exchange{};
 };
 
-/// What one node knows of its cluster, and says there. Joins what it says itself (`claims`), who is
-/// alive while it leads (`liveness`), and its copy of the registry.
+/// What one node knows of its cluster, and says there. Joins what it says itself (`claims`), how it
+/// gets to know what others say (`record_exchange`), and whose work goes to others while it leads
+/// (`liveness`). No other node decides for it what it shows.
 ///
-/// - A snapshot of the registry comes in pages: until the last one all that was known before is
-///   found, too; afterwards only what it has shown, up to the bounds of the copy.
+/// - A node shows active while the members show it alive, or suspect it; disconnected once they
+/// show
+///   it dead, or once it has stopped for lost_after. Nodes that are away for the retention time are
+///   forgotten.
 /// - An agent is found where it can get messages: its node is there, or in maintenance; it rests
-///   there, and is ill while the registry shows it unhealthy. Agents of this node are found as this
-///   node says them, before the registry shows them.
-/// - Who begins to lead with a new registry tells it what the last one knew of other nodes, and
-///   what this node says: whoever asks the new one finds all that the last one had. What nodes say
-///   themselves is newer, or the same.
+///   there, and is ill while callers of this node do not reach it. Agents of this node are found as
+///   this node says them.
+/// - All is here when the first comparison with another member has ended, and the records of all
+///   members that it has shown have come; where this node leads, at once.
 ///
-/// Steps like any machine. No snapshot: what it knows comes from the registry again. Not
-/// thread-safe. Cost of a step: that of `claims` and `liveness`; of `told` O(log n) for each
-/// change, of a snapshot's last page and of `lead` O(n).
+/// Steps like any machine. No snapshot: what it knows comes from others again. Not thread-safe.
+/// Cost of a step: that of its parts and O(log n) for each change of what is shown; of `lead` O(n).
 ///
-/// It counts on its host for what `claims` and `liveness` do.
+/// It counts on its host for what its parts do.
 class node_core {
 public:
   // -- events ----------------------------------------------------------------------------
 
-  /// The registry has answered the watch of this node: each answer once, in their order.
-  struct told {
-    registry::record_changes news;
+  /// A member shows so from here on, see swim::shows; that is its key.
+  struct member_is {
+    node_id who;
+    incarnation when;
+    member_status is{};
+    signed_statement told{};
+    public_key key{};
+    node_id from{};
   };
 
-  /// The services are on this node from here on. `has_new_registry`: an empty one.
-  struct lead {
-    bool has_new_registry = true;
+  /// The members have forgotten it.
+  struct member_forgotten {
+    node_id who;
   };
+
+  /// The first comparison with another member has ended, or cannot be.
+  struct compared {};
+
+  /// The services are on this node from here on.
+  struct lead {};
 
   /// They are elsewhere.
   struct follow {};
@@ -87,16 +102,14 @@ public:
     bool is_unique = true;
   };
 
-  /// Changes an agent of this node. `done` once the registry has heard it; at once if nothing
-  /// changes. Errors: not_found, bad_argument, limit_reached, too_large (nothing has changed), and
-  /// what the registry says.
+  /// Changes an agent of this node. `done` at once. Errors: not_found, bad_argument, limit_reached,
+  /// too_large (nothing has changed).
   struct update_agent {
     std::string id;
     agent_change how;
   };
 
-  /// Says whether this node is in maintenance. `done` once the registry has heard it; at once if
-  /// the node has said nothing of itself yet.
+  /// Says whether this node is in maintenance. `done` at once.
   struct maintain {
     bool on = false;
   };
@@ -108,13 +121,14 @@ public:
     registry::call_outcome how = registry::call_outcome::succeeded;
   };
 
-  using event = std::variant<
-    told, lead, follow, add_agent, update_agent, maintain, call_ended, claims::put, claims::remove,
-    claims::leave, claims::begin, claims::bound, claims::outlived, claims::risen,
-    claims::heard<registry::put_report>, claims::heard<registry::owner_view>,
-    claims::heard<registry::names::claims>, claims::heard<registry::names::freed>,
-    claims::heard<registry::names::claim_page>, liveness::link_up, liveness::link_down,
-    liveness::seen, liveness::heard, liveness::names_listed, liveness::pong>;
+  using event
+    = std::variant<member_is, member_forgotten, compared, lead, follow, add_agent, update_agent,
+                   maintain, call_ended, record_exchange::spoke, record_exchange::answered,
+                   record_exchange::asked, claims::put, claims::remove, claims::leave,
+                   claims::bound, claims::outlived, claims::given_up, claims::risen,
+                   claims::heard<registry::names::claims>, claims::heard<registry::names::freed>,
+                   claims::heard<registry::names::claim_page>, liveness::link_up,
+                   liveness::link_down, liveness::names_listed, liveness::pong>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -124,7 +138,7 @@ public:
     std::string id;
     /// It gets no work that another one could do.
     bool rests = false;
-    /// The registry shows it unhealthy.
+    /// Callers of this node do not reach it.
     bool ill = false;
   };
 
@@ -139,7 +153,7 @@ public:
     std::set<std::pair<std::string, std::string>> agents;
   };
 
-  /// The registry shows this node, or what has changed of it.
+  /// There is this node, or that has changed of it.
   struct node_is {
     registry::record what;
   };
@@ -150,19 +164,8 @@ public:
     boot_number boot = 0;
   };
 
-  /// Tell the new registry of this node this, in pages, then these verdicts.
-  struct begin_registry {
-    std::vector<registry::put_records> pages;
-    std::vector<registry::verdict> lost;
-  };
-
-  /// All is here that the registry had when it was asked.
+  /// All is here that others knew when this node joined them.
   struct caught_up {};
-
-  /// Tell the registry that a call to the agent with this record has ended so. May be left out.
-  struct report {
-    registry::report_outcome what;
-  };
 
   /// For the log.
   struct note {
@@ -184,49 +187,67 @@ public:
   };
 
   using effect
-    = std::variant<found, gone, found_only, node_is, node_left, begin_registry, caught_up, report,
-                   note, warn, complain, settle, claims::ask, claims::done, claims::lost_name,
-                   claims::rise, liveness::ask, liveness::judge, liveness::give_up,
-                   liveness::free_names, liveness::list_names, liveness::ping, liveness::recovered>;
+    = std::variant<found, gone, found_only, node_is, node_left, caught_up, note, warn, complain,
+                   settle, record_exchange::restate, record_exchange::ask, record_exchange::reply,
+                   claims::ask, claims::done, claims::lost_name, claims::rise, liveness::give_up,
+                   liveness::free_names, liveness::list_names, liveness::ping>;
   using effects = std::vector<effect>;
 
-  /// Records of one page of begin_registry.
-  static constexpr std::size_t page = 500;
   /// Other nodes of this node's name of which the log hears, each once.
   static constexpr std::size_t max_namesakes = 16;
   /// The topic of its own complaint.
-  static constexpr const char* not_kept = "what the registry tells is not kept here";
+  static constexpr const char* not_kept = "what others say is not kept here";
 
-  node_core(const node_core_options& how, std::uint64_t seed)
+  explicit node_core(const node_core_options& how, record_exchange::verifier check = &verify)
     : id_(how.node),
       name_(how.name),
-      nodes_(std::make_unique<known_nodes>(how.copy.max_owners)),
-      max_records_(how.copy.max_records),
-      max_record_bytes_(how.copy.max_record_bytes),
-      copy_(how.copy),
-      claims_(how.node, how.boot, how.claims, seed),
-      liveness_(*nodes_, how.liveness) {}
+      lost_after_(how.liveness.lost_after),
+      nodes_(how.table.max_owners),
+      max_records_(how.table.max_records),
+      max_record_bytes_(how.table.max_record_bytes),
+      claims_(how.node, how.boot, how.claims),
+      exchange_(node_id::from_string(how.node).value_or(node_id{}), how.exchange, table_, check),
+      liveness_(nodes_, how.liveness) {
+    auto bounds = registry::registry_options::copy(how.table);
+    bounds.retention = how.table.retention;
+    registry::effects none;
+    table_.step(time_point::min(), 0, registry::configure{bounds, 0}, none);
+  }
+
+  node_core(const node_core&) = delete;
+  node_core& operator=(const node_core&) = delete;
 
   /// @pre `now` never goes backwards.
   void step(time_point now, request_id id, event what, effects& out) {
     now_ = now;
     out_ = &out;
     std::visit([&](auto& each) { handle(id, each); }, what);
+    follow_table();
     out_ = nullptr;
   }
 
   void tick(time_point now, effects& out) {
     now_ = now;
     out_ = &out;
+    registry::effects none;
+    table_.tick(now, none);
+    end_stays();
     run(claims_, [&](auto& made) { claims_.tick(now, made); });
+    run(exchange_, [&](auto& made) { exchange_.tick(now, made); });
     run(liveness_, [&](auto& made) { liveness_.tick(now, made); });
+    follow_table();
     out_ = nullptr;
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
-    auto next = claims_.next_deadline();
-    auto other = liveness_.next_deadline();
-    return next && other ? std::min(*next, *other) : next ? next : other;
+    std::optional<time_point> next;
+    if (!stays_.empty())
+      next = stays_.begin()->first;
+    for (auto& each : {claims_.next_deadline(), exchange_.next_deadline(),
+                       liveness_.next_deadline(), table_.next_deadline()})
+      if (each)
+        next = std::min(next.value_or(*each), *each);
+    return next;
   }
 
   // -- what it knows ---------------------------------------------------------------------
@@ -240,13 +261,35 @@ public:
     return claims_.book();
   }
 
-  /// Stays where it is when this object moves.
   [[nodiscard]] const known_nodes& nodes() const {
-    return *nodes_;
+    return nodes_;
   }
 
-  [[nodiscard]] const registry_copy& copy() const {
-    return copy_;
+  /// All that is known of nodes and their agents; for look-ups.
+  [[nodiscard]] const registry::record_table& table() const {
+    return table_;
+  }
+
+  /// Calls `use(const registry::record_view&)` for each record, whatever its status. O(n).
+  template <class Use>
+  void for_each_record(Use use) const {
+    registry::find_records question;
+    question.statuses = registry::all_statuses();
+    question.unhealthy_too = true;
+    question.limit = 1'000;
+    for (auto more = true; more;) {
+      auto page = table_.answer(question);
+      for (auto& each : page.records)
+        use(each);
+      more = page.more && !page.records.empty();
+      if (more)
+        question.after = page.records.back().value.key;
+    }
+  }
+
+  /// Members whose records have not come yet as they were said last.
+  [[nodiscard]] std::size_t behind() const {
+    return exchange_.behind();
   }
 
   [[nodiscard]] bool leads() const {
@@ -265,14 +308,22 @@ public:
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
   [[nodiscard]] std::vector<std::string> flaws() const {
     auto all = claims_.flaws();
-    for (auto& each : liveness_.flaws())
-      all.push_back(each);
+    for (auto& part : {exchange_.flaws(), liveness_.flaws()})
+      all.insert(all.end(), part.begin(), part.end());
     if (namesakes_.size() > max_namesakes)
       all.emplace_back("more namesakes than allowed");
     return all;
   }
 
 private:
+  /// How a member stands, in that life.
+  struct standing {
+    boot_number boot = 0;
+    bool is_there = false;
+    /// It has stopped, and may come back.
+    std::optional<time_point> until{};
+  };
+
   // -- the machines in it ------------------------------------------------------------------
 
   void say(claims::event what, request_id id = 0) {
@@ -294,6 +345,43 @@ private:
   template <class Effect>
   void pass_on(Effect& what) {
     out_->push_back(std::move(what));
+  }
+
+  void pass_on(claims::says& what) {
+    constexpr std::size_t at_once = 500;
+    for (std::size_t first = 0; first < what.what.size(); first += at_once) {
+      auto from = what.what.begin() + static_cast<std::ptrdiff_t>(first);
+      auto to = what.what.begin()
+                + static_cast<std::ptrdiff_t>(std::min(first + at_once, what.what.size()));
+      put({from, to});
+    }
+    exchange(record_exchange::changed{book().boot(), book().version()});
+  }
+
+  void put(std::vector<registry::record> what) {
+    registry::effects made;
+    table_.step(now_, 1, registry::put_records{std::move(what)}, made);
+    for (auto& each : made)
+      if (auto* no = std::get_if<refused>(&each))
+        out_->push_back(complain{not_kept, no->why.detail});
+  }
+
+  void pass_on(record_exchange::complain& what) {
+    out_->push_back(
+      complain{not_kept, "node " + nodes_.name_of(to_string(what.of)) + ' ' + what.what});
+  }
+
+  void pass_on(record_exchange::merged& what) {
+    settle_standing(to_string(what.who));
+  }
+
+  void pass_on(liveness::recovered& what) {
+    report({std::move(what.what), registry::call_outcome::succeeded});
+  }
+
+  void report(registry::report_outcome what) {
+    registry::effects none;
+    table_.step(now_, 0, std::move(what), none);
   }
 
   void pass_on(claims::show& what) {
@@ -330,6 +418,98 @@ private:
   requires std::constructible_from<liveness::event, Event>
   void handle(request_id id, Event& what) {
     judge(std::move(what), id);
+  }
+
+  void handle(request_id id, liveness::link_up& what) {
+    note_link(what.node, true);
+    judge(std::move(what), id);
+  }
+
+  void handle(request_id id, liveness::link_down& what) {
+    note_link(what.node, false);
+    judge(std::move(what), id);
+  }
+
+  void note_link(const std::string& node, bool is_up) {
+    if (auto who = node_id::from_string(node))
+      exchange(record_exchange::linked{*who, is_up});
+  }
+
+  template <class Event>
+  requires std::constructible_from<record_exchange::event, Event>
+  void handle(request_id id, Event& what) {
+    exchange(std::move(what), id);
+  }
+
+  void exchange(record_exchange::event what, request_id id = 0) {
+    run(exchange_, [&](auto& made) { exchange_.step(now_, id, std::move(what), made); });
+  }
+
+  // -- who is there ------------------------------------------------------------------------
+
+  void handle(request_id, member_is& what) {
+    auto node = to_string(what.who);
+    auto is_there = what.is == member_status::alive || what.is == member_status::suspect;
+    auto& now = standings_[node];
+    auto was = now;
+    leave_off(node, now);
+    now = {what.when.boot, is_there};
+    if (what.is == member_status::left && (was.is_there || was.until || was.boot != now.boot)) {
+      now.until = was.until.value_or(now_ + lost_after_);
+      stays_.emplace(*now.until, node);
+    }
+    if (what.is != member_status::dead)
+      exchange(record_exchange::heard{std::move(what.told), what.key, what.from});
+    if (!is_there)
+      exchange(record_exchange::gone{what.who});
+    settle_standing(node);
+    judge(liveness::seen{node, what.when.boot, what.is});
+  }
+
+  void handle(request_id, const member_forgotten& what) {
+    auto node = to_string(what.who);
+    if (auto place = standings_.find(node); place != standings_.end()) {
+      leave_off(node, place->second);
+      standings_.erase(place);
+    }
+    exchange(record_exchange::forgotten{what.who});
+    auto known = table_.answer(registry::find_owner{node});
+    registry::effects none;
+    if (known.boot != 0)
+      table_.step(now_, 0, registry::forget{node, known.boot}, none);
+  }
+
+  void leave_off(const std::string& node, standing& what) {
+    if (what.until)
+      stays_.erase({*std::exchange(what.until, std::nullopt), node});
+  }
+
+  /// Those that have stopped, and have not come back.
+  void end_stays() {
+    while (!stays_.empty() && stays_.begin()->first <= now_) {
+      auto node = stays_.begin()->second;
+      leave_off(node, standings_.at(node));
+      settle_standing(node);
+    }
+  }
+
+  /// How that node shows.
+  void settle_standing(const std::string& node) {
+    auto place = standings_.find(node);
+    auto known = table_.answer(registry::find_owner{node});
+    if (place == standings_.end() || known.boot == 0 || known.over)
+      return;
+    auto& [boot, is_there, until] = place->second;
+    auto is_active = is_there || until || known.boot > boot;
+    auto shows
+      = is_active ? registry::record_status::active : registry::record_status::disconnected;
+    registry::effects none;
+    if (known.liveness != shows)
+      table_.step(now_, 0, registry::verdict{node, known.boot, shows}, none);
+  }
+
+  void handle(request_id, const compared&) {
+    has_compared_ = true;
   }
 
   // -- what this node says -----------------------------------------------------------------
@@ -409,13 +589,12 @@ private:
     say(claims::put{*std::move(self)}, id);
   }
 
-  /// The registry refuses a report on a record that it does not have.
   void handle(request_id, call_ended& what) {
     for (auto& name : {what.agent, what.agent + '@' + what.node}) {
       auto known
-        = copy_.table().answer(registry::get_record{registry::record_kind::agent, name, what.node});
+        = table_.answer(registry::get_record{registry::record_kind::agent, name, what.node});
       if (known.found && agent_of(known.found->value) == what.agent)
-        return out_->push_back(report{{known.found->value.key, what.how}});
+        return report({known.found->value.key, what.how});
     }
   }
 
@@ -431,7 +610,7 @@ private:
 
   // -- what others say ---------------------------------------------------------------------
 
-  /// What a snapshot of the registry has shown so far.
+  /// What a snapshot of the table has shown so far.
   struct shown_records {
     std::set<registry::record_key> keys;
     std::set<std::string> nodes;
@@ -452,9 +631,20 @@ private:
     }
   };
 
-  void handle(request_id, const told& what) {
-    auto& news = what.news;
-    keep(news);
+  /// What has changed in the table is for the router and for the other parts.
+  void follow_table() {
+    while (table_.has_news(watched_)) {
+      auto news = table_.answer(watched_);
+      watched_ = watched_.next(news);
+      take(news);
+    }
+    if (is_caught_up_ || !(leads_ || (has_compared_ && exchange_.behind() == 0)))
+      return;
+    is_caught_up_ = true;
+    out_->push_back(caught_up{});
+  }
+
+  void take(const registry::record_changes& news) {
     if (news.complete)
       snapshot_.emplace();
     for (auto& each : news.changes) {
@@ -462,9 +652,8 @@ private:
       auto is_shown = registry::is_shown(each.kind);
       if (snapshot_ && (!is_shown || snapshot_->keys.size() < max_records_))
         snapshot_->note(value, is_shown);
-      if (is_shown && value.key.owner == id_)
-        say(claims::shown{value, each.what.liveness == registry::record_status::disconnected});
-      else if (is_shown && each.what.liveness != registry::record_status::disconnected)
+      if (is_shown && value.key.owner != id_
+          && each.what.liveness != registry::record_status::disconnected)
         judge(liveness::shown{value.key.owner, value.boot});
       if (value.key.kind == registry::record_kind::node)
         follow_node(each, is_shown);
@@ -473,19 +662,10 @@ private:
     }
     if (snapshot_ && !news.rest)
       forget_all_but(*std::exchange(snapshot_, std::nullopt));
-    if (!news.more)
-      out_->push_back(caught_up{});
-  }
-
-  void keep(const registry::record_changes& news) {
-    if (auto why = copy_.take(now_, news))
-      out_->push_back(complain{not_kept, why.detail});
-    else if (news.complete)
-      out_->push_back(settle{not_kept});
   }
 
   void forget_all_but(shown_records those) {
-    nodes_->remove_if([&](const std::string& id) { return !those.nodes.contains(id); });
+    nodes_.remove_if([&](const std::string& id) { return !those.nodes.contains(id); });
     judge(liveness::listed{std::move(those.keys)});
     out_->push_back(found_only{std::move(those.agents)});
   }
@@ -493,20 +673,21 @@ private:
   void follow_node(const registry::change& news, bool is_shown) {
     auto& value = news.what.value;
     if (is_shown) {
-      nodes_->put(news.what);
+      nodes_.put(news.what);
       out_->push_back(node_is{value});
       look_at_name(news.what);
       return;
     }
     auto has_left = news.kind == registry::change_kind::removed;
-    nodes_->remove(value.key.owner);
+    nodes_.remove(value.key.owner);
     if (has_left) {
       out_->push_back(node_left{value.key.owner, value.boot});
       if (leads_)
         out_->push_back(note{"node " + value.key.name + " has left"});
       judge(liveness::left{value.key.owner});
-    } else if (news.kind == registry::change_kind::lost) {
-      judge(liveness::forgotten{value.key.owner});
+    } else if (news.kind == registry::change_kind::lost
+               && table_.answer(registry::find_owner{value.key.owner}).over) {
+      judge(liveness::forgotten{value.key.owner, value.boot});
     }
   }
 
@@ -552,21 +733,19 @@ private:
     auto is_taken = news.kind == registry::change_kind::taken;
     if (value.key.owner == id_ ? is_taken : is_shown)
       say(claims::seen{value.key.name, value.key.owner, value.token, is_taken,
-                       nodes_->name_of(value.key.owner)});
+                       nodes_.name_of(value.key.owner)});
   }
 
   // -- who leads ---------------------------------------------------------------------------
 
-  void handle(request_id, const lead& what) {
+  void handle(request_id, const lead&) {
     leads_ = true;
     liveness::lead begun;
     begun.self = id_;
-    copy_.for_each([&](const registry::record_view& each) {
-      if (each.value.key.owner != id_)
+    for_each_record([&](const registry::record_view& each) {
+      if (each.value.key.owner != id_ && each.liveness != registry::record_status::disconnected)
         begun.known[each.value.key.owner] = each.value.boot;
     });
-    if (what.has_new_registry)
-      tell_all();
     judge(std::move(begun));
   }
 
@@ -575,42 +754,27 @@ private:
     judge(liveness::follow{});
   }
 
-  void tell_all() {
-    begin_registry all;
-    std::map<std::string, boot_number> lost;
-    auto add = [&](const registry::record& what) {
-      if (all.pages.empty() || all.pages.back().records.size() == page)
-        all.pages.emplace_back();
-      all.pages.back().records.push_back(what);
-    };
-    for (auto& each : book().all())
-      add(each);
-    copy_.for_each([&](const registry::record_view& each) {
-      auto& owner = each.value.key.owner;
-      if (owner == id_)
-        return;
-      add(each.value);
-      if (each.liveness == registry::record_status::disconnected)
-        lost[owner] = std::max(lost[owner], each.value.boot);
-    });
-    for (auto& [node, boot] : lost)
-      all.lost.push_back({node, boot, registry::record_status::disconnected});
-    out_->push_back(std::move(all));
-  }
-
   const std::string id_;
   const std::string name_;
-  std::unique_ptr<known_nodes> nodes_; // liveness_ looks there
+  const duration lost_after_;
+  known_nodes nodes_; // liveness_ looks there
   const std::size_t max_records_;
   const std::size_t max_record_bytes_;
-  /// What the registry has told, for the next one and for those who ask while there is none.
-  registry_copy copy_;
+  registry::record_table table_; // exchange_ fills it
   claims claims_;
+  record_exchange exchange_;
   liveness liveness_;
-  /// Of the registry, while its pages come in.
+  /// How the members show each other node.
+  std::map<std::string, standing> standings_;
+  /// Until when those that have stopped show as they were.
+  std::set<std::pair<time_point, std::string>> stays_;
+  registry::watch_records watched_{};
+  /// While its pages come in.
   std::optional<shown_records> snapshot_;
   std::set<std::string> namesakes_;
   bool leads_ = false;
+  bool has_compared_ = false;
+  bool is_caught_up_ = false;
   /// While a step runs.
   time_point now_{};
   effects* out_ = nullptr;

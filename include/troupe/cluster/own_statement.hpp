@@ -68,7 +68,8 @@ public:
   /// What is odd about a statement that is said to be of this node; empty: nothing.
   [[nodiscard]] std::string_view judge(const told_itself& what) const {
     auto& said = what.what.what;
-    if (said == next_ || said.when < next_.when || !said_)
+    auto is_before_leave = next_.leaves && said.when == next_.when;
+    if (said == next_ || said.when < next_.when || !said_ || is_before_leave)
       return {};
     // Nobody else can have signed it. One who has the key, or an older disk.
     return said.when.boot > next_.when.boot
@@ -83,6 +84,11 @@ public:
     if (what.when > next_.when)
       return "accuses a life of this node that has not been";
     return is_spent() ? spent : std::string_view{};
+  }
+
+  /// Whether it has been dead to somebody as it speaks now.
+  [[nodiscard]] bool was_dead(const accusation& what) const {
+    return what.is_dead && what.when == next_.when && !next_.leaves;
   }
 
   /// Returns what it says to that, if it is about what it has said last.

@@ -39,6 +39,8 @@ struct exchange_options {
   /// The wait after the first try that brought nothing; twice as long after each further one.
   duration retry_after = std::chrono::milliseconds{100};
   duration retry_at_most = std::chrono::seconds{5};
+  /// Tries of the records of one that is not there any more.
+  std::uint32_t max_vain = 8;
   /// Nodes that one question asks about.
   std::size_t max_asked = 200;
   /// Bytes of one answer, about.
@@ -109,7 +111,7 @@ public:
     signed_statement what;
   };
 
-  /// A member that is there, and has this key, says so. `from` has told it.
+  /// A member that has this key says so. `from` has told it.
   struct heard {
     signed_statement what;
     public_key key;
@@ -164,13 +166,18 @@ public:
     std::vector<told_records> what;
   };
 
+  /// The table has other records of that member than before.
+  struct merged {
+    node_id who;
+  };
+
   /// Of that member, in words for the log; each may come often.
   struct complain {
     node_id of;
     std::string what;
   };
 
-  using effect = std::variant<restate, ask, reply, complain>;
+  using effect = std::variant<restate, ask, reply, merged, complain>;
   using effects = std::vector<effect>;
 
   using verifier = bool (*)(const public_key&, std::string_view, const signature&);
@@ -362,6 +369,8 @@ private:
     each.from = what.from;
     each.key = what.key;
     note(node, each, std::move(what.what));
+    if (each.is_behind())
+      plan_to_ask(node, each, options_.gather_for);
   }
 
   void note(const node_id& node, owner& each, signed_statement what) {
@@ -387,10 +396,15 @@ private:
     if (each.heads.size() > options_.max_heads)
       each.heads.erase(each.heads.begin());
     count_behind(was_behind, each);
-    if (!each.is_behind())
-      be_level(node, each);
-    else
+    if (each.is_behind() && each.wanted().records.digest == nothing_) {
+      drop_stage(each);
+      each.staged.is_whole = true;
+      finish(node, node, each, signed_statement{each.heads.back()});
+    } else if (each.is_behind()) {
       plan_to_ask(node, each, options_.gather_for);
+    } else {
+      be_level(node, each);
+    }
   }
 
   void count_behind(bool was_behind, const owner& each) {
@@ -417,7 +431,7 @@ private:
   }
 
   void plan_to_ask(const node_id& node, owner& each, duration in) {
-    if (each.due || each.asked != 0 || !each.is_here)
+    if (each.due || each.asked != 0)
       return;
     each.due = now_ + in;
     due_.emplace(*each.due, node);
@@ -427,10 +441,7 @@ private:
     auto found = owners_.find(what.who);
     if (found == owners_.end())
       return;
-    auto& each = found->second;
-    cancel(what.who, each);
-    drop_stage(each);
-    each.is_here = false;
+    found->second.is_here = false; // others may have what it has said
   }
 
   void handle(request_id, const forgotten& what) {
@@ -506,7 +517,7 @@ private:
   [[nodiscard]] node_id teller_for(const node_id& node, const owner& each) const {
     std::vector<node_id> all;
     auto add = [&](const node_id& who) {
-      if (who != self_ && !each.distrusted.contains(who)
+      if (who != self_ && (who != node || each.is_here) && !each.distrusted.contains(who)
           && std::ranges::find(all, who) == all.end())
         all.push_back(who);
     };
@@ -577,7 +588,7 @@ private:
 
   /// It has brought nothing.
   void fail(const node_id& node, owner& each) {
-    if (!each.is_behind())
+    if (!each.is_behind() || (!each.is_here && each.vain >= options_.max_vain))
       return;
     auto wait = options_.retry_after * (1U << std::min(each.vain, 10U));
     ++each.vain;
@@ -668,6 +679,7 @@ private:
       fail(node, each);
       return false;
     }
+    out_->emplace_back(merged{node});
     auto was_behind = each.is_behind();
     each.have = of;
     each.wants_whole = false;
@@ -707,7 +719,8 @@ private:
     };
     if (each.staged.is_whole)
       table_.for_each_of(to_string(node), [&](const registry::record& one, const auto&) {
-        if (one.boot == each.wanted().when.boot && !each.staged.records.contains(one.key))
+        auto ends_anyway = one.boot < each.wanted().when.boot && !each.staged.records.empty();
+        if (!ends_anyway && !each.staged.records.contains(one.key))
           add({.key = one.key,
                .boot = one.boot,
                .version = one.version,
@@ -787,6 +800,8 @@ private:
   const exchange_options options_;
   registry::record_table& table_;
   const verifier is_signed_;
+  /// The digest of no records.
+  const registry::records_digest nothing_ = registry::set_digest{}.finish();
 
   boot_number own_boot_ = 0;
   std::uint64_t own_version_ = 0;

@@ -102,9 +102,10 @@ public:
     node_id to;
   };
 
-  using effect = std::variant<send, reply, introduce, swim::reach, swim::sign, swim::spoke,
-                              swim::ask, swim::sync, swim::shows, swim::forgot, swim::no_datagrams,
-                              swim::datagrams_again, swim::complain>;
+  using effect
+    = std::variant<send, reply, introduce, swim::reach, swim::sign, swim::spoke, swim::ask,
+                   swim::sync, swim::shows, swim::forgot, swim::no_datagrams, swim::datagrams_again,
+                   swim::complain, swim::met_itself, swim::was_dead>;
   using effects = std::vector<effect>;
 
   sealed_swim(sealed_swim_setup how, std::uint64_t seed, swim::verifier check = &verify)

@@ -18,23 +18,10 @@
 
 namespace troupe::cluster {
 
-/// The questions of a node to the registry and the service of names that have no answer yet, and
-/// what each is for. All have the same time. Part of `claims`. Cost of a call: O(log n).
+/// The questions of a node to the service of names that have no answer yet, and what each is for.
+/// All have the same time. Part of `claims`. Cost of a call: O(log n).
 class service_questions {
 public:
-  /// A put of these records, said with that boot.
-  struct said {
-    std::vector<registry::record> what;
-    boot_number boot = 0;
-    std::uint64_t tally = 0;
-    int tries = 0;
-  };
-
-  struct beat_of {};
-
-  /// For the boot of this node that the registry knows.
-  struct search {};
-
   /// A claim of the name of an agent that begins.
   struct claim_of {
     std::string name;
@@ -47,17 +34,16 @@ public:
     bool is_stale = false;
   };
 
-  /// A release. `tally`: of those that wait for it; zero: none.
+  /// A release. `leave`: of the one that waits for it; zero: none.
   struct given_back {
     std::vector<std::string> names;
-    std::uint64_t tally = 0;
+    std::uint64_t leave = 0;
   };
 
   /// For the boot of this node that the service of names knows.
   struct search_names {};
 
-  using purpose
-    = std::variant<said, beat_of, search, claim_of, claimed_again, given_back, search_names>;
+  using purpose = std::variant<claim_of, claimed_again, given_back, search_names>;
 
   struct question {
     purpose what;

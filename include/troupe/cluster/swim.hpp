@@ -136,9 +136,12 @@ public:
   using shows = membership::shows;
   using forgot = membership::forgot;
   using complain = membership::complain;
+  /// It may have to go on as a later life.
+  using met_itself = membership::met_itself;
+  using was_dead = membership::was_dead;
 
   using effect = std::variant<send, reach, sign, spoke, ask, sync, shows, forgot, no_datagrams,
-                              datagrams_again, complain>;
+                              datagrams_again, complain, met_itself, was_dead>;
   using effects = std::vector<effect>;
 
   using verifier = membership::verifier;

@@ -14,7 +14,6 @@
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
-#include "troupe/cluster/registry_copy.hpp"
 #include "troupe/cluster/swim.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/overloaded.hpp"
@@ -32,9 +31,7 @@ namespace troupe::sim {
 /// - else it is given up if it was not there for lost_after, unless it has left: because it has
 ///   stopped; because its link has ended and it is no member; because it was known to the leader at
 ///   its beginning, or shown to it later, or has a name and no data folder. It is given up then;
-/// - never a later boot than the one that was there, unless the registry knows it and it is not
-///   there for that long, either: then it is given up, too;
-/// - a node that is there is not judged to be disconnected.
+/// - never a later boot than the one that was there.
 class judge_laws {
 public:
   using machine = cluster::node_core;
@@ -48,9 +45,10 @@ public:
         leads_ = true;
         awaited_.clear();
         leaving_.clear();
-        node.copy().for_each([&](const registry::record_view& each) {
+        node.for_each_record([&](const registry::record_view& each) {
           auto& owner = each.value.key.owner;
-          if (owner != node.id() && !there(owner))
+          if (owner != node.id() && !there(owner)
+              && each.liveness != registry::record_status::disconnected)
             awaited_[owner] = {now + lost_after_, each.value.boot};
         });
       },
@@ -72,16 +70,12 @@ public:
         if (!members_.contains(each.node))
           go(now, each.node, each.boot);
       },
-      [&](const cluster::liveness::seen& each) {
+      [&](const machine::member_is& each) {
+        cluster::liveness::seen news{to_string(each.who), each.when.boot, each.is};
         if (each.is == cluster::member_status::alive || each.is == cluster::member_status::suspect)
-          see_there(each);
+          see_there(news);
         else
-          see_gone(now, each);
-      },
-      [&](const machine::told& each) {
-        for (auto& change : each.news.changes)
-          if (change.what.value.key.owner != node.id())
-            follow(now, change);
+          see_gone(now, news);
       },
       [&](const cluster::liveness::names_listed& each) {
         if (page_ != id || !leads_ || !each.what)
@@ -95,6 +89,17 @@ public:
     std::visit(note, what);
   }
 
+  /// Call after `node` is stepped.
+  void looks(time_point now, const machine& node) {
+    while (node.table().has_news(watched_)) {
+      auto news = node.table().answer(watched_);
+      watched_ = watched_.next(news);
+      for (auto& change : news.changes)
+        if (change.what.value.key.owner != node.id())
+          follow(now, change);
+    }
+  }
+
   /// Call with each effect.
   void does(time_point now, const machine::effect& what) {
     auto judge = overloaded{
@@ -105,15 +110,7 @@ public:
         if (each.boot > found->second.second)
           broken("gives boot " + std::to_string(each.boot) + " of node " + each.node
                  + " up, where boot " + std::to_string(found->second.second) + " was lost");
-        given_up_[each.node] = each.boot;
         awaited_.erase(found);
-      },
-      [&](const cluster::liveness::judge& each) {
-        if (each.what.liveness == registry::record_status::disconnected && there(each.what.owner))
-          broken("judges node " + each.what.owner + " to be lost, which is there");
-        else if (each.what.liveness == registry::record_status::disconnected
-                 && given_up_[each.what.owner] < each.what.boot)
-          await(now, each.what.owner, each.what.boot);
       },
       [&](const cluster::liveness::list_names& each) { page_ = each.id; },
       [](const auto&) {},
@@ -225,7 +222,7 @@ private:
   std::map<std::string, boot_number> members_;
   std::map<std::string, std::pair<time_point, boot_number>> awaited_;
   std::set<std::string> leaving_;
-  std::map<std::string, boot_number> given_up_;
+  registry::watch_records watched_{};
   request_id page_ = 0;
   std::vector<std::string> violations_;
 };
@@ -233,7 +230,7 @@ private:
 /// What a node that runs says and shows.
 struct node_sight {
   const registry::own_records* book = nullptr;
-  const cluster::registry_copy* copy = nullptr;
+  const cluster::node_core* core = nullptr;
   /// Names that were claimed, whose agents get messages.
   const std::set<std::string>* receivers = nullptr;
   /// Whom it shows as members.
@@ -258,7 +255,7 @@ void check_copies(const node_sights& nodes, Broken broken) {
     auto shows = [&, who = &id](const registry::record_view& what, const std::string& how) {
       broken("node " + *who + " shows " + to_text(what.value.key) + ' ' + how);
     };
-    node.copy->for_each([&](const registry::record_view& each) {
+    node.core->for_each_record([&](const registry::record_view& each) {
       auto& key = each.value.key;
       auto owner = nodes.find(key.owner);
       if (owner == nodes.end()) {
@@ -280,8 +277,8 @@ void check_copies(const node_sights& nodes, Broken broken) {
     });
     for (auto& [owner, other] : nodes)
       for (auto& said : other.book->all())
-        if (!said.removed && !other.is_twin
-            && !node.copy->table()
+        if (!other.is_twin
+            && !node.core->table()
                   .answer(registry::get_record{said.key.kind, said.key.name, said.key.owner})
                   .found)
           broken("node " + id + " does not show " + to_text(said.key));
@@ -316,7 +313,7 @@ template <class Broken>
 void check_receivers(const std::string& id, const node_sight& node, Broken broken) {
   for (auto& name : *node.receivers) {
     auto own = node.book->find(registry::record_kind::agent, name);
-    auto shown = node.copy->table()
+    auto shown = node.core->table()
                    .answer(registry::get_record{registry::record_kind::agent, name, {}})
                    .found;
     if (own && shown && shown->value.key.owner != id && shown->value.token > own->token)
@@ -358,13 +355,13 @@ void check_names(const node_sights& nodes, const registry::name_table& names, Br
 }
 
 /// Checks, some time after the last fault, that no worker is kept whose node is gone. The leader
-/// can give up only a life that its registry knows, or a claim names: the scheduler itself gives up
+/// can give up only a life that it knows, or a claim names: the scheduler itself gives up
 /// a worker that is silent, which is not run here.
 template <class Broken>
 void check_workers(const node_sights& nodes, const std::map<std::string, boot_number>& workers,
-                   const registry::record_table& registry, Broken broken) {
+                   const registry::record_table& leaders, Broken broken) {
   for (auto& [node, boot] : workers)
-    if (auto known = registry.answer(registry::find_owner{node});
+    if (auto known = leaders.answer(registry::find_owner{node});
         !nodes.contains(node) && known.records > 0 && known.boot >= boot)
       broken("the worker of boot " + std::to_string(boot) + " of node " + node
              + " is kept, which is gone");
@@ -372,11 +369,11 @@ void check_workers(const node_sights& nodes, const std::map<std::string, boot_nu
 
 /// Checks, some time after all agents answer again, that they show healthy.
 template <class Broken>
-void check_health(const registry::record_table& registry, Broken broken) {
+void check_health(const registry::record_table& table, Broken broken) {
   registry::find_records question{.kind = registry::record_kind::agent};
   question.unhealthy_too = true;
   question.limit = 1'000;
-  for (auto& each : registry.answer(question).records)
+  for (auto& each : table.answer(question).records)
     if (!each.healthy)
       broken(to_text(each.value.key) + " shows unhealthy, and answers");
 }

@@ -105,7 +105,7 @@ private:
                            static_cast<std::uint32_t>(world_.random().below(100)));
         break;
       case 9:
-        node->fall_ill((world_.random().one_in(2) ? "unique-" : "plain-") + number);
+        fall_ill(*node, (world_.random().one_in(2) ? "unique-" : "plain-") + number);
         break;
       case 10:
         node->get_well();
@@ -113,6 +113,17 @@ private:
       default:
         node->maintain(world_.random().one_in(3));
     }
+    world_.arm(which);
+  }
+
+  /// Callers of some other node do not reach that agent.
+  void fall_ill(node_process& node, const std::string& name) {
+    node.fall_ill(name);
+    auto which = world_.any();
+    auto* other = world_.at(which);
+    if (other == nullptr || other == &node)
+      return;
+    other->miss(node.id(), name);
     world_.arm(which);
   }
 
@@ -174,8 +185,7 @@ private:
     return node != nullptr && !node->is_leaving() && node->life() == life;
   }
 
-  /// Mostly to a node that has heard what the last registry knew: a voter that has just started
-  /// seldom wins.
+  /// Mostly to a node that knows the others: a voter that has just started seldom wins.
   void move_lead() {
     auto which = world_.any();
     auto* node = world_.at(which);
@@ -220,12 +230,12 @@ private:
     auto tell = [this](const std::string& what) { broken(what); };
     check_copies(nodes, tell);
     check_members(nodes, tell);
-    auto* registry = world_.at(leader())->registry();
-    if (registry == nullptr)
+    if (!world_.at(leader())->leads())
       return broken("the appointed leader does not lead");
     check_names(nodes, group.names, tell);
-    check_workers(nodes, group.workers, *registry, tell);
-    check_health(*registry, tell);
+    check_workers(nodes, group.workers, world_.at(leader())->table(), tell);
+    for (process_id which = 0; which < world_.size(); ++which)
+      check_health(world_.at(which)->table(), tell);
   }
 
   // -- after the end -----------------------------------------------------------------------------

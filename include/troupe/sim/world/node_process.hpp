@@ -7,10 +7,10 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -40,7 +40,7 @@ struct node_ask {
   /// The sender waits for no answer up to this number.
   request_id acked = 0;
   std::uint64_t term = 0;
-  node_question what;
+  group_question what;
 };
 
 struct node_reply {
@@ -68,6 +68,19 @@ struct node_gossip {
   swim_message what;
 };
 
+/// What changed of some nodes, asked over a link, and what the other knows of that.
+struct node_wishes {
+  std::uint64_t life = 0;
+  request_id number = 0;
+  std::vector<cluster::record_wish> what;
+};
+
+struct node_records {
+  std::uint64_t life = 0;
+  request_id number = 0;
+  std::vector<cluster::told_records> what;
+};
+
 /// What a data folder keeps of a node.
 struct node_disk {
   /// Empty before the first start.
@@ -90,7 +103,8 @@ struct node_times {
   static constexpr duration look = std::chrono::milliseconds{200};
   static constexpr duration answer_within = std::chrono::seconds{2};
   static constexpr duration lost_after = std::chrono::milliseconds{1'500};
-  static constexpr duration heartbeat = std::chrono::seconds{1};
+  static constexpr duration retry = std::chrono::seconds{1};
+  static constexpr duration retention = std::chrono::seconds{15};
   static constexpr duration check = std::chrono::seconds{1};
   static constexpr duration sweep = std::chrono::seconds{2};
   /// From the end of a node, or of its link, until a leader that hears the others has given it up.
@@ -109,8 +123,8 @@ struct node_setting {
   /// back. What they have said in the first of the two lives may be taken for theirs.
   std::set<std::pair<std::string, boot_number>> begun{};
   std::set<std::string> twins{};
-  /// The nodes by what members call them: their id here, and their process.
-  std::map<node_id, std::pair<std::string, process_id>> members{};
+  /// The nodes: their process and their key.
+  std::map<node_id, std::pair<process_id, public_key>> members{};
   /// The latest boot of each node that was given up, whoever led.
   std::map<std::string, boot_number> lost{};
   /// Who has begun to lead in each term.
@@ -120,7 +134,6 @@ struct node_setting {
   std::uint64_t names_lost = 0;
   std::uint64_t names_freed = 0;
   std::uint64_t rises = 0;
-  std::uint64_t healed = 0;
   /// How often members showed one another dead.
   std::uint64_t deaths = 0;
   /// Links that ended while the members showed the node.
@@ -128,9 +141,8 @@ struct node_setting {
   std::uint64_t answers = 0;
 };
 
-/// A whole node in the world: its node_core, its `swim` with stand-ins for signatures, and the
-/// registry while the node leads. Mail of members gets lost like any message; what they say over
-/// links does not, but needs one.
+/// A whole node in the world: its node_core, and its `swim` with stand-ins for signatures. Mail of
+/// members gets lost like any message; what they say over links does not, but needs one.
 ///
 /// Simpler than a real node: the Raft group and the finder are not run. A leader is appointed by
 /// whoever sets node_group::lead, and finds that when it looks; the others hear it from each other.
@@ -139,36 +151,36 @@ struct node_setting {
 /// process has no data folder, and is another node in each life.
 class node_process {
 public:
-  using message = std::variant<node_beat, node_ask, node_reply, node_ping, node_pong, node_gossip>;
+  using message = std::variant<node_beat, node_ask, node_reply, node_ping, node_pong, node_gossip,
+                               node_wishes, node_records>;
   using disk = node_disk;
   using setting = node_setting;
   using home = environment<node_process>;
 
   explicit node_process(home& here)
     : here_(here),
-      id_(begin_life()),
-      own_(member_of(id_)),
+      key_(begin_life()),
+      own_(id_of(key_)),
+      id_(to_string(own_)),
       name_("node-" + std::to_string(here.self())),
-      core_{{{.node = id_,
-              .name = name_,
-              .boot = boot_,
-              .claims = {.is_fleeting = is_fleeting(id_),
-                         .heartbeat_every = node_times::heartbeat,
-                         .answer_within = node_times::answer_within},
-              .liveness = {.lost_after = node_times::lost_after,
-                           .check_every = node_times::check,
-                           .answer_within = node_times::answer_within,
-                           .sweep_every = node_times::sweep},
-              .copy = bounds()},
-             here.random().next()}},
-      links_({here.self(), here.life()}),
-      member_(here, key_of(id_), boot_, node_times::membership(), here.random().next(),
-              surroundings()) {
-    here.setting().members[own_] = {id_, here.self()};
-    step(cluster::claims::begin{});
+      core_{cluster::node_core{{.node = id_,
+                                .name = name_,
+                                .boot = boot_,
+                                .claims = {.is_fleeting = is_fleeting(id_),
+                                           .answer_within = node_times::answer_within,
+                                           .retry_every = node_times::retry},
+                                .liveness = {.lost_after = node_times::lost_after,
+                                             .check_every = node_times::check,
+                                             .answer_within = node_times::answer_within,
+                                             .sweep_every = node_times::sweep},
+                                .table = bounds()},
+                               &is_signed_with}},
+      links_({here.self(), here.life()}) {
+    note_boot(id_, boot_);
+    here.setting().members[own_] = {here.self(), key_};
+    begin_as(boot_);
     put_self();
-    member_.step(cluster::swim::begin{address_of(here.self(), here.life())});
-    watch_at_ = beat_at_ = look_at_ = here_.now();
+    beat_at_ = look_at_ = here_.now();
   }
 
   // -- what its host asks of it --------------------------------------------------------------
@@ -215,19 +227,19 @@ public:
     });
   }
 
-  /// Says that it goes, as a node that stops does. It keeps what it has said to the registry.
+  /// Says that it goes, as a node that stops does. It keeps what it has said.
   void say_farewell() {
-    member_.step(cluster::swim::leave{});
+    member_->step(cluster::swim::leave{});
   }
 
   /// Callers do not reach that agent any more, or do again.
   void fall_ill(const std::string& name) {
     silent_.insert(name);
-    for (auto& key : {name, name + '@' + id_})
-      if (book().find(registry::record_kind::agent, key))
-        ask(registry_question{registry::report_outcome{{registry::record_kind::agent, key, id_},
-                                                       registry::call_outcome::condemned}},
-            [](const node_answer&) {});
+  }
+
+  /// A caller of this node has not reached that agent.
+  void miss(const std::string& node, const std::string& name) {
+    step(cluster::node_core::call_ended{node, name, registry::call_outcome::condemned});
   }
 
   void get_well() {
@@ -238,7 +250,7 @@ public:
 
   /// What members call the node with that id.
   static node_id member_of(const std::string& id) {
-    return id_of(key_of(id));
+    return *node_id::from_string(id);
   }
 
   [[nodiscard]] const std::string& id() const {
@@ -249,9 +261,9 @@ public:
     return here_.life();
   }
 
-  /// Whether it has a copy of some registry.
+  /// Whether it knows what others say.
   [[nodiscard]] bool is_caught_up() const {
-    return watched_.after != 0 && is_caught_up_;
+    return is_caught_up_;
   }
 
   [[nodiscard]] bool is_leaving() const {
@@ -260,7 +272,7 @@ public:
 
   /// Whether it leaves, or has said that it stops.
   [[nodiscard]] bool is_going() const {
-    auto& own = member_.it().own();
+    auto& own = member_->it().own();
     return is_leaving_ || (own && own->what.leaves);
   }
 
@@ -274,12 +286,17 @@ public:
   }
 
   [[nodiscard]] node_sight look() const {
-    return {&book(), &core_.inside.copy(), &receivers_, &member_.it(),
+    return {&book(), &core_.inside, &receivers_, &member_->it(),
             here_.setting().twins.contains(id_)};
   }
 
-  [[nodiscard]] const registry::record_table* registry() const {
-    return registry_ ? &registry_->table() : nullptr;
+  [[nodiscard]] const registry::record_table& table() const {
+    return core_.inside.table();
+  }
+
+  /// The appointed leader knows that it leads.
+  [[nodiscard]] bool leads() const {
+    return core_.inside.leads();
   }
 
   // -- the world ---------------------------------------------------------------------------------
@@ -292,29 +309,25 @@ public:
 
   void wake() {
     auto now = here_.now();
-    if (due(member_.it().next_deadline(), now))
-      member_.tick();
+    if (due(member_->it().next_deadline(), now))
+      member_->tick();
     if (!due(own_deadline(), now))
       return;
     give_up_questions(now);
     tick();
     judge_.ticked(now);
     askers_laws_.ticked(now);
-    if (registry_)
-      registry_->tick(now);
     take_links(links_.tick(now));
     if (look_at_ <= now)
       look_for_lead();
     if (beat_at_ <= now)
       beat();
-    if (watch_at_ && *watch_at_ <= now)
-      watch();
     judge();
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     auto next = own_deadline();
-    return std::min(next, member_.it().next_deadline().value_or(next));
+    return std::min(next, member_->it().next_deadline().value_or(next));
   }
 
 private:
@@ -327,7 +340,6 @@ private:
     auto next = std::min(beat_at_, look_at_);
     auto no_later
       = [&next](std::optional<time_point> when) { next = std::min(next, when.value_or(next)); };
-    no_later(watch_at_);
     no_later(core_.inside.next_deadline());
     for (auto& [number, each] : questions_)
       no_later(std::min(each.due, each.again_at));
@@ -344,34 +356,29 @@ private:
   };
 
   struct question {
-    node_question what;
+    group_question what;
     std::function<void(const node_answer&)> done;
     time_point due{};
     time_point again_at{};
-    /// Of the registry that it is for; zero: any.
-    std::uint64_t term = 0;
   };
 
   static registry::registry_options bounds() {
     registry::registry_options made;
-    made.heartbeat_every = node_times::heartbeat;
-    made.inactive_after = 4 * node_times::heartbeat;
-    made.disconnected_after = 9 * node_times::heartbeat;
-    made.retention = std::chrono::seconds{15};
+    made.retention = node_times::retention;
     made.unhealthy_for = std::chrono::hours{1}; // only a ping heals
     return made;
   }
 
-  std::string begin_life() {
+  /// Returns its key: of one with a folder another one in each, of one without in each life.
+  public_key begin_life() {
     auto& kept = here_.disk();
-    if (here_.self() % 3 == 2)
-      kept = {}; // it has no folder
-    if (kept.id.empty())
-      kept.id = (here_.self() % 3 == 2 ? "f" : "n") + std::to_string(here_.self()) + "-"
-                + std::to_string(++here_.setting().ids);
+    auto has_folder = here_.self() % 3 != 2;
+    if (!has_folder)
+      kept = {};
+    while (kept.id.empty() || is_fleeting(to_string(id_of(key_of(kept.id)))) == has_folder)
+      kept.id = std::to_string(here_.self()) + "-" + std::to_string(++here_.setting().ids);
     boot_ = ++kept.boot;
-    note_boot(kept.id, boot_);
-    return kept.id;
+    return key_of(kept.id);
   }
 
   void note_boot(const std::string& id, boot_number boot) {
@@ -399,12 +406,14 @@ private:
     judge_.hears(here_.now(), id, what, core_.inside);
     cluster::node_core::effects out;
     core_.inside.step(here_.now(), id, std::move(what), out);
+    judge_.looks(here_.now(), core_.inside);
     carry_out(out);
   }
 
   void tick() {
     cluster::node_core::effects out;
     core_.inside.tick(here_.now(), out);
+    judge_.looks(here_.now(), core_.inside);
     carry_out(out);
   }
 
@@ -452,21 +461,13 @@ private:
 
   void perform(cluster::claims::ask& what) {
     auto send = [&]<class Words>(const Words& words) {
-      ask(to_question(words), [this, id = what.id](const node_answer& heard) {
+      ask(words, [this, id = what.id](const node_answer& heard) {
         step(
           cluster::claims::heard<typename Words::result>{to_result<typename Words::result>(heard)},
           id);
       });
     };
     std::visit(send, what.what);
-  }
-
-  template <class Words>
-  static node_question to_question(const Words& words) {
-    if constexpr (std::is_constructible_v<registry_question, Words>)
-      return registry_question{words};
-    else
-      return group_question{words};
   }
 
   void perform(cluster::claims::done& what) {
@@ -498,35 +499,30 @@ private:
       here_.disk().boot = std::max(here_.disk().boot, boot);
       ++here_.setting().rises;
       note_boot(id_, boot);
+      if (boot <= book().boot())
+        return;
+      begin_as(boot);
       step(cluster::claims::risen{boot});
     });
   }
 
   void perform(cluster::node_core::complain& what) {
     if (what.topic == cluster::node_core::not_kept)
-      broken("cannot keep what the registry tells: " + what.detail);
+      broken("cannot keep what others say: " + what.detail);
   }
 
   void perform(cluster::node_core::found_only&) {}
   void perform(cluster::node_core::node_is&) {}
   void perform(cluster::node_core::node_left&) {}
-  void perform(cluster::node_core::caught_up&) {}
+  void perform(cluster::node_core::caught_up&) {
+    is_caught_up_ = true;
+  }
+
   void perform(cluster::node_core::note&) {}
   void perform(cluster::node_core::warn&) {}
   void perform(cluster::node_core::settle&) {}
 
   // -- who is alive -----------------------------------------------------------------------------
-
-  void perform(cluster::liveness::ask& what) {
-    ask(registry_question{registry::find_owner{what.node}},
-        [this, id = what.id](const node_answer& heard) {
-          step(cluster::liveness::heard{to_result<registry::owner_view>(heard)}, id);
-        });
-  }
-
-  void perform(cluster::liveness::judge& what) {
-    ask(registry_question{what.what}, [](const node_answer&) {});
-  }
 
   void perform(cluster::liveness::give_up& what) {
     ++here_.setting().given_up;
@@ -538,8 +534,7 @@ private:
   /// Names of a node that can come back stay its, unless the registry has forgotten it.
   void perform(cluster::liveness::free_names& what) {
     ++here_.setting().names_freed;
-    auto owner = registry_ ? registry_->table().answer(registry::find_owner{what.node})
-                           : registry::owner_view{};
+    auto owner = table().answer(registry::find_owner{what.node});
     if (!is_fleeting(what.node) && (!owner.over || owner.boot < what.boot))
       broken("frees the names of node " + what.node + ", which may come back");
     ask(group_question{registry::names::owner_gone{what.node, what.boot}},
@@ -562,14 +557,35 @@ private:
     here_.send(*where, node_ping{here_.life(), what.id, what.agent});
   }
 
-  void perform(cluster::liveness::recovered& what) {
-    ++here_.setting().healed;
-    ask(registry_question{registry::report_outcome{what.what, registry::call_outcome::succeeded}},
-        [](const node_answer&) {});
+  // -- the records of others ----------------------------------------------------------------------
+
+  void perform(cluster::record_exchange::restate& what) {
+    member_->step(cluster::swim::holds{what.what});
   }
 
-  void perform(cluster::node_core::report& what) {
-    ask(registry_question{what.what}, [](const node_answer&) {});
+  void perform(cluster::record_exchange::ask& what) {
+    if (auto where = links_.find(to_string(what.whom)))
+      here_.send_over_link(*where, node_wishes{here_.life(), what.id, what.what});
+    else
+      here_.after(std::chrono::milliseconds{50}, [this, id = what.id] {
+        step(cluster::record_exchange::answered{}, id);
+        judge();
+      });
+  }
+
+  void hear(process_id from, const node_wishes& what) {
+    asked_by_[++last_asked_] = {from, what.life, what.number};
+    step(cluster::record_exchange::asked{what.what}, last_asked_);
+  }
+
+  void perform(cluster::record_exchange::reply& what) {
+    auto [to, life, number] = asked_by_.extract(what.id).mapped();
+    here_.send_over_link(to, node_records{life, number, std::move(what.what)});
+  }
+
+  void hear(process_id, const node_records& what) {
+    if (what.life == here_.life())
+      step(cluster::record_exchange::answered{what.what}, what.number);
   }
 
   // -- links -------------------------------------------------------------------------------------
@@ -603,7 +619,7 @@ private:
     for (auto& each : changes)
       if (each.is_up) {
         step(cluster::liveness::link_up{each.node, each.boot});
-        member_.show_card(member_of(each.node));
+        member_->show_card(member_of(each.node));
       } else {
         step(cluster::liveness::link_down{each.node, each.boot, "silent"});
         if (!links_.find(each.node)) // else that was the link of an earlier life
@@ -612,10 +628,10 @@ private:
   }
 
   void doubt(const node_id& who) {
-    auto known = member_.it().find(who);
+    auto known = member_->it().find(who);
     if (known && known->state == cluster::member_status::alive)
       ++here_.setting().outlived_links;
-    member_.step(cluster::swim::doubted{who});
+    member_->step(cluster::swim::doubted{who});
   }
 
   void hear(process_id from, const node_ping& what) {
@@ -629,6 +645,13 @@ private:
   }
 
   // -- what members say of each other -----------------------------------------------------------
+
+  /// What others know of it begins anew.
+  void begin_as(boot_number boot) {
+    member_.emplace(here_, key_, boot, node_times::membership(), here_.random().next(),
+                    surroundings());
+    member_->step(cluster::swim::begin{address_of(here_.self(), here_.life())});
+  }
 
   /// A node that has its disk has its key.
   static public_key key_of(const std::string& id) {
@@ -647,21 +670,31 @@ private:
       .mail =
         [this](cluster::swim::send& what) {
           auto& known = here_.setting().members.at(what.to);
-          here_.send(known.second, node_gossip{own_, what.address, std::move(what.what)});
+          here_.send(known.first, node_gossip{own_, what.address, std::move(what.what)});
         },
       .over_link =
         [this](const node_id& to, swim_message what) {
-          auto& known = here_.setting().members.at(to);
-          if (auto where = links_.find(known.first))
+          if (auto where = links_.find(to_string(to)))
             here_.send_over_link(*where, node_gossip{own_, {}, std::move(what)});
         },
       .on_shows =
         [this](const cluster::swim::shows& what) {
           here_.setting().deaths += what.is == cluster::member_status::dead ? 1 : 0;
-          step(cluster::liveness::seen{here_.setting().members.at(what.who).first, what.when.boot,
-                                       what.is});
+          step(cluster::node_core::member_is{what.who, what.when, what.is, what.told,
+                                             here_.setting().members.at(what.who).second,
+                                             what.from});
           judge();
         },
+      .on_forgot = [this](const node_id& who) { step(cluster::node_core::member_forgotten{who}); },
+      .on_spoke
+      = [this](
+          const cluster::signed_statement& what) { step(cluster::record_exchange::spoke{what}); },
+      .on_met_itself =
+        [this](const cluster::signed_statement& what) {
+          step(cluster::claims::outlived{what.what.when.boot, true});
+        },
+      .on_was_dead = [this] { step(cluster::claims::given_up{}); },
+      .on_compared = [this] { step(cluster::node_core::compared{}); },
     };
   }
 
@@ -670,9 +703,9 @@ private:
     auto is_mail = std::holds_alternative<cluster::swim_mail>(what.what);
     if (is_mail && what.address != address_of(here_.self(), here_.life()))
       return;
-    if (!is_mail && !links_.find(here_.setting().members.at(what.from).first))
+    if (!is_mail && !links_.find(to_string(what.from)))
       return;
-    member_.hear(what.from, what.what);
+    member_->hear(what.from, what.what);
   }
 
   // -- who leads ---------------------------------------------------------------------------------
@@ -682,59 +715,40 @@ private:
     auto& appointed = here_.setting().group.lead;
     if (appointed.who == caller{here_.self(), here_.life()} && appointed.term > leads_in_)
       begin_to_lead(appointed);
-    else if (registry_ && appointed.term > leads_in_)
+    else if (leads() && appointed.term > leads_in_)
       follow_another();
   }
 
-  /// The new registry has what this node knows before anybody hears of it.
   void begin_to_lead(const leadership& what) {
     leads_in_ = what.term;
     if (auto& first = here_.setting().leaders.try_emplace(what.term, id_).first->second;
         first != id_)
       broken("leads in term " + std::to_string(what.term) + ", and node " + first + ", too");
-    auto floor
-      = std::chrono::duration_cast<std::chrono::microseconds>(here_.calendar().time_since_epoch());
-    registry_ = std::make_unique<node_registry>(here_.now(), bounds(),
-                                                static_cast<std::uint64_t>(floor.count()));
     step(cluster::node_core::lead{});
     learn(what);
   }
 
-  void perform(cluster::node_core::begin_registry& what) {
-    for (auto& each : what.pages)
-      registry_->ask(here_.now(), each);
-    for (auto& each : what.lost)
-      registry_->ask(here_.now(), each);
-  }
-
   void follow_another() {
-    registry_.reset();
     step(cluster::node_core::follow{});
   }
 
-  /// The services are elsewhere, or the registry is another one: it knows no session of the last.
+  /// The services are elsewhere.
   void learn(const leadership& what) {
     if (what.term <= lead_.term)
       return;
     lead_ = what;
-    if (registry_ && what.term > leads_in_)
+    if (leads() && what.term > leads_in_)
       follow_another();
-    std::vector<request_id> over;
-    for (auto& [number, each] : questions_)
-      if (each.term != 0 && each.term < what.term)
-        over.push_back(number);
-    for (auto number : over)
-      conclude(number, problem{errc::session_expired, "this registry has just begun"});
     step(cluster::claims::bound{});
   }
 
   // -- questions to the services -----------------------------------------------------------------
 
-  void ask(node_question what, std::function<void(const node_answer&)> done) {
+  void ask(group_question what, std::function<void(const node_answer&)> done) {
     auto number = ++last_question_;
     auto now = here_.now();
     questions_.emplace(
-      number, question{std::move(what), std::move(done), now + node_times::answer_within, now, 0});
+      number, question{std::move(what), std::move(done), now + node_times::answer_within, now});
     send(number);
   }
 
@@ -743,8 +757,6 @@ private:
     each.again_at = here_.now() + std::chrono::milliseconds{300};
     if (lead_.term == 0)
       return;
-    if (std::holds_alternative<registry_question>(each.what) && each.term == 0)
-      each.term = lead_.term;
     here_.send(lead_.who.first, node_ask{here_.life(), number, questions_.begin()->first - 1,
                                          lead_.term, each.what});
   }
@@ -778,22 +790,11 @@ private:
   }
 
   void hear(process_id from, const node_ask& what) {
-    if (!registry_ || what.term != leads_in_)
-      return; // it asks again
-    auto now = here_.now();
-    auto answer = std::visit(
-      overloaded{[&](const registry_question& words) {
-                   return registry_->calls.carry_out({from, what.life}, what.number, what.acked,
-                                                     [&] { return registry_->ask(now, words); });
-                 },
-                 [&](const group_question& words) -> std::optional<node_answer> {
-                   auto& group = here_.setting().group;
-                   if (group.lead.term != leads_in_)
-                     return std::nullopt; // it was deposed, and does not know it
-                   return group.calls.carry_out({from, what.life}, what.number, what.acked,
-                                                [&] { return group.ask(words); });
-                 }},
-      what.what);
+    auto& group = here_.setting().group;
+    if (!leads() || what.term != leads_in_ || group.lead.term != leads_in_)
+      return; // it asks again; this node may have been deposed, and not know it
+    auto answer = group.calls.carry_out({from, what.life}, what.number, what.acked,
+                                        [&] { return group.ask(what.what); });
     if (answer)
       here_.send(from, node_reply{what.life, what.number, std::move(*answer)});
   }
@@ -803,36 +804,15 @@ private:
       conclude(what.number, what.what);
   }
 
-  // -- what others say
-  // -----------------------------------------------------------------------------
-
-  void watch() {
-    watch_at_.reset();
-    ask(registry_question{watched_}, [this](const node_answer& heard) {
-      watch_at_ = here_.now() + node_times::look;
-      auto news = to_result<registry::record_changes>(heard);
-      if (!news)
-        return;
-      auto is_new = watched_.rest || news->complete || news->revision != watched_.after
-                    || !news->changes.empty();
-      watched_ = watched_.next(*news);
-      is_caught_up_ = !news->rest;
-      if (news->more || news->rest)
-        watch_at_ = here_.now();
-      if (is_new)
-        step(cluster::node_core::told{*std::move(news)});
-    });
-  }
-
   home& here_;
   boot_number boot_ = 0; // of the start
-  std::string id_;
-  /// What members call it.
+  public_key key_;
   node_id own_;
+  std::string id_;
   std::string name_;
   shell core_;
   node_links links_;
-  swim_member<node_process> member_;
+  std::optional<swim_member<node_process>> member_; // there is always one
   judge_laws judge_{node_times::lost_after};
   asker_laws askers_laws_{node_times::any_answer};
 
@@ -843,19 +823,19 @@ private:
   bool is_leaving_ = false;
   bool has_left_ = false;
 
-  /// The leader that it knows, the term in which it leads itself, and the registry then.
+  /// The leader that it knows, and the term in which it leads itself.
   leadership lead_;
   std::uint64_t leads_in_ = 0;
-  std::unique_ptr<node_registry> registry_;
 
   std::map<request_id, question> questions_;
   request_id last_question_ = 0;
   std::map<request_id, time_point> pings_;
-  registry::watch_records watched_{};
+  /// Who has asked for records: the process, its life, and its number of the question.
+  std::map<request_id, std::tuple<process_id, std::uint64_t, request_id>> asked_by_;
+  request_id last_asked_ = 0;
   bool is_caught_up_ = false;
   time_point beat_at_{};
   time_point look_at_{};
-  std::optional<time_point> watch_at_;
 };
 
 static_assert(process<node_process>);

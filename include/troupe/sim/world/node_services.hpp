@@ -34,20 +34,12 @@ struct worker_gone {
   boot_number boot = 0;
 };
 
-using registry_question
-  = std::variant<registry::put_records, registry::heartbeat, registry::find_owner,
-                 registry::verdict, registry::report_outcome, registry::watch_records>;
-
 using group_question
   = std::variant<registry::names::claim, registry::names::release, registry::names::list_claims,
                  registry::names::owner_gone, worker_here, worker_gone>;
 
-using node_question = std::variant<registry_question, group_question>;
-
-using node_answer
-  = std::variant<problem, registry::put_report, registry::owner_view, registry::health_view,
-                 registry::record_changes, registry::names::claims, registry::names::freed,
-                 registry::names::claim_page>;
+using node_answer = std::variant<problem, registry::names::claims, registry::names::freed,
+                                 registry::names::claim_page>;
 
 /// Returns what a caller that waits for a Result gets.
 template <class Result>
@@ -106,41 +98,6 @@ node_answer ask_machine(Machine& whom, time_point now, const Event& what) {
       return *found;
   return problem{};
 }
-
-/// The registry of one leadership. It is in memory: the next leader begins another.
-class node_registry {
-public:
-  /// `floor`: above all revisions of earlier ones.
-  node_registry(time_point now, const registry::registry_options& how, std::uint64_t floor) {
-    ask_machine(table_, now, registry::event{registry::configure{how, floor}});
-  }
-
-  node_answer ask(time_point now, const registry_question& what) {
-    tick(now);
-    return std::visit(
-      [&]<class Question>(const Question& words) -> node_answer {
-        if constexpr (requires { table_.answer(words); })
-          return table_.answer(words);
-        else
-          return ask_machine(table_, now, registry::event{words});
-      },
-      what);
-  }
-
-  void tick(time_point now) {
-    registry::effects none;
-    table_.tick(now, none);
-  }
-
-  [[nodiscard]] const registry::record_table& table() const {
-    return table_;
-  }
-
-  once_book calls;
-
-private:
-  registry::record_table table_;
-};
 
 /// Who leads: the process, in that life. Rising terms.
 struct leadership {

@@ -74,11 +74,18 @@ struct swim_surroundings {
   std::function<void(const node_id& to, swim_message what)> over_link;
   /// Called for each change of what it shows.
   std::function<void(const cluster::swim::shows&)> on_shows;
+  /// Called for those of whom it knows nothing any more.
+  std::function<void(const node_id&)> on_forgot = [](auto&) {};
   /// Called with what it is about to sign, and with that when it has signed it.
   std::function<void(const cluster::statement&)> on_says = [](auto&) {};
   std::function<void(const swim_card&)> on_said = [](auto&) {};
   /// Called once what it has signed is what it says.
   std::function<void(const cluster::signed_statement&)> on_spoke = [](auto&) {};
+  /// Called with what another life of it has signed.
+  std::function<void(const cluster::signed_statement&)> on_met_itself = [](auto&) {};
+  std::function<void()> on_was_dead = [] {};
+  /// Called when another member has answered a comparison.
+  std::function<void()> on_compared = [] {};
 };
 
 /// The `swim` of one process, with what a node does for it: signatures, and what goes over links.
@@ -148,6 +155,8 @@ private:
     step(cluster::swim::told{from, *what.all});
     if (what.is_question)
       around_.over_link(from, pages(false));
+    else
+      around_.on_compared();
   }
 
   void take(const node_id& from, const swim_who& what) {
@@ -215,7 +224,19 @@ private:
     around_.on_spoke(what.what);
   }
 
-  void perform(const cluster::swim::forgot&) {}
+  void perform(const cluster::swim::met_itself& what) {
+    if (is_signed_with(key_, cluster::to_be_signed(what.what.what), what.what.by))
+      around_.on_met_itself(what.what);
+  }
+
+  void perform(const cluster::swim::was_dead&) {
+    around_.on_was_dead();
+  }
+
+  void perform(const cluster::swim::forgot& what) {
+    around_.on_forgot(what.who);
+  }
+
   void perform(const cluster::swim::no_datagrams&) {}
   void perform(const cluster::swim::datagrams_again&) {}
   void perform(const cluster::swim::complain&) {}
