@@ -81,6 +81,10 @@ public:
     while (auto late = questions_.take_due(now))
       give_up(*late);
     boots_.end_wish_if_due(now);
+    if (claim_again_at_ && *claim_again_at_ <= now) {
+      claim_again_at_.reset();
+      names_.claim_again(now, out);
+    }
     if (retry_at_ && *retry_at_ <= now) {
       retry_at_.reset();
       names_.catch_up(now, out);
@@ -91,7 +95,7 @@ public:
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     auto next = retry_at_;
-    for (auto& when : {questions_.next_deadline(), boots_.next_deadline()})
+    for (auto& when : {questions_.next_deadline(), boots_.next_deadline(), claim_again_at_})
       if (when)
         next = std::min(next.value_or(*when), *when);
     return next;
@@ -204,6 +208,7 @@ private:
       return;
     names_.may_be_freed();
     names_.catch_up(now_, *out_);
+    claim_again_at_ = now_ + 2 * options_.retry_every; // who leads may free them yet
   }
 
   void plan_to_retry() {
@@ -401,6 +406,8 @@ private:
   std::uint64_t last_leave_ = 0;
   /// When what has failed is tried again.
   std::optional<time_point> retry_at_;
+  /// When names are claimed once more that may have been freed since.
+  std::optional<time_point> claim_again_at_;
   time_point now_{};
   effects* out_ = nullptr; // of the current call
 };

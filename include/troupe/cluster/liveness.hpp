@@ -57,7 +57,9 @@ struct liveness_options {
 /// - Of a node of which the members say nothing, links do: it is there while it is linked, and lost
 ///   once its link has been away for lost_after, unless it has left.
 /// - The scheduler runs the tasks of a lost node elsewhere: once for each loss.
-/// - Who begins to lead gives those that are known and not there the same time as those whose link
+/// - Who begins to lead says so once more of those that are lost by then, as the last leader may
+/// not
+///   have got to it. It gives those that are known and not there the same time as those whose link
 ///   ends; and so those of which it hears later that they are there.
 /// - Names are freed where nobody can come back under the id: of lost nodes without a data folder,
 ///   and of nodes that are forgotten.
@@ -75,11 +77,12 @@ class liveness {
 public:
   // -- events ----------------------------------------------------------------------------
 
-  /// This node decides from here on. `known`: the nodes that are known by any record, and not taken
-  /// for lost, without itself.
+  /// This node decides from here on. `known`: the nodes of which there is any record, without
+  /// itself; `lost`: those of them that show disconnected.
   struct lead {
     std::map<std::string, boot_number> known;
     std::string self{};
+    std::map<std::string, boot_number> lost{};
   };
 
   /// Another node decides from here on.
@@ -304,6 +307,9 @@ private:
     decides_ = true;
     for (auto& [node, boot] : what.known)
       await_unlinked(node, boot);
+    for (auto& [node, boot] : what.lost)
+      if (auto found = watched_.find(node); found == watched_.end() || !found->second.there())
+        give_up_lost(node, boot);
     self_ = what.self;
     if (options_.sweep_every > duration::zero() && planted_flaw != flaw::names_not_swept)
       sweep();
@@ -448,10 +454,14 @@ private:
     auto& each = watched_.at(node);
     forgive(node, each);
     out_->push_back(warn{"node " + nodes_->name_of(node) + " is lost; its tasks run elsewhere"});
-    out_->push_back(give_up{node, each.boot});
-    if (each.is_fleeting || nodes_->is_fleeting(node))
-      out_->push_back(free_names{node, each.boot});
+    give_up_lost(node, each.boot, each.is_fleeting);
     tidy(node);
+  }
+
+  void give_up_lost(const std::string& node, boot_number boot, bool is_fleeting = false) {
+    out_->push_back(give_up{node, boot});
+    if (is_fleeting || nodes_->is_fleeting(node))
+      out_->push_back(free_names{node, boot});
   }
 
   void handle(request_id, const forgotten& what) {

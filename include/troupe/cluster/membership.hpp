@@ -112,7 +112,8 @@ public:
     signed_statement what;
   };
 
-  /// Members have taken this node for dead.
+  /// Others may have taken this node for dead: one says so, or it has been cut off from one that is
+  /// there, or has slept.
   struct was_dead {};
 
   /// There is a new member.
@@ -469,6 +470,8 @@ private:
               const node_id& from, effects& out) {
     auto& [node, each] = who;
     auto was_here = each.is_here();
+    if (each.is == member_status::dead && is == member_status::alive)
+      out.emplace_back(membership::was_dead{}); // as the other is to this one
     suspected_.erase({each.dead_at, node});
     each.doubts.reset();
     each.is = is;

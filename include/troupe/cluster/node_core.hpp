@@ -512,6 +512,18 @@ private:
     has_compared_ = true;
   }
 
+  /// For the members it is new, and so are they for it: those that it does not hear of again are
+  /// gone.
+  void handle(request_id id, claims::risen& what) {
+    if (what.boot > book().boot())
+      for (auto& [node, each] : standings_)
+        if (std::exchange(each.is_there, false) && !each.until) {
+          each.until = now_ + 6 * lost_after_;
+          stays_.emplace(*each.until, node);
+        }
+    say(std::move(what), id);
+  }
+
   // -- what this node says -----------------------------------------------------------------
 
   void handle(request_id id, add_agent& what) {
@@ -743,8 +755,9 @@ private:
     liveness::lead begun;
     begun.self = id_;
     for_each_record([&](const registry::record_view& each) {
-      if (each.value.key.owner != id_ && each.liveness != registry::record_status::disconnected)
-        begun.known[each.value.key.owner] = each.value.boot;
+      auto is_lost = each.liveness == registry::record_status::disconnected;
+      if (each.value.key.owner != id_)
+        (is_lost ? begun.lost : begun.known)[each.value.key.owner] = each.value.boot;
     });
     judge(std::move(begun));
   }

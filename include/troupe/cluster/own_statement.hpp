@@ -86,9 +86,9 @@ public:
     return is_spent() ? spent : std::string_view{};
   }
 
-  /// Whether it has been dead to somebody as it speaks now.
+  /// Whether it has been dead to somebody in this life.
   [[nodiscard]] bool was_dead(const accusation& what) const {
-    return what.is_dead && what.when == next_.when && !next_.leaves;
+    return what.is_dead && what.when.boot == next_.when.boot && !next_.leaves;
   }
 
   /// Returns what it says to that, if it is about what it has said last.

@@ -329,6 +329,7 @@ private:
     auto late = now_ - *due;
     if (late < options_.answer_within)
       return;
+    out_->emplace_back(was_dead{});
     prober_.raise_doubt(1);
     prober_.lengthen(late);
     members_.lengthen(late);

@@ -47,9 +47,9 @@ public:
         leaving_.clear();
         node.for_each_record([&](const registry::record_view& each) {
           auto& owner = each.value.key.owner;
-          if (owner != node.id() && !there(owner)
-              && each.liveness != registry::record_status::disconnected)
-            awaited_[owner] = {now + lost_after_, each.value.boot};
+          auto is_lost = each.liveness == registry::record_status::disconnected;
+          if (owner != node.id() && !there(owner))
+            awaited_[owner] = {is_lost ? now : now + lost_after_, each.value.boot};
         });
       },
       [&](const machine::follow&) {
