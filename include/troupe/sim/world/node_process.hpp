@@ -217,6 +217,7 @@ public:
 
   /// Says that it goes, as a node that stops does. It keeps what it has said to the registry.
   void say_farewell() {
+    is_stopping_ = true;
     member_.step(cluster::swim::leave{});
   }
 
@@ -258,10 +259,10 @@ public:
     return is_leaving_;
   }
 
-  /// Whether it leaves, or has said that it stops.
+  /// Whether it leaves or stops: its host ends it some time later. A process that is paused has not
+  /// told the others yet.
   [[nodiscard]] bool is_going() const {
-    auto& own = member_.it().own();
-    return is_leaving_ || (own && own->what.leaves);
+    return is_leaving_ || is_stopping_;
   }
 
   [[nodiscard]] bool has_left() const {
@@ -841,6 +842,7 @@ private:
   std::set<std::string> receivers_;
   std::set<std::string> silent_;
   bool is_leaving_ = false;
+  bool is_stopping_ = false;
   bool has_left_ = false;
 
   /// The leader that it knows, the term in which it leads itself, and the registry then.
