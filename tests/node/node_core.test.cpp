@@ -457,7 +457,57 @@ TEST_CASE_METHOD(one_node, "an agent changes while it runs, here and in the regi
     found = only<node_core::found>();
     REQUIRE(found);
     CHECK(found->rests);
+    CHECK_FALSE(found->ill);
   }
+  SECTION("one that is ill stays so, until the registry shows it well") {
+    auto shown = agent_of("a", "n1");
+    shown.healthy = false;
+    hear(change_kind::updated, shown);
+    out.clear();
+    step(node_core::update_agent{"a", {.load = 6}}, 3);
+    found = only<node_core::found>();
+    REQUIRE(found);
+    CHECK(found->ill);
+    shown.healthy = true;
+    hear(change_kind::updated, shown);
+    out.clear();
+    step(node_core::update_agent{"a", {.load = 7}}, 4);
+    found = only<node_core::found>();
+    REQUIRE(found);
+    CHECK_FALSE(found->ill);
+  }
+}
+
+TEST_CASE("an agent does not change while too many questions are open", "[node][core]") {
+  node_core_options narrow;
+  narrow.claims.max_questions = 4;
+  one_node it{narrow};
+  it.begin();
+  registry::record made;
+  made.key.name = "a";
+  it.step(node_core::add_agent{made, false}, 1);
+  it.answer_puts();
+  it.out.clear();
+  for (request_id id = 2; it.all<claims::done>().empty(); ++id) {
+    REQUIRE(id < 10);
+    it.out.clear();
+    it.step(node_core::update_agent{"a", {.load = static_cast<std::uint32_t>(id)}}, id);
+    auto shown = it.all<node_core::found>();
+    auto load = it.core().book().find(record_kind::agent, "a@n1")->load;
+    CHECK(shown.size() == (load == id ? 1 : 0)); // what was refused has changed nothing
+  }
+}
+
+TEST_CASE_METHOD(one_node, "an agent that is added in maintenance rests", "[node][core]") {
+  begin();
+  step(node_core::maintain{true}, 1);
+  out.clear();
+  registry::record made;
+  made.key.name = "a";
+  step(node_core::add_agent{made, false}, 2);
+  auto found = only<node_core::found>();
+  REQUIRE(found);
+  CHECK(found->rests);
 }
 
 TEST_CASE_METHOD(one_node, "a change of an agent that no registry takes is refused",

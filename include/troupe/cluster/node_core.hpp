@@ -297,7 +297,7 @@ private:
   }
 
   void pass_on(claims::show& what) {
-    find(std::move(what.what), false);
+    find(std::move(what.what), rests());
   }
 
   void pass_on(claims::hide& what) {
@@ -369,7 +369,8 @@ private:
       return end(id, {});
     auto key = made.key;
     say(claims::put{std::move(made)}, id);
-    find(*book().find(key.kind, key.name), rests()); // whether it is ill the registry says next
+    if (auto now = *book().find(key.kind, key.name); now != *own) // else it was refused
+      find(std::move(now), rests(), liveness_.is_ill(key));
   }
 
   /// Why a registry, or others, would not do with that.
