@@ -232,9 +232,9 @@ private:
 
   /// The life in which each process runs; 0 where it does not.
   [[nodiscard]] std::vector<std::uint64_t> lives() {
-    std::vector<std::uint64_t> found;
+    std::vector<std::uint64_t> found(world_.size());
     for (process_id which = 0; which < world_.size(); ++which)
-      found.push_back(world_.at(which) == nullptr ? 0 : world_.at(which)->life());
+      found[which] = world_.at(which) == nullptr ? 0 : world_.at(which)->life();
     return found;
   }
 
