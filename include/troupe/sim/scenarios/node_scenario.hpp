@@ -19,11 +19,11 @@ namespace troupe::sim {
 /// disk, with an older copy of it, or without it; now and then one is cut off from the leader
 /// alone. The lead moves between them; agents with names that one node at a time may have, and
 /// others, are added and removed on all sides, fall ill and get well. Some time after the last
-/// fault all nodes show each other alive, each shows what the others say, each name has one holder,
-/// and nobody who is gone has a worker or, without a data folder, a name. Then a node that the
-/// leader alone cannot reach keeps its worker; one that is killed or hangs is soon given up; one
-/// that leaves is called dead by nobody. See node_process for what is simpler than in a real
-/// cluster.
+/// fault all nodes show each other alive, each shows what the others say and sends to their agents
+/// by that, each name has one holder, and nobody who is gone has a worker or, without a data
+/// folder, a name. Then a node that the leader alone cannot reach keeps its worker; one that is
+/// killed or hangs is soon given up; one that leaves is called dead by nobody. See node_process for
+/// what is simpler than in a real cluster.
 class node_scenario {
 public:
   explicit node_scenario(const scenario_options& how)
@@ -221,6 +221,7 @@ private:
     auto& group = world_.setting().group;
     auto tell = [this](const std::string& what) { broken(what); };
     check_copies(nodes, tell);
+    check_routes(nodes, tell);
     check_members(nodes, tell);
     auto* registry = world_.at(leader())->registry();
     if (registry == nullptr)

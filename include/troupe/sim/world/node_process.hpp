@@ -275,8 +275,8 @@ public:
   }
 
   [[nodiscard]] node_sight look() const {
-    return {&book(), &core_.inside.copy(), &receivers_, &member_.it(),
-            here_.setting().twins.contains(id_)};
+    return {&book(),  &core_.inside.copy(), &receivers_,
+            &routes_, &member_.it(),        here_.setting().twins.contains(id_)};
   }
 
   [[nodiscard]] const registry::record_table* registry() const {
@@ -478,11 +478,13 @@ private:
   }
 
   void perform(cluster::node_core::found& what) {
+    routes_.insert_or_assign({what.id, what.what.key.owner}, what);
     if (what.what.key.owner == id_ && what.what.token != 0)
       receivers_.insert(what.id);
   }
 
   void perform(cluster::node_core::gone& what) {
+    routes_.erase({what.id, what.node});
     if (what.node == id_)
       receivers_.erase(what.id);
   }
@@ -508,7 +510,12 @@ private:
       broken("cannot keep what the registry tells: " + what.detail);
   }
 
-  void perform(cluster::node_core::found_only&) {}
+  void perform(cluster::node_core::found_only& what) {
+    std::erase_if(routes_, [&](auto& each) {
+      return each.first.second != id_ && !what.agents.contains(each.first);
+    });
+  }
+
   void perform(cluster::node_core::node_is&) {}
   void perform(cluster::node_core::node_left&) {}
   void perform(cluster::node_core::caught_up&) {}
@@ -840,6 +847,7 @@ private:
   std::map<request_id, std::function<void()>> askers_;
   request_id last_asker_ = 0;
   std::set<std::string> receivers_;
+  node_routes routes_;
   std::set<std::string> silent_;
   bool is_leaving_ = false;
   bool is_stopping_ = false;
