@@ -457,7 +457,104 @@ TEST_CASE_METHOD(one_node, "an agent changes while it runs, here and in the regi
     found = only<node_core::found>();
     REQUIRE(found);
     CHECK(found->rests);
+    CHECK_FALSE(found->ill);
   }
+  SECTION("one that is ill stays so, until the registry shows it well") {
+    auto shown = agent_of("a", "n1");
+    shown.healthy = false;
+    hear(change_kind::updated, shown);
+    out.clear();
+    step(node_core::update_agent{"a", {.load = 6}}, 3);
+    found = only<node_core::found>();
+    REQUIRE(found);
+    CHECK(found->ill);
+    shown.healthy = true;
+    hear(change_kind::updated, shown);
+    out.clear();
+    step(node_core::update_agent{"a", {.load = 7}}, 4);
+    found = only<node_core::found>();
+    REQUIRE(found);
+    CHECK_FALSE(found->ill);
+  }
+}
+
+TEST_CASE("an agent does not change while too many questions are open", "[node][core]") {
+  node_core_options narrow;
+  narrow.claims.max_questions = 4;
+  one_node it{narrow};
+  it.begin();
+  registry::record made;
+  made.key.name = "a";
+  it.step(node_core::add_agent{made, false}, 1);
+  it.answer_puts();
+  it.out.clear();
+  for (request_id id = 2; it.all<claims::done>().empty(); ++id) {
+    REQUIRE(id < 10);
+    it.out.clear();
+    it.step(node_core::update_agent{"a", {.load = static_cast<std::uint32_t>(id)}}, id);
+    auto shown = it.all<node_core::found>();
+    auto load = it.core().book().find(record_kind::agent, "a@n1")->load;
+    CHECK(shown.size() == (load == id ? 1 : 0)); // what was refused has changed nothing
+  }
+}
+
+TEST_CASE_METHOD(one_node, "an agent changes while its name is being claimed", "[node][core]") {
+  begin();
+  registry::record made;
+  made.key.name = "a";
+  made.capabilities = {"print"};
+  step(node_core::add_agent{made, true}, 1);
+  auto asked = question<registry::names::claim>();
+  REQUIRE(asked);
+  auto load = 7U;
+  auto update = [this](const agent_change& how) {
+    step(node_core::update_agent{"a", how}, 2);
+    CHECK_FALSE(question<registry::put_records>());
+    CHECK_FALSE(only<node_core::found>()); // it may be that of another node
+    auto done = only<claims::done>();
+    REQUIRE(done);
+    CHECK(done->id == 2);
+    return done->why;
+  };
+  SECTION("and begins so") {
+    CHECK_FALSE(update({.load = load}));
+    CHECK_FALSE(update({.add_capabilities = {"scan"}, .remove_capabilities = {"print"}}));
+    CHECK_FALSE(update({}));
+    CHECK(update({.add_groups = {""}}).code == errc::bad_argument);
+  }
+  SECTION("as may one that waits until the claim of the last one of its name is answered") {
+    step(claims::remove{"a"});
+    CHECK(update({.load = load}).code == errc::not_found);
+    out.clear();
+    step(node_core::add_agent{made, true}, 3);
+    CHECK_FALSE(update({.add_capabilities = {"scan"}, .load = load}));
+    CHECK_FALSE(update({.remove_capabilities = {"print"}}));
+    out.clear();
+  }
+  registry::names::claims granted;
+  granted.claimed.push_back({.name = "a", .owner = "n1", .boot = 1, .token = 5});
+  step(claims::heard<registry::names::claims>{granted}, asked->first);
+  auto put = question<registry::put_records>();
+  REQUIRE(put);
+  auto& said = put->second.records.front();
+  CHECK(said.load == load);
+  CHECK(said.capabilities == std::set<std::string>{"scan"});
+  CHECK(said.token == 5);
+  auto found = only<node_core::found>();
+  REQUIRE(found);
+  CHECK(found->what.load == load);
+}
+
+TEST_CASE_METHOD(one_node, "an agent that is added in maintenance rests", "[node][core]") {
+  begin();
+  step(node_core::maintain{true}, 1);
+  out.clear();
+  registry::record made;
+  made.key.name = "a";
+  step(node_core::add_agent{made, false}, 2);
+  auto found = only<node_core::found>();
+  REQUIRE(found);
+  CHECK(found->rests);
 }
 
 TEST_CASE_METHOD(one_node, "a change of an agent that no registry takes is refused",

@@ -575,6 +575,48 @@ TEST_CASE_METHOD(among_others, "who leaves is not dead, and stays away until its
   CHECK(state_of("a") == member_status::alive);
 }
 
+TEST_CASE_METHOD(among_others, "one that has left and writes some time later is asked who it is",
+                 "[node][swim]") {
+  hear("b", {told_itself{said("a", {1, 0}, true)}});
+  pass(5s - 1ns); // it may not have gone yet
+  mail("a", swim_ping{1});
+  CHECK(take<swim::ask>().empty());
+  pass(1ns); // it has started again, and its first word got lost
+  mail("b", swim_ping{1});
+  CHECK(take<swim::ask>().empty());
+  mail("a", swim_ping{2});
+  auto asked = take<swim::ask>();
+  REQUIRE(asked.size() == 1);
+  CHECK(asked.front().whom == id("a"));
+  CHECK(asked.front().from == id("a"));
+  CHECK(state_of("a") == member_status::left); // until it says so itself
+  SECTION("it is asked again if it has not answered, and not for each mail") {
+    pass(5s - 1ns);
+    mail("a", swim_ping{3});
+    CHECK(take<swim::ask>().empty());
+    step(swim::introduced{key("a"), said("a", {1, 0}, true)}); // it has not gone
+    mail("a", swim_ping{4});
+    CHECK(take<swim::ask>().empty());
+    pass(1ns);
+    mail("a", swim_ping{5});
+    CHECK(take<swim::ask>().size() == 1);
+  }
+  SECTION("its answer has it back") {
+    step(swim::introduced{key("a"), said("a", {2, 0}, false, "there:2")});
+    CHECK(state_of("a") == member_status::alive);
+    pass(10s);
+    out.clear();
+    mail("a", swim_ping{3});
+    CHECK(take<swim::ask>().empty());
+  }
+  SECTION("a mail that says so itself costs no question") {
+    pass(10s);
+    hear("a", {told_itself{said("a", {2, 0})}});
+    CHECK(state_of("a") == member_status::alive);
+    CHECK(take<swim::ask>().empty());
+  }
+}
+
 // -- rumours -----------------------------------------------------------------------------------
 
 TEST_CASE_METHOD(among_others, "news goes to some others as long as there is any", "[node][swim]") {

@@ -188,7 +188,7 @@ private:
   }
 
   static constexpr idle_options quick{
-    .idle_after = 3s, .answer_within = 20s, .resume_after = 60s, .keeps_all = false};
+    .idle_after = 3s, .answer_within = 20s, .link_timeout = 38s, .keeps_all = false};
 
   random_source random_;
   time_point now_{};

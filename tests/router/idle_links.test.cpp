@@ -71,4 +71,64 @@ TEST_CASE("one that is asked agrees though it has seen the link a little later",
   CHECK(agrees(at(80s)));
 }
 
+TEST_CASE("where links are never idle none is closed", "[router]") {
+  idle_links links{"a", {.idle_after = 0s}};
+  idle_links::effects out;
+  auto at = [](duration since) { return time_point{since}; };
+  links.step(at(0s), idle::linked{"b"}, out);
+  CHECK_FALSE(links.next_deadline());
+  CHECK(out.empty());
+  links.step(at(1h), idle::asked{"b"}, out); // of a node that has other options
+  REQUIRE(out.size() == 1);
+  CHECK_FALSE(std::get<idle::answer>(out.front()).agrees);
+}
+
+TEST_CASE("a link without a use is closed no later than one with some", "[router]") {
+  idle_links links{"a", {.idle_after = 3s, .unused_after = 10s}};
+  idle_links::effects out;
+  links.step(time_point{1s}, idle::linked{"b"}, out);
+  CHECK(links.next_deadline() == time_point{4s});
+}
+
+TEST_CASE("over a link that is closed nothing goes on, however late its end is told", "[router]") {
+  idle_links links{"a", {.idle_after = 60s}};
+  idle_links::effects out;
+  auto at = [](duration since) { return time_point{since}; };
+  links.step(at(0s), idle::linked{"b"}, out);
+  links.step(at(0s), idle::used{"b", at(0s)}, out);
+  links.tick(at(60s), out);
+  links.step(at(61s), idle::answered{"b", true}, out);
+  REQUIRE(out.size() == 2);
+  CHECK(std::get<idle::close>(out.back()).peer == "b");
+  links.tick(at(1h), out);
+  CHECK(out.size() == 2);
+}
+
+TEST_CASE("one that has agreed goes on once the other cannot have closed the link", "[router]") {
+  idle_links links{"b", {.idle_after = 10s, .answer_within = 5s, .link_timeout = 30s}};
+  idle_links::effects out;
+  auto at = [](duration since) { return time_point{since}; };
+  links.step(at(0s), idle::linked{"a"}, out);
+  links.step(at(10s), idle::asked{"a"}, out);
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<idle::answer>(out.front()).agrees);
+  out.clear();
+  SECTION("as a link that has ended would have been silent for too long") {
+    links.tick(at(47s - 1ns), out);
+    CHECK(out.empty());
+    links.tick(at(47s), out);
+    REQUIRE(out.size() == 1);
+    CHECK(std::get<idle::go_on>(out.front()).peer == "a");
+  }
+  SECTION("or as the other asks anew, and the link is needed by then") {
+    links.step(at(11s), idle::keep{true}, out);
+    CHECK(out.empty());
+    links.step(at(16s), idle::asked{"a"}, out);
+    REQUIRE(out.size() == 2);
+    CHECK_FALSE(std::get<idle::answer>(out.front()).agrees);
+    CHECK(std::get<idle::go_on>(out.back()).peer == "a");
+    CHECK_FALSE(links.next_deadline());
+  }
+}
+
 } // namespace idle_links_test

@@ -106,6 +106,12 @@ public:
     return book_;
   }
 
+  /// The record that an agent is to have whose name is being claimed; null if none is. Valid until
+  /// the next step.
+  [[nodiscard]] const registry::record* find_wish(const std::string& name) const {
+    return names_.find_wish(name);
+  }
+
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
   [[nodiscard]] std::vector<std::string> flaws() const {
     auto found = questions_.flaws();
@@ -259,6 +265,11 @@ private:
     emit(show{mine.what});
     announce({book_.put(std::move(mine.what))});
     tell(mine.asker, {});
+  }
+
+  void handle(request_id id, reword& what) {
+    names_.reword(std::move(what.what));
+    tell(id, {});
   }
 
   void handle(request_id id, remove& what) {

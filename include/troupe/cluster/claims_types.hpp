@@ -53,6 +53,13 @@ struct claims_types {
     bool claims = false;
   };
 
+  /// The agent whose name is being claimed is to have this record once it has the name. `done` at
+  /// once.
+  /// @pre find_wish() of `what.key.name` has a value
+  struct reword {
+    registry::record what;
+  };
+
   /// The agent has ended. Has no answer. If the step has an id, only the agent that was added with
   /// that id is meant.
   struct remove {
@@ -96,8 +103,8 @@ struct claims_types {
     result<Result> what;
   };
 
-  using event = std::variant<put, add, remove, leave, bound, outlived, given_up, risen, seen,
-                             heard<registry::names::claims>, heard<registry::names::freed>,
+  using event = std::variant<put, add, reword, remove, leave, bound, outlived, given_up, risen,
+                             seen, heard<registry::names::claims>, heard<registry::names::freed>,
                              heard<registry::names::claim_page>>;
 
   // -- effects ---------------------------------------------------------------------------
@@ -115,7 +122,7 @@ struct claims_types {
     std::vector<registry::record> what;
   };
 
-  /// The request of this id has ended: once for each put, add and leave with an id.
+  /// The request of this id has ended: once for each put, add, reword and leave with an id.
   struct done {
     request_id id = 0;
     problem why;

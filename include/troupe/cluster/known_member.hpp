@@ -25,6 +25,8 @@ struct known_member {
   time_point dead_at{};
   /// Since when it is dead, or has left.
   time_point gone{};
+  /// When it was asked last whether it is back, as it had left and has written since.
+  time_point asked{};
 
   /// Whether it takes part, as far as anybody knows: a suspect does.
   [[nodiscard]] bool is_here() const {

@@ -229,6 +229,11 @@ public:
     return next;
   }
 
+  /// Whether the agent with that record showed unhealthy last. Of the first `max_ill` such agents.
+  [[nodiscard]] bool is_ill(const registry::record_key& which) const {
+    return ill_.contains(which);
+  }
+
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
   [[nodiscard]] std::vector<std::string> flaws() const {
     std::vector<std::string> found;

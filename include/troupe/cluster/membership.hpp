@@ -41,6 +41,7 @@ namespace troupe::cluster {
 ///   has the least time of swim_options, and hears of it. Only members that take part are counted.
 /// - A node contradicts what is said of itself, with its next incarnation.
 /// - A stranger is asked about, at the member that spoke of it.
+/// - A member that has left, and writes some time later, is asked for what it says now.
 ///
 /// It pings nobody: see prober. Not thread-safe. Cost of a call: O(log n).
 /// Sources: see swim.
@@ -225,6 +226,18 @@ public:
                    effects& out) {
     if (strangers_.ask(now, whom, from, how != channel::comparison || whom == from))
       out.emplace_back(ask{whom, from});
+  }
+
+  /// A member has written, and its rumours have been taken in. One that left long ago and writes is
+  /// back, and this node has missed what it said then: it is asked for that, at most once in five
+  /// periods. One that has just left may need some time to go.
+  void hear_from(time_point now, const node_id& from, effects& out) {
+    auto& each = members_.at(from);
+    if (each.is != member_status::left
+        || now - std::max(each.gone, each.asked) < 5 * options_.period)
+      return;
+    each.asked = now;
+    out.emplace_back(ask{from, from});
   }
 
   // -- suspects --------------------------------------------------------------------------

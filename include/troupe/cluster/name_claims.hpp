@@ -111,6 +111,23 @@ public:
     return true;
   }
 
+  /// The record of the agent that is to have that name; null if none is.
+  [[nodiscard]] const registry::record* find_wish(const std::string& name) const {
+    auto found = claiming_.find(name);
+    if (found == claiming_.end())
+      return nullptr;
+    auto& under_way = found->second;
+    return under_way.is_wanted ? &under_way.first.what
+           : under_way.next    ? &under_way.next->what
+                               : nullptr;
+  }
+
+  /// @pre find_wish() has found one of that name
+  void reword(registry::record what) {
+    auto& under_way = claiming_.at(what.key.name);
+    (under_way.is_wanted ? under_way.first : *under_way.next).what = std::move(what);
+  }
+
   /// The answer to the claim of a name. Returns the agent that has it now, if one wants it.
   std::optional<grant> claimed(time_point now, const std::string& name,
                                result<registry::names::claims> answer, effects& out) {

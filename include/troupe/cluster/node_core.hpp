@@ -102,8 +102,8 @@ public:
     bool is_unique = true;
   };
 
-  /// Changes an agent of this node. `done` at once. Errors: not_found, bad_argument, limit_reached,
-  /// too_large (nothing has changed).
+  /// Changes an agent of this node; one whose name is still being claimed begins so. `done` at
+  /// once. Errors: not_found, bad_argument, limit_reached, too_large (nothing has changed).
   struct update_agent {
     std::string id;
     agent_change how;
@@ -385,7 +385,7 @@ private:
   }
 
   void pass_on(claims::show& what) {
-    find(std::move(what.what), false);
+    find(std::move(what.what), rests());
   }
 
   void pass_on(claims::hide& what) {
@@ -548,20 +548,24 @@ private:
   }
 
   void handle(request_id id, const update_agent& what) {
-    auto own = own_agent(what.id);
-    if (!own)
+    auto said = own_agent(what.id);
+    auto before = said ? said : agent_to_come(what.id);
+    if (!before)
       return end(id,
                  {errc::not_found, "no agent '" + what.id.substr(0, 64)
                                      + "' is registered at this node; only the node of an agent "
                                        "changes it"});
-    auto made = changed(*own, what.how);
-    if (auto why = refuse(what, *own, made))
+    auto made = changed(*before, what.how);
+    if (auto why = refuse(what, *before, made))
       return end(id, std::move(why));
-    if (made == *own)
+    if (made == *before)
       return end(id, {});
+    if (!said)
+      return say(claims::reword{std::move(made)}, id);
     auto key = made.key;
     say(claims::put{std::move(made)}, id);
-    find(*book().find(key.kind, key.name), rests()); // whether it is ill the registry says next
+    if (auto now = *book().find(key.kind, key.name); now != *said) // else it was refused
+      find(std::move(now), rests(), liveness_.is_ill(key));
   }
 
   /// Why a registry, or others, would not do with that.
@@ -579,6 +583,16 @@ private:
                                  + std::to_string(max_record_bytes_)
                                  + " (registry_options::max_record_bytes)"};
     return {};
+  }
+
+  /// The agent whose name is being claimed, with a token as if it had that.
+  [[nodiscard]] std::optional<registry::record> agent_to_come(const std::string& called) const {
+    auto* wish = claims_.find_wish(called);
+    if (wish == nullptr)
+      return std::nullopt;
+    auto made = *wish;
+    made.boot = made.version = made.token = 1;
+    return made;
   }
 
   /// The agent of this node that callers know by that id.

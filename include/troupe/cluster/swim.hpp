@@ -38,7 +38,8 @@ namespace troupe::cluster {
 ///   members compare all that they know.
 /// - A node that has reason to doubt its own hearing becomes slower to accuse others.
 /// - The dead are tried as long as they are remembered, and at once when there is a sign of life:
-///   a card over a link, or a datagram. Who leaves is not dead.
+///   a card over a link, or a datagram. Who leaves is not dead; if it writes some time later, it is
+///   back, and asked for its card.
 ///
 /// Composes two parts: `prober` pings, `membership` judges rumours. What is left here is what takes
 /// both: whom mail, comparisons and tries of the dead go to.
@@ -294,6 +295,7 @@ private:
         members_.get_to_know(now_, what.from, what.from, membership::channel::mail, done);
       });
     take_in(what.from, what.what.rumours, membership::channel::mail);
+    by_members([&](auto& done) { members_.hear_from(now_, what.from, done); });
     by_prober([&](auto& done) { prober_.hear(now_, what.from, what.what.what, done); });
     if (!std::holds_alternative<swim_ping>(what.what.what)) // the answer tells it as much
       by_prober([&](auto& done) { prober_.show_life(now_, what.from, done); });

@@ -228,8 +228,9 @@ public:
   }
 
   /// Changes the capabilities, groups, metadata or load of an agent of this node, and waits until
-  /// the cluster knows it. Messages that are on their way go where they were sent. Its functions
-  /// use agent_context::update(), as this blocks. Errors: not_found (this node has no such agent),
+  /// the cluster knows it; not for one whose name is still being claimed, which begins so. Messages
+  /// that are on their way go where they were sent. Its functions use agent_context::update(), as
+  /// this blocks. Errors: not_found (this node has no such agent),
   /// bad_argument, limit_reached, too_large (nothing has changed), unreachable or timed_out (this
   /// node has it, and says it again).
   TROUPE_COMPILED result<void> update_agent(const std::string& id, const agent_change& how);

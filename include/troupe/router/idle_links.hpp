@@ -24,9 +24,10 @@ struct idle_options {
   duration unused_after = std::chrono::seconds{10};
   /// For the other side to say whether it agrees; until then nothing is sent.
   duration answer_within = std::chrono::seconds{5};
-  /// Who agreed and sees no end of the link goes on after this: longer than answer_within and
-  /// the time-out of a silent link together.
-  duration resume_after = std::chrono::seconds{15};
+  /// After how long a silent link ends, see net::table_options. Who agreed to close one and sees no
+  /// end of it goes on 2 s after this and answer_within: before that the other side may have closed
+  /// it, and word of that be lost.
+  duration link_timeout = std::chrono::seconds{8};
   /// This side needs all its links, used or not.
   bool keeps_all = false;
 };
@@ -180,11 +181,14 @@ private:
                   && (found->second.state == phase::agreed
                       || (found->second.state == phase::in_use
                           && found->second.used + span_of(found->second) / 2 <= now));
+    out.push_back(idle::answer{what.peer, agrees});
     if (agrees) {
       found->second.state = phase::agreed;
-      arm(what.peer, found->second, now + options_.resume_after);
+      arm(what.peer, found->second,
+          now + options_.answer_within + options_.link_timeout + std::chrono::seconds{2});
+    } else if (found != links_.end() && found->second.state == phase::agreed) {
+      go_on(now, what.peer, found->second, out); // who asks anew has not closed it
     }
-    out.push_back(idle::answer{what.peer, agrees});
   }
 
   void handle(time_point now, const idle::answered& what, effects& out) {

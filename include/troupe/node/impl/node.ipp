@@ -169,7 +169,9 @@ struct node::inside {
     // What the node that leads knows of the others it knows by their links.
     router_.emplace(
       *system_, id, options_.router, std::move(asks),
-      router::idle_options{.idle_after = options_.links.idle_after, .keeps_all = in_memory},
+      router::idle_options{.idle_after = options_.links.idle_after,
+                           .link_timeout = options_.links.table.link_timeout,
+                           .keeps_all = in_memory},
       [peers = peers_](const caf::strong_actor_ptr& from) { return peers->peer_of(from); });
     system_->registry().put(answer_path::name,
                             caf::actor_cast<caf::strong_actor_ptr>(router_->handle()));

@@ -227,12 +227,16 @@ private:
   std::vector<std::string> violations_;
 };
 
+/// Where messages to agents go from a node: by the id of the agent, and the node that it is on.
+using node_routes = std::map<std::pair<std::string, std::string>, cluster::node_core::found>;
+
 /// What a node that runs says and shows.
 struct node_sight {
   const registry::own_records* book = nullptr;
   const cluster::node_core* core = nullptr;
   /// Names that were claimed, whose agents get messages.
   const std::set<std::string>* receivers = nullptr;
+  const node_routes* routes = nullptr;
   /// Whom it shows as members.
   const cluster::swim* members = nullptr;
   /// It has had its boot in an earlier life, too, whose words may be taken for its.
@@ -282,6 +286,48 @@ void check_copies(const node_sights& nodes, Broken broken) {
                   .answer(registry::get_record{said.key.kind, said.key.name, said.key.owner})
                   .found)
           broken("node " + id + " does not show " + to_text(said.key));
+  }
+}
+
+/// Checks, some time after the last fault, that messages go from each node to the agents that it
+/// says or shows, by what these say at present, and to no others.
+template <class Broken>
+void check_routes(const node_sights& nodes, Broken broken) {
+  using cluster::node_core;
+  using registry::record_status;
+  for (auto& [id, node] : nodes) {
+    node_routes wanted;
+    auto want = [&](const registry::record& what, bool rests) {
+      auto agent = node_core::agent_of(what);
+      if (what.key.kind == registry::record_kind::agent)
+        wanted[{agent, what.key.owner}] = {what, agent, rests};
+    };
+    auto own = node.book->all();
+    auto rests = std::ranges::any_of(own, [](const registry::record& each) {
+      return each.key.kind == registry::record_kind::node
+             && each.status == record_status::maintenance;
+    });
+    for (auto& each : own)
+      if (!each.removed)
+        want(each, rests);
+    node.core->for_each_record([&, own = &id](const registry::record_view& each) {
+      auto is_resting = each.status == record_status::maintenance;
+      if (each.value.key.owner != *own && (is_resting || each.status == record_status::active))
+        want(each.value, is_resting);
+    });
+    auto wrong = [&, from = &id](const node_routes::key_type& which, const std::string& how) {
+      broken("node " + *from + how + which.first + " of node " + which.second);
+    };
+    for (auto& [which, each] : wanted)
+      if (auto found = node.routes->find(which); found == node.routes->end())
+        wrong(which, " sends nothing to agent ");
+      else if (found->second.what != each.what || found->second.rests != each.rests)
+        wrong(which, " sends by an old word to agent ");
+      else if (found->second.ill)
+        wrong(which, " takes for ill agent ");
+    for (auto& [which, each] : *node.routes)
+      if (!wanted.contains(which))
+        wrong(which, " sends, though it is gone, to agent ");
   }
 }
 

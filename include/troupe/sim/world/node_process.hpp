@@ -229,6 +229,7 @@ public:
 
   /// Says that it goes, as a node that stops does. It keeps what it has said.
   void say_farewell() {
+    is_stopping_ = true;
     member_->step(cluster::swim::leave{});
   }
 
@@ -270,10 +271,10 @@ public:
     return is_leaving_;
   }
 
-  /// Whether it leaves, or has said that it stops.
+  /// Whether it leaves or stops: its host ends it some time later. A process that is paused has not
+  /// told the others yet.
   [[nodiscard]] bool is_going() const {
-    auto& own = member_->it().own();
-    return is_leaving_ || (own && own->what.leaves);
+    return is_leaving_ || is_stopping_;
   }
 
   [[nodiscard]] bool has_left() const {
@@ -286,8 +287,8 @@ public:
   }
 
   [[nodiscard]] node_sight look() const {
-    return {&book(), &core_.inside, &receivers_, &member_->it(),
-            here_.setting().twins.contains(id_)};
+    return {&book(),  &core_.inside,  &receivers_,
+            &routes_, &member_->it(), here_.setting().twins.contains(id_)};
   }
 
   [[nodiscard]] const registry::record_table& table() const {
@@ -478,11 +479,13 @@ private:
   }
 
   void perform(cluster::node_core::found& what) {
+    routes_.insert_or_assign({what.id, what.what.key.owner}, what);
     if (what.what.key.owner == id_ && what.what.token != 0)
       receivers_.insert(what.id);
   }
 
   void perform(cluster::node_core::gone& what) {
+    routes_.erase({what.id, what.node});
     if (what.node == id_)
       receivers_.erase(what.id);
   }
@@ -511,7 +514,12 @@ private:
       broken("cannot keep what others say: " + what.detail);
   }
 
-  void perform(cluster::node_core::found_only&) {}
+  void perform(cluster::node_core::found_only& what) {
+    std::erase_if(routes_, [&](auto& each) {
+      return each.first.second != id_ && !what.agents.contains(each.first);
+    });
+  }
+
   void perform(cluster::node_core::node_is&) {}
   void perform(cluster::node_core::node_left&) {}
   void perform(cluster::node_core::caught_up&) {
@@ -819,8 +827,10 @@ private:
   std::map<request_id, std::function<void()>> askers_;
   request_id last_asker_ = 0;
   std::set<std::string> receivers_;
+  node_routes routes_;
   std::set<std::string> silent_;
   bool is_leaving_ = false;
+  bool is_stopping_ = false;
   bool has_left_ = false;
 
   /// The leader that it knows, and the term in which it leads itself.
