@@ -186,11 +186,11 @@ public:
     std::string topic;
   };
 
-  using effect
-    = std::variant<found, gone, found_only, node_is, node_left, caught_up, note, warn, complain,
-                   settle, record_exchange::restate, record_exchange::ask, record_exchange::reply,
-                   claims::ask, claims::done, claims::lost_name, claims::rise, liveness::give_up,
-                   liveness::free_names, liveness::list_names, liveness::ping>;
+  using effect = std::variant<found, gone, found_only, node_is, node_left, caught_up, note, warn,
+                              complain, settle, record_exchange::restate, record_exchange::ask,
+                              record_exchange::reply, record_exchange::learned, claims::ask,
+                              claims::done, claims::lost_name, claims::rise, liveness::give_up,
+                              liveness::free_names, liveness::list_names, liveness::ping>;
   using effects = std::vector<effect>;
 
   /// Other nodes of this node's name of which the log hears, each once.

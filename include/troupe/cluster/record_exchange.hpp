@@ -166,6 +166,12 @@ public:
     std::vector<told_records> what;
   };
 
+  /// `from` knows this of a member, which is later than what `heard` has told.
+  struct learned {
+    signed_statement what;
+    node_id from;
+  };
+
   /// The table has other records of that member than before.
   struct merged {
     node_id who;
@@ -177,7 +183,7 @@ public:
     std::string what;
   };
 
-  using effect = std::variant<restate, ask, reply, merged, complain>;
+  using effect = std::variant<restate, ask, reply, learned, merged, complain>;
   using effects = std::vector<effect>;
 
   using verifier = bool (*)(const public_key&, std::string_view, const signature&);
@@ -601,8 +607,10 @@ private:
       distrust(from, node, each, "what that has not signed");
       return false;
     }
-    if (what.of.what.when > each.wanted().when)
+    if (what.of.what.when > each.wanted().when) {
+      out_->emplace_back(learned{what.of, from});
       note(node, each, what.of);
+    }
     if (what.of.what.when.boot != each.wanted().when.boot
         || what.of.what.records.version < each.have_version()
         || is_same(what.of.what, each.have.what)) {

@@ -571,6 +571,10 @@ private:
     member_->step(cluster::swim::holds{what.what});
   }
 
+  void perform(cluster::record_exchange::learned& what) {
+    member_->step(cluster::swim::told{what.from, {cluster::told_itself{std::move(what.what)}}});
+  }
+
   void perform(cluster::record_exchange::ask& what) {
     if (auto where = links_.find(to_string(what.whom)))
       here_.send_over_link(*where, node_wishes{here_.life(), what.id, what.what});
