@@ -93,10 +93,28 @@ TEST_CASE_METHOD(refusals, "refusals are counted by reason", "[net]") {
 
 TEST_CASE_METHOD(refusals, "what belongs to normal life is counted in silence", "[net]") {
   for (auto why : {verdict::linked, verdict::greeting, verdict::dialling, verdict::crossed,
-                   verdict::displaced, verdict::closed, verdict::full})
+                   verdict::displaced, verdict::closed, verdict::myself, verdict::no_cluster})
     note("a", why);
   CHECK(take().empty());
   CHECK_FALSE(log.next_deadline());
+}
+
+TEST_CASE_METHOD(refusals, "that there is no room, or that a node runs twice, is told", "[net]") {
+  for (auto [why, words] :
+       {std::pair{verdict::full, "all places for links of its kind, or with its certificate, are "
+                                 "taken"s},
+        {verdict::duplicate, "another process with its identity runs: each needs a folder of its "
+                             "own"s},
+        {verdict::old_boot, "a later start of its node is known: it has an older copy of the "
+                            "folder, or its process is an earlier one"s}}) {
+    for (auto count = 0; count < 60; ++count) {
+      note("192.0.2.1", why);
+      pass(1s);
+    }
+    CHECK(take() == texts{"connections from 192.0.2.1 are refused: " + words});
+    pass(1min);
+    CHECK(take() == texts{"over: connections from 192.0.2.1 are refused (60 times in 59000 ms)"});
+  }
 }
 
 TEST_CASE_METHOD(refusals, "addresses beyond the bound are one", "[net]") {

@@ -86,7 +86,8 @@ private:
     return "connections from " + from + " are refused";
   }
 
-  /// Others are part of normal life: two nodes that dial each other, a connection that gives way.
+  /// Others are part of normal life: two nodes that dial each other, a node that dials its own
+  /// address, two that join each other, a connection that gives way or ends.
   static bool is_worth_a_line(verdict why) {
     return !in_words(why).empty();
   }
@@ -107,16 +108,20 @@ private:
         return "it did not prove who it is";
       case verdict::not_admitted:
         return "it asked for a certificate without a valid token";
+      case verdict::full:
+        return "all places for links of its kind, or with its certificate, are taken";
+      case verdict::duplicate:
+        return "another process with its identity runs: each needs a folder of its own";
+      case verdict::old_boot:
+        return "a later start of its node is known: it has an older copy of the folder, or its "
+               "process is an earlier one";
       case verdict::admitted:
       case verdict::go:
       case verdict::no_cluster:
       case verdict::myself:
-      case verdict::duplicate:
-      case verdict::old_boot:
       case verdict::linked:
       case verdict::greeting:
       case verdict::dialling:
-      case verdict::full:
       case verdict::unreachable:
       case verdict::closed:
       case verdict::wrong_node:
