@@ -75,6 +75,8 @@ SCENARIO("who is revoked loses its links within 5 s, and gets no other", "[clust
           check_line(nodes[index].process(), {"ended a link", "'n2'", "was revoked"}, 5s);
         CHECK(clock::now() - began < 5s);
         CHECK(finish(holder).status == 1);
+        must({"lock", "work", "--wait", "20s", "--at", others, "--identity", who.folder("c1"), "--",
+              "true"}); // it is free after the time of its lease
         must({"put", "colour", "blue", "--at", others, "--identity", who.folder("c1")});
         auto watched = finish(watcher);
         INFO(watched);

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "troupe/security/certificate.hpp"
+
 namespace refusal_log_test {
 
 using namespace std::literals;
@@ -81,6 +83,27 @@ TEST_CASE_METHOD(refusals,
   CHECK(take()
         == texts{"over: connections from 192.0.2.1 are refused (40 times in 0 ms, 24 of them for "
                  "other reasons than those logged)"});
+}
+
+TEST_CASE_METHOD(refusals, "an expired certificate is told once, whatever the time is", "[net]") {
+  const wall_time ends{1'000h};
+  auto expired = [&](duration since) {
+    note("192.0.2.1", verdict::not_secured,
+         security::check_times(ends - 10h, ends, ends + since).detail);
+  };
+  expired(1s);
+  auto told = take();
+  REQUIRE(told.size() == 1);
+  CHECK(told.front().find("the certificate has expired: valid from") != std::string::npos);
+  CHECK(told.front().find("this machine's clock says 1970-02-11T16:00:01") != std::string::npos);
+  for (auto count = 2; count < 50; ++count)
+    expired(count * 1s);
+  CHECK(take().empty());
+  note("192.0.2.1", verdict::unproven); // for which there is room
+  CHECK(take().size() == 1);
+  note("192.0.2.1", verdict::not_secured,
+       security::check_times(ends - 20h, ends - 1h, ends).detail); // another certificate
+  CHECK(take().size() == 1);
 }
 
 TEST_CASE_METHOD(refusals, "refusals are counted by reason", "[net]") {

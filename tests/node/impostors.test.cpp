@@ -4,11 +4,16 @@
 #include "net/impostors.hpp"
 #include "node/node_fixture.hpp"
 #include "support/temporary_folder.hpp"
+#include "troupe/node/cluster_client.hpp"
 #include "troupe/router/messages.hpp"
+#include "troupe/testing/cluster.hpp"
 #include "troupe/testing/comes_true.hpp"
+
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -81,8 +86,24 @@ TEST_CASE("an agent gets no message of a peer that cannot prove to be what it sa
   good.say(to_counter(*shown, good_self));
   CHECK(testing::comes_true([&] { return heard == 2; }));
   CHECK(heard == 2);
-  for (auto* why : {"was revoked", "it does not speak TLS", "does not prove what it says it is"})
+  for (auto* why : {"has expired", "was revoked", "does not prove what it says it is"})
     CHECK(testing::comes_true([&] { return said.contain(why); }));
+}
+
+TEST_CASE("a client refuses a member that the list in its folder calls revoked, and knows no other",
+          "[node]") {
+  testing::cluster c{1};
+  auto with_list = c.ca().make_identity("c1", security::role::client);
+  auto ask = [&](const std::filesystem::path& identity) {
+    auto made = cluster_client::connect({{"127.0.0.1", c[0].port()}}, 20s, {}, identity);
+    return made ? ""s : made.error().detail;
+  };
+  CHECK(ask(with_list).empty());
+  auto now = read_calendar();
+  std::ofstream{with_list / security::revocation_list_file}
+    << c.ca().authority().sign({1, now, {}, {{c[0].id(), now}}});
+  CHECK_THAT(ask(with_list), Catch::Matchers::ContainsSubstring("was revoked"));
+  CHECK(ask(c.client_identity()).empty());
 }
 
 } // namespace impostors_test

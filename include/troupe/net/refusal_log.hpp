@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -76,10 +77,21 @@ private:
   void complain(time_point now, const std::string& topic, const std::string& of_others,
                 const std::string& why, std::vector<std::string>& out) {
     auto has_room = complaints_.is_open(topic) || complaints_.size() < max_addresses_;
-    if (auto line = complaints_.raise(now, has_room ? topic : of_others, why))
+    if (auto line = complaints_.raise(now, has_room ? topic : of_others, why, without_time(why)))
       out.push_back(*std::move(line));
     if (!next_look_)
       next_look_ = now + pause;
+  }
+
+  /// Certificates that are not valid are refused with the time of day, which is another one each
+  /// time.
+  static std::string without_time(std::string why) {
+    constexpr std::string_view before = "this machine's clock says ";
+    if (auto found = why.find(before); found != std::string::npos) {
+      auto first = found + before.size();
+      why.erase(first, std::min(why.find(';', first), why.size()) - first);
+    }
+    return why;
   }
 
   static std::string topic_of(const std::string& from) {
