@@ -18,6 +18,7 @@
 #include <numeric>
 
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 using namespace std::literals;
@@ -889,6 +890,9 @@ SCENARIO("30 peers that do not read take a bounded part of the memory of a node"
       auto self = here.stranger();
       self.entry_point = 1'000;
       peers.push_back(raw_peer::linked(here.where, self));
+      // One that is closed while it sends may wait for a minute until the system says so.
+      const timeval patience{0, 300'000};
+      ::setsockopt(peers.back().descriptor(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
       int little = 64 << 10;
       ::setsockopt(peers.back().descriptor(), SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
     }
