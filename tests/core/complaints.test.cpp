@@ -78,6 +78,15 @@ TEST_CASE("reasons beyond the eighth are counted together, as others") {
   CHECK(all.settle(start + 32s, "no way") == "over: no way (1 time in 1000 ms)");
 }
 
+TEST_CASE("a detail may say more than what tells it from others") {
+  complaints all;
+  CHECK(all.raise(start, "no way", "it is late: 10 o'clock", "late")
+        == "no way: it is late: 10 o'clock");
+  CHECK_FALSE(all.raise(start + 1s, "no way", "it is late: 11 o'clock", "late"));
+  CHECK(all.raise(start + 2s, "no way", "it is dark: 12 o'clock", "dark")
+        == "no way: it is dark: 12 o'clock (3 times in 2000 ms)");
+}
+
 TEST_CASE("complaints on different topics do not mix, and of too many the quietest is dropped") {
   complaints all;
   for (std::size_t each = 0; each < complaints::usual_topics; ++each)

@@ -112,6 +112,43 @@ TEST_CASE("members and clients have a bound each", "[net]") {
   CHECK(verdict_on(10, role::member) == verdict::full);
 }
 
+TEST_CASE("clients that say nothing keep others out for 30 s at most, and members never", "[net]") {
+  constexpr auto most = table_options{}.max_clients;
+  link_table table{test::member(5)};
+  link_table::effects out;
+  time_point now{1h};
+  connection_id last = 0;
+  auto verdict_on = [&](role as) {
+    auto who = test::member(6);
+    who.as = as;
+    who.heartbeat = max_heartbeat;
+    ++last;
+    who.node.bytes[0] = static_cast<std::byte>(1 + last % 255);
+    who.node.bytes[1] = static_cast<std::byte>(last / 255);
+    who.basp_node += std::to_string(last);
+    out.clear();
+    table.step(now, accepted{last}, out);
+    table.step(now, heard{last, who}, out);
+    auto said = std::get<answer>(std::get<say>(out.at(0)).what).said;
+    table.step(now, heard{last, commit{}}, out);
+    table.step(now, up{last}, out);
+    out.clear();
+    return said;
+  };
+  for (std::uint32_t count = 0; count < most; ++count)
+    REQUIRE(verdict_on(role::client) == verdict::go);
+  CHECK(verdict_on(role::client) == verdict::full);
+  CHECK(verdict_on(role::member) == verdict::go);
+  now += 30s - 1ms;
+  table.tick(now, out);
+  CHECK(out.empty());
+  CHECK(verdict_on(role::client) == verdict::full);
+  now += 1ms;
+  table.tick(now, out);
+  CHECK(out.size() == most + 1); // with the member, which is silent as well
+  CHECK(verdict_on(role::client) == verdict::go);
+}
+
 namespace {
 
 security::facts certified(const node_id& node, role as) {
