@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "caf/actor_cast.hpp"
+#include "troupe/cluster/departure.hpp"
 #include "troupe/cluster/membership_log.hpp"
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/print_to_stderr.hpp"
@@ -191,18 +192,27 @@ struct node::inside {
 
   // -- how it leaves and ends: leave.ipp -----------------------------------------------------
 
-  static problem refuse_to_leave(const std::string& name, bool is_host, const leave_options& how);
-
-  problem leave_group(const leave_options& how);
-
   void stop();
+
+  /// As node::leave(). Calls `turn_away` once callers have to hear that the node ends.
+  problem leave(const leave_options& how, const std::function<void()>& turn_away);
+
+  /// Runs one call of the departure on this thread, stage by stage, and returns what it ends with.
+  problem depart(cluster::departure::event what, const std::function<void()>& turn_away = {});
+
+  problem carry_out(const cluster::departure::run& what,
+                    const std::function<void()>& turn_away_others);
 
   /// Those made here, and in an actor system of the node's own, which ends only after its
   /// actors, all that were given.
-  void end_agents();
+  void end_all_agents(duration within);
 
   /// Names agents, for people.
   static std::string listed(const std::vector<std::string>& agents);
+
+  void end_own_services();
+
+  void end_own_router();
 
   void end_answer_path();
 
@@ -290,8 +300,8 @@ struct node::inside {
 
   /// Waits until what `begin` was given is called, or is gone with the actor that had it.
   template <class Begin>
-  static problem wait_until_done(Begin begin) {
-    return wait_here<problem>(std::move(begin), default_wait * 3,
+  static problem wait_until_done(Begin begin, duration within = default_wait * 3) {
+    return wait_here<problem>(std::move(begin), within,
                               "the node gave no answer in time; it is stopping, or overloaded");
   }
 
@@ -355,6 +365,9 @@ struct node::inside {
   /// Of a node with a data folder.
   std::unique_ptr<cluster::group_part> group_;
   std::uint16_t port_ = 0;
+  std::mutex departing_;
+  cluster::departure departure_{{.agents_end_within = options_.agents_end_within}}; // by departing_
+  std::atomic<request_id> last_departure_ = 0;
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> router_has_ended_ = false;
   std::mutex mutex_;

@@ -3,17 +3,22 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "caf/abstract_actor.hpp"
 #include "caf/actor_cast.hpp"
 #include "caf/actor_registry.hpp"
 #include "caf/send.hpp"
+#include "troupe/cluster/departure.hpp"
 #include "troupe/core/caf/answer_path.hpp"
 #include "troupe/node/cluster_access.hpp"
+#include "troupe/node/group_part.hpp"
 #include "troupe/node/impl/inside.ipp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/membership_keeper.hpp"
@@ -23,60 +28,112 @@
 /// How a node leaves its cluster, and ends.
 namespace troupe {
 
-inline problem node::inside::leave_group(const leave_options& how) {
-  return group_ ? group_->leave(voters(), has_leader(), how) : problem{};
-}
-
-inline problem node::inside::refuse_to_leave(const std::string& name, bool is_host,
-                                             const leave_options& how) {
-  if (!is_host || how.force)
-    return {};
-  return {errc::in_use, "node " + name
-                          + " hosts the services of its cluster, and no other node can take "
-                            "them over yet; stop it to start it again later, or force it to "
-                            "leave (leave_options::force)"};
-}
-
 inline void node::inside::stop() {
-  if (stopped_.exchange(true))
-    return;
-  {
-    std::lock_guard guard{mutex_}; // nobody begins to wait in between
-    changed_.notify_all();
+  std::ignore = depart(cluster::departure::stop{}); // has no error
+}
+
+inline problem node::inside::leave(const leave_options& how,
+                                   const std::function<void()>& turn_away) {
+  return depart(cluster::departure::leave{.name = options_.name,
+                                          .force = how.force,
+                                          .hosts_alone = services_.has_value(),
+                                          .has_log = group_ != nullptr,
+                                          .is_seated = group_ && group_->is_seated(),
+                                          .knows_leader = has_leader()},
+                turn_away);
+}
+
+inline problem node::inside::depart(cluster::departure::event what,
+                                    const std::function<void()>& turn_away) {
+  auto step = [this](request_id id, cluster::departure::event each) {
+    std::lock_guard guard{departing_};
+    cluster::departure::effects out;
+    departure_.step({}, id, std::move(each), out);
+    return std::move(out.front());
+  };
+  auto id = ++last_departure_;
+  auto next = step(id, std::move(what));
+  while (auto* stage = std::get_if<cluster::departure::run>(&next)) {
+    cluster::departure::done ended{stage->which, carry_out(*stage, turn_away)};
+    ended.has_services = services_are_here();
+    next = step(id, std::move(ended));
   }
-  if (group_)
-    group_->own_seat().hand_over();
-  end<cluster::membership_keeper>(keeper_, [](cluster::membership_keeper& state) { state.stop(); });
-  if (swim_)
-    swim_->stop(); // while there are links, whose ends would be news
-  swim_.reset();
-  // Before the agents: their ends are not news, the node is expected back with them.
-  end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
-  end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
-  end<cluster::trust_keeper>(trust_, [](cluster::trust_keeper& state) { state.stop(); });
-  // Before the agents, too: whoever waits for one hears that the link is lost, not that the
-  // agent was not there.
-  if (!services_are_here())
-    clients_->close(); // while there are links
-  if (gate_)
-    gate_->stop();
-  end_agents();
-  clients_->close();
+  return std::get<cluster::departure::over>(next).why;
+}
+
+inline problem node::inside::carry_out(const cluster::departure::run& what,
+                                       const std::function<void()>& turn_away_others) {
+  using enum cluster::departure::stage;
+  switch (what.which) {
+    case give_up_vote:
+      return group_->leave(voters(), what.force, what.within);
+    case take_back:
+      return wait_until_done(
+        [this](done_handler done) {
+          on_member([done = std::move(done)](cluster::member_state& state) { state.leave(done); });
+        },
+        what.within);
+    case turn_away: {
+      if (turn_away_others)
+        turn_away_others();
+      stopped_ = true;
+      std::lock_guard guard{mutex_}; // nobody begins to wait in between
+      changed_.notify_all();
+      break;
+    }
+    case hand_over:
+      if (group_)
+        group_->own_seat().hand_over(what.within);
+      break;
+    case say_farewell:
+      end<cluster::membership_keeper>(keeper_,
+                                      [](cluster::membership_keeper& state) { state.stop(); });
+      if (swim_)
+        swim_->stop();
+      swim_.reset();
+      break;
+    case fall_silent:
+      end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
+      end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
+      end<cluster::trust_keeper>(trust_, [](cluster::trust_keeper& state) { state.stop(); });
+      break;
+    case end_sessions:
+      clients_->close();
+      break;
+    case end_links:
+      if (gate_)
+        gate_->stop();
+      break;
+    case end_agents:
+      end_all_agents(what.within);
+      break;
+    case end_services:
+      end_own_services();
+      break;
+    case end_router:
+      end_own_router();
+      break;
+  }
+  return {};
+}
+
+inline void node::inside::end_own_services() {
   if (services_)
     services_->stop();
   group_.reset();
-  {
-    std::lock_guard guard{mutex_};
-    voters_ = nullptr;
-  }
-  router_has_ended_ = true; // other threads may be sending: it goes with this object
-  if (router_) {
-    end_answer_path();
-    caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
-  }
+  std::lock_guard guard{mutex_};
+  voters_ = nullptr;
 }
 
-inline void node::inside::end_agents() {
+inline void node::inside::end_own_router() {
+  router_has_ended_ = true; // other threads may be sending: it goes with this object
+  if (!router_)
+    return;
+  end_answer_path();
+  caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
+}
+
+inline void node::inside::end_all_agents(duration within) {
   auto made = agents_->take();
   for (auto& [id, each] : made)
     caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
@@ -89,14 +146,13 @@ inline void node::inside::end_agents() {
       [](router::router_state& state) { return state.agents_left(); }, {}, {"of a busy router"});
     return left.empty();
   };
-  auto in_time = wait_until(have_ended, options_.agents_end_within);
+  auto in_time = wait_until(have_ended, within);
   for (auto& [id, each] : made)
     router::kill_next(caf::actor_cast<caf::strong_actor_ptr>(each));
   if (in_time)
     return;
   router_->run([](router::router_state& state) { state.kill_agents(); });
-  log_.warn("the node stops: " + listed(left) + " did not end within "
-            + troupe::to_string(options_.agents_end_within)
+  log_.warn("the node stops: " + listed(left) + " did not end within " + troupe::to_string(within)
             + " (node_options::agents_end_within); what waited for them is dropped");
 }
 

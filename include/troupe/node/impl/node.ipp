@@ -129,18 +129,7 @@ TROUPE_COMPILED void node::stop() {
 }
 
 TROUPE_COMPILED result<void> node::leave(const leave_options& how) {
-  if (inside_->stopped_)
-    return problem{errc::cancelled, "this node has stopped"};
-  if (auto refusal = inside::refuse_to_leave(name(), inside_->services_.has_value(), how))
-    return refusal;
-  if (auto refusal = inside_->leave_group(how))
-    return refusal;
-  auto why = inside::wait_until_done([this](std::function<void(problem)> done) {
-    inside_->on_member(
-      [done = std::move(done)](cluster::member_state& state) { state.leave(done); });
-  });
-  stop();
-  return why;
+  return inside_->leave(how, [this] { messages_.stop(); });
 }
 
 TROUPE_COMPILED result<std::string> node::invite(const security::invitation_options& how) {

@@ -18,6 +18,7 @@
 #include "caf/actor_cast.hpp"
 #include "caf/actor_registry.hpp"
 #include "caf/stateful_actor.hpp"
+#include "troupe/cluster/departure.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/core/caf/answer_path.hpp"
 #include "troupe/core/caf/run_on.hpp"
@@ -64,7 +65,7 @@ inline problem node::inside::set_up() {
   auto in_memory = is_founder() && !group_;
   // By value: in an actor system of somebody else the router may outlive this node.
   asks.may_leave = [tell = options_.on_leave_asked, name = options_.name, in_memory](bool force) {
-    return tell ? refuse_to_leave(name, in_memory, {force})
+    return tell ? cluster::departure::refusal(name, in_memory, force)
                 : problem{errc::failed, "the program of node " + name
                                           + " does not end when asked to; end it where it runs"};
   };
