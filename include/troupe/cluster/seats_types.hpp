@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/cluster/log_effects.hpp"
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/backoff.hpp"
@@ -268,30 +269,14 @@ struct seats_types {
     problem why;
   };
 
-  struct inform {
-    std::string text;
-  };
-
-  struct warn {
-    std::string text;
-  };
-
-  struct fail {
-    std::string text;
-  };
+  using inform = log_effects::inform;
+  using warn = log_effects::warn;
+  using fail = log_effects::fail;
+  using complain = log_effects::complain;
+  using settle = log_effects::settle;
 
   /// Topic of the complaint that nobody leads, by whoever notices it.
   static constexpr const char* no_leader = "no leader";
-
-  /// As node_log has it.
-  struct complain {
-    std::string topic;
-    std::string detail;
-  };
-
-  struct settle {
-    std::string topic;
-  };
 
   using effect = std::variant<look, propose, renew, trust, distrust, greet, reach, watch_closely,
                               show_card, refuse, made, handed_over, lead, follow, others, seated,

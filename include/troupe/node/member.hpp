@@ -412,20 +412,12 @@ private:
     setup_.caught_up();
   }
 
-  void perform(const node_core::note& what) {
-    setup_.log(what.text);
+  template <class Words>
+  requires requires(const node_log& log, const Words& what) {
+    log.perform(what);
   }
-
-  void perform(const node_core::warn& what) {
-    setup_.log.warn(what.text);
-  }
-
-  void perform(const node_core::complain& what) {
-    setup_.log.complain(what.topic, what.detail);
-  }
-
-  void perform(const node_core::settle& what) {
-    setup_.log.settle(what.topic);
+  void perform(const Words& what) {
+    setup_.log.perform(what);
   }
 
   // -- what this node knows --------------------------------------------------------------

@@ -406,24 +406,12 @@ private:
     setup_.without_quorum(what.why);
   }
 
-  void perform(const seats::inform& what) {
-    setup_.log(what.text);
+  template <class Words>
+  requires requires(const node_log& log, const Words& what) {
+    log.perform(what);
   }
-
-  void perform(const seats::warn& what) {
-    setup_.log.warn(what.text);
-  }
-
-  void perform(const seats::fail& what) {
-    setup_.log.fail(what.text);
-  }
-
-  void perform(const seats::complain& what) {
-    setup_.log.complain(what.topic, what.detail);
-  }
-
-  void perform(const seats::settle& what) {
-    setup_.log.settle(what.topic);
+  void perform(const Words& what) {
+    setup_.log.perform(what);
   }
 
   static constexpr duration answer_within = std::chrono::seconds{5};
