@@ -150,7 +150,8 @@ public:
   /// workers finish their tasks but get no new ones; its agents still get messages. Kept in the
   /// data folder over restarts. Errors: those of the services (the change is kept and sent to them
   /// once they answer), storage_full or cancelled (this node has stopped): nothing has changed;
-  /// outcome_unknown (it was stopped meanwhile).
+  /// cancelled (the opposite was asked for meanwhile, and counts); outcome_unknown (it was stopped
+  /// meanwhile).
   TROUPE_COMPILED result<void> maintain(bool on = true);
 
   // -- agents ------------------------------------------------------------------------
