@@ -664,17 +664,17 @@ TEST_CASE_METHOD(one_node, "that a node has left is told, and logged by who lead
   REQUIRE(left);
   CHECK(left->node == "n2");
   CHECK(left->boot == 1);
-  CHECK_FALSE(only<node_core::note>());
+  CHECK_FALSE(only<node_core::inform>());
   step(node_core::lead{});
   hear({{change_kind::added, node_of("n2", "two")}, {change_kind::removed, node_of("n2", "two")}});
-  CHECK(only<node_core::note>());
+  CHECK(only<node_core::inform>());
   hear({{change_kind::added, node_of("n3", "three")}, {change_kind::lost, node_of("n3", "three")}});
   CHECK(all<node_core::node_left>().size() == 1); // a loss is none
-  CHECK_FALSE(only<node_core::note>());
+  CHECK_FALSE(only<node_core::inform>());
   step(node_core::follow{});
   hear(
     {{change_kind::added, node_of("n4", "four")}, {change_kind::removed, node_of("n4", "four")}});
-  CHECK_FALSE(only<node_core::note>());
+  CHECK_FALSE(only<node_core::inform>());
 }
 
 TEST_CASE_METHOD(one_node, "who leads asks about nodes that the registry has forgotten",

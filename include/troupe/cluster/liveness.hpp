@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "troupe/cluster/known_nodes.hpp"
+#include "troupe/cluster/log_effects.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
@@ -209,9 +210,7 @@ public:
     registry::record_key what;
   };
 
-  struct warn {
-    std::string text;
-  };
+  using warn = log_effects::warn;
 
   using effect = std::variant<ask, judge, give_up, free_names, list_names, ping, recovered, warn>;
   using effects = std::vector<effect>;

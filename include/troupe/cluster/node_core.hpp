@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -17,6 +16,7 @@
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
+#include "troupe/cluster/log_effects.hpp"
 #include "troupe/cluster/registry_copy.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
@@ -165,28 +165,14 @@ public:
     registry::report_outcome what;
   };
 
-  /// For the log.
-  struct note {
-    std::string text;
-  };
-
-  struct warn {
-    std::string text;
-  };
-
-  /// As node_log has it.
-  struct complain {
-    std::string topic;
-    std::string detail;
-  };
-
-  struct settle {
-    std::string topic;
-  };
+  using inform = log_effects::inform;
+  using warn = log_effects::warn;
+  using complain = log_effects::complain;
+  using settle = log_effects::settle;
 
   using effect
     = std::variant<found, gone, found_only, node_is, node_left, begin_registry, caught_up, report,
-                   note, warn, complain, settle, claims::ask, claims::done, claims::lost_name,
+                   inform, warn, complain, settle, claims::ask, claims::done, claims::lost_name,
                    claims::rise, liveness::ask, liveness::judge, liveness::give_up,
                    liveness::free_names, liveness::list_names, liveness::ping, liveness::recovered>;
   using effects = std::vector<effect>;
@@ -201,12 +187,12 @@ public:
   node_core(const node_core_options& how, std::uint64_t seed)
     : id_(how.node),
       name_(how.name),
-      nodes_(std::make_unique<known_nodes>(how.copy.max_owners)),
+      nodes_(how.copy.max_owners),
       max_records_(how.copy.max_records),
       max_record_bytes_(how.copy.max_record_bytes),
       copy_(how.copy),
       claims_(how.node, how.boot, how.claims, seed),
-      liveness_(*nodes_, how.liveness) {}
+      liveness_(nodes_, how.liveness) {}
 
   /// @pre `now` never goes backwards.
   void step(time_point now, request_id id, event what, effects& out) {
@@ -243,7 +229,7 @@ public:
 
   /// Stays where it is when this object moves.
   [[nodiscard]] const known_nodes& nodes() const {
-    return *nodes_;
+    return nodes_;
   }
 
   [[nodiscard]] const registry_copy& copy() const {
@@ -303,22 +289,6 @@ private:
 
   void pass_on(claims::hide& what) {
     out_->push_back(gone{agent_of(what.what), what.what.key.owner});
-  }
-
-  void pass_on(claims::warn& what) {
-    out_->push_back(warn{std::move(what.text)});
-  }
-
-  void pass_on(claims::complain& what) {
-    out_->push_back(complain{std::move(what.topic), std::move(what.detail)});
-  }
-
-  void pass_on(claims::settle& what) {
-    out_->push_back(settle{std::move(what.topic)});
-  }
-
-  void pass_on(liveness::warn& what) {
-    out_->push_back(warn{std::move(what.text)});
   }
 
   template <class Event>
@@ -500,7 +470,7 @@ private:
   }
 
   void forget_all_but(shown_records those) {
-    nodes_->remove_if([&](const std::string& id) { return !those.nodes.contains(id); });
+    nodes_.remove_if([&](const std::string& id) { return !those.nodes.contains(id); });
     judge(liveness::listed{std::move(those.keys)});
     out_->push_back(found_only{std::move(those.agents)});
   }
@@ -508,17 +478,17 @@ private:
   void follow_node(const registry::change& news, bool is_shown) {
     auto& value = news.what.value;
     if (is_shown) {
-      nodes_->put(news.what);
+      nodes_.put(news.what);
       out_->push_back(node_is{value});
       look_at_name(news.what);
       return;
     }
     auto has_left = news.kind == registry::change_kind::removed;
-    nodes_->remove(value.key.owner);
+    nodes_.remove(value.key.owner);
     if (has_left) {
       out_->push_back(node_left{value.key.owner, value.boot});
       if (leads_)
-        out_->push_back(note{"node " + value.key.name + " has left"});
+        out_->push_back(inform{"node " + value.key.name + " has left"});
       judge(liveness::left{value.key.owner});
     } else if (news.kind == registry::change_kind::lost) {
       judge(liveness::forgotten{value.key.owner});
@@ -567,7 +537,7 @@ private:
     auto is_taken = news.kind == registry::change_kind::taken;
     if (value.key.owner == id_ ? is_taken : is_shown)
       say(claims::seen{value.key.name, value.key.owner, value.token, is_taken,
-                       nodes_->name_of(value.key.owner)});
+                       nodes_.name_of(value.key.owner)});
   }
 
   // -- who leads ---------------------------------------------------------------------------
@@ -615,7 +585,7 @@ private:
 
   const std::string id_;
   const std::string name_;
-  std::unique_ptr<known_nodes> nodes_; // liveness_ looks there
+  known_nodes nodes_; // liveness_ looks there
   const std::size_t max_records_;
   const std::size_t max_record_bytes_;
   /// What the registry has told, for the next one and for those who ask while there is none.

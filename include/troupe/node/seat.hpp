@@ -119,15 +119,15 @@ public:
     run_on_state<voters_state>(voters_, std::move(job));
   }
 
-  /// Has another node lead, if this one does. Blocks for 3 s at most.
-  void hand_over() {
+  /// Has another node lead, if this one does. Blocks for `within` at most.
+  void hand_over(duration within) {
     wait_for<bool>(
       [this](std::function<void(bool)> done) {
         run([done = std::move(done)](voters_state& state) {
           state.hand_over([done] { done(true); });
         });
       },
-      std::chrono::seconds{5}, [](unheard) { return false; });
+      within, [](unheard) { return false; });
   }
 
   /// Ends all of it and waits until the file is closed.

@@ -519,7 +519,7 @@ private:
   void perform(cluster::node_core::node_is&) {}
   void perform(cluster::node_core::node_left&) {}
   void perform(cluster::node_core::caught_up&) {}
-  void perform(cluster::node_core::note&) {}
+  void perform(cluster::node_core::inform&) {}
   void perform(cluster::node_core::warn&) {}
   void perform(cluster::node_core::settle&) {}
 
