@@ -673,6 +673,8 @@ struct node::inside {
     clients_->bind(how.handles, how.records);
     if (!how.handles.empty())
       log_.settle(no_way);
+    if (how.is_here)
+      lead_alone();
     auto voters = how.handles.find(cluster::voters_name);
     std::lock_guard guard{mutex_};
     voters_ = voters != how.handles.end() ? voters->second : nullptr;
@@ -683,6 +685,21 @@ struct node::inside {
     if (!joined_)
       return;
     on_member([](cluster::member_state& state) { state.bound(); });
+  }
+
+  /// A node that was to join others, and now leads the cluster of its data folder without a link
+  /// to any, has perhaps been given a wrong address.
+  void lead_alone() {
+    std::unique_lock guard{mutex_};
+    auto why = std::exchange(no_way_, {});
+    guard.unlock();
+    auto is_alone = had_cluster_ && !options_.join.empty() && gate_->links() == 0;
+    if (std::exchange(has_led_, true) || !why || !is_alone)
+      return;
+    log_.warn("this node leads the cluster that its data folder is of, and has joined none: "
+              + why.detail
+              + "; if that address in node_options::join is wrong, correct it or "
+                "leave it out; to join another cluster, give an empty data folder");
   }
 
   /// Keeps what the next start needs, when it is new.
@@ -969,6 +986,10 @@ struct node::inside {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool joined_ = false;
+  /// Its data folder was of a cluster when it started.
+  const bool had_cluster_ = data_.self().cluster != cluster_id{};
+  /// On the access actor.
+  bool has_led_ = false;
   bool caught_up_ = false;
   bool is_host_ = false;
   caf::strong_actor_ptr voters_; // where the services are, if they are on a group
