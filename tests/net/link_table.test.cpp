@@ -259,6 +259,117 @@ TEST_CASE_METHOD(proving_table, "a dial without proof ends before anything is sa
   CHECK(std::get<drop>(out.front()).why == verdict::not_secured);
 }
 
+TEST_CASE_METHOD(proving_table, "a connection is relayed for those who prove to be of this cluster",
+                 "[net]") {
+  auto asks = [&](connection_id id, std::optional<security::facts> by, cluster_id cluster) {
+    out.clear();
+    step(accepted{id});
+    step(connected{id, std::move(by)});
+    out.clear();
+    step(heard{id, relay_request{cluster, 77}});
+  };
+  auto refusal = [&] {
+    REQUIRE(out.size() == 2);
+    auto said = std::get<answer>(std::get<say>(out.front()).what).said;
+    CHECK(std::get<drop>(out.back()).why == said);
+    return said;
+  };
+  auto ours = table.self().cluster;
+  asks(200, certified(node_of(8), role::client), ours);
+  REQUIRE(out.size() == 1);
+  auto& wanted = std::get<relay_wanted>(out.front());
+  CHECK(wanted.connection == 200);
+  CHECK(wanted.to == 77);
+  CHECK(wanted.proven->node == node_of(8));
+  CHECK(table.unfinished() == 0); // it is no link, and takes no place of one
+  CHECK_FALSE(table.next_deadline() < now + 8s);
+  auto other = ours;
+  other.bytes.front() ^= std::byte{1};
+  asks(201, certified(node_of(8), role::member), other);
+  CHECK(refusal() == verdict::foreign);
+  asks(202, {}, ours);
+  CHECK(std::ranges::none_of(
+    out, [](auto& each) { return std::holds_alternative<relay_wanted>(each); }));
+  // Not behind a greeting, which has reserved a place.
+  asks(203, certified(node_of(8), role::member), ours);
+  step(accepted{204});
+  step(connected{204, certified(node_of(7), role::member)});
+  step(heard{204, test::member(7)});
+  out.clear();
+  step(heard{204, relay_request{ours, 77}});
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<drop>(out.front()).why == verdict::bad_greeting);
+}
+
+TEST_CASE("a node without a cluster relays nothing", "[net]") {
+  auto alone = test::member(5);
+  alone.cluster = {};
+  link_table table{alone};
+  link_table::effects out;
+  time_point now{1h};
+  table.step(now, accepted{1}, out);
+  table.step(now, connected{1}, out);
+  table.step(now, heard{1, relay_request{}}, out);
+  REQUIRE(out.size() == 2);
+  CHECK(std::get<answer>(std::get<say>(out.front()).what).said == verdict::no_cluster);
+}
+
+TEST_CASE_METHOD(proving_table,
+                 "over a relay a node greets the node at the other end, and believes it alone",
+                 "[net]") {
+  step(dial{200, {}, 77});
+  step(reached{200});
+  out.clear();
+  step(connected{200, certified(node_of(8), role::member)}); // the relay
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<relay_request>(std::get<say>(out.front()).what)
+        == relay_request{table.self().cluster, 77});
+  now += 2'900ms;
+  SECTION("that refuses") {
+    out.clear();
+    step(heard{200, answer{verdict::no_relay, test::member(8)}});
+    REQUIRE(out.size() == 1);
+    CHECK(std::get<drop>(out.front()).why == verdict::no_relay);
+    return;
+  }
+  SECTION("that has no proof of what it says") {
+    out.clear();
+    step(heard{200, commit{}});
+    REQUIRE(out.size() == 1);
+    CHECK(std::get<drop>(out.front()).why == verdict::bad_greeting);
+    return;
+  }
+  out.clear();
+  step(heard{200, answer{verdict::go, test::member(9, 7, 900'000)}});
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<start_over>(out.front()).connection == 200);
+  CHECK(table.link_to(node_of(9)) == 1);
+  SECTION("which is not the relay once more") {
+    now += 2'900ms; // it has its own time
+    out.clear();
+    step(connected{200, certified(node_of(7), role::member)});
+    REQUIRE(out.size() == 1);
+    CHECK(std::get<hello>(std::get<say>(out.front()).what) == table.self());
+    out.clear();
+    step(heard{200, answer{verdict::go, test::member(8)}});
+    REQUIRE(out.size() == 1);
+    CHECK(std::get<drop>(out.front()).why == verdict::unproven);
+  }
+  SECTION("which becomes the link") {
+    out.clear();
+    step(connected{200, certified(node_of(7), role::member)});
+    step(heard{200, answer{verdict::go, test::member(7)}});
+    CHECK(std::get<hand_over>(out.back()).peer.node == node_of(7));
+    CHECK(std::get<hand_over>(out.back()).proven == certified(node_of(7), role::member));
+  }
+  SECTION("which has to prove who it is") {
+    out.clear();
+    step(connected{200});
+    REQUIRE(out.size() == 1);
+    CHECK(std::get<drop>(out.front()).why == verdict::not_secured);
+  }
+}
+
 TEST_CASE_METHOD(proving_table, "several processes of one client have a link each", "[net]") {
   auto identity = certified(node_of(8), role::client);
   auto process = [&](const std::string& basp_node) {

@@ -117,6 +117,7 @@ private:
       case verdict::greeting:
       case verdict::dialling:
       case verdict::full:
+      case verdict::no_relay:
       case verdict::unreachable:
       case verdict::closed:
       case verdict::wrong_node:
