@@ -303,7 +303,7 @@ int run_node(const common_options& common, const node_command& what, const held_
   echo = {};
   leave.end();
   say(log_level::info, me,
-      "stopping; send the signal again, later than " + to_string(end_requests::same_within)
+      "stopping; send the signal again, later than " + in_words(end_requests::same_within)
         + " after the first, to stop at once");
   if (worker && !worker->drain(*drain))
     say(log_level::warning, me,

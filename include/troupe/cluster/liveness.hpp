@@ -421,8 +421,8 @@ private:
       return; // it does not depend on this link
     if (is_loss(each)) {
       out_->push_back(warn{"link to node " + nodes_->name_of(what.node) + " lost (" + what.why
-                           + "); its work goes to others in "
-                           + troupe::to_string(options_.lost_after) + " unless it comes back"});
+                           + "); its work goes to others in " + in_words(options_.lost_after)
+                           + " unless it comes back"});
       await(what.node, each, what.boot);
     }
     tidy(what.node);

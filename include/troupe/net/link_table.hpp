@@ -76,7 +76,7 @@ public:
       } else if (auto silent = links_.find(due); silent != links_.end()) {
         auto& link = silent->second;
         shut(silent,
-             link.is_up ? "silent for " + troupe::to_string(link.silence)
+             link.is_up ? "silent for " + in_words(link.silence)
                         : std::string{"no BASP handshake in time"},
              end_cause::silent, out);
       }

@@ -309,8 +309,7 @@ struct node::inside {
       return {};
     if (why_)
       return why_;
-    auto text
-      = "node " + options_.name + " has not joined its cluster within " + troupe::to_string(wait);
+    auto text = "node " + options_.name + " has not joined its cluster within " + in_words(wait);
     if (joined_)
       return {errc::timed_out, text + ": it is still told who is there; wait longer"};
     return {errc::timed_out, text + (no_way_ ? ": " + no_way_.detail : "")
@@ -805,7 +804,7 @@ struct node::inside {
       return;
     router_->run([](router::router_state& state) { state.kill_agents(); });
     log_.warn("the node stops: " + listed(left) + " did not end within "
-              + troupe::to_string(options_.agents_end_within)
+              + in_words(options_.agents_end_within)
               + " (node_options::agents_end_within); what waited for them is dropped");
   }
 
