@@ -4,13 +4,16 @@
 #include "support/certificates.hpp"
 #include "troupe/testing/comes_true.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include <future>
 #include <memory>
 #include <string>
 
+namespace relays_test {
+
 using namespace std::literals;
 using namespace troupe;
-using test::node_number;
 using test::test_node;
 using test::throwaway_ca;
 
@@ -124,3 +127,5 @@ TEST_CASE("a relay relays for nobody whom it does not trust", "[net]") {
   CHECK_FALSE(dial_through(stray, there));
   CHECK(ann.ups() == 0);
 }
+
+} // namespace relays_test
