@@ -1,6 +1,7 @@
 #include "troupe/net/link_table.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -314,59 +315,81 @@ TEST_CASE("a node without a cluster relays nothing", "[net]") {
   CHECK(std::get<answer>(std::get<say>(out.front()).what).said == verdict::no_cluster);
 }
 
-TEST_CASE_METHOD(proving_table,
+namespace {
+
+/// That dials through node 8, which has heard so 2.9 s ago.
+struct relayed_table : proving_table {
+  relayed_table() {
+    step(dial{200, {}, 77});
+    step(reached{200});
+    out.clear();
+    step(connected{200, certified(node_of(8), role::member)});
+    REQUIRE(out.size() == 1);
+    CHECK(std::get<relay_request>(std::get<say>(out.front()).what)
+          == relay_request{table.self().cluster, 77});
+    now += 2'900ms;
+    out.clear();
+  }
+
+  /// The relay agrees, and says that it is another.
+  void begin() {
+    step(heard{200, answer{verdict::go, test::member(9, 7, 900'000)}});
+    REQUIRE(out.size() == 1);
+    CHECK(std::get<start_over>(out.front()).connection == 200);
+    CHECK(table.link_to(node_of(9)) == 1);
+    out.clear();
+  }
+
+  [[nodiscard]] verdict why_dropped() const {
+    REQUIRE(out.size() == 1);
+    REQUIRE(std::holds_alternative<drop>(out.front()));
+    return std::get<drop>(out.front()).why;
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(relayed_table, "a relay that refuses, or says what it may not, is left", "[net]") {
+  SECTION("refuses") {
+    step(heard{200, answer{verdict::no_relay, test::member(8)}});
+    CHECK(why_dropped() == verdict::no_relay);
+  }
+  SECTION("says what it may not") {
+    step(heard{200, commit{}});
+    CHECK(why_dropped() == verdict::bad_greeting);
+  }
+  SECTION("says nothing") {
+    now += 100ms;
+    table.tick(now, out);
+    CHECK(why_dropped() == verdict::timed_out);
+  }
+}
+
+TEST_CASE_METHOD(relayed_table,
                  "over a relay a node greets the node at the other end, and believes it alone",
                  "[net]") {
-  step(dial{200, {}, 77});
-  step(reached{200});
-  out.clear();
-  step(connected{200, certified(node_of(8), role::member)}); // the relay
-  REQUIRE(out.size() == 1);
-  CHECK(std::get<relay_request>(std::get<say>(out.front()).what)
-        == relay_request{table.self().cluster, 77});
-  now += 2'900ms;
-  SECTION("that refuses") {
-    out.clear();
-    step(heard{200, answer{verdict::no_relay, test::member(8)}});
-    REQUIRE(out.size() == 1);
-    CHECK(std::get<drop>(out.front()).why == verdict::no_relay);
-    return;
-  }
-  SECTION("that has no proof of what it says") {
-    out.clear();
-    step(heard{200, commit{}});
-    REQUIRE(out.size() == 1);
-    CHECK(std::get<drop>(out.front()).why == verdict::bad_greeting);
-    return;
-  }
-  out.clear();
-  step(heard{200, answer{verdict::go, test::member(9, 7, 900'000)}});
-  REQUIRE(out.size() == 1);
-  CHECK(std::get<start_over>(out.front()).connection == 200);
-  CHECK(table.link_to(node_of(9)) == 1);
-  SECTION("which is not the relay once more") {
-    now += 2'900ms; // it has its own time
-    out.clear();
-    step(connected{200, certified(node_of(7), role::member)});
-    REQUIRE(out.size() == 1);
-    CHECK(std::get<hello>(std::get<say>(out.front()).what) == table.self());
-    out.clear();
-    step(heard{200, answer{verdict::go, test::member(8)}});
-    REQUIRE(out.size() == 1);
-    CHECK(std::get<drop>(out.front()).why == verdict::unproven);
-  }
-  SECTION("which becomes the link") {
-    out.clear();
-    step(connected{200, certified(node_of(7), role::member)});
-    step(heard{200, answer{verdict::go, test::member(7)}});
-    CHECK(std::get<hand_over>(out.back()).peer.node == node_of(7));
-    CHECK(std::get<hand_over>(out.back()).proven == certified(node_of(7), role::member));
-  }
-  SECTION("which has to prove who it is") {
-    out.clear();
+  begin();
+  now += 2'900ms; // it has its own time
+  auto proves = GENERATE(true, false);
+  if (!proves) {
     step(connected{200});
-    REQUIRE(out.size() == 1);
-    CHECK(std::get<drop>(out.front()).why == verdict::not_secured);
+    CHECK(why_dropped() == verdict::not_secured);
+    return;
+  }
+  step(connected{200, certified(node_of(7), role::member)});
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<hello>(std::get<say>(out.front()).what) == table.self());
+  out.clear();
+  auto is_itself = GENERATE(true, false);
+  if (is_itself) {
+    step(heard{200, answer{verdict::go, test::member(7)}});
+    auto& made = std::get<hand_over>(out.back());
+    CHECK(made.peer.node == node_of(7));
+    CHECK(made.proven == certified(node_of(7), role::member));
+    CHECK(made.is_relayed);
+  } else {
+    step(heard{200, answer{verdict::go, test::member(8)}}); // the relay once more
+    CHECK(why_dropped() == verdict::unproven);
   }
 }
 
