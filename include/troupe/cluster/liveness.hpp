@@ -64,8 +64,7 @@ struct liveness_options {
 /// - Who begins to lead passes a verdict on each node that is there, and gives those that the
 ///   registry knows and that are not there the same time as those whose link ends; and so those
 ///   that the registry shows later as being there. Those that the members show dead are lost at
-///   once, and those that the registry shows lost already stay so without a word: the scheduler and
-///   the service of names hear of them again, as that may have been lost with the last leader.
+///   once; of those that the registry shows lost already the log has no further word.
 /// - Names are freed where nobody can come back under the id: of lost nodes without a data folder,
 ///   and of nodes that the registry has forgotten.
 /// - Claims say whether their owner has no data folder. Who leads looks through all of them again
@@ -347,23 +346,14 @@ private:
     for (auto& [node, each] : watched_)
       question(node, each, registry::record_status::active, *each.there());
     for (auto& [node, boot] : what.known)
-      if (what.lost.contains(node))
-        stays_lost(node, boot);
-      else if (auto* each = await_unlinked(node, boot); each != nullptr && is_dead(node, boot))
+      if (auto* each = await_unlinked(node, boot); each != nullptr && is_dead(node, boot))
         hasten(node, *each);
+    told_ = what.lost;
     if (options_.check_every > duration::zero())
       check();
     self_ = what.self;
     if (options_.sweep_every > duration::zero() && planted_flaw != flaw::names_not_swept)
       sweep();
-  }
-
-  void stays_lost(const std::string& node, boot_number boot) {
-    auto* each = find_or_make(node);
-    if (each == nullptr || each->there())
-      return;
-    out_->push_back(give_up{node, boot});
-    question(node, *each, registry::record_status::disconnected, boot);
   }
 
   [[nodiscard]] bool is_dead(const std::string& node, boot_number boot) const {
@@ -385,6 +375,7 @@ private:
     check_at_.reset();
     sweep_at_.reset();
     page_ = 0;
+    told_.clear();
     for (auto& [node, each] : watched_)
       each = {.linked = each.linked, .member = each.member};
     std::erase_if(watched_, [](auto& each) { return is_idle(each.second); });
@@ -402,6 +393,7 @@ private:
 
   void come(const std::string& node, watched& each, boot_number boot) {
     each.has_left = false;
+    told_.erase(node);
     if (planted_flaw != flaw::later_boot_lost || boot <= each.boot)
       forgive(node, each);
     if (decides_)
@@ -527,7 +519,8 @@ private:
   void declare_lost(const std::string& node) {
     auto& each = watched_.at(node);
     forgive(node, each);
-    out_->push_back(warn{"node " + nodes_->name_of(node) + " is lost; its tasks run elsewhere"});
+    if (!told_.contains(node))
+      out_->push_back(warn{"node " + nodes_->name_of(node) + " is lost; its tasks run elsewhere"});
     out_->push_back(give_up{node, each.boot});
     question(node, each, registry::record_status::disconnected, each.boot);
   }
@@ -657,6 +650,8 @@ private:
   const liveness_options options_;
   bool decides_ = false;
   std::map<std::string, watched> watched_;
+  /// Those whose loss the last leader has told, and that have not come back.
+  std::set<std::string> told_;
   /// The latest boots that the members show dead.
   std::map<std::string, boot_number> dead_;
   std::set<std::pair<time_point, std::string>> due_;

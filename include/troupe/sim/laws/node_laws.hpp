@@ -32,8 +32,7 @@ namespace troupe::sim {
 /// - else it is given up if it was not there for lost_after, unless it has left: because it has
 ///   stopped; because its link has ended and it is no member; because it was known to the leader at
 ///   its beginning, or shown to it later, or has a name and no data folder. It is given up then;
-/// - who begins to lead gives up at once those that the registry shows disconnected already, or the
-///   members dead;
+/// - who begins to lead gives up at once those that the members show dead;
 /// - never a later boot than the one that was there, unless the registry knows it and it is not
 ///   there for that long, either: then it is given up, too;
 /// - a node that is there is not judged to be disconnected.
@@ -54,9 +53,8 @@ public:
           auto& owner = each.value.key.owner;
           if (owner == node.id() || there(owner))
             return;
-          auto is_lost = each.liveness == registry::record_status::disconnected
-                         || is_dead(owner, each.value.boot);
-          awaited_[owner] = {is_lost ? now : now + lost_after_, each.value.boot};
+          awaited_[owner]
+            = {is_dead(owner, each.value.boot) ? now : now + lost_after_, each.value.boot};
         });
       },
       [&](const machine::follow&) {
