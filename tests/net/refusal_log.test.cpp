@@ -50,12 +50,12 @@ TEST_CASE_METHOD(refusals, "refusals of an address are told when they begin, cha
   pass(30s);
   note("192.0.2.1", verdict::bad_greeting, "it speaks HTTP");
   CHECK(take()
-        == texts{"connections from 192.0.2.1 are refused: it speaks HTTP (43 times in 30000 ms)"});
+        == texts{"connections from 192.0.2.1 are refused: it speaks HTTP (43 times in 30 s)"});
   CHECK(log.next_deadline() <= now + 1min);
   pass(59s);
   CHECK(take().empty());
   pass(1s);
-  CHECK(take() == texts{"over: connections from 192.0.2.1 are refused (43 times in 30000 ms)"});
+  CHECK(take() == texts{"over: connections from 192.0.2.1 are refused (43 times in 30 s)"});
   CHECK_FALSE(log.next_deadline()); // and it is forgotten
   note("192.0.2.1", verdict::unproven);
   CHECK(take()

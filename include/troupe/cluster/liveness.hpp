@@ -64,7 +64,8 @@ struct liveness_options {
 ///   is there in time.
 /// - Who begins to lead passes a verdict on each node that is there, and gives those that the
 ///   registry knows and that are not there the same time as those whose link ends; and so those
-///   that the registry shows later as being there.
+///   that the registry shows later as being there. Those that the members show dead are lost at
+///   once; of those that the registry shows lost already the log has no further word.
 /// - Names are freed where nobody can come back under the id: of lost nodes without a data folder,
 ///   and of nodes that the registry has forgotten.
 /// - Claims say whether their owner has no data folder. Who leads looks through all of them again
@@ -89,6 +90,8 @@ public:
   struct lead {
     std::map<std::string, boot_number> known;
     std::string self{};
+    /// Those of them that it shows as disconnected.
+    std::set<std::string> lost{};
   };
 
   /// Another node decides from here on.
@@ -286,6 +289,7 @@ public:
     expect(waited_for == due_.size(), "a node will be lost that nobody waits for");
     expect(asked == asked_.size(), "a question is open that nobody needs");
     expect(watched_.size() <= options_.max_nodes, "more nodes than allowed");
+    expect(dead_.size() <= options_.max_nodes, "more dead nodes than allowed");
     expect(ill_.size() <= options_.max_ill, "more agents than allowed");
     expect(farewells_.size() <= options_.max_farewells, "more farewells than allowed");
     for (auto& [id, key] : pings_)
@@ -346,12 +350,19 @@ private:
     for (auto& [node, each] : watched_)
       question(node, each, registry::record_status::active, *each.there());
     for (auto& [node, boot] : what.known)
-      await_unlinked(node, boot);
+      if (auto* each = await_unlinked(node, boot); each != nullptr && is_dead(node, boot))
+        hasten(node, *each);
+    told_ = what.lost;
     if (options_.check_every > duration::zero())
       check();
     self_ = what.self;
     if (options_.sweep_every > duration::zero() && planted_flaw != flaw::names_not_swept)
       sweep();
+  }
+
+  [[nodiscard]] bool is_dead(const std::string& node, boot_number boot) const {
+    auto known = dead_.find(node);
+    return known != dead_.end() && known->second >= boot;
   }
 
   void handle(request_id, const follow&) {
@@ -368,6 +379,7 @@ private:
     check_at_.reset();
     sweep_at_.reset();
     page_ = 0;
+    told_.clear();
     for (auto& [node, each] : watched_)
       each = {.linked = each.linked, .member = each.member};
     std::erase_if(watched_, [](auto& each) { return is_idle(each.second); });
@@ -385,6 +397,7 @@ private:
 
   void come(const std::string& node, watched& each, boot_number boot) {
     each.has_left = false;
+    told_.erase(node);
     if (planted_flaw != flaw::later_boot_lost || boot <= each.boot)
       forgive(node, each);
     if (decides_)
@@ -404,8 +417,8 @@ private:
       return; // it does not depend on this link
     if (is_loss(each)) {
       out_->push_back(warn{"link to node " + nodes_->name_of(what.node) + " lost (" + what.why
-                           + "); its work goes to others in "
-                           + troupe::to_string(options_.lost_after) + " unless it comes back"});
+                           + "); its work goes to others in " + in_words(options_.lost_after)
+                           + " unless it comes back"});
       await(what.node, each, what.boot);
     }
     tidy(what.node);
@@ -419,6 +432,10 @@ private:
 
   void handle(request_id, const seen& what) {
     auto is_there = what.is == member_status::alive || what.is == member_status::suspect;
+    if (what.is == member_status::dead)
+      note_dead(what);
+    else
+      dead_.erase(what.node);
     if (what.is == member_status::suspect && planted_flaw == flaw::suspect_lost)
       return see_gone({what.node, what.boot, member_status::dead});
     return is_there ? see_there(what) : see_gone(what);
@@ -432,6 +449,12 @@ private:
     each->member = std::max(each->member.value_or(0), what.boot);
     if (each->there() > before)
       come(what.node, *each, what.boot);
+  }
+
+  /// For the time when this node leads.
+  void note_dead(const seen& what) {
+    if (dead_.size() < options_.max_nodes || dead_.contains(what.node))
+      dead_.insert_or_assign(what.node, what.boot);
   }
 
   /// Who has left will end its link, or has ended it.
@@ -500,7 +523,8 @@ private:
   void declare_lost(const std::string& node) {
     auto& each = watched_.at(node);
     forgive(node, each);
-    out_->push_back(warn{"node " + nodes_->name_of(node) + " is lost; its tasks run elsewhere"});
+    if (!told_.contains(node))
+      out_->push_back(warn{"node " + nodes_->name_of(node) + " is lost; its tasks run elsewhere"});
     out_->push_back(give_up{node, each.boot});
     question(node, each, registry::record_status::disconnected, each.boot);
   }
@@ -548,6 +572,7 @@ private:
 
   /// If it was forgotten for good, its names are free.
   void handle(request_id, const forgotten& what) {
+    dead_.erase(what.node);
     if (!decides_)
       return;
     if (farewells_.size() >= options_.max_farewells)
@@ -629,6 +654,10 @@ private:
   const liveness_options options_;
   bool decides_ = false;
   std::map<std::string, watched> watched_;
+  /// Those whose loss the last leader has told, and that have not come back.
+  std::set<std::string> told_;
+  /// The latest boots that the members show dead.
+  std::map<std::string, boot_number> dead_;
   std::set<std::pair<time_point, std::string>> due_;
   std::map<request_id, std::string> asked_;
   std::map<request_id, std::string> farewells_;

@@ -17,6 +17,7 @@
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/log_effects.hpp"
+#include "troupe/cluster/member_news.hpp"
 #include "troupe/cluster/registry_copy.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
@@ -192,7 +193,8 @@ public:
       max_record_bytes_(how.copy.max_record_bytes),
       copy_(how.copy),
       claims_(how.node, how.boot, how.claims, seed),
-      liveness_(nodes_, how.liveness) {}
+      liveness_(nodes_, how.liveness),
+      news_(nodes_, how.liveness.max_nodes) {}
 
   /// @pre `now` never goes backwards.
   void step(time_point now, request_id id, event what, effects& out) {
@@ -207,13 +209,16 @@ public:
     out_ = &out;
     run(claims_, [&](auto& made) { claims_.tick(now, made); });
     run(liveness_, [&](auto& made) { liveness_.tick(now, made); });
+    tell([&](auto& lines) { news_.tick(now, lines); });
     out_ = nullptr;
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     auto next = claims_.next_deadline();
-    auto other = liveness_.next_deadline();
-    return next && other ? std::min(*next, *other) : next ? next : other;
+    for (auto& other : {liveness_.next_deadline(), news_.next_deadline()})
+      if (other)
+        next = std::min(next.value_or(*other), *other);
+    return next;
   }
 
   // -- what it knows ---------------------------------------------------------------------
@@ -295,6 +300,24 @@ private:
   requires std::constructible_from<claims::event, Event>
   void handle(request_id id, Event& what) {
     say(std::move(what), id);
+  }
+
+  void handle(request_id id, liveness::seen& what) {
+    if (what.node != id_)
+      tell([&](auto& lines) { news_.shows(now_, what.node, what.boot, what.is, lines); });
+    judge(std::move(what), id);
+  }
+
+  /// For the log: what members do.
+  template <class Job>
+  void tell(Job job) {
+    member_news::lines lines;
+    job(lines);
+    for (auto& each : lines)
+      if (each.is_bad)
+        out_->push_back(warn{std::move(each.text)});
+      else
+        out_->push_back(inform{std::move(each.text)});
   }
 
   template <class Event>
@@ -491,6 +514,7 @@ private:
         out_->push_back(inform{"node " + value.key.name + " has left"});
       judge(liveness::left{value.key.owner});
     } else if (news.kind == registry::change_kind::lost) {
+      news_.forget(value.key.owner);
       judge(liveness::forgotten{value.key.owner});
     }
   }
@@ -547,8 +571,12 @@ private:
     liveness::lead begun;
     begun.self = id_;
     copy_.for_each([&](const registry::record_view& each) {
-      if (each.value.key.owner != id_)
-        begun.known[each.value.key.owner] = each.value.boot;
+      auto& owner = each.value.key.owner;
+      if (owner == id_)
+        return;
+      begun.known[owner] = each.value.boot;
+      if (each.liveness == registry::record_status::disconnected)
+        begun.lost.insert(owner);
     });
     if (what.has_new_registry)
       tell_all();
@@ -579,7 +607,8 @@ private:
         lost[owner] = std::max(lost[owner], each.value.boot);
     });
     for (auto& [node, boot] : lost)
-      all.lost.push_back({node, boot, registry::record_status::disconnected});
+      all.lost.push_back(
+        {node, boot, registry::record_status::disconnected, copy_.lost_for(now_, node, boot)});
     out_->push_back(std::move(all));
   }
 
@@ -592,6 +621,7 @@ private:
   registry_copy copy_;
   claims claims_;
   liveness liveness_;
+  member_news news_;
   /// Of the registry, while its pages come in.
   std::optional<shown_records> snapshot_;
   std::set<std::string> namesakes_;

@@ -33,14 +33,25 @@ public:
     auto& table = coming_ ? *coming_ : shown_;
     problem found;
     registry::effects out;
-    for (auto& each : registry::to_events(news))
+    for (auto& each : registry::to_events(news)) {
+      if (auto* lost = std::get_if<registry::verdict>(&each))
+        lost->for_long = lost_for(now, lost->owner, lost->boot);
       table.step(now, 0, each, out);
+    }
     for (auto& each : out)
       if (auto* refusal = std::get_if<refused>(&each); refusal != nullptr && is_new(*refusal))
         found = !found ? refusal->why : found;
     if (coming_ && !news.rest)
       shown_ = *std::exchange(coming_, std::nullopt);
     return found;
+  }
+
+  /// For how long this node knows that boot of a node to be disconnected, whichever registry has
+  /// said so first; zero if it is not.
+  [[nodiscard]] duration lost_for(time_point now, const std::string& owner,
+                                  boot_number boot) const {
+    auto since = shown_.disconnected_since(owner, boot);
+    return since ? now - *since : duration::zero();
   }
 
   [[nodiscard]] const registry::record_table& table() const {

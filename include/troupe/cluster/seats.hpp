@@ -569,7 +569,7 @@ private:
       return;
     say_pace_at_ = now_ + change_pace::span;
     emit(inform{"the members of the group have changed " + std::to_string(change_pace::max_changes)
-                + " times within " + troupe::to_string(change_pace::span)
+                + " times within " + in_words(change_pace::span)
                 + "; the next change waits. See who comes and goes with troupe voters"});
   }
 

@@ -131,10 +131,10 @@ private:
     return is_forgotten;
   }
 
-  /// " (7 times in 1500 ms)"
+  /// " (7 times in 1.5 s)"
   static std::string extent(time_point now, const complaint& what) {
     auto text = " (" + std::to_string(what.count) + (what.count == 1 ? " time in " : " times in ")
-                + to_string(now - what.began);
+                + in_words(now - what.began);
     if (what.others > 0)
       text += ", " + std::to_string(what.others) + " of them for other reasons than those logged";
     return text + ")";

@@ -134,6 +134,7 @@ private:
       case verdict::linked:
       case verdict::greeting:
       case verdict::dialling:
+      case verdict::no_relay:
       case verdict::unreachable:
       case verdict::closed:
       case verdict::wrong_node:

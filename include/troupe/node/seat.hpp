@@ -162,7 +162,7 @@ private:
       std::unique_lock guard{mutex_};
       if (!changed_.wait_for(guard, patience, [this] { return outcome_.has_value(); }))
         return {errc::timed_out, "the disk has not taken the first entry of the log within "
-                                   + troupe::to_string(patience)
+                                   + in_words(patience)
                                    + "; see that it has space and works, then start again"};
       return *outcome_;
     }

@@ -92,6 +92,8 @@ inline void node::inside::bound(const cluster::service_binding& how) {
   clients_->bind(how.handles, how.records);
   if (!how.handles.empty())
     log_.settle(no_way);
+  if (how.is_here)
+    lead_alone();
   auto voters = how.handles.find(cluster::voters_name);
   std::lock_guard guard{mutex_};
   voters_ = voters != how.handles.end() ? voters->second : nullptr;
@@ -102,6 +104,19 @@ inline void node::inside::bound(const cluster::service_binding& how) {
   if (!joined_)
     return;
   on_member([](cluster::member_state& state) { state.bound(); });
+}
+
+inline void node::inside::lead_alone() {
+  std::unique_lock guard{mutex_};
+  auto why = std::exchange(no_way_, {});
+  guard.unlock();
+  auto is_alone = had_cluster_ && !options_.join.empty() && gate_->links() == 0;
+  if (std::exchange(has_led_, true) || !why || !is_alone)
+    return;
+  log_.warn("this node leads the cluster that its data folder is of, and has joined none: "
+            + why.detail
+            + "; if that address in node_options::join is wrong, correct it or "
+              "leave it out; to join another cluster, give an empty data folder");
 }
 
 inline void node::inside::remember(const cluster::service_binding& how) {

@@ -173,6 +173,10 @@ struct node::inside {
 
   void bound(const cluster::service_binding& how);
 
+  /// A node that was to join others, and now leads the cluster of its data folder without a link
+  /// to any, has perhaps been given a wrong address.
+  void lead_alone();
+
   /// Keeps what the next start needs, when it is new.
   void remember(const cluster::service_binding& how);
 
@@ -373,6 +377,10 @@ struct node::inside {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool joined_ = false;
+  /// Its data folder was of a cluster when it started.
+  const bool had_cluster_ = data_.self().cluster != cluster_id{};
+  /// On the access actor.
+  bool has_led_ = false;
   bool caught_up_ = false;
   bool is_host_ = false;
   caf::strong_actor_ptr voters_; // where the services are, if they are on a group

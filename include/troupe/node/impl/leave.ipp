@@ -152,7 +152,7 @@ inline void node::inside::end_all_agents(duration within) {
   if (in_time)
     return;
   router_->run([](router::router_state& state) { state.kill_agents(); });
-  log_.warn("the node stops: " + listed(left) + " did not end within " + troupe::to_string(within)
+  log_.warn("the node stops: " + listed(left) + " did not end within " + in_words(within)
             + " (node_options::agents_end_within); what waited for them is dropped");
 }
 

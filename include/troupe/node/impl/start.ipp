@@ -89,8 +89,8 @@ inline problem node::inside::set_up() {
   router_.emplace(
     *system_, id, options_.router, std::move(asks),
     router::idle_options{.idle_after = options_.links.idle_after,
-                           .link_timeout = options_.links.table.link_timeout,
-                           .keeps_all = in_memory},
+                         .link_timeout = options_.links.table.link_timeout,
+                         .keeps_all = in_memory},
     [peers = peers_](const caf::strong_actor_ptr& from) { return peers->peer_of(from); });
   system_->registry().put(answer_path::name,
                           caf::actor_cast<caf::strong_actor_ptr>(router_->handle()));
@@ -215,8 +215,7 @@ inline problem node::inside::wait_joined(duration wait, const std::stop_token& s
     return {};
   if (why_)
     return why_;
-  auto text
-    = "node " + options_.name + " has not joined its cluster within " + troupe::to_string(wait);
+  auto text = "node " + options_.name + " has not joined its cluster within " + in_words(wait);
   if (joined_)
     return {errc::timed_out, text + ": it is still told who is there; wait longer"};
   return {errc::timed_out, text + (no_way_ ? ": " + no_way_.detail : "")

@@ -32,6 +32,7 @@ namespace troupe::sim {
 /// - else it is given up if it was not there for lost_after, unless it has left: because it has
 ///   stopped; because its link has ended and it is no member; because it was known to the leader at
 ///   its beginning, or shown to it later, or has a name and no data folder. It is given up then;
+/// - who begins to lead gives up at once those that the members show dead;
 /// - never a later boot than the one that was there, unless the registry knows it and it is not
 ///   there for that long, either: then it is given up, too;
 /// - a node that is there is not judged to be disconnected.
@@ -50,8 +51,10 @@ public:
         leaving_.clear();
         node.copy().for_each([&](const registry::record_view& each) {
           auto& owner = each.value.key.owner;
-          if (owner != node.id() && !there(owner))
-            awaited_[owner] = {now + lost_after_, each.value.boot};
+          if (owner == node.id() || there(owner))
+            return;
+          awaited_[owner]
+            = {is_dead(owner, each.value.boot) ? now : now + lost_after_, each.value.boot};
         });
       },
       [&](const machine::follow&) {
@@ -73,6 +76,10 @@ public:
           go(now, each.node, each.boot);
       },
       [&](const cluster::liveness::seen& each) {
+        if (each.is == cluster::member_status::dead)
+          dead_[each.node] = each.boot;
+        else
+          dead_.erase(each.node);
         if (each.is == cluster::member_status::alive || each.is == cluster::member_status::suspect)
           see_there(each);
         else
@@ -150,6 +157,11 @@ private:
                                    : "which was not away for lost_after";
   }
 
+  [[nodiscard]] bool is_dead(const std::string& node, boot_number boot) const {
+    auto known = dead_.find(node);
+    return known != dead_.end() && known->second >= boot;
+  }
+
   void come(const std::string& node) {
     awaited_.erase(node);
     leaving_.erase(node);
@@ -195,6 +207,9 @@ private:
     if (news.kind == registry::change_kind::removed) {
       if (news.what.value.key.kind == registry::record_kind::node)
         left(node);
+    } else if (news.kind == registry::change_kind::lost
+               && news.what.value.key.kind == registry::record_kind::node) {
+      dead_.erase(node);
     } else if (registry::is_shown(news.kind) && leads_
                && news.what.liveness != registry::record_status::disconnected) {
       await(now, node, news.what.value.boot);
@@ -223,6 +238,7 @@ private:
   std::map<std::string, boot_number> links_;
   /// As the members show them.
   std::map<std::string, boot_number> members_;
+  std::map<std::string, boot_number> dead_;
   std::map<std::string, std::pair<time_point, boot_number>> awaited_;
   std::set<std::string> leaving_;
   std::map<std::string, boot_number> given_up_;
