@@ -176,13 +176,7 @@ inline double seconds(troupe::duration span) {
   return std::chrono::duration<double>(span).count();
 }
 
-/// A duration for people: "1.7 ms", "12.0 s".
-inline std::string in_words(troupe::duration span) {
-  auto is_short = span < std::chrono::seconds{1};
-  auto tenths = std::llround(seconds(span) * (is_short ? 1e4 : 10));
-  return std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10)
-         + (is_short ? " ms" : " s");
-}
+using troupe::in_words;
 
 /// "1 task", "2 tasks"
 inline std::string counted(std::uint64_t count, const std::string& what) {

@@ -142,7 +142,41 @@ std::string seen_as(const cluster_report& found, const std::string& node) {
   return seen != members.end() ? seen->status : std::string{};
 }
 
+std::size_t count_seen(const cluster_report& found, cluster::member_status how) {
+  auto& members = found.seen.members;
+  return static_cast<std::size_t>(
+    std::ranges::count(members, name_of(how), &cluster::member_view::status));
+}
+
+std::vector<cluster::seat_view> seats_unheard_of(const cluster_report& found) {
+  std::vector<cluster::seat_view> unheard;
+  auto is_known = [&](const cluster::seat_view& seat) {
+    return seat.is_reached || seat.node == found.seen.node
+           || std::ranges::any_of(found.nodes,
+                                  [&](auto& each) { return each.value.key.owner == seat.node; });
+  };
+  for (auto& seat : found.seen.group.seats)
+    if (!is_known(seat))
+      unheard.push_back(seat);
+  return unheard;
+}
+
 namespace {
+
+json unheard_of(const cluster_report& found) {
+  auto all = json::array();
+  for (auto& each : seats_unheard_of(found))
+    all.push_back({{"id", each.node}, {"address", each.address}, {"votes", each.votes}});
+  return all;
+}
+
+json sights_of(const cluster_report& found) {
+  json all;
+  using enum cluster::member_status;
+  for (auto how : {alive, suspect, dead, left})
+    all[std::string{name_of(how)}] = count_seen(found, how);
+  return all;
+}
 
 json links_of(const cluster_report& found) {
   auto all = json::array();
@@ -182,6 +216,8 @@ json to_json(const cluster_report& found) {
   auto has_group = !found.seen.group.seats.empty();
   json line{{"members", members},
             {"group", has_group ? to_json(found.seen.group, called) : json{}}};
+  line["unheard"] = unheard_of(found);
+  line["seen"] = sights_of(found);
   add_standing(line, found.seen, leader);
   line["asked"] = found.seen.name;
   line["links"] = links_of(found);

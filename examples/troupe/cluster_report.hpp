@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "connect.hpp"
+#include "troupe/cluster/swim_types.hpp"
 
 /// The data of a cluster that `troupe status` and `troupe top` show.
 namespace cli {
@@ -44,6 +45,14 @@ bool leads(const troupe::registry::record& node, const cluster_report& found);
 /// How the node that was asked sees the one with that id: "alive", "suspect", "dead" or "left";
 /// empty if it is that node itself, or does not know it.
 std::string seen_as(const cluster_report& found, const std::string& node);
+
+/// How many members the node that was asked sees so, of those that it has named.
+std::size_t count_seen(const cluster_report& found, troupe::cluster::member_status how);
+
+/// The members of the group that are not reached, and of whose nodes the registry has heard nothing
+/// since it began: they are not back since all nodes were away. Of nodes without a seat nobody
+/// knows then.
+std::vector<troupe::cluster::seat_view> seats_unheard_of(const cluster_report& found);
 
 struct slot_count {
   std::uint64_t all = 0;

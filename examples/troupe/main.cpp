@@ -302,10 +302,13 @@ private:
   }
 
   void add_node() {
-    auto* command = add("node", "Runs a node until SIGTERM", [this] {
-      cli::held_signals signals; // before any thread that would get them
-      return cli::run_node(common_, node_, signals);
-    });
+    auto* command = add("node",
+                        "Runs a node until SIGTERM or SIGINT, and at once with a later "
+                        "second or a third",
+                        [this] {
+                          cli::held_signals signals; // before any thread that would get them
+                          return cli::run_node(common_, node_, signals);
+                        });
     add_node_options(command);
     add_file(command);
     // Not among add_node_options(), as `config` has these two with the options of commands.

@@ -16,6 +16,7 @@
 
 #include "chaos/numbers.hpp"
 #include "commands.hpp"
+#include "end_requests.hpp"
 #include "token_words.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/names.hpp"
@@ -153,16 +154,24 @@ result<scheduler::worker_options> to_worker(const node_command& what) {
   return result;
 }
 
-/// The first signal, for whoever waits: also for node::start(), which may take its time.
+/// The first signal, for whoever waits: also for node::start(), which may take its time. Ends the
+/// process at a later one, see end_requests, even while it still handles the first.
 class first_signal {
 public:
-  /// @pre `signals` outlives the process's other threads.
   static std::shared_ptr<first_signal> of(const held_signals& signals) {
     auto made = std::make_shared<first_signal>();
-    std::thread{[made, &signals] {
-      signals.wait();
-      made->stop_.request_stop();
-      made->came_.set_value();
+    std::thread{[made, signals] {
+      for (end_requests requests;;) {
+        signals.wait();
+        auto now = std::chrono::steady_clock::now().time_since_epoch();
+        auto what = requests.heard(time_point{now});
+        if (what == end_requests::meaning::end_at_once)
+          std::_Exit(failed);
+        if (what == end_requests::meaning::stop) {
+          made->stop_.request_stop();
+          made->came_.set_value();
+        }
+      }
     }}.detach();
     return made;
   }
@@ -180,18 +189,10 @@ private:
   std::promise<void> came_;
 };
 
-/// Ends the process at the second signal, even while it still handles the first one.
-void stop_at_the_next(const held_signals& signals) {
-  std::thread{[&signals] {
-    signals.wait();
-    std::_Exit(failed);
-  }}.detach();
-}
-
 /// Whether this process has to leave its cluster, and how.
 class leaving {
 public:
-  /// Sends SIGTERM to this process, unless it is ending already: a second one would end it before
+  /// Sends SIGTERM to this process, unless it is ending already: a later one would end it before
   /// its tasks are finished.
   void ask(const leave_options& how) {
     std::lock_guard guard{mutex_};
@@ -301,8 +302,9 @@ int run_node(const common_options& common, const node_command& what, const held_
   signal->wait();
   echo = {};
   leave.end();
-  say(log_level::info, me, "stopping; send the signal again to stop at once");
-  stop_at_the_next(signals);
+  say(log_level::info, me,
+      "stopping; send the signal again, later than " + in_words(end_requests::same_within)
+        + " after the first, to stop at once");
   if (worker && !worker->drain(*drain))
     say(log_level::warning, me,
         "gives up tasks that took longer than --drain " + what.drain + "; other nodes run them");

@@ -1,12 +1,15 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <iostream>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -208,6 +211,27 @@ std::string replay_of(const sim_command& what, std::uint64_t seed) {
   return words + " --seed " + std::to_string(seed);
 }
 
+/// What only that scenario counts, for people: "deaths 3, false suspicions 0".
+std::string figures_in_words(const json& figures) {
+  static const std::set<std::string, std::less<>> of_all{"scenario", "nodes", "seed",  "virtual_s",
+                                                         "replay",   "trace", "events"};
+  std::string text;
+  for (auto& [name, value] : figures.items()) {
+    if (of_all.contains(name) || value.is_null())
+      continue;
+    text += (text.empty() ? "" : ", ") + name + ' ';
+    if (value.is_number_float()) {
+      std::array<char, 32> digits{};
+      std::snprintf(digits.data(), digits.size(), "%.4g", value.get<double>());
+      text += digits.data();
+    } else {
+      text += value.dump();
+    }
+  }
+  std::ranges::replace(text, '_', ' ');
+  return text;
+}
+
 std::uint64_t peak_rss() {
   rusage used{};
   getrusage(RUSAGE_SELF, &used);
@@ -258,6 +282,7 @@ int run_sim(const common_options& common, const sim_command& what) {
                  {"replay", replay_of(what, seed)}};
     auto begin = std::chrono::steady_clock::now();
     auto violations = chosen->run(how, figures);
+    auto own = figures_in_words(figures);
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     figures["real_s"] = took.count();
     figures["peak_rss_bytes"] = peak_rss();
@@ -270,7 +295,8 @@ int run_sim(const common_options& common, const sim_command& what) {
       std::cout << what.scenario << " seed " << seed << ": "
                 << (violations.empty() ? "all laws hold" : "BROKEN") << ", "
                 << figures["events"].get<std::uint64_t>() << " events in "
-                << in_words(std::chrono::duration_cast<troupe::duration>(took)) << '\n';
+                << in_words(std::chrono::duration_cast<troupe::duration>(took))
+                << (own.empty() ? "" : "; ") << own << '\n';
     }
     for (auto& each : violations)
       std::cerr << "  " << each << '\n';

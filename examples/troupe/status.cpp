@@ -35,6 +35,9 @@ void print_text(const cluster_report& found) {
               << (leads(each.value, found) ? "  leader" : "")
               << (seen.empty() || seen == "alive" ? "" : "  seen as " + seen) << '\n';
   }
+  for (auto& each : seats_unheard_of(found))
+    std::cout << each.node.substr(0, 8) << "  away  " << each.address << "  "
+              << (each.votes ? "voter" : "learner") << ", and nothing has been heard of it yet\n";
   auto& agents = found.agents;
   std::cout << counted(found.nodes.size(), "member") << ", " << counted(agents.active, "agent")
             << " active and " << agents.maintenance + agents.inactive + agents.disconnected

@@ -117,6 +117,16 @@ std::string standing_of(const cluster_report& found) {
                                         : leader + ", " + describe(found.seen.group);
 }
 
+/// How the node that was asked sees the others: "members 3 alive, 1 suspect, 0 dead, 0 left".
+std::string members_of(const cluster_report& found) {
+  std::string text = "members";
+  using enum cluster::member_status;
+  for (auto how : {alive, suspect, dead, left})
+    text += (how == alive ? " " : ", ") + std::to_string(count_seen(found, how)) + ' '
+            + std::string{name_of(how)};
+  return text;
+}
+
 screen_content content_of(const cluster_moment& now, const std::string& remark) {
   constexpr std::size_t width = 16;
   auto& found = now.report;
@@ -142,8 +152,10 @@ screen_content content_of(const cluster_moment& now, const std::string& remark) 
                             + std::to_string(runs.failed) + " failed, "
                             + std::to_string(runs.timed_out) + " timed out, "
                             + std::to_string(runs.lost) + " lost   " + leaders);
+    shown.heading.push_back(members_of(found));
   } else {
     shown.heading.push_back(agents + "   " + leaders);
+    shown.heading.push_back(members_of(found));
     shown.warning = "no leader: what node " + found.seen.name + " heard last";
   }
   shown.panes = {pane_of_nodes(found), pane_of_workers(found), pane_of_runs(now.runs)};

@@ -73,7 +73,10 @@ inline CLI::Validator span_in(std::chrono::milliseconds low, std::chrono::millis
     auto span = to_duration(text, {});
     if (!span || *span < low || *span > high)
       return "'" + text + "' is not a span from " + shortest_span(low) + " to "
-             + shortest_span(high) + reason + "; write it as 500ms, 10s, 2m, 1h or plain seconds";
+             + shortest_span(high) + reason
+             + (!span         ? "; write it as 500ms, 10s, 2m, 1h or plain seconds"
+                : *span < low ? "; it is too short"
+                              : "; it is too long");
     auto whole = std::chrono::floor<std::chrono::seconds>(*span);
     text = whole == *span ? std::to_string(whole.count()) : json(seconds(*span)).dump();
     return std::string{};

@@ -1,5 +1,6 @@
 // Nodes as processes: how they meet, what they are asked, what their end does to others.
 
+#include "../../examples/troupe/end_requests.hpp"
 #include "troupe_command.hpp"
 
 #include <catch2/generators/catch_generators.hpp>
@@ -445,6 +446,31 @@ TEST_CASE("a node that is told to leave is gone for good, and its tasks run else
   CHECK(comes_true([&] {
     return run({"request", "echo-n2", "hello", "--at", host.address()}).output == "hello\n";
   }));
+}
+
+TEST_CASE("a second signal within a second asks for the same, a later one and a third end the node",
+          "[cluster][cli]") {
+  using meaning = cli::end_requests::meaning;
+  constexpr troupe::time_point start{1h};
+  cli::end_requests soon;
+  CHECK(soon.heard(start) == meaning::stop);
+  CHECK(soon.heard(start + 1s) == meaning::same);
+  CHECK(soon.heard(start + 1s) == meaning::end_at_once);
+  cli::end_requests late;
+  CHECK(late.heard(start) == meaning::stop);
+  CHECK(late.heard(start + 1s + 1ns) == meaning::end_at_once);
+}
+
+TEST_CASE("a node that is signalled twice at once, as by timeout, says that it leaves",
+          "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  running_node member{{"--name", "n2", "--slots", "0", "--join", host.address()}};
+  REQUIRE(comes_true([&] { return members_with("active", host.address()).size() == 2; }));
+  member.process().send_signal(SIGTERM);
+  member.process().send_signal(SIGINT); // two that are not one while they wait
+  CHECK(member.process().wait_for_end() == 0);
+  CHECK(comes_true([&] { return status_at(host.address())["seen"]["left"] == 1; }));
 }
 
 TEST_CASE("a node leaves at SIGTERM where it was told to", "[cluster][cli]") {

@@ -75,6 +75,8 @@ SCENARIO("who is revoked loses its links within 5 s, and gets no other", "[clust
           check_line(nodes[index].process(), {"ended a link", "'n2'", "was revoked"}, 5s);
         CHECK(clock::now() - began < 5s);
         CHECK(finish(holder).status == 1);
+        must({"lock", "work", "--wait", "20s", "--at", others, "--identity", who.folder("c1"), "--",
+              "true"}); // it is free after the time of its lease
         must({"put", "colour", "blue", "--at", others, "--identity", who.folder("c1")});
         auto watched = finish(watcher);
         INFO(watched);
@@ -101,6 +103,43 @@ SCENARIO("who is revoked loses its links within 5 s, and gets no other", "[clust
         check_line(back, {"has been revoked"});
       }
     }
+  }
+}
+
+TEST_CASE("a client that is revoked at one of three members loses its links to all within 5 s",
+          "[cluster]") {
+  need_command();
+  identities who;
+  variable home{"TROUPE_HOME", who.folder("c1")};
+  three_voters nodes{{}, [&](int index) { return who.folder(three_voters::name(index)); }};
+  must({"ca", "issue", "--data", who.folder("n0"), "--name", "c2", "--role", "client", "--rights",
+        "use", "--out", who.folder("c2")});
+  must({"put", "colour", "red", "--at", nodes.addresses()});
+  std::vector<testing::child_process> watchers; // each linked to another member
+  for (auto index : {0, 1, 2})
+    watchers.push_back(
+      start({"watch", "colour", "--at", nodes[index].address(), "--identity", who.folder("c2")}));
+  for (auto& each : watchers)
+    REQUIRE(await_line(each, {"red"}));
+  auto links_of_client = [&](int index) {
+    auto seen = run({"status", "--json", "--at", nodes[index].address()}).line();
+    REQUIRE(seen["links"].is_array());
+    return std::ranges::count_if(seen["links"], [](auto& each) { return each["peer"] == "c2"; });
+  };
+  for (auto index : {0, 1, 2})
+    CHECK(links_of_client(index) >= 1);
+  revoke(who, "c2");
+  auto began = clock::now();
+  for (auto index : {0, 1, 2})
+    check_line(nodes[index].process(), {"ended a link", "'c2'", "was revoked"}, 5s);
+  CHECK(clock::now() - began < 5s);
+  for (auto index : {0, 1, 2})
+    CHECK(comes_true([&] { return links_of_client(index) == 0; }));
+  for (auto& each : watchers) {
+    auto done = finish(each);
+    INFO(done);
+    CHECK(done.status == 1);
+    CHECK(done.says("has been revoked"));
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <regex>
 #include <sstream>
 #include <string>
 
@@ -42,14 +43,18 @@ TEST_CASE("the command that troupe sim prints for a run replays it", "[cluster][
   CHECK(first.line().at("trace") == second.line().at("trace"));
 }
 
-TEST_CASE("troupe sim says with one decimal how long a run took", "[cluster][cli]") {
+TEST_CASE("troupe sim says how long a run took, and its figures", "[cluster][cli]") {
   need_command();
   auto shown = run({"sim", "lock", "--seconds", "1"}).output;
   INFO(shown);
-  auto point = shown.rfind('.');
-  REQUIRE(point != std::string::npos);
-  auto unit = shown.substr(std::min(point + 2, shown.size()));
-  CHECK((unit == " s\n" || unit == " ms\n"));
+  auto form
+    = std::regex{R"(lock seed 0: all laws hold, \d+ events in \d+(\.\d)? m?s; answers \d+\n)"};
+  CHECK(std::regex_match(shown, form));
+  auto swim = run({"sim", "swim", "--seconds", "1"});
+  INFO(swim);
+  for (auto* figure : {"; deaths ", ", killed 1", ", known after p50 s ", ", false suspicions "})
+    CHECK(swim.says(figure));
+  CHECK_FALSE(swim.says("trace"));
 }
 
 TEST_CASE("troupe sim says what it does not know", "[cluster][cli]") {

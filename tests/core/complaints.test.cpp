@@ -22,8 +22,8 @@ TEST_CASE("a complaint is said when it begins, when it changes and when it ends"
   complaints all;
   CHECK(all.raise(start, "no way", "a is dead") == "no way: a is dead");
   CHECK_FALSE(all.raise(start + 1s, "no way", "a is dead"));
-  CHECK(all.raise(start + 2s, "no way", "b hangs") == "no way: b hangs (3 times in 2000 ms)");
-  CHECK(all.settle(start + 5s, "no way") == "over: no way (3 times in 5000 ms)");
+  CHECK(all.raise(start + 2s, "no way", "b hangs") == "no way: b hangs (3 times in 2 s)");
+  CHECK(all.settle(start + 5s, "no way") == "over: no way (3 times in 5 s)");
   CHECK_FALSE(all.settle(start + 6s, "no way"));
   CHECK(all.raise(start + 7s, "no way", "a is dead") == "no way: a is dead");
 }
@@ -35,7 +35,7 @@ TEST_CASE("reasons that take turns are said once each, however long that goes on
     lines
       += all.raise(start + each * 1s, "no way", each % 2 == 0 ? "a is dead" : "b is dead") ? 1 : 0;
   CHECK(lines == 2);
-  CHECK(all.settle(start + 10'000s, "no way") == "over: no way (10000 times in 10000000 ms)");
+  CHECK(all.settle(start + 10'000s, "no way") == "over: no way (10000 times in 2 h 47 min)");
 }
 
 TEST_CASE("a reason that was away for ten minutes is said again") {
@@ -45,7 +45,7 @@ TEST_CASE("a reason that was away for ten minutes is said again") {
   for (auto each = 2; each <= 600; ++each)
     CHECK_FALSE(all.raise(start + each * 1s, "no way", "b is dead"));
   CHECK(all.raise(start + 601s, "no way", "a is dead")
-        == "no way: a is dead (602 times in 601000 ms)");
+        == "no way: a is dead (602 times in 10 min 1 s)");
 }
 
 TEST_CASE(
@@ -70,12 +70,21 @@ TEST_CASE("reasons beyond the eighth are counted together, as others") {
       if (auto line = all.raise(moment, "no way", "reason " + std::to_string(each)))
         lines.push_back(*line);
   REQUIRE(lines.size() == complaints::max_details);
-  CHECK(lines.back() == "no way: reason 8 (8 times in 7000 ms)");
+  CHECK(lines.back() == "no way: reason 8 (8 times in 7 s)");
   CHECK(all.settle(start + 30s, "no way")
-        == "over: no way (30 times in 30000 ms, 6 of them for other reasons than those logged)");
+        == "over: no way (30 times in 30 s, 6 of them for other reasons than those logged)");
   // A complaint of its own begins anew.
   CHECK(all.raise(start + 31s, "no way", "reason 9") == "no way: reason 9");
-  CHECK(all.settle(start + 32s, "no way") == "over: no way (1 time in 1000 ms)");
+  CHECK(all.settle(start + 32s, "no way") == "over: no way (1 time in 1 s)");
+}
+
+TEST_CASE("a detail may say more than what tells it from others") {
+  complaints all;
+  CHECK(all.raise(start, "no way", "it is late: 10 o'clock", "late")
+        == "no way: it is late: 10 o'clock");
+  CHECK_FALSE(all.raise(start + 1s, "no way", "it is late: 11 o'clock", "late"));
+  CHECK(all.raise(start + 2s, "no way", "it is dark: 12 o'clock", "dark")
+        == "no way: it is dark: 12 o'clock (3 times in 2000 ms)");
 }
 
 TEST_CASE("complaints on different topics do not mix, and of too many the quietest is dropped") {
@@ -100,7 +109,7 @@ TEST_CASE("what is quiet for long enough is over, with the time of its last occu
   CHECK(all.settle_quiet(start + 1s) == std::vector<std::string>{"over: b (1 time in 0 ms)"});
   CHECK(all.is_open("a"));
   CHECK_FALSE(all.is_open("b"));
-  CHECK(all.settle_quiet(start + 9s) == std::vector<std::string>{"over: a (2 times in 5000 ms)"});
+  CHECK(all.settle_quiet(start + 9s) == std::vector<std::string>{"over: a (2 times in 5 s)"});
   CHECK(all.size() == 0);
 }
 

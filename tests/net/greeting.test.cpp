@@ -36,7 +36,8 @@ std::optional<greeting> read(std::string_view bytes) {
 } // namespace
 
 TEST_CASE("a greeting arrives as it was said", "[net][wire]") {
-  for (auto& said : std::vector<greeting>{sample(), answer{verdict::linked, sample()}, commit{}}) {
+  for (auto& said : std::vector<greeting>{sample(), answer{verdict::linked, sample()}, commit{},
+                                          relay_request{sample().cluster, mark_of("h:1")}}) {
     auto bytes = to_wire(said);
     CHECK(bytes.size() <= max_greeting_bytes);
     CHECK(read(bytes) == said);

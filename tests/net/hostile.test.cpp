@@ -4,17 +4,21 @@
 #include "net/node_fixture.hpp"
 #include "net/raw_peer.hpp"
 #include "support/seeds.hpp"
+#include "troupe/net/byte_budget.hpp"
 
 #include "caf/telemetry/counter.hpp"
 #include "caf/telemetry/label_view.hpp"
 #include "caf/telemetry/metric_family_impl.hpp"
 #include "caf/telemetry/metric_registry.hpp"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 using namespace std::literals;
@@ -57,6 +61,29 @@ bool eventually(Condition condition, std::chrono::milliseconds limit = 20s) {
   }
   return true;
 }
+
+/// For its life this process may have so many open files.
+class descriptor_limit {
+public:
+  explicit descriptor_limit(rlim_t least) {
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &original_) == 0);
+    if (original_.rlim_max < least)
+      SKIP("this user may not have " << least << " open files");
+    auto raised = original_;
+    raised.rlim_cur = std::max(raised.rlim_cur, least);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &raised) == 0);
+  }
+
+  ~descriptor_limit() {
+    ::setrlimit(RLIMIT_NOFILE, &original_);
+  }
+
+  descriptor_limit(const descriptor_limit&) = delete;
+  descriptor_limit& operator=(const descriptor_limit&) = delete;
+
+private:
+  rlimit original_{};
+};
 
 /// A node that is attacked.
 struct target {
@@ -183,6 +210,34 @@ TEST_CASE("a peer that sends its heartbeats is kept", "[net][hostile]") {
     CHECK_FALSE(peer.closes_within(50ms)); // as long as an honest one waits
   }
   CHECK(here.node.downs() == 0);
+}
+
+TEST_CASE("1,024 clients that say nothing take all places of clients, and keep no member out",
+          "[net][hostile]") {
+  constexpr auto most = net::table_options{}.max_clients;
+  const descriptor_limit raised{2 * most + 500};
+  target here;
+  auto client = [&](duration heartbeat) {
+    auto self = here.stranger();
+    self.as = net::role::client;
+    self.heartbeat = heartbeat;
+    return self;
+  };
+  for (auto count = 0; count < 20; ++count)
+    CHECK(raw_peer::connect(here.where).greet(client(60s)) == net::verdict::closed);
+  CHECK(here.node.gate().refused().at(net::verdict::bad_greeting) == 20);
+  std::vector<raw_peer> silent;
+  for (std::uint32_t count = 0; count < most; ++count)
+    silent.push_back(raw_peer::linked(here.where, client(net::max_heartbeat)));
+  REQUIRE(here.node.wait_for_links(most));
+  CHECK(raw_peer::connect(here.where).greet(client(500ms)) == net::verdict::full);
+  CHECK(eventually([&] { // both are told
+    auto lines = here.node.refusals();
+    return std::ranges::any_of(
+      lines, [](auto& each) { return each.find("all places for links of its kind") != each.npos; });
+  }));
+  here.check_good_peer();
+  CHECK(here.node.downs() <= 1); // that one
 }
 
 TEST_CASE("a link can have a time-out of its own", "[net][hostile]") {
@@ -815,6 +870,94 @@ SCENARIO("peers that do not read are bounded all together", "[net][hostile]") {
         CHECK(eventually([&] { return here.node.downs() >= 6; }));
         CHECK(here.node.last_reason().find("what has arrived of long messages")
               != std::string::npos);
+        here.check_good_peer();
+      }
+    }
+  }
+}
+
+SCENARIO("30 peers that do not read take a bounded part of the memory of a node",
+         "[net][hostile]") {
+  GIVEN("a node with the usual bounds, 30 such peers, and one that reads") {
+    net::link_options usual;
+    usual.table.link_timeout = 5min; // a slow machine does not get all of it done in 8 s
+    constexpr std::size_t piece = 64U << 10U;
+    constexpr std::size_t told_late = 30 * net::budget_share::step;
+    // Buffers grow by doubling; what waits in the queue of BASP is not counted.
+    constexpr std::size_t bounded_slack = 128U << 20U;
+    target here{usual};
+    std::vector<raw_peer> peers;
+    for (auto count = 0; count < 30; ++count) {
+      auto self = here.stranger();
+      self.entry_point = 1'000;
+      peers.push_back(raw_peer::linked(here.where, self));
+      // One that is closed while it sends may wait for a minute until the system says so.
+      const timeval patience{0, 300'000};
+      ::setsockopt(peers.back().descriptor(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+      int little = 64 << 10;
+      ::setsockopt(peers.back().descriptor(), SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+    }
+    REQUIRE(here.node.wait_for_links(30));
+    auto links = here.node.links(); // in their order
+    test_node good{{.node = 251}};
+    auto reads = good.dial(here.where);
+    REQUIRE(reads);
+    auto before = resident_bytes();
+    auto closed = [&] {
+      return std::ranges::count_if(links, [](auto& each) { return !each->reason().empty(); });
+    };
+    WHEN("each is sent a MiB at a time, and one of them two") {
+      auto send_all = [&] {
+        for (auto& each : links)
+          for (auto left = (each == links.front() ? 2U << 20U : 1U << 20U) / piece; left > 0;
+               --left)
+            if (auto there = each->entry_point())
+              caf::anon_send(caf::actor_cast<caf::actor>(there),
+                             test::greet_request{std::string(piece, 'x')});
+        CHECK(good.greet(*reads) == "hello, says 1"); // behind all that in the queue of BASP
+      };
+      auto queued = [&] {
+        return std::accumulate(links.begin(), links.end(), std::size_t{0},
+                               [](auto sum, auto& each) {
+                                 return sum + (each->reason().empty() ? each->queued_bytes() : 0);
+                               });
+      };
+      for (auto rounds = 0; rounds < 16 && closed() == 0; ++rounds)
+        send_all();
+      THEN("that one is among those that are closed, and all others hold no more than they may") {
+        CHECK(eventually([&] { return !links.front()->reason().empty(); }));
+        CHECK(closed() <= 15); // what is under way counts, too
+        CHECK(links.front()->reason().find("together they hold too much") != std::string::npos);
+        for (auto rounds = 0; rounds < 3; ++rounds) {
+          send_all();
+          CHECK(eventually([&] { return queued() <= usual.max_all_queued_bytes + told_late; }));
+          CHECK(queued() > usual.max_all_queued_bytes / 2);
+        }
+        CHECK(resident_bytes()
+              < before + memory_factor * 2 * usual.max_all_queued_bytes + bounded_slack);
+        CHECK(good.greet(*reads) == "hello, says 1");
+        here.check_good_peer();
+      }
+    }
+    WHEN("each sends a part of a long message, and one of them more of it") {
+      std::string bytes(1U << 20U, '\0');
+      for (auto& each : peers)
+        REQUIRE(each.send(basp_bytes({direct_message, 0, usual.filter.max_payload_bytes, 7,
+                                      here.node.gate().self().entry_point})));
+      for (auto rounds = 0; rounds < 12 && closed() == 0; ++rounds)
+        for (auto& each : peers) {
+          each.send(bytes);
+          if (&each == &peers.front())
+            each.send(bytes);
+        }
+      THEN("that one is among those that are closed") {
+        CHECK(eventually([&] { return !links.front()->reason().empty(); }));
+        CHECK(closed() <= 15); // what is under way counts, too
+        CHECK(links.front()->reason().find("what has arrived of long messages")
+              != std::string::npos);
+        CHECK(resident_bytes()
+              < before + memory_factor * 2 * usual.max_all_collected_bytes + bounded_slack);
+        CHECK(good.greet(*reads) == "hello, says 1");
         here.check_good_peer();
       }
     }

@@ -1,6 +1,7 @@
 #include "troupe/net/link_table.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -110,6 +111,43 @@ TEST_CASE("members and clients have a bound each", "[net]") {
   CHECK(verdict_on(8, role::client) == verdict::full);
   CHECK(verdict_on(9, role::member) == verdict::go);
   CHECK(verdict_on(10, role::member) == verdict::full);
+}
+
+TEST_CASE("clients that say nothing keep others out for 30 s at most, and members never", "[net]") {
+  constexpr auto most = table_options{}.max_clients;
+  link_table table{test::member(5)};
+  link_table::effects out;
+  time_point now{1h};
+  connection_id last = 0;
+  auto verdict_on = [&](role as) {
+    auto who = test::member(6);
+    who.as = as;
+    who.heartbeat = max_heartbeat;
+    ++last;
+    who.node.bytes[0] = static_cast<std::byte>(1 + last % 255);
+    who.node.bytes[1] = static_cast<std::byte>(last / 255);
+    who.basp_node += std::to_string(last);
+    out.clear();
+    table.step(now, accepted{last}, out);
+    table.step(now, heard{last, who}, out);
+    auto said = std::get<answer>(std::get<say>(out.at(0)).what).said;
+    table.step(now, heard{last, commit{}}, out);
+    table.step(now, up{last}, out);
+    out.clear();
+    return said;
+  };
+  for (std::uint32_t count = 0; count < most; ++count)
+    REQUIRE(verdict_on(role::client) == verdict::go);
+  CHECK(verdict_on(role::client) == verdict::full);
+  CHECK(verdict_on(role::member) == verdict::go);
+  now += 30s - 1ms;
+  table.tick(now, out);
+  CHECK(out.empty());
+  CHECK(verdict_on(role::client) == verdict::full);
+  now += 1ms;
+  table.tick(now, out);
+  CHECK(out.size() == most + 1); // with the member, which is silent as well
+  CHECK(verdict_on(role::client) == verdict::go);
 }
 
 namespace {
@@ -257,6 +295,139 @@ TEST_CASE_METHOD(proving_table, "a dial without proof ends before anything is sa
   step(connected{200});
   REQUIRE(out.size() == 1);
   CHECK(std::get<drop>(out.front()).why == verdict::not_secured);
+}
+
+TEST_CASE_METHOD(proving_table, "a connection is relayed for those who prove to be of this cluster",
+                 "[net]") {
+  auto asks = [&](connection_id id, std::optional<security::facts> by, cluster_id cluster) {
+    out.clear();
+    step(accepted{id});
+    step(connected{id, std::move(by)});
+    out.clear();
+    step(heard{id, relay_request{cluster, 77}});
+  };
+  auto refusal = [&] {
+    REQUIRE(out.size() == 2);
+    auto said = std::get<answer>(std::get<say>(out.front()).what).said;
+    CHECK(std::get<drop>(out.back()).why == said);
+    return said;
+  };
+  auto ours = table.self().cluster;
+  asks(200, certified(node_of(8), role::client), ours);
+  REQUIRE(out.size() == 1);
+  auto& wanted = std::get<relay_wanted>(out.front());
+  CHECK(wanted.connection == 200);
+  CHECK(wanted.to == 77);
+  CHECK(wanted.proven->node == node_of(8));
+  CHECK(table.unfinished() == 0); // it is no link, and takes no place of one
+  CHECK_FALSE(table.next_deadline() < now + 8s);
+  auto other = ours;
+  other.bytes.front() ^= std::byte{1};
+  asks(201, certified(node_of(8), role::member), other);
+  CHECK(refusal() == verdict::foreign);
+  asks(202, {}, ours);
+  CHECK(std::ranges::none_of(
+    out, [](auto& each) { return std::holds_alternative<relay_wanted>(each); }));
+  // Not behind a greeting, which has reserved a place.
+  asks(203, certified(node_of(8), role::member), ours);
+  step(accepted{204});
+  step(connected{204, certified(node_of(7), role::member)});
+  step(heard{204, test::member(7)});
+  out.clear();
+  step(heard{204, relay_request{ours, 77}});
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<drop>(out.front()).why == verdict::bad_greeting);
+}
+
+TEST_CASE("a node without a cluster relays nothing", "[net]") {
+  auto alone = test::member(5);
+  alone.cluster = {};
+  link_table table{alone};
+  link_table::effects out;
+  time_point now{1h};
+  table.step(now, accepted{1}, out);
+  table.step(now, connected{1}, out);
+  table.step(now, heard{1, relay_request{}}, out);
+  REQUIRE(out.size() == 2);
+  CHECK(std::get<answer>(std::get<say>(out.front()).what).said == verdict::no_cluster);
+}
+
+namespace {
+
+/// That dials through node 8, which has heard so 2.9 s ago.
+struct relayed_table : proving_table {
+  relayed_table() {
+    step(dial{200, {}, 77});
+    step(reached{200});
+    out.clear();
+    step(connected{200, certified(node_of(8), role::member)});
+    REQUIRE(out.size() == 1);
+    CHECK(std::get<relay_request>(std::get<say>(out.front()).what)
+          == relay_request{table.self().cluster, 77});
+    now += 2'900ms;
+    out.clear();
+  }
+
+  /// The relay agrees, and says that it is another.
+  void begin() {
+    step(heard{200, answer{verdict::go, test::member(9, 7, 900'000)}});
+    REQUIRE(out.size() == 1);
+    CHECK(std::get<start_over>(out.front()).connection == 200);
+    CHECK(table.link_to(node_of(9)) == 1);
+    out.clear();
+  }
+
+  [[nodiscard]] verdict why_dropped() const {
+    REQUIRE(out.size() == 1);
+    REQUIRE(std::holds_alternative<drop>(out.front()));
+    return std::get<drop>(out.front()).why;
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(relayed_table, "a relay that refuses, or says what it may not, is left", "[net]") {
+  SECTION("refuses") {
+    step(heard{200, answer{verdict::no_relay, test::member(8)}});
+    CHECK(why_dropped() == verdict::no_relay);
+  }
+  SECTION("says what it may not") {
+    step(heard{200, commit{}});
+    CHECK(why_dropped() == verdict::bad_greeting);
+  }
+  SECTION("says nothing") {
+    now += 100ms;
+    table.tick(now, out);
+    CHECK(why_dropped() == verdict::timed_out);
+  }
+}
+
+TEST_CASE_METHOD(relayed_table,
+                 "over a relay a node greets the node at the other end, and believes it alone",
+                 "[net]") {
+  begin();
+  now += 2'900ms; // it has its own time
+  auto proves = GENERATE(true, false);
+  if (!proves) {
+    step(connected{200});
+    CHECK(why_dropped() == verdict::not_secured);
+    return;
+  }
+  step(connected{200, certified(node_of(7), role::member)});
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<hello>(std::get<say>(out.front()).what) == table.self());
+  out.clear();
+  auto is_itself = GENERATE(true, false);
+  if (is_itself) {
+    step(heard{200, answer{verdict::go, test::member(7)}});
+    auto& made = std::get<hand_over>(out.back());
+    CHECK(made.peer.node == node_of(7));
+    CHECK(made.proven == certified(node_of(7), role::member));
+    CHECK(made.is_relayed);
+  } else {
+    step(heard{200, answer{verdict::go, test::member(8)}}); // the relay once more
+    CHECK(why_dropped() == verdict::unproven);
+  }
 }
 
 TEST_CASE_METHOD(proving_table, "several processes of one client have a link each", "[net]") {

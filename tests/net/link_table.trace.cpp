@@ -181,6 +181,7 @@ private:
           text << ", from node " << number_of(said.from.node);
       },
       [&](const commit&) { text << "commit"; },
+      [&](const relay_request&) { text << "relay"; },
     };
     auto print = overloaded{
       [&](const say& what) {
@@ -205,6 +206,8 @@ private:
         text << "adopt cluster " << std::to_integer<int>(what.cluster.bytes.back()) << '\n';
       },
       [&](const outlived& what) { text << "outlived: " << what.heard << '\n'; },
+      [&](const start_over& what) { text << "start over " << what.connection << '\n'; },
+      [&](const relay_wanted& what) { text << "relay wanted " << what.connection << '\n'; },
     };
     for (auto& what : out)
       std::visit(print, what);

@@ -261,6 +261,14 @@ private:
 
   void perform(std::size_t, const net::adopt&) {}
 
+  void perform(std::size_t, const net::start_over&) {
+    FAIL_CHECK("nobody dials through another");
+  }
+
+  void perform(std::size_t, const net::relay_wanted&) {
+    FAIL_CHECK("nobody asks for a relay");
+  }
+
   void perform(std::size_t node, const net::outlived& what) {
     step(node, net::risen{what.heard + 1});
   }

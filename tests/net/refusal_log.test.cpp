@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "troupe/security/certificate.hpp"
+
 namespace refusal_log_test {
 
 using namespace std::literals;
@@ -48,12 +50,12 @@ TEST_CASE_METHOD(refusals, "refusals of an address are told when they begin, cha
   pass(30s);
   note("192.0.2.1", verdict::bad_greeting, "it speaks HTTP");
   CHECK(take()
-        == texts{"connections from 192.0.2.1 are refused: it speaks HTTP (43 times in 30000 ms)"});
+        == texts{"connections from 192.0.2.1 are refused: it speaks HTTP (43 times in 30 s)"});
   CHECK(log.next_deadline() <= now + 1min);
   pass(59s);
   CHECK(take().empty());
   pass(1s);
-  CHECK(take() == texts{"over: connections from 192.0.2.1 are refused (43 times in 30000 ms)"});
+  CHECK(take() == texts{"over: connections from 192.0.2.1 are refused (43 times in 30 s)"});
   CHECK_FALSE(log.next_deadline()); // and it is forgotten
   note("192.0.2.1", verdict::unproven);
   CHECK(take()
@@ -83,6 +85,27 @@ TEST_CASE_METHOD(refusals,
                  "other reasons than those logged)"});
 }
 
+TEST_CASE_METHOD(refusals, "an expired certificate is told once, whatever the time is", "[net]") {
+  const wall_time ends{1'000h};
+  auto expired = [&](duration since) {
+    note("192.0.2.1", verdict::not_secured,
+         security::check_times(ends - 10h, ends, ends + since).detail);
+  };
+  expired(1s);
+  auto told = take();
+  REQUIRE(told.size() == 1);
+  CHECK(told.front().find("the certificate has expired: valid from") != std::string::npos);
+  CHECK(told.front().find("this machine's clock says 1970-02-11T16:00:01") != std::string::npos);
+  for (auto count = 2; count < 50; ++count)
+    expired(count * 1s);
+  CHECK(take().empty());
+  note("192.0.2.1", verdict::unproven); // for which there is room
+  CHECK(take().size() == 1);
+  note("192.0.2.1", verdict::not_secured,
+       security::check_times(ends - 20h, ends - 1h, ends).detail); // another certificate
+  CHECK(take().size() == 1);
+}
+
 TEST_CASE_METHOD(refusals, "refusals are counted by reason", "[net]") {
   note("a", verdict::not_secured);
   note("b", verdict::not_secured);
@@ -93,10 +116,28 @@ TEST_CASE_METHOD(refusals, "refusals are counted by reason", "[net]") {
 
 TEST_CASE_METHOD(refusals, "what belongs to normal life is counted in silence", "[net]") {
   for (auto why : {verdict::linked, verdict::greeting, verdict::dialling, verdict::crossed,
-                   verdict::displaced, verdict::closed, verdict::full})
+                   verdict::displaced, verdict::closed, verdict::myself, verdict::no_cluster})
     note("a", why);
   CHECK(take().empty());
   CHECK_FALSE(log.next_deadline());
+}
+
+TEST_CASE_METHOD(refusals, "that there is no room, or that a node runs twice, is told", "[net]") {
+  for (auto [why, words] :
+       {std::pair{verdict::full, "all places for links of its kind, or with its certificate, are "
+                                 "taken"s},
+        {verdict::duplicate, "another process with its identity runs: each needs a folder of its "
+                             "own"s},
+        {verdict::old_boot, "a later start of its node is known: it has an older copy of the "
+                            "folder, or its process is an earlier one"s}}) {
+    for (auto count = 0; count < 60; ++count) {
+      note("192.0.2.1", why);
+      pass(1s);
+    }
+    CHECK(take() == texts{"connections from 192.0.2.1 are refused: " + words});
+    pass(1min);
+    CHECK(take() == texts{"over: connections from 192.0.2.1 are refused (60 times in 59000 ms)"});
+  }
 }
 
 TEST_CASE_METHOD(refusals, "addresses beyond the bound are one", "[net]") {

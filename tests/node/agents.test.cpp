@@ -244,3 +244,41 @@ TEST_CASE("messages reach the agents of a node in maintenance, work that others 
   c[2].remove_agent("goes-on");
   CHECK(c.until([&] { return answer(to_any("work")) == "rests"; }));
 }
+
+TEST_CASE(
+  "of linked actors on two nodes the one that made the link ends with the other, and only it",
+  "[node][agents]") {
+  testing::cluster c{2};
+  auto far = c[1].system().spawn(
+    [] { return caf::behavior{[](const std::string& text) { return text; }}; });
+  REQUIRE(c[1].add_agent("far", far));
+  REQUIRE(c.until([&] { return c[0].find("far").has_value(); }));
+  auto seen_here = c[0].find("far").value();
+  auto link_one = [&] {
+    return c[0].system().spawn([&](caf::event_based_actor* self) {
+      self->link_to(seen_here);
+      return caf::behavior{[](int number) { return number; }};
+    });
+  };
+  caf::scoped_actor watcher{c[0].system()};
+  auto ends = [&](const caf::actor& who) {
+    watcher->monitor(who);
+    auto heard = false;
+    watcher->receive([&](const caf::down_msg& what) { heard = what.source == who; },
+                     caf::after(10s) >> [] {});
+    return heard;
+  };
+  auto first = link_one();
+  auto second = link_one();
+  for (auto& each : {first, second}) // so they have made their links
+    watcher->request(each, 10s, 1).receive([](int) {}, [](const caf::error&) { FAIL(); });
+  caf::anon_send_exit(first, caf::exit_reason::kill);
+  CHECK(ends(first));
+  caf::anon_send_exit(seen_here, caf::exit_reason::kill); // does not pass between nodes
+  CHECK(answer_of(c[0], "far") == "hello");
+  CHECK(answer_of(c[0], "far") == "hello");
+  c[1].remove_agent("far");
+  caf::anon_send_exit(far, caf::exit_reason::user_shutdown);
+  CHECK(ends(second));
+  CHECK(ends(seen_here));
+}

@@ -56,6 +56,9 @@ public:
       pass(std::chrono::milliseconds{random_.below(1'500)});
     }
     heal();
+    // The leader is out of reach of this process alone, for good.
+    if (auto is_cut = random_.below(2) == 0; is_cut && !(is_member_ && leader_ == 0))
+      nodes_[leader_].is_cut = true;
     pass(settled_within);
     INFO("leader " << leader_ << ", bound to " << (bound_ ? bound_->link : 0));
     CHECK_FALSE(quorum_);
@@ -194,7 +197,8 @@ private:
   void break_links(std::size_t which) {
     for (auto each = links_.begin(); each != links_.end();) {
       auto [link, node] = *each++;
-      if (node != which)
+      auto by = relayed_by_.find(link);
+      if (node != which && (by == relayed_by_.end() || by->second != which))
         continue;
       links_.erase(link);
       later(some(300ms), [this, link] {
@@ -285,7 +289,32 @@ private:
     auto known = std::ranges::find_if(links_, [&](auto& each) { return each.second == which; });
     auto link = known != links_.end() ? known->first : ++last_link_;
     links_[link] = which;
-    step(finder::dialled{link}, id);
+    step(finder::dialled{link, relayed_by_.contains(link)}, id);
+  }
+
+  /// The relay answers whoever it can relay to, or that it cannot.
+  void connect_through(const finder::dial& what) {
+    auto by = static_cast<std::size_t>(what.through->host.back() - '0');
+    auto to = static_cast<std::size_t>(what.where.host.back() - '0');
+    CHECK(by != to);
+    auto& relay = nodes_[by];
+    auto& it = nodes_[to];
+    auto reaches = relay.is_up && !relay.hangs && !relay.is_cut && it.is_up && !it.hangs
+                   && relay.knows.leader == to;
+    if (!reaches || is_lost())
+      return later(some(4s), [this, id = what.id] {
+        step(finder::dialled{problem{errc::unreachable, "relays nothing"}}, id);
+      });
+    auto link = ++last_link_;
+    links_[link] = to;
+    relayed_by_[link] = by;
+    step(finder::dialled{link, true}, what.id);
+  }
+
+  [[nodiscard]] bool passes(net::connection_id link) const {
+    auto by = relayed_by_.find(link);
+    auto& end = nodes_.at(links_.at(link));
+    return by == relayed_by_.end() ? !end.is_cut : !nodes_.at(by->second).is_cut;
   }
 
   void ask(const finder::ask& what) {
@@ -293,7 +322,7 @@ private:
     if (to == links_.end() || is_lost())
       return;
     auto& it = nodes_[to->second];
-    if (!it.is_up || it.hangs || it.is_cut)
+    if (!it.is_up || it.hangs || !passes(what.link))
       return;
     if (what.wait <= duration::zero() || what.known != it.revision)
       return reply(to->second, what);
@@ -313,7 +342,7 @@ private:
 
   void reply(std::size_t which, const finder::ask& what) {
     auto& it = nodes_[which];
-    if (it.hangs || it.is_cut || is_lost())
+    if (it.hangs || !links_.contains(what.link) || !passes(what.link) || is_lost())
       return;
     whereabouts said{.revision = it.revision};
     if (it.knows.leader == which) {
@@ -357,6 +386,8 @@ private:
   }
 
   void perform(const finder::dial& what) {
+    if (what.through)
+      return later(delay(), [this, what] { connect_through(what); });
     auto which = static_cast<std::size_t>(what.where.host.back() - '0');
     if (random_.below(2) == 0)
       later({}, [this, id = what.id] { step(finder::resolved{}, id); });
@@ -375,6 +406,7 @@ private:
     auto term = what.how.handles.at(cluster::registry_name) / 100;
     CHECK(term >= heard_term_); // no word of an earlier leader
     heard_term_ = term;
+    CHECK(what.how.is_relayed == relayed_by_.contains(what.how.link));
     bound_ = what.how;
     is_here_ = false;
     ++bind_count_;
@@ -454,6 +486,8 @@ private:
   std::map<net::connection_id, std::size_t> links_;
   std::set<net::connection_id> down_;
   net::connection_id last_link_ = 0;
+  /// The nodes that links lead through.
+  std::map<net::connection_id, std::size_t> relayed_by_;
   std::map<request_id, net::connection_id> asked_;
 
   std::optional<cluster::finder_binding> bound_;

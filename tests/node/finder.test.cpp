@@ -981,8 +981,117 @@ TEST_CASE("who is sent to the node that was found silent says which that is", "[
   auto waits = f.held(2);
   if (listens.id < waits.id)
     std::swap(listens, waits);
-  f.answer(waits, there("a", 1));
-  CHECK(f.only<finder::failed>().why.detail == "b:1 names no leader that answers this node");
+  SECTION("and has that one relay") {
+    f.answer(waits, there("a", 1));
+    auto dial = f.only<finder::dial>();
+    CHECK(dial.where == a);
+    CHECK(dial.through == b);
+    CHECK(f.has_none<finder::failed>());
+  }
+  SECTION("until it names none") {
+    f.answer(waits, nowhere(1));
+    CHECK(f.has_none<finder::dial>());
+    CHECK(f.only<finder::failed>().why.detail == "b:1 names no leader that answers this node");
+  }
+}
+
+namespace {
+
+/// A process that asked a, which keeps to its word that the services are at b. Nobody answers
+/// there.
+struct relayed_finding : finding {
+  relayed_finding() : finding({a, c}) {
+    link(a, 1);
+    answer(1, there("b", 3));
+    take<finder::ask>(); // what the contact is asked
+    refuse(b);
+    auto waits = held(1);
+    CHECK(waits.known == 3);
+    out.clear();
+    answer(waits, there("b", 3));
+    through = only<finder::dial>();
+  }
+
+  finder::dial through;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(relayed_finding,
+                 "a node that does not reach the leader has another relay the link to it",
+                 "[node][finder]") {
+  CHECK(through.where == b);
+  CHECK(through.through == a);
+  step(finder::dialled{net::connection_id{7}, true}, through.id);
+  answer(7, here());
+  auto how = only<finder::bind>().how;
+  CHECK(how.where == b);
+  CHECK(how.link == 7);
+  CHECK(how.is_relayed); // so it relays nobody itself
+  held(7);
+  SECTION("and looks for them anew when that link ends") {
+    step(finder::link_down{7});
+    only<finder::unbind>();
+    CHECK_FALSE(take<finder::dial>().empty());
+  }
+}
+
+TEST_CASE_METHOD(relayed_finding, "a node that cannot be relayed asks the next", "[node][finder]") {
+  SECTION("because it is refused") {
+    step(finder::dialled{problem{errc::unreachable, "a:1 does not relay"}}, through.id);
+    auto why = only<finder::failed>().why;
+    CHECK(why.code == errc::unreachable);
+    CHECK(why.detail == "b:1 does not answer this node, and a:1 does not relay");
+    pass(1s);
+    dialled(c);
+  }
+  SECTION("because it hears nothing") {
+    pass(3'999ms);
+    CHECK(has_none<finder::failed>());
+    pass(1ms);
+    CHECK(only<finder::failed>().why.code == errc::timed_out);
+    pass(1s);
+    auto next = dialled(c);
+    // The link comes all the same, and is taken as any other that is late.
+    step(finder::dialled{net::connection_id{7}, true}, through.id);
+    answer(7, here());
+    CHECK(only<finder::bind>().how.is_relayed);
+    step(finder::dialled{net::connection_id{8}}, next);
+  }
+}
+
+TEST_CASE_METHOD(relayed_finding, "an answer to a dial through another counts once",
+                 "[node][finder]") {
+  step(finder::dialled{problem{errc::unreachable, "a:1 does not relay"}}, through.id);
+  out.clear();
+  step(finder::dialled{net::connection_id{7}, true}, through.id);
+  CHECK(has_none<finder::ask>());
+}
+
+TEST_CASE_METHOD(relayed_finding, "who has moved meanwhile is not dialled through another",
+                 "[node][finder]") {
+  step(finder::link_down{1}); // nor is the way lost with the link of who relays
+  CHECK(has_none<finder::failed>());
+  step(finder::follow{1, c});
+  dialled(c);
+  step(finder::dialled{problem{errc::unreachable, "a:1 does not relay"}}, through.id);
+  CHECK(has_none<finder::failed>());
+}
+
+TEST_CASE("a link that was relayed is none when the node is reached itself", "[node][finder]") {
+  finding f{{a}};
+  f.step(finder::dialled{net::connection_id{7}, true}, 99);
+  f.link(a, 7);
+  f.answer(7, here());
+  CHECK_FALSE(f.only<finder::bind>().how.is_relayed);
+}
+
+TEST_CASE("who says that the services are where it is itself relays nothing", "[node][finder]") {
+  finding f{{a}};
+  f.link(a, 1);
+  f.answer(1, there("a", 3));
+  f.answer(f.held(1), there("a", 3));
+  CHECK(f.has_none<finder::dial>());
 }
 
 TEST_CASE("that there is no quorum is told once all addresses were tried", "[node][finder]") {

@@ -428,6 +428,76 @@ TEST_CASE("who begins to lead waits for the nodes that were there before", "[nod
   CHECK(lost.boot == 7);
 }
 
+TEST_CASE("who begins to lead gives no time to those that the members show dead",
+          "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.step(liveness::seen{"n1", 3, alive});
+  j.step(liveness::seen{"n1", 3, dead}); // while another leads
+  j.step(liveness::seen{"n2", 6, dead}); // before a later start
+  j.step(liveness::seen{"n3", 1, dead});
+  j.step(liveness::seen{"n3", 1, alive});
+  j.step(liveness::seen{"n3", 1, left}); // it has stopped after it came back
+  j.step(liveness::seen{"n4", 1, dead});
+  j.step(liveness::forgotten{"n4"});
+  CHECK(j.out.empty());
+  j.step(liveness::lead{{{"n1", 3}, {"n2", 7}, {"n3", 1}, {"n4", 1}}});
+  j.pass(0s);
+  CHECK(j.only<liveness::give_up>().node == "n1");
+  CHECK_THAT(j.only<liveness::warn>().text, ContainsSubstring("n1 is lost"));
+  j.answer(3);
+  CHECK(j.only<liveness::judge>().what.liveness == record_status::disconnected);
+  j.pass(5s);
+  CHECK(j.take<liveness::give_up>().size() == 3);
+}
+
+TEST_CASE("who begins to lead does not repeat what the last leader has said", "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.step(liveness::seen{"n2", 2, alive});
+  auto is_dead = GENERATE(true, false);
+  if (is_dead)
+    j.step(liveness::seen{"n1", 3, dead});
+  j.out.clear();
+  j.step(liveness::lead{{{"n1", 3}, {"n2", 2}}, "me", {"n1", "n2"}});
+  j.pass(is_dead ? 0s : 5s); // its name or work may have come back with it
+  // Those who hear it may have missed the word of the last leader.
+  auto lost = j.only<liveness::give_up>();
+  CHECK(lost.node == "n1");
+  CHECK(lost.boot == 3);
+  for (auto& each : j.take<liveness::ask>())
+    j.step(liveness::heard{known_with(each.node == "n1" ? 3 : 2)}, each.id);
+  auto judged = j.take<liveness::judge>();
+  REQUIRE(judged.size() == 2);
+  for (auto& each : judged) // who is there is there, whatever the registry shows
+    CHECK(each.what.liveness
+          == (each.what.owner == "n1" ? record_status::disconnected : record_status::active));
+  j.pass(1h);
+  CHECK(j.has_none<liveness::warn>());
+  CHECK(j.has_none<liveness::give_up>());
+  SECTION("until the node comes back") {
+    j.see(alive, 4);
+    j.answer(4);
+    CHECK(j.only<liveness::judge>().what.liveness == record_status::active);
+    j.see(dead, 4);
+    j.pass(0s);
+    CHECK(j.only<liveness::give_up>().boot == 4);
+    j.only<liveness::warn>();
+  }
+}
+
+TEST_CASE("of the dead only as many are remembered as are watched", "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j{{.lost_after = 5s, .check_every = {}, .max_nodes = 2, .sweep_every = {}}};
+  j.step(liveness::seen{"n1", 1, dead});
+  j.step(liveness::seen{"n2", 1, dead});
+  j.step(liveness::seen{"n3", 1, dead});
+  j.step(liveness::seen{"n2", 2, dead});
+  j.step(liveness::lead{{{"n2", 2}, {"n3", 1}}});
+  j.pass(0s);
+  CHECK(j.only<liveness::give_up>().node == "n2");
+}
+
 TEST_CASE("who leads no more judges nobody, and hears no answer of before", "[node][liveness]") {
   judging j;
   j.link();

@@ -175,6 +175,10 @@ TEST_CASE("a node that only the leader cannot reach stays", "[node][membership]"
     return sight(it.all[0], it.all[2].id()) == "dead" || it.status_of(2) == "disconnected";
   };
   CHECK(!testing::comes_true(is_lost, 3s)); // ten times lost_after
+  SECTION("and uses the services, as another relays its link") {
+    CHECK(testing::comes_true([&] { return it.all[2].state().put("key", "value").has_value(); }));
+    CHECK(it.all[2].locks().acquire("lock").has_value());
+  }
   SECTION("and is lost once nobody reaches it") {
     it.separate(1, 2);
     it.separate(3, 2);

@@ -664,17 +664,34 @@ TEST_CASE_METHOD(one_node, "that a node has left is told, and logged by who lead
   REQUIRE(left);
   CHECK(left->node == "n2");
   CHECK(left->boot == 1);
-  CHECK_FALSE(only<node_core::note>());
+  CHECK_FALSE(only<node_core::inform>());
   step(node_core::lead{});
   hear({{change_kind::added, node_of("n2", "two")}, {change_kind::removed, node_of("n2", "two")}});
-  CHECK(only<node_core::note>());
+  CHECK(only<node_core::inform>());
   hear({{change_kind::added, node_of("n3", "three")}, {change_kind::lost, node_of("n3", "three")}});
   CHECK(all<node_core::node_left>().size() == 1); // a loss is none
-  CHECK_FALSE(only<node_core::note>());
+  CHECK_FALSE(only<node_core::inform>());
   step(node_core::follow{});
   hear(
     {{change_kind::added, node_of("n4", "four")}, {change_kind::removed, node_of("n4", "four")}});
-  CHECK_FALSE(only<node_core::note>());
+  CHECK_FALSE(only<node_core::inform>());
+}
+
+TEST_CASE_METHOD(one_node, "the log says which members come and go, but not of this node itself",
+                 "[node][core]") {
+  using enum cluster::member_status;
+  step(liveness::seen{"n1", 1, alive});
+  step(liveness::seen{"n2", 1, alive});
+  hear({{change_kind::added, node_of("n2", "two")}});
+  pass(2s);
+  auto joined = all<node_core::note>();
+  REQUIRE(joined.size() == 1);
+  CHECK(joined.front().text == "member two has joined");
+  CHECK(all<node_core::warn>().empty());
+  step(liveness::seen{"n2", 1, dead});
+  auto warned = only<node_core::warn>();
+  REQUIRE(warned);
+  CHECK(warned->text == "member two is dead: it has not answered in time");
 }
 
 TEST_CASE_METHOD(one_node, "who leads asks about nodes that the registry has forgotten",
@@ -720,6 +737,7 @@ TEST_CASE_METHOD(one_node, "a new registry hears what was known, and what this n
   hear({{change_kind::added, away},
         {change_kind::added, node_of("n3", "three")},
         {change_kind::added, node_of("n1", "one")}});
+  pass(2s);
   out.clear();
   step(node_core::lead{});
   auto begun = only<node_core::begin_registry>();
@@ -729,11 +747,15 @@ TEST_CASE_METHOD(one_node, "a new registry hears what was known, and what this n
   CHECK(begun->lost.front().owner == "n2");
   CHECK(begun->lost.front().boot == 3);
   CHECK(begun->lost.front().liveness == record_status::disconnected);
+  CHECK(begun->lost.front().for_long == 2s);
   CHECK(core().leads());
   pass(4s);
   CHECK(all<liveness::give_up>().empty());
   pass(1s); // neither is linked
   CHECK(all<liveness::give_up>().size() == 2);
+  auto told = all<node_core::warn>();
+  REQUIRE(told.size() == 1); // of the other the last leader has told
+  CHECK(told.front().text.find("three is lost") != std::string::npos);
 }
 
 TEST_CASE_METHOD(one_node, "a node of which only agents are known is given up, too",

@@ -69,3 +69,22 @@ TEST_CASE("a copy of many records is read to its end", "[node][registry]") {
   REQUIRE(copy.take(start_of_copy, news).code == errc::none);
   CHECK(names_in(copy).size() == 2'500);
 }
+
+TEST_CASE("a copy of the registry knows since when a node is lost, whoever leads",
+          "[node][registry]") {
+  registry_copy copy{{}};
+  auto lost = added(9, "a");
+  lost.what.liveness = registry::record_status::disconnected;
+  auto now = start_of_copy;
+  REQUIRE(copy.take(now, {9, true, {lost}}).code == errc::none);
+  CHECK(copy.lost_for(now + 3min, "n1", 1) == 3min);
+  // Another leader tells all anew.
+  REQUIRE(copy.take(now + 5min, {30, true, {lost}}).code == errc::none);
+  CHECK(copy.lost_for(now + 6min, "n1", 1) == 6min);
+  CHECK(copy.lost_for(now + 6min, "n1", 2) == 0s);
+  CHECK(copy.lost_for(now + 6min, "n9", 1) == 0s);
+  auto back = added(31, "a");
+  back.kind = registry::change_kind::updated;
+  REQUIRE(copy.take(now + 7min, {31, false, {back}}).code == errc::none);
+  CHECK(copy.lost_for(now + 8min, "n1", 1) == 0s);
+}

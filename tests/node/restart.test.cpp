@@ -1,6 +1,8 @@
 #include "node/node_fixture.hpp"
 #include "support/temporary_folder.hpp"
+#include "troupe/net/listeners.hpp"
 #include "troupe/node/cluster_client.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>
 
@@ -82,6 +84,25 @@ TEST_CASE("a member dials the host again and again until that is back", "[node]"
   CHECK_FALSE(c[1].registry().service().ask(registry::count_records{}, 100ms));
   c.start(0);
   CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
+}
+
+TEST_CASE("a founder that is told to join at a wrong address says that it has joined none",
+          "[node]") {
+  test::temporary_folder folder;
+  node_options how{.listen = {"127.0.0.1", 0}, .data = folder / "0", .links = {.insecure = true}};
+  REQUIRE(node::start(how)); // founds its cluster, and ends
+  auto nobody = net::start_listen(net::resolve({"127.0.0.1", 0})->front());
+  REQUIRE(nobody);
+  net::address wrong{"127.0.0.1", net::local_endpoint(*nobody).port()};
+  *nobody = net::socket{}; // closed again
+  test::lines log;
+  how.join = {wrong};
+  how.log = log;
+  auto again = node::start(how);
+  REQUIRE(again);
+  CHECK(
+    testing::comes_true([&] { return log.contain("and has joined none: " + to_string(wrong)); }));
+  CHECK(log.contain("if that address in node_options::join is wrong"));
 }
 
 TEST_CASE("a data folder belongs to one running node", "[node]") {

@@ -81,7 +81,7 @@ private:
         auto id = begin();
         return step(seats::exchanged{{name, raft::seat_id{it.seat}},
                                      raft::seat_id{1 + random_.below(2)},
-                                     it.is_linked && random_.below(2) == 0,
+                                     it.is_linked && random_.below(2) == 0 ? name : std::string{},
                                      group_.self,
                                      group_.leader},
                     id);

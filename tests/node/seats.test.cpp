@@ -14,6 +14,8 @@ using words = std::vector<std::string>;
 
 namespace {
 
+const seats::unanswered no_answer{{errc::timed_out, "no answer"}};
+
 /// It leads a group of four nodes, of which the first three vote; the fourth is linked or not.
 struct leader_of_three : seated_node {
   explicit leader_of_three(cluster::seats_options how = {}) : seated_node(how) {
@@ -56,7 +58,8 @@ struct follower_of_two : seated_node {
   /// `from` says that the seat of this node is void.
   void say_void(request_id id, const std::string& from = "n2", bool is_proven = true) {
     step(
-      seats::exchanged{{from, seat_of(from)}, seat_of("n1"), is_proven, group.self, group.leader},
+      seats::exchanged{
+        {from, seat_of(from)}, seat_of("n1"), is_proven ? from : "", group.self, group.leader},
       id);
   }
 
@@ -164,7 +167,7 @@ TEST_CASE_METHOD(leader_of_three, "the members change 20 times in 10 seconds, an
   CHECK(asked().size() == 20);
   auto said = take<seats::inform>();
   REQUIRE(said.size() == 1);
-  CHECK_THAT(said.front().text, ContainsSubstring("have changed 20 times within 10000 ms"));
+  CHECK_THAT(said.front().text, ContainsSubstring("have changed 20 times within 10 s"));
   is_at("elsewhere:1");
   pass(10s);
   CHECK(asked() == words{"move n2 to n2@elsewhere:1"});
@@ -218,17 +221,20 @@ TEST_CASE_METHOD(seated_node, "who is not the leader of the group any more waits
 TEST_CASE_METHOD(seated_node, "a card counts over the link of its node only", "[node][seats]") {
   begin();
   step(seats::node_is{"n2", "name2", "h2:1"});
-  auto show_to = [&](bool is_proven) {
-    step(seats::exchanged{{"n2", seat_of("n2")}, {}, is_proven}, 7);
+  auto show_over = [&](const std::string& node) {
+    step(seats::exchanged{{"n2", seat_of("n2")}, {}, node}, 7);
     CHECK(only<seats::show_card>().id == 7); // it gets that of this node
   };
-  show_to(true); // but there is no link
+  show_over("n2"); // but there is no link
   CHECK(has_none<seats::trust>());
   step(seats::link_up{"n2"});
-  show_to(false);
-  CHECK(has_none<seats::trust>());
-  CHECK(asked().empty());
-  show_to(true);
+  step(seats::link_up{"n3"});
+  for (auto* other : {"", "n3"}) {
+    show_over(other);
+    CHECK(has_none<seats::trust>());
+    CHECK(asked().empty());
+  }
+  show_over("n2");
   CHECK(only<seats::trust>().seat == seat_of("n2"));
   CHECK(asked() == words{"learner n2 at n2@h2:1"});
 }
@@ -272,8 +278,8 @@ TEST_CASE_METHOD(seated_node, "a card without a seat, or nobody to take messages
   begin();
   step(seats::node_is{"n2", "name2", "h2:1"});
   step(seats::link_up{"n2"});
-  step(seats::exchanged{{"n2", {}}, {}, true}, 1);
-  step(seats::exchanged{{"n2", seat_of("n2"), false}, {}, true}, 2);
+  step(seats::exchanged{{"n2", {}}, {}, "n2"}, 1);
+  step(seats::exchanged{{"n2", seat_of("n2"), false}, {}, "n2"}, 2);
   CHECK(take<seats::show_card>().size() == 2);
   CHECK(has_none<seats::trust>());
   CHECK(asked().empty());
@@ -641,21 +647,21 @@ TEST_CASE_METHOD(leader_of_three, "a node that does not answer is asked for its 
   auto asked_at = now;
   std::size_t times = 0;
   for (auto& each : take<seats::greet>())
-    step(seats::unanswered{}, each.id);
+    step(no_answer, each.id);
   request_id last = 0;
   while (now < asked_at + 10min && it.next_deadline()) {
     pass(100ms);
     for (auto& each : take<seats::greet>()) {
       if (each.node == "n5") {
         step(seats::greeted{{"n5", seat_of("n5")}}, each.id);
-        step(seats::unanswered{}, each.id); // of an earlier one
+        step(no_answer, each.id); // of an earlier one
         continue;
       }
       last = each.id;
       times += 1;
       pass(5s);
-      step(seats::unanswered{}, last);
-      step(seats::unanswered{}, last); // of another one over the same link
+      step(no_answer, last);
+      step(no_answer, last); // of another one over the same link
     }
   }
   CHECK(times >= 20); // about every 20 s
@@ -666,10 +672,23 @@ TEST_CASE_METHOD(leader_of_three, "a node that does not answer is asked for its 
   CHECK(has_none<seats::greet>());
   step(seats::link_up{"n6"});
   last = only<seats::greet>().id;
-  step(seats::unanswered{}, last);
+  step(no_answer, last);
   step(seats::link_down{"n6"});
   pass(5min);
   CHECK(has_none<seats::greet>());
+}
+
+TEST_CASE_METHOD(leader_of_three, "a node that answers without a card is not asked again",
+                 "[node][seats]") {
+  step(seats::link_up{"n4"});
+  auto asked = only<seats::greet>().id;
+  for (auto code : {errc::not_found, errc::busy, errc::unreachable, errc::bad_argument})
+    step(seats::unanswered{{code, "no card"}}, asked);
+  pass(5min);
+  CHECK(has_none<seats::greet>());
+  step(no_answer, asked);
+  pass(5min);
+  CHECK(first<seats::greet>());
 }
 
 TEST_CASE_METHOD(leader_of_three, "a node that is stopped before it has left stays once it is back",
@@ -1254,7 +1273,7 @@ TEST_CASE_METHOD(follower_of_two, "a seat is void by the word of who leads, over
 
 TEST_CASE_METHOD(follower_of_two, "a node does not speak for the leader with a card of that",
                  "[node][seats]") {
-  step(seats::exchanged{{"n3", seat_of("n2")}, seat_of("n1"), true, group.self, group.leader}, 1);
+  step(seats::exchanged{{"n3", seat_of("n2")}, seat_of("n1"), "n3", group.self, group.leader}, 1);
   CHECK(end_of(1) == errc::bad_argument);
   CHECK_FALSE(first<seats::renew>());
 }
@@ -1498,7 +1517,7 @@ TEST_CASE_METHOD(leader_of_three, "a removal that waits is shown with what it wa
     }
     step(seats::node_is{"n3", "name3", "elsewhere:19"});
     ask(voter_change::leave, "n2", 1, true);
-    CHECK(shows(pending(), "n2 removal it goes within 10000 ms: the members have changed"));
+    CHECK(shows(pending(), "n2 removal it goes within 10 s: the members have changed"));
     pass(10s);
     CHECK(end_of(1) == errc::none);
   }

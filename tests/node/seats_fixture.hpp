@@ -254,7 +254,7 @@ struct seated_node {
 
   /// Node shows its card over its link.
   void show(const std::string& node, std::uint64_t seat = 0) {
-    step(seats::exchanged{{node, seat == 0 ? seat_of(node) : raft::seat_id{seat}}, {}, true}, 900);
+    step(seats::exchanged{{node, seat == 0 ? seat_of(node) : raft::seat_id{seat}}, {}, node}, 900);
   }
 
   void ask(voter_change what, const std::string& node, request_id id, bool force = false) {

@@ -48,7 +48,7 @@ public:
   std::string answer(const std::string& command) {
     text_.str({});
     std::istringstream in{command};
-    auto verb = word(in);
+    auto verb = test::read_word(in);
     if (verb == "members")
       show_members();
     else if (verb == "pass")
@@ -63,15 +63,8 @@ public:
 private:
   // -- commands ----------------------------------------------------------------------
 
-  static std::string word(std::istream& in) {
-    std::string result;
-    if (!(in >> result))
-      throw std::invalid_argument{"expected a word"};
-    return result;
-  }
-
   static std::uint32_t number(std::istream& in) {
-    return static_cast<std::uint32_t>(std::stoul(word(in)));
+    return static_cast<std::uint32_t>(test::read_number(in));
   }
 
   static public_key key(const std::string& name) {
@@ -88,7 +81,7 @@ private:
   }
 
   static incarnation read_incarnation(std::istream& in) {
-    auto text = word(in);
+    auto text = test::read_word(in);
     auto point = text.find('.');
     if (point == std::string::npos)
       throw std::invalid_argument{"expected BOOT.REFUTATION: " + text};
@@ -104,12 +97,12 @@ private:
   std::vector<rumour> read_rumours(std::istream& in) {
     std::vector<rumour> found;
     for (std::string kind; in >> kind;) {
-      auto name = word(in);
+      auto name = test::read_word(in);
       auto when = read_incarnation(in);
       if (kind == "alive" || kind == "left")
         found.emplace_back(told_itself{said(name, when, kind == "left")});
       else if (kind == "suspect" || kind == "dead")
-        found.emplace_back(accusation{id(name), when, id(word(in)), kind == "dead"});
+        found.emplace_back(accusation{id(name), when, id(test::read_word(in)), kind == "dead"});
       else
         throw std::invalid_argument{"unknown rumour: " + kind};
     }
@@ -117,7 +110,7 @@ private:
   }
 
   swim_mail::subject read_subject(std::istream& in) {
-    auto kind = word(in);
+    auto kind = test::read_word(in);
     if (kind == "news")
       return swim_news{};
     auto which = number(in);
@@ -128,7 +121,7 @@ private:
     if (kind == "nack")
       return swim_nack{which};
     if (kind == "request")
-      return swim_ping_request{which, id(word(in))};
+      return swim_ping_request{which, id(test::read_word(in))};
     throw std::invalid_argument{"unknown mail: " + kind};
   }
 
@@ -137,9 +130,9 @@ private:
       return swim::leave{};
     if (verb == "link") {
       auto which = number(in);
-      return swim::reached{which, word(in) == "yes"};
+      return swim::reached{which, test::read_word(in) == "yes"};
     }
-    auto name = word(in);
+    auto name = test::read_word(in);
     if (verb == "move")
       return swim::moved{name};
     if (verb == "meet")

@@ -272,6 +272,27 @@ TEST_CASE("what membership says of a node shows at once, until the node is heard
   CHECK(registry.look(worker.key).status == record_status::active);
 }
 
+TEST_CASE("a node is shown away for as long as the first verdict says, whoever repeats it",
+          "[registry]") {
+  clocked_table registry;
+  registry.put({node("n1")});
+  auto away = [&] { return registry.look(node("n1").key).unseen_for; };
+  registry.ask(verdict{"n1", 1, record_status::disconnected, 3min});
+  CHECK(away() == 3min);
+  registry.pass(1min);
+  registry.ask(verdict{"n1", 1, record_status::disconnected});
+  CHECK(away() == 4min);
+  registry.ask(verdict{"n1", 1, record_status::disconnected, 1h});
+  CHECK(away() == 4min);
+  registry.ask(heartbeat{"n1", 1});
+  CHECK(away() == 0s);
+  registry.pass(10s);
+  registry.ask(verdict{"n1", 1, record_status::active, 3min}); // says nothing
+  CHECK(away() == 10s);
+  registry.ask(verdict{"n1", 1, record_status::disconnected, -1h});
+  CHECK(away() == 10s);
+}
+
 TEST_CASE("a verdict on an earlier boot changes nothing", "[registry]") {
   clocked_table registry;
   registry.put({node("n1", 1, 2)});

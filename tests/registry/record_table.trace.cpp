@@ -43,14 +43,14 @@ public:
     if (verb == "find")
       return to_text(table_.answer(read_find(in)));
     if (verb == "owner")
-      return to_text(table_.answer(find_owner{word(in)}));
+      return to_text(table_.answer(find_owner{test::read_word(in)}));
     if (verb == "count")
       return to_text(table_.answer(count_records{}));
     if (verb == "watch")
       return watch(in);
     effects out;
     if (verb == "pass")
-      table_.tick(now_ += std::chrono::seconds{number(in)}, out);
+      table_.tick(now_ += std::chrono::seconds{test::read_number(in)}, out);
     else
       table_.step(now_, ++last_id_, read_event(verb, in), out);
     return to_text(out);
@@ -58,17 +58,6 @@ public:
 
 private:
   // -- commands ----------------------------------------------------------------------
-
-  static std::string word(std::istream& in) {
-    std::string result;
-    if (!(in >> result))
-      throw std::invalid_argument{"expected a word"};
-    return result;
-  }
-
-  static std::uint64_t number(std::istream& in) {
-    return std::stoull(word(in));
-  }
 
   template <class Enum, std::size_t Size>
   static Enum named(const std::string& name, const std::array<std::string_view, Size>& names) {
@@ -79,24 +68,24 @@ private:
   }
 
   static record_key read_key(std::istream& in) {
-    auto kind = named<record_kind>(word(in), record_kind_names);
-    auto name = word(in);
-    return {kind, name, word(in)};
+    auto kind = named<record_kind>(test::read_word(in), record_kind_names);
+    auto name = test::read_word(in);
+    return {kind, name, test::read_word(in)};
   }
 
   static event read_event(const std::string& verb, std::istream& in) {
     if (verb == "put")
       return put_records{{read_record(in)}};
     if (verb == "report") {
-      auto outcome = named<call_outcome>(word(in), call_outcome_names);
+      auto outcome = named<call_outcome>(test::read_word(in), call_outcome_names);
       return report_outcome{read_key(in), outcome};
     }
-    auto owner = word(in);
-    auto boot = number(in);
+    auto owner = test::read_word(in);
+    auto boot = test::read_number(in);
     if (verb == "heartbeat")
       return heartbeat{owner, boot};
     if (verb == "verdict")
-      return verdict{owner, boot, named<record_status>(word(in), record_status_names)};
+      return verdict{owner, boot, named<record_status>(test::read_word(in), record_status_names)};
     if (verb == "forget")
       return forget{owner, boot};
     throw std::invalid_argument{"unknown command: " + verb};
@@ -105,8 +94,8 @@ private:
   static record read_record(std::istream& in) {
     record result;
     result.key = read_key(in);
-    result.boot = number(in);
-    result.version = number(in);
+    result.boot = test::read_number(in);
+    result.version = test::read_number(in);
     for (std::string each; in >> each;) {
       if (each == "removed")
         result.removed = true;
@@ -125,8 +114,8 @@ private:
   }
 
   static get_record read_get(std::istream& in) {
-    auto kind = named<record_kind>(word(in), record_kind_names);
-    return {kind, word(in), {}};
+    auto kind = named<record_kind>(test::read_word(in), record_kind_names);
+    return {kind, test::read_word(in), {}};
   }
 
   static find_records read_find(std::istream& in) {
@@ -147,9 +136,9 @@ private:
   }
 
   std::string watch(std::istream& in) {
-    if (auto after = word(in); after != "last")
+    if (auto after = test::read_word(in); after != "last")
       last_watch_ = {.after = std::stoull(after)};
-    last_watch_.limit = static_cast<std::uint32_t>(number(in));
+    last_watch_.limit = static_cast<std::uint32_t>(test::read_number(in));
     auto news = table_.answer(last_watch_);
     last_watch_ = last_watch_.next(news);
     return to_text(news);

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/cluster/log_effects.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
@@ -151,19 +152,9 @@ struct claims_types {
     boot_number boot = 0;
   };
 
-  struct warn {
-    std::string text;
-  };
-
-  /// As node_log has it.
-  struct complain {
-    std::string topic;
-    std::string detail;
-  };
-
-  struct settle {
-    std::string topic;
-  };
+  using warn = log_effects::warn;
+  using complain = log_effects::complain;
+  using settle = log_effects::settle;
 
   using effect = std::variant<ask, says, done, lost_name, show, hide, rise, warn, complain, settle>;
   using effects = std::vector<effect>;

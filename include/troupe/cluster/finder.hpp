@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -39,6 +40,9 @@ namespace troupe::cluster {
 /// - A node that does not know the way is asked again until it does, or says that it knows no
 ///   node that leads; who only has news, again and again, is left for the next. One that has not
 ///   said in time that it is there is passed over until other ways have failed for a while.
+/// - Where a node says that the services are, and this one gets no answer, it has that node relay
+///   the link; so a node that all reach but the leader uses the services as all others. What is
+///   bound over such a link stays so until the link ends.
 /// - The first node that answers is the contact: while nothing is bound it says at once where the
 ///   services are, or why they are nowhere. That word counts once other nodes have been tried too:
 ///   the contact may be cut off from a majority that others reach.
@@ -269,6 +273,7 @@ private:
   }
 
   void handle(request_id, const link_down& what) {
+    relayed_.erase(what.link);
     if (!links_.remove(what.link))
       return;
     search_.drop_sign_over(what.link);
@@ -291,9 +296,31 @@ private:
 
   void handle(request_id id, const dialled& what) {
     if (what.link)
-      links_.add(*what.link);
+      add(*what.link, what.is_relayed);
+    if (auto there = search_.take_relay(id))
+      return end_relay_dial(*there, what.link);
     if (auto ended = requests_.dials().take(id))
       end_dial(*ended, what.link);
+  }
+
+  void add(net::connection_id link, bool is_relayed) {
+    links_.add(link);
+    if (is_relayed)
+      relayed_.insert(link);
+    else
+      relayed_.erase(link);
+  }
+
+  void end_relay_dial(const net::address& there, const result<net::connection_id>& got) {
+    if (search_.at() == service_search::stage::relaying)
+      got ? search_.ask(now_, *got, there, *out_) : relay_failed(there, got.error());
+    else if (got && !search_.is_idle() && !bound_)
+      search_.take_late(now_, *got, there, *out_);
+  }
+
+  void relay_failed(const net::address& there, const problem& why) {
+    search_.again(
+      now_, {why.code, to_string(there) + " does not answer this node, and " + why.detail}, *out_);
   }
 
   void end_dial(const dial_list::ended& ended, const result<net::connection_id>& got) {
@@ -326,6 +353,8 @@ private:
       return hear_search(no_answer(where));
     if (search_.at() == service_search::stage::pausing)
       return search_.dial_next(now_, *out_);
+    if (search_.at() == service_search::stage::relaying)
+      return relay_failed(where, no_answer(search_.relayed_by()));
     search_failed(where, search_.give_up_dial());
   }
 
@@ -346,6 +375,8 @@ private:
       return search_.ask(now_, question.link, question.where, *out_);
     if (what->revision != question.known)
       return go_by({question.link, question.where, what->revision}, *what);
+    if (auto there = addresses_.way_to(*what); there && there != question.where)
+      return search_.try_relay(now_, question.where, *there, *out_);
     search_.again(
       now_,
       {errc::unreachable, to_string(question.where)
@@ -392,6 +423,7 @@ private:
       led_by_.reset();
     addresses_.learn(how.where);
     how.others = addresses_.all();
+    how.is_relayed = relayed_.contains(how.link);
     auto is_news = bound_.bind(how, revision);
     is_bound();
     if (how.has_voters)
@@ -551,6 +583,8 @@ private:
   quorum_poll poll_;
   finder_guide guide_;
   finder_links links_;
+  /// Those up that lead through another node, also if they are in no use.
+  std::set<net::connection_id> relayed_;
   /// While a step runs.
   time_point now_{};
   effects* out_ = nullptr;

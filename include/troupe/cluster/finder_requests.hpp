@@ -77,6 +77,12 @@ public:
     return &dials_.add(where, last_id_, now + dial_within_);
   }
 
+  /// Returns the number of that dial, which is in no list.
+  request_id dial_through(const net::address& relay, const net::address& where, effects& out) {
+    out.emplace_back(finder_effects::dial{++last_id_, where, relay});
+    return last_id_;
+  }
+
   inquiry ask(time_point now, net::connection_id link, const net::address& where,
               std::uint64_t known, duration wait, duration within, effects& out) {
     out.emplace_back(finder_effects::ask{++last_id_, link, known, wait, within});

@@ -85,6 +85,8 @@ struct finder_binding {
   std::vector<net::address> others{};
   /// They are on a group of voters, not in the memory of one node.
   bool has_voters = false;
+  /// That link leads through another node.
+  bool is_relayed = false;
 };
 
 /// What a finder steps.
@@ -105,6 +107,8 @@ struct finder_events {
   /// The answer to the `dial` of this step's id: a link that is up.
   struct dialled {
     result<net::connection_id> link;
+    /// It leads through another node.
+    bool is_relayed = false;
   };
 
   struct link_down {
@@ -151,6 +155,8 @@ struct finder_effects {
   struct dial {
     request_id id = 0;
     net::address where;
+    /// Have this node, which answers, relay the connection.
+    std::optional<net::address> through = {};
   };
 
   /// Ask the node at the other end where the services are. It holds the question for `wait`, if

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "troupe/cluster/known_nodes.hpp"
+#include "troupe/cluster/log_effects.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
@@ -188,9 +189,7 @@ public:
     registry::record_key what;
   };
 
-  struct warn {
-    std::string text;
-  };
+  using warn = log_effects::warn;
 
   using effect = std::variant<give_up, free_names, list_names, ping, recovered, warn>;
   using effects = std::vector<effect>;
@@ -363,8 +362,8 @@ private:
       return; // it does not depend on this link
     if (is_loss(each)) {
       out_->push_back(warn{"link to node " + nodes_->name_of(what.node) + " lost (" + what.why
-                           + "); its work goes to others in "
-                           + troupe::to_string(options_.lost_after) + " unless it comes back"});
+                           + "); its work goes to others in " + in_words(options_.lost_after)
+                           + " unless it comes back"});
       await(what.node, each, what.boot);
     }
     tidy(what.node);

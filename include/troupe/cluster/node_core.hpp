@@ -16,6 +16,8 @@
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
+#include "troupe/cluster/log_effects.hpp"
+#include "troupe/cluster/member_news.hpp"
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/ids.hpp"
@@ -167,26 +169,12 @@ public:
   /// All is here that others knew when this node joined them.
   struct caught_up {};
 
-  /// For the log.
-  struct note {
-    std::string text;
-  };
+  using inform = log_effects::inform;
+  using warn = log_effects::warn;
+  using complain = log_effects::complain;
+  using settle = log_effects::settle;
 
-  struct warn {
-    std::string text;
-  };
-
-  /// As node_log has it.
-  struct complain {
-    std::string topic;
-    std::string detail;
-  };
-
-  struct settle {
-    std::string topic;
-  };
-
-  using effect = std::variant<found, gone, found_only, node_is, node_left, caught_up, note, warn,
+  using effect = std::variant<found, gone, found_only, node_is, node_left, caught_up, inform, warn,
                               complain, settle, record_exchange::restate, record_exchange::ask,
                               record_exchange::reply, record_exchange::learned, claims::ask,
                               claims::done, claims::lost_name, claims::rise, liveness::give_up,
@@ -207,7 +195,8 @@ public:
       max_record_bytes_(how.table.max_record_bytes),
       claims_(how.node, how.boot, how.claims),
       exchange_(node_id::from_string(how.node).value_or(node_id{}), how.exchange, table_, check),
-      liveness_(nodes_, how.liveness) {
+      liveness_(nodes_, how.liveness),
+      news_(nodes_, how.liveness.max_nodes) {
     auto bounds = registry::registry_options::copy(how.table);
     bounds.retention = how.table.retention;
     registry::effects none;
@@ -235,6 +224,7 @@ public:
     run(claims_, [&](auto& made) { claims_.tick(now, made); });
     run(exchange_, [&](auto& made) { exchange_.tick(now, made); });
     run(liveness_, [&](auto& made) { liveness_.tick(now, made); });
+    tell([&](auto& lines) { news_.tick(now, lines); });
     follow_table();
     out_ = nullptr;
   }
@@ -244,7 +234,7 @@ public:
     if (!stays_.empty())
       next = stays_.begin()->first;
     for (auto& each : {claims_.next_deadline(), exchange_.next_deadline(),
-                       liveness_.next_deadline(), table_.next_deadline()})
+                       liveness_.next_deadline(), news_.next_deadline(), table_.next_deadline()})
       if (each)
         next = std::min(next.value_or(*each), *each);
     return next;
@@ -392,26 +382,22 @@ private:
     out_->push_back(gone{agent_of(what.what), what.what.key.owner});
   }
 
-  void pass_on(claims::warn& what) {
-    out_->push_back(warn{std::move(what.text)});
-  }
-
-  void pass_on(claims::complain& what) {
-    out_->push_back(complain{std::move(what.topic), std::move(what.detail)});
-  }
-
-  void pass_on(claims::settle& what) {
-    out_->push_back(settle{std::move(what.topic)});
-  }
-
-  void pass_on(liveness::warn& what) {
-    out_->push_back(warn{std::move(what.text)});
-  }
-
   template <class Event>
   requires std::constructible_from<claims::event, Event>
   void handle(request_id id, Event& what) {
     say(std::move(what), id);
+  }
+
+  /// For the log: what members do.
+  template <class Job>
+  void tell(Job job) {
+    member_news::lines lines;
+    job(lines);
+    for (auto& each : lines)
+      if (each.is_bad)
+        out_->push_back(warn{std::move(each.text)});
+      else
+        out_->push_back(inform{std::move(each.text)});
   }
 
   template <class Event>
@@ -463,6 +449,7 @@ private:
     if (!is_there)
       exchange(record_exchange::gone{what.who});
     settle_standing(node);
+    tell([&](auto& lines) { news_.shows(now_, node, what.when.boot, what.is, lines); });
     judge(liveness::seen{node, what.when.boot, what.is});
   }
 
@@ -709,10 +696,11 @@ private:
     if (has_left) {
       out_->push_back(node_left{value.key.owner, value.boot});
       if (leads_)
-        out_->push_back(note{"node " + value.key.name + " has left"});
+        out_->push_back(inform{"node " + value.key.name + " has left"});
       judge(liveness::left{value.key.owner});
     } else if (news.kind == registry::change_kind::lost
                && table_.answer(registry::find_owner{value.key.owner}).over) {
+      news_.forget(value.key.owner);
       judge(liveness::forgotten{value.key.owner, value.boot});
     }
   }
@@ -791,6 +779,7 @@ private:
   claims claims_;
   record_exchange exchange_;
   liveness liveness_;
+  member_news news_;
   /// How the members show each other node.
   std::map<std::string, standing> standings_;
   /// Until when those that have stopped show as they were.

@@ -375,7 +375,7 @@ private:
 
   void handle(request_id id, const exchanged& what) {
     auto* link = cards_.find_link(what.theirs.node);
-    auto is_proven = what.is_proven || planted_flaw == flaw::foreign_card_believed;
+    auto is_proven = what.is_proven() || planted_flaw == flaw::foreign_card_believed;
     if (is_proven && link != nullptr) // else it is asked once it has a link
       know(what.theirs, *link);
     if (what.forgotten == raft::seat_id{})
@@ -391,8 +391,10 @@ private:
       know(what.theirs, *link);
   }
 
-  void handle(request_id id, const unanswered&) {
-    cards_.is_silent(id, options_.retry, random_, now_);
+  /// A refusal is an answer: the node shows its card when that changes.
+  void handle(request_id id, const unanswered& what) {
+    if (what.why.code == errc::timed_out)
+      cards_.is_silent(id, options_.retry, random_, now_);
   }
 
   void know(const card& theirs, seat_cards::link& from) {
@@ -488,7 +490,7 @@ private:
     auto leads = what.leader == theirs.seat
                  && !seat_cards::is_of_another(theirs.seat, theirs.node, cards_.members());
     auto is_heard = what.leader == raft::seat_id{} || leads;
-    if (!what.is_proven || !is_heard || !cards_.is_linked(what.theirs.node))
+    if (!what.is_proven() || !is_heard || !cards_.is_linked(what.theirs.node))
       return emit(refuse{id,
                          {errc::bad_argument,
                           "a node is told that its seat is void by the one that leads the group, "
@@ -567,7 +569,7 @@ private:
       return;
     say_pace_at_ = now_ + change_pace::span;
     emit(inform{"the members of the group have changed " + std::to_string(change_pace::max_changes)
-                + " times within " + troupe::to_string(change_pace::span)
+                + " times within " + in_words(change_pace::span)
                 + "; the next change waits. See who comes and goes with troupe voters"});
   }
 

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/cluster/log_effects.hpp"
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/backoff.hpp"
@@ -127,11 +128,16 @@ struct seats_types {
   struct exchanged {
     card theirs;
     raft::seat_id forgotten{};
-    /// Whether it came over the present link of the node that the card names.
-    bool is_proven = false;
+    /// The node behind the present link over which it came; empty: over no such link.
+    std::string over{};
     /// The seat of this node, and of the leader if it knows one.
     raft::seat_id self{};
     raft::seat_id leader{};
+
+    /// Whether the node that the card names has said it.
+    [[nodiscard]] bool is_proven() const {
+      return !over.empty() && over == theirs.node;
+    }
   };
 
   /// The card of a node that was asked by the `greet` of this step's id.
@@ -139,9 +145,11 @@ struct seats_types {
     card theirs;
   };
 
-  /// The `greet` of this step's id was not answered in time: it or its answer may be lost. Not
-  /// where the node has answered that it has no seat.
-  struct unanswered {};
+  /// There is no card for the `greet` of this step's id. timed_out: it or its answer may be lost.
+  /// Else the node has answered that it has no seat, or does not show its card now.
+  struct unanswered {
+    problem why;
+  };
 
   // -- events: what people ask for ------------------------------------------------------------
 
@@ -189,7 +197,7 @@ struct seats_types {
   // -- effects: for other nodes ---------------------------------------------------------------
 
   /// Show the card of this node to the one behind that link, say that its seat `forgotten` is void
-  /// if it has one, and step `greeted` with its card, if it has one, or `unanswered`.
+  /// if it has one, and step `greeted` with its card, or `unanswered` with why there is none.
   struct greet {
     request_id id = 0;
     std::string node;
@@ -261,30 +269,14 @@ struct seats_types {
     problem why;
   };
 
-  struct inform {
-    std::string text;
-  };
-
-  struct warn {
-    std::string text;
-  };
-
-  struct fail {
-    std::string text;
-  };
+  using inform = log_effects::inform;
+  using warn = log_effects::warn;
+  using fail = log_effects::fail;
+  using complain = log_effects::complain;
+  using settle = log_effects::settle;
 
   /// Topic of the complaint that nobody leads, by whoever notices it.
   static constexpr const char* no_leader = "no leader";
-
-  /// As node_log has it.
-  struct complain {
-    std::string topic;
-    std::string detail;
-  };
-
-  struct settle {
-    std::string topic;
-  };
 
   using effect = std::variant<look, propose, renew, trust, distrust, greet, reach, watch_closely,
                               show_card, refuse, made, handed_over, lead, follow, others, seated,

@@ -131,7 +131,7 @@ private:
 
   [[nodiscard]] std::string goes_next() const {
     return pace_.is_free(now_) ? "it goes next"
-                               : "it goes within " + troupe::to_string(change_pace::span)
+                               : "it goes within " + in_words(change_pace::span)
                                    + ": the members have changed too often lately";
   }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -27,6 +28,9 @@ namespace troupe::cluster {
 ///   nowhere; who only has news, again and again, is left for the next.
 /// - A node that has not said in time that it is there is silent: it is passed over until other
 ///   ways have failed for a while.
+/// - Where a node keeps to its word that the services are at another, which this one does not
+/// reach,
+///   it is asked to relay the connection: it may reach that one itself.
 ///
 /// Not thread-safe. Cost of a call: O(dials).
 class service_search {
@@ -40,6 +44,8 @@ public:
     asking,
     /// For a node that does not know the way yet.
     waiting,
+    /// For a link to the services that the node relays that has named them.
+    relaying,
     pausing
   };
 
@@ -124,6 +130,26 @@ public:
   /// Nobody answers there.
   void is_silent(const net::address& where) {
     silent_ = where;
+  }
+
+  /// The node that was asked keeps to its word: the services are `there`, where this one has
+  /// failed.
+  void try_relay(time_point now, const net::address& by, const net::address& there, effects& out) {
+    move_to(stage::relaying, {.where = there, .due = now + relay_within});
+    relay_ = {requests_.dial_through(by, there, out), by, there};
+  }
+
+  /// Returns where that dial leads, if it was the last one through another node.
+  std::optional<net::address> take_relay(request_id id) {
+    if (id == 0 || relay_.dial != id)
+      return std::nullopt;
+    relay_.dial = 0;
+    return relay_.to;
+  }
+
+  /// @pre it waits for a relay
+  [[nodiscard]] const net::address& relayed_by() const {
+    return relay_.by;
   }
 
   void drop_sign_over(net::connection_id link) {
@@ -223,6 +249,7 @@ public:
     expect(asks || question_.asked == 0, "a question is open that no search asks");
     expect(at_ != stage::dialling || requests_.is_dialling(question_.where),
            "the search waits for a dial that is not under way");
+    expect(at_ != stage::relaying || relay_.dial != 0, "the search waits for no relay");
     expect(sign_.link == 0 || is_up(sign_.link), "the way leads over a link that is down");
     return found;
   }
@@ -254,6 +281,15 @@ private:
     begun->is_for_search = true;
   }
 
+  /// The last dial through another node; zero: it has ended.
+  struct relay {
+    request_id dial = 0;
+    net::address by{};
+    net::address to{};
+  };
+
+  /// Two handshakes and two greetings, each with a time-out of its own.
+  static constexpr duration relay_within = std::chrono::seconds{4};
   /// Failures in turn, some 2 s, until a silent node is asked again.
   static constexpr std::uint32_t slow_after = 4;
   static constexpr std::uint32_t max_failures = 10; // the delay has reached its maximum by then
@@ -271,6 +307,7 @@ private:
   std::size_t next_address_ = 0;
   std::uint32_t failures_ = 0;
   std::optional<net::address> silent_;
+  relay relay_;
 };
 
 } // namespace troupe::cluster

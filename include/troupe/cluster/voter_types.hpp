@@ -131,4 +131,9 @@ struct change_voters {
   TROUPE_FIELDS(change_voters, what, node, force);
 };
 
+/// Whether a change of voters failed because there was no leader to make it.
+constexpr bool nobody_leads(errc why) noexcept {
+  return why == errc::no_quorum || why == errc::not_leader || why == errc::unreachable;
+}
+
 } // namespace troupe::cluster

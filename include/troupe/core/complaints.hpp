@@ -34,16 +34,24 @@ public:
   /// due.
   [[nodiscard]] std::optional<std::string> raise(time_point now, const std::string& topic,
                                                  const std::string& detail) {
+    return raise(now, topic, detail, detail);
+  }
+
+  /// The same for a detail that says more than why, such as a time: `reason` is what tells it from
+  /// others.
+  [[nodiscard]] std::optional<std::string> raise(time_point now, const std::string& topic,
+                                                 const std::string& detail,
+                                                 const std::string& reason) {
     auto known = open_.find(topic);
     if (known == open_.end()) {
       make_room();
-      open_.emplace(topic, complaint{now, now, 1, {{detail, now}}, 0});
+      open_.emplace(topic, complaint{now, now, 1, {{reason, now}}, 0});
       return topic + ": " + detail;
     }
     auto& what = known->second;
     ++what.count;
     what.last = now;
-    if (!is_news(now, what, detail))
+    if (!is_news(now, what, reason))
       return std::nullopt;
     return topic + ": " + detail + extent(now, what);
   }
@@ -91,7 +99,7 @@ public:
 
 private:
   struct said {
-    std::string detail;
+    std::string reason;
     time_point last;
   };
 
@@ -104,10 +112,10 @@ private:
     std::uint64_t others = 0;
   };
 
-  static bool is_news(time_point now, complaint& what, const std::string& detail) {
-    auto known = std::ranges::find(what.details, detail, &said::detail);
+  static bool is_news(time_point now, complaint& what, const std::string& reason) {
+    auto known = std::ranges::find(what.details, reason, &said::reason);
     if (known == what.details.end() && what.details.size() < max_details) {
-      what.details.push_back({detail, now});
+      what.details.push_back({reason, now});
       return true;
     }
     if (known == what.details.end()) {
@@ -116,17 +124,17 @@ private:
         ++what.others; // too many details alternate to log them all
         return false;
       }
-      known->detail = detail;
+      known->reason = reason;
     }
     auto is_forgotten = now - known->last >= forgotten_after;
     known->last = now;
     return is_forgotten;
   }
 
-  /// " (7 times in 1500 ms)"
+  /// " (7 times in 1.5 s)"
   static std::string extent(time_point now, const complaint& what) {
     auto text = " (" + std::to_string(what.count) + (what.count == 1 ? " time in " : " times in ")
-                + to_string(now - what.began);
+                + in_words(now - what.began);
     if (what.others > 0)
       text += ", " + std::to_string(what.others) + " of them for other reasons than those logged";
     return text + ")";

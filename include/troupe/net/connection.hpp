@@ -117,6 +117,15 @@ public:
     return sent.state == progress::done && sent.bytes == bytes.size();
   }
 
+  /// The other side relays this connection from here on: sets up encryption anew, with the node at
+  /// the other end. @pre dialled, and the last result of next() was its whole answer.
+  void start_over() {
+    assert(state_ == state::talking && end_ == side::dialled);
+    stream_.reset();
+    state_ = state::securing;
+    interest_ = POLLOUT;
+  }
+
   /// Sends the answer to a join_asked; afterwards the connection ends. `refusal` is what the log
   /// says if it was refused. Returns false if the system does not take all of it.
   [[nodiscard]] bool answer_join(std::string_view body, std::string refusal) {

@@ -15,6 +15,7 @@
 #include "caf/telemetry/gauge.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/net/address.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/link.hpp"
 #include "troupe/net/link_events.hpp"
@@ -73,6 +74,19 @@ public:
   ///
   /// Errors: those of outcome.hpp; limit_reached above table_options::max_dialling. Thread-safe.
   void dial(std::vector<endpoint> where, std::optional<node_id> who, on_dialled done);
+
+  /// The same through the node at `relay`, which relays the connection to `where`: for a node that
+  /// this one cannot reach. The two ends prove who they are to each other, and encrypt what passes,
+  /// as over any link.
+  ///
+  /// Errors: those of outcome.hpp; unreachable if the node at `relay` has no link to `where` of its
+  /// own, or relays as many as it may. Thread-safe.
+  void dial_through(std::vector<endpoint> relay, const address& where, on_dialled done);
+
+  /// From now on this node relays connections of peers to `where`, at one of `found`: it has a link
+  /// to that node, which is not relayed itself. No `found`: it relays to nobody. Connections that
+  /// are relayed already go on. Thread-safe.
+  void relay_to(const address& where, std::vector<endpoint> found);
 
   /// This node has founded a cluster: it accepts nodes that join. Thread-safe.
   /// @pre This node had no cluster, or the same one.

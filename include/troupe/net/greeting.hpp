@@ -10,6 +10,7 @@
 #include <utility>
 #include <variant>
 
+#include "troupe/core/checksum.hpp"
 #include "troupe/core/codec.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/ids.hpp"
@@ -19,7 +20,7 @@
 
 /// What two processes exchange before anything else: who they are, and whether this connection
 /// becomes the link between them. The dialler sends hello, the acceptor answers, the dialler
-/// commits; only then do both enter BASP.
+/// commits; only then do both enter BASP. Or the dialler asks the acceptor to relay the connection.
 namespace troupe::net {
 
 using security::role;
@@ -61,6 +62,7 @@ enum class verdict : std::uint8_t {
   dialling = 9,     ///< the acceptor dials the dialler, and its id is smaller
   full = 10,        ///< no room for another link
   unproven = 11,    ///< the id or the role is not the one that the certificate proves
+  no_relay = 12,    ///< the acceptor does not relay there, or cannot reach it
 
   unreachable = 128,  ///< no connection
   timed_out = 129,    ///< no greeting in time
@@ -97,7 +99,28 @@ struct commit {
   TROUPE_FIELDS(commit);
 };
 
-using greeting = std::variant<hello, answer, commit>;
+/// Stands for an address in a greeting, which has no room for a long one.
+using place_mark = std::uint32_t;
+
+/// @pre `where` is "HOST:PORT", as the acceptor has named it.
+inline place_mark mark_of(std::string_view where) {
+  return crc32c(where);
+}
+
+/// Said by the dialler instead of hello: "I cannot reach the node of the services, relay this
+/// connection to it". After the answer go the dialler begins anew, with encryption, and greets the
+/// node at the other end; the acceptor only moves bytes.
+struct relay_request {
+  cluster_id cluster{};
+  /// Where the acceptor has said that the services are.
+  place_mark to = 0;
+
+  friend bool operator==(const relay_request&, const relay_request&) = default;
+
+  TROUPE_FIELDS(relay_request, cluster, to);
+};
+
+using greeting = std::variant<hello, answer, commit, relay_request>;
 
 // -- wire form ----------------------------------------------------------------------
 

@@ -33,11 +33,12 @@ class gate_loop;
 class link {
 public:
   link(connection_id number, hello peer, side end, int descriptor,
-       std::optional<security::facts> proven = {})
+       std::optional<security::facts> proven = {}, bool is_relayed = false)
     : number_(number),
       peer_(std::move(peer)),
       proven_(std::move(proven)),
       end_(end),
+      is_relayed_(is_relayed),
       descriptor_(descriptor) {}
 
   link(const link&) = delete;
@@ -69,6 +70,11 @@ public:
   /// Whether this node dialled.
   [[nodiscard]] side end() const {
     return end_;
+  }
+
+  /// Whether this node dialled it through another, which relays it (see gate::dial_through).
+  [[nodiscard]] bool is_relayed() const {
+    return is_relayed_;
   }
 
   /// The actor of the peer that receives all other requests; null while the link is not up, or if
@@ -176,6 +182,7 @@ private:
   const hello peer_;
   const std::optional<security::facts> proven_;
   const side end_;
+  const bool is_relayed_;
   std::atomic<bool> is_up_{false};
   std::atomic<std::size_t> queued_{0};
   std::atomic<std::uint64_t> received_{0};

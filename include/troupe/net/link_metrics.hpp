@@ -66,6 +66,8 @@ private:
         return "full";
       case verdict::unproven:
         return "unproven";
+      case verdict::no_relay:
+        return "no_relay";
       case verdict::timed_out:
         return "timed_out";
       case verdict::unreachable:

@@ -76,7 +76,7 @@ public:
       } else if (auto silent = links_.find(due); silent != links_.end()) {
         auto& link = silent->second;
         shut(silent,
-             link.is_up ? "silent for " + troupe::to_string(link.silence)
+             link.is_up ? "silent for " + in_words(link.silence)
                         : std::string{"no BASP handshake in time"},
              end_cause::silent, out);
       }
@@ -130,6 +130,10 @@ private:
     std::string source = {};
     /// It waits for a certificate, and takes no place of those who may become links.
     bool is_joining = false;
+    /// If dialled: a node is there that has not agreed yet to relay it to this place.
+    std::optional<place_mark> relayed_to = {};
+    /// It has.
+    bool is_relayed = false;
   };
 
   /// A connection that BASP has; kept until BASP has forgotten it.
@@ -177,7 +181,11 @@ private:
       there.dialling = what.connection;
       keep(*what.who);
     }
-    open(what.connection, {side::dialled, true, now + options_.connect_timeout, what.who, hello{}});
+    open(what.connection, {.connecting = true,
+                           .deadline = now + options_.connect_timeout,
+                           .who = what.who,
+                           .peer = {},
+                           .relayed_to = what.relayed_to});
   }
 
   void handle(time_point now, const accepted& what, effects& out) {
@@ -221,11 +229,14 @@ private:
       return give_up(found, verdict::not_secured, out);
     if (!it.connecting)
       return; // the dialler speaks first
-    if (it.who && it.proven && it.proven->node != *it.who)
+    if (!it.relayed_to && it.who && it.proven && it.proven->node != *it.who)
       return give_up(found, verdict::wrong_node, out);
     it.connecting = false;
     start_greeting(now, *found);
-    out.push_back(say{what.connection, self_});
+    if (it.relayed_to)
+      out.push_back(say{what.connection, relay_request{self_.cluster, *it.relayed_to}});
+    else
+      out.push_back(say{what.connection, self_});
   }
 
   void handle(time_point, const broken& what, effects& out) {
@@ -262,6 +273,8 @@ private:
 
   void hear(time_point now, attempts::iterator from, const answer& said, effects& out) {
     auto& [connection, it] = *from;
+    if (it.relayed_to && !it.connecting)
+      return hear_relay(now, from, said.said, out);
     auto is_refusal = it.end == side::accepted && it.who == said.from.node
                       && said.said == verdict::old_boot; // from the dialler, instead of its commit
     if ((it.end == side::accepted && !is_refusal) || it.connecting)
@@ -301,6 +314,39 @@ private:
       return give_up(from, verdict::bad_greeting, out);
     assert(peers_.at(*it.who).accepting == from->first && !peers_.at(*it.who).link);
     become_link(now, from, out);
+  }
+
+  // -- relays --------------------------------------------------------------------
+
+  /// Whoever wants that has proven to be of this cluster, if connections prove anything.
+  void hear(time_point, attempts::iterator from, const relay_request& said, effects& out) {
+    auto& [connection, it] = *from;
+    if (it.end == side::dialled || it.who)
+      return give_up(from, verdict::bad_greeting, out);
+    auto why = believes_ == trust::proven && !it.proven ? verdict::unproven
+               : self_.cluster == cluster_id{}          ? verdict::no_cluster
+               : said.cluster != self_.cluster          ? verdict::foreign
+                                                        : verdict::go;
+    if (why != verdict::go) {
+      out.push_back(say{connection, answer{why, self_}});
+      return give_up(from, why, out);
+    }
+    out.push_back(relay_wanted{connection, said.to, it.proven});
+    close(from);
+  }
+
+  /// What the node says that was asked to relay this connection. Who is at its other end proves
+  /// that itself, so nothing of the answer is believed.
+  void hear_relay(time_point now, attempts::iterator from, verdict said, effects& out) {
+    auto& [connection, it] = *from;
+    if (said != verdict::go)
+      return give_up(from, said, out);
+    it.relayed_to.reset();
+    it.is_relayed = true;
+    it.proven.reset();
+    it.connecting = true;
+    rearm(connection, it.deadline, now + options_.greeting_timeout);
+    out.push_back(start_over{connection});
   }
 
   /// Whether `said` is true, as far as the connection must prove it.
@@ -441,6 +487,7 @@ private:
     auto who = from->second.peer;
     auto end = from->second.end;
     auto proven = from->second.proven;
+    auto is_relayed = from->second.is_relayed;
     close(from);
     auto& there = peers_[who.node];
     there.link = connection;
@@ -452,7 +499,7 @@ private:
     made.silence = bounded(options_.link_timeout, who);
     made.deadline = now + options_.handshake_timeout;
     alarms_.emplace(*made.deadline, connection);
-    out.push_back(hand_over{connection, std::move(who), end, std::move(proven)});
+    out.push_back(hand_over{connection, std::move(who), end, std::move(proven), is_relayed});
   }
 
   void handle(time_point now, const up& what, effects&) {

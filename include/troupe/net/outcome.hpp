@@ -51,6 +51,9 @@ inline problem to_problem(verdict why, const std::string& where,
                 "and this node do not prove by their certificates what they say "
                 "they are; give each its own certificate, and a member one "
                 "with the role member (troupe ca issue)");
+    case verdict::no_relay:
+      return is(errc::unreachable, "does not relay to the node of the services: it has no direct "
+                                   "link to that node itself");
     case verdict::unreachable:
       return is(errc::unreachable,
                 "cannot be reached: " + (system_says.empty() ? "no answer" : system_says)

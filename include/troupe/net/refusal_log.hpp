@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -76,17 +77,29 @@ private:
   void complain(time_point now, const std::string& topic, const std::string& of_others,
                 const std::string& why, std::vector<std::string>& out) {
     auto has_room = complaints_.is_open(topic) || complaints_.size() < max_addresses_;
-    if (auto line = complaints_.raise(now, has_room ? topic : of_others, why))
+    if (auto line = complaints_.raise(now, has_room ? topic : of_others, why, without_time(why)))
       out.push_back(*std::move(line));
     if (!next_look_)
       next_look_ = now + pause;
+  }
+
+  /// Certificates that are not valid are refused with the time of day, which is another one each
+  /// time.
+  static std::string without_time(std::string why) {
+    constexpr std::string_view before = "this machine's clock says ";
+    if (auto found = why.find(before); found != std::string::npos) {
+      auto first = found + before.size();
+      why.erase(first, std::min(why.find(';', first), why.size()) - first);
+    }
+    return why;
   }
 
   static std::string topic_of(const std::string& from) {
     return "connections from " + from + " are refused";
   }
 
-  /// Others are part of normal life: two nodes that dial each other, a connection that gives way.
+  /// Others are part of normal life: two nodes that dial each other, a node that dials its own
+  /// address, two that join each other, a connection that gives way or ends.
   static bool is_worth_a_line(verdict why) {
     return !in_words(why).empty();
   }
@@ -107,16 +120,21 @@ private:
         return "it did not prove who it is";
       case verdict::not_admitted:
         return "it asked for a certificate without a valid token";
+      case verdict::full:
+        return "all places for links of its kind, or with its certificate, are taken";
+      case verdict::duplicate:
+        return "another process with its identity runs: each needs a folder of its own";
+      case verdict::old_boot:
+        return "a later start of its node is known: it has an older copy of the folder, or its "
+               "process is an earlier one";
       case verdict::admitted:
       case verdict::go:
       case verdict::no_cluster:
       case verdict::myself:
-      case verdict::duplicate:
-      case verdict::old_boot:
       case verdict::linked:
       case verdict::greeting:
       case verdict::dialling:
-      case verdict::full:
+      case verdict::no_relay:
       case verdict::unreachable:
       case verdict::closed:
       case verdict::wrong_node:

@@ -41,6 +41,8 @@ enum class end_cause : std::uint8_t {
 struct dial {
   connection_id connection = 0;
   std::optional<node_id> who;
+  /// Set: the connection is made with a node that is to relay it to the place with this mark.
+  std::optional<place_mark> relayed_to = {};
 };
 
 /// A peer has connected.
@@ -134,6 +136,8 @@ struct hand_over {
   hello peer;
   side end = side::dialled;
   std::optional<security::facts> proven = {};
+  /// This node has dialled it through another.
+  bool is_relayed = false;
 };
 
 /// Close a link; `ended` will follow.
@@ -155,6 +159,21 @@ struct outlived {
   boot_number heard = 0;
 };
 
-using effect = std::variant<say, drop, hand_over, close_link, adopt, outlived>;
+/// The other side relays this connection from here on: begin anew with it, encryption included;
+/// `connected` or `broken` follows.
+struct start_over {
+  connection_id connection = 0;
+};
+
+/// Whoever is at the other end wants this connection relayed. The table has forgotten it.
+struct relay_wanted {
+  connection_id connection = 0;
+  place_mark to = 0;
+  /// Who that is, if encryption proves it.
+  std::optional<security::facts> proven = {};
+};
+
+using effect
+  = std::variant<say, drop, hand_over, close_link, adopt, outlived, start_over, relay_wanted>;
 
 } // namespace troupe::net

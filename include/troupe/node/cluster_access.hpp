@@ -155,19 +155,22 @@ private:
   // -- dials and questions -----------------------------------------------------------------
 
   void perform(const finder::dial& what) {
+    auto& at = what.through ? *what.through : what.where;
     auto home = caf::weak_actor_ptr{self_->ctrl()};
     auto done = [home, this, id = what.id, where = what.where](result<net::link_ptr> got) {
       run_on(home, [this, id, where, got = std::move(got)] { dialled(id, where, got); });
     };
-    resolver_.find(what.where,
-                   [home, this, id = what.id, done](const net::resolver::endpoints& found) {
-                     if (!found)
-                       return done(found.error());
-                     run_on(home, [this, id, done, there = *found] {
-                       finder_.step(finder::resolved{}, id);
-                       gate_->dial(there, std::nullopt, done);
-                     });
-                   });
+    resolver_.find(at, [home, this, what, done](const net::resolver::endpoints& found) {
+      if (!found)
+        return done(found.error());
+      run_on(home, [this, what, done, there = *found] {
+        finder_.step(finder::resolved{}, what.id);
+        if (what.through)
+          gate_->dial_through(there, what.where, done);
+        else
+          gate_->dial(there, std::nullopt, done);
+      });
+    });
   }
 
   /// on_down comes later for a link that has no reason to end yet.
@@ -180,7 +183,7 @@ private:
         finder::dialled{problem{errc::unreachable, to_string(where) + " closed the link at once"}},
         id);
     links_[link->number()] = link;
-    finder_.step(finder::dialled{link->number()}, id);
+    finder_.step(finder::dialled{link->number(), link->is_relayed()}, id);
   }
 
   void perform(const finder::ask& what) {
@@ -223,11 +226,30 @@ private:
     for (auto& [called, number] : how.handles)
       found.handles[called] = actors_.actor_of(number);
     actors_.bind(how.handles);
+    relay_to(how.is_relayed ? std::nullopt : std::optional{how.where});
     events_.bound(found);
+  }
+
+  /// For nodes that reach this one, and not that place.
+  void relay_to(const std::optional<net::address>& where) {
+    relays_to_ = where;
+    if (gate_ == nullptr)
+      return; // it leads before it takes links
+    if (!where)
+      return gate_->relay_to({}, {});
+    auto home = caf::weak_actor_ptr{self_->ctrl()};
+    resolver_.find(*where, [home, this, there = *where](const net::resolver::endpoints& found) {
+      if (found)
+        run_on(home, [this, there, at = *found] {
+          if (relays_to_ == there)
+            gate_->relay_to(there, at);
+        });
+    });
   }
 
   void perform(const finder::bind_here&) {
     actors_.bind({});
+    relay_to({});
     hint_.here = here_.handles;
     hint_.elsewhere.clear();
     events_.hint(hint_);
@@ -236,6 +258,7 @@ private:
 
   void perform(const finder::unbind&) {
     actors_.bind({});
+    relay_to({});
     events_.bound({});
   }
 
@@ -289,6 +312,8 @@ private:
   /// What this node has when it leads.
   service_binding here_;
   leader_hint hint_;
+  /// Where this node relays others to.
+  std::optional<net::address> relays_to_;
   shell<finder, access_state> finder_;
 };
 

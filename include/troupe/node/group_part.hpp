@@ -106,16 +106,15 @@ public:
     seat_->run([then = std::move(then)](voters_state& state) { state.show(then); });
   }
 
+  /// Whether this node has a seat, as far as it has heard. Thread-safe.
+  [[nodiscard]] bool is_seated() const {
+    return is_seated_;
+  }
+
   /// Gives up the seat, once another node has taken its place, so that the others are enough
-  /// without it. `knows_leader`: a member hears of its own seat after it hears of the leader.
-  /// Blocks for 40 s at most. Errors: those of voters_client::change(), with `force` but for
-  /// those that say that nobody leads.
-  problem leave(voters_client voters, bool knows_leader, const leave_options& how) const {
-    if (!is_seated_ && !knows_leader)
-      return {};
-    constexpr duration patience = std::chrono::seconds{40};
-    auto done = voters.change({voter_change::leave, around_.node, how.force}, patience);
-    return done || (how.force && nobody_leads(done.error().code)) ? problem{} : done.error();
+  /// without it. Blocks for `within` at most. Errors: those of voters_client::change().
+  problem leave(voters_client voters, bool force, duration within) const {
+    return voters.change({voter_change::leave, around_.node, force}, within).error_or({});
   }
 
 private:

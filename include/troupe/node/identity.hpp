@@ -136,21 +136,22 @@ public:
     if (path_.empty())
       return found;
     auto owner = storage::other_owner(path_);
-    if (owner)
-      found.push_back(path_.string() + " belongs to the user with the number "
-                      + std::to_string(*owner)
-                      + ", who can replace this node's data and its key; give it to the user of "
-                        "this process (chown)");
-    if (!storage::is_open_to_others(path_))
+    if (!owner && !storage::is_open_to_others(path_))
       return found;
-    auto text = "other users of this machine may enter " + path_.string()
-                + ", which holds this node's data";
+    auto text = owner
+                  ? path_.string() + " belongs to the user with the number "
+                      + std::to_string(*owner) + ", who can replace this node's data and its key"
+                  : "other users of this machine may enter " + path_.string()
+                      + ", which holds this node's data";
     auto foreign = content_of(path_).foreign;
     if (!foreign.empty())
       text += " beside files that are of no node, such as " + foreign;
     // Others may need what is theirs, or all of it: /tmp.
-    if (!foreign.empty() || owner || storage::is_for_all(path_))
+    if (!foreign.empty() || storage::is_for_all(path_))
       text += "; stop the node and move its files into a new folder of its own";
+    else if (owner)
+      text += "; give it to the user of this process (chown " + std::to_string(::geteuid()) + ' '
+              + path_.string() + ')';
     else
       text += "; close it with chmod 700 " + path_.string();
     found.push_back(std::move(text));

@@ -45,6 +45,7 @@
 #include "troupe/registry/messages.hpp"
 #include "troupe/router/router.hpp"
 #include "troupe/scheduler/messages.hpp"
+#include "troupe/scheduler/worker_maintenance.hpp"
 
 namespace troupe::cluster {
 
@@ -100,6 +101,7 @@ public:
           .liveness = {.lost_after = setup_.lost_after, .check_every = setup_.check_every},
           .copy = setup_.bounds},
         self->id()),
+      workers_(self, this, setup_.id),
       links_(self, setup_.router, nodes()) {
     self_->set_down_handler([this](const caf::down_msg& gone) {
       if (auto found = guarded_.extract(gone.source))
@@ -213,7 +215,8 @@ public:
       return done({}); // it says so when it begins to speak
     auto heard = once_all(2, std::move(done));
     step(node_core::maintain{on}, heard);
-    maintain_workers({}, on, heard);
+    askers_.emplace(++last_asker_, heard);
+    workers_.step(scheduler::worker_maintenance::want{on}, last_asker_);
   }
 
   /// Changes an agent of this node and calls `done` once the cluster knows it.
@@ -284,30 +287,27 @@ public:
 
 private:
   friend class shell<node_core, member_state>;
+  friend class shell<scheduler::worker_maintenance, member_state>;
 
-  /// Page by page: the workers of this node behind `after`.
-  void maintain_workers(scheduler::worker_id after, bool on, const done_handler& done) {
-    ask_service(
-      self_, setup_.scheduler, scheduler::list_workers{.after = after},
-      [this, on, done](const result<scheduler::worker_list>& answer) {
-        if (!answer)
-          return done(answer.error());
-        if (answer->workers.empty())
-          return done({});
-        auto heard = once_all(answer->workers.size() + 1,
-                              [=, this, last = answer->workers.back()](const problem& why) {
-                                if (why && why.code != errc::not_found)
-                                  return done(why);
-                                maintain_workers(last.worker, on, done);
-                              });
-        heard({});
-        for (auto& each : answer->workers)
-          if (each.owner != setup_.id)
-            heard({});
-          else
-            ask_service(self_, setup_.scheduler, scheduler::set_maintenance{each.worker, on},
-                        [heard](const auto& set) { heard(set ? problem{} : set.error()); });
-      });
+  // -- its workers -----------------------------------------------------------------------
+
+  void perform(const scheduler::worker_maintenance::list& what) {
+    ask_service(self_, setup_.scheduler, scheduler::list_workers{.after = what.after},
+                [this, id = what.id](const result<scheduler::worker_list>& answer) {
+                  workers_.step(scheduler::worker_maintenance::listed{answer}, id);
+                });
+  }
+
+  void perform(const scheduler::worker_maintenance::tell& what) {
+    ask_service(self_, setup_.scheduler, scheduler::set_maintenance{what.worker, what.on},
+                [this, id = what.id](const auto& answer) {
+                  workers_.step(scheduler::worker_maintenance::told{answer.error_or({})}, id);
+                });
+  }
+
+  void perform(scheduler::worker_maintenance::done& what) {
+    if (auto found = askers_.extract(what.id))
+      found.mapped()(what.why);
   }
 
   // -- names ---------------------------------------------------------------------------
@@ -412,20 +412,12 @@ private:
     setup_.caught_up();
   }
 
-  void perform(const node_core::note& what) {
-    setup_.log(what.text);
+  template <class Words>
+  requires requires(const node_log& log, const Words& what) {
+    log.perform(what);
   }
-
-  void perform(const node_core::warn& what) {
-    setup_.log.warn(what.text);
-  }
-
-  void perform(const node_core::complain& what) {
-    setup_.log.complain(what.topic, what.detail);
-  }
-
-  void perform(const node_core::settle& what) {
-    setup_.log.settle(what.topic);
+  void perform(const Words& what) {
+    setup_.log.perform(what);
   }
 
   // -- what this node knows --------------------------------------------------------------
@@ -519,6 +511,7 @@ private:
   caf::event_based_actor* self_;
   member_setup setup_;
   shell<node_core, member_state> core_;
+  shell<scheduler::worker_maintenance, member_state> workers_;
   peer_links links_;
   std::map<request_id, done_handler> askers_;
   /// Who has asked what this node knows.

@@ -106,6 +106,7 @@ public:
   /// leave_options::force; or too few of the other voters are there, even with force), no_quorum
   /// (there is no leader; not with force), timed_out (the leader did not answer and may remove the
   /// vote later), limit_reached (too many changes are under way). After these the node goes on.
+  /// Also in_use while another thread has it leave, which then ends it; cancelled (it has stopped).
   /// Errors of the services are returned as well; the node has stopped then.
   TROUPE_COMPILED result<void> leave(const leave_options& how = {});
 
@@ -149,7 +150,8 @@ public:
   /// workers finish their tasks but get no new ones; its agents still get messages. Kept in the
   /// data folder over restarts. Errors: those of the services (the change is kept and sent to them
   /// once they answer), storage_full or cancelled (this node has stopped): nothing has changed;
-  /// outcome_unknown (it was stopped meanwhile).
+  /// cancelled (the opposite was asked for meanwhile, and counts); outcome_unknown (it was stopped
+  /// meanwhile).
   TROUPE_COMPILED result<void> maintain(bool on = true);
 
   // -- agents ------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "troupe/cluster/log_effects.hpp"
 #include "troupe/core/complaints.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/problem.hpp"
@@ -68,6 +69,28 @@ public:
       complain(topic, why.detail);
     else
       settle(topic);
+  }
+
+  // -- for the shells of machines --------------------------------------------------------
+
+  void perform(const log_effects::inform& what) const {
+    (*this)(what.text);
+  }
+
+  void perform(const log_effects::warn& what) const {
+    warn(what.text);
+  }
+
+  void perform(const log_effects::fail& what) const {
+    fail(what.text);
+  }
+
+  void perform(const log_effects::complain& what) const {
+    complain(what.topic, what.detail);
+  }
+
+  void perform(const log_effects::settle& what) const {
+    settle(what.topic);
   }
 
 private:

@@ -119,15 +119,15 @@ public:
     run_on_state<voters_state>(voters_, std::move(job));
   }
 
-  /// Has another node lead, if this one does. Blocks for 3 s at most.
-  void hand_over() {
+  /// Has another node lead, if this one does. Blocks for `within` at most.
+  void hand_over(duration within) {
     wait_for<bool>(
       [this](std::function<void(bool)> done) {
         run([done = std::move(done)](voters_state& state) {
           state.hand_over([done] { done(true); });
         });
       },
-      std::chrono::seconds{5}, [](unheard) { return false; });
+      within, [](unheard) { return false; });
   }
 
   /// Ends all of it and waits until the file is closed.
@@ -162,7 +162,7 @@ private:
       std::unique_lock guard{mutex_};
       if (!changed_.wait_for(guard, patience, [this] { return outcome_.has_value(); }))
         return {errc::timed_out, "the disk has not taken the first entry of the log within "
-                                   + troupe::to_string(patience)
+                                   + in_words(patience)
                                    + "; see that it has space and works, then start again"};
       return *outcome_;
     }

@@ -271,8 +271,8 @@ private:
   }
 
   caf::typed_response_promise<seat_card> exchange(const exchange_seats& what) {
-    seats::exchanged heard{to_card(what.mine), raft::seat_id{what.forgotten},
-                           is_over_link_of(what.mine.node), setup_.group.seat()};
+    seats::exchanged heard{to_card(what.mine), raft::seat_id{what.forgotten}, sender(),
+                           setup_.group.seat()};
     auto promise = self_->make_response_promise<seat_card>(); // takes the sender away
     cards_.emplace(++last_asker_, promise);
     if (what.forgotten != 0)
@@ -281,43 +281,42 @@ private:
     return promise;
   }
 
-  /// Whether the message being handled came from that node itself.
-  [[nodiscard]] bool is_over_link_of(const std::string& node) const {
-    auto link = links_.find(node);
-    if (link == links_.end())
-      return false;
-    auto entry = link->second->entry_point();
-    auto& sender = self_->current_sender();
-    return entry && sender && sender->node() == entry->node();
+  /// The node behind the link over which the message that is being handled came; empty: none. Cost:
+  /// O(links).
+  [[nodiscard]] std::string sender() const {
+    auto& from = self_->current_sender();
+    for (auto& [node, link] : links_)
+      if (auto entry = link->entry_point(); from && entry && from->node() == entry->node())
+        return node;
+    return {};
   }
 
   void perform(const seats::greet& what) {
     auto link = links_.find(what.node);
-    if (link == links_.end() || !link->second->entry_point())
-      return;
+    auto entry = link != links_.end() ? link->second->entry_point() : nullptr;
+    if (!entry)
+      return no_card(what.id, {errc::unreachable, "no link"});
     self_
-      ->request(caf::actor_cast<caf::actor>(link->second->entry_point()), answer_within,
-                router::find_service{seat_name})
+      ->request(caf::actor_cast<caf::actor>(entry), answer_within, router::find_service{seat_name})
       .then([this, what](const router::service_place& place) { greet(what, place.handle); },
-            [this, id = what.id](const caf::error& why) { note_silence(id, why); });
+            [this, id = what.id](const caf::error& why) { no_card(id, to_problem(why)); });
   }
 
   void greet(const seats::greet& what, const caf::strong_actor_ptr& other) {
-    if (other)
-      self_
-        ->request(caf::actor_cast<caf::actor>(other), answer_within,
-                  exchange_seats{card(), what.forgotten.value})
-        .then(
-          [this, id = what.id](const seat_card& theirs) {
-            step_with(theirs.group, seats::greeted{to_card(theirs)}, id);
-          },
-          [this, id = what.id](const caf::error& why) { note_silence(id, why); });
+    if (!other)
+      return no_card(what.id, {errc::not_found, "no seat"});
+    self_
+      ->request(caf::actor_cast<caf::actor>(other), answer_within,
+                exchange_seats{card(), what.forgotten.value})
+      .then(
+        [this, id = what.id](const seat_card& theirs) {
+          step_with(theirs.group, seats::greeted{to_card(theirs)}, id);
+        },
+        [this, id = what.id](const caf::error& why) { no_card(id, to_problem(why)); });
   }
 
-  /// Other refusals are answers: the node has no seat, or will not show its card now.
-  void note_silence(request_id id, const caf::error& why) {
-    if (why == caf::sec::request_timeout)
-      seats_.step(seats::unanswered{}, id);
+  void no_card(request_id id, problem why) {
+    seats_.step(seats::unanswered{std::move(why)}, id);
   }
 
   void perform(const seats::reach& what) {
@@ -407,24 +406,12 @@ private:
     setup_.without_quorum(what.why);
   }
 
-  void perform(const seats::inform& what) {
-    setup_.log(what.text);
+  template <class Words>
+  requires requires(const node_log& log, const Words& what) {
+    log.perform(what);
   }
-
-  void perform(const seats::warn& what) {
-    setup_.log.warn(what.text);
-  }
-
-  void perform(const seats::fail& what) {
-    setup_.log.fail(what.text);
-  }
-
-  void perform(const seats::complain& what) {
-    setup_.log.complain(what.topic, what.detail);
-  }
-
-  void perform(const seats::settle& what) {
-    setup_.log.settle(what.topic);
+  void perform(const Words& what) {
+    setup_.log.perform(what);
   }
 
   static constexpr duration answer_within = std::chrono::seconds{5};

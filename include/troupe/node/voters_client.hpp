@@ -12,11 +12,6 @@
 
 namespace troupe::cluster {
 
-/// Whether a change of voters failed because there was no leader to make it.
-inline bool nobody_leads(errc why) {
-  return why == errc::no_quorum || why == errc::not_leader || why == errc::unreachable;
-}
-
 /// Shows and changes the voters of a cluster. Calls block, so do not make them inside an actor;
 /// they are repeated over a change of leader. Thread-safe.
 class voters_client {

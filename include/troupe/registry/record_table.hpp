@@ -153,6 +153,14 @@ public:
     return result;
   }
 
+  /// Since when that boot of a node is disconnected; nothing if it is not. O(log n).
+  [[nodiscard]] std::optional<time_point> disconnected_since(const std::string& owner,
+                                                             std::uint64_t boot) const {
+    auto found = owners_.find(owner);
+    return found != owners_.end() && found->second.boot == boot ? found->second.disconnected_since
+                                                                : std::nullopt;
+  }
+
   [[nodiscard]] owner_view answer(const find_owner& question) const {
     auto found = owners_.find(question.owner);
     return found != owners_.end() ? view_of(*found) : owner_view{.owner = question.owner};
@@ -312,6 +320,8 @@ private:
       return refuse(id, detail::without_records(request.owner, request.boot), out);
     if (request.boot == found->second.boot) { // a verdict on an earlier boot is obsolete
       found->second.verdict = request.liveness;
+      if (request.liveness == record_status::disconnected)
+        is_long_gone(found->second, now - std::max(request.for_long, duration::zero()));
       settle(now, found, out);
     }
     out.push_back(owner_done{id, view_of(*found)});
@@ -459,6 +469,14 @@ private:
   }
 
   // -- liveness ----------------------------------------------------------------------
+
+  /// It is disconnected since then, unless it is known to be for longer.
+  static void is_long_gone(owner_state& owner, time_point since) {
+    if (owner.disconnected_since)
+      return;
+    owner.disconnected_since = since;
+    owner.heard = std::min(owner.heard, since);
+  }
 
   /// Updates the liveness of one node as of `now`.
   void settle(time_point now, owners::iterator position, effects& out) {

@@ -144,12 +144,15 @@ struct verdict {
   std::string owner{};
   std::uint64_t boot = 0;
   record_status liveness = record_status::active;
+  /// With disconnected: for how long it has been, as far as the sender knows. Counts if the table
+  /// did not know it yet; negative spans are zero.
+  duration for_long{};
 
   [[nodiscard]] bool speaks_only_for(const std::string& node) const {
     return may_speak_for(owner, node);
   }
 
-  TROUPE_FIELDS(verdict, owner, boot, liveness);
+  TROUPE_FIELDS(verdict, owner, boot, liveness, for_long);
 };
 
 /// Drops the records of a node up to `boot`. Later puts of these boots are stale.

@@ -14,6 +14,7 @@
 #include <optional>
 #include <set>
 #include <shared_mutex>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -45,6 +46,8 @@
 #include "troupe/net/peer_policy.hpp"
 #include "troupe/net/plain_stream.hpp"
 #include "troupe/net/refusal_log.hpp"
+#include "troupe/net/relay_table.hpp"
+#include "troupe/net/relayed_bytes.hpp"
 #include "troupe/net/scribe.hpp"
 #include "troupe/net/tls_stream.hpp"
 #include "troupe/platform/calendar.hpp"
@@ -57,6 +60,8 @@ struct dial_job {
   std::vector<endpoint> where = {};
   std::size_t tried = 0;
   std::optional<node_id> who = {};
+  /// See net::dial.
+  std::optional<place_mark> relayed_to = {};
   std::function<void(result<link_ptr>)> done = {};
   problem last = {};
   /// Why the connection failed, if the system gave a reason.
@@ -77,6 +82,15 @@ struct parked_dial {
   node_id who;
   time_point again;
   dial_job job;
+};
+
+/// A peer's connection that this node relays, or is about to.
+struct relayed_connection {
+  connection near;
+  /// While it is being made.
+  socket far = {};
+  /// From then on: both are in there.
+  std::optional<relayed_bytes> bytes = {};
 };
 
 /// All state of the gate's thread. Scribes keep it until CAF no longer uses them, which may be
@@ -201,11 +215,13 @@ public:
         ids.push_back(id);
         polled.push_back({each.descriptor(), each.interest(), 0});
       }
+      auto behind = polled.size();
+      poll_relays(polled);
       ::poll(polled.data(), polled.size(), wait_milliseconds(accepts));
       let_time_pass();
       for (auto& what : jobs.take())
         what();
-      auto first = 1 + (polled.size() - 1 - ids.size());
+      auto first = behind - ids.size();
       std::vector<connection_id> to_secure;
       for (std::size_t index = 0; index < ids.size(); ++index)
         if (polled[first + index].revents == 0)
@@ -215,6 +231,7 @@ public:
         else
           go_on(ids[index]);
       secure_some(to_secure, last_secured);
+      go_on_relaying(std::span{polled}.subspan(behind));
       for (std::size_t index = 1; index < first; ++index)
         if (polled[index].revents != 0)
           accept_from(polled[index].fd);
@@ -247,8 +264,9 @@ public:
       return dial(std::move(job));
     auto id = next_id();
     auto who = job.who;
+    auto relayed_to = job.relayed_to;
     dials_.emplace(id, std::move(job));
-    step(net::dial{id, who});
+    step(net::dial{id, who, relayed_to});
     auto waiting = dials_.find(id);
     if (waiting == dials_.end())
       return; // the link table refused at once
@@ -259,6 +277,12 @@ public:
       return step(broken{id, verdict::unreachable});
     }
     connections_.emplace(id, connection{std::move(*made), side::dialled});
+  }
+
+  /// `at`: where that is.
+  void relay_to(const std::string& where, std::vector<endpoint> at) {
+    relays_to_ = std::move(at);
+    step_relays(relay_table::offer{relays_to_.empty() ? std::string{} : where});
   }
 
   void end_revoked() {
@@ -294,6 +318,8 @@ private:
       consider(paused_until_);
     for (auto& each : parked_)
       consider(each.again);
+    if (auto late = relay_table_.next_deadline())
+      consider(*late);
     if (auto line = refusals_.next_deadline())
       consider(*line);
     if (certificates_due_)
@@ -309,6 +335,9 @@ private:
     tell_who_is_alive(moment);
     table_.tick(moment, out_);
     carry_out();
+    relay_table::effects ends;
+    relay_table_.tick(moment, ends);
+    carry_out(ends);
     std::vector<std::string> lines;
     refusals_.tick(moment, lines);
     tell_refusals(lines);
@@ -516,7 +545,7 @@ private:
     assert(found);
     auto [descriptor, stream] = found.mapped().release();
     auto made = std::make_shared<link>(what.connection, std::move(what.peer), what.end, descriptor,
-                                       std::move(what.proven));
+                                       std::move(what.proven), what.is_relayed);
     links_.emplace(what.connection, made);
     link_count = links_.size();
     auto handed = made;
@@ -544,6 +573,98 @@ private:
 
   void perform(const outlived& what) {
     tell(&link_events::on_outlived, what.heard);
+  }
+
+  void perform(const start_over& what) {
+    connections_.at(what.connection).start_over();
+  }
+
+  // -- relays ----------------------------------------------------------------------
+
+  void perform(const relay_wanted& what) {
+    auto found = connections_.extract(what.connection);
+    assert(found);
+    relays_.emplace(what.connection, relayed_connection{std::move(found.mapped())});
+    step_relays(
+      relay_table::asked{what.connection, what.to, what.proven ? what.proven->node : node_id{}});
+  }
+
+  void step_relays(const relay_table::event& what) {
+    relay_table::effects out;
+    relay_table_.step(now(), what, out);
+    carry_out(out);
+  }
+
+  void carry_out(const relay_table::effects& what) {
+    for (auto& each : what)
+      std::visit([this](auto& one) { perform(one); }, each);
+  }
+
+  void perform(const relay_table::connect& what) {
+    for (auto& each : relays_to_)
+      if (auto made = start_connect(each, source_for(each))) {
+        relays_.at(what.connection).far = *std::move(made);
+        return;
+      }
+    step_relays(relay_table::gone{what.connection});
+  }
+
+  /// The answer has left whole, so that what comes next is for the other end.
+  void perform(const relay_table::begin& what) {
+    auto& it = relays_.at(what.connection);
+    if (!it.near.say(answer{verdict::go, self()}))
+      return step_relays(relay_table::gone{what.connection});
+    auto descriptor = it.near.release().first; // its stream ends here
+    it.bytes.emplace(socket{descriptor}, std::move(it.far));
+  }
+
+  void perform(const relay_table::refuse& what) {
+    auto refused = relays_.extract(what.connection);
+    if (!refused.mapped().near.say(answer{what.why, self()}))
+      return;
+    metrics_.refused(what.why);
+  }
+
+  void perform(const relay_table::end& what) {
+    relays_.erase(what.connection);
+  }
+
+  /// Two places for each. The near end says nothing until the far one is there.
+  void poll_relays(std::vector<pollfd>& polled) {
+    relayed_ids_.clear();
+    for (auto& [id, each] : relays_) {
+      relayed_ids_.push_back(id);
+      if (each.bytes)
+        for (std::size_t end = 0; end < 2; ++end)
+          polled.push_back({each.bytes->descriptor(end), each.bytes->interest(end), 0});
+      else {
+        polled.push_back({-1, 0, 0});
+        polled.push_back({each.far.get(), POLLOUT, 0});
+      }
+    }
+  }
+
+  void go_on_relaying(std::span<const pollfd> polled) {
+    for (std::size_t index = 0; index < relayed_ids_.size(); ++index)
+      if (polled[2 * index].revents != 0 || polled[2 * index + 1].revents != 0)
+        go_on_relaying(relayed_ids_[index]);
+  }
+
+  void go_on_relaying(connection_id id) {
+    auto found = relays_.find(id);
+    if (found == relays_.end())
+      return;
+    if (auto& bytes = found->second.bytes) {
+      auto [has_moved, is_over] = bytes->move();
+      if (has_moved)
+        step_relays(relay_table::moved{id});
+      if (is_over)
+        step_relays(relay_table::gone{id});
+    } else if (connect_error(found->second.far) != 0) {
+      step_relays(relay_table::gone{id});
+    } else {
+      step_relays(relay_table::reached{id});
+    }
   }
 
   // -- links -----------------------------------------------------------------------
@@ -641,6 +762,7 @@ private:
   /// exists.
   void hang_up() {
     connections_.clear();
+    relays_.clear();
     listeners_.clear();
     for (auto& [id, job] : std::exchange(dials_, {}))
       job.done(to_problem(verdict::stopped, job.place()));
@@ -705,6 +827,12 @@ private:
   std::optional<endpoint> source_;
   time_point paused_until_{};
   std::map<connection_id, connection> connections_;
+  relay_table relay_table_;
+  /// Where the place is that it relays to.
+  std::vector<endpoint> relays_to_;
+  std::map<connection_id, relayed_connection> relays_;
+  /// In the order of what was polled for them.
+  std::vector<connection_id> relayed_ids_;
   /// Dials that wait for their connection, or for it to become a link.
   std::map<connection_id, dial_job> dials_;
   std::vector<parked_dial> parked_;

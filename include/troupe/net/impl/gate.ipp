@@ -136,6 +136,20 @@ TROUPE_COMPILED void gate::dial(std::vector<endpoint> where, std::optional<node_
     what->done(to_problem(verdict::stopped, "the address"));
 }
 
+TROUPE_COMPILED void gate::dial_through(std::vector<endpoint> relay, const address& where,
+                                        on_dialled done) {
+  auto what = std::make_shared<detail::dial_job>(detail::dial_job{
+    .where = std::move(relay), .relayed_to = mark_of(to_string(where)), .done = std::move(done)});
+  if (!loop_->jobs.post([it = loop_.get(), what] { it->dial(std::move(*what)); }))
+    what->done(to_problem(verdict::stopped, "the address"));
+}
+
+TROUPE_COMPILED void gate::relay_to(const address& where, std::vector<endpoint> found) {
+  loop_->jobs.post([it = loop_.get(), place = to_string(where), found = std::move(found)] {
+    it->relay_to(place, found);
+  });
+}
+
 TROUPE_COMPILED void gate::found(const cluster_id& cluster) {
   loop_->set_cluster(cluster);
   loop_->jobs.post([it = loop_.get(), cluster] { it->step(founded{cluster}); });

@@ -141,7 +141,7 @@ TROUPE_COMPILED troupe::result<run_view> workflow_run::wait(const run_observer& 
       left = *within - (std::chrono::steady_clock::now() - since);
       if (left <= duration::zero())
         return problem{errc::timed_out, "run " + std::to_string(inside_->run.value)
-                                          + " is not over within " + to_string(*within)
+                                          + " is not over within " + troupe::in_words(*within)
                                           + "; it goes on: wait again, or cancel it"};
     }
     question.wait = std::min(at_once, left - left / 8);

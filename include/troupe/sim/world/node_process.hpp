@@ -526,7 +526,7 @@ private:
     is_caught_up_ = true;
   }
 
-  void perform(cluster::node_core::note&) {}
+  void perform(cluster::node_core::inform&) {}
   void perform(cluster::node_core::warn&) {}
   void perform(cluster::node_core::settle&) {}
 

@@ -458,7 +458,7 @@ private:
         show(id, each);
     for (auto id : silent) {
       greetings_.erase(id);
-      step(seats::unanswered{}, id);
+      step(seats::unanswered{{errc::timed_out, "no answer"}}, id);
     }
   }
 
@@ -666,12 +666,12 @@ private:
   void hear_from(process_id from, const card_shown& what) {
     if (!is_in_order(from, what.life, what.order))
       return;
-    auto is_proven = is_linked(from, what.life) && linked_.at(from).node == what.mine.node;
+    auto over = is_linked(from, what.life) ? linked_.at(from).node : std::string{};
     auto leader = what.forgotten == raft::seat_id{} ? raft::seat_id{} : group_.look().leader;
     auto id = ++last_asker_;
     shown_.emplace(id, waiting_node{from, what.number, what.life});
     cards_.asked(here_.now(), id, "a card");
-    step(seats::exchanged{what.mine, what.forgotten, is_proven, self(), leader}, id,
+    step(seats::exchanged{what.mine, what.forgotten, std::move(over), self(), leader}, id,
          other{from, what.mine.node, what.life});
   }
 

@@ -1,0 +1,260 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/cluster/voter_types.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+
+namespace troupe::cluster {
+
+/// How long the stages of a departure that wait for others may take.
+struct departure_options {
+  /// Until another node has the vote.
+  duration give_up_within = std::chrono::seconds{40};
+  /// Until the services have heard what is taken back.
+  duration take_back_within = std::chrono::seconds{15};
+  /// Until another node leads; `seats` ends that after 3 s.
+  duration hand_over_within = std::chrono::seconds{5};
+  /// Until agents have handled what waits for them.
+  duration agents_end_within = std::chrono::seconds{2};
+};
+
+/// Decides in which order a node ends, and what it does before that if it leaves its cluster.
+///
+/// - A node that leaves gives its vote up first, so that another one has taken its place before
+///   anything is taken back. If that is refused, the node goes on as before. Once it has begun to
+///   take back what it has said, it ends, whatever comes of that.
+/// - A node that stops keeps its vote and what it has said: it is expected back.
+/// - One leave is under way at a time. A node that is stopped meanwhile ends at once.
+/// - Each stage begins after the one before is `done`, and is carried out once; one that fails or
+///   takes too long does not keep the next one from coming.
+///
+/// Steps like any machine, but has no deadlines: its host waits for a stage no longer than its
+/// bound. A step has one effect; none if it is the end of a stage that is not under way. Not
+/// thread-safe. Cost of a step: O(1).
+class departure {
+public:
+  /// In the order in which they come, but for end_sessions.
+  enum class stage : std::uint8_t {
+    /// Another node becomes a voter in place of this one.
+    give_up_vote,
+    /// The services hear that its names, agents, records and workers are gone. Names are released
+    /// before the registry hears of their agents, see `claims`.
+    take_back,
+    /// Callers on this node hear that it ends, and nobody begins to wait for it.
+    turn_away,
+    /// Another node leads, if this one does. Agents and links are there as before.
+    hand_over,
+    /// The members hear that it goes. While there are links: their ends would be taken for news.
+    say_farewell,
+    /// It tells the services nothing more. Before the agents end: that is not news, as the node is
+    /// expected back with them.
+    fall_silent,
+    /// The sessions of its clients end. While there are links if the services are elsewhere; else
+    /// after the agents, whose last requests are still answered.
+    end_sessions,
+    /// Before the agents: whoever waits for one hears that the link is lost, not that there is no
+    /// such agent.
+    end_links,
+    end_agents,
+    /// Those on this node, and its part in the group.
+    end_services,
+    end_router,
+  };
+
+  // -- events: leave and stop with an id of their own ----------------------------------------
+
+  /// Leave the cluster and end. The id is not zero, as that of stop. Errors: cancelled (it has
+  /// stopped), in_use (it is leaving already; or it alone has the services, without `force`), and
+  /// those of the stages.
+  struct leave {
+    /// Of the node, for people.
+    std::string name{};
+    bool force = false;
+    /// Nobody else has the services, nor can get them.
+    bool hosts_alone = false;
+    /// It has a log of the group, and a seat there as far as it has heard.
+    bool has_log = false;
+    bool is_seated = false;
+    /// It is in reach of a leader.
+    bool knows_leader = false;
+  };
+
+  /// End. No error; the second one ends at once.
+  struct stop {};
+
+  /// The stage of the `run` with this step's id has ended.
+  struct done {
+    stage which{};
+    problem why{};
+    /// The services of the cluster are on this node. Counts with fall_silent, as then they no
+    /// longer move.
+    bool has_services = false;
+  };
+
+  using event = std::variant<leave, stop, done>;
+
+  // -- effects -------------------------------------------------------------------------------
+
+  /// Carry this out, wait up to `within` for those that are asked, and step `done` with that id.
+  /// Zero: what it ends ends by itself.
+  struct run {
+    request_id id = 0;
+    stage which{};
+    duration within{};
+    /// Of give_up_vote.
+    bool force = false;
+  };
+
+  /// The leave or stop of that id has ended. The node has ended, but for a leave that is refused,
+  /// or while another thread ends it.
+  struct over {
+    request_id id = 0;
+    problem why{};
+  };
+
+  using effect = std::variant<run, over>;
+  using effects = std::vector<effect>;
+
+  // ------------------------------------------------------------------------------------------
+
+  explicit departure(const departure_options& options = {}) : options_(options) {}
+
+  /// Whether a node may be asked to leave: in_use if it alone has the services.
+  static problem refusal(const std::string& name, bool hosts_alone, bool force) {
+    if (!hosts_alone || force)
+      return {};
+    return {errc::in_use, "node " + name
+                            + " hosts the services of its cluster, and no other node can take "
+                              "them over yet; stop it to start it again later, or force it to "
+                              "leave (leave_options::force)"};
+  }
+
+  void step(time_point, request_id id, event what, effects& out) {
+    std::visit([&](auto& each) { handle(id, each, out); }, what);
+  }
+
+  /// Whether the node ends, or has ended.
+  [[nodiscard]] bool is_ending() const {
+    return ender_ != 0;
+  }
+
+private:
+  static constexpr std::size_t stages_of_an_end = 9;
+  using order = std::array<stage, stages_of_an_end>;
+
+  static constexpr order with_services{
+    stage::turn_away,    stage::hand_over,    stage::say_farewell,
+    stage::fall_silent,  stage::end_links,    stage::end_agents,
+    stage::end_sessions, stage::end_services, stage::end_router,
+  };
+  static constexpr order without_services{
+    stage::turn_away,   stage::hand_over,    stage::say_farewell,
+    stage::fall_silent, stage::end_sessions, stage::end_links,
+    stage::end_agents,  stage::end_services, stage::end_router,
+  };
+
+  void handle(request_id id, const leave& what, effects& out) {
+    if (is_ending())
+      return end_call(id, {errc::cancelled, "this node has stopped"}, out);
+    if (leaver_ != 0)
+      return end_call(id, {errc::in_use, "this node is leaving already"}, out);
+    if (auto why = refusal(what.name, what.hosts_alone, what.force))
+      return end_call(id, std::move(why), out);
+    leaver_ = id;
+    force_ = what.force;
+    // A member hears of its own seat after it hears of the leader.
+    auto may_vote = what.has_log && (what.is_seated || what.knows_leader);
+    begin(id, leaves_at_ = may_vote ? stage::give_up_vote : stage::take_back, out);
+  }
+
+  void handle(request_id id, const stop&, effects& out) {
+    if (is_ending())
+      return end_call(id, {}, out);
+    end(id, out);
+  }
+
+  void handle(request_id id, done& what, effects& out) {
+    if (id == leaver_ && what.which == leaves_at_)
+      go_on_leaving(id, what, out);
+    else if (id == ender_ && what.which == ends_at_)
+      go_on_ending(id, what, out);
+  }
+
+  void go_on_leaving(request_id id, done& what, effects& out) {
+    leaves_at_.reset();
+    auto gives_up = what.which == stage::give_up_vote;
+    if (is_ending() && gives_up && !what.why) // another one ends it
+      what.why = {errc::outcome_unknown,
+                  "this node was stopped meanwhile; whether it was done is not known"};
+    if (is_ending())
+      return end_call(std::exchange(leaver_, 0), std::move(what.why), out);
+    if (!gives_up) {
+      why_ = std::move(what.why);
+      return end(id, out);
+    }
+    if (what.why && !(force_ && nobody_leads(what.why.code)))
+      return end_call(std::exchange(leaver_, 0), std::move(what.why), out);
+    begin(id, leaves_at_ = stage::take_back, out);
+  }
+
+  void end(request_id id, effects& out) {
+    ender_ = id;
+    begin(id, ends_at_ = stage::turn_away, out);
+  }
+
+  void go_on_ending(request_id id, const done& what, effects& out) {
+    if (what.which == stage::end_router) {
+      ends_at_.reset();
+      return end_call(id, std::move(why_), out);
+    }
+    if (what.which == stage::fall_silent)
+      has_services_ = what.has_services;
+    auto& all = has_services_ ? with_services : without_services;
+    ends_at_ = *std::next(std::ranges::find(all, what.which));
+    begin(id, ends_at_, out);
+  }
+
+  void begin(request_id id, std::optional<stage> which, effects& out) const {
+    out.emplace_back(run{id, *which, within(*which), force_});
+  }
+
+  static void end_call(request_id id, problem why, effects& out) {
+    out.emplace_back(over{id, std::move(why)});
+  }
+
+  [[nodiscard]] duration within(stage which) const {
+    if (which == stage::give_up_vote)
+      return options_.give_up_within;
+    if (which == stage::take_back)
+      return options_.take_back_within;
+    if (which == stage::hand_over)
+      return options_.hand_over_within;
+    return which == stage::end_agents ? options_.agents_end_within : duration{};
+  }
+
+  const departure_options options_;
+  /// Who leaves, and who ends it, with the stage that is under way; zero: nobody.
+  request_id leaver_ = 0;
+  std::optional<stage> leaves_at_;
+  request_id ender_ = 0;
+  std::optional<stage> ends_at_;
+  bool force_ = false;
+  bool has_services_ = false;
+  /// What came of taking back.
+  problem why_;
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,398 @@
+#ifndef TROUPE_NODE_IMPL_INSIDE_IPP
+#define TROUPE_NODE_IMPL_INSIDE_IPP
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "caf/actor_cast.hpp"
+#include "troupe/cluster/departure.hpp"
+#include "troupe/cluster/membership_log.hpp"
+#include "troupe/core/caf/node_finder.hpp"
+#include "troupe/core/caf/print_to_stderr.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/wait.hpp"
+#include "troupe/core/wait_for.hpp"
+#include "troupe/net/gate.hpp"
+#include "troupe/net/listeners.hpp"
+#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/group_part.hpp"
+#include "troupe/node/identity.hpp"
+#include "troupe/node/join_desk.hpp"
+#include "troupe/node/leader_hint.hpp"
+#include "troupe/node/made_agents.hpp"
+#include "troupe/node/member.hpp"
+#include "troupe/node/membership_keeper.hpp"
+#include "troupe/node/node.hpp"
+#include "troupe/node/node_log.hpp"
+#include "troupe/node/own_authority.hpp"
+#include "troupe/node/own_system.hpp"
+#include "troupe/node/service_clients.hpp"
+#include "troupe/node/services.hpp"
+#include "troupe/node/swim_thread.hpp"
+#include "troupe/node/trust_keeper.hpp"
+#include "troupe/node/voters_client.hpp"
+#include "troupe/router/router.hpp"
+
+namespace troupe {
+
+/// All that a node is made of; its parts are wired in set_up().
+struct node::inside {
+  inside(node_options given, cluster::data_folder folder, net::listeners opened,
+         std::vector<net::datagram_socket> datagrams, net::credentials_ptr proofs,
+         std::optional<security::authority> ca, caf::actor_system* sys)
+    : options_(std::move(given)),
+      data_(std::move(folder)),
+      listeners_(std::move(opened)),
+      datagrams_(std::move(datagrams)),
+      credentials_(std::move(proofs)),
+      ca_(data_.path(), data_.self().id, std::move(ca)),
+      boot_(std::make_shared<std::atomic<boot_number>>(data_.self().boot)) {
+    if (options_.name.empty())
+      options_.name
+        = credentials_ ? credentials_->self().name : to_string(data_.self().id).substr(0, 8);
+    log_ = {options_.name, options_.log};
+    if (sys == nullptr) {
+      own_system_ = std::make_unique<cluster::own_system<node_config>>();
+      print_to_stderr(own_system_->system());
+    }
+    *in_maintenance_ = data_.self().maintenance;
+    system_ = sys != nullptr ? sys : &own_system_->system();
+    host::client_options how;
+    how.doubt_after = {}; // the access looks after the host at rest, too
+    how.on_throw = warn_of_throw();
+    clients_.emplace(*system_, how);
+  }
+
+  ~inside() {
+    stop();
+    router_.reset();
+    clients_.reset();
+    member_ = access_ = trust_ = keeper_ = nullptr;
+    end_system(); // before the gate
+  }
+
+  [[nodiscard]] std::function<void(const problem&)> warn_of_throw() const {
+    return
+      [log = log_](const problem& why) { log.warn("a handler of an answer threw: " + why.detail); };
+  }
+
+  [[nodiscard]] node_finder finder() const {
+    return [peers = peers_, process = system_->node(),
+            own = std::make_shared<const std::string>(to_string(data_.self().id))](
+             const caf::strong_actor_ptr& from) -> shared_node_id {
+      return from && from->node() == process ? own : peers->id_of(from);
+    };
+  }
+
+  // -- how it starts: start.ipp --------------------------------------------------------------
+
+  problem set_up();
+
+  problem wait_joined(duration wait, const std::stop_token& stop = {});
+
+  /// Of a node with certificates.
+  void keep_trust();
+
+  problem open_membership_log();
+
+  void keep_membership(const std::shared_ptr<caf::weak_actor_ptr>& member);
+
+  /// With keys that no other life has had.
+  [[nodiscard]] cluster::sealed_swim_setup life_among_members() const;
+
+  /// From here on this node is a member.
+  void begin_membership();
+
+  cluster::member_setup member_setup();
+
+  problem open_gate();
+
+  /// For those who join with a token.
+  net::join_desk open_desk();
+
+  /// The actor that answers for this node under that name.
+  void say_where(const char* called, const caf::actor& which);
+
+  void say_who_i_am(bool is_host);
+
+  /// Those to join at, and those that the data folder remembers.
+  [[nodiscard]] std::vector<net::address> addresses() const;
+
+  // -- the services, and the group that keeps them: seats.ipp --------------------------------
+
+  problem open_group();
+
+  problem take_seat(bool founds);
+
+  problem host_services();
+
+  /// A cluster is born once: who may found one, but has addresses to join at, asks there first.
+  problem look_for_cluster();
+
+  /// Nobody has heard of the cluster before.
+  problem found_cluster();
+
+  /// The founder is the only voter, so it becomes leader at once.
+  void await_lead();
+
+  /// Founds a cluster, if nobody is found who has one.
+  [[nodiscard]] bool is_founder() const {
+    return data_.self().cluster == cluster_id{} && (options_.join.empty() || options_.bootstrap);
+  }
+
+  /// Shows and changes the voters.
+  [[nodiscard]] cluster::voters_client voters();
+
+  [[nodiscard]] bool has_leader() {
+    std::lock_guard guard{mutex_};
+    return voters_ != nullptr;
+  }
+
+  [[nodiscard]] bool services_are_here() {
+    std::lock_guard guard{mutex_};
+    return is_host_;
+  }
+
+  // -- what happens to it: events.ipp --------------------------------------------------------
+
+  /// On the access actor.
+  cluster::access_events access_events(std::shared_ptr<cluster::hint_board> board);
+
+  void bound(const cluster::service_binding& how);
+
+  /// A node that was to join others, and now leads the cluster of its data folder without a link
+  /// to any, has perhaps been given a wrong address.
+  void lead_alone();
+
+  /// Keeps what the next start needs, when it is new.
+  void remember(const cluster::service_binding& how);
+
+  /// On the access actor, which writes the data folder. Remembers it before anybody is told.
+  void maintain(bool on, const done_handler& done);
+
+  /// The cluster has heard of a later life of this node. On the access actor.
+  void rise_above(boot_number heard);
+
+  void tell_router(const net::link_ptr& which, bool is_full);
+
+  /// Calls `then` with what this node knows of its cluster, on any thread.
+  void show(std::function<void(const cluster::node_view&)> then) const;
+
+  void show_group(cluster::node_view seen,
+                  std::function<void(const cluster::node_view&)> then) const;
+
+  // -- how it leaves and ends: leave.ipp -----------------------------------------------------
+
+  void stop();
+
+  /// As node::leave(). Calls `turn_away` once callers have to hear that the node ends.
+  problem leave(const leave_options& how, const std::function<void()>& turn_away);
+
+  /// Runs one call of the departure on this thread, stage by stage, and returns what it ends with.
+  problem depart(cluster::departure::event what, const std::function<void()>& turn_away = {});
+
+  problem carry_out(const cluster::departure::run& what,
+                    const std::function<void()>& turn_away_others);
+
+  /// Those made here, and in an actor system of the node's own, which ends only after its
+  /// actors, all that were given.
+  void end_all_agents(duration within);
+
+  /// Names agents, for people.
+  static std::string listed(const std::vector<std::string>& agents);
+
+  void end_own_services();
+
+  void end_own_router();
+
+  void end_answer_path();
+
+  void end_system();
+
+  /// An actor system waits for its actors, and some have nobody who would end them: those that
+  /// peers have spawned here without an owner.
+  void end_actors();
+
+  /// Whether the actor system waits for it.
+  static bool is_counted(const caf::strong_actor_ptr& which);
+
+  template <class Condition>
+  static bool wait_until(Condition condition, duration wait) {
+    auto deadline = std::chrono::steady_clock::now() + wait;
+    // Most have ended, or do so within a few switches of threads.
+    std::chrono::microseconds pause{50};
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() >= deadline)
+        return false;
+      std::this_thread::sleep_for(pause);
+      pause = std::min(pause * 2, std::chrono::microseconds{2'000});
+    }
+    return true;
+  }
+
+  /// Whether the node cannot end on the thread that asks, as its end waits for that.
+  [[nodiscard]] bool is_on_own_thread() const {
+    return own_system_ && own_system_->is_on_this_thread();
+  }
+
+  // -- who it is -----------------------------------------------------------------------------
+
+  [[nodiscard]] net::address own_address() const {
+    auto where = options_.advertise.value_or(net::address{options_.listen.host, port_});
+    if (where.port == 0)
+      where.port = port_;
+    return where;
+  }
+
+  [[nodiscard]] caf::strong_actor_ptr entry() const {
+    return caf::actor_cast<caf::strong_actor_ptr>(router_->handle());
+  }
+
+  // -- jobs --------------------------------------------------------------------------
+
+  template <class Job>
+  static void run_on_member(const caf::weak_actor_ptr& where, Job job) {
+    if (auto there = where.lock())
+      run_on_state<cluster::member_state>(caf::actor_cast<caf::actor>(there), std::move(job));
+  }
+
+  template <class Job>
+  void on_member(Job job) {
+    run_on_state<cluster::member_state>(member_, std::move(job));
+  }
+
+  template <class Job>
+  void on_trust(Job job) {
+    if (trust_)
+      run_on_state<cluster::trust_keeper>(trust_, std::move(job));
+  }
+
+  template <class Job>
+  void on_keeper(Job job) const {
+    run_on_state<cluster::membership_keeper>(keeper_, std::move(job));
+  }
+
+  template <class Job>
+  void on_access(Job job) const {
+    run_on_state<cluster::access_state>(access_, std::move(job));
+  }
+
+  /// Runs `job` on the router and waits for what it returns; `if_gone` if the router has ended.
+  template <class Result, class Job>
+  Result on_router(Job job, Result if_gone, Result if_late) {
+    return wait_for<Result>(
+      [&](auto done) {
+        router_->run([done = std::move(done), job = std::move(job)](router::router_state& state) {
+          done(job(state));
+        });
+      },
+      default_wait * 3, [&](unheard how) { return how == unheard::gone ? if_gone : if_late; });
+  }
+
+  /// Waits until what `begin` was given is called, or is gone with the actor that had it.
+  template <class Begin>
+  static problem wait_until_done(Begin begin, duration within = default_wait * 3) {
+    return wait_here<problem>(std::move(begin), within,
+                              "the node gave no answer in time; it is stopping, or overloaded");
+  }
+
+  template <class Value, class Begin>
+  static result<Value> wait_for_result(Begin begin, duration wait) {
+    return wait_here<result<Value>>(std::move(begin), wait,
+                                    "no answer in time; retry, or wait longer");
+  }
+
+  template <class Answer, class Begin>
+  static Answer wait_here(Begin begin, duration wait, const char* too_late) {
+    return wait_for<Answer>(std::move(begin), wait, [too_late](unheard how) -> Answer {
+      if (how == unheard::late)
+        return problem{errc::timed_out, too_late};
+      return problem{errc::outcome_unknown,
+                     "this node was stopped meanwhile; whether it was done is not known"};
+    });
+  }
+
+  /// Lets an actor end by itself and waits until it is gone.
+  template <class State, class Job>
+  void end(const caf::actor& which, Job job) {
+    if (!which)
+      return;
+    wait_for_ends(*system_, {caf::actor_cast<caf::strong_actor_ptr>(which)},
+                  [&] { run_on_state<State>(which, std::move(job)); });
+  }
+
+  static constexpr auto log_file = "group.db";
+  /// For actors to end that have nothing to wait for.
+  static constexpr duration longest_end = std::chrono::seconds{2};
+
+  /// What the log calls it while the services are out of reach.
+  static constexpr const char* no_way = "no way to the cluster";
+
+  node_options options_;
+  cluster::node_log log_;
+  cluster::data_folder data_;
+  net::listeners listeners_;                    // empty once the gate accepts
+  std::vector<net::datagram_socket> datagrams_; // empty once this node is a member
+  const net::credentials_ptr credentials_;      // null: its links are insecure
+  cluster::own_authority ca_;
+  const std::shared_ptr<net::peer_book> peers_ = std::make_shared<net::peer_book>();
+  std::shared_ptr<std::atomic<boot_number>> boot_; // as in data_, which only the access actor reads
+  std::optional<cluster::join_desk> desk_;         // outlives the gate
+  std::unique_ptr<net::gate> gate_;                // outlives the system
+  std::unique_ptr<cluster::own_system<node_config>> own_system_;
+  caf::actor_system* system_ = nullptr;
+  std::optional<cluster::service_clients> clients_;
+  std::optional<router::router_access> router_;
+  caf::actor member_;
+  caf::actor access_;
+  caf::actor trust_; // null without certificates
+  caf::actor keeper_;
+  /// Of node_options::membership_log; its thread writes it.
+  std::ofstream membership_file_;
+  std::optional<cluster::membership_log> membership_log_;
+  std::unique_ptr<cluster::swim_thread> swim_;
+  /// Of a node without a data folder that has founded its cluster.
+  std::optional<cluster::hosted_services> services_;
+  /// Of a node with a data folder.
+  std::unique_ptr<cluster::group_part> group_;
+  std::uint16_t port_ = 0;
+  std::mutex departing_;
+  cluster::departure departure_{{.agents_end_within = options_.agents_end_within}}; // by departing_
+  std::atomic<request_id> last_departure_ = 0;
+  std::atomic<bool> stopped_ = false;
+  std::atomic<bool> router_has_ended_ = false;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool joined_ = false;
+  /// Its data folder was of a cluster when it started.
+  const bool had_cluster_ = data_.self().cluster != cluster_id{};
+  /// On the access actor.
+  bool has_led_ = false;
+  bool caught_up_ = false;
+  bool is_host_ = false;
+  caf::strong_actor_ptr voters_; // where the services are, if they are on a group
+  bool has_no_voters_ = false;   // as there is no group
+  problem why_;                  // why they are nowhere, if that is known
+  problem no_way_;               // of the last try to reach the cluster
+  /// Shared with the agents, which may outlive this.
+  const std::shared_ptr<cluster::made_agents> agents_ = std::make_shared<cluster::made_agents>();
+  /// What workers of this node say when they register.
+  std::shared_ptr<std::atomic<bool>> in_maintenance_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+} // namespace troupe
+
+#endif

@@ -1,0 +1,202 @@
+#ifndef TROUPE_NODE_IMPL_LEAVE_IPP
+#define TROUPE_NODE_IMPL_LEAVE_IPP
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "caf/abstract_actor.hpp"
+#include "caf/actor_cast.hpp"
+#include "caf/actor_registry.hpp"
+#include "caf/send.hpp"
+#include "troupe/cluster/departure.hpp"
+#include "troupe/core/caf/answer_path.hpp"
+#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/group_part.hpp"
+#include "troupe/node/impl/inside.ipp"
+#include "troupe/node/member.hpp"
+#include "troupe/node/membership_keeper.hpp"
+#include "troupe/node/trust_keeper.hpp"
+#include "troupe/router/router.hpp"
+
+/// How a node leaves its cluster, and ends.
+namespace troupe {
+
+inline void node::inside::stop() {
+  std::ignore = depart(cluster::departure::stop{}); // has no error
+}
+
+inline problem node::inside::leave(const leave_options& how,
+                                   const std::function<void()>& turn_away) {
+  return depart(cluster::departure::leave{.name = options_.name,
+                                          .force = how.force,
+                                          .hosts_alone = services_.has_value(),
+                                          .has_log = group_ != nullptr,
+                                          .is_seated = group_ && group_->is_seated(),
+                                          .knows_leader = has_leader()},
+                turn_away);
+}
+
+inline problem node::inside::depart(cluster::departure::event what,
+                                    const std::function<void()>& turn_away) {
+  auto step = [this](request_id id, cluster::departure::event each) {
+    std::lock_guard guard{departing_};
+    cluster::departure::effects out;
+    departure_.step({}, id, std::move(each), out);
+    return std::move(out.front());
+  };
+  auto id = ++last_departure_;
+  auto next = step(id, std::move(what));
+  while (auto* stage = std::get_if<cluster::departure::run>(&next)) {
+    cluster::departure::done ended{stage->which, carry_out(*stage, turn_away)};
+    ended.has_services = services_are_here();
+    next = step(id, std::move(ended));
+  }
+  return std::get<cluster::departure::over>(next).why;
+}
+
+inline problem node::inside::carry_out(const cluster::departure::run& what,
+                                       const std::function<void()>& turn_away_others) {
+  using enum cluster::departure::stage;
+  switch (what.which) {
+    case give_up_vote:
+      return group_->leave(voters(), what.force, what.within);
+    case take_back:
+      return wait_until_done(
+        [this](done_handler done) {
+          on_member([done = std::move(done)](cluster::member_state& state) { state.leave(done); });
+        },
+        what.within);
+    case turn_away: {
+      if (turn_away_others)
+        turn_away_others();
+      stopped_ = true;
+      std::lock_guard guard{mutex_}; // nobody begins to wait in between
+      changed_.notify_all();
+      break;
+    }
+    case hand_over:
+      if (group_)
+        group_->own_seat().hand_over(what.within);
+      break;
+    case say_farewell:
+      end<cluster::membership_keeper>(keeper_,
+                                      [](cluster::membership_keeper& state) { state.stop(); });
+      if (swim_)
+        swim_->stop();
+      swim_.reset();
+      break;
+    case fall_silent:
+      end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
+      end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
+      end<cluster::trust_keeper>(trust_, [](cluster::trust_keeper& state) { state.stop(); });
+      break;
+    case end_sessions:
+      clients_->close();
+      break;
+    case end_links:
+      if (gate_)
+        gate_->stop();
+      break;
+    case end_agents:
+      end_all_agents(what.within);
+      break;
+    case end_services:
+      end_own_services();
+      break;
+    case end_router:
+      end_own_router();
+      break;
+  }
+  return {};
+}
+
+inline void node::inside::end_own_services() {
+  if (services_)
+    services_->stop();
+  group_.reset();
+  std::lock_guard guard{mutex_};
+  voters_ = nullptr;
+}
+
+inline void node::inside::end_own_router() {
+  router_has_ended_ = true; // other threads may be sending: it goes with this object
+  if (!router_)
+    return;
+  end_answer_path();
+  caf::anon_send_exit(router_->handle(), caf::exit_reason::user_shutdown);
+}
+
+inline void node::inside::end_all_agents(duration within) {
+  auto made = agents_->take();
+  for (auto& [id, each] : made)
+    caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+  if (!own_system_ || !router_)
+    return;
+  router_->run([](router::router_state& state) { state.end_agents(); });
+  std::vector<std::string> left;
+  auto have_ended = [&] {
+    left = on_router<std::vector<std::string>>(
+      [](router::router_state& state) { return state.agents_left(); }, {}, {"of a busy router"});
+    return left.empty();
+  };
+  auto in_time = wait_until(have_ended, within);
+  for (auto& [id, each] : made)
+    router::kill_next(caf::actor_cast<caf::strong_actor_ptr>(each));
+  if (in_time)
+    return;
+  router_->run([](router::router_state& state) { state.kill_agents(); });
+  log_.warn("the node stops: " + listed(left) + " did not end within " + in_words(within)
+            + " (node_options::agents_end_within); what waited for them is dropped");
+}
+
+inline void node::inside::end_answer_path() {
+  auto& registry = system_->registry();
+  if (registry.get<caf::actor>(answer_path::name) == router_->handle())
+    registry.erase(answer_path::name);
+}
+
+inline void node::inside::end_system() {
+  if (!own_system_)
+    return;
+  end_actors();
+  cluster::own_system<node_config>::end(std::move(own_system_));
+}
+
+inline void node::inside::end_actors() {
+  auto& registry = system_->registry();
+  auto is_empty = [&] { return registry.running() == 0; };
+  if (wait_until(is_empty, longest_end))
+    return;
+  auto left = registry.running();
+  for (caf::actor_id id = 1; id <= system_->latest_actor_id(); ++id) // all that peers know of
+    if (auto found = registry.get(id); found && is_counted(found))
+      router::kill_next(found);
+  if (!wait_until(is_empty, longest_end))
+    system_->await_actors_before_shutdown(false);
+  log_.warn("the node stops: " + std::to_string(left)
+            + " actors that nobody ended were ended with it");
+}
+
+inline bool node::inside::is_counted(const caf::strong_actor_ptr& which) {
+  return caf::actor_cast<caf::abstract_actor*>(which)->getf(
+    caf::abstract_actor::is_registered_flag);
+}
+
+inline std::string node::inside::listed(const std::vector<std::string>& agents) {
+  constexpr std::size_t max_shown = 5;
+  auto result = std::to_string(agents.size()) + (agents.size() == 1 ? " agent (" : " agents (");
+  for (std::size_t each = 0; each < std::min(agents.size(), max_shown); ++each)
+    result += (each > 0 ? ", '" : "'") + agents[each].substr(0, 64) + "'";
+  return result + (agents.size() > max_shown ? ", …)" : ")");
+}
+
+} // namespace troupe
+
+#endif

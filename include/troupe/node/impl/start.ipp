@@ -1,0 +1,355 @@
+#ifndef TROUPE_NODE_IMPL_START_IPP
+#define TROUPE_NODE_IMPL_START_IPP
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <ios>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "caf/actor_cast.hpp"
+#include "caf/actor_registry.hpp"
+#include "caf/stateful_actor.hpp"
+#include "troupe/cluster/departure.hpp"
+#include "troupe/cluster/known_nodes.hpp"
+#include "troupe/core/caf/answer_path.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/net/gate.hpp"
+#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/impl/inside.ipp"
+#include "troupe/node/join_desk.hpp"
+#include "troupe/node/leader_hint.hpp"
+#include "troupe/node/link_rules.hpp"
+#include "troupe/node/member.hpp"
+#include "troupe/node/membership_keeper.hpp"
+#include "troupe/node/swim_thread.hpp"
+#include "troupe/node/trust_keeper.hpp"
+#include "troupe/platform/calendar.hpp"
+#include "troupe/router/router.hpp"
+
+/// How a node starts and joins its cluster.
+namespace troupe {
+
+inline problem node::inside::set_up() {
+  if (auto why = open_membership_log())
+    return why;
+  auto id = to_string(data_.self().id);
+  auto member = std::make_shared<caf::weak_actor_ptr>();
+  router::router_events asks;
+  asks.link_wanted = [member](const std::string& where) {
+    run_on_member(*member, [where](cluster::member_state& state) { state.links().want(where); });
+  };
+  asks.agent_ended = [member](const std::string& agent) {
+    run_on_member(*member, [agent](cluster::member_state& state) { state.agent_ended(agent); });
+  };
+  asks.called = [member](const std::string& node, const std::string& agent, router::call_end how) {
+    run_on_member(*member, [node, agent, how](cluster::member_state& state) {
+      state.call_ended(node, agent,
+                       how == router::call_end::answered    ? registry::call_outcome::succeeded
+                       : how == router::call_end::timed_out ? registry::call_outcome::timed_out
+                                                            : registry::call_outcome::unreachable);
+    });
+  };
+  if (data_.is_durable())
+    if (auto why = open_group())
+      return why;
+  auto in_memory = is_founder() && !group_;
+  // By value: in an actor system of somebody else the router may outlive this node.
+  asks.may_leave = [tell = options_.on_leave_asked, name = options_.name, in_memory](bool force) {
+    return tell ? cluster::departure::refusal(name, in_memory, force)
+                : problem{errc::failed, "the program of node " + name
+                                          + " does not end when asked to; end it where it runs"};
+  };
+  asks.leave = [tell = options_.on_leave_asked, is_told = false](bool force) mutable {
+    if (!std::exchange(is_told, true))
+      tell({force});
+  };
+  auto access = std::make_shared<caf::weak_actor_ptr>();
+  asks.maintain = [this, access](bool on, done_handler done) {
+    if (auto there = access->lock()) // as long as that lives, so does this
+      run_on(there, [this, on, done = std::move(done)] { maintain(on, done); });
+    else
+      done({errc::cancelled, "this node has stopped"});
+  };
+  asks.link_idle = [member](const std::string& where, net::connection_id number) {
+    run_on_member(*member, [where, number](cluster::member_state& state) {
+      state.links().close_idle(where, number);
+    });
+  };
+  // What the node that leads knows of the others it knows by their links.
+  router_.emplace(
+    *system_, id, options_.router, std::move(asks),
+    router::idle_options{.idle_after = options_.links.idle_after,
+                         .link_timeout = options_.links.table.link_timeout,
+                         .keeps_all = in_memory},
+    [peers = peers_](const caf::strong_actor_ptr& from) { return peers->peer_of(from); });
+  system_->registry().put(answer_path::name,
+                          caf::actor_cast<caf::strong_actor_ptr>(router_->handle()));
+  auto board = std::make_shared<cluster::hint_board>(*router_, group_ != nullptr);
+  member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(member_setup());
+  *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
+  say_where(cluster::knowledge_name, member_);
+  keep_membership(member);
+  if (credentials_)
+    keep_trust();
+  access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
+    cluster::finder_options{.addresses = addresses(), .retry = options_.retry},
+    access_events(std::move(board)));
+  *access = caf::actor_cast<caf::weak_actor_ptr>(access_);
+  if (auto why = open_gate())
+    return why;
+  auto founds = is_founder();
+  if (founds)
+    if (auto why = look_for_cluster())
+      return why;
+  on_member([gate = gate_.get()](cluster::member_state& state) { state.start(gate); });
+  on_trust([gate = gate_.get()](cluster::trust_keeper& state) { state.start(gate); });
+  begin_membership();
+  say_who_i_am(in_memory);
+  if (auto why = group_ ? take_seat(founds) : founds ? host_services() : problem{})
+    return why;
+  on_access([gate = gate_.get(), self = own_address()](cluster::access_state& state) {
+    state.start(gate, self);
+  });
+  if (founds)
+    await_lead();
+  return {};
+}
+
+inline void node::inside::keep_trust() {
+  cluster::trust_setup how{data_.path(), credentials_, peers_, log_};
+  how.changed = [keeper = keeper_, credentials = credentials_] {
+    run_on_state<cluster::membership_keeper>(
+      keeper, [own = credentials->own_certificate()](cluster::membership_keeper& state) {
+        state.certificate_is(own);
+        state.look_at_certificates();
+      });
+  };
+  trust_ = system_->spawn<caf::stateful_actor<cluster::trust_keeper>>(std::move(how));
+  say_where(cluster::trust_name, trust_);
+}
+
+inline problem node::inside::open_membership_log() {
+  if (options_.membership_log.empty())
+    return {};
+  membership_file_.open(options_.membership_log, std::ios::app);
+  if (!membership_file_)
+    return {errc::failed, "the membership log " + options_.membership_log.string()
+                            + " cannot be written; make sure that its folder exists"};
+  membership_log_.emplace(membership_file_, options_.name);
+  return {};
+}
+
+inline void node::inside::keep_membership(const std::shared_ptr<caf::weak_actor_ptr>& member) {
+  cluster::membership_setup how;
+  how.self = data_.self().id;
+  how.credentials = credentials_;
+  how.peers = peers_;
+  how.log = log_;
+  how.find_entry = [member](const std::string& node, auto done) {
+    run_on_member(*member, [node, done](cluster::member_state& state) {
+      state.links().find_entry(node, done, false);
+    });
+  };
+  how.shows = [member](const cluster::swim::shows& what) {
+    run_on_member(*member, [what](cluster::member_state& state) { state.members_show(what); });
+  };
+  keeper_ = system_->spawn<caf::stateful_actor<cluster::membership_keeper>>(std::move(how));
+  say_where(cluster::membership_name, keeper_);
+}
+
+inline cluster::sealed_swim_setup node::inside::life_among_members() const {
+  auto agreement = security::key_agreement::make();
+  auto salt = random_id<security::boot_salt>();
+  cluster::offer_of_life offers{
+    data_.self().id, data_.self().boot, {agreement.public_half(), salt}};
+  return {data_.key().public_half(),
+          data_.self().boot,
+          agreement,
+          salt,
+          data_.key().sign(cluster::to_be_signed(offers)),
+          credentials_ ? credentials_->own_certificate() : std::string{},
+          options_.membership};
+}
+
+inline void node::inside::begin_membership() {
+  auto where = own_address();
+  if (auto port = datagrams_.front().local().port(); port != port_)
+    where.port = port;
+  swim_ = std::make_unique<cluster::swim_thread>(
+    life_among_members(), random_seed(), data_.key(), std::move(datagrams_), to_string(where),
+    [keeper = keeper_,
+     log = membership_log_ ? &*membership_log_ : nullptr](cluster::sealed_swim::effect& what) {
+      if (auto* seen = std::get_if<cluster::swim::shows>(&what); seen != nullptr && log != nullptr)
+        log->write(time_point{std::chrono::steady_clock::now().time_since_epoch()}, *seen);
+      run_on_state<cluster::membership_keeper>(
+        keeper, [what = std::move(what)](cluster::membership_keeper& state) mutable {
+          state.perform(what);
+        });
+    });
+  on_keeper([thread = swim_.get()](cluster::membership_keeper& state) { state.start(thread); });
+}
+
+inline problem node::inside::wait_joined(duration wait, const std::stop_token& stop) {
+  std::stop_callback wakes{stop, [this] {
+                             std::lock_guard guard{mutex_};
+                             changed_.notify_all();
+                           }};
+  std::unique_lock guard{mutex_};
+  auto is_over = [&] { return (joined_ && caught_up_) || stopped_ || stop.stop_requested(); };
+  auto in_time = changed_.wait_for(guard, std::min(wait, longest_span), is_over);
+  if (stop.stop_requested())
+    return {errc::cancelled, "node " + options_.name + " was asked to stop before it had joined"};
+  if (stopped_)
+    return {errc::cancelled, "this node has stopped"};
+  if (in_time)
+    return {};
+  if (why_)
+    return why_;
+  auto text = "node " + options_.name + " has not joined its cluster within " + in_words(wait);
+  if (joined_)
+    return {errc::timed_out, text + ": it is still told who is there; wait longer"};
+  return {errc::timed_out, text + (no_way_ ? ": " + no_way_.detail : "")
+                             + "; start a node there, name others to join, or wait longer "
+                               "(node_options::join, wait_joined)"};
+}
+
+inline cluster::member_setup node::inside::member_setup() {
+  cluster::member_setup made{to_string(data_.self().id),
+                             options_.name,
+                             data_.self().boot,
+                             !data_.is_durable(),
+                             options_.lost_after,
+                             options_.services.registry.heartbeat_every,
+                             options_.services.registry.check_every,
+                             clients_->registry,
+                             clients_->names,
+                             clients_->scheduler,
+                             *router_,
+                             log_,
+                             [this] {
+                               std::lock_guard guard{mutex_};
+                               caught_up_ = true;
+                               changed_.notify_all();
+                             }};
+  made.risen = [this](boot_number boot) {
+    on_access([this, boot](cluster::access_state&) { rise_above(boot - 1); });
+  };
+  made.show
+    = [this](std::function<void(const cluster::node_view&)> then) { show(std::move(then)); };
+  made.bounds = options_.services.registry;
+  if (group_)
+    group_->listen_to(made);
+  return made;
+}
+
+inline void node::inside::say_where(const char* called, const caf::actor& which) {
+  router_->run(
+    [called, handle = caf::actor_cast<caf::strong_actor_ptr>(which)](router::router_state& state) {
+      state.set_service(called, {handle, {}});
+    });
+}
+
+inline std::vector<net::address> node::inside::addresses() const {
+  auto result = options_.join;
+  for (auto& each : data_.self().met)
+    if (auto known = net::address::from_string(each);
+        known && std::ranges::find(result, *known) == result.end())
+      result.push_back(*known);
+  return result;
+}
+
+inline problem node::inside::open_gate() {
+  net::hello self;
+  self.cluster = data_.self().cluster;
+  self.node = data_.self().id;
+  self.boot = data_.self().boot;
+  net::link_events events;
+  events.on_up = [this](const net::link_ptr& which) {
+    if (auto entry = which->entry_point())
+      router_->answer_over(which->number(), std::move(entry));
+    on_member([which](cluster::member_state& state) { state.link_up(which); });
+    on_trust([which](cluster::trust_keeper& state) { state.link_up(which); });
+    on_keeper([which](cluster::membership_keeper& state) { state.link_up(which); });
+  };
+  events.on_down = [this](const net::link_ptr& which, const std::string& why) {
+    router_->answer_no_more_over(which->number());
+    on_member([which, why](cluster::member_state& state) { state.link_down(which, why); });
+    on_trust([which](cluster::trust_keeper& state) { state.link_down(which); });
+    on_keeper([which](cluster::membership_keeper& state) { state.link_down(which); });
+    on_access(
+      [number = which->number()](cluster::access_state& state) { state.link_down(number); });
+  };
+  events.on_outlived = [this](boot_number heard) {
+    on_access([this, heard](cluster::access_state&) { rise_above(heard); });
+  };
+  events.on_dropped = [log = log_](const net::link_ptr& which, const std::string& why) {
+    auto who = which->who(); // by name or kind: ids of clients are new each time
+    auto whose = who.name.empty() ? "a " + std::string{name_of(who.as)} : "'" + who.name + "'";
+    log.complain("messages of " + whose + " are dropped", why);
+  };
+  events.on_refused = [log = log_](const std::string& line) { log.warn(line); };
+  if (credentials_)
+    log_("links are encrypted; the certificate of " + credentials_->self().name + " is valid until "
+         + to_rfc3339(credentials_->self().valid_until));
+  for (auto& each : data_.warnings())
+    log_.warn(each);
+  // What the router sends goes on only as far as the link has room.
+  events.on_full = [this](const net::link_ptr& which) { tell_router(which, true); };
+  events.on_drained = [this](const net::link_ptr& which) { tell_router(which, false); };
+  auto made = net::gate::start(*system_, std::move(self),
+                               caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
+                               std::move(events), options_.links,
+                               {credentials_, cluster::link_rules(options_.services), peers_,
+                                options_.allow_spawn, open_desk()});
+  if (!made)
+    return made.error();
+  gate_ = std::move(*made);
+  for (auto& each : listeners_.refused)
+    log_.warn("no links at one address of " + options_.listen.host + ": " + each.detail);
+  port_ = listeners_.port;
+  for (auto& each : listeners_.sockets)
+    if (auto accepts = gate_->listen(std::move(each)); !accepts)
+      return accepts.error();
+  return {};
+}
+
+inline net::join_desk node::inside::open_desk() {
+  if (!credentials_)
+    return {};
+  auto find = [this](security::issuer_id issuer, auto done) {
+    on_member([digits = to_string(issuer), done](cluster::member_state& state) {
+      done(state.nodes().address_of_prefix(digits));
+    });
+  };
+  desk_.emplace(ca_, data_.self().id, std::move(find), log_);
+  return
+    [this](net::join_inquiry what, auto done) { desk_->ask(std::move(what), std::move(done)); };
+}
+
+inline void node::inside::say_who_i_am(bool is_host) {
+  auto where = own_address();
+  registry::record self;
+  self.key = {registry::record_kind::node, options_.name, {}};
+  self.endpoints = {{where.host, where.port}};
+  self.metadata["release"] = to_string(library_version);
+  if (!data_.is_durable())
+    self.metadata[cluster::known_nodes::fleeting_mark] = "yes";
+  self.metadata["role"] = is_host ? "host" : "member";
+  if (data_.self().maintenance)
+    self.status = registry::record_status::maintenance;
+  on_member([self](cluster::member_state& state) { state.put(self); });
+}
+
+} // namespace troupe
+
+#endif

@@ -1,0 +1,297 @@
+#include "troupe/cluster/departure.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace departure_test {
+
+using namespace std::literals;
+using namespace troupe;
+using cluster::departure;
+using enum cluster::departure::stage;
+
+namespace {
+
+using stages = std::vector<departure::stage>;
+
+const stages end_elsewhere{turn_away, hand_over,  say_farewell, fall_silent, end_sessions,
+                           end_links, end_agents, end_services, end_router};
+const stages end_with_services{turn_away,  hand_over,    say_farewell, fall_silent, end_links,
+                               end_agents, end_sessions, end_services, end_router};
+
+const departure::leave by_a_voter{.name = "n", .has_log = true, .is_seated = true};
+
+/// Runs one call after the other, stage by stage.
+struct node {
+  departure it{};
+
+  departure::effects step(request_id id, departure::event what) {
+    departure::effects out;
+    it.step({}, id, std::move(what), out);
+    return out;
+  }
+
+  departure::effect one(request_id id, departure::event what) {
+    auto out = step(id, std::move(what));
+    REQUIRE(out.size() == 1);
+    return out.front();
+  }
+
+  /// Ends each stage with what `outcome` says; returns what the call ends with.
+  template <class Outcome>
+  problem call(request_id id, departure::event what, stages& run, Outcome outcome) {
+    auto next = one(id, std::move(what));
+    while (auto* stage = std::get_if<departure::run>(&next)) {
+      CHECK(stage->id == id);
+      run.push_back(stage->which);
+      REQUIRE(run.size() <= 11);
+      next = one(id, outcome(stage->which));
+    }
+    auto& over = std::get<departure::over>(next);
+    CHECK(over.id == id);
+    return over.why;
+  }
+
+  problem call(request_id id, departure::event what, stages& run, bool has_services = false) {
+    return call(id, std::move(what), run, [has_services](departure::stage which) {
+      return departure::done{which, {}, has_services};
+    });
+  }
+};
+
+departure::stage stage_of(const departure::effect& what) {
+  return std::get<departure::run>(what).which;
+}
+
+problem why_of(const departure::effect& what) {
+  return std::get<departure::over>(what).why;
+}
+
+/// Where it was run; REQUIREs that it was.
+std::ptrdiff_t place(const stages& run, departure::stage which) {
+  REQUIRE(std::ranges::count(run, which) == 1);
+  return std::ranges::find(run, which) - run.begin();
+}
+
+} // namespace
+
+TEST_CASE("a node that stops keeps its vote and what it has said", "[node][departure]") {
+  node it;
+  stages run;
+  CHECK_FALSE(it.it.is_ending());
+  CHECK_FALSE(it.call(1, departure::stop{}, run));
+  CHECK(run == end_elsewhere);
+  CHECK(it.it.is_ending());
+}
+
+TEST_CASE("sessions end while there are links, or after the agents where the services are here",
+          "[node][departure]") {
+  node it;
+  stages run;
+  CHECK_FALSE(it.call(1, departure::stop{}, run, true));
+  CHECK(run == end_with_services);
+}
+
+TEST_CASE("where the services are counts once the node has fallen silent", "[node][departure]") {
+  node it;
+  stages run;
+  CHECK_FALSE(it.call(1, departure::stop{}, run, [](departure::stage which) {
+    return departure::done{which, {}, which != fall_silent};
+  }));
+  CHECK(run == end_elsewhere);
+}
+
+TEST_CASE("a node that leaves gives up its vote, takes back what it said, and ends",
+          "[node][departure]") {
+  node it;
+  stages run;
+  CHECK_FALSE(it.call(7, by_a_voter, run));
+  stages all{give_up_vote, take_back};
+  all.insert(all.end(), end_elsewhere.begin(), end_elsewhere.end());
+  CHECK(run == all);
+}
+
+TEST_CASE("only a node that may have a vote gives one up", "[node][departure]") {
+  struct row {
+    departure::leave how;
+    departure::stage first;
+  };
+  auto leave = [](bool has_log, bool is_seated, bool knows_leader) {
+    return departure::leave{
+      .has_log = has_log, .is_seated = is_seated, .knows_leader = knows_leader};
+  };
+  for (auto& each :
+       {row{leave(false, false, true), take_back}, row{leave(true, false, false), take_back},
+        row{leave(true, true, false), give_up_vote},
+        row{leave(true, false, true), give_up_vote}}) { // it may not have heard yet
+    node it;
+    CHECK(stage_of(it.one(1, each.how)) == each.first);
+  }
+}
+
+TEST_CASE("a node whose vote nobody takes goes on, and may leave later", "[node][departure]") {
+  node it;
+  CHECK(stage_of(it.one(1, by_a_voter)) == give_up_vote);
+  auto why = why_of(it.one(1, departure::done{give_up_vote, {errc::in_use, "the last voter"}}));
+  CHECK(why.code == errc::in_use);
+  CHECK_FALSE(it.it.is_ending());
+  stages run;
+  CHECK_FALSE(it.call(2, by_a_voter, run));
+  CHECK(run.size() == 11);
+}
+
+TEST_CASE("who forces a node to leave does so although nobody leads", "[node][departure]") {
+  auto forced = by_a_voter;
+  forced.force = true;
+  for (auto why : {errc::no_quorum, errc::not_leader, errc::unreachable}) {
+    node it;
+    auto asked = std::get<departure::run>(it.one(1, forced));
+    CHECK(asked.force);
+    CHECK(stage_of(it.one(1, departure::done{give_up_vote, {why, "nobody"}})) == take_back);
+    node other;
+    CHECK_FALSE(std::get<departure::run>(other.one(1, by_a_voter)).force);
+    CHECK(why_of(other.one(1, departure::done{give_up_vote, {why, "nobody"}})).code == why);
+  }
+  node it; // a leader that answers has its reasons
+  it.one(1, forced);
+  CHECK(why_of(it.one(1, departure::done{give_up_vote, {errc::timed_out, "late"}})).code
+        == errc::timed_out);
+}
+
+TEST_CASE("a node that alone has the services leaves only by force", "[node][departure]") {
+  node it;
+  auto why = why_of(it.one(1, departure::leave{.name = "n", .hosts_alone = true}));
+  CHECK(why.code == errc::in_use);
+  CHECK(why.detail.find("node n hosts") == 0);
+  CHECK_FALSE(it.it.is_ending());
+  CHECK(stage_of(it.one(2, departure::leave{.force = true, .hosts_alone = true})) == take_back);
+  CHECK_FALSE(departure::refusal("n", true, true));
+  CHECK_FALSE(departure::refusal("n", false, false));
+}
+
+TEST_CASE("a node that cannot take back what it said ends, and says why", "[node][departure]") {
+  node it;
+  stages run;
+  auto why = it.call(1, departure::leave{}, run, [](departure::stage which) {
+    return which == take_back ? departure::done{which, {errc::timed_out, "late"}}
+                              : departure::done{which};
+  });
+  CHECK(why.code == errc::timed_out);
+  CHECK(run.size() == 10);
+  CHECK(run.back() == end_router);
+}
+
+TEST_CASE("a node leaves once, and ends once", "[node][departure]") {
+  node it;
+  it.one(1, by_a_voter);
+  CHECK(why_of(it.one(2, departure::leave{})).code == errc::in_use);
+  CHECK(stage_of(it.one(3, departure::stop{})) == turn_away);
+  CHECK_FALSE(why_of(it.one(4, departure::stop{}))); // does not wait for the other one
+  CHECK(why_of(it.one(5, departure::leave{})).code == errc::cancelled);
+  CHECK(stage_of(it.one(3, departure::done{turn_away})) == hand_over);
+}
+
+TEST_CASE("a node that is stopped while it leaves ends at once", "[node][departure]") {
+  SECTION("while it gives up its vote") {
+    node it;
+    it.one(1, by_a_voter);
+    it.one(2, departure::stop{});
+    CHECK(why_of(it.one(1, departure::done{give_up_vote})).code == errc::outcome_unknown);
+  }
+  SECTION("while that is refused") {
+    node it;
+    it.one(1, by_a_voter);
+    it.one(2, departure::stop{});
+    CHECK(why_of(it.one(1, departure::done{give_up_vote, {errc::in_use, "last"}})).code
+          == errc::in_use);
+  }
+  SECTION("while it takes back what it said") {
+    node it;
+    it.one(1, departure::leave{});
+    it.one(2, departure::stop{});
+    CHECK_FALSE(why_of(it.one(1, departure::done{take_back})));
+    CHECK(stage_of(it.one(2, departure::done{turn_away})) == hand_over);
+  }
+}
+
+TEST_CASE("a node that ends says nothing of a leave that was overtaken", "[node][departure]") {
+  node it;
+  it.one(1, departure::leave{});
+  auto next = it.one(2, departure::stop{});
+  it.one(1, departure::done{take_back, {errc::timed_out, "late"}});
+  while (auto* run = std::get_if<departure::run>(&next))
+    next = it.one(2, departure::done{run->which});
+  CHECK_FALSE(why_of(next));
+}
+
+TEST_CASE("the end of a stage that is not under way changes nothing", "[node][departure]") {
+  node it;
+  CHECK(it.step(1, departure::done{turn_away}).empty());
+  it.one(1, by_a_voter);
+  CHECK(it.step(1, departure::done{take_back}).empty());
+  CHECK(it.step(2, departure::done{give_up_vote}).empty());
+  CHECK(stage_of(it.one(1, departure::done{give_up_vote})) == take_back);
+  CHECK(it.step(1, departure::done{give_up_vote}).empty());
+  CHECK(stage_of(it.one(1, departure::done{take_back})) == turn_away);
+  CHECK(it.step(1, departure::done{take_back}).empty());
+  auto next = it.one(1, departure::done{turn_away});
+  while (auto* run = std::get_if<departure::run>(&next))
+    next = it.one(1, departure::done{run->which});
+  CHECK(it.step(1, departure::done{end_router}).empty());
+}
+
+TEST_CASE("each stage that waits for others has its bound", "[node][departure]") {
+  node it{departure{{.give_up_within = 1s,
+                     .take_back_within = 2s,
+                     .hand_over_within = 3s,
+                     .agents_end_within = 4s}}};
+  auto next = it.one(1, by_a_voter);
+  while (auto* run = std::get_if<departure::run>(&next)) {
+    auto expected = run->which == give_up_vote ? 1s
+                    : run->which == take_back  ? 2s
+                    : run->which == hand_over  ? 3s
+                    : run->which == end_agents ? 4s
+                                               : 0s;
+    CHECK(run->within == expected);
+    next = it.one(1, departure::done{run->which});
+  }
+}
+
+TEST_CASE("whatever comes of its stages, a node that departs ends in order, or goes on",
+          "[node][departure]") {
+  // Each of the eleven stages may fail, and the services may be here.
+  for (unsigned fails = 0; fails < 1U << 11U; ++fails)
+    for (auto has_services : {false, true}) {
+      node it;
+      stages run;
+      auto why = it.call(1, by_a_voter, run, [&](departure::stage which) {
+        auto failed = (fails >> static_cast<unsigned>(which) & 1U) != 0;
+        return departure::done{which, failed ? problem{errc::failed, "no"} : problem{},
+                               has_services};
+      });
+      if ((fails & 1U) != 0) {
+        CHECK(run == stages{give_up_vote});
+        CHECK_FALSE(it.it.is_ending());
+        continue;
+      }
+      REQUIRE(run.size() == 11);
+      CHECK((why.code == errc::failed) == ((fails & 2U) != 0));
+      CHECK(place(run, take_back) < place(run, say_farewell));
+      CHECK(place(run, hand_over) < place(run, say_farewell));
+      CHECK(place(run, say_farewell) < place(run, end_links));
+      CHECK(place(run, fall_silent) < place(run, end_agents));
+      CHECK(place(run, end_links) < place(run, end_agents));
+      CHECK(place(run, end_sessions) < place(run, end_services));
+      CHECK((place(run, end_sessions) < place(run, end_links)) == !has_services);
+      CHECK(run.back() == end_router);
+    }
+}
+
+} // namespace departure_test

@@ -1,0 +1,180 @@
+#include "troupe/cluster/member_news.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace member_news_test {
+
+using namespace std::literals;
+using namespace troupe;
+using cluster::member_news;
+using enum cluster::member_status;
+using lines = std::vector<std::string>;
+
+namespace {
+
+struct telling {
+  explicit telling(std::size_t max_nodes = 100) : it(nodes, max_nodes) {}
+
+  void name(const std::string& id, const std::string& called) {
+    registry::record_view node;
+    node.value.key = {registry::record_kind::node, called, id};
+    nodes.put(node);
+  }
+
+  void see(cluster::member_status is, boot_number boot = 1,
+           const std::string& node = "12345678ab") {
+    it.shows(now, node, boot, is, out);
+  }
+
+  /// Runs all that is due meanwhile.
+  void pass(duration span) {
+    auto until = now + span;
+    for (auto due = it.next_deadline(); due && *due <= until; due = it.next_deadline()) {
+      now = std::max(now, *due);
+      it.tick(now, out);
+    }
+    now = until;
+  }
+
+  lines said() {
+    lines all;
+    for (auto& each : std::exchange(out, {}))
+      all.push_back((each.is_bad ? "! " : "") + each.text);
+    return all;
+  }
+
+  cluster::known_nodes nodes;
+  time_point now{1h};
+  member_news::lines out;
+  member_news it;
+};
+
+} // namespace
+
+TEST_CASE("the log says of each member what becomes of it, each change once", "[node]") {
+  telling t;
+  t.see(alive);
+  CHECK(t.said().empty());
+  t.name("12345678ab", "n2"); // its record comes a little later
+  t.pass(2s);
+  CHECK(t.said() == lines{"member n2 has joined"});
+  t.see(alive);
+  CHECK(t.said().empty());
+  t.see(suspect);
+  t.see(suspect);
+  CHECK(t.said() == lines{"member n2 is suspect: it does not answer"});
+  t.see(alive);
+  CHECK(t.said() == lines{"member n2 is alive again"});
+  t.see(suspect);
+  t.see(dead);
+  t.see(dead);
+  CHECK(t.said()
+        == lines{"member n2 is suspect: it does not answer",
+                 "! member n2 is dead: it has not answered in time"});
+  t.see(alive, 2);
+  CHECK(t.said() == lines{"member n2 is back"});
+  t.see(alive, 3);
+  CHECK(t.said() == lines{"member n2 has started again"});
+  t.see(left, 3);
+  CHECK(t.said() == lines{"member n2 has left: it has said that it stops"});
+  t.see(alive, 4);
+  CHECK(t.said() == lines{"member n2 is back"});
+  t.pass(1h);
+  CHECK(t.said().empty());
+  CHECK_FALSE(t.it.next_deadline());
+}
+
+TEST_CASE("that a member has joined is said before its next change", "[node]") {
+  telling t;
+  t.see(alive);
+  t.see(suspect);
+  CHECK(t.said()
+        == lines{"member 12345678 has joined", "member 12345678 is suspect: it does not answer"});
+  t.see(suspect, 1, "n3");
+  CHECK(t.said() == lines{"member n3 has joined", "member n3 is suspect: it does not answer"});
+  t.pass(1h);
+  CHECK(t.said().empty());
+}
+
+TEST_CASE("of a member that was gone before nothing is said until it comes back", "[node]") {
+  telling t;
+  t.see(dead);
+  t.see(left, 1, "n3");
+  t.pass(1h);
+  CHECK(t.said().empty());
+  t.see(alive, 2);
+  t.see(alive, 2, "n3");
+  CHECK(t.said() == lines{"member 12345678 is back", "member n3 is back"});
+}
+
+TEST_CASE("a member has its name also when the registry has forgotten it", "[node]") {
+  telling t;
+  t.name("12345678ab", "n2");
+  t.see(alive);
+  t.pass(2s);
+  t.nodes.remove("12345678ab");
+  t.see(left);
+  CHECK(t.said().back() == "member n2 has left: it has said that it stops");
+  t.name("12345678ab", "other");
+  t.see(alive, 2);
+  CHECK(t.said().back() == "member other is back");
+}
+
+TEST_CASE("who is forgotten is a new member when it comes again", "[node]") {
+  telling t;
+  t.see(alive);
+  t.it.forget("12345678ab");
+  t.it.forget("12345678ab");
+  CHECK_FALSE(t.it.next_deadline());
+  t.see(alive);
+  t.pass(2s);
+  CHECK(t.said() == lines{"member 12345678 has joined"});
+}
+
+TEST_CASE("of many changes at once the log has some, and the number of the others", "[node]") {
+  telling t;
+  auto node = [](int number) { return "n" + std::to_string(number); };
+  for (auto each = 0; each < 30; ++each)
+    t.see(alive, 1, node(each));
+  t.pass(2s);
+  CHECK(t.said().size() == 20);
+  for (auto each = 0; each < 3; ++each)
+    t.see(suspect, 1, node(each));
+  t.see(dead, 1, node(2));
+  t.see(left, 1, node(3));
+  CHECK(t.said().empty());
+  t.pass(10s - 1ms);
+  CHECK(t.said().empty());
+  t.pass(1ms);
+  CHECK(t.said()
+        == lines{"15 more changes of members than the log tells one by one: 10 to alive, 3 to "
+                 "suspect, 1 to dead, 1 to left"});
+  t.see(alive, 1, node(1));
+  CHECK(t.said() == lines{"member n1 is alive again"});
+  // A change after the end of a span that nobody has ticked.
+  for (auto each = 40; each < 61; ++each)
+    t.see(left, 1, node(each)), t.see(alive, 2, node(each));
+  CHECK(t.said().size() == 19);
+  t.now += 11s;
+  t.see(suspect, 1, node(1));
+  CHECK(t.said()
+        == lines{"2 more changes of members than the log tells one by one: 2 to alive",
+                 "member n1 is suspect: it does not answer"});
+}
+
+TEST_CASE("members beyond the bound are counted only", "[node]") {
+  telling t{1};
+  t.see(alive);
+  t.see(alive, 1, "n3");
+  t.see(dead, 1, "n3");
+  t.pass(10s);
+  CHECK(t.said()
+        == lines{"member 12345678 has joined",
+                 "2 more changes of members than the log tells one by one: 1 to alive, 1 to dead"});
+}
+
+} // namespace member_news_test
