@@ -84,7 +84,7 @@ TEST_CASE("a detail may say more than what tells it from others") {
         == "no way: it is late: 10 o'clock");
   CHECK_FALSE(all.raise(start + 1s, "no way", "it is late: 11 o'clock", "late"));
   CHECK(all.raise(start + 2s, "no way", "it is dark: 12 o'clock", "dark")
-        == "no way: it is dark: 12 o'clock (3 times in 2000 ms)");
+        == "no way: it is dark: 12 o'clock (3 times in 2 s)");
 }
 
 TEST_CASE("complaints on different topics do not mix, and of too many the quietest is dropped") {

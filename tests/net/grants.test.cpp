@@ -106,6 +106,13 @@ TEST_CASE("an answer to what may lie in a message passes, to the entry point and
   CHECK_FALSE(may_answer(none, 0, enclosed));
 }
 
+TEST_CASE("that an actor has ended lets nobody reach it", "[net]") {
+  net::grants link{entry_point, self};
+  auto down = test::basp_bytes({down_message, 0, 4, 6, 99}) + "abcd";
+  link.sent(std::as_bytes(std::span{down}));
+  CHECK_FALSE(reaches(link, 6));
+}
+
 TEST_CASE("of a node without an entry point no actor is reached", "[net]") {
   net::grants link{0, self};
   CHECK_FALSE(reaches(link, 0));

@@ -231,6 +231,40 @@ TEST_CASE_METHOD(proving_table, "a forged hello in the name of a node ends no li
   CHECK(verdict_on(test::member(9, 7, 2), certified(node_of(9), role::member)) == verdict::go);
 }
 
+TEST_CASE_METHOD(proving_table, "nobody is linked as the process of this node itself", "[net]") {
+  auto same = test::member(8);
+  same.basp_node = table.self().basp_node;
+  CHECK(verdict_on(same, certified(node_of(8), role::member)) == verdict::duplicate);
+}
+
+TEST_CASE_METHOD(proving_table,
+                 "a member that says it is the process of another ends no link of that", "[net]") {
+  auto same = test::member(8);
+  same.basp_node = test::member(9).basp_node;
+  static_cast<void>(verdict_on(same, certified(node_of(8), role::member)));
+  CHECK_FALSE(has_closed_a_link());
+  CHECK(table.link_to(node_of(9)) == 1);
+}
+
+TEST_CASE_METHOD(proving_table, "who is dialled cannot commit, nor answer before it is proven",
+                 "[net]") {
+  auto refused = [&](const greeting& what) {
+    step(heard{last_id, what});
+    REQUIRE(out.size() == 1);
+    CHECK(std::get<drop>(out.front()).why == verdict::bad_greeting);
+    CHECK(table.link_count() == 1);
+  };
+  step(dial{++last_id, node_of(8)});
+  SECTION("commit") {
+    step(connected{last_id, certified(node_of(8), role::member)});
+    out.clear();
+    refused(commit{});
+  }
+  SECTION("answer") {
+    refused(answer{verdict::go, test::member(8)});
+  }
+}
+
 TEST_CASE_METHOD(proving_table, "a later life that proves who it is replaces the earlier one",
                  "[net]") {
   CHECK(verdict_on(test::member(9, 7, 2), certified(node_of(9), role::member)) == verdict::go);
@@ -517,6 +551,18 @@ TEST_CASE("who waits for a certificate takes no place of others, and has a time 
   REQUIRE(out.size() == 1);
   CHECK(std::get<drop>(out.front()).connection == 2);
   CHECK(std::get<drop>(out.front()).why == verdict::timed_out);
+}
+
+TEST_CASE("who waits for a certificate is not displaced by later connections", "[net]") {
+  link_table table{test::member(5), {.max_accepting = 2, .max_accepting_of_one = 2}};
+  link_table::effects out;
+  const time_point now{1h};
+  table.step(now, accepted{1, "one"}, out);
+  table.step(now, asks_to_join{1}, out);
+  for (connection_id id = 2; id <= 4; ++id)
+    table.step(now, accepted{id, "one"}, out);
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<drop>(out.front()).connection == 2);
 }
 
 TEST_CASE("whoever has proven to belong here is not displaced by strangers", "[net]") {

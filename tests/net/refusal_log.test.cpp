@@ -136,7 +136,7 @@ TEST_CASE_METHOD(refusals, "that there is no room, or that a node runs twice, is
     }
     CHECK(take() == texts{"connections from 192.0.2.1 are refused: " + words});
     pass(1min);
-    CHECK(take() == texts{"over: connections from 192.0.2.1 are refused (60 times in 59000 ms)"});
+    CHECK(take() == texts{"over: connections from 192.0.2.1 are refused (60 times in 59 s)"});
   }
 }
 
@@ -170,6 +170,28 @@ TEST_CASE_METHOD(refusals, "peers whose links have to be ended are told of like 
   end("'ann'"); // who is known
   pass(1min);
   CHECK(std::ranges::count(take(), "over: links of 'ann' are ended (11 times in 0 ms)") == 1);
+}
+
+TEST_CASE_METHOD(refusals, "the log is looked at again only when something may be over", "[net]") {
+  note("192.0.2.1", verdict::unproven);
+  pass(30s);
+  note("192.0.2.2", verdict::unproven);
+  pass(30s);
+  CHECK(log.next_deadline() == now + 30s);
+}
+
+TEST_CASE_METHOD(refusals, "what is over is told before what is new, however late", "[net]") {
+  note("192.0.2.1", verdict::unproven);
+  log.note_end(now, "'ann'", "it sent garbage", lines);
+  take();
+  now += 2min;
+  SECTION("by a refusal") {
+    note("192.0.2.1", verdict::unproven);
+  }
+  SECTION("by the end of a link") {
+    log.note_end(now, "'ann'", "it sent garbage", lines);
+  }
+  CHECK(take().size() == 3); // two are over, one begins
 }
 
 } // namespace refusal_log_test

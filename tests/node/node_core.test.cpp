@@ -684,7 +684,7 @@ TEST_CASE_METHOD(one_node, "the log says which members come and go, but not of t
   step(liveness::seen{"n2", 1, alive});
   hear({{change_kind::added, node_of("n2", "two")}});
   pass(2s);
-  auto joined = all<node_core::note>();
+  auto joined = all<node_core::inform>();
   REQUIRE(joined.size() == 1);
   CHECK(joined.front().text == "member two has joined");
   CHECK(all<node_core::warn>().empty());

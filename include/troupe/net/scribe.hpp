@@ -434,7 +434,8 @@ private:
   void note_waiting() {
     link_->queued_.store(waiting_, std::memory_order_relaxed);
     if (waiting_ > options_.max_queued_bytes && !std::exchange(too_slow_, true))
-      link_->close("the peer is too slow: " + std::to_string(waiting_) + " bytes wait for it",
+      link_->close("the peer is too slow: more than " + std::to_string(options_.max_queued_bytes)
+                     + " bytes wait for it",
                    end_cause::overloaded);
     give_way(share_of_queued_.hold(waiting_), "what waits to be written");
     if (!is_full_ && waiting_ >= options_.full_bytes) {

@@ -102,7 +102,8 @@ inline result<socket> start_listen(const endpoint& where) {
                                      + " is used by another process; stop that one, or choose "
                                        "another port (0 takes any free one)"};
     return problem{errc::bad_argument,
-                   "cannot listen at " + to_string(where) + ": " + system_text(error)};
+                   "cannot listen at " + to_string(where) + ": " + system_text(error)
+                     + "; give an address of this machine, and a port that this process may use"};
   };
   socket made{::socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (!made)

@@ -211,8 +211,7 @@ inline problem check_times(wall_time from, wall_time until, wall_time now) {
             "the certificate is not valid yet: " + times() + "; check the clocks of both machines"};
   if (now > until)
     return {errc::bad_argument, "the certificate has expired: " + times()
-                                  + "; have a new one issued with troupe ca issue, or check the "
-                                    "clock"};
+                                  + "; have it renewed with troupe ca renew, or check the clock"};
   return {};
 }
 

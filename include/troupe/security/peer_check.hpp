@@ -182,8 +182,8 @@ private:
         || error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
         || error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE
         || error == X509_V_ERR_CERT_SIGNATURE_FAILURE)
-      return "its certificate is of another CA than this cluster's; have one issued by this "
-             "cluster's CA";
+      return "its certificate is of another CA than this side's; check the address, or have both "
+             "issued by the CA of one cluster";
     return std::string{"its certificate is invalid: "} + ::X509_verify_cert_error_string(error)
            + "; have a new one issued with troupe ca issue";
   }
